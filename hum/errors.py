@@ -1,0 +1,124 @@
+"""Errors that carry their verdict.
+
+An expected business outcome is a value.  A refusal is a `Refused`: it names its gRPC code as a word, so that rules and
+storage may raise it without importing grpc, and a stable reason, from which REST takes its status
+(`gateway/errors.py`).  Anything else that escapes is a bug and becomes INTERNAL at the boundary.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, NamedTuple
+
+
+class FieldError(NamedTuple):
+    """One bad field: its path as the client wrote it, and what is wrong with it."""
+
+    field: str
+    reason: str
+
+
+class Refused(Exception):  # noqa: N818 - a refusal is no fault of ours
+    """A request we understood and will not do.  Subclasses carry their own verdict."""
+
+    code: ClassVar[str] = "FAILED_PRECONDITION"
+    reason: str = "FAILED_PRECONDITION"
+    fields: Sequence[FieldError] = ()
+    metadata: Mapping[str, str] = {}
+
+    def __init__(self, message: str = "", **metadata: str) -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip())
+        if metadata:
+            self.metadata = metadata
+
+
+class InvalidRequest(Refused):
+    """The request has bad fields."""
+
+    code, reason = "INVALID_ARGUMENT", "INVALID_REQUEST"
+
+    def __init__(self, fields: Sequence[FieldError]) -> None:
+        super().__init__("; ".join(f"{each.field}: {each.reason}" for each in fields))
+        self.fields = fields
+
+
+class InvalidCursor(Refused):
+    """The cursor is not one of ours, or belongs to another list."""
+
+    code, reason = "INVALID_ARGUMENT", "INVALID_CURSOR"
+
+
+class SessionRequired(Refused):
+    """Sign in first."""
+
+    code, reason = "UNAUTHENTICATED", "SESSION_REQUIRED"
+
+
+class ApiKeyRequired(Refused):
+    """The API key is unknown, revoked or expired."""
+
+    code, reason = "UNAUTHENTICATED", "API_KEY_REQUIRED"
+
+
+class Forbidden(Refused):
+    """Your role does not allow this."""
+
+    code, reason = "PERMISSION_DENIED", "FORBIDDEN"
+
+
+class InsufficientScope(Refused):
+    """The API key lacks the scope for this."""
+
+    code, reason = "PERMISSION_DENIED", "INSUFFICIENT_SCOPE"
+
+
+class NoMembership(Refused):
+    """You belong to no organization."""
+
+    code, reason = "PERMISSION_DENIED", "NO_MEMBERSHIP"
+
+
+class NotFound(Refused):
+    """There is no such thing."""
+
+    code, reason = "NOT_FOUND", "NOT_FOUND"
+
+
+class NotAtCarrier(Refused):
+    """The carrier account does not hold this number."""
+
+    code, reason = "NOT_FOUND", "NOT_AT_CARRIER"
+
+
+class AlreadyExists(Refused):
+    """It exists already."""
+
+    code, reason = "ALREADY_EXISTS", "ALREADY_EXISTS"
+
+
+class InUse(Refused):
+    """Something still uses it."""
+
+    code, reason = "FAILED_PRECONDITION", "IN_USE"
+
+
+class InvalidState(Refused):
+    """Its state does not allow this."""
+
+    code, reason = "FAILED_PRECONDITION", "INVALID_STATE"
+
+
+class IdempotencyMismatch(Refused):
+    """This Idempotency-Key was used with another request."""
+
+    code, reason = "ALREADY_EXISTS", "IDEMPOTENCY_MISMATCH"
+
+
+class IdempotencyInProgress(Refused):
+    """The same request is being worked on."""
+
+    code, reason = "ABORTED", "IDEMPOTENCY_IN_PROGRESS"
+
+
+class CarrierError(Refused):
+    """The carrier refused or did not answer."""
+
+    code, reason = "UNAVAILABLE", "CARRIER_ERROR"

@@ -1,0 +1,66 @@
+"""Ids: `<prefix>_<ULID>` outside, the same 128 bits as `uuid` in the database.
+
+ULID: 48 bits of Unix milliseconds, 80 random bits, 26 characters of Crockford's base 32
+(https://github.com/ulid/spec).  So ids sort by time of birth, and a page by id is a page by age.
+"""
+
+import secrets
+from enum import StrEnum
+from uuid import UUID
+
+from hum.clock import now
+from hum.errors import NotFound
+
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_VALUE = {char: value for value, char in enumerate(ALPHABET)} | {
+    char.lower(): value for value, char in enumerate(ALPHABET)
+}
+ULID_CHARS = 26
+
+
+class Kind(StrEnum):
+    """What an id names; the value is its prefix.  A number's id is bare."""
+
+    ORGANIZATION = "org"
+    USER = "user"
+    API_KEY = "key"
+    FLOW = "flow"
+    NUMBER = ""
+    CALL = "call"
+    CONTACT = "contact"
+
+
+def new() -> UUID:
+    """A new ULID as a uuid."""
+    milliseconds = int(now().timestamp() * 1000)
+    return UUID(int=(milliseconds << 80) | secrets.randbits(80))
+
+
+def show(kind: Kind, id: UUID) -> str:
+    """The id as clients see it."""
+    rest, characters = id.int, []
+    for _ in range(ULID_CHARS):
+        characters.append(ALPHABET[rest & 31])
+        rest >>= 5
+    ulid = "".join(reversed(characters))
+    return f"{kind.value}_{ulid}" if kind.value else ulid
+
+
+def parse(kind: Kind, text: str) -> UUID | None:
+    """The uuid behind an id that a client sent; None if it is not an id of this kind."""
+    prefix, _, ulid = text.rpartition("_")
+    if prefix != kind.value or len(ulid) != ULID_CHARS or ulid[0] not in "01234567":
+        return None
+    value = 0
+    for char in ulid:
+        if (digit := _VALUE.get(char)) is None:
+            return None
+        value = value << 5 | digit
+    return UUID(int=value)
+
+
+def require(kind: Kind, text: str) -> UUID:
+    """As `parse`, but an id that can't be one of ours is NotFound, exactly like one that isn't there."""
+    if (id := parse(kind, text)) is None:
+        raise NotFound(f"there is no {kind.name.lower().replace('_', ' ')} {text[:60]!r}")
+    return id

@@ -1,0 +1,97 @@
+"""Secrets.  What must be used again is sealed; what is only compared is hashed.
+
+Sealed: AES-256-GCM under a versioned key.  The associated data binds a blob to the table, row and organization it was
+written for, so that a blob moved elsewhere does not open.  A blob that does not open is an error, never an empty
+secret.
+"""
+
+import base64
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+NONCE_BYTES = 12  # NIST SP 800-38D: 96 bits
+KEY_BYTES = 32
+BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+API_KEY_PREFIX = "hum_live_"
+API_KEY_CHARS = 43  # 43 base-62 digits hold 256 bits
+
+
+class Unsealable(Exception):  # noqa: N818
+    """A sealed secret does not open here: wrong place, unknown key version, or damaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a sealed secret belongs."""
+
+    table: str
+    row: UUID
+    organization: UUID
+
+    def associated(self, version: int) -> bytes:
+        return f"{self.table}\0{self.row}\0{self.organization}\0{version}".encode()
+
+
+class Keyring:
+    """The deployment's sealing keys, newest first: the first seals, all open."""
+
+    def __init__(self, keys: Sequence[tuple[int, bytes]]) -> None:
+        if not keys or any(len(key) != KEY_BYTES for _, key in keys):
+            raise ValueError("a sealing key is 32 bytes, in base64, and there must be one")
+        self._newest = keys[0][0]
+        self._ciphers = {version: AESGCM(key) for version, key in keys}
+
+    @classmethod
+    def parse(cls, text: str) -> "Keyring":
+        """Read `version:base64key,...`, newest first."""
+        pairs = [part.strip().partition(":") for part in text.split(",") if part.strip()]
+        return cls([(int(version), base64.b64decode(key)) for version, _, key in pairs])
+
+    def seal(self, secret: bytes, place: Place) -> bytes:
+        """Version (2 bytes), nonce, ciphertext and tag."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        cipher = self._ciphers[self._newest]
+        return self._newest.to_bytes(2) + nonce + cipher.encrypt(nonce, secret, place.associated(self._newest))
+
+    def open(self, blob: bytes, place: Place) -> bytes:
+        """Raises Unsealable."""
+        version, nonce, sealed = int.from_bytes(blob[:2]), blob[2 : 2 + NONCE_BYTES], blob[2 + NONCE_BYTES :]
+        cipher = self._ciphers.get(version)
+        if cipher is None:
+            raise Unsealable(f"no key of version {version}")
+        try:
+            return cipher.decrypt(nonce, sealed, place.associated(version))
+        except (InvalidTag, ValueError) as error:
+            raise Unsealable("the secret does not open in this place") from error
+
+
+def new_api_key() -> str:
+    """`hum_live_` and 43 base-62 digits: 256 random bits."""
+    return API_KEY_PREFIX + "".join(secrets.choice(BASE62) for _ in range(API_KEY_CHARS))
+
+
+def new_token() -> str:
+    """256 random bits, URL-safe."""
+    return secrets.token_urlsafe(32)
+
+
+def token_hash(token: str) -> bytes:
+    """SHA-256: enough for 256 random bits, and it costs an event loop nothing."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def sign(key: bytes, message: bytes) -> bytes:
+    """HMAC-SHA256."""
+    return hmac.digest(key, message, "sha256")
+
+
+def same(one: bytes, other: bytes) -> bool:
+    """Compare without telling where they differ."""
+    return hmac.compare_digest(one, other)

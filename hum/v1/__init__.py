@@ -1,0 +1,1 @@
+"""The contract, generated from proto/ by proto/generate.py.  Never edited."""

@@ -1,0 +1,77 @@
+"""Writes `hum/v1` from `proto/`: messages, type stubs and gRPC stubs.
+
+    python proto/generate.py            write hum/v1
+    python proto/generate.py --check    exit 1 if hum/v1 is not what proto/ says
+
+buf builds the image (and so resolves the imports), protoc writes the code. `buf/validate` comes out beside our own
+files, because a top-level package `buf` of ours would fight with everybody else's.
+"""
+
+import argparse
+import filecmp
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TARGET = ROOT / "hum" / "v1"
+BIN = Path(sys.executable).parent
+
+
+def generate(into: Path) -> None:
+    """Write all generated modules into the folder `into`."""
+    with tempfile.TemporaryDirectory() as scratch:
+        image, out = Path(scratch, "image.binpb"), Path(scratch, "out")
+        out.mkdir()
+        subprocess.run([BIN / "buf", "build", ROOT, "-o", image], check=True, cwd=ROOT)
+        own = sorted(str(path.relative_to(ROOT / "proto")) for path in (ROOT / "proto" / "hum").rglob("*.proto"))
+        protoc = [sys.executable, "-m", "grpc_tools.protoc", f"--descriptor_set_in={image}"]
+        plugins = [f"--plugin=protoc-gen-{name}={BIN}/protoc-gen-{name}" for name in ("mypy", "mypy_grpc")]
+        messages = [f"--python_out={out}", f"--mypy_out=quiet,readable_stubs:{out}"]
+        subprocess.run([*protoc, *plugins, *messages, *own, "buf/validate/validate.proto"], check=True)
+        subprocess.run([*protoc, *plugins, f"--grpc_python_out={out}", f"--mypy_grpc_out=quiet:{out}", *own], check=True)
+        for made in sorted((*out.glob("hum/v1/*_pb2*"), *out.glob("buf/validate/*_pb2*"))):
+            if "_grpc." in made.name and "Stub" not in made.read_text():
+                continue  # a file without services
+            (into / made.name).write_text(own_validate(made.read_text()))
+    (into / "__init__.py").write_text('"""The contract, generated from proto/ by proto/generate.py.  Never edited."""\n')
+
+
+def own_validate(source: str) -> str:
+    """Point imports of `buf.validate` at the copy in hum.v1."""
+    return (
+        source.replace("from buf.validate import validate_pb2", "from hum.v1 import validate_pb2")
+        .replace("from buf.validate import", "from hum.v1 import")
+        .replace("import buf.validate.validate_pb2\n", "import hum.v1.validate_pb2\n")
+        .replace("buf.validate.validate_pb2.", "hum.v1.validate_pb2.")
+    )
+
+
+def fresh() -> bool:
+    """Tell whether hum/v1 holds exactly what proto/ generates."""
+    with tempfile.TemporaryDirectory() as scratch:
+        generate(Path(scratch))
+        made = {path.name for path in Path(scratch).iterdir()}
+        stands = {path.name for path in TARGET.iterdir() if path.suffix in {".py", ".pyi"}}
+        _, different, unreadable = filecmp.cmpfiles(scratch, TARGET, sorted(made & stands), shallow=False)
+        stale = sorted((made ^ stands) | set(different) | set(unreadable))
+    for name in stale:
+        print(f"hum/v1/{name} is not what proto/ says; run `make proto`")
+    return not stale
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--check", action="store_true")
+    if arguments.parse_args().check:
+        return 0 if fresh() else 1
+    shutil.rmtree(TARGET, ignore_errors=True)
+    TARGET.mkdir(parents=True)
+    generate(TARGET)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
