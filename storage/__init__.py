@@ -1,0 +1,1 @@
+"""Storage: all SQL of HUM, and nothing else.  Only `control` imports it."""

@@ -1,0 +1,58 @@
+"""HUM_HOME: the folder where a machine's own things live: keys, embedded database, recordings, spools, `run.json`."""
+
+import base64
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from hum.settings import Common, ControlSettings
+
+
+def private_text(path: Path, make: str) -> str:
+    """The text of a file that only its owner can read; made with `make` when it isn't there.  Safe against a twin."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text().strip()
+    with os.fdopen(handle, "w") as file:
+        file.write(make + "\n")
+    return make
+
+
+def node_key(settings: Common) -> bytes:
+    """What planes sign their node identities with.  Production must be given one; else it is made once under home."""
+    if settings.node_key:
+        return settings.node_key.encode()
+    if settings.production:
+        raise SystemExit("hum: HUM_NODE_KEY is not set; give all planes the same long random string")
+    return private_text(settings.home / "node.key", secrets.token_urlsafe(32)).encode()
+
+
+def secret_keys(settings: ControlSettings) -> str:
+    """The sealing keys, as `HUM_SECRET_KEYS`."""
+    if settings.secret_keys:
+        return settings.secret_keys
+    if settings.production:
+        raise SystemExit("hum: HUM_SECRET_KEYS is not set; give it 1:<32 random bytes in base64>")
+    return private_text(settings.home / "secret.keys", f"1:{base64.b64encode(secrets.token_bytes(32)).decode()}")
+
+
+def write_run(home: Path, facts: dict[str, Any]) -> None:
+    """Say where things are, in one atomic step."""
+    home.mkdir(parents=True, exist_ok=True)
+    draft = home / "run.json.new"
+    draft.write_text(json.dumps(facts, indent=2) + "\n")
+    draft.chmod(0o600)
+    draft.replace(home / "run.json")
+
+
+def read_run(home: Path) -> dict[str, Any]:
+    """Where things are, or an empty dict when nothing runs."""
+    try:
+        facts: dict[str, Any] = json.loads((home / "run.json").read_text())
+    except FileNotFoundError:
+        return {}
+    return facts

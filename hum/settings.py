@@ -1,0 +1,233 @@
+"""Settings.  This module alone reads the environment.
+
+One frozen class for each program; each field names its variable and says what it is.  A wrong value, and a `HUM_*`
+variable that nobody knows, stop the process with a sentence that says what to do.
+"""
+
+import difflib
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, NoReturn, TypeVar
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SettingsT = TypeVar("SettingsT", bound="Common")
+
+
+def _env(name: str, default: Any, doc: str, **rules: Any) -> Any:
+    return Field(default, validation_alias=name, description=doc, **rules)
+
+
+class Listen(NamedTuple):
+    """A socket to listen on; port 0 asks the system for one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_listen(text: str) -> Listen:
+    """Read `host:port`, with an IPv6 host in brackets."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise ValueError(f"{text!r} is not host:port, for example 127.0.0.1:8080")
+    return Listen(host.strip("[]"), int(port))
+
+
+class Common(BaseSettings):
+    """What every program of HUM reads."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True)
+
+    env: Literal["development", "production"] = _env(
+        "HUM_ENV", "development", "production refuses sandbox parts, default secrets and http cookies"
+    )
+    home: Path = _env("HUM_HOME", Path("var"), "where embedded parts, recordings and spools live")
+    log_level: Literal["debug", "info", "warning", "error"] = _env(
+        "HUM_LOG_LEVEL", "info", "least level that is logged"
+    )
+    node: str = _env("HUM_NODE", "", "this process's name in links and logs; unset: plane, host and process id")
+    node_key: str = _env("HUM_NODE_KEY", "", "what planes prove themselves with to control; made by `hum up`")
+    control_address: str = _env("HUM_CONTROL_ADDRESS", "127.0.0.1:50051", "where control is reached")
+    tls_cert: Path | None = _env("HUM_TLS_CERT", None, "PEM certificate for gRPC between planes")
+    tls_key: Path | None = _env("HUM_TLS_KEY", None, "its private key")
+    tls_ca: Path | None = _env("HUM_TLS_CA", None, "PEM of the authority that planes trust")
+    otlp_endpoint: str = _env("OTEL_EXPORTER_OTLP_ENDPOINT", "", "where traces go; unset: nowhere")
+    public_url: str = _env(
+        "HUM_PUBLIC_URL", "http://127.0.0.1:8080", "how the carrier and browsers reach the gateway (https)"
+    )
+    media_url: str = _env("HUM_MEDIA_URL", "ws://127.0.0.1:8081", "how the carrier reaches the media plane (wss)")
+
+    @field_validator("public_url", "media_url")
+    @classmethod
+    def _no_trailing_slash(cls, url: str) -> str:
+        return url.rstrip("/")
+
+    @property
+    def production(self) -> bool:
+        return self.env == "production"
+
+
+class Carrier(Common):
+    """The carrier's account."""
+
+    twilio_account_sid: str = _env("TWILIO_ACCOUNT_SID", "", "the account that holds the numbers")
+    twilio_auth_token: str = _env(
+        "TWILIO_AUTH_TOKEN", "", "signs the carrier's requests; comma-separated while rotating, newest first"
+    )
+    twilio_api_key: str = _env("TWILIO_API_KEY", "", "for REST; unset: account and auth token")
+    twilio_api_secret: str = _env("TWILIO_API_SECRET", "", "its secret")
+    twilio_api_base_url: str = _env("TWILIO_API_BASE_URL", "https://api.twilio.com", "the carrier's REST API")
+
+    @property
+    def twilio_auth_tokens(self) -> tuple[str, ...]:
+        return tuple(token.strip() for token in self.twilio_auth_token.split(",") if token.strip())
+
+
+class Model(Common):
+    """The model's account."""
+
+    openai_api_key: str = _env("OPENAI_API_KEY", "", "the model's key")
+    openai_base_url: str = _env(
+        "OPENAI_BASE_URL", "https://api.openai.com/v1", "the realtime socket is derived from it"
+    )
+    realtime_model: str = _env("HUM_REALTIME_MODEL", "gpt-realtime-2.1", "speaks on calls")
+    text_model: str = _env("HUM_TEXT_MODEL", "gpt-5.4-mini", "summaries and texts")
+    speech_model: str = _env("HUM_SPEECH_MODEL", "gpt-4o-mini-tts", "renders fixed sentences")
+    transcribe_model: str = _env("HUM_TRANSCRIBE_MODEL", "gpt-4o-transcribe", "hears the caller for the transcript")
+    default_voice: str = _env("HUM_VOICE", "marin", "the voice of flows that name none")
+
+
+class ControlSettings(Carrier, Model):
+    """`hum control` and `hum worker`."""
+
+    control_listen: str = _env("HUM_CONTROL_LISTEN", "127.0.0.1:50051", "gRPC socket of control")
+    database_url: str = _env("HUM_DATABASE_URL", "", "PostgreSQL 15 or later; unset: embedded, under HUM_HOME")
+    secret_keys: str = _env("HUM_SECRET_KEYS", "", "version:base64key,... newest first; made by `hum up`")
+    recordings_url: str = _env("HUM_RECORDINGS_URL", "", "a directory; unset: HUM_HOME/recordings")
+    pool_size: int = _env("HUM_DATABASE_POOL", 10, "database connections of this process", ge=2, le=200)
+    token_seconds: int = _env("HUM_STREAM_TOKEN_SECONDS", 60, "how long a stream's token may wait for its stream", ge=1)
+    recheck_seconds: float = _env(
+        "HUM_STREAM_RECHECK_SECONDS", 60.0, "how often a stream's access is checked again", gt=0
+    )
+    idempotency_hours: float = _env("HUM_IDEMPOTENCY_HOURS", 24.0, "how long an Idempotency-Key is remembered", gt=0)
+    statement_seconds: float = _env("HUM_STATEMENT_SECONDS", 15.0, "a statement that takes longer is cancelled", gt=0)
+    lock_seconds: float = _env("HUM_LOCK_SECONDS", 5.0, "a lock that takes longer is given up", gt=0)
+    carrier_seconds: float = _env("HUM_CARRIER_SECONDS", 10.0, "the longest wait for the carrier's REST API", gt=0)
+    model_seconds: float = _env("HUM_MODEL_SECONDS", 60.0, "the longest wait for the model's REST API", gt=0)
+    drain_seconds: float = _env("HUM_DRAIN_SECONDS", 3600.0, "how long calls may go on after SIGTERM", ge=0)
+    link_lost_seconds: float = _env(
+        "HUM_LINK_LOST_SECONDS", 30.0, "how long a call lives on when its media link is lost", gt=0
+    )
+    worker_idle_seconds: float = _env("HUM_WORKER_IDLE_SECONDS", 1.0, "how often an idle worker looks for work", gt=0)
+    job_attempts: int = _env("HUM_JOB_ATTEMPTS", 5, "a job that failed as often is held for a person", ge=1)
+    job_retry_seconds: float = _env("HUM_JOB_RETRY_SECONDS", 5.0, "wait before the second attempt; doubles", gt=0)
+    egress_allow: str = _env("HUM_EGRESS_ALLOW", "", "CIDRs that customers' URLs may reach besides the internet")
+
+    @property
+    def recordings_dir(self) -> Path:
+        return Path(self.recordings_url) if self.recordings_url else self.home / "recordings"
+
+
+class GatewaySettings(Carrier):
+    """`hum gateway`."""
+
+    gateway_listen: str = _env("HUM_GATEWAY_LISTEN", "127.0.0.1:8080", "HTTP socket of the gateway")
+    control_seconds: float = _env("HUM_CONTROL_SECONDS", 10.0, "the longest wait for control's answer", gt=0)
+    ingress_seconds: float = _env("HUM_INGRESS_SECONDS", 4.0, "the same for a carrier's webhook", gt=0)
+    heartbeat_seconds: float = _env("HUM_HEARTBEAT_SECONDS", 15.0, "comment in idle event streams", gt=0)
+    body_bytes: int = _env("HUM_BODY_BYTES", 1 << 20, "the largest request body", ge=1024)
+    drain_seconds: float = _env("HUM_DRAIN_SECONDS", 3600.0, "how long requests may go on after SIGTERM", ge=0)
+
+
+class MediaSettings(Carrier, Model):
+    """`hum media`."""
+
+    media_listen: str = _env("HUM_MEDIA_LISTEN", "127.0.0.1:8081", "WebSocket socket of the media plane")
+    recordings_url: str = _env("HUM_RECORDINGS_URL", "", "a directory; unset: HUM_HOME/recordings")
+    max_calls: int = _env("HUM_MAX_CALLS", 250, "more calls than this are refused", ge=1)
+    max_lag_ms: float = _env("HUM_MAX_LAG_MS", 60.0, "no new calls while the event loop lags more", gt=0)
+    max_frame_bytes: int = _env(
+        "HUM_MAX_FRAME_BYTES", 64 << 10, "a larger frame from the carrier ends the stream", ge=1024
+    )
+    drain_seconds: float = _env("HUM_DRAIN_SECONDS", 3600.0, "how long calls may go on after SIGTERM", ge=0)
+    pacer_ms: float = _env("HUM_PACER_MS", 20.0, "the pacer's tick", gt=0)
+    start_seconds: float = _env(
+        "HUM_STREAM_START_SECONDS", 10.0, "a stream that has not started by then is closed", gt=0
+    )
+    session_seconds: float = _env("HUM_SESSION_SECONDS", 5.0, "the longest wait for control to open a session", gt=0)
+    dial_seconds: float = _env("HUM_DIAL_SECONDS", 8.0, "the longest wait for the model's socket", gt=0)
+    silent_seconds: float = _env(
+        "HUM_CARRIER_SILENT_SECONDS", 20.0, "a stream that sends nothing for so long is lost", gt=0
+    )
+    link_retry_ms: float = _env(
+        "HUM_LINK_RETRY_MS", 250.0, "first wait before a lost link is opened again; doubles", gt=0
+    )
+    transcript_wait_ms: float = _env("HUM_TRANSCRIPT_WAIT_MS", 5000.0, "how long a turn waits for its transcript", gt=0)
+
+    @property
+    def recordings_dir(self) -> Path:
+        return Path(self.recordings_url) if self.recordings_url else self.home / "recordings"
+
+    @property
+    def spool_dir(self) -> Path:
+        return self.home / "spool"
+
+
+class UpSettings(ControlSettings, GatewaySettings, MediaSettings):
+    """`hum up`, `hum doctor`, `hum call`: the whole machine.  Knows what was set and what was left to defaults."""
+
+    def given(self, variable: str) -> bool:
+        """Tell whether the operator set the variable, and not to nothing."""
+        return bool(os.environ.get(variable))
+
+
+def variables() -> Mapping[str, FieldInfo]:
+    """Every variable and its field, for the check of unknown ones and for the documentation."""
+    return {str(field.validation_alias): field for field in UpSettings.model_fields.values() if field.validation_alias}
+
+
+def unknown(names: Iterator[str]) -> list[str]:
+    """Sentences about the `HUM_*` names that nobody knows."""
+    known, sentences = variables(), []
+    for name in sorted(names):
+        if name.startswith("HUM_") and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            sentences.append(f"{name} is not a setting; " + (f"did you mean {near[0]}?" if near else "remove it"))
+    return sentences
+
+
+def load(kind: type[SettingsT]) -> SettingsT:
+    """Read the environment; a bad one ends the process with sentences, status 2."""
+    sentences = unknown(iter(os.environ))
+    try:
+        settings = kind()
+    except ValidationError as error:
+        sentences += [_sentence(each["loc"], each["msg"]) for each in error.errors()]
+    if sentences:
+        _stop(sentences)
+    return settings
+
+
+def environment() -> dict[str, str]:
+    """A copy of the environment, for the programs that `hum up` starts."""
+    return dict(os.environ)
+
+
+def _sentence(location: tuple[int | str, ...], message: str) -> str:
+    name = str(location[0]) if location else "the settings"
+    field = variables().get(name)
+    meaning = f" ({field.description})" if field and field.description else ""
+    return f"{name}{meaning}: {message}"
+
+
+def _stop(sentences: list[str]) -> NoReturn:
+    for sentence in sentences:
+        sys.stderr.write(f"hum: {sentence}\n")
+    raise SystemExit(2)

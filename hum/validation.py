@@ -1,0 +1,255 @@
+"""What a request must look like, from the options in proto/: one check for gRPC and REST alike.
+
+Four sources, reported together: protovalidate's rules; `(hum.v1.format)`, what a pattern can't say; `(hum.v1.raw_json)`;
+and `google.api.field_behavior`: a REQUIRED field must be given when a resource is created and can't be cleared, an
+IMMUTABLE one can't be changed.  A message that has an `update_mask` is an update.
+"""
+
+import json
+import zoneinfo
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, time
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import phonenumbers
+import protovalidate
+from google.api import field_behavior_pb2
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message import Message
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError
+
+from hum.errors import FieldError, InvalidRequest
+from hum.v1 import options_pb2
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+EAGERNESS = ("low", "medium", "high", "auto")  # of semantic_vad, as the Realtime API names them
+RAW_JSON_BYTES = 64 << 10
+
+
+def require_valid(request: Message) -> None:
+    """Raise InvalidRequest with every bad field."""
+    if fields := check(request):
+        raise InvalidRequest(fields)
+
+
+def check(request: Message) -> list[FieldError]:
+    """Every bad field of a request, by its path in proto names."""
+    found = [FieldError(_path(each.proto), each.proto.message) for each in protovalidate.collect_violations(request)]
+    bad = {each.field for each in found}
+    more = [*_behaviour(request), *_texts(request, "")]
+    return found + [each for each in more if each.field not in bad]
+
+
+def _path(violation: Any) -> str:
+    parts: list[str] = []
+    for element in violation.field.elements:
+        subscript = element.subscript
+        parts.append(element.field_name + (f"[{subscript.value}]" if subscript is not None else ""))
+    return ".".join(parts)
+
+
+# --- field_behavior -----------------------------------------------------------------------------------------------
+
+
+@cache
+def behaviours(descriptor: Descriptor, behaviour: int) -> tuple[FieldDescriptor, ...]:
+    """The fields of a message that have a behaviour."""
+    return tuple(
+        field
+        for field in descriptor.fields
+        if behaviour in field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
+    )
+
+
+def _behaviour(request: Message) -> Iterator[FieldError]:
+    mask = request.DESCRIPTOR.fields_by_name.get("update_mask")
+    for field in request.DESCRIPTOR.fields:
+        if field.message_type is None or field.is_repeated or not request.HasField(field.name):
+            continue
+        resource: Message = getattr(request, field.name)
+        required = behaviours(field.message_type, field_behavior_pb2.REQUIRED)
+        if mask is None:
+            yield from (
+                FieldError(f"{field.name}.{each.name}", "is required") for each in required if _unset(resource, each)
+            )
+        elif field is not mask:
+            paths = set(request.update_mask.paths)
+            immutable = behaviours(field.message_type, field_behavior_pb2.IMMUTABLE)
+            for each in field.message_type.fields:
+                if each.name not in paths:
+                    continue
+                if each in immutable:
+                    yield FieldError(f"{field.name}.{each.name}", "can't be changed")
+                elif each in required and _unset(resource, each):
+                    yield FieldError(f"{field.name}.{each.name}", "can't be cleared")
+            known = {each.name for each in field.message_type.fields}
+            yield from (FieldError(f"update_mask.{path}", "is not a field") for path in sorted(paths - known))
+
+
+def _mask(request: Message) -> FieldMask:
+    mask: FieldMask = request.update_mask  # type: ignore[attr-defined]  # only asked of messages that have one
+    return mask
+
+
+def _unset(resource: Message, field: FieldDescriptor) -> bool:
+    return not (resource.HasField(field.name) if field.has_presence else getattr(resource, field.name))
+
+
+# --- formats ------------------------------------------------------------------------------------------------------
+
+
+@cache
+def _checked(descriptor: Descriptor) -> tuple[tuple[FieldDescriptor, tuple[Callable[[str], str | None], ...]], ...]:
+    fields = []
+    for field in descriptor.fields:
+        options = field.GetOptions().Extensions
+        checks: list[Callable[[str], str | None]] = []
+        if options[options_pb2.raw_json]:
+            checks.append(bad_json)
+        if format := options[options_pb2.format]:
+            checks.append(FORMATS[format])
+        if checks or field.message_type is not None:
+            fields.append((field, tuple(checks)))
+    return tuple(fields)
+
+
+def _texts(message: Message, prefix: str) -> Iterator[FieldError]:
+    for field, checks in _checked(message.DESCRIPTOR):
+        if field.is_repeated:
+            continue
+        if field.message_type is not None:
+            if message.HasField(field.name) and field.message_type.file.package == "hum.v1":
+                yield from _texts(getattr(message, field.name), f"{prefix}{field.name}.")
+        elif not _unset(message, field):
+            text = getattr(message, field.name)
+            complaint = next((said for check in checks if (said := check(text)) is not None), None)
+            if complaint is not None:
+                yield FieldError(prefix + field.name, complaint)
+
+
+def bad_json(text: str) -> str | None:
+    """What is wrong with a free-form JSON value, or None."""
+    if len(text.encode()) > RAW_JSON_BYTES:
+        return f"is larger than {RAW_JSON_BYTES} bytes"
+    try:
+        value = json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return "is not JSON"
+    return None if isinstance(value, dict | list) else "must be a JSON object or array"
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def bad_e164(text: str) -> str | None:
+    """What is wrong with a phone number, or None.
+
+    Possible, not valid: numbering plans change faster than any table, and the carrier has the last word.
+    """
+    try:
+        number = phonenumbers.parse(text)
+    except phonenumbers.NumberParseException:
+        return "is not a phone number in E.164, for example +13175551234"
+    if phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) != text:
+        return "is not written as E.164, for example +13175551234"
+    return None if phonenumbers.is_possible_number(number) else "is not a possible phone number"
+
+
+def bad_time_zone(text: str) -> str | None:
+    return None if text in _zones() else "is not a time zone of the IANA database, for example America/New_York"
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())
+
+
+def bad_business_hours(text: str) -> str | None:
+    """What is wrong with business hours (docs/contract.md), or None."""
+    hours = json.loads(text)
+    if not isinstance(hours, dict):
+        return "must be an object"
+    if odd := sorted(hours.keys() - {"time_zone", "weekly", "holidays"}):
+        return f"has an unknown member {odd[0]!r}"
+    if "time_zone" in hours and (not isinstance(hours["time_zone"], str) or bad_time_zone(hours["time_zone"])):
+        return "time_zone is not a time zone of the IANA database"
+    weekly, holidays = hours.get("weekly", {}), hours.get("holidays", [])
+    if not isinstance(weekly, dict) or (odd := sorted(weekly.keys() - set(WEEKDAYS))):
+        return "weekly has members mon, tue, wed, thu, fri, sat and sun"
+    for day, spans in weekly.items():
+        if (complaint := _bad_spans(spans)) is not None:
+            return f"weekly.{day} {complaint}"
+    if not isinstance(holidays, list) or not all(
+        isinstance(day, str) and _parses(date.fromisoformat, day) for day in holidays
+    ):
+        return "holidays is a list of dates like 2026-12-25"
+    return None
+
+
+def _bad_spans(spans: Any) -> str | None:
+    if not isinstance(spans, list):
+        return 'is a list of spans like ["09:00", "17:00"]'
+    times: list[str] = []
+    for span in spans:
+        pair = isinstance(span, list) and len(span) == 2 and all(isinstance(at, str) for at in span)
+        if not pair or not all(
+            len(at) == len("09:00") and (at == "24:00" or _parses(time.fromisoformat, at)) for at in span
+        ):
+            return 'is a list of spans like ["09:00", "17:00"]'
+        if span[0] == span[1]:
+            return "has an empty span"
+        times += span
+    crosses = bool(times) and times[-1] < times[-2]
+    ordered = times[:-1] if crosses else times
+    return None if all(one <= other for one, other in pairwise(ordered)) else "must be in order and not overlap"
+
+
+def _parses(parse: Callable[[str], object], text: str) -> bool:
+    try:
+        parse(text)
+    except ValueError:
+        return False
+    return True
+
+
+def bad_json_schema(text: str) -> str | None:
+    schema = json.loads(text)
+    if not isinstance(schema, dict) or schema.get("type", "object") != "object":
+        return "must be a JSON Schema of an object"
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        return f"is not a JSON Schema: {error.message}"[:300]
+    return None
+
+
+def bad_turn_config(text: str) -> str | None:
+    """What is wrong with `turn_config_json` (docs/contract.md), or None."""
+    config = json.loads(text)
+    if not isinstance(config, dict):
+        return "must be an object"
+    rules: Mapping[str, Callable[[Any], bool]] = {
+        "interruptible": lambda value: isinstance(value, bool),
+        "protect_announcement": lambda value: isinstance(value, bool),
+        "cut_after_ms": lambda value: type(value) is int and 100 <= value <= 5000,
+        "resume_after_ms": lambda value: type(value) is int and 60 <= value <= 5000,
+        "eagerness": lambda value: value in EAGERNESS,
+    }
+    if odd := sorted(config.keys() - rules.keys()):
+        return f"has an unknown member {odd[0]!r}; it has {', '.join(rules)}"
+    wrong = [name for name, value in config.items() if not rules[name](value)]
+    return f"{wrong[0]} is out of range" if wrong else None
+
+
+FORMATS: Mapping[int, Callable[[str], str | None]] = {
+    options_pb2.FORMAT_E164: bad_e164,
+    options_pb2.FORMAT_TIME_ZONE: bad_time_zone,
+    options_pb2.FORMAT_BUSINESS_HOURS: bad_business_hours,
+    options_pb2.FORMAT_JSON_SCHEMA: bad_json_schema,
+    options_pb2.FORMAT_TURN_CONFIG: bad_turn_config,
+}

@@ -1,0 +1,480 @@
+"""Calls: made when the carrier rings, filled by the media plane's reports, closed once.
+
+Whoever changes a call locks its row first; each change that clients may see appends an event with the call's own next
+sequence (`storage.events`) in the same transaction.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from hum.errors import NotFound
+from storage import events
+from storage.db import Tx, notify
+
+CHANNEL = "hum_calls"  # NOTIFY carries the id of a call that has a new event
+
+ROUTE = """
+    SELECT n.id AS number_id, n.org_id, n.status, o.name AS organization, o.time_zone,
+           coalesce(v.definition ->> 'business_hours_json', o.business_hours_json) AS business_hours_json,
+           f.id AS flow_id, f.version AS flow_version, v.definition,
+           EXISTS (SELECT FROM blocklist b WHERE b.org_id = n.org_id AND b.phone_e164 = $2) AS blocked
+      FROM numbers n
+      JOIN organizations o ON o.org_id = n.org_id
+      LEFT JOIN flows f ON f.id = n.flow_id AND f.deleted_at IS NULL
+      LEFT JOIN flow_versions v ON v.flow_id = f.id AND v.version = f.version
+     WHERE n.e164 = $1
+"""
+UPSERT_CONTACT = """
+    INSERT INTO contacts (id, org_id, phone_e164, name) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (org_id, phone_e164) DO UPDATE SET name = coalesce(contacts.name, excluded.name)
+    RETURNING id
+"""
+CREATE = """
+    INSERT INTO calls (id, org_id, call_sid, direction, status, from_e164, to_e164, number_id, flow_id, flow_version,
+                       contact_id, end_reason)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+    ON CONFLICT (call_sid) DO NOTHING
+    RETURNING id
+"""
+STATE = """
+    SELECT id, org_id, call_sid, status, report_seq, created_at, answered_at, ended_at, end_reason, carrier_ended_at,
+           streams_opened, node
+      FROM calls
+"""
+BY_SID = STATE + " WHERE call_sid = $1 FOR UPDATE"
+BY_ID = STATE + " WHERE id = $1 FOR UPDATE"
+STALE = (
+    STATE
+    + """
+     WHERE status IN ('queued', 'ringing', 'in_progress') AND carrier_ended_at < now() - $1::interval
+     ORDER BY carrier_ended_at LIMIT 100
+       FOR UPDATE SKIP LOCKED
+"""
+)
+OFFER_TOKEN = """
+    UPDATE calls SET token_hash = $2, token_expires_at = now() + make_interval(secs => $3) WHERE id = $1
+"""
+SPEND_TOKEN = """
+    UPDATE calls
+       SET token_hash = NULL, token_expires_at = NULL, streams_opened = streams_opened + 1, stream_sid = $3, node = $4
+     WHERE token_hash = $1 AND call_sid = $2 AND token_expires_at > now() AND ended_at IS NULL
+    RETURNING id, org_id, flow_id, flow_version, contact_id
+"""
+SESSION = """
+    SELECT v.definition, k.name AS contact_name, k.phone_e164 AS contact_phone, o.name AS organization, o.time_zone
+      FROM calls c
+      JOIN organizations o ON o.org_id = c.org_id
+      JOIN flow_versions v ON v.flow_id = c.flow_id AND v.version = c.flow_version
+      LEFT JOIN contacts k ON k.id = c.contact_id
+     WHERE c.id = $1
+"""
+NEXT_SEQ = "UPDATE calls SET event_seq = event_seq + 1 WHERE id = $1 RETURNING event_seq, org_id"
+SET_REPORT_SEQ = "UPDATE calls SET report_seq = $2 WHERE id = $1"
+ANSWER = "UPDATE calls SET status = 'in_progress', answered_at = coalesce(answered_at, $2) WHERE id = $1"
+FINISH = """
+    UPDATE calls SET status = $2, ended_at = $3, end_reason = $4, end_detail = $5, token_hash = NULL WHERE id = $1
+"""
+CARRIER_ENDED = "UPDATE calls SET carrier_ended_at = coalesce(carrier_ended_at, now()) WHERE id = $1"
+ADD_TURN = """
+    INSERT INTO call_turns (org_id, call_id, seq, role, text, heard_text, start_ms, end_ms, interrupted)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    ON CONFLICT (call_id, seq) DO NOTHING
+"""
+ANNOUNCED = "UPDATE calls SET announcement_played_ms = $2 WHERE id = $1"
+RECORDED = "UPDATE calls SET recording_path = $2, recording_ms = $3, recording_bytes = $4 WHERE id = $1"
+ADD_LATENCY = "UPDATE calls SET latency = (latency::jsonb || $2::jsonb)::json WHERE id = $1"
+ADD_INTERRUPTION = "UPDATE calls SET interruptions = (interruptions::jsonb || $2::jsonb)::json WHERE id = $1"
+TOOLS = "SELECT tool_activity FROM calls WHERE id = $1"
+SET_TOOLS = "UPDATE calls SET tool_activity = $2 WHERE id = $1"
+TURNS = """
+    SELECT seq, role, text, heard_text, start_ms, end_ms, interrupted FROM call_turns WHERE call_id = $1 ORDER BY seq
+"""
+SET_SUMMARY = "UPDATE calls SET summary = $2, outcome = $3, outcome_label = $4 WHERE id = $1"
+INDEX = "SELECT hum.index_call($1)"
+AFTER_CALL = """
+    SELECT c.status, c.direction, c.summary IS NOT NULL AS summarized, v.definition
+      FROM calls c
+      LEFT JOIN flow_versions v ON v.flow_id = c.flow_id AND v.version = c.flow_version
+     WHERE c.id = $1
+"""
+LISTED = """
+    c.id, c.direction, c.origin, c.status, c.from_e164, c.to_e164, c.number_id, c.flow_id, c.flow_version,
+    c.contact_id, k.name AS contact_name, c.created_at, c.answered_at, c.ended_at, c.end_reason,
+    ARRAY(SELECT t.tag FROM call_tags t WHERE t.call_id = c.id ORDER BY t.tag) AS tags,
+    c.outcome_label, c.summary ->> 'text' AS summary_text
+"""
+PAGE = f"""
+    SELECT {LISTED}
+      FROM calls c
+      LEFT JOIN contacts k ON k.id = c.contact_id
+     WHERE (c.created_at, c.id) < (coalesce($1::timestamptz, 'infinity'),
+                                   coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+       AND ($4::text IS NULL OR c.id IN (SELECT hum.search_calls($4)))
+       AND ($5::text IS NULL OR c.direction = $5)
+       AND ($6::text IS NULL OR c.status = $6)
+       AND ($7::uuid IS NULL OR c.flow_id = $7)
+       AND ($8::uuid IS NULL OR c.number_id = $8)
+       AND ($9::uuid IS NULL OR c.contact_id = $9)
+       AND ($10::text IS NULL OR $10 IN (c.from_e164, c.to_e164))
+       AND ($11::text IS NULL OR EXISTS (SELECT FROM call_tags t WHERE t.call_id = c.id AND t.tag = $11))
+       AND ($12::text IS NULL OR c.outcome_label = $12)
+       AND ($13::timestamptz IS NULL OR c.created_at >= $13)
+       AND ($14::timestamptz IS NULL OR c.created_at < $14)
+     ORDER BY c.created_at DESC, c.id DESC
+     LIMIT $3
+"""
+DETAIL = f"""
+    SELECT {LISTED}, c.summary, c.outcome, c.interruptions, c.latency, c.tool_activity, c.recording_path,
+           c.recording_ms, c.announcement_played_ms, c.event_seq
+      FROM calls c
+      LEFT JOIN contacts k ON k.id = c.contact_id
+     WHERE c.id = $1
+"""
+LAST_EVENT = "SELECT ended_at IS NOT NULL AS over, event_seq FROM calls WHERE id = $1"
+LINK_SEQ = "SELECT batch_seq FROM media_links WHERE node = $1"
+SET_LINK_SEQ = """
+    INSERT INTO media_links (node, batch_seq) VALUES ($1, $2)
+    ON CONFLICT (node) DO UPDATE SET batch_seq = excluded.batch_seq, seen_at = now()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRow:
+    """All that routing an inbound call asks of the database."""
+
+    number_id: UUID
+    org_id: UUID
+    status: str
+    organization: str
+    time_zone: str
+    business_hours_json: str | None
+    flow_id: UUID | None
+    flow_version: int | None
+    definition: dict[str, Any]
+    blocked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CallState:
+    """A call whose row is locked."""
+
+    id: UUID
+    org_id: UUID
+    call_sid: str | None
+    status: str
+    report_seq: int
+    created_at: datetime
+    answered_at: datetime | None
+    ended_at: datetime | None
+    end_reason: str | None
+    carrier_ended_at: datetime | None
+    streams_opened: int
+    node: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewCall:
+    id: UUID
+    org_id: UUID
+    call_sid: str
+    direction: str
+    status: str
+    from_e164: str
+    to_e164: str
+    number_id: UUID | None
+    flow_id: UUID | None
+    flow_version: int | None
+    contact_id: UUID | None
+    end_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SpentToken:
+    id: UUID
+    org_id: UUID
+    flow_id: UUID
+    flow_version: int
+    contact_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    definition: dict[str, Any]
+    contact_name: str | None
+    contact_phone: str | None
+    organization: str
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRow:
+    seq: int
+    role: str
+    text: str
+    heard_text: str | None
+    start_ms: int
+    end_ms: int
+    interrupted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CallRow:
+    """A call as lists show it."""
+
+    id: UUID
+    direction: str
+    origin: str
+    status: str
+    from_e164: str
+    to_e164: str
+    number_id: UUID | None
+    flow_id: UUID | None
+    flow_version: int | None
+    contact_id: UUID | None
+    contact_name: str | None
+    created_at: datetime
+    answered_at: datetime | None
+    ended_at: datetime | None
+    end_reason: str | None
+    tags: list[str]
+    outcome_label: str | None
+    summary_text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallDetailRow:
+    call: CallRow
+    turns: list[TurnRow]
+    summary: dict[str, Any] | None
+    outcome: str | None
+    interruptions: list[dict[str, Any]]
+    latency: list[dict[str, Any]]
+    tool_activity: list[dict[str, Any]]
+    recording_path: str | None
+    recording_ms: int | None
+    announcement_played_ms: int | None
+    event_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    q: str | None = None
+    direction: str | None = None
+    status: str | None = None
+    flow_id: UUID | None = None
+    number_id: UUID | None = None
+    contact_id: UUID | None = None
+    contact_e164: str | None = None
+    tag: str | None = None
+    outcome: str | None = None
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+
+
+# --- routing ------------------------------------------------------------------------------------------------------
+
+
+async def route(tx: Tx, to_e164: str, from_e164: str) -> RouteRow | None:
+    """What is known of a number that is called; None when nobody here has it.  As the system."""
+    row = await tx.fetchrow(ROUTE, to_e164, from_e164)
+    if row is None:
+        return None
+    return RouteRow(**{**row, "definition": json.loads(row["definition"] or "{}")})
+
+
+async def upsert_contact(tx: Tx, id: UUID, org: UUID, phone_e164: str, name: str | None) -> UUID:
+    found: UUID = await tx.fetchval(UPSERT_CONTACT, id, org, phone_e164, name)
+    return found
+
+
+async def create(tx: Tx, call: NewCall) -> bool:
+    """Store a new call; False when its call_sid is stored already."""
+    values = [getattr(call, name) for name in NewCall.__slots__]
+    return await tx.fetchval(CREATE, *values) is not None
+
+
+async def by_sid(tx: Tx, call_sid: str) -> CallState | None:
+    """Lock a call by the carrier's id."""
+    row = await tx.fetchrow(BY_SID, call_sid)
+    return CallState(**row) if row else None
+
+
+async def lock(tx: Tx, id: UUID) -> CallState:
+    """Lock a call.  Raises NotFound."""
+    row = await tx.fetchrow(BY_ID, id)
+    if row is None:
+        raise NotFound("there is no such call")
+    return CallState(**row)
+
+
+async def lock_stale(tx: Tx, seconds: float) -> list[CallState]:
+    """Lock the calls that the carrier ended so long ago and whose media plane never said so.  As the system."""
+    return [CallState(**row) for row in await tx.fetch(STALE, timedelta(seconds=seconds))]
+
+
+async def offer_token(tx: Tx, id: UUID, hash: bytes, seconds: int) -> None:
+    """A stream that shows the token within `seconds` is this call's."""
+    await tx.execute(OFFER_TOKEN, id, hash, seconds)
+
+
+async def spend_token(tx: Tx, hash: bytes, call_sid: str, stream_sid: str, node: str) -> SpentToken | None:
+    """Open the call's stream: once for each token, for the call it was made for, in time; else None."""
+    row = await tx.fetchrow(SPEND_TOKEN, hash, call_sid, stream_sid, node)
+    return SpentToken(**row) if row else None
+
+
+async def session(tx: Tx, id: UUID) -> SessionRow | None:
+    """What the agent of a call must know.  None when the call has no flow."""
+    row = await tx.fetchrow(SESSION, id)
+    return SessionRow(**{**row, "definition": json.loads(row["definition"])}) if row else None
+
+
+# --- while it lives -----------------------------------------------------------------------------------------------
+
+
+async def record_event(tx: Tx, id: UUID, type: str, data: Mapping[str, Any], at: datetime | None = None) -> int:
+    """Append an event to the call's stream and wake who listens; return its sequence."""
+    row = await tx.fetchrow(NEXT_SEQ, id)
+    assert row is not None, "a call is locked before it is changed"
+    await events.append(tx, row["org_id"], type, id, data, seq=row["event_seq"], at=at)
+    await notify(tx, CHANNEL, str(id))
+    seq: int = row["event_seq"]
+    return seq
+
+
+async def set_report_seq(tx: Tx, id: UUID, seq: int) -> None:
+    await tx.execute(SET_REPORT_SEQ, id, seq)
+
+
+async def answer(tx: Tx, id: UUID, at: datetime) -> None:
+    await tx.execute(ANSWER, id, at)
+
+
+async def finish(tx: Tx, id: UUID, status: str, at: datetime, reason: str, detail: str | None) -> None:
+    await tx.execute(FINISH, id, status, at, reason, detail)
+
+
+async def carrier_ended(tx: Tx, id: UUID) -> None:
+    await tx.execute(CARRIER_ENDED, id)
+
+
+async def add_turn(tx: Tx, org: UUID, id: UUID, turn: TurnRow) -> None:
+    await tx.execute(
+        ADD_TURN,
+        org,
+        id,
+        turn.seq,
+        turn.role,
+        turn.text,
+        turn.heard_text,
+        turn.start_ms,
+        turn.end_ms,
+        turn.interrupted,
+    )
+
+
+async def announced(tx: Tx, id: UUID, at_ms: int) -> None:
+    await tx.execute(ANNOUNCED, id, at_ms)
+
+
+async def recorded(tx: Tx, id: UUID, path: str, duration_ms: int, size_bytes: int) -> None:
+    await tx.execute(RECORDED, id, path, duration_ms, size_bytes)
+
+
+async def add_latency(tx: Tx, id: UUID, turn: Mapping[str, int]) -> None:
+    await tx.execute(ADD_LATENCY, id, json.dumps([turn]))
+
+
+async def add_interruption(tx: Tx, id: UUID, interruption: Mapping[str, Any]) -> None:
+    await tx.execute(ADD_INTERRUPTION, id, json.dumps([interruption]))
+
+
+async def put_tool(tx: Tx, id: UUID, activity: Mapping[str, Any]) -> None:
+    """Store a tool's activity; the same tool with the same start is the same activity."""
+    tools: list[dict[str, Any]] = json.loads(await tx.fetchval(TOOLS, id))
+    same = [n for n, tool in enumerate(tools) if all(tool[key] == activity[key] for key in ("name", "started_at"))]
+    if same:
+        tools[same[0]] = dict(activity)
+    else:
+        tools.append(dict(activity))
+    await tx.execute(SET_TOOLS, id, json.dumps(tools))
+
+
+# --- afterwards ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AfterCallRow:
+    status: str
+    direction: str
+    summarized: bool
+    definition: dict[str, Any]
+
+
+async def after_call(tx: Tx, id: UUID) -> AfterCallRow | None:
+    row = await tx.fetchrow(AFTER_CALL, id)
+    return AfterCallRow(**{**row, "definition": json.loads(row["definition"] or "{}")}) if row else None
+
+
+async def turns(tx: Tx, id: UUID) -> list[TurnRow]:
+    return [TurnRow(**row) for row in await tx.fetch(TURNS, id)]
+
+
+async def set_summary(tx: Tx, id: UUID, summary: Mapping[str, Any], outcome: str | None, label: str | None) -> None:
+    await tx.execute(SET_SUMMARY, id, json.dumps(summary), outcome, label)
+
+
+async def index(tx: Tx, id: UUID) -> None:
+    """Make the call findable by what was said in it."""
+    await tx.execute(INDEX, id)
+
+
+async def page(tx: Tx, by: Filter, before: tuple[datetime, UUID] | None, limit: int) -> list[CallRow]:
+    """Newest first, below `before`."""
+    filters = [getattr(by, name) for name in Filter.__slots__]
+    rows = await tx.fetch(PAGE, before and before[0], before and before[1], limit, *filters)
+    return [CallRow(**row) for row in rows]
+
+
+async def detail(tx: Tx, id: UUID) -> CallDetailRow:
+    """Raises NotFound."""
+    row = await tx.fetchrow(DETAIL, id)
+    if row is None:
+        raise NotFound("there is no such call")
+    return CallDetailRow(
+        call=CallRow(**{name: row[name] for name in CallRow.__slots__}),
+        turns=await turns(tx, id),
+        summary=json.loads(row["summary"]) if row["summary"] else None,
+        outcome=row["outcome"],
+        interruptions=json.loads(row["interruptions"]),
+        latency=json.loads(row["latency"]),
+        tool_activity=json.loads(row["tool_activity"]),
+        recording_path=row["recording_path"],
+        recording_ms=row["recording_ms"],
+        announcement_played_ms=row["announcement_played_ms"],
+        event_seq=row["event_seq"],
+    )
+
+
+async def is_over(tx: Tx, id: UUID, last_seen: int) -> bool:
+    """Tell whether the call has ended and the event `last_seen` was its last.  Raises NotFound."""
+    row = await tx.fetchrow(LAST_EVENT, id)
+    if row is None:
+        raise NotFound("there is no such call")
+    return bool(row["over"]) and last_seen >= row["event_seq"]
+
+
+# --- the media plane's links --------------------------------------------------------------------------------------
+
+
+async def link_seq(tx: Tx, node: str) -> int:
+    """The last batch of a media process that is stored."""
+    return await tx.fetchval(LINK_SEQ, node) or 0
+
+
+async def set_link_seq(tx: Tx, node: str, seq: int) -> None:
+    await tx.execute(SET_LINK_SEQ, node, seq)

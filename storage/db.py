@@ -1,0 +1,120 @@
+"""The database: two pools, two kinds of transaction.
+
+A `Tx` cannot be had without saying whose it is: an organization's (`tenant`), a credential's (`as_credential`), or the
+system's.  PostgreSQL's row level security is the second wall behind that.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+from uuid import UUID
+
+import asyncpg
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+    Tx = PoolConnectionProxy[asyncpg.Record]
+    Pool = asyncpg.Pool[asyncpg.Record]
+else:
+    Tx = asyncpg.pool.PoolConnectionProxy
+    Pool = asyncpg.Pool
+
+BEGIN_AS = "SELECT org_id, role, scopes, key_id, user_id, name FROM hum.begin_as($1)"
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Whom a credential stands for."""
+
+    org_id: UUID
+    role: str
+    scopes: tuple[str, ...]
+    key_id: UUID | None
+    user_id: UUID | None
+    name: str
+
+
+class Db:
+    """Connections to one database, each pool under its own role."""
+
+    def __init__(self, url: str, app: Pool, system: Pool) -> None:
+        self.url = url
+        self._app = app
+        self._system = system
+
+    @classmethod
+    async def open(
+        cls, url: str, *, size: int = 10, statement_seconds: float = 15.0, lock_seconds: float = 5.0
+    ) -> Self:
+        """Connect; `url` is a login that is a member of hum_app and hum_system."""
+
+        async def pool(role: str) -> Pool:
+            return await asyncpg.create_pool(
+                url,
+                min_size=1,
+                max_size=size,
+                reset=_nothing_to_reset,
+                server_settings={
+                    "role": role,
+                    "application_name": role,
+                    "statement_timeout": str(int(statement_seconds * 1000)),
+                    "lock_timeout": str(int(lock_seconds * 1000)),
+                    "idle_in_transaction_session_timeout": str(int(statement_seconds * 4000)),
+                },
+            )
+
+        return cls(url, await pool("hum_app"), await pool("hum_system"))
+
+    async def close(self) -> None:
+        await self._app.close()
+        await self._system.close()
+
+    @asynccontextmanager
+    async def tenant(self, org: UUID) -> AsyncIterator[Tx]:
+        """A transaction that can see and write one organization's rows, and no others."""
+        async with self._app.acquire() as tx, _within(tx, f"BEGIN; SET LOCAL hum.org_id = '{UUID(str(org))}'"):
+            yield tx
+
+    @asynccontextmanager
+    async def as_credential(self, hash: bytes) -> AsyncIterator[tuple[Tx, Asker | None]]:
+        """A tenant's transaction for whoever the credential's SHA-256 stands for; with None it sees nothing."""
+        async with self._app.acquire() as tx, _within(tx, "BEGIN"):
+            row = await tx.fetchrow(BEGIN_AS, hash)
+            yield tx, _asker(row) if row else None
+
+    @asynccontextmanager
+    async def system(self) -> AsyncIterator[Tx]:
+        """A transaction across organizations: for ingress, jobs, senders and migrations alone."""
+        async with self._system.acquire() as tx, _within(tx, "BEGIN"):
+            yield tx
+
+    async def listen(self) -> "asyncpg.Connection[asyncpg.Record]":
+        """A connection of its own for LISTEN: it belongs to no pool and the caller closes it."""
+        return await asyncpg.connect(self.url, server_settings={"role": "hum_system", "application_name": "hum_listen"})
+
+
+async def _nothing_to_reset(_: Any) -> None:
+    """Settings are LOCAL to their transaction, so there is nothing to reset and no round trip to pay."""
+
+
+@asynccontextmanager
+async def _within(tx: Tx, begin: str) -> AsyncIterator[None]:
+    await tx.execute(begin)
+    try:
+        yield
+    except BaseException:
+        if not tx.is_closed():
+            await tx.execute("ROLLBACK")
+        raise
+    await tx.execute("COMMIT")
+
+
+def _asker(row: asyncpg.Record) -> Asker:
+    return Asker(row["org_id"], row["role"], tuple(row["scopes"]), row["key_id"], row["user_id"], row["name"])
+
+
+async def notify(tx: Tx, channel: str, payload: str) -> None:
+    """NOTIFY when this transaction commits; the payload holds less than 8000 bytes."""
+    await tx.execute("SELECT pg_notify($1, $2)", channel, payload)

