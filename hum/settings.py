@@ -125,6 +125,13 @@ class ControlSettings(Carrier, Model):
     link_lost_seconds: float = _env(
         "HUM_LINK_LOST_SECONDS", 30.0, "how long a call lives on when its media link is lost", gt=0
     )
+    settle_seconds: float = _env(
+        "HUM_SETTLE_SECONDS", 1.5, "how long the carrier's `next` waits for the stream's last report", gt=0
+    )
+    sweep_seconds: float = _env("HUM_SWEEP_SECONDS", 10.0, "how often a worker sweeps", gt=0)
+    job_heartbeat_seconds: float = _env(
+        "HUM_JOB_HEARTBEAT_SECONDS", 30.0, "a job whose worker was silent so long is given to another", gt=0
+    )
     worker_idle_seconds: float = _env("HUM_WORKER_IDLE_SECONDS", 1.0, "how often an idle worker looks for work", gt=0)
     job_attempts: int = _env("HUM_JOB_ATTEMPTS", 5, "a job that failed as often is held for a person", ge=1)
     job_retry_seconds: float = _env("HUM_JOB_RETRY_SECONDS", 5.0, "wait before the second attempt; doubles", gt=0)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import date, time
 from functools import cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import phonenumbers
 import protovalidate
@@ -77,7 +77,7 @@ def _behaviour(request: Message) -> Iterator[FieldError]:
                 FieldError(f"{field.name}.{each.name}", "is required") for each in required if _unset(resource, each)
             )
         elif field is not mask:
-            paths = set(request.update_mask.paths)
+            paths = set(_mask(request).paths)
             immutable = behaviours(field.message_type, field_behavior_pb2.IMMUTABLE)
             for each in field.message_type.fields:
                 if each.name not in paths:
@@ -91,7 +91,7 @@ def _behaviour(request: Message) -> Iterator[FieldError]:
 
 
 def _mask(request: Message) -> FieldMask:
-    mask: FieldMask = request.update_mask  # type: ignore[attr-defined]  # only asked of messages that have one
+    mask: FieldMask = cast("Any", request).update_mask  # only asked of messages that have one
     return mask
 
 

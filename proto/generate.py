@@ -31,12 +31,16 @@ def generate(into: Path) -> None:
         plugins = [f"--plugin=protoc-gen-{name}={BIN}/protoc-gen-{name}" for name in ("mypy", "mypy_grpc")]
         messages = [f"--python_out={out}", f"--mypy_out=quiet,readable_stubs:{out}"]
         subprocess.run([*protoc, *plugins, *messages, *own, "buf/validate/validate.proto"], check=True)
-        subprocess.run([*protoc, *plugins, f"--grpc_python_out={out}", f"--mypy_grpc_out=quiet:{out}", *own], check=True)
+        subprocess.run(
+            [*protoc, *plugins, f"--grpc_python_out={out}", f"--mypy_grpc_out=quiet:{out}", *own], check=True
+        )
         for made in sorted((*out.glob("hum/v1/*_pb2*"), *out.glob("buf/validate/*_pb2*"))):
             if "_grpc." in made.name and "Stub" not in made.read_text():
                 continue  # a file without services
             (into / made.name).write_text(own_validate(made.read_text()))
-    (into / "__init__.py").write_text('"""The contract, generated from proto/ by proto/generate.py.  Never edited."""\n')
+    (into / "__init__.py").write_text(
+        '"""The contract, generated from proto/ by proto/generate.py.  Never edited."""\n'
+    )
 
 
 def own_validate(source: str) -> str:

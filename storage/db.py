@@ -71,6 +71,11 @@ class Db:
         await self._app.close()
         await self._system.close()
 
+    @property
+    def queue_pool(self) -> Pool:
+        """For the job queue's own library, which works as the system."""
+        return self._system
+
     @asynccontextmanager
     async def tenant(self, org: UUID) -> AsyncIterator[Tx]:
         """A transaction that can see and write one organization's rows, and no others."""

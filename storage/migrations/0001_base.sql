@@ -94,9 +94,9 @@ RETURNS TABLE (org_id uuid, role text, scopes text[], key_id uuid, user_id uuid,
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 #variable_conflict use_column
 DECLARE
-    found api_keys;
+    this api_keys;
 BEGIN
-    SELECT * INTO found FROM api_keys
+    SELECT * INTO this FROM api_keys
      WHERE hash = credential AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now());
     IF NOT FOUND THEN
         RETURN;
@@ -104,10 +104,10 @@ BEGIN
     -- "Last used" is true to a minute; no request waits for another's lock to say so.
     UPDATE api_keys SET last_used_at = now()
      WHERE id = (SELECT id FROM api_keys
-                  WHERE id = found.id AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')
+                  WHERE id = this.id AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')
                     FOR UPDATE SKIP LOCKED);
-    PERFORM set_config('hum.org_id', found.org_id::text, true);
-    RETURN QUERY SELECT found.org_id, found.role, found.scopes, found.id, found.made_by, found.name;
+    PERFORM set_config('hum.org_id', this.org_id::text, true);
+    RETURN QUERY SELECT this.org_id, this.role, this.scopes, this.id, this.made_by, this.name;
 END
 $$;
 REVOKE EXECUTE ON FUNCTION hum.begin_as(bytea) FROM public;

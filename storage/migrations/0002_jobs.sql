@@ -126,8 +126,8 @@ AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON pgqueuer
 EXECUTE FUNCTION fn_pgqueuer_changed();
 
 GRANT INSERT ON pgqueuer, pgqueuer_log TO hum_app;
--- RETURNING id, which an enqueue asks for, reads.
-GRANT SELECT (id) ON pgqueuer TO hum_app;
+-- What an enqueue asks back with RETURNING; payloads stay out of reach.
+GRANT SELECT (id, entrypoint, priority, dedupe_key) ON pgqueuer TO hum_app;
 GRANT USAGE ON SEQUENCE pgqueuer_id_seq TO hum_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON pgqueuer, pgqueuer_log, pgqueuer_schedules, pgqueuer_statistics TO hum_system;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO hum_system;

@@ -1,0 +1,1 @@
+"""Small and pure: what several features need."""

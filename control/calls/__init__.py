@@ -1,0 +1,1 @@
+"""Calls: routing, what happens while they live, and what is owed afterwards."""

@@ -1,0 +1,83 @@
+"""`after_call`: a call that is over is summarized, judged and made findable."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from jsonschema import Draft202012Validator
+
+from control.clients.openai import ModelError, Writer
+from hum.telemetry import log
+from storage import calls, events
+from storage.calls import TurnRow
+from storage.db import Db
+
+LOG = log(__name__)
+LABEL_CHARS = 60
+
+INSTRUCTIONS = """\
+You read the transcript of a phone call between a caller and an AI agent of a business, and report on it truthfully, in
+the language of the call. Where the agent was interrupted, the caller heard only part of what it says; that part is given.
+`text` is a summary of one to three sentences, `key_points` what was said that matters, `next_actions` what somebody must
+do now (none if nothing), `label` one or two lower-case words for how the call ended, such as resolved, callback,
+appointment, wrong_number.\
+"""
+
+
+def schema(outcome_schema: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What the model must write."""
+    strings = {"type": "array", "items": {"type": "string"}, "maxItems": 20}
+    properties: dict[str, Any] = {
+        "text": {"type": "string"},
+        "key_points": strings,
+        "next_actions": strings,
+        "label": {"type": "string"},
+    }
+    if outcome_schema is not None:
+        properties["outcome"] = dict(outcome_schema)
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def transcript(turns: list[TurnRow]) -> str:
+    """The turns as the model reads them."""
+    lines = []
+    for turn in turns:
+        heard = f" [interrupted; the caller heard: {turn.heard_text!r}]" if turn.interrupted else ""
+        lines.append(f"{turn.role}: {turn.text or '(not understood)'}{heard}")
+    return "\n".join(lines)
+
+
+async def after_call(db: Db, writer: Writer, org: UUID, id: UUID) -> bool:
+    """Summarize a call, once; False when there was nothing to do.  Raises ModelError."""
+    async with db.tenant(org) as tx:
+        call = await calls.after_call(tx, id)
+        turns = await calls.turns(tx, id)
+    if call is None or call.summarized:
+        return False
+    spoken = any(turn.role == "caller" and turn.text for turn in turns)
+    written = await _write(writer, call.definition, turns) if spoken else None
+    async with db.tenant(org) as tx:
+        await calls.lock(tx, id)
+        if written is not None:
+            summary = {name: written[name] for name in ("text", "key_points", "next_actions")}
+            outcome = json.dumps(written["outcome"]) if "outcome" in written else None
+            label = str(written["label"]).strip().lower().replace(" ", "_")[:LABEL_CHARS] or None
+            await calls.set_summary(tx, id, summary, outcome, label)
+            await events.append(tx, org, "call.summary", id, summary)
+        await calls.index(tx, id)
+    return True
+
+
+async def _write(writer: Writer, definition: Mapping[str, Any], turns: list[TurnRow]) -> dict[str, Any]:
+    outcome_schema = json.loads(definition["outcome_schema_json"]) if definition.get("outcome_schema_json") else None
+    wanted = schema(outcome_schema)
+    written = await writer.write(INSTRUCTIONS, transcript(turns), wanted)
+    if (error := next(iter(Draft202012Validator(wanted).iter_errors(written)), None)) is not None:
+        # The summary is worth having without an outcome that breaks the customer's schema.
+        without = {name: part for name, part in written.items() if name != "outcome"}
+        if not Draft202012Validator(schema(None)).is_valid(without):
+            raise ModelError(f"the model's summary breaks its schema: {error.message}"[:300])
+        LOG.warning("the model's outcome breaks the flow's schema", problem=error.message[:300])
+        return without
+    return written

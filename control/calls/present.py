@@ -1,0 +1,119 @@
+"""Calls as the contract shows them."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from control.base.wire import timestamp, value
+from control.calls import rules, usecases
+from hum import ids
+from hum.ids import Kind
+from hum.v1 import calls_pb2 as pb
+from storage.calls import CallDetailRow, CallRow, TurnRow
+from storage.events import SubjectEvent
+
+FIRST_SOUND, FIRST_ANSWER, OURS, MODEL = "first_sound_ms", "first_answer_ms", "ours_ms", "model_ms"
+
+
+def listed(row: CallRow) -> pb.Call:
+    return pb.Call(**_facts(row))
+
+
+def _facts(row: CallRow) -> dict[str, Any]:
+    duration = (row.ended_at - row.answered_at).total_seconds() if row.ended_at and row.answered_at else None
+    return {
+        "id": ids.show(Kind.CALL, row.id),
+        "direction": value(pb.CallDirection, row.direction),
+        "origin": value(pb.CallOrigin, row.origin),
+        "status": value(pb.CallStatus, row.status),
+        "from_e164": row.from_e164,
+        "to_e164": row.to_e164,
+        "number_id": ids.show(Kind.NUMBER, row.number_id) if row.number_id else None,
+        "flow_id": ids.show(Kind.FLOW, row.flow_id) if row.flow_id else None,
+        "flow_version": row.flow_version,
+        "contact": pb.CallContact(id=ids.show(Kind.CONTACT, row.contact_id), name=row.contact_name)
+        if row.contact_id
+        else None,
+        "created_at": timestamp(row.created_at),
+        "answered_at": timestamp(row.answered_at),
+        "ended_at": timestamp(row.ended_at),
+        "duration_seconds": int(duration) if duration is not None else None,
+        "end_reason": row.end_reason,
+        "tags": row.tags,
+        "outcome_label": row.outcome_label,
+        "summary_text": row.summary_text,
+    }
+
+
+def detailed(row: CallDetailRow) -> pb.CallDetail:
+    id = ids.show(Kind.CALL, row.call.id)
+    return pb.CallDetail(
+        **_facts(row.call),
+        transcript=[turn(each) for each in row.turns],
+        tool_activity=[usecases.message_of(pb.ToolActivity(), each) for each in row.tool_activity],
+        summary=pb.Summary(**row.summary) if row.summary else None,
+        outcome=row.outcome,
+        interruptions=[usecases.message_of(pb.Interruption(), each) for each in row.interruptions],
+        recording_url=f"/api/calls/{id}/recording" if row.recording_path else None,
+        latency=latency(row.latency),
+        announcement_played_ms=row.announcement_played_ms,
+    )
+
+
+def turn(row: TurnRow) -> pb.Turn:
+    return pb.Turn(
+        seq=row.seq,
+        role=value(pb.Speaker, row.role),
+        text=row.text,
+        heard_text=row.heard_text,
+        start_ms=row.start_ms,
+        end_ms=row.end_ms,
+        interrupted=row.interrupted,
+    )
+
+
+def latency(turns: list[dict[str, Any]]) -> pb.CallLatency | None:
+    """Per turn and as percentiles; None when the agent answered nothing."""
+    if not turns:
+        return None
+    return pb.CallLatency(
+        turns=[usecases.message_of(pb.TurnLatency(), each) for each in turns],
+        **{name: _percentiles([each[name] for each in turns]) for name in (FIRST_SOUND, FIRST_ANSWER, OURS, MODEL)},
+    )
+
+
+def _percentiles(values: list[int]) -> pb.Percentiles:
+    return pb.Percentiles(p50=rules.percentile(values, 0.5), p95=rules.percentile(values, 0.95))
+
+
+def streamed(event: SubjectEvent) -> pb.StreamCallResponse:
+    """A stored event as the stream sends it."""
+    told = pb.StreamCallResponse(seq=event.seq)
+    told.at.FromDatetime(event.at)
+    data = event.data
+    match event.type:
+        case "call.state":
+            told.state.status = value(pb.CallStatus, data["status"])
+        case "transcript.turn":
+            usecases.message_of(told.turn, data)
+        case "tool.started":
+            usecases.message_of(told.tool_started, data)
+        case "tool.finished":
+            usecases.message_of(told.tool_finished, data)
+        case "barge_in":
+            usecases.message_of(told.barge_in, data)
+        case "call.ended":
+            told.ended.status = value(pb.CallStatus, data["status"])
+            told.ended.reason = data["reason"]
+            if "duration_seconds" in data:
+                told.ended.duration_seconds = data["duration_seconds"]
+    return told
+
+
+def delta(payload: str, at: datetime) -> tuple[str, pb.StreamCallResponse]:
+    """The call and the event of a transcript delta on the bus."""
+    told = json.loads(payload)
+    event = pb.StreamCallResponse()
+    event.at.FromDatetime(at)
+    usecases.message_of(event.delta, told)
+    return told["call"], event

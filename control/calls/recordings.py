@@ -1,0 +1,72 @@
+"""Recordings on disk, whole or a byte range of them (RFC 9110, 14.1.2: one range of bytes)."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from hum import rpc
+from hum.errors import NotFound, Refused
+
+CHUNK_BYTES = 64 << 10
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+
+
+class RangeNotSatisfiable(Refused):
+    """The recording has no such bytes."""
+
+    code: ClassVar[str] = "OUT_OF_RANGE"
+    reason = "RANGE_NOT_SATISFIABLE"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Bytes `first` to `last` (included) of a file."""
+
+    path: Path
+    first: int
+    last: int
+    total: int
+    partial: bool
+
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """What the gateway answers with."""
+        told = [
+            (rpc.HTTP_STATUS, "206" if self.partial else "200"),
+            ("content-length", str(self.last - self.first + 1)),
+            ("accept-ranges", "bytes"),
+        ]
+        if self.partial:
+            told.append(("content-range", f"bytes {self.first}-{self.last}/{self.total}"))
+        return tuple(told)
+
+    def __iter__(self) -> Iterator[bytes]:
+        left = self.last - self.first + 1
+        with self.path.open("rb") as file:
+            file.seek(self.first)
+            while left > 0 and (chunk := file.read(min(CHUNK_BYTES, left))):
+                left -= len(chunk)
+                yield chunk
+
+
+def open_part(directory: Path, stored_path: str, wanted: str) -> Part:
+    """The part of a recording that a `Range` header wants; all of it without one, or for one that isn't understood.
+
+    Raises NotFound when the file is gone, RangeNotSatisfiable.
+    """
+    path = (directory / stored_path).resolve()
+    if not path.is_relative_to(directory.resolve()) or not path.is_file():
+        raise NotFound("the recording is not there")
+    total = path.stat().st_size
+    found = _RANGE.fullmatch(wanted.strip())
+    if found is None or found.group(1) == found.group(2) == "":
+        return Part(path, 0, total - 1, total, partial=False)
+    if not found.group(1):  # the last n bytes
+        first, last = max(0, total - int(found.group(2))), total - 1
+    else:
+        first = int(found.group(1))
+        last = min(int(found.group(2)) if found.group(2) else total - 1, total - 1)
+    if first > last:
+        raise RangeNotSatisfiable(total=str(total))
+    return Part(path, first, last, total, partial=True)

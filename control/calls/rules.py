@@ -1,0 +1,122 @@
+"""What happens to calls.  Pure: facts in, decisions out."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from control.base import hours
+
+REFUSAL = "We are sorry, this number is not in service. Goodbye."
+NOT_SET_UP = "We are sorry, nobody can take your call at the moment. Goodbye."
+CLOSED = "Thank you for calling. We are closed at the moment. Please call again during our business hours. Goodbye."
+APOLOGY = "We are sorry, something went wrong on our side. Please call again in a little while. Goodbye."
+
+LIVE = ("queued", "ringing", "in_progress")
+#: How often a call may be joined with an agent: once, and once more when its stream died.
+MAX_STREAMS = 2
+
+#: Why a stream ended -> what the call became.  `carrier_lost` is not here: then the carrier says what is to happen.
+ENDINGS: Mapping[str, str] = {
+    "caller": "completed",
+    "agent": "completed",
+    "hang_up": "completed",
+    "max_duration": "completed",
+    "idle": "completed",
+    "drained": "completed",
+    "model_refused": "failed",
+    "model_lost": "failed",
+    "carrier_protocol": "failed",
+}
+STREAM_LOST = "carrier_lost"
+#: The carrier's words for a call that was never joined -> what it became.
+CARRIER_ENDINGS: Mapping[str, str] = {
+    "busy": "busy",
+    "no-answer": "no_answer",
+    "failed": "failed",
+    "canceled": "canceled",
+    "completed": "canceled",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Join the caller with the agent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Say a sentence and hang up; the call is recorded with this status and reason."""
+
+    text: str
+    status: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """Don't answer."""
+
+    status: str
+    reason: str
+
+
+Decision = Connect | Refuse | Reject
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What routing knows of an inbound call to a number of ours."""
+
+    blocked: bool
+    number_active: bool
+    definition: Mapping[str, Any] | None  # of the number's voice flow, if it has one
+    business_hours_json: str | None
+    time_zone: str
+
+
+def route(facts: Facts, now: datetime) -> Decision:
+    """What becomes of an inbound call."""
+    if facts.blocked:
+        return Reject("blocked", "blocked")
+    if facts.definition is None or not facts.number_active:
+        return Refuse(NOT_SET_UP, "failed", "no_flow")
+    if facts.business_hours_json and not hours.is_open(hours.parse(facts.business_hours_json, facts.time_zone), now):
+        return Refuse(facts.definition.get("after_hours_message") or CLOSED, "completed", "after_hours")
+    return Connect()
+
+
+def after_stream(status: str, streams_opened: int) -> Decision | None:
+    """What a call is owed when its stream has closed: None for a call that is over."""
+    if status not in LIVE:
+        return None
+    if streams_opened < MAX_STREAMS:
+        return Connect()
+    return Refuse(APOLOGY, "failed", "stream_lost")
+
+
+def instructions(
+    definition: Mapping[str, Any], organization: str, time_zone: str, contact: Mapping[str, Any], now: datetime
+) -> str:
+    """What the model is told: the flow's prompt, the language, the time, and who is calling."""
+    local = now.astimezone(ZoneInfo(time_zone))
+    parts = [definition.get("system_prompt") or f"You answer the phone of {organization}. Be brief and helpful."]
+    if language := definition.get("language"):
+        parts.append(f"Speak {language} unless the caller speaks another language.")
+    parts.append(
+        "You are on a phone call. Speak in short sentences, without lists or markup. When the conversation is over, say "
+        "goodbye and call the tool end_call."
+    )
+    parts.append(f"It is {local:%A, %d %B %Y, %H:%M} ({time_zone}).")
+    known = [f"- {name}: {said}" for name, said in contact.items() if said]
+    if known:
+        parts.append("# Caller Context\n" + "\n".join(known))
+    return "\n\n".join(parts)
+
+
+def percentile(values: Sequence[int], share: float) -> int:
+    """The nearest-rank percentile of a sequence that is not empty."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]

@@ -1,0 +1,111 @@
+"""CallsService (proto/hum/v1/calls.proto)."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import UUID
+
+from google.api import httpbody_pb2
+
+from control.base import paging
+from control.base.wire import moment, word
+from control.boundary import Boundary, Call, access_of
+from control.bus import COMMANDS, Bus
+from control.calls import present, recordings, usecases
+from control.calls.live import LiveCall
+from control.clients.twilio import Carrier
+from hum import ids, rpc
+from hum.errors import NotFound
+from hum.ids import Kind
+from hum.v1 import calls_pb2 as pb
+from storage import calls
+from storage.calls import Filter
+from storage.db import Db
+
+_STREAM = access_of(pb.DESCRIPTOR.services_by_name["CallsService"].methods_by_name["StreamCall"])
+
+
+class CallsServicer:
+    def __init__(
+        self,
+        db: Db,
+        bus: Bus,
+        boundary: Boundary,
+        cursors: paging.Cursors,
+        carrier: Carrier,
+        *,
+        recordings_dir: Path,
+        recheck_seconds: float,
+    ) -> None:
+        self._db, self._bus, self._boundary, self._cursors, self._carrier = db, bus, boundary, cursors, carrier
+        self._recordings_dir, self._recheck_seconds = recordings_dir, recheck_seconds
+
+    async def ListCalls(self, request: pb.ListCallsRequest, call: Call) -> pb.ListCallsResponse:
+        limit, place = paging.limit_of(request), self._cursors.read(request)
+        before = (place[0], place[1]) if place else None
+        rows = await calls.page(call.tx, _filter(request), before, limit + 1)
+        last = rows[limit - 1] if len(rows) > limit else None
+        more = self._cursors.make(request, last.created_at, last.id) if last else None
+        return pb.ListCallsResponse(calls=[present.listed(row) for row in rows[:limit]], next_cursor=more)
+
+    async def GetCall(self, request: pb.GetCallRequest, call: Call) -> pb.GetCallResponse:
+        row = await calls.detail(call.tx, ids.require(Kind.CALL, request.id))
+        return pb.GetCallResponse(call=present.detailed(row))
+
+    async def HangUpCall(self, request: pb.HangUpCallRequest, call: Call) -> pb.HangUpCallResponse:
+        state = await usecases.require_live(call.tx, ids.require(Kind.CALL, request.id))
+        if state.node is not None:
+            await self._bus.publish(COMMANDS, {"node": state.node, "call": request.id, "command": "hang_up"})
+        elif state.call_sid is not None:
+            await self._carrier.end_call(state.call_sid)
+        return pb.HangUpCallResponse(call=present.detailed(await calls.detail(call.tx, state.id)))
+
+    async def StreamCall(self, request: pb.StreamCallRequest, call: Call) -> AsyncIterator[pb.StreamCallResponse]:
+        id = ids.require(Kind.CALL, request.id)
+        async with self._db.tenant(call.who.org_id) as tx:
+            over = await calls.is_over(tx, id, request.last_event_id)
+        await call.context.send_initial_metadata(((rpc.STREAM, "over" if over else "open"),))
+        if over:
+            return
+        live = LiveCall(self._db, self._bus, call.who.org_id, id, self._recheck_seconds)
+        async for event in live.events(request.last_event_id, lambda: self._boundary.still_admitted(_STREAM, call)):
+            yield event
+
+    async def GetRecording(self, request: pb.GetRecordingRequest, call: Call) -> AsyncIterator[httpbody_pb2.HttpBody]:
+        async with self._db.tenant(call.who.org_id) as tx:
+            row = await calls.detail(tx, ids.require(Kind.CALL, request.id))
+        if row.recording_path is None:
+            raise NotFound("the call has no recording")
+        part = recordings.open_part(self._recordings_dir, row.recording_path, request.range)
+        await call.context.send_initial_metadata(part.metadata())
+        for chunk in part:
+            yield httpbody_pb2.HttpBody(content_type="audio/wav", data=chunk)
+
+
+def _filter(request: pb.ListCallsRequest) -> Filter:
+    contact_id, contact_e164 = _contact(request.contact)
+    return Filter(
+        q=request.q or None,
+        direction=word(pb.CallDirection, request.direction),
+        status=word(pb.CallStatus, request.status),
+        flow_id=_id(Kind.FLOW, request.flow_id),
+        number_id=_id(Kind.NUMBER, request.number_id),
+        contact_id=contact_id,
+        contact_e164=contact_e164,
+        tag=request.tag or None,
+        outcome=request.outcome or None,
+        created_from=moment(request.created_from) if request.HasField("created_from") else None,
+        created_to=moment(request.created_to) if request.HasField("created_to") else None,
+    )
+
+
+def _id(kind: Kind, text: str) -> UUID | None:
+    """An id to filter by; one that can't be ours matches nothing."""
+    return (ids.parse(kind, text) or UUID(int=0)) if text else None
+
+
+def _contact(text: str) -> tuple[UUID | None, str | None]:
+    if not text:
+        return None, None
+    if (id := ids.parse(Kind.CONTACT, text)) is not None:
+        return id, None
+    return None, usecases.e164_or_none(text) or text

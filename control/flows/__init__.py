@@ -1,0 +1,1 @@
+"""Flows: the agents, and their fixed sentences."""

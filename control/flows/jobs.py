@@ -1,0 +1,26 @@
+"""`render_clips`: the fixed sentences of a flow become audio, once for each voice and text."""
+
+from uuid import UUID
+
+from control.clients.openai import Speech
+from control.flows import rules
+from hum.errors import NotFound
+from storage import clips, flows
+from storage.db import Db
+
+
+async def render_clips(db: Db, speech: Speech, default_voice: str, org: UUID, flow: UUID) -> int:
+    """Render what is not rendered yet; return how many.  A flow that is gone has nothing to render."""
+    async with db.tenant(org) as tx:
+        try:
+            definition = (await flows.get(tx, flow)).definition
+        except NotFound:
+            return 0
+        voice = definition.get("voice") or default_voice
+        wanted = {clips.clip_hash(voice, text): text for _, text in rules.clip_texts(definition)}
+        missing = wanted.keys() - (await clips.find(tx, list(wanted))).keys()
+    for hash in missing:
+        audio = await speech.say(voice, wanted[hash])
+        async with db.tenant(org) as tx:
+            await clips.store(tx, voice, wanted[hash], audio)
+    return len(missing)

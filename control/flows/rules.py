@@ -1,0 +1,48 @@
+"""What a flow is made of."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hum.v1 import flows_pb2 as pb
+
+NAME_CHARS = 120
+COPY_SUFFIX = " (copy)"
+#: Said before anything is recorded, by flows that announce it.
+ANNOUNCEMENT = "This call may be recorded."
+APOLOGY = "I'm sorry, something went wrong on our side. Please call again in a little while. Goodbye."
+GOODBYE = "Thank you for calling. Goodbye."
+HOLD = "One moment, please."
+
+_TRIGGERS = {
+    pb.CHANNEL_VOICE: pb.TRIGGER_TYPE_CALL,
+    pb.CHANNEL_SMS: pb.TRIGGER_TYPE_MESSAGE,
+}
+
+
+def complete(flow: pb.Flow) -> pb.Flow:
+    """The flow with what it left open filled in."""
+    full = pb.Flow()
+    full.CopyFrom(flow)
+    full.kind = full.kind or pb.FLOW_KIND_INBOUND
+    full.channel = full.channel or pb.CHANNEL_VOICE
+    full.trigger_type = full.trigger_type or _TRIGGERS[full.channel]
+    if not full.HasField("recording_enabled"):
+        full.recording_enabled = full.announce_recording
+    return full
+
+
+def copy_name(name: str) -> str:
+    """The name of a flow's copy."""
+    return name[: NAME_CHARS - len(COPY_SUFFIX)] + COPY_SUFFIX
+
+
+def clip_texts(definition: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The fixed sentences of a voice flow as (kind, text), those of the start first and in their order."""
+    said = [
+        ("announcement", ANNOUNCEMENT if definition.get("announce_recording") else ""),
+        ("greeting", definition.get("greeting", "")),
+        ("hold", definition.get("hold_phrase", HOLD)),
+        ("goodbye", GOODBYE),
+        ("apology", APOLOGY),
+    ]
+    return [(kind, text.strip()) for kind, text in said if text.strip()]

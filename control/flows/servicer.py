@@ -1,0 +1,54 @@
+"""FlowsService (proto/hum/v1/flows.proto)."""
+
+from control.base import paging
+from control.boundary import Call
+from control.flows import usecases
+from hum import ids
+from hum.ids import Kind
+from hum.v1 import flows_pb2 as pb
+from storage import flows
+from storage.flows import FlowRow
+
+
+class FlowsServicer:
+    def __init__(self, cursors: paging.Cursors) -> None:
+        self._cursors = cursors
+
+    async def ListFlows(self, request: pb.ListFlowsRequest, call: Call) -> pb.ListFlowsResponse:
+        limit, place = paging.limit_of(request), self._cursors.read(request)
+        rows = await flows.page(call.tx, place[0] if place else None, limit + 1)
+        more = self._cursors.make(request, rows[limit - 1].id) if len(rows) > limit else None
+        return pb.ListFlowsResponse(flows=[present(row) for row in rows[:limit]], next_cursor=more)
+
+    async def CreateFlow(self, request: pb.CreateFlowRequest, call: Call) -> pb.CreateFlowResponse:
+        return pb.CreateFlowResponse(flow=present(await usecases.create(call.tx, call.who, request.flow)))
+
+    async def GetFlow(self, request: pb.GetFlowRequest, call: Call) -> pb.GetFlowResponse:
+        return pb.GetFlowResponse(flow=present(await flows.get(call.tx, ids.require(Kind.FLOW, request.id))))
+
+    async def UpdateFlow(self, request: pb.UpdateFlowRequest, call: Call) -> pb.UpdateFlowResponse:
+        id, paths = ids.require(Kind.FLOW, request.id), list(request.update_mask.paths)
+        return pb.UpdateFlowResponse(flow=present(await usecases.change(call.tx, call.who, id, request.flow, paths)))
+
+    async def DeleteFlow(self, request: pb.DeleteFlowRequest, call: Call) -> pb.DeleteFlowResponse:
+        await usecases.delete(call.tx, call.who, ids.require(Kind.FLOW, request.id))
+        return pb.DeleteFlowResponse()
+
+    async def DuplicateFlow(self, request: pb.DuplicateFlowRequest, call: Call) -> pb.DuplicateFlowResponse:
+        row = await usecases.duplicate(call.tx, call.who, ids.require(Kind.FLOW, request.id))
+        return pb.DuplicateFlowResponse(flow=present(row))
+
+    async def ListFlowVersions(self, request: pb.ListFlowVersionsRequest, call: Call) -> pb.ListFlowVersionsResponse:
+        id, limit, place = ids.require(Kind.FLOW, request.id), paging.limit_of(request), self._cursors.read(request)
+        await flows.get(call.tx, id)  # NotFound
+        rows = await flows.versions(call.tx, id, place[0] if place else None, limit + 1)
+        more = self._cursors.make(request, rows[limit - 1].version) if len(rows) > limit else None
+        return pb.ListFlowVersionsResponse(versions=[present(row) for row in rows[:limit]], next_cursor=more)
+
+
+def present(row: FlowRow) -> pb.Flow:
+    flow = usecases.flow_of(row.definition)
+    flow.id, flow.version = ids.show(Kind.FLOW, row.id), row.version
+    flow.created_at.FromDatetime(row.created_at)
+    flow.updated_at.FromDatetime(row.updated_at)
+    return flow

@@ -1,0 +1,82 @@
+"""Making, changing and deleting flows."""
+
+from typing import Any, cast
+from uuid import UUID
+
+from google.protobuf import json_format
+
+from control import jobs
+from control.base import masks
+from control.base.principal import Principal
+from control.base.wire import word
+from control.flows import rules
+from hum import ids
+from hum.errors import InUse
+from hum.v1 import flows_pb2 as pb
+from storage import events, flows
+from storage.db import Tx
+from storage.flows import FlowRow
+
+READ_ONLY = ("id", "version", "created_at", "updated_at")
+
+
+def definition_of(flow: pb.Flow) -> dict[str, Any]:
+    """A flow's own fields, as storage keeps them: proto names, enums by name, free-form JSON as text."""
+    bare = pb.Flow()
+    bare.CopyFrom(flow)
+    for name in READ_ONLY:
+        bare.ClearField(name)  # type: ignore[arg-type]  # names of fields
+    return json_format.MessageToDict(bare, preserving_proto_field_name=True)
+
+
+def flow_of(definition: dict[str, Any]) -> pb.Flow:
+    """The other way round.  Fields of a later release are passed over."""
+    return json_format.ParseDict(definition, pb.Flow(), ignore_unknown_fields=True)
+
+
+async def create(tx: Tx, who: Principal, flow: pb.Flow) -> FlowRow:
+    full = rules.complete(flow)
+    row = await flows.create(tx, ids.new(), _channel(full), definition_of(full))
+    await events.append(tx, who.org_id, "flow.created", row.id, {"by": who.name})
+    await _render(tx, who, row)
+    return row
+
+
+async def change(tx: Tx, who: Principal, id: UUID, flow: pb.Flow, paths: list[str]) -> FlowRow:
+    """Make the next version; the same fields again make none."""
+    before = await flows.get(tx, id, lock=True)
+    changed = cast("pb.Flow", masks.masked(flow_of(before.definition), flow, paths))
+    if "channel" in paths and "trigger_type" not in paths:
+        changed.ClearField("trigger_type")  # it follows
+    full = rules.complete(changed)
+    if (definition := definition_of(full)) == before.definition:
+        return before
+    if (channel := _channel(full)) != before.channel and (number := await flows.used_by(tx, id)):
+        raise InUse(f"the number {number} answers with this flow; its channel can't change")
+    row = await flows.change(tx, before, channel, definition)
+    await events.append(tx, who.org_id, "flow.updated", id, {"by": who.name, "version": row.version})
+    await _render(tx, who, row)
+    return row
+
+
+async def duplicate(tx: Tx, who: Principal, id: UUID) -> FlowRow:
+    flow = flow_of((await flows.get(tx, id)).definition)
+    flow.name = rules.copy_name(flow.name)
+    return await create(tx, who, flow)
+
+
+async def delete(tx: Tx, who: Principal, id: UUID) -> None:
+    await flows.get(tx, id, lock=True)
+    if (number := await flows.used_by(tx, id)) is not None:
+        raise InUse(f"the number {number} answers with this flow")
+    await flows.delete(tx, id)
+    await events.append(tx, who.org_id, "flow.deleted", id, {"by": who.name})
+
+
+def _channel(flow: pb.Flow) -> str:
+    return word(pb.Channel, flow.channel) or "voice"
+
+
+async def _render(tx: Tx, who: Principal, row: FlowRow) -> None:
+    if row.channel == "voice":
+        await jobs.enqueue(tx, jobs.RENDER_CLIPS, who.org_id, row.id)

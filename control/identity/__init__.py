@@ -1,0 +1,1 @@
+"""The signed-in person or key, the organization, and its API keys."""

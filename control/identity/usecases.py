@@ -1,0 +1,74 @@
+"""Organizations and keys."""
+
+from datetime import datetime
+from uuid import UUID
+
+from control.base.principal import Principal
+from control.identity import rules
+from hum import ids, secrets
+from hum.errors import FieldError, InvalidRequest
+from storage import events, identity
+from storage.db import Db, Tx
+from storage.identity import ApiKeyRow, OrganizationRow
+
+PREFIX_CHARS = len(secrets.API_KEY_PREFIX) + 6
+
+
+async def create_organization(db: Db, name: str, owner_email: str) -> UUID:
+    """Make an organization whose first admin signs in with this e-mail address."""
+    if not name.strip() or "@" not in owner_email:
+        raise InvalidRequest([FieldError("name" if not name.strip() else "owner_email", "is required")])
+    org = ids.new()
+    async with db.system() as tx:
+        await identity.create_organization(tx, org, name.strip())
+        user = await identity.upsert_user(tx, ids.new(), owner_email.strip())
+        await identity.add_member(tx, org, user, "admin")
+        await events.append(tx, org, "organization.created", org, {"name": name.strip()})
+    return org
+
+
+async def create_key(
+    tx: Tx, who: Principal, name: str, role: str, scopes: list[str], expires_at: datetime | None, now: datetime
+) -> tuple[ApiKeyRow, str]:
+    """Make a key of at most the maker's power; return it with its secret, which is stored nowhere."""
+    if expires_at is not None and expires_at <= now:
+        raise InvalidRequest([FieldError("api_key.expires_at", "must be in the future")])
+    granted = rules.grantable(who.role, who.scopes if who.key_id else None, role, scopes)
+    return await _store_key(tx, who.org_id, who.user_id, name, role, granted, expires_at)
+
+
+async def issue_key(db: Db, org: UUID, name: str, role: str, scopes: list[str]) -> tuple[ApiKeyRow, str]:
+    """As an operator of the deployment: a key for any organization.  Raises NotFound."""
+    async with db.system() as tx:
+        return await _store_key(tx, org, None, name, role, scopes or ["*"], None)
+
+
+async def _store_key(
+    tx: Tx, org: UUID, made_by: UUID | None, name: str, role: str, scopes: list[str], expires_at: datetime | None
+) -> tuple[ApiKeyRow, str]:
+    id, secret = ids.new(), secrets.new_api_key()
+    prefix = secret[:PREFIX_CHARS]
+    created_at = await identity.create_key(
+        tx,
+        id=id,
+        org=org,
+        hash=secrets.token_hash(secret),
+        prefix=prefix,
+        name=name,
+        role=role,
+        scopes=scopes,
+        made_by=made_by,
+        expires_at=expires_at,
+    )
+    await events.append(tx, org, "api_key.created", id, {"name": name, "role": role})
+    return ApiKeyRow(id, prefix, name, role, scopes, created_at, expires_at, None, None), secret
+
+
+async def revoke_key(tx: Tx, who: Principal, id: UUID) -> None:
+    await identity.revoke_key(tx, id)
+    await events.append(tx, who.org_id, "api_key.revoked", id, {"by": who.name})
+
+
+async def update_organization(tx: Tx, who: Principal, after: OrganizationRow) -> None:
+    await identity.update_organization(tx, after)
+    await events.append(tx, who.org_id, "organization.updated", who.org_id, {"by": who.name})

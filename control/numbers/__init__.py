@@ -1,0 +1,1 @@
+"""Numbers, and what the carrier must know of them."""

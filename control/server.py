@@ -1,0 +1,43 @@
+"""Control's gRPC server: the services behind the boundary, health, reflection, and an end that drains."""
+
+from collections.abc import Mapping
+
+from google.protobuf.descriptor import ServiceDescriptor
+from grpc import aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer
+from grpc_reflection.v1alpha import reflection
+
+from control.boundary import Boundary
+from hum import rpc
+from hum.settings import ControlSettings
+
+
+class ControlServer:
+    """One server; `start` returns its port."""
+
+    def __init__(
+        self, settings: ControlSettings, boundary: Boundary, services: Mapping[ServiceDescriptor, object]
+    ) -> None:
+        self._server, self.port = rpc.server(settings, settings.control_listen)
+        self._health = HealthServicer()
+        self._names = [service.full_name for service in services]
+        self._server.add_generic_rpc_handlers(tuple(boundary.handlers(services)))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        shown = [*self._names, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME]
+        reflection.enable_server_reflection(shown, self._server)
+
+    @property
+    def server(self) -> aio.Server:
+        return self._server
+
+    async def start(self) -> int:
+        await self._server.start()
+        for name in ("", *self._names):
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        return self.port
+
+    async def drain(self, seconds: float) -> None:
+        """Take nothing new, let what runs end within `seconds`, then stop."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(seconds)

@@ -1,0 +1,79 @@
+"""What many tests need: a real PostgreSQL with a fresh copy of the migrated database for each test, and a fence around
+loopback.
+"""
+
+import asyncio
+import itertools
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from storage.embedded import EmbeddedPostgres
+from storage.migrate import migrate
+
+FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "300"}
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _loopback_only() -> Iterator[None]:
+    """No test may reach beyond this machine."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: object) -> None:
+        if self.family in {socket.AF_INET, socket.AF_INET6}:
+            host = str(address[0]) if isinstance(address, tuple) else ""
+            assert host in {"localhost", "::1"} or host.startswith("127."), f"a test tried to reach {host}"
+        connect(self, address)  # type: ignore[arg-type]
+
+    socket.socket.connect = guarded  # type: ignore[method-assign,assignment]
+    yield
+    socket.socket.connect = connect  # type: ignore[method-assign]
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a server whose database `hum` is migrated and stays empty: the template of all others."""
+    home: Path = tmp_path_factory.mktemp("pg")
+    for folder in (home, *home.parents):  # the server runs as another user; pytest's folders are private
+        if folder.stat().st_mode & 0o077 == 0:
+            folder.chmod(0o711)
+    server = EmbeddedPostgres(home, settings=FAST)
+
+    async def start() -> str:
+        url = await server.start()
+        await migrate(url)
+        return url
+
+    yield asyncio.run(start())
+    asyncio.run(server.stop())
+
+
+@pytest.fixture
+def empty_database(postgres: str) -> Iterator[str]:
+    """A database with nothing in it, not even our tables."""
+    yield from _fresh(postgres, "template0")
+
+
+@pytest.fixture
+def database_url(postgres: str) -> Iterator[str]:
+    """A migrated database of this test's own."""
+    yield from _fresh(postgres, "hum")
+
+
+def _fresh(server_url: str, template: str) -> Iterator[str]:
+    name = f"test_{next(_numbers)}"
+    base = server_url.rpartition("/")[0]
+
+    async def run(*statements: str) -> None:
+        connection = await asyncpg.connect(f"{base}/postgres")
+        for statement in statements:
+            await connection.execute(statement)
+        await connection.close()
+
+    asyncio.run(run(f"CREATE DATABASE {name} TEMPLATE {template}", f"GRANT CREATE ON DATABASE {name} TO hum_owner"))
+    yield f"{base}/{name}"
+    asyncio.run(run(f"DROP DATABASE {name} WITH (FORCE)"))

@@ -1,0 +1,74 @@
+"""A running control plane with a carrier that is a plain object, and clients that know who they are."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from grpc import aio
+
+from control.app import Control, build
+from control.clients.twilio import CarrierNumber, Webhooks
+from control.identity import usecases as identity
+from hum import home, rpc
+from hum.settings import ControlSettings
+
+
+@dataclass
+class FakeCarrier:
+    """Holds some numbers and remembers what it was told."""
+
+    numbers: dict[str, CarrierNumber] = field(
+        default_factory=lambda: {
+            f"+1317555010{n}": CarrierNumber(f"PN{n}", f"Line {n}", ("voice", "sms")) for n in range(10)
+        }
+    )
+    pointed: dict[str, Webhooks] = field(default_factory=dict)
+    ended: list[str] = field(default_factory=list)
+    fail: Exception | None = None
+
+    async def find_number(self, e164: str) -> CarrierNumber | None:
+        return self.numbers.get(e164)
+
+    async def point_number(self, sid: str, webhooks: Webhooks) -> None:
+        if self.fail:
+            raise self.fail
+        self.pointed[sid] = webhooks
+
+    async def end_call(self, call_sid: str) -> None:
+        self.ended.append(call_sid)
+
+
+@dataclass
+class Plane:
+    """The control plane under test."""
+
+    control: Control
+    carrier: FakeCarrier
+    settings: ControlSettings
+    channel: aio.Channel
+
+    def node(self, plane: str = "media", name: str = "media-1") -> tuple[tuple[str, str], ...]:
+        """Metadata of another plane."""
+        return (rpc.NodeIdentity(home.node_key(self.settings), plane, name).metadata(),)
+
+    async def tenant(self, name: str = "Clinic", role: str = "admin", scopes: tuple[str, ...] = ()) -> tuple[tuple[str, str], ...]:
+        """Metadata of a key of a new organization."""
+        org = await identity.create_organization(self.control.db, name, f"owner@{name.lower()}.example")
+        _, secret = await identity.issue_key(self.control.db, org, "test", role, list(scopes))
+        return bearer(secret)
+
+
+def bearer(secret: str) -> tuple[tuple[str, str], ...]:
+    return ((rpc.CREDENTIAL, rpc.BEARER_SCHEME + secret),)
+
+
+@pytest.fixture
+async def plane(database_url: str, tmp_path: Path) -> AsyncIterator[Plane]:
+    settings = ControlSettings(
+        home=tmp_path, control_listen="127.0.0.1:0", drain_seconds=0.2, settle_seconds=0.2, recheck_seconds=0.5
+    )
+    carrier = FakeCarrier()
+    async with build(settings, database_url, carrier) as control:
+        async with aio.insecure_channel(f"127.0.0.1:{control.port}") as channel:
+            yield Plane(control, carrier, settings, channel)

@@ -1,0 +1,120 @@
+"""FlowsService over real gRPC and a real database."""
+
+import grpc
+import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.rpc import error_details_pb2
+from grpc import aio
+from grpc_status import rpc_status
+
+from hum.v1 import flows_pb2 as pb
+from hum.v1 import flows_pb2_grpc, numbers_pb2, numbers_pb2_grpc
+
+from tests.control.conftest import Plane
+
+
+def problems(error: aio.AioRpcError) -> dict[str, str]:
+    """The bad fields of a refusal."""
+    for detail in rpc_status.from_call(error).details:
+        bad = error_details_pb2.BadRequest()
+        if detail.Unpack(bad):
+            return {each.field: each.description for each in bad.field_violations}
+    return {}
+
+
+def reason(error: aio.AioRpcError) -> str:
+    info = error_details_pb2.ErrorInfo()
+    assert rpc_status.from_call(error).details[0].Unpack(info)
+    return info.reason
+
+
+async def test_a_flow_is_made_changed_and_keeps_its_versions(plane: Plane) -> None:
+    stub, me = flows_pb2_grpc.FlowsServiceStub(plane.channel), await plane.tenant()
+    made = (await stub.CreateFlow(pb.CreateFlowRequest(flow=pb.Flow(name="Clinic", greeting="Hi", announce_recording=True)), metadata=me)).flow
+    assert (made.version, made.channel, made.trigger_type, made.recording_enabled) == (1, pb.CHANNEL_VOICE, pb.TRIGGER_TYPE_CALL, True)
+    change = pb.UpdateFlowRequest(id=made.id, flow=pb.Flow(voice="cedar"), update_mask=FieldMask(paths=["voice", "greeting"]))
+    after = (await stub.UpdateFlow(change, metadata=me)).flow
+    assert (after.version, after.voice, after.HasField("greeting"), after.name) == (2, "cedar", False, "Clinic")
+    assert (await stub.UpdateFlow(change, metadata=me)).flow.version == 2, "the same again makes no version"
+    versions = (await stub.ListFlowVersions(pb.ListFlowVersionsRequest(id=made.id), metadata=me)).versions
+    assert [(each.version, each.greeting) for each in versions] == [(2, ""), (1, "Hi")]
+
+
+async def test_every_bad_field_is_named_at_once(plane: Plane) -> None:
+    stub, me = flows_pb2_grpc.FlowsServiceStub(plane.channel), await plane.tenant()
+    flow = pb.Flow(language="!", max_call_seconds=1, tools_json="{", business_hours_json='{"weekly":{"mon":[["9","17"]]}}', turn_config_json='{"x":1}')
+    with pytest.raises(aio.AioRpcError) as refused:
+        await stub.CreateFlow(pb.CreateFlowRequest(flow=flow), metadata=me)
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert problems(refused.value).keys() == {f"flow.{name}" for name in ("name", "language", "max_call_seconds", "tools_json", "business_hours_json", "turn_config_json")}
+
+
+async def test_a_page_ends_where_the_next_begins(plane: Plane) -> None:
+    stub, me = flows_pb2_grpc.FlowsServiceStub(plane.channel), await plane.tenant()
+    for n in range(5):
+        await stub.CreateFlow(pb.CreateFlowRequest(flow=pb.Flow(name=f"F{n}")), metadata=me)
+    names, cursor = [], ""
+    while True:
+        page = await stub.ListFlows(pb.ListFlowsRequest(limit=2, cursor=cursor), metadata=me)
+        names += [flow.name for flow in page.flows]
+        if not page.HasField("next_cursor"):
+            break
+        cursor = page.next_cursor
+    assert names == ["F4", "F3", "F2", "F1", "F0"]
+    with pytest.raises(aio.AioRpcError) as refused:
+        await stub.ListFlows(pb.ListFlowsRequest(cursor=cursor[:-2] + "AA"), metadata=me)
+    assert reason(refused.value) == "INVALID_CURSOR"
+
+
+async def test_another_tenants_flow_is_not_there(plane: Plane) -> None:
+    stub, me, you = flows_pb2_grpc.FlowsServiceStub(plane.channel), await plane.tenant("Mine"), await plane.tenant("Yours")
+    made = (await stub.CreateFlow(pb.CreateFlowRequest(flow=pb.Flow(name="Mine")), metadata=me)).flow
+    for call, request in (
+        (stub.GetFlow, pb.GetFlowRequest(id=made.id)),
+        (stub.UpdateFlow, pb.UpdateFlowRequest(id=made.id, flow=pb.Flow(name="x"))),
+        (stub.DeleteFlow, pb.DeleteFlowRequest(id=made.id)),
+        (stub.DuplicateFlow, pb.DuplicateFlowRequest(id=made.id)),
+        (stub.ListFlowVersions, pb.ListFlowVersionsRequest(id=made.id)),
+    ):
+        with pytest.raises(aio.AioRpcError) as refused:
+            await call(request, metadata=you)
+        assert (refused.value.code(), reason(refused.value)) == (grpc.StatusCode.NOT_FOUND, "NOT_FOUND")
+    assert not (await stub.ListFlows(pb.ListFlowsRequest(), metadata=you)).flows
+
+
+async def test_a_flow_in_use_stays(plane: Plane) -> None:
+    stub, me = flows_pb2_grpc.FlowsServiceStub(plane.channel), await plane.tenant()
+    numbers = numbers_pb2_grpc.NumbersServiceStub(plane.channel)
+    made = (await stub.CreateFlow(pb.CreateFlowRequest(flow=pb.Flow(name="F")), metadata=me)).flow
+    number = numbers_pb2.Number(e164="+13175550100", flow_id=made.id)
+    await numbers.RegisterNumber(numbers_pb2.RegisterNumberRequest(number=number), metadata=me)
+    with pytest.raises(aio.AioRpcError) as refused:
+        await stub.DeleteFlow(pb.DeleteFlowRequest(id=made.id), metadata=me)
+    assert reason(refused.value) == "IN_USE"
+    copy = (await stub.DuplicateFlow(pb.DuplicateFlowRequest(id=made.id), metadata=me)).flow
+    assert (copy.name, copy.version) == ("F (copy)", 1)
+    await stub.DeleteFlow(pb.DeleteFlowRequest(id=copy.id), metadata=me)
+
+
+@pytest.mark.parametrize(
+    ("role", "scopes", "expected"),
+    [("viewer", (), "FORBIDDEN"), ("operator", (), "FORBIDDEN"), ("admin", ("flows:read",), "INSUFFICIENT_SCOPE"), ("admin", ("flows:write",), None)],
+)
+async def test_role_and_scope_open_the_door(plane: Plane, role: str, scopes: tuple[str, ...], expected: str | None) -> None:
+    stub, me = flows_pb2_grpc.FlowsServiceStub(plane.channel), await plane.tenant(role=role, scopes=scopes)
+    await stub.ListFlows(pb.ListFlowsRequest(), metadata=me)
+    request = stub.CreateFlow(pb.CreateFlowRequest(flow=pb.Flow(name="F")), metadata=me)
+    if expected is None:
+        assert (await request).flow.name == "F"
+        return
+    with pytest.raises(aio.AioRpcError) as refused:
+        await request
+    assert reason(refused.value) == expected
+
+
+async def test_without_a_credential_nothing_opens(plane: Plane) -> None:
+    stub = flows_pb2_grpc.FlowsServiceStub(plane.channel)
+    for metadata, expected in ((None, "SESSION_REQUIRED"), ((("authorization", "Bearer hum_live_nobody"),), "API_KEY_REQUIRED"), (plane.node(), "SESSION_REQUIRED")):
+        with pytest.raises(aio.AioRpcError) as refused:
+            await stub.ListFlows(pb.ListFlowsRequest(), metadata=metadata)
+        assert (refused.value.code(), reason(refused.value)) == (grpc.StatusCode.UNAUTHENTICATED, expected)
