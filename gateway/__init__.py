@@ -1,0 +1,1 @@
+"""The HTTP edge: REST transcoded from the contract, the carrier's webhooks, health.  Knows no database."""

@@ -108,6 +108,8 @@ def _checked(descriptor: Descriptor) -> tuple[tuple[FieldDescriptor, tuple[Calla
     for field in descriptor.fields:
         options = field.GetOptions().Extensions
         checks: list[Callable[[str], str | None]] = []
+        if field.type == FieldDescriptor.TYPE_STRING:
+            checks.append(_bad_text)
         if options[options_pb2.raw_json]:
             checks.append(bad_json)
         if format := options[options_pb2.format]:
@@ -129,6 +131,10 @@ def _texts(message: Message, prefix: str) -> Iterator[FieldError]:
             complaint = next((said for check in checks if (said := check(text)) is not None), None)
             if complaint is not None:
                 yield FieldError(prefix + field.name, complaint)
+
+
+def _bad_text(text: str) -> str | None:
+    return "holds a NUL character, which no text of ours can" if "\0" in text else None
 
 
 def bad_json(text: str) -> str | None:

@@ -15,6 +15,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from google.protobuf import descriptor_pb2
+
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "hum" / "v1"
 BIN = Path(sys.executable).parent
@@ -38,6 +40,7 @@ def generate(into: Path) -> None:
             if "_grpc." in made.name and "Stub" not in made.read_text():
                 continue  # a file without services
             (into / made.name).write_text(own_validate(made.read_text()))
+        (into / "comments.binpb").write_bytes(comments(image))
     (into / "__init__.py").write_text(
         '"""The contract, generated from proto/ by proto/generate.py.  Never edited."""\n'
     )
@@ -53,12 +56,24 @@ def own_validate(source: str) -> str:
     )
 
 
+def comments(image: Path) -> bytes:
+    """Our own files as a FileDescriptorSet that keeps its comments: what the OpenAPI document quotes."""
+    everything = descriptor_pb2.FileDescriptorSet.FromString(image.read_bytes())
+    own = descriptor_pb2.FileDescriptorSet(file=[file for file in everything.file if file.name.startswith("hum/")])
+    for file in own.file:
+        commented = [at for at in file.source_code_info.location if at.leading_comments]
+        del file.source_code_info.location[:]
+        for at in commented:
+            file.source_code_info.location.add(path=at.path, leading_comments=at.leading_comments)
+    return own.SerializeToString(deterministic=True)
+
+
 def fresh() -> bool:
     """Tell whether hum/v1 holds exactly what proto/ generates."""
     with tempfile.TemporaryDirectory() as scratch:
         generate(Path(scratch))
         made = {path.name for path in Path(scratch).iterdir()}
-        stands = {path.name for path in TARGET.iterdir() if path.suffix in {".py", ".pyi"}}
+        stands = {path.name for path in TARGET.iterdir() if path.suffix in {".py", ".pyi", ".binpb"}}
         _, different, unreadable = filecmp.cmpfiles(scratch, TARGET, sorted(made & stands), shallow=False)
         stale = sorted((made ^ stands) | set(different) | set(unreadable))
     for name in stale:

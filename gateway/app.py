@@ -1,0 +1,171 @@
+"""`hum gateway`: the only place of this plane that calls constructors."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+import msgspec
+import uvicorn
+import uvloop
+import yaml
+from grpc import aio
+from grpc_health.v1 import health_pb2
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway import contract, credentials, errors, openapi, transcode
+from gateway.middleware import AccessLog, SecurityHeaders
+from gateway.twilio import CarrierWebhooks
+from hum import home, rpc, settings, telemetry
+from hum.settings import GatewaySettings, parse_listen
+
+LOG = telemetry.log(__name__)
+#: A drain that takes longer than this cuts what is left; streams are closed at once, by their own end.
+READY_SECONDS = 2.0
+
+
+@dataclass(slots=True)
+class Gateway:
+    """The application, and whether it drains."""
+
+    app: Starlette
+    draining: bool = False
+
+
+def build(given: GatewaySettings, channel: aio.Channel) -> Gateway:
+    """The HTTP application over a channel to control."""
+    identity = rpc.NodeIdentity(home.node_key(given), "gateway", telemetry.node_name(given, "gateway"))
+    limits = transcode.Limits(given.control_seconds, given.heartbeat_seconds, given.body_bytes)
+    bindings = list(contract.bindings())
+    document = openapi.document(bindings, given.public_url)
+    as_json, as_yaml = msgspec.json.encode(document), yaml.safe_dump(document, sort_keys=False).encode()
+    gateway = Gateway(Starlette())
+
+    async def healthz(_: Request) -> Response:
+        return Response("ok\n", media_type="text/plain")
+
+    async def readyz(_: Request) -> Response:
+        ready = not gateway.draining and await _control_serves(channel)
+        return Response("ready\n" if ready else "not ready\n", 200 if ready else 503, media_type="text/plain")
+
+    async def metrics(_: Request) -> Response:
+        return Response(telemetry.metrics_page(), media_type=telemetry.METRICS_CONTENT_TYPE)
+
+    async def openapi_json(_: Request) -> Response:
+        return Response(as_json, media_type="application/json")
+
+    async def openapi_yaml(_: Request) -> Response:
+        return Response(as_yaml, media_type="application/yaml")
+
+    gateway.app = Starlette(
+        routes=[
+            *transcode.routes(bindings, channel, limits),
+            *CarrierWebhooks(given, channel, identity).routes(),
+            Route("/openapi.json", openapi_json),
+            Route("/openapi.yaml", openapi_yaml),
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+            Route("/metrics", metrics),
+        ],
+        middleware=[Middleware(AccessLog), Middleware(SecurityHeaders)],
+        exception_handlers={HTTPException: _http_error, Exception: _bug},
+    )
+    gateway.app.router.redirect_slashes = False  # a redirected POST loses its body, and the carrier its parameters
+    return gateway
+
+
+async def _control_serves(channel: aio.Channel) -> bool:
+    check = channel.unary_unary(
+        "/grpc.health.v1.Health/Check",
+        request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+        response_deserializer=health_pb2.HealthCheckResponse.FromString,
+    )
+    try:
+        answer = await check(health_pb2.HealthCheckRequest(), timeout=READY_SECONDS)
+    except aio.AioRpcError:
+        return False
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    reason = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}.get(error.status_code, "INVALID_REQUEST")
+    return errors.answer(
+        error.status_code, reason, error.detail, credentials.request_id(request), headers=error.headers or {}
+    )
+
+
+async def _bug(request: Request, error: Exception) -> Response:
+    request_id = credentials.request_id(request)
+    LOG.error("bug", path=request.url.path, request_id=request_id, exc_info=error)
+    return errors.answer(500, "INTERNAL", f"something went wrong here; mention {request_id}", request_id)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: `run` decides when it drains."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+@asynccontextmanager
+async def serve(given: GatewaySettings) -> AsyncIterator[int]:
+    """Serve on the gateway's socket; yields its port, and drains at the end."""
+    listen = parse_listen(given.gateway_listen)
+    channel = rpc.channel(given)
+    gateway = build(given, channel)
+    config = uvicorn.Config(
+        gateway.app,
+        host=listen.host,
+        port=listen.port,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=int(given.drain_seconds),
+        h11_max_incomplete_event_size=64 << 10,
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(), name="http")
+    while not server.started:
+        if serving.done():
+            await serving
+            raise SystemExit(f"hum: the gateway can't listen on {listen}")
+        await asyncio.sleep(0.01)
+    try:
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        gateway.draining = True
+        server.should_exit = True
+        await channel.close(None)  # ends the event streams, which would hold the drain
+        await serving
+
+
+async def run(given: GatewaySettings) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    asked, loop = asyncio.Event(), asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, asked.set)
+    async with serve(given) as port:
+        LOG.info("gateway serves", port=port)
+        await asked.wait()
+        LOG.info("gateway drains")
+
+
+def main() -> None:
+    given = settings.load(GatewaySettings)
+    telemetry.start(given, "gateway")
+    uvloop.run(run(given))
+
+
+if __name__ == "__main__":
+    main()

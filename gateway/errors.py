@@ -1,0 +1,126 @@
+"""Refusals as REST answers: the reason decides the status first, because HTTP has words that gRPC lacks."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from google.rpc import error_details_pb2
+from grpc import StatusCode
+from grpc.aio import AioRpcError
+from grpc_status import rpc_status
+from starlette.responses import Response
+
+from hum.errors import FieldError
+
+BY_REASON: Mapping[str, int] = {
+    "INVALID_REQUEST": 400,
+    "INVALID_JSON": 400,
+    "INVALID_CURSOR": 400,
+    "SESSION_REQUIRED": 401,
+    "API_KEY_REQUIRED": 401,
+    "PLAN_LIMIT": 402,
+    "BILLING_REQUIRED": 402,
+    "FORBIDDEN": 403,
+    "INSUFFICIENT_SCOPE": 403,
+    "NO_MEMBERSHIP": 403,
+    "CSRF_FAILED": 403,
+    "NOT_FOUND": 404,
+    "NOT_AT_CARRIER": 404,
+    "METHOD_NOT_ALLOWED": 405,
+    "ALREADY_EXISTS": 409,
+    "CONFLICT": 409,
+    "IN_USE": 409,
+    "INVALID_STATE": 409,
+    "CONVERSATION_CLOSED": 409,
+    "IDEMPOTENCY_MISMATCH": 409,
+    "IDEMPOTENCY_IN_PROGRESS": 409,
+    "PAYLOAD_TOO_LARGE": 413,
+    "UNSUPPORTED_MEDIA_TYPE": 415,
+    "RANGE_NOT_SATISFIABLE": 416,
+    "RATE_LIMITED": 429,
+    "CARRIER_ERROR": 502,
+}
+BY_CODE: Mapping[StatusCode, int] = {
+    StatusCode.INVALID_ARGUMENT: 400,
+    StatusCode.OUT_OF_RANGE: 400,
+    StatusCode.FAILED_PRECONDITION: 400,
+    StatusCode.UNAUTHENTICATED: 401,
+    StatusCode.PERMISSION_DENIED: 403,
+    StatusCode.NOT_FOUND: 404,
+    StatusCode.ALREADY_EXISTS: 409,
+    StatusCode.ABORTED: 409,
+    StatusCode.RESOURCE_EXHAUSTED: 429,
+    StatusCode.CANCELLED: 499,
+    StatusCode.UNIMPLEMENTED: 501,
+    StatusCode.UNAVAILABLE: 503,
+    StatusCode.DEADLINE_EXCEEDED: 504,
+}
+INTERNAL = 500
+
+
+def answer(
+    status: int,
+    reason: str,
+    message: str,
+    request_id: str,
+    details: Sequence[Any] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """The one shape of all errors."""
+    body = {
+        "error": {"code": reason.lower(), "message": message, "details": list(details), "request_id": request_id},
+    }
+    return Response(msgspec.json.encode(body), status, dict(headers or {}), "application/json")
+
+
+def refusal(reason: str, message: str, request_id: str, headers: Mapping[str, str] | None = None) -> Response:
+    """A refusal of the gateway's own."""
+    return answer(BY_REASON[reason], reason, message, request_id, headers=headers)
+
+
+def bad_fields(fields: Sequence[FieldError], request_id: str) -> Response:
+    """A 400 that names every bad field."""
+    return answer(400, "INVALID_REQUEST", "some fields are not valid", request_id, [each._asdict() for each in fields])
+
+
+def rpc_error(error: AioRpcError, request_id: str, rename: "Rename") -> Response:
+    """What control refused, as REST says it; `rename` turns a field's path in proto names into the client's."""
+    reason, metadata, fields = _details(error)
+    status = BY_REASON.get(reason, 0) or BY_CODE.get(error.code(), INTERNAL)
+    if fields:
+        return bad_fields([FieldError(rename(each.field), each.reason) for each in fields], request_id)
+    details = [dict(metadata)] if metadata else []
+    message = error.details() or ""
+    if not reason:  # grpc's own: no connection, a deadline, a cancelled call
+        reason = error.code().name
+        message = "this can't be answered at the moment; try again" if status >= INTERNAL else message
+    headers = {"Retry-After": "1"} if status in {429, 503} or reason == "IDEMPOTENCY_IN_PROGRESS" else {}
+    return answer(status, reason, message, request_id, details, headers)
+
+
+class Rename:
+    """From a request's field paths to the client's: the body's own field is not in what the client wrote."""
+
+    def __init__(self, body_field: str | None, names: Mapping[str, str]) -> None:
+        self._prefix = f"{body_field}." if body_field else ""
+        self._names = names
+
+    def __call__(self, path: str) -> str:
+        if self._prefix and path == self._prefix[:-1]:
+            return "body"
+        return ".".join(self._names.get(part, part) for part in path.removeprefix(self._prefix).split("."))
+
+
+def _details(error: AioRpcError) -> tuple[str, Mapping[str, str], list[FieldError]]:
+    try:
+        status = rpc_status.from_call(error)  # type: ignore[arg-type]  # an AioRpcError has what it reads
+    except ValueError:
+        return "", {}, []
+    reason, metadata, fields = "", {}, []
+    for detail in status.details if status else ():
+        info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+        if detail.Unpack(info):
+            reason, metadata = info.reason, dict(info.metadata)
+        elif detail.Unpack(bad):
+            fields = [FieldError(each.field, each.description) for each in bad.field_violations]
+    return reason, metadata, fields

@@ -1,0 +1,338 @@
+"""The OpenAPI 3.1 document, derived from the same walk over the contract as the routes: it can't drift from them."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from google.api import field_behavior_pb2
+from google.protobuf import descriptor_pb2
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from gateway import contract, sse
+from gateway.contract import Binding
+from hum.v1 import options_pb2, validate_pb2
+
+VERSION = "0.1.0"
+Schema = dict[str, Any]
+
+INTEGER_FORMATS = {FieldDescriptor.TYPE_INT32: "int32", FieldDescriptor.TYPE_INT64: "int64"}
+FORMATS = {options_pb2.FORMAT_E164: "e164", options_pb2.FORMAT_TIME_ZONE: "time-zone"}
+E164_PATTERN = r"^\+[1-9][0-9]{1,14}$"
+ERROR_WORDS = {
+    400: "Bad fields, JSON or cursor; every bad field is named",
+    401: "No valid credential",
+    403: "Not with this role or scope",
+    404: "There is no such thing",
+    409: "Its state, or another request, does not allow this",
+    413: "The body is too large",
+    415: "The body is not JSON",
+    429: "Too many requests",
+    502: "The carrier refused or did not answer",
+    503: "Not at the moment; try again",
+}
+COMMENTS = resources.files("hum.v1") / "comments.binpb"
+
+
+def document(bindings: Sequence[Binding], server_url: str) -> Schema:
+    """The whole document."""
+    paths: dict[str, Any] = {}
+    for binding in bindings:
+        paths.setdefault(binding.path, {})[binding.verb.lower()] = _operation(binding)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "HUM",
+            "version": VERSION,
+            "summary": "Voice and text operations: flows, numbers, calls.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": server_url}],
+        "tags": [{"name": name} for name in dict.fromkeys(_tag(binding) for binding in bindings)],
+        "security": [{"apiKey": []}, {"session": []}],
+        "paths": paths,
+        "components": {
+            "schemas": {**_schemas(bindings), "Error": ERROR},
+            "securitySchemes": {
+                "apiKey": {"type": "http", "scheme": "bearer", "description": "An API key, hum_live_..."},
+                "session": {"type": "apiKey", "in": "cookie", "name": "__Host-hum_session"},
+            },
+        },
+    }
+
+
+ERROR: Schema = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message", "details", "request_id"],
+            "properties": {
+                "code": {"type": "string"},
+                "message": {"type": "string"},
+                "details": {"type": "array", "items": {"type": "object"}},
+                "request_id": {"type": "string"},
+            },
+        }
+    },
+}
+
+
+# --- operations ---------------------------------------------------------------------------------------------------
+
+
+def _tag(binding: Binding) -> str:
+    return binding.method.containing_service.name.removesuffix("Service").lower()
+
+
+def _operation(binding: Binding) -> Schema:
+    said = comment(binding.method.full_name)
+    summary, _, rest = said.partition(".  ")
+    access = binding.method.GetOptions().Extensions[options_pb2.access]
+    operation: Schema = {
+        "operationId": binding.method.name[0].lower() + binding.method.name[1:],
+        "tags": [_tag(binding)],
+        "summary": summary.rstrip("."),
+        "parameters": [*_path_parameters(binding), *_query_parameters(binding), *_header_parameters(binding)],
+        "responses": {str(binding.status): _success(binding), **_errors(binding)},
+    }
+    if rest:
+        operation["description"] = rest
+    if access.scope:
+        operation["x-hum-access"] = {"role": options_pb2.Role.Name(access.role)[5:].lower(), "scope": access.scope}
+    if binding.body_type is not None:
+        shape = "patch" if binding.masked else "input"
+        operation["requestBody"] = {
+            "required": not binding.masked and bool(_required(binding.body_type)),
+            "content": {"application/json": {"schema": _reference(binding.body_type, shape)}},
+        }
+    return operation
+
+
+def _path_parameters(binding: Binding) -> Iterator[Schema]:
+    for name in binding.path_fields:
+        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+
+
+def _query_parameters(binding: Binding) -> Iterator[Schema]:
+    for field in binding.query_fields:
+        parameter = {"name": contract.rest_name(field), "in": "query", "schema": _field(field, nullable=False)}
+        if said := comment(field.full_name):
+            parameter["description"] = said
+        yield parameter
+
+
+def _header_parameters(binding: Binding) -> Iterator[Schema]:
+    if binding.verb == "POST":
+        yield _header(
+            "Idempotency-Key", "The same key and body within 24 h repeat the first answer", {"maxLength": 255}
+        )
+    fields = binding.method.input_type.fields_by_name
+    if contract.EVENT_ID in fields:
+        yield _header("Last-Event-ID", "The id of the last event that was seen", {"pattern": "^[0-9]{0,18}$"})
+    if contract.RANGE in fields:
+        yield _header("Range", "One range of bytes", {})
+
+
+def _header(name: str, description: str, rules: Schema) -> Schema:
+    return {"name": name, "in": "header", "description": description, "schema": {"type": "string", **rules}}
+
+
+def _success(binding: Binding) -> Schema:
+    if binding.status == 204:
+        return {"description": "Done"}
+    if binding.is_file:
+        return {
+            "description": "The bytes",
+            "content": {"audio/wav": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    if binding.is_stream:
+        names = ", ".join(sse.event_names(binding))
+        return {
+            "description": f"Events: {names}",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        }
+    return {
+        "description": "Success",
+        "content": {"application/json": {"schema": _reference(_answer(binding), "output")}},
+    }
+
+
+def _answer(binding: Binding) -> Descriptor:
+    """What the JSON of an answer holds."""
+    field = binding.method.output_type.fields_by_name.get(binding.rule.response_body)
+    return field.message_type if field and field.message_type else binding.method.output_type
+
+
+def _errors(binding: Binding) -> Schema:
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    statuses = [400, 401, 403, 404, 429, 503]
+    if binding.verb != "GET":
+        statuses += [409, 413, 415, 502]
+    return {str(status): {"description": ERROR_WORDS[status], "content": content} for status in sorted(statuses)}
+
+
+# --- schemas ------------------------------------------------------------------------------------------------------
+
+
+def _reference(descriptor: Descriptor, shape: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{_schema_name(descriptor, shape)}"}
+
+
+def _schema_name(descriptor: Descriptor, shape: str) -> str:
+    suffix = {"output": "", "input": "Input", "patch": "Patch"}[shape]
+    return descriptor.name.removesuffix("Response") + suffix
+
+
+def _schemas(bindings: Iterable[Binding]) -> dict[str, Schema]:
+    """The schemas of all bodies and answers, and of what they hold."""
+    wanted: list[tuple[Descriptor, str]] = []
+    for binding in bindings:
+        if binding.body_type is not None:
+            wanted.append((binding.body_type, "patch" if binding.masked else "input"))
+        if not binding.is_file and not binding.is_stream and binding.status != 204:
+            wanted.append((_answer(binding), "output"))
+        if binding.is_stream:
+            members = binding.method.output_type.oneofs_by_name["event"].fields
+            wanted += [(field.message_type, "output") for field in members if field.message_type]
+    made: dict[str, Schema] = {}
+    while wanted:
+        descriptor, shape = wanted.pop()
+        name = _schema_name(descriptor, shape)
+        if name in made:
+            continue
+        made[name] = _message(descriptor, shape)
+        wanted += [
+            (field.message_type, shape)
+            for field in descriptor.fields
+            if field.message_type is not None and field.message_type.full_name != contract.TIMESTAMP
+        ]
+    return dict(sorted(made.items()))
+
+
+def _message(descriptor: Descriptor, shape: str) -> Schema:
+    writable = shape != "output"
+    fields = [field for field in descriptor.fields if not (writable and contract.is_read_only(field))]
+    schema: Schema = {"type": "object", "properties": {contract.rest_name(f): _property(f, shape) for f in fields}}
+    if said := comment(descriptor.full_name):
+        schema["description"] = said
+    required = _required(descriptor) if shape == "input" else []
+    if not writable:
+        required = [contract.rest_name(field) for field in fields]
+    if required:
+        schema["required"] = required
+    if writable:
+        schema["additionalProperties"] = False
+    return schema
+
+
+def _required(descriptor: Descriptor) -> list[str]:
+    return [contract.rest_name(field) for field in descriptor.fields if _behaves(field, field_behavior_pb2.REQUIRED)]
+
+
+def _behaves(field: FieldDescriptor, behaviour: int) -> bool:
+    return behaviour in field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
+
+
+def _property(field: FieldDescriptor, shape: str) -> Schema:
+    must = shape != "output" and _behaves(field, field_behavior_pb2.REQUIRED)
+    nullable = not must and not field.is_repeated and (field.has_presence or field.enum_type is not None)
+    schema = _field(field, nullable=nullable or (shape != "output" and not must), shape=shape)
+    if said := comment(field.full_name):
+        schema["description"] = said
+    return schema
+
+
+def _field(field: FieldDescriptor, *, nullable: bool, shape: str = "input") -> Schema:
+    schema = _one(field, shape)
+    if field.is_repeated:
+        rules = field.GetOptions().Extensions[validate_pb2.field].repeated
+        schema = {"type": "array", "items": schema}
+        if rules.max_items:
+            schema["maxItems"] = rules.max_items
+        if rules.unique:
+            schema["uniqueItems"] = True
+    if not nullable:
+        return schema
+    if "$ref" in schema or "oneOf" in schema:
+        return {"oneOf": [*schema.get("oneOf", [schema]), {"type": "null"}]}
+    if "enum" in schema:
+        schema["enum"] = [*schema["enum"], None]
+    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    return {**schema, "type": [*kinds, "null"]}
+
+
+def _one(field: FieldDescriptor, shape: str) -> Schema:
+    """The schema of one value of a field."""
+    if field.message_type is not None:
+        if field.message_type.full_name == contract.TIMESTAMP:
+            return {"type": "string", "format": "date-time"}
+        return _reference(field.message_type, shape)
+    if field.enum_type is not None:
+        return {"type": "string", "enum": list(contract.enum_words(field.enum_type))}
+    rules = field.GetOptions().Extensions[validate_pb2.field]
+    if field.is_repeated:
+        rules = rules.repeated.items
+    if field.type == FieldDescriptor.TYPE_BOOL:
+        return {"type": "boolean"}
+    if field.type in INTEGER_FORMATS:
+        return _integer(rules, INTEGER_FORMATS[field.type])
+    return {"type": ["object", "array"]} if contract.is_raw_json(field) else _text(field, rules)
+
+
+def _integer(rules: Any, format: str) -> Schema:
+    limits = getattr(rules, format)
+    schema: Schema = {"type": "integer", "format": format}
+    if limits.HasField("gte"):
+        schema["minimum"] = limits.gte
+    if limits.HasField("lte"):
+        schema["maximum"] = limits.lte
+    return schema
+
+
+def _text(field: FieldDescriptor, rules: Any) -> Schema:
+    schema: Schema = {"type": "string"}
+    for name, keyword in (("min_len", "minLength"), ("max_len", "maxLength"), ("pattern", "pattern")):
+        if rules.string.HasField(name):
+            schema[keyword] = getattr(rules.string, name)
+    format = field.GetOptions().Extensions[options_pb2.format]
+    if format in FORMATS:
+        schema["format"] = FORMATS[format]
+    if format == options_pb2.FORMAT_E164:
+        schema["pattern"] = E164_PATTERN
+    return schema
+
+
+# --- comments -----------------------------------------------------------------------------------------------------
+
+
+def comment(full_name: str) -> str:
+    """What proto/ says above a method, message or field; without buf's own instructions."""
+    return _comments().get(full_name, "")
+
+
+@cache
+def _comments() -> dict[str, str]:
+    """All comments of the contract, by full name, from what `make proto` leaves beside the generated code."""
+    found: dict[str, str] = {}
+    for file in descriptor_pb2.FileDescriptorSet.FromString(COMMENTS.read_bytes()).file:
+        for location in file.source_code_info.location:
+            if location.leading_comments:
+                lines = location.leading_comments.strip().splitlines()
+                text = " ".join(line.strip() for line in lines if not line.strip().startswith("buf:"))
+                found[_full_name(file, location.path)] = re.sub(r"\s*$", "", text)
+    return found
+
+
+def _full_name(file: descriptor_pb2.FileDescriptorProto, path: Sequence[int]) -> str:
+    """The name of what a source location is about (google/protobuf/descriptor.proto, SourceCodeInfo.Location.path)."""
+    names, here = [file.package], file
+    for field_number, index in zip(path[::2], path[1::2], strict=False):
+        field = here.DESCRIPTOR.fields_by_number[field_number]
+        if not field.is_repeated or field.message_type is None:
+            return ""
+        here = getattr(here, field.name)[index]
+        names.append(getattr(here, "name", ""))
+    return ".".join(names)

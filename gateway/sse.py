@@ -1,0 +1,88 @@
+"""Server-sent events from a gRPC stream (WHATWG HTML, "Server-sent events").
+
+Each event carries its sequence as `id`, where it has one; a comment keeps idle connections open; a reconnect sends
+`Last-Event-ID` and gets what came after it, or 204 when nothing ever will.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from typing import Any
+
+from google.protobuf.message import Message
+from grpc.aio import EOF, AioRpcError
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from gateway import jsonwire
+from gateway.contract import Binding
+from hum import rpc
+from hum.telemetry import log
+from hum.v1 import options_pb2
+
+LOG = log(__name__)
+HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Accel-Buffering": "no",  # nginx would hold events back
+}
+RETRY_MS = (1000, 3000)  # clients come back spread out, not all at once
+
+
+def last_event_id(request: Request) -> int | None:
+    """The sequence in `Last-Event-ID`; 0 without one, None when it is not one of ours."""
+    sent = request.headers.get("last-event-id", "").strip()
+    if not sent:
+        return 0
+    return int(sent) if sent.isascii() and sent.isdecimal() and len(sent) < 19 else None
+
+
+async def respond(call: Any, heartbeat_seconds: float) -> Response:
+    """Answer with the stream; raises AioRpcError when control refuses it."""
+    initial = dict(await call.initial_metadata())
+    if initial.get(rpc.STREAM) == "over":
+        return Response(status_code=204, headers=HEADERS)
+    if rpc.STREAM not in initial:  # a refusal before the stream began
+        await call.read()
+    return StreamingResponse(_events(call, heartbeat_seconds), media_type="text/event-stream", headers=HEADERS)
+
+
+async def _events(call: Any, heartbeat_seconds: float) -> AsyncIterator[bytes]:
+    yield f"retry: {random.randint(*RETRY_MS)}\n\n".encode()
+    reading: asyncio.Task[Any] | None = None
+    try:
+        while True:
+            reading = reading or asyncio.ensure_future(call.read())
+            done, _ = await asyncio.wait({reading}, timeout=heartbeat_seconds)
+            if not done:
+                yield b": still here\n\n"
+                continue
+            message, reading = reading.result(), None
+            if message is EOF:
+                return
+            yield event(message)
+    except AioRpcError as error:  # the client comes back with the last id it saw
+        LOG.info("event stream ended", code=error.code().name)
+    finally:
+        if reading is not None:
+            reading.cancel()
+        call.cancel()
+
+
+def event(message: Message) -> bytes:
+    """One event of a stream: the member of the response's oneof that is set names it and is its data."""
+    which = message.WhichOneof("event")
+    assert which is not None, "a stream sends events"
+    field = message.DESCRIPTOR.fields_by_name[which]
+    name = field.GetOptions().Extensions[options_pb2.sse_event]
+    data = jsonwire.write_field(message, which)
+    sequence = getattr(message, "seq", 0)
+    head = f"id: {sequence}\n" if sequence else ""
+    return f"{head}event: {name}\ndata: ".encode() + data + b"\n\n"
+
+
+def event_names(binding: Binding) -> dict[str, str]:
+    """The events of a stream and the fields that are their data, for the OpenAPI document."""
+    return {
+        field.GetOptions().Extensions[options_pb2.sse_event]: field.name
+        for field in binding.method.output_type.oneofs_by_name["event"].fields
+    }

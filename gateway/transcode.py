@@ -1,0 +1,204 @@
+"""REST from the contract: each RPC with a `google.api.http` option becomes a route.
+
+A request's path, query, body and a few headers fill the RPC's request; its answer becomes JSON, an event stream, or the
+bytes of a file. Nothing here knows a feature.
+"""
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.message import Message
+from grpc import aio
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from gateway import contract, credentials, errors, jsonwire, sse
+from gateway.contract import Binding
+from gateway.jsonwire import NotJson
+from hum import rpc, validation
+from hum.errors import FieldError
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+JSON_TYPES = ("application/json", "text/json")
+NO_CONTENT = 204
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The longest waits and the largest body."""
+
+    control_seconds: float
+    heartbeat_seconds: float
+    body_bytes: int
+
+
+def routes(bindings: Sequence[Binding], channel: aio.Channel, limits: Limits) -> list[Route]:
+    """One route for each path; it answers 405 with all verbs of the path."""
+    by_path: dict[str, dict[str, Endpoint]] = defaultdict(dict)
+    for binding in bindings:
+        by_path[binding.path][binding.verb] = _endpoint(binding, channel, limits)
+    return [Route(path, _dispatch(verbs), methods=None, name=path) for path, verbs in by_path.items()]
+
+
+def _dispatch(verbs: Mapping[str, Endpoint]) -> Any:
+    allowed = ", ".join(sorted({*verbs, *({"HEAD"} if "GET" in verbs else ())}))
+
+    class Dispatch:
+        """An ASGI endpoint: Starlette's own answers 405 with the verbs of one route only."""
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            request = Request(scope, receive)
+            verb = "GET" if request.method == "HEAD" else request.method
+            endpoint = verbs.get(verb)
+            if endpoint is None:
+                headers = {"Allow": allowed}
+                message = f"this path knows {allowed}"
+                answer = errors.refusal("METHOD_NOT_ALLOWED", message, credentials.request_id(request), headers)
+            else:
+                answer = await endpoint(request)
+            await answer(scope, receive, send)
+
+    return Dispatch()
+
+
+def _endpoint(binding: Binding, channel: aio.Channel, limits: Limits) -> Endpoint:
+    rename = errors.Rename(
+        binding.body_field.name if binding.body_field else None,
+        {field.name: contract.rest_name(field) for field in binding.method.input_type.fields},
+    )
+    open_call = (channel.unary_stream if binding.method.server_streaming else channel.unary_unary)(
+        binding.rpc,
+        request_serializer=binding.request_type.SerializeToString,
+        response_deserializer=binding.response_type.FromString,
+    )
+
+    async def endpoint(request: Request) -> Response:
+        request_id = credentials.request_id(request)
+        filled = await _fill(binding, request, limits, rename)
+        if isinstance(filled, Response):
+            return filled
+        timeout = None if binding.is_stream else limits.control_seconds
+        call = open_call(filled, metadata=credentials.metadata(request), timeout=timeout)
+        try:
+            if binding.is_stream:
+                return await sse.respond(call, limits.heartbeat_seconds)
+            if binding.is_file:
+                return await _file(call)
+            return await _unary(binding, call)
+        except aio.AioRpcError as error:
+            return errors.rpc_error(error, request_id, rename)
+
+    return endpoint
+
+
+# --- the request --------------------------------------------------------------------------------------------------
+
+
+async def _fill(binding: Binding, request: Request, limits: Limits, rename: errors.Rename) -> Message | Response:
+    """The RPC's request, or the answer that says what is wrong with this one."""
+    message, problems, request_id = binding.request_type(), list[FieldError](), credentials.request_id(request)
+    if binding.body_type is not None:
+        refused = await _body(binding, request, limits, message, problems)
+        if refused is not None:
+            return refused
+    _query(binding, request, message, problems)
+    for name in binding.path_fields:
+        setattr(message, name, request.path_params[name])
+    fields = message.DESCRIPTOR.fields_by_name
+    if contract.EVENT_ID in fields:
+        if (seen := sse.last_event_id(request)) is None:
+            problems.append(FieldError("Last-Event-ID", "is not one of this stream's"))
+        else:
+            setattr(message, contract.EVENT_ID, seen)
+    if contract.RANGE in fields:
+        setattr(message, contract.RANGE, request.headers.get("range", ""))
+    if problems:
+        # Control would not see this request: name here what it would find besides.
+        named = {each.field for each in problems}
+        more = [FieldError(rename(each.field), each.reason) for each in validation.check(message)]
+        return errors.bad_fields([*problems, *(each for each in more if each.field not in named)], request_id)
+    return message
+
+
+async def _body(
+    binding: Binding, request: Request, limits: Limits, message: Message, problems: list[FieldError]
+) -> Response | None:
+    request_id = credentials.request_id(request)
+    text = await read_body(request, limits.body_bytes)
+    if text is None:
+        return errors.refusal("PAYLOAD_TOO_LARGE", f"a body has at most {limits.body_bytes} bytes", request_id)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if text and kind not in JSON_TYPES:
+        return errors.refusal("UNSUPPORTED_MEDIA_TYPE", "the body must be application/json", request_id)
+    target: Message = getattr(message, binding.body_field.name) if binding.body_field else message
+    try:
+        members = jsonwire.read_body(text or b"{}", target, problems)
+    except NotJson as error:
+        return errors.refusal("INVALID_JSON", str(error), request_id)
+    if binding.body_field:
+        target.SetInParent()
+    if binding.masked:
+        getattr(message, contract.MASK).paths.extend(members)
+    return None
+
+
+async def read_body(request: Request, most_bytes: int) -> bytes | None:
+    """The body, or None when it is larger than that; it is not read further."""
+    if int(request.headers.get("content-length") or 0) > most_bytes:
+        return None
+    parts, size = [], 0
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size > most_bytes:
+                return None
+            parts.append(part)
+    except ClientDisconnect:
+        return b""
+    return b"".join(parts)
+
+
+def _query(binding: Binding, request: Request, message: Message, problems: list[FieldError]) -> None:
+    known = {contract.rest_name(field): field for field in binding.query_fields}
+    for name in dict.fromkeys(request.query_params.keys()):
+        if (field := known.get(name)) is None:
+            problems.append(FieldError(name, "is not a parameter of this path"))
+        else:
+            jsonwire.read_query(field, request.query_params.getlist(name), message, problems)
+
+
+# --- the answer ---------------------------------------------------------------------------------------------------
+
+
+async def _unary(binding: Binding, call: Any) -> Response:
+    message: Message = await call
+    replayed = dict(await call.trailing_metadata() or ()).get(rpc.REPLAYED) == "true"
+    headers = {"Idempotent-Replayed": "true"} if replayed else {}
+    if binding.status == NO_CONTENT:
+        return Response(status_code=NO_CONTENT, headers=headers)
+    field = binding.rule.response_body
+    body = jsonwire.write_field(message, field) if field else jsonwire.write(message)
+    return Response(body, binding.status, headers, "application/json")
+
+
+async def _file(call: Any) -> Response:
+    initial = dict(await call.initial_metadata())
+    first = await call.read()  # a refusal is raised here
+    if first is aio.EOF:
+        return Response(status_code=NO_CONTENT)
+    kept = ("content-length", "content-range", "accept-ranges")
+
+    async def parts() -> Any:
+        part = first
+        try:
+            while part is not aio.EOF:
+                yield part.data
+                part = await call.read()
+        finally:
+            call.cancel()
+
+    headers = {name: str(initial[name]) for name in kept if name in initial}
+    return StreamingResponse(parts(), int(initial.get(rpc.HTTP_STATUS, 200)), headers, first.content_type)

@@ -1,0 +1,116 @@
+"""The carrier's webhooks.  Each is signature-checked over the public URL (never the Host header), idempotent at control,
+and answered in time: when control is away, the caller hears an apology, not the carrier's own error.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from grpc import aio
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway import credentials, errors, twiml
+from gateway.transcode import read_body
+from gateway.twiml import Parameters
+from hum import rpc
+from hum.settings import GatewaySettings
+from hum.telemetry import log
+from hum.v1 import runtime_pb2 as pb
+from hum.v1 import runtime_pb2_grpc
+
+LOG = log(__name__)
+XML = "text/xml"
+NEW_SCHEME = "x-twilio-webhooks-signature-settings"
+APOLOGY = "We are sorry, we can not take your call at the moment. Please call again in a little while. Goodbye."
+
+Webhook = Callable[[Request, dict[str, str]], Awaitable[Response]]
+
+
+class CarrierWebhooks:
+    def __init__(self, settings: GatewaySettings, channel: aio.Channel, identity: rpc.NodeIdentity) -> None:
+        self._settings, self._identity = settings, identity
+        self._ingress = runtime_pb2_grpc.IngressServiceStub(channel)
+
+    def routes(self) -> list[Route]:
+        return [
+            self._route("/twilio/voice", self._voice),
+            self._route("/twilio/voice/status", self._status),
+            self._route("/twilio/voice/next/{call_id}", self._next),
+        ]
+
+    def _route(self, path: str, webhook: Webhook) -> Route:
+        async def endpoint(request: Request) -> Response:
+            parameters = await self._signed(request)
+            if parameters is None:
+                LOG.warning("carrier webhook without a valid signature", path=request.url.path)
+                message = "the request is not signed by the carrier"
+                return errors.refusal("FORBIDDEN", message, credentials.request_id(request))
+            return await webhook(request, dict(parameters))
+
+        return Route(path, endpoint, methods=["POST"])
+
+    async def _signed(self, request: Request) -> Parameters | None:
+        """The form's parameters, if the carrier signed them.  A query is none of ours, so it is refused."""
+        body = await read_body(request, self._settings.body_bytes)
+        if body is None or request.url.query or NEW_SCHEME in request.headers:
+            return None
+        parameters = twiml.form(body)
+        url = self._settings.public_url + request.scope["raw_path"].decode("ascii", "replace")
+        signature = request.headers.get("x-twilio-signature", "")
+        tokens = self._settings.twilio_auth_tokens
+        return parameters if twiml.is_signed(tokens, url, parameters, signature) else None
+
+    # -- the three questions
+
+    async def _voice(self, request: Request, form: dict[str, str]) -> Response:
+        asked = pb.RouteCallRequest(
+            call_sid=form.get("CallSid", ""),
+            account_sid=form.get("AccountSid", ""),
+            from_e164=form.get("From", ""),
+            to_e164=form.get("To", ""),
+            caller_name=form.get("CallerName"),
+        )
+        try:
+            answer = await self._ingress.RouteCall(
+                asked, metadata=self._metadata(request), timeout=self._settings.ingress_seconds
+            )
+        except aio.AioRpcError as error:
+            return self._away(error, "voice")
+        return self._step(answer.step)
+
+    async def _next(self, request: Request, form: dict[str, str]) -> Response:
+        asked = pb.NextStepRequest(call_id=request.path_params["call_id"], call_sid=form.get("CallSid", ""))
+        try:
+            answer = await self._ingress.NextStep(
+                asked, metadata=self._metadata(request), timeout=self._settings.ingress_seconds
+            )
+        except aio.AioRpcError as error:
+            return self._away(error, "next")
+        return self._step(answer.step)
+
+    async def _status(self, request: Request, form: dict[str, str]) -> Response:
+        lasted = form.get("CallDuration", "")
+        asked = pb.ReportCallStatusRequest(
+            call_sid=form.get("CallSid", ""),
+            carrier_status=form.get("CallStatus", ""),
+            duration_seconds=int(lasted) if lasted.isdecimal() else None,
+        )
+        try:
+            await self._ingress.ReportCallStatus(
+                asked, metadata=self._metadata(request), timeout=self._settings.ingress_seconds
+            )
+        except aio.AioRpcError as error:
+            LOG.warning("control did not take the carrier's status", code=error.code().name)
+            return Response(status_code=503)  # the carrier asks again
+        return Response(status_code=204)
+
+    def _metadata(self, request: Request) -> credentials.Metadata:
+        return (rpc.REQUEST_ID, credentials.request_id(request)), self._identity.metadata()
+
+    def _step(self, step: pb.CarrierStep) -> Response:
+        text = twiml.render(step, self._settings.media_url, self._settings.public_url)
+        return Response(text, media_type=XML)
+
+    def _away(self, error: aio.AioRpcError, question: str) -> Response:
+        LOG.error("control did not answer the carrier", question=question, code=error.code().name)
+        return Response(twiml.say(APOLOGY), media_type=XML)

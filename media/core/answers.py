@@ -1,0 +1,90 @@
+"""Who may answer, and when: at most one response at a time, none over the agent's own voice, none for a nod.
+
+The server only says that a turn has ended; every response is created here, so that an answer owed after an overlap is
+never lost.  A turn spoken over the agent that was taken back owes nothing, unless it began in the agent's last second:
+that one was meant as a reply.
+"""
+
+from dataclasses import dataclass
+
+REFUSALS = 3
+
+
+@dataclass(slots=True)
+class Answers:
+    last_words_ms: float = 1_000.0
+    owed: bool = False
+    active: bool = False  # from response.create to response.done
+    response_id: str | None = None
+    _held: bool = False  # the caller speaks over the agent, and no verdict has fallen
+    _committed: bool = False  # the turn ended before the verdict
+    _late: bool = False
+    _free: bool = False  # part of the turn was spoken while the agent was silent
+    _excused: bool = False
+    _creates: int = 0
+    _refusals: int = 0
+
+    def overlap_began(self, remaining_ms: float) -> None:
+        self._held, self._late = True, remaining_ms <= self.last_words_ms
+
+    def cut(self) -> None:
+        self._verdict(excused=False)
+
+    def taken_back(self) -> None:
+        self._verdict(excused=not (self._late or self._free))
+
+    def spoke_freely(self) -> None:
+        """The caller speaks and the agent does not."""
+        self._free, self._excused = True, False
+
+    def turn_committed(self) -> None:
+        if self._held:
+            self._committed = True
+            return
+        self.owed |= not self._excused
+        self._free = self._excused = False
+
+    def owe(self) -> None:
+        """Something else than speech wants an answer: digits, a tool's result."""
+        self.owed = True
+
+    def create(self, agent_audible: bool) -> str | None:
+        """The event id of the response.create to send now, if one is due."""
+        if not self.owed or agent_audible or self._held:
+            return None
+        return self.begin()
+
+    def begin(self) -> str | None:
+        """The event id of a response.create that nobody owes, unless one is active."""
+        if self.active:
+            return None
+        self.owed, self.active, self.response_id = False, True, None
+        self._creates += 1
+        return f"create_{self._creates}"
+
+    def response_created(self, response_id: str) -> None:
+        self.active, self.response_id = True, response_id
+
+    def response_done(self, response_id: str, failed: bool = False) -> None:
+        if self.active and self.response_id in (None, response_id):
+            self.active, self.response_id = False, None
+            self._refusals = self._refusals + 1 if failed else 0
+            self.owed |= failed and self._refusals < REFUSALS
+
+    def refused(self, event_id: str | None) -> None:
+        """The server would not do it; asked again a few times, since the caller is waiting."""
+        if self.active and self.response_id is None and event_id == f"create_{self._creates}":
+            self.active = False
+            self._refusals += 1
+            self.owed = self._refusals < REFUSALS
+
+    def model_lost(self) -> None:
+        """An answer that was being made is owed by the next session."""
+        self.owed |= self.active
+        self.active, self.response_id = False, None
+
+    def _verdict(self, *, excused: bool) -> None:
+        self._held, self._excused = False, excused
+        if self._committed:
+            self._committed = False
+            self.turn_committed()

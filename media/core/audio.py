@@ -1,0 +1,56 @@
+"""G.711 mu-law at 8 kHz: one byte per sample, 8 bytes per ms, 160 bytes per 20 ms frame."""
+
+import math
+import warnings
+
+with warnings.catch_warnings():
+    # Gone from the standard library in 3.13, where `audioop-lts` carries it on under the same name.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import audioop
+
+BYTES_PER_MS = 8
+FRAME_MS = 20
+FRAME_BYTES = FRAME_MS * BYTES_PER_MS
+SILENCE_BYTE = b"\xff"  # mu-law for 0
+SILENT_DB = -96.0
+
+_FULL_SCALE = 32768.0
+
+
+def to_linear(ulaw: bytes) -> bytes:
+    """mu-law to 16-bit native-endian PCM, two bytes per sample."""
+    return audioop.ulaw2lin(ulaw, 2)
+
+
+def from_linear(pcm: bytes) -> bytes:
+    """16-bit native-endian PCM to mu-law."""
+    return audioop.lin2ulaw(pcm, 2)
+
+
+def pcm_level_db(pcm: bytes) -> float:
+    """The RMS level of 16-bit PCM in dB below full scale; SILENT_DB for digital silence and for nothing."""
+    rms = audioop.rms(pcm, 2)
+    return 20.0 * math.log10(rms / _FULL_SCALE) if rms else SILENT_DB
+
+
+def level_db(ulaw: bytes) -> float:
+    """The RMS level of mu-law audio in dB below full scale."""
+    return pcm_level_db(audioop.ulaw2lin(ulaw, 2))
+
+
+def silence(ms: int) -> bytes:
+    return SILENCE_BYTE * (ms * BYTES_PER_MS)
+
+
+def to_ms(size: int) -> int:
+    """Whole milliseconds in `size` bytes, rounded down."""
+    return size // BYTES_PER_MS
+
+
+def interleave(left: bytes, right: bytes) -> bytes:
+    """Two mono mu-law channels as one of two channels; the shorter one is padded with silence."""
+    size = max(len(left), len(right))
+    both = bytearray(2 * size)
+    both[0::2] = left.ljust(size, SILENCE_BYTE)
+    both[1::2] = right.ljust(size, SILENCE_BYTE)
+    return bytes(both)

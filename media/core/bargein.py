@@ -1,0 +1,44 @@
+"""Who has the floor.  Time here is audio time: it moves only when a frame does.
+
+Knows nothing of sockets, models or items: it says Clear, then Cut or Resume, and others carry it out.  Duration is the
+only judge: there are no word lists.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from media.core.audio import FRAME_MS
+
+
+class Verdict(Enum):
+    CLEAR = auto()  # stop what is at the carrier; keep the unheard tail
+    CUT = auto()  # the caller took the floor: the tail is gone
+    RESUME = auto()  # it was a cough or a nod: send the tail again
+
+
+@dataclass(slots=True)
+class BargeIn:
+    cut_after_ms: int = 350
+    resume_after_ms: int = 200
+    onset_ms: int = 60  # voiced speech that an onset stands for: three frames of the last four
+    held: bool = False
+    _speech_ms: int = 0
+    _quiet_ms: int = 0
+
+    def caller_frame(self, onset: bool, voiced: bool, agent_audible: bool, ms: int = FRAME_MS) -> Verdict | None:
+        if not self.held:
+            if not (onset and agent_audible):
+                return None
+            self.held, self._speech_ms, self._quiet_ms = True, self.onset_ms, 0
+            return Verdict.CLEAR
+        self._speech_ms += ms if voiced else 0
+        self._quiet_ms = 0 if voiced else self._quiet_ms + ms
+        if self._speech_ms > self.cut_after_ms:
+            return self._release(Verdict.CUT)
+        if self._quiet_ms >= self.resume_after_ms:
+            return self._release(Verdict.RESUME)
+        return None
+
+    def _release(self, verdict: Verdict) -> Verdict:
+        self.held = False
+        return verdict

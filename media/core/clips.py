@@ -1,0 +1,42 @@
+"""Fixed sentences, played through the ledger as items of their own; what has no audio yet is said by the model."""
+
+from dataclasses import dataclass
+
+from media.core.inflight import Item
+from media.core.turns import up_to_word
+from media.core.types import CallPlan, Clip, ClipKind
+
+
+@dataclass(slots=True)
+class Clips:
+    plan: CallPlan
+    _played: int = 0
+
+    def opening(self) -> list[ClipKind]:
+        """What the caller hears first, in order."""
+        announce = [ClipKind.ANNOUNCEMENT] if self.plan.announce_recording else []
+        return [kind for kind in (*announce, ClipKind.GREETING) if kind in self.plan.clips]
+
+    def item(self, kind: ClipKind) -> Item | None:
+        """The clip as an item of the ledger; None if it has not been rendered."""
+        clip = self.plan.clips.get(kind)
+        if clip is None or not clip.audio:
+            return None
+        self._played += 1
+        return Item(f"clip_{self._played}", kind, of_model=False, audio=bytearray(clip.audio), complete=True)
+
+    def text(self, kind: ClipKind) -> str | None:
+        clip = self.plan.clips.get(kind)
+        return None if clip is None else clip.text
+
+
+def heard_text(clip: Clip, heard: int, generated: int) -> str:
+    """The words of a clip up to the boundary at or before what was heard of its audio."""
+    if heard >= generated:
+        return clip.text
+    return up_to_word(clip.text, len(clip.text) * heard // generated)
+
+
+def instruction(text: str) -> str:
+    """Asks the model to stand in for a clip."""
+    return f"Say exactly the following to the caller, word for word, and nothing else:\n{text}"

@@ -1,0 +1,26 @@
+"""Keys pressed one after another become one entry, ended by a pause or by '#'."""
+
+from dataclasses import dataclass
+
+MAX_DIGITS = 64
+
+
+@dataclass(slots=True)
+class Keypad:
+    pause_ms: int = 1_500
+    _digits: str = ""
+    _pressed_ms: float = 0.0
+
+    def press(self, digit: str, now_ms: float) -> None:
+        self._digits += digit
+        self._pressed_ms = now_ms
+
+    def due(self, now_ms: float) -> str | None:
+        """The entry, once it is complete."""
+        if not self._digits:
+            return None
+        ended = self._digits.endswith("#") or len(self._digits) >= MAX_DIGITS
+        if not ended and now_ms - self._pressed_ms < self.pause_ms:
+            return None
+        digits, self._digits = self._digits, ""
+        return digits

@@ -1,0 +1,192 @@
+"""The ledger of agent audio: per item generated, sent and heard, in bytes of mu-law.
+
+What was heard is `inflight`'s model of the carrier's playout.  Marks are fenced by clear-epoch: Twilio echoes flushed
+marks exactly like played ones, so a mark of an earlier epoch proves nothing.  A `clear` is followed by a mark of its
+own, whose echo tells when the queue was emptied; until then the position is an estimate that nobody acts upon.
+
+Invariants: heard <= sent <= generated, heard never falls, and the bytes of an item go out in order without a gap.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from media.core.audio import BYTES_PER_MS
+from media.core.carrierclock import CarrierClock
+from media.core.inflight import ECHO_SPAN_MS, InFlight, Item, Span
+from media.core.twilio import Encoder
+
+SETTLE_MS = 600.0  # how long a clear waits for the echo of its mark
+MAX_PINGS = 16  # under way; a carrier that never echoes must not cost memory
+PING_MS = 400.0  # how often the way to the carrier is measured while the agent is silent
+
+
+@dataclass(frozen=True, slots=True)
+class _Clearing:
+    fence: int  # the mark behind the clear
+    sent_ms: float
+
+
+@dataclass(slots=True)
+class Playout:
+    wire: Encoder
+    clock: CarrierClock
+    lead_low_ms: int = 200
+    message_ms: int = 100
+    line: deque[Item] = field(default_factory=deque)  # items not heard to their end, in the order of speech
+    held: bool = False  # cleared: nothing goes out until resume or drop
+    _flight: InFlight = field(init=False)
+    _epoch: int = 0
+    _seq: int = 0
+    _pings: dict[int, float] = field(default_factory=dict)
+    _pinged_ms: float = 0.0
+    _clearing: _Clearing | None = None
+    _spans: list[Span] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._flight = InFlight(self.clock)
+
+    def _ping(self, now_ms: float) -> bytes:
+        """A mark that comes straight back, for use while nothing is queued: it measures the way to the carrier."""
+        self._seq += 1
+        self._pinged_ms = self._pings[self._seq] = now_ms
+        if len(self._pings) > MAX_PINGS:
+            del self._pings[next(iter(self._pings))]
+        return self.wire.mark(f"{self._epoch}.{self._seq}")
+
+    def mark(self, name: str, now_ms: float) -> None:
+        """An echo from the carrier; unknown names change nothing, flushed marks only tell when they were flushed."""
+        epoch, _, seq = name.partition(".")
+        if not (seq.isascii() and seq.isdecimal() and len(seq) < 10):
+            return
+        number = int(seq)
+        if epoch != str(self._epoch):
+            if epoch == str(self._epoch - 1) and self._flushed(number, now_ms):
+                self._emptied(now_ms)
+            return
+        sent_ms = self._pings.pop(number, None)
+        if sent_ms is None:
+            self._spans += self._flight.played(number, now_ms)
+            return
+        self.clock.round_trip(now_ms - sent_ms, now_ms)
+        if self._clearing is not None and self._clearing.fence == number:
+            self._emptied(now_ms)
+
+    def _flushed(self, number: int, now_ms: float) -> bool:
+        """Whether this mark is back neither too early for the clear to have met it nor too late for being flushed."""
+        clearing = self._clearing
+        return (
+            clearing is not None
+            and now_ms >= clearing.sent_ms + 2 * self.clock.one_way_ms
+            and self._flight.too_early(number, now_ms)
+        )
+
+    def _emptied(self, now_ms: float) -> None:
+        """An echo arrives that the carrier emitted when it emptied its queue."""
+        clearing = self._clearing
+        if clearing is None:
+            return
+        earliest_ms, latest_ms = self.clock.emitted_between(now_ms)
+        soonest_ms, usual_ms = clearing.sent_ms + self.clock.one_way_ms, self.clock.arrives(clearing.sent_ms)
+        low_ms, high_ms = max(soonest_ms, earliest_ms), min(2 * usual_ms - soonest_ms, latest_ms)
+        self._settle((low_ms + high_ms) / 2 if low_ms < high_ms else min(max(usual_ms, earliest_ms), latest_ms))
+
+    def pump(self, now_ms: float) -> list[bytes]:
+        """The messages to send now so that the carrier does not run dry, each followed by its mark."""
+        sends: list[bytes] = []
+        if self.held:
+            return sends
+        if not self._flight.out and now_ms >= self._pinged_ms + PING_MS:
+            sends.append(self._ping(now_ms))
+        for item in self.line:
+            if item.sent < item.generated and not self._flight.out:
+                sends.append(self._send_mark(item, 0, now_ms))  # tells when the audio behind it begins to play
+            while item.sent < item.generated and (lead_ms := self.lead_ms(now_ms)) < self.lead_low_ms:
+                # An answer's first message is whatever has come, but no more than we ever want to lie there.
+                first_ms = self.lead_low_ms + self.message_ms - max(0.0, lead_ms)
+                wanted = int(self.message_ms if item.sent else first_ms) * BYTES_PER_MS
+                sends += self._send(item, min(wanted, item.generated - item.sent), now_ms)
+            if item.sent < item.generated or not item.complete:
+                break
+        return sends
+
+    def _send(self, item: Item, size: int, now_ms: float) -> tuple[bytes, bytes]:
+        payload = bytes(item.audio[item.sent : item.sent + size])
+        return self.wire.media(payload), self._send_mark(item, size, now_ms)
+
+    def _send_mark(self, item: Item, size: int, now_ms: float) -> bytes:
+        self._seq += 1
+        self._flight.sent(self._seq, item, size, now_ms)
+        return self.wire.mark(f"{self._epoch}.{self._seq}")
+
+    def lead_ms(self, now_ms: float) -> float:
+        """How much audio will lie at the carrier when something sent now arrives there."""
+        return self._flight.ends_ms - self.clock.arrives(now_ms)
+
+    def clear(self, now_ms: float) -> list[bytes]:
+        """Stop at once; the unheard tail stays here until resume or drop."""
+        self._hear(now_ms)
+        self.held = True
+        if self._clearing is not None or not self._flight.out:
+            return []
+        self._epoch += 1
+        self._pings.clear()
+        fence = self._ping(now_ms)
+        self._clearing = _Clearing(self._seq, now_ms)
+        return [self.wire.clear, fence]
+
+    def settled(self, now_ms: float) -> bool:
+        """Whether the position at the last clear is as well known as it will be."""
+        if self._clearing is not None and now_ms >= self._clearing.sent_ms + SETTLE_MS:
+            self._settle(self.clock.arrives(self._clearing.sent_ms))
+        return self._clearing is None
+
+    def _settle(self, cut_ms: float) -> None:
+        self._spans += self._flight.cut(cut_ms)
+        self._clearing = None
+
+    def resume(self) -> None:
+        """Send again from where the caller stopped hearing.  Only once `settled`."""
+        for item in self.line:
+            item.sent = item.heard
+        self.held = False
+
+    def drop(self) -> list[Item]:
+        """Forget the unheard tail: the items that had one, in the order of speech.  Only once `settled`."""
+        dropped = [item for item in self.line if not item.finished]
+        self.line = deque(item for item in self.line if item.finished)
+        for item in dropped:
+            item.complete = True
+        self.held = False
+        return dropped
+
+    def tail(self) -> bytes:
+        """The audio that was generated and not heard."""
+        return b"".join(bytes(item.audio[item.heard :]) for item in self.line)
+
+    def advance(self, now_ms: float) -> tuple[list[Span], list[Item]]:
+        """What was heard since the last call, and the items that were thereby heard to their end; both in order."""
+        self._hear(now_ms)
+        spans, self._spans = self._spans, []
+        finished: list[Item] = []
+        while self.line and self.line[0].finished:
+            finished.append(self.line.popleft())
+        return spans, finished
+
+    def _hear(self, now_ms: float) -> None:
+        if self._clearing is None and self._flight.out:
+            self._spans += self._flight.hear(now_ms)
+
+    def audible(self, now_ms: float) -> bool:
+        """Whether the caller hears the agent or is about to; a held tail counts."""
+        return self.remaining_ms(now_ms) > 0
+
+    def remaining_ms(self, now_ms: float) -> float:
+        """How long the agent still speaks, as far as its audio has come."""
+        if self.held:
+            return sum(item.generated - item.heard for item in self.line) / BYTES_PER_MS
+        unsent = sum(item.generated - item.sent for item in self.line)
+        return unsent / BYTES_PER_MS + max(0.0, self._flight.ends_ms - now_ms)
+
+    def echo_level_db(self, now_ms: float) -> float:
+        """The loudest that the agent was in what may come back as an echo now."""
+        return self._flight.level_db(now_ms, now_ms - ECHO_SPAN_MS - 2 * self.clock.one_way_ms)

@@ -1,0 +1,285 @@
+"""The wire of OpenAI's Realtime API (GA): server events typed in, client events formatted out.
+
+Source: platform.openai.com/docs/api-reference/realtime-server-events and -client-events.  Audio is `audio/pcmu` both
+ways, base64 in JSON.  Event types that the core has no use for decode as Unknown.
+"""
+
+import binascii
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from media.core.types import CallPlan, Role
+
+
+class WireError(Exception):
+    """The model sent an event of a known type with a body that does not fit it."""
+
+
+class _Event(msgspec.Struct, frozen=True, tag_field="type"):
+    pass
+
+
+class SessionCreated(_Event, frozen=True, tag="session.created"):
+    pass
+
+
+class SessionUpdated(_Event, frozen=True, tag="session.updated"):
+    pass
+
+
+class Response(msgspec.Struct, frozen=True):
+    id: str
+    status: str = ""  # in_progress, completed, cancelled, failed, incomplete
+
+
+class ResponseCreated(_Event, frozen=True, tag="response.created"):
+    response: Response
+
+
+class ResponseDone(_Event, frozen=True, tag="response.done"):
+    response: Response
+
+
+class Item(msgspec.Struct, frozen=True):
+    id: str
+    type: str = ""  # message, function_call, function_call_output
+    role: str = ""
+    name: str = ""  # of a function call
+
+
+class OutputItemAdded(_Event, frozen=True, tag="response.output_item.added"):
+    response_id: str
+    item: Item
+
+
+class OutputItemDone(_Event, frozen=True, tag="response.output_item.done"):
+    response_id: str
+    item: Item
+
+
+class AudioDelta(_Event, frozen=True, tag="response.output_audio.delta"):
+    response_id: str
+    item_id: str
+    delta: bytes  # mu-law; msgspec reads base64 here
+
+
+class AudioDone(_Event, frozen=True, tag="response.output_audio.done"):
+    response_id: str
+    item_id: str
+
+
+class TranscriptDelta(_Event, frozen=True, tag="response.output_audio_transcript.delta"):
+    item_id: str
+    delta: str
+
+
+class TranscriptDone(_Event, frozen=True, tag="response.output_audio_transcript.done"):
+    item_id: str
+    transcript: str
+
+
+class SpeechStarted(_Event, frozen=True, tag="input_audio_buffer.speech_started"):
+    item_id: str
+    audio_start_ms: int  # of the audio appended in this session
+
+
+class SpeechStopped(_Event, frozen=True, tag="input_audio_buffer.speech_stopped"):
+    item_id: str
+    audio_end_ms: int
+
+
+class Committed(_Event, frozen=True, tag="input_audio_buffer.committed"):
+    item_id: str
+
+
+class ItemAdded(_Event, frozen=True, tag="conversation.item.added"):
+    item: Item
+
+
+class ItemDone(_Event, frozen=True, tag="conversation.item.done"):
+    item: Item
+
+
+class ItemTruncated(_Event, frozen=True, tag="conversation.item.truncated"):
+    item_id: str
+    audio_end_ms: int
+
+
+class ItemDeleted(_Event, frozen=True, tag="conversation.item.deleted"):
+    item_id: str
+
+
+class InputTranscriptDelta(_Event, frozen=True, tag="conversation.item.input_audio_transcription.delta"):
+    item_id: str
+    delta: str = ""
+
+
+class InputTranscriptCompleted(_Event, frozen=True, tag="conversation.item.input_audio_transcription.completed"):
+    item_id: str
+    transcript: str
+
+
+class InputTranscriptFailed(_Event, frozen=True, tag="conversation.item.input_audio_transcription.failed"):
+    item_id: str
+
+
+class FunctionArgumentsDone(_Event, frozen=True, tag="response.function_call_arguments.done"):
+    response_id: str
+    item_id: str
+    call_id: str
+    arguments: str
+    name: str = ""  # some servers name the function only in its output item
+
+
+class RateLimitsUpdated(_Event, frozen=True, tag="rate_limits.updated"):
+    pass
+
+
+class ErrorBody(msgspec.Struct, frozen=True):
+    message: str
+    type: str = ""
+    code: str | None = None
+    event_id: str | None = None  # of the client event that caused it
+
+
+class Error(_Event, frozen=True, tag="error"):
+    error: ErrorBody
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    type: str
+
+
+Known = (
+    SessionCreated
+    | SessionUpdated
+    | ResponseCreated
+    | ResponseDone
+    | OutputItemAdded
+    | OutputItemDone
+    | AudioDelta
+    | AudioDone
+    | TranscriptDelta
+    | TranscriptDone
+    | SpeechStarted
+    | SpeechStopped
+    | Committed
+    | ItemAdded
+    | ItemDone
+    | ItemTruncated
+    | ItemDeleted
+    | InputTranscriptDelta
+    | InputTranscriptCompleted
+    | InputTranscriptFailed
+    | FunctionArgumentsDone
+    | RateLimitsUpdated
+    | Error
+)
+ServerEvent = Known | Unknown
+
+_decode = msgspec.json.Decoder[Known](Known).decode
+_decode_type = msgspec.json.Decoder(Unknown).decode
+_KNOWN_TYPES = frozenset(each.__struct_config__.tag for each in Known.__args__)
+_encode = msgspec.json.encode
+
+END_CALL = "end_call"
+_END_CALL_TOOL = {
+    "type": "function",
+    "name": END_CALL,
+    "description": "Hang up. Say goodbye first: the call ends once your last words were heard.",
+    "parameters": {"type": "object", "properties": {}, "additionalProperties": False},
+}
+
+
+def decode(payload: bytes | memoryview) -> ServerEvent:
+    """One text frame from the model.  Raises WireError for what is not an event, or a known one of a wrong shape."""
+    try:
+        event: Known = _decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return _unknown(payload, str(error))
+    return event
+
+
+def _unknown(payload: bytes | memoryview, reason: str) -> Unknown:
+    try:
+        event = _decode_type(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise WireError(reason) from None
+    if event.type in _KNOWN_TYPES:
+        raise WireError(f"{event.type}: {reason}")
+    return event
+
+
+def session_update(plan: CallPlan, instructions: str, tools_json: str | None) -> bytes:
+    """The whole session: we alone create and interrupt responses, the server only says when a turn has ended."""
+    transcription = {"model": plan.transcription_model}
+    if plan.language:
+        transcription["language"] = plan.language
+    pcmu = {"type": "audio/pcmu"}
+    audio = {
+        "input": {
+            "format": pcmu,
+            "transcription": transcription,
+            "turn_detection": {
+                "type": "semantic_vad",
+                "eagerness": plan.eagerness,
+                "create_response": False,
+                "interrupt_response": False,
+            },
+        },
+        "output": {"format": pcmu, "voice": plan.voice},
+    }
+    session = {
+        "type": "realtime",
+        "output_modalities": ["audio"],
+        "instructions": instructions,
+        "audio": audio,
+        "tools": [*(msgspec.json.decode(tools_json, type=list[Any]) if tools_json else []), _END_CALL_TOOL],
+    }
+    return _encode({"type": "session.update", "session": session})
+
+
+def append(ulaw: bytes) -> bytes:
+    return b'{"type":"input_audio_buffer.append","audio":"' + binascii.b2a_base64(ulaw, newline=False) + b'"}'
+
+
+def response_create(event_id: str, instructions: str | None = None) -> bytes:
+    event: dict[str, object] = {"type": "response.create", "event_id": event_id}
+    if instructions is not None:
+        event["response"] = {"instructions": instructions}
+    return _encode(event)
+
+
+def response_cancel(response_id: str | None) -> bytes:
+    event = {"type": "response.cancel"}
+    if response_id is not None:
+        event["response_id"] = response_id
+    return _encode(event)
+
+
+def item_truncate(item_id: str, audio_end_ms: int) -> bytes:
+    """`audio_end_ms` beyond the item's audio is an error at the server, and 0 is too: delete the item then."""
+    return _encode(
+        {"type": "conversation.item.truncate", "item_id": item_id, "content_index": 0, "audio_end_ms": audio_end_ms}
+    )
+
+
+def item_delete(item_id: str) -> bytes:
+    return _encode({"type": "conversation.item.delete", "item_id": item_id})
+
+
+def message_create(role: Role | Literal["system"], text: str) -> bytes:
+    """A text item: what the agent said without the model, what the caller typed, what a former session heard."""
+    part = {"type": "output_text" if role == "agent" else "input_text", "text": text}
+    wire_role = {"agent": "assistant", "caller": "user", "system": "system"}[role]
+    return _item_create({"type": "message", "role": wire_role, "content": [part]})
+
+
+def function_output(call_id: str, output_json: str) -> bytes:
+    return _item_create({"type": "function_call_output", "call_id": call_id, "output": output_json})
+
+
+def _item_create(item: Mapping[str, str | Sequence[Mapping[str, str]]]) -> bytes:
+    return _encode({"type": "conversation.item.create", "item": item})

@@ -1,0 +1,41 @@
+"""Prompts for a silent caller, and the end of a call that has gone on too long: on the wall clock, since comfort noise
+defeats a detector.  What counts as a sign of life is the caller's to give (a turn, a digit) or the agent's (its voice).
+"""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+
+class Due(Enum):
+    PROMPT = auto()
+    CLOSE_IDLE = auto()
+    CLOSE_TOO_LONG = auto()
+
+
+@dataclass(slots=True)
+class Silence:
+    started_ms: float
+    idle_after_ms: int
+    prompts: int
+    max_call_ms: int
+    _alive_ms: float = 0.0
+    _prompted: int = 0
+
+    def __post_init__(self) -> None:
+        self._alive_ms = self.started_ms
+
+    def agent_speaks(self, now_ms: float) -> None:
+        self._alive_ms = now_ms
+
+    def caller_acts(self, now_ms: float) -> None:
+        self._alive_ms, self._prompted = now_ms, 0
+
+    def due(self, now_ms: float) -> Due | None:
+        """What is due now; told once each time."""
+        if now_ms - self.started_ms >= self.max_call_ms:
+            return Due.CLOSE_TOO_LONG
+        if now_ms - self._alive_ms < self.idle_after_ms:
+            return None
+        self._alive_ms = now_ms
+        self._prompted += 1
+        return Due.PROMPT if self._prompted <= self.prompts else Due.CLOSE_IDLE

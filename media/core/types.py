@@ -1,0 +1,303 @@
+"""What goes into a conversation (the plan, commands) and what comes out (actions, events).
+
+Times named `_ms` are milliseconds: `now_ms` on the process's monotonic clock, `at_ms`, `start_ms` and `end_ms` on the
+call's clock, which is the carrier's `media.timestamp` (0 at the start of the stream).  Audio is headerless G.711
+mu-law, 8 kHz, 8 bytes per ms.  Field names ending in `_json` hold JSON text.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+import msgspec
+
+Eagerness = Literal["low", "medium", "high", "auto"]
+Role = Literal["caller", "agent"]
+
+
+def _check_tools(tools_json: str | None) -> None:
+    if tools_json is not None:
+        msgspec.json.decode(tools_json, type=list[dict[str, Any]])
+
+
+class ClipKind(StrEnum):
+    """The fixed sentences that a conversation plays by itself."""
+
+    ANNOUNCEMENT = "announcement"  # this call is recorded
+    GREETING = "greeting"
+    HOLD = "hold"  # the model is being dialled again
+    FILLER = "filler"  # a tool takes its time
+    IDLE = "idle"  # are you still there
+    GOODBYE = "goodbye"
+    APOLOGY = "apology"  # the model cannot be reached
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A fixed sentence; `audio` is None when it has not been rendered yet."""
+
+    text: str
+    audio: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallPlan:
+    """All that a conversation must know before its first frame; every time constant is here.
+
+    Raises msgspec.DecodeError (a ValueError) if `tools_json` is not a JSON list of objects; so does Instruct.
+    """
+
+    call_id: str
+    instructions: str
+    voice: str
+    model: str
+    transcription_model: str
+    language: str | None = None
+    clips: Mapping[ClipKind, Clip] = field(default_factory=dict)
+    tools_json: str | None = None  # a list of function tools; `end_call` is built in
+    recording: bool = False
+    announce_recording: bool = False
+    interruptible: bool = True
+    protect_announcement: bool = True
+    cut_after_ms: int = 350
+    resume_after_ms: int = 200
+    eagerness: Eagerness = "high"
+    max_call_ms: int = 1_800_000
+    idle_after_ms: int = 12_000  # silence before each idle prompt, and before the close after the last one
+    idle_prompts: int = 2
+    filler_after_ms: int = 1_200  # a tool's silence that the filler breaks
+    close_deadline_ms: int = 15_000  # a spoken close that takes longer is cut by the hang-up
+    transcript_deadline_ms: int = 4_000  # how long a caller's turn waits for its text
+    digits_pause_ms: int = 1_500
+    lead_low_ms: int = 200
+    message_ms: int = 100
+    one_way_guess_ms: int = 40  # until the first mark has come back
+    stall_ms: int = 10_000  # a response that says nothing for so long is lost, and its session with it
+    model_attempts: int = 3  # lost or failed connections in a row before the call is given up
+
+    def __post_init__(self) -> None:
+        _check_tools(self.tools_json)
+
+
+# Actions: what the shell has to do, in this order.
+
+
+@dataclass(frozen=True, slots=True)
+class ToCaller:
+    """One text frame for the carrier's socket."""
+
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ToModel:
+    """One text frame for the model's socket."""
+
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DialModel:
+    """Connect to the model (again); then call `model_ready` or `model_lost`.  `attempt` counts from 1."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunTool:
+    """Run a function tool; then call `tool_result`."""
+
+    call_id: str
+    name: str
+    arguments_json: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartRecording:
+    """The announcement was heard (or none is due): what follows may be stored."""
+
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordCaller:
+    """Caller audio as received, beginning at `at_ms`."""
+
+    payload: bytes
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordAgent:
+    """Agent audio as heard by the caller, beginning at `at_ms`; spans come in order and never overlap."""
+
+    payload: bytes
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A fact for control."""
+
+    event: "Event"
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """Close the carrier's socket with this WebSocket code; nothing follows."""
+
+    reason: str
+    code: int
+
+
+Action = ToCaller | ToModel | DialModel | RunTool | StartRecording | RecordCaller | RecordAgent | Report | HangUp
+
+
+# Events: what a report may say.
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarted:
+    call_sid: str
+    stream_sid: str
+    parameters: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A piece of a transcript, only while the call is watched."""
+
+    role: Role
+    item_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
+    """A turn, final, in the order of speech.  `seq` counts from 1; `heard_text` is the caller's own text for callers."""
+
+    seq: int
+    role: Role
+    text: str
+    heard_text: str
+    start_ms: int
+    end_ms: int
+    interrupted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BargedIn:
+    """The caller spoke over the agent.  `clear_reaction_ms`: first voiced frame received -> `clear` sent."""
+
+    at_ms: int
+    item_id: str
+    heard_ms: int
+    clear_reaction_ms: int
+    verdict: Literal["cut", "resumed"]
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyMeasured:
+    """One answer, at the caller's edge; the parts may not add up, since the network's share is in `total_ms` alone.
+
+    total_ms        caller's last voiced frame -> first frame of the answer heard
+    first_sound_ms  the same, to the first agent audio of any kind (a filler counts)
+    endpoint_ms     caller's last voiced frame -> the model's turn detection
+    model_ms        response.create sent -> first audio delta received
+    ours_ms         turn detected -> response.create sent, plus first delta received -> first media sent
+    """
+
+    turn_seq: int
+    total_ms: int
+    first_sound_ms: int
+    endpoint_ms: int
+    model_ms: int
+    ours_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Digits:
+    digits: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnnouncementPlayed:
+    """Proven by a mark that was played, not flushed."""
+
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCalled:
+    call_id: str
+    name: str
+    arguments_json: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFinished:
+    call_id: str
+    output_json: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLost:
+    reason: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    reason: str
+    at_ms: int
+
+
+Event = (
+    CallStarted
+    | Delta
+    | TurnEnded
+    | BargedIn
+    | LatencyMeasured
+    | Digits
+    | AnnouncementPlayed
+    | ToolCalled
+    | ToolFinished
+    | ModelLost
+    | CallEnded
+)
+
+
+# Commands: what control may ask of a running conversation.
+
+
+@dataclass(frozen=True, slots=True)
+class EndCall:
+    """Hang up for `reason`; with `spoken`, after the goodbye was heard."""
+
+    reason: str
+    spoken: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Somebody listens (or no longer): report transcript deltas."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Instruct:
+    """New instructions or tools for the running session; None leaves what is there."""
+
+    instructions: str | None = None
+    tools_json: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_tools(self.tools_json)
+
+
+Command = EndCall | Watch | Instruct

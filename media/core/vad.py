@@ -1,0 +1,90 @@
+"""When the caller speaks: a cheap judgement of every frame, and a costly one (an argument) of candidates only.
+
+First stage: level over an adaptive noise floor, and webrtcvad, which alone calls white noise, DTMF and ringback speech.
+Three voiced frames of the last four make a candidate; `confirm`, if given, must then find speech in it.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import webrtcvad
+
+from media.core.audio import FRAME_BYTES, FRAME_MS, SILENCE_BYTE, pcm_level_db, to_linear
+
+# (mu-law audio, fresh) -> probability of speech at its end.  `fresh` opens a candidate: the detector forgets its state
+# and gets up to 320 ms of history; afterwards it gets each new frame, until the candidate is over.
+Confirm = Callable[[bytes, bool], float]
+
+HISTORY_FRAMES = 16
+ECHO_RETURN_LOSS_DB = 20.0  # how much quieter than played the agent comes back in the caller's audio, at worst
+ECHO_MARGIN_DB = 12.0
+CONFIRMED = 0.8
+
+
+def echo_gate_open(level_db: float, played_level_db: float) -> bool:
+    """Whether a sound is too loud to be the agent's own voice coming back from the caller's handset."""
+    return level_db >= played_level_db - ECHO_RETURN_LOSS_DB + ECHO_MARGIN_DB
+
+
+@dataclass(slots=True)
+class Vad:
+    confirm: Confirm | None = None
+    over_floor_db: float = 9.0
+    hangover_ms: int = 200
+    speaking: bool = False
+    level_db: float = -96.0  # the loudest of the last voiced frames: what the echo gate compares
+    _floor_db: float = -60.0
+    _recent: int = 0  # voiced or not, one bit per frame, the newest lowest
+    _quiet_ms: int = 0
+    _confirming: bool = False
+    _history: deque[bytes] = field(default_factory=lambda: deque(maxlen=HISTORY_FRAMES))
+    _webrtc: webrtcvad.Vad = field(default_factory=lambda: webrtcvad.Vad(2))
+
+    def caller_frame(self, ulaw: bytes, agent_audible: bool) -> tuple[bool, bool]:
+        """Judge 20 ms (a frame of another length is padded or cut): (voiced, onset).
+
+        An onset is told once per stretch of speech, and again while the agent is audible if the speech began before.
+        """
+        frame = ulaw if len(ulaw) == FRAME_BYTES else ulaw[:FRAME_BYTES].ljust(FRAME_BYTES, SILENCE_BYTE)
+        pcm = to_linear(frame)
+        level = pcm_level_db(pcm)
+        loud = level > self._floor_db + self.over_floor_db
+        voiced = loud and self._webrtc.is_speech(pcm, 8000)
+        # Falls fast to a quieter line, rises slowly (4 dB/s) so that speech does not become its own floor.
+        self._floor_db += 0.2 * (max(level, -75.0) - self._floor_db) if level < self._floor_db else 0.08
+        self._recent = (self._recent << 1 | voiced) & 0b1111
+        if voiced:
+            self.level_db = max(level, self.level_db - 3.0)
+        candidate = self._recent.bit_count() >= 3
+        onset = voiced and candidate and (agent_audible or not self.speaking)
+        if self.confirm is not None:
+            onset = self._confirmed(self.confirm, frame, onset, agent_audible) and onset
+        self._track(voiced, candidate)
+        return voiced, onset
+
+    def quiet(self, ms: int) -> None:
+        """No frame came for `ms`: speech that nobody can hear ends too."""
+        self._recent = 0
+        self._quiet_ms += ms
+        self._track(voiced=False, candidate=False, ms=0)
+
+    def _track(self, voiced: bool, candidate: bool, ms: int = FRAME_MS) -> None:
+        self._quiet_ms = 0 if voiced else self._quiet_ms + ms
+        if candidate:
+            self.speaking = True
+        elif self._quiet_ms >= self.hangover_ms:
+            self.speaking = False
+            self._confirming = False
+            self.level_db = -96.0
+
+    def _confirmed(self, confirm: Confirm, frame: bytes, candidate: bool, agent_audible: bool) -> bool:
+        """Whether the detector agrees; it sees every frame from a candidate's first to the end of its hangover."""
+        self._history.append(frame)
+        if not agent_audible:
+            self._confirming = False
+            return True
+        if not (candidate or self._confirming):
+            return False
+        fresh, self._confirming = not self._confirming, True
+        return confirm(b"".join(self._history) if fresh else frame, fresh) >= CONFIRMED

@@ -1,0 +1,45 @@
+"""python -m sandbox.twilio: the stand-in for Twilio as a process of its own.
+
+Prints one JSON line {"url": ...} when it is ready; SIGTERM and SIGINT end it in good order.
+"""
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+
+from sandbox.twilio.carrier import Carrier
+
+
+def arguments(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m sandbox.twilio", description="A stand-in for Twilio.")
+    parser.add_argument("--listen", default="127.0.0.1:0", metavar="HOST:PORT")
+    parser.add_argument("--account-sid", required=True)
+    parser.add_argument("--auth-token", required=True)
+    parser.add_argument("--api-key", action="append", default=[], metavar="SID:SECRET")
+    parser.add_argument("--number", action="append", default=[], metavar="E164", help="a number that the account holds")
+    parser.add_argument("--say-ms-per-char", type=float, default=60.0, help="how fast <Say> speaks")
+    return parser.parse_args(argv)
+
+
+async def main(argv: list[str]) -> None:
+    chosen = arguments(argv)
+    asked_to_stop = asyncio.Event()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(each, asked_to_stop.set)
+    async with Carrier.serve(
+        account_sid=chosen.account_sid,
+        auth_token=chosen.auth_token,
+        numbers=chosen.number,
+        listen=chosen.listen,
+        api_keys=dict(each.split(":", 1) for each in chosen.api_key),
+        say_ms_per_char=chosen.say_ms_per_char,
+    ) as carrier:
+        sys.stdout.write(json.dumps({"url": carrier.url}) + "\n")
+        sys.stdout.flush()
+        await asked_to_stop.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1:]))

@@ -1,0 +1,58 @@
+"""μ-law at 8 kHz: one byte is one sample, eight bytes are one millisecond."""
+
+import io
+import wave
+
+import numpy as np
+
+BYTES_PER_MS = 8
+FRAME_MS = 20
+FRAME_BYTES = BYTES_PER_MS * FRAME_MS
+SILENCE = 0xFF
+AUDIBLE_DBFS = -45.0
+
+
+def _decode_table() -> np.ndarray[tuple[int], np.dtype[np.int16]]:
+    """ITU-T G.711: sign, three bits of exponent, four of mantissa, all inverted on the wire; the bias is 132."""
+    code = ~np.arange(256, dtype=np.int32) & 0xFF
+    magnitude = ((((code & 0x0F) << 3) + 132) << ((code >> 4) & 0x07)) - 132
+    return np.where(code & 0x80, -magnitude, magnitude).astype(np.int16)
+
+
+LINEAR = _decode_table()
+
+
+def decode(ulaw: bytes) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
+    """μ-law bytes → 16-bit samples."""
+    return LINEAR[np.frombuffer(ulaw, dtype=np.uint8)]
+
+
+def is_audible(ulaw: bytes) -> bool:
+    """Whether a person would notice: RMS above -45 dB of full scale."""
+    if not ulaw:
+        return False
+    samples = decode(ulaw).astype(np.float64)
+    return float(np.sqrt(np.mean(samples * samples))) > 32768 * 10 ** (AUDIBLE_DBFS / 20)
+
+
+def lay(pieces: list[tuple[float, bytes]], length_ms: float) -> bytes:
+    """One μ-law track of `length_ms` from pieces of (start in ms, payload), silence in between."""
+    track = bytearray([SILENCE]) * round(length_ms * BYTES_PER_MS)
+    for start_ms, payload in pieces:
+        at = round(start_ms * BYTES_PER_MS)
+        fits = payload[: max(0, len(track) - at)]
+        track[at : at + len(fits)] = fits
+    return bytes(track)
+
+
+def two_channel_wav(left_ulaw: bytes, right_ulaw: bytes) -> bytes:
+    """A 16-bit, 8 kHz WAV of two μ-law tracks; the shorter one is padded with silence."""
+    length = max(len(left_ulaw), len(right_ulaw))
+    tracks = [decode(track.ljust(length, bytes([SILENCE]))) for track in (left_ulaw, right_ulaw)]
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setnchannels(2)
+        out.setsampwidth(2)
+        out.setframerate(8000)
+        out.writeframes(np.stack(tracks, axis=1).astype("<i2").tobytes())
+    return file.getvalue()

@@ -1,0 +1,229 @@
+"""One call: who, where it stands, and the record of everything that happened in it."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+
+from sandbox.twilio.caller import Caller
+from sandbox.twilio.geography import place_of
+from sandbox.twilio.journal import Event, Journal
+from sandbox.twilio.stream import Path, Stream
+from sandbox.twilio.truth import Truth
+from sandbox.twilio.twiml import Verb
+from sandbox.twilio.webhooks import Webhook
+
+API_VERSION = "2010-04-01"
+OVER = {"completed", "busy", "no-answer", "failed", "canceled"}
+
+Direction = Literal["inbound", "outbound-api", "outbound-dial"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Go on with the TwiML that this URL answers."""
+
+    url: str
+    method: str = "POST"
+    kind: str = "voice"
+    extra: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Go on with this TwiML."""
+
+    twiml: str
+
+
+Instruction = Fetch | Document
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """Who is told how the call goes, and about what."""
+
+    url: str
+    method: str = "POST"
+    events: frozenset[str] = frozenset({"completed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    url: str
+    method: str = "POST"
+
+
+class Call:
+    def __init__(
+        self,
+        account_sid: str,
+        direction: Direction,
+        from_: str,
+        to: str,
+        caller: Caller,
+        *,
+        path: Path | None = None,
+        callback: Callback | None = None,
+        fallback: Fallback | None = None,
+        parent_sid: str | None = None,
+        number_sid: str | None = None,
+    ) -> None:
+        self.sid = "CA" + secrets.token_hex(16)
+        self.account_sid = account_sid
+        self.direction = direction
+        self.from_ = from_
+        self.to = to
+        self.caller = caller
+        self.path = path or Path()
+        self.callback = callback
+        self.fallback = fallback
+        self.parent_sid = parent_sid
+        self.number_sid = number_sid
+        self.answered_by: str | None = None
+        self.status = "ringing" if direction == "inbound" else "queued"
+        self.created_at = datetime.now(UTC)
+        self.answered_at: datetime | None = None
+        self.ended_at: datetime | None = None
+        self.hung_up_by: str | None = None
+        """`caller`, `agent` (its TwiML or its end), `rest` or `carrier`."""
+        self.journal = Journal()
+        self.said: list[str] = []
+        self.verbs: list[Verb] = []
+        self.webhooks: list[Webhook] = []
+        self.streams: list[Stream] = []
+        self.errors: list[tuple[int, str]] = []
+        self.late_frames = 0
+        self.worst_lateness_ms = 0.0
+        self.speaking_until = 0.0
+        """time.monotonic() until which a <Say> is heard."""
+        self.answered = asyncio.Event()
+        self.diverted = asyncio.Event()
+        self.released: asyncio.Task[None] | None = None
+        """Of a call without a carrier around it: what frees its connections at the end."""
+        self._diversion: Instruction | None = None
+        self._sequence = 0
+        self._over = asyncio.Event()
+
+    @property
+    def is_over(self) -> bool:
+        return self.status in OVER
+
+    @property
+    def stream(self) -> Stream:
+        """The latest stream; LookupError if there was none."""
+        if not self.streams:
+            raise LookupError(f"{self.sid} has had no stream")
+        return self.streams[-1]
+
+    @property
+    def open_stream(self) -> Stream | None:
+        return self.streams[-1] if self.streams and self.streams[-1].is_open else None
+
+    @property
+    def duration_s(self) -> int:
+        """Whole seconds from answer to end, begun seconds counted."""
+        if self.answered_at is None or self.ended_at is None:
+            return 0
+        return -int(-(self.ended_at - self.answered_at).total_seconds() // 1)
+
+    @property
+    def truth(self) -> Truth:
+        """What really happened, as far as it has; complete once the call has ended."""
+        return Truth(self)
+
+    async def ended(self, timeout_s: float = 60.0) -> Truth:
+        """Wait until the call is over and everybody was told."""
+        async with asyncio.timeout(timeout_s):
+            await self._over.wait()
+        return self.truth
+
+    def events(self) -> AsyncIterator[Event]:
+        """Everything from the start on, as it happens, until the call is over."""
+        return self.journal.follow()
+
+    def hang_up(self, by: str = "caller") -> None:
+        self._divert(None, by)
+
+    def redirect(self, instruction: Instruction) -> None:
+        """Leave what is being executed, as an update by REST does."""
+        self._divert(instruction, None)
+
+    def freeze(self) -> None:
+        """The carrier's side of the stream goes half dead."""
+        self.stream.freeze()
+
+    def vanish(self) -> None:
+        """The carrier's socket is gone without a word; the call goes on."""
+        self.stream.vanish()
+
+    def take_diversion(self) -> Instruction | None:
+        self.diverted.clear()
+        return self._diversion
+
+    def set_status(self, status: str) -> None:
+        self.status = status
+        self.note("call.status", status=status)
+
+    def answer(self) -> None:
+        """Idempotent: the first verb that needs an answered call picks up."""
+        if self.answered_at is None:
+            self.answered_at = datetime.now(UTC)
+            self.set_status("in-progress")
+            self.answered.set()
+
+    def finish(self, status: str) -> None:
+        self.ended_at = datetime.now(UTC)
+        self.set_status(status)
+
+    def bury(self) -> None:
+        """Nothing more will happen in this call."""
+        self.note("ended", status=self.status, duration_s=self.duration_s, hung_up_by=self.hung_up_by)
+        self.journal.close()
+        self._over.set()
+
+    def note(self, event: str, *, at: float | None = None, **facts: object) -> None:
+        """Add to the journal, on the stream's clock too while there is one."""
+        moment = time.monotonic() if at is None else at
+        stream = self.open_stream
+        self.journal.note(event, at=moment, stream_ms=stream.clock_ms(moment) if stream else None, **facts)
+
+    def report(self, code: int, message: str) -> None:
+        """An entry in the carrier's debugger."""
+        self.errors.append((code, message))
+        self.note("error", code=code, message=message)
+
+    def next_sequence(self) -> int:
+        self._sequence += 1
+        return self._sequence - 1
+
+    def parameters(self) -> dict[str, str]:
+        """The form fields of every voice webhook."""
+        fields = {
+            "CallSid": self.sid,
+            "AccountSid": self.account_sid,
+            "From": self.from_,
+            "To": self.to,
+            "Caller": self.from_,
+            "Called": self.to,
+            "CallStatus": self.status,
+            "Direction": self.direction,
+            "ApiVersion": API_VERSION,
+        }
+        for prefixes, number in ((("From", "Caller"), self.from_), (("To", "Called"), self.to)):
+            for prefix in prefixes:
+                fields |= {prefix + part: value for part, value in place_of(number).items()}
+        if self.parent_sid:
+            fields["ParentCallSid"] = self.parent_sid
+        return fields
+
+    def _divert(self, instruction: Instruction | None, by: str | None) -> None:
+        if self.is_over or self.hung_up_by is not None:
+            return
+        self._diversion = instruction
+        if instruction is None:
+            self.hung_up_by = by
+        self.diverted.set()

@@ -1,0 +1,133 @@
+"""The carrier as a server, and the one-call door that needs none.
+
+async with Carrier.serve(account_sid=..., auth_token=..., numbers=["+13175550100"]) as carrier:
+call = await carrier.ring(to="+13175550100", from_="+14155550123", steps=[...])
+truth = await call.ended()
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterable, Iterator
+
+import uvicorn
+from starlette.applications import Starlette
+
+from sandbox.twilio.backstage import Backstage
+from sandbox.twilio.call import Call, Callback, Fallback, Fetch
+from sandbox.twilio.caller import Caller, Step
+from sandbox.twilio.exchange import Account, Exchange, Person
+from sandbox.twilio.numbers import Number
+from sandbox.twilio.rest import Rest
+from sandbox.twilio.stream import Path
+
+
+class Carrier:
+    """A running stand-in for Twilio; `url` is what a client takes for https://api.twilio.com."""
+
+    def __init__(self, url: str, exchange: Exchange) -> None:
+        self.url = url
+        self.exchange = exchange
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def serve(
+        cls,
+        *,
+        account_sid: str,
+        auth_token: str,
+        numbers: Iterable[str] = (),
+        listen: str = "127.0.0.1:0",
+        api_keys: dict[str, str] | None = None,
+        say_ms_per_char: float = 60.0,
+    ) -> AsyncIterator["Carrier"]:
+        """Serve until the block ends; calls that still go on are ended then, and their callbacks sent."""
+        exchange = Exchange(Account(account_sid, auth_token, api_keys or {}), numbers, say_ms_per_char=say_ms_per_char)
+        app = Starlette(routes=[*Rest(exchange).routes(), *Backstage(exchange).routes()])
+        listening = _listen(listen)
+        host, port = listening.getsockname()[:2]
+        server = _Server(uvicorn.Config(app, lifespan="off", ws="none", log_config=None, access_log=False))
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        try:
+            yield cls(f"http://{host}:{port}", exchange)
+        finally:
+            await exchange.close()
+            server.should_exit = True
+            await serving
+
+    async def ring(
+        self, to: str, from_: str, steps: Iterable[Step] = (), *, stay: bool = False, path: Path | None = None
+    ) -> Call:
+        """Somebody calls a number of the account; raises NoSuchLine or BadStep."""
+        return await self.exchange.ring(to, from_, steps, stay=stay, path=path)
+
+    def introduce(self, e164: str, person: Person) -> None:
+        """Set who answers when the customer calls this number."""
+        self.exchange.people[e164] = person
+
+    def number(self, e164: str) -> Number:
+        """A number of the account, to configure it in process; LookupError if it is not held."""
+        number = self.exchange.numbers.find(e164)
+        if number is None:
+            raise LookupError(f"{e164} is not held")
+        return number
+
+    def call(self, sid: str) -> Call:
+        """A call by its sid, KeyError if there is none."""
+        return self.exchange.calls[sid]
+
+
+async def simulate_call(
+    voice_url: str,
+    *,
+    account_sid: str,
+    auth_token: str,
+    to: str,
+    from_: str,
+    steps: Iterable[Step] = (),
+    stay: bool = False,
+    path: Path | None = None,
+    status_callback: str = "",
+    fallback_url: str = "",
+    say_ms_per_char: float = 60.0,
+) -> Call:
+    """Act as the carrier for one inbound call, without a server; returns as it begins to ring.
+
+    The call releases what it holds once it has ended.  Raises BadStep.
+    """
+    exchange = Exchange(Account(account_sid, auth_token), say_ms_per_char=say_ms_per_char)
+    call = Call(
+        account_sid,
+        "inbound",
+        from_,
+        to,
+        Caller(steps, stay=stay),
+        path=path,
+        callback=Callback(status_callback) if status_callback else None,
+        fallback=Fallback(fallback_url) if fallback_url else None,
+    )
+    exchange.begin(call, Fetch(voice_url))
+    call.released = asyncio.create_task(_release(call, exchange))
+    return call
+
+
+async def _release(call: Call, exchange: Exchange) -> None:
+    async for _ in call.events():
+        pass
+    await exchange.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn inside somebody else's process: their signal handlers stay theirs."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _listen(address: str) -> socket.socket:
+    """A listening socket for `host:port`; port 0 takes a free one."""
+    host, _, port = address.rpartition(":")
+    return socket.create_server(
+        (host.strip("[]"), int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET
+    )

@@ -1,0 +1,90 @@
+"""The phone numbers: those that the account holds, and those that can be bought."""
+
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from sandbox.twilio.geography import AREAS, DEFAULT_AREA, place_of
+
+URL_FIELDS = ("voice_url", "voice_fallback_url", "status_callback", "sms_url", "sms_fallback_url")
+METHOD_FIELDS = ("voice_method", "voice_fallback_method", "status_callback_method", "sms_method", "sms_fallback_method")
+ID_FIELDS = ("voice_application_sid", "sms_application_sid", "trunk_sid", "address_sid", "bundle_sid", "identity_sid")
+CAPABILITIES = {"voice": True, "sms": True, "mms": True, "fax": False}
+
+
+@dataclass(slots=True)
+class Number:
+    """An IncomingPhoneNumber; `settings` are its configurable fields in Twilio's snake_case."""
+
+    e164: str
+    friendly_name: str
+    sid: str = field(default_factory=lambda: "PN" + secrets.token_hex(16))
+    settings: dict[str, str] = field(default_factory=dict)
+    created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    updated_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def get(self, name: str) -> str:
+        return self.settings.get(name, "POST" if name in METHOD_FIELDS else "")
+
+    def configure(self, changes: dict[str, str]) -> None:
+        """Take over what is known of snake_case `changes`; an empty value clears."""
+        self.friendly_name = changes.get("friendly_name", self.friendly_name)
+        known = (*URL_FIELDS, *METHOD_FIELDS, *ID_FIELDS)
+        self.settings |= {name: value for name, value in changes.items() if name in known}
+        self.updated_at = datetime.now(UTC)
+
+
+class NumberBook:
+    """What the account holds, oldest first, and what is on sale."""
+
+    def __init__(self, held: Iterable[str] = ()) -> None:
+        self._by_sid: dict[str, Number] = {}
+        for e164 in held:
+            self.add(e164)
+
+    def add(self, e164: str) -> Number:
+        number = Number(e164, national(e164))
+        self._by_sid[number.sid] = number
+        return number
+
+    def remove(self, sid: str) -> None:
+        del self._by_sid[sid]
+
+    def get(self, sid: str) -> Number | None:
+        return self._by_sid.get(sid)
+
+    def find(self, e164: str) -> Number | None:
+        return next((each for each in self if each.e164 == e164), None)
+
+    def __iter__(self) -> Iterator[Number]:
+        return iter(self._by_sid.values())
+
+    def on_sale(self, area_code: str = "", contains: str = "", region: str = "", locality: str = "") -> list[str]:
+        """Numbers of the area codes that fit, in a fixed order, without those that are held.
+
+        `contains` is a run of digits, `*` stands for any one.
+        """
+        areas = [area_code] if area_code else [DEFAULT_AREA, *(each for each in AREAS if each != DEFAULT_AREA)]
+        fitting = [
+            area
+            for area in areas
+            if (not region or place_of(f"+1{area}")["State"] == region.upper())
+            and (not locality or place_of(f"+1{area}")["City"] == locality.upper())
+        ]
+        numbers = (f"+1{area}5550{line:03d}" for area in fitting for line in range(100, 200))
+        return [each for each in numbers if _contains(each, contains) and self.find(each) is None]
+
+
+def national(e164: str) -> str:
+    """`+13175550100` → `(317) 555-0100`; numbers of other countries stay as they are."""
+    if len(e164) == 12 and e164.startswith("+1"):
+        return f"({e164[2:5]}) {e164[5:8]}-{e164[8:]}"
+    return e164
+
+
+def _contains(e164: str, pattern: str) -> bool:
+    wanted = pattern.lstrip("+")
+    digits = e164[1:]
+    starts = range(len(digits) - len(wanted) + 1)
+    return any(all(w in {"*", d} for w, d in zip(wanted, digits[at:], strict=False)) for at in starts)

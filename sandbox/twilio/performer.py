@@ -1,0 +1,163 @@
+"""Executes TwiML for one call."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from urllib.parse import urljoin
+
+from sandbox.twilio import twiml
+from sandbox.twilio.call import Call, Document, Fetch, Instruction
+from sandbox.twilio.stream import Stream
+from sandbox.twilio.twiml import BadTwiml, Verb
+from sandbox.twilio.webhooks import Courier, Webhook
+
+APOLOGY = "We are sorry, an application error has occurred. Goodbye."
+SILENT_VERBS = {"Reject", "Redirect"}  # these do not answer a ringing call
+
+Dial = Callable[[Call, Verb], Awaitable[dict[str, str]]]
+
+
+class _HangUp(Exception):  # noqa: N818  (an ending, not an error)
+    """The document ends the call; `status` is what becomes of it."""
+
+    def __init__(self, status: str = "completed") -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class Performer:
+    def __init__(self, call: Call, courier: Courier, dial: Dial, say_ms_per_char: float) -> None:
+        self.owed: Fetch | None = None
+        """The action that is requested even if the caller hangs up meanwhile."""
+        self._call = call
+        self._courier = courier
+        self._dial = dial
+        self._say_ms_per_char = say_ms_per_char
+        self._base_url = ""
+
+    async def perform(self, instruction: Instruction) -> str | None:
+        """Execute until a document ends (None) or a verb or an error ends the call (its final status)."""
+        following: Instruction | None = instruction
+        try:
+            while following is not None:
+                following = await self._execute(await self._verbs(following))
+        except _HangUp as end:
+            return end.status
+        return None
+
+    async def request(self, fetch: Fetch) -> Webhook:
+        """Send one webhook with the call's parameters as they are now."""
+        webhook = await self._courier.send(
+            fetch.kind, fetch.url, self._call.parameters() | fetch.extra, fetch.method, self._watch
+        )
+        answer = webhook.answer
+        self._call.note(
+            "webhook.answered", kind=webhook.kind, url=webhook.url, status=answer.status, took_ms=answer.took_ms
+        )
+        return webhook
+
+    def _watch(self, webhook: Webhook) -> None:
+        self._call.webhooks.append(webhook)
+        self._call.note("webhook.sent", kind=webhook.kind, url=webhook.url)
+
+    async def _verbs(self, instruction: Instruction) -> list[Verb]:
+        try:
+            if isinstance(instruction, Document):
+                return twiml.parse(instruction.twiml)
+            return await self._fetch(instruction)
+        except BadTwiml as bad:
+            self._call.report(bad.code, str(bad))
+            return await self._fall_back(instruction, bad.code)
+
+    async def _fetch(self, fetch: Fetch) -> list[Verb]:
+        webhook = await self.request(fetch)
+        if webhook.error_code is not None:
+            answer = webhook.answer
+            raise BadTwiml(webhook.error_code, f"{fetch.url}: {answer.status or 'no answer'}")
+        self._base_url = webhook.url
+        return twiml.parse(webhook.answer.body, webhook.answer.content_type)
+
+    async def _fall_back(self, instruction: Instruction, code: int) -> list[Verb]:
+        """One try at the fallback URL; without one, or when it fails too, an apology and the end."""
+        fallback = self._call.fallback
+        if fallback is None or (isinstance(instruction, Fetch) and instruction.kind == "fallback"):
+            await self._apologise()
+        assert fallback is not None
+        told = {
+            "ErrorCode": str(code),
+            "ErrorUrl": instruction.url.partition("#")[0] if isinstance(instruction, Fetch) else "",
+        }
+        return await self._verbs(Fetch(fallback.url, fallback.method, "fallback", told))
+
+    async def _apologise(self) -> None:
+        self._call.answer()
+        await self._say(APOLOGY)
+        raise _HangUp
+
+    async def _execute(self, verbs: list[Verb]) -> Instruction | None:
+        for verb in verbs:
+            if verb.name not in SILENT_VERBS:
+                self._call.answer()
+            self._call.verbs.append(verb)
+            self._call.note("twiml.verb", verb=verb.name, attributes=verb.attributes)
+            following = await self._do(verb)
+            if following is not None:
+                return following
+        return None
+
+    async def _do(self, verb: Verb) -> Instruction | None:
+        match verb.name:
+            case "Say":
+                await self._say(verb.text)
+            case "Pause":
+                await asyncio.sleep(float(verb.get("length", "1")))
+            case "Hangup":
+                raise _HangUp
+            case "Reject":
+                raise _HangUp("busy" if verb.get("reason") == "busy" else "no-answer")
+            case "Redirect":
+                return Fetch(urljoin(self._base_url, verb.text), verb.get("method", "POST").upper(), "redirect")
+            case "Connect":
+                return await self._connect(verb)
+            case "Dial":
+                self.owed = self._action(verb, {"DialCallStatus": "canceled"})
+                outcome = await self._dial(self._call, verb)
+                self.owed = None
+                return self._action(verb, outcome)
+        return None
+
+    async def _say(self, text: str) -> None:
+        self._call.said.append(text)
+        self._call.note("said", text=text)
+        seconds = len(text) * self._say_ms_per_char / 1000
+        self._call.speaking_until = time.monotonic() + seconds
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._call.speaking_until = min(self._call.speaking_until, time.monotonic())
+
+    async def _connect(self, verb: Verb) -> Instruction | None:
+        call, noun = self._call, verb.noun("Stream")
+        assert noun is not None  # the parser has seen to it
+        stream = Stream(
+            noun.get("url"),
+            twiml.parameters(noun),
+            call_sid=call.sid,
+            account_sid=call.account_sid,
+            path=call.path,
+            journal=call.journal,
+        )
+        call.streams.append(stream)
+        self.owed = self._action(verb, {})
+        try:
+            await stream.run(self._courier.auth_token)
+        finally:
+            call.errors += stream.errors
+        action, self.owed = self.owed, None
+        return action
+
+    def _action(self, verb: Verb, extra: dict[str, str]) -> Fetch | None:
+        action = verb.attributes.get("action")
+        if action is None:
+            return None
+        return Fetch(urljoin(self._base_url, action), verb.get("method", "POST").upper(), "action", extra)

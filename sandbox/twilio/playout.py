@@ -1,0 +1,203 @@
+"""The carrier's playout of what the agent sends: a queue that empties at eight bytes a millisecond.
+
+Pure: every method takes the stream's clock in ms, which never runs backwards.  A sample that starts to play at
+`t` has been played at `t + 1/8`; nothing is played before it has arrived.
+"""
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sandbox.twilio import audio
+from sandbox.twilio.audio import BYTES_PER_MS
+
+MAX_QUEUED_BYTES = 10 * 60 * 1000 * BYTES_PER_MS  # beyond ten minutes the carrier discards (31931)
+ROUNDING = 1e-6  # a float millisecond may fall a hair short of the sample it stands for
+
+
+@dataclass(slots=True)
+class Segment:
+    """Agent audio that was heard without a break."""
+
+    start_ms: float
+    offset_bytes: int
+    """Where its first byte stands in all the agent audio that was accepted."""
+    payload: bytearray = field(default_factory=bytearray)
+
+    @property
+    def end_ms(self) -> float:
+        return self.start_ms + len(self.payload) / BYTES_PER_MS
+
+    @property
+    def end_offset_bytes(self) -> int:
+        return self.offset_bytes + len(self.payload)
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    received_at_ms: float
+    dropped_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """A mark that goes back.  The wire does not carry the reason; the truth does."""
+
+    name: str
+    at_ms: float
+    reason: Literal["played", "cleared"]
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Silence inside an utterance: the queue ran dry and more came soon after."""
+
+    start_ms: float
+    end_ms: float
+
+
+class Playout:
+    def __init__(self, max_queued_bytes: int = MAX_QUEUED_BYTES) -> None:
+        self.segments: list[Segment] = []
+        self.clears: list[Clear] = []
+        self.echoes: list[Echo] = []
+        self.received_bytes = 0
+        self.discarded_bytes = 0
+        self._max_queued_bytes = max_queued_bytes
+        self._queue: deque[bytes] = deque()
+        self._queued_bytes = 0
+        self._marks: deque[tuple[str, int]] = deque()  # name, accepted bytes that go before it
+        self._accepted_bytes = 0
+        self._playing = False
+        self._now_ms = 0.0
+
+    @property
+    def queued_bytes(self) -> int:
+        return self._queued_bytes
+
+    @property
+    def played_bytes(self) -> int:
+        return sum(len(each.payload) for each in self.segments)
+
+    @property
+    def cleared_bytes(self) -> int:
+        return sum(each.dropped_bytes for each in self.clears)
+
+    def receive(self, now_ms: float, payload: bytes) -> int:
+        """Queue audio; returns how many of its bytes found no room and were discarded."""
+        self.advance(now_ms)
+        room = self._max_queued_bytes - self._queued_bytes
+        accepted, discarded = payload[: max(0, room)], max(0, len(payload) - room)
+        self.received_bytes += len(payload)
+        self.discarded_bytes += discarded
+        if accepted:
+            if not self._playing:
+                self._begin_segment()
+            self._queue.append(accepted)
+            self._queued_bytes += len(accepted)
+            self._accepted_bytes += len(accepted)
+        return discarded
+
+    def mark(self, now_ms: float, name: str) -> list[Echo]:
+        """Put a mark behind the audio received so far; returns its echo if all of that was already played."""
+        echoes = self.advance(now_ms)
+        if self._playing:
+            self._marks.append((name, self._accepted_bytes))
+            return echoes
+        at_once = Echo(name, self._now_ms, "played")
+        self.echoes.append(at_once)
+        return [*echoes, at_once]
+
+    def clear(self, now_ms: float) -> list[Echo]:
+        """Drop what was not played; every pending mark goes back at once, as if it had been played."""
+        echoes = self.advance(now_ms)
+        self.clears.append(Clear(self._now_ms, self._queued_bytes))
+        flushed = [Echo(name, self._now_ms, "cleared") for name, _ in self._marks]
+        self._queue.clear()
+        self._queued_bytes = 0
+        self._marks.clear()
+        self._playing = False
+        self.echoes += flushed
+        return echoes + flushed
+
+    def advance(self, now_ms: float) -> list[Echo]:
+        """Play up to now; returns the marks that were reached, each with the moment it was."""
+        self._now_ms = max(self._now_ms, now_ms)
+        while self._playing:
+            segment = self.segments[-1]
+            due = math.floor((self._now_ms - segment.start_ms) * BYTES_PER_MS + ROUNDING) - len(segment.payload)
+            if due <= 0:
+                break
+            chunk = self._queue.popleft()
+            if len(chunk) > due:
+                self._queue.appendleft(chunk[due:])
+                chunk = chunk[:due]
+            segment.payload += chunk
+            self._queued_bytes -= len(chunk)
+            self._playing = self._queued_bytes > 0
+        return self._echo_reached()
+
+    def next_mark_ms(self) -> float | None:
+        """When the first pending mark will be reached if nothing changes."""
+        if not self._marks:
+            return None
+        return self._plays_at_ms(self._marks[0][1])
+
+    def heard_between(self, start_ms: float, end_ms: float) -> bytes:
+        """The agent's samples that were played in [start, end), without the silence around them."""
+        pieces: list[bytes] = []
+        for each in reversed(self.segments):
+            if each.end_ms <= start_ms:
+                break
+            first = max(0, math.ceil((start_ms - each.start_ms) * BYTES_PER_MS))
+            last = max(0, math.ceil((end_ms - each.start_ms) * BYTES_PER_MS))
+            pieces.append(bytes(each.payload[first:last]))
+        return b"".join(reversed(pieces))
+
+    def heard_at(self, ms: float) -> int | None:
+        """Which byte of the accepted agent audio was playing at that moment; None in silence."""
+        for each in self.segments:
+            if each.start_ms <= ms < each.end_ms:
+                return each.offset_bytes + math.floor((ms - each.start_ms) * BYTES_PER_MS)
+        return None
+
+    def heard_audio(self, length_ms: float | None = None) -> bytes:
+        """μ-law on the stream's clock from 0 on, silence where the agent was not heard."""
+        end_ms = self.segments[-1].end_ms if self.segments else 0.0
+        pieces = [(each.start_ms, bytes(each.payload)) for each in self.segments]
+        return audio.lay(pieces, end_ms if length_ms is None else length_ms)
+
+    def gaps(self, longest_ms: float = 400.0) -> list[Gap]:
+        """Breaks of up to `longest_ms` that no clear caused: what a listener hears as stutter."""
+        cleared_at = {each.received_at_ms for each in self.clears if each.dropped_bytes}
+        breaks = (
+            Gap(before.end_ms, after.start_ms) for before, after in zip(self.segments, self.segments[1:], strict=False)
+        )
+        return [
+            each
+            for each in breaks
+            if 0 < each.end_ms - each.start_ms <= longest_ms
+            and not any(each.start_ms <= at < each.end_ms for at in cleared_at)
+        ]
+
+    def _begin_segment(self) -> None:
+        """Audio that arrives in the very moment the last sample ends is heard as one with it."""
+        last = self.segments[-1] if self.segments else None
+        if last is None or last.end_ms != self._now_ms or last.end_offset_bytes != self._accepted_bytes:
+            self.segments.append(Segment(self._now_ms, self._accepted_bytes))
+        self._playing = True
+
+    def _echo_reached(self) -> list[Echo]:
+        reached = self._accepted_bytes - self._queued_bytes
+        echoes: list[Echo] = []
+        while self._marks and self._marks[0][1] <= reached:
+            name, position = self._marks.popleft()
+            echoes.append(Echo(name, self._plays_at_ms(position), "played"))
+        self.echoes += echoes
+        return echoes
+
+    def _plays_at_ms(self, position: int) -> float:
+        """When everything before `position` has been played; a pending mark always lies in the last segment."""
+        segment = self.segments[-1]
+        return segment.start_ms + (position - segment.offset_bytes) / BYTES_PER_MS

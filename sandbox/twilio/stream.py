@@ -1,0 +1,323 @@
+"""One Media Stream: the socket to the agent, and the truth of what was played when.
+
+The stream's clock starts with `start`.  A `media` message with timestamp T carries what the caller uttered in
+[T, T+20) ms and leaves at T+20.
+"""
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from socket import SO_SNDBUF, SOL_SOCKET
+from urllib.parse import urlsplit, urlunsplit
+
+import websockets
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+
+from sandbox.twilio import audio, wire
+from sandbox.twilio.audio import FRAME_MS
+from sandbox.twilio.journal import Journal
+from sandbox.twilio.line import Line
+from sandbox.twilio.playout import Echo, Playout
+from sandbox.twilio.signature import sign
+
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+CONNECT_TIMEOUT_S = 5.0
+CLOSE_TIMEOUT_S = 2.0
+OUTBOX_FRAMES = 100  # two seconds of caller audio wait for a slow reader; what comes then is dropped (31930)
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """The network between carrier and agent; `out` is carrier → agent."""
+
+    delay_out_ms: float = 0.0
+    delay_in_ms: float = 0.0
+    jitter_ms: float = 0.0
+    seed: int = 0
+    send_buffer_bytes: int | None = None
+    """The kernel's buffer for our side; None leaves it to the system."""
+
+
+@dataclass(slots=True)
+class Span:
+    """Something the caller said, on the stream's clock."""
+
+    start_ms: float
+    end_ms: float | None = None
+
+
+@dataclass(slots=True)
+class Spoken:
+    """The caller's side as it was captured: one unbroken track from `start_ms` on."""
+
+    start_ms: float = 0.0
+    track: bytearray = field(default_factory=bytearray)
+    spans: list[Span] = field(default_factory=list)
+    digits: list[tuple[float, str]] = field(default_factory=list)
+    dropped_frames: int = 0
+
+
+class Stream:
+    def __init__(
+        self, url: str, parameters: dict[str, str], *, call_sid: str, account_sid: str, path: Path, journal: Journal
+    ) -> None:
+        parts = urlsplit(url)
+        self.url = urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
+        """Where it connects: Twilio strips the query string."""
+        self.sid = "MZ" + secrets.token_hex(16)
+        self.parameters = parameters
+        self.playout = Playout()
+        self.spoken = Spoken()
+        self.errors: list[tuple[int, str]] = []
+        self.invalid_messages = 0
+        self.started_at: float | None = None
+        """time.monotonic() of the clock's zero."""
+        self.ended_ms: float | None = None
+        self.closed_by: str | None = None
+        """`agent`, `carrier`, or `nobody` if the connection was lost."""
+        self._writer = wire.Writer(account_sid, call_sid, self.sid)
+        self._path = path
+        self._journal = journal
+        self._in: Line[str | bytes | ConnectionClosed] = Line(path.delay_in_ms, path.jitter_ms, path.seed)
+        self._out: Line[str] = Line(path.delay_out_ms, path.jitter_ms, path.seed + 1)
+        self._outbox: deque[str] = deque()
+        self._socket: ClientConnection | None = None
+        self._frozen = False
+        self._ended = asyncio.Event()
+        self._stir = asyncio.Event()
+        self._outbox_filled = asyncio.Event()
+
+    @property
+    def is_open(self) -> bool:
+        return self.started_at is not None and not self._ended.is_set()
+
+    @property
+    def is_frozen(self) -> bool:
+        return self._frozen
+
+    def clock_ms(self, at: float | None = None) -> float:
+        """The stream's clock at a time.monotonic() moment, now by default."""
+        return ((time.monotonic() if at is None else at) - (self.started_at or 0.0)) * 1000
+
+    async def run(self, auth_token: str) -> None:
+        """Connect and live until either side ends it; a failed connect is an entry in `errors`."""
+        try:
+            self._socket = await self._connect(auth_token)
+        except _ConnectFailed as failed:
+            self._report(failed.code, str(failed))
+            self._ended.set()
+            return
+        self.started_at = time.monotonic()
+        self._journal.note("stream.started", at=self.started_at, stream_ms=0.0, stream_sid=self.sid, url=self.url)
+        self._out.send(0.0, wire.CONNECTED)
+        self._out.send(0.0, self._writer.start(self.parameters))
+        tasks = [asyncio.create_task(each) for each in (self._read(), self._turn(), self._write())]
+        try:
+            await self._ended.wait()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._close()
+
+    def end(self) -> None:
+        """The carrier's side ends it: `stop`, then a normal close."""
+        if self.is_open:
+            self._finish("carrier")
+
+    def hear(self, start_ms: float, payload: bytes, digit: str | None = None) -> None:
+        """20 ms of the caller, beginning at `start_ms` of the stream's clock."""
+        if not self.spoken.track:
+            self.spoken.start_ms = start_ms
+        self.spoken.track += payload
+        now_ms = self.clock_ms()
+        if digit is not None:
+            self.spoken.digits.append((start_ms, digit))
+            self._out.send(now_ms, self._writer.dtmf(digit))
+        if len(self._outbox) >= OUTBOX_FRAMES:
+            if self.spoken.dropped_frames == 0:
+                self._report(31930, "the agent's side reads too slowly: caller audio is discarded")
+            self.spoken.dropped_frames += 1
+        else:
+            self._out.send(now_ms, self._writer.media(start_ms, payload))
+        self._stir.set()
+
+    def audible_since(self, start_ms: float) -> bool:
+        """Whether the agent could be heard in the 20 ms from `start_ms` on."""
+        self._play(self.clock_ms())
+        return audio.is_audible(self.playout.heard_between(start_ms, start_ms + FRAME_MS))
+
+    def freeze(self) -> None:
+        """Half dead from here on: neither reads nor writes, yet keeps the connection."""
+        self._frozen = True
+        if self._socket is not None:
+            self._socket.transport.pause_reading()
+        self._journal.note("stream.frozen", stream_ms=self.clock_ms())
+
+    def vanish(self) -> None:
+        """Gone without `stop` and without a closing handshake."""
+        if self._socket is not None and self.is_open:
+            self._socket.transport.abort()
+            self._finish("nobody")
+
+    async def _connect(self, auth_token: str) -> ClientConnection:
+        try:
+            socket = await websockets.connect(
+                self.url,
+                additional_headers={"X-Twilio-Signature": sign(auth_token, self.url)},
+                user_agent_header="Twilio.TmeWs/1.0",
+                compression=None,
+                open_timeout=CONNECT_TIMEOUT_S,
+                close_timeout=CLOSE_TIMEOUT_S,
+                ping_interval=None,
+                max_size=MAX_MESSAGE_BYTES,
+                proxy=None,
+            )
+        except InvalidURI as error:
+            raise _ConnectFailed(31922, str(error)) from error
+        except InvalidStatus as error:
+            raise _ConnectFailed(31920, f"handshake answered {error.response.status_code}, not 101") from error
+        except TimeoutError as error:
+            raise _ConnectFailed(31901, "no answer to the connect") from error
+        except InvalidHandshake as error:
+            raise _ConnectFailed(31920, f"handshake failed: {error}") from error
+        except OSError as error:
+            raise _ConnectFailed(31902, f"connect refused: {error}") from error
+        if self._path.send_buffer_bytes is not None:
+            raw = socket.transport.get_extra_info("socket")
+            raw.setsockopt(SOL_SOCKET, SO_SNDBUF, self._path.send_buffer_bytes)
+        return socket
+
+    async def _read(self) -> None:
+        assert self._socket is not None
+        try:
+            while True:
+                message = await self._socket.recv()
+                if not self._frozen:
+                    self._in.send(self.clock_ms(), message)
+                    self._stir.set()
+        except ConnectionClosed as closed:
+            self._in.send(self.clock_ms(), closed)  # a close travels as long as the messages before it
+            self._stir.set()
+
+    def _closed_by_agent(self, closed: ConnectionClosed) -> None:
+        if closed.sent is not None and closed.sent.code == 1002:
+            self._report(31924, f"WebSocket protocol error: {closed.sent.reason}")
+        elif closed.rcvd is None or closed.rcvd.code not in {1000, 1001}:
+            self._report(31921, f"the connection was closed: {closed}")
+        self._finish("agent")
+
+    async def _turn(self) -> None:
+        """Let messages arrive, audio play and messages leave, each at its own moment."""
+        while True:
+            now_ms = self.clock_ms()
+            self._play(now_ms)
+            for _, message in self._out.arrived(now_ms):
+                if not self._frozen:
+                    self._outbox.append(message)
+                    self._outbox_filled.set()
+            due_ms = [
+                each
+                for each in (self._in.next_ms(), self._out.next_ms(), self.playout.next_mark_ms())
+                if each is not None
+            ]
+            self._stir.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout((min(due_ms) - self.clock_ms()) / 1000 if due_ms else None):
+                    await self._stir.wait()
+
+    async def _write(self) -> None:
+        assert self._socket is not None
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                while self._outbox:
+                    await self._socket.send(self._outbox[0])
+                    self._outbox.popleft()
+                self._outbox_filled.clear()
+                await self._outbox_filled.wait()
+
+    def _play(self, now_ms: float) -> None:
+        for at_ms, message in self._in.arrived(now_ms):
+            self._receive(at_ms, message)
+        self._echo(self.playout.advance(now_ms))
+
+    def _receive(self, at_ms: float, message: str | bytes | ConnectionClosed) -> None:
+        if isinstance(message, ConnectionClosed):
+            self._closed_by_agent(message)
+            return
+        try:
+            match wire.read(message, self.sid):
+                case wire.Media(payload):
+                    queued_before = self.playout.queued_bytes
+                    discarded = self.playout.receive(at_ms, payload)
+                    if queued_before == 0:
+                        self._journal.note("agent.audio", at=self._moment(at_ms), stream_ms=at_ms, bytes=len(payload))
+                    if discarded:
+                        self._report(31931, "more than ten minutes of agent audio are queued: the rest is discarded")
+                case wire.Mark(name):
+                    self._echo(self.playout.mark(at_ms, name))
+                case wire.ClearQueue():
+                    self._echo(self.playout.clear(at_ms))
+                    dropped = self.playout.clears[-1].dropped_bytes
+                    self._journal.note("clear", at=self._moment(at_ms), stream_ms=at_ms, dropped_bytes=dropped)
+        except wire.BadMessage as bad:
+            self.invalid_messages += 1
+            self._report(31950, str(bad))
+
+    def _echo(self, echoes: list[Echo]) -> None:
+        for each in echoes:
+            self._out.send(self.clock_ms(), self._writer.mark(each.name))
+            self._journal.note(
+                "mark", at=self._moment(each.at_ms), stream_ms=each.at_ms, name=each.name, reason=each.reason
+            )
+            self._stir.set()
+
+    def _moment(self, stream_ms: float) -> float:
+        return (self.started_at or 0.0) + stream_ms / 1000
+
+    def _report(self, code: int, message: str) -> None:
+        """Each debugger code is told once per stream."""
+        if all(code != told for told, _ in self.errors):
+            self.errors.append((code, message))
+            self._journal.note(
+                "error", stream_ms=self.clock_ms() if self.started_at else None, code=code, message=message
+            )
+
+    def _finish(self, closed_by: str) -> None:
+        if self._ended.is_set():
+            return
+        self.ended_ms = self.clock_ms()
+        self._play(self.ended_ms)
+        self.closed_by = closed_by
+        self._ended.set()
+        self._journal.note("stream.ended", stream_ms=self.ended_ms, stream_sid=self.sid, closed_by=closed_by)
+
+    async def _close(self) -> None:
+        """Say what is still to be said, then close; a frozen connection is cut without a word."""
+        assert self._socket is not None
+        self.end()
+        if self._frozen or self.closed_by == "nobody":
+            self._socket.transport.abort()
+            return
+        if self.closed_by == "agent":
+            await self._socket.close()
+            return
+        with contextlib.suppress(ConnectionClosed, TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                for message in (
+                    *self._outbox,
+                    *(each for _, each in self._out.arrived(float("inf"))),
+                    self._writer.stop(),
+                ):
+                    await self._socket.send(message)
+                await self._socket.close()
+
+
+class _ConnectFailed(Exception):  # noqa: N818  (it says what failed)
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code

@@ -1,0 +1,94 @@
+"""What really happened in a call: for assertions in process, as JSON, and as a WAV to listen to."""
+
+import base64
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from sandbox.twilio import audio
+from sandbox.twilio.stream import Stream
+
+if TYPE_CHECKING:
+    from sandbox.twilio.call import Call
+
+
+def _b64(payload: bytes | bytearray) -> str:
+    return base64.b64encode(payload).decode()
+
+
+class Truth:
+    """A view of the call's record; times are ms on the clock of the stream they belong to."""
+
+    def __init__(self, call: "Call") -> None:
+        self._call = call
+
+    def as_json(self) -> dict[str, Any]:
+        """The call, and under `streams` one object per Media Stream, oldest first."""
+        call = self._call
+        return {
+            "call_sid": call.sid,
+            "parent_call_sid": call.parent_sid,
+            "direction": call.direction,
+            "from": call.from_,
+            "to": call.to,
+            "status": call.status,
+            "duration_s": call.duration_s,
+            "hung_up_by": call.hung_up_by,
+            "said": call.said,
+            "verbs": [{"verb": each.name, "attributes": each.attributes, "text": each.text} for each in call.verbs],
+            "errors": [{"code": code, "message": message} for code, message in call.errors],
+            "webhooks": [each.as_json() for each in call.webhooks],
+            "late_frames": call.late_frames,
+            "worst_lateness_ms": call.worst_lateness_ms,
+            "streams": [stream_truth(each) for each in call.streams],
+        }
+
+    def wav(self) -> bytes:
+        """Left what the caller said, right what the caller heard of the agent, on one clock from the first stream on."""
+        began = [each.started_at for each in self._call.streams if each.started_at is not None]
+        left: list[tuple[float, bytes]] = []
+        right: list[tuple[float, bytes]] = []
+        end_ms = 0.0
+        for stream in self._call.streams:
+            if stream.started_at is None:
+                continue
+            offset_ms = (stream.started_at - began[0]) * 1000
+            left.append((offset_ms + max(0.0, stream.spoken.start_ms), bytes(stream.spoken.track)))
+            right += [(offset_ms + each.start_ms, bytes(each.payload)) for each in stream.playout.segments]
+            end_ms = offset_ms + (stream.clock_ms() if stream.ended_ms is None else stream.ended_ms)
+        return audio.two_channel_wav(audio.lay(left, end_ms), audio.lay(right, end_ms))
+
+
+def stream_truth(stream: Stream) -> dict[str, Any]:
+    playout, spoken = stream.playout, stream.spoken
+    return {
+        "stream_sid": stream.sid,
+        "url": stream.url,
+        "parameters": stream.parameters,
+        "started_monotonic": stream.started_at,
+        "ended_ms": stream.ended_ms,
+        "closed_by": stream.closed_by,
+        "segments": [
+            {
+                "start_ms": each.start_ms,
+                "end_ms": each.end_ms,
+                "offset_bytes": each.offset_bytes,
+                "payload": _b64(each.payload),
+            }
+            for each in playout.segments
+        ],
+        "clears": [asdict(each) for each in playout.clears],
+        "marks": [asdict(each) for each in playout.echoes],
+        "gaps": [asdict(each) for each in playout.gaps()],
+        "received_bytes": playout.received_bytes,
+        "played_bytes": playout.played_bytes,
+        "unplayed_bytes": playout.queued_bytes,
+        "caller": {
+            "start_ms": spoken.start_ms,
+            "payload": _b64(spoken.track),
+            "spans": [asdict(each) for each in spoken.spans],
+            "digits": [{"at_ms": at_ms, "digit": digit} for at_ms, digit in spoken.digits],
+            "dropped_frames": spoken.dropped_frames,
+        },
+        "errors": [{"code": code, "message": message} for code, message in stream.errors],
+        "invalid_messages": stream.invalid_messages,
+    }

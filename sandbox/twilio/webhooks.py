@@ -1,0 +1,171 @@
+"""Requests to the customer's URLs, as Twilio makes them: signed, with connection overrides, retried with one token.
+
+The fragment of a configured URL (`#ct=2000&rt=5000&tt=15000&rc=5&rp=all`) says how to connect; it is neither sent nor signed.
+"""
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, urlencode
+
+import aiohttp
+from yarl import URL
+
+from sandbox.twilio.signature import sign
+
+RETRY_POLICIES = {"4xx", "5xx", "ct", "rt", "all"}
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """Connection overrides; the defaults are Twilio's: one retry, only when connecting failed."""
+
+    connect_ms: int = 5000
+    read_ms: int = 15000
+    total_ms: int = 15000
+    retries: int = 1
+    retry_on: frozenset[str] = frozenset({"ct"})
+
+    def retries_after(self, failure: str) -> bool:
+        return failure in self.retry_on or "all" in self.retry_on
+
+
+def split_overrides(url: str) -> tuple[str, Overrides]:
+    """A configured URL → the URL to request and how; values out of range are clamped, unknown ones ignored."""
+    plain, _, fragment = url.partition("#")
+    given = {name: values[-1] for name, values in parse_qs(fragment).items()}
+    standard = Overrides()
+
+    def number(name: str, otherwise: int, low: int, high: int) -> int:
+        text = given.get(name, "")
+        return min(high, max(low, int(text))) if text.isdecimal() else otherwise
+
+    policies = frozenset(given.get("rp", "").split(",")) & RETRY_POLICIES
+    return plain, Overrides(
+        connect_ms=number("ct", standard.connect_ms, 100, 10_000),
+        read_ms=number("rt", standard.read_ms, 100, 15_000),
+        total_ms=number("tt", standard.total_ms, 100, 15_000),
+        retries=number("rc", standard.retries, 0, 5),
+        retry_on=policies or standard.retry_on,
+    )
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One request: its answer, or in `error` why there was none."""
+
+    at_monotonic: float
+    took_ms: float = 0.0
+    status: int | None = None
+    content_type: str = ""
+    body: str = ""
+    error: str | None = None
+
+    @property
+    def failure(self) -> str | None:
+        """The retry policy's word for what went wrong; None if the answer is usable."""
+        if self.status is None:
+            return self.error
+        if 200 <= self.status < 300:
+            return None
+        return "5xx" if self.status >= 500 else "4xx"
+
+
+@dataclass(slots=True)
+class Webhook:
+    """One thing that the carrier told the customer, with every attempt it took."""
+
+    kind: str
+    """`voice`, `fallback`, `action`, `redirect`, `status`, `whisper` or `amd`."""
+    method: str
+    url: str
+    parameters: dict[str, str]
+    idempotency_token: str
+    attempts: list[Attempt] = field(default_factory=list)
+
+    @property
+    def answer(self) -> Attempt:
+        return self.attempts[-1]
+
+    @property
+    def error_code(self) -> int | None:
+        """11205 no connection, 11200 no usable answer, None if all is well."""
+        if self.answer.failure is None:
+            return None
+        return 11205 if self.answer.failure == "ct" else 11200
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Courier:
+    """Carries webhooks out; `sent` keeps every one of them, oldest first."""
+
+    def __init__(self, auth_token: str) -> None:
+        self.auth_token = auth_token
+        self.sent: list[Webhook] = []
+        self._session: aiohttp.ClientSession | None = None
+
+    async def send(
+        self,
+        kind: str,
+        url: str,
+        parameters: dict[str, str],
+        method: str = "POST",
+        watch: Callable[[Webhook], None] = lambda _: None,
+    ) -> Webhook:
+        """Deliver one webhook; never raises for what the other side does.  `watch` is called as it leaves."""
+        plain, overrides = split_overrides(url)
+        if method == "GET":
+            plain += ("&" if "?" in plain else "?") + urlencode(parameters)
+        webhook = Webhook(kind, method, plain, parameters, secrets.token_hex(16))
+        self.sent.append(webhook)
+        watch(webhook)
+        for _ in range(1 + overrides.retries):
+            attempt = await self._attempt(webhook, overrides)
+            webhook.attempts.append(attempt)
+            if attempt.failure is None or not overrides.retries_after(attempt.failure):
+                break
+        return webhook
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _attempt(self, webhook: Webhook, overrides: Overrides) -> Attempt:
+        attempt = Attempt(time.monotonic())
+        fields = sorted(webhook.parameters.items()) if webhook.method == "POST" else []
+        headers = {
+            "X-Twilio-Signature": sign(self.auth_token, webhook.url, fields),
+            "I-Twilio-Idempotency-Token": webhook.idempotency_token,
+            "User-Agent": "TwilioProxy/1.1",
+            "Accept": "*/*",
+        }
+        timeout = aiohttp.ClientTimeout(
+            total=overrides.total_ms / 1000,
+            sock_connect=overrides.connect_ms / 1000,
+            sock_read=overrides.read_ms / 1000,
+        )
+        if self._session is None:
+            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+        try:
+            async with self._session.request(
+                webhook.method,
+                URL(webhook.url, encoded=True),
+                data=urlencode(fields) if webhook.method == "POST" else None,
+                headers=headers | ({"Content-Type": "application/x-www-form-urlencoded"} if fields else {}),
+                timeout=timeout,
+                allow_redirects=False,
+            ) as response:
+                attempt.body = await response.text(errors="replace")
+                attempt.status = response.status
+                attempt.content_type = response.headers.get("Content-Type", "")
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL):
+            attempt.error = "ct"
+        except (TimeoutError, aiohttp.ClientError):
+            attempt.error = "rt"
+        attempt.took_ms = (time.monotonic() - attempt.at_monotonic) * 1000
+        return attempt

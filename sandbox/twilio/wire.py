@@ -1,0 +1,98 @@
+"""Media Streams messages, both ways.  Pure.
+
+Sequence numbers, chunks and timestamps are strings, as on Twilio's wire; `connected` carries no sequence number.
+"""
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from typing import Any
+
+CONNECTED = json.dumps({"event": "connected", "protocol": "Call", "version": "1.0.0"})
+
+
+class BadMessage(Exception):  # noqa: N818  (it says what is bad)
+    """The carrier cannot make sense of a message (31950)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClearQueue:
+    pass
+
+
+def read(message: str | bytes, stream_sid: str) -> Media | Mark | ClearQueue:
+    """One message of the agent's side; raises BadMessage."""
+    if isinstance(message, bytes):
+        raise BadMessage("binary message")
+    try:
+        parsed = json.loads(message)
+        if parsed["streamSid"] != stream_sid:
+            raise BadMessage(f"streamSid is not {stream_sid}")
+        match parsed["event"]:
+            case "media":
+                return Media(base64.b64decode(parsed["media"]["payload"], validate=True))
+            case "mark":
+                return Mark(str(parsed["mark"]["name"]))
+            case "clear":
+                return ClearQueue()
+            case other:
+                raise BadMessage(f"unknown event {other!r}")
+    except (ValueError, KeyError, TypeError, binascii.Error) as error:
+        raise BadMessage(f"undecodable message: {error!r}") from error
+
+
+class Writer:
+    """The carrier's messages of one stream, numbered as they are written."""
+
+    def __init__(self, account_sid: str, call_sid: str, stream_sid: str) -> None:
+        self._account_sid = account_sid
+        self._call_sid = call_sid
+        self._stream_sid = stream_sid
+        self._sequence = 0
+        self._chunk = 0
+
+    def start(self, parameters: dict[str, str]) -> str:
+        facts = {
+            "accountSid": self._account_sid,
+            "streamSid": self._stream_sid,
+            "callSid": self._call_sid,
+            "tracks": ["inbound"],
+            "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
+            "customParameters": parameters,
+        }
+        return self._write("start", {"start": facts})
+
+    def media(self, timestamp_ms: float, payload: bytes) -> str:
+        self._chunk += 1
+        facts = {
+            "track": "inbound",
+            "chunk": str(self._chunk),
+            "timestamp": str(int(timestamp_ms)),
+            "payload": base64.b64encode(payload).decode(),
+        }
+        return self._write("media", {"media": facts})
+
+    def dtmf(self, digit: str) -> str:
+        return self._write("dtmf", {"dtmf": {"track": "inbound_track", "digit": digit}})
+
+    def mark(self, name: str) -> str:
+        return self._write("mark", {"mark": {"name": name}})
+
+    def stop(self) -> str:
+        return self._write("stop", {"stop": {"accountSid": self._account_sid, "callSid": self._call_sid}})
+
+    def _write(self, event: str, facts: dict[str, Any]) -> str:
+        self._sequence += 1
+        head = {"event": event, "sequenceNumber": str(self._sequence), "streamSid": self._stream_sid}
+        return json.dumps(head | facts)

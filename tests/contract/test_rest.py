@@ -1,0 +1,238 @@
+"""REST as clients see it: every route of the contract, over real HTTP, gRPC and PostgreSQL."""
+
+import asyncio
+import json
+
+import httpx
+import pytest
+
+from tests.contract.conftest import Edge
+
+
+async def test_me_with_a_key(edge: Edge) -> None:
+    async with await edge.client() as http:
+        me = (await http.get("/api/me")).json()
+        assert me["user"] is None
+        assert (me["organization"]["name"], me["organization"]["time_zone"], me["role"]) == ("Clinic", "UTC", "admin")
+        assert me["organizations"] == [{"id": me["organization"]["id"], "name": "Clinic", "role": "admin"}]
+
+
+async def test_the_guides_flow_is_created_as_the_guide_says(edge: Edge) -> None:
+    body = {
+        "name": "Clinic intake",
+        "kind": "inbound",
+        "greeting": "Thanks for calling. I can help collect your request.",
+        "system_prompt": "Gather the caller's name.",
+        "voicemail_enabled": 1,
+        "announce_recording": 1,
+    }
+    async with await edge.client() as http:
+        answer = await http.post("/api/flows", json=body)
+        assert answer.status_code == 201
+        flow = answer.json()
+        assert (flow["voicemail_enabled"], flow["announce_recording"], flow["kind"]) == (True, True, "inbound")
+        assert (flow["channel"], flow["trigger_type"], flow["machine_action"], flow["tools_json"]) == ("voice", "call", None, None)
+        assert flow["created_at"].endswith("Z")
+        assert (await http.get(f"/api/flows/{flow['id']}")).json() == flow
+        assert (await http.get("/api/flows")).json() == {"flows": [flow], "next_cursor": None}
+
+
+async def test_free_form_json_comes_back_as_it_was_written(edge: Edge) -> None:
+    written = '{"z": 1.10, "a": [12345678901234567890, 1e2], "ü": "\\u00e9"}'
+    async with await edge.client() as http:
+        body = '{"name": "F", "tools_json": ' + written + ', "route_tags_json": ' + json.dumps(written) + "}"
+        answer = await http.post("/api/flows", content=body.encode(), headers={"Content-Type": "application/json"})
+        assert answer.status_code == 201, answer.text
+        assert f'"tools_json":{written}' in answer.text
+        assert f'"route_tags_json":{written}' in answer.text
+        again = await http.get(f"/api/flows/{answer.json()['id']}")
+        assert f'"tools_json":{written}' in again.text
+
+
+async def test_a_patch_changes_what_it_names_and_null_clears(edge: Edge) -> None:
+    async with await edge.client() as http:
+        id = (await http.post("/api/flows", json={"name": "F", "greeting": "Hi", "voice": "cedar"})).json()["id"]
+        flow = (await http.patch(f"/api/flows/{id}", json={"greeting": None, "recording_enabled": "true"})).json()
+        assert (flow["greeting"], flow["voice"], flow["recording_enabled"], flow["version"]) == (None, "cedar", True, 2)
+        refused = await http.patch(f"/api/flows/{id}", json={"name": None})
+        assert refused.json()["error"]["details"] == [{"field": "name", "reason": "can't be cleared"}]
+        versions = (await http.get(f"/api/flows/{id}/versions", params={"limit": 1})).json()
+        assert [each["version"] for each in versions["versions"]] == [2]
+        rest = await http.get(f"/api/flows/{id}/versions", params={"limit": 1, "cursor": versions["next_cursor"]})
+        assert [each["version"] for each in rest.json()["versions"]] == [1]
+
+
+async def test_one_400_names_every_bad_field(edge: Edge) -> None:
+    async with await edge.client() as http:
+        body = {
+            "surprise": 1,
+            "kind": "sideways",
+            "voicemail_enabled": "maybe",
+            "max_call_seconds": 5,
+            "tools_json": "not json",
+            "id": "flow_1",
+            "language": "?",
+            "filler_phrases": ["ok", 3],
+        }
+        answer = await http.post("/api/flows", json=body)
+        assert answer.status_code == 400
+        error = answer.json()["error"]
+        assert error["code"] == "invalid_request"
+        assert error["request_id"] == answer.headers["x-request-id"]
+        said = {each["field"]: each["reason"] for each in error["details"]}
+        assert said.keys() == {"surprise", "kind", "voicemail_enabled", "max_call_seconds", "tools_json", "id", "language", "filler_phrases[1]", "name"}
+        assert said["kind"] == "must be one of inbound, outbound"
+        assert (await http.get("/api/flows")).json()["flows"] == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/api/flows/flow_01HVN0000000000000000000ZZ", 404, "not_found"),
+        ("GET", "/api/flows/call_01HVN0000000000000000000ZZ", 404, "not_found"),
+        ("GET", "/api/nothing", 404, "not_found"),
+        ("PUT", "/api/flows", 405, "method_not_allowed"),
+        ("GET", "/api/flows?limit=0", 400, "invalid_request"),
+        ("GET", "/api/flows?limit=many", 400, "invalid_request"),
+        ("GET", "/api/flows?page=2", 400, "invalid_request"),
+        ("GET", "/api/flows?cursor=nonsense", 400, "invalid_cursor"),
+        ("GET", "/api/calls?status=sleeping", 400, "invalid_request"),
+        ("GET", "/api/calls?from=yesterday", 400, "invalid_request"),
+        ("GET", "/api/flows/", 404, "not_found"),
+    ],
+)
+async def test_what_is_refused_is_refused_in_one_shape(edge: Edge, method: str, path: str, status: int, code: str) -> None:
+    async with await edge.client() as http:
+        answer = await http.request(method, path)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), answer.text
+        assert set(answer.json()["error"]) == {"code", "message", "details", "request_id"}
+        if status == 405:
+            assert answer.headers["allow"] == "GET, HEAD, POST"
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "status", "code"),
+    [
+        (b"{", "application/json", 400, "invalid_json"),
+        (b"[1]", "application/json", 400, "invalid_json"),
+        (b'{"name": "\xff"}', "application/json", 400, "invalid_json"),
+        (b'{"name": "a\\u0000b"}', "application/json", 400, "invalid_request"),
+        (b"name=x", "application/x-www-form-urlencoded", 415, "unsupported_media_type"),
+        (b'{"name": "' + b"x" * (65 << 10) + b'"}', "application/json", 413, "payload_too_large"),
+        (b"[" * 100_000, "application/json", 413, "payload_too_large"),
+        (b'{"tools_json": ' + b"[" * 5_000 + b"]" * 5_000 + b', "name": "x"}', "application/json", 400, "invalid_json"),
+    ],
+)
+async def test_bodies_that_are_none(edge: Edge, content: bytes, kind: str, status: int, code: str) -> None:
+    async with await edge.client() as http:
+        answer = await http.post("/api/flows", content=content, headers={"Content-Type": kind})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), answer.text
+
+
+async def test_credentials(edge: Edge) -> None:
+    async with httpx.AsyncClient(base_url=edge.url, trust_env=False) as http:
+        nobody = await http.get("/api/me")
+        assert (nobody.status_code, nobody.json()["error"]["code"]) == (401, "session_required")
+        wrong = await http.get("/api/me", headers={"Authorization": "Bearer hum_live_x"})
+        assert (wrong.status_code, wrong.json()["error"]["code"]) == (401, "api_key_required")
+    async with await edge.client() as http:
+        made = (await http.post("/api/api-keys", json={"name": "reader", "role": "viewer", "scopes": ["flows:read"]})).json()
+        reader = {"Authorization": f"Bearer {made['secret']}"}
+        assert made["secret"].startswith(made["prefix"])
+        assert (await http.get("/api/flows", headers=reader)).status_code == 200
+        for path, code in (("/api/calls", "insufficient_scope"), ("/api/api-keys", "forbidden")):
+            refused = await http.get(path, headers=reader)
+            assert (refused.status_code, refused.json()["error"]["code"]) == (403, code)
+        listed = (await http.get("/api/api-keys")).json()["api_keys"]
+        assert [each["secret"] for each in listed] == [None, None]
+        assert (await http.delete(f"/api/api-keys/{made['id']}")).status_code == 204
+        assert (await http.get("/api/flows", headers=reader)).status_code == 401
+
+
+async def test_an_idempotency_key_has_one_effect(edge: Edge) -> None:
+    async with await edge.client() as http:
+        key = {"Idempotency-Key": "one"}
+        answers = await asyncio.gather(*(http.post("/api/flows", json={"name": "F"}, headers=key) for _ in range(12)))
+        made = {answer.json()["id"] for answer in answers if answer.status_code == 201}
+        assert len(made) == 1
+        assert {answer.status_code for answer in answers} <= {201, 409}
+        again = await http.post("/api/flows", json={"name": "F"}, headers=key)
+        assert (again.status_code, again.headers["idempotent-replayed"], again.json()["id"]) == (201, "true", made.pop())
+        other = await http.post("/api/flows", json={"name": "G"}, headers=key)
+        assert (other.status_code, other.json()["error"]["code"]) == (409, "idempotency_mismatch")
+        assert len((await http.get("/api/flows")).json()["flows"]) == 1
+
+
+async def test_numbers(edge: Edge) -> None:
+    async with await edge.client() as http, await edge.client("Other") as other:
+        voice = (await http.post("/api/flows", json={"name": "V"})).json()["id"]
+        sms = (await http.post("/api/flows", json={"name": "S", "channel": "sms"})).json()["id"]
+        made = await http.post("/api/numbers", json={"e164": "+13175550100", "flow_id": voice, "sms_flow_id": sms})
+        assert made.status_code == 201, made.text
+        number = made.json()
+        assert len(number["id"]) == 26
+        assert number["capabilities"] == {"voice": True, "sms": True, "mms": False}
+        assert edge.plane.carrier.pointed["PN0"].voice_url == "http://127.0.0.1:8080/twilio/voice#rc=5&rp=all&ct=2000&rt=5000"
+        for client, e164, status, code in (
+            (other, "+13175550100", 409, "already_exists"),
+            (other, "+13175559999", 404, "not_at_carrier"),
+            (other, "3175550101", 400, "invalid_request"),
+        ):
+            refused = await client.post("/api/numbers", json={"e164": e164})
+            assert (refused.status_code, refused.json()["error"]["code"]) == (status, code)
+        assert (await other.get(f"/api/numbers/{number['id']}")).status_code == 404
+        wrong = await http.patch(f"/api/numbers/{number['id']}", json={"flow_id": sms})
+        assert wrong.json()["error"]["details"] == [{"field": "flow_id", "reason": "must be a flow of the channel voice"}]
+        assert (await http.patch(f"/api/numbers/{number['id']}", json={"e164": "+13175550101"})).status_code == 400
+        changed = (await http.patch(f"/api/numbers/{number['id']}", json={"flow_id": None, "sms_enabled": True, "friendly_name": "Desk"})).json()
+        assert (changed["flow_id"], changed["sms_enabled"], changed["friendly_name"]) == (None, True, "Desk")
+        assert (await http.get("/api/numbers")).json()["numbers"] == [changed]
+
+
+async def test_a_carrier_that_fails_leaves_no_number(edge: Edge) -> None:
+    from hum.errors import CarrierError
+
+    edge.plane.carrier.fail = CarrierError("the carrier refused", carrier_code="20003")
+    async with await edge.client() as http:
+        answer = await http.post("/api/numbers", json={"e164": "+13175550100"})
+        assert (answer.status_code, answer.json()["error"]["details"]) == (502, [{"carrier_code": "20003"}])
+        assert (await http.get("/api/numbers")).json()["numbers"] == []
+
+
+async def test_the_organization_changes_all_at_once_or_not(edge: Edge) -> None:
+    hours = {"time_zone": "America/New_York", "weekly": {"mon": [["09:00", "17:00"]]}, "holidays": ["2026-12-25"]}
+    async with await edge.client() as http:
+        answer = await http.patch("/api/organization", json={"time_zone": "Europe/Berlin", "business_hours_json": hours, "keyword_replies": "hum"})
+        assert answer.status_code == 200, answer.text
+        assert (await http.get("/api/organization")).json() == answer.json()
+        assert answer.json()["business_hours_json"] == hours
+        refused = await http.patch("/api/organization", json={"name": "X", "time_zone": "Mars/Olympus"})
+        assert [each["field"] for each in refused.json()["error"]["details"]] == ["time_zone"]
+        assert (await http.get("/api/organization")).json()["name"] == "Clinic"
+
+
+async def test_the_document_describes_what_stands(edge: Edge) -> None:
+    from openapi_spec_validator import validate
+
+    async with await edge.client() as http:
+        document = (await http.get("/openapi.json")).json()
+        validate(document)
+        assert document["openapi"].startswith("3.1")
+        for path, operations in document["paths"].items():
+            for verb, operation in operations.items():
+                answer = await http.request(verb.upper(), path.replace("{id}", "x"))
+                assert answer.status_code != 405, (verb, path)
+                assert answer.status_code != 501
+                assert operation["summary"]
+        assert (await http.get("/openapi.yaml")).text.startswith("openapi: 3.1")
+
+
+async def test_health_readiness_and_metrics(edge: Edge) -> None:
+    async with httpx.AsyncClient(base_url=edge.url, trust_env=False) as http:
+        assert (await http.get("/healthz")).text == "ok\n"
+        assert (await http.get("/readyz")).status_code == 200
+        assert "hum_http_seconds" in (await http.get("/metrics")).text
+        mine = await http.get("/healthz", headers={"X-Request-Id": "abc-1"})
+        assert mine.headers["x-request-id"] == "abc-1"
+        theirs = await http.get("/healthz", headers={"X-Request-Id": "no good"})
+        assert theirs.headers["x-request-id"].startswith("req_")

@@ -1,0 +1,96 @@
+from media.core.answers import REFUSALS, Answers
+
+
+def story(*events, answers=None, audible=False):
+    """What each event leads to: the response.create that is due after it, or None."""
+    answers = answers or Answers()
+    created = []
+    for event in events:
+        match event:
+            case "loud" | "silent":
+                audible = event == "loud"
+            case "commit":
+                answers.turn_committed()
+            case "overlap" | "late overlap":
+                answers.overlap_began(500 if "late" in event else 5_000)
+            case "cut":
+                answers.cut()
+            case "taken back":
+                answers.taken_back()
+            case "freely":
+                answers.spoke_freely()
+            case "done":
+                answers.response_done(answers.response_id or "r")
+            case "created":
+                answers.response_created("r")
+            case "lost":
+                answers.model_lost()
+        event_id = answers.create(audible)
+        created.append(event_id is not None)
+    return created
+
+
+def count(*events):
+    return sum(story(*events))
+
+
+def test_a_turn_in_silence_is_answered_at_once():
+    assert story("freely", "commit") == [False, True]
+
+
+def test_never_a_second_while_one_is_active():
+    assert story("commit", "commit", "created", "commit", "done") == [True, False, False, False, True]
+
+
+def test_a_turn_over_the_agent_waits_for_silence():
+    assert story("loud", "commit", "silent") == [False, False, True]
+
+
+def test_a_cut_is_answered_when_the_cut_response_is_done():
+    assert story("commit", "created", "loud", "overlap", "cut", "silent", "commit", "done")[-2:] == [False, True]
+
+
+def test_a_nod_owes_nothing():
+    assert count("loud", "overlap", "taken back", "commit", "silent") == 0
+
+
+def test_a_nod_in_the_last_second_is_a_reply():
+    assert count("loud", "late overlap", "taken back", "commit", "silent") == 1
+
+
+def test_a_turn_that_ends_before_the_verdict_waits_for_it():
+    assert count("loud", "overlap", "commit", "taken back", "silent") == 0
+    assert count("loud", "overlap", "commit", "cut", "silent") == 1
+
+
+def test_speaking_on_after_the_agent_ended_is_a_turn():
+    assert count("loud", "overlap", "taken back", "silent", "freely", "commit") == 1
+
+
+def test_the_turn_after_a_nod_is_answered():
+    assert count("loud", "overlap", "taken back", "commit", "silent", "freely", "commit") == 1
+
+
+def test_a_refusal_is_tried_again_a_few_times():
+    answers = Answers()
+    answers.owe()
+    for n in range(1, REFUSALS + 1):
+        assert answers.create(False) == f"create_{n}"
+        answers.refused("another")
+        assert answers.create(False) is None
+        answers.refused(f"create_{n}")
+    assert answers.create(False) is None
+
+
+def test_a_failed_answer_is_tried_again_a_few_times():
+    answers = Answers()
+    answers.owe()
+    for _ in range(REFUSALS):
+        assert answers.create(False)
+        answers.response_created("r")
+        answers.response_done("r", failed=True)
+    assert answers.create(False) is None
+
+
+def test_an_answer_that_was_being_made_is_owed_by_the_next_session():
+    assert story("commit", "created", "lost") == [True, False, True]

@@ -1,0 +1,155 @@
+"""Whatever either peer sends, in whatever order: no exception, no broken ledger, never two responses at once."""
+
+import base64
+import json
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from media.core.conversation import Conversation
+from media.core.types import CallPlan, Clip, ClipKind, EndCall, HangUp, Instruct, ToCaller, ToModel, Watch
+
+PLAN = CallPlan(
+    "c", "", "v", "m", "t",
+    clips={ClipKind.GREETING: Clip("Hello there", bytes(4_000)), ClipKind.ANNOUNCEMENT: Clip("Recorded", bytes(800)), ClipKind.GOODBYE: Clip("Bye")},
+    recording=True, announce_recording=True, protect_announcement=False, idle_after_ms=3_000, stall_ms=2_000,
+)  # fmt: skip
+ids, responses = st.sampled_from(["i1", "i2", "i3"]), st.sampled_from(["r1", "r2"])
+LOUD = base64.b64encode(bytes(range(80)) * 2).decode()
+AUDIO = base64.b64encode(bytes(1_600)).decode()
+START = {
+    "streamSid": "MZ",
+    "callSid": "CA",
+    "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
+}
+
+
+def carrier(event, **body):
+    return ("carrier", json.dumps({"event": event, event: body}).encode())
+
+
+def model(type, **body):
+    return ("model", json.dumps({"type": type, **body}).encode())
+
+
+def response(type):
+    return st.builds(lambda r: model(type, response={"id": r, "status": "completed"}), responses)
+
+
+def item(type):
+    return st.builds(
+        lambda r, i, t: model(type, response_id=r, item={"id": i, "type": t}),
+        responses, ids, st.sampled_from(["message", "function_call"]),
+    )  # fmt: skip
+
+
+steps = st.one_of(
+    st.builds(lambda ms, loud: carrier("media", timestamp=str(ms), payload=LOUD if loud else "/////w=="), st.integers(0, 9_999), st.booleans()),
+    st.just(("speech", 8)), st.just(("speech", 25)),
+    st.just(("echo", 1)), st.just(("echo", 5)),
+    st.builds(lambda e, s: carrier("mark", name=f"{e}.{s}"), st.integers(0, 3), st.integers(0, 40)),
+    st.builds(lambda d: carrier("dtmf", digit=d), st.sampled_from("1#")),
+    st.sampled_from([("tick", 1), ("tick", 10), ("tick", 200)]),
+    st.builds(lambda r, i: model("response.output_audio.delta", response_id=r, item_id=i, delta=AUDIO), responses, ids),
+    st.builds(lambda i: model("response.output_audio_transcript.delta", item_id=i, delta="word "), ids),
+    response("response.created"), response("response.done"),
+    item("response.output_item.added"), item("response.output_item.done"),
+    st.builds(lambda i: model("input_audio_buffer.speech_started", item_id=i, audio_start_ms=0), ids),
+    st.builds(lambda i: model("input_audio_buffer.speech_stopped", item_id=i, audio_end_ms=500), ids),
+    st.builds(lambda i: model("input_audio_buffer.committed", item_id=i), ids),
+    st.builds(lambda i: model("conversation.item.input_audio_transcription.completed", item_id=i, transcript="x"), ids),
+    st.builds(lambda n: model("response.function_call_arguments.done", response_id="r1", item_id="i3", call_id="c", name=n, arguments="{}"), st.sampled_from(["f", "f", "end_call"])),
+    st.just(model("error", error={"message": "m", "event_id": "create_1"})),
+    st.sampled_from([("model", b"{"), ("model", b'{"type":"response.done"}'), ("ready", 0), ("ready", 0), ("lost", 0), ("result", 0)]),
+    st.sampled_from([("command", Watch(on=True)), ("command", Instruct("x")), ("command", EndCall("r", spoken=True))]),
+)  # fmt: skip
+rare = st.sampled_from([carrier("start", **START), ("carrier", b"{"), carrier("stop"), ("gone", 0), carrier("mark")])
+
+
+class Guard:
+    """Feeds one conversation and holds what it does against the rules."""
+
+    def __init__(self):
+        self.talk, self.now, self.frames = Conversation(PLAN), 1_000.0, 0
+        self.marks, self.epoch_of_proof, self.active, self.over = [], 0, False, False
+        self.heard, self.received = {}, {}
+
+    def feed(self, kind, value):
+        talk, self.now = self.talk, self.now + 3
+        match kind:
+            case "carrier":
+                self.check(talk.from_caller(value, self.now))
+            case "model":
+                if self.over or talk._model.ready:
+                    self.watch(json.loads(value) if value != b"{" else {})
+                self.check(talk.from_model(value, self.now))
+            case "speech":
+                for _ in range(value):
+                    self.frames, self.now = self.frames + 1, self.now + 20
+                    self.check(
+                        talk.from_caller(carrier("media", timestamp=str(self.frames * 20), payload=LOUD)[1], self.now)
+                    )
+            case "echo":
+                for name in self.marks[:value]:
+                    self.check(talk.from_caller(carrier("mark", name=name)[1], self.now))
+                del self.marks[:value]
+            case "tick":
+                for _ in range(value):
+                    self.now += 20
+                    self.check(talk.tick(self.now))
+            case "ready":
+                self.active = False
+                self.check(talk.model_ready(self.now))
+            case "lost":
+                self.active = False
+                self.check(talk.model_lost(self.now, "closed"))
+            case "result":
+                self.check(talk.tool_result("c", "{}", self.now))
+            case "command":
+                self.check(talk.command(value, self.now))
+            case "gone":
+                self.check(talk.caller_gone(self.now, "gone"))
+
+    def watch(self, event):
+        match event:
+            case {"type": "response.done", "response": _} | {"type": "error"}:
+                self.active = False
+            case {"type": "response.output_audio.delta", "item_id": id}:
+                self.received[id] = self.received.get(id, 0) + 1_600
+
+    def check(self, actions):
+        assert not (self.over and actions)
+        for action in actions:
+            assert not self.over
+            self.over = isinstance(action, HangUp)
+            if isinstance(action, ToCaller):
+                message = json.loads(action.payload)
+                if message["event"] == "mark":
+                    self.marks.append(message["mark"]["name"])
+            if isinstance(action, ToModel):
+                self.to_model(json.loads(action.payload))
+        voice = self.talk._voice
+        for item in voice.playout.line if voice else ():
+            assert 0 <= item.proven <= item.heard <= item.sent <= item.generated
+            assert item.heard >= self.heard.get(id(item), (item, 0))[1]
+            self.heard[id(item)] = item, item.heard
+
+    def to_model(self, message):
+        match message["type"]:
+            case "response.create":
+                assert self.talk._model.answers.active
+            case "conversation.item.truncate":
+                assert 0 < message["audio_end_ms"] * 8 <= self.received[message["item_id"]]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(steps, min_size=15, max_size=60), st.lists(rare, max_size=1), st.booleans())
+def test_any_order(first, then, begins):
+    guard = Guard()
+    if begins:
+        guard.feed(*carrier("start", **START))
+        guard.feed("ready", 0)
+    for step in (*first, *then, ("tick", 5)):
+        guard.feed(*step)
+    guard.feed("gone", 0)
+    assert guard.over

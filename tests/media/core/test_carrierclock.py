@@ -1,0 +1,21 @@
+from media.core.carrierclock import WINDOW_MS, CarrierClock, WindowedMin
+
+
+def test_a_window_forgets_what_is_old():
+    least = WindowedMin()
+    least.add(1.0, 0)
+    least.add(5.0, WINDOW_MS + 1)
+    assert least.value == 1.0
+    least.add(6.0, 2 * WINDOW_MS + 3)
+    assert least.value == 5.0
+
+
+def test_the_clock_learns_delay_from_marks_and_the_call_clock_from_frames():
+    clock = CarrierClock(40.0)
+    assert clock.call_ms(123.0) == 0
+    for now in range(1_000, 2_000, 100):
+        clock.round_trip(160.0, now)
+        clock.caller_frame(now - 1_000, now + 80)
+    assert (clock.one_way_ms, clock.jitter_ms) == (80.0, 0.0)
+    assert clock.call_ms(1_500.0) == 500
+    assert clock.emitted_between(2_010.0) == (1_900.0, 1_925.0)

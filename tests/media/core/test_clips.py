@@ -1,0 +1,27 @@
+from media.core.clips import Clips, heard_text, instruction
+from media.core.types import CallPlan, Clip, ClipKind
+
+CLIPS = {ClipKind.GREETING: Clip("Hello there", b"\x01" * 80), ClipKind.ANNOUNCEMENT: Clip("Recorded")}
+
+
+def plan(**changes):
+    return CallPlan("c", "", "v", "m", "t", clips=CLIPS, **changes)
+
+
+def test_the_opening_announces_first_and_only_if_asked():
+    assert Clips(plan()).opening() == [ClipKind.GREETING]
+    assert Clips(plan(announce_recording=True)).opening() == [ClipKind.ANNOUNCEMENT, ClipKind.GREETING]
+
+
+def test_a_clip_is_a_new_item_each_time_and_none_without_audio():
+    clips = Clips(plan())
+    first, second = clips.item(ClipKind.GREETING), clips.item(ClipKind.GREETING)
+    assert first.id != second.id and first.complete and not first.of_model and first.generated == 80
+    assert clips.item(ClipKind.ANNOUNCEMENT) is clips.item(ClipKind.HOLD) is None
+    assert clips.text(ClipKind.ANNOUNCEMENT) == "Recorded" and clips.text(ClipKind.HOLD) is None
+    assert "Recorded" in instruction("Recorded")
+
+
+def test_what_was_heard_of_a_clip():
+    clip = Clip("one two three", b"")
+    assert [heard_text(clip, heard, 100) for heard in (0, 40, 100)] == ["", "one", "one two three"]

@@ -1,0 +1,390 @@
+import json
+from dataclasses import replace
+from random import Random
+
+import pytest
+
+from media.core.types import (
+    AnnouncementPlayed,
+    BargedIn,
+    CallEnded,
+    CallPlan,
+    CallStarted,
+    Clip,
+    ClipKind,
+    Delta,
+    DialModel,
+    Digits,
+    EndCall,
+    HangUp,
+    Instruct,
+    LatencyMeasured,
+    ModelLost,
+    RecordAgent,
+    RecordCaller,
+    RunTool,
+    StartRecording,
+    ToolCalled,
+    TurnEnded,
+    Watch,
+)
+
+GREETING = bytes(range(1, 251)) * 64  # 2 s
+ANNOUNCEMENT = bytes(range(2, 252)) * 32  # 1 s
+PLAN = CallPlan(
+    "call_1",
+    "Be kind.",
+    "marin",
+    "gpt-realtime",
+    "whisper",
+    clips={
+        ClipKind.GREETING: Clip("Hello and welcome to the shop", GREETING),
+        ClipKind.ANNOUNCEMENT: Clip("This call is recorded", ANNOUNCEMENT),
+        ClipKind.GOODBYE: Clip("Goodbye then", bytes(800)),
+        ClipKind.APOLOGY: Clip("Sorry, please call again", bytes(800)),
+        ClipKind.HOLD: Clip("One moment please", bytes(1600)),
+        ClipKind.IDLE: Clip("Are you there", bytes(800)),
+        ClipKind.FILLER: Clip("Let me look", bytes(800)),
+    },
+)
+BARE = replace(PLAN, clips={})
+
+
+def texts(phone):
+    return [(turn.role, turn.heard_text) for turn in phone.told(TurnEnded)]
+
+
+def test_the_greeting_plays_while_the_model_is_dialled(make_phone):
+    phone = make_phone(PLAN)
+    phone.after(3_000)
+    assert phone.told(CallStarted)[0].parameters == {"token": "t"}
+    assert phone.carrier.heard(phone.world.now) == GREETING
+    assert phone.told(TurnEnded) == [TurnEnded(1, "agent", *["Hello and welcome to the shop"] * 2, 0, 2000, False)] or (
+        phone.told(TurnEnded)[0].end_ms - phone.told(TurnEnded)[0].start_ms == 2000
+    )
+    assert phone.model.types() == ["session.update", "conversation.item.create"]
+    session = phone.model.received[0]["session"]
+    assert session["audio"]["input"]["turn_detection"]["create_response"] is False
+    assert [tool["name"] for tool in session["tools"]] == ["end_call"]
+
+
+def test_a_question_is_answered_in_the_order_of_speech(make_phone):
+    phone = make_phone(BARE, transcribe_ms=2_500)
+    phone.after(1_000)
+    phone.speak(1_000)
+    phone.after(6_500)
+    first, second = phone.told(TurnEnded)
+    assert (first.seq, first.role, second.seq, second.role) == (1, "caller", 2, "agent")
+    assert first.text == "text of user_1"
+    assert second.text == second.heard_text == " ".join(f"word{n}" for n in range(30))
+    assert abs(first.end_ms - first.start_ms - 1_000) <= 60
+    assert abs(second.end_ms - second.start_ms - 3_000) <= 1
+    latency = phone.told(LatencyMeasured)[0]
+    assert latency.turn_seq == 2
+    assert abs(latency.total_ms - (second.start_ms - first.end_ms)) <= 40
+    assert abs(latency.model_ms - 210) <= 1 and latency.ours_ms == 0
+    assert phone.model.violations == []
+
+
+@pytest.mark.parametrize("delay", [0, 40, 150])
+def test_a_sentence_over_the_agent_cuts_it_where_the_caller_stopped_hearing(make_phone, delay):
+    phone = make_phone(BARE, delay=delay, answer_ms=8_000)
+    phone.after(1_000)
+    phone.speak(600)
+    phone.after(3_000)
+    phone.speak(1_000)
+    phone.after(2_000)
+    barged = phone.told(BargedIn)[0]
+    assert barged.verdict == "cut" and barged.clear_reaction_ms <= 60
+    truncate = next(m for m in phone.model.received if m["type"] == "conversation.item.truncate")
+    cleared = next(when for when, event in phone.carrier.log if event == "clear")
+    assert abs(truncate["audio_end_ms"] - phone.carrier.heard_bytes(cleared) / 8) <= 1
+    assert truncate["audio_end_ms"] == barged.heard_ms
+    assert "response.cancel" in phone.model.types()
+    phone.after(10_000)
+    cut = phone.told(TurnEnded)[1]
+    assert cut.interrupted and cut.heard_text == cut.text[: len(cut.heard_text)] and cut.heard_text != cut.text
+    assert abs(len(cut.heard_text.split()) - barged.heard_ms / 100) <= 2
+    assert [t.role for t in phone.told(TurnEnded)] == ["caller", "agent", "caller", "agent"]
+    assert phone.model.types().count("response.create") == 2
+    assert phone.model.violations == []
+
+
+@pytest.mark.parametrize("delay", [0, 40, 150])
+def test_a_nod_is_taken_back_and_no_word_is_lost(make_phone, delay):
+    phone = make_phone(BARE, delay=delay, answer_ms=5_000)
+    phone.after(1_000)
+    phone.speak(600)
+    phone.after(2_500)
+    phone.speak(180)
+    phone.after(8_000)
+    assert [b.verdict for b in phone.told(BargedIn)] == ["resumed"]
+    (answer,) = phone.model.items.values()
+    assert phone.carrier.heard(phone.world.now) == answer
+    assert phone.model.types().count("response.create") == 1
+    assert not phone.told(TurnEnded)[1].interrupted
+    assert phone.model.violations == []
+
+
+def test_a_nod_in_the_last_second_is_a_reply(make_phone):
+    phone = make_phone(BARE, delay=20, answer_ms=3_000)
+    phone.after(1_000)
+    phone.speak(600)
+    phone.after(600 + 300 + 250 + 2_400)
+    phone.speak(160)
+    phone.after(4_000)
+    assert [b.verdict for b in phone.told(BargedIn)] == ["resumed"]
+    assert phone.model.types().count("response.create") == 2
+    assert phone.model.violations == []
+
+
+def test_the_announcement_is_proven_protected_and_precedes_the_recording(make_phone):
+    phone = make_phone(replace(PLAN, recording=True, announce_recording=True), delay=30)
+    phone.after(300)
+    phone.speak(500)
+    phone.after(6_000)
+    (played,) = phone.told(AnnouncementPlayed)
+    assert abs(played.at_ms - 1_000) <= 60 and phone.told(BargedIn) == []
+    kinds = [type(action) for _, action in phone.actions]
+    begin = kinds.index(StartRecording)
+    assert RecordCaller not in kinds[:begin] and RecordAgent not in kinds[:begin]
+    spans = [action for _, action in phone.actions if isinstance(action, RecordAgent)]
+    assert GREETING[-8 * 1_800 :] in b"".join(span.payload for span in spans)
+    ends = [span.at_ms + len(span.payload) // 8 for span in spans]
+    assert all(begun >= ended for begun, ended in zip((s.at_ms for s in spans[1:]), ends, strict=False))
+
+
+def test_without_audio_the_model_says_the_clips_in_order(make_phone):
+    clips = {ClipKind.ANNOUNCEMENT: Clip("Recorded."), ClipKind.GREETING: Clip("Hello.", GREETING)}
+    phone = make_phone(replace(PLAN, clips=clips, recording=True, announce_recording=True), answer_ms=800)
+    phone.after(5_000)
+    asked = [m["response"]["instructions"][-9:] for m in phone.model.received if m["type"] == "response.create"]
+    assert [text.split("\n")[-1] for text in asked] == ["Recorded.", "Hello."]
+    assert len(phone.told(AnnouncementPlayed)) == 1
+    assert phone.model.violations == []
+
+
+def test_a_lost_model_is_dialled_again_and_told_what_was_said(make_phone):
+    phone = make_phone(PLAN, answer_ms=6_000)
+    phone.after(3_000)
+    phone.speak(600)
+    phone.after(2_000)
+    phone.model.open = False
+    phone.model.received.clear()
+    phone.carry(phone.talk.model_lost(phone.world.now, "closed"))
+    phone.after(3_000)
+    assert [type(e) for e in phone.reports if isinstance(e, ModelLost)] == [ModelLost]
+    assert phone.model.types()[0] == "session.update"
+    items = [m["item"] for m in phone.model.received if m["type"] == "conversation.item.create"]
+    assert [item["role"] for item in items][:2] == ["assistant", "user"]
+    assert items[1]["content"][0]["text"] == "text of user_1"
+    assert "response.create" in phone.model.types()
+    assert phone.model.violations == []
+
+
+def test_a_model_that_stays_away_ends_the_call_with_an_apology_heard(make_phone):
+    phone = make_phone(PLAN)
+    phone.dials = False
+    phone.after(6_000)
+    assert [a.attempt for _, a in phone.actions if isinstance(a, DialModel)] == [1, 2, 3]
+    assert phone.hung_up == HangUp("model_lost", 1000)
+    assert texts(phone)[-1] == ("agent", "Sorry, please call again")
+
+
+def test_the_agent_hangs_up_after_its_last_words(make_phone):
+    phone = make_phone(BARE)
+    phone.after(500)
+    phone.model.script = ["end_call"]
+    phone.speak(500)
+    phone.after(3_000)
+    assert phone.hung_up == HangUp("agent", 1000)
+    assert isinstance(phone.reports[-1], CallEnded)
+
+
+def test_a_spoken_close_is_heard_before_the_hang_up(make_phone):
+    phone = make_phone(PLAN)
+    phone.after(500)
+    phone.carry(phone.talk.command(EndCall("operator", spoken=True), phone.world.now))
+    phone.speak(1_000)
+    phone.after(4_000)
+    assert phone.hung_up == HangUp("operator", 1000)
+    assert [each for each in texts(phone) if each[0] == "agent"] == [
+        ("agent", "Hello and welcome to the shop"),
+        ("agent", "Goodbye then"),
+    ]
+    assert phone.carrier.heard(phone.world.now) == GREETING + bytes(800)
+
+
+def test_a_tool_runs_its_filler_plays_and_the_answer_follows(make_phone):
+    phone = make_phone(PLAN)
+    phone.after(2_500)
+    phone.model.script = ["look_up"]
+    phone.speak(500)
+    phone.after(3_500)
+    (run,) = [action for _, action in phone.actions if isinstance(action, RunTool)]
+    assert (run.name, run.arguments_json) == ("look_up", "{}")
+    assert phone.told(ToolCalled)[0].call_id == run.call_id
+    assert phone.carrier.heard(phone.world.now).endswith(bytes(800))
+    phone.carry(phone.talk.tool_result(run.call_id, '{"ok":true}', phone.world.now))
+    phone.after(5_000)
+    assert phone.model.types().count("response.create") == 2
+    assert any(m.get("item", {}).get("type") == "function_call_output" for m in phone.model.received)
+    latency = phone.told(LatencyMeasured)[-1]
+    assert latency.first_sound_ms < latency.total_ms
+    assert phone.model.violations == []
+
+
+def test_digits_are_reported_and_told_to_the_model(make_phone):
+    phone = make_phone(BARE)
+    phone.after(1_000)
+    for digit in "12#":
+        phone.carrier.dtmf(digit)
+    phone.after(3_000)
+    assert [d.digits for d in phone.told(Digits)] == ["12#"]
+    items = [m["item"]["content"][0]["text"] for m in phone.model.received if m["type"] == "conversation.item.create"]
+    assert items == ["Caller pressed 12#"]
+    assert phone.model.types().count("response.create") == 1
+
+
+def test_a_silent_caller_is_asked_twice_and_then_let_go(make_phone):
+    phone = make_phone(replace(PLAN, idle_after_ms=2_000))
+    phone.after(12_000)
+    assert [text for _, text in texts(phone)][1:] == ["Are you there", "Are you there", "Goodbye then"]
+    assert phone.hung_up == HangUp("idle", 1000)
+
+
+def test_a_caller_who_talks_for_long_is_not_asked_whether_they_are_there(make_phone):
+    phone = make_phone(replace(PLAN, idle_after_ms=2_000))
+    phone.after(3_000)
+    phone.speak(6_000)
+    phone.after(6_000)
+    assert len(texts(phone)) == 1
+
+
+def test_a_model_that_was_dialled_before_the_stream_began_is_not_dialled_again(make_phone, world):
+    phone = make_phone(BARE)
+    phone.carry(phone.talk.model_ready(world.now))
+    phone.after(1_000)
+    assert not [action for _, action in phone.actions if isinstance(action, DialModel)]
+    assert phone.model.types() == ["session.update"]
+
+
+def test_a_model_that_says_nothing_is_dialled_again(make_phone):
+    phone = make_phone(replace(BARE, stall_ms=1_000))
+    phone.after(1_000)
+    phone.model._respond = lambda _: None
+    phone.speak(500)
+    phone.after(3_000)
+    assert [event.reason for event in phone.told(ModelLost)] == ["stalled"]
+
+
+def test_the_longest_call_ends(make_phone):
+    phone = make_phone(replace(PLAN, max_call_ms=3_000))
+    phone.after(5_000)
+    assert phone.hung_up == HangUp("max_duration", 1000)
+
+
+def test_deltas_are_reported_only_while_watched(make_phone):
+    phone = make_phone(BARE)
+    phone.after(500)
+    phone.speak(400)
+    phone.after(1_500)
+    assert phone.told(Delta) == []
+    phone.carry(phone.talk.command(Watch(on=True), phone.world.now))
+    phone.after(1_000)
+    assert phone.told(Delta)
+
+
+def test_new_instructions_reach_the_running_session(make_phone):
+    phone = make_phone(BARE)
+    phone.after(1_000)
+    phone.carry(phone.talk.command(Instruct("Know Ann."), phone.world.now))
+    phone.after(100)
+    assert [m["session"]["instructions"] for m in phone.model.received if m["type"] == "session.update"] == [
+        "Be kind.",
+        "Know Ann.",
+    ]
+
+
+def test_frames_that_stop_coming_release_the_floor(make_phone):
+    phone = make_phone(BARE, answer_ms=8_000)
+    phone.after(1_000)
+    phone.speak(600)
+    phone.after(3_000)
+    phone.speak(160)
+    phone.after(200)
+    phone.carrier.frame = lambda *_: None
+    phone.after(1_000)
+    assert [b.verdict for b in phone.told(BargedIn)] == ["resumed"]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        [b"{"],
+        [b'{"event":"media","media":{"payload":"//8=","timestamp":"0","track":"inbound"}}'],
+        [b'{"event":"mark","mark":{"name":"0.1"}}'],
+        [b'{"event":"start"}'],
+    ],
+)
+def test_a_carrier_that_breaks_its_protocol_ends_the_call(make_phone, world, sent):
+    from media.core.conversation import Conversation
+
+    talk = Conversation(BARE)
+    actions = [action for payload in sent for action in talk.from_caller(payload, world.now)]
+    assert actions[-1] == HangUp("carrier_protocol", 1002)
+    assert talk.tick(world.now) == talk.from_caller(b"{", world.now) == talk.caller_gone(world.now, "x") == []
+
+
+def test_a_second_start_ends_the_call(make_phone):
+    phone = make_phone(BARE)
+    phone.after(500)
+    phone.carrier.start()
+    phone.after(500)
+    assert phone.hung_up == HangUp("carrier_protocol", 1002)
+
+
+def test_three_malformed_model_events_in_a_row_lose_the_model(make_phone):
+    phone = make_phone(BARE)
+    phone.after(1_000)
+    bad = json.dumps({"type": "response.done"}).encode()
+    for payload in (bad, bad, b'{"type":"rate_limits.updated"}', bad, bad):
+        phone.carry(phone.talk.from_model(payload, phone.world.now))
+    assert phone.told(ModelLost) == []
+    phone.carry(phone.talk.from_model(bad, phone.world.now))
+    assert len(phone.told(ModelLost)) == 1
+
+
+def test_the_caller_hangs_up_mid_sentence(make_phone):
+    phone = make_phone(PLAN)
+    phone.after(1_000)
+    phone.carrier.stop()
+    phone.after(500)
+    assert phone.hung_up == HangUp("caller", 1000)
+    assert phone.told(TurnEnded)[0].interrupted
+    assert phone.told(TurnEnded)[0].heard_text == "Hello and"
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_lively_call_over_a_bad_line_keeps_its_books(make_phone, seed):
+    """Nods and sentences at random over the agent; the model's rules are kept and the recording is what was heard."""
+    random = Random(seed)
+    plan = replace(PLAN, recording=True)
+    phone = make_phone(
+        plan, random.uniform(0, 150), random.uniform(0, 40), seed, answer_ms=random.choice([2_000, 9_000])
+    )
+    for n in range(14):
+        phone.after(random.uniform(500, 4_000))
+        phone.speak(random.choice([60, 160, 200, 700, 1_500]), seed=n)
+    phone.after(14_000)
+    recorded = sum(len(action.payload) for _, action in phone.actions if isinstance(action, RecordAgent))
+    heard = phone.carrier.heard_bytes(phone.world.now)
+    phone.carrier.stop()
+    phone.after(1_000)
+    assert phone.model.violations == []
+    turns = phone.told(TurnEnded)
+    assert [turn.seq for turn in turns] == list(range(1, len(turns) + 1))
+    assert {turn.role for turn in turns} == {"caller", "agent"}
+    clears = [event for _, event in phone.carrier.log].count("clear")
+    assert clears >= 2
+    assert abs(recorded - heard) / 8 <= 25 * (clears + 1)

@@ -1,0 +1,92 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from openai.types.realtime import realtime_server_event
+from openai.types.realtime.realtime_client_event import RealtimeClientEvent
+from pydantic import TypeAdapter
+
+from media.core import realtime as rt
+from media.core.types import CallPlan
+
+PLAN = CallPlan("call", "Be kind.", "marin", "gpt-realtime", "gpt-4o-transcribe", language="en")
+
+
+def wire(type, **body):
+    return json.dumps({"event_id": "e", "type": type, **body}).encode()
+
+
+@pytest.mark.parametrize(
+    ("payload", "event"),
+    [
+        (wire("session.created", session={}), rt.SessionCreated()),
+        (wire("response.created", response={"id": "r", "status": "in_progress"}), rt.ResponseCreated(rt.Response("r", "in_progress"))),
+        (wire("response.output_audio.delta", response_id="r", item_id="i", delta="//8="), rt.AudioDelta("r", "i", b"\xff\xff")),
+        (wire("response.output_audio_transcript.delta", item_id="i", delta="hi"), rt.TranscriptDelta("i", "hi")),
+        (wire("input_audio_buffer.speech_started", item_id="u", audio_start_ms=5), rt.SpeechStarted("u", 5)),
+        (wire("input_audio_buffer.committed", item_id="u", previous_item_id=None), rt.Committed("u")),
+        (wire("conversation.item.input_audio_transcription.completed", item_id="u", transcript="x"), rt.InputTranscriptCompleted("u", "x")),
+        (wire("response.function_call_arguments.done", response_id="r", item_id="i", call_id="c", arguments="{}"), rt.FunctionArgumentsDone("r", "i", "c", "{}")),
+        (wire("error", error={"message": "m", "type": "t", "code": None, "event_id": "create_1"}), rt.Error(rt.ErrorBody("m", "t", None, "create_1"))),
+        (wire("response.content_part.added", part={}), rt.Unknown("response.content_part.added")),
+    ],
+)  # fmt: skip
+def test_what_the_model_says(payload, event):
+    assert rt.decode(payload) == event
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"[]", b"{}", b"\xff", wire("response.done"), wire("response.output_audio.delta", item_id=1)]
+)
+def test_what_it_must_not_say(payload):
+    with pytest.raises(rt.WireError):
+        rt.decode(payload)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_an_event_or_a_wire_error(payload):
+    try:
+        rt.decode(payload)
+    except rt.WireError as error:
+        assert str(error)
+
+
+def test_every_type_we_know_is_one_that_the_published_api_has():
+    published = {
+        each.model_fields["type"].annotation.__args__[0]
+        for each in vars(realtime_server_event).values()
+        if isinstance(each, type) and hasattr(each, "model_fields") and "type" in each.model_fields
+    }
+    assert rt._KNOWN_TYPES - published == set()
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        rt.session_update(PLAN, "Be kind.", '[{"type":"function","name":"f","parameters":{}}]'),
+        rt.append(b"\xff\x00"),
+        rt.response_create("create_1"),
+        rt.response_create("create_2", "Say hello."),
+        rt.response_cancel(None),
+        rt.response_cancel("r"),
+        rt.item_truncate("i", 120),
+        rt.item_delete("i"),
+        rt.message_create("agent", "hello"),
+        rt.message_create("caller", "hello"),
+        rt.message_create("system", "hello"),
+        rt.function_output("c", "{}"),
+    ],
+)
+def test_what_we_say_is_what_the_published_api_takes(payload):
+    sent = json.loads(payload)
+    assert TypeAdapter(RealtimeClientEvent).validate_python(sent).type == sent["type"]
+
+
+def test_the_session_never_answers_by_itself():
+    session = json.loads(rt.session_update(PLAN, "Know Ann.", None))["session"]
+    turns = session["audio"]["input"]["turn_detection"]
+    assert turns == {"type": "semantic_vad", "eagerness": "high", "create_response": False, "interrupt_response": False}
+    assert session["instructions"] == "Know Ann."
+    assert session["audio"]["input"]["transcription"] == {"model": "gpt-4o-transcribe", "language": "en"}
+    assert session["audio"]["input"]["format"] == session["audio"]["output"]["format"] == {"type": "audio/pcmu"}

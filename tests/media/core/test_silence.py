@@ -1,0 +1,17 @@
+from media.core.silence import Due, Silence
+
+
+def test_a_silent_caller_is_prompted_then_let_go():
+    silence = Silence(0.0, idle_after_ms=100, prompts=2, max_call_ms=10_000)
+    told = [(now, due) for now in range(0, 500, 10) if (due := silence.due(now))]
+    assert told == [(100, Due.PROMPT), (200, Due.PROMPT), (300, Due.CLOSE_IDLE), (400, Due.CLOSE_IDLE)]
+
+
+def test_signs_of_life_start_it_over():
+    silence = Silence(0.0, idle_after_ms=100, prompts=1, max_call_ms=500)
+    assert silence.due(100) is Due.PROMPT
+    silence.caller_acts(150)
+    silence.agent_speaks(200)
+    assert silence.due(299) is None
+    assert silence.due(300) is Due.PROMPT
+    assert silence.due(500) is Due.CLOSE_TOO_LONG

@@ -1,0 +1,71 @@
+import asyncio
+import base64
+import io
+import json
+import signal
+import sys
+import wave
+
+import httpx
+
+from sandbox.twilio import say
+
+ACCOUNT, TOKEN, NUMBER, PERSON = "AC" + "a" * 32, "12345", "+13175550100", "+14155550123"
+SPEECH = bytes([0x00, 0x80]) * 400  # 100 ms
+
+
+async def test_a_call_is_followed_live_and_its_truth_is_told(carrier, customer) -> None:
+    customer.answer("/voice", customer.connect())
+    async with httpx.AsyncClient(base_url=carrier.url) as http:
+        began = await http.post("/sandbox/calls", json={"to": NUMBER, "from": PERSON, "steps": [say(SPEECH)]})
+        assert began.status_code == 201
+        sid = began.json()["call_sid"]
+        async with http.stream("GET", f"/sandbox/calls/{sid}/events") as stream:
+            events = [json.loads(line) async for line in stream.aiter_lines()]
+        assert events[-1]["event"] == "ended"
+        spoken = [each for each in events if each["event"] == "caller.said"]
+        assert [each["phase"] for each in spoken] == ["begin", "end"]
+        assert all({"at_monotonic", "stream_ms"} <= set(each) for each in events)
+        truth = (await http.get(f"/sandbox/calls/{sid}/truth")).json()
+        assert truth["status"] == "completed"
+        assert base64.b64decode(truth["streams"][0]["caller"]["payload"])
+        with wave.open(io.BytesIO((await http.get(f"/sandbox/calls/{sid}/truth.wav")).content)) as file:
+            assert (file.getnchannels(), file.getframerate(), file.getsampwidth()) == (2, 8000, 2)
+        requests = (await http.get("/sandbox/requests")).json()["requests"]
+        assert requests[0]["kind"] == "voice"
+        assert requests[0]["attempts"][0]["status"] == 200
+
+
+async def test_refusals_are_sentences(carrier) -> None:
+    async with httpx.AsyncClient(base_url=carrier.url) as http:
+        stranger = await http.post("/sandbox/calls", json={"to": "+13175550111", "from": PERSON})
+        nonsense = await http.post("/sandbox/calls", json={"to": NUMBER, "from": PERSON, "steps": [{"do": "sing"}]})
+        unknown = await http.post("/sandbox/calls", json={"to": NUMBER, "from": PERSON, "mood": "good"})
+        lost = await http.get("/sandbox/calls/CA0/truth")
+    assert (stranger.status_code, "not held" in stranger.json()["error"]) == (404, True)
+    assert (nonsense.status_code, nonsense.json()) == (400, {"error": "unknown step 'sing'"})
+    assert (unknown.status_code, "mood" in unknown.json()["error"]) == (400, True)
+    assert (lost.status_code, lost.json()) == (404, {"error": "no call CA0"})
+
+
+async def test_people_are_introduced(carrier) -> None:
+    async with httpx.AsyncClient(base_url=carrier.url) as http:
+        fine = await http.put(f"/sandbox/people/{PERSON}", json={"answers": "busy", "ring_ms": 10})
+        wrong = await http.put(f"/sandbox/people/{PERSON}", json={"answers": "maybe"})
+    assert (fine.status_code, wrong.status_code) == (204, 400)
+    assert carrier.exchange.people[PERSON].answers == "busy"
+
+
+async def test_it_runs_alone_and_ends_in_good_order() -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "sandbox.twilio", "--account-sid", ACCOUNT, "--auth-token", TOKEN, "--number", NUMBER,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    url = json.loads(await process.stdout.readline())["url"]
+    async with httpx.AsyncClient(base_url=url, auth=(ACCOUNT, TOKEN)) as http:
+        held = await http.get(f"/2010-04-01/Accounts/{ACCOUNT}/IncomingPhoneNumbers.json")
+    assert [each["phone_number"] for each in held.json()["incoming_phone_numbers"]] == [NUMBER]
+    process.send_signal(signal.SIGTERM)
+    _, complaints = await process.communicate()
+    assert (process.returncode, complaints) == (0, b"")
