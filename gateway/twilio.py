@@ -11,8 +11,8 @@ from starlette.routing import Route
 
 from gateway import credentials, errors, twiml
 from gateway.transcode import read_body
-from gateway.twiml import Parameters
-from hum import rpc
+from hum import carrier, rpc
+from hum.carrier import Parameters
 from hum.settings import GatewaySettings
 from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
@@ -58,7 +58,7 @@ class CarrierWebhooks:
         url = self._settings.public_url + request.scope["raw_path"].decode("ascii", "replace")
         signature = request.headers.get("x-twilio-signature", "")
         tokens = self._settings.twilio_auth_tokens
-        return parameters if twiml.is_signed(tokens, url, parameters, signature) else None
+        return parameters if carrier.is_signed(tokens, url, parameters, signature) else None
 
     # -- the three questions
 

@@ -173,6 +173,12 @@ class MediaSettings(Carrier, Model):
     silent_seconds: float = _env(
         "HUM_CARRIER_SILENT_SECONDS", 20.0, "a stream that sends nothing for so long is lost", gt=0
     )
+    model_retry_ms: float = _env(
+        "HUM_MODEL_RETRY_MS", 100.0, "wait before the model is dialled a second time in a row; doubles", gt=0
+    )
+    end_ack_seconds: float = _env(
+        "HUM_END_ACK_SECONDS", 1.0, "how long a call that we end waits for control to know before it is closed", ge=0
+    )
     link_retry_ms: float = _env(
         "HUM_LINK_RETRY_MS", 250.0, "first wait before a lost link is opened again; doubles", gt=0
     )

@@ -242,7 +242,6 @@ async def _create(server_url: str, url: str) -> None:
         await database.execute(f"GRANT CREATE ON DATABASE {DATABASE} TO hum_owner")
         await database.execute("GRANT USAGE, CREATE ON SCHEMA public TO hum_owner")
         await database.execute("GRANT USAGE ON SCHEMA public TO hum_app, hum_system")
-        await database.execute("GRANT hum_system TO hum_owner")
     finally:
         await database.close()
 

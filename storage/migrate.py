@@ -22,7 +22,6 @@ GRANT hum_owner, hum_app, hum_system TO <login>;
 GRANT CREATE ON DATABASE <database> TO hum_owner;
 GRANT USAGE, CREATE ON SCHEMA public TO hum_owner;
 GRANT USAGE ON SCHEMA public TO hum_app, hum_system;
-GRANT hum_system TO hum_owner;
 """
 
 LEDGER = """

@@ -68,12 +68,14 @@ def _fresh(server_url: str, template: str) -> Iterator[str]:
     name = f"test_{next(_numbers)}"
     base = server_url.rpartition("/")[0]
 
-    async def run(*statements: str) -> None:
-        connection = await asyncpg.connect(f"{base}/postgres")
+    async def run(*statements: str, database: str = "postgres") -> None:
+        connection = await asyncpg.connect(f"{base}/{database}")
         for statement in statements:
             await connection.execute(statement)
         await connection.close()
 
     asyncio.run(run(f"CREATE DATABASE {name} TEMPLATE {template}", f"GRANT CREATE ON DATABASE {name} TO hum_owner"))
+    if template == "template0":
+        asyncio.run(run("GRANT USAGE, CREATE ON SCHEMA public TO hum_owner", database=name))
     yield f"{base}/{name}"
     asyncio.run(run(f"DROP DATABASE {name} WITH (FORCE)"))

@@ -1,5 +1,6 @@
 """A call's life: the carrier rings, a stream opens, reports come in, it ends."""
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -15,8 +16,8 @@ from hum.clock import now
 from hum.errors import InvalidState, NotFound
 from hum.ids import Kind
 from hum.telemetry import log
-from hum.v1 import calls_pb2, runtime_pb2
-from hum.validation import bad_e164
+from hum.v1 import calls_pb2, options_pb2, runtime_pb2
+from hum.validation import bad_e164, bad_json
 from storage import calls
 from storage.calls import CallState, NewCall, TurnRow
 from storage.db import Db, Tx
@@ -248,6 +249,8 @@ def facts_of(message: Any) -> dict[str, Any]:
             stored = field.enum_type.values_by_number[stored].name.removeprefix("SPEAKER_").lower()
         elif field.message_type is not None:
             stored = moment(stored).isoformat()  # the only messages inside are times
+        elif field.GetOptions().Extensions[options_pb2.raw_json] and bad_json(stored):
+            stored = json.dumps(stored)  # a model or a tool said something that is no JSON: keep it as a string
         facts[field.name] = stored
     return facts
 

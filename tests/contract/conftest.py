@@ -22,7 +22,9 @@ class Edge:
     plane: Plane
     url: str
 
-    async def client(self, name: str = "Clinic", role: str = "admin", scopes: tuple[str, ...] = ()) -> httpx.AsyncClient:
+    async def client(
+        self, name: str = "Clinic", role: str = "admin", scopes: tuple[str, ...] = ()
+    ) -> httpx.AsyncClient:
         """A client with the key of a new organization."""
         org = await identity.create_organization(self.plane.control.db, name, f"owner@{name.lower()}.example")
         _, secret = await identity.issue_key(self.plane.control.db, org, "test", role, list(scopes))

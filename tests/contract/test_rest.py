@@ -31,7 +31,12 @@ async def test_the_guides_flow_is_created_as_the_guide_says(edge: Edge) -> None:
         assert answer.status_code == 201
         flow = answer.json()
         assert (flow["voicemail_enabled"], flow["announce_recording"], flow["kind"]) == (True, True, "inbound")
-        assert (flow["channel"], flow["trigger_type"], flow["machine_action"], flow["tools_json"]) == ("voice", "call", None, None)
+        assert (flow["channel"], flow["trigger_type"], flow["machine_action"], flow["tools_json"]) == (
+            "voice",
+            "call",
+            None,
+            None,
+        )
         assert flow["created_at"].endswith("Z")
         assert (await http.get(f"/api/flows/{flow['id']}")).json() == flow
         assert (await http.get("/api/flows")).json() == {"flows": [flow], "next_cursor": None}
@@ -80,7 +85,17 @@ async def test_one_400_names_every_bad_field(edge: Edge) -> None:
         assert error["code"] == "invalid_request"
         assert error["request_id"] == answer.headers["x-request-id"]
         said = {each["field"]: each["reason"] for each in error["details"]}
-        assert said.keys() == {"surprise", "kind", "voicemail_enabled", "max_call_seconds", "tools_json", "id", "language", "filler_phrases[1]", "name"}
+        assert said.keys() == {
+            "surprise",
+            "kind",
+            "voicemail_enabled",
+            "max_call_seconds",
+            "tools_json",
+            "id",
+            "language",
+            "filler_phrases[1]",
+            "name",
+        }
         assert said["kind"] == "must be one of inbound, outbound"
         assert (await http.get("/api/flows")).json()["flows"] == []
 
@@ -101,7 +116,9 @@ async def test_one_400_names_every_bad_field(edge: Edge) -> None:
         ("GET", "/api/flows/", 404, "not_found"),
     ],
 )
-async def test_what_is_refused_is_refused_in_one_shape(edge: Edge, method: str, path: str, status: int, code: str) -> None:
+async def test_what_is_refused_is_refused_in_one_shape(
+    edge: Edge, method: str, path: str, status: int, code: str
+) -> None:
     async with await edge.client() as http:
         answer = await http.request(method, path)
         assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), answer.text
@@ -136,7 +153,9 @@ async def test_credentials(edge: Edge) -> None:
         wrong = await http.get("/api/me", headers={"Authorization": "Bearer hum_live_x"})
         assert (wrong.status_code, wrong.json()["error"]["code"]) == (401, "api_key_required")
     async with await edge.client() as http:
-        made = (await http.post("/api/api-keys", json={"name": "reader", "role": "viewer", "scopes": ["flows:read"]})).json()
+        made = (
+            await http.post("/api/api-keys", json={"name": "reader", "role": "viewer", "scopes": ["flows:read"]})
+        ).json()
         reader = {"Authorization": f"Bearer {made['secret']}"}
         assert made["secret"].startswith(made["prefix"])
         assert (await http.get("/api/flows", headers=reader)).status_code == 200
@@ -157,7 +176,11 @@ async def test_an_idempotency_key_has_one_effect(edge: Edge) -> None:
         assert len(made) == 1
         assert {answer.status_code for answer in answers} <= {201, 409}
         again = await http.post("/api/flows", json={"name": "F"}, headers=key)
-        assert (again.status_code, again.headers["idempotent-replayed"], again.json()["id"]) == (201, "true", made.pop())
+        assert (again.status_code, again.headers["idempotent-replayed"], again.json()["id"]) == (
+            201,
+            "true",
+            made.pop(),
+        )
         other = await http.post("/api/flows", json={"name": "G"}, headers=key)
         assert (other.status_code, other.json()["error"]["code"]) == (409, "idempotency_mismatch")
         assert len((await http.get("/api/flows")).json()["flows"]) == 1
@@ -172,7 +195,10 @@ async def test_numbers(edge: Edge) -> None:
         number = made.json()
         assert len(number["id"]) == 26
         assert number["capabilities"] == {"voice": True, "sms": True, "mms": False}
-        assert edge.plane.carrier.pointed["PN0"].voice_url == "http://127.0.0.1:8080/twilio/voice#rc=5&rp=all&ct=2000&rt=5000"
+        assert (
+            edge.plane.carrier.pointed["PN0"].voice_url
+            == "http://127.0.0.1:8080/twilio/voice#rc=5&rp=all&ct=2000&rt=5000"
+        )
         for client, e164, status, code in (
             (other, "+13175550100", 409, "already_exists"),
             (other, "+13175559999", 404, "not_at_carrier"),
@@ -182,9 +208,15 @@ async def test_numbers(edge: Edge) -> None:
             assert (refused.status_code, refused.json()["error"]["code"]) == (status, code)
         assert (await other.get(f"/api/numbers/{number['id']}")).status_code == 404
         wrong = await http.patch(f"/api/numbers/{number['id']}", json={"flow_id": sms})
-        assert wrong.json()["error"]["details"] == [{"field": "flow_id", "reason": "must be a flow of the channel voice"}]
+        assert wrong.json()["error"]["details"] == [
+            {"field": "flow_id", "reason": "must be a flow of the channel voice"}
+        ]
         assert (await http.patch(f"/api/numbers/{number['id']}", json={"e164": "+13175550101"})).status_code == 400
-        changed = (await http.patch(f"/api/numbers/{number['id']}", json={"flow_id": None, "sms_enabled": True, "friendly_name": "Desk"})).json()
+        changed = (
+            await http.patch(
+                f"/api/numbers/{number['id']}", json={"flow_id": None, "sms_enabled": True, "friendly_name": "Desk"}
+            )
+        ).json()
         assert (changed["flow_id"], changed["sms_enabled"], changed["friendly_name"]) == (None, True, "Desk")
         assert (await http.get("/api/numbers")).json()["numbers"] == [changed]
 
@@ -202,7 +234,10 @@ async def test_a_carrier_that_fails_leaves_no_number(edge: Edge) -> None:
 async def test_the_organization_changes_all_at_once_or_not(edge: Edge) -> None:
     hours = {"time_zone": "America/New_York", "weekly": {"mon": [["09:00", "17:00"]]}, "holidays": ["2026-12-25"]}
     async with await edge.client() as http:
-        answer = await http.patch("/api/organization", json={"time_zone": "Europe/Berlin", "business_hours_json": hours, "keyword_replies": "hum"})
+        answer = await http.patch(
+            "/api/organization",
+            json={"time_zone": "Europe/Berlin", "business_hours_json": hours, "keyword_replies": "hum"},
+        )
         assert answer.status_code == 200, answer.text
         assert (await http.get("/api/organization")).json() == answer.json()
         assert answer.json()["business_hours_json"] == hours

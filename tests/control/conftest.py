@@ -52,7 +52,9 @@ class Plane:
         """Metadata of another plane."""
         return (rpc.NodeIdentity(home.node_key(self.settings), plane, name).metadata(),)
 
-    async def tenant(self, name: str = "Clinic", role: str = "admin", scopes: tuple[str, ...] = ()) -> tuple[tuple[str, str], ...]:
+    async def tenant(
+        self, name: str = "Clinic", role: str = "admin", scopes: tuple[str, ...] = ()
+    ) -> tuple[tuple[str, str], ...]:
         """Metadata of a key of a new organization."""
         org = await identity.create_organization(self.control.db, name, f"owner@{name.lower()}.example")
         _, secret = await identity.issue_key(self.control.db, org, "test", role, list(scopes))

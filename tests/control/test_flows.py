@@ -30,9 +30,20 @@ def reason(error: aio.AioRpcError) -> str:
 
 async def test_a_flow_is_made_changed_and_keeps_its_versions(plane: Plane) -> None:
     stub, me = flows_pb2_grpc.FlowsServiceStub(plane.channel), await plane.tenant()
-    made = (await stub.CreateFlow(pb.CreateFlowRequest(flow=pb.Flow(name="Clinic", greeting="Hi", announce_recording=True)), metadata=me)).flow
-    assert (made.version, made.channel, made.trigger_type, made.recording_enabled) == (1, pb.CHANNEL_VOICE, pb.TRIGGER_TYPE_CALL, True)
-    change = pb.UpdateFlowRequest(id=made.id, flow=pb.Flow(voice="cedar"), update_mask=FieldMask(paths=["voice", "greeting"]))
+    made = (
+        await stub.CreateFlow(
+            pb.CreateFlowRequest(flow=pb.Flow(name="Clinic", greeting="Hi", announce_recording=True)), metadata=me
+        )
+    ).flow
+    assert (made.version, made.channel, made.trigger_type, made.recording_enabled) == (
+        1,
+        pb.CHANNEL_VOICE,
+        pb.TRIGGER_TYPE_CALL,
+        True,
+    )
+    change = pb.UpdateFlowRequest(
+        id=made.id, flow=pb.Flow(voice="cedar"), update_mask=FieldMask(paths=["voice", "greeting"])
+    )
     after = (await stub.UpdateFlow(change, metadata=me)).flow
     assert (after.version, after.voice, after.HasField("greeting"), after.name) == (2, "cedar", False, "Clinic")
     assert (await stub.UpdateFlow(change, metadata=me)).flow.version == 2, "the same again makes no version"
@@ -42,11 +53,20 @@ async def test_a_flow_is_made_changed_and_keeps_its_versions(plane: Plane) -> No
 
 async def test_every_bad_field_is_named_at_once(plane: Plane) -> None:
     stub, me = flows_pb2_grpc.FlowsServiceStub(plane.channel), await plane.tenant()
-    flow = pb.Flow(language="!", max_call_seconds=1, tools_json="{", business_hours_json='{"weekly":{"mon":[["9","17"]]}}', turn_config_json='{"x":1}')
+    flow = pb.Flow(
+        language="!",
+        max_call_seconds=1,
+        tools_json="{",
+        business_hours_json='{"weekly":{"mon":[["9","17"]]}}',
+        turn_config_json='{"x":1}',
+    )
     with pytest.raises(aio.AioRpcError) as refused:
         await stub.CreateFlow(pb.CreateFlowRequest(flow=flow), metadata=me)
     assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-    assert problems(refused.value).keys() == {f"flow.{name}" for name in ("name", "language", "max_call_seconds", "tools_json", "business_hours_json", "turn_config_json")}
+    assert problems(refused.value).keys() == {
+        f"flow.{name}"
+        for name in ("name", "language", "max_call_seconds", "tools_json", "business_hours_json", "turn_config_json")
+    }
 
 
 async def test_a_page_ends_where_the_next_begins(plane: Plane) -> None:
@@ -67,7 +87,11 @@ async def test_a_page_ends_where_the_next_begins(plane: Plane) -> None:
 
 
 async def test_another_tenants_flow_is_not_there(plane: Plane) -> None:
-    stub, me, you = flows_pb2_grpc.FlowsServiceStub(plane.channel), await plane.tenant("Mine"), await plane.tenant("Yours")
+    stub, me, you = (
+        flows_pb2_grpc.FlowsServiceStub(plane.channel),
+        await plane.tenant("Mine"),
+        await plane.tenant("Yours"),
+    )
     made = (await stub.CreateFlow(pb.CreateFlowRequest(flow=pb.Flow(name="Mine")), metadata=me)).flow
     for call, request in (
         (stub.GetFlow, pb.GetFlowRequest(id=made.id)),
@@ -98,9 +122,16 @@ async def test_a_flow_in_use_stays(plane: Plane) -> None:
 
 @pytest.mark.parametrize(
     ("role", "scopes", "expected"),
-    [("viewer", (), "FORBIDDEN"), ("operator", (), "FORBIDDEN"), ("admin", ("flows:read",), "INSUFFICIENT_SCOPE"), ("admin", ("flows:write",), None)],
+    [
+        ("viewer", (), "FORBIDDEN"),
+        ("operator", (), "FORBIDDEN"),
+        ("admin", ("flows:read",), "INSUFFICIENT_SCOPE"),
+        ("admin", ("flows:write",), None),
+    ],
 )
-async def test_role_and_scope_open_the_door(plane: Plane, role: str, scopes: tuple[str, ...], expected: str | None) -> None:
+async def test_role_and_scope_open_the_door(
+    plane: Plane, role: str, scopes: tuple[str, ...], expected: str | None
+) -> None:
     stub, me = flows_pb2_grpc.FlowsServiceStub(plane.channel), await plane.tenant(role=role, scopes=scopes)
     await stub.ListFlows(pb.ListFlowsRequest(), metadata=me)
     request = stub.CreateFlow(pb.CreateFlowRequest(flow=pb.Flow(name="F")), metadata=me)
@@ -114,7 +145,11 @@ async def test_role_and_scope_open_the_door(plane: Plane, role: str, scopes: tup
 
 async def test_without_a_credential_nothing_opens(plane: Plane) -> None:
     stub = flows_pb2_grpc.FlowsServiceStub(plane.channel)
-    for metadata, expected in ((None, "SESSION_REQUIRED"), ((("authorization", "Bearer hum_live_nobody"),), "API_KEY_REQUIRED"), (plane.node(), "SESSION_REQUIRED")):
+    for metadata, expected in (
+        (None, "SESSION_REQUIRED"),
+        ((("authorization", "Bearer hum_live_nobody"),), "API_KEY_REQUIRED"),
+        (plane.node(), "SESSION_REQUIRED"),
+    ):
         with pytest.raises(aio.AioRpcError) as refused:
             await stub.ListFlows(pb.ListFlowsRequest(), metadata=metadata)
         assert (refused.value.code(), reason(refused.value)) == (grpc.StatusCode.UNAUTHENTICATED, expected)

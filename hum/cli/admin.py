@@ -1,0 +1,40 @@
+"""`hum admin`: what an operator of the deployment does, over gRPC with a node identity.  Prints JSON."""
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from grpc import aio
+
+from hum import home, rpc, settings
+from hum.settings import UpSettings
+from hum.v1 import options_pb2, runtime_pb2, runtime_pb2_grpc
+
+
+async def create_org(name: str, owner_email: str) -> int:
+    request = runtime_pb2.CreateOrganizationRequest(name=name, owner_email=owner_email)
+    return await _ask("CreateOrganization", request, lambda answer: {"id": answer.id})
+
+
+async def create_api_key(org: str, role: str, scopes: list[str], name: str) -> int:
+    request = runtime_pb2.IssueApiKeyRequest(
+        organization_id=org, role=options_pb2.Role.Value(f"ROLE_{role.upper()}"), scopes=scopes, name=name
+    )
+    return await _ask("IssueApiKey", request, lambda answer: {"id": answer.id, "key": answer.key})
+
+
+async def _ask(method: str, request: object, show: Callable[[Any], dict[str, str]]) -> int:
+    given = settings.load(UpSettings)
+    address = home.read_run(given.home).get("control_address", given.control_address)
+    given = given.model_copy(update={"control_address": address})
+    identity = rpc.NodeIdentity(home.node_key(given), "admin", "hum-admin")
+    async with rpc.channel(given) as channel:
+        stub = runtime_pb2_grpc.AdminServiceStub(channel)
+        try:
+            answer = await getattr(stub, method)(request, metadata=(identity.metadata(),), timeout=10)
+        except aio.AioRpcError as error:
+            sys.stderr.write(f"hum: {error.details() or error.code().name} (control at {address})\n")
+            return 1
+    sys.stdout.write(json.dumps(show(answer)) + "\n")
+    return 0

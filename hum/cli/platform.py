@@ -1,0 +1,180 @@
+"""The whole platform on one machine: which programs it takes, where they listen, and what stands in for what is not set.
+
+With nothing set: PostgreSQL from a wheel, and the sandbox as carrier and model. What is set is used as it is, and no
+stand-in is started for it.
+"""
+
+import asyncio
+import secrets
+import socket
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from grpc import aio
+from grpc_health.v1 import health_pb2
+
+from hum import home, settings
+from hum.cli.processes import Program, Programs, stop_leftovers
+from hum.settings import UpSettings, parse_listen
+
+#: What the stand-in carrier holds when nobody says otherwise.
+SANDBOX_NUMBERS = ("+13175550100", "+13175550101", "+13175550102")
+STOP_SECONDS = 15.0
+
+
+@dataclass
+class Platform:
+    """Starts and stops everything; knows where things are."""
+
+    given: UpSettings
+    numbers: tuple[str, ...] = SANDBOX_NUMBERS
+    script: Path | None = None
+    programs: Programs = field(default_factory=Programs)
+    environment: dict[str, str] = field(default_factory=settings.environment)
+    where: dict[str, Any] = field(default_factory=dict)
+
+    async def start(self) -> None:
+        """Start everything; raises DidNotStart."""
+        before = home.read_run(self.given.home)
+        stop_leftovers(before.get("pids", {}))
+        self.environment["HUM_HOME"] = str(self.given.home.resolve())
+        self._choose_sockets()
+        home.node_key(self.given)
+        home.secret_keys(self.given)
+        await self._start_outside()
+        await self._start_planes()
+        pids = {each.arguments[1]: each.process.pid for each in self.programs.all if each.process}
+        home.write_run(self.given.home, {**self.where, "pids": pids})
+
+    async def stop(self) -> None:
+        await self.programs.stop(STOP_SECONDS)
+        with suppress(FileNotFoundError):
+            (self.given.home / "run.json").unlink()
+
+    def _choose_sockets(self) -> None:
+        """Port 0 becomes a free port, and the URLs follow the sockets unless they are set."""
+        listens = {"control": "HUM_CONTROL_LISTEN", "gateway": "HUM_GATEWAY_LISTEN", "media": "HUM_MEDIA_LISTEN"}
+        chosen = {}
+        for plane, variable in listens.items():
+            host, port = parse_listen(getattr(self.given, f"{plane}_listen"))
+            chosen[plane] = f"{host}:{port or free_port(host)}"
+            self.environment[variable] = chosen[plane]
+        self._default("HUM_CONTROL_ADDRESS", chosen["control"])
+        self._default("HUM_PUBLIC_URL", f"http://{chosen['gateway']}")
+        self._default("HUM_MEDIA_URL", f"ws://{chosen['media']}")
+        self.where |= {
+            "gateway_url": f"http://{chosen['gateway']}",
+            "public_url": self.environment["HUM_PUBLIC_URL"],
+            "media_url": self.environment["HUM_MEDIA_URL"],
+            "media_listen": chosen["media"],
+            "control_address": self.environment["HUM_CONTROL_ADDRESS"],
+        }
+
+    def _default(self, variable: str, value: str) -> None:
+        if not self.environment.get(variable):
+            self.environment[variable] = value
+
+    # -- what stands outside the planes
+
+    async def _start_outside(self) -> None:
+        wanted = []
+        if not self.given.given("HUM_DATABASE_URL"):
+            self._refuse_in_production("HUM_DATABASE_URL", "an embedded database")
+            wanted.append(self._program("postgres", "storage", "postgres"))
+        if not (self.given.given("TWILIO_ACCOUNT_SID") or self.given.given("TWILIO_API_BASE_URL")):
+            self._refuse_in_production("TWILIO_ACCOUNT_SID", "a stand-in for the carrier")
+            wanted.append(self._carrier())
+        if not (self.given.given("OPENAI_API_KEY") or self.given.given("OPENAI_BASE_URL")):
+            self._refuse_in_production("OPENAI_API_KEY", "a stand-in for the model")
+            wanted.append(self._model())
+        await self.programs.start(*wanted)
+        for program in wanted:
+            self._note(program)
+
+    def _refuse_in_production(self, variable: str, part: str) -> None:
+        if self.given.production:
+            raise SystemExit(f"hum: {variable} is not set, and production does not run on {part}")
+
+    def _carrier(self) -> Program:
+        account, token = "AC" + secrets.token_hex(16), secrets.token_hex(16)
+        self.environment |= {"TWILIO_ACCOUNT_SID": account, "TWILIO_AUTH_TOKEN": token}
+        numbers = [part for number in self.numbers for part in ("--number", number)]
+        identity = ("--account-sid", account, "--auth-token", token)
+        return self._program("carrier", "sandbox.twilio", "--listen", "127.0.0.1:0", *identity, *numbers)
+
+    def _model(self) -> Program:
+        key = "sk-sandbox-" + secrets.token_hex(16)
+        self.environment["OPENAI_API_KEY"] = key
+        script = ("--script", str(self.script)) if self.script else ()
+        return self._program("model", "sandbox.openai", "--listen", "127.0.0.1:0", "--api-key", key, *script)
+
+    def _note(self, program: Program) -> None:
+        """A stand-in has said where it is: tell the planes, and whoever reads run.json."""
+        variable = {"postgres": "HUM_DATABASE_URL", "carrier": "TWILIO_API_BASE_URL", "model": "OPENAI_BASE_URL"}
+        self.environment[variable[program.name]] = program.told["url"]
+        if program.name == "postgres":
+            self.where["database_url"] = program.told["url"]
+            return
+        self.where[f"{program.name}_url"] = program.told["url"]
+        if program.name == "carrier":
+            self.where |= {
+                "numbers": list(self.numbers),
+                "twilio_account_sid": self.environment["TWILIO_ACCOUNT_SID"],
+                "twilio_auth_token": self.environment["TWILIO_AUTH_TOKEN"],
+            }
+
+    # -- the planes
+
+    async def _start_planes(self) -> None:
+        address, gateway = self.where["control_address"], self.where["gateway_url"]
+        media = f"http://{self.where['media_listen']}"
+        await self.programs.start(self._program("control", "control.app", ready=lambda: grpc_serves(address)))
+        await self.programs.start(
+            self._program("worker", "control.worker", ready=_at_once),
+            self._program("gateway", "gateway.app", ready=lambda: answers(f"{gateway}/readyz")),
+            self._program("media", "media.app", ready=lambda: answers(f"{media}/readyz")),
+        )
+
+    def _program(self, name: str, module: str, *arguments: str, ready: Any = None) -> Program:
+        log = self.given.home / "log" / f"{name}.log"
+        environment: Mapping[str, str] = dict(self.environment)
+        return Program(name, ("-m", module, *arguments), environment, log, ready)
+
+
+async def _at_once() -> bool:
+    return True
+
+
+async def answers(url: str) -> bool:
+    """Tell whether a GET gets a 200."""
+    try:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as http, http.get(url) as answer:
+            return answer.status == 200
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        return False
+
+
+async def grpc_serves(address: str) -> bool:
+    """Tell whether a gRPC server says that it serves."""
+    async with aio.insecure_channel(address) as channel:
+        check = channel.unary_unary(
+            "/grpc.health.v1.Health/Check",
+            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+            response_deserializer=health_pb2.HealthCheckResponse.FromString,
+        )
+        try:
+            answer = await check(health_pb2.HealthCheckRequest(), timeout=2)
+        except (aio.AioRpcError, asyncio.CancelledError):
+            return False
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+def free_port(host: str) -> int:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port

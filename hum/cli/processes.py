@@ -1,0 +1,145 @@
+"""Programs that run beside each other: started in order, started again when they die, stopped in reverse."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hum.clock import monotonic_ms
+
+QUICK_DEATH_MS = 5_000.0
+QUICK_DEATHS = 5
+FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.3, 5.0
+
+Ready = Callable[[], Awaitable[bool]]
+
+
+class DidNotStart(Exception):  # noqa: N818
+    """A program ended or stayed silent instead of getting ready; the message says where its words are."""
+
+
+@dataclass
+class Program:
+    """One program: how it is started, and how one sees that it is ready."""
+
+    name: str
+    arguments: Sequence[str]
+    environment: Mapping[str, str]
+    log: Path
+    #: None: the program prints one line of JSON when it is ready.
+    ready: Ready | None = None
+    told: dict[str, Any] = field(default_factory=dict)
+    process: asyncio.subprocess.Process | None = None
+    stopping: bool = False
+
+    async def start(self, wait_seconds: float = 60.0) -> None:
+        """Start it and wait until it is ready.  Raises DidNotStart."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *self.arguments,
+                env=dict(self.environment),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE if self.ready is None else log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for us: we stop the others in order
+            )
+        try:
+            async with asyncio.timeout(wait_seconds):
+                await self._become_ready(self.process)
+        except TimeoutError as error:
+            raise DidNotStart(f"{self.name} did not get ready in {wait_seconds:.0f} s; see {self.log}") from error
+
+    async def _become_ready(self, process: asyncio.subprocess.Process) -> None:
+        if self.ready is None:
+            assert process.stdout is not None
+            line = await process.stdout.readline()
+            if not line:
+                await process.wait()
+                raise DidNotStart(f"{self.name} ended at once: {self.last_words()}")
+            self.told = json.loads(line)
+            return
+        while not await self.ready():
+            if process.returncode is not None:
+                raise DidNotStart(f"{self.name} ended at once: {self.last_words()}")
+            await asyncio.sleep(0.05)
+
+    def last_words(self) -> str:
+        """The end of its log."""
+        text = self.log.read_text(errors="replace").strip() if self.log.exists() else ""
+        return text[-600:] or f"see {self.log}"
+
+    async def stop(self, wait_seconds: float) -> None:
+        """Ask it to stop, and kill it when it has not by then."""
+        self.stopping = True
+        if self.process is None or self.process.returncode is not None:
+            return
+        with suppress(ProcessLookupError):
+            self.process.terminate()
+        try:
+            await asyncio.wait_for(self.process.wait(), wait_seconds)
+        except TimeoutError:
+            with suppress(ProcessLookupError):
+                self.process.kill()
+            await self.process.wait()
+
+
+class Programs:
+    """Several programs, kept running until they are stopped."""
+
+    def __init__(self) -> None:
+        self.all: list[Program] = []
+        self.failed = asyncio.Event()
+        self.failure = ""
+        self._keepers: list[asyncio.Task[None]] = []
+
+    async def start(self, *programs: Program) -> None:
+        """Start these side by side, wait for all, and keep them running.  Raises DidNotStart."""
+        self.all += programs
+        await asyncio.gather(*(program.start() for program in programs))
+        self._keepers += [asyncio.create_task(self._keep(program), name=program.name) for program in programs]
+
+    async def stop(self, wait_seconds: float) -> None:
+        """Stop all, the last started first."""
+        for program in self.all:
+            program.stopping = True
+        for program in reversed(self.all):
+            await program.stop(wait_seconds)
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+
+    async def _keep(self, program: Program) -> None:
+        """Start a program again when it dies; one that dies at once, over and over, ends it all."""
+        quick_deaths, wait_seconds = 0, FIRST_WAIT_SECONDS
+        while program.process is not None:
+            began_ms = monotonic_ms()
+            code = await program.process.wait()
+            if program.stopping:
+                return
+            lived_ms = monotonic_ms() - began_ms
+            quick_deaths = quick_deaths + 1 if lived_ms < QUICK_DEATH_MS else 0
+            if quick_deaths >= QUICK_DEATHS:
+                self.failure = f"{program.name} keeps ending (status {code}): {program.last_words()}"
+                self.failed.set()
+                return
+            sys.stderr.write(f"hum: {program.name} ended with status {code}; starting it again\n")
+            await asyncio.sleep(wait_seconds)
+            wait_seconds = min(wait_seconds * 2, LONGEST_WAIT_SECONDS) if quick_deaths else FIRST_WAIT_SECONDS
+            with suppress(DidNotStart):
+                await program.start()
+
+
+def stop_leftovers(pids: Mapping[str, int]) -> None:
+    """End what an earlier `hum up` left behind when it was killed: only processes that still are what they were."""
+    for module, pid in pids.items():
+        with suppress(OSError):
+            if module in Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0"):
+                os.kill(pid, signal.SIGTERM)

@@ -1,0 +1,132 @@
+"""The model's socket: OpenAI's Realtime API as a WebSocket client."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from picows import WSFrame, WSHandshakeError, WSListener, WSTransport, ws_connect
+
+from hum.settings import MediaSettings
+from media.io.frames import CLOSE, TEXT, Pieces, TooBig
+
+MAX_EVENT_BYTES = 16 << 20
+#: More than a minute and a half of caller audio that the server does not take: it is as good as gone.
+UNSENT_BYTES = 1 << 20
+#: Answers to the handshake that no second attempt will change: key, project, model or request are wrong.
+REFUSALS = frozenset({400, 401, 403, 404, 405, 410, 422})
+
+
+class Refused(Exception):  # noqa: N818 - it says what happened
+    """The server will not open a session for us, now or later."""
+
+
+class Unreachable(Exception):  # noqa: N818 - it says what happened
+    """The server could not be reached, or could not serve us just now."""
+
+
+class Listener(Protocol):
+    """Who is told what a model's socket brings."""
+
+    def from_model(self, socket: "ModelSocket", payload: memoryview | bytearray) -> None:
+        """One event; the memory is good until this returns."""
+
+    def model_gone(self, socket: "ModelSocket", reason: str) -> None:
+        """The socket is closed; told once, and never after `drop`."""
+
+
+class ModelSocket(WSListener):  # type: ignore[misc]  # picows is untyped here
+    """An open session.  `send` and `drop` are all that a call does with it."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener: Listener | None = listener
+        self._pieces = Pieces(MAX_EVENT_BYTES)
+        self._transport: WSTransport | None = None
+
+    def send(self, payload: bytes) -> None:
+        transport = self._transport
+        if transport is not None:
+            transport.send(TEXT, payload)
+
+    def drop(self) -> None:
+        """Close it and hear no more of it."""
+        self._listener = None
+        self._close()
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        transport.underlying_transport.set_write_buffer_limits(high=UNSENT_BYTES)
+        self._transport = transport
+        if self._listener is None:
+            self._close()
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        try:
+            message = self._pieces.whole(frame)
+        except TooBig:
+            self._gone("protocol")
+            return
+        if message is not None and self._listener is not None:
+            self._listener.from_model(self, message)
+        elif frame.msg_type == CLOSE:
+            self._gone(f"closed {int(frame.get_close_code())}")
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self._gone("disconnected")
+
+    def pause_writing(self) -> None:
+        self._gone("congested")
+
+    def resume_writing(self) -> None:
+        pass  # it was given up when it paused
+
+    def _gone(self, reason: str) -> None:
+        listener, self._listener = self._listener, None
+        self._close()
+        if listener is not None:
+            listener.model_gone(self, reason)
+
+    def _close(self) -> None:
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.send_close()
+            transport.disconnect(graceful=transport.underlying_transport.get_write_buffer_size() < UNSENT_BYTES)
+
+
+#: (model, listener) -> an open socket.  Raises Refused, Unreachable.
+Dial = Callable[[str, Listener], Awaitable[ModelSocket]]
+
+
+def realtime_url(base_url: str, model: str) -> str:
+    """Where the socket of an API at `base_url` (http or https) is."""
+    parts = urlsplit(base_url)
+    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
+    path = f"{parts.path.rstrip('/')}/realtime"
+    return urlunsplit((scheme, parts.netloc, path, f"model={quote(model, safe='')}", ""))
+
+
+class Dialler:
+    """Opens sockets with the deployment's key, which appears in no log."""
+
+    def __init__(self, given: MediaSettings) -> None:
+        self._given = given
+
+    async def __call__(self, model: str, listener: Listener) -> ModelSocket:
+        given, socket = self._given, ModelSocket(listener)
+        try:
+            async with asyncio.timeout(given.dial_seconds):
+                await ws_connect(
+                    lambda: socket,
+                    realtime_url(given.openai_base_url, model),
+                    extra_headers={"Authorization": f"Bearer {given.openai_api_key}"},
+                    websocket_handshake_timeout=given.dial_seconds,
+                    max_frame_size=MAX_EVENT_BYTES,
+                    max_redirects=0,  # the key goes nowhere else
+                )
+        except WSHandshakeError as error:
+            status = error.response.status if error.response is not None else 0
+            if status in REFUSALS:
+                raise Refused(f"handshake answered {int(status)}") from error
+            raise Unreachable(f"handshake answered {int(status)}") from error
+        except (OSError, TimeoutError) as error:
+            raise Unreachable(type(error).__name__) from error
+        return socket

@@ -1,0 +1,38 @@
+"""What this plane tells Prometheus.  Frames are counted in plain integers: a counter's lock is too dear for each one."""
+
+from collections.abc import Iterator
+
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily
+
+from hum.telemetry import FAST_BUCKETS, TURN_BUCKETS
+
+
+class Frames:
+    """Messages of the carrier's sockets, and its collector."""
+
+    def __init__(self) -> None:
+        self.received = self.sent = 0
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        frames = CounterMetricFamily("hum_media_frames", "messages of the carrier's sockets", labels=["direction"])
+        frames.add_metric(["in"], self.received)
+        frames.add_metric(["out"], self.sent)
+        yield frames
+
+
+FRAMES = Frames()
+REGISTRY.register(FRAMES)
+CALLS = Gauge("hum_media_calls", "streams that are open")
+STREAMS = Counter("hum_media_streams", "streams that were asked for, by what came of it", ["outcome"])
+ENDINGS = Counter("hum_media_endings", "calls that ended, by reason", ["reason"])
+CLEAR_SECONDS = Histogram(
+    "hum_media_clear_seconds", "caller's first voiced frame over the agent to `clear` sent", buckets=FAST_BUCKETS
+)
+OURS_SECONDS = Histogram("hum_media_turn_ours_seconds", "an answer's latency, our part", buckets=FAST_BUCKETS)
+MODEL_SECONDS = Histogram("hum_media_turn_model_seconds", "an answer's latency, the model's part", buckets=TURN_BUCKETS)
+MODEL_LOSSES = Counter("hum_media_model_losses", "model sockets lost, by reason", ["reason"])
+LOOP_LAG_MS = Gauge("hum_media_loop_lag_ms", "the event loop's worst lag in the last second")
+LATENESS_SECONDS = Histogram("hum_media_pacer_lateness_seconds", "how late the pacer ticks", buckets=FAST_BUCKETS)
+LINK_UP = Gauge("hum_media_link_up", "whether the link to control stands")
+SPOOL_DEPTH = Gauge("hum_media_spool_batches", "batches of reports that control has not acknowledged")

@@ -1,0 +1,72 @@
+"""One timer for the whole process: its ticks lie on a grid from a monotonic origin, so that none of them drifts."""
+
+import asyncio
+from collections.abc import Callable
+
+from hum.clock import Clock
+from media import metrics
+
+WINDOW_MS = 1_000.0
+
+
+class Lag:
+    """The worst of the last one to two windows of half a second each."""
+
+    def __init__(self) -> None:
+        self._since_ms = float("-inf")
+        self._now = self._before = 0.0
+
+    def add(self, late_ms: float, now_ms: float) -> None:
+        if now_ms - self._since_ms >= WINDOW_MS / 2:
+            skipped = now_ms - self._since_ms >= WINDOW_MS
+            self._since_ms, self._before, self._now = now_ms, 0.0 if skipped else self._now, late_ms
+        else:
+            self._now = max(self._now, late_ms)
+
+    @property
+    def worst_ms(self) -> float:
+        return max(self._now, self._before)
+
+
+class Pacer:
+    """Calls `sweep(now_ms)` every `period_ms`.  Ticks that were missed are skipped, not made up in a burst."""
+
+    def __init__(self, period_ms: float, clock: Clock, sweep: Callable[[float], None]) -> None:
+        self._period_ms, self._clock, self._sweep = period_ms, clock, sweep
+        self._due_ms = clock() + period_ms
+        self._lag = Lag()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def lag_ms(self) -> float:
+        """How late the event loop was at worst, in the last second and now."""
+        return max(self._lag.worst_ms, self._clock() - self._due_ms)
+
+    def beat(self) -> float:
+        """Tick, if it is time; how many ms until the next one is due."""
+        now_ms = self._clock()
+        late_ms = now_ms - self._due_ms
+        if late_ms < 0:
+            return -late_ms
+        self._lag.add(late_ms, now_ms)
+        metrics.LATENESS_SECONDS.observe(late_ms / 1000)
+        metrics.LOOP_LAG_MS.set(self._lag.worst_ms)
+        self._due_ms += (late_ms // self._period_ms + 1) * self._period_ms
+        self._sweep(now_ms)
+        return max(0.0, self._due_ms - self._clock())
+
+    def start(self) -> None:
+        """Tick on the running loop until `stop`."""
+        self._due_ms = self._clock() + self._period_ms
+        self._wait(self._period_ms)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _wait(self, ms: float) -> None:
+        self._timer = asyncio.get_running_loop().call_later(ms / 1000, self._tick)
+
+    def _tick(self) -> None:
+        self._wait(self.beat())

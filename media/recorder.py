@@ -1,0 +1,132 @@
+"""A call's recording: WAV, 8 kHz, 16 bits, the caller left, the agent right, on the call's clock.
+
+PCM and not mu-law, though it is twice the size: every browser and every transcription service plays it.  Byte 0 of the
+audio is 0 ms of the call's clock, so that a turn's `start_ms` is its place in the file; before the announcement was
+heard, and wherever nothing came, there is silence.  What is older than a few seconds is on disk, and the header is true
+after each write: a process that is killed leaves a file that plays.
+"""
+
+import os
+import struct
+from pathlib import Path
+
+from hum.telemetry import log
+from media.core.audio import BYTES_PER_MS, SILENCE_BYTE, interleave, to_linear, to_ms
+from media.reports import Recording
+
+LOG = log(__name__)
+HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
+RATE, CHANNELS, SAMPLE_BYTES = 8_000, 2, 2
+BLOCK = CHANNELS * SAMPLE_BYTES
+SLACK_BYTES = 10 * BYTES_PER_MS  # stamps are rounded: what nearly touches the piece before it, touches it
+LATE_BYTES = 2_500 * BYTES_PER_MS  # how long after its moment a piece may still come
+CHUNK_BYTES = 1_000 * BYTES_PER_MS
+MAX_GAP_MS = 60_000  # a stamp further ahead than this is not believed
+
+
+def header(data_bytes: int) -> bytes:
+    """The 44 bytes before `data_bytes` of audio (WAVE_FORMAT_PCM)."""
+    fmt = (16, 1, CHANNELS, RATE, RATE * BLOCK, BLOCK, 8 * SAMPLE_BYTES)
+    return HEADER.pack(b"RIFF", 36 + data_bytes, b"WAVE", b"fmt ", *fmt, b"data", data_bytes)
+
+
+class Track:
+    """One channel's mu-law from `start` (bytes from the call's 0) on."""
+
+    __slots__ = ("audio", "start")
+
+    def __init__(self) -> None:
+        self.start = 0
+        self.audio = bytearray()
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.audio)
+
+    def put(self, payload: bytes, at_ms: int) -> None:
+        at, end = at_ms * BYTES_PER_MS, self.end
+        if not -SLACK_BYTES <= at - end <= SLACK_BYTES:
+            if at_ms - to_ms(end) > MAX_GAP_MS:
+                return
+            payload = payload[max(0, end - at) :]
+            self.audio += SILENCE_BYTE * (at - end)
+        self.audio += payload
+
+    def take(self, upto: int) -> bytes:
+        """Cut off what lies before `upto`, filled up with silence."""
+        size = upto - self.start
+        taken = bytes(self.audio[:size]).ljust(size, SILENCE_BYTE)
+        del self.audio[:size]
+        self.start = upto
+        return taken
+
+
+class Recorder:
+    """One file.  Nothing here raises: a full disk ends the recording, not the call."""
+
+    def __init__(self, root: Path, organization_id: str, call_id: str) -> None:
+        self._root = root
+        self._left, self._right = Track(), Track()
+        self._written = 0  # mu-law bytes of each channel that are in the file
+        self._path = root / organization_id / f"{call_id}.wav"
+        try:
+            self._file = self._create(call_id)
+        except OSError as error:
+            self._failed(error)
+
+    def caller(self, payload: bytes, at_ms: int) -> None:
+        """Caller audio as received, mu-law."""
+        if self._file < 0:
+            return
+        left = self._left
+        left.put(payload, at_ms)
+        if left.end - self._written >= LATE_BYTES + CHUNK_BYTES:
+            self._write(left.end - LATE_BYTES)
+
+    def agent(self, payload: bytes, at_ms: int) -> None:
+        """Agent audio as heard, mu-law."""
+        if self._file < 0:
+            return
+        right = self._right
+        right.put(payload, at_ms)
+        if right.end - self._written >= 4 * LATE_BYTES:  # the caller's side has died
+            self._write(right.end - LATE_BYTES)
+
+    def close(self) -> Recording | None:
+        """Write the rest; None if there is no recording."""
+        self._write(max(self._left.end, self._right.end))
+        if self._file < 0:
+            return None
+        os.close(self._file)
+        self._file = -1
+        path = self._path.relative_to(self._root).as_posix()
+        return Recording(path, to_ms(self._written), HEADER.size + self._written * BLOCK)
+
+    def _create(self, call_id: str) -> int:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        number = 1
+        while True:
+            try:
+                file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+                break
+            except FileExistsError:  # the call was joined before
+                number += 1
+                self._path = self._path.with_name(f"{call_id}.{number}.wav")
+        os.pwrite(file, header(0), 0)
+        return file
+
+    def _write(self, upto: int) -> None:
+        if self._file < 0 or upto <= self._written:
+            return
+        sound = to_linear(interleave(self._left.take(upto), self._right.take(upto)))
+        try:
+            os.pwrite(self._file, sound, HEADER.size + self._written * BLOCK)
+            os.pwrite(self._file, header(upto * BLOCK), 0)
+        except OSError as error:
+            os.close(self._file)
+            self._failed(error)
+        self._written = upto
+
+    def _failed(self, error: OSError) -> None:
+        self._file = -1
+        LOG.error("recording failed", path=str(self._path), error=str(error))

@@ -1,0 +1,173 @@
+"""A conversation's events as control stores them.  Pure, but for what it counts and which tools run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import msgspec
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from hum.v1 import calls_pb2
+from hum.v1 import runtime_pb2 as pb
+from media.core.realtime import END_CALL
+from media.core.types import (
+    AnnouncementPlayed,
+    BargedIn,
+    CallEnded,
+    CallStarted,
+    Delta,
+    Digits,
+    Event,
+    LatencyMeasured,
+    ModelLost,
+    Role,
+    ToolCalled,
+    ToolFinished,
+    TurnEnded,
+)
+
+MAX_MS = 2**31 - 1
+_SPEAKERS: Mapping[Role, calls_pb2.Speaker] = {
+    "caller": calls_pb2.SPEAKER_CALLER,
+    "agent": calls_pb2.SPEAKER_AGENT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What of a call was stored; `path` is relative to the recordings' root."""
+
+    path: str
+    duration_ms: int
+    size_bytes: int
+
+
+class Reports:
+    """Numbers the stored reports of one call from 1, without gaps; a delta has number 0."""
+
+    def __init__(self, call_id: str) -> None:
+        self.call_id = call_id
+        self._seq = 0
+        self._tools: dict[str, tuple[ToolCalled, datetime]] = {}
+
+    def of(self, event: Event, at: datetime) -> pb.Report | None:
+        """The report of an event that happened at `at`; None for what control does not want to know."""
+        match event:
+            case CallStarted(_, stream_sid):
+                return self._numbered(at, started=pb.StreamStarted(stream_sid=stream_sid))
+            case Delta(role, item_id, text):
+                said = calls_pb2.TranscriptDelta(role=_SPEAKERS[role], item_id=item_id, text=text)
+                return pb.Report(call_id=self.call_id, at=_stamp(at), delta=said)
+            case TurnEnded():
+                return self._numbered(at, turn=_turn(event))
+            case BargedIn():
+                return self._numbered(at, interruption=_interruption(event))
+            case LatencyMeasured():
+                return self._numbered(at, latency=_latency(event))
+            case ToolCalled():
+                return self._numbered(at, tool_started=self._tool_started(event, at))
+            case ToolFinished():
+                finished = self._tool_finished(event, at)
+                return self._numbered(at, tool_finished=finished) if finished else None
+            case AnnouncementPlayed(at_ms):
+                return self._numbered(at, announcement_played=pb.AnnouncementPlayed(at_ms=_ms(at_ms)))
+            case Digits(digits, at_ms):
+                return self._numbered(at, digits=pb.DigitsPressed(digits=digits, at_ms=_ms(at_ms)))
+            case ModelLost():
+                return None
+            case CallEnded(reason, at_ms):
+                word, _, detail = reason.partition(": ")
+                return self.ended(word, at_ms, detail, at)
+
+    def recorded(self, stored: Recording, at: datetime) -> pb.Report:
+        facts = pb.RecordingStored(path=stored.path, duration_ms=_ms(stored.duration_ms), size_bytes=stored.size_bytes)
+        return self._numbered(at, recording=facts)
+
+    def ended(self, reason: str, at_ms: int, detail: str, at: datetime) -> pb.Report:
+        return self._numbered(at, ended=pb.StreamEnded(reason=reason, at_ms=_ms(at_ms), detail=detail or None))
+
+    def _numbered(self, at: datetime, **fact: object) -> pb.Report:
+        self._seq += 1
+        return pb.Report(call_id=self.call_id, seq=self._seq, at=_stamp(at), **fact)  # type: ignore[arg-type]  # one of the oneof
+
+    def _tool_started(self, called: ToolCalled, at: datetime) -> calls_pb2.ToolActivity:
+        activity = calls_pb2.ToolActivity(name=called.name, arguments=_json(called.arguments_json), status="running")
+        activity.started_at.FromDatetime(at)
+        if called.name == END_CALL:  # carried out by hanging up: nothing comes back
+            activity.status = "ok"
+        else:
+            self._tools[called.call_id] = called, at
+        return activity
+
+    def _tool_finished(self, finished: ToolFinished, at: datetime) -> calls_pb2.ToolActivity | None:
+        called, began = self._tools.pop(finished.call_id, (None, at))
+        if called is None:
+            return None
+        activity = calls_pb2.ToolActivity(
+            name=called.name,
+            arguments=_json(called.arguments_json),
+            result=_json(finished.output_json),
+            status="failed" if _is_error(finished.output_json) else "ok",
+            duration_ms=_ms((at - began) // timedelta(milliseconds=1)),
+        )
+        activity.started_at.FromDatetime(began)
+        return activity
+
+
+def _turn(turn: TurnEnded) -> calls_pb2.Turn:
+    return calls_pb2.Turn(
+        seq=turn.seq,
+        role=_SPEAKERS[turn.role],
+        text=turn.text,
+        start_ms=_ms(turn.start_ms),
+        end_ms=_ms(turn.end_ms),
+        interrupted=turn.interrupted,
+        heard_text=turn.heard_text if turn.role == "agent" else None,
+    )
+
+
+def _interruption(overlap: BargedIn) -> calls_pb2.Interruption:
+    return calls_pb2.Interruption(
+        at_ms=_ms(overlap.at_ms),
+        heard_ms=_ms(overlap.heard_ms),
+        reaction_ms=_ms(overlap.clear_reaction_ms),
+        verdict=overlap.verdict,
+    )
+
+
+def _latency(measured: LatencyMeasured) -> calls_pb2.TurnLatency:
+    return calls_pb2.TurnLatency(
+        turn_seq=measured.turn_seq,
+        first_sound_ms=_ms(measured.first_sound_ms),
+        first_answer_ms=_ms(measured.total_ms),
+        ours_ms=_ms(measured.ours_ms),
+        model_ms=_ms(measured.endpoint_ms + measured.model_ms),
+    )
+
+
+def _stamp(at: datetime) -> Timestamp:
+    stamp = Timestamp()
+    stamp.FromDatetime(at)
+    return stamp
+
+
+def _ms(value: int) -> int:
+    """The carrier's stamps are its own affair; a report's field holds 31 bits."""
+    return max(0, min(value, MAX_MS))
+
+
+def _json(text: str) -> str:
+    """The model's word for JSON, or the text as a JSON string."""
+    try:
+        msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError):
+        return msgspec.json.encode(text).decode()
+    return text
+
+
+def _is_error(text: str) -> bool:
+    try:
+        said = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError):
+        return True
+    return isinstance(said, dict) and "error" in said

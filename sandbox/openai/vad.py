@@ -1,0 +1,124 @@
+"""The server's turn detection: an energy detector with hangover, on the clock of the audio itself.  Pure."""
+
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+from sandbox.openai.codec import Codec
+from sandbox.openai.errors import Refusal
+from sandbox.speech import sound
+
+FRAME_MS = 20
+SMALLEST_COMMIT_MS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """What the session asked for: speech ends after `silence_ms`; `prefix_ms` before its onset belong to it."""
+
+    silence_ms: int
+    prefix_ms: int
+    speech_dbfs: float
+    onset_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    item_id: str
+    audio_start_ms: int
+    """Of all audio appended in the session; the prefix is in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    item_id: str
+    audio_end_ms: int
+    """The silence that ended the turn is in it."""
+    audio: bytes
+
+
+def new_id(prefix: str) -> str:
+    return f"{prefix}_{uuid4().hex[:21]}"
+
+
+@dataclass(slots=True)
+class InputBuffer:
+    """`input_audio_buffer`: what was appended and not yet committed.  Positions are bytes of the session's audio."""
+
+    codec: Codec
+    _held: bytearray = field(default_factory=bytearray)
+    _held_from: int = 0
+    _looked_at: int = 0
+    _item_id: str | None = None  # of the turn that is being spoken
+    _loud_ms: int = 0
+    _quiet_ms: int = 0
+
+    @property
+    def total_bytes(self) -> int:
+        return self._held_from + len(self._held)
+
+    def append(self, payload: bytes, detection: Detection | None) -> list[Started | Stopped]:
+        """Take in audio; returns where turns began and ended in it.  Without detection all is held until a commit."""
+        self._held += payload
+        if detection is None:
+            self._forget_speech()
+            return []
+        frame_bytes = FRAME_MS * self.codec.bytes_per_ms
+        changes: list[Started | Stopped] = []
+        while self._looked_at + frame_bytes <= self.total_bytes:
+            at = self._looked_at - self._held_from
+            frame = self.codec.decode(bytes(self._held[at : at + frame_bytes]))
+            self._looked_at += frame_bytes
+            if (change := self._frame(sound.level_dbfs(frame) >= detection.speech_dbfs, detection)) is not None:
+                changes.append(change)
+        if self._item_id is None:
+            self._drop_until(self._looked_at - (detection.prefix_ms + self._loud_ms) * self.codec.bytes_per_ms)
+        return changes
+
+    def commit(self) -> tuple[str, bytes]:
+        """(item id, its audio); raises Refusal when there are less than 100 ms."""
+        held_ms = len(self._held) / self.codec.bytes_per_ms
+        if held_ms < SMALLEST_COMMIT_MS:
+            raise Refusal(
+                "Error committing input audio buffer: buffer too small. Expected at least "
+                f"{SMALLEST_COMMIT_MS}ms of audio, but buffer only has {held_ms:.2f}ms of audio.",
+                code="input_audio_buffer_commit_empty",
+            )
+        item_id, audio = self._item_id or new_id("item"), bytes(self._held)
+        self.clear()
+        return item_id, audio
+
+    def clear(self) -> None:
+        self._drop_until(self.total_bytes)
+        self._forget_speech()
+
+    def _frame(self, loud: bool, detection: Detection) -> Started | Stopped | None:
+        self._loud_ms = self._loud_ms + FRAME_MS if loud else 0
+        self._quiet_ms = 0 if loud else self._quiet_ms + FRAME_MS
+        if self._item_id is None and self._loud_ms >= detection.onset_ms:
+            return self._start(detection)
+        if self._item_id is not None and self._quiet_ms >= detection.silence_ms:
+            return self._stop()
+        return None
+
+    def _start(self, detection: Detection) -> Started:
+        self._item_id = new_id("item")
+        self._drop_until(self._looked_at - (self._loud_ms + detection.prefix_ms) * self.codec.bytes_per_ms)
+        return Started(self._item_id, self.codec.ms(self._held_from))
+
+    def _stop(self) -> Stopped:
+        assert self._item_id is not None
+        stopped = Stopped(
+            self._item_id, self.codec.ms(self._looked_at), bytes(self._held[: self._looked_at - self._held_from])
+        )
+        self._drop_until(self._looked_at)
+        self._item_id = None
+        return stopped
+
+    def _drop_until(self, position: int) -> None:
+        if position > self._held_from:
+            del self._held[: position - self._held_from]
+            self._held_from = position
+
+    def _forget_speech(self) -> None:
+        self._looked_at = self.total_bytes
+        self._item_id, self._loud_ms, self._quiet_ms = None, 0, 0

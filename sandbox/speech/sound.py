@@ -1,0 +1,128 @@
+"""Samples, and the tones that stand for words where there is no voice.  Pure; samples are mono int16."""
+
+import io
+import re
+import wave
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+import soxr
+
+Samples = np.ndarray[tuple[int], np.dtype[np.int16]]
+
+BIAS, CLIP = 132, 32_635  # ITU-T G.711
+LOUDNESS = 8_000  # a quarter of full scale: loud, and far from clipping
+TONE_LOW_HZ, TONE_SPAN_HZ = 300, 2_700  # the telephone band
+FADE_MS, GAP_MS = 5, 60
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word as it is spoken; `text` keeps the white space before it, so that words join to the sentence."""
+
+    text: str
+    start_ms: float
+    end_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    samples: Samples
+    rate_hz: int
+    words: list[Word]
+
+    @property
+    def ms(self) -> float:
+        return len(self.samples) * 1000 / self.rate_hz
+
+
+def encode(samples: Samples) -> bytes:
+    """16-bit samples → μ-law bytes (ITU-T G.711)."""
+    linear = np.clip(samples.astype(np.int32), -CLIP, CLIP)
+    sign = np.where(linear < 0, 0x80, 0)
+    magnitude = np.abs(linear) + BIAS
+    exponent = np.frexp(magnitude.astype(np.float64))[1].astype(np.int32) - 8
+    mantissa = (magnitude >> (exponent + 3)) & 0x0F
+    return (~(sign | (exponent << 4) | mantissa) & 0xFF).astype(np.uint8).tobytes()
+
+
+def resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:
+    if from_hz == to_hz or not len(samples):
+        return samples
+    moved = soxr.resample(samples.astype(np.float32), from_hz, to_hz)
+    return np.clip(np.rint(moved), -32_768, 32_767).astype(np.int16)
+
+
+def level_dbfs(samples: Samples) -> float:
+    """RMS against full scale; digital silence is -100."""
+    if not len(samples):
+        return -100.0
+    rms = float(np.sqrt(np.mean(np.square(samples.astype(np.float64)))))
+    return max(-100.0, 20 * float(np.log10(max(rms, 1e-9) / 32_768)))
+
+
+def sine(hz: float, ms: float, rate_hz: int) -> Samples:
+    at = np.arange(round(ms * rate_hz / 1000)) / rate_hz
+    return (LOUDNESS * np.sin(2 * np.pi * hz * at)).astype(np.int16)
+
+
+def split_words(text: str) -> list[str]:
+    return re.findall(r"\s*\S+", text.strip())
+
+
+def pitch_hz(word: str) -> int:
+    """The same for a word wherever it stands; case and punctuation do not count."""
+    return TONE_LOW_HZ + zlib.crc32(re.sub(r"\W", "", word).lower().encode()) % TONE_SPAN_HZ
+
+
+def tones(text: str, rate_hz: int) -> Utterance:
+    """One burst per word, longer for longer words, with a short gap after each."""
+    pieces: list[Samples] = []
+    words: list[Word] = []
+    at_ms = 0.0
+    for word in split_words(text):
+        burst_ms = 80 + 30 * len(word.strip())
+        burst = sine(pitch_hz(word), burst_ms, rate_hz)
+        fade = np.linspace(0, 1, round(FADE_MS * rate_hz / 1000))
+        shape = np.ones(len(burst))
+        shape[: len(fade)], shape[-len(fade) :] = fade, fade[::-1]
+        pieces += [(burst * shape).astype(np.int16), np.zeros(round(GAP_MS * rate_hz / 1000), np.int16)]
+        words.append(Word(word, at_ms, at_ms + burst_ms))
+        at_ms += burst_ms + GAP_MS
+    return Utterance(np.concatenate(pieces) if pieces else np.zeros(0, np.int16), rate_hz, words)
+
+
+def spread(text: str, samples: Samples, rate_hz: int) -> Utterance:
+    """An utterance whose word times are estimated: each word lasts in proportion to its letters."""
+    texts = split_words(text)
+    weight = sum(len(each) for each in texts) or 1
+    ms = len(samples) * 1000 / rate_hz
+    words, before = [], 0
+    for each in texts:
+        words.append(Word(each, before * ms / weight, (before + len(each)) * ms / weight))
+        before += len(each)
+    return Utterance(samples, rate_hz, words)
+
+
+def write_wav(samples: Samples, rate_hz: int) -> bytes:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(rate_hz)
+        out.writeframes(samples.astype("<i2").tobytes())
+    return file.getvalue()
+
+
+def read_wav(file: bytes) -> tuple[Samples, int]:
+    """16-bit PCM, channels mixed to one → (samples, rate in Hz).  Raises ValueError for any other file."""
+    try:
+        with wave.open(io.BytesIO(file), "rb") as wav:
+            if wav.getsampwidth() != 2:
+                raise ValueError("the WAV is not 16-bit PCM")
+            samples = np.frombuffer(wav.readframes(wav.getnframes()), dtype="<i2")
+            channels, rate_hz = wav.getnchannels(), wav.getframerate()
+    except (wave.Error, EOFError) as error:
+        raise ValueError(f"not a WAV: {error}") from error
+    return samples.reshape(-1, channels).mean(axis=1).astype(np.int16), rate_hz

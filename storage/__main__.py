@@ -1,0 +1,56 @@
+"""Storage as programs of its own: `python -m storage postgres` runs the embedded server until it is told to stop,
+`python -m storage migrate` brings a database up to date.
+"""
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+
+from hum import settings, telemetry
+from hum.settings import ControlSettings
+from storage.embedded import CannotStart, EmbeddedPostgres
+from storage.migrate import ROLES, CannotMigrate, migrate
+
+
+async def run_postgres(given: ControlSettings) -> None:
+    """Start the server, say where it is in one line of JSON, and stop it on SIGTERM or SIGINT."""
+    asked, loop = asyncio.Event(), asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, asked.set)
+    server = EmbeddedPostgres(given.home)
+    try:
+        url = await server.start()
+        sys.stdout.write(json.dumps({"url": url}) + "\n")
+        sys.stdout.flush()
+        await asked.wait()
+    finally:
+        await server.stop()
+
+
+async def run_migrate(given: ControlSettings) -> None:
+    if not given.database_url:
+        raise CannotMigrate("HUM_DATABASE_URL is not set; an embedded database is migrated by `hum up` itself")
+    applied = await migrate(given.database_url)
+    sys.stdout.write("".join(f"applied {name}\n" for name in applied) or "up to date\n")
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(prog="python -m storage", description=__doc__)
+    arguments.add_argument("program", choices=("postgres", "migrate"))
+    arguments.add_argument("--print-roles", action="store_true", help="the SQL that an administrator runs once")
+    asked = arguments.parse_args()
+    if asked.print_roles:
+        sys.stdout.write(ROLES)
+        return
+    given = settings.load(ControlSettings)
+    telemetry.start(given, "storage")
+    try:
+        asyncio.run(run_postgres(given) if asked.program == "postgres" else run_migrate(given))
+    except (CannotStart, CannotMigrate) as error:
+        raise SystemExit(f"hum: {error}") from error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""The outbox: an event that commits late is not lost to a reader with a cursor."""
+
+import asyncio
+
+from hum import ids
+from storage import events
+from tests.storage.conftest import Two
+
+
+async def read(two: Two, reader: str = "r") -> list[int]:
+    async with two.db.system() as tx:
+        return [event.data["n"] for event in await events.read_behind_horizon(tx, reader)]
+
+
+async def test_a_late_commit_is_read(two: Two) -> None:
+    slow_wrote, may_commit = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> None:
+        async with two.db.tenant(two.mine) as tx:
+            await events.append(tx, two.mine, "slow", ids.new(), {"n": 1})
+            slow_wrote.set()
+            await may_commit.wait()
+
+    writing = asyncio.create_task(slow())
+    await slow_wrote.wait()
+    async with two.db.tenant(two.yours) as tx:
+        await events.append(tx, two.yours, "fast", ids.new(), {"n": 2})
+    assert await read(two) == [], "behind an open transaction nothing is certain yet"
+    may_commit.set()
+    await writing
+    assert sorted(await read(two)) == [1, 2]
+    assert await read(two) == []
+    assert sorted(await read(two, "another reader")) == [1, 2]
+
+
+async def test_of_two_processes_one_reads(two: Two) -> None:
+    async with two.db.tenant(two.mine) as tx:
+        for n in range(50):
+            await events.append(tx, two.mine, "e", ids.new(), {"n": n})
+    assert len(await read(two)) == 50  # makes the cursor
+    async with two.db.tenant(two.mine) as tx:
+        for n in range(100):
+            await events.append(tx, two.mine, "e", ids.new(), {"n": n})
+    got = await asyncio.gather(read(two), read(two))
+    assert sorted(len(each) for each in got) == [0, 100]
+
+
+async def test_a_rolled_back_reader_reads_again(two: Two) -> None:
+    async with two.db.tenant(two.mine) as tx:
+        await events.append(tx, two.mine, "e", ids.new(), {"n": 7})
+    try:
+        async with two.db.system() as tx:
+            assert len(await events.read_behind_horizon(tx, "r")) == 1
+            raise RuntimeError("the reader dies")
+    except RuntimeError:
+        pass
+    assert await read(two) == [7]
