@@ -1,5 +1,6 @@
-"""`hum control`: the only place of this plane that calls constructors."""
+"""`hum control` and `hum worker`: the only place of this plane that calls constructors."""
 
+import argparse
 import asyncio
 import signal
 from collections.abc import AsyncIterator
@@ -157,7 +158,10 @@ async def run_worker(given: ControlSettings) -> None:
         await worker.run(asked)
 
 
-def main(program: str = "control") -> None:
+def main() -> None:
+    arguments = argparse.ArgumentParser(prog="python -m control.app", description=__doc__)
+    arguments.add_argument("program", choices=("control", "worker"), nargs="?", default="control")
+    program = arguments.parse_args().program
     given = settings.load(ControlSettings)
     telemetry.start(given, program)
     uvloop.run(run_worker(given) if program == "worker" else run_control(given))

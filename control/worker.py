@@ -101,8 +101,3 @@ class Worker:
             await idempotency.forget(tx, timedelta(hours=self._settings.idempotency_hours))
             await attempts.forget(tx, KEEP_COUNTS)
 
-
-if __name__ == "__main__":
-    from control.app import main
-
-    main("worker")

@@ -1,6 +1,8 @@
 """The OpenAPI 3.1 document, derived from the same walk over the contract as the routes: it can't drift from them."""
 
+import json
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib import resources
@@ -336,3 +338,7 @@ def _full_name(file: descriptor_pb2.FileDescriptorProto, path: Sequence[int]) ->
         here = getattr(here, field.name)[index]
         names.append(getattr(here, "name", ""))
     return ".".join(names)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(document(list(contract.bindings()), "https://hum.example"), indent=2))

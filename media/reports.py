@@ -27,7 +27,7 @@ from media.core.types import (
 )
 
 MAX_MS = 2**31 - 1
-_SPEAKERS: Mapping[Role, calls_pb2.Speaker] = {
+_SPEAKERS: Mapping[Role, "calls_pb2.Speaker.ValueType"] = {
     "caller": calls_pb2.SPEAKER_CALLER,
     "agent": calls_pb2.SPEAKER_AGENT,
 }
@@ -77,14 +77,12 @@ class Reports:
                 return None
             case CallEnded(reason, at_ms):
                 word, _, detail = reason.partition(": ")
-                return self.ended(word, at_ms, detail, at)
+                ended = pb.StreamEnded(reason=word, at_ms=_ms(at_ms), detail=detail or None)
+                return self._numbered(at, ended=ended)
 
     def recorded(self, stored: Recording, at: datetime) -> pb.Report:
         facts = pb.RecordingStored(path=stored.path, duration_ms=_ms(stored.duration_ms), size_bytes=stored.size_bytes)
         return self._numbered(at, recording=facts)
-
-    def ended(self, reason: str, at_ms: int, detail: str, at: datetime) -> pb.Report:
-        return self._numbered(at, ended=pb.StreamEnded(reason=reason, at_ms=_ms(at_ms), detail=detail or None))
 
     def _numbered(self, at: datetime, **fact: object) -> pb.Report:
         self._seq += 1

@@ -6,12 +6,12 @@ import os
 import sys
 from collections.abc import Callable
 
-#: `hum <plane>` becomes this module; it is never forked from a process that has imported grpc.
+#: `hum <plane>` becomes this program; it is never forked from a process that has imported grpc.
 PLANES = {
-    "control": "control.app",
-    "worker": "control.worker",
-    "gateway": "gateway.app",
-    "media": "media.app",
+    "control": ("control.app", "control"),
+    "worker": ("control.app", "worker"),
+    "gateway": ("gateway.app",),
+    "media": ("media.app",),
 }
 ROLES = ("viewer", "operator", "admin")
 
@@ -67,7 +67,7 @@ def _command(
 
 
 def _plane(asked: argparse.Namespace) -> int:
-    os.execv(sys.executable, [sys.executable, "-m", PLANES[asked.plane]])  # noqa: S606 - becomes the plane
+    os.execv(sys.executable, [sys.executable, "-m", *PLANES[asked.plane]])  # noqa: S606 - becomes the plane
 
 
 def _migrate(asked: argparse.Namespace) -> int:

@@ -40,15 +40,15 @@ class Platform:
     async def start(self) -> None:
         """Start everything; raises DidNotStart."""
         before = home.read_run(self.given.home)
-        stop_leftovers(before.get("pids", {}))
+        stop_leftovers(before.get("programs", {}))
         self.environment["HUM_HOME"] = str(self.given.home.resolve())
         self._choose_sockets()
         home.node_key(self.given)
         home.secret_keys(self.given)
         await self._start_outside()
         await self._start_planes()
-        pids = {each.arguments[1]: each.process.pid for each in self.programs.all if each.process}
-        home.write_run(self.given.home, {**self.where, "pids": pids})
+        programs = {each.process.pid: each.arguments[1] for each in self.programs.all if each.process}
+        home.write_run(self.given.home, {**self.where, "programs": programs})
 
     async def stop(self) -> None:
         await self.programs.stop(STOP_SECONDS)
@@ -132,9 +132,9 @@ class Platform:
     async def _start_planes(self) -> None:
         address, gateway = self.where["control_address"], self.where["gateway_url"]
         media = f"http://{self.where['media_listen']}"
-        await self.programs.start(self._program("control", "control.app", ready=lambda: grpc_serves(address)))
+        await self.programs.start(self._program("control", "control.app", "control", ready=lambda: grpc_serves(address)))
         await self.programs.start(
-            self._program("worker", "control.worker", ready=_at_once),
+            self._program("worker", "control.app", "worker", ready=_at_once),
             self._program("gateway", "gateway.app", ready=lambda: answers(f"{gateway}/readyz")),
             self._program("media", "media.app", ready=lambda: answers(f"{media}/readyz")),
         )

@@ -137,9 +137,9 @@ class Programs:
                 await program.start()
 
 
-def stop_leftovers(pids: Mapping[str, int]) -> None:
-    """End what an earlier `hum up` left behind when it was killed: only processes that still are what they were."""
-    for module, pid in pids.items():
-        with suppress(OSError):
-            if module in Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0"):
-                os.kill(pid, signal.SIGTERM)
+def stop_leftovers(programs: Mapping[str, str]) -> None:
+    """End what an earlier `hum up` left behind when it was killed: processes that still run the module they ran."""
+    for pid, module in programs.items():
+        with suppress(OSError, ValueError):
+            if module in Path(f"/proc/{int(pid)}/cmdline").read_bytes().decode(errors="replace").split("\0"):
+                os.kill(int(pid), signal.SIGTERM)

@@ -1,1 +1,1 @@
-"""The contract, generated from proto/ by proto/generate.py.  Never edited."""
+"""The contract, generated from proto/ by proto/contract.py.  Never edited."""

@@ -39,6 +39,7 @@ from media.core.vad import Confirm, Vad, echo_gate_open
 from media.core.voice import Voice
 
 NORMAL, PROTOCOL_ERROR = 1000, 1002  # WebSocket close codes
+REFUSED = "refused"  # why a model is lost for good: it will not have us, now or later
 
 
 @dataclass(slots=True)
@@ -118,14 +119,17 @@ class Conversation:
         return self._take()
 
     def model_lost(self, now_ms: float, reason: str) -> list[Action]:
-        """The model's socket is closed, or could not be opened; whatever is left of it will not be listened to."""
+        """The model's socket is closed, or could not be opened; whatever is left of it will not be listened to.
+
+        With REFUSED as the reason there is no other attempt.
+        """
         voice = self._voice
         if voice is None or self.ended:
             return []
         self._model.lost()
         self._actions.append(Report(ModelLost(reason, self._clock.call_ms(now_ms))))
-        if self._model.attempts > self.plan.model_attempts:
-            self._close("model_lost", now_ms, ClipKind.APOLOGY)
+        if reason == REFUSED or self._model.attempts > self.plan.model_attempts:
+            self._close("model_refused" if reason == REFUSED else "model_lost", now_ms, ClipKind.APOLOGY)
             return self._take()
         self._actions.append(DialModel(self._model.attempts))
         if self._model.attempts == 2 and not voice.playout.audible(now_ms):

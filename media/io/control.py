@@ -9,7 +9,7 @@ how far control is, then sends what it lacks, in order.  Transcript deltas ride 
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -38,21 +38,26 @@ class Away(Exception):  # noqa: N818 - it says what happened
 
 
 def take_spool(root: Path) -> Spool:
-    """The first spool below `root` that no living process holds: what a killed one left is taken over with it."""
-    for number in range(MAX_SPOOLS):
-        with suppress(BlockingIOError):
-            return Spool(root / str(number), fsync=False)
-    raise SystemExit(f"hum: all spools below {root} are taken")
+    """The first spool below `root` that no living process holds, with all that killed processes left in any of them.
+
+    What is found elsewhere is moved into it, so that it is sent even if no other process ever starts.
+    """
+    own = next(_free_spools(root, range(MAX_SPOOLS)), None)
+    if own is None:
+        raise SystemExit(f"hum: all spools below {root} are taken")
+    others = sorted(int(folder.name) for folder in root.iterdir() if folder.name.isdecimal())
+    for left in _free_spools(root, others):
+        for number, batch in left.pending():
+            own.append(batch)
+            left.finish(number)
+        left.close()
+    return own
 
 
-def take_left_spools(root: Path, own: Spool) -> Iterable[Spool]:
-    """Spools beside our own that hold batches and that nobody holds."""
-    for folder in sorted(root.iterdir(), key=lambda each: each.name):
+def _free_spools(root: Path, numbers: Iterable[int]) -> Iterator[Spool]:
+    for number in numbers:
         with suppress(BlockingIOError):
-            left = Spool(folder, fsync=False)
-            if len(left):
-                yield left
-            left.close()
+            yield Spool(root / str(number), fsync=False)
 
 
 Command = Callable[[pb.CallCommand], None]
@@ -61,20 +66,13 @@ Command = Callable[[pb.CallCommand], None]
 class ControlLink:
     """`report` and `flush` never wait; `run` keeps the link up until it is cancelled."""
 
-    def __init__(
-        self,
-        given: MediaSettings,
-        channel: aio.Channel,
-        key: bytes,
-        name: str,
-        spool: Spool,
-        live: Callable[[], list[str]],
-    ) -> None:
+    def __init__(self, given: MediaSettings, channel: aio.Channel, key: bytes, name: str, spool: Spool) -> None:
         # A name of this very process: control counts batches by name, and another spool would count otherwise.
         self.node = f"{name}-{secrets.token_hex(4)}"
         self.up = False
+        self.live: Callable[[], list[str]] = list
         self.on_command: Command = lambda _: None
-        self._given, self._spool, self._live = given, spool, live
+        self._given, self._spool = given, spool
         self._identity = rpc.NodeIdentity(key, "media", self.node)
         self._stub = runtime_pb2_grpc.MediaServiceStub(channel)
         self._reports: list[pb.Report] = []
@@ -127,8 +125,8 @@ class ControlLink:
         kept = [each for each in self._reports if each.seq]
         try:
             number = self._spool.append(pb.ReportBatch(reports=kept).SerializeToString())
-        except OSError as error:  # a full disk: they stay in memory, and are tried again with the next tick
-            LOG.error("reports are not on disk", error=str(error), reports=len(self._reports))
+        except OSError:  # a full disk: they stay in memory, and are tried again with the next tick
+            LOG.exception("reports are not on disk", reports=len(self._reports))
             return
         if len(kept) < len(self._reports):
             self._with_deltas[number] = pb.ReportBatch(reports=self._reports)
@@ -157,16 +155,18 @@ class ControlLink:
             except aio.AioRpcError as error:
                 LOG.warning("link to control failed", code=error.code().name)
                 was_up = False
-            wait_ms = self._given.link_retry_ms if was_up else min(2 * wait_ms, RETRY_LIMIT_MS)
+            if was_up:
+                wait_ms = self._given.link_retry_ms
             await asyncio.sleep(wait_ms / 1000)
+            wait_ms = min(2 * wait_ms, RETRY_LIMIT_MS)
 
     async def _link(self) -> bool:
         """One link, until it is lost; whether it was ever up."""
         call = self._stub.Link(metadata=(self._identity.metadata(),))
         writer: asyncio.Task[None] | None = None
         try:
-            await call.write(pb.LinkUp(hello=pb.LinkHello(node=self.node, call_ids=self._live())))
-            while (down := await call.read()) is not aio.EOF:
+            await call.write(pb.LinkUp(hello=pb.LinkHello(node=self.node, call_ids=self.live())))
+            while isinstance(down := await call.read(), pb.LinkDown):  # else it is the end
                 self._take(down)
                 if writer is None:  # the answer to hello: how far control is
                     self._sent = self._acknowledged

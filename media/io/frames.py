@@ -1,6 +1,6 @@
 """Whole messages out of WebSocket frames: both peers may send a message in pieces (RFC 6455 section 5.4)."""
 
-from picows import WSFrame, WSMsgType
+from picows import WSCloseCode, WSFrame, WSMsgType, WSTransport
 
 TEXT, BINARY, CONTINUATION, CLOSE = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION, WSMsgType.CLOSE
 
@@ -18,7 +18,7 @@ class Pieces:
         self._begun: bytearray | None = None
         self._limit = limit
 
-    def whole(self, frame: WSFrame) -> memoryview | bytearray | None:
+    def whole(self, frame: WSFrame) -> bytes | memoryview | None:
         """The message that this frame completes; None for a piece, a stray end and a control frame.
 
         The memory is the socket's own and good until the callback returns.  Raises TooBig.
@@ -36,5 +36,17 @@ class Pieces:
             raise TooBig
         if not frame.fin:
             return None
-        message, self._begun = self._begun, None
+        message, self._begun = bytes(self._begun), None
         return message
+
+
+def close_code(frame: WSFrame) -> int:
+    """A CLOSE frame's code; 1005 when it names none (RFC 6455 section 7.4.1)."""
+    return int(frame.get_close_code()) or 1005  # type: ignore[call-overload]  # an int that the stub calls an enum
+
+
+def answer_close(transport: WSTransport, code: int) -> None:
+    """Close our side too, with a code that may travel, and then the connection."""
+    if not transport.is_close_frame_sent:
+        transport.send_close(WSCloseCode.OK if code == 1005 else code)  # type: ignore[arg-type]  # any int will do
+    transport.disconnect()

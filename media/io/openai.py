@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from picows import WSFrame, WSHandshakeError, WSListener, WSTransport, ws_connect
+from picows import WSCloseCode, WSFrame, WSHandshakeError, WSListener, WSTransport, ws_connect
 
 from hum.settings import MediaSettings
-from media.io.frames import CLOSE, TEXT, Pieces, TooBig
+from media.io.frames import CLOSE, TEXT, Pieces, TooBig, close_code
 
 MAX_EVENT_BYTES = 16 << 20
 #: More than a minute and a half of caller audio that the server does not take: it is as good as gone.
@@ -28,14 +28,14 @@ class Unreachable(Exception):  # noqa: N818 - it says what happened
 class Listener(Protocol):
     """Who is told what a model's socket brings."""
 
-    def from_model(self, socket: "ModelSocket", payload: memoryview | bytearray) -> None:
+    def from_model(self, socket: "ModelSocket", payload: bytes | memoryview) -> None:
         """One event; the memory is good until this returns."""
 
     def model_gone(self, socket: "ModelSocket", reason: str) -> None:
         """The socket is closed; told once, and never after `drop`."""
 
 
-class ModelSocket(WSListener):  # type: ignore[misc]  # picows is untyped here
+class ModelSocket(WSListener):
     """An open session.  `send` and `drop` are all that a call does with it."""
 
     def __init__(self, listener: Listener) -> None:
@@ -59,7 +59,7 @@ class ModelSocket(WSListener):  # type: ignore[misc]  # picows is untyped here
         if self._listener is None:
             self._close()
 
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:  # noqa: ARG002 - picows calls it
         try:
             message = self._pieces.whole(frame)
         except TooBig:
@@ -68,9 +68,9 @@ class ModelSocket(WSListener):  # type: ignore[misc]  # picows is untyped here
         if message is not None and self._listener is not None:
             self._listener.from_model(self, message)
         elif frame.msg_type == CLOSE:
-            self._gone(f"closed {int(frame.get_close_code())}")
+            self._gone(f"closed {close_code(frame)}")
 
-    def on_ws_disconnected(self, transport: WSTransport) -> None:
+    def on_ws_disconnected(self, transport: WSTransport) -> None:  # noqa: ARG002 - picows calls it
         self._gone("disconnected")
 
     def pause_writing(self) -> None:
@@ -88,7 +88,7 @@ class ModelSocket(WSListener):  # type: ignore[misc]  # picows is untyped here
     def _close(self) -> None:
         transport, self._transport = self._transport, None
         if transport is not None:
-            transport.send_close()
+            transport.send_close(WSCloseCode.OK)
             transport.disconnect(graceful=transport.underlying_transport.get_write_buffer_size() < UNSENT_BYTES)
 
 
@@ -122,11 +122,15 @@ class Dialler:
                     max_frame_size=MAX_EVENT_BYTES,
                     max_redirects=0,  # the key goes nowhere else
                 )
+        except asyncio.CancelledError:
+            socket.drop()
+            raise
         except WSHandshakeError as error:
             status = error.response.status if error.response is not None else 0
             if status in REFUSALS:
                 raise Refused(f"handshake answered {int(status)}") from error
             raise Unreachable(f"handshake answered {int(status)}") from error
         except (OSError, TimeoutError) as error:
+            socket.drop()
             raise Unreachable(type(error).__name__) from error
         return socket

@@ -97,7 +97,7 @@ def _turn_detection(before: dict[str, Any] | None, given: dict[str, Any]) -> dic
     if wish is None:
         return None
     type = wish.get("type") or (before or {}).get("type", "server_vad")
-    base = before if before is not None and before["type"] == type else _detection(type)
+    base: dict[str, Any] = before if before is not None and before["type"] == type else _detection(type)
     for name in wish:
         if name not in base:
             raise unknown_parameter(f"session.audio.input.turn_detection.{name}")

@@ -44,14 +44,15 @@ def encode(samples: Samples) -> bytes:
     magnitude = np.abs(linear) + BIAS
     exponent = np.frexp(magnitude.astype(np.float64))[1].astype(np.int32) - 8
     mantissa = (magnitude >> (exponent + 3)) & 0x0F
-    return (~(sign | (exponent << 4) | mantissa) & 0xFF).astype(np.uint8).tobytes()
+    return bytes((~(sign | (exponent << 4) | mantissa) & 0xFF).astype(np.uint8))
 
 
 def resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:
     if from_hz == to_hz or not len(samples):
         return samples
     moved = soxr.resample(samples.astype(np.float32), from_hz, to_hz)
-    return np.clip(np.rint(moved), -32_768, 32_767).astype(np.int16)
+    limited: Samples = np.clip(np.rint(moved), -32_768, 32_767).astype(np.int16)
+    return limited
 
 
 def level_dbfs(samples: Samples) -> float:

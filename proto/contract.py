@@ -1,7 +1,9 @@
-"""Writes `hum/v1` from `proto/`: messages, type stubs and gRPC stubs.
+"""What is done with the contract in `proto/`.
 
-    python proto/generate.py            write hum/v1
-    python proto/generate.py --check    exit 1 if hum/v1 is not what proto/ says
+    python proto/contract.py write      write hum/v1: messages, type stubs, gRPC stubs, comments
+    python proto/contract.py check      exit 1 if hum/v1 is not what proto/ says
+    python proto/contract.py breaking   exit 100 if proto/ breaks the released contract (proto/released.binpb)
+    python proto/contract.py release    make proto/ the released contract; goes with a line in CHANGELOG
 
 buf builds the image (and so resolves the imports), protoc writes the code. `buf/validate` comes out beside our own
 files, because a top-level package `buf` of ours would fight with everybody else's.
@@ -19,6 +21,9 @@ from google.protobuf import descriptor_pb2
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "hum" / "v1"
+RELEASED = ROOT / "proto" / "released.binpb"
+#: As in buf.yaml, which speaks of modules and so not of images.
+BREAKING = '{"version": "v2", "breaking": {"use": ["WIRE_JSON"]}}'
 BIN = Path(sys.executable).parent
 
 
@@ -42,7 +47,7 @@ def generate(into: Path) -> None:
             (into / made.name).write_text(own_validate(made.read_text()))
         (into / "comments.binpb").write_bytes(comments(image))
     (into / "__init__.py").write_text(
-        '"""The contract, generated from proto/ by proto/generate.py.  Never edited."""\n'
+        '"""The contract, generated from proto/ by proto/contract.py.  Never edited."""\n'
     )
 
 
@@ -81,11 +86,25 @@ def fresh() -> bool:
     return not stale
 
 
+def breaking() -> int:
+    """buf's verdict on proto/ against what was released; both as images, because proto/ is two modules."""
+    with tempfile.TemporaryDirectory() as scratch:
+        image = Path(scratch, "image.binpb")
+        subprocess.run([BIN / "buf", "build", ROOT, "-o", image], check=True, cwd=ROOT)
+        command = [BIN / "buf", "breaking", image, "--against", RELEASED, "--config", BREAKING]
+        return subprocess.run(command, check=False, cwd=ROOT).returncode
+
+
 def main() -> int:
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--check", action="store_true")
-    if arguments.parse_args().check:
-        return 0 if fresh() else 1
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("what", choices=("write", "check", "breaking", "release"))
+    match arguments.parse_args().what:
+        case "check":
+            return 0 if fresh() else 1
+        case "breaking":
+            return breaking()
+        case "release":
+            return subprocess.run([BIN / "buf", "build", ROOT, "-o", RELEASED], check=False, cwd=ROOT).returncode
     shutil.rmtree(TARGET, ignore_errors=True)
     TARGET.mkdir(parents=True)
     generate(TARGET)

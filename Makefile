@@ -1,0 +1,65 @@
+# The two commands of a fresh machine: `make demo` and `make test`.  Both set everything up first.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo up test check static proto docs release-contract lock clean
+
+# --- set-up: a virtual environment with exactly what the lock says -----------------------------------------------
+
+$(READY): requirements/all.txt pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	  { echo "hum: python3 can't make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/all.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# --- running ------------------------------------------------------------------------------------------------------
+
+demo: $(READY)
+	@$(BIN)/hum demo
+
+up: $(READY)
+	@$(BIN)/hum up
+
+# --- checking -----------------------------------------------------------------------------------------------------
+
+# Everything but the slow, in five minutes.
+test: $(READY)
+	$(BIN)/python -m pytest -m "not slow"
+
+# What CI runs besides: the static checks and the slow tests.
+check: $(READY) static
+	$(BIN)/python -m pytest -m slow
+
+static: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/buf lint
+	$(BIN)/python proto/contract.py check
+	$(BIN)/python proto/contract.py breaking
+	$(BIN)/python -m gateway.openapi | $(BIN)/openapi-spec-validator -
+
+# --- the contract and the locks -----------------------------------------------------------------------------------
+
+proto: $(READY)
+	$(BIN)/python proto/contract.py write
+
+docs: $(READY)
+	$(BIN)/python -m hum.settings > docs/settings.md
+
+# Makes proto/ the contract that later changes are compared with; add a line to CHANGELOG.md.
+release-contract: $(READY)
+	$(BIN)/python proto/contract.py release
+
+COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
+lock: $(READY)
+	$(COMPILE) --extra speech --extra dev -o requirements/all.txt
+	$(COMPILE) -c <(grep -v '^ ' requirements/all.txt | sed 's/ \\$$//') -o requirements/runtime.txt
+
+clean:
+	rm -rf $(VENV) var build .mypy_cache .ruff_cache .pytest_cache .hypothesis

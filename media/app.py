@@ -1,0 +1,88 @@
+"""`hum media`: the only place of this plane that calls constructors."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import uvloop
+from picows import ws_create_server
+
+from hum import home, rpc, settings, telemetry
+from hum.clock import Clock, monotonic_ms
+from hum.settings import MediaSettings, parse_listen
+from media.io.control import ControlLink, take_spool
+from media.io.openai import Dial, Dialler
+from media.pacer import Pacer
+from media.server import MediaServer
+from media.shell import Ports
+
+LOG = telemetry.log(__name__)
+CLOSE_SECONDS = 20.0  # a spoken goodbye, and the close behind it
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A running media plane."""
+
+    server: MediaServer
+    link: ControlLink
+    port: int
+
+
+@asynccontextmanager
+async def build(given: MediaSettings, dial: Dial | None = None, clock: Clock = monotonic_ms) -> AsyncIterator[Media]:
+    """Everything of a media plane, started; drained and closed at the end."""
+    if not given.twilio_auth_tokens:
+        LOG.warning("TWILIO_AUTH_TOKEN is not set: every stream will be refused")
+    channel = rpc.channel(given)
+    link = ControlLink(
+        given, channel, home.node_key(given), telemetry.node_name(given, "media"), take_spool(given.spool_dir)
+    )
+    ports = Ports(given, link, dial or Dialler(given), clock, given.recordings_dir)
+    server = MediaServer(ports, lambda: pacer.lag_ms)
+    pacer = Pacer(given.pacer_ms, clock, server.sweep)
+    link.live, link.on_command = server.call_ids, server.command
+    listen = parse_listen(given.media_listen)
+    listening = await ws_create_server(
+        server.upgrade, listen.host, listen.port, max_frame_size=given.max_frame_bytes, backlog=1024
+    )
+    linked = asyncio.create_task(link.run(), name="link")
+    pacer.start()
+    try:
+        yield Media(server, link, listening.sockets[0].getsockname()[1])
+    finally:
+        await server.drain(given.drain_seconds, CLOSE_SECONDS)
+        listening.close()
+        link.flush(clock())
+        with suppress(TimeoutError):  # what control does not take now waits on disk
+            async with asyncio.timeout(given.end_ack_seconds):
+                await link.stored()
+        pacer.stop()
+        linked.cancel()
+        with suppress(asyncio.CancelledError):
+            await linked
+        link.close()
+        await channel.close(None)
+
+
+async def run(given: MediaSettings) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    asked, loop = asyncio.Event(), asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, asked.set)
+    async with build(given) as media:
+        LOG.info("media serves", port=media.port, node=media.link.node)
+        await asked.wait()
+        LOG.info("media drains", calls=len(media.server))
+
+
+def main() -> None:
+    given = settings.load(MediaSettings)
+    telemetry.start(given, "media")
+    uvloop.run(run(given))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,226 @@
+"""The carrier's door: who may open a stream, and the calls that are open.
+
+Answers `/media/twilio` to signed WebSocket upgrades, and `/healthz`, `/readyz`, `/metrics` to plain requests.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from picows import (
+    WSCloseCode,
+    WSFrame,
+    WSListener,
+    WSTransport,
+    WSUpgradeRequest,
+    WSUpgradeResponse,
+    WSUpgradeResponseWithListener,
+)
+
+from hum import carrier
+from hum.telemetry import METRICS_CONTENT_TYPE, log, metrics_page
+from hum.v1 import runtime_pb2 as pb
+from media import metrics
+from media.io.frames import CLOSE, TEXT, Pieces, TooBig, answer_close, close_code
+from media.shell import Ports, Shell
+
+LOG = log(__name__)
+PATH = "/media/twilio"
+#: Close codes that the WebSocket library sends by itself -> what the carrier did.
+FAULTS: Mapping[WSCloseCode, str] = {
+    WSCloseCode.PROTOCOL_ERROR: "the WebSocket protocol was broken",
+    WSCloseCode.INVALID_TEXT: "text that is not UTF-8",
+    WSCloseCode.MESSAGE_TOO_BIG: "a frame is too big",
+}
+
+
+class CallerSocket(WSListener):
+    """The carrier's side of one call: hands whole messages to its shell, sends what that wants sent."""
+
+    def __init__(self, server: "MediaServer") -> None:
+        self._server = server
+        self._pieces = Pieces(server.ports.given.max_frame_bytes)
+        self._transport: WSTransport | None = None
+        self._shell: Shell | None = None
+        self._fault = ""
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self._transport = transport
+        self._shell = self._server.opened(self)
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        shell = self._shell
+        assert shell is not None, "made when the socket opened"
+        try:
+            message = self._pieces.whole(frame)
+            if message is not None:
+                shell.from_caller(message)
+            elif frame.msg_type == CLOSE:
+                answer_close(transport, close_code(frame))
+        except TooBig:
+            self._fault = FAULTS[WSCloseCode.MESSAGE_TOO_BIG]
+            transport.send_close(WSCloseCode.MESSAGE_TOO_BIG)
+            transport.disconnect()
+        except Exception:
+            LOG.exception("bug in a call", call=shell.call_id)
+            shell.fail()
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        shell = self._shell
+        assert shell is not None, "made when the socket opened"
+        sent = transport.close_handshake.sent if transport.close_handshake is not None else None
+        fault = self._fault or (FAULTS.get(sent.code, "") if sent is not None else "")
+        try:
+            shell.carrier_gone(f"carrier_protocol: {fault}" if fault else "carrier_lost")
+        except Exception:
+            LOG.exception("bug in a call", call=shell.call_id)
+            shell.fail()
+
+    def pause_writing(self) -> None:
+        pass  # what we send is paced: a socket that takes nothing is noticed by its silence
+
+    def resume_writing(self) -> None:
+        pass
+
+    # What the shell wants.
+
+    def send(self, payload: bytes) -> None:
+        transport = self._transport
+        assert transport is not None, "the shell was made when the socket opened"
+        transport.send(TEXT, payload)
+
+    def close(self, code: int) -> None:
+        if self._transport is not None:
+            self._transport.send_close(WSCloseCode(code))
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.disconnect(graceful=False)
+
+
+class MediaServer:
+    """All calls of this process."""
+
+    def __init__(self, ports: Ports, lag_ms: Callable[[], float]) -> None:
+        self.ports, self._lag_ms = ports, lag_ms
+        self.draining = False
+        self._shells: set[Shell] = set()
+        self._early: list[pb.CallCommand] = []  # for calls whose session is being opened
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    def __len__(self) -> int:
+        """How many streams are open."""
+        return len(self._shells)
+
+    def call_ids(self) -> list[str]:
+        return [shell.call_id for shell in self._shells if shell.call_id]
+
+    # The door.
+
+    def upgrade(self, request: WSUpgradeRequest) -> WSListener | WSUpgradeResponseWithListener:
+        """What a request is answered: a socket for the carrier, or plain HTTP."""
+        match request.path:
+            case b"/media/twilio":
+                return self._stream(request)
+            case b"/healthz":
+                return _answer(200, b"ok\n")
+            case b"/readyz":
+                ready = not self.draining and self.ports.link.up
+                return _answer(200, b"ready\n") if ready else _answer(503, b"not ready\n")
+            case b"/metrics":
+                return _answer(200, metrics_page(), METRICS_CONTENT_TYPE)
+            case _:
+                return _answer(404, b"not found\n")
+
+    def _stream(self, request: WSUpgradeRequest) -> WSListener | WSUpgradeResponseWithListener:
+        given = self.ports.given
+        signature = request.headers.get("X-Twilio-Signature", "")
+        if not carrier.is_signed(given.twilio_auth_tokens, given.media_url + PATH, (), signature):
+            LOG.warning("stream without a valid signature")
+            metrics.STREAMS.labels("unsigned").inc()
+            return _answer(403, b"the request is not signed by the carrier\n")
+        if (reason := self._full()) is not None:
+            LOG.warning("stream refused", reason=reason, calls=len(self._shells))
+            metrics.STREAMS.labels(reason).inc()
+            return _answer(503, b"no more calls here\n")
+        return CallerSocket(self)
+
+    def _full(self) -> str | None:
+        """Why this process takes no more calls; None if it does."""
+        given = self.ports.given
+        if self.draining:
+            return "draining"
+        if len(self._shells) >= given.max_calls:
+            return "full"
+        return "lagging" if self._lag_ms() > given.max_lag_ms else None
+
+    def opened(self, socket: CallerSocket) -> Shell:
+        shell = Shell(self.ports, socket, self)
+        self._shells.add(shell)
+        self._empty.clear()
+        metrics.CALLS.set(len(self._shells))
+        return shell
+
+    # What shells tell.
+
+    def joined(self, shell: Shell) -> None:
+        for command in [each for each in self._early if each.call_id == shell.call_id]:
+            self._early.remove(command)
+            asyncio.get_running_loop().call_soon(self.command, command)
+
+    def released(self, shell: Shell) -> None:
+        self._shells.discard(shell)
+        metrics.CALLS.set(len(self._shells))
+        if not self._shells:
+            self._early.clear()
+            self._empty.set()
+
+    # Time and control.
+
+    def sweep(self, now_ms: float) -> None:
+        """One tick of the pacer: every call, then the link."""
+        for shell in tuple(self._shells):
+            try:
+                shell.tick(now_ms)
+            except Exception:
+                LOG.exception("bug in a call", call=shell.call_id)
+                shell.fail()
+        self.ports.link.flush(now_ms)
+
+    def command(self, command: pb.CallCommand) -> None:
+        """Control wants something of a call; of one that is only just joining, it waits."""
+        known = [shell for shell in self._shells if shell.call_id == command.call_id]
+        for shell in known:
+            shell.command(command)
+        if not known and any(not shell.call_id for shell in self._shells):
+            self._early.append(command)
+
+    async def drain(self, seconds: float, close_seconds: float) -> None:
+        """Take no more calls and wait for those that are open; after `seconds` they are told goodbye."""
+        self.draining = True
+        if await self._emptied(seconds):
+            return
+        LOG.info("calls are ended", calls=len(self._shells))
+        for shell in tuple(self._shells):
+            shell.end("drained", spoken=True)
+        if not await self._emptied(close_seconds):
+            for shell in tuple(self._shells):
+                shell.end("drained")
+            await self._emptied(close_seconds)
+
+    async def _emptied(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._empty.wait()
+        except TimeoutError:
+            return False
+        return True
+
+
+def _answer(status: int, body: bytes, content_type: str = "text/plain; charset=utf-8") -> WSUpgradeResponseWithListener:
+    headers = {"Content-Type": content_type}
+    if status < 400:
+        response = WSUpgradeResponse.create_ok_response(body, headers)
+    else:
+        response = WSUpgradeResponse.create_error_response(status, body, headers)
+    return WSUpgradeResponseWithListener(response, None)

@@ -1,0 +1,373 @@
+"""One call's sockets.  Carries out what the conversation answers, and decides nothing.
+
+waiting ── start ──▶ joining ── session opened ──▶ talking ── HangUp ──▶ ending ── stored or late ──▶ closing
+            (frames that come meanwhile are kept, in order)
+"""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
+from pathlib import Path
+from typing import Protocol, assert_never
+
+from hum.clock import Clock, now
+from hum.settings import MediaSettings
+from hum.telemetry import log
+from hum.v1 import runtime_pb2 as pb
+from media import metrics
+from media.core import twilio
+from media.core.conversation import REFUSED, Conversation
+from media.core.types import (
+    Action,
+    BargedIn,
+    CallEnded,
+    DialModel,
+    EndCall,
+    Event,
+    HangUp,
+    LatencyMeasured,
+    ModelLost,
+    RecordAgent,
+    RecordCaller,
+    Report,
+    RunTool,
+    StartRecording,
+    ToCaller,
+    ToModel,
+    Watch,
+)
+from media.io.control import Away, ControlLink, TokenRefused
+from media.io.openai import Dial, ModelSocket, Refused, Unreachable
+from media.metrics import FRAMES
+from media.plan import plan_of
+from media.recorder import Recorder
+from media.reports import Reports
+
+LOG = log(__name__)
+NO_SUCH_TOOL = '{"error":"no such tool"}'
+NORMAL, PROTOCOL_ERROR, POLICY, INTERNAL_ERROR, TRY_LATER = 1000, 1002, 1008, 1011, 1013
+#: Caller frames that wait for the session; a stream brings 50 a second.
+KEPT_FRAMES = 1_500
+CLOSE_MS = 1_000.0  # how long the carrier may take to answer our close
+
+
+class Carrier(Protocol):
+    """The carrier's socket, as far as a call needs it."""
+
+    def send(self, payload: bytes) -> None: ...
+    def close(self, code: int) -> None: ...
+    def abort(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What all calls of a process share."""
+
+    given: MediaSettings
+    link: ControlLink
+    dial: Dial
+    clock: Clock
+    recordings: Path
+
+
+class Phase(Enum):
+    WAITING = auto()
+    JOINING = auto()
+    TALKING = auto()
+    ENDING = auto()  # control is being told
+    CLOSING = auto()  # our close is under way
+    GONE = auto()
+
+
+class Keeper(Protocol):
+    """Who counts the calls of this process."""
+
+    def joined(self, shell: "Shell") -> None:
+        """The call of this stream is known now; told once, before it acts."""
+
+    def released(self, shell: "Shell") -> None:
+        """Neither socket nor report needs this call any more; told once."""
+
+
+class Shell:
+    """Made when the carrier's socket is open."""
+
+    def __init__(self, ports: Ports, carrier: Carrier, keeper: "Keeper") -> None:
+        self.call_id = ""
+        self._ports, self._carrier, self._keeper = ports, carrier, keeper
+        self._clock = ports.clock
+        self._phase = Phase.WAITING
+        self._since_ms = self._heard_ms = self._clock()
+        self._kept: list[bytes] = []
+        self._talk: Conversation | None = None
+        self._reports = Reports("")
+        self._recorder: Recorder | None = None
+        self._model: ModelSocket | None = None
+        self._task: asyncio.Task[None] | None = None  # the session being opened, or the model being dialled
+        self._organization = ""
+        self._code = NORMAL
+        self._carrier_gone = False
+
+    # The carrier's socket.
+
+    def from_caller(self, payload: bytes | memoryview) -> None:
+        """One text message of the carrier."""
+        FRAMES.received += 1
+        now_ms = self._heard_ms = self._clock()
+        talk = self._talk
+        if talk is not None:
+            self._carry(talk.from_caller(payload, now_ms))
+        elif self._phase is Phase.JOINING:
+            self._keep(bytes(payload))
+        elif self._phase is Phase.WAITING:
+            self._first_words(bytes(payload))
+
+    def carrier_gone(self, reason: str = "carrier_lost") -> None:
+        """The carrier's socket is closed, or as good as that; told as often as it is noticed."""
+        self._carrier_gone = True
+        if self._talk is not None:
+            self._carry(self._talk.caller_gone(self._clock(), reason))
+        if self._phase in (Phase.WAITING, Phase.ENDING, Phase.CLOSING):
+            self._release()
+
+    def fail(self) -> None:
+        """Something here is broken: end this call, whatever state it is in, and none of the others."""
+        if self._talk is not None and not self._talk.ended:
+            self._talk.ended = True
+            self._report(CallEnded("carrier_lost: internal error", 0))
+        self._hang_up(INTERNAL_ERROR)
+
+    # Time, and what control wants.
+
+    def tick(self, now_ms: float) -> None:
+        """Once per tick of the pacer."""
+        given = self._ports.given
+        silent = now_ms - self._heard_ms >= given.silent_seconds * 1000
+        match self._phase:
+            case Phase.TALKING if self._talk is not None:
+                self._carry(self._talk.caller_gone(now_ms, "carrier_lost") if silent else self._talk.tick(now_ms))
+            case Phase.WAITING if silent or now_ms - self._since_ms >= given.start_seconds * 1000:
+                self._refuse("late", POLICY)
+            case Phase.ENDING if now_ms - self._since_ms >= given.end_ack_seconds * 1000:
+                self._close()
+            case Phase.CLOSING if now_ms - self._since_ms >= CLOSE_MS:
+                self._carrier.abort()
+                self._release()
+            case _:
+                pass
+
+    def command(self, command: pb.CallCommand) -> None:
+        """What control asks for; a call that is already over does not listen."""
+        match command.WhichOneof("command"):
+            case "hang_up":
+                self.end("hang_up")
+            case "watch" if self._talk is not None:
+                self._carry(self._talk.command(Watch(command.watch.on), self._clock()))
+            case _:
+                pass
+
+    def end(self, reason: str, *, spoken: bool = False) -> None:
+        """End the call for `reason`; one that has not begun is refused."""
+        if self._talk is not None:
+            self._carry(self._talk.command(EndCall(reason, spoken), self._clock()))
+        elif self._phase is Phase.WAITING:
+            self._refuse(reason, TRY_LATER)
+
+    # Before the conversation.
+
+    def _first_words(self, payload: bytes) -> None:
+        try:
+            message = twilio.decode(payload)
+        except twilio.WireError as error:
+            LOG.warning("not a media stream", error=error.reason)
+            self._refuse("protocol", PROTOCOL_ERROR)
+            return
+        match message:
+            case twilio.Start(stream_sid, call_sid, _, parameters):
+                token = parameters.get("token", "")
+                if not token:
+                    self._refuse("no_token", POLICY)
+                    return
+                self._phase = Phase.JOINING
+                self._kept.append(payload)
+                self._task = asyncio.create_task(self._join(token, call_sid, stream_sid), name="join")
+            case twilio.Connected() | twilio.Unknown():
+                pass
+            case twilio.Stop():
+                self._refuse("stopped", NORMAL)
+            case _:
+                LOG.warning("a media stream began without a start")
+                self._refuse("protocol", PROTOCOL_ERROR)
+
+    def _keep(self, payload: bytes) -> None:
+        if len(self._kept) < KEPT_FRAMES:
+            self._kept.append(payload)
+
+    async def _join(self, token: str, call_sid: str, stream_sid: str) -> None:
+        ports = self._ports
+        try:
+            session = await ports.link.open_session(token, call_sid, stream_sid)
+        except TokenRefused:
+            self._refuse("refused", POLICY)
+        except Away as error:
+            LOG.warning("control opens no session", error=str(error), call_sid=call_sid)
+            self._refuse("control_away", TRY_LATER)
+        else:
+            self._begin(session)
+
+    def _begin(self, session: pb.OpenSessionResponse) -> None:
+        self.call_id = session.call_id
+        self._organization = session.organization_id
+        self._reports = Reports(session.call_id)
+        try:
+            talk = Conversation(plan_of(session, self._ports.given))
+        except (ValueError, TypeError, AttributeError):
+            LOG.exception("the flow of a call can not be read", call=session.call_id)
+            self._report(CallEnded("carrier_lost: the flow can not be read", 0))
+            self._hang_up(INTERNAL_ERROR)
+            return
+        LOG.info("call joined", call=session.call_id, model=session.model, kept=len(self._kept))
+        metrics.STREAMS.labels("opened").inc()
+        self._talk, self._phase, self._task = talk, Phase.TALKING, None
+        now_ms = self._clock()
+        actions = [action for payload in self._kept for action in talk.from_caller(payload, now_ms)]
+        self._kept.clear()
+        if self._carrier_gone:
+            actions += talk.caller_gone(now_ms, "carrier_lost")
+        self._keeper.joined(self)
+        self._carry(actions)
+
+    # What the conversation wants.
+
+    def _carry(self, actions: list[Action]) -> None:  # noqa: C901, PLR0912 - one line for each kind of action
+        for action in actions:  # grows while a tool answers
+            match action:
+                case ToCaller(payload):
+                    FRAMES.sent += 1
+                    self._carrier.send(payload)
+                case ToModel(payload):
+                    if self._model is not None:
+                        self._model.send(payload)
+                case RecordCaller(payload, at_ms):
+                    if self._recorder is not None:
+                        self._recorder.caller(payload, at_ms)
+                case RecordAgent(payload, at_ms):
+                    if self._recorder is not None:
+                        self._recorder.agent(payload, at_ms)
+                case Report(event):
+                    self._report(event)
+                case DialModel(attempt):
+                    self._dial(attempt)
+                case RunTool(call_id, _, _):
+                    assert self._talk is not None, "only a conversation runs tools"
+                    actions += self._talk.tool_result(call_id, NO_SUCH_TOOL, self._clock())
+                case StartRecording():
+                    self._recorder = Recorder(self._ports.recordings, self._organization, self.call_id)
+                case HangUp(_, code):
+                    self._hang_up(code)
+                case _:
+                    assert_never(action)
+
+    def _report(self, event: Event) -> None:
+        at = now()
+        match event:
+            case BargedIn():
+                metrics.CLEAR_SECONDS.observe(event.clear_reaction_ms / 1000)
+            case LatencyMeasured():
+                metrics.OURS_SECONDS.observe(event.ours_ms / 1000)
+                metrics.MODEL_SECONDS.observe((event.endpoint_ms + event.model_ms) / 1000)
+            case ModelLost(reason):
+                metrics.MODEL_LOSSES.labels(reason.partition(" ")[0]).inc()
+                LOG.warning("model lost", call=self.call_id, reason=reason)
+            case CallEnded(reason, at_ms):
+                self._store_recording(at)
+                metrics.ENDINGS.labels(reason.partition(": ")[0]).inc()
+                LOG.info("call ended", call=self.call_id, reason=reason, at_ms=at_ms)
+            case _:
+                pass
+        report = self._reports.of(event, at)
+        if report is not None:
+            self._ports.link.report(report)
+
+    def _store_recording(self, at: datetime) -> None:
+        recorder, self._recorder = self._recorder, None
+        if recorder is not None and (stored := recorder.close()) is not None:
+            self._ports.link.report(self._reports.recorded(stored, at))
+
+    # The model's socket.
+
+    def from_model(self, socket: ModelSocket, payload: bytes | memoryview) -> None:
+        if socket is self._model and self._talk is not None:
+            self._carry(self._talk.from_model(payload, self._clock()))
+
+    def model_gone(self, socket: ModelSocket, reason: str) -> None:
+        if socket is self._model:
+            self._model = None
+            self._lost(reason)
+
+    def _lost(self, reason: str) -> None:
+        if self._talk is not None:
+            self._carry(self._talk.model_lost(self._clock(), reason))
+
+    def _dial(self, attempt: int) -> None:
+        self._drop_model()
+        if self._talk is not None and not self._talk.ended:
+            self._task = asyncio.create_task(self._dialled(attempt, self._talk), name="dial")
+
+    async def _dialled(self, attempt: int, talk: Conversation) -> None:
+        ports = self._ports
+        if attempt > 1:
+            await asyncio.sleep(ports.given.model_retry_ms * 2 ** (attempt - 2) / 1000)
+        try:
+            socket = await ports.dial(talk.plan.model, self)
+        except Refused as error:
+            LOG.warning("model refused", call=self.call_id, error=str(error))
+            self._lost(REFUSED)
+        except Unreachable as error:
+            self._lost(f"unreachable {error}")
+        else:
+            self._model = socket
+            self._carry(talk.model_ready(self._clock()))
+
+    def _drop_model(self) -> None:
+        model, self._model = self._model, None
+        if model is not None:
+            model.drop()
+
+    # The end.
+
+    def _refuse(self, outcome: str, code: int) -> None:
+        """No call has begun: there is nothing to report, and nobody to wait for."""
+        metrics.STREAMS.labels(outcome).inc()
+        self._hang_up(code)
+
+    def _hang_up(self, code: int) -> None:
+        """Close, once control knows: the carrier asks what comes next as soon as its socket is closed."""
+        if self._phase in (Phase.ENDING, Phase.CLOSING, Phase.GONE):
+            return
+        self._phase, self._since_ms, self._code = Phase.ENDING, self._clock(), code
+        self._drop_model()
+        self._stop_task()
+        if self._carrier_gone:
+            self._release()
+        elif self.call_id:
+            self._ports.link.when_stored(self._close)
+        else:
+            self._close()
+
+    def _close(self) -> None:
+        if self._phase is Phase.ENDING:
+            self._phase, self._since_ms = Phase.CLOSING, self._clock()
+            self._carrier.close(self._code)
+
+    def _release(self) -> None:
+        if self._phase is not Phase.GONE:
+            self._phase = Phase.GONE
+            self._stop_task()
+            self._keeper.released(self)
+
+    def _stop_task(self) -> None:
+        task, self._task = self._task, None
+        if task is not None and task is not asyncio.current_task():
+            task.cancel()

@@ -1,0 +1,44 @@
+"""python -m sandbox.openai: the stand-in for OpenAI as a process of its own.
+
+Prints one JSON line {"url": ...} when it is ready; SIGTERM and SIGINT end it in good order.
+"""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from sandbox.openai.model import Model
+from sandbox.openai.script import BadScript, Script
+from sandbox.serving import alone
+from sandbox.speech import Speech
+
+
+def arguments(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m sandbox.openai", description="A stand-in for OpenAI.")
+    parser.add_argument("--listen", default="127.0.0.1:0", metavar="HOST:PORT")
+    parser.add_argument("--api-key", required=True)
+    parser.add_argument("--script", type=Path, metavar="FILE", help="JSON; see sandbox/openai/script.py")
+    parser.add_argument("--no-speech", action="store_true", help="words are tones, and the script says what is heard")
+    return parser.parse_args(argv)
+
+
+async def main(argv: list[str]) -> None:
+    chosen = arguments(argv)
+    try:
+        script = Script.load(chosen.script) if chosen.script else None
+    except (BadScript, OSError) as error:
+        sys.exit(f"{chosen.script} is not a script: {error}")
+    speech = Speech() if Speech.available() and not chosen.no_speech else None
+    if speech is not None:
+        await speech.warm_up()
+    try:
+        async with Model.serve(api_key=chosen.api_key, listen=chosen.listen, script=script, speech=speech) as model:
+            await alone(model.url)
+    finally:
+        if speech is not None:
+            speech.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1:]))

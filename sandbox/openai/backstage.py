@@ -1,0 +1,91 @@
+"""What the real API has not: the door to the truth, the script and the faults.
+
+    GET  /                           that this is a stand-in
+    GET  /sandbox/sessions           {sessions: [...]}, oldest first; ?audio=1 with the audio as base64
+    GET  /sandbox/sessions/{id}
+    POST /sandbox/sessions/{id}/drop {code?} → 204: the connection breaks (1011)
+    PUT  /sandbox/script             a script → 204; sessions that run keep theirs
+    PUT  /sandbox/faults             faults → 204; for connections and requests from now on
+A refusal is {"error": sentence}.  There is no authentication: this door is for loopback.
+"""
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sandbox.openai.line import INTERNAL_ERROR
+from sandbox.openai.script import Script
+from sandbox.openai.settings import Faults
+
+if TYPE_CHECKING:
+    from sandbox.openai.model import Model
+
+ABOUT = "A stand-in for OpenAI's API: it answers by a script, and no model is behind it."
+
+
+class Drop(msgspec.Struct, forbid_unknown_fields=True):
+    code: int = INTERNAL_ERROR
+
+
+class Backstage:
+    def __init__(self, model: "Model") -> None:
+        self._model = model
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/", self._about),
+            Route("/sandbox/sessions", self._sessions),
+            Route("/sandbox/sessions/{id}", self._session),
+            Route("/sandbox/sessions/{id}/drop", self._drop, methods=["POST"]),
+            Route("/sandbox/script", self._script, methods=["PUT"]),
+            Route("/sandbox/faults", self._faults, methods=["PUT"]),
+        ]
+
+    async def _about(self, _: Request) -> Response:
+        return JSONResponse({"sandbox": "openai", "about": ABOUT, "speech": self._model.has_speech})
+
+    async def _sessions(self, request: Request) -> Response:
+        audio = request.query_params.get("audio") == "1"
+        return _json({"sessions": [each.as_json(audio=audio) for each in self._model.sessions]})
+
+    async def _session(self, request: Request) -> Response:
+        audio = request.query_params.get("audio") == "1"
+        for each in self._model.sessions:
+            if each.id == request.path_params["id"]:
+                return _json(each.as_json(audio=audio))
+        return _refusal(404, f"no session {request.path_params['id']}")
+
+    async def _drop(self, request: Request) -> Response:
+        try:
+            wish = msgspec.json.decode(await request.body() or b"{}", type=Drop)
+            self._model.drop(request.path_params["id"], wish.code)
+        except msgspec.DecodeError as error:
+            return _refusal(400, str(error))
+        except LookupError as error:
+            return _refusal(404, str(error))
+        return Response(status_code=204)
+
+    async def _script(self, request: Request) -> Response:
+        try:
+            self._model.play(msgspec.json.decode(await request.body(), type=Script))
+        except msgspec.DecodeError as error:
+            return _refusal(400, str(error))
+        return Response(status_code=204)
+
+    async def _faults(self, request: Request) -> Response:
+        try:
+            self._model.faults = msgspec.json.decode(await request.body(), type=Faults)
+        except msgspec.DecodeError as error:
+            return _refusal(400, str(error))
+        return Response(status_code=204)
+
+
+def _json(body: object) -> Response:
+    return Response(msgspec.json.encode(body), media_type="application/json")
+
+
+def _refusal(status: int, sentence: str) -> Response:
+    return JSONResponse({"error": sentence}, status)

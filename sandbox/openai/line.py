@@ -1,0 +1,128 @@
+"""The realtime socket: who may in, frames in and out in order, and what breaks on the way."""
+
+import asyncio
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from starlette.websockets import WebSocket
+
+from sandbox.openai.conversation import Conversation
+from sandbox.openai.errors import Refusal, at_the_door
+from sandbox.openai.script import Player
+from sandbox.openai.senses import Senses
+from sandbox.openai.session import Session
+from sandbox.openai.settings import Faults, Settings
+from sandbox.openai.stage import Stage
+from sandbox.openai.truth import AUDIO_FIELDS, SessionTruth
+from sandbox.openai.vad import new_id
+
+NORMAL, GOING_AWAY, INTERNAL_ERROR = 1000, 1001, 1011
+
+
+@dataclass(frozen=True, slots=True)
+class Hangup:
+    code: int
+    reason: str = ""
+
+
+class Line:
+    """One connection.  `emit` never waits: a writer carries the outbox."""
+
+    def __init__(
+        self,
+        websocket: WebSocket,
+        truth: SessionTruth,
+        player: Player,
+        senses: Senses,
+        settings: Settings,
+        faults: Faults,
+    ) -> None:
+        self._websocket = websocket
+        self._truth = truth
+        self._settings = settings
+        self.faults = faults
+        self._outbox: asyncio.Queue[str | Hangup] = asyncio.Queue()
+        self._sent = 0
+        self._over = False
+        self._session = Session(Stage(self._emit, Conversation(), truth, player, senses, settings, faults))
+
+    async def talk(self) -> None:
+        """Until either side ends it."""
+        loop = asyncio.get_running_loop()
+        timers = [loop.call_later(self._settings.session_limit_s, self._expire)]
+        if self.faults.close_after_ms is not None:
+            timers.append(loop.call_later(self.faults.close_after_ms / 1000, self.hang_up, INTERNAL_ERROR))
+        self._session.begin()
+        writing = asyncio.create_task(self._write())
+        reading = asyncio.create_task(self._read())
+        try:
+            await asyncio.wait({reading, writing}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._over = True
+            for timer in timers:
+                timer.cancel()
+            await self._session.close()
+            for task in (reading, writing):
+                task.cancel()
+            results = await asyncio.gather(reading, writing, return_exceptions=True)
+            codes = [each.code for each in results if isinstance(each, Hangup)]
+            self._truth.close(codes[0] if codes else GOING_AWAY)
+        for each in results:
+            if isinstance(each, Exception):
+                raise each
+
+    def hang_up(self, code: int = INTERNAL_ERROR, reason: str = "") -> None:
+        if not self._over:
+            self._over = True
+            self._outbox.put_nowait(Hangup(code, reason))
+
+    def _expire(self) -> None:
+        self._session.expire()
+        self.hang_up(GOING_AWAY, "session expired")
+
+    def _emit(self, type: str, fields: dict[str, Any]) -> None:
+        silent = self.faults.silent_after_events
+        if self._over or (silent is not None and self._sent >= silent):
+            return
+        event = {"type": type, "event_id": new_id("event"), **fields}
+        self._outbox.put_nowait(msgspec.json.encode(event).decode())
+        self._truth.note("sent", event if type in AUDIO_FIELDS else copy.deepcopy(event))
+        self._sent += 1
+        if self._sent == self.faults.close_after_events:
+            self.hang_up(INTERNAL_ERROR)
+
+    async def _write(self) -> Hangup:
+        while True:
+            message = await self._outbox.get()
+            if isinstance(message, Hangup):
+                await self._websocket.close(message.code, message.reason)
+                return message
+            await self._websocket.send_text(message)
+
+    async def _read(self) -> Hangup:
+        while True:
+            message = await self._websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                return Hangup(message.get("code") or NORMAL)
+            text = message.get("text")
+            self._session.handle(text if text is not None else message.get("bytes", b""))
+
+
+async def admit(websocket: WebSocket, knows: Callable[[str], bool], faults: Faults) -> str | None:
+    """The model's name, and the connection open; or None, and it was refused with an HTTP status."""
+    refusal: Refusal | None = None
+    model = websocket.query_params.get("model")
+    if not knows(websocket.headers.get("authorization", "")):
+        refusal = at_the_door(401)
+    elif faults.refuse_status is not None:
+        refusal = at_the_door(faults.refuse_status)
+    elif not model:
+        refusal = Refusal("You must provide a model parameter.", code="missing_model", param="model")
+    if refusal is not None:
+        await websocket.send_denial_response(refusal.response())
+        return None
+    await websocket.accept()
+    return model

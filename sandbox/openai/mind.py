@@ -1,0 +1,16 @@
+"""How an answer is found: a sentence to be said verbatim, then the script, then the receptionist."""
+
+from sandbox.openai import receptionist
+from sandbox.openai.receptionist import Situation
+from sandbox.openai.script import Player, Turn
+
+
+def think(player: Player, next_turn: Turn | None, now: Situation) -> Turn:
+    """`next_turn` is what the script has in order; without it the rules decide."""
+    if next_turn is not None:
+        return next_turn
+    if (rule := player.by_rule(now.caller_text or "", list(now.called))) is not None:
+        return rule
+    if now.caller_text is not None and not now.called and (otherwise := player.otherwise()) is not None:
+        return otherwise
+    return receptionist.answer(now)

@@ -1,0 +1,115 @@
+"""The model as a server.
+
+async with Model.serve(api_key="sk-test", script=Script.of({...})) as model:
+    client = openai.AsyncOpenAI(base_url=model.url, api_key="sk-test")
+    ...
+    await model.sessions[0].until_sent("response.done")
+"""
+
+import contextlib
+import hmac
+from collections.abc import AsyncIterator
+
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket
+
+from sandbox.openai.backstage import Backstage
+from sandbox.openai.line import GOING_AWAY, INTERNAL_ERROR, Line, admit
+from sandbox.openai.rest import Rest
+from sandbox.openai.script import Player, Script
+from sandbox.openai.senses import Senses
+from sandbox.openai.settings import Faults, Settings
+from sandbox.openai.truth import SessionTruth
+from sandbox.openai.vad import new_id
+from sandbox.serving import serving
+from sandbox.speech import Speech
+
+
+class Model:
+    """A running stand-in for OpenAI; `url` is what a client takes for https://api.openai.com/v1."""
+
+    def __init__(self, api_key: str, script: Script, speech: Speech | None, settings: Settings) -> None:
+        self.url = ""
+        self.sessions: list[SessionTruth] = []
+        """The truth of every realtime session, oldest first."""
+        self.settings = settings
+        self.faults = Faults()
+        self.has_speech = speech is not None
+        self._api_key = api_key
+        self._senses = Senses(speech)
+        self._lines: dict[str, Line] = {}
+        self.play(script)
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def serve(
+        cls,
+        *,
+        api_key: str,
+        listen: str = "127.0.0.1:0",
+        script: Script | None = None,
+        speech: Speech | None = None,
+        settings: Settings | None = None,
+    ) -> AsyncIterator["Model"]:
+        """Serve until the block ends.  The script's settings and faults count where it has some.
+
+        Without `speech` what callers say comes from the script, and words are tones.
+        """
+        model = cls(api_key, script or Script(), speech, settings or Settings())
+        rest = Rest(model.knows, model.take_rest_fault, lambda: model.player, model._senses)
+        app = Starlette(routes=[*rest.routes(), *Backstage(model).routes(), WebSocketRoute("/v1/realtime", model.talk)])
+        async with serving(app, listen, ws="websockets-sansio") as (host, port):
+            model.url = f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
+            try:
+                yield model
+            finally:
+                for line in list(model._lines.values()):
+                    line.hang_up(GOING_AWAY, "the stand-in ends")
+
+    def play(self, script: Script) -> None:
+        """Take another script, from its beginning; sessions that run keep theirs."""
+        self._script = script
+        self.player = Player(script)
+        self.settings = script.settings or self.settings
+        self.faults = script.faults or self.faults
+
+    def drop(self, session_id: str, code: int = INTERNAL_ERROR) -> None:
+        """Break a session's connection; LookupError if there is none."""
+        if session_id not in self._lines:
+            raise LookupError(f"no open session {session_id}")
+        self._lines[session_id].hang_up(code)
+
+    def knows(self, authorization: str) -> bool:
+        return hmac.compare_digest(authorization.encode(), f"Bearer {self._api_key}".encode())
+
+    async def talk(self, websocket: WebSocket) -> None:
+        faults = self._take_faults()
+        name = await admit(websocket, self.knows, faults)
+        if name is None:
+            return
+        truth = SessionTruth(new_id("sess"), name)
+        player = self.player if self._script.shared else Player(self._script)
+        line = Line(websocket, truth, player, self._senses, self.settings, faults)
+        self.sessions.append(truth)
+        self._lines[truth.id] = line
+        try:
+            await line.talk()
+        finally:
+            del self._lines[truth.id]
+
+    def take_rest_fault(self) -> int | None:
+        """The status that this request is refused with, if any."""
+        faults = self.faults
+        if faults.rest_status is None or faults.rest_times == 0:
+            return None
+        if faults.rest_times is not None:
+            faults.rest_times -= 1
+        return faults.rest_status
+
+    def _take_faults(self) -> Faults:
+        if self.faults.times == 0:
+            return Faults()
+        if self.faults.times is not None:
+            self.faults.times -= 1
+        return self.faults

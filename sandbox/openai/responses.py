@@ -1,0 +1,182 @@
+"""POST /v1/responses: texts by the script, objects by a schema; whole, or as server-sent events.
+
+Event order: platform.openai.com/docs/api-reference/responses-streaming.  Nothing is stored: `previous_response_id` is
+refused.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from sandbox.openai import mind, schema
+from sandbox.openai.errors import Refusal, missing, wrong_type
+from sandbox.openai.receptionist import Situation
+from sandbox.openai.script import Player, Turn
+from sandbox.openai.vad import new_id
+from sandbox.speech.sound import split_words
+
+Body = dict[str, Any]
+CHARS_PER_TOKEN = 4
+
+
+def respond(body: Body, player: Player) -> Body:
+    """The finished response object.  Raises Refusal."""
+    for name in ("model", "input"):
+        if name not in body:
+            raise missing(name)
+    if body.get("previous_response_id"):
+        raise Refusal("Nothing is stored here.", code="previous_response_not_found", param="previous_response_id")
+    items = _items(body["input"])
+    wanted = (body.get("text") or {}).get("format") or {"type": "text"}
+    output: list[Body] = []
+    if wanted.get("type") == "json_schema":
+        output.append(_message(_object(wanted, items)))
+    else:
+        turn = mind.think(player, player.next_text(), _situation(body, items))
+        if turn.say is not None:
+            output.append(_message(turn.say))
+        output += _call(turn)
+    return _response(body, output, "\n".join(_text(each) for each in items))
+
+
+def events(response: Body) -> Iterator[Body]:
+    """The same response as it would have been streamed."""
+    unfinished = response | {"status": "in_progress", "output": [], "usage": None, "completed_at": None}
+    parts = [("response.created", {"response": unfinished}), ("response.in_progress", {"response": unfinished})]
+    for index, item in enumerate(response["output"]):
+        place = {"item_id": item["id"], "output_index": index}
+        parts += _message_events(item, place) if item["type"] == "message" else _call_events(item, place)
+    parts.append(("response.completed", {"response": response}))
+    for number, (type, fields) in enumerate(parts):
+        yield {"type": type, "sequence_number": number, **fields}
+
+
+def _message_events(item: Body, place: Body) -> list[tuple[str, Body]]:
+    index = {"output_index": place["output_index"]}
+    spot, part = place | {"content_index": 0}, item["content"][0]
+    opening = item | {"status": "in_progress", "content": []}
+    words = split_words(part["text"])
+    return [
+        ("response.output_item.added", index | {"item": opening}),
+        ("response.content_part.added", spot | {"part": part | {"text": ""}}),
+        *(("response.output_text.delta", spot | {"delta": each, "logprobs": []}) for each in words),
+        ("response.output_text.done", spot | {"text": part["text"], "logprobs": []}),
+        ("response.content_part.done", spot | {"part": part}),
+        ("response.output_item.done", index | {"item": item}),
+    ]
+
+
+def _call_events(item: Body, place: Body) -> list[tuple[str, Body]]:
+    index = {"output_index": place["output_index"]}
+    opening = item | {"status": "in_progress", "arguments": ""}
+    return [
+        ("response.output_item.added", index | {"item": opening}),
+        ("response.function_call_arguments.delta", place | {"delta": item["arguments"]}),
+        ("response.function_call_arguments.done", place | {"name": item["name"], "arguments": item["arguments"]}),
+        ("response.output_item.done", index | {"item": item}),
+    ]
+
+
+def _items(given: Any) -> list[Body]:
+    if isinstance(given, str):
+        return [{"type": "message", "role": "user", "content": given}]
+    if not isinstance(given, list) or not all(isinstance(each, dict) for each in given):
+        raise wrong_type("input", "a string or an array of objects", given)
+    return given
+
+
+def _text(item: Body) -> str:
+    content = item.get("content", "")
+    if isinstance(content, str):
+        return content
+    return " ".join(str(each.get("text", "")) for each in content if isinstance(each, dict))
+
+
+def _situation(body: Body, items: list[Body]) -> Situation:
+    called: list[str] = []
+    caller_text: str | None = None
+    for each in items:
+        if each.get("type") == "function_call":
+            called.append(str(each.get("name")))
+        elif each.get("role") == "user":
+            caller_text, called = _text(each), []
+    leading = [_text(each) for each in items if each.get("role") in {"system", "developer"}]
+    return Situation(
+        instructions="\n".join([body.get("instructions") or "", *leading]),
+        caller_text=caller_text,
+        said=[_text(each) for each in items if each.get("role") == "assistant"],
+        called=called,
+        tools=() if body.get("tool_choice") == "none" else body.get("tools") or (),
+    )
+
+
+def _object(wanted: Body, items: list[Body]) -> str:
+    if not isinstance(wanted.get("schema"), dict):
+        raise missing("text.format.schema")
+    text = "\n".join(_text(each) for each in items if each.get("role", "user") == "user")
+    try:
+        return json.dumps(schema.fill(wanted["schema"], text), ensure_ascii=False)
+    except (ValueError, KeyError, TypeError) as error:
+        raise Refusal(
+            f"Invalid schema for response_format '{wanted.get('name')}': {error}",
+            code="invalid_json_schema",
+            param="text.format.schema",
+        ) from error
+
+
+def _message(text: str) -> Body:
+    part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+    return {"id": new_id("msg"), "type": "message", "status": "completed", "role": "assistant", "content": [part]}
+
+
+def _call(turn: Turn) -> list[Body]:
+    if turn.call is None:
+        return []
+    return [
+        {
+            "id": new_id("fc"),
+            "type": "function_call",
+            "status": "completed",
+            "call_id": new_id("call"),
+            "name": turn.call.name,
+            "arguments": json.dumps(turn.call.arguments),
+        }
+    ]
+
+
+def _response(body: Body, output: list[Body], read: str) -> Body:
+    written = "".join(_text(each) + each.get("arguments", "") for each in output)
+    tokens_in, tokens_out = len(read) // CHARS_PER_TOKEN, len(written) // CHARS_PER_TOKEN
+    now = int(time.time())
+    return {
+        "id": new_id("resp"),
+        "object": "response",
+        "created_at": now,
+        "completed_at": now,
+        "status": "completed",
+        "background": False,
+        "error": None,
+        "incomplete_details": None,
+        "instructions": body.get("instructions"),
+        "max_output_tokens": body.get("max_output_tokens"),
+        "model": body["model"],
+        "output": output,
+        "parallel_tool_calls": body.get("parallel_tool_calls", True),
+        "previous_response_id": None,
+        "store": body.get("store", True),
+        "temperature": body.get("temperature", 1.0),
+        "text": body.get("text") or {"format": {"type": "text"}},
+        "tool_choice": body.get("tool_choice", "auto"),
+        "tools": body.get("tools") or [],
+        "top_p": body.get("top_p", 1.0),
+        "truncation": body.get("truncation", "disabled"),
+        "usage": {
+            "input_tokens": tokens_in,
+            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+            "output_tokens": tokens_out,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": tokens_in + tokens_out,
+        },
+        "metadata": body.get("metadata") or {},
+    }

@@ -1,0 +1,127 @@
+"""The REST door: /v1/responses, /v1/audio/speech, /v1/audio/transcriptions, with OpenAI's errors."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from sandbox.openai import responses
+from sandbox.openai.codec import PCM, Codec
+from sandbox.openai.config import VOICES
+from sandbox.openai.errors import Refusal, at_the_door, missing, wrong_type, wrong_value
+from sandbox.openai.script import Player
+from sandbox.openai.senses import Senses
+from sandbox.speech import sound
+
+SPEECH_VOICES = (*VOICES, "fable", "nova", "onyx")
+SPEECH_FORMATS = ("pcm", "wav")
+LONGEST_INPUT_CHARS = 4_096
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Rest:
+    """`refuse` raises what a fault of the day asks for; `player` is the script's place for requests without a session."""
+
+    def __init__(
+        self,
+        knows: Callable[[str], bool],
+        refuse: Callable[[], int | None],
+        player: Callable[[], Player],
+        senses: Senses,
+    ) -> None:
+        self._knows = knows
+        self._refuse = refuse
+        self._player = player
+        self._senses = senses
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/v1/responses", self._guarded(self._responses), methods=["POST"]),
+            Route("/v1/audio/speech", self._guarded(self._speech), methods=["POST"]),
+            Route("/v1/audio/transcriptions", self._guarded(self._transcriptions), methods=["POST"]),
+            Route("/v1/models/{name}", self._guarded(self._model)),
+        ]
+
+    def _guarded(self, handler: Handler) -> Handler:
+        async def guarded(request: Request) -> Response:
+            try:
+                if not self._knows(request.headers.get("authorization", "")):
+                    raise at_the_door(401)
+                if (status := self._refuse()) is not None:
+                    raise at_the_door(status)
+                return await handler(request)
+            except Refusal as refusal:
+                return refusal.response()
+
+        return guarded
+
+    async def _model(self, request: Request) -> Response:
+        """Every model exists here."""
+        return JSONResponse({"id": request.path_params["name"], "object": "model", "created": 0, "owned_by": "sandbox"})
+
+    async def _responses(self, request: Request) -> Response:
+        body = await _json(request)
+        response = responses.respond(body, self._player())
+        if not body.get("stream"):
+            return JSONResponse(response)
+        return StreamingResponse(_sse(response), media_type="text/event-stream")
+
+    async def _speech(self, request: Request) -> Response:
+        body = await _json(request)
+        for name in ("model", "input", "voice"):
+            if name not in body:
+                raise missing(name)
+            if not isinstance(body[name], str):
+                raise wrong_type(name, "a string", body[name])
+        if not 0 < len(body["input"]) <= LONGEST_INPUT_CHARS:
+            raise Refusal(f"'input' takes 1 to {LONGEST_INPUT_CHARS} characters.", code="invalid_value", param="input")
+        if body["voice"] not in SPEECH_VOICES:
+            raise wrong_value("voice", body["voice"], SPEECH_VOICES)
+        form = body.get("response_format", "mp3")
+        if form not in SPEECH_FORMATS:
+            raise wrong_value("response_format", form, SPEECH_FORMATS)
+        spoken = await self._senses.utter(body["input"], body["voice"], PCM.rate_hz)
+        if form == "wav":
+            return Response(sound.write_wav(spoken.samples, PCM.rate_hz), media_type="audio/wav")
+        return Response(PCM.encode(spoken.samples), media_type="audio/pcm")
+
+    async def _transcriptions(self, request: Request) -> Response:
+        async with request.form() as form:
+            upload, model, wanted = form.get("file"), form.get("model"), form.get("response_format", "json")
+            if not isinstance(upload, UploadFile):
+                raise missing("file")
+            if not model:
+                raise missing("model")
+            if wanted not in {"json", "text"}:
+                raise wrong_value("response_format", wanted, ("json", "text"))
+            content = await upload.read()
+        try:
+            samples, rate_hz = sound.read_wav(content)
+        except ValueError as error:
+            raise Refusal(f"Audio file might be corrupted or unsupported: {error}", param="file") from error
+        codec = Codec(rate_hz, rate_hz * 2 // 1000, PCM.encode, PCM.decode)
+        text = await self._senses.hear(codec, PCM.encode(samples), self._player())
+        if wanted == "text":
+            return PlainTextResponse(text + "\n")
+        usage = {"type": "duration", "seconds": len(samples) / rate_hz}
+        return JSONResponse({"text": text, "usage": usage})
+
+
+async def _json(request: Request) -> dict[str, Any]:
+    try:
+        body = await request.json()
+    except ValueError as error:
+        raise Refusal(f"We could not parse the JSON body of your request: {error}") from error
+    if not isinstance(body, dict):
+        raise Refusal("The body of your request is not a JSON object.")
+    return body
+
+
+async def _sse(response: dict[str, Any]) -> AsyncIterator[str]:
+    for event in responses.events(response):
+        yield f"event: {event['type']}\ndata: {json.dumps(event)}\n\n"

@@ -1,0 +1,122 @@
+"""What the stand-in hears and says, written down.
+
+    {"heard": ["I need a plumber", ...],           what each caller turn said, where nothing can hear
+     "turns": [{"say": ..., "call": {"name": ..., "arguments": {...}}, "tone": {"hz": 440, "ms": 3000},
+                "latency_ms": 500}, ...],          answers on the realtime socket, in order, before the rules
+     "texts": [{"say": ...} | {"call": ...}, ...], answers of /v1/responses, in order, before the rules
+     "rules": [{"when": "regex", "once": true, "say": ...}, ...],   over the caller's last words, first match
+     "otherwise": "Could you say that again?",     without it, a receptionist made from the instructions answers
+     "shared": false,                              one place in the script for all sessions, or one for each
+     "faults": {...}, "settings": {...}}           as in settings.py
+
+A turn may both say and call.  A rule whose function was already called since the caller spoke is passed over.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from sandbox.openai.settings import Faults, Settings
+
+
+class BadScript(Exception):  # noqa: N818  (it says what is bad)
+    """The script is not of the form above; the message says where."""
+
+
+class Tone(msgspec.Struct, forbid_unknown_fields=True):
+    hz: float
+    ms: int
+
+
+class Call(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    arguments: dict[str, Any] = {}
+
+
+class Turn(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """One answer."""
+
+    say: str | None = None
+    call: Call | None = None
+    tone: Tone | None = None
+    latency_ms: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.say is None and self.call is None and self.tone is None:
+            raise ValueError("an answer needs say, call or tone")
+        if self.say is not None and self.tone is not None:
+            raise ValueError("an answer says something or sounds a tone, not both")
+
+
+class Rule(Turn, kw_only=True, forbid_unknown_fields=True):
+    when: str
+    once: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        try:
+            re.compile(self.when)
+        except re.error as error:
+            raise ValueError(f"{self.when!r} is not a regular expression: {error}") from error
+
+
+class Script(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    heard: list[str] = []
+    turns: list[Turn] = []
+    texts: list[Turn] = []
+    rules: list[Rule] = []
+    otherwise: str | None = None
+    shared: bool = False
+    faults: Faults | None = None
+    settings: Settings | None = None
+
+    @classmethod
+    def of(cls, script: dict[str, Any]) -> "Script":
+        """Raises BadScript."""
+        try:
+            return msgspec.convert(script, cls)
+        except msgspec.ValidationError as error:
+            raise BadScript(str(error)) from error
+
+    @classmethod
+    def load(cls, path: Path) -> "Script":
+        """Raises BadScript, and OSError."""
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=cls)
+        except msgspec.DecodeError as error:
+            raise BadScript(f"{path}: {error}") from error
+
+
+class Player:
+    """A place in a script."""
+
+    def __init__(self, script: Script) -> None:
+        self._script = script
+        self._heard = iter(script.heard)
+        self._turns = iter(script.turns)
+        self._texts = iter(script.texts)
+        self._spent: set[int] = set()
+
+    def next_heard(self) -> str | None:
+        return next(self._heard, None)
+
+    def next_turn(self) -> Turn | None:
+        return next(self._turns, None)
+
+    def next_text(self) -> Turn | None:
+        return next(self._texts, None)
+
+    def by_rule(self, caller_text: str, called: list[str]) -> Turn | None:
+        """The first rule that fits; `called` are the functions called since the caller spoke."""
+        for at, rule in enumerate(self._script.rules):
+            tired = at in self._spent or (rule.call is not None and rule.call.name in called)
+            if not tired and re.search(rule.when, caller_text, re.IGNORECASE):
+                if rule.once:
+                    self._spent.add(at)
+                return rule
+        return None
+
+    def otherwise(self) -> Turn | None:
+        return None if self._script.otherwise is None else Turn(say=self._script.otherwise)

@@ -1,0 +1,338 @@
+"""One realtime session: client events in, server events out, by OpenAI's rules.  The socket is somebody else's.
+
+Source: platform.openai.com/docs/api-reference/realtime-client-events and -server-events (GA names).
+"""
+
+import asyncio
+import base64
+import binascii
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from sandbox.openai import config, mind, receptionist
+from sandbox.openai.answer import Answer
+from sandbox.openai.codec import codec_of
+from sandbox.openai.conversation import Item, client_item
+from sandbox.openai.errors import Refusal, missing, wrong_type, wrong_value
+from sandbox.openai.receptionist import Situation
+from sandbox.openai.script import Turn
+from sandbox.openai.stage import Stage
+from sandbox.openai.truth import Act
+from sandbox.openai.vad import Detection, InputBuffer, Started, Stopped
+from sandbox.speech.sound import split_words
+
+Event = dict[str, Any]
+SEMANTIC_PREFIX_MS = 300
+
+
+class Session:
+    def __init__(self, stage: Stage) -> None:
+        truth = stage.truth
+        self._stage = stage
+        self.config = config.default_session(truth.id, truth.model, int(time.time() + stage.settings.session_limit_s))
+        truth.session = self.config
+        self._input = InputBuffer(codec_of(self.config["audio"]["input"]["format"]))
+        self._active: Answer | None = None
+        self._asides: dict[str, Answer] = {}
+        self._understanding: dict[str, asyncio.Task[str]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._has_spoken = False
+        self._handlers: dict[str, Callable[[Event], None]] = {
+            "session.update": self._update,
+            "input_audio_buffer.append": self._append,
+            "input_audio_buffer.commit": self._commit,
+            "input_audio_buffer.clear": self._clear,
+            "conversation.item.create": self._create_item,
+            "conversation.item.retrieve": self._retrieve_item,
+            "conversation.item.truncate": self._truncate_item,
+            "conversation.item.delete": self._delete_item,
+            "response.create": self._create_response,
+            "response.cancel": self._cancel_response,
+        }
+
+    def begin(self) -> None:
+        self._emit("session.created", session=self.config)
+
+    def handle(self, message: str | bytes) -> None:
+        """One client event.  What is wrong with it comes back as an `error` event; the session goes on."""
+        event: Any = None
+        try:
+            try:
+                event = json.loads(message)
+            except ValueError as error:
+                raise Refusal(f"The event is not valid JSON: {error}", code="invalid_json") from error
+            if not isinstance(event, dict):
+                raise Refusal("The event is not a JSON object.", code="invalid_event")
+            if "type" not in event:
+                raise missing("type")
+            if event["type"] not in self._handlers:
+                raise wrong_value("type", event["type"], tuple(self._handlers))
+            self._record(event)
+            self._handlers[event["type"]](event)
+        except Refusal as refusal:
+            event_id = event.get("event_id") if isinstance(event, dict) else None
+            self._emit("error", error=refusal.body() | {"event_id": event_id})
+
+    def expire(self) -> None:
+        minutes = self._stage.settings.session_limit_s / 60
+        self._emit(
+            "error",
+            error=Refusal(
+                f"Your session hit the maximum duration of {minutes:g} minutes.", code="session_expired"
+            ).body()
+            | {"event_id": None},
+        )
+
+    async def close(self) -> None:
+        for answer in self._answers():
+            await answer.abandon()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # session and input
+
+    def _update(self, event: Event) -> None:
+        before = codec_of(self.config["audio"]["input"]["format"])
+        has_spoken = self._has_spoken or any(each.has_audio for each in self._answers())
+        self.config = config.update(self.config, event.get("session"), has_spoken=has_spoken)
+        self._stage.truth.session = self.config
+        after = codec_of(self.config["audio"]["input"]["format"])
+        if after is not before:
+            self._input = InputBuffer(after)
+        self._emit("session.updated", session=self.config)
+
+    def _append(self, event: Event) -> None:
+        audio = _string(event, "audio")
+        try:
+            payload = base64.b64decode(audio, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise Refusal(
+                "Invalid 'audio'. Expected base64-encoded audio bytes.", code="invalid_value", param="audio"
+            ) from error
+        truth = self._stage.truth
+        truth.appends.append((time.monotonic(), len(payload)))
+        truth.heard += payload
+        for change in self._input.append(payload, self._detection()):
+            if isinstance(change, Started):
+                self._speech_started(change)
+            else:
+                self._speech_stopped(change)
+
+    def _commit(self, _: Event) -> None:
+        self._take_turn(*self._input.commit())
+
+    def _clear(self, _: Event) -> None:
+        self._input.clear()
+        self._emit("input_audio_buffer.cleared")
+
+    def _speech_started(self, started: Started) -> None:
+        self._emit("input_audio_buffer.speech_started", audio_start_ms=started.audio_start_ms, item_id=started.item_id)
+        if self._turn_detection()["interrupt_response"] and self._running() is not None:
+            self._stop(self._running(), "turn_detected")
+
+    def _speech_stopped(self, stopped: Stopped) -> None:
+        self._emit("input_audio_buffer.speech_stopped", audio_end_ms=stopped.audio_end_ms, item_id=stopped.item_id)
+        self._take_turn(stopped.item_id, stopped.audio)
+        if self._turn_detection()["create_response"] and self._running() is None:
+            self._answer({})  # while another answer runs, the automatic one is lost
+
+    def _take_turn(self, item_id: str, audio: bytes) -> None:
+        """Committed audio becomes the caller's item, and is listened to."""
+        wire = {
+            "id": item_id,
+            "object": "realtime.item",
+            "type": "message",
+            "status": "completed",
+            "role": "user",
+            "content": [{"type": "input_audio", "transcript": None}],
+        }
+        item = Item(wire)
+        before = self._stage.conversation.add(item)
+        self._stage.truth.items[item_id] = item
+        self._emit("input_audio_buffer.committed", previous_item_id=before, item_id=item_id)
+        self._emit("conversation.item.added", previous_item_id=before, item=wire)
+        self._emit("conversation.item.done", previous_item_id=before, item=wire)
+        hearing = self._spawn(self._understand(item_id, audio))
+        self._understanding[item_id] = hearing
+        if self.config["audio"]["input"]["transcription"] is not None:
+            self._spawn(self._transcribe(item, hearing, self._input.codec.ms(len(audio))))
+
+    async def _understand(self, item_id: str, audio: bytes) -> str:
+        text = await self._stage.senses.hear(self._input.codec, audio, self._stage.player)
+        self._stage.truth.understood[item_id] = text
+        return text
+
+    async def _transcribe(self, item: Item, hearing: "asyncio.Task[str]", audio_ms: int) -> None:
+        text = await asyncio.shield(hearing)
+        faults = self._stage.faults
+        await asyncio.sleep(self._stage.settings.transcription_delay_ms / 1000)
+        place = {"item_id": item.id, "content_index": 0}
+        if faults.never_transcribe:
+            return
+        if faults.fail_transcription:
+            error = {
+                "type": "server_error",
+                "code": None,
+                "message": "The audio could not be transcribed.",
+                "param": None,
+            }
+            self._emit("conversation.item.input_audio_transcription.failed", **place, error=error)
+            return
+        for word in split_words(text):
+            self._emit("conversation.item.input_audio_transcription.delta", **place, delta=word)
+        item.wire["content"][0]["transcript"] = text
+        usage = {"type": "duration", "seconds": audio_ms / 1000}
+        self._emit("conversation.item.input_audio_transcription.completed", **place, transcript=text, usage=usage)
+
+    # items
+
+    def _create_item(self, event: Event) -> None:
+        calls = {each.wire["call_id"] for each in self._stage.conversation.items if "call_id" in each.wire}
+        item = client_item(event.get("item"), calls)
+        before = self._stage.conversation.add(item, event.get("previous_item_id"))
+        self._stage.truth.items[item.id] = item
+        self._emit("conversation.item.added", previous_item_id=before, item=item.wire)
+        self._emit("conversation.item.done", previous_item_id=before, item=item.wire)
+
+    def _retrieve_item(self, event: Event) -> None:
+        item = self._stage.conversation.find(_string(event, "item_id"), "retrieving")
+        self._emit("conversation.item.retrieved", item=item.wire)
+
+    def _truncate_item(self, event: Event) -> None:
+        item_id, index, end_ms = (
+            _string(event, "item_id"),
+            _integer(event, "content_index"),
+            _integer(event, "audio_end_ms"),
+        )
+        self._stage.conversation.truncate(item_id, index, end_ms)
+        self._stage.truth.truncations.append(Act(item_id, time.monotonic(), end_ms))
+        self._emit("conversation.item.truncated", item_id=item_id, content_index=index, audio_end_ms=end_ms)
+
+    def _delete_item(self, event: Event) -> None:
+        item_id = _string(event, "item_id")
+        self._stage.conversation.delete(item_id)
+        self._stage.truth.deletions.append(Act(item_id, time.monotonic()))
+        self._emit("conversation.item.deleted", item_id=item_id)
+
+    # responses
+
+    def _create_response(self, event: Event) -> None:
+        wish = config.check_response(event.get("response"))
+        running = self._running()
+        if running is not None and wish.get("conversation", "auto") != "none":
+            raise Refusal(
+                f"Conversation already has an active response in progress: {running.id}. "
+                "Wait until the response is finished before creating a new one.",
+                code="conversation_already_has_active_response",
+            )
+        self._answer(wish)
+
+    def _cancel_response(self, event: Event) -> None:
+        wanted = event.get("response_id")
+        found = self._running() if wanted is None else self._by_id(wanted)
+        if found is None:
+            raise Refusal("Cancellation failed: no active response found", code="response_cancel_not_active")
+        self._stage.truth.cancels.append(Act(found.id, time.monotonic()))
+        self._stop(found, "client_cancelled")
+
+    def _answer(self, wish: dict[str, Any]) -> None:
+        answer = Answer(self._stage, self.config, wish, lambda: self._decide(wish))
+        if answer.in_band:
+            self._has_spoken = self._has_spoken or (self._active is not None and self._active.has_audio)
+            self._active = answer
+        else:
+            self._asides = {each.id: each for each in self._asides.values() if each.status == "in_progress"}
+            self._asides[answer.id] = answer
+        answer.begin()
+
+    async def _decide(self, wish: dict[str, Any]) -> Turn:
+        """Everything that was heard must be understood first."""
+        fixed = receptionist.verbatim(wish.get("instructions") or "")
+        if fixed is not None:
+            return Turn(say=fixed)
+        if self._understanding:
+            await asyncio.gather(*map(asyncio.shield, self._understanding.values()))
+        in_band = wish.get("conversation", "auto") != "none"
+        scripted = self._stage.player.next_turn() if in_band else None
+        return mind.think(self._stage.player, scripted, self._situation(wish))
+
+    def _situation(self, wish: dict[str, Any]) -> Situation:
+        """The conversation as the answer sees it; `input` puts other items in its place."""
+        conversation = self._stage.conversation
+        if "input" in wish:
+            messages = [Item({"id": ""} | each) for each in wish["input"] if isinstance(each, dict)]
+        else:
+            messages = conversation.items
+        caller = [each for each in messages if each.wire.get("role") == "user"]
+        understood = self._stage.truth.understood
+        tools = wish.get("tools", self.config["tools"])
+        choice = wish.get("tool_choice", self.config["tool_choice"])
+        return Situation(
+            instructions=wish.get("instructions") or self.config["instructions"],
+            caller_text=understood.get(caller[-1].id, caller[-1].text()) if caller else None,
+            said=[each.text() for each in messages if each.wire.get("role") == "assistant"],
+            called=[] if "input" in wish else conversation.calls_since_the_caller_spoke(),
+            tools=() if choice == "none" else tools,
+        )
+
+    def _stop(self, answer: Answer | None, reason: str) -> None:
+        if answer is not None:
+            answer.cancel(reason)
+
+    def _running(self) -> Answer | None:
+        return self._active if self._active is not None and self._active.status == "in_progress" else None
+
+    def _by_id(self, response_id: str) -> Answer | None:
+        for each in self._answers():
+            if each.id == response_id and each.status == "in_progress":
+                return each
+        return None
+
+    def _answers(self) -> list[Answer]:
+        return [*([self._active] if self._active is not None else []), *self._asides.values()]
+
+    def _turn_detection(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.config["audio"]["input"]["turn_detection"]
+        return found
+
+    def _detection(self) -> Detection | None:
+        wish, settings = self.config["audio"]["input"]["turn_detection"], self._stage.settings
+        if wish is None:
+            return None
+        if wish["type"] == "semantic_vad":
+            silence_ms, prefix_ms = settings.eagerness_ms[wish["eagerness"]], SEMANTIC_PREFIX_MS
+        else:
+            silence_ms, prefix_ms = wish["silence_duration_ms"], wish["prefix_padding_ms"]
+        return Detection(int(silence_ms), int(prefix_ms), settings.speech_dbfs, settings.onset_ms)
+
+    def _record(self, event: Event) -> None:
+        if event["type"] != "input_audio_buffer.append":
+            self._stage.truth.note("received", event)
+
+    def _spawn(self, work: Any) -> "asyncio.Task[Any]":
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _emit(self, type: str, **fields: Any) -> None:
+        self._stage.emit(type, fields)
+
+
+def _string(event: Event, name: str) -> str:
+    if name not in event:
+        raise missing(name)
+    if not isinstance(event[name], str):
+        raise wrong_type(name, "a string", event[name])
+    return str(event[name])
+
+
+def _integer(event: Event, name: str) -> int:
+    if name not in event:
+        raise missing(name)
+    if not isinstance(event[name], int) or isinstance(event[name], bool):
+        raise wrong_type(name, "an integer", event[name])
+    return int(event[name])

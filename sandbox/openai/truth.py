@@ -1,0 +1,118 @@
+"""What really happened in a realtime session: readable while it happens, and afterwards."""
+
+import base64
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from sandbox.openai.conversation import Item
+from sandbox.twilio.journal import Journal
+
+AUDIO_FIELDS = {"input_audio_buffer.append": "audio", "response.output_audio.delta": "delta"}
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something the client did to an item or a response, accepted by the server."""
+
+    id: str
+    at_monotonic: float
+    audio_end_ms: int | None = None
+
+
+@dataclass(slots=True)
+class SessionTruth:
+    """Times are `time.monotonic()` in s.  Audio is in the format of its direction, as on the wire."""
+
+    id: str
+    model: str
+    opened_at: float = field(default_factory=time.monotonic)
+    closed_at: float | None = None
+    close_code: int | None = None
+    journal: Journal = field(default_factory=Journal)
+    """Every event but `input_audio_buffer.append`: `direction` is received or sent, `body` the event, its audio a count."""
+    appends: list[tuple[float, int]] = field(default_factory=list)
+    """(when, bytes) of each input_audio_buffer.append."""
+    heard: bytearray = field(default_factory=bytearray)
+    """All caller audio."""
+    understood: dict[str, str] = field(default_factory=dict)
+    """What each caller item said, by item id."""
+    items: dict[str, Item] = field(default_factory=dict)
+    """Every item there ever was, deleted ones included; of the model's own ones `audio` is all that was sent."""
+    truncations: list[Act] = field(default_factory=list)
+    deletions: list[Act] = field(default_factory=list)
+    cancels: list[Act] = field(default_factory=list)
+    session: dict[str, Any] = field(default_factory=dict)
+    """The configuration as it stands."""
+
+    def received(self, type: str) -> list[dict[str, Any]]:
+        return self._bodies(type, "received")
+
+    def sent(self, type: str) -> list[dict[str, Any]]:
+        return self._bodies(type, "sent")
+
+    async def until_received(self, type: str) -> dict[str, Any]:
+        """The first client event of that type; LookupError if the session ends without it."""
+        found: dict[str, Any] = (await self.journal.find(type, direction="received"))["body"]
+        return found
+
+    async def until_sent(self, type: str) -> dict[str, Any]:
+        """The first server event of that type; LookupError if the session ends without it."""
+        found: dict[str, Any] = (await self.journal.find(type, direction="sent"))["body"]
+        return found
+
+    def spoken(self) -> str:
+        """All that the model said, in order, without what truncations cut."""
+        own = [each for each in self.items.values() if each.words]
+        return " ".join(each.transcript() for each in own).strip()
+
+    def note(self, direction: str, event: dict[str, Any]) -> None:
+        name = AUDIO_FIELDS.get(event["type"])
+        body = event
+        if name is not None:
+            body = {each: value for each, value in event.items() if each != name}
+            body["audio_bytes"] = len(event[name]) * 3 // 4 - event[name][-2:].count("=")
+        self.journal.note(event["type"], direction=direction, body=body)
+
+    def close(self, code: int) -> None:
+        if self.closed_at is None:
+            self.closed_at, self.close_code = time.monotonic(), code
+            self.journal.close()
+
+    def as_json(self, *, audio: bool = False) -> dict[str, Any]:
+        """With `audio`, the bytes as base64; else their number alone."""
+
+        def sound(payload: bytearray) -> str | int:
+            return base64.b64encode(payload).decode() if audio else len(payload)
+
+        return {
+            "id": self.id,
+            "model": self.model,
+            "opened_at": self.opened_at,
+            "closed_at": self.closed_at,
+            "close_code": self.close_code,
+            "session": self.session,
+            "events": self.journal.events,
+            "appends": self.appends,
+            "heard": sound(self.heard),
+            "understood": self.understood,
+            "items": [
+                {
+                    "item": each.wire,
+                    "audio": sound(each.audio),
+                    "generated_text": "".join(word.text for word in each.words),
+                    "truncated_ms": each.truncated_ms,
+                }
+                for each in self.items.values()
+            ],
+            "truncations": [_act(each) for each in self.truncations],
+            "deletions": [_act(each) for each in self.deletions],
+            "cancels": [_act(each) for each in self.cancels],
+        }
+
+    def _bodies(self, type: str, direction: str) -> list[dict[str, Any]]:
+        return [each["body"] for each in self.journal.of(type) if each["direction"] == direction]
+
+
+def _act(act: Act) -> dict[str, Any]:
+    return {"id": act.id, "at_monotonic": act.at_monotonic, "audio_end_ms": act.audio_end_ms}

@@ -1,0 +1,50 @@
+"""A stand-in as a server: inside somebody else's process, or alone."""
+
+import asyncio
+import contextlib
+import json
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from typing import Literal
+
+import uvicorn
+from starlette.applications import Starlette
+
+
+class _Server(uvicorn.Server):
+    """uvicorn inside somebody else's process: their signal handlers stay theirs."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    app: Starlette, listen: str, ws: Literal["none", "websockets-sansio"] = "none"
+) -> AsyncIterator[tuple[str, int]]:
+    """Serve at `host:port` (port 0 takes a free one) until the block ends; yields the address."""
+    host, _, port = listen.rpartition(":")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.create_server((host.strip("[]"), int(port)), family=family)
+    config = uvicorn.Config(app, lifespan="off", ws=ws, ws_per_message_deflate=False, log_config=None, access_log=False)
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listening]))
+    try:
+        name = listening.getsockname()
+        yield name[0], name[1]
+    finally:
+        server.should_exit = True
+        await task
+
+
+async def alone(url: str) -> None:
+    """Say on stdout that `url` is ready, and wait for SIGTERM or SIGINT."""
+    asked_to_stop = asyncio.Event()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(each, asked_to_stop.set)
+    sys.stdout.write(json.dumps({"url": url}) + "\n")
+    sys.stdout.flush()
+    await asked_to_stop.wait()

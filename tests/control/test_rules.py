@@ -1,0 +1,171 @@
+"""The pure rules: hours, routing, endings, keys, cursors, words."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from control.base import hours, masks, paging, principal, wire
+from control.calls import rules as calls
+from control.flows import rules as flows
+from control.identity import rules as identity
+from hum.errors import Forbidden, InsufficientScope, InvalidCursor
+from hum.v1 import calls_pb2, flows_pb2
+
+OFFICE = '{"time_zone": "America/New_York", "weekly": {"mon": [["09:00", "17:00"]], "sun": [["22:00", "02:00"]]}, "holidays": ["2026-03-16"]}'
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("moment", "is_open"),
+    [
+        ("2026-03-02T13:59", False),  # Monday, 08:59 in winter
+        ("2026-03-02T14:00", True),
+        ("2026-03-02T21:59", True),
+        ("2026-03-02T22:00", False),  # the closing minute is outside
+        ("2026-03-09T13:00", True),  # clocks went forward the day before: 09:00 is 13:00Z now
+        ("2026-03-09T12:59", False),
+        ("2026-03-09T05:59", True),  # Sunday 22:00 to Monday 02:00, local
+        ("2026-03-09T06:00", False),
+        ("2026-03-16T14:00", False),  # a holiday
+        ("2026-03-03T15:00", False),  # Tuesday has no hours
+    ],
+)
+def test_hours_are_local_wall_time(moment: str, is_open: bool) -> None:
+    assert hours.is_open(hours.parse(OFFICE, "UTC"), at(moment)) is is_open
+
+
+def test_an_hour_that_happens_twice_is_open_twice() -> None:
+    sunday = hours.parse('{"weekly": {"sun": [["01:00", "02:00"]]}}', "America/New_York")
+    for moment in ("2026-11-01T05:30", "2026-11-01T06:30"):
+        assert hours.is_open(sunday, at(moment))
+    assert not hours.is_open(sunday, at("2026-11-01T07:30"))
+
+
+def test_all_day_ends_at_midnight() -> None:
+    whole = hours.parse('{"weekly": {"mon": [["00:00", "24:00"]]}}', "UTC")
+    assert hours.is_open(whole, at("2026-03-02T00:00"))
+    assert hours.is_open(whole, at("2026-03-02T23:59"))
+    assert not hours.is_open(whole, at("2026-03-03T00:00"))
+
+
+def facts(**changes: Any) -> calls.Facts:
+    known: dict[str, Any] = {"blocked": False, "number_active": True, "definition": {}, "business_hours_json": None, "time_zone": "UTC"}
+    return calls.Facts(**(known | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, calls.Connect()),
+        ({"blocked": True, "definition": None}, calls.Reject("blocked", "blocked")),
+        ({"definition": None}, calls.Refuse(calls.NOT_SET_UP, "failed", "no_flow")),
+        ({"number_active": False}, calls.Refuse(calls.NOT_SET_UP, "failed", "no_flow")),
+        ({"business_hours_json": "{}"}, calls.Refuse(calls.CLOSED, "completed", "after_hours")),
+        ({"business_hours_json": OFFICE}, calls.Connect()),
+    ],
+)
+def test_routing(changes: dict[str, Any], expected: calls.Decision) -> None:
+    assert calls.route(facts(**changes), at("2026-03-02T15:00")) == expected
+
+
+def test_a_lost_stream_is_joined_once_more() -> None:
+    assert calls.after_stream("in_progress", 1) == calls.Connect()
+    assert calls.after_stream("in_progress", 2) == calls.Refuse(calls.APOLOGY, "failed", "stream_lost")
+    assert calls.after_stream("completed", 1) is None
+
+
+def test_the_agent_knows_who_is_calling() -> None:
+    flow = {"system_prompt": "Be kind.", "language": "de"}
+    told = calls.instructions(flow, "Clinic", "Europe/Berlin", {"name": "Ada", "phone": None}, at("2026-07-01T10:00"))
+    assert told.startswith("Be kind.")
+    assert "# Caller Context\n- name: Ada" in told
+    assert "12:00 (Europe/Berlin)" in told
+    assert "Caller Context" not in calls.instructions({}, "Clinic", "UTC", {"name": None}, at("2026-07-01T10:00"))
+
+
+@given(st.lists(st.integers(0, 10_000), min_size=1), st.floats(0.01, 1))
+def test_a_percentile_is_one_of_the_values_and_covers_its_share(values: list[int], share: float) -> None:
+    found = calls.percentile(values, share)
+    assert found in values
+    assert sum(value <= found for value in values) >= share * len(values) - 1e-6
+
+
+def test_a_flow_is_completed() -> None:
+    full = flows.complete(flows_pb2.Flow(channel=flows_pb2.CHANNEL_SMS, announce_recording=True))
+    assert (full.kind, full.trigger_type, full.recording_enabled) == (flows_pb2.FLOW_KIND_INBOUND, flows_pb2.TRIGGER_TYPE_MESSAGE, True)
+    assert flows.complete(flows_pb2.Flow(recording_enabled=False, announce_recording=True)).recording_enabled is False
+    assert len(flows.copy_name("x" * 120)) == 120
+
+
+def test_clips_of_the_start_come_first() -> None:
+    kinds = [kind for kind, _ in flows.clip_texts({"greeting": " Hi ", "announce_recording": True})]
+    assert kinds == ["announcement", "greeting", "hold", "goodbye", "apology"]
+    assert flows.clip_texts({"greeting": "  "})[0][0] == "hold"
+
+
+def test_keys_are_at_most_their_makers() -> None:
+    assert identity.grantable("admin", None, "admin", []) == ["*"]
+    assert identity.grantable("admin", ("flows:write",), "viewer", ["flows:read"]) == ["flows:read"]
+    with pytest.raises(Forbidden):
+        identity.grantable("operator", None, "admin", [])
+    for scopes in (["calls:read"], ["*"], []):
+        with pytest.raises(InsufficientScope):
+            identity.grantable("admin", ("flows:write",), "viewer", scopes)
+
+
+def test_writing_includes_reading() -> None:
+    assert principal.has_scope(("flows:write",), "flows:read")
+    assert not principal.has_scope(("flows:read",), "flows:write")
+    assert not principal.has_scope(("flows:write",), "calls:read")
+
+
+CURSORS = paging.Cursors(b"k" * 32)
+
+
+@given(st.datetimes(timezones=st.just(UTC)), st.uuids(), st.integers(-(2**62), 2**62))
+def test_a_cursor_comes_back_to_the_microsecond(moment: datetime, id: UUID, number: int) -> None:
+    request = calls_pb2.ListCallsRequest(q="x")
+    request.cursor = CURSORS.make(request, moment, id, number)
+    assert CURSORS.read(request) == [moment, id, number]
+
+
+@given(st.text(max_size=80))
+def test_no_text_is_a_cursor_by_chance(text: str) -> None:
+    request = calls_pb2.ListCallsRequest(cursor=text)
+    if not text:
+        assert CURSORS.read(request) is None
+        return
+    with pytest.raises(InvalidCursor):
+        CURSORS.read(request)
+
+
+def test_a_cursor_belongs_to_its_list_and_filter() -> None:
+    made = CURSORS.make(calls_pb2.ListCallsRequest(q="x", limit=5), UUID(int=1))
+    assert CURSORS.read(calls_pb2.ListCallsRequest(q="x", limit=9, cursor=made)) == [UUID(int=1)]
+    for other in (calls_pb2.ListCallsRequest(q="y", cursor=made), flows_pb2.ListFlowsRequest(cursor=made), calls_pb2.ListCallsRequest(q="x", cursor=made[:-4] + "AAAA")):
+        with pytest.raises(InvalidCursor):
+            CURSORS.read(other)
+    with pytest.raises(InvalidCursor):
+        paging.Cursors(b"other key" * 4).read(calls_pb2.ListCallsRequest(q="x", cursor=made))
+
+
+def test_words_and_enums() -> None:
+    assert wire.word(calls_pb2.CallStatus, calls_pb2.CALL_STATUS_IN_PROGRESS) == "in_progress"
+    assert wire.value(calls_pb2.CallStatus, "in_progress") == calls_pb2.CALL_STATUS_IN_PROGRESS
+    assert wire.word(calls_pb2.CallStatus, 0) is None
+    assert wire.value(calls_pb2.CallStatus, None) == 0
+
+
+def test_masks() -> None:
+    before = flows_pb2.Flow(name="a", greeting="g", filler_phrases=["x"], voicemail_enabled=True)
+    change = flows_pb2.Flow(name="b", filler_phrases=["y", "z"])
+    after = masks.masked(before, change, ["name", "greeting", "filler_phrases", "voicemail_enabled"])
+    assert after == flows_pb2.Flow(name="b", filler_phrases=["y", "z"])
+    assert masks.masked(before, flows_pb2.Flow(name="b"), []) == flows_pb2.Flow(name="b", greeting="g", filler_phrases=["x"], voicemail_enabled=True)

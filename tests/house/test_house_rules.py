@@ -1,0 +1,152 @@
+"""The house rules that a machine can check (docs/architecture.md)."""
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ROOMS = ("hum", "gateway", "control", "media", "storage", "sandbox")
+MODULE_LINES, FUNCTION_LINES = 500, 60
+BIN = Path(sys.executable).parent
+
+
+def modules() -> Iterator[Path]:
+    for room in ROOMS:
+        yield from (path for path in sorted((ROOT / room).rglob("*.py")) if "hum/v1" not in str(path))
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def calls(tree: ast.AST) -> Iterator[str]:
+    """Dotted names of everything that is called or read as an attribute."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            yield f"{node.value.id}.{node.attr}"
+
+
+def run(*command: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def test_floors() -> None:
+    done = run(BIN / "lint-imports", "--no-cache")
+    assert done.returncode == 0, done.stdout
+
+
+def test_no_module_and_no_function_is_too_long() -> None:
+    long = []
+    for path in modules():
+        text = path.read_text()
+        if (lines := text.count("\n")) > MODULE_LINES:
+            long.append(f"{name(path)}: {lines} lines")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None:
+                if (lines := node.end_lineno - node.lineno + 1) > FUNCTION_LINES:
+                    long.append(f"{name(path)}: {node.name} has {lines} lines")
+    assert not long
+
+
+def test_one_file_reads_the_clock_and_one_the_environment() -> None:
+    clocks = {"time.time", "time.monotonic", "time.perf_counter", "datetime.now", "datetime.utcnow", "date.today"}
+    environment = {"os.environ", "os.getenv", "os.environb"}
+    offenders = []
+    for path in modules():
+        if name(path).startswith("sandbox/"):
+            continue
+        seen = set(calls(ast.parse(path.read_text())))
+        if seen & clocks and name(path) != "hum/clock.py":
+            offenders.append(f"{name(path)} reads the clock")
+        if seen & environment and name(path) != "hum/settings.py":
+            offenders.append(f"{name(path)} reads the environment")
+    assert not offenders
+
+
+def test_only_storage_contains_sql() -> None:
+    sql = re.compile(r"^\s*(SELECT\s.+\sFROM|INSERT INTO|UPDATE\s+\w+\s+SET|DELETE FROM|CREATE TABLE)\b", re.DOTALL)
+    offenders = []
+    for path in modules():
+        if name(path).startswith("storage/"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and sql.match(node.value):
+                offenders.append(f"{name(path)}:{node.lineno}")
+    assert not offenders
+
+
+def test_only_the_root_of_a_plane_is_called_app() -> None:
+    offenders = []
+    for path in modules():
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module in {"control.app", "gateway.app", "media.app"}:
+                offenders.append(name(path))
+    assert not offenders
+
+
+def test_generated_code_is_fresh() -> None:
+    done = run(sys.executable, "proto/contract.py", "check")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_contract_is_clean() -> None:
+    for command in (("lint",), ("format", "--diff", "--exit-code")):
+        done = run(BIN / "buf", *command)
+        assert done.returncode == 0, done.stdout + done.stderr
+    done = run(sys.executable, "proto/contract.py", "breaking")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("optional string e164 = 2 [", "optional int32 e164 = 2 ["),
+        ("optional string friendly_name = 3", "optional string nice_name = 3"),
+        ("bool sms_enabled = 6;", ""),
+    ],
+)
+def test_a_broken_field_is_refused(tmp_path: Path, before: str, after: str) -> None:
+    shutil.copytree(ROOT / "proto", tmp_path / "proto")
+    shutil.copy(ROOT / "buf.yaml", tmp_path)
+    numbers = tmp_path / "proto/hum/v1/numbers.proto"
+    text = numbers.read_text()
+    assert before in text
+    numbers.write_text(text.replace(before, after))
+    done = run(sys.executable, "proto/contract.py", "breaking", cwd=tmp_path)
+    assert done.returncode == 100, "a breaking change passed"
+    assert "numbers.proto" in done.stdout
+
+
+def test_every_rpc_says_who_may_call_it() -> None:
+    from hum.v1 import calls_pb2, flows_pb2, identity_pb2, numbers_pb2, options_pb2, runtime_pb2
+
+    for module in (calls_pb2, flows_pb2, identity_pb2, numbers_pb2, runtime_pb2):
+        for service in module.DESCRIPTOR.services_by_name.values():
+            for method in service.methods:
+                access = method.GetOptions().Extensions[options_pb2.access]
+                assert method.GetOptions().HasExtension(options_pb2.access), method.full_name
+                if access.audience == options_pb2.AUDIENCE_UNSPECIFIED:
+                    assert access.role and re.fullmatch(r"[a-z]+:(read|write)", access.scope), method.full_name
+
+
+def test_locks_name_no_place() -> None:
+    for lock in sorted((ROOT / "requirements").glob("*.txt")):
+        text = lock.read_text()
+        assert "://" not in text and "--index" not in text and "--find-links" not in text, lock
+        assert "--hash=sha256:" in text
+
+
+def test_the_roles_that_docs_print_are_the_roles_that_are_made() -> None:
+    from storage.migrate import ROLES
+
+    embedded = (ROOT / "storage/embedded.py").read_text()
+    for grant in ("GRANT USAGE, CREATE ON SCHEMA public TO hum_owner", "GRANT USAGE ON SCHEMA public TO hum_app, hum_system"):
+        assert grant in ROLES
+        assert grant in embedded

@@ -1,0 +1,136 @@
+"""Ids, secrets, node identities, validation: the small stones of the floor."""
+
+import json
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hum import ids, rpc, secrets, validation
+from hum.errors import NotFound
+from hum.ids import Kind
+from hum.secrets import Keyring, Place, Unsealable
+from hum.v1 import flows_pb2, identity_pb2
+
+PLACE = Place("webhooks", UUID(int=1), UUID(int=2))
+
+
+@given(st.uuids())
+def test_an_id_survives_the_way_out_and_in(id: UUID) -> None:
+    for kind in Kind:
+        assert ids.parse(kind, ids.show(kind, id)) == id
+        assert ids.parse(kind, ids.show(kind, id).replace("_", "!", 1) if kind.value else "x") is None
+
+
+def test_ids_sort_by_birth() -> None:
+    made = [ids.new() for _ in range(50)]
+    assert [id.int >> 80 for id in made] == sorted(id.int >> 80 for id in made)
+
+
+@pytest.mark.parametrize("text", ["", "flow_", "flow_8ZZZZZZZZZZZZZZZZZZZZZZZZZ", "call_01HVN0000000000000000000ZZ", "flow_01HVN0000000000000000000Z", "flow_01HVN0000000000000000000UU"])
+def test_what_is_no_flow_id_is_not_found(text: str) -> None:
+    with pytest.raises(NotFound):
+        ids.require(Kind.FLOW, text)
+
+
+@given(st.binary(max_size=100))
+def test_a_secret_opens_only_where_it_was_sealed(secret: bytes) -> None:
+    old, new = (1, b"a" * 32), (2, b"b" * 32)
+    before, rotated = Keyring([old]), Keyring([new, old])
+    blob = before.seal(secret, PLACE)
+    assert rotated.open(blob, PLACE) == secret
+    assert rotated.open(rotated.seal(secret, PLACE), PLACE) == secret
+    with pytest.raises(Unsealable):
+        before.open(rotated.seal(secret, PLACE), PLACE)
+    for other in (Place("tokens", PLACE.row, PLACE.organization), Place("webhooks", UUID(int=3), PLACE.organization), Place("webhooks", PLACE.row, UUID(int=3))):
+        with pytest.raises(Unsealable):
+            rotated.open(blob, other)
+    with pytest.raises(Unsealable):
+        rotated.open(blob[:-1] + bytes([blob[-1] ^ 1]), PLACE)
+    with pytest.raises(Unsealable):
+        rotated.open(blob[:5], PLACE)
+
+
+def test_keyrings_are_refused_when_they_are_none() -> None:
+    for text in ("", "1:c2hvcnQ="):
+        with pytest.raises(ValueError, match="sealing key"):
+            Keyring.parse(text)
+
+
+def test_api_keys_are_long_and_of_one_shape() -> None:
+    made = {secrets.new_api_key() for _ in range(20)}
+    assert len(made) == 20
+    assert all(key.startswith("hum_live_") and len(key) == 9 + 43 and key[9:].isalnum() for key in made)
+
+
+def test_a_node_proves_itself_for_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    name, value = rpc.NodeIdentity(b"k" * 32, "media", "m1").metadata()
+    token = value.removeprefix(rpc.NODE_SCHEME)
+    assert name == rpc.CREDENTIAL
+    assert rpc.verify_node(b"k" * 32, token) == rpc.Node("media", "m1")
+    assert rpc.verify_node(b"x" * 32, token) is None
+    for damaged in ("", "a.b.c", token[:-2] + "xx", token.partition(".")[2]):
+        assert rpc.verify_node(b"k" * 32, damaged) is None
+    later = rpc.now().timestamp() + 61
+    monkeypatch.setattr(rpc, "now", lambda: type("Then", (), {"timestamp": lambda _: later})())
+    assert rpc.verify_node(b"k" * 32, token) is None
+
+
+def test_an_unsigned_identity_is_none() -> None:
+    import base64
+
+    def part(claims: object) -> str:
+        return base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+
+    forged = part({"alg": "none"}) + "." + part({"plane": "media", "node": "m", "exp": 9e9}) + "."
+    assert rpc.verify_node(b"k" * 32, forged) is None
+
+
+@pytest.mark.parametrize("number", ["+13175551234", "+15551234567", "+442079460000", "+4915112345678"])
+def test_numbers_that_are_possible(number: str) -> None:
+    assert validation.bad_e164(number) is None
+
+
+@pytest.mark.parametrize("number", ["", "3175551234", "+1 317 555 1234", "+1317555", "+1317555123456789", "+0", "tel:+13175551234", "+13175551234;ext=5"])
+def test_numbers_that_are_not(number: str) -> None:
+    assert validation.bad_e164(number) is not None
+
+
+@pytest.mark.parametrize(
+    ("hours", "complaint"),
+    [
+        ({}, None),
+        ({"weekly": {"mon": [["09:00", "12:00"], ["13:00", "17:00"]], "fri": [["22:00", "06:00"]]}}, None),
+        ({"weekly": {"mon": [["00:00", "24:00"]]}, "holidays": ["2026-12-25"], "time_zone": "UTC"}, None),
+        ({"weekly": {"monday": []}}, "weekly has members"),
+        ({"weekly": {"mon": [["09:00", "09:00"]]}}, "empty span"),
+        ({"weekly": {"mon": [["09:00", "12:00"], ["11:00", "17:00"]]}}, "overlap"),
+        ({"weekly": {"mon": [["9:00", "12:00"]]}}, "list of spans"),
+        ({"weekly": {"mon": [["09:00"]]}}, "list of spans"),
+        ({"holidays": ["25.12.2026"]}, "list of dates"),
+        ({"time_zone": "Mars"}, "time_zone"),
+        ({"days": 1}, "unknown member"),
+        ([], "must be an object"),
+    ],
+)
+def test_business_hours(hours: object, complaint: str | None) -> None:
+    said = validation.bad_business_hours(json.dumps(hours))
+    assert (said is None) if complaint is None else (said is not None and complaint in said)
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+def test_no_json_breaks_a_check(value: object) -> None:
+    text = json.dumps(value)
+    for check in validation.FORMATS.values():
+        check(text if check in {validation.bad_business_hours, validation.bad_json_schema, validation.bad_turn_config} else str(value))
+
+
+def test_an_update_is_checked_by_its_mask() -> None:
+    request = flows_pb2.UpdateFlowRequest(flow=flows_pb2.Flow(greeting="x"))
+    assert validation.check(request) == []
+    request.update_mask.paths.extend(["name", "nonsense"])
+    assert dict(validation.check(request)) == {"flow.name": "can't be cleared", "update_mask.nonsense": "is not a field"}
+    missing = identity_pb2.CreateApiKeyRequest(api_key=identity_pb2.ApiKey())
+    assert dict(validation.check(missing)) == {"api_key.name": "is required", "api_key.role": "is required"}
+    assert dict(validation.check(flows_pb2.CreateFlowRequest())) == {"flow": "value is required"}

@@ -1,0 +1,72 @@
+"""Settings: a wrong environment stops the process with sentences that say what to do."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hum import settings
+from hum.settings import GatewaySettings, MediaSettings, UpSettings, parse_listen
+
+
+def start(**environment: str) -> subprocess.CompletedProcess[str]:
+    code = "from hum import settings; settings.load(settings.UpSettings); print('ok')"
+    return subprocess.run([sys.executable, "-c", code], env={"PATH": "/usr/bin", **environment}, capture_output=True, text=True, check=False)
+
+
+def test_nothing_set_is_development() -> None:
+    assert start().stdout == "ok\n"
+
+
+def test_every_problem_is_said_at_once() -> None:
+    done = start(HUM_MAX_CALLS="many", HUM_ENV="staging", HUM_GATEWAY_LISTNE="x", HUM_NOTHING="y")
+    assert done.returncode == 2
+    assert "HUM_MAX_CALLS (more calls than this are refused)" in done.stderr
+    assert "HUM_ENV" in done.stderr
+    assert "HUM_GATEWAY_LISTNE is not a setting; did you mean HUM_GATEWAY_LISTEN?" in done.stderr
+    assert "HUM_NOTHING is not a setting" in done.stderr
+    assert done.stdout == ""
+
+
+def test_an_empty_variable_is_an_unset_one() -> None:
+    assert start(HUM_MAX_CALLS="", OPENAI_API_KEY="").stdout == "ok\n"
+
+
+def test_every_setting_says_what_it_is() -> None:
+    for name, field in settings.variables().items():
+        assert field.description, name
+
+
+def test_the_page_tells_the_truth() -> None:
+    page = Path(__file__).parents[2] / "docs/settings.md"
+    assert page.read_text() == settings.as_markdown(), "run `make docs`"
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        GatewaySettings().env = "production"  # type: ignore[misc]
+
+
+def test_rotating_tokens_are_a_list() -> None:
+    assert MediaSettings(twilio_auth_token="new, old,").twilio_auth_tokens == ("new", "old")
+
+
+@pytest.mark.parametrize(("text", "host", "port"), [("127.0.0.1:80", "127.0.0.1", 80), ("[::1]:0", "::1", 0)])
+def test_listens(text: str, host: str, port: int) -> None:
+    assert parse_listen(text) == (host, port)
+    assert str(parse_listen(text)) == text
+
+
+@pytest.mark.parametrize("text", ["80", "host:", "host:99999", ":80", "host:-1"])
+def test_what_is_no_listen(text: str) -> None:
+    with pytest.raises(ValueError):
+        parse_listen(text)
+
+
+def test_up_knows_what_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
+    monkeypatch.setenv("TWILIO_ACCOUNT_SID", "")
+    given = UpSettings()
+    assert given.given("OPENAI_BASE_URL")
+    assert not given.given("TWILIO_ACCOUNT_SID")
