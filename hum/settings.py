@@ -248,7 +248,11 @@ def _stop(sentences: list[str]) -> NoReturn:
 
 def as_markdown() -> str:
     """docs/settings.md: every variable, which programs read it, its default and its meaning."""
-    programs = {"control, worker": ControlSettings, "gateway": GatewaySettings, "media": MediaSettings}
+    programs: dict[str, type[Common]] = {
+        "control, worker": ControlSettings,
+        "gateway": GatewaySettings,
+        "media": MediaSettings,
+    }
     lines = [
         "# Settings",
         "",

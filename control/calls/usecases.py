@@ -153,7 +153,7 @@ async def sweep(db: Db, lost_seconds: float) -> int:
 
 async def finish(tx: Tx, state: CallState, status: str, at: datetime, reason: str, detail: str | None = None) -> None:
     """Close a call whose row is locked, once, and owe what comes after a call."""
-    if state.status not in rules.LIVE and state.ended_at is not None:
+    if state.ended_at is not None:
         return
     await calls.finish(tx, state.id, status, at, reason, detail)
     lasted = int((at - state.answered_at).total_seconds()) if state.answered_at else None
@@ -192,7 +192,7 @@ async def _apply(tx: Tx, report: runtime_pb2.Report) -> None:
     await calls.set_report_seq(tx, state.id, report.seq)
     at = moment(report.at)
     match report.WhichOneof("report"):
-        case "started":
+        case "started" if state.ended_at is None:
             await calls.answer(tx, state.id, at)
             await calls.record_event(tx, state.id, "call.state", {"status": "in_progress"}, at)
         case "turn":

@@ -132,7 +132,9 @@ class Platform:
     async def _start_planes(self) -> None:
         address, gateway = self.where["control_address"], self.where["gateway_url"]
         media = f"http://{self.where['media_listen']}"
-        await self.programs.start(self._program("control", "control.app", "control", ready=lambda: grpc_serves(address)))
+        await self.programs.start(
+            self._program("control", "control.app", "control", ready=lambda: grpc_serves(address))
+        )
         await self.programs.start(
             self._program("worker", "control.app", "worker", ready=_at_once),
             self._program("gateway", "gateway.app", ready=lambda: answers(f"{gateway}/readyz")),

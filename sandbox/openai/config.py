@@ -101,7 +101,8 @@ def _turn_detection(before: dict[str, Any] | None, given: dict[str, Any]) -> dic
     for name in wish:
         if name not in base:
             raise unknown_parameter(f"session.audio.input.turn_detection.{name}")
-    return base | wish
+    after: dict[str, Any] = base | wish
+    return after
 
 
 def _merge(before: dict[str, Any], wish: dict[str, Any]) -> dict[str, Any]:

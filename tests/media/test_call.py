@@ -4,9 +4,256 @@ import base64
 import wave
 
 import numpy as np
+import pytest
 
 from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
 from sandbox.twilio import say
+from tests.media.conftest import QUIET, tone, until, voice
 
-from .conftest import tone, until, voice
+
+def pitch_hz(samples) -> float:
+    spectrum = np.abs(np.fft.rfft(samples.astype(float)))
+    return float(np.argmax(spectrum)) * 8000 / len(samples)
+
+
+async def test_a_call_is_answered_heard_reported_and_recorded(plane, control, model, ring) -> None:
+    media = await plane()
+    greeting = tone(400, hz=1000)
+    control.offer(
+        "t1",
+        recording_enabled=True,
+        clips=[pb.Clip(kind="greeting", text="Hello, this is HUM.", audio_ulaw=greeting)],
+    )
+    hear, answer = {"do": "wait_for_agent_to_finish", "quiet_ms": 300}, {"do": "wait_for_agent_to_talk"}
+    call = await ring(media, [hear, say(voice(500)), answer, hear])
+    truth = await call.ended()
+    ended = await until(lambda: control.ended("call_t1"))
+
+    (stream,) = truth.as_json()["streams"]
+    heard = b"".join(base64.b64decode(each["payload"]) for each in stream["segments"])
+    assert heard == greeting + model.answer
+    assert stream["gaps"] == stream["errors"] == []
+    assert stream["invalid_messages"] == 0
+
+    assert (ended.reason, ended.HasField("detail")) == ("caller", False)
+    reports = control.reports("call_t1")
+    assert [each.seq for each in reports] == list(range(1, len(reports) + 1))
+    assert control.kinds()[0] == "started"
+    assert control.kinds()[-2:] == ["recording", "ended"]
+    turns = [each.turn for each in reports if each.WhichOneof("report") == "turn"]
+    assert [(each.seq, each.role, each.text) for each in turns] == [
+        (1, calls_pb2.SPEAKER_AGENT, "Hello, this is HUM."),
+        (2, calls_pb2.SPEAKER_CALLER, "hello there"),
+        (3, calls_pb2.SPEAKER_AGENT, "word0 word1 word2 word3 word4 word5 word6 word7 word8 word9"),
+    ]
+    assert turns[0].heard_text == "Hello, this is HUM."
+    (latency,) = (each.latency for each in reports if each.WhichOneof("report") == "latency")
+    assert 0 < latency.first_answer_ms < 2_000
+    assert control.deltas == []
+
+    assert model.heard() in bytes(call.stream.spoken.track)
+    (dial,) = model.dials
+    assert dial.path == "/v1/realtime?model=m"
+    assert dial.headers["Authorization"] == "Bearer sk-secret"
+    assert "OpenAI-Beta" not in dial.headers
+
+    (stored,) = (each.recording for each in reports if each.WhichOneof("report") == "recording")
+    assert stored.path == "org_1/call_t1.wav"
+    path = media.given.recordings_dir / stored.path
+    assert path.stat().st_size == stored.size_bytes
+    with wave.open(str(path)) as file:
+        assert (file.getnchannels(), file.getframerate(), file.getsampwidth()) == (2, 8000, 2)
+        assert file.getnframes() // 8 == stored.duration_ms
+        sound = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2)
+    first, second = stream["segments"][0], stream["segments"][-1]
+    for segment, hz in ((first, 1000), (second, 440)):
+        begins, lasts = round(segment["start_ms"]) * 8, len(base64.b64decode(segment["payload"]))
+        middle = sound[begins + lasts // 4 : begins + lasts * 3 // 4]
+        assert abs(pitch_hz(middle[:, 1]) - hz) < 10
+    (spoken,) = stream["caller"]["spans"]
+    begins, ends = round(spoken["start_ms"]) * 8, round(spoken["end_ms"]) * 8
+    assert np.abs(sound[begins:ends, 0]).mean() > 1_000
+    assert np.abs(sound[: begins - 400, 0]).max() < 50
+    assert len(control.opened) == 1
+    assert control.opened[0].node in control.nodes
+
+
+async def test_an_interruption_is_cut_where_the_caller_stopped_hearing(plane, control, model, ring) -> None:
+    model.answer = tone(6_000)
+    control.offer("t1")
+    media = await plane()
+    steps = [
+        say(voice(400)),
+        {"do": "wait_for_agent_to_talk", "for_ms": 1_000},
+        say(voice(900, peak=20_000)),
+        {"do": "wait", "ms": 100},
+    ]
+    call = await ring(media, steps)
+    truth = await call.ended()
+    await until(lambda: control.ended("call_t1"))
+    (overlap,) = (each.interruption for each in control.reports() if each.WhichOneof("report") == "interruption")
+    clear = call.stream.playout.clears[0]
+    heard_ms = sum(
+        min(each.end_ms, clear.received_at_ms) - each.start_ms
+        for each in call.stream.playout.segments
+        if each.start_ms < clear.received_at_ms
+    )
+    assert overlap.verdict == "cut"
+    assert clear.dropped_bytes > 0
+    assert abs(overlap.heard_ms - heard_ms) <= 20
+    assert overlap.reaction_ms < 200
+    (truncated,) = (each for each in model.received if each["type"] == "conversation.item.truncate")
+    assert 0 <= heard_ms - truncated["audio_end_ms"] <= 20
+    interrupted = next(each.turn for each in control.reports() if each.turn.interrupted)
+    assert 0 < len(interrupted.heard_text) < len(interrupted.text)
+    assert truth.as_json()["streams"][0]["gaps"] == []
+
+
+async def test_events_in_pieces_are_joined(plane, control, model, ring) -> None:
+    model.fragments, model.answer = True, tone(300)
+    control.offer("t1")
+    media = await plane()
+    call = await ring(media, [say(voice(300)), {"do": "wait_for_agent_to_finish", "quiet_ms": 200}])
+    await call.ended()
+    assert call.stream.playout.heard_audio().strip(QUIET[:1]) == model.answer
+
+
+async def test_deltas_are_sent_only_while_somebody_reads_along(plane, control, model, ring) -> None:
+    model.answer = tone(300)
+    control.offer("t1")
+    media = await plane()
+    call = await ring(media, [say(voice(300)), {"do": "wait_for_agent_to_finish"}, say(voice(300))], stay=True)
+    await until(lambda: "turn" in control.kinds())
+    assert control.deltas == []
+    control.command("call_t1", watch=pb.WatchCall(on=True))
+    await until(lambda: control.deltas)
+    assert {each.WhichOneof("report") for each in control.deltas} == {"delta"}
+    assert control.deltas[0].delta.role == calls_pb2.SPEAKER_AGENT
+    call.hang_up()
+    await call.ended()
+    await until(lambda: control.ended("call_t1"))
+    seqs = [each.seq for each in control.reports()]
+    assert seqs == list(range(1, len(seqs) + 1))
+
+
+async def test_control_hangs_up_and_knows_before_the_carrier_asks(plane, control, model) -> None:
+    control.offer("t1")
+    media = await plane(HUM_END_ACK_SECONDS=30)
+    async with media.joined() as line:
+        await until(lambda: "started" in control.kinds())
+        control.acknowledges = False
+        control.command("call_t1", hang_up=pb.HangUpNow())
+        ended = await until(lambda: control.ended("call_t1"))
+        assert ended.reason == "hang_up"
+        assert len(media.media.server) == 1
+        assert line.connection.close_code is None
+        control.downs.put_nowait(pb.LinkDown(acknowledged_seq=control.batches[-1][1].seq))
+        assert await line.closed() == 1000
+    await until(lambda: len(media.media.server) == 0)
+
+
+async def test_a_control_that_does_not_acknowledge_holds_the_carrier_only_so_long(plane, control, model) -> None:
+    control.offer("t1")
+    media = await plane(HUM_END_ACK_SECONDS=0.1)
+    async with media.joined() as line:
+        await until(lambda: "started" in control.kinds())
+        control.acknowledges = False
+        control.command("call_t1", hang_up=pb.HangUpNow())
+        assert await line.closed() == 1000
+
+
+async def test_a_command_that_overtakes_its_session_is_kept(plane, control, model) -> None:
+    media = await plane()
+    await until(lambda: control.downs)
+    control.offer("t1")
+    media.media.server.command(pb.CallCommand(call_id="call_t1", hang_up=pb.HangUpNow()))  # nobody is joining: dropped
+    async with media.line() as line:
+        await until(lambda: len(media.media.server) == 1)
+        media.media.server.command(pb.CallCommand(call_id="call_t1", hang_up=pb.HangUpNow()))
+        await line.start(token="t1")
+        assert await line.closed() == 1000
+    assert control.ended("call_t1").reason == "hang_up"
+
+
+async def test_an_unknown_tool_is_answered(plane, control, model, ring) -> None:
+    model.tools, model.answer = ["look_up"], tone(300)
+    control.offer("t1", tools_json='[{"type":"function","name":"look_up","parameters":{"type":"object"}}]')
+    media = await plane()
+    call = await ring(media, [say(voice(300)), {"do": "wait_for_agent_to_finish"}])
+    await call.ended()
+    outputs = [each["item"] for each in model.received if each["type"] == "conversation.item.create"]
+    assert [(each["type"], each["output"]) for each in outputs] == [("function_call_output", '{"error":"no such tool"}')]
+    assert call.stream.playout.played_bytes == len(model.answer)
+    await until(lambda: control.ended("call_t1"))
+    (finished,) = (each.tool_finished for each in control.reports() if each.WhichOneof("report") == "tool_finished")
+    assert (finished.name, finished.status, finished.arguments) == ("look_up", "failed", "{}")
+
+
+async def test_the_agent_ends_the_call(plane, control, model, ring) -> None:
+    model.tools = ["end_call"]
+    control.offer("t1", clips=[pb.Clip(kind="goodbye", text="Goodbye.", audio_ulaw=tone(300))])
+    media = await plane()
+    call = await ring(media, [say(voice(300))], stay=True)
+    truth = await call.ended()
+    assert control.ended("call_t1").reason == "agent"  # without waiting: control knew before the carrier asked
+    assert truth.as_json()["streams"][0]["closed_by"] == "agent"
+    assert call.stream.playout.played_bytes == 2_400
+
+
+@pytest.mark.parametrize(("status", "reason", "dials"), [(401, "model_refused", 1), (404, "model_refused", 1), (503, "model_lost", 3)])
+async def test_a_model_that_does_not_open(plane, control, model, ring, status, reason, dials) -> None:
+    model.status = status
+    apology = tone(200)
+    control.offer("t1", clips=[pb.Clip(kind="apology", text="Sorry.", audio_ulaw=apology)])
+    media = await plane()
+    call = await ring(media, [], stay=True)
+    await call.ended()
+    assert control.ended("call_t1").reason == reason
+    assert call.stream.playout.heard_audio().endswith(apology)
+    assert len(model.dials) == dials
+
+
+async def test_a_model_that_dies_in_mid_answer_is_dialled_again_and_answers(plane, control, model, ring) -> None:
+    model.answer, model.dies_after = tone(500), 3
+    control.offer("t1")
+    media = await plane()
+    call = await ring(media, [say(voice(300)), {"do": "wait_for_agent_to_talk", "for_ms": 700}])
+    await call.ended()
+    assert len(model.dials) == 2
+    assert call.stream.playout.played_bytes > 3 * 800
+    ended = await until(lambda: control.ended("call_t1"))
+    assert ended.reason == "caller"
+
+
+async def test_a_call_joined_twice_keeps_both_recordings(plane, control, model) -> None:
+    media = await plane()
+    for token in ("t1", "t2"):
+        control.offer(token, call_id="call_x", recording_enabled=True)
+        async with media.joined(token) as line:
+            for _ in range(5):
+                await line.media(tone(20))
+            await line.say("stop")
+            assert await line.closed() == 1000
+    await until(lambda: control.kinds().count("ended") == 2)
+    paths = [each.recording.path for each in control.reports() if each.WhichOneof("report") == "recording"]
+    assert paths == ["org_1/call_x.wav", "org_1/call_x.2.wav"]
+    assert all((media.given.recordings_dir / path).exists() for path in paths)
+
+
+async def test_nothing_is_recorded_before_the_announcement_was_heard(plane, control, model, ring) -> None:
+    control.offer(
+        "t1",
+        recording_enabled=True,
+        announce_recording=True,
+        clips=[pb.Clip(kind="announcement", text="This call is recorded.", audio_ulaw=tone(500))],
+    )
+    media = await plane()
+    call = await ring(media, [say(voice(300)), {"do": "wait", "ms": 600}])
+    await call.ended()
+    await until(lambda: control.ended("call_t1"))
+    assert "announcement_played" in control.kinds()
+    (proof,) = (each.announcement_played for each in control.reports() if each.announcement_played.at_ms)
+    with wave.open(str(media.given.recordings_dir / "org_1/call_t1.wav")) as file:
+        sound = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2)
+    assert not np.abs(sound[: proof.at_ms * 8]).any()

@@ -12,7 +12,7 @@ import pytest
 import websockets
 from websockets.asyncio.client import ClientConnection
 
-from sandbox.openai import Faults, Model, Script, Settings, SessionTruth
+from sandbox.openai import Faults, Model, Script, SessionTruth, Settings
 from sandbox.speech import sound
 
 KEY = "sk-sandbox"

@@ -1,0 +1,253 @@
+"""`hum demo`: one spoken call through the whole platform, and what came of it.
+
+Starts everything on free ports, makes an organization, a flow and a number over the public contract, lets a caller speak
+two lines, the second while the agent is talking, prints the transcript as it happens, and then what is on record. Exits
+0 only when each part is there.
+"""
+
+import asyncio
+import json
+import secrets
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from hum import home, rpc, settings
+from hum.cli import simulate
+from hum.cli.platform import Platform
+from hum.cli.processes import DidNotStart
+from hum.cli.simulate import NoSpeech, Target
+from hum.clock import monotonic_ms
+from hum.settings import UpSettings
+from hum.v1 import options_pb2, runtime_pb2, runtime_pb2_grpc
+from sandbox.speech import Speech
+from sandbox.twilio import Call, say
+
+LINES = (
+    "Hello, I would like to make an appointment for a dental cleaning please.",
+    "Tuesday at nine is perfect. That is all I need, thank you. Goodbye.",
+)
+FLOW = {
+    "name": "Clinic intake",
+    "greeting": "Thank you for calling the clinic. How can I help you today?",
+    "system_prompt": "You are the receptionist of a dental clinic. Offer times, and book what the caller chooses.",
+    "announce_recording": 1,
+}
+#: The stand-in model has no mind of its own: what it says is written down, what it hears is real.
+SCRIPT = {
+    "turns": [
+        {
+            "say": "Of course. We have an opening for a cleaning on Tuesday morning at nine, one on Wednesday afternoon at "
+            "half past two, and one on Friday at eleven. Each takes about forty five minutes, and the dentist will look at "
+            "your teeth afterwards. Which of these would suit you best?"
+        },
+        {
+            "say": "Wonderful, you are booked for Tuesday at nine. Goodbye.",
+            "call": {"name": "end_call", "arguments": {}},
+        },
+    ]
+}
+INTERRUPT_AFTER_MS = 2600
+SUMMARY_SECONDS = 20.0
+DRAIN_SECONDS = "5"
+
+
+class Missing(Exception):  # noqa: N818
+    """Something that a call must leave behind is not there."""
+
+
+@dataclass
+class Client:
+    """The public REST API, with a key."""
+
+    http: aiohttp.ClientSession
+    url: str
+
+    async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        async with self.http.post(self.url + path, json=body) as answer:
+            return await self._read(answer)
+
+    async def get(self, path: str) -> dict[str, Any]:
+        async with self.http.get(self.url + path) as answer:
+            return await self._read(answer)
+
+    async def _read(self, answer: aiohttp.ClientResponse) -> dict[str, Any]:
+        read: dict[str, Any] = await answer.json()
+        if answer.status >= 400:
+            raise Missing(f"{answer.method} {answer.url.path} answered {answer.status}: {read}")
+        return read
+
+    async def events(self, path: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """A stream's events as (name, data)."""
+        async with self.http.get(self.url + path) as answer:
+            name = ""
+            async for line in answer.content:
+                field, _, value = line.decode().rstrip("\n").partition(": ")
+                if field == "event":
+                    name = value
+                elif field == "data":
+                    yield name, json.loads(value)
+
+
+@dataclass
+class Demo:
+    given: UpSettings
+    began_ms: float = field(default_factory=monotonic_ms)
+
+    async def run(self) -> None:
+        """Raises Missing, NoSpeech, DidNotStart."""
+        speech = Speech()
+        try:
+            lines = await simulate.speak(LINES, speech)
+        finally:
+            speech.close()
+        number = f"+1317555{secrets.randbelow(9000) + 1000}"  # a new one each time: numbers have one owner
+        with tempfile.TemporaryDirectory() as scratch:
+            script = Path(scratch, "script.json")
+            script.write_text(json.dumps(SCRIPT))  # noqa: ASYNC240 - a small file, before anything runs
+            environment = settings.environment() | {"HUM_DRAIN_SECONDS": DRAIN_SECONDS}
+            platform = Platform(self.given, numbers=(number,), script=script, environment=environment)
+            try:
+                await platform.start()
+                self._say(f"HUM is up ({(monotonic_ms() - self.began_ms) / 1000:.1f} s).")
+                await self._call(platform, number, lines)
+            finally:
+                await platform.stop()
+
+    async def _call(self, platform: Platform, number: str, lines: list[bytes]) -> None:
+        key = await self._key(platform)
+        headers = {"Authorization": f"Bearer {key}"}
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
+        async with aiohttp.ClientSession(headers=headers, timeout=timeout) as http:
+            client = Client(http, platform.where["gateway_url"])
+            flow = await client.post("/api/flows", FLOW)
+            await client.post("/api/numbers", {"e164": number, "flow_id": flow["id"]})
+            call = await simulate.ring(Target.find(self.given), number, "+13175550199", _steps(lines))
+            id = await _connected(call)
+            self._say(f"A caller rings {number}.\n")
+            async for name, data in client.events(f"/api/calls/{id}/stream"):
+                self._show(name, data)
+            await call.ended()
+            record = await _summarized(client, id)
+            self._report(record, call)
+            await self._check(client, record, call)
+
+    async def _key(self, platform: Platform) -> str:
+        """A key of a new organization, made as `hum admin` makes them."""
+        identity = rpc.NodeIdentity(home.node_key(self.given), "admin", "hum-demo")
+        told = self.given.model_copy(update={"control_address": platform.where["control_address"]})
+        async with rpc.channel(told) as channel:
+            admin = runtime_pb2_grpc.AdminServiceStub(channel)
+            request = runtime_pb2.CreateOrganizationRequest(name="Demo Clinic", owner_email="demo@example.com")
+            org = await admin.CreateOrganization(request, metadata=(identity.metadata(),))
+            asked = runtime_pb2.IssueApiKeyRequest(organization_id=org.id, role=options_pb2.ROLE_ADMIN, name="demo")
+            return str((await admin.IssueApiKey(asked, metadata=(identity.metadata(),))).key)
+
+    # -- what is shown
+
+    def _say(self, text: str) -> None:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+    def _show(self, name: str, data: dict[str, Any]) -> None:
+        match name:
+            case "transcript.turn":
+                heard = f"\n{'':22}the caller heard: {data['heard_text']}" if data["interrupted"] else ""
+                cut = " [interrupted]" if data["interrupted"] else ""
+                self._say(f"  {data['start_ms'] / 1000:6.2f} s  {data['role']:>6}: {data['text']}{cut}{heard}")
+            case "barge_in":
+                self._say(
+                    f"  {data['at_ms'] / 1000:6.2f} s          (the caller speaks over the agent: {data['verdict']})"
+                )
+            case "call.state" | "call.ended":
+                reason = f", {data['reason']}" if data.get("reason") else ""
+                self._say(f"{'':10}         -- {data['status']}{reason}")
+
+    def _report(self, record: dict[str, Any], call: Call) -> None:
+        self._say("\nLatency, from the caller's last voiced frame to the first frame of the answer that was heard:")
+        for turn in (record["latency"] or {}).get("turns", []):
+            self._say(
+                f"  turn {turn['turn_seq']}: {turn['first_answer_ms']} ms, of which the gateway's own {turn['ours_ms']} ms, "
+                f"the model's {turn['model_ms']} ms"
+            )
+        truth = simulate.heard_before_first_clear(call)
+        for each in record["interruptions"]:
+            known = f"; the carrier really played {truth:.0f} ms" if truth is not None else ""
+            self._say(
+                f"Interruption: cleared {each['reaction_ms']} ms after the caller's voice; "
+                f"heard {each['heard_ms']} ms of the answer{known}"
+            )
+        summary = record["summary"] or {}
+        self._say(f"Summary: {summary.get('text')}")
+        for title, items in (("Key points", summary.get("key_points")), ("Next actions", summary.get("next_actions"))):
+            self._say(f"{title}: {'; '.join(items or []) or 'none'}")
+
+    async def _check(self, client: Client, record: dict[str, Any], call: Call) -> None:
+        """Everything that a call must leave behind.  Raises Missing."""
+        roles = [turn["role"] for turn in record["transcript"]]
+        heard = [turn["text"] for turn in record["transcript"] if turn["role"] == "caller"]
+        recordings = sorted((self.given.recordings_dir).rglob(f"{record['id']}*.wav"))
+        if recordings:
+            self._say(f"Recording: {recordings[0]}  ({recordings[0].stat().st_size // 1024} KiB)")
+        self._say(f"Call: {client.url}/api/calls/{record['id']}")
+        wanted = {
+            "a call that is completed": record["status"] == "completed",
+            "two turns of the caller": roles.count("caller") >= 2 and all(heard),
+            "three turns of the agent": roles.count("agent") >= 3,
+            "a latency for each answer": bool(record["latency"]) and len(record["latency"]["turns"]) >= 2,
+            "the interruption": any(each["verdict"] == "cut" for each in record["interruptions"]),
+            "the carrier's truth about it": simulate.heard_before_first_clear(call) is not None,
+            "a summary": bool(record["summary"] and record["summary"]["text"]),
+            "the recording": bool(recordings) and record["recording_url"] is not None,
+            "a call without carrier errors": not call.errors,
+        }
+        if missing := [name for name, there in wanted.items() if not there]:
+            raise Missing("missing: " + ", ".join(missing))
+
+
+def _steps(lines: list[bytes]) -> list[dict[str, Any]]:
+    """The first line after the greeting, the second into the agent's answer, then the agent's goodbye."""
+    return [
+        {"do": "wait_for_agent_to_finish", "quiet_ms": 900, "timeout_ms": 30_000},
+        say(lines[0]),
+        {"do": "wait_for_agent_to_talk", "for_ms": INTERRUPT_AFTER_MS, "timeout_ms": 20_000},
+        say(lines[1]),
+        {"do": "wait_for_agent_to_finish", "quiet_ms": 4000, "timeout_ms": 30_000},
+    ]
+
+
+async def _connected(call: Call) -> str:
+    """HUM's id of the call, once the stream is open.  Raises Missing."""
+    async for event in call.events():
+        if event["event"] == "stream.started":
+            return simulate.call_id(call)
+    raise Missing(f"the call was not connected: {call.errors or call.said}")
+
+
+async def _summarized(client: Client, id: str) -> dict[str, Any]:
+    """The call's record, once its after-call work is done, or as it is after a while."""
+    deadline_ms = monotonic_ms() + SUMMARY_SECONDS * 1000
+    while True:
+        record = await client.get(f"/api/calls/{id}")
+        if record["summary"] is not None or monotonic_ms() > deadline_ms:
+            return record
+        await asyncio.sleep(0.2)
+
+
+async def run() -> int:
+    """0 when everything was there; else 1, naming what is missing."""
+    read = settings.load(UpSettings)
+    free = {f"{plane}_listen": "127.0.0.1:0" for plane in ("control", "gateway", "media")}
+    given = read.model_copy(update={"home": read.home / "demo", **free})
+    try:
+        await Demo(given).run()
+    except (Missing, NoSpeech, DidNotStart, aiohttp.ClientError) as error:
+        sys.stderr.write(f"hum demo: {error}\n")
+        return 1
+    sys.stdout.write("Everything is there.\n")
+    return 0

@@ -1,0 +1,99 @@
+"""One simulated call, as `hum call` and `hum demo` place it: the caller's lines become steps, the carrier is played here.
+
+See docs/decisions/0006: the same machinery works against the stand-in carrier and against a real account's gateway.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hum import home
+from hum.settings import UpSettings
+from sandbox.speech import Speech, sound
+from sandbox.twilio import Call, say, simulate_call
+
+CALLER_VOICE = "caller"
+#: Silences shorter than this are inside what the agent says, not between two things it says.
+SPURT_GAP_MS = 300.0
+
+
+class NoSpeech(Exception):  # noqa: N818
+    """Lines can't be spoken without the extra `speech`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The gateway that is called, and the account whose carrier we play."""
+
+    public_url: str
+    account_sid: str
+    auth_token: str
+
+    @classmethod
+    def find(cls, given: UpSettings) -> "Target":
+        """What runs here (`run.json`), else what the environment says."""
+        run = home.read_run(given.home)
+        tokens = given.twilio_auth_tokens
+        return cls(
+            run.get("public_url", given.public_url),
+            run.get("twilio_account_sid", given.twilio_account_sid),
+            run.get("twilio_auth_token", tokens[0] if tokens else ""),
+        )
+
+
+async def ring(target: Target, to: str, from_: str, steps: Sequence[dict[str, Any]]) -> Call:
+    """Call a number; returns as it rings."""
+    return await simulate_call(
+        f"{target.public_url}/twilio/voice",
+        account_sid=target.account_sid,
+        auth_token=target.auth_token,
+        to=to,
+        from_=from_,
+        steps=steps,
+        status_callback=f"{target.public_url}/twilio/voice/status",
+    )
+
+
+async def speak(lines: Sequence[str], speech: Speech) -> list[bytes]:
+    """Lines as mu-law at 8 kHz.  Raises NoSpeech."""
+    if lines and not Speech.available():
+        raise NoSpeech("the extra `speech` is not installed: pip install 'hum[speech]', or give --wav")
+    return [await speech.say(line, CALLER_VOICE) for line in lines]
+
+
+def read_wav(path: Path) -> bytes:
+    """A WAV file as mu-law at 8 kHz.  Raises OSError, ValueError."""
+    samples, rate_hz = sound.read_wav(path.read_bytes())
+    return sound.encode(sound.resample(samples, rate_hz, 8000))
+
+
+def one_after_the_other(lines: Sequence[bytes]) -> list[dict[str, Any]]:
+    """Each line once the agent has finished; then the agent's last word is awaited."""
+    listen = {"do": "wait_for_agent_to_finish", "quiet_ms": 900, "timeout_ms": 30_000}
+    return [step for line in lines for step in (listen, say(line))] + [listen]
+
+
+def call_id(call: Call) -> str:
+    """HUM's id of the call, which its TwiML carried; empty when it was not connected."""
+    for verb in call.verbs:
+        action = str(verb.attributes.get("action", ""))
+        if "/twilio/voice/next/" in action:
+            return action.rpartition("/")[2]
+    return ""
+
+
+def heard_before_first_clear(call: Call) -> float | None:
+    """The truth about the first interruption: how many ms of what the agent was saying had been played."""
+    stream = next((each for each in call.streams if each.playout.clears), None)
+    if stream is None:
+        return None
+    at_ms, heard_bytes, next_start_ms = stream.playout.clears[0].received_at_ms, 0, None
+    for segment in reversed(stream.playout.segments):
+        if segment.start_ms >= at_ms:
+            continue
+        if next_start_ms is not None and next_start_ms - segment.end_ms > SPURT_GAP_MS:
+            break
+        heard_bytes += len(segment.payload)
+        next_start_ms = segment.start_ms
+    return heard_bytes / 8

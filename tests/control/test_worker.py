@@ -1,0 +1,217 @@
+"""The worker on a real queue: clips, summaries, retries, jobs that are held, and the sweep."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from control.calls import jobs as after
+from control.calls import usecases as calls_usecases
+from control.clients.openai import ModelError
+from control.flows import usecases as flow_usecases
+from control.base.principal import Principal
+from control.worker import Worker
+from hum import ids
+from hum.clock import now
+from hum.settings import ControlSettings
+from hum.v1 import flows_pb2, runtime_pb2
+from storage import calls, clips, identity
+from storage.calls import NewCall, TurnRow
+from storage.db import Db
+
+
+@dataclass
+class FakeModel:
+    """Speaks and writes what it is told to, and fails as often as it is told to."""
+
+    said: list[tuple[str, str]] = field(default_factory=list)
+    read: list[str] = field(default_factory=list)
+    failures: int = 0
+    outcome: Any = None
+
+    async def say(self, voice: str, text: str) -> bytes:
+        self._fail()
+        self.said.append((voice, text))
+        return b"\x7f" * 800
+
+    async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+        self._fail()
+        self.read.append(text)
+        written: dict[str, Any] = {"text": "A call.", "key_points": ["p"], "next_actions": [], "label": "Call Back"}
+        return written | ({"outcome": self.outcome} if "outcome" in schema["properties"] else {})
+
+    def _fail(self) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise ModelError("not now")
+
+
+@dataclass
+class World:
+    db: Db
+    org: UUID
+    model: FakeModel
+    settings: ControlSettings
+
+    @property
+    def who(self) -> Principal:
+        return Principal(self.org, "admin", (), None, None, "test")
+
+    async def flow(self, **fields: Any) -> UUID:
+        async with self.db.tenant(self.org) as tx:
+            return (await flow_usecases.create(tx, self.who, flows_pb2.Flow(name="F", **fields))).id
+
+    async def ended_call(self, *turns: tuple[str, str], flow: UUID | None = None) -> UUID:
+        id, sid = ids.new(), f"CA{ids.new().hex}"
+        async with self.db.system() as tx:
+            await calls.create(
+                tx, NewCall(id, self.org, sid, "inbound", "in_progress", "+13175550199", "+13175550100", None, flow, 1 if flow else None, None)
+            )
+            for seq, (role, text) in enumerate(turns, 1):
+                await calls.add_turn(tx, self.org, id, TurnRow(seq, role, text, None, seq * 1000, seq * 1000 + 500, False))
+            await calls_usecases.finish(tx, await calls.lock(tx, id), "completed", now(), "caller")
+        return id
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """A worker at work."""
+        stop = asyncio.Event()
+        worker = Worker(self.db, self.settings, speech=self.model, writer=self.model)
+        task = asyncio.create_task(worker.run(stop))
+        yield
+        stop.set()
+        await task
+
+    async def until(self, query: str, *values: Any, is_true: Callable[[Any], bool] = bool) -> Any:
+        async with asyncio.timeout(10):
+            while True:
+                async with self.db.system() as tx:
+                    if is_true(found := await tx.fetchval(query, *values)):
+                        return found
+                await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+async def world(database_url: str, tmp_path: Path) -> AsyncIterator[World]:
+    settings = ControlSettings(home=tmp_path, worker_idle_seconds=0.05, job_retry_seconds=0.02, job_attempts=3, job_heartbeat_seconds=0.6, sweep_seconds=0.05)
+    db, org = await Db.open(database_url, size=6), ids.new()
+    async with db.system() as tx:
+        await identity.create_organization(tx, org, "Clinic")
+    yield World(db, org, FakeModel(), settings)
+    await db.close()
+
+
+async def test_clips_are_rendered_once_for_each_voice_and_text(world: World) -> None:
+    async with world.working():
+        await world.flow(greeting="Hello there", announce_recording=True, voice="cedar")
+        await world.until("SELECT count(*) FROM clips", is_true=lambda n: n == 5)
+        await world.flow(greeting="Hello there", voice="cedar")
+        await world.until("SELECT count(*) FROM pgqueuer", is_true=lambda n: n == 0)
+    assert ("cedar", "Hello there") in world.model.said
+    assert len(world.model.said) == len(set(world.model.said)) == 5
+    async with world.db.tenant(world.org) as tx:
+        found = await clips.find(tx, [clips.clip_hash("cedar", "Hello there"), clips.clip_hash("marin", "Hello there")])
+    assert list(found.values()) == [b"\x7f" * 800]
+
+
+async def test_a_call_is_summarized_judged_and_findable(world: World) -> None:
+    schema = {"type": "object", "properties": {"booked": {"type": "boolean"}}, "required": ["booked"]}
+    flow = await world.flow(outcome_schema_json=json.dumps(schema))
+    world.model.outcome = {"booked": True}
+    async with world.working():
+        id = await world.ended_call(("agent", "Hi"), ("caller", "I need a plumber"), flow=flow)
+        await world.until("SELECT count(*) FROM call_search")
+    async with world.db.tenant(world.org) as tx:
+        row = await calls.detail(tx, id)
+        assert row.summary == {"text": "A call.", "key_points": ["p"], "next_actions": []}
+        assert (row.outcome, row.call.outcome_label) == ('{"booked": true}', "call_back")
+        assert [found.id for found in await calls.page(tx, calls.Filter(q="plumber"), None, 5)] == [id]
+    assert world.model.read == ["agent: Hi\ncaller: I need a plumber"]
+
+
+async def test_an_outcome_that_breaks_the_schema_is_left_out(world: World) -> None:
+    flow = await world.flow(outcome_schema_json='{"type": "object", "required": ["booked"]}')
+    world.model.outcome = {"nothing": 1}
+    id = await world.ended_call(("caller", "Hello"), flow=flow)
+    assert await after.after_call(world.db, world.model, world.org, id)
+    async with world.db.tenant(world.org) as tx:
+        row = await calls.detail(tx, id)
+    assert row.summary is not None
+    assert row.outcome is None
+    assert not await after.after_call(world.db, world.model, world.org, id), "once is enough"
+
+
+async def test_a_silent_call_costs_no_model(world: World) -> None:
+    id = await world.ended_call(("agent", "Hello?"), ("caller", ""))
+    assert await after.after_call(world.db, world.model, world.org, id)
+    assert world.model.read == []
+
+
+async def test_a_job_is_tried_again_and_then_held(world: World) -> None:
+    world.model.failures = 2
+    async with world.working():
+        await world.ended_call(("caller", "one"))
+        await world.until("SELECT count(*) FROM calls WHERE summary IS NOT NULL")
+        world.model.failures = 99
+        await world.ended_call(("caller", "two"))
+        await world.until("SELECT count(*) FROM pgqueuer WHERE status = 'failed' AND entrypoint = 'after_call'", is_true=lambda n: n == 1)
+    async with world.db.system() as tx:
+        assert await tx.fetchval("SELECT attempts FROM job_attempts") == 3
+
+
+async def test_a_job_that_kills_its_workers_does_not_come_back_for_ever(world: World) -> None:
+    await world.ended_call(("caller", "boom"))
+    async with world.db.system() as tx:
+        job = await tx.fetchval("SELECT id FROM pgqueuer")
+        await tx.execute("INSERT INTO job_attempts (job_id, attempts) VALUES ($1, 3)", job)
+    async with world.working():
+        await world.until("SELECT count(*) FROM pgqueuer WHERE status = 'failed'", is_true=lambda n: n == 1)
+    assert world.model.read == []
+
+
+async def test_the_sweep_closes_what_nobody_reported(world: World) -> None:
+    id = ids.new()
+    async with world.db.system() as tx:
+        await calls.create(tx, NewCall(id, world.org, "CAlost", "inbound", "in_progress", "+1", "+2", None, None, None, None))
+        await tx.execute("UPDATE calls SET streams_opened = 1, answered_at = now()")
+    await calls_usecases.carrier_status(world.db, "CAlost", "completed")
+    assert await calls_usecases.sweep(world.db, 30) == 0, "the media plane still has time"
+    async with world.db.system() as tx:
+        await tx.execute("UPDATE calls SET carrier_ended_at = now() - $1::interval", timedelta(seconds=31))
+    settings = world.settings.model_copy(update={"link_lost_seconds": 30.0})
+    world.settings = settings
+    async with world.working():
+        await world.until("SELECT status = 'completed' FROM calls")
+    async with world.db.system() as tx:
+        assert await tx.fetchval("SELECT end_reason FROM calls") == "stream_lost"
+        assert await tx.fetchval("SELECT count(*) FROM events WHERE type = 'call.ended'") == 1
+
+
+async def test_a_late_report_does_not_open_a_closed_call(world: World) -> None:
+    id = await world.ended_call(("caller", "bye"))
+    started = runtime_pb2.Report(call_id=ids.show(ids.Kind.CALL, id), seq=1, started=runtime_pb2.StreamStarted(stream_sid="MZ"))
+    ended = runtime_pb2.Report(call_id=started.call_id, seq=2, ended=runtime_pb2.StreamEnded(reason="model_lost"))
+    for report in (started, ended):
+        report.at.FromDatetime(now())
+    await calls_usecases.apply_batch(world.db, "m", runtime_pb2.ReportBatch(seq=1, reports=[started, ended]))
+    async with world.db.tenant(world.org) as tx:
+        row = (await calls.detail(tx, id)).call
+    assert (row.status, row.end_reason) == ("completed", "caller")
+
+
+def test_what_the_model_is_asked_for_is_a_schema() -> None:
+    for outcome in (None, {"type": "object", "properties": {"a": {"enum": ["x"]}}}):
+        Draft202012Validator.check_schema(after.schema(outcome))
+
+
+def test_a_cut_turn_is_told_as_it_was_heard() -> None:
+    turn = TurnRow(1, "agent", "We open at nine on Monday", "We open at", 0, 900, True)
+    assert after.transcript([turn]) == "agent: We open at nine on Monday [interrupted; the caller heard: 'We open at']"

@@ -1,0 +1,206 @@
+"""The link: reports arrive once, in order, whatever becomes of control or of this process."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from hum import rpc
+from hum.spool import Spool
+from hum.v1 import runtime_pb2 as pb
+from media.io.control import ControlLink, take_spool
+from tests.media.conftest import NODE_KEY, until
+
+
+def digits(call_id, seq):
+    return pb.Report(call_id=call_id, seq=seq, digits=pb.DigitsPressed(digits="1"))
+
+
+@pytest.fixture
+async def link(settings):
+    given = settings()
+    channel = rpc.channel(given)
+    made = ControlLink(given, channel, NODE_KEY.encode(), "media-test", take_spool(given.spool_dir))
+    running = asyncio.create_task(made.run())
+    yield made
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    made.close()
+    await channel.close(None)
+
+
+async def test_one_tick_is_one_batch(link, control) -> None:
+    await until(lambda: link.up)
+    for seq in (1, 2, 3):
+        link.report(digits("call_a", seq))
+    link.flush(0)
+    link.report(digits("call_b", 1))
+    link.flush(20)
+    await until(lambda: len(control.batches) == 2)
+    assert [(batch.seq, [each.call_id for each in batch.reports]) for _, batch in control.batches] == [
+        (1, ["call_a"] * 3),
+        (2, ["call_b"]),
+    ]
+    link.flush(40)
+    assert len(control.batches) == 2
+
+
+async def test_what_was_acknowledged_is_forgotten(link, control) -> None:
+    await until(lambda: link.up)
+    for seq in range(1, 6):
+        link.report(digits("call_a", seq))
+        link.flush(0)
+    await asyncio.wait_for(link.stored(), 5)
+    link.flush(1_000)
+    assert len(link._spool) == 0
+    await asyncio.wait_for(link.stored(), 5)  # at once: there is nothing to wait for
+
+
+async def test_a_killed_control_gets_what_it_lacks_in_order_and_once(link, control) -> None:
+    await until(lambda: link.up)
+    link.report(digits("call_a", 1))
+    link.flush(0)
+    await asyncio.wait_for(link.stored(), 5)
+    control.acknowledges = False
+    link.report(digits("call_a", 2))  # stored there, but we never learn it
+    link.flush(20)
+    await until(lambda: len(control.batches) == 2)
+    await control.stop()
+    await until(lambda: not link.up)
+    for seq in range(3, 50):
+        link.report(digits("call_a", seq))
+        link.report(pb.Report(call_id="call_a"))  # a delta: nobody reads along now
+        link.flush(20 * seq)
+    control.acknowledges = True
+    await control.start()
+    await asyncio.wait_for(link.stored(), 8)
+    assert [each.seq for each in control.reports()] == list(range(1, 50))
+    assert control.deltas == []
+    assert [hello.node for hello in control.hellos] == [link.node] * 2
+
+
+async def test_deltas_ride_along_but_are_not_on_disk(link, control) -> None:
+    await until(lambda: link.up)
+    control.acknowledges = False
+    link.report(pb.Report(call_id="call_a"))
+    link.report(digits("call_a", 1))
+    link.flush(0)
+    link.report(pb.Report(call_id="call_a"))
+    link.flush(20)
+    await until(lambda: len(control.deltas) == 2)
+    on_disk = [pb.ReportBatch.FromString(payload) for _, payload in link._spool.pending()]
+    assert [[each.seq for each in batch.reports] for batch in on_disk] == [[1], []]
+
+
+async def test_a_disk_that_is_full_loses_nothing_that_is_in_memory(link, control, monkeypatch) -> None:
+    await until(lambda: link.up)
+    append = link._spool.append
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(link._spool, "append", full)
+    link.report(digits("call_a", 1))
+    link.flush(0)
+    monkeypatch.setattr(link._spool, "append", append)
+    link.report(digits("call_a", 2))
+    link.flush(20)
+    await asyncio.wait_for(link.stored(), 5)
+    assert [each.seq for each in control.reports()] == [1, 2]
+
+
+async def test_commands_come_down(link, control) -> None:
+    heard = []
+    link.on_command = heard.append
+    await until(lambda: control.downs)
+    control.command("call_a", watch=pb.WatchCall(on=True))
+    await until(lambda: heard)
+    assert heard[0].watch.on
+
+
+async def test_a_link_says_which_calls_live_here(link, control) -> None:
+    await until(lambda: link.up)
+    link.live = lambda: ["call_a"]
+    await control.stop()
+    await control.start()
+    await until(lambda: len(control.hellos) == 2)
+    assert list(control.hellos[-1].call_ids) == ["call_a"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from hum.v1 import runtime_pb2 as pb
+from media.io.control import take_spool
+spool = take_spool(Path(sys.argv[1]))
+for seq in range(1, 11):
+    report = pb.Report(call_id=sys.argv[2], seq=seq, digits=pb.DigitsPressed(digits="1"))
+    spool.append(pb.ReportBatch(reports=[report]).SerializeToString())
+if len(sys.argv) > 3:
+    sys.stdin.read()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def killed(root, call_id):
+    subprocess.run([sys.executable, "-c", KILLED, str(root), call_id], check=False)
+
+
+async def test_what_killed_processes_left_is_taken_over_and_arrives(settings, control) -> None:
+    given = settings()
+    living = take_spool(given.spool_dir)  # so that the one that is killed gets another folder
+    killed(given.spool_dir, "call_a")
+    living.close()
+    killed(given.spool_dir, "call_b")
+    assert sorted(each.name for each in given.spool_dir.iterdir()) == ["0", "1"]
+    channel = rpc.channel(given)
+    link = ControlLink(given, channel, NODE_KEY.encode(), "media-test", take_spool(given.spool_dir))
+    running = asyncio.create_task(link.run())
+    await asyncio.wait_for(link.stored(), 8)
+    for call_id in ("call_a", "call_b"):
+        assert [each.seq for each in control.reports(call_id)] == list(range(1, 11))
+    link.flush(1_000)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    link.close()
+    await channel.close(None)
+    assert [len(Spool(given.spool_dir / name)) for name in ("0", "1")] == [0, 0]
+
+
+def test_a_living_process_keeps_its_spool(tmp_path) -> None:
+    other = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(tmp_path), "call_a", "waits"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        while not list(tmp_path.glob("0/*.seg")):
+            os.sched_yield()
+            assert other.poll() is None
+        mine = take_spool(tmp_path)
+        assert mine._directory.name == "1"
+        mine.close()
+    finally:
+        other.send_signal(signal.SIGKILL)
+        other.communicate()
+
+
+async def test_reports_of_a_call_arrive_after_control_was_away(plane, control, model) -> None:
+    control.offer("t1")
+    media = await plane()
+    async with media.joined() as line:
+        await until(lambda: "started" in control.kinds())
+        await control.stop()
+        await until(lambda: not media.media.link.up)
+        for digit in "12":
+            await line.say("dtmf", dtmf={"digit": digit})
+        await until(lambda: len(media.media.link._spool) > 0)  # the pause after the digits has passed
+        await line.say("stop")
+        assert await line.closed() == 1000
+        await control.start()
+    ended = await until(lambda: control.ended("call_t1"))
+    assert ended.reason == "caller"
+    reports = control.reports("call_t1")
+    assert [each.seq for each in reports] == list(range(1, len(reports) + 1))
+    assert next(each.digits.digits for each in reports if each.digits.digits) == "12"

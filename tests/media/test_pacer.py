@@ -1,0 +1,92 @@
+"""The one timer, on a clock that the test turns."""
+
+import asyncio
+
+from media.pacer import Lag, Pacer
+
+
+class Hand:
+    """A clock that is set by hand, in ms."""
+
+    def __init__(self):
+        self.at = 1_000.0
+
+    def __call__(self):
+        return self.at
+
+
+def paced(hand, period=20.0):
+    ticks = []
+    return Pacer(period, hand, ticks.append), ticks
+
+
+def test_ticks_lie_on_a_grid_that_does_not_drift() -> None:
+    hand = Hand()
+    pacer, ticks = paced(hand)
+    for late in (0.0, 3.0, 1.0, 7.0):
+        hand.at = 1_020.0 + 20.0 * len(ticks) + late
+        assert pacer.beat() == 20.0 - late
+    assert ticks == [1_020.0, 1_043.0, 1_061.0, 1_087.0]
+
+
+def test_a_timer_that_fires_early_does_not_tick() -> None:
+    hand = Hand()
+    pacer, ticks = paced(hand)
+    hand.at = 1_019.5
+    assert pacer.beat() == 0.5
+    assert ticks == []
+
+
+def test_missed_ticks_are_skipped_and_not_made_up() -> None:
+    hand = Hand()
+    pacer, ticks = paced(hand)
+    hand.at = 1_130.0
+    assert pacer.beat() == 10.0
+    assert ticks == [1_130.0]
+    hand.at = 1_140.0
+    assert pacer.beat() == 20.0
+    assert ticks == [1_130.0, 1_140.0]
+
+
+def test_a_sweep_that_takes_longer_than_a_tick_does_not_starve_the_loop() -> None:
+    hand = Hand()
+
+    def slow(_):
+        hand.at += 50.0
+
+    pacer = Pacer(20.0, hand, slow)
+    hand.at = 1_020.0
+    assert pacer.beat() == 0.0
+    assert pacer.beat() == 0.0
+    assert hand.at == 1_120.0
+
+
+def test_lag_is_the_worst_of_the_last_second() -> None:
+    lag = Lag()
+    for at, late in ((0, 5), (400, 80), (600, 2), (1_000, 1)):
+        lag.add(late, at)
+    assert lag.worst_ms == 80
+    lag.add(3, 1_200)
+    assert lag.worst_ms == 3
+    lag.add(1, 9_000)
+    assert lag.worst_ms == 1
+
+
+def test_a_loop_that_hangs_lags_before_it_ticks_again() -> None:
+    hand = Hand()
+    pacer, _ = paced(hand)
+    assert pacer.lag_ms <= 0
+    hand.at = 1_100.0
+    assert pacer.lag_ms == 80.0
+    pacer.beat()
+    assert pacer.lag_ms == 80.0
+
+
+async def test_it_ticks_on_the_running_loop_until_it_is_stopped() -> None:
+    ticked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    pacer = Pacer(1.0, lambda: loop.time() * 1000, lambda _: ticked.set())
+    pacer.start()
+    await asyncio.wait_for(ticked.wait(), 2)
+    pacer.stop()
+    assert pacer._timer is None

@@ -1,0 +1,148 @@
+"""The recording: what is in the file, whenever it is looked at."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import wave
+
+import numpy as np
+import pytest
+
+from media import recorder
+from media.core.audio import SILENCE_BYTE, to_linear
+from media.recorder import Recorder
+from tests.media.conftest import tone
+
+QUIET_MS = SILENCE_BYTE * 8
+
+
+def channels(source) -> tuple[np.ndarray, np.ndarray]:
+    with wave.open(source) as file:
+        assert (file.getnchannels(), file.getframerate(), file.getsampwidth()) == (2, 8000, 2)
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2)
+        assert len(samples) == file.getnframes()
+    return samples[:, 0], samples[:, 1]
+
+
+def linear(ulaw: bytes) -> np.ndarray:
+    return np.frombuffer(to_linear(ulaw), "<i2")
+
+
+def test_both_sides_lie_where_the_calls_clock_says(tmp_path) -> None:
+    made = Recorder(tmp_path, "org_1", "call_1")
+    caller, agent = tone(40), tone(60, hz=900)
+    made.caller(caller[:160], 100)
+    made.caller(caller[160:], 120)
+    made.agent(agent, 50)
+    stored = made.close()
+    left, right = channels(str(tmp_path / stored.path))
+    assert (stored.path, stored.duration_ms) == ("org_1/call_1.wav", 140)
+    assert stored.size_bytes == (tmp_path / stored.path).stat().st_size == 44 + 140 * 8 * 4
+    assert (left == linear(QUIET_MS * 100 + caller)).all()
+    assert (right == linear(QUIET_MS * 50 + agent + QUIET_MS * 30)).all()
+
+
+def test_rounded_stamps_make_neither_gap_nor_overlap(tmp_path) -> None:
+    made, said = Recorder(tmp_path, "o", "c"), tone(100)
+    for number, at_ms in enumerate((0, 21, 39, 61, 80)):
+        made.caller(said[160 * number : 160 * (number + 1)], at_ms)
+    left, _ = channels(str(tmp_path / made.close().path))
+    assert (left == linear(said)).all()
+
+
+def test_a_lost_frame_is_silence_and_a_repeated_one_is_not_heard_twice(tmp_path) -> None:
+    made, said = Recorder(tmp_path, "o", "c"), tone(80)
+    made.caller(said[:320], 0)
+    made.caller(said[480:], 60)
+    made.caller(said[480:], 60)
+    left, _ = channels(str(tmp_path / made.close().path))
+    assert (left == linear(said[:320] + QUIET_MS * 20 + said[480:])).all()
+
+
+def test_stamps_that_nobody_can_believe_are_not_recorded(tmp_path) -> None:
+    made = Recorder(tmp_path, "o", "c")
+    made.caller(tone(20), 0)
+    made.caller(tone(20), 999_999_999_999)
+    made.caller(tone(20), 20)
+    assert made.close().duration_ms == 40
+
+
+def test_memory_does_not_grow_with_the_call(tmp_path) -> None:
+    made, frame = Recorder(tmp_path, "o", "c"), tone(20)
+    most = 0
+    for number in range(3_000):  # a minute
+        made.caller(frame, 20 * number)
+        if number % 3 == 0:
+            made.agent(tone(20, hz=700), max(0, 20 * number - 400))
+        most = max(most, len(made._left.audio) + len(made._right.audio))
+    assert most <= 60_000
+    assert made.close().duration_ms == 60_000
+
+
+def test_a_caller_who_sends_nothing_more_does_not_hold_the_agent_in_memory(tmp_path) -> None:
+    made = Recorder(tmp_path, "o", "c")
+    for number in range(1_500):
+        made.agent(tone(20), 20 * number)
+    assert len(made._right.audio) <= 4 * recorder.LATE_BYTES
+    assert made.close().duration_ms == 30_000
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from media.recorder import Recorder
+made = Recorder(Path(sys.argv[1]), "org_1", "call_1")
+for number in range(500):
+    made.caller(bytes([0x20]) * 160, 20 * number)
+    made.agent(bytes([0x90]) * 160, 20 * number)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_process_leaves_a_file_that_plays(tmp_path) -> None:
+    ended = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    left, right = channels(str(tmp_path / "org_1/call_1.wav"))
+    assert 6_000 <= len(left) / 8 <= 10_000
+    assert (left == linear(b"\x20")[0]).all()
+    assert (right == linear(b"\x90")[0]).all()
+
+
+def test_the_header_is_true_after_every_write(tmp_path) -> None:
+    made = Recorder(tmp_path, "o", "c")
+    path = tmp_path / "o/c.wav"
+    for number in range(400):
+        made.caller(tone(20), 20 * number)
+        with wave.open(io.BytesIO(path.read_bytes())) as file:
+            assert 44 + file.getnframes() * 4 == path.stat().st_size
+    made.close()
+
+
+def test_a_call_that_was_joined_before_keeps_what_it_had(tmp_path) -> None:
+    paths = []
+    for _ in range(3):
+        made = Recorder(tmp_path, "o", "c")
+        made.caller(tone(20), 0)
+        paths.append(made.close().path)
+    assert paths == ["o/c.wav", "o/c.2.wav", "o/c.3.wav"]
+
+
+def test_a_disk_that_fails_ends_the_recording_and_nothing_else(tmp_path, monkeypatch) -> None:
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    made = Recorder(tmp_path, "o", "c")
+    monkeypatch.setattr(os, "pwrite", full)
+    for number in range(1_000):
+        made.caller(tone(20), 20 * number)
+        made.agent(tone(20), 20 * number)
+    assert made.close() is None
+    assert Recorder(tmp_path / "no" / "way", "o", "c").close() is None
+
+
+@pytest.mark.parametrize("size", [0, 4, 32_000])
+def test_the_header_is_riffs(size) -> None:
+    with wave.open(io.BytesIO(recorder.header(size) + bytes(size))) as file:
+        assert file.getnframes() == size // 4

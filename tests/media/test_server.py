@@ -1,0 +1,283 @@
+"""Who is let in, and how streams end that are not as they should be."""
+
+import asyncio
+import json
+
+import httpx
+import pytest
+import websockets
+
+from media import metrics
+from sandbox.twilio import sign
+from tests.media.conftest import CALL_SID, TOKEN, tone, until
+
+
+async def refused(line) -> int:
+    with pytest.raises(websockets.InvalidStatus) as refusal:
+        async with line:
+            pass
+    return refusal.value.response.status_code
+
+
+async def test_a_signature_opens_the_door(plane) -> None:
+    media = await plane()
+    assert await refused(media.line(signature="")) == 403
+    assert await refused(media.line(signature=sign("another token", media.url))) == 403
+    assert await refused(media.line(signature=sign(TOKEN, media.url + "?token=t1"))) == 403
+    async with media.line():
+        await until(lambda: len(media.media.server) == 1)
+    async with media.line(signature=sign("new token", media.url)):
+        pass
+    await until(lambda: len(media.media.server) == 0)
+
+
+async def test_the_url_is_the_public_one_with_or_without_its_standard_port(plane) -> None:
+    media = await plane(HUM_MEDIA_URL="wss://media.example.com")
+    local = f"ws://127.0.0.1:{media.media.port}/media/twilio"
+    for public in ("wss://media.example.com/media/twilio", "wss://media.example.com:443/media/twilio"):
+        async with media.line(signature=sign(TOKEN, public), url=local):
+            pass
+    assert await refused(media.line(signature=sign(TOKEN, local), url=local)) == 403
+
+
+async def test_there_is_one_path_and_what_operators_ask(plane, control) -> None:
+    media = await plane()
+    assert await refused(media.line(url=media.url + "/other")) == 404
+    await until(lambda: media.media.link.up)
+    async with httpx.AsyncClient(base_url=media.http) as http:
+        health, ready, page = (await http.get("/healthz")), (await http.get("/readyz")), (await http.get("/metrics"))
+        assert (health.status_code, ready.status_code, page.status_code) == (200, 200, 200)
+        for name in ("hum_media_calls 0.0", 'hum_media_frames_total{direction="in"}', "hum_media_link_up 1.0"):
+            assert name in page.text
+        await control.stop()
+        await until(lambda: not media.media.link.up)
+        assert (await http.get("/readyz")).status_code == 503
+    await control.start()
+
+
+async def test_a_full_house_takes_no_more(plane) -> None:
+    media = await plane(HUM_MAX_CALLS=1)
+    async with media.line():
+        await until(lambda: len(media.media.server) == 1)
+        assert await refused(media.line()) == 503
+    await until(lambda: len(media.media.server) == 0)
+    async with media.line():
+        pass
+
+
+async def test_a_process_that_lags_takes_no_more(plane) -> None:
+    media = await plane(HUM_MAX_LAG_MS=0.000_001)
+    assert await refused(media.line()) == 503
+
+
+async def closed_with(media, control, model, *, token=None, call_sid=CALL_SID) -> int:
+    async with media.line() as line:
+        await line.start(call_sid, **({"token": token} if token else {}))
+        code = await line.closed()
+    await until(lambda: len(media.media.server) == 0)
+    assert model.dials == []
+    assert control.reports() == []
+    return code
+
+
+async def test_only_the_calls_own_token_opens_its_stream(plane, control, model) -> None:
+    media = await plane()
+    control.offer("t1", call_sid="CA" + "9" * 32)
+    assert await closed_with(media, control, model) == 1008
+    assert await closed_with(media, control, model, token="never made") == 1008
+    assert await closed_with(media, control, model, token="t1") == 1008  # another call's: it is spent now
+    assert await closed_with(media, control, model, token="t1", call_sid="CA" + "9" * 32) == 1008
+
+
+async def test_a_stream_that_does_not_start_is_closed(plane, control, model) -> None:
+    media = await plane(HUM_STREAM_START_SECONDS=0.1)
+    async with media.line() as line:
+        await line.say("connected")
+        assert await line.closed() == 1008
+    assert model.dials == []
+
+
+async def test_a_stream_without_control_is_closed(plane, control, model) -> None:
+    media = await plane(HUM_SESSION_SECONDS=0.2)
+    await control.stop()
+    async with media.line() as line:
+        await line.start(token="t1")
+        assert await line.closed() == 1013
+    assert model.dials == []
+    await control.start()
+
+
+@pytest.mark.parametrize("first", ['{"event":"media","media":{"payload":"/w==","timestamp":"0"}}', "what", '{"event":"mark"}'])
+async def test_a_stream_begins_with_start(plane, control, model, first) -> None:
+    media = await plane()
+    async with media.line() as line:
+        await line.connection.send(first)
+        assert await line.closed() == 1002
+    assert model.dials == []
+
+
+@pytest.mark.parametrize(
+    ("said", "detail"),
+    [
+        ("what", "JSON is malformed"),
+        ('{"event":"media","media":{"payload":"/w==","timestamp":"soon"}}', "timestamp"),
+        ('{"event":"start"}', "no body"),
+        ('{"event":"dtmf","dtmf":{"digit":"x"}}', "dtmf.digit"),
+    ],
+)
+async def test_nonsense_ends_the_call_and_is_recorded(plane, control, model, said, detail) -> None:
+    control.offer("t1")
+    media = await plane()
+    async with media.joined() as line:
+        await line.connection.send(said)
+        assert await line.closed() == 1002
+    ended = control.ended("call_t1")
+    assert ended.reason == "carrier_protocol"
+    assert detail in ended.detail
+
+
+async def test_a_second_start_ends_the_call(plane, control, model) -> None:
+    control.offer("t1")
+    media = await plane()
+    async with media.joined() as line:
+        await line.start(token="t1")
+        assert await line.closed() == 1002
+    assert (control.ended("call_t1").reason, control.ended("call_t1").detail) == ("carrier_protocol", "a second start")
+
+
+@pytest.mark.parametrize("pieces", [False, True])
+async def test_a_frame_that_is_too_big_ends_the_stream(plane, control, model, pieces) -> None:
+    control.offer("t1")
+    media = await plane(HUM_MAX_FRAME_BYTES=2_048)
+    async with media.joined() as line:
+        await until(lambda: "started" in control.kinds())
+        text = json.dumps({"event": "media", "media": {"payload": "A" * 3_000, "timestamp": "0"}})
+        await line.connection.send([text[:1_500], text[1_500:]] if pieces else text)
+        assert await line.closed() == 1009
+    ended = await until(lambda: control.ended("call_t1"))
+    assert (ended.reason, ended.detail) == ("carrier_protocol", "a frame is too big")
+
+
+async def test_a_message_in_pieces_is_joined(plane, control, model) -> None:
+    control.offer("t1")
+    media = await plane()
+    async with media.joined() as line:
+        await line.connection.send(['{"event":', '"dtmf","dtmf":', '{"digit":"7"}}'])
+        report = await until(lambda: next((each for each in control.reports() if each.digits.digits), None))
+        assert report.digits.digits == "7"
+
+
+async def test_a_socket_that_vanishes_is_a_lost_carrier(plane, control, model, ring) -> None:
+    control.offer("t1")
+    media = await plane()
+    call = await ring(media, [{"do": "wait", "ms": 300}, {"do": "vanish"}])
+    ended = await until(lambda: control.ended("call_t1"))
+    assert ended.reason == "carrier_lost"
+    await call.ended()
+    await until(lambda: not any(each.state is websockets.State.OPEN for each in model.sockets))
+    assert model.dials
+
+
+async def test_a_half_open_socket_is_noticed_by_its_silence(plane, control, model, ring) -> None:
+    control.offer("t1")
+    media = await plane(HUM_CARRIER_SILENT_SECONDS=0.3)
+    call = await ring(media, [{"do": "wait", "ms": 200}, {"do": "freeze"}], stay=True)
+    ended = await until(lambda: control.ended("call_t1"))
+    assert ended.reason == "carrier_lost"
+    await until(lambda: len(media.media.server) == 0)
+    call.hang_up()
+    await call.ended()
+
+
+async def test_frames_that_come_before_the_session_are_kept_in_order(plane, control, model, monkeypatch) -> None:
+    opening, go = control.OpenSession, asyncio.Event()
+
+    async def slow(request, context):
+        await go.wait()
+        return await opening(request, context)
+
+    monkeypatch.setattr(control, "OpenSession", slow)
+    await control.stop()
+    await control.start()
+    control.offer("t1")
+    media = await plane()
+    async with media.joined() as line:
+        frames = [tone(20, hz=300 + 10 * number) for number in range(20)]
+        for frame in frames:
+            await line.media(frame)
+        await until(lambda: metrics.FRAMES.received >= 22)
+        go.set()
+        await until(lambda: model.heard() == b"".join(frames))
+
+
+async def test_a_carrier_that_is_gone_before_the_session_opens_is_recorded(plane, control, model, monkeypatch) -> None:
+    opening, go = control.OpenSession, asyncio.Event()
+
+    async def slow(request, context):
+        await go.wait()
+        return await opening(request, context)
+
+    monkeypatch.setattr(control, "OpenSession", slow)
+    await control.stop()
+    await control.start()
+    control.offer("t1")
+    media = await plane()
+    async with media.joined() as line:
+        line.connection.transport.abort()
+        go.set()
+        ended = await until(lambda: control.ended("call_t1"))
+    assert ended.reason == "carrier_lost"
+    assert model.dials == []
+
+
+async def test_a_flow_that_can_not_be_read_is_told(plane, control, model) -> None:
+    control.offer("t1", turn_config_json='{"no_such_setting": 1}')
+    media = await plane()
+    async with media.joined() as line:
+        assert await line.closed() == 1011
+    assert "can not be read" in control.ended("call_t1").detail
+    assert model.dials == []
+
+
+async def test_a_bug_in_one_call_ends_that_call_alone(plane, control, model, monkeypatch) -> None:
+    media = await plane()
+    for token in ("t1", "t2"):
+        control.offer(token)
+    async with media.joined("t1") as one, media.joined("t2") as other:
+        await until(lambda: control.kinds().count("started") == 2)
+        (sick,) = (each for each in media.media.server._shells if each.call_id == "call_t1")
+
+        def broken(_):
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(sick._talk, "tick", broken)
+        assert await one.closed() == 1011
+        assert control.ended("call_t1").detail == "internal error"
+        assert control.ended("call_t2") is None
+        await other.say("stop")
+        assert await other.closed() == 1000
+
+
+async def test_a_drain_waits_for_calls_then_ends_them(plane, control, model, settings) -> None:
+    control.offer("t1")
+    media = await plane(HUM_DRAIN_SECONDS=0.3)
+    async with media.joined() as line:
+        await until(lambda: "started" in control.kinds())
+        draining = asyncio.create_task(media.media.server.drain(0.3, 5.0))
+        await until(lambda: media.media.server.draining)
+        assert await refused(media.line()) == 503
+        assert control.ended("call_t1") is None
+        assert await line.closed() == 1000
+        await draining
+    assert control.ended("call_t1").reason == "drained"
+
+
+async def test_a_drain_ends_with_the_last_call(plane, control, model) -> None:
+    control.offer("t1")
+    media = await plane()
+    async with media.joined() as line:
+        await until(lambda: "started" in control.kinds())
+        draining = asyncio.create_task(media.media.server.drain(60, 5.0))
+        await line.say("stop")
+        await draining
+    assert control.ended("call_t1").reason == "caller"
