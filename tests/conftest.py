@@ -5,6 +5,7 @@ loopback.
 import asyncio
 import itertools
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,14 +35,23 @@ def _loopback_only() -> Iterator[None]:
     socket.socket.connect = connect  # type: ignore[method-assign]
 
 
+def home_for_a_server() -> Iterator[Path]:
+    """A folder that another user can reach: as root the server runs as somebody else, and pytest closes its own folders
+    whenever another run of it begins.
+    """
+    with tempfile.TemporaryDirectory(prefix="hum-test-", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
+
+
+open_home = pytest.fixture(home_for_a_server)
+shared_home = pytest.fixture(home_for_a_server, scope="session")
+
+
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres(shared_home: Path) -> Iterator[str]:
     """The URL of a server whose database `hum` is migrated and stays empty: the template of all others."""
-    home: Path = tmp_path_factory.mktemp("pg")
-    for folder in (home, *home.parents):  # the server runs as another user; pytest's folders are private
-        if folder.stat().st_mode & 0o077 == 0:
-            folder.chmod(0o711)
-    server = EmbeddedPostgres(home, settings=FAST)
+    server = EmbeddedPostgres(shared_home, settings=FAST)
 
     async def start() -> str:
         url = await server.start()

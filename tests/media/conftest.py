@@ -31,9 +31,8 @@ CALL_SID, STREAM_SID = "CA" + "1" * 32, "MZ" + "2" * 32
 QUIET = b"\xff" * 160
 
 
-@pytest.fixture(scope="session")
-def event_loop_policy():
-    return uvloop.EventLoopPolicy()
+def pytest_asyncio_loop_factories():
+    return {"uvloop": uvloop.new_event_loop}
 
 
 async def until(true, seconds=8.0):
@@ -161,6 +160,7 @@ class FakeModel:
         self.sockets = []
         self.tools = []
         self.fragments = False
+        self.count = 0
         self.dies_after = None  # deltas until the connection is cut
 
     def types(self):
@@ -207,7 +207,8 @@ class Session:
             case "input_audio_buffer.append":
                 await self.hear(base64.b64decode(message["audio"]))
             case "response.create":
-                self.count += 1
+                self.model.count += 1
+                self.count = self.model.count
                 self.speaking = asyncio.create_task(self.speak(f"resp_{self.count}", f"item_{self.count}"))
                 self.tasks.append(self.speaking)
             case "response.cancel":

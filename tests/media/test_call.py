@@ -222,6 +222,7 @@ async def test_a_model_that_dies_in_mid_answer_is_dialled_again_and_answers(plan
     await call.ended()
     assert len(model.dials) == 2
     assert call.stream.playout.played_bytes > 3 * 800
+    assert [each for each in model.types() if each == "response.create"] == ["response.create"] * 2
     ended = await until(lambda: control.ended("call_t1"))
     assert ended.reason == "caller"
 

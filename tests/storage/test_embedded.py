@@ -15,14 +15,6 @@ FAST = {"fsync": "off"}
 DEBIAN = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 
 
-def reachable(home: Path) -> Path:
-    """pytest's folders are private; the server may run as another user."""
-    for folder in (home, *home.parents):
-        if folder.stat().st_mode & 0o077 == 0:
-            folder.chmod(0o711)
-    return home
-
-
 async def put(url: str, value: int) -> None:
     connection = await asyncpg.connect(url)
     await connection.execute("CREATE TABLE IF NOT EXISTS kept (n int)")
@@ -37,27 +29,27 @@ async def kept(url: str) -> list[int]:
     return [row["n"] for row in rows]
 
 
-async def test_rows_survive_a_kill_and_the_home_is_used_again(tmp_path: Path) -> None:
-    server = EmbeddedPostgres(reachable(tmp_path))
+async def test_rows_survive_a_kill_and_the_home_is_used_again(open_home: Path) -> None:
+    server = EmbeddedPostgres(open_home)
     await put(await server.start(), 1)
     assert server._process is not None
     os.kill(server._process.pid, signal.SIGKILL)
     server._process.wait()
     assert server._lock is not None
     server._lock.close()
-    again = EmbeddedPostgres(tmp_path)
+    again = EmbeddedPostgres(open_home)
     url = await again.start()
     await put(url, 2)
     assert await kept(url) == [1, 2]
     await again.stop()
 
 
-async def test_a_server_that_outlived_its_starter_is_taken_over(tmp_path: Path) -> None:
-    first = EmbeddedPostgres(reachable(tmp_path), settings=FAST)
+async def test_a_server_that_outlived_its_starter_is_taken_over(open_home: Path) -> None:
+    first = EmbeddedPostgres(open_home, settings=FAST)
     url = await first.start()
     assert first._lock is not None
     first._lock.close()  # as the starter's death would
-    second = EmbeddedPostgres(tmp_path, settings=FAST)
+    second = EmbeddedPostgres(open_home, settings=FAST)
     assert await second.start() == url
     await second.stop()
     assert first._process is not None
@@ -66,17 +58,17 @@ async def test_a_server_that_outlived_its_starter_is_taken_over(tmp_path: Path) 
         await asyncpg.connect(url)
 
 
-async def test_one_home_has_one_server(tmp_path: Path) -> None:
-    first = EmbeddedPostgres(reachable(tmp_path), settings=FAST)
+async def test_one_home_has_one_server(open_home: Path) -> None:
+    first = EmbeddedPostgres(open_home, settings=FAST)
     await first.start()
     with pytest.raises(CannotStart, match="another process"):
-        await EmbeddedPostgres(tmp_path).start()
+        await EmbeddedPostgres(open_home).start()
     await first.stop()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to give its rights away")
-async def test_as_root_in_a_closed_home(tmp_path: Path) -> None:
-    closed = tmp_path / "closed"
+async def test_as_root_in_a_closed_home(open_home: Path) -> None:
+    closed = open_home / "closed"
     closed.mkdir(mode=0o700)
     server = EmbeddedPostgres(closed, settings=FAST)
     try:
@@ -90,13 +82,13 @@ async def test_as_root_in_a_closed_home(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not DEBIAN, reason="no PostgreSQL of Debian's")
-async def test_any_folder_of_binaries(tmp_path: Path) -> None:
-    server = EmbeddedPostgres(reachable(tmp_path), binaries=DEBIAN[0], settings=FAST)
+async def test_any_folder_of_binaries(open_home: Path) -> None:
+    server = EmbeddedPostgres(open_home, binaries=DEBIAN[0], settings=FAST)
     url = await server.start()
     assert await migrate(url) != []
     await server.stop()
 
 
-def test_no_binaries_is_said_in_a_sentence(tmp_path: Path) -> None:
+def test_no_binaries_is_said_in_a_sentence(open_home: Path) -> None:
     with pytest.raises(CannotStart, match="HUM_DATABASE_URL"):
-        find_binaries(tmp_path)
+        find_binaries(open_home)

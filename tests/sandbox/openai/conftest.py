@@ -113,7 +113,7 @@ class House:
     async def call(self, key: str = KEY, query: str = "?model=gpt-realtime") -> AsyncIterator[Client]:
         url = self.model.url.replace("http", "ws") + "/realtime" + query
         headers = {"Authorization": f"Bearer {key}"}
-        async with websockets.connect(url, additional_headers=headers, compression=None) as socket:
+        async with websockets.connect(url, additional_headers=headers, compression=None, max_queue=None) as socket:
             client = Client(socket)
             await client.until("session.created")
             yield client

@@ -1,0 +1,110 @@
+"""The REST door, by the official SDK."""
+
+import json
+
+import numpy as np
+import openai
+import pytest
+
+from sandbox.speech import sound
+from tests.sandbox.openai.conftest import KEY
+
+TOOL = {"type": "function", "name": "lookup", "parameters": {"type": "object", "properties": {}}, "strict": False}
+
+
+def client(h, key: str = KEY) -> openai.AsyncOpenAI:
+    return openai.AsyncOpenAI(base_url=h.model.url, api_key=key, max_retries=0)
+
+
+async def test_a_text_is_answered_by_the_script(house) -> None:
+    script = {
+        "texts": [{"say": "First."}],
+        "rules": [{"when": "hours", "say": "Nine to five."}],
+        "otherwise": "Pardon?",
+    }
+    async with house(script) as h, client(h) as api:
+        for asked, said in (("Hi", "First."), ("Your hours?", "Nine to five."), ("Eh", "Pardon?")):
+            answer = await api.responses.create(model="gpt-5.4-mini", input=asked)
+            assert answer.output_text == said
+            assert answer.status == "completed"
+
+
+async def test_the_strict_stream_of_the_sdk_takes_it(house) -> None:
+    script = {"texts": [{"say": "One moment, please.", "call": {"name": "lookup", "arguments": {"q": "leak"}}}]}
+    async with house(script) as h, client(h) as api:
+        async with api.responses.stream(model="gpt-5.4-mini", input="Hello", tools=[TOOL]) as stream:
+            deltas = [event.delta async for event in stream if event.type == "response.output_text.delta"]
+            final = await stream.get_final_response()
+    assert "".join(deltas) == final.output_text == "One moment, please."
+    assert len(deltas) == 3
+    assert final.output[1].arguments == '{"q": "leak"}'
+
+
+async def test_tools_are_used_in_sequence(house) -> None:
+    script = {"rules": [{"when": "leak", "call": {"name": "lookup"}}]}
+    async with house(script) as h, client(h) as api:
+        items = [{"role": "user", "content": [{"type": "input_text", "text": "I have a leak."}]}]
+        first = await api.responses.create(model="m", input=items, tools=[TOOL])
+        (call,) = first.output
+        assert (call.type, call.name) == ("function_call", "lookup")
+        items += [call.to_dict(), {"type": "function_call_output", "call_id": call.call_id, "output": "{}"}]
+        second = await api.responses.create(model="m", input=items, tools=[TOOL])
+        assert second.output_text.startswith("That is done.")
+
+
+async def test_an_object_is_made_by_its_schema(house) -> None:
+    schema = {"type": "object", "properties": {"key_points": {"type": "array", "items": {"type": "string"}}}}
+    wanted = {"format": {"type": "json_schema", "name": "answer", "schema": schema, "strict": False}}
+    async with house({"otherwise": "never"}) as h, client(h) as api:
+        text = "agent: Hello!\ncaller: I have a leak."
+        answer = await api.responses.create(model="m", instructions="Summarize.", input=text, text=wanted)
+        assert json.loads(answer.output_text) == {"key_points": ["I have a leak."]}
+        wanted["format"]["schema"] = {"type": "object", "properties": {"a": {"$ref": "#/nowhere"}}}
+        with pytest.raises(openai.BadRequestError, match="Invalid schema"):
+            await api.responses.create(model="m", input=text, text=wanted)
+
+
+async def test_sentences_become_pcm_and_wav(house) -> None:
+    expected = sound.tones("Good morning.", 24_000).samples
+    wish = {"model": "gpt-4o-mini-tts", "voice": "marin", "input": "Good morning."}
+    async with house() as h, client(h) as api:
+        pcm = await (await api.audio.speech.create(**wish, response_format="pcm")).aread()
+        assert np.array_equal(np.frombuffer(pcm, "<i2"), expected)
+        wav = await (await api.audio.speech.create(**wish, response_format="wav")).aread()
+        samples, rate_hz = sound.read_wav(wav)
+        assert (rate_hz, len(samples)) == (24_000, len(expected))
+        for bad in ({"response_format": "mp3"}, {"voice": "hal", "response_format": "pcm"}, {"input": ""}):
+            with pytest.raises(openai.BadRequestError):
+                await api.audio.speech.create(**(wish | bad))
+
+
+async def test_a_recording_is_transcribed_by_the_script(house) -> None:
+    wav = sound.write_wav(sound.sine(300, 500, 8_000), 8_000)
+    async with house({"heard": ["It drips."]}) as h, client(h) as api:
+        for said in ("It drips.", "Speech of 500 ms."):
+            answer = await api.audio.transcriptions.create(model="gpt-4o-transcribe", file=("a.wav", wav))
+            assert answer.text == said
+        with pytest.raises(openai.BadRequestError):
+            await api.audio.transcriptions.create(model="gpt-4o-transcribe", file=("a.mp3", b"nonsense"))
+
+
+async def test_strangers_and_bad_days(house) -> None:
+    async with house(faults={"rest_status": 429, "rest_times": 1}) as h, client(h) as api:
+        async with client(h, "wrong") as stranger:
+            with pytest.raises(openai.AuthenticationError):
+                await stranger.responses.create(model="m", input="Hi")
+        with pytest.raises(openai.RateLimitError):
+            await api.responses.create(model="m", input="Hi")
+        assert (await api.responses.create(model="m", input="Hi")).output_text
+        assert (await api.models.retrieve("gpt-realtime")).id == "gpt-realtime"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"model": "m"}, {"model": "m", "input": 1}, {"model": "m", "input": "x", "previous_response_id": "resp_1"}],
+)
+async def test_bodies_that_are_refused(house, body) -> None:
+    async with house() as h, client(h) as api:
+        with pytest.raises(openai.BadRequestError) as refused:
+            await api.post("/responses", body=body, cast_to=object)
+        assert refused.value.body["message"]
