@@ -59,6 +59,7 @@ class MediaServicer:
             announce_recording=bool(flow.get("announce_recording")),
             recording_enabled=bool(flow.get("recording_enabled")),
             transcription_model=self._model.transcribe_model,
+            stream_number=spent.stream_number,
         )
 
     async def Link(self, ups: AsyncIterator[pb.LinkUp], call: Call) -> AsyncIterator[pb.LinkDown]:

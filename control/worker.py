@@ -100,4 +100,3 @@ class Worker:
         async with self._db.system() as tx:
             await idempotency.forget(tx, timedelta(hours=self._settings.idempotency_hours))
             await attempts.forget(tx, KEEP_COUNTS)
-

@@ -26,7 +26,6 @@ from hum import home, rpc, settings, telemetry
 from hum.settings import GatewaySettings, parse_listen
 
 LOG = telemetry.log(__name__)
-#: A drain that takes longer than this cuts what is left; streams are closed at once, by their own end.
 READY_SECONDS = 2.0
 
 
@@ -35,23 +34,23 @@ class Gateway:
     """The application, and whether it drains."""
 
     app: Starlette
-    draining: bool = False
+    closing: asyncio.Event
 
 
 def build(given: GatewaySettings, channel: aio.Channel) -> Gateway:
     """The HTTP application over a channel to control."""
     identity = rpc.NodeIdentity(home.node_key(given), "gateway", telemetry.node_name(given, "gateway"))
-    limits = transcode.Limits(given.control_seconds, given.heartbeat_seconds, given.body_bytes)
+    gateway = Gateway(Starlette(), asyncio.Event())
+    limits = transcode.Limits(given.control_seconds, given.heartbeat_seconds, given.body_bytes, gateway.closing)
     bindings = list(contract.bindings())
     document = openapi.document(bindings, given.public_url)
     as_json, as_yaml = msgspec.json.encode(document), yaml.safe_dump(document, sort_keys=False).encode()
-    gateway = Gateway(Starlette())
 
     async def healthz(_: Request) -> Response:
         return Response("ok\n", media_type="text/plain")
 
     async def readyz(_: Request) -> Response:
-        ready = not gateway.draining and await _control_serves(channel)
+        ready = not gateway.closing.is_set() and await _control_serves(channel)
         return Response("ready\n" if ready else "not ready\n", 200 if ready else 503, media_type="text/plain")
 
     async def metrics(_: Request) -> Response:
@@ -144,10 +143,10 @@ async def serve(given: GatewaySettings) -> AsyncIterator[int]:
     try:
         yield server.servers[0].sockets[0].getsockname()[1]
     finally:
-        gateway.draining = True
+        gateway.closing.set()
         server.should_exit = True
-        await channel.close(None)  # ends the event streams, which would hold the drain
         await serving
+        await channel.close(None)
 
 
 async def run(given: GatewaySettings) -> None:

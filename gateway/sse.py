@@ -36,35 +36,37 @@ def last_event_id(request: Request) -> int | None:
     return int(sent) if sent.isascii() and sent.isdecimal() and len(sent) < 19 else None
 
 
-async def respond(call: Any, heartbeat_seconds: float) -> Response:
+async def respond(call: Any, heartbeat_seconds: float, closing: asyncio.Event) -> Response:
     """Answer with the stream; raises AioRpcError when control refuses it."""
     initial = dict(await call.initial_metadata())
     if initial.get(rpc.STREAM) == "over":
         return Response(status_code=204, headers=HEADERS)
     if rpc.STREAM not in initial:  # a refusal before the stream began
         await call.read()
-    return StreamingResponse(_events(call, heartbeat_seconds), media_type="text/event-stream", headers=HEADERS)
+    events = _events(call, heartbeat_seconds, closing)
+    return StreamingResponse(events, media_type="text/event-stream", headers=HEADERS)
 
 
-async def _events(call: Any, heartbeat_seconds: float) -> AsyncIterator[bytes]:
+async def _events(call: Any, heartbeat_seconds: float, closing: asyncio.Event) -> AsyncIterator[bytes]:
     yield f"retry: {random.randint(*RETRY_MS)}\n\n".encode()
-    reading: asyncio.Task[Any] | None = None
+    ending = asyncio.ensure_future(closing.wait())
+    reading: asyncio.Future[Any] = asyncio.ensure_future(call.read())
     try:
-        while True:
-            reading = reading or asyncio.ensure_future(call.read())
-            done, _ = await asyncio.wait({reading}, timeout=heartbeat_seconds)
-            if not done:
+        while not closing.is_set():
+            await asyncio.wait({reading, ending}, timeout=heartbeat_seconds, return_when=asyncio.FIRST_COMPLETED)
+            if not reading.done():
                 yield b": still here\n\n"
                 continue
-            message, reading = reading.result(), None
+            message = reading.result()
             if message is EOF:
                 return
             yield event(message)
+            reading = asyncio.ensure_future(call.read())
     except AioRpcError as error:  # the client comes back with the last id it saw
         LOG.info("event stream ended", code=error.code().name)
     finally:
-        if reading is not None:
-            reading.cancel()
+        ending.cancel()
+        reading.cancel()
         call.cancel()
 
 

@@ -4,6 +4,7 @@ A request's path, query, body and a few headers fill the RPC's request; its answ
 bytes of a file. Nothing here knows a feature.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,11 +29,13 @@ NO_CONTENT = 204
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The longest waits and the largest body."""
+    """The longest waits, the largest body, and when streams must end."""
 
     control_seconds: float
     heartbeat_seconds: float
     body_bytes: int
+    #: Set when the gateway drains: event streams end, and their clients come back elsewhere.
+    closing: asyncio.Event
 
 
 def routes(bindings: Sequence[Binding], channel: aio.Channel, limits: Limits) -> list[Route]:
@@ -84,7 +87,7 @@ def _endpoint(binding: Binding, channel: aio.Channel, limits: Limits) -> Endpoin
         call = open_call(filled, metadata=credentials.metadata(request), timeout=timeout)
         try:
             if binding.is_stream:
-                return await sse.respond(call, limits.heartbeat_seconds)
+                return await sse.respond(call, limits.heartbeat_seconds, limits.closing)
             if binding.is_file:
                 return await _file(call)
             return await _unary(binding, call)
@@ -185,11 +188,10 @@ async def _unary(binding: Binding, call: Any) -> Response:
 
 
 async def _file(call: Any) -> Response:
-    initial = dict(await call.initial_metadata())
+    initial = await call.initial_metadata()
     first = await call.read()  # a refusal is raised here
     if first is aio.EOF:
         return Response(status_code=NO_CONTENT)
-    kept = ("content-length", "content-range", "accept-ranges")
 
     async def parts() -> Any:
         part = first
@@ -200,5 +202,6 @@ async def _file(call: Any) -> Response:
         finally:
             call.cancel()
 
-    headers = {name: str(initial[name]) for name in kept if name in initial}
-    return StreamingResponse(parts(), int(initial.get(rpc.HTTP_STATUS, 200)), headers, first.content_type)
+    told = {name.removeprefix(rpc.HTTP_PREFIX): value for name, value in initial if name.startswith(rpc.HTTP_PREFIX)}
+    status = int(told.pop("status", 200))
+    return StreamingResponse(parts(), status, told, first.content_type)

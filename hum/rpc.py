@@ -19,7 +19,7 @@ REQUEST_ID = "x-request-id"
 IDEMPOTENCY_KEY = "idempotency-key"
 REPLAYED = "idempotent-replayed"
 STREAM = "hum-stream"  # initial metadata of a stream: `open`, or `over` when nothing will ever come
-HTTP_STATUS = "hum-http-status"  # initial metadata of a file: 200 or 206
+HTTP_PREFIX = "hum-http-"  # initial metadata of a file: what HTTP answers, `status` and headers, under this prefix
 ERROR_DOMAIN = "hum"
 
 NODE_TOKEN_SECONDS = 60

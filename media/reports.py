@@ -43,10 +43,11 @@ class Recording:
 
 
 class Reports:
-    """Numbers the stored reports of one call from 1, without gaps; a delta has number 0."""
+    """Numbers the stored reports of one stream of a call from 1, without gaps; a delta has number 0."""
 
-    def __init__(self, call_id: str) -> None:
+    def __init__(self, call_id: str, stream_number: int = 1) -> None:
         self.call_id = call_id
+        self._stream_number = stream_number
         self._seq = 0
         self._tools: dict[str, tuple[ToolCalled, datetime]] = {}
 
@@ -86,7 +87,8 @@ class Reports:
 
     def _numbered(self, at: datetime, **fact: object) -> pb.Report:
         self._seq += 1
-        return pb.Report(call_id=self.call_id, seq=self._seq, at=_stamp(at), **fact)  # type: ignore[arg-type]  # one of the oneof
+        own = {"call_id": self.call_id, "stream_number": self._stream_number, "seq": self._seq, "at": _stamp(at)}
+        return pb.Report(**own, **fact)  # type: ignore[arg-type]  # one of the oneof
 
     def _tool_started(self, called: ToolCalled, at: datetime) -> calls_pb2.ToolActivity:
         activity = calls_pb2.ToolActivity(name=called.name, arguments=_json(called.arguments_json), status="running")

@@ -219,7 +219,7 @@ class Shell:
     def _begin(self, session: pb.OpenSessionResponse) -> None:
         self.call_id = session.call_id
         self._organization = session.organization_id
-        self._reports = Reports(session.call_id)
+        self._reports = Reports(session.call_id, session.stream_number)
         try:
             talk = Conversation(plan_of(session, self._ports.given))
         except (ValueError, TypeError, AttributeError):

@@ -41,7 +41,7 @@ CREATE = """
     RETURNING id
 """
 STATE = """
-    SELECT id, org_id, call_sid, status, report_seq, created_at, answered_at, ended_at, end_reason, carrier_ended_at,
+    SELECT id, org_id, call_sid, status, created_at, answered_at, ended_at, end_reason, carrier_ended_at,
            streams_opened, node
       FROM calls
 """
@@ -60,9 +60,18 @@ OFFER_TOKEN = """
 """
 SPEND_TOKEN = """
     UPDATE calls
-       SET token_hash = NULL, token_expires_at = NULL, streams_opened = streams_opened + 1, stream_sid = $3, node = $4
+       SET token_hash = NULL, token_expires_at = NULL, streams_opened = streams_opened + 1, node = $3,
+           carrier_ended_at = NULL
      WHERE token_hash = $1 AND call_sid = $2 AND token_expires_at > now() AND ended_at IS NULL
-    RETURNING id, org_id, flow_id, flow_version, contact_id
+    RETURNING id, org_id, flow_id, flow_version, contact_id, streams_opened AS stream_number
+"""
+ADD_STREAM = "INSERT INTO call_streams (org_id, call_id, number, stream_sid, node) VALUES ($1, $2, $3, $4, $5)"
+STREAM = """
+    SELECT s.number, s.report_seq,
+           coalesce(extract(epoch FROM s.opened_at - f.opened_at) * 1000, 0)::integer AS offset_ms
+      FROM call_streams s
+      LEFT JOIN call_streams f ON f.call_id = s.call_id AND f.number = 1
+     WHERE s.call_id = $1 AND s.number = $2
 """
 SESSION = """
     SELECT v.definition, k.name AS contact_name, k.phone_e164 AS contact_phone, o.name AS organization, o.time_zone
@@ -73,7 +82,7 @@ SESSION = """
      WHERE c.id = $1
 """
 NEXT_SEQ = "UPDATE calls SET event_seq = event_seq + 1 WHERE id = $1 RETURNING event_seq, org_id"
-SET_REPORT_SEQ = "UPDATE calls SET report_seq = $2 WHERE id = $1"
+SET_REPORT_SEQ = "UPDATE call_streams SET report_seq = $3 WHERE call_id = $1 AND number = $2"
 ANSWER = "UPDATE calls SET status = 'in_progress', answered_at = coalesce(answered_at, $2) WHERE id = $1"
 FINISH = """
     UPDATE calls SET status = $2, ended_at = $3, end_reason = $4, end_detail = $5, token_hash = NULL WHERE id = $1
@@ -166,7 +175,6 @@ class CallState:
     org_id: UUID
     call_sid: str | None
     status: str
-    report_seq: int
     created_at: datetime
     answered_at: datetime | None
     ended_at: datetime | None
@@ -199,6 +207,16 @@ class SpentToken:
     flow_id: UUID
     flow_version: int
     contact_id: UUID | None
+    stream_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """A stream of a call whose row is locked."""
+
+    number: int
+    report_seq: int
+    offset_ms: int  # since the call's first stream was opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,8 +341,18 @@ async def offer_token(tx: Tx, id: UUID, hash: bytes, seconds: int) -> None:
 
 async def spend_token(tx: Tx, hash: bytes, call_sid: str, stream_sid: str, node: str) -> SpentToken | None:
     """Open the call's stream: once for each token, for the call it was made for, in time; else None."""
-    row = await tx.fetchrow(SPEND_TOKEN, hash, call_sid, stream_sid, node)
-    return SpentToken(**row) if row else None
+    row = await tx.fetchrow(SPEND_TOKEN, hash, call_sid, node)
+    if row is None:
+        return None
+    spent = SpentToken(**row)
+    await tx.execute(ADD_STREAM, spent.org_id, spent.id, spent.stream_number, stream_sid, node)
+    return spent
+
+
+async def stream(tx: Tx, id: UUID, number: int) -> StreamState | None:
+    """One of the streams of a call that is locked."""
+    row = await tx.fetchrow(STREAM, id, number)
+    return StreamState(**row) if row else None
 
 
 async def session(tx: Tx, id: UUID) -> SessionRow | None:
@@ -346,8 +374,8 @@ async def record_event(tx: Tx, id: UUID, type: str, data: Mapping[str, Any], at:
     return seq
 
 
-async def set_report_seq(tx: Tx, id: UUID, seq: int) -> None:
-    await tx.execute(SET_REPORT_SEQ, id, seq)
+async def set_report_seq(tx: Tx, id: UUID, stream: int, seq: int) -> None:
+    await tx.execute(SET_REPORT_SEQ, id, stream, seq)
 
 
 async def answer(tx: Tx, id: UUID, at: datetime) -> None:

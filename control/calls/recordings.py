@@ -32,14 +32,14 @@ class Part:
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """What the gateway answers with."""
-        told = [
-            (rpc.HTTP_STATUS, "206" if self.partial else "200"),
-            ("content-length", str(self.last - self.first + 1)),
-            ("accept-ranges", "bytes"),
-        ]
+        told = {
+            "status": "206" if self.partial else "200",
+            "content-length": str(self.last - self.first + 1),
+            "accept-ranges": "bytes",
+        }
         if self.partial:
-            told.append(("content-range", f"bytes {self.first}-{self.last}/{self.total}"))
-        return tuple(told)
+            told["content-range"] = f"bytes {self.first}-{self.last}/{self.total}"
+        return tuple((rpc.HTTP_PREFIX + name, value) for name, value in told.items())
 
     def __iter__(self) -> Iterator[bytes]:
         left = self.last - self.first + 1

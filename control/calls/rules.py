@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from control.base import hours
+from hum.v1 import runtime_pb2
 
 REFUSAL = "We are sorry, this number is not in service. Goodbye."
 NOT_SET_UP = "We are sorry, nobody can take your call at the moment. Goodbye."
@@ -17,6 +18,8 @@ APOLOGY = "We are sorry, something went wrong on our side. Please call again in 
 LIVE = ("queued", "ringing", "in_progress")
 #: How often a call may be joined with an agent: once, and once more when its stream died.
 MAX_STREAMS = 2
+#: More turns than any stream has.
+TURNS_OF_A_STREAM = 100_000
 
 #: Why a stream ended -> what the call became.  `carrier_lost` is not here: then the carrier says what is to happen.
 ENDINGS: Mapping[str, str] = {
@@ -95,6 +98,29 @@ def after_stream(status: str, streams_opened: int) -> Decision | None:
     if streams_opened < MAX_STREAMS:
         return Connect()
     return Refuse(APOLOGY, "failed", "stream_lost")
+
+
+def place_in_call(report: runtime_pb2.Report, stream_number: int, offset_ms: int) -> None:
+    """Move a report of a later stream from its stream's own count of turns and milliseconds to the call's.
+
+    Turns of different streams never share a number, however late they come, and stay in the order of speech.
+    """
+    turns = (stream_number - 1) * TURNS_OF_A_STREAM
+    if turns == offset_ms == 0:
+        return
+    match report.WhichOneof("report"):
+        case "turn":
+            report.turn.seq += turns
+            report.turn.start_ms += offset_ms
+            report.turn.end_ms += offset_ms
+        case "interruption":
+            report.interruption.at_ms += offset_ms
+            if report.interruption.HasField("turn_seq"):
+                report.interruption.turn_seq += turns
+        case "latency":
+            report.latency.turn_seq += turns
+        case "announcement_played":
+            report.announcement_played.at_ms += offset_ms
 
 
 def instructions(

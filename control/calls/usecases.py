@@ -19,7 +19,7 @@ from hum.telemetry import log
 from hum.v1 import calls_pb2, options_pb2, runtime_pb2
 from hum.validation import bad_e164, bad_json
 from storage import calls
-from storage.calls import CallState, NewCall, TurnRow
+from storage.calls import CallState, NewCall, StreamState, TurnRow
 from storage.db import Db, Tx
 
 LOG = log(__name__)
@@ -187,10 +187,12 @@ async def _apply(tx: Tx, report: runtime_pb2.Report) -> None:
     if state is None:
         LOG.warning("report of an unknown call", call=report.call_id)
         return
-    if report.seq <= state.report_seq:
-        return  # it came before, over another link
-    await calls.set_report_seq(tx, state.id, report.seq)
+    stream = await calls.stream(tx, state.id, report.stream_number)
+    if stream is None or report.seq <= stream.report_seq:
+        return  # nobody opened that stream, or the report came before, over another link
+    await calls.set_report_seq(tx, state.id, stream.number, report.seq)
     at = moment(report.at)
+    rules.place_in_call(report, stream.number, stream.offset_ms)
     match report.WhichOneof("report"):
         case "started" if state.ended_at is None:
             await calls.answer(tx, state.id, at)
@@ -213,7 +215,7 @@ async def _apply(tx: Tx, report: runtime_pb2.Report) -> None:
             stored = report.recording
             await calls.recorded(tx, state.id, stored.path, stored.duration_ms, stored.size_bytes)
         case "ended":
-            await _stream_ended(tx, state, report.ended, at)
+            await _stream_ended(tx, state, stream, report.ended, at)
 
 
 async def _turn(tx: Tx, state: CallState, turn: calls_pb2.Turn, at: datetime) -> None:
@@ -230,7 +232,11 @@ async def _turn(tx: Tx, state: CallState, turn: calls_pb2.Turn, at: datetime) ->
     await calls.record_event(tx, state.id, "transcript.turn", facts_of(turn), at)
 
 
-async def _stream_ended(tx: Tx, state: CallState, ended: runtime_pb2.StreamEnded, at: datetime) -> None:
+async def _stream_ended(
+    tx: Tx, state: CallState, stream: StreamState, ended: runtime_pb2.StreamEnded, at: datetime
+) -> None:
+    if stream.number < state.streams_opened:
+        return  # the call has gone on in another stream
     detail = ended.detail if ended.HasField("detail") else None
     if (status := rules.ENDINGS.get(ended.reason)) is not None:
         await finish(tx, state, status, at, ended.reason, detail)

@@ -2,13 +2,15 @@
 not idempotent at Twilio, and what is, is asked again by whoever wants it.
 """
 
+import logging
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import aiohttp
 from twilio.base.exceptions import TwilioException, TwilioRestException
-from twilio.http.async_http_client import AsyncTwilioHttpClient
+from twilio.http import AsyncHttpClient
+from twilio.http.response import Response
 from twilio.rest import Client
 
 from hum.errors import CarrierError
@@ -59,23 +61,32 @@ class Carrier(Protocol):
         ...
 
 
-class _Http(AsyncTwilioHttpClient):  # type: ignore[misc]  # the SDK is untyped
-    """The SDK's client with a deadline on every request, and without its log of them."""
+class _Http(AsyncHttpClient):  # type: ignore[misc]  # the SDK is untyped
+    """The SDK's transport: one session, a deadline on every request, no redirects, and no log: requests hold numbers."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(pool_connections=False)
-        self.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=seconds), trust_env=False)
-        self._seconds = aiohttp.ClientTimeout(total=seconds)
+        super().__init__(logging.getLogger(__name__), is_async=True, timeout=seconds)
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=seconds), trust_env=False)
 
-    async def request(self, *args: Any, **kwargs: Any) -> Any:
-        kwargs["timeout"] = self._seconds
-        return await super().request(*args, **kwargs)
+    async def request(
+        self,
+        method: str,
+        url: str,
+        params: dict[str, str] | None = None,
+        data: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        timeout: float | None = None,  # noqa: ARG002 - the session has one for all
+        allow_redirects: bool = False,
+    ) -> Response:
+        sent = dict(headers or {}) | ({"Authorization": aiohttp.encode_basic_auth(*auth)} if auth else {})
+        async with self._session.request(
+            method, url, params=params, data=data, headers=sent, allow_redirects=allow_redirects
+        ) as answer:
+            return Response(answer.status, await answer.text(), answer.headers)
 
-    def log_request(self, kwargs: Any) -> None:
-        """Requests hold phone numbers."""
-
-    def log_response(self, status_code: int, response: Any) -> None:
-        """So do responses."""
+    async def close(self) -> None:
+        await self._session.close()
 
 
 class Twilio:

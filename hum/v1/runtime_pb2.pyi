@@ -336,6 +336,7 @@ class OpenSessionResponse(message.Message):
     ANNOUNCE_RECORDING_FIELD_NUMBER: builtins.int
     RECORDING_ENABLED_FIELD_NUMBER: builtins.int
     TRANSCRIPTION_MODEL_FIELD_NUMBER: builtins.int
+    STREAM_NUMBER_FIELD_NUMBER: builtins.int
     call_id: builtins.str
     organization_id: builtins.str
     instructions: builtins.str
@@ -349,6 +350,8 @@ class OpenSessionResponse(message.Message):
     announce_recording: builtins.bool
     recording_enabled: builtins.bool
     transcription_model: builtins.str
+    stream_number: builtins.int
+    """Which of the call's streams this is, from 1: a stream that died is followed by another."""
     @builtins.property
     def clips(self) -> containers.RepeatedCompositeFieldContainer[Clip]:
         """In the order in which they are played at the start, then the others."""
@@ -370,10 +373,11 @@ class OpenSessionResponse(message.Message):
         announce_recording: builtins.bool = ...,
         recording_enabled: builtins.bool = ...,
         transcription_model: builtins.str = ...,
+        stream_number: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_language", b"_language", "language", b"language"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_language", b"_language", "announce_recording", b"announce_recording", "call_id", b"call_id", "clips", b"clips", "idle_prompts_json", b"idle_prompts_json", "instructions", b"instructions", "language", b"language", "max_call_seconds", b"max_call_seconds", "model", b"model", "organization_id", b"organization_id", "recording_enabled", b"recording_enabled", "tools_json", b"tools_json", "transcription_model", b"transcription_model", "turn_config_json", b"turn_config_json", "voice", b"voice"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_language", b"_language", "announce_recording", b"announce_recording", "call_id", b"call_id", "clips", b"clips", "idle_prompts_json", b"idle_prompts_json", "instructions", b"instructions", "language", b"language", "max_call_seconds", b"max_call_seconds", "model", b"model", "organization_id", b"organization_id", "recording_enabled", b"recording_enabled", "stream_number", b"stream_number", "tools_json", b"tools_json", "transcription_model", b"transcription_model", "turn_config_json", b"turn_config_json", "voice", b"voice"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__language: _TypeAlias = typing.Literal["language"]  # noqa: Y015
     _WhichOneofArgType__language: _TypeAlias = typing.Literal["_language", b"_language"]  # noqa: Y015
@@ -457,6 +461,7 @@ class Report(message.Message):
     CALL_ID_FIELD_NUMBER: builtins.int
     SEQ_FIELD_NUMBER: builtins.int
     AT_FIELD_NUMBER: builtins.int
+    STREAM_NUMBER_FIELD_NUMBER: builtins.int
     STARTED_FIELD_NUMBER: builtins.int
     TURN_FIELD_NUMBER: builtins.int
     DELTA_FIELD_NUMBER: builtins.int
@@ -470,7 +475,9 @@ class Report(message.Message):
     ENDED_FIELD_NUMBER: builtins.int
     call_id: builtins.str
     seq: builtins.int
-    """Counts the stored reports of this call, from 1; 0 for what is not stored."""
+    """Counts the stored reports of this stream, from 1; 0 for what is not stored."""
+    stream_number: builtins.int
+    """As OpenSession gave it."""
     @builtins.property
     def at(self) -> timestamp_pb2.Timestamp: ...
     @builtins.property
@@ -501,6 +508,7 @@ class Report(message.Message):
         call_id: builtins.str = ...,
         seq: builtins.int = ...,
         at: timestamp_pb2.Timestamp | None = ...,
+        stream_number: builtins.int = ...,
         started: StreamStarted | None = ...,
         turn: calls_pb2.Turn | None = ...,
         delta: calls_pb2.TranscriptDelta | None = ...,
@@ -515,7 +523,7 @@ class Report(message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["announcement_played", b"announcement_played", "at", b"at", "delta", b"delta", "digits", b"digits", "ended", b"ended", "interruption", b"interruption", "latency", b"latency", "recording", b"recording", "report", b"report", "started", b"started", "tool_finished", b"tool_finished", "tool_started", b"tool_started", "turn", b"turn"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["announcement_played", b"announcement_played", "at", b"at", "call_id", b"call_id", "delta", b"delta", "digits", b"digits", "ended", b"ended", "interruption", b"interruption", "latency", b"latency", "recording", b"recording", "report", b"report", "seq", b"seq", "started", b"started", "tool_finished", b"tool_finished", "tool_started", b"tool_started", "turn", b"turn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["announcement_played", b"announcement_played", "at", b"at", "call_id", b"call_id", "delta", b"delta", "digits", b"digits", "ended", b"ended", "interruption", b"interruption", "latency", b"latency", "recording", b"recording", "report", b"report", "seq", b"seq", "started", b"started", "stream_number", b"stream_number", "tool_finished", b"tool_finished", "tool_started", b"tool_started", "turn", b"turn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_report: _TypeAlias = typing.Literal["started", "turn", "delta", "interruption", "latency", "tool_started", "tool_finished", "announcement_played", "digits", "recording", "ended"]  # noqa: Y015
     _WhichOneofArgType_report: _TypeAlias = typing.Literal["report", b"report"]  # noqa: Y015

@@ -39,7 +39,7 @@ from media.core.vad import Confirm, Vad, echo_gate_open
 from media.core.voice import Voice
 
 NORMAL, PROTOCOL_ERROR = 1000, 1002  # WebSocket close codes
-REFUSED = "refused"  # why a model is lost for good: it will not have us, now or later
+REFUSED = "model_refused"  # why a model is lost for good: it will not have us, now or later
 
 
 @dataclass(slots=True)
@@ -129,7 +129,7 @@ class Conversation:
         self._model.lost()
         self._actions.append(Report(ModelLost(reason, self._clock.call_ms(now_ms))))
         if reason == REFUSED or self._model.attempts > self.plan.model_attempts:
-            self._close("model_refused" if reason == REFUSED else "model_lost", now_ms, ClipKind.APOLOGY)
+            self._close(reason if reason == REFUSED else "model_lost", now_ms, ClipKind.APOLOGY)
             return self._take()
         self._actions.append(DialModel(self._model.attempts))
         if self._model.attempts == 2 and not voice.playout.audible(now_ms):

@@ -103,7 +103,7 @@ class _Filler:
     def _array(self, schema: Mapping[str, Any], name: str, depth: int) -> list[Any]:
         items = schema.get("items", {})
         least, most = schema.get("minItems", 0), schema.get("maxItems", 20)
-        if _type(items) == "string" and "enum" not in items and "$ref" not in items:
+        if _is_free_text(items):
             actions = [each for each in self._sentences if ACTION.search(each)]
             found = [_fitted(each, items) for each in (actions if "action" in name.lower() else self._sentences)]
             found = list(dict.fromkeys(found))[:most]
@@ -175,6 +175,12 @@ def _type(schema: Any) -> str:
     if type is not None:
         return str(type)
     return "object" if "properties" in schema else "string"
+
+
+def _is_free_text(schema: Any) -> bool:
+    """Whether any sentence will do."""
+    bound = {"enum", "const", "format", "pattern", "$ref", "anyOf", "oneOf", "allOf"}
+    return _type(schema) == "string" and not (isinstance(schema, Mapping) and bound & schema.keys())
 
 
 def _first_real(choices: list[Any]) -> Any:

@@ -229,14 +229,12 @@ CREATE TABLE calls (
     token_hash bytea UNIQUE,
     token_expires_at timestamptz,
     streams_opened integer NOT NULL DEFAULT 0,
-    stream_sid text,
+    -- The media process that has the call now.
     node text,
     -- What the carrier said of the end, which may come before the media plane's last report.
     carrier_ended_at timestamptz,
     -- Numbers the call's events, without a gap.
     event_seq bigint NOT NULL DEFAULT 0,
-    -- The last report of the media plane that is stored.
-    report_seq bigint NOT NULL DEFAULT 0,
     announcement_played_ms integer,
     recording_path text,
     recording_ms integer,
@@ -253,6 +251,20 @@ CREATE INDEX calls_flow ON calls (flow_id, created_at DESC);
 CREATE INDEX calls_contact ON calls (contact_id, created_at DESC) WHERE contact_id IS NOT NULL;
 CREATE INDEX calls_live ON calls (node) WHERE status IN ('queued', 'ringing', 'in_progress');
 CALL hum.tenant_table('calls');
+
+-- A call has one stream, and another when that died; each counts its own reports, turns and milliseconds.
+CREATE TABLE call_streams (
+    org_id uuid NOT NULL REFERENCES organizations ON DELETE CASCADE,
+    call_id uuid NOT NULL REFERENCES calls ON DELETE CASCADE,
+    number integer NOT NULL,
+    stream_sid text NOT NULL,
+    node text NOT NULL,
+    opened_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- The last report that is stored.
+    report_seq bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (call_id, number)
+);
+CALL hum.tenant_table('call_streams');
 
 CREATE TABLE call_turns (
     org_id uuid NOT NULL REFERENCES organizations ON DELETE CASCADE,

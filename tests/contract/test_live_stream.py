@@ -67,7 +67,9 @@ class Media:
     def report(self, *, batch_seq: int | None = None, seq: int | None = None, **what: Any) -> int:
         self.seqs["batch"] += batch_seq is None
         self.seqs["report"] += seq is None
-        report = runtime_pb2.Report(call_id=self.call_id, seq=self.seqs["report"] if seq is None else seq, **what)
+        report = runtime_pb2.Report(
+            stream_number=1, call_id=self.call_id, seq=self.seqs["report"] if seq is None else seq, **what
+        )
         report.at.FromDatetime(datetime.now(UTC))
         number = self.seqs["batch"] if batch_seq is None else batch_seq
         self.ups.put_nowait(runtime_pb2.LinkUp(batch=runtime_pb2.ReportBatch(seq=number, reports=[report])))

@@ -10,7 +10,9 @@ PAGE = Path(__file__).parents[2] / "docs/contract.md"
 
 
 def test_the_page_lists_what_stands() -> None:
-    documented = set(re.findall(r"^\| (GET|POST|PATCH|DELETE) \| `(\S+)` \| (\w+) \| (\S*) ?\|$", PAGE.read_text(), re.MULTILINE))
+    documented = set(
+        re.findall(r"^\| (GET|POST|PATCH|DELETE) \| `(\S+)` \| (\w+) \| (\S*) ?\|$", PAGE.read_text(), re.MULTILINE)
+    )
     stands = set()
     for binding in contract.bindings():
         access = binding.method.GetOptions().Extensions[options_pb2.access]

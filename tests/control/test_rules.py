@@ -13,7 +13,7 @@ from control.calls import rules as calls
 from control.flows import rules as flows
 from control.identity import rules as identity
 from hum.errors import Forbidden, InsufficientScope, InvalidCursor
-from hum.v1 import calls_pb2, flows_pb2
+from hum.v1 import calls_pb2, flows_pb2, runtime_pb2
 
 OFFICE = '{"time_zone": "America/New_York", "weekly": {"mon": [["09:00", "17:00"]], "sun": [["22:00", "02:00"]]}, "holidays": ["2026-03-16"]}'
 
@@ -56,7 +56,13 @@ def test_all_day_ends_at_midnight() -> None:
 
 
 def facts(**changes: Any) -> calls.Facts:
-    known: dict[str, Any] = {"blocked": False, "number_active": True, "definition": {}, "business_hours_json": None, "time_zone": "UTC"}
+    known: dict[str, Any] = {
+        "blocked": False,
+        "number_active": True,
+        "definition": {},
+        "business_hours_json": None,
+        "time_zone": "UTC",
+    }
     return calls.Facts(**(known | changes))
 
 
@@ -81,6 +87,20 @@ def test_a_lost_stream_is_joined_once_more() -> None:
     assert calls.after_stream("completed", 1) is None
 
 
+def test_a_later_stream_counts_on() -> None:
+    turn = runtime_pb2.Report(turn=calls_pb2.Turn(seq=2, start_ms=100, end_ms=300))
+    calls.place_in_call(turn, 1, 0)
+    assert (turn.turn.seq, turn.turn.start_ms) == (2, 100)
+    calls.place_in_call(turn, 2, 60_000)
+    assert (turn.turn.seq, turn.turn.start_ms, turn.turn.end_ms) == (100_002, 60_100, 60_300)
+    cut = runtime_pb2.Report(interruption=calls_pb2.Interruption(at_ms=5, turn_seq=1))
+    calls.place_in_call(cut, 2, 1000)
+    assert (cut.interruption.at_ms, cut.interruption.turn_seq) == (1005, 100_001)
+    late = runtime_pb2.Report(latency=calls_pb2.TurnLatency(turn_seq=3))
+    calls.place_in_call(late, 3, 1000)
+    assert late.latency.turn_seq == 200_003
+
+
 def test_the_agent_knows_who_is_calling() -> None:
     flow = {"system_prompt": "Be kind.", "language": "de"}
     told = calls.instructions(flow, "Clinic", "Europe/Berlin", {"name": "Ada", "phone": None}, at("2026-07-01T10:00"))
@@ -99,7 +119,11 @@ def test_a_percentile_is_one_of_the_values_and_covers_its_share(values: list[int
 
 def test_a_flow_is_completed() -> None:
     full = flows.complete(flows_pb2.Flow(channel=flows_pb2.CHANNEL_SMS, announce_recording=True))
-    assert (full.kind, full.trigger_type, full.recording_enabled) == (flows_pb2.FLOW_KIND_INBOUND, flows_pb2.TRIGGER_TYPE_MESSAGE, True)
+    assert (full.kind, full.trigger_type, full.recording_enabled) == (
+        flows_pb2.FLOW_KIND_INBOUND,
+        flows_pb2.TRIGGER_TYPE_MESSAGE,
+        True,
+    )
     assert flows.complete(flows_pb2.Flow(recording_enabled=False, announce_recording=True)).recording_enabled is False
     assert len(flows.copy_name("x" * 120)) == 120
 
@@ -149,7 +173,11 @@ def test_no_text_is_a_cursor_by_chance(text: str) -> None:
 def test_a_cursor_belongs_to_its_list_and_filter() -> None:
     made = CURSORS.make(calls_pb2.ListCallsRequest(q="x", limit=5), UUID(int=1))
     assert CURSORS.read(calls_pb2.ListCallsRequest(q="x", limit=9, cursor=made)) == [UUID(int=1)]
-    for other in (calls_pb2.ListCallsRequest(q="y", cursor=made), flows_pb2.ListFlowsRequest(cursor=made), calls_pb2.ListCallsRequest(q="x", cursor=made[:-4] + "AAAA")):
+    for other in (
+        calls_pb2.ListCallsRequest(q="y", cursor=made),
+        flows_pb2.ListFlowsRequest(cursor=made),
+        calls_pb2.ListCallsRequest(q="x", cursor=made[:-4] + "AAAA"),
+    ):
         with pytest.raises(InvalidCursor):
             CURSORS.read(other)
     with pytest.raises(InvalidCursor):
@@ -168,4 +196,6 @@ def test_masks() -> None:
     change = flows_pb2.Flow(name="b", filler_phrases=["y", "z"])
     after = masks.masked(before, change, ["name", "greeting", "filler_phrases", "voicemail_enabled"])
     assert after == flows_pb2.Flow(name="b", filler_phrases=["y", "z"])
-    assert masks.masked(before, flows_pb2.Flow(name="b"), []) == flows_pb2.Flow(name="b", greeting="g", filler_phrases=["x"], voicemail_enabled=True)
+    assert masks.masked(before, flows_pb2.Flow(name="b"), []) == flows_pb2.Flow(
+        name="b", greeting="g", filler_phrases=["x"], voicemail_enabled=True
+    )

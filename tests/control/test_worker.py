@@ -73,10 +73,25 @@ class World:
         id, sid = ids.new(), f"CA{ids.new().hex}"
         async with self.db.system() as tx:
             await calls.create(
-                tx, NewCall(id, self.org, sid, "inbound", "in_progress", "+13175550199", "+13175550100", None, flow, 1 if flow else None, None)
+                tx,
+                NewCall(
+                    id,
+                    self.org,
+                    sid,
+                    "inbound",
+                    "in_progress",
+                    "+13175550199",
+                    "+13175550100",
+                    None,
+                    flow,
+                    1 if flow else None,
+                    None,
+                ),
             )
             for seq, (role, text) in enumerate(turns, 1):
-                await calls.add_turn(tx, self.org, id, TurnRow(seq, role, text, None, seq * 1000, seq * 1000 + 500, False))
+                await calls.add_turn(
+                    tx, self.org, id, TurnRow(seq, role, text, None, seq * 1000, seq * 1000 + 500, False)
+                )
             await calls_usecases.finish(tx, await calls.lock(tx, id), "completed", now(), "caller")
         return id
 
@@ -101,7 +116,14 @@ class World:
 
 @pytest.fixture
 async def world(database_url: str, tmp_path: Path) -> AsyncIterator[World]:
-    settings = ControlSettings(home=tmp_path, worker_idle_seconds=0.05, job_retry_seconds=0.02, job_attempts=3, job_heartbeat_seconds=0.6, sweep_seconds=0.05)
+    settings = ControlSettings(
+        home=tmp_path,
+        worker_idle_seconds=0.05,
+        job_retry_seconds=0.02,
+        job_attempts=3,
+        job_heartbeat_seconds=0.6,
+        sweep_seconds=0.05,
+    )
     db, org = await Db.open(database_url, size=6), ids.new()
     async with db.system() as tx:
         await identity.create_organization(tx, org, "Clinic")
@@ -162,7 +184,10 @@ async def test_a_job_is_tried_again_and_then_held(world: World) -> None:
         await world.until("SELECT count(*) FROM calls WHERE summary IS NOT NULL")
         world.model.failures = 99
         await world.ended_call(("caller", "two"))
-        await world.until("SELECT count(*) FROM pgqueuer WHERE status = 'failed' AND entrypoint = 'after_call'", is_true=lambda n: n == 1)
+        await world.until(
+            "SELECT count(*) FROM pgqueuer WHERE status = 'failed' AND entrypoint = 'after_call'",
+            is_true=lambda n: n == 1,
+        )
     async with world.db.system() as tx:
         assert await tx.fetchval("SELECT attempts FROM job_attempts") == 3
 
@@ -180,7 +205,9 @@ async def test_a_job_that_kills_its_workers_does_not_come_back_for_ever(world: W
 async def test_the_sweep_closes_what_nobody_reported(world: World) -> None:
     id = ids.new()
     async with world.db.system() as tx:
-        await calls.create(tx, NewCall(id, world.org, "CAlost", "inbound", "in_progress", "+1", "+2", None, None, None, None))
+        await calls.create(
+            tx, NewCall(id, world.org, "CAlost", "inbound", "in_progress", "+1", "+2", None, None, None, None)
+        )
         await tx.execute("UPDATE calls SET streams_opened = 1, answered_at = now()")
     await calls_usecases.carrier_status(world.db, "CAlost", "completed")
     assert await calls_usecases.sweep(world.db, 30) == 0, "the media plane still has time"
@@ -197,8 +224,14 @@ async def test_the_sweep_closes_what_nobody_reported(world: World) -> None:
 
 async def test_a_late_report_does_not_open_a_closed_call(world: World) -> None:
     id = await world.ended_call(("caller", "bye"))
-    started = runtime_pb2.Report(call_id=ids.show(ids.Kind.CALL, id), seq=1, started=runtime_pb2.StreamStarted(stream_sid="MZ"))
-    ended = runtime_pb2.Report(call_id=started.call_id, seq=2, ended=runtime_pb2.StreamEnded(reason="model_lost"))
+    async with world.db.system() as tx:
+        await tx.execute("INSERT INTO call_streams (org_id, call_id, number, stream_sid, node) VALUES ($1, $2, 1, 'MZ', 'm')", world.org, id)
+    started = runtime_pb2.Report(
+        call_id=ids.show(ids.Kind.CALL, id), seq=1, stream_number=1, started=runtime_pb2.StreamStarted(stream_sid="MZ")
+    )
+    ended = runtime_pb2.Report(
+        call_id=started.call_id, seq=2, stream_number=1, ended=runtime_pb2.StreamEnded(reason="model_lost")
+    )
     for report in (started, ended):
         report.at.FromDatetime(now())
     await calls_usecases.apply_batch(world.db, "m", runtime_pb2.ReportBatch(seq=1, reports=[started, ended]))

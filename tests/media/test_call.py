@@ -180,10 +180,12 @@ async def test_an_unknown_tool_is_answered(plane, control, model, ring) -> None:
     model.tools, model.answer = ["look_up"], tone(300)
     control.offer("t1", tools_json='[{"type":"function","name":"look_up","parameters":{"type":"object"}}]')
     media = await plane()
-    call = await ring(media, [say(voice(300)), {"do": "wait_for_agent_to_finish"}])
+    call = await ring(media, [say(voice(300)), {"do": "wait_for_agent_to_finish", "quiet_ms": 200}])
     await call.ended()
     outputs = [each["item"] for each in model.received if each["type"] == "conversation.item.create"]
-    assert [(each["type"], each["output"]) for each in outputs] == [("function_call_output", '{"error":"no such tool"}')]
+    assert [(each["type"], each["output"]) for each in outputs] == [
+        ("function_call_output", '{"error":"no such tool"}')
+    ]
     assert call.stream.playout.played_bytes == len(model.answer)
     await until(lambda: control.ended("call_t1"))
     (finished,) = (each.tool_finished for each in control.reports() if each.WhichOneof("report") == "tool_finished")
@@ -201,7 +203,9 @@ async def test_the_agent_ends_the_call(plane, control, model, ring) -> None:
     assert call.stream.playout.played_bytes == 2_400
 
 
-@pytest.mark.parametrize(("status", "reason", "dials"), [(401, "model_refused", 1), (404, "model_refused", 1), (503, "model_lost", 3)])
+@pytest.mark.parametrize(
+    ("status", "reason", "dials"), [(401, "model_refused", 1), (404, "model_refused", 1), (503, "model_lost", 3)]
+)
 async def test_a_model_that_does_not_open(plane, control, model, ring, status, reason, dials) -> None:
     model.status = status
     apology = tone(200)

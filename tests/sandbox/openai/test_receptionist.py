@@ -92,5 +92,5 @@ def test_a_script_is_read_from_a_file(tmp_path: Path) -> None:
     file.write_text('{"turns": [{"say": "Hi."}], "settings": {"speed": 4}}')
     assert Script.load(file).turns[0].say == "Hi."
     file.write_text("{")
-    with pytest.raises(BadScript, match="script.json"):
+    with pytest.raises(BadScript, match=r"script\.json"):
         Script.load(file)

@@ -1,0 +1,122 @@
+"""The whole house in one process: carrier, gateway, control, worker, media, model; only the sockets are real, and all are."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from control import app as control
+from control.identity import usecases as identity
+from gateway import app as gateway
+from hum.cli.platform import free_port
+from hum.settings import ControlSettings, GatewaySettings, MediaSettings
+from media import app as media
+from sandbox.openai import Model, Script, Settings
+from sandbox.speech import Speech
+from sandbox.twilio import Call, Carrier
+
+ACCOUNT, TOKEN, KEY = "AC" + "1" * 32, "carrier-token", "sk-test"
+NUMBER, CALLER = "+13175550100", "+13175550199"
+FAST = Settings(
+    latency_ms=60, transcription_delay_ms=40, eagerness_ms=dict.fromkeys(("low", "medium", "high", "auto"), 250)
+)
+
+
+@dataclass
+class House:
+    """Everything, and a client of the public API."""
+
+    carrier: Carrier
+    model: Model
+    http: httpx.AsyncClient
+    control: control.Control
+    media: media.Media
+    home: Path
+    database_url: str
+    flow: dict[str, Any] = field(default_factory=dict)
+
+    async def answer_with(self, **fields: Any) -> None:
+        """Let a new flow answer the number."""
+        self.flow = (await self.http.post("/api/flows", json={"name": "F", **fields})).raise_for_status().json()
+        made = await self.http.post("/api/numbers", json={"e164": NUMBER, "flow_id": self.flow["id"]})
+        made.raise_for_status()
+
+    async def ring(self, *steps: dict[str, Any], **options: Any) -> Call:
+        return await self.carrier.ring(NUMBER, CALLER, list(steps), **options)
+
+    async def record(self, *, summarized: bool = False) -> dict[str, Any]:
+        """The one call's record, once it is over (and summarized)."""
+        async with asyncio.timeout(15):
+            while True:
+                (call,) = (await self.http.get("/api/calls")).json()["calls"]
+                found: dict[str, Any] = (await self.http.get(f"/api/calls/{call['id']}")).json()
+                if found["ended_at"] and (found["summary"] or not summarized):
+                    return found
+                await asyncio.sleep(0.03)
+
+    async def clips_rendered(self, number: int) -> None:
+        async with asyncio.timeout(15):
+            while True:
+                async with self.control.db.system() as tx:
+                    if await tx.fetchval("SELECT count(*) FROM clips") >= number:
+                        return
+                await asyncio.sleep(0.02)
+
+
+def listen_settings(home: Path) -> dict[str, Any]:
+    ports = {plane: free_port("127.0.0.1") for plane in ("control", "gateway", "media")}
+    return {
+        "home": home,
+        "control_listen": f"127.0.0.1:{ports['control']}",
+        "control_address": f"127.0.0.1:{ports['control']}",
+        "gateway_listen": f"127.0.0.1:{ports['gateway']}",
+        "media_listen": f"127.0.0.1:{ports['media']}",
+        "public_url": f"http://127.0.0.1:{ports['gateway']}",
+        "media_url": f"ws://127.0.0.1:{ports['media']}",
+        "twilio_account_sid": ACCOUNT,
+        "twilio_auth_token": TOKEN,
+        "openai_api_key": KEY,
+        "drain_seconds": 1.0,
+        "worker_idle_seconds": 0.05,
+    }
+
+
+@pytest.fixture
+def script() -> Script:
+    """What the model says and hears; tests override it."""
+    return Script()
+
+
+@pytest.fixture(scope="session")
+def speech() -> Speech:
+    return Speech()
+
+
+@pytest.fixture
+async def house(database_url: str, tmp_path: Path, script: Script) -> AsyncIterator[House]:
+    shared = listen_settings(tmp_path)
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        model = await enter(Model.serve(api_key=KEY, script=script, settings=FAST))
+        carrier = await enter(Carrier.serve(account_sid=ACCOUNT, auth_token=TOKEN, numbers=[NUMBER], say_ms_per_char=0))
+        shared |= {"openai_base_url": model.url, "twilio_api_base_url": carrier.url}
+        plane = await enter(control.build(ControlSettings(**shared), database_url))
+        worker = await enter(control.build_worker(ControlSettings(**shared), database_url))
+        stop = asyncio.Event()
+        working = asyncio.create_task(worker.run(stop))
+        await enter(gateway.serve(GatewaySettings(**{**shared, "heartbeat_seconds": 1.0})))
+        voice = await enter(media.build(MediaSettings(**shared)))
+        org = await identity.create_organization(plane.db, "Clinic", "owner@clinic.example")
+        _, secret = await identity.issue_key(plane.db, org, "test", "admin", [])
+        http = httpx.AsyncClient(
+            base_url=shared["public_url"], headers={"Authorization": f"Bearer {secret}"}, trust_env=False
+        )
+        await enter(http)
+        yield House(carrier, model, http, plane, voice, tmp_path, database_url)
+        stop.set()
+        await working

@@ -1,0 +1,177 @@
+"""An inbound call through the whole house, judged by audio: what the model sent is what the caller heard is what is on
+record, up to the interruption, and not after.
+"""
+
+import io
+import wave
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hum.cli.simulate import heard_before_first_clear
+from sandbox.openai import Script
+from sandbox.speech import Speech
+from sandbox.twilio import say
+from tests.e2e.conftest import House
+
+TONE_HZ, SECOND_HZ, RATE_HZ = 1000.0, 1800.0, 8000
+LISTEN = {"do": "wait_for_agent_to_finish", "quiet_ms": 600, "timeout_ms": 15_000}
+
+
+def interrupted_after(ms: int) -> dict[str, Any]:
+    return {"do": "wait_for_agent_to_talk", "for_ms": ms, "timeout_ms": 10_000}
+
+
+def channels(recording: bytes) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Caller and agent of a recording, as samples."""
+    with wave.open(io.BytesIO(recording)) as wav:
+        assert (wav.getnchannels(), wav.getframerate(), wav.getsampwidth()) == (2, RATE_HZ, 2)
+        samples = np.frombuffer(wav.readframes(wav.getnframes()), dtype="<i2").reshape(-1, 2)
+    return samples[:, 0], samples[:, 1]
+
+
+def tone_ms(samples: np.ndarray[Any, Any], hz: float) -> list[float]:
+    """The starts of the 20 ms windows that are this tone, in ms."""
+    size = RATE_HZ // 50
+    phase = np.exp(-2j * np.pi * hz * np.arange(size) / RATE_HZ)
+    starts = []
+    for at in range(0, len(samples) - size, size):
+        window = samples[at : at + size].astype(float)
+        power = float(np.mean(window**2))
+        if power > 1e4 and abs(np.dot(window, phase) / size) ** 2 * 2 / power > 0.5:
+            starts.append(at * 1000 / RATE_HZ)
+    return starts
+
+
+@pytest.fixture
+def script() -> Script:
+    return Script.of(
+        {
+            "heard": ["I would like to book a visit", "Tuesday please"],
+            "turns": [{"tone": {"hz": TONE_HZ, "ms": 6000}}, {"tone": {"hz": SECOND_HZ, "ms": 900}}],
+        }
+    )
+
+
+async def test_a_call_is_answered_interrupted_recorded_and_summarized(house: House, speech: Speech) -> None:
+    await house.answer_with(greeting="Welcome to the clinic.", announce_recording=True)
+    await house.clips_rendered(5)
+    first, second = [
+        await speech.say(line, "caller")
+        for line in ("I would like to book a visit please.", "Tuesday would be better for me.")
+    ]
+    call = await house.ring(LISTEN, say(first), interrupted_after(1500), say(second), LISTEN)
+    truth = await call.ended(40)
+    record = await house.record(summarized=True)
+
+    # What was said, in the order of speech.
+    roles = [turn["role"] for turn in record["transcript"]]
+    assert roles == ["agent", "agent", "caller", "agent", "caller", "agent"], record["transcript"]
+    announcement, greeting, asked, answer, cut_in, last = record["transcript"]
+    assert greeting["text"] == "Welcome to the clinic."
+    assert "recorded" in announcement["text"]
+    assert (asked["text"], cut_in["text"]) == ("I would like to book a visit", "Tuesday please")
+    assert [turn["start_ms"] for turn in record["transcript"]] == sorted(
+        turn["start_ms"] for turn in record["transcript"]
+    )
+    assert answer["interrupted"] and not last["interrupted"]
+
+    # The interruption: where we say it was heard to is where the carrier really was.
+    (interruption,) = record["interruptions"]
+    assert interruption["verdict"] == "cut"
+    really = heard_before_first_clear(call)
+    assert really is not None
+    assert abs(interruption["heard_ms"] - really) <= 20, (interruption, really)
+    (session,) = house.model.sessions
+    (truncated,) = session.truncations
+    assert 0 <= really - truncated.audio_end_ms <= 20 or abs(truncated.audio_end_ms - really) <= 20
+
+    # The recording holds what was heard of the answer, and nothing after; then the second tone.
+    answer_bytes = (await house.http.get(record["recording_url"])).content
+    caller, agent = channels(answer_bytes)
+    heard = [at for at in tone_ms(agent, TONE_HZ) if at >= answer["start_ms"] - 40]  # words are tones here too
+    assert abs(len(heard) * 20 - really) <= 60
+    assert max(heard) - min(heard) <= really + 40, "no tone after the cut"
+    second_heard = [at for at in tone_ms(agent, SECOND_HZ) if at >= last["start_ms"] - 40]
+    assert len(second_heard) * 20 == pytest.approx(900, abs=60)
+    assert np.abs(caller).max() > 1000
+    stream = truth.as_json()["streams"][0]
+    assert stream["gaps"] == []
+    assert call.errors == []
+
+    # What came of it.
+    assert (record["status"], record["end_reason"]) == ("completed", "caller")
+    assert record["summary"]["text"]
+    assert record["announcement_played_ms"] > 0
+    assert len(record["latency"]["turns"]) == 2
+    for turn in record["latency"]["turns"]:
+        assert 0 <= turn["ours_ms"] < 200
+        assert turn["first_answer_ms"] < 3000
+    found = await house.http.get("/api/calls", params={"q": "Tuesday"})
+    assert [each["id"] for each in found.json()["calls"]] == [record["id"]]
+
+
+async def test_ranges_of_the_recording(house: House, speech: Speech) -> None:
+    await house.answer_with(greeting="Welcome.", announce_recording=False, recording_enabled=True)
+    call = await house.ring(
+        LISTEN, say(await speech.say("Hello there, good morning.", "caller")), interrupted_after(200)
+    )
+    await call.ended(30)
+    record = await house.record()
+    whole = await house.http.get(record["recording_url"])
+    assert (whole.status_code, whole.headers["content-type"], whole.headers["accept-ranges"]) == (
+        200,
+        "audio/wav",
+        "bytes",
+    )
+    assert whole.content[:4] == b"RIFF"
+    assert int(whole.headers["content-length"]) == len(whole.content)
+    for wanted, expected in (
+        ("bytes=0-3", whole.content[:4]),
+        ("bytes=40-", whole.content[40:]),
+        ("bytes=-7", whole.content[-7:]),
+    ):
+        part = await house.http.get(record["recording_url"], headers={"Range": wanted})
+        assert (part.status_code, part.content) == (206, expected)
+    beyond = await house.http.get(record["recording_url"], headers={"Range": f"bytes={len(whole.content)}-"})
+    assert (beyond.status_code, beyond.json()["error"]["code"]) == (416, "range_not_satisfiable")
+
+
+async def test_a_hang_up_over_rest_ends_the_call(house: House) -> None:
+    await house.answer_with(
+        greeting="Welcome to a rather long greeting that goes on for quite a while, as greetings do."
+    )
+    call = await house.ring({"do": "wait_for_agent_to_talk", "for_ms": 300}, stay=True)
+    await call.journal.find("agent.audible")
+    (live,) = (await house.http.get("/api/calls")).json()["calls"]
+    assert live["status"] == "in_progress"
+    assert (await house.http.post(f"/api/calls/{live['id']}/hangup")).status_code == 200
+    await call.ended(10)
+    record = await house.record()
+    assert (record["status"], record["end_reason"], call.hung_up_by) == ("completed", "hang_up", "agent")
+
+
+async def test_a_model_that_refuses_is_an_apology_and_a_record(house: House) -> None:
+    from sandbox.openai import Faults
+
+    house.model.faults = Faults(refuse_status=401)
+    await house.answer_with(greeting="Welcome.")
+    await house.clips_rendered(4)
+    call = await house.ring(stay=True)
+    await call.ended(20)
+    record = await house.record()
+    assert (record["status"], record["end_reason"]) == ("failed", "model_refused")
+    assert "sorry" in record["transcript"][-1]["text"]
+
+
+async def test_a_vanished_socket_is_joined_again_once(house: House) -> None:
+    await house.answer_with(greeting="Welcome back to the clinic, what can I do for you today?")
+    await house.clips_rendered(4)
+    call = await house.ring(interrupted_after(300), {"do": "vanish"}, interrupted_after(600), stay=False)
+    await call.ended(30)
+    assert [verb.name for verb in call.verbs] == ["Connect", "Connect"]
+    record = await house.record()
+    assert (record["status"], record["end_reason"]) == ("completed", "caller")
+    greetings = [turn for turn in record["transcript"] if turn["text"].startswith("Welcome back")]
+    assert len(greetings) == 2, "each stream greets"

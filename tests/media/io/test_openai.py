@@ -1,0 +1,87 @@
+"""The model's socket."""
+
+import asyncio
+import socket
+
+import pytest
+
+from media.io.openai import Dialler, Refused, Unreachable, realtime_url
+from tests.media.conftest import until
+
+
+class Ear:
+    def __init__(self):
+        self.events, self.gone = [], []
+
+    def from_model(self, socket, payload):
+        self.events.append(bytes(payload))
+
+    def model_gone(self, socket, reason):
+        self.gone.append(reason)
+
+
+def test_the_socket_is_where_the_api_is() -> None:
+    assert realtime_url("https://api.openai.com/v1", "gpt-realtime-2.1") == (
+        "wss://api.openai.com/v1/realtime?model=gpt-realtime-2.1"
+    )
+    assert realtime_url("http://127.0.0.1:9/v1/", "a&b") == "ws://127.0.0.1:9/v1/realtime?model=a%26b"
+
+
+async def test_events_come_and_messages_go(settings, model) -> None:
+    ear = Ear()
+    opened = await Dialler(settings())("m", ear)
+    await until(lambda: ear.events)
+    opened.send(b'{"type":"session.update"}')
+    await until(lambda: len(ear.events) == 2)
+    opened.drop()
+    await until(lambda: model.sockets[0].close_code)
+    assert model.sockets[0].close_code == 1000
+    assert ear.gone == []
+
+
+async def test_a_closed_socket_says_so_once(settings, model) -> None:
+    ear = Ear()
+    await Dialler(settings())("m", ear)
+    await until(lambda: model.sockets)
+    await model.sockets[0].close(4000, "session too long")
+    await until(lambda: ear.gone)
+    assert ear.gone == ["closed 4000"]
+
+
+async def test_a_cut_connection_is_lost(settings, model) -> None:
+    ear = Ear()
+    await Dialler(settings())("m", ear)
+    await until(lambda: model.sockets)
+    model.sockets[0].transport.abort()
+    await until(lambda: ear.gone)
+    assert ear.gone == ["disconnected"]
+
+
+async def test_a_server_that_takes_nothing_is_lost(settings, model) -> None:
+    ear = Ear()
+    opened = await Dialler(settings())("m", ear)
+    await until(lambda: model.sockets)
+    model.sockets[0].transport.pause_reading()
+    while not ear.gone:
+        opened.send(b'{"type":"x","filler":"' + b"a" * 100_000 + b'"}')
+        await asyncio.sleep(0)
+    assert ear.gone == ["congested"]
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(401, Refused), (403, Refused), (404, Refused), (429, Unreachable), (503, Unreachable)]
+)
+async def test_a_refusal_is_told_from_a_bad_day(settings, model, status, error) -> None:
+    model.status = status
+    with pytest.raises(error, match=str(status)) as raised:
+        await Dialler(settings())("m", Ear())
+    assert "sk-secret" not in str(raised.value)
+
+
+async def test_nobody_there_and_nobody_answering_are_unreachable(settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"http://127.0.0.1:{mute.getsockname()[1]}/v1"
+        with pytest.raises(Unreachable, match="TimeoutError"):
+            await Dialler(settings(OPENAI_BASE_URL=url, HUM_DIAL_SECONDS=0.1))("m", Ear())
+    with pytest.raises(Unreachable, match="Refused"):
+        await Dialler(settings(OPENAI_BASE_URL=url))("m", Ear())

@@ -1,0 +1,64 @@
+"""What control says about a call, as a conversation takes it."""
+
+import pytest
+
+from hum.settings import MediaSettings
+from hum.v1 import runtime_pb2 as pb
+from media.core.types import Clip, ClipKind
+from media.plan import plan_of
+
+GIVEN = MediaSettings(HUM_VOICE="marin", HUM_REALTIME_MODEL="rt", HUM_TRANSCRIBE_MODEL="ears")
+
+
+def test_what_is_not_said_has_defaults() -> None:
+    plan = plan_of(pb.OpenSessionResponse(call_id="call_1", instructions="Be brief."), GIVEN)
+    assert (plan.call_id, plan.voice, plan.model, plan.transcription_model) == ("call_1", "marin", "rt", "ears")
+    assert (plan.language, plan.tools_json, plan.recording) == (None, None, False)
+    assert (plan.max_call_ms, plan.transcript_deadline_ms, plan.idle_prompts) == (1_800_000, 5_000, 2)
+
+
+def test_all_that_is_said_arrives() -> None:
+    session = pb.OpenSessionResponse(
+        call_id="call_1",
+        model="other",
+        voice="ash",
+        language="de-CH",
+        transcription_model="t",
+        tools_json='[{"name":"x"}]',
+        turn_config_json='{"interruptible": false, "cut_after_ms": 500, "eagerness": "low"}',
+        idle_prompts_json='{"16": "Hello?", "8.5": "Are you there?"}',
+        max_call_seconds=90,
+        announce_recording=True,
+        recording_enabled=True,
+        clips=[
+            pb.Clip(kind="greeting", text="Hi", audio_ulaw=b"\x01"),
+            pb.Clip(kind="hold", text="One moment"),
+            pb.Clip(kind="of_a_later_release", text="?"),
+        ],
+    )
+    plan = plan_of(session, GIVEN)
+    assert (plan.model, plan.voice, plan.language, plan.max_call_ms) == ("other", "ash", "de", 90_000)
+    assert (plan.interruptible, plan.cut_after_ms, plan.eagerness, plan.resume_after_ms) == (False, 500, "low", 200)
+    assert (plan.idle_after_ms, plan.idle_prompts) == (8_500, 2)
+    assert (plan.recording, plan.announce_recording) == (True, True)
+    assert plan.clips == {
+        ClipKind.GREETING: Clip("Hi", b"\x01"),
+        ClipKind.HOLD: Clip("One moment"),
+        ClipKind.IDLE: Clip("Are you there?"),
+    }
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"turn_config_json": "{"},
+        {"turn_config_json": '{"unknown": 1}'},
+        {"turn_config_json": "[]"},
+        {"tools_json": '{"name":"x"}'},
+        {"idle_prompts_json": '{"soon": "Hello?"}'},
+        {"idle_prompts_json": "[]"},
+    ],
+)
+def test_what_is_not_the_contract_is_an_error_that_the_shell_expects(facts) -> None:
+    with pytest.raises((ValueError, TypeError, AttributeError)):
+        plan_of(pb.OpenSessionResponse(**facts), GIVEN)

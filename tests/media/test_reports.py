@@ -1,0 +1,88 @@
+"""Events as control stores them."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from hum.v1 import calls_pb2
+from media.core import types
+from media.reports import MAX_MS, Recording, Reports
+
+AT = datetime(2026, 3, 8, 12, 0, 0, 250_000, tzinfo=UTC)
+
+
+def test_stored_reports_count_from_one_and_others_do_not_count() -> None:
+    reports = Reports("call_1")
+    seqs = [
+        report.seq if (report := reports.of(event, AT)) else None
+        for event in (
+            types.CallStarted("CA", "MZ", {}),
+            types.Delta("agent", "item", "wor"),
+            types.ModelLost("closed", 5),
+            types.Digits("12", 7),
+        )
+    ]
+    assert seqs == [1, 0, None, 2]
+    assert reports.recorded(Recording("o/c.wav", 10, 20), AT).seq == 3
+
+
+def test_only_the_agents_turns_say_what_was_heard() -> None:
+    reports = Reports("call_1")
+    agent = reports.of(types.TurnEnded(1, "agent", "All of it", "All", 10, 20, interrupted=True), AT)
+    caller = reports.of(types.TurnEnded(2, "caller", "Yes", "Yes", 30, 40, interrupted=False), AT)
+    assert (agent.turn.role, agent.turn.heard_text, agent.turn.interrupted) == (calls_pb2.SPEAKER_AGENT, "All", True)
+    assert not caller.turn.HasField("heard_text")
+    assert (agent.call_id, agent.at.ToDatetime(UTC)) == ("call_1", AT)
+
+
+def test_a_latency_is_split_between_the_model_and_us() -> None:
+    measured = types.LatencyMeasured(3, total_ms=900, first_sound_ms=700, endpoint_ms=300, model_ms=400, ours_ms=4)
+    said = Reports("call_1").of(measured, AT).latency
+    assert (said.turn_seq, said.first_answer_ms, said.first_sound_ms) == (3, 900, 700)
+    assert (said.model_ms, said.ours_ms) == (700, 4)
+
+
+def test_an_interruption_keeps_its_verdict() -> None:
+    said = Reports("c").of(types.BargedIn(100, "item", 80, 45, "resumed"), AT).interruption
+    assert (said.at_ms, said.heard_ms, said.reaction_ms, said.verdict) == (100, 80, 45, "resumed")
+
+
+@pytest.mark.parametrize(
+    ("output", "status", "result"),
+    [
+        ('{"price": 3}', "ok", '{"price": 3}'),
+        ('{"error": "no"}', "failed", '{"error": "no"}'),
+        ("oops", "failed", '"oops"'),
+    ],
+)
+def test_a_tool_is_told_when_it_starts_and_as_one_when_it_ends(output, status, result) -> None:
+    reports = Reports("call_1")
+    started = reports.of(types.ToolCalled("c1", "price", '{"of": ', 5), AT).tool_started
+    finished = reports.of(types.ToolFinished("c1", output, 9), AT + timedelta(milliseconds=120)).tool_finished
+    assert (started.name, started.status, started.arguments) == ("price", "running", '"{\\"of\\": "')
+    assert (finished.name, finished.arguments, finished.started_at) == (
+        started.name,
+        started.arguments,
+        started.started_at,
+    )
+    assert (finished.status, finished.result, finished.duration_ms) == (status, result, 120)
+
+
+def test_hanging_up_is_a_tool_that_nothing_comes_back_from() -> None:
+    reports = Reports("call_1")
+    assert reports.of(types.ToolCalled("c1", "end_call", "{}", 5), AT).tool_started.status == "ok"
+    assert reports.of(types.ToolFinished("never called", "{}", 5), AT) is None
+
+
+def test_an_end_has_its_reason_in_one_word_and_the_rest_as_detail() -> None:
+    reports = Reports("call_1")
+    plain = reports.of(types.CallEnded("idle", 10), AT).ended
+    fault = reports.of(types.CallEnded("carrier_protocol: a second: start", 10), AT).ended
+    assert (plain.reason, plain.HasField("detail")) == ("idle", False)
+    assert (fault.reason, fault.detail) == ("carrier_protocol", "a second: start")
+
+
+def test_a_carriers_wild_stamp_fits_its_field() -> None:
+    reports = Reports("call_1")
+    assert reports.of(types.CallEnded("caller", 999_999_999_999), AT).ended.at_ms == MAX_MS
+    assert reports.of(types.AnnouncementPlayed(-3), AT).announcement_played.at_ms == 0
