@@ -43,7 +43,10 @@ def parse_listen(text: str) -> Listen:
 class Common(BaseSettings):
     """What every program of HUM reads."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True)
+    # Programs and tests may fill fields by name; the environment may not, or `home` would be read from $HOME.
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", populate_by_name=True, env_prefix="HUM_BY_NAME_", env_ignore_empty=True
+    )
 
     env: Literal["development", "production"] = _env(
         "HUM_ENV", "development", "production refuses sandbox parts, default secrets and http cookies"

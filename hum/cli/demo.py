@@ -29,14 +29,16 @@ from sandbox.speech import Speech
 from sandbox.twilio import Call, say
 
 LINES = (
-    "Hello, I would like to make an appointment for a dental cleaning please.",
-    "Tuesday at nine is perfect. That is all I need, thank you. Goodbye.",
+    "I would like to book a dental cleaning please.",
+    "Tuesday morning at nine would be perfect.",
 )
 FLOW = {
     "name": "Clinic intake",
     "greeting": "Thank you for calling the clinic. How can I help you today?",
     "system_prompt": "You are the receptionist of a dental clinic. Offer times, and book what the caller chooses.",
     "announce_recording": 1,
+    # The stand-in's voice pauses in mid-sentence for longer than people do.
+    "turn_config_json": {"eagerness": "medium"},
 }
 #: The stand-in model has no mind of its own: what it says is written down, what it hears is real.
 SCRIPT = {

@@ -29,6 +29,13 @@ def test_every_problem_is_said_at_once() -> None:
     assert done.stdout == ""
 
 
+def test_fields_are_not_read_by_their_own_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOME", "ENV", "NODE", "LOG_LEVEL"):
+        monkeypatch.setenv(name, "/somewhere")
+    assert (str(UpSettings().home), UpSettings().env, UpSettings().node) == ("var", "development", "")
+    assert "HUM_BY_NAME_HOME is not a setting" in start(HUM_BY_NAME_HOME="x").stderr
+
+
 def test_an_empty_variable_is_an_unset_one() -> None:
     assert start(HUM_MAX_CALLS="", OPENAI_API_KEY="").stdout == "ok\n"
 
