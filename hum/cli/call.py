@@ -46,7 +46,7 @@ async def run(to: str, from_: str, wavs: Sequence[str], lines: Sequence[str], *,
         if not as_json and (line := _line(event)):
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
-    await call.ended()
+    await simulate.over(call)
     facts = _facts(call, target)
     sys.stdout.write(json.dumps(facts) + "\n" if as_json else _last_lines(facts))
     return 0 if facts["call_id"] and not facts["errors"] else 1

@@ -134,7 +134,7 @@ class Demo:
             self._say(f"A caller rings {number}.\n")
             async for name, data in client.events(f"/api/calls/{id}/stream"):
                 self._show(name, data)
-            await call.ended()
+            await simulate.over(call)
             record = await _summarized(client, id)
             self._report(record, call)
             await self._check(client, record, call)

@@ -55,6 +55,13 @@ async def ring(target: Target, to: str, from_: str, steps: Sequence[dict[str, An
     )
 
 
+async def over(call: Call) -> None:
+    """Wait until a call is over, its last callbacks are through, and what it held is free."""
+    await call.ended()
+    if call.released is not None:
+        await call.released
+
+
 async def speak(lines: Sequence[str], speech: Speech) -> list[bytes]:
     """Lines as mu-law at 8 kHz.  Raises NoSpeech."""
     if lines and not Speech.available():

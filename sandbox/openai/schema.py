@@ -109,8 +109,8 @@ class _Filler:
             found = list(dict.fromkeys(found))[:most]
             return [*found, *(_fitted(f"{name or 'item'} {at}", items) for at in range(len(found), least))]
         if isinstance(items, Mapping) and items.get("enum"):
-            found = [each for each in items["enum"] if self._occurs(each)] or list(items["enum"])[:least]
-            return (found + [each for each in items["enum"] if each not in found])[: max(least, min(len(found), most))]
+            chosen = [each for each in items["enum"] if self._occurs(each)][:most]
+            return chosen + [items["enum"][0]] * (least - len(chosen))
         return [self.value(items, name, depth + 1) for _ in range(max(least, min(1, most)))]
 
     def _number(self, schema: Mapping[str, Any]) -> float | int:

@@ -1,0 +1,135 @@
+"""`hum up`'s machinery with real programs: what is set is used, planes that die come back, everything stops."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from control.identity import usecases as identity
+from hum import home
+from hum.cli.platform import Platform
+from hum.cli.processes import DidNotStart, Program
+from hum.settings import UpSettings, environment
+from sandbox.openai import Model
+from sandbox.twilio import Carrier
+from storage.db import Db
+from tests.e2e.conftest import ACCOUNT, CALLER, KEY, NUMBER, TOKEN, listen_settings
+
+pytestmark = pytest.mark.slow
+LISTEN = {"do": "wait_for_agent_to_finish", "quiet_ms": 500, "timeout_ms": 15_000}
+
+
+def free_sockets(home_dir: Path) -> dict[str, str]:
+    chosen = listen_settings(home_dir)
+    return {f"HUM_{plane.upper()}_LISTEN": chosen[f"{plane}_listen"] for plane in ("control", "gateway", "media")}
+
+
+@pytest.fixture
+async def given(
+    monkeypatch: pytest.MonkeyPatch, database_url: str, open_home: Path
+) -> AsyncIterator[tuple[Platform, Carrier, Model]]:
+    """A platform whose every setting points elsewhere."""
+    async with AsyncExitStack() as stack:
+        model = await stack.enter_async_context(Model.serve(api_key=KEY))
+        carrier = await stack.enter_async_context(
+            Carrier.serve(account_sid=ACCOUNT, auth_token=TOKEN, numbers=[NUMBER])
+        )
+        settings = {
+            "HUM_DATABASE_URL": database_url,
+            "HUM_HOME": str(open_home),
+            "HUM_DRAIN_SECONDS": "1",
+            "TWILIO_ACCOUNT_SID": ACCOUNT,
+            "TWILIO_AUTH_TOKEN": TOKEN,
+            "TWILIO_API_BASE_URL": carrier.url,
+            "OPENAI_API_KEY": KEY,
+            "OPENAI_BASE_URL": model.url,
+            **free_sockets(open_home),
+        }
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        platform = Platform(UpSettings())
+        try:
+            await platform.start()
+            yield platform, carrier, model
+        finally:
+            await platform.stop()
+
+
+async def test_what_is_set_is_used_and_has_no_stand_in(
+    given: tuple[Platform, Carrier, Model], database_url: str
+) -> None:
+    platform, carrier, model = given
+    assert [each.name for each in platform.programs.all] == ["control", "worker", "gateway", "media"]
+    assert "carrier_url" not in platform.where
+    run = home.read_run(platform.given.home)
+    assert run["gateway_url"] == f"http://{os.environ['HUM_GATEWAY_LISTEN']}"
+    db = await Db.open(database_url, size=2)
+    org = await identity.create_organization(db, "Clinic", "o@clinic.example")
+    _, secret = await identity.issue_key(db, org, "k", "admin", [])
+    await db.close()
+    async with httpx.AsyncClient(
+        base_url=run["gateway_url"], headers={"Authorization": f"Bearer {secret}"}, trust_env=False
+    ) as http:
+        flow = (await http.post("/api/flows", json={"name": "F", "greeting": "Hello and welcome."})).json()
+        assert (await http.post("/api/numbers", json={"e164": NUMBER, "flow_id": flow["id"]})).status_code == 201
+        call = await carrier.ring(NUMBER, CALLER, [LISTEN])
+        await call.ended(30)
+        assert len(model.sessions) == 1
+        (first,) = (await http.get("/api/calls")).json()["calls"]
+        assert first["status"] == "completed"
+
+        for plane in ("media", "control", "worker", "gateway"):
+            program = next(each for each in platform.programs.all if each.name == plane)
+            assert program.process is not None
+            before = program.process.pid
+            os.kill(before, signal.SIGKILL)
+            async with asyncio.timeout(20):
+                while program.process.pid == before or not (program.ready and await program.ready()):
+                    await asyncio.sleep(0.05)
+        async with asyncio.timeout(20):
+            while (await http.get("/readyz")).status_code != 200:
+                await asyncio.sleep(0.05)
+        again = await carrier.ring(NUMBER, CALLER, [LISTEN])
+        await again.ended(30)
+        async with asyncio.timeout(20):
+            while [each["status"] for each in (await http.get("/api/calls")).json()["calls"]] != [
+                "completed",
+                "completed",
+            ]:
+                await asyncio.sleep(0.1)
+
+
+async def test_a_program_that_can_not_start_says_why(tmp_path: Path) -> None:
+    for arguments, words in (
+        (("-c", "import sys; sys.exit('the reason')"), "the reason"),
+        (("-c", "import time; time.sleep(60)"), "did not get ready"),
+    ):
+        program = Program("p", arguments, environment(), tmp_path / "p.log")
+        with pytest.raises(DidNotStart, match=words):
+            await program.start(1.0)
+        await program.stop(1.0)
+        assert program.process is not None
+        assert program.process.returncode is not None
+
+
+async def test_production_refuses_stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HUM_ENV", "production")
+    monkeypatch.setenv("HUM_HOME", str(tmp_path))
+    monkeypatch.setenv("HUM_NODE_KEY", "k" * 32)
+    monkeypatch.setenv("HUM_SECRET_KEYS", "1:" + "A" * 43 + "=")
+    for name, value in free_sockets(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    for missing, rest in (
+        ("HUM_DATABASE_URL", {}),
+        ("TWILIO_ACCOUNT_SID", {"HUM_DATABASE_URL": "postgresql://x"}),
+        ("OPENAI_API_KEY", {"HUM_DATABASE_URL": "postgresql://x", "TWILIO_ACCOUNT_SID": "AC"}),
+    ):
+        for name, value in rest.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(SystemExit, match=missing):
+            await Platform(UpSettings()).start()
