@@ -191,7 +191,11 @@ class MediaServer:
         """Control wants something of a call; of one that is only just joining, it waits."""
         known = [shell for shell in self._shells if shell.call_id == command.call_id]
         for shell in known:
-            shell.command(command)
+            try:
+                shell.command(command)
+            except Exception:
+                LOG.exception("bug in a call", call=shell.call_id)
+                shell.fail()
         if not known and any(not shell.call_id for shell in self._shells):
             self._early.append(command)
 

@@ -5,9 +5,11 @@ waiting ── start ──▶ joining ── session opened ──▶ talking �
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
+from functools import partial
 from pathlib import Path
 from typing import Protocol, assert_never
 
@@ -138,6 +140,13 @@ class Shell:
             self._report(CallEnded("carrier_lost: internal error", 0))
         self._hang_up(INTERNAL_ERROR)
 
+    async def _safely(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except Exception:
+            LOG.exception("bug in a call", call=self.call_id)
+            self.fail()
+
     # Time, and what control wants.
 
     def tick(self, now_ms: float) -> None:
@@ -191,7 +200,9 @@ class Shell:
                     return
                 self._phase = Phase.JOINING
                 self._kept.append(payload)
-                self._task = asyncio.create_task(self._join(token, call_sid, stream_sid), name="join")
+                self._task = asyncio.create_task(
+                    self._safely(partial(self._join, token, call_sid, stream_sid)), name="join"
+                )
             case twilio.Connected() | twilio.Unknown():
                 pass
             case twilio.Stop():
@@ -298,8 +309,13 @@ class Shell:
     # The model's socket.
 
     def from_model(self, socket: ModelSocket, payload: bytes | memoryview) -> None:
-        if socket is self._model and self._talk is not None:
+        if socket is not self._model or self._talk is None:
+            return
+        try:
             self._carry(self._talk.from_model(payload, self._clock()))
+        except Exception:
+            LOG.exception("bug in a call", call=self.call_id)
+            self.fail()
 
     def model_gone(self, socket: ModelSocket, reason: str) -> None:
         if socket is self._model:
@@ -313,7 +329,7 @@ class Shell:
     def _dial(self, attempt: int) -> None:
         self._drop_model()
         if self._talk is not None and not self._talk.ended:
-            self._task = asyncio.create_task(self._dialled(attempt, self._talk), name="dial")
+            self._task = asyncio.create_task(self._safely(partial(self._dialled, attempt, self._talk)), name="dial")
 
     async def _dialled(self, attempt: int, talk: Conversation) -> None:
         ports = self._ports

@@ -87,7 +87,7 @@ def fresh() -> bool:
 
 
 def breaking() -> int:
-    """buf's verdict on proto/ against what was released; both as images, because proto/ is two modules."""
+    """Buf's verdict on proto/ against what was released; both as images, because proto/ is two modules."""
     with tempfile.TemporaryDirectory() as scratch:
         image = Path(scratch, "image.binpb")
         subprocess.run([BIN / "buf", "build", ROOT, "-o", image], check=True, cwd=ROOT)

@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 
 from control.clients.openai import ModelError, Writer
 from hum.telemetry import log
-from storage import calls, events
+from storage import call_records, calls, events
 from storage.calls import TurnRow
 from storage.db import Db
 
@@ -51,8 +51,8 @@ def transcript(turns: list[TurnRow]) -> str:
 async def after_call(db: Db, writer: Writer, org: UUID, id: UUID) -> bool:
     """Summarize a call, once; False when there was nothing to do.  Raises ModelError."""
     async with db.tenant(org) as tx:
-        call = await calls.after_call(tx, id)
-        turns = await calls.turns(tx, id)
+        call = await call_records.after_call(tx, id)
+        turns = await call_records.turns(tx, id)
     if call is None or call.summarized:
         return False
     spoken = any(turn.role == "caller" and turn.text for turn in turns)
@@ -63,9 +63,9 @@ async def after_call(db: Db, writer: Writer, org: UUID, id: UUID) -> bool:
             summary = {name: written[name] for name in ("text", "key_points", "next_actions")}
             outcome = json.dumps(written["outcome"]) if "outcome" in written else None
             label = str(written["label"]).strip().lower().replace(" ", "_")[:LABEL_CHARS] or None
-            await calls.set_summary(tx, id, summary, outcome, label)
+            await call_records.set_summary(tx, id, summary, outcome, label)
             await events.append(tx, org, "call.summary", id, summary)
-        await calls.index(tx, id)
+        await call_records.index(tx, id)
     return True
 
 

@@ -9,7 +9,8 @@ from control.calls import rules, usecases
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import calls_pb2 as pb
-from storage.calls import CallDetailRow, CallRow, TurnRow
+from storage.call_records import CallDetailRow, CallRow
+from storage.calls import TurnRow
 from storage.events import SubjectEvent
 
 FIRST_SOUND, FIRST_ANSWER, OURS, MODEL = "first_sound_ms", "first_answer_ms", "ours_ms", "model_ms"

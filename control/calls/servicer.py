@@ -17,8 +17,8 @@ from hum import ids, rpc
 from hum.errors import NotFound
 from hum.ids import Kind
 from hum.v1 import calls_pb2 as pb
-from storage import calls
-from storage.calls import Filter
+from storage import call_records
+from storage.call_records import Filter
 from storage.db import Db
 
 _STREAM = access_of(pb.DESCRIPTOR.services_by_name["CallsService"].methods_by_name["StreamCall"])
@@ -42,13 +42,13 @@ class CallsServicer:
     async def ListCalls(self, request: pb.ListCallsRequest, call: Call) -> pb.ListCallsResponse:
         limit, place = paging.limit_of(request), self._cursors.read(request)
         before = (place[0], place[1]) if place else None
-        rows = await calls.page(call.tx, _filter(request), before, limit + 1)
+        rows = await call_records.page(call.tx, _filter(request), before, limit + 1)
         last = rows[limit - 1] if len(rows) > limit else None
         more = self._cursors.make(request, last.created_at, last.id) if last else None
         return pb.ListCallsResponse(calls=[present.listed(row) for row in rows[:limit]], next_cursor=more)
 
     async def GetCall(self, request: pb.GetCallRequest, call: Call) -> pb.GetCallResponse:
-        row = await calls.detail(call.tx, ids.require(Kind.CALL, request.id))
+        row = await call_records.detail(call.tx, ids.require(Kind.CALL, request.id))
         return pb.GetCallResponse(call=present.detailed(row))
 
     async def HangUpCall(self, request: pb.HangUpCallRequest, call: Call) -> pb.HangUpCallResponse:
@@ -57,12 +57,12 @@ class CallsServicer:
             await self._bus.publish(COMMANDS, {"node": state.node, "call": request.id, "command": "hang_up"})
         elif state.call_sid is not None:
             await self._carrier.end_call(state.call_sid)
-        return pb.HangUpCallResponse(call=present.detailed(await calls.detail(call.tx, state.id)))
+        return pb.HangUpCallResponse(call=present.detailed(await call_records.detail(call.tx, state.id)))
 
     async def StreamCall(self, request: pb.StreamCallRequest, call: Call) -> AsyncIterator[pb.StreamCallResponse]:
         id = ids.require(Kind.CALL, request.id)
         async with self._db.tenant(call.who.org_id) as tx:
-            over = await calls.is_over(tx, id, request.last_event_id)
+            over = await call_records.is_over(tx, id, request.last_event_id)
         await call.context.send_initial_metadata(((rpc.STREAM, "over" if over else "open"),))
         if over:
             return
@@ -72,7 +72,7 @@ class CallsServicer:
 
     async def GetRecording(self, request: pb.GetRecordingRequest, call: Call) -> AsyncIterator[httpbody_pb2.HttpBody]:
         async with self._db.tenant(call.who.org_id) as tx:
-            row = await calls.detail(tx, ids.require(Kind.CALL, request.id))
+            row = await call_records.detail(tx, ids.require(Kind.CALL, request.id))
         if row.recording_path is None:
             raise NotFound("the call has no recording")
         part = recordings.open_part(self._recordings_dir, row.recording_path, request.range)

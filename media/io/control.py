@@ -152,8 +152,8 @@ class ControlLink:
         while True:
             try:
                 was_up = await self._link()
-            except aio.AioRpcError as error:
-                LOG.warning("link to control failed", code=error.code().name)
+            except (aio.AioRpcError, asyncio.InvalidStateError) as error:  # the latter: over before we could say hello
+                LOG.warning("link to control failed", error=str(error).partition("\n")[0])
                 was_up = False
             if was_up:
                 wait_ms = self._given.link_retry_ms

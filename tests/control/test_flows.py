@@ -9,7 +9,6 @@ from grpc_status import rpc_status
 
 from hum.v1 import flows_pb2 as pb
 from hum.v1 import flows_pb2_grpc, numbers_pb2, numbers_pb2_grpc
-
 from tests.control.conftest import Plane
 
 

@@ -13,17 +13,17 @@ from uuid import UUID
 import pytest
 from jsonschema import Draft202012Validator
 
+from control.base.principal import Principal
 from control.calls import jobs as after
 from control.calls import usecases as calls_usecases
 from control.clients.openai import ModelError
 from control.flows import usecases as flow_usecases
-from control.base.principal import Principal
 from control.worker import Worker
 from hum import ids
 from hum.clock import now
 from hum.settings import ControlSettings
 from hum.v1 import flows_pb2, runtime_pb2
-from storage import calls, clips, identity
+from storage import call_records, calls, clips, identity
 from storage.calls import NewCall, TurnRow
 from storage.db import Db
 
@@ -152,10 +152,10 @@ async def test_a_call_is_summarized_judged_and_findable(world: World) -> None:
         id = await world.ended_call(("agent", "Hi"), ("caller", "I need a plumber"), flow=flow)
         await world.until("SELECT count(*) FROM call_search")
     async with world.db.tenant(world.org) as tx:
-        row = await calls.detail(tx, id)
+        row = await call_records.detail(tx, id)
         assert row.summary == {"text": "A call.", "key_points": ["p"], "next_actions": []}
         assert (row.outcome, row.call.outcome_label) == ('{"booked": true}', "call_back")
-        assert [found.id for found in await calls.page(tx, calls.Filter(q="plumber"), None, 5)] == [id]
+        assert [found.id for found in await call_records.page(tx, call_records.Filter(q="plumber"), None, 5)] == [id]
     assert world.model.read == ["agent: Hi\ncaller: I need a plumber"]
 
 
@@ -165,7 +165,7 @@ async def test_an_outcome_that_breaks_the_schema_is_left_out(world: World) -> No
     id = await world.ended_call(("caller", "Hello"), flow=flow)
     assert await after.after_call(world.db, world.model, world.org, id)
     async with world.db.tenant(world.org) as tx:
-        row = await calls.detail(tx, id)
+        row = await call_records.detail(tx, id)
     assert row.summary is not None
     assert row.outcome is None
     assert not await after.after_call(world.db, world.model, world.org, id), "once is enough"
@@ -225,7 +225,11 @@ async def test_the_sweep_closes_what_nobody_reported(world: World) -> None:
 async def test_a_late_report_does_not_open_a_closed_call(world: World) -> None:
     id = await world.ended_call(("caller", "bye"))
     async with world.db.system() as tx:
-        await tx.execute("INSERT INTO call_streams (org_id, call_id, number, stream_sid, node) VALUES ($1, $2, 1, 'MZ', 'm')", world.org, id)
+        await tx.execute(
+            "INSERT INTO call_streams (org_id, call_id, number, stream_sid, node) VALUES ($1, $2, 1, 'MZ', 'm')",
+            world.org,
+            id,
+        )
     started = runtime_pb2.Report(
         call_id=ids.show(ids.Kind.CALL, id), seq=1, stream_number=1, started=runtime_pb2.StreamStarted(stream_sid="MZ")
     )
@@ -236,7 +240,7 @@ async def test_a_late_report_does_not_open_a_closed_call(world: World) -> None:
         report.at.FromDatetime(now())
     await calls_usecases.apply_batch(world.db, "m", runtime_pb2.ReportBatch(seq=1, reports=[started, ended]))
     async with world.db.tenant(world.org) as tx:
-        row = (await calls.detail(tx, id)).call
+        row = (await call_records.detail(tx, id)).call
     assert (row.status, row.end_reason) == ("completed", "caller")
 
 

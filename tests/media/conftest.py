@@ -38,7 +38,7 @@ def pytest_asyncio_loop_factories():
 async def until(true, seconds=8.0):
     """Wait for a condition, looking every few ms."""
     async with asyncio.timeout(seconds):
-        while not (found := true()):  # noqa: ASYNC110 - any condition, of any part
+        while not (found := true()):
             await asyncio.sleep(0.005)
     return found
 

@@ -129,6 +129,7 @@ async def test_every_sql_constant_prepares(two: Two) -> None:
     import storage.numbers
 
     modules = [
+        storage.call_records,
         storage.calls,
         storage.clips,
         storage.db,

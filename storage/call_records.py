@@ -1,0 +1,173 @@
+"""Calls as people ask for them: lists, details, transcripts, and what the after-call work makes of them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from hum.errors import NotFound
+from storage.calls import TurnRow
+from storage.db import Tx
+
+TURNS = """
+    SELECT seq, role, text, heard_text, start_ms, end_ms, interrupted FROM call_turns WHERE call_id = $1 ORDER BY seq
+"""
+SET_SUMMARY = "UPDATE calls SET summary = $2, outcome = $3, outcome_label = $4 WHERE id = $1"
+INDEX = "SELECT hum.index_call($1)"
+AFTER_CALL = """
+    SELECT c.status, c.direction, c.summary IS NOT NULL AS summarized, v.definition
+      FROM calls c
+      LEFT JOIN flow_versions v ON v.flow_id = c.flow_id AND v.version = c.flow_version
+     WHERE c.id = $1
+"""
+LISTED = """
+    c.id, c.direction, c.origin, c.status, c.from_e164, c.to_e164, c.number_id, c.flow_id, c.flow_version,
+    c.contact_id, k.name AS contact_name, c.created_at, c.answered_at, c.ended_at, c.end_reason,
+    ARRAY(SELECT t.tag FROM call_tags t WHERE t.call_id = c.id ORDER BY t.tag) AS tags,
+    c.outcome_label, c.summary ->> 'text' AS summary_text
+"""
+PAGE = f"""
+    SELECT {LISTED}
+      FROM calls c
+      LEFT JOIN contacts k ON k.id = c.contact_id
+     WHERE (c.created_at, c.id) < (coalesce($1::timestamptz, 'infinity'),
+                                   coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+       AND ($4::text IS NULL OR c.id IN (SELECT hum.search_calls($4)))
+       AND ($5::text IS NULL OR c.direction = $5)
+       AND ($6::text IS NULL OR c.status = $6)
+       AND ($7::uuid IS NULL OR c.flow_id = $7)
+       AND ($8::uuid IS NULL OR c.number_id = $8)
+       AND ($9::uuid IS NULL OR c.contact_id = $9)
+       AND ($10::text IS NULL OR $10 IN (c.from_e164, c.to_e164))
+       AND ($11::text IS NULL OR EXISTS (SELECT FROM call_tags t WHERE t.call_id = c.id AND t.tag = $11))
+       AND ($12::text IS NULL OR c.outcome_label = $12)
+       AND ($13::timestamptz IS NULL OR c.created_at >= $13)
+       AND ($14::timestamptz IS NULL OR c.created_at < $14)
+     ORDER BY c.created_at DESC, c.id DESC
+     LIMIT $3
+"""
+DETAIL = f"""
+    SELECT {LISTED}, c.summary, c.outcome, c.interruptions, c.latency, c.tool_activity, c.recording_path,
+           c.recording_ms, c.announcement_played_ms, c.event_seq
+      FROM calls c
+      LEFT JOIN contacts k ON k.id = c.contact_id
+     WHERE c.id = $1
+"""
+LAST_EVENT = "SELECT ended_at IS NOT NULL AS over, event_seq FROM calls WHERE id = $1"
+
+
+@dataclass(frozen=True, slots=True)
+class CallRow:
+    """A call as lists show it."""
+
+    id: UUID
+    direction: str
+    origin: str
+    status: str
+    from_e164: str
+    to_e164: str
+    number_id: UUID | None
+    flow_id: UUID | None
+    flow_version: int | None
+    contact_id: UUID | None
+    contact_name: str | None
+    created_at: datetime
+    answered_at: datetime | None
+    ended_at: datetime | None
+    end_reason: str | None
+    tags: list[str]
+    outcome_label: str | None
+    summary_text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallDetailRow:
+    call: CallRow
+    turns: list[TurnRow]
+    summary: dict[str, Any] | None
+    outcome: str | None
+    interruptions: list[dict[str, Any]]
+    latency: list[dict[str, Any]]
+    tool_activity: list[dict[str, Any]]
+    recording_path: str | None
+    recording_ms: int | None
+    announcement_played_ms: int | None
+    event_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    q: str | None = None
+    direction: str | None = None
+    status: str | None = None
+    flow_id: UUID | None = None
+    number_id: UUID | None = None
+    contact_id: UUID | None = None
+    contact_e164: str | None = None
+    tag: str | None = None
+    outcome: str | None = None
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AfterCallRow:
+    status: str
+    direction: str
+    summarized: bool
+    definition: dict[str, Any]
+
+
+async def after_call(tx: Tx, id: UUID) -> AfterCallRow | None:
+    row = await tx.fetchrow(AFTER_CALL, id)
+    return AfterCallRow(**{**row, "definition": json.loads(row["definition"] or "{}")}) if row else None
+
+
+async def turns(tx: Tx, id: UUID) -> list[TurnRow]:
+    return [TurnRow(**row) for row in await tx.fetch(TURNS, id)]
+
+
+async def set_summary(tx: Tx, id: UUID, summary: Mapping[str, Any], outcome: str | None, label: str | None) -> None:
+    await tx.execute(SET_SUMMARY, id, json.dumps(summary), outcome, label)
+
+
+async def index(tx: Tx, id: UUID) -> None:
+    """Make the call findable by what was said in it."""
+    await tx.execute(INDEX, id)
+
+
+async def page(tx: Tx, by: Filter, before: tuple[datetime, UUID] | None, limit: int) -> list[CallRow]:
+    """Newest first, below `before`."""
+    filters = [getattr(by, name) for name in Filter.__slots__]
+    rows = await tx.fetch(PAGE, before and before[0], before and before[1], limit, *filters)
+    return [CallRow(**row) for row in rows]
+
+
+async def detail(tx: Tx, id: UUID) -> CallDetailRow:
+    """Raises NotFound."""
+    row = await tx.fetchrow(DETAIL, id)
+    if row is None:
+        raise NotFound("there is no such call")
+    return CallDetailRow(
+        call=CallRow(**{name: row[name] for name in CallRow.__slots__}),
+        turns=await turns(tx, id),
+        summary=json.loads(row["summary"]) if row["summary"] else None,
+        outcome=row["outcome"],
+        interruptions=json.loads(row["interruptions"]),
+        latency=json.loads(row["latency"]),
+        tool_activity=json.loads(row["tool_activity"]),
+        recording_path=row["recording_path"],
+        recording_ms=row["recording_ms"],
+        announcement_played_ms=row["announcement_played_ms"],
+        event_seq=row["event_seq"],
+    )
+
+
+async def is_over(tx: Tx, id: UUID, last_seen: int) -> bool:
+    """Tell whether the call has ended and the event `last_seen` was its last.  Raises NotFound."""
+    row = await tx.fetchrow(LAST_EVENT, id)
+    if row is None:
+        raise NotFound("there is no such call")
+    return bool(row["over"]) and last_seen >= row["event_seq"]
