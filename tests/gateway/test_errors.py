@@ -12,7 +12,11 @@ CONTRACT = Path(__file__).parents[2] / "docs/contract.md"
 
 
 def test_every_reason_that_we_raise_has_a_status() -> None:
-    refusals = [kind for kind in vars(hum).values() if isinstance(kind, type) and issubclass(kind, hum.Refused) and kind is not hum.Refused]
+    refusals = [
+        kind
+        for kind in vars(hum).values()
+        if isinstance(kind, type) and issubclass(kind, hum.Refused) and kind is not hum.Refused
+    ]
     assert len(refusals) > 10
     for kind in refusals:
         assert kind.reason in errors.BY_REASON, kind

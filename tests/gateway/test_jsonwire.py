@@ -130,7 +130,9 @@ def test_times_that_are_read(text: str) -> None:
     assert key.expires_at.ToJsonString() == "2026-02-01T09:00:00Z"
 
 
-@pytest.mark.parametrize("value", ['"2026-02-01"', '"tomorrow"', "5", '"2026-02-30T00:00:00Z"', '"2026-02-01T09:00:00"'])
+@pytest.mark.parametrize(
+    "value", ['"2026-02-01"', '"tomorrow"', "5", '"2026-02-30T00:00:00Z"', '"2026-02-01T09:00:00"']
+)
 def test_times_that_are_not(value: str) -> None:
     (problem,) = read(f'{{"expires_at": {value}}}', identity_pb2.ApiKey())
     assert problem.field == "expires_at"
@@ -142,13 +144,22 @@ def test_queries() -> None:
     for name, values in {"limit": ["5"], "status": ["busy"], "from": ["2026-01-01T00:00:00Z"], "q": ["a b"]}.items():
         jsonwire.read_query(fields[name], values, request, problems)
     assert problems == []
-    assert (request.limit, request.status, request.q, request.created_from.seconds) == (5, calls_pb2.CALL_STATUS_BUSY, "a b", 1767225600)
+    assert (request.limit, request.status, request.q, request.created_from.seconds) == (
+        5,
+        calls_pb2.CALL_STATUS_BUSY,
+        "a b",
+        1767225600,
+    )
     for name, values in {"limit": ["-"], "status": ["asleep"], "q": ["a", "b"], "to": ["x"]}.items():
         jsonwire.read_query(fields[name], values, request, problems)
     assert [each.field for each in problems] == ["limit", "status", "q", "to"]
 
 
-JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(), lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4), max_leaves=20)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=20,
+)
 NAMES = st.sampled_from([contract.rest_name(field) for field in flows_pb2.Flow.DESCRIPTOR.fields])
 
 

@@ -147,6 +147,9 @@ def test_the_roles_that_docs_print_are_the_roles_that_are_made() -> None:
     from storage.migrate import ROLES
 
     embedded = (ROOT / "storage/embedded.py").read_text()
-    for grant in ("GRANT USAGE, CREATE ON SCHEMA public TO hum_owner", "GRANT USAGE ON SCHEMA public TO hum_app, hum_system"):
+    for grant in (
+        "GRANT USAGE, CREATE ON SCHEMA public TO hum_owner",
+        "GRANT USAGE ON SCHEMA public TO hum_app, hum_system",
+    ):
         assert grant in ROLES
         assert grant in embedded

@@ -9,7 +9,13 @@ from hum.carrier import is_signed, sign
 
 TOKEN = "12345"
 URL = "https://mycompany.com/myapp.php?foo=1&bar=2"
-FORM = [("CallSid", "CA1234567890ABCDE"), ("Digits", "1234"), ("From", "+14158675309"), ("To", "+18005551212"), ("Caller", "+14158675309")]
+FORM = [
+    ("CallSid", "CA1234567890ABCDE"),
+    ("Digits", "1234"),
+    ("From", "+14158675309"),
+    ("To", "+18005551212"),
+    ("Caller", "+14158675309"),
+]
 REPEATED = [("Sid", "CA123"), ("SidAccount", "AC123"), ("Digits", "5678"), ("Digits", "1234"), ("Digits", "1234")]
 JSON_URL = URL + "&bodySHA256=0a1ff7634d9ab3b95db5c9a2dfe9416e41502b283a80c7cf19632632f96e6620"
 
@@ -31,7 +37,11 @@ def test_vectors(url: str, form: list[tuple[str, str]], signature: str) -> None:
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=20)
 
 
-@given(st.dictionaries(TEXT.filter(bool), TEXT, max_size=6), st.sampled_from(["https", "http", "wss"]), st.sampled_from(["", ":443", ":80", ":8443"]))
+@given(
+    st.dictionaries(TEXT.filter(bool), TEXT, max_size=6),
+    st.sampled_from(["https", "http", "wss"]),
+    st.sampled_from(["", ":443", ":80", ":8443"]),
+)
 def test_the_sdk_agrees_on_ordinary_requests(form: dict[str, str], scheme: str, port: str) -> None:
     url = f"{scheme}://hum.example{port}/twilio/voice"
     ours = sign(TOKEN, url, list(form.items()))
@@ -40,7 +50,12 @@ def test_the_sdk_agrees_on_ordinary_requests(form: dict[str, str], scheme: str, 
 
 
 def test_the_standard_port_may_be_there_or_not() -> None:
-    for plain, with_port in (("https://h/p", "https://h:443/p"), ("wss://h/p", "wss://h:443/p"), ("ws://h/p", "ws://h:80/p"), ("http://h/p", "http://h:80/p")):
+    for plain, with_port in (
+        ("https://h/p", "https://h:443/p"),
+        ("wss://h/p", "wss://h:443/p"),
+        ("ws://h/p", "ws://h:80/p"),
+        ("http://h/p", "http://h:80/p"),
+    ):
         assert is_signed([TOKEN], plain, FORM, sign(TOKEN, with_port, FORM))
         assert is_signed([TOKEN], with_port, FORM, sign(TOKEN, plain, FORM))
     assert not is_signed([TOKEN], "https://h/p", FORM, sign(TOKEN, "https://h:8443/p", FORM))

@@ -28,7 +28,17 @@ def test_ids_sort_by_birth() -> None:
     assert [id.int >> 80 for id in made] == sorted(id.int >> 80 for id in made)
 
 
-@pytest.mark.parametrize("text", ["", "flow_", "flow_8ZZZZZZZZZZZZZZZZZZZZZZZZZ", "call_01HVN0000000000000000000ZZ", "flow_01HVN0000000000000000000Z", "flow_01HVN0000000000000000000UU"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "flow_",
+        "flow_8ZZZZZZZZZZZZZZZZZZZZZZZZZ",
+        "call_01HVN0000000000000000000ZZ",
+        "flow_01HVN0000000000000000000Z",
+        "flow_01HVN0000000000000000000UU",
+    ],
+)
 def test_what_is_no_flow_id_is_not_found(text: str) -> None:
     with pytest.raises(NotFound):
         ids.require(Kind.FLOW, text)
@@ -43,7 +53,11 @@ def test_a_secret_opens_only_where_it_was_sealed(secret: bytes) -> None:
     assert rotated.open(rotated.seal(secret, PLACE), PLACE) == secret
     with pytest.raises(Unsealable):
         before.open(rotated.seal(secret, PLACE), PLACE)
-    for other in (Place("tokens", PLACE.row, PLACE.organization), Place("webhooks", UUID(int=3), PLACE.organization), Place("webhooks", PLACE.row, UUID(int=3))):
+    for other in (
+        Place("tokens", PLACE.row, PLACE.organization),
+        Place("webhooks", UUID(int=3), PLACE.organization),
+        Place("webhooks", PLACE.row, UUID(int=3)),
+    ):
         with pytest.raises(Unsealable):
             rotated.open(blob, other)
     with pytest.raises(Unsealable):
@@ -92,7 +106,19 @@ def test_numbers_that_are_possible(number: str) -> None:
     assert validation.bad_e164(number) is None
 
 
-@pytest.mark.parametrize("number", ["", "3175551234", "+1 317 555 1234", "+1317555", "+1317555123456789", "+0", "tel:+13175551234", "+13175551234;ext=5"])
+@pytest.mark.parametrize(
+    "number",
+    [
+        "",
+        "3175551234",
+        "+1 317 555 1234",
+        "+1317555",
+        "+1317555123456789",
+        "+0",
+        "tel:+13175551234",
+        "+13175551234;ext=5",
+    ],
+)
 def test_numbers_that_are_not(number: str) -> None:
     assert validation.bad_e164(number) is not None
 
@@ -119,18 +145,30 @@ def test_business_hours(hours: object, complaint: str | None) -> None:
     assert (said is None) if complaint is None else (said is not None and complaint in said)
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
 def test_no_json_breaks_a_check(value: object) -> None:
     text = json.dumps(value)
     for check in validation.FORMATS.values():
-        check(text if check in {validation.bad_business_hours, validation.bad_json_schema, validation.bad_turn_config} else str(value))
+        check(
+            text
+            if check in {validation.bad_business_hours, validation.bad_json_schema, validation.bad_turn_config}
+            else str(value)
+        )
 
 
 def test_an_update_is_checked_by_its_mask() -> None:
     request = flows_pb2.UpdateFlowRequest(flow=flows_pb2.Flow(greeting="x"))
     assert validation.check(request) == []
     request.update_mask.paths.extend(["name", "nonsense"])
-    assert dict(validation.check(request)) == {"flow.name": "can't be cleared", "update_mask.nonsense": "is not a field"}
+    assert dict(validation.check(request)) == {
+        "flow.name": "can't be cleared",
+        "update_mask.nonsense": "is not a field",
+    }
     missing = identity_pb2.CreateApiKeyRequest(api_key=identity_pb2.ApiKey())
     assert dict(validation.check(missing)) == {"api_key.name": "is required", "api_key.role": "is required"}
     assert dict(validation.check(flows_pb2.CreateFlowRequest())) == {"flow": "value is required"}

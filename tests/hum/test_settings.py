@@ -12,7 +12,13 @@ from hum.settings import GatewaySettings, MediaSettings, UpSettings, parse_liste
 
 def start(**environment: str) -> subprocess.CompletedProcess[str]:
     code = "from hum import settings; settings.load(settings.UpSettings); print('ok')"
-    return subprocess.run([sys.executable, "-c", code], env={"PATH": "/usr/bin", **environment}, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PATH": "/usr/bin", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_nothing_set_is_development() -> None:

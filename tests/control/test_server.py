@@ -1,0 +1,127 @@
+"""Control as a gRPC server: health, reflection, request ids, drain, and what is closed to whom."""
+
+import asyncio
+from pathlib import Path
+
+import asyncpg
+import grpc
+import pytest
+from grpc import aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from control.app import build
+from hum.settings import ControlSettings
+from hum.v1 import flows_pb2, flows_pb2_grpc, identity_pb2, identity_pb2_grpc, runtime_pb2, runtime_pb2_grpc
+from tests.control.conftest import FakeCarrier, Plane, bearer
+from tests.control.test_flows import reason
+
+
+async def test_health_and_reflection(plane: Plane) -> None:
+    health = health_pb2_grpc.HealthStub(plane.channel)
+    for service in ("", "hum.v1.CallsService", "hum.v1.MediaService"):
+        answer = await health.Check(health_pb2.HealthCheckRequest(service=service))
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+    stub = reflection_pb2_grpc.ServerReflectionStub(plane.channel)
+    asked = iter([reflection_pb2.ServerReflectionRequest(list_services="")])
+    async for answer in stub.ServerReflectionInfo(asked):
+        names = {service.name for service in answer.list_services_response.service}
+    assert {"hum.v1.FlowsService", "hum.v1.CallsService", "grpc.health.v1.Health"} <= names
+
+
+async def test_planes_and_tenants_have_different_doors(plane: Plane) -> None:
+    me = await plane.tenant()
+    admin = runtime_pb2_grpc.AdminServiceStub(plane.channel)
+    for stranger in (None, me, (("authorization", "Node x.y.z"),)):
+        with pytest.raises(aio.AioRpcError) as refused:
+            await admin.CreateOrganization(
+                runtime_pb2.CreateOrganizationRequest(name="X", owner_email="a@b"), metadata=stranger
+            )
+        assert (refused.value.code(), reason(refused.value)) == (grpc.StatusCode.PERMISSION_DENIED, "FORBIDDEN")
+    made = await admin.CreateOrganization(
+        runtime_pb2.CreateOrganizationRequest(name="X", owner_email="a@b"), metadata=plane.node()
+    )
+    for bad in (
+        runtime_pb2.IssueApiKeyRequest(organization_id=made.id),
+        runtime_pb2.IssueApiKeyRequest(organization_id="org_x", role=3),
+    ):
+        with pytest.raises(aio.AioRpcError):
+            await admin.IssueApiKey(bad, metadata=plane.node())
+    key = await admin.IssueApiKey(
+        runtime_pb2.IssueApiKeyRequest(organization_id=made.id, role=1), metadata=plane.node()
+    )
+    who = await identity_pb2_grpc.IdentityServiceStub(plane.channel).GetMe(
+        identity_pb2.GetMeRequest(), metadata=bearer(key.key)
+    )
+    assert (who.organization.id, who.role) == (made.id, 1)
+    for name, email in (("", "a@b"), ("X", "nobody")):
+        with pytest.raises(aio.AioRpcError) as refused:
+            await admin.CreateOrganization(
+                runtime_pb2.CreateOrganizationRequest(name=name, owner_email=email), metadata=plane.node()
+            )
+        assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_an_organizations_own_grpc_client_has_idempotency_too(plane: Plane) -> None:
+    stub, me = flows_pb2_grpc.FlowsServiceStub(plane.channel), await plane.tenant()
+    keyed = (*me, ("idempotency-key", "k1"))
+    request = flows_pb2.CreateFlowRequest(flow=flows_pb2.Flow(name="F"))
+    made = await stub.CreateFlow(request, metadata=keyed)
+    call = stub.CreateFlow(request, metadata=keyed)
+    assert (await call).flow == made.flow
+    assert ("idempotent-replayed", "true") in tuple(await call.trailing_metadata())
+    bad = flows_pb2.CreateFlowRequest(flow=flows_pb2.Flow())
+    for _ in range(2):  # what was refused was not remembered
+        with pytest.raises(aio.AioRpcError) as refused:
+            await stub.CreateFlow(bad, metadata=(*me, ("idempotency-key", "k2")))
+        assert reason(refused.value) == "INVALID_REQUEST"
+    assert (await stub.CreateFlow(request, metadata=(*me, ("idempotency-key", "k2")))).flow.id != made.flow.id
+
+
+async def test_of_a_hundred_twins_one_has_an_effect(plane: Plane) -> None:
+    stub, me = flows_pb2_grpc.FlowsServiceStub(plane.channel), await plane.tenant()
+    request = flows_pb2.CreateFlowRequest(flow=flows_pb2.Flow(name="F"))
+    answers = await asyncio.gather(
+        *(stub.CreateFlow(request, metadata=(*me, ("idempotency-key", "same"))) for _ in range(100)),
+        return_exceptions=True,
+    )
+    made = {answer.flow.id for answer in answers if isinstance(answer, flows_pb2.CreateFlowResponse)}
+    refused = {reason(answer) for answer in answers if isinstance(answer, aio.AioRpcError)}
+    assert len(made) == 1
+    assert refused <= {"IDEMPOTENCY_IN_PROGRESS"}
+    assert len((await stub.ListFlows(flows_pb2.ListFlowsRequest(), metadata=me)).flows) == 1
+
+
+async def test_a_lost_database_is_unavailable_and_comes_back(plane: Plane, database_url: str) -> None:
+    stub, me = flows_pb2_grpc.FlowsServiceStub(plane.channel), await plane.tenant()
+    others = "datname = current_database() AND pid <> pg_backend_pid()"
+    superuser = await asyncpg.connect(database_url)
+    await superuser.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
+    await superuser.close()
+    answers = [
+        await asyncio.gather(stub.ListFlows(flows_pb2.ListFlowsRequest(), metadata=me), return_exceptions=True)
+        for _ in range(6)
+    ]
+    codes = [answer.code().name if isinstance(answer, aio.AioRpcError) else "OK" for (answer,) in answers]
+    assert set(codes) <= {"OK", "UNAVAILABLE"}, codes
+    assert codes[-1] == "OK"
+
+
+async def test_a_drain_lets_the_running_end_and_takes_nothing_new(database_url: str, tmp_path: Path) -> None:
+    settings = ControlSettings(home=tmp_path, control_listen="127.0.0.1:0", drain_seconds=3)
+    async with build(settings, database_url, FakeCarrier()) as control:
+        plane = Plane(control, FakeCarrier(), settings, aio.insecure_channel(f"127.0.0.1:{control.port}"))
+        me = await plane.tenant()
+        stub = flows_pb2_grpc.FlowsServiceStub(plane.channel)
+        await stub.ListFlows(flows_pb2.ListFlowsRequest(), metadata=me)
+        async with control.db.system() as tx:
+            await tx.execute("LOCK TABLE flows IN ACCESS EXCLUSIVE MODE")
+            running = asyncio.ensure_future(stub.ListFlows(flows_pb2.ListFlowsRequest(), metadata=me))
+            await asyncio.sleep(0.1)
+            draining = asyncio.create_task(control.server.drain(3))
+            await asyncio.sleep(0.1)
+        assert (await running).flows == []
+        await draining
+        with pytest.raises(aio.AioRpcError):
+            await stub.ListFlows(flows_pb2.ListFlowsRequest(), metadata=me, timeout=1)
+        await plane.channel.close()
