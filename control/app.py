@@ -1,8 +1,6 @@
 """`hum control` and `hum worker`: the only place of this plane that calls constructors."""
 
 import argparse
-import asyncio
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ from control.server import ControlServer
 from control.worker import Worker
 from hum import home, settings, telemetry
 from hum.settings import ControlSettings
+from hum.signals import stop_signal
 from hum.v1 import calls_pb2, flows_pb2, identity_pb2, numbers_pb2, runtime_pb2
 from storage.db import Db
 from storage.embedded import EmbeddedPostgres
@@ -131,14 +130,6 @@ async def build_worker(given: ControlSettings, database_url: str) -> AsyncIterat
     finally:
         await model.close()
         await db.close()
-
-
-def stop_signal() -> asyncio.Event:
-    """Set by SIGTERM or SIGINT."""
-    asked, loop = asyncio.Event(), asyncio.get_running_loop()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(each, asked.set)
-    return asked
 
 
 async def run_control(given: ControlSettings) -> None:

@@ -1,7 +1,6 @@
 """`hum gateway`: the only place of this plane that calls constructors."""
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from gateway.middleware import AccessLog, SecurityHeaders
 from gateway.twilio import CarrierWebhooks
 from hum import home, rpc, settings, telemetry
 from hum.settings import GatewaySettings, parse_listen
+from hum.signals import stop_signal
 
 LOG = telemetry.log(__name__)
 READY_SECONDS = 2.0
@@ -151,9 +151,7 @@ async def serve(given: GatewaySettings) -> AsyncIterator[int]:
 
 async def run(given: GatewaySettings) -> None:
     """Serve until SIGTERM or SIGINT."""
-    asked, loop = asyncio.Event(), asyncio.get_running_loop()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(each, asked.set)
+    asked = stop_signal()
     async with serve(given) as port:
         LOG.info("gateway serves", port=port)
         await asked.wait()

@@ -5,20 +5,18 @@
 import argparse
 import asyncio
 import json
-import signal
 import sys
 
 from hum import settings, telemetry
 from hum.settings import ControlSettings
+from hum.signals import stop_signal
 from storage.embedded import CannotStart, EmbeddedPostgres
 from storage.migrate import ROLES, CannotMigrate, migrate
 
 
 async def run_postgres(given: ControlSettings) -> None:
     """Start the server, say where it is in one line of JSON, and stop it on SIGTERM or SIGINT."""
-    asked, loop = asyncio.Event(), asyncio.get_running_loop()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(each, asked.set)
+    asked = stop_signal()
     server = EmbeddedPostgres(given.home)
     try:
         url = await server.start()

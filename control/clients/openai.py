@@ -1,6 +1,7 @@
 """The model's REST API, through OpenAI's SDK: fixed sentences become audio, calls become summaries."""
 
 import json
+import warnings
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -10,10 +11,14 @@ import soxr
 
 from hum.settings import Model as ModelSettings
 
+with warnings.catch_warnings():
+    # Gone from the standard library in 3.13, where audioop-lts has the same name.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import audioop
+
 #: `response_format: pcm` of /audio/speech is signed 16 bit at 24 kHz, mono, without a header.
 SPEECH_RATE_HZ = 24_000
 CALL_RATE_HZ = 8_000
-BIAS, CLIP = 0x84, 32_635  # ITU-T G.711
 
 
 class ModelError(Exception):
@@ -75,10 +80,5 @@ def to_ulaw(pcm: bytes) -> bytes:
     """Signed 16 bit at 24 kHz as mu-law at 8 kHz (G.711)."""
     samples = np.frombuffer(pcm[: len(pcm) // 2 * 2], dtype="<i2").astype(np.float32)
     slow = soxr.resample(samples, SPEECH_RATE_HZ, CALL_RATE_HZ) if len(samples) else samples
-    linear = np.clip(slow, -CLIP, CLIP).astype(np.int32)
-    sign = np.where(linear < 0, 0x80, 0)
-    magnitude = np.abs(linear) + BIAS
-    exponent = np.floor(np.log2(magnitude)).astype(np.int32) - 7
-    mantissa = (magnitude >> (exponent + 3)) & 0x0F
-    coded = ~(sign | (exponent << 4) | mantissa) & 0xFF
-    return bytes(coded.astype(np.uint8))
+    linear = np.clip(np.rint(slow), -32_768, 32_767).astype("<i2")
+    return audioop.lin2ulaw(linear.tobytes(), 2)

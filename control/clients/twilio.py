@@ -2,6 +2,7 @@
 not idempotent at Twilio, and what is, is asked again by whoever wants it.
 """
 
+import json
 import logging
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
@@ -138,5 +139,19 @@ async def _asked(request: Awaitable[T]) -> T:
         return await request
     except TwilioRestException as error:
         raise CarrierError(f"the carrier refused: {error.msg}", carrier_code=str(error.code)) from error
-    except (TwilioException, aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+    except TwilioException as error:
+        raise _refused_page(error) from error
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
         raise CarrierError(f"the carrier did not answer: {type(error).__name__}") from error
+
+
+def _refused_page(error: Exception) -> CarrierError:
+    """A list that the carrier refused: the SDK hands over its bare answer as the exception's second argument."""
+    answer = error.args[1] if len(error.args) > 1 else None
+    try:
+        told = json.loads(answer.text) if isinstance(answer, Response) else {}
+    except ValueError:
+        told = {}
+    if "code" not in told:
+        return CarrierError(f"the carrier refused: {error.args[0] if error.args else type(error).__name__}")
+    return CarrierError(f"the carrier refused: {told.get('message', '')}", carrier_code=str(told["code"]))

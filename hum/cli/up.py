@@ -1,20 +1,18 @@
 """`hum up`: the whole platform, until stopped."""
 
 import asyncio
-import signal
 import sys
 
 from hum import settings
 from hum.cli.platform import Platform
 from hum.cli.processes import DidNotStart
 from hum.settings import UpSettings
+from hum.signals import stop_signal
 
 
 async def run() -> int:
     """Start everything, say where it is, wait for SIGINT or SIGTERM; 1 when something does not start or keeps dying."""
-    asked, loop = asyncio.Event(), asyncio.get_running_loop()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(each, asked.set)
+    asked = stop_signal()
     platform = Platform(settings.load(UpSettings))
     starting = asyncio.create_task(platform.start())
     waiting = asyncio.create_task(asked.wait())

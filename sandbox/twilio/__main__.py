@@ -5,10 +5,9 @@ Prints one JSON line {"url": ...} when it is ready; SIGTERM and SIGINT end it in
 
 import argparse
 import asyncio
-import json
-import signal
 import sys
 
+from sandbox.serving import alone
 from sandbox.twilio.carrier import Carrier
 
 
@@ -25,9 +24,6 @@ def arguments(argv: list[str]) -> argparse.Namespace:
 
 async def main(argv: list[str]) -> None:
     chosen = arguments(argv)
-    asked_to_stop = asyncio.Event()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(each, asked_to_stop.set)
     async with Carrier.serve(
         account_sid=chosen.account_sid,
         auth_token=chosen.auth_token,
@@ -36,9 +32,7 @@ async def main(argv: list[str]) -> None:
         api_keys=dict(each.split(":", 1) for each in chosen.api_key),
         say_ms_per_char=chosen.say_ms_per_char,
     ) as carrier:
-        sys.stdout.write(json.dumps({"url": carrier.url}) + "\n")
-        sys.stdout.flush()
-        await asked_to_stop.wait()
+        await alone(carrier.url)
 
 
 if __name__ == "__main__":

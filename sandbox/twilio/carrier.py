@@ -7,12 +7,11 @@ truth = await call.ended()
 
 import asyncio
 import contextlib
-import socket
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 
-import uvicorn
 from starlette.applications import Starlette
 
+from sandbox.serving import serving
 from sandbox.twilio.backstage import Backstage
 from sandbox.twilio.call import Call, Callback, Fallback, Fetch
 from sandbox.twilio.caller import Caller, Step
@@ -44,16 +43,11 @@ class Carrier:
         """Serve until the block ends; calls that still go on are ended then, and their callbacks sent."""
         exchange = Exchange(Account(account_sid, auth_token, api_keys or {}), numbers, say_ms_per_char=say_ms_per_char)
         app = Starlette(routes=[*Rest(exchange).routes(), *Backstage(exchange).routes()])
-        listening = _listen(listen)
-        host, port = listening.getsockname()[:2]
-        server = _Server(uvicorn.Config(app, lifespan="off", ws="none", log_config=None, access_log=False))
-        serving = asyncio.create_task(server.serve(sockets=[listening]))
-        try:
-            yield cls(f"http://{host}:{port}", exchange)
-        finally:
-            await exchange.close()
-            server.should_exit = True
-            await serving
+        async with serving(app, listen) as (host, port):
+            try:
+                yield cls(f"http://{f'[{host}]' if ':' in host else host}:{port}", exchange)
+            finally:
+                await exchange.close()
 
     async def ring(
         self, to: str, from_: str, steps: Iterable[Step] = (), *, stay: bool = False, path: Path | None = None
@@ -115,19 +109,3 @@ async def _release(call: Call, exchange: Exchange) -> None:
     async for _ in call.events():
         pass
     await exchange.close()
-
-
-class _Server(uvicorn.Server):
-    """uvicorn inside somebody else's process: their signal handlers stay theirs."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def _listen(address: str) -> socket.socket:
-    """A listening socket for `host:port`; port 0 takes a free one."""
-    host, _, port = address.rpartition(":")
-    return socket.create_server(
-        (host.strip("[]"), int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET
-    )

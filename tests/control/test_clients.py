@@ -1,0 +1,92 @@
+"""The clients against the stand-ins that speak the real wire: the carrier's REST API, the model's speech and writing."""
+
+from collections.abc import AsyncIterator
+
+import numpy as np
+import pytest
+from jsonschema import Draft202012Validator
+
+from control.calls import jobs
+from control.clients.openai import ModelError, OpenAI, to_ulaw
+from control.clients.twilio import Twilio, Webhooks
+from hum.errors import CarrierError
+from hum.settings import ControlSettings
+from sandbox.openai import Faults, Model
+from sandbox.twilio import Carrier
+from sandbox.twilio.audio import decode
+
+ACCOUNT, TOKEN, NUMBER = "AC" + "2" * 32, "token", "+13175550100"
+
+
+@pytest.fixture
+async def carrier() -> AsyncIterator[Carrier]:
+    async with Carrier.serve(account_sid=ACCOUNT, auth_token=TOKEN, numbers=[NUMBER]) as running:
+        yield running
+
+
+def client(carrier: Carrier, token: str = TOKEN) -> Twilio:
+    return Twilio(
+        ControlSettings(twilio_account_sid=ACCOUNT, twilio_auth_token=token, twilio_api_base_url=carrier.url), 5
+    )
+
+
+async def test_numbers_are_found_and_pointed(carrier: Carrier) -> None:
+    twilio = client(carrier)
+    held = await twilio.find_number(NUMBER)
+    assert held is not None
+    assert {"voice", "sms"} <= set(held.capabilities)
+    assert await twilio.find_number("+13175550999") is None
+    await twilio.point_number(held.sid, Webhooks.at("https://hum.example"))
+    number = carrier.number(NUMBER)
+    assert number.get("voice_url") == "https://hum.example/twilio/voice#rc=5&rp=all&ct=2000&rt=5000"
+    assert number.get("status_callback").startswith("https://hum.example/twilio/voice/status#")
+    await twilio.close()
+
+
+async def test_refusals_carry_the_carriers_code(carrier: Carrier) -> None:
+    stranger = client(carrier, "wrong")
+    with pytest.raises(CarrierError) as refused:
+        await stranger.find_number(NUMBER)
+    assert refused.value.metadata == {"carrier_code": "20003"}
+    await stranger.close()
+    twilio = client(carrier)
+    with pytest.raises(CarrierError):
+        await twilio.point_number("PN" + "0" * 32, Webhooks.at("https://hum.example"))
+    await twilio.end_call("CA" + "0" * 32)  # a call that isn't there is over
+    await twilio.close()
+
+
+async def test_a_carrier_that_is_away_is_a_carrier_error() -> None:
+    away = Twilio(
+        ControlSettings(twilio_account_sid=ACCOUNT, twilio_auth_token=TOKEN, twilio_api_base_url="http://127.0.0.1:9"),
+        1,
+    )
+    with pytest.raises(CarrierError, match="did not answer"):
+        await away.find_number(NUMBER)
+    await away.close()
+
+
+async def test_the_model_speaks_and_writes() -> None:
+    async with Model.serve(api_key="k") as model:
+        openai = OpenAI(ControlSettings(openai_api_key="k", openai_base_url=model.url), 5)
+        spoken = await openai.say("cedar", "Hello there, this is the clinic.")
+        assert len(spoken) > 8000
+        assert np.abs(decode(spoken)).max() > 1000
+        wanted = jobs.schema({"type": "object", "properties": {"urgent": {"type": "boolean"}}, "required": ["urgent"]})
+        written = await openai.write(jobs.INSTRUCTIONS, "caller: I need a plumber, please call me back", wanted)
+        Draft202012Validator(wanted).validate(written)
+        model.faults = Faults(rest_status=500)
+        for asked in (openai.say("cedar", "x"), openai.write("i", "t", wanted)):
+            with pytest.raises(ModelError):
+                await asked
+        await openai.close()
+
+
+def test_resampling_keeps_the_tone_and_the_length() -> None:
+    seconds = np.arange(24_000) / 24_000
+    pcm = (10_000 * np.sin(2 * np.pi * 1000 * seconds)).astype("<i2").tobytes()
+    ulaw = to_ulaw(pcm + b"\x00")
+    assert len(ulaw) == 8000
+    spectrum = np.abs(np.fft.rfft(decode(ulaw).astype(float)))
+    assert int(spectrum.argmax()) == 1000
+    assert to_ulaw(b"") == b""
