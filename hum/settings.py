@@ -162,7 +162,7 @@ class MediaSettings(Carrier, Model):
     media_listen: str = _env("HUM_MEDIA_LISTEN", "127.0.0.1:8081", "WebSocket socket of the media plane")
     recordings_url: str = _env("HUM_RECORDINGS_URL", "", "a directory; unset: HUM_HOME/recordings")
     max_calls: int = _env("HUM_MAX_CALLS", 250, "more calls than this are refused", ge=1)
-    max_lag_ms: float = _env("HUM_MAX_LAG_MS", 60.0, "no new calls while the event loop lags more", gt=0)
+    max_lag_ms: float = _env("HUM_MAX_LAG_MS", 120.0, "no new calls while the event loop lags more", gt=0)
     max_frame_bytes: int = _env(
         "HUM_MAX_FRAME_BYTES", 64 << 10, "a larger frame from the carrier ends the stream", ge=1024
     )
