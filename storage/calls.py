@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
+
 from hum.errors import NotFound
 from storage import events
 from storage.db import Tx, notify
@@ -46,7 +48,8 @@ STATE = """
       FROM calls
 """
 BY_SID = STATE + " WHERE call_sid = $1 FOR UPDATE"
-BY_ID = STATE + " WHERE id = $1 FOR UPDATE"
+BY_ID = STATE + " WHERE id = $1"
+LOCK_BY_ID = BY_ID + " FOR UPDATE"
 STALE = (
     STATE
     + """
@@ -124,7 +127,7 @@ class RouteRow:
 
 @dataclass(frozen=True, slots=True)
 class CallState:
-    """A call whose row is locked."""
+    """How a call is; for whoever changes it, its row is locked."""
 
     id: UUID
     org_id: UUID
@@ -224,7 +227,15 @@ async def by_sid(tx: Tx, call_sid: str) -> CallState | None:
 
 async def lock(tx: Tx, id: UUID) -> CallState:
     """Lock a call.  Raises NotFound."""
-    row = await tx.fetchrow(BY_ID, id)
+    return _state(await tx.fetchrow(LOCK_BY_ID, id))
+
+
+async def look(tx: Tx, id: UUID) -> CallState:
+    """See how a call is, without locking it.  Raises NotFound."""
+    return _state(await tx.fetchrow(BY_ID, id))
+
+
+def _state(row: asyncpg.Record | None) -> CallState:
     if row is None:
         raise NotFound("there is no such call")
     return CallState(**row)

@@ -71,7 +71,7 @@ class LiveCall:
     async def _watch(self, *, on: bool) -> None:
         """Ask the media process for the transcript as it comes, or tell it to stop."""
         async with self._db.system() as tx:
-            state = await calls.lock(tx, self._id)
+            state = await calls.look(tx, self._id)
         if state.node is not None and state.status in rules.LIVE:
             await self._bus.publish(
                 COMMANDS, {"node": state.node, "call": self._public_id, "command": "watch", "on": on}

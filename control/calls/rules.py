@@ -91,7 +91,7 @@ def route(facts: Facts, now: datetime) -> Decision:
     return Connect()
 
 
-def after_stream(status: str, streams_opened: int) -> Decision | None:
+def after_stream(status: str, streams_opened: int) -> Connect | Refuse | None:
     """What a call is owed when its stream has closed: None for a call that is over."""
     if status not in LIVE:
         return None

@@ -30,44 +30,57 @@ Step = runtime_pb2.CarrierStep
 
 
 async def route_inbound(db: Db, asked: runtime_pb2.RouteCallRequest, token_seconds: int) -> Step:
-    """What the carrier shall do with a call that came in; the same again for a call that is known already."""
+    """What the carrier shall do with a call that came in; the same again when it asks again."""
     at = now()
     async with db.system() as tx:
-        if (known := await calls.by_sid(tx, asked.call_sid)) is not None:
-            return await _again(tx, known, token_seconds)
         found = await calls.route(tx, asked.to_e164, asked.from_e164)
         if found is None:
             LOG.info("call to an unknown number")
             return _say(rules.REFUSAL)
-        decision = rules.route(
-            rules.Facts(
-                blocked=found.blocked,
-                number_active=found.status == "active",
-                definition=found.definition if found.flow_id else None,
-                business_hours_json=found.business_hours_json,
-                time_zone=found.time_zone,
-            ),
-            at,
-        )
-        call = NewCall(
-            id=ids.new(),
-            org_id=found.org_id,
-            call_sid=asked.call_sid,
-            direction="inbound",
-            status="ringing" if isinstance(decision, rules.Connect) else decision.status,
-            from_e164=asked.from_e164,
-            to_e164=asked.to_e164,
-            number_id=found.number_id,
-            flow_id=found.flow_id,
-            flow_version=found.flow_version,
-            contact_id=await _contact(tx, found.org_id, asked),
-        )
-        if not await calls.create(tx, call):  # its twin was faster
-            state = await calls.by_sid(tx, asked.call_sid)
-            assert state is not None
-            return await _again(tx, state, token_seconds)
+        decision = rules.route(_facts(found), at)
+        known = await calls.by_sid(tx, asked.call_sid)
+        if known is None:
+            known = await _begin(tx, found, asked, decision, at)
+        if known.status in rules.LIVE:
+            return await _connect(tx, known, token_seconds)
+        return _hang_up() if isinstance(decision, rules.Connect) else _refuse(decision)
+
+
+def _facts(found: calls.RouteRow) -> rules.Facts:
+    return rules.Facts(
+        blocked=found.blocked,
+        number_active=found.status == "active",
+        definition=found.definition if found.flow_id else None,
+        business_hours_json=found.business_hours_json,
+        time_zone=found.time_zone,
+    )
+
+
+async def _begin(
+    tx: Tx, found: calls.RouteRow, asked: runtime_pb2.RouteCallRequest, decision: rules.Decision, at: datetime
+) -> CallState:
+    """Store the call, which may be over at once; or find the one that a twin of this request stored."""
+    call = NewCall(
+        id=ids.new(),
+        org_id=found.org_id,
+        call_sid=asked.call_sid,
+        direction="inbound",
+        status="ringing",
+        from_e164=asked.from_e164,
+        to_e164=asked.to_e164,
+        number_id=found.number_id,
+        flow_id=found.flow_id,
+        flow_version=found.flow_version,
+        contact_id=await _contact(tx, found.org_id, asked),
+    )
+    if await calls.create(tx, call):
         await calls.record_event(tx, call.id, "call.state", {"status": "ringing"}, at)
-        return await _carry_out(tx, await calls.lock(tx, call.id), decision, at, token_seconds)
+        if not isinstance(decision, rules.Connect):
+            await finish(tx, await calls.lock(tx, call.id), decision.status, at, decision.reason)
+        return await calls.lock(tx, call.id)
+    state = await calls.by_sid(tx, asked.call_sid)
+    assert state is not None, "what is not created was there"
+    return state
 
 
 async def _contact(tx: Tx, org: UUID, asked: runtime_pb2.RouteCallRequest) -> UUID | None:
@@ -78,23 +91,10 @@ async def _contact(tx: Tx, org: UUID, asked: runtime_pb2.RouteCallRequest) -> UU
     return await calls.upsert_contact(tx, ids.new(), org, asked.from_e164, name)
 
 
-async def _again(tx: Tx, state: CallState, token_seconds: int) -> Step:
-    """The carrier repeats its question: a live call gets a new token, a dead one is hung up."""
-    if state.status in rules.LIVE:
-        return await _connect(tx, state, token_seconds)
-    return Step(hang_up=runtime_pb2.HangUpNow())
-
-
-async def _carry_out(tx: Tx, state: CallState, decision: rules.Decision, at: datetime, token_seconds: int) -> Step:
-    match decision:
-        case rules.Connect():
-            return await _connect(tx, state, token_seconds)
-        case rules.Reject():
-            await finish(tx, state, decision.status, at, decision.reason)
-            return Step(reject=runtime_pb2.RejectCall(reason="rejected"))
-        case rules.Refuse():
-            await finish(tx, state, decision.status, at, decision.reason)
-            return _say(decision.text)
+def _refuse(decision: rules.Refuse | rules.Reject) -> Step:
+    if isinstance(decision, rules.Reject):
+        return Step(reject=runtime_pb2.RejectCall(reason="rejected"))
+    return _say(decision.text)
 
 
 async def _connect(tx: Tx, state: CallState, token_seconds: int) -> Step:
@@ -107,22 +107,29 @@ def _say(text: str) -> Step:
     return Step(say=runtime_pb2.SayAndHangUp(text=text))
 
 
+def _hang_up() -> Step:
+    return Step(hang_up=runtime_pb2.HangUpNow())
+
+
 async def next_step(db: Db, id: UUID, call_sid: str, token_seconds: int) -> Step:
     """The stream of a call has closed: what is the call owed?  Raises NotFound."""
     async with db.system() as tx:
         state = await calls.lock(tx, id)
         if state.call_sid != call_sid:
             raise NotFound("there is no such call")
-        decision = rules.after_stream(state.status, state.streams_opened)
-        if decision is None:
-            return Step(hang_up=runtime_pb2.HangUpNow())
-        return await _carry_out(tx, state, decision, now(), token_seconds)
+        match rules.after_stream(state.status, state.streams_opened):
+            case rules.Connect():
+                return await _connect(tx, state, token_seconds)
+            case rules.Refuse() as apology:
+                await finish(tx, state, apology.status, now(), apology.reason)
+                return _refuse(apology)
+        return _hang_up()
 
 
 async def is_live(db: Db, id: UUID) -> bool:
     """Tell whether a call goes on.  Raises NotFound."""
     async with db.system() as tx:
-        return (await calls.lock(tx, id)).status in rules.LIVE
+        return (await calls.look(tx, id)).status in rules.LIVE
 
 
 async def carrier_status(db: Db, call_sid: str, carrier_status: str) -> None:

@@ -122,8 +122,9 @@ async def test_a_number_without_a_flow_says_so_and_is_recorded(edge: Edge) -> No
 async def test_after_hours_the_flows_message_is_said(edge: Edge) -> None:
     shut: dict[str, object] = {"time_zone": "UTC", "weekly": {}}
     http = await flow_with_number(edge, business_hours_json=shut, after_hours_message="We sleep & dream.")
-    text = (await post(edge, "/twilio/voice", CALL)).text
-    assert "<Say>We sleep &amp; dream.</Say><Hangup/>" in text
+    for _ in range(2):  # the carrier may have missed the first answer
+        text = (await post(edge, "/twilio/voice", CALL)).text
+        assert "<Say>We sleep &amp; dream.</Say><Hangup/>" in text
     (call,) = (await http.get("/api/calls", params={"status": "completed"})).json()["calls"]
     assert call["end_reason"] == "after_hours"
 
