@@ -12,6 +12,8 @@ from hum import ids, rpc
 
 SESSION_COOKIES: Final = ("__Host-hum_session", "hum_session")
 SANE_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
+IDEMPOTENCY_KEY: Final = "[ -~]{1,255}"
+_NOT_PLAIN = re.compile(r"[^ -~]")
 
 Metadata = tuple[tuple[str, str], ...]
 
@@ -32,15 +34,21 @@ def metadata(request: Request) -> Metadata:
     if credential := _credential(request):
         told.append((rpc.CREDENTIAL, credential))
     if key := request.headers.get("idempotency-key"):
-        told.append((rpc.IDEMPOTENCY_KEY, key.encode("ascii", "replace").decode()))
+        told.append((rpc.IDEMPOTENCY_KEY, key))
     return tuple(told)
+
+
+def bad_idempotency_key(request: Request) -> str | None:
+    """What is wrong with the request's idempotency key, or None.  gRPC carries printable ASCII."""
+    key = request.headers.get("idempotency-key")
+    return None if key is None or re.fullmatch(IDEMPOTENCY_KEY, key) else "is 1 to 255 printable ASCII characters"
 
 
 def _credential(request: Request) -> str:
     sent = request.headers.get("authorization", "")
     if sent.lower().startswith("bearer "):
-        return rpc.BEARER_SCHEME + sent[len("bearer ") :].strip().encode("ascii", "replace").decode()
+        return rpc.BEARER_SCHEME + _NOT_PLAIN.sub("?", sent[len("bearer ") :].strip())
     for name in SESSION_COOKIES:
         if token := request.cookies.get(name):
-            return rpc.BEARER_SCHEME + token
+            return rpc.BEARER_SCHEME + _NOT_PLAIN.sub("?", token)
     return ""

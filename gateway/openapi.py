@@ -12,7 +12,7 @@ from google.api import field_behavior_pb2
 from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from gateway import contract, sse
+from gateway import contract, credentials, sse
 from gateway.contract import Binding
 from hum.v1 import options_pb2, validate_pb2
 
@@ -20,6 +20,7 @@ VERSION = "0.1.0"
 Schema = dict[str, Any]
 
 INTEGER_FORMATS = {FieldDescriptor.TYPE_INT32: "int32", FieldDescriptor.TYPE_INT64: "int64"}
+FLAG_WORDS = [1, 0, "1", "0", "true", "false"]  # what a flag accepts besides true and false
 FORMATS = {options_pb2.FORMAT_E164: "e164", options_pb2.FORMAT_TIME_ZONE: "time-zone"}
 E164_PATTERN = r"^\+[1-9][0-9]{1,14}$"
 ERROR_WORDS = {
@@ -129,7 +130,9 @@ def _query_parameters(binding: Binding) -> Iterator[Schema]:
 def _header_parameters(binding: Binding) -> Iterator[Schema]:
     if binding.verb == "POST":
         yield _header(
-            "Idempotency-Key", "The same key and body within 24 h repeat the first answer", {"maxLength": 255}
+            "Idempotency-Key",
+            "The same key and body within 24 h repeat the first answer",
+            {"pattern": f"^{credentials.IDEMPOTENCY_KEY}$"},
         )
     fields = binding.method.input_type.fields_by_name
     if contract.EVENT_ID in fields:
@@ -278,7 +281,7 @@ def _one(field: FieldDescriptor, shape: str) -> Schema:
     if field.is_repeated:
         rules = rules.repeated.items
     if field.type == FieldDescriptor.TYPE_BOOL:
-        return {"type": "boolean"}
+        return {"type": "boolean"} if shape == "output" else {"oneOf": [{"type": "boolean"}, {"enum": FLAG_WORDS}]}
     if field.type in INTEGER_FORMATS:
         return _integer(rules, INTEGER_FORMATS[field.type])
     return {"type": ["object", "array"]} if contract.is_raw_json(field) else _text(field, rules)

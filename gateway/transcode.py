@@ -108,6 +108,8 @@ async def _fill(binding: Binding, request: Request, limits: Limits, rename: erro
         if refused is not None:
             return refused
     _query(binding, request, message, problems)
+    if (complaint := credentials.bad_idempotency_key(request)) is not None:
+        problems.append(FieldError("Idempotency-Key", complaint))
     for name in binding.path_fields:
         setattr(message, name, request.path_params[name])
     fields = message.DESCRIPTOR.fields_by_name
