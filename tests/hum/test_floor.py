@@ -161,6 +161,13 @@ def test_no_json_breaks_a_check(value: object) -> None:
         )
 
 
+def test_json_has_a_depth() -> None:
+    assert validation.bad_json("[" * 64 + "]" * 64) is None
+    assert validation.bad_json("[" * 65 + "]" * 65) == "is nested deeper than 64"
+    assert validation.bad_json('{"a":' * 65 + "1" + "}" * 65) == "is nested deeper than 64"
+    assert validation.bad_json("[" * 40_000 + "]" * 40_000) in {"is not JSON", "is larger than 65536 bytes"}
+
+
 def test_an_update_is_checked_by_its_mask() -> None:
     request = flows_pb2.UpdateFlowRequest(flow=flows_pb2.Flow(greeting="x"))
     assert validation.check(request) == []
