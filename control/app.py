@@ -19,12 +19,13 @@ from control.identity.servicer import AdminServicer, IdentityServicer
 from control.ingress import IngressServicer
 from control.media import MediaServicer
 from control.numbers.servicer import NumbersServicer
+from control.review.servicer import ReviewServicer
 from control.server import ControlServer
 from control.worker import Worker
 from hum import home, settings, telemetry
 from hum.settings import ControlSettings
 from hum.signals import stop_signal
-from hum.v1 import calls_pb2, flows_pb2, identity_pb2, numbers_pb2, runtime_pb2
+from hum.v1 import calls_pb2, flows_pb2, identity_pb2, numbers_pb2, review_pb2, runtime_pb2
 from storage.db import Db
 from storage.embedded import EmbeddedPostgres
 from storage.migrate import migrate
@@ -97,6 +98,7 @@ async def build(given: ControlSettings, database_url: str, carrier: Carrier | No
                 cursors, outside, Webhooks.at(given.public_url)
             ),
             calls_pb2.DESCRIPTOR.services_by_name["CallsService"]: calls,
+            review_pb2.DESCRIPTOR.services_by_name["ReviewService"]: ReviewServicer(cursors),
             runtime["IngressService"]: ingress,
             runtime["MediaService"]: MediaServicer(db, bus, given),
             runtime["AdminService"]: AdminServicer(db),

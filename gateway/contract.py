@@ -11,10 +11,10 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, FileDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 
-from hum.v1 import calls_pb2, flows_pb2, identity_pb2, numbers_pb2, options_pb2
+from hum.v1 import calls_pb2, flows_pb2, identity_pb2, numbers_pb2, options_pb2, review_pb2
 
 FILES: tuple[FileDescriptor, ...] = tuple(
-    module.DESCRIPTOR for module in (identity_pb2, flows_pb2, numbers_pb2, calls_pb2)
+    module.DESCRIPTOR for module in (identity_pb2, flows_pb2, numbers_pb2, calls_pb2, review_pb2)
 )
 
 HTTP_BODY = "google.api.HttpBody"

@@ -28,6 +28,7 @@ class Kind(StrEnum):
     NUMBER = ""
     CALL = "call"
     CONTACT = "contact"
+    NOTE = "note"
 
 
 def new() -> UUID:

@@ -8,8 +8,12 @@ from typing import Any
 from uuid import UUID
 
 from hum.errors import NotFound
+from storage import review
 from storage.calls import TurnRow
 from storage.db import Tx
+from storage.review import NoteRow
+
+MOST_NOTES = 200
 
 TURNS = """
     SELECT seq, role, text, heard_text, start_ms, end_ms, interrupted FROM call_turns WHERE call_id = $1 ORDER BY seq
@@ -50,7 +54,7 @@ PAGE = f"""
 """
 DETAIL = f"""
     SELECT {LISTED}, c.summary, c.outcome, c.interruptions, c.latency, c.tool_activity, c.recording_path,
-           c.recording_ms, c.announcement_played_ms, c.event_seq
+           c.recording_ms, c.announcement_played_ms
       FROM calls c
       LEFT JOIN contacts k ON k.id = c.contact_id
      WHERE c.id = $1
@@ -94,7 +98,7 @@ class CallDetailRow:
     recording_path: str | None
     recording_ms: int | None
     announcement_played_ms: int | None
-    event_seq: int
+    notes: list[NoteRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +165,7 @@ async def detail(tx: Tx, id: UUID) -> CallDetailRow:
         recording_path=row["recording_path"],
         recording_ms=row["recording_ms"],
         announcement_played_ms=row["announcement_played_ms"],
-        event_seq=row["event_seq"],
+        notes=await review.notes(tx, id, None, MOST_NOTES),
     )
 
 

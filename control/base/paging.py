@@ -34,7 +34,7 @@ class Cursors:
     def __init__(self, key: bytes) -> None:
         self._key = sign(key, b"hum cursor")
 
-    def make(self, request: Message, *place: int | UUID | datetime) -> str:
+    def make(self, request: Message, *place: int | str | UUID | datetime) -> str:
         """A cursor for the row at `place`, the list's sort key."""
         body = json.dumps([_pack(part) for part in place], separators=(",", ":")).encode()
         return base64.urlsafe_b64encode(body + self._tag(request, body)).decode().rstrip("=")
@@ -67,9 +67,9 @@ def limit_of(request: ListRequest) -> int:
     return request.limit if request.HasField("limit") else DEFAULT_LIMIT
 
 
-def _pack(part: int | UUID | datetime) -> Any:
+def _pack(part: int | str | UUID | datetime) -> Any:
     if isinstance(part, UUID):
-        return part.hex
+        return {"id": part.hex}
     if isinstance(part, datetime):
         # PostgreSQL keeps microseconds; a float would lose them.
         return {"us": (part - EPOCH) // (datetime.resolution)}
@@ -77,8 +77,9 @@ def _pack(part: int | UUID | datetime) -> Any:
 
 
 def _unpack(part: Any) -> Any:
-    if isinstance(part, str):
-        return UUID(part)
-    if isinstance(part, dict):
-        return EPOCH + part["us"] * datetime.resolution
+    match part:
+        case {"id": hexadecimal}:
+            return UUID(hexadecimal)
+        case {"us": microseconds}:
+            return EPOCH + microseconds * datetime.resolution
     return part

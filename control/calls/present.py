@@ -9,9 +9,11 @@ from control.calls import rules, usecases
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import calls_pb2 as pb
+from hum.v1.review_pb2 import CallNote
 from storage.call_records import CallDetailRow, CallRow
 from storage.calls import TurnRow
 from storage.events import SubjectEvent
+from storage.review import NoteRow
 
 FIRST_SOUND, FIRST_ANSWER, OURS, MODEL = "first_sound_ms", "first_answer_ms", "ours_ms", "model_ms"
 
@@ -58,6 +60,7 @@ def detailed(row: CallDetailRow) -> pb.CallDetail:
         recording_url=f"/api/calls/{id}/recording" if row.recording_path else None,
         latency=latency(row.latency),
         announcement_played_ms=row.announcement_played_ms,
+        notes=[note(each) for each in row.notes],
     )
 
 
@@ -70,6 +73,16 @@ def turn(row: TurnRow) -> pb.Turn:
         start_ms=row.start_ms,
         end_ms=row.end_ms,
         interrupted=row.interrupted,
+    )
+
+
+def note(row: NoteRow) -> CallNote:
+    return CallNote(
+        id=ids.show(Kind.NOTE, row.id),
+        body=row.body,
+        author=row.author,
+        created_at=timestamp(row.created_at),
+        updated_at=timestamp(row.updated_at),
     )
 
 

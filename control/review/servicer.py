@@ -1,0 +1,91 @@
+"""ReviewService (proto/hum/v1/review.proto)."""
+
+from uuid import UUID
+
+from control.base import paging
+from control.base.wire import timestamp
+from control.boundary import Call
+from control.calls import present
+from hum import ids
+from hum.ids import Kind
+from hum.v1 import review_pb2 as pb
+from storage import calls, events, review
+from storage.review import BlockedRow
+
+
+class ReviewServicer:
+    def __init__(self, cursors: paging.Cursors) -> None:
+        self._cursors = cursors
+
+    async def ListCallTags(self, request: pb.ListCallTagsRequest, call: Call) -> pb.ListCallTagsResponse:
+        return pb.ListCallTagsResponse(tags=await review.tags(call.tx, await _call(call, request.call_id)))
+
+    async def AddCallTag(self, request: pb.AddCallTagRequest, call: Call) -> pb.AddCallTagResponse:
+        id, tag = await _call(call, request.call_id), request.call_tag.tag
+        if await review.add_tag(call.tx, id, tag):
+            await _note_change(call, "call.tagged", id, tag=tag)
+        return pb.AddCallTagResponse(tags=await review.tags(call.tx, id))
+
+    async def RemoveCallTag(self, request: pb.RemoveCallTagRequest, call: Call) -> pb.RemoveCallTagResponse:
+        id = await _call(call, request.call_id)
+        await review.remove_tag(call.tx, id, request.tag)
+        await _note_change(call, "call.untagged", id, tag=request.tag)
+        return pb.RemoveCallTagResponse()
+
+    async def ListCallNotes(self, request: pb.ListCallNotesRequest, call: Call) -> pb.ListCallNotesResponse:
+        id, limit, place = await _call(call, request.call_id), paging.limit_of(request), self._cursors.read(request)
+        rows = await review.notes(call.tx, id, place[0] if place else None, limit + 1)
+        more = self._cursors.make(request, rows[limit - 1].id) if len(rows) > limit else None
+        return pb.ListCallNotesResponse(notes=[present.note(row) for row in rows[:limit]], next_cursor=more)
+
+    async def AddCallNote(self, request: pb.AddCallNoteRequest, call: Call) -> pb.AddCallNoteResponse:
+        id = await _call(call, request.call_id)
+        row = await review.add_note(call.tx, ids.new(), id, request.note.body, call.who.name)
+        await _note_change(call, "call.noted", id, note=ids.show(Kind.NOTE, row.id))
+        return pb.AddCallNoteResponse(note=present.note(row))
+
+    async def UpdateCallNote(self, request: pb.UpdateCallNoteRequest, call: Call) -> pb.UpdateCallNoteResponse:
+        id, note = await _call(call, request.call_id), ids.require(Kind.NOTE, request.id)
+        row = await review.change_note(call.tx, id, note, request.note.body)
+        await _note_change(call, "call.note_changed", id, note=request.id)
+        return pb.UpdateCallNoteResponse(note=present.note(row))
+
+    async def DeleteCallNote(self, request: pb.DeleteCallNoteRequest, call: Call) -> pb.DeleteCallNoteResponse:
+        id = await _call(call, request.call_id)
+        await review.delete_note(call.tx, id, ids.require(Kind.NOTE, request.id))
+        await _note_change(call, "call.note_deleted", id, note=request.id)
+        return pb.DeleteCallNoteResponse()
+
+    async def ListBlockedNumbers(
+        self, request: pb.ListBlockedNumbersRequest, call: Call
+    ) -> pb.ListBlockedNumbersResponse:
+        limit, place = paging.limit_of(request), self._cursors.read(request)
+        rows = await review.blocked(call.tx, (place[0], place[1]) if place else None, limit + 1)
+        last = rows[limit - 1] if len(rows) > limit else None
+        more = self._cursors.make(request, last.created_at, last.phone_e164) if last else None
+        shown = [present_blocked(row) for row in rows[:limit]]
+        return pb.ListBlockedNumbersResponse(blocklist=shown, next_cursor=more)
+
+    async def BlockNumber(self, request: pb.BlockNumberRequest, call: Call) -> pb.BlockNumberResponse:
+        asked = request.blocked_number
+        row = await review.block(call.tx, asked.phone_e164, asked.reason if asked.HasField("reason") else None)
+        await _note_change(call, "number.blocked", call.who.org_id, phone=row.phone_e164)
+        return pb.BlockNumberResponse(blocked_number=present_blocked(row))
+
+    async def UnblockNumber(self, request: pb.UnblockNumberRequest, call: Call) -> pb.UnblockNumberResponse:
+        await review.unblock(call.tx, request.phone_e164)
+        await _note_change(call, "number.unblocked", call.who.org_id, phone=request.phone_e164)
+        return pb.UnblockNumberResponse()
+
+
+async def _call(call: Call, id: str) -> UUID:
+    """The call that a request names.  Raises NotFound."""
+    return (await calls.look(call.tx, ids.require(Kind.CALL, id))).id
+
+
+async def _note_change(call: Call, type: str, subject: UUID, **data: str) -> None:
+    await events.append(call.tx, call.who.org_id, type, subject, {"by": call.who.name, **data})
+
+
+def present_blocked(row: BlockedRow) -> pb.BlockedNumber:
+    return pb.BlockedNumber(phone_e164=row.phone_e164, reason=row.reason, created_at=timestamp(row.created_at))
