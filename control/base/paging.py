@@ -4,15 +4,18 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, cast
 from uuid import UUID
 
 from google.protobuf.message import Message
 
 from hum.errors import InvalidCursor
 from hum.secrets import same, sign
+
+Part = int | str | UUID | datetime
+RowT = TypeVar("RowT")
 
 DEFAULT_LIMIT = 50
 TAG_BYTES = 12
@@ -34,7 +37,7 @@ class Cursors:
     def __init__(self, key: bytes) -> None:
         self._key = sign(key, b"hum cursor")
 
-    def make(self, request: Message, *place: int | str | UUID | datetime) -> str:
+    def make(self, request: Message, *place: Part) -> str:
         """A cursor for the row at `place`, the list's sort key."""
         body = json.dumps([_pack(part) for part in place], separators=(",", ":")).encode()
         return base64.urlsafe_b64encode(body + self._tag(request, body)).decode().rstrip("=")
@@ -53,6 +56,20 @@ class Cursors:
             raise InvalidCursor("the cursor is not one of ours, or it was made for another list or filter")
         return [_unpack(part) for part in json.loads(body)]
 
+    def after(self, request: Message) -> Any:
+        """As `read`, for lists that are sorted by one column: its value, or None."""
+        place = self.read(request)
+        return place[0] if place else None
+
+    def cut(
+        self, request: ListRequest, found: Sequence[RowT], place: Callable[[RowT], tuple[Part, ...]]
+    ) -> tuple[Sequence[RowT], str | None]:
+        """Of `rows_to_fetch` rows that were looked for, those of the page, and the cursor of the next one, if any."""
+        limit = limit_of(request)
+        if len(found) <= limit:
+            return found, None
+        return found[:limit], self.make(cast("Message", request), *place(found[limit - 1]))
+
     def _tag(self, request: Message, body: bytes) -> bytes:
         bare = type(request)()
         bare.CopyFrom(request)
@@ -67,7 +84,12 @@ def limit_of(request: ListRequest) -> int:
     return request.limit if request.HasField("limit") else DEFAULT_LIMIT
 
 
-def _pack(part: int | str | UUID | datetime) -> Any:
+def rows_to_fetch(request: ListRequest) -> int:
+    """One more than the client wants: whether it is there tells whether there is another page."""
+    return limit_of(request) + 1
+
+
+def _pack(part: Part) -> Any:
     if isinstance(part, UUID):
         return {"id": part.hex}
     if isinstance(part, datetime):

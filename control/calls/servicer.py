@@ -40,12 +40,10 @@ class CallsServicer:
         self._recordings_dir, self._recheck_seconds = recordings_dir, recheck_seconds
 
     async def ListCalls(self, request: pb.ListCallsRequest, call: Call) -> pb.ListCallsResponse:
-        limit, place = paging.limit_of(request), self._cursors.read(request)
-        before = (place[0], place[1]) if place else None
-        rows = await call_records.page(call.tx, _filter(request), before, limit + 1)
-        last = rows[limit - 1] if len(rows) > limit else None
-        more = self._cursors.make(request, last.created_at, last.id) if last else None
-        return pb.ListCallsResponse(calls=[present.listed(row) for row in rows[:limit]], next_cursor=more)
+        place, count = self._cursors.read(request), paging.rows_to_fetch(request)
+        found = await call_records.page(call.tx, _filter(request), (place[0], place[1]) if place else None, count)
+        rows, more = self._cursors.cut(request, found, lambda row: (row.created_at, row.id))
+        return pb.ListCallsResponse(calls=[present.listed(row) for row in rows], next_cursor=more)
 
     async def GetCall(self, request: pb.GetCallRequest, call: Call) -> pb.GetCallResponse:
         row = await call_records.detail(call.tx, ids.require(Kind.CALL, request.id))

@@ -15,10 +15,9 @@ class FlowsServicer:
         self._cursors = cursors
 
     async def ListFlows(self, request: pb.ListFlowsRequest, call: Call) -> pb.ListFlowsResponse:
-        limit, place = paging.limit_of(request), self._cursors.read(request)
-        rows = await flows.page(call.tx, place[0] if place else None, limit + 1)
-        more = self._cursors.make(request, rows[limit - 1].id) if len(rows) > limit else None
-        return pb.ListFlowsResponse(flows=[present(row) for row in rows[:limit]], next_cursor=more)
+        found = await flows.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        return pb.ListFlowsResponse(flows=[present(row) for row in rows], next_cursor=more)
 
     async def CreateFlow(self, request: pb.CreateFlowRequest, call: Call) -> pb.CreateFlowResponse:
         return pb.CreateFlowResponse(flow=present(await usecases.create(call.tx, call.who, request.flow)))
@@ -39,11 +38,10 @@ class FlowsServicer:
         return pb.DuplicateFlowResponse(flow=present(row))
 
     async def ListFlowVersions(self, request: pb.ListFlowVersionsRequest, call: Call) -> pb.ListFlowVersionsResponse:
-        id, limit, place = ids.require(Kind.FLOW, request.id), paging.limit_of(request), self._cursors.read(request)
-        await flows.get(call.tx, id)  # NotFound
-        rows = await flows.versions(call.tx, id, place[0] if place else None, limit + 1)
-        more = self._cursors.make(request, rows[limit - 1].version) if len(rows) > limit else None
-        return pb.ListFlowVersionsResponse(versions=[present(row) for row in rows[:limit]], next_cursor=more)
+        id = (await flows.get(call.tx, ids.require(Kind.FLOW, request.id))).id
+        found = await flows.versions(call.tx, id, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, found, lambda row: (row.version,))
+        return pb.ListFlowVersionsResponse(versions=[present(row) for row in rows], next_cursor=more)
 
 
 def present(row: FlowRow) -> pb.Flow:

@@ -47,10 +47,9 @@ class IdentityServicer:
         return pb.UpdateOrganizationResponse(organization=present(after))
 
     async def ListApiKeys(self, request: pb.ListApiKeysRequest, call: Call) -> pb.ListApiKeysResponse:
-        limit, place = paging.limit_of(request), self._cursors.read(request)
-        rows = await identity.page_keys(call.tx, place[0] if place else None, limit + 1)
-        more = self._cursors.make(request, rows[limit - 1].id) if len(rows) > limit else None
-        return pb.ListApiKeysResponse(api_keys=[present_key(row) for row in rows[:limit]], next_cursor=more)
+        found = await identity.page_keys(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        return pb.ListApiKeysResponse(api_keys=[present_key(row) for row in rows], next_cursor=more)
 
     async def CreateApiKey(self, request: pb.CreateApiKeyRequest, call: Call) -> pb.CreateApiKeyResponse:
         asked = request.api_key

@@ -17,10 +17,9 @@ class NumbersServicer:
         self._cursors, self._carrier, self._webhooks = cursors, carrier, webhooks
 
     async def ListNumbers(self, request: pb.ListNumbersRequest, call: Call) -> pb.ListNumbersResponse:
-        limit, place = paging.limit_of(request), self._cursors.read(request)
-        rows = await numbers.page(call.tx, place[0] if place else None, limit + 1)
-        more = self._cursors.make(request, rows[limit - 1].id) if len(rows) > limit else None
-        return pb.ListNumbersResponse(numbers=[present(row) for row in rows[:limit]], next_cursor=more)
+        found = await numbers.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        return pb.ListNumbersResponse(numbers=[present(row) for row in rows], next_cursor=more)
 
     async def RegisterNumber(self, request: pb.RegisterNumberRequest, call: Call) -> pb.RegisterNumberResponse:
         row = await usecases.register(call.tx, call.who, self._carrier, self._webhooks, request.number)

@@ -33,10 +33,10 @@ class ReviewServicer:
         return pb.RemoveCallTagResponse()
 
     async def ListCallNotes(self, request: pb.ListCallNotesRequest, call: Call) -> pb.ListCallNotesResponse:
-        id, limit, place = await _call(call, request.call_id), paging.limit_of(request), self._cursors.read(request)
-        rows = await review.notes(call.tx, id, place[0] if place else None, limit + 1)
-        more = self._cursors.make(request, rows[limit - 1].id) if len(rows) > limit else None
-        return pb.ListCallNotesResponse(notes=[present.note(row) for row in rows[:limit]], next_cursor=more)
+        id = await _call(call, request.call_id)
+        found = await review.notes(call.tx, id, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        return pb.ListCallNotesResponse(notes=[present.note(row) for row in rows], next_cursor=more)
 
     async def AddCallNote(self, request: pb.AddCallNoteRequest, call: Call) -> pb.AddCallNoteResponse:
         id = await _call(call, request.call_id)
@@ -59,12 +59,10 @@ class ReviewServicer:
     async def ListBlockedNumbers(
         self, request: pb.ListBlockedNumbersRequest, call: Call
     ) -> pb.ListBlockedNumbersResponse:
-        limit, place = paging.limit_of(request), self._cursors.read(request)
-        rows = await review.blocked(call.tx, (place[0], place[1]) if place else None, limit + 1)
-        last = rows[limit - 1] if len(rows) > limit else None
-        more = self._cursors.make(request, last.created_at, last.phone_e164) if last else None
-        shown = [present_blocked(row) for row in rows[:limit]]
-        return pb.ListBlockedNumbersResponse(blocklist=shown, next_cursor=more)
+        place, count = self._cursors.read(request), paging.rows_to_fetch(request)
+        found = await review.blocked(call.tx, (place[0], place[1]) if place else None, count)
+        rows, more = self._cursors.cut(request, found, lambda row: (row.created_at, row.phone_e164))
+        return pb.ListBlockedNumbersResponse(blocklist=[present_blocked(row) for row in rows], next_cursor=more)
 
     async def BlockNumber(self, request: pb.BlockNumberRequest, call: Call) -> pb.BlockNumberResponse:
         asked = request.blocked_number
