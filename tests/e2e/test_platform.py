@@ -16,7 +16,8 @@ from hum.cli.platform import Platform
 from hum.cli.processes import DidNotStart, Program
 from hum.settings import UpSettings, environment
 from sandbox.openai import Model
-from sandbox.twilio import Carrier
+from sandbox.speech import Speech
+from sandbox.twilio import Carrier, say
 from storage.db import Db
 from tests.e2e.conftest import ACCOUNT, CALLER, KEY, NUMBER, TOKEN, listen_settings
 
@@ -102,6 +103,46 @@ async def test_what_is_set_is_used_and_has_no_stand_in(
                 "completed",
             ]:
                 await asyncio.sleep(0.1)
+
+
+async def test_a_call_outlives_control_and_its_record_is_whole(
+    given: tuple[Platform, Carrier, Model], database_url: str
+) -> None:
+    platform, carrier, _ = given
+    db = await Db.open(database_url, size=2)
+    org = await identity.create_organization(db, "Clinic", "o@clinic.example")
+    _, secret = await identity.issue_key(db, org, "k", "admin", [])
+    headers = {"Authorization": f"Bearer {secret}"}
+    async with httpx.AsyncClient(base_url=platform.where["gateway_url"], headers=headers, trust_env=False) as http:
+        flow = (await http.post("/api/flows", json={"name": "F", "greeting": "Hello and welcome."})).json()
+        assert (await http.post("/api/numbers", json={"e164": NUMBER, "flow_id": flow["id"]})).status_code == 201
+        speech = Speech()
+        lines = [
+            await speech.say(line, "caller") for line in ("I would like to book a visit.", "Tuesday would be better.")
+        ]
+        speech.close()
+        call = await carrier.ring(NUMBER, CALLER, [LISTEN, say(lines[0]), LISTEN, say(lines[1]), LISTEN])
+        await call.journal.find("caller.said", phase="begin", step=1)
+        control = next(each for each in platform.programs.all if each.name == "control")
+        assert control.process is not None
+        os.kill(control.process.pid, signal.SIGKILL)
+        await call.ended(60)
+        assert [verb.name for verb in call.verbs] == ["Connect"], "the caller noticed nothing"
+        async with asyncio.timeout(40):
+            while True:
+                answer = await http.get("/api/calls")
+                found = answer.json().get("calls") if answer.status_code == 200 else None
+                if found and found[0]["ended_at"]:
+                    break
+                await asyncio.sleep(0.2)
+        record = (await http.get(f"/api/calls/{found[0]['id']}")).json()
+    assert [turn["role"] for turn in record["transcript"]] == ["agent", "caller", "agent", "caller", "agent"]
+    assert [turn["seq"] for turn in record["transcript"]] == [1, 2, 3, 4, 5]
+    assert (record["status"], record["end_reason"]) == ("completed", "caller")
+    async with db.system() as tx:
+        rows = await tx.fetch("SELECT subject_seq FROM events WHERE subject_seq IS NOT NULL ORDER BY subject_seq")
+    await db.close()
+    assert [row["subject_seq"] for row in rows] == list(range(1, len(rows) + 1)), "each event once, none missing"
 
 
 async def test_a_program_that_can_not_start_says_why(tmp_path: Path) -> None:
