@@ -186,6 +186,9 @@ class MediaSettings(Carrier, Model):
         "HUM_LINK_RETRY_MS", 250.0, "first wait before a lost link is opened again; doubles", gt=0
     )
     transcript_wait_ms: float = _env("HUM_TRANSCRIPT_WAIT_MS", 5000.0, "how long a turn waits for its transcript", gt=0)
+    vad_confirm: bool = _env(
+        "HUM_VAD_CONFIRM", True, "a second detector (Silero) must agree before a caller's sound stops the agent"
+    )
 
     @property
     def recordings_dir(self) -> Path:

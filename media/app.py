@@ -1,7 +1,9 @@
 """`hum media`: the only place of this plane that calls constructors."""
 
+import argparse
 import asyncio
 import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -12,8 +14,10 @@ from picows import ws_create_server
 from hum import home, rpc, settings, telemetry
 from hum.clock import Clock, monotonic_ms
 from hum.settings import MediaSettings, parse_listen
+from media import workers
 from media.io.control import ControlLink, take_spool
 from media.io.openai import Dial, Dialler
+from media.io.silero import Silero
 from media.pacer import Pacer
 from media.server import MediaServer
 from media.shell import Ports
@@ -32,21 +36,32 @@ class Media:
 
 
 @asynccontextmanager
-async def build(given: MediaSettings, dial: Dial | None = None, clock: Clock = monotonic_ms) -> AsyncIterator[Media]:
-    """Everything of a media plane, started; drained and closed at the end."""
+async def build(
+    given: MediaSettings, dial: Dial | None = None, clock: Clock = monotonic_ms, *, shared_port: bool = False
+) -> AsyncIterator[Media]:
+    """Everything of a media plane, started; drained and closed at the end.
+
+    With `shared_port` other processes may listen on the same one.
+    """
     if not given.twilio_auth_tokens:
         LOG.warning("TWILIO_AUTH_TOKEN is not set: every stream will be refused")
     channel = rpc.channel(given)
     link = ControlLink(
         given, channel, home.node_key(given), telemetry.node_name(given, "media"), take_spool(given.spool_dir)
     )
-    ports = Ports(given, link, dial or Dialler(given), clock, given.recordings_dir)
+    silero = Silero.load() if given.vad_confirm else None
+    ports = Ports(given, link, dial or Dialler(given), clock, given.recordings_dir, silero)
     server = MediaServer(ports, lambda: pacer.lag_ms)
     pacer = Pacer(given.pacer_ms, clock, server.sweep)
     link.live, link.on_command = server.call_ids, server.command
     listen = parse_listen(given.media_listen)
     listening = await ws_create_server(
-        server.upgrade, listen.host, listen.port, max_frame_size=given.max_frame_bytes, backlog=1024
+        server.upgrade,
+        listen.host,
+        listen.port,
+        max_frame_size=given.max_frame_bytes,
+        backlog=1024,
+        reuse_port=shared_port,
     )
     linked = asyncio.create_task(link.run(), name="link")
     pacer.start()
@@ -67,21 +82,31 @@ async def build(given: MediaSettings, dial: Dial | None = None, clock: Clock = m
         await channel.close(None)
 
 
-async def run(given: MediaSettings) -> None:
-    """Serve until SIGTERM or SIGINT."""
+async def run(given: MediaSettings, *, worker: bool = False) -> None:
+    """Serve until SIGTERM or SIGINT; a worker, until its supervisor is gone too."""
     asked, loop = asyncio.Event(), asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, asked.set)
-    async with build(given) as media:
+    if worker:  # its input is a pipe that nobody writes to: it is readable when it ends
+        loop.add_reader(sys.stdin.fileno(), asked.set)
+    async with build(given, shared_port=worker) as media:
         LOG.info("media serves", port=media.port, node=media.link.node)
         await asked.wait()
+        if worker:
+            loop.remove_reader(sys.stdin.fileno())
         LOG.info("media drains", calls=len(media.server))
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(prog="hum media", description="The media plane.")
+    parser.add_argument("--workers", type=int, default=1, help="processes that share the port")
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
     given = settings.load(MediaSettings)
     telemetry.start(given, "media")
-    uvloop.run(run(given))
+    if asked.workers > 1:
+        sys.exit(uvloop.run(workers.supervise(given, asked.workers, workers.as_worker())))
+    uvloop.run(run(given, worker=asked.worker))
 
 
 if __name__ == "__main__":

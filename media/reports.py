@@ -132,6 +132,7 @@ def _interruption(overlap: BargedIn) -> calls_pb2.Interruption:
         heard_ms=_ms(overlap.heard_ms),
         reaction_ms=_ms(overlap.clear_reaction_ms),
         verdict=overlap.verdict,
+        turn_seq=overlap.turn_seq,
     )
 
 

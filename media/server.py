@@ -4,7 +4,7 @@ Answers `/media/twilio` to signed WebSocket upgrades, and `/healthz`, `/readyz`,
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from picows import (
     WSCloseCode,
@@ -20,7 +20,7 @@ from hum import carrier
 from hum.telemetry import METRICS_CONTENT_TYPE, log, metrics_page
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
-from media.io.frames import CLOSE, TEXT, Pieces, TooBig, answer_close, close_code
+from media.io.frames import CLOSE, Pieces, TooBig, answer_close, close_code, send_texts
 from media.shell import Ports, Shell
 
 LOG = log(__name__)
@@ -83,10 +83,10 @@ class CallerSocket(WSListener):
 
     # What the shell wants.
 
-    def send(self, payload: bytes) -> None:
+    def send(self, payloads: Sequence[bytes]) -> None:
         transport = self._transport
         assert transport is not None, "the shell was made when the socket opened"
-        transport.send(TEXT, payload)
+        send_texts(transport, payloads)
 
     def close(self, code: int) -> None:
         if self._transport is not None:
@@ -178,8 +178,8 @@ class MediaServer:
     # Time and control.
 
     def sweep(self, now_ms: float) -> None:
-        """One tick of the pacer: every call, then the link."""
-        for shell in tuple(self._shells):
+        """One tick of the pacer: every call that has something to do, then the link."""
+        for shell in [each for each in self._shells if each.due_ms <= now_ms]:
             try:
                 shell.tick(now_ms)
             except Exception:

@@ -5,7 +5,7 @@ waiting ── start ──▶ joining ── session opened ──▶ talking �
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
@@ -41,6 +41,7 @@ from media.core.types import (
 )
 from media.io.control import Away, ControlLink, TokenRefused
 from media.io.openai import Dial, ModelSocket, Refused, Unreachable
+from media.io.silero import Silero
 from media.metrics import FRAMES
 from media.plan import plan_of
 from media.recorder import Recorder
@@ -57,7 +58,9 @@ CLOSE_MS = 1_000.0  # how long the carrier may take to answer our close
 class Carrier(Protocol):
     """The carrier's socket, as far as a call needs it."""
 
-    def send(self, payload: bytes) -> None: ...
+    def send(self, payloads: Sequence[bytes]) -> None:
+        """Whole text messages, in one write."""
+
     def close(self, code: int) -> None: ...
     def abort(self) -> None: ...
 
@@ -71,6 +74,7 @@ class Ports:
     dial: Dial
     clock: Clock
     recordings: Path
+    silero: Silero | None = None  # the detector's second stage
 
 
 class Phase(Enum):
@@ -119,7 +123,8 @@ class Shell:
         now_ms = self._heard_ms = self._clock()
         talk = self._talk
         if talk is not None:
-            self._carry(talk.from_caller(payload, now_ms))
+            if actions := talk.from_caller(payload, now_ms):
+                self._carry(actions)
         elif self._phase is Phase.JOINING:
             self._keep(bytes(payload))
         elif self._phase is Phase.WAITING:
@@ -149,8 +154,13 @@ class Shell:
 
     # Time, and what control wants.
 
+    @property
+    def due_ms(self) -> float:
+        """When `tick` has something to do next; an event may make it earlier."""
+        return self._talk.due_ms if self._talk is not None and self._phase is Phase.TALKING else 0.0
+
     def tick(self, now_ms: float) -> None:
-        """Once per tick of the pacer."""
+        """With each tick of the pacer from `due_ms` on."""
         given = self._ports.given
         silent = now_ms - self._heard_ms >= given.silent_seconds * 1000
         match self._phase:
@@ -232,7 +242,8 @@ class Shell:
         self._organization = session.organization_id
         self._reports = Reports(session.call_id, session.stream_number)
         try:
-            talk = Conversation(plan_of(session, self._ports.given))
+            silero = self._ports.silero
+            talk = Conversation(plan_of(session, self._ports.given), silero.detector() if silero else None)
         except (ValueError, TypeError, AttributeError):
             LOG.exception("the flow of a call can not be read", call=session.call_id)
             self._report(CallEnded("carrier_lost: the flow can not be read", 0))
@@ -252,14 +263,14 @@ class Shell:
     # What the conversation wants.
 
     def _carry(self, actions: list[Action]) -> None:  # noqa: C901, PLR0912 - one line for each kind of action
+        sends: list[bytes] = []
         for action in actions:  # grows while a tool answers
             match action:
-                case ToCaller(payload):
-                    FRAMES.sent += 1
-                    self._carrier.send(payload)
                 case ToModel(payload):
                     if self._model is not None:
                         self._model.send(payload)
+                case ToCaller(payload):
+                    sends.append(payload)
                 case RecordCaller(payload, at_ms):
                     if self._recorder is not None:
                         self._recorder.caller(payload, at_ms)
@@ -276,9 +287,17 @@ class Shell:
                 case StartRecording():
                     self._recorder = Recorder(self._ports.recordings, self._organization, self.call_id)
                 case HangUp(_, code):
+                    self._send(sends)
                     self._hang_up(code)
                 case _:
                     assert_never(action)
+        self._send(sends)
+
+    def _send(self, payloads: list[bytes]) -> None:
+        if payloads:
+            FRAMES.sent += len(payloads)
+            self._carrier.send(payloads)
+            payloads.clear()
 
     def _report(self, event: Event) -> None:
         at = now()

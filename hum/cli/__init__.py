@@ -6,6 +6,8 @@ import os
 import sys
 from collections.abc import Callable
 
+from sandbox.load import options as load_options
+
 #: `hum <plane>` becomes this program; it is never forked from a process that has imported grpc.
 PLANES = {
     "control": ("control.app", "control"),
@@ -27,7 +29,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
 
     for plane in PLANES:
-        _command(commands, plane, f"run the {plane} plane, as production does", _plane).set_defaults(plane=plane)
+        command = _command(commands, plane, f"run the {plane} plane, as production does", _plane)
+        command.set_defaults(plane=plane, options=())
+        if plane == "media":
+            command.add_argument("--workers", type=_workers, dest="options", help="processes that share the port")
     _command(commands, "up", "run the whole platform on this machine, until stopped", _up)
     _command(commands, "demo", "start everything, place one spoken call, show what came of it", _demo)
 
@@ -40,6 +45,10 @@ def _parser() -> argparse.ArgumentParser:
     call.add_argument("--wav", action="append", default=[], metavar="FILE", help="what the caller says, in turn")
     call.add_argument("--say", action="append", default=[], metavar="TEXT", help="the same, spoken by a voice")
     call.add_argument("--json", action="store_true", help="print one JSON object instead of the events")
+
+    load = _command(commands, "load", "place many simulated calls at once, and judge what callers lived through", _load)
+    load.add_argument("--url", default="", help="the gateway; unset: the one that runs here")
+    load_options.add_arguments(load)
 
     admin = commands.add_parser("admin", help="what an operator of the deployment does").add_subparsers(
         required=True, metavar="action"
@@ -67,7 +76,14 @@ def _command(
 
 
 def _plane(asked: argparse.Namespace) -> int:
-    os.execv(sys.executable, [sys.executable, "-m", *PLANES[asked.plane]])  # noqa: S606 - becomes the plane
+    command = [sys.executable, "-m", *PLANES[asked.plane], *asked.options]
+    os.execv(sys.executable, command)  # noqa: S606 - becomes the plane
+
+
+def _workers(text: str) -> tuple[str, str]:
+    if not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError("a number of processes, from 1")
+    return "--workers", text
 
 
 def _migrate(asked: argparse.Namespace) -> int:
@@ -91,6 +107,12 @@ def _call(asked: argparse.Namespace) -> int:
     from hum.cli import call
 
     return asyncio.run(call.run(asked.to, asked.from_, asked.wav, asked.say, as_json=asked.json))
+
+
+def _load(asked: argparse.Namespace) -> int:
+    from hum.cli import load
+
+    return asyncio.run(load.run(asked))
 
 
 def _create_org(asked: argparse.Namespace) -> int:

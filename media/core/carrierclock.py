@@ -6,13 +6,16 @@ free of jitter.  Frames of caller audio carry the carrier's own clock: the least
 Delay is taken to be the same both ways; a difference shifts every estimate by half of it.
 """
 
+import math
 from dataclasses import dataclass, field
 
 from media.core.audio import FRAME_MS
 
 WINDOW_MS = 30_000.0
-# The least of a few round trips still holds jitter, in proportion to how far they spread: by experiment, this much.
-RESIDUE = 0.6
+# The least of n round trips still holds jitter.  If each direction is late by evenly 0 to j, its expectation is
+# j * sqrt(pi / 2n) (near zero the sum of two is distributed like a square, so the least follows Rayleigh), the mean is j.
+_LEAST = math.sqrt(math.pi / 2)
+MOST_RESIDUE = 0.6  # of the spread, while there are few
 CADENCE_SLACK_MS = 5.0
 _NEVER = float("inf")
 
@@ -24,16 +27,25 @@ class WindowedMin:
     _since_ms: float = -_NEVER
     _current: float = _NEVER
     _previous: float = _NEVER
+    _count: int = 0
+    _counted: int = 0
 
     def add(self, value: float, now_ms: float) -> None:
         if now_ms - self._since_ms > WINDOW_MS:
             self._since_ms, self._previous, self._current = now_ms, self._current, value
+            self._counted, self._count = self._count, 0
         elif value < self._current:
             self._current = value
+        self._count += 1
 
     @property
     def value(self) -> float:
         return min(self._previous, self._current)
+
+    @property
+    def count(self) -> int:
+        """Of how many values."""
+        return self._counted + self._count
 
 
 @dataclass(slots=True)
@@ -49,14 +61,15 @@ class CarrierClock:
         """A mark came back `elapsed_ms` after it would have, had there been no way to go."""
         if elapsed_ms < 0:
             return
-        first = self._smoothed_round_trip_ms == 0.0
         self._round_trip.add(elapsed_ms, now_ms)
+        count = self._round_trip.count
         least = self._round_trip.value
         # An outlier (a stalled socket) must not teach us that jitter is normal.
         capped = min(elapsed_ms, least + 200.0)
-        self._smoothed_round_trip_ms += (capped - self._smoothed_round_trip_ms) * (1.0 if first else 0.2)
+        self._smoothed_round_trip_ms += (capped - self._smoothed_round_trip_ms) * max(1.0 / count, 0.05)
         spread = max(0.0, self._smoothed_round_trip_ms - least)
-        self.one_way_ms = max(0.0, least - RESIDUE * spread) / 2
+        residue = _LEAST / max(math.sqrt(count) - _LEAST, 1e-9) if count > 2 else MOST_RESIDUE
+        self.one_way_ms = max(0.0, least - min(MOST_RESIDUE, residue) * spread) / 2
         self.jitter_ms = max(0.0, self._smoothed_round_trip_ms / 2 - self.one_way_ms)
 
     def caller_frame(self, timestamp_ms: int, now_ms: float) -> None:

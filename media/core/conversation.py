@@ -39,6 +39,7 @@ from media.core.vad import Confirm, Vad, echo_gate_open
 from media.core.voice import Voice
 
 NORMAL, PROTOCOL_ERROR = 1000, 1002  # WebSocket close codes
+PULSE_MS = 100.0  # how often a tick is wanted when no sound depends on it
 REFUSED = "model_refused"  # why a model is lost for good: it will not have us, now or later
 
 
@@ -65,6 +66,7 @@ class Conversation:
     def __init__(self, plan: CallPlan, confirm: Confirm | None = None) -> None:
         self.plan = plan
         self.ended = False
+        self.due_ms = 0.0  # a tick before then finds nothing to do
         self._actions: list[Action] = []
         self._clock = CarrierClock(plan.one_way_guess_ms)
         self._vad = Vad(confirm)
@@ -92,6 +94,7 @@ class Conversation:
                 self._media(message, now_ms)
             else:
                 self._carrier_event(message, now_ms)
+                self._hasten()
         except twilio.WireError as error:
             self._end("carrier_protocol", now_ms, PROTOCOL_ERROR, error.reason)
         return self._take()
@@ -108,6 +111,7 @@ class Conversation:
         if self._model.end_asked and self._closing is None:
             said = self._voice.playout.audible(now_ms)
             self._close("agent", now_ms, None if said else ClipKind.GOODBYE)
+        self._hasten()
         return self._take()
 
     def model_ready(self, now_ms: float) -> list[Action]:
@@ -135,6 +139,7 @@ class Conversation:
         if self._model.attempts == 2 and not voice.playout.audible(now_ms):
             voice.play(ClipKind.HOLD)
             voice.pump(now_ms)
+        self._hasten()
         return self._take()
 
     def tool_result(self, call_id: str, output_json: str, now_ms: float) -> list[Action]:
@@ -160,7 +165,7 @@ class Conversation:
         return self._take()
 
     def tick(self, now_ms: float) -> list[Action]:
-        """Call it every 20 ms or so."""
+        """Call it every 20 ms or so; until `due_ms` it may be left out."""
         voice = self._voice
         if voice is None or self.ended:
             return []
@@ -179,6 +184,7 @@ class Conversation:
         voice.report_turns(now_ms)
         self._model.proceed(now_ms)
         self._finish_closing(now_ms)
+        self.due_ms = min(now_ms + PULSE_MS, voice.playout.due_ms())
         return self._take()
 
     def caller_gone(self, now_ms: float, reason: str) -> list[Action]:
@@ -203,6 +209,7 @@ class Conversation:
             case twilio.Dtmf(digit):
                 self._started()
                 self._keypad.press(digit, now_ms)
+                self.due_ms = 0.0
                 self._alive().caller_acts(now_ms)
             case twilio.Stop():
                 self._end("caller", now_ms)
@@ -234,10 +241,10 @@ class Conversation:
         self._frame_at_ms = now_ms
         if voice.recording:
             self._actions.append(RecordCaller(media.payload, media.timestamp_ms))
-        self._model.caller_audio(media.payload, media.timestamp_ms)
         # A held tail counts as audible: whoever speaks again before it is resumed still speaks over the agent.
         audible = voice.playout.audible(now_ms)
         voiced, onset = self._vad.caller_frame(media.payload, audible)
+        self._model.caller_audio(media.payload, media.timestamp_ms, hurry=voiced or self._vad.speaking)
         if voiced:
             voice.latency.caller_voiced(self._clock.at(media.timestamp_ms) + FRAME_MS)
             self._voiced_since_ms = now_ms if self._voiced_since_ms is None else self._voiced_since_ms
@@ -245,7 +252,8 @@ class Conversation:
             self._voiced_since_ms = None
         if onset and not audible:
             self._model.answers.spoke_freely()
-        self._judge(onset, voiced, audible, len(media.payload) // BYTES_PER_MS, now_ms)
+        if onset or self._bargein.held:
+            self._judge(onset, voiced, audible, len(media.payload) // BYTES_PER_MS, now_ms)
 
     # The floor.
 
@@ -273,6 +281,7 @@ class Conversation:
                 else:
                     self._model.answers.taken_back()
         self._settle(now_ms)
+        self.due_ms = 0.0
 
     def _clear(self, voice: Voice, now_ms: float) -> None:
         # While the model is still speaking, nobody knows which second will be its last.
@@ -301,9 +310,7 @@ class Conversation:
         else:
             voice.playout.resume()
             voice.pump(now_ms)
-        self._actions.append(
-            Report(BargedIn(overlap.at_ms, overlap.item_id, overlap.heard_ms, overlap.clear_reaction_ms, verdict))
-        )
+        voice.barged_in(BargedIn(overlap.at_ms, overlap.item_id, overlap.heard_ms, overlap.clear_reaction_ms, verdict))
         voice.report_turns(now_ms)
         self._model.proceed(now_ms)
 
@@ -314,6 +321,7 @@ class Conversation:
             return
         self._frame_at_ms = now_ms
         self._vad.quiet(missing_ms)
+        self._model.flush_audio()
         if self._bargein.held:
             self._judge(onset=False, voiced=False, audible=True, ms=missing_ms, now_ms=now_ms)
 
@@ -353,6 +361,7 @@ class Conversation:
         """Hang up once everything was heard, `last` included."""
         self._model.closing = True
         self._closing = self._closing or _Closing(reason, now_ms + self.plan.close_deadline_ms)
+        self.due_ms = 0.0
         if last is not None:
             self._say(last)
 
@@ -370,6 +379,8 @@ class Conversation:
         if self._voice is not None:
             self._voice.flush(now_ms)
         at_ms = self._clock.call_ms(now_ms)
+        if digits := self._keypad.take():
+            self._actions.append(Report(Digits(digits, at_ms)))
         self._actions.append(Report(CallEnded(f"{reason}: {detail}" if detail else reason, at_ms)))
         self._actions.append(HangUp(reason, code))
 
@@ -382,7 +393,13 @@ class Conversation:
         assert self._silence is not None, "made with the voice"
         return self._silence
 
+    def _hasten(self) -> None:
+        """What just happened may want the next tick earlier."""
+        if self._voice is not None:
+            self.due_ms = min(self.due_ms, self._voice.playout.due_ms())
+
     def _take(self) -> list[Action]:
         actions = self._actions.copy()
-        self._actions.clear()
+        if actions:
+            self._actions.clear()
         return actions

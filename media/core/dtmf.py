@@ -22,5 +22,9 @@ class Keypad:
         ended = self._digits.endswith("#") or len(self._digits) >= MAX_DIGITS
         if not ended and now_ms - self._pressed_ms < self.pause_ms:
             return None
+        return self.take()
+
+    def take(self) -> str:
+        """What was pressed so far, complete or not."""
         digits, self._digits = self._digits, ""
         return digits

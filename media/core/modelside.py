@@ -6,7 +6,7 @@ from typing import Literal
 
 from media.core import realtime as rt
 from media.core.answers import Answers
-from media.core.audio import FRAME_MS
+from media.core.audio import BYTES_PER_MS, FRAME_MS
 from media.core.clips import instruction
 from media.core.types import (
     CallPlan,
@@ -50,6 +50,7 @@ class ModelSide:
         default_factory=list
     )  # for a session that is not there yet
     _unheard: deque[tuple[int, bytes]] = field(default_factory=deque)  # caller audio since the last turn
+    _unsent: bytearray = field(default_factory=bytearray)  # the last of it, on its way to a message of its own
     _base_ms: int | None = None  # the call's clock at the session's first audio
     _malformed: int = 0
     _alive_ms: float = 0.0  # the session's last sign of life, or our last request
@@ -88,6 +89,7 @@ class ModelSide:
 
     def lost(self) -> None:
         self.ready = self.caller_speaking = False
+        self._unsent.clear()
         self.attempts += 1
         self._malformed = 0
         if self._saying is not None and self.answers.active:
@@ -106,16 +108,27 @@ class ModelSide:
         self.tools_json = self.tools_json if tools_json is None else tools_json
         self.send(rt.session_update(self.plan, self.instructions, self.tools_json))
 
-    def caller_audio(self, payload: bytes, at_ms: int) -> None:
+    def caller_audio(self, payload: bytes, at_ms: int, *, hurry: bool) -> None:
+        """A frame of the caller.  Without `hurry` nobody is waiting for it: unless the server hears a turn, it may travel
+        with the next few, since a message costs more than all else that a frame does.
+        """
         if self.ready:
             if self._base_ms is None:
                 self._base_ms = at_ms
-            self.emit(ToModel(rt.append(payload)))
+            self._unsent += payload
+            if hurry or self.caller_speaking or len(self._unsent) >= self.plan.quiet_append_ms * BYTES_PER_MS:
+                self.flush_audio()
         # Kept in case that the session is lost before it has taken the turn.
         self._unheard.append((at_ms, payload))
         kept = KEPT_OTHERWISE if self.ready and not self.caller_speaking else KEPT_WHILE_SPEAKING
         while len(self._unheard) > kept:
             self._unheard.popleft()
+
+    def flush_audio(self) -> None:
+        """Let the server have what it has not got yet."""
+        if self._unsent:
+            self.send(rt.append(bytes(self._unsent)))
+            self._unsent.clear()
 
     def note(self, role: Role | Literal["system"], text: str) -> None:
         """Something that was not spoken, but belongs into the conversation."""

@@ -118,6 +118,17 @@ class Playout:
         self._flight.sent(self._seq, item, size, now_ms)
         return self.wire.mark(f"{self._epoch}.{self._seq}")
 
+    def due_ms(self) -> float:
+        """When it wants `pump` or `advance` next, if nothing else happens: the lead runs low, or the agent falls silent."""
+        if self.held:
+            return float("inf")
+        if not self._flight.out:
+            return self._pinged_ms + PING_MS
+        for item in self.line:
+            if item.sent < item.generated:
+                return self._flight.ends_ms - self.clock.arrives(self.lead_low_ms)
+        return self._flight.ends_ms
+
     def lead_ms(self, now_ms: float) -> float:
         """How much audio will lie at the carrier when something sent now arrives there."""
         return self._flight.ends_ms - self.clock.arrives(now_ms)
@@ -178,7 +189,12 @@ class Playout:
 
     def audible(self, now_ms: float) -> bool:
         """Whether the caller hears the agent or is about to; a held tail counts."""
-        return self.remaining_ms(now_ms) > 0
+        if not self.held and self._flight.ends_ms > now_ms:
+            return True
+        for item in self.line:  # noqa: SIM110 - asked with every frame, and a generator is a third of this
+            if item.generated > (item.heard if self.held else item.sent):
+                return True
+        return False
 
     def remaining_ms(self, now_ms: float) -> float:
         """How long the agent still speaks, as far as its audio has come."""

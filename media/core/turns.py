@@ -104,6 +104,10 @@ class Turns:
             ended.append(self._report(self._waiting.pop(0)))
         return ended
 
+    def waits(self, id: str) -> bool:
+        """Whether this turn has begun and is not reported yet."""
+        return self._find(id) is not None
+
     def so_far(self) -> list[tuple[Role, str]]:
         """What a new session must know: all that was said, also by turns that are not reported yet."""
         return [*self.said, *((turn.role, turn.heard_text) for turn in self._waiting if turn.heard_text)]

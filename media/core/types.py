@@ -72,6 +72,7 @@ class CallPlan:
     digits_pause_ms: int = 1_500
     lead_low_ms: int = 200
     message_ms: int = 100
+    quiet_append_ms: int = 60  # caller audio without a voice, while no turn is open, goes to the model in such pieces
     one_way_guess_ms: int = 40  # until the first mark has come back
     stall_ms: int = 10_000  # a response that says nothing for so long is lost, and its session with it
     model_attempts: int = 3  # lost or failed connections in a row before the call is given up
@@ -80,18 +81,17 @@ class CallPlan:
         _check_tools(self.tools_json)
 
 
-# Actions: what the shell has to do, in this order.
+# Actions: what the shell has to do, in this order.  Those that come with every frame are msgspec's, made in a third of
+# the time that a frozen dataclass takes.
 
 
-@dataclass(frozen=True, slots=True)
-class ToCaller:
+class ToCaller(msgspec.Struct, frozen=True):
     """One text frame for the carrier's socket."""
 
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class ToModel:
+class ToModel(msgspec.Struct, frozen=True):
     """One text frame for the model's socket."""
 
     payload: bytes
@@ -120,16 +120,14 @@ class StartRecording:
     at_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class RecordCaller:
+class RecordCaller(msgspec.Struct, frozen=True):
     """Caller audio as received, beginning at `at_ms`."""
 
     payload: bytes
     at_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class RecordAgent:
+class RecordAgent(msgspec.Struct, frozen=True):
     """Agent audio as heard by the caller, beginning at `at_ms`; spans come in order and never overlap."""
 
     payload: bytes
@@ -188,13 +186,17 @@ class TurnEnded:
 
 @dataclass(frozen=True, slots=True)
 class BargedIn:
-    """The caller spoke over the agent.  `clear_reaction_ms`: first voiced frame received -> `clear` sent."""
+    """The caller spoke over the agent.  `clear_reaction_ms`: first voiced frame received -> `clear` sent.
+
+    Reported behind the turn that was spoken over, which `turn_seq` names; None if nothing of it was heard.
+    """
 
     at_ms: int
     item_id: str
     heard_ms: int
     clear_reaction_ms: int
     verdict: Literal["cut", "resumed"]
+    turn_seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

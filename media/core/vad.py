@@ -19,7 +19,8 @@ Confirm = Callable[[bytes, bool], float]
 HISTORY_FRAMES = 16
 ECHO_RETURN_LOSS_DB = 20.0  # how much quieter than played the agent comes back in the caller's audio, at worst
 ECHO_MARGIN_DB = 12.0
-CONFIRMED = 0.8
+CONFIRMED = 0.85
+SUSTAINED = 0.8  # the same for speech that goes on: music may pass for speech once, but not for long
 
 
 def echo_gate_open(level_db: float, played_level_db: float) -> bool:
@@ -45,6 +46,7 @@ class Vad:
         """Judge 20 ms (a frame of another length is padded or cut): (voiced, onset).
 
         An onset is told once per stretch of speech, and again while the agent is audible if the speech began before.
+        A frame that the detector takes for no speech is not voiced.
         """
         frame = ulaw if len(ulaw) == FRAME_BYTES else ulaw[:FRAME_BYTES].ljust(FRAME_BYTES, SILENCE_BYTE)
         pcm = to_linear(frame)
@@ -58,10 +60,11 @@ class Vad:
             self.level_db = max(level, self.level_db - 3.0)
         candidate = self._recent.bit_count() >= 3
         onset = voiced and candidate and (agent_audible or not self.speaking)
+        probability = 1.0
         if self.confirm is not None:
-            onset = self._confirmed(self.confirm, frame, onset, agent_audible) and onset
+            probability = self._probability(self.confirm, frame, onset, agent_audible)
         self._track(voiced, candidate)
-        return voiced, onset
+        return voiced and probability >= SUSTAINED, onset and probability >= CONFIRMED
 
     def quiet(self, ms: int) -> None:
         """No frame came for `ms`: speech that nobody can hear ends too."""
@@ -78,13 +81,13 @@ class Vad:
             self._confirming = False
             self.level_db = -96.0
 
-    def _confirmed(self, confirm: Confirm, frame: bytes, candidate: bool, agent_audible: bool) -> bool:
-        """Whether the detector agrees; it sees every frame from a candidate's first to the end of its hangover."""
+    def _probability(self, confirm: Confirm, frame: bytes, candidate: bool, agent_audible: bool) -> float:
+        """Of speech; the detector hears every frame from a candidate's first to the end of its hangover, 1 else."""
         self._history.append(frame)
         if not agent_audible:
             self._confirming = False
-            return True
+            return 1.0
         if not (candidate or self._confirming):
-            return False
+            return 1.0
         fresh, self._confirming = not self._confirming, True
-        return confirm(b"".join(self._history) if fresh else frame, fresh) >= CONFIRMED
+        return confirm(b"".join(self._history) if fresh else frame, fresh)

@@ -17,6 +17,7 @@ from media.core.twilio import Encoder
 from media.core.types import (
     Action,
     AnnouncementPlayed,
+    BargedIn,
     CallPlan,
     ClipKind,
     RecordAgent,
@@ -45,6 +46,7 @@ class Voice:
     recording: bool = False
     _open: dict[str, Item] = field(default_factory=dict)  # the model is still making these
     _transcripts: dict[str, Transcript] = field(default_factory=dict)
+    _overlaps: list[BargedIn] = field(default_factory=list)  # until the turns that were spoken over have their numbers
     _announcement: Item | None = None
     _recorded_ms: int = 0
 
@@ -159,6 +161,13 @@ class Voice:
                 self.tell_model(wire)
             self._ended(item, interrupted=True)
 
+    def barged_in(self, overlap: BargedIn) -> None:
+        """Report it behind its turn; at once if the caller heard nothing of that."""
+        if self.turns.waits(overlap.item_id):
+            self._overlaps.append(overlap)
+        else:
+            self.emit(Report(overlap))
+
     def report_turns(self, now_ms: float) -> None:
         for item_id, turn in self.turns.ready(now_ms):
             self._report_turn(item_id, turn)
@@ -219,3 +228,7 @@ class Voice:
         measured = self.latency.measured(item_id)
         if measured is not None:
             self.emit(Report(replace(measured, turn_seq=turn.seq)))
+        over = [each for each in self._overlaps if each.item_id == item_id]
+        for overlap in over:
+            self._overlaps.remove(overlap)
+            self.emit(Report(replace(overlap, turn_seq=turn.seq)))

@@ -1,8 +1,13 @@
 """Whole messages out of WebSocket frames: both peers may send a message in pieces (RFC 6455 section 5.4)."""
 
+from collections.abc import Sequence
+from struct import Struct
+
 from picows import WSCloseCode, WSFrame, WSMsgType, WSTransport
 
 TEXT, BINARY, CONTINUATION, CLOSE = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION, WSMsgType.CLOSE
+FINAL_TEXT = 0x81
+_SHORT, _LONG = Struct(">BBH"), Struct(">BBQ")
 
 
 class TooBig(Exception):  # noqa: N818 - it says what is wrong
@@ -24,7 +29,7 @@ class Pieces:
         The memory is the socket's own and good until the callback returns.  Raises TooBig.
         """
         kind = frame.msg_type
-        if kind in (TEXT, BINARY):
+        if kind == TEXT or kind == BINARY:  # noqa: PLR1714, SIM109 - every frame comes here
             if frame.fin:
                 return frame.get_payload_as_memoryview()
             self._begun = bytearray(frame.get_payload_as_memoryview())
@@ -38,6 +43,23 @@ class Pieces:
             return None
         message, self._begun = bytes(self._begun), None
         return message
+
+
+def send_texts(transport: WSTransport, payloads: Sequence[bytes]) -> None:
+    """Whole text messages of a server, in one write: a system call costs more than all that led to it.
+
+    The frames are ours (RFC 6455 section 5.2: final, text, unmasked), since the library writes one at a time.
+    """
+    if len(payloads) == 1:
+        transport.send(TEXT, payloads[0])
+    elif not (transport.is_close_frame_sent or transport.is_disconnected):
+        transport.underlying_transport.write(b"".join(part for each in payloads for part in (_head(len(each)), each)))
+
+
+def _head(size: int) -> bytes:
+    if size < 126:
+        return bytes((FINAL_TEXT, size))
+    return _SHORT.pack(FINAL_TEXT, 126, size) if size < 1 << 16 else _LONG.pack(FINAL_TEXT, 127, size)
 
 
 def close_code(frame: WSFrame) -> int:

@@ -281,6 +281,7 @@ def settings(control, model, tmp_path):
         facts = {
             "HUM_HOME": tmp_path,
             "HUM_NODE_KEY": NODE_KEY,
+            "HUM_VAD_CONFIRM": False,  # callers here speak noise
             "HUM_CONTROL_ADDRESS": f"127.0.0.1:{control.port}",
             "HUM_MEDIA_LISTEN": f"127.0.0.1:{port}",
             "HUM_MEDIA_URL": f"ws://127.0.0.1:{port}",

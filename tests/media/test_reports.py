@@ -45,6 +45,8 @@ def test_a_latency_is_split_between_the_model_and_us() -> None:
 def test_an_interruption_keeps_its_verdict() -> None:
     said = Reports("c").of(types.BargedIn(100, "item", 80, 45, "resumed"), AT).interruption
     assert (said.at_ms, said.heard_ms, said.reaction_ms, said.verdict) == (100, 80, 45, "resumed")
+    assert not said.HasField("turn_seq")
+    assert Reports("c").of(types.BargedIn(100, "item", 80, 45, "cut", 7), AT).interruption.turn_seq == 7
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,7 @@
+from random import Random
+
+import pytest
+
 from media.core.carrierclock import WINDOW_MS, CarrierClock, WindowedMin
 
 
@@ -8,6 +12,18 @@ def test_a_window_forgets_what_is_old():
     assert least.value == 1.0
     least.add(6.0, 2 * WINDOW_MS + 3)
     assert least.value == 5.0
+
+
+@pytest.mark.parametrize("count", [20, 200])
+def test_the_delay_is_told_from_the_jitter(count):
+    errors = []
+    for seed in range(50):
+        random, clock = Random(seed), CarrierClock(40.0)
+        for n in range(count):
+            clock.round_trip(160.0 + random.uniform(0, 40) + random.uniform(0, 40), 100.0 * n)
+        errors.append(clock.one_way_ms - 80.0)
+    assert abs(sum(errors) / 50) < 2.0
+    assert max(map(abs, errors)) < 12.0  # of a round trip that is late by 0 to 80
 
 
 def test_the_clock_learns_delay_from_marks_and_the_call_clock_from_frames():

@@ -122,7 +122,9 @@ def test_a_nod_is_taken_back_and_no_word_is_lost(make_phone, delay):
     (answer,) = phone.model.items.values()
     assert phone.carrier.heard(phone.world.now) == answer
     assert phone.model.types().count("response.create") == 1
-    assert not phone.told(TurnEnded)[1].interrupted
+    turn = phone.told(TurnEnded)[1]
+    assert not turn.interrupted
+    assert phone.told(BargedIn)[0].turn_seq == turn.seq == 2
     assert phone.model.violations == []
 
 
@@ -246,6 +248,17 @@ def test_digits_are_reported_and_told_to_the_model(make_phone):
     assert phone.model.types().count("response.create") == 1
 
 
+def test_keys_are_not_lost_when_the_call_ends_in_their_pause(make_phone):
+    phone = make_phone(BARE)
+    phone.after(500)
+    phone.carrier.dtmf("4")
+    phone.carrier.dtmf("2")
+    phone.carrier.stop()
+    phone.after(200)
+    assert [type(each) for each in phone.reports[-2:]] == [Digits, CallEnded]
+    assert phone.told(Digits)[0].digits == "42"
+
+
 def test_a_silent_caller_is_asked_twice_and_then_let_go(make_phone):
     phone = make_phone(replace(PLAN, idle_after_ms=2_000))
     phone.after(12_000)
@@ -314,7 +327,7 @@ def test_frames_that_stop_coming_release_the_floor(make_phone):
     phone.speak(160)
     phone.after(200)
     phone.carrier.frame = lambda *_: None
-    phone.after(1_000)
+    phone.after(7_000)  # told when the answer is over
     assert [b.verdict for b in phone.told(BargedIn)] == ["resumed"]
 
 

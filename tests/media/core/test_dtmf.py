@@ -13,3 +13,5 @@ def test_keys_are_collected_until_a_pause_or_a_hash():
     for _ in range(MAX_DIGITS):
         keypad.press("1", 300)
     assert keypad.due(300) == "1" * MAX_DIGITS
+    keypad.press("7", 400)
+    assert (keypad.take(), keypad.take()) == ("7", "")

@@ -72,7 +72,7 @@ def test_the_detector_hears_candidates_only_and_only_over_the_agent(make_voice):
     assert "!" in draw(vad, make_voice(100)) and detector.calls == []
     draw(vad, [silence(20)] * 20, audible=True)
     assert detector.calls == []
-    assert draw(vad, make_voice(120), audible=True) == "####!!"
+    assert draw(vad, make_voice(120), audible=True) == "##..!!"  # a frame that is no speech is not voiced
     assert detector.calls == [(16 * 160, True), (160, False), (160, False), (160, False)]
 
 

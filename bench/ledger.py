@@ -1,0 +1,193 @@
+"""python -m bench.ledger: what the ledger says was heard, against a carrier that knows.  In virtual time.
+
+`running`: at any tick while the agent speaks.  `cut`: what is truncated, after the caller took the floor.  `resume`: the
+audio that a taken-back interruption lost (+) or said twice (-) at the seam.  Errors in ms.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from random import Random
+
+import numpy as np
+
+from bench.simulation import Carrier, World
+from media.core.audio import BYTES_PER_MS
+from media.core.carrierclock import CarrierClock
+from media.core.inflight import Item
+from media.core.playout import Playout
+from media.core.twilio import Encoder, Mark, Media, decode
+
+TICK_MS = 20.0
+PAUSE_MS = 620.0  # from a clear to what follows: the ledger has settled by then
+GUESS_MS = 40.0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The way to the carrier.  Each direction is late by `delay_ms` and evenly 0 to `jitter_ms` more."""
+
+    name: str
+    delay_ms: tuple[float, float]  # the same for a whole call, drawn between these
+    jitter_ms: float = 0.0
+    stall_ms: float = 0.0  # both directions stand still for so long, once a second on average
+    drift_ppm: float = 0.0
+    lost_marks: float = 0.0  # the share of marks that never come back
+
+
+LINES = (
+    Line("no jitter", (0, 150)),
+    Line("jitter 5", (0, 150), 5),
+    Line("jitter 10", (0, 150), 10),
+    Line("jitter 20", (0, 150), 20),
+    Line("jitter 40", (0, 150), 40),
+    Line("stalls of 150", (0, 150), 5, stall_ms=150),
+    Line("drift +100 ppm, jitter 10", (0, 150), 10, drift_ppm=100),
+    Line("drift -100 ppm, jitter 10", (0, 150), 10, drift_ppm=-100),
+    Line("a fifth of the marks lost, jitter 10", (0, 150), 10, lost_marks=0.2),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    line: str
+    what: str
+    samples: int
+    p50: float
+    p90: float
+    p99: float
+    max: float
+    exact_percent: float  # to the sample
+
+
+class Desk:
+    """A ledger at work: ticked every 20 ms against a carrier in virtual time."""
+
+    def __init__(self, line: Line, seed: int) -> None:
+        self._line, self._random = line, Random(seed)
+        self.world = World()
+        delay_ms = self._random.uniform(*line.delay_ms)
+        self.carrier = Carrier(self.world, self._from_carrier, delay_ms, line.jitter_ms, seed, line.drift_ppm)
+        self._clock = CarrierClock(GUESS_MS)
+        self.ledger = Playout(Encoder(self.carrier.SID), self._clock)
+        self._tick()
+        self.world.every(TICK_MS / (1 + line.drift_ppm / 1e6), self.carrier.frame)
+        self.world.every(TICK_MS, self._tick, self.world.now + 7)
+        if line.stall_ms:
+            self.world.at(self.world.now + 500, self._stall)
+        self.after(400)
+
+    def _stall(self) -> None:
+        for way in (self.carrier.out, self.carrier.back):
+            way.blocked_until = self.world.now + self._line.stall_ms
+        self.world.at(self.world.now + self._random.uniform(500, 1_500), self._stall)
+
+    def send(self, payloads: Sequence[bytes]) -> None:
+        for payload in payloads:
+            self.carrier.out.send(payload)
+
+    def _from_carrier(self, payload: bytes) -> None:
+        match decode(payload):
+            case Media(_, timestamp_ms):
+                self._clock.caller_frame(timestamp_ms, self.world.now)
+            case Mark(name) if self._random.random() >= self._line.lost_marks:
+                self.ledger.mark(name, self.world.now)
+            case _:
+                pass
+
+    def _tick(self) -> None:
+        self.ledger.advance(self.world.now)
+        self.send(self.ledger.pump(self.world.now))
+
+    def after(self, ms: float) -> None:
+        self.world.run(self.world.now + ms)
+
+    def say(self, size: int, name: str) -> Item:
+        item = Item(name, audio=bytearray(Random(name).randbytes(size)), complete=True)
+        self.ledger.line.append(item)
+        self._tick()
+        return item
+
+    def clear(self) -> None:
+        self.send(self.ledger.clear(self.world.now))
+        self.after(PAUSE_MS)
+        assert self.ledger.settled(self.world.now), "a clear settles by time at the latest"
+
+
+def call(line: Line, seed: int, turns: int) -> dict[str, list[float]]:
+    """One call: each answer is cleared once and taken back, then cleared again and cut."""
+    desk, random = Desk(line, seed), Random(seed + 10_000)
+    errors: dict[str, list[float]] = {"running": [], "cut": [], "resume": []}
+    for turn in range(turns):
+        before = desk.carrier.heard_bytes(desk.world.now)
+        item = desk.say(random.randrange(2_500, 6_000) * BYTES_PER_MS, f"{seed}.{turn}")
+
+        def error() -> float:
+            truly = desk.carrier.heard_bytes(desk.world.now) - before  # noqa: B023 - used within its round
+            return (item.heard - truly) / BYTES_PER_MS  # noqa: B023
+
+        def speak() -> None:
+            for _ in range(random.randrange(10, 60)):
+                desk.after(TICK_MS)
+                desk.ledger.advance(desk.world.now)
+                errors["running"].append(error())
+
+        speak()
+        desk.clear()
+        seam = error()
+        errors["resume"].append(seam)
+        desk.ledger.resume()
+        before += round(-seam * BYTES_PER_MS)  # what the seam took or gave is not the second half's error
+        speak()
+        desk.clear()
+        errors["cut"].append(error())
+        desk.ledger.drop()
+        desk.after(random.randrange(100, 900))
+    return errors
+
+
+def measure(calls: int, turns: int, lines: Sequence[Line] = LINES) -> list[Errors]:
+    told = []
+    for line in lines:
+        all_errors: dict[str, list[float]] = {"running": [], "cut": [], "resume": []}
+        for seed in range(calls):
+            for what, errors in call(line, seed, turns).items():
+                all_errors[what] += errors
+        told += [_errors(line.name, what, errors) for what, errors in all_errors.items()]
+    return told
+
+
+def _errors(line: str, what: str, errors: list[float]) -> Errors:
+    size = np.abs(errors)
+    p50, p90, p99 = (float(each) for each in np.percentile(size, (50, 90, 99)))
+    return Errors(line, what, len(errors), p50, p90, p99, float(size.max()), float(100 * (size == 0).mean()))
+
+
+def table(rows: Sequence[Errors]) -> str:
+    """Markdown."""
+    heads = list(asdict(rows[0]))
+    lines = [" | ".join(heads).replace("_", " "), " | ".join("---" for _ in heads)]
+    for row in rows:
+        cells = asdict(row).values()
+        lines += [" | ".join(f"{each:.1f}" if isinstance(each, float) else str(each) for each in cells)]
+    return "\n".join(f"| {each} |" for each in lines)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.ledger", description=__doc__)
+    parser.add_argument("--calls", type=int, default=150, help="for each line")
+    parser.add_argument("--turns", type=int, default=4, help="of the agent in a call")
+    parser.add_argument("--json", type=Path, help="write the figures there as well")
+    given = parser.parse_args(argv)
+    rows = measure(given.calls, given.turns)
+    print(table(rows))
+    if given.json:
+        given.json.write_text(json.dumps([asdict(each) for each in rows], indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,161 @@
+"""`python -m bench.media`: the media plane and the bare loop under the same callers, one after the other."""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import socket
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+from bench.media import control
+from bench.media.processes import line, running
+from hum.settings import MediaSettings
+from sandbox.twilio import sign
+
+TOKEN, NODE_KEY = "the benchmark's token", "the benchmark's node key, which is long enough"
+PATH = "/media/twilio"
+Figures = dict[str, Any]
+ROWS: Sequence[tuple[str, str, str, str]] = (
+    ("cpu_ms_per_call_second", "CPU per call, ms per second", "2.5", "1.2x bare"),
+    ("clear_p50_ms", "first speech sent -> clear received, p50 ms", "80", "60"),
+    ("clear_p99_ms", "the same, p99 ms", "160", "120"),
+    ("clears", "  of so many interruptions", "", ""),
+    ("unanswered", "  and speech over the agent without a clear", "", ""),
+    ("gaps", "gaps in agent audio", "0", "0"),
+    ("worst_gap_ms", "  the longest, ms", "", ""),
+    ("first_media_p50_ms", "first delta sent -> first media received, p50 ms", "2", "1"),
+    ("first_media_p99_ms", "the same, p99 ms", "10", "5"),
+    ("answers", "  of so many answers", "", ""),
+    ("memory_kb_per_call", "memory per call, KB", "300", "150"),
+    ("pacer_late_p99_ms", "the pacer's lateness, p99 below ms", "", ""),
+    ("cores", "cores used", "", ""),
+    ("agent_talks", "the agent talks, share of the time", "", ""),
+    ("generator_cores", "callers' own cores", "", ""),
+    ("generator_late_p99_ms", "callers' own lateness, p99 ms", "", ""),
+    ("lost_calls", "calls lost", "0", "0"),
+)
+
+
+async def callers(asked: argparse.Namespace, port: int, pid: int) -> Figures:
+    url = f"ws://127.0.0.1:{port}{PATH}"
+    arguments = ["-m", "bench.media.callers", "--url", url, "--signature", sign(TOKEN, url), "--pid", str(pid)]
+    arguments += ["--calls", str(asked.calls), "--seconds", str(asked.seconds), "--warm-up", str(asked.warm_up)]
+    async with running(arguments) as generator:
+        figures: Figures = json.loads(await line(generator))
+    return figures
+
+
+async def product(asked: argparse.Namespace, model_port: int) -> Figures:
+    """The plane as `hum media` starts it, with a control beside it."""
+    with tempfile.TemporaryDirectory() as home, socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        taken.close()
+        serving = control.serving(MediaSettings(node_key=NODE_KEY), asked.recording)
+        async with serving as (fake, control_port), _plane(home, port, control_port, model_port) as media:
+            await asyncio.wait_for(fake.up.wait(), 20)
+            figures = await callers(asked, port, media.pid)
+            page = await asyncio.to_thread(_metrics, port)
+            figures["pacer_late_p99_ms"] = _late_p99_ms(page)
+            figures["reports"] = fake.reports
+    return figures
+
+
+def _plane(
+    home: str, port: int, control_port: int, model_port: int
+) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
+    environment = {
+        "HUM_HOME": home,
+        "HUM_NODE_KEY": NODE_KEY,
+        "HUM_CONTROL_ADDRESS": f"127.0.0.1:{control_port}",
+        "HUM_MEDIA_LISTEN": f"127.0.0.1:{port}",
+        "HUM_MEDIA_URL": f"ws://127.0.0.1:{port}",
+        "HUM_MAX_CALLS": "10000",
+        "HUM_DRAIN_SECONDS": "0",
+        "HUM_LOG_LEVEL": "warning",
+        "TWILIO_AUTH_TOKEN": TOKEN,
+        "OPENAI_API_KEY": "the benchmark's key",
+        "OPENAI_BASE_URL": f"http://127.0.0.1:{model_port}/v1",
+    }
+    return running(["-m", "media.app"], environment)
+
+
+def _metrics(port: int) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as page:
+        text: str = page.read().decode()
+    return text
+
+
+def _late_p99_ms(page: str) -> float | None:
+    """The least bucket that holds 99 % of the pacer's ticks."""
+    name = "hum_media_pacer_lateness_seconds_bucket"
+    rows = [row.removeprefix(f'{name}{{le="').split('"} ') for row in page.splitlines() if row.startswith(name)]
+    enough = 0.99 * float(rows[-1][1])
+    return next((float(le) * 1000 for le, count in rows if float(count) >= enough and le != "+Inf"), None)
+
+
+async def bare(asked: argparse.Namespace, model_port: int) -> Figures:
+    async with running(["-m", "bench.media.bare", "--model", f"ws://127.0.0.1:{model_port}/v1/realtime"]) as loop:
+        return await callers(asked, int(await line(loop)), loop.pid)
+
+
+async def measure(asked: argparse.Namespace) -> dict[str, list[Figures]]:
+    """Each in turn, `rounds` times."""
+    measured: dict[str, list[Figures]] = {"product": [], "bare": []}
+    async with running(["-m", "bench.media.model"]) as model:
+        model_port = int(await line(model))
+        for _ in range(asked.rounds):
+            measured["product"].append(await product(asked, model_port))
+            if not asked.alone:
+                measured["bare"].append(await bare(asked, model_port))
+    return measured
+
+
+def best(rounds: Sequence[Figures]) -> Figures:
+    """The round with the least CPU: the one that others on the machine disturbed least."""
+    return min(rounds, key=lambda figures: figures["cpu_ms_per_call_second"], default={})
+
+
+def table(ours: Figures, yardstick: Figures) -> str:
+    """Markdown."""
+    lines = ["| figure | product | bare loop | must reach | aim |", "| --- | --- | --- | --- | --- |"]
+    for key, name, must, aim in ROWS:
+        lines.append(f"| {name} | {_number(ours.get(key))} | {_number(yardstick.get(key))} | {must} | {aim} |")
+    if yardstick:
+        ratio = ours["cpu_ms_per_call_second"] / (yardstick["cpu_ms_per_call_second"] or float("nan"))
+        lines.append(f"| CPU, product / bare loop | {ratio:.2f} | 1 | 1.5 | 1.2 |")
+    return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.media", description=__doc__)
+    parser.add_argument("--calls", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=30.0, help="how long is measured, after the warm-up")
+    parser.add_argument("--warm-up", type=float, default=8.0)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--recording", action="store_true", help="record every call")
+    parser.add_argument("--alone", action="store_true", help="leave out the bare loop")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    asked = parser.parse_args(arguments)
+    measured = asyncio.run(measure(asked))
+    if asked.json is not None:
+        machine = {"cpus": os.cpu_count(), "system": platform.platform(), "python": sys.version.split()[0]}
+        asked.json.write_text(json.dumps({"machine": machine, "calls": asked.calls, **measured}, indent=1) + "\n")
+    print(f"{asked.calls} calls, {asked.seconds:.0f} s, {asked.rounds} rounds, the quietest of each\n")
+    print(table(best(measured["product"]), best(measured["bare"])))
+
+
+if __name__ == "__main__":
+    main()

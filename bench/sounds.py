@@ -1,0 +1,205 @@
+"""What benchmarks listen to: recorded prompts and hold music from Debian packages, and sounds made here.
+
+Everything is mono float64 in -1..1 at 8 kHz.  Prompts come in two halves by the hash of their name: `tune`, on which
+thresholds were chosen, and `held`, on which results are reported.
+"""
+
+import wave
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from media.core.audio import from_linear
+
+RATE_HZ = 8_000
+FRAME = 160
+SOUNDS = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
+MUSIC = Path("/usr/share/asterisk/moh")
+INSTALL = (
+    "apt-get update && apt-get install -y --no-install-recommends asterisk-core-sounds-en-wav asterisk-moh-opsound-wav"
+)
+#: Recorded, but not spoken.
+NOT_SPEECH = ("beep", "2tone", "monkeys", "glorious", "silence")
+DTMF_HZ = tuple((low, high) for low in (697, 770, 852, 941) for high in (1209, 1336, 1477))
+
+Wave = npt.NDArray[np.float64]
+Maker = Callable[[np.random.Generator], Wave]
+
+
+class MissingError(Exception):
+    """The recordings are not installed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A sentence, spoken by a human; `begins` is the sample at which one hears it begin."""
+
+    name: str
+    wave: Wave
+    begins: int
+
+
+def read(path: Path) -> Wave:
+    """A WAV file of 16-bit mono at 8 kHz."""
+    with wave.open(str(path), "rb") as file:
+        if (file.getframerate(), file.getnchannels(), file.getsampwidth()) != (RATE_HZ, 1, 2):
+            raise ValueError(f"{path} is not 16-bit mono at 8 kHz")
+        return np.frombuffer(file.readframes(file.getnframes()), np.int16).astype(np.float64) / 32_768
+
+
+def prompts(held: bool, level_db: float = -22.0) -> list[Prompt]:
+    """One half of the prompts, each at the same level while it speaks.  Raises MissingError."""
+    if not SOUNDS.is_dir():
+        raise MissingError(f"the prompts are not in {SOUNDS}: {INSTALL}")
+    found = []
+    for path in sorted(SOUNDS.rglob("*.wav")):
+        name = str(path.relative_to(SOUNDS))
+        if any(word in name for word in NOT_SPEECH) or zlib.crc32(name.encode()) % 2 != held:
+            continue
+        samples = read(path)
+        if len(samples) >= RATE_HZ // 4:
+            found.append(spoken(name, samples, level_db))
+    return found
+
+
+def music() -> dict[str, Wave]:
+    """Hold music by name.  Raises MissingError."""
+    paths = sorted(MUSIC.glob("*.wav"))
+    if not paths:
+        raise MissingError(f"the hold music is not in {MUSIC}: {INSTALL}")
+    return {path.stem: at_level(read(path), -22.0) for path in paths}
+
+
+def spoken(name: str, samples: Wave, level_db: float) -> Prompt:
+    """`samples` at `level_db` while they speak, and where: the first 20 ms that are within 25 dB of the loudest."""
+    size = len(samples) // FRAME * FRAME
+    power = (samples[:size].reshape(-1, FRAME) ** 2).mean(axis=1)
+    loud = power > power.max() / 10**2.5
+    scaled = samples * (10 ** (level_db / 20) / np.sqrt(power[loud].mean()))
+    # To the sample: the first one in that frame that is not below its frame's mean by 10 dB.
+    frame = int(np.argmax(loud))
+    inside = samples[frame * FRAME : (frame + 1) * FRAME] ** 2
+    return Prompt(name, scaled, frame * FRAME + int(np.argmax(inside > power[frame] / 10)))
+
+
+def at_level(samples: Wave, level_db: float) -> Wave:
+    rms = float(np.sqrt((samples**2).mean()))
+    return samples * (10 ** (level_db / 20) / rms) if rms else samples
+
+
+def white(seconds: float, level_db: float, seed: int = 1) -> Wave:
+    return at_level(np.random.default_rng(seed).standard_normal(round(seconds * RATE_HZ)), level_db)
+
+
+def pink(seconds: float, level_db: float, seed: int = 1) -> Wave:
+    """Noise that falls by 3 dB per octave above 20 Hz."""
+    size = round(seconds * RATE_HZ)
+    spectrum = np.fft.rfft(np.random.default_rng(seed).standard_normal(size))
+    hertz = np.fft.rfftfreq(size, 1 / RATE_HZ)
+    return at_level(np.fft.irfft(spectrum / np.sqrt(np.maximum(hertz, 20.0)), size), level_db)
+
+
+def tones(hertz: tuple[float, ...], seconds: float, level_db: float) -> Wave:
+    at = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
+    return at_level(np.sum([np.sin(2 * np.pi * each * at) for each in hertz], axis=0), level_db)
+
+
+def silence(seconds: float) -> Wave:
+    return np.zeros(round(seconds * RATE_HZ))
+
+
+def dtmf(seconds: float, level_db: float, seed: int = 1) -> Wave:
+    """Keys pressed for 60 to 300 ms with pauses of 100 to 400 ms."""
+    return _train(seconds, seed, lambda g: tones(DTMF_HZ[g.integers(12)], g.uniform(0.06, 0.3), level_db), (0.1, 0.4))
+
+
+def ringback(seconds: float, level_db: float) -> Wave:
+    """North America's: 440 and 480 Hz, 2 s of 6; and Europe's: 425 Hz, 1 s of 5."""
+    both = (tones((440, 480), 2, level_db), silence(4), tones((425,), 1, level_db), silence(4))
+    return np.resize(np.concatenate(both), round(seconds * RATE_HZ))
+
+
+def hum(seconds: float, level_db: float, hertz: float = 60.0) -> Wave:
+    """Line hum: the mains and its harmonics."""
+    at = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
+    return at_level(np.sum([np.sin(2 * np.pi * hertz * n * at) / n for n in range(1, 9)], axis=0), level_db)
+
+
+def clicks(seconds: float, level_db: float, seed: int = 1) -> Wave:
+    """Bursts of 2 to 30 ms that ring out, 0.2 to 1 s apart."""
+
+    def click(random: np.random.Generator) -> Wave:
+        size = int(random.uniform(0.002, 0.03) * RATE_HZ)
+        burst = random.standard_normal(size) * np.exp(-np.arange(size) * 5 / size)
+        return at_level(burst, level_db)
+
+    return _train(seconds, seed, click, (0.2, 1.0))
+
+
+def coughs(seconds: float, level_db: float, seed: int = 1) -> Wave:
+    """Like coughs: one to three bursts of shaped noise, 80 to 250 ms each, without a voice; then 1 to 3 s of rest."""
+
+    def cough(random: np.random.Generator) -> Wave:
+        bursts = []
+        for _ in range(random.integers(1, 4)):
+            size = int(random.uniform(0.08, 0.25) * RATE_HZ)
+            spectrum = np.fft.rfft(random.standard_normal(size))
+            hertz = np.fft.rfftfreq(size, 1 / RATE_HZ)
+            shaped = spectrum * np.exp(-(((hertz - random.uniform(500, 1_200)) / 600) ** 2))
+            rise = np.minimum(1.0, np.arange(size) / 80) * np.exp(-np.arange(size) * 4 / size)
+            bursts += [at_level(np.fft.irfft(shaped, size) * rise, level_db), silence(random.uniform(0.05, 0.2))]
+        return np.concatenate(bursts)
+
+    return _train(seconds, seed, cough, (1.0, 3.0))
+
+
+def babble(seconds: float, level_db: float, voices: list[Prompt], talkers: int = 6, seed: int = 1) -> Wave:
+    """Several people at once, each speaking without a pause."""
+    random = np.random.default_rng(seed)
+    size = round(seconds * RATE_HZ)
+    mixed = np.zeros(size)
+    for _ in range(talkers):
+        order = random.permutation(len(voices))
+        mixed += np.resize(np.concatenate([voices[int(n)].wave for n in order]), size)
+    return at_level(mixed, level_db)
+
+
+def echo(agent: Wave, loss_db: float, late_ms: float) -> Wave:
+    """What comes back of the agent's voice."""
+    late = round(late_ms * RATE_HZ / 1000)
+    return np.concatenate((np.zeros(late), agent))[: len(agent)] * 10 ** (-loss_db / 20)
+
+
+def mix(first: Wave, *others: Wave) -> Wave:
+    """Added sample by sample, as long as the first."""
+    out = first.copy()
+    for other in others:
+        size = min(len(out), len(other))
+        out[:size] += other[:size]
+    return out
+
+
+def _train(seconds: float, seed: int, make: Maker, pause_seconds: tuple[float, float]) -> Wave:
+    random = np.random.default_rng(seed)
+    pieces: list[Wave] = []
+    left = round(seconds * RATE_HZ)
+    while left > 0:
+        pieces += [make(random), silence(random.uniform(*pause_seconds))]
+        left -= len(pieces[-2]) + len(pieces[-1])
+    return np.concatenate(pieces)[: round(seconds * RATE_HZ)]
+
+
+def ulaw(samples: Wave) -> bytes:
+    """Whole frames of 20 ms; what is left over is dropped."""
+    size = len(samples) // FRAME * FRAME
+    return from_linear((np.clip(samples[:size], -1, 1) * 32_767).astype(np.int16).tobytes())
+
+
+def frames(samples: Wave) -> list[bytes]:
+    coded = ulaw(samples)
+    return [coded[a:b] for a, b in pairwise(range(0, len(coded) + 1, FRAME))]

@@ -1,0 +1,209 @@
+"""python -m bench.vad: how well, how fast and at what price the detector hears a caller over the agent.
+
+Beside it, in the same run: webrtcvad alone (three of four frames), which most gateways act upon.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import webrtcvad
+
+from bench import sounds, vad_calls
+from bench.sounds import FRAME, RATE_HZ, Prompt, Wave
+from media.core.audio import FRAME_MS, to_linear
+from media.core.vad import Vad
+from media.io.silero import Silero
+
+SPEECH_DB = -22.0
+LEAD_SECONDS = 0.8  # the line before the caller speaks
+LONGEST_SECONDS = 2.0  # an onset later than that is a miss
+SAME_EVENT_FRAMES = 25  # onsets closer than half a second are one
+DETECTORS = ("two stages", "first stage", "webrtcvad")
+
+
+class Webrtcvad:
+    """The peer: webrtcvad at aggressiveness 2 alone, three voiced frames of the last four."""
+
+    def __init__(self) -> None:
+        self._vad, self._recent = webrtcvad.Vad(2), 0
+
+    def onset(self, frame: bytes) -> bool:
+        self._recent = (self._recent << 1 | self._vad.is_speech(to_linear(frame), RATE_HZ)) & 0b1111
+        return self._recent.bit_count() >= 3
+
+
+class Ours:
+    """Both stages (or, without `silero`, the first), as they work while the agent is audible."""
+
+    def __init__(self, silero: Silero | None) -> None:
+        self._vad = Vad(silero.detector() if silero else None)
+
+    def onset(self, frame: bytes) -> bool:
+        return self._vad.caller_frame(frame, True)[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Speech in one condition.  Delays in ms, from the first sample of speech to the end of the deciding frame."""
+
+    condition: str
+    detector: str
+    trials: int
+    missed: int
+    early: int  # an onset before the speech
+    p50: float
+    p90: float
+    p99: float
+
+
+@dataclass(frozen=True, slots=True)
+class Alarms:
+    """What is no speech, and how often it was taken for it."""
+
+    sound: str
+    detector: str
+    seconds: float
+    onsets: int
+    per_hour: float
+    taken_percent: float  # of the time
+    cpu_us_per_frame: float
+
+
+def make(detector: str, silero: Silero) -> Ours | Webrtcvad:
+    match detector:
+        case "two stages":
+            return Ours(silero)
+        case "first stage":
+            return Ours(None)
+        case _:
+            return Webrtcvad()
+
+
+def conditions(seconds: float, seed: int) -> Iterator[tuple[str, Wave]]:
+    """The lines that a caller may speak over."""
+    yield "quiet line", sounds.white(seconds, -75.0, seed)
+    for snr in (20, 10, 5):
+        yield f"white noise, {snr} dB SNR", sounds.white(seconds, SPEECH_DB - snr, seed)
+        yield f"pink noise, {snr} dB SNR", sounds.pink(seconds, SPEECH_DB - snr, seed)
+    yield "line hum, 10 dB SNR", sounds.hum(seconds, SPEECH_DB - 10)
+
+
+def speech(prompts: Sequence[Prompt], silero: Silero) -> list[Heard]:
+    delays: dict[tuple[str, str], list[float | None]] = {}
+    for seed, prompt in enumerate(prompts):
+        lead = LEAD_SECONDS + (seed % FRAME) / RATE_HZ  # frames do not begin where speech does
+        said = prompt.wave[: prompt.begins + round(LONGEST_SECONDS * RATE_HZ)]
+        clean = np.concatenate((sounds.silence(lead), said, sounds.silence(0.1)))
+        begins = round(lead * RATE_HZ) + prompt.begins
+        for condition, noise in conditions(len(clean) / RATE_HZ + 0.01, seed):
+            frames = sounds.frames(sounds.mix(clean, noise))
+            for name in DETECTORS:
+                delays.setdefault((condition, name), []).append(_delay(make(name, silero), frames, begins))
+    return [_heard(condition, name, told) for (condition, name), told in delays.items()]
+
+
+def _delay(detector: Ours | Webrtcvad, frames: list[bytes], begins: int) -> float | None:
+    """Milliseconds; negative for an onset that came before the speech, None for none."""
+    for count, frame in enumerate(frames, 1):
+        if detector.onset(frame):
+            return (count * FRAME - begins) * 1000 / RATE_HZ
+    return None
+
+
+def _heard(condition: str, detector: str, told: list[float | None]) -> Heard:
+    good = [each for each in told if each is not None and each >= 0]
+    early = sum(each is not None and each < 0 for each in told)
+    p50, p90, p99 = (float(each) for each in np.percentile(good or [float("nan")], (50, 90, 99)))
+    return Heard(condition, detector, len(told), told.count(None), early, p50, p90, p99)
+
+
+def not_speech(seconds: float) -> Iterator[tuple[str, Wave]]:
+    for level in (-45, -30, -20):
+        yield f"white noise, {level} dBFS", sounds.white(seconds, level)
+        yield f"pink noise, {level} dBFS", sounds.pink(seconds, level)
+    yield "DTMF, -20 dBFS", sounds.dtmf(seconds, -20)
+    yield "ringback, -20 dBFS", sounds.ringback(seconds, -20)
+    yield "line hum, -30 dBFS", sounds.hum(seconds, -30)
+    yield "clicks, -15 dBFS", sounds.clicks(seconds, -15)
+    yield "cough-like bursts, -22 dBFS", sounds.coughs(seconds, -22)
+    for name, wave in sounds.music().items():
+        yield f"hold music: {name}", wave[: round(seconds * RATE_HZ)]
+
+
+def alarms(sound: str, wave: Wave, silero: Silero) -> list[Alarms]:
+    frames, told = sounds.frames(wave), []
+    for name in DETECTORS:
+        detector = make(name, silero)
+        began, onsets, taken, last = time.process_time(), 0, 0, -SAME_EVENT_FRAMES
+        for at, frame in enumerate(frames):
+            if detector.onset(frame):
+                onsets += at - last >= SAME_EVENT_FRAMES
+                taken, last = taken + 1, at
+        cpu_us = (time.process_time() - began) * 1e6 / len(frames)
+        seconds = len(frames) * FRAME_MS / 1000
+        told.append(Alarms(sound, name, seconds, onsets, onsets * 3600 / seconds, 100 * taken / len(frames), cpu_us))
+    return told
+
+
+def measure(seconds: float, limit: int | None) -> dict[str, list[dict[str, object]]]:
+    """`seconds` of each sound that is no speech; at most `limit` prompts.  Raises MissingError."""
+    silero = Silero.load()
+    prompts = sounds.prompts(held=True)
+    words = [each for each in prompts if len(each.wave) < RATE_HZ][:limit]
+    sentences = [each for each in prompts if len(each.wave) >= RATE_HZ][:limit]
+    told: dict[str, list[dict[str, object]]] = {
+        "sentences": [asdict(each) for each in speech(sentences, silero)],
+        "words": [asdict(each) for each in speech(words, silero)],
+        "not_speech": [asdict(a) for name, wave in not_speech(seconds) for a in alarms(name, wave, silero)],
+        "reported": [
+            asdict(a) for a in alarms("babble of 6, -22 dBFS", sounds.babble(seconds, -22, sentences), silero)
+        ],
+        "calls": [asdict(each) for each in vad_calls.measure(seconds, sentences, silero)],
+    }
+    return told
+
+
+TITLES = {
+    "sentences": "Recorded sentences of at least a second, held out",
+    "words": "Recorded words shorter than a second (digits, letters, 'and'), held out",
+    "not_speech": "What is no speech, alone",
+    "reported": "Other people's speech: reported, not judged",
+    "calls": "Whole conversations: the agent talks, the line sounds like this",
+}
+
+
+def table(rows: list[dict[str, object]]) -> str:
+    """Markdown."""
+    lines = [" | ".join(rows[0]), " | ".join("---" for _ in rows[0])]
+    lines += [
+        " | ".join(f"{each:.0f}" if isinstance(each, float) else str(each) for each in row.values()) for row in rows
+    ]
+    return "\n".join(f"| {line} |" for line in lines).replace("_", " ")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.vad", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=600.0, help="of each sound that is no speech")
+    parser.add_argument("--prompts", type=int, help="at most so many of each kind")
+    parser.add_argument("--json", type=Path, help="write the figures there as well")
+    given = parser.parse_args(argv)
+    try:
+        told = measure(given.seconds, given.prompts)
+    except sounds.MissingError as error:
+        print(error, file=sys.stderr)
+        return 1
+    for name, rows in told.items():
+        print(f"\n{TITLES[name]}\n\n{table(rows)}")
+    if given.json:
+        given.json.write_text(json.dumps(told, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

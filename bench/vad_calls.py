@@ -1,0 +1,116 @@
+"""Whole conversations over sounds that are no speech: what is cleared, taken back and cut, and what gets stuck."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench import sounds
+from bench.simulation import Phone, World
+from bench.sounds import RATE_HZ, Prompt, Wave
+from media.core.audio import FRAME_MS, to_linear
+from media.core.types import BargedIn, CallPlan
+from media.core.vad import Confirm
+from media.io.silero import Silero
+
+PLAN = CallPlan("call", "Be brief.", "alloy", "gpt-realtime", "gpt-4o-mini-transcribe", idle_prompts=0)
+ANSWER_MS = 60_000
+REST_MS = 500.0  # how long the agent is silent before it is made to speak again
+STUCK_MS = 400.0  # after the last sound nobody may be taken for speaking
+ECHOES = tuple((loss_db, late_ms) for loss_db in (20, 26, 32) for late_ms in (50, 150, 400))
+
+
+@dataclass(frozen=True, slots=True)
+class Overlaps:
+    sound: str
+    stages: int
+    seconds: float
+    cleared: int  # and taken back
+    cut: int
+    cleared_per_hour: float
+    cut_per_hour: float
+    stuck: int
+
+
+class Line:
+    """A phone whose agent never stops for long, and whose caller is a sound."""
+
+    def __init__(self, says: bytes, confirm: Confirm | None) -> None:
+        self.world = World()
+        self.phone = Phone(self.world, PLAN, confirm=confirm, answer_ms=ANSWER_MS, says=says, deaf=True)
+        self.phone.after(600)
+        self._silent_ms = 0.0
+        self.stuck = 0
+        self.seconds = 0.0
+
+    def play(self, frames: Sequence[bytes]) -> None:
+        """All of it, and then silence, in which nobody may be taken for speaking."""
+        for begin in range(0, len(frames), 5):
+            self.phone.frames += frames[begin : begin + 5]
+            self._pass(5 * FRAME_MS)
+        self._pass(STUCK_MS)
+        self.stuck += self._speaking()
+        self.seconds += len(frames) * FRAME_MS / 1000
+
+    def echo(self, seconds: float, loss_db: float, late_ms: float) -> None:
+        """The caller's line brings back what the agent said."""
+        for _ in range(round(seconds * 1000 / FRAME_MS)):
+            now, late = self.world.now, late_ms
+            heard = self.phone.carrier.heard_between(now - late - FRAME_MS, now - late)
+            pcm = np.frombuffer(to_linear(heard), np.int16) / 32_768
+            self.phone.frames.append(sounds.ulaw(pcm * 10 ** (-loss_db / 20)))
+            self._pass(FRAME_MS)
+        self._pass(STUCK_MS)
+        self.stuck += self._speaking()
+        self.seconds += seconds
+
+    def _pass(self, ms: float) -> None:
+        self.phone.after(ms)
+        self._silent_ms = 0.0 if self._agent_audible() else self._silent_ms + ms
+        if self._silent_ms >= REST_MS:
+            self._silent_ms = -1_000.0
+            self.phone.model.turn_taken()
+
+    def _agent_audible(self) -> bool:
+        voice = self.phone.talk._voice  # noqa: SLF001 - watched from within
+        return voice is not None and voice.playout.audible(self.world.now)
+
+    def _speaking(self) -> bool:
+        talk = self.phone.talk
+        return talk._vad.speaking or talk._bargein.held  # noqa: SLF001 - watched from within
+
+    def told(self, sound: str, stages: int) -> Overlaps:
+        self.phone.carrier.stop()  # what was spoken over is told when its turn has ended
+        self.phone.after(200)
+        verdicts = [each.verdict for each in self.phone.told(BargedIn)]
+        cleared, cut = verdicts.count("resumed"), verdicts.count("cut")
+        hours = self.seconds / 3600
+        return Overlaps(sound, stages, self.seconds, cleared, cut, cleared / hours, cut / hours, self.stuck)
+
+
+def lines(seconds: float) -> Iterator[tuple[str, Wave]]:
+    yield "white noise, -30 dBFS", sounds.white(seconds, -30)
+    yield "pink noise, -25 dBFS", sounds.pink(seconds, -25)
+    yield "DTMF, -20 dBFS", sounds.dtmf(seconds, -20)
+    yield "ringback, -20 dBFS", sounds.ringback(seconds, -20)
+    yield "line hum, -30 dBFS", sounds.hum(seconds, -30)
+    yield "clicks, -15 dBFS", sounds.clicks(seconds, -15)
+    yield "cough-like bursts, -22 dBFS", sounds.coughs(seconds, -22)
+    size = round(seconds * RATE_HZ)
+    yield "hold music", np.concatenate([each[:size] for each in sounds.music().values()])
+
+
+def measure(seconds: float, voices: Sequence[Prompt], silero: Silero) -> list[Overlaps]:
+    """One call of `seconds` for each sound, with both stages and with the first alone."""
+    says = sounds.ulaw(np.concatenate([each.wave for each in voices]))
+    told = []
+    for stages in (2, 1):
+        for sound, wave in lines(seconds):
+            line = Line(says, silero.detector() if stages == 2 else None)
+            line.play(sounds.frames(wave))
+            told.append(line.told(sound, stages))
+        for loss_db, late_ms in ECHOES:
+            line = Line(says, silero.detector() if stages == 2 else None)
+            line.echo(seconds / len(ECHOES), loss_db, late_ms)
+            told.append(line.told(f"the agent's echo at -{loss_db} dB, {late_ms} ms late", stages))
+    return told

@@ -1,0 +1,95 @@
+"""Several media processes behind one port: the kernel deals out connections (SO_REUSEPORT), this one sees to the rest.
+
+Each worker is a whole media process with a link and a spool of its own; one that dies is started again, and its calls
+are the only ones that were lost.  SIGTERM drains all.  Workers whose supervisor is gone notice (their standard input
+ends) and drain as well, so that none is left behind on the port.
+"""
+
+import asyncio
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+
+from hum import settings
+from hum.clock import monotonic_ms
+from hum.settings import MediaSettings, parse_listen
+from hum.telemetry import log
+
+LOG = log(__name__)
+BAD_SETTINGS = 2  # a worker's status when no second attempt can help
+QUICK_DEATH_MS = 5_000.0
+QUICK_DEATHS = 5
+FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.1, 5.0
+
+
+class Worker:
+    """One process, kept running until it is told to stop."""
+
+    def __init__(self, number: int, command: Sequence[str], listen: str) -> None:
+        self.process: asyncio.subprocess.Process | None = None
+        self._number, self._command = number, command
+        self._environment = settings.environment() | {"HUM_MEDIA_LISTEN": listen}
+        self._told = asyncio.Event()
+
+    async def keep(self) -> int:
+        """Start it, and again when it dies; 0 once it was told to stop, else the status that it keeps dying with."""
+        quick_deaths, wait_seconds = 0, FIRST_WAIT_SECONDS
+        while not self._told.is_set():
+            began_ms = monotonic_ms()
+            self.process = await asyncio.create_subprocess_exec(
+                *self._command, env=self._environment, stdin=asyncio.subprocess.PIPE
+            )
+            if self._told.is_set():  # it was told while it was being started
+                self.stop()
+            status = await self.process.wait()
+            if self._told.is_set():
+                break
+            LOG.error("a worker ended", worker=self._number, status=status)
+            quick_deaths = quick_deaths + 1 if monotonic_ms() - began_ms < QUICK_DEATH_MS else 0
+            if status == BAD_SETTINGS or quick_deaths >= QUICK_DEATHS:
+                return status
+            await asyncio.sleep(wait_seconds)
+            wait_seconds = min(2 * wait_seconds, LONGEST_WAIT_SECONDS) if quick_deaths else FIRST_WAIT_SECONDS
+        return 0
+
+    def stop(self) -> None:
+        self._told.set()
+        if self.process is not None:
+            with suppress(ProcessLookupError):
+                self.process.terminate()
+
+
+async def supervise(given: MediaSettings, count: int, command: Sequence[str]) -> int:
+    """Run `count` workers until SIGTERM or SIGINT, or until one keeps dying; the status to exit with."""
+    listen = parse_listen(given.media_listen)
+    with _reserved(listen.host, listen.port) as port:
+        workers = [Worker(number, command, str(listen._replace(port=port.getsockname()[1]))) for number in range(count)]
+        loop = asyncio.get_running_loop()
+        asked = asyncio.Event()
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(each, asked.set)
+        keepers = [asyncio.create_task(worker.keep(), name=f"worker {n}") for n, worker in enumerate(workers)]
+        told = asyncio.create_task(asked.wait(), name="told to stop")
+        LOG.info("media supervises", workers=count, port=port.getsockname()[1])
+        await asyncio.wait([told, *keepers], return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        for worker in workers:
+            worker.stop()
+        return max(abs(status) for status in await asyncio.gather(*keepers))
+
+
+def _reserved(host: str, port: int) -> socket.socket:
+    """A socket that holds the port, takes no connections, and lets the workers bind it too."""
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    held = socket.socket(family, socket.SOCK_STREAM)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    held.bind(address)
+    return held
+
+
+def as_worker() -> list[str]:
+    """The command line of one worker."""
+    return [sys.executable, "-m", "media.app", "--worker"]

@@ -1,0 +1,23 @@
+"""`python -m sandbox.load`: the load against any gateway of the contract."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+
+from sandbox.load import options
+from sandbox.load.harness import main
+
+
+def alone(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m sandbox.load", description="A load of simulated calls.")
+    parser.add_argument("--voice-url", required=True, help="the voice webhook of a number")
+    parser.add_argument("--account-sid", required=True)
+    parser.add_argument("--auth-token", required=True)
+    options.add_arguments(parser)
+    asked = parser.parse_args(argv)
+    return asyncio.run(main(asked, asked.voice_url, asked.account_sid, asked.auth_token))
+
+
+if __name__ == "__main__":
+    sys.exit(alone(sys.argv[1:]))

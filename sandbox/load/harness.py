@@ -1,0 +1,142 @@
+"""Places the calls and follows them to their ends."""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from sandbox.load.figures import Limits, Lived, table
+from sandbox.speech import Speech, sound
+from sandbox.twilio import Call, say, simulate_call
+
+LINES = (
+    "Hello, I would like to know your opening hours.",
+    "Can you tell me whether you have a table for two tonight?",
+    "No, wait, I meant tomorrow at seven.",
+    "Thank you, and where exactly are you?",
+)
+LISTEN_MS, OVER_MS = 900, 1_200
+ANSWER_MS = 4_000.0  # what an answer takes, roughly
+PAUSE_SECONDS = 0.02  # between two calls, when no ramp is asked for
+
+Step = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What kind of load: `interrupt` is the share of lines that are spoken over the agent."""
+
+    voice_url: str
+    account_sid: str
+    auth_token: str
+    to: str
+    from_: str
+    calls: int
+    seconds: float
+    ramp_seconds: float = 0.0
+    interrupt: float = 0.3
+    seed: int = 1
+
+
+def script(lines: Sequence[bytes], seconds: float, interrupt: float, random: Random) -> Iterator[Step]:
+    """A caller's steps for about that long: `lines` over and over, some of them over the agent's answer."""
+    spent_ms, over = 0.0, False
+    while spent_ms < seconds * 1000:
+        line = random.choice(lines)
+        yield (
+            {"do": "wait_for_agent_to_talk", "for_ms": OVER_MS, "timeout_ms": 15_000}
+            if over
+            else {"do": "wait_for_agent_to_finish", "quiet_ms": LISTEN_MS, "timeout_ms": 15_000}
+        )
+        yield say(line)
+        spent_ms += len(line) / 8 + (OVER_MS if over else ANSWER_MS)
+        over = random.random() < interrupt
+
+
+async def run(asked: Asked, lines: Sequence[bytes]) -> Lived:
+    """Place the calls, each a moment after the one before, and follow them to their ends."""
+    lived, random = Lived(), Random(asked.seed)
+    pause_seconds = max(PAUSE_SECONDS, asked.ramp_seconds / asked.calls)
+    async with asyncio.TaskGroup() as group:
+        for _ in range(asked.calls):
+            steps = list(script(lines, asked.seconds, asked.interrupt, random))
+            group.create_task(_one(asked, steps, lived))
+            await asyncio.sleep(pause_seconds)
+    return lived
+
+
+async def _one(asked: Asked, steps: Sequence[Step], lived: Lived) -> None:
+    call = await simulate_call(
+        asked.voice_url,
+        account_sid=asked.account_sid,
+        auth_token=asked.auth_token,
+        to=asked.to,
+        from_=asked.from_,
+        steps=steps,
+        status_callback=f"{asked.voice_url}/status",
+    )
+    watch = asyncio.create_task(_hang_up_after(call, asked.seconds))
+    try:
+        await call.ended(timeout_s=asked.seconds + 60)
+    except TimeoutError:
+        lived.errors.append("a call did not end")
+    finally:
+        watch.cancel()
+    if call.released is not None:
+        await call.released
+    lived.add(call)
+
+
+async def _hang_up_after(call: Call, seconds: float) -> None:
+    await asyncio.sleep(seconds)
+    call.hang_up()
+
+
+async def main(asked: argparse.Namespace, voice_url: str, account_sid: str, auth_token: str) -> int:
+    """Run what the command line asks for and print it; 0 within the thresholds, 1 beyond, 2 if it can't be run."""
+    try:
+        lines = await words(asked.wav)
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"hum: {error}\n")
+        return 2
+    load = Asked(
+        voice_url,
+        account_sid,
+        auth_token,
+        asked.to,
+        asked.from_,
+        asked.calls,
+        asked.seconds,
+        asked.ramp,
+        asked.interrupt,
+    )
+    summary = (await run(load, lines)).summary()
+    limits = Limits(asked.max_first_audio_ms, asked.max_answer_ms, asked.max_clear_ms, asked.max_gaps, asked.max_errors)
+    broken = limits.broken(summary)
+    sys.stdout.write((json.dumps(summary | {"broken": broken}) if asked.json else table(summary)) + "\n")
+    for sentence in broken:
+        sys.stderr.write(f"hum: {sentence}\n")
+    return 1 if broken else 0
+
+
+async def words(wavs: Sequence[str]) -> list[bytes]:
+    """What callers say, mu-law at 8 kHz: the files, else a few spoken lines.  Raises OSError, ValueError."""
+    if wavs:
+        return [_read(Path(path)) for path in wavs]
+    if not Speech.available():
+        raise ValueError("the extra `speech` is not installed: pip install 'hum[speech]', or give --wav")
+    speech = Speech()
+    try:
+        return [await speech.say(line, "caller") for line in LINES]
+    finally:
+        speech.close()
+
+
+def _read(path: Path) -> bytes:
+    samples, rate_hz = sound.read_wav(path.read_bytes())
+    return sound.encode(sound.resample(samples, rate_hz, 8000))

@@ -1,0 +1,15 @@
+import json
+
+from bench import ledger
+
+
+def test_it_measures(tmp_path, capsys):
+    assert ledger.main(["--calls", "2", "--turns", "1", "--json", str(tmp_path / "ledger.json")]) == 0
+    told = json.loads((tmp_path / "ledger.json").read_text())
+    assert len(told) == 3 * len(ledger.LINES)
+    assert "jitter 40" in capsys.readouterr().out
+
+
+def test_without_jitter_nothing_is_lost_or_said_twice():
+    told = {each.what: each for each in ledger.measure(5, 2, ledger.LINES[:1])}
+    assert told["resume"].exact_percent == told["cut"].exact_percent == 100

@@ -1,0 +1,50 @@
+"""The benchmark runs; what it finds is read, not asserted, except where a sound must never stop the agent."""
+
+import json
+
+import pytest
+
+from bench import sounds, vad, vad_calls
+from media.io.silero import Silero
+
+
+@pytest.fixture(scope="module")
+def silero():
+    return Silero.load()
+
+
+def test_it_says_how_to_get_the_recordings(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(sounds, "SOUNDS", tmp_path / "none")
+    assert vad.main(["--seconds", "1"]) == 1
+    assert "apt-get install" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not (sounds.SOUNDS.is_dir() and sounds.MUSIC.is_dir()), reason="the recordings are not installed")
+def test_it_measures(tmp_path, capsys):
+    assert vad.main(["--seconds", "1", "--prompts", "2", "--json", str(tmp_path / "vad.json")]) == 0
+    told = json.loads((tmp_path / "vad.json").read_text())
+    assert set(told) == set(vad.TITLES)
+    assert {row["detector"] for row in told["sentences"]} == set(vad.DETECTORS)
+    assert "two stages" in capsys.readouterr().out
+
+
+def test_dtmf_alarms_the_peer_and_not_us(silero):
+    told = {each.detector: each for each in vad.alarms("DTMF", sounds.dtmf(5, -20), silero)}
+    assert told["two stages"].onsets == 0
+    assert told["webrtcvad"].taken_percent > 50
+
+
+def test_the_agents_echo_and_tones_stop_nobody(silero):
+    says = sounds.ulaw(sounds.dtmf(2, -20))
+    line = vad_calls.Line(says, silero.detector())
+    line.play(sounds.frames(sounds.ringback(2, -20)))
+    line.echo(2, 20, 150)
+    told = line.told("tones", 2)
+    assert (told.cleared, told.cut, told.stuck, told.seconds) == (0, 0, 0, 4)
+
+
+def test_a_prompt_begins_where_it_is_heard_to():
+    samples = sounds.silence(0.5)
+    samples[1_000:3_000] = sounds.white(0.25, -20)
+    prompt = sounds.spoken("x", samples, -22)
+    assert 1_000 <= prompt.begins < 1_010

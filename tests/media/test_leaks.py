@@ -1,0 +1,206 @@
+"""After hundreds of calls of every ending the process holds exactly what it held before: compared by equality."""
+
+import asyncio
+import contextlib
+import gc
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import websockets
+
+from hum.v1 import runtime_pb2 as pb
+from media import metrics
+from tests.media.conftest import TOKEN, until, voice
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+AT_ONCE, ROUNDS = 8, 6
+#: What a call is made of, here and in the libraries.
+KINDS = frozenset(
+    "Shell CallerSocket ModelSocket Conversation ModelSide Voice Playout InFlight Item Segment Reports Recorder "
+    "_Detector WSTransport WSProtocol WSProtocolBase TimerHandle TCPTransport Transport".split()
+)
+GREETING = pb.Clip(kind="greeting", text="Hello there.", audio_ulaw=voice(800))
+
+
+def held() -> dict[str, object]:
+    """Descriptors, tasks, gauges, and live objects of a call."""
+    gc.collect()
+    ours = (each for each in gc.get_objects() if type(each).__name__ in KINDS)
+    mine = (
+        each for each in ours if type(each).__module__.partition(".")[0] in {"media", "picows", "uvloop", "aiofastnet"}
+    )
+    return {
+        "descriptors": sum(1 for _ in Path("/proc/self/fd").iterdir()),
+        "tasks": Counter(task.get_name().rstrip("0123456789") for task in asyncio.all_tasks()),
+        "calls": metrics.CALLS._value.get(),
+        "spool": metrics.SPOOL_DEPTH._value.get(),
+        "objects": Counter(type(each).__name__ for each in mine),
+    }
+
+
+async def started(control, line, token) -> None:
+    await line.start(token=token)
+    await until(lambda: control.kinds(f"call_{token}"))
+    for _ in range(5):
+        await line.media(voice(20))
+
+
+async def alive_until_it_ends(control, line, token) -> None:
+    with contextlib.suppress(websockets.ConnectionClosed):
+        while not control.ended(f"call_{token}"):
+            await line.media()
+            await asyncio.sleep(0.02)
+    await until(lambda: control.ended(f"call_{token}"))
+
+
+async def hangs_up(media, control, model, token) -> None:
+    async with media.line() as line:
+        await started(control, line, token)
+        await line.say("stop")
+        assert await line.closed() == 1000
+
+
+async def vanishes(media, control, model, token) -> None:
+    async with media.line() as line:
+        await started(control, line, token)
+        line.connection.transport.abort()
+        await until(lambda: control.ended(f"call_{token}"))
+
+
+async def vanishes_before_the_session(media, control, model, token) -> None:
+    async with media.line() as line:
+        await line.start(token=token)
+        line.connection.transport.abort()
+
+
+async def falls_silent(media, control, model, token) -> None:
+    async with media.line() as line:
+        await started(control, line, token)
+        await until(lambda: control.ended(f"call_{token}"))
+        assert control.ended(f"call_{token}").reason == "carrier_lost"
+
+
+async def sends_too_much(media, control, model, token) -> None:
+    async with media.line() as line:
+        await started(control, line, token)
+        await line.connection.send("x" * 70_000)
+        assert await line.closed() == 1009
+
+
+async def talks_nonsense(media, control, model, token) -> None:
+    async with media.line() as line:
+        await started(control, line, token)
+        await line.connection.send("what")
+        assert await line.closed() == 1002
+
+
+async def has_the_wrong_token(media, control, model, token) -> None:
+    async with media.line() as line:
+        await line.start(token=f"not {token}")
+        assert await line.closed() == 1008
+
+
+async def is_not_signed(media, control, model, token) -> None:
+    with pytest.raises(websockets.InvalidStatus):
+        async with media.line(signature=""):
+            pass
+
+
+async def never_starts(media, control, model, token) -> None:
+    async with media.line() as line:
+        assert await line.closed() == 1008
+
+
+async def loses_its_model(media, control, model, token) -> None:
+    async with media.line() as line:
+        await started(control, line, token)
+        model.status = 503
+        for socket in model.sockets:
+            socket.transport.abort()
+        await alive_until_it_ends(control, line, token)
+        assert control.ended(f"call_{token}").reason == "model_lost"
+
+
+async def is_refused_by_the_model(media, control, model, token) -> None:
+    model.status = 401
+    async with media.line() as line:
+        await line.start(token=token)
+        await alive_until_it_ends(control, line, token)
+        assert control.ended(f"call_{token}").reason == "model_refused"
+
+
+async def is_hung_up_by_control(media, control, model, token) -> None:
+    async with media.line() as line:
+        await started(control, line, token)
+        control.command(f"call_{token}", hang_up=pb.HangUpNow())
+        assert await line.closed() == 1000
+
+
+async def is_drained(media, control, model, token) -> None:
+    async with media.line() as line:
+        await started(control, line, token)
+        await until(lambda: len(media.media.server) == AT_ONCE or media.media.server.draining)
+        await media.media.server.drain(0, 0.2)
+        await line.closed()
+
+
+ENDINGS = (
+    hangs_up,
+    vanishes,
+    vanishes_before_the_session,
+    falls_silent,
+    sends_too_much,
+    talks_nonsense,
+    has_the_wrong_token,
+    is_not_signed,
+    never_starts,
+    loses_its_model,
+    is_refused_by_the_model,
+    is_hung_up_by_control,
+    is_drained,
+)
+
+
+async def every_ending(media, control, model, name) -> None:
+    for ending in ENDINGS:
+        tokens = [f"{name}-{ending.__name__}-{number}" for number in range(AT_ONCE)]
+        for token in tokens:
+            control.offer(token, clips=[GREETING], recording_enabled=True)
+        await asyncio.gather(*(ending(media, control, model, token) for token in tokens))
+        await until(lambda: len(media.media.server) == 0)
+        media.media.server.draining = False
+        model.status = None
+        model.sockets.clear()
+
+
+async def test_what_is_counted_is_there_while_a_call_lasts(plane, control, model) -> None:
+    media = await plane()
+    before = held()
+    control.offer("t1", clips=[GREETING])
+    async with media.line() as line:
+        await started(control, line, "t1")
+        await until(lambda: model.dials)
+        during = held()
+        assert during["descriptors"] > before["descriptors"]
+        assert during["calls"] == before["calls"] + 1
+        for kind in ("Shell", "CallerSocket", "Conversation", "Playout", "Item", "Segment", "WSTransport"):
+            assert during["objects"][kind] > before["objects"][kind], kind
+
+
+async def test_nothing_is_left_of_a_call_whatever_its_end(plane, control, model) -> None:
+    media = await plane(
+        HUM_CARRIER_SILENT_SECONDS=1.5, HUM_STREAM_START_SECONDS=0.5, TWILIO_AUTH_TOKEN=TOKEN, HUM_MAX_LAG_MS=10_000
+    )
+    await until(lambda: media.media.link.up)
+    await every_ending(media, control, model, "warm up")
+    await until(lambda: metrics.SPOOL_DEPTH._value.get() == 0)
+    before = held()
+    for number in range(ROUNDS):
+        await every_ending(media, control, model, str(number))
+    await until(lambda: metrics.SPOOL_DEPTH._value.get() == 0)
+    with contextlib.suppress(TimeoutError):  # the comparison tells more
+        await until(lambda: held() == before)
+    assert held() == before
+    assert not media.media.link._waiting
+    assert not media.media.server._early

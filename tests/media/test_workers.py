@@ -1,0 +1,105 @@
+"""`hum media --workers`: one port, several processes, one of which may die."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+import websockets
+
+from hum.cli import _parser
+from sandbox.twilio import sign
+from tests.media.conftest import NODE_KEY, TOKEN, Line, until
+
+
+def children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.fixture
+async def supervised(settings, model, tmp_path):
+    """Two workers and who watches over them."""
+    given = settings()
+    environment = {
+        **os.environ,
+        "HUM_HOME": str(tmp_path),
+        "HUM_NODE_KEY": NODE_KEY,
+        "HUM_CONTROL_ADDRESS": given.control_address,
+        "HUM_MEDIA_LISTEN": given.media_listen,
+        "HUM_MEDIA_URL": given.media_url,
+        "HUM_DRAIN_SECONDS": "0.2",
+        "TWILIO_AUTH_TOKEN": TOKEN,
+        "OPENAI_API_KEY": "sk-secret",
+        "OPENAI_BASE_URL": model.url,
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "media.app", "--workers", "2", env=environment, stderr=asyncio.subprocess.DEVNULL
+    )
+    yield process, f"{given.media_url}/media/twilio"
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()
+
+
+async def calls(stack, control, url, count):
+    """So many open calls."""
+    lines = []
+    for _ in range(count):
+        token = f"t{len(control.opened)}"
+        control.offer(token)
+        connection = await stack.enter_async_context(
+            websockets.connect(url, additional_headers={"X-Twilio-Signature": sign(TOKEN, url)}, ping_interval=None)
+        )
+        lines.append(Line(connection))
+        await lines[-1].start(token=token)
+        await until(lambda token=token: control.opened and control.opened[-1].token == token)
+    return lines
+
+
+async def test_two_answer_on_one_port_one_comes_back_and_both_drain(supervised, control, model) -> None:
+    process, url = supervised
+    await until(lambda: len(control.hellos) == 2, 20)
+    async with contextlib.AsyncExitStack() as stack:
+        while len({each.node for each in control.opened}) < 2:
+            assert len(control.opened) < 40, "the kernel deals out connections to both"
+            lines = await calls(stack, control, url, 2)
+        first = children(process.pid)
+        assert len(first) == 2
+
+        os.kill(first[0], signal.SIGKILL)
+        await until(lambda: len(control.hellos) == 3, 20)
+        assert len(children(process.pid)) == 2
+        assert first[1] in children(process.pid)
+
+        lines = await calls(stack, control, url, 4)
+        process.send_signal(signal.SIGTERM)
+        assert [await line.closed() for line in lines] == [1000] * 4
+        assert await asyncio.wait_for(process.wait(), 10) == 0
+
+
+async def test_workers_do_not_outlive_their_supervisor(supervised, control, model) -> None:
+    process, _ = supervised
+    await until(lambda: len(control.hellos) == 2, 20)
+    left = children(process.pid)
+    process.kill()
+    await until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in left), 10)
+
+
+async def test_settings_that_no_worker_can_use_end_it_at_once(settings, tmp_path) -> None:
+    environment = {**os.environ, "HUM_HOME": str(tmp_path), "HUM_MAX_CALLS": "none"}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "media.app", "--workers", "2", env=environment, stderr=asyncio.subprocess.PIPE
+    )
+    _, said = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 2
+    assert b"HUM_MAX_CALLS" in said
+
+
+def test_the_command_passes_the_number_on() -> None:
+    assert _parser().parse_args(["media", "--workers", "3"]).options == ("--workers", "3")
+    assert _parser().parse_args(["media"]).options == ()
+    with pytest.raises(SystemExit):
+        _parser().parse_args(["media", "--workers", "0"])

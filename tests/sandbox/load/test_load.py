@@ -1,0 +1,144 @@
+"""The load's figures against calls whose truth is known, and a small one over real sockets."""
+
+import argparse
+import asyncio
+import base64
+import contextlib
+import json
+import socket
+from random import Random
+
+import pytest
+import uvicorn
+import websockets
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
+
+from sandbox.load import options
+from sandbox.load.figures import Limits, Lived, percentiles, table
+from sandbox.load.harness import Asked, main, run, script
+from sandbox.twilio import Path, Stream
+from sandbox.twilio.journal import Journal
+from sandbox.twilio.stream import Span
+
+ACCOUNT, TOKEN, TO = "AC" + "a" * 32, "12345", "+13175550100"
+LOUD = b"\x10" * 160
+
+
+def stream(*audio_at_ms, spans=(), clears=()):
+    """A stream whose agent was heard for 400 ms at each of these instants, but for what was cleared."""
+    made = Stream("ws://x", {}, call_sid="CA", account_sid=ACCOUNT, path=Path(), journal=Journal())
+    happenings = sorted([(at, False) for at in audio_at_ms] + [(at, True) for at in clears])
+    for at_ms, is_clear in happenings:
+        if is_clear:
+            made.playout.clear(at_ms)
+        else:
+            made.playout.receive(at_ms, LOUD * 20)
+    made.playout.advance(100_000)
+    made.spoken.spans = [Span(start, end) for start, end in spans]
+    return made
+
+
+def lived(*streams):
+    figures = Lived()
+    for each in streams:
+        figures._stream(each)
+    return figures
+
+
+def test_an_answer_is_measured_from_the_last_word() -> None:
+    figures = lived(stream(120, 3_000, spans=[(1_000, 2_000)]))
+    assert (figures.greeting_ms, figures.answer_ms, figures.clear_ms, figures.turns) == ([120], [1_000], [], 1)
+
+
+def test_a_line_over_the_agent_wants_a_clear() -> None:
+    figures = lived(
+        stream(1_000, spans=[(1_100, 2_000)], clears=[1_170]), stream(1_000, spans=[(1_100, 1_300)], clears=[3_000])
+    )
+    assert figures.clear_ms == [pytest.approx(70)]
+    assert figures.ignored == 1
+
+
+def test_a_break_that_no_clear_made_is_a_gap() -> None:
+    assert lived(stream(1_000, 1_450)).gap_ms == [50]
+    assert lived(stream(1_000, 1_450, clears=[1_300])).gap_ms == []
+
+
+def test_limits_name_what_was_exceeded() -> None:
+    summary = lived(stream(120, 3_000, spans=[(1_000, 2_000)])).summary()
+    assert Limits(max_first_audio_ms=120, max_answer_ms=1_000, max_clear_ms=1, max_gaps=0).broken(summary) == []
+    (sentence,) = Limits(max_answer_ms=999).broken(summary)
+    assert sentence == "answer_ms is 1000, and may be 999"
+    assert "1 calls" not in table(summary)
+
+
+def test_percentiles_of_nothing_are_none() -> None:
+    assert percentiles([]) == {"count": 0, "p50": None, "p95": None, "p99": None}
+    assert percentiles([float(n) for n in range(100)])["p95"] == 95.0
+
+
+def test_callers_interrupt_as_often_as_they_are_told() -> None:
+    def waits(interrupt):
+        steps = script([LOUD], 200, interrupt, Random(2))
+        return [step["do"] for step in steps if step["do"] != "say"]
+
+    assert set(waits(0.0)) == {"wait_for_agent_to_finish"}
+    assert waits(1.0).count("wait_for_agent_to_finish") == 1
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self):
+        yield
+
+
+@pytest.fixture
+async def agent():
+    """A gateway and an agent that greets, and clears whatever is said to it."""
+
+    async def talk(connection) -> None:
+        async for text in connection:
+            message = json.loads(text)
+            if message["event"] == "start":
+                audio = base64.b64encode(LOUD * 40).decode()
+                body = {"event": "media", "streamSid": message["streamSid"], "media": {"payload": audio}}
+                await connection.send(json.dumps(body))
+            elif message["event"] == "media" and base64.b64decode(message["media"]["payload"]) == LOUD:
+                await connection.send(json.dumps({"event": "clear", "streamSid": message["streamSid"]}))
+
+    async with websockets.serve(talk, "127.0.0.1", 0) as media:
+        port = media.sockets[0].getsockname()[1]
+
+        async def answer(_):
+            twiml = f'<Response><Connect><Stream url="ws://127.0.0.1:{port}/"/></Connect></Response>'
+            return Response(twiml, media_type="text/xml")
+
+        listening = socket.create_server(("127.0.0.1", 0))
+        app = Starlette(routes=[Route("/{rest:path}", answer, methods=["POST"])])
+        server = _Server(uvicorn.Config(app, lifespan="off", ws="none", log_config=None))
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/voice"
+        server.should_exit = True
+        await serving
+
+
+async def test_calls_are_placed_followed_and_counted(agent) -> None:
+    asked = Asked(agent, ACCOUNT, TOKEN, TO, "+13175550199", calls=3, seconds=1.5, interrupt=0.0)
+    summary = (await run(asked, [LOUD * 10])).summary()
+    assert (summary["calls"], summary["errors"], summary["gaps"]) == (3, 0, 0)
+    assert summary["greeting_ms"]["count"] == 3
+
+
+@pytest.mark.parametrize(
+    ("options_given", "status"), [([], 0), (["--max-first-audio-ms", "0"], 1), (["--wav", "no"], 2)]
+)
+async def test_the_command_line_decides_the_status(agent, capsys, options_given, status) -> None:
+    parser = argparse.ArgumentParser()
+    options.add_arguments(parser)
+    common = ["--to", TO, "--calls", "1", "--seconds", "0.4", "--json"]
+    asked = parser.parse_args(common + options_given)
+    pytest.importorskip("py_nanotts")
+    assert await main(asked, agent, ACCOUNT, TOKEN) == status
+    if status != 2:
+        assert json.loads(capsys.readouterr().out)["calls"] == 1
