@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo up test check static proto docs release-contract lock clean
+.PHONY: demo up test check static bench proto docs release-contract lock clean
 
 # --- set-up: a virtual environment with exactly what the lock says -----------------------------------------------
 
@@ -43,6 +43,11 @@ static: $(READY)
 	$(BIN)/python proto/contract.py check
 	$(BIN)/python proto/contract.py breaking
 	$(BIN)/python -m gateway.openapi | $(BIN)/openapi-spec-validator -
+
+# Short versions; docs/benchmarks/ tells how the long ones are run.
+bench: $(READY)
+	$(BIN)/python -m bench.ledger --calls 10
+	$(BIN)/python -m bench.media --calls 50 --seconds 10
 
 # --- the contract and the locks -----------------------------------------------------------------------------------
 
