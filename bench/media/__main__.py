@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.media import control
-from bench.media.processes import line, running
+from bench.media.processes import children, line, running
 from hum.settings import MediaSettings
 from sandbox.twilio import sign
 
@@ -43,9 +43,10 @@ ROWS: Sequence[tuple[str, str, str, str]] = (
 )
 
 
-async def callers(asked: argparse.Namespace, port: int, pid: int) -> Figures:
+async def callers(asked: argparse.Namespace, port: int, pids: Sequence[int]) -> Figures:
     url = f"ws://127.0.0.1:{port}{PATH}"
-    arguments = ["-m", "bench.media.callers", "--url", url, "--signature", sign(TOKEN, url), "--pid", str(pid)]
+    arguments = ["-m", "bench.media.callers", "--url", url, "--signature", sign(TOKEN, url)]
+    arguments += ["--pid", *map(str, pids)]
     arguments += ["--calls", str(asked.calls), "--seconds", str(asked.seconds), "--warm-up", str(asked.warm_up)]
     async with running(arguments) as generator:
         figures: Figures = json.loads(await line(generator))
@@ -58,9 +59,13 @@ async def product(asked: argparse.Namespace, model_port: int) -> Figures:
         port = taken.getsockname()[1]
         taken.close()
         serving = control.serving(MediaSettings(node_key=NODE_KEY), asked.recording)
-        async with serving as (fake, control_port), _plane(home, port, control_port, model_port) as media:
-            await asyncio.wait_for(fake.up.wait(), 20)
-            figures = await callers(asked, port, media.pid)
+        async with (
+            serving as (fake, control_port),
+            _plane(asked.workers, home, port, control_port, model_port) as media,
+        ):
+            for _ in range(asked.workers):
+                await asyncio.wait_for(fake.up.acquire(), 20)
+            figures = await callers(asked, port, [media.pid] if asked.workers == 1 else children(media.pid))
             page = await asyncio.to_thread(_metrics, port)
             figures["pacer_late_p99_ms"] = _late_p99_ms(page)
             figures["reports"] = fake.reports
@@ -68,7 +73,7 @@ async def product(asked: argparse.Namespace, model_port: int) -> Figures:
 
 
 def _plane(
-    home: str, port: int, control_port: int, model_port: int
+    workers: int, home: str, port: int, control_port: int, model_port: int
 ) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
     environment = {
         "HUM_HOME": home,
@@ -83,7 +88,7 @@ def _plane(
         "OPENAI_API_KEY": "the benchmark's key",
         "OPENAI_BASE_URL": f"http://127.0.0.1:{model_port}/v1",
     }
-    return running(["-m", "media.app"], environment)
+    return running(["-m", "media.app", "--workers", str(workers)], environment)
 
 
 def _metrics(port: int) -> str:
@@ -102,7 +107,7 @@ def _late_p99_ms(page: str) -> float | None:
 
 async def bare(asked: argparse.Namespace, model_port: int) -> Figures:
     async with running(["-m", "bench.media.bare", "--model", f"ws://127.0.0.1:{model_port}/v1/realtime"]) as loop:
-        return await callers(asked, int(await line(loop)), loop.pid)
+        return await callers(asked, int(await line(loop)), [loop.pid])
 
 
 async def measure(asked: argparse.Namespace) -> dict[str, list[Figures]]:
@@ -145,6 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=30.0, help="how long is measured, after the warm-up")
     parser.add_argument("--warm-up", type=float, default=8.0)
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=1, help="processes of the product behind one port")
     parser.add_argument("--recording", action="store_true", help="record every call")
     parser.add_argument("--alone", action="store_true", help="leave out the bare loop")
     parser.add_argument("--json", type=Path, metavar="FILE")

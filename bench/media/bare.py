@@ -14,13 +14,14 @@ import uvloop
 import webrtcvad
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_connect, ws_create_server
 
-from media.core.audio import to_linear
+from media.core.audio import pcm_level_db, to_linear
 
 TEXT, CLOSE = WSMsgType.TEXT, WSMsgType.CLOSE
 TICK_SECONDS = 0.02
 LEAD_SECONDS = 0.2
 MESSAGE_BYTES = 800
 RATE = 8_000
+LOUD_DB = -50.0  # the detector alone takes a line's noise for speech
 
 
 class _Media(msgspec.Struct):
@@ -92,7 +93,8 @@ class Call(WSListener):
         if self._model is not None:
             append = b'{"type":"input_audio_buffer.append","audio":"' + binascii.b2a_base64(ulaw, newline=False) + b'"}'
             self._model.send(TEXT, append)
-        voiced = self._vad.is_speech(to_linear(ulaw), RATE)
+        pcm = to_linear(ulaw)
+        voiced = pcm_level_db(pcm) > LOUD_DB and self._vad.is_speech(pcm, RATE)
         self._recent = (self._recent << 1 | voiced) & 0b1111
         if self._recent.bit_count() >= 3 and (self._queue or self._ends_at > self._loop.time()):
             self._recent = 0

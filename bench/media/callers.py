@@ -236,7 +236,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", required=True)
     parser.add_argument("--signature", default="")
-    parser.add_argument("--pid", type=int, required=True, help="the process that is weighed")
+    parser.add_argument("--pid", type=int, nargs="+", required=True, help="the processes that are weighed")
     parser.add_argument("--calls", type=int, required=True)
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--warm-up", type=float, default=8.0)

@@ -12,7 +12,7 @@ from hum.v1 import runtime_pb2_grpc
 
 class Control(runtime_pb2_grpc.MediaServiceServicer):
     def __init__(self, recording: bool = False) -> None:
-        self.up = asyncio.Event()
+        self.up = asyncio.Semaphore(0)  # a link more each time
         self.reports = 0
         self._recording = recording
 
@@ -28,7 +28,7 @@ class Control(runtime_pb2_grpc.MediaServiceServicer):
     async def Link(self, ups: AsyncIterator[pb.LinkUp], _: object) -> AsyncIterator[pb.LinkDown]:
         async for up in ups:
             if up.WhichOneof("up") == "hello":
-                self.up.set()
+                self.up.release()
                 yield pb.LinkDown()
             else:
                 self.reports += len(up.batch.reports)

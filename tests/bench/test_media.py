@@ -1,0 +1,37 @@
+"""The benchmark of the media plane runs, and its figures are those of a working call.  Nothing here is timed."""
+
+import json
+
+import pytest
+
+from bench.media import speech
+from bench.media.__main__ import main
+from bench.media.callers import percentile
+
+pytestmark = pytest.mark.timeout(60)
+
+
+def test_both_sides_carry_the_same_callers(tmp_path, capsys) -> None:
+    file = tmp_path / "figures.json"
+    main(["--calls", "3", "--seconds", "2", "--warm-up", "1", "--json", str(file)])
+    measured = json.loads(file.read_text())
+    for side in ("product", "bare"):
+        (figures,) = measured[side]
+        assert figures["lost_calls"] == 0
+        assert figures["agent_talks"] > 0.05
+        assert figures["answers"] + figures["clears"] > 0
+        assert figures["cpu_ms_per_call_second"] > 0
+    assert measured["product"][0]["reports"] > 4
+    assert "CPU, product / bare loop" in capsys.readouterr().out
+
+
+def test_callers_say_whole_pieces_that_begin_with_speech() -> None:
+    pieces = speech.pieces()
+    assert len(pieces) > 3
+    assert all(len(piece) == speech.FRAMES and {len(frame) for frame in piece} == {160} for piece in pieces)
+
+
+def test_a_percentile_is_a_value_that_was_seen() -> None:
+    assert percentile([3.0, 1.0, 2.0], 0.5) == 2.0
+    assert percentile([1.0], 0.99) == 1.0
+    assert percentile([], 0.5) is None

@@ -1,0 +1,44 @@
+"""`hum load` finds the gateway and the number to call."""
+
+import pytest
+
+from hum import home
+from hum.cli import _parser, load
+from sandbox.load import harness
+
+
+@pytest.fixture
+def placed(monkeypatch, tmp_path):
+    """What would have been called; nothing of the outside's environment is seen."""
+    for name in ("TWILIO_AUTH_TOKEN", "TWILIO_ACCOUNT_SID", "HUM_PUBLIC_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HUM_HOME", str(tmp_path))
+    calls = []
+
+    async def main(asked, *where):
+        calls.append((asked.to, *where))
+        return 0
+
+    monkeypatch.setattr(harness, "main", main)
+    return calls
+
+
+async def test_what_runs_here_is_called(placed, tmp_path) -> None:
+    facts = {"public_url": "http://127.0.0.1:1", "twilio_account_sid": "AC1", "twilio_auth_token": "t"}
+    home.write_run(tmp_path, facts | {"numbers": ["+13175550100"]})
+    assert await load.run(_parser().parse_args(["load"])) == 0
+    assert placed == [("+13175550100", "http://127.0.0.1:1/twilio/voice", "AC1", "t")]
+
+
+async def test_another_gateway_is_named_by_its_url_and_the_environment(placed, monkeypatch) -> None:
+    monkeypatch.setenv("TWILIO_AUTH_TOKEN", "newest,older")
+    monkeypatch.setenv("TWILIO_ACCOUNT_SID", "AC2")
+    asked = _parser().parse_args(["load", "--url", "https://hum.example.com/", "--to", "+13175550101"])
+    assert await load.run(asked) == 0
+    assert placed == [("+13175550101", "https://hum.example.com/twilio/voice", "AC2", "newest")]
+
+
+async def test_nothing_to_call_is_said(placed, capsys) -> None:
+    assert await load.run(_parser().parse_args(["load"])) == 2
+    assert placed == []
+    assert "hum up" in capsys.readouterr().err
