@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -90,6 +91,9 @@ async def run(given: MediaSettings, *, worker: bool = False) -> None:
     if worker:  # its input is a pipe that nobody writes to: it is readable when it ends
         loop.add_reader(sys.stdin.fileno(), asked.set)
     async with build(given, shared_port=worker) as media:
+        # What was imported stays for good: the collector need not walk it (40 ms) while calls wait.
+        gc.collect()
+        gc.freeze()
         LOG.info("media serves", port=media.port, node=media.link.node)
         await asked.wait()
         if worker:
