@@ -20,7 +20,7 @@ LINES = (
     "No, wait, I meant tomorrow at seven.",
     "Thank you, and where exactly are you?",
 )
-LISTEN_MS, OVER_MS = 900, 1_200
+LISTEN_MS, OVER_MS, PATIENCE_MS = 900, 500, 8_000
 ANSWER_MS = 4_000.0  # what an answer takes, roughly
 PAUSE_SECONDS = 0.02  # between two calls, when no ramp is asked for
 
@@ -49,9 +49,9 @@ def script(lines: Sequence[bytes], seconds: float, interrupt: float, random: Ran
     while spent_ms < seconds * 1000:
         line = random.choice(lines)
         yield (
-            {"do": "wait_for_agent_to_talk", "for_ms": OVER_MS, "timeout_ms": 15_000}
+            {"do": "wait_for_agent_to_talk", "for_ms": OVER_MS, "timeout_ms": PATIENCE_MS}
             if over
-            else {"do": "wait_for_agent_to_finish", "quiet_ms": LISTEN_MS, "timeout_ms": 15_000}
+            else {"do": "wait_for_agent_to_finish", "quiet_ms": LISTEN_MS, "timeout_ms": PATIENCE_MS}
         )
         yield say(line)
         spent_ms += len(line) / 8 + (OVER_MS if over else ANSWER_MS)
