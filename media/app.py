@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import gc
-import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -15,6 +14,7 @@ from picows import ws_create_server
 from hum import home, rpc, settings, telemetry
 from hum.clock import Clock, monotonic_ms
 from hum.settings import MediaSettings, parse_listen
+from hum.signals import stop_signal
 from media import workers
 from media.io.control import ControlLink, take_spool
 from media.io.openai import Dial, Dialler
@@ -85,9 +85,7 @@ async def build(
 
 async def run(given: MediaSettings, *, worker: bool = False) -> None:
     """Serve until SIGTERM or SIGINT; a worker, until its supervisor is gone too."""
-    asked, loop = asyncio.Event(), asyncio.get_running_loop()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(each, asked.set)
+    asked, loop = stop_signal(), asyncio.get_running_loop()
     if worker:  # its input is a pipe that nobody writes to: it is readable when it ends
         loop.add_reader(sys.stdin.fileno(), asked.set)
     async with build(given, shared_port=worker) as media:

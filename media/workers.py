@@ -6,7 +6,6 @@ ends) and drain as well, so that none is left behind on the port.
 """
 
 import asyncio
-import signal
 import socket
 import sys
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from contextlib import suppress
 from hum import settings
 from hum.clock import monotonic_ms
 from hum.settings import MediaSettings, parse_listen
+from hum.signals import stop_signal
 from hum.telemetry import log
 
 LOG = log(__name__)
@@ -66,10 +66,7 @@ async def supervise(given: MediaSettings, count: int, command: Sequence[str]) ->
     listen = parse_listen(given.media_listen)
     with _reserved(listen.host, listen.port) as port:
         workers = [Worker(number, command, str(listen._replace(port=port.getsockname()[1]))) for number in range(count)]
-        loop = asyncio.get_running_loop()
-        asked = asyncio.Event()
-        for each in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(each, asked.set)
+        asked = stop_signal()
         keepers = [asyncio.create_task(worker.keep(), name=f"worker {n}") for n, worker in enumerate(workers)]
         told = asyncio.create_task(asked.wait(), name="told to stop")
         LOG.info("media supervises", workers=count, port=port.getsockname()[1])
