@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo up test check static bench proto docs release-contract lock clean
+.PHONY: demo up test check peers static bench proto docs release-contract lock clean
 
 # --- set-up: a virtual environment with exactly what the lock says -----------------------------------------------
 
@@ -31,8 +31,16 @@ test: $(READY)
 	$(BIN)/python -m pytest -m "not slow"
 
 # What CI runs besides: the static checks and the slow tests.
-check: $(READY) static
+check: $(READY) static peers
 	$(BIN)/python -m pytest -m slow
+
+# Programs that nobody here wrote, which the slow tests hold ours against; each in an environment of its own.
+peers: .venv-oidc/.ready
+
+.venv-oidc/.ready: requirements/oidc-peer.txt
+	@test -x .venv-oidc/bin/python || $(PYTHON) -m venv .venv-oidc
+	.venv-oidc/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/oidc-peer.txt
+	@touch $@
 
 static: $(READY)
 	$(BIN)/ruff check .
@@ -47,6 +55,8 @@ static: $(READY)
 # Short versions; docs/benchmarks/ tells how the long ones are run.
 bench: $(READY)
 	$(BIN)/python -m bench.ledger --calls 10
+	$(BIN)/python -m bench.growth --sizes 1000 10000 --times 30
+	$(BIN)/python -m bench.reads --times 500
 	$(BIN)/python -m bench.media --calls 50 --seconds 10
 
 # --- the contract and the locks -----------------------------------------------------------------------------------
@@ -56,6 +66,7 @@ proto: $(READY)
 
 docs: $(READY)
 	$(BIN)/python -m hum.settings > docs/settings.md
+	$(BIN)/python -m hum.authorization > docs/authorization.md
 
 # Makes proto/ the contract that later changes are compared with; add a line to CHANGELOG.md.
 release-contract: $(READY)
@@ -64,7 +75,9 @@ release-contract: $(READY)
 COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 lock: $(READY)
 	$(COMPILE) --extra speech --extra dev -o requirements/all.txt
+	$(BIN)/uv pip compile requirements/oidc-peer.in --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --quiet -o requirements/oidc-peer.txt
 	$(COMPILE) -c <(grep -v '^ ' requirements/all.txt | sed 's/ \\$$//') -o requirements/runtime.txt
 
 clean:
-	rm -rf $(VENV) var build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-* var build .mypy_cache .ruff_cache .pytest_cache .hypothesis

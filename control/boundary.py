@@ -25,12 +25,16 @@ from grpc import aio
 from grpc_status import rpc_status
 from prometheus_client import Histogram
 
+from control.audit.rules import describe
+from control.audit.usecases import note
 from control.base import principal
 from control.base.principal import Principal
+from control.base.rates import Rates
 from hum import ids, rpc, secrets, validation
 from hum.clock import Clock, monotonic_ms
 from hum.errors import (
     ApiKeyRequired,
+    Conflict,
     FieldError,
     Forbidden,
     IdempotencyInProgress,
@@ -42,7 +46,7 @@ from hum.errors import (
 from hum.telemetry import FAST_BUCKETS, log
 from hum.v1 import options_pb2
 from storage import idempotency
-from storage.db import Db, Tx
+from storage.db import Asker, Db, Tx
 
 LOG = log(__name__)
 SECONDS = Histogram("hum_rpc_seconds", "Time to answer a call to control", ["method", "code"], buckets=FAST_BUCKETS)
@@ -55,23 +59,21 @@ class Unavailable(Refused):
     code, reason = "UNAVAILABLE", "UNAVAILABLE"
 
 
-class Conflict(Refused):
-    """Another request was at the same thing; try again."""
-
-    code, reason = "ABORTED", "CONFLICT"
-
-
 @dataclass(slots=True)
 class Call:
     """What a servicer is told besides its request.
 
     `tx` is the tenant's open transaction, and `who` who asks. A method of another plane has `node` instead, and opens
-    its own transactions; so does a stream, which must not hold one while it waits.
+    its own transactions; so does a stream, and a method that acts outside: neither must hold one while it waits.
     """
 
     context: "aio.ServicerContext[Any, Any]"
     request_id: str
     credential: bytes = b""
+    trailing: dict[str, str] = field(default_factory=dict)
+    #: Of a method that acts outside: the client's idempotency key, for its own attempt row, and the request's hash.
+    key: str | None = None
+    body_hash: bytes = b""
     _tx: Tx | None = None
     _who: Principal | None = None
     _node: rpc.Node | None = None
@@ -100,6 +102,8 @@ class Method:
     access: options_pb2.Access
     handler: Callable[..., Any]
     mutates: bool
+    #: The request is the person's own: no organization need be at work.
+    personal: bool
     request_type: type[Message] = field(init=False)
     response_type: type[Message] = field(init=False)
 
@@ -115,8 +119,10 @@ class Method:
 class Boundary:
     """Wraps servicers into gRPC handlers."""
 
-    def __init__(self, db: Db, node_key: bytes, *, keep_keys: timedelta, clock: Clock = monotonic_ms) -> None:
-        self._db, self._node_key, self._keep, self._clock = db, node_key, keep_keys, clock
+    def __init__(
+        self, db: Db, node_key: bytes, rates: Rates, *, keep_keys: timedelta, clock: Clock = monotonic_ms
+    ) -> None:
+        self._db, self._node_key, self._rates, self._keep, self._clock = db, node_key, rates, keep_keys, clock
 
     def handlers(self, services: Mapping[ServiceDescriptor, object]) -> list[grpc.GenericRpcHandler]:
         """The handlers of these servicers.  A method without an access option or without an implementation is a bug."""
@@ -155,9 +161,14 @@ class Boundary:
                 async with AsyncExitStack() as stack:
                     await self._admit(stack, method, call)
                     validation.require_valid(request)
-                    answer = await self._once(method, request, call)
+                    if not method.access.acts_outside:
+                        answer = await self._once(method, request, call)
+                if method.access.acts_outside:
+                    call._tx = None  # noqa: SLF001 - it has just been closed
+                    answer = await self._once_outside(method, request, call)
         except Exception as error:  # noqa: BLE001 - the one place where bugs become answers
             await self._refuse(method, call, began, error)
+        context.set_trailing_metadata(tuple(call.trailing.items()))
         self._done(method, call, began, "OK")
         return answer
 
@@ -200,15 +211,21 @@ class Boundary:
 
     async def _admit(self, stack: AsyncExitStack, method: Method, call: Call) -> None:
         sent = _credential(call.context)
-        if not sent.startswith(rpc.BEARER_SCHEME):
+        scheme = next((each for each in (rpc.BEARER_SCHEME, rpc.SESSION_SCHEME) if sent.startswith(each)), None)
+        if scheme is None:
             raise SessionRequired
-        call.credential = secrets.token_hash(sent.removeprefix(rpc.BEARER_SCHEME))
+        call.credential = secrets.token_hash(sent.removeprefix(scheme))
+        left = self._rates.take(call.credential, self._clock())
+        told = {"limit": left.limit, "remaining": left.remaining, "reset": left.reset_seconds}
+        call.trailing |= {rpc.RATE_PREFIX + name: str(value) for name, value in told.items()}
         tx, asker = await stack.enter_async_context(self._db.as_credential(call.credential))
-        if asker is None:
-            raise ApiKeyRequired
-        who = Principal(asker.org_id, asker.role, asker.scopes, asker.key_id, asker.user_id, asker.name)
+        wanted = rpc.SESSION_SCHEME if asker and asker.session_id else rpc.BEARER_SCHEME
+        if asker is None or scheme != wanted:
+            raise ApiKeyRequired if scheme == rpc.BEARER_SCHEME else SessionRequired
+        who = _principal(asker)
         principal.require(who, method.access)
-        structlog.contextvars.bind_contextvars(organization=ids.show(ids.Kind.ORGANIZATION, who.org_id))
+        if who.organization is not None:
+            structlog.contextvars.bind_contextvars(organization=ids.show(ids.Kind.ORGANIZATION, who.organization))
         call._tx, call._who = tx, who  # noqa: SLF001 - the boundary fills what servicers read
 
     async def still_admitted(self, method_access: options_pb2.Access, call: Call) -> bool:
@@ -216,9 +233,8 @@ class Boundary:
         async with self._db.as_credential(call.credential) as (_, asker):
             if asker is None or asker.org_id != call.who.org_id:
                 return False
-            who = Principal(asker.org_id, asker.role, asker.scopes, asker.key_id, asker.user_id, asker.name)
         try:
-            principal.require(who, method_access)
+            principal.require(_principal(asker), method_access)
         except Refused:
             return False
         return True
@@ -227,24 +243,46 @@ class Boundary:
 
     async def _once(self, method: Method, request: Message, call: Call) -> Message:
         """Let the servicer answer, or repeat the answer that this idempotency key got before."""
-        handler: Callable[[Message, Call], Awaitable[Message]] = method.handler
-        key = str(dict(call.context.invocation_metadata() or ()).get(rpc.IDEMPOTENCY_KEY, ""))
-        if not key or not method.mutates:
-            return await handler(request, call)
-        if len(key) > MAX_IDEMPOTENCY_KEY:
-            raise InvalidRequest([FieldError("Idempotency-Key", f"is longer than {MAX_IDEMPOTENCY_KEY} characters")])
-        if not await idempotency.try_lock(call.tx, key):
+        key, personal = _idempotency_key(method, call), method.personal and call.who.user_id is not None
+        if key is None:
+            return await self._do(method, request, call)
+        if not await idempotency.try_lock(call.tx, key, personal=personal):
             raise IdempotencyInProgress
-        body_hash = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
-        if (seen := await idempotency.find(call.tx, key, self._keep)) is not None:
-            if (seen.method, seen.body_hash) != (method.name, body_hash):
-                raise IdempotencyMismatch
-            call.context.set_trailing_metadata(((rpc.REPLAYED, "true"),))
-            return method.response_type.FromString(seen.answer)
+        body_hash = _hash(request)
+        seen = await idempotency.find(call.tx, key, self._keep, personal=personal)
+        if seen is not None:
+            return _replay(method, call, seen, body_hash)
+        answer = await self._do(method, request, call)
+        remembered = idempotency.Remembered(method.name, body_hash, answer.SerializeToString())
+        await idempotency.store(call.tx, key, remembered, personal=personal)
+        return answer
+
+    async def _once_outside(self, method: Method, request: Message, call: Call) -> Message:
+        """As `_once`, for a method that acts outside: it may die between its transactions, so what must not be done
+        twice it remembers by itself, with the key on its own row.
+        """
+        call.key, call.body_hash = _idempotency_key(method, call), _hash(request)
+        if call.key is not None:
+            async with self._db.tenant(call.who.org_id) as tx:
+                seen = await idempotency.find(tx, call.key, self._keep)
+            if seen is not None:
+                return _replay(method, call, seen, call.body_hash)
+        answer: Message = await method.handler(request, call)
+        if call.key is not None:
+            async with self._db.tenant(call.who.org_id) as tx:
+                remembered = idempotency.Remembered(method.name, call.body_hash, answer.SerializeToString())
+                await idempotency.store(tx, call.key, remembered)
+        return answer
+
+    async def _do(self, method: Method, request: Message, call: Call) -> Message:
+        """Let the servicer answer; a change in an organization stands in its audit log when it commits."""
+        handler: Callable[[Message, Call], Awaitable[Message]] = method.handler
         answer = await handler(request, call)
-        await idempotency.store(
-            call.tx, key, idempotency.Remembered(method.name, body_hash, answer.SerializeToString())
-        )
+        if method.mutates and not method.personal:
+            change = describe(method.descriptor, request, answer)
+            await note(
+                call.tx, call.who.org_id, call.who, change.action, change.subject, change.fields, call.request_id
+            )
         return answer
 
     # -- how it ended
@@ -256,8 +294,12 @@ class Boundary:
         if refused is None:
             LOG.error("bug", method=method.name, exc_info=error)
         self._done(method, call, began, refused.code if refused else "INTERNAL")
-        await call.context.abort_with_status(rpc_status.to_status(verdict(refused, call.request_id)))
-        raise AssertionError("abort_with_status raises")
+        status = rpc_status.to_status(verdict(refused, call.request_id))
+        if wait := refused and refused.metadata.get("retry_after_seconds"):
+            call.trailing[rpc.RETRY_AFTER] = wait
+        trailing = (*status.trailing_metadata, *call.trailing.items())
+        await call.context.abort(status.code, status.details, trailing)
+        raise AssertionError("abort raises")
 
     def _done(self, method: Method, call: Call, began: float, code: str) -> None:
         took_ms = self._clock() - began
@@ -269,14 +311,48 @@ def _method(descriptor: MethodDescriptor, servicer: object) -> Method:
     options = descriptor.GetOptions().Extensions
     if not descriptor.GetOptions().HasExtension(options_pb2.access):
         raise AssertionError(f"{descriptor.full_name} has no (hum.v1.access) option")
-    http = options[annotations_pb2.http]
-    return Method(descriptor, options[options_pb2.access], getattr(servicer, descriptor.name), mutates=not http.get)
+    http, access = options[annotations_pb2.http], options[options_pb2.access]
+    personal = access.audience == options_pb2.AUDIENCE_SIGNED_IN
+    return Method(descriptor, access, getattr(servicer, descriptor.name), mutates=not http.get, personal=personal)
 
 
 def access_of(descriptor: MethodDescriptor) -> options_pb2.Access:
     """What a method's access option says."""
     access: options_pb2.Access = descriptor.GetOptions().Extensions[options_pb2.access]
     return access
+
+
+def _idempotency_key(method: Method, call: Call) -> str | None:
+    key = str(dict(call.context.invocation_metadata() or ()).get(rpc.IDEMPOTENCY_KEY, ""))
+    if not key or not method.mutates:
+        return None
+    if len(key) > MAX_IDEMPOTENCY_KEY:
+        raise InvalidRequest([FieldError("Idempotency-Key", f"is longer than {MAX_IDEMPOTENCY_KEY} characters")])
+    return key
+
+
+def _hash(request: Message) -> bytes:
+    return hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
+
+
+def _replay(method: Method, call: Call, seen: idempotency.Remembered, body_hash: bytes) -> Message:
+    if (seen.method, seen.body_hash) != (method.name, body_hash):
+        raise IdempotencyMismatch
+    call.trailing[rpc.REPLAYED] = "true"
+    return method.response_type.FromString(seen.answer)
+
+
+def _principal(asker: Asker) -> Principal:
+    return Principal(
+        asker.org_id,
+        asker.role,
+        asker.scopes,
+        asker.key_id,
+        asker.session_id,
+        asker.user_id,
+        asker.name,
+        asker.site_admin,
+    )
 
 
 def _credential(context: "aio.ServicerContext[Any, Any]") -> str:

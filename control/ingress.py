@@ -1,6 +1,7 @@
 """IngressService (proto/hum/v1/runtime.proto): what the gateway asks when the carrier asks it."""
 
 import asyncio
+from datetime import timedelta
 from uuid import UUID
 
 from control.boundary import Call
@@ -14,12 +15,13 @@ from storage.db import Db
 
 
 class IngressServicer:
-    def __init__(self, db: Db, bus: Bus, *, token_seconds: int, settle_seconds: float) -> None:
+    def __init__(self, db: Db, bus: Bus, *, token_seconds: int, settle_seconds: float, lookup_keep: timedelta) -> None:
         self._db, self._bus = db, bus
-        self._token_seconds, self._settle_seconds = token_seconds, settle_seconds
+        self._token_seconds, self._settle_seconds, self._lookup_keep = token_seconds, settle_seconds, lookup_keep
 
     async def RouteCall(self, request: pb.RouteCallRequest, _: Call) -> pb.RouteCallResponse:
-        return pb.RouteCallResponse(step=await usecases.route_inbound(self._db, request, self._token_seconds))
+        step = await usecases.route_inbound(self._db, request, self._token_seconds, self._lookup_keep)
+        return pb.RouteCallResponse(step=step)
 
     async def ReportCallStatus(self, request: pb.ReportCallStatusRequest, _: Call) -> pb.ReportCallStatusResponse:
         await usecases.carrier_status(self._db, request.call_sid, request.carrier_status)

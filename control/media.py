@@ -36,7 +36,14 @@ class MediaServicer:
             row = await calls.session(tx, spent.id) if spent else None
         if spent is None or row is None:
             raise NotFound("the token opens no stream")
-        flow, contact = row.definition, {"name": row.contact_name, "phone": row.contact_phone}
+        flow = row.definition
+        contact = {
+            "name": row.contact_name,
+            "phone": row.contact_phone,
+            "company": row.contact_company,
+            "tags": ", ".join(row.contact_tags or ()),
+            "notes": row.contact_notes,
+        }
         voice = flow.get("voice") or self._model.default_voice
         texts = flow_rules.clip_texts(flow)
         async with self._db.tenant(spent.org_id) as tx:

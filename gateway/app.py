@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import uvicorn
@@ -18,7 +19,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway import contract, credentials, errors, openapi, transcode
+from gateway import contract, credentials, errors, openapi, reference, transcode
+from gateway.auth import SignIn
+from gateway.csrf import SameOrigin
 from gateway.middleware import AccessLog, SecurityHeaders
 from gateway.twilio import CarrierWebhooks
 from hum import home, rpc, settings, telemetry
@@ -39,12 +42,17 @@ class Gateway:
 
 def build(given: GatewaySettings, channel: aio.Channel) -> Gateway:
     """The HTTP application over a channel to control."""
+    _refuse_in_production(given)
     identity = rpc.NodeIdentity(home.node_key(given), "gateway", telemetry.node_name(given, "gateway"))
     gateway = Gateway(Starlette(), asyncio.Event())
-    limits = transcode.Limits(given.control_seconds, given.heartbeat_seconds, given.body_bytes, gateway.closing)
+    cookies = credentials.Cookies(given.public_url)
+    limits = transcode.Limits(
+        given.control_seconds, given.heartbeat_seconds, given.body_bytes, cookies, gateway.closing
+    )
     bindings = list(contract.bindings())
     document = openapi.document(bindings, given.public_url)
-    as_json, as_yaml = msgspec.json.encode(document), yaml.safe_dump(document, sort_keys=False).encode()
+    as_json, as_yaml = msgspec.json.encode(document), yaml.dump(document, Dumper=_Plain, sort_keys=False).encode()
+    as_page = reference.page(document)
 
     async def healthz(_: Request) -> Response:
         return Response("ok\n", media_type="text/plain")
@@ -62,21 +70,47 @@ def build(given: GatewaySettings, channel: aio.Channel) -> Gateway:
     async def openapi_yaml(_: Request) -> Response:
         return Response(as_yaml, media_type="application/yaml")
 
+    async def docs(_: Request) -> Response:
+        return Response(as_page, 200, {"Content-Security-Policy": reference.POLICY}, "text/html")
+
     gateway.app = Starlette(
         routes=[
             *transcode.routes(bindings, channel, limits),
             *CarrierWebhooks(given, channel, identity).routes(),
+            *SignIn(given, channel, identity, cookies).routes(),
+            Route("/docs", docs),
             Route("/openapi.json", openapi_json),
             Route("/openapi.yaml", openapi_yaml),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/metrics", metrics),
         ],
-        middleware=[Middleware(AccessLog), Middleware(SecurityHeaders)],
+        middleware=[
+            Middleware(AccessLog),
+            Middleware(SecurityHeaders),
+            Middleware(SameOrigin, public_url=given.public_url, cookies=cookies),
+        ],
         exception_handlers={HTTPException: _http_error, Exception: _bug},
     )
     gateway.app.router.redirect_slashes = False  # a redirected POST loses its body, and the carrier its parameters
     return gateway
+
+
+def _refuse_in_production(given: GatewaySettings) -> None:
+    """Cookies and ID tokens are no secret on plain http."""
+    if given.production and not given.public_url.startswith("https://"):
+        raise SystemExit("hum: HUM_PUBLIC_URL must be https in production; its cookies would travel in the open")
+    if given.production and given.oidc_issuer and not given.oidc_issuer.startswith("https://"):
+        raise SystemExit("hum: HUM_OIDC_ISSUER must be https in production")
+    if given.oidc_issuer and not given.oidc_client_id:
+        raise SystemExit("hum: HUM_OIDC_ISSUER is set; set HUM_OIDC_CLIENT_ID to what the issuer calls this service")
+
+
+class _Plain(yaml.SafeDumper):
+    """YAML without anchors: examples that are one object in memory are not one in the document."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the base class calls it
+        return True
 
 
 async def _control_serves(channel: aio.Channel) -> bool:

@@ -11,10 +11,32 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, FileDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 
-from hum.v1 import calls_pb2, flows_pb2, identity_pb2, numbers_pb2, options_pb2, review_pb2
+from hum.v1 import (
+    analytics_pb2,
+    audit_pb2,
+    calls_pb2,
+    contacts_pb2,
+    flows_pb2,
+    identity_pb2,
+    numbers_pb2,
+    options_pb2,
+    review_pb2,
+    team_pb2,
+)
 
 FILES: tuple[FileDescriptor, ...] = tuple(
-    module.DESCRIPTOR for module in (identity_pb2, flows_pb2, numbers_pb2, calls_pb2, review_pb2)
+    module.DESCRIPTOR
+    for module in (
+        identity_pb2,
+        team_pb2,
+        audit_pb2,
+        flows_pb2,
+        numbers_pb2,
+        calls_pb2,
+        contacts_pb2,
+        review_pb2,
+        analytics_pb2,
+    )
 )
 
 HTTP_BODY = "google.api.HttpBody"
@@ -106,7 +128,9 @@ def bindings(files: Iterable[FileDescriptor] = FILES) -> Iterator[Binding]:
 
 
 def rest_name(field: FieldDescriptor) -> str:
-    """The field's name in REST: the proto's own, unless `json_name` was set by hand."""
+    """The field's name in REST: the proto's own, unless `(hum.v1.rest_name)` or `json_name` says another."""
+    if chosen := field.GetOptions().Extensions[options_pb2.rest_name]:
+        return str(chosen)
     head, *rest = field.name.split("_")
     lower_camel = head + "".join(part.capitalize() for part in rest)
     return field.name if field.json_name == lower_camel else field.json_name

@@ -1,21 +1,45 @@
 """From what a client shows to what control is told.  The gateway judges no credential: control does, at each use.
 
-A key travels as `Authorization: Bearer`; a session as the HTTP-only cookie, which becomes the same metadata.
+A key travels as `Authorization: Bearer`, a session as the HTTP-only cookie.  A request that shows a key is the key's,
+whatever cookies come with it.
 """
 
 import re
 from typing import Final
 
 from starlette.requests import Request
+from starlette.responses import Response
 
 from hum import ids, rpc
 
-SESSION_COOKIES: Final = ("__Host-hum_session", "hum_session")
+SESSION: Final = "session"
+SIGN_IN: Final = "sign_in"
 SANE_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 IDEMPOTENCY_KEY: Final = "[ -~]{1,255}"
 _NOT_PLAIN = re.compile(r"[^ -~]")
 
 Metadata = tuple[tuple[str, str], ...]
+
+
+class Cookies:
+    """Our cookies by their short names.  Over https they have the `__Host-` prefix, which no other host can set, and no
+    other name is looked at.
+    """
+
+    def __init__(self, public_url: str) -> None:
+        self._secure = public_url.startswith("https://")
+        self._prefix = "__Host-hum_" if self._secure else "hum_"
+
+    def get(self, request: Request, name: str) -> str:
+        return request.cookies.get(self._prefix + name, "")
+
+    def set(self, answer: Response, name: str, value: str, max_age_seconds: int) -> None:
+        answer.set_cookie(
+            self._prefix + name, value, max_age_seconds, path="/", secure=self._secure, httponly=True, samesite="lax"
+        )
+
+    def drop(self, answer: Response, name: str) -> None:
+        answer.delete_cookie(self._prefix + name, path="/", secure=self._secure, httponly=True, samesite="lax")
 
 
 def request_id(request: Request) -> str:
@@ -28,11 +52,13 @@ def request_id(request: Request) -> str:
     return known
 
 
-def metadata(request: Request) -> Metadata:
+def metadata(request: Request, cookies: Cookies) -> Metadata:
     """What control is told about who asks, and of this request."""
     told = [(rpc.REQUEST_ID, request_id(request))]
-    if credential := _credential(request):
-        told.append((rpc.CREDENTIAL, credential))
+    if (key := _bearer(request)) is not None:
+        told.append((rpc.CREDENTIAL, rpc.BEARER_SCHEME + key))
+    elif session := cookies.get(request, SESSION):
+        told.append((rpc.CREDENTIAL, rpc.SESSION_SCHEME + _NOT_PLAIN.sub("?", session)))
     if key := request.headers.get("idempotency-key"):
         told.append((rpc.IDEMPOTENCY_KEY, key))
     return tuple(told)
@@ -44,11 +70,11 @@ def bad_idempotency_key(request: Request) -> str | None:
     return None if key is None or re.fullmatch(IDEMPOTENCY_KEY, key) else "is 1 to 255 printable ASCII characters"
 
 
-def _credential(request: Request) -> str:
+def by_cookie(request: Request, cookies: Cookies) -> bool:
+    """Tell whether nothing but a cookie says who this is."""
+    return _bearer(request) is None and bool(cookies.get(request, SESSION))
+
+
+def _bearer(request: Request) -> str | None:
     sent = request.headers.get("authorization", "")
-    if sent.lower().startswith("bearer "):
-        return rpc.BEARER_SCHEME + _NOT_PLAIN.sub("?", sent[len("bearer ") :].strip())
-    for name in SESSION_COOKIES:
-        if token := request.cookies.get(name):
-            return rpc.BEARER_SCHEME + _NOT_PLAIN.sub("?", token)
-    return ""
+    return _NOT_PLAIN.sub("?", sent[len("bearer ") :].strip()) if sent.lower().startswith("bearer ") else None

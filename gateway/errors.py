@@ -10,6 +10,7 @@ from grpc.aio import AioRpcError
 from grpc_status import rpc_status
 from starlette.responses import Response
 
+from hum import rpc
 from hum.errors import FieldError
 
 BY_REASON: Mapping[str, int] = {
@@ -24,6 +25,7 @@ BY_REASON: Mapping[str, int] = {
     "INSUFFICIENT_SCOPE": 403,
     "NO_MEMBERSHIP": 403,
     "CSRF_FAILED": 403,
+    "EMAIL_UNVERIFIED": 403,
     "NOT_FOUND": 404,
     "NOT_AT_CARRIER": 404,
     "METHOD_NOT_ALLOWED": 405,
@@ -78,9 +80,20 @@ def refusal(reason: str, message: str, request_id: str, headers: Mapping[str, st
     return answer(BY_REASON[reason], reason, message, request_id, headers=headers)
 
 
-def bad_fields(fields: Sequence[FieldError], request_id: str) -> Response:
+def bad_fields(fields: Sequence[FieldError], request_id: str, headers: Mapping[str, str] | None = None) -> Response:
     """A 400 that names every bad field."""
-    return answer(400, "INVALID_REQUEST", "some fields are not valid", request_id, [each._asdict() for each in fields])
+    details = [each._asdict() for each in fields]
+    return answer(400, "INVALID_REQUEST", "some fields are not valid", request_id, details, headers)
+
+
+def told(trailing: Any) -> dict[str, str]:
+    """The headers that control's trailing metadata ask for."""
+    words = {
+        rpc.REPLAYED: "Idempotent-Replayed",
+        rpc.RETRY_AFTER: "Retry-After",
+        **{f"{rpc.RATE_PREFIX}{name}": f"RateLimit-{name.title()}" for name in ("limit", "remaining", "reset")},
+    }
+    return {words[name]: value for name, value in trailing or () if name in words}
 
 
 def rpc_error(error: AioRpcError, request_id: str, rename: "Rename") -> Response:
@@ -88,13 +101,16 @@ def rpc_error(error: AioRpcError, request_id: str, rename: "Rename") -> Response
     reason, metadata, fields = _details(error)
     status = BY_REASON.get(reason, 0) or BY_CODE.get(error.code(), INTERNAL)
     if fields:
-        return bad_fields([FieldError(rename(each.field), each.reason) for each in fields], request_id)
+        renamed = [FieldError(rename(each.field), each.reason) for each in fields]
+        return bad_fields(renamed, request_id, told(error.trailing_metadata()))
     details = [dict(metadata)] if metadata else []
     message = error.details() or ""
     if not reason:  # grpc's own: no connection, a deadline, a cancelled call
         reason = error.code().name
         message = "this can't be answered at the moment; try again" if status >= INTERNAL else message
-    headers = {"Retry-After": "1"} if status in {429, 503} or reason == "IDEMPOTENCY_IN_PROGRESS" else {}
+    headers = told(error.trailing_metadata())
+    if status in {429, 503} or reason == "IDEMPOTENCY_IN_PROGRESS":
+        headers.setdefault("Retry-After", "1")
     return answer(status, reason, message, request_id, details, headers)
 
 

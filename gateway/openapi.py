@@ -12,7 +12,7 @@ from google.api import field_behavior_pb2
 from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from gateway import contract, credentials, sse
+from gateway import contract, credentials, examples, sse
 from gateway.contract import Binding
 from hum.v1 import options_pb2, validate_pb2
 
@@ -21,7 +21,11 @@ Schema = dict[str, Any]
 
 INTEGER_FORMATS = {FieldDescriptor.TYPE_INT32: "int32", FieldDescriptor.TYPE_INT64: "int64"}
 FLAG_WORDS = [1, 0, "1", "0", "true", "false"]  # what a flag accepts besides true and false
-FORMATS = {options_pb2.FORMAT_E164: "e164", options_pb2.FORMAT_TIME_ZONE: "time-zone"}
+FORMATS = {
+    options_pb2.FORMAT_E164: "e164",
+    options_pb2.FORMAT_TIME_ZONE: "time-zone",
+    options_pb2.FORMAT_EMAIL: "email",
+}
 E164_PATTERN = r"^\+[1-9][0-9]{1,14}$"
 ERROR_WORDS = {
     400: "Bad fields, JSON or cursor; every bad field is named",
@@ -65,8 +69,17 @@ def document(bindings: Sequence[Binding], server_url: str) -> Schema:
     }
 
 
+ERROR_EXAMPLE = {
+    "error": {
+        "code": "invalid_request",
+        "message": "some fields are not valid",
+        "details": [{"field": "name", "reason": "is required"}],
+        "request_id": "req_8f2c",
+    }
+}
 ERROR: Schema = {
     "type": "object",
+    "examples": [ERROR_EXAMPLE],
     "required": ["error"],
     "properties": {
         "error": {
@@ -92,7 +105,7 @@ def _tag(binding: Binding) -> str:
 
 def _operation(binding: Binding) -> Schema:
     said = comment(binding.method.full_name)
-    summary, _, rest = said.partition(".  ")
+    summary, rest = _sentences(said)
     access = binding.method.GetOptions().Extensions[options_pb2.access]
     operation: Schema = {
         "operationId": binding.method.name[0].lower() + binding.method.name[1:],
@@ -103,25 +116,67 @@ def _operation(binding: Binding) -> Schema:
     }
     if rest:
         operation["description"] = rest
+    if access.session_only:
+        operation["security"] = [{"session": []}]
     if access.scope:
-        operation["x-hum-access"] = {"role": options_pb2.Role.Name(access.role)[5:].lower(), "scope": access.scope}
+        role = {"role": options_pb2.Role.Name(access.role)[5:].lower()} if access.role else {}
+        operation["x-hum-access"] = {**role, "scope": access.scope}
     if binding.body_type is not None:
         shape = "patch" if binding.masked else "input"
         operation["requestBody"] = {
             "required": not binding.masked and bool(_required(binding.body_type)),
-            "content": {"application/json": {"schema": _reference(binding.body_type, shape)}},
+            "content": {
+                "application/json": {
+                    "schema": _reference(binding.body_type, shape),
+                    "example": body_example(binding),
+                }
+            },
         }
     return operation
 
 
+def _sentences(said: str) -> tuple[str, str]:
+    """A comment's first sentence, and the others."""
+    summary, *rest = re.split(r"(?<=[^.])\.\s+(?=[A-Z`])", said, maxsplit=1)
+    return summary, rest[0] if rest else ""
+
+
+def body_example(binding: Binding) -> Schema:
+    """A body that the schema allows: what must be given and a little more; for an update, one or two changes."""
+    assert binding.body_type is not None, "the operation has a body"
+    shape = "patch" if binding.masked else "input"
+    writable = [field for field in binding.body_type.fields if shape in _shapes(field)]
+    if binding.whole_body:
+        writable = [field for field in writable if field.name not in binding.path_fields]
+    required = [field.name for field in writable if _behaves(field, field_behavior_pb2.REQUIRED)]
+    optional = [field.name for field in writable if field.name not in required and field.name in examples.TEXTS]
+    some = required[:2] if binding.masked else required
+    return examples.of_message(binding.body_type, only={*some, *optional[: 2 if some else 3]})
+
+
 def _path_parameters(binding: Binding) -> Iterator[Schema]:
     for name in binding.path_fields:
-        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        field = binding.method.input_type.fields_by_name[name]
+        schema = {"type": "string", "minLength": 1}
+        yield {"name": name, "in": "path", "required": True, "schema": schema, "example": path_example(binding, field)}
+
+
+def path_example(binding: Binding, field: FieldDescriptor) -> Any:
+    """What stands in a path for a variable: `id` is the id of what the path names before it."""
+    if field.name != "id":
+        return examples.of_field(field)
+    noun = binding.path.partition("/{id}")[0].rpartition("/")[2]
+    return examples.of_path(noun)
 
 
 def _query_parameters(binding: Binding) -> Iterator[Schema]:
     for field in binding.query_fields:
-        parameter = {"name": contract.rest_name(field), "in": "query", "schema": _field(field, nullable=False)}
+        parameter = {
+            "name": contract.rest_name(field),
+            "in": "query",
+            "schema": _field(field, nullable=False),
+            "example": examples.of_field(field),
+        }
         if said := comment(field.full_name):
             parameter["description"] = said
         yield parameter
@@ -151,7 +206,7 @@ def _success(binding: Binding) -> Schema:
     if binding.is_file:
         return {
             "description": "The bytes",
-            "content": {"audio/wav": {"schema": {"type": "string", "format": "binary"}}},
+            "content": {_file_type(binding): {"schema": {"type": "string", "format": "binary"}}},
         }
     if binding.is_stream:
         names = ", ".join(sse.event_names(binding))
@@ -161,8 +216,19 @@ def _success(binding: Binding) -> Schema:
         }
     return {
         "description": "Success",
-        "content": {"application/json": {"schema": _reference(_answer(binding), "output")}},
+        "content": {
+            "application/json": {
+                "schema": _reference(_answer(binding), "output"),
+                "example": examples.of_message(_answer(binding)),
+            }
+        },
     }
+
+
+def _file_type(binding: Binding) -> str:
+    """What the bytes are; a file that is no recording says so in its name."""
+    name = binding.method.name
+    return "application/x-ndjson" if "AuditLog" in name else "text/csv" if "Contacts" in name else "audio/wav"
 
 
 def _answer(binding: Binding) -> Descriptor:
@@ -219,7 +285,7 @@ def _schemas(bindings: Iterable[Binding]) -> dict[str, Schema]:
 
 def _message(descriptor: Descriptor, shape: str) -> Schema:
     writable = shape != "output"
-    fields = [field for field in descriptor.fields if not (writable and contract.is_read_only(field))]
+    fields = [field for field in descriptor.fields if shape in _shapes(field)]
     schema: Schema = {"type": "object", "properties": {contract.rest_name(f): _property(f, shape) for f in fields}}
     if said := comment(descriptor.full_name):
         schema["description"] = said
@@ -231,6 +297,13 @@ def _message(descriptor: Descriptor, shape: str) -> Schema:
     if writable:
         schema["additionalProperties"] = False
     return schema
+
+
+def _shapes(field: FieldDescriptor) -> set[str]:
+    """In which schemas a field stands: what is given, what is changed, what is answered."""
+    if contract.is_read_only(field):
+        return {"output"}
+    return {"output", "input"} if _behaves(field, field_behavior_pb2.IMMUTABLE) else {"output", "input", "patch"}
 
 
 def _required(descriptor: Descriptor) -> list[str]:

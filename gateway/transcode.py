@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from gateway import contract, credentials, errors, jsonwire, sse
 from gateway.contract import Binding
+from gateway.credentials import Cookies
 from gateway.jsonwire import NotJson
 from hum import rpc, validation
 from hum.errors import FieldError
@@ -29,21 +30,25 @@ NO_CONTENT = 204
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The longest waits, the largest body, and when streams must end."""
+    """The longest waits, the largest body, which cookies are ours, and when streams must end."""
 
     control_seconds: float
     heartbeat_seconds: float
     body_bytes: int
+    cookies: Cookies
     #: Set when the gateway drains: event streams end, and their clients come back elsewhere.
     closing: asyncio.Event
 
 
 def routes(bindings: Sequence[Binding], channel: aio.Channel, limits: Limits) -> list[Route]:
-    """One route for each path; it answers 405 with all verbs of the path."""
+    """One route for each path; it answers 405 with all verbs of the path.  Words go before variables: of
+    `/team/invites` and `/team/{user_id}`, the first is tried first.
+    """
     by_path: dict[str, dict[str, Endpoint]] = defaultdict(dict)
     for binding in bindings:
         by_path[binding.path][binding.verb] = _endpoint(binding, channel, limits)
-    return [Route(path, _dispatch(verbs), methods=None, name=path) for path, verbs in by_path.items()]
+    ordered = sorted(by_path, key=lambda path: [part.startswith("{") for part in path.split("/")])
+    return [Route(path, _dispatch(by_path[path]), methods=None, name=path) for path in ordered]
 
 
 def _dispatch(verbs: Mapping[str, Endpoint]) -> Any:
@@ -84,7 +89,7 @@ def _endpoint(binding: Binding, channel: aio.Channel, limits: Limits) -> Endpoin
         if isinstance(filled, Response):
             return filled
         timeout = None if binding.is_stream else limits.control_seconds
-        call = open_call(filled, metadata=credentials.metadata(request), timeout=timeout)
+        call = open_call(filled, metadata=credentials.metadata(request, limits.cookies), timeout=timeout)
         try:
             if binding.is_stream:
                 return await sse.respond(call, limits.heartbeat_seconds, limits.closing)
@@ -180,8 +185,7 @@ def _query(binding: Binding, request: Request, message: Message, problems: list[
 
 async def _unary(binding: Binding, call: Any) -> Response:
     message: Message = await call
-    replayed = dict(await call.trailing_metadata() or ()).get(rpc.REPLAYED) == "true"
-    headers = {"Idempotent-Replayed": "true"} if replayed else {}
+    headers = errors.told(await call.trailing_metadata())
     if binding.status == NO_CONTENT:
         return Response(status_code=NO_CONTENT, headers=headers)
     field = binding.rule.response_body

@@ -58,6 +58,12 @@ class ApiKeyRequired(Refused):
     code, reason = "UNAUTHENTICATED", "API_KEY_REQUIRED"
 
 
+class EmailUnverified(Refused):
+    """The issuer does not vouch for the e-mail address, so nobody can be signed in with it."""
+
+    code, reason = "FAILED_PRECONDITION", "EMAIL_UNVERIFIED"
+
+
 class Forbidden(Refused):
     """Your role does not allow this."""
 
@@ -94,6 +100,12 @@ class AlreadyExists(Refused):
     code, reason = "ALREADY_EXISTS", "ALREADY_EXISTS"
 
 
+class Conflict(Refused):
+    """Another request was at the same thing; try again."""
+
+    code, reason = "ABORTED", "CONFLICT"
+
+
 class InUse(Refused):
     """Something still uses it."""
 
@@ -116,6 +128,12 @@ class IdempotencyInProgress(Refused):
     """The same request is being worked on."""
 
     code, reason = "ABORTED", "IDEMPOTENCY_IN_PROGRESS"
+
+
+class RateLimited(Refused):
+    """Too many requests; wait."""
+
+    code, reason = "RESOURCE_EXHAUSTED", "RATE_LIMITED"
 
 
 class CarrierError(Refused):

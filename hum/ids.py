@@ -29,6 +29,9 @@ class Kind(StrEnum):
     CALL = "call"
     CONTACT = "contact"
     NOTE = "note"
+    BACKFILL = "backfill"
+    VOICEMAIL = "voicemail"
+    INVITE = "invite"
 
 
 def new() -> UUID:

@@ -14,17 +14,20 @@ from hum.clock import now
 from hum.settings import Common
 
 # Metadata names.
-CREDENTIAL = "authorization"  # `Bearer <key or session token>`, or `Node <identity>`
+CREDENTIAL = "authorization"  # `Bearer <API key>`, `Session <token>`, or `Node <identity>`
 REQUEST_ID = "x-request-id"
 IDEMPOTENCY_KEY = "idempotency-key"
 REPLAYED = "idempotent-replayed"
 STREAM = "hum-stream"  # initial metadata of a stream: `open`, or `over` when nothing will ever come
+RATE_PREFIX = "ratelimit-"  # trailing metadata: `limit`, `remaining`, `reset` (seconds), under this prefix
+RETRY_AFTER = "retry-after"  # trailing metadata of a refusal that time heals, in seconds
 HTTP_PREFIX = "hum-http-"  # initial metadata of a file: what HTTP answers, `status` and headers, under this prefix
 ERROR_DOMAIN = "hum"
 
 NODE_TOKEN_SECONDS = 60
 NODE_SCHEME = "Node "
 BEARER_SCHEME = "Bearer "
+SESSION_SCHEME = "Session "
 
 _OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.max_receive_message_length", 16 << 20),

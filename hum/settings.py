@@ -87,10 +87,20 @@ class Carrier(Common):
     twilio_api_key: str = _env("TWILIO_API_KEY", "", "for REST; unset: account and auth token")
     twilio_api_secret: str = _env("TWILIO_API_SECRET", "", "its secret")
     twilio_api_base_url: str = _env("TWILIO_API_BASE_URL", "https://api.twilio.com", "the carrier's REST API")
+    twilio_lookups_base_url: str = _env(
+        "TWILIO_LOOKUPS_BASE_URL",
+        "",
+        "its Lookup API; unset: https://lookups.twilio.com, or where another REST API is named, there",
+    )
 
     @property
     def twilio_auth_tokens(self) -> tuple[str, ...]:
         return tuple(token.strip() for token in self.twilio_auth_token.split(",") if token.strip())
+
+    @property
+    def lookups_base_url(self) -> str:
+        is_real = self.twilio_api_base_url.rstrip("/") == "https://api.twilio.com"
+        return self.twilio_lookups_base_url or ("https://lookups.twilio.com" if is_real else self.twilio_api_base_url)
 
 
 class Model(Common):
@@ -120,9 +130,26 @@ class ControlSettings(Carrier, Model):
         "HUM_STREAM_RECHECK_SECONDS", 60.0, "how often a stream's access is checked again", gt=0
     )
     idempotency_hours: float = _env("HUM_IDEMPOTENCY_HOURS", 24.0, "how long an Idempotency-Key is remembered", gt=0)
+    rate_per_second: float = _env(
+        "HUM_RATE_PER_SECOND", 50.0, "requests that one credential may make, on average", gt=0
+    )
+    rate_burst: int = _env("HUM_RATE_BURST", 200, "and at once", ge=1)
+    session_idle_hours: float = _env("HUM_SESSION_IDLE_HOURS", 12.0, "a session that is not used ends after", gt=0)
+    session_hours: float = _env("HUM_SESSION_HOURS", 168.0, "any session ends after", gt=0)
+    sign_in_seconds: float = _env("HUM_SIGN_IN_SECONDS", 600.0, "how long a sign-in may take", gt=0)
+    invite_days: float = _env("HUM_INVITE_DAYS", 14.0, "how long an invitation stands", gt=0)
+    trust_email: bool = _env(
+        "HUM_OIDC_TRUST_EMAIL", False, "the issuer's addresses are verified though it does not say so"
+    )
     statement_seconds: float = _env("HUM_STATEMENT_SECONDS", 15.0, "a statement that takes longer is cancelled", gt=0)
     lock_seconds: float = _env("HUM_LOCK_SECONDS", 5.0, "a lock that takes longer is given up", gt=0)
     carrier_seconds: float = _env("HUM_CARRIER_SECONDS", 10.0, "the longest wait for the carrier's REST API", gt=0)
+    carrier_look_seconds: float = _env(
+        "HUM_CARRIER_LOOK_SECONDS",
+        60.0,
+        "what the carrier did with an order that it never answered is looked up after",
+        gt=0,
+    )
     model_seconds: float = _env("HUM_MODEL_SECONDS", 60.0, "the longest wait for the model's REST API", gt=0)
     drain_seconds: float = _env("HUM_DRAIN_SECONDS", 3600.0, "how long calls may go on after SIGTERM", ge=0)
     link_lost_seconds: float = _env(
@@ -131,11 +158,15 @@ class ControlSettings(Carrier, Model):
     settle_seconds: float = _env(
         "HUM_SETTLE_SECONDS", 1.5, "how long the carrier's `next` waits for the stream's last report", gt=0
     )
+    roll_up_seconds: float = _env("HUM_ROLL_UP_SECONDS", 2.0, "how often a worker adds to the analytics", gt=0)
     sweep_seconds: float = _env("HUM_SWEEP_SECONDS", 10.0, "how often a worker sweeps", gt=0)
     job_heartbeat_seconds: float = _env(
         "HUM_JOB_HEARTBEAT_SECONDS", 30.0, "a job whose worker was silent so long is given to another", gt=0
     )
     worker_idle_seconds: float = _env("HUM_WORKER_IDLE_SECONDS", 1.0, "how often an idle worker looks for work", gt=0)
+    lookup_days: float = _env(
+        "HUM_LOOKUP_DAYS", 30.0, "how long the carrier's word on a caller holds; 0: it is never asked", ge=0
+    )
     job_attempts: int = _env("HUM_JOB_ATTEMPTS", 5, "a job that failed as often is held for a person", ge=1)
     job_retry_seconds: float = _env("HUM_JOB_RETRY_SECONDS", 5.0, "wait before the second attempt; doubles", gt=0)
     egress_allow: str = _env("HUM_EGRESS_ALLOW", "", "CIDRs that customers' URLs may reach besides the internet")
@@ -149,6 +180,14 @@ class GatewaySettings(Carrier):
     """`hum gateway`."""
 
     gateway_listen: str = _env("HUM_GATEWAY_LISTEN", "127.0.0.1:8080", "HTTP socket of the gateway")
+    oidc_issuer: str = _env("HUM_OIDC_ISSUER", "", "who signs people in, https://...; unset: nobody can sign in")
+    oidc_client_id: str = _env("HUM_OIDC_CLIENT_ID", "", "what the issuer calls us")
+    oidc_client_secret: str = _env("HUM_OIDC_CLIENT_SECRET", "", "what we prove it with; unset: a public client")
+    oidc_seconds: float = _env("HUM_OIDC_SECONDS", 10.0, "the longest wait for the issuer", gt=0)
+    oidc_keys_seconds: float = _env(
+        "HUM_OIDC_KEYS_SECONDS", 30.0, "the issuer's keys are asked for at most so often, on an unknown key", ge=0
+    )
+    oidc_leeway_seconds: int = _env("HUM_OIDC_LEEWAY_SECONDS", 60, "how far the issuer's clock may be off", ge=0)
     control_seconds: float = _env("HUM_CONTROL_SECONDS", 10.0, "the longest wait for control's answer", gt=0)
     ingress_seconds: float = _env("HUM_INGRESS_SECONDS", 4.0, "the same for a carrier's webhook", gt=0)
     heartbeat_seconds: float = _env("HUM_HEARTBEAT_SECONDS", 15.0, "comment in idle event streams", gt=0)

@@ -6,6 +6,7 @@ IMMUTABLE one can't be changed.  A message that has an `update_mask` is an updat
 """
 
 import json
+import re
 import zoneinfo
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, time
@@ -27,6 +28,7 @@ from hum.v1 import options_pb2
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 EAGERNESS = ("low", "medium", "high", "auto")  # of semantic_vad, as the Realtime API names them
+EMAIL = re.compile(r"[^\s\x00-\x1f\x7f<>()\[\],;:\\\"]+")  # RFC 5321, without its quoted forms
 RAW_JSON_BYTES = 64 << 10
 RAW_JSON_DEPTH = 64
 
@@ -183,6 +185,13 @@ def bad_e164(text: str) -> str | None:
     return None if phonenumbers.is_possible_number(number) else "is not a possible phone number"
 
 
+def bad_email(text: str) -> str | None:
+    """What is wrong with an e-mail address, or None.  Whether it exists, only a message to it can tell."""
+    local, _, domain = text.rpartition("@")
+    plain = bool(local) and "@" not in local and all(part for part in domain.split(".")) and "." in domain
+    return None if plain and len(text) <= 254 and EMAIL.fullmatch(text) else "is not an e-mail address"
+
+
 def bad_time_zone(text: str) -> str | None:
     return None if text in _zones() else "is not a time zone of the IANA database, for example America/New_York"
 
@@ -275,4 +284,5 @@ FORMATS: Mapping[int, Callable[[str], str | None]] = {
     options_pb2.FORMAT_BUSINESS_HOURS: bad_business_hours,
     options_pb2.FORMAT_JSON_SCHEMA: bad_json_schema,
     options_pb2.FORMAT_TURN_CONFIG: bad_turn_config,
+    options_pb2.FORMAT_EMAIL: bad_email,
 }

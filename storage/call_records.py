@@ -11,7 +11,7 @@ from hum.errors import NotFound
 from storage import review
 from storage.calls import TurnRow
 from storage.db import Tx
-from storage.review import NoteRow
+from storage.review import NoteRow, VoicemailRow
 
 MOST_NOTES = 200
 
@@ -28,29 +28,46 @@ AFTER_CALL = """
 """
 LISTED = """
     c.id, c.direction, c.origin, c.status, c.from_e164, c.to_e164, c.number_id, c.flow_id, c.flow_version,
-    c.contact_id, k.name AS contact_name, c.created_at, c.answered_at, c.ended_at, c.end_reason,
+    c.contact_id, k.name AS contact_name, k.phone_e164 AS contact_phone, k.company AS contact_company, c.created_at, c.answered_at, c.ended_at, c.end_reason,
     ARRAY(SELECT t.tag FROM call_tags t WHERE t.call_id = c.id ORDER BY t.tag) AS tags,
     c.outcome_label, c.summary ->> 'text' AS summary_text
+"""
+# Planned for the filters that are given: each has an index in the list's order, and a plan for any would use none.
+PLAN_ANEW = "SET LOCAL plan_cache_mode = force_custom_plan"
+FILTERED = """
+       AND ($4::text IS NULL OR c.direction = $4)
+       AND ($5::text IS NULL OR c.status = $5)
+       AND ($6::uuid IS NULL OR c.flow_id = $6)
+       AND ($7::uuid IS NULL OR c.number_id = $7)
+       AND ($8::uuid IS NULL OR c.contact_id = $8)
+       AND ($9::text IS NULL OR c.contact_e164 = $9)
+       AND ($10::text IS NULL OR c.outcome_label = $10)
+       AND ($11::timestamptz IS NULL OR c.created_at >= $11)
+       AND ($12::timestamptz IS NULL OR c.created_at < $12)
 """
 PAGE = f"""
     SELECT {LISTED}
       FROM calls c
       LEFT JOIN contacts k ON k.id = c.contact_id
-     WHERE (c.created_at, c.id) < (coalesce($1::timestamptz, 'infinity'),
-                                   coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-       AND ($4::text IS NULL OR c.id IN (SELECT hum.search_calls($4)))
-       AND ($5::text IS NULL OR c.direction = $5)
-       AND ($6::text IS NULL OR c.status = $6)
-       AND ($7::uuid IS NULL OR c.flow_id = $7)
-       AND ($8::uuid IS NULL OR c.number_id = $8)
-       AND ($9::uuid IS NULL OR c.contact_id = $9)
-       AND ($10::text IS NULL OR $10 IN (c.from_e164, c.to_e164))
-       AND ($11::text IS NULL OR EXISTS (SELECT FROM call_tags t WHERE t.call_id = c.id AND t.tag = $11))
-       AND ($12::text IS NULL OR c.outcome_label = $12)
-       AND ($13::timestamptz IS NULL OR c.created_at >= $13)
-       AND ($14::timestamptz IS NULL OR c.created_at < $14)
+     WHERE ($1::timestamptz IS NULL OR (c.created_at, c.id) < ($1, $2::uuid)) {FILTERED}
      ORDER BY c.created_at DESC, c.id DESC
      LIMIT $3
+"""
+TAGGED_PAGE = f"""
+    SELECT {LISTED}
+      FROM call_tags g
+      JOIN calls c ON c.id = g.call_id
+      LEFT JOIN contacts k ON k.id = c.contact_id
+     WHERE g.tag = $13 AND ($1::timestamptz IS NULL OR (g.called_at, g.call_id) < ($1, $2::uuid)) {FILTERED}
+     ORDER BY g.called_at DESC, g.call_id DESC
+     LIMIT $3
+"""
+SEARCH = f"""
+    SELECT {LISTED}
+      FROM hum.search_calls($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) AS found (id)
+      JOIN calls c ON c.id = found.id
+      LEFT JOIN contacts k ON k.id = c.contact_id
+     ORDER BY c.created_at DESC, c.id DESC
 """
 DETAIL = f"""
     SELECT {LISTED}, c.summary, c.outcome, c.interruptions, c.latency, c.tool_activity, c.recording_path,
@@ -77,6 +94,8 @@ class CallRow:
     flow_version: int | None
     contact_id: UUID | None
     contact_name: str | None
+    contact_phone: str | None
+    contact_company: str | None
     created_at: datetime
     answered_at: datetime | None
     ended_at: datetime | None
@@ -99,21 +118,29 @@ class CallDetailRow:
     recording_ms: int | None
     announcement_played_ms: int | None
     notes: list[NoteRow]
+    voicemail: VoicemailRow | None
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a search looks for: words, or the digits of a number that it may be too."""
+
+    q: str
+    digits: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    q: str | None = None
     direction: str | None = None
     status: str | None = None
     flow_id: UUID | None = None
     number_id: UUID | None = None
     contact_id: UUID | None = None
     contact_e164: str | None = None
-    tag: str | None = None
     outcome: str | None = None
     created_from: datetime | None = None
     created_to: datetime | None = None
+    tag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +171,23 @@ async def index(tx: Tx, id: UUID) -> None:
 
 async def page(tx: Tx, by: Filter, before: tuple[datetime, UUID] | None, limit: int) -> list[CallRow]:
     """Newest first, below `before`."""
-    filters = [getattr(by, name) for name in Filter.__slots__]
-    rows = await tx.fetch(PAGE, before and before[0], before and before[1], limit, *filters)
+    await tx.execute(PLAN_ANEW)
+    *filters, tag = _filters(by)
+    place = (*(before or (None, None)), limit, *filters)
+    rows = await (tx.fetch(PAGE, *place) if tag is None else tx.fetch(TAGGED_PAGE, *place, tag))
     return [CallRow(**row) for row in rows]
+
+
+async def search(tx: Tx, query: Query, by: Filter, before: tuple[datetime, UUID] | None, limit: int) -> list[CallRow]:
+    """As `page`, of those that the query finds."""
+    *filters, outcome, since, until, tag = _filters(by)
+    place = (*(before or (None, None)), limit)
+    rows = await tx.fetch(SEARCH, query.q, query.digits, *place, *filters, tag, outcome, since, until)
+    return [CallRow(**row) for row in rows]
+
+
+def _filters(by: Filter) -> list[Any]:
+    return [getattr(by, name) for name in Filter.__slots__]
 
 
 async def detail(tx: Tx, id: UUID) -> CallDetailRow:
@@ -166,6 +207,7 @@ async def detail(tx: Tx, id: UUID) -> CallDetailRow:
         recording_ms=row["recording_ms"],
         announcement_played_ms=row["announcement_played_ms"],
         notes=await review.notes(tx, id, None, MOST_NOTES),
+        voicemail=await review.voicemail_of(tx, id),
     )
 
 

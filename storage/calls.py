@@ -30,11 +30,6 @@ ROUTE = """
       LEFT JOIN flow_versions v ON v.flow_id = f.id AND v.version = f.version
      WHERE n.e164 = $1
 """
-UPSERT_CONTACT = """
-    INSERT INTO contacts (id, org_id, phone_e164, name) VALUES ($1, $2, $3, $4)
-    ON CONFLICT (org_id, phone_e164) DO UPDATE SET name = coalesce(contacts.name, excluded.name)
-    RETURNING id
-"""
 CREATE = """
     INSERT INTO calls (id, org_id, call_sid, direction, status, from_e164, to_e164, number_id, flow_id, flow_version,
                        contact_id, end_reason)
@@ -77,7 +72,8 @@ STREAM = """
      WHERE s.call_id = $1 AND s.number = $2
 """
 SESSION = """
-    SELECT v.definition, k.name AS contact_name, k.phone_e164 AS contact_phone, o.name AS organization, o.time_zone
+    SELECT v.definition, k.name AS contact_name, k.phone_e164 AS contact_phone, k.company AS contact_company,
+           k.tags AS contact_tags, k.notes AS contact_notes, o.name AS organization, o.time_zone
       FROM calls c
       JOIN organizations o ON o.org_id = c.org_id
       JOIN flow_versions v ON v.flow_id = c.flow_id AND v.version = c.flow_version
@@ -182,6 +178,9 @@ class SessionRow:
     definition: dict[str, Any]
     contact_name: str | None
     contact_phone: str | None
+    contact_company: str | None
+    contact_tags: list[str] | None
+    contact_notes: str | None
     organization: str
     time_zone: str
 
@@ -206,11 +205,6 @@ async def route(tx: Tx, to_e164: str, from_e164: str) -> RouteRow | None:
     if row is None:
         return None
     return RouteRow(**{**row, "definition": json.loads(row["definition"] or "{}")})
-
-
-async def upsert_contact(tx: Tx, id: UUID, org: UUID, phone_e164: str, name: str | None) -> UUID:
-    found: UUID = await tx.fetchval(UPSERT_CONTACT, id, org, phone_e164, name)
-    return found
 
 
 async def create(tx: Tx, call: NewCall) -> bool:

@@ -21,19 +21,21 @@ else:
     Tx = asyncpg.pool.PoolConnectionProxy
     Pool = asyncpg.Pool
 
-BEGIN_AS = "SELECT org_id, role, scopes, key_id, user_id, name FROM hum.begin_as($1)"
+BEGIN_AS = "SELECT org_id, role, scopes, key_id, session_id, user_id, name, site_admin FROM hum.begin_as($1)"
 
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Whom a credential stands for."""
+    """Whom a credential stands for: a key, or a person's session, which may belong to no organization yet."""
 
-    org_id: UUID
-    role: str
+    org_id: UUID | None
+    role: str | None
     scopes: tuple[str, ...]
     key_id: UUID | None
+    session_id: UUID | None
     user_id: UUID | None
     name: str
+    site_admin: bool
 
 
 class Db:
@@ -117,7 +119,7 @@ async def _within(tx: Tx, begin: str) -> AsyncIterator[None]:
 
 
 def _asker(row: asyncpg.Record) -> Asker:
-    return Asker(row["org_id"], row["role"], tuple(row["scopes"]), row["key_id"], row["user_id"], row["name"])
+    return Asker(**{**row, "scopes": tuple(row["scopes"] or ())})
 
 
 async def notify(tx: Tx, channel: str, payload: str) -> None:

@@ -33,7 +33,7 @@ BEHIND_HORIZON = """
     SELECT id, xid::text AS xid, org_id, type, subject_id, data, created_at
       FROM events
      WHERE (xid, id) > ($1::text::xid8, $2) AND xid < pg_snapshot_xmin(pg_current_snapshot())
-     ORDER BY xid, id
+     ORDER BY events.xid, events.id  -- the columns: an output named xid would be sorted as text
      LIMIT $3
 """
 
@@ -79,14 +79,24 @@ async def of_subject(tx: Tx, subject: UUID, after: int, limit: int = 500) -> lis
     return [SubjectEvent(row["subject_seq"], row["type"], json.loads(row["data"]), row["created_at"]) for row in rows]
 
 
+async def place(tx: Tx, reader: str) -> tuple[str, int]:
+    """Where a reader is: transaction and id; nobody else reads for it before this transaction ends."""
+    cursor = await tx.fetchrow(CURSOR, reader)
+    return (cursor["xid"], cursor["id"]) if cursor else ("0", 0)
+
+
+async def move(tx: Tx, reader: str, xid: str, id: int) -> None:
+    """The reader has done everything up to here, when this transaction commits."""
+    await tx.execute(MOVE, reader, xid, id)
+
+
 async def read_behind_horizon(tx: Tx, reader: str, limit: int = 500) -> list[Event]:
     """The next events for a reader, each exactly once; they are done when the transaction commits.
 
     The cursor's row is locked, so one of several processes works for a reader at a time.
     """
-    cursor = await tx.fetchrow(CURSOR, reader)
-    xid, id = (cursor["xid"], cursor["id"]) if cursor else ("0", 0)
+    xid, id = await place(tx, reader)
     rows = await tx.fetch(BEHIND_HORIZON, xid, id, limit)
     if rows:
-        await tx.execute(MOVE, reader, rows[-1]["xid"], rows[-1]["id"])
+        await move(tx, reader, rows[-1]["xid"], rows[-1]["id"])
     return [Event(**{**row, "data": json.loads(row["data"])}) for row in rows]

@@ -30,6 +30,10 @@ UPSERT_USER = """
     RETURNING id
 """
 ADD_MEMBER = "INSERT INTO memberships (org_id, user_id, role) VALUES ($1, $2, $3)"
+MY_ORGANIZATIONS = "SELECT id, name, time_zone, role FROM hum.my_organizations()"
+SWITCH = "SELECT hum.switch_organization($1, $2)"
+FOUND = "SELECT hum.found_organization($1, $2, $3, $4, $5)"
+PERSON_FOR_SITE_ADMIN = "SELECT hum.person_for_site_admin($1)"
 USER = "SELECT id, email, name FROM users WHERE id = $1"
 CREATE_KEY = """
     INSERT INTO api_keys (id, org_id, hash, prefix, name, role, scopes, made_by, expires_at)
@@ -59,6 +63,14 @@ class OrganizationRow:
     keyword_replies: str
     retention_days: int | None
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MembershipRow:
+    id: UUID
+    name: str
+    time_zone: str
+    role: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +132,30 @@ async def add_member(tx: Tx, org: UUID, user: UUID, role: str) -> None:
         await tx.execute(ADD_MEMBER, org, user, role)
     except asyncpg.UniqueViolationError as error:
         raise AlreadyExists("this person is a member already") from error
+
+
+async def my_organizations(tx: Tx) -> list[MembershipRow]:
+    """Where the person of this transaction is a member, by name."""
+    return [MembershipRow(**row) for row in await tx.fetch(MY_ORGANIZATIONS)]
+
+
+async def switch(tx: Tx, session: UUID, org: UUID) -> None:
+    """The session, and this transaction, work in another organization of the person's.  Raises NotFound."""
+    if not await tx.fetchval(SWITCH, session, org):
+        raise NotFound("you are not a member of such an organization")
+
+
+async def found(tx: Tx, org: UUID, name: str, first_admin: UUID, plan: str, notes: str | None) -> None:
+    """As a person: make an organization; it is this transaction's from now on."""
+    await tx.execute(FOUND, org, name, first_admin, plan, notes)
+
+
+async def person_for_site_admin(tx: Tx, email: str) -> UUID:
+    """As a site admin: who has this address.  Raises NotFound for one who never signed in."""
+    person: UUID | None = await tx.fetchval(PERSON_FOR_SITE_ADMIN, email)
+    if person is None:
+        raise NotFound(f"nobody with the address {email} has signed in yet")
+    return person
 
 
 async def user(tx: Tx, id: UUID) -> UserRow | None:

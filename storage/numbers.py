@@ -1,7 +1,7 @@
 """Numbers.  Each belongs to at most one organization of the deployment: a unique index over all tenants says so."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
@@ -24,6 +24,30 @@ PAGE = f"""
      WHERE id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
      ORDER BY id DESC
      LIMIT $2
+"""
+PAGE_ALL = f"SELECT {COLUMNS} FROM numbers ORDER BY id FOR UPDATE"
+ADOPT = """
+    INSERT INTO numbers (id, org_id, e164, carrier_sid, friendly_name, capabilities)
+    VALUES ($1, hum.org_id(), $2, $3, $4, $5)
+    ON CONFLICT (e164) DO NOTHING
+    RETURNING id
+"""
+REFRESH = "UPDATE numbers SET carrier_sid = $2, capabilities = $3, status = $4 WHERE id = $1"
+IS_ONLY = "SELECT hum.is_only_organization()"
+# A call that began and has not ended.
+IS_BUSY = """
+    SELECT EXISTS (SELECT FROM calls
+                    WHERE number_id = $1 AND status IN ('queued', 'ringing', 'in_progress') AND ended_at IS NULL)
+"""
+BEGIN_RELEASE = "UPDATE numbers SET status = 'releasing', releasing_since = now() WHERE id = $1"
+KEEP = "UPDATE numbers SET status = 'active', releasing_since = NULL WHERE id = $1 AND status = 'releasing'"
+DELETE = "DELETE FROM numbers WHERE id = $1 AND status = 'releasing'"
+UNRELEASED = """
+    UPDATE numbers SET releasing_since = now()
+     WHERE id IN (SELECT id FROM numbers
+                   WHERE status = 'releasing' AND releasing_since < now() - $1::interval
+                   ORDER BY releasing_since LIMIT 20 FOR UPDATE SKIP LOCKED)
+    RETURNING id, org_id, e164, carrier_sid
 """
 UPDATE = """
     UPDATE numbers SET friendly_name = $2, flow_id = $3, sms_flow_id = $4, sms_enabled = $5 WHERE id = $1
@@ -78,3 +102,56 @@ async def page(tx: Tx, before: UUID | None, limit: int) -> list[NumberRow]:
 
 async def update(tx: Tx, row: NumberRow) -> None:
     await tx.execute(UPDATE, row.id, row.friendly_name, row.flow_id, row.sms_flow_id, row.sms_enabled)
+
+
+async def all_locked(tx: Tx) -> list[NumberRow]:
+    """All numbers of the organization; nobody else changes them before this transaction ends."""
+    return [NumberRow(**row) for row in await tx.fetch(PAGE_ALL)]
+
+
+async def adopt(tx: Tx, id: UUID, e164: str, carrier_sid: str, friendly_name: str, capabilities: list[str]) -> bool:
+    """Take a number that nobody has; False if somebody has it."""
+    return await tx.fetchval(ADOPT, id, e164, carrier_sid, friendly_name, capabilities) is not None
+
+
+async def refresh(tx: Tx, id: UUID, carrier_sid: str, capabilities: list[str], status: str) -> None:
+    await tx.execute(REFRESH, id, carrier_sid, capabilities, status)
+
+
+async def is_only_organization(tx: Tx) -> bool:
+    """Tell whether the deployment has no other organization."""
+    only: bool = await tx.fetchval(IS_ONLY)
+    return only
+
+
+async def is_busy(tx: Tx, id: UUID) -> bool:
+    """Tell whether a call is on the number."""
+    busy: bool = await tx.fetchval(IS_BUSY, id)
+    return busy
+
+
+async def begin_release(tx: Tx, id: UUID) -> None:
+    await tx.execute(BEGIN_RELEASE, id)
+
+
+async def keep(tx: Tx, id: UUID) -> None:
+    """Take a release back."""
+    await tx.execute(KEEP, id)
+
+
+async def delete(tx: Tx, id: UUID) -> bool:
+    """Forget a number that was given back; False if that was done already."""
+    return await tx.execute(DELETE, id) == "DELETE 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Releasing:
+    id: UUID
+    org_id: UUID
+    e164: str
+    carrier_sid: str
+
+
+async def unreleased(tx: Tx, older: timedelta) -> list[Releasing]:
+    """As the system: claim releases at which nobody has worked for so long."""
+    return [Releasing(**row) for row in await tx.fetch(UNRELEASED, older)]

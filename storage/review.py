@@ -7,11 +7,13 @@ from uuid import UUID
 import asyncpg
 
 from hum.errors import NotFound
+from storage import events
 from storage.db import Tx
 
 TAGS = "SELECT tag FROM call_tags WHERE call_id = $1 ORDER BY tag"
 ADD_TAG = """
-    INSERT INTO call_tags (org_id, call_id, tag) VALUES (hum.org_id(), $1, $2) ON CONFLICT DO NOTHING
+    INSERT INTO call_tags (org_id, call_id, tag, called_at) SELECT org_id, id, $2, created_at FROM calls WHERE id = $1
+    ON CONFLICT DO NOTHING
 """
 REMOVE_TAG = "DELETE FROM call_tags WHERE call_id = $1 AND tag = $2"
 NOTES = """
@@ -43,6 +45,29 @@ BLOCK = """
     ON CONFLICT (org_id, phone_e164) DO UPDATE SET reason = coalesce(excluded.reason, blocklist.reason)
     RETURNING phone_e164, reason, created_at
 """
+VOICEMAIL = """
+    SELECT v.id, v.call_id, c.from_e164, c.to_e164, c.contact_id, k.name AS contact_name, v.audio_path, v.duration_ms,
+           v.transcript, v.heard_at, v.heard_by, v.created_at
+      FROM voicemails v
+      JOIN calls c ON c.id = v.call_id
+      LEFT JOIN contacts k ON k.id = c.contact_id
+"""
+GET_VOICEMAIL = VOICEMAIL + " WHERE v.id = $1"
+VOICEMAIL_OF = VOICEMAIL + " WHERE v.call_id = $1"
+BELOW = "v.id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff') ORDER BY v.id DESC LIMIT $2"
+VOICEMAILS = f"{VOICEMAIL} WHERE {BELOW}"
+UNHEARD_VOICEMAILS = f"{VOICEMAIL} WHERE v.heard_at IS NULL AND {BELOW}"
+HEARD_VOICEMAILS = f"{VOICEMAIL} WHERE v.heard_at IS NOT NULL AND {BELOW}"
+ADD_VOICEMAIL = """
+    INSERT INTO voicemails (id, org_id, call_id, audio_path, duration_ms) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (call_id) DO NOTHING
+"""
+WRITE_DOWN = "UPDATE voicemails SET transcript = $2 WHERE call_id = $1"
+MARK_HEARD = """
+    UPDATE voicemails
+       SET heard_at = CASE WHEN $2 THEN coalesce(heard_at, now()) END, heard_by = CASE WHEN $2 THEN coalesce(heard_by, $3) END
+     WHERE id = $1
+"""
 UNBLOCK = "DELETE FROM blocklist WHERE phone_e164 = $1"
 
 
@@ -59,6 +84,24 @@ class NoteRow:
 class BlockedRow:
     phone_e164: str
     reason: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class VoicemailRow:
+    """What a caller left; `audio_path` is a WAV below the recordings' folder."""
+
+    id: UUID
+    call_id: UUID
+    from_e164: str
+    to_e164: str
+    contact_id: UUID | None
+    contact_name: str | None
+    audio_path: str
+    duration_ms: int
+    transcript: str | None
+    heard_at: datetime | None
+    heard_by: str | None
     created_at: datetime
 
 
@@ -118,3 +161,45 @@ async def unblock(tx: Tx, phone_e164: str) -> None:
     """Raises NotFound."""
     if await tx.execute(UNBLOCK, phone_e164) == "DELETE 0":
         raise NotFound("this number is not blocked")
+
+
+# --- voicemails ---------------------------------------------------------------------------------------------------
+
+
+async def add_voicemail(tx: Tx, id: UUID, org: UUID, call: UUID, audio_path: str, duration_ms: int) -> bool:
+    """Store what the caller of a call left, once for each call, and tell of it; False when it was stored already."""
+    if await tx.execute(ADD_VOICEMAIL, id, org, call, audio_path, duration_ms) == "INSERT 0 0":
+        return False
+    await events.append(tx, org, "voicemail.received", id, {"call": str(call), "duration_ms": duration_ms})
+    return True
+
+
+async def write_down(tx: Tx, call: UUID, transcript: str) -> None:
+    """Store the words of a call's voicemail."""
+    await tx.execute(WRITE_DOWN, call, transcript)
+
+
+async def voicemails(tx: Tx, heard: bool | None, before: UUID | None, limit: int) -> list[VoicemailRow]:
+    """Newest first, below `before`; all, or those that were heard, or those that were not."""
+    statement = {None: VOICEMAILS, True: HEARD_VOICEMAILS, False: UNHEARD_VOICEMAILS}[heard]
+    return [VoicemailRow(**row) for row in await tx.fetch(statement, before, limit)]
+
+
+async def voicemail(tx: Tx, id: UUID) -> VoicemailRow:
+    """Raises NotFound."""
+    row = await tx.fetchrow(GET_VOICEMAIL, id)
+    if row is None:
+        raise NotFound("there is no such voicemail")
+    return VoicemailRow(**row)
+
+
+async def voicemail_of(tx: Tx, call: UUID) -> VoicemailRow | None:
+    """What the caller of a call left."""
+    row = await tx.fetchrow(VOICEMAIL_OF, call)
+    return VoicemailRow(**row) if row else None
+
+
+async def mark_heard(tx: Tx, id: UUID, by: str, *, heard: bool) -> VoicemailRow:
+    """Mark a voicemail as heard, or as not heard; who marked it first stays.  Raises NotFound."""
+    await tx.execute(MARK_HEARD, id, heard, by)
+    return await voicemail(tx, id)

@@ -3,23 +3,33 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from hum.errors import Forbidden, InsufficientScope
+from hum.errors import Forbidden, InsufficientScope, NoMembership, SessionRequired
 from hum.v1 import options_pb2
 
 ROLES = ("viewer", "operator", "admin")
 EVERYTHING = "*"
+SITE_ADMIN = "site:admin"
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A person or a key, in an organization."""
+    """A person or a key; a key always works in its organization, a person in one or in none."""
 
-    org_id: UUID
-    role: str
+    organization: UUID | None
+    role: str | None
     scopes: tuple[str, ...]
     key_id: UUID | None
+    session_id: UUID | None
     user_id: UUID | None
     name: str
+    site_admin: bool = False
+
+    @property
+    def org_id(self) -> UUID:
+        """The organization.  Raises NoMembership."""
+        if self.organization is None:
+            raise NoMembership
+        return self.organization
 
 
 def rank(role: str) -> int:
@@ -28,7 +38,19 @@ def rank(role: str) -> int:
 
 
 def require(who: Principal, access: options_pb2.Access) -> None:
-    """Raise Forbidden or InsufficientScope unless `who` may call a method with this access option."""
+    """Raise a refusal unless `who` may call a method with this access option."""
+    if access.session_only and who.session_id is None:
+        raise SessionRequired("this is for people who have signed in; an API key can't do it")
+    if access.scope == SITE_ADMIN:
+        if who.key_id is not None and SITE_ADMIN not in who.scopes:
+            raise InsufficientScope(f"this needs the scope {SITE_ADMIN}")
+        if not who.site_admin:
+            raise Forbidden("this is for the deployment's site admins")
+        return
+    if access.audience == options_pb2.AUDIENCE_SIGNED_IN:
+        return
+    if who.organization is None or who.role is None:
+        raise NoMembership
     if rank(who.role) < access.role - 1:
         raise Forbidden(f"this needs the role {ROLES[access.role - 1]}; yours is {who.role}")
     if who.key_id is not None and not has_scope(who.scopes, access.scope):
@@ -36,8 +58,8 @@ def require(who: Principal, access: options_pb2.Access) -> None:
 
 
 def has_scope(scopes: tuple[str, ...], wanted: str) -> bool:
-    """Writing includes reading."""
-    if not wanted or EVERYTHING in scopes or wanted in scopes:
+    """Writing includes reading; everything includes all but the deployment's own."""
+    if not wanted or wanted in scopes or (EVERYTHING in scopes and wanted != SITE_ADMIN):
         return True
     area, _, verb = wanted.partition(":")
     return verb == "read" and f"{area}:write" in scopes

@@ -9,11 +9,11 @@ from control.calls import rules, usecases
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import calls_pb2 as pb
-from hum.v1.review_pb2 import CallNote
+from hum.v1.review_pb2 import CallNote, Voicemail
 from storage.call_records import CallDetailRow, CallRow
 from storage.calls import TurnRow
 from storage.events import SubjectEvent
-from storage.review import NoteRow
+from storage.review import NoteRow, VoicemailRow
 
 FIRST_SOUND, FIRST_ANSWER, OURS, MODEL = "first_sound_ms", "first_answer_ms", "ours_ms", "model_ms"
 
@@ -34,9 +34,7 @@ def _facts(row: CallRow) -> dict[str, Any]:
         "number_id": ids.show(Kind.NUMBER, row.number_id) if row.number_id else None,
         "flow_id": ids.show(Kind.FLOW, row.flow_id) if row.flow_id else None,
         "flow_version": row.flow_version,
-        "contact": pb.CallContact(id=ids.show(Kind.CONTACT, row.contact_id), name=row.contact_name)
-        if row.contact_id
-        else None,
+        "contact": contact(row),
         "created_at": timestamp(row.created_at),
         "answered_at": timestamp(row.answered_at),
         "ended_at": timestamp(row.ended_at),
@@ -46,6 +44,17 @@ def _facts(row: CallRow) -> dict[str, Any]:
         "outcome_label": row.outcome_label,
         "summary_text": row.summary_text,
     }
+
+
+def contact(row: CallRow) -> pb.CallContact | None:
+    if row.contact_id is None:
+        return None
+    return pb.CallContact(
+        id=ids.show(Kind.CONTACT, row.contact_id),
+        name=row.contact_name,
+        phone_e164=row.contact_phone or "",
+        company=row.contact_company,
+    )
 
 
 def detailed(row: CallDetailRow) -> pb.CallDetail:
@@ -61,6 +70,7 @@ def detailed(row: CallDetailRow) -> pb.CallDetail:
         latency=latency(row.latency),
         announcement_played_ms=row.announcement_played_ms,
         notes=[note(each) for each in row.notes],
+        voicemail=voicemail(row.voicemail) if row.voicemail else None,
     )
 
 
@@ -83,6 +93,25 @@ def note(row: NoteRow) -> CallNote:
         author=row.author,
         created_at=timestamp(row.created_at),
         updated_at=timestamp(row.updated_at),
+    )
+
+
+def voicemail(row: VoicemailRow) -> Voicemail:
+    id = ids.show(Kind.VOICEMAIL, row.id)
+    return Voicemail(
+        id=id,
+        call_id=ids.show(Kind.CALL, row.call_id),
+        from_e164=row.from_e164,
+        to_e164=row.to_e164,
+        contact_id=ids.show(Kind.CONTACT, row.contact_id) if row.contact_id else None,
+        contact_name=row.contact_name,
+        duration_ms=row.duration_ms,
+        transcript=row.transcript,
+        audio_url=f"/api/voicemails/{id}/audio",
+        heard=row.heard_at is not None,
+        heard_at=timestamp(row.heard_at),
+        heard_by=row.heard_by,
+        created_at=timestamp(row.created_at),
     )
 
 

@@ -1,10 +1,13 @@
 """Recordings on disk, whole or a byte range of them (RFC 9110, 14.1.2: one range of bytes)."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
+
+from google.api import httpbody_pb2
+from grpc import aio
 
 from hum import rpc
 from hum.errors import NotFound, Refused
@@ -48,6 +51,16 @@ class Part:
             while left > 0 and (chunk := file.read(min(CHUNK_BYTES, left))):
                 left -= len(chunk)
                 yield chunk
+
+
+async def send(
+    context: "aio.ServicerContext[Any, Any]", directory: Path, stored_path: str, wanted: str
+) -> AsyncIterator[httpbody_pb2.HttpBody]:
+    """The part of a WAV that a `Range` header wants, as the answer of an RPC.  Raises as `open_part`."""
+    part = open_part(directory, stored_path, wanted)
+    await context.send_initial_metadata(part.metadata())
+    for chunk in part:
+        yield httpbody_pb2.HttpBody(content_type="audio/wav", data=chunk)
 
 
 def open_part(directory: Path, stored_path: str, wanted: str) -> Part:

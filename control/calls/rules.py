@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,6 +20,8 @@ LIVE = ("queued", "ringing", "in_progress")
 MAX_STREAMS = 2
 #: More turns than any stream has.
 TURNS_OF_A_STREAM = 100_000
+#: As much of a contact's notes as the agent is told.
+CONTEXT_CHARS = 2000
 
 #: Why a stream ended -> what the call became.  `carrier_lost` is not here: then the carrier says what is to happen.
 ENDINGS: Mapping[str, str] = {
@@ -91,6 +93,11 @@ def route(facts: Facts, now: datetime) -> Decision:
     return Connect()
 
 
+def owes_lookup(looked_up_at: datetime | None, now: datetime, keep: timedelta) -> bool:
+    """Whether the carrier is to be asked who somebody is: its last word is older than `keep`.  Zero: never."""
+    return keep > timedelta(0) and (looked_up_at is None or looked_up_at < now - keep)
+
+
 def after_stream(status: str, streams_opened: int) -> Connect | Refuse | None:
     """What a call is owed when its stream has closed: None for a call that is over."""
     if status not in LIVE:
@@ -124,7 +131,7 @@ def place_in_call(report: runtime_pb2.Report, stream_number: int, offset_ms: int
 
 
 def instructions(
-    definition: Mapping[str, Any], organization: str, time_zone: str, contact: Mapping[str, Any], now: datetime
+    definition: Mapping[str, Any], organization: str, time_zone: str, contact: Mapping[str, str | None], now: datetime
 ) -> str:
     """What the model is told: the flow's prompt, the language, the time, and who is calling."""
     local = now.astimezone(ZoneInfo(time_zone))
@@ -136,7 +143,8 @@ def instructions(
         "goodbye and call the tool end_call."
     )
     parts.append(f"It is {local:%A, %d %B %Y, %H:%M} ({time_zone}).")
-    known = [f"- {name}: {said}" for name, said in contact.items() if said]
+    # Each on one line: a name that somebody registered for a number must not read like a part of the prompt.
+    known = [f"- {name}: {' '.join(said.split())[:CONTEXT_CHARS]}" for name, said in contact.items() if said]
     if known:
         parts.append("# Caller Context\n" + "\n".join(known))
     return "\n\n".join(parts)

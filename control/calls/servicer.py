@@ -6,7 +6,7 @@ from uuid import UUID
 
 from google.api import httpbody_pb2
 
-from control.base import paging
+from control.base import paging, phone
 from control.base.wire import moment, word
 from control.boundary import Boundary, Call, access_of
 from control.bus import COMMANDS, Bus
@@ -18,7 +18,7 @@ from hum.errors import NotFound
 from hum.ids import Kind
 from hum.v1 import calls_pb2 as pb
 from storage import call_records
-from storage.call_records import Filter
+from storage.call_records import Filter, Query
 from storage.db import Db
 
 _STREAM = access_of(pb.DESCRIPTOR.services_by_name["CallsService"].methods_by_name["StreamCall"])
@@ -41,7 +41,11 @@ class CallsServicer:
 
     async def ListCalls(self, request: pb.ListCallsRequest, call: Call) -> pb.ListCallsResponse:
         place, count = self._cursors.read(request), paging.rows_to_fetch(request)
-        found = await call_records.page(call.tx, _filter(request), (place[0], place[1]) if place else None, count)
+        by, before = _filter(request), (place[0], place[1]) if place else None
+        if request.q:
+            found = await call_records.search(call.tx, Query(request.q, phone.digits(request.q)), by, before, count)
+        else:
+            found = await call_records.page(call.tx, by, before, count)
         rows, more = self._cursors.cut(request, found, lambda row: (row.created_at, row.id))
         return pb.ListCallsResponse(calls=[present.listed(row) for row in rows], next_cursor=more)
 
@@ -73,16 +77,13 @@ class CallsServicer:
             row = await call_records.detail(tx, ids.require(Kind.CALL, request.id))
         if row.recording_path is None:
             raise NotFound("the call has no recording")
-        part = recordings.open_part(self._recordings_dir, row.recording_path, request.range)
-        await call.context.send_initial_metadata(part.metadata())
-        for chunk in part:
-            yield httpbody_pb2.HttpBody(content_type="audio/wav", data=chunk)
+        async for body in recordings.send(call.context, self._recordings_dir, row.recording_path, request.range):
+            yield body
 
 
 def _filter(request: pb.ListCallsRequest) -> Filter:
     contact_id, contact_e164 = _contact(request.contact)
     return Filter(
-        q=request.q or None,
         direction=word(pb.CallDirection, request.direction),
         status=word(pb.CallStatus, request.status),
         flow_id=_id(Kind.FLOW, request.flow_id),
@@ -106,4 +107,4 @@ def _contact(text: str) -> tuple[UUID | None, str | None]:
         return None, None
     if (id := ids.parse(Kind.CONTACT, text)) is not None:
         return id, None
-    return None, usecases.e164_or_none(text) or text
+    return None, phone.e164_or_none(text) or text

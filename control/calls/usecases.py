@@ -2,11 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
-
-import phonenumbers
 
 from control import jobs
 from control.base.wire import moment, value, word
@@ -18,8 +16,9 @@ from hum.ids import Kind
 from hum.telemetry import log
 from hum.v1 import calls_pb2, options_pb2, runtime_pb2
 from hum.validation import bad_e164, bad_json
-from storage import calls
+from storage import calls, contacts
 from storage.calls import CallState, NewCall, StreamState, TurnRow
+from storage.contacts import Met
 from storage.db import Db, Tx
 
 LOG = log(__name__)
@@ -29,8 +28,13 @@ Step = runtime_pb2.CarrierStep
 # --- what the carrier asks ----------------------------------------------------------------------------------------
 
 
-async def route_inbound(db: Db, asked: runtime_pb2.RouteCallRequest, token_seconds: int) -> Step:
-    """What the carrier shall do with a call that came in; the same again when it asks again."""
+async def route_inbound(
+    db: Db, asked: runtime_pb2.RouteCallRequest, token_seconds: int, lookup_keep: timedelta = timedelta(0)
+) -> Step:
+    """What the carrier shall do with a call that came in; the same again when it asks again.
+
+    A caller about whom the carrier said nothing for `lookup_keep` is looked up meanwhile; zero: nobody is.
+    """
     at = now()
     async with db.system() as tx:
         found = await calls.route(tx, asked.to_e164, asked.from_e164)
@@ -40,7 +44,7 @@ async def route_inbound(db: Db, asked: runtime_pb2.RouteCallRequest, token_secon
         decision = rules.route(_facts(found), at)
         known = await calls.by_sid(tx, asked.call_sid)
         if known is None:
-            known = await _begin(tx, found, asked, decision, at)
+            known = await _begin(tx, found, asked, decision, at, lookup_keep)
         if known.status in rules.LIVE:
             return await _connect(tx, known, token_seconds)
         return _hang_up() if isinstance(decision, rules.Connect) else _refuse(decision)
@@ -57,9 +61,15 @@ def _facts(found: calls.RouteRow) -> rules.Facts:
 
 
 async def _begin(
-    tx: Tx, found: calls.RouteRow, asked: runtime_pb2.RouteCallRequest, decision: rules.Decision, at: datetime
+    tx: Tx,
+    found: calls.RouteRow,
+    asked: runtime_pb2.RouteCallRequest,
+    decision: rules.Decision,
+    at: datetime,
+    lookup_keep: timedelta,
 ) -> CallState:
     """Store the call, which may be over at once; or find the one that a twin of this request stored."""
+    caller = await _meet(tx, found.org_id, asked)
     call = NewCall(
         id=ids.new(),
         org_id=found.org_id,
@@ -71,10 +81,16 @@ async def _begin(
         number_id=found.number_id,
         flow_id=found.flow_id,
         flow_version=found.flow_version,
-        contact_id=await _contact(tx, found.org_id, asked),
+        contact_id=caller.id if caller else None,
     )
     if await calls.create(tx, call):
         await calls.record_event(tx, call.id, "call.state", {"status": "ringing"}, at)
+        if (
+            caller
+            and not isinstance(decision, rules.Reject)
+            and rules.owes_lookup(caller.looked_up_at, at, lookup_keep)
+        ):
+            await jobs.enqueue(tx, jobs.LOOK_UP_CONTACT, found.org_id, caller.id)
         if not isinstance(decision, rules.Connect):
             await finish(tx, await calls.lock(tx, call.id), decision.status, at, decision.reason)
         return await calls.lock(tx, call.id)
@@ -83,12 +99,12 @@ async def _begin(
     return state
 
 
-async def _contact(tx: Tx, org: UUID, asked: runtime_pb2.RouteCallRequest) -> UUID | None:
+async def _meet(tx: Tx, org: UUID, asked: runtime_pb2.RouteCallRequest) -> Met | None:
     """The caller's contact; a caller who withholds the number has none."""
     if bad_e164(asked.from_e164):
         return None
     name = asked.caller_name if asked.HasField("caller_name") else None
-    return await calls.upsert_contact(tx, ids.new(), org, asked.from_e164, name)
+    return await contacts.meet(tx, ids.new(), org, asked.from_e164, name)
 
 
 def _refuse(decision: rules.Refuse | rules.Reject) -> Step:
@@ -291,12 +307,3 @@ async def require_live(tx: Tx, id: UUID) -> CallState:
     if state.status not in rules.LIVE:
         raise InvalidState(f"the call is {state.status.replace('_', ' ')}")
     return state
-
-
-def e164_or_none(text: str) -> str | None:
-    """A phone number as people write it, in E.164; None if it is none."""
-    try:
-        number = phonenumbers.parse(text)
-    except phonenumbers.NumberParseException:
-        return None
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

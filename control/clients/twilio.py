@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import aiohttp
 from twilio.base.exceptions import TwilioException, TwilioRestException
@@ -22,6 +22,8 @@ T = TypeVar("T")
 #: Connection overrides (Twilio "Webhooks connection overrides"): five tries, on every kind of failure.
 OVERRIDES = "#rc=5&rp=all&ct=2000&rt=5000"
 NO_SUCH_RESOURCE = 20404
+NOT_ON_SALE = 21422
+MOST_NUMBERS = 10_000
 NOT_IN_PROGRESS = 21220
 
 
@@ -30,8 +32,43 @@ class CarrierNumber:
     """A number that the account holds."""
 
     sid: str
+    e164: str
     friendly_name: str
     capabilities: Sequence[str]
+    webhooks: "Webhooks"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A number on sale."""
+
+    e164: str
+    friendly_name: str
+    locality: str | None
+    region: str | None
+    country: str
+    capabilities: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a number on sale should be like; None and nothing mean anything."""
+
+    country: str = "US"
+    area_code: str | None = None
+    locality: str | None = None
+    region: str | None = None
+    contains: str | None = None
+    capabilities: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """What the carrier knows of any number; None for what it doesn't."""
+
+    caller_name: str | None
+    carrier: str | None
+    line_type: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +90,36 @@ class Carrier(Protocol):
         """The account's own number, or None."""
         ...
 
+    async def list_numbers(self) -> Sequence[CarrierNumber]:
+        """All numbers that the account holds."""
+        ...
+
+    async def offers(self, wish: Wish, limit: int) -> Sequence[Offer]:
+        """Numbers on sale; none for a country in which the carrier sells none."""
+        ...
+
+    async def buy_number(self, e164: str, webhooks: Webhooks) -> CarrierNumber | None:
+        """Buy, pointed here; None when it is not on sale (any more).  Costs money, and is not idempotent."""
+        ...
+
+    async def release_number(self, sid: str) -> None:
+        """Give back.  A number that the account does not hold is given back already."""
+        ...
+
     async def point_number(self, sid: str, webhooks: Webhooks) -> None:
         """Let the carrier ask us about this number."""
         ...
 
     async def end_call(self, call_sid: str) -> None:
         """Hang up.  A call that is over stays over."""
+        ...
+
+
+class Lookups(Protocol):
+    """The carrier's directory of numbers."""
+
+    async def look_up(self, e164: str) -> Lookup | None:
+        """What the carrier knows of a number, None when it knows no such number.  Costs money.  Raises CarrierError."""
         ...
 
 
@@ -103,28 +164,67 @@ class Twilio:
             http_client=self._http,
         )
         self._client.api.base_url = settings.twilio_api_base_url.rstrip("/")
+        self._client.lookups.base_url = settings.lookups_base_url.rstrip("/")
 
     async def close(self) -> None:
         await self._http.close()
 
     async def find_number(self, e164: str) -> CarrierNumber | None:
         found = await _asked(self._client.incoming_phone_numbers.list_async(phone_number=e164, limit=2))
-        for number in found:
-            if number.phone_number == e164:
-                able = number.capabilities or {}
-                names = [name for name in ("voice", "sms", "mms") if able.get(name) or able.get(name.upper())]
-                return CarrierNumber(number.sid, number.friendly_name or "", names)
-        return None
+        return next((_number(number) for number in found if number.phone_number == e164), None)
+
+    async def list_numbers(self) -> Sequence[CarrierNumber]:
+        found = await _asked(self._client.incoming_phone_numbers.list_async(limit=MOST_NUMBERS, page_size=1000))
+        return [_number(number) for number in found]
+
+    async def offers(self, wish: Wish, limit: int) -> Sequence[Offer]:
+        able = {f"{name}_enabled": True for name in wish.capabilities}
+        wanted = {
+            "area_code": wish.area_code,
+            "in_locality": wish.locality,
+            "in_region": wish.region,
+            "contains": wish.contains,
+        }
+        given = {name: value for name, value in wanted.items() if value is not None}
+        try:
+            found = await _asked(
+                self._client.available_phone_numbers(wish.country).local.list_async(**given, **able, limit=limit)
+            )
+        except CarrierError as error:
+            if error.metadata.get("carrier_code") == str(NO_SUCH_RESOURCE):
+                return []
+            raise
+        return [
+            Offer(
+                each.phone_number,
+                each.friendly_name or each.phone_number,
+                each.locality,
+                each.region,
+                each.iso_country or wish.country,
+                _able(each.capabilities),
+            )
+            for each in found
+        ]
+
+    async def buy_number(self, e164: str, webhooks: Webhooks) -> CarrierNumber | None:
+        try:
+            return _number(
+                await _asked(self._client.incoming_phone_numbers.create_async(phone_number=e164, **_pointing(webhooks)))
+            )
+        except CarrierError as error:
+            if error.metadata.get("carrier_code") == str(NOT_ON_SALE):
+                return None
+            raise
+
+    async def release_number(self, sid: str) -> None:
+        try:
+            await _asked(self._client.incoming_phone_numbers(sid).delete_async())
+        except CarrierError as error:
+            if error.metadata.get("carrier_code") != str(NO_SUCH_RESOURCE):
+                raise
 
     async def point_number(self, sid: str, webhooks: Webhooks) -> None:
-        await _asked(
-            self._client.incoming_phone_numbers(sid).update_async(
-                voice_url=webhooks.voice_url,
-                voice_method="POST",
-                status_callback=webhooks.voice_status_url,
-                status_callback_method="POST",
-            )
-        )
+        await _asked(self._client.incoming_phone_numbers(sid).update_async(**_pointing(webhooks)))
 
     async def end_call(self, call_sid: str) -> None:
         try:
@@ -133,12 +233,56 @@ class Twilio:
             if error.metadata.get("carrier_code") not in {str(NO_SUCH_RESOURCE), str(NOT_IN_PROGRESS)}:
                 raise
 
+    async def look_up(self, e164: str) -> Lookup | None:
+        try:
+            found = await _asked(
+                self._client.lookups.v2.phone_numbers(e164).fetch_async(fields="caller_name,line_type_intelligence")
+            )
+        except CarrierError as error:
+            if error.metadata.get("carrier_code") == str(NO_SUCH_RESOURCE):
+                return None
+            raise
+        name, line = found.caller_name or {}, found.line_type_intelligence or {}
+        return Lookup(name.get("caller_name"), line.get("carrier_name"), line.get("type"))
+
+
+def _number(number: Any) -> CarrierNumber:
+    """What the SDK says of a number that the account holds."""
+    return CarrierNumber(
+        number.sid,
+        number.phone_number,
+        number.friendly_name or "",
+        _able(number.capabilities),
+        Webhooks(number.voice_url or "", number.status_callback or ""),
+    )
+
+
+def _able(capabilities: Any) -> list[str]:
+    able = capabilities or {}
+    return [name for name in ("voice", "sms", "mms") if able.get(name) or able.get(name.upper())]
+
+
+def _pointing(webhooks: Webhooks) -> dict[str, str]:
+    return {
+        "voice_url": webhooks.voice_url,
+        "voice_method": "POST",
+        "status_callback": webhooks.voice_status_url,
+        "status_callback_method": "POST",
+    }
+
+
+def is_refusal(error: CarrierError) -> bool:
+    """Tell whether the carrier said no; else nobody knows what it did."""
+    return error.metadata.get("carrier_status", "").startswith("4")
+
 
 async def _asked(request: Awaitable[T]) -> T:
     try:
         return await request
     except TwilioRestException as error:
-        raise CarrierError(f"the carrier refused: {error.msg}", carrier_code=str(error.code)) from error
+        raise CarrierError(
+            f"the carrier refused: {error.msg}", carrier_code=str(error.code), carrier_status=str(error.status)
+        ) from error
     except TwilioException as error:
         raise _refused_page(error) from error
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:

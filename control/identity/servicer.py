@@ -1,21 +1,25 @@
 """IdentityService and AdminService (proto/hum/v1/identity.proto, runtime.proto)."""
 
 from typing import cast
+from uuid import UUID
 
+from control.analytics import usecases as analytics
 from control.base import masks, paging
-from control.base.principal import ROLES
+from control.base.principal import ROLES, Principal
 from control.base.wire import moment, timestamp, value, word
 from control.boundary import Call
+from control.clients.twilio import Carrier, Webhooks
 from control.identity import usecases
-from hum import ids
+from control.numbers import usecases as numbers
+from hum import ids, validation
 from hum.clock import now
 from hum.errors import FieldError, InvalidRequest
 from hum.ids import Kind
 from hum.v1 import identity_pb2 as pb
 from hum.v1 import options_pb2, runtime_pb2
-from storage import identity
-from storage.db import Db
-from storage.identity import ApiKeyRow, OrganizationRow
+from storage import identity, sessions
+from storage.db import Db, Tx
+from storage.identity import ApiKeyRow, MembershipRow, OrganizationRow
 
 
 class IdentityServicer:
@@ -23,16 +27,34 @@ class IdentityServicer:
         self._cursors = cursors
 
     async def GetMe(self, _: pb.GetMeRequest, call: Call) -> pb.GetMeResponse:
-        org = await identity.organization(call.tx, call.who.org_id)
-        maker = await identity.user(call.tx, call.who.user_id) if call.who.user_id else None
-        role = value(options_pb2.Role, call.who.role)
-        id = ids.show(Kind.ORGANIZATION, org.id)
-        return pb.GetMeResponse(
-            user=pb.User(id=ids.show(Kind.USER, maker.id), email=maker.email, name=maker.name) if maker else None,
-            organization=pb.OrganizationRef(id=id, name=org.name, time_zone=org.time_zone),
-            role=role,
-            organizations=[pb.Membership(id=id, name=org.name, role=role)],
+        return await _me(call.tx, call.who, call.who.organization)
+
+    async def SwitchOrganization(
+        self, request: pb.SwitchOrganizationRequest, call: Call
+    ) -> pb.SwitchOrganizationResponse:
+        org = ids.require(Kind.ORGANIZATION, request.organization_id)
+        assert call.who.session_id is not None, "the method is for sessions"
+        await identity.switch(call.tx, call.who.session_id, org)
+        return pb.SwitchOrganizationResponse(me=await _me(call.tx, call.who, org))
+
+    async def RevokeMySessions(self, _: pb.RevokeMySessionsRequest, call: Call) -> pb.RevokeMySessionsResponse:
+        assert call.who.user_id is not None, "the method is for sessions"
+        await sessions.close_all_of(call.tx, call.who.user_id)
+        return pb.RevokeMySessionsResponse()
+
+    async def OnboardOrganization(
+        self, request: pb.OnboardOrganizationRequest, call: Call
+    ) -> pb.OnboardOrganizationResponse:
+        org = await usecases.onboard(call.tx, call.who, request.name, call.request_id)
+        return pb.OnboardOrganizationResponse(organization=present(await identity.organization(call.tx, org)))
+
+    async def ProvisionOrg(self, request: pb.ProvisionOrgRequest, call: Call) -> pb.ProvisionOrgResponse:
+        plan = request.plan if request.HasField("plan") else usecases.FREE
+        notes = request.admin_notes if request.HasField("admin_notes") else None
+        org = await usecases.provision(
+            call.tx, call.who, request.name, request.owner_email, plan, notes, call.request_id
         )
+        return pb.ProvisionOrgResponse(organization=present(await identity.organization(call.tx, org)))
 
     async def GetOrganization(self, _: pb.GetOrganizationRequest, call: Call) -> pb.GetOrganizationResponse:
         return pb.GetOrganizationResponse(organization=present(await identity.organization(call.tx, call.who.org_id)))
@@ -65,8 +87,8 @@ class IdentityServicer:
 
 
 class AdminServicer:
-    def __init__(self, db: Db) -> None:
-        self._db = db
+    def __init__(self, db: Db, carrier: Carrier, webhooks: Webhooks) -> None:
+        self._db, self._carrier, self._webhooks = db, carrier, webhooks
 
     async def CreateOrganization(
         self, request: runtime_pb2.CreateOrganizationRequest, _: Call
@@ -81,6 +103,49 @@ class AdminServicer:
         org = ids.require(Kind.ORGANIZATION, request.organization_id)
         row, secret = await usecases.issue_key(self._db, org, request.name or "hum admin", role, list(request.scopes))
         return runtime_pb2.IssueApiKeyResponse(id=ids.show(Kind.API_KEY, row.id), key=secret)
+
+    async def RebuildAnalytics(
+        self, _: runtime_pb2.RebuildAnalyticsRequest, __: Call
+    ) -> runtime_pb2.RebuildAnalyticsResponse:
+        return runtime_pb2.RebuildAnalyticsResponse(quarters=await analytics.rebuild(self._db))
+
+    async def AssignNumber(self, request: runtime_pb2.AssignNumberRequest, _: Call) -> runtime_pb2.AssignNumberResponse:
+        if (complaint := validation.bad_e164(request.e164)) is not None:
+            raise InvalidRequest([FieldError("e164", complaint)])
+        org = ids.require(Kind.ORGANIZATION, request.organization_id)
+        id = await numbers.assign(self._db, self._carrier, self._webhooks, org, request.e164)
+        return runtime_pb2.AssignNumberResponse(id=ids.show(Kind.NUMBER, id))
+
+    async def SetSiteAdmin(self, request: runtime_pb2.SetSiteAdminRequest, _: Call) -> runtime_pb2.SetSiteAdminResponse:
+        user = await usecases.set_site_admin(self._db, request.email, site_admin=request.site_admin)
+        return runtime_pb2.SetSiteAdminResponse(user_id=ids.show(Kind.USER, user))
+
+
+async def _me(tx: Tx, who: Principal, org: UUID | None) -> pb.GetMeResponse:
+    """Who asks, as seen from `org`.  A key knows its own organization alone, whoever made it."""
+    person = await identity.user(tx, who.user_id) if who.user_id else None
+    mine = await identity.my_organizations(tx) if who.session_id else [await _of_key(tx, who)]
+    here = next((each for each in mine if each.id == org), None)
+    return pb.GetMeResponse(
+        user=pb.User(id=ids.show(Kind.USER, person.id), email=person.email, name=person.name) if person else None,
+        organization=pb.OrganizationRef(
+            id=ids.show(Kind.ORGANIZATION, here.id), name=here.name, time_zone=here.time_zone
+        )
+        if here
+        else None,
+        role=value(options_pb2.Role, here.role if here else None),
+        organizations=[
+            pb.Membership(
+                id=ids.show(Kind.ORGANIZATION, each.id), name=each.name, role=value(options_pb2.Role, each.role)
+            )
+            for each in mine
+        ],
+    )
+
+
+async def _of_key(tx: Tx, who: Principal) -> MembershipRow:
+    row = await identity.organization(tx, who.org_id)
+    return MembershipRow(row.id, row.name, row.time_zone, who.role or "")
 
 
 def present(row: OrganizationRow) -> pb.Organization:

@@ -1,17 +1,21 @@
-"""Organizations and keys."""
+"""Organizations, keys, and who may administer the deployment."""
 
 from datetime import datetime
 from uuid import UUID
 
+from control.audit.usecases import note
 from control.base.principal import Principal
 from control.identity import rules
-from hum import ids, secrets
+from hum import ids, secrets, validation
 from hum.errors import FieldError, InvalidRequest
-from storage import events, identity
+from hum.ids import Kind
+from storage import audit, events, identity, sessions
 from storage.db import Db, Tx
 from storage.identity import ApiKeyRow, OrganizationRow
 
 PREFIX_CHARS = len(secrets.API_KEY_PREFIX) + 6
+OPERATOR = "operator"  # who works with `hum admin`, as the audit log names it
+FREE = "free"
 
 
 async def create_organization(db: Db, name: str, owner_email: str) -> UUID:
@@ -24,7 +28,53 @@ async def create_organization(db: Db, name: str, owner_email: str) -> UUID:
         user = await identity.upsert_user(tx, ids.new(), owner_email.strip())
         await identity.add_member(tx, org, user, "admin")
         await events.append(tx, org, "organization.created", org, {"name": name.strip()})
+        await audit.append(
+            tx,
+            org,
+            actor=OPERATOR,
+            actor_name=OPERATOR,
+            action="createOrganization",
+            subject=ids.show(Kind.ORGANIZATION, org),
+        )
     return org
+
+
+async def onboard(tx: Tx, who: Principal, name: str, request_id: str) -> UUID:
+    """Make an organization whose first admin is the person who asks; the session works in it from now on."""
+    assert who.user_id is not None and who.session_id is not None, "the method is for sessions"
+    org = await _found(tx, who, name, who.user_id, FREE, None, "onboardOrganization", request_id)
+    await identity.switch(tx, who.session_id, org)
+    return org
+
+
+async def provision(
+    tx: Tx, who: Principal, name: str, owner_email: str, plan: str, notes: str | None, request_id: str
+) -> UUID:
+    """As a site admin: make an organization for somebody who has signed in.  Raises NotFound."""
+    owner = await identity.person_for_site_admin(tx, owner_email)
+    return await _found(tx, who, name, owner, plan, notes, "provisionOrg", request_id)
+
+
+async def _found(
+    tx: Tx, who: Principal, name: str, admin: UUID, plan: str, notes: str | None, action: str, request_id: str
+) -> UUID:
+    if not name.strip():
+        raise InvalidRequest([FieldError("name", "is empty")])
+    org = ids.new()
+    await identity.found(tx, org, name.strip(), admin, plan, notes)
+    await events.append(tx, org, "organization.created", org, {"name": name.strip()})
+    await note(tx, org, who, action, ids.show(Kind.ORGANIZATION, org), ("name",), request_id)
+    return org
+
+
+async def set_site_admin(db: Db, email: str, *, site_admin: bool) -> UUID:
+    """As an operator: let a person administer the deployment, or no longer."""
+    if (complaint := validation.bad_email(email)) is not None:
+        raise InvalidRequest([FieldError("email", complaint)])
+    async with db.system() as tx:
+        user = await identity.upsert_user(tx, ids.new(), email)
+        await sessions.set_site_admin(tx, user, site_admin)
+    return user
 
 
 async def create_key(
@@ -33,14 +83,24 @@ async def create_key(
     """Make a key of at most the maker's power; return it with its secret, which is stored nowhere."""
     if expires_at is not None and expires_at <= now:
         raise InvalidRequest([FieldError("api_key.expires_at", "must be in the future")])
-    granted = rules.grantable(who.role, who.scopes if who.key_id else None, role, scopes)
+    granted = rules.grantable(who, role, scopes)
     return await _store_key(tx, who.org_id, who.user_id, name, role, granted, expires_at)
 
 
 async def issue_key(db: Db, org: UUID, name: str, role: str, scopes: list[str]) -> tuple[ApiKeyRow, str]:
     """As an operator of the deployment: a key for any organization.  Raises NotFound."""
     async with db.system() as tx:
-        return await _store_key(tx, org, None, name, role, scopes or ["*"], None)
+        row, secret = await _store_key(tx, org, None, name, role, scopes or ["*"], None)
+        await audit.append(
+            tx,
+            org,
+            actor=OPERATOR,
+            actor_name=OPERATOR,
+            action="createApiKey",
+            subject=ids.show(Kind.API_KEY, row.id),
+            fields=("name", "role", "scopes"),
+        )
+    return row, secret
 
 
 async def _store_key(

@@ -3,18 +3,25 @@
 from control.base import paging
 from control.base.wire import timestamp, value
 from control.boundary import Call
-from control.clients.twilio import Carrier, Webhooks
+from control.clients.twilio import Carrier, Offer, Webhooks, Wish
 from control.numbers import usecases
+from control.numbers.purchases import Purchases
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import numbers_pb2 as pb
 from storage import numbers
+from storage.db import Db
 from storage.numbers import NumberRow
+
+DEFAULT_OFFERS = 20
 
 
 class NumbersServicer:
-    def __init__(self, cursors: paging.Cursors, carrier: Carrier, webhooks: Webhooks) -> None:
-        self._cursors, self._carrier, self._webhooks = cursors, carrier, webhooks
+    def __init__(
+        self, db: Db, cursors: paging.Cursors, carrier: Carrier, webhooks: Webhooks, purchases: Purchases
+    ) -> None:
+        self._db, self._cursors, self._carrier = db, cursors, carrier
+        self._webhooks, self._purchases = webhooks, purchases
 
     async def ListNumbers(self, request: pb.ListNumbersRequest, call: Call) -> pb.ListNumbersResponse:
         found = await numbers.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
@@ -28,10 +35,43 @@ class NumbersServicer:
     async def GetNumber(self, request: pb.GetNumberRequest, call: Call) -> pb.GetNumberResponse:
         return pb.GetNumberResponse(number=present(await numbers.get(call.tx, ids.require(Kind.NUMBER, request.id))))
 
+    async def ListAvailableNumbers(
+        self, request: pb.ListAvailableNumbersRequest, _: Call
+    ) -> pb.ListAvailableNumbersResponse:
+        given = {field.name: value for field, value in request.ListFields() if field.name != "limit"}
+        limit = request.limit if request.HasField("limit") else DEFAULT_OFFERS
+        found = await self._carrier.offers(Wish(**given), limit)
+        return pb.ListAvailableNumbersResponse(numbers=[present_offer(each) for each in found])
+
+    async def BuyNumber(self, request: pb.BuyNumberRequest, call: Call) -> pb.BuyNumberResponse:
+        row = await self._purchases.buy(
+            call.who, request, request_id=call.request_id, key=call.key, body_hash=call.body_hash
+        )
+        return pb.BuyNumberResponse(number=present(row))
+
+    async def SyncNumbers(self, _: pb.SyncNumbersRequest, call: Call) -> pb.SyncNumbersResponse:
+        synced = await usecases.sync(self._db, self._carrier, self._webhooks, call.who, call.request_id)
+        return pb.SyncNumbersResponse(added=synced.added, updated=synced.updated, gone=synced.gone)
+
+    async def ReleaseNumber(self, request: pb.ReleaseNumberRequest, call: Call) -> pb.ReleaseNumberResponse:
+        await usecases.release(self._db, self._carrier, call.who, ids.require(Kind.NUMBER, request.id), call.request_id)
+        return pb.ReleaseNumberResponse()
+
     async def UpdateNumber(self, request: pb.UpdateNumberRequest, call: Call) -> pb.UpdateNumberResponse:
         id, paths = ids.require(Kind.NUMBER, request.id), list(request.update_mask.paths)
         row = await usecases.change(call.tx, call.who, id, request.number, paths)
         return pb.UpdateNumberResponse(number=present(row))
+
+
+def present_offer(offer: Offer) -> pb.AvailableNumber:
+    return pb.AvailableNumber(
+        e164=offer.e164,
+        friendly_name=offer.friendly_name,
+        locality=offer.locality,
+        region=offer.region,
+        country=offer.country,
+        capabilities=pb.NumberCapabilities(**dict.fromkeys(offer.capabilities, True)),
+    )
 
 
 def present(row: NumberRow) -> pb.Number:

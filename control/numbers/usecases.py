@@ -1,23 +1,34 @@
-"""Registering and changing numbers."""
+"""Registering, changing, comparing and giving back numbers."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from uuid import UUID
 
+from control.audit.usecases import note
 from control.base.principal import Principal
-from control.clients.twilio import Carrier, Webhooks
+from control.clients.twilio import Carrier, CarrierNumber, Webhooks, is_refusal
+from control.numbers.flows import own_flow
 from hum import ids
 from hum.clock import now
-from hum.errors import FieldError, InvalidRequest, NotAtCarrier, NotFound
+from hum.errors import CarrierError, InvalidState, NotAtCarrier
 from hum.ids import Kind
+from hum.telemetry import log
 from hum.v1 import numbers_pb2 as pb
-from storage import events, flows, numbers
-from storage.db import Tx
+from storage import audit, events, identity, numbers
+from storage.db import Db, Tx
 from storage.numbers import NumberRow
 
-FIELDS = ("friendly_name", "flow_id", "sms_flow_id", "sms_enabled")
+LOG = log(__name__)
+OPERATOR = "operator"
 
 
 async def register(tx: Tx, who: Principal, carrier: Carrier, webhooks: Webhooks, asked: pb.Number) -> NumberRow:
+    """Take a number that the carrier account holds.  Raises NotAtCarrier, AlreadyExists, InvalidRequest."""
+    return await _take(tx, who.org_id, who.name, carrier, webhooks, asked)
+
+
+async def _take(tx: Tx, org: UUID, by: str, carrier: Carrier, webhooks: Webhooks, asked: pb.Number) -> NumberRow:
     """Take a number that the carrier account holds, and point its webhooks here.
 
     The row comes first, so that of two who want the number one gets it; pointing is idempotent, and when it fails the
@@ -31,15 +42,15 @@ async def register(tx: Tx, who: Principal, carrier: Carrier, webhooks: Webhooks,
         e164=asked.e164,
         carrier_sid=held.sid,
         friendly_name=asked.friendly_name if asked.HasField("friendly_name") else held.friendly_name,
-        flow_id=await _flow(tx, asked, "flow_id", "voice"),
-        sms_flow_id=await _flow(tx, asked, "sms_flow_id", "sms"),
+        flow_id=await own_flow(tx, asked.flow_id, "number.flow_id", "voice"),
+        sms_flow_id=await own_flow(tx, asked.sms_flow_id, "number.sms_flow_id", "sms"),
         sms_enabled=asked.sms_enabled,
         capabilities=list(held.capabilities),
         status="active",
         created_at=now(),
     )
     row = await numbers.create(tx, row)
-    await events.append(tx, who.org_id, "number.registered", row.id, {"by": who.name})
+    await events.append(tx, org, "number.registered", row.id, {"by": by})
     await carrier.point_number(held.sid, webhooks)
     return row
 
@@ -51,9 +62,9 @@ async def change(tx: Tx, who: Principal, id: UUID, asked: pb.Number, paths: list
         if path == "friendly_name":
             after = replace(after, friendly_name=asked.friendly_name if asked.HasField("friendly_name") else None)
         elif path == "flow_id":
-            after = replace(after, flow_id=await _flow(tx, asked, path, "voice"))
+            after = replace(after, flow_id=await own_flow(tx, asked.flow_id, "number.flow_id", "voice"))
         elif path == "sms_flow_id":
-            after = replace(after, sms_flow_id=await _flow(tx, asked, path, "sms"))
+            after = replace(after, sms_flow_id=await own_flow(tx, asked.sms_flow_id, "number.sms_flow_id", "sms"))
         elif path == "sms_enabled":
             after = replace(after, sms_enabled=asked.sms_enabled)
     await numbers.update(tx, after)
@@ -61,18 +72,125 @@ async def change(tx: Tx, who: Principal, id: UUID, asked: pb.Number, paths: list
     return after
 
 
-async def _flow(tx: Tx, asked: pb.Number, field: str, channel: str) -> UUID | None:
-    """The flow that a field names, which must be of that channel."""
-    name: str = getattr(asked, field)
-    if not name:
-        return None
-    id = ids.parse(Kind.FLOW, name)
+# --- what the carrier holds ---------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Synced:
+    """What a comparison came to."""
+
+    added: int = 0
+    updated: int = 0
+    gone: int = 0
+
+
+async def sync(db: Db, carrier: Carrier, webhooks: Webhooks, who: Principal, request_id: str) -> Synced:
+    """Bring the organization's numbers in line with what the carrier account holds; doing it again changes nothing."""
+    held = {number.e164: number for number in await carrier.list_numbers()}
+    async with db.tenant(who.org_id) as tx:
+        own = await numbers.all_locked(tx)
+        synced, changed = await _refresh(tx, own, held)
+        if await numbers.is_only_organization(tx):
+            adopted = await _adopt(tx, held.keys() - {row.e164 for row in own}, held)
+            synced.added = len(adopted)
+            changed |= set(adopted)
+        await note(tx, who.org_id, who, "syncNumbers", "", (), request_id)
+        if changed:
+            await events.append(tx, who.org_id, "numbers.synced", who.org_id, {"by": who.name})
+    for e164 in changed | {row.e164 for row in own if row.status != "releasing"} & held.keys():
+        if held[e164].webhooks != webhooks:
+            await carrier.point_number(held[e164].sid, webhooks)
+            synced.updated += e164 not in changed
+    return synced
+
+
+async def _refresh(tx: Tx, own: Sequence[NumberRow], held: dict[str, CarrierNumber]) -> tuple[Synced, set[str]]:
+    """Write what changed at the carrier; also the numbers that changed and are held."""
+    synced, changed = Synced(), set[str]()
+    for row in own:
+        at_carrier = held.get(row.e164)
+        if row.status == "releasing":
+            continue
+        if at_carrier is None:
+            if row.status != "gone":
+                await numbers.refresh(tx, row.id, row.carrier_sid, row.capabilities, "gone")
+                synced.gone += 1
+        elif (row.carrier_sid, sorted(row.capabilities), row.status) != (
+            at_carrier.sid,
+            sorted(at_carrier.capabilities),
+            "active",
+        ):
+            await numbers.refresh(tx, row.id, at_carrier.sid, list(at_carrier.capabilities), "active")
+            synced.updated += 1
+            changed.add(row.e164)
+    return synced, changed
+
+
+async def _adopt(tx: Tx, unowned: set[str], held: dict[str, CarrierNumber]) -> list[str]:
+    return [
+        e164
+        for e164 in sorted(unowned)
+        if await numbers.adopt(
+            tx, ids.new(), e164, held[e164].sid, held[e164].friendly_name, list(held[e164].capabilities)
+        )
+    ]
+
+
+async def assign(db: Db, carrier: Carrier, webhooks: Webhooks, org: UUID, e164: str) -> UUID:
+    """As an operator: give a number of the carrier account to an organization.  Raises NotFound, NotAtCarrier,
+    AlreadyExists.
+    """
+    async with db.tenant(org) as tx:
+        await identity.organization(tx, org)
+        row = await _take(tx, org, OPERATOR, carrier, webhooks, pb.Number(e164=e164))
+        await audit.append(
+            tx,
+            org,
+            actor=OPERATOR,
+            actor_name=OPERATOR,
+            action="assignNumber",
+            subject=ids.show(Kind.NUMBER, row.id),
+            fields=["e164"],
+        )
+    return row.id
+
+
+# --- giving back --------------------------------------------------------------------------------------------------
+
+
+async def release(db: Db, carrier: Carrier, who: Principal, id: UUID, request_id: str) -> None:
+    """Give a number back for good.  From the first commit on it answers nothing; the rest is the carrier's, and is
+    brought to an end by the sweep if need be.  Raises NotFound, InvalidState, CarrierError.
+    """
+    async with db.tenant(who.org_id) as tx:
+        row = await numbers.get(tx, id, lock=True)
+        if await numbers.is_busy(tx, id):
+            raise InvalidState("a call is on this number")
+        await numbers.begin_release(tx, id)
+        await note(tx, who.org_id, who, "releaseNumber", ids.show(Kind.NUMBER, id), (), request_id)
     try:
-        found = await flows.get(tx, id) if id else None
-    except NotFound:
-        found = None
-    if found is None:
-        raise InvalidRequest([FieldError(f"number.{field}", "there is no such flow")])
-    if found.channel != channel:
-        raise InvalidRequest([FieldError(f"number.{field}", f"must be a flow of the channel {channel}")])
-    return id
+        await _give_back(db, carrier, who.org_id, id, row.carrier_sid)
+    except CarrierError as error:
+        if is_refusal(error):
+            async with db.tenant(who.org_id) as tx:
+                await numbers.keep(tx, id)
+        raise
+
+
+async def _give_back(db: Db, carrier: Carrier, org: UUID, id: UUID, sid: str) -> None:
+    await carrier.release_number(sid)
+    async with db.tenant(org) as tx:
+        if await numbers.delete(tx, id):
+            await events.append(tx, org, "number.released", id, {})
+
+
+async def sweep_releases(db: Db, carrier: Carrier, older: timedelta) -> int:
+    """Bring to an end what somebody left half done; return how many numbers."""
+    async with db.system() as tx:
+        left = await numbers.unreleased(tx, older)
+    for each in left:
+        try:
+            await _give_back(db, carrier, each.org_id, each.id, each.carrier_sid)
+        except CarrierError as error:
+            LOG.warning("a number was not given back", number=each.id.hex, why=str(error))
+    return len(left)

@@ -1,21 +1,26 @@
 """ReviewService (proto/hum/v1/review.proto)."""
 
+from collections.abc import AsyncIterator
+from pathlib import Path
 from uuid import UUID
+
+from google.api import httpbody_pb2
 
 from control.base import paging
 from control.base.wire import timestamp
 from control.boundary import Call
-from control.calls import present
+from control.calls import present, recordings
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import review_pb2 as pb
 from storage import calls, events, review
+from storage.db import Db
 from storage.review import BlockedRow
 
 
 class ReviewServicer:
-    def __init__(self, cursors: paging.Cursors) -> None:
-        self._cursors = cursors
+    def __init__(self, db: Db, cursors: paging.Cursors, recordings_dir: Path) -> None:
+        self._db, self._cursors, self._recordings_dir = db, cursors, recordings_dir
 
     async def ListCallTags(self, request: pb.ListCallTagsRequest, call: Call) -> pb.ListCallTagsResponse:
         return pb.ListCallTagsResponse(tags=await review.tags(call.tx, await _call(call, request.call_id)))
@@ -74,6 +79,29 @@ class ReviewServicer:
         await review.unblock(call.tx, request.phone_e164)
         await _note_change(call, "number.unblocked", call.who.org_id, phone=request.phone_e164)
         return pb.UnblockNumberResponse()
+
+    async def ListVoicemails(self, request: pb.ListVoicemailsRequest, call: Call) -> pb.ListVoicemailsResponse:
+        heard = request.heard if request.HasField("heard") else None
+        count = paging.rows_to_fetch(request)
+        found = await review.voicemails(call.tx, heard, self._cursors.after(request), count)
+        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        return pb.ListVoicemailsResponse(voicemails=[present.voicemail(row) for row in rows], next_cursor=more)
+
+    async def UpdateVoicemail(self, request: pb.UpdateVoicemailRequest, call: Call) -> pb.UpdateVoicemailResponse:
+        before = await review.voicemail(call.tx, ids.require(Kind.VOICEMAIL, request.id))
+        row, heard = before, request.voicemail.heard
+        if request.voicemail.HasField("heard") and heard != (before.heard_at is not None):
+            row = await review.mark_heard(call.tx, before.id, call.who.name, heard=heard)
+            await _note_change(call, "voicemail.heard" if heard else "voicemail.unheard", row.id)
+        return pb.UpdateVoicemailResponse(voicemail=present.voicemail(row))
+
+    async def GetVoicemailAudio(
+        self, request: pb.GetVoicemailAudioRequest, call: Call
+    ) -> AsyncIterator[httpbody_pb2.HttpBody]:
+        async with self._db.tenant(call.who.org_id) as tx:
+            row = await review.voicemail(tx, ids.require(Kind.VOICEMAIL, request.id))
+        async for body in recordings.send(call.context, self._recordings_dir, row.audio_path, request.range):
+            yield body
 
 
 async def _call(call: Call, id: str) -> UUID:

@@ -61,6 +61,18 @@ def _parser() -> argparse.ArgumentParser:
     key.add_argument("--role", required=True, choices=ROLES)
     key.add_argument("--scopes", default="", help="comma-separated; none given: all")
     key.add_argument("--name", default="hum admin")
+    _command(admin, "rebuild-analytics", "count the analytics anew, from the calls", _rebuild_analytics)
+    assign = _command(admin, "assign-number", "give a number of the carrier account to an organization", _assign_number)
+    assign.add_argument("--e164", required=True)
+    assign.add_argument("--org", required=True, help="the organization's id")
+    site = _command(admin, "make-site-admin", "let somebody administer the whole deployment", _make_site_admin)
+    site.add_argument("--email", required=True)
+    site.add_argument("--revoke", action="store_true", help="no longer")
+
+    audit = commands.add_parser("audit", help="the audit log").add_subparsers(required=True, metavar="action")
+    verify = _command(audit, "verify", "check an exported audit log, without a server", _verify_audit)
+    verify.add_argument("file", help="what GET /api/audit-log/export answered; - reads standard input")
+    verify.add_argument("--contains", default="", metavar="HASH", help="a hash written down earlier, still to be there")
     return parser
 
 
@@ -113,6 +125,30 @@ def _load(asked: argparse.Namespace) -> int:
     from hum.cli import load
 
     return asyncio.run(load.run(asked))
+
+
+def _rebuild_analytics(_: argparse.Namespace) -> int:
+    from hum.cli import admin
+
+    return asyncio.run(admin.rebuild_analytics())
+
+
+def _assign_number(asked: argparse.Namespace) -> int:
+    from hum.cli import admin
+
+    return asyncio.run(admin.assign_number(asked.e164, asked.org))
+
+
+def _make_site_admin(asked: argparse.Namespace) -> int:
+    from hum.cli import admin
+
+    return asyncio.run(admin.make_site_admin(asked.email, site_admin=not asked.revoke))
+
+
+def _verify_audit(asked: argparse.Namespace) -> int:
+    from hum.cli import audit
+
+    return audit.verify(asked.file, asked.contains)
 
 
 def _create_org(asked: argparse.Namespace) -> int:

@@ -24,7 +24,22 @@ async def create_api_key(org: str, role: str, scopes: list[str], name: str) -> i
     return await _ask("IssueApiKey", request, lambda answer: {"id": answer.id, "key": answer.key})
 
 
-async def _ask(method: str, request: object, show: Callable[[Any], dict[str, str]]) -> int:
+async def rebuild_analytics() -> int:
+    request = runtime_pb2.RebuildAnalyticsRequest()
+    return await _ask("RebuildAnalytics", request, lambda answer: {"quarters": answer.quarters})
+
+
+async def assign_number(e164: str, org: str) -> int:
+    request = runtime_pb2.AssignNumberRequest(organization_id=org, e164=e164)
+    return await _ask("AssignNumber", request, lambda answer: {"id": answer.id})
+
+
+async def make_site_admin(email: str, *, site_admin: bool) -> int:
+    request = runtime_pb2.SetSiteAdminRequest(email=email, site_admin=site_admin)
+    return await _ask("SetSiteAdmin", request, lambda answer: {"id": answer.user_id})
+
+
+async def _ask(method: str, request: object, show: Callable[[Any], dict[str, Any]]) -> int:
     given = settings.load(UpSettings)
     address = home.read_run(given.home).get("control_address", given.control_address)
     given = given.model_copy(update={"control_address": address})

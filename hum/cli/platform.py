@@ -1,6 +1,6 @@
 """The whole platform on one machine: which programs it takes, where they listen, and what stands in for what is not set.
 
-With nothing set: PostgreSQL from a wheel, and the sandbox as carrier and model. What is set is used as it is, and no
+With nothing set: PostgreSQL from a wheel, and the sandbox as carrier, model and sign-in. What is set is used as it is, and no
 stand-in is started for it.
 """
 
@@ -91,6 +91,8 @@ class Platform:
         if not (self.given.given("OPENAI_API_KEY") or self.given.given("OPENAI_BASE_URL")):
             self._refuse_in_production("OPENAI_API_KEY", "a stand-in for the model")
             wanted.append(self._model())
+        if not self.given.given("HUM_OIDC_ISSUER") and not self.given.production:
+            wanted.append(self._sign_in())
         await self.programs.start(*wanted)
         for program in wanted:
             self._note(program)
@@ -112,9 +114,21 @@ class Platform:
         script = ("--script", str(self.script)) if self.script else ()
         return self._program("model", "sandbox.openai", "--listen", "127.0.0.1:0", "--api-key", key, *script)
 
+    def _sign_in(self) -> Program:
+        secret = secrets.token_hex(16)
+        self.environment |= {"HUM_OIDC_CLIENT_ID": "hum", "HUM_OIDC_CLIENT_SECRET": secret}
+        back = ("--redirect-uri", f"{self.environment['HUM_PUBLIC_URL'].rstrip('/')}/auth/callback")
+        identity = ("--client-id", "hum", "--client-secret", secret)
+        return self._program("signin", "sandbox.signin", "--listen", "127.0.0.1:0", *identity, *back)
+
     def _note(self, program: Program) -> None:
         """A stand-in has said where it is: tell the planes, and whoever reads run.json."""
-        variable = {"postgres": "HUM_DATABASE_URL", "carrier": "TWILIO_API_BASE_URL", "model": "OPENAI_BASE_URL"}
+        variable = {
+            "postgres": "HUM_DATABASE_URL",
+            "carrier": "TWILIO_API_BASE_URL",
+            "model": "OPENAI_BASE_URL",
+            "signin": "HUM_OIDC_ISSUER",
+        }
         self.environment[variable[program.name]] = program.told["url"]
         if program.name == "postgres":
             self.where["database_url"] = program.told["url"]

@@ -48,6 +48,9 @@ def _say_where(platform: Platform) -> None:
     ]
     if "carrier_url" in where:
         lines.append(f"  carrier     {where['carrier_url']}   a stand-in; it holds {', '.join(where['numbers'])}")
+    lines.append(f"  sign in     {where['public_url']}/auth/login")
+    if "signin_url" in where:
+        lines.append(f"  issuer      {where['signin_url']}   a stand-in that believes everybody")
     if "model_url" in where:
         lines.append(f"  model       {where['model_url']}   a stand-in")
     lines += [

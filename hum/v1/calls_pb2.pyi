@@ -110,20 +110,31 @@ class CallContact(message.Message):
 
     ID_FIELD_NUMBER: builtins.int
     NAME_FIELD_NUMBER: builtins.int
+    PHONE_E164_FIELD_NUMBER: builtins.int
+    COMPANY_FIELD_NUMBER: builtins.int
     id: builtins.str
     name: builtins.str
+    phone_e164: builtins.str
+    company: builtins.str
     def __init__(
         self,
         *,
         id: builtins.str = ...,
         name: builtins.str | None = ...,
+        phone_e164: builtins.str = ...,
+        company: builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_name", b"_name", "name", b"name"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_company", b"_company", "_name", b"_name", "company", b"company", "name", b"name"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_name", b"_name", "id", b"id", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_company", b"_company", "_name", b"_name", "company", b"company", "id", b"id", "name", b"name", "phone_e164", b"phone_e164"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__company: _TypeAlias = typing.Literal["company"]  # noqa: Y015
+    _WhichOneofArgType__company: _TypeAlias = typing.Literal["_company", b"_company"]  # noqa: Y015
     _WhichOneofReturnType__name: _TypeAlias = typing.Literal["name"]  # noqa: Y015
     _WhichOneofArgType__name: _TypeAlias = typing.Literal["_name", b"_name"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__company) -> _WhichOneofReturnType__company | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
 
 @typing.final
@@ -502,6 +513,7 @@ class CallDetail(message.Message):
     LATENCY_FIELD_NUMBER: builtins.int
     ANNOUNCEMENT_PLAYED_MS_FIELD_NUMBER: builtins.int
     NOTES_FIELD_NUMBER: builtins.int
+    VOICEMAIL_FIELD_NUMBER: builtins.int
     id: builtins.str
     direction: CallDirection.ValueType
     origin: CallOrigin.ValueType
@@ -547,6 +559,10 @@ class CallDetail(message.Message):
     def notes(self) -> containers.RepeatedCompositeFieldContainer[review_pb2.CallNote]:
         """What people wrote about it, newest first; the first 200."""
 
+    @builtins.property
+    def voicemail(self) -> review_pb2.Voicemail:
+        """What the caller left; null when it left nothing."""
+
     def __init__(
         self,
         *,
@@ -577,10 +593,11 @@ class CallDetail(message.Message):
         latency: CallLatency | None = ...,
         announcement_played_ms: builtins.int | None = ...,
         notes: abc.Iterable[review_pb2.CallNote] | None = ...,
+        voicemail: review_pb2.Voicemail | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_announcement_played_ms", b"_announcement_played_ms", "_duration_seconds", b"_duration_seconds", "_end_reason", b"_end_reason", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_number_id", b"_number_id", "_outcome", b"_outcome", "_outcome_label", b"_outcome_label", "_recording_url", b"_recording_url", "_summary_text", b"_summary_text", "announcement_played_ms", b"announcement_played_ms", "answered_at", b"answered_at", "contact", b"contact", "created_at", b"created_at", "duration_seconds", b"duration_seconds", "end_reason", b"end_reason", "ended_at", b"ended_at", "flow_id", b"flow_id", "flow_version", b"flow_version", "latency", b"latency", "number_id", b"number_id", "outcome", b"outcome", "outcome_label", b"outcome_label", "recording_url", b"recording_url", "summary", b"summary", "summary_text", b"summary_text"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_announcement_played_ms", b"_announcement_played_ms", "_duration_seconds", b"_duration_seconds", "_end_reason", b"_end_reason", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_number_id", b"_number_id", "_outcome", b"_outcome", "_outcome_label", b"_outcome_label", "_recording_url", b"_recording_url", "_summary_text", b"_summary_text", "announcement_played_ms", b"announcement_played_ms", "answered_at", b"answered_at", "contact", b"contact", "created_at", b"created_at", "duration_seconds", b"duration_seconds", "end_reason", b"end_reason", "ended_at", b"ended_at", "flow_id", b"flow_id", "flow_version", b"flow_version", "latency", b"latency", "number_id", b"number_id", "outcome", b"outcome", "outcome_label", b"outcome_label", "recording_url", b"recording_url", "summary", b"summary", "summary_text", b"summary_text", "voicemail", b"voicemail"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_announcement_played_ms", b"_announcement_played_ms", "_duration_seconds", b"_duration_seconds", "_end_reason", b"_end_reason", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_number_id", b"_number_id", "_outcome", b"_outcome", "_outcome_label", b"_outcome_label", "_recording_url", b"_recording_url", "_summary_text", b"_summary_text", "announcement_played_ms", b"announcement_played_ms", "answered_at", b"answered_at", "contact", b"contact", "created_at", b"created_at", "direction", b"direction", "duration_seconds", b"duration_seconds", "end_reason", b"end_reason", "ended_at", b"ended_at", "flow_id", b"flow_id", "flow_version", b"flow_version", "from_e164", b"from_e164", "id", b"id", "interruptions", b"interruptions", "latency", b"latency", "notes", b"notes", "number_id", b"number_id", "origin", b"origin", "outcome", b"outcome", "outcome_label", b"outcome_label", "recording_url", b"recording_url", "status", b"status", "summary", b"summary", "summary_text", b"summary_text", "tags", b"tags", "to_e164", b"to_e164", "tool_activity", b"tool_activity", "transcript", b"transcript"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_announcement_played_ms", b"_announcement_played_ms", "_duration_seconds", b"_duration_seconds", "_end_reason", b"_end_reason", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_number_id", b"_number_id", "_outcome", b"_outcome", "_outcome_label", b"_outcome_label", "_recording_url", b"_recording_url", "_summary_text", b"_summary_text", "announcement_played_ms", b"announcement_played_ms", "answered_at", b"answered_at", "contact", b"contact", "created_at", b"created_at", "direction", b"direction", "duration_seconds", b"duration_seconds", "end_reason", b"end_reason", "ended_at", b"ended_at", "flow_id", b"flow_id", "flow_version", b"flow_version", "from_e164", b"from_e164", "id", b"id", "interruptions", b"interruptions", "latency", b"latency", "notes", b"notes", "number_id", b"number_id", "origin", b"origin", "outcome", b"outcome", "outcome_label", b"outcome_label", "recording_url", b"recording_url", "status", b"status", "summary", b"summary", "summary_text", b"summary_text", "tags", b"tags", "to_e164", b"to_e164", "tool_activity", b"tool_activity", "transcript", b"transcript", "voicemail", b"voicemail"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__announcement_played_ms: _TypeAlias = typing.Literal["announcement_played_ms"]  # noqa: Y015
     _WhichOneofArgType__announcement_played_ms: _TypeAlias = typing.Literal["_announcement_played_ms", b"_announcement_played_ms"]  # noqa: Y015
@@ -640,15 +657,18 @@ class ListCallsRequest(message.Message):
     LIMIT_FIELD_NUMBER: builtins.int
     CURSOR_FIELD_NUMBER: builtins.int
     q: builtins.str
-    """Searches transcript, summary, numbers and names."""
+    """Searches transcript, summary, numbers and names: whole words, `"a phrase"`, `or`, `-without`; or a phone number, or a
+    part of one, in any spelling.  What was said is found when the call is over, numbers and names at once.
+    """
     direction: CallDirection.ValueType
     status: CallStatus.ValueType
     flow_id: builtins.str
     number_id: builtins.str
     contact: builtins.str
-    """A contact's id, or a phone number."""
+    """A contact's id, or a phone number that is not the organization's own."""
     tag: builtins.str
     outcome: builtins.str
+    """The label of the outcome."""
     limit: builtins.int
     """1 to 200; 50 when unset."""
     cursor: builtins.str

@@ -91,6 +91,7 @@ class CallsServiceServicer:
         """Returns the recording: WAV, the caller left, the agent right, as it was heard.  Honours one byte range.
         `NOT_FOUND` when the call has none.
         buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+        buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

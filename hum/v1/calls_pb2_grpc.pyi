@@ -44,6 +44,7 @@ class CallsServiceStub:
     """Returns the recording: WAV, the caller left, the agent right, as it was heard.  Honours one byte range.
     `NOT_FOUND` when the call has none.
     buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+    buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
     HangUpCall: _grpc.UnaryUnaryMultiCallable[_calls_pb2.HangUpCallRequest, _calls_pb2.HangUpCallResponse]
     """Ends a call that is going on.  `INVALID_STATE` when it is over."""
@@ -63,6 +64,7 @@ class CallsServiceAsyncStub(CallsServiceStub):
     """Returns the recording: WAV, the caller left, the agent right, as it was heard.  Honours one byte range.
     `NOT_FOUND` when the call has none.
     buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+    buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
     HangUpCall: _aio.UnaryUnaryMultiCallable[_calls_pb2.HangUpCallRequest, _calls_pb2.HangUpCallResponse]  # type: ignore[assignment]
     """Ends a call that is going on.  `INVALID_STATE` when it is over."""
@@ -103,6 +105,7 @@ class CallsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns the recording: WAV, the caller left, the agent right, as it was heard.  Honours one byte range.
         `NOT_FOUND` when the call has none.
         buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+        buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         """
 
     @_abc_1.abstractmethod

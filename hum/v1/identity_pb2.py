@@ -30,13 +30,25 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from hum.v1 import options_pb2 as hum_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15hum/v1/identity.proto\x12\x06hum.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14hum/v1/options.proto\"N\n\x04User\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n\x05\x65mail\x18\x02 \x01(\tR\x05\x65mail\x12\x17\n\x04name\x18\x03 \x01(\tH\x00R\x04name\x88\x01\x01\x42\x07\n\x05_name\"R\n\x0fOrganizationRef\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x1b\n\ttime_zone\x18\x03 \x01(\tR\x08timeZone\"R\n\nMembership\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12 \n\x04role\x18\x03 \x01(\x0e\x32\x0c.hum.v1.RoleR\x04role\"\x0e\n\x0cGetMeRequest\"\xca\x01\n\rGetMeResponse\x12 \n\x04user\x18\x01 \x01(\x0b\x32\x0c.hum.v1.UserR\x04user\x12;\n\x0corganization\x18\x02 \x01(\x0b\x32\x17.hum.v1.OrganizationRefR\x0corganization\x12 \n\x04role\x18\x03 \x01(\x0e\x32\x0c.hum.v1.RoleR\x04role\x12\x38\n\rorganizations\x18\x04 \x03(\x0b\x32\x12.hum.v1.MembershipR\rorganizations\"\xb0\x06\n\x0cOrganization\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x02id\x12&\n\x04name\x18\x02 \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18xH\x00R\x04name\x88\x01\x01\x12*\n\ttime_zone\x18\x03 \x01(\tB\x08\xe2\x41\x01\x02\xe0\xb5\x18\x02H\x01R\x08timeZone\x88\x01\x01\x12=\n\x13\x62usiness_hours_json\x18\x04 \x01(\tB\x08\xd8\xb5\x18\x01\xe0\xb5\x18\x03H\x02R\x11\x62usinessHoursJson\x88\x01\x01\x12?\n\x16\x62usiness_identity_json\x18\x05 \x01(\tB\x04\xd8\xb5\x18\x01H\x03R\x14\x62usinessIdentityJson\x88\x01\x01\x12\x39\n\x13quiet_hours_enabled\x18\x06 \x01(\x08\x42\x04\xe2\x41\x01\x02H\x04R\x11quietHoursEnabled\x88\x01\x01\x12\x41\n\x17recipient_hours_enabled\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x02H\x05R\x15recipientHoursEnabled\x88\x01\x01\x12\x44\n\x19voice_quiet_hours_enabled\x18\x08 \x01(\x08\x42\x04\xe2\x41\x01\x02H\x06R\x16voiceQuietHoursEnabled\x88\x01\x01\x12I\n\x0fkeyword_replies\x18\t \x01(\x0e\x32\x16.hum.v1.KeywordRepliesB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x0ekeywordReplies\x12\x37\n\x0eretention_days\x18\n \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\x94\x9d\x02(\x01H\x07R\rretentionDays\x88\x01\x01\x12?\n\ncreated_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\tcreatedAtB\x07\n\x05_nameB\x0c\n\n_time_zoneB\x16\n\x14_business_hours_jsonB\x19\n\x17_business_identity_jsonB\x16\n\x14_quiet_hours_enabledB\x1a\n\x18_recipient_hours_enabledB\x1c\n\x1a_voice_quiet_hours_enabledB\x11\n\x0f_retention_days\"\x18\n\x16GetOrganizationRequest\"S\n\x17GetOrganizationResponse\x12\x38\n\x0corganization\x18\x01 \x01(\x0b\x32\x14.hum.v1.OrganizationR\x0corganization\"\x9a\x01\n\x19UpdateOrganizationRequest\x12@\n\x0corganization\x18\x01 \x01(\x0b\x32\x14.hum.v1.OrganizationB\x06\xbaH\x03\xc8\x01\x01R\x0corganization\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"V\n\x1aUpdateOrganizationResponse\x12\x38\n\x0corganization\x18\x01 \x01(\x0b\x32\x14.hum.v1.OrganizationR\x0corganization\"\xe4\x04\n\x06\x41piKey\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x02id\x12&\n\x04name\x18\x02 \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18xH\x00R\x04name\x88\x01\x01\x12.\n\x04role\x18\x03 \x01(\x0e\x32\x0c.hum.v1.RoleB\x0c\xe2\x41\x01\x02\xbaH\x05\x82\x01\x02\x10\x01R\x04role\x12\x95\x01\n\x06scopes\x18\x04 \x03(\tB}\xbaHz\x92\x01w\x10(\x18\x01\"qro2m^(\\*|(calls|flows|numbers|contacts|sms|campaigns|webhooks|integrations|team|billing|analytics):(read|write))$R\x06scopes\x12\x39\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\texpiresAt\x12?\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\tcreatedAt\x12\x42\n\x0clast_used_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nlastUsedAt\x12?\n\nrevoked_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\trevokedAt\x12\x1c\n\x06prefix\x18\t \x01(\tB\x04\xe2\x41\x01\x03R\x06prefix\x12!\n\x06secret\x18\n \x01(\tB\x04\xe2\x41\x01\x03H\x01R\x06secret\x88\x01\x01\x42\x07\n\x05_nameB\t\n\x07_secret\"]\n\x12ListApiKeysRequest\x12%\n\x05limit\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x01H\x00R\x05limit\x88\x01\x01\x12\x16\n\x06\x63ursor\x18\x02 \x01(\tR\x06\x63ursorB\x08\n\x06_limit\"v\n\x13ListApiKeysResponse\x12)\n\x08\x61pi_keys\x18\x01 \x03(\x0b\x32\x0e.hum.v1.ApiKeyR\x07\x61piKeys\x12$\n\x0bnext_cursor\x18\x02 \x01(\tH\x00R\nnextCursor\x88\x01\x01\x42\x0e\n\x0c_next_cursor\"F\n\x13\x43reateApiKeyRequest\x12/\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x0e.hum.v1.ApiKeyB\x06\xbaH\x03\xc8\x01\x01R\x06\x61piKey\"?\n\x14\x43reateApiKeyResponse\x12\'\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x0e.hum.v1.ApiKeyR\x06\x61piKey\"%\n\x13RevokeApiKeyRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\"\x16\n\x14RevokeApiKeyResponse*g\n\x0eKeywordReplies\x12\x1f\n\x1bKEYWORD_REPLIES_UNSPECIFIED\x10\x00\x12\x1b\n\x17KEYWORD_REPLIES_CARRIER\x10\x01\x12\x17\n\x13KEYWORD_REPLIES_HUM\x10\x02\x32\x92\x06\n\x0fIdentityService\x12K\n\x05GetMe\x12\x14.hum.v1.GetMeRequest\x1a\x15.hum.v1.GetMeResponse\"\x15\x8a\xb5\x18\x02\x18\x01\x82\xd3\xe4\x93\x02\t\x12\x07/api/me\x12\x8c\x01\n\x0fGetOrganization\x12\x1e.hum.v1.GetOrganizationRequest\x1a\x1f.hum.v1.GetOrganizationResponse\"8\x8a\xb5\x18\r\x08\x01\x12\tteam:read\x82\xd3\xe4\x93\x02!\x12\x11/api/organizationb\x0corganization\x12\xa4\x01\n\x12UpdateOrganization\x12!.hum.v1.UpdateOrganizationRequest\x1a\".hum.v1.UpdateOrganizationResponse\"G\x8a\xb5\x18\x0e\x08\x03\x12\nteam:write\x82\xd3\xe4\x93\x02/2\x11/api/organization:\x0corganizationb\x0corganization\x12n\n\x0bListApiKeys\x12\x1a.hum.v1.ListApiKeysRequest\x1a\x1b.hum.v1.ListApiKeysResponse\"&\x8a\xb5\x18\r\x08\x03\x12\tteam:read\x82\xd3\xe4\x93\x02\x0f\x12\r/api/api-keys\x12\x8b\x01\n\x0c\x43reateApiKey\x12\x1b.hum.v1.CreateApiKeyRequest\x1a\x1c.hum.v1.CreateApiKeyResponse\"@\x8a\xb5\x18\x0e\x08\x03\x12\nteam:write\x92\xb5\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02!\"\r/api/api-keys:\x07\x61pi_keyb\x07\x61pi_key\x12~\n\x0cRevokeApiKey\x12\x1b.hum.v1.RevokeApiKeyRequest\x1a\x1c.hum.v1.RevokeApiKeyResponse\"3\x8a\xb5\x18\x0e\x08\x03\x12\nteam:write\x92\xb5\x18\x03\x08\xcc\x01\x82\xd3\xe4\x93\x02\x14*\x12/api/api-keys/{id}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15hum/v1/identity.proto\x12\x06hum.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14hum/v1/options.proto\"N\n\x04User\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n\x05\x65mail\x18\x02 \x01(\tR\x05\x65mail\x12\x17\n\x04name\x18\x03 \x01(\tH\x00R\x04name\x88\x01\x01\x42\x07\n\x05_name\"R\n\x0fOrganizationRef\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x1b\n\ttime_zone\x18\x03 \x01(\tR\x08timeZone\"R\n\nMembership\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12 \n\x04role\x18\x03 \x01(\x0e\x32\x0c.hum.v1.RoleR\x04role\"\x0e\n\x0cGetMeRequest\"\xca\x01\n\rGetMeResponse\x12 \n\x04user\x18\x01 \x01(\x0b\x32\x0c.hum.v1.UserR\x04user\x12;\n\x0corganization\x18\x02 \x01(\x0b\x32\x17.hum.v1.OrganizationRefR\x0corganization\x12 \n\x04role\x18\x03 \x01(\x0e\x32\x0c.hum.v1.RoleR\x04role\x12\x38\n\rorganizations\x18\x04 \x03(\x0b\x32\x12.hum.v1.MembershipR\rorganizations\"Q\n\x19SwitchOrganizationRequest\x12\x34\n\x0forganization_id\x18\x01 \x01(\tB\x0b\xe2\x41\x01\x02\xbaH\x04r\x02\x10\x01R\x0eorganizationId\"C\n\x1aSwitchOrganizationResponse\x12%\n\x02me\x18\x01 \x01(\x0b\x32\x15.hum.v1.GetMeResponseR\x02me\"\x19\n\x17RevokeMySessionsRequest\"\x1a\n\x18RevokeMySessionsResponse\"?\n\x1aOnboardOrganizationRequest\x12!\n\x04name\x18\x01 \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18xR\x04name\"W\n\x1bOnboardOrganizationResponse\x12\x38\n\x0corganization\x18\x01 \x01(\x0b\x32\x14.hum.v1.OrganizationR\x0corganization\"\xf5\x01\n\x13ProvisionOrgRequest\x12!\n\x04name\x18\x01 \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18xR\x04name\x12>\n\x0bowner_email\x18\x02 \x01(\tB\x1d\xe2\x41\x01\x02\xbaH\x04r\x02\x10\x01\xe0\xb5\x18\x06\xf2\xb5\x18\nownerEmailR\nownerEmail\x12$\n\x04plan\x18\x03 \x01(\tB\x0b\xbaH\x08r\x06R\x04\x66reeH\x00R\x04plan\x88\x01\x01\x12<\n\x0b\x61\x64min_notes\x18\x04 \x01(\tB\x16\xbaH\x05r\x03\x18\xd0\x0f\xf2\xb5\x18\nadminNotesH\x01R\nadminNotes\x88\x01\x01\x42\x07\n\x05_planB\x0e\n\x0c_admin_notes\"P\n\x14ProvisionOrgResponse\x12\x38\n\x0corganization\x18\x01 \x01(\x0b\x32\x14.hum.v1.OrganizationR\x0corganization\"\xb0\x06\n\x0cOrganization\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x02id\x12&\n\x04name\x18\x02 \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18xH\x00R\x04name\x88\x01\x01\x12*\n\ttime_zone\x18\x03 \x01(\tB\x08\xe2\x41\x01\x02\xe0\xb5\x18\x02H\x01R\x08timeZone\x88\x01\x01\x12=\n\x13\x62usiness_hours_json\x18\x04 \x01(\tB\x08\xd8\xb5\x18\x01\xe0\xb5\x18\x03H\x02R\x11\x62usinessHoursJson\x88\x01\x01\x12?\n\x16\x62usiness_identity_json\x18\x05 \x01(\tB\x04\xd8\xb5\x18\x01H\x03R\x14\x62usinessIdentityJson\x88\x01\x01\x12\x39\n\x13quiet_hours_enabled\x18\x06 \x01(\x08\x42\x04\xe2\x41\x01\x02H\x04R\x11quietHoursEnabled\x88\x01\x01\x12\x41\n\x17recipient_hours_enabled\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x02H\x05R\x15recipientHoursEnabled\x88\x01\x01\x12\x44\n\x19voice_quiet_hours_enabled\x18\x08 \x01(\x08\x42\x04\xe2\x41\x01\x02H\x06R\x16voiceQuietHoursEnabled\x88\x01\x01\x12I\n\x0fkeyword_replies\x18\t \x01(\x0e\x32\x16.hum.v1.KeywordRepliesB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x0ekeywordReplies\x12\x37\n\x0eretention_days\x18\n \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\x94\x9d\x02(\x01H\x07R\rretentionDays\x88\x01\x01\x12?\n\ncreated_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\tcreatedAtB\x07\n\x05_nameB\x0c\n\n_time_zoneB\x16\n\x14_business_hours_jsonB\x19\n\x17_business_identity_jsonB\x16\n\x14_quiet_hours_enabledB\x1a\n\x18_recipient_hours_enabledB\x1c\n\x1a_voice_quiet_hours_enabledB\x11\n\x0f_retention_days\"\x18\n\x16GetOrganizationRequest\"S\n\x17GetOrganizationResponse\x12\x38\n\x0corganization\x18\x01 \x01(\x0b\x32\x14.hum.v1.OrganizationR\x0corganization\"\x9a\x01\n\x19UpdateOrganizationRequest\x12@\n\x0corganization\x18\x01 \x01(\x0b\x32\x14.hum.v1.OrganizationB\x06\xbaH\x03\xc8\x01\x01R\x0corganization\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"V\n\x1aUpdateOrganizationResponse\x12\x38\n\x0corganization\x18\x01 \x01(\x0b\x32\x14.hum.v1.OrganizationR\x0corganization\"\xf2\x04\n\x06\x41piKey\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x02id\x12&\n\x04name\x18\x02 \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18xH\x00R\x04name\x88\x01\x01\x12.\n\x04role\x18\x03 \x01(\x0e\x32\x0c.hum.v1.RoleB\x0c\xe2\x41\x01\x02\xbaH\x05\x82\x01\x02\x10\x01R\x04role\x12\xa3\x01\n\x06scopes\x18\x04 \x03(\tB\x8a\x01\xbaH\x86\x01\x92\x01\x82\x01\x10(\x18\x01\"|rz2x^(\\*|(calls|flows|numbers|contacts|sms|campaigns|webhooks|integrations|team|billing|analytics):(read|write)|site:admin)$R\x06scopes\x12\x39\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\texpiresAt\x12?\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\tcreatedAt\x12\x42\n\x0clast_used_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nlastUsedAt\x12?\n\nrevoked_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\trevokedAt\x12\x1c\n\x06prefix\x18\t \x01(\tB\x04\xe2\x41\x01\x03R\x06prefix\x12!\n\x06secret\x18\n \x01(\tB\x04\xe2\x41\x01\x03H\x01R\x06secret\x88\x01\x01\x42\x07\n\x05_nameB\t\n\x07_secret\"]\n\x12ListApiKeysRequest\x12%\n\x05limit\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x01H\x00R\x05limit\x88\x01\x01\x12\x16\n\x06\x63ursor\x18\x02 \x01(\tR\x06\x63ursorB\x08\n\x06_limit\"v\n\x13ListApiKeysResponse\x12)\n\x08\x61pi_keys\x18\x01 \x03(\x0b\x32\x0e.hum.v1.ApiKeyR\x07\x61piKeys\x12$\n\x0bnext_cursor\x18\x02 \x01(\tH\x00R\nnextCursor\x88\x01\x01\x42\x0e\n\x0c_next_cursor\"F\n\x13\x43reateApiKeyRequest\x12/\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x0e.hum.v1.ApiKeyB\x06\xbaH\x03\xc8\x01\x01R\x06\x61piKey\"?\n\x14\x43reateApiKeyResponse\x12\'\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x0e.hum.v1.ApiKeyR\x06\x61piKey\"%\n\x13RevokeApiKeyRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\"\x16\n\x14RevokeApiKeyResponse*g\n\x0eKeywordReplies\x12\x1f\n\x1bKEYWORD_REPLIES_UNSPECIFIED\x10\x00\x12\x1b\n\x17KEYWORD_REPLIES_CARRIER\x10\x01\x12\x17\n\x13KEYWORD_REPLIES_HUM\x10\x02\x32\xd6\n\n\x0fIdentityService\x12K\n\x05GetMe\x12\x14.hum.v1.GetMeRequest\x1a\x15.hum.v1.GetMeResponse\"\x15\x8a\xb5\x18\x02\x18\x01\x82\xd3\xe4\x93\x02\t\x12\x07/api/me\x12\x88\x01\n\x12SwitchOrganization\x12!.hum.v1.SwitchOrganizationRequest\x1a\".hum.v1.SwitchOrganizationResponse\"+\x8a\xb5\x18\x04\x18\x01 \x01\x82\xd3\xe4\x93\x02\x1d\"\x14/api/me/organization:\x01*b\x02me\x12~\n\x10RevokeMySessions\x12\x1f.hum.v1.RevokeMySessionsRequest\x1a .hum.v1.RevokeMySessionsResponse\"\'\x8a\xb5\x18\x04\x18\x01 \x01\x92\xb5\x18\x03\x08\xcc\x01\x82\xd3\xe4\x93\x02\x12*\x10/api/me/sessions\x12\x9a\x01\n\x13OnboardOrganization\x12\".hum.v1.OnboardOrganizationRequest\x1a#.hum.v1.OnboardOrganizationResponse\":\x8a\xb5\x18\x04\x18\x01 \x01\x92\xb5\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02%\"\x12/api/organizations:\x01*b\x0corganization\x12\x99\x01\n\x0cProvisionOrg\x12\x1b.hum.v1.ProvisionOrgRequest\x1a\x1c.hum.v1.ProvisionOrgResponse\"N\x8a\xb5\x18\x0e\x12\nsite:admin\x18\x01\x92\xb5\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02/\"\x1c/api/organizations/provision:\x01*b\x0corganization\x12\x8c\x01\n\x0fGetOrganization\x12\x1e.hum.v1.GetOrganizationRequest\x1a\x1f.hum.v1.GetOrganizationResponse\"8\x8a\xb5\x18\r\x08\x01\x12\tteam:read\x82\xd3\xe4\x93\x02!\x12\x11/api/organizationb\x0corganization\x12\xa4\x01\n\x12UpdateOrganization\x12!.hum.v1.UpdateOrganizationRequest\x1a\".hum.v1.UpdateOrganizationResponse\"G\x8a\xb5\x18\x0e\x08\x03\x12\nteam:write\x82\xd3\xe4\x93\x02/2\x11/api/organization:\x0corganizationb\x0corganization\x12n\n\x0bListApiKeys\x12\x1a.hum.v1.ListApiKeysRequest\x1a\x1b.hum.v1.ListApiKeysResponse\"&\x8a\xb5\x18\r\x08\x03\x12\tteam:read\x82\xd3\xe4\x93\x02\x0f\x12\r/api/api-keys\x12\x8b\x01\n\x0c\x43reateApiKey\x12\x1b.hum.v1.CreateApiKeyRequest\x1a\x1c.hum.v1.CreateApiKeyResponse\"@\x8a\xb5\x18\x0e\x08\x03\x12\nteam:write\x92\xb5\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02!\"\r/api/api-keys:\x07\x61pi_keyb\x07\x61pi_key\x12~\n\x0cRevokeApiKey\x12\x1b.hum.v1.RevokeApiKeyRequest\x1a\x1c.hum.v1.RevokeApiKeyResponse\"3\x8a\xb5\x18\x0e\x08\x03\x12\nteam:write\x92\xb5\x18\x03\x08\xcc\x01\x82\xd3\xe4\x93\x02\x14*\x12/api/api-keys/{id}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hum.v1.identity_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_SWITCHORGANIZATIONREQUEST'].fields_by_name['organization_id']._loaded_options = None
+  _globals['_SWITCHORGANIZATIONREQUEST'].fields_by_name['organization_id']._serialized_options = b'\342A\001\002\272H\004r\002\020\001'
+  _globals['_ONBOARDORGANIZATIONREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_ONBOARDORGANIZATIONREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\006r\004\020\001\030x'
+  _globals['_PROVISIONORGREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_PROVISIONORGREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\006r\004\020\001\030x'
+  _globals['_PROVISIONORGREQUEST'].fields_by_name['owner_email']._loaded_options = None
+  _globals['_PROVISIONORGREQUEST'].fields_by_name['owner_email']._serialized_options = b'\342A\001\002\272H\004r\002\020\001\340\265\030\006\362\265\030\nownerEmail'
+  _globals['_PROVISIONORGREQUEST'].fields_by_name['plan']._loaded_options = None
+  _globals['_PROVISIONORGREQUEST'].fields_by_name['plan']._serialized_options = b'\272H\010r\006R\004free'
+  _globals['_PROVISIONORGREQUEST'].fields_by_name['admin_notes']._loaded_options = None
+  _globals['_PROVISIONORGREQUEST'].fields_by_name['admin_notes']._serialized_options = b'\272H\005r\003\030\320\017\362\265\030\nadminNotes'
   _globals['_ORGANIZATION'].fields_by_name['id']._loaded_options = None
   _globals['_ORGANIZATION'].fields_by_name['id']._serialized_options = b'\342A\001\003'
   _globals['_ORGANIZATION'].fields_by_name['name']._loaded_options = None
@@ -68,7 +80,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_APIKEY'].fields_by_name['role']._loaded_options = None
   _globals['_APIKEY'].fields_by_name['role']._serialized_options = b'\342A\001\002\272H\005\202\001\002\020\001'
   _globals['_APIKEY'].fields_by_name['scopes']._loaded_options = None
-  _globals['_APIKEY'].fields_by_name['scopes']._serialized_options = b'\272Hz\222\001w\020(\030\001\"qro2m^(\\*|(calls|flows|numbers|contacts|sms|campaigns|webhooks|integrations|team|billing|analytics):(read|write))$'
+  _globals['_APIKEY'].fields_by_name['scopes']._serialized_options = b'\272H\206\001\222\001\202\001\020(\030\001\"|rz2x^(\\*|(calls|flows|numbers|contacts|sms|campaigns|webhooks|integrations|team|billing|analytics):(read|write)|site:admin)$'
   _globals['_APIKEY'].fields_by_name['created_at']._loaded_options = None
   _globals['_APIKEY'].fields_by_name['created_at']._serialized_options = b'\342A\001\003'
   _globals['_APIKEY'].fields_by_name['last_used_at']._loaded_options = None
@@ -85,6 +97,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEAPIKEYREQUEST'].fields_by_name['api_key']._serialized_options = b'\272H\003\310\001\001'
   _globals['_IDENTITYSERVICE'].methods_by_name['GetMe']._loaded_options = None
   _globals['_IDENTITYSERVICE'].methods_by_name['GetMe']._serialized_options = b'\212\265\030\002\030\001\202\323\344\223\002\t\022\007/api/me'
+  _globals['_IDENTITYSERVICE'].methods_by_name['SwitchOrganization']._loaded_options = None
+  _globals['_IDENTITYSERVICE'].methods_by_name['SwitchOrganization']._serialized_options = b'\212\265\030\004\030\001 \001\202\323\344\223\002\035\"\024/api/me/organization:\001*b\002me'
+  _globals['_IDENTITYSERVICE'].methods_by_name['RevokeMySessions']._loaded_options = None
+  _globals['_IDENTITYSERVICE'].methods_by_name['RevokeMySessions']._serialized_options = b'\212\265\030\004\030\001 \001\222\265\030\003\010\314\001\202\323\344\223\002\022*\020/api/me/sessions'
+  _globals['_IDENTITYSERVICE'].methods_by_name['OnboardOrganization']._loaded_options = None
+  _globals['_IDENTITYSERVICE'].methods_by_name['OnboardOrganization']._serialized_options = b'\212\265\030\004\030\001 \001\222\265\030\003\010\311\001\202\323\344\223\002%\"\022/api/organizations:\001*b\014organization'
+  _globals['_IDENTITYSERVICE'].methods_by_name['ProvisionOrg']._loaded_options = None
+  _globals['_IDENTITYSERVICE'].methods_by_name['ProvisionOrg']._serialized_options = b'\212\265\030\016\022\nsite:admin\030\001\222\265\030\003\010\311\001\202\323\344\223\002/\"\034/api/organizations/provision:\001*b\014organization'
   _globals['_IDENTITYSERVICE'].methods_by_name['GetOrganization']._loaded_options = None
   _globals['_IDENTITYSERVICE'].methods_by_name['GetOrganization']._serialized_options = b'\212\265\030\r\010\001\022\tteam:read\202\323\344\223\002!\022\021/api/organizationb\014organization'
   _globals['_IDENTITYSERVICE'].methods_by_name['UpdateOrganization']._loaded_options = None
@@ -95,8 +115,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_IDENTITYSERVICE'].methods_by_name['CreateApiKey']._serialized_options = b'\212\265\030\016\010\003\022\nteam:write\222\265\030\003\010\311\001\202\323\344\223\002!\"\r/api/api-keys:\007api_keyb\007api_key'
   _globals['_IDENTITYSERVICE'].methods_by_name['RevokeApiKey']._loaded_options = None
   _globals['_IDENTITYSERVICE'].methods_by_name['RevokeApiKey']._serialized_options = b'\212\265\030\016\010\003\022\nteam:write\222\265\030\003\010\314\001\202\323\344\223\002\024*\022/api/api-keys/{id}'
-  _globals['_KEYWORDREPLIES']._serialized_start=2888
-  _globals['_KEYWORDREPLIES']._serialized_end=2991
+  _globals['_KEYWORDREPLIES']._serialized_start=3593
+  _globals['_KEYWORDREPLIES']._serialized_end=3696
   _globals['_USER']._serialized_start=214
   _globals['_USER']._serialized_end=292
   _globals['_ORGANIZATIONREF']._serialized_start=294
@@ -107,30 +127,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETMEREQUEST']._serialized_end=476
   _globals['_GETMERESPONSE']._serialized_start=479
   _globals['_GETMERESPONSE']._serialized_end=681
-  _globals['_ORGANIZATION']._serialized_start=684
-  _globals['_ORGANIZATION']._serialized_end=1500
-  _globals['_GETORGANIZATIONREQUEST']._serialized_start=1502
-  _globals['_GETORGANIZATIONREQUEST']._serialized_end=1526
-  _globals['_GETORGANIZATIONRESPONSE']._serialized_start=1528
-  _globals['_GETORGANIZATIONRESPONSE']._serialized_end=1611
-  _globals['_UPDATEORGANIZATIONREQUEST']._serialized_start=1614
-  _globals['_UPDATEORGANIZATIONREQUEST']._serialized_end=1768
-  _globals['_UPDATEORGANIZATIONRESPONSE']._serialized_start=1770
-  _globals['_UPDATEORGANIZATIONRESPONSE']._serialized_end=1856
-  _globals['_APIKEY']._serialized_start=1859
-  _globals['_APIKEY']._serialized_end=2471
-  _globals['_LISTAPIKEYSREQUEST']._serialized_start=2473
-  _globals['_LISTAPIKEYSREQUEST']._serialized_end=2566
-  _globals['_LISTAPIKEYSRESPONSE']._serialized_start=2568
-  _globals['_LISTAPIKEYSRESPONSE']._serialized_end=2686
-  _globals['_CREATEAPIKEYREQUEST']._serialized_start=2688
-  _globals['_CREATEAPIKEYREQUEST']._serialized_end=2758
-  _globals['_CREATEAPIKEYRESPONSE']._serialized_start=2760
-  _globals['_CREATEAPIKEYRESPONSE']._serialized_end=2823
-  _globals['_REVOKEAPIKEYREQUEST']._serialized_start=2825
-  _globals['_REVOKEAPIKEYREQUEST']._serialized_end=2862
-  _globals['_REVOKEAPIKEYRESPONSE']._serialized_start=2864
-  _globals['_REVOKEAPIKEYRESPONSE']._serialized_end=2886
-  _globals['_IDENTITYSERVICE']._serialized_start=2994
-  _globals['_IDENTITYSERVICE']._serialized_end=3780
+  _globals['_SWITCHORGANIZATIONREQUEST']._serialized_start=683
+  _globals['_SWITCHORGANIZATIONREQUEST']._serialized_end=764
+  _globals['_SWITCHORGANIZATIONRESPONSE']._serialized_start=766
+  _globals['_SWITCHORGANIZATIONRESPONSE']._serialized_end=833
+  _globals['_REVOKEMYSESSIONSREQUEST']._serialized_start=835
+  _globals['_REVOKEMYSESSIONSREQUEST']._serialized_end=860
+  _globals['_REVOKEMYSESSIONSRESPONSE']._serialized_start=862
+  _globals['_REVOKEMYSESSIONSRESPONSE']._serialized_end=888
+  _globals['_ONBOARDORGANIZATIONREQUEST']._serialized_start=890
+  _globals['_ONBOARDORGANIZATIONREQUEST']._serialized_end=953
+  _globals['_ONBOARDORGANIZATIONRESPONSE']._serialized_start=955
+  _globals['_ONBOARDORGANIZATIONRESPONSE']._serialized_end=1042
+  _globals['_PROVISIONORGREQUEST']._serialized_start=1045
+  _globals['_PROVISIONORGREQUEST']._serialized_end=1290
+  _globals['_PROVISIONORGRESPONSE']._serialized_start=1292
+  _globals['_PROVISIONORGRESPONSE']._serialized_end=1372
+  _globals['_ORGANIZATION']._serialized_start=1375
+  _globals['_ORGANIZATION']._serialized_end=2191
+  _globals['_GETORGANIZATIONREQUEST']._serialized_start=2193
+  _globals['_GETORGANIZATIONREQUEST']._serialized_end=2217
+  _globals['_GETORGANIZATIONRESPONSE']._serialized_start=2219
+  _globals['_GETORGANIZATIONRESPONSE']._serialized_end=2302
+  _globals['_UPDATEORGANIZATIONREQUEST']._serialized_start=2305
+  _globals['_UPDATEORGANIZATIONREQUEST']._serialized_end=2459
+  _globals['_UPDATEORGANIZATIONRESPONSE']._serialized_start=2461
+  _globals['_UPDATEORGANIZATIONRESPONSE']._serialized_end=2547
+  _globals['_APIKEY']._serialized_start=2550
+  _globals['_APIKEY']._serialized_end=3176
+  _globals['_LISTAPIKEYSREQUEST']._serialized_start=3178
+  _globals['_LISTAPIKEYSREQUEST']._serialized_end=3271
+  _globals['_LISTAPIKEYSRESPONSE']._serialized_start=3273
+  _globals['_LISTAPIKEYSRESPONSE']._serialized_end=3391
+  _globals['_CREATEAPIKEYREQUEST']._serialized_start=3393
+  _globals['_CREATEAPIKEYREQUEST']._serialized_end=3463
+  _globals['_CREATEAPIKEYRESPONSE']._serialized_start=3465
+  _globals['_CREATEAPIKEYRESPONSE']._serialized_end=3528
+  _globals['_REVOKEAPIKEYREQUEST']._serialized_start=3530
+  _globals['_REVOKEAPIKEYREQUEST']._serialized_end=3567
+  _globals['_REVOKEAPIKEYRESPONSE']._serialized_start=3569
+  _globals['_REVOKEAPIKEYRESPONSE']._serialized_end=3591
+  _globals['_IDENTITYSERVICE']._serialized_start=3699
+  _globals['_IDENTITYSERVICE']._serialized_end=5065
 # @@protoc_insertion_point(module_scope)

@@ -161,6 +161,156 @@ class GetMeResponse(message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
+class SwitchOrganizationRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ORGANIZATION_ID_FIELD_NUMBER: builtins.int
+    organization_id: builtins.str
+    def __init__(
+        self,
+        *,
+        organization_id: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["organization_id", b"organization_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class SwitchOrganizationResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ME_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def me(self) -> GetMeResponse: ...
+    def __init__(
+        self,
+        *,
+        me: GetMeResponse | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["me", b"me"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["me", b"me"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class RevokeMySessionsRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class RevokeMySessionsResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class OnboardOrganizationRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class OnboardOrganizationResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ORGANIZATION_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def organization(self) -> Organization: ...
+    def __init__(
+        self,
+        *,
+        organization: Organization | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["organization", b"organization"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["organization", b"organization"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ProvisionOrgRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    OWNER_EMAIL_FIELD_NUMBER: builtins.int
+    PLAN_FIELD_NUMBER: builtins.int
+    ADMIN_NOTES_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    owner_email: builtins.str
+    """The first admin's e-mail address, as the issuer verified it."""
+    plan: builtins.str
+    """The plan that it begins with.  Plans are not sold here yet: only `free` is known."""
+    admin_notes: builtins.str
+    """A remark for the deployment's operators; the organization does not see it."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        owner_email: builtins.str = ...,
+        plan: builtins.str | None = ...,
+        admin_notes: builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_admin_notes", b"_admin_notes", "_plan", b"_plan", "admin_notes", b"admin_notes", "plan", b"plan"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_admin_notes", b"_admin_notes", "_plan", b"_plan", "admin_notes", b"admin_notes", "name", b"name", "owner_email", b"owner_email", "plan", b"plan"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__admin_notes: _TypeAlias = typing.Literal["admin_notes"]  # noqa: Y015
+    _WhichOneofArgType__admin_notes: _TypeAlias = typing.Literal["_admin_notes", b"_admin_notes"]  # noqa: Y015
+    _WhichOneofReturnType__plan: _TypeAlias = typing.Literal["plan"]  # noqa: Y015
+    _WhichOneofArgType__plan: _TypeAlias = typing.Literal["_plan", b"_plan"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__admin_notes) -> _WhichOneofReturnType__admin_notes | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__plan) -> _WhichOneofReturnType__plan | None: ...
+
+@typing.final
+class ProvisionOrgResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ORGANIZATION_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def organization(self) -> Organization: ...
+    def __init__(
+        self,
+        *,
+        organization: Organization | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["organization", b"organization"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["organization", b"organization"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
 class Organization(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
@@ -340,7 +490,9 @@ class ApiKey(message.Message):
     """The whole key, `hum_live_...`: only in the answer that created it."""
     @builtins.property
     def scopes(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
-        """`<area>:read`, `<area>:write` or `*`.  None given: `*`."""
+        """`<area>:read`, `<area>:write` or `*`.  None given: `*`.  `site:admin` is for keys that a site admin makes, and is
+        not in `*`.
+        """
 
     @builtins.property
     def expires_at(self) -> timestamp_pb2.Timestamp: ...

@@ -39,6 +39,26 @@ class IdentityServiceStub:
                 request_serializer=hum_dot_v1_dot_identity__pb2.GetMeRequest.SerializeToString,
                 response_deserializer=hum_dot_v1_dot_identity__pb2.GetMeResponse.FromString,
                 _registered_method=True)
+        self.SwitchOrganization = channel.unary_unary(
+                '/hum.v1.IdentityService/SwitchOrganization',
+                request_serializer=hum_dot_v1_dot_identity__pb2.SwitchOrganizationRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_identity__pb2.SwitchOrganizationResponse.FromString,
+                _registered_method=True)
+        self.RevokeMySessions = channel.unary_unary(
+                '/hum.v1.IdentityService/RevokeMySessions',
+                request_serializer=hum_dot_v1_dot_identity__pb2.RevokeMySessionsRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_identity__pb2.RevokeMySessionsResponse.FromString,
+                _registered_method=True)
+        self.OnboardOrganization = channel.unary_unary(
+                '/hum.v1.IdentityService/OnboardOrganization',
+                request_serializer=hum_dot_v1_dot_identity__pb2.OnboardOrganizationRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_identity__pb2.OnboardOrganizationResponse.FromString,
+                _registered_method=True)
+        self.ProvisionOrg = channel.unary_unary(
+                '/hum.v1.IdentityService/ProvisionOrg',
+                request_serializer=hum_dot_v1_dot_identity__pb2.ProvisionOrgRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_identity__pb2.ProvisionOrgResponse.FromString,
+                _registered_method=True)
         self.GetOrganization = channel.unary_unary(
                 '/hum.v1.IdentityService/GetOrganization',
                 request_serializer=hum_dot_v1_dot_identity__pb2.GetOrganizationRequest.SerializeToString,
@@ -71,6 +91,35 @@ class IdentityServiceServicer:
 
     def GetMe(self, request, context):
         """Returns who the credential belongs to and the organization it works in.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SwitchOrganization(self, request, context):
+        """Works in another organization of mine, from now on in this session.  Returns `NOT_FOUND` unless I am its member.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeMySessions(self, request, context):
+        """Signs me out everywhere: ends all my sessions, this one too.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OnboardOrganization(self, request, context):
+        """Makes an organization, with me as its first admin, and works in it from now on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ProvisionOrg(self, request, context):
+        """Makes an organization for somebody who has signed in once.  For site admins, and keys of theirs with the scope
+        `site:admin`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -118,6 +167,26 @@ def add_IdentityServiceServicer_to_server(servicer, server):
                     servicer.GetMe,
                     request_deserializer=hum_dot_v1_dot_identity__pb2.GetMeRequest.FromString,
                     response_serializer=hum_dot_v1_dot_identity__pb2.GetMeResponse.SerializeToString,
+            ),
+            'SwitchOrganization': grpc.unary_unary_rpc_method_handler(
+                    servicer.SwitchOrganization,
+                    request_deserializer=hum_dot_v1_dot_identity__pb2.SwitchOrganizationRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_identity__pb2.SwitchOrganizationResponse.SerializeToString,
+            ),
+            'RevokeMySessions': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeMySessions,
+                    request_deserializer=hum_dot_v1_dot_identity__pb2.RevokeMySessionsRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_identity__pb2.RevokeMySessionsResponse.SerializeToString,
+            ),
+            'OnboardOrganization': grpc.unary_unary_rpc_method_handler(
+                    servicer.OnboardOrganization,
+                    request_deserializer=hum_dot_v1_dot_identity__pb2.OnboardOrganizationRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_identity__pb2.OnboardOrganizationResponse.SerializeToString,
+            ),
+            'ProvisionOrg': grpc.unary_unary_rpc_method_handler(
+                    servicer.ProvisionOrg,
+                    request_deserializer=hum_dot_v1_dot_identity__pb2.ProvisionOrgRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_identity__pb2.ProvisionOrgResponse.SerializeToString,
             ),
             'GetOrganization': grpc.unary_unary_rpc_method_handler(
                     servicer.GetOrganization,
@@ -172,6 +241,114 @@ class IdentityService:
             '/hum.v1.IdentityService/GetMe',
             hum_dot_v1_dot_identity__pb2.GetMeRequest.SerializeToString,
             hum_dot_v1_dot_identity__pb2.GetMeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SwitchOrganization(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.IdentityService/SwitchOrganization',
+            hum_dot_v1_dot_identity__pb2.SwitchOrganizationRequest.SerializeToString,
+            hum_dot_v1_dot_identity__pb2.SwitchOrganizationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeMySessions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.IdentityService/RevokeMySessions',
+            hum_dot_v1_dot_identity__pb2.RevokeMySessionsRequest.SerializeToString,
+            hum_dot_v1_dot_identity__pb2.RevokeMySessionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OnboardOrganization(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.IdentityService/OnboardOrganization',
+            hum_dot_v1_dot_identity__pb2.OnboardOrganizationRequest.SerializeToString,
+            hum_dot_v1_dot_identity__pb2.OnboardOrganizationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ProvisionOrg(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.IdentityService/ProvisionOrg',
+            hum_dot_v1_dot_identity__pb2.ProvisionOrgRequest.SerializeToString,
+            hum_dot_v1_dot_identity__pb2.ProvisionOrgResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -33,6 +33,16 @@ class IdentityServiceStub:
     def __new__(cls, channel: _aio.Channel) -> IdentityServiceAsyncStub: ...
     GetMe: _grpc.UnaryUnaryMultiCallable[_identity_pb2.GetMeRequest, _identity_pb2.GetMeResponse]
     """Returns who the credential belongs to and the organization it works in."""
+    SwitchOrganization: _grpc.UnaryUnaryMultiCallable[_identity_pb2.SwitchOrganizationRequest, _identity_pb2.SwitchOrganizationResponse]
+    """Works in another organization of mine, from now on in this session.  Returns `NOT_FOUND` unless I am its member."""
+    RevokeMySessions: _grpc.UnaryUnaryMultiCallable[_identity_pb2.RevokeMySessionsRequest, _identity_pb2.RevokeMySessionsResponse]
+    """Signs me out everywhere: ends all my sessions, this one too."""
+    OnboardOrganization: _grpc.UnaryUnaryMultiCallable[_identity_pb2.OnboardOrganizationRequest, _identity_pb2.OnboardOrganizationResponse]
+    """Makes an organization, with me as its first admin, and works in it from now on."""
+    ProvisionOrg: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ProvisionOrgRequest, _identity_pb2.ProvisionOrgResponse]
+    """Makes an organization for somebody who has signed in once.  For site admins, and keys of theirs with the scope
+    `site:admin`.
+    """
     GetOrganization: _grpc.UnaryUnaryMultiCallable[_identity_pb2.GetOrganizationRequest, _identity_pb2.GetOrganizationResponse]
     """Returns the current organization."""
     UpdateOrganization: _grpc.UnaryUnaryMultiCallable[_identity_pb2.UpdateOrganizationRequest, _identity_pb2.UpdateOrganizationResponse]
@@ -49,6 +59,16 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetMe: _aio.UnaryUnaryMultiCallable[_identity_pb2.GetMeRequest, _identity_pb2.GetMeResponse]  # type: ignore[assignment]
     """Returns who the credential belongs to and the organization it works in."""
+    SwitchOrganization: _aio.UnaryUnaryMultiCallable[_identity_pb2.SwitchOrganizationRequest, _identity_pb2.SwitchOrganizationResponse]  # type: ignore[assignment]
+    """Works in another organization of mine, from now on in this session.  Returns `NOT_FOUND` unless I am its member."""
+    RevokeMySessions: _aio.UnaryUnaryMultiCallable[_identity_pb2.RevokeMySessionsRequest, _identity_pb2.RevokeMySessionsResponse]  # type: ignore[assignment]
+    """Signs me out everywhere: ends all my sessions, this one too."""
+    OnboardOrganization: _aio.UnaryUnaryMultiCallable[_identity_pb2.OnboardOrganizationRequest, _identity_pb2.OnboardOrganizationResponse]  # type: ignore[assignment]
+    """Makes an organization, with me as its first admin, and works in it from now on."""
+    ProvisionOrg: _aio.UnaryUnaryMultiCallable[_identity_pb2.ProvisionOrgRequest, _identity_pb2.ProvisionOrgResponse]  # type: ignore[assignment]
+    """Makes an organization for somebody who has signed in once.  For site admins, and keys of theirs with the scope
+    `site:admin`.
+    """
     GetOrganization: _aio.UnaryUnaryMultiCallable[_identity_pb2.GetOrganizationRequest, _identity_pb2.GetOrganizationResponse]  # type: ignore[assignment]
     """Returns the current organization."""
     UpdateOrganization: _aio.UnaryUnaryMultiCallable[_identity_pb2.UpdateOrganizationRequest, _identity_pb2.UpdateOrganizationResponse]  # type: ignore[assignment]
@@ -68,6 +88,40 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_identity_pb2.GetMeResponse, _abc.Awaitable[_identity_pb2.GetMeResponse]]:
         """Returns who the credential belongs to and the organization it works in."""
+
+    @_abc_1.abstractmethod
+    def SwitchOrganization(
+        self,
+        request: _identity_pb2.SwitchOrganizationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.SwitchOrganizationResponse, _abc.Awaitable[_identity_pb2.SwitchOrganizationResponse]]:
+        """Works in another organization of mine, from now on in this session.  Returns `NOT_FOUND` unless I am its member."""
+
+    @_abc_1.abstractmethod
+    def RevokeMySessions(
+        self,
+        request: _identity_pb2.RevokeMySessionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.RevokeMySessionsResponse, _abc.Awaitable[_identity_pb2.RevokeMySessionsResponse]]:
+        """Signs me out everywhere: ends all my sessions, this one too."""
+
+    @_abc_1.abstractmethod
+    def OnboardOrganization(
+        self,
+        request: _identity_pb2.OnboardOrganizationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.OnboardOrganizationResponse, _abc.Awaitable[_identity_pb2.OnboardOrganizationResponse]]:
+        """Makes an organization, with me as its first admin, and works in it from now on."""
+
+    @_abc_1.abstractmethod
+    def ProvisionOrg(
+        self,
+        request: _identity_pb2.ProvisionOrgRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.ProvisionOrgResponse, _abc.Awaitable[_identity_pb2.ProvisionOrgResponse]]:
+        """Makes an organization for somebody who has signed in once.  For site admins, and keys of theirs with the scope
+        `site:admin`.
+        """
 
     @_abc_1.abstractmethod
     def GetOrganization(

@@ -31,6 +31,8 @@ class _NumberStatusEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_NumberSta
     NUMBER_STATUS_ACTIVE: _NumberStatus.ValueType  # 1
     NUMBER_STATUS_GONE: _NumberStatus.ValueType  # 2
     """The carrier account no longer holds it."""
+    NUMBER_STATUS_RELEASING: _NumberStatus.ValueType  # 3
+    """It is being given back to the carrier, and answers nothing any more."""
 
 class NumberStatus(_NumberStatus, metaclass=_NumberStatusEnumTypeWrapper): ...
 
@@ -38,6 +40,8 @@ NUMBER_STATUS_UNSPECIFIED: NumberStatus.ValueType  # 0
 NUMBER_STATUS_ACTIVE: NumberStatus.ValueType  # 1
 NUMBER_STATUS_GONE: NumberStatus.ValueType  # 2
 """The carrier account no longer holds it."""
+NUMBER_STATUS_RELEASING: NumberStatus.ValueType  # 3
+"""It is being given back to the carrier, and answers nothing any more."""
 
 @typing.final
 class NumberCapabilities(message.Message):
@@ -281,5 +285,247 @@ class UpdateNumberResponse(message.Message):
     _HasFieldArgType: _TypeAlias = typing.Literal["number", b"number"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["number", b"number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ListAvailableNumbersRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    COUNTRY_FIELD_NUMBER: builtins.int
+    AREA_CODE_FIELD_NUMBER: builtins.int
+    LOCALITY_FIELD_NUMBER: builtins.int
+    REGION_FIELD_NUMBER: builtins.int
+    CONTAINS_FIELD_NUMBER: builtins.int
+    CAPABILITIES_FIELD_NUMBER: builtins.int
+    LIMIT_FIELD_NUMBER: builtins.int
+    country: builtins.str
+    """ISO 3166 code; `US` when unset."""
+    area_code: builtins.str
+    locality: builtins.str
+    region: builtins.str
+    """A state or province, as the carrier abbreviates it."""
+    contains: builtins.str
+    """A run of digits that the number has; `*` stands for any one."""
+    limit: builtins.int
+    """1 to 50; 20 when unset."""
+    @builtins.property
+    def capabilities(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """`voice`, `sms`, `mms`: what the number must be able to do."""
+
+    def __init__(
+        self,
+        *,
+        country: builtins.str | None = ...,
+        area_code: builtins.str | None = ...,
+        locality: builtins.str | None = ...,
+        region: builtins.str | None = ...,
+        contains: builtins.str | None = ...,
+        capabilities: abc.Iterable[builtins.str] | None = ...,
+        limit: builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_area_code", b"_area_code", "_contains", b"_contains", "_country", b"_country", "_limit", b"_limit", "_locality", b"_locality", "_region", b"_region", "area_code", b"area_code", "contains", b"contains", "country", b"country", "limit", b"limit", "locality", b"locality", "region", b"region"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_area_code", b"_area_code", "_contains", b"_contains", "_country", b"_country", "_limit", b"_limit", "_locality", b"_locality", "_region", b"_region", "area_code", b"area_code", "capabilities", b"capabilities", "contains", b"contains", "country", b"country", "limit", b"limit", "locality", b"locality", "region", b"region"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__area_code: _TypeAlias = typing.Literal["area_code"]  # noqa: Y015
+    _WhichOneofArgType__area_code: _TypeAlias = typing.Literal["_area_code", b"_area_code"]  # noqa: Y015
+    _WhichOneofReturnType__contains: _TypeAlias = typing.Literal["contains"]  # noqa: Y015
+    _WhichOneofArgType__contains: _TypeAlias = typing.Literal["_contains", b"_contains"]  # noqa: Y015
+    _WhichOneofReturnType__country: _TypeAlias = typing.Literal["country"]  # noqa: Y015
+    _WhichOneofArgType__country: _TypeAlias = typing.Literal["_country", b"_country"]  # noqa: Y015
+    _WhichOneofReturnType__limit: _TypeAlias = typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    _WhichOneofReturnType__locality: _TypeAlias = typing.Literal["locality"]  # noqa: Y015
+    _WhichOneofArgType__locality: _TypeAlias = typing.Literal["_locality", b"_locality"]  # noqa: Y015
+    _WhichOneofReturnType__region: _TypeAlias = typing.Literal["region"]  # noqa: Y015
+    _WhichOneofArgType__region: _TypeAlias = typing.Literal["_region", b"_region"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__area_code) -> _WhichOneofReturnType__area_code | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__contains) -> _WhichOneofReturnType__contains | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__country) -> _WhichOneofReturnType__country | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__locality) -> _WhichOneofReturnType__locality | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__region) -> _WhichOneofReturnType__region | None: ...
+
+@typing.final
+class AvailableNumber(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    E164_FIELD_NUMBER: builtins.int
+    FRIENDLY_NAME_FIELD_NUMBER: builtins.int
+    LOCALITY_FIELD_NUMBER: builtins.int
+    REGION_FIELD_NUMBER: builtins.int
+    COUNTRY_FIELD_NUMBER: builtins.int
+    CAPABILITIES_FIELD_NUMBER: builtins.int
+    e164: builtins.str
+    friendly_name: builtins.str
+    locality: builtins.str
+    region: builtins.str
+    country: builtins.str
+    @builtins.property
+    def capabilities(self) -> NumberCapabilities: ...
+    def __init__(
+        self,
+        *,
+        e164: builtins.str = ...,
+        friendly_name: builtins.str = ...,
+        locality: builtins.str | None = ...,
+        region: builtins.str | None = ...,
+        country: builtins.str = ...,
+        capabilities: NumberCapabilities | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_locality", b"_locality", "_region", b"_region", "capabilities", b"capabilities", "locality", b"locality", "region", b"region"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_locality", b"_locality", "_region", b"_region", "capabilities", b"capabilities", "country", b"country", "e164", b"e164", "friendly_name", b"friendly_name", "locality", b"locality", "region", b"region"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__locality: _TypeAlias = typing.Literal["locality"]  # noqa: Y015
+    _WhichOneofArgType__locality: _TypeAlias = typing.Literal["_locality", b"_locality"]  # noqa: Y015
+    _WhichOneofReturnType__region: _TypeAlias = typing.Literal["region"]  # noqa: Y015
+    _WhichOneofArgType__region: _TypeAlias = typing.Literal["_region", b"_region"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__locality) -> _WhichOneofReturnType__locality | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__region) -> _WhichOneofReturnType__region | None: ...
+
+@typing.final
+class ListAvailableNumbersResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    NUMBERS_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def numbers(self) -> containers.RepeatedCompositeFieldContainer[AvailableNumber]: ...
+    def __init__(
+        self,
+        *,
+        numbers: abc.Iterable[AvailableNumber] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["numbers", b"numbers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class BuyNumberRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    E164_FIELD_NUMBER: builtins.int
+    FLOW_ID_FIELD_NUMBER: builtins.int
+    SMS_FLOW_ID_FIELD_NUMBER: builtins.int
+    e164: builtins.str
+    flow_id: builtins.str
+    """The voice flow that shall answer calls."""
+    sms_flow_id: builtins.str
+    """The sms flow that shall answer texts."""
+    def __init__(
+        self,
+        *,
+        e164: builtins.str = ...,
+        flow_id: builtins.str | None = ...,
+        sms_flow_id: builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_flow_id", b"_flow_id", "_sms_flow_id", b"_sms_flow_id", "flow_id", b"flow_id", "sms_flow_id", b"sms_flow_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_flow_id", b"_flow_id", "_sms_flow_id", b"_sms_flow_id", "e164", b"e164", "flow_id", b"flow_id", "sms_flow_id", b"sms_flow_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__flow_id: _TypeAlias = typing.Literal["flow_id"]  # noqa: Y015
+    _WhichOneofArgType__flow_id: _TypeAlias = typing.Literal["_flow_id", b"_flow_id"]  # noqa: Y015
+    _WhichOneofReturnType__sms_flow_id: _TypeAlias = typing.Literal["sms_flow_id"]  # noqa: Y015
+    _WhichOneofArgType__sms_flow_id: _TypeAlias = typing.Literal["_sms_flow_id", b"_sms_flow_id"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__flow_id) -> _WhichOneofReturnType__flow_id | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sms_flow_id) -> _WhichOneofReturnType__sms_flow_id | None: ...
+
+@typing.final
+class BuyNumberResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def number(self) -> Number: ...
+    def __init__(
+        self,
+        *,
+        number: Number | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["number", b"number"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["number", b"number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class SyncNumbersRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class SyncNumbersResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ADDED_FIELD_NUMBER: builtins.int
+    UPDATED_FIELD_NUMBER: builtins.int
+    GONE_FIELD_NUMBER: builtins.int
+    added: builtins.int
+    """Taken over from the carrier account."""
+    updated: builtins.int
+    """Those whose capabilities, name or webhooks were not as they should be."""
+    gone: builtins.int
+    """The carrier account no longer holds them."""
+    def __init__(
+        self,
+        *,
+        added: builtins.int = ...,
+        updated: builtins.int = ...,
+        gone: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["added", b"added", "gone", b"gone", "updated", b"updated"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ReleaseNumberRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ReleaseNumberResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...

@@ -44,6 +44,26 @@ class NumbersServiceStub:
                 request_serializer=hum_dot_v1_dot_numbers__pb2.RegisterNumberRequest.SerializeToString,
                 response_deserializer=hum_dot_v1_dot_numbers__pb2.RegisterNumberResponse.FromString,
                 _registered_method=True)
+        self.ListAvailableNumbers = channel.unary_unary(
+                '/hum.v1.NumbersService/ListAvailableNumbers',
+                request_serializer=hum_dot_v1_dot_numbers__pb2.ListAvailableNumbersRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_numbers__pb2.ListAvailableNumbersResponse.FromString,
+                _registered_method=True)
+        self.BuyNumber = channel.unary_unary(
+                '/hum.v1.NumbersService/BuyNumber',
+                request_serializer=hum_dot_v1_dot_numbers__pb2.BuyNumberRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_numbers__pb2.BuyNumberResponse.FromString,
+                _registered_method=True)
+        self.SyncNumbers = channel.unary_unary(
+                '/hum.v1.NumbersService/SyncNumbers',
+                request_serializer=hum_dot_v1_dot_numbers__pb2.SyncNumbersRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_numbers__pb2.SyncNumbersResponse.FromString,
+                _registered_method=True)
+        self.ReleaseNumber = channel.unary_unary(
+                '/hum.v1.NumbersService/ReleaseNumber',
+                request_serializer=hum_dot_v1_dot_numbers__pb2.ReleaseNumberRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_numbers__pb2.ReleaseNumberResponse.FromString,
+                _registered_method=True)
         self.GetNumber = channel.unary_unary(
                 '/hum.v1.NumbersService/GetNumber',
                 request_serializer=hum_dot_v1_dot_numbers__pb2.GetNumberRequest.SerializeToString,
@@ -69,6 +89,37 @@ class NumbersServiceServicer:
     def RegisterNumber(self, request, context):
         """Registers a number that the carrier account holds, and points the carrier's webhooks here.
         `NOT_AT_CARRIER` unless the account holds it, `ALREADY_EXISTS` if an organization has it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAvailableNumbers(self, request, context):
+        """Lists numbers that the carrier has on sale.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BuyNumber(self, request, context):
+        """Buys a number at the carrier, and points its webhooks here.  When it can't be taken into the organization after all,
+        it is given back.  `CONFLICT` when somebody else was faster.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SyncNumbers(self, request, context):
+        """Compares the organization's numbers with those that the carrier account holds.  Capabilities are refreshed, numbers
+        that are no longer held are marked `gone`, and webhooks that point elsewhere are pointed here.  Numbers that nobody
+        has are taken over while the deployment has a single organization.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseNumber(self, request, context):
+        """Gives a number back to the carrier, for good.  `INVALID_STATE` while a call is on it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -100,6 +151,26 @@ def add_NumbersServiceServicer_to_server(servicer, server):
                     servicer.RegisterNumber,
                     request_deserializer=hum_dot_v1_dot_numbers__pb2.RegisterNumberRequest.FromString,
                     response_serializer=hum_dot_v1_dot_numbers__pb2.RegisterNumberResponse.SerializeToString,
+            ),
+            'ListAvailableNumbers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAvailableNumbers,
+                    request_deserializer=hum_dot_v1_dot_numbers__pb2.ListAvailableNumbersRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_numbers__pb2.ListAvailableNumbersResponse.SerializeToString,
+            ),
+            'BuyNumber': grpc.unary_unary_rpc_method_handler(
+                    servicer.BuyNumber,
+                    request_deserializer=hum_dot_v1_dot_numbers__pb2.BuyNumberRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_numbers__pb2.BuyNumberResponse.SerializeToString,
+            ),
+            'SyncNumbers': grpc.unary_unary_rpc_method_handler(
+                    servicer.SyncNumbers,
+                    request_deserializer=hum_dot_v1_dot_numbers__pb2.SyncNumbersRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_numbers__pb2.SyncNumbersResponse.SerializeToString,
+            ),
+            'ReleaseNumber': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseNumber,
+                    request_deserializer=hum_dot_v1_dot_numbers__pb2.ReleaseNumberRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_numbers__pb2.ReleaseNumberResponse.SerializeToString,
             ),
             'GetNumber': grpc.unary_unary_rpc_method_handler(
                     servicer.GetNumber,
@@ -166,6 +237,114 @@ class NumbersService:
             '/hum.v1.NumbersService/RegisterNumber',
             hum_dot_v1_dot_numbers__pb2.RegisterNumberRequest.SerializeToString,
             hum_dot_v1_dot_numbers__pb2.RegisterNumberResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAvailableNumbers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.NumbersService/ListAvailableNumbers',
+            hum_dot_v1_dot_numbers__pb2.ListAvailableNumbersRequest.SerializeToString,
+            hum_dot_v1_dot_numbers__pb2.ListAvailableNumbersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BuyNumber(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.NumbersService/BuyNumber',
+            hum_dot_v1_dot_numbers__pb2.BuyNumberRequest.SerializeToString,
+            hum_dot_v1_dot_numbers__pb2.BuyNumberResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SyncNumbers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.NumbersService/SyncNumbers',
+            hum_dot_v1_dot_numbers__pb2.SyncNumbersRequest.SerializeToString,
+            hum_dot_v1_dot_numbers__pb2.SyncNumbersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseNumber(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.NumbersService/ReleaseNumber',
+            hum_dot_v1_dot_numbers__pb2.ReleaseNumberRequest.SerializeToString,
+            hum_dot_v1_dot_numbers__pb2.ReleaseNumberResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,19 @@ class NumbersServiceStub:
     """Registers a number that the carrier account holds, and points the carrier's webhooks here.
     `NOT_AT_CARRIER` unless the account holds it, `ALREADY_EXISTS` if an organization has it.
     """
+    ListAvailableNumbers: _grpc.UnaryUnaryMultiCallable[_numbers_pb2.ListAvailableNumbersRequest, _numbers_pb2.ListAvailableNumbersResponse]
+    """Lists numbers that the carrier has on sale."""
+    BuyNumber: _grpc.UnaryUnaryMultiCallable[_numbers_pb2.BuyNumberRequest, _numbers_pb2.BuyNumberResponse]
+    """Buys a number at the carrier, and points its webhooks here.  When it can't be taken into the organization after all,
+    it is given back.  `CONFLICT` when somebody else was faster.
+    """
+    SyncNumbers: _grpc.UnaryUnaryMultiCallable[_numbers_pb2.SyncNumbersRequest, _numbers_pb2.SyncNumbersResponse]
+    """Compares the organization's numbers with those that the carrier account holds.  Capabilities are refreshed, numbers
+    that are no longer held are marked `gone`, and webhooks that point elsewhere are pointed here.  Numbers that nobody
+    has are taken over while the deployment has a single organization.
+    """
+    ReleaseNumber: _grpc.UnaryUnaryMultiCallable[_numbers_pb2.ReleaseNumberRequest, _numbers_pb2.ReleaseNumberResponse]
+    """Gives a number back to the carrier, for good.  `INVALID_STATE` while a call is on it."""
     GetNumber: _grpc.UnaryUnaryMultiCallable[_numbers_pb2.GetNumberRequest, _numbers_pb2.GetNumberResponse]
     """Returns one number."""
     UpdateNumber: _grpc.UnaryUnaryMultiCallable[_numbers_pb2.UpdateNumberRequest, _numbers_pb2.UpdateNumberResponse]
@@ -51,6 +64,19 @@ class NumbersServiceAsyncStub(NumbersServiceStub):
     """Registers a number that the carrier account holds, and points the carrier's webhooks here.
     `NOT_AT_CARRIER` unless the account holds it, `ALREADY_EXISTS` if an organization has it.
     """
+    ListAvailableNumbers: _aio.UnaryUnaryMultiCallable[_numbers_pb2.ListAvailableNumbersRequest, _numbers_pb2.ListAvailableNumbersResponse]  # type: ignore[assignment]
+    """Lists numbers that the carrier has on sale."""
+    BuyNumber: _aio.UnaryUnaryMultiCallable[_numbers_pb2.BuyNumberRequest, _numbers_pb2.BuyNumberResponse]  # type: ignore[assignment]
+    """Buys a number at the carrier, and points its webhooks here.  When it can't be taken into the organization after all,
+    it is given back.  `CONFLICT` when somebody else was faster.
+    """
+    SyncNumbers: _aio.UnaryUnaryMultiCallable[_numbers_pb2.SyncNumbersRequest, _numbers_pb2.SyncNumbersResponse]  # type: ignore[assignment]
+    """Compares the organization's numbers with those that the carrier account holds.  Capabilities are refreshed, numbers
+    that are no longer held are marked `gone`, and webhooks that point elsewhere are pointed here.  Numbers that nobody
+    has are taken over while the deployment has a single organization.
+    """
+    ReleaseNumber: _aio.UnaryUnaryMultiCallable[_numbers_pb2.ReleaseNumberRequest, _numbers_pb2.ReleaseNumberResponse]  # type: ignore[assignment]
+    """Gives a number back to the carrier, for good.  `INVALID_STATE` while a call is on it."""
     GetNumber: _aio.UnaryUnaryMultiCallable[_numbers_pb2.GetNumberRequest, _numbers_pb2.GetNumberResponse]  # type: ignore[assignment]
     """Returns one number."""
     UpdateNumber: _aio.UnaryUnaryMultiCallable[_numbers_pb2.UpdateNumberRequest, _numbers_pb2.UpdateNumberResponse]  # type: ignore[assignment]
@@ -74,6 +100,43 @@ class NumbersServiceServicer(metaclass=_abc_1.ABCMeta):
         """Registers a number that the carrier account holds, and points the carrier's webhooks here.
         `NOT_AT_CARRIER` unless the account holds it, `ALREADY_EXISTS` if an organization has it.
         """
+
+    @_abc_1.abstractmethod
+    def ListAvailableNumbers(
+        self,
+        request: _numbers_pb2.ListAvailableNumbersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_numbers_pb2.ListAvailableNumbersResponse, _abc.Awaitable[_numbers_pb2.ListAvailableNumbersResponse]]:
+        """Lists numbers that the carrier has on sale."""
+
+    @_abc_1.abstractmethod
+    def BuyNumber(
+        self,
+        request: _numbers_pb2.BuyNumberRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_numbers_pb2.BuyNumberResponse, _abc.Awaitable[_numbers_pb2.BuyNumberResponse]]:
+        """Buys a number at the carrier, and points its webhooks here.  When it can't be taken into the organization after all,
+        it is given back.  `CONFLICT` when somebody else was faster.
+        """
+
+    @_abc_1.abstractmethod
+    def SyncNumbers(
+        self,
+        request: _numbers_pb2.SyncNumbersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_numbers_pb2.SyncNumbersResponse, _abc.Awaitable[_numbers_pb2.SyncNumbersResponse]]:
+        """Compares the organization's numbers with those that the carrier account holds.  Capabilities are refreshed, numbers
+        that are no longer held are marked `gone`, and webhooks that point elsewhere are pointed here.  Numbers that nobody
+        has are taken over while the deployment has a single organization.
+        """
+
+    @_abc_1.abstractmethod
+    def ReleaseNumber(
+        self,
+        request: _numbers_pb2.ReleaseNumberRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_numbers_pb2.ReleaseNumberResponse, _abc.Awaitable[_numbers_pb2.ReleaseNumberResponse]]:
+        """Gives a number back to the carrier, for good.  `INVALID_STATE` while a call is on it."""
 
     @_abc_1.abstractmethod
     def GetNumber(

@@ -86,6 +86,8 @@ class _FormatEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_Format.ValueTyp
     """A JSON Schema (2020-12) of an object."""
     FORMAT_TURN_CONFIG: _Format.ValueType  # 5
     """`{"interruptible", "protect_announcement", "cut_after_ms", "resume_after_ms", "eagerness"}`."""
+    FORMAT_EMAIL: _Format.ValueType  # 6
+    """An e-mail address: one `@`, no spaces, a dot in its domain, at most 254 characters."""
 
 class Format(_Format, metaclass=_FormatEnumTypeWrapper):
     """How the text of a string field must read, where a pattern can't say it.  Checked by `hum.validation`."""
@@ -101,6 +103,8 @@ FORMAT_JSON_SCHEMA: Format.ValueType  # 4
 """A JSON Schema (2020-12) of an object."""
 FORMAT_TURN_CONFIG: Format.ValueType  # 5
 """`{"interruptible", "protect_announcement", "cut_after_ms", "resume_after_ms", "eagerness"}`."""
+FORMAT_EMAIL: Format.ValueType  # 6
+"""An e-mail address: one `@`, no spaces, a dot in its domain, at most 254 characters."""
 
 @typing.final
 class Access(message.Message):
@@ -111,21 +115,29 @@ class Access(message.Message):
     ROLE_FIELD_NUMBER: builtins.int
     SCOPE_FIELD_NUMBER: builtins.int
     AUDIENCE_FIELD_NUMBER: builtins.int
+    SESSION_ONLY_FIELD_NUMBER: builtins.int
+    ACTS_OUTSIDE_FIELD_NUMBER: builtins.int
     role: Role.ValueType
     """The least role that may call it."""
     scope: builtins.str
     """What a key must have besides the role: `<area>:read` or `<area>:write`."""
     audience: Audience.ValueType
+    session_only: builtins.bool
+    """Only a signed-in person may call it, no key."""
+    acts_outside: builtins.bool
+    """It acts outside of the database (the carrier): no transaction is open while it runs, it opens its own."""
     def __init__(
         self,
         *,
         role: Role.ValueType = ...,
         scope: builtins.str = ...,
         audience: Audience.ValueType = ...,
+        session_only: builtins.bool = ...,
+        acts_outside: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["audience", b"audience", "role", b"role", "scope", b"scope"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["acts_outside", b"acts_outside", "audience", b"audience", "role", b"role", "scope", b"scope", "session_only", b"session_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -154,6 +166,7 @@ REST_FIELD_NUMBER: builtins.int
 RAW_JSON_FIELD_NUMBER: builtins.int
 FORMAT_FIELD_NUMBER: builtins.int
 SSE_EVENT_FIELD_NUMBER: builtins.int
+REST_NAME_FIELD_NUMBER: builtins.int
 access: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.MethodOptions, Access]
 rest: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.MethodOptions, Rest]
 raw_json: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.FieldOptions, builtins.bool]
@@ -163,3 +176,5 @@ is accepted too.
 format: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.FieldOptions, Format.ValueType]
 sse_event: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.FieldOptions, builtins.str]
 """In a server-sent event stream: the event's name, on the members of the response's oneof."""
+rest_name: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.FieldOptions, builtins.str]
+"""The field's name in REST, where the product guide names it in another style."""

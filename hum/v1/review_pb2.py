@@ -25,12 +25,13 @@ _sym_db = _symbol_database.Default()
 from hum.v1 import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from hum.v1 import options_pb2 as hum_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13hum/v1/review.proto\x12\x06hum.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14hum/v1/options.proto\"I\n\x07\x43\x61llTag\x12\x36\n\x03tag\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^[^\\s/][^/\\n]{0,59}$H\x00R\x03tag\x88\x01\x01\x42\x06\n\x04_tag\"\xf2\x01\n\x08\x43\x61llNote\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x02id\x12\'\n\x04\x62ody\x18\x02 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xc0>H\x00R\x04\x62ody\x88\x01\x01\x12\x1c\n\x06\x61uthor\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03R\x06\x61uthor\x12?\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\tcreatedAt\x12?\n\nupdated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\tupdatedAtB\x07\n\x05_body\"\xbf\x01\n\rBlockedNumber\x12,\n\nphone_e164\x18\x01 \x01(\tB\x08\xe2\x41\x01\x02\xe0\xb5\x18\x01H\x00R\tphoneE164\x88\x01\x01\x12%\n\x06reason\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03H\x01R\x06reason\x88\x01\x01\x12?\n\ncreated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\tcreatedAtB\r\n\x0b_phone_e164B\t\n\x07_reason\".\n\x13ListCallTagsRequest\x12\x17\n\x07\x63\x61ll_id\x18\x01 \x01(\tR\x06\x63\x61llId\"*\n\x14ListCallTagsResponse\x12\x12\n\x04tags\x18\x01 \x03(\tR\x04tags\"`\n\x11\x41\x64\x64\x43\x61llTagRequest\x12\x17\n\x07\x63\x61ll_id\x18\x01 \x01(\tR\x06\x63\x61llId\x12\x32\n\x08\x63\x61ll_tag\x18\x02 \x01(\x0b\x32\x0f.hum.v1.CallTagB\x06\xbaH\x03\xc8\x01\x01R\x07\x63\x61llTag\"(\n\x12\x41\x64\x64\x43\x61llTagResponse\x12\x12\n\x04tags\x18\x01 \x03(\tR\x04tags\"A\n\x14RemoveCallTagRequest\x12\x17\n\x07\x63\x61ll_id\x18\x01 \x01(\tR\x06\x63\x61llId\x12\x10\n\x03tag\x18\x02 \x01(\tR\x03tag\"\x17\n\x15RemoveCallTagResponse\"x\n\x14ListCallNotesRequest\x12\x17\n\x07\x63\x61ll_id\x18\x01 \x01(\tR\x06\x63\x61llId\x12%\n\x05limit\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x01H\x00R\x05limit\x88\x01\x01\x12\x16\n\x06\x63ursor\x18\x03 \x01(\tR\x06\x63ursorB\x08\n\x06_limit\"u\n\x15ListCallNotesResponse\x12&\n\x05notes\x18\x01 \x03(\x0b\x32\x10.hum.v1.CallNoteR\x05notes\x12$\n\x0bnext_cursor\x18\x02 \x01(\tH\x00R\nnextCursor\x88\x01\x01\x42\x0e\n\x0c_next_cursor\"[\n\x12\x41\x64\x64\x43\x61llNoteRequest\x12\x17\n\x07\x63\x61ll_id\x18\x01 \x01(\tR\x06\x63\x61llId\x12,\n\x04note\x18\x02 \x01(\x0b\x32\x10.hum.v1.CallNoteB\x06\xbaH\x03\xc8\x01\x01R\x04note\";\n\x13\x41\x64\x64\x43\x61llNoteResponse\x12$\n\x04note\x18\x01 \x01(\x0b\x32\x10.hum.v1.CallNoteR\x04note\"\xab\x01\n\x15UpdateCallNoteRequest\x12\x17\n\x07\x63\x61ll_id\x18\x01 \x01(\tR\x06\x63\x61llId\x12\x0e\n\x02id\x18\x02 \x01(\tR\x02id\x12,\n\x04note\x18\x03 \x01(\x0b\x32\x10.hum.v1.CallNoteB\x06\xbaH\x03\xc8\x01\x01R\x04note\x12;\n\x0bupdate_mask\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\">\n\x16UpdateCallNoteResponse\x12$\n\x04note\x18\x01 \x01(\x0b\x32\x10.hum.v1.CallNoteR\x04note\"@\n\x15\x44\x65leteCallNoteRequest\x12\x17\n\x07\x63\x61ll_id\x18\x01 \x01(\tR\x06\x63\x61llId\x12\x0e\n\x02id\x18\x02 \x01(\tR\x02id\"\x18\n\x16\x44\x65leteCallNoteResponse\"d\n\x19ListBlockedNumbersRequest\x12%\n\x05limit\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x01H\x00R\x05limit\x88\x01\x01\x12\x16\n\x06\x63ursor\x18\x02 \x01(\tR\x06\x63ursorB\x08\n\x06_limit\"\x87\x01\n\x1aListBlockedNumbersResponse\x12\x33\n\tblocklist\x18\x01 \x03(\x0b\x32\x15.hum.v1.BlockedNumberR\tblocklist\x12$\n\x0bnext_cursor\x18\x02 \x01(\tH\x00R\nnextCursor\x88\x01\x01\x42\x0e\n\x0c_next_cursor\"Z\n\x12\x42lockNumberRequest\x12\x44\n\x0e\x62locked_number\x18\x01 \x01(\x0b\x32\x15.hum.v1.BlockedNumberB\x06\xbaH\x03\xc8\x01\x01R\rblockedNumber\"S\n\x13\x42lockNumberResponse\x12<\n\x0e\x62locked_number\x18\x01 \x01(\x0b\x32\x15.hum.v1.BlockedNumberR\rblockedNumber\"5\n\x14UnblockNumberRequest\x12\x1d\n\nphone_e164\x18\x01 \x01(\tR\tphoneE164\"\x17\n\x15UnblockNumberResponse2\xa6\x0b\n\rReviewService\x12~\n\x0cListCallTags\x12\x1b.hum.v1.ListCallTagsRequest\x1a\x1c.hum.v1.ListCallTagsResponse\"3\x8a\xb5\x18\x0e\x08\x01\x12\ncalls:read\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/calls/{call_id}/tags\x12\x8a\x01\n\nAddCallTag\x12\x19.hum.v1.AddCallTagRequest\x1a\x1a.hum.v1.AddCallTagResponse\"E\x8a\xb5\x18\x0f\x08\x02\x12\x0b\x63\x61lls:write\x92\xb5\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02%\"\x19/api/calls/{call_id}/tags:\x08\x63\x61ll_tag\x12\x8f\x01\n\rRemoveCallTag\x12\x1c.hum.v1.RemoveCallTagRequest\x1a\x1d.hum.v1.RemoveCallTagResponse\"A\x8a\xb5\x18\x0f\x08\x02\x12\x0b\x63\x61lls:write\x92\xb5\x18\x03\x08\xcc\x01\x82\xd3\xe4\x93\x02!*\x1f/api/calls/{call_id}/tags/{tag}\x12\x82\x01\n\rListCallNotes\x12\x1c.hum.v1.ListCallNotesRequest\x1a\x1d.hum.v1.ListCallNotesResponse\"4\x8a\xb5\x18\x0e\x08\x01\x12\ncalls:read\x82\xd3\xe4\x93\x02\x1c\x12\x1a/api/calls/{call_id}/notes\x12\x90\x01\n\x0b\x41\x64\x64\x43\x61llNote\x12\x1a.hum.v1.AddCallNoteRequest\x1a\x1b.hum.v1.AddCallNoteResponse\"H\x8a\xb5\x18\x0f\x08\x02\x12\x0b\x63\x61lls:write\x92\xb5\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02(\"\x1a/api/calls/{call_id}/notes:\x04noteb\x04note\x12\x97\x01\n\x0eUpdateCallNote\x12\x1d.hum.v1.UpdateCallNoteRequest\x1a\x1e.hum.v1.UpdateCallNoteResponse\"F\x8a\xb5\x18\x0f\x08\x02\x12\x0b\x63\x61lls:write\x82\xd3\xe4\x93\x02-2\x1f/api/calls/{call_id}/notes/{id}:\x04noteb\x04note\x12\x92\x01\n\x0e\x44\x65leteCallNote\x12\x1d.hum.v1.DeleteCallNoteRequest\x1a\x1e.hum.v1.DeleteCallNoteResponse\"A\x8a\xb5\x18\x0f\x08\x02\x12\x0b\x63\x61lls:write\x92\xb5\x18\x03\x08\xcc\x01\x82\xd3\xe4\x93\x02!*\x1f/api/calls/{call_id}/notes/{id}\x12\x85\x01\n\x12ListBlockedNumbers\x12!.hum.v1.ListBlockedNumbersRequest\x1a\".hum.v1.ListBlockedNumbersResponse\"(\x8a\xb5\x18\x0e\x08\x01\x12\ncalls:read\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/blocklist\x12\x98\x01\n\x0b\x42lockNumber\x12\x1a.hum.v1.BlockNumberRequest\x1a\x1b.hum.v1.BlockNumberResponse\"P\x8a\xb5\x18\x0f\x08\x02\x12\x0b\x63\x61lls:write\x92\xb5\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02\x30\"\x0e/api/blocklist:\x0e\x62locked_numberb\x0e\x62locked_number\x12\x8b\x01\n\rUnblockNumber\x12\x1c.hum.v1.UnblockNumberRequest\x1a\x1d.hum.v1.UnblockNumberResponse\"=\x8a\xb5\x18\x0f\x08\x02\x12\x0b\x63\x61lls:write\x92\xb5\x18\x03\x08\xcc\x01\x82\xd3\xe4\x93\x02\x1d*\x1b/api/blocklist/{phone_e164}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13hum/v1/review.proto\x12\x06hum.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14hum/v1/options.proto\"I\n\x07\x43\x61llTag\x12\x36\n\x03tag\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^[^\\s/][^/\\n]{0,59}$H\x00R\x03tag\x88\x01\x01\x42\x06\n\x04_tag\"\xf2\x01\n\x08\x43\x61llNote\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x02id\x12\'\n\x04\x62ody\x18\x02 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xc0>H\x00R\x04\x62ody\x88\x01\x01\x12\x1c\n\x06\x61uthor\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03R\x06\x61uthor\x12?\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\tcreatedAt\x12?\n\nupdated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\tupdatedAtB\x07\n\x05_body\"\xbf\x01\n\rBlockedNumber\x12,\n\nphone_e164\x18\x01 \x01(\tB\x08\xe2\x41\x01\x02\xe0\xb5\x18\x01H\x00R\tphoneE164\x88\x01\x01\x12%\n\x06reason\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03H\x01R\x06reason\x88\x01\x01\x12?\n\ncreated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\tcreatedAtB\r\n\x0b_phone_e164B\t\n\x07_reason\"\xd2\x04\n\tVoicemail\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x02id\x12\x1d\n\x07\x63\x61ll_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03R\x06\x63\x61llId\x12\x1d\n\tfrom_e164\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03R\x04\x66rom\x12\x19\n\x07to_e164\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03R\x02to\x12(\n\ncontact_id\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03H\x00R\tcontactId\x88\x01\x01\x12,\n\x0c\x63ontact_name\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03H\x01R\x0b\x63ontactName\x88\x01\x01\x12%\n\x0b\x64uration_ms\x18\x07 \x01(\x05\x42\x04\xe2\x41\x01\x03R\ndurationMs\x12)\n\ntranscript\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03H\x02R\ntranscript\x88\x01\x01\x12!\n\taudio_url\x18\t \x01(\tB\x04\xe2\x41\x01\x03R\x08\x61udioUrl\x12\x1f\n\x05heard\x18\n \x01(\x08\x42\x04\xe2\x41\x01\x02H\x03R\x05heard\x88\x01\x01\x12;\n\x08heard_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\x07heardAt\x12$\n\x08heard_by\x18\x0c \x01(\tB\x04\xe2\x41\x01\x03H\x04R\x07heardBy\x88\x01\x01\x12?\n\ncreated_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\tcreatedAtB\r\n\x0b_contact_idB\x0f\n\r_contact_nameB\r\n\x0b_transcriptB\x08\n\x06_heardB\x0b\n\t_heard_by\".\n\x13ListCallTagsRequest\x12\x17\n\x07\x63\x61ll_id\x18\x01 \x01(\tR\x06\x63\x61llId\"*\n\x14ListCallTagsResponse\x12\x12\n\x04tags\x18\x01 \x03(\tR\x04tags\"`\n\x11\x41\x64\x64\x43\x61llTagRequest\x12\x17\n\x07\x63\x61ll_id\x18\x01 \x01(\tR\x06\x63\x61llId\x12\x32\n\x08\x63\x61ll_tag\x18\x02 \x01(\x0b\x32\x0f.hum.v1.CallTagB\x06\xbaH\x03\xc8\x01\x01R\x07\x63\x61llTag\"(\n\x12\x41\x64\x64\x43\x61llTagResponse\x12\x12\n\x04tags\x18\x01 \x03(\tR\x04tags\"A\n\x14RemoveCallTagRequest\x12\x17\n\x07\x63\x61ll_id\x18\x01 \x01(\tR\x06\x63\x61llId\x12\x10\n\x03tag\x18\x02 \x01(\tR\x03tag\"\x17\n\x15RemoveCallTagResponse\"x\n\x14ListCallNotesRequest\x12\x17\n\x07\x63\x61ll_id\x18\x01 \x01(\tR\x06\x63\x61llId\x12%\n\x05limit\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x01H\x00R\x05limit\x88\x01\x01\x12\x16\n\x06\x63ursor\x18\x03 \x01(\tR\x06\x63ursorB\x08\n\x06_limit\"u\n\x15ListCallNotesResponse\x12&\n\x05notes\x18\x01 \x03(\x0b\x32\x10.hum.v1.CallNoteR\x05notes\x12$\n\x0bnext_cursor\x18\x02 \x01(\tH\x00R\nnextCursor\x88\x01\x01\x42\x0e\n\x0c_next_cursor\"[\n\x12\x41\x64\x64\x43\x61llNoteRequest\x12\x17\n\x07\x63\x61ll_id\x18\x01 \x01(\tR\x06\x63\x61llId\x12,\n\x04note\x18\x02 \x01(\x0b\x32\x10.hum.v1.CallNoteB\x06\xbaH\x03\xc8\x01\x01R\x04note\";\n\x13\x41\x64\x64\x43\x61llNoteResponse\x12$\n\x04note\x18\x01 \x01(\x0b\x32\x10.hum.v1.CallNoteR\x04note\"\xab\x01\n\x15UpdateCallNoteRequest\x12\x17\n\x07\x63\x61ll_id\x18\x01 \x01(\tR\x06\x63\x61llId\x12\x0e\n\x02id\x18\x02 \x01(\tR\x02id\x12,\n\x04note\x18\x03 \x01(\x0b\x32\x10.hum.v1.CallNoteB\x06\xbaH\x03\xc8\x01\x01R\x04note\x12;\n\x0bupdate_mask\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\">\n\x16UpdateCallNoteResponse\x12$\n\x04note\x18\x01 \x01(\x0b\x32\x10.hum.v1.CallNoteR\x04note\"@\n\x15\x44\x65leteCallNoteRequest\x12\x17\n\x07\x63\x61ll_id\x18\x01 \x01(\tR\x06\x63\x61llId\x12\x0e\n\x02id\x18\x02 \x01(\tR\x02id\"\x18\n\x16\x44\x65leteCallNoteResponse\"d\n\x19ListBlockedNumbersRequest\x12%\n\x05limit\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x01H\x00R\x05limit\x88\x01\x01\x12\x16\n\x06\x63ursor\x18\x02 \x01(\tR\x06\x63ursorB\x08\n\x06_limit\"\x87\x01\n\x1aListBlockedNumbersResponse\x12\x33\n\tblocklist\x18\x01 \x03(\x0b\x32\x15.hum.v1.BlockedNumberR\tblocklist\x12$\n\x0bnext_cursor\x18\x02 \x01(\tH\x00R\nnextCursor\x88\x01\x01\x42\x0e\n\x0c_next_cursor\"Z\n\x12\x42lockNumberRequest\x12\x44\n\x0e\x62locked_number\x18\x01 \x01(\x0b\x32\x15.hum.v1.BlockedNumberB\x06\xbaH\x03\xc8\x01\x01R\rblockedNumber\"S\n\x13\x42lockNumberResponse\x12<\n\x0e\x62locked_number\x18\x01 \x01(\x0b\x32\x15.hum.v1.BlockedNumberR\rblockedNumber\"5\n\x14UnblockNumberRequest\x12\x1d\n\nphone_e164\x18\x01 \x01(\tR\tphoneE164\"\x17\n\x15UnblockNumberResponse\"\x85\x01\n\x15ListVoicemailsRequest\x12\x19\n\x05heard\x18\x01 \x01(\x08H\x00R\x05heard\x88\x01\x01\x12%\n\x05limit\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x01H\x01R\x05limit\x88\x01\x01\x12\x16\n\x06\x63ursor\x18\x03 \x01(\tR\x06\x63ursorB\x08\n\x06_heardB\x08\n\x06_limit\"\x81\x01\n\x16ListVoicemailsResponse\x12\x31\n\nvoicemails\x18\x01 \x03(\x0b\x32\x11.hum.v1.VoicemailR\nvoicemails\x12$\n\x0bnext_cursor\x18\x02 \x01(\tH\x00R\nnextCursor\x88\x01\x01\x42\x0e\n\x0c_next_cursor\"\x9e\x01\n\x16UpdateVoicemailRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x37\n\tvoicemail\x18\x02 \x01(\x0b\x32\x11.hum.v1.VoicemailB\x06\xbaH\x03\xc8\x01\x01R\tvoicemail\x12;\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"J\n\x17UpdateVoicemailResponse\x12/\n\tvoicemail\x18\x01 \x01(\x0b\x32\x11.hum.v1.VoicemailR\tvoicemail\"@\n\x18GetVoicemailAudioRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n\x05range\x18\x02 \x01(\tR\x05range2\xc4\x0e\n\rReviewService\x12~\n\x0cListCallTags\x12\x1b.hum.v1.ListCallTagsRequest\x1a\x1c.hum.v1.ListCallTagsResponse\"3\x8a\xb5\x18\x0e\x08\x01\x12\ncalls:read\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/calls/{call_id}/tags\x12\x8a\x01\n\nAddCallTag\x12\x19.hum.v1.AddCallTagRequest\x1a\x1a.hum.v1.AddCallTagResponse\"E\x8a\xb5\x18\x0f\x08\x02\x12\x0b\x63\x61lls:write\x92\xb5\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02%\"\x19/api/calls/{call_id}/tags:\x08\x63\x61ll_tag\x12\x8f\x01\n\rRemoveCallTag\x12\x1c.hum.v1.RemoveCallTagRequest\x1a\x1d.hum.v1.RemoveCallTagResponse\"A\x8a\xb5\x18\x0f\x08\x02\x12\x0b\x63\x61lls:write\x92\xb5\x18\x03\x08\xcc\x01\x82\xd3\xe4\x93\x02!*\x1f/api/calls/{call_id}/tags/{tag}\x12\x82\x01\n\rListCallNotes\x12\x1c.hum.v1.ListCallNotesRequest\x1a\x1d.hum.v1.ListCallNotesResponse\"4\x8a\xb5\x18\x0e\x08\x01\x12\ncalls:read\x82\xd3\xe4\x93\x02\x1c\x12\x1a/api/calls/{call_id}/notes\x12\x90\x01\n\x0b\x41\x64\x64\x43\x61llNote\x12\x1a.hum.v1.AddCallNoteRequest\x1a\x1b.hum.v1.AddCallNoteResponse\"H\x8a\xb5\x18\x0f\x08\x02\x12\x0b\x63\x61lls:write\x92\xb5\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02(\"\x1a/api/calls/{call_id}/notes:\x04noteb\x04note\x12\x97\x01\n\x0eUpdateCallNote\x12\x1d.hum.v1.UpdateCallNoteRequest\x1a\x1e.hum.v1.UpdateCallNoteResponse\"F\x8a\xb5\x18\x0f\x08\x02\x12\x0b\x63\x61lls:write\x82\xd3\xe4\x93\x02-2\x1f/api/calls/{call_id}/notes/{id}:\x04noteb\x04note\x12\x92\x01\n\x0e\x44\x65leteCallNote\x12\x1d.hum.v1.DeleteCallNoteRequest\x1a\x1e.hum.v1.DeleteCallNoteResponse\"A\x8a\xb5\x18\x0f\x08\x02\x12\x0b\x63\x61lls:write\x92\xb5\x18\x03\x08\xcc\x01\x82\xd3\xe4\x93\x02!*\x1f/api/calls/{call_id}/notes/{id}\x12\x85\x01\n\x12ListBlockedNumbers\x12!.hum.v1.ListBlockedNumbersRequest\x1a\".hum.v1.ListBlockedNumbersResponse\"(\x8a\xb5\x18\x0e\x08\x01\x12\ncalls:read\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/blocklist\x12\x98\x01\n\x0b\x42lockNumber\x12\x1a.hum.v1.BlockNumberRequest\x1a\x1b.hum.v1.BlockNumberResponse\"P\x8a\xb5\x18\x0f\x08\x02\x12\x0b\x63\x61lls:write\x92\xb5\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02\x30\"\x0e/api/blocklist:\x0e\x62locked_numberb\x0e\x62locked_number\x12\x8b\x01\n\rUnblockNumber\x12\x1c.hum.v1.UnblockNumberRequest\x1a\x1d.hum.v1.UnblockNumberResponse\"=\x8a\xb5\x18\x0f\x08\x02\x12\x0b\x63\x61lls:write\x92\xb5\x18\x03\x08\xcc\x01\x82\xd3\xe4\x93\x02\x1d*\x1b/api/blocklist/{phone_e164}\x12z\n\x0eListVoicemails\x12\x1d.hum.v1.ListVoicemailsRequest\x1a\x1e.hum.v1.ListVoicemailsResponse\")\x8a\xb5\x18\x0e\x08\x01\x12\ncalls:read\x82\xd3\xe4\x93\x02\x11\x12\x0f/api/voicemails\x12\x99\x01\n\x0fUpdateVoicemail\x12\x1e.hum.v1.UpdateVoicemailRequest\x1a\x1f.hum.v1.UpdateVoicemailResponse\"E\x8a\xb5\x18\x0f\x08\x02\x12\x0b\x63\x61lls:write\x82\xd3\xe4\x93\x02,2\x14/api/voicemails/{id}:\tvoicemailb\tvoicemail\x12\x83\x01\n\x11GetVoicemailAudio\x12 .hum.v1.GetVoicemailAudioRequest\x1a\x14.google.api.HttpBody\"4\x8a\xb5\x18\x0e\x08\x01\x12\ncalls:read\x82\xd3\xe4\x93\x02\x1c\x12\x1a/api/voicemails/{id}/audio0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -55,6 +56,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BLOCKEDNUMBER'].fields_by_name['reason']._serialized_options = b'\272H\005r\003\030\364\003'
   _globals['_BLOCKEDNUMBER'].fields_by_name['created_at']._loaded_options = None
   _globals['_BLOCKEDNUMBER'].fields_by_name['created_at']._serialized_options = b'\342A\001\003'
+  _globals['_VOICEMAIL'].fields_by_name['id']._loaded_options = None
+  _globals['_VOICEMAIL'].fields_by_name['id']._serialized_options = b'\342A\001\003'
+  _globals['_VOICEMAIL'].fields_by_name['call_id']._loaded_options = None
+  _globals['_VOICEMAIL'].fields_by_name['call_id']._serialized_options = b'\342A\001\003'
+  _globals['_VOICEMAIL'].fields_by_name['from_e164']._loaded_options = None
+  _globals['_VOICEMAIL'].fields_by_name['from_e164']._serialized_options = b'\342A\001\003'
+  _globals['_VOICEMAIL'].fields_by_name['to_e164']._loaded_options = None
+  _globals['_VOICEMAIL'].fields_by_name['to_e164']._serialized_options = b'\342A\001\003'
+  _globals['_VOICEMAIL'].fields_by_name['contact_id']._loaded_options = None
+  _globals['_VOICEMAIL'].fields_by_name['contact_id']._serialized_options = b'\342A\001\003'
+  _globals['_VOICEMAIL'].fields_by_name['contact_name']._loaded_options = None
+  _globals['_VOICEMAIL'].fields_by_name['contact_name']._serialized_options = b'\342A\001\003'
+  _globals['_VOICEMAIL'].fields_by_name['duration_ms']._loaded_options = None
+  _globals['_VOICEMAIL'].fields_by_name['duration_ms']._serialized_options = b'\342A\001\003'
+  _globals['_VOICEMAIL'].fields_by_name['transcript']._loaded_options = None
+  _globals['_VOICEMAIL'].fields_by_name['transcript']._serialized_options = b'\342A\001\003'
+  _globals['_VOICEMAIL'].fields_by_name['audio_url']._loaded_options = None
+  _globals['_VOICEMAIL'].fields_by_name['audio_url']._serialized_options = b'\342A\001\003'
+  _globals['_VOICEMAIL'].fields_by_name['heard']._loaded_options = None
+  _globals['_VOICEMAIL'].fields_by_name['heard']._serialized_options = b'\342A\001\002'
+  _globals['_VOICEMAIL'].fields_by_name['heard_at']._loaded_options = None
+  _globals['_VOICEMAIL'].fields_by_name['heard_at']._serialized_options = b'\342A\001\003'
+  _globals['_VOICEMAIL'].fields_by_name['heard_by']._loaded_options = None
+  _globals['_VOICEMAIL'].fields_by_name['heard_by']._serialized_options = b'\342A\001\003'
+  _globals['_VOICEMAIL'].fields_by_name['created_at']._loaded_options = None
+  _globals['_VOICEMAIL'].fields_by_name['created_at']._serialized_options = b'\342A\001\003'
   _globals['_ADDCALLTAGREQUEST'].fields_by_name['call_tag']._loaded_options = None
   _globals['_ADDCALLTAGREQUEST'].fields_by_name['call_tag']._serialized_options = b'\272H\003\310\001\001'
   _globals['_LISTCALLNOTESREQUEST'].fields_by_name['limit']._loaded_options = None
@@ -67,6 +94,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTBLOCKEDNUMBERSREQUEST'].fields_by_name['limit']._serialized_options = b'\272H\007\032\005\030\310\001(\001'
   _globals['_BLOCKNUMBERREQUEST'].fields_by_name['blocked_number']._loaded_options = None
   _globals['_BLOCKNUMBERREQUEST'].fields_by_name['blocked_number']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_LISTVOICEMAILSREQUEST'].fields_by_name['limit']._loaded_options = None
+  _globals['_LISTVOICEMAILSREQUEST'].fields_by_name['limit']._serialized_options = b'\272H\007\032\005\030\310\001(\001'
+  _globals['_UPDATEVOICEMAILREQUEST'].fields_by_name['voicemail']._loaded_options = None
+  _globals['_UPDATEVOICEMAILREQUEST'].fields_by_name['voicemail']._serialized_options = b'\272H\003\310\001\001'
   _globals['_REVIEWSERVICE'].methods_by_name['ListCallTags']._loaded_options = None
   _globals['_REVIEWSERVICE'].methods_by_name['ListCallTags']._serialized_options = b'\212\265\030\016\010\001\022\ncalls:read\202\323\344\223\002\033\022\031/api/calls/{call_id}/tags'
   _globals['_REVIEWSERVICE'].methods_by_name['AddCallTag']._loaded_options = None
@@ -87,52 +118,70 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REVIEWSERVICE'].methods_by_name['BlockNumber']._serialized_options = b'\212\265\030\017\010\002\022\013calls:write\222\265\030\003\010\311\001\202\323\344\223\0020\"\016/api/blocklist:\016blocked_numberb\016blocked_number'
   _globals['_REVIEWSERVICE'].methods_by_name['UnblockNumber']._loaded_options = None
   _globals['_REVIEWSERVICE'].methods_by_name['UnblockNumber']._serialized_options = b'\212\265\030\017\010\002\022\013calls:write\222\265\030\003\010\314\001\202\323\344\223\002\035*\033/api/blocklist/{phone_e164}'
-  _globals['_CALLTAG']._serialized_start=212
-  _globals['_CALLTAG']._serialized_end=285
-  _globals['_CALLNOTE']._serialized_start=288
-  _globals['_CALLNOTE']._serialized_end=530
-  _globals['_BLOCKEDNUMBER']._serialized_start=533
-  _globals['_BLOCKEDNUMBER']._serialized_end=724
-  _globals['_LISTCALLTAGSREQUEST']._serialized_start=726
-  _globals['_LISTCALLTAGSREQUEST']._serialized_end=772
-  _globals['_LISTCALLTAGSRESPONSE']._serialized_start=774
-  _globals['_LISTCALLTAGSRESPONSE']._serialized_end=816
-  _globals['_ADDCALLTAGREQUEST']._serialized_start=818
-  _globals['_ADDCALLTAGREQUEST']._serialized_end=914
-  _globals['_ADDCALLTAGRESPONSE']._serialized_start=916
-  _globals['_ADDCALLTAGRESPONSE']._serialized_end=956
-  _globals['_REMOVECALLTAGREQUEST']._serialized_start=958
-  _globals['_REMOVECALLTAGREQUEST']._serialized_end=1023
-  _globals['_REMOVECALLTAGRESPONSE']._serialized_start=1025
-  _globals['_REMOVECALLTAGRESPONSE']._serialized_end=1048
-  _globals['_LISTCALLNOTESREQUEST']._serialized_start=1050
-  _globals['_LISTCALLNOTESREQUEST']._serialized_end=1170
-  _globals['_LISTCALLNOTESRESPONSE']._serialized_start=1172
-  _globals['_LISTCALLNOTESRESPONSE']._serialized_end=1289
-  _globals['_ADDCALLNOTEREQUEST']._serialized_start=1291
-  _globals['_ADDCALLNOTEREQUEST']._serialized_end=1382
-  _globals['_ADDCALLNOTERESPONSE']._serialized_start=1384
-  _globals['_ADDCALLNOTERESPONSE']._serialized_end=1443
-  _globals['_UPDATECALLNOTEREQUEST']._serialized_start=1446
-  _globals['_UPDATECALLNOTEREQUEST']._serialized_end=1617
-  _globals['_UPDATECALLNOTERESPONSE']._serialized_start=1619
-  _globals['_UPDATECALLNOTERESPONSE']._serialized_end=1681
-  _globals['_DELETECALLNOTEREQUEST']._serialized_start=1683
-  _globals['_DELETECALLNOTEREQUEST']._serialized_end=1747
-  _globals['_DELETECALLNOTERESPONSE']._serialized_start=1749
-  _globals['_DELETECALLNOTERESPONSE']._serialized_end=1773
-  _globals['_LISTBLOCKEDNUMBERSREQUEST']._serialized_start=1775
-  _globals['_LISTBLOCKEDNUMBERSREQUEST']._serialized_end=1875
-  _globals['_LISTBLOCKEDNUMBERSRESPONSE']._serialized_start=1878
-  _globals['_LISTBLOCKEDNUMBERSRESPONSE']._serialized_end=2013
-  _globals['_BLOCKNUMBERREQUEST']._serialized_start=2015
-  _globals['_BLOCKNUMBERREQUEST']._serialized_end=2105
-  _globals['_BLOCKNUMBERRESPONSE']._serialized_start=2107
-  _globals['_BLOCKNUMBERRESPONSE']._serialized_end=2190
-  _globals['_UNBLOCKNUMBERREQUEST']._serialized_start=2192
-  _globals['_UNBLOCKNUMBERREQUEST']._serialized_end=2245
-  _globals['_UNBLOCKNUMBERRESPONSE']._serialized_start=2247
-  _globals['_UNBLOCKNUMBERRESPONSE']._serialized_end=2270
-  _globals['_REVIEWSERVICE']._serialized_start=2273
-  _globals['_REVIEWSERVICE']._serialized_end=3719
+  _globals['_REVIEWSERVICE'].methods_by_name['ListVoicemails']._loaded_options = None
+  _globals['_REVIEWSERVICE'].methods_by_name['ListVoicemails']._serialized_options = b'\212\265\030\016\010\001\022\ncalls:read\202\323\344\223\002\021\022\017/api/voicemails'
+  _globals['_REVIEWSERVICE'].methods_by_name['UpdateVoicemail']._loaded_options = None
+  _globals['_REVIEWSERVICE'].methods_by_name['UpdateVoicemail']._serialized_options = b'\212\265\030\017\010\002\022\013calls:write\202\323\344\223\002,2\024/api/voicemails/{id}:\tvoicemailb\tvoicemail'
+  _globals['_REVIEWSERVICE'].methods_by_name['GetVoicemailAudio']._loaded_options = None
+  _globals['_REVIEWSERVICE'].methods_by_name['GetVoicemailAudio']._serialized_options = b'\212\265\030\016\010\001\022\ncalls:read\202\323\344\223\002\034\022\032/api/voicemails/{id}/audio'
+  _globals['_CALLTAG']._serialized_start=239
+  _globals['_CALLTAG']._serialized_end=312
+  _globals['_CALLNOTE']._serialized_start=315
+  _globals['_CALLNOTE']._serialized_end=557
+  _globals['_BLOCKEDNUMBER']._serialized_start=560
+  _globals['_BLOCKEDNUMBER']._serialized_end=751
+  _globals['_VOICEMAIL']._serialized_start=754
+  _globals['_VOICEMAIL']._serialized_end=1348
+  _globals['_LISTCALLTAGSREQUEST']._serialized_start=1350
+  _globals['_LISTCALLTAGSREQUEST']._serialized_end=1396
+  _globals['_LISTCALLTAGSRESPONSE']._serialized_start=1398
+  _globals['_LISTCALLTAGSRESPONSE']._serialized_end=1440
+  _globals['_ADDCALLTAGREQUEST']._serialized_start=1442
+  _globals['_ADDCALLTAGREQUEST']._serialized_end=1538
+  _globals['_ADDCALLTAGRESPONSE']._serialized_start=1540
+  _globals['_ADDCALLTAGRESPONSE']._serialized_end=1580
+  _globals['_REMOVECALLTAGREQUEST']._serialized_start=1582
+  _globals['_REMOVECALLTAGREQUEST']._serialized_end=1647
+  _globals['_REMOVECALLTAGRESPONSE']._serialized_start=1649
+  _globals['_REMOVECALLTAGRESPONSE']._serialized_end=1672
+  _globals['_LISTCALLNOTESREQUEST']._serialized_start=1674
+  _globals['_LISTCALLNOTESREQUEST']._serialized_end=1794
+  _globals['_LISTCALLNOTESRESPONSE']._serialized_start=1796
+  _globals['_LISTCALLNOTESRESPONSE']._serialized_end=1913
+  _globals['_ADDCALLNOTEREQUEST']._serialized_start=1915
+  _globals['_ADDCALLNOTEREQUEST']._serialized_end=2006
+  _globals['_ADDCALLNOTERESPONSE']._serialized_start=2008
+  _globals['_ADDCALLNOTERESPONSE']._serialized_end=2067
+  _globals['_UPDATECALLNOTEREQUEST']._serialized_start=2070
+  _globals['_UPDATECALLNOTEREQUEST']._serialized_end=2241
+  _globals['_UPDATECALLNOTERESPONSE']._serialized_start=2243
+  _globals['_UPDATECALLNOTERESPONSE']._serialized_end=2305
+  _globals['_DELETECALLNOTEREQUEST']._serialized_start=2307
+  _globals['_DELETECALLNOTEREQUEST']._serialized_end=2371
+  _globals['_DELETECALLNOTERESPONSE']._serialized_start=2373
+  _globals['_DELETECALLNOTERESPONSE']._serialized_end=2397
+  _globals['_LISTBLOCKEDNUMBERSREQUEST']._serialized_start=2399
+  _globals['_LISTBLOCKEDNUMBERSREQUEST']._serialized_end=2499
+  _globals['_LISTBLOCKEDNUMBERSRESPONSE']._serialized_start=2502
+  _globals['_LISTBLOCKEDNUMBERSRESPONSE']._serialized_end=2637
+  _globals['_BLOCKNUMBERREQUEST']._serialized_start=2639
+  _globals['_BLOCKNUMBERREQUEST']._serialized_end=2729
+  _globals['_BLOCKNUMBERRESPONSE']._serialized_start=2731
+  _globals['_BLOCKNUMBERRESPONSE']._serialized_end=2814
+  _globals['_UNBLOCKNUMBERREQUEST']._serialized_start=2816
+  _globals['_UNBLOCKNUMBERREQUEST']._serialized_end=2869
+  _globals['_UNBLOCKNUMBERRESPONSE']._serialized_start=2871
+  _globals['_UNBLOCKNUMBERRESPONSE']._serialized_end=2894
+  _globals['_LISTVOICEMAILSREQUEST']._serialized_start=2897
+  _globals['_LISTVOICEMAILSREQUEST']._serialized_end=3030
+  _globals['_LISTVOICEMAILSRESPONSE']._serialized_start=3033
+  _globals['_LISTVOICEMAILSRESPONSE']._serialized_end=3162
+  _globals['_UPDATEVOICEMAILREQUEST']._serialized_start=3165
+  _globals['_UPDATEVOICEMAILREQUEST']._serialized_end=3323
+  _globals['_UPDATEVOICEMAILRESPONSE']._serialized_start=3325
+  _globals['_UPDATEVOICEMAILRESPONSE']._serialized_end=3399
+  _globals['_GETVOICEMAILAUDIOREQUEST']._serialized_start=3401
+  _globals['_GETVOICEMAILAUDIOREQUEST']._serialized_end=3465
+  _globals['_REVIEWSERVICE']._serialized_start=3468
+  _globals['_REVIEWSERVICE']._serialized_end=5328
 # @@protoc_insertion_point(module_scope)

@@ -109,6 +109,86 @@ class BlockedNumber(message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
 
 @typing.final
+class Voicemail(message.Message):
+    """What a caller left when nobody could answer."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    CALL_ID_FIELD_NUMBER: builtins.int
+    FROM_E164_FIELD_NUMBER: builtins.int
+    TO_E164_FIELD_NUMBER: builtins.int
+    CONTACT_ID_FIELD_NUMBER: builtins.int
+    CONTACT_NAME_FIELD_NUMBER: builtins.int
+    DURATION_MS_FIELD_NUMBER: builtins.int
+    TRANSCRIPT_FIELD_NUMBER: builtins.int
+    AUDIO_URL_FIELD_NUMBER: builtins.int
+    HEARD_FIELD_NUMBER: builtins.int
+    HEARD_AT_FIELD_NUMBER: builtins.int
+    HEARD_BY_FIELD_NUMBER: builtins.int
+    CREATED_AT_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    call_id: builtins.str
+    from_e164: builtins.str
+    """Who left it, and the number that was called."""
+    to_e164: builtins.str
+    contact_id: builtins.str
+    contact_name: builtins.str
+    duration_ms: builtins.int
+    transcript: builtins.str
+    """Null until it is written down."""
+    audio_url: builtins.str
+    heard: builtins.bool
+    heard_by: builtins.str
+    @builtins.property
+    def heard_at(self) -> timestamp_pb2.Timestamp:
+        """When it was marked as heard, and by whom; null while it is not."""
+
+    @builtins.property
+    def created_at(self) -> timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        call_id: builtins.str = ...,
+        from_e164: builtins.str = ...,
+        to_e164: builtins.str = ...,
+        contact_id: builtins.str | None = ...,
+        contact_name: builtins.str | None = ...,
+        duration_ms: builtins.int = ...,
+        transcript: builtins.str | None = ...,
+        audio_url: builtins.str = ...,
+        heard: builtins.bool | None = ...,
+        heard_at: timestamp_pb2.Timestamp | None = ...,
+        heard_by: builtins.str | None = ...,
+        created_at: timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_contact_id", b"_contact_id", "_contact_name", b"_contact_name", "_heard", b"_heard", "_heard_by", b"_heard_by", "_transcript", b"_transcript", "contact_id", b"contact_id", "contact_name", b"contact_name", "created_at", b"created_at", "heard", b"heard", "heard_at", b"heard_at", "heard_by", b"heard_by", "transcript", b"transcript"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_contact_id", b"_contact_id", "_contact_name", b"_contact_name", "_heard", b"_heard", "_heard_by", b"_heard_by", "_transcript", b"_transcript", "audio_url", b"audio_url", "call_id", b"call_id", "contact_id", b"contact_id", "contact_name", b"contact_name", "created_at", b"created_at", "duration_ms", b"duration_ms", "from_e164", b"from_e164", "heard", b"heard", "heard_at", b"heard_at", "heard_by", b"heard_by", "id", b"id", "to_e164", b"to_e164", "transcript", b"transcript"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__contact_id: _TypeAlias = typing.Literal["contact_id"]  # noqa: Y015
+    _WhichOneofArgType__contact_id: _TypeAlias = typing.Literal["_contact_id", b"_contact_id"]  # noqa: Y015
+    _WhichOneofReturnType__contact_name: _TypeAlias = typing.Literal["contact_name"]  # noqa: Y015
+    _WhichOneofArgType__contact_name: _TypeAlias = typing.Literal["_contact_name", b"_contact_name"]  # noqa: Y015
+    _WhichOneofReturnType__heard: _TypeAlias = typing.Literal["heard"]  # noqa: Y015
+    _WhichOneofArgType__heard: _TypeAlias = typing.Literal["_heard", b"_heard"]  # noqa: Y015
+    _WhichOneofReturnType__heard_by: _TypeAlias = typing.Literal["heard_by"]  # noqa: Y015
+    _WhichOneofArgType__heard_by: _TypeAlias = typing.Literal["_heard_by", b"_heard_by"]  # noqa: Y015
+    _WhichOneofReturnType__transcript: _TypeAlias = typing.Literal["transcript"]  # noqa: Y015
+    _WhichOneofArgType__transcript: _TypeAlias = typing.Literal["_transcript", b"_transcript"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__contact_id) -> _WhichOneofReturnType__contact_id | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__contact_name) -> _WhichOneofReturnType__contact_name | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__heard) -> _WhichOneofReturnType__heard | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__heard_by) -> _WhichOneofReturnType__heard_by | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__transcript) -> _WhichOneofReturnType__transcript | None: ...
+
+@typing.final
 class ListCallTagsRequest(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
@@ -493,5 +573,124 @@ class UnblockNumberResponse(message.Message):
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ListVoicemailsRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    HEARD_FIELD_NUMBER: builtins.int
+    LIMIT_FIELD_NUMBER: builtins.int
+    CURSOR_FIELD_NUMBER: builtins.int
+    heard: builtins.bool
+    """Only those that were heard, or were not."""
+    limit: builtins.int
+    """1 to 200; 50 when unset."""
+    cursor: builtins.str
+    def __init__(
+        self,
+        *,
+        heard: builtins.bool | None = ...,
+        limit: builtins.int | None = ...,
+        cursor: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_heard", b"_heard", "_limit", b"_limit", "heard", b"heard", "limit", b"limit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_heard", b"_heard", "_limit", b"_limit", "cursor", b"cursor", "heard", b"heard", "limit", b"limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__heard: _TypeAlias = typing.Literal["heard"]  # noqa: Y015
+    _WhichOneofArgType__heard: _TypeAlias = typing.Literal["_heard", b"_heard"]  # noqa: Y015
+    _WhichOneofReturnType__limit: _TypeAlias = typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__heard) -> _WhichOneofReturnType__heard | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+
+@typing.final
+class ListVoicemailsResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    VOICEMAILS_FIELD_NUMBER: builtins.int
+    NEXT_CURSOR_FIELD_NUMBER: builtins.int
+    next_cursor: builtins.str
+    @builtins.property
+    def voicemails(self) -> containers.RepeatedCompositeFieldContainer[Voicemail]: ...
+    def __init__(
+        self,
+        *,
+        voicemails: abc.Iterable[Voicemail] | None = ...,
+        next_cursor: builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_next_cursor", b"_next_cursor", "next_cursor", b"next_cursor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_next_cursor", b"_next_cursor", "next_cursor", b"next_cursor", "voicemails", b"voicemails"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__next_cursor: _TypeAlias = typing.Literal["next_cursor"]  # noqa: Y015
+    _WhichOneofArgType__next_cursor: _TypeAlias = typing.Literal["_next_cursor", b"_next_cursor"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__next_cursor) -> _WhichOneofReturnType__next_cursor | None: ...
+
+@typing.final
+class UpdateVoicemailRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    VOICEMAIL_FIELD_NUMBER: builtins.int
+    UPDATE_MASK_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    @builtins.property
+    def voicemail(self) -> Voicemail: ...
+    @builtins.property
+    def update_mask(self) -> field_mask_pb2.FieldMask: ...
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        voicemail: Voicemail | None = ...,
+        update_mask: field_mask_pb2.FieldMask | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["update_mask", b"update_mask", "voicemail", b"voicemail"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["id", b"id", "update_mask", b"update_mask", "voicemail", b"voicemail"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class UpdateVoicemailResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    VOICEMAIL_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def voicemail(self) -> Voicemail: ...
+    def __init__(
+        self,
+        *,
+        voicemail: Voicemail | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["voicemail", b"voicemail"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["voicemail", b"voicemail"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class GetVoicemailAudioRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    RANGE_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    range: builtins.str
+    """As in the header `Range`: `bytes=0-1023`."""
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        range: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["id", b"id", "range", b"range"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...

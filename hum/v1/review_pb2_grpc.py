@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from hum.v1 import review_pb2 as hum_dot_v1_dot_review__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -84,6 +85,21 @@ class ReviewServiceStub:
                 request_serializer=hum_dot_v1_dot_review__pb2.UnblockNumberRequest.SerializeToString,
                 response_deserializer=hum_dot_v1_dot_review__pb2.UnblockNumberResponse.FromString,
                 _registered_method=True)
+        self.ListVoicemails = channel.unary_unary(
+                '/hum.v1.ReviewService/ListVoicemails',
+                request_serializer=hum_dot_v1_dot_review__pb2.ListVoicemailsRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_review__pb2.ListVoicemailsResponse.FromString,
+                _registered_method=True)
+        self.UpdateVoicemail = channel.unary_unary(
+                '/hum.v1.ReviewService/UpdateVoicemail',
+                request_serializer=hum_dot_v1_dot_review__pb2.UpdateVoicemailRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_review__pb2.UpdateVoicemailResponse.FromString,
+                _registered_method=True)
+        self.GetVoicemailAudio = channel.unary_stream(
+                '/hum.v1.ReviewService/GetVoicemailAudio',
+                request_serializer=hum_dot_v1_dot_review__pb2.GetVoicemailAudioRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
 
 
 class ReviewServiceServicer:
@@ -159,6 +175,29 @@ class ReviewServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListVoicemails(self, request, context):
+        """Lists the voicemails, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateVoicemail(self, request, context):
+        """Marks a voicemail as heard, or as not heard after all.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetVoicemailAudio(self, request, context):
+        """Returns what the caller said: WAV.  Honours one byte range.  Hearing it does not mark it.
+        buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+        buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ReviewServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -211,6 +250,21 @@ def add_ReviewServiceServicer_to_server(servicer, server):
                     servicer.UnblockNumber,
                     request_deserializer=hum_dot_v1_dot_review__pb2.UnblockNumberRequest.FromString,
                     response_serializer=hum_dot_v1_dot_review__pb2.UnblockNumberResponse.SerializeToString,
+            ),
+            'ListVoicemails': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListVoicemails,
+                    request_deserializer=hum_dot_v1_dot_review__pb2.ListVoicemailsRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_review__pb2.ListVoicemailsResponse.SerializeToString,
+            ),
+            'UpdateVoicemail': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateVoicemail,
+                    request_deserializer=hum_dot_v1_dot_review__pb2.UpdateVoicemailRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_review__pb2.UpdateVoicemailResponse.SerializeToString,
+            ),
+            'GetVoicemailAudio': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetVoicemailAudio,
+                    request_deserializer=hum_dot_v1_dot_review__pb2.GetVoicemailAudioRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -483,6 +537,87 @@ class ReviewService:
             '/hum.v1.ReviewService/UnblockNumber',
             hum_dot_v1_dot_review__pb2.UnblockNumberRequest.SerializeToString,
             hum_dot_v1_dot_review__pb2.UnblockNumberResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListVoicemails(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.ReviewService/ListVoicemails',
+            hum_dot_v1_dot_review__pb2.ListVoicemailsRequest.SerializeToString,
+            hum_dot_v1_dot_review__pb2.ListVoicemailsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateVoicemail(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.ReviewService/UpdateVoicemail',
+            hum_dot_v1_dot_review__pb2.UpdateVoicemailRequest.SerializeToString,
+            hum_dot_v1_dot_review__pb2.UpdateVoicemailResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetVoicemailAudio(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/hum.v1.ReviewService/GetVoicemailAudio',
+            hum_dot_v1_dot_review__pb2.GetVoicemailAudioRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
             insecure,

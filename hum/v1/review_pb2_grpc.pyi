@@ -4,6 +4,7 @@ isort:skip_file
 Review: what people add to calls afterwards, and whom the organization no longer answers."""
 
 from collections import abc as _abc
+from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
 from hum.v1 import review_pb2 as _review_pb2
 import abc as _abc_1
@@ -51,6 +52,15 @@ class ReviewServiceStub:
     """Blocks a number: its calls are rejected before a model is opened.  A number that is blocked stays blocked."""
     UnblockNumber: _grpc.UnaryUnaryMultiCallable[_review_pb2.UnblockNumberRequest, _review_pb2.UnblockNumberResponse]
     """Takes a number off the blocklist."""
+    ListVoicemails: _grpc.UnaryUnaryMultiCallable[_review_pb2.ListVoicemailsRequest, _review_pb2.ListVoicemailsResponse]
+    """Lists the voicemails, newest first."""
+    UpdateVoicemail: _grpc.UnaryUnaryMultiCallable[_review_pb2.UpdateVoicemailRequest, _review_pb2.UpdateVoicemailResponse]
+    """Marks a voicemail as heard, or as not heard after all."""
+    GetVoicemailAudio: _grpc.UnaryStreamMultiCallable[_review_pb2.GetVoicemailAudioRequest, _httpbody_pb2.HttpBody]
+    """Returns what the caller said: WAV.  Honours one byte range.  Hearing it does not mark it.
+    buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+    buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+    """
 
 @_typing.type_check_only
 class ReviewServiceAsyncStub(ReviewServiceStub):
@@ -75,6 +85,15 @@ class ReviewServiceAsyncStub(ReviewServiceStub):
     """Blocks a number: its calls are rejected before a model is opened.  A number that is blocked stays blocked."""
     UnblockNumber: _aio.UnaryUnaryMultiCallable[_review_pb2.UnblockNumberRequest, _review_pb2.UnblockNumberResponse]  # type: ignore[assignment]
     """Takes a number off the blocklist."""
+    ListVoicemails: _aio.UnaryUnaryMultiCallable[_review_pb2.ListVoicemailsRequest, _review_pb2.ListVoicemailsResponse]  # type: ignore[assignment]
+    """Lists the voicemails, newest first."""
+    UpdateVoicemail: _aio.UnaryUnaryMultiCallable[_review_pb2.UpdateVoicemailRequest, _review_pb2.UpdateVoicemailResponse]  # type: ignore[assignment]
+    """Marks a voicemail as heard, or as not heard after all."""
+    GetVoicemailAudio: _aio.UnaryStreamMultiCallable[_review_pb2.GetVoicemailAudioRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Returns what the caller said: WAV.  Honours one byte range.  Hearing it does not mark it.
+    buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+    buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+    """
 
 class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -156,5 +175,32 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_review_pb2.UnblockNumberResponse, _abc.Awaitable[_review_pb2.UnblockNumberResponse]]:
         """Takes a number off the blocklist."""
+
+    @_abc_1.abstractmethod
+    def ListVoicemails(
+        self,
+        request: _review_pb2.ListVoicemailsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.ListVoicemailsResponse, _abc.Awaitable[_review_pb2.ListVoicemailsResponse]]:
+        """Lists the voicemails, newest first."""
+
+    @_abc_1.abstractmethod
+    def UpdateVoicemail(
+        self,
+        request: _review_pb2.UpdateVoicemailRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.UpdateVoicemailResponse, _abc.Awaitable[_review_pb2.UpdateVoicemailResponse]]:
+        """Marks a voicemail as heard, or as not heard after all."""
+
+    @_abc_1.abstractmethod
+    def GetVoicemailAudio(
+        self,
+        request: _review_pb2.GetVoicemailAudioRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """Returns what the caller said: WAV.  Honours one byte range.  Hearing it does not mark it.
+        buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+        buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+        """
 
 def add_ReviewServiceServicer_to_server(servicer: ReviewServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -311,9 +311,219 @@ class MediaService:
             _registered_method=True)
 
 
-class AdminServiceStub:
+class SignInServiceStub:
     """What `hum admin` does without a person's session.
+    Sign-in, as the gateway does it: the gateway speaks to the issuer, control keeps what must be kept.
     """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.BeginSignIn = channel.unary_unary(
+                '/hum.v1.SignInService/BeginSignIn',
+                request_serializer=hum_dot_v1_dot_runtime__pb2.BeginSignInRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_runtime__pb2.BeginSignInResponse.FromString,
+                _registered_method=True)
+        self.TakeSignIn = channel.unary_unary(
+                '/hum.v1.SignInService/TakeSignIn',
+                request_serializer=hum_dot_v1_dot_runtime__pb2.TakeSignInRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_runtime__pb2.TakeSignInResponse.FromString,
+                _registered_method=True)
+        self.OpenWebSession = channel.unary_unary(
+                '/hum.v1.SignInService/OpenWebSession',
+                request_serializer=hum_dot_v1_dot_runtime__pb2.OpenWebSessionRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_runtime__pb2.OpenWebSessionResponse.FromString,
+                _registered_method=True)
+        self.CloseWebSession = channel.unary_unary(
+                '/hum.v1.SignInService/CloseWebSession',
+                request_serializer=hum_dot_v1_dot_runtime__pb2.CloseWebSessionRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_runtime__pb2.CloseWebSessionResponse.FromString,
+                _registered_method=True)
+
+
+class SignInServiceServicer:
+    """What `hum admin` does without a person's session.
+    Sign-in, as the gateway does it: the gateway speaks to the issuer, control keeps what must be kept.
+    """
+
+    def BeginSignIn(self, request, context):
+        """Remembers a sign-in that begins.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TakeSignIn(self, request, context):
+        """Takes a sign-in that was begun: it is given out once.  Returns `NOT_FOUND` when it is unknown, used or too old.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OpenWebSession(self, request, context):
+        """Opens a session for whom the issuer vouches, and accepts the invitations to this address.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CloseWebSession(self, request, context):
+        """Ends the session with this token; ending one that is over does nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_SignInServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'BeginSignIn': grpc.unary_unary_rpc_method_handler(
+                    servicer.BeginSignIn,
+                    request_deserializer=hum_dot_v1_dot_runtime__pb2.BeginSignInRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_runtime__pb2.BeginSignInResponse.SerializeToString,
+            ),
+            'TakeSignIn': grpc.unary_unary_rpc_method_handler(
+                    servicer.TakeSignIn,
+                    request_deserializer=hum_dot_v1_dot_runtime__pb2.TakeSignInRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_runtime__pb2.TakeSignInResponse.SerializeToString,
+            ),
+            'OpenWebSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.OpenWebSession,
+                    request_deserializer=hum_dot_v1_dot_runtime__pb2.OpenWebSessionRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_runtime__pb2.OpenWebSessionResponse.SerializeToString,
+            ),
+            'CloseWebSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.CloseWebSession,
+                    request_deserializer=hum_dot_v1_dot_runtime__pb2.CloseWebSessionRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_runtime__pb2.CloseWebSessionResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'hum.v1.SignInService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('hum.v1.SignInService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class SignInService:
+    """What `hum admin` does without a person's session.
+    Sign-in, as the gateway does it: the gateway speaks to the issuer, control keeps what must be kept.
+    """
+
+    @staticmethod
+    def BeginSignIn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.SignInService/BeginSignIn',
+            hum_dot_v1_dot_runtime__pb2.BeginSignInRequest.SerializeToString,
+            hum_dot_v1_dot_runtime__pb2.BeginSignInResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TakeSignIn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.SignInService/TakeSignIn',
+            hum_dot_v1_dot_runtime__pb2.TakeSignInRequest.SerializeToString,
+            hum_dot_v1_dot_runtime__pb2.TakeSignInResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OpenWebSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.SignInService/OpenWebSession',
+            hum_dot_v1_dot_runtime__pb2.OpenWebSessionRequest.SerializeToString,
+            hum_dot_v1_dot_runtime__pb2.OpenWebSessionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CloseWebSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.SignInService/CloseWebSession',
+            hum_dot_v1_dot_runtime__pb2.CloseWebSessionRequest.SerializeToString,
+            hum_dot_v1_dot_runtime__pb2.CloseWebSessionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class AdminServiceStub:
+    """Missing associated documentation comment in .proto file."""
 
     def __init__(self, channel):
         """Constructor.
@@ -331,11 +541,25 @@ class AdminServiceStub:
                 request_serializer=hum_dot_v1_dot_runtime__pb2.IssueApiKeyRequest.SerializeToString,
                 response_deserializer=hum_dot_v1_dot_runtime__pb2.IssueApiKeyResponse.FromString,
                 _registered_method=True)
+        self.RebuildAnalytics = channel.unary_unary(
+                '/hum.v1.AdminService/RebuildAnalytics',
+                request_serializer=hum_dot_v1_dot_runtime__pb2.RebuildAnalyticsRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_runtime__pb2.RebuildAnalyticsResponse.FromString,
+                _registered_method=True)
+        self.AssignNumber = channel.unary_unary(
+                '/hum.v1.AdminService/AssignNumber',
+                request_serializer=hum_dot_v1_dot_runtime__pb2.AssignNumberRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_runtime__pb2.AssignNumberResponse.FromString,
+                _registered_method=True)
+        self.SetSiteAdmin = channel.unary_unary(
+                '/hum.v1.AdminService/SetSiteAdmin',
+                request_serializer=hum_dot_v1_dot_runtime__pb2.SetSiteAdminRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_runtime__pb2.SetSiteAdminResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer:
-    """What `hum admin` does without a person's session.
-    """
+    """Missing associated documentation comment in .proto file."""
 
     def CreateOrganization(self, request, context):
         """Makes an organization and its first admin, who signs in with this e-mail address.
@@ -346,6 +570,27 @@ class AdminServiceServicer:
 
     def IssueApiKey(self, request, context):
         """Makes an API key for an organization.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RebuildAnalytics(self, request, context):
+        """Counts the analytics of all organizations anew, from their calls.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AssignNumber(self, request, context):
+        """Gives a number that the carrier account holds, and no organization has, to an organization.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetSiteAdmin(self, request, context):
+        """Lets a person administer the whole deployment, or no longer.  The person may sign in later.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -364,6 +609,21 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     request_deserializer=hum_dot_v1_dot_runtime__pb2.IssueApiKeyRequest.FromString,
                     response_serializer=hum_dot_v1_dot_runtime__pb2.IssueApiKeyResponse.SerializeToString,
             ),
+            'RebuildAnalytics': grpc.unary_unary_rpc_method_handler(
+                    servicer.RebuildAnalytics,
+                    request_deserializer=hum_dot_v1_dot_runtime__pb2.RebuildAnalyticsRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_runtime__pb2.RebuildAnalyticsResponse.SerializeToString,
+            ),
+            'AssignNumber': grpc.unary_unary_rpc_method_handler(
+                    servicer.AssignNumber,
+                    request_deserializer=hum_dot_v1_dot_runtime__pb2.AssignNumberRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_runtime__pb2.AssignNumberResponse.SerializeToString,
+            ),
+            'SetSiteAdmin': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetSiteAdmin,
+                    request_deserializer=hum_dot_v1_dot_runtime__pb2.SetSiteAdminRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_runtime__pb2.SetSiteAdminResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'hum.v1.AdminService', rpc_method_handlers)
@@ -373,8 +633,7 @@ def add_AdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AdminService:
-    """What `hum admin` does without a person's session.
-    """
+    """Missing associated documentation comment in .proto file."""
 
     @staticmethod
     def CreateOrganization(request,
@@ -420,6 +679,87 @@ class AdminService:
             '/hum.v1.AdminService/IssueApiKey',
             hum_dot_v1_dot_runtime__pb2.IssueApiKeyRequest.SerializeToString,
             hum_dot_v1_dot_runtime__pb2.IssueApiKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RebuildAnalytics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.AdminService/RebuildAnalytics',
+            hum_dot_v1_dot_runtime__pb2.RebuildAnalyticsRequest.SerializeToString,
+            hum_dot_v1_dot_runtime__pb2.RebuildAnalyticsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AssignNumber(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.AdminService/AssignNumber',
+            hum_dot_v1_dot_runtime__pb2.AssignNumberRequest.SerializeToString,
+            hum_dot_v1_dot_runtime__pb2.AssignNumberResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetSiteAdmin(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.AdminService/SetSiteAdmin',
+            hum_dot_v1_dot_runtime__pb2.SetSiteAdminRequest.SerializeToString,
+            hum_dot_v1_dot_runtime__pb2.SetSiteAdminResponse.FromString,
             options,
             channel_credentials,
             insecure,

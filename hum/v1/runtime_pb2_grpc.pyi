@@ -135,9 +135,80 @@ class MediaServiceServicer(metaclass=_abc_1.ABCMeta):
 
 def add_MediaServiceServicer_to_server(servicer: MediaServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
-class AdminServiceStub:
-    """What `hum admin` does without a person's session."""
+class SignInServiceStub:
+    """What `hum admin` does without a person's session.
+    Sign-in, as the gateway does it: the gateway speaks to the issuer, control keeps what must be kept.
+    """
 
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> SignInServiceAsyncStub: ...
+    BeginSignIn: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.BeginSignInRequest, _runtime_pb2.BeginSignInResponse]
+    """Remembers a sign-in that begins."""
+    TakeSignIn: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.TakeSignInRequest, _runtime_pb2.TakeSignInResponse]
+    """Takes a sign-in that was begun: it is given out once.  Returns `NOT_FOUND` when it is unknown, used or too old."""
+    OpenWebSession: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.OpenWebSessionRequest, _runtime_pb2.OpenWebSessionResponse]
+    """Opens a session for whom the issuer vouches, and accepts the invitations to this address."""
+    CloseWebSession: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.CloseWebSessionRequest, _runtime_pb2.CloseWebSessionResponse]
+    """Ends the session with this token; ending one that is over does nothing."""
+
+@_typing.type_check_only
+class SignInServiceAsyncStub(SignInServiceStub):
+    """What `hum admin` does without a person's session.
+    Sign-in, as the gateway does it: the gateway speaks to the issuer, control keeps what must be kept.
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    BeginSignIn: _aio.UnaryUnaryMultiCallable[_runtime_pb2.BeginSignInRequest, _runtime_pb2.BeginSignInResponse]  # type: ignore[assignment]
+    """Remembers a sign-in that begins."""
+    TakeSignIn: _aio.UnaryUnaryMultiCallable[_runtime_pb2.TakeSignInRequest, _runtime_pb2.TakeSignInResponse]  # type: ignore[assignment]
+    """Takes a sign-in that was begun: it is given out once.  Returns `NOT_FOUND` when it is unknown, used or too old."""
+    OpenWebSession: _aio.UnaryUnaryMultiCallable[_runtime_pb2.OpenWebSessionRequest, _runtime_pb2.OpenWebSessionResponse]  # type: ignore[assignment]
+    """Opens a session for whom the issuer vouches, and accepts the invitations to this address."""
+    CloseWebSession: _aio.UnaryUnaryMultiCallable[_runtime_pb2.CloseWebSessionRequest, _runtime_pb2.CloseWebSessionResponse]  # type: ignore[assignment]
+    """Ends the session with this token; ending one that is over does nothing."""
+
+class SignInServiceServicer(metaclass=_abc_1.ABCMeta):
+    """What `hum admin` does without a person's session.
+    Sign-in, as the gateway does it: the gateway speaks to the issuer, control keeps what must be kept.
+    """
+
+    @_abc_1.abstractmethod
+    def BeginSignIn(
+        self,
+        request: _runtime_pb2.BeginSignInRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_runtime_pb2.BeginSignInResponse, _abc.Awaitable[_runtime_pb2.BeginSignInResponse]]:
+        """Remembers a sign-in that begins."""
+
+    @_abc_1.abstractmethod
+    def TakeSignIn(
+        self,
+        request: _runtime_pb2.TakeSignInRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_runtime_pb2.TakeSignInResponse, _abc.Awaitable[_runtime_pb2.TakeSignInResponse]]:
+        """Takes a sign-in that was begun: it is given out once.  Returns `NOT_FOUND` when it is unknown, used or too old."""
+
+    @_abc_1.abstractmethod
+    def OpenWebSession(
+        self,
+        request: _runtime_pb2.OpenWebSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_runtime_pb2.OpenWebSessionResponse, _abc.Awaitable[_runtime_pb2.OpenWebSessionResponse]]:
+        """Opens a session for whom the issuer vouches, and accepts the invitations to this address."""
+
+    @_abc_1.abstractmethod
+    def CloseWebSession(
+        self,
+        request: _runtime_pb2.CloseWebSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_runtime_pb2.CloseWebSessionResponse, _abc.Awaitable[_runtime_pb2.CloseWebSessionResponse]]:
+        """Ends the session with this token; ending one that is over does nothing."""
+
+def add_SignInServiceServicer_to_server(servicer: SignInServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class AdminServiceStub:
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
@@ -146,20 +217,28 @@ class AdminServiceStub:
     """Makes an organization and its first admin, who signs in with this e-mail address."""
     IssueApiKey: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.IssueApiKeyRequest, _runtime_pb2.IssueApiKeyResponse]
     """Makes an API key for an organization."""
+    RebuildAnalytics: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.RebuildAnalyticsRequest, _runtime_pb2.RebuildAnalyticsResponse]
+    """Counts the analytics of all organizations anew, from their calls."""
+    AssignNumber: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.AssignNumberRequest, _runtime_pb2.AssignNumberResponse]
+    """Gives a number that the carrier account holds, and no organization has, to an organization."""
+    SetSiteAdmin: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.SetSiteAdminRequest, _runtime_pb2.SetSiteAdminResponse]
+    """Lets a person administer the whole deployment, or no longer.  The person may sign in later."""
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
-    """What `hum admin` does without a person's session."""
-
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateOrganization: _aio.UnaryUnaryMultiCallable[_runtime_pb2.CreateOrganizationRequest, _runtime_pb2.CreateOrganizationResponse]  # type: ignore[assignment]
     """Makes an organization and its first admin, who signs in with this e-mail address."""
     IssueApiKey: _aio.UnaryUnaryMultiCallable[_runtime_pb2.IssueApiKeyRequest, _runtime_pb2.IssueApiKeyResponse]  # type: ignore[assignment]
     """Makes an API key for an organization."""
+    RebuildAnalytics: _aio.UnaryUnaryMultiCallable[_runtime_pb2.RebuildAnalyticsRequest, _runtime_pb2.RebuildAnalyticsResponse]  # type: ignore[assignment]
+    """Counts the analytics of all organizations anew, from their calls."""
+    AssignNumber: _aio.UnaryUnaryMultiCallable[_runtime_pb2.AssignNumberRequest, _runtime_pb2.AssignNumberResponse]  # type: ignore[assignment]
+    """Gives a number that the carrier account holds, and no organization has, to an organization."""
+    SetSiteAdmin: _aio.UnaryUnaryMultiCallable[_runtime_pb2.SetSiteAdminRequest, _runtime_pb2.SetSiteAdminResponse]  # type: ignore[assignment]
+    """Lets a person administer the whole deployment, or no longer.  The person may sign in later."""
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What `hum admin` does without a person's session."""
-
     @_abc_1.abstractmethod
     def CreateOrganization(
         self,
@@ -175,5 +254,29 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_runtime_pb2.IssueApiKeyResponse, _abc.Awaitable[_runtime_pb2.IssueApiKeyResponse]]:
         """Makes an API key for an organization."""
+
+    @_abc_1.abstractmethod
+    def RebuildAnalytics(
+        self,
+        request: _runtime_pb2.RebuildAnalyticsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_runtime_pb2.RebuildAnalyticsResponse, _abc.Awaitable[_runtime_pb2.RebuildAnalyticsResponse]]:
+        """Counts the analytics of all organizations anew, from their calls."""
+
+    @_abc_1.abstractmethod
+    def AssignNumber(
+        self,
+        request: _runtime_pb2.AssignNumberRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_runtime_pb2.AssignNumberResponse, _abc.Awaitable[_runtime_pb2.AssignNumberResponse]]:
+        """Gives a number that the carrier account holds, and no organization has, to an organization."""
+
+    @_abc_1.abstractmethod
+    def SetSiteAdmin(
+        self,
+        request: _runtime_pb2.SetSiteAdminRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_runtime_pb2.SetSiteAdminResponse, _abc.Awaitable[_runtime_pb2.SetSiteAdminResponse]]:
+        """Lets a person administer the whole deployment, or no longer.  The person may sign in later."""
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

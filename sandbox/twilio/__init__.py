@@ -4,6 +4,7 @@ from sandbox.twilio.call import Call
 from sandbox.twilio.caller import BadStep, Caller, say
 from sandbox.twilio.carrier import Carrier, simulate_call
 from sandbox.twilio.exchange import NoSuchLine, Person
+from sandbox.twilio.lookup import Listing
 from sandbox.twilio.playout import Clear, Echo, Playout, Segment
 from sandbox.twilio.signature import sign
 from sandbox.twilio.stream import Path, Stream
@@ -16,6 +17,7 @@ __all__ = [
     "Carrier",
     "Clear",
     "Echo",
+    "Listing",
     "NoSuchLine",
     "Path",
     "Person",

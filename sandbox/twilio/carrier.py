@@ -16,6 +16,7 @@ from sandbox.twilio.backstage import Backstage
 from sandbox.twilio.call import Call, Callback, Fallback, Fetch
 from sandbox.twilio.caller import Caller, Step
 from sandbox.twilio.exchange import Account, Exchange, Person
+from sandbox.twilio.lookup import Directory
 from sandbox.twilio.numbers import Number
 from sandbox.twilio.rest import Rest
 from sandbox.twilio.stream import Path
@@ -24,9 +25,10 @@ from sandbox.twilio.stream import Path
 class Carrier:
     """A running stand-in for Twilio; `url` is what a client takes for https://api.twilio.com."""
 
-    def __init__(self, url: str, exchange: Exchange) -> None:
+    def __init__(self, url: str, exchange: Exchange, directory: Directory) -> None:
         self.url = url
         self.exchange = exchange
+        self.directory = directory
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -42,10 +44,11 @@ class Carrier:
     ) -> AsyncIterator["Carrier"]:
         """Serve until the block ends; calls that still go on are ended then, and their callbacks sent."""
         exchange = Exchange(Account(account_sid, auth_token, api_keys or {}), numbers, say_ms_per_char=say_ms_per_char)
-        app = Starlette(routes=[*Rest(exchange).routes(), *Backstage(exchange).routes()])
+        directory = Directory(exchange)
+        app = Starlette(routes=[*Rest(exchange).routes(), *directory.routes(), *Backstage(exchange).routes()])
         async with serving(app, listen) as (host, port):
             try:
-                yield cls(f"http://{f'[{host}]' if ':' in host else host}:{port}", exchange)
+                yield cls(f"http://{f'[{host}]' if ':' in host else host}:{port}", exchange, directory)
             finally:
                 await exchange.close()
 

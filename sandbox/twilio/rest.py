@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from sandbox.twilio.call import API_VERSION, Call, Callback, Document, Fallback, Fetch, Instruction
 from sandbox.twilio.errors import ApiError
-from sandbox.twilio.exchange import E164, MAX_CALL_S, Exchange, Order
+from sandbox.twilio.exchange import E164, MAX_CALL_S, Account, Exchange, Order
 from sandbox.twilio.geography import area_of, place_of
 from sandbox.twilio.numbers import CAPABILITIES, ID_FIELDS, METHOD_FIELDS, URL_FIELDS, Number, national
 
@@ -59,13 +59,7 @@ class Rest:
         return answer
 
     def _authenticate(self, request: Request) -> None:
-        scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
-        try:
-            user, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
-            user, password = "", ""
-        if scheme.lower() != "basic" or not self._exchange.account.admits(user, password):
-            raise ApiError(20003, "Authenticate")
+        authenticate(self._exchange.account, request)
         if request.path_params["account_sid"] != self._exchange.account.sid:
             raise _not_found(request)
 
@@ -185,6 +179,17 @@ class Rest:
             query.get("AreaCode", ""), query.get("Contains", ""), query.get("InRegion", ""), query.get("InLocality", "")
         )
         return _page(request, "available_phone_numbers", [on_sale_json(each) for each in found])
+
+
+def authenticate(account: Account, request: Request) -> None:
+    """Basic authentication with the account's own credentials, or a key's.  Raises ApiError."""
+    scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
+    try:
+        user, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        user, password = "", ""
+    if scheme.lower() != "basic" or not account.admits(user, password):
+        raise ApiError(20003, "Authenticate")
 
 
 def call_json(call: Call) -> Json:

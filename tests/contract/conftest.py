@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -10,9 +11,10 @@ import pytest
 from control.identity import usecases as identity
 from gateway import app as gateway
 from hum.settings import GatewaySettings
-from tests.control.conftest import Plane, plane
+from sandbox.signin import Issuer
+from tests.control.conftest import Plane, limits, plane
 
-__all__ = ["plane"]
+__all__ = ["limits", "plane"]
 TOKEN = "carrier-token"
 PUBLIC = "https://hum.example"
 
@@ -30,9 +32,73 @@ class Edge:
         _, secret = await identity.issue_key(self.plane.control.db, org, "test", role, list(scopes))
         return httpx.AsyncClient(base_url=self.url, headers={"Authorization": f"Bearer {secret}"}, trust_env=False)
 
+    def browser(self) -> "Browser":
+        return Browser(self.url)
+
+    async def signed_in(self, email: str = "ada@example.com") -> "Browser":
+        """A browser in which this person has signed in."""
+        browser = self.browser()
+        answer = await browser.sign_in(email)
+        assert answer.status_code == 303, answer.text
+        return browser
+
+
+class Browser:
+    """A person's browser before the gateway: keeps cookies as over https, and says where its requests come from.
+
+    The gateway stands behind a proxy that ends TLS, so cookies are `Secure` though these sockets are plain.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.http = httpx.AsyncClient(base_url=url, trust_env=False)
+        self.cookies: dict[str, str] = {}
+
+    async def request(self, verb: str, path: str, **options: Any) -> httpx.Response:
+        headers = {"Origin": PUBLIC, "Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
+        given = options.pop("headers", {})
+        headers = {name: value for name, value in {**headers, **given}.items() if value is not None}
+        answer = await self.http.request(verb, path, headers=headers, **options)
+        for line in answer.headers.get_list("set-cookie"):
+            name, _, value = line.partition(";")[0].partition("=")
+            self.cookies[name] = value.strip('"')
+            if "max-age=0" in line.lower():
+                del self.cookies[name]
+        return answer
+
+    async def get(self, path: str, **options: Any) -> httpx.Response:
+        return await self.request("GET", path, **options)
+
+    async def post(self, path: str, json: Any = None, **options: Any) -> httpx.Response:
+        return await self.request("POST", path, json=json, **options)
+
+    async def begin(self, return_to: str = "/docs") -> httpx.URL:
+        """Where the issuer is asked."""
+        answer = await self.get("/auth/login", params={"return_to": return_to})
+        assert answer.status_code == 302, answer.text
+        return httpx.URL(answer.headers["location"])
+
+    async def choose(self, at_issuer: httpx.URL, email: str) -> str:
+        """Click a name at the sandbox's issuer; the path and query that the browser is sent back with."""
+        async with httpx.AsyncClient(trust_env=False) as http:
+            page = await http.get(at_issuer)
+            assert page.status_code == 200, page.text
+            form = {**dict(at_issuer.params), "email": email}
+            answer = await http.post(at_issuer.copy_with(query=None), data=form)
+        assert answer.status_code == 303, answer.text
+        return str(answer.headers["location"]).removeprefix(PUBLIC)
+
+    async def sign_in(self, email: str, return_to: str = "/docs") -> httpx.Response:
+        return await self.get(await self.choose(await self.begin(return_to), email))
+
 
 @pytest.fixture
-async def edge(plane: Plane, tmp_path: Path) -> AsyncIterator[Edge]:
+async def issuer() -> AsyncIterator[Issuer]:
+    async with Issuer.serve(client_secret="s", redirect_uri=f"{PUBLIC}/auth/callback") as issuer:
+        yield issuer
+
+
+@pytest.fixture
+async def edge(plane: Plane, issuer: Issuer, tmp_path: Path) -> AsyncIterator[Edge]:
     settings = GatewaySettings(
         home=tmp_path,
         gateway_listen="127.0.0.1:0",
@@ -44,6 +110,10 @@ async def edge(plane: Plane, tmp_path: Path) -> AsyncIterator[Edge]:
         heartbeat_seconds=0.1,
         drain_seconds=1,
         body_bytes=64 << 10,
+        oidc_issuer=issuer.url,
+        oidc_client_id="hum",
+        oidc_client_secret="s",
+        oidc_keys_seconds=0,
     )
     async with gateway.serve(settings) as port:
         yield Edge(plane, f"http://127.0.0.1:{port}")

@@ -220,7 +220,9 @@ async def test_filters_and_pages(edge: Edge) -> None:
     async with edge.plane.control.db.tenant(org["org_id"]) as tx:
         for row in rows:
             await tx.execute("SELECT hum.index_call($1)", row["id"])
-        await tx.execute("INSERT INTO call_tags VALUES ($1, $2, 'vip')", org["org_id"], rows[1]["id"])
+        await tx.execute(
+            "INSERT INTO call_tags SELECT org_id, id, 'vip', created_at FROM calls WHERE id = $1", rows[1]["id"]
+        )
 
     async def found(**by: str) -> list[str]:
         answer = await http.get("/api/calls", params=by)

@@ -287,3 +287,27 @@ async def test_health_readiness_and_metrics(edge: Edge) -> None:
         assert mine.headers["x-request-id"] == "abc-1"
         theirs = await http.get("/healthz", headers={"X-Request-Id": "no good"})
         assert theirs.headers["x-request-id"].startswith("req_")
+
+
+async def test_numbers_are_found_bought_and_released(edge: Edge) -> None:
+    async with await edge.client() as http:
+        found = await http.get("/api/numbers/available", params={"area_code": "317", "limit": 2, "capabilities": "sms"})
+        assert [each["e164"] for each in found.json()["numbers"]] == ["+13175550200", "+13175550201"]
+        bad = await http.get(
+            "/api/numbers/available", params={"area_code": "x", "country": "usa", "capabilities": "fax"}
+        )
+        assert {each["field"].partition("[")[0] for each in bad.json()["error"]["details"]} == {
+            "area_code",
+            "country",
+            "capabilities",
+        }
+        once = {"Idempotency-Key": "k"}
+        bought = await http.post("/api/numbers/buy", json={"e164": "+13175550200"}, headers=once)
+        assert (bought.status_code, bought.json()["e164"]) == (201, "+13175550200")
+        again = await http.post("/api/numbers/buy", json={"e164": "+13175550200"}, headers=once)
+        assert again.json() == bought.json() and again.headers["idempotent-replayed"] == "true"
+        gone = await http.post("/api/numbers/buy", json={"e164": "+13175550200"})
+        assert (gone.status_code, gone.json()["error"]["code"]) == (409, "conflict")
+        assert (await http.post("/api/numbers/sync", json={})).json() == {"added": 10, "updated": 0, "gone": 0}
+        assert (await http.delete(f"/api/numbers/{bought.json()['id']}")).status_code == 204
+        assert (await http.get(f"/api/numbers/{bought.json()['id']}")).status_code == 404

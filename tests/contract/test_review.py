@@ -1,5 +1,10 @@
 """Tags, notes and the blocklist over REST."""
 
+import httpx
+
+from hum import ids
+from hum.ids import Kind
+from storage import review
 from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
 
@@ -76,3 +81,68 @@ async def test_viewers_only_read(edge: Edge) -> None:
     assert (await viewer.get("/api/blocklist")).status_code == 200
     refused = await viewer.post("/api/blocklist", json={"phone_e164": "+13175550198"})
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "forbidden")
+
+
+async def voicemail(edge: Edge, http: httpx.AsyncClient, call: str, sound: bytes) -> str:
+    """Leave a voicemail on a call, as the call itself will."""
+    org = ids.require(Kind.ORGANIZATION, (await http.get("/api/me")).json()["organization"]["id"])
+    folder = edge.plane.settings.recordings_dir
+    folder.mkdir(exist_ok=True)
+    (folder / f"{call}.wav").write_bytes(sound)
+    async with edge.plane.control.db.system() as tx:
+        for stored in (True, False):
+            id = ids.require(Kind.CALL, call)
+            assert await review.add_voicemail(tx, ids.new(), org, id, f"{call}.wav", 1500) is stored
+        await review.write_down(tx, ids.require(Kind.CALL, call), "Please call me back.")
+    found: str = (await http.get("/api/voicemails")).json()["voicemails"][0]["id"]
+    return found
+
+
+async def test_voicemails(edge: Edge) -> None:
+    http = await flow_with_number(edge)
+    left = []
+    for n in range(3):
+        await post(edge, "/twilio/voice", {**CALL, "CallSid": f"CA{n}", "CallerName": "Ann"})
+        call = (await http.get("/api/calls")).json()["calls"][0]["id"]
+        left.append((call, await voicemail(edge, http, call, b"RIFF" + bytes(range(100)))))
+    call, id = left[-1]
+    told = (await http.get(f"/api/calls/{call}")).json()["voicemail"]
+    assert (told["id"], told["call_id"], told["from"], told["to"]) == (id, call, CALL["From"], CALL["To"])
+    assert (told["duration_ms"], told["transcript"], told["contact_name"]) == (1500, "Please call me back.", "Ann")
+    assert (told["heard"], told["heard_at"], told["heard_by"]) == (False, None, None)
+    path = f"/api/voicemails/{id}"
+    heard = (await http.patch(path, json={"heard": 1})).json()
+    assert (heard["heard"], heard["heard_by"]) == (True, "test")
+    assert (await http.patch(path, json={"heard": True})).json() == heard, "twice is once"
+
+    async def listed(**query: object) -> list[str]:
+        answer = (await http.get("/api/voicemails", params=query)).json()
+        return [each["id"] for each in answer["voicemails"]]
+
+    assert await listed() == [id for _, id in reversed(left)]
+    assert await listed(heard="true") == [id]
+    assert await listed(heard=0) == [left[1][1], left[0][1]]
+    first = (await http.get("/api/voicemails", params={"heard": 0, "limit": 1})).json()
+    assert await listed(heard=0, limit=1, cursor=first["next_cursor"]) == [left[0][1]]
+    assert (await http.patch(path, json={"heard": False})).json()["heard_at"] is None
+    for bad in ({"heard": None}, {"duration_ms": 3}, {"heard": "maybe"}):
+        assert (await http.patch(path, json=bad)).status_code == 400
+    audio = await http.get(f"{path}/audio", headers={"Range": "bytes=0-3"})
+    assert (audio.status_code, audio.content, audio.headers["content-type"]) == (206, b"RIFF", "audio/wav")
+    assert len((await http.get(f"{path}/audio")).content) == 104
+    assert (await http.get(f"{path}/audio", headers={"Range": "bytes=500-"})).status_code == 416
+    other = await edge.client("Other")
+    assert (await other.get(f"{path}/audio")).status_code == (await other.patch(path, json={"heard": 1})).status_code
+    assert (await other.get(f"{path}/audio")).status_code == 404
+    assert (await other.get("/api/voicemails")).json() == {"voicemails": [], "next_cursor": None}
+
+
+async def test_a_blocked_caller_gets_no_stream_and_so_no_model(edge: Edge) -> None:
+    http = await flow_with_number(edge)
+    await http.post("/api/blocklist", json={"phone_e164": CALL["From"]})
+    answer = await post(edge, "/twilio/voice", CALL)
+    assert "<Reject" in answer.text and "<Stream" not in answer.text
+    (call,) = (await http.get("/api/calls", params={"status": "blocked"})).json()["calls"]
+    assert (call["end_reason"], call["answered_at"]) == ("blocked", None)
+    async with edge.plane.control.db.system() as tx:
+        assert await tx.fetchval("SELECT count(*) FROM calls WHERE token_hash IS NOT NULL OR streams_opened > 0") == 0

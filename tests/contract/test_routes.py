@@ -16,7 +16,8 @@ def test_the_page_lists_what_stands() -> None:
     stands = set()
     for binding in contract.bindings():
         access = binding.method.GetOptions().Extensions[options_pb2.access]
-        role = options_pb2.Role.Name(access.role).removeprefix("ROLE_").lower() if access.role else "any"
+        anybody = "person" if access.session_only else "any"
+        role = options_pb2.Role.Name(access.role).removeprefix("ROLE_").lower() if access.role else anybody
         stands.add((binding.verb, binding.path, role, access.scope))
     assert documented == stands
 

@@ -8,7 +8,7 @@ import pytest
 from grpc import aio
 
 from control.app import Control, build
-from control.clients.twilio import CarrierNumber, Webhooks
+from control.clients.twilio import CarrierNumber, Offer, Webhooks, Wish
 from control.identity import usecases as identity
 from hum import home, rpc
 from hum.settings import ControlSettings
@@ -20,15 +20,51 @@ class FakeCarrier:
 
     numbers: dict[str, CarrierNumber] = field(
         default_factory=lambda: {
-            f"+1317555010{n}": CarrierNumber(f"PN{n}", f"Line {n}", ("voice", "sms")) for n in range(10)
+            f"+1317555010{n}": CarrierNumber(
+                f"PN{n}", f"+1317555010{n}", f"Line {n}", ("voice", "sms"), Webhooks("", "")
+            )
+            for n in range(10)
         }
     )
+    on_sale: set[str] = field(default_factory=lambda: {f"+1317555020{n}" for n in range(10)})
     pointed: dict[str, Webhooks] = field(default_factory=dict)
     ended: list[str] = field(default_factory=list)
+    bought: list[str] = field(default_factory=list)
+    released: list[str] = field(default_factory=list)
     fail: Exception | None = None
+    #: What goes wrong with an order: before it is carried out, or when it has been.
+    refuse_orders: Exception | None = None
+    lose_answers: Exception | None = None
 
     async def find_number(self, e164: str) -> CarrierNumber | None:
         return self.numbers.get(e164)
+
+    async def list_numbers(self) -> list[CarrierNumber]:
+        return list(self.numbers.values())
+
+    async def offers(self, wish: Wish, limit: int) -> list[Offer]:
+        found = sorted(each for each in self.on_sale if each.startswith(f"+1{wish.area_code or ''}"))
+        return [Offer(each, each, "Indianapolis", "IN", wish.country, ("voice", "sms")) for each in found][:limit]
+
+    async def buy_number(self, e164: str, webhooks: Webhooks) -> CarrierNumber | None:
+        if self.refuse_orders:
+            raise self.refuse_orders
+        if e164 not in self.on_sale:
+            return None
+        self.on_sale.remove(e164)
+        self.bought.append(e164)
+        self.numbers[e164] = CarrierNumber(f"PN{e164}", e164, e164, ("voice", "sms"), webhooks)
+        if self.lose_answers:
+            raise self.lose_answers
+        return self.numbers[e164]
+
+    async def release_number(self, sid: str) -> None:
+        if self.refuse_orders:
+            raise self.refuse_orders
+        self.released.append(sid)
+        self.numbers = {e164: each for e164, each in self.numbers.items() if each.sid != sid}
+        if self.lose_answers:
+            raise self.lose_answers
 
     async def point_number(self, sid: str, webhooks: Webhooks) -> None:
         if self.fail:
@@ -66,9 +102,20 @@ def bearer(secret: str) -> tuple[tuple[str, str], ...]:
 
 
 @pytest.fixture
-async def plane(database_url: str, tmp_path: Path) -> AsyncIterator[Plane]:
+def limits() -> dict[str, float]:
+    """How often a credential may ask: tests ask more than people do, except those that are about it."""
+    return {"rate_burst": 10_000}
+
+
+@pytest.fixture
+async def plane(database_url: str, tmp_path: Path, limits: dict[str, float]) -> AsyncIterator[Plane]:
     settings = ControlSettings(
-        home=tmp_path, control_listen="127.0.0.1:0", drain_seconds=0.2, settle_seconds=0.2, recheck_seconds=0.5
+        home=tmp_path,
+        control_listen="127.0.0.1:0",
+        drain_seconds=0.2,
+        settle_seconds=0.2,
+        recheck_seconds=0.5,
+        **limits,
     )
     carrier = FakeCarrier()
     async with build(settings, database_url, carrier) as control:

@@ -8,11 +8,11 @@ from jsonschema import Draft202012Validator
 
 from control.calls import jobs
 from control.clients.openai import ModelError, OpenAI, to_ulaw
-from control.clients.twilio import Twilio, Webhooks
+from control.clients.twilio import Lookup, Twilio, Webhooks, Wish, is_refusal
 from hum.errors import CarrierError
 from hum.settings import ControlSettings
 from sandbox.openai import Faults, Model
-from sandbox.twilio import Carrier
+from sandbox.twilio import Carrier, Listing
 from sandbox.twilio.audio import decode
 
 ACCOUNT, TOKEN, NUMBER = "AC" + "2" * 32, "token", "+13175550100"
@@ -43,11 +43,31 @@ async def test_numbers_are_found_and_pointed(carrier: Carrier) -> None:
     await twilio.close()
 
 
+async def test_numbers_are_bought_and_given_back(carrier: Carrier) -> None:
+    twilio, here = client(carrier), Webhooks.at("https://hum.example")
+    offers = await twilio.offers(Wish(area_code="415", contains="4155550*", capabilities=("voice", "sms")), 3)
+    assert len(offers) == 3 and all(each.e164.startswith("+1415") for each in offers)
+    assert (offers[0].region, offers[0].country, set(offers[0].capabilities)) == ("CA", "US", {"voice", "sms", "mms"})
+    assert await twilio.offers(Wish(country="FR"), 3) == []
+    bought = await twilio.buy_number(offers[0].e164, here)
+    assert bought is not None and bought.webhooks == here
+    assert await twilio.buy_number(offers[0].e164, here) is None  # it is not on sale any more
+    held = {each.e164: each for each in await twilio.list_numbers()}
+    assert held.keys() == {NUMBER, offers[0].e164} and held[bought.e164].webhooks == here
+    with pytest.raises(CarrierError) as refused:
+        await twilio.buy_number("+0", here)
+    assert is_refusal(refused.value)
+    for _ in range(2):
+        await twilio.release_number(bought.sid)
+    assert [each.e164 for each in await twilio.list_numbers()] == [NUMBER]
+    await twilio.close()
+
+
 async def test_refusals_carry_the_carriers_code(carrier: Carrier) -> None:
     stranger = client(carrier, "wrong")
     with pytest.raises(CarrierError) as refused:
         await stranger.find_number(NUMBER)
-    assert refused.value.metadata == {"carrier_code": "20003"}
+    assert refused.value.metadata["carrier_code"] == "20003"
     await stranger.close()
     twilio = client(carrier)
     with pytest.raises(CarrierError):
@@ -90,3 +110,20 @@ def test_resampling_keeps_the_tone_and_the_length() -> None:
     spectrum = np.abs(np.fft.rfft(decode(ulaw).astype(float)))
     assert int(spectrum.argmax()) == 1000
     assert to_ulaw(b"") == b""
+
+
+async def test_numbers_are_looked_up(carrier: Carrier) -> None:
+    carrier.directory.listings["+13175550199"] = Listing("ACME INC", "BUSINESS", "Verizon", "landline")
+    twilio = client(carrier)
+    assert await twilio.look_up("+13175550199") == Lookup("ACME INC", "Verizon", "landline")
+    assert await twilio.look_up("+13175550198") == Lookup(None, "Sandbox Wireless", "mobile")
+    assert await twilio.look_up("+0") is None
+    assert carrier.directory.asked == ["+13175550199", "+13175550198"]
+    carrier.directory.out_of_order = 503
+    with pytest.raises(CarrierError):
+        await twilio.look_up("+13175550199")
+    await twilio.close()
+    stranger = client(carrier, "wrong")
+    with pytest.raises(CarrierError):
+        await stranger.look_up("+13175550199")
+    await stranger.close()

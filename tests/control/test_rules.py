@@ -135,13 +135,26 @@ def test_clips_of_the_start_come_first() -> None:
 
 
 def test_keys_are_at_most_their_makers() -> None:
-    assert identity.grantable("admin", None, "admin", []) == ["*"]
-    assert identity.grantable("admin", ("flows:write",), "viewer", ["flows:read"]) == ["flows:read"]
-    with pytest.raises(Forbidden):
-        identity.grantable("operator", None, "admin", [])
+    def maker(role: str | None, *scopes: str, site_admin: bool = False) -> principal.Principal:
+        """A person without scopes, else a key."""
+        id = UUID(int=1)
+        return principal.Principal(
+            id, role, scopes, id if scopes else None, None if scopes else id, id, "maker", site_admin
+        )
+
+    assert identity.grantable(maker("admin"), "admin", []) == ["*"]
+    assert identity.grantable(maker("admin", "flows:write"), "viewer", ["flows:read"]) == ["flows:read"]
+    for role in ("operator", None):
+        with pytest.raises(Forbidden):
+            identity.grantable(maker(role), "admin", [])
     for scopes in (["calls:read"], ["*"], []):
         with pytest.raises(InsufficientScope):
-            identity.grantable("admin", ("flows:write",), "viewer", scopes)
+            identity.grantable(maker("admin", "flows:write"), "viewer", scopes)
+    assert identity.grantable(maker("admin", site_admin=True), "admin", ["site:admin"]) == ["site:admin"]
+    with pytest.raises(Forbidden):
+        identity.grantable(maker("admin"), "admin", ["site:admin"])
+    with pytest.raises(InsufficientScope):  # everything is not the deployment
+        identity.grantable(maker("admin", "*", site_admin=True), "admin", ["site:admin"])
 
 
 def test_writing_includes_reading() -> None:

@@ -17,7 +17,9 @@ from control.base.principal import Principal
 from control.calls import jobs as after
 from control.calls import usecases as calls_usecases
 from control.clients.openai import ModelError
+from control.clients.twilio import Lookup, Webhooks
 from control.flows import usecases as flow_usecases
+from control.numbers.purchases import Purchases
 from control.worker import Worker
 from hum import ids
 from hum.clock import now
@@ -26,6 +28,7 @@ from hum.v1 import flows_pb2, runtime_pb2
 from storage import call_records, calls, clips, identity
 from storage.calls import NewCall, TurnRow
 from storage.db import Db
+from tests.control.conftest import FakeCarrier
 
 
 @dataclass
@@ -55,15 +58,31 @@ class FakeModel:
 
 
 @dataclass
+class FakeLookups:
+    """A directory that knows one name, and how often it was asked."""
+
+    answer: Lookup | None = field(default_factory=lambda: Lookup("ACME INC", "Wireless", "mobile"))
+    asked: list[str] = field(default_factory=list)
+    fail: Exception | None = None
+
+    async def look_up(self, e164: str) -> Lookup | None:
+        self.asked.append(e164)
+        if self.fail:
+            raise self.fail
+        return self.answer
+
+
+@dataclass
 class World:
     db: Db
     org: UUID
     model: FakeModel
     settings: ControlSettings
+    lookups: FakeLookups = field(default_factory=FakeLookups)
 
     @property
     def who(self) -> Principal:
-        return Principal(self.org, "admin", (), None, None, "test")
+        return Principal(self.org, "admin", (), None, None, None, "test")
 
     async def flow(self, **fields: Any) -> UUID:
         async with self.db.tenant(self.org) as tx:
@@ -99,7 +118,17 @@ class World:
     async def working(self) -> AsyncIterator[None]:
         """A worker at work."""
         stop = asyncio.Event()
-        worker = Worker(self.db, self.settings, speech=self.model, writer=self.model)
+        carrier = FakeCarrier()
+        buyer = Purchases(self.db, carrier, Webhooks("", ""), timedelta(hours=1))
+        worker = Worker(
+            self.db,
+            self.settings,
+            speech=self.model,
+            writer=self.model,
+            lookups=self.lookups,
+            carrier=carrier,
+            purchases=buyer,
+        )
         task = asyncio.create_task(worker.run(stop))
         yield
         stop.set()
@@ -150,12 +179,13 @@ async def test_a_call_is_summarized_judged_and_findable(world: World) -> None:
     world.model.outcome = {"booked": True}
     async with world.working():
         id = await world.ended_call(("agent", "Hi"), ("caller", "I need a plumber"), flow=flow)
-        await world.until("SELECT count(*) FROM call_search")
+        await world.until("SELECT count(*) FROM calls WHERE summary IS NOT NULL")
     async with world.db.tenant(world.org) as tx:
         row = await call_records.detail(tx, id)
         assert row.summary == {"text": "A call.", "key_points": ["p"], "next_actions": []}
         assert (row.outcome, row.call.outcome_label) == ('{"booked": true}', "call_back")
-        assert [found.id for found in await call_records.page(tx, call_records.Filter(q="plumber"), None, 5)] == [id]
+        query, everything = call_records.Query("plumber"), call_records.Filter()
+        assert [found.id for found in await call_records.search(tx, query, everything, None, 5)] == [id]
     assert world.model.read == ["agent: Hi\ncaller: I need a plumber"]
 
 

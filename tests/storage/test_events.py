@@ -55,3 +55,19 @@ async def test_a_rolled_back_reader_reads_again(two: Two) -> None:
     except RuntimeError:
         pass
     assert await read(two) == [7]
+
+
+async def test_the_order_is_that_of_transactions_not_of_their_spelling(two: Two) -> None:
+    async with two.db.system() as tx:
+        for xid in (99, 100, 9, 10):
+            await tx.execute(
+                """INSERT INTO events (xid, org_id, type, subject_id, data)
+                   VALUES ($1::text::xid8, $2, 'e', $2, json_build_object('n', $1::text::integer))""",
+                str(xid),
+                two.mine,
+            )
+    seen = []
+    for _ in range(4):
+        async with two.db.system() as tx:
+            seen += [event.data["n"] for event in await events.read_behind_horizon(tx, "r", limit=1)]
+    assert seen == [9, 10, 99, 100]

@@ -1,0 +1,267 @@
+"""python -m bench.growth: what a question costs while the table behind it grows from ten thousand rows to a million.
+
+A PostgreSQL of its own is filled by the database itself; then the platform's own storage functions ask, in a tenant's
+transaction, each question with other arguments each time.  One row in ten is another tenant's.  Milliseconds, p50; a
+question grows well when the last is at most 1.5 times the first.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import md5
+from pathlib import Path
+from random import Random
+from statistics import median
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import uvloop
+
+from hum import ids
+from storage import call_records, contacts, events, identity
+from storage.call_records import Filter, Query
+from storage.db import Db, Tx
+from storage.embedded import EmbeddedPostgres
+from storage.migrate import migrate
+
+SIZES = (10_000, 100_000, 1_000_000)
+PAGE = 50
+WARM = 10
+CALLS_A_CALLER, EVENTS_A_CALL = 20, 20
+WORDS = 20_000  # of the language that callers speak; the n-th is said about n times less often than the first
+SETTINGS = {
+    "fsync": "off", "synchronous_commit": "off", "autovacuum": "off", "max_wal_size": "8GB",
+    "shared_buffers": "512MB", "maintenance_work_mem": "512MB", "statement_timeout": "0",
+}  # fmt: skip
+
+#: $1 the measured tenant, $2 another, rows $3 + 1 to $4.
+CONTACTS = """
+    INSERT INTO contacts (id, org_id, phone_e164, said_by_user, tags)
+    SELECT md5('contact' || n)::uuid, CASE WHEN n % 10 = 0 THEN $2::uuid ELSE $1::uuid END,
+           '+1' || (2000000000 + n * 7919::bigint % 7999999999)::text,
+           jsonb_build_object('name', 'Name' || n || ' ' || CASE n % 100 WHEN 1 THEN 'Middling' ELSE 'Frequent' END,
+                              'company', 'Company' || n % 1000),
+           CASE WHEN n % 100 = 1 THEN '{vip}' ELSE '{}' END::text[]
+      FROM generate_series($3::bigint + 1, $4) AS n
+"""
+CONTACT_SEARCH = """
+    INSERT INTO contact_search (org_id, contact_id, words)
+    SELECT org_id, id, array_to_tsvector(hum.phone_words(phone_e164) || hum.words_of(concat_ws(' ', name, company)))
+      FROM contacts k WHERE NOT EXISTS (SELECT FROM contact_search s WHERE s.contact_id = k.id)
+"""
+CALLS = f"""
+    INSERT INTO calls (id, org_id, direction, status, from_e164, to_e164, contact_id, created_at, outcome_label)
+    SELECT md5('call' || n)::uuid, CASE WHEN n % 10 = 0 THEN $2::uuid ELSE $1::uuid END, 'inbound',
+           CASE n % 100 WHEN 1 THEN 'failed' ELSE 'completed' END,
+           '+1' || (2000000000 + (n / {CALLS_A_CALLER}) * 7919::bigint % 7999999999)::text, '+13175550100',
+           md5('contact' || n / {CALLS_A_CALLER})::uuid, '2026-01-01'::timestamptz + n * interval '10 seconds',
+           CASE n % 3 WHEN 1 THEN 'resolved' END
+      FROM generate_series($3::bigint + 1, $4) AS n
+"""
+CALL_SEARCH = f"""
+    INSERT INTO call_search (org_id, call_id, created_at, words)
+    SELECT c.org_id, c.id, c.created_at,
+           array_to_tsvector(hum.phone_words(c.from_e164) || hum.phone_words(c.to_e164))
+           || to_tsvector('simple', 'case' || substr(md5(c.id::text), 1, 12)
+                          || CASE WHEN c.status = 'failed' THEN ' middling' ELSE '' END || ' '
+                          || (SELECT string_agg('w' || floor(power({WORDS}, random()))::integer, ' ')
+                                FROM generate_series(1, 30) WHERE c.id IS NOT NULL))
+      FROM calls c WHERE NOT EXISTS (SELECT FROM call_search s WHERE s.call_id = c.id)
+"""
+CALL_TAGS = """
+    INSERT INTO call_tags (org_id, call_id, tag, called_at) SELECT org_id, id, 'vip', created_at FROM calls WHERE status = 'failed'
+    ON CONFLICT DO NOTHING
+"""
+CONTACT_TAGS = """
+    INSERT INTO contact_tags (org_id, contact_id, tag) SELECT org_id, id, unnest(tags) FROM contacts WHERE tags <> '{}'
+    ON CONFLICT DO NOTHING
+"""
+EVENTS = f"""
+    INSERT INTO events (org_id, type, subject_id, subject_seq, data, created_at)
+    SELECT $1, 'transcript.turn', md5('call' || n / {EVENTS_A_CALL})::uuid, n % {EVENTS_A_CALL} + 1,
+           '{{"text": "What was said in this turn of the call."}}', '2026-01-01'::timestamptz + n * interval '1 second'
+      FROM generate_series($2::bigint + 1, $3) AS n
+"""
+GIN = """
+    SELECT indexrelid::regclass::text AS name, pg_get_indexdef(indexrelid) AS definition
+      FROM pg_index JOIN pg_class i ON i.oid = indexrelid JOIN pg_am a ON a.oid = i.relam
+     WHERE amname = 'gin' AND indrelid IN ('call_search'::regclass, 'contact_search'::regclass)
+"""
+
+Ask = Callable[[Tx, Random], Awaitable[Sequence[Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """One question at every size."""
+
+    question: str
+    finds: int  # rows of the last answer, at the largest size
+    p50_ms: Mapping[int, float]
+
+    @property
+    def ratio(self) -> float:
+        """The largest against the smallest."""
+        return self.p50_ms[max(self.p50_ms)] / self.p50_ms[min(self.p50_ms)]
+
+
+class Bench:
+    """A database that grows."""
+
+    def __init__(self, url: str, db: Db, mine: UUID, yours: UUID) -> None:
+        self._url, self._db, self._mine, self._yours = url, db, mine, yours
+        self.size = 0
+
+    async def grow(self, size: int) -> None:
+        """Fill up to `size` calls, contacts and events."""
+        connection = await asyncpg.connect(self._url)
+        await connection.execute("SET session_replication_role = replica")  # no triggers: their work is done in bulk
+        for table, count in (("contacts", CONTACTS), ("calls", CALLS)):
+            _tell(f"{table}: {size}")
+            await connection.execute(count, self._mine, self._yours, self.size, size)
+        await connection.execute(CALL_TAGS)
+        await connection.execute(CONTACT_TAGS)
+        await connection.execute(EVENTS, self._mine, self.size, size)
+        indexes = await connection.fetch(GIN)
+        for index in indexes:
+            await connection.execute(f"DROP INDEX {index['name']}")
+        _tell("words")
+        await connection.execute(CONTACT_SEARCH)
+        await connection.execute(CALL_SEARCH)
+        for index in indexes:
+            await connection.execute(index["definition"])
+        _tell("statistics")
+        for table in ("contacts", "contact_search", "contact_tags", "calls", "call_search", "call_tags", "events"):
+            await connection.execute(f"VACUUM ANALYZE {table}")
+        await connection.close()
+        self.size = size
+
+    def questions(self) -> dict[str, Ask]:
+        """What is asked, by its name; each call of one asks for something else."""
+        size, everything = self.size, Filter()
+
+        def caller(random: Random) -> str:
+            return str(2_000_000_000 + random.randrange(1, size // CALLS_A_CALLER) * 7919 % 7_999_999_999)
+
+        def phone(random: Random) -> str:
+            return str(2_000_000_000 + random.randrange(1, size) * 7919 % 7_999_999_999)
+
+        def calls(query: Callable[[Random], Query]) -> Ask:
+            return lambda tx, random: call_records.search(tx, query(random), everything, None, PAGE)
+
+        def listed(by: Callable[[Random], Filter]) -> Ask:
+            return lambda tx, random: call_records.page(tx, by(random), None, PAGE)
+
+        def people(ask: Callable[[Random], tuple[str, str | None]]) -> Ask:
+            return lambda tx, random: contacts.search(tx, *ask(random), None, None, PAGE)
+
+        async def behind(tx: Tx, random: Random) -> Sequence[Any]:
+            await events.move(tx, "bench", "0", random.randrange(size))
+            return await events.read_behind_horizon(tx, "bench", 100)
+
+        return {
+            "calls: the newest": listed(lambda _: everything),
+            "calls: of a number": listed(lambda random: Filter(contact_e164=f"+1{caller(random)}")),
+            "calls: a status of 1 %": listed(lambda _: Filter(status="failed")),
+            "calls: a tag of 1 %": listed(lambda _: Filter(tag="vip")),
+            "call search: a number": calls(lambda random: _number(caller(random))),
+            "call search: the end of a number": calls(lambda random: _number(caller(random)[-7:])),
+            "call search: a word of few calls": calls(lambda random: Query(f"w{random.randrange(WORDS // 2, WORDS)}")),
+            "call search: a word of 1 %": calls(lambda _: Query("middling")),
+            "call search: a word of most calls": calls(lambda random: Query(f"w{random.randrange(1, 4)}")),
+            "call search: a number of ours": calls(lambda _: _number("3175550100")),
+            "contacts: the newest": lambda tx, _: contacts.page(tx, None, PAGE),
+            "contact search: a number": people(lambda random: (number := phone(random), number)),
+            "contact search: a name": people(lambda random: (f"name{random.randrange(size)}", None)),
+            "contact search: a company of 0.1 %": people(lambda random: (f"company{random.randrange(1000)}", None)),
+            "contact search: a word of 1 %": people(lambda _: ("middling", None)),
+            "contact search: a word of most": people(lambda _: ("freq", None)),
+            "contacts: a tag of 1 %": lambda tx, _: contacts.page(tx, None, PAGE, "vip"),
+            "events: of a call": lambda tx, random: events.of_subject(tx, _call(random, size), 0),
+            "events: 100 behind a cursor": behind,
+        }
+
+    async def measure(self, name: str, ask: Ask, times: int) -> tuple[float, int]:
+        """p50 in ms, and the rows of the last answer."""
+        random, took = Random(self.size), []
+        found: Sequence[Any] = ()
+        for n in range(times + WARM):
+            # Readers behind the horizon read for all tenants.
+            async with self._db.system() if "cursor" in name else self._db.tenant(self._mine) as tx:
+                began = time.perf_counter()
+                found = await ask(tx, random)
+                took += [(time.perf_counter() - began) * 1000] if n >= WARM else []
+        return median(took), len(found)
+
+
+def _number(digits: str) -> Query:
+    return Query(digits, digits)
+
+
+def _call(random: Random, size: int) -> UUID:
+    return UUID(md5(f"call{random.randrange(1, size // EVENTS_A_CALL)}".encode(), usedforsecurity=False).hexdigest())
+
+
+def _tell(what: str) -> None:
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {what}\n")
+
+
+async def run(sizes: Sequence[int], times: int, home: Path) -> list[Growth]:
+    """Every question at every size."""
+    server = EmbeddedPostgres(home, settings=SETTINGS)
+    url = await server.start()
+    try:
+        await migrate(url)
+        db = await Db.open(url, size=4, statement_seconds=60)
+        mine, yours = ids.new(), ids.new()
+        async with db.system() as tx:
+            for org in (mine, yours):
+                await identity.create_organization(tx, org, str(org))
+        bench = Bench(url, db, mine, yours)
+        took: dict[str, dict[int, float]] = {}
+        finds: dict[str, int] = {}
+        for size in sizes:
+            await bench.grow(size)
+            _tell("questions")
+            for name, ask in bench.questions().items():
+                took.setdefault(name, {})[size], finds[name] = await bench.measure(name, ask, times)
+        await db.close()
+    finally:
+        await server.stop()
+    return [Growth(name, finds[name], p50) for name, p50 in took.items()]
+
+
+def table(told: Sequence[Growth]) -> str:
+    sizes = list(told[0].p50_ms)
+    lines = [
+        "| question | rows found | " + " | ".join(f"{size:,}" for size in sizes) + " | ratio |",
+        "| --- |" + " --- |" * (len(sizes) + 2),
+    ]
+    for each in told:
+        figures = " | ".join(f"{each.p50_ms[size]:.2f}" for size in sizes)
+        lines.append(f"| {each.question} | {each.finds} | {figures} | {each.ratio:.2f} |")
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.growth", description=__doc__)
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--times", type=int, default=200, help="how often each question is asked")
+    parser.add_argument("--json", type=Path)
+    chosen = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory(prefix="hum-growth-", ignore_cleanup_errors=True) as home:
+        Path(home).chmod(0o711)  # as root the server runs as somebody else
+        told = uvloop.run(run(chosen.sizes, chosen.times, Path(home)))
+    if chosen.json:
+        chosen.json.write_text(json.dumps([{**asdict(each), "ratio": each.ratio} for each in told], indent=1))
+    sys.stdout.write(table(told) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

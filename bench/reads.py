@@ -1,0 +1,115 @@
+"""python -m bench.reads: what a tenant's read costs, against the same select on a bare connection of the pool.
+
+The tenant's is a whole transaction: begin with the organization, select under row level security, commit.  The bare one
+is one statement.  Both by turns, on a PostgreSQL of the bench's own, over loopback; ms.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import uvloop
+
+from hum import ids
+from storage import contacts, identity
+from storage.db import Db
+from storage.embedded import EmbeddedPostgres
+from storage.migrate import migrate
+
+WARM = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """Percentiles of one way to read."""
+
+    what: str
+    p50_ms: float
+    p99_ms: float
+    ratio: float  # of the p50, to the bare select's
+
+
+async def run(times: int, home: Path) -> list[Reads]:
+    server = EmbeddedPostgres(home)
+    url = await server.start()
+    try:
+        await migrate(url)
+        db = await Db.open(url, size=2)
+        told = await _measure(db, times)
+        await db.close()
+    finally:
+        await server.stop()
+    return told
+
+
+async def _measure(db: Db, times: int) -> list[Reads]:
+    org, other = ids.new(), ids.new()
+    rows = [contacts.Imported(ids.new(), f"+1317555{n:04d}", {"name": f"Ann {n}"}, None, []) for n in range(200)]
+    async with db.system() as tx:
+        for id in (org, other):
+            await identity.create_organization(tx, id, str(id))
+    async with db.tenant(org) as tx:
+        await contacts.take(tx, rows, dry_run=False)
+    told = []
+    for what, sql, arguments in (("one row", contacts.GET, (rows[0].id,)), ("a page of 50", contacts.PAGE, (None, 50))):
+        told += await _compare(db, org, what, sql, arguments, times)
+    return told
+
+
+async def _compare(db: Db, org: UUID, what: str, sql: str, arguments: Sequence[Any], times: int) -> list[Reads]:
+    async def bare() -> None:
+        async with db.queue_pool.acquire() as connection:
+            await connection.fetch(sql, *arguments)
+
+    async def in_transaction() -> None:
+        async with db.system() as tx:
+            await tx.fetch(sql, *arguments)
+
+    async def tenant() -> None:
+        async with db.tenant(org) as tx:
+            await tx.fetch(sql, *arguments)
+
+    ways: dict[str, Callable[[], Awaitable[None]]] = {
+        "a bare select on the pool": bare,
+        "in a transaction": in_transaction,
+        "a tenant's": tenant,
+    }
+    took: dict[str, list[float]] = {name: [] for name in ways}
+    for n in range(times + WARM):
+        for name, way in ways.items():
+            began = time.perf_counter()
+            await way()
+            took[name] += [(time.perf_counter() - began) * 1000] if n >= WARM else []
+    least = float(np.median(next(iter(took.values()))))
+    return [
+        Reads(f"{what}, {name}", *(float(each) for each in np.percentile(ms, (50, 99))), float(np.median(ms)) / least)
+        for name, ms in took.items()
+    ]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.reads", description=__doc__)
+    parser.add_argument("--times", type=int, default=5000)
+    parser.add_argument("--json", type=Path)
+    chosen = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory(prefix="hum-reads-", ignore_cleanup_errors=True) as home:
+        Path(home).chmod(0o711)  # as root the server runs as somebody else
+        told = uvloop.run(run(chosen.times, Path(home)))
+    print("| read | p50 ms | p99 ms | ratio |\n| --- | --- | --- | --- |")
+    for each in told:
+        print(f"| {each.what} | {each.p50_ms:.3f} | {each.p99_ms:.3f} | {each.ratio:.2f} |")
+    if chosen.json:
+        chosen.json.write_text(json.dumps([asdict(each) for each in told], indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""AnalyticsService (proto/hum/v1/analytics.proto)."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import TypeVar
+from uuid import UUID
+
+from control.analytics import rules
+from control.boundary import Call
+from control.calls import present
+from hum import ids
+from hum.clock import now
+from hum.ids import Kind
+from hum.v1 import analytics_pb2 as pb
+from storage import analytics, call_records, flows, identity
+from storage.analytics import BandRow, FiguresRow, Span
+
+DEFAULT_DAYS, DASHBOARD_DAYS, RECENT_CALLS = 30, 7, 5
+NOTHING = FiguresRow()
+
+ONE_DAY = timedelta(days=1)
+
+Bands = dict[str, list[tuple[int, int]]]
+KeyT = TypeVar("KeyT")
+
+
+class AnalyticsServicer:
+    async def GetAnalytics(self, request: pb.GetAnalyticsRequest, call: Call) -> pb.GetAnalyticsResponse:
+        flow = ids.require(Kind.FLOW, request.flow_id) if request.flow_id else None
+        if flow is not None:
+            await flows.get(call.tx, flow)
+        days = request.days if request.HasField("days") else DEFAULT_DAYS
+        time_zone = request.time_zone or (await identity.organization(call.tx, call.who.org_id)).time_zone
+        return await _analytics(call, days, time_zone, flow)
+
+    async def GetFlowMetrics(self, request: pb.GetFlowMetricsRequest, call: Call) -> pb.GetFlowMetricsResponse:
+        flow = ids.require(Kind.FLOW, request.id)
+        await flows.get(call.tx, flow)
+        days = request.days if request.HasField("days") else DEFAULT_DAYS
+        time_zone = (await identity.organization(call.tx, call.who.org_id)).time_zone
+        return pb.GetFlowMetricsResponse(analytics=await _analytics(call, days, time_zone, flow))
+
+    async def GetDashboard(self, _: pb.GetDashboardRequest, call: Call) -> pb.GetDashboardResponse:
+        time_zone = (await identity.organization(call.tx, call.who.org_id)).time_zone
+        week = await _analytics(call, DASHBOARD_DAYS, time_zone, None)
+        stands = await analytics.now(call.tx)
+        recent = await call_records.page(call.tx, call_records.Filter(), None, RECENT_CALLS)
+        return pb.GetDashboardResponse(
+            time_zone=time_zone,
+            live_calls=stands.live_calls,
+            unheard_voicemails=stands.unheard_voicemails,
+            numbers=stands.numbers,
+            flows=stands.flows,
+            contacts=stands.contacts,
+            today=week.days[-1].figures,
+            week=week.totals,
+            days=week.days,
+            recent_calls=[present.listed(row) for row in recent],
+        )
+
+
+async def _analytics(call: Call, days: int, time_zone: str, flow: UUID | None) -> pb.GetAnalyticsResponse:
+    window = rules.days_until(now(), days, time_zone)
+    since, until = rules.midnight(window[0], time_zone), rules.midnight(window[-1] + ONE_DAY, time_zone)
+    span = Span(since, until, time_zone, flow)
+    grouped = await analytics.figures(call.tx, span)
+    waits = _by_day(await analytics.latencies(call.tx, span))
+    return pb.GetAnalyticsResponse(
+        time_zone=time_zone,
+        totals=_figures(grouped.total, waits[None]),
+        days=[
+            pb.DayFigures(date=day.isoformat(), figures=_figures(grouped.by_day.get(day, NOTHING), waits[day]))
+            for day in window
+        ],
+        flows=[
+            pb.FlowFigures(flow_id=ids.show(Kind.FLOW, id) if id.int else None, **_counts(row))
+            for id, row in _most(grouped.by_flow)
+        ],
+        outcomes=[pb.NamedFigures(name=name or None, **_counts(row)) for name, row in _most(grouped.by_outcome)],
+        statuses=[pb.NamedFigures(name=name, **_counts(row)) for name, row in _most(grouped.by_status)],
+    )
+
+
+def _by_day(rows: Sequence[BandRow]) -> "defaultdict[date | None, Bands]":
+    """Bands by measure, for each day and (None) over all."""
+    found: defaultdict[date | None, Bands] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        found[row.day][row.measure].append((row.band, row.turns))
+    return found
+
+
+def _figures(row: FiguresRow, waits: Bands) -> pb.CallFigures:
+    return pb.CallFigures(
+        calls=row.calls,
+        inbound=row.inbound,
+        outbound=row.outbound,
+        answered=row.answered,
+        talk_seconds=row.talk_seconds,
+        average_seconds=round(row.talk_seconds / row.answered) if row.answered else None,
+        interruptions=row.interruptions,
+        first_sound_p50_ms=rules.percentile(waits["first_sound_ms"], 0.5),
+        first_sound_p95_ms=rules.percentile(waits["first_sound_ms"], 0.95),
+        first_answer_p50_ms=rules.percentile(waits["first_answer_ms"], 0.5),
+        first_answer_p95_ms=rules.percentile(waits["first_answer_ms"], 0.95),
+        ours_p95_ms=rules.percentile(waits["ours_ms"], 0.95),
+        model_p95_ms=rules.percentile(waits["model_ms"], 0.95),
+    )
+
+
+def _counts(row: FiguresRow) -> dict[str, int]:
+    return {"calls": row.calls, "answered": row.answered, "talk_seconds": row.talk_seconds}
+
+
+def _most(groups: Mapping[KeyT, FiguresRow]) -> list[tuple[KeyT, FiguresRow]]:
+    """The largest first."""
+    return sorted(groups.items(), key=lambda group: (-group[1].calls, str(group[0])))

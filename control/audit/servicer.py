@@ -1,0 +1,61 @@
+"""AuditService (proto/hum/v1/audit.proto)."""
+
+from collections.abc import AsyncIterator
+
+from google.api.httpbody_pb2 import HttpBody
+
+from control.audit import usecases
+from control.base import paging
+from control.base.wire import timestamp
+from control.boundary import Call
+from hum import audit as chain
+from hum import rpc
+from hum.v1 import audit_pb2 as pb
+from storage import audit
+from storage.audit import EntryRow
+from storage.db import Db
+
+NDJSON = "application/x-ndjson"
+
+
+class AuditServicer:
+    def __init__(self, db: Db, cursors: paging.Cursors) -> None:
+        self._db, self._cursors = db, cursors
+
+    async def ListAuditLog(self, request: pb.ListAuditLogRequest, call: Call) -> pb.ListAuditLogResponse:
+        before, count = self._cursors.after(request), paging.rows_to_fetch(request)
+        found = await audit.page(call.tx, before, request.actor, request.action, count)
+        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        return pb.ListAuditLogResponse(entries=[present(row) for row in rows], next_cursor=more)
+
+    async def ExportAuditLog(self, _: pb.ExportAuditLogRequest, call: Call) -> AsyncIterator[HttpBody]:
+        disposition = (f"{rpc.HTTP_PREFIX}content-disposition", 'attachment; filename="audit-log.jsonl"')
+        await call.context.send_initial_metadata((disposition,))
+        seq = 0
+        while True:
+            async with self._db.tenant(call.who.org_id) as tx:
+                rows = await audit.sealed_after(tx, seq)
+            if rows or not seq:  # an empty log is an empty file
+                yield HttpBody(content_type=NDJSON, data=b"".join(_line(row) for row in rows))
+            if len(rows) < audit.EXPORT_ROWS:
+                return
+            seq = rows[-1].seq or 0
+
+
+def _line(row: EntryRow) -> bytes:
+    assert row.seq is not None and row.previous_hash is not None and row.hash is not None, "a sealed entry"
+    return chain.line(row.seq, usecases.entry(row), bytes(row.previous_hash), bytes(row.hash))
+
+
+def present(row: EntryRow) -> pb.AuditEntry:
+    return pb.AuditEntry(
+        at=timestamp(row.at),
+        actor=row.actor,
+        actor_name=row.actor_name,
+        action=row.action,
+        subject=row.subject or None,
+        fields=row.fields,
+        request_id=row.request_id,
+        seq=row.seq,
+        hash=row.hash.hex() if row.hash else None,
+    )

@@ -1,0 +1,61 @@
+"""Writing and sealing the audit log."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from control.base.principal import Principal
+from hum import audit as chain
+from hum import ids
+from hum.ids import Kind
+from storage import audit
+from storage.audit import EntryRow
+from storage.db import Db, Tx
+
+
+async def note(
+    tx: Tx, org: UUID, who: Principal, action: str, subject: str, fields: Sequence[str], request_id: str
+) -> None:
+    """Note what `who` did, in the transaction in which it was done."""
+    await audit.append(
+        tx,
+        org,
+        actor=actor(who),
+        actor_name=who.name,
+        action=action,
+        subject=subject,
+        fields=fields,
+        request_id=request_id,
+    )
+
+
+def actor(who: Principal) -> str:
+    """As the audit log names who it was."""
+    if who.key_id is not None:
+        return f"key:{ids.show(Kind.API_KEY, who.key_id)}"
+    assert who.user_id is not None, "a principal is a key or a person"
+    return f"user:{ids.show(Kind.USER, who.user_id)}"
+
+
+async def seal(db: Db) -> int:
+    """Chain everything that was committed since; return how much.  Any number of workers may try; one does it."""
+    sealed = 0
+    while True:
+        async with db.system() as tx:
+            batch = await audit.seal(tx, lambda previous, seq, row: chain.link(previous, seq, entry(row)))
+        if not batch:
+            return sealed
+        sealed += batch
+
+
+def entry(row: EntryRow) -> chain.Entry:
+    """What is hashed and exported of a row."""
+    return chain.Entry(
+        organization=ids.show(Kind.ORGANIZATION, row.org_id),
+        at=row.at,
+        actor=row.actor,
+        actor_name=row.actor_name,
+        action=row.action,
+        subject=row.subject,
+        fields=row.fields,
+        request_id=row.request_id,
+    )

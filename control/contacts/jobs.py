@@ -1,0 +1,98 @@
+"""What is owed about contacts: the carrier's word on them, their calls under their present name, past calls."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from prometheus_client import Counter
+
+from control import jobs
+from control.clients.twilio import Lookup, Lookups
+from control.contacts import usecases
+from hum import ids
+from hum.errors import CarrierError, NotFound
+from hum.telemetry import log
+from hum.validation import bad_e164
+from storage import contacts
+from storage.db import Db
+
+LOG = log(__name__)
+LOOKUPS = Counter("hum_contact_lookups_total", "Questions to the carrier's Lookup about a contact", ["how"])
+#: Who asks the carrier has so long to answer for it; then another may ask.
+CLAIM = timedelta(minutes=1)
+BATCH = 500
+#: Above all calls.
+NEWEST = (datetime.max.replace(tzinfo=UTC), UUID(int=(1 << 128) - 1))
+
+
+async def look_up_contact(db: Db, carrier: Lookups, keep: timedelta, org: UUID, id: UUID) -> bool:
+    """Ask the carrier about a contact, unless it answered within `keep` (zero: it is never asked); False when there was nothing to ask.
+
+    A carrier that does not answer is asked again when the contact next calls, and not before: nobody waits for this.
+    """
+    async with db.tenant(org) as tx:
+        number = await contacts.claim_lookup(tx, id, keep, CLAIM) if keep else None
+    if number is None:
+        return False
+    try:
+        answer = await carrier.look_up(number)
+    except CarrierError as error:
+        LOOKUPS.labels("failed").inc()
+        LOG.warning("the carrier's Lookup did not answer", error=str(error)[:300])
+        return False
+    LOOKUPS.labels("answered" if answer else "unknown").inc()
+    async with db.tenant(org) as tx:
+        try:
+            before = await contacts.get(tx, id, lock=True)
+        except NotFound:
+            return False  # deleted meanwhile
+        await contacts.record_lookup(tx, id, said_by(answer) if answer else {})
+        await usecases.index_if_renamed(tx, org, before, await contacts.get(tx, id))
+    return True
+
+
+def said_by(answer: Lookup) -> dict[str, str]:
+    """What Lookup says, as a contact keeps it: the registered name is a name, until somebody knows a better one."""
+    told = {
+        "name": answer.caller_name,
+        "caller_name": answer.caller_name,
+        "carrier": answer.carrier,
+        "line_type": answer.line_type,
+    }
+    return {name: text[:200] for name, text in told.items() if text}
+
+
+async def index_contact(db: Db, org: UUID, id: UUID) -> None:
+    """Make all calls of a contact findable by its present name."""
+    place: tuple[datetime, UUID] | None = NEWEST
+    while place is not None:
+        async with db.tenant(org) as tx:
+            place = await contacts.index_calls(tx, id, place, BATCH)
+
+
+async def backfill_contacts(db: Db, org: UUID, id: UUID) -> None:
+    """Make contacts of past calls, then owe the lookups.  Batch by batch, each with its progress in one transaction:
+    killed anywhere, it goes on from there, and two of it take turns.
+    """
+    while await _next_batch(db, org, id):
+        pass
+
+
+async def _next_batch(db: Db, org: UUID, id: UUID) -> bool:
+    """One batch; False at the end."""
+    async with db.tenant(org) as tx:
+        backfill = await contacts.lock_backfill(tx, id)
+        if backfill is None:
+            return False
+        if calls := await contacts.callers(tx, backfill, BATCH):
+            open_calls = [call for call in calls if call.contact_id is None and not bad_e164(call.contact_e164)]
+            created = await contacts.meet_all(tx, {call.contact_e164: ids.new() for call in open_calls})
+            linked = await contacts.link_calls(tx, [call.id for call in open_calls])
+            await contacts.move_backfill(tx, id, calls, created, linked)
+            return True
+        owed = await contacts.never_looked_up(tx, backfill.after_contact, BATCH) if backfill.lookup else []
+        if not owed:
+            await contacts.end_backfill(tx, id)
+            return False
+        await jobs.enqueue_all(tx, jobs.LOOK_UP_CONTACT, org, owed)
+        await contacts.move_lookups(tx, id, owed)
+        return True

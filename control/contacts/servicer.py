@@ -1,0 +1,117 @@
+"""ContactsService (proto/hum/v1/contacts.proto)."""
+
+from collections.abc import AsyncIterator
+
+from google.api import httpbody_pb2
+
+from control.base import paging, phone
+from control.base.wire import timestamp, value
+from control.boundary import Call
+from control.contacts import sheets, usecases
+from hum import ids, rpc
+from hum.ids import Kind
+from hum.v1 import contacts_pb2 as pb
+from storage import contacts
+from storage.contacts import BackfillRow, ContactRow
+from storage.db import Db
+
+EXPORT_ROWS = 500
+EXPORT_HEADERS = tuple(
+    (rpc.HTTP_PREFIX + name, told)
+    for name, told in (("content-disposition", 'attachment; filename="contacts.csv"'), ("cache-control", "no-store"))
+)
+CSV = "text/csv; charset=utf-8; header=present"
+SOURCES = (("user", "said_by_user"), ("crm", "said_by_crm"), ("lookup", "said_by_lookup"))
+
+
+class ContactsServicer:
+    def __init__(self, db: Db, cursors: paging.Cursors) -> None:
+        self._db, self._cursors = db, cursors
+
+    async def ListContacts(self, request: pb.ListContactsRequest, call: Call) -> pb.ListContactsResponse:
+        before, count = self._cursors.after(request), paging.rows_to_fetch(request)
+        tag = request.tag or None
+        if request.q:
+            found = await contacts.search(call.tx, request.q, phone.digits(request.q), tag, before, count)
+        else:
+            found = await contacts.page(call.tx, before, count, tag)
+        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        return pb.ListContactsResponse(contacts=[present(row) for row in rows], next_cursor=more)
+
+    async def CreateContact(self, request: pb.CreateContactRequest, call: Call) -> pb.CreateContactResponse:
+        return pb.CreateContactResponse(contact=present(await usecases.create(call.tx, call.who, request.contact)))
+
+    async def GetContact(self, request: pb.GetContactRequest, call: Call) -> pb.GetContactResponse:
+        row = await contacts.get(call.tx, ids.require(Kind.CONTACT, request.id))
+        return pb.GetContactResponse(contact=present(row))
+
+    async def UpdateContact(self, request: pb.UpdateContactRequest, call: Call) -> pb.UpdateContactResponse:
+        id, paths = ids.require(Kind.CONTACT, request.id), list(request.update_mask.paths)
+        row = await usecases.change(call.tx, call.who, id, request.contact, paths)
+        return pb.UpdateContactResponse(contact=present(row))
+
+    async def DeleteContact(self, request: pb.DeleteContactRequest, call: Call) -> pb.DeleteContactResponse:
+        await usecases.delete(call.tx, call.who, ids.require(Kind.CONTACT, request.id))
+        return pb.DeleteContactResponse()
+
+    async def ImportContacts(self, request: pb.ImportContactsRequest, call: Call) -> pb.ImportContactsResponse:
+        return await usecases.take_csv(call.tx, call.who, request)
+
+    async def ExportContacts(self, _: pb.ExportContactsRequest, call: Call) -> AsyncIterator[httpbody_pb2.HttpBody]:
+        """Page by page, each in a transaction of its own: a slow reader holds none, and no more than a page is here."""
+        await call.context.send_initial_metadata(EXPORT_HEADERS)
+        yield httpbody_pb2.HttpBody(content_type=CSV, data=sheets.write([sheets.FIELDS]))
+        last = ""
+        while True:
+            async with self._db.tenant(call.who.org_id) as tx:
+                rows = await contacts.by_number(tx, last, EXPORT_ROWS)
+            if not rows:
+                return
+            yield httpbody_pb2.HttpBody(content_type=CSV, data=sheets.write(exported(row) for row in rows))
+            last = rows[-1].phone_e164
+
+    async def BackfillContacts(self, request: pb.BackfillContactsRequest, call: Call) -> pb.BackfillContactsResponse:
+        lookup = request.lookup if request.HasField("lookup") else True
+        row = await usecases.begin_backfill(call.tx, call.who, lookup=lookup)
+        return pb.BackfillContactsResponse(backfill=present_backfill(row))
+
+    async def GetBackfill(self, _: pb.GetBackfillRequest, call: Call) -> pb.GetBackfillResponse:
+        return pb.GetBackfillResponse(backfill=present_backfill(await contacts.latest_backfill(call.tx)))
+
+
+def present(row: ContactRow) -> pb.Contact:
+    return pb.Contact(
+        id=ids.show(Kind.CONTACT, row.id),
+        phone_e164=row.phone_e164,
+        notes=row.notes,
+        tags=row.tags,
+        source=pb.ContactSources(**{name: value(pb.ContactSource, _source(row, name)) for name in contacts.SAID}),
+        looked_up_at=timestamp(row.looked_up_at),
+        created_at=timestamp(row.created_at),
+        updated_at=timestamp(row.updated_at),
+        **{name: getattr(row, name) for name in contacts.SAID},
+    )
+
+
+def _source(row: ContactRow, name: str) -> str | None:
+    return next((word for word, said in SOURCES if name in getattr(row, said)), None)
+
+
+def exported(row: ContactRow) -> list[str]:
+    """A contact as a row of `sheets.FIELDS`."""
+    told = (row.phone_e164, row.name, row.email, row.company, row.notes, ";".join(row.tags), row.attributes_json)
+    return [cell or "" for cell in told]
+
+
+def present_backfill(row: BackfillRow) -> pb.Backfill:
+    return pb.Backfill(
+        id=ids.show(Kind.BACKFILL, row.id),
+        status=value(pb.BackfillStatus, "completed" if row.ended_at else "running"),
+        calls_seen=row.calls_seen,
+        calls_total=max(row.calls_total, row.calls_seen),
+        contacts_created=row.contacts_created,
+        calls_linked=row.calls_linked,
+        lookups=row.lookups,
+        created_at=timestamp(row.created_at),
+        ended_at=timestamp(row.ended_at),
+    )

@@ -1,0 +1,101 @@
+"""Making, changing, importing and backfilling contacts."""
+
+import asyncio
+from typing import cast
+from uuid import UUID
+
+from control import jobs
+from control.base import phone
+from control.base.principal import Principal
+from control.contacts import sheets
+from control.contacts.sheets import BadSheet, Sheet
+from hum import ids
+from hum.errors import FieldError, InvalidRequest
+from hum.v1 import contacts_pb2 as pb
+from storage import contacts, events
+from storage.contacts import BackfillRow, ContactRow, Imported
+from storage.db import Tx
+
+
+async def create(tx: Tx, who: Principal, contact: pb.Contact) -> ContactRow:
+    """Raises AlreadyExists."""
+    said = {name: value for name in contacts.SAID if (value := _said(contact, name)) is not None}
+    row = await contacts.create(
+        tx, ids.new(), contact.phone_e164, said, _notes(contact), list(dict.fromkeys(contact.tags))
+    )
+    await events.append(tx, who.org_id, "contact.created", row.id, {"by": who.name})
+    return row
+
+
+async def change(tx: Tx, who: Principal, id: UUID, contact: pb.Contact, paths: list[str]) -> ContactRow:
+    """What a person says of the fields in `paths`; an unset one is taken back."""
+    before = await contacts.get(tx, id, lock=True)
+    given = paths or [field.name for field, _ in contact.ListFields()]
+    row = await contacts.change(
+        tx,
+        id,
+        {name: _said(contact, name) for name in contacts.SAID if name in given},
+        _notes(contact) if "notes" in given else before.notes,
+        list(contact.tags) if "tags" in given else before.tags,
+    )
+    await events.append(tx, who.org_id, "contact.updated", id, {"by": who.name})
+    await index_if_renamed(tx, who.org_id, before, row)
+    return row
+
+
+async def index_if_renamed(tx: Tx, org: UUID, before: ContactRow, after: ContactRow) -> None:
+    """Owe the calls of a contact its present name."""
+    if (before.name, before.company) != (after.name, after.company):
+        await jobs.enqueue(tx, jobs.INDEX_CONTACT, org, after.id)
+
+
+async def delete(tx: Tx, who: Principal, id: UUID) -> None:
+    await contacts.delete(tx, id)
+    await events.append(tx, who.org_id, "contact.deleted", id, {"by": who.name})
+
+
+async def take_csv(tx: Tx, who: Principal, asked: pb.ImportContactsRequest) -> pb.ImportContactsResponse:
+    """Take the good rows of a file, and tell what is wrong with the others."""
+    region = asked.default_region if asked.HasField("default_region") else phone.region(await contacts.own_number(tx))
+    try:
+        # Thousands of rows take a second: calls are not to wait for them.
+        sheet = await asyncio.to_thread(sheets.read, asked.csv, region)
+    except BadSheet as error:
+        raise InvalidRequest([FieldError("csv", str(error))]) from error
+    rows = [Imported(ids.new(), e.phone_e164, e.said, e.notes, e.tags) for e in sheet.entries.values()]
+    taken = await contacts.take(tx, rows, dry_run=asked.dry_run)
+    changed = [id for id, created in taken.items() if not created]
+    if taken and not asked.dry_run:
+        counts = {"created": len(taken) - len(changed), "updated": len(changed)}
+        await events.append(tx, who.org_id, "contacts.imported", who.org_id, {"by": who.name, **counts})
+        await jobs.enqueue_all(tx, jobs.INDEX_CONTACT, who.org_id, changed)
+    return _report(asked, sheet, len(taken) - len(changed), len(changed))
+
+
+def _report(asked: pb.ImportContactsRequest, sheet: Sheet, created: int, updated: int) -> pb.ImportContactsResponse:
+    return pb.ImportContactsResponse(
+        dry_run=asked.dry_run,
+        rows=sheet.rows,
+        created=created,
+        updated=updated,
+        unchanged=len(sheet.entries) - created - updated,
+        duplicates=sheet.duplicates,
+        ignored_columns=sheet.ignored,
+        errors=[pb.ImportError(line=each.line, column=each.column, reason=each.reason) for each in sheet.problems],
+        bad_rows=sheet.bad_rows,
+    )
+
+
+async def begin_backfill(tx: Tx, who: Principal, *, lookup: bool) -> BackfillRow:
+    """Begin a backfill; while one runs, make sure that somebody works on it, and return that one."""
+    row = await contacts.begin_backfill(tx, ids.new(), lookup=lookup)
+    await jobs.enqueue(tx, jobs.BACKFILL_CONTACTS, who.org_id, row.id)
+    return row
+
+
+def _said(contact: pb.Contact, name: str) -> str | None:
+    return cast("str", getattr(contact, name)) if contact.HasField(name) else None  # type: ignore[arg-type]  # a field
+
+
+def _notes(contact: pb.Contact) -> str | None:
+    return contact.notes if contact.HasField("notes") else None

@@ -1,0 +1,25 @@
+"""The flows that a number answers with."""
+
+from uuid import UUID
+
+from hum import ids
+from hum.errors import FieldError, InvalidRequest, NotFound
+from hum.ids import Kind
+from storage import flows
+from storage.db import Tx
+
+
+async def own_flow(tx: Tx, name: str, field: str, channel: str) -> UUID | None:
+    """The flow that a request's field names, which must be of that channel; None for no name.  Raises InvalidRequest."""
+    if not name:
+        return None
+    id = ids.parse(Kind.FLOW, name)
+    try:
+        found = await flows.get(tx, id) if id else None
+    except NotFound:
+        found = None
+    if found is None:
+        raise InvalidRequest([FieldError(field, "there is no such flow")])
+    if found.channel != channel:
+        raise InvalidRequest([FieldError(field, f"must be a flow of the channel {channel}")])
+    return id

@@ -1,0 +1,173 @@
+"""Buying a number: three moments, so that a crash at any point loses no number and pays for none twice.
+
+An attempt is committed; the carrier is asked, with no transaction open; the number is written down. An attempt that
+nobody finished is looked up at the carrier by whoever sweeps. What was bought and can't be written down is given back.
+"""
+
+from datetime import timedelta
+from uuid import UUID
+
+from control.audit.usecases import actor
+from control.base.principal import Principal
+from control.clients.twilio import Carrier, CarrierNumber, Webhooks, is_refusal
+from control.numbers.flows import own_flow
+from hum import ids
+from hum.clock import now
+from hum.errors import (
+    CarrierError,
+    Conflict,
+    IdempotencyInProgress,
+    IdempotencyMismatch,
+    NotFound,
+    Refused,
+)
+from hum.ids import Kind
+from hum.telemetry import log
+from hum.v1 import numbers_pb2 as pb
+from storage import audit, events, flows, numbers, purchases
+from storage.db import Db, Tx
+from storage.numbers import NumberRow
+from storage.purchases import PurchaseRow
+
+LOG = log(__name__)
+
+
+class Purchases:
+    """Buys at one carrier."""
+
+    def __init__(self, db: Db, carrier: Carrier, webhooks: Webhooks, keep_keys: timedelta) -> None:
+        self._db, self._carrier, self._webhooks, self._keep_keys = db, carrier, webhooks, keep_keys
+
+    async def buy(
+        self, who: Principal, asked: pb.BuyNumberRequest, *, request_id: str, key: str | None, body_hash: bytes
+    ) -> NumberRow:
+        """Buy a number; the same key buys once.  Raises InvalidRequest, Conflict, AlreadyExists, CarrierError."""
+        async with self._db.tenant(who.org_id) as tx:
+            if key is not None and (known := await purchases.by_key(tx, key, self._keep_keys)) is not None:
+                return await _known(tx, known, body_hash)
+            attempt = PurchaseRow(
+                id=ids.new(),
+                org_id=who.org_id,
+                e164=asked.e164,
+                flow_id=await own_flow(tx, asked.flow_id, "flow_id", "voice"),
+                sms_flow_id=await own_flow(tx, asked.sms_flow_id, "sms_flow_id", "sms"),
+                status="buying",
+                carrier_sid=None,
+                number_id=None,
+                actor=actor(who),
+                actor_name=who.name,
+                request_id=request_id,
+                body_hash=body_hash,
+            )
+            if not await purchases.begin(tx, attempt, key):
+                if key is not None and await purchases.by_key(tx, key, self._keep_keys):
+                    raise IdempotencyInProgress  # a twin that came between
+                raise Conflict("somebody is buying this number at this moment")
+        return await self._finish(attempt, await self._bought(attempt))
+
+    async def sweep(self, older: timedelta) -> int:
+        """Bring to an end what somebody left half done; return how many attempts."""
+        async with self._db.system() as tx:
+            abandoned = await purchases.abandoned(tx, older)
+        for attempt in abandoned:
+            try:
+                await self._resume(attempt)
+            except Refused as refused:
+                LOG.warning("a purchase was not finished", purchase=attempt.id.hex, why=str(refused))
+        return len(abandoned)
+
+    async def _resume(self, attempt: PurchaseRow) -> None:
+        if attempt.status == "returning":
+            await self._give_back(attempt, attempt.carrier_sid or "")
+            return
+        held = await self._carrier.find_number(attempt.e164)
+        if held is None:
+            await self._end(attempt, "failed")
+        else:
+            await self._finish(attempt, held)
+
+    async def _bought(self, attempt: PurchaseRow) -> CarrierNumber:
+        """Ask the carrier.  An answer that never came is looked up: once here, and later by the sweep."""
+        try:
+            bought = await self._carrier.buy_number(attempt.e164, self._webhooks)
+        except CarrierError as error:
+            if is_refusal(error):
+                await self._end(attempt, "failed")
+                raise
+            held = await self._carrier.find_number(attempt.e164)
+            if held is None:
+                raise CarrierError("the carrier did not say whether it sold the number; see in a minute") from error
+            return held
+        if bought is None:
+            await self._end(attempt, "failed")
+            raise Conflict("the number is not on sale any more")
+        return bought
+
+    async def _finish(self, attempt: PurchaseRow, bought: CarrierNumber) -> NumberRow:
+        """Write the number down, or give it back when that can't be done."""
+        try:
+            async with self._db.tenant(attempt.org_id) as tx:
+                latest = await purchases.lock(tx, attempt.id)
+                if latest.number_id is not None:  # somebody else finished it
+                    return await numbers.get(tx, latest.number_id)
+                return await _write_down(tx, attempt, bought)
+        except Refused:
+            await self._end(attempt, "returning", bought.sid)
+            await self._give_back(attempt, bought.sid)
+            raise
+
+    async def _give_back(self, attempt: PurchaseRow, sid: str) -> None:
+        await self._carrier.release_number(sid)
+        await self._end(attempt, "returned")
+
+    async def _end(self, attempt: PurchaseRow, status: str, carrier_sid: str | None = None) -> None:
+        async with self._db.tenant(attempt.org_id) as tx:
+            await purchases.end(tx, attempt.id, status, carrier_sid=carrier_sid)
+
+
+async def _known(tx: Tx, attempt: PurchaseRow, body_hash: bytes) -> NumberRow:
+    """What an attempt under the same key came to."""
+    if attempt.body_hash != body_hash:
+        raise IdempotencyMismatch
+    if attempt.status == "buying":
+        raise IdempotencyInProgress
+    if attempt.number_id is None:
+        raise NotFound("the number was bought and has been released since")
+    return await numbers.get(tx, attempt.number_id)
+
+
+async def _write_down(tx: Tx, attempt: PurchaseRow, bought: CarrierNumber) -> NumberRow:
+    row = NumberRow(
+        id=ids.new(),
+        e164=attempt.e164,
+        carrier_sid=bought.sid,
+        friendly_name=bought.friendly_name,
+        flow_id=await _still(tx, attempt.flow_id),
+        sms_flow_id=await _still(tx, attempt.sms_flow_id),
+        sms_enabled=attempt.sms_flow_id is not None,
+        capabilities=list(bought.capabilities),
+        status="active",
+        created_at=now(),
+    )
+    row = await numbers.create(tx, row)
+    await purchases.end(tx, attempt.id, "bought", carrier_sid=bought.sid, number_id=row.id)
+    await events.append(tx, attempt.org_id, "number.bought", row.id, {"by": attempt.actor_name})
+    await audit.append(
+        tx,
+        attempt.org_id,
+        actor=attempt.actor,
+        actor_name=attempt.actor_name,
+        action="buyNumber",
+        subject=ids.show(Kind.NUMBER, row.id),
+        fields=["e164"],
+        request_id=attempt.request_id,
+    )
+    return row
+
+
+async def _still(tx: Tx, flow: UUID | None) -> UUID | None:
+    """The flow, unless it was deleted while the carrier was asked."""
+    try:
+        return flow and (await flows.get(tx, flow)).id
+    except NotFound:
+        return None

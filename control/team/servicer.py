@@ -1,0 +1,75 @@
+"""TeamService (proto/hum/v1/team.proto)."""
+
+from datetime import timedelta
+
+from control.base import paging
+from control.base.wire import timestamp, value, word
+from control.boundary import Call
+from control.team import usecases
+from hum import ids
+from hum.ids import Kind
+from hum.v1 import options_pb2
+from hum.v1 import team_pb2 as pb
+from storage import team
+from storage.team import InviteRow, MemberRow
+
+
+class TeamServicer:
+    def __init__(self, cursors: paging.Cursors, invite_lasts: timedelta) -> None:
+        self._cursors, self._invite_lasts = cursors, invite_lasts
+
+    async def ListMembers(self, request: pb.ListMembersRequest, call: Call) -> pb.ListMembersResponse:
+        place, count = self._cursors.read(request), paging.rows_to_fetch(request)
+        found = await team.page_members(call.tx, (place[0], place[1]) if place else None, count)
+        rows, more = self._cursors.cut(request, found, lambda row: (row.joined_at, row.user_id))
+        return pb.ListMembersResponse(members=[present(row) for row in rows], next_cursor=more)
+
+    async def UpdateMember(self, request: pb.UpdateMemberRequest, call: Call) -> pb.UpdateMemberResponse:
+        user, role = ids.require(Kind.USER, request.user_id), word(options_pb2.Role, request.member.role)
+        row = (
+            await usecases.change_role(call.tx, call.who, user, role)
+            if role is not None  # an empty change changes nothing
+            else await team.member(call.tx, user)
+        )
+        return pb.UpdateMemberResponse(member=present(row))
+
+    async def RemoveMember(self, request: pb.RemoveMemberRequest, call: Call) -> pb.RemoveMemberResponse:
+        user = ids.require(Kind.USER, request.user_id)
+        await usecases.remove(call.tx, call.who, user, keep_keys=request.keep_api_keys)
+        return pb.RemoveMemberResponse()
+
+    async def ListInvites(self, request: pb.ListInvitesRequest, call: Call) -> pb.ListInvitesResponse:
+        found = await team.page_invites(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        return pb.ListInvitesResponse(invites=[present_invite(row) for row in rows], next_cursor=more)
+
+    async def CreateInvite(self, request: pb.CreateInviteRequest, call: Call) -> pb.CreateInviteResponse:
+        asked = request.invite
+        role = word(options_pb2.Role, asked.role) or ""
+        row = await usecases.invite(call.tx, call.who, asked.email, role, self._invite_lasts)
+        return pb.CreateInviteResponse(invite=present_invite(row))
+
+    async def DeleteInvite(self, request: pb.DeleteInviteRequest, call: Call) -> pb.DeleteInviteResponse:
+        await team.delete_invite(call.tx, ids.require(Kind.INVITE, request.id))
+        return pb.DeleteInviteResponse()
+
+
+def present(row: MemberRow) -> pb.Member:
+    return pb.Member(
+        user_id=ids.show(Kind.USER, row.user_id),
+        email=row.email,
+        name=row.name,
+        role=value(options_pb2.Role, row.role),
+        joined_at=timestamp(row.joined_at),
+    )
+
+
+def present_invite(row: InviteRow) -> pb.Invite:
+    return pb.Invite(
+        id=ids.show(Kind.INVITE, row.id),
+        email=row.email,
+        role=value(options_pb2.Role, row.role),
+        invited_by=row.invited_by,
+        created_at=timestamp(row.created_at),
+        expires_at=timestamp(row.expires_at),
+    )

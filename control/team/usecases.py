@@ -1,0 +1,47 @@
+"""Members and invitations."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from control.base.principal import Principal
+from hum import ids
+from hum.errors import AlreadyExists, InvalidState
+from storage import events, team
+from storage.db import Tx
+from storage.team import InviteRow, MemberRow
+
+
+async def change_role(tx: Tx, who: Principal, user: UUID, role: str) -> MemberRow:
+    """Raises NotFound, and InvalidState for the last admin."""
+    admins = await team.lock_admins(tx)
+    before = await team.member(tx, user)
+    if before.role == role:
+        return before
+    _leave_an_admin(admins, user)
+    await team.set_role(tx, user, role)
+    await events.append(tx, who.org_id, "member.role_changed", user, {"by": who.name, "role": role})
+    return await team.member(tx, user)
+
+
+async def remove(tx: Tx, who: Principal, user: UUID, *, keep_keys: bool) -> None:
+    """Raises NotFound, and InvalidState for the last admin."""
+    admins = await team.lock_admins(tx)
+    await team.member(tx, user)
+    _leave_an_admin(admins, user)
+    await team.remove(tx, user, keep_keys=keep_keys)
+    await events.append(tx, who.org_id, "member.removed", user, {"by": who.name})
+
+
+def _leave_an_admin(admins: Sequence[UUID], user: UUID) -> None:
+    if list(admins) == [user]:
+        raise InvalidState("this is the last admin; make somebody else an admin first")
+
+
+async def invite(tx: Tx, who: Principal, email: str, role: str, lasts: timedelta) -> InviteRow:
+    """Raises AlreadyExists for a member's address."""
+    if await team.has_address(tx, email):
+        raise AlreadyExists("somebody with this address is a member already")
+    row = await team.invite(tx, ids.new(), email, role, who.name, lasts)
+    await events.append(tx, who.org_id, "member.invited", row.id, {"by": who.name, "role": role})
+    return row

@@ -1,0 +1,135 @@
+"""Sign-in: `/auth/login`, `/auth/callback`, `/auth/logout`.
+
+The gateway speaks to the browser and to the issuer; what must be kept of a sign-in, and the session, control keeps.
+"""
+
+import re
+from typing import Any, Final
+from urllib.parse import quote
+
+from grpc import StatusCode, aio
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from gateway import credentials, errors
+from gateway.credentials import Cookies
+from gateway.oidc import Issuer, IssuerAway, NotVouched
+from hum import rpc, secrets
+from hum.errors import FieldError
+from hum.settings import GatewaySettings
+from hum.telemetry import log
+from hum.v1 import runtime_pb2 as pb
+from hum.v1 import runtime_pb2_grpc
+
+LOG = log(__name__)
+CALLBACK: Final = "/auth/callback"
+HOME: Final = "/docs"
+#: A path of ours: one slash, and nothing in it that a browser reads as another host.
+LOCAL_PATH: Final = re.compile(r"/(?![/\\])[^\x00-\x20\\\x7f-\uffff]{0,1999}")
+SIGN_IN_SECONDS: Final = 3600  # the browser's; control decides how long a sign-in may really take
+
+
+class SignIn:
+    """The three routes; without an issuer, nobody can sign in, and they say so."""
+
+    def __init__(
+        self, settings: GatewaySettings, channel: aio.Channel, identity: rpc.NodeIdentity, cookies: Cookies
+    ) -> None:
+        self._settings, self._identity, self._cookies = settings, identity, cookies
+        self._issuer = Issuer(settings) if settings.oidc_issuer else None
+        self._control = runtime_pb2_grpc.SignInServiceStub(channel)
+        self._redirect_uri = settings.public_url + CALLBACK
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/auth/login", self._login),
+            Route(CALLBACK, self._callback),
+            Route("/auth/logout", self._logout, methods=["POST"]),
+        ]
+
+    async def _login(self, request: Request) -> Response:
+        request_id, return_to = credentials.request_id(request), request.query_params.get("return_to", HOME)
+        if LOCAL_PATH.fullmatch(return_to) is None:
+            return errors.bad_fields([FieldError("return_to", "must be a path of this service")], request_id)
+        if self._issuer is None:
+            return errors.refusal("NOT_FOUND", "sign-in is not set up here: HUM_OIDC_ISSUER is not set", request_id)
+        state, nonce, verifier = secrets.new_token(), secrets.new_token(), secrets.new_token()
+        try:
+            url = await self._issuer.begin(self._redirect_uri, state, nonce, verifier)
+            begun = pb.BeginSignInRequest(state=state, nonce=nonce, code_verifier=verifier, return_to=return_to)
+            await self._control.BeginSignIn(begun, **self._call(request))
+        except IssuerAway as error:
+            return _away(error, request_id)
+        except aio.AioRpcError as error:
+            return errors.rpc_error(error, request_id, errors.Rename(None, {}))
+        answer = RedirectResponse(url, 302, {"Cache-Control": "no-store"})
+        self._cookies.set(answer, credentials.SIGN_IN, state, SIGN_IN_SECONDS)
+        return answer
+
+    async def _callback(self, request: Request) -> Response:
+        answer = await self._signed_in(request)
+        answer.headers["Cache-Control"] = "no-store"
+        self._cookies.drop(answer, credentials.SIGN_IN)
+        return answer
+
+    async def _signed_in(self, request: Request) -> Response:
+        request_id, told = credentials.request_id(request), dict(request.query_params)
+        state = told.get("state", "")
+        if (
+            self._issuer is None
+            or not state
+            or not secrets.same(state.encode(), self._cookies.get(request, credentials.SIGN_IN).encode())
+        ):
+            return _begin_again("this sign-in was not begun in this browser", request_id)
+        try:
+            taken = await self._control.TakeSignIn(pb.TakeSignInRequest(state=state), **self._call(request))
+            if "error" in told:
+                raise NotVouched(f"the issuer says {told['error'][:100]!r}")
+            who = await self._issuer.finish(told, self._redirect_uri, taken.nonce, taken.code_verifier)
+            opened = await self._control.OpenWebSession(
+                pb.OpenWebSessionRequest(
+                    issuer=who.issuer,
+                    subject=who.subject,
+                    email=who.email,
+                    email_verified=who.email_verified,
+                    name=who.name,
+                    previous_token=self._cookies.get(request, credentials.SESSION),
+                ),
+                **self._call(request),
+            )
+        except IssuerAway as error:
+            return _away(error, request_id)
+        except NotVouched as error:
+            LOG.warning("sign-in refused", why=str(error), request_id=request_id)
+            return errors.refusal("FORBIDDEN", f"{error}; begin again at /auth/login", request_id)
+        except aio.AioRpcError as error:
+            if error.code() is StatusCode.NOT_FOUND:
+                return _begin_again(error.details() or "", request_id)
+            return errors.rpc_error(error, request_id, errors.Rename(None, {}))
+        answer = RedirectResponse(quote(taken.return_to, safe="/?=&%#+:;,@!$'()*~[]"), 303)
+        self._cookies.set(answer, credentials.SESSION, opened.token, opened.max_age_seconds)
+        return answer
+
+    async def _logout(self, request: Request) -> Response:
+        answer = Response(status_code=204)
+        if token := self._cookies.get(request, credentials.SESSION):
+            try:
+                await self._control.CloseWebSession(pb.CloseWebSessionRequest(token=token), **self._call(request))
+            except aio.AioRpcError as error:
+                return errors.rpc_error(error, credentials.request_id(request), errors.Rename(None, {}))
+        self._cookies.drop(answer, credentials.SESSION)
+        return answer
+
+    def _call(self, request: Request) -> dict[str, Any]:
+        metadata = (self._identity.metadata(), (rpc.REQUEST_ID, credentials.request_id(request)))
+        return {"metadata": metadata, "timeout": self._settings.control_seconds}
+
+
+def _begin_again(why: str, request_id: str) -> Response:
+    return errors.answer(400, "INVALID_REQUEST", f"{why}; begin again at /auth/login", request_id)
+
+
+def _away(error: IssuerAway, request_id: str) -> Response:
+    LOG.warning("issuer away", why=str(error), request_id=request_id)
+    return errors.answer(503, "UNAVAILABLE", str(error), request_id, headers={"Retry-After": "1"})

@@ -1,0 +1,221 @@
+"""Examples for the OpenAPI document: what a value of each field looks like.
+
+Most follow from a field's type, format and rules; texts are found by `Message.field`, else by the field's name, since a
+name means the same wherever it stands.  A test holds every example against its schema.
+"""
+
+from typing import Any, Final
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from gateway import contract
+from hum.ids import Kind
+from hum.v1 import options_pb2, validate_pb2
+
+ULID: Final = "01HVN5J8Q0ZR4TB8M3C2Y7K6WD"
+WHEN: Final = "2026-03-05T15:04:05Z"
+DEEPEST: Final = 4
+
+FORMATS: Final[dict[int, Any]] = {
+    options_pb2.FORMAT_E164: "+13175551234",
+    options_pb2.FORMAT_TIME_ZONE: "America/New_York",
+    options_pb2.FORMAT_EMAIL: "ada@example.com",
+    options_pb2.FORMAT_BUSINESS_HOURS: {
+        "time_zone": "America/New_York",
+        "weekly": {"mon": [["09:00", "17:00"]], "fri": [["09:00", "12:00"], ["13:00", "15:00"]]},
+        "holidays": ["2026-12-25"],
+    },
+    options_pb2.FORMAT_JSON_SCHEMA: {
+        "type": "object",
+        "properties": {"reason": {"type": "string"}, "booked": {"type": "boolean"}},
+        "required": ["reason"],
+    },
+    options_pb2.FORMAT_TURN_CONFIG: {"interruptible": True, "cut_after_ms": 350, "eagerness": "high"},
+}
+
+#: Nouns whose ids are another noun's.
+SAME_IDS: Final = {
+    "organization_ref": "organization",
+    "membership": "organization",
+    "sms_flow": "flow",
+    "call_detail": "call",
+    "call_contact": "contact",
+    "call_note": "note",
+}
+
+TEXTS: Final[dict[str, Any]] = {
+    # identity, team, audit
+    "Organization.name": "Riverside Clinic",
+    "OrganizationRef.name": "Riverside Clinic",
+    "Membership.name": "Riverside Clinic",
+    "OnboardOrganizationRequest.name": "Riverside Clinic",
+    "ProvisionOrgRequest.name": "Riverside Clinic",
+    "time_zone": "America/New_York",
+    "from_e164": "+13175551234",
+    "to_e164": "+13175550100",
+    "phone_e164": "+13175551234",
+    "audio_url": f"/api/voicemails/voicemail_{ULID}/audio",
+    "recording_url": f"/api/calls/call_{ULID}/recording",
+    "end_reason": "caller",
+    "outcome_label": "appointment",
+    "summary_text": "The caller made an appointment for Monday.",
+    "key_points": ["New patient"],
+    "next_actions": ["Send the form"],
+    "admin_notes": "asked for by phone",
+    "plan": "free",
+    "business_identity_json": {"address": "1 Main Street", "website": "https://clinic.example"},
+    "User.name": "Ada Lovelace",
+    "Member.name": "Ada Lovelace",
+    "email": "ada@example.com",
+    "invited_by": "grace@example.com",
+    "ApiKey.name": "Reporting",
+    "scopes": ["calls:read", "contacts:read"],
+    "prefix": "hum_live_1aB2cD",
+    "secret": "hum_live_1aB2cD3eF4gH5iJ6kL7mN8oP9qR0sT1uV2wX3yZ4aB5c",
+    "actor": f"user:user_{ULID}",
+    "actor_name": "ada@example.com",
+    "action": "updateFlow",
+    "subject": f"flow_{ULID}",
+    "fields": ["greeting"],
+    "request_id": "req_8f2c",
+    "hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    # flows and numbers
+    "Flow.name": "Front desk",
+    "trigger_events": ["external.order_shipped"],
+    "greeting": "Hello, this is Riverside Clinic. How can I help?",
+    "system_prompt": "You answer the phone of a clinic. Be brief and kind.",
+    "voice": "marin",
+    "model": "gpt-realtime-2.1",
+    "language": "en-US",
+    "max_call_seconds": 1800,
+    "after_hours_message": "We are closed. Please call again tomorrow.",
+    "voicemail_greeting": "Please leave a message after the tone.",
+    "hold_phrase": "One moment, please.",
+    "filler_phrases": ["Let me look that up."],
+    "whisper_text": "A call from the clinic's line.",
+    "idle_prompts_json": {"8": "Are you still there?"},
+    "tools_json": [{"name": "report_outcome"}],
+    "transfer_map_json": {"billing": "+13175551235"},
+    "route_tags_json": {"vip": f"flow_{ULID}"},
+    "knowledge_ids": [f"doc_{ULID}"],
+    "machine_message": "Please call us back.",
+    "sms_config_json": {"max_reply_chars": 480},
+    "friendly_name": "Main line",
+    "country": "US",
+    "area_code": "317",
+    "locality": "Indianapolis",
+    "region": "IN",
+    "contains": "555",
+    "capabilities": ["voice"],
+    # contacts
+    "Contact.name": "Grace Hopper",
+    "company": "Harbour Foods",
+    "notes": "Prefers mornings.",
+    "attributes_json": {"customer_number": "4711"},
+    "carrier": "T-Mobile USA, Inc.",
+    "line_type": "mobile",
+    "caller_name": "GRACE HOPPER",
+    "csv": "phone,name,tags\n+13175551234,Grace Hopper,vip\n",
+    "default_region": "US",
+    "column": "phone",
+    "ignored_columns": ["fax"],
+    # analytics
+    "date": "2026-03-05",
+    "NamedFigures.name": "appointment",
+    # calls and review
+    "contact_name": "Grace Hopper",
+    "transcript": "Please call me back.",
+    "heard_by": "ada@example.com",
+    "tag": "vip",
+    "tags": ["vip"],
+    "body": "Wants a call back on Monday.",
+    "author": "ada@example.com",
+    "reason": "spam",
+    "text": "I would like to make an appointment.",
+    "heard_text": "I would like to make",
+    "outcome": {"reason": "appointment", "booked": True},
+    "arguments": {"date": "2026-03-09"},
+    "result": {"free": ["10:00"]},
+    "next_cursor": "W3siaWQiOiIwMThlIn1dT0sh",
+    "cursor": "W3siaWQiOiIwMThlIn1dT0sh",
+}
+
+
+def of_message(descriptor: Descriptor, *, only: set[str] | None = None, depth: int = 0) -> dict[str, Any]:
+    """An object with an example for each field, or for the fields named by `only`."""
+    return {
+        contract.rest_name(field): of_field(field, depth)
+        for field in descriptor.fields
+        if (only is None or field.name in only) and not (field.message_type is not None and depth >= DEEPEST)
+    }
+
+
+def of_field(field: FieldDescriptor, depth: int = 0) -> Any:
+    """An example of a field's value, as JSON."""
+    for key in (f"{_owner(field).name}.{field.name}", field.name):
+        if key in TEXTS and _fits(field, TEXTS[key]):
+            return TEXTS[key]
+    value = _of_one(field, depth)
+    return [value] if field.is_repeated else value
+
+
+def _fits(field: FieldDescriptor, text: Any) -> bool:
+    """Tell whether a text by a field's name is of the field's shape: one name may stand for JSON here, a word there."""
+    if field.is_repeated:
+        return isinstance(text, list)
+    return field.type == FieldDescriptor.TYPE_STRING and isinstance(text, str) != contract.is_raw_json(field)
+
+
+def _of_one(field: FieldDescriptor, depth: int) -> Any:
+    options = field.GetOptions().Extensions
+    if options[options_pb2.format]:
+        return FORMATS[options[options_pb2.format]]
+    if field.message_type is not None:
+        return (
+            WHEN
+            if field.message_type.full_name == contract.TIMESTAMP
+            else of_message(field.message_type, depth=depth + 1)
+        )
+    if field.enum_type is not None:
+        return next(iter(contract.enum_words(field.enum_type)))
+    if field.type == FieldDescriptor.TYPE_BOOL:
+        return True
+    if field.type == FieldDescriptor.TYPE_STRING:
+        return {} if contract.is_raw_json(field) else _id(field) or field.name.replace("_", " ")
+    return _number(field)
+
+
+def _number(field: FieldDescriptor) -> int | float:
+    if field.type in (FieldDescriptor.TYPE_DOUBLE, FieldDescriptor.TYPE_FLOAT):
+        return 0.5
+    rules = field.GetOptions().Extensions[validate_pb2.field]
+    limits = getattr(rules, "int64" if field.type == FieldDescriptor.TYPE_INT64 else "int32")
+    return int(limits.gte) if limits.HasField("gte") else 1
+
+
+def _id(field: FieldDescriptor) -> str | None:
+    """`flow_01HV...`, for fields that hold an id."""
+    if field.name == "id":
+        return _id_of(_snake(_owner(field).name))
+    return _id_of(field.name.removesuffix("_id")) if field.name.endswith("_id") else None
+
+
+def of_path(collection: str) -> str:
+    """An id of one of a path's collection: `flow_01HV...` for `flows`."""
+    id = _id_of(collection.replace("-", "_").removesuffix("s"))
+    assert id is not None, f"no kind of id for {collection}"
+    return id
+
+
+def _id_of(noun: str) -> str | None:
+    kind = Kind.__members__.get(SAME_IDS.get(noun, noun).upper())
+    return None if kind is None else f"{kind.value}_{ULID}" if kind.value else ULID
+
+
+def _owner(field: FieldDescriptor) -> Descriptor:
+    assert field.containing_type is not None, "a message's field"
+    return field.containing_type
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{char.lower()}" if char.isupper() else char for char in name).lstrip("_")

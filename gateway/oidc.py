@@ -1,0 +1,229 @@
+"""The issuer: OpenID Connect's authorization code flow with PKCE, as its client.
+
+Sources: OpenID Connect Core 1.0 §3.1, Discovery 1.0, RFC 7636 (PKCE), RFC 9207 (`iss` in the answer).  Tokens are
+verified by joserfc.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote_plus, urlencode
+
+import aiohttp
+from joserfc import jwt
+from joserfc.errors import InvalidKeyIdError, JoseError, MissingKeyError
+from joserfc.jwk import KeySet
+
+from hum.clock import Clock, monotonic_ms
+from hum.settings import GatewaySettings
+
+#: What may sign an ID token: never `none`, and no shared secret that could be somebody's public key.
+ALGORITHMS: Final = ("RS256", "PS256", "ES256", "EdDSA")
+SCOPES: Final = "openid email profile"
+MOST_BYTES: Final = 1 << 20
+
+
+class IssuerAway(Exception):  # noqa: N818 - a state of the world
+    """The issuer does not answer, or not with what OpenID Connect promises."""
+
+
+class NotVouched(Exception):  # noqa: N818 - a verdict
+    """The issuer's answer does not prove who this is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom the issuer vouches for."""
+
+    issuer: str
+    subject: str
+    email: str
+    email_verified: bool
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What discovery says (OpenID Connect Discovery 1.0 §3)."""
+
+    authorization_endpoint: str
+    token_endpoint: str
+    jwks_uri: str
+    userinfo_endpoint: str
+    says_iss: bool
+    basic_secret: bool
+
+
+class Issuer:
+    """One issuer; what it says of itself is asked once, its keys again when an unknown one signs."""
+
+    def __init__(self, given: GatewaySettings, clock: Clock = monotonic_ms) -> None:
+        self._url, self._client_id = given.oidc_issuer, given.oidc_client_id
+        self._secret, self._clock = given.oidc_client_secret, clock
+        self._wait = aiohttp.ClientTimeout(total=given.oidc_seconds)
+        self._leeway, self._keys_every_ms = given.oidc_leeway_seconds, given.oidc_keys_seconds * 1000
+        self._metadata: Metadata | None = None
+        self._keys: KeySet | None = None
+        self._keys_asked_ms = 0.0
+
+    async def begin(self, redirect_uri: str, state: str, nonce: str, code_verifier: str) -> str:
+        """Where the browser goes to sign in.  Raises IssuerAway."""
+        asked = {
+            "response_type": "code",
+            "client_id": self._client_id,
+            "redirect_uri": redirect_uri,
+            "scope": SCOPES,
+            "state": state,
+            "nonce": nonce,
+            "code_challenge": challenge(code_verifier),
+            "code_challenge_method": "S256",
+        }
+        endpoint = (await self._discovered()).authorization_endpoint
+        return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(asked)}"
+
+    async def finish(self, answer: Mapping[str, str], redirect_uri: str, nonce: str, code_verifier: str) -> Identity:
+        """Whom the issuer's answer vouches for.  Raises IssuerAway, NotVouched."""
+        known = await self._discovered()
+        told = answer.get("iss")
+        if told != self._url and (told is not None or known.says_iss):
+            raise NotVouched("the answer came from another issuer")
+        tokens = await self._exchange(known, answer.get("code", ""), redirect_uri, code_verifier)
+        claims = await self._claims(known, str(tokens.get("id_token", "")), nonce)
+        if not claims.get("email") and known.userinfo_endpoint:
+            claims |= await self._userinfo(known, str(tokens.get("access_token", "")), str(claims["sub"]))
+        return Identity(
+            issuer=self._url,
+            subject=str(claims["sub"]),
+            email=str(claims.get("email") or ""),
+            email_verified=claims.get("email_verified") in (True, "true"),
+            name=str(claims.get("name") or ""),
+        )
+
+    # -- what the issuer is asked
+
+    async def _discovered(self) -> Metadata:
+        if self._metadata is None:
+            said = await self._ask("GET", self._url.rstrip("/") + "/.well-known/openid-configuration")
+            if said.get("issuer") != self._url:
+                raise IssuerAway(
+                    f"{self._url} calls itself {said.get('issuer')!r}; set HUM_OIDC_ISSUER to exactly that"
+                )
+            try:
+                self._metadata = Metadata(
+                    authorization_endpoint=str(said["authorization_endpoint"]),
+                    token_endpoint=str(said["token_endpoint"]),
+                    jwks_uri=str(said["jwks_uri"]),
+                    userinfo_endpoint=str(said.get("userinfo_endpoint") or ""),
+                    says_iss=said.get("authorization_response_iss_parameter_supported") is True,
+                    basic_secret="client_secret_basic"
+                    in said.get("token_endpoint_auth_methods_supported", ["client_secret_basic"]),
+                )
+            except KeyError as error:
+                raise IssuerAway(f"the issuer's discovery lacks {error}") from error
+        return self._metadata
+
+    async def _exchange(self, known: Metadata, code: str, redirect_uri: str, code_verifier: str) -> dict[str, Any]:
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": redirect_uri,
+            "code_verifier": code_verifier,
+            "client_id": self._client_id,
+        }
+        headers = {}
+        if self._secret and known.basic_secret:  # RFC 6749 §2.3.1: both are form-encoded first
+            headers["Authorization"] = aiohttp.encode_basic_auth(quote_plus(self._client_id), quote_plus(self._secret))
+        elif self._secret:
+            form["client_secret"] = self._secret
+        return await self._ask("POST", known.token_endpoint, data=form, headers=headers)
+
+    async def _userinfo(self, known: Metadata, access_token: str, subject: str) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {access_token}"}
+        said = await self._ask("GET", known.userinfo_endpoint, headers=headers)
+        if said.get("sub") != subject:  # OpenID Connect Core §5.3.4
+            raise NotVouched("the issuer's userinfo is about somebody else")
+        return said
+
+    async def _ask(self, verb: str, url: str, **options: Any) -> dict[str, Any]:
+        """A JSON object.  A refused POST is a verdict; everything else that is wrong is the issuer's."""
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=self._wait) as http,
+                http.request(verb, url, allow_redirects=False, **options) as answer,
+            ):
+                status, said = answer.status, _json(await _read(answer))
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise IssuerAway(f"the issuer does not answer at {url.partition('?')[0]}") from error
+        if verb == "POST" and 400 <= status < 500:
+            raise NotVouched(f"the issuer refuses: {str(said.get('error', status))[:100]}")
+        if status != 200:
+            raise IssuerAway(f"the issuer answers {status} at {url.partition('?')[0]}")
+        return said
+
+    # -- the ID token
+
+    async def _claims(self, known: Metadata, token: str, nonce: str) -> dict[str, Any]:
+        """The claims of a token that holds (OpenID Connect Core §3.1.3.7)."""
+        try:
+            claims = await self._verified(known, token)
+            rules = jwt.JWTClaimsRegistry(
+                leeway=self._leeway,
+                iss={"essential": True, "value": self._url},
+                aud={"essential": True, "value": self._client_id},
+                sub={"essential": True},
+                exp={"essential": True},
+                iat={"essential": True},
+                nonce={"essential": True, "value": nonce},
+            )
+            rules.validate(claims)
+        except (JoseError, ValueError, TypeError) as error:
+            raise NotVouched(f"the ID token does not hold: {type(error).__name__}") from error
+        party, audience = claims.get("azp"), claims["aud"]
+        if party not in (None, self._client_id) or (isinstance(audience, list) and len(audience) > 1 and not party):
+            raise NotVouched("the ID token is for another client")
+        return claims
+
+    async def _verified(self, known: Metadata, token: str) -> dict[str, Any]:
+        if self._keys is None:
+            await self._fetch_keys(known)
+        assert self._keys is not None, "fetched"
+        try:
+            return dict(jwt.decode(token, self._keys, algorithms=list(ALGORITHMS)).claims)
+        except (InvalidKeyIdError, MissingKeyError):  # the issuer may have new keys
+            if self._clock() - self._keys_asked_ms < self._keys_every_ms:
+                raise
+            await self._fetch_keys(known)
+            return dict(jwt.decode(token, self._keys, algorithms=list(ALGORITHMS)).claims)
+
+    async def _fetch_keys(self, known: Metadata) -> None:
+        self._keys_asked_ms = self._clock()
+        said = await self._ask("GET", known.jwks_uri)
+        try:
+            self._keys = KeySet.import_key_set({"keys": said["keys"]})
+        except (JoseError, KeyError, ValueError, TypeError) as error:
+            raise IssuerAway("the issuer's keys can't be read") from error
+
+
+def challenge(code_verifier: str) -> str:
+    """S256 of RFC 7636 §4.2."""
+    return base64.urlsafe_b64encode(hashlib.sha256(code_verifier.encode()).digest()).decode().rstrip("=")
+
+
+async def _read(answer: aiohttp.ClientResponse) -> bytes:
+    parts, size = [], 0
+    async for part in answer.content.iter_any():
+        size += len(part)
+        if size > MOST_BYTES:
+            raise ValueError("too long")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _json(body: bytes) -> dict[str, Any]:
+    said = json.loads(body)
+    if not isinstance(said, dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004 - of somebody else's text
+    return said

@@ -1,0 +1,140 @@
+"""The chain of the audit log: each entry's hash covers the entry and its predecessor's hash.
+
+A change, a removal or an insertion anywhere before the newest hash changes that hash; who has written it down can tell.
+The hash covers exactly what is stored and exported, each field with its length before it, so that no two entries read
+the same; times are whole microseconds, as the database keeps them.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+#: What the first entry of an organization has for a predecessor.
+GENESIS = bytes(32)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One change, as it is stored."""
+
+    organization: str  # `org_...`
+    at: datetime
+    actor: str
+    actor_name: str
+    action: str
+    subject: str
+    fields: Sequence[str]
+    request_id: str
+
+
+class Broken(Exception):  # noqa: N818 - what it finds is broken, not we
+    """The chain does not hold; says from which line."""
+
+
+def link(previous: bytes, seq: int, entry: Entry) -> bytes:
+    """The hash of an entry at its place: SHA-256."""
+    parts = (
+        str(seq),
+        entry.organization,
+        str((entry.at - _EPOCH) // datetime.resolution),
+        entry.actor,
+        entry.actor_name,
+        entry.action,
+        entry.subject,
+        str(len(entry.fields)),
+        *entry.fields,
+        entry.request_id,
+    )
+    digest = hashlib.sha256(previous)
+    for part in parts:
+        encoded = part.encode()
+        digest.update(len(encoded).to_bytes(8) + encoded)
+    return digest.digest()
+
+
+def line(seq: int, entry: Entry, previous: bytes, hash: bytes) -> bytes:
+    """An entry as the export has it: one JSON object and a newline."""
+    members: dict[str, Any] = {
+        "seq": seq,
+        "organization": entry.organization,
+        "at_us": (entry.at - _EPOCH) // datetime.resolution,
+        "at": entry.at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "actor": entry.actor,
+        "actor_name": entry.actor_name,
+        "action": entry.action,
+        "subject": entry.subject,
+        "fields": list(entry.fields),
+        "request_id": entry.request_id,
+        "previous_hash": previous.hex(),
+        "hash": hash.hex(),
+    }
+    return json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest entry of a chain that holds.  Keep it: a later export must contain it."""
+
+    organization: str
+    seq: int
+    hash: str
+
+
+def verify(lines: Iterable[str | bytes], *, expected: str = "") -> Head:
+    """Check an export; return its head.  Raises Broken.
+
+    `expected` is a hash, in hexadecimal, that was written down earlier and must be among the entries: an export that
+    was cut short or forged from the start has a sound chain, and another one.
+    """
+    previous, head, seen = GENESIS, None, not expected
+    for number, text in enumerate(lines, start=1):
+        members = _members(number, text)
+        seq, entry, told = members["seq"], _entry(number, members), members["hash"]
+        if seq != number:
+            raise Broken(f"line {number}: the entry is number {seq}; entries are missing, or added")
+        if members["previous_hash"] != previous.hex():
+            raise Broken(f"line {number}: it does not follow the line before it")
+        if head is not None and entry.organization != head.organization:
+            raise Broken(f"line {number}: it belongs to another organization")
+        computed = link(previous, seq, entry)
+        if told != computed.hex():
+            raise Broken(f"line {number}: it was changed after it was sealed")
+        previous, head, seen = computed, Head(entry.organization, seq, told), seen or told == expected
+    if head is None:
+        raise Broken("there are no entries")
+    if not seen:
+        raise Broken("the hash that was written down is not in this chain")
+    return head
+
+
+def _members(number: int, text: str | bytes) -> Mapping[str, Any]:
+    try:
+        members = json.loads(text)
+    except ValueError as error:
+        raise Broken(f"line {number}: is not JSON") from error
+    if not isinstance(members, dict):
+        raise Broken(f"line {number}: is not a JSON object")
+    return members
+
+
+def _entry(number: int, members: Mapping[str, Any]) -> Entry:
+    try:
+        at = _EPOCH + int(members["at_us"]) * datetime.resolution
+        entry = Entry(
+            at=at,
+            fields=[str(each) for each in members["fields"]],
+            **{name: str(members[name]) for name in _TEXTS},
+        )
+        if members["at"] != at.isoformat(timespec="microseconds").replace("+00:00", "Z"):
+            raise Broken(f"line {number}: its two times differ")
+        _ = members["seq"], members["hash"], members["previous_hash"]
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise Broken(f"line {number}: lacks {error}") from error
+    return entry
+
+
+_TEXTS = ("organization", "actor", "actor_name", "action", "subject", "request_id")

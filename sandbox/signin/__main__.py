@@ -1,0 +1,38 @@
+"""python -m sandbox.signin: the stand-in for an identity provider as a process of its own.
+
+Prints one JSON line {"url": ...} when it is ready; SIGTERM and SIGINT end it in good order.
+"""
+
+import argparse
+import asyncio
+import sys
+
+from sandbox.serving import alone
+from sandbox.signin.issuer import Issuer
+from sandbox.signin.people import Person
+
+
+def arguments(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m sandbox.signin", description="A stand-in for an OpenID provider.")
+    parser.add_argument("--listen", default="127.0.0.1:0", metavar="HOST:PORT")
+    parser.add_argument("--client-id", default="hum")
+    parser.add_argument("--client-secret", required=True)
+    parser.add_argument("--redirect-uri", required=True, help="where browsers come back to")
+    parser.add_argument("--person", action="append", default=[], metavar="EMAIL", help="one more who can sign in")
+    return parser.parse_args(argv)
+
+
+async def main(argv: list[str]) -> None:
+    chosen = arguments(argv)
+    async with Issuer.serve(
+        client_id=chosen.client_id,
+        client_secret=chosen.client_secret,
+        redirect_uri=chosen.redirect_uri,
+        listen=chosen.listen,
+        people=tuple(Person(email, email.partition("@")[0]) for email in chosen.person),
+    ) as issuer:
+        await alone(issuer.url)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1:]))

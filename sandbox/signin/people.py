@@ -1,0 +1,64 @@
+"""Who can sign in, and what was granted to them: the issuer's own memory.  Codes are for one use."""
+
+import base64
+import hashlib
+import secrets
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Person:
+    """One user; `subject` never changes, the rest may."""
+
+    email: str
+    name: str
+    email_verified: bool = True
+
+    @property
+    def subject(self) -> str:
+        return hashlib.sha256(self.email.lower().encode()).hexdigest()[:24]
+
+    def claims(self) -> dict[str, object]:
+        return {"sub": self.subject, "email": self.email, "email_verified": self.email_verified, "name": self.name}
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What a code stands for."""
+
+    person: Person
+    client_id: str
+    redirect_uri: str
+    nonce: str
+    code_challenge: str
+
+
+@dataclass
+class People:
+    known: dict[str, Person] = field(default_factory=dict)
+    codes: dict[str, Grant] = field(default_factory=dict)
+    tokens: dict[str, Person] = field(default_factory=dict)
+
+    def add(self, person: Person) -> None:
+        self.known[person.email.lower()] = person
+
+    def grant(self, grant: Grant) -> str:
+        """A code."""
+        code = secrets.token_urlsafe(24)
+        self.codes[code] = grant
+        return code
+
+    def redeem(self, code: str, client_id: str, redirect_uri: str, code_verifier: str) -> Grant | None:
+        """What the code stood for; None unless everything fits.  Either way the code is spent (RFC 6749 §4.1.2)."""
+        grant = self.codes.pop(code, None)
+        if grant is None or (grant.client_id, grant.redirect_uri) != (client_id, redirect_uri):
+            return None
+        digest = hashlib.sha256(code_verifier.encode()).digest()
+        made = base64.urlsafe_b64encode(digest).decode().rstrip("=")
+        return grant if secrets.compare_digest(made, grant.code_challenge) else None
+
+    def access(self, person: Person) -> str:
+        """A token for userinfo."""
+        token = secrets.token_urlsafe(24)
+        self.tokens[token] = person
+        return token

@@ -1,0 +1,185 @@
+"""Roll-ups of calls that are over, in quarters of an hour, and what they add up to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from storage import events
+from storage.db import Tx
+
+READER = "analytics"
+#: After these a call counts, or counts as something else.
+CHANGES = {"call.ended", "call.summary"}
+MEASURES = ("first_sound_ms", "first_answer_ms", "ours_ms", "model_ms")
+BAND_RATIO = 1.1
+
+TOUCHED = "SELECT DISTINCT org_id, hum.quarter(created_at) AS quarter_at FROM calls WHERE id = ANY ($1::uuid[])"
+EVERYTHING = "SELECT DISTINCT org_id, hum.quarter(created_at) AS quarter_at FROM calls WHERE ended_at IS NOT NULL"
+QUARTERS = "unnest($1::uuid[], $2::timestamptz[]) AS q(org_id, quarter_at)"
+OVER = f"""
+    {QUARTERS} JOIN calls c
+        ON c.org_id = q.org_id AND c.created_at >= q.quarter_at AND c.created_at < q.quarter_at + interval '15 minutes'
+       AND c.ended_at IS NOT NULL
+"""
+NO_FLOW = "'00000000-0000-0000-0000-000000000000'::uuid"
+FORGET_CALLS = f"DELETE FROM call_rollups r USING {QUARTERS} WHERE (r.org_id, r.quarter_at) = (q.org_id, q.quarter_at)"
+FORGET_LATENCIES = (
+    f"DELETE FROM latency_rollups r USING {QUARTERS} WHERE (r.org_id, r.quarter_at) = (q.org_id, q.quarter_at)"
+)
+COUNT_CALLS = f"""
+    INSERT INTO call_rollups
+    SELECT c.org_id, q.quarter_at, coalesce(c.flow_id, {NO_FLOW}), c.direction, c.status, coalesce(c.outcome_label, ''),
+           count(*), count(c.answered_at),
+           coalesce(sum(extract(epoch FROM c.ended_at - c.answered_at)::bigint), 0),
+           sum(json_array_length(c.interruptions))
+      FROM {OVER}
+     GROUP BY 1, 2, 3, 4, 5, 6
+"""
+COUNT_LATENCIES = f"""
+    INSERT INTO latency_rollups
+    SELECT c.org_id, q.quarter_at, coalesce(c.flow_id, {NO_FLOW}), m.measure,
+           floor(ln(greatest(m.ms, 1)) / ln({BAND_RATIO}))::integer, count(*)
+      FROM {OVER}
+     CROSS JOIN LATERAL json_array_elements(c.latency) AS turn
+     CROSS JOIN LATERAL (SELECT key AS measure, value::text::double precision AS ms
+                           FROM json_each(turn) WHERE key = ANY ($3::text[]) AND value::text <> 'null') AS m
+     GROUP BY 1, 2, 3, 4, 5
+"""
+# $1 and $2: from and to; $3: the time zone whose days these are; $4: one flow, or null for all.
+FIGURES = """
+    SELECT grouping(day, flow_id, outcome, status) AS kept, day, flow_id, outcome, status,
+           sum(calls)::bigint AS calls, coalesce(sum(calls) FILTER (WHERE direction = 'inbound'), 0)::bigint AS inbound,
+           coalesce(sum(calls) FILTER (WHERE direction = 'outbound'), 0)::bigint AS outbound,
+           sum(answered)::bigint AS answered, sum(talk_seconds)::bigint AS talk_seconds,
+           sum(interruptions)::bigint AS interruptions
+      FROM (SELECT *, (quarter_at AT TIME ZONE $3)::date AS day FROM call_rollups
+             WHERE quarter_at >= $1 AND quarter_at < $2 AND ($4::uuid IS NULL OR flow_id = $4)) AS r
+     GROUP BY GROUPING SETS ((day), (flow_id), (outcome), (status), ())
+"""
+LATENCIES = """
+    SELECT day, measure, band, sum(turns)::bigint AS turns
+      FROM (SELECT *, (quarter_at AT TIME ZONE $3)::date AS day FROM latency_rollups
+             WHERE quarter_at >= $1 AND quarter_at < $2 AND ($4::uuid IS NULL OR flow_id = $4)) AS r
+     GROUP BY GROUPING SETS ((day, measure, band), (measure, band))
+     ORDER BY band
+"""
+NOW = """
+    SELECT (SELECT count(*) FROM calls WHERE status IN ('queued', 'ringing', 'in_progress')) AS live_calls,
+           (SELECT count(*) FROM voicemails WHERE heard_at IS NULL) AS unheard_voicemails,
+           (SELECT count(*) FROM numbers WHERE status = 'active') AS numbers,
+           (SELECT count(*) FROM flows WHERE deleted_at IS NULL) AS flows,
+           (SELECT count(*) FROM contacts) AS contacts
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A window of time whose days are those of a time zone, for one flow or all."""
+
+    since: datetime
+    until: datetime
+    time_zone: str
+    flow: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class FiguresRow:
+    calls: int = 0
+    inbound: int = 0
+    outbound: int = 0
+    answered: int = 0
+    talk_seconds: int = 0
+    interruptions: int = 0
+
+
+@dataclass(slots=True)
+class Grouped:
+    """The same calls added up in several ways."""
+
+    total: FiguresRow
+    by_day: dict[date, FiguresRow]
+    by_flow: dict[UUID, FiguresRow]
+    by_outcome: dict[str, FiguresRow]
+    by_status: dict[str, FiguresRow]
+
+
+@dataclass(frozen=True, slots=True)
+class BandRow:
+    """Turns whose wait fell into a band; `day` None: of the whole span."""
+
+    day: date | None
+    measure: str
+    band: int
+    turns: int
+
+
+@dataclass(frozen=True, slots=True)
+class NowRow:
+    live_calls: int
+    unheard_voicemails: int
+    numbers: int
+    flows: int
+    contacts: int
+
+
+async def roll_up(tx: Tx, limit: int = 2000) -> int:
+    """As the system: recount the quarters that the next events touch; return how many events were read.
+
+    The reader's row is locked, so one of several workers counts at a time; they are done when this transaction commits.
+    """
+    read = await events.read_behind_horizon(tx, READER, limit)
+    changed = {event.subject_id for event in read if event.type in CHANGES}
+    if changed:
+        quarters = await tx.fetch(TOUCHED, list(changed))
+        await _recount(tx, [row["org_id"] for row in quarters], [row["quarter_at"] for row in quarters])
+    return len(read)
+
+
+async def rebuild(tx: Tx) -> int:
+    """As the system: count everything anew; return how many quarters of an hour hold calls."""
+    await events.place(tx, READER)  # the reader waits
+    await tx.execute("DELETE FROM call_rollups")
+    await tx.execute("DELETE FROM latency_rollups")
+    quarters = await tx.fetch(EVERYTHING)
+    await _recount(tx, [row["org_id"] for row in quarters], [row["quarter_at"] for row in quarters])
+    return len(quarters)
+
+
+async def _recount(tx: Tx, orgs: Sequence[UUID], quarters: Sequence[datetime]) -> None:
+    await tx.execute(FORGET_CALLS, orgs, quarters)
+    await tx.execute(FORGET_LATENCIES, orgs, quarters)
+    await tx.execute(COUNT_CALLS, orgs, quarters)
+    await tx.execute(COUNT_LATENCIES, orgs, quarters, list(MEASURES))
+
+
+async def figures(tx: Tx, span: Span) -> Grouped:
+    """What the tenant's calls in a span add up to."""
+    grouped = Grouped(FiguresRow(), {}, {}, {}, {})
+    for row in await tx.fetch(FIGURES, span.since, span.until, span.time_zone, span.flow):
+        found = FiguresRow(*(row[name] or 0 for name in FiguresRow.__slots__))
+        match row["kept"]:  # a bit for each that was added up over: day, flow, outcome, status
+            case 0b0111:
+                grouped.by_day[row["day"]] = found
+            case 0b1011:
+                grouped.by_flow[row["flow_id"]] = found
+            case 0b1101:
+                grouped.by_outcome[row["outcome"]] = found
+            case 0b1110:
+                grouped.by_status[row["status"]] = found
+            case _:
+                grouped.total = found
+    return grouped
+
+
+async def latencies(tx: Tx, span: Span) -> list[BandRow]:
+    """How long callers waited in a span, by band, shortest first; by day, and over all."""
+    rows = await tx.fetch(LATENCIES, span.since, span.until, span.time_zone, span.flow)
+    return [BandRow(**row) for row in rows]
+
+
+async def now(tx: Tx) -> NowRow:
+    """How the organization stands at this moment."""
+    row = await tx.fetchrow(NOW)
+    assert row is not None
+    return NowRow(**row)

@@ -1,0 +1,113 @@
+"""The audit log: who changed what, appended in the transaction of the change, sealed into a chain afterwards."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from hum.audit import GENESIS
+from storage import events
+from storage.db import Tx
+
+APPEND = """
+    INSERT INTO audit_log (org_id, actor, actor_name, action, subject, fields, request_id)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)
+"""
+PAGE = """
+    SELECT l.id, l.org_id, l.at, l.actor, l.actor_name, l.action, l.subject, l.fields, l.request_id,
+           s.seq, s.previous_hash, s.hash
+      FROM audit_log l LEFT JOIN audit_seals s ON s.entry_id = l.id
+     WHERE l.id < coalesce($1::bigint, 9223372036854775807)
+       AND ($2 = '' OR l.actor = $2) AND ($3 = '' OR l.action = $3)
+     ORDER BY l.id DESC
+     LIMIT $4
+"""
+SEALED = """
+    SELECT l.id, l.org_id, l.at, l.actor, l.actor_name, l.action, l.subject, l.fields, l.request_id,
+           s.seq, s.previous_hash, s.hash
+      FROM audit_seals s JOIN audit_log l ON l.id = s.entry_id
+     WHERE s.seq > $1
+     ORDER BY s.seq
+     LIMIT $2
+"""
+# In the order of commits' horizons, so that a transaction that commits late is not jumped over.
+UNSEALED = """
+    SELECT id, xid::text AS xid, org_id, at, actor, actor_name, action, subject, fields, request_id
+      FROM audit_log
+     WHERE (xid, id) > ($1::text::xid8, $2) AND xid < pg_snapshot_xmin(pg_current_snapshot())
+     ORDER BY audit_log.xid, audit_log.id
+     LIMIT $3
+"""
+HEADS = """
+    SELECT DISTINCT ON (org_id) org_id, seq, hash
+      FROM audit_seals
+     WHERE org_id = ANY ($1::uuid[])
+     ORDER BY org_id, seq DESC
+"""
+SEAL = "INSERT INTO audit_seals (org_id, seq, entry_id, previous_hash, hash) VALUES ($1, $2, $3, $4, $5)"
+READER = "audit"
+EXPORT_ROWS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRow:
+    id: int
+    org_id: UUID
+    at: datetime
+    actor: str
+    actor_name: str
+    action: str
+    subject: str
+    fields: Sequence[str]
+    request_id: str
+    seq: int | None = None
+    previous_hash: bytes | None = None
+    hash: bytes | None = None
+
+
+async def append(
+    tx: Tx,
+    org: UUID,
+    *,
+    actor: str,
+    actor_name: str,
+    action: str,
+    subject: str = "",
+    fields: Sequence[str] = (),
+    request_id: str = "",
+) -> None:
+    """Note a change, in its own transaction."""
+    await tx.execute(APPEND, org, actor, actor_name, action, subject, list(fields), request_id)
+
+
+async def page(tx: Tx, before: int | None, actor: str, action: str, limit: int) -> list[EntryRow]:
+    """Newest first, below `before`; empty filters let all pass."""
+    return [EntryRow(**row) for row in await tx.fetch(PAGE, before, actor, action, limit)]
+
+
+async def sealed_after(tx: Tx, seq: int) -> list[EntryRow]:
+    """The next sealed entries of the tenant's chain."""
+    return [EntryRow(**row) for row in await tx.fetch(SEALED, seq, EXPORT_ROWS)]
+
+
+async def seal(tx: Tx, link: Callable[[bytes, int, EntryRow], bytes], limit: int = 1000) -> int:
+    """As the system: chain what was committed since; return how much.  `link` makes a hash from previous, seq, entry.
+
+    The reader's row is locked, so one of several workers seals at a time.
+    """
+    xid, last = await events.place(tx, READER)
+    rows = await tx.fetch(UNSEALED, xid, last, limit)
+    if not rows:
+        return 0
+    orgs = list({row["org_id"] for row in rows})
+    heads = {row["org_id"]: (row["seq"], bytes(row["hash"])) for row in await tx.fetch(HEADS, orgs)}
+    seals = []
+    for row in rows:
+        entry = EntryRow(**{name: value for name, value in row.items() if name != "xid"})
+        seq, previous = heads.get(entry.org_id, (0, GENESIS))
+        hash = link(previous, seq + 1, entry)
+        seals.append((entry.org_id, seq + 1, entry.id, previous, hash))
+        heads[entry.org_id] = (seq + 1, hash)
+    await tx.executemany(SEAL, seals)
+    await events.move(tx, READER, rows[-1]["xid"], rows[-1]["id"])
+    return len(rows)

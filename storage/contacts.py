@@ -1,0 +1,396 @@
+"""Contacts: what each source says of a number, their search, and the backfill's place.
+
+The precedence of the sources stands in the schema (`0005_contacts`): `name` and its like are generated from what the
+user, the CRM and the carrier's Lookup say.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import asyncpg
+
+from hum.errors import AlreadyExists, NotFound
+from storage.db import Tx
+
+#: The fields of which several sources may speak.
+SAID = ("name", "email", "company", "attributes_json", "carrier", "line_type", "caller_name")
+
+COLUMNS = """
+    k.id, k.phone_e164, k.name, k.email, k.company, k.notes, k.tags, k.attributes_json, k.carrier, k.line_type,
+    k.caller_name, k.said_by_user, k.said_by_crm, k.said_by_lookup, k.looked_up_at, k.created_at, k.updated_at
+"""
+GET = f"SELECT {COLUMNS} FROM contacts k WHERE k.id = $1"
+LOCK = GET + " FOR UPDATE"
+CREATE = f"""
+    INSERT INTO contacts AS k (id, org_id, phone_e164, said_by_user, notes, tags)
+    VALUES ($1, hum.org_id(), $2, $3, $4, $5)
+    ON CONFLICT (org_id, phone_e164) DO NOTHING
+    RETURNING {COLUMNS}
+"""
+CHANGE = f"""
+    UPDATE contacts k
+       SET said_by_user = jsonb_strip_nulls(said_by_user || $2::jsonb), notes = $3, tags = $4, updated_at = now()
+     WHERE id = $1
+    RETURNING {COLUMNS}
+"""
+DELETE = "DELETE FROM contacts WHERE id = $1"
+PAGE = f"""
+    SELECT {COLUMNS} FROM contacts k
+     WHERE k.id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+     ORDER BY k.id DESC
+     LIMIT $2
+"""
+TAGGED_PAGE = f"""
+    SELECT {COLUMNS}
+      FROM contact_tags g
+      JOIN contacts k ON k.id = g.contact_id
+     WHERE g.tag = $3 AND g.contact_id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+     ORDER BY g.contact_id DESC
+     LIMIT $2
+"""
+SEARCH = f"""
+    SELECT {COLUMNS}
+      FROM hum.search_contacts($1, $2, $3, $4, $5) AS found (id)
+      JOIN contacts k ON k.id = found.id
+     ORDER BY k.id DESC
+"""
+BY_NUMBER = f"SELECT {COLUMNS} FROM contacts k WHERE k.phone_e164 > $1 ORDER BY k.phone_e164 LIMIT $2"
+# What a file says of a known contact is news or nothing: a file that was exported takes no field from another source.
+TAKE = """
+    INSERT INTO contacts AS k (id, org_id, phone_e164, said_by_user, notes, tags)
+    SELECT r.id, hum.org_id(), r.phone_e164, r.said, r.notes, r.tags
+      FROM json_to_recordset($1) AS r (id uuid, phone_e164 text, said jsonb, notes text, tags text[])
+     ORDER BY r.phone_e164
+    ON CONFLICT (org_id, phone_e164) DO UPDATE
+       SET said_by_user = k.said_by_user
+               || hum.news(k.said_by_lookup || k.said_by_crm || k.said_by_user, excluded.said_by_user),
+           notes = coalesce(excluded.notes, k.notes),
+           tags = CASE WHEN excluded.tags = '{}' THEN k.tags ELSE excluded.tags END,
+           updated_at = now()
+     WHERE hum.news(k.said_by_lookup || k.said_by_crm || k.said_by_user, excluded.said_by_user) <> '{}'
+        OR coalesce(excluded.notes, k.notes) IS DISTINCT FROM k.notes
+        OR excluded.tags NOT IN ('{}', k.tags)
+    RETURNING id, xmax = 0 AS created
+"""
+TRY = "SAVEPOINT dry_run"
+UNDO = "ROLLBACK TO SAVEPOINT dry_run"
+OWN_NUMBER = "SELECT e164 FROM numbers WHERE status = 'active' ORDER BY id LIMIT 1"
+
+# --- what the carrier and the CRM say
+MET = """
+    SELECT id, said_by_lookup ->> 'caller_name' AS caller_name, looked_up_at, lookup_claimed_at
+      FROM contacts
+     WHERE org_id = $1 AND phone_e164 = $2
+"""
+MEET = """
+    INSERT INTO contacts AS k (id, org_id, phone_e164, said_by_lookup) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (org_id, phone_e164) DO UPDATE SET said_by_lookup = k.said_by_lookup || excluded.said_by_lookup
+    RETURNING id
+"""
+CLAIM_LOOKUP = """
+    UPDATE contacts SET lookup_claimed_at = now()
+     WHERE id = $1 AND (looked_up_at IS NULL OR looked_up_at < now() - $2::interval)
+       AND (lookup_claimed_at IS NULL OR lookup_claimed_at < now() - $3::interval)
+    RETURNING phone_e164
+"""
+RECORD_LOOKUP = """
+    UPDATE contacts SET said_by_lookup = said_by_lookup || $2, looked_up_at = now(), lookup_claimed_at = NULL
+     WHERE id = $1
+"""
+CRM_SAYS = "UPDATE contacts SET said_by_crm = jsonb_strip_nulls(said_by_crm || $2::jsonb) WHERE id = $1"
+
+# --- calls of contacts
+CALLS_OF = """
+    SELECT id, created_at FROM calls
+     WHERE contact_id = $1 AND (created_at, id) < ($2, $3)
+     ORDER BY created_at DESC, id DESC
+     LIMIT $4
+"""
+INDEX_CALLS = "SELECT hum.index_call(id) FROM unnest($1::uuid[]) AS id"
+
+# --- the backfill
+BACKFILL = """
+    SELECT id, lookup, calls_total, calls_seen, contacts_created, calls_linked, lookups, before_at, before_id,
+           after_contact, created_at, ended_at
+      FROM contact_backfills
+"""
+LATEST_BACKFILL = BACKFILL + " ORDER BY id DESC LIMIT 1"
+LOCK_BACKFILL = BACKFILL + " WHERE id = $1 AND ended_at IS NULL FOR UPDATE"
+BEGIN_BACKFILL = """
+    INSERT INTO contact_backfills (id, org_id, lookup, calls_total)
+    SELECT $1, hum.org_id(), $2, count(*) FROM calls
+    ON CONFLICT (org_id) WHERE ended_at IS NULL DO NOTHING
+"""
+CALLS_BELOW = """
+    SELECT id, created_at, contact_e164, contact_id FROM calls
+     WHERE (created_at, id) < ($1, $2)
+     ORDER BY created_at DESC, id DESC
+     LIMIT $3
+"""
+MEET_ALL = """
+    INSERT INTO contacts (id, org_id, phone_e164)
+    SELECT id, hum.org_id(), phone FROM unnest($1::uuid[], $2::text[]) AS r (id, phone) ORDER BY phone
+    ON CONFLICT (org_id, phone_e164) DO NOTHING
+"""
+LINK_CALLS = """
+    UPDATE calls c SET contact_id = k.id
+      FROM contacts k
+     WHERE c.id = ANY($1) AND c.contact_id IS NULL AND k.org_id = c.org_id AND k.phone_e164 = c.contact_e164
+"""
+NEVER_LOOKED_UP = "SELECT id FROM contacts WHERE looked_up_at IS NULL AND id > $1 ORDER BY id LIMIT $2"
+MOVE_BACKFILL = """
+    UPDATE contact_backfills
+       SET before_at = $2, before_id = $3, calls_seen = calls_seen + $4, contacts_created = contacts_created + $5,
+           calls_linked = calls_linked + $6
+     WHERE id = $1
+"""
+MOVE_LOOKUPS = "UPDATE contact_backfills SET after_contact = $2, lookups = lookups + $3 WHERE id = $1"
+END_BACKFILL = "UPDATE contact_backfills SET ended_at = now() WHERE id = $1"
+
+
+@dataclass(frozen=True, slots=True)
+class ContactRow:
+    """A contact; `said_by_*` hold what each source says, the fields of `SAID` what comes of it."""
+
+    id: UUID
+    phone_e164: str
+    name: str | None
+    email: str | None
+    company: str | None
+    notes: str | None
+    tags: list[str]
+    attributes_json: str | None
+    carrier: str | None
+    line_type: str | None
+    caller_name: str | None
+    said_by_user: dict[str, str]
+    said_by_crm: dict[str, str]
+    said_by_lookup: dict[str, str]
+    looked_up_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What a file says of one contact: what is unset here it does not speak of."""
+
+    id: UUID
+    phone_e164: str
+    said: Mapping[str, str]
+    notes: str | None
+    tags: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """The contact of somebody who calls."""
+
+    id: UUID
+    looked_up_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillRow:
+    id: UUID
+    lookup: bool
+    calls_total: int
+    calls_seen: int
+    contacts_created: int
+    calls_linked: int
+    lookups: int
+    before_at: datetime
+    before_id: UUID
+    after_contact: UUID
+    created_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallerRow:
+    """A call as a backfill sees it."""
+
+    id: UUID
+    created_at: datetime
+    contact_e164: str
+    contact_id: UUID | None
+
+
+def _row(row: asyncpg.Record) -> ContactRow:
+    said = {name: json.loads(row[name]) for name in ("said_by_user", "said_by_crm", "said_by_lookup")}
+    return ContactRow(**{**row, **said})
+
+
+def _found(row: asyncpg.Record | None) -> ContactRow:
+    if row is None:
+        raise NotFound("there is no such contact")
+    return _row(row)
+
+
+async def get(tx: Tx, id: UUID, *, lock: bool = False) -> ContactRow:
+    """Raises NotFound."""
+    return _found(await tx.fetchrow(LOCK if lock else GET, id))
+
+
+async def create(
+    tx: Tx, id: UUID, phone_e164: str, said: Mapping[str, str], notes: str | None, tags: Sequence[str]
+) -> ContactRow:
+    """A contact as a user describes it.  Raises AlreadyExists."""
+    row = await tx.fetchrow(CREATE, id, phone_e164, json.dumps(said), notes, list(tags))
+    if row is None:
+        raise AlreadyExists("there is a contact with this number")
+    return _row(row)
+
+
+async def change(
+    tx: Tx, id: UUID, said: Mapping[str, str | None], notes: str | None, tags: Sequence[str]
+) -> ContactRow:
+    """What a user says now; None takes back.  Raises NotFound."""
+    return _found(await tx.fetchrow(CHANGE, id, json.dumps(said), notes, list(tags)))
+
+
+async def delete(tx: Tx, id: UUID) -> None:
+    """Raises NotFound."""
+    if await tx.execute(DELETE, id) == "DELETE 0":
+        raise NotFound("there is no such contact")
+
+
+async def page(tx: Tx, before: UUID | None, limit: int, tag: str | None = None) -> list[ContactRow]:
+    """Newest first, below `before`; with a tag, those that have it."""
+    rows = await (tx.fetch(PAGE, before, limit) if tag is None else tx.fetch(TAGGED_PAGE, before, limit, tag))
+    return [_row(row) for row in rows]
+
+
+async def search(
+    tx: Tx, q: str, digits: str | None, tag: str | None, before: UUID | None, limit: int
+) -> list[ContactRow]:
+    """As `page`, of those with words that begin like those of `q`, or `digits` in their number, and with the tag."""
+    return [_row(row) for row in await tx.fetch(SEARCH, q, digits, tag, before, limit)]
+
+
+async def by_number(tx: Tx, after: str, limit: int) -> list[ContactRow]:
+    """In the order of their numbers, above `after`."""
+    return [_row(row) for row in await tx.fetch(BY_NUMBER, after, limit)]
+
+
+async def take(tx: Tx, rows: Sequence[Imported], *, dry_run: bool) -> dict[UUID, bool]:
+    """Take what a file says; return the contacts that were made (True) or changed (False), the others are as it says.
+
+    Different numbers, or it fails.  A dry run tells the same and leaves nothing.
+    """
+    told = [
+        {"id": str(r.id), "phone_e164": r.phone_e164, "said": r.said, "notes": r.notes, "tags": list(r.tags)}
+        for r in rows
+    ]
+    if dry_run:
+        await tx.execute(TRY)
+    taken = {row["id"]: row["created"] for row in await tx.fetch(TAKE, json.dumps(told))}
+    if dry_run:
+        await tx.execute(UNDO)
+    return taken
+
+
+async def own_number(tx: Tx) -> str | None:
+    """The organization's oldest number that it still has."""
+    found: str | None = await tx.fetchval(OWN_NUMBER)
+    return found
+
+
+# --- what the carrier and the CRM say -----------------------------------------------------------------------------
+
+
+async def meet(tx: Tx, id: UUID, org: UUID, phone_e164: str, caller_name: str | None) -> Met:
+    """The contact of a caller, made if there is none, with the name that the carrier gave.  As the system.
+
+    A contact that is known, and says what the carrier says, is only read.
+    """
+    found = await tx.fetchrow(MET, org, phone_e164)
+    if found is None or (caller_name and found["caller_name"] != caller_name):
+        said = {"name": caller_name, "caller_name": caller_name} if caller_name else {}
+        id = await tx.fetchval(MEET, id, org, phone_e164, json.dumps(said))
+    return Met(found["id"], found["looked_up_at"]) if found else Met(id, None)
+
+
+async def claim_lookup(tx: Tx, id: UUID, keep: timedelta, claim: timedelta) -> str | None:
+    """The number to ask the carrier about; None when the answer is younger than `keep`, or somebody asks already."""
+    found: str | None = await tx.fetchval(CLAIM_LOOKUP, id, keep, claim)
+    return found
+
+
+async def record_lookup(tx: Tx, id: UUID, said: Mapping[str, str]) -> None:
+    await tx.execute(RECORD_LOOKUP, id, json.dumps(said))
+
+
+async def crm_says(tx: Tx, id: UUID, said: Mapping[str, str | None]) -> None:
+    """What the organization's CRM says; None takes back."""
+    await tx.execute(CRM_SAYS, id, json.dumps(said))
+
+
+# --- calls of contacts --------------------------------------------------------------------------------------------
+
+
+async def index_calls(tx: Tx, contact: UUID, before: tuple[datetime, UUID], limit: int) -> tuple[datetime, UUID] | None:
+    """Make a contact's calls below `before` findable by its present name; return where to go on, None at the end."""
+    rows = await tx.fetch(CALLS_OF, contact, *before, limit)
+    await tx.execute(INDEX_CALLS, [row["id"] for row in rows])
+    return (rows[-1]["created_at"], rows[-1]["id"]) if len(rows) == limit else None
+
+
+# --- the backfill -------------------------------------------------------------------------------------------------
+
+
+async def begin_backfill(tx: Tx, id: UUID, *, lookup: bool) -> BackfillRow:
+    """Begin one, or find the one that runs."""
+    await tx.execute(BEGIN_BACKFILL, id, lookup)
+    return await latest_backfill(tx)
+
+
+async def latest_backfill(tx: Tx) -> BackfillRow:
+    """Raises NotFound."""
+    row = await tx.fetchrow(LATEST_BACKFILL)
+    if row is None:
+        raise NotFound("there was no backfill")
+    return BackfillRow(**row)
+
+
+async def lock_backfill(tx: Tx, id: UUID) -> BackfillRow | None:
+    """A backfill that is not at its end, for whoever carries it on."""
+    row = await tx.fetchrow(LOCK_BACKFILL, id)
+    return BackfillRow(**row) if row else None
+
+
+async def callers(tx: Tx, backfill: BackfillRow, limit: int) -> list[CallerRow]:
+    """The next calls that a backfill has to look at, newest first."""
+    return [CallerRow(**row) for row in await tx.fetch(CALLS_BELOW, backfill.before_at, backfill.before_id, limit)]
+
+
+async def meet_all(tx: Tx, phones: Mapping[str, UUID]) -> int:
+    """Make the contacts of these numbers that are not there; return how many.  The ids are for those that are made."""
+    done = await tx.execute(MEET_ALL, list(phones.values()), list(phones))
+    return int(done.rpartition(" ")[2])
+
+
+async def link_calls(tx: Tx, calls: Sequence[UUID]) -> int:
+    """Give calls without a contact that of their number, if there is one; return how many."""
+    return int((await tx.execute(LINK_CALLS, calls)).rpartition(" ")[2])
+
+
+async def move_backfill(tx: Tx, id: UUID, seen: Sequence[CallerRow], created: int, linked: int) -> None:
+    last = seen[-1]
+    await tx.execute(MOVE_BACKFILL, id, last.created_at, last.id, len(seen), created, linked)
+
+
+async def never_looked_up(tx: Tx, after: UUID, limit: int) -> list[UUID]:
+    """Contacts about which the carrier never answered, above `after`."""
+    return [row["id"] for row in await tx.fetch(NEVER_LOOKED_UP, after, limit)]
+
+
+async def move_lookups(tx: Tx, id: UUID, owed: Sequence[UUID]) -> None:
+    await tx.execute(MOVE_LOOKUPS, id, owed[-1], len(owed))
+
+
+async def end_backfill(tx: Tx, id: UUID) -> None:
+    await tx.execute(END_BACKFILL, id)

@@ -1,0 +1,96 @@
+"""Numbers that are being bought: an attempt is committed before the carrier is asked, and ends in one of few ways."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from storage.db import Tx
+
+COLUMNS = """
+    id, org_id, e164, flow_id, sms_flow_id, status, carrier_sid, number_id, actor, actor_name, request_id, body_hash
+"""
+BEGIN = """
+    INSERT INTO number_purchases (id, org_id, e164, flow_id, sms_flow_id, status, actor, actor_name, request_id,
+                                  idempotency_key, body_hash)
+    VALUES ($1, hum.org_id(), $2, $3, $4, 'buying', $5, $6, $7, $8, $9)
+    ON CONFLICT DO NOTHING
+    RETURNING id
+"""
+BY_KEY = f"""
+    SELECT {COLUMNS} FROM number_purchases
+     WHERE idempotency_key = $1 AND status IN ('buying', 'bought') AND created_at > now() - $2::interval
+"""
+#: A key that was used long ago may be used again.
+FORGET_KEY = """
+    UPDATE number_purchases SET idempotency_key = NULL
+     WHERE idempotency_key = $1 AND created_at <= now() - $2::interval
+"""
+LOCK = f"SELECT {COLUMNS} FROM number_purchases WHERE id = $1 FOR UPDATE"
+END = """
+    UPDATE number_purchases
+       SET status = $2, carrier_sid = coalesce($3, carrier_sid), number_id = coalesce($4, number_id)
+     WHERE id = $1
+"""
+ABANDONED = f"""
+    UPDATE number_purchases SET claimed_at = now()
+     WHERE id IN (SELECT id FROM number_purchases
+                   WHERE status IN ('buying', 'returning') AND claimed_at < now() - $1::interval
+                   ORDER BY claimed_at LIMIT 20 FOR UPDATE SKIP LOCKED)
+    RETURNING {COLUMNS}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PurchaseRow:
+    id: UUID
+    org_id: UUID
+    e164: str
+    flow_id: UUID | None
+    sms_flow_id: UUID | None
+    status: str
+    carrier_sid: str | None
+    number_id: UUID | None
+    actor: str
+    actor_name: str
+    request_id: str
+    body_hash: bytes
+
+
+async def begin(tx: Tx, row: PurchaseRow, key: str | None) -> bool:
+    """Commit oneself to an attempt; False while another one for this number, or under this key, is under way."""
+    begun = await tx.fetchval(
+        BEGIN,
+        row.id,
+        row.e164,
+        row.flow_id,
+        row.sms_flow_id,
+        row.actor,
+        row.actor_name,
+        row.request_id,
+        key,
+        row.body_hash,
+    )
+    return begun is not None
+
+
+async def by_key(tx: Tx, key: str, keep: timedelta) -> PurchaseRow | None:
+    """The attempt that an idempotency key stands for."""
+    await tx.execute(FORGET_KEY, key, keep)
+    row = await tx.fetchrow(BY_KEY, key, keep)
+    return PurchaseRow(**row) if row else None
+
+
+async def lock(tx: Tx, id: UUID) -> PurchaseRow:
+    row = await tx.fetchrow(LOCK, id)
+    assert row is not None, "attempts are never deleted"
+    return PurchaseRow(**row)
+
+
+async def end(tx: Tx, id: UUID, status: str, *, carrier_sid: str | None = None, number_id: UUID | None = None) -> None:
+    """How it stands now."""
+    await tx.execute(END, id, status, carrier_sid, number_id)
+
+
+async def abandoned(tx: Tx, older: timedelta) -> list[PurchaseRow]:
+    """As the system: claim attempts at which nobody has worked for so long."""
+    return [PurchaseRow(**row) for row in await tx.fetch(ABANDONED, older)]

@@ -1,0 +1,124 @@
+"""Sign-ins that are under way, people as their issuers know them, and sessions.  As the system: there is no tenant yet."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from storage.db import Tx
+
+BEGIN = """
+    INSERT INTO sign_ins (state_hash, nonce, code_verifier, return_to, expires_at)
+    VALUES ($1, $2, $3, $4, now() + $5::interval)
+"""
+TAKE = """
+    DELETE FROM sign_ins WHERE state_hash = $1
+    RETURNING nonce, code_verifier, return_to, expires_at > now() AS young
+"""
+KNOWN = """
+    SELECT user_id FROM sign_in_subjects WHERE issuer = $1 AND subject = $2
+"""
+LINK = "INSERT INTO sign_in_subjects (issuer, subject, user_id) VALUES ($1, $2, $3)"
+SEEN = """
+    UPDATE users
+       SET signed_in_at = now(), name = coalesce(nullif($2, ''), name)
+     WHERE id = $1
+"""
+# Another person may hold the new address: then this one keeps the old.
+MOVED = """
+    UPDATE users SET email = $2
+     WHERE id = $1 AND NOT EXISTS (SELECT FROM users other WHERE lower(other.email) = lower($2) AND other.id <> $1)
+"""
+ACCEPT = """
+    WITH accepted AS (DELETE FROM invites WHERE lower(email) = lower($2) RETURNING org_id, role, expires_at)
+    INSERT INTO memberships (org_id, user_id, role)
+    SELECT org_id, $1, role FROM accepted WHERE expires_at > now()
+    ON CONFLICT (org_id, user_id) DO NOTHING
+    RETURNING org_id
+"""
+# Where the person worked last, else where the person joined first.
+HOME = """
+    SELECT m.org_id
+      FROM memberships m LEFT JOIN sessions s ON s.org_id = m.org_id AND s.user_id = m.user_id
+     WHERE m.user_id = $1
+     ORDER BY s.last_seen_at DESC NULLS LAST, m.created_at, m.org_id
+     LIMIT 1
+"""
+OPEN = """
+    INSERT INTO sessions (id, token_hash, user_id, org_id, idle, expires_at)
+    VALUES ($1, $2, $3, $4, $5::interval, now() + $6::interval)
+"""
+CLOSE = "DELETE FROM sessions WHERE token_hash = $1"
+CLOSE_ALL_OF = "DELETE FROM sessions WHERE user_id = $1"
+FORGET_SIGN_INS = "DELETE FROM sign_ins WHERE expires_at < now()"
+FORGET_SESSIONS = "DELETE FROM sessions WHERE expires_at < now() OR last_seen_at < now() - idle"
+SET_SITE_ADMIN = "UPDATE users SET site_admin = $2 WHERE id = $1"
+
+
+@dataclass(frozen=True, slots=True)
+class SignInRow:
+    nonce: str
+    code_verifier: str
+    return_to: str
+
+
+async def begin(tx: Tx, state_hash: bytes, row: SignInRow, lasts: timedelta) -> None:
+    """Remember a sign-in that begins."""
+    await tx.execute(BEGIN, state_hash, row.nonce, row.code_verifier, row.return_to, lasts)
+
+
+async def take(tx: Tx, state_hash: bytes) -> SignInRow | None:
+    """Give a sign-in out, once; None when it is unknown, used or too old."""
+    row = await tx.fetchrow(TAKE, state_hash)
+    return SignInRow(row["nonce"], row["code_verifier"], row["return_to"]) if row and row["young"] else None
+
+
+async def person_of(tx: Tx, issuer: str, subject: str) -> UUID | None:
+    """Whom this issuer has vouched for before under this subject."""
+    found: UUID | None = await tx.fetchval(KNOWN, issuer, subject)
+    return found
+
+
+async def link(tx: Tx, issuer: str, subject: str, user: UUID) -> None:
+    await tx.execute(LINK, issuer, subject, user)
+
+
+async def note_sign_in(tx: Tx, user: UUID, name: str, email: str | None) -> None:
+    """The person is here; the name and the verified address are what the issuer says today."""
+    await tx.execute(SEEN, user, name)
+    if email is not None:
+        await tx.execute(MOVED, user, email)
+
+
+async def accept_invites(tx: Tx, user: UUID, email: str) -> list[UUID]:
+    """Make the person a member wherever this address is invited; return those organizations."""
+    return [row["org_id"] for row in await tx.fetch(ACCEPT, user, email)]
+
+
+async def home_of(tx: Tx, user: UUID) -> UUID | None:
+    """The organization that a new session begins in."""
+    found: UUID | None = await tx.fetchval(HOME, user)
+    return found
+
+
+async def open(
+    tx: Tx, *, id: UUID, token_hash: bytes, user: UUID, org: UUID | None, idle: timedelta, lasts: timedelta
+) -> None:
+    await tx.execute(OPEN, id, token_hash, user, org, idle, lasts)
+
+
+async def close(tx: Tx, token_hash: bytes) -> None:
+    await tx.execute(CLOSE, token_hash)
+
+
+async def close_all_of(tx: Tx, user: UUID) -> None:
+    await tx.execute(CLOSE_ALL_OF, user)
+
+
+async def forget(tx: Tx) -> None:
+    """Drop what has run out."""
+    await tx.execute(FORGET_SIGN_INS)
+    await tx.execute(FORGET_SESSIONS)
+
+
+async def set_site_admin(tx: Tx, user: UUID, site_admin: bool) -> None:
+    await tx.execute(SET_SITE_ADMIN, user, site_admin)

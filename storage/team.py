@@ -1,0 +1,126 @@
+"""Members of an organization, and invitations to it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from hum.errors import NotFound
+from storage.db import Tx
+
+MEMBERS = """
+    SELECT m.user_id, u.email, u.name, m.role, m.created_at AS joined_at
+      FROM memberships m JOIN users u ON u.id = m.user_id
+     WHERE m.org_id = hum.org_id()
+       AND ($1::timestamptz IS NULL OR (m.created_at, m.user_id) > ($1, $2::uuid))
+     ORDER BY m.created_at, m.user_id
+     LIMIT $3
+"""
+MEMBER = """
+    SELECT m.user_id, u.email, u.name, m.role, m.created_at AS joined_at
+      FROM memberships m JOIN users u ON u.id = m.user_id
+     WHERE m.org_id = hum.org_id() AND m.user_id = $1
+"""
+# Two admins who demote one another at once wait here for one another, and the second sees what the first did.
+LOCK_ADMINS = """
+    SELECT user_id FROM memberships
+     WHERE org_id = hum.org_id() AND role = 'admin'
+     ORDER BY user_id
+       FOR UPDATE
+"""
+SET_ROLE = "UPDATE memberships SET role = $2 WHERE org_id = hum.org_id() AND user_id = $1"
+REMOVE = "DELETE FROM memberships WHERE org_id = hum.org_id() AND user_id = $1"
+REVOKE_KEYS_OF = "UPDATE api_keys SET revoked_at = now() WHERE made_by = $1 AND revoked_at IS NULL"
+HAS_ADDRESS = """
+    SELECT EXISTS (SELECT FROM memberships m JOIN users u ON u.id = m.user_id
+                    WHERE m.org_id = hum.org_id() AND lower(u.email) = lower($1))
+"""
+INVITES = """
+    SELECT id, email, role, invited_by, created_at, expires_at
+      FROM invites
+     WHERE id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff') AND expires_at > now()
+     ORDER BY id DESC
+     LIMIT $2
+"""
+INVITE = """
+    INSERT INTO invites (id, org_id, email, role, invited_by, expires_at)
+    VALUES ($1, hum.org_id(), $2, $3, $4, now() + $5::interval)
+    ON CONFLICT (org_id, lower(email)) DO UPDATE
+       SET id = excluded.id, role = excluded.role, invited_by = excluded.invited_by, created_at = now(),
+           expires_at = excluded.expires_at
+    RETURNING id, email, role, invited_by, created_at, expires_at
+"""
+DELETE_INVITE = "DELETE FROM invites WHERE id = $1"
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRow:
+    user_id: UUID
+    email: str
+    name: str | None
+    role: str
+    joined_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class InviteRow:
+    id: UUID
+    email: str
+    role: str
+    invited_by: str
+    created_at: datetime
+    expires_at: datetime
+
+
+async def page_members(tx: Tx, after: tuple[datetime, UUID] | None, limit: int) -> list[MemberRow]:
+    """By the time they joined, behind `after`."""
+    joined_at, user = after or (None, None)
+    return [MemberRow(**row) for row in await tx.fetch(MEMBERS, joined_at, user, limit)]
+
+
+async def member(tx: Tx, user: UUID) -> MemberRow:
+    """Raises NotFound."""
+    row = await tx.fetchrow(MEMBER, user)
+    if row is None:
+        raise NotFound("there is no such member")
+    return MemberRow(**row)
+
+
+async def lock_admins(tx: Tx) -> Sequence[UUID]:
+    """The admins; none comes or goes before this transaction ends."""
+    return [row["user_id"] for row in await tx.fetch(LOCK_ADMINS)]
+
+
+async def set_role(tx: Tx, user: UUID, role: str) -> None:
+    await tx.execute(SET_ROLE, user, role)
+
+
+async def remove(tx: Tx, user: UUID, *, keep_keys: bool) -> None:
+    """End the membership; sessions of it see nothing of the organization from now on."""
+    await tx.execute(REMOVE, user)
+    if not keep_keys:
+        await tx.execute(REVOKE_KEYS_OF, user)
+
+
+async def has_address(tx: Tx, email: str) -> bool:
+    """Tell whether a member has this address."""
+    found: bool = await tx.fetchval(HAS_ADDRESS, email)
+    return found
+
+
+async def page_invites(tx: Tx, before: UUID | None, limit: int) -> list[InviteRow]:
+    """Those that are open, newest first, below `before`."""
+    return [InviteRow(**row) for row in await tx.fetch(INVITES, before, limit)]
+
+
+async def invite(tx: Tx, id: UUID, email: str, role: str, invited_by: str, lasts: timedelta) -> InviteRow:
+    """Invite an address; an invitation that it has already is replaced."""
+    row = await tx.fetchrow(INVITE, id, email, role, invited_by, lasts)
+    assert row is not None
+    return InviteRow(**row)
+
+
+async def delete_invite(tx: Tx, id: UUID) -> None:
+    """Raises NotFound."""
+    if await tx.execute(DELETE_INVITE, id) == "DELETE 0":
+        raise NotFound("there is no such invitation")

@@ -1,0 +1,144 @@
+"""The audit log: every change is in it, nobody can change it, and its chain shows what somebody did all the same."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from control.audit.usecases import seal
+from hum import audit
+from hum.cli.audit import verify
+from tests.contract.conftest import Edge
+
+
+async def log(client: object, **query: str) -> list[dict[str, object]]:
+    answer = await client.get("/api/audit-log", params={"limit": 200, **query})  # type: ignore[attr-defined]  # either kind
+    assert answer.status_code == 200, answer.text
+    entries: list[dict[str, object]] = answer.json()["entries"]
+    return entries
+
+
+async def test_a_change_is_in_the_log_with_who_what_and_which_fields(edge: Edge) -> None:
+    browser = await edge.signed_in()
+    org = (await browser.post("/api/organizations", {"name": "Clinic"})).json()["id"]
+    user = (await browser.get("/api/me")).json()["user"]["id"]
+    headers = {"X-Request-Id": "req-7"}
+    flow = (await browser.post("/api/flows", {"name": "Desk", "greeting": "Hello"}, headers=headers)).json()["id"]
+    await browser.request("PATCH", f"/api/flows/{flow}", json={"greeting": None, "voice": "cedar"})
+    await browser.request("DELETE", f"/api/flows/{flow}")
+    newest = await log(browser)
+    assert [(each["action"], each["subject"], each["fields"]) for each in newest] == [
+        ("deleteFlow", flow, []),
+        ("updateFlow", flow, ["greeting", "voice"]),
+        ("createFlow", flow, ["name", "greeting"]),
+        ("onboardOrganization", org, ["name"]),
+    ]
+    assert newest[2]["request_id"] == "req-7"
+    assert {(each["actor"], each["actor_name"]) for each in newest} == {(f"user:{user}", "ada@example.com")}
+    assert [each["action"] for each in await log(browser, action="deleteFlow")] == ["deleteFlow"]
+    assert await log(browser, actor="user:x") == []
+
+
+async def test_what_is_refused_or_repeated_is_not_in_the_log(edge: Edge) -> None:
+    client = await edge.client()
+    before = len(await log(client))
+    once = {"Idempotency-Key": "k"}
+    for _ in range(3):
+        await client.post("/api/flows", json={"name": "a"}, headers=once)
+    await client.post("/api/flows", json={"name": ""})
+    await client.delete("/api/flows/flow_x")
+    await client.get("/api/flows")
+    assert [each["action"] for each in await log(client)][: -before or None] == ["createFlow"]
+
+
+async def test_the_log_is_the_tenants_own_and_for_admins(edge: Edge) -> None:
+    mine, yours = await edge.client("Mine"), await edge.client("Yours")
+    await mine.post("/api/flows", json={"name": "a"})
+    assert "createFlow" not in [each["action"] for each in await log(yours)]
+    operator = await edge.client("Third", "operator")
+    assert (await operator.get("/api/audit-log")).status_code == 403
+    assert (await operator.get("/api/audit-log/export")).status_code == 403
+
+
+async def test_nobody_rewrites_it(edge: Edge) -> None:
+    client = await edge.client()
+    await client.post("/api/flows", json={"name": "a"})
+    db = edge.plane.control.db
+    await seal(db)
+    for table in ("audit_log", "audit_seals"):
+        for statement in (f"DELETE FROM {table}", f"UPDATE {table} SET org_id = org_id"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                async with db.system() as tx:
+                    await tx.execute(statement)
+
+
+async def test_the_export_verifies_without_us(edge: Edge, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    client = await edge.client("Mine")
+    other = await edge.client("Yours")
+    assert (await client.get("/api/audit-log/export")).text == ""  # nothing is sealed yet
+    await asyncio.gather(
+        *(c.post("/api/flows", json={"name": 'ä\u2028"x'}) for c in (client, other) for _ in range(20))
+    )
+    await asyncio.gather(*(seal(edge.plane.control.db) for _ in range(4)))  # several workers
+    answer = await client.get("/api/audit-log/export")
+    assert answer.headers["content-type"].startswith("application/x-ndjson")
+    lines = answer.content.splitlines()
+    newest = max(await log(client), key=lambda entry: int(str(entry["seq"])))  # the order of commits, not of ids
+    assert len(lines) == len(await log(client)) == newest["seq"]
+    file = tmp_path / "log.jsonl"
+    file.write_bytes(answer.content)
+    assert verify(str(file), "") == 0
+    head = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (head["seq"], head["hash"]) == (len(lines), newest["hash"])
+    await client.post("/api/flows", json={"name": "b"})
+    await seal(edge.plane.control.db)
+    file.write_bytes((await client.get("/api/audit-log/export")).content)
+    assert verify(str(file), head["hash"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["seq"] == len(lines) + 1
+
+
+async def test_a_late_commit_is_sealed_too(edge: Edge) -> None:
+    client, db = await edge.client(), edge.plane.control.db
+    org = (await client.get("/api/me")).json()["organization"]["id"]
+    from hum import ids
+    from storage import audit as rows
+
+    tenant = ids.require(ids.Kind.ORGANIZATION, org)
+    async with db.tenant(tenant) as late:
+        await rows.append(late, tenant, actor="key:x", actor_name="x", action="late")
+        await client.post("/api/flows", json={"name": "early"})
+        await seal(db)
+    await seal(db)
+    exported = (await client.get("/api/audit-log/export")).content.splitlines()
+    assert {json.loads(line)["action"] for line in exported} >= {"late", "createFlow"}
+    audit.verify(exported)
+
+
+@pytest.fixture
+async def lines(edge: Edge) -> list[bytes]:
+    client = await edge.client()
+    for n in range(4):
+        await client.post("/api/flows", json={"name": f"f{n}"})
+    await seal(edge.plane.control.db)
+    return (await client.get("/api/audit-log/export")).content.splitlines()
+
+
+async def test_every_kind_of_tampering_shows(lines: list[bytes]) -> None:
+    def spoilt(number: int, **change: object) -> list[bytes]:
+        members = json.loads(lines[number]) | change
+        return [*lines[:number], json.dumps(members).encode(), *lines[number + 1 :]]
+
+    audit.verify(lines)
+    forged = [
+        *(spoilt(2, **{name: "x"}) for name in ("actor", "actor_name", "action", "subject", "request_id", "organization")),
+        spoilt(2, at_us=1), spoilt(2, at="2020-01-01T00:00:00.000000Z"), spoilt(2, fields=["namex"]),
+        spoilt(2, fields=["na", "me"]), spoilt(2, seq=9), spoilt(2, hash="00" * 32), spoilt(2, previous_hash="00" * 32),
+        [*lines[:2], *lines[3:]], [lines[0], *lines], lines[1:], list(reversed(lines)), [*lines, b"{"], [*lines, b"7"], [],
+    ]  # fmt: skip
+    for each in forged:
+        with pytest.raises(audit.Broken):
+            audit.verify(each)
+    with pytest.raises(audit.Broken):  # the chain is sound, and too short
+        audit.verify(lines[:-1], expected=json.loads(lines[-1])["hash"])

@@ -1,0 +1,306 @@
+"""Every method called as everybody: who is let in is exactly what docs/authorization.md says.
+
+And another tenant's ids: every path that names something is asked for what belongs to somebody else.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import grpc
+import pytest
+from google.protobuf import message_factory
+from google.protobuf.descriptor import MethodDescriptor
+from grpc import aio
+
+from control.base import principal
+from control.identity import usecases as identity
+from gateway import contract, openapi
+from gateway.contract import Binding
+from hum import authorization, home, ids, rpc, secrets
+from hum.authorization import Caller
+from hum.ids import Kind
+from hum.v1 import options_pb2
+from storage import identity as people
+from storage import review, sessions
+from storage.db import Db
+from tests.contract.conftest import Edge
+from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
+
+PAGE = Path(__file__).parents[2] / "docs/authorization.md"
+REFUSED = {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED}
+Metadata = tuple[tuple[str, str], ...]
+
+
+def methods() -> list[MethodDescriptor]:
+    return [method for service in authorization.services() for method in service.methods]
+
+
+def test_the_page_is_what_the_contract_says() -> None:
+    assert PAGE.read_text() == authorization.page(), "run: python -m hum.authorization > docs/authorization.md"
+    assert len(methods()) > 60
+
+
+# --- everybody ----------------------------------------------------------------------------------------------------
+
+
+class Everybody:
+    """A fresh credential for each caller, in an organization of its own kind."""
+
+    def __init__(self, edge: Edge, org: UUID) -> None:
+        self._edge, self._db, self._org = edge, edge.plane.control.db, org
+
+    @classmethod
+    async def of(cls, edge: Edge) -> "Everybody":
+        return cls(edge, await identity.create_organization(edge.plane.control.db, "Clinic", "owner@clinic.example"))
+
+    async def metadata(self, caller: Caller, method: MethodDescriptor) -> Metadata:
+        match caller:
+            case Caller.NOBODY:
+                return ()
+            case Caller.NODE:
+                return (rpc.NodeIdentity(home.node_key(self._edge.plane.settings), "media", "m1").metadata(),)
+            case Caller.ADMIN_KEY:
+                return await self._key(["*"])
+            case Caller.NARROW_KEY:
+                wanted = authorization.access_of(method).scope.partition(":")[0]
+                return await self._key(["billing:read" if wanted != "billing" else "team:read"])
+            case Caller.GUEST | Caller.SITE_ADMIN:
+                return await self._session(None, site_admin=caller is Caller.SITE_ADMIN)
+            case _:
+                return await self._session(str(caller))
+
+    async def _key(self, scopes: list[str]) -> Metadata:
+        _, secret = await identity.issue_key(self._db, self._org, "k", "admin", scopes)
+        return ((rpc.CREDENTIAL, rpc.BEARER_SCHEME + secret),)
+
+    async def _session(self, role: str | None, *, site_admin: bool = False) -> Metadata:
+        token, day = secrets.new_token(), timedelta(days=1)
+        async with self._db.system() as tx:
+            user = await people.upsert_user(tx, ids.new(), f"{ids.new().hex}@example.com")
+            if role:
+                await people.add_member(tx, self._org, user, role)
+            await sessions.set_site_admin(tx, user, site_admin)
+            await sessions.open(
+                tx,
+                id=ids.new(),
+                token_hash=secrets.token_hash(token),
+                user=user,
+                org=self._org if role else None,
+                idle=day,
+                lasts=day,
+            )
+        return ((rpc.CREDENTIAL, rpc.SESSION_SCHEME + token),)
+
+
+async def ask(channel: aio.Channel, method: MethodDescriptor, metadata: Metadata) -> grpc.StatusCode:
+    """Call with an empty request: who may not is told so before anybody looks at the request."""
+    path = f"/{method.containing_service.full_name}/{method.name}"
+    request = message_factory.GetMessageClass(method.input_type)
+    answer = message_factory.GetMessageClass(method.output_type)
+    kinds = {
+        (False, False): channel.unary_unary,
+        (False, True): channel.unary_stream,
+        (True, True): channel.stream_stream,
+    }
+    call = kinds[method.client_streaming, method.server_streaming](
+        path, request_serializer=request.SerializeToString, response_deserializer=answer.FromString
+    )
+    try:
+        async with asyncio.timeout(5):
+            if method.client_streaming:
+                await call(iter([request()]), metadata=metadata).read()
+            elif method.server_streaming:
+                await call(request(), metadata=metadata).read()
+            else:
+                await call(request(), metadata=metadata)
+    except aio.AioRpcError as error:
+        return error.code()
+    return grpc.StatusCode.OK
+
+
+@pytest.mark.parametrize("caller", list(Caller))
+async def test_each_method_lets_in_whom_it_should(edge: Edge, caller: Caller) -> None:
+    everybody, wrong = await Everybody.of(edge), []
+    for method in methods():
+        if caller is Caller.NODE and method.client_streaming:
+            continue  # a media plane's own link, which tests/control drives
+        code = await ask(edge.plane.channel, method, await everybody.metadata(caller, method))
+        expected = caller in authorization.may(method)
+        if (code not in REFUSED) != expected:
+            wrong.append((method.full_name, code.name))
+        assert code is not grpc.StatusCode.INTERNAL, method.full_name
+    assert wrong == []
+
+
+async def test_credentials_that_are_no_longer_good_open_nothing(edge: Edge) -> None:
+    everybody, db = await Everybody.of(edge), edge.plane.control.db
+    session = await everybody.metadata(Caller.ADMIN, methods()[0])
+    key = await everybody.metadata(Caller.ADMIN_KEY, methods()[0])
+    async with db.system() as tx:
+        await tx.execute("UPDATE sessions SET expires_at = now()")
+        await tx.execute("UPDATE api_keys SET expires_at = now()")
+    forged = ((rpc.CREDENTIAL, rpc.NodeIdentity(b"another key of 32 bytes or more..", "media", "m").metadata()[1]),)
+    for method in methods():
+        for metadata in (session, key, forged):
+            assert await ask(edge.plane.channel, method, metadata) in REFUSED, method.full_name
+
+
+# --- another tenant's -----------------------------------------------------------------------------------------------
+
+NOT_THERE = {404}
+
+
+async def belongings(edge: Edge) -> dict[str, str]:
+    """One of everything, of one tenant: by the word that a path has before its id."""
+    http, db = await flow_with_number(edge), edge.plane.control.db
+    await post(edge, "/twilio/voice", CALL)
+    owner = (await http.get("/api/me")).json()["organization"]["id"]
+    call = (await http.get("/api/calls")).json()["calls"][0]["id"]
+    blocked = {"phone_e164": "+13175550155"}
+    await http.post("/api/blocklist", json=blocked)
+    await http.post(f"/api/calls/{call}/tags", json={"tag": "vip"})
+    made = {
+        "organization": owner,
+        "flows": (await http.get("/api/flows")).json()["flows"][0]["id"],
+        "numbers": (await http.get("/api/numbers")).json()["numbers"][0]["id"],
+        "calls": call,
+        "notes": (await http.post(f"/api/calls/{call}/notes", json={"body": "x"})).json()["id"],
+        "tags": "vip",
+        "blocklist": blocked["phone_e164"],
+        "api-keys": (await http.get("/api/api-keys")).json()["api_keys"][0]["id"],
+        "team": (await http.get("/api/team")).json()["members"][0]["user_id"],
+        "invites": (await http.post("/api/team/invites", json={"email": "x@example.com", "role": "viewer"})).json()[
+            "id"
+        ],
+        "contacts": (await http.post("/api/contacts", json={"phone_e164": "+13175550156"})).json()["id"],
+        "voicemails": await leave_voicemail(db, ids.require(Kind.ORGANIZATION, owner), ids.require(Kind.CALL, call)),
+    }
+    await http.aclose()
+    return made
+
+
+async def leave_voicemail(db: Db, org: UUID, call: UUID) -> str:
+    id = ids.new()
+    async with db.tenant(org) as tx:
+        assert await review.add_voicemail(tx, id, org, call, "x.wav", 1000)
+    return ids.show(Kind.VOICEMAIL, id)
+
+
+def filled(binding: Binding, owned: dict[str, str]) -> str:
+    """The path with another tenant's ids: a variable names what stands before it."""
+    parts = binding.path.split("/")
+    return "/".join(
+        owned[before] if part.startswith("{") else part for before, part in zip(["", *parts], parts, strict=False)
+    ).replace("+", "%2B")
+
+
+NAMING = [binding for binding in contract.bindings() if binding.path_fields]
+
+
+async def everything_of(db: Db, org: UUID) -> dict[str, Any]:
+    """What every table holds of a tenant, as the system sees it."""
+    async with db.system() as tx:
+        tables = await tx.fetch(
+            "SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'org_id'"
+            " WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND c.relname <> 'sessions' ORDER BY 1"
+        )
+        return {
+            name: await tx.fetchval(
+                f"SELECT coalesce(string_agg(t::text, E'\\n' ORDER BY t::text), '') FROM {name} t WHERE org_id = $1",
+                org,
+            )
+            for (name,) in tables
+        }
+
+
+Strip = Callable[[pytest.MonkeyPatch], None]
+
+
+def nothing(_: pytest.MonkeyPatch) -> None:
+    """Both walls stand."""
+
+
+def first_wall(patch: pytest.MonkeyPatch) -> None:
+    """Nobody is refused by role or scope: row level security stands alone."""
+    patch.setattr(principal, "require", lambda *_: None)
+
+
+@pytest.mark.parametrize("strip", [nothing, first_wall])
+async def test_what_is_anothers_is_not_there(edge: Edge, monkeypatch: pytest.MonkeyPatch, strip: Strip) -> None:
+    owned = await belongings(edge)
+    owner, db = ids.require(Kind.ORGANIZATION, owned["organization"]), edge.plane.control.db
+    stranger = await edge.client("Stranger", "admin" if strip is nothing else "viewer")
+    strip(monkeypatch)
+    before, wrong = await everything_of(db, owner), []
+    assert len(NAMING) > 20
+    for binding in NAMING:
+        body = openapi.body_example(binding) if binding.body_type is not None else None
+        answer = await stranger.request(binding.verb, filled(binding, owned), json=body)
+        same_as_none = answer.status_code == 204 and binding.path.startswith("/api/blocklist")
+        if answer.status_code not in NOT_THERE and not same_as_none:
+            wrong.append((binding.method.full_name, answer.status_code, answer.text[:200]))
+    assert wrong == []
+    assert await everything_of(db, owner) == before, "somebody else's request changed what is the owner's"
+
+
+async def test_what_a_body_names_must_be_ones_own(edge: Edge) -> None:
+    owned = await belongings(edge)
+    stranger = await edge.client("Stranger")
+    mine = (await stranger.post("/api/flows", json={"name": "mine"})).json()["id"]
+    number = (await stranger.post("/api/numbers", json={"e164": "+13175550109"})).json()["id"]
+    for verb, path, body in (
+        ("POST", "/api/numbers", {"e164": "+13175550108", "flow_id": owned["flows"]}),
+        ("PATCH", f"/api/numbers/{number}", {"flow_id": owned["flows"]}),
+        ("POST", "/api/numbers", {"e164": CALL["To"]}),
+    ):
+        answer = await stranger.request(verb, path, json=body)
+        assert answer.status_code in (400, 404, 409), (path, answer.text)
+        assert owned["flows"] not in answer.text or answer.status_code == 400
+    assert mine != owned["flows"]
+
+
+async def test_lists_hold_ones_own_only(edge: Edge) -> None:
+    owned = await belongings(edge)
+    stranger = await edge.client("Stranger")
+    lists = [b for b in contract.bindings() if b.verb == "GET" and not b.path_fields and not b.is_file]
+    assert len(lists) > 8
+    for binding in lists:
+        text = (await stranger.get(binding.path)).text
+        leaked = {noun for noun, id in owned.items() if noun != "tags" and id in text}
+        assert not leaked, (binding.path, leaked)
+
+
+Act = Callable[[asyncpg.Connection], Awaitable[Any]]
+
+
+async def test_no_row_of_another_is_seen_or_touched(edge: Edge) -> None:
+    owned = await belongings(edge)
+    owner, db = ids.require(Kind.ORGANIZATION, owned["organization"]), edge.plane.control.db
+    stranger = await identity.create_organization(db, "Stranger", "s@example.com")
+    held = {name: rows for name, rows in (await everything_of(db, owner)).items() if rows}
+    hidden = {"call_search", "contact_search"}  # no grant at all: tests/storage
+    assert len(held) > 15
+    for table in held.keys() - hidden:
+        for tenant in (db.tenant(stranger), db.as_credential(b"nobody's")):
+            async with tenant as opened:
+                tx = opened[0] if isinstance(opened, tuple) else opened
+                assert await tx.fetchval(f"SELECT count(*) FROM {table} WHERE org_id = $1", owner) == 0, table
+    for table in held.keys() - hidden:
+        for statement in (f"UPDATE {table} SET org_id = org_id", f"DELETE FROM {table}"):
+            try:
+                async with db.tenant(stranger) as tx:
+                    await tx.execute(f"{statement} WHERE org_id = $1", owner)
+            except asyncpg.InsufficientPrivilegeError:
+                continue
+    after = await everything_of(db, owner)
+    assert {name: rows for name, rows in after.items() if rows} == held
+
+
+def test_every_rpc_has_an_access_option() -> None:
+    for method in methods():
+        assert method.GetOptions().HasExtension(options_pb2.access), method.full_name

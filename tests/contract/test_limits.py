@@ -1,0 +1,72 @@
+"""How often a credential may ask, and what the answers tell of it."""
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from control.base import rates
+from control.base.rates import Rates
+from hum.errors import RateLimited
+from tests.contract.conftest import Edge
+
+
+@pytest.fixture
+def limits() -> dict[str, float]:
+    """Five at once, and one more each tenth of a second."""
+    return {"rate_burst": 5, "rate_per_second": 10}
+
+
+async def test_answers_tell_what_is_left(edge: Edge, limits: dict[str, float]) -> None:
+    client = await edge.client()
+    seen = [await client.get("/api/flows") for _ in range(4)]
+    assert [answer.headers["ratelimit-limit"] for answer in seen] == ["5"] * 4
+    left = [int(answer.headers["ratelimit-remaining"]) for answer in seen]
+    assert left == sorted(left, reverse=True) and left[0] == 4
+    refused = await client.post("/api/flows", json={"name": ""})
+    assert refused.status_code == 400 and "ratelimit-remaining" in refused.headers
+
+
+async def test_too_many_are_refused_and_change_nothing(edge: Edge, limits: dict[str, float]) -> None:
+    client, other = await edge.client(), await edge.client("Other")
+    answers = [await client.post("/api/flows", json={"name": "a"}) for _ in range(12)]
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert refused and answers[0].status_code == 201
+    assert refused[0].json()["error"]["code"] == "rate_limited"
+    assert int(refused[0].headers["retry-after"]) >= 1 and "ratelimit-limit" not in refused[0].headers
+    assert (await other.get("/api/flows")).status_code == 200  # each has its own
+    async with edge.plane.control.db.system() as tx:
+        assert await tx.fetchval("SELECT count(*) FROM flows") == len(answers) - len(refused)
+
+
+async def test_an_unknown_key_is_limited_before_the_database_is_asked(edge: Edge, limits: dict[str, float]) -> None:
+    async with httpx.AsyncClient(base_url=edge.url, headers={"Authorization": "Bearer hum_live_x"}) as client:
+        statuses = [(await client.get("/api/flows")).status_code for _ in range(12)]
+    assert statuses[0] == 401 and 429 in statuses
+
+
+@given(st.lists(st.floats(0, 500), min_size=1, max_size=60))
+def test_never_more_than_burst_and_rate(gaps_ms: list[float]) -> None:
+    bucket, now_ms, taken = Rates(10, 5), 0.0, []
+    for gap in gaps_ms:
+        now_ms += gap
+        try:
+            bucket.take(b"k", now_ms)
+        except RateLimited as refused:
+            assert int(refused.metadata["retry_after_seconds"]) >= 1
+        else:
+            taken.append(now_ms)
+    for index, since in enumerate(taken):  # in any window
+        for count, until in enumerate(taken[index:], start=1):
+            assert count <= 5 + (until - since) / 100 + 1e-6
+
+
+def test_buckets_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rates, "MOST_BUCKETS", 3)
+    limited = Rates(1, 1)
+    for key in (b"a", b"b", b"c", b"d"):
+        limited.take(key, 0)
+    assert len(limited._buckets) == 3
+    limited.take(b"a", 0)  # forgotten, and so new
+    with pytest.raises(RateLimited):
+        limited.take(b"d", 0)

@@ -1,0 +1,334 @@
+"""Sign-in against the sandbox's issuer: what works, and everything that must not."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from control.identity import usecases as identity
+from hum import ids
+from hum.ids import Kind
+from sandbox.signin import Issuer
+from sandbox.signin.issuer import MISCHIEF
+from sandbox.signin.people import Person
+from tests.contract.conftest import PUBLIC, Edge
+
+
+async def test_a_person_signs_in_and_is_known(edge: Edge) -> None:
+    browser = edge.browser()
+    answer = await browser.sign_in("ada@example.com", "/dashboard?tab=calls")
+    assert answer.status_code == 303 and answer.headers["location"] == "/dashboard?tab=calls"
+    assert answer.headers["cache-control"] == "no-store"
+    assert set(browser.cookies) == {"__Host-hum_session"}
+    line = next(each for each in answer.headers.get_list("set-cookie") if "hum_session" in each)
+    assert all(part in line for part in ("HttpOnly", "Secure", "SameSite=lax", "Path=/")) and "Domain" not in line
+    me = (await browser.get("/api/me")).json()
+    assert me["user"] == {"id": me["user"]["id"], "email": "ada@example.com", "name": "ada"}
+    assert (me["organization"], me["role"], me["organizations"]) == (None, None, [])
+
+
+async def test_the_request_to_the_issuer_is_the_safe_one(edge: Edge) -> None:
+    asked = dict((await edge.browser().begin()).params)
+    assert asked["response_type"] == "code" and asked["code_challenge_method"] == "S256"
+    assert asked["redirect_uri"] == f"{PUBLIC}/auth/callback"
+    assert len(asked["state"]) >= 43 and len(asked["nonce"]) >= 43 and len(asked["code_challenge"]) == 43
+    again = dict((await edge.browser().begin()).params)
+    assert all(asked[name] != again[name] for name in ("state", "nonce", "code_challenge"))
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    ["https://evil.example", "//evil.example", "/\\evil.example", "\\evil", "dashboard", "", "/a\r\nSet-Cookie: x=1",
+     "javascript:alert(1)", "/" + "a" * 2001, "/\t/evil.example"],
+)  # fmt: skip
+async def test_return_to_is_local(edge: Edge, elsewhere: str) -> None:
+    answer = await edge.browser().get("/auth/login", params={"return_to": elsewhere})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["details"][0]["field"] == "return_to"
+
+
+async def test_state_is_for_one_use_and_one_browser(edge: Edge) -> None:
+    browser, other = edge.browser(), edge.browser()
+    back = await browser.choose(await browser.begin(), "ada@example.com")
+    assert (await other.get(back)).status_code == 400  # a link that somebody sent: no cookie
+    await other.begin()
+    assert (await other.get(back)).status_code == 400  # another sign-in's cookie
+    kept = dict(browser.cookies)
+    assert (await browser.get(back)).status_code == 303
+    browser.cookies |= kept
+    answer = await browser.get(back)
+    assert answer.status_code == 400 and "begin again" in answer.json()["error"]["message"]
+
+
+async def test_of_many_that_come_back_at_once_one_is_let_in(edge: Edge) -> None:
+    browser = edge.browser()
+    back = await browser.choose(await browser.begin(), "ada@example.com")
+    twins = []
+    for _ in range(10):
+        twin = edge.browser()
+        twin.cookies |= browser.cookies
+        twins.append(twin)
+    statuses = sorted(answer.status_code for answer in await asyncio.gather(*(each.get(back) for each in twins)))
+    assert statuses == [303] + [400] * 9
+
+
+async def test_an_old_sign_in_is_refused(edge: Edge) -> None:
+    browser = edge.browser()
+    back = await browser.choose(await browser.begin(), "ada@example.com")
+    async with edge.plane.control.db.system() as tx:
+        await tx.execute("UPDATE sign_ins SET expires_at = now() - interval '1 second'")
+    assert (await browser.get(back)).status_code == 400
+
+
+@pytest.mark.parametrize("mischief", sorted(MISCHIEF))
+async def test_a_token_that_does_not_hold_opens_nothing(edge: Edge, issuer: Issuer, mischief: str) -> None:
+    browser = edge.browser()
+    back = await browser.choose(await browser.begin(), "ada@example.com")
+    issuer.mischief = mischief
+    answer = await browser.get(back)
+    assert answer.status_code == 403 and answer.json()["error"]["code"] == "forbidden"
+    assert "__Host-hum_session" not in browser.cookies
+    assert issuer.mischief == ""  # it was really tried
+
+
+async def test_a_wrong_verifier_is_refused_by_the_issuer(edge: Edge) -> None:
+    browser = edge.browser()
+    back = await browser.choose(await browser.begin(), "ada@example.com")
+    async with edge.plane.control.db.system() as tx:
+        await tx.execute("UPDATE sign_ins SET code_verifier = 'another'")
+    answer = await browser.get(back)
+    assert answer.status_code == 403 and "invalid_grant" in answer.json()["error"]["message"]
+
+
+async def test_an_answer_of_another_issuer_is_refused(edge: Edge, issuer: Issuer) -> None:
+    for forged in ("&iss=https://evil.example", ""):  # mixed up, or left out though the issuer always says it
+        browser = edge.browser()
+        back = await browser.choose(await browser.begin(), "ada@example.com")
+        plain = back.partition("&iss=")[0]
+        assert (await browser.get(plain + forged)).status_code == 403
+
+
+async def test_the_person_said_no(edge: Edge) -> None:
+    browser = edge.browser()
+    asked = await browser.begin()
+    answer = await browser.get(f"/auth/callback?error=access_denied&state={asked.params['state']}")
+    assert answer.status_code == 403 and "access_denied" in answer.json()["error"]["message"]
+
+
+async def test_new_keys_of_the_issuer_are_found(edge: Edge, issuer: Issuer) -> None:
+    await edge.signed_in("ada@example.com")
+    async with httpx.AsyncClient(trust_env=False) as http:
+        await http.post(f"{issuer.url}/sandbox/keys")
+    await edge.signed_in("ada@example.com")
+
+
+async def test_an_unverified_address_is_nobody(edge: Edge, issuer: Issuer) -> None:
+    issuer.people.add(Person("grace@example.com", "Grace", email_verified=False))
+    answer = await edge.browser().sign_in("grace@example.com")
+    assert answer.status_code == 403 and answer.json()["error"]["code"] == "email_unverified"
+
+
+async def test_a_new_sign_in_ends_the_session_before_it(edge: Edge) -> None:
+    browser = await edge.signed_in()
+    first = dict(browser.cookies)
+    await browser.sign_in("ada@example.com")
+    second = dict(browser.cookies)
+    assert first != second
+    browser.cookies = first
+    assert (await browser.get("/api/me")).status_code == 401
+    browser.cookies = second
+    assert (await browser.get("/api/me")).status_code == 200
+
+
+async def test_logout_ends_the_session_and_not_only_the_cookie(edge: Edge) -> None:
+    browser = await edge.signed_in()
+    kept = dict(browser.cookies)
+    assert (await browser.post("/auth/logout")).status_code == 204
+    assert browser.cookies == {}
+    browser.cookies = kept
+    answer = await browser.get("/api/me")
+    assert answer.status_code == 401 and answer.json()["error"]["code"] == "session_required"
+    assert (await edge.browser().post("/auth/logout")).status_code == 204  # nobody there: nothing to do
+
+
+async def test_all_sessions_of_a_person_end_at_once(edge: Edge) -> None:
+    one, other = await edge.signed_in(), await edge.signed_in()
+    stranger = await edge.signed_in("grace@example.com")
+    assert (await one.request("DELETE", "/api/me/sessions")).status_code == 204
+    assert [(await each.get("/api/me")).status_code for each in (one, other, stranger)] == [401, 401, 200]
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [("last_seen_at = now() - idle", 401), ("expires_at = now()", 401), ("last_seen_at = now() - idle * 0.9", 200)],
+)
+async def test_sessions_run_out(edge: Edge, change: str, status: int) -> None:
+    browser = await edge.signed_in()
+    async with edge.plane.control.db.system() as tx:
+        await tx.execute(f"UPDATE sessions SET {change}")
+    assert (await browser.get("/api/me")).status_code == status
+    async with edge.plane.control.db.system() as tx:
+        fresh = await tx.fetchval("SELECT last_seen_at > now() - interval '1 minute' FROM sessions")
+    assert fresh is (status == 200) or "expires" in change  # use keeps a session alive
+
+
+async def test_a_session_token_is_no_api_key(edge: Edge) -> None:
+    browser = await edge.signed_in()
+    token = browser.cookies["__Host-hum_session"]
+    async with httpx.AsyncClient(base_url=edge.url, trust_env=False) as http:
+        answer = await http.get("/api/me", headers={"Authorization": f"Bearer {token}"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (401, "api_key_required")
+        # Nor is it looked for under the name that another host of the domain could set.
+        assert (await http.get("/api/me", headers={"Cookie": f"hum_session={token}"})).status_code == 401
+    async with edge.plane.control.db.system() as tx:
+        stored = await tx.fetch("SELECT row_to_json(s)::text AS row FROM sessions s")
+    assert stored and all(token not in row["row"] for row in stored)
+
+
+# --- forged requests ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": PUBLIC}, 201),
+        ({"Origin": None, "Sec-Fetch-Site": "same-origin"}, 201),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://hum.example"}, 403),
+        ({"Origin": f"{PUBLIC}.evil.example"}, 403),
+        ({"Origin": "https://evil.example", "Sec-Fetch-Site": "same-origin"}, 403),
+        ({"Origin": None, "Sec-Fetch-Site": "same-site"}, 403),
+        ({"Origin": None, "Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Origin": None, "Sec-Fetch-Site": "none"}, 403),
+        ({"Origin": None}, 403),
+    ],
+)
+async def test_an_unsafe_request_under_a_cookie_comes_from_our_own_pages(
+    edge: Edge, headers: dict[str, str | None], status: int
+) -> None:
+    browser = await edge.signed_in()
+    answer = await browser.post("/api/organizations", {"name": "Clinic"}, headers=headers)
+    assert answer.status_code == status, answer.text
+    if status == 403:
+        assert answer.json()["error"]["code"] == "csrf_failed"
+        assert (await browser.get("/api/me")).json()["organizations"] == []
+        assert (await browser.post("/auth/logout", headers=headers)).status_code == 403
+    assert (await browser.get("/api/me", headers=headers)).status_code == 200  # reading is safe
+
+
+async def test_a_key_needs_no_origin(edge: Edge) -> None:
+    client = await edge.client()
+    browser = await edge.signed_in()
+    cookie = f"__Host-hum_session={browser.cookies['__Host-hum_session']}"
+    answer = await client.post(
+        "/api/flows", json={"name": "a"}, headers={"Origin": "https://elsewhere.example", "Cookie": cookie}
+    )
+    assert answer.status_code == 201  # the key's, whatever cookies come with it
+    assert [flow["name"] for flow in (await client.get("/api/flows")).json()["flows"]] == ["a"]
+
+
+async def test_other_origins_are_told_nothing(edge: Edge) -> None:
+    client = await edge.client()
+    asking = {"Origin": "https://elsewhere.example", "Access-Control-Request-Method": "POST"}
+    for answer in (await client.options("/api/flows", headers=asking), await client.get("/api/flows", headers=asking)):
+        assert not [name for name in answer.headers if name.lower().startswith("access-control")]
+
+
+# --- organizations ------------------------------------------------------------------------------------------------
+
+
+async def test_onboarding_and_switching(edge: Edge) -> None:
+    browser = await edge.signed_in()
+    assert (await browser.get("/api/flows")).json()["error"]["code"] == "no_membership"
+    made = await browser.post("/api/organizations", {"name": "Clinic"})
+    assert made.status_code == 201 and made.json()["name"] == "Clinic"
+    me = (await browser.get("/api/me")).json()
+    assert (me["organization"]["id"], me["role"]) == (made.json()["id"], "admin")
+    assert (await browser.post("/api/flows", {"name": "front desk"})).status_code == 201
+    second = (await browser.post("/api/organizations", {"name": "Bakery"})).json()
+    me = (await browser.get("/api/me")).json()
+    assert me["organization"]["id"] == second["id"]
+    assert [each["name"] for each in me["organizations"]] == ["Bakery", "Clinic"]
+    assert (await browser.get("/api/flows")).json()["flows"] == []
+    back = await browser.post("/api/me/organization", {"organization_id": made.json()["id"]})
+    assert back.json()["organization"]["name"] == "Clinic"
+    assert len((await browser.get("/api/flows")).json()["flows"]) == 1
+    await browser.sign_in("ada@example.com")
+    assert (await browser.get("/api/me")).json()["organization"]["name"] == "Clinic"  # where work was left
+
+
+async def test_nobody_switches_into_what_is_not_theirs(edge: Edge) -> None:
+    owner, stranger = await edge.signed_in(), await edge.signed_in("grace@example.com")
+    org = (await owner.post("/api/organizations", {"name": "Clinic"})).json()["id"]
+    for id in (org, ids.show(Kind.ORGANIZATION, ids.new()), "org_x", ""):
+        answer = await stranger.post("/api/me/organization", {"organization_id": id})
+        assert answer.status_code == (404 if id else 400)
+    assert (await stranger.get("/api/me")).json()["organization"] is None
+
+
+async def test_onboarding_twice_with_one_key_makes_one(edge: Edge) -> None:
+    browser = await edge.signed_in()
+    headers = {"Idempotency-Key": "once"}
+    answers = await asyncio.gather(
+        *(browser.post("/api/organizations", {"name": "Clinic"}, headers=headers) for _ in range(20))
+    )
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    assert len({answer.json()["id"] for answer in answers if answer.status_code == 201}) == 1
+    again = await browser.post("/api/organizations", {"name": "Clinic"}, headers=headers)
+    assert again.status_code == 201 and again.headers["idempotent-replayed"] == "true"
+    assert len((await browser.get("/api/me")).json()["organizations"]) == 1
+    other = await browser.post("/api/organizations", {"name": "Bakery"}, headers=headers)
+    assert other.json()["error"]["code"] == "idempotency_mismatch"
+
+
+async def test_a_key_can_not_do_what_a_person_must(edge: Edge) -> None:
+    client = await edge.client()
+    answers = (
+        await client.post("/api/organizations", json={"name": "Clinic"}),
+        await client.post("/api/me/organization", json={"organization_id": "org_x"}),
+        await client.delete("/api/me/sessions"),
+    )
+    assert [(answer.status_code, answer.json()["error"]["code"]) for answer in answers] == [
+        (401, "session_required")
+    ] * 3
+
+
+async def test_a_site_admin_provisions(edge: Edge) -> None:
+    body = {"name": "Clinic", "ownerEmail": "Grace@example.com", "plan": "free", "adminNotes": "by phone"}
+    admin = await edge.signed_in("root@example.com")
+    assert (await admin.post("/api/organizations/provision", body)).json()["error"]["code"] == "forbidden"
+    await identity.set_site_admin(edge.plane.control.db, "root@example.com", site_admin=True)
+    unknown = await admin.post("/api/organizations/provision", body)
+    assert unknown.status_code == 404 and "signed in" in unknown.json()["error"]["message"]
+    grace = await edge.signed_in("grace@example.com")
+    made = await admin.post("/api/organizations/provision", body)
+    assert made.status_code == 201
+    mine = (await grace.get("/api/me")).json()["organizations"]
+    assert [(each["id"], each["role"]) for each in mine] == [(made.json()["id"], "admin")]
+    assert (await admin.get("/api/me")).json()["organizations"] == []
+    bad = await admin.post("/api/organizations/provision", {"name": "", "ownerEmail": "x", "plan": "gold"})
+    assert {each["field"] for each in bad.json()["error"]["details"]} == {"name", "ownerEmail", "plan"}
+
+
+async def test_a_site_admins_key_is_checked_at_each_use(edge: Edge) -> None:
+    db = edge.plane.control.db
+    admin = await edge.signed_in("root@example.com")
+    await admin.post("/api/organizations", {"name": "Operations"})
+    refused = await admin.post("/api/api-keys", {"name": "k", "role": "admin", "scopes": ["site:admin"]})
+    assert refused.status_code == 403
+    await identity.set_site_admin(db, "root@example.com", site_admin=True)
+    key = (await admin.post("/api/api-keys", {"name": "k", "role": "admin", "scopes": ["site:admin"]})).json()
+    star = (await admin.post("/api/api-keys", {"name": "all", "role": "admin"})).json()
+    await edge.signed_in("grace@example.com")
+    body = {"name": "Clinic", "ownerEmail": "grace@example.com"}
+
+    async def provision(secret: str) -> int:
+        async with httpx.AsyncClient(base_url=edge.url, trust_env=False) as http:
+            bearer = {"Authorization": f"Bearer {secret}"}
+            return (await http.post("/api/organizations/provision", json=body, headers=bearer)).status_code
+
+    assert await provision(key["secret"]) == 201
+    assert await provision(star["secret"]) == 403
+    await identity.set_site_admin(db, "root@example.com", site_admin=False)
+    assert await provision(key["secret"]) == 403

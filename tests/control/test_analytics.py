@@ -1,0 +1,249 @@
+"""Figures: equal to a recount, whatever order things happen in, in anybody's days."""
+
+import json
+import random
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from control.analytics import rules, usecases
+from control.identity import usecases as identity
+from hum import ids
+from hum.ids import Kind
+from hum.v1 import analytics_pb2 as pb
+from hum.v1 import analytics_pb2_grpc, flows_pb2, flows_pb2_grpc
+from storage import analytics, events
+from storage.analytics import Span
+from storage.db import Db
+from tests.control.conftest import Plane, bearer
+
+ZONES = ("UTC", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "America/Sao_Paulo", "Pacific/Apia")
+
+
+# --- pure ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_latest_days_end_today_where_one_is() -> None:
+    late = datetime(2026, 3, 6, 3, 30, tzinfo=UTC)
+    assert rules.days_until(late, 2, "America/New_York") == [date(2026, 3, 4), date(2026, 3, 5)]
+    assert rules.days_until(late, 2, "Asia/Tokyo") == [date(2026, 3, 5), date(2026, 3, 6)]
+
+
+@given(st.sampled_from(ZONES), st.dates(date(1995, 1, 1), date(2030, 1, 1)))
+def test_midnight_is_a_days_first_instant(zone: str, day: date) -> None:
+    first = rules.midnight(day, zone)
+    local = ZoneInfo(zone)
+    if day == date(2011, 12, 30) and zone == "Pacific/Apia":
+        return  # the day that Samoa skipped
+    assert first.astimezone(local).date() == day
+    assert (first - timedelta(seconds=1)).astimezone(local).date() < day
+
+
+@given(st.lists(st.integers(1, 60_000), min_size=1, max_size=200), st.sampled_from([0.5, 0.95, 0.99]))
+def test_a_percentile_of_bands_is_near_the_true_one(waits: list[int], share: float) -> None:
+    from math import ceil, floor, log
+
+    bands = sorted(Counter(floor(log(wait) / log(rules.BAND_RATIO)) for wait in waits).items())
+    true = sorted(waits)[max(0, ceil(share * len(waits)) - 1)]
+    found = rules.percentile(bands, share)
+    assert found is not None and abs(found - true) <= 0.06 * true + 1
+
+
+def test_nothing_has_no_percentile() -> None:
+    assert rules.percentile([], 0.5) is None
+
+
+def test_bands_are_counted_as_they_are_read() -> None:
+    assert analytics.BAND_RATIO == rules.BAND_RATIO
+
+
+# --- against a recount --------------------------------------------------------------------------------------------
+
+
+class Office:
+    """An organization whose calls are made here."""
+
+    def __init__(self, db: Db, org: UUID, flows: list[UUID]) -> None:
+        self.db, self.org, self.flows, self.calls = db, org, flows, dict[UUID, dict[str, Any]]()
+
+    async def call(self, at: datetime, chance: random.Random) -> UUID:
+        """A call that is over."""
+        id = ids.new()
+        answered = chance.random() < 0.8
+        call = {
+            "created_at": at,
+            "flow_id": chance.choice([*self.flows, None]),
+            "direction": chance.choice(["inbound", "outbound"]),
+            "status": "completed" if answered else chance.choice(["busy", "no_answer", "blocked"]),
+            "answered_at": at + timedelta(seconds=1) if answered else None,
+            "ended_at": at + timedelta(seconds=chance.randint(2, 500)),
+            "interruptions": [{"at_ms": 1}] * chance.randint(0, 3),
+            "latency": [
+                {"turn_seq": n, **{name: chance.randint(50, 3000) for name in analytics.MEASURES}}
+                for n in range(chance.randint(0, 3))
+            ],
+            "outcome_label": None,
+        }
+        self.calls[id] = call
+        async with self.db.system() as tx:
+            await tx.execute(
+                "INSERT INTO calls (id, org_id, from_e164, to_e164, created_at, flow_id, direction, status, answered_at,"
+                " ended_at, interruptions, latency) VALUES ($1, $2, '+1', '+2', $3, $4, $5, $6, $7, $8, $9, $10)",
+                id, self.org, *(json.dumps(v) if isinstance(v, list) else v for v in list(call.values())[:-1]),
+            )  # fmt: skip
+            await events.append(tx, self.org, "call.ended", id, {})
+        return id
+
+    async def judge(self, id: UUID, outcome: str) -> None:
+        self.calls[id]["outcome_label"] = outcome
+        async with self.db.system() as tx:
+            await tx.execute("UPDATE calls SET outcome_label = $2 WHERE id = $1", id, outcome)
+            await events.append(tx, self.org, "call.summary", id, {})
+
+    async def grouped(self, zone: str, flow: UUID | None = None) -> analytics.Grouped:
+        span = Span(datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC), zone, flow)
+        async with self.db.tenant(self.org) as tx:
+            return await analytics.figures(tx, span)
+
+    def recount(self, zone: str, flow: UUID | None = None) -> dict[str, Counter[Any]]:
+        found: dict[str, Counter[Any]] = {name: Counter() for name in ("day", "flow", "outcome", "status", "total")}
+        for call in self.calls.values():
+            if flow is not None and call["flow_id"] != flow:
+                continue
+            found["day"][call["created_at"].astimezone(ZoneInfo(zone)).date()] += 1
+            found["flow"][call["flow_id"] or UUID(int=0)] += 1
+            found["outcome"][call["outcome_label"] or ""] += 1
+            found["status"][call["status"]] += 1
+            found["total"]["calls"] += 1
+            found["total"]["interruptions"] += len(call["interruptions"])
+            found["total"][call["direction"]] += 1
+            if call["answered_at"]:
+                found["total"]["answered"] += 1
+                found["total"]["talk_seconds"] += int((call["ended_at"] - call["answered_at"]).total_seconds())
+        return found
+
+
+async def same(office: Office, zone: str, flow: UUID | None = None) -> None:
+    grouped, recount = await office.grouped(zone, flow), office.recount(zone, flow)
+    for name, groups in (
+        ("day", grouped.by_day),
+        ("flow", grouped.by_flow),
+        ("outcome", grouped.by_outcome),
+        ("status", grouped.by_status),
+    ):
+        assert {key: row.calls for key, row in groups.items()} == recount[name], name  # type: ignore[attr-defined]
+    for name in ("calls", "inbound", "outbound", "answered", "talk_seconds", "interruptions"):
+        assert getattr(grouped.total, name) == recount["total"][name], name
+
+
+@pytest.fixture
+async def office(plane: Plane) -> Office:
+    db = plane.control.db
+    org = await identity.create_organization(db, "Clinic", "a@clinic.example")
+    _, secret = await identity.issue_key(db, org, "k", "admin", ["*"])
+    stub = flows_pb2_grpc.FlowsServiceStub(plane.channel)
+    flows = []
+    for name in ("desk", "night"):
+        request = flows_pb2.CreateFlowRequest(flow=flows_pb2.Flow(name=name))
+        made = await stub.CreateFlow(request, metadata=bearer(secret))
+        flows.append(ids.require(Kind.FLOW, made.flow.id))
+    office = Office(db, org, flows)
+    office.secret = secret  # type: ignore[attr-defined]
+    return office
+
+
+async def count(office: Office) -> None:
+    while await usecases.roll_up(office.db):
+        pass
+
+
+async def test_roll_ups_equal_a_recount(office: Office) -> None:
+    chance = random.Random(7)
+    # Across the daylight saving change of New York, in bursts that share quarters of an hour.
+    starts = [datetime(2026, 3, 6, tzinfo=UTC) + timedelta(minutes=chance.randint(0, 4 * 24 * 60)) for _ in range(150)]
+    made = [await office.call(at, chance) for at in starts]
+    await count(office)
+    for id in chance.sample(made, 60):  # judged later, some twice
+        await office.judge(id, chance.choice(["booked", "callback"]))
+    for at in starts[:30]:
+        await office.call(at, chance)  # and more calls in the same quarters
+    await count(office)
+    for zone in ZONES[:5]:
+        await same(office, zone)
+    await same(office, "UTC", office.flows[0])
+    async with office.db.system() as tx:
+        before = await tx.fetch("SELECT * FROM call_rollups ORDER BY 1, 2, 3, 4, 5, 6")
+        waits = await tx.fetch("SELECT * FROM latency_rollups ORDER BY 1, 2, 3, 4, 5")
+    assert waits
+    await usecases.rebuild(office.db)
+    async with office.db.system() as tx:
+        assert await tx.fetch("SELECT * FROM call_rollups ORDER BY 1, 2, 3, 4, 5, 6") == before
+        assert await tx.fetch("SELECT * FROM latency_rollups ORDER BY 1, 2, 3, 4, 5") == waits
+
+
+async def test_a_call_that_commits_late_is_counted(office: Office) -> None:
+    chance, at = random.Random(1), datetime(2026, 5, 1, tzinfo=UTC)
+    async with office.db.system() as late:
+        id = ids.new()
+        await late.execute(
+            "INSERT INTO calls (id, org_id, from_e164, to_e164, direction, status, created_at, ended_at)"
+            " VALUES ($1, $2, '+1', '+2', 'inbound', 'busy', $3, $3)", id, office.org, at,
+        )  # fmt: skip
+        await events.append(late, office.org, "call.ended", id, {})
+        await office.call(at, chance)
+        await count(office)
+        assert (await office.grouped("UTC")).total.calls == 0  # the horizon waits for the late one
+    await count(office)
+    assert (await office.grouped("UTC")).total.calls == 2
+
+
+async def test_a_crash_while_counting_counts_nothing_twice(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    chance = random.Random(2)
+    for n in range(10):
+        await office.call(datetime(2026, 5, 1, n, tzinfo=UTC), chance)
+
+    async def die(*_: Any) -> None:
+        raise RuntimeError("killed")
+
+    counted = analytics.COUNT_LATENCIES
+    monkeypatch.setattr(
+        analytics, "COUNT_LATENCIES", "SELECT 1 / 0 FROM unnest($1::uuid[], $2::timestamptz[], $3::text[])"
+    )
+    with pytest.raises(Exception, match="division by zero"):
+        await count(office)
+    monkeypatch.setattr(analytics, "COUNT_LATENCIES", counted)
+    await count(office)
+    await count(office)
+    await same(office, "UTC")
+
+
+async def test_the_answer_has_every_day_and_ones_own_calls_only(plane: Plane, office: Office) -> None:
+    chance, now = random.Random(3), datetime.now(UTC)
+    for back in range(3):
+        await office.call(now - timedelta(days=back, minutes=1), chance)
+    await count(office)
+    stub = analytics_pb2_grpc.AnalyticsServiceStub(plane.channel)
+    mine = bearer(office.secret)  # type: ignore[attr-defined]
+    answer = await stub.GetAnalytics(pb.GetAnalyticsRequest(days=10, time_zone="Asia/Tokyo"), metadata=mine)
+    assert len(answer.days) == 10 and answer.time_zone == "Asia/Tokyo"
+    assert sum(day.figures.calls for day in answer.days) == answer.totals.calls == 3
+    assert [day.date for day in answer.days] == sorted(day.date for day in answer.days)
+    assert sum(each.calls for each in answer.flows) == sum(each.calls for each in answer.statuses) == 3
+    if any(call["latency"] for call in office.calls.values()):
+        assert (
+            answer.totals.first_sound_p50_ms > 0
+            and answer.totals.first_sound_p95_ms >= answer.totals.first_sound_p50_ms
+        )
+    flow = ids.show(Kind.FLOW, office.flows[0])
+    metrics = await stub.GetFlowMetrics(pb.GetFlowMetricsRequest(id=flow), metadata=mine)
+    assert metrics.analytics.totals.calls == sum(call["flow_id"] == office.flows[0] for call in office.calls.values())
+    board = await stub.GetDashboard(pb.GetDashboardRequest(), metadata=mine)
+    assert (board.week.calls, board.live_calls, board.flows, len(board.recent_calls)) == (3, 0, 2, 3)
+    other = await stub.GetAnalytics(pb.GetAnalyticsRequest(), metadata=await plane.tenant("Other"))
+    assert other.totals.calls == 0 and not other.flows

@@ -1,0 +1,80 @@
+"""The OpenAPI document: every example is one that its own schema allows."""
+
+import json
+import re
+from typing import Any
+
+import msgspec
+import pytest
+from jsonschema import Draft202012Validator
+
+from gateway import contract, jsonwire, openapi, reference
+from gateway.contract import Binding
+from hum import validation
+from hum.errors import FieldError
+
+BINDINGS = list(contract.bindings())
+DOCUMENT = openapi.document(BINDINGS, "https://hum.example")
+
+
+def schema_of(reference: dict[str, Any]) -> dict[str, Any]:
+    return {**reference, "components": DOCUMENT["components"]}
+
+
+def operation(binding: Binding) -> dict[str, Any]:
+    found: dict[str, Any] = DOCUMENT["paths"][binding.path][binding.verb.lower()]
+    return found
+
+
+def name(binding: Binding) -> str:
+    return str(binding.method.name)
+
+
+@pytest.mark.parametrize("binding", BINDINGS, ids=name)
+def test_examples_are_what_the_schemas_allow(binding: Binding) -> None:
+    told = operation(binding)
+    for content in (told.get("requestBody", {}), *told["responses"].values()):
+        for part in content.get("content", {}).values():
+            if "example" in part:
+                Draft202012Validator(schema_of(part["schema"])).validate(part["example"])
+    for parameter in told["parameters"]:
+        if "example" in parameter:
+            Draft202012Validator(schema_of(parameter["schema"])).validate(parameter["example"])
+
+
+@pytest.mark.parametrize("binding", [each for each in BINDINGS if each.body_type], ids=name)
+def test_an_example_body_is_a_valid_request(binding: Binding) -> None:
+    message, problems = binding.request_type(), list[FieldError]()
+    target: Any = getattr(message, binding.body_field.name) if binding.body_field else message
+    members = jsonwire.read_body(msgspec.json.encode(openapi.body_example(binding)), target, problems)
+    if binding.body_field:
+        target.SetInParent()
+    if binding.masked:
+        getattr(message, contract.MASK).paths.extend(members)
+    assert [*problems, *validation.check(message)] == []
+
+
+def test_every_operation_has_words_errors_and_examples() -> None:
+    for binding in BINDINGS:
+        told = operation(binding)
+        assert told["summary"] and len(told["summary"]) < 140, name(binding)
+        assert {"400", "401", "403", "429"} <= set(told["responses"]), name(binding)
+        if binding.body_type is not None:
+            assert "example" in told["requestBody"]["content"]["application/json"], name(binding)
+
+
+def test_operation_ids_are_unique() -> None:
+    ids = [operation(binding)["operationId"] for binding in BINDINGS]
+    assert len(ids) == len(set(ids))
+    assert "provisionOrg" in ids  # as the product guide names it
+
+
+def test_the_page_shows_every_operation_and_runs_nothing() -> None:
+    page = reference.page(DOCUMENT).decode()
+    for binding in BINDINGS:
+        assert f"id='{operation(binding)['operationId']}'" in page
+    for danger in ("<script", "javascript:", " on", "<form", "<iframe", "http-equiv"):
+        tags = re.findall(r"<[^>]*>", page)
+        assert not [tag for tag in tags if danger in tag.lower()], danger
+    hostile = json.loads(json.dumps(DOCUMENT).replace("Riverside Clinic", "<script>alert(1)</script>'\\\""))
+    assert "<script" not in reference.page(hostile).decode()

@@ -1,0 +1,117 @@
+"""Contacts and their search where SQL decides: the migration of rows that are there, the door, and the races."""
+
+import asyncio
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from hum import ids
+from storage import call_records, contacts, review
+from storage import migrate as module
+from storage.call_records import Filter, Query
+from storage.contacts import Imported
+from storage.db import Db
+from storage.migrate import migrate, migrations
+from tests.storage.conftest import Two
+
+BEFORE = """
+    INSERT INTO organizations (org_id, name) VALUES ('00000000-0000-0000-0000-000000000001', 'Clinic');
+    INSERT INTO contacts (id, org_id, phone_e164, name)
+    VALUES ('00000000-0000-0000-0000-00000000000a', '00000000-0000-0000-0000-000000000001', '+13175550199', 'Zoë Müller'),
+           ('00000000-0000-0000-0000-00000000000b', '00000000-0000-0000-0000-000000000001', '+13175550198', NULL);
+    INSERT INTO calls (id, org_id, direction, status, from_e164, to_e164, contact_id, created_at)
+    SELECT ('00000000-0000-0000-0000-00000000010' || n)::uuid, '00000000-0000-0000-0000-000000000001',
+           CASE n WHEN 1 THEN 'inbound' ELSE 'outbound' END, 'completed', '+13175550199', '+13175550100',
+           '00000000-0000-0000-0000-00000000000a', '2026-03-01'
+      FROM generate_series(1, 2) n;
+    INSERT INTO call_search (org_id, call_id, words)
+    VALUES ('00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-000000000101', 'plumber');
+    INSERT INTO call_tags (org_id, call_id, tag)
+    VALUES ('00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-000000000101', 'vip');
+"""
+ORG = UUID(int=1)
+
+
+async def test_rows_that_are_there_are_taken_along(empty_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = migrations()
+    monkeypatch.setattr(module, "migrations", lambda: [each for each in whole if each.version < 5])
+    await migrate(empty_database)
+    connection = await asyncpg.connect(empty_database)
+    await connection.execute(BEFORE)
+    await connection.close()
+    monkeypatch.setattr(module, "migrations", lambda: whole)
+    await migrate(empty_database)
+    db = await Db.open(empty_database, size=2)
+    async with db.tenant(ORG) as tx:
+        found = await contacts.search(tx, "zoe mull", None, None, None, 5)
+        assert [(row.name, row.said_by_lookup) for row in found] == [
+            ("Zoë Müller", {"name": "Zoë Müller", "caller_name": "Zoë Müller"})
+        ]
+        assert [row.name for row in await contacts.page(tx, None, 5)] == [None, "Zoë Müller"]
+        assert [row.id.int & 0xF for row in await call_records.page(tx, Filter(tag="vip"), None, 5)] == [1]
+        everything = Filter()
+        assert len(await call_records.search(tx, Query("plumber"), everything, None, 5)) == 1, "what was said is kept"
+        number = Query("5550199", "5550199")
+        assert [row.id.int & 0xF for row in await call_records.search(tx, number, everything, None, 5)] == [2]
+        assert [row.direction for row in await call_records.page(tx, Filter(contact_e164="+13175550100"), None, 5)] == [
+            "outbound"
+        ]
+    await db.close()
+
+
+async def test_the_door_knows_one_organization(two: Two) -> None:
+    async with two.db.tenant(two.mine) as tx:
+        await contacts.create(tx, ids.new(), "+13175550199", {"name": "Ann"}, None, ["vip"])
+    for org, count in ((two.mine, 1), (two.yours, 0)):
+        async with two.db.tenant(org) as tx:
+            assert len(await contacts.search(tx, "ann", None, None, None, 5)) == count
+            assert len(await contacts.search(tx, "ann", None, "vip", None, 5)) == count
+            assert len(await contacts.page(tx, None, 5, "vip")) == count
+    async with two.db.as_credential(b"nobody's") as (tx, _):
+        assert await tx.fetchval("SELECT count(*) FROM hum.search_contacts('ann', NULL, NULL, NULL, 5)") == 0
+    async with two.db.system() as tx:
+        assert await tx.fetchval("SELECT has_function_privilege('hum_app', 'hum.index_contact()', 'EXECUTE')") is False
+
+
+async def test_a_caller_an_import_and_a_person_at_once_make_one(two: Two) -> None:
+    number = "+13175550199"
+
+    async def call() -> None:
+        async with two.db.system() as tx:
+            await contacts.meet(tx, ids.new(), two.mine, number, "ACME INC")
+
+    async def take() -> None:
+        async with two.db.tenant(two.mine) as tx:
+            rows = [
+                Imported(ids.new(), f"+1317555019{n}", {"email": "a@x.example"}, None, ["vip"]) for n in range(9, 0, -1)
+            ]
+            await contacts.take(tx, rows, dry_run=False)
+
+    await asyncio.gather(*(each() for each in (call, take) * 10))
+    async with two.db.tenant(two.mine) as tx:
+        (row,) = await contacts.search(tx, "", "3175550199", None, None, 5)
+        assert (row.name, row.email, row.tags) == ("ACME INC", "a@x.example", ["vip"])
+        assert len(await contacts.page(tx, None, 50)) == 9
+
+
+async def test_a_voicemail_is_stored_once_and_told(two: Two) -> None:
+    call = ids.new()
+    async with two.db.system() as tx:
+        await tx.execute(
+            """INSERT INTO calls (id, org_id, direction, status, from_e164, to_e164)
+               VALUES ($1, $2, 'inbound', 'completed', '+13175550199', '+13175550100')""",
+            call,
+            two.mine,
+        )
+        stored = [await review.add_voicemail(tx, ids.new(), two.mine, call, "v.wav", 1200) for _ in range(2)]
+        assert stored == [True, False]
+        told = await tx.fetch("SELECT data->>'call' AS call FROM events WHERE type = 'voicemail.received'")
+        assert [row["call"] for row in told] == [str(call)]
+    async with two.db.tenant(two.mine) as tx:
+        row = await review.voicemail_of(tx, call)
+        assert row is not None and (row.duration_ms, row.heard_at) == (1200, None)
+        assert (await review.mark_heard(tx, row.id, "Ann", heard=True)).heard_by == "Ann"
+        assert (await review.mark_heard(tx, row.id, "Bob", heard=True)).heard_by == "Ann"
+        assert [each.id for each in await review.voicemails(tx, True, None, 5)] == [row.id]
+        assert await review.voicemails(tx, False, None, 5) == []
