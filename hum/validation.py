@@ -125,8 +125,11 @@ def _checked(descriptor: Descriptor) -> tuple[tuple[FieldDescriptor, tuple[Calla
 def _texts(message: Message, prefix: str) -> Iterator[FieldError]:
     for field, checks in _checked(message.DESCRIPTOR):
         if field.is_repeated:
-            continue
-        if field.message_type is not None:
+            if field.type == FieldDescriptor.TYPE_STRING:
+                for number, text in enumerate(getattr(message, field.name)):
+                    if (complaint := _bad_text(text)) is not None:
+                        yield FieldError(f"{prefix}{field.name}[{number}]", complaint)
+        elif field.message_type is not None:
             if message.HasField(field.name) and field.message_type.file.package == "hum.v1":
                 yield from _texts(getattr(message, field.name), f"{prefix}{field.name}.")
         elif not _unset(message, field):

@@ -166,6 +166,7 @@ async def belongings(edge: Edge) -> dict[str, str]:
     await http.post(f"/api/calls/{call}/tags", json={"tag": "vip"})
     made = {
         "organization": owner,
+        "secret": http.headers["authorization"].removeprefix("Bearer "),
         "flows": (await http.get("/api/flows")).json()["flows"][0]["id"],
         "numbers": (await http.get("/api/numbers")).json()["numbers"][0]["id"],
         "calls": call,

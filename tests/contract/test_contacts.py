@@ -5,7 +5,6 @@ import xml.etree.ElementTree as ET
 from uuid import UUID
 
 import httpx
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -216,12 +215,12 @@ async def test_every_spelling_is_one_contact(edge: Edge) -> None:
     assert [each["phone_e164"] for each in (await http.get("/api/contacts")).json()["contacts"]] == ["+13175551234"]
 
 
-@pytest.mark.parametrize("csv", ["", "name\nAnn", '"phone', "phone\0\n1"])
-async def test_a_text_that_is_no_list_is_refused(edge: Edge, csv: str) -> None:
+async def test_a_text_that_is_no_list_is_refused(edge: Edge) -> None:
     http = await edge.client()
-    answer = await http.post("/api/contacts/import", json={"csv": csv})
-    assert answer.status_code == 400
-    assert [each["field"] for each in answer.json()["error"]["details"]] == ["csv"]
+    for csv in ("", "name\nAnn", '"phone', "phone\0\n1"):
+        answer = await http.post("/api/contacts/import", json={"csv": csv})
+        assert answer.status_code == 400
+        assert [each["field"] for each in answer.json()["error"]["details"]] == ["csv"]
 
 
 async def test_an_import_takes_no_field_from_another_source(edge: Edge) -> None:
