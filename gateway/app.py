@@ -1,7 +1,7 @@
 """`hum gateway`: the only place of this plane that calls constructors."""
 
 import asyncio
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -51,8 +51,8 @@ def build(given: GatewaySettings, channel: aio.Channel) -> Gateway:
     )
     bindings = list(contract.bindings())
     document = openapi.document(bindings, given.public_url)
-    as_json, as_yaml = msgspec.json.encode(document), yaml.dump(document, Dumper=_Plain, sort_keys=False).encode()
-    as_page = reference.page(document)
+    as_json, as_page = msgspec.json.encode(document), reference.page(document)
+    as_yaml = _Once(lambda: yaml.dump(document, Dumper=_Plain, sort_keys=False).encode())
 
     async def healthz(_: Request) -> Response:
         return Response("ok\n", media_type="text/plain")
@@ -68,7 +68,7 @@ def build(given: GatewaySettings, channel: aio.Channel) -> Gateway:
         return Response(as_json, media_type="application/json")
 
     async def openapi_yaml(_: Request) -> Response:
-        return Response(as_yaml, media_type="application/yaml")
+        return Response(await as_yaml.get(), media_type="application/yaml")
 
     async def docs(_: Request) -> Response:
         return Response(as_page, 200, {"Content-Security-Policy": reference.POLICY}, "text/html")
@@ -104,6 +104,20 @@ def _refuse_in_production(given: GatewaySettings) -> None:
         raise SystemExit("hum: HUM_OIDC_ISSUER must be https in production")
     if given.oidc_issuer and not given.oidc_client_id:
         raise SystemExit("hum: HUM_OIDC_ISSUER is set; set HUM_OIDC_CLIENT_ID to what the issuer calls this service")
+
+
+class _Once:
+    """A text that takes long to write: written when somebody asks, beside the loop, once."""
+
+    def __init__(self, write: Callable[[], bytes]) -> None:
+        self._write, self._writing = write, asyncio.Lock()
+        self._text: bytes | None = None
+
+    async def get(self) -> bytes:
+        async with self._writing:
+            if self._text is None:
+                self._text = await asyncio.to_thread(self._write)
+        return self._text
 
 
 class _Plain(yaml.SafeDumper):

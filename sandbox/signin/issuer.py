@@ -48,7 +48,7 @@ class Issuer:
     def __init__(self, client_id: str, client_secret: str, redirect_uri: str, people: tuple[Person, ...]) -> None:
         self.client_id, self.client_secret, self.redirect_uri = client_id, client_secret, redirect_uri
         self.people, self.url, self.mischief = People(), "", ""
-        self.keys = [_new_key()]
+        self._keys: list[RSAKey] = []
         for person in (DEMO, *people):
             self.people.add(person)
 
@@ -81,6 +81,13 @@ class Issuer:
             Route("/sandbox/keys", self._rotate, methods=["POST"]),
             Route("/sandbox/mischief", self._set_mischief, methods=["POST"]),
         ]
+
+    @property
+    def keys(self) -> list[RSAKey]:
+        """The keys that verify, newest last; the first is made when somebody asks: it takes a while."""
+        if not self._keys:
+            self._keys.append(_new_key())
+        return self._keys
 
     # -- OpenID Connect
 
@@ -204,7 +211,7 @@ class Issuer:
 
     async def _rotate(self, _: Request) -> Response:
         """New keys; the old one is forgotten."""
-        self.keys = [_new_key()]
+        self._keys = [_new_key()]
         return Response(status_code=204)
 
     async def _set_mischief(self, request: Request) -> Response:

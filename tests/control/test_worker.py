@@ -18,6 +18,7 @@ from control.calls import jobs as after
 from control.calls import usecases as calls_usecases
 from control.clients.openai import ModelError
 from control.clients.twilio import Lookup, Webhooks
+from control.contacts import usecases as contact_usecases
 from control.flows import usecases as flow_usecases
 from control.numbers.purchases import Purchases
 from control.worker import Worker
@@ -282,3 +283,25 @@ def test_what_the_model_is_asked_for_is_a_schema() -> None:
 def test_a_cut_turn_is_told_as_it_was_heard() -> None:
     turn = TurnRow(1, "agent", "We open at nine on Monday", "We open at", 0, 900, True)
     assert after.transcript([turn]) == "agent: We open at nine on Monday [interrupted; the caller heard: 'We open at']"
+
+
+async def test_a_caller_is_looked_up_by_the_worker(world: World) -> None:
+    flow = await world.flow()
+    async with world.db.system() as tx:
+        await tx.execute(
+            """INSERT INTO numbers (id, org_id, e164, carrier_sid, capabilities, flow_id)
+               VALUES ($1, $2, '+13175550100', 'PN1', '{voice}', $3)""",
+            ids.new(),
+            world.org,
+            flow,
+        )
+    asked = runtime_pb2.RouteCallRequest(call_sid="CA1", from_e164="+13175550199", to_e164="+13175550100")
+    step = await calls_usecases.route_inbound(world.db, asked, 60, timedelta(days=30))
+    assert (step.WhichOneof("step"), world.lookups.asked) == ("connect", []), "the call does not wait for it"
+    async with world.working():
+        assert await world.until("SELECT name FROM contacts") == "ACME INC"
+        # ... and a backfill that is begun is done, without asking again.
+        async with world.db.tenant(world.org) as tx:
+            await contact_usecases.begin_backfill(tx, world.who, lookup=True)
+        await world.until("SELECT ended_at FROM contact_backfills")
+    assert world.lookups.asked == ["+13175550199"]
