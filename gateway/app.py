@@ -1,8 +1,9 @@
 """`hum gateway`: the only place of this plane that calls constructors."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,7 @@ from hum.signals import stop_signal
 
 LOG = telemetry.log(__name__)
 READY_SECONDS = 2.0
+TICK_SECONDS = 0.1  # uvicorn's own: it renews the Date header on its ticks
 
 
 @dataclass(slots=True)
@@ -155,7 +157,22 @@ async def _bug(request: Request, error: Exception) -> Response:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: `run` decides when it drains."""
+    """uvicorn without its own signal handlers: `run` decides when it drains; then it begins at once, not at a tick."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._asked = asyncio.Event()
+
+    def stop(self) -> None:
+        self.should_exit = True
+        self._asked.set()
+
+    async def main_loop(self) -> None:
+        for tick in itertools.count():
+            if await self.on_tick(tick):
+                return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._asked.wait(), TICK_SECONDS)
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -192,7 +209,7 @@ async def serve(given: GatewaySettings) -> AsyncIterator[int]:
         yield server.servers[0].sockets[0].getsockname()[1]
     finally:
         gateway.closing.set()
-        server.should_exit = True
+        server.stop()
         await serving
         await channel.close(None)
 

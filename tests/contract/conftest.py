@@ -1,6 +1,9 @@
 """A running gateway before a running control plane, and a client with a key."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import queue
+import threading
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ from control.identity import usecases as identity
 from gateway import app as gateway
 from hum.settings import GatewaySettings
 from sandbox.signin import Issuer
+from sandbox.signin.people import People
 from tests.control.conftest import Plane, limits, plane
 
 __all__ = ["limits", "plane"]
@@ -91,10 +95,28 @@ class Browser:
         return await self.get(await self.choose(await self.begin(return_to), email))
 
 
+@pytest.fixture(scope="session")
+def running_issuer() -> Iterator[Issuer]:
+    """One for all tests, on a loop of its own: to start and stop it takes longer than most tests."""
+    started, stopping = queue.Queue[Issuer](), threading.Event()
+
+    async def serve() -> None:
+        async with Issuer.serve(client_secret="s", redirect_uri=f"{PUBLIC}/auth/callback") as issuer:
+            started.put(issuer)
+            await asyncio.to_thread(stopping.wait)
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    yield started.get(timeout=10)
+    stopping.set()
+    thread.join()
+
+
 @pytest.fixture
-async def issuer() -> AsyncIterator[Issuer]:
-    async with Issuer.serve(client_secret="s", redirect_uri=f"{PUBLIC}/auth/callback") as issuer:
-        yield issuer
+def issuer(running_issuer: Issuer) -> Issuer:
+    """An issuer whom nobody has met."""
+    running_issuer.people, running_issuer.mischief = People(), ""
+    return running_issuer
 
 
 @pytest.fixture

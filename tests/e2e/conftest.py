@@ -59,6 +59,16 @@ class House:
                     return found
                 await asyncio.sleep(0.03)
 
+    async def call_that_is(self, status: str) -> dict[str, Any]:
+        """The one call, once it has this status: what the media plane reports arrives a tick later."""
+        async with asyncio.timeout(5):
+            while True:
+                (call,) = (await self.http.get("/api/calls", params={"limit": 1})).json()["calls"]
+                if call["status"] == status:
+                    found: dict[str, Any] = call
+                    return found
+                await asyncio.sleep(0.01)
+
     async def clips_rendered(self, number: int) -> None:
         async with asyncio.timeout(15):
             while True:

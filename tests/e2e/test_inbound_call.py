@@ -144,8 +144,7 @@ async def test_a_hang_up_over_rest_ends_the_call(house: House) -> None:
     )
     call = await house.ring({"do": "wait_for_agent_to_talk", "for_ms": 300}, stay=True)
     await call.journal.find("agent.audible")
-    (live,) = (await house.http.get("/api/calls")).json()["calls"]
-    assert live["status"] == "in_progress"
+    live = await house.call_that_is("in_progress")
     assert (await house.http.post(f"/api/calls/{live['id']}/hangup")).status_code == 200
     await call.ended(10)
     record = await house.record()
