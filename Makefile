@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo up test check peers static bench proto docs release-contract lock clean
+.PHONY: demo up test check peers static bench bench-peers proto docs release-contract lock peers-lock clean
 
 # --- set-up: a virtual environment with exactly what the lock says -----------------------------------------------
 
@@ -62,6 +62,17 @@ bench: $(READY)
 	$(BIN)/python -m bench.reads --times 500
 	$(BIN)/python -m bench.media --calls 50 --seconds 10
 
+# Others on our workload, in an environment of their own (half a gigabyte); its lock: make peers-lock.
+PEERS := .venv-peers
+bench-peers: $(READY) $(PEERS)/.ready
+	$(BIN)/python -m bench.media --calls 8 --seconds 20 --peers $(PEERS)/bin/python
+	$(BIN)/python -m bench.media --calls 20 --seconds 20 --peers $(PEERS)/bin/python
+
+$(PEERS)/.ready: requirements/peers.txt
+	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/peers.txt
+	@touch $@
+
 # --- the contract and the locks -----------------------------------------------------------------------------------
 
 proto: $(READY)
@@ -81,6 +92,9 @@ lock: $(READY)
 	$(BIN)/uv pip compile requirements/oidc-peer.in --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet -o requirements/oidc-peer.txt
 	$(COMPILE) -c <(grep -v '^ ' requirements/all.txt | sed 's/ \\$$//') -o requirements/runtime.txt
+
+peers-lock: $(READY)
+	$(BIN)/uv pip compile requirements/peers.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/peers.txt
 
 clean:
 	rm -rf $(VENV) .venv-* var build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -30,7 +30,7 @@ from control.audit.usecases import note
 from control.base import principal
 from control.base.principal import Principal
 from control.base.rates import Rates
-from hum import ids, rpc, secrets, validation
+from hum import authorization, ids, rpc, secrets, validation
 from hum.clock import Clock, monotonic_ms
 from hum.errors import (
     ApiKeyRequired,
@@ -311,15 +311,9 @@ def _method(descriptor: MethodDescriptor, servicer: object) -> Method:
     options = descriptor.GetOptions().Extensions
     if not descriptor.GetOptions().HasExtension(options_pb2.access):
         raise AssertionError(f"{descriptor.full_name} has no (hum.v1.access) option")
-    http, access = options[annotations_pb2.http], options[options_pb2.access]
+    http, access = options[annotations_pb2.http], authorization.access_of(descriptor)
     personal = access.audience == options_pb2.AUDIENCE_SIGNED_IN
     return Method(descriptor, access, getattr(servicer, descriptor.name), mutates=not http.get, personal=personal)
-
-
-def access_of(descriptor: MethodDescriptor) -> options_pb2.Access:
-    """What a method's access option says."""
-    access: options_pb2.Access = descriptor.GetOptions().Extensions[options_pb2.access]
-    return access
 
 
 def _idempotency_key(method: Method, call: Call) -> str | None:

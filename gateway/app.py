@@ -89,7 +89,7 @@ def build(given: GatewaySettings, channel: aio.Channel) -> Gateway:
         ],
         middleware=[
             Middleware(AccessLog),
-            Middleware(SecurityHeaders),
+            Middleware(SecurityHeaders, public_url=given.public_url),
             Middleware(SameOrigin, public_url=given.public_url, cookies=cookies),
         ],
         exception_handlers={HTTPException: _http_error, Exception: _bug},

@@ -8,12 +8,12 @@ from google.api import httpbody_pb2
 
 from control.base import paging, phone
 from control.base.wire import moment, word
-from control.boundary import Boundary, Call, access_of
+from control.boundary import Boundary, Call
 from control.bus import COMMANDS, Bus
 from control.calls import present, recordings, usecases
 from control.calls.live import LiveCall
 from control.clients.twilio import Carrier
-from hum import ids, rpc
+from hum import authorization, ids, rpc
 from hum.errors import NotFound
 from hum.ids import Kind
 from hum.v1 import calls_pb2 as pb
@@ -21,7 +21,7 @@ from storage import call_records
 from storage.call_records import Filter, Query
 from storage.db import Db
 
-_STREAM = access_of(pb.DESCRIPTOR.services_by_name["CallsService"].methods_by_name["StreamCall"])
+_STREAM = authorization.access_of(pb.DESCRIPTOR.services_by_name["CallsService"].methods_by_name["StreamCall"])
 
 
 class CallsServicer:

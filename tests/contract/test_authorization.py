@@ -24,7 +24,6 @@ from gateway.contract import Binding
 from hum import authorization, home, ids, rpc, secrets
 from hum.authorization import Caller
 from hum.ids import Kind
-from hum.v1 import options_pb2
 from storage import identity as people
 from storage import review, sessions
 from storage.db import Db
@@ -300,8 +299,3 @@ async def test_no_row_of_another_is_seen_or_touched(edge: Edge) -> None:
                 continue
     after = await everything_of(db, owner)
     assert {name: rows for name, rows in after.items() if rows} == held
-
-
-def test_every_rpc_has_an_access_option() -> None:
-    for method in methods():
-        assert method.GetOptions().HasExtension(options_pb2.access), method.full_name

@@ -311,3 +311,28 @@ async def test_numbers_are_found_bought_and_released(edge: Edge) -> None:
         assert (await http.post("/api/numbers/sync", json={})).json() == {"added": 10, "updated": 0, "gone": 0}
         assert (await http.delete(f"/api/numbers/{bought.json()['id']}")).status_code == 204
         assert (await http.get(f"/api/numbers/{bought.json()['id']}")).status_code == 404
+
+
+async def test_every_answer_has_safe_headers(edge: Edge) -> None:
+    client = await edge.client()
+    for path in ("/api/flows", "/api/nothing", "/docs", "/openapi.json", "/healthz", "/auth/login"):
+        answer = await client.get(path)
+        told = answer.headers
+        assert told["x-content-type-options"] == "nosniff" and told["x-frame-options"] == "DENY", path
+        assert told["strict-transport-security"] == "max-age=31536000"
+        assert told["content-security-policy"].startswith("default-src 'none'; frame-ancestors 'none'"), path
+        assert "script-src" not in told["content-security-policy"] and told["referrer-policy"] == "no-referrer"
+        assert ("no-store" in told.get("cache-control", "")) == path.startswith(("/api", "/auth"))
+        assert told["x-request-id"] and "server" not in told
+
+
+async def test_a_request_id_goes_from_end_to_end(edge: Edge) -> None:
+    from structlog.testing import capture_logs
+
+    client = await edge.client()
+    with capture_logs() as lines:
+        answer = await client.get("/api/flows/flow_x", headers={"X-Request-Id": "trace-me.7"})
+    assert answer.headers["x-request-id"] == answer.json()["error"]["request_id"] == "trace-me.7"
+    assert {line["event"] for line in lines if line.get("request_id") == "trace-me.7"} == {"http", "rpc"}
+    strange = await client.get("/api/flows", headers={"X-Request-Id": "a b"})
+    assert strange.headers["x-request-id"].startswith("req_")

@@ -125,15 +125,15 @@ def test_a_broken_field_is_refused(tmp_path: Path, before: str, after: str) -> N
 
 
 def test_every_rpc_says_who_may_call_it() -> None:
-    from hum.v1 import calls_pb2, flows_pb2, identity_pb2, numbers_pb2, options_pb2, runtime_pb2
+    from hum import authorization
+    from hum.v1 import options_pb2
 
-    for module in (calls_pb2, flows_pb2, identity_pb2, numbers_pb2, runtime_pb2):
-        for service in module.DESCRIPTOR.services_by_name.values():
-            for method in service.methods:
-                access = method.GetOptions().Extensions[options_pb2.access]
-                assert method.GetOptions().HasExtension(options_pb2.access), method.full_name
-                if access.audience == options_pb2.AUDIENCE_UNSPECIFIED:
-                    assert access.role and re.fullmatch(r"[a-z]+:(read|write)", access.scope), method.full_name
+    for service in authorization.services():
+        for method in service.methods:
+            access = authorization.access_of(method)
+            assert method.GetOptions().HasExtension(options_pb2.access), method.full_name
+            if access.audience == options_pb2.AUDIENCE_UNSPECIFIED:
+                assert access.role and re.fullmatch(r"[a-z]+:(read|write)", access.scope), method.full_name
 
 
 def test_locks_name_no_place() -> None:
