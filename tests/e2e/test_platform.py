@@ -16,6 +16,7 @@ from hum.cli.platform import Platform
 from hum.cli.processes import DidNotStart, Program
 from hum.settings import UpSettings, environment
 from sandbox.openai import Model
+from sandbox.signin import Issuer
 from sandbox.speech import Speech
 from sandbox.twilio import Carrier, say
 from storage.db import Db
@@ -40,8 +41,15 @@ async def given(
         carrier = await stack.enter_async_context(
             Carrier.serve(account_sid=ACCOUNT, auth_token=TOKEN, numbers=[NUMBER])
         )
+        sockets = free_sockets(open_home)
+        issuer = await stack.enter_async_context(
+            Issuer.serve(client_secret="s", redirect_uri=f"http://{sockets['HUM_GATEWAY_LISTEN']}/auth/callback")
+        )
         settings = {
             "HUM_DATABASE_URL": database_url,
+            "HUM_OIDC_ISSUER": issuer.url,
+            "HUM_OIDC_CLIENT_ID": "hum",
+            "HUM_OIDC_CLIENT_SECRET": "s",
             "HUM_HOME": str(open_home),
             "HUM_DRAIN_SECONDS": "1",
             "HUM_MAX_LAG_MS": "5000",
@@ -50,7 +58,7 @@ async def given(
             "TWILIO_API_BASE_URL": carrier.url,
             "OPENAI_API_KEY": KEY,
             "OPENAI_BASE_URL": model.url,
-            **free_sockets(open_home),
+            **sockets,
         }
         for name, value in settings.items():
             monkeypatch.setenv(name, value)
@@ -84,6 +92,9 @@ async def test_what_is_set_is_used_and_has_no_stand_in(
         assert len(model.sessions) == 1
         (first,) = (await http.get("/api/calls")).json()["calls"]
         assert first["status"] == "completed"
+        sent = await http.get("/auth/login")
+        assert sent.headers["location"].startswith(os.environ["HUM_OIDC_ISSUER"])
+        assert (await http.get(sent.headers["location"])).status_code == 200  # the issuer knows this redirect
 
         for plane in ("media", "control", "worker", "gateway"):
             program = next(each for each in platform.programs.all if each.name == plane)
