@@ -4,6 +4,9 @@ Everything is mono float64 in -1..1 at 8 kHz.  Prompts come in two halves by the
 thresholds were chosen, and `held`, on which results are reported.
 """
 
+import io
+import shutil
+import subprocess
 import wave
 import zlib
 from collections.abc import Callable
@@ -20,6 +23,10 @@ RATE_HZ = 8_000
 FRAME = 160
 SOUNDS = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
 MUSIC = Path("/usr/share/asterisk/moh")
+OTHER_VOICES = ("it_IT_m_Carlo", "fr_CA_f_June", "ru_RU_f_IvrvoiceRU")  # asterisk-core-sounds-{it,fr,ru}-wav
+OTHER_MUSIC = Path(
+    "/usr/share/games/a7xpg/sounds"
+)  # the package a7xpg-data: electronic, no thresholds were chosen on it
 INSTALL = (
     "apt-get update && apt-get install -y --no-install-recommends asterisk-core-sounds-en-wav asterisk-moh-opsound-wav"
 )
@@ -52,13 +59,14 @@ def read(path: Path) -> Wave:
         return np.frombuffer(file.readframes(file.getnframes()), np.int16).astype(np.float64) / 32_768
 
 
-def prompts(held: bool, level_db: float = -22.0) -> list[Prompt]:
+def prompts(held: bool, level_db: float = -22.0, folder: Path | None = None) -> list[Prompt]:
     """One half of the prompts, each at the same level while it speaks.  Raises MissingError."""
-    if not SOUNDS.is_dir():
-        raise MissingError(f"the prompts are not in {SOUNDS}: {INSTALL}")
+    folder = SOUNDS if folder is None else folder
+    if not folder.is_dir():
+        raise MissingError(f"the prompts are not in {folder}: {INSTALL}")
     found = []
-    for path in sorted(SOUNDS.rglob("*.wav")):
-        name = str(path.relative_to(SOUNDS))
+    for path in sorted(folder.rglob("*.wav")):
+        name = str(path.relative_to(folder))
         if any(word in name for word in NOT_SPEECH) or zlib.crc32(name.encode()) % 2 != held:
             continue
         samples = read(path)
@@ -73,6 +81,35 @@ def music() -> dict[str, Wave]:
     if not paths:
         raise MissingError(f"the hold music is not in {MUSIC}: {INSTALL}")
     return {path.stem: at_level(read(path), -22.0) for path in paths}
+
+
+def other_voices() -> dict[str, list[Prompt]]:
+    """Whole sentences of other people in other languages, as far as they are installed."""
+    folders = [folder for voice in OTHER_VOICES if (folder := SOUNDS.parent / voice).is_dir()]
+    return {
+        folder.name: [each for each in prompts(held=True, folder=folder) if len(each.wave) >= RATE_HZ]
+        for folder in folders
+    }
+
+
+def other_music() -> dict[str, Wave]:
+    """Music of another kind, if it and `oggdec` (package vorbis-tools) are installed."""
+    if shutil.which("oggdec") is None:
+        return {}
+    return {path.stem: at_level(_decoded(path), -22.0) for path in sorted(OTHER_MUSIC.glob("bgm*.ogg"))}
+
+
+def _decoded(path: Path) -> Wave:
+    """An Ogg file as mono at 8 kHz, cut off above 3.4 kHz as a telephone does."""
+    given = subprocess.run(["oggdec", "--quiet", "--output", "-", str(path)], capture_output=True, check=True).stdout
+    with wave.open(io.BytesIO(given)) as file:
+        rate_hz, channels = file.getframerate(), file.getnchannels()
+        samples = np.frombuffer(file.readframes(file.getnframes()), np.int16).reshape(-1, channels).mean(axis=1)
+    spectrum = np.fft.rfft(samples / 32_768)
+    size = len(samples) * RATE_HZ // rate_hz
+    kept = spectrum[: size // 2 + 1].copy()
+    kept[np.arange(len(kept)) * rate_hz / len(samples) > 3_400] = 0
+    return np.fft.irfft(kept, size) * size / len(samples)
 
 
 def spoken(name: str, samples: Wave, level_db: float) -> Prompt:

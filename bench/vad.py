@@ -23,6 +23,7 @@ from media.io.silero import Silero
 SPEECH_DB = -22.0
 LEAD_SECONDS = 0.8  # the line before the caller speaks
 LONGEST_SECONDS = 2.0  # an onset later than that is a miss
+OTHER_PROMPTS = 90  # of each other voice
 SAME_EVENT_FRAMES = 25  # onsets closer than half a second are one
 DETECTORS = ("two stages", "first stage", "webrtcvad")
 
@@ -160,7 +161,18 @@ def measure(seconds: float, limit: int | None) -> dict[str, list[dict[str, objec
     told: dict[str, list[dict[str, object]]] = {
         "sentences": [asdict(each) for each in speech(sentences, silero)],
         "words": [asdict(each) for each in speech(words, silero)],
+        "voices": [
+            {"voice": name, **asdict(each)}
+            for name, spoken in sounds.other_voices().items()
+            for each in speech(spoken[: limit or OTHER_PROMPTS], silero)
+            if each.detector == "two stages"
+        ],
         "not_speech": [asdict(a) for name, wave in not_speech(seconds) for a in alarms(name, wave, silero)],
+        "other_music": [
+            asdict(a)
+            for name, wave in sounds.other_music().items()
+            for a in alarms(f"music: {name}", wave[: round(seconds * RATE_HZ)], silero)
+        ],
         "reported": [
             asdict(a) for a in alarms("babble of 6, -22 dBFS", sounds.babble(seconds, -22, sentences), silero)
         ],
@@ -172,7 +184,9 @@ def measure(seconds: float, limit: int | None) -> dict[str, list[dict[str, objec
 TITLES = {
     "sentences": "Recorded sentences of at least a second, held out",
     "words": "Recorded words shorter than a second (digits, letters, 'and'), held out",
+    "voices": "Other voices, in other languages, held out",
     "not_speech": "What is no speech, alone",
+    "other_music": "Music of another kind, held out",
     "reported": "Other people's speech: reported, not judged",
     "calls": "Whole conversations: the agent talks, the line sounds like this",
 }
@@ -199,6 +213,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     for name, rows in told.items():
+        if not rows:
+            continue  # not installed
         print(f"\n{TITLES[name]}\n\n{table(rows)}")
     if given.json:
         given.json.write_text(json.dumps(told, indent=1))

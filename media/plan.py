@@ -1,6 +1,7 @@
 """What control says about a call becomes what a conversation must know.  Pure."""
 
 import json
+from itertools import pairwise
 from typing import Any
 
 from hum.settings import MediaSettings
@@ -36,10 +37,15 @@ def plan_of(session: pb.OpenSessionResponse, given: MediaSettings) -> CallPlan:
 
 
 def _idle(prompts_json: str, clips: dict[ClipKind, Clip]) -> dict[str, Any]:
-    """`{"8": "Are you still there?", "16": "..."}`: the first sets the pace and the words, their number how often."""
-    prompts = {float(seconds): str(text) for seconds, text in json.loads(prompts_json or "{}").items()}
+    """`{"8": "Are you still there?", "16": "..."}`: seconds of silence, all told, and what is said then."""
+    prompts = sorted((float(seconds), str(text)) for seconds, text in json.loads(prompts_json or "{}").items())
     if not prompts:
         return {}
-    first = min(prompts)
-    clips.setdefault(ClipKind.IDLE, Clip(prompts[first]))
-    return {"idle_after_ms": round(first * 1000), "idle_prompts": len(prompts)}
+    clips.setdefault(ClipKind.IDLE, Clip(prompts[0][1]))
+    at_ms = [0, *(round(seconds * 1000) for seconds, _ in prompts)]
+    return {
+        "idle_after_ms": at_ms[1],
+        "idle_prompts": len(prompts),
+        "idle_gaps_ms": tuple(after - before for before, after in pairwise(at_ms)),
+        "idle_texts": tuple(text for _, text in prompts),
+    }

@@ -5,13 +5,13 @@ waiting ── start ──▶ joining ── session opened ──▶ talking �
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
-from functools import partial
+from functools import update_wrapper
 from pathlib import Path
-from typing import Protocol, assert_never
+from typing import Any, Concatenate, ParamSpec, Protocol, assert_never
 
 from hum.clock import Clock, now
 from hum.settings import MediaSettings
@@ -96,6 +96,23 @@ class Keeper(Protocol):
         """Neither socket nor report needs this call any more; told once."""
 
 
+P = ParamSpec("P")
+
+
+def _guarded(entry: "Callable[Concatenate[Shell, P], None]") -> "Callable[Concatenate[Shell, P], None]":
+    """A bug in one call ends that call, and none of the others: all that reaches a shell comes through here."""
+
+    def guarded(self: "Shell", /, *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            entry(self, *args, **kwargs)
+        except Exception:
+            LOG.exception("bug in a call", call=self.call_id)
+            self.fail()
+
+    update_wrapper(guarded, entry)
+    return guarded
+
+
 class Shell:
     """Made when the carrier's socket is open."""
 
@@ -117,6 +134,7 @@ class Shell:
 
     # The carrier's socket.
 
+    @_guarded
     def from_caller(self, payload: bytes | memoryview) -> None:
         """One text message of the carrier."""
         FRAMES.received += 1
@@ -130,6 +148,7 @@ class Shell:
         elif self._phase is Phase.WAITING:
             self._first_words(bytes(payload))
 
+    @_guarded
     def carrier_gone(self, reason: str = "carrier_lost") -> None:
         """The carrier's socket is closed, or as good as that; told as often as it is noticed."""
         self._carrier_gone = True
@@ -145,12 +164,14 @@ class Shell:
             self._report(CallEnded("carrier_lost: internal error", 0))
         self._hang_up(INTERNAL_ERROR)
 
-    async def _safely(self, work: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await work()
-        except Exception:
-            LOG.exception("bug in a call", call=self.call_id)
-            self.fail()
+    def _begin_task(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        self._task = asyncio.create_task(work, name=name)
+        self._task.add_done_callback(self._task_done)
+
+    @_guarded
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            task.result()
 
     # Time, and what control wants.
 
@@ -159,6 +180,7 @@ class Shell:
         """When `tick` has something to do next; an event may make it earlier."""
         return self._talk.due_ms if self._talk is not None and self._phase is Phase.TALKING else 0.0
 
+    @_guarded
     def tick(self, now_ms: float) -> None:
         """With each tick of the pacer from `due_ms` on."""
         given = self._ports.given
@@ -176,6 +198,7 @@ class Shell:
             case _:
                 pass
 
+    @_guarded
     def command(self, command: pb.CallCommand) -> None:
         """What control asks for; a call that is already over does not listen."""
         match command.WhichOneof("command"):
@@ -186,6 +209,7 @@ class Shell:
             case _:
                 pass
 
+    @_guarded
     def end(self, reason: str, *, spoken: bool = False) -> None:
         """End the call for `reason`; one that has not begun is refused."""
         if self._talk is not None:
@@ -210,9 +234,7 @@ class Shell:
                     return
                 self._phase = Phase.JOINING
                 self._kept.append(payload)
-                self._task = asyncio.create_task(
-                    self._safely(partial(self._join, token, call_sid, stream_sid)), name="join"
-                )
+                self._begin_task(self._join(token, call_sid, stream_sid), "join")
             case twilio.Connected() | twilio.Unknown():
                 pass
             case twilio.Stop():
@@ -265,12 +287,14 @@ class Shell:
     def _carry(self, actions: list[Action]) -> None:  # noqa: C901, PLR0912 - one line for each kind of action
         sends: list[bytes] = []
         for action in actions:  # grows while a tool answers
+            if isinstance(action, ToModel):  # these two are most of them
+                if self._model is not None:
+                    self._model.send(action.payload)
+                continue
+            if isinstance(action, ToCaller):
+                sends.append(action.payload)
+                continue
             match action:
-                case ToModel(payload):
-                    if self._model is not None:
-                        self._model.send(payload)
-                case ToCaller(payload):
-                    sends.append(payload)
                 case RecordCaller(payload, at_ms):
                     if self._recorder is not None:
                         self._recorder.caller(payload, at_ms)
@@ -327,15 +351,12 @@ class Shell:
 
     # The model's socket.
 
+    @_guarded
     def from_model(self, socket: ModelSocket, payload: bytes | memoryview) -> None:
-        if socket is not self._model or self._talk is None:
-            return
-        try:
+        if socket is self._model and self._talk is not None:
             self._carry(self._talk.from_model(payload, self._clock()))
-        except Exception:
-            LOG.exception("bug in a call", call=self.call_id)
-            self.fail()
 
+    @_guarded
     def model_gone(self, socket: ModelSocket, reason: str) -> None:
         if socket is self._model:
             self._model = None
@@ -348,7 +369,7 @@ class Shell:
     def _dial(self, attempt: int) -> None:
         self._drop_model()
         if self._talk is not None and not self._talk.ended:
-            self._task = asyncio.create_task(self._safely(partial(self._dialled, attempt, self._talk)), name="dial")
+            self._begin_task(self._dialled(attempt, self._talk), "dial")
 
     async def _dialled(self, attempt: int, talk: Conversation) -> None:
         ports = self._ports

@@ -34,6 +34,7 @@ ROWS: Sequence[tuple[str, str, str, str]] = (
     ("first_media_p99_ms", "the same, p99 ms", "10", "5"),
     ("answers", "  of so many answers", "", ""),
     ("memory_kb_per_call", "memory per call, KB", "300", "150"),
+    ("grew_kb_per_call", "  and what it grew by while it was watched, KB", "", ""),
     ("pacer_late_p99_ms", "the pacer's lateness, p99 below ms", "", ""),
     ("cores", "cores used", "", ""),
     ("agent_talks", "the agent talks, share of the time", "", ""),
@@ -110,6 +111,16 @@ async def bare(asked: argparse.Namespace, model_port: int) -> Figures:
         return await callers(asked, int(await line(loop)), [loop.pid])
 
 
+PEERS = {"pipecat, Silero in the bot": ["--local-vad"], "pipecat, the model's VAD": []}
+
+
+async def peer(asked: argparse.Namespace, model_port: int, options: Sequence[str]) -> Figures:
+    """Another gateway, in an environment of its own."""
+    program = ["bench/peers/pipecat_media.py", "--model", f"ws://127.0.0.1:{model_port}/v1/realtime", *options]
+    async with running(program, python=asked.peers) as gateway:
+        return await callers(asked, int(await line(gateway)), [gateway.pid])
+
+
 async def measure(asked: argparse.Namespace) -> dict[str, list[Figures]]:
     """Each in turn, `rounds` times."""
     measured: dict[str, list[Figures]] = {"product": [], "bare": []}
@@ -119,6 +130,8 @@ async def measure(asked: argparse.Namespace) -> dict[str, list[Figures]]:
             measured["product"].append(await product(asked, model_port))
             if not asked.alone:
                 measured["bare"].append(await bare(asked, model_port))
+            for name, options in (PEERS if asked.peers else {}).items():
+                measured.setdefault(name, []).append(await peer(asked, model_port, options))
     return measured
 
 
@@ -138,6 +151,14 @@ def table(ours: Figures, yardstick: Figures) -> str:
     return "\n".join(lines)
 
 
+def peers_table(peers: dict[str, Figures]) -> str:
+    """Markdown."""
+    lines = [f"\n| figure | {' | '.join(peers)} |", f"| --- |{' --- |' * len(peers)}"]
+    for key, name, _, _ in ROWS:
+        lines.append(f"| {name} | {' | '.join(_number(figures.get(key)) for figures in peers.values())} |")
+    return "\n".join(lines)
+
+
 def _number(value: float | None) -> str:
     if value is None:
         return "-"
@@ -153,6 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=1, help="processes of the product behind one port")
     parser.add_argument("--recording", action="store_true", help="record every call")
     parser.add_argument("--alone", action="store_true", help="leave out the bare loop")
+    parser.add_argument("--peers", metavar="PYTHON", help="measure others too, with the interpreter that has them")
     parser.add_argument("--json", type=Path, metavar="FILE")
     asked = parser.parse_args(arguments)
     measured = asyncio.run(measure(asked))
@@ -160,7 +182,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         machine = {"cpus": os.cpu_count(), "system": platform.platform(), "python": sys.version.split()[0]}
         asked.json.write_text(json.dumps({"machine": machine, "calls": asked.calls, **measured}, indent=1) + "\n")
     print(f"{asked.calls} calls, {asked.seconds:.0f} s, {asked.rounds} rounds, the quietest of each\n")
-    print(table(best(measured["product"]), best(measured["bare"])))
+    print(table(best(measured.pop("product")), best(measured.pop("bare"))))
+    if measured:
+        print(peers_table({name: best(rounds) for name, rounds in measured.items()}))
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ FRAME_SECONDS = 0.02
 PHASES = 20
 CYCLE_FRAMES = 300
 CONNECTS_PER_SECOND = 60
+SHORT_SECONDS = 0.4
 STAMP_B64 = 32  # base64 characters that hold the stamp
 
 
@@ -53,6 +54,7 @@ class Caller(WSListener):
         self._call_sid, self._token = f"CA{number:032x}", f"t{number}"
         self._sent = 0
         self._ends_at = 0.0  # when the queue runs dry
+        self._stamped = False
         self._cleared = True
         self._spoke_at: float | None = None  # over the agent, and no clear has come
         self._marks: deque[tuple[bytes, asyncio.TimerHandle]] = deque()
@@ -109,6 +111,8 @@ class Caller(WSListener):
                 transport.disconnect()
             return
         text, now = frame.get_payload_as_bytes(), time.monotonic()
+        if not text.startswith(b'{"event":"'):  # JSON is written in more than one way
+            text = json.dumps(json.loads(text), separators=(",", ":")).encode()
         if text.startswith(b'{"event":"media"'):
             begin = text.index(b'"payload":"') + 11
             end = text.index(b'"', begin)
@@ -125,11 +129,13 @@ class Caller(WSListener):
     def _play(self, begin: bytes, size: int, now: float) -> None:
         stamp = binascii.a2b_base64(begin)
         first = stamp.startswith(MAGIC)
+        self._stamped |= first
         if first:
             sent_ns = STAMP.unpack_from(stamp)[1]
             self.seen.first_media_ms.append((time.monotonic_ns() - sent_ns) / 1e6)
         if now > self._ends_at:
-            if not (first or self._cleared):
+            # Where no answer says that it begins, only a short silence can be a gap.
+            if not (first or self._cleared) and (self._stamped or now - self._ends_at < SHORT_SECONDS):
                 self.seen.gaps_ms.append((now - self._ends_at) * 1000)
             self._ends_at = now
         self._cleared = False
@@ -190,9 +196,9 @@ def percentile(values: Sequence[float], part: float) -> float | None:
     return sorted(values)[min(len(values) - 1, int(len(values) * part))] if values else None
 
 
-async def drive(asked: argparse.Namespace) -> dict[str, float | int | None]:
+async def drive(asked: argparse.Namespace, pieces: Sequence[Sequence[bytes]]) -> dict[str, float | int | None]:
     """Open the calls, let everybody have spoken once, watch for the asked time: the figures."""
-    words = [[base64.b64encode(frame) for frame in piece] for piece in speech.pieces()]
+    words = [[base64.b64encode(frame) for frame in piece] for piece in pieces]
     quiet = [base64.b64encode(frame) for frame in speech.noise()]
     opening = Seen()
     callers = [Caller(number, opening, words, quiet) for number in range(asked.calls)]
@@ -208,6 +214,7 @@ async def drive(asked: argparse.Namespace) -> dict[str, float | int | None]:
     seen = Seen()
     line.measure(seen)
     cpu, own_cpu, began = cpu_seconds(asked.pid), time.process_time(), time.monotonic()
+    begun_kb = resident_kb(asked.pid)
     await asyncio.sleep(asked.seconds)
     elapsed = time.monotonic() - began
     cpu, own_cpu = cpu_seconds(asked.pid) - cpu, time.process_time() - own_cpu
@@ -226,6 +233,7 @@ async def drive(asked: argparse.Namespace) -> dict[str, float | int | None]:
         "first_media_p99_ms": percentile(seen.first_media_ms, 0.99),
         "answers": len(seen.first_media_ms),
         "memory_kb_per_call": (resident_kb(asked.pid) - before_kb) / asked.calls,
+        "grew_kb_per_call": (resident_kb(asked.pid) - begun_kb) / asked.calls,
         "agent_talks": seen.agent_seconds / elapsed / asked.calls,
         "generator_late_p99_ms": percentile(seen.lateness_ms, 0.99),
         "lost_calls": seen.closed + opening.closed,
@@ -240,7 +248,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, required=True)
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--warm-up", type=float, default=8.0)
-    print(json.dumps(uvloop.run(drive(parser.parse_args()))), flush=True)
+    print(json.dumps(uvloop.run(drive(parser.parse_args(), speech.pieces()))), flush=True)
 
 
 if __name__ == "__main__":

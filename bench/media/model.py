@@ -2,18 +2,19 @@
 
 Hears turns by level, answers each `response.create` with 8 s of audio in 100 ms deltas at twice real time.  The first
 16 bytes of an answer's audio say when its first delta was sent (`STAMP`): whoever gets the audio can tell how long it
-was under way.
+was under way.  A session that names `turn_detection` has answers created, and interrupted, as it says; one that names
+`audio/pcm` hears and speaks 24 kHz, and its audio has no stamp, which no resampler would leave alone.
 """
 
 import asyncio
 import base64
 import binascii
 import math
-import re
 import struct
 import sys
 import time
 from array import array
+from typing import Any
 
 import msgspec
 import uvloop
@@ -29,19 +30,20 @@ DELTA_SECONDS = 0.05
 LOUD_DB = -45.0
 STARTS_AFTER, STOPS_AFTER = 3, 15  # frames
 FRAME_BYTES = 160
+PCM_FRAME_BYTES = 20 * 24 * 2
 TEXT = WSMsgType.TEXT
 APPEND = b'{"type":"input_audio_buffer.append","audio":"'
-ITEM = re.compile(rb'"item_id":"([^"]+)"')
 
 
-def _tone() -> bytes:
+def _tone(rate_hz: int) -> bytes:
+    """100 ms of 16-bit PCM."""
     peak = 32_768 * 10 ** (SPEECH_DBFS / 20) * math.sqrt(2)
-    samples = array("h", (int(peak * math.sin(2 * math.pi * 300 * n / 8_000)) for n in range(DELTA_BYTES)))
-    return from_linear(samples.tobytes())
+    return array("h", (int(peak * math.sin(2 * math.pi * 300 * n / rate_hz)) for n in range(rate_hz // 10))).tobytes()
 
 
-DELTA = _tone()
+DELTA = from_linear(_tone(8_000))
 DELTA_B64 = base64.b64encode(DELTA)
+PCM_DELTA_B64 = base64.b64encode(_tone(24_000))
 
 
 class Session(WSListener):
@@ -54,6 +56,10 @@ class Session(WSListener):
         self._left = 0  # deltas of the answer under way
         self._due = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._pcm = False
+        self._detects = True
+        self._creates = self._interrupts = False
+        self._unheard = b""  # less than a frame
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
@@ -75,38 +81,57 @@ class Session(WSListener):
             self._asked(text)
 
     def _asked(self, text: bytes) -> None:
-        type = msgspec.json.decode(text)["type"]
-        match type:
+        message = msgspec.json.decode(text)
+        match message["type"]:
             case "session.update":
+                self._configure(message["session"].get("audio", {}).get("input") or {})
                 self._say(b'{"type":"session.updated","event_id":"e","session":{"type":"realtime"}}')
             case "response.create":
                 self._create()
             case "response.cancel":
                 if self._left:
                     self._finish(b"cancelled")
+            case "input_audio_buffer.append":  # with its members in another order than ours
+                self._hear(binascii.a2b_base64(message["audio"]))
+            case "input_audio_buffer.commit":
+                self._commit(b"user_%d" % self._heard)
             case "conversation.item.truncate":
-                item = ITEM.search(text)
-                assert item is not None
                 body = b'{"type":"conversation.item.truncated","event_id":"e","item_id":"%b","content_index":0,"audio_end_ms":0}'
-                self._say(body % item[1])
+                self._say(body % message["item_id"].encode())
             case "conversation.item.delete":
-                item = ITEM.search(text)
-                assert item is not None
-                self._say(b'{"type":"conversation.item.deleted","event_id":"e","item_id":"%b"}' % item[1])
+                self._say(
+                    b'{"type":"conversation.item.deleted","event_id":"e","item_id":"%b"}' % message["item_id"].encode()
+                )
             case _:
                 pass
+
+    def _configure(self, listening: dict[str, Any]) -> None:
+        self._pcm = (listening.get("format") or {}).get("type") == "audio/pcm"
+        detection = listening.get("turn_detection")
+        self._detects = detection is not None or "turn_detection" not in listening
+        self._creates = bool(detection) and detection.get("create_response") is not False
+        self._interrupts = bool(detection) and detection.get("interrupt_response") is not False
 
     # Hearing.
 
     def _hear(self, audio: bytes) -> None:
-        for at in range(0, len(audio), FRAME_BYTES):
+        frame_bytes = PCM_FRAME_BYTES if self._pcm else FRAME_BYTES
+        audio = self._unheard + audio
+        whole = len(audio) // frame_bytes * frame_bytes
+        self._unheard = audio[whole:]
+        for at in range(0, whole, frame_bytes):
             self._heard += 20
-            loud = pcm_level_db(to_linear(audio[at : at + FRAME_BYTES])) > LOUD_DB
+            if not self._detects:
+                continue
+            frame = audio[at : at + frame_bytes]
+            loud = pcm_level_db(frame if self._pcm else to_linear(frame)) > LOUD_DB
             self._loud, self._quiet = (self._loud + 1, 0) if loud else (0, self._quiet + 1)
             if self._turn is None and self._loud == STARTS_AFTER:
                 self._turn = b"user_%d" % self._heard
                 body = b'{"type":"input_audio_buffer.speech_started","event_id":"e","audio_start_ms":%d,"item_id":"%b"}'
                 self._say(body % (self._heard - 60, self._turn))
+                if self._interrupts and self._left:
+                    self._finish(b"cancelled")
             elif self._turn is not None and self._quiet == STOPS_AFTER:
                 self._commit(self._turn)
 
@@ -123,6 +148,8 @@ class Session(WSListener):
             b'{"type":"conversation.item.input_audio_transcription.completed","event_id":"e","item_id":"%b",'
             b'"content_index":0,"transcript":"what the caller said just now"}' % turn
         )
+        if self._creates and not self._left:
+            self._create()
 
     # Answering.
 
@@ -153,8 +180,8 @@ class Session(WSListener):
         head = b'{"type":"%b","event_id":"event_%d","response_id":"resp_%d","item_id":"item_%d","output_index":0,"content_index":0,"delta":"%b"}'
         if spoken % 3 == 0:
             self._say(head % (b"response.output_audio_transcript.delta", spoken, number, number, b" something"))
-        audio = DELTA_B64
-        if spoken == 0:
+        audio = PCM_DELTA_B64 if self._pcm else DELTA_B64
+        if spoken == 0 and not self._pcm:
             audio = base64.b64encode(STAMP.pack(MAGIC, time.monotonic_ns()) + DELTA[STAMP.size :])
         self._say(head % (b"response.output_audio.delta", spoken, number, number, audio))
         self._left -= 1
@@ -169,13 +196,15 @@ class Session(WSListener):
         if self._timer is not None:
             self._timer.cancel()
         number = self._answers
-        item = b'{"id":"item_%d","type":"message","role":"assistant","status":"%b"}' % (number, status)
+        whole = b"completed" if status == b"completed" else b"incomplete"
+        item = b'{"id":"item_%d","type":"message","role":"assistant","status":"%b"}' % (number, whole)
         self._say(
-            b'{"type":"response.output_audio.done","event_id":"e","response_id":"resp_%d","item_id":"item_%d"}'
-            % (number, number)
+            b'{"type":"response.output_audio.done","event_id":"e","response_id":"resp_%d","item_id":"item_%d",'
+            b'"output_index":0,"content_index":0}' % (number, number)
         )
         self._say(
-            b'{"type":"response.output_item.done","event_id":"e","response_id":"resp_%d","item":%b}' % (number, item)
+            b'{"type":"response.output_item.done","event_id":"e","response_id":"resp_%d","output_index":0,"item":%b}'
+            % (number, item)
         )
         self._say(
             b'{"type":"response.done","event_id":"e","response":{"id":"resp_%d","status":"%b"}}' % (number, status)

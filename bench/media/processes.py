@@ -28,11 +28,11 @@ def children(pid: int) -> list[int]:
 
 @asynccontextmanager
 async def running(
-    arguments: Sequence[str], environment: Mapping[str, str] | None = None
+    arguments: Sequence[str], environment: Mapping[str, str] | None = None, python: str = sys.executable
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """A Python program beside us; ended, by force if need be, when the block is left."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
+        python,
         *arguments,
         env={**os.environ, **(environment or {})},
         stdout=asyncio.subprocess.PIPE,

@@ -16,7 +16,10 @@ WINDOW_MS = 30_000.0
 # j * sqrt(pi / 2n) (near zero the sum of two is distributed like a square, so the least follows Rayleigh), the mean is j.
 _LEAST = math.sqrt(math.pi / 2)
 MOST_RESIDUE = 0.6  # of the spread, while there are few
-CADENCE_SLACK_MS = 5.0
+ENOUGH_FRAMES = 10
+ENOUGH_ROUND_TRIPS = 16
+SMOOTHED_FRAMES = 100
+SAMPLED = 8  # later on one frame of so many will do
 _NEVER = float("inf")
 
 
@@ -24,23 +27,23 @@ _NEVER = float("inf")
 class WindowedMin:
     """The least value of the last 30 to 60 s, so that a changed route is believed at last."""
 
-    _since_ms: float = -_NEVER
+    value: float = _NEVER
+    until_ms: float = -_NEVER  # when the least one of the window before is forgotten
     _current: float = _NEVER
     _previous: float = _NEVER
     _count: int = 0
     _counted: int = 0
 
     def add(self, value: float, now_ms: float) -> None:
-        if now_ms - self._since_ms > WINDOW_MS:
-            self._since_ms, self._previous, self._current = now_ms, self._current, value
-            self._counted, self._count = self._count, 0
-        elif value < self._current:
-            self._current = value
         self._count += 1
-
-    @property
-    def value(self) -> float:
-        return min(self._previous, self._current)
+        if now_ms > self.until_ms:
+            self.until_ms, self._previous, self._current = now_ms + WINDOW_MS, self._current, value
+            self._counted, self._count = self._count - 1, 1
+        elif value >= self._current:
+            return
+        else:
+            self._current = value
+        self.value = min(self._previous, self._current)
 
     @property
     def count(self) -> int:
@@ -52,49 +55,91 @@ class WindowedMin:
 class CarrierClock:
     one_way_ms: float  # a guess, until the first round trip
     jitter_ms: float = 0.0  # the mean of one direction
+    doubt_ms: float = (
+        0.0  # by how much the least round trip is taken to be late: the delay is no better known than that
+    )
+    base_ms: float = 0.0  # the local instant at which the carrier's clock began; 0 until its first frame has come
     _round_trip: WindowedMin = field(default_factory=WindowedMin)
     _offset: WindowedMin = field(default_factory=WindowedMin)
     _timestamp_ms: int = -1
     _smoothed_round_trip_ms: float = 0.0
+    _frames: int = 0
+    _late_ms: float = 0.0  # the mean, of caller frames
 
     def round_trip(self, elapsed_ms: float, now_ms: float) -> None:
         """A mark came back `elapsed_ms` after it would have, had there been no way to go."""
         if elapsed_ms < 0:
             return
         self._round_trip.add(elapsed_ms, now_ms)
-        count = self._round_trip.count
-        least = self._round_trip.value
         # An outlier (a stalled socket) must not teach us that jitter is normal.
-        capped = min(elapsed_ms, least + 200.0)
-        self._smoothed_round_trip_ms += (capped - self._smoothed_round_trip_ms) * max(1.0 / count, 0.05)
-        spread = max(0.0, self._smoothed_round_trip_ms - least)
-        residue = _LEAST / max(math.sqrt(count) - _LEAST, 1e-9) if count > 2 else MOST_RESIDUE
-        self.one_way_ms = max(0.0, least - min(MOST_RESIDUE, residue) * spread) / 2
-        self.jitter_ms = max(0.0, self._smoothed_round_trip_ms / 2 - self.one_way_ms)
+        capped_ms = min(elapsed_ms, self._round_trip.value + 200.0)
+        weight = max(1.0 / self._round_trip.count, 0.05)
+        self._smoothed_round_trip_ms += (capped_ms - self._smoothed_round_trip_ms) * weight
+        self._estimate()
 
     def caller_frame(self, timestamp_ms: int, now_ms: float) -> None:
+        """Frames leave evenly, and come as late as their way made them: fifty a second, they tell the jitter first."""
         self._timestamp_ms = timestamp_ms
-        self._offset.add(now_ms - timestamp_ms, now_ms)
+        offset_ms, offset = now_ms - timestamp_ms, self._offset
+        if offset_ms < offset.value or now_ms > offset.until_ms:
+            offset.add(offset_ms, now_ms)
+            self._tie()
+        self._frames = frames = self._frames + 1
+        if frames > SMOOTHED_FRAMES and frames % SAMPLED:
+            return
+        late_ms = min(offset_ms - offset.value, 4 * self._late_ms + 10.0)  # a stall is no jitter
+        self._late_ms += (late_ms - self._late_ms) / min(frames, SMOOTHED_FRAMES)
+        if frames % ENOUGH_FRAMES == 0:
+            self._estimate()
+
+    def _estimate(self) -> None:
+        count, least_ms = self._round_trip.count, self._round_trip.value
+        if not count:
+            return
+        residue, spread_ms = _LEAST / math.sqrt(count), self._smoothed_round_trip_ms - least_ms
+        if self._frames >= ENOUGH_FRAMES:
+            self.doubt_ms = min(1.0, residue) * 2 * self._late_ms
+        elif count > 2:
+            self.doubt_ms = min(MOST_RESIDUE, residue / max(1 - residue, 1e-9)) * spread_ms
+        else:
+            self.doubt_ms = MOST_RESIDUE * spread_ms
+        self.one_way_ms = max(0.0, least_ms - self.doubt_ms) / 2
+        mean_ms = self._smoothed_round_trip_ms / 2 - self.one_way_ms
+        self.jitter_ms = self._late_ms if self._frames >= ENOUGH_FRAMES else max(0.0, mean_ms)
+        self._tie()
+
+    def _tie(self) -> None:
+        if self._timestamp_ms >= 0:
+            self.base_ms = self._offset.value - self.one_way_ms
+
+    @property
+    def tied(self) -> bool:
+        """Whether the carrier's clock is known."""
+        return self._timestamp_ms >= 0
+
+    @property
+    def well_known(self) -> bool:
+        """Whether the way was measured often enough."""
+        return self._round_trip.count >= ENOUGH_ROUND_TRIPS
 
     def arrives(self, sent_ms: float) -> float:
         """When something sent at `sent_ms` probably reaches the carrier."""
         return sent_ms + self.one_way_ms + self.jitter_ms
 
     def emitted_between(self, now_ms: float) -> tuple[float, float]:
-        """When the carrier must have emitted what arrives now: after the last frame that came ahead of it on the same
-        socket, before the next one that did not (give or take its cadence), and with the delay behind it.
+        """When, on its own clock, the carrier must have emitted what arrives now: after the last frame that came ahead of
+        it on the same socket, before the next one that did not, and with the delay behind it.
         """
-        latest_ms = now_ms - self.one_way_ms
+        latest_ms = now_ms - self.one_way_ms - self.base_ms
         if self._timestamp_ms < 0:
             return -_NEVER, latest_ms
-        earliest_ms = min(self.at(self._timestamp_ms), latest_ms)
-        return earliest_ms, min(latest_ms, earliest_ms + FRAME_MS + CADENCE_SLACK_MS)
+        earliest_ms = min(float(self._timestamp_ms), latest_ms)
+        return earliest_ms, min(latest_ms, earliest_ms + FRAME_MS)
 
     def at(self, call_ms: float) -> float:
         """The local instant of a reading of the carrier's clock."""
-        return call_ms + self._offset.value - self.one_way_ms
+        return call_ms + self.base_ms
 
     def call_ms(self, instant_ms: float) -> int:
         """The carrier's clock at a local instant; 0 before the first frame has come."""
-        offset = self._offset.value
-        return max(0, round(instant_ms + self.one_way_ms - offset)) if offset != _NEVER else 0
+        return max(0, round(instant_ms - self.base_ms)) if self._timestamp_ms >= 0 else 0

@@ -10,6 +10,7 @@ from media.core.types import CallPlan, Clip, ClipKind
 @dataclass(slots=True)
 class Clips:
     plan: CallPlan
+    idle_prompt: int = 0  # which of the idle prompts is said next, from 0
     _played: int = 0
 
     def opening(self) -> list[ClipKind]:
@@ -20,12 +21,14 @@ class Clips:
     def item(self, kind: ClipKind) -> Item | None:
         """The clip as an item of the ledger; None if it has not been rendered."""
         clip = self.plan.clips.get(kind)
-        if clip is None or not clip.audio:
+        if clip is None or not clip.audio or self.text(kind) != clip.text:
             return None
         self._played += 1
         return Item(f"clip_{self._played}", kind, of_model=False, audio=bytearray(clip.audio), complete=True)
 
     def text(self, kind: ClipKind) -> str | None:
+        if kind is ClipKind.IDLE and self.idle_prompt < len(self.plan.idle_texts):
+            return self.plan.idle_texts[self.idle_prompt]
         clip = self.plan.clips.get(kind)
         return None if clip is None else clip.text
 

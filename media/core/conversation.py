@@ -221,7 +221,8 @@ class Conversation:
         wire = twilio.Encoder(start.stream_sid)
         voice = self._voice = Voice(self.plan, wire, self._clock, self._actions.append, self._model.send)
         self._model.attach(voice)
-        self._silence = Silence(now_ms, self.plan.idle_after_ms, self.plan.idle_prompts, self.plan.max_call_ms)
+        plan = self.plan
+        self._silence = Silence(now_ms, plan.idle_after_ms, plan.idle_prompts, plan.max_call_ms, plan.idle_gaps_ms)
         self._frame_at_ms = now_ms
         if not self.plan.announce_recording:
             voice.start_recording(0)
@@ -236,24 +237,26 @@ class Conversation:
             self._actions.append(DialModel(1))
 
     def _media(self, media: twilio.Media, now_ms: float) -> None:
-        voice = self._started()
-        self._clock.caller_frame(media.timestamp_ms, now_ms)
+        voice, vad = self._started(), self._vad
+        payload, at_ms = media.payload, media.timestamp_ms
+        self._clock.caller_frame(at_ms, now_ms)
         self._frame_at_ms = now_ms
         if voice.recording:
-            self._actions.append(RecordCaller(media.payload, media.timestamp_ms))
+            self._actions.append(RecordCaller(payload, at_ms))
         # A held tail counts as audible: whoever speaks again before it is resumed still speaks over the agent.
         audible = voice.playout.audible(now_ms)
-        voiced, onset = self._vad.caller_frame(media.payload, audible)
-        self._model.caller_audio(media.payload, media.timestamp_ms, hurry=voiced or self._vad.speaking)
+        voiced, onset = vad.caller_frame(payload, audible)
+        self._model.caller_audio(payload, at_ms, voiced=voiced, speaking=voiced or vad.speaking)
         if voiced:
-            voice.latency.caller_voiced(self._clock.at(media.timestamp_ms) + FRAME_MS)
-            self._voiced_since_ms = now_ms if self._voiced_since_ms is None else self._voiced_since_ms
-        elif not self._vad.speaking:
+            voice.latency.caller_voiced(self._clock.at(at_ms) + FRAME_MS)
+        if not vad.speaking:
             self._voiced_since_ms = None
+        elif self._voiced_since_ms is None:
+            self._voiced_since_ms = now_ms
         if onset and not audible:
             self._model.answers.spoke_freely()
         if onset or self._bargein.held:
-            self._judge(onset, voiced, audible, len(media.payload) // BYTES_PER_MS, now_ms)
+            self._judge(onset, voiced, audible, len(payload) // BYTES_PER_MS, now_ms)
 
     # The floor.
 
@@ -345,6 +348,7 @@ class Conversation:
             return
         match silence.due(now_ms):
             case Due.PROMPT:
+                self._started().clips.idle_prompt = silence.prompted - 1
                 self._say(ClipKind.IDLE)
             case Due.CLOSE_IDLE:
                 self._close("idle", now_ms, ClipKind.GOODBYE)
@@ -399,7 +403,9 @@ class Conversation:
             self.due_ms = min(self.due_ms, self._voice.playout.due_ms())
 
     def _take(self) -> list[Action]:
-        actions = self._actions.copy()
-        if actions:
-            self._actions.clear()
-        return actions
+        actions = self._actions
+        if not actions:
+            return []
+        taken = actions.copy()
+        actions.clear()
+        return taken

@@ -6,7 +6,7 @@ from typing import Literal
 
 from media.core import realtime as rt
 from media.core.answers import Answers
-from media.core.audio import BYTES_PER_MS, FRAME_MS
+from media.core.audio import BYTES_PER_MS, FRAME_BYTES, FRAME_MS
 from media.core.clips import instruction
 from media.core.types import (
     CallPlan,
@@ -21,8 +21,9 @@ from media.core.types import (
 )
 from media.core.voice import Emit, Voice
 
-KEPT_WHILE_SPEAKING = 15_000 // FRAME_MS
-KEPT_OTHERWISE = 1_000 // FRAME_MS
+KEPT_WHILE_SPEAKING = 15_000 * BYTES_PER_MS
+KEPT_OTHERWISE = 1_000 * BYTES_PER_MS
+SPEECH_APPEND = 3 * FRAME_BYTES
 MALFORMED_IN_A_ROW = 3
 
 
@@ -49,7 +50,8 @@ class ModelSide:
     _notes: list[tuple[Role | Literal["system"], str]] = field(
         default_factory=list
     )  # for a session that is not there yet
-    _unheard: deque[tuple[int, bytes]] = field(default_factory=deque)  # caller audio since the last turn
+    _unheard: bytearray = field(default_factory=bytearray)  # caller audio since the last turn
+    _unheard_ms: int = 0  # the call's clock at its end
     _unsent: bytearray = field(default_factory=bytearray)  # the last of it, on its way to a message of its own
     _base_ms: int | None = None  # the call's clock at the session's first audio
     _malformed: int = 0
@@ -82,9 +84,10 @@ class ModelSide:
         for role, text in (*self.voice.turns.so_far(), *self._notes):
             self.send(rt.message_create(role, text))
         self._notes.clear()
-        self._base_ms = self._unheard[0][0] if self._unheard else None
-        if self._unheard:
-            self.send(rt.append(b"".join(payload for _, payload in self._unheard)))
+        self._base_ms = None
+        if unheard := self._unheard:
+            self._base_ms = max(0, self._unheard_ms - len(unheard) // BYTES_PER_MS)
+            self.send(rt.append(bytes(unheard)))
         self.proceed(now_ms)
 
     def lost(self) -> None:
@@ -108,21 +111,32 @@ class ModelSide:
         self.tools_json = self.tools_json if tools_json is None else tools_json
         self.send(rt.session_update(self.plan, self.instructions, self.tools_json))
 
-    def caller_audio(self, payload: bytes, at_ms: int, *, hurry: bool) -> None:
-        """A frame of the caller.  Without `hurry` nobody is waiting for it: unless the server hears a turn, it may travel
-        with the next few, since a message costs more than all else that a frame does.
+    def caller_audio(self, payload: bytes, at_ms: int, *, voiced: bool, speaking: bool) -> None:
+        """A frame of the caller: `voiced` or not, within speech or not.
+
+        It goes at once where somebody waits for it: from the first sign of a voice until the server hears the turn too,
+        and in the pauses of a turn, any of which may be its end.  Else it travels with the next few, since a message costs
+        more than all else that a frame does.
         """
         if self.ready:
             if self._base_ms is None:
                 self._base_ms = at_ms
-            self._unsent += payload
-            if hurry or self.caller_speaking or len(self._unsent) >= self.plan.quiet_append_ms * BYTES_PER_MS:
+            unsent = self._unsent
+            unsent += payload
+            if self.caller_speaking:
+                enough = SPEECH_APPEND if voiced else 0
+            else:
+                enough = 0 if speaking else self.plan.quiet_append_ms * BYTES_PER_MS
+            if len(unsent) >= enough:
                 self.flush_audio()
         # Kept in case that the session is lost before it has taken the turn.
-        self._unheard.append((at_ms, payload))
-        kept = KEPT_OTHERWISE if self.ready and not self.caller_speaking else KEPT_WHILE_SPEAKING
-        while len(self._unheard) > kept:
-            self._unheard.popleft()
+        unheard = self._unheard
+        unheard += payload
+        self._unheard_ms = at_ms + FRAME_MS
+        if len(unheard) >= 2 * KEPT_OTHERWISE:  # not with every frame
+            kept = KEPT_OTHERWISE if self.ready and not self.caller_speaking else KEPT_WHILE_SPEAKING
+            if len(unheard) > kept:
+                del unheard[:-kept]
 
     def flush_audio(self) -> None:
         """Let the server have what it has not got yet."""
@@ -182,13 +196,15 @@ class ModelSide:
             self._malformed += 1
             return self._malformed < MALFORMED_IN_A_ROW
         self._malformed, self._alive_ms = 0, now_ms
+        if isinstance(event, rt.AudioDelta):  # most of them are, and no turn ends with one
+            if event.response_id not in self._cancelled:
+                self.voice.open_item(event.item_id, self._saying)
+                self.voice.add_audio(event.item_id, event.delta, now_ms)
+            return True
         match event:
-            case rt.AudioDelta(response_id, item_id, delta):
-                if response_id not in self._cancelled:
-                    self.voice.open_item(item_id, self._saying)
-                    self.voice.add_audio(item_id, delta, now_ms)
             case rt.TranscriptDelta() | rt.TranscriptDone() | rt.InputTranscriptDelta():
                 self._text(event)
+                return True
             case rt.SpeechStarted() | rt.SpeechStopped() | rt.Committed():
                 self._caller_turn(event, now_ms, at_ms)
             case rt.InputTranscriptCompleted(item_id, transcript):

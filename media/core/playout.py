@@ -17,7 +17,9 @@ from media.core.twilio import Encoder
 
 SETTLE_MS = 600.0  # how long a clear waits for the echo of its mark
 MAX_PINGS = 16  # under way; a carrier that never echoes must not cost memory
+UNSURE_MS = 5.0  # a mark must be earlier than a flushed one by more than this to count as played
 PING_MS = 400.0  # how often the way to the carrier is measured while the agent is silent
+FIRST_PING_MS = 60.0  # the same, until it is well known
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Playout:
     wire: Encoder
     clock: CarrierClock
     lead_low_ms: int = 200
-    message_ms: int = 100
+    message_ms: int = 107
     line: deque[Item] = field(default_factory=deque)  # items not heard to their end, in the order of speech
     held: bool = False  # cleared: nothing goes out until resume or drop
     _flight: InFlight = field(init=False)
@@ -60,8 +62,8 @@ class Playout:
             return
         number = int(seq)
         if epoch != str(self._epoch):
-            if epoch == str(self._epoch - 1) and self._flushed(number, now_ms):
-                self._emptied(now_ms)
+            if epoch == str(self._epoch - 1):
+                self._of_last_epoch(number, now_ms)
             return
         sent_ms = self._pings.pop(number, None)
         if sent_ms is None:
@@ -71,14 +73,17 @@ class Playout:
         if self._clearing is not None and self._clearing.fence == number:
             self._emptied(now_ms)
 
-    def _flushed(self, number: int, now_ms: float) -> bool:
-        """Whether this mark is back neither too early for the clear to have met it nor too late for being flushed."""
+    def _of_last_epoch(self, number: int, now_ms: float) -> None:
+        """A mark from before the clear that is being waited for: played, flushed, or nobody knows which."""
         clearing = self._clearing
-        return (
-            clearing is not None
-            and now_ms >= clearing.sent_ms + 2 * self.clock.one_way_ms
-            and self._flight.too_early(number, now_ms)
-        )
+        if clearing is None:
+            return
+        back_ms = clearing.sent_ms + 2 * self.clock.one_way_ms  # what the clear flushed is not here sooner
+        early = self._flight.too_early(number, now_ms)
+        if now_ms < back_ms - self.clock.doubt_ms - UNSURE_MS and not early:
+            self._spans += self._flight.played(number, now_ms)
+        elif now_ms >= back_ms and early:  # its audio cannot have been played
+            self._emptied(now_ms)
 
     def _emptied(self, now_ms: float) -> None:
         """An echo arrives that the carrier emitted when it emptied its queue."""
@@ -86,20 +91,25 @@ class Playout:
         if clearing is None:
             return
         earliest_ms, latest_ms = self.clock.emitted_between(now_ms)
-        soonest_ms, usual_ms = clearing.sent_ms + self.clock.one_way_ms, self.clock.arrives(clearing.sent_ms)
-        low_ms, high_ms = max(soonest_ms, earliest_ms), min(2 * usual_ms - soonest_ms, latest_ms)
+        # The way there took at least the delay and at most that and twice the mean jitter, and so did the way back.
+        clock = self.clock
+        spread_ms, soonest_ms = 2 * clock.jitter_ms, clearing.sent_ms + clock.one_way_ms - clock.base_ms
+        backwards_ms = now_ms - clock.one_way_ms - clock.base_ms - spread_ms
+        low_ms = max(soonest_ms - clock.doubt_ms, earliest_ms, backwards_ms)
+        high_ms = min(soonest_ms + spread_ms + clock.doubt_ms, latest_ms)
+        usual_ms = soonest_ms + spread_ms / 2
         self._settle((low_ms + high_ms) / 2 if low_ms < high_ms else min(max(usual_ms, earliest_ms), latest_ms))
 
     def pump(self, now_ms: float) -> list[bytes]:
         """The messages to send now so that the carrier does not run dry, each followed by its mark."""
         sends: list[bytes] = []
-        if self.held:
+        if self.held or (self._flight.out and self.lead_ms(now_ms) >= self.lead_low_ms):
             return sends
-        if not self._flight.out and now_ms >= self._pinged_ms + PING_MS:
+        if not self._flight.out and now_ms >= self._ping_due_ms():
             sends.append(self._ping(now_ms))
         for item in self.line:
             if item.sent < item.generated and not self._flight.out:
-                sends.append(self._send_mark(item, 0, now_ms))  # tells when the audio behind it begins to play
+                sends.append(self._send_mark(item, b"", now_ms))  # tells when the audio behind it begins to play
             while item.sent < item.generated and (lead_ms := self.lead_ms(now_ms)) < self.lead_low_ms:
                 # An answer's first message is whatever has come, but no more than we ever want to lie there.
                 first_ms = self.lead_low_ms + self.message_ms - max(0.0, lead_ms)
@@ -111,11 +121,11 @@ class Playout:
 
     def _send(self, item: Item, size: int, now_ms: float) -> tuple[bytes, bytes]:
         payload = bytes(item.audio[item.sent : item.sent + size])
-        return self.wire.media(payload), self._send_mark(item, size, now_ms)
+        return self.wire.media(payload), self._send_mark(item, payload, now_ms)
 
-    def _send_mark(self, item: Item, size: int, now_ms: float) -> bytes:
+    def _send_mark(self, item: Item, payload: bytes, now_ms: float) -> bytes:
         self._seq += 1
-        self._flight.sent(self._seq, item, size, now_ms)
+        self._flight.sent(self._seq, item, payload, now_ms)
         return self.wire.mark(f"{self._epoch}.{self._seq}")
 
     def due_ms(self) -> float:
@@ -123,11 +133,14 @@ class Playout:
         if self.held:
             return float("inf")
         if not self._flight.out:
-            return self._pinged_ms + PING_MS
+            return self._ping_due_ms()
         for item in self.line:
             if item.sent < item.generated:
                 return self._flight.ends_ms - self.clock.arrives(self.lead_low_ms)
         return self._flight.ends_ms
+
+    def _ping_due_ms(self) -> float:
+        return self._pinged_ms + (PING_MS if self.clock.well_known else FIRST_PING_MS)
 
     def lead_ms(self, now_ms: float) -> float:
         """How much audio will lie at the carrier when something sent now arrives there."""
@@ -148,10 +161,11 @@ class Playout:
     def settled(self, now_ms: float) -> bool:
         """Whether the position at the last clear is as well known as it will be."""
         if self._clearing is not None and now_ms >= self._clearing.sent_ms + SETTLE_MS:
-            self._settle(self.clock.arrives(self._clearing.sent_ms))
+            self._settle(self.clock.arrives(self._clearing.sent_ms) - self.clock.base_ms)
         return self._clearing is None
 
     def _settle(self, cut_ms: float) -> None:
+        """The queue was emptied when the carrier's clock stood so."""
         self._spans += self._flight.cut(cut_ms)
         self._clearing = None
 

@@ -18,6 +18,7 @@ class Silence:
     idle_after_ms: int
     prompts: int
     max_call_ms: int
+    gaps_ms: tuple[int, ...] = ()  # before each of the first prompts, in place of `idle_after_ms`
     _alive_ms: float = 0.0
     _prompted: int = 0
 
@@ -30,11 +31,17 @@ class Silence:
     def caller_acts(self, now_ms: float) -> None:
         self._alive_ms, self._prompted = now_ms, 0
 
+    @property
+    def prompted(self) -> int:
+        """How many prompts in a row were due."""
+        return self._prompted
+
     def due(self, now_ms: float) -> Due | None:
         """What is due now; told once each time."""
         if now_ms - self.started_ms >= self.max_call_ms:
             return Due.CLOSE_TOO_LONG
-        if now_ms - self._alive_ms < self.idle_after_ms:
+        wait_ms = self.gaps_ms[self._prompted] if self._prompted < len(self.gaps_ms) else self.idle_after_ms
+        if now_ms - self._alive_ms < wait_ms:
             return None
         self._alive_ms = now_ms
         self._prompted += 1

@@ -35,11 +35,12 @@ class Start(msgspec.Struct, frozen=True, rename="camel"):
     custom_parameters: Mapping[str, str] = {}
 
 
-class Media(msgspec.Struct, frozen=True):
+class Media(msgspec.Struct, frozen=True, gc=False):
     """One frame of caller audio; `timestamp_ms` counts from the start of the stream."""
 
-    payload: bytes
-    timestamp_ms: int
+    payload: bytes  # msgspec reads base64 here
+    timestamp_ms: int = msgspec.field(name="timestamp")
+    track: str = "inbound"
 
 
 class Dtmf(msgspec.Struct, frozen=True):
@@ -61,12 +62,6 @@ class Unknown(msgspec.Struct, frozen=True):
 Message = Connected | Start | Media | Dtmf | Mark | Stop | Unknown
 
 
-class _MediaBody(msgspec.Struct, frozen=True):
-    payload: bytes  # msgspec reads base64 here
-    timestamp: str
-    track: str = "inbound"
-
-
 class _DtmfBody(msgspec.Struct, frozen=True):
     digit: str
 
@@ -78,14 +73,14 @@ class _MarkBody(msgspec.Struct, frozen=True):
 class _Envelope(msgspec.Struct, frozen=True):
     event: str
     start: Start | None = None
-    media: _MediaBody | None = None
+    media: Media | None = None
     dtmf: _DtmfBody | None = None
     mark: _MarkBody | None = None
 
 
-_decode = msgspec.json.Decoder(_Envelope).decode
+_decode = msgspec.json.Decoder(_Envelope, strict=False).decode  # numbers travel as strings
 _DIGITS = frozenset("0123456789*#ABCD")
-_MAX_TIMESTAMP_DIGITS = 12
+_MAX_TIMESTAMP_MS = 10**12
 
 
 def decode(payload: bytes | memoryview) -> Message:
@@ -94,19 +89,12 @@ def decode(payload: bytes | memoryview) -> Message:
         envelope = _decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise WireError(str(error)) from error
-    body = envelope.media
-    if envelope.event == "media" and body is not None:
-        return _media(body)
-    return _other(envelope)
-
-
-def _media(body: _MediaBody) -> Message:
-    stamp = body.timestamp
-    if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= _MAX_TIMESTAMP_DIGITS):
+    media = envelope.media
+    if media is None or envelope.event != "media":
+        return _other(envelope)
+    if not 0 <= media.timestamp_ms < _MAX_TIMESTAMP_MS:
         raise WireError("media.timestamp is not a count of milliseconds")
-    if body.track != "inbound":
-        return Unknown(f"media of track {body.track}")
-    return Media(body.payload, int(stamp))
+    return media if media.track == "inbound" else Unknown(f"media of track {media.track}")
 
 
 def _other(envelope: _Envelope) -> Message:

@@ -66,13 +66,15 @@ class CallPlan:
     max_call_ms: int = 1_800_000
     idle_after_ms: int = 12_000  # silence before each idle prompt, and before the close after the last one
     idle_prompts: int = 2
+    idle_gaps_ms: tuple[int, ...] = ()  # silence before each prompt, where that differs from `idle_after_ms`
+    idle_texts: tuple[str, ...] = ()  # of each prompt, where they differ from the clip
     filler_after_ms: int = 1_200  # a tool's silence that the filler breaks
     close_deadline_ms: int = 15_000  # a spoken close that takes longer is cut by the hang-up
     transcript_deadline_ms: int = 4_000  # how long a caller's turn waits for its text
     digits_pause_ms: int = 1_500
     lead_low_ms: int = 200
-    message_ms: int = 100
-    quiet_append_ms: int = 60  # caller audio without a voice, while no turn is open, goes to the model in such pieces
+    message_ms: int = 107  # no multiple of a frame: the ledger learns from where in a frame a message ends
+    quiet_append_ms: int = 100  # caller audio without a voice, while no turn is open, goes to the model in such pieces
     one_way_guess_ms: int = 40  # until the first mark has come back
     stall_ms: int = 10_000  # a response that says nothing for so long is lost, and its session with it
     model_attempts: int = 3  # lost or failed connections in a row before the call is given up
@@ -85,13 +87,13 @@ class CallPlan:
 # the time that a frozen dataclass takes.
 
 
-class ToCaller(msgspec.Struct, frozen=True):
+class ToCaller(msgspec.Struct, frozen=True, gc=False):
     """One text frame for the carrier's socket."""
 
     payload: bytes
 
 
-class ToModel(msgspec.Struct, frozen=True):
+class ToModel(msgspec.Struct, frozen=True, gc=False):
     """One text frame for the model's socket."""
 
     payload: bytes
@@ -120,14 +122,14 @@ class StartRecording:
     at_ms: int
 
 
-class RecordCaller(msgspec.Struct, frozen=True):
+class RecordCaller(msgspec.Struct, frozen=True, gc=False):
     """Caller audio as received, beginning at `at_ms`."""
 
     payload: bytes
     at_ms: int
 
 
-class RecordAgent(msgspec.Struct, frozen=True):
+class RecordAgent(msgspec.Struct, frozen=True, gc=False):
     """Agent audio as heard by the caller, beginning at `at_ms`; spans come in order and never overlap."""
 
     payload: bytes

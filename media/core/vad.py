@@ -13,14 +13,17 @@ import webrtcvad
 from media.core.audio import FRAME_BYTES, FRAME_MS, SILENCE_BYTE, pcm_level_db, to_linear
 
 # (mu-law audio, fresh) -> probability of speech at its end.  `fresh` opens a candidate: the detector forgets its state
-# and gets up to 320 ms of history; afterwards it gets each new frame, until the candidate is over.
+# and gets up to 320 ms of history; afterwards it gets what is new, until the candidate is over.
 Confirm = Callable[[bytes, bool], float]
 
-HISTORY_FRAMES = 16
+HISTORY_BYTES = 16 * FRAME_BYTES
 ECHO_RETURN_LOSS_DB = 20.0  # how much quieter than played the agent comes back in the caller's audio, at worst
 ECHO_MARGIN_DB = 12.0
-CONFIRMED = 0.85
-SUSTAINED = 0.8  # the same for speech that goes on: music may pass for speech once, but not for long
+CONFIRMED = 0.9  # for an onset, and for speech to count on: music may pass for speech once, but not for long
+# A clear can be taken back, so less will do for it when a sound breaks a silence, which music seldom does: so probable on
+# the average of the last so many frames.
+LIKELY, LIKELY_FRAMES, LIKELY_RISE_DB = 0.65, 3, 25.0
+BELIEVED_FRAMES = 5  # so much at a time is judged of speech that goes on: nobody waits for it
 
 
 def echo_gate_open(level_db: float, played_level_db: float) -> bool:
@@ -39,14 +42,17 @@ class Vad:
     _recent: int = 0  # voiced or not, one bit per frame, the newest lowest
     _quiet_ms: int = 0
     _confirming: bool = False
-    _history: deque[bytes] = field(default_factory=lambda: deque(maxlen=HISTORY_FRAMES))
+    _history: bytearray = field(default_factory=bytearray)
+    _unjudged: list[bytes] = field(default_factory=list)  # frames since the detector was last asked
+    _told: deque[float] = field(default_factory=lambda: deque([1.0], LIKELY_FRAMES))  # of the candidate's last frames
+    _rise_db: float = 0.0  # of the candidate over the floor, when it began
     _webrtc: webrtcvad.Vad = field(default_factory=lambda: webrtcvad.Vad(2))
 
     def caller_frame(self, ulaw: bytes, agent_audible: bool) -> tuple[bool, bool]:
         """Judge 20 ms (a frame of another length is padded or cut): (voiced, onset).
 
         An onset is told once per stretch of speech, and again while the agent is audible if the speech began before.
-        A frame that the detector takes for no speech is not voiced.
+        A frame that the detector takes for no speech is not voiced; an onset that is only likely comes before its voice.
         """
         frame = ulaw if len(ulaw) == FRAME_BYTES else ulaw[:FRAME_BYTES].ljust(FRAME_BYTES, SILENCE_BYTE)
         pcm = to_linear(frame)
@@ -60,11 +66,18 @@ class Vad:
             self.level_db = max(level, self.level_db - 3.0)
         candidate = self._recent.bit_count() >= 3
         onset = voiced and candidate and (agent_audible or not self.speaking)
-        probability = 1.0
+        sure = True
         if self.confirm is not None:
-            probability = self._probability(self.confirm, frame, onset, agent_audible)
+            self._history += frame
+            if len(self._history) >= 2 * HISTORY_BYTES:  # not with every frame
+                del self._history[:-HISTORY_BYTES]
+            if not agent_audible:
+                self._confirming = False
+            elif onset or self._confirming:
+                sure = self._judge(self.confirm, frame, voiced, level)
+                onset = onset and (sure or self._likely())
         self._track(voiced, candidate)
-        return voiced and probability >= SUSTAINED, onset and probability >= CONFIRMED
+        return voiced and sure, onset
 
     def quiet(self, ms: int) -> None:
         """No frame came for `ms`: speech that nobody can hear ends too."""
@@ -81,13 +94,28 @@ class Vad:
             self._confirming = False
             self.level_db = -96.0
 
-    def _probability(self, confirm: Confirm, frame: bytes, candidate: bool, agent_audible: bool) -> float:
-        """Of speech; the detector hears every frame from a candidate's first to the end of its hangover, 1 else."""
-        self._history.append(frame)
-        if not agent_audible:
-            self._confirming = False
-            return 1.0
-        if not (candidate or self._confirming):
-            return 1.0
-        fresh, self._confirming = not self._confirming, True
-        return confirm(b"".join(self._history) if fresh else frame, fresh)
+    def _judge(self, confirm: Confirm, frame: bytes, voiced: bool, level: float) -> bool:
+        """Whether it is surely speech, from a candidate's first frame to the end of its hangover.
+
+        A frame that is not voiced needs no answer, and goes to the detector with the next one that does.  Neither does
+        each frame of speech that was believed, which is held until the next few are judged together.
+        """
+        told = self._told
+        if not self._confirming:
+            self._confirming, self._rise_db = True, level - self._floor_db
+            self._unjudged.clear()
+            told.clear()
+            told.append(confirm(bytes(self._history[-HISTORY_BYTES:]), True))
+        else:
+            self._unjudged.append(frame)
+            if voiced and (told[-1] < CONFIRMED or len(self._unjudged) >= BELIEVED_FRAMES):
+                told.append(confirm(b"".join(self._unjudged), False))
+                self._unjudged.clear()
+        return told[-1] >= CONFIRMED
+
+    def _likely(self) -> bool:
+        return (
+            self._rise_db >= LIKELY_RISE_DB
+            and len(self._told) == LIKELY_FRAMES
+            and sum(self._told) >= LIKELY * LIKELY_FRAMES
+        )

@@ -1,6 +1,6 @@
 """The link to control: one gRPC stream for the whole process, reports up, commands down.
 
-    report() ─▶ batch of this tick ─▶ spool on disk ─▶ Link ─▶ control stores ─▶ acknowledged ─▶ forgotten
+    report() ─▶ batch ─▶ spool on disk ─▶ Link ─▶ control stores ─▶ acknowledged ─▶ forgotten
 
 A batch's number is its record's number in the spool.  While the link is away batches wait on disk; a new link first asks
 how far control is, then sends what it lacks, in order.  Transcript deltas ride along and are never on disk.
@@ -110,7 +110,12 @@ class ControlLink:
         else:
             self._waiting.append((self._spool.last, then))
 
-    # Once per tick of the pacer.
+    @property
+    def awaited(self) -> bool:
+        """Whether somebody waits until control has what was reported."""
+        return bool(self._waiting)
+
+    # Once per tick of the pacer, or every few.
 
     def flush(self, now_ms: float) -> None:
         """Put what was reported since the last time on disk, as one batch, and let it leave."""

@@ -53,12 +53,17 @@ def send_texts(transport: WSTransport, payloads: Sequence[bytes]) -> None:
     if len(payloads) == 1:
         transport.send(TEXT, payloads[0])
     elif not (transport.is_close_frame_sent or transport.is_disconnected):
-        transport.underlying_transport.write(b"".join(part for each in payloads for part in (_head(len(each)), each)))
+        parts: list[bytes] = []
+        for each in payloads:
+            size = len(each)
+            parts += (_SHORTEST[size] if size < 126 else _head(size), each)
+        transport.underlying_transport.write(b"".join(parts))
+
+
+_SHORTEST = [bytes((FINAL_TEXT, size)) for size in range(126)]
 
 
 def _head(size: int) -> bytes:
-    if size < 126:
-        return bytes((FINAL_TEXT, size))
     return _SHORT.pack(FINAL_TEXT, 126, size) if size < 1 << 16 else _LONG.pack(FINAL_TEXT, 127, size)
 
 

@@ -9,7 +9,8 @@
 A refusal is {"error": sentence}.  There is no authentication: this door is for loopback.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Protocol
 
 import msgspec
 from starlette.requests import Request
@@ -19,9 +20,7 @@ from starlette.routing import Route
 from sandbox.openai.line import INTERNAL_ERROR
 from sandbox.openai.script import Script
 from sandbox.openai.settings import Faults
-
-if TYPE_CHECKING:
-    from sandbox.openai.model import Model
+from sandbox.openai.truth import SessionTruth
 
 ABOUT = "A stand-in for OpenAI's API: it answers by a script, and no model is behind it."
 
@@ -30,8 +29,21 @@ class Drop(msgspec.Struct, forbid_unknown_fields=True):
     code: int = INTERNAL_ERROR
 
 
+class Stage(Protocol):
+    """The model, as far as it is watched and directed from here."""
+
+    faults: Faults
+
+    @property
+    def has_speech(self) -> bool: ...
+    @property
+    def sessions(self) -> Sequence[SessionTruth]: ...
+    def play(self, script: Script) -> None: ...
+    def drop(self, session_id: str, code: int) -> None: ...
+
+
 class Backstage:
-    def __init__(self, model: "Model") -> None:
+    def __init__(self, model: Stage) -> None:
         self._model = model
 
     def routes(self) -> list[Route]:

@@ -2,13 +2,47 @@
 
 import base64
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from sandbox.twilio import audio
 from sandbox.twilio.stream import Stream
+from sandbox.twilio.twiml import Verb
+from sandbox.twilio.webhooks import Webhook
 
-if TYPE_CHECKING:
-    from sandbox.twilio.call import Call
+
+class Record(Protocol):
+    """A call, as far as it is told."""
+
+    @property
+    def sid(self) -> str: ...
+    @property
+    def parent_sid(self) -> str | None: ...
+    @property
+    def direction(self) -> str: ...
+    @property
+    def from_(self) -> str: ...
+    @property
+    def to(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def duration_s(self) -> int: ...
+    @property
+    def hung_up_by(self) -> str | None: ...
+    @property
+    def said(self) -> list[str]: ...
+    @property
+    def verbs(self) -> list[Verb]: ...
+    @property
+    def errors(self) -> list[tuple[int, str]]: ...
+    @property
+    def webhooks(self) -> list[Webhook]: ...
+    @property
+    def late_frames(self) -> int: ...
+    @property
+    def worst_lateness_ms(self) -> float: ...
+    @property
+    def streams(self) -> list[Stream]: ...
 
 
 def _b64(payload: bytes | bytearray) -> str:
@@ -18,7 +52,7 @@ def _b64(payload: bytes | bytearray) -> str:
 class Truth:
     """A view of the call's record; times are ms on the clock of the stream they belong to."""
 
-    def __init__(self, call: "Call") -> None:
+    def __init__(self, call: Record) -> None:
         self._call = call
 
     def as_json(self) -> dict[str, Any]:

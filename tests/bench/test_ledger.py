@@ -13,3 +13,12 @@ def test_it_measures(tmp_path, capsys):
 def test_without_jitter_nothing_is_lost_or_said_twice():
     told = {each.what: each for each in ledger.measure(5, 2, ledger.LINES[:1])}
     assert told["resume"].exact_percent == told["cut"].exact_percent == 100
+
+
+def test_with_jitter_no_whole_frame_is_lost_or_said_twice():
+    """One-way delays to 150 ms, jitter to 40 ms: against the carrier that knows, to the sample."""
+    (line,) = (each for each in ledger.LINES if each.name == "jitter 40")
+    told = {each.what: each for each in ledger.measure(30, 3, [line])}
+    assert told["resume"].max < 20 and told["cut"].max < 20
+    assert told["cut"].p99 < 15
+    assert told["running"].p99 < 24

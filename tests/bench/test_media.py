@@ -25,6 +25,17 @@ def test_both_sides_carry_the_same_callers(tmp_path, capsys) -> None:
     assert "CPU, product / bare loop" in capsys.readouterr().out
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_a_process_does_not_grow_while_calls_last(tmp_path) -> None:
+    """An hour of it: python -m bench.media --alone --calls 100 --seconds 3600."""
+    file = tmp_path / "figures.json"
+    main(["--alone", "--calls", "20", "--seconds", "45", "--warm-up", "15", "--json", str(file)])
+    (figures,) = json.loads(file.read_text())["product"]
+    assert figures["lost_calls"] == 0
+    assert figures["grew_kb_per_call"] < 30  # transcripts stay; 45 s of audio are 720
+
+
 def test_callers_say_whole_pieces_that_begin_with_speech() -> None:
     pieces = speech.pieces()
     assert len(pieces) > 3

@@ -104,7 +104,7 @@ async def test_an_interruption_is_cut_where_the_caller_stopped_hearing(plane, co
     assert abs(overlap.heard_ms - heard_ms) <= 20
     assert overlap.reaction_ms < 200
     (truncated,) = (each for each in model.received if each["type"] == "conversation.item.truncate")
-    assert 0 <= heard_ms - truncated["audio_end_ms"] <= 20
+    assert abs(heard_ms - truncated["audio_end_ms"]) <= 20
     interrupted = next(each.turn for each in control.reports() if each.turn.interrupted)
     assert 0 < len(interrupted.heard_text) < len(interrupted.text)
     assert truth.as_json()["streams"][0]["gaps"] == []

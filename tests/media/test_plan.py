@@ -39,7 +39,8 @@ def test_all_that_is_said_arrives() -> None:
     plan = plan_of(session, GIVEN)
     assert (plan.model, plan.voice, plan.language, plan.max_call_ms) == ("other", "ash", "de", 90_000)
     assert (plan.interruptible, plan.cut_after_ms, plan.eagerness, plan.resume_after_ms) == (False, 500, "low", 200)
-    assert (plan.idle_after_ms, plan.idle_prompts) == (8_500, 2)
+    assert (plan.idle_after_ms, plan.idle_prompts, plan.idle_gaps_ms) == (8_500, 2, (8_500, 7_500))
+    assert plan.idle_texts == ("Are you there?", "Hello?")
     assert (plan.recording, plan.announce_recording) == (True, True)
     assert plan.clips == {
         ClipKind.GREETING: Clip("Hi", b"\x01"),

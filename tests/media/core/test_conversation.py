@@ -266,6 +266,20 @@ def test_a_silent_caller_is_asked_twice_and_then_let_go(make_phone):
     assert phone.hung_up == HangUp("idle", 1000)
 
 
+def test_each_idle_prompt_is_said_in_its_own_words(make_phone):
+    texts, gaps = ("Are you there", "Shall I call back later", "Goodbye then"), (2_000, 4_000, 2_000)
+    phone = make_phone(replace(PLAN, idle_after_ms=2_000, idle_prompts=3, idle_texts=texts, idle_gaps_ms=gaps))
+    phone.after(60_000)
+    asked = [
+        m["response"]["instructions"]
+        for m in phone.model.received
+        if m["type"] == "response.create" and "response" in m
+    ]
+    assert [text for each in asked for text in texts if each.endswith(text)] == list(texts[1:])  # the first has audio
+    assert any(turn.text == texts[0] for turn in phone.told(TurnEnded))
+    assert phone.hung_up == HangUp("idle", 1000)
+
+
 def test_a_caller_who_talks_for_long_is_not_asked_whether_they_are_there(make_phone):
     phone = make_phone(replace(PLAN, idle_after_ms=2_000))
     phone.after(3_000)

@@ -58,12 +58,12 @@ class Desk:
 def test_the_first_message_goes_at_once_and_the_lead_stays_between_its_bounds(world, make_carrier):
     desk = Desk(world, make_carrier)
     item = desk.say(8 * 2_000)
-    assert item.sent == 8 * 300
+    assert item.sent == 8 * 307
     leads = []
     for _ in range(60):
         desk.after(20)
         leads.append((item.sent - item.heard) / 8)
-    assert min(leads) >= 180 and max(leads) <= 300
+    assert min(leads) >= 180 and max(leads) <= 307
 
 
 def test_small_pieces_go_as_they_come(world, make_carrier):
@@ -125,7 +125,7 @@ def test_with_jitter_a_resume_loses_and_repeats_little(world, make_carrier, seed
     desk.send(desk.ledger.clear(world.now))
     desk.after(600)
     assert desk.ledger.settled(world.now)
-    assert abs(desk.carrier.heard_bytes(world.now) - item.heard) <= 25 * 8
+    assert abs(desk.carrier.heard_bytes(world.now) - item.heard) < 20 * 8  # not a frame
     sent_again = item.heard
     desk.ledger.resume()
     desk.after(4_000)

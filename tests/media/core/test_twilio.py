@@ -53,7 +53,8 @@ def test_what_the_carrier_says(payload, message):
         wire("start", start={**START, "mediaFormat": {"encoding": "audio/l16", "sampleRate": 8000, "channels": 1}}),
         wire("media", media={"timestamp": "-1", "payload": ""}),
         wire("media", media={"timestamp": "1" * 13, "payload": ""}),
-        wire("media", media={"timestamp": 20, "payload": ""}),
+        wire("media", media={"timestamp": "20.5", "payload": ""}),
+        wire("media", media={"timestamp": "", "payload": ""}),
         wire("media", media={"timestamp": "20", "payload": "?"}),
     ],
 )

@@ -67,13 +67,53 @@ class Detector:
 
 
 def test_the_detector_hears_candidates_only_and_only_over_the_agent(make_voice):
-    detector = Detector(0.1, 0.5, 0.85)
+    detector = Detector(0.1, 0.5, 0.9)
     vad = Vad(detector)
     assert "!" in draw(vad, make_voice(100)) and detector.calls == []
     draw(vad, [silence(20)] * 20, audible=True)
     assert detector.calls == []
     assert draw(vad, make_voice(120), audible=True) == "##..!!"  # a frame that is no speech is not voiced
-    assert detector.calls == [(16 * 160, True), (160, False), (160, False), (160, False)]
+    assert detector.calls == [(16 * 160, True), (160, False), (160, False)]
+
+
+def test_a_sound_that_breaks_a_silence_stops_the_agent_on_less_and_is_a_voice_only_later(make_voice):
+    vad = Vad(Detector(0.6, 0.7, 0.7, 0.5, 0.95))
+    draw(vad, [silence(20)] * 20, audible=True)
+    told = [vad.caller_frame(frame, True) for frame in make_voice(140)]
+    assert told == [
+        (True, False),
+        (True, False),
+        (False, False),
+        (False, False),
+        (False, True),
+        (False, False),
+        (True, True),
+    ]
+
+
+def test_a_sound_that_only_rises_a_little_must_be_sure(make_voice):
+    vad = Vad(Detector(*[0.7] * 20))
+    draw(vad, noise(400, 300), audible=True)
+    assert "!" not in draw(vad, make_voice(300, peak=2_000), audible=True)
+
+
+def test_speech_that_was_believed_is_judged_a_few_frames_at_a_time(make_voice):
+    detector = Detector(0.95, 0.95, 0.0, 0.0, 0.0)
+    vad = Vad(detector)
+    draw(vad, [silence(20)] * 20, audible=True)
+    assert draw(vad, make_voice(300), audible=True) == "##!!!!!!!!!!..."
+    assert detector.calls == [(16 * 160, True), (800, False), (800, False), (160, False), (160, False)]
+
+
+def test_frames_without_a_voice_wait_for_one(make_voice):
+    detector = Detector(*[0.1] * 9)
+    vad = Vad(detector)
+    draw(vad, [silence(20)] * 20, audible=True)
+    draw(vad, make_voice(60), audible=True)
+    draw(vad, [silence(20)] * 5, audible=True)
+    assert len(detector.calls) == 1
+    draw(vad, make_voice(20, seed=8), audible=True)
+    assert detector.calls[1:] == [(6 * 160, False)]
 
 
 def test_the_detector_starts_afresh_after_a_candidate(make_voice):

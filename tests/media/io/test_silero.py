@@ -7,83 +7,117 @@ from bench import sounds
 from bench.simulation import Phone, World
 from media.core.types import BargedIn, CallPlan, ToCaller
 from media.core.vad import CONFIRMED
-from media.io.silero import CONTEXT, STATE_SHAPE, WINDOW, Silero
+from media.io.onnxfile import weights
+from media.io.silero import _DITHER, _LINEAR, CONTEXT, MODEL, WINDOW, Network, Silero, State
 from sandbox.speech import Speech
 
 FRAME = 160
 
 
-class FakeSession:
-    """Counts windows; tells the number of the window as a probability and as a state."""
-
-    def __init__(self):
-        self.windows, self.states = [], []
-
-    def run(self, output_names, inputs):
-        assert output_names is None and inputs["sr"] == 8_000
-        assert inputs["input"].shape == (1, CONTEXT + WINDOW) and inputs["input"].dtype == np.float32
-        assert inputs["state"].shape == STATE_SHAPE
-        self.windows.append(inputs["input"][0].copy())
-        self.states.append(float(inputs["state"][0, 0, 0]))
-        count = len(self.windows)
-        return [np.full((1, 1), count / 100, np.float32), np.full(STATE_SHAPE, count, np.float32)]
-
-
-def loud(samples):
-    """Whether there is more than the noise that is laid under everything."""
-    return np.abs(samples).max() > 0.02
-
-
-def test_history_is_judged_up_to_its_newest_sample():
-    session = FakeSession()
-    newest = bytes([0x80])
-    assert Silero(session).detector()(b"\xff" * (16 * FRAME - 1) + newest, True) == pytest.approx(0.10)
-    assert len(session.windows) == 10
-    assert session.windows[-1][-1] > 0.9 and not loud(session.windows[-1][:-1])
-
-
-def test_short_history_drops_its_oldest_samples():
-    session = FakeSession()
-    Silero(session).detector()(b"\x80" * 44 + b"\xff" * (2 * WINDOW), True)
-    assert len(session.windows) == 2
-    assert not loud(session.windows)
-
-
-def test_only_whole_new_windows_run_and_each_begins_with_the_end_of_the_last():
-    session = FakeSession()
-    detector = Silero(session).detector()
-    frames = [np.random.default_rng(n).bytes(FRAME) for n in range(8)]
-    told = [detector(frames[0], True), *(detector(frame, False) for frame in frames[1:])]
-    assert [round(100 * each) for each in told] == [0, 0, 1, 1, 2, 3, 3, 4]
-    assert session.states == [0, 1, 2, 3]
-    for before, after in zip(session.windows, session.windows[1:], strict=False):
-        assert (after[:CONTEXT] == before[-CONTEXT:]).all()
-
-
-def test_a_fresh_candidate_knows_nothing_of_the_last_one():
-    session = FakeSession()
-    detector = Silero(session).detector()
-    detector(b"\x80" * WINDOW, True)
-    detector(b"\x80" * (WINDOW - 1), False)
-    detector(b"\x90" * WINDOW, True)
-    assert session.states == [0, 0]
-    assert not session.windows[1][:CONTEXT].any()  # no context
-    assert detector(b"", True) == 0.0
-
-
-def test_two_calls_share_the_session_and_nothing_else():
-    session = FakeSession()
-    silero = Silero(session)
-    first, second = silero.detector(), silero.detector()
-    first(b"\x80" * WINDOW, True)
-    second(b"\x80" * WINDOW, True)
-    first(b"\x80" * WINDOW, False)
-    assert session.states == [0, 0, 1]
-
-
 @pytest.fixture(scope="module")
 def silero():
     return Silero.load()
+
+
+def noise(frames, seed=1):
+    return [np.random.default_rng([seed, n]).integers(0x60, 0xFF, FRAME, np.uint8).tobytes() for n in range(frames)]
+
+
+def windows(network, samples):
+    """The probability at the end of `samples`, by the model's own rules: whole windows, each with its context."""
+    state, told = State(), 0.0
+    padded = np.concatenate((np.zeros(CONTEXT, np.float32), samples))
+    for begin in range(0, len(samples) - WINDOW + 1, WINDOW):
+        bench = network.bench(1)
+        bench.windows[0] = padded[begin : begin + CONTEXT + WINDOW]
+        state = network.step(network.encode(bench)[0], state)
+        told = network.probability(state)
+    return told
+
+
+def dithered(frames):
+    codes = np.frombuffer(b"".join(frames), np.uint8)
+    return _LINEAR[codes] + _DITHER[: len(codes)]
+
+
+def test_it_computes_what_the_model_says(silero):
+    """The same file, run by the library that it was made for."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(MODEL), options, providers=["CPUExecutionProvider"])
+    given = (np.random.default_rng(3).standard_normal((50, CONTEXT + WINDOW)) * 0.2).astype(np.float32)
+    given[20:30] *= 0.01
+    theirs, carried, rate = [], np.zeros((2, 1, 128), np.float32), np.array(8_000, np.int64)
+    for window in given:
+        told, carried = session.run(None, {"input": window[np.newaxis], "state": carried, "sr": rate})
+        theirs.append(float(told[0, 0]))
+    network, state, ours = silero.network, State(), []
+    bench = network.bench(50)
+    bench.windows[:] = given
+    for gates in network.encode(bench):
+        state = network.step(gates, state)
+        ours.append(network.probability(state))
+    assert ours == pytest.approx(theirs, abs=1e-4)
+    assert max(theirs) - min(theirs) > 0.01
+
+
+def test_history_is_judged_up_to_its_newest_sample(silero):
+    frames = noise(16)
+    told = silero.detector()(b"".join(frames), True)
+    assert told == pytest.approx(windows(silero.network, dithered(frames)), abs=1e-4)
+    changed = [*frames[:-1], frames[-1][:-40] + bytes(40)]
+    assert silero.detector()(b"".join(changed), True) != pytest.approx(told, abs=1e-6)
+
+
+def test_short_history_drops_its_oldest_samples(silero):
+    frames = noise(4)
+    codes = b"".join(frames)
+    assert silero.detector()(codes, True) == silero.detector()(codes[len(codes) % WINDOW :], True)
+
+
+def test_state_is_carried_by_whole_windows_and_what_is_left_leaves_no_trace(silero):
+    frames = noise(24, seed=2)
+    detector = silero.detector()
+    told = [detector(frames[0] + frames[1][:96], True)]  # one window
+    rest = b"".join(frames)[WINDOW:]
+    pieces = [rest[at : at + FRAME] for at in range(0, len(rest) - FRAME, FRAME)]
+    told += [detector(piece, False) for piece in pieces]
+    samples = dithered(frames)
+    for count, each in enumerate(told):
+        upto = WINDOW + count * FRAME
+        if upto % WINDOW == 0:
+            assert each == pytest.approx(windows(silero.network, samples[:upto]), abs=1e-4)
+    assert sum((WINDOW + count * FRAME) % WINDOW == 0 for count in range(len(told))) >= 3
+
+
+def test_frames_that_come_together_are_judged_as_if_they_had_come_one_by_one(silero):
+    frames = noise(12, seed=3)
+    apart, together = silero.detector(), silero.detector()
+    for detector in (apart, together):
+        detector(b"".join(frames[:5]), True)
+    told = [apart(frame, False) for frame in frames[5:]]
+    assert together(b"".join(frames[5:]), False) == pytest.approx(told[-1], abs=1e-4)
+    assert together(b"", False) == pytest.approx(told[-1], abs=1e-4)
+
+
+def test_a_fresh_candidate_knows_nothing_of_the_last_one_nor_of_other_calls(silero):
+    frames, other = b"".join(noise(16)), b"".join(noise(16, seed=9))
+    first, second = silero.detector(), silero.detector()
+    told = first(frames, True)
+    second(other, True)
+    first(other[:FRAME], False)
+    assert first(frames, True) == told
+    assert first(b"", True) == 0.0
+
+
+def test_a_file_that_is_no_model_is_refused():
+    for broken in (b"\x3a\xff\xff\xff\x7f", b"\x3b", b"\x80" * 12):
+        with pytest.raises(ValueError, match="not a model"):
+            weights(broken)
+    assert weights(b"") == {}
+    with pytest.raises(KeyError):
+        Network({})
 
 
 def loudest(silero, samples):
