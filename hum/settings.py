@@ -225,6 +225,12 @@ class MediaSettings(Carrier, Model):
         "HUM_LINK_RETRY_MS", 250.0, "first wait before a lost link is opened again; doubles", gt=0
     )
     transcript_wait_ms: float = _env("HUM_TRANSCRIPT_WAIT_MS", 5000.0, "how long a turn waits for its transcript", gt=0)
+    filler_after_ms: float = _env(
+        "HUM_FILLER_AFTER_MS",
+        750.0,
+        "how long a caller waits for an answer before one of the flow's fillers is played",
+        gt=0,
+    )
     vad_confirm: bool = _env(
         "HUM_VAD_CONFIRM", True, "a second detector (Silero) must agree before a caller's sound stops the agent"
     )

@@ -14,9 +14,10 @@ _KINDS = frozenset(ClipKind)
 
 def plan_of(session: pb.OpenSessionResponse, given: MediaSettings) -> CallPlan:
     """Raises ValueError, TypeError or AttributeError for JSON that is not what the contract says."""
-    clips = {
-        ClipKind(clip.kind): Clip(clip.text, clip.audio_ulaw or None) for clip in session.clips if clip.kind in _KINDS
-    }
+    said = [
+        (ClipKind(clip.kind), Clip(clip.text, clip.audio_ulaw or None)) for clip in session.clips if clip.kind in _KINDS
+    ]
+    clips: dict[ClipKind, Clip] = {kind: clip for kind, clip in said if kind is not ClipKind.FILLER}
     turns: dict[str, Any] = json.loads(session.turn_config_json) if session.turn_config_json else {}
     return CallPlan(
         call_id=session.call_id,
@@ -26,6 +27,8 @@ def plan_of(session: pb.OpenSessionResponse, given: MediaSettings) -> CallPlan:
         transcription_model=session.transcription_model or given.transcribe_model,
         language=session.language.partition("-")[0] if session.HasField("language") else None,
         clips=clips,
+        fillers=tuple(clip for kind, clip in said if kind is ClipKind.FILLER and clip.audio),
+        filler_after_ms=round(given.filler_after_ms),
         tools_json=session.tools_json or None,
         recording=session.recording_enabled,
         announce_recording=session.announce_recording,

@@ -37,12 +37,16 @@ def copy_name(name: str) -> str:
 
 
 def clip_texts(definition: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The fixed sentences of a voice flow as (kind, text), those of the start first and in their order."""
+    """The fixed sentences of a voice flow as (kind, text), those of the start first and in their order.
+
+    Of the kind `filler` there may be several, all different.
+    """
     said = [
         ("announcement", ANNOUNCEMENT if definition.get("announce_recording") else ""),
         ("greeting", definition.get("greeting", "")),
         ("hold", definition.get("hold_phrase", HOLD)),
         ("goodbye", GOODBYE),
         ("apology", APOLOGY),
+        *(("filler", text) for text in dict.fromkeys(map(str.strip, definition.get("filler_phrases", ())))),
     ]
     return [(kind, text.strip()) for kind, text in said if text.strip()]

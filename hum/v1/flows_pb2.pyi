@@ -183,7 +183,9 @@ class Flow(message.Message):
         """For `event`: the event types that start the flow."""
 
     @builtins.property
-    def filler_phrases(self) -> containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def filler_phrases(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Said, one at a time and in turn, when an answer takes its time."""
+
     @builtins.property
     def knowledge_ids(self) -> containers.RepeatedScalarFieldContainer[builtins.str]: ...
     def __init__(

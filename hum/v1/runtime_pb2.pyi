@@ -301,10 +301,12 @@ class Clip(message.Message):
     TEXT_FIELD_NUMBER: builtins.int
     AUDIO_ULAW_FIELD_NUMBER: builtins.int
     kind: builtins.str
-    """`announcement`, `greeting`, `hold`, `goodbye`, `apology`."""
+    """`announcement`, `greeting`, `hold`, `goodbye`, `apology`, `filler`; of the last there may be several, for one call to
+    play in turn.
+    """
     text: builtins.str
     audio_ulaw: builtins.bytes
-    """mu-law, 8 kHz, mono.  Empty: not rendered yet, the model says it."""
+    """mu-law, 8 kHz, mono.  Empty: not rendered yet, the model says it; a filler is left out."""
     def __init__(
         self,
         *,

@@ -14,6 +14,7 @@ REFUSALS = 3
 class Answers:
     last_words_ms: float = 1_000.0
     owed: bool = False
+    turns: int = 0  # of the caller, that wanted an answer
     active: bool = False  # from response.create to response.done
     response_id: str | None = None
     _held: bool = False  # the caller speaks over the agent, and no verdict has fallen
@@ -41,11 +42,16 @@ class Answers:
         if self._held:
             self._committed = True
             return
-        self.owed |= not self._excused
+        if not self._excused:
+            self.turn_taken()
         self._free = self._excused = False
 
+    def turn_taken(self) -> None:
+        """The caller wants an answer: has spoken, or pressed keys."""
+        self.owed, self.turns = True, self.turns + 1
+
     def owe(self) -> None:
-        """Something else than speech wants an answer: digits, a tool's result."""
+        """A tool's result wants an answer: the rest of one."""
         self.owed = True
 
     def create(self, agent_audible: bool) -> str | None:

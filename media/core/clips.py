@@ -12,6 +12,7 @@ class Clips:
     plan: CallPlan
     idle_prompt: int = 0  # which of the idle prompts is said next, from 0
     _played: int = 0
+    _filled: int = 0
 
     def opening(self) -> list[ClipKind]:
         """What the caller hears first, in order."""
@@ -23,8 +24,13 @@ class Clips:
         clip = self.plan.clips.get(kind)
         if clip is None or not clip.audio or self.text(kind) != clip.text:
             return None
-        self._played += 1
-        return Item(f"clip_{self._played}", kind, of_model=False, audio=bytearray(clip.audio), complete=True)
+        return self._item(kind, clip)
+
+    def filler(self) -> Item:
+        """The next of the fillers, which there must be."""
+        fillers = self.plan.fillers
+        self._filled += 1
+        return self._item(ClipKind.FILLER, fillers[(self._filled - 1) % len(fillers)])
 
     def text(self, kind: ClipKind) -> str | None:
         if kind is ClipKind.IDLE and self.idle_prompt < len(self.plan.idle_texts):
@@ -32,12 +38,17 @@ class Clips:
         clip = self.plan.clips.get(kind)
         return None if clip is None else clip.text
 
+    def _item(self, kind: ClipKind, clip: Clip) -> Item:
+        self._played += 1
+        audio = bytearray(clip.audio or b"")
+        return Item(f"clip_{self._played}", kind, of_model=False, text=clip.text, audio=audio, complete=True)
 
-def heard_text(clip: Clip, heard: int, generated: int) -> str:
+
+def heard_text(text: str, heard: int, generated: int) -> str:
     """The words of a clip up to the boundary at or before what was heard of its audio."""
     if heard >= generated:
-        return clip.text
-    return up_to_word(clip.text, len(clip.text) * heard // generated)
+        return text
+    return up_to_word(text, len(text) * heard // generated)
 
 
 def instruction(text: str) -> str:

@@ -15,6 +15,7 @@ from media.core.audio import BYTES_PER_MS, FRAME_MS
 from media.core.bargein import BargeIn, Verdict
 from media.core.carrierclock import CarrierClock
 from media.core.dtmf import Keypad
+from media.core.fillers import Fillers
 from media.core.modelside import ModelSide
 from media.core.silence import Due, Silence
 from media.core.types import (
@@ -79,7 +80,7 @@ class Conversation:
         self._closing: _Closing | None = None
         self._frame_at_ms = 0.0
         self._voiced_since_ms: float | None = None
-        self._filled = False
+        self._fillers = Fillers(plan.filler_after_ms) if plan.fillers else None
         self._dialled_early = False
 
     # What comes in.  Each returns what is to be done now.
@@ -109,7 +110,7 @@ class Conversation:
         if speaking and not self._model.caller_speaking:
             self._alive().caller_acts(now_ms)
         if self._model.end_asked and self._closing is None:
-            said = self._voice.playout.audible(now_ms)
+            said = self._voice.speaks(now_ms)
             self._close("agent", now_ms, None if said else ClipKind.GOODBYE)
         self._hasten()
         return self._take()
@@ -177,14 +178,16 @@ class Conversation:
         if (digits := self._keypad.due(now_ms)) is not None:
             self._actions.append(Report(Digits(digits, self._clock.call_ms(now_ms))))
             self._model.note("caller", f"Caller pressed {digits}")
-            self._model.answers.owe()
-        self._fill(now_ms)
+            self._model.answers.turn_taken()
+            if self._fillers is not None:
+                self._fillers.sound(now_ms)
+        filler_ms = float("inf") if self._fillers is None else self._fill(self._fillers, now_ms)
         self._watch_silence(now_ms)
         voice.pump(now_ms)
         voice.report_turns(now_ms)
         self._model.proceed(now_ms)
         self._finish_closing(now_ms)
-        self.due_ms = min(now_ms + PULSE_MS, voice.playout.due_ms())
+        self.due_ms = min(now_ms + PULSE_MS, voice.playout.due_ms(), filler_ms)
         return self._take()
 
     def caller_gone(self, now_ms: float, reason: str) -> list[Action]:
@@ -287,8 +290,9 @@ class Conversation:
         self.due_ms = 0.0
 
     def _clear(self, voice: Voice, now_ms: float) -> None:
-        # While the model is still speaking, nobody knows which second will be its last.
-        remaining_ms = float("inf") if self._model.answers.active else voice.playout.remaining_ms(now_ms)
+        # While the model is still speaking, nobody knows which second will be its last; and a filler asks for no reply.
+        more = self._model.answers.active or not voice.speaks(now_ms)
+        remaining_ms = float("inf") if more else voice.playout.remaining_ms(now_ms)
         self._model.answers.overlap_began(remaining_ms)
         item_id, heard_ms = voice.clear(now_ms)
         if self._overlap is not None:  # spoke again before the tail was sent
@@ -330,13 +334,19 @@ class Conversation:
 
     # Time passing.
 
-    def _fill(self, now_ms: float) -> None:
-        """Break the silence of a slow tool, once."""
-        voice, tools = self._started(), self._model.tools
-        if not tools:
-            self._filled = False
-        elif not self._filled and now_ms - min(tools.values()) >= self.plan.filler_after_ms:
-            self._filled = voice.playout.audible(now_ms) or voice.play(ClipKind.FILLER) or True
+    def _fill(self, fillers: Fillers, now_ms: float) -> float:
+        """Break the silence before a slow answer; when that is due, if it is not yet."""
+        voice, model = self._started(), self._model
+        if voice.playout.audible(now_ms):
+            fillers.sound(now_ms)
+        elif model.awaited and not (model.caller_speaking or self._vad.speaking):
+            voiced_ms = now_ms if voice.latency.voiced_ms is None else voice.latency.voiced_ms
+            due_ms = fillers.waiting(model.answers.turns, voiced_ms)
+            if now_ms < due_ms:
+                return due_ms
+            fillers.filled()
+            voice.fill()
+        return float("inf")
 
     def _watch_silence(self, now_ms: float) -> None:
         silence = self._alive()

@@ -26,6 +26,7 @@ class Item:
     id: str
     clip: ClipKind | None = None
     of_model: bool = True
+    text: str = ""  # of a clip
     audio: bytearray = field(default_factory=bytearray)
     sent: int = 0
     heard: int = 0

@@ -17,17 +17,17 @@ class _Wait:
 
 @dataclass(slots=True)
 class Latency:
-    _voiced_ms: float | None = None
+    voiced_ms: float | None = None  # the caller was last heard then
     _wait: _Wait | None = None
     _measured: dict[str, LatencyMeasured] = field(default_factory=dict)
 
     def caller_voiced(self, at_ms: float) -> None:
         """The caller's voice, heard at the carrier until then."""
-        self._voiced_ms = at_ms
+        self.voiced_ms = at_ms
 
     def turn_detected(self, now_ms: float) -> None:
-        if self._voiced_ms is not None:
-            self._wait = _Wait(self._voiced_ms, now_ms)
+        if self.voiced_ms is not None:
+            self._wait = _Wait(self.voiced_ms, now_ms)
 
     def asked(self, now_ms: float) -> None:
         if self._wait is not None and self._wait.asked_ms is None:

@@ -38,7 +38,7 @@ class ModelSide:
     end_asked: bool = False  # the agent wants to hang up
     answers: Answers = field(default_factory=Answers)
     says: deque[ClipKind] = field(default_factory=deque)  # clips without audio, for the model to say
-    tools: dict[str, float] = field(default_factory=dict)  # running, by call id, since when
+    tools: set[str] = field(default_factory=set)  # running, by call id
     attempts: int = 1
     instructions: str = ""
     tools_json: str | None = None
@@ -84,7 +84,7 @@ class ModelSide:
         for role, text in (*self.voice.turns.so_far(), *self._notes):
             self.send(rt.message_create(role, text))
         self._notes.clear()
-        self._base_ms = None
+        self._base_ms = self.voice.asked_by = None
         if unheard := self._unheard:
             self._base_ms = max(0, self._unheard_ms - len(unheard) // BYTES_PER_MS)
             self.send(rt.append(bytes(unheard)))
@@ -157,15 +157,23 @@ class ModelSide:
         """Create the response that is due, if one is."""
         if not self.ready or self.answers.active:
             return
-        audible = self.voice.playout.audible(now_ms)
         self._alive_ms = now_ms
-        if self.says and not audible and (event_id := self.answers.begin()):
+        if self.says and not self.voice.playout.audible(now_ms) and (event_id := self.answers.begin()):
             self._saying = self.says.popleft()
             self.send(rt.response_create(event_id, instruction(self.voice.clips.text(self._saying) or "")))
-        elif not self.closing and (event_id := self.answers.create(audible)):
+        elif self.closing or not self.answers.owed:
+            return
+        elif event_id := self.answers.create(self.voice.speaks(now_ms)):
             self._saying = None
             self.send(rt.response_create(event_id))
             self.voice.latency.asked(now_ms)
+
+    @property
+    def awaited(self) -> bool:
+        """Whether the caller waits for an answer of which nothing has been said yet."""
+        if not self.ready or self.closing or self.says or self._saying is not None or self.voice.answering:
+            return False
+        return self.answers.owed or self.answers.active or bool(self.tools)
 
     def cancel(self) -> None:
         """The caller took the floor."""
@@ -178,7 +186,9 @@ class ModelSide:
     def tool_result(self, call_id: str, output_json: str, now_ms: float, at_ms: int) -> None:
         """An unknown call id belongs to a session that is gone: its successor gets the result as text."""
         self.emit(Report(ToolFinished(call_id, output_json, at_ms)))
-        if self.tools.pop(call_id, None) is not None and self.ready:
+        known = call_id in self.tools
+        self.tools.discard(call_id)
+        if known and self.ready:
             self.send(rt.function_output(call_id, output_json))
         else:
             self.note("system", f"The lookup that was under way came back: {output_json}")
@@ -212,7 +222,7 @@ class ModelSide:
             case rt.InputTranscriptFailed(item_id):
                 self.voice.turns.caller_text(item_id, "")
             case rt.FunctionArgumentsDone():
-                self._tool_called(event, now_ms, at_ms)
+                self._tool_called(event, at_ms)
             case rt.SessionUpdated():
                 self.attempts = 1
             case rt.Error(error):
@@ -250,6 +260,7 @@ class ModelSide:
             case rt.Committed(item_id):
                 self.caller_speaking = False
                 self._unheard.clear()
+                self.voice.asked_by = item_id
                 turns.caller_began(item_id, at_ms, now_ms)
                 turns.caller_ended(item_id, 0, now_ms)
                 self.voice.latency.turn_detected(now_ms)
@@ -280,7 +291,7 @@ class ModelSide:
             case _:
                 pass  # acknowledgements of what we did, and what we have no use for
 
-    def _tool_called(self, event: rt.FunctionArgumentsDone, now_ms: float, at_ms: int) -> None:
+    def _tool_called(self, event: rt.FunctionArgumentsDone, at_ms: int) -> None:
         name = event.name or self._names.pop(event.item_id, "")
         if event.response_id in self._cancelled:
             return
@@ -288,5 +299,5 @@ class ModelSide:
         if name == rt.END_CALL:
             self.end_asked = True
         else:
-            self.tools[event.call_id] = now_ms
+            self.tools.add(event.call_id)
             self.emit(RunTool(event.call_id, name, event.arguments))

@@ -270,16 +270,20 @@ def item_delete(item_id: str) -> bytes:
     return _encode({"type": "conversation.item.delete", "item_id": item_id})
 
 
-def message_create(role: Role | Literal["system"], text: str) -> bytes:
-    """A text item: what the agent said without the model, what the caller typed, what a former session heard."""
+def message_create(role: Role | Literal["system"], text: str, after: str | None = None) -> bytes:
+    """A text item: what the agent said without the model, what the caller typed, what a former session heard.
+
+    It follows the item `after`, else all that there are.
+    """
     part = {"type": "output_text" if role == "agent" else "input_text", "text": text}
     wire_role = {"agent": "assistant", "caller": "user", "system": "system"}[role]
-    return _item_create({"type": "message", "role": wire_role, "content": [part]})
+    return _item_create({"type": "message", "role": wire_role, "content": [part]}, after)
 
 
 def function_output(call_id: str, output_json: str) -> bytes:
     return _item_create({"type": "function_call_output", "call_id": call_id, "output": output_json})
 
 
-def _item_create(item: Mapping[str, str | Sequence[Mapping[str, str]]]) -> bytes:
-    return _encode({"type": "conversation.item.create", "item": item})
+def _item_create(item: Mapping[str, str | Sequence[Mapping[str, str]]], after: str | None = None) -> bytes:
+    place = {} if after is None else {"previous_item_id": after}
+    return _encode({"type": "conversation.item.create", "item": item, **place})

@@ -27,7 +27,7 @@ class ClipKind(StrEnum):
     ANNOUNCEMENT = "announcement"  # this call is recorded
     GREETING = "greeting"
     HOLD = "hold"  # the model is being dialled again
-    FILLER = "filler"  # a tool takes its time
+    FILLER = "filler"  # an answer takes its time
     IDLE = "idle"  # are you still there
     GOODBYE = "goodbye"
     APOLOGY = "apology"  # the model cannot be reached
@@ -55,6 +55,7 @@ class CallPlan:
     transcription_model: str
     language: str | None = None
     clips: Mapping[ClipKind, Clip] = field(default_factory=dict)
+    fillers: tuple[Clip, ...] = ()  # rendered ones, played in turn
     tools_json: str | None = None  # a list of function tools; `end_call` is built in
     recording: bool = False
     announce_recording: bool = False
@@ -68,7 +69,7 @@ class CallPlan:
     idle_prompts: int = 2
     idle_gaps_ms: tuple[int, ...] = ()  # silence before each prompt, where that differs from `idle_after_ms`
     idle_texts: tuple[str, ...] = ()  # of each prompt, where they differ from the clip
-    filler_after_ms: int = 1_200  # a tool's silence that the filler breaks
+    filler_after_ms: int = 750  # silence before an answer that a filler breaks
     close_deadline_ms: int = 15_000  # a spoken close that takes longer is cut by the hang-up
     transcript_deadline_ms: int = 4_000  # how long a caller's turn waits for its text
     digits_pause_ms: int = 1_500
@@ -209,7 +210,8 @@ class LatencyMeasured:
     first_sound_ms  the same, to the first agent audio of any kind (a filler counts)
     endpoint_ms     caller's last voiced frame -> the model's turn detection
     model_ms        response.create sent -> first audio delta received
-    ours_ms         turn detected -> response.create sent, plus first delta received -> first media sent
+    ours_ms         turn detected -> response.create sent, plus first delta received -> first media sent; the rest of a
+                    filler that it waits for is in `total_ms` alone
     """
 
     turn_seq: int

@@ -44,6 +44,7 @@ class Voice:
     turns: Turns = field(init=False)
     latency: Latency = field(default_factory=Latency)
     recording: bool = False
+    asked_by: str | None = None  # the caller's last turn, by its id in this session
     _open: dict[str, Item] = field(default_factory=dict)  # the model is still making these
     _transcripts: dict[str, Transcript] = field(default_factory=dict)
     _overlaps: list[BargedIn] = field(default_factory=list)  # until the turns that were spoken over have their numbers
@@ -65,6 +66,26 @@ class Voice:
         self._queue(item)
         return True
 
+    def fill(self) -> None:
+        """Queue the next filler, before whatever the model has begun and not said anything of."""
+        line = self.playout.line
+        place = len(line)
+        while place and not line[place - 1].generated:
+            place -= 1
+        line.insert(place, self.clips.filler())
+
+    def speaks(self, now_ms: float) -> bool:
+        """Whether the agent is heard, or is about to be, with something else than a filler: that is in nobody's way."""
+        if not self.playout.audible(now_ms):
+            return False
+        said = [item.clip for item in self.playout.line if item.generated]
+        return not said or any(clip is not ClipKind.FILLER for clip in said)
+
+    @property
+    def answering(self) -> bool:
+        """Whether audio has come of what the model is saying."""
+        return any(item.generated for item in self._open.values())
+
     def open_item(self, item_id: str, clip: ClipKind | None) -> None:
         """The model begins an item, in place of `clip` if that is given."""
         if item_id not in self._transcripts:
@@ -78,9 +99,11 @@ class Voice:
         if item is None:
             return
         first = not item.audio
-        item.audio += ulaw
         if first:
             self.latency.first_delta(now_ms)
+            if self.playout.audible(now_ms):
+                self.latency.first_sent(now_ms)  # it waits behind a filler, which is no delay of ours
+        item.audio += ulaw
         self.pump(now_ms)
 
     def add_text(self, item_id: str, delta: str) -> None:
@@ -210,11 +233,11 @@ class Voice:
         if transcript is not None:
             text, heard = transcript.text, transcript.heard(item.heard, item.generated)
         else:
-            assert item.clip is not None, "an item is the model's or a clip"
-            clip = self.plan.clips[item.clip]
-            text, heard = clip.text, heard_text(clip, item.heard, item.generated)
+            text, heard = item.text, heard_text(item.text, item.heard, item.generated)
         if heard and not item.of_model:
-            self.tell_model(realtime.message_create("agent", heard))
+            # The model may have begun the answer that a filler was heard before.
+            after = self.asked_by if item.clip is ClipKind.FILLER else None
+            self.tell_model(realtime.message_create("agent", heard, after))
         self.turns.agent_ended(item.id, text, heard, self.clock.call_ms(item.ended_ms), interrupted)
 
     def _announced(self, item: Item) -> None:

@@ -132,6 +132,8 @@ def test_clips_of_the_start_come_first() -> None:
     kinds = [kind for kind, _ in flows.clip_texts({"greeting": " Hi ", "announce_recording": True})]
     assert kinds == ["announcement", "greeting", "hold", "goodbye", "apology"]
     assert flows.clip_texts({"greeting": "  "})[0][0] == "hold"
+    phrases = {"filler_phrases": ["Let me see.", " Let me see. ", "  ", "One second."]}
+    assert flows.clip_texts(phrases)[-2:] == [("filler", "Let me see."), ("filler", "One second.")]
 
 
 def test_keys_are_at_most_their_makers() -> None:

@@ -34,6 +34,10 @@ def test_all_that_is_said_arrives() -> None:
             pb.Clip(kind="greeting", text="Hi", audio_ulaw=b"\x01"),
             pb.Clip(kind="hold", text="One moment"),
             pb.Clip(kind="of_a_later_release", text="?"),
+            *(
+                pb.Clip(kind="filler", text=text, audio_ulaw=ulaw)
+                for text, ulaw in (("Hm", b"1"), ("Eh", b""), ("So", b"2"))
+            ),
         ],
     )
     plan = plan_of(session, GIVEN)
@@ -42,6 +46,7 @@ def test_all_that_is_said_arrives() -> None:
     assert (plan.idle_after_ms, plan.idle_prompts, plan.idle_gaps_ms) == (8_500, 2, (8_500, 7_500))
     assert plan.idle_texts == ("Are you there?", "Hello?")
     assert (plan.recording, plan.announce_recording) == (True, True)
+    assert (plan.fillers, plan.filler_after_ms) == ((Clip("Hm", b"1"), Clip("So", b"2")), 750)
     assert plan.clips == {
         ClipKind.GREETING: Clip("Hi", b"\x01"),
         ClipKind.HOLD: Clip("One moment"),

@@ -12,6 +12,7 @@ from media.core.types import CallPlan, Clip, ClipKind, EndCall, HangUp, Instruct
 PLAN = CallPlan(
     "c", "", "v", "m", "t",
     clips={ClipKind.GREETING: Clip("Hello there", bytes(4_000)), ClipKind.ANNOUNCEMENT: Clip("Recorded", bytes(800)), ClipKind.GOODBYE: Clip("Bye")},
+    fillers=(Clip("Let me see", bytes(2_400)), Clip("One second", bytes(800))), filler_after_ms=300,
     recording=True, announce_recording=True, protect_announcement=False, idle_after_ms=3_000, stall_ms=2_000,
 )  # fmt: skip
 ids, responses = st.sampled_from(["i1", "i2", "i3"]), st.sampled_from(["r1", "r2"])

@@ -23,5 +23,13 @@ def test_a_clip_is_a_new_item_each_time_and_none_without_audio():
 
 
 def test_what_was_heard_of_a_clip():
-    clip = Clip("one two three", b"")
-    assert [heard_text(clip, heard, 100) for heard in (0, 40, 100)] == ["", "one", "one two three"]
+    text = "one two three"
+    assert [heard_text(text, heard, 100) for heard in (0, 40, 100)] == ["", "one", "one two three"]
+
+
+def test_fillers_take_turns():
+    clips = Clips(plan(fillers=(Clip("Hm", b"\x01" * 8), Clip("Well", b"\x02" * 8))))
+    said = [clips.filler() for _ in range(3)]
+    assert [item.text for item in said] == ["Hm", "Well", "Hm"]
+    assert len({item.id for item in said}) == 3
+    assert all(item.clip is ClipKind.FILLER and item.complete and not item.of_model for item in said)

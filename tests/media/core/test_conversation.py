@@ -44,10 +44,10 @@ PLAN = CallPlan(
         ClipKind.APOLOGY: Clip("Sorry, please call again", bytes(800)),
         ClipKind.HOLD: Clip("One moment please", bytes(1600)),
         ClipKind.IDLE: Clip("Are you there", bytes(800)),
-        ClipKind.FILLER: Clip("Let me look", bytes(800)),
     },
+    fillers=(Clip("Let me look", bytes(800)),),
 )
-BARE = replace(PLAN, clips={})
+BARE = replace(PLAN, clips={}, fillers=())
 
 
 def texts(phone):

@@ -73,6 +73,7 @@ def test_every_type_we_know_is_one_that_the_published_api_has():
         rt.item_truncate("i", 120),
         rt.item_delete("i"),
         rt.message_create("agent", "hello"),
+        rt.message_create("agent", "hello", "item_1"),
         rt.message_create("caller", "hello"),
         rt.message_create("system", "hello"),
         rt.function_output("c", "{}"),

@@ -1,0 +1,28 @@
+"""When the silence before an answer is broken by a filler: once for each turn that waits too long.
+
+The wait is counted from the end of whatever was heard last, the caller's turn or the agent.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Fillers:
+    after_ms: int
+    _turn: int = 0  # which of the caller's turns is waited for, by its number
+    _pending: bool = False  # that turn has had no filler
+    _quiet_ms: float = 0.0  # nothing was heard since
+
+    def sound(self, at_ms: float) -> None:
+        """The agent was heard until then, or the caller pressed keys."""
+        self._quiet_ms = max(self._quiet_ms, at_ms)
+
+    def waiting(self, turn: int, voiced_ms: float) -> float:
+        """When a filler is due for this turn, the caller's voice having ended at `voiced_ms`; never is infinity."""
+        if turn != self._turn:
+            self._turn, self._pending = turn, True
+            self._quiet_ms = max(self._quiet_ms, voiced_ms)
+        return self._quiet_ms + self.after_ms if self._pending else float("inf")
+
+    def filled(self) -> None:
+        self._pending = False

@@ -1,0 +1,60 @@
+"""A flow's fillers through the whole house: rendered, played before a slow answer, on record as what they are."""
+
+import pytest
+
+from media.core.audio import BYTES_PER_MS, FRAME_BYTES, level_db
+from sandbox.openai import Faults, Script
+from sandbox.speech import Speech
+from sandbox.twilio import say
+from tests.e2e.conftest import House
+
+PHRASES = ["Let me look that up.", "One second, please."]
+QUIET_DB = -45.0
+LISTEN = {"do": "wait_for_agent_to_finish", "quiet_ms": 900, "timeout_ms": 15_000}
+
+
+def voice_ends_ms(ulaw: bytes) -> int:
+    """Where an utterance falls silent; a pause follows in the same audio."""
+    frames = range(0, len(ulaw), FRAME_BYTES)
+    return max(at + FRAME_BYTES for at in frames if level_db(ulaw[at : at + FRAME_BYTES]) > QUIET_DB) // BYTES_PER_MS
+
+
+@pytest.fixture
+def script() -> Script:
+    return Script.of({"heard": ["I need a plumber"], "turns": [{"tone": {"hz": 1000.0, "ms": 800}}]})
+
+
+async def test_a_filler_is_heard_before_a_slow_answer(house: House, speech: Speech) -> None:
+    house.model.faults = Faults(first_delta_ms=3_000)
+    await house.answer_with(filler_phrases=PHRASES)
+    await house.clips_rendered(5)
+    async with house.control.db.system() as tx:
+        filler = bytes(await tx.fetchval("SELECT audio_ulaw FROM clips WHERE text = $1", PHRASES[0]))
+    question = await speech.say("I need a plumber please.", "caller")
+    call = await house.ring({"do": "wait", "ms": 300}, say(question), LISTEN, LISTEN)
+    truth = await call.ended(40)
+    record = await house.record()
+
+    (stream,) = truth.as_json()["streams"]
+    assert stream["errors"] == []
+    filled, answered = call.stream.playout.segments
+    assert bytes(filled.payload) == filler, "what the job rendered is what the caller hears"
+    assert len(answered.payload) == 800 * 8, "and then the whole answer"
+    (spoken,) = stream["caller"]["spans"]
+    voiced_ms = spoken["start_ms"] + voice_ends_ms(question)
+    assert 700 <= filled.start_ms - voiced_ms <= 1_100
+    assert answered.start_ms - voiced_ms >= 3_000
+
+    assert [(turn["role"], turn["text"]) for turn in record["transcript"][:2]] == [
+        ("caller", "I need a plumber"),
+        ("agent", PHRASES[0]),
+    ]
+    (latency,) = record["latency"]["turns"]
+    assert latency["first_sound_ms"] < latency["first_answer_ms"] - 1_500
+    assert latency["first_sound_ms"] == pytest.approx(filled.start_ms - voiced_ms, abs=250)
+    (session,) = house.model.sessions
+    assert session.truncations == []
+    assert session.sent("error") == []
+    (told,) = session.received("conversation.item.create")
+    assert told["previous_item_id"] in session.understood, "the model knows it as said before the answer"
+    assert call.errors == []

@@ -1,0 +1,290 @@
+"""A caller who waits hears a filler, once, and then the answer: drawn as dialogues in virtual time."""
+
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
+from random import Random
+
+import pytest
+
+from media.core.fillers import Fillers
+from media.core.types import (
+    BargedIn,
+    CallPlan,
+    Clip,
+    ClipKind,
+    LatencyMeasured,
+    RecordAgent,
+    RunTool,
+    ToolCalled,
+    TurnEnded,
+)
+
+LOOK, WAIT = bytes(range(1, 101)) * 80, bytes(range(101, 201)) * 80  # 1 s each
+BARE = CallPlan("call_1", "Be kind.", "marin", "gpt-realtime", "whisper")
+PLAN = replace(BARE, fillers=(Clip("Let me look that up", LOOK), Clip("One second please", WAIT)))
+
+
+@pytest.fixture
+def make_slow(make_phone):
+    """A phone whose model says nothing for `slow_ms` after it has been asked; the item itself it opens at once."""
+
+    def make(plan=PLAN, slow_ms=2_000, **model):
+        phone = make_phone(plan, **model)
+        model, world = phone.model, phone.world
+
+        def speak(response, item):
+            body = {"id": item, "type": "message", "role": "assistant", "content": []}
+            model.items[item] = b""
+            model.emit("response.output_item.added", response_id=response, output_index=0, item=body)
+            for n in range(model.answer_ms // 100):
+                world.at(world.now + slow_ms + 50 * n, partial(model._delta, response, item, n))
+            world.at(world.now + slow_ms + model.answer_ms / 2, partial(model._spoken, response, body))
+
+        model._speak = speak
+        phone.after(1_000)
+        return phone
+
+    return make
+
+
+def turns(phone):
+    return [(turn.role, turn.heard_text) for turn in phone.told(TurnEnded)]
+
+
+def heard(phone):
+    return phone.carrier.heard(phone.world.now)
+
+
+def begins(phone):
+    """Instants at which the caller begins to hear something after silence, counted from the end of the first turn."""
+    starts, ends = [], 0.0
+    for begun, audio in phone.carrier.played:
+        if begun - ends > 1:
+            starts.append(begun)
+        ends = begun + len(audio) / 8
+    return starts
+
+
+def answers(phone):
+    return b"".join(phone.model.items.values())
+
+
+def test_a_slow_answer_follows_a_filler(make_slow):
+    phone = make_slow()
+    phone.speak(600)
+    ended = phone.world.now + 600
+    phone.after(9_000)
+    assert heard(phone) == LOOK + answers(phone)
+    first, _ = begins(phone)
+    assert 740 <= first - ended <= 860  # and 40 ms on the way there and back
+    assert turns(phone)[:2] == [("caller", "text of user_1"), ("agent", "Let me look that up")]
+    assert [role for role, _ in turns(phone)] == ["caller", "agent", "agent"]
+    (latency,) = phone.told(LatencyMeasured)
+    assert latency.turn_seq == 3
+    assert latency.first_sound_ms == pytest.approx(800, abs=60)
+    assert latency.total_ms > 2_400
+    assert phone.model.types().count("response.create") == 1
+    assert phone.model.violations == []
+
+
+def test_the_model_is_told_where_the_filler_was_said(make_slow):
+    phone = make_slow()
+    phone.speak(600)
+    phone.after(9_000)
+    (told,) = (each for each in phone.model.received if each["type"] == "conversation.item.create")
+    assert told["previous_item_id"] == "user_1"
+    assert told["item"]["content"][0]["text"] == "Let me look that up"
+
+
+def test_an_answer_that_comes_during_the_filler_follows_it_without_a_gap(make_slow):
+    phone = make_slow(slow_ms=700)
+    phone.speak(600)
+    phone.after(7_000)
+    assert heard(phone) == LOOK + answers(phone)
+    assert len(begins(phone)) == 1
+    (latency,) = phone.told(LatencyMeasured)
+    assert latency.ours_ms <= 2, "the rest of the filler is no delay of ours"
+    assert latency.total_ms - latency.first_sound_ms == pytest.approx(1_000, abs=2)
+
+
+@pytest.mark.parametrize("plan", [PLAN, BARE])
+def test_a_quick_answer_and_a_flow_without_fillers_have_none(make_slow, plan):
+    phone = make_slow(plan, slow_ms=0 if plan.fillers else 3_000)
+    phone.speak(600)
+    phone.after(9_000)
+    assert heard(phone) == answers(phone)
+    assert [role for role, _ in turns(phone)] == ["caller", "agent"]
+
+
+def test_an_answer_that_falters_is_not_filled(make_slow):
+    phone = make_slow(slow_ms=0)
+    delta, world = phone.model._delta, phone.world
+
+    def late(response, item, n):
+        world.at(world.now + (3_000 if n > 4 else 0), partial(delta, response, item, n))
+
+    phone.model._delta, phone.model.answer_ms = late, 2_000
+    spoken = phone.model._spoken
+    phone.model._spoken = lambda *these: world.at(world.now + 3_100, partial(spoken, *these))
+    phone.speak(600)
+    phone.after(9_000)
+    assert heard(phone) == answers(phone)
+    assert len(begins(phone)) == 2
+
+
+def test_turns_have_different_fillers_and_each_only_one(make_slow):
+    phone = make_slow(slow_ms=4_000, answer_ms=500)
+    for seed in range(3):
+        phone.speak(600, seed=seed)
+        phone.after(8_000)
+    first, second, third = phone.model.items.values()
+    assert heard(phone) == LOOK + first + WAIT + second + LOOK + third
+    assert phone.model.violations == []
+
+
+def test_who_speaks_on_is_not_spoken_over(make_slow):
+    phone = make_slow(slow_ms=10_000)
+    phone.speak(600)
+    phone.after(900)  # the turn was taken, and they go on
+    phone.speak(2_000, seed=4)
+    phone.after(2_000)
+    assert heard(phone) == b""
+    phone.after(2_500)
+    assert heard(phone) == LOOK
+
+
+def test_a_sentence_over_a_filler_takes_the_floor(make_slow):
+    phone = make_slow(slow_ms=5_000)
+    phone.speak(600)
+    phone.after(600 + 1_200)
+    phone.speak(900, seed=4)
+    phone.after(3_000)
+    (barged,) = phone.told(BargedIn)
+    assert barged.verdict == "cut"
+    cut = phone.told(TurnEnded)[1]
+    assert cut.interrupted
+    assert 0 < len(cut.heard_text) < len("Let me look that up")
+    assert phone.model.types().count("response.cancel") == 1
+    assert "conversation.item.truncate" not in phone.model.types()
+    phone.after(9_000)
+    assert heard(phone).endswith(WAIT + list(phone.model.items.values())[-1])
+    assert phone.model.types().count("response.create") == 2
+    assert phone.model.violations == []
+
+
+@pytest.mark.parametrize("tool", [False, True])
+def test_a_nod_over_a_filler_is_taken_back(make_slow, tool):
+    phone = make_slow(slow_ms=2_500)
+    phone.model.script = ["look_up"] if tool else []
+    phone.speak(600)
+    phone.after(600 + 1_000)
+    phone.speak(180, seed=4)
+    phone.after(1_500)
+    assert heard(phone) == LOOK
+    for _, action in phone.actions:
+        if isinstance(action, RunTool):
+            phone.carry(phone.talk.tool_result(action.call_id, "{}", phone.world.now))
+            break
+    phone.after(8_000)
+    assert [each.verdict for each in phone.told(BargedIn)] == ["resumed"]
+    assert heard(phone) == LOOK + answers(phone)
+    assert phone.model.types().count("response.create") == 1 + tool
+    assert phone.model.violations == []
+
+
+def test_a_tool_that_returns_during_the_filler_is_answered_at_once(make_slow):
+    phone = make_slow(slow_ms=0)
+    phone.model.script = ["look_up"]
+    phone.speak(600)
+    phone.after(600 + 1_000)
+    (run,) = (action for _, action in phone.actions if isinstance(action, RunTool))
+    phone.carry(phone.talk.tool_result(run.call_id, "{}", phone.world.now))
+    phone.after(6_000)
+    assert heard(phone) == LOOK + answers(phone)
+    assert len(begins(phone)) == 1
+
+
+def test_a_tool_after_some_words_is_waited_for_from_their_end(make_slow):
+    phone = make_slow(slow_ms=0, answer_ms=2_000)
+    model, speak = phone.model, phone.model._speak
+
+    def speak_and_call(response, item):
+        model._speak, model._spoken = speak, lambda response, body: model._call(response, "item_f", "look_up")
+        speak(response, item)
+
+    model._speak = speak_and_call
+    phone.speak(600)
+    phone.after(600 + 3_900)
+    assert len(phone.told(ToolCalled)) == 1
+    assert heard(phone) == answers(phone) + LOOK[: len(heard(phone)) - 16_000]
+    words, filler = begins(phone)
+    assert filler - words == pytest.approx(2_000 + 750 + 40, abs=60)
+
+
+def test_the_tick_is_wanted_when_the_filler_is_due(make_slow):
+    phone = make_slow(slow_ms=5_000)
+    phone.speak(600)
+    phone.after(600 + 700)
+    due_ms = phone.talk.due_ms
+    phone.after(500)
+    begun = begins(phone)[0] - 40  # the way to the carrier
+    assert due_ms <= begun < due_ms + 20, "the tick at which it was due began it"
+
+
+def test_keys_are_waited_for_like_words(make_slow):
+    phone = make_slow()
+    phone.speak(600)
+    phone.after(8_000)
+    before = heard(phone)
+    phone.carrier.dtmf("1")
+    phone.after(1_500 + 600)
+    assert heard(phone) == before
+    phone.after(6_000)
+    assert heard(phone) == before + WAIT + list(phone.model.items.values())[-1]
+
+
+def test_an_end_without_words_is_a_goodbye_though_a_filler_plays(make_slow):
+    phone = make_slow(replace(PLAN, clips={ClipKind.GOODBYE: Clip("Bye", bytes(800))}))
+    phone.model.script = ["end_call"]
+    respond = phone.model._respond
+    phone.model._respond = lambda message: phone.world.at(phone.world.now + 900, partial(respond, message))
+    phone.speak(600)
+    phone.after(5_000)
+    assert heard(phone) == LOOK + bytes(800)
+    assert phone.hung_up is not None
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_nods_and_sentences_over_fillers_on_a_bad_line(make_slow, seed):
+    """The model's rules are kept, nothing is said twice or out of turn, and the recording is what was heard."""
+    random = Random(seed)
+    line = {"delay": random.uniform(0, 150), "jitter": random.uniform(0, 40), "seed": seed}
+    slow_ms = random.choice([600, 1_200, 3_000])
+    phone = make_slow(replace(PLAN, recording=True), slow_ms, answer_ms=random.choice([600, 4_000]), **line)
+    for n in range(14):
+        phone.after(random.uniform(300, 3_000))
+        phone.speak(random.choice([60, 160, 200, 700, 1_500]), seed=n)
+    phone.after(14_000)
+    recorded = sum(len(action.payload) for _, action in phone.actions if isinstance(action, RecordAgent))
+    clears = [event for _, event in phone.carrier.log].count("clear")
+    assert abs(recorded - phone.carrier.heard_bytes(phone.world.now)) / 8 <= 25 * (clears + 1)
+    assert phone.model.violations == []
+    said = [turn.text for turn in phone.told(TurnEnded) if turn.role == "agent"]
+    fillers = [text for text in said if not text.startswith("word")]
+    assert fillers
+    assert all(one != other for one, other in pairwise(fillers)), "they take turns"
+    assert len(fillers) <= phone.talk._model.answers.turns
+    assert phone.model.types().count("response.create") >= len(said) - len(fillers)
+
+
+def test_silence_is_counted_from_what_was_heard_last():
+    fillers = Fillers(700)
+    assert fillers.waiting(0, 100) == float("inf")
+    assert fillers.waiting(1, 1_000) == 1_700
+    fillers.sound(1_500)
+    fillers.sound(1_400)
+    assert fillers.waiting(1, 1_000) == 2_200
+    fillers.filled()
+    assert fillers.waiting(1, 1_000) == float("inf")
+    assert fillers.waiting(2, 5_000) == 5_700
