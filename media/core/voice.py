@@ -32,6 +32,9 @@ PROOF_MS = 1_000.0  # how long the announcement's last mark may be under way
 Emit = Callable[[Action], None]
 
 
+_SPENT = Transcript()
+
+
 @dataclass(slots=True)
 class Voice:
     plan: CallPlan
@@ -227,9 +230,11 @@ class Voice:
             item.audio = bytearray()
 
     def _ended(self, item: Item, interrupted: bool) -> None:
+        transcript = self._transcripts.get(item.id)
+        if transcript is not None:
+            self._transcripts[item.id] = _SPENT  # its id stays known; a long call must not keep where each word lay
         if not item.heard:
             return
-        transcript = self._transcripts.get(item.id)
         if transcript is not None:
             text, heard = transcript.text, transcript.heard(item.heard, item.generated)
         else:

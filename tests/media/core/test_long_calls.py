@@ -1,0 +1,38 @@
+"""A long call keeps its words, for a session that must be told them, and nothing else of what is over."""
+
+import gc
+import sys
+import types
+from typing import Any
+
+from bench.simulation import Phone, World
+from tests.media.core.test_conversation import PLAN
+
+NOT_OURS = (type, types.ModuleType, types.FunctionType, types.MethodType, types.BuiltinFunctionType)
+
+
+def held_bytes(root: Any) -> int:
+    """What an object holds on to, itself and all that it reaches."""
+    seen: set[int] = set()
+    left, total = [root], 0
+    while left:
+        each = left.pop()
+        if id(each) not in seen and not isinstance(each, NOT_OURS):
+            seen.add(id(each))
+            total += sys.getsizeof(each)
+            left += gc.get_referents(each)
+    return total
+
+
+def test_a_conversation_grows_by_its_words_alone() -> None:
+    phone = Phone(World(), PLAN)
+    phone.after(2_000)
+    sizes = []
+    for _ in range(6):  # minutes, of eight turns each
+        for _ in range(8):
+            phone.speak(1_200)
+            phone.after(7_500)
+        sizes.append(held_bytes(phone.talk))
+    words = sum(len(text) for _, text in phone.talk._voice.turns.said) if phone.talk._voice else 0
+    assert words > 1_000, "the call was really talked through"
+    assert (sizes[-1] - sizes[0]) / 5 < 6_000, sizes
