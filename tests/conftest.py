@@ -15,7 +15,14 @@ import pytest
 from storage.embedded import EmbeddedPostgres
 from storage.migrate import migrate
 
-FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "300"}
+#: Nothing here outlives its test; and a vacuum of its own accord would hold readers behind the horizon back.
+FAST = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "300",
+    "autovacuum": "off",
+}
 _numbers = itertools.count(1)
 
 

@@ -33,7 +33,8 @@ def test_a_process_does_not_grow_while_calls_last(tmp_path) -> None:
     main(["--alone", "--calls", "20", "--seconds", "45", "--warm-up", "15", "--json", str(file)])
     (figures,) = json.loads(file.read_text())["product"]
     assert figures["lost_calls"] == 0
-    assert figures["grew_kb_per_call"] < 30  # transcripts stay; 45 s of audio are 720
+    # Words stay, and what the allocator keeps (15 where this was written); 45 s of audio would be 720.
+    assert figures["grew_kb_per_call"] < 45
 
 
 def test_callers_say_whole_pieces_that_begin_with_speech() -> None:
