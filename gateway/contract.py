@@ -74,6 +74,11 @@ class Binding:
         status: int = self.method.GetOptions().Extensions[options_pb2.rest].status
         return status or 200
 
+    @property
+    def media_type(self) -> str:
+        """Of a file: what its bytes are."""
+        return str(self.method.GetOptions().Extensions[options_pb2.rest].media_type)
+
     @cached_property
     def path_fields(self) -> tuple[str, ...]:
         return tuple(part[1:-1] for part in self.path.split("/") if part.startswith("{"))

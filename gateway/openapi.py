@@ -206,7 +206,7 @@ def _success(binding: Binding) -> Schema:
     if binding.is_file:
         return {
             "description": "The bytes",
-            "content": {_file_type(binding): {"schema": {"type": "string", "format": "binary"}}},
+            "content": {binding.media_type: {"schema": {"type": "string", "format": "binary"}}},
         }
     if binding.is_stream:
         names = ", ".join(sse.event_names(binding))
@@ -223,12 +223,6 @@ def _success(binding: Binding) -> Schema:
             }
         },
     }
-
-
-def _file_type(binding: Binding) -> str:
-    """What the bytes are; a file that is no recording says so in its name."""
-    name = binding.method.name
-    return "application/x-ndjson" if "AuditLog" in name else "text/csv" if "Contacts" in name else "audio/wav"
 
 
 def _answer(binding: Binding) -> Descriptor:

@@ -34,6 +34,7 @@ MY_ORGANIZATIONS = "SELECT id, name, time_zone, role FROM hum.my_organizations()
 SWITCH = "SELECT hum.switch_organization($1, $2)"
 FOUND = "SELECT hum.found_organization($1, $2, $3, $4, $5)"
 PERSON_FOR_SITE_ADMIN = "SELECT hum.person_for_site_admin($1)"
+SET_SITE_ADMIN = "UPDATE users SET site_admin = $2 WHERE id = $1"
 USER = "SELECT id, email, name FROM users WHERE id = $1"
 CREATE_KEY = """
     INSERT INTO api_keys (id, org_id, hash, prefix, name, role, scopes, made_by, expires_at)
@@ -195,3 +196,8 @@ async def revoke_key(tx: Tx, id: UUID) -> None:
     """Raises NotFound."""
     if await tx.execute(REVOKE_KEY, id) == "UPDATE 0":
         raise NotFound("there is no such API key")
+
+
+async def set_site_admin(tx: Tx, user: UUID, *, site_admin: bool) -> None:
+    """As the system: whether this person administers the whole deployment."""
+    await tx.execute(SET_SITE_ADMIN, user, site_admin)

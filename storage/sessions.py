@@ -51,7 +51,6 @@ CLOSE = "DELETE FROM sessions WHERE token_hash = $1"
 CLOSE_ALL_OF = "DELETE FROM sessions WHERE user_id = $1"
 FORGET_SIGN_INS = "DELETE FROM sign_ins WHERE expires_at < now()"
 FORGET_SESSIONS = "DELETE FROM sessions WHERE expires_at < now() OR last_seen_at < now() - idle"
-SET_SITE_ADMIN = "UPDATE users SET site_admin = $2 WHERE id = $1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +117,3 @@ async def forget(tx: Tx) -> None:
     """Drop what has run out."""
     await tx.execute(FORGET_SIGN_INS)
     await tx.execute(FORGET_SESSIONS)
-
-
-async def set_site_admin(tx: Tx, user: UUID, site_admin: bool) -> None:
-    await tx.execute(SET_SITE_ADMIN, user, site_admin)

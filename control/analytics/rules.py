@@ -4,8 +4,6 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-BAND_RATIO = 1.1  # as storage counts them
-
 
 def days_until(now: datetime, days: int, time_zone: str) -> list[date]:
     """The latest days, oldest first, the last being today in that zone."""
@@ -23,10 +21,11 @@ def midnight(day: date, time_zone: str) -> datetime:
     return first
 
 
-def percentile(bands: Iterable[tuple[int, int]], share: float) -> int | None:
-    """The wait in ms that this share of turns did not exceed; `bands` are (band, turns), shortest first.
+def percentile(bands: Iterable[tuple[int, int]], share: float, ratio: float) -> int | None:
+    """The wait in ms that this share of turns did not exceed; `bands` are (band, turns), shortest first,
+    and each is `ratio` times as wide as the one before.
 
-    A band is 10 % wide, so the answer, its middle, is 5 % off at most.
+    The answer is the middle of a band: with a ratio of 1.1, 5 % off at most.
     """
     counted = list(bands)
     wanted = share * sum(turns for _, turns in counted)
@@ -34,5 +33,5 @@ def percentile(bands: Iterable[tuple[int, int]], share: float) -> int | None:
     for band, turns in counted:
         seen += turns
         if seen >= wanted:
-            return round(float(BAND_RATIO ** (band + 0.5)))
+            return round(float(ratio ** (band + 0.5)))
     return None

@@ -99,13 +99,17 @@ def _figures(row: FiguresRow, waits: Bands) -> pb.CallFigures:
         talk_seconds=row.talk_seconds,
         average_seconds=round(row.talk_seconds / row.answered) if row.answered else None,
         interruptions=row.interruptions,
-        first_sound_p50_ms=rules.percentile(waits["first_sound_ms"], 0.5),
-        first_sound_p95_ms=rules.percentile(waits["first_sound_ms"], 0.95),
-        first_answer_p50_ms=rules.percentile(waits["first_answer_ms"], 0.5),
-        first_answer_p95_ms=rules.percentile(waits["first_answer_ms"], 0.95),
-        ours_p95_ms=rules.percentile(waits["ours_ms"], 0.95),
-        model_p95_ms=rules.percentile(waits["model_ms"], 0.95),
+        first_sound_p50_ms=_percentile(waits["first_sound_ms"], 0.5),
+        first_sound_p95_ms=_percentile(waits["first_sound_ms"], 0.95),
+        first_answer_p50_ms=_percentile(waits["first_answer_ms"], 0.5),
+        first_answer_p95_ms=_percentile(waits["first_answer_ms"], 0.95),
+        ours_p95_ms=_percentile(waits["ours_ms"], 0.95),
+        model_p95_ms=_percentile(waits["model_ms"], 0.95),
     )
+
+
+def _percentile(bands: list[tuple[int, int]], share: float) -> int | None:
+    return rules.percentile(bands, share, analytics.BAND_RATIO)
 
 
 def _counts(row: FiguresRow) -> dict[str, int]:

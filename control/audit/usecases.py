@@ -11,6 +11,8 @@ from storage import audit
 from storage.audit import EntryRow
 from storage.db import Db, Tx
 
+OPERATOR = "operator"
+
 
 async def note(
     tx: Tx, org: UUID, who: Principal, action: str, subject: str, fields: Sequence[str], request_id: str
@@ -26,6 +28,11 @@ async def note(
         fields=fields,
         request_id=request_id,
     )
+
+
+async def note_operator(tx: Tx, org: UUID, action: str, subject: str, fields: Sequence[str] = ()) -> None:
+    """Note what an operator of the deployment did with `hum admin`."""
+    await audit.append(tx, org, actor=OPERATOR, actor_name=OPERATOR, action=action, subject=subject, fields=fields)
 
 
 def actor(who: Principal) -> str:

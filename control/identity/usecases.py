@@ -3,18 +3,17 @@
 from datetime import datetime
 from uuid import UUID
 
-from control.audit.usecases import note
+from control.audit.usecases import note, note_operator
 from control.base.principal import Principal
 from control.identity import rules
 from hum import ids, secrets, validation
 from hum.errors import FieldError, InvalidRequest
 from hum.ids import Kind
-from storage import audit, events, identity, sessions
+from storage import events, identity
 from storage.db import Db, Tx
 from storage.identity import ApiKeyRow, OrganizationRow
 
 PREFIX_CHARS = len(secrets.API_KEY_PREFIX) + 6
-OPERATOR = "operator"  # who works with `hum admin`, as the audit log names it
 FREE = "free"
 
 
@@ -28,14 +27,7 @@ async def create_organization(db: Db, name: str, owner_email: str) -> UUID:
         user = await identity.upsert_user(tx, ids.new(), owner_email.strip())
         await identity.add_member(tx, org, user, "admin")
         await events.append(tx, org, "organization.created", org, {"name": name.strip()})
-        await audit.append(
-            tx,
-            org,
-            actor=OPERATOR,
-            actor_name=OPERATOR,
-            action="createOrganization",
-            subject=ids.show(Kind.ORGANIZATION, org),
-        )
+        await note_operator(tx, org, "createOrganization", ids.show(Kind.ORGANIZATION, org))
     return org
 
 
@@ -73,7 +65,7 @@ async def set_site_admin(db: Db, email: str, *, site_admin: bool) -> UUID:
         raise InvalidRequest([FieldError("email", complaint)])
     async with db.system() as tx:
         user = await identity.upsert_user(tx, ids.new(), email)
-        await sessions.set_site_admin(tx, user, site_admin)
+        await identity.set_site_admin(tx, user, site_admin=site_admin)
     return user
 
 
@@ -91,15 +83,7 @@ async def issue_key(db: Db, org: UUID, name: str, role: str, scopes: list[str]) 
     """As an operator of the deployment: a key for any organization.  Raises NotFound."""
     async with db.system() as tx:
         row, secret = await _store_key(tx, org, None, name, role, scopes or ["*"], None)
-        await audit.append(
-            tx,
-            org,
-            actor=OPERATOR,
-            actor_name=OPERATOR,
-            action="createApiKey",
-            subject=ids.show(Kind.API_KEY, row.id),
-            fields=("name", "role", "scopes"),
-        )
+        await note_operator(tx, org, "createApiKey", ids.show(Kind.API_KEY, row.id), ("name", "role", "scopes"))
     return row, secret
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
-from control.audit.usecases import note
+from control.audit.usecases import OPERATOR, note, note_operator
 from control.base.principal import Principal
 from control.clients.twilio import Carrier, CarrierNumber, Webhooks, is_refusal
 from control.numbers.flows import own_flow
@@ -15,12 +15,11 @@ from hum.errors import CarrierError, InvalidState, NotAtCarrier
 from hum.ids import Kind
 from hum.telemetry import log
 from hum.v1 import numbers_pb2 as pb
-from storage import audit, events, identity, numbers
+from storage import events, identity, numbers
 from storage.db import Db, Tx
 from storage.numbers import NumberRow
 
 LOG = log(__name__)
-OPERATOR = "operator"
 
 
 async def register(tx: Tx, who: Principal, carrier: Carrier, webhooks: Webhooks, asked: pb.Number) -> NumberRow:
@@ -143,15 +142,7 @@ async def assign(db: Db, carrier: Carrier, webhooks: Webhooks, org: UUID, e164: 
     async with db.tenant(org) as tx:
         await identity.organization(tx, org)
         row = await _take(tx, org, OPERATOR, carrier, webhooks, pb.Number(e164=e164))
-        await audit.append(
-            tx,
-            org,
-            actor=OPERATOR,
-            actor_name=OPERATOR,
-            action="assignNumber",
-            subject=ids.show(Kind.NUMBER, row.id),
-            fields=["e164"],
-        )
+        await note_operator(tx, org, "assignNumber", ids.show(Kind.NUMBER, row.id), ["e164"])
     return row.id
 
 

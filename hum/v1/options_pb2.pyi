@@ -148,16 +148,20 @@ class Rest(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
     STATUS_FIELD_NUMBER: builtins.int
+    MEDIA_TYPE_FIELD_NUMBER: builtins.int
     status: builtins.int
     """The success status, when it is not 200."""
+    media_type: builtins.str
+    """Of a file: what its bytes are."""
     def __init__(
         self,
         *,
         status: builtins.int = ...,
+        media_type: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["media_type", b"media_type", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

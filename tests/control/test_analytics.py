@@ -49,18 +49,14 @@ def test_midnight_is_a_days_first_instant(zone: str, day: date) -> None:
 def test_a_percentile_of_bands_is_near_the_true_one(waits: list[int], share: float) -> None:
     from math import ceil, floor, log
 
-    bands = sorted(Counter(floor(log(wait) / log(rules.BAND_RATIO)) for wait in waits).items())
+    bands = sorted(Counter(floor(log(wait) / log(analytics.BAND_RATIO)) for wait in waits).items())
     true = sorted(waits)[max(0, ceil(share * len(waits)) - 1)]
-    found = rules.percentile(bands, share)
+    found = rules.percentile(bands, share, analytics.BAND_RATIO)
     assert found is not None and abs(found - true) <= 0.06 * true + 1
 
 
 def test_nothing_has_no_percentile() -> None:
-    assert rules.percentile([], 0.5) is None
-
-
-def test_bands_are_counted_as_they_are_read() -> None:
-    assert analytics.BAND_RATIO == rules.BAND_RATIO
+    assert rules.percentile([], 0.5, 1.1) is None
 
 
 # --- against a recount --------------------------------------------------------------------------------------------
@@ -69,8 +65,9 @@ def test_bands_are_counted_as_they_are_read() -> None:
 class Office:
     """An organization whose calls are made here."""
 
-    def __init__(self, db: Db, org: UUID, flows: list[UUID]) -> None:
-        self.db, self.org, self.flows, self.calls = db, org, flows, dict[UUID, dict[str, Any]]()
+    def __init__(self, db: Db, org: UUID, secret: str, flows: list[UUID]) -> None:
+        self.db, self.org, self.secret, self.flows = db, org, secret, flows
+        self.calls = dict[UUID, dict[str, Any]]()
 
     async def call(self, at: datetime, chance: random.Random) -> UUID:
         """A call that is over."""
@@ -153,9 +150,7 @@ async def office(plane: Plane) -> Office:
         request = flows_pb2.CreateFlowRequest(flow=flows_pb2.Flow(name=name))
         made = await stub.CreateFlow(request, metadata=bearer(secret))
         flows.append(ids.require(Kind.FLOW, made.flow.id))
-    office = Office(db, org, flows)
-    office.secret = secret  # type: ignore[attr-defined]
-    return office
+    return Office(db, org, secret, flows)
 
 
 async def count(office: Office) -> None:
@@ -208,9 +203,6 @@ async def test_a_crash_while_counting_counts_nothing_twice(office: Office, monke
     for n in range(10):
         await office.call(datetime(2026, 5, 1, n, tzinfo=UTC), chance)
 
-    async def die(*_: Any) -> None:
-        raise RuntimeError("killed")
-
     counted = analytics.COUNT_LATENCIES
     monkeypatch.setattr(
         analytics, "COUNT_LATENCIES", "SELECT 1 / 0 FROM unnest($1::uuid[], $2::timestamptz[], $3::text[])"
@@ -229,7 +221,7 @@ async def test_the_answer_has_every_day_and_ones_own_calls_only(plane: Plane, of
         await office.call(now - timedelta(days=back, minutes=1), chance)
     await count(office)
     stub = analytics_pb2_grpc.AnalyticsServiceStub(plane.channel)
-    mine = bearer(office.secret)  # type: ignore[attr-defined]
+    mine = bearer(office.secret)
     answer = await stub.GetAnalytics(pb.GetAnalyticsRequest(days=10, time_zone="Asia/Tokyo"), metadata=mine)
     assert len(answer.days) == 10 and answer.time_zone == "Asia/Tokyo"
     assert sum(day.figures.calls for day in answer.days) == answer.totals.calls == 3

@@ -78,3 +78,13 @@ def test_the_page_shows_every_operation_and_runs_nothing() -> None:
         assert not [tag for tag in tags if danger in tag.lower()], danger
     hostile = json.loads(json.dumps(DOCUMENT).replace("Riverside Clinic", "<script>alert(1)</script>'\\\""))
     assert "<script" not in reference.page(hostile).decode()
+
+
+def test_a_file_says_what_it_is_and_nothing_else_does() -> None:
+    assert {binding.media_type for binding in BINDINGS if binding.is_file} == {
+        "audio/wav",
+        "text/csv",
+        "application/x-ndjson",
+    }
+    for binding in BINDINGS:
+        assert bool(binding.media_type) == binding.is_file, name(binding)
