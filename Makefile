@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+CORE := media/_native/.ready
 
 .PHONY: demo up test check peers static bench bench-peers proto docs release-contract lock peers-lock clean
 
@@ -16,12 +17,17 @@ $(READY): requirements/all.txt pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+# The media core as machine code.  Without a C compiler it says so, and is interpreted.
+$(CORE): $(READY) media/compile.py $(wildcard media/core/*.py)
+	@$(BIN)/python -m media.compile
+	@test ! -d $(@D) || touch $@
+
 # --- running ------------------------------------------------------------------------------------------------------
 
-demo: $(READY)
+demo: $(CORE)
 	@$(BIN)/hum demo
 
-up: $(READY)
+up: $(CORE)
 	@$(BIN)/hum up
 
 # --- checking -----------------------------------------------------------------------------------------------------
@@ -29,12 +35,12 @@ up: $(READY)
 BESIDE = tests/contract tests/control tests/gateway tests/house tests/hum tests/storage
 
 # Everything but the slow, in five minutes.  What waits for the database runs on two cores; what keeps real time runs alone.
-test: $(READY)
+test: $(CORE)
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile $(BESIDE)
 	$(BIN)/python -m pytest -m "not slow" $(addprefix --ignore=,$(BESIDE))
 
 # What CI runs besides: the static checks and the slow tests.
-check: $(READY) static peers
+check: $(CORE) static peers
 	$(BIN)/python -m pytest -m slow
 
 # Programs that nobody here wrote, which the slow tests hold ours against; each in an environment of its own.
@@ -56,7 +62,7 @@ static: $(READY)
 	$(BIN)/python -m gateway.openapi | $(BIN)/openapi-spec-validator -
 
 # Short versions; docs/benchmarks/ tells how the long ones are run.
-bench: $(READY)
+bench: $(CORE)
 	$(BIN)/python -m bench.ledger --calls 10
 	$(BIN)/python -m bench.growth --sizes 1000 10000 --times 30
 	$(BIN)/python -m bench.reads --times 500
@@ -64,7 +70,7 @@ bench: $(READY)
 
 # Others on our workload, in an environment of their own (half a gigabyte); its lock: make peers-lock.
 PEERS := .venv-peers
-bench-peers: $(READY) $(PEERS)/.ready
+bench-peers: $(CORE) $(PEERS)/.ready
 	$(BIN)/python -m bench.media --calls 8 --seconds 20 --peers $(PEERS)/bin/python
 	$(BIN)/python -m bench.media --calls 20 --seconds 20 --peers $(PEERS)/bin/python
 
@@ -97,4 +103,4 @@ peers-lock: $(READY)
 	$(BIN)/uv pip compile requirements/peers.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/peers.txt
 
 clean:
-	rm -rf $(VENV) .venv-* var build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-* media/_native var build .mypy_cache .ruff_cache .pytest_cache .hypothesis

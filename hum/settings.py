@@ -171,6 +171,10 @@ class ControlSettings(Carrier, Model):
     job_retry_seconds: float = _env("HUM_JOB_RETRY_SECONDS", 5.0, "wait before the second attempt; doubles", gt=0)
     egress_allow: str = _env("HUM_EGRESS_ALLOW", "", "CIDRs that customers' URLs may reach besides the internet")
 
+    interpreted: bool = _env(
+        "HUM_MEDIA_INTERPRETED", False, "interpret the media core even where it was compiled: to debug, to compare"
+    )
+
     @property
     def recordings_dir(self) -> Path:
         return Path(self.recordings_url) if self.recordings_url else self.home / "recordings"
@@ -277,6 +281,11 @@ def load(kind: type[SettingsT]) -> SettingsT:
     if sentences:
         _stop(sentences)
     return settings
+
+
+def media_interpreted() -> bool:
+    """HUM_MEDIA_INTERPRETED, for whom modules are imported before anybody reads settings."""
+    return os.environ.get("HUM_MEDIA_INTERPRETED", "").lower() in {"1", "true", "yes", "on", "t", "y"}
 
 
 def environment() -> dict[str, str]:

@@ -1,0 +1,3 @@
+from media import native
+
+native.prefer()

@@ -20,6 +20,7 @@ from hum import carrier
 from hum.telemetry import METRICS_CONTENT_TYPE, log, metrics_page
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
+from media.core.conversation import Conversation, due
 from media.io.frames import CLOSE, Pieces, TooBig, answer_close, close_code, send_texts
 from media.shell import Ports, Shell
 
@@ -98,6 +99,7 @@ class MediaServer:
         self.ports, self._lag_ms = ports, lag_ms
         self.draining = False
         self._shells: set[Shell] = set()
+        self._talking: dict[Conversation, Shell] = {}
         self._early: list[pb.CallCommand] = []  # for calls whose session is being opened
         self._empty = asyncio.Event()
         self._empty.set()
@@ -158,13 +160,16 @@ class MediaServer:
 
     # What shells tell.
 
-    def joined(self, shell: Shell) -> None:
+    def joined(self, shell: Shell, talk: Conversation) -> None:
+        self._talking[talk] = shell
         for command in [each for each in self._early if each.call_id == shell.call_id]:
             self._early.remove(command)
             asyncio.get_running_loop().call_soon(self.command, command)
 
-    def released(self, shell: Shell) -> None:
+    def released(self, shell: Shell, talk: Conversation | None) -> None:
         self._shells.discard(shell)
+        if talk is not None:
+            self._talking.pop(talk, None)
         metrics.CALLS.set(len(self._shells))
         if not self._shells:
             self._early.clear()
@@ -174,8 +179,12 @@ class MediaServer:
 
     def sweep(self, now_ms: float) -> None:
         """One tick of the pacer: every call that has something to do, then the link."""
-        for shell in [each for each in self._shells if each.due_ms <= now_ms]:
+        talking = self._talking
+        for shell in [talking[talk] for talk in due(talking, now_ms)]:
             shell.tick(now_ms)
+        if len(talking) < len(self._shells):
+            for shell in self._shells.difference(talking.values()):
+                shell.tick(now_ms)
         link = self.ports.link
         if link.awaited or now_ms >= self._flushed_ms + FLUSH_MS:
             self._flushed_ms = now_ms

@@ -89,10 +89,10 @@ class Phase(Enum):
 class Keeper(Protocol):
     """Who counts the calls of this process."""
 
-    def joined(self, shell: "Shell") -> None:
+    def joined(self, shell: "Shell", talk: Conversation) -> None:
         """The call of this stream is known now; told once, before it acts."""
 
-    def released(self, shell: "Shell") -> None:
+    def released(self, shell: "Shell", talk: Conversation | None) -> None:
         """Neither socket nor report needs this call any more; told once."""
 
 
@@ -160,7 +160,7 @@ class Shell:
     def fail(self) -> None:
         """Something here is broken: end this call, whatever state it is in, and none of the others."""
         if self._talk is not None and not self._talk.ended:
-            self._talk.ended = True
+            self._talk.abandon()
             self._report(CallEnded("carrier_lost: internal error", 0))
         self._hang_up(INTERNAL_ERROR)
 
@@ -175,14 +175,9 @@ class Shell:
 
     # Time, and what control wants.
 
-    @property
-    def due_ms(self) -> float:
-        """When `tick` has something to do next; an event may make it earlier."""
-        return self._talk.due_ms if self._talk is not None and self._phase is Phase.TALKING else 0.0
-
     @_guarded
     def tick(self, now_ms: float) -> None:
-        """With each tick of the pacer from `due_ms` on."""
+        """With each tick of the pacer; while there is a conversation, with those that it wants."""
         given = self._ports.given
         silent = now_ms - self._heard_ms >= given.silent_seconds * 1000
         match self._phase:
@@ -279,7 +274,7 @@ class Shell:
         self._kept.clear()
         if self._carrier_gone:
             actions += talk.caller_gone(now_ms, "carrier_lost")
-        self._keeper.joined(self)
+        self._keeper.joined(self, talk)
         self._carry(actions)
 
     # What the conversation wants.
@@ -421,7 +416,7 @@ class Shell:
         if self._phase is not Phase.GONE:
             self._phase = Phase.GONE
             self._stop_task()
-            self._keeper.released(self)
+            self._keeper.released(self, self._talk)
 
     def _stop_task(self) -> None:
         task, self._task = self._task, None

@@ -8,7 +8,7 @@
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from media.core import twilio
 from media.core.audio import BYTES_PER_MS, FRAME_MS
@@ -82,6 +82,10 @@ class Conversation:
         self._voiced_since_ms: float | None = None
         self._fillers = Fillers(plan.filler_after_ms) if plan.fillers else None
         self._dialled_early = False
+
+    def abandon(self) -> None:
+        """Nothing follows; who ticks it has an end to bring about, and wants every tick."""
+        self.ended, self.due_ms = True, 0.0
 
     # What comes in.  Each returns what is to be done now.
 
@@ -389,7 +393,7 @@ class Conversation:
             self._end(closing.reason, now_ms)
 
     def _end(self, reason: str, now_ms: float, code: int = NORMAL, detail: str = "") -> None:
-        self.ended = True
+        self.abandon()
         if self._voice is not None:
             self._voice.flush(now_ms)
         at_ms = self._clock.call_ms(now_ms)
@@ -419,3 +423,8 @@ class Conversation:
         taken = actions.copy()
         actions.clear()
         return taken
+
+
+def due(talks: dict[Conversation, Any], now_ms: float) -> list[Conversation]:
+    """Those that want a tick now: asked of all, with every tick, and here since a compiled loop costs next to nothing."""
+    return [talk for talk in talks if talk.due_ms <= now_ms]

@@ -48,29 +48,50 @@ class Item:
         return self.complete and self.proven == self.generated
 
 
-@dataclass(frozen=True, slots=True)
+# Made for every message, and no dataclasses: the constructor of one stays interpreted where all else is compiled.
+
+
 class Span:
     """Audio of an item, from offset `start` to `end`, that was heard from `at_ms` on."""
 
-    item: Item
-    start: int
-    end: int
-    at_ms: float
+    __slots__ = ("at_ms", "end", "item", "start")
+
+    def __init__(self, item: Item, start: int, end: int, at_ms: float) -> None:
+        self.item = item
+        self.start = start
+        self.end = end
+        self.at_ms = at_ms
 
 
-@dataclass(slots=True, eq=False)
 class Segment:
-    """One media message and its mark, on its way, at the carrier or heard; instants on the carrier's clock."""
+    """One media message and its mark, on its way, at the carrier or heard; instants on the carrier's clock.
 
-    seq: int
-    item: Item
-    start: int
-    size: int
-    soonest_ms: float  # when it can have arrived
-    plays_ms: float
-    ends_ms: float
-    ready_ms: float  # local: when it would have been played to its end, were there no way to go
-    level_db: float
+    `soonest_ms` is when it can have arrived; `ready_ms`, local, when it would have been played to its end, were there no
+    way to go.
+    """
+
+    __slots__ = ("ends_ms", "item", "level_db", "plays_ms", "ready_ms", "seq", "size", "soonest_ms", "start")
+
+    def __init__(
+        self,
+        seq: int,
+        item: Item,
+        start: int,
+        size: int,
+        soonest_ms: float,
+        plays_ms: float,
+        ready_ms: float,
+        level_db: float,
+    ) -> None:
+        self.seq = seq
+        self.item = item
+        self.start = start
+        self.size = size
+        self.soonest_ms = soonest_ms
+        self.plays_ms = plays_ms
+        self.ends_ms = plays_ms + size / BYTES_PER_MS
+        self.ready_ms = ready_ms
+        self.level_db = level_db
 
     @property
     def end(self) -> int:
@@ -123,10 +144,10 @@ class InFlight:
         if plays_ms <= arrives_ms:  # a new run
             plays_ms = arrives_ms
             self._sooner_ms = self._later_ms = self.clock.jitter_ms + self.clock.doubt_ms
-        ends_ms = self._ends_ms = plays_ms + length_ms
+        self._ends_ms = plays_ms + length_ms
         level = level_db(payload)
         soonest_ms = arrives_ms - self.clock.jitter_ms - self.clock.doubt_ms
-        self.out.append(Segment(seq, item, item.sent, size, soonest_ms, plays_ms, ends_ms, self._ready_ms, level))
+        self.out.append(Segment(seq, item, item.sent, size, soonest_ms, plays_ms, self._ready_ms, level))
         item.sent += size
 
     def hear(self, now_ms: float) -> list[Span]:

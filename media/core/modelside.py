@@ -8,6 +8,7 @@ from media.core import realtime as rt
 from media.core.answers import Answers
 from media.core.audio import BYTES_PER_MS, FRAME_BYTES, FRAME_MS
 from media.core.clips import instruction
+from media.core.frames import Frames
 from media.core.types import (
     CallPlan,
     ClipKind,
@@ -50,9 +51,9 @@ class ModelSide:
     _notes: list[tuple[Role | Literal["system"], str]] = field(
         default_factory=list
     )  # for a session that is not there yet
-    _unheard: bytearray = field(default_factory=bytearray)  # caller audio since the last turn
+    _unheard: Frames = field(default_factory=Frames)  # caller audio since the last turn
     _unheard_ms: int = 0  # the call's clock at its end
-    _unsent: bytearray = field(default_factory=bytearray)  # the last of it, on its way to a message of its own
+    _unsent: Frames = field(default_factory=Frames)  # the last of it, on its way to a message of its own
     _base_ms: int | None = None  # the call's clock at the session's first audio
     _malformed: int = 0
     _alive_ms: float = 0.0  # the session's last sign of life, or our last request
@@ -85,9 +86,9 @@ class ModelSide:
             self.send(rt.message_create(role, text))
         self._notes.clear()
         self._base_ms = self.voice.asked_by = None
-        if unheard := self._unheard:
-            self._base_ms = max(0, self._unheard_ms - len(unheard) // BYTES_PER_MS)
-            self.send(rt.append(bytes(unheard)))
+        if self._unheard.size:
+            self._base_ms = max(0, self._unheard_ms - self._unheard.size // BYTES_PER_MS)
+            self.send(rt.append(self._unheard.joined()))
         self.proceed(now_ms)
 
     def lost(self) -> None:
@@ -121,28 +122,24 @@ class ModelSide:
         if self.ready:
             if self._base_ms is None:
                 self._base_ms = at_ms
-            unsent = self._unsent
-            unsent += payload
+            self._unsent.add(payload)
             if self.caller_speaking:
                 enough = SPEECH_APPEND if voiced else 0
             else:
                 enough = 0 if speaking else self.plan.quiet_append_ms * BYTES_PER_MS
-            if len(unsent) >= enough:
+            if self._unsent.size >= enough:
                 self.flush_audio()
         # Kept in case that the session is lost before it has taken the turn.
         unheard = self._unheard
-        unheard += payload
+        unheard.add(payload)
         self._unheard_ms = at_ms + FRAME_MS
-        if len(unheard) >= 2 * KEPT_OTHERWISE:  # not with every frame
-            kept = KEPT_OTHERWISE if self.ready and not self.caller_speaking else KEPT_WHILE_SPEAKING
-            if len(unheard) > kept:
-                del unheard[:-kept]
+        if unheard.size >= 2 * KEPT_OTHERWISE:  # not with every frame
+            unheard.forget(KEPT_OTHERWISE if self.ready and not self.caller_speaking else KEPT_WHILE_SPEAKING)
 
     def flush_audio(self) -> None:
         """Let the server have what it has not got yet."""
-        if self._unsent:
-            self.send(rt.append(bytes(self._unsent)))
-            self._unsent.clear()
+        if self._unsent.size:
+            self.send(rt.append(self._unsent.take()))
 
     def note(self, role: Role | Literal["system"], text: str) -> None:
         """Something that was not spoken, but belongs into the conversation."""

@@ -178,7 +178,7 @@ class Playout:
     def drop(self) -> list[Item]:
         """Forget the unheard tail: the items that had one, in the order of speech.  Only once `settled`."""
         dropped = [item for item in self.line if not item.finished]
-        self.line = deque(item for item in self.line if item.finished)
+        self.line = deque([item for item in self.line if item.finished])
         for item in dropped:
             item.complete = True
         self.held = False
@@ -186,7 +186,7 @@ class Playout:
 
     def tail(self) -> bytes:
         """The audio that was generated and not heard."""
-        return b"".join(bytes(item.audio[item.heard :]) for item in self.line)
+        return b"".join([bytes(item.audio[item.heard :]) for item in self.line])
 
     def advance(self, now_ms: float) -> tuple[list[Span], list[Item]]:
         """What was heard since the last call, and the items that were thereby heard to their end; both in order."""
@@ -213,8 +213,8 @@ class Playout:
     def remaining_ms(self, now_ms: float) -> float:
         """How long the agent still speaks, as far as its audio has come."""
         if self.held:
-            return sum(item.generated - item.heard for item in self.line) / BYTES_PER_MS
-        unsent = sum(item.generated - item.sent for item in self.line)
+            return sum([item.generated - item.heard for item in self.line]) / BYTES_PER_MS
+        unsent = sum([item.generated - item.sent for item in self.line])
         return unsent / BYTES_PER_MS + max(0.0, self._flight.ends_ms - now_ms)
 
     def echo_level_db(self, now_ms: float) -> float:

@@ -110,7 +110,7 @@ class Turns:
 
     def so_far(self) -> list[tuple[Role, str]]:
         """What a new session must know: all that was said, also by turns that are not reported yet."""
-        return [*self.said, *((turn.role, turn.heard_text) for turn in self._waiting if turn.heard_text)]
+        return [*self.said, *[(turn.role, turn.heard_text) for turn in self._waiting if turn.heard_text]]
 
     def flush(self) -> list[tuple[str, TurnEnded]]:
         """All that is left, at the end of the call."""
@@ -127,4 +127,7 @@ class Turns:
         )
 
     def _find(self, id: str) -> _Turn | None:
-        return next((turn for turn in self._waiting if turn.id == id), None)
+        for turn in self._waiting:
+            if turn.id == id:
+                return turn
+        return None

@@ -253,10 +253,16 @@ async def test_a_bug_in_one_call_ends_that_call_alone(plane, control, model, mon
         await until(lambda: control.kinds().count("started") == 2)
         (sick,) = (each for each in media.media.server._shells if each.call_id == "call_t1")
 
-        def broken(_):
-            raise ZeroDivisionError
+        class Broken:
+            ended = False
 
-        monkeypatch.setattr(sick._talk, "tick", broken)
+            def __getattr__(self, name):
+                raise ZeroDivisionError(name)
+
+            def abandon(self):
+                self.ended = True
+
+        monkeypatch.setattr(sick, "_talk", Broken())
         assert await one.closed() == 1011
         assert control.ended("call_t1").detail == "internal error"
         assert control.ended("call_t2") is None

@@ -1,0 +1,49 @@
+"""The core as machine code, where it was compiled (media/compile.py); else the same sources are interpreted.
+
+A build lies under a name made of all that it was made from, so that an edited source is never answered by an old build:
+there is none for it, and it is interpreted.
+"""
+
+import hashlib
+import sys
+import sysconfig
+from importlib.machinery import ExtensionFileLoader
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+from hum.settings import media_interpreted
+
+CORE = Path(__file__).parent / "core"
+BUILDS = Path(__file__).parent / "_native"
+#: All that was compiled; each module's own file only names its part.
+LIBRARY = "media_core__mypyc"
+SUFFIX: str = sysconfig.get_config_var("EXT_SUFFIX")
+
+
+def sources() -> list[Path]:
+    return sorted(CORE.glob("*.py"))
+
+
+def build_of_these_sources() -> Path:
+    """Where it lies, if it was made."""
+    digest = hashlib.blake2b(SUFFIX.encode(), digest_size=10)
+    for source in sources():
+        digest.update(source.name.encode())
+        digest.update(source.read_bytes())
+    return BUILDS / digest.hexdigest()
+
+
+def prefer() -> bool:
+    """Let imports of the core find its build; False if there is none, or none is wanted."""
+    build = build_of_these_sources()
+    library = build / f"{LIBRARY}{SUFFIX}"
+    if media_interpreted() or not library.exists():
+        return False
+    spec = spec_from_file_location(LIBRARY, library, loader=ExtensionFileLoader(LIBRARY, str(library)))
+    assert spec is not None and spec.loader is not None, "it has the loader that it was given"
+    module = sys.modules[LIBRARY] = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    from media import core
+
+    core.__path__.insert(0, str(build / "media" / "core"))
+    return True
