@@ -135,7 +135,7 @@ class Shell:
     # The carrier's socket.
 
     @_guarded
-    def from_caller(self, payload: bytes | memoryview) -> None:
+    def from_caller(self, payload: bytes) -> None:
         """One text message of the carrier."""
         FRAMES.received += 1
         now_ms = self._heard_ms = self._clock()
@@ -144,9 +144,9 @@ class Shell:
             if actions := talk.from_caller(payload, now_ms):
                 self._carry(actions)
         elif self._phase is Phase.JOINING:
-            self._keep(bytes(payload))
+            self._keep(payload)
         elif self._phase is Phase.WAITING:
-            self._first_words(bytes(payload))
+            self._first_words(payload)
 
     @_guarded
     def carrier_gone(self, reason: str = "carrier_lost") -> None:
@@ -347,7 +347,7 @@ class Shell:
     # The model's socket.
 
     @_guarded
-    def from_model(self, socket: ModelSocket, payload: bytes | memoryview) -> None:
+    def from_model(self, socket: ModelSocket, payload: bytes) -> None:
         if socket is self._model and self._talk is not None:
             self._carry(self._talk.from_model(payload, self._clock()))
 

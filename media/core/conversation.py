@@ -89,7 +89,7 @@ class Conversation:
 
     # What comes in.  Each returns what is to be done now.
 
-    def from_caller(self, payload: bytes | memoryview, now_ms: float) -> list[Action]:
+    def from_caller(self, payload: bytes, now_ms: float) -> list[Action]:
         """One text frame of the carrier's socket."""
         if self.ended:
             return []
@@ -104,7 +104,7 @@ class Conversation:
             self._end("carrier_protocol", now_ms, PROTOCOL_ERROR, error.reason)
         return self._take()
 
-    def from_model(self, payload: bytes | memoryview, now_ms: float) -> list[Action]:
+    def from_model(self, payload: bytes, now_ms: float) -> list[Action]:
         """One text frame of the model's socket."""
         if self._voice is None or self.ended or not self._model.ready:
             return []

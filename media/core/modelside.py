@@ -7,8 +7,8 @@ from typing import Literal
 from media.core import realtime as rt
 from media.core.answers import Answers
 from media.core.audio import BYTES_PER_MS, FRAME_BYTES, FRAME_MS
+from media.core.backlog import Backlog
 from media.core.clips import instruction
-from media.core.frames import Frames
 from media.core.types import (
     CallPlan,
     ClipKind,
@@ -51,9 +51,9 @@ class ModelSide:
     _notes: list[tuple[Role | Literal["system"], str]] = field(
         default_factory=list
     )  # for a session that is not there yet
-    _unheard: Frames = field(default_factory=Frames)  # caller audio since the last turn
+    _unheard: Backlog = field(default_factory=Backlog)  # caller audio since the last turn
     _unheard_ms: int = 0  # the call's clock at its end
-    _unsent: Frames = field(default_factory=Frames)  # the last of it, on its way to a message of its own
+    _unsent: Backlog = field(default_factory=Backlog)  # the last of it, on its way to a message of its own
     _base_ms: int | None = None  # the call's clock at the session's first audio
     _malformed: int = 0
     _alive_ms: float = 0.0  # the session's last sign of life, or our last request
@@ -195,7 +195,7 @@ class ModelSide:
 
     # What the server says.
 
-    def receive(self, payload: bytes | memoryview, now_ms: float, at_ms: int) -> bool:
+    def receive(self, payload: bytes, now_ms: float, at_ms: int) -> bool:
         """Take one event; False once several in a row could not be read."""
         try:
             event = rt.decode(payload)

@@ -193,7 +193,7 @@ _END_CALL_TOOL = {
 }
 
 
-def decode(payload: bytes | memoryview) -> ServerEvent:
+def decode(payload: bytes) -> ServerEvent:
     """One text frame from the model.  Raises WireError for what is not an event, or a known one of a wrong shape."""
     try:
         event: Known = _decode(payload)
@@ -202,7 +202,7 @@ def decode(payload: bytes | memoryview) -> ServerEvent:
     return event
 
 
-def _unknown(payload: bytes | memoryview, reason: str) -> Unknown:
+def _unknown(payload: bytes, reason: str) -> Unknown:
     try:
         event = _decode_type(payload)
     except (msgspec.DecodeError, UnicodeDecodeError):

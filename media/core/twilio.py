@@ -83,7 +83,7 @@ _DIGITS = frozenset("0123456789*#ABCD")
 _MAX_TIMESTAMP_MS = 10**12
 
 
-def decode(payload: bytes | memoryview) -> Message:
+def decode(payload: bytes) -> Message:
     """One text frame from the carrier.  Raises WireError if it is not what the protocol allows."""
     try:
         envelope = _decode(payload)

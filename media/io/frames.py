@@ -23,20 +23,20 @@ class Pieces:
         self._begun: bytearray | None = None
         self._limit = limit
 
-    def whole(self, frame: WSFrame) -> bytes | memoryview | None:
-        """The message that this frame completes; None for a piece, a stray end and a control frame.
+    def whole(self, frame: WSFrame) -> bytes | None:
+        """The message that this frame completes; None for a piece, a stray end and a control frame.  Raises TooBig.
 
-        The memory is the socket's own and good until the callback returns.  Raises TooBig.
+        It is a copy, which costs less than a view of the socket's memory.
         """
         kind = frame.msg_type
         if kind == TEXT or kind == BINARY:  # noqa: PLR1714, SIM109 - every frame comes here
             if frame.fin:
-                return frame.get_payload_as_memoryview()
-            self._begun = bytearray(frame.get_payload_as_memoryview())
+                return frame.get_payload_as_bytes()
+            self._begun = bytearray(frame.get_payload_as_bytes())
             return None
         if kind != CONTINUATION or self._begun is None:
             return None
-        self._begun += frame.get_payload_as_memoryview()
+        self._begun += frame.get_payload_as_bytes()
         if len(self._begun) > self._limit:
             raise TooBig
         if not frame.fin:

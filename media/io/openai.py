@@ -28,8 +28,8 @@ class Unreachable(Exception):  # noqa: N818 - it says what happened
 class Listener(Protocol):
     """Who is told what a model's socket brings."""
 
-    def from_model(self, socket: "ModelSocket", payload: bytes | memoryview) -> None:
-        """One event; the memory is good until this returns."""
+    def from_model(self, socket: "ModelSocket", payload: bytes) -> None:
+        """One event."""
 
     def model_gone(self, socket: "ModelSocket", reason: str) -> None:
         """The socket is closed; told once, and never after `drop`."""

@@ -36,7 +36,7 @@ START = {
     ],
 )  # fmt: skip
 def test_what_the_carrier_says(payload, message):
-    assert twilio.decode(payload) == message == twilio.decode(memoryview(payload))
+    assert twilio.decode(payload) == message
 
 
 @pytest.mark.parametrize(

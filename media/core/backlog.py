@@ -1,7 +1,7 @@
 """Caller audio as it came, frame by frame: to keep one more costs less than to copy it behind the others."""
 
 
-class Frames:
+class Backlog:
     """Frames in order, of any length, and how many bytes they are."""
 
     __slots__ = ("_frames", "size")
