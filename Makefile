@@ -42,6 +42,7 @@ test: $(CORE)
 # What CI runs besides: the static checks and the slow tests.
 check: $(CORE) static peers
 	$(BIN)/python -m pytest -m slow
+	HUM_MEDIA_INTERPRETED=1 $(BIN)/python -m pytest -m "not slow" tests/media
 
 # Programs that nobody here wrote, which the slow tests hold ours against; each in an environment of its own.
 peers: .venv-oidc/.ready

@@ -23,15 +23,20 @@ RATE_HZ = 8_000
 FRAME = 160
 SOUNDS = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
 MUSIC = Path("/usr/share/asterisk/moh")
-OTHER_VOICES = ("it_IT_m_Carlo", "fr_CA_f_June", "ru_RU_f_IvrvoiceRU")  # asterisk-core-sounds-{it,fr,ru}-wav
-OTHER_MUSIC = Path(
-    "/usr/share/games/a7xpg/sounds"
-)  # the package a7xpg-data: electronic, no thresholds were chosen on it
+#: Of asterisk-core-sounds-{it,fr,ru,es}-wav; the last is the English speaker's, on whose Spanish no threshold was chosen.
+OTHER_VOICES = ("it_IT_m_Carlo", "fr_CA_f_June", "ru_RU_f_IvrvoiceRU", "es_MX_f_Allison")
+#: Of the packages a7xpg-data, extremetuxracer-data and neverball-data; no threshold was chosen on it.
+OTHER_MUSIC = {
+    "a7xpg": Path("/usr/share/games/a7xpg/sounds"),
+    "etr": Path("/usr/share/games/etr/music"),
+    "neverball": Path("/usr/share/games/neverball/bgm"),
+}
+SHORTEST_MUSIC_SECONDS = 20
 INSTALL = (
     "apt-get update && apt-get install -y --no-install-recommends asterisk-core-sounds-en-wav asterisk-moh-opsound-wav"
 )
 #: Recorded, but not spoken.
-NOT_SPEECH = ("beep", "2tone", "monkeys", "glorious", "silence")
+NOT_SPEECH = ("beep", "2tone", "monkeys", "glorious", "silence", "confbridge-join.wav", "confbridge-leave.wav")
 DTMF_HZ = tuple((low, high) for low in (697, 770, 852, 941) for high in (1209, 1336, 1477))
 
 Wave = npt.NDArray[np.float64]
@@ -93,10 +98,15 @@ def other_voices() -> dict[str, list[Prompt]]:
 
 
 def other_music() -> dict[str, Wave]:
-    """Music of another kind, if it and `oggdec` (package vorbis-tools) are installed."""
+    """Music of other kinds by the game that it is from, as far as they and `oggdec` (package vorbis-tools) are installed."""
     if shutil.which("oggdec") is None:
         return {}
-    return {path.stem: at_level(_decoded(path), -22.0) for path in sorted(OTHER_MUSIC.glob("bgm*.ogg"))}
+    found = {}
+    for name, folder in OTHER_MUSIC.items():
+        pieces = [_decoded(path) for path in sorted(folder.glob("*.ogg"))]
+        if long := [at_level(each, -22.0) for each in pieces if len(each) >= SHORTEST_MUSIC_SECONDS * RATE_HZ]:
+            found[name] = np.concatenate(long)
+    return found
 
 
 def _decoded(path: Path) -> Wave:
@@ -153,6 +163,25 @@ def silence(seconds: float) -> Wave:
 def dtmf(seconds: float, level_db: float, seed: int = 1) -> Wave:
     """Keys pressed for 60 to 300 ms with pauses of 100 to 400 ms."""
     return _train(seconds, seed, lambda g: tones(DTMF_HZ[g.integers(12)], g.uniform(0.06, 0.3), level_db), (0.1, 0.4))
+
+
+def beeps(seconds: float, level_db: float, seed: int = 1) -> Wave:
+    """Single tones of 80 to 1500 Hz, 0.1 to 0.5 s long, each after 1 to 2 s of silence."""
+
+    def beep(random: np.random.Generator) -> Wave:
+        return tones((80 * (1_500 / 80) ** random.uniform(),), random.uniform(0.1, 0.5), level_db)
+
+    return _train(seconds, seed, beep, (1.0, 2.0))
+
+
+def glides(seconds: float, level_db: float, seed: int = 1) -> Wave:
+    """Tones that slide from one pitch of a voice (100 to 300 Hz) to another in 0.2 to 0.6 s, after 1 to 2 s of silence."""
+
+    def glide(random: np.random.Generator) -> Wave:
+        hertz = np.linspace(*random.uniform(100, 300, 2), int(random.uniform(0.2, 0.6) * RATE_HZ))
+        return at_level(np.sin(2 * np.pi * np.cumsum(hertz) / RATE_HZ), level_db)
+
+    return _train(seconds, seed, glide, (1.0, 2.0))
 
 
 def ringback(seconds: float, level_db: float) -> Wave:

@@ -130,11 +130,18 @@ def not_speech(seconds: float) -> Iterator[tuple[str, Wave]]:
         yield f"pink noise, {level} dBFS", sounds.pink(seconds, level)
     yield "DTMF, -20 dBFS", sounds.dtmf(seconds, -20)
     yield "ringback, -20 dBFS", sounds.ringback(seconds, -20)
+    yield "beeps, -20 dBFS", sounds.beeps(seconds, -20)
     yield "line hum, -30 dBFS", sounds.hum(seconds, -30)
     yield "clicks, -15 dBFS", sounds.clicks(seconds, -15)
     yield "cough-like bursts, -22 dBFS", sounds.coughs(seconds, -22)
     for name, wave in sounds.music().items():
         yield f"hold music: {name}", wave[: round(seconds * RATE_HZ)]
+
+
+def like_speech(seconds: float, voices: list[Prompt]) -> Iterator[tuple[str, Wave]]:
+    """What a detector may well take for a caller."""
+    yield "babble of 6, -22 dBFS", sounds.babble(seconds, -22, voices)
+    yield "tones that glide like a voice, -20 dBFS", sounds.glides(seconds, -20)
 
 
 def alarms(sound: str, wave: Wave, silero: Silero) -> list[Alarms]:
@@ -173,9 +180,7 @@ def measure(seconds: float, limit: int | None) -> dict[str, list[dict[str, objec
             for name, wave in sounds.other_music().items()
             for a in alarms(f"music: {name}", wave[: round(seconds * RATE_HZ)], silero)
         ],
-        "reported": [
-            asdict(a) for a in alarms("babble of 6, -22 dBFS", sounds.babble(seconds, -22, sentences), silero)
-        ],
+        "reported": [asdict(a) for name, wave in like_speech(seconds, sentences) for a in alarms(name, wave, silero)],
         "calls": [asdict(each) for each in vad_calls.measure(seconds, sentences, silero)],
     }
     return told
@@ -187,7 +192,7 @@ TITLES = {
     "voices": "Other voices, in other languages, held out",
     "not_speech": "What is no speech, alone",
     "other_music": "Music of another kind, held out",
-    "reported": "Other people's speech: reported, not judged",
+    "reported": "Other people's speech, and what is like a voice: reported, not judged",
     "calls": "Whole conversations: the agent talks, the line sounds like this",
 }
 

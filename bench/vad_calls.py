@@ -93,6 +93,7 @@ def lines(seconds: float) -> Iterator[tuple[str, Wave]]:
     yield "pink noise, -25 dBFS", sounds.pink(seconds, -25)
     yield "DTMF, -20 dBFS", sounds.dtmf(seconds, -20)
     yield "ringback, -20 dBFS", sounds.ringback(seconds, -20)
+    yield "beeps, -20 dBFS", sounds.beeps(seconds, -20)
     yield "line hum, -30 dBFS", sounds.hum(seconds, -30)
     yield "clicks, -15 dBFS", sounds.clicks(seconds, -15)
     yield "cough-like bursts, -22 dBFS", sounds.coughs(seconds, -22)

@@ -5,23 +5,16 @@ import asyncio
 import json
 import os
 import platform
-import socket
 import sys
 import tempfile
 import urllib.request
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any
 
-from bench.media import control
-from bench.media.processes import children, line, running
-from hum.settings import MediaSettings
-from sandbox.twilio import sign
+from bench.media.certificate import self_signed
+from bench.media.processes import line, running
+from bench.media.product import Figures, callers, serving
 
-TOKEN, NODE_KEY = "the benchmark's token", "the benchmark's node key, which is long enough"
-PATH = "/media/twilio"
-Figures = dict[str, Any]
 ROWS: Sequence[tuple[str, str, str, str]] = (
     ("cpu_ms_per_call_second", "CPU per call, ms per second", "2.5", "1.2x bare"),
     ("clear_p50_ms", "first speech sent -> clear received, p50 ms", "80", "60"),
@@ -44,52 +37,18 @@ ROWS: Sequence[tuple[str, str, str, str]] = (
 )
 
 
-async def callers(asked: argparse.Namespace, port: int, pids: Sequence[int]) -> Figures:
-    url = f"ws://127.0.0.1:{port}{PATH}"
-    arguments = ["-m", "bench.media.callers", "--url", url, "--signature", sign(TOKEN, url)]
-    arguments += ["--pid", *map(str, pids)]
-    arguments += ["--calls", str(asked.calls), "--seconds", str(asked.seconds), "--warm-up", str(asked.warm_up)]
-    async with running(arguments) as generator:
-        figures: Figures = json.loads(await line(generator))
+async def _callers(asked: argparse.Namespace, port: int, pids: Sequence[int]) -> Figures:
+    return await callers(port, pids, asked.calls, asked.seconds, asked.warm_up)
+
+
+async def product(asked: argparse.Namespace, model_port: int, authority: Path | None) -> Figures:
+    plane = serving(asked.workers, model_port, recording=asked.recording, authority=authority)
+    async with plane as made:
+        figures = await _callers(asked, made.port, made.pids)
+        page = await asyncio.to_thread(_metrics, made.port)
+        figures["pacer_late_p99_ms"] = _late_p99_ms(page)
+        figures["reports"] = made.control.reports
     return figures
-
-
-async def product(asked: argparse.Namespace, model_port: int) -> Figures:
-    """The plane as `hum media` starts it, with a control beside it."""
-    with tempfile.TemporaryDirectory() as home, socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        taken.close()
-        serving = control.serving(MediaSettings(node_key=NODE_KEY), asked.recording)
-        async with (
-            serving as (fake, control_port),
-            _plane(asked.workers, home, port, control_port, model_port) as media,
-        ):
-            for _ in range(asked.workers):
-                await asyncio.wait_for(fake.up.acquire(), 20)
-            figures = await callers(asked, port, [media.pid] if asked.workers == 1 else children(media.pid))
-            page = await asyncio.to_thread(_metrics, port)
-            figures["pacer_late_p99_ms"] = _late_p99_ms(page)
-            figures["reports"] = fake.reports
-    return figures
-
-
-def _plane(
-    workers: int, home: str, port: int, control_port: int, model_port: int
-) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
-    environment = {
-        "HUM_HOME": home,
-        "HUM_NODE_KEY": NODE_KEY,
-        "HUM_CONTROL_ADDRESS": f"127.0.0.1:{control_port}",
-        "HUM_MEDIA_LISTEN": f"127.0.0.1:{port}",
-        "HUM_MEDIA_URL": f"ws://127.0.0.1:{port}",
-        "HUM_MAX_CALLS": "10000",
-        "HUM_DRAIN_SECONDS": "0",
-        "HUM_LOG_LEVEL": "warning",
-        "TWILIO_AUTH_TOKEN": TOKEN,
-        "OPENAI_API_KEY": "the benchmark's key",
-        "OPENAI_BASE_URL": f"http://127.0.0.1:{model_port}/v1",
-    }
-    return running(["-m", "media.app", "--workers", str(workers)], environment)
 
 
 def _metrics(port: int) -> str:
@@ -108,7 +67,7 @@ def _late_p99_ms(page: str) -> float | None:
 
 async def bare(asked: argparse.Namespace, model_port: int) -> Figures:
     async with running(["-m", "bench.media.bare", "--model", f"ws://127.0.0.1:{model_port}/v1/realtime"]) as loop:
-        return await callers(asked, int(await line(loop)), [loop.pid])
+        return await _callers(asked, int(await line(loop)), [loop.pid])
 
 
 PEERS = {"pipecat, Silero in the bot": ["--local-vad"], "pipecat, the model's VAD": []}
@@ -118,21 +77,29 @@ async def peer(asked: argparse.Namespace, model_port: int, options: Sequence[str
     """Another gateway, in an environment of its own."""
     program = ["bench/peers/pipecat_media.py", "--model", f"ws://127.0.0.1:{model_port}/v1/realtime", *options]
     async with running(program, python=asked.peers) as gateway:
-        return await callers(asked, int(await line(gateway)), [gateway.pid])
+        return await _callers(asked, int(await line(gateway)), [gateway.pid])
 
 
 async def measure(asked: argparse.Namespace) -> dict[str, list[Figures]]:
     """Each in turn, `rounds` times."""
     measured: dict[str, list[Figures]] = {"product": [], "bare": []}
-    async with running(["-m", "bench.media.model"]) as model:
-        model_port = int(await line(model))
-        for _ in range(asked.rounds):
-            measured["product"].append(await product(asked, model_port))
-            if not asked.alone:
-                measured["bare"].append(await bare(asked, model_port))
-            for name, options in (PEERS if asked.peers else {}).items():
-                measured.setdefault(name, []).append(await peer(asked, model_port, options))
+    with tempfile.TemporaryDirectory() as scratch:
+        authority = self_signed(Path(scratch)) if asked.tls else None
+        model_arguments = ["--certificate", str(authority)] if authority else []
+        async with running(["-m", "bench.media.model", *model_arguments]) as model:
+            await _measure(asked, int(await line(model)), authority, measured)
     return measured
+
+
+async def _measure(
+    asked: argparse.Namespace, model_port: int, authority: Path | None, measured: dict[str, list[Figures]]
+) -> None:
+    for _ in range(asked.rounds):
+        measured["product"].append(await product(asked, model_port, authority))
+        if not (asked.alone or asked.tls):
+            measured["bare"].append(await bare(asked, model_port))
+        for name, options in (PEERS if asked.peers else {}).items():
+            measured.setdefault(name, []).append(await peer(asked, model_port, options))
 
 
 def best(rounds: Sequence[Figures]) -> Figures:
@@ -174,6 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=1, help="processes of the product behind one port")
     parser.add_argument("--recording", action="store_true", help="record every call")
     parser.add_argument("--alone", action="store_true", help="leave out the bare loop")
+    parser.add_argument("--tls", action="store_true", help="reach the model by wss; without the bare loop")
     parser.add_argument("--peers", metavar="PYTHON", help="measure others too, with the interpreter that has them")
     parser.add_argument("--json", type=Path, metavar="FILE")
     asked = parser.parse_args(arguments)

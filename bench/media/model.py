@@ -6,14 +6,17 @@ was under way.  A session that names `turn_detection` has answers created, and i
 `audio/pcm` hears and speaks 24 kHz, and its audio has no stamp, which no resampler would leave alone.
 """
 
+import argparse
 import asyncio
 import base64
 import binascii
 import math
+import ssl
 import struct
 import sys
 import time
 from array import array
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -214,17 +217,25 @@ class Session(WSListener):
         self._transport.send(TEXT, text)
 
 
-async def serve() -> None:
+async def serve(certificate: Path | None) -> None:
+    """`certificate` is a PEM file with its key, for TLS."""
+
     def accept(_: WSUpgradeRequest) -> WSListener:
         return Session()
 
-    server = await ws_create_server(accept, "127.0.0.1", 0, backlog=1024)
+    tls: ssl.SSLContext | None = None
+    if certificate is not None:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(certificate)
+    server = await ws_create_server(accept, "127.0.0.1", 0, ssl=tls, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--certificate", type=Path)
     try:
-        uvloop.run(serve())
+        uvloop.run(serve(parser.parse_args().certificate))
     except (KeyboardInterrupt, asyncio.CancelledError):
         sys.exit(0)

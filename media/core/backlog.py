@@ -17,6 +17,10 @@ class Backlog:
     def joined(self) -> bytes:
         return b"".join(self._frames)
 
+    def newest(self, count: int) -> bytes:
+        """The last so many frames, or all that there are."""
+        return b"".join(self._frames[-count:])
+
     def take(self) -> bytes:
         """All of it; nothing is left."""
         taken = b"".join(self._frames)

@@ -2,6 +2,16 @@
 
 First stage: level over an adaptive noise floor, and webrtcvad, which alone calls white noise, DTMF and ringback speech.
 Three voiced frames of the last four make a candidate; `confirm`, if given, must then find speech in it.
+
+Where it is sure (0.9), a frame is voiced and counts towards a cut.  An onset only clears, and a clear can be taken back,
+so it may come on less; but music must not bring it.  Music seldom breaks what was steady (a silence, a noise, a hum), and
+the pitch of a note or a tone stands still, as a voice's does not.  So an onset is, in the 300 ms after a sound broke
+something steady, a probability of
+
+    0.9; or 0.5 on the average of three frames, if the pitch does not stand still as that of a tone does; or 0.3 on the
+    average once the pitch has moved from one frame to the next; or 0.1 once it has moved three times;
+
+and anywhere else 0.9 on the average of two frames.
 """
 
 from collections import deque
@@ -11,24 +21,89 @@ from dataclasses import dataclass, field
 import webrtcvad
 
 from media.core.audio import FRAME_BYTES, FRAME_MS, SILENCE_BYTE, pcm_level_db, to_linear
+from media.core.backlog import Backlog
+from media.core.pitch import period
 
 # (mu-law audio, fresh) -> probability of speech at its end.  `fresh` opens a candidate: the detector forgets its state
 # and gets up to 320 ms of history; afterwards it gets what is new, until the candidate is over.
 Confirm = Callable[[bytes, bool], float]
 
-HISTORY_BYTES = 16 * FRAME_BYTES
+HISTORY_FRAMES = 16
+HISTORY_BYTES = HISTORY_FRAMES * FRAME_BYTES
 ECHO_RETURN_LOSS_DB = 20.0  # how much quieter than played the agent comes back in the caller's audio, at worst
 ECHO_MARGIN_DB = 12.0
-CONFIRMED = 0.9  # for an onset, and for speech to count on: music may pass for speech once, but not for long
-# A clear can be taken back, so less will do for it when a sound breaks a silence, which music seldom does: so probable on
-# the average of the last so many frames.
-LIKELY, LIKELY_FRAMES, LIKELY_RISE_DB = 0.65, 3, 25.0
+CONFIRMED = 0.9  # for speech to count on: music may pass for speech once, but not for long
 BELIEVED_FRAMES = 5  # so much at a time is judged of speech that goes on: nobody waits for it
+
+# Steady is what stayed within 8 dB (or below -65 dBFS) for 500 ms.  It is broken by what is 3 dB louder than all of it;
+# a sound may take three frames to rise so far.
+STEADY_FRAMES, STEADY_DB, QUIET_DB = 25, 8.0, -65.0
+BREAK_DB, RISE_FRAMES = 3.0, 3
+BROKEN_FRAMES = 15
+LEVELS = STEADY_FRAMES + RISE_FRAMES + 1 + BROKEN_FRAMES  # with which a candidate that begins can look so far back
+# Probabilities, on the average of the last frames, that are an onset there.
+LIKELY, LIKELY_FRAMES = 0.5, 3
+MOVED_ONCE, MOVED_OFTEN, OFTEN = 0.3, 0.1, 3
+STILL, JUMP = 0.01, 0.12  # of a period: less is no movement, and more is another note
+TONE = 3  # frames in which the pitch stood still, for each in which it moved
 
 
 def echo_gate_open(level_db: float, played_level_db: float) -> bool:
     """Whether a sound is too loud to be the agent's own voice coming back from the caller's handset."""
     return level_db >= played_level_db - ECHO_RETURN_LOSS_DB + ECHO_MARGIN_DB
+
+
+def breaks(levels_db: list[float], at: int) -> bool:
+    """Whether the frame `at`, by the levels of all, breaks what was steady before it."""
+    end = at - RISE_FRAMES
+    if end < STEADY_FRAMES or levels_db[at] <= max(QUIET_DB, levels_db[end - 1]) + BREAK_DB:
+        return False
+    before = levels_db[end - STEADY_FRAMES : end]
+    loudest, quietest = max(QUIET_DB, *before), max(QUIET_DB, min(before))
+    return levels_db[at] > loudest + BREAK_DB and loudest - quietest <= STEADY_DB
+
+
+@dataclass(slots=True)
+class Candidate:
+    """What is known of a sound that may be speech."""
+
+    told: deque[float] = field(default_factory=lambda: deque(maxlen=LIKELY_FRAMES))  # of its last frames
+    since_break: int = BROKEN_FRAMES + 1  # frames since it broke something steady
+    moved: int = 0  # frames since then in which its pitch moved
+    stood: int = 0  # and in which it did not
+    _period: float = 0.0  # of the last frame, in samples
+
+    def frame(self, levels_db: list[float], at: int) -> None:
+        """One frame further, to the one `at`; see `breaks`."""
+        self.since_break += 1
+        if not self.broke() and breaks(levels_db, at):
+            self.since_break = self.moved = self.stood = 0
+
+    def pitch(self, ulaw: bytes) -> None:
+        """What the pitch does; `ulaw` are the frame and the one before."""
+        last, self._period = self._period, period(to_linear(ulaw))
+        if last and self._period:
+            change = abs(self._period / last - 1)
+            self.moved += STILL < change < JUMP
+            self.stood += change <= STILL
+
+    def sure(self) -> bool:
+        return self.told[-1] >= CONFIRMED
+
+    def broke(self) -> bool:
+        return self.since_break <= BROKEN_FRAMES
+
+    def onset(self) -> bool:
+        told = self.told
+        if not self.broke():
+            return len(told) > 1 and told[-1] + told[-2] >= 2 * CONFIRMED
+        average = sum(told) / len(told)
+        return (
+            self.sure()
+            or (len(told) == LIKELY_FRAMES and average >= LIKELY and self.stood < TONE * max(1, self.moved))
+            or (self.moved > 0 and average >= MOVED_ONCE)
+            or (self.moved >= OFTEN and average >= MOVED_OFTEN)
+        )
 
 
 @dataclass(slots=True)
@@ -41,11 +116,10 @@ class Vad:
     _floor_db: float = -60.0
     _recent: int = 0  # voiced or not, one bit per frame, the newest lowest
     _quiet_ms: int = 0
-    _confirming: bool = False
-    _history: bytearray = field(default_factory=bytearray)
+    _candidate: Candidate | None = None  # while the detector judges one
+    _history: Backlog = field(default_factory=Backlog)
+    _levels_db: deque[float] = field(default_factory=lambda: deque(maxlen=LEVELS))
     _unjudged: list[bytes] = field(default_factory=list)  # frames since the detector was last asked
-    _told: deque[float] = field(default_factory=lambda: deque([1.0], LIKELY_FRAMES))  # of the candidate's last frames
-    _rise_db: float = 0.0  # of the candidate over the floor, when it began
     _webrtc: webrtcvad.Vad = field(default_factory=lambda: webrtcvad.Vad(2))
 
     def caller_frame(self, ulaw: bytes, agent_audible: bool) -> tuple[bool, bool]:
@@ -68,14 +142,15 @@ class Vad:
         onset = voiced and candidate and (agent_audible or not self.speaking)
         sure = True
         if self.confirm is not None:
-            self._history += frame
-            if len(self._history) >= 2 * HISTORY_BYTES:  # not with every frame
-                del self._history[:-HISTORY_BYTES]
+            self._levels_db.append(level)
+            self._history.add(frame)
+            if self._history.size >= 2 * HISTORY_BYTES:  # not with every frame
+                self._history.forget(HISTORY_BYTES)
             if not agent_audible:
-                self._confirming = False
-            elif onset or self._confirming:
-                sure = self._judge(self.confirm, frame, voiced, level)
-                onset = onset and (sure or self._likely())
+                self._candidate = None
+            elif onset or self._candidate is not None:
+                heard = self._judge(self.confirm, frame, voiced)
+                sure, onset = heard.sure(), onset and heard.onset()
         self._track(voiced, candidate)
         return voiced and sure, onset
 
@@ -91,31 +166,38 @@ class Vad:
             self.speaking = True
         elif self._quiet_ms >= self.hangover_ms:
             self.speaking = False
-            self._confirming = False
+            self._candidate = None
             self.level_db = -96.0
 
-    def _judge(self, confirm: Confirm, frame: bytes, voiced: bool, level: float) -> bool:
-        """Whether it is surely speech, from a candidate's first frame to the end of its hangover.
+    def _judge(self, confirm: Confirm, frame: bytes, voiced: bool) -> Candidate:
+        """Each frame of a candidate, from its first to the end of its hangover.
 
         A frame that is not voiced needs no answer, and goes to the detector with the next one that does.  Neither does
         each frame of speech that was believed, which is held until the next few are judged together.
         """
-        told = self._told
-        if not self._confirming:
-            self._confirming, self._rise_db = True, level - self._floor_db
+        heard = self._candidate
+        if heard is None:
+            return self._begin(confirm)
+        believed = heard.sure() and heard.onset()
+        heard.frame(list(self._levels_db), len(self._levels_db) - 1)
+        self._unjudged.append(frame)
+        if voiced and (not believed or len(self._unjudged) >= BELIEVED_FRAMES):
+            heard.told.append(confirm(b"".join(self._unjudged), False))
             self._unjudged.clear()
-            told.clear()
-            told.append(confirm(bytes(self._history[-HISTORY_BYTES:]), True))
-        else:
-            self._unjudged.append(frame)
-            if voiced and (told[-1] < CONFIRMED or len(self._unjudged) >= BELIEVED_FRAMES):
-                told.append(confirm(b"".join(self._unjudged), False))
-                self._unjudged.clear()
-        return told[-1] >= CONFIRMED
+            if heard.broke() and not believed:
+                heard.pitch(self._history.newest(2))
+        return heard
 
-    def _likely(self) -> bool:
-        return (
-            self._rise_db >= LIKELY_RISE_DB
-            and len(self._told) == LIKELY_FRAMES
-            and sum(self._told) >= LIKELY * LIKELY_FRAMES
-        )
+    def _begin(self, confirm: Confirm) -> Candidate:
+        """A candidate begins with its third voiced frame: what it did until then is looked at now."""
+        heard = self._candidate = Candidate()
+        levels = list(self._levels_db)
+        for at in range(max(0, len(levels) - BROKEN_FRAMES - 1), len(levels)):
+            heard.frame(levels, at)
+        self._unjudged.clear()
+        heard.told.append(confirm(self._history.newest(HISTORY_FRAMES), True))
+        if heard.broke() and not heard.sure():
+            recent = self._history.newest(4)
+            for begin in range(0, 3 * FRAME_BYTES, FRAME_BYTES):
+                heard.pitch(recent[begin : begin + 2 * FRAME_BYTES])
+        return heard

@@ -34,6 +34,12 @@ def test_dtmf_alarms_the_peer_and_not_us(silero):
     assert told["webrtcvad"].taken_percent > 50
 
 
+def test_a_tone_that_stands_still_is_no_voice_and_one_that_glides_is_like_one(silero):
+    still, gliding = (vad.alarms("", wave, silero)[0] for wave in (sounds.beeps(20, -20), sounds.glides(20, -20)))
+    assert still.onsets == 0
+    assert gliding.onsets > 3
+
+
 def test_the_agents_echo_and_tones_stop_nobody(silero):
     says = sounds.ulaw(sounds.dtmf(2, -20))
     line = vad_calls.Line(says, silero.detector())

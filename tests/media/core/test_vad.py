@@ -1,7 +1,10 @@
+from math import pi, sin
 from random import Random
 
 from media.core.audio import from_linear, silence
-from media.core.vad import Vad, echo_gate_open
+from media.core.vad import BROKEN_FRAMES, RISE_FRAMES, STEADY_FRAMES, Vad, breaks, echo_gate_open
+
+QUIET = [silence(20)] * (STEADY_FRAMES + RISE_FRAMES)
 
 
 def noise(frames, peak, seed=1):
@@ -9,6 +12,16 @@ def noise(frames, peak, seed=1):
     for _ in range(frames):
         pcm = b"".join(int(random.gauss(0, peak)).to_bytes(2, "little", signed=True) for _ in range(160))
         yield from_linear(pcm)
+
+
+def sung(ms, first_hz, last_hz, peak=6_000):
+    """A sound with ten harmonics whose pitch goes from `first_hz` to `last_hz`."""
+    pcm, phase, count = b"", 0.0, ms * 8
+    for n in range(count):
+        phase += 2 * pi * (first_hz + (last_hz - first_hz) * n / count) / 8_000
+        pcm += round(peak * sum(sin(k * phase) / k for k in range(1, 11)) / 2).to_bytes(2, "little", signed=True)
+    ulaw = from_linear(pcm)
+    return [ulaw[at : at + 160] for at in range(0, len(ulaw), 160)]
 
 
 def draw(vad, frames, audible=False):
@@ -67,18 +80,27 @@ class Detector:
 
 
 def test_the_detector_hears_candidates_only_and_only_over_the_agent(make_voice):
-    detector = Detector(0.1, 0.5, 0.9)
+    detector = Detector(0.1, 0.2, 0.9)
     vad = Vad(detector)
     assert "!" in draw(vad, make_voice(100)) and detector.calls == []
-    draw(vad, [silence(20)] * 20, audible=True)
+    draw(vad, QUIET, audible=True)
     assert detector.calls == []
     assert draw(vad, make_voice(120), audible=True) == "##..!!"  # a frame that is no speech is not voiced
     assert detector.calls == [(16 * 160, True), (160, False), (160, False)]
 
 
-def test_a_sound_that_breaks_a_silence_stops_the_agent_on_less_and_is_a_voice_only_later(make_voice):
-    vad = Vad(Detector(0.6, 0.7, 0.7, 0.5, 0.95))
-    draw(vad, [silence(20)] * 20, audible=True)
+def after(line, sound, *probabilities):
+    """What is told of each frame of `sound`, which follows `line` while the agent speaks."""
+    detector = Detector(*[0.0] * len(line))
+    vad = Vad(detector)
+    draw(vad, line, audible=True)
+    detector.probabilities = list(probabilities)
+    return draw(vad, sound, audible=True)
+
+
+def test_what_breaks_a_silence_stops_the_agent_on_less_and_is_a_voice_only_later(make_voice):
+    vad = Vad(Detector(0.4, 0.5, 0.6, 0.3, 0.95))
+    draw(vad, QUIET, audible=True)
     told = [vad.caller_frame(frame, True) for frame in make_voice(140)]
     assert told == [
         (True, False),
@@ -91,17 +113,76 @@ def test_a_sound_that_breaks_a_silence_stops_the_agent_on_less_and_is_a_voice_on
     ]
 
 
-def test_a_sound_that_only_rises_a_little_must_be_sure(make_voice):
-    vad = Vad(Detector(*[0.7] * 20))
-    draw(vad, noise(400, 300), audible=True)
-    assert "!" not in draw(vad, make_voice(300, peak=2_000), audible=True)
+def test_it_may_break_a_steady_noise_as_well(make_voice):
+    line = list(noise(400, 300))
+    assert after(line, make_voice(140, peak=4_000), *[0.5] * 9) == "##..!!!"
+    assert "!" not in after(line, make_voice(300, peak=4_000), *[0.45] * 20)
+
+
+def test_what_breaks_nothing_must_be_sure_for_two_frames(make_voice):
+    line = [frame for n in range(30) for frame in noise(4, 100 if n % 2 else 1_000, seed=n)]
+    assert "!" not in after(line, make_voice(300), *[0.85] * 20)
+    assert after(line, make_voice(180), 0.95, 0.8, 0.95, 0.8, 0.95, 0.92)[:6] == "#.#.#!"
+
+
+def test_a_sound_that_has_gone_on_breaks_nothing_any_more(make_voice):
+    sound = make_voice((BROKEN_FRAMES + 12) * 20)
+    assert "!" not in after(QUIET, sound, *[0.1] * BROKEN_FRAMES, *[0.8] * 20)
+    assert "!" in after(QUIET, sound, *[0.1] * (BROKEN_FRAMES - 6), *[0.8] * 20)
+
+
+def test_a_silence_that_was_broken_before_the_candidate_began_is_broken(make_voice):
+    sound = make_voice(20) + [silence(20)] * 5 + make_voice(120)
+    assert after(QUIET, sound, *[0.6] * 9) == "#.....##..!!"
+
+
+def test_a_pitch_that_stands_still_must_be_sure():
+    tone = sung(300, 150, 150)
+    assert "!" not in after(QUIET, tone, *[0.8] * 20)
+    assert after(QUIET, tone, 0.8, 0.8, 0.8, 0.95)[:6] == "##...!"
+
+
+def test_a_pitch_that_has_moved_needs_less():
+    assert after(QUIET, sung(300, 150, 250), *[0.35] * 20).count("!") >= 10
+    assert "!" not in after(QUIET, sung(300, 150, 250), *[0.05] * 20)
+    assert "!" not in after(QUIET, sung(300, 150, 150), *[0.35] * 20)
+
+
+def test_a_pitch_that_has_moved_for_long_needs_least(make_voice):
+    told = after(QUIET, sung(300, 150, 250), *[0.15] * 20)
+    assert "!" in told
+    assert told.index("!") > after(QUIET, sung(300, 150, 250), *[0.35] * 20).index("!")
+    assert "!" not in after(QUIET, make_voice(300), *[0.15] * 20)
+
+
+def test_another_note_is_no_movement():
+    notes = [frame for hz in (120, 160, 215, 290) for frame in sung(60, hz, hz)]
+    assert "!" not in after(QUIET, notes, *[0.35] * 20)
+
+
+def test_steady_is_what_stayed_and_broken_what_is_louder_than_all_of_it():
+    def broke(*levels_db):
+        return breaks([*levels_db, -10.0], len(levels_db) - 1)  # what comes later is not looked at
+
+    line = [-40.0 + (n + 1) % 5 for n in range(STEADY_FRAMES)]  # up to -36
+    rise = [-36.0] * RISE_FRAMES
+    assert broke(*line, *rise, -32.0)
+    assert not broke(*line, *rise, -34.0)
+    assert broke(*line, -36.0, -30.0, -20.0, -20.0)  # it may rise slowly
+    assert not broke(*line, *[-20.0] * (RISE_FRAMES + 2))  # and has broken it once
+    assert not broke(-46.0, *line[1:], *rise, -20.0)  # was not steady
+    assert not broke(-20.0, *line[1:], *rise, -18.0)
+    assert not broke(*line[1:], *rise, -20.0)  # not for long enough
+    soft = [-96.0, -70.0] * 20 + [-96.0] * RISE_FRAMES
+    assert broke(*soft, -60.0)  # so soft that it does not matter
+    assert not broke(*soft, -64.0)
 
 
 def test_speech_that_was_believed_is_judged_a_few_frames_at_a_time(make_voice):
     detector = Detector(0.95, 0.95, 0.0, 0.0, 0.0)
     vad = Vad(detector)
-    draw(vad, [silence(20)] * 20, audible=True)
-    assert draw(vad, make_voice(300), audible=True) == "##!!!!!!!!!!..."
+    draw(vad, QUIET, audible=True)
+    assert draw(vad, make_voice(300), audible=True) == "##!!!!!!!!!!!.."  # the average outlasts it by a frame
     assert detector.calls == [(16 * 160, True), (800, False), (800, False), (160, False), (160, False)]
 
 
