@@ -25,6 +25,7 @@ LEAD_SECONDS = 0.8  # the line before the caller speaks
 LONGEST_SECONDS = 2.0  # an onset later than that is a miss
 OTHER_PROMPTS = 90  # of each other voice
 SAME_EVENT_FRAMES = 25  # onsets closer than half a second are one
+EVERY_LINE = "all of these lines"
 DETECTORS = ("two stages", "first stage", "webrtcvad")
 
 
@@ -106,7 +107,10 @@ def speech(prompts: Sequence[Prompt], silero: Silero) -> list[Heard]:
             frames = sounds.frames(sounds.mix(clean, noise))
             for name in DETECTORS:
                 delays.setdefault((condition, name), []).append(_delay(make(name, silero), frames, begins))
-    return [_heard(condition, name, told) for (condition, name), told in delays.items()]
+    together: dict[tuple[str, str], list[float | None]] = {}
+    for (_, name), told in delays.items():
+        together.setdefault((EVERY_LINE, name), []).extend(told)
+    return [_heard(condition, name, told) for (condition, name), told in (delays | together).items()]
 
 
 def _delay(detector: Ours | Webrtcvad, frames: list[bytes], begins: int) -> float | None:

@@ -205,7 +205,12 @@ class MediaSettings(Carrier, Model):
     media_listen: str = _env("HUM_MEDIA_LISTEN", "127.0.0.1:8081", "WebSocket socket of the media plane")
     recordings_url: str = _env("HUM_RECORDINGS_URL", "", "a directory; unset: HUM_HOME/recordings")
     max_calls: int = _env("HUM_MAX_CALLS", 250, "more calls than this are refused", ge=1)
-    max_lag_ms: float = _env("HUM_MAX_LAG_MS", 120.0, "no new calls while the event loop lags more", gt=0)
+    max_lag_ms: float = _env(
+        "HUM_MAX_LAG_MS", 120.0, "no new calls while the event loop was later than this once in the last second", gt=0
+    )
+    max_late_ms: float = _env(
+        "HUM_MAX_LATE_MS", 3.0, "no new calls while the event loop is later than this on the average of 3 s", gt=0
+    )
     max_frame_bytes: int = _env(
         "HUM_MAX_FRAME_BYTES", 64 << 10, "a larger frame from the carrier ends the stream", ge=1024
     )

@@ -52,7 +52,7 @@ async def build(
     )
     silero = Silero.load() if given.vad_confirm else None
     ports = Ports(given, link, dial or Dialler(given), clock, given.recordings_dir, silero)
-    server = MediaServer(ports, lambda: pacer.lag_ms)
+    server = MediaServer(ports, lambda: pacer.load)
     pacer = Pacer(given.pacer_ms, clock, server.sweep)
     link.live, link.on_command = server.call_ids, server.command
     listen = parse_listen(given.media_listen)

@@ -33,6 +33,7 @@ OURS_SECONDS = Histogram("hum_media_turn_ours_seconds", "an answer's latency, ou
 MODEL_SECONDS = Histogram("hum_media_turn_model_seconds", "an answer's latency, the model's part", buckets=TURN_BUCKETS)
 MODEL_LOSSES = Counter("hum_media_model_losses", "model sockets lost, by reason", ["reason"])
 LOOP_LAG_MS = Gauge("hum_media_loop_lag_ms", "the event loop's worst lag in the last second")
+LOOP_LATE_MS = Gauge("hum_media_loop_late_ms", "how late the event loop usually is, the mean of the last seconds")
 LATENESS_SECONDS = Histogram("hum_media_pacer_lateness_seconds", "how late the pacer ticks", buckets=FAST_BUCKETS)
 LINK_UP = Gauge("hum_media_link_up", "whether the link to control stands")
 SPOOL_DEPTH = Gauge("hum_media_spool_batches", "batches of reports that control has not acknowledged")

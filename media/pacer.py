@@ -2,21 +2,33 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import NamedTuple
 
 from hum.clock import Clock
 from media import metrics
 
 WINDOW_MS = 1_000.0
+USUAL_TICKS = 150  # of which the usual lateness is the mean
+
+
+class Load(NamedTuple):
+    """How late the event loop is: once, which may be a hiccup, and usually, which is more than it can carry."""
+
+    worst_ms: float
+    usual_ms: float
 
 
 class Lag:
-    """The worst of the last one to two windows of half a second each."""
+    """The worst of the last one to two windows of half a second each, and the mean of the last few seconds."""
 
     def __init__(self) -> None:
+        self.usual_ms = 0.0
         self._since_ms = float("-inf")
         self._now = self._before = 0.0
 
-    def add(self, late_ms: float, now_ms: float) -> None:
+    def add(self, late_ms: float, now_ms: float, skipped: int = 0) -> None:
+        """A tick came so late, and `skipped` before it not at all."""
+        self.usual_ms += (late_ms - self.usual_ms) * min(1.0, (1 + skipped) / USUAL_TICKS)
         if now_ms - self._since_ms >= WINDOW_MS / 2:
             skipped = now_ms - self._since_ms >= WINDOW_MS
             self._since_ms, self._before, self._now = now_ms, 0.0 if skipped else self._now, late_ms
@@ -38,9 +50,9 @@ class Pacer:
         self._timer: asyncio.TimerHandle | None = None
 
     @property
-    def lag_ms(self) -> float:
-        """How late the event loop was at worst, in the last second and now."""
-        return max(self._lag.worst_ms, self._clock() - self._due_ms)
+    def load(self) -> Load:
+        """How late the event loop was, at worst in the last second and now."""
+        return Load(max(self._lag.worst_ms, self._clock() - self._due_ms), self._lag.usual_ms)
 
     def beat(self) -> float:
         """Tick, if it is time; how many ms until the next one is due."""
@@ -48,10 +60,12 @@ class Pacer:
         late_ms = now_ms - self._due_ms
         if late_ms < 0:
             return -late_ms
-        self._lag.add(late_ms, now_ms)
+        skipped = late_ms // self._period_ms
+        self._lag.add(late_ms, now_ms, int(skipped))
         metrics.LATENESS_SECONDS.observe(late_ms / 1000)
         metrics.LOOP_LAG_MS.set(self._lag.worst_ms)
-        self._due_ms += (late_ms // self._period_ms + 1) * self._period_ms
+        metrics.LOOP_LATE_MS.set(self._lag.usual_ms)
+        self._due_ms += (skipped + 1) * self._period_ms
         self._sweep(now_ms)
         return max(0.0, self._due_ms - self._clock())
 

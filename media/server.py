@@ -22,6 +22,7 @@ from hum.v1 import runtime_pb2 as pb
 from media import metrics
 from media.core.conversation import Conversation, due
 from media.io.frames import CLOSE, Pieces, TooBig, answer_close, close_code, send_texts
+from media.pacer import Load
 from media.shell import Ports, Shell
 
 LOG = log(__name__)
@@ -95,8 +96,8 @@ class CallerSocket(WSListener):
 class MediaServer:
     """All calls of this process."""
 
-    def __init__(self, ports: Ports, lag_ms: Callable[[], float]) -> None:
-        self.ports, self._lag_ms = ports, lag_ms
+    def __init__(self, ports: Ports, load: Callable[[], Load]) -> None:
+        self.ports, self._load = ports, load
         self.draining = False
         self._shells: set[Shell] = set()
         self._talking: dict[Conversation, Shell] = {}
@@ -149,7 +150,8 @@ class MediaServer:
             return "draining"
         if len(self._shells) >= given.max_calls:
             return "full"
-        return "lagging" if self._lag_ms() > given.max_lag_ms else None
+        load = self._load()
+        return "lagging" if load.worst_ms > given.max_lag_ms or load.usual_ms > given.max_late_ms else None
 
     def opened(self, socket: CallerSocket) -> Shell:
         shell = Shell(self.ports, socket, self)

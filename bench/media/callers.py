@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import uvloop
-from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows import WSFrame, WSHandshakeError, WSListener, WSMsgType, WSTransport, ws_connect
 
 from bench.media import speech
 from bench.media.model import MAGIC, STAMP
@@ -26,7 +26,6 @@ TEXT = WSMsgType.TEXT
 FRAME_SECONDS = 0.02
 PHASES = 20
 CYCLE_FRAMES = 300
-CONNECTS_PER_SECOND = 60
 SHORT_SECONDS = 0.4
 STAMP_B64 = 32  # base64 characters that hold the stamp
 
@@ -206,9 +205,13 @@ async def drive(asked: argparse.Namespace, pieces: Sequence[Sequence[bytes]]) ->
     before_kb = resident_kb(asked.pid)
     line = Line(callers)
     line.measure(opening)
+    refused = 0
     for caller in callers:
-        await ws_connect(lambda each=caller: each, asked.url, extra_headers=headers)
-        await asyncio.sleep(1 / CONNECTS_PER_SECOND)
+        try:
+            await ws_connect(lambda each=caller: each, asked.url, extra_headers=headers)
+        except WSHandshakeError:
+            refused += 1
+        await asyncio.sleep(1 / asked.connects_per_second)
     await asyncio.sleep(asked.warm_up)
 
     seen = Seen()
@@ -218,8 +221,11 @@ async def drive(asked: argparse.Namespace, pieces: Sequence[Sequence[bytes]]) ->
     await asyncio.sleep(asked.seconds)
     elapsed = time.monotonic() - began
     cpu, own_cpu = cpu_seconds(asked.pid) - cpu, time.process_time() - own_cpu
-    per_call = 1000 / elapsed / asked.calls
+    calls = max(1, asked.calls - refused)
+    per_call = 1000 / elapsed / calls
     return {
+        "refused": refused,
+        "gaps_while_opening": len(opening.gaps_ms),
         "cpu_ms_per_call_second": cpu * per_call,
         "cores": cpu / elapsed,
         "generator_cores": own_cpu / elapsed,
@@ -232,9 +238,9 @@ async def drive(asked: argparse.Namespace, pieces: Sequence[Sequence[bytes]]) ->
         "first_media_p50_ms": percentile(seen.first_media_ms, 0.5),
         "first_media_p99_ms": percentile(seen.first_media_ms, 0.99),
         "answers": len(seen.first_media_ms),
-        "memory_kb_per_call": (resident_kb(asked.pid) - before_kb) / asked.calls,
-        "grew_kb_per_call": (resident_kb(asked.pid) - begun_kb) / asked.calls,
-        "agent_talks": seen.agent_seconds / elapsed / asked.calls,
+        "memory_kb_per_call": (resident_kb(asked.pid) - before_kb) / calls,
+        "grew_kb_per_call": (resident_kb(asked.pid) - begun_kb) / calls,
+        "agent_talks": seen.agent_seconds / elapsed / calls,
         "generator_late_p99_ms": percentile(seen.lateness_ms, 0.99),
         "lost_calls": seen.closed + opening.closed,
     }
@@ -248,6 +254,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, required=True)
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--warm-up", type=float, default=8.0)
+    parser.add_argument("--connects-per-second", type=float, default=60.0)
     print(json.dumps(uvloop.run(drive(parser.parse_args(), speech.pieces()))), flush=True)
 
 

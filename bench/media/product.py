@@ -60,12 +60,15 @@ async def serving(
                 yield Product(port, [media.pid] if workers == 1 else children(media.pid), fake)
 
 
-async def callers(port: int, pids: Sequence[int], calls: int, seconds: float, warm_up: float) -> Figures:
+async def callers(
+    port: int, pids: Sequence[int], calls: int, seconds: float, warm_up: float, connects_per_second: float = 60.0
+) -> Figures:
     """What so many callers saw in so many seconds, and what it cost these processes."""
     url = f"ws://127.0.0.1:{port}{PATH}"
     arguments = ["-m", "bench.media.callers", "--url", url, "--signature", sign(TOKEN, url)]
     arguments += ["--pid", *map(str, pids)]
     arguments += ["--calls", str(calls), "--seconds", str(seconds), "--warm-up", str(warm_up)]
+    arguments += ["--connects-per-second", str(connects_per_second)]
     async with running(arguments) as generator:
         figures: Figures = json.loads(await line(generator))
     return figures

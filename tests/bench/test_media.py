@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bench.media import speech
+from bench.media import overload, scaling, speech
 from bench.media.__main__ import main
 from bench.media.callers import percentile
 
@@ -23,6 +23,36 @@ def test_both_sides_carry_the_same_callers(tmp_path, capsys) -> None:
         assert figures["cpu_ms_per_call_second"] > 0
     assert measured["product"][0]["reports"] > 4
     assert "CPU, product / bare loop" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_two_workers_carry_twice_the_calls(tmp_path, capsys) -> None:
+    file = tmp_path / "figures.json"
+    scaling.main(["--calls", "2", "--seconds", "2", "--warm-up", "1", "--rounds", "1", "--json", str(file)])
+    measured = json.loads(file.read_text())
+    assert all(figures["lost_calls"] == 0 and figures["agent_talks"] > 0.05 for (figures,) in measured.values())
+    assert "times as many" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_model_may_be_reached_by_tls(tmp_path) -> None:
+    file = tmp_path / "figures.json"
+    main(["--tls", "--calls", "2", "--seconds", "2", "--warm-up", "1", "--json", str(file)])
+    measured = json.loads(file.read_text())
+    assert measured["product"][0]["answers"] > 0
+    assert measured["bare"] == []
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_held_turns_callers_away_and_keeps_the_others(capsys) -> None:
+    try:
+        overload.main(["--share", "0.1", "--calls", "120", "--calls-per-second", "15", "--seconds", "2"])
+    except (PermissionError, FileNotFoundError):
+        pytest.skip("no right to hold a process to a share of a core")
+    told = capsys.readouterr().out
+    figures = json.loads(told[: told.rindex("}") + 1])
+    assert figures["refused"] > 10
+    assert figures["lost_calls"] == 0
 
 
 @pytest.mark.slow

@@ -53,6 +53,7 @@ async def given(
             "HUM_HOME": str(open_home),
             "HUM_DRAIN_SECONDS": "1",
             "HUM_MAX_LAG_MS": "5000",
+            "HUM_MAX_LATE_MS": "1000",
             "TWILIO_ACCOUNT_SID": ACCOUNT,
             "TWILIO_AUTH_TOKEN": TOKEN,
             "TWILIO_API_BASE_URL": carrier.url,

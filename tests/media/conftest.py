@@ -292,7 +292,8 @@ def settings(control, model, tmp_path):
             "HUM_LINK_RETRY_MS": 20,
             "HUM_MODEL_RETRY_MS": 10,
             "HUM_END_ACK_SECONDS": 1.0,
-            "HUM_MAX_LAG_MS": 10_000,  # a machine that tests is a busy one
+            "HUM_MAX_LAG_MS": 10_000,
+            "HUM_MAX_LATE_MS": 10_000,  # a machine that tests is a busy one
         }
         return MediaSettings(**(facts | changed))
 

@@ -75,11 +75,31 @@ def test_lag_is_the_worst_of_the_last_second() -> None:
 def test_a_loop_that_hangs_lags_before_it_ticks_again() -> None:
     hand = Hand()
     pacer, _ = paced(hand)
-    assert pacer.lag_ms <= 0
+    assert pacer.load.worst_ms <= 0
     hand.at = 1_100.0
-    assert pacer.lag_ms == 80.0
+    assert pacer.load.worst_ms == 80.0
     pacer.beat()
-    assert pacer.lag_ms == 80.0
+    assert pacer.load.worst_ms == 80.0
+
+
+def test_what_is_usual_is_no_hiccup_and_counts_the_ticks_that_never_came() -> None:
+    hand = Hand()
+    pacer, _ = paced(hand)
+
+    def pass_ms(ms, late_ms):
+        until = hand.at + ms
+        while hand.at < until:
+            hand.at += pacer.beat() + late_ms
+
+    pass_ms(6_000, 0.5)
+    assert 0.3 < pacer.load.usual_ms < 0.7
+    hand.at += 150
+    pacer.beat()
+    assert pacer.load.worst_ms > 120 and pacer.load.usual_ms < 10, "one stall of 150 ms"
+    pass_ms(6_000, 70)
+    assert pacer.load.usual_ms > 55, "three ticks of four are lost"
+    pass_ms(9_000, 0.5)
+    assert pacer.load.usual_ms < 5
 
 
 async def test_it_ticks_on_the_running_loop_until_it_is_stopped() -> None:

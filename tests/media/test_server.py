@@ -9,6 +9,7 @@ import pytest
 import websockets
 
 from media import metrics
+from media.pacer import Load
 from sandbox.twilio import sign
 from tests.media.conftest import CALL_SID, TOKEN, tone, until
 
@@ -72,6 +73,15 @@ async def test_a_process_that_lags_takes_no_more(plane) -> None:
         await until(lambda: len(media.media.server) == 1)
     time.sleep(0.08)  # noqa: ASYNC251 - this is the lag
     assert await refused(media.line()) == 503
+
+
+async def test_a_process_that_is_usually_late_takes_no_more(plane, monkeypatch) -> None:
+    media = await plane(HUM_MAX_LATE_MS=3)
+    monkeypatch.setattr(media.media.server, "_load", lambda: Load(worst_ms=20.0, usual_ms=3.5))
+    assert await refused(media.line()) == 503
+    monkeypatch.setattr(media.media.server, "_load", lambda: Load(worst_ms=20.0, usual_ms=2.5))
+    async with media.line():
+        await until(lambda: len(media.media.server) == 1)
 
 
 async def closed_with(media, control, model, *, token=None, call_sid=CALL_SID) -> int:

@@ -1,0 +1,72 @@
+"""`python -m bench.media.overload`: more calls than a worker can carry, one after another; who is turned away?
+
+The worker is held to a part of a core (`--share`, needs root), so that the callers have what is left.  Calls come slowly, as
+they do: what one costs shows only once its agent talks.  Nobody who was let in may hear a gap.
+"""
+
+import argparse
+import asyncio
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from bench.media.processes import line, running
+from bench.media.product import Figures, callers, serving
+
+PERIOD_US = 10_000  # short: a worker that has used up its share waits for the rest of this
+LEAST_QUOTA_US = 1_000  # the kernel's own limit
+CGROUPS = Path("/sys/fs/cgroup")
+
+
+@contextmanager
+def held(pids: Sequence[int], share: float) -> Iterator[None]:
+    """Each process may use so much of a core.  PermissionError or FileNotFoundError where that can not be had."""
+    groups: list[Path] = []
+    quota_us = max(LEAST_QUOTA_US, int(PERIOD_US * share))
+    try:
+        for pid in pids:
+            first = (CGROUPS / "cpu").is_dir()  # version 1 of the interface; else the unified one
+            group = (CGROUPS / "cpu" if first else CGROUPS) / f"hum-bench-{pid}"
+            group.mkdir()
+            groups.append(group)
+            if first:
+                (group / "cpu.cfs_period_us").write_text(str(PERIOD_US))
+                (group / "cpu.cfs_quota_us").write_text(str(quota_us))
+            else:
+                (group / "cpu.max").write_text(f"{quota_us} {PERIOD_US}")
+            (group / "cgroup.procs").write_text(str(pid))
+        yield
+    finally:
+        for group in groups:
+            root = group.parent / "cgroup.procs"
+            for left in (group / "cgroup.procs").read_text().split():
+                with suppress(OSError):  # gone by itself
+                    root.write_text(left)
+            group.rmdir()
+
+
+async def measure(asked: argparse.Namespace) -> Figures:
+    async with running(["-m", "bench.media.model"]) as model, serving(1, int(await line(model))) as product:
+        with held(product.pids, asked.share):
+            return await callers(product.port, product.pids, asked.calls, asked.seconds, 2.0, asked.calls_per_second)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.media.overload", description=__doc__)
+    parser.add_argument("--share", type=float, default=0.2, help="of a core")
+    parser.add_argument("--calls", type=int, default=200, help="that are tried")
+    parser.add_argument("--calls-per-second", type=float, default=5.0)
+    parser.add_argument("--seconds", type=float, default=20.0, help="how long it is watched once all were tried")
+    asked = parser.parse_args(arguments)
+    figures = asyncio.run(measure(asked))
+    print(json.dumps(figures, indent=1))
+    carried = asked.calls - figures["refused"]
+    print(
+        f"\n{carried} let in, {figures['refused']} refused, {figures['lost_calls']} lost;"
+        f" {figures['gaps_while_opening']} gaps while they came, {figures['gaps']} afterwards"
+    )
+
+
+if __name__ == "__main__":
+    main()
