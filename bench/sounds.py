@@ -11,6 +11,7 @@ import wave
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -97,15 +98,21 @@ def other_voices() -> dict[str, list[Prompt]]:
     }
 
 
-def other_music() -> dict[str, Wave]:
-    """Music of other kinds by the game that it is from, as far as they and `oggdec` (package vorbis-tools) are installed."""
+@cache
+def other_music(seconds: float) -> dict[str, Wave]:
+    """So much music of other kinds, by the game that it is from; as far as they and `oggdec` (vorbis-tools) are installed."""
     if shutil.which("oggdec") is None:
         return {}
     found = {}
     for name, folder in OTHER_MUSIC.items():
-        pieces = [_decoded(path) for path in sorted(folder.glob("*.ogg"))]
-        if long := [at_level(each, -22.0) for each in pieces if len(each) >= SHORTEST_MUSIC_SECONDS * RATE_HZ]:
-            found[name] = np.concatenate(long)
+        pieces: list[Wave] = []
+        for path in sorted(folder.glob("*.ogg")):
+            if sum(map(len, pieces)) >= seconds * RATE_HZ:
+                break
+            if len(piece := _decoded(path)) >= SHORTEST_MUSIC_SECONDS * RATE_HZ:
+                pieces.append(at_level(piece, -22.0))
+        if pieces:
+            found[name] = np.concatenate(pieces)[: round(seconds * RATE_HZ)]
     return found
 
 

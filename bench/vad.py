@@ -181,8 +181,8 @@ def measure(seconds: float, limit: int | None) -> dict[str, list[dict[str, objec
         "not_speech": [asdict(a) for name, wave in not_speech(seconds) for a in alarms(name, wave, silero)],
         "other_music": [
             asdict(a)
-            for name, wave in sounds.other_music().items()
-            for a in alarms(f"music: {name}", wave[: round(seconds * RATE_HZ)], silero)
+            for name, wave in sounds.other_music(seconds).items()
+            for a in alarms(f"music: {name}", wave, silero)
         ],
         "reported": [asdict(a) for name, wave in like_speech(seconds, sentences) for a in alarms(name, wave, silero)],
         "calls": [asdict(each) for each in vad_calls.measure(seconds, sentences, silero)],

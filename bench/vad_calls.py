@@ -99,8 +99,8 @@ def lines(seconds: float) -> Iterator[tuple[str, Wave]]:
     yield "cough-like bursts, -22 dBFS", sounds.coughs(seconds, -22)
     size = round(seconds * RATE_HZ)
     yield "hold music", np.concatenate([each[:size] for each in sounds.music().values()])
-    if other := sounds.other_music():
-        yield "music of another kind, held out", np.concatenate([each[:size] for each in other.values()])
+    if other := sounds.other_music(seconds):
+        yield "music of another kind, held out", np.concatenate(list(other.values()))
 
 
 def measure(seconds: float, voices: Sequence[Prompt], silero: Silero) -> list[Overlaps]:
