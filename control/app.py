@@ -1,8 +1,9 @@
 """`hum control` and `hum worker`: the only place of this plane that calls constructors."""
 
 import argparse
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -45,7 +46,7 @@ from hum.v1 import (
     runtime_pb2,
     team_pb2,
 )
-from storage.db import Db
+from storage.db import AWAY, Db
 from storage.embedded import EmbeddedPostgres
 from storage.migrate import migrate
 
@@ -144,7 +145,7 @@ async def build(given: ControlSettings, database_url: str, carrier: Carrier | No
         statement_seconds=given.statement_seconds,
         lock_seconds=given.lock_seconds,
     )
-    bus, node_key = Bus(db), home.node_key(given)
+    bus, node_key = Bus(db, retry_seconds=given.database_retry_seconds), home.node_key(given)
     twilio = None if carrier else Twilio(given, given.carrier_seconds)
     outside = carrier or twilio
     assert outside is not None
@@ -193,11 +194,22 @@ async def run_control(given: ControlSettings) -> None:
 
 
 async def run_worker(given: ControlSettings) -> None:
-    """Work until SIGTERM or SIGINT."""
+    """Work until SIGTERM or SIGINT; a database that goes away is waited for, once it was there."""
     asked = stop_signal()
-    async with database(given) as url, build_worker(given, url) as worker:
-        LOG.info("worker works")
-        await worker.run(asked)
+    async with database(given) as url:
+        began = False
+        while not asked.is_set():
+            try:
+                async with build_worker(given, url) as worker:
+                    LOG.info("worker works")
+                    began = True
+                    await worker.run(asked)
+            except AWAY as error:
+                if not began:
+                    raise
+                LOG.warning("the database is away", error=repr(error)[:200])
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(asked.wait(), given.database_retry_seconds)
 
 
 def main() -> None:

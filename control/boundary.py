@@ -46,7 +46,7 @@ from hum.errors import (
 from hum.telemetry import FAST_BUCKETS, log
 from hum.v1 import options_pb2
 from storage import idempotency
-from storage.db import Asker, Db, Tx
+from storage.db import AWAY, Asker, Db, Tx
 
 LOG = log(__name__)
 SECONDS = Histogram("hum_rpc_seconds", "Time to answer a call to control", ["method", "code"], buckets=FAST_BUCKETS)
@@ -359,8 +359,7 @@ def _as_refusal(error: Exception) -> Refused | None:
         return error
     if isinstance(error, asyncpg.LockNotAvailableError | asyncpg.DeadlockDetectedError | asyncpg.SerializationError):
         return Conflict()
-    lost = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError, OSError)
-    return Unavailable() if isinstance(error, lost) else None
+    return Unavailable() if isinstance(error, AWAY) else None
 
 
 def verdict(refused: Refused | None, request_id: str) -> status_pb2.Status:

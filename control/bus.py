@@ -27,7 +27,7 @@ Listener = Callable[[str], None]
 class Bus:
     """Listens on one connection; each subscriber has a channel and is called with the payload, or "" after a loss."""
 
-    def __init__(self, db: Db, *, retry_seconds: float = 0.5) -> None:
+    def __init__(self, db: Db, *, retry_seconds: float) -> None:
         self._db = db
         self._retry_seconds = retry_seconds
         self._listeners: dict[str, set[Listener]] = defaultdict(set)

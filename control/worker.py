@@ -27,7 +27,7 @@ from hum.settings import ControlSettings
 from hum.telemetry import log
 from storage import idempotency, sessions
 from storage import jobs as attempts
-from storage.db import Db
+from storage.db import AWAY, Db
 
 LOG = log(__name__)
 DONE = Counter("hum_jobs_total", "Jobs that ended", ["job", "how"])
@@ -130,6 +130,6 @@ async def _forever(step: Callable[[], Awaitable[None]], every_seconds: float) ->
     while True:
         try:
             await step()
-        except OSError:
+        except AWAY:
             LOG.warning("there is no database", step=step.__name__.strip("_"))
         await asyncio.sleep(every_seconds)

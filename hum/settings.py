@@ -168,6 +168,9 @@ class ControlSettings(Carrier, Model):
         "HUM_LOOKUP_DAYS", 30.0, "how long the carrier's word on a caller holds; 0: it is never asked", ge=0
     )
     job_attempts: int = _env("HUM_JOB_ATTEMPTS", 5, "a job that failed as often is held for a person", ge=1)
+    database_retry_seconds: float = _env(
+        "HUM_DATABASE_RETRY_SECONDS", 1.0, "wait before a database that went away is tried again", gt=0
+    )
     job_retry_seconds: float = _env("HUM_JOB_RETRY_SECONDS", 5.0, "wait before the second attempt; doubles", gt=0)
     egress_allow: str = _env("HUM_EGRESS_ALLOW", "", "CIDRs that customers' URLs may reach besides the internet")
 

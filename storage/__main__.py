@@ -15,14 +15,20 @@ from storage.migrate import ROLES, CannotMigrate, migrate
 
 
 async def run_postgres(given: ControlSettings) -> None:
-    """Start the server, say where it is in one line of JSON, and stop it on SIGTERM or SIGINT."""
+    """Start the server, say where it is in one line of JSON, and stop it on SIGTERM or SIGINT.
+
+    CannotStart if it ends by itself: whoever starts this again finds it at the same place.
+    """
     asked = stop_signal()
     server = EmbeddedPostgres(given.home)
     try:
         url = await server.start()
         sys.stdout.write(json.dumps({"url": url}) + "\n")
         sys.stdout.flush()
-        await asked.wait()
+        told, gone = asyncio.create_task(asked.wait()), asyncio.create_task(server.ended())
+        await asyncio.wait({told, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not asked.is_set():
+            raise CannotStart(f"PostgreSQL ended by itself; see {server.log_path}")
     finally:
         await server.stop()
 

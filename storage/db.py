@@ -21,6 +21,16 @@ else:
     Tx = asyncpg.pool.PoolConnectionProxy
     Pool = asyncpg.Pool
 
+#: What is raised when the server is away, going or coming: the same will work later.
+AWAY = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what a connection says that broke between two of its steps
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+)
 BEGIN_AS = "SELECT org_id, role, scopes, key_id, session_id, user_id, name, site_admin FROM hum.begin_as($1)"
 
 

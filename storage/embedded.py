@@ -31,6 +31,7 @@ DATABASE = "hum"
 BUILTIN_LOCALE_SINCE = 17
 OLDEST = 15
 USERS = ("postgres", "nobody")
+LOOK_SECONDS = 0.2  # how soon a server's death is noticed
 
 
 class CannotStart(Exception):  # noqa: N818
@@ -97,6 +98,24 @@ class EmbeddedPostgres:
                 await asyncio.sleep(0.02)
         if self._lock is not None:
             self._lock.close()
+
+    async def ended(self) -> None:
+        """Wait until the server is gone, whoever started it."""
+        while self._process.poll() is None if self._process else self._running_pid() is not None:  # noqa: ASYNC110 - as in `stop`
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _free_port(self) -> int:
+        """The port of last time if nobody has taken it: who has the server's URL finds it there again."""
+        kept = self._home / "port"
+        with suppress(FileNotFoundError, ValueError):
+            port = int(kept.read_text())
+            if _is_free(port):
+                return port
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            free: int = probe.getsockname()[1]
+        kept.write_text(str(free))
+        return free
 
     # -- who runs it
 
@@ -184,7 +203,7 @@ class EmbeddedPostgres:
         return url
 
     async def _launch(self, password: str, wait_seconds: float) -> str:
-        port = _free_port()
+        port = self._free_port()
         options = {
             "listen_addresses": "127.0.0.1",
             "port": str(port),
@@ -250,11 +269,14 @@ def _url(password: str, port: int, database: str = DATABASE) -> str:
     return f"postgresql://{SUPERUSER}:{password}@127.0.0.1:{port}/{database}"
 
 
-def _free_port() -> int:
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does: its last clients may linger
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def _alive(pid: int) -> bool:

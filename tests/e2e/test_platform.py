@@ -19,7 +19,7 @@ from sandbox.openai import Model
 from sandbox.signin import Issuer
 from sandbox.speech import Speech
 from sandbox.twilio import Carrier, say
-from storage.db import Db
+from storage.db import AWAY, Db
 from tests.e2e.conftest import ACCOUNT, CALLER, KEY, NUMBER, TOKEN, listen_settings
 
 pytestmark = pytest.mark.slow
@@ -156,6 +156,46 @@ async def test_a_call_outlives_control_and_its_record_is_whole(
         rows = await tx.fetch("SELECT subject_seq FROM events WHERE subject_seq IS NOT NULL ORDER BY subject_seq")
     await db.close()
     assert [row["subject_seq"] for row in rows] == list(range(1, len(rows) + 1)), "each event once, none missing"
+
+
+async def test_a_database_that_is_killed_comes_back_where_it_was(
+    monkeypatch: pytest.MonkeyPatch, open_home: Path
+) -> None:
+    for name, value in {"HUM_HOME": str(open_home), "HUM_DRAIN_SECONDS": "1", **free_sockets(open_home)}.items():
+        monkeypatch.setenv(name, value)
+    platform = Platform(UpSettings())
+    try:
+        await platform.start()
+        worker = next(each for each in platform.programs.all if each.name == "worker")
+        async with asyncio.timeout(20):
+            while "worker works" not in worker.log.read_text():
+                await asyncio.sleep(0.1)
+        running = {each.name: each.process.pid for each in platform.programs.all if each.process is not None}
+        pid_file = open_home / "postgres/data/postmaster.pid"
+        killed = int(pid_file.read_text().split("\n")[0])
+        os.kill(killed, signal.SIGKILL)
+        made = None
+        async with asyncio.timeout(40):
+            while made is None:
+                try:
+                    db = await Db.open(platform.where["database_url"], size=2)
+                    made = await identity.create_organization(db, "Clinic", "o@clinic.example")
+                    await db.close()
+                except AWAY:
+                    await asyncio.sleep(0.1)
+        assert int(pid_file.read_text().split("\n")[0]) != killed
+        async with (
+            httpx.AsyncClient(base_url=platform.where["gateway_url"], trust_env=False) as http,
+            asyncio.timeout(60),
+        ):
+            while (await http.get("/readyz")).status_code != 200:
+                await asyncio.sleep(0.1)
+        await asyncio.sleep(3)  # as long as the worker's next tries
+        now_running = {each.name: each.process.pid for each in platform.programs.all if each.process is not None}
+        ended = [each for each in platform.programs.all if running[each.name] != now_running[each.name]]
+        assert [each.name for each in ended] == ["postgres"], "\n".join(each.log.read_text() for each in ended)
+    finally:
+        await platform.stop()
 
 
 async def test_a_program_that_can_not_start_says_why(tmp_path: Path) -> None:

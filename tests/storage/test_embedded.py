@@ -1,9 +1,12 @@
 """The embedded PostgreSQL: reuse, kill -9, a closed home, any folder of binaries."""
 
+import asyncio
 import os
 import signal
+import socket
 import stat
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -31,14 +34,17 @@ async def kept(url: str) -> list[int]:
 
 async def test_rows_survive_a_kill_and_the_home_is_used_again(open_home: Path) -> None:
     server = EmbeddedPostgres(open_home)
-    await put(await server.start(), 1)
+    first_url = await server.start()
+    await put(first_url, 1)
     assert server._process is not None
+    ended = asyncio.create_task(server.ended())
     os.kill(server._process.pid, signal.SIGKILL)
-    server._process.wait()
+    await asyncio.wait_for(ended, 5)
     assert server._lock is not None
     server._lock.close()
     again = EmbeddedPostgres(open_home)
     url = await again.start()
+    assert url == first_url, "its clients know it by this"
     await put(url, 2)
     assert await kept(url) == [1, 2]
     await again.stop()
@@ -56,6 +62,16 @@ async def test_a_server_that_outlived_its_starter_is_taken_over(open_home: Path)
     assert first._process.wait(10) == 0
     with pytest.raises(OSError):
         await asyncpg.connect(url)
+
+
+async def test_a_port_that_somebody_took_meanwhile_is_left_to_them(open_home: Path) -> None:
+    first = EmbeddedPostgres(open_home, settings=FAST)
+    url = await first.start()
+    await first.stop()
+    with socket.create_server(("127.0.0.1", urlsplit(url).port or 0)):
+        second = EmbeddedPostgres(open_home, settings=FAST)
+        assert await second.start() != url
+        await second.stop()
 
 
 async def test_one_home_has_one_server(open_home: Path) -> None:
