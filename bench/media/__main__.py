@@ -33,6 +33,7 @@ ROWS: Sequence[tuple[str, str, str, str]] = (
     ("agent_talks", "the agent talks, share of the time", "", ""),
     ("generator_cores", "callers' own cores", "", ""),
     ("generator_late_p99_ms", "callers' own lateness, p99 ms", "", ""),
+    ("refused", "calls refused", "0", "0"),
     ("lost_calls", "calls lost", "0", "0"),
 )
 
