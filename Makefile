@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-CORE := media/_native/.ready
+CORE := $(VENV)/.core
 
 .PHONY: demo up test check peers static bench bench-peers proto docs release-contract lock peers-lock clean
 
@@ -20,7 +20,7 @@ $(READY): requirements/all.txt pyproject.toml
 # The media core as machine code.  Without a C compiler it says so, and is interpreted.
 $(CORE): $(READY) media/compile.py $(wildcard media/core/*.py)
 	@$(BIN)/python -m media.compile
-	@test ! -d $(@D) || touch $@
+	@test ! -d media/_native || touch $@
 
 # --- running ------------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from mypy.version import __version__ as mypy_version
 from mypyc.build import mypycify
 from setuptools import Distribution
 
-from media.native import BUILDS, CORE, LIBRARY, build_of_these_sources, sources
+from media.native import BUILDS, CORE, INTERPRETER, LIBRARY, build_of_these_sources, sources
 
 #: Their classes are msgspec's, which reads annotations that compiled classes no longer have.
 LEFT_OUT = frozenset({"__init__", "realtime", "twilio", "types"})
@@ -30,9 +30,10 @@ def lacking() -> str | None:
 
 
 def compiled() -> Path:
-    """Where the build of these sources lies, made if it was not; others are removed.
+    """Where the build of these sources lies, made if it was not; older ones of this interpreter are removed.
 
-    SystemExit, with or behind the reason, if a source can't be compiled or changes meanwhile.  The working directory must be the project's.
+    SystemExit, with or behind the reason, if a source can't be compiled or changes meanwhile.  The working directory must
+    be the project's.
     """
     place = build_of_these_sources()
     maker = place / "compiler"
@@ -52,10 +53,12 @@ def compiled() -> Path:
         command.run()
         if build_of_these_sources() != place:
             raise SystemExit("hum: a source of the media core changed while it was compiled; do it again")
-        shutil.rmtree(BUILDS, ignore_errors=True)
-        BUILDS.mkdir()
-        shutil.move(f"{scratch}/library", BUILDS / "unfinished")
-        (BUILDS / "unfinished").rename(place)  # a build is there whole or not at all
+        BUILDS.mkdir(exist_ok=True)
+        for old in BUILDS.glob(f"{INTERPRETER}-*"):
+            shutil.rmtree(old)
+        draft = BUILDS / f"{place.name}.new"
+        shutil.move(f"{scratch}/library", draft)
+        draft.rename(place)  # a build is there whole or not at all
         maker.write_text(mypy_version)
     return place
 

@@ -17,6 +17,7 @@ CORE = Path(__file__).parent / "core"
 BUILDS = Path(__file__).parent / "_native"
 #: All that was compiled; each module's own file only names its part.
 LIBRARY = "media_core__mypyc"
+INTERPRETER = sys.implementation.cache_tag
 SUFFIX: str = sysconfig.get_config_var("EXT_SUFFIX")
 
 
@@ -30,7 +31,7 @@ def build_of_these_sources() -> Path:
     for source in sources():
         digest.update(source.name.encode())
         digest.update(source.read_bytes())
-    return BUILDS / digest.hexdigest()
+    return BUILDS / f"{INTERPRETER}-{digest.hexdigest()}"
 
 
 def prefer() -> bool:

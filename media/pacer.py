@@ -30,8 +30,8 @@ class Lag:
         """A tick came so late, and `skipped` before it not at all."""
         self.usual_ms += (late_ms - self.usual_ms) * min(1.0, (1 + skipped) / USUAL_TICKS)
         if now_ms - self._since_ms >= WINDOW_MS / 2:
-            skipped = now_ms - self._since_ms >= WINDOW_MS
-            self._since_ms, self._before, self._now = now_ms, 0.0 if skipped else self._now, late_ms
+            stale = now_ms - self._since_ms >= WINDOW_MS
+            self._since_ms, self._before, self._now = now_ms, 0.0 if stale else self._now, late_ms
         else:
             self._now = max(self._now, late_ms)
 
@@ -51,7 +51,7 @@ class Pacer:
 
     @property
     def load(self) -> Load:
-        """How late the event loop was, at worst in the last second and now."""
+        """How late the event loop was: at worst in the last second and now, and usually."""
         return Load(max(self._lag.worst_ms, self._clock() - self._due_ms), self._lag.usual_ms)
 
     def beat(self) -> float:
@@ -60,8 +60,8 @@ class Pacer:
         late_ms = now_ms - self._due_ms
         if late_ms < 0:
             return -late_ms
-        skipped = late_ms // self._period_ms
-        self._lag.add(late_ms, now_ms, int(skipped))
+        skipped = int(late_ms // self._period_ms)
+        self._lag.add(late_ms, now_ms, skipped)
         metrics.LATENESS_SECONDS.observe(late_ms / 1000)
         metrics.LOOP_LAG_MS.set(self._lag.worst_ms)
         metrics.LOOP_LATE_MS.set(self._lag.usual_ms)

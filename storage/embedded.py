@@ -90,19 +90,23 @@ class EmbeddedPostgres:
 
     async def stop(self) -> None:
         """Stop the server and wait until it is gone: its clients are cut off, nothing is lost."""
-        pid = self._process.pid if self._process else self._running_pid()
-        if pid is not None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)  # nothing, if it is gone: its id may be another's by now
+        elif (pid := self._running_pid()) is not None:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGINT)
-            while self._process.poll() is None if self._process else _alive(pid):  # noqa: ASYNC110 - a process says nothing when it ends
-                await asyncio.sleep(0.02)
+        while self._runs():  # noqa: ASYNC110 - a process says nothing when it ends
+            await asyncio.sleep(0.02)
         if self._lock is not None:
             self._lock.close()
 
     async def ended(self) -> None:
         """Wait until the server is gone, whoever started it."""
-        while self._process.poll() is None if self._process else self._running_pid() is not None:  # noqa: ASYNC110 - as in `stop`
+        while self._runs():  # noqa: ASYNC110 - as in `stop`
             await asyncio.sleep(LOOK_SECONDS)
+
+    def _runs(self) -> bool:
+        return self._process.poll() is None if self._process else self._running_pid() is not None
 
     def _free_port(self) -> int:
         """The port of last time if nobody has taken it: who has the server's URL finds it there again."""
