@@ -339,6 +339,7 @@ class OpenSessionResponse(message.Message):
     RECORDING_ENABLED_FIELD_NUMBER: builtins.int
     TRANSCRIPTION_MODEL_FIELD_NUMBER: builtins.int
     STREAM_NUMBER_FIELD_NUMBER: builtins.int
+    TOOLS_FIELD_NUMBER: builtins.int
     call_id: builtins.str
     organization_id: builtins.str
     instructions: builtins.str
@@ -358,6 +359,10 @@ class OpenSessionResponse(message.Message):
     def clips(self) -> containers.RepeatedCompositeFieldContainer[Clip]:
         """In the order in which they are played at the start, then the others."""
 
+    @builtins.property
+    def tools(self) -> containers.RepeatedCompositeFieldContainer[Tool]:
+        """What the agent may do."""
+
     def __init__(
         self,
         *,
@@ -376,14 +381,73 @@ class OpenSessionResponse(message.Message):
         recording_enabled: builtins.bool = ...,
         transcription_model: builtins.str = ...,
         stream_number: builtins.int = ...,
+        tools: abc.Iterable[Tool] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_language", b"_language", "language", b"language"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_language", b"_language", "announce_recording", b"announce_recording", "call_id", b"call_id", "clips", b"clips", "idle_prompts_json", b"idle_prompts_json", "instructions", b"instructions", "language", b"language", "max_call_seconds", b"max_call_seconds", "model", b"model", "organization_id", b"organization_id", "recording_enabled", b"recording_enabled", "stream_number", b"stream_number", "tools_json", b"tools_json", "transcription_model", b"transcription_model", "turn_config_json", b"turn_config_json", "voice", b"voice"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_language", b"_language", "announce_recording", b"announce_recording", "call_id", b"call_id", "clips", b"clips", "idle_prompts_json", b"idle_prompts_json", "instructions", b"instructions", "language", b"language", "max_call_seconds", b"max_call_seconds", "model", b"model", "organization_id", b"organization_id", "recording_enabled", b"recording_enabled", "stream_number", b"stream_number", "tools", b"tools", "tools_json", b"tools_json", "transcription_model", b"transcription_model", "turn_config_json", b"turn_config_json", "voice", b"voice"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__language: _TypeAlias = typing.Literal["language"]  # noqa: Y015
     _WhichOneofArgType__language: _TypeAlias = typing.Literal["_language", b"_language"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__language) -> _WhichOneofReturnType__language | None: ...
+
+@typing.final
+class Tool(message.Message):
+    """A tool of the agent, as the model is told of it, and how the call treats it."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    DESCRIPTION_FIELD_NUMBER: builtins.int
+    PARAMETERS_JSON_FIELD_NUMBER: builtins.int
+    TIMEOUT_MS_FIELD_NUMBER: builtins.int
+    OUTCOME_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    description: builtins.str
+    parameters_json: builtins.str
+    """A JSON Schema (2020-12) of an object."""
+    timeout_ms: builtins.int
+    """How long the call waits for the result before the model is told that there is none."""
+    @builtins.property
+    def outcome(self) -> Outcome:
+        """Set: nobody is asked; the call leaves with this outcome once the agent's last words were heard."""
+
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        description: builtins.str = ...,
+        parameters_json: builtins.str = ...,
+        timeout_ms: builtins.int = ...,
+        outcome: Outcome | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["description", b"description", "name", b"name", "outcome", b"outcome", "parameters_json", b"parameters_json", "timeout_ms", b"timeout_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class Outcome(message.Message):
+    """How a call leaves its stream."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    HANG_UP_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def hang_up(self) -> HangUpNow: ...
+    def __init__(
+        self,
+        *,
+        hang_up: HangUpNow | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["hang_up", b"hang_up", "outcome", b"outcome"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["hang_up", b"hang_up", "outcome", b"outcome"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_outcome: _TypeAlias = typing.Literal["hang_up"]  # noqa: Y015
+    _WhichOneofArgType_outcome: _TypeAlias = typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
 
 @typing.final
 class LinkUp(message.Message):
@@ -391,23 +455,136 @@ class LinkUp(message.Message):
 
     HELLO_FIELD_NUMBER: builtins.int
     BATCH_FIELD_NUMBER: builtins.int
+    TOOL_FIELD_NUMBER: builtins.int
+    DELTAS_FIELD_NUMBER: builtins.int
     @builtins.property
     def hello(self) -> LinkHello: ...
     @builtins.property
     def batch(self) -> ReportBatch: ...
+    @builtins.property
+    def tool(self) -> RunTool: ...
+    @builtins.property
+    def deltas(self) -> CallDeltas: ...
     def __init__(
         self,
         *,
         hello: LinkHello | None = ...,
         batch: ReportBatch | None = ...,
+        tool: RunTool | None = ...,
+        deltas: CallDeltas | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["batch", b"batch", "hello", b"hello", "up", b"up"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["batch", b"batch", "deltas", b"deltas", "hello", b"hello", "tool", b"tool", "up", b"up"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["batch", b"batch", "hello", b"hello", "up", b"up"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["batch", b"batch", "deltas", b"deltas", "hello", b"hello", "tool", b"tool", "up", b"up"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_up: _TypeAlias = typing.Literal["hello", "batch"]  # noqa: Y015
+    _WhichOneofReturnType_up: _TypeAlias = typing.Literal["hello", "batch", "tool", "deltas"]  # noqa: Y015
     _WhichOneofArgType_up: _TypeAlias = typing.Literal["up", b"up"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_up) -> _WhichOneofReturnType_up | None: ...
+
+@typing.final
+class RunTool(message.Message):
+    """Run a tool of a call. Asked again with the same `call_id` and `tool_call_id`, it is not run again."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: builtins.int
+    TOOL_CALL_ID_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    ARGUMENTS_JSON_FIELD_NUMBER: builtins.int
+    call_id: builtins.str
+    tool_call_id: builtins.str
+    """The model's id of this function call."""
+    name: builtins.str
+    arguments_json: builtins.str
+    """As the model wrote it; need not be JSON."""
+    def __init__(
+        self,
+        *,
+        call_id: builtins.str = ...,
+        tool_call_id: builtins.str = ...,
+        name: builtins.str = ...,
+        arguments_json: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["arguments_json", b"arguments_json", "call_id", b"call_id", "name", b"name", "tool_call_id", b"tool_call_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ToolResult(message.Message):
+    """What a tool came to. May come late, in any order, or never."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: builtins.int
+    TOOL_CALL_ID_FIELD_NUMBER: builtins.int
+    OUTPUT_JSON_FIELD_NUMBER: builtins.int
+    STATUS_FIELD_NUMBER: builtins.int
+    call_id: builtins.str
+    tool_call_id: builtins.str
+    output_json: builtins.str
+    """What the model is told."""
+    status: builtins.str
+    """`ok`, `failed`."""
+    def __init__(
+        self,
+        *,
+        call_id: builtins.str = ...,
+        tool_call_id: builtins.str = ...,
+        output_json: builtins.str = ...,
+        status: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["call_id", b"call_id", "output_json", b"output_json", "status", b"status", "tool_call_id", b"tool_call_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class CallDelta(message.Message):
+    """Transcript as it comes, of watched calls; never stored."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: builtins.int
+    AT_FIELD_NUMBER: builtins.int
+    DELTA_FIELD_NUMBER: builtins.int
+    call_id: builtins.str
+    @builtins.property
+    def at(self) -> timestamp_pb2.Timestamp: ...
+    @builtins.property
+    def delta(self) -> calls_pb2.TranscriptDelta: ...
+    def __init__(
+        self,
+        *,
+        call_id: builtins.str = ...,
+        at: timestamp_pb2.Timestamp | None = ...,
+        delta: calls_pb2.TranscriptDelta | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["at", b"at", "delta", b"delta"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["at", b"at", "call_id", b"call_id", "delta", b"delta"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class CallDeltas(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    DELTAS_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def deltas(self) -> containers.RepeatedCompositeFieldContainer[CallDelta]: ...
+    def __init__(
+        self,
+        *,
+        deltas: abc.Iterable[CallDelta] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["deltas", b"deltas"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
 class LinkHello(message.Message):
@@ -644,23 +821,50 @@ class LinkDown(message.Message):
 
     ACKNOWLEDGED_SEQ_FIELD_NUMBER: builtins.int
     COMMAND_FIELD_NUMBER: builtins.int
+    TOOL_RESULT_FIELD_NUMBER: builtins.int
     acknowledged_seq: builtins.int
     """All batches up to this one are stored."""
     @builtins.property
     def command(self) -> CallCommand: ...
+    @builtins.property
+    def tool_result(self) -> ToolResult: ...
     def __init__(
         self,
         *,
         acknowledged_seq: builtins.int = ...,
         command: CallCommand | None = ...,
+        tool_result: ToolResult | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["acknowledged_seq", b"acknowledged_seq", "command", b"command", "down", b"down"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["acknowledged_seq", b"acknowledged_seq", "command", b"command", "down", b"down", "tool_result", b"tool_result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["acknowledged_seq", b"acknowledged_seq", "command", b"command", "down", b"down"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["acknowledged_seq", b"acknowledged_seq", "command", b"command", "down", b"down", "tool_result", b"tool_result"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_down: _TypeAlias = typing.Literal["acknowledged_seq", "command"]  # noqa: Y015
+    _WhichOneofReturnType_down: _TypeAlias = typing.Literal["acknowledged_seq", "command", "tool_result"]  # noqa: Y015
     _WhichOneofArgType_down: _TypeAlias = typing.Literal["down", b"down"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_down) -> _WhichOneofReturnType_down | None: ...
+
+@typing.final
+class NodeCommand(message.Message):
+    """A command on the bus, for whichever process of control has this node's link."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: builtins.int
+    COMMAND_FIELD_NUMBER: builtins.int
+    node: builtins.str
+    @builtins.property
+    def command(self) -> CallCommand: ...
+    def __init__(
+        self,
+        *,
+        node: builtins.str = ...,
+        command: CallCommand | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["command", b"command"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["command", b"command", "node", b"node"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
 class CallCommand(message.Message):
@@ -695,18 +899,25 @@ class CallCommand(message.Message):
 
 @typing.final
 class WatchCall(message.Message):
+    """A lease: transcript deltas are sent for so long from now. Who still reads along asks again in time, so nobody's leaving
+    ends another's.
+    """
+
     DESCRIPTOR: descriptor.Descriptor
 
     ON_FIELD_NUMBER: builtins.int
+    FOR_MS_FIELD_NUMBER: builtins.int
     on: builtins.bool
+    for_ms: builtins.int
     def __init__(
         self,
         *,
         on: builtins.bool = ...,
+        for_ms: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["on", b"on"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["for_ms", b"for_ms", "on", b"on"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
