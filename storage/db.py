@@ -6,11 +6,12 @@ system's.  PostgreSQL's row level security is the second wall behind that.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 import asyncpg
+
+from hum.principal import Principal
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -32,20 +33,6 @@ AWAY = (
     asyncpg.CannotConnectNowError,
 )
 BEGIN_AS = "SELECT org_id, role, scopes, key_id, session_id, user_id, name, site_admin FROM hum.begin_as($1)"
-
-
-@dataclass(frozen=True, slots=True)
-class Asker:
-    """Whom a credential stands for: a key, or a person's session, which may belong to no organization yet."""
-
-    org_id: UUID | None
-    role: str | None
-    scopes: tuple[str, ...]
-    key_id: UUID | None
-    session_id: UUID | None
-    user_id: UUID | None
-    name: str
-    site_admin: bool
 
 
 class Db:
@@ -95,11 +82,11 @@ class Db:
             yield tx
 
     @asynccontextmanager
-    async def as_credential(self, hash: bytes) -> AsyncIterator[tuple[Tx, Asker | None]]:
+    async def as_credential(self, hash: bytes) -> AsyncIterator[tuple[Tx, Principal | None]]:
         """A tenant's transaction for whoever the credential's SHA-256 stands for; with None it sees nothing."""
         async with self._app.acquire() as tx, _within(tx, "BEGIN"):
             row = await tx.fetchrow(BEGIN_AS, hash)
-            yield tx, _asker(row) if row else None
+            yield tx, _principal(row) if row else None
 
     @asynccontextmanager
     async def system(self) -> AsyncIterator[Tx]:
@@ -128,8 +115,17 @@ async def _within(tx: Tx, begin: str) -> AsyncIterator[None]:
     await tx.execute("COMMIT")
 
 
-def _asker(row: asyncpg.Record) -> Asker:
-    return Asker(**{**row, "scopes": tuple(row["scopes"] or ())})
+def _principal(row: asyncpg.Record) -> Principal:
+    return Principal(
+        organization=row["org_id"],
+        role=row["role"],
+        scopes=tuple(row["scopes"] or ()),
+        key_id=row["key_id"],
+        session_id=row["session_id"],
+        user_id=row["user_id"],
+        name=row["name"],
+        site_admin=row["site_admin"],
+    )
 
 
 async def notify(tx: Tx, channel: str, payload: str) -> None:

@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from control.base.principal import Principal
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import Message
+
+from control.audit.rules import describe
 from hum import audit as chain
 from hum import ids
 from hum.ids import Kind
+from hum.principal import Principal
 from storage import audit
 from storage.audit import EntryRow
 from storage.db import Db, Tx
@@ -28,6 +32,14 @@ async def note(
         fields=fields,
         request_id=request_id,
     )
+
+
+async def note_request(
+    tx: Tx, who: Principal, method: MethodDescriptor, request: Message, answer: Message, request_id: str
+) -> None:
+    """Note what a request changed in the principal's organization, in its transaction."""
+    change = describe(method, request, answer)
+    await note(tx, who.org_id, who, change.action, change.subject, change.fields, request_id)
 
 
 async def note_operator(tx: Tx, org: UUID, action: str, subject: str, fields: Sequence[str] = ()) -> None:

@@ -1,35 +1,12 @@
-"""Who asks."""
-
-from dataclasses import dataclass
-from uuid import UUID
+"""What a principal may do: roles and scopes against a method's access option."""
 
 from hum.errors import Forbidden, InsufficientScope, NoMembership, SessionRequired
+from hum.principal import Principal
 from hum.v1 import options_pb2
 
 ROLES = ("viewer", "operator", "admin")
 EVERYTHING = "*"
 SITE_ADMIN = "site:admin"
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """A person or a key; a key always works in its organization, a person in one or in none."""
-
-    organization: UUID | None
-    role: str | None
-    scopes: tuple[str, ...]
-    key_id: UUID | None
-    session_id: UUID | None
-    user_id: UUID | None
-    name: str
-    site_admin: bool = False
-
-    @property
-    def org_id(self) -> UUID:
-        """The organization.  Raises NoMembership."""
-        if self.organization is None:
-            raise NoMembership
-        return self.organization
 
 
 def rank(role: str) -> int:
@@ -57,9 +34,9 @@ def require(who: Principal, access: options_pb2.Access) -> None:
         raise InsufficientScope(f"this needs the scope {access.scope}")
 
 
-def has_scope(scopes: tuple[str, ...], wanted: str) -> bool:
-    """Writing includes reading; everything includes all but the deployment's own."""
-    if not wanted or wanted in scopes or (EVERYTHING in scopes and wanted != SITE_ADMIN):
+def has_scope(scopes: tuple[str, ...], scope: str) -> bool:
+    """Writing includes reading; `*` includes every scope but the deployment's own."""
+    if not scope or scope in scopes or (EVERYTHING in scopes and scope != SITE_ADMIN):
         return True
-    area, _, verb = wanted.partition(":")
+    area, _, verb = scope.partition(":")
     return verb == "read" and f"{area}:write" in scopes

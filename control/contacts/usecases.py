@@ -6,11 +6,11 @@ from uuid import UUID
 
 from control import jobs
 from control.base import phone
-from control.base.principal import Principal
 from control.contacts import sheets
 from control.contacts.sheets import BadSheet, Sheet
 from hum import ids
 from hum.errors import FieldError, InvalidRequest
+from hum.principal import Principal
 from hum.v1 import contacts_pb2 as pb
 from storage import contacts, events
 from storage.contacts import BackfillRow, ContactRow, Imported

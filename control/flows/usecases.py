@@ -7,11 +7,11 @@ from google.protobuf import json_format
 
 from control import jobs
 from control.base import masks
-from control.base.principal import Principal
 from control.base.wire import word
 from control.flows import rules
 from hum import ids
 from hum.errors import InUse
+from hum.principal import Principal
 from hum.v1 import flows_pb2 as pb
 from storage import events, flows
 from storage.db import Tx

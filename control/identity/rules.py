@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from control.base.principal import EVERYTHING, SITE_ADMIN, Principal, has_scope, rank
+from control.base.principal import EVERYTHING, SITE_ADMIN, has_scope, rank
 from hum.errors import Forbidden, InsufficientScope
+from hum.principal import Principal
 
 
 def grantable(maker: Principal, role: str, scopes: Sequence[str]) -> list[str]:

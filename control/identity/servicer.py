@@ -5,7 +5,7 @@ from uuid import UUID
 
 from control.analytics import usecases as analytics
 from control.base import masks, paging
-from control.base.principal import ROLES, Principal
+from control.base.principal import ROLES
 from control.base.wire import moment, timestamp, value, word
 from control.boundary import Call
 from control.clients.twilio import Carrier, Webhooks
@@ -15,6 +15,7 @@ from hum import ids, validation
 from hum.clock import now
 from hum.errors import FieldError, InvalidRequest
 from hum.ids import Kind
+from hum.principal import Principal
 from hum.v1 import identity_pb2 as pb
 from hum.v1 import options_pb2, runtime_pb2
 from storage import identity, sessions

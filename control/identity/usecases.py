@@ -4,11 +4,11 @@ from datetime import datetime
 from uuid import UUID
 
 from control.audit.usecases import note, note_operator
-from control.base.principal import Principal
 from control.identity import rules
 from hum import ids, secrets, validation
 from hum.errors import FieldError, InvalidRequest
 from hum.ids import Kind
+from hum.principal import Principal
 from storage import events, identity
 from storage.db import Db, Tx
 from storage.identity import ApiKeyRow, OrganizationRow

@@ -8,7 +8,6 @@ from datetime import timedelta
 from uuid import UUID
 
 from control.audit.usecases import actor
-from control.base.principal import Principal
 from control.clients.twilio import Carrier, CarrierNumber, Webhooks, is_refusal
 from control.numbers.flows import own_flow
 from hum import ids
@@ -22,6 +21,7 @@ from hum.errors import (
     Refused,
 )
 from hum.ids import Kind
+from hum.principal import Principal
 from hum.telemetry import log
 from hum.v1 import numbers_pb2 as pb
 from storage import audit, events, flows, numbers, purchases

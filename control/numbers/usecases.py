@@ -6,13 +6,13 @@ from datetime import timedelta
 from uuid import UUID
 
 from control.audit.usecases import OPERATOR, note, note_operator
-from control.base.principal import Principal
 from control.clients.twilio import Carrier, CarrierNumber, Webhooks, is_refusal
 from control.numbers.flows import own_flow
 from hum import ids
 from hum.clock import now
 from hum.errors import CarrierError, InvalidState, NotAtCarrier
 from hum.ids import Kind
+from hum.principal import Principal
 from hum.telemetry import log
 from hum.v1 import numbers_pb2 as pb
 from storage import events, identity, numbers

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from control.base.principal import Principal
 from hum import ids
 from hum.errors import AlreadyExists, InvalidState
+from hum.principal import Principal
 from storage import events, team
 from storage.db import Tx
 from storage.team import InviteRow, MemberRow

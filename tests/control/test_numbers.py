@@ -183,8 +183,8 @@ async def test_a_crash_at_any_moment_pays_once_and_loses_nothing(
 
 
 async def principal_of(desk: Desk) -> Any:
-    from control.base.principal import Principal
     from hum import ids
+    from hum.principal import Principal
 
     me = await identity_pb2_grpc.IdentityServiceStub(desk.plane.channel).GetMe(
         identity_pb2.GetMeRequest(), metadata=desk.who

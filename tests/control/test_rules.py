@@ -13,6 +13,7 @@ from control.calls import rules as calls
 from control.flows import rules as flows
 from control.identity import rules as identity
 from hum.errors import Forbidden, InsufficientScope, InvalidCursor
+from hum.principal import Principal
 from hum.v1 import calls_pb2, flows_pb2, runtime_pb2
 
 OFFICE = '{"time_zone": "America/New_York", "weekly": {"mon": [["09:00", "17:00"]], "sun": [["22:00", "02:00"]]}, "holidays": ["2026-03-16"]}'
@@ -137,12 +138,10 @@ def test_clips_of_the_start_come_first() -> None:
 
 
 def test_keys_are_at_most_their_makers() -> None:
-    def maker(role: str | None, *scopes: str, site_admin: bool = False) -> principal.Principal:
+    def maker(role: str | None, *scopes: str, site_admin: bool = False) -> Principal:
         """A person without scopes, else a key."""
         id = UUID(int=1)
-        return principal.Principal(
-            id, role, scopes, id if scopes else None, None if scopes else id, id, "maker", site_admin
-        )
+        return Principal(id, role, scopes, id if scopes else None, None if scopes else id, id, "maker", site_admin)
 
     assert identity.grantable(maker("admin"), "admin", []) == ["*"]
     assert identity.grantable(maker("admin", "flows:write"), "viewer", ["flows:read"]) == ["flows:read"]

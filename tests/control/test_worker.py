@@ -13,7 +13,6 @@ from uuid import UUID
 import pytest
 from jsonschema import Draft202012Validator
 
-from control.base.principal import Principal
 from control.calls import jobs as after
 from control.calls import usecases as calls_usecases
 from control.clients.openai import ModelError
@@ -24,6 +23,7 @@ from control.numbers.purchases import Purchases
 from control.worker import Worker
 from hum import ids
 from hum.clock import now
+from hum.principal import Principal
 from hum.settings import ControlSettings
 from hum.v1 import flows_pb2, runtime_pb2
 from storage import call_records, calls, clips, identity

@@ -1,0 +1,11 @@
+"""The boundary: every request passes here once, on its way in and on its way out.
+
+Who is it (credential to principal), may they (the method's access option), is the request well formed
+(`hum.validation`), was it answered before (idempotency key), then the servicer with the tenant's open transaction, then
+the commit, the status of an error, one log line and one measurement.
+"""
+
+from control.boundary.boundary import Boundary
+from control.boundary.call import Call
+
+__all__ = ["Boundary", "Call"]

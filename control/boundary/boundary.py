@@ -1,0 +1,134 @@
+"""Wraps servicers into gRPC handlers."""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import timedelta
+from functools import partial
+from typing import Any, NoReturn
+
+import grpc
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import Message
+from grpc import aio
+from grpc_status import rpc_status
+
+from control.audit.usecases import note_request
+from control.base.rates import Rates
+from control.boundary.admission import Admission
+from control.boundary.call import Call
+from control.boundary.method import Method
+from control.boundary.once import Once, hash_of
+from control.boundary.passage import Passage
+from control.boundary.status import refusal, status
+from hum import rpc, validation
+from hum.clock import Clock, monotonic_ms
+from hum.telemetry import log
+from hum.v1 import options_pb2
+from storage.db import Db
+
+LOG = log(__name__)
+
+
+class Boundary:
+    """Composes admission, idempotency, the servicers and the audit log."""
+
+    def __init__(
+        self, db: Db, node_key: bytes, rates: Rates, *, keep_keys: timedelta, clock: Clock = monotonic_ms
+    ) -> None:
+        self._admission = Admission(db, node_key, rates, clock)
+        self._once = Once(db, keep_keys)
+        self._clock = clock
+
+    def handlers(self, services: Mapping[ServiceDescriptor, object]) -> list[grpc.GenericRpcHandler]:
+        """The handlers of these servicers."""
+        return [
+            grpc.method_handlers_generic_handler(
+                service.full_name, {each.name: self._handler(Method.of(each, servicer)) for each in service.methods}
+            )
+            for service, servicer in services.items()
+        ]
+
+    async def still_admitted(self, access: options_pb2.Access, call: Call) -> bool:
+        """Tell whether a stream's credential still opens its method: keys are revoked, roles change."""
+        return await self._admission.still(access, call)
+
+    def _handler(self, method: Method) -> "grpc.RpcMethodHandler[Any, Any]":
+        kinds = {
+            (False, False): (grpc.unary_unary_rpc_method_handler, self._unary),
+            (False, True): (grpc.unary_stream_rpc_method_handler, self._stream),
+            (True, True): (grpc.stream_stream_rpc_method_handler, self._stream),
+        }
+        make, serve = kinds[method.descriptor.client_streaming, method.descriptor.server_streaming]
+
+        return make(
+            partial(serve, method),  # grpc looks whether it is a coroutine function
+            request_deserializer=method.request_type.FromString,
+            response_serializer=method.response_type.SerializeToString,
+        )
+
+    # -- the two ways through
+
+    async def _unary(
+        self, method: Method, request: Message, context: "aio.ServicerContext[Any, Any]"
+    ) -> Message | None:
+        passage = Passage.begin(method, context, self._clock)
+        try:
+            answer = await self._answer(passage, request)
+        except Exception as error:  # noqa: BLE001 - the one place where bugs become answers
+            await _refuse(passage, error)
+        context.set_trailing_metadata(tuple(passage.trailing.items()))
+        passage.end("OK")
+        return answer
+
+    async def _stream(
+        self, method: Method, request: Any, context: "aio.ServicerContext[Any, Any]"
+    ) -> AsyncIterator[Message]:
+        passage = Passage.begin(method, context, self._clock)
+        try:
+            if method.for_nodes:
+                call = self._admission.node(passage)
+            else:
+                async with self._admission.tenant(passage) as admitted:
+                    call = Call.of_stream(passage, admitted.credential, admitted.who)
+                validation.require_valid(request)
+            async for message in method.handler(request, call):
+                yield message
+        except Exception as error:  # noqa: BLE001 - as above
+            await _refuse(passage, error)
+        passage.end("OK")
+
+    # -- a unary method's answer
+
+    async def _answer(self, passage: Passage, request: Message) -> Message:
+        method = passage.method
+        if method.for_nodes:
+            answer: Message = await method.handler(request, self._admission.node(passage))
+            return answer
+        async with self._admission.tenant(passage) as call:
+            validation.require_valid(request)
+            if not method.access.acts_outside:
+                return await self._once.inside(passage, call, request, partial(_change, method, request))
+        outside = Call.outside(passage, call.credential, call.who, passage.idempotency_key, hash_of(request))
+        return await self._once.outside(passage, outside, partial(method.handler, request))
+
+
+async def _change(method: Method, request: Message, call: Call) -> Message:
+    """Let the servicer answer; a change in an organization stands in its audit log when it commits."""
+    answer: Message = await method.handler(request, call)
+    if method.mutates and not method.personal:
+        await note_request(call.tx, call.who, method.descriptor, request, answer, call.request_id)
+    return answer
+
+
+async def _refuse(passage: Passage, error: Exception) -> NoReturn:
+    if isinstance(error, aio.AbortError):
+        raise error
+    refused = refusal(error)
+    if refused is None:
+        LOG.error("bug", method=passage.method.name, exc_info=error)
+    passage.end(refused.code if refused else "INTERNAL")
+    answer = rpc_status.to_status(status(refused, passage.request_id))
+    if wait := refused and refused.metadata.get("retry_after_seconds"):
+        passage.trailing[rpc.RETRY_AFTER] = wait
+    trailing = (*answer.trailing_metadata, *passage.trailing.items())
+    await passage.context.abort(answer.code, answer.details, trailing)
+    raise AssertionError("abort raises")

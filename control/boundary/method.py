@@ -1,0 +1,54 @@
+"""One RPC of the contract, and what its options say."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from google.api import annotations_pb2
+from google.protobuf import message_factory
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import Message
+
+from hum import authorization
+from hum.v1 import options_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One RPC and the servicer's method behind it."""
+
+    descriptor: MethodDescriptor
+    access: options_pb2.Access
+    handler: Callable[..., Any]
+    mutates: bool
+    request_type: type[Message]
+    response_type: type[Message]
+
+    @classmethod
+    def of(cls, descriptor: MethodDescriptor, servicer: object) -> "Method":
+        """A method without an access option or without an implementation is a bug."""
+        options = descriptor.GetOptions()
+        if not options.HasExtension(options_pb2.access):
+            raise AssertionError(f"{descriptor.full_name} has no (hum.v1.access) option")
+        return cls(
+            descriptor,
+            authorization.access_of(descriptor),
+            getattr(servicer, descriptor.name),
+            mutates=not options.Extensions[annotations_pb2.http].get,
+            request_type=message_factory.GetMessageClass(descriptor.input_type),
+            response_type=message_factory.GetMessageClass(descriptor.output_type),
+        )
+
+    @property
+    def name(self) -> str:
+        return f"/{self.descriptor.containing_service.full_name}/{self.descriptor.name}"
+
+    @property
+    def for_nodes(self) -> bool:
+        """Another plane calls it, no tenant."""
+        return self.access.audience == options_pb2.AUDIENCE_NODE
+
+    @property
+    def personal(self) -> bool:
+        """The request is the person's own: it needs no organization."""
+        return self.access.audience == options_pb2.AUDIENCE_SIGNED_IN

@@ -1,0 +1,59 @@
+"""One request's way through the boundary: what it brought, and how it ended."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from grpc import aio
+from prometheus_client import Histogram
+
+from control.boundary.method import Method
+from hum import ids, rpc
+from hum.clock import Clock
+from hum.errors import FieldError, InvalidRequest
+from hum.telemetry import FAST_BUCKETS, log
+
+LOG = log(__name__)
+SECONDS = Histogram("hum_rpc_seconds", "Time to answer a call to control", ["method", "code"], buckets=FAST_BUCKETS)
+MAX_IDEMPOTENCY_KEY = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A request as it arrived, before anybody knows whose it is."""
+
+    method: Method
+    context: "aio.ServicerContext[Any, Any]"
+    metadata: Mapping[str, str]
+    request_id: str
+    clock: Clock
+    began_ms: float
+    trailing: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def begin(cls, method: Method, context: "aio.ServicerContext[Any, Any]", clock: Clock) -> "Passage":
+        metadata = {name: str(value) for name, value in context.invocation_metadata() or ()}
+        request_id = metadata.get(rpc.REQUEST_ID) or f"req_{ids.new().hex}"
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        return cls(method, context, metadata, request_id, clock, clock())
+
+    @property
+    def credential(self) -> str:
+        return self.metadata.get(rpc.CREDENTIAL, "")
+
+    @property
+    def idempotency_key(self) -> str | None:
+        """The client's key, if the method changes anything.  Raises InvalidRequest."""
+        key = self.metadata.get(rpc.IDEMPOTENCY_KEY, "")
+        if not key or not self.method.mutates:
+            return None
+        if len(key) > MAX_IDEMPOTENCY_KEY:
+            raise InvalidRequest([FieldError("Idempotency-Key", f"is longer than {MAX_IDEMPOTENCY_KEY} characters")])
+        return key
+
+    def end(self, code: str) -> None:
+        """Log and measure how it ended."""
+        took_ms = self.clock() - self.began_ms
+        SECONDS.labels(self.method.name, code).observe(took_ms / 1000)
+        LOG.info("rpc", method=self.method.name, code=code, ms=round(took_ms, 2), request_id=self.request_id)

@@ -1,0 +1,58 @@
+"""Errors to statuses: what an exception means to the client, as google.rpc.Status."""
+
+from collections.abc import Mapping, Sequence
+
+import asyncpg
+import grpc
+from google.protobuf import any_pb2
+from google.rpc import error_details_pb2, status_pb2
+
+from hum import rpc
+from hum.errors import Conflict, FieldError, Refused
+from storage.db import AWAY
+
+
+class Unavailable(Refused):
+    """The database is not available; try again."""
+
+    code, reason = "UNAVAILABLE", "UNAVAILABLE"
+
+
+def refusal(error: Exception) -> Refused | None:
+    """The refusal that an exception means; None for a bug."""
+    if isinstance(error, Refused):
+        return error
+    if isinstance(error, asyncpg.LockNotAvailableError | asyncpg.DeadlockDetectedError | asyncpg.SerializationError):
+        return Conflict()
+    return Unavailable() if isinstance(error, AWAY) else None
+
+
+def status(refused: Refused | None, request_id: str) -> status_pb2.Status:
+    """The status of a refusal, or of a bug: one ErrorInfo, and BadRequest where fields are bad."""
+    if refused is None:
+        message = f"something went wrong here; mention {request_id}"
+        return status_pb2.Status(
+            code=grpc.StatusCode.INTERNAL.value[0], message=message, details=[_info("INTERNAL", {})]
+        )
+    details = [_info(refused.reason, refused.metadata)]
+    if refused.fields:
+        details.append(_bad_request(refused.fields))
+    code: int = grpc.StatusCode[refused.code].value[0]
+    return status_pb2.Status(code=code, message=str(refused), details=details)
+
+
+def _info(reason: str, metadata: Mapping[str, str]) -> any_pb2.Any:
+    packed = any_pb2.Any()
+    packed.Pack(error_details_pb2.ErrorInfo(reason=reason, domain=rpc.ERROR_DOMAIN, metadata=metadata))
+    return packed
+
+
+def _bad_request(fields: Sequence[FieldError]) -> any_pb2.Any:
+    violation = error_details_pb2.BadRequest.FieldViolation
+    packed = any_pb2.Any()
+    packed.Pack(
+        error_details_pb2.BadRequest(
+            field_violations=[violation(field=each.field, description=each.reason) for each in fields]
+        )
+    )
+    return packed
