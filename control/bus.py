@@ -1,40 +1,80 @@
-"""The bus: short messages between control's processes, over PostgreSQL's LISTEN/NOTIFY.
+"""The bus: short messages between control's processes.
 
-A hint, never the truth: whoever is woken reads the database. After a lost connection everybody is woken.
+A hint, never the truth: whoever is woken reads the database.  `Bus` is what features see; `PostgresBus` carries it over
+LISTEN/NOTIFY.
 """
 
 import asyncio
-import json
+import binascii
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
 import asyncpg
+from google.protobuf.message import DecodeError, Message
+from prometheus_client import Counter
 
 from hum.telemetry import log
-from storage.calls import CHANNEL as CALLS
 from storage.db import Db, notify
 
 LOG = log(__name__)
-DELTAS = "hum_deltas"  # transcript as it comes, for whoever reads along
-COMMANDS = "hum_commands"  # for the process that has a media process's link
-MAX_PAYLOAD = 7900  # PostgreSQL refuses 8000 bytes
+DROPPED = Counter("hum_bus_dropped_total", "Messages on the bus that nobody got", ["channel", "why"])
+MAX_PAYLOAD_BYTES = 7900  # PostgreSQL refuses 8000
 
-Listener = Callable[[str], None]
+T = TypeVar("T")
+M = TypeVar("M", bound=Message)
 
 
-class Bus:
-    """Listens on one connection; each subscriber has a channel and is called with the payload, or "" after a loss."""
+@dataclass(frozen=True, slots=True)
+class Channel(Generic[T]):
+    """A name, and how what travels under it is read.  `decode` raises ValueError for what is not its own."""
+
+    name: str
+    decode: Callable[[str], T]
+    encode: Callable[[T], str]
+
+
+def of_messages(name: str, kind: type[M]) -> Channel[M]:
+    """A channel of one type of message, as base64: NOTIFY carries text."""
+
+    def decode(payload: str) -> M:
+        try:
+            return kind.FromString(binascii.a2b_base64(payload, strict_mode=True))
+        except (binascii.Error, DecodeError) as error:
+            raise ValueError(f"not a {kind.DESCRIPTOR.name}") from error
+
+    return Channel(
+        name, decode, lambda message: binascii.b2a_base64(message.SerializeToString(), newline=False).decode()
+    )
+
+
+class Bus(Protocol):
+    """Between all processes of control."""
+
+    def subscribe(self, channel: Channel[T], listener: Callable[[T | None], None]) -> Callable[[], None]:
+        """Call `listener` with each message of a channel, and with None after a loss; returns what ends that."""
+        ...
+
+    async def publish(self, channel: Channel[T], message: T) -> bool:
+        """Send to all processes, now; False for a message that is too large: it was only a hint."""
+        ...
+
+
+class PostgresBus:
+    """Listens on one connection to all channels."""
 
     def __init__(self, db: Db, *, retry_seconds: float) -> None:
         self._db = db
         self._retry_seconds = retry_seconds
-        self._listeners: dict[str, set[Listener]] = defaultdict(set)
+        self._channels: dict[str, Channel[Any]] = {}
+        self._listeners: dict[str, set[Callable[[Any], None]]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
 
-    async def start(self) -> None:
+    async def start(self, channels: Sequence[Channel[Any]]) -> None:
+        self._channels = {channel.name: channel for channel in channels}
         self._task = asyncio.create_task(self._run(), name="bus")
         await self._ready.wait()
 
@@ -44,19 +84,19 @@ class Bus:
             with suppress(asyncio.CancelledError):
                 await self._task
 
-    def subscribe(self, channel: str, listener: Listener) -> Callable[[], None]:
-        """Call `listener` for each message on a channel; returns what ends that."""
-        self._listeners[channel].add(listener)
-        return lambda: self._listeners[channel].discard(listener)
+    def subscribe(self, channel: Channel[T], listener: Callable[[T | None], None]) -> Callable[[], None]:
+        assert channel.name in self._channels, f"no feature brings the channel {channel.name}"
+        self._listeners[channel.name].add(listener)
+        return lambda: self._listeners[channel.name].discard(listener)
 
-    async def publish(self, channel: str, message: dict[str, Any]) -> None:
-        """Tell all processes, now.  A message that is too large is dropped: it was only a hint."""
-        payload = json.dumps(message, separators=(",", ":"), ensure_ascii=False)
-        if len(payload.encode()) > MAX_PAYLOAD:
-            LOG.warning("bus message too large", channel=channel)
-            return
+    async def publish(self, channel: Channel[T], message: T) -> bool:
+        payload = channel.encode(message)
+        if len(payload.encode()) > MAX_PAYLOAD_BYTES:
+            DROPPED.labels(channel.name, "too large").inc()
+            return False
         async with self._db.system() as tx:
-            await notify(tx, channel, payload)
+            await notify(tx, channel.name, payload)
+        return True
 
     async def _run(self) -> None:
         while True:
@@ -69,8 +109,8 @@ class Bus:
             lost = asyncio.Event()
             connection.add_termination_listener(lambda *_, lost=lost: lost.set())
             try:
-                for channel in (CALLS, DELTAS, COMMANDS):
-                    await connection.add_listener(channel, self._heard)
+                for name in self._channels:
+                    await connection.add_listener(name, self._received)
                 self._wake_all()
                 self._ready.set()
                 await lost.wait()
@@ -81,11 +121,22 @@ class Bus:
                 with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
                     await connection.close(timeout=1)
 
-    def _heard(self, _connection: Any, _pid: int, channel: str, payload: object) -> None:
-        for listener in tuple(self._listeners[channel]):
-            listener(str(payload))
+    def _received(self, _connection: Any, _pid: int, channel: str, payload: object) -> None:
+        try:
+            message = self._channels[channel].decode(str(payload))
+        except ValueError as error:
+            DROPPED.labels(channel, "unknown").inc()
+            LOG.warning("a message on the bus can't be read", channel=channel, error=str(error))
+            return
+        self._tell(channel, message)
 
     def _wake_all(self) -> None:
-        for listeners in self._listeners.values():
-            for listener in tuple(listeners):
-                listener("")
+        for name in self._channels:
+            self._tell(name, None)
+
+    def _tell(self, channel: str, message: object) -> None:
+        for listener in tuple(self._listeners[channel]):
+            try:
+                listener(message)
+            except Exception:  # one listener's bug is not the others'
+                LOG.exception("a listener on the bus failed", channel=channel)

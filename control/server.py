@@ -38,6 +38,6 @@ class ControlServer:
         return self.port
 
     async def drain(self, seconds: float) -> None:
-        """Take nothing new, let what runs end within `seconds`, then stop."""
+        """Take nothing new, let what runs end within `seconds`, then stop.  Streams look at `Deps.stopping` themselves."""
         await self._health.enter_graceful_shutdown()
         await self._server.stop(seconds)

@@ -1,135 +1,171 @@
-"""`hum worker`: does the jobs that are owed, and sweeps what time leaves behind.  Any number may run."""
+"""`hum worker`: does the jobs that are owed, sweeps what time leaves behind, reads the outbox.  Any number may run."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from pgqueuer import PgQueuer
 from pgqueuer.adapters.drivers.asyncpg import AsyncpgPoolDriver
 from pgqueuer.domain.errors import RetryRequested
-from pgqueuer.domain.models import Job
+from pgqueuer.domain.models import Job as QueuedJob
 from prometheus_client import Counter
 
-from control import jobs
-from control.analytics import usecases as analytics
-from control.audit.usecases import seal
-from control.calls import usecases
-from control.calls.jobs import after_call
-from control.clients.openai import Speech, Writer
-from control.clients.twilio import Carrier, Lookups
-from control.contacts.jobs import backfill_contacts, index_contact, look_up_contact
-from control.flows.jobs import render_clips
-from control.numbers import usecases as numbers
-from control.numbers.purchases import Purchases
-from hum.settings import ControlSettings
+from control import jobs, readers
+from control.base.job import Job
+from control.feature import Feature, Handler, Reader, Sweep
+from hum.settings import WorkerSettings
 from hum.telemetry import log
-from storage import idempotency, sessions
-from storage import jobs as attempts
-from storage.db import AWAY, Db
+from storage import jobs as queue
+from storage.db import AWAY, BUSY, Db
 
 LOG = log(__name__)
 DONE = Counter("hum_jobs_total", "Jobs that ended", ["job", "how"])
+FAILED = Counter("hum_steps_failed_total", "Steps of sweeps, readers and the queue that failed", ["step"])
+BATCH = 10
 KEEP_COUNTS = timedelta(days=7)
-
-Work = Callable[[UUID, UUID], Awaitable[object]]
 
 
 class Worker:
-    """The handlers of all jobs, on one queue."""
+    """What all features owe, on one queue."""
 
-    def __init__(
-        self,
-        db: Db,
-        settings: ControlSettings,
-        *,
-        speech: Speech,
-        writer: Writer,
-        lookups: Lookups,
-        carrier: Carrier,
-        purchases: Purchases,
-    ) -> None:
-        self._db, self._settings = db, settings
-        self._carrier, self._purchases = carrier, purchases
-        self._queue = PgQueuer(AsyncpgPoolDriver(db.queue_pool))
-        self._add(jobs.RENDER_CLIPS, lambda org, row: render_clips(db, speech, settings.default_voice, org, row))
-        self._add(jobs.AFTER_CALL, lambda org, row: after_call(db, writer, org, row))
-        keep = timedelta(days=settings.lookup_days)
-        self._add(jobs.LOOK_UP_CONTACT, lambda org, row: look_up_contact(db, lookups, keep, org, row))
-        self._add(jobs.INDEX_CONTACT, lambda org, row: index_contact(db, org, row))
-        self._add(jobs.BACKFILL_CONTACTS, lambda org, row: backfill_contacts(db, org, row))
+    def __init__(self, db: Db, settings: WorkerSettings, features: Sequence[Feature]) -> None:
+        self._db, self._settings, self._features = db, settings, features
+        self._jobs: dict[Job, Handler] = {job: handler for each in features for job, handler in each.jobs.items()}
+        assert len({job.name for job in self._jobs}) == len(self._jobs), "two jobs have one name"
+        self._stop = asyncio.Event()
 
-    async def run(self, asked_to_stop: asyncio.Event) -> None:
+    async def run(self, stop: asyncio.Event) -> None:
         """Work until asked to stop; jobs that are under way are finished."""
-        sweeper = asyncio.create_task(_forever(self._sweep, self._settings.sweep_seconds), name="sweep")
-        counter = asyncio.create_task(_forever(self._roll_up, self._settings.roll_up_seconds), name="roll up")
-        queue = asyncio.create_task(
-            self._queue.run(
-                dequeue_timeout=timedelta(seconds=self._settings.worker_idle_seconds),
-                heartbeat_timeout=timedelta(seconds=self._settings.job_heartbeat_seconds),
-            ),
-            name="queue",
-        )
-        stop = asyncio.create_task(asked_to_stop.wait(), name="stop")
+        self._stop = stop
+        steps = [self._forever(*each) for each in self._steps()]
+        tasks = [asyncio.create_task(step) for step in (*steps, self._work())]
+        stopping = asyncio.create_task(stop.wait())
         try:
-            await asyncio.wait({sweeper, counter, queue, stop}, return_when=asyncio.FIRST_COMPLETED)
-            self._queue.shutdown.set()
-            await queue
+            done, _ = await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {stopping}:
+                task.result()  # only a bug that repeats, or a database that is away, ends one of them
+            await tasks[-1]
         finally:
-            for task in (sweeper, counter, stop):
+            for task in (stopping, *tasks):
                 task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+            await asyncio.gather(stopping, *tasks, return_exceptions=True)
 
-    def _add(self, name: str, work: Work) -> None:
-        @self._queue.entrypoint(name, on_failure="hold")
-        async def entry(job: Job) -> None:
-            await self._attempt(name, job, work)
+    def _steps(self) -> list[tuple[str, Callable[[], Awaitable[object]], float]]:
+        sweeps: list[Sweep] = [sweep for feature in self._features for sweep in feature.sweeps]
+        own = Sweep("jobs", self._sweep_jobs, self._settings.sweep_seconds)
+        return [
+            *((each.name, each.step, each.every_seconds) for each in (own, *sweeps)),
+            *(
+                (each.name, partial(self._read, each), each.every_seconds)
+                for feature in self._features
+                for each in feature.readers
+            ),
+        ]
 
-    async def _attempt(self, name: str, job: Job, work: Work) -> None:
-        async with self._db.system() as tx:
-            attempt = await attempts.begin(tx, job.id)
-        if attempt > self._settings.job_attempts:
-            DONE.labels(name, "held").inc()
-            raise RuntimeError(f"job {job.id} was begun {attempt - 1} times and never ended")
-        try:
-            await work(*jobs.read_payload(job.payload))
-        except Exception as error:
-            if attempt >= self._settings.job_attempts:
-                LOG.exception("job held", job=name, id=job.id, attempt=attempt)
-                DONE.labels(name, "held").inc()
-                raise
-            LOG.warning("job failed", job=name, id=job.id, attempt=attempt, error=repr(error)[:300])
-            DONE.labels(name, "retried").inc()
-            wait = timedelta(seconds=self._settings.job_retry_seconds * 2 ** (attempt - 1))
-            raise RetryRequested(delay=wait, reason=type(error).__name__) from error
-        async with self._db.system() as tx:
-            await attempts.done(tx, job.id)
-        DONE.labels(name, "done").inc()
-
-    async def _roll_up(self) -> None:
-        while await analytics.roll_up(self._db):
+    async def _read(self, reader: Reader) -> None:
+        while await readers.read(self._db, reader):
             pass
 
-    async def _sweep(self) -> None:
-        if closed := await usecases.sweep(self._db, self._settings.link_lost_seconds):
-            LOG.warning("calls closed whose stream never reported its end", calls=closed)
+    async def _sweep_jobs(self) -> None:
         async with self._db.system() as tx:
-            await idempotency.forget(tx, timedelta(hours=self._settings.idempotency_hours))
-            await attempts.forget(tx, KEEP_COUNTS)
-            await sessions.forget(tx)
-        await seal(self._db)
-        abandoned = timedelta(seconds=self._settings.carrier_look_seconds)
-        await self._purchases.sweep(abandoned)
-        await numbers.sweep_releases(self._db, self._carrier, abandoned)
+            await queue.forget(tx, KEEP_COUNTS)
+            for job in self._jobs:  # what a worker would have admitted that died, or raced with who enqueued
+                await queue.admit_all(tx, job.name, job.per_organization)
 
+    async def _forever(self, name: str, step: Callable[[], Awaitable[object]], every_seconds: float) -> None:
+        """Take a step again and again.  What fails is taken again; only what never succeeds any more ends the worker."""
+        failures = 0
+        while not self._stop.is_set():
+            try:
+                await step()
+                failures = 0
+            except (*AWAY, *BUSY) as error:
+                LOG.warning("a step waits", step=name, error=repr(error)[:200])
+            except Exception:
+                failures += 1
+                FAILED.labels(name).inc()
+                LOG.exception("a step failed", step=name, failures=failures)
+                if failures >= self._settings.step_failures:
+                    raise
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), every_seconds)
 
-async def _forever(step: Callable[[], Awaitable[None]], every_seconds: float) -> None:
-    """Take a step again and again; a database that is away is waited for."""
-    while True:
+    # The queue.
+
+    async def _work(self) -> None:
+        """Run the queue until asked to stop; one that broke is begun anew.  AWAY goes up: all connections are."""
+        failures = 0
+        while not self._stop.is_set():
+            began = asyncio.get_running_loop().time()
+            try:
+                await self._run_queue()
+            except AWAY:
+                raise
+            except Exception as error:
+                lasted = asyncio.get_running_loop().time() - began
+                failures = (
+                    1 if lasted > self._settings.step_failures * self._settings.database_retry_seconds else failures + 1
+                )
+                FAILED.labels("queue").inc()
+                LOG.warning("the queue broke", error=repr(error)[:200], failures=failures)
+                if failures >= self._settings.step_failures:
+                    raise
+                await asyncio.sleep(self._settings.database_retry_seconds)
+
+    async def _run_queue(self) -> None:
+        pgqueuer = PgQueuer(AsyncpgPoolDriver(self._db.queue_pool))
+        for job, handler in self._jobs.items():
+            entry = pgqueuer.entrypoint(job.name, concurrency_limit=job.concurrency, on_failure="hold")
+            entry(partial(self._attempt, job, handler))
+        stopping = asyncio.create_task(self._stop.wait())
+        stopping.add_done_callback(lambda _: pgqueuer.shutdown.set())
         try:
-            await step()
-        except AWAY:
-            LOG.warning("there is no database", step=step.__name__.strip("_"))
-        await asyncio.sleep(every_seconds)
+            await pgqueuer.run(
+                dequeue_timeout=timedelta(seconds=self._settings.worker_idle_seconds),
+                batch_size=BATCH,
+                max_concurrent_tasks=self._settings.worker_tasks,
+                heartbeat_timeout=timedelta(seconds=self._settings.job_heartbeat_seconds),
+            )
+        finally:
+            stopping.cancel()
+
+    async def _attempt(self, job: Job, handler: Handler, queued: QueuedJob) -> None:
+        org, row = jobs.read_payload(queued.payload)
+        async with self._db.system() as tx:
+            if await queue.running_before(tx, job.name, org, queued.id) >= job.per_organization:
+                # Two that enqueued at the same moment did not see each other's.
+                raise RetryRequested(delay=queue.PARKED, reason="parked")
+            attempt = await queue.begin(tx, queued.id)
+        try:
+            await self._do(job, handler, queued.id, attempt, org, row)
+        finally:
+            async with self._db.system() as tx:
+                await queue.admit(tx, job.name, org, job.per_organization, besides=queued.id)
+
+    async def _do(self, job: Job, handler: Handler, id: int, attempt: int, org: UUID, row: UUID) -> None:
+        most = job.attempts or self._settings.job_attempts
+        if attempt > most:
+            DONE.labels(job.name, "held").inc()
+            raise RuntimeError(f"job {id} was begun {attempt - 1} times and never ended")
+        try:
+            async with asyncio.timeout(job.timeout_seconds):
+                await handler(org, row)
+        except Exception as error:
+            if attempt >= most:
+                LOG.exception("job held", job=job.name, id=id, attempt=attempt)
+                DONE.labels(job.name, "held").inc()
+                raise
+            LOG.warning("job failed", job=job.name, id=id, attempt=attempt, error=repr(error)[:300])
+            DONE.labels(job.name, "retried").inc()
+            raise RetryRequested(delay=self._delay(attempt, error), reason=type(error).__name__) from error
+        async with self._db.system() as tx:
+            await queue.done(tx, id)
+        DONE.labels(job.name, "done").inc()
+
+    def _delay(self, attempt: int, error: Exception) -> timedelta:
+        """Twice as long each time, and at least as long as the other side asks for."""
+        asked_seconds = getattr(error, "retry_after_seconds", None) or 0.0
+        return timedelta(seconds=max(asked_seconds, self._settings.job_retry_seconds * 2 ** (attempt - 1)))

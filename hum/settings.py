@@ -117,23 +117,35 @@ class Model(Common):
     default_voice: str = _env("HUM_VOICE", "marin", "the voice of flows that name none")
 
 
-class ControlSettings(Carrier, Model):
-    """`hum control` and `hum worker`."""
+class DatabaseSettings(Common):
+    """The database, as control uses it."""
+
+    database_url: str = _env("HUM_DATABASE_URL", "", "PostgreSQL 15 or later; unset: embedded, under HUM_HOME")
+    pool_size: int = _env("HUM_DATABASE_POOL", 10, "database connections of this process", ge=2, le=200)
+    statement_seconds: float = _env("HUM_STATEMENT_SECONDS", 15.0, "a statement that takes longer is cancelled", gt=0)
+    lock_seconds: float = _env("HUM_LOCK_SECONDS", 5.0, "a lock that takes longer is given up", gt=0)
+    database_retry_seconds: float = _env(
+        "HUM_DATABASE_RETRY_SECONDS", 1.0, "seconds before a database that went away is tried again", gt=0
+    )
+
+
+class RequestSettings(Common):
+    """The boundary, through which every request to control passes."""
 
     control_listen: str = _env("HUM_CONTROL_LISTEN", "127.0.0.1:50051", "gRPC socket of control")
-    database_url: str = _env("HUM_DATABASE_URL", "", "PostgreSQL 15 or later; unset: embedded, under HUM_HOME")
-    secret_keys: str = _env("HUM_SECRET_KEYS", "", "version:base64key,... newest first; made by `hum up`")
-    recordings_url: str = _env("HUM_RECORDINGS_URL", "", "a directory; unset: HUM_HOME/recordings")
-    pool_size: int = _env("HUM_DATABASE_POOL", 10, "database connections of this process", ge=2, le=200)
-    token_seconds: int = _env("HUM_STREAM_TOKEN_SECONDS", 60, "how long a stream's token may wait for its stream", ge=1)
-    recheck_seconds: float = _env(
-        "HUM_STREAM_RECHECK_SECONDS", 60.0, "how often a stream's access is checked again", gt=0
-    )
     idempotency_hours: float = _env("HUM_IDEMPOTENCY_HOURS", 24.0, "how long an Idempotency-Key is remembered", gt=0)
     rate_per_second: float = _env(
         "HUM_RATE_PER_SECOND", 50.0, "requests that one credential may make, on average", gt=0
     )
-    rate_burst: int = _env("HUM_RATE_BURST", 200, "and at once", ge=1)
+    rate_burst: int = _env("HUM_RATE_BURST", 200, "requests that one credential may make at once", ge=1)
+    drain_seconds: float = _env(
+        "HUM_DRAIN_SECONDS", 3600.0, "how long calls and requests may go on after SIGTERM; streams end at once", ge=0
+    )
+
+
+class IdentitySettings(Common):
+    """Sign-in, sessions, invitations."""
+
     session_idle_hours: float = _env("HUM_SESSION_IDLE_HOURS", 12.0, "a session that is not used ends after", gt=0)
     session_hours: float = _env("HUM_SESSION_HOURS", 168.0, "any session ends after", gt=0)
     sign_in_seconds: float = _env("HUM_SIGN_IN_SECONDS", 600.0, "how long a sign-in may take", gt=0)
@@ -141,46 +153,78 @@ class ControlSettings(Carrier, Model):
     trust_email: bool = _env(
         "HUM_OIDC_TRUST_EMAIL", False, "the issuer's addresses are verified though it does not say so"
     )
-    statement_seconds: float = _env("HUM_STATEMENT_SECONDS", 15.0, "a statement that takes longer is cancelled", gt=0)
-    lock_seconds: float = _env("HUM_LOCK_SECONDS", 5.0, "a lock that takes longer is given up", gt=0)
-    carrier_seconds: float = _env("HUM_CARRIER_SECONDS", 10.0, "the longest wait for the carrier's REST API", gt=0)
-    carrier_look_seconds: float = _env(
-        "HUM_CARRIER_LOOK_SECONDS",
-        60.0,
-        "what the carrier did with an order that it never answered is looked up after",
-        gt=0,
+
+
+class RecordingSettings(Common):
+    """Where recordings lie."""
+
+    recordings_url: str = _env("HUM_RECORDINGS_URL", "", "a directory; unset: HUM_HOME/recordings")
+
+    @property
+    def recordings_dir(self) -> Path:
+        return Path(self.recordings_url) if self.recordings_url else self.home / "recordings"
+
+
+class CallsSettings(Model, RecordingSettings):
+    """Calls, as control sees them."""
+
+    token_seconds: int = _env("HUM_STREAM_TOKEN_SECONDS", 60, "how long a stream's token may wait for its stream", ge=1)
+    recheck_seconds: float = _env(
+        "HUM_STREAM_RECHECK_SECONDS", 60.0, "how often a stream's access is checked again", gt=0
     )
-    model_seconds: float = _env("HUM_MODEL_SECONDS", 60.0, "the longest wait for the model's REST API", gt=0)
-    drain_seconds: float = _env("HUM_DRAIN_SECONDS", 3600.0, "how long calls may go on after SIGTERM", ge=0)
+    watch_seconds: float = _env(
+        "HUM_WATCH_SECONDS", 30.0, "how long a call's words are sent as they come, unless a reader asks again", gt=0
+    )
     link_lost_seconds: float = _env(
         "HUM_LINK_LOST_SECONDS", 30.0, "how long a call lives on when its media link is lost", gt=0
     )
     settle_seconds: float = _env(
         "HUM_SETTLE_SECONDS", 1.5, "how long the carrier's `next` waits for the stream's last report", gt=0
     )
-    roll_up_seconds: float = _env("HUM_ROLL_UP_SECONDS", 2.0, "how often a worker adds to the analytics", gt=0)
-    sweep_seconds: float = _env("HUM_SWEEP_SECONDS", 10.0, "how often a worker sweeps", gt=0)
-    job_heartbeat_seconds: float = _env(
-        "HUM_JOB_HEARTBEAT_SECONDS", 30.0, "a job whose worker was silent so long is given to another", gt=0
-    )
-    worker_idle_seconds: float = _env("HUM_WORKER_IDLE_SECONDS", 1.0, "how often an idle worker looks for work", gt=0)
+    tool_seconds: float = _env("HUM_TOOL_SECONDS", 10.0, "how long a call waits for a tool's result", gt=0)
     lookup_days: float = _env(
         "HUM_LOOKUP_DAYS", 30.0, "how long the carrier's word on a caller holds; 0: it is never asked", ge=0
     )
-    job_attempts: int = _env("HUM_JOB_ATTEMPTS", 5, "a job that failed as often is held for a person", ge=1)
-    database_retry_seconds: float = _env(
-        "HUM_DATABASE_RETRY_SECONDS", 1.0, "wait before a database that went away is tried again", gt=0
-    )
-    job_retry_seconds: float = _env("HUM_JOB_RETRY_SECONDS", 5.0, "wait before the second attempt; doubles", gt=0)
-    egress_allow: str = _env("HUM_EGRESS_ALLOW", "", "CIDRs that customers' URLs may reach besides the internet")
 
+
+class NumbersSettings(RequestSettings):
+    """Buying and giving back numbers."""
+
+    carrier_look_seconds: float = _env(
+        "HUM_CARRIER_LOOK_SECONDS",
+        60.0,
+        "seconds before an unanswered order is looked up at the carrier",
+        gt=0,
+    )
+
+
+class WorkerSettings(DatabaseSettings):
+    """Jobs, sweeps, readers."""
+
+    sweep_seconds: float = _env("HUM_SWEEP_SECONDS", 10.0, "how often a worker sweeps", gt=0)
+    roll_up_seconds: float = _env("HUM_ROLL_UP_SECONDS", 2.0, "how often a worker adds to the analytics", gt=0)
+    worker_tasks: int = _env("HUM_WORKER_TASKS", 32, "jobs that one worker does at once", ge=20)
+    worker_idle_seconds: float = _env("HUM_WORKER_IDLE_SECONDS", 1.0, "how often an idle worker looks for work", gt=0)
+    step_failures: int = _env(
+        "HUM_STEP_FAILURES", 10, "a sweep or reader that failed as often in a row ends its worker", ge=1
+    )
+    job_attempts: int = _env("HUM_JOB_ATTEMPTS", 5, "a job that failed as often is held for a person", ge=1)
+    job_retry_seconds: float = _env("HUM_JOB_RETRY_SECONDS", 5.0, "seconds before the second attempt; doubles", gt=0)
+    job_heartbeat_seconds: float = _env(
+        "HUM_JOB_HEARTBEAT_SECONDS", 30.0, "a job whose worker was silent so long is given to another", gt=0
+    )
+
+
+class ControlSettings(Carrier, IdentitySettings, CallsSettings, NumbersSettings, WorkerSettings):
+    """`hum control` and `hum worker`: every feature reads its own group."""
+
+    secret_keys: str = _env("HUM_SECRET_KEYS", "", "version:base64key,... newest first; made by `hum up`")
+    carrier_seconds: float = _env("HUM_CARRIER_SECONDS", 10.0, "the longest wait for the carrier's REST API", gt=0)
+    model_seconds: float = _env("HUM_MODEL_SECONDS", 60.0, "the longest wait for the model's REST API", gt=0)
+    egress_allow: str = _env("HUM_EGRESS_ALLOW", "", "CIDRs that customers' URLs may reach besides the internet")
     interpreted: bool = _env(
         "HUM_MEDIA_INTERPRETED", False, "interpret the media core even where it was compiled: to debug, to compare"
     )
-
-    @property
-    def recordings_dir(self) -> Path:
-        return Path(self.recordings_url) if self.recordings_url else self.home / "recordings"
 
 
 class GatewaySettings(Carrier):
@@ -202,11 +246,10 @@ class GatewaySettings(Carrier):
     drain_seconds: float = _env("HUM_DRAIN_SECONDS", 3600.0, "how long requests may go on after SIGTERM", ge=0)
 
 
-class MediaSettings(Carrier, Model):
+class MediaSettings(Carrier, Model, RecordingSettings):
     """`hum media`."""
 
     media_listen: str = _env("HUM_MEDIA_LISTEN", "127.0.0.1:8081", "WebSocket socket of the media plane")
-    recordings_url: str = _env("HUM_RECORDINGS_URL", "", "a directory; unset: HUM_HOME/recordings")
     max_calls: int = _env("HUM_MAX_CALLS", 250, "more calls than this are refused", ge=1)
     max_lag_ms: float = _env(
         "HUM_MAX_LAG_MS", 120.0, "no new calls while the event loop was later than this once in the last second", gt=0
@@ -246,10 +289,6 @@ class MediaSettings(Carrier, Model):
     vad_confirm: bool = _env(
         "HUM_VAD_CONFIRM", True, "a second detector (Silero) must agree before a caller's sound stops the agent"
     )
-
-    @property
-    def recordings_dir(self) -> Path:
-        return Path(self.recordings_url) if self.recordings_url else self.home / "recordings"
 
     @property
     def spool_dir(self) -> Path:

@@ -9,8 +9,6 @@ from storage import events
 from storage.db import Tx
 
 READER = "analytics"
-#: After these a call counts, or counts as something else.
-CHANGES = {"call.ended", "call.summary"}
 MEASURES = ("first_sound_ms", "first_answer_ms", "ours_ms", "model_ms")
 BAND_RATIO = 1.1
 
@@ -123,22 +121,15 @@ class NowRow:
     contacts: int
 
 
-async def roll_up(tx: Tx, limit: int = 2000) -> int:
-    """As the system: recount the quarters that the next events touch; return how many events were read.
-
-    The reader's row is locked, so one of several workers counts at a time; they are done when this transaction commits.
-    """
-    read = await events.read_behind_horizon(tx, READER, limit)
-    changed = {event.subject_id for event in read if event.type in CHANGES}
-    if changed:
-        quarters = await tx.fetch(TOUCHED, list(changed))
-        await _recount(tx, [row["org_id"] for row in quarters], [row["quarter_at"] for row in quarters])
-    return len(read)
+async def recount(tx: Tx, calls: Sequence[UUID]) -> None:
+    """As the system: count anew the quarters of an hour that these calls lie in."""
+    quarters = await tx.fetch(TOUCHED, calls)
+    await _recount(tx, [row["org_id"] for row in quarters], [row["quarter_at"] for row in quarters])
 
 
 async def rebuild(tx: Tx) -> int:
     """As the system: count everything anew; return how many quarters of an hour hold calls."""
-    await events.place(tx, READER)  # the reader waits
+    await events.hold(tx, READER)
     await tx.execute("DELETE FROM call_rollups")
     await tx.execute("DELETE FROM latency_rollups")
     quarters = await tx.fetch(EVERYTHING)

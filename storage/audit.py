@@ -8,6 +8,7 @@ from uuid import UUID
 from hum.audit import GENESIS
 from storage import events
 from storage.db import Tx
+from storage.events import Start
 
 APPEND = """
     INSERT INTO audit_log (org_id, actor, actor_name, action, subject, fields, request_id)
@@ -95,8 +96,8 @@ async def seal(tx: Tx, link: Callable[[bytes, int, EntryRow], bytes], limit: int
 
     The reader's row is locked, so one of several workers seals at a time.
     """
-    xid, last = await events.place(tx, READER)
-    rows = await tx.fetch(UNSEALED, xid, last, limit)
+    at = await events.place(tx, READER, Start.BEGINNING)
+    rows = await tx.fetch(UNSEALED, *at, limit) if at else []
     if not rows:
         return 0
     orgs = list({row["org_id"] for row in rows})

@@ -18,10 +18,16 @@ MOST_NOTES = 200
 TURNS = """
     SELECT seq, role, text, heard_text, start_ms, end_ms, interrupted FROM call_turns WHERE call_id = $1 ORDER BY seq
 """
-SET_SUMMARY = "UPDATE calls SET summary = $2, outcome = $3, outcome_label = $4 WHERE id = $1"
+# What the agent reported itself stands before what is judged afterwards.
+SET_SUMMARY = """
+    UPDATE calls SET summary = $2, outcome = coalesce(outcome, $3), outcome_label = $4 WHERE id = $1 AND summary IS NULL
+    RETURNING outcome::text
+"""
+SET_OUTCOME = "UPDATE calls SET outcome = $2 WHERE id = $1"
 INDEX = "SELECT hum.index_call($1)"
 AFTER_CALL = """
-    SELECT c.status, c.direction, c.summary IS NOT NULL AS summarized, v.definition
+    SELECT c.status, c.direction, c.summary IS NOT NULL AS summarized,
+           c.outcome IS NOT NULL AS judged, v.definition
       FROM calls c
       LEFT JOIN flow_versions v ON v.flow_id = c.flow_id AND v.version = c.flow_version
      WHERE c.id = $1
@@ -148,6 +154,7 @@ class AfterCallRow:
     status: str
     direction: str
     summarized: bool
+    judged: bool
     definition: dict[str, Any]
 
 
@@ -160,8 +167,14 @@ async def turns(tx: Tx, id: UUID) -> list[TurnRow]:
     return [TurnRow(**row) for row in await tx.fetch(TURNS, id)]
 
 
-async def set_summary(tx: Tx, id: UUID, summary: Mapping[str, Any], outcome: str | None, label: str | None) -> None:
-    await tx.execute(SET_SUMMARY, id, json.dumps(summary), outcome, label)
+async def set_summary(tx: Tx, id: UUID, summary: Mapping[str, Any], outcome: str | None, label: str | None) -> bool:
+    """Keep what a call came to; False when that is kept already."""
+    return await tx.fetchrow(SET_SUMMARY, id, json.dumps(summary), outcome, label) is not None
+
+
+async def set_outcome(tx: Tx, id: UUID, outcome: str) -> None:
+    """Keep what the agent itself reported; JSON."""
+    await tx.execute(SET_OUTCOME, id, outcome)
 
 
 async def index(tx: Tx, id: UUID) -> None:

@@ -45,14 +45,23 @@ STATE = """
 BY_SID = STATE + " WHERE call_sid = $1 FOR UPDATE"
 BY_ID = STATE + " WHERE id = $1"
 LOCK_BY_ID = BY_ID + " FOR UPDATE"
-STALE = (
-    STATE
-    + """
+STALE = """
+    SELECT id FROM calls
      WHERE status IN ('queued', 'ringing', 'in_progress') AND carrier_ended_at < now() - $1::interval
      ORDER BY carrier_ended_at LIMIT 100
+"""
+LOCK_IF_STALE = (
+    STATE
+    + """
+     WHERE id = $1 AND status IN ('queued', 'ringing', 'in_progress') AND carrier_ended_at < now() - $2::interval
        FOR UPDATE SKIP LOCKED
 """
 )
+LANGUAGE = """
+    SELECT v.definition ->> 'language' FROM calls c
+      JOIN flow_versions v ON v.flow_id = c.flow_id AND v.version = c.flow_version
+     WHERE c.id = $1
+"""
 OFFER_TOKEN = """
     UPDATE calls SET token_hash = $2, token_expires_at = now() + make_interval(secs => $3) WHERE id = $1
 """
@@ -72,7 +81,7 @@ STREAM = """
      WHERE s.call_id = $1 AND s.number = $2
 """
 SESSION = """
-    SELECT v.definition, k.name AS contact_name, k.phone_e164 AS contact_phone, k.company AS contact_company,
+    SELECT c.org_id, v.definition, k.name AS contact_name, k.phone_e164 AS contact_phone, k.company AS contact_company,
            k.tags AS contact_tags, k.notes AS contact_notes, o.name AS organization, o.time_zone
       FROM calls c
       JOIN organizations o ON o.org_id = c.org_id
@@ -175,6 +184,7 @@ class StreamState:
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
+    org_id: UUID
     definition: dict[str, Any]
     contact_name: str | None
     contact_phone: str | None
@@ -235,9 +245,21 @@ def _state(row: asyncpg.Record | None) -> CallState:
     return CallState(**row)
 
 
-async def lock_stale(tx: Tx, seconds: float) -> list[CallState]:
-    """Lock the calls that the carrier ended so long ago and whose media plane never said so.  As the system."""
-    return [CallState(**row) for row in await tx.fetch(STALE, timedelta(seconds=seconds))]
+async def stale(tx: Tx, seconds: float) -> list[UUID]:
+    """The calls that the carrier ended so long ago and whose media plane never said so.  As the system."""
+    return [row["id"] for row in await tx.fetch(STALE, timedelta(seconds=seconds))]
+
+
+async def lock_if_stale(tx: Tx, id: UUID, seconds: float) -> CallState | None:
+    """Lock such a call; None when it is none any more, or somebody else is at it."""
+    row = await tx.fetchrow(LOCK_IF_STALE, id, timedelta(seconds=seconds))
+    return CallState(**row) if row else None
+
+
+async def language(tx: Tx, id: UUID) -> str | None:
+    """The language of the flow that a call began with (BCP 47)."""
+    spoken: str | None = await tx.fetchval(LANGUAGE, id)
+    return spoken
 
 
 async def offer_token(tx: Tx, id: UUID, hash: bytes, seconds: int) -> None:

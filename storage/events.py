@@ -8,10 +8,23 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum, auto
 from typing import Any
 from uuid import UUID
 
-from storage.db import Tx
+from storage.db import AWAY, BUSY, Tx
+
+#: What a reader meets that means nothing about the events: the same will work later.
+LATER = (*AWAY, *BUSY)
+
+
+class Start(Enum):
+    """Where a reader starts that never read before."""
+
+    #: At what is not yet behind the horizon; of transactions that run at this moment it may see what they wrote before.
+    NOW = auto()
+    BEGINNING = auto()
+
 
 APPEND = """
     INSERT INTO events (org_id, type, subject_id, subject_seq, data, created_at)
@@ -24,10 +37,19 @@ OF_SUBJECT = """
      ORDER BY subject_seq
      LIMIT $3
 """
-CURSOR = "SELECT xid::text AS xid, id FROM event_cursors WHERE reader = $1 FOR UPDATE"
-MOVE = """
-    INSERT INTO event_cursors (reader, xid, id) VALUES ($1, $2::text::xid8, $3)
-    ON CONFLICT (reader) DO UPDATE SET xid = excluded.xid, id = excluded.id
+# Where a new reader starts: behind all that is below the horizon now, or before everything.
+OPEN_NOW = """
+    INSERT INTO event_cursors (reader, xid, id)
+    VALUES ($1, pg_snapshot_xmin(pg_current_snapshot()), 0)
+"""
+OPEN_AT_BEGINNING = "INSERT INTO event_cursors (reader, xid, id) VALUES ($1, '0', 0)"
+# Held to the end of the transaction, also while the reader's first row is not committed yet.
+TRY_LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('event reader ' || $1, 0))"
+LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('event reader ' || $1, 0))"
+CURSOR = "SELECT xid::text AS xid, id FROM event_cursors WHERE reader = $1"
+MOVE = "UPDATE event_cursors SET xid = $2::text::xid8, id = $3 WHERE reader = $1"
+SET_ASIDE = """
+    INSERT INTO events_set_aside (reader, event_id, reason) VALUES ($1, $2, $3) ON CONFLICT (reader, event_id) DO NOTHING
 """
 BEHIND_HORIZON = """
     SELECT id, xid::text AS xid, org_id, type, subject_id, data, created_at
@@ -79,10 +101,24 @@ async def of_subject(tx: Tx, subject: UUID, after: int, limit: int = 500) -> lis
     return [SubjectEvent(row["subject_seq"], row["type"], json.loads(row["data"]), row["created_at"]) for row in rows]
 
 
-async def place(tx: Tx, reader: str) -> tuple[str, int]:
-    """Where a reader is: transaction and id; nobody else reads for it before this transaction ends."""
+async def place(tx: Tx, reader: str, start: Start) -> tuple[str, int] | None:
+    """Where a reader is, transaction and id; nobody else reads for it before this transaction ends.
+
+    None while another process reads for it.  A reader that is new starts where `start` says.
+    """
+    if not await tx.fetchval(TRY_LOCK, reader):
+        return None
     cursor = await tx.fetchrow(CURSOR, reader)
-    return (cursor["xid"], cursor["id"]) if cursor else ("0", 0)
+    if cursor is None:
+        await tx.execute(OPEN_NOW if start is Start.NOW else OPEN_AT_BEGINNING, reader)
+        cursor = await tx.fetchrow(CURSOR, reader)
+        assert cursor is not None, "it was opened in this transaction"
+    return cursor["xid"], cursor["id"]
+
+
+async def hold(tx: Tx, reader: str) -> None:
+    """Let nobody read for a reader before this transaction ends; wait for whoever does."""
+    await tx.execute(LOCK, reader)
 
 
 async def move(tx: Tx, reader: str, xid: str, id: int) -> None:
@@ -90,13 +126,20 @@ async def move(tx: Tx, reader: str, xid: str, id: int) -> None:
     await tx.execute(MOVE, reader, xid, id)
 
 
-async def read_behind_horizon(tx: Tx, reader: str, limit: int = 500) -> list[Event]:
+async def read_behind_horizon(tx: Tx, reader: str, start: Start, limit: int = 500) -> list[Event]:
     """The next events for a reader, each exactly once; they are done when the transaction commits.
 
-    The cursor's row is locked, so one of several processes works for a reader at a time.
+    The reader is locked, so one of several processes works for a reader at a time; the others get nothing.
     """
-    xid, id = await place(tx, reader)
-    rows = await tx.fetch(BEHIND_HORIZON, xid, id, limit)
+    at = await place(tx, reader, start)
+    if at is None:
+        return []
+    rows = await tx.fetch(BEHIND_HORIZON, *at, limit)
     if rows:
         await move(tx, reader, rows[-1]["xid"], rows[-1]["id"])
     return [Event(**{**row, "data": json.loads(row["data"])}) for row in rows]
+
+
+async def set_aside(tx: Tx, reader: str, event: Event, reason: str) -> None:
+    """Remember an event that a reader could not handle: it goes on behind it."""
+    await tx.execute(SET_ASIDE, reader, event.id, reason)

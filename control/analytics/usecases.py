@@ -1,13 +1,18 @@
 """Keeping the roll-ups."""
 
+from collections.abc import Sequence
+
 from storage import analytics
-from storage.db import Db
+from storage.db import Db, Tx
+from storage.events import Event
+
+#: After these a call counts, or counts as something else.
+CHANGES = frozenset({"call.ended", "call.summary"})
 
 
-async def roll_up(db: Db) -> int:
-    """Count what the next events changed; return how many were read.  Any number of workers may try; one does it."""
-    async with db.system() as tx:
-        return await analytics.roll_up(tx)
+async def recount(tx: Tx, changed: Sequence[Event]) -> None:
+    """Count anew what these events changed."""
+    await analytics.recount(tx, list({event.subject_id for event in changed}))
 
 
 async def rebuild(db: Db) -> int:

@@ -56,24 +56,30 @@ async def after_call(db: Db, writer: Writer, org: UUID, id: UUID) -> bool:
     if call is None or call.summarized:
         return False
     spoken = any(turn.role == "caller" and turn.text for turn in turns)
-    written = await _write(writer, call.definition, turns) if spoken else None
+    outcome_schema = None if call.judged else _outcome_schema(call.definition)
+    written = await _write(writer, outcome_schema, turns) if spoken else None
     async with db.tenant(org) as tx:
         await calls.lock(tx, id)
         if written is not None:
             summary = {name: written[name] for name in ("text", "key_points", "next_actions")}
             outcome = json.dumps(written["outcome"]) if "outcome" in written else None
             label = str(written["label"]).strip().lower().replace(" ", "_")[:LABEL_CHARS] or None
-            await call_records.set_summary(tx, id, summary, outcome, label)
+            if not await call_records.set_summary(tx, id, summary, outcome, label):
+                return False  # another worker was faster
             await events.append(tx, org, "call.summary", id, summary)
         await call_records.index(tx, id)
     return True
 
 
-async def _write(writer: Writer, definition: Mapping[str, Any], turns: list[TurnRow]) -> dict[str, Any]:
-    outcome_schema = json.loads(definition["outcome_schema_json"]) if definition.get("outcome_schema_json") else None
-    wanted = schema(outcome_schema)
-    written = await writer.write(INSTRUCTIONS, transcript(turns), wanted)
-    if (error := next(iter(Draft202012Validator(wanted).iter_errors(written)), None)) is not None:
+def _outcome_schema(definition: Mapping[str, Any]) -> dict[str, Any] | None:
+    stored = definition.get("outcome_schema_json")
+    return json.loads(stored) if stored else None
+
+
+async def _write(writer: Writer, outcome_schema: dict[str, Any] | None, turns: list[TurnRow]) -> dict[str, Any]:
+    expected = schema(outcome_schema)
+    written = await writer.write(INSTRUCTIONS, transcript(turns), expected)
+    if (error := next(iter(Draft202012Validator(expected).iter_errors(written)), None)) is not None:
         # The summary is worth having without an outcome that breaks the customer's schema.
         without = {name: part for name, part in written.items() if name != "outcome"}
         if not Draft202012Validator(schema(None)).is_valid(without):

@@ -9,13 +9,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from uuid import UUID
 
-from control.bus import COMMANDS, DELTAS, Bus
+from control.bus import Bus
 from control.calls import present, rules
+from control.calls.channels import CHANGED, COMMANDS, DELTAS
 from hum import ids
-from hum.clock import monotonic_ms, now
+from hum.clock import monotonic_ms
 from hum.errors import ApiKeyRequired
 from hum.ids import Kind
+from hum.settings import CallsSettings
 from hum.v1 import calls_pb2 as pb
+from hum.v1 import runtime_pb2
 from storage import calls, events
 from storage.db import Db
 
@@ -25,25 +28,24 @@ MAX_WAITING_DELTAS = 1000
 class LiveCall:
     """One listener of one call."""
 
-    def __init__(self, db: Db, bus: Bus, org: UUID, id: UUID, recheck_seconds: float) -> None:
-        self._db, self._bus, self._org, self._id = db, bus, org, id
-        self._recheck_seconds = recheck_seconds
-        self._public_id = ids.show(Kind.CALL, id)
+    def __init__(self, db: Db, bus: Bus, settings: CallsSettings, stopping: asyncio.Event, org: UUID, id: UUID) -> None:
+        self._db, self._bus, self._settings, self._stopping = db, bus, settings, stopping
+        self._org, self._id, self._public_id = org, id, ids.show(Kind.CALL, id)
         self._wake = asyncio.Event()
         self._deltas: list[pb.StreamCallResponse] = []
 
     async def events(
         self, after: int, still_admitted: Callable[[], Awaitable[bool]]
     ) -> AsyncIterator[pb.StreamCallResponse]:
-        """The events behind the sequence `after`, until the call is over.  Raises ApiKeyRequired when access is lost."""
-        unsubscribe = (
-            self._bus.subscribe(calls.CHANNEL, self._changed),
-            self._bus.subscribe(DELTAS, self._said),
-        )
+        """The events behind the sequence `after`, until the call is over, or this process is asked to stop: then the
+        client asks another for what follows.  Raises ApiKeyRequired when access is lost.
+        """
+        unsubscribe = (self._bus.subscribe(CHANGED, self._changed), self._bus.subscribe(DELTAS, self._spoken))
+        stopping = asyncio.create_task(self._wake_on_stop())
         try:
-            checked_ms = monotonic_ms()
-            await self._watch(on=True)
-            while True:
+            checked_ms = watched_ms = monotonic_ms()
+            await self._watch()
+            while not self._stopping.is_set():
                 self._wake.clear()  # before looking, or a wake-up in between is lost
                 async with self._db.tenant(self._org) as tx:
                     stored = await events.of_subject(tx, self._id, after)
@@ -57,34 +59,43 @@ class LiveCall:
                     yield delta
                 if not stored:
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(self._wake.wait(), self._recheck_seconds)
-                if monotonic_ms() - checked_ms >= self._recheck_seconds * 1000:
+                        await asyncio.wait_for(self._wake.wait(), self._rest_seconds())
+                if monotonic_ms() - checked_ms >= self._settings.recheck_seconds * 1000:
                     if not await still_admitted():
                         raise ApiKeyRequired
                     checked_ms = monotonic_ms()
-                    await self._watch(on=True)  # another listener's leaving may have switched it off
+                if monotonic_ms() - watched_ms >= self._settings.watch_seconds * 500:
+                    await self._watch()
+                    watched_ms = monotonic_ms()
         finally:
+            stopping.cancel()
             for end in unsubscribe:
                 end()
-            await asyncio.shield(self._watch(on=False))
 
-    async def _watch(self, *, on: bool) -> None:
-        """Ask the media process for the transcript as it comes, or tell it to stop."""
+    def _rest_seconds(self) -> float:
+        return min(self._settings.recheck_seconds, self._settings.watch_seconds / 2)
+
+    async def _wake_on_stop(self) -> None:
+        await self._stopping.wait()
+        self._wake.set()
+
+    async def _watch(self) -> None:
+        """Ask the media process for the transcript as it comes, for as long as the lease lasts.  Nobody takes it back:
+        others may read along.
+        """
         async with self._db.system() as tx:
             state = await calls.look(tx, self._id)
         if state.node is not None and state.status in rules.LIVE:
-            await self._bus.publish(
-                COMMANDS, {"node": state.node, "call": self._public_id, "command": "watch", "on": on}
-            )
+            watch = runtime_pb2.WatchCall(for_ms=round(self._settings.watch_seconds * 1000))
+            command = runtime_pb2.CallCommand(call_id=self._public_id, watch=watch)
+            await self._bus.publish(COMMANDS, runtime_pb2.NodeCommand(node=state.node, command=command))
 
-    def _changed(self, payload: str) -> None:
-        if payload in {"", str(self._id)}:
+    def _changed(self, id: UUID | None) -> None:
+        if id in {None, self._id}:
             self._wake.set()
 
-    def _said(self, payload: str) -> None:
-        if not payload or self._public_id not in payload:
-            return
-        call_id, delta = present.delta(payload, now())
-        if call_id == self._public_id and len(self._deltas) < MAX_WAITING_DELTAS:
-            self._deltas.append(delta)
-            self._wake.set()
+    def _spoken(self, batch: runtime_pb2.CallDeltas | None) -> None:
+        for each in batch.deltas if batch else ():
+            if each.call_id == self._public_id and len(self._deltas) < MAX_WAITING_DELTAS:
+                self._deltas.append(pb.StreamCallResponse(at=each.at, delta=each.delta))
+                self._wake.set()

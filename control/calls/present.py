@@ -1,11 +1,10 @@
 """Calls as the contract shows them."""
 
-import json
-from datetime import datetime
 from typing import Any
 
 from control.base.wire import timestamp, value
-from control.calls import rules, usecases
+from control.calls import rules
+from control.calls.facts import message_of
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import calls_pb2 as pb
@@ -62,10 +61,10 @@ def detailed(row: CallDetailRow) -> pb.CallDetail:
     return pb.CallDetail(
         **_facts(row.call),
         transcript=[turn(each) for each in row.turns],
-        tool_activity=[usecases.message_of(pb.ToolActivity(), each) for each in row.tool_activity],
+        tool_activity=[message_of(pb.ToolActivity(), each) for each in row.tool_activity],
         summary=pb.Summary(**row.summary) if row.summary else None,
         outcome=row.outcome,
-        interruptions=[usecases.message_of(pb.Interruption(), each) for each in row.interruptions],
+        interruptions=[message_of(pb.Interruption(), each) for each in row.interruptions],
         recording_url=f"/api/calls/{id}/recording" if row.recording_path else None,
         latency=latency(row.latency),
         announcement_played_ms=row.announcement_played_ms,
@@ -120,7 +119,7 @@ def latency(turns: list[dict[str, Any]]) -> pb.CallLatency | None:
     if not turns:
         return None
     return pb.CallLatency(
-        turns=[usecases.message_of(pb.TurnLatency(), each) for each in turns],
+        turns=[message_of(pb.TurnLatency(), each) for each in turns],
         **{name: _percentiles([each[name] for each in turns]) for name in (FIRST_SOUND, FIRST_ANSWER, OURS, MODEL)},
     )
 
@@ -138,25 +137,16 @@ def streamed(event: SubjectEvent) -> pb.StreamCallResponse:
         case "call.state":
             told.state.status = value(pb.CallStatus, data["status"])
         case "transcript.turn":
-            usecases.message_of(told.turn, data)
+            message_of(told.turn, data)
         case "tool.started":
-            usecases.message_of(told.tool_started, data)
+            message_of(told.tool_started, data)
         case "tool.finished":
-            usecases.message_of(told.tool_finished, data)
+            message_of(told.tool_finished, data)
         case "barge_in":
-            usecases.message_of(told.barge_in, data)
+            message_of(told.barge_in, data)
         case "call.ended":
             told.ended.status = value(pb.CallStatus, data["status"])
             told.ended.reason = data["reason"]
             if "duration_seconds" in data:
                 told.ended.duration_seconds = data["duration_seconds"]
     return told
-
-
-def delta(payload: str, at: datetime) -> tuple[str, pb.StreamCallResponse]:
-    """The call and the event of a transcript delta on the bus."""
-    told = json.loads(payload)
-    event = pb.StreamCallResponse()
-    event.at.FromDatetime(at)
-    usecases.message_of(event.delta, told)
-    return told["call"], event

@@ -8,18 +8,23 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from control.base import hours
+from control.base.job import Job
+from control.calls.sentences import Sentence, sentence, spoken
 from hum.v1 import runtime_pb2
 
-REFUSAL = "We are sorry, this number is not in service. Goodbye."
-NOT_SET_UP = "We are sorry, nobody can take your call at the moment. Goodbye."
-CLOSED = "Thank you for calling. We are closed at the moment. Please call again during our business hours. Goodbye."
-APOLOGY = "We are sorry, something went wrong on our side. Please call again in a little while. Goodbye."
+#: A call that is over is summarized, judged and made findable: before all else that can wait.
+AFTER_CALL = Job("after_call", concurrency=32, per_organization=8, priority=100, timeout_seconds=180)
+
 
 LIVE = ("queued", "ringing", "in_progress")
 #: How often a call may be joined with an agent: once, and once more when its stream died.
 MAX_STREAMS = 2
 #: More turns than any stream has.
 TURNS_OF_A_STREAM = 100_000
+#: As often a call's agent may use tools, and as often one tool may fail: corrected once, and then no more.
+MAX_TOOL_RUNS, MAX_TOOL_FAILURES = 200, 2
+#: How long a report that could not be stored is kept for whoever looks into it.
+KEEP_SET_ASIDE = timedelta(days=30)
 #: As much of a contact's notes as the agent is told.
 CONTEXT_CHARS = 2000
 
@@ -53,9 +58,10 @@ class Connect:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Say a sentence and hang up; the call is recorded with this status and reason."""
+    """Say a sentence, in its language if that is known, and hang up; the call is recorded with this status and reason."""
 
     text: str
+    language: str | None
     status: str
     reason: str
 
@@ -86,10 +92,15 @@ def route(facts: Facts, now: datetime) -> Decision:
     """What becomes of an inbound call."""
     if facts.blocked:
         return Reject("blocked", "blocked")
-    if facts.definition is None or not facts.number_active:
-        return Refuse(NOT_SET_UP, "failed", "no_flow")
+    flow = facts.definition
+    language = flow.get("language") if flow else None
+    if flow is None or not facts.number_active:
+        return Refuse(*sentence(Sentence.NOBODY, language), "failed", "no_flow")
     if facts.business_hours_json and not hours.is_open(hours.parse(facts.business_hours_json, facts.time_zone), now):
-        return Refuse(facts.definition.get("after_hours_message") or CLOSED, "completed", "after_hours")
+        own = flow.get("after_hours_message")
+        if own:
+            return Refuse(own, spoken(language) if language else None, "completed", "after_hours")
+        return Refuse(*sentence(Sentence.CLOSED, language), "completed", "after_hours")
     return Connect()
 
 
@@ -98,36 +109,39 @@ def owes_lookup(looked_up_at: datetime | None, now: datetime, keep: timedelta) -
     return keep > timedelta(0) and (looked_up_at is None or looked_up_at < now - keep)
 
 
-def after_stream(status: str, streams_opened: int) -> Connect | Refuse | None:
+def after_stream(status: str, streams_opened: int, language: str | None) -> Connect | Refuse | None:
     """What a call is owed when its stream has closed: None for a call that is over."""
     if status not in LIVE:
         return None
     if streams_opened < MAX_STREAMS:
         return Connect()
-    return Refuse(APOLOGY, "failed", "stream_lost")
+    return Refuse(*sentence(Sentence.APOLOGY, language), "failed", "stream_lost")
 
 
-def place_in_call(report: runtime_pb2.Report, stream_number: int, offset_ms: int) -> None:
-    """Move a report of a later stream from its stream's own count of turns and milliseconds to the call's.
+def placed_in_call(report: runtime_pb2.Report, stream_number: int, offset_ms: int) -> runtime_pb2.Report:
+    """A report of a later stream, moved from its stream's own count of turns and milliseconds to the call's.
 
     Turns of different streams never share a number, however late they come, and stay in the order of speech.
     """
     turns = (stream_number - 1) * TURNS_OF_A_STREAM
     if turns == offset_ms == 0:
-        return
-    match report.WhichOneof("report"):
+        return report
+    placed = runtime_pb2.Report()
+    placed.CopyFrom(report)
+    match placed.WhichOneof("report"):
         case "turn":
-            report.turn.seq += turns
-            report.turn.start_ms += offset_ms
-            report.turn.end_ms += offset_ms
+            placed.turn.seq += turns
+            placed.turn.start_ms += offset_ms
+            placed.turn.end_ms += offset_ms
         case "interruption":
-            report.interruption.at_ms += offset_ms
-            if report.interruption.HasField("turn_seq"):
-                report.interruption.turn_seq += turns
+            placed.interruption.at_ms += offset_ms
+            if placed.interruption.HasField("turn_seq"):
+                placed.interruption.turn_seq += turns
         case "latency":
-            report.latency.turn_seq += turns
+            placed.latency.turn_seq += turns
         case "announcement_played":
-            report.announcement_played.at_ms += offset_ms
+            placed.announcement_played.at_ms += offset_ms
+    return placed
 
 
 def instructions(

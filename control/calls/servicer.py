@@ -1,43 +1,34 @@
 """CallsService (proto/hum/v1/calls.proto)."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from uuid import UUID
 
 from google.api import httpbody_pb2
 
 from control.base import paging, phone
 from control.base.wire import moment, word
-from control.boundary import Boundary, Call
-from control.bus import COMMANDS, Bus
-from control.calls import present, recordings, usecases
+from control.boundary import Call
+from control.calls import present, recordings
+from control.calls.channels import COMMANDS
+from control.calls.ending import require_live
 from control.calls.live import LiveCall
-from control.clients.twilio import Carrier
+from control.feature import Deps
 from hum import authorization, ids, rpc
 from hum.errors import NotFound
 from hum.ids import Kind
+from hum.settings import CallsSettings
 from hum.v1 import calls_pb2 as pb
+from hum.v1 import runtime_pb2
 from storage import call_records
 from storage.call_records import Filter, Query
-from storage.db import Db
 
 _STREAM = authorization.access_of(pb.DESCRIPTOR.services_by_name["CallsService"].methods_by_name["StreamCall"])
 
 
 class CallsServicer:
-    def __init__(
-        self,
-        db: Db,
-        bus: Bus,
-        boundary: Boundary,
-        cursors: paging.Cursors,
-        carrier: Carrier,
-        *,
-        recordings_dir: Path,
-        recheck_seconds: float,
-    ) -> None:
-        self._db, self._bus, self._boundary, self._cursors, self._carrier = db, bus, boundary, cursors, carrier
-        self._recordings_dir, self._recheck_seconds = recordings_dir, recheck_seconds
+    def __init__(self, deps: Deps, settings: CallsSettings) -> None:
+        self._db, self._bus, self._boundary, self._cursors = deps.db, deps.bus, deps.boundary, deps.cursors
+        self._carrier, self._stopping, self._settings = deps.outside.carrier, deps.stopping, settings
 
     async def ListCalls(self, request: pb.ListCallsRequest, call: Call) -> pb.ListCallsResponse:
         place, count = self._cursors.read(request), paging.rows_to_fetch(request)
@@ -54,9 +45,10 @@ class CallsServicer:
         return pb.GetCallResponse(call=present.detailed(row))
 
     async def HangUpCall(self, request: pb.HangUpCallRequest, call: Call) -> pb.HangUpCallResponse:
-        state = await usecases.require_live(call.tx, ids.require(Kind.CALL, request.id))
+        state = await require_live(call.tx, ids.require(Kind.CALL, request.id))
         if state.node is not None:
-            await self._bus.publish(COMMANDS, {"node": state.node, "call": request.id, "command": "hang_up"})
+            command = runtime_pb2.CallCommand(call_id=request.id, hang_up=runtime_pb2.HangUpNow())
+            await self._bus.publish(COMMANDS, runtime_pb2.NodeCommand(node=state.node, command=command))
         elif state.call_sid is not None:
             await self._carrier.end_call(state.call_sid)
         return pb.HangUpCallResponse(call=present.detailed(await call_records.detail(call.tx, state.id)))
@@ -68,7 +60,7 @@ class CallsServicer:
         await call.context.send_initial_metadata(((rpc.STREAM, "over" if over else "open"),))
         if over:
             return
-        live = LiveCall(self._db, self._bus, call.who.org_id, id, self._recheck_seconds)
+        live = LiveCall(self._db, self._bus, self._settings, self._stopping, call.who.org_id, id)
         async for event in live.events(request.last_event_id, lambda: self._boundary.still_admitted(_STREAM, call)):
             yield event
 
@@ -77,7 +69,9 @@ class CallsServicer:
             row = await call_records.detail(tx, ids.require(Kind.CALL, request.id))
         if row.recording_path is None:
             raise NotFound("the call has no recording")
-        async for body in recordings.send(call.context, self._recordings_dir, row.recording_path, request.range):
+        async for body in recordings.send(
+            call.context, self._settings.recordings_dir, row.recording_path, request.range
+        ):
             yield body
 
 

@@ -7,7 +7,7 @@ from prometheus_client import Counter
 
 from control import jobs
 from control.clients.twilio import Lookup, Lookups
-from control.contacts import usecases
+from control.contacts import rules, usecases
 from hum import ids
 from hum.errors import CarrierError, NotFound
 from hum.telemetry import log
@@ -93,6 +93,6 @@ async def _next_batch(db: Db, org: UUID, id: UUID) -> bool:
         if not owed:
             await contacts.end_backfill(tx, id)
             return False
-        await jobs.enqueue_all(tx, jobs.LOOK_UP_CONTACT, org, owed)
+        await jobs.enqueue_all(tx, rules.LOOK_UP_CONTACT, org, owed)
         await contacts.move_lookups(tx, id, owed)
         return True

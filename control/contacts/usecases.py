@@ -6,7 +6,7 @@ from uuid import UUID
 
 from control import jobs
 from control.base import phone
-from control.contacts import sheets
+from control.contacts import rules, sheets
 from control.contacts.sheets import BadSheet, Sheet
 from hum import ids
 from hum.errors import FieldError, InvalidRequest
@@ -46,7 +46,7 @@ async def change(tx: Tx, who: Principal, id: UUID, contact: pb.Contact, paths: l
 async def index_if_renamed(tx: Tx, org: UUID, before: ContactRow, after: ContactRow) -> None:
     """Owe the calls of a contact its present name."""
     if (before.name, before.company) != (after.name, after.company):
-        await jobs.enqueue(tx, jobs.INDEX_CONTACT, org, after.id)
+        await jobs.enqueue(tx, rules.INDEX_CONTACT, org, after.id)
 
 
 async def delete(tx: Tx, who: Principal, id: UUID) -> None:
@@ -68,7 +68,7 @@ async def take_csv(tx: Tx, who: Principal, asked: pb.ImportContactsRequest) -> p
     if taken and not asked.dry_run:
         counts = {"created": len(taken) - len(changed), "updated": len(changed)}
         await events.append(tx, who.org_id, "contacts.imported", who.org_id, {"by": who.name, **counts})
-        await jobs.enqueue_all(tx, jobs.INDEX_CONTACT, who.org_id, changed)
+        await jobs.enqueue_all(tx, rules.INDEX_CONTACT, who.org_id, changed)
     return _report(asked, sheet, len(taken) - len(changed), len(changed))
 
 
@@ -89,7 +89,7 @@ def _report(asked: pb.ImportContactsRequest, sheet: Sheet, created: int, updated
 async def begin_backfill(tx: Tx, who: Principal, *, lookup: bool) -> BackfillRow:
     """Begin a backfill; while one runs, make sure that somebody works on it, and return that one."""
     row = await contacts.begin_backfill(tx, ids.new(), lookup=lookup)
-    await jobs.enqueue(tx, jobs.BACKFILL_CONTACTS, who.org_id, row.id)
+    await jobs.enqueue(tx, rules.BACKFILL_CONTACTS, who.org_id, row.id)
     return row
 
 

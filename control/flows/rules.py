@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from control.base.job import Job
 from hum.v1 import flows_pb2 as pb
+
+RENDER_CLIPS = Job("render_clips", concurrency=4, per_organization=2, priority=50, timeout_seconds=300)
 
 NAME_CHARS = 120
 COPY_SUFFIX = " (copy)"

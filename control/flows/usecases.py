@@ -79,4 +79,4 @@ def _channel(flow: pb.Flow) -> str:
 
 async def _render(tx: Tx, who: Principal, row: FlowRow) -> None:
     if row.channel == "voice":
-        await jobs.enqueue(tx, jobs.RENDER_CLIPS, who.org_id, row.id)
+        await jobs.enqueue(tx, rules.RENDER_CLIPS, who.org_id, row.id)

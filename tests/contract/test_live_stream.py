@@ -60,7 +60,7 @@ class Media:
         self.call_id = ""
 
     async def _sending(self) -> AsyncIterator[runtime_pb2.LinkUp]:
-        yield runtime_pb2.LinkUp(hello=runtime_pb2.LinkHello(node="m1"))
+        yield runtime_pb2.LinkUp(hello=runtime_pb2.LinkHello())
         while True:
             yield await self.ups.get()
 
@@ -74,6 +74,12 @@ class Media:
         number = self.seqs["batch"] if batch_seq is None else batch_seq
         self.ups.put_nowait(runtime_pb2.LinkUp(batch=runtime_pb2.ReportBatch(seq=number, reports=[report])))
         return number
+
+    def speak(self, *deltas: calls_pb2.TranscriptDelta) -> None:
+        batch = runtime_pb2.CallDeltas()
+        for delta in deltas:
+            batch.deltas.add(call_id=self.call_id, delta=delta).at.FromDatetime(datetime.now(UTC))
+        self.ups.put_nowait(runtime_pb2.LinkUp(deltas=batch))
 
     async def acknowledged(self, seq: int) -> None:
         async for down in self.link:
@@ -111,9 +117,9 @@ async def test_replay_then_live_then_over(edge: Edge) -> None:
     assert [(each.event, each.id) for each in seen] == [("call.state", 1), ("call.state", 2), ("transcript.turn", 3)]
     assert seen[2].data["role"] == "agent"
     watch = await media.command()
-    assert (watch.call_id, watch.watch.on) == (call_id, True)
+    assert (watch.call_id, watch.watch.for_ms) == (call_id, 30_000)
     delta = calls_pb2.TranscriptDelta(role=calls_pb2.SPEAKER_CALLER, item_id="i", text="Hel")
-    media.report(seq=0, delta=delta)
+    media.speak(delta)
     live = await event(stream)
     assert (live.event, live.data["text"], live.id) == ("transcript.delta", "Hel", None)
     media.report(ended=runtime_pb2.StreamEnded(reason="caller", at_ms=9000))

@@ -1,14 +1,16 @@
 """A running control plane with a carrier that is a plain object, and clients that know who they are."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from grpc import aio
 
 from control.app import Control, build
-from control.clients.twilio import CarrierNumber, Offer, Webhooks, Wish
+from control.clients.twilio import CarrierNumber, Lookup, Offer, Webhooks, Wish
+from control.feature import Outside
 from control.identity import usecases as identity
 from hum import home, rpc
 from hum.settings import ControlSettings
@@ -76,6 +78,25 @@ class FakeCarrier:
 
 
 @dataclass
+class Silent:
+    """A model and a directory that nobody is to ask."""
+
+    async def say(self, voice: str, text: str) -> bytes:
+        raise AssertionError("control renders nothing")
+
+    async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+        raise AssertionError("control writes nothing")
+
+    async def look_up(self, e164: str) -> Lookup | None:
+        raise AssertionError("control looks nobody up")
+
+
+def outside(carrier: FakeCarrier) -> Outside:
+    silent = Silent()
+    return Outside(carrier, silent, silent, silent)
+
+
+@dataclass
 class Plane:
     """The control plane under test."""
 
@@ -118,6 +139,6 @@ async def plane(database_url: str, tmp_path: Path, limits: dict[str, float]) -> 
         **limits,
     )
     carrier = FakeCarrier()
-    async with build(settings, database_url, carrier) as control:
+    async with build(settings, database_url, outside(carrier)) as control:
         async with aio.insecure_channel(f"127.0.0.1:{control.port}") as channel:
             yield Plane(control, carrier, settings, channel)

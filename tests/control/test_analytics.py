@@ -8,11 +8,14 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import asyncpg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from control import readers
 from control.analytics import rules, usecases
+from control.feature import Reader
 from control.identity import usecases as identity
 from hum import ids
 from hum.ids import Kind
@@ -20,7 +23,8 @@ from hum.v1 import analytics_pb2 as pb
 from hum.v1 import analytics_pb2_grpc, flows_pb2, flows_pb2_grpc
 from storage import analytics, events
 from storage.analytics import Span
-from storage.db import Db
+from storage.db import BUSY, Db
+from storage.events import Start
 from tests.control.conftest import Plane, bearer
 
 ZONES = ("UTC", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "America/Sao_Paulo", "Pacific/Apia")
@@ -154,7 +158,8 @@ async def office(plane: Plane) -> Office:
 
 
 async def count(office: Office) -> None:
-    while await usecases.roll_up(office.db):
+    reader = Reader(analytics.READER, Start.BEGINNING, usecases.CHANGES, usecases.recount, 1.0)
+    while await readers.read(office.db, reader):
         pass
 
 
@@ -203,11 +208,17 @@ async def test_a_crash_while_counting_counts_nothing_twice(office: Office, monke
     for n in range(10):
         await office.call(datetime(2026, 5, 1, n, tzinfo=UTC), chance)
 
+    superuser = await asyncpg.connect(office.db.url)
+    body = "BEGIN RAISE EXCEPTION 'in the middle' USING ERRCODE = 'query_canceled'; END"
+    await superuser.execute(f"CREATE FUNCTION public.crash() RETURNS void LANGUAGE plpgsql AS $$ {body} $$")
+    await superuser.close()
     counted = analytics.COUNT_LATENCIES
     monkeypatch.setattr(
-        analytics, "COUNT_LATENCIES", "SELECT 1 / 0 FROM unnest($1::uuid[], $2::timestamptz[], $3::text[])"
+        analytics,
+        "COUNT_LATENCIES",
+        "SELECT public.crash() FROM unnest($1::uuid[], $2::timestamptz[], $3::text[])",
     )
-    with pytest.raises(Exception, match="division by zero"):
+    with pytest.raises(BUSY):
         await count(office)
     monkeypatch.setattr(analytics, "COUNT_LATENCIES", counted)
     await count(office)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from control.base import hours, masks, paging, principal, wire
 from control.calls import rules as calls
+from control.calls.sentences import Sentence, sentence
 from control.flows import rules as flows
 from control.identity import rules as identity
 from hum.errors import Forbidden, InsufficientScope, InvalidCursor
@@ -72,34 +73,49 @@ def facts(**changes: Any) -> calls.Facts:
     [
         ({}, calls.Connect()),
         ({"blocked": True, "definition": None}, calls.Reject("blocked", "blocked")),
-        ({"definition": None}, calls.Refuse(calls.NOT_SET_UP, "failed", "no_flow")),
-        ({"number_active": False}, calls.Refuse(calls.NOT_SET_UP, "failed", "no_flow")),
-        ({"business_hours_json": "{}"}, calls.Refuse(calls.CLOSED, "completed", "after_hours")),
+        ({"definition": None}, calls.Refuse(*sentence(Sentence.NOBODY, None), "failed", "no_flow")),
+        ({"number_active": False}, calls.Refuse(*sentence(Sentence.NOBODY, None), "failed", "no_flow")),
+        ({"business_hours_json": "{}"}, calls.Refuse(*sentence(Sentence.CLOSED, None), "completed", "after_hours")),
         ({"business_hours_json": OFFICE}, calls.Connect()),
+        (
+            {"business_hours_json": "{}", "definition": {"language": "de-DE"}},
+            calls.Refuse(*sentence(Sentence.CLOSED, "de-DE"), "completed", "after_hours"),
+        ),
+        (
+            {"business_hours_json": "{}", "definition": {"language": "pl", "after_hours_message": "Zamknięte."}},
+            calls.Refuse("Zamknięte.", "pl", "completed", "after_hours"),
+        ),
     ],
 )
 def test_routing(changes: dict[str, Any], expected: calls.Decision) -> None:
     assert calls.route(facts(**changes), at("2026-03-02T15:00")) == expected
 
 
+def test_a_sentence_names_the_language_it_is_in() -> None:
+    assert sentence(Sentence.CLOSED, "de-AT")[1] == "de-AT"
+    assert sentence(Sentence.CLOSED, "de-AT")[0].startswith("Vielen Dank")
+    assert sentence(Sentence.CLOSED, "ja") == sentence(Sentence.CLOSED, None) == sentence(Sentence.CLOSED, "en")
+    assert (sentence(Sentence.CLOSED, "es")[1], sentence(Sentence.CLOSED, None)[1]) == ("es-ES", "en-US")
+
+
 def test_a_lost_stream_is_joined_once_more() -> None:
-    assert calls.after_stream("in_progress", 1) == calls.Connect()
-    assert calls.after_stream("in_progress", 2) == calls.Refuse(calls.APOLOGY, "failed", "stream_lost")
-    assert calls.after_stream("completed", 1) is None
+    assert calls.after_stream("in_progress", 1, None) == calls.Connect()
+    apology = calls.Refuse(*sentence(Sentence.APOLOGY, "fr"), "failed", "stream_lost")
+    assert calls.after_stream("in_progress", 2, "fr") == apology
+    assert calls.after_stream("completed", 1, None) is None
 
 
 def test_a_later_stream_counts_on() -> None:
     turn = runtime_pb2.Report(turn=calls_pb2.Turn(seq=2, start_ms=100, end_ms=300))
-    calls.place_in_call(turn, 1, 0)
-    assert (turn.turn.seq, turn.turn.start_ms) == (2, 100)
-    calls.place_in_call(turn, 2, 60_000)
-    assert (turn.turn.seq, turn.turn.start_ms, turn.turn.end_ms) == (100_002, 60_100, 60_300)
+    assert calls.placed_in_call(turn, 1, 0) == turn
+    placed = calls.placed_in_call(turn, 2, 60_000).turn
+    assert (placed.seq, placed.start_ms, placed.end_ms) == (100_002, 60_100, 60_300)
+    assert (turn.turn.seq, turn.turn.start_ms) == (2, 100), "what was reported is left as it was"
     cut = runtime_pb2.Report(interruption=calls_pb2.Interruption(at_ms=5, turn_seq=1))
-    calls.place_in_call(cut, 2, 1000)
-    assert (cut.interruption.at_ms, cut.interruption.turn_seq) == (1005, 100_001)
+    placed_cut = calls.placed_in_call(cut, 2, 1000).interruption
+    assert (placed_cut.at_ms, placed_cut.turn_seq) == (1005, 100_001)
     late = runtime_pb2.Report(latency=calls_pb2.TurnLatency(turn_seq=3))
-    calls.place_in_call(late, 3, 1000)
-    assert late.latency.turn_seq == 200_003
+    assert calls.placed_in_call(late, 3, 1000).latency.turn_seq == 200_003
 
 
 def test_the_agent_knows_who_is_calling() -> None:

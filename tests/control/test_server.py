@@ -13,7 +13,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from control.app import build
 from hum.settings import ControlSettings
 from hum.v1 import flows_pb2, flows_pb2_grpc, identity_pb2, identity_pb2_grpc, runtime_pb2, runtime_pb2_grpc
-from tests.control.conftest import FakeCarrier, Plane, bearer
+from tests.control.conftest import FakeCarrier, Plane, bearer, outside
 from tests.control.test_flows import reason
 
 
@@ -109,7 +109,7 @@ async def test_a_lost_database_is_unavailable_and_comes_back(plane: Plane, datab
 
 async def test_a_drain_lets_the_running_end_and_takes_nothing_new(database_url: str, tmp_path: Path) -> None:
     settings = ControlSettings(home=tmp_path, control_listen="127.0.0.1:0", drain_seconds=3)
-    async with build(settings, database_url, FakeCarrier()) as control:
+    async with build(settings, database_url, outside(FakeCarrier())) as control:
         plane = Plane(control, FakeCarrier(), settings, aio.insecure_channel(f"127.0.0.1:{control.port}"))
         me = await plane.tenant()
         stub = flows_pb2_grpc.FlowsServiceStub(plane.channel)

@@ -13,14 +13,14 @@ from uuid import UUID
 import pytest
 from jsonschema import Draft202012Validator
 
+from control.app import build_worker
+from control.calls import ending, reports, routing
 from control.calls import jobs as after
-from control.calls import usecases as calls_usecases
 from control.clients.openai import ModelError
-from control.clients.twilio import Lookup, Webhooks
+from control.clients.twilio import Lookup
 from control.contacts import usecases as contact_usecases
+from control.feature import Outside
 from control.flows import usecases as flow_usecases
-from control.numbers.purchases import Purchases
-from control.worker import Worker
 from hum import ids
 from hum.clock import now
 from hum.principal import Principal
@@ -112,28 +112,19 @@ class World:
                 await calls.add_turn(
                     tx, self.org, id, TurnRow(seq, role, text, None, seq * 1000, seq * 1000 + 500, False)
                 )
-            await calls_usecases.finish(tx, await calls.lock(tx, id), "completed", now(), "caller")
+            await ending.finish(tx, await calls.lock(tx, id), "completed", now(), "caller")
         return id
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
         """A worker at work."""
         stop = asyncio.Event()
-        carrier = FakeCarrier()
-        buyer = Purchases(self.db, carrier, Webhooks("", ""), timedelta(hours=1))
-        worker = Worker(
-            self.db,
-            self.settings,
-            speech=self.model,
-            writer=self.model,
-            lookups=self.lookups,
-            carrier=carrier,
-            purchases=buyer,
-        )
-        task = asyncio.create_task(worker.run(stop))
-        yield
-        stop.set()
-        await task
+        outside = Outside(FakeCarrier(), self.lookups, self.model, self.model)
+        async with build_worker(self.settings, self.db.url, outside) as worker:
+            task = asyncio.create_task(worker.run(stop))
+            yield
+            stop.set()
+            await task
 
     async def until(self, query: str, *values: Any, is_true: Callable[[Any], bool] = bool) -> Any:
         async with asyncio.timeout(10):
@@ -242,8 +233,8 @@ async def test_the_sweep_closes_what_nobody_reported(world: World) -> None:
             tx, NewCall(id, world.org, "CAlost", "inbound", "in_progress", "+1", "+2", None, None, None, None)
         )
         await tx.execute("UPDATE calls SET streams_opened = 1, answered_at = now()")
-    await calls_usecases.carrier_status(world.db, "CAlost", "completed")
-    assert await calls_usecases.sweep(world.db, 30) == 0, "the media plane still has time"
+    await routing.carrier_status(world.db, "CAlost", "completed")
+    assert await ending.sweep(world.db, 30) == 0, "the media plane still has time"
     async with world.db.system() as tx:
         await tx.execute("UPDATE calls SET carrier_ended_at = now() - $1::interval", timedelta(seconds=31))
     settings = world.settings.model_copy(update={"link_lost_seconds": 30.0})
@@ -271,7 +262,7 @@ async def test_a_late_report_does_not_open_a_closed_call(world: World) -> None:
     )
     for report in (started, ended):
         report.at.FromDatetime(now())
-    await calls_usecases.apply_batch(world.db, "m", runtime_pb2.ReportBatch(seq=1, reports=[started, ended]))
+    await reports.apply_batch(world.db, "m", runtime_pb2.ReportBatch(seq=1, reports=[started, ended]))
     async with world.db.tenant(world.org) as tx:
         row = (await call_records.detail(tx, id)).call
     assert (row.status, row.end_reason) == ("completed", "caller")
@@ -298,7 +289,7 @@ async def test_a_caller_is_looked_up_by_the_worker(world: World) -> None:
             flow,
         )
     asked = runtime_pb2.RouteCallRequest(call_sid="CA1", from_e164="+13175550199", to_e164="+13175550100")
-    step = await calls_usecases.route_inbound(world.db, asked, 60, timedelta(days=30))
+    step = await routing.route_inbound(world.db, asked, 60, timedelta(days=30))
     assert (step.WhichOneof("step"), world.lookups.asked) == ("connect", []), "the call does not wait for it"
     async with world.working():
         assert await world.until("SELECT name FROM contacts") == "ACME INC"

@@ -4,12 +4,13 @@ import asyncio
 
 from hum import ids
 from storage import events
+from storage.events import Start
 from tests.storage.conftest import Two
 
 
 async def read(two: Two, reader: str = "r") -> list[int]:
     async with two.db.system() as tx:
-        return [event.data["n"] for event in await events.read_behind_horizon(tx, reader)]
+        return [event.data["n"] for event in await events.read_behind_horizon(tx, reader, Start.BEGINNING)]
 
 
 async def test_a_late_commit_is_read(two: Two) -> None:
@@ -37,7 +38,8 @@ async def test_of_two_processes_one_reads(two: Two) -> None:
     async with two.db.tenant(two.mine) as tx:
         for n in range(50):
             await events.append(tx, two.mine, "e", ids.new(), {"n": n})
-    assert len(await read(two)) == 50  # makes the cursor
+    got = await asyncio.gather(read(two), read(two), read(two))  # a reader that is new, too
+    assert sorted(len(each) for each in got) == [0, 0, 50]
     async with two.db.tenant(two.mine) as tx:
         for n in range(100):
             await events.append(tx, two.mine, "e", ids.new(), {"n": n})
@@ -50,7 +52,7 @@ async def test_a_rolled_back_reader_reads_again(two: Two) -> None:
         await events.append(tx, two.mine, "e", ids.new(), {"n": 7})
     try:
         async with two.db.system() as tx:
-            assert len(await events.read_behind_horizon(tx, "r")) == 1
+            assert len(await events.read_behind_horizon(tx, "r", Start.BEGINNING)) == 1
             raise RuntimeError("the reader dies")
     except RuntimeError:
         pass
@@ -69,5 +71,30 @@ async def test_the_order_is_that_of_transactions_not_of_their_spelling(two: Two)
     seen = []
     for _ in range(4):
         async with two.db.system() as tx:
-            seen += [event.data["n"] for event in await events.read_behind_horizon(tx, "r", limit=1)]
+            seen += [event.data["n"] for event in await events.read_behind_horizon(tx, "r", Start.BEGINNING, limit=1)]
     assert seen == [9, 10, 99, 100]
+
+
+async def test_a_new_reader_starts_where_it_says(two: Two) -> None:
+    async with two.db.tenant(two.mine) as tx:
+        await events.append(tx, two.mine, "old", ids.new(), {"n": 1})
+
+    async def from_now() -> list[int]:
+        async with two.db.system() as tx:
+            return [event.data["n"] for event in await events.read_behind_horizon(tx, "now", Start.NOW)]
+
+    assert await from_now() == []
+    async with two.db.tenant(two.mine) as tx:
+        await events.append(tx, two.mine, "new", ids.new(), {"n": 2})
+    assert await from_now() == [2]
+    assert await read(two) == [1, 2]
+
+
+async def test_who_finds_a_reader_busy_goes_on(two: Two) -> None:
+    async with two.db.tenant(two.mine) as tx:
+        await events.append(tx, two.mine, "e", ids.new(), {"n": 1})
+    async with two.db.system() as holding:
+        assert len(await events.read_behind_horizon(holding, "r", Start.BEGINNING)) == 1
+        async with two.db.system() as tx:
+            await tx.execute("SET LOCAL lock_timeout = '1s'")
+            assert await events.read_behind_horizon(tx, "r", Start.BEGINNING) == []

@@ -108,7 +108,7 @@ async def test_no_question_reads_a_big_table_whole(planner: Planner) -> None:
         plan = await planner.ask(question)
         assert index in plan, f"{name}:\n{plan}"
         assert not whole(plan), f"{name}:\n{plan}"
-    plan = await planner.ask(lambda tx: events.read_behind_horizon(tx, "r"), "hum_system")
+    plan = await planner.ask(lambda tx: events.read_behind_horizon(tx, "r", events.Start.BEGINNING), "hum_system")
     assert "events_horizon" in plan and not whole(plan), plan
 
 

@@ -15,7 +15,7 @@ from storage.migrate import migrations
 from tests.storage.conftest import Two
 
 # Not tenants' tables, by name: the ledger, the queue's own, readers' cursors, links.  Search has its one door.
-GLOBAL = {
+GLOBAL = {"events_set_aside", "reports_set_aside",
     "hum_migrations", "users", "event_cursors", "media_links", "job_attempts", "call_search", "contact_search",
     "pgqueuer", "pgqueuer_log", "pgqueuer_schedules", "pgqueuer_statistics", "sign_ins", "sign_in_subjects",
 }  # fmt: skip

@@ -11,9 +11,9 @@ import asyncpg
 import pytest
 
 from control import jobs as owed
-from control.calls import usecases as calls_usecases
+from control.calls import routing
 from control.clients.twilio import Lookup, Twilio
-from control.contacts import jobs
+from control.contacts import jobs, rules
 from hum import ids
 from hum.errors import CarrierError
 from hum.settings import ControlSettings
@@ -35,7 +35,7 @@ class World:
 
     async def ring(self, caller: str = CALLER, keep: timedelta = MONTH) -> None:
         asked = runtime_pb2.RouteCallRequest(call_sid=f"CA{ids.new().hex}", from_e164=caller, to_e164=OURS)
-        await calls_usecases.route_inbound(self.db, asked, 60, keep)
+        await routing.route_inbound(self.db, asked, 60, keep)
 
     async def past_calls(self, count: int, *, numbers: int) -> None:
         """Calls of so many numbers, none of which has a contact."""
@@ -111,7 +111,7 @@ async def test_a_caller_is_looked_up_once_and_off_the_calls_path(world: World) -
     directory = Directory()
     for _ in range(3):
         await world.ring()
-    waiting = await world.owed(owed.LOOK_UP_CONTACT)
+    waiting = await world.owed(rules.LOOK_UP_CONTACT.name)
     assert (len(waiting), len(set(waiting)), directory.asked) == (3, 1, [])
     done = await asyncio.gather(*(jobs.look_up_contact(world.db, directory, MONTH, world.org, id) for id in waiting))
     assert (sorted(done), directory.asked) == ([False, False, True], [CALLER])
@@ -124,11 +124,11 @@ async def test_a_caller_is_looked_up_once_and_off_the_calls_path(world: World) -
     )
     assert contact.looked_up_at is not None
     await world.ring()
-    assert await world.owed(owed.LOOK_UP_CONTACT) == [], "the answer is young enough"
+    assert await world.owed(rules.LOOK_UP_CONTACT.name) == [], "the answer is young enough"
     async with world.db.system() as tx:
         await tx.execute("UPDATE contacts SET looked_up_at = now() - interval '31 days'")
     await world.ring()
-    assert await world.owed(owed.LOOK_UP_CONTACT) == [contact.id]
+    assert await world.owed(rules.LOOK_UP_CONTACT.name) == [contact.id]
 
 
 async def test_nobody_is_looked_up_when_that_is_off_blocked_or_anonymous(world: World) -> None:
@@ -137,7 +137,7 @@ async def test_nobody_is_looked_up_when_that_is_off_blocked_or_anonymous(world: 
     await world.ring("+13175550666")
     await world.ring("anonymous")
     await world.ring(keep=timedelta(0))
-    assert await world.owed(owed.LOOK_UP_CONTACT) == []
+    assert await world.owed(rules.LOOK_UP_CONTACT.name) == []
     directory, id = Directory(), (await world.contacts())[0].id
     assert not await jobs.look_up_contact(world.db, directory, timedelta(0), world.org, id)
     assert directory.asked == []
@@ -145,7 +145,7 @@ async def test_nobody_is_looked_up_when_that_is_off_blocked_or_anonymous(world: 
 
 async def test_a_carrier_that_fails_is_not_pressed(world: World) -> None:
     await world.ring()
-    (id,) = await world.owed(owed.LOOK_UP_CONTACT)
+    (id,) = await world.owed(rules.LOOK_UP_CONTACT.name)
     directory = Directory(CarrierError("away"))
     before = jobs.LOOKUPS.labels("failed")._value.get()
     assert not await jobs.look_up_contact(world.db, directory, MONTH, world.org, id)
@@ -163,7 +163,7 @@ async def test_a_carrier_that_fails_is_not_pressed(world: World) -> None:
 
 async def test_a_contact_that_is_gone_is_nobody(world: World) -> None:
     await world.ring()
-    (id,) = await world.owed(owed.LOOK_UP_CONTACT)
+    (id,) = await world.owed(rules.LOOK_UP_CONTACT.name)
 
     class Deleting(Directory):
         async def look_up(self, e164: str) -> Lookup | None:
@@ -184,7 +184,7 @@ async def test_the_real_wire(world: World) -> None:
             ControlSettings(twilio_account_sid=account, twilio_auth_token="t", twilio_api_base_url=carrier.url), 5
         )
         await world.ring()
-        (id,) = await world.owed(owed.LOOK_UP_CONTACT)
+        (id,) = await world.owed(rules.LOOK_UP_CONTACT.name)
         assert await jobs.look_up_contact(world.db, twilio, MONTH, world.org, id)
         await twilio.close()
         assert carrier.directory.asked == [CALLER]
@@ -201,9 +201,9 @@ async def test_calls_are_found_by_their_contacts_present_name(world: World) -> N
     for _ in range(3):
         await world.ring()
     assert (await world.found("acme"), await world.found("5550199")) == (0, 3)
-    (id, *_) = await world.owed(owed.LOOK_UP_CONTACT)
+    (id, *_) = await world.owed(rules.LOOK_UP_CONTACT.name)
     await jobs.look_up_contact(world.db, Directory(), MONTH, world.org, id)
-    assert await world.owed(owed.INDEX_CONTACT) == [id]
+    assert await world.owed(rules.INDEX_CONTACT.name) == [id]
     jobs.BATCH, before = 2, jobs.BATCH
     await jobs.index_contact(world.db, world.org, id)
     jobs.BATCH = before
@@ -231,13 +231,13 @@ async def test_past_calls_get_contacts_and_these_are_looked_up(world: World) -> 
         "calls_linked": 1200 - anonymous,
         "lookups": 6,
     }
-    assert sorted(await world.owed(owed.LOOK_UP_CONTACT)) == sorted(row.id for row in await world.contacts())
+    assert sorted(await world.owed(rules.LOOK_UP_CONTACT.name)) == sorted(row.id for row in await world.contacts())
     again = await world.backfill(lookup=False)
     assert again != id, "the first is at its end"
     await jobs.backfill_contacts(world.db, world.org, again)
     await jobs.backfill_contacts(world.db, world.org, again)
     assert (await world.progress())["contacts_created"] == 0
-    assert await world.owed(owed.LOOK_UP_CONTACT) == []
+    assert await world.owed(rules.LOOK_UP_CONTACT.name) == []
 
 
 async def test_killed_anywhere_it_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,7 +256,7 @@ async def test_killed_anywhere_it_goes_on(world: World, monkeypatch: pytest.Monk
             continue
         break
     assert await world.progress() == {"calls_seen": 1000, "contacts_created": 50, "calls_linked": 1000, "lookups": 50}
-    assert len(await world.owed(owed.LOOK_UP_CONTACT)) == 50
+    assert len(await world.owed(rules.LOOK_UP_CONTACT.name)) == 50
 
 
 async def test_two_take_turns(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,16 @@
+"""Analytics: what calls add up to, kept by a reader of their events."""
+
+from control.analytics.servicer import AnalyticsServicer
+from control.analytics.usecases import CHANGES, recount
+from control.feature import Deps, Feature, Reader
+from hum.settings import ControlSettings
+from hum.v1 import analytics_pb2
+from storage import analytics
+from storage.events import Start
+
+
+def feature(settings: ControlSettings, _: Deps) -> Feature:
+    return Feature(
+        services={analytics_pb2.DESCRIPTOR.services_by_name["AnalyticsService"]: AnalyticsServicer()},
+        readers=[Reader(analytics.READER, Start.BEGINNING, CHANGES, recount, settings.roll_up_seconds)],
+    )

@@ -1,0 +1,16 @@
+"""The audit log: who changed what, sealed into a chain."""
+
+from functools import partial
+
+from control.audit.servicer import AuditServicer
+from control.audit.usecases import seal
+from control.feature import Deps, Feature, Sweep
+from hum.settings import ControlSettings
+from hum.v1 import audit_pb2
+
+
+def feature(settings: ControlSettings, deps: Deps) -> Feature:
+    return Feature(
+        services={audit_pb2.DESCRIPTOR.services_by_name["AuditService"]: AuditServicer(deps.db, deps.cursors)},
+        sweeps=[Sweep("audit", partial(seal, deps.db), settings.sweep_seconds)],
+    )

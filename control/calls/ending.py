@@ -1,0 +1,54 @@
+"""How calls end: once, whoever says so first."""
+
+from datetime import datetime
+from uuid import UUID
+
+from control import jobs
+from control.calls import rules
+from control.rows import each_row
+from hum.clock import now
+from hum.errors import InvalidState
+from storage import calls
+from storage.calls import CallState
+from storage.db import Db, Tx
+
+
+async def finish(tx: Tx, state: CallState, status: str, at: datetime, reason: str, detail: str | None = None) -> None:
+    """Close a call whose row is locked, once, and owe what comes after a call."""
+    if state.ended_at is not None:
+        return
+    await calls.finish(tx, state.id, status, at, reason, detail)
+    lasted = int((at - state.answered_at).total_seconds()) if state.answered_at else None
+    ended = {"status": status, "reason": reason} | ({"duration_seconds": lasted} if lasted is not None else {})
+    await calls.record_event(tx, state.id, "call.ended", ended, at)
+    await jobs.enqueue(tx, rules.AFTER_CALL, state.org_id, state.id)
+
+
+async def is_live(db: Db, id: UUID) -> bool:
+    """Tell whether a call goes on.  Raises NotFound."""
+    async with db.system() as tx:
+        return (await calls.look(tx, id)).status in rules.LIVE
+
+
+async def require_live(tx: Tx, id: UUID) -> CallState:
+    """Lock a call that goes on.  Raises NotFound, InvalidState."""
+    state = await calls.lock(tx, id)
+    if state.status not in rules.LIVE:
+        raise InvalidState(f"the call is {state.status.replace('_', ' ')}")
+    return state
+
+
+async def sweep(db: Db, lost_seconds: float) -> int:
+    """Close the calls that the carrier ended so long ago and whose stream never reported its end; return how many."""
+
+    async def close(id: UUID) -> bool:
+        async with db.system() as tx:
+            state = await calls.lock_if_stale(tx, id, lost_seconds)
+            if state is None:
+                return False
+            await finish(tx, state, "completed", state.carrier_ended_at or now(), "stream_lost")
+        return True
+
+    async with db.system() as tx:
+        stale = await calls.stale(tx, lost_seconds)
+    return await each_row("calls", stale, close)

@@ -1,0 +1,168 @@
+"""MediaService (proto/hum/v1/runtime.proto): the sessions and links of media processes.
+
+reports ──▶ stored ──▶ acknowledged          tools ──▶ run, each in a task ──▶ results
+deltas ──▶ the bus, as many at once as fit   commands ◀── the bus
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+
+from prometheus_client import Counter
+
+from control.boundary import Call
+from control.bus import MAX_PAYLOAD_BYTES, Bus
+from control.calls import reports
+from control.calls.channels import COMMANDS, DELTAS
+from control.calls.session import Sessions
+from control.calls.tools import CallTools
+from control.tools import dumped, failed
+from hum.telemetry import log
+from hum.v1 import runtime_pb2 as pb
+from storage import calls
+from storage.db import AWAY, BUSY, Db
+
+LOG = log(__name__)
+DELTAS_DROPPED = Counter("hum_deltas_dropped_total", "Transcript deltas that came faster than the bus takes them")
+MAX_DOWNS = 10_000
+MAX_TOOLS = 200
+MAX_DELTAS = 2_000
+#: Of protobuf bytes in one message of the bus, which carries them as base64.
+DELTA_BYTES = MAX_PAYLOAD_BYTES * 3 // 4
+
+
+class MediaServicer:
+    def __init__(self, db: Db, bus: Bus, sessions: Sessions, tools: CallTools, stopping: asyncio.Event) -> None:
+        self._db, self._bus, self._sessions, self._tools, self._stopping = db, bus, sessions, tools, stopping
+
+    async def OpenSession(self, request: pb.OpenSessionRequest, _: Call) -> pb.OpenSessionResponse:
+        """Raises NotFound for a token that is spent, late, or another call's."""
+        return await self._sessions.open(request)
+
+    async def Link(self, ups: AsyncIterator[pb.LinkUp], call: Call) -> AsyncIterator[pb.LinkDown]:
+        """One media process, until it leaves or this process is asked to stop; then it links to another."""
+        link = _Link(self._db, self._bus, self._tools, call.node.name)
+        unsubscribe = self._bus.subscribe(COMMANDS, link.command)
+        tasks = [
+            asyncio.create_task(link.read(ups), name=f"link {link.node}"),
+            asyncio.create_task(link.pass_on_deltas(), name=f"deltas {link.node}"),
+            asyncio.create_task(link.end_with(self._stopping), name=f"link end {link.node}"),
+        ]
+        LOG.info("media link up", node=link.node)
+        try:
+            while (down := await link.downs.get()) is not None:
+                yield down
+            if tasks[0].done():
+                tasks[0].result()  # its error, if it had one, is the link's
+        finally:
+            unsubscribe()
+            for task in tasks:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+            LOG.info("media link down", node=link.node)
+
+
+class _Link:
+    """What one link carries.  Tools that run when it is lost run on: their results are found by who asks again."""
+
+    def __init__(self, db: Db, bus: Bus, tools: CallTools, node: str) -> None:
+        self.node = node
+        self.downs: asyncio.Queue[pb.LinkDown | None] = asyncio.Queue(MAX_DOWNS)
+        self._db, self._bus, self._tools = db, bus, tools
+        self._deltas: asyncio.Queue[pb.CallDelta] = asyncio.Queue(MAX_DELTAS)
+        self._running: set[asyncio.Task[None]] = set()
+
+    def command(self, message: pb.NodeCommand | None) -> None:
+        if message is not None and message.node == self.node:
+            self._down(pb.LinkDown(command=message.command))
+
+    async def read(self, ups: AsyncIterator[pb.LinkUp]) -> None:
+        try:
+            async for up in ups:
+                match up.WhichOneof("up"):
+                    case "hello":
+                        async with self._db.system() as tx:
+                            self._down(pb.LinkDown(acknowledged_seq=await calls.link_seq(tx, self.node)))
+                    case "batch":
+                        await reports.apply_batch(self._db, self.node, up.batch)
+                        self._down(pb.LinkDown(acknowledged_seq=up.batch.seq))
+                    case "tool":
+                        self._begin(up.tool)
+                    case "deltas":
+                        self._keep(up.deltas)
+                    case unknown:
+                        LOG.warning("a media process sends what is not known here", node=self.node, kind=unknown)
+        finally:
+            self.downs.put_nowait(None)
+
+    async def end_with(self, stopping: asyncio.Event) -> None:
+        await stopping.wait()
+        self.downs.put_nowait(None)
+
+    def _down(self, down: pb.LinkDown) -> None:
+        if self.downs.qsize() < MAX_DOWNS - 2:  # room for both ends
+            self.downs.put_nowait(down)
+        else:
+            LOG.warning("a media process does not read its link", node=self.node)
+
+    # Tools.
+
+    def _begin(self, request: pb.RunTool) -> None:
+        if len(self._running) >= MAX_TOOLS:
+            self._down(pb.LinkDown(tool_result=_busy(request)))
+            return
+        task = asyncio.create_task(self._run(request), name=f"tool {request.name[:40]}")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _run(self, request: pb.RunTool) -> None:
+        try:
+            result = await self._tools.run(request)
+        except (*AWAY, *BUSY) as error:
+            LOG.warning("a tool was not run", call=request.call_id, tool=request.name[:100], error=repr(error)[:200])
+            result = _busy(request)
+        self._down(pb.LinkDown(tool_result=result))
+
+    # Deltas.
+
+    def _keep(self, deltas: pb.CallDeltas) -> None:
+        for delta in deltas.deltas:
+            if self._deltas.full():
+                DELTAS_DROPPED.inc()
+            else:
+                self._deltas.put_nowait(delta)
+
+    async def pass_on_deltas(self) -> None:
+        """What comes while the bus is busy leaves together."""
+        while True:
+            waiting = [await self._deltas.get()]
+            while not self._deltas.empty():
+                waiting.append(self._deltas.get_nowait())
+            for batch in in_batches(waiting):
+                try:
+                    if not await self._bus.publish(DELTAS, batch):
+                        DELTAS_DROPPED.inc(len(batch.deltas))
+                except (*AWAY, *BUSY):
+                    DELTAS_DROPPED.inc(len(batch.deltas))
+
+
+def in_batches(deltas: list[pb.CallDelta]) -> Iterator[pb.CallDeltas]:
+    """As few messages as the bus can carry."""
+    batch, size = pb.CallDeltas(), 0
+    for delta in deltas:
+        grows = delta.ByteSize() + 4  # its tag and length
+        if batch.deltas and size + grows > DELTA_BYTES:
+            yield batch
+            batch, size = pb.CallDeltas(), 0
+        batch.deltas.append(delta)
+        size += grows
+    if batch.deltas:
+        yield batch
+
+
+def _busy(request: pb.RunTool) -> pb.ToolResult:
+    result = failed("This can't be done at the moment.")
+    return pb.ToolResult(
+        call_id=request.call_id, tool_call_id=request.tool_call_id, output_json=dumped(result.output), status="failed"
+    )

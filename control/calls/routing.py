@@ -1,0 +1,161 @@
+"""What the carrier asks about a call: it rings, its stream has closed, its status changed."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from control import jobs
+from control.calls import rules
+from control.calls.ending import finish
+from control.calls.sentences import Sentence, sentence
+from control.contacts.rules import LOOK_UP_CONTACT
+from hum import ids, secrets
+from hum.clock import now
+from hum.errors import NotFound
+from hum.ids import Kind
+from hum.telemetry import log
+from hum.v1 import runtime_pb2
+from hum.validation import bad_e164
+from storage import calls, contacts
+from storage.calls import CallState, NewCall
+from storage.contacts import Met
+from storage.db import Db, Tx
+
+LOG = log(__name__)
+Step = runtime_pb2.CarrierStep
+
+
+async def route_inbound(
+    db: Db, request: runtime_pb2.RouteCallRequest, token_seconds: int, lookup_keep: timedelta = timedelta(0)
+) -> Step:
+    """What the carrier shall do with a call that came in; the same again when it asks again.
+
+    A caller about whom the carrier said nothing for `lookup_keep` is looked up meanwhile; zero: nobody is.
+    """
+    at = now()
+    async with db.system() as tx:
+        found = await calls.route(tx, request.to_e164, request.from_e164)
+        if found is None:
+            LOG.info("call to an unknown number")
+            return _say(*sentence(Sentence.NOT_IN_SERVICE, None))
+        decision = rules.route(_facts(found), at)
+        known = await calls.by_sid(tx, request.call_sid)
+        if known is None:
+            known = await _begin(tx, found, request, decision, at, lookup_keep)
+        if known.status in rules.LIVE:
+            return await _connect(tx, known, token_seconds)
+        return _hang_up() if isinstance(decision, rules.Connect) else _refuse(decision)
+
+
+def _facts(found: calls.RouteRow) -> rules.Facts:
+    return rules.Facts(
+        blocked=found.blocked,
+        number_active=found.status == "active",
+        definition=found.definition if found.flow_id else None,
+        business_hours_json=found.business_hours_json,
+        time_zone=found.time_zone,
+    )
+
+
+async def _begin(
+    tx: Tx,
+    found: calls.RouteRow,
+    request: runtime_pb2.RouteCallRequest,
+    decision: rules.Decision,
+    at: datetime,
+    lookup_keep: timedelta,
+) -> CallState:
+    """Store the call, which may be over at once; or find the one that a twin of this request stored."""
+    caller = await _meet(tx, found.org_id, request)
+    call = NewCall(
+        id=ids.new(),
+        org_id=found.org_id,
+        call_sid=request.call_sid,
+        direction="inbound",
+        status="ringing",
+        from_e164=request.from_e164,
+        to_e164=request.to_e164,
+        number_id=found.number_id,
+        flow_id=found.flow_id,
+        flow_version=found.flow_version,
+        contact_id=caller.id if caller else None,
+    )
+    if await calls.create(tx, call):
+        await calls.record_event(tx, call.id, "call.state", {"status": "ringing"}, at)
+        if (
+            caller
+            and not isinstance(decision, rules.Reject)
+            and rules.owes_lookup(caller.looked_up_at, at, lookup_keep)
+        ):
+            await jobs.enqueue(tx, LOOK_UP_CONTACT, found.org_id, caller.id)
+        if not isinstance(decision, rules.Connect):
+            await finish(tx, await calls.lock(tx, call.id), decision.status, at, decision.reason)
+        return await calls.lock(tx, call.id)
+    state = await calls.by_sid(tx, request.call_sid)
+    assert state is not None, "what is not created was there"
+    return state
+
+
+async def _meet(tx: Tx, org: UUID, request: runtime_pb2.RouteCallRequest) -> Met | None:
+    """The caller's contact; a caller who withholds the number has none."""
+    if bad_e164(request.from_e164):
+        return None
+    name = request.caller_name if request.HasField("caller_name") else None
+    return await contacts.meet(tx, ids.new(), org, request.from_e164, name)
+
+
+def _refuse(decision: rules.Refuse | rules.Reject) -> Step:
+    if isinstance(decision, rules.Reject):
+        return Step(reject=runtime_pb2.RejectCall(reason="rejected"))
+    return _say(decision.text, decision.language)
+
+
+async def _connect(tx: Tx, state: CallState, token_seconds: int) -> Step:
+    token = secrets.new_token()
+    await calls.offer_token(tx, state.id, secrets.token_hash(token), token_seconds)
+    return Step(connect=runtime_pb2.ConnectStream(call_id=ids.show(Kind.CALL, state.id), token=token))
+
+
+def _say(text: str, language: str | None) -> Step:
+    return Step(say=runtime_pb2.SayAndHangUp(text=text, language=language))
+
+
+def _hang_up() -> Step:
+    return Step(hang_up=runtime_pb2.HangUpNow())
+
+
+async def next_step(db: Db, id: UUID, call_sid: str, token_seconds: int) -> Step:
+    """The stream of a call has closed: what is the call owed?  Raises NotFound."""
+    async with db.system() as tx:
+        state = await calls.lock(tx, id)
+        if state.call_sid != call_sid:
+            raise NotFound("there is no such call")
+        match rules.after_stream(state.status, state.streams_opened, await calls.language(tx, id)):
+            case rules.Connect():
+                return await _connect(tx, state, token_seconds)
+            case rules.Refuse() as apology:
+                await finish(tx, state, apology.status, now(), apology.reason)
+                return _refuse(apology)
+        return _hang_up()
+
+
+async def is_live(db: Db, id: UUID) -> bool:
+    """Tell whether a call goes on.  Raises NotFound."""
+    async with db.system() as tx:
+        return (await calls.look(tx, id)).status in rules.LIVE
+
+
+async def carrier_status(db: Db, call_sid: str, carrier_status: str) -> None:
+    """The carrier's word on a call.  It closes calls that were never joined; a joined call is closed by its stream's
+    end, and by the sweep when that never comes.
+    """
+    ended = rules.CARRIER_ENDINGS.get(carrier_status)
+    if ended is None:
+        return
+    async with db.system() as tx:
+        state = await calls.by_sid(tx, call_sid)
+        if state is None or state.status not in rules.LIVE:
+            return
+        if state.streams_opened:
+            await calls.carrier_ended(tx, state.id)
+        else:
+            await finish(tx, state, ended, now(), "caller")

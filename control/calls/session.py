@@ -1,0 +1,90 @@
+"""A stream has shown its token: what the agent of this call must know, say and be able to do."""
+
+import json
+from typing import Any
+
+from control.calls import rules
+from control.flows import rules as flow_rules
+from control.tools import Registry, ToolChannel
+from hum import ids, secrets
+from hum.clock import now
+from hum.errors import NotFound
+from hum.ids import Kind
+from hum.settings import CallsSettings
+from hum.v1 import runtime_pb2 as pb
+from storage import calls, clips
+from storage.calls import SessionRow, SpentToken
+from storage.db import Db
+
+MAX_CALL_SECONDS = 1800
+
+
+class Sessions:
+    """Opens the sessions of calls."""
+
+    def __init__(self, db: Db, settings: CallsSettings, tools: Registry) -> None:
+        self._db, self._settings, self._tools = db, settings, tools
+
+    async def open(self, request: pb.OpenSessionRequest) -> pb.OpenSessionResponse:
+        """Spend the token.  Raises NotFound for one that is spent, late, or another call's."""
+        async with self._db.system() as tx:
+            token = secrets.token_hash(request.token)
+            spent = await calls.spend_token(tx, token, request.call_sid, request.stream_sid, request.node)
+            row = await calls.session(tx, spent.id) if spent else None
+        if spent is None or row is None:
+            raise NotFound("the token opens no stream")
+        return await self._session(spent, row)
+
+    async def _session(self, spent: SpentToken, row: SessionRow) -> pb.OpenSessionResponse:
+        flow, settings = row.definition, self._settings
+        voice = flow.get("voice") or settings.default_voice
+        return pb.OpenSessionResponse(
+            call_id=ids.show(Kind.CALL, spent.id),
+            organization_id=ids.show(Kind.ORGANIZATION, spent.org_id),
+            instructions=rules.instructions(flow, row.organization, row.time_zone, _contact(row), now()),
+            model=flow.get("model") or settings.realtime_model,
+            voice=voice,
+            language=flow.get("language"),
+            clips=await self._clips(spent, voice, flow),
+            turn_config_json=flow.get("turn_config_json", ""),
+            idle_prompts_json=flow.get("idle_prompts_json", ""),
+            max_call_seconds=flow.get("max_call_seconds", MAX_CALL_SECONDS),
+            announce_recording=bool(flow.get("announce_recording")),
+            recording_enabled=bool(flow.get("recording_enabled")),
+            transcription_model=settings.transcribe_model,
+            stream_number=spent.stream_number,
+            tools=self._offered(flow),
+        )
+
+    async def _clips(self, spent: SpentToken, voice: str, flow: dict[str, Any]) -> list[pb.Clip]:
+        texts = flow_rules.clip_texts(flow)
+        async with self._db.tenant(spent.org_id) as tx:
+            audio = await clips.find(tx, [clips.clip_hash(voice, text) for _, text in texts])
+        return [
+            pb.Clip(kind=kind, text=text, audio_ulaw=audio.get(clips.clip_hash(voice, text), b""))
+            for kind, text in texts
+        ]
+
+    def _offered(self, flow: dict[str, Any]) -> list[pb.Tool]:
+        """A tool that nobody runs ends the call: whoever has the call carries it out, with control or without."""
+        return [
+            pb.Tool(
+                name=tool.name,
+                description=tool.description,
+                parameters_json=json.dumps(schema),
+                timeout_ms=tool.timeout_ms,
+                outcome=None if tool.run else pb.Outcome(hang_up=pb.HangUpNow()),
+            )
+            for tool, schema in self._tools.offered(ToolChannel.CALL, flow)
+        ]
+
+
+def _contact(row: SessionRow) -> dict[str, str | None]:
+    """The caller, as the prompt's `# Caller Context` shows it."""
+    return {
+        "name": row.contact_name,
+        "phone": row.contact_phone,
+        "company": row.contact_company,
+        "tags": ", ".join(row.contact_tags or ()),
+        "notes": row.contact_notes,
+    }

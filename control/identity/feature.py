@@ -1,0 +1,30 @@
+"""Identity: people, organizations, keys, sessions, and what `hum admin` does."""
+
+from datetime import timedelta
+
+from control.clients.twilio import Webhooks
+from control.feature import Deps, Feature, Sweep
+from control.identity.servicer import AdminServicer, IdentityServicer
+from control.identity.signin import SignInServicer
+from hum.settings import ControlSettings
+from hum.v1 import identity_pb2, runtime_pb2
+from storage import idempotency, sessions
+
+
+def feature(settings: ControlSettings, deps: Deps) -> Feature:
+    services = runtime_pb2.DESCRIPTOR.services_by_name
+    admin = AdminServicer(deps.db, deps.outside.carrier, Webhooks.at(settings.public_url))
+
+    async def forget() -> None:
+        async with deps.db.system() as tx:
+            await idempotency.forget(tx, timedelta(hours=settings.idempotency_hours))
+            await sessions.forget(tx)
+
+    return Feature(
+        services={
+            identity_pb2.DESCRIPTOR.services_by_name["IdentityService"]: IdentityServicer(deps.cursors),
+            services["SignInService"]: SignInServicer(deps.db, settings),
+            services["AdminService"]: admin,
+        },
+        sweeps=[Sweep("sessions", forget, settings.sweep_seconds)],
+    )

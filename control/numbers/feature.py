@@ -1,0 +1,26 @@
+"""Numbers: those of the carrier account, which flow answers them, buying and giving back."""
+
+from datetime import timedelta
+from functools import partial
+
+from control.clients.twilio import Webhooks
+from control.feature import Deps, Feature, Sweep
+from control.numbers import usecases
+from control.numbers.purchases import Purchases
+from control.numbers.servicer import NumbersServicer
+from hum.settings import ControlSettings
+from hum.v1 import numbers_pb2
+
+
+def feature(settings: ControlSettings, deps: Deps) -> Feature:
+    carrier, webhooks = deps.outside.carrier, Webhooks.at(settings.public_url)
+    purchases = Purchases(deps.db, carrier, webhooks, timedelta(hours=settings.idempotency_hours))
+    servicer = NumbersServicer(deps.db, deps.cursors, carrier, webhooks, purchases)
+    abandoned = timedelta(seconds=settings.carrier_look_seconds)
+    return Feature(
+        services={numbers_pb2.DESCRIPTOR.services_by_name["NumbersService"]: servicer},
+        sweeps=[
+            Sweep("purchases", partial(purchases.sweep, abandoned), settings.sweep_seconds),
+            Sweep("releases", partial(usecases.sweep_releases, deps.db, carrier, abandoned), settings.sweep_seconds),
+        ],
+    )

@@ -1,0 +1,19 @@
+"""Reports of the media plane that could not be stored, kept as they came for whoever looks into it."""
+
+from datetime import timedelta
+
+from storage.db import Tx
+
+ADD = """
+    INSERT INTO reports_set_aside (node, batch_seq, place, report, reason) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (node, batch_seq, place) DO NOTHING
+"""
+FORGET = "DELETE FROM reports_set_aside WHERE at < now() - $1::interval"
+
+
+async def add(tx: Tx, node: str, batch_seq: int, place: int, report: bytes, reason: str) -> None:
+    await tx.execute(ADD, node, batch_seq, place, report, reason)
+
+
+async def forget(tx: Tx, keep: timedelta) -> None:
+    await tx.execute(FORGET, keep)
