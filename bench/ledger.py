@@ -18,8 +18,9 @@ from bench.simulation import Carrier, World
 from media.core.audio import BYTES_PER_MS
 from media.core.carrierclock import CarrierClock
 from media.core.inflight import Item
+from media.core.leg import Audio, Mark, ToLeg
 from media.core.playout import Playout
-from media.core.twilio import Encoder, Mark, Media, decode
+from media.legs import twilio
 
 TICK_MS = 20.0
 PAUSE_MS = 620.0  # from a clear to what follows: the ledger has settled by then
@@ -72,7 +73,8 @@ class Desk:
         delay_ms = self._random.uniform(*line.delay_ms)
         self.carrier = Carrier(self.world, self._from_carrier, delay_ms, line.jitter_ms, seed, line.drift_ppm)
         self._clock = CarrierClock(GUESS_MS)
-        self.ledger = Playout(Encoder(self.carrier.SID), self._clock)
+        self.ledger = Playout(self._clock)
+        self._encoder = twilio.Encoder(self.carrier.SID)
         self._tick()
         self.world.every(TICK_MS / (1 + line.drift_ppm / 1e6), self.carrier.frame)
         self.world.every(TICK_MS, self._tick, self.world.now + 7)
@@ -85,16 +87,16 @@ class Desk:
             way.blocked_until = self.world.now + self._line.stall_ms
         self.world.at(self.world.now + self._random.uniform(500, 1_500), self._stall)
 
-    def send(self, payloads: Sequence[bytes]) -> None:
-        for payload in payloads:
+    def send(self, actions: Sequence[ToLeg]) -> None:
+        for payload in self._encoder.encode(actions):
             self.carrier.out.send(payload)
 
     def _from_carrier(self, payload: bytes) -> None:
-        match decode(payload):
-            case Media(_, timestamp_ms):
-                self._clock.caller_frame(timestamp_ms, self.world.now)
-            case Mark(name) if self._random.random() >= self._line.lost_marks:
-                self.ledger.mark(name, self.world.now)
+        match twilio.decode(payload):
+            case Audio(_, at_ms):
+                self._clock.caller_frame(at_ms, self.world.now)
+            case Mark(number) if self._random.random() >= self._line.lost_marks:
+                self.ledger.mark(number, self.world.now)
             case _:
                 pass
 

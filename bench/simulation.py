@@ -13,8 +13,10 @@ from typing import Any, TypeVar
 
 from media.core.audio import BYTES_PER_MS, from_linear
 from media.core.conversation import Conversation
-from media.core.types import Action, CallPlan, DialModel, Event, HangUp, Report, ToCaller, ToModel
+from media.core.leg import Clear, HangUp, Leave, Mark, Play
+from media.core.types import Action, CallPlan, DialModel, Event, Report, ToModel
 from media.core.vad import Confirm
+from media.legs import twilio
 
 Told = TypeVar("Told")
 Deliver = Callable[[bytes], None]
@@ -357,6 +359,7 @@ class Phone:
         self.carrier = Carrier(world, self._from_carrier, delay, jitter, seed)
         self.model = Model(world, self._from_model, **model)
         self.talk = Conversation(plan, confirm)
+        self.encoder = twilio.Encoder(Carrier.SID)
         self.actions: list[tuple[float, Action]] = []
         self.reports: list[Event] = []
         self.frames: list[bytes] = []
@@ -370,7 +373,9 @@ class Phone:
         self.carrier.frame(self.frames.pop(0) if self.frames else b"\xff" * 160)
 
     def _from_carrier(self, payload: bytes) -> None:
-        self.carry(self.talk.from_caller(payload, self.world.now))
+        event = twilio.decode(payload)
+        if event is not None:
+            self.carry(self.talk.from_leg(event, self.world.now))
 
     def _from_model(self, payload: bytes) -> None:
         self.carry(self.talk.from_model(payload, self.world.now))
@@ -379,16 +384,17 @@ class Phone:
         for action in actions:
             self.actions.append((self.world.now, action))
             match action:
-                case ToCaller(payload):
-                    self.carrier.out.send(payload)
+                case Play() | Mark() | Clear():
+                    for payload in self.encoder.encode([action]):
+                        self.carrier.out.send(payload)
                 case ToModel(payload):
                     self.model.out.send(payload)
                 case DialModel():
                     self.world.at(self.world.now + 300, self._dialled)
                 case Report(event):
                     self.reports.append(event)
-                case HangUp():
-                    self.hung_up = action
+                case Leave(outcome):
+                    self.hung_up = outcome
         voice = self.talk._voice  # noqa: SLF001 - the ledger's invariant, watched from within
         if voice is not None:
             for item in voice.playout.line:

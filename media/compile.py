@@ -17,7 +17,7 @@ from setuptools import Distribution
 from media.native import BUILDS, CORE, INTERPRETER, LIBRARY, build_of_these_sources, sources
 
 #: Their classes are msgspec's, which reads annotations that compiled classes no longer have.
-LEFT_OUT = frozenset({"__init__", "realtime", "twilio", "types"})
+LEFT_OUT = frozenset({"__init__", "leg", "realtime", "types"})
 
 
 def lacking() -> str | None:

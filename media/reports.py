@@ -54,8 +54,8 @@ class Reports:
     def of(self, event: Event, at: datetime) -> pb.Report | None:
         """The report of an event that happened at `at`; None for what control does not want to know."""
         match event:
-            case CallStarted(_, stream_sid):
-                return self._numbered(at, started=pb.StreamStarted(stream_sid=stream_sid))
+            case CallStarted(stream_id):
+                return self._numbered(at, started=pb.StreamStarted(stream_sid=stream_id))
             case Delta(role, item_id, text):
                 said = calls_pb2.TranscriptDelta(role=_SPEAKERS[role], item_id=item_id, text=text)
                 return pb.Report(call_id=self.call_id, at=_stamp(at), delta=said)
@@ -76,9 +76,8 @@ class Reports:
                 return self._numbered(at, digits=pb.DigitsPressed(digits=digits, at_ms=_ms(at_ms)))
             case ModelLost():
                 return None
-            case CallEnded(reason, at_ms):
-                word, _, detail = reason.partition(": ")
-                ended = pb.StreamEnded(reason=word, at_ms=_ms(at_ms), detail=detail or None)
+            case CallEnded(reason, detail, at_ms):
+                ended = pb.StreamEnded(reason=reason, at_ms=_ms(at_ms), detail=detail or None)
                 return self._numbered(at, ended=ended)
 
     def recorded(self, stored: Recording, at: datetime) -> pb.Report:

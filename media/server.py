@@ -4,93 +4,20 @@ Answers `/media/twilio` to signed WebSocket upgrades, and `/healthz`, `/readyz`,
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 
-from picows import (
-    WSCloseCode,
-    WSFrame,
-    WSListener,
-    WSTransport,
-    WSUpgradeRequest,
-    WSUpgradeResponse,
-    WSUpgradeResponseWithListener,
-)
+from picows import WSListener, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
 
-from hum import carrier
 from hum.telemetry import METRICS_CONTENT_TYPE, log, metrics_page
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
 from media.core.conversation import Conversation, due
-from media.io.frames import CLOSE, Pieces, TooBig, answer_close, close_code, send_texts
+from media.legs import twilio
 from media.pacer import Load
-from media.shell import Ports, Shell
+from media.shell import Leg, Ports, Shell
 
 LOG = log(__name__)
-PATH = "/media/twilio"
 FLUSH_MS = 100.0  # reports that nobody waits for leave together: a batch costs as much as twenty reports
-#: Close codes that the WebSocket library sends by itself -> what the carrier did.
-FAULTS: Mapping[WSCloseCode, str] = {
-    WSCloseCode.PROTOCOL_ERROR: "the WebSocket protocol was broken",
-    WSCloseCode.INVALID_TEXT: "text that is not UTF-8",
-    WSCloseCode.MESSAGE_TOO_BIG: "a frame is too big",
-}
-
-
-class CallerSocket(WSListener):
-    """The carrier's side of one call: hands whole messages to its shell, sends what that wants sent."""
-
-    def __init__(self, server: "MediaServer") -> None:
-        self._server = server
-        self._pieces = Pieces(server.ports.given.max_frame_bytes)
-        self._transport: WSTransport | None = None
-        self._shell: Shell | None = None
-        self._fault = ""
-
-    def on_ws_connected(self, transport: WSTransport) -> None:
-        self._transport = transport
-        self._shell = self._server.opened(self)
-
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        shell = self._shell
-        assert shell is not None, "made when the socket opened"
-        try:
-            message = self._pieces.whole(frame)
-            if message is not None:
-                shell.from_caller(message)
-            elif frame.msg_type == CLOSE:
-                answer_close(transport, close_code(frame))
-        except TooBig:
-            self._fault = FAULTS[WSCloseCode.MESSAGE_TOO_BIG]
-            transport.send_close(WSCloseCode.MESSAGE_TOO_BIG)
-            transport.disconnect()
-
-    def on_ws_disconnected(self, transport: WSTransport) -> None:
-        shell = self._shell
-        assert shell is not None, "made when the socket opened"
-        sent = transport.close_handshake.sent if transport.close_handshake is not None else None
-        fault = self._fault or (FAULTS.get(sent.code, "") if sent is not None else "")
-        shell.carrier_gone(f"carrier_protocol: {fault}" if fault else "carrier_lost")
-
-    def pause_writing(self) -> None:
-        pass  # what we send is paced: a socket that takes nothing is noticed by its silence
-
-    def resume_writing(self) -> None:
-        pass
-
-    # What the shell wants.
-
-    def send(self, payloads: Sequence[bytes]) -> None:
-        transport = self._transport
-        assert transport is not None, "the shell was made when the socket opened"
-        send_texts(transport, payloads)
-
-    def close(self, code: int) -> None:
-        if self._transport is not None:
-            self._transport.send_close(WSCloseCode(code))
-
-    def abort(self) -> None:
-        if self._transport is not None:
-            self._transport.disconnect(graceful=False)
 
 
 class MediaServer:
@@ -117,23 +44,22 @@ class MediaServer:
 
     def upgrade(self, request: WSUpgradeRequest) -> WSListener | WSUpgradeResponseWithListener:
         """What a request is answered: a socket for the carrier, or plain HTTP."""
-        match request.path:
-            case b"/media/twilio":
+        match request.path.decode(errors="replace"):
+            case twilio.PATH:
                 return self._stream(request)
-            case b"/healthz":
+            case "/healthz":
                 return _answer(200, b"ok\n")
-            case b"/readyz":
+            case "/readyz":
                 ready = not self.draining and self.ports.link.up
                 return _answer(200, b"ready\n") if ready else _answer(503, b"not ready\n")
-            case b"/metrics":
+            case "/metrics":
                 return _answer(200, metrics_page(), METRICS_CONTENT_TYPE)
             case _:
                 return _answer(404, b"not found\n")
 
     def _stream(self, request: WSUpgradeRequest) -> WSListener | WSUpgradeResponseWithListener:
         given = self.ports.given
-        signature = request.headers.get("X-Twilio-Signature", "")
-        if not carrier.is_signed(given.twilio_auth_tokens, given.media_url + PATH, (), signature):
+        if not twilio.is_signed(request, given):
             LOG.warning("stream without a valid signature")
             metrics.STREAMS.labels("unsigned").inc()
             return _answer(403, b"the request is not signed by the carrier\n")
@@ -141,7 +67,7 @@ class MediaServer:
             LOG.warning("stream refused", reason=reason, calls=len(self._shells))
             metrics.STREAMS.labels(reason).inc()
             return _answer(503, b"no more calls here\n")
-        return CallerSocket(self)
+        return twilio.TwilioLeg(self.opened, given.max_frame_bytes)
 
     def _full(self) -> str | None:
         """Why this process takes no more calls; None if it does."""
@@ -153,8 +79,8 @@ class MediaServer:
         load = self._load()
         return "lagging" if load.worst_ms > given.max_lag_ms or load.usual_ms > given.max_late_ms else None
 
-    def opened(self, socket: CallerSocket) -> Shell:
-        shell = Shell(self.ports, socket, self)
+    def opened(self, leg: Leg) -> Shell:
+        shell = Shell(self.ports, leg, self)
         self._shells.add(shell)
         self._empty.clear()
         metrics.CALLS.set(len(self._shells))

@@ -18,8 +18,21 @@ from hum.settings import MediaSettings
 from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
-from media.core import twilio
 from media.core.conversation import REFUSED, Conversation
+from media.core.leg import (
+    CARRIER_PROTOCOL,
+    Broken,
+    Clear,
+    HangUp,
+    Leave,
+    LegEvent,
+    Mark,
+    Outcome,
+    Play,
+    Started,
+    Stopped,
+    ToLeg,
+)
 from media.core.types import (
     Action,
     BargedIn,
@@ -27,7 +40,6 @@ from media.core.types import (
     DialModel,
     EndCall,
     Event,
-    HangUp,
     LatencyMeasured,
     ModelLost,
     RecordAgent,
@@ -35,7 +47,6 @@ from media.core.types import (
     Report,
     RunTool,
     StartRecording,
-    ToCaller,
     ToModel,
     Watch,
 )
@@ -49,19 +60,29 @@ from media.reports import Reports
 
 LOG = log(__name__)
 NO_SUCH_TOOL = '{"error":"no such tool"}'
-NORMAL, PROTOCOL_ERROR, POLICY, INTERNAL_ERROR, TRY_LATER = 1000, 1002, 1008, 1011, 1013
+LOST = HangUp("carrier_lost")
 #: Caller frames that wait for the session; a stream brings 50 a second.
 KEPT_FRAMES = 1_500
 CLOSE_MS = 1_000.0  # how long the carrier may take to answer our close
 
 
-class Carrier(Protocol):
-    """The carrier's socket, as far as a call needs it."""
+class Closing(Enum):
+    """Why a leg is closed, for its adapter to say in the carrier's words."""
 
-    def send(self, payloads: Sequence[bytes]) -> None:
-        """Whole text messages, in one write."""
+    NORMAL = auto()
+    PROTOCOL = auto()  # it did what its protocol does not allow
+    REFUSED = auto()  # who asked may not
+    BUSY = auto()  # not now
+    FAULT = auto()  # ours
 
-    def close(self, code: int) -> None: ...
+
+class Leg(Protocol):
+    """The caller's side of a call, as far as the call needs it; an adapter of media/legs/."""
+
+    def send(self, actions: Sequence[ToLeg]) -> None:
+        """All in one write, in this order."""
+
+    def close(self, closing: Closing) -> None: ...
     def abort(self) -> None: ...
 
 
@@ -114,46 +135,48 @@ def _guarded(entry: "Callable[Concatenate[Shell, P], None]") -> "Callable[Concat
 
 
 class Shell:
-    """Made when the carrier's socket is open."""
+    """Made when the leg's connection is open."""
 
-    def __init__(self, ports: Ports, carrier: Carrier, keeper: "Keeper") -> None:
+    def __init__(self, ports: Ports, leg: Leg, keeper: "Keeper") -> None:
         self.call_id = ""
-        self._ports, self._carrier, self._keeper = ports, carrier, keeper
+        self._ports, self._leg, self._keeper = ports, leg, keeper
         self._clock = ports.clock
         self._phase = Phase.WAITING
         self._since_ms = self._heard_ms = self._clock()
-        self._kept: list[bytes] = []
+        self._kept: list[LegEvent] = []
         self._talk: Conversation | None = None
         self._reports = Reports("")
         self._recorder: Recorder | None = None
         self._model: ModelSocket | None = None
         self._task: asyncio.Task[None] | None = None  # the session being opened, or the model being dialled
         self._organization = ""
-        self._code = NORMAL
-        self._carrier_gone = False
+        self._closing = Closing.NORMAL
+        self._leg_is_gone = False
 
-    # The carrier's socket.
+    # The leg.
 
     @_guarded
-    def from_caller(self, payload: bytes) -> None:
-        """One text message of the carrier."""
+    def from_leg(self, event: LegEvent | None) -> None:
+        """One message of the carrier; None if it says no more than that it is alive."""
         FRAMES.received += 1
         now_ms = self._heard_ms = self._clock()
+        if event is None:
+            return
         talk = self._talk
         if talk is not None:
-            if actions := talk.from_caller(payload, now_ms):
+            if actions := talk.from_leg(event, now_ms):
                 self._carry(actions)
         elif self._phase is Phase.JOINING:
-            self._keep(payload)
+            self._keep(event)
         elif self._phase is Phase.WAITING:
-            self._first_words(payload)
+            self._first_words(event)
 
     @_guarded
-    def carrier_gone(self, reason: str = "carrier_lost") -> None:
-        """The carrier's socket is closed, or as good as that; told as often as it is noticed."""
-        self._carrier_gone = True
+    def leg_gone(self, fault: str = "") -> None:
+        """The connection is closed, by a fault of the carrier's if one is named; told as often as it is noticed."""
+        self._leg_is_gone = True
         if self._talk is not None:
-            self._carry(self._talk.caller_gone(self._clock(), reason))
+            self._carry(self._talk.leg_gone(self._clock(), HangUp(CARRIER_PROTOCOL, fault) if fault else LOST))
         if self._phase in (Phase.WAITING, Phase.ENDING, Phase.CLOSING):
             self._release()
 
@@ -161,8 +184,8 @@ class Shell:
         """Something here is broken: end this call, whatever state it is in, and none of the others."""
         if self._talk is not None and not self._talk.ended:
             self._talk.abandon()
-            self._report(CallEnded("carrier_lost: internal error", 0))
-        self._hang_up(INTERNAL_ERROR)
+            self._report(CallEnded("carrier_lost", "internal error", 0))
+        self._hang_up(Closing.FAULT)
 
     def _begin_task(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._task = asyncio.create_task(work, name=name)
@@ -182,13 +205,13 @@ class Shell:
         silent = now_ms - self._heard_ms >= given.silent_seconds * 1000
         match self._phase:
             case Phase.TALKING if self._talk is not None:
-                self._carry(self._talk.caller_gone(now_ms, "carrier_lost") if silent else self._talk.tick(now_ms))
+                self._carry(self._talk.leg_gone(now_ms, LOST) if silent else self._talk.tick(now_ms))
             case Phase.WAITING if silent or now_ms - self._since_ms >= given.start_seconds * 1000:
-                self._refuse("late", POLICY)
+                self._refuse("late", Closing.REFUSED)
             case Phase.ENDING if now_ms - self._since_ms >= given.end_ack_seconds * 1000:
                 self._close()
             case Phase.CLOSING if now_ms - self._since_ms >= CLOSE_MS:
-                self._carrier.abort()
+                self._leg.abort()
                 self._release()
             case _:
                 pass
@@ -210,47 +233,42 @@ class Shell:
         if self._talk is not None:
             self._carry(self._talk.command(EndCall(reason, spoken), self._clock()))
         elif self._phase is Phase.WAITING:
-            self._refuse(reason, TRY_LATER)
+            self._refuse(reason, Closing.BUSY)
 
     # Before the conversation.
 
-    def _first_words(self, payload: bytes) -> None:
-        try:
-            message = twilio.decode(payload)
-        except twilio.WireError as error:
-            LOG.warning("not a media stream", error=error.reason)
-            self._refuse("protocol", PROTOCOL_ERROR)
-            return
-        match message:
-            case twilio.Start(stream_sid, call_sid, _, parameters):
-                token = parameters.get("token", "")
+    def _first_words(self, event: LegEvent) -> None:
+        match event:
+            case Started():
+                token = event.parameters.get("token", "")
                 if not token:
-                    self._refuse("no_token", POLICY)
+                    self._refuse("no_token", Closing.REFUSED)
                     return
                 self._phase = Phase.JOINING
-                self._kept.append(payload)
-                self._begin_task(self._join(token, call_sid, stream_sid), "join")
-            case twilio.Connected() | twilio.Unknown():
-                pass
-            case twilio.Stop():
-                self._refuse("stopped", NORMAL)
+                self._kept.append(event)
+                self._begin_task(self._join(token, event), "join")
+            case Stopped():
+                self._refuse("stopped", Closing.NORMAL)
+            case Broken(detail):
+                LOG.warning("not a media stream", error=detail)
+                self._refuse("protocol", Closing.PROTOCOL)
             case _:
                 LOG.warning("a media stream began without a start")
-                self._refuse("protocol", PROTOCOL_ERROR)
+                self._refuse("protocol", Closing.PROTOCOL)
 
-    def _keep(self, payload: bytes) -> None:
+    def _keep(self, event: LegEvent) -> None:
         if len(self._kept) < KEPT_FRAMES:
-            self._kept.append(payload)
+            self._kept.append(event)
 
-    async def _join(self, token: str, call_sid: str, stream_sid: str) -> None:
+    async def _join(self, token: str, start: Started) -> None:
         ports = self._ports
         try:
-            session = await ports.link.open_session(token, call_sid, stream_sid)
+            session = await ports.link.open_session(token, start.call_id, start.stream_id)
         except TokenRefused:
-            self._refuse("refused", POLICY)
+            self._refuse("refused", Closing.REFUSED)
         except Away as error:
-            LOG.warning("control opens no session", error=str(error), call_sid=call_sid)
-            self._refuse("control_away", TRY_LATER)
+            LOG.warning("control opens no session", error=str(error), call_sid=start.call_id)
+            self._refuse("control_away", Closing.BUSY)
         else:
             self._begin(session)
 
@@ -263,31 +281,31 @@ class Shell:
             talk = Conversation(plan_of(session, self._ports.given), silero.detector() if silero else None)
         except (ValueError, TypeError, AttributeError):
             LOG.exception("the flow of a call can not be read", call=session.call_id)
-            self._report(CallEnded("carrier_lost: the flow can not be read", 0))
-            self._hang_up(INTERNAL_ERROR)
+            self._report(CallEnded("carrier_lost", "the flow can not be read", 0))
+            self._hang_up(Closing.FAULT)
             return
         LOG.info("call joined", call=session.call_id, model=session.model, kept=len(self._kept))
         metrics.STREAMS.labels("opened").inc()
         self._talk, self._phase, self._task = talk, Phase.TALKING, None
         now_ms = self._clock()
-        actions = [action for payload in self._kept for action in talk.from_caller(payload, now_ms)]
+        actions = [action for event in self._kept for action in talk.from_leg(event, now_ms)]
         self._kept.clear()
-        if self._carrier_gone:
-            actions += talk.caller_gone(now_ms, "carrier_lost")
+        if self._leg_is_gone:
+            actions += talk.leg_gone(now_ms, LOST)
         self._keeper.joined(self, talk)
         self._carry(actions)
 
     # What the conversation wants.
 
     def _carry(self, actions: list[Action]) -> None:  # noqa: C901, PLR0912 - one line for each kind of action
-        sends: list[bytes] = []
+        sends: list[ToLeg] = []
         for action in actions:  # grows while a tool answers
-            if isinstance(action, ToModel):  # these two are most of them
+            if isinstance(action, ToModel):  # these are most of them
                 if self._model is not None:
                     self._model.send(action.payload)
                 continue
-            if isinstance(action, ToCaller):
-                sends.append(action.payload)
+            if isinstance(action, (Play, Mark, Clear)):
+                sends.append(action)
                 continue
             match action:
                 case RecordCaller(payload, at_ms):
@@ -305,18 +323,18 @@ class Shell:
                     actions += self._talk.tool_result(call_id, NO_SUCH_TOOL, self._clock())
                 case StartRecording():
                     self._recorder = Recorder(self._ports.recordings, self._organization, self.call_id)
-                case HangUp(_, code):
+                case Leave(outcome):
                     self._send(sends)
-                    self._hang_up(code)
+                    self._leave(outcome)
                 case _:
                     assert_never(action)
         self._send(sends)
 
-    def _send(self, payloads: list[bytes]) -> None:
-        if payloads:
-            FRAMES.sent += len(payloads)
-            self._carrier.send(payloads)
-            payloads.clear()
+    def _send(self, actions: list[ToLeg]) -> None:
+        if actions:
+            FRAMES.sent += len(actions)
+            self._leg.send(actions)
+            actions.clear()
 
     def _report(self, event: Event) -> None:
         at = now()
@@ -329,10 +347,10 @@ class Shell:
             case ModelLost(reason):
                 metrics.MODEL_LOSSES.labels(reason.partition(" ")[0]).inc()
                 LOG.warning("model lost", call=self.call_id, reason=reason)
-            case CallEnded(reason, at_ms):
+            case CallEnded(reason, detail, at_ms):
                 self._store_recording(at)
-                metrics.ENDINGS.labels(reason.partition(": ")[0]).inc()
-                LOG.info("call ended", call=self.call_id, reason=reason, at_ms=at_ms)
+                metrics.ENDINGS.labels(reason).inc()
+                LOG.info("call ended", call=self.call_id, reason=reason, detail=detail, at_ms=at_ms)
             case _:
                 pass
         report = self._reports.of(event, at)
@@ -388,19 +406,22 @@ class Shell:
 
     # The end.
 
-    def _refuse(self, outcome: str, code: int) -> None:
+    def _refuse(self, outcome: str, closing: Closing) -> None:
         """No call has begun: there is nothing to report, and nobody to wait for."""
         metrics.STREAMS.labels(outcome).inc()
-        self._hang_up(code)
+        self._hang_up(closing)
 
-    def _hang_up(self, code: int) -> None:
+    def _leave(self, outcome: Outcome) -> None:
+        self._hang_up(Closing.PROTOCOL if outcome.reason == CARRIER_PROTOCOL else Closing.NORMAL)
+
+    def _hang_up(self, closing: Closing) -> None:
         """Close, once control knows: the carrier asks what comes next as soon as its socket is closed."""
         if self._phase in (Phase.ENDING, Phase.CLOSING, Phase.GONE):
             return
-        self._phase, self._since_ms, self._code = Phase.ENDING, self._clock(), code
+        self._phase, self._since_ms, self._closing = Phase.ENDING, self._clock(), closing
         self._drop_model()
         self._stop_task()
-        if self._carrier_gone:
+        if self._leg_is_gone:
             self._release()
         elif self.call_id:
             self._ports.link.when_stored(self._close)
@@ -410,7 +431,7 @@ class Shell:
     def _close(self) -> None:
         if self._phase is Phase.ENDING:
             self._phase, self._since_ms = Phase.CLOSING, self._clock()
-            self._carrier.close(self._code)
+            self._leg.close(self._closing)
 
     def _release(self) -> None:
         if self._phase is not Phase.GONE:

@@ -10,12 +10,24 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from media.core import twilio
 from media.core.audio import BYTES_PER_MS, FRAME_MS
 from media.core.bargein import BargeIn, Verdict
 from media.core.carrierclock import CarrierClock
 from media.core.dtmf import Keypad
 from media.core.fillers import Fillers
+from media.core.leg import (
+    CARRIER_PROTOCOL,
+    Audio,
+    Broken,
+    Digit,
+    HangUp,
+    Leave,
+    LegEvent,
+    Mark,
+    Outcome,
+    Started,
+    Stopped,
+)
 from media.core.modelside import ModelSide
 from media.core.silence import Due, Silence
 from media.core.types import (
@@ -29,7 +41,6 @@ from media.core.types import (
     DialModel,
     Digits,
     EndCall,
-    HangUp,
     Instruct,
     ModelLost,
     RecordCaller,
@@ -39,14 +50,17 @@ from media.core.types import (
 from media.core.vad import Confirm, Vad, echo_gate_open
 from media.core.voice import Voice
 
-NORMAL, PROTOCOL_ERROR = 1000, 1002  # WebSocket close codes
 PULSE_MS = 100.0  # how often a tick is wanted when no sound depends on it
 REFUSED = "model_refused"  # why a model is lost for good: it will not have us, now or later
 
 
+class _OutOfOrder(Exception):  # noqa: N818 - it says what is wrong
+    """A leg's event came when it may not."""
+
+
 @dataclass(slots=True)
 class _Closing:
-    reason: str
+    outcome: Outcome
     deadline_ms: float
 
 
@@ -89,19 +103,18 @@ class Conversation:
 
     # What comes in.  Each returns what is to be done now.
 
-    def from_caller(self, payload: bytes, now_ms: float) -> list[Action]:
-        """One text frame of the carrier's socket."""
+    def from_leg(self, event: LegEvent, now_ms: float) -> list[Action]:
+        """What the caller's side brings."""
         if self.ended:
             return []
         try:
-            message = twilio.decode(payload)
-            if isinstance(message, twilio.Media):
-                self._media(message, now_ms)
+            if isinstance(event, Audio):  # most of them are
+                self._audio(event, now_ms)
             else:
-                self._carrier_event(message, now_ms)
+                self._leg_event(event, now_ms)
                 self._hasten()
-        except twilio.WireError as error:
-            self._end("carrier_protocol", now_ms, PROTOCOL_ERROR, error.reason)
+        except _OutOfOrder as error:
+            self._end(HangUp(CARRIER_PROTOCOL, str(error)), now_ms)
         return self._take()
 
     def from_model(self, payload: bytes, now_ms: float) -> list[Action]:
@@ -162,7 +175,7 @@ class Conversation:
                 if spoken and self._voice is not None:
                     self._close(reason, now_ms, ClipKind.GOODBYE)
                 else:
-                    self._end(reason, now_ms)
+                    self._end(HangUp(reason), now_ms)
             case Watch(on):
                 self._model.watched = on
             case Instruct(instructions, tools_json):
@@ -194,39 +207,40 @@ class Conversation:
         self.due_ms = min(now_ms + PULSE_MS, voice.playout.due_ms(), filler_ms)
         return self._take()
 
-    def caller_gone(self, now_ms: float, reason: str) -> list[Action]:
-        """The carrier's socket is closed."""
+    def leg_gone(self, now_ms: float, outcome: Outcome) -> list[Action]:
+        """The leg is no more."""
         if not self.ended:
-            self._end(reason, now_ms)
+            self._end(outcome, now_ms)
         return self._take()
 
-    # The carrier's side.
+    # The leg.
 
-    def _carrier_event(self, message: twilio.Message, now_ms: float) -> None:
-        match message:
-            case twilio.Start():
+    def _leg_event(self, event: LegEvent, now_ms: float) -> None:
+        match event:
+            case Started():
                 if self._voice is not None:
-                    raise twilio.WireError("a second start")
-                self._start(message, now_ms)
-            case twilio.Mark(name):
+                    raise _OutOfOrder("a second start")
+                self._start(event, now_ms)
+            case Mark(number):
                 voice = self._started()
-                voice.playout.mark(name, now_ms)
+                voice.playout.mark(number, now_ms)
                 voice.advance(now_ms)
                 self._settle(now_ms)
-            case twilio.Dtmf(digit):
+            case Digit(digit):
                 self._started()
                 self._keypad.press(digit, now_ms)
                 self.due_ms = 0.0
                 self._alive().caller_acts(now_ms)
-            case twilio.Stop():
-                self._end("caller", now_ms)
+            case Stopped():
+                self._end(HangUp("caller"), now_ms)
+            case Broken(detail):
+                self._end(HangUp(CARRIER_PROTOCOL, detail), now_ms)
             case _:
-                pass
+                pass  # audio has a way of its own
 
-    def _start(self, start: twilio.Start, now_ms: float) -> None:
-        self._actions.append(Report(CallStarted(start.call_sid, start.stream_sid, start.custom_parameters)))
-        wire = twilio.Encoder(start.stream_sid)
-        voice = self._voice = Voice(self.plan, wire, self._clock, self._actions.append, self._model.send)
+    def _start(self, start: Started, now_ms: float) -> None:
+        self._actions.append(Report(CallStarted(start.stream_id)))
+        voice = self._voice = Voice(self.plan, self._clock, self._actions.append, self._model.send)
         self._model.attach(voice)
         plan = self.plan
         self._silence = Silence(now_ms, plan.idle_after_ms, plan.idle_prompts, plan.max_call_ms, plan.idle_gaps_ms)
@@ -243,9 +257,9 @@ class Conversation:
         else:
             self._actions.append(DialModel(1))
 
-    def _media(self, media: twilio.Media, now_ms: float) -> None:
+    def _audio(self, audio: Audio, now_ms: float) -> None:
         voice, vad = self._started(), self._vad
-        payload, at_ms = media.payload, media.timestamp_ms
+        payload, at_ms = audio.payload, audio.at_ms
         self._clock.caller_frame(at_ms, now_ms)
         self._frame_at_ms = now_ms
         if voice.recording:
@@ -378,7 +392,7 @@ class Conversation:
     def _close(self, reason: str, now_ms: float, last: ClipKind | None = None) -> None:
         """Hang up once everything was heard, `last` included."""
         self._model.closing = True
-        self._closing = self._closing or _Closing(reason, now_ms + self.plan.close_deadline_ms)
+        self._closing = self._closing or _Closing(HangUp(reason), now_ms + self.plan.close_deadline_ms)
         self.due_ms = 0.0
         if last is not None:
             self._say(last)
@@ -390,21 +404,21 @@ class Conversation:
         waiting = self._model.ready and (self._model.answers.active or bool(self._model.says))
         silent = not self._started().playout.audible(now_ms) and self._overlap is None and not waiting
         if silent or now_ms >= closing.deadline_ms:
-            self._end(closing.reason, now_ms)
+            self._end(closing.outcome, now_ms)
 
-    def _end(self, reason: str, now_ms: float, code: int = NORMAL, detail: str = "") -> None:
+    def _end(self, outcome: Outcome, now_ms: float) -> None:
         self.abandon()
         if self._voice is not None:
             self._voice.flush(now_ms)
         at_ms = self._clock.call_ms(now_ms)
         if digits := self._keypad.take():
             self._actions.append(Report(Digits(digits, at_ms)))
-        self._actions.append(Report(CallEnded(f"{reason}: {detail}" if detail else reason, at_ms)))
-        self._actions.append(HangUp(reason, code))
+        self._actions.append(Report(CallEnded(outcome.reason, outcome.detail, at_ms)))
+        self._actions.append(Leave(outcome))
 
     def _started(self) -> Voice:
         if self._voice is None:
-            raise twilio.WireError("not before start")
+            raise _OutOfOrder("not before start")
         return self._voice
 
     def _alive(self) -> Silence:

@@ -1,7 +1,7 @@
 """The ledger of agent audio: per item generated, sent and heard, in bytes of mu-law.
 
-What was heard is `inflight`'s model of the carrier's playout.  Marks are fenced by clear-epoch: Twilio echoes flushed
-marks exactly like played ones, so a mark of an earlier epoch proves nothing.  A `clear` is followed by a mark of its
+What was heard is `inflight`'s model of the carrier's playout.  Marks are fenced by clears: a flushed mark comes back
+exactly like a played one, so a mark from before the last clear proves nothing.  A `clear` is followed by a mark of its
 own, whose echo tells when the queue was emptied; until then the position is an estimate that nobody acts upon.
 
 Invariants: heard <= sent <= generated, heard never falls, and the bytes of an item go out in order without a gap.
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from media.core.audio import BYTES_PER_MS
 from media.core.carrierclock import CarrierClock
 from media.core.inflight import ECHO_SPAN_MS, InFlight, Item, Span
-from media.core.twilio import Encoder
+from media.core.leg import Clear, Mark, Play, ToLeg
 
 SETTLE_MS = 600.0  # how long a clear waits for the echo of its mark
 MAX_PINGS = 16  # under way; a carrier that never echoes must not cost memory
@@ -30,15 +30,15 @@ class _Clearing:
 
 @dataclass(slots=True)
 class Playout:
-    wire: Encoder
     clock: CarrierClock
     lead_low_ms: int = 200
     message_ms: int = 107
     line: deque[Item] = field(default_factory=deque)  # items not heard to their end, in the order of speech
     held: bool = False  # cleared: nothing goes out until resume or drop
     _flight: InFlight = field(init=False)
-    _epoch: int = 0
     _seq: int = 0
+    _fence: int = 0  # the mark behind the last clear: what has a lower number was sent before it
+    _fence_before: int = 0  # and the one before that
     _pings: dict[int, float] = field(default_factory=dict)
     _pinged_ms: float = 0.0
     _clearing: _Clearing | None = None
@@ -47,23 +47,19 @@ class Playout:
     def __post_init__(self) -> None:
         self._flight = InFlight(self.clock)
 
-    def _ping(self, now_ms: float) -> bytes:
+    def _ping(self, now_ms: float) -> Mark:
         """A mark that comes straight back, for use while nothing is queued: it measures the way to the carrier."""
         self._seq += 1
         self._pinged_ms = self._pings[self._seq] = now_ms
         if len(self._pings) > MAX_PINGS:
             del self._pings[next(iter(self._pings))]
-        return self.wire.mark(f"{self._epoch}.{self._seq}")
+        return Mark(self._seq)
 
-    def mark(self, name: str, now_ms: float) -> None:
-        """An echo from the carrier; unknown names change nothing, flushed marks only tell when they were flushed."""
-        epoch, _, seq = name.partition(".")
-        if not (seq.isascii() and seq.isdecimal() and len(seq) < 10):
-            return
-        number = int(seq)
-        if epoch != str(self._epoch):
-            if epoch == str(self._epoch - 1):
-                self._of_last_epoch(number, now_ms)
+    def mark(self, number: int, now_ms: float) -> None:
+        """A mark is back; unknown ones change nothing, flushed ones only tell when they were flushed."""
+        if number < self._fence:
+            if number >= self._fence_before:
+                self._from_before_clear(number, now_ms)
             return
         sent_ms = self._pings.pop(number, None)
         if sent_ms is None:
@@ -73,7 +69,7 @@ class Playout:
         if self._clearing is not None and self._clearing.fence == number:
             self._emptied(now_ms)
 
-    def _of_last_epoch(self, number: int, now_ms: float) -> None:
+    def _from_before_clear(self, number: int, now_ms: float) -> None:
         """A mark from before the clear that is being waited for: played, flushed, or nobody knows which."""
         clearing = self._clearing
         if clearing is None:
@@ -100,9 +96,9 @@ class Playout:
         usual_ms = soonest_ms + spread_ms / 2
         self._settle((low_ms + high_ms) / 2 if low_ms < high_ms else min(max(usual_ms, earliest_ms), latest_ms))
 
-    def pump(self, now_ms: float) -> list[bytes]:
+    def pump(self, now_ms: float) -> list[ToLeg]:
         """The messages to send now so that the carrier does not run dry, each followed by its mark."""
-        sends: list[bytes] = []
+        sends: list[ToLeg] = []
         if self.held or (self._flight.out and self.lead_ms(now_ms) >= self.lead_low_ms):
             return sends
         if not self._flight.out and now_ms >= self._ping_due_ms():
@@ -114,19 +110,20 @@ class Playout:
                 # An answer's first message is whatever has come, but no more than we ever want to lie there.
                 first_ms = self.lead_low_ms + self.message_ms - max(0.0, lead_ms)
                 wanted = int(self.message_ms if item.sent else first_ms) * BYTES_PER_MS
-                sends += self._send(item, min(wanted, item.generated - item.sent), now_ms)
+                self._send(sends, item, min(wanted, item.generated - item.sent), now_ms)
             if item.sent < item.generated or not item.complete:
                 break
         return sends
 
-    def _send(self, item: Item, size: int, now_ms: float) -> tuple[bytes, bytes]:
+    def _send(self, sends: list[ToLeg], item: Item, size: int, now_ms: float) -> None:
         payload = bytes(item.audio[item.sent : item.sent + size])
-        return self.wire.media(payload), self._send_mark(item, payload, now_ms)
+        sends.append(Play(payload))
+        sends.append(self._send_mark(item, payload, now_ms))
 
-    def _send_mark(self, item: Item, payload: bytes, now_ms: float) -> bytes:
+    def _send_mark(self, item: Item, payload: bytes, now_ms: float) -> Mark:
         self._seq += 1
         self._flight.sent(self._seq, item, payload, now_ms)
-        return self.wire.mark(f"{self._epoch}.{self._seq}")
+        return Mark(self._seq)
 
     def due_ms(self) -> float:
         """When it wants `pump` or `advance` next, if nothing else happens: the lead runs low, or the agent falls silent."""
@@ -146,17 +143,17 @@ class Playout:
         """How much audio will lie at the carrier when something sent now arrives there."""
         return self._flight.ends_ms - self.clock.arrives(now_ms)
 
-    def clear(self, now_ms: float) -> list[bytes]:
+    def clear(self, now_ms: float) -> list[ToLeg]:
         """Stop at once; the unheard tail stays here until resume or drop."""
         self._hear(now_ms)
         self.held = True
         if self._clearing is not None or not self._flight.out:
             return []
-        self._epoch += 1
         self._pings.clear()
         fence = self._ping(now_ms)
-        self._clearing = _Clearing(self._seq, now_ms)
-        return [self.wire.clear, fence]
+        self._fence_before, self._fence = self._fence, fence.number
+        self._clearing = _Clearing(fence.number, now_ms)
+        return [Clear(), fence]
 
     def settled(self, now_ms: float) -> bool:
         """Whether the position at the last clear is as well known as it will be."""

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from media.core.leg import Leave, ToLeg
+
 Eagerness = Literal["low", "medium", "high", "auto"]
 Role = Literal["caller", "agent"]
 
@@ -88,12 +90,6 @@ class CallPlan:
 # the time that a frozen dataclass takes.
 
 
-class ToCaller(msgspec.Struct, frozen=True, gc=False):
-    """One text frame for the carrier's socket."""
-
-    payload: bytes
-
-
 class ToModel(msgspec.Struct, frozen=True, gc=False):
     """One text frame for the model's socket."""
 
@@ -144,15 +140,7 @@ class Report:
     event: "Event"
 
 
-@dataclass(frozen=True, slots=True)
-class HangUp:
-    """Close the carrier's socket with this WebSocket code; nothing follows."""
-
-    reason: str
-    code: int
-
-
-Action = ToCaller | ToModel | DialModel | RunTool | StartRecording | RecordCaller | RecordAgent | Report | HangUp
+Action = ToLeg | ToModel | DialModel | RunTool | StartRecording | RecordCaller | RecordAgent | Report | Leave
 
 
 # Events: what a report may say.
@@ -160,9 +148,7 @@ Action = ToCaller | ToModel | DialModel | RunTool | StartRecording | RecordCalle
 
 @dataclass(frozen=True, slots=True)
 class CallStarted:
-    call_sid: str
-    stream_sid: str
-    parameters: Mapping[str, str]
+    stream_id: str  # the carrier's
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +244,10 @@ class ModelLost:
 
 @dataclass(frozen=True, slots=True)
 class CallEnded:
+    """`reason` is one word (`StreamEnded.reason`); `detail` says what was wrong, when something was."""
+
     reason: str
+    detail: str
     at_ms: int
 
 

@@ -13,7 +13,6 @@ from media.core.inflight import Item, Span
 from media.core.latency import Latency
 from media.core.playout import Playout
 from media.core.turns import Transcript, Turns
-from media.core.twilio import Encoder
 from media.core.types import (
     Action,
     AnnouncementPlayed,
@@ -23,7 +22,6 @@ from media.core.types import (
     RecordAgent,
     Report,
     StartRecording,
-    ToCaller,
     TurnEnded,
 )
 
@@ -38,7 +36,6 @@ _SPENT = Transcript()
 @dataclass(slots=True)
 class Voice:
     plan: CallPlan
-    wire: Encoder
     clock: CarrierClock
     emit: Emit
     tell_model: Callable[[bytes], None]  # drops what no session can hear
@@ -57,7 +54,7 @@ class Voice:
     def __post_init__(self) -> None:
         self.clips = Clips(self.plan)
         self.turns = Turns(self.plan.transcript_deadline_ms)
-        self.playout = Playout(self.wire, self.clock, self.plan.lead_low_ms, self.plan.message_ms)
+        self.playout = Playout(self.clock, self.plan.lead_low_ms, self.plan.message_ms)
 
     # What the agent is about to say.
 
@@ -147,8 +144,8 @@ class Voice:
 
     def pump(self, now_ms: float) -> None:
         sends = self.playout.pump(now_ms)
-        for payload in sends:
-            self.emit(ToCaller(payload))
+        for action in sends:
+            self.emit(action)
         if sends:
             self.latency.first_sent(now_ms)
 
@@ -169,8 +166,8 @@ class Voice:
 
     def clear(self, now_ms: float) -> tuple[str, int]:
         """Stop at once: the item that was being heard, and how much of it in ms."""
-        for payload in self.playout.clear(now_ms):
-            self.emit(ToCaller(payload))
+        for action in self.playout.clear(now_ms):
+            self.emit(action)
         self.advance(now_ms)
         line = self.playout.line
         return (line[0].id, to_ms(line[0].heard)) if line else ("", 0)

@@ -16,7 +16,7 @@ def test_stored_reports_count_from_one_and_others_do_not_count() -> None:
     seqs = [
         report.seq if (report := reports.of(event, AT)) else None
         for event in (
-            types.CallStarted("CA", "MZ", {}),
+            types.CallStarted("MZ"),
             types.Delta("agent", "item", "wor"),
             types.ModelLost("closed", 5),
             types.Digits("12", 7),
@@ -76,15 +76,15 @@ def test_hanging_up_is_a_tool_that_nothing_comes_back_from() -> None:
     assert reports.of(types.ToolFinished("never called", "{}", 5), AT) is None
 
 
-def test_an_end_has_its_reason_in_one_word_and_the_rest_as_detail() -> None:
+def test_an_end_has_its_reason_in_one_word_and_a_detail_beside_it() -> None:
     reports = Reports("call_1")
-    plain = reports.of(types.CallEnded("idle", 10), AT).ended
-    fault = reports.of(types.CallEnded("carrier_protocol: a second: start", 10), AT).ended
+    plain = reports.of(types.CallEnded("idle", "", 10), AT).ended
+    fault = reports.of(types.CallEnded("carrier_protocol", "a second: start", 10), AT).ended
     assert (plain.reason, plain.HasField("detail")) == ("idle", False)
     assert (fault.reason, fault.detail) == ("carrier_protocol", "a second: start")
 
 
 def test_a_carriers_wild_stamp_fits_its_field() -> None:
     reports = Reports("call_1")
-    assert reports.of(types.CallEnded("caller", 999_999_999_999), AT).ended.at_ms == MAX_MS
+    assert reports.of(types.CallEnded("caller", "", 999_999_999_999), AT).ended.at_ms == MAX_MS
     assert reports.of(types.AnnouncementPlayed(-3), AT).announcement_played.at_ms == 0

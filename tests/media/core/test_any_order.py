@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from media.core.conversation import Conversation
-from media.core.types import CallPlan, Clip, ClipKind, EndCall, HangUp, Instruct, ToCaller, ToModel, Watch
+from media.core.leg import HangUp, Leave, Mark
+from media.core.types import CallPlan, Clip, ClipKind, EndCall, Instruct, ToModel, Watch
+from media.legs import twilio
 
 PLAN = CallPlan(
     "c", "", "v", "m", "t",
@@ -79,7 +81,7 @@ class Guard:
         talk, self.now = self.talk, self.now + 3
         match kind:
             case "carrier":
-                self.check(talk.from_caller(value, self.now))
+                self.leg(value)
             case "model":
                 if self.over or talk._model.ready:
                     self.watch(json.loads(value) if value != b"{" else {})
@@ -87,12 +89,10 @@ class Guard:
             case "speech":
                 for _ in range(value):
                     self.frames, self.now = self.frames + 1, self.now + 20
-                    self.check(
-                        talk.from_caller(carrier("media", timestamp=str(self.frames * 20), payload=LOUD)[1], self.now)
-                    )
+                    self.leg(carrier("media", timestamp=str(self.frames * 20), payload=LOUD)[1])
             case "echo":
-                for name in self.marks[:value]:
-                    self.check(talk.from_caller(carrier("mark", name=name)[1], self.now))
+                for number in self.marks[:value]:
+                    self.leg(carrier("mark", name=str(number))[1])
                 del self.marks[:value]
             case "tick":
                 for _ in range(value):
@@ -109,7 +109,12 @@ class Guard:
             case "command":
                 self.check(talk.command(value, self.now))
             case "gone":
-                self.check(talk.caller_gone(self.now, "gone"))
+                self.check(talk.leg_gone(self.now, HangUp("gone")))
+
+    def leg(self, payload):
+        event = twilio.decode(payload)
+        if event is not None:
+            self.check(self.talk.from_leg(event, self.now))
 
     def watch(self, event):
         match event:
@@ -122,11 +127,9 @@ class Guard:
         assert not (self.over and actions)
         for action in actions:
             assert not self.over
-            self.over = isinstance(action, HangUp)
-            if isinstance(action, ToCaller):
-                message = json.loads(action.payload)
-                if message["event"] == "mark":
-                    self.marks.append(message["mark"]["name"])
+            self.over = isinstance(action, Leave)
+            if isinstance(action, Mark):
+                self.marks.append(action.number)
             if isinstance(action, ToModel):
                 self.to_model(json.loads(action.payload))
         voice = self.talk._voice

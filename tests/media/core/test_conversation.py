@@ -4,6 +4,7 @@ from random import Random
 
 import pytest
 
+from media.core.leg import Audio, Broken, Digit, HangUp, Leave, Mark
 from media.core.types import (
     AnnouncementPlayed,
     BargedIn,
@@ -16,7 +17,6 @@ from media.core.types import (
     DialModel,
     Digits,
     EndCall,
-    HangUp,
     Instruct,
     LatencyMeasured,
     ModelLost,
@@ -57,7 +57,7 @@ def texts(phone):
 def test_the_greeting_plays_while_the_model_is_dialled(make_phone):
     phone = make_phone(PLAN)
     phone.after(3_000)
-    assert phone.told(CallStarted)[0].parameters == {"token": "t"}
+    assert phone.told(CallStarted) == [CallStarted(phone.carrier.SID)]
     assert phone.carrier.heard(phone.world.now) == GREETING
     assert phone.told(TurnEnded) == [TurnEnded(1, "agent", *["Hello and welcome to the shop"] * 2, 0, 2000, False)] or (
         phone.told(TurnEnded)[0].end_ms - phone.told(TurnEnded)[0].start_ms == 2000
@@ -189,7 +189,7 @@ def test_a_model_that_stays_away_ends_the_call_with_an_apology_heard(make_phone)
     phone.dials = False
     phone.after(6_000)
     assert [a.attempt for _, a in phone.actions if isinstance(a, DialModel)] == [1, 2, 3]
-    assert phone.hung_up == HangUp("model_lost", 1000)
+    assert phone.hung_up == HangUp("model_lost")
     assert texts(phone)[-1] == ("agent", "Sorry, please call again")
 
 
@@ -199,7 +199,7 @@ def test_the_agent_hangs_up_after_its_last_words(make_phone):
     phone.model.script = ["end_call"]
     phone.speak(500)
     phone.after(3_000)
-    assert phone.hung_up == HangUp("agent", 1000)
+    assert phone.hung_up == HangUp("agent")
     assert isinstance(phone.reports[-1], CallEnded)
 
 
@@ -209,7 +209,7 @@ def test_a_spoken_close_is_heard_before_the_hang_up(make_phone):
     phone.carry(phone.talk.command(EndCall("operator", spoken=True), phone.world.now))
     phone.speak(1_000)
     phone.after(4_000)
-    assert phone.hung_up == HangUp("operator", 1000)
+    assert phone.hung_up == HangUp("operator")
     assert [each for each in texts(phone) if each[0] == "agent"] == [
         ("agent", "Hello and welcome to the shop"),
         ("agent", "Goodbye then"),
@@ -263,7 +263,7 @@ def test_a_silent_caller_is_asked_twice_and_then_let_go(make_phone):
     phone = make_phone(replace(PLAN, idle_after_ms=2_000))
     phone.after(12_000)
     assert [text for _, text in texts(phone)][1:] == ["Are you there", "Are you there", "Goodbye then"]
-    assert phone.hung_up == HangUp("idle", 1000)
+    assert phone.hung_up == HangUp("idle")
 
 
 def test_each_idle_prompt_is_said_in_its_own_words(make_phone):
@@ -277,7 +277,7 @@ def test_each_idle_prompt_is_said_in_its_own_words(make_phone):
     ]
     assert [text for each in asked for text in texts if each.endswith(text)] == list(texts[1:])  # the first has audio
     assert any(turn.text == texts[0] for turn in phone.told(TurnEnded))
-    assert phone.hung_up == HangUp("idle", 1000)
+    assert phone.hung_up == HangUp("idle")
 
 
 def test_a_caller_who_talks_for_long_is_not_asked_whether_they_are_there(make_phone):
@@ -308,7 +308,7 @@ def test_a_model_that_says_nothing_is_dialled_again(make_phone):
 def test_the_longest_call_ends(make_phone):
     phone = make_phone(replace(PLAN, max_call_ms=3_000))
     phone.after(5_000)
-    assert phone.hung_up == HangUp("max_duration", 1000)
+    assert phone.hung_up == HangUp("max_duration")
 
 
 def test_deltas_are_reported_only_while_watched(make_phone):
@@ -346,21 +346,20 @@ def test_frames_that_stop_coming_release_the_floor(make_phone):
 
 
 @pytest.mark.parametrize(
-    "sent",
+    ("sent", "detail"),
     [
-        [b"{"],
-        [b'{"event":"media","media":{"payload":"//8=","timestamp":"0","track":"inbound"}}'],
-        [b'{"event":"mark","mark":{"name":"0.1"}}'],
-        [b'{"event":"start"}'],
+        (Broken("no JSON"), "no JSON"),
+        (Audio(bytes(2), 0), "not before start"),
+        (Mark(1), "not before start"),
+        (Digit("1"), "not before start"),
     ],
 )
-def test_a_carrier_that_breaks_its_protocol_ends_the_call(make_phone, world, sent):
+def test_a_carrier_that_breaks_its_protocol_ends_the_call(world, sent, detail):
     from media.core.conversation import Conversation
 
     talk = Conversation(BARE)
-    actions = [action for payload in sent for action in talk.from_caller(payload, world.now)]
-    assert actions[-1] == HangUp("carrier_protocol", 1002)
-    assert talk.tick(world.now) == talk.from_caller(b"{", world.now) == talk.caller_gone(world.now, "x") == []
+    assert talk.from_leg(sent, world.now)[-1] == Leave(HangUp("carrier_protocol", detail))
+    assert talk.tick(world.now) == talk.from_leg(sent, world.now) == talk.leg_gone(world.now, HangUp("x")) == []
 
 
 def test_a_second_start_ends_the_call(make_phone):
@@ -368,7 +367,7 @@ def test_a_second_start_ends_the_call(make_phone):
     phone.after(500)
     phone.carrier.start()
     phone.after(500)
-    assert phone.hung_up == HangUp("carrier_protocol", 1002)
+    assert phone.hung_up == HangUp("carrier_protocol", "a second start")
 
 
 def test_three_malformed_model_events_in_a_row_lose_the_model(make_phone):
@@ -387,7 +386,7 @@ def test_the_caller_hangs_up_mid_sentence(make_phone):
     phone.after(1_000)
     phone.carrier.stop()
     phone.after(500)
-    assert phone.hung_up == HangUp("caller", 1000)
+    assert phone.hung_up == HangUp("caller")
     assert phone.told(TurnEnded)[0].interrupted
     assert phone.told(TurnEnded)[0].heard_text == "Hello and"
 

@@ -5,7 +5,8 @@ import pytest
 
 from bench import sounds
 from bench.simulation import Phone, World
-from media.core.types import BargedIn, CallPlan, ToCaller
+from media.core.leg import Clear
+from media.core.types import BargedIn, CallPlan
 from media.core.vad import CONFIRMED
 from media.io.onnxfile import weights
 from media.io.silero import _DITHER, _LINEAR, CONTEXT, MODEL, WINDOW, Network, Silero, State
@@ -173,7 +174,7 @@ def talking(silero, frames, ms):
 
 
 def clears(phone):
-    return sum(isinstance(action, ToCaller) and b'"clear"' in action.payload for _, action in phone.actions)
+    return sum(isinstance(action, Clear) for _, action in phone.actions)
 
 
 @pytest.mark.parametrize("name", NOISES)
