@@ -42,9 +42,9 @@ STATE = """
            streams_opened, node
       FROM calls
 """
-BY_SID = STATE + " WHERE call_sid = $1 FOR UPDATE"
+BY_SID = STATE + " WHERE call_sid = $1 FOR NO KEY UPDATE"
 BY_ID = STATE + " WHERE id = $1"
-LOCK_BY_ID = BY_ID + " FOR UPDATE"
+LOCK_BY_ID = BY_ID + " FOR NO KEY UPDATE"  # rows that name the call may be written meanwhile
 STALE = """
     SELECT id FROM calls
      WHERE status IN ('queued', 'ringing', 'in_progress') AND carrier_ended_at < now() - $1::interval
@@ -54,7 +54,7 @@ LOCK_IF_STALE = (
     STATE
     + """
      WHERE id = $1 AND status IN ('queued', 'ringing', 'in_progress') AND carrier_ended_at < now() - $2::interval
-       FOR UPDATE SKIP LOCKED
+       FOR NO KEY UPDATE SKIP LOCKED
 """
 )
 LANGUAGE = """

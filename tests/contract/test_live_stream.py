@@ -1,12 +1,14 @@
 """`/api/calls/{id}/stream`: what was stored, then what happens, resumed where it was left, until the call is over."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import asyncpg
 import httpx
 
 from hum import ids
@@ -58,6 +60,7 @@ class Media:
         self.link = self.stub.Link(self._sending(), metadata=edge.plane.node("media", "m1"))
         self.seqs = {"batch": 0, "report": 0}
         self.call_id = ""
+        self.session = runtime_pb2.OpenSessionResponse()
 
     async def _sending(self) -> AsyncIterator[runtime_pb2.LinkUp]:
         yield runtime_pb2.LinkUp(hello=runtime_pb2.LinkHello())
@@ -86,6 +89,12 @@ class Media:
             if down.WhichOneof("down") == "acknowledged_seq" and down.acknowledged_seq >= seq:
                 return
 
+    async def tool_result(self) -> runtime_pb2.ToolResult:
+        async for down in self.link:
+            if down.WhichOneof("down") == "tool_result":
+                return down.tool_result
+        raise AssertionError("the link ended")
+
     async def command(self) -> runtime_pb2.CallCommand:
         async for down in self.link:
             if down.WhichOneof("down") == "command":
@@ -93,16 +102,16 @@ class Media:
         raise AssertionError("the link ended")
 
 
-async def in_progress(edge: Edge) -> tuple[httpx.AsyncClient, Media, str]:
-    http = await flow_with_number(edge)
+async def in_progress(edge: Edge, **flow: Any) -> tuple[httpx.AsyncClient, Media, str]:
+    http = await flow_with_number(edge, **flow)
     text = (await post(edge, "/twilio/voice", CALL)).text
     token = text.partition('name="token" value="')[2].partition('"')[0]
     media = Media(edge)
     opening = runtime_pb2.OpenSessionRequest(token=token, call_sid="CA1", stream_sid="MZ1", node="m1")
-    session = await media.stub.OpenSession(opening, metadata=edge.plane.node())
-    media.call_id = session.call_id
+    media.session = await media.stub.OpenSession(opening, metadata=edge.plane.node())
+    media.call_id = media.session.call_id
     media.report(started=runtime_pb2.StreamStarted(stream_sid="MZ1"))
-    return http, media, session.call_id
+    return http, media, media.call_id
 
 
 def turn(seq: int, role: int, text: str) -> calls_pb2.Turn:
@@ -259,3 +268,49 @@ async def test_filters_and_pages(edge: Edge) -> None:
     stolen = await http.get("/api/calls", params={**cursor, "status": "busy"})
     assert stolen.json()["error"]["code"] == "invalid_cursor"
     assert ids.parse(Kind.CALL, page["calls"][0]["id"]) is not None
+
+
+async def test_a_reader_who_leaves_takes_nothing_from_the_others(edge: Edge) -> None:
+    http, media, call_id = await in_progress(edge)
+    await media.acknowledged(1)
+    staying, leaving = events(http, call_id), events(http, call_id)
+    for stream in (staying, leaving):
+        assert [(await event(stream)).event for _ in range(2)] == ["call.state", "call.state"]
+        assert (await media.command()).watch.for_ms == 30_000
+    await leaving.aclose()
+    media.speak(calls_pb2.TranscriptDelta(role=calls_pb2.SPEAKER_CALLER, item_id="i", text="Still here"))
+    assert (await event(staying)).data["text"] == "Still here"
+    media.report(ended=runtime_pb2.StreamEnded(reason="caller", at_ms=9000))
+    assert (await event(staying)).event == "call.ended"
+    commands = []
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0.3):
+            commands.append(await media.command())
+    assert commands == [], "nobody told the media process to stop"
+
+
+async def test_a_report_that_can_not_be_stored_stops_none_behind_it(edge: Edge) -> None:
+    http, media, call_id = await in_progress(edge)
+    media.report(turn=turn(1, calls_pb2.SPEAKER_CALLER, "a\0b"))
+    owner = await asyncpg.connect(edge.plane.control.db.url)
+    await owner.execute("ALTER TABLE call_turns ADD CONSTRAINT bad CHECK (text <> 'bad')")
+    await owner.close()
+    media.report(turn=turn(2, calls_pb2.SPEAKER_AGENT, "bad"))
+    await media.acknowledged(media.report(turn=turn(3, calls_pb2.SPEAKER_AGENT, "good")))
+    call = (await http.get(f"/api/calls/{call_id}")).json()
+    assert [each["text"] for each in call["transcript"]] == ["a\ufffdb", "good"]
+    async with edge.plane.control.db.system() as tx:
+        aside = await tx.fetchrow("SELECT node, reason, report FROM reports_set_aside")
+    assert aside["node"] == "m1" and "CheckViolation" in aside["reason"]
+    assert runtime_pb2.Report.FromString(aside["report"]).turn.text == "bad"
+
+
+async def test_words_that_come_at_once_travel_together(edge: Edge) -> None:
+    http, media, call_id = await in_progress(edge)
+    await media.acknowledged(1)
+    stream = events(http, call_id)
+    assert [(await event(stream)).event for _ in range(2)] == ["call.state", "call.state"]
+    await media.command()
+    texts = [f"word {n} " + "x" * 50 for n in range(600)]
+    media.speak(*(calls_pb2.TranscriptDelta(role=calls_pb2.SPEAKER_AGENT, item_id="i", text=text) for text in texts))
+    assert [(await event(stream)).data["text"] for _ in texts] == texts

@@ -24,7 +24,7 @@ SLOW = Job("slow", concurrency=6, per_organization=2, timeout_seconds=5)
 URGENT = Job("urgent", concurrency=6, per_organization=2, priority=100)
 
 
-class Busy(Exception):
+class Busy(Exception):  # noqa: N818 - what the other side is
     """As a carrier says 429."""
 
     retry_after_seconds = 0.3

@@ -125,3 +125,18 @@ async def test_a_drain_lets_the_running_end_and_takes_nothing_new(database_url: 
         with pytest.raises(aio.AioRpcError):
             await stub.ListFlows(flows_pb2.ListFlowsRequest(), metadata=me, timeout=1)
         await plane.channel.close()
+
+
+async def test_a_drain_does_not_wait_for_a_media_link(database_url: str, tmp_path: Path) -> None:
+    settings = ControlSettings(home=tmp_path, control_listen="127.0.0.1:0", drain_seconds=60)
+    async with asyncio.timeout(20):
+        async with build(settings, database_url, outside(FakeCarrier())) as control:
+            channel = aio.insecure_channel(f"127.0.0.1:{control.port}")
+            plane = Plane(control, FakeCarrier(), settings, channel)
+            link = runtime_pb2_grpc.MediaServiceStub(channel).Link(metadata=plane.node())
+            await link.write(runtime_pb2.LinkUp(hello=runtime_pb2.LinkHello()))
+            assert (await link.read()).WhichOneof("down") == "acknowledged_seq"
+            began = asyncio.get_running_loop().time()
+        assert asyncio.get_running_loop().time() - began < 10, "its minute was not waited for"
+        assert await link.read() is aio.EOF, "the media process is let go, and links to another"
+        await channel.close()

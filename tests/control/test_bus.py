@@ -1,0 +1,74 @@
+"""The bus: typed channels, and one bad message or listener harms no other."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from control.bus import DROPPED, PostgresBus, of_messages
+from hum.v1 import runtime_pb2
+from storage.db import Db, notify
+
+WORDS = of_messages("test_words", runtime_pb2.NodeCommand)
+OTHERS = of_messages("test_others", runtime_pb2.CallDeltas)
+
+
+@pytest.fixture
+async def bus(database_url: str) -> AsyncIterator[PostgresBus]:
+    db = await Db.open(database_url, size=2)
+    bus = PostgresBus(db, retry_seconds=0.05)
+    await bus.start([WORDS, OTHERS])
+    yield bus
+    await bus.stop()
+    await db.close()
+
+
+class Ear:
+    def __init__(self) -> None:
+        self.heard: list[runtime_pb2.NodeCommand | None] = []
+        self.woken = asyncio.Event()
+
+    def __call__(self, message: runtime_pb2.NodeCommand | None) -> None:
+        self.heard.append(message)
+        self.woken.set()
+
+    async def wait(self, count: int) -> list[runtime_pb2.NodeCommand | None]:
+        async with asyncio.timeout(5):
+            while len(self.heard) < count:
+                self.woken.clear()
+                await self.woken.wait()
+        return self.heard
+
+
+async def test_what_is_not_known_is_dropped_and_the_next_is_heard(bus: PostgresBus) -> None:
+    ear, dropped = Ear(), DROPPED.labels("test_words", "unknown")._value
+    bus.subscribe(WORDS, ear)
+    before = dropped.get()
+    for payload in ("", "garbage", '{"node": "m", "command": "jump"}', "////"):
+        async with bus._db.system() as tx:
+            await notify(tx, WORDS.name, payload)
+    message = runtime_pb2.NodeCommand(node="m")
+    assert await bus.publish(WORDS, message)
+    assert [each for each in await ear.wait(1) if each != runtime_pb2.NodeCommand()] == [message]
+    assert dropped.get() - before == 3, "nothing at all is an empty message"
+
+
+async def test_a_listener_that_fails_is_not_the_others_loss(bus: PostgresBus) -> None:
+    ear = Ear()
+
+    def fail(_: runtime_pb2.NodeCommand | None) -> None:
+        raise RuntimeError("a bug")
+
+    ends = [bus.subscribe(WORDS, listener) for listener in (fail, ear, fail)]
+    await bus.publish(WORDS, runtime_pb2.NodeCommand(node="m"))
+    assert len(await ear.wait(1)) == 1
+    ends[1]()
+    await bus.publish(WORDS, runtime_pb2.NodeCommand(node="m"))
+    await bus.publish(OTHERS, runtime_pb2.CallDeltas())
+    assert len(ear.heard) == 1
+
+
+async def test_what_is_too_large_is_dropped(bus: PostgresBus) -> None:
+    assert not await bus.publish(WORDS, runtime_pb2.NodeCommand(node="m" * 6000))
+    with pytest.raises(AssertionError, match="no feature"):
+        bus.subscribe(of_messages("nobodys", runtime_pb2.NodeCommand), Ear())
