@@ -102,7 +102,9 @@ class Spool:
                 self._waiting.append((number, payload))
             self.last = max(self.last, number)
             number, at = number + 1, at + _HEAD.size + length
-        if at < len(data):  # the last record was cut short, or was never acknowledged
+        if not at:  # it holds no record, and its name would hide what gets its number
+            path.unlink()
+        elif at < len(data):  # the last record was cut short, or was never acknowledged
             os.truncate(path, at)
 
     def _open_segment(self, number: int) -> FileIO:
