@@ -26,6 +26,7 @@ from gateway.csrf import SameOrigin
 from gateway.middleware import AccessLog, SecurityHeaders
 from gateway.twilio import CarrierWebhooks
 from hum import home, rpc, settings, telemetry
+from hum.jsonvalues import Unsupported
 from hum.settings import GatewaySettings, parse_listen
 from hum.signals import stop_signal
 
@@ -51,7 +52,7 @@ def build(given: GatewaySettings, channel: aio.Channel) -> Gateway:
     limits = transcode.Limits(
         given.control_seconds, given.heartbeat_seconds, given.body_bytes, cookies, gateway.closing
     )
-    bindings = list(contract.bindings())
+    bindings = _bindings()
     document = openapi.document(bindings, given.public_url)
     as_json, as_page = msgspec.json.encode(document), reference.page(document)
     as_yaml = _Once(lambda: yaml.dump(document, Dumper=_Plain, sort_keys=False).encode())
@@ -96,6 +97,13 @@ def build(given: GatewaySettings, channel: aio.Channel) -> Gateway:
     )
     gateway.app.router.redirect_slashes = False  # a redirected POST loses its body, and the carrier its parameters
     return gateway
+
+
+def _bindings() -> list[contract.Binding]:
+    try:
+        return contract.bindings()
+    except Unsupported as error:
+        raise SystemExit(f"hum: the contract can't be served as REST: {error}") from error
 
 
 def _refuse_in_production(given: GatewaySettings) -> None:

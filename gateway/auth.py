@@ -62,7 +62,7 @@ class SignIn:
         except IssuerAway as error:
             return _away(error, request_id)
         except aio.AioRpcError as error:
-            return errors.rpc_error(error, request_id, errors.Rename(None, {}))
+            return errors.rpc_error(error, request_id, errors.Rename())
         answer = RedirectResponse(url, 302, {"Cache-Control": "no-store"})
         self._cookies.set(answer, credentials.SIGN_IN, state, SIGN_IN_SECONDS)
         return answer
@@ -106,7 +106,7 @@ class SignIn:
         except aio.AioRpcError as error:
             if error.code() is StatusCode.NOT_FOUND:
                 return _begin_again(error.details() or "", request_id)
-            return errors.rpc_error(error, request_id, errors.Rename(None, {}))
+            return errors.rpc_error(error, request_id, errors.Rename())
         answer = RedirectResponse(quote(taken.return_to, safe="/?=&%#+:;,@!$'()*~[]"), 303)
         self._cookies.set(answer, credentials.SESSION, opened.token, opened.max_age_seconds)
         return answer
@@ -117,7 +117,7 @@ class SignIn:
             try:
                 await self._control.CloseWebSession(pb.CloseWebSessionRequest(token=token), **self._call(request))
             except aio.AioRpcError as error:
-                return errors.rpc_error(error, credentials.request_id(request), errors.Rename(None, {}))
+                return errors.rpc_error(error, credentials.request_id(request), errors.Rename())
         self._cookies.drop(answer, credentials.SESSION)
         return answer
 

@@ -1,46 +1,24 @@
-"""The contract as HTTP sees it, read from descriptors: which RPC answers which verb and path, and under which names
-fields travel.  Routes (`transcode`) and the OpenAPI document (`openapi`) come from this one walk.
+"""The contract as HTTP sees it, read from descriptors: which RPC answers which verb and path.
+
+Routes (`transcode`) and the OpenAPI document (`openapi`) come from this one walk over every service of `hum.v1`: a new
+proto file needs no line here.  What HTTP or JSON can't carry is refused at start, by name.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from google.api import annotations_pb2, field_behavior_pb2, http_pb2
+from google.api import annotations_pb2, http_pb2
 from google.protobuf import message_factory
-from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, FileDescriptor, MethodDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 
-from hum.v1 import (
-    analytics_pb2,
-    audit_pb2,
-    calls_pb2,
-    contacts_pb2,
-    flows_pb2,
-    identity_pb2,
-    numbers_pb2,
-    options_pb2,
-    review_pb2,
-    team_pb2,
-)
-
-FILES: tuple[FileDescriptor, ...] = tuple(
-    module.DESCRIPTOR
-    for module in (
-        identity_pb2,
-        team_pb2,
-        audit_pb2,
-        flows_pb2,
-        numbers_pb2,
-        calls_pb2,
-        contacts_pb2,
-        review_pb2,
-        analytics_pb2,
-    )
-)
+from hum import jsonwire
+from hum.jsonvalues import Unsupported
+from hum.services import services
+from hum.v1 import options_pb2
 
 HTTP_BODY = "google.api.HttpBody"
-TIMESTAMP = "google.protobuf.Timestamp"
 MASK = "update_mask"
 EVENT_ID = "last_event_id"  # of a stream's request: the header `Last-Event-ID`
 RANGE = "range"  # of a file's request: the header `Range`
@@ -112,6 +90,14 @@ class Binding:
         filled = {*self.path_fields, self.rule.body, MASK, EVENT_ID, RANGE}
         return tuple(field for field in self.method.input_type.fields if field.name not in filled)
 
+    @cached_property
+    def answer_type(self) -> Descriptor | None:
+        """What the JSON of an answer, or of a stream's events, is written from; None for a file."""
+        if self.is_file:
+            return None
+        field = self.method.output_type.fields_by_name.get(self.rule.response_body)
+        return field.message_type if field and field.message_type else self.method.output_type
+
     @property
     def is_file(self) -> bool:
         return bool(self.method.output_type.full_name == HTTP_BODY)
@@ -121,35 +107,28 @@ class Binding:
         return bool(self.method.server_streaming) and not self.is_file
 
 
-def bindings(files: Iterable[FileDescriptor] = FILES) -> Iterator[Binding]:
-    """Every RPC that has a `google.api.http` option, under each of its paths."""
-    for file in files:
-        for service in file.services_by_name.values():
-            for method in service.methods:
-                rule = method.GetOptions().Extensions[annotations_pb2.http]
-                for each in (rule, *rule.additional_bindings):
-                    if verb := each.WhichOneof("pattern"):
-                        yield Binding(verb.upper(), getattr(each, verb), each, method)
+def bindings(of: Iterable[ServiceDescriptor] | None = None) -> list[Binding]:
+    """Every RPC that has a `google.api.http` option, under each of its paths.  Raises Unsupported."""
+    found = []
+    for service in services() if of is None else of:
+        for method in service.methods:
+            rule = method.GetOptions().Extensions[annotations_pb2.http]
+            for each in (rule, *rule.additional_bindings):
+                if verb := each.WhichOneof("pattern"):
+                    binding = Binding(verb.upper(), getattr(each, verb), each, method)
+                    _require_supported(binding)
+                    found.append(binding)
+    return found
 
 
-def rest_name(field: FieldDescriptor) -> str:
-    """The field's name in REST: the proto's own, unless `(hum.v1.rest_name)` or `json_name` says another."""
-    if chosen := field.GetOptions().Extensions[options_pb2.rest_name]:
-        return str(chosen)
-    head, *rest = field.name.split("_")
-    lower_camel = head + "".join(part.capitalize() for part in rest)
-    return field.name if field.json_name == lower_camel else field.json_name
-
-
-def is_raw_json(field: FieldDescriptor) -> bool:
-    return bool(field.GetOptions().Extensions[options_pb2.raw_json])
-
-
-def is_read_only(field: FieldDescriptor) -> bool:
-    return field_behavior_pb2.OUTPUT_ONLY in field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
-
-
-def enum_words(enum: EnumDescriptor) -> dict[str, int]:
-    """An enum's values by the words that travel: lower case, without prefix, without the unspecified."""
-    prefix = enum.values_by_number[0].name.removesuffix("UNSPECIFIED")
-    return {value.name.removeprefix(prefix).lower(): value.number for value in enum.values if value.number}
+def _require_supported(binding: Binding) -> None:
+    request = binding.method.input_type
+    jsonwire.require_supported(each for each in (binding.body_type, binding.answer_type) if each is not None)
+    for name in binding.path_fields:
+        field = request.fields_by_name[name]
+        if field.is_repeated or field.type != FieldDescriptor.TYPE_STRING:
+            raise Unsupported(field, f"is not a string, which {binding.path} needs")
+    for field in binding.query_fields:
+        jsonwire.require_in_query(field)
+    if binding.is_stream and "event" not in binding.method.output_type.oneofs_by_name:
+        raise ValueError(f"{binding.method.full_name} is a stream whose answers have no oneof `event`")

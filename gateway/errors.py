@@ -1,16 +1,18 @@
 """Refusals as REST answers: the reason decides the status first, because HTTP has words that gRPC lacks."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.rpc import error_details_pb2
 from grpc import StatusCode
 from grpc.aio import AioRpcError
 from grpc_status import rpc_status
 from starlette.responses import Response
 
-from hum import rpc
+from hum import jsonnames, rpc
 from hum.errors import FieldError
 
 BY_REASON: Mapping[str, int] = {
@@ -58,6 +60,8 @@ BY_CODE: Mapping[StatusCode, int] = {
     StatusCode.DEADLINE_EXCEEDED: 504,
 }
 INTERNAL = 500
+#: One step of a field's path: a name, and the item of a list or the key of a map.
+STEP = re.compile(r'([^.\[\]]+)((?:\["(?:[^"\\]|\\.)*"\]|\[[^\]]*\])?)')
 
 
 def answer(
@@ -115,16 +119,39 @@ def rpc_error(error: AioRpcError, request_id: str, rename: "Rename") -> Response
 
 
 class Rename:
-    """From a request's field paths to the client's: the body's own field is not in what the client wrote."""
+    """From a request's field paths, in proto names, to the client's: by the names that fields have in REST at every
+    depth, and without the body's own field, which is not in what the client wrote.
+    """
 
-    def __init__(self, body_field: str | None, names: Mapping[str, str]) -> None:
-        self._prefix = f"{body_field}." if body_field else ""
-        self._names = names
+    def __init__(self, request: Descriptor | None = None, body_field: FieldDescriptor | None = None) -> None:
+        self._request, self._body_field = request, body_field
 
     def __call__(self, path: str) -> str:
-        if self._prefix and path == self._prefix[:-1]:
-            return "body"
-        return ".".join(self._names.get(part, part) for part in path.removeprefix(self._prefix).split("."))
+        steps = STEP.findall(path)
+        if self._body_field is not None and steps[:1] == [(self._body_field.name, "")]:
+            if len(steps) == 1:
+                return "body"
+            return self._renamed(self._body_field.message_type, steps[1:])
+        return self._renamed(self._request, steps)
+
+    def _renamed(self, descriptor: Descriptor | None, steps: Sequence[tuple[str, str]]) -> str:
+        names = []
+        for name, subscript in steps:
+            field = descriptor.fields_by_name.get(name) if descriptor is not None else None
+            names.append((jsonnames.rest_name(field) if field is not None else name) + subscript)
+            descriptor = jsonnames.held(field) if field is not None else None
+        return ".".join(names)
+
+
+def prefixes(path: str) -> Iterator[str]:
+    """A path and the paths of what holds it: of `a.b[3].c`, also `a.b[3]`, `a.b` and `a`."""
+    before = ""
+    for name, subscript in STEP.findall(path):
+        before += ("." if before else "") + name
+        yield before
+        if subscript:
+            before += subscript
+            yield before
 
 
 def _details(error: AioRpcError) -> tuple[str, Mapping[str, str], list[FieldError]]:

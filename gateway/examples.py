@@ -8,13 +8,32 @@ from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from gateway import contract
+from hum import jsonnames
 from hum.ids import Kind
+from hum.jsonvalues import INTEGER_NAMES
 from hum.v1 import options_pb2, validate_pb2
 
 ULID: Final = "01HVN5J8Q0ZR4TB8M3C2Y7K6WD"
 WHEN: Final = "2026-03-05T15:04:05Z"
 DEEPEST: Final = 4
+
+WELL_KNOWN: Final[dict[str, Any]] = {
+    jsonnames.TIMESTAMP: WHEN,
+    "google.protobuf.Duration": "1.500s",
+    "google.protobuf.FieldMask": "name,notes",
+    "google.protobuf.Struct": {"name": "value"},
+    "google.protobuf.Value": "value",
+    "google.protobuf.ListValue": ["value"],
+    "google.protobuf.DoubleValue": 0.5,
+    "google.protobuf.FloatValue": 0.5,
+    "google.protobuf.Int64Value": 1,
+    "google.protobuf.UInt64Value": 1,
+    "google.protobuf.Int32Value": 1,
+    "google.protobuf.UInt32Value": 1,
+    "google.protobuf.BoolValue": True,
+    "google.protobuf.StringValue": "text",
+    "google.protobuf.BytesValue": "aGVsbG8=",
+}
 
 FORMATS: Final[dict[int, Any]] = {
     options_pb2.FORMAT_E164: "+13175551234",
@@ -144,7 +163,7 @@ TEXTS: Final[dict[str, Any]] = {
 def of_message(descriptor: Descriptor, *, only: set[str] | None = None, depth: int = 0) -> dict[str, Any]:
     """An object with an example for each field, or for the fields named by `only`."""
     return {
-        contract.rest_name(field): of_field(field, depth)
+        jsonnames.rest_name(field): of_field(field, depth)
         for field in descriptor.fields
         if (only is None or field.name in only) and not (field.message_type is not None and depth >= DEEPEST)
     }
@@ -156,32 +175,35 @@ def of_field(field: FieldDescriptor, depth: int = 0) -> Any:
         if key in TEXTS and _fits(field, TEXTS[key]):
             return TEXTS[key]
     value = _of_one(field, depth)
-    return [value] if field.is_repeated else value
+    return [value] if field.is_repeated and not jsonnames.is_map(field) else value
 
 
 def _fits(field: FieldDescriptor, text: Any) -> bool:
     """Tell whether a text by a field's name is of the field's shape: one name may stand for JSON here, a word there."""
+    if jsonnames.is_map(field):
+        return isinstance(text, dict)
     if field.is_repeated:
         return isinstance(text, list)
-    return field.type == FieldDescriptor.TYPE_STRING and isinstance(text, str) != contract.is_raw_json(field)
+    return field.type == FieldDescriptor.TYPE_STRING and isinstance(text, str) != jsonnames.is_raw_json(field)
 
 
 def _of_one(field: FieldDescriptor, depth: int) -> Any:
     options = field.GetOptions().Extensions
     if options[options_pb2.format]:
         return FORMATS[options[options_pb2.format]]
-    if field.message_type is not None:
-        return (
-            WHEN
-            if field.message_type.full_name == contract.TIMESTAMP
-            else of_message(field.message_type, depth=depth + 1)
-        )
+    if (inner := field.message_type) is not None:
+        if jsonnames.is_map(field):
+            return {"key": _of_one(inner.fields_by_name["value"], depth)}
+        known = WELL_KNOWN.get(inner.full_name)
+        return of_message(inner, depth=depth + 1) if known is None else known
     if field.enum_type is not None:
-        return next(iter(contract.enum_words(field.enum_type)))
+        return next(iter(jsonnames.enum_words(field.enum_type)))
     if field.type == FieldDescriptor.TYPE_BOOL:
         return True
     if field.type == FieldDescriptor.TYPE_STRING:
-        return {} if contract.is_raw_json(field) else _id(field) or field.name.replace("_", " ")
+        return {} if jsonnames.is_raw_json(field) else _id(field) or field.name.replace("_", " ")
+    if field.type == FieldDescriptor.TYPE_BYTES:
+        return "aGVsbG8="
     return _number(field)
 
 
@@ -189,7 +211,7 @@ def _number(field: FieldDescriptor) -> int | float:
     if field.type in (FieldDescriptor.TYPE_DOUBLE, FieldDescriptor.TYPE_FLOAT):
         return 0.5
     rules = field.GetOptions().Extensions[validate_pb2.field]
-    limits = getattr(rules, "int64" if field.type == FieldDescriptor.TYPE_INT64 else "int32")
+    limits = getattr(rules, INTEGER_NAMES[field.type])
     return int(limits.gte) if limits.HasField("gte") else 1
 
 
@@ -202,9 +224,7 @@ def _id(field: FieldDescriptor) -> str | None:
 
 def of_path(collection: str) -> str:
     """An id of one of a path's collection: `flow_01HV...` for `flows`."""
-    id = _id_of(collection.replace("-", "_").removesuffix("s"))
-    assert id is not None, f"no kind of id for {collection}"
-    return id
+    return _id_of(collection.replace("-", "_").removesuffix("s")) or ULID
 
 
 def _id_of(noun: str) -> str | None:

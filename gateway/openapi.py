@@ -14,12 +14,21 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from gateway import contract, credentials, examples, sse
 from gateway.contract import Binding
+from hum import jsonnames, jsonvalues
+from hum.jsonvalues import INTEGER_NAMES, INTEGERS
 from hum.v1 import options_pb2, validate_pb2
 
 VERSION = "0.1.0"
 Schema = dict[str, Any]
 
-INTEGER_FORMATS = {FieldDescriptor.TYPE_INT32: "int32", FieldDescriptor.TYPE_INT64: "int64"}
+WELL_KNOWN: dict[str, Schema] = {
+    jsonnames.TIMESTAMP: {"type": "string", "format": "date-time"},
+    "google.protobuf.Duration": {"type": "string", "pattern": r"^-?[0-9]{1,12}(\.[0-9]{1,9})?s$"},
+    "google.protobuf.FieldMask": {"type": "string"},
+    "google.protobuf.Struct": {"type": "object"},
+    "google.protobuf.Value": {"type": ["object", "array", "string", "number", "boolean", "null"]},
+    "google.protobuf.ListValue": {"type": "array"},
+}
 FLAG_WORDS = [1, 0, "1", "0", "true", "false"]  # what a flag accepts besides true and false
 FORMATS = {
     options_pb2.FORMAT_E164: "e164",
@@ -172,7 +181,7 @@ def path_example(binding: Binding, field: FieldDescriptor) -> Any:
 def _query_parameters(binding: Binding) -> Iterator[Schema]:
     for field in binding.query_fields:
         parameter = {
-            "name": contract.rest_name(field),
+            "name": jsonnames.rest_name(field),
             "in": "query",
             "schema": _field(field, nullable=False),
             "example": examples.of_field(field),
@@ -214,21 +223,17 @@ def _success(binding: Binding) -> Schema:
             "description": f"Events: {names}",
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
         }
+    answer = binding.answer_type
+    assert answer is not None, "it is not a file"
     return {
         "description": "Success",
         "content": {
             "application/json": {
-                "schema": _reference(_answer(binding), "output"),
-                "example": examples.of_message(_answer(binding)),
+                "schema": _reference(answer, "output"),
+                "example": examples.of_message(answer),
             }
         },
     }
-
-
-def _answer(binding: Binding) -> Descriptor:
-    """What the JSON of an answer holds."""
-    field = binding.method.output_type.fields_by_name.get(binding.rule.response_body)
-    return field.message_type if field and field.message_type else binding.method.output_type
 
 
 def _errors(binding: Binding) -> Schema:
@@ -253,39 +258,36 @@ def _schema_name(descriptor: Descriptor, shape: str) -> str:
 
 def _schemas(bindings: Iterable[Binding]) -> dict[str, Schema]:
     """The schemas of all bodies and answers, and of what they hold."""
-    wanted: list[tuple[Descriptor, str]] = []
+    waiting: list[tuple[Descriptor, str]] = []
     for binding in bindings:
         if binding.body_type is not None:
-            wanted.append((binding.body_type, "patch" if binding.masked else "input"))
-        if not binding.is_file and not binding.is_stream and binding.status != 204:
-            wanted.append((_answer(binding), "output"))
+            waiting.append((binding.body_type, "patch" if binding.masked else "input"))
+        if binding.answer_type is not None and not binding.is_stream and binding.status != 204:
+            waiting.append((binding.answer_type, "output"))
         if binding.is_stream:
             members = binding.method.output_type.oneofs_by_name["event"].fields
-            wanted += [(field.message_type, "output") for field in members if field.message_type]
+            waiting += [(field.message_type, "output") for field in members if field.message_type]
     made: dict[str, Schema] = {}
-    while wanted:
-        descriptor, shape = wanted.pop()
+    while waiting:
+        descriptor, shape = waiting.pop()
         name = _schema_name(descriptor, shape)
         if name in made:
             continue
         made[name] = _message(descriptor, shape)
-        wanted += [
-            (field.message_type, shape)
-            for field in descriptor.fields
-            if field.message_type is not None and field.message_type.full_name != contract.TIMESTAMP
-        ]
+        held = (jsonnames.held(field) for field in descriptor.fields)
+        waiting += [(inner, shape) for inner in held if inner is not None and jsonvalues.plain(inner) is None]
     return dict(sorted(made.items()))
 
 
 def _message(descriptor: Descriptor, shape: str) -> Schema:
     writable = shape != "output"
     fields = [field for field in descriptor.fields if shape in _shapes(field)]
-    schema: Schema = {"type": "object", "properties": {contract.rest_name(f): _property(f, shape) for f in fields}}
+    schema: Schema = {"type": "object", "properties": {jsonnames.rest_name(f): _property(f, shape) for f in fields}}
     if said := comment(descriptor.full_name):
         schema["description"] = said
     required = _required(descriptor) if shape == "input" else []
     if not writable:
-        required = [contract.rest_name(field) for field in fields]
+        required = [jsonnames.rest_name(field) for field in fields]
     if required:
         schema["required"] = required
     if writable:
@@ -295,13 +297,13 @@ def _message(descriptor: Descriptor, shape: str) -> Schema:
 
 def _shapes(field: FieldDescriptor) -> set[str]:
     """In which schemas a field stands: what is given, what is changed, what is answered."""
-    if contract.is_read_only(field):
+    if jsonnames.is_read_only(field):
         return {"output"}
     return {"output", "input"} if _behaves(field, field_behavior_pb2.IMMUTABLE) else {"output", "input", "patch"}
 
 
 def _required(descriptor: Descriptor) -> list[str]:
-    return [contract.rest_name(field) for field in descriptor.fields if _behaves(field, field_behavior_pb2.REQUIRED)]
+    return [jsonnames.rest_name(field) for field in descriptor.fields if _behaves(field, field_behavior_pb2.REQUIRED)]
 
 
 def _behaves(field: FieldDescriptor, behaviour: int) -> bool:
@@ -318,10 +320,13 @@ def _property(field: FieldDescriptor, shape: str) -> Schema:
 
 
 def _field(field: FieldDescriptor, *, nullable: bool, shape: str = "input") -> Schema:
-    schema = _one(field, shape)
-    if field.is_repeated:
+    if jsonnames.is_map(field):
+        schema = _map(field, shape)
+    elif not field.is_repeated:
+        schema = _one(field, shape)
+    else:
         rules = field.GetOptions().Extensions[validate_pb2.field].repeated
-        schema = {"type": "array", "items": schema}
+        schema = {"type": "array", "items": _one(field, shape)}
         if rules.max_items:
             schema["maxItems"] = rules.max_items
         if rules.unique:
@@ -333,30 +338,68 @@ def _field(field: FieldDescriptor, *, nullable: bool, shape: str = "input") -> S
     if "enum" in schema:
         schema["enum"] = [*schema["enum"], None]
     kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    return {**schema, "type": [*kinds, "null"]}
+    return {**schema, "type": list(dict.fromkeys([*kinds, "null"]))}
+
+
+def _map(field: FieldDescriptor, shape: str) -> Schema:
+    assert field.message_type is not None, "a map's entry"
+    rules = field.GetOptions().Extensions[validate_pb2.field].map
+    schema: Schema = {
+        "type": "object",
+        "additionalProperties": _one(field.message_type.fields_by_name["value"], shape),
+    }
+    if rules.max_pairs:
+        schema["maxProperties"] = rules.max_pairs
+    return schema
 
 
 def _one(field: FieldDescriptor, shape: str) -> Schema:
     """The schema of one value of a field."""
     if field.message_type is not None:
-        if field.message_type.full_name == contract.TIMESTAMP:
-            return {"type": "string", "format": "date-time"}
-        return _reference(field.message_type, shape)
+        return _well_known(field.message_type, shape) or _reference(field.message_type, shape)
     if field.enum_type is not None:
-        return {"type": "string", "enum": list(contract.enum_words(field.enum_type))}
+        return {"type": "string", "enum": list(jsonnames.enum_words(field.enum_type))}
     rules = field.GetOptions().Extensions[validate_pb2.field]
     if field.is_repeated:
         rules = rules.repeated.items
     if field.type == FieldDescriptor.TYPE_BOOL:
         return {"type": "boolean"} if shape == "output" else {"oneOf": [{"type": "boolean"}, {"enum": FLAG_WORDS}]}
-    if field.type in INTEGER_FORMATS:
-        return _integer(rules, INTEGER_FORMATS[field.type])
-    return {"type": ["object", "array"]} if contract.is_raw_json(field) else _text(field, rules)
+    if field.type in INTEGERS:
+        return _integer(rules, field.type)
+    if field.type in jsonvalues.FLOATS:
+        return _number(field, rules, nullable=shape == "output")
+    if field.type == FieldDescriptor.TYPE_BYTES:
+        return {"type": "string", "format": "byte", "contentEncoding": "base64"}
+    return {"type": ["object", "array"]} if jsonnames.is_raw_json(field) else _text(field, rules)
 
 
-def _integer(rules: Any, format: str) -> Schema:
-    limits = getattr(rules, format)
-    schema: Schema = {"type": "integer", "format": format}
+def _well_known(descriptor: Descriptor, shape: str) -> Schema | None:
+    if descriptor.file.name == "google/protobuf/wrappers.proto":
+        return _one(descriptor.fields_by_name["value"], shape)
+    return WELL_KNOWN.get(descriptor.full_name)
+
+
+def _number(field: FieldDescriptor, rules: Any, *, nullable: bool) -> Schema:
+    """A double or a float; where HUM writes it, null stands for what is not finite."""
+    name = "double" if field.type == FieldDescriptor.TYPE_DOUBLE else "float"
+    limits = getattr(rules, name)
+    schema: Schema = {"type": ["number", "null"] if nullable else "number", "format": name}
+    for rule, keyword in (
+        ("gte", "minimum"),
+        ("gt", "exclusiveMinimum"),
+        ("lte", "maximum"),
+        ("lt", "exclusiveMaximum"),
+    ):
+        if limits.HasField(rule):
+            schema[keyword] = getattr(limits, rule)
+    return schema
+
+
+def _integer(rules: Any, type: int) -> Schema:
+    limits, bits = getattr(rules, INTEGER_NAMES[type]), INTEGERS[type]
+    schema: Schema = {"type": "integer", "format": "int64" if bits[1] >> 32 else "int32"}
+    if bits[0] == 0:
+        schema["minimum"] = 0
     if limits.HasField("gte"):
         schema["minimum"] = limits.gte
     if limits.HasField("lte"):
@@ -411,4 +454,4 @@ def _full_name(file: descriptor_pb2.FileDescriptorProto, path: Sequence[int]) ->
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(document(list(contract.bindings()), "https://hum.example"), indent=2))
+    sys.stdout.write(json.dumps(document(contract.bindings(), "https://hum.example"), indent=2))

@@ -14,9 +14,8 @@ from grpc.aio import EOF, AioRpcError
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from gateway import jsonwire
 from gateway.contract import Binding
-from hum import rpc
+from hum import jsonwire, rpc
 from hum.telemetry import log
 from hum.v1 import options_pb2
 

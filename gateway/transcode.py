@@ -16,12 +16,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from gateway import contract, credentials, errors, jsonwire, sse
+from gateway import contract, credentials, errors, sse
 from gateway.contract import Binding
 from gateway.credentials import Cookies
-from gateway.jsonwire import NotJson
-from hum import rpc, validation
+from hum import jsonnames, jsonwire, rpc, validation
 from hum.errors import FieldError
+from hum.jsonwire import NotJson
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 JSON_TYPES = ("application/json", "text/json")
@@ -73,10 +73,7 @@ def _dispatch(verbs: Mapping[str, Endpoint]) -> Any:
 
 
 def _endpoint(binding: Binding, channel: aio.Channel, limits: Limits) -> Endpoint:
-    rename = errors.Rename(
-        binding.body_field.name if binding.body_field else None,
-        {field.name: contract.rest_name(field) for field in binding.method.input_type.fields},
-    )
+    rename = errors.Rename(binding.method.input_type, binding.body_field)
     open_call = (channel.unary_stream if binding.method.server_streaming else channel.unary_unary)(
         binding.rpc,
         request_serializer=binding.request_type.SerializeToString,
@@ -126,10 +123,11 @@ async def _fill(binding: Binding, request: Request, limits: Limits, rename: erro
     if contract.RANGE in fields:
         setattr(message, contract.RANGE, request.headers.get("range", ""))
     if problems:
-        # Control would not see this request: name here what it would find besides.
-        named = {each.field for each in problems}
-        more = [FieldError(rename(each.field), each.reason) for each in validation.check(message)]
-        return errors.bad_fields([*problems, *(each for each in more if each.field not in named)], request_id)
+        # Control would not see this request: name here what it would find besides.  A list or an object in which a
+        # value is missing would be complained about twice.
+        holes = {prefix for each in problems for prefix in errors.prefixes(each.field)}
+        more = (FieldError(rename(each.field), each.reason) for each in validation.check(message))
+        return errors.bad_fields([*problems, *(each for each in more if each.field not in holes)], request_id)
     return message
 
 
@@ -172,7 +170,7 @@ async def read_body(request: Request, most_bytes: int) -> bytes | None:
 
 
 def _query(binding: Binding, request: Request, message: Message, problems: list[FieldError]) -> None:
-    known = {contract.rest_name(field): field for field in binding.query_fields}
+    known = {jsonnames.rest_name(field): field for field in binding.query_fields}
     for name in dict.fromkeys(request.query_params.keys()):
         if (field := known.get(name)) is None:
             problems.append(FieldError(name, "is not a parameter of this path"))

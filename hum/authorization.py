@@ -5,16 +5,13 @@
 A test calls every method as everybody and holds the answers against `may`.
 """
 
-import importlib
-import pkgutil
 import sys
-from collections.abc import Iterator
 from enum import StrEnum
 
 import google.api.annotations_pb2 as annotations
-from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import MethodDescriptor
 
-from hum import v1
+from hum.services import services
 from hum.v1 import options_pb2
 
 
@@ -34,15 +31,6 @@ class Caller(StrEnum):
 
 ROLES = (Caller.VIEWER, Caller.OPERATOR, Caller.ADMIN)
 PEOPLE = {*ROLES, Caller.GUEST, Caller.SITE_ADMIN}
-
-
-def services() -> Iterator[ServiceDescriptor]:
-    """Every service of the contract, by name."""
-    found: dict[str, ServiceDescriptor] = {}
-    for module in pkgutil.iter_modules(v1.__path__):
-        if module.name.endswith("_pb2"):
-            found |= importlib.import_module(f"{v1.__name__}.{module.name}").DESCRIPTOR.services_by_name
-    yield from (found[name] for name in sorted(found))
 
 
 def access_of(method: MethodDescriptor) -> options_pb2.Access:

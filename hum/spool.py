@@ -1,8 +1,9 @@
 """A queue on disk for what must not be lost while the other side is away.
 
 Append-only segments of records, each `length (4 bytes) | crc32 (4 bytes) | payload`, and a small file that says which
-records are done.  A record is safe when `append` returns (fsynced, if the spool says so); one that a crash cut short is
-dropped at the next opening.  One process owns a spool at a time.
+records are done.  A record is safe when `append` returns (fsynced, if the spool says so); one that a crash or a full disk
+cut short is dropped, and nothing is ever appended behind it: what follows begins a new segment.  One process owns a
+spool at a time.
 """
 
 import fcntl
@@ -11,8 +12,10 @@ import struct
 import zlib
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
+from io import FileIO
+from itertools import zip_longest
 from pathlib import Path
-from typing import BinaryIO
 
 _HEAD = struct.Struct(">II")
 SEGMENT_BYTES = 4 << 20
@@ -31,27 +34,30 @@ class Spool:
         self._waiting: deque[tuple[int, bytes]] = deque()
         self.last = self.done
         segments = self._segments()
-        for first, path in segments:
-            self._load(first, path)
-        self._segment: BinaryIO | None = None
+        for (first, path), following in zip_longest(segments, (number for number, _ in segments[1:])):
+            self._load(first, path, following)
+        self._segment: FileIO | None = None
 
     def __len__(self) -> int:
         """How many records are not done."""
         return len(self._waiting)
 
     def append(self, payload: bytes) -> int:
-        """Store a record; return its number."""
-        self.last += 1
-        segment = self._segment or self._open_segment()
-        segment.write(_HEAD.pack(len(payload), zlib.crc32(payload)) + payload)
-        segment.flush()
-        if self._fsync:
-            os.fsync(segment.fileno())
+        """Store a record; return its number.  Raises OSError when the disk does not take it, and nothing has changed."""
+        number = self.last + 1
+        segment = self._segment or self._open_segment(number)
+        begins_at = segment.tell()
+        try:
+            self._write(segment, _HEAD.pack(len(payload), zlib.crc32(payload)) + payload)
+        except BaseException:
+            self._abandon(segment, begins_at)
+            raise
         if segment.tell() >= self._segment_bytes:
             segment.close()
             self._segment = None
-        self._waiting.append((self.last, payload))
-        return self.last
+        self.last = number
+        self._waiting.append((number, payload))
+        return number
 
     def pending(self, after: int = 0) -> Iterator[tuple[int, bytes]]:
         """The records that are not done, oldest first, from the one behind `after`."""
@@ -84,9 +90,10 @@ class Spool:
     def _segments(self) -> list[tuple[int, Path]]:
         return sorted((int(path.stem), path) for path in self._directory.glob("*.seg"))
 
-    def _load(self, first: int, path: Path) -> None:
+    def _load(self, first: int, path: Path, following: int | None) -> None:
+        """Take in a segment's records, up to the first of the next one: that number was given again."""
         data, at, number = path.read_bytes(), 0, first
-        while at + _HEAD.size <= len(data):
+        while at + _HEAD.size <= len(data) and (following is None or number < following):
             length, crc = _HEAD.unpack_from(data, at)
             payload = data[at + _HEAD.size : at + _HEAD.size + length]
             if len(payload) < length or zlib.crc32(payload) != crc:
@@ -95,13 +102,45 @@ class Spool:
                 self._waiting.append((number, payload))
             self.last = max(self.last, number)
             number, at = number + 1, at + _HEAD.size + length
-        if at < len(data):  # a crash cut the last record short
+        if not at:  # it holds no record, and its name would hide what gets its number
+            path.unlink()
+        elif at < len(data):  # the last record was cut short, or was never acknowledged
             os.truncate(path, at)
 
-    def _open_segment(self) -> BinaryIO:
+    def _open_segment(self, number: int) -> FileIO:
         # Never appends to a segment of an earlier life: its name is the number of its first record.
-        self._segment = (self._directory / f"{self.last:020d}.seg").open("wb")
-        return self._segment
+        segment = FileIO(self._directory / f"{number:020d}.seg", "w")
+        if self._fsync:
+            try:
+                self._sync_directory()
+            except OSError:
+                segment.close()
+                raise
+        self._segment = segment
+        return segment
+
+    def _write(self, segment: FileIO, record: bytes) -> None:
+        # Without a buffer: what a full disk did not take must not come out with the next record.
+        at = 0
+        while at < len(record):
+            at += segment.write(record[at:]) or 0
+        if self._fsync:
+            os.fsync(segment.fileno())
+
+    def _abandon(self, segment: FileIO, begins_at: int) -> None:
+        """Leave a segment whose last write failed, without that record if the disk allows; else `_load` drops it."""
+        self._segment = None
+        with suppress(OSError):
+            os.ftruncate(segment.fileno(), begins_at)
+        with suppress(OSError):
+            segment.close()
+
+    def _sync_directory(self) -> None:
+        handle = os.open(self._directory, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
     def _drop_done_segments(self) -> None:
         segments = self._segments()

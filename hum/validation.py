@@ -1,6 +1,6 @@
 """What a request must look like, from the options in proto/: one check for gRPC and REST alike.
 
-Four sources, reported together: protovalidate's rules; `(hum.v1.format)`, what a pattern can't say; `(hum.v1.raw_json)`;
+Four sources, at every depth of messages, lists and maps, reported together: protovalidate's rules; `(hum.v1.format)`, what a pattern can't say; `(hum.v1.raw_json)`;
 and `google.api.field_behavior`: a REQUIRED field must be given when a resource is created and can't be cleared, an
 IMMUTABLE one can't be changed.  A message that has an `update_mask` is an update.
 """
@@ -23,6 +23,7 @@ from google.protobuf.message import Message
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 
+from hum import jsonnames
 from hum.errors import FieldError, InvalidRequest
 from hum.v1 import options_pb2
 
@@ -31,6 +32,7 @@ EAGERNESS = ("low", "medium", "high", "auto")  # of semantic_vad, as the Realtim
 EMAIL = re.compile(r"[^\s\x00-\x1f\x7f<>()\[\],;:\\\"]+")  # RFC 5321, without its quoted forms
 RAW_JSON_BYTES = 64 << 10
 RAW_JSON_DEPTH = 64
+_NUL = "holds a NUL character, which can't be stored"
 
 
 def require_valid(request: Message) -> None:
@@ -51,8 +53,13 @@ def _path(violation: Any) -> str:
     parts: list[str] = []
     for element in violation.field.elements:
         subscript = element.subscript
-        parts.append(element.field_name + (f"[{subscript.value}]" if subscript is not None else ""))
+        parts.append(element.field_name + ("" if subscript is None else _subscript(subscript.value)))
     return ".".join(parts)
+
+
+def _subscript(key: Any) -> str:
+    """An item of a list, or of a map by its key."""
+    return f"[{json.dumps(key, ensure_ascii=False)}]"
 
 
 # --- field_behavior -----------------------------------------------------------------------------------------------
@@ -70,27 +77,65 @@ def behaviours(descriptor: Descriptor, behaviour: int) -> tuple[FieldDescriptor,
 
 def _behaviour(request: Message) -> Iterator[FieldError]:
     mask = request.DESCRIPTOR.fields_by_name.get("update_mask")
-    for field in request.DESCRIPTOR.fields:
-        if field.message_type is None or field.is_repeated or not request.HasField(field.name):
+    for field in _all(request.DESCRIPTOR):
+        if field.message_type is None or field is mask:
             continue
-        resource: Message = getattr(request, field.name)
-        required = behaviours(field.message_type, field_behavior_pb2.REQUIRED)
-        if mask is None:
-            yield from (
-                FieldError(f"{field.name}.{each.name}", "is required") for each in required if _unset(resource, each)
-            )
-        elif field is not mask:
-            paths = set(_mask(request).paths)
-            immutable = behaviours(field.message_type, field_behavior_pb2.IMMUTABLE)
-            for each in field.message_type.fields:
-                if each.name not in paths:
-                    continue
-                if each in immutable:
-                    yield FieldError(f"{field.name}.{each.name}", "can't be changed")
-                elif each in required and _unset(resource, each):
-                    yield FieldError(f"{field.name}.{each.name}", "can't be cleared")
-            known = {each.name for each in field.message_type.fields}
-            yield from (FieldError(f"update_mask.{path}", "is not a field") for path in sorted(paths - known))
+        if mask is None or field.is_repeated:
+            for path, held in _held(request, field, ""):
+                yield from _missing(held, f"{path}.")
+        elif request.HasField(field.name):
+            yield from _changed(getattr(request, field.name), f"{field.name}.", set(_mask(request).paths))
+
+
+def _missing(message: Message, prefix: str) -> Iterator[FieldError]:
+    """The REQUIRED fields that a new message, or a message in it, does not have."""
+    required = behaviours(message.DESCRIPTOR, field_behavior_pb2.REQUIRED)
+    yield from (FieldError(prefix + each.name, "is required") for each in required if _unset(message, each))
+    for field in _messages(message.DESCRIPTOR):
+        for path, held in _held(message, field, prefix):
+            yield from _missing(held, f"{path}.")
+
+
+def _changed(resource: Message, prefix: str, paths: set[str]) -> Iterator[FieldError]:
+    """What an update must not do.  A field that the mask names is replaced whole: what it holds must be complete."""
+    required = behaviours(resource.DESCRIPTOR, field_behavior_pb2.REQUIRED)
+    immutable = behaviours(resource.DESCRIPTOR, field_behavior_pb2.IMMUTABLE)
+    for each in _all(resource.DESCRIPTOR):
+        if each.name not in paths:
+            continue
+        if each in immutable:
+            yield FieldError(prefix + each.name, "can't be changed")
+        elif each in required and _unset(resource, each):
+            yield FieldError(prefix + each.name, "can't be cleared")
+        elif each.message_type is not None:
+            for path, held in _held(resource, each, prefix):
+                yield from _missing(held, f"{path}.")
+    known = {each.name for each in _all(resource.DESCRIPTOR)}
+    yield from (FieldError(f"update_mask.{path}", "is not a field") for path in sorted(paths - known))
+
+
+@cache
+def _all(descriptor: Descriptor) -> tuple[FieldDescriptor, ...]:
+    return tuple(descriptor.fields)
+
+
+@cache
+def _messages(descriptor: Descriptor) -> tuple[FieldDescriptor, ...]:
+    """The fields that hold messages: one, a list or a map of them."""
+    return tuple(field for field in descriptor.fields if jsonnames.held(field) is not None)
+
+
+def _held(message: Message, field: FieldDescriptor, prefix: str) -> Iterator[tuple[str, Message]]:
+    """Each message that a field holds, with its path."""
+    path = prefix + field.name
+    if not field.is_repeated:
+        if message.HasField(field.name):
+            yield path, getattr(message, field.name)
+    elif not jsonnames.is_map(field):
+        yield from ((f"{path}[{number}]", each) for number, each in enumerate(getattr(message, field.name)))
+    elif jsonnames.held(field) is not None:
+        entries = getattr(message, field.name)
+        yield from ((path + _subscript(key), entries[key]) for key in sorted(entries))
 
 
 def _mask(request: Message) -> FieldMask:
@@ -117,6 +162,9 @@ def _checked(descriptor: Descriptor) -> tuple[tuple[FieldDescriptor, tuple[Calla
             checks.append(bad_json)
         if format := options[options_pb2.format]:
             checks.append(FORMATS[format])
+        if jsonnames.is_map(field) and field.message_type is not None:
+            value = field.message_type.fields_by_name["value"]
+            checks = [_bad_text, *checks] if value.type == FieldDescriptor.TYPE_STRING else []
         if checks or field.message_type is not None:
             fields.append((field, tuple(checks)))
     return tuple(fields)
@@ -124,23 +172,32 @@ def _checked(descriptor: Descriptor) -> tuple[tuple[FieldDescriptor, tuple[Calla
 
 def _texts(message: Message, prefix: str) -> Iterator[FieldError]:
     for field, checks in _checked(message.DESCRIPTOR):
-        if field.is_repeated:
-            if field.type == FieldDescriptor.TYPE_STRING:
-                for number, text in enumerate(getattr(message, field.name)):
-                    if (complaint := _bad_text(text)) is not None:
-                        yield FieldError(f"{prefix}{field.name}[{number}]", complaint)
-        elif field.message_type is not None:
-            if message.HasField(field.name) and field.message_type.file.package == "hum.v1":
-                yield from _texts(getattr(message, field.name), f"{prefix}{field.name}.")
-        elif not _unset(message, field):
-            text = getattr(message, field.name)
-            complaint = next((said for check in checks if (said := check(text)) is not None), None)
+        for path, text in _strings(message, field, prefix) if checks else ():
+            complaint = next((found for check in checks if (found := check(text)) is not None), None)
             if complaint is not None:
-                yield FieldError(prefix + field.name, complaint)
+                yield FieldError(path, complaint)
+        if jsonnames.is_map(field):
+            keys = (key for key in getattr(message, field.name) if isinstance(key, str))
+            yield from (FieldError(prefix + field.name, f"a key {_NUL}") for key in sorted(keys) if "\0" in key)
+        if field.message_type is not None:
+            for path, held in _held(message, field, prefix):
+                yield from _texts(held, f"{path}.")
+
+
+def _strings(message: Message, field: FieldDescriptor, prefix: str) -> Iterator[tuple[str, str]]:
+    """Each text that a field holds, with its path; an unset field holds none."""
+    path = prefix + field.name
+    if jsonnames.is_map(field):
+        entries = getattr(message, field.name)
+        yield from ((path + _subscript(key), entries[key]) for key in sorted(entries))
+    elif field.is_repeated:
+        yield from ((f"{path}[{number}]", text) for number, text in enumerate(getattr(message, field.name)))
+    elif not _unset(message, field):
+        yield path, getattr(message, field.name)
 
 
 def _bad_text(text: str) -> str | None:
-    return "holds a NUL character, which no text of ours can" if "\0" in text else None
+    return _NUL if "\0" in text else None
 
 
 def bad_json(text: str) -> str | None:

@@ -7,6 +7,7 @@ from grpc import StatusCode
 
 from gateway import errors
 from hum import errors as hum
+from hum.v1 import calls_pb2, flows_pb2
 
 CONTRACT = Path(__file__).parents[2] / "docs/contract.md"
 
@@ -32,8 +33,22 @@ def test_the_table_in_the_docs_is_the_table_in_the_code() -> None:
 
 
 def test_fields_are_named_as_the_client_wrote_them() -> None:
-    rename = errors.Rename("flow", {"created_from": "from"})
+    create = flows_pb2.CreateFlowRequest.DESCRIPTOR
+    rename = errors.Rename(create, create.fields_by_name["flow"])
     assert rename("flow.name") == "name"
+    assert rename("flow.filler_phrases[2]") == "filler_phrases[2]"
     assert rename("flow") == "body"
-    assert rename("created_from") == "from"
-    assert errors.Rename(None, {})("limit") == "limit"
+    listing = errors.Rename(calls_pb2.ListCallsRequest.DESCRIPTOR)
+    assert listing("created_from") == "from"
+    assert errors.Rename()("limit") == "limit"
+
+
+def test_fields_are_renamed_at_every_depth() -> None:
+    rename = errors.Rename(calls_pb2.ListCallsResponse.DESCRIPTOR)
+    assert rename("calls[3].from_e164") == "calls[3].from"
+    assert rename('calls[3].tags["a.b[0]"]') == 'calls[3].tags["a.b[0]"]'
+    assert rename("calls[3].nonsense.from_e164") == "calls[3].nonsense.from_e164"
+
+
+def test_what_holds_a_path() -> None:
+    assert list(errors.prefixes('a.b["x.y"].c')) == ["a", "a.b", 'a.b["x.y"]', 'a.b["x.y"].c']

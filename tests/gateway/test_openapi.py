@@ -8,9 +8,9 @@ import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 
-from gateway import contract, jsonwire, openapi, reference
+from gateway import contract, openapi, reference
 from gateway.contract import Binding
-from hum import validation
+from hum import jsonwire, validation
 from hum.errors import FieldError
 
 BINDINGS = list(contract.bindings())

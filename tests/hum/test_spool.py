@@ -1,6 +1,10 @@
 """The spool: what was appended comes back, in order, until it is done; a crash costs at most the record it cut."""
 
+import errno
 import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -9,6 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from hum.spool import Spool
+
+HEAD_BYTES = 8
 
 
 def open_spool(path: Path, **options: int) -> Spool:
@@ -73,8 +79,56 @@ def test_space_comes_back(tmp_path: Path) -> None:
     assert [number for number, _ in open_spool(tmp_path).pending()] == [20]
 
 
+@contextmanager
+def full_disk(more_bytes: int, spool: Spool) -> Iterator[None]:
+    """The disk takes so many bytes more of the segment, then no more: the system cuts the write short."""
+    size = max((path.stat().st_size for path in spool._directory.glob("*.seg")), default=0) if more_bytes else 0
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + more_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("taken", [0, 1, 8, 9, 20, 27])
+def test_a_write_that_the_disk_cut_short_costs_nothing_that_comes_later(tmp_path: Path, taken: int) -> None:
+    spool = open_spool(tmp_path)
+    assert spool.append(b"first") == 1
+    with full_disk(taken, spool), pytest.raises(OSError, match="File too large"):
+        spool.append(b"x" * 20)
+    assert list(spool.pending()) == [(1, b"first")]
+    assert [spool.append(b"second"), spool.append(b"third")] == [2, 3]
+    expected = [(1, b"first"), (2, b"second"), (3, b"third")]
+    assert list(spool.pending()) == expected
+    spool.close()
+    again = open_spool(tmp_path)
+    assert list(again.pending()) == expected
+    assert again.append(b"fourth") == 4
+
+
+def test_a_record_whose_sync_failed_is_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of its bytes are in the segment, and they can't be cut off: the next record has its number."""
+    spool = Spool(tmp_path, fsync=True)
+    spool.append(b"first")
+    spool.append(b"second")
+
+    def broken(*_: object) -> None:
+        raise OSError(errno.EIO, "I/O error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", broken)
+        patch.setattr(os, "ftruncate", broken)
+        with pytest.raises(OSError, match="I/O error"):
+            spool.append(b"never acknowledged")
+    assert spool.append(b"third") == 3
+    spool.close()
+    expected = [(1, b"first"), (2, b"second"), (3, b"third")]
+    assert list(open_spool(tmp_path).pending()) == expected
+
+
 class Machine(RuleBasedStateMachine):
-    """Any order of appending, finishing and reopening leaves exactly what is not done."""
+    """Any order of appending, failing, finishing, crashing and reopening leaves exactly what is not done."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,13 +137,14 @@ class Machine(RuleBasedStateMachine):
         self.path = Path(tempfile.mkdtemp())
         self.spool = open_spool(self.path, segment_bytes=50)
         self.model: dict[int, bytes] = {}
+        self.written: dict[int, bytes] = {}
         self.last = 0
 
     @rule(payload=st.binary(max_size=40))
     def append(self, payload: bytes) -> None:
         self.last += 1
         assert self.spool.append(payload) == self.last
-        self.model[self.last] = payload
+        self.model[self.last] = self.written[self.last] = payload
 
     @precondition(lambda self: self.last)
     @rule(data=st.data())
@@ -97,6 +152,33 @@ class Machine(RuleBasedStateMachine):
         number = data.draw(st.integers(1, self.last))
         self.spool.finish(number)
         self.model = {each: payload for each, payload in self.model.items() if each > number}
+
+    @rule(payload=st.binary(min_size=1, max_size=40), data=st.data())
+    def fail(self, payload: bytes, data: st.DataObject) -> None:
+        taken = data.draw(st.integers(0, len(payload) + HEAD_BYTES - 1))
+        with full_disk(taken, self.spool):
+            try:
+                self.spool.append(payload)
+            except OSError:
+                return
+        self.last += 1  # another segment had room for it
+        self.model[self.last] = self.written[self.last] = payload
+
+    @rule(data=st.data())
+    def crash(self, data: st.DataObject) -> None:
+        """The machine loses an end of what was written last, at any byte."""
+        self.spool.close()
+        segments = sorted(path for path in self.path.glob("*.seg") if path.stat().st_size)
+        if segments:
+            kept, end = data.draw(st.integers(0, segments[-1].stat().st_size)), 0
+            os.truncate(segments[-1], kept)
+            for number in range(int(segments[-1].stem), self.last + 1):
+                end += HEAD_BYTES + len(self.written[number])
+                if end > kept:
+                    self.last = max(number - 1, self.spool.done)
+                    break
+        self.model = {number: payload for number, payload in self.model.items() if number <= self.last}
+        self.spool = open_spool(self.path, segment_bytes=50)
 
     @rule()
     def reopen(self) -> None:
@@ -116,7 +198,7 @@ class Machine(RuleBasedStateMachine):
 
 
 TestMachine = Machine.TestCase
-TestMachine.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestMachine.settings = settings(max_examples=100, stateful_step_count=25, deadline=None)
 
 
 @given(st.binary(max_size=300))

@@ -9,9 +9,9 @@ from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import contract, jsonwire
-from gateway.jsonwire import NotJson
+from hum import jsonnames, jsonwire
 from hum.errors import FieldError
+from hum.jsonwire import NotJson
 from hum.v1 import calls_pb2, flows_pb2, identity_pb2, numbers_pb2
 
 
@@ -140,7 +140,7 @@ def test_times_that_are_not(value: str) -> None:
 
 def test_queries() -> None:
     request, problems = calls_pb2.ListCallsRequest(), list[FieldError]()
-    fields = {contract.rest_name(field): field for field in request.DESCRIPTOR.fields}
+    fields = {jsonnames.rest_name(field): field for field in request.DESCRIPTOR.fields}
     for name, values in {"limit": ["5"], "status": ["busy"], "from": ["2026-01-01T00:00:00Z"], "q": ["a b"]}.items():
         jsonwire.read_query(fields[name], values, request, problems)
     assert problems == []
@@ -160,7 +160,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=20,
 )
-NAMES = st.sampled_from([contract.rest_name(field) for field in flows_pb2.Flow.DESCRIPTOR.fields])
+NAMES = st.sampled_from([jsonnames.rest_name(field) for field in flows_pb2.Flow.DESCRIPTOR.fields])
 
 
 @given(st.dictionaries(NAMES | st.text(max_size=8), JSON, max_size=8))

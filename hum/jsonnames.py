@@ -1,0 +1,42 @@
+"""How the fields of the contract travel as JSON, by their options in proto/: names, words of enums, what is read-only."""
+
+from google.api import field_behavior_pb2
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+
+from hum.v1 import options_pb2
+
+TIMESTAMP = "google.protobuf.Timestamp"
+
+
+def rest_name(field: FieldDescriptor) -> str:
+    """The field's name in JSON: the proto's own, unless `(hum.v1.rest_name)` or `json_name` says another."""
+    if chosen := field.GetOptions().Extensions[options_pb2.rest_name]:
+        return str(chosen)
+    head, *rest = field.name.split("_")
+    lower_camel = head + "".join(part.capitalize() for part in rest)
+    return field.name if field.json_name == lower_camel else field.json_name
+
+
+def is_raw_json(field: FieldDescriptor) -> bool:
+    return bool(field.GetOptions().Extensions[options_pb2.raw_json])
+
+
+def is_read_only(field: FieldDescriptor) -> bool:
+    return field_behavior_pb2.OUTPUT_ONLY in field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
+
+
+def is_map(field: FieldDescriptor) -> bool:
+    return field.message_type is not None and bool(field.message_type.GetOptions().map_entry)
+
+
+def held(field: FieldDescriptor) -> Descriptor | None:
+    """The message that a field, its items or its map's values are."""
+    if is_map(field) and field.message_type is not None:
+        return field.message_type.fields_by_name["value"].message_type
+    return field.message_type
+
+
+def enum_words(enum: EnumDescriptor) -> dict[str, int]:
+    """An enum's values by the words that travel: lower case, without prefix, without the unspecified."""
+    prefix = enum.values_by_number[0].name.removesuffix("UNSPECIFIED")
+    return {value.name.removeprefix(prefix).lower(): value.number for value in enum.values if value.number}

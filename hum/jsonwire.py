@@ -1,0 +1,355 @@
+"""Messages as JSON, and back: REST's bodies and answers, and the data of events.
+
+One codec for each message type, compiled once from its descriptor; nested messages, lists and maps to any depth up to
+`jsonvalues.DEEPEST`.  The rules are docs/contract.md's: names in snake_case; everything is written, zero values and
+nulls too; enums are lower-case words or null; flags accept 1 and 0; free-form JSON passes through byte for byte; unknown
+members are named.  A reader reports every bad field up to `MOST_PROBLEMS`, each by its path (`recipients[3].phone_e164`,
+`labels["tier"]`).
+
+A contract that JSON can't carry is refused by `require_supported`, at start and by name.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from functools import cache
+from typing import Any
+
+import msgspec
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+
+from hum import jsonnames, jsonvalues
+from hum.errors import FieldError
+from hum.jsonvalues import DEEPEST, Bad, Unsupported
+
+MOST_PROBLEMS = 100
+PATH_CHARACTERS = 100  # of a client's own words in a path
+_RAW_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_RAW_ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class NotJson(Exception):  # noqa: N818
+    """The body is not a JSON object."""
+
+
+class _TooManyProblems(Exception):  # noqa: N818
+    """Nobody reads more of them."""
+
+
+# --- reading ------------------------------------------------------------------------------------------------------
+
+
+def read_body(text: bytes, into: Message, problems: list[FieldError]) -> list[str]:
+    """Fill a message from a JSON object; return the proto names of the members it had.  Raises NotJson."""
+    try:
+        text.decode()  # a raw member is not looked into until it is read
+        members = _members(text)
+    except (Bad, UnicodeDecodeError) as error:
+        raise NotJson("the body is not a JSON object") from error
+    seen: list[str] = []
+    with suppress(_TooManyProblems):
+        _read_members(members, into, _Reading(problems), seen)
+    return seen
+
+
+def read_query(field: FieldDescriptor, values: list[str], into: Message, problems: list[FieldError]) -> None:
+    """Set a field from the query's values for it."""
+    reading = _Reading(problems, jsonnames.rest_name(field))
+    if not field.is_repeated and len(values) > 1:
+        reading.note("must not be repeated")
+        return
+    with suppress(_TooManyProblems):
+        for text in values:
+            _read_query_value(field, text, into, reading)
+
+
+def _read_query_value(field: FieldDescriptor, text: str, into: Message, reading: "_Reading") -> None:
+    one = _single(field)
+    try:
+        if isinstance(one, _Scalar):
+            one.put(into, one.of_text(text))
+            return
+        assert field.message_type is not None, "it is not a scalar"
+        fill = jsonvalues.text_filler(field.message_type)
+        assert fill is not None, "require_in_query has looked"
+        fill(text, one.target(into))
+    except Bad as bad:
+        reading.note(str(bad))
+
+
+class _Reading:
+    """Where the reader is, and what it has found wrong so far."""
+
+    __slots__ = ("depth", "path", "problems")
+
+    def __init__(self, problems: list[FieldError], path: str = "", depth: int = 0) -> None:
+        self.problems, self.path, self.depth = problems, path, depth
+
+    def member(self, name: str) -> "_Reading":
+        name = name[:PATH_CHARACTERS]
+        return _Reading(self.problems, f"{self.path}.{name}" if self.path else name, self.depth + 1)
+
+    def item(self, key: int | str) -> "_Reading":
+        word = json.dumps(key[:PATH_CHARACTERS], ensure_ascii=False) if isinstance(key, str) else key
+        return _Reading(self.problems, f"{self.path}[{word}]", self.depth + 1)
+
+    def note(self, reason: str) -> None:
+        if len(self.problems) >= MOST_PROBLEMS:
+            raise _TooManyProblems
+        self.problems.append(FieldError(self.path, reason))
+
+
+def _members(raw: bytes) -> dict[str, msgspec.Raw]:
+    try:
+        return _RAW_MEMBERS.decode(raw)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Bad("must be an object") from error
+
+
+def _read_members(members: Mapping[str, msgspec.Raw], into: Message, reading: _Reading, seen: list[str]) -> None:
+    if reading.depth > DEEPEST:
+        reading.note(f"is nested deeper than {DEEPEST} levels")
+        return
+    known, chosen = _fields(into.DESCRIPTOR), dict[str, str]()
+    for name, raw in members.items():
+        field, inner = known.get(name), reading.member(name)
+        if field is None or jsonnames.is_read_only(field):
+            inner.note("is not a field" if field is None else "is read-only")
+            continue
+        seen.append(field.name)
+        if bytes(raw) == b"null":
+            continue  # unset; in an update, the mask says that it was meant
+        oneof = field.containing_oneof
+        if oneof is not None and (other := chosen.setdefault(oneof.full_name, name)) != name:
+            inner.note(f"excludes {other}: give one of them")
+            continue
+        try:
+            _field_reader(field)(bytes(raw), into, inner)
+        except Bad as bad:
+            inner.note(str(bad))
+
+
+FieldReader = Callable[[bytes, Message, _Reading], None]
+
+
+@cache
+def _field_reader(field: FieldDescriptor) -> FieldReader:
+    """Sets a field of a message from raw JSON; raises Bad, or notes what is wrong inside."""
+    if jsonnames.is_map(field):
+        return _map_reader(field)
+    fill = _single(field)
+    if not field.is_repeated:
+        return fill.read
+
+    def read_items(raw: bytes, into: Message, reading: _Reading) -> None:
+        try:
+            items = _RAW_ITEMS.decode(raw)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise Bad("must be a list") from error
+        for place, item in enumerate(items):
+            inner = reading.item(place)
+            try:
+                fill.read(bytes(item), into, inner)
+            except Bad as bad:
+                inner.note(str(bad))
+                fill.leave(into, place)
+
+    return read_items
+
+
+def _map_reader(field: FieldDescriptor) -> FieldReader:
+    assert field.message_type is not None, "a map's entry"
+    entry = field.message_type.fields_by_name
+    read_key, value = jsonvalues.key_reader(entry["key"]), _single(entry["value"])
+
+    def read_entries(raw: bytes, into: Message, reading: _Reading) -> None:
+        for name, item in _members(raw).items():
+            inner = reading.item(name)
+            try:
+                value.read_entry(bytes(item), getattr(into, field.name), read_key(name), inner)
+            except Bad as bad:
+                inner.note(str(bad))
+
+    return read_entries
+
+
+class _Scalar:
+    """Reads a number, a text, an enum's word, or free-form JSON into its field."""
+
+    def __init__(self, field: FieldDescriptor) -> None:
+        self._field, self._name = field, field.name
+        self._is_raw = jsonnames.is_raw_json(field)
+        self._convert = jsonvalues.read_raw if self._is_raw else jsonvalues.reader(field)
+
+    def read(self, raw: bytes, into: Message, _: _Reading) -> None:
+        self.put(into, self._value(raw))
+
+    def read_entry(self, raw: bytes, entries: Any, key: Any, _: _Reading) -> None:
+        entries[key] = self._value(raw)
+
+    def put(self, into: Message, value: Any) -> None:
+        if self._field.is_repeated:
+            getattr(into, self._name).append(value)
+        else:
+            setattr(into, self._name, value)
+
+    def of_text(self, text: str) -> Any:
+        return self._convert(text if self._is_raw else jsonvalues.of_text(self._field, text))
+
+    def leave(self, into: Message, place: int) -> None:
+        """Keep a bad item's place: what is found wrong later is numbered as the client numbers it."""
+        items = getattr(into, self._name)
+        if len(items) == place:
+            items.append(_EMPTY.get(self._field.type, 0))
+
+    def _value(self, raw: bytes) -> Any:
+        return self._convert(raw if self._is_raw else jsonvalues.decode(raw))
+
+
+_EMPTY: Mapping[int, Any] = {FieldDescriptor.TYPE_STRING: "", FieldDescriptor.TYPE_BYTES: b""}
+
+
+class _Nested:
+    """Reads an object into a message that is a field, an item or a map's value."""
+
+    def __init__(self, field: FieldDescriptor) -> None:
+        self._field, self._name = field, field.name
+
+    def read(self, raw: bytes, into: Message, reading: _Reading) -> None:
+        self._fill(raw, self.target(into), reading)
+
+    def read_entry(self, raw: bytes, entries: Any, key: Any, reading: _Reading) -> None:
+        self._fill(raw, entries[key], reading)
+
+    def target(self, into: Message) -> Message:
+        held: Any = getattr(into, self._name)
+        if self._field.is_repeated:
+            added: Message = held.add()
+            return added
+        held.SetInParent()
+        kept: Message = held
+        return kept
+
+    def leave(self, into: Message, place: int) -> None:
+        if len(getattr(into, self._name)) == place:
+            self.target(into)
+
+    def _fill(self, raw: bytes, into: Message, reading: _Reading) -> None:
+        _read_members(_members(raw), into, reading, [])
+
+
+class _WellKnown(_Nested):
+    """Reads a time, a duration, a wrapper, a mask or a Struct."""
+
+    def __init__(self, field: FieldDescriptor, fill: jsonvalues.Filler) -> None:
+        super().__init__(field)
+        self._fill_from = fill
+
+    def _fill(self, raw: bytes, into: Message, reading: _Reading) -> None:  # noqa: ARG002 - it has no paths inside
+        self._fill_from(jsonvalues.decode(raw), into)
+
+
+@cache
+def _single(field: FieldDescriptor) -> _Scalar | _Nested:
+    """Reads one value of a field."""
+    if field.message_type is None:
+        return _Scalar(field)
+    fill = jsonvalues.filler(field.message_type)
+    return _Nested(field) if fill is None else _WellKnown(field, fill)
+
+
+@cache
+def _fields(descriptor: Descriptor) -> Mapping[str, FieldDescriptor]:
+    return {jsonnames.rest_name(field): field for field in descriptor.fields}
+
+
+# --- writing ------------------------------------------------------------------------------------------------------
+
+
+def write(message: Message) -> bytes:
+    """A message as JSON."""
+    return msgspec.json.encode(_encoder(message.DESCRIPTOR)(message))
+
+
+def write_field(message: Message, name: str) -> bytes:
+    """One field of a message as JSON."""
+    return msgspec.json.encode(_writer(message.DESCRIPTOR.fields_by_name[name])(message))
+
+
+@cache
+def _encoder(descriptor: Descriptor) -> Callable[[Message], Any]:
+    if (plain := jsonvalues.plain(descriptor)) is not None:
+        return plain
+    writers: list[tuple[str, jsonvalues.Writer]] = []
+
+    def encode(message: Message) -> dict[str, Any]:
+        if not writers:  # not before: a type may hold itself
+            writers.extend((jsonnames.rest_name(field), _writer(field)) for field in descriptor.fields)
+        return {name: writer(message) for name, writer in writers}
+
+    return encode
+
+
+@cache
+def _writer(field: FieldDescriptor) -> Callable[[Message], Any]:
+    """Takes the field from its message as a value that msgspec encodes."""
+    name = field.name
+    if jsonnames.is_map(field):
+        assert field.message_type is not None, "a map's entry"
+        of_value = _converter(field.message_type.fields_by_name["value"])
+        return lambda message: _write_entries(getattr(message, name), of_value)
+    convert = _converter(field)
+    if field.is_repeated:
+        return lambda message: [convert(item) for item in getattr(message, name)]
+    if field.has_presence:
+        return lambda message: convert(getattr(message, name)) if message.HasField(name) else None
+    return lambda message: convert(getattr(message, name))
+
+
+def _write_entries(entries: Any, convert: jsonvalues.Writer) -> dict[str, Any]:
+    """A map in the order of its keys: the same map is always the same bytes."""
+    return {jsonvalues.key_text(key): convert(entries[key]) for key in sorted(entries)}
+
+
+def _converter(field: FieldDescriptor) -> jsonvalues.Writer:
+    return jsonvalues.writer(field) if field.message_type is None else _encoder(field.message_type)
+
+
+# --- what can't be carried ----------------------------------------------------------------------------------------
+
+
+def require_supported(descriptors: Iterable[Descriptor]) -> None:
+    """Raise Unsupported for a field, at any depth of these messages, that JSON can't carry."""
+    waiting, known = list(descriptors), set[str]()
+    while waiting:
+        descriptor = waiting.pop()
+        if descriptor.full_name in known or jsonvalues.plain(descriptor) is not None:
+            continue
+        known.add(descriptor.full_name)
+        names: dict[str, FieldDescriptor] = {}
+        for field in descriptor.fields:
+            _require_field(field)
+            if (other := names.setdefault(jsonnames.rest_name(field), field)) is not field:
+                raise Unsupported(field, f"has the same name in JSON as {other.name}")
+            if field.message_type is not None:
+                waiting.append(field.message_type)
+
+
+def require_in_query(field: FieldDescriptor) -> None:
+    """Raise Unsupported for a field that a query can't hold."""
+    _require_field(field)
+    if field.message_type is not None and jsonvalues.text_filler(field.message_type) is None:
+        raise Unsupported(field, "is a message or a map, which a query can't hold")
+
+
+def _require_field(field: FieldDescriptor) -> None:
+    inner = field.message_type
+    if jsonnames.is_raw_json(field) and field.type != FieldDescriptor.TYPE_STRING:
+        raise Unsupported(field, "is raw_json but not a string")
+    if field.type == FieldDescriptor.TYPE_GROUP:
+        raise Unsupported(field, "is a group, which JSON can't carry")
+    if inner is not None and inner.file.package == "google.protobuf" and not jsonvalues.is_carried(inner):
+        raise Unsupported(field, f"is a {inner.full_name}, which JSON can't carry")
+    if inner is None:
+        jsonvalues.reader(field)  # it raises for an enum or a type that it doesn't know
