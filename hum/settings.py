@@ -130,6 +130,12 @@ class ControlSettings(Carrier, Model):
         "HUM_STREAM_RECHECK_SECONDS", 60.0, "how often a stream's access is checked again", gt=0
     )
     idempotency_hours: float = _env("HUM_IDEMPOTENCY_HOURS", 24.0, "how long an Idempotency-Key is remembered", gt=0)
+    idempotency_lease_seconds: float = _env(
+        "HUM_IDEMPOTENCY_LEASE_SECONDS",
+        60.0,
+        "the longest that a request with an Idempotency-Key may act at the carrier; then its key is free again",
+        gt=0,
+    )
     rate_per_second: float = _env(
         "HUM_RATE_PER_SECOND", 50.0, "requests that one credential may make, on average", gt=0
     )
