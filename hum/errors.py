@@ -119,13 +119,13 @@ class InvalidState(Refused):
 
 
 class IdempotencyMismatch(Refused):
-    """This Idempotency-Key was used with another request."""
+    """This Idempotency-Key was used for a different request."""
 
     code, reason = "ALREADY_EXISTS", "IDEMPOTENCY_MISMATCH"
 
 
 class IdempotencyInProgress(Refused):
-    """The same request is being worked on."""
+    """A request with this key is in progress."""
 
     code, reason = "ABORTED", "IDEMPOTENCY_IN_PROGRESS"
 
@@ -134,6 +134,12 @@ class RateLimited(Refused):
     """Too many requests; wait."""
 
     code, reason = "RESOURCE_EXHAUSTED", "RATE_LIMITED"
+
+
+class Unavailable(Refused):
+    """The service is not available at the moment; try again."""
+
+    code, reason = "UNAVAILABLE", "UNAVAILABLE"
 
 
 class CarrierError(Refused):

@@ -134,6 +134,12 @@ class RequestSettings(Common):
 
     control_listen: str = _env("HUM_CONTROL_LISTEN", "127.0.0.1:50051", "gRPC socket of control")
     idempotency_hours: float = _env("HUM_IDEMPOTENCY_HOURS", 24.0, "how long an Idempotency-Key is remembered", gt=0)
+    idempotency_lease_seconds: float = _env(
+        "HUM_IDEMPOTENCY_LEASE_SECONDS",
+        60.0,
+        "the longest that a request with an Idempotency-Key may act at the carrier; then its key is free again",
+        gt=0,
+    )
     rate_per_second: float = _env(
         "HUM_RATE_PER_SECOND", 50.0, "requests that one credential may make, on average", gt=0
     )

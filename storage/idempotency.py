@@ -1,27 +1,44 @@
 """Idempotency keys: the first answer to a request, kept in the transaction of its effect.
 
 A key belongs to an organization; to a person where the request is the person's own and no organization is at work yet.
+A request that acts outside of the database has no such transaction: it claims its key first, and answers it later.
 """
 
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 from storage.db import Tx
 
 # A twin that is at work holds this lock until it commits; nobody waits for it.
 TRY_LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended(hum.org_id()::text || $1, 0))"
 FIND = """
-    SELECT method, body_hash, answer FROM idempotency_keys WHERE key = $1 AND created_at > now() - $2::interval
+    SELECT method, body_hash, answer, coalesce(leased_until > now(), false) AS leased
+      FROM idempotency_keys
+     WHERE key = $1 AND created_at > now() - $2::interval
 """
 STORE = """
     INSERT INTO idempotency_keys (org_id, key, method, body_hash, answer) VALUES (hum.org_id(), $1, $2, $3, $4)
     ON CONFLICT (org_id, key) DO UPDATE
-       SET method = excluded.method, body_hash = excluded.body_hash, answer = excluded.answer, created_at = now()
+       SET method = excluded.method, body_hash = excluded.body_hash, answer = excluded.answer, created_at = now(),
+           claim = NULL, claimed_by = NULL, leased_until = NULL
 """
+CLAIM = """
+    INSERT INTO idempotency_keys (org_id, key, method, body_hash, claim, claimed_by, leased_until)
+    VALUES (hum.org_id(), $1, $2, $3, $4, $5, now() + $6::interval)
+    ON CONFLICT (org_id, key) DO UPDATE
+       SET method = excluded.method, body_hash = excluded.body_hash, answer = NULL, created_at = now(),
+           claim = excluded.claim, claimed_by = excluded.claimed_by, leased_until = excluded.leased_until
+"""
+ANSWER = """
+    UPDATE idempotency_keys SET answer = $3, claim = NULL, claimed_by = NULL, leased_until = NULL
+     WHERE key = $1 AND claim = $2
+"""
+RELEASE = "DELETE FROM idempotency_keys WHERE key = $1 AND claim = $2"
 FORGET = "DELETE FROM idempotency_keys WHERE created_at < now() - $1::interval"
 TRY_LOCK_PERSONAL = "SELECT pg_try_advisory_xact_lock(hashtextextended(hum.user_id()::text || $1, 0))"
 FIND_PERSONAL = """
-    SELECT method, body_hash, answer FROM personal_idempotency_keys
+    SELECT method, body_hash, answer, false AS leased FROM personal_idempotency_keys
      WHERE key = $1 AND user_id = hum.user_id() AND created_at > now() - $2::interval
 """
 STORE_PERSONAL = """
@@ -34,10 +51,13 @@ FORGET_PERSONAL = "DELETE FROM personal_idempotency_keys WHERE created_at < now(
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
+class KeyRow:
+    """What a key stands for.  Without an answer it is claimed; `leased` while its owner may be at work."""
+
     method: str
     body_hash: bytes
-    answer: bytes
+    answer: bytes | None
+    leased: bool
 
 
 async def try_lock(tx: Tx, key: str, *, personal: bool = False) -> bool:
@@ -46,13 +66,29 @@ async def try_lock(tx: Tx, key: str, *, personal: bool = False) -> bool:
     return locked
 
 
-async def find(tx: Tx, key: str, keep: timedelta, *, personal: bool = False) -> Remembered | None:
+async def find(tx: Tx, key: str, keep: timedelta, *, personal: bool = False) -> KeyRow | None:
     row = await tx.fetchrow(FIND_PERSONAL if personal else FIND, key, keep)
-    return Remembered(row["method"], bytes(row["body_hash"]), bytes(row["answer"])) if row else None
+    return KeyRow(**row) if row else None
 
 
-async def store(tx: Tx, key: str, seen: Remembered, *, personal: bool = False) -> None:
-    await tx.execute(STORE_PERSONAL if personal else STORE, key, seen.method, seen.body_hash, seen.answer)
+async def store(tx: Tx, key: str, method: str, body_hash: bytes, answer: bytes, *, personal: bool = False) -> None:
+    """Keep an answer, in the transaction of its effect."""
+    await tx.execute(STORE_PERSONAL if personal else STORE, key, method, body_hash, answer)
+
+
+async def claim(tx: Tx, key: str, method: str, body_hash: bytes, claim: UUID, by: str, lease: timedelta) -> None:
+    """Take a key that nobody holds, under its lock."""
+    await tx.execute(CLAIM, key, method, body_hash, claim, by, lease)
+
+
+async def answer(tx: Tx, key: str, claim: UUID, answer: bytes) -> bool:
+    """Keep the answer of a claim; False when another request has taken the key over."""
+    return await tx.execute(ANSWER, key, claim, answer) == "UPDATE 1"
+
+
+async def release(tx: Tx, key: str, claim: UUID) -> None:
+    """Give up a claim: the key may be used again."""
+    await tx.execute(RELEASE, key, claim)
 
 
 async def forget(tx: Tx, keep: timedelta) -> None:

@@ -26,16 +26,25 @@ from hum.v1 import options_pb2
 from storage.db import Db
 
 LOG = log(__name__)
+#: The longest that a request with an idempotency key may act outside.
+LEASE = timedelta(seconds=60)
 
 
 class Boundary:
     """Composes admission, idempotency, the servicers and the audit log."""
 
     def __init__(
-        self, db: Db, node_key: bytes, rates: Rates, *, keep_keys: timedelta, clock: Clock = monotonic_ms
+        self,
+        db: Db,
+        node_key: bytes,
+        rates: Rates,
+        *,
+        keep_keys: timedelta,
+        lease: timedelta = LEASE,
+        clock: Clock = monotonic_ms,
     ) -> None:
         self._admission = Admission(db, node_key, rates, clock)
-        self._once = Once(db, keep_keys)
+        self._once = Once(db, keep_keys, lease)
         self._clock = clock
 
     def handlers(self, services: Mapping[ServiceDescriptor, object]) -> list[grpc.GenericRpcHandler]:

@@ -1,59 +1,97 @@
-"""Idempotency: a request that was answered under this key gets the same answer again."""
+"""Idempotency: a request that was answered under this key gets the same answer again, and no twin acts beside it."""
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from uuid import UUID
 
 from google.protobuf.message import Message
 
 from control.boundary.call import Call
 from control.boundary.passage import Passage
-from hum import rpc
-from hum.errors import IdempotencyInProgress, IdempotencyMismatch
+from hum import ids, rpc
+from hum.errors import IdempotencyInProgress, IdempotencyMismatch, Unavailable
+from hum.telemetry import log
 from storage import idempotency
-from storage.db import Db
+from storage.db import AWAY, Db
 
+LOG = log(__name__)
 Act = Callable[[Call], Awaitable[Message]]
 
 
 class Once:
-    """Lets a servicer act, or repeats the answer that this idempotency key got before."""
+    """Lets a servicer act, or repeats the answer that this idempotency key got before.
 
-    def __init__(self, db: Db, keep: timedelta) -> None:
-        self._db, self._keep = db, keep
+    `keep`: how long a key is remembered.  `lease`: the longest that a keyed request may act outside; a key whose owner
+    died is free after that.
+    """
+
+    def __init__(self, db: Db, keep: timedelta, lease: timedelta) -> None:
+        self._db, self._keep, self._lease = db, keep, lease
 
     async def inside(self, passage: Passage, call: Call, request: Message, act: Act) -> Message:
         """Act in the tenant's transaction: the answer is kept if and only if its effect is."""
         key = passage.idempotency_key
         if key is None:
             return await act(call)
-        personal = passage.method.personal and call.who.user_id is not None
+        personal, body_hash = passage.method.personal and call.who.user_id is not None, hash_of(request)
         if not await idempotency.try_lock(call.tx, key, personal=personal):
             raise IdempotencyInProgress
-        body_hash = hash_of(request)
-        seen = await idempotency.find(call.tx, key, self._keep, personal=personal)
-        if seen is not None:
-            return _replay(passage, seen, body_hash)
+        row = await idempotency.find(call.tx, key, self._keep, personal=personal)
+        if (known := _known(passage, row, body_hash)) is not None:
+            return known
         answer = await act(call)
-        remembered = idempotency.Remembered(passage.method.name, body_hash, answer.SerializeToString())
-        await idempotency.store(call.tx, key, remembered, personal=personal)
+        await idempotency.store(
+            call.tx, key, passage.method.name, body_hash, answer.SerializeToString(), personal=personal
+        )
         return answer
 
     async def outside(self, passage: Passage, call: Call, act: Act) -> Message:
-        """Act without a transaction: the request may die between its own, so what must not be done twice it remembers
-        by itself, with the key on its own row.
+        """Act without a transaction, under a claim that is committed before anything happens.
+
+        A failure releases the key.  A request that dies or is cancelled leaves its claim, and nobody knows what it has
+        done: while its lease runs, twins get IdempotencyInProgress; then one of them takes the key over.  So a method
+        whose effect must not be repeated keeps a row of its own under `call.key` and looks up what became of it.
         """
         if call.key is None:
             return await act(call)
-        async with self._db.tenant(call.who.org_id) as tx:
-            seen = await idempotency.find(tx, call.key, self._keep)
-        if seen is not None:
-            return _replay(passage, seen, call.body_hash)
-        answer = await act(call)
-        async with self._db.tenant(call.who.org_id) as tx:
-            remembered = idempotency.Remembered(passage.method.name, call.body_hash, answer.SerializeToString())
-            await idempotency.store(tx, call.key, remembered)
+        # It stops before its lease is over, so that no twin acts beside it.
+        deadline = asyncio.timeout(self._lease.total_seconds())
+        try:
+            async with deadline:
+                return await self._claimed(passage, call, call.key, act)
+        except TimeoutError:
+            if deadline.expired():
+                raise Unavailable("the request took too long and was stopped; try again with the same key") from None
+            raise
+
+    async def _claimed(self, passage: Passage, call: Call, key: str, act: Act) -> Message:
+        claim, org = ids.new(), call.who.org_id
+        async with self._db.tenant(org) as tx:
+            if not await idempotency.try_lock(tx, key):
+                raise IdempotencyInProgress
+            row = await idempotency.find(tx, key, self._keep)
+            if (known := _known(passage, row, call.body_hash)) is not None:
+                return known
+            await idempotency.claim(
+                tx, key, passage.method.name, call.body_hash, claim, passage.request_id, self._lease
+            )
+        try:
+            answer = await act(call)
+        except Exception:
+            await self._release(org, key, claim)
+            raise
+        async with self._db.tenant(org) as tx:
+            await idempotency.answer(tx, key, claim, answer.SerializeToString())
         return answer
+
+    async def _release(self, org: UUID, key: str, claim: UUID) -> None:
+        try:
+            async with self._db.tenant(org) as tx:
+                await idempotency.release(tx, key, claim)
+        except AWAY as error:
+            LOG.warning("an idempotency key stays claimed until its lease is over", error=repr(error)[:200])
 
 
 def hash_of(request: Message) -> bytes:
@@ -61,8 +99,15 @@ def hash_of(request: Message) -> bytes:
     return hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
 
 
-def _replay(passage: Passage, seen: idempotency.Remembered, body_hash: bytes) -> Message:
-    if (seen.method, seen.body_hash) != (passage.method.name, body_hash):
+def _known(passage: Passage, row: idempotency.KeyRow | None, body_hash: bytes) -> Message | None:
+    """The answer to repeat; None when the request may act.  Raises IdempotencyMismatch, IdempotencyInProgress."""
+    if row is None:
+        return None
+    if (row.method, row.body_hash) != (passage.method.name, body_hash):
         raise IdempotencyMismatch
-    passage.trailing[rpc.REPLAYED] = "true"
-    return passage.method.response_type.FromString(seen.answer)
+    if row.answer is not None:
+        passage.trailing[rpc.REPLAYED] = "true"
+        return passage.method.response_type.FromString(row.answer)
+    if row.leased:
+        raise IdempotencyInProgress
+    return None

@@ -8,14 +8,8 @@ from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 from hum import rpc
-from hum.errors import Conflict, FieldError, Refused
+from hum.errors import Conflict, FieldError, Refused, Unavailable
 from storage.db import AWAY
-
-
-class Unavailable(Refused):
-    """The database is not available; try again."""
-
-    code, reason = "UNAVAILABLE", "UNAVAILABLE"
 
 
 def refusal(error: Exception) -> Refused | None:
@@ -24,7 +18,7 @@ def refusal(error: Exception) -> Refused | None:
         return error
     if isinstance(error, asyncpg.LockNotAvailableError | asyncpg.DeadlockDetectedError | asyncpg.SerializationError):
         return Conflict()
-    return Unavailable() if isinstance(error, AWAY) else None
+    return Unavailable("the database is not available; try again") if isinstance(error, AWAY) else None
 
 
 def status(refused: Refused | None, request_id: str) -> status_pb2.Status:
