@@ -54,7 +54,7 @@ async def build(
     ports = Ports(given, link, dial or Dialler(given), clock, given.recordings_dir, silero)
     server = MediaServer(ports, lambda: pacer.load)
     pacer = Pacer(given.pacer_ms, clock, server.sweep)
-    link.live, link.on_command = server.call_ids, server.command
+    link.on_command = server.command
     listen = parse_listen(given.media_listen)
     listening = await ws_create_server(
         server.upgrade,
@@ -79,7 +79,7 @@ async def build(
         linked.cancel()
         with suppress(asyncio.CancelledError):
             await linked
-        link.close()
+        link.outbox.close()
         await channel.close(None)
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from hum.settings import MediaSettings
 from hum.v1 import runtime_pb2 as pb
-from media.core.types import CallPlan, Clip, ClipKind
+from media.core.leg import HangUp
+from media.core.types import CallPlan, Clip, ClipKind, Tool
 
 DEFAULT_CALL_SECONDS = 1_800
 _KINDS = frozenset(ClipKind)
@@ -29,7 +30,7 @@ def plan_of(session: pb.OpenSessionResponse, given: MediaSettings) -> CallPlan:
         clips=clips,
         fillers=tuple(clip for kind, clip in said if kind is ClipKind.FILLER and clip.audio),
         filler_after_ms=round(given.filler_after_ms),
-        tools_json=session.tools_json or None,
+        tools=tuple(_tool(tool) for tool in session.tools),
         recording=session.recording_enabled,
         announce_recording=session.announce_recording,
         max_call_ms=(session.max_call_seconds or DEFAULT_CALL_SECONDS) * 1000,
@@ -37,6 +38,15 @@ def plan_of(session: pb.OpenSessionResponse, given: MediaSettings) -> CallPlan:
         **turns,
         **_idle(session.idle_prompts_json, clips),
     )
+
+
+def _tool(tool: pb.Tool) -> Tool:
+    outcome = None
+    if tool.HasField("outcome"):
+        if tool.outcome.WhichOneof("outcome") != "hang_up":
+            raise ValueError(f"the tool {tool.name} has an outcome that is not known here")
+        outcome = HangUp("agent")
+    return Tool(tool.name, tool.description, tool.parameters_json, tool.timeout_ms, outcome)
 
 
 def _idle(prompts_json: str, clips: dict[ClipKind, Clip]) -> dict[str, Any]:

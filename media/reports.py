@@ -9,7 +9,6 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
-from media.core.realtime import END_CALL
 from media.core.types import (
     AnnouncementPlayed,
     BargedIn,
@@ -43,7 +42,7 @@ class Recording:
 
 
 class Reports:
-    """Numbers the stored reports of one stream of a call from 1, without gaps; a delta has number 0."""
+    """Numbers the stored reports of one stream of a call from 1, without gaps."""
 
     def __init__(self, call_id: str, stream_number: int = 1) -> None:
         self.call_id = call_id
@@ -52,13 +51,10 @@ class Reports:
         self._tools: dict[str, tuple[ToolCalled, datetime]] = {}
 
     def of(self, event: Event, at: datetime) -> pb.Report | None:
-        """The report of an event that happened at `at`; None for what control does not want to know."""
+        """The report of an event that happened at `at`; None for what control does not store."""
         match event:
             case CallStarted(stream_id):
                 return self._numbered(at, started=pb.StreamStarted(stream_sid=stream_id))
-            case Delta(role, item_id, text):
-                said = calls_pb2.TranscriptDelta(role=_SPEAKERS[role], item_id=item_id, text=text)
-                return pb.Report(call_id=self.call_id, at=_stamp(at), delta=said)
             case TurnEnded():
                 return self._numbered(at, turn=_turn(event))
             case BargedIn():
@@ -68,17 +64,25 @@ class Reports:
             case ToolCalled():
                 return self._numbered(at, tool_started=self._tool_started(event, at))
             case ToolFinished():
-                finished = self._tool_finished(event, at)
-                return self._numbered(at, tool_finished=finished) if finished else None
+                return self._numbered(at, tool_finished=self._tool_finished(event, at))
             case AnnouncementPlayed(at_ms):
                 return self._numbered(at, announcement_played=pb.AnnouncementPlayed(at_ms=_ms(at_ms)))
             case Digits(digits, at_ms):
                 return self._numbered(at, digits=pb.DigitsPressed(digits=digits, at_ms=_ms(at_ms)))
-            case ModelLost():
+            case Delta() | ModelLost():
                 return None
             case CallEnded(reason, detail, at_ms):
                 ended = pb.StreamEnded(reason=reason, at_ms=_ms(at_ms), detail=detail or None)
                 return self._numbered(at, ended=ended)
+
+    def delta(self, delta: Delta, at: datetime) -> pb.CallDelta:
+        """A piece of a transcript, for whoever reads along now."""
+        text = calls_pb2.TranscriptDelta(role=_SPEAKERS[delta.role], item_id=delta.item_id, text=delta.text)
+        return pb.CallDelta(call_id=self.call_id, at=_stamp(at), delta=text)
+
+    def running_tools(self) -> list[str]:
+        """The ids of those that were told to have started, and not that they have finished."""
+        return list(self._tools)
 
     def recorded(self, stored: Recording, at: datetime) -> pb.Report:
         facts = pb.RecordingStored(path=stored.path, duration_ms=_ms(stored.duration_ms), size_bytes=stored.size_bytes)
@@ -90,27 +94,23 @@ class Reports:
         return pb.Report(**own, **fact)  # type: ignore[arg-type]  # one of the oneof
 
     def _tool_started(self, called: ToolCalled, at: datetime) -> calls_pb2.ToolActivity:
-        activity = calls_pb2.ToolActivity(name=called.name, arguments=_json(called.arguments_json), status="running")
-        activity.started_at.FromDatetime(at)
-        if called.name == END_CALL:  # carried out by hanging up: nothing comes back
-            activity.status = "ok"
-        else:
-            self._tools[called.call_id] = called, at
+        self._tools[called.call_id] = called, at
+        return _activity(called, at, "running")
+
+    def _tool_finished(self, finished: ToolFinished, at: datetime) -> calls_pb2.ToolActivity:
+        called, began = self._tools.pop(finished.call_id)
+        activity = _activity(called, began, finished.status)
+        activity.result = _json(finished.output_json)
+        activity.duration_ms = _ms((at - began) // timedelta(milliseconds=1))
         return activity
 
-    def _tool_finished(self, finished: ToolFinished, at: datetime) -> calls_pb2.ToolActivity | None:
-        called, began = self._tools.pop(finished.call_id, (None, at))
-        if called is None:
-            return None
-        activity = calls_pb2.ToolActivity(
-            name=called.name,
-            arguments=_json(called.arguments_json),
-            result=_json(finished.output_json),
-            status="failed" if _is_error(finished.output_json) else "ok",
-            duration_ms=_ms((at - began) // timedelta(milliseconds=1)),
-        )
-        activity.started_at.FromDatetime(began)
-        return activity
+
+def _activity(called: ToolCalled, began: datetime, status: str) -> calls_pb2.ToolActivity:
+    activity = calls_pb2.ToolActivity(
+        id=called.call_id, name=called.name, arguments=_json(called.arguments_json), status=status
+    )
+    activity.started_at.FromDatetime(began)
+    return activity
 
 
 def _turn(turn: TurnEnded) -> calls_pb2.Turn:
@@ -163,11 +163,3 @@ def _json(text: str) -> str:
     except (msgspec.DecodeError, UnicodeError):
         return msgspec.json.encode(text).decode()
     return text
-
-
-def _is_error(text: str) -> bool:
-    try:
-        said = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeError):
-        return True
-    return isinstance(said, dict) and "error" in said

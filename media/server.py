@@ -37,9 +37,6 @@ class MediaServer:
         """How many streams are open."""
         return len(self._shells)
 
-    def call_ids(self) -> list[str]:
-        return [shell.call_id for shell in self._shells if shell.call_id]
-
     # The door.
 
     def upgrade(self, request: WSUpgradeRequest) -> WSListener | WSUpgradeResponseWithListener:
@@ -114,7 +111,7 @@ class MediaServer:
             for shell in self._shells.difference(talking.values()):
                 shell.tick(now_ms)
         link = self.ports.link
-        if link.awaited or now_ms >= self._flushed_ms + FLUSH_MS:
+        if link.outbox.awaited or now_ms >= self._flushed_ms + FLUSH_MS:
             self._flushed_ms = now_ms
             link.flush(now_ms)
 

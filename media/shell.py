@@ -33,10 +33,12 @@ from media.core.leg import (
     Stopped,
     ToLeg,
 )
+from media.core.tools import CALL_ENDED, TOO_MANY, error_json
 from media.core.types import (
     Action,
     BargedIn,
     CallEnded,
+    Delta,
     DialModel,
     EndCall,
     Event,
@@ -48,6 +50,8 @@ from media.core.types import (
     RunTool,
     StartRecording,
     ToModel,
+    ToolFinished,
+    ToolStatus,
     Watch,
 )
 from media.io.control import Away, ControlLink, TokenRefused
@@ -59,7 +63,6 @@ from media.recorder import Recorder
 from media.reports import Reports
 
 LOG = log(__name__)
-NO_SUCH_TOOL = '{"error":"no such tool"}'
 LOST = HangUp("carrier_lost")
 #: Caller frames that wait for the session; a stream brings 50 a second.
 KEPT_FRAMES = 1_500
@@ -184,6 +187,8 @@ class Shell:
         """Something here is broken: end this call, whatever state it is in, and none of the others."""
         if self._talk is not None and not self._talk.ended:
             self._talk.abandon()
+            for call_id in self._reports.running_tools():
+                self._report(ToolFinished(call_id, error_json(CALL_ENDED), "failed", 0))
             self._report(CallEnded("carrier_lost", "internal error", 0))
         self._hang_up(Closing.FAULT)
 
@@ -223,7 +228,7 @@ class Shell:
             case "hang_up":
                 self.end("hang_up")
             case "watch" if self._talk is not None:
-                self._carry(self._talk.command(Watch(command.watch.on), self._clock()))
+                self._carry(self._talk.command(Watch(command.watch.for_ms), self._clock()))
             case _:
                 pass
 
@@ -299,7 +304,7 @@ class Shell:
 
     def _carry(self, actions: list[Action]) -> None:  # noqa: C901, PLR0912 - one line for each kind of action
         sends: list[ToLeg] = []
-        for action in actions:  # grows while a tool answers
+        for action in actions:  # grows when a tool can not be run
             if isinstance(action, ToModel):  # these are most of them
                 if self._model is not None:
                     self._model.send(action.payload)
@@ -318,9 +323,8 @@ class Shell:
                     self._report(event)
                 case DialModel(attempt):
                     self._dial(attempt)
-                case RunTool(call_id, _, _):
-                    assert self._talk is not None, "only a conversation runs tools"
-                    actions += self._talk.tool_result(call_id, NO_SUCH_TOOL, self._clock())
+                case RunTool():
+                    actions += self._run_tool(action)
                 case StartRecording():
                     self._recorder = Recorder(self._ports.recordings, self._organization, self.call_id)
                 case Leave(outcome):
@@ -339,11 +343,15 @@ class Shell:
     def _report(self, event: Event) -> None:
         at = now()
         match event:
+            case Delta():
+                self._ports.link.delta(self._reports.delta(event, at))
             case BargedIn():
                 metrics.CLEAR_SECONDS.observe(event.clear_reaction_ms / 1000)
             case LatencyMeasured():
                 metrics.OURS_SECONDS.observe(event.ours_ms / 1000)
                 metrics.MODEL_SECONDS.observe((event.endpoint_ms + event.model_ms) / 1000)
+            case ToolFinished(call_id):
+                self._ports.link.give_up(self.call_id, call_id)
             case ModelLost(reason):
                 metrics.MODEL_LOSSES.labels(reason.partition(" ")[0]).inc()
                 LOG.warning("model lost", call=self.call_id, reason=reason)
@@ -355,12 +363,28 @@ class Shell:
                 pass
         report = self._reports.of(event, at)
         if report is not None:
-            self._ports.link.report(report)
+            self._ports.link.outbox.report(report)
+
+    def _run_tool(self, run: RunTool) -> list[Action]:
+        assert self._talk is not None, "only a conversation runs tools"
+        request = pb.RunTool(
+            call_id=self.call_id, tool_call_id=run.call_id, name=run.name, arguments_json=run.arguments_json
+        )
+        if self._ports.link.run_tool(request, self.tool_answered):
+            return []
+        return self._talk.tool_result(run.call_id, error_json(TOO_MANY), "failed", self._clock())
+
+    @_guarded
+    def tool_answered(self, result: pb.ToolResult) -> None:
+        """Control has run a tool of this call."""
+        if self._talk is not None:
+            status: ToolStatus = "ok" if result.status == "ok" else "failed"
+            self._carry(self._talk.tool_result(result.tool_call_id, result.output_json, status, self._clock()))
 
     def _store_recording(self, at: datetime) -> None:
         recorder, self._recorder = self._recorder, None
         if recorder is not None and (stored := recorder.close()) is not None:
-            self._ports.link.report(self._reports.recorded(stored, at))
+            self._ports.link.outbox.report(self._reports.recorded(stored, at))
 
     # The model's socket.
 
@@ -424,7 +448,7 @@ class Shell:
         if self._leg_is_gone:
             self._release()
         elif self.call_id:
-            self._ports.link.when_stored(self._close)
+            self._ports.link.outbox.when_stored(self._close)
         else:
             self._close()
 

@@ -30,7 +30,7 @@ class Control(runtime_pb2_grpc.MediaServiceServicer):
             if up.WhichOneof("up") == "hello":
                 self.up.release()
                 yield pb.LinkDown()
-            else:
+            elif up.WhichOneof("up") == "batch":
                 self.reports += len(up.batch.reports)
                 yield pb.LinkDown(acknowledged_seq=up.batch.seq)
 

@@ -298,12 +298,15 @@ class ToolActivity(message.Message):
     STATUS_FIELD_NUMBER: builtins.int
     STARTED_AT_FIELD_NUMBER: builtins.int
     DURATION_MS_FIELD_NUMBER: builtins.int
+    ID_FIELD_NUMBER: builtins.int
     name: builtins.str
     arguments: builtins.str
     result: builtins.str
     status: builtins.str
     """`running`, `ok`, `failed`."""
     duration_ms: builtins.int
+    id: builtins.str
+    """The model's id of this call, the same in both events."""
     @builtins.property
     def started_at(self) -> timestamp_pb2.Timestamp: ...
     def __init__(
@@ -315,10 +318,11 @@ class ToolActivity(message.Message):
         status: builtins.str = ...,
         started_at: timestamp_pb2.Timestamp | None = ...,
         duration_ms: builtins.int | None = ...,
+        id: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_duration_ms", b"_duration_ms", "_result", b"_result", "duration_ms", b"duration_ms", "result", b"result", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_duration_ms", b"_duration_ms", "_result", b"_result", "arguments", b"arguments", "duration_ms", b"duration_ms", "name", b"name", "result", b"result", "started_at", b"started_at", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_duration_ms", b"_duration_ms", "_result", b"_result", "arguments", b"arguments", "duration_ms", b"duration_ms", "id", b"id", "name", b"name", "result", b"result", "started_at", b"started_at", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__duration_ms: _TypeAlias = typing.Literal["duration_ms"]  # noqa: Y015
     _WhichOneofArgType__duration_ms: _TypeAlias = typing.Literal["_duration_ms", b"_duration_ms"]  # noqa: Y015

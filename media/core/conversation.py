@@ -41,10 +41,10 @@ from media.core.types import (
     DialModel,
     Digits,
     EndCall,
-    Instruct,
     ModelLost,
     RecordCaller,
     Report,
+    ToolStatus,
     Watch,
 )
 from media.core.vad import Confirm, Vad, echo_gate_open
@@ -126,9 +126,9 @@ class Conversation:
             return self.model_lost(now_ms, "protocol")
         if speaking and not self._model.caller_speaking:
             self._alive().caller_acts(now_ms)
-        if self._model.end_asked and self._closing is None:
-            said = self._voice.speaks(now_ms)
-            self._close("agent", now_ms, None if said else ClipKind.GOODBYE)
+        outcome = self._model.leaving
+        if outcome is not None and self._closing is None:
+            self._close(outcome, now_ms, None if self._voice.speaks(now_ms) else ClipKind.GOODBYE)
         self._hasten()
         return self._take()
 
@@ -151,7 +151,7 @@ class Conversation:
         self._model.lost()
         self._actions.append(Report(ModelLost(reason, self._clock.call_ms(now_ms))))
         if reason == REFUSED or self._model.attempts > self.plan.model_attempts:
-            self._close(reason if reason == REFUSED else "model_lost", now_ms, ClipKind.APOLOGY)
+            self._close(HangUp(reason if reason == REFUSED else "model_lost"), now_ms, ClipKind.APOLOGY)
             return self._take()
         self._actions.append(DialModel(self._model.attempts))
         if self._model.attempts == 2 and not voice.playout.audible(now_ms):
@@ -160,10 +160,11 @@ class Conversation:
         self._hasten()
         return self._take()
 
-    def tool_result(self, call_id: str, output_json: str, now_ms: float) -> list[Action]:
-        """What a RunTool came to; JSON text."""
+    def tool_result(self, call_id: str, output_json: str, status: ToolStatus, now_ms: float) -> list[Action]:
+        """What a RunTool came to; JSON text.  Of a tool that nobody waits for any more, nothing follows."""
         if self._voice is not None and not self.ended:
-            self._model.tool_result(call_id, output_json, now_ms, self._clock.call_ms(now_ms))
+            self._model.tool_result(call_id, output_json, status, now_ms, self._clock.call_ms(now_ms))
+            self._hasten()
         return self._take()
 
     def command(self, command: Command, now_ms: float) -> list[Action]:
@@ -173,13 +174,11 @@ class Conversation:
         match command:
             case EndCall(reason, spoken):
                 if spoken and self._voice is not None:
-                    self._close(reason, now_ms, ClipKind.GOODBYE)
+                    self._close(HangUp(reason), now_ms, ClipKind.GOODBYE)
                 else:
                     self._end(HangUp(reason), now_ms)
-            case Watch(on):
-                self._model.watched = on
-            case Instruct(instructions, tools_json):
-                self._model.update(instructions, tools_json)
+            case Watch(for_ms):
+                self._model.watched_until_ms = max(self._model.watched_until_ms, now_ms + for_ms)
         return self._take()
 
     def tick(self, now_ms: float) -> list[Action]:
@@ -199,6 +198,7 @@ class Conversation:
             if self._fillers is not None:
                 self._fillers.sound(now_ms)
         filler_ms = float("inf") if self._fillers is None else self._fill(self._fillers, now_ms)
+        self._model.watch_tools(now_ms, self._clock.call_ms(now_ms))
         self._watch_silence(now_ms)
         voice.pump(now_ms)
         voice.report_turns(now_ms)
@@ -370,7 +370,7 @@ class Conversation:
         silence = self._alive()
         if self._model.caller_speaking and self._vad.speaking:  # both: either alone may be stuck
             silence.caller_acts(now_ms)
-        if self._started().playout.audible(now_ms) or self._model.answers.active or self._model.tools:
+        if self._started().playout.audible(now_ms) or self._model.answers.active or self._model.tools.busy:
             silence.agent_speaks(now_ms)
         if self._closing is not None:
             return
@@ -379,9 +379,9 @@ class Conversation:
                 self._started().clips.idle_prompt = silence.prompted - 1
                 self._say(ClipKind.IDLE)
             case Due.CLOSE_IDLE:
-                self._close("idle", now_ms, ClipKind.GOODBYE)
+                self._close(HangUp("idle"), now_ms, ClipKind.GOODBYE)
             case Due.CLOSE_TOO_LONG:
-                self._close("max_duration", now_ms, ClipKind.GOODBYE)
+                self._close(HangUp("max_duration"), now_ms, ClipKind.GOODBYE)
             case None:
                 pass
 
@@ -389,10 +389,10 @@ class Conversation:
         if kind in self.plan.clips and not self._started().play(kind):
             self._model.says.append(kind)
 
-    def _close(self, reason: str, now_ms: float, last: ClipKind | None = None) -> None:
-        """Hang up once everything was heard, `last` included."""
+    def _close(self, outcome: Outcome, now_ms: float, last: ClipKind | None = None) -> None:
+        """Leave so once everything was heard, `last` included."""
         self._model.closing = True
-        self._closing = self._closing or _Closing(HangUp(reason), now_ms + self.plan.close_deadline_ms)
+        self._closing = self._closing or _Closing(outcome, now_ms + self.plan.close_deadline_ms)
         self.due_ms = 0.0
         if last is not None:
             self._say(last)
@@ -411,6 +411,7 @@ class Conversation:
         if self._voice is not None:
             self._voice.flush(now_ms)
         at_ms = self._clock.call_ms(now_ms)
+        self._model.end_tools(at_ms)
         if digits := self._keypad.take():
             self._actions.append(Report(Digits(digits, at_ms)))
         self._actions.append(Report(CallEnded(outcome.reason, outcome.detail, at_ms)))

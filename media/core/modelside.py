@@ -9,6 +9,8 @@ from media.core.answers import Answers
 from media.core.audio import BYTES_PER_MS, FRAME_BYTES, FRAME_MS
 from media.core.backlog import Backlog
 from media.core.clips import instruction
+from media.core.leg import Outcome
+from media.core.tools import CALL_ENDED, INTERRUPTED, MAX_ARGUMENTS, TIMED_OUT, Audience, Tools, error_json
 from media.core.types import (
     CallPlan,
     ClipKind,
@@ -19,6 +21,7 @@ from media.core.types import (
     ToModel,
     ToolCalled,
     ToolFinished,
+    ToolStatus,
 )
 from media.core.voice import Emit, Voice
 
@@ -26,6 +29,7 @@ KEPT_WHILE_SPEAKING = 15_000 * BYTES_PER_MS
 KEPT_OTHERWISE = 1_000 * BYTES_PER_MS
 SPEECH_APPEND = 3 * FRAME_BYTES
 MALFORMED_IN_A_ROW = 3
+MAX_NAME = 64  # characters of a function's name
 
 
 @dataclass(slots=True)
@@ -33,16 +37,15 @@ class ModelSide:
     plan: CallPlan
     emit: Emit
     ready: bool = False
-    watched: bool = False
+    watched_until_ms: float = 0.0
     caller_speaking: bool = False  # as the server hears it
     closing: bool = False  # nothing is answered any more
-    end_asked: bool = False  # the agent wants to hang up
+    leaving: Outcome | None = None  # what the agent's last tool wants of the call
     answers: Answers = field(default_factory=Answers)
     says: deque[ClipKind] = field(default_factory=deque)  # clips without audio, for the model to say
-    tools: set[str] = field(default_factory=set)  # running, by call id
+    tools: Tools = field(init=False)
     attempts: int = 1
-    instructions: str = ""
-    tools_json: str | None = None
+    _tool_answered: bool = False  # and nothing was said of it, since another is running
     _voice: Voice | None = None
     _saying: ClipKind | None = None
     _cancel_next: bool = False  # the response was cancelled before it had a name
@@ -59,7 +62,7 @@ class ModelSide:
     _alive_ms: float = 0.0  # the session's last sign of life, or our last request
 
     def __post_init__(self) -> None:
-        self.instructions, self.tools_json = self.plan.instructions, self.plan.tools_json
+        self.tools = Tools({tool.name: tool for tool in self.plan.tools})
 
     def attach(self, voice: Voice) -> None:
         self._voice = voice
@@ -81,7 +84,7 @@ class ModelSide:
         self.ready = True
         self._cancelled.clear()
         self._cancel_next = False
-        self.update()
+        self.send(rt.session_update(self.plan))
         for role, text in (*self.voice.turns.so_far(), *self._notes):
             self.send(rt.message_create(role, text))
         self._notes.clear()
@@ -101,16 +104,11 @@ class ModelSide:
             self._saying = None
             self.answers.response_done("")
         self.answers.model_lost()
+        self.tools.session_lost()
         self.voice.orphan_all()
 
     def stalled(self, now_ms: float) -> bool:
         return self.ready and self.answers.active and now_ms - self._alive_ms >= self.plan.stall_ms
-
-    def update(self, instructions: str | None = None, tools_json: str | None = None) -> None:
-        """Configure the session, a later one too; None leaves what is there."""
-        self.instructions = self.instructions if instructions is None else instructions
-        self.tools_json = self.tools_json if tools_json is None else tools_json
-        self.send(rt.session_update(self.plan, self.instructions, self.tools_json))
 
     def caller_audio(self, payload: bytes, at_ms: int, *, voiced: bool, speaking: bool) -> None:
         """A frame of the caller: `voiced` or not, within speech or not.
@@ -170,7 +168,7 @@ class ModelSide:
         """Whether the caller waits for an answer of which nothing has been said yet."""
         if not self.ready or self.closing or self.says or self._saying is not None or self.voice.answering:
             return False
-        return self.answers.owed or self.answers.active or bool(self.tools)
+        return self.answers.owed or self.answers.active or self.tools.awaited
 
     def cancel(self) -> None:
         """The caller took the floor."""
@@ -178,20 +176,61 @@ class ModelSide:
             self._cancel_next = self.answers.response_id is None
             if self.answers.response_id is not None:
                 self._cancelled.add(self.answers.response_id)
+                self.tools.interrupted(self.answers.response_id)
             self.send(rt.response_cancel(self.answers.response_id))
 
-    def tool_result(self, call_id: str, output_json: str, now_ms: float, at_ms: int) -> None:
-        """An unknown call id belongs to a session that is gone: its successor gets the result as text."""
-        self.emit(Report(ToolFinished(call_id, output_json, at_ms)))
-        known = call_id in self.tools
-        self.tools.discard(call_id)
-        if known and self.ready:
-            self.send(rt.function_output(call_id, output_json))
+    # Tools.
+
+    def tool_result(self, call_id: str, output_json: str, status: ToolStatus, now_ms: float, at_ms: int) -> None:
+        """What a tool came to; of one that is not running, nobody wants to know."""
+        finished = self.tools.finish(call_id)
+        if finished is None:
+            return
+        name, audience = finished
+        self.emit(Report(ToolFinished(call_id, output_json, status, at_ms)))
+        if audience is Audience.NEXT_SESSION:
+            self.note("system", f"The tool {name}, called before, has returned: {output_json}")
         else:
-            self.note("system", f"The lookup that was under way came back: {output_json}")
-        if not self.tools:
+            self.send(rt.function_output(call_id, output_json))
+        if audience is not Audience.MODEL:
+            self._tool_answered = True
+        if self._tool_answered and not self.tools.awaited:
+            self._tool_answered = False
             self.answers.owe()
-            self.proceed(now_ms)
+        self.proceed(now_ms)
+
+    def watch_tools(self, now_ms: float, at_ms: int) -> None:
+        """The model hears of those whose time is up that there is no result."""
+        for call_id in self.tools.late(now_ms):
+            self.tool_result(call_id, error_json(TIMED_OUT), "failed", now_ms, at_ms)
+
+    def end_tools(self, at_ms: int) -> None:
+        """The call is over, whatever is running."""
+        for call_id in self.tools.running():
+            self.tools.finish(call_id)
+            self.emit(Report(ToolFinished(call_id, error_json(CALL_ENDED), "failed", at_ms)))
+
+    def _tool_called(self, event: rt.FunctionArgumentsDone, now_ms: float, at_ms: int) -> None:
+        name, tools = event.name or self._names.pop(event.item_id, ""), self.tools
+        if tools.known(event.call_id):
+            return
+        cancelled = event.response_id in self._cancelled
+        refusal = INTERRUPTED if cancelled else tools.refusal(name, event.arguments)
+        self.emit(Report(ToolCalled(event.call_id, name[:MAX_NAME], event.arguments[:MAX_ARGUMENTS], at_ms)))
+        if refusal is not None:
+            output = error_json(refusal)
+            self.emit(Report(ToolFinished(event.call_id, output, "failed", at_ms)))
+            self.send(rt.function_output(event.call_id, output))
+            if not (cancelled or tools.awaited):
+                self.answers.owe()
+            return
+        outcome = tools.tools[name].outcome
+        if outcome is not None:  # carried out by the call itself
+            self.emit(Report(ToolFinished(event.call_id, "{}", "ok", at_ms)))
+            self.leaving = outcome
+            return
+        tools.run(event.call_id, name, event.response_id, now_ms)
+        self.emit(RunTool(event.call_id, name, event.arguments))
 
     # What the server says.
 
@@ -210,7 +249,7 @@ class ModelSide:
             return True
         match event:
             case rt.TranscriptDelta() | rt.TranscriptDone() | rt.InputTranscriptDelta():
-                self._text(event)
+                self._text(event, now_ms)
                 return True
             case rt.SpeechStarted() | rt.SpeechStopped() | rt.Committed():
                 self._caller_turn(event, now_ms, at_ms)
@@ -219,7 +258,7 @@ class ModelSide:
             case rt.InputTranscriptFailed(item_id):
                 self.voice.turns.caller_text(item_id, "")
             case rt.FunctionArgumentsDone():
-                self._tool_called(event, at_ms)
+                self._tool_called(event, now_ms, at_ms)
             case rt.SessionUpdated():
                 self.attempts = 1
             case rt.Error(error):
@@ -230,7 +269,7 @@ class ModelSide:
         self.proceed(now_ms)
         return True
 
-    def _text(self, event: rt.TranscriptDelta | rt.TranscriptDone | rt.InputTranscriptDelta) -> None:
+    def _text(self, event: rt.TranscriptDelta | rt.TranscriptDone | rt.InputTranscriptDelta, now_ms: float) -> None:
         if isinstance(event, rt.TranscriptDone):
             self.voice.final_text(event.item_id, event.transcript)
             return
@@ -238,7 +277,7 @@ class ModelSide:
         if isinstance(event, rt.TranscriptDelta):
             role = "agent"
             self.voice.add_text(event.item_id, event.delta)
-        if self.watched:
+        if now_ms < self.watched_until_ms:
             self.emit(Report(Delta(role, event.item_id, event.delta)))
 
     def _caller_turn(
@@ -287,14 +326,3 @@ class ModelSide:
                 self.answers.response_done(response.id, failed=response.status == "failed")
             case _:
                 pass  # acknowledgements of what we did, and what we have no use for
-
-    def _tool_called(self, event: rt.FunctionArgumentsDone, at_ms: int) -> None:
-        name = event.name or self._names.pop(event.item_id, "")
-        if event.response_id in self._cancelled:
-            return
-        self.emit(Report(ToolCalled(event.call_id, name, event.arguments, at_ms)))
-        if name == rt.END_CALL:
-            self.end_asked = True
-        else:
-            self.tools.add(event.call_id)
-            self.emit(RunTool(event.call_id, name, event.arguments))

@@ -6,7 +6,7 @@ ways, base64 in JSON.  Event types that the core has no use for decode as Unknow
 
 import binascii
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -184,14 +184,6 @@ _decode_type = msgspec.json.Decoder(Unknown).decode
 _KNOWN_TYPES = frozenset(each.__struct_config__.tag for each in Known.__args__)
 _encode = msgspec.json.encode
 
-END_CALL = "end_call"
-_END_CALL_TOOL = {
-    "type": "function",
-    "name": END_CALL,
-    "description": "Hang up. Say goodbye first: the call ends once your last words were heard.",
-    "parameters": {"type": "object", "properties": {}, "additionalProperties": False},
-}
-
 
 def decode(payload: bytes) -> ServerEvent:
     """One text frame from the model.  Raises WireError for what is not an event, or a known one of a wrong shape."""
@@ -212,7 +204,7 @@ def _unknown(payload: bytes, reason: str) -> Unknown:
     return event
 
 
-def session_update(plan: CallPlan, instructions: str, tools_json: str | None) -> bytes:
+def session_update(plan: CallPlan) -> bytes:
     """The whole session: we alone create and interrupt responses, the server only says when a turn has ended."""
     transcription = {"model": plan.transcription_model}
     if plan.language:
@@ -234,9 +226,17 @@ def session_update(plan: CallPlan, instructions: str, tools_json: str | None) ->
     session = {
         "type": "realtime",
         "output_modalities": ["audio"],
-        "instructions": instructions,
+        "instructions": plan.instructions,
         "audio": audio,
-        "tools": [*(msgspec.json.decode(tools_json, type=list[Any]) if tools_json else []), _END_CALL_TOOL],
+        "tools": [
+            {
+                "type": "function",
+                "name": tool.name,
+                "description": tool.description,
+                "parameters": msgspec.Raw(tool.parameters_json.encode()),
+            }
+            for tool in plan.tools
+        ],
     }
     return _encode({"type": "session.update", "session": session})
 

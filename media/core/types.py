@@ -12,15 +12,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from media.core.leg import Leave, ToLeg
+from media.core.leg import Leave, Outcome, ToLeg
 
 Eagerness = Literal["low", "medium", "high", "auto"]
 Role = Literal["caller", "agent"]
-
-
-def _check_tools(tools_json: str | None) -> None:
-    if tools_json is not None:
-        msgspec.json.decode(tools_json, type=list[dict[str, Any]])
+ToolStatus = Literal["ok", "failed"]
 
 
 class ClipKind(StrEnum):
@@ -44,10 +40,26 @@ class Clip:
 
 
 @dataclass(frozen=True, slots=True)
+class Tool:
+    """What the agent may do.  ValueError unless `parameters_json` is an object and there is time, or an outcome."""
+
+    name: str
+    description: str
+    parameters_json: str  # a JSON Schema of an object
+    timeout_ms: int = 0  # how long the call waits for the result
+    outcome: Outcome | None = None  # if set, nobody runs it: the call leaves so, once the agent's last words were heard
+
+    def __post_init__(self) -> None:
+        msgspec.json.decode(self.parameters_json, type=dict[str, Any])
+        if self.outcome is None and self.timeout_ms <= 0:
+            raise ValueError(f"the tool {self.name} has no time limit")
+
+
+@dataclass(frozen=True, slots=True)
 class CallPlan:
     """All that a conversation must know before its first frame; every time constant is here.
 
-    Raises msgspec.DecodeError (a ValueError) if `tools_json` is not a JSON list of objects; so does Instruct.
+    ValueError if two tools have the same name.
     """
 
     call_id: str
@@ -58,7 +70,7 @@ class CallPlan:
     language: str | None = None
     clips: Mapping[ClipKind, Clip] = field(default_factory=dict)
     fillers: tuple[Clip, ...] = ()  # rendered ones, played in turn
-    tools_json: str | None = None  # a list of function tools; `end_call` is built in
+    tools: tuple[Tool, ...] = ()
     recording: bool = False
     announce_recording: bool = False
     interruptible: bool = True
@@ -83,7 +95,8 @@ class CallPlan:
     model_attempts: int = 3  # lost or failed connections in a row before the call is given up
 
     def __post_init__(self) -> None:
-        _check_tools(self.tools_json)
+        if len({tool.name for tool in self.tools}) < len(self.tools):
+            raise ValueError("two tools have the same name")
 
 
 # Actions: what the shell has to do, in this order.  Those that come with every frame are msgspec's, made in a third of
@@ -105,9 +118,9 @@ class DialModel:
 
 @dataclass(frozen=True, slots=True)
 class RunTool:
-    """Run a function tool; then call `tool_result`."""
+    """Have a tool run; then call `tool_result`.  A ToolFinished of the same id says that nobody waits for it any more."""
 
-    call_id: str
+    call_id: str  # the model's, of this function call
     name: str
     arguments_json: str
 
@@ -223,6 +236,8 @@ class AnnouncementPlayed:
 
 @dataclass(frozen=True, slots=True)
 class ToolCalled:
+    """Always followed by a ToolFinished of the same id."""
+
     call_id: str
     name: str
     arguments_json: str
@@ -233,6 +248,7 @@ class ToolCalled:
 class ToolFinished:
     call_id: str
     output_json: str
+    status: ToolStatus
     at_ms: int
 
 
@@ -279,20 +295,9 @@ class EndCall:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Somebody listens (or no longer): report transcript deltas."""
+    """Somebody reads along: report transcript deltas for so long from now."""
 
-    on: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Instruct:
-    """New instructions or tools for the running session; None leaves what is there."""
-
-    instructions: str | None = None
-    tools_json: str | None = None
-
-    def __post_init__(self) -> None:
-        _check_tools(self.tools_json)
+    for_ms: int
 
 
-Command = EndCall | Watch | Instruct
+Command = EndCall | Watch

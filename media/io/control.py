@@ -1,14 +1,14 @@
 """The link to control: one gRPC stream for the whole process, reports up, commands down.
 
     report() ─▶ batch ─▶ spool on disk ─▶ Link ─▶ control stores ─▶ acknowledged ─▶ forgotten
+    run_tool() ─▶ Link ─▶ control runs it ─▶ result ─▶ the call that waits for it
 
-A batch's number is its record's number in the spool.  While the link is away batches wait on disk; a new link first asks
-how far control is, then sends what it lacks, in order.  Transcript deltas ride along and are never on disk.
+While the link is away batches wait on disk, and requests in memory; a new link first asks how far control is, then sends
+what it lacks, in order.  Transcript deltas wait nowhere.
 """
 
 import asyncio
 import secrets
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -22,11 +22,13 @@ from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc
 from media import metrics
+from media.io.outbox import Outbox
+from media.io.toolrequests import Answer, ToolRequests
 
 LOG = log(__name__)
 RETRY_LIMIT_MS = 5_000.0
-FINISH_EVERY_MS = 500.0  # forgetting costs a few file operations
 MAX_SPOOLS = 1_000
+MAX_DELTAS = 2_000  # of a process, between two writes
 
 
 class TokenRefused(Exception):  # noqa: N818 - it says what happened
@@ -61,25 +63,23 @@ def _free_spools(root: Path, numbers: Iterable[int]) -> Iterator[Spool]:
 
 
 Command = Callable[[pb.CallCommand], None]
+Stream = aio.StreamStreamCall[pb.LinkUp, pb.LinkDown]
 
 
 class ControlLink:
-    """`report` and `flush` never wait; `run` keeps the link up until it is cancelled."""
+    """`outbox`, `run_tool` and `flush` never wait; `run` keeps the link up until it is cancelled."""
 
     def __init__(self, given: MediaSettings, channel: aio.Channel, key: bytes, name: str, spool: Spool) -> None:
         # A name of this very process: control counts batches by name, and another spool would count otherwise.
         self.node = f"{name}-{secrets.token_hex(4)}"
         self.up = False
-        self.live: Callable[[], list[str]] = list
         self.on_command: Command = lambda _: None
-        self._given, self._spool = given, spool
+        self.outbox = Outbox(spool)
+        self._given = given
         self._identity = rpc.NodeIdentity(key, "media", self.node)
         self._stub = runtime_pb2_grpc.MediaServiceStub(channel)
-        self._reports: list[pb.Report] = []
-        self._with_deltas: dict[int, pb.ReportBatch] = {}
-        self._waiting: deque[tuple[int, Callable[[], None]]] = deque()
-        self._acknowledged = self._sent = spool.done
-        self._finished_ms = float("-inf")
+        self._tools = ToolRequests()
+        self._deltas: list[pb.CallDelta] = []
         self._filled = asyncio.Event()
 
     # What calls do.
@@ -96,57 +96,32 @@ class ControlLink:
                 raise TokenRefused from error
             raise Away(error.code().name) from error
 
-    def report(self, report: pb.Report) -> None:
-        """Leaves with this tick's batch.  A delta (number 0) is dropped while the link is away."""
-        if report.seq or self.up:
-            self._reports.append(report)
+    def run_tool(self, request: pb.RunTool, answer: Answer) -> bool:
+        """Have control run a tool; `answer` is called once at most, never after `give_up`.  False: too many wait."""
+        added = self._tools.add(request, answer)
+        self._filled.set()
+        return added
 
-    def when_stored(self, then: Callable[[], None]) -> None:
-        """Call `then` once control has acknowledged everything that was reported so far."""
-        if self._reports:
-            self._waiting.append((self._spool.last + 1, then))
-        elif self._acknowledged >= self._spool.last:
-            then()
-        else:
-            self._waiting.append((self._spool.last, then))
+    def give_up(self, call_id: str, tool_call_id: str) -> None:
+        """Nobody waits for this tool any more."""
+        self._tools.give_up(call_id, tool_call_id)
 
-    @property
-    def awaited(self) -> bool:
-        """Whether somebody waits until control has what was reported."""
-        return bool(self._waiting)
+    def delta(self, delta: pb.CallDelta) -> None:
+        """Leaves with this tick's; dropped while the link is away or too slow for them."""
+        if self.up and len(self._deltas) < MAX_DELTAS:
+            self._deltas.append(delta)
 
     # Once per tick of the pacer, or every few.
 
     def flush(self, now_ms: float) -> None:
-        """Put what was reported since the last time on disk, as one batch, and let it leave."""
-        if self._reports:
-            self._append()
-        if self._acknowledged > self._spool.done and now_ms - self._finished_ms >= FINISH_EVERY_MS:
-            self._finished_ms = now_ms
-            self._spool.finish(self._acknowledged)
-            metrics.SPOOL_DEPTH.set(len(self._spool))
-
-    def _append(self) -> None:
-        kept = [each for each in self._reports if each.seq]
-        try:
-            number = self._spool.append(pb.ReportBatch(reports=kept).SerializeToString())
-        except OSError:  # a full disk: they stay in memory, and are tried again with the next tick
-            LOG.exception("reports are not on disk", reports=len(self._reports))
-            return
-        if len(kept) < len(self._reports):
-            self._with_deltas[number] = pb.ReportBatch(reports=self._reports)
-        self._reports = []
-        metrics.SPOOL_DEPTH.set(len(self._spool))
-        self._filled.set()
-
-    def close(self) -> None:
-        self.flush(float("inf"))
-        self._spool.close()
+        """Let what was reported since the last time leave."""
+        if self.outbox.flush(now_ms) or self._deltas:
+            self._filled.set()
 
     async def stored(self) -> None:
         """Wait until control has everything."""
         done = asyncio.Event()
-        self.when_stored(done.set)
+        self.outbox.when_stored(done.set)
         await done.wait()
 
     # The stream.
@@ -170,11 +145,11 @@ class ControlLink:
         call = self._stub.Link(metadata=(self._identity.metadata(),))
         writer: asyncio.Task[None] | None = None
         try:
-            await call.write(pb.LinkUp(hello=pb.LinkHello(node=self.node, call_ids=self.live())))
+            await call.write(pb.LinkUp(hello=pb.LinkHello()))
             while isinstance(down := await call.read(), pb.LinkDown):  # else it is the end
                 self._take(down)
                 if writer is None:  # the answer to hello: how far control is
-                    self._sent = self._acknowledged
+                    self._tools.begin_link()
                     self._set_up(True)
                     writer = asyncio.create_task(self._write(call), name="link writer")
         except aio.AioRpcError as error:
@@ -191,23 +166,34 @@ class ControlLink:
         return writer is not None
 
     def _take(self, down: pb.LinkDown) -> None:
-        if down.WhichOneof("down") == "command":
-            self.on_command(down.command)
-            return
-        self._acknowledged = max(self._acknowledged, min(down.acknowledged_seq, self._spool.last))
-        while self._waiting and self._waiting[0][0] <= self._acknowledged:
-            self._waiting.popleft()[1]()
+        match down.WhichOneof("down"):
+            case "command":
+                self.on_command(down.command)
+            case "tool_result":
+                self._tools.answered(down.tool_result)
+            case "acknowledged_seq":
+                self.outbox.acknowledge(down.acknowledged_seq)
+            case _:
+                pass  # of a later release
 
-    async def _write(self, call: "aio.StreamStreamCall[pb.LinkUp, pb.LinkDown]") -> None:
+    async def _write(self, call: Stream) -> None:
+        sent = self.outbox.acknowledged
         while True:
             self._filled.clear()
-            for number, payload in self._spool.pending(self._sent):
-                batch = self._with_deltas.pop(number, None) or pb.ReportBatch.FromString(payload)
-                batch.seq = number
+            await self._write_urgent(call)
+            for batch in self.outbox.pending(sent):
                 await call.write(pb.LinkUp(batch=batch))
-                self._sent = number
-            self._with_deltas.clear()
+                sent = batch.seq
+                await self._write_urgent(call)  # what is late may be much
             await self._filled.wait()
+
+    async def _write_urgent(self, call: Stream) -> None:
+        """What somebody waits for."""
+        for request in self._tools.take():
+            await call.write(pb.LinkUp(tool=request))
+        deltas, self._deltas = self._deltas, []
+        if deltas:
+            await call.write(pb.LinkUp(deltas=pb.CallDeltas(deltas=deltas)))
 
     def _set_up(self, up: bool) -> None:
         if up != self.up:
@@ -215,4 +201,4 @@ class ControlLink:
         self.up = up
         metrics.LINK_UP.set(up)
         if not up:
-            self._with_deltas.clear()
+            self._deltas.clear()

@@ -63,6 +63,7 @@ class FakeControl(runtime_pb2_grpc.MediaServiceServicer):
         self.opened = []
         self.batches = []
         self.deltas = []
+        self.tool_requests = []
         self.nodes = set()
         self.hellos = []
         self.stored = {}
@@ -108,8 +109,13 @@ class FakeControl(runtime_pb2_grpc.MediaServiceServicer):
                 self.hellos.append(up.hello)
                 downs.put_nowait(pb.LinkDown(acknowledged_seq=self.stored.get(node, 0)))
                 continue
+            if up.WhichOneof("up") == "tool":
+                self.tool_requests.append(up.tool)
+                continue
+            if up.WhichOneof("up") == "deltas":
+                self.deltas += up.deltas.deltas
+                continue
             self.batches.append((node, up.batch))
-            self.deltas += [each for each in up.batch.reports if not each.seq]
             self.stored[node] = up.batch.seq
             if self.acknowledges:
                 downs.put_nowait(pb.LinkDown(acknowledged_seq=up.batch.seq))
@@ -124,10 +130,7 @@ class FakeControl(runtime_pb2_grpc.MediaServiceServicer):
 
     def reports(self, call_id=None):
         return [
-            each
-            for _, batch in self.batches
-            for each in batch.reports
-            if each.seq and (call_id is None or each.call_id == call_id)
+            each for _, batch in self.batches for each in batch.reports if (call_id is None or each.call_id == call_id)
         ]
 
     def kinds(self, call_id=None):
@@ -135,6 +138,12 @@ class FakeControl(runtime_pb2_grpc.MediaServiceServicer):
 
     def ended(self, call_id=None):
         return next((each.ended for each in self.reports(call_id) if each.WhichOneof("report") == "ended"), None)
+
+    def answer(self, request, output_json, status="ok"):
+        result = pb.ToolResult(
+            call_id=request.call_id, tool_call_id=request.tool_call_id, output_json=output_json, status=status
+        )
+        self.downs.put_nowait(pb.LinkDown(tool_result=result))
 
     def command(self, call_id, **command):
         self.downs.put_nowait(pb.LinkDown(command=pb.CallCommand(call_id=call_id, **command)))

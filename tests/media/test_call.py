@@ -126,9 +126,9 @@ async def test_deltas_are_sent_only_while_somebody_reads_along(plane, control, m
     call = await ring(media, [say(voice(300)), {"do": "wait_for_agent_to_finish"}, say(voice(300))], stay=True)
     await until(lambda: "turn" in control.kinds())
     assert control.deltas == []
-    control.command("call_t1", watch=pb.WatchCall(on=True))
+    control.command("call_t1", watch=pb.WatchCall(for_ms=60_000))
     await until(lambda: control.deltas)
-    assert {each.WhichOneof("report") for each in control.deltas} == {"delta"}
+    assert {each.call_id for each in control.deltas} == {"call_t1"}
     assert control.deltas[0].delta.role == calls_pb2.SPEAKER_AGENT
     call.hang_up()
     await call.ended()
@@ -176,25 +176,68 @@ async def test_a_command_that_overtakes_its_session_is_kept(plane, control, mode
     assert control.ended("call_t1").reason == "hang_up"
 
 
-async def test_an_unknown_tool_is_answered(plane, control, model, ring) -> None:
+TOOLS = [
+    pb.Tool(name="look_up", description="Looks it up.", parameters_json='{"type":"object"}', timeout_ms=60_000),
+    pb.Tool(name="hurry", description="Has no time.", parameters_json='{"type":"object"}', timeout_ms=100),
+    pb.Tool(name="end_call", description="Hangs up.", parameters_json="{}", outcome=pb.Outcome(hang_up=pb.HangUpNow())),
+]
+
+
+def outputs(model):
+    items = (each["item"] for each in model.received if each["type"] == "conversation.item.create")
+    return [each["output"] for each in items if each["type"] == "function_call_output"]
+
+
+async def test_a_tool_is_run_by_control(plane, control, model, ring) -> None:
     model.tools, model.answer = ["look_up"], tone(300)
-    control.offer("t1", tools_json='[{"type":"function","name":"look_up","parameters":{"type":"object"}}]')
+    control.offer("t1", tools=TOOLS)
     media = await plane()
-    call = await ring(media, [say(voice(300)), {"do": "wait_for_agent_to_finish", "quiet_ms": 200}])
+    call = await ring(media, [say(voice(300))], stay=True)
+    (request,) = await until(lambda: control.tool_requests)
+    assert (request.call_id, request.name, request.arguments_json) == ("call_t1", "look_up", "{}")
+    control.answer(request, '{"price":3}')
+    await until(lambda: call.stream.playout.played_bytes == len(model.answer))
+    assert outputs(model) == ['{"price":3}']
+    call.hang_up()
     await call.ended()
-    outputs = [each["item"] for each in model.received if each["type"] == "conversation.item.create"]
-    assert [(each["type"], each["output"]) for each in outputs] == [
-        ("function_call_output", '{"error":"no such tool"}')
-    ]
-    assert call.stream.playout.played_bytes == len(model.answer)
     await until(lambda: control.ended("call_t1"))
+    (started,) = (each.tool_started for each in control.reports() if each.WhichOneof("report") == "tool_started")
     (finished,) = (each.tool_finished for each in control.reports() if each.WhichOneof("report") == "tool_finished")
-    assert (finished.name, finished.status, finished.arguments) == ("look_up", "failed", "{}")
+    assert started.id == finished.id == request.tool_call_id
+    assert (finished.name, finished.status, finished.result) == ("look_up", "ok", '{"price":3}')
+    assert not media.media.link._tools
+
+
+async def test_a_tool_that_is_late_is_given_up(plane, control, model, ring) -> None:
+    model.tools, model.answer = ["hurry"], tone(300)
+    control.offer("t1", tools=TOOLS)
+    media = await plane()
+    call = await ring(media, [say(voice(300))], stay=True)
+    await until(lambda: outputs(model))
+    assert outputs(model) == ['{"error":"The tool did not answer in time."}']
+    assert not media.media.link._tools
+    await until(lambda: call.stream.playout.played_bytes == len(model.answer))
+    call.hang_up()
+    await call.ended()
+
+
+async def test_a_bug_in_a_call_leaves_no_tool_running(plane, control, model, ring, monkeypatch) -> None:
+    model.tools = ["look_up"]
+    control.offer("t1", tools=TOOLS)
+    media = await plane()
+    call = await ring(media, [say(voice(300))], stay=True)
+    await until(lambda: control.tool_requests)
+    (shell,) = media.media.server._shells
+    shell.fail()
+    await call.ended()
+    await until(lambda: control.ended("call_t1"))
+    assert control.kinds()[-2:] == ["tool_finished", "ended"]
+    assert not media.media.link._tools
 
 
 async def test_the_agent_ends_the_call(plane, control, model, ring) -> None:
     model.tools = ["end_call"]
-    control.offer("t1", clips=[pb.Clip(kind="goodbye", text="Goodbye.", audio_ulaw=tone(300))])
+    control.offer("t1", tools=TOOLS, clips=[pb.Clip(kind="goodbye", text="Goodbye.", audio_ulaw=tone(300))])
     media = await plane()
     call = await ring(media, [say(voice(300))], stay=True)
     truth = await call.ended()

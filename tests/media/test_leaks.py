@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 AT_ONCE, ROUNDS = 8, 9  # with the warm-up, a thousand calls
 #: What a call is made of, here and in the libraries.
 KINDS = frozenset(
-    "Shell CallerSocket ModelSocket Conversation ModelSide Voice Playout InFlight Item Segment Reports Recorder "
+    "Shell TwilioLeg ModelSocket Conversation ModelSide Voice Playout InFlight Item Segment Reports Recorder "
     "_Detector WSTransport WSProtocol WSProtocolBase TimerHandle TCPTransport Transport".split()
 )
 GREETING = pb.Clip(kind="greeting", text="Hello there.", audio_ulaw=voice(800))
@@ -184,7 +184,7 @@ async def test_what_is_counted_is_there_while_a_call_lasts(plane, control, model
         during = held()
         assert during["descriptors"] > before["descriptors"]
         assert during["calls"] == before["calls"] + 1
-        for kind in ("Shell", "CallerSocket", "Conversation", "Playout", "Item", "Segment", "WSTransport"):
+        for kind in ("Shell", "TwilioLeg", "Conversation", "Playout", "Item", "Segment", "WSTransport"):
             assert during["objects"][kind] > before["objects"][kind], kind
 
 
@@ -200,5 +200,5 @@ async def test_nothing_is_left_of_a_call_whatever_its_end(plane, control, model)
     with contextlib.suppress(TimeoutError):  # the comparison tells more
         await until(lambda: held() == before)
     assert held() == before
-    assert not media.media.link._waiting
+    assert not media.media.link.outbox._waiting and not media.media.link._tools
     assert not media.media.server._early

@@ -4,7 +4,8 @@ import pytest
 
 from hum.settings import MediaSettings
 from hum.v1 import runtime_pb2 as pb
-from media.core.types import Clip, ClipKind
+from media.core.leg import HangUp
+from media.core.types import Clip, ClipKind, Tool
 from media.plan import plan_of
 
 GIVEN = MediaSettings(HUM_VOICE="marin", HUM_REALTIME_MODEL="rt", HUM_TRANSCRIBE_MODEL="ears")
@@ -13,7 +14,7 @@ GIVEN = MediaSettings(HUM_VOICE="marin", HUM_REALTIME_MODEL="rt", HUM_TRANSCRIBE
 def test_what_is_not_said_has_defaults() -> None:
     plan = plan_of(pb.OpenSessionResponse(call_id="call_1", instructions="Be brief."), GIVEN)
     assert (plan.call_id, plan.voice, plan.model, plan.transcription_model) == ("call_1", "marin", "rt", "ears")
-    assert (plan.language, plan.tools_json, plan.recording) == (None, None, False)
+    assert (plan.language, plan.tools, plan.recording) == (None, (), False)
     assert (plan.max_call_ms, plan.transcript_deadline_ms, plan.idle_prompts) == (1_800_000, 5_000, 2)
 
 
@@ -24,7 +25,10 @@ def test_all_that_is_said_arrives() -> None:
         voice="ash",
         language="de-CH",
         transcription_model="t",
-        tools_json='[{"name":"x"}]',
+        tools=[
+            pb.Tool(name="price", description="The price.", parameters_json="{}", timeout_ms=2_000),
+            pb.Tool(name="end_call", parameters_json="{}", outcome=pb.Outcome(hang_up=pb.HangUpNow())),
+        ],
         turn_config_json='{"interruptible": false, "cut_after_ms": 500, "eagerness": "low"}',
         idle_prompts_json='{"16": "Hello?", "8.5": "Are you there?"}',
         max_call_seconds=90,
@@ -47,6 +51,10 @@ def test_all_that_is_said_arrives() -> None:
     assert plan.idle_texts == ("Are you there?", "Hello?")
     assert (plan.recording, plan.announce_recording) == (True, True)
     assert (plan.fillers, plan.filler_after_ms) == ((Clip("Hm", b"1"), Clip("So", b"2")), 750)
+    assert plan.tools == (
+        Tool("price", "The price.", "{}", 2_000),
+        Tool("end_call", "", "{}", outcome=HangUp("agent")),
+    )
     assert plan.clips == {
         ClipKind.GREETING: Clip("Hi", b"\x01"),
         ClipKind.HOLD: Clip("One moment"),
@@ -60,7 +68,10 @@ def test_all_that_is_said_arrives() -> None:
         {"turn_config_json": "{"},
         {"turn_config_json": '{"unknown": 1}'},
         {"turn_config_json": "[]"},
-        {"tools_json": '{"name":"x"}'},
+        {"tools": [pb.Tool(name="f", parameters_json="[]", timeout_ms=1)]},
+        {"tools": [pb.Tool(name="f", parameters_json="{}")]},
+        {"tools": [pb.Tool(name="f", parameters_json="{}", timeout_ms=1)] * 2},
+        {"tools": [pb.Tool(name="f", parameters_json="{}", outcome=pb.Outcome())]},
         {"idle_prompts_json": '{"soon": "Hello?"}'},
         {"idle_prompts_json": "[]"},
     ],

@@ -22,7 +22,7 @@ def test_stored_reports_count_from_one_and_others_do_not_count() -> None:
             types.Digits("12", 7),
         )
     ]
-    assert seqs == [1, 0, None, 2]
+    assert seqs == [1, None, None, 2]
     assert reports.recorded(Recording("o/c.wav", 10, 20), AT).seq == 3
 
 
@@ -54,26 +54,28 @@ def test_an_interruption_keeps_its_verdict() -> None:
     [
         ('{"price": 3}', "ok", '{"price": 3}'),
         ('{"error": "no"}', "failed", '{"error": "no"}'),
-        ("oops", "failed", '"oops"'),
+        ("oops", "ok", '"oops"'),
     ],
 )
 def test_a_tool_is_told_when_it_starts_and_as_one_when_it_ends(output, status, result) -> None:
     reports = Reports("call_1")
     started = reports.of(types.ToolCalled("c1", "price", '{"of": ', 5), AT).tool_started
-    finished = reports.of(types.ToolFinished("c1", output, 9), AT + timedelta(milliseconds=120)).tool_finished
+    finished = reports.of(types.ToolFinished("c1", output, status, 9), AT + timedelta(milliseconds=120)).tool_finished
     assert (started.name, started.status, started.arguments) == ("price", "running", '"{\\"of\\": "')
-    assert (finished.name, finished.arguments, finished.started_at) == (
+    assert (finished.id, finished.name, finished.arguments, finished.started_at) == (
+        started.id,
         started.name,
         started.arguments,
         started.started_at,
     )
+    assert (started.id, reports.running_tools()) == ("c1", [])
     assert (finished.status, finished.result, finished.duration_ms) == (status, result, 120)
 
 
-def test_hanging_up_is_a_tool_that_nothing_comes_back_from() -> None:
-    reports = Reports("call_1")
-    assert reports.of(types.ToolCalled("c1", "end_call", "{}", 5), AT).tool_started.status == "ok"
-    assert reports.of(types.ToolFinished("never called", "{}", 5), AT) is None
+def test_a_delta_is_no_report() -> None:
+    delta = Reports("call_1").delta(types.Delta("agent", "item", "wor"), AT)
+    assert (delta.call_id, delta.at.ToDatetime(UTC), delta.delta.text) == ("call_1", AT, "wor")
+    assert delta.delta.role == calls_pb2.SPEAKER_AGENT
 
 
 def test_an_end_has_its_reason_in_one_word_and_a_detail_beside_it() -> None:

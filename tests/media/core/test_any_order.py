@@ -8,16 +8,18 @@ from hypothesis import strategies as st
 
 from media.core.conversation import Conversation
 from media.core.leg import HangUp, Leave, Mark
-from media.core.types import CallPlan, Clip, ClipKind, EndCall, Instruct, ToModel, Watch
+from media.core.types import CallPlan, Clip, ClipKind, EndCall, Report, ToModel, Tool, ToolCalled, ToolFinished, Watch
 from media.legs import twilio
 
 PLAN = CallPlan(
     "c", "", "v", "m", "t",
     clips={ClipKind.GREETING: Clip("Hello there", bytes(4_000)), ClipKind.ANNOUNCEMENT: Clip("Recorded", bytes(800)), ClipKind.GOODBYE: Clip("Bye")},
     fillers=(Clip("Let me see", bytes(2_400)), Clip("One second", bytes(800))), filler_after_ms=300,
+    tools=(Tool("f", "", "{}", 1_000), Tool("end_call", "", "{}", outcome=HangUp("agent"))),
     recording=True, announce_recording=True, protect_announcement=False, idle_after_ms=3_000, stall_ms=2_000,
 )  # fmt: skip
 ids, responses = st.sampled_from(["i1", "i2", "i3"]), st.sampled_from(["r1", "r2"])
+calls = st.sampled_from(["c1", "c2", "c3", "c4"])
 LOUD = base64.b64encode(bytes(range(80)) * 2).decode()
 AUDIO = base64.b64encode(bytes(1_600)).decode()
 START = {
@@ -50,7 +52,7 @@ steps = st.one_of(
     st.builds(lambda ms, loud: carrier("media", timestamp=str(ms), payload=LOUD if loud else "/////w=="), st.integers(0, 9_999), st.booleans()),
     st.just(("speech", 8)), st.just(("speech", 25)),
     st.just(("echo", 1)), st.just(("echo", 5)),
-    st.builds(lambda e, s: carrier("mark", name=f"{e}.{s}"), st.integers(0, 3), st.integers(0, 40)),
+    st.builds(lambda n: carrier("mark", name=str(n)), st.integers(0, 60)),
     st.builds(lambda d: carrier("dtmf", digit=d), st.sampled_from("1#")),
     st.sampled_from([("tick", 1), ("tick", 10), ("tick", 200)]),
     st.builds(lambda r, i: model("response.output_audio.delta", response_id=r, item_id=i, delta=AUDIO), responses, ids),
@@ -61,10 +63,11 @@ steps = st.one_of(
     st.builds(lambda i: model("input_audio_buffer.speech_stopped", item_id=i, audio_end_ms=500), ids),
     st.builds(lambda i: model("input_audio_buffer.committed", item_id=i), ids),
     st.builds(lambda i: model("conversation.item.input_audio_transcription.completed", item_id=i, transcript="x"), ids),
-    st.builds(lambda n: model("response.function_call_arguments.done", response_id="r1", item_id="i3", call_id="c", name=n, arguments="{}"), st.sampled_from(["f", "f", "end_call"])),
+    st.builds(lambda n, c, r: model("response.function_call_arguments.done", response_id=r, item_id="i3", call_id=c, name=n, arguments="{}"), st.sampled_from(["f", "f", "f", "g", "end_call"]), calls, responses),
+    st.builds(lambda c: ("result", c), calls),
     st.just(model("error", error={"message": "m", "event_id": "create_1"})),
-    st.sampled_from([("model", b"{"), ("model", b'{"type":"response.done"}'), ("ready", 0), ("ready", 0), ("lost", 0), ("result", 0)]),
-    st.sampled_from([("command", Watch(on=True)), ("command", Instruct("x")), ("command", EndCall("r", spoken=True))]),
+    st.sampled_from([("model", b"{"), ("model", b'{"type":"response.done"}'), ("ready", 0), ("ready", 0), ("lost", 0)]),
+    st.sampled_from([("command", Watch(500)), ("command", EndCall("r", spoken=True))]),
 )  # fmt: skip
 rare = st.sampled_from([carrier("start", **START), ("carrier", b"{"), carrier("stop"), ("gone", 0), carrier("mark")])
 
@@ -76,6 +79,7 @@ class Guard:
         self.talk, self.now, self.frames = Conversation(PLAN), 1_000.0, 0
         self.marks, self.epoch_of_proof, self.active, self.over = [], 0, False, False
         self.heard, self.received = {}, {}
+        self.tools = set()
 
     def feed(self, kind, value):
         talk, self.now = self.talk, self.now + 3
@@ -105,7 +109,7 @@ class Guard:
                 self.active = False
                 self.check(talk.model_lost(self.now, "closed"))
             case "result":
-                self.check(talk.tool_result("c", "{}", self.now))
+                self.check(talk.tool_result(value, "{}", "ok", self.now))
             case "command":
                 self.check(talk.command(value, self.now))
             case "gone":
@@ -128,6 +132,12 @@ class Guard:
         for action in actions:
             assert not self.over
             self.over = isinstance(action, Leave)
+            match action:
+                case Report(ToolCalled(call_id)):
+                    assert call_id not in self.tools
+                    self.tools.add(call_id)
+                case Report(ToolFinished(call_id)):
+                    self.tools.remove(call_id)
             if isinstance(action, Mark):
                 self.marks.append(action.number)
             if isinstance(action, ToModel):
@@ -157,3 +167,4 @@ def test_any_order(first, then, begins):
         guard.feed(*step)
     guard.feed("gone", 0)
     assert guard.over
+    assert not guard.tools

@@ -17,13 +17,13 @@ from media.core.types import (
     DialModel,
     Digits,
     EndCall,
-    Instruct,
     LatencyMeasured,
     ModelLost,
     RecordAgent,
     RecordCaller,
     RunTool,
     StartRecording,
+    Tool,
     ToolCalled,
     TurnEnded,
     Watch,
@@ -48,6 +48,7 @@ PLAN = CallPlan(
     fillers=(Clip("Let me look", bytes(800)),),
 )
 BARE = replace(PLAN, clips={}, fillers=())
+TOOLS = (Tool("look_up", "", "{}", 20_000), Tool("end_call", "", "{}", outcome=HangUp("agent")))
 
 
 def texts(phone):
@@ -65,7 +66,6 @@ def test_the_greeting_plays_while_the_model_is_dialled(make_phone):
     assert phone.model.types() == ["session.update", "conversation.item.create"]
     session = phone.model.received[0]["session"]
     assert session["audio"]["input"]["turn_detection"]["create_response"] is False
-    assert [tool["name"] for tool in session["tools"]] == ["end_call"]
 
 
 def test_a_question_is_answered_in_the_order_of_speech(make_phone):
@@ -194,7 +194,7 @@ def test_a_model_that_stays_away_ends_the_call_with_an_apology_heard(make_phone)
 
 
 def test_the_agent_hangs_up_after_its_last_words(make_phone):
-    phone = make_phone(BARE)
+    phone = make_phone(replace(BARE, tools=TOOLS))
     phone.after(500)
     phone.model.script = ["end_call"]
     phone.speak(500)
@@ -218,7 +218,7 @@ def test_a_spoken_close_is_heard_before_the_hang_up(make_phone):
 
 
 def test_a_tool_runs_its_filler_plays_and_the_answer_follows(make_phone):
-    phone = make_phone(PLAN)
+    phone = make_phone(replace(PLAN, tools=TOOLS))
     phone.after(2_500)
     phone.model.script = ["look_up"]
     phone.speak(500)
@@ -227,7 +227,7 @@ def test_a_tool_runs_its_filler_plays_and_the_answer_follows(make_phone):
     assert (run.name, run.arguments_json) == ("look_up", "{}")
     assert phone.told(ToolCalled)[0].call_id == run.call_id
     assert phone.carrier.heard(phone.world.now).endswith(bytes(800))
-    phone.carry(phone.talk.tool_result(run.call_id, '{"ok":true}', phone.world.now))
+    phone.carry(phone.talk.tool_result(run.call_id, '{"ok":true}', "ok", phone.world.now))
     phone.after(5_000)
     assert phone.model.types().count("response.create") == 2
     assert any(m.get("item", {}).get("type") == "function_call_output" for m in phone.model.received)
@@ -317,20 +317,14 @@ def test_deltas_are_reported_only_while_watched(make_phone):
     phone.speak(400)
     phone.after(1_500)
     assert phone.told(Delta) == []
-    phone.carry(phone.talk.command(Watch(on=True), phone.world.now))
+    phone.carry(phone.talk.command(Watch(2_000), phone.world.now))
     phone.after(1_000)
     assert phone.told(Delta)
-
-
-def test_new_instructions_reach_the_running_session(make_phone):
-    phone = make_phone(BARE)
-    phone.after(1_000)
-    phone.carry(phone.talk.command(Instruct("Know Ann."), phone.world.now))
-    phone.after(100)
-    assert [m["session"]["instructions"] for m in phone.model.received if m["type"] == "session.update"] == [
-        "Be kind.",
-        "Know Ann.",
-    ]
+    phone.after(1_500)
+    before = len(phone.told(Delta))
+    phone.speak(400)
+    phone.after(4_000)
+    assert phone.told(TurnEnded)[-1].role == "agent" and len(phone.told(Delta)) == before, "the lease has run out"
 
 
 def test_frames_that_stop_coming_release_the_floor(make_phone):

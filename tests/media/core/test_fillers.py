@@ -8,6 +8,7 @@ from random import Random
 import pytest
 
 from media.core.fillers import Fillers
+from media.core.leg import HangUp
 from media.core.types import (
     BargedIn,
     CallPlan,
@@ -16,12 +17,14 @@ from media.core.types import (
     LatencyMeasured,
     RecordAgent,
     RunTool,
+    Tool,
     ToolCalled,
     TurnEnded,
 )
 
 LOOK, WAIT = bytes(range(1, 101)) * 80, bytes(range(101, 201)) * 80  # 1 s each
-BARE = CallPlan("call_1", "Be kind.", "marin", "gpt-realtime", "whisper")
+TOOLS = (Tool("look_up", "", "{}", 20_000), Tool("end_call", "", "{}", outcome=HangUp("agent")))
+BARE = CallPlan("call_1", "Be kind.", "marin", "gpt-realtime", "whisper", tools=TOOLS)
 PLAN = replace(BARE, fillers=(Clip("Let me look that up", LOOK), Clip("One second please", WAIT)))
 
 
@@ -184,7 +187,7 @@ def test_a_nod_over_a_filler_is_taken_back(make_slow, tool):
     assert heard(phone) == LOOK
     for _, action in phone.actions:
         if isinstance(action, RunTool):
-            phone.carry(phone.talk.tool_result(action.call_id, "{}", phone.world.now))
+            phone.carry(phone.talk.tool_result(action.call_id, "{}", "ok", phone.world.now))
             break
     phone.after(8_000)
     assert [each.verdict for each in phone.told(BargedIn)] == ["resumed"]
@@ -199,7 +202,7 @@ def test_a_tool_that_returns_during_the_filler_is_answered_at_once(make_slow):
     phone.speak(600)
     phone.after(600 + 1_000)
     (run,) = (action for _, action in phone.actions if isinstance(action, RunTool))
-    phone.carry(phone.talk.tool_result(run.call_id, "{}", phone.world.now))
+    phone.carry(phone.talk.tool_result(run.call_id, "{}", "ok", phone.world.now))
     phone.after(6_000)
     assert heard(phone) == LOOK + answers(phone)
     assert len(begins(phone)) == 1

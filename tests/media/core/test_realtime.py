@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from openai.types.realtime.realtime_client_event import RealtimeClientEvent
 from pydantic import TypeAdapter
 
 from media.core import realtime as rt
-from media.core.types import CallPlan
+from media.core.types import CallPlan, Tool
 
 PLAN = CallPlan("call", "Be kind.", "marin", "gpt-realtime", "gpt-4o-transcribe", language="en")
 
@@ -64,7 +65,7 @@ def test_every_type_we_know_is_one_that_the_published_api_has():
 @pytest.mark.parametrize(
     "payload",
     [
-        rt.session_update(PLAN, "Be kind.", '[{"type":"function","name":"f","parameters":{}}]'),
+        rt.session_update(replace(PLAN, tools=(Tool("f", "What it does.", '{"type":"object"}', 1_000),))),
         rt.append(b"\xff\x00"),
         rt.response_create("create_1"),
         rt.response_create("create_2", "Say hello."),
@@ -85,9 +86,9 @@ def test_what_we_say_is_what_the_published_api_takes(payload):
 
 
 def test_the_session_never_answers_by_itself():
-    session = json.loads(rt.session_update(PLAN, "Know Ann.", None))["session"]
+    session = json.loads(rt.session_update(PLAN))["session"]
     turns = session["audio"]["input"]["turn_detection"]
     assert turns == {"type": "semantic_vad", "eagerness": "high", "create_response": False, "interrupt_response": False}
-    assert session["instructions"] == "Know Ann."
+    assert session["instructions"] == "Be kind."
     assert session["audio"]["input"]["transcription"] == {"model": "gpt-4o-transcribe", "language": "en"}
     assert session["audio"]["input"]["format"] == session["audio"]["output"]["format"] == {"type": "audio/pcmu"}

@@ -11,7 +11,8 @@ import pytest
 from hum import rpc
 from hum.spool import Spool
 from hum.v1 import runtime_pb2 as pb
-from media.io.control import ControlLink, take_spool
+from media.io import toolrequests
+from media.io.control import MAX_DELTAS, ControlLink, take_spool
 from tests.media.conftest import NODE_KEY, until
 
 
@@ -28,16 +29,16 @@ async def link(settings):
     yield made
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    made.close()
+    made.outbox.close()
     await channel.close(None)
 
 
 async def test_one_tick_is_one_batch(link, control) -> None:
     await until(lambda: link.up)
     for seq in (1, 2, 3):
-        link.report(digits("call_a", seq))
+        link.outbox.report(digits("call_a", seq))
     link.flush(0)
-    link.report(digits("call_b", 1))
+    link.outbox.report(digits("call_b", 1))
     link.flush(20)
     await until(lambda: len(control.batches) == 2)
     assert [(batch.seq, [each.call_id for each in batch.reports]) for _, batch in control.batches] == [
@@ -51,62 +52,112 @@ async def test_one_tick_is_one_batch(link, control) -> None:
 async def test_what_was_acknowledged_is_forgotten(link, control) -> None:
     await until(lambda: link.up)
     for seq in range(1, 6):
-        link.report(digits("call_a", seq))
+        link.outbox.report(digits("call_a", seq))
         link.flush(0)
     await asyncio.wait_for(link.stored(), 5)
     link.flush(1_000)
-    assert len(link._spool) == 0
+    assert len(link.outbox._spool) == 0
     await asyncio.wait_for(link.stored(), 5)  # at once: there is nothing to wait for
 
 
 async def test_a_killed_control_gets_what_it_lacks_in_order_and_once(link, control) -> None:
     await until(lambda: link.up)
-    link.report(digits("call_a", 1))
+    link.outbox.report(digits("call_a", 1))
     link.flush(0)
     await asyncio.wait_for(link.stored(), 5)
     control.acknowledges = False
-    link.report(digits("call_a", 2))  # stored there, but we never learn it
+    link.outbox.report(digits("call_a", 2))  # stored there, but we never learn it
     link.flush(20)
     await until(lambda: len(control.batches) == 2)
     await control.stop()
     await until(lambda: not link.up)
     for seq in range(3, 50):
-        link.report(digits("call_a", seq))
-        link.report(pb.Report(call_id="call_a"))  # a delta: nobody reads along now
+        link.outbox.report(digits("call_a", seq))
+        link.delta(pb.CallDelta(call_id="call_a"))  # nobody reads along now
         link.flush(20 * seq)
     control.acknowledges = True
     await control.start()
     await asyncio.wait_for(link.stored(), 8)
     assert [each.seq for each in control.reports()] == list(range(1, 50))
     assert control.deltas == []
-    assert [hello.node for hello in control.hellos] == [link.node] * 2
+    assert control.nodes == {link.node}
 
 
-async def test_deltas_ride_along_but_are_not_on_disk(link, control) -> None:
+async def test_deltas_leave_together_and_are_never_on_disk(link, control) -> None:
     await until(lambda: link.up)
-    control.acknowledges = False
-    link.report(pb.Report(call_id="call_a"))
-    link.report(digits("call_a", 1))
+    for name in ("call_a", "call_b"):
+        link.delta(pb.CallDelta(call_id=name))
     link.flush(0)
-    link.report(pb.Report(call_id="call_a"))
-    link.flush(20)
     await until(lambda: len(control.deltas) == 2)
-    on_disk = [pb.ReportBatch.FromString(payload) for _, payload in link._spool.pending()]
-    assert [[each.seq for each in batch.reports] for batch in on_disk] == [[1], []]
+    assert [each.call_id for each in control.deltas] == ["call_a", "call_b"]
+    assert control.batches == [] and link.outbox._spool.last == 0
+
+
+async def test_deltas_that_control_does_not_take_are_dropped_and_not_gathered(link, control) -> None:
+    await until(lambda: link.up)
+    for _ in range(MAX_DELTAS + 100):
+        link.delta(pb.CallDelta(call_id="call_a"))
+    link.flush(0)
+    await until(lambda: control.deltas)
+    assert len(control.deltas) == MAX_DELTAS
+
+
+def asked(control):
+    return [each.tool_call_id for each in control.tool_requests]
+
+
+async def test_a_tool_is_run_at_control_and_answered_once(link, control) -> None:
+    await until(lambda: link.up)
+    answers = []
+    assert link.run_tool(pb.RunTool(call_id="call_a", tool_call_id="1", name="price"), answers.append)
+    await until(lambda: control.tool_requests)
+    (request,) = control.tool_requests
+    assert (request.call_id, request.name) == ("call_a", "price")
+    for _ in range(2):
+        control.answer(request, '{"price": 3}')
+    control.answer(pb.RunTool(call_id="call_gone", tool_call_id="1"), "{}")
+    await until(lambda: answers and control.downs.empty())
+    await asyncio.sleep(0.05)
+    assert [each.output_json for each in answers] == ['{"price": 3}']
+
+
+async def test_what_is_not_answered_is_asked_again_on_the_next_link_and_what_is_given_up_is_not(link, control) -> None:
+    await until(lambda: link.up)
+    answers = []
+    for number in "123":
+        link.run_tool(pb.RunTool(call_id="call_a", tool_call_id=number), answers.append)
+    await until(lambda: len(control.tool_requests) == 3)
+    control.answer(control.tool_requests[0], "{}")
+    await until(lambda: answers)
+    await control.stop()
+    await until(lambda: not link.up)
+    link.give_up("call_a", "2")
+    link.run_tool(pb.RunTool(call_id="call_b", tool_call_id="4"), answers.append)
+    await control.start()
+    await until(lambda: len(control.tool_requests) >= 5)
+    assert asked(control) == ["1", "2", "3", "3", "4"]
+
+
+async def test_more_requests_than_are_kept_are_refused(link, control, monkeypatch) -> None:
+    monkeypatch.setattr(toolrequests, "MAX_OPEN", 2)
+    results = [link.run_tool(pb.RunTool(call_id="call_a", tool_call_id=str(n)), lambda _: None) for n in range(3)]
+    assert results == [True, True, False]
+    link.give_up("call_a", "0")
+    assert link.run_tool(pb.RunTool(call_id="call_a", tool_call_id="3"), lambda _: None)
 
 
 async def test_a_disk_that_is_full_loses_nothing_that_is_in_memory(link, control, monkeypatch) -> None:
     await until(lambda: link.up)
-    append = link._spool.append
+    append = link.outbox._spool.append
 
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(link._spool, "append", full)
-    link.report(digits("call_a", 1))
+    monkeypatch.setattr(link.outbox._spool, "append", full)
+    link.outbox.report(digits("call_a", 1))
     link.flush(0)
-    monkeypatch.setattr(link._spool, "append", append)
-    link.report(digits("call_a", 2))
+    monkeypatch.setattr(link.outbox._spool, "append", append)
+    link.outbox.report(digits("call_a", 2))
     link.flush(20)
     await asyncio.wait_for(link.stored(), 5)
     assert [each.seq for each in control.reports()] == [1, 2]
@@ -116,18 +167,9 @@ async def test_commands_come_down(link, control) -> None:
     heard = []
     link.on_command = heard.append
     await until(lambda: control.downs)
-    control.command("call_a", watch=pb.WatchCall(on=True))
+    control.command("call_a", watch=pb.WatchCall(for_ms=1_000))
     await until(lambda: heard)
-    assert heard[0].watch.on
-
-
-async def test_a_link_says_which_calls_live_here(link, control) -> None:
-    await until(lambda: link.up)
-    link.live = lambda: ["call_a"]
-    await control.stop()
-    await control.start()
-    await until(lambda: len(control.hellos) == 2)
-    assert list(control.hellos[-1].call_ids) == ["call_a"]
+    assert heard[0].watch.for_ms == 1_000
 
 
 KILLED = """
@@ -165,7 +207,7 @@ async def test_what_killed_processes_left_is_taken_over_and_arrives(settings, co
     link.flush(1_000)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    link.close()
+    link.outbox.close()
     await channel.close(None)
     assert [len(Spool(given.spool_dir / name)) for name in ("0", "1")] == [0, 0]
 
@@ -193,10 +235,10 @@ async def test_reports_of_a_call_arrive_after_control_was_away(plane, control, m
         await until(lambda: "started" in control.kinds())
         await control.stop()
         await until(lambda: not media.media.link.up)
-        stored = media.media.link._spool.last
+        stored = media.media.link.outbox._spool.last
         for digit in "12#":
             await line.say("dtmf", dtmf={"digit": digit})
-        await until(lambda: media.media.link._spool.last > stored)
+        await until(lambda: media.media.link.outbox._spool.last > stored)
         await line.say("stop")
         assert await line.closed() == 1000
         await control.start()

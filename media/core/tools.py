@@ -1,0 +1,113 @@
+"""The agent's tools: which there are, which are running, and how long they may.
+
+The model calls one; control runs it and answers late, out of order, twice or never.  Every call of the model's comes to
+exactly one end, and whoever answers after that is not listened to.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+import msgspec
+
+from media.core.types import Tool
+
+MAX_RUNNING = 16  # at once, in one call
+MAX_KNOWN = 256  # ids that are remembered, lest one is run twice
+MAX_ARGUMENTS = 32_768  # characters
+
+UNKNOWN_TOOL = "There is no tool of this name."
+TOO_MANY = "Too many tools are running."
+TOO_LONG = "The arguments are too long."
+TIMED_OUT = "The tool did not answer in time."
+INTERRUPTED = "The caller interrupted; the tool was not run."
+CALL_ENDED = "The call ended before the tool answered."
+
+
+def error_json(sentence: str) -> str:
+    """What the model is told of a tool that gave no result."""
+    return msgspec.json.encode({"error": sentence}).decode()
+
+
+class Audience(Enum):
+    """Who a tool's result is for."""
+
+    CALLER = auto()  # who waits for an answer
+    MODEL = auto()  # its conversation has to be whole; the caller has interrupted what the tool was run for
+    NEXT_SESSION = auto()  # the session that called it is gone: its successor is told in words
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    tool: Tool
+    response_id: str
+    deadline_ms: float
+    audience: Audience = Audience.CALLER
+
+
+@dataclass(slots=True)
+class Tools:
+    tools: Mapping[str, Tool]
+    _running: dict[str, _Running] = field(default_factory=dict)
+    _known: dict[str, None] = field(default_factory=dict)  # in the order in which they were called
+
+    def known(self, call_id: str) -> bool:
+        """Whether the model has called under this id before; from now on it has."""
+        if call_id in self._known:
+            return True
+        self._known[call_id] = None
+        if len(self._known) > MAX_KNOWN:
+            del self._known[next(iter(self._known))]
+        return False
+
+    def refusal(self, name: str, arguments_json: str) -> str | None:
+        """Why this call of a tool is not carried out; None if it is."""
+        if name not in self.tools:
+            return UNKNOWN_TOOL
+        if len(arguments_json) > MAX_ARGUMENTS:
+            return TOO_LONG
+        return TOO_MANY if len(self._running) >= MAX_RUNNING else None
+
+    def run(self, call_id: str, name: str, response_id: str, now_ms: float) -> None:
+        tool = self.tools[name]
+        self._running[call_id] = _Running(tool, response_id, now_ms + tool.timeout_ms)
+
+    def finish(self, call_id: str) -> tuple[str, Audience] | None:
+        """It has come to its end: its name and who must know.  None if it is not running."""
+        running = self._running.pop(call_id, None)
+        return None if running is None else (running.tool.name, running.audience)
+
+    def late(self, now_ms: float) -> Sequence[str]:
+        """Those whose time is up."""
+        if not self._running:  # asked with every tick
+            return ()
+        return [call_id for call_id, running in self._running.items() if now_ms >= running.deadline_ms]
+
+    def interrupted(self, response_id: str) -> None:
+        """The caller took the floor from this response: nobody waits any more for what it called."""
+        for call_id, running in self._running.items():
+            if running.response_id == response_id and running.audience is Audience.CALLER:
+                self._running[call_id] = _retold(running, Audience.MODEL)
+
+    def session_lost(self) -> None:
+        for call_id, running in self._running.items():
+            self._running[call_id] = _retold(running, Audience.NEXT_SESSION)
+
+    def running(self) -> list[str]:
+        return list(self._running)
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._running)
+
+    @property
+    def awaited(self) -> bool:
+        """Whether the caller waits for one."""
+        for running in self._running.values():  # noqa: SIM110 - asked with every tick, and a generator is a third of this
+            if running.audience is not Audience.MODEL:
+                return True
+        return False
+
+
+def _retold(running: _Running, audience: Audience) -> _Running:
+    return _Running(running.tool, running.response_id, running.deadline_ms, audience)

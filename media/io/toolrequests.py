@@ -1,0 +1,54 @@
+"""Tools that control has been asked to run.
+
+Each request is sent on every link until it is answered or given up: control runs it once, however often it is asked.
+"""
+
+from collections.abc import Callable
+
+from hum.v1 import runtime_pb2 as pb
+
+MAX_OPEN = 2_000  # of a process
+
+Answer = Callable[[pb.ToolResult], None]
+_Key = tuple[str, str]  # the call's id, the model's id of the function call
+
+
+class ToolRequests:
+    def __init__(self) -> None:
+        self._open: dict[_Key, tuple[pb.RunTool, Answer]] = {}
+        self._unsent: dict[_Key, pb.RunTool] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, request: pb.RunTool, answer: Answer) -> bool:
+        """`answer` is called once at most; False if there are too many requests, and it never will be."""
+        if len(self._open) >= MAX_OPEN:
+            return False
+        key = request.call_id, request.tool_call_id
+        self._open[key] = request, answer
+        self._unsent[key] = request
+        return True
+
+    def give_up(self, call_id: str, tool_call_id: str) -> None:
+        """Nobody waits for it any more."""
+        self._open.pop((call_id, tool_call_id), None)
+        self._unsent.pop((call_id, tool_call_id), None)
+
+    def take(self) -> list[pb.RunTool]:
+        """What is to be sent on this link and was not yet."""
+        taken = list(self._unsent.values())
+        self._unsent.clear()
+        return taken
+
+    def begin_link(self) -> None:
+        """Nothing has been sent on the link that begins."""
+        self._unsent = {key: request for key, (request, _) in self._open.items()}
+
+    def answered(self, result: pb.ToolResult) -> None:
+        """One that nobody waits for changes nothing."""
+        key = result.call_id, result.tool_call_id
+        self._unsent.pop(key, None)
+        _, answer = self._open.pop(key, (None, None))
+        if answer is not None:
+            answer(result)

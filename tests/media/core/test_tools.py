@@ -1,0 +1,310 @@
+"""Tools that answer late, out of order, twice or never: the machine alone, then dialogues in virtual time."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from media.core import tools as machine
+from media.core.leg import HangUp
+from media.core.tools import Tools
+from media.core.types import CallPlan, Clip, ClipKind, RunTool, Tool, ToolCalled, ToolFinished, TurnEnded
+
+SCHEMA = '{"type":"object","properties":{}}'
+PRICE, STOCK = Tool("price", "The price.", SCHEMA, 4_000), Tool("stock", "What is there.", SCHEMA, 9_000)
+END_CALL = Tool("end_call", "Hang up.", SCHEMA, outcome=HangUp("agent"))
+FILLER = bytes(range(1, 101)) * 8  # 100 ms
+PLAN = CallPlan("call_1", "", "v", "m", "t", tools=(PRICE, STOCK, END_CALL))
+
+
+def story(drawn: str, limit_ms: int = 1_000) -> list[str]:
+    """`+a` the model calls a, `-a` it is answered, `!a` the caller interrupts what called a, `x` the session is lost,
+    `.` 500 ms pass: what came of each answer and of each that is late."""
+    tools, now_ms, came = Tools({"f": Tool("f", "", SCHEMA, limit_ms)}), 0.0, []
+    for step in drawn.split():
+        match step[0]:
+            case "+":
+                tools.run(step[1:], "f", f"r{step[1:]}", now_ms)
+            case "-":
+                finished = tools.finish(step[1:])
+                came.append(f"{step[1:]}:{finished[1].name.lower() if finished else 'nobody'}")
+            case "!":
+                tools.interrupted(f"r{step[1:]}")
+            case "x":
+                tools.session_lost()
+            case ".":
+                now_ms += 500
+                came += [f"{each} late" for each in tools.late(now_ms) if tools.finish(each)]
+    return came
+
+
+@pytest.mark.parametrize(
+    ("drawn", "came"),
+    [
+        ("+a -a", ["a:caller"]),
+        ("+a -a -a", ["a:caller", "a:nobody"]),
+        ("-a", ["a:nobody"]),
+        ("+a +b -b -a", ["b:caller", "a:caller"]),
+        ("+a . . -a", ["a late", "a:nobody"]),
+        ("+a . +b . -b", ["a late", "b:caller"]),
+        ("+a !a -a", ["a:model"]),
+        ("+a +b !a -b -a", ["b:caller", "a:model"]),
+        ("+a x -a", ["a:next_session"]),
+        ("+a !a x -a", ["a:next_session"]),
+        ("+a x !a -a", ["a:next_session"]),
+    ],
+)
+def test_each_comes_to_one_end(drawn, came):
+    assert story(drawn) == came
+
+
+def test_what_is_not_run_and_why():
+    tools = Tools({"f": PRICE})
+    assert tools.refusal("g", "{}") == machine.UNKNOWN_TOOL
+    assert tools.refusal("f", "x" * (machine.MAX_ARGUMENTS + 1)) == machine.TOO_LONG
+    for number in range(machine.MAX_RUNNING):
+        assert tools.refusal("f", "{}") is None
+        tools.run(str(number), "f", "r", 0.0)
+    assert tools.refusal("f", "{}") == machine.TOO_MANY
+
+
+def test_ids_are_remembered_but_not_for_ever():
+    tools = Tools({})
+    assert not tools.known("a")
+    assert tools.known("a")
+    for number in range(machine.MAX_KNOWN):
+        tools.known(str(number))
+    assert not tools.known("a")
+
+
+# Dialogues.
+
+
+@pytest.fixture
+def make_call(make_phone):
+    def make(plan=PLAN, script=("price",), **model):
+        phone = make_phone(plan, **model)
+        phone.after(1_000)
+        phone.model.script = list(script)
+        phone.speak(500)
+        phone.after(1_600)
+        return phone
+
+    return make
+
+
+def runs(phone):
+    return [action for _, action in phone.actions if isinstance(action, RunTool)]
+
+
+def answer(phone, run, output='{"price":3}', status="ok"):
+    phone.carry(phone.talk.tool_result(run.call_id, output, status, phone.world.now))
+
+
+def outputs(phone):
+    items = (m["item"] for m in phone.model.received if m["type"] == "conversation.item.create")
+    return [item["output"] for item in items if item["type"] == "function_call_output"]
+
+
+def asked(phone):
+    return phone.model.types().count("response.create")
+
+
+def ends(phone):
+    """Of each tool that was told to have started: how it ended, in the order of their ends."""
+    called = [each.call_id for each in phone.told(ToolCalled)]
+    finished = phone.told(ToolFinished)
+    assert sorted(called) == sorted(each.call_id for each in finished), "a start without an end, or twice"
+    return [each.status for each in finished]
+
+
+def test_the_session_has_the_plans_tools(make_call):
+    phone = make_call(script=())
+    told = next(m for m in phone.model.received if m["type"] == "session.update")["session"]["tools"]
+    assert told == [
+        {"type": "function", "name": each.name, "description": each.description, "parameters": json.loads(SCHEMA)}
+        for each in PLAN.tools
+    ]
+
+
+def test_a_result_is_spoken_of(make_call):
+    phone = make_call()
+    (run,) = runs(phone)
+    assert (run.name, run.arguments_json, asked(phone)) == ("price", "{}", 1)
+    answer(phone, run)
+    phone.after(4_000)
+    assert (outputs(phone), asked(phone), ends(phone)) == (['{"price":3}'], 2, ["ok"])
+    assert phone.model.violations == []
+
+
+def test_a_tool_that_does_not_answer_is_not_waited_for_beyond_its_time(make_call):
+    phone = make_call()
+    (run,) = runs(phone)
+    phone.after(3_000)
+    assert outputs(phone) == []
+    phone.after(4_500)
+    assert outputs(phone) == ['{"error":"The tool did not answer in time."}']
+    before = phone.model.types()
+    answer(phone, run)  # too late
+    phone.after(4_000)
+    assert phone.model.types()[len(before) :] == []
+    assert (asked(phone), ends(phone)) == (2, ["failed"])
+
+
+def test_a_result_that_comes_twice_is_told_once(make_call):
+    phone = make_call()
+    for _ in range(2):
+        answer(phone, runs(phone)[0])
+    phone.after(4_000)
+    assert (len(outputs(phone)), asked(phone), ends(phone)) == (1, 2, ["ok"])
+
+
+def test_results_in_any_order_are_spoken_of_once_all_are_there(make_call):
+    phone = make_call(script=())
+    phone.model._speak = lambda response, item: [
+        phone.model._call(response, f"item_{n}", n) for n in ("price", "stock")
+    ]
+    phone.speak(500)
+    phone.after(1_600)
+    del phone.model._speak
+    price, stock = runs(phone)
+    before = asked(phone)
+    answer(phone, stock, '{"stock":1}')
+    phone.after(500)
+    assert asked(phone) == before
+    answer(phone, price)
+    phone.after(4_000)
+    assert outputs(phone) == ['{"stock":1}', '{"price":3}']
+    assert (asked(phone), ends(phone)) == (before + 1, ["ok", "ok"])
+
+
+def test_a_tool_that_nobody_knows_is_refused_at_once(make_call):
+    phone = make_call(script=["weather"])
+    phone.after(3_000)
+    assert runs(phone) == []
+    assert outputs(phone) == ['{"error":"There is no tool of this name."}']
+    assert (asked(phone), ends(phone)) == (2, ["failed"])
+    assert phone.told(TurnEnded)[-1].role == "agent"
+
+
+def test_the_same_call_twice_is_run_once(make_call):
+    phone = make_call()
+    (run,) = runs(phone)
+    event = {"response_id": "r", "item_id": "i", "call_id": run.call_id, "name": "price", "arguments": "{}"}
+    phone.model.emit("response.function_call_arguments.done", **event)
+    phone.after(100)
+    assert runs(phone) == [run]
+    assert len(phone.told(ToolCalled)) == 1
+
+
+def speaks_and_calls(phone, name):
+    """The next response says something for 2 s and calls a tool; it goes on until both are done."""
+    model, speak = phone.model, phone.model._speak
+
+    def both(response, item):
+        model._speak = speak
+        speak(response, item)
+        model._done = lambda _: None  # the call's end is not the response's
+        model._call(response, f"f_{item}", name)
+        del model._done
+
+    model._speak = both
+
+
+def test_who_interrupts_the_response_that_called_is_not_spoken_to_of_its_result(make_call):
+    phone = make_call(script=(), answer_ms=6_000)
+    phone.after(8_000)
+    speaks_and_calls(phone, "price")
+    phone.speak(500)
+    phone.after(2_000)
+    (run,) = runs(phone)
+    phone.speak(900, seed=5)  # while the response is still being made
+    phone.after(600)
+    assert "response.cancel" in phone.model.types()
+    phone.after(9_000)  # the caller's new turn is answered; then the result comes
+    before = asked(phone)
+    answer(phone, run)
+    phone.after(3_000)
+    assert asked(phone) == before, "nobody waits for that any more"
+
+
+def test_its_output_still_makes_the_models_conversation_whole(make_call):
+    phone = make_call(script=(), answer_ms=6_000)
+    phone.after(8_000)
+    speaks_and_calls(phone, "stock")
+    phone.speak(500)
+    phone.after(2_000)
+    phone.speak(900, seed=5)
+    phone.after(1_500)
+    (run,) = runs(phone)
+    answer(phone, run, '{"stock":2}')
+    phone.after(100)
+    assert outputs(phone) == ['{"stock":2}']
+    assert ends(phone) == ["ok"]
+    assert phone.model.violations == []
+
+
+def test_a_call_that_arrives_after_its_response_was_cancelled_is_not_run(make_call):
+    phone = make_call(script=(), answer_ms=6_000)
+    phone.speak(900, seed=5)  # over the answer
+    phone.after(700)
+    assert "response.cancel" in phone.model.types()
+    cancelled = [m["response_id"] for m in phone.model.received if m["type"] == "response.cancel"]
+    phone.talk._model._cancelled.add(cancelled[0])
+    event = {"response_id": cancelled[0], "item_id": "i", "call_id": "c", "name": "price", "arguments": "{}"}
+    phone.model.emit("response.function_call_arguments.done", **event)
+    phone.after(200)
+    assert runs(phone) == []
+    assert outputs(phone) == ['{"error":"The caller interrupted; the tool was not run."}']
+    assert ends(phone) == ["failed"]
+
+
+def test_a_session_that_is_lost_meanwhile_hands_its_tool_on_in_words(make_call):
+    phone = make_call(PLAN)
+    (run,) = runs(phone)
+    phone.model.open = False
+    phone.carry(phone.talk.model_lost(phone.world.now, "closed"))
+    phone.after(1_000)
+    answer(phone, run)
+    phone.after(6_000)
+    texts = [m["item"]["content"][0]["text"] for m in phone.model.received if m.get("item", {}).get("role") == "system"]
+    assert texts == ['The tool price, called before, has returned: {"price":3}']
+    assert outputs(phone) == [], "the new session has called nothing"
+    assert ends(phone) == ["ok"]
+    assert phone.told(TurnEnded)[-1].role == "agent"
+
+
+def test_a_call_that_ends_first_ends_its_tools(make_call):
+    phone = make_call()
+    (run,) = runs(phone)
+    phone.carrier.stop()
+    phone.after(200)
+    assert ends(phone) == ["failed"]
+    assert phone.talk.tool_result(run.call_id, "{}", "ok", phone.world.now) == []
+
+
+def test_a_tool_with_an_outcome_is_carried_out_by_the_call(make_call):
+    phone = make_call(replace(PLAN, clips={ClipKind.GOODBYE: Clip("Bye", bytes(800))}), script=["end_call"])
+    phone.after(2_000)
+    assert phone.hung_up == HangUp("agent")
+    assert (runs(phone), ends(phone)) == ([], ["ok"])
+    assert phone.carrier.heard(phone.world.now) == bytes(800)
+
+
+def test_a_filler_covers_the_wait(make_call):
+    phone = make_call(replace(PLAN, fillers=(Clip("Let me see", FILLER),)))
+    phone.after(2_000)
+    assert phone.carrier.heard(phone.world.now) == FILLER
+
+
+@pytest.mark.parametrize("parameters", ["", "[]", "{", "1"])
+def test_parameters_are_an_object(parameters):
+    with pytest.raises(ValueError):
+        Tool("f", "", parameters, 1_000)
+
+
+def test_a_tool_that_is_run_elsewhere_has_a_time_limit_and_a_name_of_its_own():
+    with pytest.raises(ValueError):
+        Tool("f", "", SCHEMA)
+    with pytest.raises(ValueError):
+        replace(PLAN, tools=(PRICE, PRICE))
