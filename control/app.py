@@ -19,6 +19,7 @@ from control.calls.feature import feature as calls
 from control.clients.openai import OpenAI
 from control.clients.twilio import Twilio
 from control.contacts.feature import feature as contacts
+from control.events.feature import feature as events
 from control.feature import Deps, Feature, Outside
 from control.flows.feature import feature as flows
 from control.identity.feature import feature as identity
@@ -39,7 +40,7 @@ LOG = telemetry.log(__name__)
 
 
 #: What this deployment can do.  Each says in its own `feature.py` what it brings.
-FEATURES = (identity, team, audit, flows, numbers, calls, contacts, review, analytics)
+FEATURES = (identity, team, audit, flows, numbers, calls, contacts, review, analytics, events)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,17 +4,15 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
-from importlib import resources
 from typing import Any
 
 from google.api import field_behavior_pb2
-from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from gateway import contract, credentials, examples, sse
 from gateway.contract import Binding
 from hum import jsonnames, jsonvalues
+from hum.comments import comment
 from hum.jsonvalues import INTEGER_NAMES, INTEGERS
 from hum.v1 import options_pb2, validate_pb2
 
@@ -48,7 +46,6 @@ ERROR_WORDS = {
     502: "The carrier refused or did not answer",
     503: "Not at the moment; try again",
 }
-COMMENTS = resources.files("hum.v1") / "comments.binpb"
 
 
 def document(bindings: Sequence[Binding], server_url: str) -> Schema:
@@ -418,39 +415,6 @@ def _text(field: FieldDescriptor, rules: Any) -> Schema:
     if format == options_pb2.FORMAT_E164:
         schema["pattern"] = E164_PATTERN
     return schema
-
-
-# --- comments -----------------------------------------------------------------------------------------------------
-
-
-def comment(full_name: str) -> str:
-    """What proto/ says above a method, message or field; without buf's own instructions."""
-    return _comments().get(full_name, "")
-
-
-@cache
-def _comments() -> dict[str, str]:
-    """All comments of the contract, by full name, from what `make proto` leaves beside the generated code."""
-    found: dict[str, str] = {}
-    for file in descriptor_pb2.FileDescriptorSet.FromString(COMMENTS.read_bytes()).file:
-        for location in file.source_code_info.location:
-            if location.leading_comments:
-                lines = location.leading_comments.strip().splitlines()
-                text = " ".join(line.strip() for line in lines if not line.strip().startswith("buf:"))
-                found[_full_name(file, location.path)] = re.sub(r"\s*$", "", text)
-    return found
-
-
-def _full_name(file: descriptor_pb2.FileDescriptorProto, path: Sequence[int]) -> str:
-    """The name of what a source location is about (google/protobuf/descriptor.proto, SourceCodeInfo.Location.path)."""
-    names, here = [file.package], file
-    for field_number, index in zip(path[::2], path[1::2], strict=False):
-        field = here.DESCRIPTOR.fields_by_number[field_number]
-        if not field.is_repeated or field.message_type is None:
-            return ""
-        here = getattr(here, field.name)[index]
-        names.append(getattr(here, "name", ""))
-    return ".".join(names)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ class Kind(StrEnum):
     BACKFILL = "backfill"
     VOICEMAIL = "voicemail"
     INVITE = "invite"
+    EVENT = "evt"
 
 
 def new() -> UUID:

@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from hum.errors import NotFound
 from storage import review
 from storage.calls import TurnRow
@@ -113,13 +115,15 @@ class CallRow:
 
 @dataclass(frozen=True, slots=True)
 class CallDetailRow:
+    """`interruptions`, `latency` and `tool_activity` are JSON objects, as they were reported."""
+
     call: CallRow
     turns: list[TurnRow]
     summary: dict[str, Any] | None
     outcome: str | None
-    interruptions: list[dict[str, Any]]
-    latency: list[dict[str, Any]]
-    tool_activity: list[dict[str, Any]]
+    interruptions: list[str]
+    latency: list[str]
+    tool_activity: list[str]
     recording_path: str | None
     recording_ms: int | None
     announcement_played_ms: int | None
@@ -213,9 +217,9 @@ async def detail(tx: Tx, id: UUID) -> CallDetailRow:
         turns=await turns(tx, id),
         summary=json.loads(row["summary"]) if row["summary"] else None,
         outcome=row["outcome"],
-        interruptions=json.loads(row["interruptions"]),
-        latency=json.loads(row["latency"]),
-        tool_activity=json.loads(row["tool_activity"]),
+        interruptions=_items(row["interruptions"]),
+        latency=_items(row["latency"]),
+        tool_activity=_items(row["tool_activity"]),
         recording_path=row["recording_path"],
         recording_ms=row["recording_ms"],
         announcement_played_ms=row["announcement_played_ms"],
@@ -230,3 +234,8 @@ async def is_over(tx: Tx, id: UUID, last_seen: int) -> bool:
     if row is None:
         raise NotFound("there is no such call")
     return bool(row["over"]) and last_seen >= row["event_seq"]
+
+
+def _items(column: str) -> list[str]:
+    """The objects of a JSON array, each as it was written."""
+    return [bytes(item).decode() for item in msgspec.json.decode(column, type=list[msgspec.Raw])]

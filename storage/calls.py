@@ -1,11 +1,10 @@
 """Calls: made when the carrier rings, filled by the media plane's reports, closed once.
 
-Whoever changes a call locks its row first; each change that clients may see appends an event with the call's own next
-sequence (`storage.events`) in the same transaction.  What people ask of calls is in `storage.call_records`.
+Whoever changes a call locks its row first; each change that clients may see appends an event to the call's own stream
+(`storage.call_events`) in the same transaction.  What people ask of calls is in `storage.call_records`.
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,10 +13,7 @@ from uuid import UUID
 import asyncpg
 
 from hum.errors import NotFound
-from storage import events
-from storage.db import Tx, notify
-
-CHANNEL = "hum_calls"  # NOTIFY carries the id of a call that has a new event
+from storage.db import Tx
 
 ROUTE = """
     SELECT n.id AS number_id, n.org_id, n.status, o.name AS organization, o.time_zone,
@@ -62,6 +58,9 @@ LANGUAGE = """
       JOIN flow_versions v ON v.flow_id = c.flow_id AND v.version = c.flow_version
      WHERE c.id = $1
 """
+LEG = """
+    SELECT direction, from_e164, to_e164, number_id, flow_id, flow_version, contact_id FROM calls WHERE id = $1
+"""
 OFFER_TOKEN = """
     UPDATE calls SET token_hash = $2, token_expires_at = now() + make_interval(secs => $3) WHERE id = $1
 """
@@ -89,7 +88,6 @@ SESSION = """
       LEFT JOIN contacts k ON k.id = c.contact_id
      WHERE c.id = $1
 """
-NEXT_SEQ = "UPDATE calls SET event_seq = event_seq + 1 WHERE id = $1 RETURNING event_seq, org_id"
 SET_REPORT_SEQ = "UPDATE call_streams SET report_seq = $3 WHERE call_id = $1 AND number = $2"
 ANSWER = "UPDATE calls SET status = 'in_progress', answered_at = coalesce(answered_at, $2) WHERE id = $1"
 FINISH = """
@@ -145,6 +143,19 @@ class CallState:
     carrier_ended_at: datetime | None
     streams_opened: int
     node: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LegRow:
+    """Between whom a call is, and which agent answers it."""
+
+    direction: str
+    from_e164: str
+    to_e164: str
+    number_id: UUID | None
+    flow_id: UUID | None
+    flow_version: int | None
+    contact_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +267,13 @@ async def lock_if_stale(tx: Tx, id: UUID, seconds: float) -> CallState | None:
     return CallState(**row) if row else None
 
 
+async def leg(tx: Tx, id: UUID) -> LegRow:
+    """Between whom a call that is locked is."""
+    row = await tx.fetchrow(LEG, id)
+    assert row is not None, "a call is locked before it is told of"
+    return LegRow(**row)
+
+
 async def language(tx: Tx, id: UUID) -> str | None:
     """The language of the flow that a call began with (BCP 47)."""
     spoken: str | None = await tx.fetchval(LANGUAGE, id)
@@ -290,16 +308,6 @@ async def session(tx: Tx, id: UUID) -> SessionRow | None:
 
 
 # --- while it lives -----------------------------------------------------------------------------------------------
-
-
-async def record_event(tx: Tx, id: UUID, type: str, data: Mapping[str, Any], at: datetime | None = None) -> int:
-    """Append an event to the call's stream and wake who listens; return its sequence."""
-    row = await tx.fetchrow(NEXT_SEQ, id)
-    assert row is not None, "a call is locked before it is changed"
-    await events.append(tx, row["org_id"], type, id, data, seq=row["event_seq"], at=at)
-    await notify(tx, CHANNEL, str(id))
-    seq: int = row["event_seq"]
-    return seq
 
 
 async def set_report_seq(tx: Tx, id: UUID, stream: int, seq: int) -> None:
@@ -341,22 +349,25 @@ async def recorded(tx: Tx, id: UUID, path: str, duration_ms: int, size_bytes: in
     await tx.execute(RECORDED, id, path, duration_ms, size_bytes)
 
 
-async def add_latency(tx: Tx, id: UUID, turn: Mapping[str, int]) -> None:
-    await tx.execute(ADD_LATENCY, id, json.dumps([turn]))
+async def add_latency(tx: Tx, id: UUID, turn: str) -> None:
+    """Keep what a turn's answer took; a JSON object."""
+    await tx.execute(ADD_LATENCY, id, f"[{turn}]")
 
 
-async def add_interruption(tx: Tx, id: UUID, interruption: Mapping[str, Any]) -> None:
-    await tx.execute(ADD_INTERRUPTION, id, json.dumps([interruption]))
+async def add_interruption(tx: Tx, id: UUID, interruption: str) -> None:
+    """Keep one time the caller spoke over the agent; a JSON object."""
+    await tx.execute(ADD_INTERRUPTION, id, f"[{interruption}]")
 
 
-async def put_tool(tx: Tx, id: UUID, activity: Mapping[str, Any]) -> None:
-    """Store a tool's activity; the same tool with the same start is the same activity."""
+async def put_tool(tx: Tx, id: UUID, tool_call_id: str, activity: str) -> None:
+    """Keep a tool's activity, a JSON object; the same tool call is the same activity."""
     tools: list[dict[str, Any]] = json.loads(await tx.fetchval(TOOLS, id))
-    same = [n for n, tool in enumerate(tools) if all(tool[key] == activity[key] for key in ("name", "started_at"))]
-    if same:
-        tools[same[0]] = dict(activity)
+    tool = json.loads(activity)
+    same = next((n for n, each in enumerate(tools) if each.get("id") == tool_call_id), None)
+    if same is None:
+        tools.append(tool)
     else:
-        tools.append(dict(activity))
+        tools[same] = tool
     await tx.execute(SET_TOOLS, id, json.dumps(tools))
 
 

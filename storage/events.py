@@ -5,13 +5,16 @@ when they become visible, so an event that commits late would be jumped over.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
 from typing import Any
 from uuid import UUID
 
+from google.protobuf.message import Message
+
+from hum import eventtypes, ids, jsonwire
 from storage.db import AWAY, BUSY, Tx
 
 #: What a reader meets that means nothing about the events: the same will work later.
@@ -27,15 +30,19 @@ class Start(Enum):
 
 
 APPEND = """
-    INSERT INTO events (org_id, type, subject_id, subject_seq, data, created_at)
-    VALUES ($1, $2, $3, $4, $5, coalesce($6, now()))
+    INSERT INTO events (public_id, org_id, type, version, subject_id, data, created_at)
+    VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, now()))
 """
-OF_SUBJECT = """
-    SELECT subject_seq, type, data, created_at
+PLACE_OF = "SELECT xid::text AS xid, id FROM events WHERE public_id = $1"
+# $1 and $2: the place of the last event that was seen; $3: types.
+PAGE = """
+    SELECT public_id, org_id, type, version, data, created_at
       FROM events
-     WHERE subject_id = $1 AND subject_seq > $2
-     ORDER BY subject_seq
-     LIMIT $3
+     WHERE org_id = (SELECT hum.org_id())
+       AND (xid, id) > ($1::text::xid8, $2) AND xid < pg_snapshot_xmin(pg_current_snapshot())
+       AND type = ANY ($3::text[])
+     ORDER BY events.xid, events.id
+     LIMIT $4
 """
 # Where a new reader starts: behind all that is below the horizon now, or before everything.
 OPEN_NOW = """
@@ -61,13 +68,15 @@ BEHIND_HORIZON = """
 
 
 @dataclass(frozen=True, slots=True)
-class SubjectEvent:
-    """One event of a subject that numbers its own."""
+class EventRow:
+    """An event as customers see it; `data` is JSON."""
 
-    seq: int
+    public_id: UUID
+    org_id: UUID
     type: str
-    data: dict[str, Any]
-    at: datetime
+    version: int
+    data: str
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,24 +90,22 @@ class Event:
     created_at: datetime
 
 
-async def append(
-    tx: Tx,
-    org: UUID,
-    type: str,
-    subject: UUID,
-    data: Mapping[str, Any],
-    *,
-    seq: int | None = None,
-    at: datetime | None = None,
-) -> None:
-    """Append an event; it is seen by all when the transaction commits, and by nobody before."""
-    await tx.execute(APPEND, org, type, subject, seq, json.dumps(data), at)
+async def append(tx: Tx, org: UUID, subject: UUID, event: Message, *, at: datetime | None = None) -> None:
+    """Append an event, a message of proto/hum/v1/events.proto.  All see it when the transaction commits, and nobody before."""
+    type = eventtypes.of_message(event.DESCRIPTOR)
+    data = jsonwire.write(event).decode()
+    await tx.execute(APPEND, ids.new(), org, type.name, type.version, subject, data, at)
 
 
-async def of_subject(tx: Tx, subject: UUID, after: int, limit: int = 500) -> list[SubjectEvent]:
-    """A subject's own events behind its sequence `after`, in order."""
-    rows = await tx.fetch(OF_SUBJECT, subject, after, limit)
-    return [SubjectEvent(row["subject_seq"], row["type"], json.loads(row["data"]), row["created_at"]) for row in rows]
+async def place_of(tx: Tx, public_id: UUID) -> tuple[str, int] | None:
+    """Where an event of the tenant stands; None when it has none by this id."""
+    row = await tx.fetchrow(PLACE_OF, public_id)
+    return (row["xid"], row["id"]) if row else None
+
+
+async def page(tx: Tx, after: tuple[str, int], types: Sequence[str], limit: int) -> list[EventRow]:
+    """The tenant's events of these types behind a place, in the order of commits, as far as that is certain."""
+    return [EventRow(**row) for row in await tx.fetch(PAGE, *after, types, limit)]
 
 
 async def place(tx: Tx, reader: str, start: Start) -> tuple[str, int] | None:

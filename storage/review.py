@@ -6,7 +6,10 @@ from uuid import UUID
 
 import asyncpg
 
+from hum import ids
 from hum.errors import NotFound
+from hum.ids import Kind
+from hum.v1 import events_pb2
 from storage import events
 from storage.db import Tx
 
@@ -170,7 +173,10 @@ async def add_voicemail(tx: Tx, id: UUID, org: UUID, call: UUID, audio_path: str
     """Store what the caller of a call left, once for each call, and tell of it; False when it was stored already."""
     if await tx.execute(ADD_VOICEMAIL, id, org, call, audio_path, duration_ms) == "INSERT 0 0":
         return False
-    await events.append(tx, org, "voicemail.received", id, {"call": str(call), "duration_ms": duration_ms})
+    received = events_pb2.VoicemailReceivedEvent(
+        voicemail_id=ids.show(Kind.VOICEMAIL, id), call_id=ids.show(Kind.CALL, call), duration_ms=duration_ms
+    )
+    await events.append(tx, org, id, received)
     return True
 
 

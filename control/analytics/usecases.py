@@ -7,7 +7,8 @@ from storage.db import Db, Tx
 from storage.events import Event
 
 #: After these a call counts, or counts as something else.
-CHANGES = frozenset({"call.ended", "call.summary"})
+#: (`call.ended` is what releases before 0.2 wrote; readers may still come by one.)
+CHANGES = frozenset({"call.completed", "call.summary", "call.ended"})
 
 
 async def recount(tx: Tx, changed: Sequence[Event]) -> None:

@@ -4,10 +4,13 @@ from datetime import datetime
 from uuid import UUID
 
 from control import jobs
-from control.calls import rules
+from control.base.wire import value
+from control.calls import outbox, rules
+from control.calls.stream import tell
 from control.rows import each_row
 from hum.clock import now
 from hum.errors import InvalidState
+from hum.v1 import calls_pb2
 from storage import calls
 from storage.calls import CallState
 from storage.db import Db, Tx
@@ -19,8 +22,9 @@ async def finish(tx: Tx, state: CallState, status: str, at: datetime, reason: st
         return
     await calls.finish(tx, state.id, status, at, reason, detail)
     lasted = int((at - state.answered_at).total_seconds()) if state.answered_at else None
-    ended = {"status": status, "reason": reason} | ({"duration_seconds": lasted} if lasted is not None else {})
-    await calls.record_event(tx, state.id, "call.ended", ended, at)
+    ended = calls_pb2.CallEnded(status=value(calls_pb2.CallStatus, status), reason=reason, duration_seconds=lasted)
+    await tell(tx, state.id, at, ended=ended)
+    await outbox.completed(tx, state, status, at, reason, lasted)
     await jobs.enqueue(tx, rules.AFTER_CALL, state.org_id, state.id)
 
 

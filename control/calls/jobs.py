@@ -8,7 +8,10 @@ from uuid import UUID
 from jsonschema import Draft202012Validator
 
 from control.clients.openai import ModelError, Writer
+from hum import ids
+from hum.ids import Kind
 from hum.telemetry import log
+from hum.v1 import events_pb2
 from storage import call_records, calls, events
 from storage.calls import TurnRow
 from storage.db import Db
@@ -66,7 +69,11 @@ async def after_call(db: Db, writer: Writer, org: UUID, id: UUID) -> bool:
             label = str(written["label"]).strip().lower().replace(" ", "_")[:LABEL_CHARS] or None
             if not await call_records.set_summary(tx, id, summary, outcome, label):
                 return False  # another worker was faster
-            await events.append(tx, org, "call.summary", id, summary)
+            call_id = ids.show(Kind.CALL, id)
+            await events.append(tx, org, id, events_pb2.CallSummaryEvent(call_id=call_id, label=label, **summary))
+            if outcome is not None:
+                judged = events_pb2.CallOutcomeEvent(call_id=call_id, outcome_json=outcome, source="summary")
+                await events.append(tx, org, id, judged)
         await call_records.index(tx, id)
     return True
 

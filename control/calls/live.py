@@ -10,8 +10,9 @@ from contextlib import suppress
 from uuid import UUID
 
 from control.bus import Bus
-from control.calls import present, rules
+from control.calls import rules
 from control.calls.channels import CHANGED, COMMANDS, DELTAS
+from control.calls.stream import streamed
 from hum import ids
 from hum.clock import monotonic_ms
 from hum.errors import ApiKeyRequired
@@ -19,7 +20,7 @@ from hum.ids import Kind
 from hum.settings import CallsSettings
 from hum.v1 import calls_pb2 as pb
 from hum.v1 import runtime_pb2
-from storage import calls, events
+from storage import call_events, calls
 from storage.db import Db
 
 MAX_WAITING_DELTAS = 1000
@@ -48,9 +49,9 @@ class LiveCall:
             while not self._stopping.is_set():
                 self._wake.clear()  # before looking, or a wake-up in between is lost
                 async with self._db.tenant(self._org) as tx:
-                    stored = await events.of_subject(tx, self._id, after)
+                    stored = await call_events.after(tx, self._id, after)
                 for event in stored:
-                    yield present.streamed(event)
+                    yield streamed(event)
                     after = event.seq
                     if event.type == "call.ended":
                         return

@@ -4,14 +4,13 @@ from typing import Any
 
 from control.base.wire import timestamp, value
 from control.calls import rules
-from control.calls.facts import message_of
+from control.calls.stream import restore
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import calls_pb2 as pb
 from hum.v1.review_pb2 import CallNote, Voicemail
 from storage.call_records import CallDetailRow, CallRow
 from storage.calls import TurnRow
-from storage.events import SubjectEvent
 from storage.review import NoteRow, VoicemailRow
 
 FIRST_SOUND, FIRST_ANSWER, OURS, MODEL = "first_sound_ms", "first_answer_ms", "ours_ms", "model_ms"
@@ -61,10 +60,10 @@ def detailed(row: CallDetailRow) -> pb.CallDetail:
     return pb.CallDetail(
         **_facts(row.call),
         transcript=[turn(each) for each in row.turns],
-        tool_activity=[message_of(pb.ToolActivity(), each) for each in row.tool_activity],
+        tool_activity=[restore(each, pb.ToolActivity()) for each in row.tool_activity],
         summary=pb.Summary(**row.summary) if row.summary else None,
         outcome=row.outcome,
-        interruptions=[message_of(pb.Interruption(), each) for each in row.interruptions],
+        interruptions=[restore(each, pb.Interruption()) for each in row.interruptions],
         recording_url=f"/api/calls/{id}/recording" if row.recording_path else None,
         latency=latency(row.latency),
         announcement_played_ms=row.announcement_played_ms,
@@ -114,39 +113,19 @@ def voicemail(row: VoicemailRow) -> Voicemail:
     )
 
 
-def latency(turns: list[dict[str, Any]]) -> pb.CallLatency | None:
+def latency(stored: list[str]) -> pb.CallLatency | None:
     """Per turn and as percentiles; None when the agent answered nothing."""
-    if not turns:
+    if not stored:
         return None
+    turns = [restore(each, pb.TurnLatency()) for each in stored]
     return pb.CallLatency(
-        turns=[message_of(pb.TurnLatency(), each) for each in turns],
-        **{name: _percentiles([each[name] for each in turns]) for name in (FIRST_SOUND, FIRST_ANSWER, OURS, MODEL)},
+        turns=turns,
+        **{
+            name: _percentiles([getattr(each, name) for each in turns])
+            for name in (FIRST_SOUND, FIRST_ANSWER, OURS, MODEL)
+        },
     )
 
 
 def _percentiles(values: list[int]) -> pb.Percentiles:
     return pb.Percentiles(p50=rules.percentile(values, 0.5), p95=rules.percentile(values, 0.95))
-
-
-def streamed(event: SubjectEvent) -> pb.StreamCallResponse:
-    """A stored event as the stream sends it."""
-    told = pb.StreamCallResponse(seq=event.seq)
-    told.at.FromDatetime(event.at)
-    data = event.data
-    match event.type:
-        case "call.state":
-            told.state.status = value(pb.CallStatus, data["status"])
-        case "transcript.turn":
-            message_of(told.turn, data)
-        case "tool.started":
-            message_of(told.tool_started, data)
-        case "tool.finished":
-            message_of(told.tool_finished, data)
-        case "barge_in":
-            message_of(told.barge_in, data)
-        case "call.ended":
-            told.ended.status = value(pb.CallStatus, data["status"])
-            told.ended.reason = data["reason"]
-            if "duration_seconds" in data:
-                told.ended.duration_seconds = data["duration_seconds"]
-    return told

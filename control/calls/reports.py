@@ -5,9 +5,9 @@ from datetime import datetime
 from prometheus_client import Counter
 
 from control.base.wire import moment, word
-from control.calls import rules
+from control.calls import outbox, rules
 from control.calls.ending import finish
-from control.calls.facts import facts_of
+from control.calls.stream import stored, tell
 from hum import ids
 from hum.errors import NotFound
 from hum.ids import Kind
@@ -64,6 +64,7 @@ async def _apply_each(db: Db, node: str, batch: runtime_pb2.ReportBatch) -> None
 
 
 async def _apply(tx: Tx, report: runtime_pb2.Report) -> None:
+    """Store a report of a stream that somebody opened, unless it came before, over another link."""
     id = ids.parse(Kind.CALL, report.call_id)
     try:
         state = await calls.lock(tx, id) if id else None
@@ -73,48 +74,56 @@ async def _apply(tx: Tx, report: runtime_pb2.Report) -> None:
         LOG.warning("report of an unknown call", call=report.call_id)
         return
     stream = await calls.stream(tx, state.id, report.stream_number)
-    if stream is None or report.seq <= stream.report_seq:
-        return  # nobody opened that stream, or the report came before, over another link
-    await calls.set_report_seq(tx, state.id, stream.number, report.seq)
-    at = moment(report.at)
-    report = rules.placed_in_call(report, stream.number, stream.offset_ms)
+    if stream is not None and report.seq > stream.report_seq:
+        await calls.set_report_seq(tx, state.id, stream.number, report.seq)
+        placed = rules.placed_in_call(report, stream.number, stream.offset_ms)
+        await _store(tx, state, stream, placed, moment(report.at))
+
+
+async def _store(tx: Tx, state: CallState, stream: StreamState, report: runtime_pb2.Report, at: datetime) -> None:
     match report.WhichOneof("report"):
         case "started" if state.ended_at is None:
             await calls.answer(tx, state.id, at)
-            await calls.record_event(tx, state.id, "call.state", {"status": "in_progress"}, at)
+            await tell(tx, state.id, at, state=calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_IN_PROGRESS))
+            if state.answered_at is None:
+                await outbox.started(tx, state, at)
         case "turn":
             await _turn(tx, state, report.turn, at)
         case "interruption":
-            said = facts_of(report.interruption)
-            await calls.add_interruption(tx, state.id, said)
-            await calls.record_event(tx, state.id, "barge_in", said, at)
+            await calls.add_interruption(tx, state.id, stored(report.interruption))
+            await tell(tx, state.id, at, barge_in=report.interruption)
         case "latency":
-            await calls.add_latency(tx, state.id, facts_of(report.latency))
+            await calls.add_latency(tx, state.id, stored(report.latency))
         case "tool_started" | "tool_finished" as kind:
-            said = facts_of(getattr(report, kind))
-            await calls.put_tool(tx, state.id, said)
-            await calls.record_event(tx, state.id, kind.replace("_", "."), said, at)
+            activity = getattr(report, kind)
+            await calls.put_tool(tx, state.id, activity.id, stored(activity))
+            await tell(tx, state.id, at, **{kind: activity})
         case "announcement_played":
             await calls.announced(tx, state.id, report.announcement_played.at_ms)
         case "recording":
-            stored = report.recording
-            await calls.recorded(tx, state.id, stored.path, stored.duration_ms, stored.size_bytes)
+            file = report.recording
+            await calls.recorded(tx, state.id, file.path, file.duration_ms, file.size_bytes)
         case "ended":
             await _stream_ended(tx, state, stream, report.ended, at)
 
 
-async def _turn(tx: Tx, state: CallState, turn: calls_pb2.Turn, at: datetime) -> None:
+async def _turn(tx: Tx, state: CallState, reported: calls_pb2.Turn, at: datetime) -> None:
+    turn = calls_pb2.Turn()
+    turn.CopyFrom(reported)
+    turn.text = turn.text.replace(NUL, REPLACEMENT)
+    if turn.HasField("heard_text"):
+        turn.heard_text = turn.heard_text.replace(NUL, REPLACEMENT)
     row = TurnRow(
         seq=turn.seq,
         role=word(calls_pb2.Speaker, turn.role) or "system",
-        text=turn.text.replace(NUL, REPLACEMENT),
-        heard_text=turn.heard_text.replace(NUL, REPLACEMENT) if turn.HasField("heard_text") else None,
+        text=turn.text,
+        heard_text=turn.heard_text if turn.HasField("heard_text") else None,
         start_ms=turn.start_ms,
         end_ms=turn.end_ms,
         interrupted=turn.interrupted,
     )
     await calls.add_turn(tx, state.org_id, state.id, row)
-    await calls.record_event(tx, state.id, "transcript.turn", facts_of(turn), at)
+    await tell(tx, state.id, at, turn=turn)
 
 
 async def _stream_ended(

@@ -7,13 +7,14 @@ from control import jobs
 from control.calls import rules
 from control.calls.ending import finish
 from control.calls.sentences import Sentence, sentence
+from control.calls.stream import tell
 from control.contacts.rules import LOOK_UP_CONTACT
 from hum import ids, secrets
 from hum.clock import now
 from hum.errors import NotFound
 from hum.ids import Kind
 from hum.telemetry import log
-from hum.v1 import runtime_pb2
+from hum.v1 import calls_pb2, runtime_pb2
 from hum.validation import bad_e164
 from storage import calls, contacts
 from storage.calls import CallState, NewCall
@@ -80,7 +81,7 @@ async def _begin(
         contact_id=caller.id if caller else None,
     )
     if await calls.create(tx, call):
-        await calls.record_event(tx, call.id, "call.state", {"status": "ringing"}, at)
+        await tell(tx, call.id, at, state=calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_RINGING))
         if (
             caller
             and not isinstance(decision, rules.Reject)

@@ -10,8 +10,9 @@ from control.calls import rules
 from control.tools import Definition, Registry, Result, Schema, Tool, ToolChannel, ToolContext, dumped, failed
 from hum import ids
 from hum.ids import Kind
+from hum.v1 import events_pb2
 from hum.v1 import runtime_pb2 as pb
-from storage import call_records, calls, tool_runs
+from storage import call_records, calls, events, tool_runs
 from storage.db import Db
 
 NOTHING: Schema = {"type": "object", "properties": {}, "additionalProperties": False}
@@ -34,7 +35,12 @@ def report_outcome(db: Db, timeout_ms: int) -> Tool:
     async def run(context: ToolContext, arguments: Mapping[str, Any]) -> Result:
         async with db.tenant(context.organization) as tx:
             await calls.lock(tx, context.call)
-            await call_records.set_outcome(tx, context.call, dumped(arguments))
+            outcome = dumped(arguments)
+            await call_records.set_outcome(tx, context.call, outcome)
+            reported = events_pb2.CallOutcomeEvent(
+                call_id=ids.show(Kind.CALL, context.call), outcome_json=outcome, source="agent"
+            )
+            await events.append(tx, context.organization, context.call, reported)
         return Result({"recorded": True})
 
     return Tool(

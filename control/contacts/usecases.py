@@ -12,6 +12,7 @@ from hum import ids
 from hum.errors import FieldError, InvalidRequest
 from hum.principal import Principal
 from hum.v1 import contacts_pb2 as pb
+from hum.v1 import events_pb2
 from storage import contacts, events
 from storage.contacts import BackfillRow, ContactRow, Imported
 from storage.db import Tx
@@ -23,7 +24,7 @@ async def create(tx: Tx, who: Principal, contact: pb.Contact) -> ContactRow:
     row = await contacts.create(
         tx, ids.new(), contact.phone_e164, said, _notes(contact), list(dict.fromkeys(contact.tags))
     )
-    await events.append(tx, who.org_id, "contact.created", row.id, {"by": who.name})
+    await events.append(tx, who.org_id, row.id, events_pb2.ContactCreatedEvent(by=who.name))
     return row
 
 
@@ -38,7 +39,7 @@ async def change(tx: Tx, who: Principal, id: UUID, contact: pb.Contact, paths: l
         _notes(contact) if "notes" in given else before.notes,
         list(contact.tags) if "tags" in given else before.tags,
     )
-    await events.append(tx, who.org_id, "contact.updated", id, {"by": who.name})
+    await events.append(tx, who.org_id, id, events_pb2.ContactUpdatedEvent(by=who.name))
     await index_if_renamed(tx, who.org_id, before, row)
     return row
 
@@ -51,7 +52,7 @@ async def index_if_renamed(tx: Tx, org: UUID, before: ContactRow, after: Contact
 
 async def delete(tx: Tx, who: Principal, id: UUID) -> None:
     await contacts.delete(tx, id)
-    await events.append(tx, who.org_id, "contact.deleted", id, {"by": who.name})
+    await events.append(tx, who.org_id, id, events_pb2.ContactDeletedEvent(by=who.name))
 
 
 async def take_csv(tx: Tx, who: Principal, asked: pb.ImportContactsRequest) -> pb.ImportContactsResponse:
@@ -67,7 +68,7 @@ async def take_csv(tx: Tx, who: Principal, asked: pb.ImportContactsRequest) -> p
     changed = [id for id, created in taken.items() if not created]
     if taken and not asked.dry_run:
         counts = {"created": len(taken) - len(changed), "updated": len(changed)}
-        await events.append(tx, who.org_id, "contacts.imported", who.org_id, {"by": who.name, **counts})
+        await events.append(tx, who.org_id, who.org_id, events_pb2.ContactsImportedEvent(by=who.name, **counts))
         await jobs.enqueue_all(tx, rules.INDEX_CONTACT, who.org_id, changed)
     return _report(asked, sheet, len(taken) - len(changed), len(changed))
 

@@ -12,6 +12,7 @@ from control.flows import rules
 from hum import ids
 from hum.errors import InUse
 from hum.principal import Principal
+from hum.v1 import events_pb2
 from hum.v1 import flows_pb2 as pb
 from storage import events, flows
 from storage.db import Tx
@@ -37,7 +38,7 @@ def flow_of(definition: dict[str, Any]) -> pb.Flow:
 async def create(tx: Tx, who: Principal, flow: pb.Flow) -> FlowRow:
     full = rules.complete(flow)
     row = await flows.create(tx, ids.new(), _channel(full), definition_of(full))
-    await events.append(tx, who.org_id, "flow.created", row.id, {"by": who.name})
+    await events.append(tx, who.org_id, row.id, events_pb2.FlowCreatedEvent(by=who.name))
     await _render(tx, who, row)
     return row
 
@@ -54,7 +55,7 @@ async def change(tx: Tx, who: Principal, id: UUID, flow: pb.Flow, paths: list[st
     if (channel := _channel(full)) != before.channel and (number := await flows.used_by(tx, id)):
         raise InUse(f"the number {number} answers with this flow; its channel can't change")
     row = await flows.change(tx, before, channel, definition)
-    await events.append(tx, who.org_id, "flow.updated", id, {"by": who.name, "version": row.version})
+    await events.append(tx, who.org_id, id, events_pb2.FlowUpdatedEvent(by=who.name, version=row.version))
     await _render(tx, who, row)
     return row
 
@@ -70,7 +71,7 @@ async def delete(tx: Tx, who: Principal, id: UUID) -> None:
     if (number := await flows.used_by(tx, id)) is not None:
         raise InUse(f"the number {number} answers with this flow")
     await flows.delete(tx, id)
-    await events.append(tx, who.org_id, "flow.deleted", id, {"by": who.name})
+    await events.append(tx, who.org_id, id, events_pb2.FlowDeletedEvent(by=who.name))
 
 
 def _channel(flow: pb.Flow) -> str:

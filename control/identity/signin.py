@@ -9,6 +9,7 @@ from hum.errors import EmailUnverified, NotFound
 from hum.ids import Kind
 from hum.settings import ControlSettings
 from hum.telemetry import log
+from hum.v1 import events_pb2
 from hum.v1 import runtime_pb2 as pb
 from storage import audit, events, identity, sessions
 from storage.db import Db, Tx
@@ -79,7 +80,7 @@ async def _person(tx: Tx, request: pb.OpenWebSessionRequest, *, verified: bool) 
 async def _join(tx: Tx, user: UUID, email: str, request_id: str) -> None:
     for org in await sessions.accept_invites(tx, user, email):
         shown = ids.show(Kind.USER, user)
-        await events.append(tx, org, "member.joined", user, {"email": email})
+        await events.append(tx, org, user, events_pb2.MemberJoinedEvent(email=email))
         await audit.append(
             tx,
             org,

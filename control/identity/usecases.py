@@ -9,6 +9,7 @@ from hum import ids, secrets, validation
 from hum.errors import FieldError, InvalidRequest
 from hum.ids import Kind
 from hum.principal import Principal
+from hum.v1 import events_pb2
 from storage import events, identity
 from storage.db import Db, Tx
 from storage.identity import ApiKeyRow, OrganizationRow
@@ -26,7 +27,7 @@ async def create_organization(db: Db, name: str, owner_email: str) -> UUID:
         await identity.create_organization(tx, org, name.strip())
         user = await identity.upsert_user(tx, ids.new(), owner_email.strip())
         await identity.add_member(tx, org, user, "admin")
-        await events.append(tx, org, "organization.created", org, {"name": name.strip()})
+        await events.append(tx, org, org, events_pb2.OrganizationCreatedEvent(name=name.strip()))
         await note_operator(tx, org, "createOrganization", ids.show(Kind.ORGANIZATION, org))
     return org
 
@@ -54,7 +55,7 @@ async def _found(
         raise InvalidRequest([FieldError("name", "is empty")])
     org = ids.new()
     await identity.found(tx, org, name.strip(), admin, plan, notes)
-    await events.append(tx, org, "organization.created", org, {"name": name.strip()})
+    await events.append(tx, org, org, events_pb2.OrganizationCreatedEvent(name=name.strip()))
     await note(tx, org, who, action, ids.show(Kind.ORGANIZATION, org), ("name",), request_id)
     return org
 
@@ -104,15 +105,15 @@ async def _store_key(
         made_by=made_by,
         expires_at=expires_at,
     )
-    await events.append(tx, org, "api_key.created", id, {"name": name, "role": role})
+    await events.append(tx, org, id, events_pb2.ApiKeyCreatedEvent(name=name, role=role))
     return ApiKeyRow(id, prefix, name, role, scopes, created_at, expires_at, None, None), secret
 
 
 async def revoke_key(tx: Tx, who: Principal, id: UUID) -> None:
     await identity.revoke_key(tx, id)
-    await events.append(tx, who.org_id, "api_key.revoked", id, {"by": who.name})
+    await events.append(tx, who.org_id, id, events_pb2.ApiKeyRevokedEvent(by=who.name))
 
 
 async def update_organization(tx: Tx, who: Principal, after: OrganizationRow) -> None:
     await identity.update_organization(tx, after)
-    await events.append(tx, who.org_id, "organization.updated", who.org_id, {"by": who.name})
+    await events.append(tx, who.org_id, who.org_id, events_pb2.OrganizationUpdatedEvent(by=who.name))

@@ -23,6 +23,7 @@ from hum.errors import (
 from hum.ids import Kind
 from hum.principal import Principal
 from hum.telemetry import log
+from hum.v1 import events_pb2
 from hum.v1 import numbers_pb2 as pb
 from storage import audit, events, flows, numbers, purchases
 from storage.db import Db, Tx
@@ -151,7 +152,7 @@ async def _write_down(tx: Tx, attempt: PurchaseRow, bought: CarrierNumber) -> Nu
     )
     row = await numbers.create(tx, row)
     await purchases.end(tx, attempt.id, "bought", carrier_sid=bought.sid, number_id=row.id)
-    await events.append(tx, attempt.org_id, "number.bought", row.id, {"by": attempt.actor_name})
+    await events.append(tx, attempt.org_id, row.id, events_pb2.NumberBoughtEvent(by=attempt.actor_name))
     await audit.append(
         tx,
         attempt.org_id,

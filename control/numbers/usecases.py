@@ -14,6 +14,7 @@ from hum.errors import CarrierError, InvalidState, NotAtCarrier
 from hum.ids import Kind
 from hum.principal import Principal
 from hum.telemetry import log
+from hum.v1 import events_pb2
 from hum.v1 import numbers_pb2 as pb
 from storage import events, identity, numbers
 from storage.db import Db, Tx
@@ -49,7 +50,7 @@ async def _take(tx: Tx, org: UUID, by: str, carrier: Carrier, webhooks: Webhooks
         created_at=now(),
     )
     row = await numbers.create(tx, row)
-    await events.append(tx, org, "number.registered", row.id, {"by": by})
+    await events.append(tx, org, row.id, events_pb2.NumberRegisteredEvent(by=by))
     await carrier.point_number(held.sid, webhooks)
     return row
 
@@ -67,7 +68,7 @@ async def change(tx: Tx, who: Principal, id: UUID, asked: pb.Number, paths: list
         elif path == "sms_enabled":
             after = replace(after, sms_enabled=asked.sms_enabled)
     await numbers.update(tx, after)
-    await events.append(tx, who.org_id, "number.updated", id, {"by": who.name})
+    await events.append(tx, who.org_id, id, events_pb2.NumberUpdatedEvent(by=who.name))
     return after
 
 
@@ -95,7 +96,7 @@ async def sync(db: Db, carrier: Carrier, webhooks: Webhooks, who: Principal, req
             changed |= set(adopted)
         await note(tx, who.org_id, who, "syncNumbers", "", (), request_id)
         if changed:
-            await events.append(tx, who.org_id, "numbers.synced", who.org_id, {"by": who.name})
+            await events.append(tx, who.org_id, who.org_id, events_pb2.NumbersSyncedEvent(by=who.name))
     for e164 in changed | {row.e164 for row in own if row.status != "releasing"} & held.keys():
         if held[e164].webhooks != webhooks:
             await carrier.point_number(held[e164].sid, webhooks)
@@ -172,7 +173,7 @@ async def _give_back(db: Db, carrier: Carrier, org: UUID, id: UUID, sid: str) ->
     await carrier.release_number(sid)
     async with db.tenant(org) as tx:
         if await numbers.delete(tx, id):
-            await events.append(tx, org, "number.released", id, {})
+            await events.append(tx, org, id, events_pb2.NumberReleasedEvent())
 
 
 async def sweep_releases(db: Db, carrier: Carrier, older: timedelta) -> int:

@@ -5,6 +5,7 @@ from pathlib import Path
 from uuid import UUID
 
 from google.api import httpbody_pb2
+from google.protobuf.message import Message
 
 from control.base import paging
 from control.base.wire import timestamp
@@ -12,6 +13,7 @@ from control.boundary import Call
 from control.calls import present, recordings
 from hum import ids
 from hum.ids import Kind
+from hum.v1 import events_pb2
 from hum.v1 import review_pb2 as pb
 from storage import calls, events, review
 from storage.db import Db
@@ -28,13 +30,13 @@ class ReviewServicer:
     async def AddCallTag(self, request: pb.AddCallTagRequest, call: Call) -> pb.AddCallTagResponse:
         id, tag = await _call(call, request.call_id), request.call_tag.tag
         if await review.add_tag(call.tx, id, tag):
-            await _note_change(call, "call.tagged", id, tag=tag)
+            await _append(call, id, events_pb2.CallTaggedEvent(by=call.who.name, tag=tag))
         return pb.AddCallTagResponse(tags=await review.tags(call.tx, id))
 
     async def RemoveCallTag(self, request: pb.RemoveCallTagRequest, call: Call) -> pb.RemoveCallTagResponse:
         id = await _call(call, request.call_id)
         await review.remove_tag(call.tx, id, request.tag)
-        await _note_change(call, "call.untagged", id, tag=request.tag)
+        await _append(call, id, events_pb2.CallUntaggedEvent(by=call.who.name, tag=request.tag))
         return pb.RemoveCallTagResponse()
 
     async def ListCallNotes(self, request: pb.ListCallNotesRequest, call: Call) -> pb.ListCallNotesResponse:
@@ -46,19 +48,19 @@ class ReviewServicer:
     async def AddCallNote(self, request: pb.AddCallNoteRequest, call: Call) -> pb.AddCallNoteResponse:
         id = await _call(call, request.call_id)
         row = await review.add_note(call.tx, ids.new(), id, request.note.body, call.who.name)
-        await _note_change(call, "call.noted", id, note=ids.show(Kind.NOTE, row.id))
+        await _append(call, id, events_pb2.CallNotedEvent(by=call.who.name, note_id=ids.show(Kind.NOTE, row.id)))
         return pb.AddCallNoteResponse(note=present.note(row))
 
     async def UpdateCallNote(self, request: pb.UpdateCallNoteRequest, call: Call) -> pb.UpdateCallNoteResponse:
         id, note = await _call(call, request.call_id), ids.require(Kind.NOTE, request.id)
         row = await review.change_note(call.tx, id, note, request.note.body)
-        await _note_change(call, "call.note_changed", id, note=request.id)
+        await _append(call, id, events_pb2.CallNoteChangedEvent(by=call.who.name, note_id=request.id))
         return pb.UpdateCallNoteResponse(note=present.note(row))
 
     async def DeleteCallNote(self, request: pb.DeleteCallNoteRequest, call: Call) -> pb.DeleteCallNoteResponse:
         id = await _call(call, request.call_id)
         await review.delete_note(call.tx, id, ids.require(Kind.NOTE, request.id))
-        await _note_change(call, "call.note_deleted", id, note=request.id)
+        await _append(call, id, events_pb2.CallNoteDeletedEvent(by=call.who.name, note_id=request.id))
         return pb.DeleteCallNoteResponse()
 
     async def ListBlockedNumbers(
@@ -72,12 +74,14 @@ class ReviewServicer:
     async def BlockNumber(self, request: pb.BlockNumberRequest, call: Call) -> pb.BlockNumberResponse:
         asked = request.blocked_number
         row = await review.block(call.tx, asked.phone_e164, asked.reason if asked.HasField("reason") else None)
-        await _note_change(call, "number.blocked", call.who.org_id, phone=row.phone_e164)
+        await _append(call, call.who.org_id, events_pb2.NumberBlockedEvent(by=call.who.name, phone_e164=row.phone_e164))
         return pb.BlockNumberResponse(blocked_number=present_blocked(row))
 
     async def UnblockNumber(self, request: pb.UnblockNumberRequest, call: Call) -> pb.UnblockNumberResponse:
         await review.unblock(call.tx, request.phone_e164)
-        await _note_change(call, "number.unblocked", call.who.org_id, phone=request.phone_e164)
+        await _append(
+            call, call.who.org_id, events_pb2.NumberUnblockedEvent(by=call.who.name, phone_e164=request.phone_e164)
+        )
         return pb.UnblockNumberResponse()
 
     async def ListVoicemails(self, request: pb.ListVoicemailsRequest, call: Call) -> pb.ListVoicemailsResponse:
@@ -92,7 +96,7 @@ class ReviewServicer:
         row, heard = before, request.voicemail.heard
         if request.voicemail.HasField("heard") and heard != (before.heard_at is not None):
             row = await review.mark_heard(call.tx, before.id, call.who.name, heard=heard)
-            await _note_change(call, "voicemail.heard" if heard else "voicemail.unheard", row.id)
+            await _append(call, row.id, events_pb2.VoicemailHeardEvent(by=call.who.name, heard=heard))
         return pb.UpdateVoicemailResponse(voicemail=present.voicemail(row))
 
     async def GetVoicemailAudio(
@@ -109,8 +113,8 @@ async def _call(call: Call, id: str) -> UUID:
     return (await calls.look(call.tx, ids.require(Kind.CALL, id))).id
 
 
-async def _note_change(call: Call, type: str, subject: UUID, **data: str) -> None:
-    await events.append(call.tx, call.who.org_id, type, subject, {"by": call.who.name, **data})
+async def _append(call: Call, subject: UUID, event: Message) -> None:
+    await events.append(call.tx, call.who.org_id, subject, event)
 
 
 def present_blocked(row: BlockedRow) -> pb.BlockedNumber:

@@ -7,6 +7,7 @@ from uuid import UUID
 from hum import ids
 from hum.errors import AlreadyExists, InvalidState
 from hum.principal import Principal
+from hum.v1 import events_pb2
 from storage import events, team
 from storage.db import Tx
 from storage.team import InviteRow, MemberRow
@@ -20,7 +21,7 @@ async def change_role(tx: Tx, who: Principal, user: UUID, role: str) -> MemberRo
         return before
     _leave_an_admin(admins, user)
     await team.set_role(tx, user, role)
-    await events.append(tx, who.org_id, "member.role_changed", user, {"by": who.name, "role": role})
+    await events.append(tx, who.org_id, user, events_pb2.MemberRoleChangedEvent(by=who.name, role=role))
     return await team.member(tx, user)
 
 
@@ -30,7 +31,7 @@ async def remove(tx: Tx, who: Principal, user: UUID, *, keep_keys: bool) -> None
     await team.member(tx, user)
     _leave_an_admin(admins, user)
     await team.remove(tx, user, keep_keys=keep_keys)
-    await events.append(tx, who.org_id, "member.removed", user, {"by": who.name})
+    await events.append(tx, who.org_id, user, events_pb2.MemberRemovedEvent(by=who.name))
 
 
 def _leave_an_admin(admins: Sequence[UUID], user: UUID) -> None:
@@ -43,5 +44,5 @@ async def invite(tx: Tx, who: Principal, email: str, role: str, lasts: timedelta
     if await team.has_address(tx, email):
         raise AlreadyExists("somebody with this address is a member already")
     row = await team.invite(tx, ids.new(), email, role, who.name, lasts)
-    await events.append(tx, who.org_id, "member.invited", row.id, {"by": who.name, "role": role})
+    await events.append(tx, who.org_id, row.id, events_pb2.MemberInvitedEvent(by=who.name, role=role))
     return row

@@ -165,12 +165,42 @@ class Rest(message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+@typing.final
+class EventType(message.Message):
+    """What a message of the outbox is; see events.proto."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    VERSION_FIELD_NUMBER: builtins.int
+    VISIBLE_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """As it travels: `call.completed`."""
+    version: builtins.int
+    """Counts up when a field changes its meaning."""
+    visible: builtins.bool
+    """Customers may see it: in `GET /api/events`, later in webhooks."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        version: builtins.int = ...,
+        visible: builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["name", b"name", "version", b"version", "visible", b"visible"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+EVENT_FIELD_NUMBER: builtins.int
 ACCESS_FIELD_NUMBER: builtins.int
 REST_FIELD_NUMBER: builtins.int
 RAW_JSON_FIELD_NUMBER: builtins.int
 FORMAT_FIELD_NUMBER: builtins.int
 SSE_EVENT_FIELD_NUMBER: builtins.int
 REST_NAME_FIELD_NUMBER: builtins.int
+event: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.MessageOptions, EventType]
 access: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.MethodOptions, Access]
 rest: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.MethodOptions, Rest]
 raw_json: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.FieldOptions, builtins.bool]

@@ -20,7 +20,7 @@ from control.identity import usecases as identity
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import analytics_pb2 as pb
-from hum.v1 import analytics_pb2_grpc, flows_pb2, flows_pb2_grpc
+from hum.v1 import analytics_pb2_grpc, events_pb2, flows_pb2, flows_pb2_grpc
 from storage import analytics, events
 from storage.analytics import Span
 from storage.db import BUSY, Db
@@ -98,14 +98,14 @@ class Office:
                 " ended_at, interruptions, latency) VALUES ($1, $2, '+1', '+2', $3, $4, $5, $6, $7, $8, $9, $10)",
                 id, self.org, *(json.dumps(v) if isinstance(v, list) else v for v in list(call.values())[:-1]),
             )  # fmt: skip
-            await events.append(tx, self.org, "call.ended", id, {})
+            await events.append(tx, self.org, id, events_pb2.CallCompletedEvent())
         return id
 
     async def judge(self, id: UUID, outcome: str) -> None:
         self.calls[id]["outcome_label"] = outcome
         async with self.db.system() as tx:
             await tx.execute("UPDATE calls SET outcome_label = $2 WHERE id = $1", id, outcome)
-            await events.append(tx, self.org, "call.summary", id, {})
+            await events.append(tx, self.org, id, events_pb2.CallSummaryEvent())
 
     async def grouped(self, zone: str, flow: UUID | None = None) -> analytics.Grouped:
         span = Span(datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC), zone, flow)
@@ -195,7 +195,7 @@ async def test_a_call_that_commits_late_is_counted(office: Office) -> None:
             "INSERT INTO calls (id, org_id, from_e164, to_e164, direction, status, created_at, ended_at)"
             " VALUES ($1, $2, '+1', '+2', 'inbound', 'busy', $3, $3)", id, office.org, at,
         )  # fmt: skip
-        await events.append(late, office.org, "call.ended", id, {})
+        await events.append(late, office.org, id, events_pb2.CallCompletedEvent())
         await office.call(at, chance)
         await count(office)
         assert (await office.grouped("UTC")).total.calls == 0  # the horizon waits for the late one

@@ -9,6 +9,7 @@ import pytest
 from control import readers
 from control.feature import Reader
 from hum import ids
+from hum.v1 import events_pb2
 from storage import events, identity
 from storage.db import Db, Tx
 from storage.events import Event, Start
@@ -24,7 +25,7 @@ class Counting:
     async def handle(self, tx: Tx, found: Sequence[Event]) -> None:
         self.calls.append(len(found))
         for event in found:
-            number = event.data["n"]
+            number = event.data["created"]
             await tx.execute("INSERT INTO event_cursors (reader, xid, id) VALUES ($1, '0', 0)", f"read {number}")
             if number in self.bad:
                 raise ValueError(f"event {number} is bad")
@@ -42,11 +43,11 @@ async def world(database_url: str) -> AsyncIterator[tuple[Db, UUID]]:
 async def append(db: Db, org: UUID, count: int) -> None:
     async with db.tenant(org) as tx:
         for n in range(count):
-            await events.append(tx, org, "tick", ids.new(), {"n": n})
+            await events.append(tx, org, ids.new(), events_pb2.ContactsImportedEvent(created=n))
 
 
 def reader_of(counting: Counting) -> Reader:
-    return Reader("test", Start.BEGINNING, frozenset({"tick"}), counting.handle, 1.0)
+    return Reader("test", Start.BEGINNING, frozenset({"contacts.imported"}), counting.handle, 1.0)
 
 
 async def handled(db: Db) -> set[int]:

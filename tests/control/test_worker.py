@@ -243,7 +243,7 @@ async def test_the_sweep_closes_what_nobody_reported(world: World) -> None:
         await world.until("SELECT status = 'completed' FROM calls")
     async with world.db.system() as tx:
         assert await tx.fetchval("SELECT end_reason FROM calls") == "stream_lost"
-        assert await tx.fetchval("SELECT count(*) FROM events WHERE type = 'call.ended'") == 1
+        assert await tx.fetchval("SELECT count(*) FROM events WHERE type = 'call.completed'") == 1
 
 
 async def test_a_late_report_does_not_open_a_closed_call(world: World) -> None:

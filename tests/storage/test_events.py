@@ -3,14 +3,20 @@
 import asyncio
 
 from hum import ids
+from hum.v1 import events_pb2
 from storage import events
 from storage.events import Start
 from tests.storage.conftest import Two
 
 
+def tick(n: int) -> events_pb2.ContactsImportedEvent:
+    """Some event with a number in it."""
+    return events_pb2.ContactsImportedEvent(created=n)
+
+
 async def read(two: Two, reader: str = "r") -> list[int]:
     async with two.db.system() as tx:
-        return [event.data["n"] for event in await events.read_behind_horizon(tx, reader, Start.BEGINNING)]
+        return [event.data["created"] for event in await events.read_behind_horizon(tx, reader, Start.BEGINNING)]
 
 
 async def test_a_late_commit_is_read(two: Two) -> None:
@@ -18,14 +24,14 @@ async def test_a_late_commit_is_read(two: Two) -> None:
 
     async def slow() -> None:
         async with two.db.tenant(two.mine) as tx:
-            await events.append(tx, two.mine, "slow", ids.new(), {"n": 1})
+            await events.append(tx, two.mine, ids.new(), tick(1))
             slow_wrote.set()
             await may_commit.wait()
 
     writing = asyncio.create_task(slow())
     await slow_wrote.wait()
     async with two.db.tenant(two.yours) as tx:
-        await events.append(tx, two.yours, "fast", ids.new(), {"n": 2})
+        await events.append(tx, two.yours, ids.new(), tick(2))
     assert await read(two) == [], "behind an open transaction nothing is certain yet"
     may_commit.set()
     await writing
@@ -37,19 +43,19 @@ async def test_a_late_commit_is_read(two: Two) -> None:
 async def test_of_two_processes_one_reads(two: Two) -> None:
     async with two.db.tenant(two.mine) as tx:
         for n in range(50):
-            await events.append(tx, two.mine, "e", ids.new(), {"n": n})
+            await events.append(tx, two.mine, ids.new(), tick(n))
     got = await asyncio.gather(read(two), read(two), read(two))  # a reader that is new, too
     assert sorted(len(each) for each in got) == [0, 0, 50]
     async with two.db.tenant(two.mine) as tx:
         for n in range(100):
-            await events.append(tx, two.mine, "e", ids.new(), {"n": n})
+            await events.append(tx, two.mine, ids.new(), tick(n))
     got = await asyncio.gather(read(two), read(two))
     assert sorted(len(each) for each in got) == [0, 100]
 
 
 async def test_a_rolled_back_reader_reads_again(two: Two) -> None:
     async with two.db.tenant(two.mine) as tx:
-        await events.append(tx, two.mine, "e", ids.new(), {"n": 7})
+        await events.append(tx, two.mine, ids.new(), tick(7))
     try:
         async with two.db.system() as tx:
             assert len(await events.read_behind_horizon(tx, "r", Start.BEGINNING)) == 1
@@ -63,36 +69,38 @@ async def test_the_order_is_that_of_transactions_not_of_their_spelling(two: Two)
     async with two.db.system() as tx:
         for xid in (99, 100, 9, 10):
             await tx.execute(
-                """INSERT INTO events (xid, org_id, type, subject_id, data)
-                   VALUES ($1::text::xid8, $2, 'e', $2, json_build_object('n', $1::text::integer))""",
+                """INSERT INTO events (public_id, xid, org_id, type, subject_id, data)
+                   VALUES (gen_random_uuid(), $1::text::xid8, $2, 'e', $2, json_build_object('created', $1::text::integer))""",
                 str(xid),
                 two.mine,
             )
     seen = []
     for _ in range(4):
         async with two.db.system() as tx:
-            seen += [event.data["n"] for event in await events.read_behind_horizon(tx, "r", Start.BEGINNING, limit=1)]
+            seen += [
+                event.data["created"] for event in await events.read_behind_horizon(tx, "r", Start.BEGINNING, limit=1)
+            ]
     assert seen == [9, 10, 99, 100]
 
 
 async def test_a_new_reader_starts_where_it_says(two: Two) -> None:
     async with two.db.tenant(two.mine) as tx:
-        await events.append(tx, two.mine, "old", ids.new(), {"n": 1})
+        await events.append(tx, two.mine, ids.new(), tick(1))
 
     async def from_now() -> list[int]:
         async with two.db.system() as tx:
-            return [event.data["n"] for event in await events.read_behind_horizon(tx, "now", Start.NOW)]
+            return [event.data["created"] for event in await events.read_behind_horizon(tx, "now", Start.NOW)]
 
     assert await from_now() == []
     async with two.db.tenant(two.mine) as tx:
-        await events.append(tx, two.mine, "new", ids.new(), {"n": 2})
+        await events.append(tx, two.mine, ids.new(), tick(2))
     assert await from_now() == [2]
     assert await read(two) == [1, 2]
 
 
 async def test_who_finds_a_reader_busy_goes_on(two: Two) -> None:
     async with two.db.tenant(two.mine) as tx:
-        await events.append(tx, two.mine, "e", ids.new(), {"n": 1})
+        await events.append(tx, two.mine, ids.new(), tick(1))
     async with two.db.system() as holding:
         assert len(await events.read_behind_horizon(holding, "r", Start.BEGINNING)) == 1
         async with two.db.system() as tx:

@@ -14,7 +14,7 @@ import pytest
 
 from bench import growth
 from hum import ids
-from storage import call_records, contacts, events
+from storage import call_events, call_records, contacts, events
 from storage.call_records import Filter, Query
 from storage.db import Tx
 from tests.storage.conftest import Two
@@ -102,7 +102,8 @@ async def test_no_question_reads_a_big_table_whole(planner: Planner) -> None:
         ("a rare tag", lambda tx: contacts.page(tx, None, 50, "none"), "contact_tags_page"),
         ("a name and a tag", lambda tx: contacts.search(tx, "name77", None, "vip", None, 50), "contact_search_words"),
         ("an export", lambda tx: contacts.by_number(tx, "", 500), "contacts_org_id_phone_e164_key"),
-        ("a call's events", lambda tx: events.of_subject(tx, ids.new(), 0), "events_subject"),
+        ("a call's events", lambda tx: call_events.after(tx, ids.new(), 0), "call_events_pkey"),
+        ("events to catch up", lambda tx: events.page(tx, ("0", 0), ["call.completed"], 50), "events_org"),
     ]
     for name, question, index in questions:
         plan = await planner.ask(question)

@@ -1,0 +1,64 @@
+"""A call's own stream: members of `StreamCallResponse`, stored as JSON and sent again as they were."""
+
+from datetime import datetime
+from functools import cache
+from typing import Any, TypeVar
+from uuid import UUID
+
+import msgspec
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import Message
+
+from hum import jsonnames, jsonwire
+from hum.v1 import calls_pb2 as pb
+from hum.v1 import options_pb2
+from storage import call_events
+from storage.call_events import CallEventRow
+from storage.db import Tx
+
+M = TypeVar("M", bound=Message)
+
+_MEMBERS = pb.StreamCallResponse.DESCRIPTOR.oneofs_by_name["event"].fields
+_TYPES = {field.name: str(field.GetOptions().Extensions[options_pb2.sse_event]) for field in _MEMBERS}
+_NAMES = {type: name for name, type in _TYPES.items()}
+_RAW_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+async def tell(tx: Tx, call: UUID, at: datetime, **event: Any) -> None:
+    """Append an event to the stream of a call whose row is locked: one member of the oneof."""
+    ((name, message),) = event.items()
+    await call_events.append(tx, call, _TYPES[name], stored(message), at)
+
+
+def streamed(row: CallEventRow) -> pb.StreamCallResponse:
+    """A stored event as the stream sends it; of a type that a later release made, its sequence alone."""
+    response = pb.StreamCallResponse(seq=row.seq)
+    response.at.FromDatetime(row.at)
+    if (name := _NAMES.get(row.type)) is not None:
+        restore(row.data, getattr(response, name))
+    return response
+
+
+def stored(message: Message) -> str:
+    """A message as a JSON column keeps it."""
+    return jsonwire.write(message).decode()
+
+
+def restore(text: str, into: M) -> M:
+    """The other way round, into an empty message.  Free-form JSON comes back as it is: also a bare string or number.
+
+    Members of a later release are passed over.
+    """
+    into.SetInParent()
+    jsonwire.read_body(text.encode(), into, [])
+    members = _RAW_MEMBERS.decode(text)
+    for name, member in _raw_fields(into.DESCRIPTOR).items():
+        if (raw := members.get(member)) is not None and bytes(raw) != b"null":
+            setattr(into, name, bytes(raw).decode())
+    return into
+
+
+@cache
+def _raw_fields(descriptor: Descriptor) -> dict[str, str]:
+    """The fields that hold free-form JSON, and their names in JSON."""
+    return {field.name: jsonnames.rest_name(field) for field in descriptor.fields if jsonnames.is_raw_json(field)}

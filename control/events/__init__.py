@@ -1,0 +1,1 @@
+"""Events: what happened, for whoever catches up by itself."""

@@ -1,0 +1,53 @@
+"""EventsService (proto/hum/v1/events.proto)."""
+
+from control.base.wire import timestamp
+from control.boundary import Call
+from hum import eventtypes, ids
+from hum.errors import FieldError, InvalidCursor, InvalidRequest
+from hum.ids import Kind
+from hum.v1 import events_pb2 as pb
+from storage import events
+from storage.db import Tx
+from storage.events import EventRow
+
+DEFAULT_LIMIT = 50
+BEGINNING = ("0", 0)
+
+
+class EventsServicer:
+    async def ListEvents(self, request: pb.ListEventsRequest, call: Call) -> pb.ListEventsResponse:
+        limit = request.limit if request.HasField("limit") else DEFAULT_LIMIT
+        types, after = _types(list(request.type)), await _place(call.tx, request.after)
+        rows = await events.page(call.tx, after, types, limit + 1)
+        return pb.ListEventsResponse(events=[present(row) for row in rows[:limit]], has_more=len(rows) > limit)
+
+
+def _types(wanted: list[str]) -> list[str]:
+    visible = eventtypes.visible()
+    unknown = [type for type in wanted if type not in visible]
+    if unknown:
+        raise InvalidRequest(
+            [FieldError("type", f"{each[:100]!r} is none of {', '.join(visible)}") for each in unknown]
+        )
+    return wanted or visible
+
+
+async def _place(tx: Tx, after: str) -> tuple[str, int]:
+    if not after:
+        return BEGINNING
+    id = ids.parse(Kind.EVENT, after)
+    place = await events.place_of(tx, id) if id else None
+    if place is None:
+        raise InvalidCursor
+    return place
+
+
+def present(row: EventRow) -> pb.Event:
+    return pb.Event(
+        id=ids.show(Kind.EVENT, row.public_id),
+        type=row.type,
+        version=row.version,
+        created_at=timestamp(row.created_at),
+        organization_id=ids.show(Kind.ORGANIZATION, row.org_id),
+        data_json=row.data,
+    )

@@ -1,0 +1,40 @@
+"""What proto/ says above its services, methods, messages and fields: the text of documents that are derived from it."""
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+
+from google.protobuf import descriptor_pb2
+
+COMMENTS = resources.files("hum.v1") / "comments.binpb"
+
+
+def comment(full_name: str) -> str:
+    """What proto/ says above a method, message or field; without buf's own instructions."""
+    return _comments().get(full_name, "")
+
+
+@cache
+def _comments() -> dict[str, str]:
+    """All comments of the contract, by full name, from what `make proto` leaves beside the generated code."""
+    found: dict[str, str] = {}
+    for file in descriptor_pb2.FileDescriptorSet.FromString(COMMENTS.read_bytes()).file:
+        for location in file.source_code_info.location:
+            if location.leading_comments:
+                lines = location.leading_comments.strip().splitlines()
+                text = " ".join(line.strip() for line in lines if not line.strip().startswith("buf:"))
+                found[_full_name(file, location.path)] = re.sub(r"\s*$", "", text)
+    return found
+
+
+def _full_name(file: descriptor_pb2.FileDescriptorProto, path: Sequence[int]) -> str:
+    """The name of what a source location is about (google/protobuf/descriptor.proto, SourceCodeInfo.Location.path)."""
+    names, here = [file.package], file
+    for field_number, index in zip(path[::2], path[1::2], strict=False):
+        field = here.DESCRIPTOR.fields_by_number[field_number]
+        if not field.is_repeated or field.message_type is None:
+            return ""
+        here = getattr(here, field.name)[index]
+        names.append(getattr(here, "name", ""))
+    return ".".join(names)

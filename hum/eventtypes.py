@@ -1,0 +1,75 @@
+"""The types of events, read from the messages of hum.v1 that carry the option `event` (proto/hum/v1/events.proto).
+
+`python -m hum.eventtypes` prints docs/events.md; a test compares them.
+"""
+
+import sys
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import NamedTuple
+
+from google.protobuf.descriptor import Descriptor
+
+from hum import jsonnames, services
+from hum.comments import comment
+from hum.v1 import options_pb2
+
+
+class EventType(NamedTuple):
+    """A type of event.  `version` counts up when a field changes its meaning."""
+
+    name: str
+    version: int
+    visible: bool
+    message: Descriptor
+
+
+@cache
+def of_message(message: Descriptor) -> EventType:
+    """The type that a message is.  Raises AssertionError for one that is none."""
+    assert message.GetOptions().HasExtension(options_pb2.event), f"{message.full_name} has no (hum.v1.event) option"
+    option = message.GetOptions().Extensions[options_pb2.event]
+    return EventType(option.name, option.version, option.visible, message)
+
+
+@cache
+def by_name() -> Mapping[str, EventType]:
+    """All types, by name."""
+    found = [of_message(message) for message in _messages()]
+    types = {each.name: each for each in sorted(found)}
+    assert len(types) == len(found), "two events have one name"
+    return types
+
+
+def visible() -> list[str]:
+    """The names of the types that customers may see."""
+    return [each.name for each in by_name().values() if each.visible]
+
+
+def _messages() -> Iterator[Descriptor]:
+    for file in services.files():
+        for message in file.message_types_by_name.values():
+            if message.GetOptions().HasExtension(options_pb2.event):
+                yield message
+
+
+def as_markdown() -> str:
+    """docs/events.md: every type, who may see it, and its data."""
+    lines = [
+        "# Events",
+        "",
+        "What happened, one row for each change in the transaction of the change. `GET /api/events` lists those that customers may",
+        "see. This page is what `python -m hum.eventtypes` prints; a test compares them.",
+        "",
+        "| type | version | customers see it | happens when | data |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for each in by_name().values():
+        fields = ", ".join(f"`{jsonnames.rest_name(field)}`" for field in each.message.fields)
+        seen = "yes" if each.visible else "no"
+        lines.append(f"| `{each.name}` | {each.version} | {seen} | {comment(each.message.full_name)} | {fields} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(as_markdown())

@@ -1,0 +1,45 @@
+"""A call's own stream: what clients see of it as it happens, numbered without a gap.
+
+Not the outbox (`storage.events`): nobody reads these across calls.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from storage.db import Tx, notify
+
+CHANNEL = "hum_calls"  # NOTIFY carries the id of a call that has a new event
+
+APPEND = """
+    WITH call AS (UPDATE calls SET event_seq = event_seq + 1 WHERE id = $1 RETURNING org_id, event_seq)
+    INSERT INTO call_events (org_id, call_id, seq, type, data, created_at)
+    SELECT org_id, $1, event_seq, $2, $3, coalesce($4, now()) FROM call
+    RETURNING seq
+"""
+AFTER = """
+    SELECT seq, type, data, created_at AS at FROM call_events WHERE call_id = $1 AND seq > $2 ORDER BY seq LIMIT $3
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class CallEventRow:
+    """`data` is JSON."""
+
+    seq: int
+    type: str
+    data: str
+    at: datetime
+
+
+async def append(tx: Tx, call: UUID, type: str, data: str, at: datetime | None = None) -> int:
+    """Append to the stream of a call whose row is locked, and wake who listens; return its sequence."""
+    seq: int | None = await tx.fetchval(APPEND, call, type, data, at)
+    assert seq is not None, "a call is locked before it is changed"
+    await notify(tx, CHANNEL, str(call))
+    return seq
+
+
+async def after(tx: Tx, call: UUID, seq: int, limit: int = 500) -> list[CallEventRow]:
+    """A call's events behind a sequence, in order."""
+    return [CallEventRow(**row) for row in await tx.fetch(AFTER, call, seq, limit)]
