@@ -1,6 +1,8 @@
 """Wraps servicers into gRPC handlers."""
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import Mapping
+from contextlib import aclosing
 from datetime import timedelta
 from functools import partial
 from typing import Any, NoReturn
@@ -82,15 +84,17 @@ class Boundary:
         passage = Passage.begin(method, context, self._clock)
         try:
             answer = await self._answer(passage, request)
+        except asyncio.CancelledError:
+            passage.cut()
+            raise
         except Exception as error:  # noqa: BLE001 - the one place where bugs become answers
             await _refuse(passage, error)
         context.set_trailing_metadata(tuple(passage.trailing.items()))
         passage.end("OK")
         return answer
 
-    async def _stream(
-        self, method: Method, request: Any, context: "aio.ServicerContext[Any, Any]"
-    ) -> AsyncIterator[Message]:
+    async def _stream(self, method: Method, request: Any, context: "aio.ServicerContext[Any, Any]") -> None:
+        """Writes the messages itself: a generator that grpc drops at a `yield` would not learn why, nor when."""
         passage = Passage.begin(method, context, self._clock)
         try:
             if method.for_nodes:
@@ -99,8 +103,12 @@ class Boundary:
                 async with self._admission.tenant(passage) as admitted:
                     call = Call.of_stream(passage, admitted.credential, admitted.who)
                 validation.require_valid(request)
-            async for message in method.handler(request, call):
-                yield message
+            async with aclosing(method.handler(request, call)) as messages:
+                async for message in messages:
+                    await _write(context, message)
+        except asyncio.CancelledError:
+            passage.cut()
+            raise
         except Exception as error:  # noqa: BLE001 - as above
             await _refuse(passage, error)
         passage.end("OK")
@@ -126,6 +134,14 @@ async def _change(method: Method, request: Message, call: Call) -> Message:
     if method.mutates and not method.personal:
         await note_request(call.tx, call.who, method.descriptor, request, answer, call.request_id)
     return answer
+
+
+async def _write(context: "aio.ServicerContext[Any, Any]", message: Message) -> None:
+    """Send a message of a stream.  Raises CancelledError when the client is gone, as grpc itself does between writes."""
+    try:
+        await context.write(message)
+    except aio.InternalError as error:  # it went while this message waited for its reader
+        raise asyncio.CancelledError from error
 
 
 async def _refuse(passage: Passage, error: Exception) -> NoReturn:

@@ -17,6 +17,7 @@ from hum.telemetry import FAST_BUCKETS, log
 LOG = log(__name__)
 SECONDS = Histogram("hum_rpc_seconds", "Time to answer a call to control", ["method", "code"], buckets=FAST_BUCKETS)
 MAX_IDEMPOTENCY_KEY = 255
+IN_TRANSIT_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,14 @@ class Passage:
         if len(key) > MAX_IDEMPOTENCY_KEY:
             raise InvalidRequest([FieldError("Idempotency-Key", f"is longer than {MAX_IDEMPOTENCY_KEY} characters")])
         return key
+
+    def cut(self) -> None:
+        """Log and measure a request that was cancelled: by its client, by its deadline, or by the end of a drain."""
+        left_seconds = self.context.time_remaining()
+        # The client's clock for the deadline began earlier than ours, and gRPC rounds the timeout up by as much as 1 %.
+        took_seconds = (self.clock() - self.began_ms) / 1000
+        late = left_seconds is not None and left_seconds <= IN_TRANSIT_SECONDS + took_seconds / 100
+        self.end("DEADLINE_EXCEEDED" if late else "CANCELLED")
 
     def end(self, code: str) -> None:
         """Log and measure how it ended."""

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from google.api import httpbody_pb2
 
+from control.audit.usecases import note
 from control.base import paging, phone
 from control.base.wire import moment, word
 from control.boundary import Call
@@ -45,13 +46,17 @@ class CallsServicer:
         return pb.GetCallResponse(call=present.detailed(row))
 
     async def HangUpCall(self, request: pb.HangUpCallRequest, call: Call) -> pb.HangUpCallResponse:
-        state = await require_live(call.tx, ids.require(Kind.CALL, request.id))
+        """Ends a call.  No transaction is open while the carrier is asked: its own webhooks want the call's row."""
+        async with self._db.tenant(call.who.org_id) as tx:
+            state = await require_live(tx, ids.require(Kind.CALL, request.id))
+            await note(tx, call.who.org_id, call.who, "hangUpCall", request.id, (), call.request_id)
         if state.node is not None:
             command = runtime_pb2.CallCommand(call_id=request.id, hang_up=runtime_pb2.HangUpNow())
             await self._bus.publish(COMMANDS, runtime_pb2.NodeCommand(node=state.node, command=command))
         elif state.call_sid is not None:
             await self._carrier.end_call(state.call_sid)
-        return pb.HangUpCallResponse(call=present.detailed(await call_records.detail(call.tx, state.id)))
+        async with self._db.tenant(call.who.org_id) as tx:
+            return pb.HangUpCallResponse(call=present.detailed(await call_records.detail(tx, state.id)))
 
     async def StreamCall(self, request: pb.StreamCallRequest, call: Call) -> AsyncIterator[pb.StreamCallResponse]:
         id = ids.require(Kind.CALL, request.id)

@@ -29,7 +29,9 @@ class NumbersServicer:
         return pb.ListNumbersResponse(numbers=[present(row) for row in rows], next_cursor=more)
 
     async def RegisterNumber(self, request: pb.RegisterNumberRequest, call: Call) -> pb.RegisterNumberResponse:
-        row = await usecases.register(call.tx, call.who, self._carrier, self._webhooks, request.number)
+        row = await usecases.register(
+            self._db, self._carrier, self._webhooks, call.who, request.number, call.request_id
+        )
         return pb.RegisterNumberResponse(number=present(row))
 
     async def GetNumber(self, request: pb.GetNumberRequest, call: Call) -> pb.GetNumberResponse:

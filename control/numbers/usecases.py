@@ -23,36 +23,76 @@ from storage.numbers import NumberRow
 LOG = log(__name__)
 
 
-async def register(tx: Tx, who: Principal, carrier: Carrier, webhooks: Webhooks, asked: pb.Number) -> NumberRow:
-    """Take a number that the carrier account holds.  Raises NotAtCarrier, AlreadyExists, InvalidRequest."""
-    return await _take(tx, who.org_id, who.name, carrier, webhooks, asked)
+# --- registering --------------------------------------------------------------------------------------------------
 
 
-async def _take(tx: Tx, org: UUID, by: str, carrier: Carrier, webhooks: Webhooks, asked: pb.Number) -> NumberRow:
-    """Take a number that the carrier account holds, and point its webhooks here.
+async def register(
+    db: Db, carrier: Carrier, webhooks: Webhooks, who: Principal, number: pb.Number, request_id: str
+) -> NumberRow:
+    """Take a number that the carrier account holds.  Raises NotAtCarrier, AlreadyExists, InvalidRequest, CarrierError."""
+    async with db.tenant(who.org_id) as tx:
+        await _flows(tx, number)  # a bad request changes nothing, at the carrier neither
+    held = await _pointed(carrier, webhooks, number.e164)
+    async with db.tenant(who.org_id) as tx:
+        row = await _take(tx, who.org_id, who.name, number, held)
+        fields = [field.name for field, _ in number.ListFields()]
+        await note(tx, who.org_id, who, "registerNumber", ids.show(Kind.NUMBER, row.id), fields, request_id)
+    return row
 
-    The row comes first, so that of two who want the number one gets it; pointing is idempotent, and when it fails the
-    row is gone with the transaction.
+
+async def assign(db: Db, carrier: Carrier, webhooks: Webhooks, org: UUID, e164: str) -> UUID:
+    """As an operator: give a number of the carrier account to an organization.  Raises NotFound, NotAtCarrier,
+    AlreadyExists, CarrierError.
     """
-    held = await carrier.find_number(asked.e164)
+    async with db.tenant(org) as tx:
+        await identity.organization(tx, org)
+    held = await _pointed(carrier, webhooks, e164)
+    async with db.tenant(org) as tx:
+        row = await _take(tx, org, OPERATOR, pb.Number(e164=e164), held)
+        await note_operator(tx, org, "assignNumber", ids.show(Kind.NUMBER, row.id), ["e164"])
+    return row.id
+
+
+async def _pointed(carrier: Carrier, webhooks: Webhooks, e164: str) -> CarrierNumber:
+    """Point a number of the carrier account here, before anybody has it: whose it is makes no difference to the URLs, so
+    two who want it point it alike, and the unique index says afterwards who has it.
+    """
+    held = await carrier.find_number(e164)
     if held is None:
         raise NotAtCarrier
+    if held.webhooks != webhooks:
+        await carrier.point_number(held.sid, webhooks)
+    return held
+
+
+async def _take(tx: Tx, org: UUID, by: str, number: pb.Number, held: CarrierNumber) -> NumberRow:
+    flow_id, sms_flow_id = await _flows(tx, number)
     row = NumberRow(
         id=ids.new(),
-        e164=asked.e164,
+        e164=number.e164,
         carrier_sid=held.sid,
-        friendly_name=asked.friendly_name if asked.HasField("friendly_name") else held.friendly_name,
-        flow_id=await own_flow(tx, asked.flow_id, "number.flow_id", "voice"),
-        sms_flow_id=await own_flow(tx, asked.sms_flow_id, "number.sms_flow_id", "sms"),
-        sms_enabled=asked.sms_enabled,
+        friendly_name=number.friendly_name if number.HasField("friendly_name") else held.friendly_name,
+        flow_id=flow_id,
+        sms_flow_id=sms_flow_id,
+        sms_enabled=number.sms_enabled,
         capabilities=list(held.capabilities),
         status="active",
         created_at=now(),
     )
     row = await numbers.create(tx, row)
     await events.append(tx, org, row.id, events_pb2.NumberRegisteredEvent(by=by))
-    await carrier.point_number(held.sid, webhooks)
     return row
+
+
+async def _flows(tx: Tx, number: pb.Number) -> tuple[UUID | None, UUID | None]:
+    """The flows that a new number answers with.  Raises InvalidRequest."""
+    return (
+        await own_flow(tx, number.flow_id, "number.flow_id", "voice"),
+        await own_flow(tx, number.sms_flow_id, "number.sms_flow_id", "sms"),
+    )
+
+
+# --- changing -----------------------------------------------------------------------------------------------------
 
 
 async def change(tx: Tx, who: Principal, id: UUID, asked: pb.Number, paths: list[str]) -> NumberRow:
@@ -134,17 +174,6 @@ async def _adopt(tx: Tx, unowned: set[str], held: dict[str, CarrierNumber]) -> l
             tx, ids.new(), e164, held[e164].sid, held[e164].friendly_name, list(held[e164].capabilities)
         )
     ]
-
-
-async def assign(db: Db, carrier: Carrier, webhooks: Webhooks, org: UUID, e164: str) -> UUID:
-    """As an operator: give a number of the carrier account to an organization.  Raises NotFound, NotAtCarrier,
-    AlreadyExists.
-    """
-    async with db.tenant(org) as tx:
-        await identity.organization(tx, org)
-        row = await _take(tx, org, OPERATOR, carrier, webhooks, pb.Number(e164=e164))
-        await note_operator(tx, org, "assignNumber", ids.show(Kind.NUMBER, row.id), ["e164"])
-    return row.id
 
 
 # --- giving back --------------------------------------------------------------------------------------------------

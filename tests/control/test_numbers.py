@@ -68,6 +68,36 @@ def code(error: pytest.ExceptionInfo[aio.AioRpcError]) -> grpc.StatusCode:
     return error.value.code()
 
 
+async def test_nothing_is_open_while_the_carrier_is_asked(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that waits for the carrier is one that nobody else has, and its locks are held as long."""
+    asked: list[str] = []
+
+    def watched(name: str) -> Any:
+        method = getattr(desk.carrier, name)
+
+        async def ask(*arguments: Any) -> Any:
+            async with desk.plane.control.db.system() as tx:
+                open_now = await tx.fetchval(
+                    "SELECT count(*) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL"
+                    " AND application_name LIKE 'hum_%'"
+                )
+            assert open_now == 0, name
+            asked.append(name)
+            return await method(*arguments)
+
+        return ask
+
+    for name in ("find_number", "list_numbers", "offers", "buy_number", "release_number", "point_number"):
+        monkeypatch.setattr(desk.carrier, name, watched(name))
+    number = numbers_pb2.Number(e164="+13175550100")
+    await desk.stub.RegisterNumber(numbers_pb2.RegisterNumberRequest(number=number), metadata=desk.who)
+    await desk.stub.ListAvailableNumbers(numbers_pb2.ListAvailableNumbersRequest(country="US"), metadata=desk.who)
+    await desk.release(await desk.buy())
+    await sync(desk)
+    assert {*asked} == {"find_number", "list_numbers", "offers", "buy_number", "release_number", "point_number"}
+
+
 # --- buying -------------------------------------------------------------------------------------------------------
 
 
@@ -233,6 +263,21 @@ async def test_giving_back_is_tried_until_it_is_done(desk: Desk, monkeypatch: py
     desk.carrier.release_number = released  # type: ignore[method-assign]
     await desk.sweep()
     assert (await desk.attempts(), desk.carrier.released) == (["returned"], [f"PN{NUMBER}"])
+
+
+async def test_a_registration_that_is_refused_changes_nothing_at_the_carrier(desk: Desk) -> None:
+    other = Desk(desk.plane, await desk.plane.tenant("Other"))
+    number = numbers_pb2.Number(e164="+13175550100")
+    for bad in (numbers_pb2.Number(e164="+13175550100", flow_id="flow_x"), numbers_pb2.Number(e164="+13175559999")):
+        with pytest.raises(aio.AioRpcError):
+            await desk.stub.RegisterNumber(numbers_pb2.RegisterNumberRequest(number=bad), metadata=desk.who)
+    assert (desk.carrier.pointed, await desk.audited("registerNumber")) == ({}, 0)
+    request = numbers_pb2.RegisterNumberRequest(number=number)
+    results = await asyncio.gather(
+        *(each.stub.RegisterNumber(request, metadata=each.who) for each in (desk, other)), return_exceptions=True
+    )
+    refused = [each.code() for each in results if isinstance(each, aio.AioRpcError)]
+    assert (refused, await desk.audited("registerNumber")) == ([grpc.StatusCode.ALREADY_EXISTS], 1)
 
 
 async def test_the_same_key_buys_once(desk: Desk) -> None:

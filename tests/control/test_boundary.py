@@ -1,0 +1,123 @@
+"""Requests that are cut: each is logged and measured once, and what its servicer held is let go."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import grpc
+import pytest
+import structlog
+from grpc import aio
+from prometheus_client import REGISTRY
+
+from control.base.rates import Rates
+from control.boundary import Boundary, Call
+from hum.v1 import calls_pb2, calls_pb2_grpc, flows_pb2, flows_pb2_grpc
+from tests.control.conftest import Plane
+
+LIST, STREAM = "/hum.v1.FlowsService/ListFlows", "/hum.v1.CallsService/StreamCall"
+
+
+def measured(method: str, code: str) -> float:
+    return REGISTRY.get_sample_value("hum_rpc_seconds_count", {"method": method, "code": code}) or 0
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def logged() -> Iterator[Callable[[str], list[str]]]:
+    """The codes that were logged of a method."""
+    with structlog.testing.capture_logs() as lines:
+        yield lambda method: [line.get("code", line["event"]) for line in lines if line.get("method") == method]
+
+
+class Talker:
+    """A servicer whose stream says something, then something else for as long as anybody reads."""
+
+    def __init__(self, *, pause_seconds: float = 0) -> None:
+        self.pause_seconds, self.closed = pause_seconds, asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return name  # the service's other methods, which nobody calls
+
+    async def StreamCall(self, _: calls_pb2.StreamCallRequest, call: Call) -> AsyncIterator[Any]:
+        try:
+            while True:
+                yield calls_pb2.StreamCallResponse(delta=calls_pb2.TranscriptDelta(text="word " * 1000))
+                await asyncio.sleep(self.pause_seconds)
+        finally:
+            self.closed.set()
+
+
+@asynccontextmanager
+async def stream(plane: Plane, talker: Talker, **options: Any) -> AsyncIterator[Any]:
+    """The first message of the talker's stream has been read."""
+    boundary = Boundary(plane.control.db, b"k", Rates(100, 100), keep_keys=timedelta(hours=1))
+    server, me = aio.server(), await plane.tenant()
+    server.add_generic_rpc_handlers(
+        tuple(boundary.handlers({calls_pb2.DESCRIPTOR.services_by_name["CallsService"]: talker}))
+    )
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        async with aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            call = calls_pb2_grpc.CallsServiceStub(channel).StreamCall(
+                calls_pb2.StreamCallRequest(id="x"), metadata=me, **options
+            )
+            await call.read()
+            yield call
+    finally:
+        await server.stop(0)
+
+
+@pytest.mark.parametrize("code", ["CANCELLED", "DEADLINE_EXCEEDED"])
+async def test_a_cut_request_is_logged_and_measured(plane: Plane, logged: Any, code: str) -> None:
+    stub, me, before = flows_pb2_grpc.FlowsServiceStub(plane.channel), await plane.tenant(), measured(LIST, code)
+    await stub.ListFlows(flows_pb2.ListFlowsRequest(), metadata=me)
+    async with plane.control.db.system() as tx:
+        await tx.execute("LOCK TABLE flows IN ACCESS EXCLUSIVE MODE")
+        call = stub.ListFlows(
+            flows_pb2.ListFlowsRequest(), metadata=me, timeout=0.3 if code == "DEADLINE_EXCEEDED" else 30
+        )
+        if code == "CANCELLED":
+            await asyncio.sleep(0.2)
+            call.cancel()
+        with pytest.raises((aio.AioRpcError, asyncio.CancelledError)):
+            await call
+        assert (await call.code()).name == code
+        await until(lambda: measured(LIST, code) > before)
+    assert measured(LIST, code) == before + 1
+    assert logged(LIST) == ["OK", code]
+    await stub.ListFlows(flows_pb2.ListFlowsRequest(), metadata=me)  # and no connection was lost with it
+
+
+@pytest.mark.parametrize("pause_seconds", [0, 30], ids=["while it writes", "while it waits"])
+@pytest.mark.parametrize("code", ["CANCELLED", "DEADLINE_EXCEEDED"])
+async def test_a_cut_stream_is_logged_measured_and_closed(
+    plane: Plane, logged: Any, code: str, pause_seconds: float
+) -> None:
+    talker, before = Talker(pause_seconds=pause_seconds), measured(STREAM, code)
+    async with stream(plane, talker, timeout=0.5 if code == "DEADLINE_EXCEEDED" else 30) as call:
+        await asyncio.sleep(0.2)  # nobody reads: the stream is full, or has nothing to say
+        if code == "CANCELLED":
+            call.cancel()
+        await asyncio.wait_for(talker.closed.wait(), 5)
+        await until(lambda: measured(STREAM, code) > before)
+        assert grpc.StatusCode[code] is await call.code()
+    assert measured(STREAM, code) == before + 1
+    assert logged(STREAM) == [code]
+
+
+async def test_a_reader_that_goes_in_the_middle_closes_the_stream(plane: Plane, logged: Any) -> None:
+    talker, before = Talker(), measured(STREAM, "CANCELLED")
+    async with stream(plane, talker) as call:
+        del call
+    await asyncio.wait_for(talker.closed.wait(), 5)  # its channel is closed
+    await until(lambda: measured(STREAM, "CANCELLED") > before)
+    assert logged(STREAM) == ["CANCELLED"]
