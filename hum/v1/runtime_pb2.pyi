@@ -331,7 +331,6 @@ class OpenSessionResponse(message.Message):
     VOICE_FIELD_NUMBER: builtins.int
     LANGUAGE_FIELD_NUMBER: builtins.int
     CLIPS_FIELD_NUMBER: builtins.int
-    TOOLS_JSON_FIELD_NUMBER: builtins.int
     TURN_CONFIG_JSON_FIELD_NUMBER: builtins.int
     IDLE_PROMPTS_JSON_FIELD_NUMBER: builtins.int
     MAX_CALL_SECONDS_FIELD_NUMBER: builtins.int
@@ -346,7 +345,6 @@ class OpenSessionResponse(message.Message):
     model: builtins.str
     voice: builtins.str
     language: builtins.str
-    tools_json: builtins.str
     turn_config_json: builtins.str
     idle_prompts_json: builtins.str
     max_call_seconds: builtins.int
@@ -373,7 +371,6 @@ class OpenSessionResponse(message.Message):
         voice: builtins.str = ...,
         language: builtins.str | None = ...,
         clips: abc.Iterable[Clip] | None = ...,
-        tools_json: builtins.str = ...,
         turn_config_json: builtins.str = ...,
         idle_prompts_json: builtins.str = ...,
         max_call_seconds: builtins.int = ...,
@@ -385,7 +382,7 @@ class OpenSessionResponse(message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_language", b"_language", "language", b"language"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_language", b"_language", "announce_recording", b"announce_recording", "call_id", b"call_id", "clips", b"clips", "idle_prompts_json", b"idle_prompts_json", "instructions", b"instructions", "language", b"language", "max_call_seconds", b"max_call_seconds", "model", b"model", "organization_id", b"organization_id", "recording_enabled", b"recording_enabled", "stream_number", b"stream_number", "tools", b"tools", "tools_json", b"tools_json", "transcription_model", b"transcription_model", "turn_config_json", b"turn_config_json", "voice", b"voice"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_language", b"_language", "announce_recording", b"announce_recording", "call_id", b"call_id", "clips", b"clips", "idle_prompts_json", b"idle_prompts_json", "instructions", b"instructions", "language", b"language", "max_call_seconds", b"max_call_seconds", "model", b"model", "organization_id", b"organization_id", "recording_enabled", b"recording_enabled", "stream_number", b"stream_number", "tools", b"tools", "transcription_model", b"transcription_model", "turn_config_json", b"turn_config_json", "voice", b"voice"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__language: _TypeAlias = typing.Literal["language"]  # noqa: Y015
     _WhichOneofArgType__language: _TypeAlias = typing.Literal["_language", b"_language"]  # noqa: Y015
@@ -588,26 +585,16 @@ class CallDeltas(message.Message):
 
 @typing.final
 class LinkHello(message.Message):
-    """The first message of a link."""
+    """The first message of a link; answered with how far control is."""
 
     DESCRIPTOR: descriptor.Descriptor
 
-    NODE_FIELD_NUMBER: builtins.int
-    CALL_IDS_FIELD_NUMBER: builtins.int
-    node: builtins.str
-    @builtins.property
-    def call_ids(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
-        """The calls that live in this process."""
-
     def __init__(
         self,
-        *,
-        node: builtins.str = ...,
-        call_ids: abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["call_ids", b"call_ids", "node", b"node"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -643,7 +630,6 @@ class Report(message.Message):
     STREAM_NUMBER_FIELD_NUMBER: builtins.int
     STARTED_FIELD_NUMBER: builtins.int
     TURN_FIELD_NUMBER: builtins.int
-    DELTA_FIELD_NUMBER: builtins.int
     INTERRUPTION_FIELD_NUMBER: builtins.int
     LATENCY_FIELD_NUMBER: builtins.int
     TOOL_STARTED_FIELD_NUMBER: builtins.int
@@ -654,7 +640,7 @@ class Report(message.Message):
     ENDED_FIELD_NUMBER: builtins.int
     call_id: builtins.str
     seq: builtins.int
-    """Counts the stored reports of this stream, from 1; 0 for what is not stored."""
+    """Counts the reports of this stream, from 1."""
     stream_number: builtins.int
     """As OpenSession gave it."""
     @builtins.property
@@ -663,8 +649,6 @@ class Report(message.Message):
     def started(self) -> StreamStarted: ...
     @builtins.property
     def turn(self) -> calls_pb2.Turn: ...
-    @builtins.property
-    def delta(self) -> calls_pb2.TranscriptDelta: ...
     @builtins.property
     def interruption(self) -> calls_pb2.Interruption: ...
     @builtins.property
@@ -690,7 +674,6 @@ class Report(message.Message):
         stream_number: builtins.int = ...,
         started: StreamStarted | None = ...,
         turn: calls_pb2.Turn | None = ...,
-        delta: calls_pb2.TranscriptDelta | None = ...,
         interruption: calls_pb2.Interruption | None = ...,
         latency: calls_pb2.TurnLatency | None = ...,
         tool_started: calls_pb2.ToolActivity | None = ...,
@@ -700,11 +683,11 @@ class Report(message.Message):
         recording: RecordingStored | None = ...,
         ended: StreamEnded | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["announcement_played", b"announcement_played", "at", b"at", "delta", b"delta", "digits", b"digits", "ended", b"ended", "interruption", b"interruption", "latency", b"latency", "recording", b"recording", "report", b"report", "started", b"started", "tool_finished", b"tool_finished", "tool_started", b"tool_started", "turn", b"turn"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["announcement_played", b"announcement_played", "at", b"at", "digits", b"digits", "ended", b"ended", "interruption", b"interruption", "latency", b"latency", "recording", b"recording", "report", b"report", "started", b"started", "tool_finished", b"tool_finished", "tool_started", b"tool_started", "turn", b"turn"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["announcement_played", b"announcement_played", "at", b"at", "call_id", b"call_id", "delta", b"delta", "digits", b"digits", "ended", b"ended", "interruption", b"interruption", "latency", b"latency", "recording", b"recording", "report", b"report", "seq", b"seq", "started", b"started", "stream_number", b"stream_number", "tool_finished", b"tool_finished", "tool_started", b"tool_started", "turn", b"turn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["announcement_played", b"announcement_played", "at", b"at", "call_id", b"call_id", "digits", b"digits", "ended", b"ended", "interruption", b"interruption", "latency", b"latency", "recording", b"recording", "report", b"report", "seq", b"seq", "started", b"started", "stream_number", b"stream_number", "tool_finished", b"tool_finished", "tool_started", b"tool_started", "turn", b"turn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_report: _TypeAlias = typing.Literal["started", "turn", "delta", "interruption", "latency", "tool_started", "tool_finished", "announcement_played", "digits", "recording", "ended"]  # noqa: Y015
+    _WhichOneofReturnType_report: _TypeAlias = typing.Literal["started", "turn", "interruption", "latency", "tool_started", "tool_finished", "announcement_played", "digits", "recording", "ended"]  # noqa: Y015
     _WhichOneofArgType_report: _TypeAlias = typing.Literal["report", b"report"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_report) -> _WhichOneofReturnType_report | None: ...
 
@@ -880,7 +863,7 @@ class CallCommand(message.Message):
 
     @builtins.property
     def watch(self) -> WatchCall:
-        """Somebody reads along, or no longer: send transcript deltas, or don't."""
+        """Somebody reads along: send transcript deltas."""
 
     def __init__(
         self,
@@ -905,19 +888,16 @@ class WatchCall(message.Message):
 
     DESCRIPTOR: descriptor.Descriptor
 
-    ON_FIELD_NUMBER: builtins.int
     FOR_MS_FIELD_NUMBER: builtins.int
-    on: builtins.bool
     for_ms: builtins.int
     def __init__(
         self,
         *,
-        on: builtins.bool = ...,
         for_ms: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["for_ms", b"for_ms", "on", b"on"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["for_ms", b"for_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
