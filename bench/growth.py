@@ -23,7 +23,7 @@ import asyncpg
 import uvloop
 
 from hum import ids
-from storage import call_records, contacts, events, identity
+from storage import call_events, call_records, contacts, events, identity
 from storage.call_records import Filter, Query
 from storage.db import Db, Tx
 from storage.embedded import EmbeddedPostgres
@@ -82,10 +82,16 @@ CONTACT_TAGS = """
     ON CONFLICT DO NOTHING
 """
 EVENTS = f"""
-    INSERT INTO events (org_id, type, subject_id, subject_seq, data, created_at)
-    SELECT $1, 'transcript.turn', md5('call' || n / {EVENTS_A_CALL})::uuid, n % {EVENTS_A_CALL} + 1,
-           '{{"text": "What was said in this turn of the call."}}', '2026-01-01'::timestamptz + n * interval '1 second'
+    INSERT INTO events (public_id, org_id, type, subject_id, data, created_at)
+    SELECT gen_random_uuid(), CASE WHEN n % 10 = 0 THEN $1 ELSE $4 END::uuid, 'call.completed', md5('call' || n / {EVENTS_A_CALL})::uuid,
+           '{{"reason": "caller"}}', '2026-01-01'::timestamptz + n * interval '1 second'
       FROM generate_series($2::bigint + 1, $3) AS n
+"""
+CALL_EVENTS = f"""
+    INSERT INTO call_events (org_id, call_id, seq, type, data, created_at)
+    SELECT $1, c.id, n % {EVENTS_A_CALL} + 1, 'transcript.turn',
+           '{{"text": "What was said in this turn of the call."}}', '2026-01-01'::timestamptz + n * interval '1 second'
+      FROM generate_series($2::bigint + 1, $3) AS n JOIN calls c ON c.id = md5('call' || n / {EVENTS_A_CALL})::uuid
 """
 GIN = """
     SELECT indexrelid::regclass::text AS name, pg_get_indexdef(indexrelid) AS definition
@@ -126,7 +132,8 @@ class Bench:
             await connection.execute(count, self._mine, self._yours, self.size, size)
         await connection.execute(CALL_TAGS)
         await connection.execute(CONTACT_TAGS)
-        await connection.execute(EVENTS, self._mine, self.size, size)
+        await connection.execute(EVENTS, self._mine, self.size, size, self._yours)
+        await connection.execute(CALL_EVENTS, self._mine, self.size, size)
         indexes = await connection.fetch(GIN)
         for index in indexes:
             await connection.execute(f"DROP INDEX {index['name']}")
@@ -136,7 +143,16 @@ class Bench:
         for index in indexes:
             await connection.execute(index["definition"])
         _tell("statistics")
-        for table in ("contacts", "contact_search", "contact_tags", "calls", "call_search", "call_tags", "events"):
+        for table in (
+            "contacts",
+            "contact_search",
+            "contact_tags",
+            "calls",
+            "call_search",
+            "call_tags",
+            "events",
+            "call_events",
+        ):
             await connection.execute(f"VACUUM ANALYZE {table}")
         await connection.close()
         self.size = size
@@ -183,7 +199,7 @@ class Bench:
             "contact search: a word of 1 %": people(lambda _: ("middling", None)),
             "contact search: a word of most": people(lambda _: ("freq", None)),
             "contacts: a tag of 1 %": lambda tx, _: contacts.page(tx, None, PAGE, "vip"),
-            "events: of a call": lambda tx, random: events.of_subject(tx, _call(random, size), 0),
+            "events: of a call": lambda tx, random: call_events.after(tx, _call(random, size), 0),
             "events: 100 behind a cursor": behind,
         }
 

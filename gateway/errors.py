@@ -43,6 +43,7 @@ BY_REASON: Mapping[str, int] = {
     "RANGE_NOT_SATISFIABLE": 416,
     "RATE_LIMITED": 429,
     "CARRIER_ERROR": 502,
+    "UNAVAILABLE": 503,
 }
 BY_CODE: Mapping[StatusCode, int] = {
     StatusCode.INVALID_ARGUMENT: 400,

@@ -1,5 +1,6 @@
 """A call's own stream: members of `StreamCallResponse`, stored as JSON and sent again as they were."""
 
+import json
 from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from google.protobuf.message import Message
 from hum import jsonnames, jsonwire
 from hum.v1 import calls_pb2 as pb
 from hum.v1 import options_pb2
+from hum.validation import bad_json
 from storage import call_events
 from storage.call_events import CallEventRow
 from storage.db import Tx
@@ -40,7 +42,14 @@ def streamed(row: CallEventRow) -> pb.StreamCallResponse:
 
 
 def stored(message: Message) -> str:
-    """A message as a JSON column keeps it."""
+    """A message as a JSON column keeps it.  What a model or a tool wrote that is no JSON is kept as a string."""
+    bad = [name for name in _raw_fields(message.DESCRIPTOR) if (text := getattr(message, name)) and bad_json(text)]
+    if bad:
+        kept = type(message)()
+        kept.CopyFrom(message)
+        for name in bad:
+            setattr(kept, name, json.dumps(getattr(message, name)))
+        message = kept
     return jsonwire.write(message).decode()
 
 

@@ -161,7 +161,7 @@ async def test_what_a_call_leaves_behind(edge: Edge) -> None:
         media.report(
             latency=calls_pb2.TurnLatency(turn_seq=2, first_sound_ms=ms, first_answer_ms=ms, ours_ms=5, model_ms=ms - 5)
         )
-    tool = calls_pb2.ToolActivity(name="lookup", arguments='{"a": 1}', status="running")
+    tool = calls_pb2.ToolActivity(id="t", name="lookup", arguments='{"a": 1}', status="running")
     tool.started_at.FromDatetime(datetime(2026, 1, 1, tzinfo=UTC))
     media.report(tool_started=tool)
     tool.status, tool.result, tool.duration_ms = "ok", "not json", 40

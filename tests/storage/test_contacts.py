@@ -106,8 +106,8 @@ async def test_a_voicemail_is_stored_once_and_told(two: Two) -> None:
         )
         stored = [await review.add_voicemail(tx, ids.new(), two.mine, call, "v.wav", 1200) for _ in range(2)]
         assert stored == [True, False]
-        told = await tx.fetch("SELECT data->>'call' AS call FROM events WHERE type = 'voicemail.received'")
-        assert [row["call"] for row in told] == [str(call)]
+        told = await tx.fetch("SELECT data->>'call_id' AS call FROM events WHERE type = 'voicemail.received'")
+        assert [row["call"] for row in told] == [ids.show(ids.Kind.CALL, call)]
     async with two.db.tenant(two.mine) as tx:
         row = await review.voicemail_of(tx, call)
         assert row is not None and (row.duration_ms, row.heard_at) == (1200, None)

@@ -1,0 +1,108 @@
+"""`GET /api/events`: what happened, for whoever catches up by itself; and the types as docs and protos say them."""
+
+from pathlib import Path
+from typing import Any
+
+from hum import eventtypes, ids
+from hum.v1 import calls_pb2, events_pb2, runtime_pb2
+from storage import events
+from tests.contract.conftest import Edge
+from tests.contract.test_live_stream import in_progress
+from tests.contract.test_tools import SCHEMA, run
+
+PAGE = Path(__file__).parents[2] / "docs/events.md"
+
+
+async def seen(http: Any, **query: Any) -> list[dict[str, Any]]:
+    answer = await http.get("/api/events", params=query)
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()["events"]
+    return found
+
+
+async def test_a_call_is_told_from_beginning_to_end(edge: Edge) -> None:
+    http, media, call_id = await in_progress(edge, outcome_schema_json=SCHEMA)
+    assert await run(media, "1", '{"booked": true}') == ("ok", {"recorded": True})
+    await media.acknowledged(media.report(ended=runtime_pb2.StreamEnded(reason="caller", at_ms=9000)))
+    started, outcome, completed = await seen(http)
+    assert [each["type"] for each in (started, outcome, completed)] == [
+        "call.started",
+        "call.outcome",
+        "call.completed",
+    ]
+    assert {each["organization_id"] for each in (started, outcome, completed)} == {
+        (await http.get("/api/organization")).json()["id"]
+    }
+    call = (await http.get(f"/api/calls/{call_id}")).json()
+    assert started["data"] == {
+        name: call[name] for name in ("direction", "from", "to", "number_id", "flow_id", "flow_version")
+    } | {"call_id": call_id, "contact_id": call["contact"]["id"], "started_at": call["answered_at"]}
+    assert outcome["data"] == {"call_id": call_id, "outcome": {"booked": True}, "source": "agent"}
+    assert {name: completed["data"][name] for name in ("status", "reason", "ended_at", "duration_seconds")} == {
+        "status": "completed",
+        "reason": "caller",
+        "ended_at": call["ended_at"],
+        "duration_seconds": call["duration_seconds"],
+    }
+    assert "transcript.turn" not in {each["type"] for each in await seen(http)}, "that is the call's own stream"
+
+
+async def append(edge: Edge, org: str, *counts: int) -> None:
+    id = ids.require(ids.Kind.ORGANIZATION, org)
+    async with edge.plane.control.db.tenant(id) as tx:
+        for count in counts:
+            await events.append(tx, id, id, events_pb2.VoicemailReceivedEvent(duration_ms=count))
+            await events.append(tx, id, id, events_pb2.ContactsImportedEvent(created=count))  # not for customers
+
+
+async def test_who_keeps_the_last_id_misses_nothing_and_sees_nothing_twice(edge: Edge) -> None:
+    http = await edge.client()
+    org = (await http.get("/api/organization")).json()["id"]
+    await append(edge, org, *range(7))
+    found: list[dict[str, Any]] = []
+    while True:
+        answer = (await http.get("/api/events", params={"limit": 3, "after": found[-1]["id"] if found else ""})).json()
+        found += answer["events"]
+        if not answer["has_more"]:
+            break
+    assert [each["data"]["duration_ms"] for each in found] == list(range(7))
+    assert await seen(http, after=found[-1]["id"]) == []
+    id = ids.require(ids.Kind.ORGANIZATION, org)
+    async with edge.plane.control.db.tenant(id) as late:
+        await events.append(late, id, id, events_pb2.VoicemailReceivedEvent(duration_ms=100))
+        await append(edge, org, 101)
+        assert await seen(http, after=found[-1]["id"]) == [], "behind an open transaction nothing is certain yet"
+    rest = await seen(http, after=found[-1]["id"])
+    assert sorted(each["data"]["duration_ms"] for each in rest) == [100, 101]
+
+
+async def test_types_are_chosen_and_strangers_see_nothing(edge: Edge) -> None:
+    http, other = await edge.client(), await edge.client("Other")
+    await append(edge, (await http.get("/api/organization")).json()["id"], 1)
+    (event,) = await seen(http, type=["voicemail.received", "call.started"])
+    assert await seen(http, type="call.started") == []
+    assert await seen(other) == []
+    for query, reason in (
+        ({"after": event["id"]}, "invalid_cursor"),
+        ({"after": "evt_nothing"}, "invalid_cursor"),
+        ({"type": "contacts.imported"}, "invalid_request"),
+        ({"type": "nothing"}, "invalid_request"),
+    ):
+        answer = await other.get("/api/events", params=query)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, reason), query
+    reader = await edge.client("Third", scopes=("calls:read",))
+    assert (await reader.get("/api/events")).status_code == 403
+
+
+def test_the_page_says_what_the_protos_say() -> None:
+    assert PAGE.read_text() == eventtypes.as_markdown(), "run `make docs`"
+
+
+def test_every_event_is_documented_and_versioned() -> None:
+    types = eventtypes.by_name()
+    assert {"call.started", "call.completed", "call.outcome", "call.summary"} <= set(eventtypes.visible())
+    for each in types.values():
+        assert each.version >= 1 and "." in each.name
+        assert each.message.name.endswith("Event"), each.name
+    assert "| |" not in PAGE.read_text().replace("| number.released", ""), "each type says when it happens"
+    assert calls_pb2.CallEnded.DESCRIPTOR not in {each.message for each in types.values()}
