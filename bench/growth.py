@@ -83,7 +83,7 @@ CONTACT_TAGS = """
 """
 EVENTS = f"""
     INSERT INTO events (public_id, org_id, type, subject_id, data, created_at)
-    SELECT gen_random_uuid(), CASE WHEN n % 10 = 0 THEN $1 ELSE $4 END::uuid, 'call.completed', md5('call' || n / {EVENTS_A_CALL})::uuid,
+    SELECT gen_random_uuid(), CASE WHEN n % 10 = 0 THEN $1::uuid ELSE $4::uuid END, 'call.completed', md5('call' || n / {EVENTS_A_CALL})::uuid,
            '{{"reason": "caller"}}', '2026-01-01'::timestamptz + n * interval '1 second'
       FROM generate_series($2::bigint + 1, $3) AS n
 """
