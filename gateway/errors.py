@@ -45,6 +45,7 @@ BY_REASON: Mapping[str, int] = {
     "CARRIER_ERROR": 502,
     "UNAVAILABLE": 503,
 }
+CLIENT_LEFT = 499  # nginx's word for it; HTTP has none
 BY_CODE: Mapping[StatusCode, int] = {
     StatusCode.INVALID_ARGUMENT: 400,
     StatusCode.OUT_OF_RANGE: 400,
@@ -55,7 +56,7 @@ BY_CODE: Mapping[StatusCode, int] = {
     StatusCode.ALREADY_EXISTS: 409,
     StatusCode.ABORTED: 409,
     StatusCode.RESOURCE_EXHAUSTED: 429,
-    StatusCode.CANCELLED: 499,
+    StatusCode.CANCELLED: CLIENT_LEFT,
     StatusCode.UNIMPLEMENTED: 501,
     StatusCode.UNAVAILABLE: 503,
     StatusCode.DEADLINE_EXCEEDED: 504,
@@ -63,6 +64,23 @@ BY_CODE: Mapping[StatusCode, int] = {
 INTERNAL = 500
 #: One step of a field's path: a name, and the item of a list or the key of a map.
 STEP = re.compile(r'([^.\[\]]+)((?:\["(?:[^"\\]|\\.)*"\]|\[[^\]]*\])?)')
+
+
+#: In a request's scope: the status of a stream that control ended; its client reads the end as any other.
+CUT = "hum.cut"
+
+
+class Cut(Exception):  # noqa: N818
+    """A file whose head has been sent can't be finished: its client must see that it is not whole."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"cut off: {status}")
+        self.status = status
+
+
+def cut(error: AioRpcError) -> Cut:
+    """Why control ended a stream or a file in its midst, as a status."""
+    return Cut(BY_CODE.get(error.code(), INTERNAL))
 
 
 def answer(

@@ -3,18 +3,26 @@
 Plain ASGI: Starlette's own base class would copy every stream through a queue.
 """
 
-from prometheus_client import Histogram
+import asyncio
+
+from prometheus_client import Counter, Histogram
 from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway import credentials
+from gateway import credentials, errors
+from gateway.errors import Cut
 from hum.clock import monotonic_ms
 from hum.telemetry import FAST_BUCKETS, log
 
 LOG = log(__name__)
 SECONDS = Histogram(
     "hum_http_seconds", "Time to the head of an answer", ["method", "route", "status"], buckets=FAST_BUCKETS
+)
+CUT = Counter(
+    "hum_http_cut",
+    "Answers that ended before they were whole: 499 the client left, 504 control's deadline, others as control says",
+    ["method", "route", "status"],
 )
 QUIET = ("/healthz", "/readyz", "/metrics")
 SAFE_HEADERS = {
@@ -62,25 +70,68 @@ class AccessLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status = monotonic_ms(), 500
+        answer = _Answer(scope)
 
         async def noting(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
-                route = getattr(scope.get("route"), "path", "none")
-                SECONDS.labels(scope["method"], route, status).observe((monotonic_ms() - began) / 1000)
+                answer.head(message["status"])
             await send(message)
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                answer.is_whole = True
 
         try:
             await self._app(scope, receive, noting)
+        except Cut as cut:  # the server closes the connection of an answer that is not whole
+            answer.cut(cut.status)
+        except ClientDisconnect:
+            answer.cut(errors.CLIENT_LEFT)
+        except asyncio.CancelledError:
+            answer.cut(errors.CLIENT_LEFT)
+            raise
+        except Exception:
+            answer.cut(errors.INTERNAL)
+            raise
+        else:
+            if errors.CUT in scope:
+                answer.cut(scope[errors.CUT])
+            elif not answer.is_whole:  # a stream ends so when its client leaves
+                answer.cut(errors.CLIENT_LEFT)
         finally:
-            if scope["path"] not in QUIET:
-                LOG.info(
-                    "http",
-                    method=scope["method"],
-                    route=getattr(scope.get("route"), "path", "none"),
-                    status=status,
-                    ms=round(monotonic_ms() - began, 2),
-                    request_id=credentials.request_id(Request(scope)),
-                )
+            answer.log()
+
+
+class _Answer:
+    """How far an answer has come."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope, self._began_ms = scope, monotonic_ms()
+        self._status = 0
+        self.is_whole = False
+
+    def head(self, status: int) -> None:
+        self._status = status
+        SECONDS.labels(self._scope["method"], self._route(), status).observe(self._age_ms() / 1000)
+
+    def cut(self, status: int) -> None:
+        """It will never be whole: its own status from here on, whatever the head said."""
+        if not self._status:
+            self.head(status)
+        CUT.labels(self._scope["method"], self._route(), status).inc()
+        self._status = status
+
+    def log(self) -> None:
+        if self._scope["path"] not in QUIET:
+            LOG.info(
+                "http",
+                method=self._scope["method"],
+                route=self._route(),
+                status=self._status,
+                ms=round(self._age_ms(), 2),
+                request_id=credentials.request_id(Request(self._scope)),
+            )
+
+    def _age_ms(self) -> float:
+        return monotonic_ms() - self._began_ms
+
+    def _route(self) -> str:
+        return getattr(self._scope.get("route"), "path", "none")

@@ -13,13 +13,13 @@ from google.protobuf.message import Message
 from grpc.aio import EOF, AioRpcError
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Scope
 
+from gateway import errors
 from gateway.contract import Binding
 from hum import jsonwire, rpc
-from hum.telemetry import log
 from hum.v1 import options_pb2
 
-LOG = log(__name__)
 HEADERS = {
     "Cache-Control": "no-store",
     "X-Accel-Buffering": "no",  # nginx would hold events back
@@ -35,18 +35,18 @@ def last_event_id(request: Request) -> int | None:
     return int(sent) if sent.isascii() and sent.isdecimal() and len(sent) < 19 else None
 
 
-async def respond(call: Any, heartbeat_seconds: float, closing: asyncio.Event) -> Response:
+async def respond(call: Any, heartbeat_seconds: float, closing: asyncio.Event, scope: Scope) -> Response:
     """Answer with the stream; raises AioRpcError when control refuses it."""
     initial = dict(await call.initial_metadata())
     if initial.get(rpc.STREAM) == "over":
         return Response(status_code=204, headers=HEADERS)
     if rpc.STREAM not in initial:  # a refusal before the stream began
         await call.read()
-    events = _events(call, heartbeat_seconds, closing)
+    events = _events(call, heartbeat_seconds, closing, scope)
     return StreamingResponse(events, media_type="text/event-stream", headers=HEADERS)
 
 
-async def _events(call: Any, heartbeat_seconds: float, closing: asyncio.Event) -> AsyncIterator[bytes]:
+async def _events(call: Any, heartbeat_seconds: float, closing: asyncio.Event, scope: Scope) -> AsyncIterator[bytes]:
     yield f"retry: {random.randint(*RETRY_MS)}\n\n".encode()
     ending = asyncio.ensure_future(closing.wait())
     reading: asyncio.Future[Any] = asyncio.ensure_future(call.read())
@@ -62,7 +62,7 @@ async def _events(call: Any, heartbeat_seconds: float, closing: asyncio.Event) -
             yield event(message)
             reading = asyncio.ensure_future(call.read())
     except AioRpcError as error:  # the client comes back with the last id it saw
-        LOG.info("event stream ended", code=error.code().name)
+        scope[errors.CUT] = errors.cut(error).status
     finally:
         ending.cancel()
         reading.cancel()

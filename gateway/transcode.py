@@ -89,7 +89,7 @@ def _endpoint(binding: Binding, channel: aio.Channel, limits: Limits) -> Endpoin
         call = open_call(filled, metadata=credentials.metadata(request, limits.cookies), timeout=timeout)
         try:
             if binding.is_stream:
-                return await sse.respond(call, limits.heartbeat_seconds, limits.closing)
+                return await sse.respond(call, limits.heartbeat_seconds, limits.closing, request.scope)
             if binding.is_file:
                 return await _file(call)
             return await _unary(binding, call)
@@ -135,7 +135,12 @@ async def _body(
     binding: Binding, request: Request, limits: Limits, message: Message, problems: list[FieldError]
 ) -> Response | None:
     request_id = credentials.request_id(request)
-    text = await read_body(request, limits.body_bytes)
+    try:
+        text = await read_body(request, limits.body_bytes)
+    except ClientDisconnect:  # half a body is no request; nobody reads this answer, the log does
+        return errors.answer(
+            errors.CLIENT_LEFT, "CANCELLED", "The client left before its body was complete.", request_id
+        )
     if text is None:
         return errors.refusal("PAYLOAD_TOO_LARGE", f"a body has at most {limits.body_bytes} bytes", request_id)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -154,18 +159,15 @@ async def _body(
 
 
 async def read_body(request: Request, most_bytes: int) -> bytes | None:
-    """The body, or None when it is larger than that; it is not read further."""
+    """The body, or None when it is larger than that; it is not read further.  Raises ClientDisconnect."""
     if int(request.headers.get("content-length") or 0) > most_bytes:
         return None
     parts, size = [], 0
-    try:
-        async for part in request.stream():
-            size += len(part)
-            if size > most_bytes:
-                return None
-            parts.append(part)
-    except ClientDisconnect:
-        return b""
+    async for part in request.stream():
+        size += len(part)
+        if size > most_bytes:
+            return None
+        parts.append(part)
     return b"".join(parts)
 
 
@@ -203,6 +205,8 @@ async def _file(call: Any) -> Response:
             while part is not aio.EOF:
                 yield part.data
                 part = await call.read()
+        except aio.AioRpcError as error:
+            raise errors.cut(error) from error
         finally:
             call.cancel()
 

@@ -8,6 +8,7 @@ import difflib
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn, TypeVar
 
@@ -38,6 +39,20 @@ def parse_listen(text: str) -> Listen:
     if not host or not port.isdecimal() or int(port) > 65535:
         raise ValueError(f"{text!r} is not host:port, for example 127.0.0.1:8080")
     return Listen(host.strip("[]"), int(port))
+
+
+def parse_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Read CIDRs, separated by commas or spaces."""
+    networks = []
+    for word in text.replace(",", " ").split():
+        try:
+            network = ip_network(word)
+        except ValueError as error:
+            raise ValueError(f"{word!r} is not a network, for example 10.1.0.0/16: {error}") from error
+        if network.prefixlen == 0:
+            raise ValueError(f"{word!r} is every address; name the networks that are needed")
+        networks.append(network)
+    return tuple(networks)
 
 
 class Common(BaseSettings):
@@ -221,13 +236,30 @@ class WorkerSettings(DatabaseSettings):
     )
 
 
-class ControlSettings(Carrier, IdentitySettings, CallsSettings, NumbersSettings, WorkerSettings):
+class EgressSettings(Common):
+    """Which networks the URLs of customers may reach."""
+
+    egress_allow: str = _env(
+        "HUM_EGRESS_ALLOW", "", "networks (CIDR, comma-separated) that customers' URLs may reach besides the internet"
+    )
+
+    @field_validator("egress_allow")
+    @classmethod
+    def _only_networks(cls, text: str) -> str:
+        parse_networks(text)
+        return text
+
+    @property
+    def egress_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        return parse_networks(self.egress_allow)
+
+
+class ControlSettings(Carrier, IdentitySettings, CallsSettings, NumbersSettings, EgressSettings, WorkerSettings):
     """`hum control` and `hum worker`: every feature reads its own group."""
 
     secret_keys: str = _env("HUM_SECRET_KEYS", "", "version:base64key,... newest first; made by `hum up`")
     carrier_seconds: float = _env("HUM_CARRIER_SECONDS", 10.0, "the longest wait for the carrier's REST API", gt=0)
     model_seconds: float = _env("HUM_MODEL_SECONDS", 60.0, "the longest wait for the model's REST API", gt=0)
-    egress_allow: str = _env("HUM_EGRESS_ALLOW", "", "CIDRs that customers' URLs may reach besides the internet")
     interpreted: bool = _env(
         "HUM_MEDIA_INTERPRETED", False, "interpret the media core even where it was compiled: to debug, to compare"
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hum import settings
-from hum.settings import GatewaySettings, MediaSettings, UpSettings, parse_listen
+from hum.settings import ControlSettings, GatewaySettings, MediaSettings, UpSettings, parse_listen
 
 
 def start(**environment: str) -> subprocess.CompletedProcess[str]:
@@ -75,6 +75,26 @@ def test_listens(text: str, host: str, port: int) -> None:
 def test_what_is_no_listen(text: str) -> None:
     with pytest.raises(ValueError):
         parse_listen(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["10.0.0.0/8, 192.168.1.0/24", "10.0.0.0/8 192.168.1.0/24", "10.0.0.0/8,192.168.1.0/24,"]
+)
+def test_networks_that_customers_urls_may_reach(text: str) -> None:
+    assert [str(each) for each in ControlSettings(egress_allow=text).egress_networks] == [
+        "10.0.0.0/8",
+        "192.168.1.0/24",
+    ]
+    assert ControlSettings().egress_networks == ()
+
+
+@pytest.mark.parametrize("text", ["10.0.0.1/8", "10.0.0.0/33", "internal", "0.0.0.0/0", "10.0.0.0/8, ::/0"])
+def test_a_wrong_network_stops_the_process(text: str) -> None:
+    done = start(HUM_EGRESS_ALLOW=text)
+    assert done.returncode == 2
+    assert "HUM_EGRESS_ALLOW" in done.stderr
+    assert repr(text.rpartition(" ")[2]) in done.stderr
+    assert done.stdout == ""
 
 
 def test_up_knows_what_was_given(monkeypatch: pytest.MonkeyPatch) -> None:

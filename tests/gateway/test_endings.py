@@ -1,0 +1,163 @@
+"""How an answer ended is logged and measured: whole, left by its client, cut by control's deadline, or broken."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from google.api import httpbody_pb2
+from grpc import StatusCode
+from grpc.aio import EOF, AioRpcError, Metadata
+from prometheus_client import REGISTRY
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+from structlog.testing import capture_logs
+
+from gateway import sse, transcode
+from gateway.middleware import AccessLog
+from hum import rpc
+from hum.v1 import calls_pb2
+
+
+class Call:
+    """A streaming RPC: sends its messages, then an error, or waits for ever."""
+
+    def __init__(self, *messages: Any, code: StatusCode | None = None) -> None:
+        self._left, self._code = list(messages), code
+        self.cancelled = False
+
+    async def initial_metadata(self) -> list[tuple[str, str]]:
+        return [(rpc.STREAM, "open")]
+
+    async def read(self) -> Any:
+        if self._left:
+            return self._left.pop(0)
+        if self._code is None:
+            await asyncio.Event().wait()
+        raise AioRpcError(self._code, Metadata(), Metadata(), "as it goes")  # type: ignore[arg-type]
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+def delta() -> calls_pb2.StreamCallResponse:
+    message = calls_pb2.StreamCallResponse(seq=1)
+    message.ended.SetInParent()
+    return message
+
+
+async def run(endpoint: Any, *, leaves: bool = False, body: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    """What the access log says of one request to `/it`; a client that leaves does so once it has seen some of the body."""
+    app = Starlette(routes=[Route("/it", endpoint, methods=["GET", "POST"])], middleware=[Middleware(AccessLog)])
+    scope = {
+        "type": "http", "method": "GET", "path": "/it", "raw_path": b"/it", "query_string": b"", "headers": [],
+        "asgi": {"spec_version": "2.3"}, "http_version": "1.1", "scheme": "http", "server": ("test", 80), "root_path": "",
+    }  # fmt: skip
+    seen, waiting = asyncio.Event(), body or [{"type": "http.request", "body": b"", "more_body": False}]
+
+    async def receive() -> dict[str, Any]:
+        if waiting:
+            return waiting.pop(0)
+        if not leaves:
+            await asyncio.Event().wait()
+        await seen.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        if message.get("body"):
+            seen.set()
+
+    with capture_logs() as logs:
+        try:
+            await asyncio.wait_for(app(scope, receive, send), 10)  # type: ignore[arg-type]
+        except RuntimeError:
+            pass
+    (line,) = [each for each in logs if each["event"] == "http"]
+    return dict(line)
+
+
+def cut(status: int) -> float:
+    labels = {"method": "GET", "route": "/it", "status": str(status)}
+    return REGISTRY.get_sample_value("hum_http_cut_total", labels) or 0.0
+
+
+def heads(status: int) -> float:
+    labels = {"method": "GET", "route": "/it", "status": str(status)}
+    return REGISTRY.get_sample_value("hum_http_seconds_count", labels) or 0.0
+
+
+def stream(call: Call) -> Any:
+    async def endpoint(request: Request) -> Response:
+        return await sse.respond(call, 10.0, asyncio.Event(), request.scope)
+
+    return endpoint
+
+
+async def test_a_stream_that_its_client_leaves() -> None:
+    call, before = Call(delta()), cut(499)
+    assert (await run(stream(call), leaves=True))["status"] == 499
+    assert (cut(499) - before, call.cancelled) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [(StatusCode.DEADLINE_EXCEEDED, 504), (StatusCode.CANCELLED, 499), (StatusCode.UNAVAILABLE, 503), (StatusCode.INTERNAL, 500)],
+)  # fmt: skip
+async def test_a_stream_that_control_ends(code: StatusCode, status: int) -> None:
+    before = cut(status)
+    assert (await run(stream(Call(delta(), code=code))))["status"] == status
+    assert cut(status) - before == 1
+
+
+async def test_a_stream_that_is_over_is_whole() -> None:
+    before = cut(499)
+    assert (await run(stream(Call(delta(), EOF))))["status"] == 200
+    assert cut(499) == before
+
+
+async def test_a_file_past_its_deadline_is_cut_and_not_a_bug() -> None:
+    part = httpbody_pb2.HttpBody(content_type="audio/wav", data=b"RIFF")
+    call, before = Call(part, code=StatusCode.DEADLINE_EXCEEDED), cut(504)
+
+    async def endpoint(_: Request) -> Response:
+        return await transcode._file(call)
+
+    assert (await run(endpoint))["status"] == 504
+    assert (cut(504) - before, call.cancelled) == (1, True)
+
+
+async def test_half_a_body_is_no_request() -> None:
+    async def endpoint(request: Request) -> Response:
+        with pytest.raises(ClientDisconnect):
+            await transcode.read_body(request, 1000)
+        raise ClientDisconnect
+
+    before = heads(499)
+    body = [{"type": "http.request", "body": b'{"a"', "more_body": True}, {"type": "http.disconnect"}]
+    assert (await run(endpoint, body=body))["status"] == 499
+    assert heads(499) - before == 1
+
+
+async def test_a_bug_is_measured() -> None:
+    async def endpoint(_: Request) -> Response:
+        raise RuntimeError("a bug")
+
+    before = heads(500)
+    assert (await run(endpoint))["status"] == 500
+    assert heads(500) - before == 1
+
+
+async def test_a_request_that_is_cancelled_is_logged() -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"first"
+        raise asyncio.CancelledError
+
+    async def endpoint(_: Request) -> Response:
+        return StreamingResponse(parts())
+
+    before = cut(499)
+    assert (await run(endpoint))["status"] == 499
+    assert cut(499) - before == 1
