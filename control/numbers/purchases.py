@@ -10,6 +10,7 @@ from uuid import UUID
 from control.audit.usecases import actor
 from control.clients.twilio import Carrier, CarrierNumber, Webhooks, is_refusal
 from control.numbers.flows import own_flow
+from control.rows import each_row
 from hum import ids
 from hum.clock import now
 from hum.errors import (
@@ -22,15 +23,12 @@ from hum.errors import (
 )
 from hum.ids import Kind
 from hum.principal import Principal
-from hum.telemetry import log
 from hum.v1 import events_pb2
 from hum.v1 import numbers_pb2 as pb
 from storage import audit, events, flows, numbers, purchases
 from storage.db import Db, Tx
 from storage.numbers import NumberRow
 from storage.purchases import PurchaseRow
-
-LOG = log(__name__)
 
 
 class Purchases:
@@ -67,15 +65,15 @@ class Purchases:
         return await self._finish(attempt, await self._bought(attempt))
 
     async def sweep(self, older: timedelta) -> int:
-        """Bring to an end what somebody left half done; return how many attempts."""
+        """Finish the attempts that nobody has worked on for so long; return how many were finished."""
         async with self._db.system() as tx:
-            abandoned = await purchases.abandoned(tx, older)
-        for attempt in abandoned:
-            try:
-                await self._resume(attempt)
-            except Refused as refused:
-                LOG.warning("a purchase was not finished", purchase=attempt.id.hex, why=str(refused))
-        return len(abandoned)
+            abandoned = {attempt.id: attempt for attempt in await purchases.abandoned(tx, older)}
+
+        async def resume(id: UUID) -> bool:
+            await self._resume(abandoned[id])
+            return True
+
+        return await each_row("purchases", abandoned, resume)
 
     async def _resume(self, attempt: PurchaseRow) -> None:
         if attempt.status == "returning":

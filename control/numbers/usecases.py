@@ -8,20 +8,17 @@ from uuid import UUID
 from control.audit.usecases import OPERATOR, note, note_operator
 from control.clients.twilio import Carrier, CarrierNumber, Webhooks, is_refusal
 from control.numbers.flows import own_flow
+from control.rows import each_row
 from hum import ids
 from hum.clock import now
 from hum.errors import CarrierError, InvalidState, NotAtCarrier
 from hum.ids import Kind
 from hum.principal import Principal
-from hum.telemetry import log
 from hum.v1 import events_pb2
 from hum.v1 import numbers_pb2 as pb
 from storage import events, identity, numbers
 from storage.db import Db, Tx
 from storage.numbers import NumberRow
-
-LOG = log(__name__)
-
 
 # --- registering --------------------------------------------------------------------------------------------------
 
@@ -206,12 +203,13 @@ async def _give_back(db: Db, carrier: Carrier, org: UUID, id: UUID, sid: str) ->
 
 
 async def sweep_releases(db: Db, carrier: Carrier, older: timedelta) -> int:
-    """Bring to an end what somebody left half done; return how many numbers."""
+    """Finish the releases that nobody has worked on for so long; return how many numbers were given back."""
     async with db.system() as tx:
-        left = await numbers.unreleased(tx, older)
-    for each in left:
-        try:
-            await _give_back(db, carrier, each.org_id, each.id, each.carrier_sid)
-        except CarrierError as error:
-            LOG.warning("a number was not given back", number=each.id.hex, why=str(error))
-    return len(left)
+        unreleased = {row.id: row for row in await numbers.unreleased(tx, older)}
+
+    async def give_back(id: UUID) -> bool:
+        row = unreleased[id]
+        await _give_back(db, carrier, row.org_id, row.id, row.carrier_sid)
+        return True
+
+    return await each_row("releases", unreleased, give_back)

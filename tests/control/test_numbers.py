@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 import pytest
 from grpc import aio
+from prometheus_client import REGISTRY
 
 from control.clients.twilio import CarrierNumber, Webhooks
 from control.numbers import usecases
@@ -221,6 +222,47 @@ async def principal_of(desk: Desk) -> Any:
     )
     org = ids.require(ids.Kind.ORGANIZATION, me.organization.id)
     return Principal(org, "admin", ("*",), ids.new(), None, None, "test")
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), SILENCE, TypeError("an answer of a strange shape")])
+async def test_one_row_that_fails_stops_no_other(desk: Desk, error: Exception) -> None:
+    """Two orders and two releases are left half done; what is known of one of each can't be read."""
+    carrier, failed = desk.carrier, [measured("purchases"), measured("releases")]
+    released = [await desk.buy(f"+1317555020{n}") for n in (1, 2)]
+    carrier.lose_answers = SILENCE
+    for number in released:
+        with pytest.raises(aio.AioRpcError):
+            await desk.release(number)
+    find, release = carrier.find_number, carrier.release_number
+
+    async def away(_: str) -> CarrierNumber | None:
+        raise SILENCE
+
+    carrier.find_number = away  # type: ignore[method-assign]
+    for n in (3, 4):
+        with pytest.raises(aio.AioRpcError):
+            await desk.buy(f"+1317555020{n}")
+    carrier.lose_answers = None
+
+    async def found(e164: str) -> CarrierNumber | None:
+        if e164 == "+13175550203":
+            raise error
+        return await find(e164)
+
+    async def release_all_but_one(sid: str) -> None:
+        if sid == "PN+13175550201":
+            raise error
+        await release(sid)
+
+    carrier.find_number, carrier.release_number = found, release_all_but_one  # type: ignore[method-assign]
+    await desk.sweep()
+    assert await desk.numbers() == ["+13175550201", "+13175550204"]
+    assert sorted(await desk.attempts()) == ["bought", "bought", "bought", "buying"]
+    assert [measured("purchases"), measured("releases")] == [count + 1 for count in failed]
+
+
+def measured(sweep: str) -> float:
+    return REGISTRY.get_sample_value("hum_swept_rows_failed_total", {"sweep": sweep}) or 0
 
 
 async def test_a_number_that_cannot_be_written_down_is_given_back(desk: Desk) -> None:
