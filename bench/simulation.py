@@ -395,10 +395,8 @@ class Phone:
                     self.reports.append(event)
                 case Leave(outcome):
                     self.hung_up = outcome
-        voice = self.talk._voice  # noqa: SLF001 - the ledger's invariant, watched from within
-        if voice is not None:
-            for item in voice.playout.line:
-                assert 0 <= item.heard <= item.sent <= item.generated
+        for item in self.talk._voice._playout.line:  # noqa: SLF001 - the ledger's invariant, watched from within
+            assert 0 <= item.heard <= item.sent <= item.generated
 
     def _dialled(self) -> None:
         if self.dials:

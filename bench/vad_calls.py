@@ -72,12 +72,11 @@ class Line:
             self.phone.model.turn_taken()
 
     def _agent_audible(self) -> bool:
-        voice = self.phone.talk._voice  # noqa: SLF001 - watched from within
-        return voice is not None and voice.playout.audible(self.world.now)
+        return self.phone.talk._voice.audible(self.world.now)  # noqa: SLF001 - watched from within
 
     def _speaking(self) -> bool:
         talk = self.phone.talk
-        return talk._vad.speaking or talk._bargein.held  # noqa: SLF001 - watched from within
+        return talk._floor.caller_speaks or talk._floor._bargein.held  # noqa: SLF001 - watched from within
 
     def told(self, sound: str, stages: int) -> Overlaps:
         self.phone.carrier.stop()  # what was spoken over is told when its turn has ended

@@ -5,46 +5,67 @@ never lost.  A turn spoken over the agent that was taken back owes nothing, unle
 that one was meant as a reply.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 REFUSALS = 3
+LAST_WORDS_MS = 1_000.0
+
+
+@dataclass(slots=True)
+class _Turn:
+    """A turn of the caller, as far as it was spoken over the agent: whether it wants an answer."""
+
+    held: bool = False  # the caller speaks over the agent, and no verdict has fallen
+    committed: bool = False  # the turn ended before the verdict
+    late: bool = False  # it began in the agent's last second
+    free: bool = False  # part of it was spoken while the agent was silent
+    excused: bool = False
+
+    def commit(self) -> bool:
+        """The turn has ended: whether it wants an answer now."""
+        if self.held:
+            self.committed = True
+            return False
+        wanted = not self.excused
+        self.free = self.excused = False
+        return wanted
+
+    def verdict(self, *, excused: bool) -> bool:
+        """The same, for a turn that ended before the verdict."""
+        self.held, self.excused = False, excused
+        ended, self.committed = self.committed, False
+        return ended and self.commit()
 
 
 @dataclass(slots=True)
 class Answers:
-    last_words_ms: float = 1_000.0
     owed: bool = False
     turns: int = 0  # of the caller, that wanted an answer
     active: bool = False  # from response.create to response.done
     response_id: str | None = None
-    _held: bool = False  # the caller speaks over the agent, and no verdict has fallen
-    _committed: bool = False  # the turn ended before the verdict
-    _late: bool = False
-    _free: bool = False  # part of the turn was spoken while the agent was silent
-    _excused: bool = False
+    _turn: _Turn = field(default_factory=_Turn)
     _creates: int = 0
     _refusals: int = 0
 
     def overlap_began(self, remaining_ms: float) -> None:
-        self._held, self._late = True, remaining_ms <= self.last_words_ms
+        self._turn.held, self._turn.late = True, remaining_ms <= LAST_WORDS_MS
 
     def cut(self) -> None:
-        self._verdict(excused=False)
+        if self._turn.verdict(excused=False):
+            self.turn_taken()
 
     def taken_back(self) -> None:
-        self._verdict(excused=not (self._late or self._free))
+        turn = self._turn
+        if turn.verdict(excused=not (turn.late or turn.free)):
+            self.turn_taken()
 
     def spoke_freely(self) -> None:
         """The caller speaks and the agent does not."""
-        self._free, self._excused = True, False
+        self._turn.free, self._turn.excused = True, False
 
     def turn_committed(self) -> None:
-        if self._held:
-            self._committed = True
-            return
-        if not self._excused:
+        if self._turn.commit():
             self.turn_taken()
-        self._free = self._excused = False
 
     def turn_taken(self) -> None:
         """The caller wants an answer: has spoken, or pressed keys."""
@@ -56,7 +77,7 @@ class Answers:
 
     def create(self, agent_audible: bool) -> str | None:
         """The event id of the response.create to send now, if one is due."""
-        if not self.owed or agent_audible or self._held:
+        if not self.owed or agent_audible or self._turn.held:
             return None
         return self.begin()
 
@@ -88,9 +109,3 @@ class Answers:
         """An answer that was being made is owed by the next session."""
         self.owed |= self.active
         self.active, self.response_id = False, None
-
-    def _verdict(self, *, excused: bool) -> None:
-        self._held, self._excused = False, excused
-        if self._committed:
-            self._committed = False
-            self.turn_committed()

@@ -1,20 +1,19 @@
 """One call: events in with their time, actions out.  Does no I/O, reads no clock, lets no exception of a peer escape.
 
-    caller frame ─▶ vad ─▶ bargein ─▶ voice (ledger) ─▶ carrier
-                     └──────────────▶ modelside ──────▶ model
-    model event ───▶ modelside ─▶ answers, turns, tools; audio ─▶ voice
+    caller frame ─▶ floor ─▶ voice (ledger) ─▶ leg
+                      └────▶ modelside ──────▶ model
+    model event ──▶ modelside ─▶ answers, turns, tools; audio ─▶ voice
 
 `now_ms` is the process's monotonic clock and never falls from one call to the next.
 """
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from enum import Enum, auto
+from typing import Any
 
-from media.core.audio import BYTES_PER_MS, FRAME_MS
-from media.core.bargein import BargeIn, Verdict
 from media.core.carrierclock import CarrierClock
 from media.core.dtmf import Keypad
-from media.core.fillers import Fillers
+from media.core.ending import Ending
+from media.core.floor import Floor
 from media.core.leg import (
     CARRIER_PROTOCOL,
     Audio,
@@ -28,11 +27,12 @@ from media.core.leg import (
     Started,
     Stopped,
 )
+from media.core.minutes import Minutes
 from media.core.modelside import ModelSide
-from media.core.silence import Due, Silence
+from media.core.session import Session
+from media.core.silence import Due
 from media.core.types import (
     Action,
-    BargedIn,
     CallEnded,
     CallPlan,
     CallStarted,
@@ -42,37 +42,25 @@ from media.core.types import (
     Digits,
     EndCall,
     ModelLost,
-    RecordCaller,
     Report,
     ToolStatus,
     Watch,
 )
-from media.core.vad import Confirm, Vad, echo_gate_open
+from media.core.vad import Confirm
 from media.core.voice import Voice
 
 PULSE_MS = 100.0  # how often a tick is wanted when no sound depends on it
 REFUSED = "model_refused"  # why a model is lost for good: it will not have us, now or later
 
 
+class Phase(Enum):
+    WAITING = auto()  # the leg has not started
+    TALKING = auto()
+    ENDED = auto()  # nothing follows
+
+
 class _OutOfOrder(Exception):  # noqa: N818 - it says what is wrong
     """A leg's event came when it may not."""
-
-
-@dataclass(slots=True)
-class _Closing:
-    outcome: Outcome
-    deadline_ms: float
-
-
-@dataclass(slots=True)
-class _Overlap:
-    """A clear whose consequence is not settled yet."""
-
-    at_ms: int
-    item_id: str
-    heard_ms: int
-    clear_reaction_ms: int
-    verdict: Verdict | None = None
 
 
 class Conversation:
@@ -80,32 +68,31 @@ class Conversation:
 
     def __init__(self, plan: CallPlan, confirm: Confirm | None = None) -> None:
         self.plan = plan
-        self.ended = False
+        self.phase = Phase.WAITING
         self.due_ms = 0.0  # a tick before then finds nothing to do
         self._actions: list[Action] = []
+        emit = self._actions.append
         self._clock = CarrierClock(plan.one_way_guess_ms)
-        self._vad = Vad(confirm)
-        self._bargein = BargeIn(plan.cut_after_ms, plan.resume_after_ms)
+        session, minutes = Session(plan, emit), Minutes(emit, plan.transcript_deadline_ms)
+        self._voice = Voice(plan, self._clock, session, minutes, emit)
+        self._model = ModelSide(plan, session, self._voice, minutes, emit)
+        self._floor = Floor(plan, self._clock, self._voice, self._model, confirm)
         self._keypad = Keypad(plan.digits_pause_ms)
-        self._model = ModelSide(plan, self._actions.append)
-        self._voice: Voice | None = None
-        self._silence: Silence | None = None
-        self._overlap: _Overlap | None = None
-        self._closing: _Closing | None = None
-        self._frame_at_ms = 0.0
-        self._voiced_since_ms: float | None = None
-        self._fillers = Fillers(plan.filler_after_ms) if plan.fillers else None
-        self._dialled_early = False
+        self._ending = Ending(plan)
+
+    @property
+    def ended(self) -> bool:
+        return self.phase is Phase.ENDED
 
     def abandon(self) -> None:
         """Nothing follows; who ticks it has an end to bring about, and wants every tick."""
-        self.ended, self.due_ms = True, 0.0
+        self.phase, self.due_ms = Phase.ENDED, 0.0
 
     # What comes in.  Each returns what is to be done now.
 
     def from_leg(self, event: LegEvent, now_ms: float) -> list[Action]:
         """What the caller's side brings."""
-        if self.ended:
+        if self.phase is Phase.ENDED:
             return []
         try:
             if isinstance(event, Audio):  # most of them are
@@ -119,24 +106,23 @@ class Conversation:
 
     def from_model(self, payload: bytes, now_ms: float) -> list[Action]:
         """One text frame of the model's socket."""
-        if self._voice is None or self.ended or not self._model.ready:
+        model = self._model
+        if self.phase is not Phase.TALKING or not model.session.ready:
             return []
-        speaking = self._model.caller_speaking
-        if not self._model.receive(payload, now_ms, self._clock.call_ms(now_ms)):
+        speaking = model.ear.speaking
+        if not model.receive(payload, now_ms, self._clock.call_ms(now_ms)):
             return self.model_lost(now_ms, "protocol")
-        if speaking and not self._model.caller_speaking:
-            self._alive().caller_acts(now_ms)
-        outcome = self._model.leaving
-        if outcome is not None and self._closing is None:
+        if speaking and not model.ear.speaking:
+            self._ending.silence.caller_acts(now_ms)
+        outcome = model.tools.leaving
+        if outcome is not None and not self._ending.closing:
             self._close(outcome, now_ms, None if self._voice.speaks(now_ms) else ClipKind.GOODBYE)
         self._hasten()
         return self._take()
 
     def model_ready(self, now_ms: float) -> list[Action]:
-        """The model's socket is open; it may be so before the stream has started."""
-        if self._voice is None:
-            self._dialled_early = True
-        elif not self.ended:
+        """The model's socket is open."""
+        if self.phase is Phase.TALKING:
             self._model.connected(now_ms)
         return self._take()
 
@@ -145,71 +131,66 @@ class Conversation:
 
         With REFUSED as the reason there is no other attempt.
         """
-        voice = self._voice
-        if voice is None or self.ended:
+        if self.phase is not Phase.TALKING:
             return []
         self._model.lost()
         self._actions.append(Report(ModelLost(reason, self._clock.call_ms(now_ms))))
-        if reason == REFUSED or self._model.attempts > self.plan.model_attempts:
+        attempt = self._model.session.attempts
+        if reason == REFUSED or attempt > self.plan.model_attempts:
             self._close(HangUp(reason if reason == REFUSED else "model_lost"), now_ms, ClipKind.APOLOGY)
             return self._take()
-        self._actions.append(DialModel(self._model.attempts))
-        if self._model.attempts == 2 and not voice.playout.audible(now_ms):
-            voice.play(ClipKind.HOLD)
-            voice.pump(now_ms)
+        self._actions.append(DialModel(attempt))
+        if attempt == 2 and not self._voice.audible(now_ms):
+            self._voice.play(ClipKind.HOLD)
+            self._voice.pump(now_ms)
         self._hasten()
         return self._take()
 
     def tool_result(self, call_id: str, output_json: str, status: ToolStatus, now_ms: float) -> list[Action]:
         """What a RunTool came to; JSON text.  Of a tool that nobody waits for any more, nothing follows."""
-        if self._voice is not None and not self.ended:
+        if self.phase is Phase.TALKING:
             self._model.tool_result(call_id, output_json, status, now_ms, self._clock.call_ms(now_ms))
             self._hasten()
         return self._take()
 
     def command(self, command: Command, now_ms: float) -> list[Action]:
         """What control asks for."""
-        if self.ended:
+        if self.phase is Phase.ENDED:
             return []
         match command:
             case EndCall(reason, spoken):
-                if spoken and self._voice is not None:
+                if spoken and self.phase is Phase.TALKING:
                     self._close(HangUp(reason), now_ms, ClipKind.GOODBYE)
                 else:
                     self._end(HangUp(reason), now_ms)
             case Watch(for_ms):
-                self._model.watched_until_ms = max(self._model.watched_until_ms, now_ms + for_ms)
+                self._model.watch(now_ms + for_ms)
         return self._take()
 
     def tick(self, now_ms: float) -> list[Action]:
         """Call it every 20 ms or so; until `due_ms` it may be left out."""
-        voice = self._voice
-        if voice is None or self.ended:
+        if self.phase is not Phase.TALKING:
             return []
-        if self._model.stalled(now_ms):
+        voice, model = self._voice, self._model
+        if model.stalled(now_ms):
             return self.model_lost(now_ms, "stalled")
-        self._missing_frames(now_ms)
+        self._floor.missing(now_ms)
         voice.advance(now_ms)
-        self._settle(now_ms)
-        if (digits := self._keypad.due(now_ms)) is not None:
-            self._actions.append(Report(Digits(digits, self._clock.call_ms(now_ms))))
-            self._model.note("caller", f"Caller pressed {digits}")
-            self._model.answers.turn_taken()
-            if self._fillers is not None:
-                self._fillers.sound(now_ms)
-        filler_ms = float("inf") if self._fillers is None else self._fill(self._fillers, now_ms)
-        self._model.watch_tools(now_ms, self._clock.call_ms(now_ms))
+        self._floor.settle(now_ms)
+        self._keys(now_ms)
+        waited = model.awaited and not (model.ear.speaking or self._floor.caller_speaks)
+        filler_ms = voice.cover(model.answers.turns, now_ms, waited=waited)
+        model.tools.watch(now_ms, self._clock.call_ms(now_ms))
         self._watch_silence(now_ms)
         voice.pump(now_ms)
-        voice.report_turns(now_ms)
-        self._model.proceed(now_ms)
+        model.settled(now_ms)
         self._finish_closing(now_ms)
-        self.due_ms = min(now_ms + PULSE_MS, voice.playout.due_ms(), filler_ms)
+        self.due_ms = min(now_ms + PULSE_MS, voice.due_ms(), filler_ms)
         return self._take()
 
     def leg_gone(self, now_ms: float, outcome: Outcome) -> list[Action]:
         """The leg is no more."""
-        if not self.ended:
+        if self.phase is not Phase.ENDED:
             self._end(outcome, now_ms)
         return self._take()
 
@@ -217,166 +198,75 @@ class Conversation:
 
     def _leg_event(self, event: LegEvent, now_ms: float) -> None:
         match event:
-            case Started():
-                if self._voice is not None:
-                    raise _OutOfOrder("a second start")
-                self._start(event, now_ms)
             case Mark(number):
-                voice = self._started()
-                voice.playout.mark(number, now_ms)
-                voice.advance(now_ms)
-                self._settle(now_ms)
-            case Digit(digit):
-                self._started()
-                self._keypad.press(digit, now_ms)
-                self.due_ms = 0.0
-                self._alive().caller_acts(now_ms)
+                self._must_have_started()
+                self._voice.mark(number, now_ms)
+                self._floor.settle(now_ms)
             case Stopped():
                 self._end(HangUp("caller"), now_ms)
             case Broken(detail):
                 self._end(HangUp(CARRIER_PROTOCOL, detail), now_ms)
+            case Started():
+                if self.phase is Phase.TALKING:
+                    raise _OutOfOrder("a second start")
+                self._start(event, now_ms)
+            case Digit(digit):
+                self._must_have_started()
+                self._keypad.press(digit, now_ms)
+                self.due_ms = 0.0
+                self._ending.silence.caller_acts(now_ms)
             case _:
                 pass  # audio has a way of its own
 
     def _start(self, start: Started, now_ms: float) -> None:
+        self.phase = Phase.TALKING
         self._actions.append(Report(CallStarted(start.stream_id)))
-        voice = self._voice = Voice(self.plan, self._clock, self._actions.append, self._model.send)
-        self._model.attach(voice)
-        plan = self.plan
-        self._silence = Silence(now_ms, plan.idle_after_ms, plan.idle_prompts, plan.max_call_ms, plan.idle_gaps_ms)
-        self._frame_at_ms = now_ms
+        voice, replies = self._voice, self._model.replies
+        self._ending.silence.begin(now_ms)
+        self._floor.begin(now_ms)
         if not self.plan.announce_recording:
-            voice.start_recording(0)
-        for kind in voice.clips.opening():
+            voice.tape.start(0)
+        for kind in voice.opening():
             # Once a sentence has to wait for the model, those after it do too: the order matters.
-            if self._model.says or not voice.play(kind):
-                self._model.says.append(kind)
+            if replies.waiting or not voice.play(kind):
+                replies.say(kind)
         voice.pump(now_ms)
-        if self._dialled_early:
-            self._model.connected(now_ms)
-        else:
-            self._actions.append(DialModel(1))
+        self._actions.append(DialModel(1))
 
     def _audio(self, audio: Audio, now_ms: float) -> None:
-        voice, vad = self._started(), self._vad
-        payload, at_ms = audio.payload, audio.at_ms
-        self._clock.caller_frame(at_ms, now_ms)
-        self._frame_at_ms = now_ms
-        if voice.recording:
-            self._actions.append(RecordCaller(payload, at_ms))
-        # A held tail counts as audible: whoever speaks again before it is resumed still speaks over the agent.
-        audible = voice.playout.audible(now_ms)
-        voiced, onset = vad.caller_frame(payload, audible)
-        self._model.caller_audio(payload, at_ms, voiced=voiced, speaking=voiced or vad.speaking)
-        if voiced:
-            voice.latency.caller_voiced(self._clock.at(at_ms) + FRAME_MS)
-        if not vad.speaking:
-            self._voiced_since_ms = None
-        elif self._voiced_since_ms is None:
-            self._voiced_since_ms = now_ms
-        if onset and not audible:
-            self._model.answers.spoke_freely()
-        if onset or self._bargein.held:
-            self._judge(onset, voiced, audible, len(payload) // BYTES_PER_MS, now_ms)
+        if self.phase is not Phase.TALKING:
+            raise _OutOfOrder("not before start")
+        self._clock.caller_frame(audio.at_ms, now_ms)
+        self._voice.tape.caller(audio.payload, audio.at_ms)
+        if self._floor.frame(audio, now_ms):
+            self.due_ms = 0.0
 
-    # The floor.
-
-    def _judge(self, onset: bool, voiced: bool, audible: bool, ms: int, now_ms: float) -> None:
-        voice = self._started()
-        if onset and audible and not self._bargein.held:
-            taken = self._overlap is not None and self._overlap.verdict is Verdict.CUT
-            onset = (
-                not taken
-                and self.plan.interruptible
-                and self._closing is None
-                and not voice.protected(now_ms)
-                and echo_gate_open(self._vad.level_db, voice.playout.echo_level_db(now_ms))
-            )
-        match self._bargein.caller_frame(onset, voiced, audible, ms):
-            case Verdict.CLEAR:
-                self._clear(voice, now_ms)
-            case None:
-                return
-            case verdict if self._overlap is not None:
-                self._overlap.verdict = verdict
-                if verdict is Verdict.CUT:
-                    self._model.answers.cut()
-                    self._model.cancel()
-                else:
-                    self._model.answers.taken_back()
-        self._settle(now_ms)
-        self.due_ms = 0.0
-
-    def _clear(self, voice: Voice, now_ms: float) -> None:
-        # While the model is still speaking, nobody knows which second will be its last; and a filler asks for no reply.
-        more = self._model.answers.active or not voice.speaks(now_ms)
-        remaining_ms = float("inf") if more else voice.playout.remaining_ms(now_ms)
-        self._model.answers.overlap_began(remaining_ms)
-        item_id, heard_ms = voice.clear(now_ms)
-        if self._overlap is not None:  # spoke again before the tail was sent
-            self._overlap.verdict = None
-            return
-        since_ms = now_ms if self._voiced_since_ms is None else self._voiced_since_ms
-        self._overlap = _Overlap(self._clock.call_ms(now_ms), item_id, heard_ms, round(now_ms - since_ms))
-
-    def _settle(self, now_ms: float) -> None:
-        """Carry out a verdict, once it is known where the caller stopped hearing."""
-        overlap, voice = self._overlap, self._voice
-        if overlap is None or voice is None or overlap.verdict is None or not voice.playout.settled(now_ms):
-            return
-        self._overlap = None
-        voice.advance(now_ms)
-        line = voice.playout.line
-        if line and line[0].id == overlap.item_id:
-            overlap.heard_ms = line[0].heard // BYTES_PER_MS
-        verdict: Literal["cut", "resumed"] = "cut" if overlap.verdict is Verdict.CUT else "resumed"
-        if verdict == "cut":
-            voice.cut(now_ms)
-        else:
-            voice.playout.resume()
-            voice.pump(now_ms)
-        voice.barged_in(BargedIn(overlap.at_ms, overlap.item_id, overlap.heard_ms, overlap.clear_reaction_ms, verdict))
-        voice.report_turns(now_ms)
-        self._model.proceed(now_ms)
-
-    def _missing_frames(self, now_ms: float) -> None:
-        """Nothing is heard of the caller: whoever was speaking has stopped."""
-        missing_ms = round(now_ms - self._frame_at_ms)
-        if missing_ms < 5 * FRAME_MS:
-            return
-        self._frame_at_ms = now_ms
-        self._vad.quiet(missing_ms)
-        self._model.flush_audio()
-        if self._bargein.held:
-            self._judge(onset=False, voiced=False, audible=True, ms=missing_ms, now_ms=now_ms)
+    def _must_have_started(self) -> None:
+        if self.phase is not Phase.TALKING:
+            raise _OutOfOrder("not before start")
 
     # Time passing.
 
-    def _fill(self, fillers: Fillers, now_ms: float) -> float:
-        """Break the silence before a slow answer; when that is due, if it is not yet."""
-        voice, model = self._started(), self._model
-        if voice.playout.audible(now_ms):
-            fillers.sound(now_ms)
-        elif model.awaited and not (model.caller_speaking or self._vad.speaking):
-            voiced_ms = now_ms if voice.latency.voiced_ms is None else voice.latency.voiced_ms
-            due_ms = fillers.waiting(model.answers.turns, voiced_ms)
-            if now_ms < due_ms:
-                return due_ms
-            fillers.filled()
-            voice.fill()
-        return float("inf")
+    def _keys(self, now_ms: float) -> None:
+        digits = self._keypad.due(now_ms)
+        if digits is None:
+            return
+        self._actions.append(Report(Digits(digits, self._clock.call_ms(now_ms))))
+        self._model.session.note("caller", f"Caller pressed {digits}")
+        self._model.answers.turn_taken()
+        self._voice.keys_pressed(now_ms)
 
     def _watch_silence(self, now_ms: float) -> None:
-        silence = self._alive()
-        if self._model.caller_speaking and self._vad.speaking:  # both: either alone may be stuck
+        silence = self._ending.silence
+        if self._model.ear.speaking and self._floor.caller_speaks:  # both: either alone may be stuck
             silence.caller_acts(now_ms)
-        if self._started().playout.audible(now_ms) or self._model.answers.active or self._model.tools.busy:
+        if self._voice.audible(now_ms) or self._model.busy:
             silence.agent_speaks(now_ms)
-        if self._closing is not None:
+        if self._ending.closing:
             return
         match silence.due(now_ms):
             case Due.PROMPT:
-                self._started().clips.idle_prompt = silence.prompted - 1
+                self._voice.prompt(silence.prompted - 1)
                 self._say(ClipKind.IDLE)
             case Due.CLOSE_IDLE:
                 self._close(HangUp("idle"), now_ms, ClipKind.GOODBYE)
@@ -386,50 +276,41 @@ class Conversation:
                 pass
 
     def _say(self, kind: ClipKind) -> None:
-        if kind in self.plan.clips and not self._started().play(kind):
-            self._model.says.append(kind)
+        if kind in self.plan.clips and not self._voice.play(kind):
+            self._model.replies.say(kind)
+
+    # The end.
 
     def _close(self, outcome: Outcome, now_ms: float, last: ClipKind | None = None) -> None:
         """Leave so once everything was heard, `last` included."""
-        self._model.closing = True
-        self._closing = self._closing or _Closing(outcome, now_ms + self.plan.close_deadline_ms)
+        self._model.replies.close()
+        self._floor.interruptible = False
+        self._ending.begin(outcome, now_ms)
         self.due_ms = 0.0
         if last is not None:
             self._say(last)
 
     def _finish_closing(self, now_ms: float) -> None:
-        closing = self._closing
-        if closing is None:
-            return
-        waiting = self._model.ready and (self._model.answers.active or bool(self._model.says))
-        silent = not self._started().playout.audible(now_ms) and self._overlap is None and not waiting
-        if silent or now_ms >= closing.deadline_ms:
-            self._end(closing.outcome, now_ms)
+        if self._ending.closing:
+            silent = not self._voice.audible(now_ms) and self._floor.settled and not self._model.replies.pending
+            if self._ending.due(now_ms, silent=silent):
+                self._end(self._ending.outcome, now_ms)
 
     def _end(self, outcome: Outcome, now_ms: float) -> None:
         self.abandon()
-        if self._voice is not None:
-            self._voice.flush(now_ms)
+        self._voice.flush(now_ms)
+        self._model.flush()
         at_ms = self._clock.call_ms(now_ms)
-        self._model.end_tools(at_ms)
+        self._model.tools.end(at_ms)
         if digits := self._keypad.take():
             self._actions.append(Report(Digits(digits, at_ms)))
         self._actions.append(Report(CallEnded(outcome.reason, outcome.detail, at_ms)))
         self._actions.append(Leave(outcome))
 
-    def _started(self) -> Voice:
-        if self._voice is None:
-            raise _OutOfOrder("not before start")
-        return self._voice
-
-    def _alive(self) -> Silence:
-        assert self._silence is not None, "made with the voice"
-        return self._silence
-
     def _hasten(self) -> None:
         """What just happened may want the next tick earlier."""
-        if self._voice is not None:
-            self.due_ms = min(self.due_ms, self._voice.playout.due_ms())
+        if self.phase is Phase.TALKING:
+            self.due_ms = min(self.due_ms, self._voice.due_ms())
 
     def _take(self) -> list[Action]:
         actions = self._actions

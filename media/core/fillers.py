@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Fillers:
-    after_ms: int
+    after_ms: float  # infinity: never
     _turn: int = 0  # which of the caller's turns is waited for, by its number
     _pending: bool = False  # that turn has had no filler
     _quiet_ms: float = 0.0  # nothing was heard since

@@ -32,7 +32,6 @@ class Item:
     heard: int = 0
     proven: int = 0  # heard by the witness of a mark that was played
     complete: bool = False  # no more audio will be generated
-    began_ms: float | None = None  # when its first sound was heard
     ended_ms: float = 0.0  # when the last sound so far was heard
 
     @property
@@ -255,7 +254,5 @@ class InFlight:
             return
         at_ms = segment.plays_ms + self.clock.base_ms + (start - segment.start) / BYTES_PER_MS
         item.heard = offset
-        if item.began_ms is None:
-            item.began_ms = at_ms
         item.ended_ms = at_ms + (offset - start) / BYTES_PER_MS
         spans.append(Span(item, start, offset, at_ms))

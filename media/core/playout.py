@@ -14,12 +14,10 @@ from media.core.audio import BYTES_PER_MS
 from media.core.carrierclock import CarrierClock
 from media.core.inflight import ECHO_SPAN_MS, InFlight, Item, Span
 from media.core.leg import Clear, Mark, Play, ToLeg
+from media.core.marks import Age, Marks
 
 SETTLE_MS = 600.0  # how long a clear waits for the echo of its mark
-MAX_PINGS = 16  # under way; a carrier that never echoes must not cost memory
 UNSURE_MS = 5.0  # a mark must be earlier than a flushed one by more than this to count as played
-PING_MS = 400.0  # how often the way to the carrier is measured while the agent is silent
-FIRST_PING_MS = 60.0  # the same, until it is well known
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,32 +34,21 @@ class Playout:
     line: deque[Item] = field(default_factory=deque)  # items not heard to their end, in the order of speech
     held: bool = False  # cleared: nothing goes out until resume or drop
     _flight: InFlight = field(init=False)
-    _seq: int = 0
-    _fence: int = 0  # the mark behind the last clear: what has a lower number was sent before it
-    _fence_before: int = 0  # and the one before that
-    _pings: dict[int, float] = field(default_factory=dict)
-    _pinged_ms: float = 0.0
+    _marks: Marks = field(default_factory=Marks)
     _clearing: _Clearing | None = None
     _spans: list[Span] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._flight = InFlight(self.clock)
 
-    def _ping(self, now_ms: float) -> Mark:
-        """A mark that comes straight back, for use while nothing is queued: it measures the way to the carrier."""
-        self._seq += 1
-        self._pinged_ms = self._pings[self._seq] = now_ms
-        if len(self._pings) > MAX_PINGS:
-            del self._pings[next(iter(self._pings))]
-        return Mark(self._seq)
-
     def mark(self, number: int, now_ms: float) -> None:
         """A mark is back; unknown ones change nothing, flushed ones only tell when they were flushed."""
-        if number < self._fence:
-            if number >= self._fence_before:
+        age = self._marks.age(number)
+        if age is not Age.CURRENT:
+            if age is Age.BEFORE_CLEAR:
                 self._from_before_clear(number, now_ms)
             return
-        sent_ms = self._pings.pop(number, None)
+        sent_ms = self._marks.pinged(number)
         if sent_ms is None:
             self._spans += self._flight.played(number, now_ms)
             return
@@ -102,7 +89,7 @@ class Playout:
         if self.held or (self._flight.out and self.lead_ms(now_ms) >= self.lead_low_ms):
             return sends
         if not self._flight.out and now_ms >= self._ping_due_ms():
-            sends.append(self._ping(now_ms))
+            sends.append(Mark(self._marks.ping(now_ms)))
         for item in self.line:
             if item.sent < item.generated and not self._flight.out:
                 sends.append(self._send_mark(item, b"", now_ms))  # tells when the audio behind it begins to play
@@ -121,9 +108,9 @@ class Playout:
         sends.append(self._send_mark(item, payload, now_ms))
 
     def _send_mark(self, item: Item, payload: bytes, now_ms: float) -> Mark:
-        self._seq += 1
-        self._flight.sent(self._seq, item, payload, now_ms)
-        return Mark(self._seq)
+        number = self._marks.next()
+        self._flight.sent(number, item, payload, now_ms)
+        return Mark(number)
 
     def due_ms(self) -> float:
         """When it wants `pump` or `advance` next, if nothing else happens: the lead runs low, or the agent falls silent."""
@@ -137,7 +124,7 @@ class Playout:
         return self._flight.ends_ms
 
     def _ping_due_ms(self) -> float:
-        return self._pinged_ms + (PING_MS if self.clock.well_known else FIRST_PING_MS)
+        return self._marks.ping_due_ms(well_known=self.clock.well_known)
 
     def lead_ms(self, now_ms: float) -> float:
         """How much audio will lie at the carrier when something sent now arrives there."""
@@ -149,11 +136,9 @@ class Playout:
         self.held = True
         if self._clearing is not None or not self._flight.out:
             return []
-        self._pings.clear()
-        fence = self._ping(now_ms)
-        self._fence_before, self._fence = self._fence, fence.number
-        self._clearing = _Clearing(fence.number, now_ms)
-        return [Clear(), fence]
+        fence = self._marks.fence(now_ms)
+        self._clearing = _Clearing(fence, now_ms)
+        return [Clear(), Mark(fence)]
 
     def settled(self, now_ms: float) -> bool:
         """Whether the position at the last clear is as well known as it will be."""

@@ -14,16 +14,17 @@ class Due(Enum):
 
 @dataclass(slots=True)
 class Silence:
-    started_ms: float
     idle_after_ms: int
     prompts: int
     max_call_ms: int
     gaps_ms: tuple[int, ...] = ()  # before each of the first prompts, in place of `idle_after_ms`
+    _started_ms: float = 0.0
     _alive_ms: float = 0.0
     _prompted: int = 0
 
-    def __post_init__(self) -> None:
-        self._alive_ms = self.started_ms
+    def begin(self, now_ms: float) -> None:
+        """The call has started."""
+        self._started_ms = self._alive_ms = now_ms
 
     def agent_speaks(self, now_ms: float) -> None:
         self._alive_ms = now_ms
@@ -38,7 +39,7 @@ class Silence:
 
     def due(self, now_ms: float) -> Due | None:
         """What is due now; told once each time."""
-        if now_ms - self.started_ms >= self.max_call_ms:
+        if now_ms - self._started_ms >= self.max_call_ms:
             return Due.CLOSE_TOO_LONG
         wait_ms = self.gaps_ms[self._prompted] if self._prompted < len(self.gaps_ms) else self.idle_after_ms
         if now_ms - self._alive_ms < wait_ms:

@@ -5,7 +5,7 @@ call's clock, which is the carrier's `media.timestamp` (0 at the start of the st
 mu-law, 8 kHz, 8 bytes per ms.  Field names ending in `_json` hold JSON text.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
@@ -154,6 +154,9 @@ class Report:
 
 
 Action = ToLeg | ToModel | DialModel | RunTool | StartRecording | RecordCaller | RecordAgent | Report | Leave
+
+
+Emit = Callable[[Action], None]
 
 
 # Events: what a report may say.

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 import webrtcvad
 
-from media.core.audio import FRAME_BYTES, FRAME_MS, SILENCE_BYTE, pcm_level_db, to_linear
+from media.core.audio import FRAME_BYTES, FRAME_MS, SILENCE_BYTE, SILENT_DB, pcm_level_db, to_linear
 from media.core.backlog import Backlog
 from media.core.pitch import period
 
@@ -28,6 +28,8 @@ from media.core.pitch import period
 # and gets up to 320 ms of history; afterwards it gets what is new, until the candidate is over.
 Confirm = Callable[[bytes, bool], float]
 
+OVER_FLOOR_DB = 9.0
+HANGOVER_MS = 200
 HISTORY_FRAMES = 16
 HISTORY_BYTES = HISTORY_FRAMES * FRAME_BYTES
 ECHO_RETURN_LOSS_DB = 20.0  # how much quieter than played the agent comes back in the caller's audio, at worst
@@ -67,7 +69,7 @@ def breaks(levels_db: list[float], at: int) -> bool:
 class Candidate:
     """What is known of a sound that may be speech."""
 
-    told: deque[float] = field(default_factory=lambda: deque(maxlen=LIKELY_FRAMES))  # of its last frames
+    probabilities: deque[float] = field(default_factory=lambda: deque(maxlen=LIKELY_FRAMES))  # of its last frames
     since_break: int = BROKEN_FRAMES + 1  # frames since it broke something steady
     moved: int = 0  # frames since then in which its pitch moved
     stood: int = 0  # and in which it did not
@@ -88,39 +90,37 @@ class Candidate:
             self.stood += change <= STILL
 
     def sure(self) -> bool:
-        return self.told[-1] >= CONFIRMED
+        return self.probabilities[-1] >= CONFIRMED
 
     def broke(self) -> bool:
         return self.since_break <= BROKEN_FRAMES
 
     def onset(self) -> bool:
-        told = self.told
+        latest = self.probabilities
         if not self.broke():
-            return len(told) > 1 and told[-1] + told[-2] >= 2 * CONFIRMED
-        average = sum(told) / len(told)
+            return len(latest) > 1 and latest[-1] + latest[-2] >= 2 * CONFIRMED
+        average = sum(latest) / len(latest)
         return (
             self.sure()
-            or (len(told) == LIKELY_FRAMES and average >= LIKELY and self.stood < TONE * max(1, self.moved))
+            or (len(latest) == LIKELY_FRAMES and average >= LIKELY and self.stood < TONE * max(1, self.moved))
             or (self.moved > 0 and average >= MOVED_ONCE)
             or (self.moved >= OFTEN and average >= MOVED_OFTEN)
         )
 
 
-@dataclass(slots=True)
 class Vad:
-    confirm: Confirm | None = None
-    over_floor_db: float = 9.0
-    hangover_ms: int = 200
-    speaking: bool = False
-    level_db: float = -96.0  # the loudest of the last voiced frames: what the echo gate compares
-    _floor_db: float = -60.0
-    _recent: int = 0  # voiced or not, one bit per frame, the newest lowest
-    _quiet_ms: int = 0
-    _candidate: Candidate | None = None  # while the detector judges one
-    _history: Backlog = field(default_factory=Backlog)
-    _levels_db: deque[float] = field(default_factory=lambda: deque(maxlen=LEVELS))
-    _unjudged: list[bytes] = field(default_factory=list)  # frames since the detector was last asked
-    _webrtc: webrtcvad.Vad = field(default_factory=lambda: webrtcvad.Vad(2))
+    """One caller's ear.  `confirm` is the second stage, if there is one."""
+
+    __slots__ = ("_floor_db", "_quiet_ms", "_recent", "_second", "_webrtc", "level_db", "speaking")
+
+    def __init__(self, confirm: Confirm | None = None) -> None:
+        self.speaking = False
+        self.level_db = SILENT_DB  # the loudest of the last voiced frames: what the echo gate compares
+        self._floor_db = -60.0
+        self._recent = 0  # voiced or not, one bit per frame, the newest lowest
+        self._quiet_ms = 0
+        self._second = None if confirm is None else SecondStage(confirm)
+        self._webrtc = webrtcvad.Vad(2)
 
     def caller_frame(self, ulaw: bytes, agent_audible: bool) -> tuple[bool, bool]:
         """Judge 20 ms (a frame of another length is padded or cut): (voiced, onset).
@@ -131,7 +131,7 @@ class Vad:
         frame = ulaw if len(ulaw) == FRAME_BYTES else ulaw[:FRAME_BYTES].ljust(FRAME_BYTES, SILENCE_BYTE)
         pcm = to_linear(frame)
         level = pcm_level_db(pcm)
-        loud = level > self._floor_db + self.over_floor_db
+        loud = level > self._floor_db + OVER_FLOOR_DB
         voiced = loud and self._webrtc.is_speech(pcm, 8000)
         # Falls fast to a quieter line, rises slowly (4 dB/s) so that speech does not become its own floor.
         self._floor_db += 0.2 * (max(level, -75.0) - self._floor_db) if level < self._floor_db else 0.08
@@ -140,16 +140,13 @@ class Vad:
             self.level_db = max(level, self.level_db - 3.0)
         candidate = self._recent.bit_count() >= 3
         onset = voiced and candidate and (agent_audible or not self.speaking)
-        sure = True
-        if self.confirm is not None:
-            self._levels_db.append(level)
-            self._history.add(frame)
-            if self._history.size >= 2 * HISTORY_BYTES:  # not with every frame
-                self._history.forget(HISTORY_BYTES)
+        sure, second = True, self._second
+        if second is not None:
+            second.heard(frame, level)
             if not agent_audible:
-                self._candidate = None
-            elif onset or self._candidate is not None:
-                heard = self._judge(self.confirm, frame, voiced)
+                second.over()
+            elif onset or second.judging:
+                heard = second.judge(frame, voiced)
                 sure, onset = heard.sure(), onset and heard.onset()
         self._track(voiced, candidate)
         return voiced and sure, onset
@@ -164,12 +161,41 @@ class Vad:
         self._quiet_ms = 0 if voiced else self._quiet_ms + ms
         if candidate:
             self.speaking = True
-        elif self._quiet_ms >= self.hangover_ms:
+        elif self._quiet_ms >= HANGOVER_MS:
             self.speaking = False
-            self._candidate = None
-            self.level_db = -96.0
+            self.level_db = SILENT_DB
+            if self._second is not None:
+                self._second.over()
 
-    def _judge(self, confirm: Confirm, frame: bytes, voiced: bool) -> Candidate:
+
+class SecondStage:
+    """The detector, which is asked of candidates only, and what it needs to know of the sound before them."""
+
+    __slots__ = ("_candidate", "_confirm", "_history", "_levels_db", "_unjudged")
+
+    def __init__(self, confirm: Confirm) -> None:
+        self._confirm = confirm
+        self._candidate: Candidate | None = None  # while it judges one
+        self._history = Backlog()
+        self._levels_db: deque[float] = deque(maxlen=LEVELS)
+        self._unjudged: list[bytes] = []  # frames since the detector was last asked
+
+    @property
+    def judging(self) -> bool:
+        return self._candidate is not None
+
+    def heard(self, frame: bytes, level: float) -> None:
+        """Every frame, so that a candidate has a past."""
+        self._levels_db.append(level)
+        self._history.add(frame)
+        if self._history.size >= 2 * HISTORY_BYTES:  # not with every frame
+            self._history.forget(HISTORY_BYTES)
+
+    def over(self) -> None:
+        """Whatever it was has ended."""
+        self._candidate = None
+
+    def judge(self, frame: bytes, voiced: bool) -> Candidate:
         """Each frame of a candidate, from its first to the end of its hangover.
 
         A frame that is not voiced needs no answer, and goes to the detector with the next one that does.  Neither does
@@ -177,25 +203,25 @@ class Vad:
         """
         heard = self._candidate
         if heard is None:
-            return self._begin(confirm)
+            return self._begin()
         believed = heard.sure() and heard.onset()
         heard.frame(list(self._levels_db), len(self._levels_db) - 1)
         self._unjudged.append(frame)
         if voiced and (not believed or len(self._unjudged) >= BELIEVED_FRAMES):
-            heard.told.append(confirm(b"".join(self._unjudged), False))
+            heard.probabilities.append(self._confirm(b"".join(self._unjudged), False))
             self._unjudged.clear()
             if heard.broke() and not believed:
                 heard.pitch(self._history.newest(2))
         return heard
 
-    def _begin(self, confirm: Confirm) -> Candidate:
+    def _begin(self) -> Candidate:
         """A candidate begins with its third voiced frame: what it did until then is looked at now."""
         heard = self._candidate = Candidate()
         levels = list(self._levels_db)
         for at in range(max(0, len(levels) - BROKEN_FRAMES - 1), len(levels)):
             heard.frame(levels, at)
         self._unjudged.clear()
-        heard.told.append(confirm(self._history.newest(HISTORY_FRAMES), True))
+        heard.probabilities.append(self._confirm(self._history.newest(HISTORY_FRAMES), True))
         if heard.broke() and not heard.sure():
             recent = self._history.newest(4)
             for begin in range(0, 3 * FRAME_BYTES, FRAME_BYTES):

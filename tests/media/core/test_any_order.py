@@ -87,7 +87,7 @@ class Guard:
             case "carrier":
                 self.leg(value)
             case "model":
-                if self.over or talk._model.ready:
+                if self.over or talk._model.session.ready:
                     self.watch(json.loads(value) if value != b"{" else {})
                 self.check(talk.from_model(value, self.now))
             case "speech":
@@ -143,7 +143,7 @@ class Guard:
             if isinstance(action, ToModel):
                 self.to_model(json.loads(action.payload))
         voice = self.talk._voice
-        for item in voice.playout.line if voice else ():
+        for item in voice._playout.line:
             assert 0 <= item.proven <= item.heard <= item.sent <= item.generated
             assert item.heard >= self.heard.get(id(item), (item, 0))[1]
             self.heard[id(item)] = item, item.heard

@@ -288,14 +288,6 @@ def test_a_caller_who_talks_for_long_is_not_asked_whether_they_are_there(make_ph
     assert len(texts(phone)) == 1
 
 
-def test_a_model_that_was_dialled_before_the_stream_began_is_not_dialled_again(make_phone, world):
-    phone = make_phone(BARE)
-    phone.carry(phone.talk.model_ready(world.now))
-    phone.after(1_000)
-    assert not [action for _, action in phone.actions if isinstance(action, DialModel)]
-    assert phone.model.types() == ["session.update"]
-
-
 def test_a_model_that_says_nothing_is_dialled_again(make_phone):
     phone = make_phone(replace(BARE, stall_ms=1_000))
     phone.after(1_000)

@@ -250,7 +250,7 @@ def test_a_call_that_arrives_after_its_response_was_cancelled_is_not_run(make_ca
     phone.after(700)
     assert "response.cancel" in phone.model.types()
     cancelled = [m["response_id"] for m in phone.model.received if m["type"] == "response.cancel"]
-    phone.talk._model._cancelled.add(cancelled[0])
+    phone.talk._model.replies._cancelled.add(cancelled[0])
     event = {"response_id": cancelled[0], "item_id": "i", "call_id": "c", "name": "price", "arguments": "{}"}
     phone.model.emit("response.function_call_arguments.done", **event)
     phone.after(200)

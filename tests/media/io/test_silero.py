@@ -167,7 +167,7 @@ def talking(silero, frames, ms):
     phone.after(1_000)
     phone.speak(400)  # nobody speaks over the agent yet: the detector is not asked
     phone.after(1_600)
-    assert phone.talk._voice.playout.audible(phone.world.now)
+    assert phone.talk._voice.audible(phone.world.now)
     phone.frames += frames
     phone.after(ms)
     return phone
@@ -182,7 +182,7 @@ def test_the_agent_talks_on_over_what_is_no_speech(silero, name):
     phone = talking(silero, sounds.frames(NOISES[name]), 11_000)
     assert clears(phone) == 0
     assert phone.told(BargedIn) == []
-    assert not phone.talk._vad.speaking
+    assert not phone.talk._floor.caller_speaks
 
 
 @pytest.mark.speech

@@ -1,0 +1,74 @@
+"""The caller's audio on its way to the model, and the model's clock, which counts what it was sent."""
+
+from media.core import realtime as rt
+from media.core.audio import BYTES_PER_MS, FRAME_BYTES, FRAME_MS
+from media.core.backlog import Backlog
+from media.core.session import Session
+
+KEPT_WHILE_SPEAKING = 15_000 * BYTES_PER_MS
+KEPT_OTHERWISE = 1_000 * BYTES_PER_MS
+SPEECH_APPEND = 3 * FRAME_BYTES
+_NOTHING_YET = -1
+
+
+class Ear:
+    __slots__ = ("_began_ms", "_quiet_bytes", "_session", "_unheard", "_unheard_ms", "_unsent", "speaking")
+
+    def __init__(self, session: Session, quiet_append_ms: int) -> None:
+        self.speaking = False  # the caller, as the server hears it
+        self._session, self._quiet_bytes = session, quiet_append_ms * BYTES_PER_MS
+        self._unheard = (
+            Backlog()
+        )  # caller audio since the last turn, in case that the session is lost before it took it
+        self._unheard_ms = 0  # the call's clock at its end
+        self._unsent = Backlog()  # the last of it, on its way to a message of its own
+        self._began_ms = _NOTHING_YET  # the call's clock at the session's first audio
+
+    def frame(self, payload: bytes, at_ms: int, *, voiced: bool, speaking: bool) -> None:
+        """A frame of the caller: `voiced` or not, within speech or not.
+
+        It goes at once where somebody waits for it: from the first sign of a voice until the server hears the turn too,
+        and in the pauses of a turn, any of which may be its end.  Else it travels with the next few, since a message costs
+        more than all else that a frame does.
+        """
+        if self._session.ready:
+            if self._began_ms == _NOTHING_YET:
+                self._began_ms = at_ms
+            self._unsent.add(payload)
+            if self._unsent.size >= self._enough(voiced=voiced, speaking=speaking):
+                self.flush()
+        unheard = self._unheard
+        unheard.add(payload)
+        self._unheard_ms = at_ms + FRAME_MS
+        if unheard.size >= 2 * KEPT_OTHERWISE:  # not with every frame
+            unheard.forget(KEPT_OTHERWISE if self._session.ready and not self.speaking else KEPT_WHILE_SPEAKING)
+
+    def _enough(self, *, voiced: bool, speaking: bool) -> int:
+        """How much makes a message."""
+        if self.speaking:
+            return SPEECH_APPEND if voiced else 0
+        return 0 if speaking else self._quiet_bytes
+
+    def flush(self) -> None:
+        """Let the server have what it has not got yet."""
+        if self._unsent.size:
+            self._session.send(rt.append(self._unsent.take()))
+
+    def call_ms(self, session_ms: int) -> int:
+        """The call's clock when the server had heard so much."""
+        return max(0, self._began_ms) + session_ms
+
+    def turn_taken(self) -> None:
+        """The server has the turn: a later session learns of it by its words."""
+        self.speaking = False
+        self._unheard.clear()
+
+    def session_opened(self) -> None:
+        self._began_ms = _NOTHING_YET
+        if self._unheard.size:
+            self._began_ms = max(0, self._unheard_ms - self._unheard.size // BYTES_PER_MS)
+            self._session.send(rt.append(self._unheard.joined()))
+
+    def session_lost(self) -> None:
+        self.speaking = False
+        self._unsent.clear()

@@ -1,0 +1,160 @@
+"""Who speaks: the caller's voice over the agent's, from its first sign to its consequence.
+
+FREE ── onset ──▶ OVERLAP ── it goes on ──▶ CUTTING ───┐  (the agent is silent from the onset on)
+                     ▲    ── it was a nod ──▶ RESUMING ─┤
+                     └───────── speaks again ───────────┤
+FREE ◀── it is known where the caller stopped hearing ──┘
+"""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Literal
+
+from media.core.audio import BYTES_PER_MS, FRAME_MS
+from media.core.bargein import BargeIn, Verdict
+from media.core.carrierclock import CarrierClock
+from media.core.leg import Audio
+from media.core.modelside import ModelSide
+from media.core.types import BargedIn, CallPlan
+from media.core.vad import Confirm, Vad, echo_gate_open
+from media.core.voice import Voice
+
+MISSING_MS = 5 * FRAME_MS  # without a frame: whoever was speaking has stopped
+
+
+class Phase(Enum):
+    FREE = auto()
+    OVERLAP = auto()  # cleared, and no verdict has fallen
+    CUTTING = auto()  # the verdict is known, and not yet where the caller stopped hearing
+    RESUMING = auto()
+
+
+@dataclass(slots=True)
+class _Overlap:
+    """What is reported of it."""
+
+    at_ms: int = 0
+    item_id: str = ""
+    heard_ms: int = 0
+    clear_reaction_ms: int = 0
+
+
+class Floor:
+    __slots__ = (
+        "_bargein",
+        "_clock",
+        "_frame_at_ms",
+        "_model",
+        "_overlap",
+        "_phase",
+        "_vad",
+        "_voice",
+        "_voiced_since_ms",
+        "interruptible",
+    )
+
+    def __init__(
+        self, plan: CallPlan, clock: CarrierClock, voice: Voice, model: ModelSide, confirm: Confirm | None
+    ) -> None:
+        self.interruptible = plan.interruptible  # whether the caller may take it
+        self._clock, self._voice, self._model = clock, voice, model
+        self._vad = Vad(confirm)
+        self._bargein = BargeIn(plan.cut_after_ms, plan.resume_after_ms)
+        self._phase, self._overlap = Phase.FREE, _Overlap()
+        self._frame_at_ms = 0.0
+        self._voiced_since_ms: float | None = None
+
+    def begin(self, now_ms: float) -> None:
+        """Frames come from now on."""
+        self._frame_at_ms = now_ms
+
+    @property
+    def caller_speaks(self) -> bool:
+        """As we hear it."""
+        return self._vad.speaking
+
+    @property
+    def settled(self) -> bool:
+        """Whether no overlap is without its consequence."""
+        return self._phase is Phase.FREE
+
+    def frame(self, audio: Audio, now_ms: float) -> bool:
+        """20 ms of the caller; whether something was decided."""
+        voice, vad, model = self._voice, self._vad, self._model
+        payload, at_ms = audio.payload, audio.at_ms
+        self._frame_at_ms = now_ms
+        # A held tail counts as audible: whoever speaks again before it is resumed still speaks over the agent.
+        audible = voice.audible(now_ms)
+        voiced, onset = vad.caller_frame(payload, audible)
+        model.ear.frame(payload, at_ms, voiced=voiced, speaking=voiced or vad.speaking)
+        if voiced:
+            model.caller_voiced(self._clock.at(at_ms) + FRAME_MS)
+        if not vad.speaking:
+            self._voiced_since_ms = None
+        elif self._voiced_since_ms is None:
+            self._voiced_since_ms = now_ms
+        if onset and not audible:
+            model.answers.spoke_freely()
+        if onset or self._phase is Phase.OVERLAP:
+            return self._judge(onset, voiced, audible, len(payload) // BYTES_PER_MS, now_ms)
+        return False
+
+    def missing(self, now_ms: float) -> None:
+        """Called with every tick: if nothing is heard of the caller, whoever was speaking has stopped."""
+        missing_ms = round(now_ms - self._frame_at_ms)
+        if missing_ms < MISSING_MS:
+            return
+        self._frame_at_ms = now_ms
+        self._vad.quiet(missing_ms)
+        self._model.ear.flush()
+        if self._phase is Phase.OVERLAP:
+            self._judge(onset=False, voiced=False, audible=True, ms=missing_ms, now_ms=now_ms)
+
+    def _judge(self, onset: bool, voiced: bool, audible: bool, ms: int, now_ms: float) -> bool:
+        if onset and audible and self._phase is not Phase.OVERLAP:
+            onset = (
+                self._phase is not Phase.CUTTING
+                and self.interruptible
+                and not self._voice.protected(now_ms)
+                and echo_gate_open(self._vad.level_db, self._voice.echo_level_db(now_ms))
+            )
+        match self._bargein.caller_frame(onset, voiced, audible, ms):
+            case None:
+                return False
+            case Verdict.CLEAR:
+                self._clear(now_ms)
+            case Verdict.CUT:
+                self._phase = Phase.CUTTING
+                self._model.cut()
+            case Verdict.RESUME:
+                self._phase = Phase.RESUMING
+                self._model.answers.taken_back()
+        self.settle(now_ms)
+        return True
+
+    def _clear(self, now_ms: float) -> None:
+        voice, answers = self._voice, self._model.answers
+        # While the model is still speaking, nobody knows which second will be its last; and a filler asks for no reply.
+        more = answers.active or not voice.speaks(now_ms)
+        answers.overlap_began(float("inf") if more else voice.remaining_ms(now_ms))
+        item_id, heard_ms = voice.clear(now_ms)
+        again = self._phase is Phase.RESUMING  # spoke again before the tail was sent
+        self._phase = Phase.OVERLAP
+        if not again:
+            since_ms = now_ms if self._voiced_since_ms is None else self._voiced_since_ms
+            self._overlap = _Overlap(self._clock.call_ms(now_ms), item_id, heard_ms, round(now_ms - since_ms))
+
+    def settle(self, now_ms: float) -> None:
+        """Carry out a verdict, once it is known where the caller stopped hearing."""
+        if self._phase not in (Phase.CUTTING, Phase.RESUMING) or not self._voice.settled(now_ms):
+            return
+        overlap, voice, cutting = self._overlap, self._voice, self._phase is Phase.CUTTING
+        self._phase = Phase.FREE
+        heard_ms = voice.heard_ms(overlap.item_id, otherwise=overlap.heard_ms)
+        verdict: Literal["cut", "resumed"] = "cut" if cutting else "resumed"
+        if cutting:
+            voice.cut(now_ms)
+        else:
+            voice.resume(now_ms)
+        voice.barged_in(BargedIn(overlap.at_ms, overlap.item_id, heard_ms, overlap.clear_reaction_ms, verdict))
+        self._model.settled(now_ms)

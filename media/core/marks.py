@@ -1,0 +1,56 @@
+"""The numbers of marks: which were sent before the last clear, and which measure the way to the carrier."""
+
+from enum import Enum, auto
+
+MAX_PINGS = 16  # under way; a carrier that never echoes must not cost memory
+PING_MS = 400.0  # how often the way to the carrier is measured while the agent is silent
+FIRST_PING_MS = 60.0  # the same, until it is well known
+
+
+class Age(Enum):
+    """When a mark was sent."""
+
+    CURRENT = auto()  # after the last clear
+    BEFORE_CLEAR = auto()  # so it may have been played, or flushed
+    FORGOTTEN = auto()  # before the clear before that
+
+
+class Marks:
+    """Numbers rise from 1."""
+
+    __slots__ = ("_fence", "_fence_before", "_last", "_pinged_ms", "_pings")
+
+    def __init__(self) -> None:
+        self._last = self._fence = self._fence_before = 0
+        self._pings: dict[int, float] = {}
+        self._pinged_ms = 0.0
+
+    def next(self) -> int:
+        self._last += 1
+        return self._last
+
+    def ping(self, now_ms: float) -> int:
+        """A mark that comes straight back, for use while nothing is queued: it measures the way to the carrier."""
+        number = self.next()
+        self._pinged_ms = self._pings[number] = now_ms
+        if len(self._pings) > MAX_PINGS:
+            del self._pings[next(iter(self._pings))]
+        return number
+
+    def fence(self, now_ms: float) -> int:
+        """The mark behind a clear."""
+        self._pings.clear()
+        self._fence_before, self._fence = self._fence, self.ping(now_ms)
+        return self._fence
+
+    def age(self, number: int) -> Age:
+        if number >= self._fence:
+            return Age.CURRENT
+        return Age.BEFORE_CLEAR if number >= self._fence_before else Age.FORGOTTEN
+
+    def pinged(self, number: int) -> float | None:
+        """When this ping was sent, once; None if it is none."""
+        return self._pings.pop(number, None)
+
+    def ping_due_ms(self, *, well_known: bool) -> float:
+        return self._pinged_ms + (PING_MS if well_known else FIRST_PING_MS)

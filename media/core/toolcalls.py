@@ -1,0 +1,95 @@
+"""The model's function calls, carried out: by control, by the call itself, or not at all."""
+
+from media.core import realtime as rt
+from media.core.answers import Answers
+from media.core.leg import Outcome
+from media.core.session import Session
+from media.core.tools import CALL_ENDED, INTERRUPTED, MAX_ARGUMENTS, TIMED_OUT, Audience, Tools, error_json
+from media.core.types import CallPlan, Emit, Report, RunTool, ToolCalled, ToolFinished, ToolStatus
+
+MAX_NAME = 64  # characters of a function's name
+
+
+class ToolCalls:
+    __slots__ = ("_answered", "_answers", "_emit", "_names", "_session", "_tools", "leaving")
+
+    def __init__(self, plan: CallPlan, session: Session, answers: Answers, emit: Emit) -> None:
+        self.leaving: Outcome | None = None  # what the agent's last tool wants of the call
+        self._session, self._answers, self._emit = session, answers, emit
+        self._tools = Tools({tool.name: tool for tool in plan.tools})
+        self._names: dict[str, str] = {}  # of functions, by item id
+        self._answered = False  # and nothing was said of it, since another is running
+
+    @property
+    def busy(self) -> bool:
+        """Whether one is running."""
+        return self._tools.busy
+
+    @property
+    def awaited(self) -> bool:
+        """Whether the caller waits for one."""
+        return self._tools.awaited
+
+    def named(self, item_id: str, name: str) -> None:
+        """Some servers name the function only in its output item."""
+        self._names[item_id] = name
+
+    def called(self, event: rt.FunctionArgumentsDone, now_ms: float, at_ms: int, *, cancelled: bool) -> None:
+        """The model calls a tool; `cancelled` if the caller has interrupted the response that does."""
+        named = self._names.pop(event.item_id, "")
+        name, tools = event.name or named, self._tools
+        if tools.known(event.call_id):
+            return
+        refusal = INTERRUPTED if cancelled else tools.refusal(name, event.arguments)
+        self._emit(Report(ToolCalled(event.call_id, name[:MAX_NAME], event.arguments[:MAX_ARGUMENTS], at_ms)))
+        if refusal is not None:
+            output = error_json(refusal)
+            self._emit(Report(ToolFinished(event.call_id, output, "failed", at_ms)))
+            self._session.send(rt.function_output(event.call_id, output))
+            if not cancelled:
+                self._answer_once_all_are_in()
+            return
+        outcome = tools.tools[name].outcome
+        if outcome is not None:  # carried out by the call itself
+            self._emit(Report(ToolFinished(event.call_id, "{}", "ok", at_ms)))
+            self.leaving = outcome
+            return
+        tools.run(event.call_id, name, event.response_id, now_ms)
+        self._emit(RunTool(event.call_id, name, event.arguments))
+
+    def result(self, call_id: str, output_json: str, status: ToolStatus, at_ms: int) -> None:
+        """What a tool came to; of one that is not running, nobody wants to know."""
+        finished = self._tools.finish(call_id)
+        if finished is None:
+            return
+        name, audience = finished
+        self._emit(Report(ToolFinished(call_id, output_json, status, at_ms)))
+        if audience is Audience.NEXT_SESSION:
+            self._session.note("system", f"The tool {name}, called before, has returned: {output_json}")
+        else:
+            self._session.send(rt.function_output(call_id, output_json))
+        if audience is not Audience.MODEL or self._answered:
+            self._answer_once_all_are_in()
+
+    def _answer_once_all_are_in(self) -> None:
+        self._answered = self._tools.awaited
+        if not self._answered:
+            self._answers.owe()
+
+    def watch(self, now_ms: float, at_ms: int) -> None:
+        """The model hears of those whose time is up that there is no result."""
+        for call_id in self._tools.late(now_ms):
+            self.result(call_id, error_json(TIMED_OUT), "failed", at_ms)
+
+    def interrupted(self, response_id: str) -> None:
+        """The caller took the floor from this response."""
+        self._tools.interrupted(response_id)
+
+    def session_lost(self) -> None:
+        self._tools.session_lost()
+
+    def end(self, at_ms: int) -> None:
+        """The call is over, whatever is running."""
+        for call_id in self._tools.running():
+            self._tools.finish(call_id)
+            self._emit(Report(ToolFinished(call_id, error_json(CALL_ENDED), "failed", at_ms)))
