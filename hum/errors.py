@@ -146,3 +146,11 @@ class CarrierError(Refused):
     """The carrier refused or did not answer."""
 
     code, reason = "UNAVAILABLE", "CARRIER_ERROR"
+
+
+class CarrierBusy(CarrierError):  # noqa: N818 - as the others, it says what happened
+    """The carrier did nothing, since it is asked too often; it may be asked again after `retry_after_seconds`."""
+
+    def __init__(self, retry_after_seconds: float) -> None:
+        super().__init__("the carrier is asked too often", carrier_status="429")
+        self.retry_after_seconds = retry_after_seconds

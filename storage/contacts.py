@@ -96,6 +96,7 @@ CLAIM_LOOKUP = """
        AND (lookup_claimed_at IS NULL OR lookup_claimed_at < now() - $3::interval)
     RETURNING phone_e164
 """
+RELEASE_LOOKUP = "UPDATE contacts SET lookup_claimed_at = NULL WHERE id = $1"
 RECORD_LOOKUP = """
     UPDATE contacts SET said_by_lookup = said_by_lookup || $2, looked_up_at = now(), lookup_claimed_at = NULL
      WHERE id = $1
@@ -318,6 +319,11 @@ async def claim_lookup(tx: Tx, id: UUID, keep: timedelta, claim: timedelta) -> s
     """The number to ask the carrier about; None when the answer is younger than `keep`, or somebody asks already."""
     found: str | None = await tx.fetchval(CLAIM_LOOKUP, id, keep, claim)
     return found
+
+
+async def release_lookup(tx: Tx, id: UUID) -> None:
+    """Let the carrier be asked again at once: it was not asked after all."""
+    await tx.execute(RELEASE_LOOKUP, id)
 
 
 async def record_lookup(tx: Tx, id: UUID, said: Mapping[str, str]) -> None:

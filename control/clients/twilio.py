@@ -14,7 +14,7 @@ from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
-from hum.errors import CarrierError
+from hum.errors import CarrierBusy, CarrierError
 from hum.settings import Carrier as CarrierSettings
 
 T = TypeVar("T")
@@ -25,6 +25,9 @@ NO_SUCH_RESOURCE = 20404
 NOT_ON_SALE = 21422
 MOST_NUMBERS = 10_000
 NOT_IN_PROGRESS = 21220
+TOO_MANY_REQUESTS = 429
+#: What the carrier may make us wait, at most, and when it does not say.
+MAX_RETRY_AFTER_SECONDS, RETRY_AFTER_SECONDS = 300.0, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +148,8 @@ class _Http(AsyncHttpClient):  # type: ignore[misc]  # the SDK is untyped
         async with self._session.request(
             method, url, params=params, data=data, headers=sent, allow_redirects=allow_redirects
         ) as answer:
+            if answer.status == TOO_MANY_REQUESTS:
+                raise CarrierBusy(_seconds(answer.headers.get("Retry-After", "")))
             return Response(answer.status, await answer.text(), answer.headers)
 
     async def close(self) -> None:
@@ -274,6 +279,12 @@ def _pointing(webhooks: Webhooks) -> dict[str, str]:
 def is_refusal(error: CarrierError) -> bool:
     """Tell whether the carrier said no; else nobody knows what it did."""
     return error.metadata.get("carrier_status", "").startswith("4")
+
+
+def _seconds(retry_after: str) -> float:
+    """The header `Retry-After` in seconds (RFC 9110, 10.2.3); a date is not read, Twilio sends none."""
+    text = retry_after.strip()
+    return min(float(text), MAX_RETRY_AFTER_SECONDS) if text.isascii() and text.isdecimal() else RETRY_AFTER_SECONDS
 
 
 async def _asked(request: Awaitable[T]) -> T:

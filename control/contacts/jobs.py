@@ -9,7 +9,7 @@ from control import jobs
 from control.clients.twilio import Lookup, Lookups
 from control.contacts import rules, usecases
 from hum import ids
-from hum.errors import CarrierError, NotFound
+from hum.errors import CarrierBusy, CarrierError, NotFound
 from hum.telemetry import log
 from hum.validation import bad_e164
 from storage import contacts
@@ -28,6 +28,7 @@ async def look_up_contact(db: Db, carrier: Lookups, keep: timedelta, org: UUID, 
     """Ask the carrier about a contact, unless it answered within `keep` (zero: it is never asked); False when there was nothing to ask.
 
     A carrier that does not answer is asked again when the contact next calls, and not before: nobody waits for this.
+    Raises CarrierBusy when it is asked too often.
     """
     async with db.tenant(org) as tx:
         number = await contacts.claim_lookup(tx, id, keep, CLAIM) if keep else None
@@ -35,6 +36,11 @@ async def look_up_contact(db: Db, carrier: Lookups, keep: timedelta, org: UUID, 
         return False
     try:
         answer = await carrier.look_up(number)
+    except CarrierBusy:
+        LOOKUPS.labels("busy").inc()
+        async with db.tenant(org) as tx:
+            await contacts.release_lookup(tx, id)
+        raise  # the worker tries again when the carrier says
     except CarrierError as error:
         LOOKUPS.labels("failed").inc()
         LOG.warning("the carrier's Lookup did not answer", error=str(error)[:300])

@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from control.calls import jobs
 from control.clients.openai import ModelError, OpenAI, to_ulaw
 from control.clients.twilio import Lookup, Twilio, Webhooks, Wish, is_refusal
-from hum.errors import CarrierError
+from hum.errors import CarrierBusy, CarrierError
 from hum.settings import ControlSettings
 from sandbox.openai import Faults, Model
 from sandbox.twilio import Carrier, Listing
@@ -122,6 +122,10 @@ async def test_numbers_are_looked_up(carrier: Carrier) -> None:
     carrier.directory.out_of_order = 503
     with pytest.raises(CarrierError):
         await twilio.look_up("+13175550199")
+    carrier.directory.out_of_order = 429
+    with pytest.raises(CarrierBusy) as busy:
+        await twilio.look_up("+13175550199")
+    assert busy.value.retry_after_seconds == 1, "it did not say when"
     await twilio.close()
     stranger = client(carrier, "wrong")
     with pytest.raises(CarrierError):

@@ -15,7 +15,7 @@ from control.calls import routing
 from control.clients.twilio import Lookup, Twilio
 from control.contacts import jobs, rules
 from hum import ids
-from hum.errors import CarrierError
+from hum.errors import CarrierBusy, CarrierError
 from hum.settings import ControlSettings
 from hum.v1 import runtime_pb2
 from sandbox.twilio import Carrier, Listing
@@ -159,6 +159,18 @@ async def test_a_carrier_that_fails_is_not_pressed(world: World) -> None:
     assert await jobs.look_up_contact(world.db, directory, MONTH, world.org, id)
     (contact,) = await world.contacts()
     assert (contact.name, contact.looked_up_at is not None) == (None, True)
+
+
+async def test_a_carrier_that_is_asked_too_often_is_asked_again_later(world: World) -> None:
+    await world.ring()
+    (id,) = await world.owed(rules.LOOK_UP_CONTACT.name)
+    directory = Directory(CarrierBusy(7))
+    with pytest.raises(CarrierBusy) as busy:
+        await jobs.look_up_contact(world.db, directory, MONTH, world.org, id)
+    assert busy.value.retry_after_seconds == 7
+    directory.answer = Directory().answer
+    assert await jobs.look_up_contact(world.db, directory, MONTH, world.org, id), "nobody holds the claim"
+    assert (await world.contacts())[0].looked_up_at is not None
 
 
 async def test_a_contact_that_is_gone_is_nobody(world: World) -> None:
