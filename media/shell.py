@@ -5,20 +5,19 @@ waiting ── start ──▶ joining ── session opened ──▶ talking �
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from enum import Enum, auto
 from functools import update_wrapper
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, Protocol, assert_never
+from typing import Concatenate, ParamSpec, Protocol, assert_never
 
-from hum.clock import Clock, now
+from hum.clock import Clock
 from hum.settings import MediaSettings
 from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
-from media.core.conversation import REFUSED, Conversation
+from media.core.conversation import Conversation
 from media.core.leg import (
     CARRIER_PROTOCOL,
     Broken,
@@ -33,34 +32,27 @@ from media.core.leg import (
     Stopped,
     ToLeg,
 )
-from media.core.tools import CALL_ENDED, TOO_MANY, error_json
+from media.core.tools import TOO_MANY, error_json
 from media.core.types import (
     Action,
-    BargedIn,
-    CallEnded,
-    Delta,
     DialModel,
     EndCall,
-    Event,
-    LatencyMeasured,
-    ModelLost,
     RecordAgent,
     RecordCaller,
     Report,
     RunTool,
     StartRecording,
     ToModel,
-    ToolFinished,
     ToolStatus,
     Watch,
 )
 from media.io.control import Away, ControlLink, TokenRefused
-from media.io.openai import Dial, ModelSocket, Refused, Unreachable
+from media.io.openai import Dial, ModelSocket
 from media.io.silero import Silero
 from media.metrics import FRAMES
+from media.modelline import ModelLine
 from media.plan import plan_of
-from media.recorder import Recorder
-from media.reports import Reports
+from media.record import Record
 
 LOG = log(__name__)
 LOST = HangUp("carrier_lost")
@@ -120,6 +112,15 @@ class Keeper(Protocol):
         """Neither socket nor report needs this call any more; told once."""
 
 
+@dataclass(slots=True)
+class _Exit:
+    """The leg, and how it is left."""
+
+    leg: Leg
+    gone: bool = False
+    closing: Closing = Closing.NORMAL
+
+
 P = ParamSpec("P")
 
 
@@ -137,24 +138,47 @@ def _guarded(entry: "Callable[Concatenate[Shell, P], None]") -> "Callable[Concat
     return guarded
 
 
+class _Lobby:
+    """Where a stream waits for its session, with what it brings meanwhile."""
+
+    def __init__(self) -> None:
+        self._kept: list[LegEvent] = []
+        self._opening: asyncio.Task[None] | None = None
+
+    def enter(self, start: Started, opening: "asyncio.Task[None]") -> None:
+        self._kept.append(start)
+        self._opening = opening
+
+    def keep(self, event: LegEvent) -> None:
+        if len(self._kept) < KEPT_FRAMES:
+            self._kept.append(event)
+
+    def leave(self) -> list[LegEvent]:
+        """What was kept, in order; a session that is still being opened is not waited for."""
+        kept, self._kept = self._kept, []
+        opening, self._opening = self._opening, None
+        if opening is not None and opening is not asyncio.current_task():
+            opening.cancel()
+        return kept
+
+
 class Shell:
     """Made when the leg's connection is open."""
 
     def __init__(self, ports: Ports, leg: Leg, keeper: "Keeper") -> None:
-        self.call_id = ""
-        self._ports, self._leg, self._keeper = ports, leg, keeper
-        self._clock = ports.clock
+        self._ports, self._keeper = ports, keeper
         self._phase = Phase.WAITING
-        self._since_ms = self._heard_ms = self._clock()
-        self._kept: list[LegEvent] = []
-        self._talk: Conversation | None = None
-        self._reports = Reports("")
-        self._recorder: Recorder | None = None
-        self._model: ModelSocket | None = None
-        self._task: asyncio.Task[None] | None = None  # the session being opened, or the model being dialled
-        self._organization = ""
-        self._closing = Closing.NORMAL
-        self._leg_is_gone = False
+        self._since_ms = self._heard_ms = ports.clock()
+        self._exit = _Exit(leg)
+        self._lobby = _Lobby()
+        self._talk: Conversation | None = None  # while and after the call talks
+        self._record = Record(ports.link, ports.recordings)
+        self._line = ModelLine(ports.dial, ports.given.model_retry_ms, self)
+
+    @property
+    def call_id(self) -> str:
+        """Empty until the session is open."""
+        return self._record.call_id
 
     # The leg.
 
@@ -162,7 +186,7 @@ class Shell:
     def from_leg(self, event: LegEvent | None) -> None:
         """One message of the carrier; None if it says no more than that it is alive."""
         FRAMES.received += 1
-        now_ms = self._heard_ms = self._clock()
+        now_ms = self._heard_ms = self._ports.clock()
         if event is None:
             return
         talk = self._talk
@@ -170,16 +194,17 @@ class Shell:
             if actions := talk.from_leg(event, now_ms):
                 self._carry(actions)
         elif self._phase is Phase.JOINING:
-            self._keep(event)
+            self._lobby.keep(event)
         elif self._phase is Phase.WAITING:
             self._first_words(event)
 
     @_guarded
     def leg_gone(self, fault: str = "") -> None:
         """The connection is closed, by a fault of the carrier's if one is named; told as often as it is noticed."""
-        self._leg_is_gone = True
+        self._exit.gone = True
         if self._talk is not None:
-            self._carry(self._talk.leg_gone(self._clock(), HangUp(CARRIER_PROTOCOL, fault) if fault else LOST))
+            outcome = HangUp(CARRIER_PROTOCOL, fault) if fault else LOST
+            self._carry(self._talk.leg_gone(self._ports.clock(), outcome))
         if self._phase in (Phase.WAITING, Phase.ENDING, Phase.CLOSING):
             self._release()
 
@@ -187,17 +212,12 @@ class Shell:
         """Something here is broken: end this call, whatever state it is in, and none of the others."""
         if self._talk is not None and not self._talk.ended:
             self._talk.abandon()
-            for call_id in self._reports.running_tools():
-                self._report(ToolFinished(call_id, error_json(CALL_ENDED), "failed", 0))
-            self._report(CallEnded("carrier_lost", "internal error", 0))
+            self._record.end_by_fault("internal error")
         self._hang_up(Closing.FAULT)
 
-    def _begin_task(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        self._task = asyncio.create_task(work, name=name)
-        self._task.add_done_callback(self._task_done)
-
     @_guarded
-    def _task_done(self, task: asyncio.Task[None]) -> None:
+    def task_done(self, task: asyncio.Task[None]) -> None:
+        """The session has been opened, or the model dialled, or not: a bug in that is one of this call."""
         if not task.cancelled():
             task.result()
 
@@ -216,7 +236,7 @@ class Shell:
             case Phase.ENDING if now_ms - self._since_ms >= given.end_ack_seconds * 1000:
                 self._close()
             case Phase.CLOSING if now_ms - self._since_ms >= CLOSE_MS:
-                self._leg.abort()
+                self._exit.leg.abort()
                 self._release()
             case _:
                 pass
@@ -228,7 +248,7 @@ class Shell:
             case "hang_up":
                 self.end("hang_up")
             case "watch" if self._talk is not None:
-                self._carry(self._talk.command(Watch(command.watch.for_ms), self._clock()))
+                self._carry(self._talk.command(Watch(command.watch.for_ms), self._ports.clock()))
             case _:
                 pass
 
@@ -236,7 +256,7 @@ class Shell:
     def end(self, reason: str, *, spoken: bool = False) -> None:
         """End the call for `reason`; one that has not begun is refused."""
         if self._talk is not None:
-            self._carry(self._talk.command(EndCall(reason, spoken), self._clock()))
+            self._carry(self._talk.command(EndCall(reason, spoken), self._ports.clock()))
         elif self._phase is Phase.WAITING:
             self._refuse(reason, Closing.BUSY)
 
@@ -250,8 +270,9 @@ class Shell:
                     self._refuse("no_token", Closing.REFUSED)
                     return
                 self._phase = Phase.JOINING
-                self._kept.append(event)
-                self._begin_task(self._join(token, event), "join")
+                opening = asyncio.create_task(self._join(token, event), name="join")
+                opening.add_done_callback(self.task_done)
+                self._lobby.enter(event, opening)
             case Stopped():
                 self._refuse("stopped", Closing.NORMAL)
             case Broken(detail):
@@ -260,10 +281,6 @@ class Shell:
             case _:
                 LOG.warning("a media stream began without a start")
                 self._refuse("protocol", Closing.PROTOCOL)
-
-    def _keep(self, event: LegEvent) -> None:
-        if len(self._kept) < KEPT_FRAMES:
-            self._kept.append(event)
 
     async def _join(self, token: str, start: Started) -> None:
         ports = self._ports
@@ -278,55 +295,47 @@ class Shell:
             self._begin(session)
 
     def _begin(self, session: pb.OpenSessionResponse) -> None:
-        self.call_id = session.call_id
-        self._organization = session.organization_id
-        self._reports = Reports(session.call_id, session.stream_number)
+        self._record.open(session)
         try:
             silero = self._ports.silero
             talk = Conversation(plan_of(session, self._ports.given), silero.detector() if silero else None)
         except (ValueError, TypeError, AttributeError):
             LOG.exception("the flow of a call can not be read", call=session.call_id)
-            self._report(CallEnded("carrier_lost", "the flow can not be read", 0))
+            self._record.end_by_fault("the flow can not be read")
             self._hang_up(Closing.FAULT)
             return
-        LOG.info("call joined", call=session.call_id, model=session.model, kept=len(self._kept))
+        self._talk, self._phase = talk, Phase.TALKING
+        kept, now_ms = self._lobby.leave(), self._ports.clock()
+        LOG.info("call joined", call=session.call_id, model=session.model, kept=len(kept))
         metrics.STREAMS.labels("opened").inc()
-        self._talk, self._phase, self._task = talk, Phase.TALKING, None
-        now_ms = self._clock()
-        actions = [action for event in self._kept for action in talk.from_leg(event, now_ms)]
-        self._kept.clear()
-        if self._leg_is_gone:
+        actions = [action for event in kept for action in talk.from_leg(event, now_ms)]
+        if self._exit.gone:
             actions += talk.leg_gone(now_ms, LOST)
         self._keeper.joined(self, talk)
         self._carry(actions)
 
     # What the conversation wants.
 
-    def _carry(self, actions: list[Action]) -> None:  # noqa: C901, PLR0912 - one line for each kind of action
+    def _carry(self, actions: list[Action]) -> None:
         sends: list[ToLeg] = []
         for action in actions:  # grows when a tool can not be run
             if isinstance(action, ToModel):  # these are most of them
-                if self._model is not None:
-                    self._model.send(action.payload)
+                self._line.send(action.payload)
                 continue
             if isinstance(action, (Play, Mark, Clear)):
                 sends.append(action)
                 continue
             match action:
-                case RecordCaller(payload, at_ms):
-                    if self._recorder is not None:
-                        self._recorder.caller(payload, at_ms)
-                case RecordAgent(payload, at_ms):
-                    if self._recorder is not None:
-                        self._recorder.agent(payload, at_ms)
+                case RecordCaller() | RecordAgent():
+                    self._record.sound(action)
                 case Report(event):
-                    self._report(event)
+                    self._record.report(event)
                 case DialModel(attempt):
                     self._dial(attempt)
                 case RunTool():
                     actions += self._run_tool(action)
                 case StartRecording():
-                    self._recorder = Recorder(self._ports.recordings, self._organization, self.call_id)
+                    self._record.start_recording()
                 case Leave(outcome):
                     self._send(sends)
                     self._leave(outcome)
@@ -337,33 +346,8 @@ class Shell:
     def _send(self, actions: list[ToLeg]) -> None:
         if actions:
             FRAMES.sent += len(actions)
-            self._leg.send(actions)
+            self._exit.leg.send(actions)
             actions.clear()
-
-    def _report(self, event: Event) -> None:
-        at = now()
-        match event:
-            case Delta():
-                self._ports.link.delta(self._reports.delta(event, at))
-            case BargedIn():
-                metrics.CLEAR_SECONDS.observe(event.clear_reaction_ms / 1000)
-            case LatencyMeasured():
-                metrics.OURS_SECONDS.observe(event.ours_ms / 1000)
-                metrics.MODEL_SECONDS.observe((event.endpoint_ms + event.model_ms) / 1000)
-            case ToolFinished(call_id):
-                self._ports.link.give_up(self.call_id, call_id)
-            case ModelLost(reason):
-                metrics.MODEL_LOSSES.labels(reason.partition(" ")[0]).inc()
-                LOG.warning("model lost", call=self.call_id, reason=reason)
-            case CallEnded(reason, detail, at_ms):
-                self._store_recording(at)
-                metrics.ENDINGS.labels(reason).inc()
-                LOG.info("call ended", call=self.call_id, reason=reason, detail=detail, at_ms=at_ms)
-            case _:
-                pass
-        report = self._reports.of(event, at)
-        if report is not None:
-            self._ports.link.outbox.report(report)
 
     def _run_tool(self, run: RunTool) -> list[Action]:
         assert self._talk is not None, "only a conversation runs tools"
@@ -372,61 +356,43 @@ class Shell:
         )
         if self._ports.link.run_tool(request, self.tool_answered):
             return []
-        return self._talk.tool_result(run.call_id, error_json(TOO_MANY), "failed", self._clock())
+        return self._talk.tool_result(run.call_id, error_json(TOO_MANY), "failed", self._ports.clock())
 
     @_guarded
     def tool_answered(self, result: pb.ToolResult) -> None:
         """Control has run a tool of this call."""
         if self._talk is not None:
             status: ToolStatus = "ok" if result.status == "ok" else "failed"
-            self._carry(self._talk.tool_result(result.tool_call_id, result.output_json, status, self._clock()))
-
-    def _store_recording(self, at: datetime) -> None:
-        recorder, self._recorder = self._recorder, None
-        if recorder is not None and (stored := recorder.close()) is not None:
-            self._ports.link.outbox.report(self._reports.recorded(stored, at))
+            self._carry(self._talk.tool_result(result.tool_call_id, result.output_json, status, self._ports.clock()))
 
     # The model's socket.
 
+    def _dial(self, attempt: int) -> None:
+        if self._talk is not None and not self._talk.ended:
+            self._line.dial(attempt, self._talk.plan.model)
+
+    @_guarded
+    def model_ready(self) -> None:
+        """The socket that was dialled is open."""
+        if self._talk is not None:
+            self._carry(self._talk.model_ready(self._ports.clock()))
+
+    @_guarded
+    def model_lost(self, reason: str) -> None:
+        """There is no socket, or no longer."""
+        if self._talk is not None:
+            self._carry(self._talk.model_lost(self._ports.clock(), reason))
+
     @_guarded
     def from_model(self, socket: ModelSocket, payload: bytes) -> None:
-        if socket is self._model and self._talk is not None:
-            self._carry(self._talk.from_model(payload, self._clock()))
+        if socket is self._line.socket and self._talk is not None:
+            self._carry(self._talk.from_model(payload, self._ports.clock()))
 
     @_guarded
     def model_gone(self, socket: ModelSocket, reason: str) -> None:
-        if socket is self._model:
-            self._model = None
-            self._lost(reason)
-
-    def _lost(self, reason: str) -> None:
-        if self._talk is not None:
-            self._carry(self._talk.model_lost(self._clock(), reason))
-
-    def _dial(self, attempt: int) -> None:
-        self._drop_model()
-        if self._talk is not None and not self._talk.ended:
-            self._begin_task(self._dialled(attempt, self._talk), "dial")
-
-    async def _dialled(self, attempt: int, talk: Conversation) -> None:
-        ports = self._ports
-        if attempt > 1:
-            await asyncio.sleep(ports.given.model_retry_ms * 2 ** (attempt - 2) / 1000)
-        try:
-            socket = await ports.dial(talk.plan.model, self)
-        except Refused as error:
-            LOG.warning("model refused", call=self.call_id, error=str(error))
-            self._lost(REFUSED)
-        except Unreachable as error:
-            self._lost(f"unreachable {error}")
-        else:
-            self._model = socket
-            self._carry(talk.model_ready(self._clock()))
-
-    def _drop_model(self) -> None:
-        model, self._model = self._model, None
-        if model is not None:
-            model.drop()
+        if socket is self._line.socket:
+            self._line.socket = None
+            self.model_lost(reason)
 
     # The end.
 
@@ -442,10 +408,10 @@ class Shell:
         """Close, once control knows: the carrier asks what comes next as soon as its socket is closed."""
         if self._phase in (Phase.ENDING, Phase.CLOSING, Phase.GONE):
             return
-        self._phase, self._since_ms, self._closing = Phase.ENDING, self._clock(), closing
-        self._drop_model()
-        self._stop_task()
-        if self._leg_is_gone:
+        self._phase, self._since_ms, self._exit.closing = Phase.ENDING, self._ports.clock(), closing
+        self._line.drop()
+        self._lobby.leave()
+        if self._exit.gone:
             self._release()
         elif self.call_id:
             self._ports.link.outbox.when_stored(self._close)
@@ -454,16 +420,12 @@ class Shell:
 
     def _close(self) -> None:
         if self._phase is Phase.ENDING:
-            self._phase, self._since_ms = Phase.CLOSING, self._clock()
-            self._leg.close(self._closing)
+            self._phase, self._since_ms = Phase.CLOSING, self._ports.clock()
+            self._exit.leg.close(self._exit.closing)
 
     def _release(self) -> None:
         if self._phase is not Phase.GONE:
             self._phase = Phase.GONE
-            self._stop_task()
+            self._line.drop()
+            self._lobby.leave()
             self._keeper.released(self, self._talk)
-
-    def _stop_task(self) -> None:
-        task, self._task = self._task, None
-        if task is not None and task is not asyncio.current_task():
-            task.cancel()

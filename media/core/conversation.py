@@ -298,6 +298,7 @@ class Conversation:
 
     def _end(self, outcome: Outcome, now_ms: float) -> None:
         self.abandon()
+        self._floor.end(now_ms)
         self._voice.flush(now_ms)
         self._model.flush()
         at_ms = self._clock.call_ms(now_ms)

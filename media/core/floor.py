@@ -148,13 +148,24 @@ class Floor:
         """Carry out a verdict, once it is known where the caller stopped hearing."""
         if self._phase not in (Phase.CUTTING, Phase.RESUMING) or not self._voice.settled(now_ms):
             return
-        overlap, voice, cutting = self._overlap, self._voice, self._phase is Phase.CUTTING
-        self._phase = Phase.FREE
-        heard_ms = voice.heard_ms(overlap.item_id, otherwise=overlap.heard_ms)
-        verdict: Literal["cut", "resumed"] = "cut" if cutting else "resumed"
+        voice, cutting = self._voice, self._phase is Phase.CUTTING
+        settled = self._barged_in("cut" if cutting else "resumed")
         if cutting:
             voice.cut(now_ms)
         else:
             voice.resume(now_ms)
-        voice.barged_in(BargedIn(overlap.at_ms, overlap.item_id, heard_ms, overlap.clear_reaction_ms, verdict))
+        voice.barged_in(settled)
         self._model.settled(now_ms)
+
+    def end(self, now_ms: float) -> None:
+        """The call is over: an overlap that is not settled never will be.  Nobody hears the agent go on after it."""
+        if self._phase is Phase.FREE:
+            return
+        self._voice.give_up(now_ms)
+        self._voice.barged_in(self._barged_in("resumed" if self._phase is Phase.RESUMING else "cut"))
+
+    def _barged_in(self, verdict: Literal["cut", "resumed"]) -> BargedIn:
+        """The overlap is over."""
+        overlap, self._phase = self._overlap, Phase.FREE
+        heard_ms = self._voice.heard_ms(overlap.item_id, otherwise=overlap.heard_ms)
+        return BargedIn(overlap.at_ms, overlap.item_id, heard_ms, overlap.clear_reaction_ms, verdict)

@@ -131,7 +131,8 @@ class InFlight:
     @property
     def ends_ms(self) -> float:
         """When the queue at the carrier runs dry."""
-        return self._ends_ms + self.clock.base_ms
+        base_ms = self._base()  # moves what was sent before the carrier's clock was known
+        return base_ms + self._ends_ms
 
     def sent(self, seq: int, item: Item, payload: bytes, now_ms: float) -> None:
         """The next bytes of `item` have left, with a mark behind; if there are none, the mark alone."""

@@ -161,9 +161,9 @@ class ModelSide:
                     self.session.send(rt.item_delete(item.id))
                 else:
                     self._voice.open_item(item.id, self.replies.saying)
-            case rt.OutputItemAdded(_, item):
+            case rt.OutputItemAdded(_, item) if item.type == "function_call":
                 self.tools.named(item.id, item.name)
-            case rt.OutputItemDone(_, item):
+            case rt.OutputItemDone(item):
                 self._voice.close_item(item.id)
             case rt.ResponseDone(response):
                 self.replies.done(response)

@@ -143,8 +143,13 @@ class Playout:
     def settled(self, now_ms: float) -> bool:
         """Whether the position at the last clear is as well known as it will be."""
         if self._clearing is not None and now_ms >= self._clearing.sent_ms + SETTLE_MS:
-            self._settle(self.clock.arrives(self._clearing.sent_ms) - self.clock.base_ms)
+            self.give_up()
         return self._clearing is None
+
+    def give_up(self) -> None:
+        """No more will come of the carrier: the position at a clear that is not settled is what it most likely was."""
+        if self._clearing is not None:
+            self._settle(self.clock.arrives(self._clearing.sent_ms) - self.clock.base_ms)
 
     def _settle(self, cut_ms: float) -> None:
         """The queue was emptied when the carrier's clock stood so."""

@@ -1,7 +1,8 @@
 """The wire of OpenAI's Realtime API (GA): server events typed in, client events formatted out.
 
 Source: platform.openai.com/docs/api-reference/realtime-server-events and -client-events.  Audio is `audio/pcmu` both
-ways, base64 in JSON.  Event types that the core has no use for decode as Unknown.
+ways, base64 in JSON.  Only what the core needs is typed, and so must be well-formed: event types that it has no use for
+decode as Unknown, and fields that it does not read are not looked at.
 """
 
 import binascii
@@ -14,14 +15,10 @@ from media.core.types import CallPlan, Role
 
 
 class WireError(Exception):
-    """The model sent an event of a known type with a body that does not fit it."""
+    """The model sent no event, or one that the core needs with a body that does not fit it."""
 
 
 class _Event(msgspec.Struct, frozen=True, tag_field="type"):
-    pass
-
-
-class SessionCreated(_Event, frozen=True, tag="session.created"):
     pass
 
 
@@ -43,9 +40,8 @@ class ResponseDone(_Event, frozen=True, tag="response.done"):
 
 
 class Item(msgspec.Struct, frozen=True):
-    id: str
-    type: str = ""  # message, function_call, function_call_output
-    role: str = ""
+    id: str = ""
+    type: str = ""  # message, function_call, and what we have no use for
     name: str = ""  # of a function call
 
 
@@ -55,7 +51,6 @@ class OutputItemAdded(_Event, frozen=True, tag="response.output_item.added"):
 
 
 class OutputItemDone(_Event, frozen=True, tag="response.output_item.done"):
-    response_id: str
     item: Item
 
 
@@ -63,11 +58,6 @@ class AudioDelta(_Event, frozen=True, tag="response.output_audio.delta"):
     response_id: str
     item_id: str
     delta: bytes  # mu-law; msgspec reads base64 here
-
-
-class AudioDone(_Event, frozen=True, tag="response.output_audio.done"):
-    response_id: str
-    item_id: str
 
 
 class TranscriptDelta(_Event, frozen=True, tag="response.output_audio_transcript.delta"):
@@ -94,23 +84,6 @@ class Committed(_Event, frozen=True, tag="input_audio_buffer.committed"):
     item_id: str
 
 
-class ItemAdded(_Event, frozen=True, tag="conversation.item.added"):
-    item: Item
-
-
-class ItemDone(_Event, frozen=True, tag="conversation.item.done"):
-    item: Item
-
-
-class ItemTruncated(_Event, frozen=True, tag="conversation.item.truncated"):
-    item_id: str
-    audio_end_ms: int
-
-
-class ItemDeleted(_Event, frozen=True, tag="conversation.item.deleted"):
-    item_id: str
-
-
 class InputTranscriptDelta(_Event, frozen=True, tag="conversation.item.input_audio_transcription.delta"):
     item_id: str
     delta: str = ""
@@ -133,14 +106,7 @@ class FunctionArgumentsDone(_Event, frozen=True, tag="response.function_call_arg
     name: str = ""  # some servers name the function only in its output item
 
 
-class RateLimitsUpdated(_Event, frozen=True, tag="rate_limits.updated"):
-    pass
-
-
 class ErrorBody(msgspec.Struct, frozen=True):
-    message: str
-    type: str = ""
-    code: str | None = None
     event_id: str | None = None  # of the client event that caused it
 
 
@@ -153,28 +119,21 @@ class Unknown(msgspec.Struct, frozen=True):
 
 
 Known = (
-    SessionCreated
-    | SessionUpdated
+    SessionUpdated
     | ResponseCreated
     | ResponseDone
     | OutputItemAdded
     | OutputItemDone
     | AudioDelta
-    | AudioDone
     | TranscriptDelta
     | TranscriptDone
     | SpeechStarted
     | SpeechStopped
     | Committed
-    | ItemAdded
-    | ItemDone
-    | ItemTruncated
-    | ItemDeleted
     | InputTranscriptDelta
     | InputTranscriptCompleted
     | InputTranscriptFailed
     | FunctionArgumentsDone
-    | RateLimitsUpdated
     | Error
 )
 ServerEvent = Known | Unknown

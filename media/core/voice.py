@@ -229,6 +229,11 @@ class Voice:
             self.advance(now_ms)
         return settled
 
+    def give_up(self, now_ms: float) -> None:
+        """No more will come of the carrier: what is not known of a clear by now never will be."""
+        self._playout.give_up()
+        self.advance(now_ms)
+
     def heard_ms(self, item_id: str, otherwise: int) -> int:
         """How much was heard of the item that was stopped; `otherwise` if it was another one."""
         line = self._playout.line

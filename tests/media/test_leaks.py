@@ -17,7 +17,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 AT_ONCE, ROUNDS = 8, 9  # with the warm-up, a thousand calls
 #: What a call is made of, here and in the libraries.
 KINDS = frozenset(
-    "Shell TwilioLeg ModelSocket Conversation ModelSide Voice Playout InFlight Item Segment Reports Recorder "
+    "Shell TwilioLeg ModelSocket ModelLine Record Conversation Floor Session ModelSide ToolCalls Voice Playout InFlight Item "
+    "Segment Reports Recorder "
     "_Detector WSTransport WSProtocol WSProtocolBase TimerHandle TCPTransport Transport".split()
 )
 GREETING = pb.Clip(kind="greeting", text="Hello there.", audio_ulaw=voice(800))

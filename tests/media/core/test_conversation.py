@@ -400,3 +400,50 @@ def test_a_lively_call_over_a_bad_line_keeps_its_books(make_phone, seed):
     clears = [event for _, event in phone.carrier.log].count("clear")
     assert clears >= 2
     assert abs(recorded - heard) / 8 <= 25 * (clears + 1)
+
+
+@pytest.mark.parametrize(
+    ("speech_ms", "after_ms", "verdict"),
+    [(1_000, 60, "cut"), (1_000, 450, "cut"), (180, 450, "resumed")],  # no verdict yet; not settled, either way
+)
+def test_an_interruption_just_before_the_hang_up_is_reported(make_phone, speech_ms, after_ms, verdict):
+    phone = make_phone(BARE, delay=60, answer_ms=8_000)
+    phone.after(1_000)
+    phone.speak(600)
+    phone.after(3_000)
+    phone.carrier._mark_due = lambda _: None  # it does not tell any more where its queue was emptied
+    phone.speak(speech_ms)
+    while "clear" not in [event for _, event in phone.carrier.log]:
+        phone.after(20)
+    phone.after(after_ms)
+    assert phone.told(BargedIn) == []
+    phone.carrier.stop()
+    phone.after(200)
+    assert phone.hung_up == HangUp("caller")
+    (overlap,) = phone.told(BargedIn)
+    turn = next(each for each in phone.told(TurnEnded) if each.interrupted)
+    assert (overlap.verdict, overlap.turn_seq) == (verdict, turn.seq)
+    assert abs(overlap.heard_ms - phone.carrier.heard_bytes(phone.world.now) / 8) <= 20
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": "conversation.item.added"},
+        {"type": "conversation.item.done", "item": None},
+        {"type": "conversation.item.truncated", "audio_end_ms": "all"},
+        {"type": "response.output_audio.done"},
+        {"type": "rate_limits.updated", "rate_limits": 5},
+        {"type": "session.created", "session": None},
+        {"type": "error", "error": {"code": 5, "message": None}},
+        {"type": "response.output_item.added", "response_id": "r", "item": {"type": "reasoning"}},
+        {"type": "response.output_item.done", "item": {"id": "i"}},
+        {"type": "of a later release", "x": [1]},
+    ],
+)
+def test_events_that_the_core_has_no_use_for_never_end_a_session(make_phone, event):
+    phone = make_phone(BARE)
+    phone.after(1_000)
+    for _ in range(10):
+        phone.carry(phone.talk.from_model(json.dumps(event).encode(), phone.world.now))
+    assert phone.told(ModelLost) == []

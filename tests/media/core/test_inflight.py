@@ -83,3 +83,14 @@ def test_levels_are_those_of_what_plays_now():
     model.hear(300.0)
     assert model.level_db(200.0, 100.0) > -1.0
     assert model.level_db(240.0, 160.0) == -96.0
+
+
+def test_what_was_sent_before_the_carriers_clock_was_known_ends_when_it_did():
+    model, item = flight()
+    send(model, 1, item, 800, 10_000.0)
+    assert model.ends_ms == 10_150.0
+    model.clock.caller_frame(0, 10_020.0)  # the clock is tied now: its 0 is at about 9,970
+    assert model.clock.tied
+    assert model.ends_ms == 10_150.0
+    model.hear(10_030.0)
+    assert model.ends_ms == 10_150.0

@@ -21,7 +21,7 @@ def wire(type, **body):
 @pytest.mark.parametrize(
     ("payload", "event"),
     [
-        (wire("session.created", session={}), rt.SessionCreated()),
+        (wire("session.created", session={}), rt.Unknown("session.created")),
         (wire("response.created", response={"id": "r", "status": "in_progress"}), rt.ResponseCreated(rt.Response("r", "in_progress"))),
         (wire("response.output_audio.delta", response_id="r", item_id="i", delta="//8="), rt.AudioDelta("r", "i", b"\xff\xff")),
         (wire("response.output_audio_transcript.delta", item_id="i", delta="hi"), rt.TranscriptDelta("i", "hi")),
@@ -29,7 +29,7 @@ def wire(type, **body):
         (wire("input_audio_buffer.committed", item_id="u", previous_item_id=None), rt.Committed("u")),
         (wire("conversation.item.input_audio_transcription.completed", item_id="u", transcript="x"), rt.InputTranscriptCompleted("u", "x")),
         (wire("response.function_call_arguments.done", response_id="r", item_id="i", call_id="c", arguments="{}"), rt.FunctionArgumentsDone("r", "i", "c", "{}")),
-        (wire("error", error={"message": "m", "type": "t", "code": None, "event_id": "create_1"}), rt.Error(rt.ErrorBody("m", "t", None, "create_1"))),
+        (wire("error", error={"message": "m", "type": "t", "code": None, "event_id": "create_1"}), rt.Error(rt.ErrorBody("create_1"))),
         (wire("response.content_part.added", part={}), rt.Unknown("response.content_part.added")),
     ],
 )  # fmt: skip

@@ -1,0 +1,67 @@
+"""One call's way to the model: its socket, or the attempt to open one."""
+
+import asyncio
+from typing import Protocol
+
+from hum.telemetry import log
+from media.core.conversation import REFUSED
+from media.io.openai import Dial, Listener, ModelSocket, Refused, Unreachable
+
+LOG = log(__name__)
+
+
+class Dialler(Listener, Protocol):
+    """Whose line it is."""
+
+    @property
+    def call_id(self) -> str: ...
+
+    def model_ready(self) -> None:
+        """The socket is open."""
+
+    def model_lost(self, reason: str) -> None:
+        """It could not be opened."""
+
+    def task_done(self, task: asyncio.Task[None]) -> None:
+        """With every attempt that is over, whatever became of it."""
+
+
+class ModelLine:
+    def __init__(self, dial: Dial, retry_ms: float, owner: Dialler) -> None:
+        self.socket: ModelSocket | None = None
+        self._dial, self._retry_ms, self._owner = dial, retry_ms, owner
+        self._attempt: asyncio.Task[None] | None = None
+
+    def send(self, payload: bytes) -> None:
+        """Whole text messages; without a socket they are dropped."""
+        if self.socket is not None:
+            self.socket.send(payload)
+
+    def dial(self, attempt: int, model: str) -> None:
+        """Open a socket in place of the one there is; a later attempt waits, each time twice as long."""
+        self.drop()
+        self._attempt = asyncio.create_task(self._dialled(attempt, model), name="dial")
+        self._attempt.add_done_callback(self._owner.task_done)
+
+    async def _dialled(self, attempt: int, model: str) -> None:
+        if attempt > 1:
+            await asyncio.sleep(self._retry_ms * 2 ** (attempt - 2) / 1000)
+        try:
+            socket = await self._dial(model, self._owner)
+        except Refused as error:
+            LOG.warning("model refused", call=self._owner.call_id, error=str(error))
+            self._owner.model_lost(REFUSED)
+        except Unreachable as error:
+            self._owner.model_lost(f"unreachable {error}")
+        else:
+            self.socket = socket
+            self._owner.model_ready()
+
+    def drop(self) -> None:
+        """Close what there is, and give up what is being tried."""
+        socket, self.socket = self.socket, None
+        if socket is not None:
+            socket.drop()
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None and attempt is not asyncio.current_task():
+            attempt.cancel()
