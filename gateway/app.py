@@ -25,9 +25,9 @@ from gateway.auth import SignIn
 from gateway.csrf import SameOrigin
 from gateway.middleware import AccessLog, SecurityHeaders
 from gateway.twilio import CarrierWebhooks
-from hum import home, rpc, settings, telemetry
+from hum import home, rpc, telemetry
 from hum.jsonvalues import Unsupported
-from hum.settings import GatewaySettings, parse_listen
+from hum.settings import GatewaySettings, load, parse_listen
 from hum.signals import stop_signal
 
 LOG = telemetry.log(__name__)
@@ -43,17 +43,17 @@ class Gateway:
     closing: asyncio.Event
 
 
-def build(given: GatewaySettings, channel: aio.Channel) -> Gateway:
+def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
     """The HTTP application over a channel to control."""
-    _refuse_in_production(given)
-    identity = rpc.NodeIdentity(home.node_key(given), "gateway", telemetry.node_name(given, "gateway"))
+    _refuse_in_production(settings)
+    identity = rpc.NodeIdentity(home.node_key(settings), "gateway", telemetry.node_name(settings, "gateway"))
     gateway = Gateway(Starlette(), asyncio.Event())
-    cookies = credentials.Cookies(given.public_url)
+    cookies = credentials.Cookies(settings.public_url)
     limits = transcode.Limits(
-        given.control_seconds, given.heartbeat_seconds, given.body_bytes, cookies, gateway.closing
+        settings.control_seconds, settings.heartbeat_seconds, settings.body_bytes, cookies, gateway.closing
     )
     bindings = _bindings()
-    document = openapi.document(bindings, given.public_url)
+    document = openapi.document(bindings, settings.public_url)
     as_json, as_page = msgspec.json.encode(document), reference.page(document)
     as_yaml = _Once(lambda: yaml.dump(document, Dumper=_Plain, sort_keys=False).encode())
 
@@ -79,8 +79,8 @@ def build(given: GatewaySettings, channel: aio.Channel) -> Gateway:
     gateway.app = Starlette(
         routes=[
             *transcode.routes(bindings, channel, limits),
-            *CarrierWebhooks(given, channel, identity).routes(),
-            *SignIn(given, channel, identity, cookies).routes(),
+            *CarrierWebhooks(settings, channel, identity).routes(),
+            *SignIn(settings, channel, identity, cookies).routes(),
             Route("/docs", docs),
             Route("/openapi.json", openapi_json),
             Route("/openapi.yaml", openapi_yaml),
@@ -90,8 +90,8 @@ def build(given: GatewaySettings, channel: aio.Channel) -> Gateway:
         ],
         middleware=[
             Middleware(AccessLog),
-            Middleware(SecurityHeaders, public_url=given.public_url),
-            Middleware(SameOrigin, public_url=given.public_url, cookies=cookies),
+            Middleware(SecurityHeaders, public_url=settings.public_url),
+            Middleware(SameOrigin, public_url=settings.public_url, cookies=cookies),
         ],
         exception_handlers={HTTPException: _http_error, Exception: _bug},
     )
@@ -106,18 +106,18 @@ def _bindings() -> list[contract.Binding]:
         raise SystemExit(f"hum: the contract can't be served as REST: {error}") from error
 
 
-def _refuse_in_production(given: GatewaySettings) -> None:
-    """Cookies and ID tokens are no secret on plain http."""
-    if given.production and not given.public_url.startswith("https://"):
-        raise SystemExit("hum: HUM_PUBLIC_URL must be https in production; its cookies would travel in the open")
-    if given.production and given.oidc_issuer and not given.oidc_issuer.startswith("https://"):
+def _refuse_in_production(settings: GatewaySettings) -> None:
+    """Plain http would expose cookies and ID tokens."""
+    if settings.production and not settings.public_url.startswith("https://"):
+        raise SystemExit("hum: HUM_PUBLIC_URL must be https in production; session cookies would travel in the clear")
+    if settings.production and settings.oidc_issuer and not settings.oidc_issuer.startswith("https://"):
         raise SystemExit("hum: HUM_OIDC_ISSUER must be https in production")
-    if given.oidc_issuer and not given.oidc_client_id:
-        raise SystemExit("hum: HUM_OIDC_ISSUER is set; set HUM_OIDC_CLIENT_ID to what the issuer calls this service")
+    if settings.oidc_issuer and not settings.oidc_client_id:
+        raise SystemExit("hum: HUM_OIDC_ISSUER is set; set HUM_OIDC_CLIENT_ID too")
 
 
 class _Once:
-    """A text that takes long to write: written when somebody asks, beside the loop, once."""
+    """A document that is slow to render: rendered once, on first use, off the event loop."""
 
     def __init__(self, write: Callable[[], bytes]) -> None:
         self._write, self._writing = write, asyncio.Lock()
@@ -161,7 +161,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 async def _bug(request: Request, error: Exception) -> Response:
     request_id = credentials.request_id(request)
     LOG.error("bug", path=request.url.path, request_id=request_id, exc_info=error)
-    return errors.answer(500, "INTERNAL", f"something went wrong here; mention {request_id}", request_id)
+    return errors.answer(500, "INTERNAL", f"internal error; quote {request_id} when you report it", request_id)
 
 
 class _Server(uvicorn.Server):
@@ -169,18 +169,18 @@ class _Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self._asked = asyncio.Event()
+        self._stopping = asyncio.Event()
 
     def stop(self) -> None:
         self.should_exit = True
-        self._asked.set()
+        self._stopping.set()
 
     async def main_loop(self) -> None:
         for tick in itertools.count():
             if await self.on_tick(tick):
                 return
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._asked.wait(), TICK_SECONDS)
+                await asyncio.wait_for(self._stopping.wait(), TICK_SECONDS)
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -188,11 +188,11 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serve(given: GatewaySettings) -> AsyncIterator[int]:
+async def serve(settings: GatewaySettings) -> AsyncIterator[int]:
     """Serve on the gateway's socket; yields its port, and drains at the end."""
-    listen = parse_listen(given.gateway_listen)
-    channel = rpc.channel(given)
-    gateway = build(given, channel)
+    listen = parse_listen(settings.gateway_listen)
+    channel = rpc.channel(settings)
+    gateway = build(settings, channel)
     config = uvicorn.Config(
         gateway.app,
         host=listen.host,
@@ -203,7 +203,7 @@ async def serve(given: GatewaySettings) -> AsyncIterator[int]:
         access_log=False,
         log_config=None,
         server_header=False,
-        timeout_graceful_shutdown=int(given.drain_seconds),
+        timeout_graceful_shutdown=int(settings.drain_seconds),
         h11_max_incomplete_event_size=64 << 10,
     )
     server = _Server(config)
@@ -222,19 +222,19 @@ async def serve(given: GatewaySettings) -> AsyncIterator[int]:
         await channel.close(None)
 
 
-async def run(given: GatewaySettings) -> None:
+async def run(settings: GatewaySettings) -> None:
     """Serve until SIGTERM or SIGINT."""
-    asked = stop_signal()
-    async with serve(given) as port:
+    stop = stop_signal()
+    async with serve(settings) as port:
         LOG.info("gateway serves", port=port)
-        await asked.wait()
+        await stop.wait()
         LOG.info("gateway drains")
 
 
 def main() -> None:
-    given = settings.load(GatewaySettings)
-    telemetry.start(given, "gateway")
-    uvloop.run(run(given))
+    settings = load(GatewaySettings)
+    telemetry.start(settings, "gateway")
+    uvloop.run(run(settings))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Sign-in: `/auth/login`, `/auth/callback`, `/auth/logout`.
 
-The gateway speaks to the browser and to the issuer; what must be kept of a sign-in, and the session, control keeps.
+The gateway talks to the browser and to the issuer; control stores sign-ins in progress and sessions.
 """
 
 import re
@@ -31,7 +31,7 @@ SIGN_IN_SECONDS: Final = 3600  # the browser's; control decides how long a sign-
 
 
 class SignIn:
-    """The three routes; without an issuer, nobody can sign in, and they say so."""
+    """The three routes.  Without an issuer nobody can sign in, and `/auth/login` says so."""
 
     def __init__(
         self, settings: GatewaySettings, channel: aio.Channel, identity: rpc.NodeIdentity, cookies: Cookies
@@ -53,7 +53,7 @@ class SignIn:
         if LOCAL_PATH.fullmatch(return_to) is None:
             return errors.bad_fields([FieldError("return_to", "must be a path of this service")], request_id)
         if self._issuer is None:
-            return errors.refusal("NOT_FOUND", "sign-in is not set up here: HUM_OIDC_ISSUER is not set", request_id)
+            return errors.refusal("NOT_FOUND", "sign-in is not configured: HUM_OIDC_ISSUER is not set", request_id)
         state, nonce, verifier = secrets.new_token(), secrets.new_token(), secrets.new_token()
         try:
             url = await self._issuer.begin(self._redirect_uri, state, nonce, verifier)
@@ -74,19 +74,19 @@ class SignIn:
         return answer
 
     async def _signed_in(self, request: Request) -> Response:
-        request_id, told = credentials.request_id(request), dict(request.query_params)
-        state = told.get("state", "")
+        request_id, query = credentials.request_id(request), dict(request.query_params)
+        state = query.get("state", "")
         if (
             self._issuer is None
             or not state
             or not secrets.same(state.encode(), self._cookies.get(request, credentials.SIGN_IN).encode())
         ):
-            return _begin_again("this sign-in was not begun in this browser", request_id)
+            return _begin_again("this sign-in was not started in this browser", request_id)
         try:
             taken = await self._control.TakeSignIn(pb.TakeSignInRequest(state=state), **self._call(request))
-            if "error" in told:
-                raise NotVouched(f"the issuer says {told['error'][:100]!r}")
-            who = await self._issuer.finish(told, self._redirect_uri, taken.nonce, taken.code_verifier)
+            if "error" in query:
+                raise NotVouched(f"the issuer answered {query['error'][:100]!r}")
+            who = await self._issuer.finish(query, self._redirect_uri, taken.nonce, taken.code_verifier)
             opened = await self._control.OpenWebSession(
                 pb.OpenWebSessionRequest(
                     issuer=who.issuer,
@@ -131,5 +131,5 @@ def _begin_again(why: str, request_id: str) -> Response:
 
 
 def _away(error: IssuerAway, request_id: str) -> Response:
-    LOG.warning("issuer away", why=str(error), request_id=request_id)
+    LOG.warning("issuer unavailable", why=str(error), request_id=request_id)
     return errors.answer(503, "UNAVAILABLE", str(error), request_id, headers={"Retry-After": "1"})

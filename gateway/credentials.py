@@ -1,6 +1,6 @@
-"""From what a client shows to what control is told.  The gateway judges no credential: control does, at each use.
+"""A client's credentials as metadata for control.  The gateway verifies none of them: control does, on every request.
 
-A key travels as `Authorization: Bearer`, a session as the HTTP-only cookie.  A request that shows a key is the key's,
+A key travels as `Authorization: Bearer`, a session as the HTTP-only cookie.  A request with a key is made as that key,
 whatever cookies come with it.
 """
 
@@ -43,7 +43,7 @@ class Cookies:
 
 
 def request_id(request: Request) -> str:
-    """The client's request id when it is sane, else a new one; the same for the life of the request."""
+    """The client's request id when it is valid, else a new one; the same for the life of the request."""
     known: str | None = request.scope.get("hum.request_id")
     if known is None:
         sent = request.headers.get("x-request-id", "")
@@ -53,25 +53,25 @@ def request_id(request: Request) -> str:
 
 
 def metadata(request: Request, cookies: Cookies) -> Metadata:
-    """What control is told about who asks, and of this request."""
-    told = [(rpc.REQUEST_ID, request_id(request))]
+    """The metadata of a call to control: request id, credential, idempotency key."""
+    pairs = [(rpc.REQUEST_ID, request_id(request))]
     if (key := _bearer(request)) is not None:
-        told.append((rpc.CREDENTIAL, rpc.BEARER_SCHEME + key))
+        pairs.append((rpc.CREDENTIAL, rpc.BEARER_SCHEME + key))
     elif session := cookies.get(request, SESSION):
-        told.append((rpc.CREDENTIAL, rpc.SESSION_SCHEME + _NOT_PLAIN.sub("?", session)))
+        pairs.append((rpc.CREDENTIAL, rpc.SESSION_SCHEME + _NOT_PLAIN.sub("?", session)))
     if key := request.headers.get("idempotency-key"):
-        told.append((rpc.IDEMPOTENCY_KEY, key))
-    return tuple(told)
+        pairs.append((rpc.IDEMPOTENCY_KEY, key))
+    return tuple(pairs)
 
 
 def bad_idempotency_key(request: Request) -> str | None:
     """What is wrong with the request's idempotency key, or None.  gRPC carries printable ASCII."""
     key = request.headers.get("idempotency-key")
-    return None if key is None or re.fullmatch(IDEMPOTENCY_KEY, key) else "is 1 to 255 printable ASCII characters"
+    return None if key is None or re.fullmatch(IDEMPOTENCY_KEY, key) else "must be 1 to 255 printable ASCII characters"
 
 
 def by_cookie(request: Request, cookies: Cookies) -> bool:
-    """Tell whether nothing but a cookie says who this is."""
+    """Tell whether only a cookie authenticates the request."""
     return _bearer(request) is None and bool(cookies.get(request, SESSION))
 
 

@@ -1,5 +1,5 @@
-"""A cookie travels whether its owner wants it or not: an unsafe request that only a cookie vouches for must come from our
-own pages.  `Origin` tells; where a browser leaves it out, `Sec-Fetch-Site` does.
+"""CSRF protection: an unsafe request that only a cookie authenticates must come from our own pages, by its `Origin` or,
+where the browser sends none, by `Sec-Fetch-Site`.
 """
 
 from urllib.parse import urlsplit
@@ -24,7 +24,7 @@ class SameOrigin:
         if scope["type"] == "http" and scope["method"] not in SAFE:
             request = Request(scope)
             if credentials.by_cookie(request, self._cookies) and not self._ours(request):
-                message = f"a request under a cookie must come from {self._origin}"
+                message = f"a request authenticated by a cookie must come from {self._origin}"
                 answer = errors.refusal("CSRF_FAILED", message, credentials.request_id(request))
                 await answer(scope, receive, send)
                 return

@@ -1,4 +1,4 @@
-"""Refusals as REST answers: the reason decides the status first, because HTTP has words that gRPC lacks."""
+"""Errors as REST answers.  The reason decides the status before gRPC's code does: HTTP has statuses that gRPC lacks."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -99,18 +99,18 @@ def answer(
 
 
 def refusal(reason: str, message: str, request_id: str, headers: Mapping[str, str] | None = None) -> Response:
-    """A refusal of the gateway's own."""
+    """An error that the gateway itself raises."""
     return answer(BY_REASON[reason], reason, message, request_id, headers=headers)
 
 
 def bad_fields(fields: Sequence[FieldError], request_id: str, headers: Mapping[str, str] | None = None) -> Response:
     """A 400 that names every bad field."""
     details = [each._asdict() for each in fields]
-    return answer(400, "INVALID_REQUEST", "some fields are not valid", request_id, details, headers)
+    return answer(400, "INVALID_REQUEST", "some fields are invalid", request_id, details, headers)
 
 
-def told(trailing: Any) -> dict[str, str]:
-    """The headers that control's trailing metadata ask for."""
+def answer_headers(trailing: Any) -> dict[str, str]:
+    """The answer's headers, from control's trailing metadata."""
     words = {
         rpc.REPLAYED: "Idempotent-Replayed",
         rpc.RETRY_AFTER: "Retry-After",
@@ -120,18 +120,18 @@ def told(trailing: Any) -> dict[str, str]:
 
 
 def rpc_error(error: AioRpcError, request_id: str, rename: "Rename") -> Response:
-    """What control refused, as REST says it; `rename` turns a field's path in proto names into the client's."""
+    """Control's error as a REST answer; `rename` turns a field's path in proto names into the client's."""
     reason, metadata, fields = _details(error)
     status = BY_REASON.get(reason, 0) or BY_CODE.get(error.code(), INTERNAL)
     if fields:
         renamed = [FieldError(rename(each.field), each.reason) for each in fields]
-        return bad_fields(renamed, request_id, told(error.trailing_metadata()))
+        return bad_fields(renamed, request_id, answer_headers(error.trailing_metadata()))
     details = [dict(metadata)] if metadata else []
     message = error.details() or ""
     if not reason:  # grpc's own: no connection, a deadline, a cancelled call
         reason = error.code().name
-        message = "this can't be answered at the moment; try again" if status >= INTERNAL else message
-    headers = told(error.trailing_metadata())
+        message = "the service is temporarily unavailable; try again" if status >= INTERNAL else message
+    headers = answer_headers(error.trailing_metadata())
     if status in {429, 503} or reason == "IDEMPOTENCY_IN_PROGRESS":
         headers.setdefault("Retry-After", "1")
     return answer(status, reason, message, request_id, details, headers)

@@ -1,4 +1,4 @@
-"""What every answer of the gateway gets: a request id, safe headers, one log line and one measurement.
+"""What every answer of the gateway gets: a request id, security headers, one log line and one measurement.
 
 Plain ASGI: Starlette's own base class would copy every stream through a queue.
 """
@@ -36,7 +36,7 @@ ONLY_HTTPS = {"Strict-Transport-Security": "max-age=31536000"}
 
 
 class SecurityHeaders:
-    """Headers that take a browser's bad ideas away, and `no-store` on what belongs to a tenant."""
+    """Security headers for browsers, and `no-store` on tenants' data."""
 
     def __init__(self, app: ASGIApp, public_url: str) -> None:
         self._app = app
@@ -113,7 +113,7 @@ class _Answer:
         SECONDS.labels(self._scope["method"], self._route(), status).observe(self._age_ms() / 1000)
 
     def cut(self, status: int) -> None:
-        """It will never be whole: its own status from here on, whatever the head said."""
+        """It will never be whole: log and count it under this status, whatever its head said."""
         if not self._status:
             self.head(status)
         CUT.labels(self._scope["method"], self._route(), status).inc()

@@ -27,7 +27,7 @@ MOST_BYTES: Final = 1 << 20
 
 
 class IssuerAway(Exception):  # noqa: N818 - a state of the world
-    """The issuer does not answer, or not with what OpenID Connect promises."""
+    """The issuer does not respond, or not as OpenID Connect requires."""
 
 
 class NotVouched(Exception):  # noqa: N818 - a verdict
@@ -36,7 +36,7 @@ class NotVouched(Exception):  # noqa: N818 - a verdict
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whom the issuer vouches for."""
+    """Who the issuer says this is."""
 
     issuer: str
     subject: str
@@ -47,7 +47,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What discovery says (OpenID Connect Discovery 1.0 §3)."""
+    """The discovery document (OpenID Connect Discovery 1.0 §3)."""
 
     authorization_endpoint: str
     token_endpoint: str
@@ -58,20 +58,20 @@ class Metadata:
 
 
 class Issuer:
-    """One issuer; what it says of itself is asked once, its keys again when an unknown one signs."""
+    """One issuer.  Its discovery document is fetched once, its keys again when an unknown one signs."""
 
-    def __init__(self, given: GatewaySettings, clock: Clock = monotonic_ms) -> None:
-        self._url, self._client_id = given.oidc_issuer, given.oidc_client_id
-        self._secret, self._clock = given.oidc_client_secret, clock
-        self._wait = aiohttp.ClientTimeout(total=given.oidc_seconds)
-        self._leeway, self._keys_every_ms = given.oidc_leeway_seconds, given.oidc_keys_seconds * 1000
+    def __init__(self, settings: GatewaySettings, clock: Clock = monotonic_ms) -> None:
+        self._url, self._client_id = settings.oidc_issuer, settings.oidc_client_id
+        self._secret, self._clock = settings.oidc_client_secret, clock
+        self._wait = aiohttp.ClientTimeout(total=settings.oidc_seconds)
+        self._leeway, self._keys_every_ms = settings.oidc_leeway_seconds, settings.oidc_keys_seconds * 1000
         self._metadata: Metadata | None = None
         self._keys: KeySet | None = None
         self._keys_asked_ms = 0.0
 
     async def begin(self, redirect_uri: str, state: str, nonce: str, code_verifier: str) -> str:
         """Where the browser goes to sign in.  Raises IssuerAway."""
-        asked = {
+        parameters = {
             "response_type": "code",
             "client_id": self._client_id,
             "redirect_uri": redirect_uri,
@@ -82,13 +82,13 @@ class Issuer:
             "code_challenge_method": "S256",
         }
         endpoint = (await self._discovered()).authorization_endpoint
-        return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(asked)}"
+        return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(parameters)}"
 
     async def finish(self, answer: Mapping[str, str], redirect_uri: str, nonce: str, code_verifier: str) -> Identity:
-        """Whom the issuer's answer vouches for.  Raises IssuerAway, NotVouched."""
+        """Verify the issuer's answer and return who it identifies.  Raises IssuerAway, NotVouched."""
         known = await self._discovered()
-        told = answer.get("iss")
-        if told != self._url and (told is not None or known.says_iss):
+        issuer = answer.get("iss")
+        if issuer != self._url and (issuer is not None or known.says_iss):
             raise NotVouched("the answer came from another issuer")
         tokens = await self._exchange(known, answer.get("code", ""), redirect_uri, code_verifier)
         claims = await self._claims(known, str(tokens.get("id_token", "")), nonce)
@@ -102,27 +102,27 @@ class Issuer:
             name=str(claims.get("name") or ""),
         )
 
-    # -- what the issuer is asked
+    # -- requests to the issuer
 
     async def _discovered(self) -> Metadata:
         if self._metadata is None:
-            said = await self._ask("GET", self._url.rstrip("/") + "/.well-known/openid-configuration")
-            if said.get("issuer") != self._url:
+            payload = await self._ask("GET", self._url.rstrip("/") + "/.well-known/openid-configuration")
+            if payload.get("issuer") != self._url:
                 raise IssuerAway(
-                    f"{self._url} calls itself {said.get('issuer')!r}; set HUM_OIDC_ISSUER to exactly that"
+                    f"{self._url} identifies itself as {payload.get('issuer')!r}; set HUM_OIDC_ISSUER to exactly that"
                 )
             try:
                 self._metadata = Metadata(
-                    authorization_endpoint=str(said["authorization_endpoint"]),
-                    token_endpoint=str(said["token_endpoint"]),
-                    jwks_uri=str(said["jwks_uri"]),
-                    userinfo_endpoint=str(said.get("userinfo_endpoint") or ""),
-                    says_iss=said.get("authorization_response_iss_parameter_supported") is True,
+                    authorization_endpoint=str(payload["authorization_endpoint"]),
+                    token_endpoint=str(payload["token_endpoint"]),
+                    jwks_uri=str(payload["jwks_uri"]),
+                    userinfo_endpoint=str(payload.get("userinfo_endpoint") or ""),
+                    says_iss=payload.get("authorization_response_iss_parameter_supported") is True,
                     basic_secret="client_secret_basic"
-                    in said.get("token_endpoint_auth_methods_supported", ["client_secret_basic"]),
+                    in payload.get("token_endpoint_auth_methods_supported", ["client_secret_basic"]),
                 )
             except KeyError as error:
-                raise IssuerAway(f"the issuer's discovery lacks {error}") from error
+                raise IssuerAway(f"the issuer's discovery document lacks {error}") from error
         return self._metadata
 
     async def _exchange(self, known: Metadata, code: str, redirect_uri: str, code_verifier: str) -> dict[str, Any]:
@@ -142,31 +142,31 @@ class Issuer:
 
     async def _userinfo(self, known: Metadata, access_token: str, subject: str) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {access_token}"}
-        said = await self._ask("GET", known.userinfo_endpoint, headers=headers)
-        if said.get("sub") != subject:  # OpenID Connect Core §5.3.4
-            raise NotVouched("the issuer's userinfo is about somebody else")
-        return said
+        payload = await self._ask("GET", known.userinfo_endpoint, headers=headers)
+        if payload.get("sub") != subject:  # OpenID Connect Core §5.3.4
+            raise NotVouched("the issuer's userinfo is for another subject")
+        return payload
 
     async def _ask(self, verb: str, url: str, **options: Any) -> dict[str, Any]:
-        """A JSON object.  A refused POST is a verdict; everything else that is wrong is the issuer's."""
+        """Fetch a JSON object.  A rejected POST is NotVouched; any other failure is IssuerAway."""
         try:
             async with (
                 aiohttp.ClientSession(timeout=self._wait) as http,
                 http.request(verb, url, allow_redirects=False, **options) as answer,
             ):
-                status, said = answer.status, _json(await _read(answer))
+                status, payload = answer.status, _json(await _read(answer))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise IssuerAway(f"the issuer does not answer at {url.partition('?')[0]}") from error
+            raise IssuerAway(f"the issuer did not respond at {url.partition('?')[0]}") from error
         if verb == "POST" and 400 <= status < 500:
-            raise NotVouched(f"the issuer refuses: {str(said.get('error', status))[:100]}")
+            raise NotVouched(f"the issuer rejected the code: {str(payload.get('error', status))[:100]}")
         if status != 200:
-            raise IssuerAway(f"the issuer answers {status} at {url.partition('?')[0]}")
-        return said
+            raise IssuerAway(f"the issuer answered {status} at {url.partition('?')[0]}")
+        return payload
 
     # -- the ID token
 
     async def _claims(self, known: Metadata, token: str, nonce: str) -> dict[str, Any]:
-        """The claims of a token that holds (OpenID Connect Core §3.1.3.7)."""
+        """The claims of a valid token (OpenID Connect Core §3.1.3.7)."""
         try:
             claims = await self._verified(known, token)
             rules = jwt.JWTClaimsRegistry(
@@ -180,7 +180,7 @@ class Issuer:
             )
             rules.validate(claims)
         except (JoseError, ValueError, TypeError) as error:
-            raise NotVouched(f"the ID token does not hold: {type(error).__name__}") from error
+            raise NotVouched(f"the ID token is invalid: {type(error).__name__}") from error
         party, audience = claims.get("azp"), claims["aud"]
         if party not in (None, self._client_id) or (isinstance(audience, list) and len(audience) > 1 and not party):
             raise NotVouched("the ID token is for another client")
@@ -200,9 +200,9 @@ class Issuer:
 
     async def _fetch_keys(self, known: Metadata) -> None:
         self._keys_asked_ms = self._clock()
-        said = await self._ask("GET", known.jwks_uri)
+        payload = await self._ask("GET", known.jwks_uri)
         try:
-            self._keys = KeySet.import_key_set({"keys": said["keys"]})
+            self._keys = KeySet.import_key_set({"keys": payload["keys"]})
         except (JoseError, KeyError, ValueError, TypeError) as error:
             raise IssuerAway("the issuer's keys can't be read") from error
 
@@ -223,7 +223,7 @@ async def _read(answer: aiohttp.ClientResponse) -> bytes:
 
 
 def _json(body: bytes) -> dict[str, Any]:
-    said = json.loads(body)
-    if not isinstance(said, dict):
+    payload = json.loads(body)
+    if not isinstance(payload, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004 - of somebody else's text
-    return said
+    return payload

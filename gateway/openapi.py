@@ -36,15 +36,15 @@ FORMATS = {
 E164_PATTERN = r"^\+[1-9][0-9]{1,14}$"
 ERROR_WORDS = {
     400: "Bad fields, JSON or cursor; every bad field is named",
-    401: "No valid credential",
-    403: "Not with this role or scope",
-    404: "There is no such thing",
-    409: "Its state, or another request, does not allow this",
+    401: "Missing or invalid credential",
+    403: "The role or scope does not allow this",
+    404: "Not found",
+    409: "Conflict with its current state or with another request",
     413: "The body is too large",
     415: "The body is not JSON",
     429: "Too many requests",
-    502: "The carrier refused or did not answer",
-    503: "Not at the moment; try again",
+    502: "The carrier rejected the request or did not respond",
+    503: "Temporarily unavailable; try again",
 }
 
 
@@ -78,7 +78,7 @@ def document(bindings: Sequence[Binding], server_url: str) -> Schema:
 ERROR_EXAMPLE = {
     "error": {
         "code": "invalid_request",
-        "message": "some fields are not valid",
+        "message": "some fields are invalid",
         "details": [{"field": "name", "reason": "is required"}],
         "request_id": "req_8f2c",
     }
@@ -110,8 +110,8 @@ def _tag(binding: Binding) -> str:
 
 
 def _operation(binding: Binding) -> Schema:
-    said = comment(binding.method.full_name)
-    summary, rest = _sentences(said)
+    description = comment(binding.method.full_name)
+    summary, rest = _sentences(description)
     access = binding.method.GetOptions().Extensions[options_pb2.access]
     operation: Schema = {
         "operationId": binding.method.name[0].lower() + binding.method.name[1:],
@@ -141,14 +141,14 @@ def _operation(binding: Binding) -> Schema:
     return operation
 
 
-def _sentences(said: str) -> tuple[str, str]:
+def _sentences(description: str) -> tuple[str, str]:
     """A comment's first sentence, and the others."""
-    summary, *rest = re.split(r"(?<=[^.])\.\s+(?=[A-Z`])", said, maxsplit=1)
+    summary, *rest = re.split(r"(?<=[^.])\.\s+(?=[A-Z`])", description, maxsplit=1)
     return summary, rest[0] if rest else ""
 
 
 def body_example(binding: Binding) -> Schema:
-    """A body that the schema allows: what must be given and a little more; for an update, one or two changes."""
+    """A body that the schema allows: the required fields and a few more; for an update, one or two changes."""
     assert binding.body_type is not None, "the operation has a body"
     shape = "patch" if binding.masked else "input"
     writable = [field for field in binding.body_type.fields if shape in _shapes(field)]
@@ -183,8 +183,8 @@ def _query_parameters(binding: Binding) -> Iterator[Schema]:
             "schema": _field(field, nullable=False),
             "example": examples.of_field(field),
         }
-        if said := comment(field.full_name):
-            parameter["description"] = said
+        if description := comment(field.full_name):
+            parameter["description"] = description
         yield parameter
 
 
@@ -280,8 +280,8 @@ def _message(descriptor: Descriptor, shape: str) -> Schema:
     writable = shape != "output"
     fields = [field for field in descriptor.fields if shape in _shapes(field)]
     schema: Schema = {"type": "object", "properties": {jsonnames.rest_name(f): _property(f, shape) for f in fields}}
-    if said := comment(descriptor.full_name):
-        schema["description"] = said
+    if description := comment(descriptor.full_name):
+        schema["description"] = description
     required = _required(descriptor) if shape == "input" else []
     if not writable:
         required = [jsonnames.rest_name(field) for field in fields]
@@ -293,7 +293,7 @@ def _message(descriptor: Descriptor, shape: str) -> Schema:
 
 
 def _shapes(field: FieldDescriptor) -> set[str]:
-    """In which schemas a field stands: what is given, what is changed, what is answered."""
+    """The schemas that have a field: bodies of creates, bodies of updates, answers."""
     if jsonnames.is_read_only(field):
         return {"output"}
     return {"output", "input"} if _behaves(field, field_behavior_pb2.IMMUTABLE) else {"output", "input", "patch"}
@@ -311,8 +311,8 @@ def _property(field: FieldDescriptor, shape: str) -> Schema:
     must = shape != "output" and _behaves(field, field_behavior_pb2.REQUIRED)
     nullable = not must and not field.is_repeated and (field.has_presence or field.enum_type is not None)
     schema = _field(field, nullable=nullable or (shape != "output" and not must), shape=shape)
-    if said := comment(field.full_name):
-        schema["description"] = said
+    if description := comment(field.full_name):
+        schema["description"] = description
     return schema
 
 

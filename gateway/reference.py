@@ -120,7 +120,8 @@ def _members(document: Schema, title: str, schema: Schema) -> str:
 
 def _table(title: str, rows: Iterable[tuple[str, str, str]]) -> str:
     lines = "".join(
-        f"<tr><td><code>{_text(name)}</code><td>{_text(kind)}<td>{_prose(said)}</tr>" for name, kind, said in rows
+        f"<tr><td><code>{_text(name)}</code><td>{_text(kind)}<td>{_prose(description)}</tr>"
+        for name, kind, description in rows
     )
     return f"<h4>{_text(title)}</h4><table>{lines}</table>" if lines else ""
 
@@ -153,9 +154,9 @@ def _example(example: Any) -> str:
     return "" if example is None else f"<pre>{_text(json.dumps(example, indent=2, ensure_ascii=False))}</pre>"
 
 
-def _prose(said: str) -> str:
+def _prose(description: str) -> str:
     """A comment, its `words` as code."""
-    return re.sub(r"`([^`]*)`", r"<code>\1</code>", _text(said))
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", _text(description))
 
 
 def _text(value: Any) -> str:

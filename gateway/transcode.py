@@ -63,7 +63,7 @@ def _dispatch(verbs: Mapping[str, Endpoint]) -> Any:
             endpoint = verbs.get(verb)
             if endpoint is None:
                 headers = {"Allow": allowed}
-                message = f"this path knows {allowed}"
+                message = f"this path allows {allowed}"
                 answer = errors.refusal("METHOD_NOT_ALLOWED", message, credentials.request_id(request), headers)
             else:
                 answer = await endpoint(request)
@@ -103,7 +103,7 @@ def _endpoint(binding: Binding, channel: aio.Channel, limits: Limits) -> Endpoin
 
 
 async def _fill(binding: Binding, request: Request, limits: Limits, rename: errors.Rename) -> Message | Response:
-    """The RPC's request, or the answer that says what is wrong with this one."""
+    """The RPC's request, or the error answer for this one."""
     message, problems, request_id = binding.request_type(), list[FieldError](), credentials.request_id(request)
     if binding.body_type is not None:
         refused = await _body(binding, request, limits, message, problems)
@@ -117,7 +117,7 @@ async def _fill(binding: Binding, request: Request, limits: Limits, rename: erro
     fields = message.DESCRIPTOR.fields_by_name
     if contract.EVENT_ID in fields:
         if (seen := sse.last_event_id(request)) is None:
-            problems.append(FieldError("Last-Event-ID", "is not one of this stream's"))
+            problems.append(FieldError("Last-Event-ID", "is not an event id of this stream"))
         else:
             setattr(message, contract.EVENT_ID, seen)
     if contract.RANGE in fields:
@@ -142,7 +142,7 @@ async def _body(
             errors.CLIENT_LEFT, "CANCELLED", "The client left before its body was complete.", request_id
         )
     if text is None:
-        return errors.refusal("PAYLOAD_TOO_LARGE", f"a body has at most {limits.body_bytes} bytes", request_id)
+        return errors.refusal("PAYLOAD_TOO_LARGE", f"the body is larger than {limits.body_bytes} bytes", request_id)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if text and kind not in JSON_TYPES:
         return errors.refusal("UNSUPPORTED_MEDIA_TYPE", "the body must be application/json", request_id)
@@ -185,7 +185,7 @@ def _query(binding: Binding, request: Request, message: Message, problems: list[
 
 async def _unary(binding: Binding, call: Any) -> Response:
     message: Message = await call
-    headers = errors.told(await call.trailing_metadata())
+    headers = errors.answer_headers(await call.trailing_metadata())
     if binding.status == NO_CONTENT:
         return Response(status_code=NO_CONTENT, headers=headers)
     field = binding.rule.response_body
@@ -210,6 +210,6 @@ async def _file(call: Any) -> Response:
         finally:
             call.cancel()
 
-    told = {name.removeprefix(rpc.HTTP_PREFIX): value for name, value in initial if name.startswith(rpc.HTTP_PREFIX)}
-    status = int(told.pop("status", 200))
-    return StreamingResponse(parts(), status, told, first.content_type)
+    headers = {name.removeprefix(rpc.HTTP_PREFIX): value for name, value in initial if name.startswith(rpc.HTTP_PREFIX)}
+    status = int(headers.pop("status", 200))
+    return StreamingResponse(parts(), status, headers, first.content_type)

@@ -1,5 +1,5 @@
 """The carrier's webhooks.  Each is signature-checked over the public URL (never the Host header), idempotent at control,
-and answered in time: when control is away, the caller hears an apology, not the carrier's own error.
+and answered in time: when control is unavailable, the caller hears an apology, not the carrier's own error.
 """
 
 from collections.abc import Awaitable, Callable
@@ -50,7 +50,7 @@ class CarrierWebhooks:
         return Route(path, endpoint, methods=["POST"])
 
     async def _signed(self, request: Request) -> Parameters | None:
-        """The form's parameters, if the carrier signed them.  A query is none of ours, so it is refused."""
+        """The form's parameters, if the carrier signed them.  No webhook of ours has a query, so one is refused."""
         body = await read_body(request, self._settings.body_bytes)
         if body is None or request.url.query or NEW_SCHEME in request.headers:
             return None
@@ -60,10 +60,10 @@ class CarrierWebhooks:
         tokens = self._settings.twilio_auth_tokens
         return parameters if carrier.is_signed(tokens, url, parameters, signature) else None
 
-    # -- the three questions
+    # -- the three webhooks
 
     async def _voice(self, request: Request, form: dict[str, str]) -> Response:
-        asked = pb.RouteCallRequest(
+        message = pb.RouteCallRequest(
             call_sid=form.get("CallSid", ""),
             account_sid=form.get("AccountSid", ""),
             from_e164=form.get("From", ""),
@@ -72,17 +72,17 @@ class CarrierWebhooks:
         )
         try:
             answer = await self._ingress.RouteCall(
-                asked, metadata=self._metadata(request), timeout=self._settings.ingress_seconds
+                message, metadata=self._metadata(request), timeout=self._settings.ingress_seconds
             )
         except aio.AioRpcError as error:
             return self._away(error, "voice")
         return self._step(answer.step)
 
     async def _next(self, request: Request, form: dict[str, str]) -> Response:
-        asked = pb.NextStepRequest(call_id=request.path_params["call_id"], call_sid=form.get("CallSid", ""))
+        message = pb.NextStepRequest(call_id=request.path_params["call_id"], call_sid=form.get("CallSid", ""))
         try:
             answer = await self._ingress.NextStep(
-                asked, metadata=self._metadata(request), timeout=self._settings.ingress_seconds
+                message, metadata=self._metadata(request), timeout=self._settings.ingress_seconds
             )
         except aio.AioRpcError as error:
             return self._away(error, "next")
@@ -90,18 +90,18 @@ class CarrierWebhooks:
 
     async def _status(self, request: Request, form: dict[str, str]) -> Response:
         lasted = form.get("CallDuration", "")
-        asked = pb.ReportCallStatusRequest(
+        message = pb.ReportCallStatusRequest(
             call_sid=form.get("CallSid", ""),
             carrier_status=form.get("CallStatus", ""),
             duration_seconds=int(lasted) if lasted.isdecimal() else None,
         )
         try:
             await self._ingress.ReportCallStatus(
-                asked, metadata=self._metadata(request), timeout=self._settings.ingress_seconds
+                message, metadata=self._metadata(request), timeout=self._settings.ingress_seconds
             )
         except aio.AioRpcError as error:
-            LOG.warning("control did not take the carrier's status", code=error.code().name)
-            return Response(status_code=503)  # the carrier asks again
+            LOG.warning("control did not accept the carrier's status", code=error.code().name)
+            return Response(status_code=503)  # the carrier retries
         return Response(status_code=204)
 
     def _metadata(self, request: Request) -> credentials.Metadata:
@@ -112,5 +112,5 @@ class CarrierWebhooks:
         return Response(text, media_type=XML)
 
     def _away(self, error: aio.AioRpcError, question: str) -> Response:
-        LOG.error("control did not answer the carrier", question=question, code=error.code().name)
+        LOG.error("control did not answer a carrier webhook", question=question, code=error.code().name)
         return Response(twiml.say(APOLOGY), media_type=XML)

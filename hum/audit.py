@@ -31,8 +31,8 @@ class Entry:
     request_id: str
 
 
-class Broken(Exception):  # noqa: N818 - what it finds is broken, not we
-    """The chain does not hold; says from which line."""
+class Broken(Exception):  # noqa: N818 - the chain is broken, not the code
+    """The chain is broken; the message says from which line."""
 
 
 def link(previous: bytes, seq: int, entry: Entry) -> bytes:
@@ -87,27 +87,27 @@ class Head:
 def verify(lines: Iterable[str | bytes], *, expected: str = "") -> Head:
     """Check an export; return its head.  Raises Broken.
 
-    `expected` is a hash, in hexadecimal, that was written down earlier and must be among the entries: an export that
-    was cut short or forged from the start has a sound chain, and another one.
+    `expected` is a hash, in hexadecimal, that was recorded earlier and must be among the entries: an export that was
+    truncated or forged from the start has a valid chain, but not that hash.
     """
     previous, head, seen = GENESIS, None, not expected
     for number, text in enumerate(lines, start=1):
         members = _members(number, text)
-        seq, entry, told = members["seq"], _entry(number, members), members["hash"]
+        seq, entry, recorded = members["seq"], _entry(number, members), members["hash"]
         if seq != number:
-            raise Broken(f"line {number}: the entry is number {seq}; entries are missing, or added")
+            raise Broken(f"line {number}: the entry is number {seq}; entries are missing or were added")
         if members["previous_hash"] != previous.hex():
             raise Broken(f"line {number}: it does not follow the line before it")
         if head is not None and entry.organization != head.organization:
             raise Broken(f"line {number}: it belongs to another organization")
         computed = link(previous, seq, entry)
-        if told != computed.hex():
+        if recorded != computed.hex():
             raise Broken(f"line {number}: it was changed after it was sealed")
-        previous, head, seen = computed, Head(entry.organization, seq, told), seen or told == expected
+        previous, head, seen = computed, Head(entry.organization, seq, recorded), seen or recorded == expected
     if head is None:
         raise Broken("there are no entries")
     if not seen:
-        raise Broken("the hash that was written down is not in this chain")
+        raise Broken("the expected hash is not in this chain")
     return head
 
 

@@ -1,4 +1,4 @@
-"""Errors that carry their verdict.
+"""Errors that carry their own status.
 
 An expected business outcome is a value.  A refusal is a `Refused`: it names its gRPC code as a word, so that rules and
 storage may raise it without importing grpc, and a stable reason, from which REST takes its status
@@ -17,7 +17,7 @@ class FieldError(NamedTuple):
 
 
 class Refused(Exception):  # noqa: N818 - a refusal is no fault of ours
-    """A request we understood and will not do.  Subclasses carry their own verdict."""
+    """A request that was understood and is refused.  Subclasses carry their own status; the docstring is the message."""
 
     code: ClassVar[str] = "FAILED_PRECONDITION"
     reason: str = "FAILED_PRECONDITION"
@@ -41,13 +41,13 @@ class InvalidRequest(Refused):
 
 
 class InvalidCursor(Refused):
-    """The cursor is not one of ours, or belongs to another list."""
+    """The cursor is invalid, or belongs to another list."""
 
     code, reason = "INVALID_ARGUMENT", "INVALID_CURSOR"
 
 
 class SessionRequired(Refused):
-    """Sign in first."""
+    """A signed-in session is required."""
 
     code, reason = "UNAUTHENTICATED", "SESSION_REQUIRED"
 
@@ -59,7 +59,7 @@ class ApiKeyRequired(Refused):
 
 
 class EmailUnverified(Refused):
-    """The issuer does not vouch for the e-mail address, so nobody can be signed in with it."""
+    """The identity provider has not verified this e-mail address."""
 
     code, reason = "FAILED_PRECONDITION", "EMAIL_UNVERIFIED"
 
@@ -71,7 +71,7 @@ class Forbidden(Refused):
 
 
 class InsufficientScope(Refused):
-    """The API key lacks the scope for this."""
+    """The API key does not have the required scope."""
 
     code, reason = "PERMISSION_DENIED", "INSUFFICIENT_SCOPE"
 
@@ -83,7 +83,7 @@ class NoMembership(Refused):
 
 
 class NotFound(Refused):
-    """There is no such thing."""
+    """Not found."""
 
     code, reason = "NOT_FOUND", "NOT_FOUND"
 
@@ -95,31 +95,31 @@ class NotAtCarrier(Refused):
 
 
 class AlreadyExists(Refused):
-    """It exists already."""
+    """It already exists."""
 
     code, reason = "ALREADY_EXISTS", "ALREADY_EXISTS"
 
 
 class Conflict(Refused):
-    """Another request was at the same thing; try again."""
+    """Another request is changing this; try again."""
 
     code, reason = "ABORTED", "CONFLICT"
 
 
 class InUse(Refused):
-    """Something still uses it."""
+    """It is still in use."""
 
     code, reason = "FAILED_PRECONDITION", "IN_USE"
 
 
 class InvalidState(Refused):
-    """Its state does not allow this."""
+    """Its current state does not allow this."""
 
     code, reason = "FAILED_PRECONDITION", "INVALID_STATE"
 
 
 class IdempotencyMismatch(Refused):
-    """This Idempotency-Key was used for a different request."""
+    """This Idempotency-Key was used with a different request."""
 
     code, reason = "ALREADY_EXISTS", "IDEMPOTENCY_MISMATCH"
 
@@ -131,7 +131,7 @@ class IdempotencyInProgress(Refused):
 
 
 class RateLimited(Refused):
-    """Too many requests; wait."""
+    """Too many requests; try again later."""
 
     code, reason = "RESOURCE_EXHAUSTED", "RATE_LIMITED"
 
@@ -143,7 +143,7 @@ class Unavailable(Refused):
 
 
 class CarrierError(Refused):
-    """The carrier refused or did not answer."""
+    """The carrier rejected the request or did not respond."""
 
     code, reason = "UNAVAILABLE", "CARRIER_ERROR"
 

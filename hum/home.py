@@ -11,7 +11,7 @@ from hum.settings import Common, ControlSettings
 
 
 def private_text(path: Path, make: str) -> str:
-    """The text of a file that only its owner can read; made with `make` when it isn't there.  Safe against a twin."""
+    """The text of a file that only its owner can read; made with `make` when it isn't there.  Safe against a concurrent caller."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -23,11 +23,11 @@ def private_text(path: Path, make: str) -> str:
 
 
 def node_key(settings: Common) -> bytes:
-    """What planes sign their node identities with.  Production must be given one; else it is made once under home."""
+    """The key that planes sign their node identities with.  Production requires the setting; else one is made under home."""
     if settings.node_key:
         return settings.node_key.encode()
     if settings.production:
-        raise SystemExit("hum: HUM_NODE_KEY is not set; give all planes the same long random string")
+        raise SystemExit("hum: HUM_NODE_KEY is not set; set it to the same long random string on every plane")
     return private_text(settings.home / "node.key", secrets.token_urlsafe(32)).encode()
 
 
@@ -36,12 +36,12 @@ def secret_keys(settings: ControlSettings) -> str:
     if settings.secret_keys:
         return settings.secret_keys
     if settings.production:
-        raise SystemExit("hum: HUM_SECRET_KEYS is not set; give it 1:<32 random bytes in base64>")
+        raise SystemExit("hum: HUM_SECRET_KEYS is not set; set it to 1:<32 random bytes in base64>")
     return private_text(settings.home / "secret.keys", f"1:{base64.b64encode(secrets.token_bytes(32)).decode()}")
 
 
 def write_run(home: Path, facts: dict[str, Any]) -> None:
-    """Say where things are, in one atomic step."""
+    """Write `run.json` atomically."""
     home.mkdir(parents=True, exist_ok=True)
     draft = home / "run.json.new"
     draft.write_text(json.dumps(facts, indent=2) + "\n")

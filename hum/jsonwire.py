@@ -122,7 +122,7 @@ def _read_members(members: Mapping[str, msgspec.Raw], into: Message, reading: _R
             continue  # unset; in an update, the mask says that it was meant
         oneof = field.containing_oneof
         if oneof is not None and (other := chosen.setdefault(oneof.full_name, name)) != name:
-            inner.note(f"excludes {other}: give one of them")
+            inner.note(f"can't be set together with {other}")
             continue
         try:
             _field_reader(field)(bytes(raw), into, inner)

@@ -44,7 +44,7 @@ class Keyring:
 
     def __init__(self, keys: Sequence[tuple[int, bytes]]) -> None:
         if not keys or any(len(key) != KEY_BYTES for _, key in keys):
-            raise ValueError("a sealing key is 32 bytes, in base64, and there must be one")
+            raise ValueError("HUM_SECRET_KEYS must hold at least one key, each of 32 bytes in base64")
         self._newest = keys[0][0]
         self._ciphers = {version: AESGCM(key) for version, key in keys}
 

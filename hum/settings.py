@@ -336,7 +336,7 @@ class MediaSettings(Carrier, Model, RecordingSettings):
 class UpSettings(ControlSettings, GatewaySettings, MediaSettings):
     """`hum up`, `hum doctor`, `hum call`: the whole machine.  Knows what was set and what was left to defaults."""
 
-    def given(self, variable: str) -> bool:
+    def is_set(self, variable: str) -> bool:
         """Tell whether the operator set the variable, and not to nothing."""
         return bool(os.environ.get(variable))
 

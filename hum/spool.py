@@ -91,7 +91,7 @@ class Spool:
         return sorted((int(path.stem), path) for path in self._directory.glob("*.seg"))
 
     def _load(self, first: int, path: Path, following: int | None) -> None:
-        """Take in a segment's records, up to the first of the next one: that number was given again."""
+        """Take in a segment's records, up to the first of the next one: that number was used again."""
         data, at, number = path.read_bytes(), 0, first
         while at + _HEAD.size <= len(data) and (following is None or number < following):
             length, crc = _HEAD.unpack_from(data, at)

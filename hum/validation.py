@@ -1,7 +1,7 @@
 """What a request must look like, from the options in proto/: one check for gRPC and REST alike.
 
 Four sources, at every depth of messages, lists and maps, reported together: protovalidate's rules; `(hum.v1.format)`, what a pattern can't say; `(hum.v1.raw_json)`;
-and `google.api.field_behavior`: a REQUIRED field must be given when a resource is created and can't be cleared, an
+and `google.api.field_behavior`: a REQUIRED field must be set when a resource is created and can't be cleared, an
 IMMUTABLE one can't be changed.  A message that has an `update_mask` is an update.
 """
 
@@ -139,7 +139,7 @@ def _held(message: Message, field: FieldDescriptor, prefix: str) -> Iterator[tup
 
 
 def _mask(request: Message) -> FieldMask:
-    mask: FieldMask = cast("Any", request).update_mask  # only asked of messages that have one
+    mask: FieldMask = cast("Any", request).update_mask  # the caller has looked for the field
     return mask
 
 

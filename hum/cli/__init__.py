@@ -20,8 +20,8 @@ ROLES = ("viewer", "operator", "admin")
 
 def main() -> None:
     """Parse the command line and do it; failures end with a sentence and a status."""
-    asked = _parser().parse_args()
-    sys.exit(asked.run(asked))
+    arguments = _parser().parse_args()
+    sys.exit(arguments.run(arguments))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -46,33 +46,33 @@ def _parser() -> argparse.ArgumentParser:
     call.add_argument("--say", action="append", default=[], metavar="TEXT", help="the same, spoken by a voice")
     call.add_argument("--json", action="store_true", help="print one JSON object instead of the events")
 
-    load = _command(commands, "load", "place many simulated calls at once, and judge what callers lived through", _load)
-    load.add_argument("--url", default="", help="the gateway; unset: the one that runs here")
+    load = _command(commands, "load", "place many simulated calls at once, and check what callers experienced", _load)
+    load.add_argument("--url", default="", help="the gateway; default: the one running here")
     load_options.add_arguments(load)
 
-    admin = commands.add_parser("admin", help="what an operator of the deployment does").add_subparsers(
-        required=True, metavar="action"
-    )
-    org = _command(admin, "create-org", "make an organization", _create_org)
+    admin = commands.add_parser("admin", help="operator commands").add_subparsers(required=True, metavar="action")
+    org = _command(admin, "create-org", "create an organization", _create_org)
     org.add_argument("--name", required=True)
     org.add_argument("--owner-email", required=True, help="who signs in as its first admin")
-    key = _command(admin, "create-api-key", "make an API key", _create_api_key)
+    key = _command(admin, "create-api-key", "create an API key", _create_api_key)
     key.add_argument("--org", required=True, help="the organization's id")
     key.add_argument("--role", required=True, choices=ROLES)
-    key.add_argument("--scopes", default="", help="comma-separated; none given: all")
+    key.add_argument("--scopes", default="", help="comma-separated; default: all")
     key.add_argument("--name", default="hum admin")
-    _command(admin, "rebuild-analytics", "count the analytics anew, from the calls", _rebuild_analytics)
+    _command(admin, "rebuild-analytics", "rebuild the analytics from the calls", _rebuild_analytics)
     assign = _command(admin, "assign-number", "give a number of the carrier account to an organization", _assign_number)
     assign.add_argument("--e164", required=True)
     assign.add_argument("--org", required=True, help="the organization's id")
-    site = _command(admin, "make-site-admin", "let somebody administer the whole deployment", _make_site_admin)
+    site = _command(admin, "make-site-admin", "make a user an administrator of the whole deployment", _make_site_admin)
     site.add_argument("--email", required=True)
-    site.add_argument("--revoke", action="store_true", help="no longer")
+    site.add_argument("--revoke", action="store_true", help="take the right away")
 
     audit = commands.add_parser("audit", help="the audit log").add_subparsers(required=True, metavar="action")
     verify = _command(audit, "verify", "check an exported audit log, without a server", _verify_audit)
-    verify.add_argument("file", help="what GET /api/audit-log/export answered; - reads standard input")
-    verify.add_argument("--contains", default="", metavar="HASH", help="a hash written down earlier, still to be there")
+    verify.add_argument("file", help="the output of GET /api/audit-log/export; - reads standard input")
+    verify.add_argument(
+        "--contains", default="", metavar="HASH", help="a hash recorded earlier that the log must contain"
+    )
     return parser
 
 
@@ -87,19 +87,19 @@ def _command(
     return command
 
 
-def _plane(asked: argparse.Namespace) -> int:
-    command = [sys.executable, "-m", *PLANES[asked.plane], *asked.options]
+def _plane(arguments: argparse.Namespace) -> int:
+    command = [sys.executable, "-m", *PLANES[arguments.plane], *arguments.options]
     os.execv(sys.executable, command)  # noqa: S606 - becomes the plane
 
 
 def _workers(text: str) -> tuple[str, str]:
     if not (text.isdecimal() and int(text)):
-        raise argparse.ArgumentTypeError("a number of processes, from 1")
+        raise argparse.ArgumentTypeError("must be a number of processes, 1 or more")
     return "--workers", text
 
 
-def _migrate(asked: argparse.Namespace) -> int:
-    options = ["--print-roles"] if asked.print_roles else []
+def _migrate(arguments: argparse.Namespace) -> int:
+    options = ["--print-roles"] if arguments.print_roles else []
     os.execv(sys.executable, [sys.executable, "-m", "storage", "migrate", *options])  # noqa: S606 - becomes the program
 
 
@@ -115,16 +115,16 @@ def _demo(_: argparse.Namespace) -> int:
     return asyncio.run(demo.run())
 
 
-def _call(asked: argparse.Namespace) -> int:
+def _call(arguments: argparse.Namespace) -> int:
     from hum.cli import call
 
-    return asyncio.run(call.run(asked.to, asked.from_, asked.wav, asked.say, as_json=asked.json))
+    return asyncio.run(call.run(arguments.to, arguments.from_, arguments.wav, arguments.say, as_json=arguments.json))
 
 
-def _load(asked: argparse.Namespace) -> int:
+def _load(arguments: argparse.Namespace) -> int:
     from hum.cli import load
 
-    return asyncio.run(load.run(asked))
+    return asyncio.run(load.run(arguments))
 
 
 def _rebuild_analytics(_: argparse.Namespace) -> int:
@@ -133,32 +133,32 @@ def _rebuild_analytics(_: argparse.Namespace) -> int:
     return asyncio.run(admin.rebuild_analytics())
 
 
-def _assign_number(asked: argparse.Namespace) -> int:
+def _assign_number(arguments: argparse.Namespace) -> int:
     from hum.cli import admin
 
-    return asyncio.run(admin.assign_number(asked.e164, asked.org))
+    return asyncio.run(admin.assign_number(arguments.e164, arguments.org))
 
 
-def _make_site_admin(asked: argparse.Namespace) -> int:
+def _make_site_admin(arguments: argparse.Namespace) -> int:
     from hum.cli import admin
 
-    return asyncio.run(admin.make_site_admin(asked.email, site_admin=not asked.revoke))
+    return asyncio.run(admin.make_site_admin(arguments.email, site_admin=not arguments.revoke))
 
 
-def _verify_audit(asked: argparse.Namespace) -> int:
+def _verify_audit(arguments: argparse.Namespace) -> int:
     from hum.cli import audit
 
-    return audit.verify(asked.file, asked.contains)
+    return audit.verify(arguments.file, arguments.contains)
 
 
-def _create_org(asked: argparse.Namespace) -> int:
+def _create_org(arguments: argparse.Namespace) -> int:
     from hum.cli import admin
 
-    return asyncio.run(admin.create_org(asked.name, asked.owner_email))
+    return asyncio.run(admin.create_org(arguments.name, arguments.owner_email))
 
 
-def _create_api_key(asked: argparse.Namespace) -> int:
+def _create_api_key(arguments: argparse.Namespace) -> int:
     from hum.cli import admin
 
-    scopes = [scope.strip() for scope in asked.scopes.split(",") if scope.strip()]
-    return asyncio.run(admin.create_api_key(asked.org, asked.role, scopes, asked.name))
+    scopes = [scope.strip() for scope in arguments.scopes.split(",") if scope.strip()]
+    return asyncio.run(admin.create_api_key(arguments.org, arguments.role, scopes, arguments.name))

@@ -1,4 +1,4 @@
-"""`hum admin`: what an operator of the deployment does, over gRPC with a node identity.  Prints JSON."""
+"""`hum admin`: operator commands, over gRPC with a node identity.  Prints JSON."""
 
 import json
 import sys
@@ -7,8 +7,9 @@ from typing import Any
 
 from grpc import aio
 
-from hum import home, rpc, settings
+from hum import home, rpc
 from hum.settings import UpSettings
+from hum.settings import load as load_settings
 from hum.v1 import options_pb2, runtime_pb2, runtime_pb2_grpc
 
 
@@ -40,11 +41,11 @@ async def make_site_admin(email: str, *, site_admin: bool) -> int:
 
 
 async def _ask(method: str, request: object, show: Callable[[Any], dict[str, Any]]) -> int:
-    given = settings.load(UpSettings)
-    address = home.read_run(given.home).get("control_address", given.control_address)
-    given = given.model_copy(update={"control_address": address})
-    identity = rpc.NodeIdentity(home.node_key(given), "admin", "hum-admin")
-    async with rpc.channel(given) as channel:
+    settings = load_settings(UpSettings)
+    address = home.read_run(settings.home).get("control_address", settings.control_address)
+    settings = settings.model_copy(update={"control_address": address})
+    identity = rpc.NodeIdentity(home.node_key(settings), "admin", "hum-admin")
+    async with rpc.channel(settings) as channel:
         stub = runtime_pb2_grpc.AdminServiceStub(channel)
         try:
             answer = await getattr(stub, method)(request, metadata=(identity.metadata(),), timeout=10)

@@ -9,7 +9,7 @@ from hum import audit
 
 
 def verify(file: str, contains: str) -> int:
-    """Print the chain's head as JSON; 1 and a sentence when the chain does not hold."""
+    """Print the chain's head as JSON; 1 and an error when the chain is broken."""
     try:
         lines = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
         head = audit.verify(lines.splitlines(), expected=contains)
@@ -17,7 +17,7 @@ def verify(file: str, contains: str) -> int:
         sys.stderr.write(f"hum: {error}\n")
         return 2
     except audit.Broken as error:
-        sys.stderr.write(f"hum: the audit log was tampered with, or is not whole: {error}\n")
+        sys.stderr.write(f"hum: the audit log was tampered with or is incomplete: {error}\n")
         return 1
     sys.stdout.write(json.dumps(asdict(head)) + "\n")
     return 0

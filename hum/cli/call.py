@@ -39,7 +39,7 @@ async def run(to: str, from_: str, wavs: Sequence[str], lines: Sequence[str], *,
         speech.close()
     target = Target.find(settings.load(UpSettings))
     if not target.auth_token:
-        sys.stderr.write("hum: nothing runs here, and TWILIO_AUTH_TOKEN is not set; start `hum up` first\n")
+        sys.stderr.write("hum: nothing is running here, and TWILIO_AUTH_TOKEN is not set; start `hum up` first\n")
         return 2
     call = await simulate.ring(target, to, from_, simulate.one_after_the_other(spoken))
     async for event in call.events():
@@ -68,7 +68,7 @@ def _facts(call: Call, target: Target) -> dict[str, Any]:
         "url": f"{target.public_url}/api/calls/{id}" if id else None,
         "status": call.status,
         "duration_s": call.duration_s,
-        "said_by_carrier": call.said,
+        "said_by_carrier": call.sentences,
         "agent_audio_ms": sum(len(segment.payload) for stream in call.streams for segment in stream.playout.segments)
         / 8,
         "interruptions": sum(len(stream.playout.clears) for stream in call.streams),

@@ -17,13 +17,14 @@ from typing import Any
 
 import aiohttp
 
-from hum import home, rpc, settings
+from hum import home, rpc
 from hum.cli import simulate
 from hum.cli.platform import Platform
 from hum.cli.processes import DidNotStart
 from hum.cli.simulate import NoSpeech, Target
 from hum.clock import monotonic_ms
-from hum.settings import UpSettings
+from hum.settings import UpSettings, load
+from hum.settings import environment as own_environment
 from hum.v1 import options_pb2, runtime_pb2, runtime_pb2_grpc
 from sandbox.speech import Speech
 from sandbox.twilio import Call, say
@@ -100,7 +101,7 @@ class Client:
 
 @dataclass
 class Demo:
-    given: UpSettings
+    settings: UpSettings
     began_ms: float = field(default_factory=monotonic_ms)
 
     async def run(self) -> None:
@@ -114,8 +115,8 @@ class Demo:
         with tempfile.TemporaryDirectory() as scratch:
             script = Path(scratch, "script.json")
             script.write_text(json.dumps(SCRIPT))  # noqa: ASYNC240 - a small file, before anything runs
-            environment = settings.environment() | {"HUM_DRAIN_SECONDS": DRAIN_SECONDS, **PATIENT}
-            platform = Platform(self.given, numbers=(number,), script=script, environment=environment)
+            environment = own_environment() | {"HUM_DRAIN_SECONDS": DRAIN_SECONDS, **PATIENT}
+            platform = Platform(self.settings, numbers=(number,), script=script, environment=environment)
             try:
                 await platform.start()
                 self._say(f"HUM is up ({(monotonic_ms() - self.began_ms) / 1000:.1f} s).")
@@ -131,7 +132,7 @@ class Demo:
             client = Client(http, platform.where["gateway_url"])
             flow = await client.post("/api/flows", FLOW)
             await client.post("/api/numbers", {"e164": number, "flow_id": flow["id"]})
-            call = await simulate.ring(Target.find(self.given), number, "+13175550199", _steps(lines))
+            call = await simulate.ring(Target.find(self.settings), number, "+13175550199", _steps(lines))
             id = await _connected(call)
             self._say(f"A caller rings {number}.\n")
             async for name, data in client.events(f"/api/calls/{id}/stream"):
@@ -143,14 +144,19 @@ class Demo:
 
     async def _key(self, platform: Platform) -> str:
         """A key of a new organization, made as `hum admin` makes them."""
-        identity = rpc.NodeIdentity(home.node_key(self.given), "admin", "hum-demo")
-        told = self.given.model_copy(update={"control_address": platform.where["control_address"]})
-        async with rpc.channel(told) as channel:
+        identity = rpc.NodeIdentity(home.node_key(self.settings), "admin", "hum-demo")
+        reachable = self.settings.model_copy(update={"control_address": platform.where["control_address"]})
+        async with rpc.channel(reachable) as channel:
             admin = runtime_pb2_grpc.AdminServiceStub(channel)
-            request = runtime_pb2.CreateOrganizationRequest(name="Demo Clinic", owner_email="demo@example.com")
-            org = await admin.CreateOrganization(request, metadata=(identity.metadata(),))
-            asked = runtime_pb2.IssueApiKeyRequest(organization_id=org.id, role=options_pb2.ROLE_ADMIN, name="demo")
-            return str((await admin.IssueApiKey(asked, metadata=(identity.metadata(),))).key)
+            org = await admin.CreateOrganization(
+                runtime_pb2.CreateOrganizationRequest(name="Demo Clinic", owner_email="demo@example.com"),
+                metadata=(identity.metadata(),),
+            )
+            key = await admin.IssueApiKey(
+                runtime_pb2.IssueApiKeyRequest(organization_id=org.id, role=options_pb2.ROLE_ADMIN, name="demo"),
+                metadata=(identity.metadata(),),
+            )
+            return str(key.key)
 
     # -- what is shown
 
@@ -195,11 +201,11 @@ class Demo:
         """Everything that a call must leave behind.  Raises Missing."""
         roles = [turn["role"] for turn in record["transcript"]]
         heard = [turn["text"] for turn in record["transcript"] if turn["role"] == "caller"]
-        recordings = sorted((self.given.recordings_dir).rglob(f"{record['id']}*.wav"))
+        recordings = sorted((self.settings.recordings_dir).rglob(f"{record['id']}*.wav"))
         if recordings:
             self._say(f"Recording: {recordings[0]}  ({recordings[0].stat().st_size // 1024} KiB)")
         self._say(f"Call: {client.url}/api/calls/{record['id']}")
-        wanted = {
+        expected = {
             "a call that is completed": record["status"] == "completed",
             "two turns of the caller": roles.count("caller") >= 2 and all(heard),
             "three turns of the agent": roles.count("agent") >= 3,
@@ -210,7 +216,7 @@ class Demo:
             "the recording": bool(recordings) and record["recording_url"] is not None,
             "a call without carrier errors": not call.errors,
         }
-        if missing := [name for name, there in wanted.items() if not there]:
+        if missing := [name for name, there in expected.items() if not there]:
             raise Missing("missing: " + ", ".join(missing))
 
 
@@ -230,7 +236,7 @@ async def _connected(call: Call) -> str:
     async for event in call.events():
         if event["event"] == "stream.started":
             return simulate.call_id(call)
-    raise Missing(f"the call was not connected: {call.errors or call.said}")
+    raise Missing(f"the call was not connected: {call.errors or call.sentences}")
 
 
 async def _summarized(client: Client, id: str) -> dict[str, Any]:
@@ -245,11 +251,11 @@ async def _summarized(client: Client, id: str) -> dict[str, Any]:
 
 async def run() -> int:
     """0 when everything was there; else 1, naming what is missing."""
-    read = settings.load(UpSettings)
+    read = load(UpSettings)
     free = {f"{plane}_listen": "127.0.0.1:0" for plane in ("control", "gateway", "media")}
-    given = read.model_copy(update={"home": read.home / "demo", **free})
+    settings = read.model_copy(update={"home": read.home / "demo", **free})
     try:
-        await Demo(given).run()
+        await Demo(settings).run()
     except (Missing, NoSpeech, DidNotStart, aiohttp.ClientError) as error:
         sys.stderr.write(f"hum demo: {error}\n")
         return 1

@@ -3,21 +3,24 @@
 import argparse
 import sys
 
-from hum import home, settings
+from hum import home
 from hum.cli.simulate import Target
 from hum.settings import UpSettings
+from hum.settings import load as load_settings
 from sandbox.load import harness
 
 
-async def run(asked: argparse.Namespace) -> int:
-    """Place them and judge; 0 within the thresholds, 1 beyond, 2 if they can't be placed."""
-    given = settings.load(UpSettings)
-    target = Target.find(given)
-    if asked.url:
-        tokens = given.twilio_auth_tokens
-        target = Target(asked.url.rstrip("/"), given.twilio_account_sid, tokens[0] if tokens else "")
-    asked.to = asked.to or next(iter(home.read_run(given.home).get("numbers", ())), "")
-    if not target.auth_token or not asked.to:
-        sys.stderr.write("hum: nothing runs here; start `hum up` first, or give --url, --to and TWILIO_AUTH_TOKEN\n")
+async def run(arguments: argparse.Namespace) -> int:
+    """Place the calls and check the thresholds; 0 when met, 1 when not, 2 when the calls can't be placed."""
+    settings = load_settings(UpSettings)
+    target = Target.find(settings)
+    if arguments.url:
+        tokens = settings.twilio_auth_tokens
+        target = Target(arguments.url.rstrip("/"), settings.twilio_account_sid, tokens[0] if tokens else "")
+    arguments.to = arguments.to or next(iter(home.read_run(settings.home).get("numbers", ())), "")
+    if not target.auth_token or not arguments.to:
+        sys.stderr.write(
+            "hum: nothing is running here; start `hum up` first, or set --url, --to and TWILIO_AUTH_TOKEN\n"
+        )
         return 2
-    return await harness.main(asked, f"{target.public_url}/twilio/voice", target.account_sid, target.auth_token)
+    return await harness.main(arguments, f"{target.public_url}/twilio/voice", target.account_sid, target.auth_token)

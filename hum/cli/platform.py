@@ -17,9 +17,10 @@ import aiohttp
 from grpc import aio
 from grpc_health.v1 import health_pb2
 
-from hum import home, settings
+from hum import home
 from hum.cli.processes import Program, Programs, stop_leftovers
 from hum.settings import UpSettings, parse_listen
+from hum.settings import environment as own_environment
 
 #: What the stand-in carrier holds when nobody says otherwise.
 SANDBOX_NUMBERS = ("+13175550100", "+13175550101", "+13175550102")
@@ -30,37 +31,37 @@ STOP_SECONDS = 15.0
 class Platform:
     """Starts and stops everything; knows where things are."""
 
-    given: UpSettings
+    settings: UpSettings
     numbers: tuple[str, ...] = SANDBOX_NUMBERS
     script: Path | None = None
     programs: Programs = field(default_factory=Programs)
-    environment: dict[str, str] = field(default_factory=settings.environment)
+    environment: dict[str, str] = field(default_factory=own_environment)
     where: dict[str, Any] = field(default_factory=dict)
 
     async def start(self) -> None:
         """Start everything; raises DidNotStart."""
-        before = home.read_run(self.given.home)
+        before = home.read_run(self.settings.home)
         stop_leftovers(before.get("programs", {}))
-        self.environment["HUM_HOME"] = str(self.given.home.resolve())
+        self.environment["HUM_HOME"] = str(self.settings.home.resolve())
         self._choose_sockets()
-        home.node_key(self.given)
-        home.secret_keys(self.given)
+        home.node_key(self.settings)
+        home.secret_keys(self.settings)
         await self._start_outside()
         await self._start_planes()
         programs = {each.process.pid: each.arguments[1] for each in self.programs.all if each.process}
-        home.write_run(self.given.home, {**self.where, "programs": programs})
+        home.write_run(self.settings.home, {**self.where, "programs": programs})
 
     async def stop(self) -> None:
         await self.programs.stop(STOP_SECONDS)
         with suppress(FileNotFoundError):
-            (self.given.home / "run.json").unlink()
+            (self.settings.home / "run.json").unlink()
 
     def _choose_sockets(self) -> None:
         """Port 0 becomes a free port, and the URLs follow the sockets unless they are set."""
         listens = {"control": "HUM_CONTROL_LISTEN", "gateway": "HUM_GATEWAY_LISTEN", "media": "HUM_MEDIA_LISTEN"}
         chosen = {}
         for plane, variable in listens.items():
-            host, port = parse_listen(getattr(self.given, f"{plane}_listen"))
+            host, port = parse_listen(getattr(self.settings, f"{plane}_listen"))
             chosen[plane] = f"{host}:{port or free_port(host)}"
             self.environment[variable] = chosen[plane]
         self._default("HUM_CONTROL_ADDRESS", chosen["control"])
@@ -81,25 +82,25 @@ class Platform:
     # -- what stands outside the planes
 
     async def _start_outside(self) -> None:
-        wanted = []
-        if not self.given.given("HUM_DATABASE_URL"):
+        needed = []
+        if not self.settings.is_set("HUM_DATABASE_URL"):
             self._refuse_in_production("HUM_DATABASE_URL", "an embedded database")
-            wanted.append(self._program("postgres", "storage", "postgres"))
-        if not (self.given.given("TWILIO_ACCOUNT_SID") or self.given.given("TWILIO_API_BASE_URL")):
+            needed.append(self._program("postgres", "storage", "postgres"))
+        if not (self.settings.is_set("TWILIO_ACCOUNT_SID") or self.settings.is_set("TWILIO_API_BASE_URL")):
             self._refuse_in_production("TWILIO_ACCOUNT_SID", "a stand-in for the carrier")
-            wanted.append(self._carrier())
-        if not (self.given.given("OPENAI_API_KEY") or self.given.given("OPENAI_BASE_URL")):
+            needed.append(self._carrier())
+        if not (self.settings.is_set("OPENAI_API_KEY") or self.settings.is_set("OPENAI_BASE_URL")):
             self._refuse_in_production("OPENAI_API_KEY", "a stand-in for the model")
-            wanted.append(self._model())
-        if not self.given.given("HUM_OIDC_ISSUER") and not self.given.production:
-            wanted.append(self._sign_in())
-        await self.programs.start(*wanted)
-        for program in wanted:
+            needed.append(self._model())
+        if not self.settings.is_set("HUM_OIDC_ISSUER") and not self.settings.production:
+            needed.append(self._sign_in())
+        await self.programs.start(*needed)
+        for program in needed:
             self._note(program)
 
     def _refuse_in_production(self, variable: str, part: str) -> None:
-        if self.given.production:
-            raise SystemExit(f"hum: {variable} is not set, and production does not run on {part}")
+        if self.settings.production:
+            raise SystemExit(f"hum: {variable} is not set; production does not run on {part}")
 
     def _carrier(self) -> Program:
         account, token = "AC" + secrets.token_hex(16), secrets.token_hex(16)
@@ -129,11 +130,11 @@ class Platform:
             "model": "OPENAI_BASE_URL",
             "signin": "HUM_OIDC_ISSUER",
         }
-        self.environment[variable[program.name]] = program.told["url"]
+        self.environment[variable[program.name]] = program.announced["url"]
         if program.name == "postgres":
-            self.where["database_url"] = program.told["url"]
+            self.where["database_url"] = program.announced["url"]
             return
-        self.where[f"{program.name}_url"] = program.told["url"]
+        self.where[f"{program.name}_url"] = program.announced["url"]
         if program.name == "carrier":
             self.where |= {
                 "numbers": list(self.numbers),
@@ -156,7 +157,7 @@ class Platform:
         )
 
     def _program(self, name: str, module: str, *arguments: str, ready: Any = None) -> Program:
-        log = self.given.home / "log" / f"{name}.log"
+        log = self.settings.home / "log" / f"{name}.log"
         environment: Mapping[str, str] = dict(self.environment)
         return Program(name, ("-m", module, *arguments), environment, log, ready)
 

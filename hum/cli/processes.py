@@ -21,7 +21,7 @@ Ready = Callable[[], Awaitable[bool]]
 
 
 class DidNotStart(Exception):  # noqa: N818
-    """A program ended or stayed silent instead of getting ready; the message says where its words are."""
+    """A program exited, or did not become ready in time; the message names its log."""
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Program:
     log: Path
     #: None: the program prints one line of JSON when it is ready.
     ready: Ready | None = None
-    told: dict[str, Any] = field(default_factory=dict)
+    announced: dict[str, Any] = field(default_factory=dict)
     process: asyncio.subprocess.Process | None = None
     stopping: bool = False
 
@@ -55,7 +55,7 @@ class Program:
             async with asyncio.timeout(wait_seconds):
                 await self._become_ready(self.process)
         except TimeoutError as error:
-            raise DidNotStart(f"{self.name} did not get ready in {wait_seconds:.0f} s; see {self.log}") from error
+            raise DidNotStart(f"{self.name} was not ready after {wait_seconds:.0f} s; see {self.log}") from error
 
     async def _become_ready(self, process: asyncio.subprocess.Process) -> None:
         if self.ready is None:
@@ -63,12 +63,12 @@ class Program:
             line = await process.stdout.readline()
             if not line:
                 await process.wait()
-                raise DidNotStart(f"{self.name} ended at once: {self.last_words()}")
-            self.told = json.loads(line)
+                raise DidNotStart(f"{self.name} exited at once: {self.last_words()}")
+            self.announced = json.loads(line)
             return
         while not await self.ready():
             if process.returncode is not None:
-                raise DidNotStart(f"{self.name} ended at once: {self.last_words()}")
+                raise DidNotStart(f"{self.name} exited at once: {self.last_words()}")
             await asyncio.sleep(0.05)
 
     def last_words(self) -> str:
@@ -92,7 +92,7 @@ class Program:
 
 
 class Programs:
-    """Several programs, kept running until they are stopped."""
+    """Several programs, restarted when they exit, until they are stopped."""
 
     def __init__(self) -> None:
         self.all: list[Program] = []
@@ -127,10 +127,10 @@ class Programs:
             lived_ms = monotonic_ms() - began_ms
             quick_deaths = quick_deaths + 1 if lived_ms < QUICK_DEATH_MS else 0
             if quick_deaths >= QUICK_DEATHS:
-                self.failure = f"{program.name} keeps ending (status {code}): {program.last_words()}"
+                self.failure = f"{program.name} keeps exiting (status {code}): {program.last_words()}"
                 self.failed.set()
                 return
-            sys.stderr.write(f"hum: {program.name} ended with status {code}; starting it again\n")
+            sys.stderr.write(f"hum: {program.name} exited with status {code}; restarting it\n")
             await asyncio.sleep(wait_seconds)
             wait_seconds = min(wait_seconds * 2, LONGEST_WAIT_SECONDS) if quick_deaths else FIRST_WAIT_SECONDS
             with suppress(DidNotStart):

@@ -31,13 +31,13 @@ class Target:
     auth_token: str
 
     @classmethod
-    def find(cls, given: UpSettings) -> "Target":
+    def find(cls, settings: UpSettings) -> "Target":
         """What runs here (`run.json`), else what the environment says."""
-        run = home.read_run(given.home)
-        tokens = given.twilio_auth_tokens
+        run = home.read_run(settings.home)
+        tokens = settings.twilio_auth_tokens
         return cls(
-            run.get("public_url", given.public_url),
-            run.get("twilio_account_sid", given.twilio_account_sid),
+            run.get("public_url", settings.public_url),
+            run.get("twilio_account_sid", settings.twilio_account_sid),
             run.get("twilio_auth_token", tokens[0] if tokens else ""),
         )
 
@@ -65,7 +65,7 @@ async def over(call: Call) -> None:
 async def speak(lines: Sequence[str], speech: Speech) -> list[bytes]:
     """Lines as mu-law at 8 kHz.  Raises NoSpeech."""
     if lines and not Speech.available():
-        raise NoSpeech("the extra `speech` is not installed: pip install 'hum[speech]', or give --wav")
+        raise NoSpeech("the extra `speech` is not installed: pip install 'hum[speech]', or use --wav")
     return [await speech.say(line, CALLER_VOICE) for line in lines]
 
 

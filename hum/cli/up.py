@@ -12,10 +12,10 @@ from hum.signals import stop_signal
 
 async def run() -> int:
     """Start everything, say where it is, wait for SIGINT or SIGTERM; 1 when something does not start or keeps dying."""
-    asked = stop_signal()
+    stop = stop_signal()
     platform = Platform(settings.load(UpSettings))
     starting = asyncio.create_task(platform.start())
-    waiting = asyncio.create_task(asked.wait())
+    waiting = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({starting, waiting}, return_when=asyncio.FIRST_COMPLETED)
         if not starting.done():
@@ -41,7 +41,7 @@ async def run() -> int:
 def _say_where(platform: Platform) -> None:
     where = platform.where
     lines = [
-        f"HUM is up.  {platform.given.home / 'run.json'} says where things are.",
+        f"HUM is up.  {platform.settings.home / 'run.json'} lists the addresses.",
         f"  API         {where['public_url']}/api   (document: {where['public_url']}/openapi.json)",
         f"  media       {where['media_url']}/media/twilio",
         f"  control     {where['control_address']}",
@@ -50,7 +50,7 @@ def _say_where(platform: Platform) -> None:
         lines.append(f"  carrier     {where['carrier_url']}   a stand-in; it holds {', '.join(where['numbers'])}")
     lines.append(f"  sign in     {where['public_url']}/auth/login")
     if "signin_url" in where:
-        lines.append(f"  issuer      {where['signin_url']}   a stand-in that believes everybody")
+        lines.append(f"  issuer      {where['signin_url']}   a stand-in that accepts everybody")
     if "model_url" in where:
         lines.append(f"  model       {where['model_url']}   a stand-in")
     lines += [

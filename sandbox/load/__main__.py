@@ -15,8 +15,8 @@ def alone(argv: Sequence[str]) -> int:
     parser.add_argument("--account-sid", required=True)
     parser.add_argument("--auth-token", required=True)
     options.add_arguments(parser)
-    asked = parser.parse_args(argv)
-    return asyncio.run(main(asked, asked.voice_url, asked.account_sid, asked.auth_token))
+    arguments = parser.parse_args(argv)
+    return asyncio.run(main(arguments, arguments.voice_url, arguments.account_sid, arguments.auth_token))
 
 
 if __name__ == "__main__":

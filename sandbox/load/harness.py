@@ -22,13 +22,13 @@ LINES = (
 )
 LISTEN_MS, OVER_MS, PATIENCE_MS = 900, 500, 8_000
 ANSWER_MS = 4_000.0  # what an answer takes, roughly
-PAUSE_SECONDS = 0.02  # between two calls, when no ramp is asked for
+PAUSE_SECONDS = 0.02  # between two calls, when there is no ramp
 
 Step = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Load:
     """What kind of load: `interrupt` is the share of lines that are spoken over the agent."""
 
     voice_url: str
@@ -58,31 +58,31 @@ def script(lines: Sequence[bytes], seconds: float, interrupt: float, random: Ran
         over = random.random() < interrupt
 
 
-async def run(asked: Asked, lines: Sequence[bytes]) -> Lived:
+async def run(load: Load, lines: Sequence[bytes]) -> Lived:
     """Place the calls, each a moment after the one before, and follow them to their ends."""
-    lived, random = Lived(), Random(asked.seed)
-    pause_seconds = max(PAUSE_SECONDS, asked.ramp_seconds / asked.calls)
+    lived, random = Lived(), Random(load.seed)
+    pause_seconds = max(PAUSE_SECONDS, load.ramp_seconds / load.calls)
     async with asyncio.TaskGroup() as group:
-        for _ in range(asked.calls):
-            steps = list(script(lines, asked.seconds, asked.interrupt, random))
-            group.create_task(_one(asked, steps, lived))
+        for _ in range(load.calls):
+            steps = list(script(lines, load.seconds, load.interrupt, random))
+            group.create_task(_one(load, steps, lived))
             await asyncio.sleep(pause_seconds)
     return lived
 
 
-async def _one(asked: Asked, steps: Sequence[Step], lived: Lived) -> None:
+async def _one(load: Load, steps: Sequence[Step], lived: Lived) -> None:
     call = await simulate_call(
-        asked.voice_url,
-        account_sid=asked.account_sid,
-        auth_token=asked.auth_token,
-        to=asked.to,
-        from_=asked.from_,
+        load.voice_url,
+        account_sid=load.account_sid,
+        auth_token=load.auth_token,
+        to=load.to,
+        from_=load.from_,
         steps=steps,
-        status_callback=f"{asked.voice_url}/status",
+        status_callback=f"{load.voice_url}/status",
     )
-    watch = asyncio.create_task(_hang_up_after(call, asked.seconds))
+    watch = asyncio.create_task(_hang_up_after(call, load.seconds))
     try:
-        await call.ended(timeout_s=asked.seconds + 60)
+        await call.ended(timeout_s=load.seconds + 60)
     except TimeoutError:
         lived.errors.append("a call did not end")
     finally:
@@ -97,28 +97,34 @@ async def _hang_up_after(call: Call, seconds: float) -> None:
     call.hang_up()
 
 
-async def main(asked: argparse.Namespace, voice_url: str, account_sid: str, auth_token: str) -> int:
+async def main(arguments: argparse.Namespace, voice_url: str, account_sid: str, auth_token: str) -> int:
     """Run what the command line asks for and print it; 0 within the thresholds, 1 beyond, 2 if it can't be run."""
     try:
-        lines = await words(asked.wav)
+        lines = await words(arguments.wav)
     except (OSError, ValueError) as error:
         sys.stderr.write(f"hum: {error}\n")
         return 2
-    load = Asked(
+    load = Load(
         voice_url,
         account_sid,
         auth_token,
-        asked.to,
-        asked.from_,
-        asked.calls,
-        asked.seconds,
-        asked.ramp,
-        asked.interrupt,
+        arguments.to,
+        arguments.from_,
+        arguments.calls,
+        arguments.seconds,
+        arguments.ramp,
+        arguments.interrupt,
     )
     summary = (await run(load, lines)).summary()
-    limits = Limits(asked.max_first_audio_ms, asked.max_answer_ms, asked.max_clear_ms, asked.max_gaps, asked.max_errors)
+    limits = Limits(
+        arguments.max_first_audio_ms,
+        arguments.max_answer_ms,
+        arguments.max_clear_ms,
+        arguments.max_gaps,
+        arguments.max_errors,
+    )
     broken = limits.broken(summary)
-    sys.stdout.write((json.dumps(summary | {"broken": broken}) if asked.json else table(summary)) + "\n")
+    sys.stdout.write((json.dumps(summary | {"broken": broken}) if arguments.json else table(summary)) + "\n")
     for sentence in broken:
         sys.stderr.write(f"hum: {sentence}\n")
     return 1 if broken else 0

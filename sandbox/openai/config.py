@@ -89,11 +89,11 @@ def _detection(type: str) -> dict[str, Any]:
     return common | {"threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 500}
 
 
-def _turn_detection(before: dict[str, Any] | None, given: dict[str, Any]) -> dict[str, Any] | None:
+def _turn_detection(before: dict[str, Any] | None, update: dict[str, Any]) -> dict[str, Any] | None:
     """Null switches it off; another type starts from that type's defaults."""
-    if "turn_detection" not in given:
+    if "turn_detection" not in update:
         return before
-    wish = given["turn_detection"]
+    wish = update["turn_detection"]
     if wish is None:
         return None
     type = wish.get("type") or (before or {}).get("type", "server_vad")

@@ -27,11 +27,11 @@ IDLE_WORDS = frozenset({"call", "the", "get", "set", "do", "to", "http", "tool",
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """`said` is what the agent has said so far, `called` the functions called since the caller spoke."""
+    """`sentences` are the agent's so far, `called` the functions called since the caller spoke."""
 
     instructions: str = ""
     caller_text: str | None = None
-    said: Sequence[str] = ()
+    sentences: Sequence[str] = ()
     called: Sequence[str] = ()
     tools: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
 
@@ -64,9 +64,9 @@ def _greeting(instructions: str) -> str:
 
 
 def _next_question(now: Situation) -> str:
-    said = " ".join(now.said)
+    sentences = " ".join(now.sentences)
     for topic, question in QUESTIONS:
-        if re.search(topic, now.instructions, re.IGNORECASE) and question not in said:
+        if re.search(topic, now.instructions, re.IGNORECASE) and question not in sentences:
             return question
     return ANYTHING_ELSE
 

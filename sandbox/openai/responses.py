@@ -28,10 +28,10 @@ def respond(body: Body, player: Player) -> Body:
     if body.get("previous_response_id"):
         raise Refusal("Nothing is stored here.", code="previous_response_not_found", param="previous_response_id")
     items = _items(body["input"])
-    wanted = (body.get("text") or {}).get("format") or {"type": "text"}
+    text_format = (body.get("text") or {}).get("format") or {"type": "text"}
     output: list[Body] = []
-    if wanted.get("type") == "json_schema":
-        output.append(_message(_object(wanted, items)))
+    if text_format.get("type") == "json_schema":
+        output.append(_message(_object(text_format, items)))
     else:
         turn = mind.think(player, player.next_text(), _situation(body, items))
         if turn.say is not None:
@@ -78,12 +78,12 @@ def _call_events(item: Body, place: Body) -> list[tuple[str, Body]]:
     ]
 
 
-def _items(given: Any) -> list[Body]:
-    if isinstance(given, str):
-        return [{"type": "message", "role": "user", "content": given}]
-    if not isinstance(given, list) or not all(isinstance(each, dict) for each in given):
-        raise wrong_type("input", "a string or an array of objects", given)
-    return given
+def _items(value: Any) -> list[Body]:
+    if isinstance(value, str):
+        return [{"type": "message", "role": "user", "content": value}]
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        raise wrong_type("input", "a string or an array of objects", value)
+    return value
 
 
 def _text(item: Body) -> str:
@@ -105,21 +105,21 @@ def _situation(body: Body, items: list[Body]) -> Situation:
     return Situation(
         instructions="\n".join([body.get("instructions") or "", *leading]),
         caller_text=caller_text,
-        said=[_text(each) for each in items if each.get("role") == "assistant"],
+        sentences=[_text(each) for each in items if each.get("role") == "assistant"],
         called=called,
         tools=() if body.get("tool_choice") == "none" else body.get("tools") or (),
     )
 
 
-def _object(wanted: Body, items: list[Body]) -> str:
-    if not isinstance(wanted.get("schema"), dict):
+def _object(text_format: Body, items: list[Body]) -> str:
+    if not isinstance(text_format.get("schema"), dict):
         raise missing("text.format.schema")
     text = "\n".join(_text(each) for each in items if each.get("role", "user") == "user")
     try:
-        return json.dumps(schema.fill(wanted["schema"], text), ensure_ascii=False)
+        return json.dumps(schema.fill(text_format["schema"], text), ensure_ascii=False)
     except (ValueError, KeyError, TypeError) as error:
         raise Refusal(
-            f"Invalid schema for response_format '{wanted.get('name')}': {error}",
+            f"Invalid schema for response_format '{text_format.get('name')}': {error}",
             code="invalid_json_schema",
             param="text.format.schema",
         ) from error

@@ -92,13 +92,13 @@ class Rest:
 
     async def _transcriptions(self, request: Request) -> Response:
         async with request.form() as form:
-            upload, model, wanted = form.get("file"), form.get("model"), form.get("response_format", "json")
+            upload, model, response_format = form.get("file"), form.get("model"), form.get("response_format", "json")
             if not isinstance(upload, UploadFile):
                 raise missing("file")
             if not model:
                 raise missing("model")
-            if wanted not in {"json", "text"}:
-                raise wrong_value("response_format", wanted, ("json", "text"))
+            if response_format not in {"json", "text"}:
+                raise wrong_value("response_format", response_format, ("json", "text"))
             content = await upload.read()
         try:
             samples, rate_hz = sound.read_wav(content)
@@ -106,7 +106,7 @@ class Rest:
             raise Refusal(f"Audio file might be corrupted or unsupported: {error}", param="file") from error
         codec = Codec(rate_hz, rate_hz * 2 // 1000, PCM.encode, PCM.decode)
         text = await self._senses.hear(codec, PCM.encode(samples), self._player())
-        if wanted == "text":
+        if response_format == "text":
             return PlainTextResponse(text + "\n")
         usage = {"type": "duration", "seconds": len(samples) / rate_hz}
         return JSONResponse({"text": text, "usage": usage})

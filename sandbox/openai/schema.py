@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-LINE = re.compile(r"^\s*(?P<who>caller|user|customer|agent|assistant|system)\s*:\s*(?P<said>.*)$", re.IGNORECASE)
+LINE = re.compile(r"^\s*(?P<who>caller|user|customer|agent|assistant|system)\s*:\s*(?P<text>.*)$", re.IGNORECASE)
 CALLERS = frozenset({"caller", "user", "customer"})
 ACTION = re.compile(r"\b(please|call me|need|want|would like|could you|can you|must|send me)\b", re.IGNORECASE)
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
@@ -47,7 +47,7 @@ def callers_words(text: str) -> str:
     lines = [match for line in text.splitlines() if (match := LINE.match(line))]
     if not lines:
         return text.strip()
-    return "\n".join(each["said"].strip() for each in lines if each["who"].lower() in CALLERS)
+    return "\n".join(each["text"].strip() for each in lines if each["who"].lower() in CALLERS)
 
 
 def sentences(text: str) -> list[str]:
@@ -84,10 +84,10 @@ class _Filler:
     def _typed(self, schema: Mapping[str, Any], name: str, depth: int) -> Any:
         match _type(schema):
             case "object":
-                wanted: dict[str, Any] = {each: {} for each in schema.get("required", ())} | schema.get(
+                properties: dict[str, Any] = {each: {} for each in schema.get("required", ())} | schema.get(
                     "properties", {}
                 )
-                return {each: self.value(part, each, depth + 1) for each, part in wanted.items()}
+                return {each: self.value(part, each, depth + 1) for each, part in properties.items()}
             case "array":
                 return self._array(schema, name, depth)
             case "integer" | "number":

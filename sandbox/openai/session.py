@@ -231,8 +231,8 @@ class Session:
         self._answer(wish)
 
     def _cancel_response(self, event: Event) -> None:
-        wanted = event.get("response_id")
-        found = self._running() if wanted is None else self._by_id(wanted)
+        response_id = event.get("response_id")
+        found = self._running() if response_id is None else self._by_id(response_id)
         if found is None:
             raise Refusal("Cancellation failed: no active response found", code="response_cancel_not_active")
         self._stage.truth.cancels.append(Act(found.id, time.monotonic()))
@@ -273,7 +273,7 @@ class Session:
         return Situation(
             instructions=wish.get("instructions") or self.config["instructions"],
             caller_text=understood.get(caller[-1].id, caller[-1].text()) if caller else None,
-            said=[each.text() for each in messages if each.wire.get("role") == "assistant"],
+            sentences=[each.text() for each in messages if each.wire.get("role") == "assistant"],
             called=[] if "input" in wish else conversation.calls_since_the_caller_spoke(),
             tools=() if choice == "none" else tools,
         )

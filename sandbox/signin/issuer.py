@@ -110,11 +110,11 @@ class Issuer:
         )
 
     async def _authorize(self, request: Request) -> Response:
-        asked = dict(request.query_params)
-        if (complaint := self._bad_request(asked)) is not None:
+        query = dict(request.query_params)
+        if (complaint := self._bad_request(query)) is not None:
             return Response(complaint, 400)
         hidden = "".join(
-            f'<input type="hidden" name="{name}" value="{html.escape(asked.get(name, ""))}">' for name in ASKED
+            f'<input type="hidden" name="{name}" value="{html.escape(query.get(name, ""))}">' for name in ASKED
         )
         buttons = "".join(
             f'<p><button name="email" value="{html.escape(each.email)}">{html.escape(each.name)}'
@@ -129,10 +129,10 @@ class Issuer:
             'placeholder="you@example.com"> <button>Sign in as</button></p></form>'
         )
 
-    def _bad_request(self, asked: dict[str, str]) -> str | None:
-        if asked.get("client_id") != self.client_id or asked.get("redirect_uri") != self.redirect_uri:
+    def _bad_request(self, query: dict[str, str]) -> str | None:
+        if query.get("client_id") != self.client_id or query.get("redirect_uri") != self.redirect_uri:
             return "unknown client or redirect_uri"
-        if not asked.get("code_challenge") or asked.get("code_challenge_method", "S256") != "S256":
+        if not query.get("code_challenge") or query.get("code_challenge_method", "S256") != "S256":
             return "PKCE with S256 is required"
         return None
 
@@ -205,8 +205,8 @@ class Issuer:
     # -- backstage
 
     async def _add_person(self, request: Request) -> Response:
-        told = await request.json()
-        self.people.add(Person(told["email"], told.get("name", ""), told.get("email_verified", True)))
+        body = await request.json()
+        self.people.add(Person(body["email"], body.get("name", ""), body.get("email_verified", True)))
         return Response(status_code=204)
 
     async def _rotate(self, _: Request) -> Response:

@@ -91,7 +91,7 @@ class Call:
         self.hung_up_by: str | None = None
         """`caller`, `agent` (its TwiML or its end), `rest` or `carrier`."""
         self.journal = Journal()
-        self.said: list[str] = []
+        self.sentences: list[str] = []
         self.verbs: list[Verb] = []
         self.webhooks: list[Webhook] = []
         self.streams: list[Stream] = []

@@ -251,13 +251,13 @@ class Exchange:
         return await performer.perform(fetch) is None
 
     async def _tell_amd(self, call: Call, callback: Callback, answered_by: str) -> None:
-        told = {
+        fields = {
             "CallSid": call.sid,
             "AccountSid": call.account_sid,
             "AnsweredBy": answered_by,
             "MachineDetectionDuration": "2400",
         }
-        call.webhooks.append(await self.courier.send("amd", callback.url, told, callback.method))
+        call.webhooks.append(await self.courier.send("amd", callback.url, fields, callback.method))
 
 
 class _Telling:
@@ -273,30 +273,30 @@ class _Telling:
         if callback is None or event not in callback.events:
             return
         call = self._call
-        told = call.parameters() | {
+        fields = call.parameters() | {
             "CallbackSource": "call-progress-events",
             "SequenceNumber": str(call.next_sequence()),
             "Timestamp": format_datetime(datetime.now(UTC)),
         }
         if event == "completed":
-            told |= {"CallDuration": str(call.duration_s), "Duration": str(-(-call.duration_s // 60))}
-        self._under_way = asyncio.create_task(self._send(self._under_way, callback, told))
+            fields |= {"CallDuration": str(call.duration_s), "Duration": str(-(-call.duration_s // 60))}
+        self._under_way = asyncio.create_task(self._send(self._under_way, callback, fields))
 
     async def last(self, event: str) -> None:
         self.tell(event)
         if self._under_way is not None:
             await self._under_way
 
-    async def _send(self, before: asyncio.Task[None] | None, callback: Callback, told: dict[str, str]) -> None:
+    async def _send(self, before: asyncio.Task[None] | None, callback: Callback, fields: dict[str, str]) -> None:
         if before is not None:
             await before
-        status = told["CallStatus"]
+        status = fields["CallStatus"]
 
         def watch(webhook: Any) -> None:
             self._call.webhooks.append(webhook)
             self._call.note("webhook.sent", kind="status", url=webhook.url, call_status=status)
 
-        await self._exchange.courier.send("status", callback.url, told, callback.method, watch)
+        await self._exchange.courier.send("status", callback.url, fields, callback.method, watch)
 
 
 async def _perform(call: Call, performer: Performer, first: Instruction) -> str:

@@ -41,7 +41,7 @@ class Directory:
         self._exchange = exchange
         self.listings: dict[str, Listing] = {}
         #: Every number that was asked for, oldest first.
-        self.asked: list[str] = []
+        self.lookups: list[str] = []
         #: Set, it answers everything with this HTTP status.
         self.out_of_order: int | None = None
 
@@ -60,14 +60,14 @@ class Directory:
                 raise ApiError(20404, f"The requested resource {request.url.path} was not found")
         except ApiError as refused:
             return refused.response()
-        self.asked.append(e164)
+        self.lookups.append(e164)
         if self.out_of_order is not None:
             return Response("upstream error", self.out_of_order)
-        wanted = request.query_params.get("Fields", "").split(",")
-        return JSONResponse(lookup_json(e164, self.listings.get(e164, Listing()), wanted, str(request.url)))
+        packages_requested = request.query_params.get("Fields", "").split(",")
+        return JSONResponse(lookup_json(e164, self.listings.get(e164, Listing()), packages_requested, str(request.url)))
 
     async def _asked(self, _: Request) -> Response:
-        return JSONResponse({"asked": self.asked})
+        return JSONResponse({"asked": self.lookups})
 
     async def _list(self, request: Request) -> Response:
         try:
@@ -78,7 +78,7 @@ class Directory:
         return Response(status_code=204)
 
 
-def lookup_json(e164: str, listing: Listing, wanted: list[str], url: str) -> dict[str, Any]:
+def lookup_json(e164: str, listing: Listing, packages_requested: list[str], url: str) -> dict[str, Any]:
     """A v2 PhoneNumber resource: a package that was not asked for is null."""
     packages: Mapping[str, Any] = {
         "caller_name": {
@@ -102,6 +102,6 @@ def lookup_json(e164: str, listing: Listing, wanted: list[str], url: str) -> dic
         "national_format": national(e164),
         "valid": True,
         "validation_errors": [],
-        **{name: packages.get(name) if name in wanted else None for name in PACKAGES},
+        **{name: packages.get(name) if name in packages_requested else None for name in PACKAGES},
         "url": url,
     }

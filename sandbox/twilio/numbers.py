@@ -84,7 +84,7 @@ def national(e164: str) -> str:
 
 
 def _contains(e164: str, pattern: str) -> bool:
-    wanted = pattern.lstrip("+")
+    needle = pattern.lstrip("+")
     digits = e164[1:]
-    starts = range(len(digits) - len(wanted) + 1)
-    return any(all(w in {"*", d} for w, d in zip(wanted, digits[at:], strict=False)) for at in starts)
+    starts = range(len(digits) - len(needle) + 1)
+    return any(all(w in {"*", d} for w, d in zip(needle, digits[at:], strict=False)) for at in starts)

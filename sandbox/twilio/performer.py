@@ -83,11 +83,11 @@ class Performer:
         if fallback is None or (isinstance(instruction, Fetch) and instruction.kind == "fallback"):
             await self._apologise()
         assert fallback is not None
-        told = {
+        parameters = {
             "ErrorCode": str(code),
             "ErrorUrl": instruction.url.partition("#")[0] if isinstance(instruction, Fetch) else "",
         }
-        return await self._verbs(Fetch(fallback.url, fallback.method, "fallback", told))
+        return await self._verbs(Fetch(fallback.url, fallback.method, "fallback", parameters))
 
     async def _apologise(self) -> None:
         self._call.answer()
@@ -127,7 +127,7 @@ class Performer:
         return None
 
     async def _say(self, text: str) -> None:
-        self._call.said.append(text)
+        self._call.sentences.append(text)
         self._call.note("said", text=text)
         seconds = len(text) * self._say_ms_per_char / 1000
         self._call.speaking_until = time.monotonic() + seconds

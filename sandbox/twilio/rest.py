@@ -95,11 +95,11 @@ class Rest:
 
     async def _list_calls(self, request: Request) -> Response:
         query = request.query_params
-        wanted = {"to": query.get("To"), "from": query.get("From"), "status": query.get("Status")}
+        filters = {"to": query.get("To"), "from": query.get("From"), "status": query.get("Status")}
         calls = [
             each
             for each in map(call_json, reversed(self._exchange.calls.values()))
-            if all(value is None or each[name] == value for name, value in wanted.items())
+            if all(value is None or each[name] == value for name, value in filters.items())
         ]
         return _page(request, "calls", calls)
 

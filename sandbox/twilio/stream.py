@@ -281,7 +281,7 @@ class Stream:
 
     def _report(self, code: int, message: str) -> None:
         """Each debugger code is told once per stream."""
-        if all(code != told for told, _ in self.errors):
+        if all(code != known for known, _ in self.errors):
             self.errors.append((code, message))
             self._journal.note(
                 "error", stream_ms=self.clock_ms() if self.started_at else None, code=code, message=message

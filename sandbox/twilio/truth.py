@@ -30,7 +30,7 @@ class Record(Protocol):
     @property
     def hung_up_by(self) -> str | None: ...
     @property
-    def said(self) -> list[str]: ...
+    def sentences(self) -> list[str]: ...
     @property
     def verbs(self) -> list[Verb]: ...
     @property
@@ -67,7 +67,7 @@ class Truth:
             "status": call.status,
             "duration_s": call.duration_s,
             "hung_up_by": call.hung_up_by,
-            "said": call.said,
+            "said": call.sentences,
             "verbs": [{"verb": each.name, "attributes": each.attributes, "text": each.text} for each in call.verbs],
             "errors": [{"code": code, "message": message} for code, message in call.errors],
             "webhooks": [each.as_json() for each in call.webhooks],

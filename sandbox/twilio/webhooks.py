@@ -35,14 +35,14 @@ class Overrides:
 def split_overrides(url: str) -> tuple[str, Overrides]:
     """A configured URL → the URL to request and how; values out of range are clamped, unknown ones ignored."""
     plain, _, fragment = url.partition("#")
-    given = {name: values[-1] for name, values in parse_qs(fragment).items()}
+    overrides = {name: values[-1] for name, values in parse_qs(fragment).items()}
     standard = Overrides()
 
     def number(name: str, otherwise: int, low: int, high: int) -> int:
-        text = given.get(name, "")
+        text = overrides.get(name, "")
         return min(high, max(low, int(text))) if text.isdecimal() else otherwise
 
-    policies = frozenset(given.get("rp", "").split(",")) & RETRY_POLICIES
+    policies = frozenset(overrides.get("rp", "").split(",")) & RETRY_POLICIES
     return plain, Overrides(
         connect_ms=number("ct", standard.connect_ms, 100, 10_000),
         read_ms=number("rt", standard.read_ms, 100, 15_000),

@@ -77,7 +77,7 @@ async def test_what_is_set_is_used_and_has_no_stand_in(
     platform, carrier, model = given
     assert [each.name for each in platform.programs.all] == ["control", "worker", "gateway", "media"]
     assert "carrier_url" not in platform.where
-    run = home.read_run(platform.given.home)
+    run = home.read_run(platform.settings.home)
     assert run["gateway_url"] == f"http://{os.environ['HUM_GATEWAY_LISTEN']}"
     db = await Db.open(database_url, size=2)
     org = await identity.create_organization(db, "Clinic", "o@clinic.example")
@@ -201,7 +201,7 @@ async def test_a_database_that_is_killed_comes_back_where_it_was(
 async def test_a_program_that_can_not_start_says_why(tmp_path: Path) -> None:
     for arguments, words in (
         (("-c", "import sys; sys.exit('the reason')"), "the reason"),
-        (("-c", "import time; time.sleep(60)"), "did not get ready"),
+        (("-c", "import time; time.sleep(60)"), "was not ready after"),
     ):
         program = Program("p", arguments, environment(), tmp_path / "p.log")
         with pytest.raises(DidNotStart, match=words):

@@ -315,7 +315,7 @@ def problems_of(text: str) -> list[tuple[str, str]]:
         ('{"one_listvalue": {}}', "one_listvalue", "must be a list"),
         ('{"one_int32value": "x"}', "one_int32value", "must be a whole number"),
         ('{"many_json": [{}, 5]}', "many_json[1]", "must be an object, an array, or a string that holds one"),
-        ('{"choice_text": "a", "choice_time": "2026-02-01T09:00:00Z"}', "choice_time", "excludes choice_text: give one of them"),
+        ('{"choice_text": "a", "choice_time": "2026-02-01T09:00:00Z"}', "choice_time", "can't be set together with choice_text"),
     ],
 )  # fmt: skip
 def test_bad_values_are_named_by_their_path(text: str, path: str, reason: str) -> None:

@@ -101,5 +101,5 @@ def test_up_knows_what_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
     monkeypatch.setenv("TWILIO_ACCOUNT_SID", "")
     given = UpSettings()
-    assert given.given("OPENAI_BASE_URL")
-    assert not given.given("TWILIO_ACCOUNT_SID")
+    assert given.is_set("OPENAI_BASE_URL")
+    assert not given.is_set("TWILIO_ACCOUNT_SID")

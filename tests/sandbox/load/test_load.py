@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from sandbox.load import options
 from sandbox.load.figures import Limits, Lived, percentiles, table
-from sandbox.load.harness import Asked, main, run, script
+from sandbox.load.harness import Load, main, run, script
 from sandbox.twilio import Path, Stream
 from sandbox.twilio.journal import Journal
 from sandbox.twilio.stream import Span
@@ -124,8 +124,8 @@ async def agent():
 
 
 async def test_calls_are_placed_followed_and_counted(agent) -> None:
-    asked = Asked(agent, ACCOUNT, TOKEN, TO, "+13175550199", calls=3, seconds=1.5, interrupt=0.0)
-    summary = (await run(asked, [LOUD * 10])).summary()
+    load = Load(agent, ACCOUNT, TOKEN, TO, "+13175550199", calls=3, seconds=1.5, interrupt=0.0)
+    summary = (await run(load, [LOUD * 10])).summary()
     assert (summary["calls"], summary["errors"], summary["gaps"]) == (3, 0, 0)
     assert summary["greeting_ms"]["count"] == 3
 
@@ -137,8 +137,8 @@ async def test_the_command_line_decides_the_status(agent, capsys, options_given,
     parser = argparse.ArgumentParser()
     options.add_arguments(parser)
     common = ["--to", TO, "--calls", "1", "--seconds", "0.4", "--json"]
-    asked = parser.parse_args(common + options_given)
+    load = parser.parse_args(common + options_given)
     pytest.importorskip("py_nanotts")
-    assert await main(asked, agent, ACCOUNT, TOKEN) == status
+    assert await main(load, agent, ACCOUNT, TOKEN) == status
     if status != 2:
         assert json.loads(capsys.readouterr().out)["calls"] == 1

@@ -104,7 +104,7 @@ async def test_the_action_is_asked_when_the_agent_closes_and_its_answer_is_execu
     call = await carrier.ring(NUMBER, PERSON, stay=True)
     await call.ended()
     assert customer.fields("/next")["CallStatus"] == "in-progress"
-    assert (call.said, call.hung_up_by, call.stream.closed_by) == (["Goodbye"], "agent", "agent")
+    assert (call.sentences, call.hung_up_by, call.stream.closed_by) == (["Goodbye"], "agent", "agent")
 
 
 async def test_without_an_action_the_next_verb_follows(carrier, customer) -> None:
@@ -112,7 +112,7 @@ async def test_without_an_action_the_next_verb_follows(carrier, customer) -> Non
     customer.agent = lambda line: line.play(loud(20))
     call = await carrier.ring(NUMBER, PERSON, stay=True)
     await call.ended()
-    assert call.said == ["after"]
+    assert call.sentences == ["after"]
 
 
 async def test_clear_drops_the_queue_and_flushes_its_marks(carrier, customer) -> None:
@@ -188,7 +188,7 @@ async def test_a_bad_answer_goes_to_the_fallback(carrier, customer, answer, code
     await call.ended()
     told = customer.fields("/fallback")
     assert (told["ErrorCode"], told["ErrorUrl"]) == (str(code), f"{customer.url}/voice")
-    assert (call.said, [each[0] for each in call.errors]) == (["Sorry"], [code])
+    assert (call.sentences, [each[0] for each in call.errors]) == (["Sorry"], [code])
     assert customer.paths().count("/voice") == (3 if code == 11200 else 1)
 
 
@@ -196,7 +196,7 @@ async def test_when_the_fallback_fails_too_the_caller_hears_an_apology(carrier, 
     customer.answer("/voice", "<Response>")
     call = await carrier.ring(NUMBER, PERSON, stay=True)
     await call.ended()
-    assert call.said == ["We are sorry, an application error has occurred. Goodbye."]
+    assert call.sentences == ["We are sorry, an application error has occurred. Goodbye."]
     assert [each[0] for each in call.errors] == [12100, 12100]
     assert call.status == "completed"
 
@@ -215,7 +215,7 @@ async def test_a_redirect_is_followed_relative_to_the_document(carrier, customer
     customer.answer("/else", "<Response><Say>here</Say></Response>")
     call = await carrier.ring(NUMBER, PERSON, stay=True)
     await call.ended()
-    assert call.said == ["here"]
+    assert call.sentences == ["here"]
 
 
 async def test_a_dialled_party_hears_the_whisper_and_the_action_hears_the_outcome(carrier, customer) -> None:
@@ -229,7 +229,11 @@ async def test_a_dialled_party_hears_the_whisper_and_the_action_hears_the_outcom
     outcome, whisper = customer.fields("/dialled"), customer.fields("/whisper")
     child = carrier.call(outcome["DialCallSid"])
     assert (outcome["DialCallStatus"], outcome["DialBridged"]) == ("completed", "true")
-    assert (whisper["CallSid"], whisper["ParentCallSid"], child.said) == (child.sid, call.sid, ["A caller for you"])
+    assert (whisper["CallSid"], whisper["ParentCallSid"], child.sentences) == (
+        child.sid,
+        call.sid,
+        ["A caller for you"],
+    )
 
 
 async def test_a_busy_party(carrier, customer) -> None:
@@ -238,7 +242,7 @@ async def test_a_busy_party(carrier, customer) -> None:
     customer.answer("/dialled", "<Response><Say>Busy</Say></Response>")
     call = await carrier.ring(NUMBER, PERSON, stay=True)
     await call.ended()
-    assert (customer.fields("/dialled")["DialCallStatus"], call.said) == ("busy", ["Busy"])
+    assert (customer.fields("/dialled")["DialCallStatus"], call.sentences) == ("busy", ["Busy"])
 
 
 async def test_nonsense_on_the_stream_is_reported_once_and_ignored(carrier, customer) -> None:
@@ -264,7 +268,7 @@ async def test_nobody_at_the_stream_url(carrier, customer, unused_port) -> None:
     customer.answer("/next", "<Response><Say>Sorry</Say></Response>")
     call = await carrier.ring(NUMBER, PERSON, stay=True)
     await call.ended()
-    assert ([each[0] for each in call.errors], call.said) == ([31902], ["Sorry"])
+    assert ([each[0] for each in call.errors], call.sentences) == ([31902], ["Sorry"])
 
 
 async def test_a_handshake_that_is_refused(carrier, customer) -> None:

@@ -45,4 +45,4 @@ async def test_what_is_refused_is_not_counted(path: str, auth: tuple[str, str], 
         async with httpx.AsyncClient(base_url=carrier.url, trust_env=False) as http:
             answer = await http.get(path, auth=auth)
             assert (answer.status_code, answer.json()["code"]) == (status, code)
-            assert carrier.directory.asked == []
+            assert carrier.directory.lookups == []
