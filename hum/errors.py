@@ -17,7 +17,7 @@ class FieldError(NamedTuple):
 
 
 class Refused(Exception):  # noqa: N818 - a refusal is no fault of ours
-    """A request we understood and will not do.  Subclasses carry their own verdict."""
+    """A request that was understood and is refused.  Subclasses carry their own verdict."""
 
     code: ClassVar[str] = "FAILED_PRECONDITION"
     reason: str = "FAILED_PRECONDITION"
@@ -41,7 +41,7 @@ class InvalidRequest(Refused):
 
 
 class InvalidCursor(Refused):
-    """The cursor is not one of ours, or belongs to another list."""
+    """The cursor is invalid or belongs to another list."""
 
     code, reason = "INVALID_ARGUMENT", "INVALID_CURSOR"
 
@@ -83,7 +83,7 @@ class NoMembership(Refused):
 
 
 class NotFound(Refused):
-    """There is no such thing."""
+    """Not found."""
 
     code, reason = "NOT_FOUND", "NOT_FOUND"
 
@@ -95,19 +95,19 @@ class NotAtCarrier(Refused):
 
 
 class AlreadyExists(Refused):
-    """It exists already."""
+    """It already exists."""
 
     code, reason = "ALREADY_EXISTS", "ALREADY_EXISTS"
 
 
 class Conflict(Refused):
-    """Another request was at the same thing; try again."""
+    """Another request is changing the same resource; try again."""
 
     code, reason = "ABORTED", "CONFLICT"
 
 
 class InUse(Refused):
-    """Something still uses it."""
+    """It is still in use."""
 
     code, reason = "FAILED_PRECONDITION", "IN_USE"
 
