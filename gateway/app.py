@@ -161,7 +161,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 async def _bug(request: Request, error: Exception) -> Response:
     request_id = credentials.request_id(request)
     LOG.error("bug", path=request.url.path, request_id=request_id, exc_info=error)
-    return errors.answer(500, "INTERNAL", f"internal error; quote {request_id} when you report it", request_id)
+    return errors.answer(500, "INTERNAL", f"Internal error; please quote {request_id} when you report it.", request_id)
 
 
 class _Server(uvicorn.Server):

@@ -17,7 +17,7 @@ class FieldError(NamedTuple):
 
 
 class Refused(Exception):  # noqa: N818 - a refusal is no fault of ours
-    """A request that was understood and is refused.  Subclasses carry their own status; the docstring is the message."""
+    """A request that was understood and is refused.  Subclasses carry their own verdict."""
 
     code: ClassVar[str] = "FAILED_PRECONDITION"
     reason: str = "FAILED_PRECONDITION"
@@ -41,7 +41,7 @@ class InvalidRequest(Refused):
 
 
 class InvalidCursor(Refused):
-    """The cursor is invalid, or belongs to another list."""
+    """The cursor is invalid or belongs to another list."""
 
     code, reason = "INVALID_ARGUMENT", "INVALID_CURSOR"
 
@@ -101,7 +101,7 @@ class AlreadyExists(Refused):
 
 
 class Conflict(Refused):
-    """Another request is changing this; try again."""
+    """Another request is changing the same resource; try again."""
 
     code, reason = "ABORTED", "CONFLICT"
 

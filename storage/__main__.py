@@ -1,4 +1,4 @@
-"""Storage as programs of its own: `python -m storage postgres` runs the embedded server until it is told to stop,
+"""Storage as programs of its own: `python -m storage postgres` runs the embedded server until SIGTERM,
 `python -m storage migrate` brings a database up to date.
 """
 
@@ -14,29 +14,29 @@ from storage.embedded import CannotStart, EmbeddedPostgres
 from storage.migrate import ROLES, CannotMigrate, migrate
 
 
-async def run_postgres(given: ControlSettings) -> None:
-    """Start the server, say where it is in one line of JSON, and stop it on SIGTERM or SIGINT.
+async def run_postgres(config: ControlSettings) -> None:
+    """Start the server, print its URL as one line of JSON, and stop it on SIGTERM or SIGINT.
 
     CannotStart if it ends by itself: whoever starts this again finds it at the same place.
     """
-    asked = stop_signal()
-    server = EmbeddedPostgres(given.home)
+    stop = stop_signal()
+    server = EmbeddedPostgres(config.home)
     try:
         url = await server.start()
         sys.stdout.write(json.dumps({"url": url}) + "\n")
         sys.stdout.flush()
-        told, gone = asyncio.create_task(asked.wait()), asyncio.create_task(server.ended())
-        await asyncio.wait({told, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not asked.is_set():
-            raise CannotStart(f"PostgreSQL ended by itself; see {server.log_path}")
+        stopping, gone = asyncio.create_task(stop.wait()), asyncio.create_task(server.ended())
+        await asyncio.wait({stopping, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not stop.is_set():
+            raise CannotStart(f"PostgreSQL exited unexpectedly; see {server.log_path}")
     finally:
         await server.stop()
 
 
-async def run_migrate(given: ControlSettings) -> None:
-    if not given.database_url:
+async def run_migrate(config: ControlSettings) -> None:
+    if not config.database_url:
         raise CannotMigrate("HUM_DATABASE_URL is not set; an embedded database is migrated by `hum up` itself")
-    applied = await migrate(given.database_url)
+    applied = await migrate(config.database_url)
     sys.stdout.write("".join(f"applied {name}\n" for name in applied) or "up to date\n")
 
 
@@ -44,14 +44,14 @@ def main() -> None:
     arguments = argparse.ArgumentParser(prog="python -m storage", description=__doc__)
     arguments.add_argument("program", choices=("postgres", "migrate"))
     arguments.add_argument("--print-roles", action="store_true", help="the SQL that an administrator runs once")
-    asked = arguments.parse_args()
-    if asked.print_roles:
+    options = arguments.parse_args()
+    if options.print_roles:
         sys.stdout.write(ROLES)
         return
-    given = settings.load(ControlSettings)
-    telemetry.start(given, "storage")
+    config = settings.load(ControlSettings)
+    telemetry.start(config, "storage")
     try:
-        asyncio.run(run_postgres(given) if asked.program == "postgres" else run_migrate(given))
+        asyncio.run(run_postgres(config) if options.program == "postgres" else run_migrate(config))
     except (CannotStart, CannotMigrate) as error:
         raise SystemExit(f"hum: {error}") from error
 

@@ -40,7 +40,7 @@ LISTED = """
     ARRAY(SELECT t.tag FROM call_tags t WHERE t.call_id = c.id ORDER BY t.tag) AS tags,
     c.outcome_label, c.summary ->> 'text' AS summary_text
 """
-# Planned for the filters that are given: each has an index in the list's order, and a plan for any would use none.
+# One plan for each set of filters: each has an index in the list's order, and a plan for any would use none.
 PLAN_ANEW = "SET LOCAL plan_cache_mode = force_custom_plan"
 FILTERED = """
        AND ($4::text IS NULL OR c.direction = $4)
@@ -211,7 +211,7 @@ async def detail(tx: Tx, id: UUID) -> CallDetailRow:
     """Raises NotFound."""
     row = await tx.fetchrow(DETAIL, id)
     if row is None:
-        raise NotFound("there is no such call")
+        raise NotFound("There is no such call.")
     return CallDetailRow(
         call=CallRow(**{name: row[name] for name in CallRow.__slots__}),
         turns=await turns(tx, id),
@@ -232,7 +232,7 @@ async def is_over(tx: Tx, id: UUID, last_seen: int) -> bool:
     """Tell whether the call has ended and the event `last_seen` was its last.  Raises NotFound."""
     row = await tx.fetchrow(LAST_EVENT, id)
     if row is None:
-        raise NotFound("there is no such call")
+        raise NotFound("There is no such call.")
     return bool(row["over"]) and last_seen >= row["event_seq"]
 
 

@@ -1,7 +1,7 @@
-"""Contacts: what each source says of a number, their search, and the backfill's place.
+"""Contacts: what each source knows of a number, their search, and the backfill's place.
 
 The precedence of the sources stands in the schema (`0005_contacts`): `name` and its like are generated from what the
-user, the CRM and the carrier's Lookup say.
+user, the CRM and the carrier's Lookup know.
 """
 
 import json
@@ -15,8 +15,8 @@ import asyncpg
 from hum.errors import AlreadyExists, NotFound
 from storage.db import Tx
 
-#: The fields of which several sources may speak.
-SAID = ("name", "email", "company", "attributes_json", "carrier", "line_type", "caller_name")
+#: The fields that several sources may fill.
+SOURCED = ("name", "email", "company", "attributes_json", "carrier", "line_type", "caller_name")
 
 COLUMNS = """
     k.id, k.phone_e164, k.name, k.email, k.company, k.notes, k.tags, k.attributes_json, k.carrier, k.line_type,
@@ -58,11 +58,11 @@ SEARCH = f"""
      ORDER BY k.id DESC
 """
 BY_NUMBER = f"SELECT {COLUMNS} FROM contacts k WHERE k.phone_e164 > $1 ORDER BY k.phone_e164 LIMIT $2"
-# What a file says of a known contact is news or nothing: a file that was exported takes no field from another source.
+# Of a known contact a file changes only what differs from its present value: a file that was exported takes no field from another source.
 TAKE = """
     INSERT INTO contacts AS k (id, org_id, phone_e164, said_by_user, notes, tags)
-    SELECT r.id, hum.org_id(), r.phone_e164, r.said, r.notes, r.tags
-      FROM json_to_recordset($1) AS r (id uuid, phone_e164 text, said jsonb, notes text, tags text[])
+    SELECT r.id, hum.org_id(), r.phone_e164, r.fields, r.notes, r.tags
+      FROM json_to_recordset($1) AS r (id uuid, phone_e164 text, fields jsonb, notes text, tags text[])
      ORDER BY r.phone_e164
     ON CONFLICT (org_id, phone_e164) DO UPDATE
        SET said_by_user = k.said_by_user
@@ -79,7 +79,7 @@ TRY = "SAVEPOINT dry_run"
 UNDO = "ROLLBACK TO SAVEPOINT dry_run"
 OWN_NUMBER = "SELECT e164 FROM numbers WHERE status = 'active' ORDER BY id LIMIT 1"
 
-# --- what the carrier and the CRM say
+# --- what the carrier and the CRM know
 MET = """
     SELECT id, said_by_lookup ->> 'caller_name' AS caller_name, looked_up_at, lookup_claimed_at
       FROM contacts
@@ -154,7 +154,7 @@ END_BACKFILL = "UPDATE contact_backfills SET ended_at = now() WHERE id = $1"
 
 @dataclass(frozen=True, slots=True)
 class ContactRow:
-    """A contact; `said_by_*` hold what each source says, the fields of `SAID` what comes of it."""
+    """A contact; `said_by_*` hold what each source knows, the fields of `SOURCED` what comes of it."""
 
     id: UUID
     phone_e164: str
@@ -177,11 +177,11 @@ class ContactRow:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What a file says of one contact: what is unset here it does not speak of."""
+    """One contact of a file; what is unset here stays as it is."""
 
     id: UUID
     phone_e164: str
-    said: Mapping[str, str]
+    fields: Mapping[str, str]
     notes: str | None
     tags: Sequence[str]
 
@@ -221,13 +221,13 @@ class CallerRow:
 
 
 def _row(row: asyncpg.Record) -> ContactRow:
-    said = {name: json.loads(row[name]) for name in ("said_by_user", "said_by_crm", "said_by_lookup")}
-    return ContactRow(**{**row, **said})
+    sources = {name: json.loads(row[name]) for name in ("said_by_user", "said_by_crm", "said_by_lookup")}
+    return ContactRow(**{**row, **sources})
 
 
 def _found(row: asyncpg.Record | None) -> ContactRow:
     if row is None:
-        raise NotFound("there is no such contact")
+        raise NotFound("There is no such contact.")
     return _row(row)
 
 
@@ -237,26 +237,26 @@ async def get(tx: Tx, id: UUID, *, lock: bool = False) -> ContactRow:
 
 
 async def create(
-    tx: Tx, id: UUID, phone_e164: str, said: Mapping[str, str], notes: str | None, tags: Sequence[str]
+    tx: Tx, id: UUID, phone_e164: str, fields: Mapping[str, str], notes: str | None, tags: Sequence[str]
 ) -> ContactRow:
     """A contact as a user describes it.  Raises AlreadyExists."""
-    row = await tx.fetchrow(CREATE, id, phone_e164, json.dumps(said), notes, list(tags))
+    row = await tx.fetchrow(CREATE, id, phone_e164, json.dumps(fields), notes, list(tags))
     if row is None:
-        raise AlreadyExists("there is a contact with this number")
+        raise AlreadyExists("A contact with this number already exists.")
     return _row(row)
 
 
 async def change(
-    tx: Tx, id: UUID, said: Mapping[str, str | None], notes: str | None, tags: Sequence[str]
+    tx: Tx, id: UUID, fields: Mapping[str, str | None], notes: str | None, tags: Sequence[str]
 ) -> ContactRow:
-    """What a user says now; None takes back.  Raises NotFound."""
-    return _found(await tx.fetchrow(CHANGE, id, json.dumps(said), notes, list(tags)))
+    """Set what the user knows; None clears a field.  Raises NotFound."""
+    return _found(await tx.fetchrow(CHANGE, id, json.dumps(fields), notes, list(tags)))
 
 
 async def delete(tx: Tx, id: UUID) -> None:
     """Raises NotFound."""
     if await tx.execute(DELETE, id) == "DELETE 0":
-        raise NotFound("there is no such contact")
+        raise NotFound("There is no such contact.")
 
 
 async def page(tx: Tx, before: UUID | None, limit: int, tag: str | None = None) -> list[ContactRow]:
@@ -278,17 +278,17 @@ async def by_number(tx: Tx, after: str, limit: int) -> list[ContactRow]:
 
 
 async def take(tx: Tx, rows: Sequence[Imported], *, dry_run: bool) -> dict[UUID, bool]:
-    """Take what a file says; return the contacts that were made (True) or changed (False), the others are as it says.
+    """Import contacts; return those that were created (True) or changed (False): the others are so already.
 
-    Different numbers, or it fails.  A dry run tells the same and leaves nothing.
+    Different numbers, or it fails.  A dry run returns the same and changes nothing.
     """
-    told = [
-        {"id": str(r.id), "phone_e164": r.phone_e164, "said": r.said, "notes": r.notes, "tags": list(r.tags)}
+    entries = [
+        {"id": str(r.id), "phone_e164": r.phone_e164, "fields": r.fields, "notes": r.notes, "tags": list(r.tags)}
         for r in rows
     ]
     if dry_run:
         await tx.execute(TRY)
-    taken = {row["id"]: row["created"] for row in await tx.fetch(TAKE, json.dumps(told))}
+    taken = {row["id"]: row["created"] for row in await tx.fetch(TAKE, json.dumps(entries))}
     if dry_run:
         await tx.execute(UNDO)
     return taken
@@ -300,23 +300,23 @@ async def own_number(tx: Tx) -> str | None:
     return found
 
 
-# --- what the carrier and the CRM say -----------------------------------------------------------------------------
+# --- what the carrier and the CRM know -----------------------------------------------------------------------------
 
 
 async def meet(tx: Tx, id: UUID, org: UUID, phone_e164: str, caller_name: str | None) -> Met:
-    """The contact of a caller, made if there is none, with the name that the carrier gave.  As the system.
+    """The contact of a caller, made if there is none, with the carrier's name for the caller.  As the system.
 
-    A contact that is known, and says what the carrier says, is only read.
+    A known contact to which the carrier adds nothing is only read.
     """
     found = await tx.fetchrow(MET, org, phone_e164)
     if found is None or (caller_name and found["caller_name"] != caller_name):
-        said = {"name": caller_name, "caller_name": caller_name} if caller_name else {}
-        id = await tx.fetchval(MEET, id, org, phone_e164, json.dumps(said))
+        fields = {"name": caller_name, "caller_name": caller_name} if caller_name else {}
+        id = await tx.fetchval(MEET, id, org, phone_e164, json.dumps(fields))
     return Met(found["id"], found["looked_up_at"]) if found else Met(id, None)
 
 
 async def claim_lookup(tx: Tx, id: UUID, keep: timedelta, claim: timedelta) -> str | None:
-    """The number to ask the carrier about; None when the answer is younger than `keep`, or somebody asks already."""
+    """The number to look up; None when the last lookup is younger than `keep`, or another is under way."""
     found: str | None = await tx.fetchval(CLAIM_LOOKUP, id, keep, claim)
     return found
 
@@ -326,13 +326,13 @@ async def release_lookup(tx: Tx, id: UUID) -> None:
     await tx.execute(RELEASE_LOOKUP, id)
 
 
-async def record_lookup(tx: Tx, id: UUID, said: Mapping[str, str]) -> None:
-    await tx.execute(RECORD_LOOKUP, id, json.dumps(said))
+async def record_lookup(tx: Tx, id: UUID, fields: Mapping[str, str]) -> None:
+    await tx.execute(RECORD_LOOKUP, id, json.dumps(fields))
 
 
-async def crm_says(tx: Tx, id: UUID, said: Mapping[str, str | None]) -> None:
-    """What the organization's CRM says; None takes back."""
-    await tx.execute(CRM_SAYS, id, json.dumps(said))
+async def crm_says(tx: Tx, id: UUID, fields: Mapping[str, str | None]) -> None:
+    """Set what the organization's CRM knows; None clears a field."""
+    await tx.execute(CRM_SAYS, id, json.dumps(fields))
 
 
 # --- calls of contacts --------------------------------------------------------------------------------------------
@@ -358,7 +358,7 @@ async def latest_backfill(tx: Tx) -> BackfillRow:
     """Raises NotFound."""
     row = await tx.fetchrow(LATEST_BACKFILL)
     if row is None:
-        raise NotFound("there was no backfill")
+        raise NotFound("No backfill has been started.")
     return BackfillRow(**row)
 
 

@@ -22,7 +22,7 @@ else:
     Tx = asyncpg.pool.PoolConnectionProxy
     Pool = asyncpg.Pool
 
-#: What is raised when the server is away, going or coming: the same will work later.
+#: Raised when the server is away, going or coming: the same will work later.
 AWAY = (
     OSError,
     asyncpg.PostgresConnectionError,
@@ -32,7 +32,7 @@ AWAY = (
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
 )
-#: What is raised when others hold what is wanted: the same will work in a moment.
+#: Raised when another transaction holds the lock: the same will work in a moment.
 BUSY = (
     asyncpg.LockNotAvailableError,
     asyncpg.DeadlockDetectedError,

@@ -79,7 +79,7 @@ class EmbeddedPostgres:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise CannotStart(f"another process runs the database in {self._home}") from error
+            raise CannotStart(f"another process is running the database in {self._home}") from error
         password = private_text(self._home / "password", secrets.token_urlsafe(24))
         self._choose_identity()  # gives away what is in the home folder so far
         if not (self._data / "PG_VERSION").exists():
@@ -238,12 +238,12 @@ class EmbeddedPostgres:
         deadline = asyncio.get_running_loop().time() + wait_seconds
         while True:
             if self._process.poll() is not None:
-                raise CannotStart(f"PostgreSQL ended at once: {self.log_path.read_text(errors='replace')[-2000:]}")
+                raise CannotStart(f"PostgreSQL exited at once: {self.log_path.read_text(errors='replace')[-2000:]}")
             try:
                 await (await asyncpg.connect(url, timeout=5)).close()
             except (OSError, asyncpg.PostgresError, TimeoutError) as error:
                 if asyncio.get_running_loop().time() > deadline:
-                    raise CannotStart(f"PostgreSQL does not answer; see {self.log_path}") from error
+                    raise CannotStart(f"PostgreSQL does not accept connections; see {self.log_path}") from error
                 await asyncio.sleep(0.03)
             else:
                 return

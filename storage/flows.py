@@ -78,7 +78,7 @@ async def get(tx: Tx, id: UUID, *, lock: bool = False) -> FlowRow:
         await tx.execute(LOCK, id)
     row = await tx.fetchrow(GET, id)
     if row is None:
-        raise NotFound("there is no such flow")
+        raise NotFound("There is no such flow.")
     return _row(row)
 
 

@@ -98,7 +98,7 @@ async def organization(tx: Tx, id: UUID) -> OrganizationRow:
     """Raises NotFound."""
     row = await tx.fetchrow(ORGANIZATION, id)
     if row is None:
-        raise NotFound("there is no such organization")
+        raise NotFound("There is no such organization.")
     return OrganizationRow(**row)
 
 
@@ -132,7 +132,7 @@ async def add_member(tx: Tx, org: UUID, user: UUID, role: str) -> None:
     try:
         await tx.execute(ADD_MEMBER, org, user, role)
     except asyncpg.UniqueViolationError as error:
-        raise AlreadyExists("this person is a member already") from error
+        raise AlreadyExists("This person is already a member.") from error
 
 
 async def my_organizations(tx: Tx) -> list[MembershipRow]:
@@ -143,7 +143,7 @@ async def my_organizations(tx: Tx) -> list[MembershipRow]:
 async def switch(tx: Tx, session: UUID, org: UUID) -> None:
     """The session, and this transaction, work in another organization of the person's.  Raises NotFound."""
     if not await tx.fetchval(SWITCH, session, org):
-        raise NotFound("you are not a member of such an organization")
+        raise NotFound("You are not a member of this organization.")
 
 
 async def found(tx: Tx, org: UUID, name: str, first_admin: UUID, plan: str, notes: str | None) -> None:
@@ -155,7 +155,7 @@ async def person_for_site_admin(tx: Tx, email: str) -> UUID:
     """As a site admin: who has this address.  Raises NotFound for one who never signed in."""
     person: UUID | None = await tx.fetchval(PERSON_FOR_SITE_ADMIN, email)
     if person is None:
-        raise NotFound(f"nobody with the address {email} has signed in yet")
+        raise NotFound(f"Nobody with the address {email} has signed in yet.")
     return person
 
 
@@ -183,7 +183,7 @@ async def create_key(
             CREATE_KEY, id, org, hash, prefix, name, role, scopes, made_by, expires_at
         )
     except asyncpg.ForeignKeyViolationError as error:
-        raise NotFound("there is no such organization") from error
+        raise NotFound("There is no such organization.") from error
     return made_at
 
 
@@ -195,7 +195,7 @@ async def page_keys(tx: Tx, before: UUID | None, limit: int) -> list[ApiKeyRow]:
 async def revoke_key(tx: Tx, id: UUID) -> None:
     """Raises NotFound."""
     if await tx.execute(REVOKE_KEY, id) == "UPDATE 0":
-        raise NotFound("there is no such API key")
+        raise NotFound("There is no such API key.")
 
 
 async def set_site_admin(tx: Tx, user: UUID, *, site_admin: bool) -> None:

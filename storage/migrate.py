@@ -72,23 +72,23 @@ async def migrate(url: str, *, lock_seconds: float = 30.0, statement_seconds: fl
     )
     try:
         if missing := [row["name"] for row in await connection.fetch(MISSING_ROLES)]:
-            raise CannotMigrate(f"the login is no member of {', '.join(missing)}; see `hum migrate --print-roles`")
+            raise CannotMigrate(f"the login is not a member of {', '.join(missing)}; see `hum migrate --print-roles`")
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK_ID)
         await connection.execute("SET ROLE hum_owner")
         await connection.execute(LEDGER)
         return await _apply(connection, migrations())
     except asyncpg.LockNotAvailableError as error:
-        raise CannotMigrate("another process holds the migrations' lock") from error
+        raise CannotMigrate("another process is migrating this database") from error
     finally:
         await connection.close()
 
 
-async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", wanted: list[Migration]) -> list[str]:
+async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", known: list[Migration]) -> list[str]:
     applied = {row["version"]: row for row in await connection.fetch(APPLIED)}
-    if newer := sorted(applied.keys() - {each.version for each in wanted}):
+    if newer := sorted(applied.keys() - {each.version for each in known}):
         raise CannotMigrate(f"the database is newer than this program: it has migration {newer[-1]}")
     done = []
-    for each in wanted:
+    for each in known:
         if (before := applied.get(each.version)) is not None:
             if bytes(before["sha256"]) != each.sha256:
                 raise CannotMigrate(f"migration {each.version} was changed after it was applied")

@@ -1,4 +1,4 @@
-"""Numbers.  Each belongs to at most one organization of the deployment: a unique index over all tenants says so."""
+"""Numbers.  Each belongs to at most one organization of the deployment: a unique index over all tenants sees to it."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -83,7 +83,7 @@ async def create(tx: Tx, row: NumberRow) -> NumberRow:
             row.capabilities,
         )
     except asyncpg.UniqueViolationError as error:
-        raise AlreadyExists("an organization has this number already") from error
+        raise AlreadyExists("An organization already has this number.") from error
     return replace(row, created_at=created_at)
 
 
@@ -91,7 +91,7 @@ async def get(tx: Tx, id: UUID, *, lock: bool = False) -> NumberRow:
     """Raises NotFound."""
     row = await tx.fetchrow(LOCK if lock else GET, id)
     if row is None:
-        raise NotFound("there is no such number")
+        raise NotFound("There is no such number.")
     return NumberRow(**row)
 
 

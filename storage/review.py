@@ -120,7 +120,7 @@ async def add_tag(tx: Tx, call: UUID, tag: str) -> bool:
 async def remove_tag(tx: Tx, call: UUID, tag: str) -> None:
     """Raises NotFound."""
     if await tx.execute(REMOVE_TAG, call, tag) == "DELETE 0":
-        raise NotFound("the call has no such tag")
+        raise NotFound("The call has no such tag.")
 
 
 async def notes(tx: Tx, call: UUID, before: UUID | None, limit: int) -> list[NoteRow]:
@@ -140,12 +140,12 @@ async def change_note(tx: Tx, call: UUID, id: UUID, body: str) -> NoteRow:
 async def delete_note(tx: Tx, call: UUID, id: UUID) -> None:
     """Raises NotFound."""
     if await tx.execute(DELETE_NOTE, call, id) == "DELETE 0":
-        raise NotFound("the call has no such note")
+        raise NotFound("The call has no such note.")
 
 
 def _note(row: asyncpg.Record | None) -> NoteRow:
     if row is None:
-        raise NotFound("the call has no such note")
+        raise NotFound("The call has no such note.")
     return NoteRow(**row)
 
 
@@ -163,14 +163,14 @@ async def block(tx: Tx, phone_e164: str, reason: str | None) -> BlockedRow:
 async def unblock(tx: Tx, phone_e164: str) -> None:
     """Raises NotFound."""
     if await tx.execute(UNBLOCK, phone_e164) == "DELETE 0":
-        raise NotFound("this number is not blocked")
+        raise NotFound("This number is not blocked.")
 
 
 # --- voicemails ---------------------------------------------------------------------------------------------------
 
 
 async def add_voicemail(tx: Tx, id: UUID, org: UUID, call: UUID, audio_path: str, duration_ms: int) -> bool:
-    """Store what the caller of a call left, once for each call, and tell of it; False when it was stored already."""
+    """Store what the caller of a call left, once for each call, with its event; False when it was stored already."""
     if await tx.execute(ADD_VOICEMAIL, id, org, call, audio_path, duration_ms) == "INSERT 0 0":
         return False
     received = events_pb2.VoicemailReceivedEvent(
@@ -195,7 +195,7 @@ async def voicemail(tx: Tx, id: UUID) -> VoicemailRow:
     """Raises NotFound."""
     row = await tx.fetchrow(GET_VOICEMAIL, id)
     if row is None:
-        raise NotFound("there is no such voicemail")
+        raise NotFound("There is no such voicemail.")
     return VoicemailRow(**row)
 
 

@@ -82,7 +82,7 @@ async def member(tx: Tx, user: UUID) -> MemberRow:
     """Raises NotFound."""
     row = await tx.fetchrow(MEMBER, user)
     if row is None:
-        raise NotFound("there is no such member")
+        raise NotFound("There is no such member.")
     return MemberRow(**row)
 
 
@@ -123,4 +123,4 @@ async def invite(tx: Tx, id: UUID, email: str, role: str, invited_by: str, lasts
 async def delete_invite(tx: Tx, id: UUID) -> None:
     """Raises NotFound."""
     if await tx.execute(DELETE_INVITE, id) == "DELETE 0":
-        raise NotFound("there is no such invitation")
+        raise NotFound("There is no such invitation.")

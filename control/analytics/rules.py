@@ -28,10 +28,10 @@ def percentile(bands: Iterable[tuple[int, int]], share: float, ratio: float) -> 
     The answer is the middle of a band: with a ratio of 1.1, 5 % off at most.
     """
     counted = list(bands)
-    wanted = share * sum(turns for _, turns in counted)
+    least = share * sum(turns for _, turns in counted)
     seen = 0
     for band, turns in counted:
         seen += turns
-        if seen >= wanted:
+        if seen >= least:
             return round(float(ratio ** (band + 0.5)))
     return None

@@ -1,4 +1,4 @@
-"""What the audit log says of a request: read from the request and its answer by the contract's own options."""
+"""A request as the audit log describes it, read from the request and its answer by the contract's own options."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ MASK = "update_mask"
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An operation, the id of what it was done to, and the names of the fields that were given: never their values."""
+    """An operation, the id of what it was done to, and the names of the fields that were set: never their values."""
 
     action: str
     subject: str

@@ -50,10 +50,10 @@ class Cursors:
         try:
             blob = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError) as error:
-            raise InvalidCursor("the cursor is not one of ours") from error
+            raise InvalidCursor("The cursor is invalid.") from error
         body, tag = blob[:-TAG_BYTES], blob[-TAG_BYTES:]
         if not same(tag, self._tag(request, body)):
-            raise InvalidCursor("the cursor is not one of ours, or it was made for another list or filter")
+            raise InvalidCursor("The cursor is invalid, or belongs to another list or filter.")
         return [_unpack(part) for part in json.loads(body)]
 
     def after(self, request: Message) -> Any:
@@ -85,7 +85,7 @@ def limit_of(request: ListRequest) -> int:
 
 
 def rows_to_fetch(request: ListRequest) -> int:
-    """One more than the client wants: whether it is there tells whether there is another page."""
+    """One more than the page holds: it shows whether there is another page."""
     return limit_of(request) + 1
 
 

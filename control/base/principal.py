@@ -17,21 +17,21 @@ def rank(role: str) -> int:
 def require(who: Principal, access: options_pb2.Access) -> None:
     """Raise a refusal unless `who` may call a method with this access option."""
     if access.session_only and who.session_id is None:
-        raise SessionRequired("this is for people who have signed in; an API key can't do it")
+        raise SessionRequired("This needs a signed-in person; API keys can't do it.")
     if access.scope == SITE_ADMIN:
         if who.key_id is not None and SITE_ADMIN not in who.scopes:
-            raise InsufficientScope(f"this needs the scope {SITE_ADMIN}")
+            raise InsufficientScope(f"This needs the scope {SITE_ADMIN}.")
         if not who.site_admin:
-            raise Forbidden("this is for the deployment's site admins")
+            raise Forbidden("This needs a site admin of the deployment.")
         return
     if access.audience == options_pb2.AUDIENCE_SIGNED_IN:
         return
     if who.organization is None or who.role is None:
         raise NoMembership
     if rank(who.role) < access.role - 1:
-        raise Forbidden(f"this needs the role {ROLES[access.role - 1]}; yours is {who.role}")
+        raise Forbidden(f"This needs the role {ROLES[access.role - 1]}; yours is {who.role}.")
     if who.key_id is not None and not has_scope(who.scopes, access.scope):
-        raise InsufficientScope(f"this needs the scope {access.scope}")
+        raise InsufficientScope(f"This needs the scope {access.scope}.")
 
 
 def has_scope(scopes: tuple[str, ...], scope: str) -> bool:

@@ -1,4 +1,4 @@
-"""How often one credential may ask: a token bucket each, in this process."""
+"""How many requests a credential may make: a token bucket each, in this process."""
 
 import math
 from collections import OrderedDict
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hum.errors import RateLimited
 
-#: More credentials than this at once, and those that asked longest ago begin anew.
+#: Beyond this many credentials, those idle the longest start with a full bucket again.
 MOST_BUCKETS = 10_000
 
 
@@ -45,7 +45,7 @@ class Rates:
         bucket.at_ms = now_ms
         if bucket.tokens < 1:
             wait = math.ceil((1 - bucket.tokens) / self._per_ms / 1000)
-            raise RateLimited(f"too many requests; wait {wait} s", retry_after_seconds=str(wait))
+            raise RateLimited(f"Too many requests; retry in {wait} s.", retry_after_seconds=str(wait))
         bucket.tokens -= 1
         reset = math.ceil((self._burst - bucket.tokens) / self._per_ms / 1000)
         return Allowance(self._burst, int(bucket.tokens), reset)

@@ -29,7 +29,7 @@ class Admission:
         if passage.credential.startswith(rpc.NODE_SCHEME):
             node = rpc.verify_node(self._node_key, passage.credential.removeprefix(rpc.NODE_SCHEME))
         if node is None:
-            raise Forbidden("this method is for the planes of this deployment")
+            raise Forbidden("Only another plane of this deployment may call this method.")
         return Call.of_node(passage, node)
 
     @asynccontextmanager

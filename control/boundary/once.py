@@ -63,7 +63,7 @@ class Once:
                 return await self._claimed(passage, call, call.key, act)
         except TimeoutError:
             if deadline.expired():
-                raise Unavailable("the request took too long and was stopped; try again with the same key") from None
+                raise Unavailable("The request took too long and was stopped; try again with the same key.") from None
             raise
 
     async def _claimed(self, passage: Passage, call: Call, key: str, act: Act) -> Message:
@@ -91,7 +91,7 @@ class Once:
             async with self._db.tenant(org) as tx:
                 await idempotency.release(tx, key, claim)
         except AWAY as error:
-            LOG.warning("an idempotency key stays claimed until its lease is over", error=repr(error)[:200])
+            LOG.warning("an idempotency key stays claimed until its lease ends", error=repr(error)[:200])
 
 
 def hash_of(request: Message) -> bytes:

@@ -18,13 +18,13 @@ def refusal(error: Exception) -> Refused | None:
         return error
     if isinstance(error, asyncpg.LockNotAvailableError | asyncpg.DeadlockDetectedError | asyncpg.SerializationError):
         return Conflict()
-    return Unavailable("the database is not available; try again") if isinstance(error, AWAY) else None
+    return Unavailable("The database is not available; try again.") if isinstance(error, AWAY) else None
 
 
 def status(refused: Refused | None, request_id: str) -> status_pb2.Status:
     """The status of a refusal, or of a bug: one ErrorInfo, and BadRequest where fields are bad."""
     if refused is None:
-        message = f"something went wrong here; mention {request_id}"
+        message = f"Internal error; please quote {request_id} when you report it."
         return status_pb2.Status(
             code=grpc.StatusCode.INTERNAL.value[0], message=message, details=[_info("INTERNAL", {})]
         )

@@ -16,8 +16,8 @@ from storage import contacts
 from storage.db import Db
 
 LOG = log(__name__)
-LOOKUPS = Counter("hum_contact_lookups_total", "Questions to the carrier's Lookup about a contact", ["how"])
-#: Who asks the carrier has so long to answer for it; then another may ask.
+LOOKUPS = Counter("hum_contact_lookups_total", "Contacts looked up at the carrier", ["how"])
+#: How long a worker holds the claim on a lookup; then another may take it.
 CLAIM = timedelta(minutes=1)
 BATCH = 500
 #: Above all calls.
@@ -25,10 +25,9 @@ NEWEST = (datetime.max.replace(tzinfo=UTC), UUID(int=(1 << 128) - 1))
 
 
 async def look_up_contact(db: Db, carrier: Lookups, keep: timedelta, org: UUID, id: UUID) -> bool:
-    """Ask the carrier about a contact, unless it answered within `keep` (zero: it is never asked); False when there was nothing to ask.
+    """Look a contact up at the carrier, unless that was done within `keep` (zero: never look up); False if nothing was due.
 
-    A carrier that does not answer is asked again when the contact next calls, and not before: nobody waits for this.
-    Raises CarrierBusy when it is asked too often.
+    A lookup that fails is repeated when the contact next calls, and not before: nobody waits for it.  Raises CarrierBusy.
     """
     async with db.tenant(org) as tx:
         number = await contacts.claim_lookup(tx, id, keep, CLAIM) if keep else None
@@ -51,20 +50,20 @@ async def look_up_contact(db: Db, carrier: Lookups, keep: timedelta, org: UUID, 
             before = await contacts.get(tx, id, lock=True)
         except NotFound:
             return False  # deleted meanwhile
-        await contacts.record_lookup(tx, id, said_by(answer) if answer else {})
+        await contacts.record_lookup(tx, id, from_lookup(answer) if answer else {})
         await usecases.index_if_renamed(tx, org, before, await contacts.get(tx, id))
     return True
 
 
-def said_by(answer: Lookup) -> dict[str, str]:
-    """What Lookup says, as a contact keeps it: the registered name is a name, until somebody knows a better one."""
-    told = {
+def from_lookup(answer: Lookup) -> dict[str, str]:
+    """A Lookup's answer as fields of a contact: the registered name is a name, until somebody knows a better one."""
+    fields = {
         "name": answer.caller_name,
         "caller_name": answer.caller_name,
         "carrier": answer.carrier,
         "line_type": answer.line_type,
     }
-    return {name: text[:200] for name, text in told.items() if text}
+    return {name: text[:200] for name, text in fields.items() if text}
 
 
 async def index_contact(db: Db, org: UUID, id: UUID) -> None:

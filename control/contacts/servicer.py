@@ -17,8 +17,8 @@ from storage.db import Db
 
 EXPORT_ROWS = 500
 EXPORT_HEADERS = tuple(
-    (rpc.HTTP_PREFIX + name, told)
-    for name, told in (("content-disposition", 'attachment; filename="contacts.csv"'), ("cache-control", "no-store"))
+    (rpc.HTTP_PREFIX + name, text)
+    for name, text in (("content-disposition", 'attachment; filename="contacts.csv"'), ("cache-control", "no-store"))
 )
 CSV = "text/csv; charset=utf-8; header=present"
 SOURCES = (("user", "said_by_user"), ("crm", "said_by_crm"), ("lookup", "said_by_lookup"))
@@ -85,22 +85,22 @@ def present(row: ContactRow) -> pb.Contact:
         phone_e164=row.phone_e164,
         notes=row.notes,
         tags=row.tags,
-        source=pb.ContactSources(**{name: value(pb.ContactSource, _source(row, name)) for name in contacts.SAID}),
+        source=pb.ContactSources(**{name: value(pb.ContactSource, _source(row, name)) for name in contacts.SOURCED}),
         looked_up_at=timestamp(row.looked_up_at),
         created_at=timestamp(row.created_at),
         updated_at=timestamp(row.updated_at),
-        **{name: getattr(row, name) for name in contacts.SAID},
+        **{name: getattr(row, name) for name in contacts.SOURCED},
     )
 
 
 def _source(row: ContactRow, name: str) -> str | None:
-    return next((word for word, said in SOURCES if name in getattr(row, said)), None)
+    return next((source for source, column in SOURCES if name in getattr(row, column)), None)
 
 
 def exported(row: ContactRow) -> list[str]:
     """A contact as a row of `sheets.FIELDS`."""
-    told = (row.phone_e164, row.name, row.email, row.company, row.notes, ";".join(row.tags), row.attributes_json)
-    return [cell or "" for cell in told]
+    cells = (row.phone_e164, row.name, row.email, row.company, row.notes, ";".join(row.tags), row.attributes_json)
+    return [cell or "" for cell in cells]
 
 
 def present_backfill(row: BackfillRow) -> pb.Backfill:

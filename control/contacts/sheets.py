@@ -55,17 +55,17 @@ class Problem(NamedTuple):
 
 @dataclass(slots=True)
 class Entry:
-    """What a file says of one number; what is unset it does not speak of."""
+    """A row of a file; what is unset stays as it is."""
 
     phone_e164: str
-    said: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, str] = field(default_factory=dict)
     notes: str | None = None
     tags: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class Sheet:
-    """What a file says: one entry for each number, in the file's order."""
+    """A file that was read: one entry for each number, in the file's order."""
 
     entries: dict[str, Entry] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
@@ -98,7 +98,7 @@ def meant(cell: str) -> str:
 
 
 def read(text: str, region: str | None) -> Sheet:
-    """What a file says.  Numbers without a country code are of `region`.  Raises BadSheet."""
+    """Read a file.  Numbers without a country code are of `region`.  Raises BadSheet."""
     rows = _rows(text.removeprefix(BOM))
     _, header = next(rows, (0, []))
     if isinstance(header, Problem):
@@ -160,14 +160,14 @@ def _take(
         _refuse(sheet, [Problem(line, None, f"has {len(cells)} cells, and the header has {len(header)}")])
         return
     titles = {name: header[place].strip()[:COLUMN_CHARS] for place, name in columns.items()}
-    said = {name: _cell(name, cells[place]) for place, name in columns.items() if place < len(cells)}
+    fields = {name: _cell(name, cells[place]) for place, name in columns.items() if place < len(cells)}
     try:
-        number = phone.e164(said["phone_e164"], region)
+        number = phone.e164(fields["phone_e164"], region)
     except NotANumber as error:
         problems = [Problem(line, titles["phone_e164"], str(error))]
     else:
         problems = []
-    contact = _contact({name: cell for name, cell in said.items() if cell and name != "phone_e164"})
+    contact = _contact({name: cell for name, cell in fields.items() if cell and name != "phone_e164"})
     request = pb.UpdateContactRequest(contact=contact)
     for each in validation.check(request):
         name = each.field.removeprefix("contact.").partition("[")[0]
@@ -184,9 +184,9 @@ def _cell(name: str, cell: str) -> str:
     return meant(cell if name == "notes" else cell.strip(SPACE))
 
 
-def _contact(said: Mapping[str, str]) -> pb.Contact:
-    contact = pb.Contact(**{name: cell for name, cell in said.items() if name != "tags"})  # type: ignore[arg-type]
-    tags = (tag.strip(SPACE) for tag in re.split("[;,]", said.get("tags", "")))
+def _contact(fields: Mapping[str, str]) -> pb.Contact:
+    contact = pb.Contact(**{name: cell for name, cell in fields.items() if name != "tags"})  # type: ignore[arg-type]
+    tags = (tag.strip(SPACE) for tag in re.split("[;,]", fields.get("tags", "")))
     contact.tags.extend(dict.fromkeys(tag for tag in tags if tag))
     return contact
 
@@ -202,7 +202,7 @@ def _fold(sheet: Sheet, number: str, contact: pb.Contact) -> None:
     entry = sheet.entries.setdefault(number, Entry(number))
     for name in ("name", "email", "company", "attributes_json"):
         if contact.HasField(name):
-            entry.said[name] = getattr(contact, name)
+            entry.fields[name] = getattr(contact, name)
     if contact.HasField("notes"):
         entry.notes = contact.notes
     if contact.tags:

@@ -20,24 +20,24 @@ from storage.db import Tx
 
 async def create(tx: Tx, who: Principal, contact: pb.Contact) -> ContactRow:
     """Raises AlreadyExists."""
-    said = {name: value for name in contacts.SAID if (value := _said(contact, name)) is not None}
+    fields = {name: value for name in contacts.SOURCED if (value := _value(contact, name)) is not None}
     row = await contacts.create(
-        tx, ids.new(), contact.phone_e164, said, _notes(contact), list(dict.fromkeys(contact.tags))
+        tx, ids.new(), contact.phone_e164, fields, _notes(contact), list(dict.fromkeys(contact.tags))
     )
     await events.append(tx, who.org_id, row.id, events_pb2.ContactCreatedEvent(by=who.name))
     return row
 
 
 async def change(tx: Tx, who: Principal, id: UUID, contact: pb.Contact, paths: list[str]) -> ContactRow:
-    """What a person says of the fields in `paths`; an unset one is taken back."""
+    """Set the fields in `paths` as a user; an unset one is cleared."""
     before = await contacts.get(tx, id, lock=True)
-    given = paths or [field.name for field, _ in contact.ListFields()]
+    changed = paths or [field.name for field, _ in contact.ListFields()]
     row = await contacts.change(
         tx,
         id,
-        {name: _said(contact, name) for name in contacts.SAID if name in given},
-        _notes(contact) if "notes" in given else before.notes,
-        list(contact.tags) if "tags" in given else before.tags,
+        {name: _value(contact, name) for name in contacts.SOURCED if name in changed},
+        _notes(contact) if "notes" in changed else before.notes,
+        list(contact.tags) if "tags" in changed else before.tags,
     )
     await events.append(tx, who.org_id, id, events_pb2.ContactUpdatedEvent(by=who.name))
     await index_if_renamed(tx, who.org_id, before, row)
@@ -55,27 +55,29 @@ async def delete(tx: Tx, who: Principal, id: UUID) -> None:
     await events.append(tx, who.org_id, id, events_pb2.ContactDeletedEvent(by=who.name))
 
 
-async def take_csv(tx: Tx, who: Principal, asked: pb.ImportContactsRequest) -> pb.ImportContactsResponse:
-    """Take the good rows of a file, and tell what is wrong with the others."""
-    region = asked.default_region if asked.HasField("default_region") else phone.region(await contacts.own_number(tx))
+async def take_csv(tx: Tx, who: Principal, request: pb.ImportContactsRequest) -> pb.ImportContactsResponse:
+    """Import the good rows of a file, and report what is wrong with the others."""
+    region = (
+        request.default_region if request.HasField("default_region") else phone.region(await contacts.own_number(tx))
+    )
     try:
         # Thousands of rows take a second: calls are not to wait for them.
-        sheet = await asyncio.to_thread(sheets.read, asked.csv, region)
+        sheet = await asyncio.to_thread(sheets.read, request.csv, region)
     except BadSheet as error:
         raise InvalidRequest([FieldError("csv", str(error))]) from error
-    rows = [Imported(ids.new(), e.phone_e164, e.said, e.notes, e.tags) for e in sheet.entries.values()]
-    taken = await contacts.take(tx, rows, dry_run=asked.dry_run)
+    rows = [Imported(ids.new(), e.phone_e164, e.fields, e.notes, e.tags) for e in sheet.entries.values()]
+    taken = await contacts.take(tx, rows, dry_run=request.dry_run)
     changed = [id for id, created in taken.items() if not created]
-    if taken and not asked.dry_run:
+    if taken and not request.dry_run:
         counts = {"created": len(taken) - len(changed), "updated": len(changed)}
         await events.append(tx, who.org_id, who.org_id, events_pb2.ContactsImportedEvent(by=who.name, **counts))
         await jobs.enqueue_all(tx, rules.INDEX_CONTACT, who.org_id, changed)
-    return _report(asked, sheet, len(taken) - len(changed), len(changed))
+    return _report(request, sheet, len(taken) - len(changed), len(changed))
 
 
-def _report(asked: pb.ImportContactsRequest, sheet: Sheet, created: int, updated: int) -> pb.ImportContactsResponse:
+def _report(request: pb.ImportContactsRequest, sheet: Sheet, created: int, updated: int) -> pb.ImportContactsResponse:
     return pb.ImportContactsResponse(
-        dry_run=asked.dry_run,
+        dry_run=request.dry_run,
         rows=sheet.rows,
         created=created,
         updated=updated,
@@ -94,7 +96,7 @@ async def begin_backfill(tx: Tx, who: Principal, *, lookup: bool) -> BackfillRow
     return row
 
 
-def _said(contact: pb.Contact, name: str) -> str | None:
+def _value(contact: pb.Contact, name: str) -> str | None:
     return cast("str", getattr(contact, name)) if contact.HasField(name) else None  # type: ignore[arg-type]  # a field
 
 

@@ -13,14 +13,14 @@ def grantable(maker: Principal, role: str, scopes: Sequence[str]) -> list[str]:
     Raises Forbidden for a role above the maker's, InsufficientScope for a scope that the maker's key lacks.
     """
     if maker.role is None or rank(role) > rank(maker.role):
-        raise Forbidden(f"you are {maker.role or 'no member'}; a key can't be more")
-    wanted = list(scopes) or [EVERYTHING]
-    for scope in wanted:
+        raise Forbidden(f"A key can't have a role above yours ({maker.role or 'none'}).")
+    granted = list(scopes) or [EVERYTHING]
+    for scope in granted:
         if scope == SITE_ADMIN and not maker.site_admin:
-            raise Forbidden(f"only a site admin makes keys with the scope {SITE_ADMIN}")
+            raise Forbidden(f"Only a site admin can create keys with the scope {SITE_ADMIN}.")
         if maker.key_id is not None and not _holds(maker.scopes, scope):
-            raise InsufficientScope(f"your key lacks the scope {scope}")
-    return wanted
+            raise InsufficientScope(f"Your key lacks the scope {scope}.")
+    return granted
 
 
 def _holds(scopes: tuple[str, ...], scope: str) -> bool:

@@ -75,10 +75,10 @@ class IdentityServicer:
         return pb.ListApiKeysResponse(api_keys=[present_key(row) for row in rows], next_cursor=more)
 
     async def CreateApiKey(self, request: pb.CreateApiKeyRequest, call: Call) -> pb.CreateApiKeyResponse:
-        asked = request.api_key
-        expires = moment(asked.expires_at) if asked.HasField("expires_at") else None
+        key = request.api_key
+        expires = moment(key.expires_at) if key.HasField("expires_at") else None
         row, secret = await usecases.create_key(
-            call.tx, call.who, asked.name, word(options_pb2.Role, asked.role) or "", list(asked.scopes), expires, now()
+            call.tx, call.who, key.name, word(options_pb2.Role, key.role) or "", list(key.scopes), expires, now()
         )
         return pb.CreateApiKeyResponse(api_key=present_key(row, secret))
 
@@ -123,7 +123,7 @@ class AdminServicer:
 
 
 async def _me(tx: Tx, who: Principal, org: UUID | None) -> pb.GetMeResponse:
-    """Who asks, as seen from `org`.  A key knows its own organization alone, whoever made it."""
+    """The principal, as seen from `org`.  A key knows its own organization alone, whoever made it."""
     person = await identity.user(tx, who.user_id) if who.user_id else None
     mine = await identity.my_organizations(tx) if who.session_id else [await _of_key(tx, who)]
     here = next((each for each in mine if each.id == org), None)

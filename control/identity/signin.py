@@ -19,14 +19,14 @@ LOG = log(__name__)
 
 
 class SignInServicer:
-    def __init__(self, db: Db, given: ControlSettings) -> None:
-        self._db, self._given = db, given
+    def __init__(self, db: Db, settings: ControlSettings) -> None:
+        self._db, self._settings = db, settings
 
     async def BeginSignIn(self, request: pb.BeginSignInRequest, _: Call) -> pb.BeginSignInResponse:
         row = SignInRow(request.nonce, request.code_verifier, request.return_to)
         async with self._db.system() as tx:
             await sessions.begin(
-                tx, secrets.token_hash(request.state), row, timedelta(seconds=self._given.sign_in_seconds)
+                tx, secrets.token_hash(request.state), row, timedelta(seconds=self._settings.sign_in_seconds)
             )
         return pb.BeginSignInResponse()
 
@@ -34,12 +34,12 @@ class SignInServicer:
         async with self._db.system() as tx:
             row = await sessions.take(tx, secrets.token_hash(request.state))
         if row is None:
-            raise NotFound("this sign-in is unknown, used or too old; begin again")
+            raise NotFound("The sign-in is unknown, expired or already used; start again.")
         return pb.TakeSignInResponse(nonce=row.nonce, code_verifier=row.code_verifier, return_to=row.return_to)
 
     async def OpenWebSession(self, request: pb.OpenWebSessionRequest, call: Call) -> pb.OpenWebSessionResponse:
-        token, lasts = secrets.new_token(), timedelta(hours=self._given.session_hours)
-        verified = request.email_verified or self._given.trust_email
+        token, lasts = secrets.new_token(), timedelta(hours=self._settings.session_hours)
+        verified = request.email_verified or self._settings.trust_email
         async with self._db.system() as tx:
             user = await _person(tx, request, verified=verified)
             await sessions.note_sign_in(tx, user, request.name, request.email if verified else None)
@@ -53,7 +53,7 @@ class SignInServicer:
                 token_hash=secrets.token_hash(token),
                 user=user,
                 org=await sessions.home_of(tx, user),
-                idle=timedelta(hours=self._given.session_idle_hours),
+                idle=timedelta(hours=self._settings.session_idle_hours),
                 lasts=lasts,
             )
         LOG.info("signed in", user=ids.show(Kind.USER, user))

@@ -33,7 +33,7 @@ async def create_organization(db: Db, name: str, owner_email: str) -> UUID:
 
 
 async def onboard(tx: Tx, who: Principal, name: str, request_id: str) -> UUID:
-    """Make an organization whose first admin is the person who asks; the session works in it from now on."""
+    """Make an organization whose first admin is the person signed in; the session works in it from now on."""
     assert who.user_id is not None and who.session_id is not None, "the method is for sessions"
     org = await _found(tx, who, name, who.user_id, FREE, None, "onboardOrganization", request_id)
     await identity.switch(tx, who.session_id, org)

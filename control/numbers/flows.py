@@ -19,7 +19,7 @@ async def own_flow(tx: Tx, name: str, field: str, channel: str) -> UUID | None:
     except NotFound:
         found = None
     if found is None:
-        raise InvalidRequest([FieldError(field, "there is no such flow")])
+        raise InvalidRequest([FieldError(field, "no such flow")])
     if found.channel != channel:
         raise InvalidRequest([FieldError(field, f"must be a flow of the channel {channel}")])
     return id

@@ -38,7 +38,7 @@ class Purchases:
         self._db, self._carrier, self._webhooks, self._keep_keys = db, carrier, webhooks, keep_keys
 
     async def buy(
-        self, who: Principal, asked: pb.BuyNumberRequest, *, request_id: str, key: str | None, body_hash: bytes
+        self, who: Principal, request: pb.BuyNumberRequest, *, request_id: str, key: str | None, body_hash: bytes
     ) -> NumberRow:
         """Buy a number; the same key buys once.  Raises InvalidRequest, Conflict, AlreadyExists, CarrierError."""
         async with self._db.tenant(who.org_id) as tx:
@@ -47,9 +47,9 @@ class Purchases:
             attempt = PurchaseRow(
                 id=ids.new(),
                 org_id=who.org_id,
-                e164=asked.e164,
-                flow_id=await own_flow(tx, asked.flow_id, "flow_id", "voice"),
-                sms_flow_id=await own_flow(tx, asked.sms_flow_id, "sms_flow_id", "sms"),
+                e164=request.e164,
+                flow_id=await own_flow(tx, request.flow_id, "flow_id", "voice"),
+                sms_flow_id=await own_flow(tx, request.sms_flow_id, "sms_flow_id", "sms"),
                 status="buying",
                 carrier_sid=None,
                 number_id=None,
@@ -61,7 +61,7 @@ class Purchases:
             if not await purchases.begin(tx, attempt, key):
                 if key is not None and await purchases.by_key(tx, key, self._keep_keys):
                     raise IdempotencyInProgress  # a twin that came between
-                raise Conflict("somebody is buying this number at this moment")
+                raise Conflict("Another request is buying this number.")
         return await self._finish(attempt, await self._bought(attempt))
 
     async def sweep(self, older: timedelta) -> int:
@@ -95,15 +95,17 @@ class Purchases:
                 raise
             held = await self._carrier.find_number(attempt.e164)
             if held is None:
-                raise CarrierError("the carrier did not say whether it sold the number; see in a minute") from error
+                raise CarrierError(
+                    "The carrier did not confirm the order; it is looked up again within a minute."
+                ) from error
             return held
         if bought is None:
             await self._end(attempt, "failed")
-            raise Conflict("the number is not on sale any more")
+            raise Conflict("The number is no longer for sale.")
         return bought
 
     async def _finish(self, attempt: PurchaseRow, bought: CarrierNumber) -> NumberRow:
-        """Write the number down, or give it back when that can't be done."""
+        """Record the number, or give it back when that can't be done."""
         try:
             async with self._db.tenant(attempt.org_id) as tx:
                 latest = await purchases.lock(tx, attempt.id)
@@ -131,7 +133,7 @@ async def _known(tx: Tx, attempt: PurchaseRow, body_hash: bytes) -> NumberRow:
     if attempt.status == "buying":
         raise IdempotencyInProgress
     if attempt.number_id is None:
-        raise NotFound("the number was bought and has been released since")
+        raise NotFound("The number was bought and has since been released.")
     return await numbers.get(tx, attempt.number_id)
 
 

@@ -40,9 +40,9 @@ class NumbersServicer:
     async def ListAvailableNumbers(
         self, request: pb.ListAvailableNumbersRequest, _: Call
     ) -> pb.ListAvailableNumbersResponse:
-        given = {field.name: value for field, value in request.ListFields() if field.name != "limit"}
+        filters = {field.name: value for field, value in request.ListFields() if field.name != "limit"}
         limit = request.limit if request.HasField("limit") else DEFAULT_OFFERS
-        found = await self._carrier.offers(Wish(**given), limit)
+        found = await self._carrier.offers(Wish(**filters), limit)
         return pb.ListAvailableNumbersResponse(numbers=[present_offer(each) for each in found])
 
     async def BuyNumber(self, request: pb.BuyNumberRequest, call: Call) -> pb.BuyNumberResponse:

@@ -92,18 +92,18 @@ async def _flows(tx: Tx, number: pb.Number) -> tuple[UUID | None, UUID | None]:
 # --- changing -----------------------------------------------------------------------------------------------------
 
 
-async def change(tx: Tx, who: Principal, id: UUID, asked: pb.Number, paths: list[str]) -> NumberRow:
+async def change(tx: Tx, who: Principal, id: UUID, number: pb.Number, paths: list[str]) -> NumberRow:
     before = await numbers.get(tx, id, lock=True)
     after = before
-    for path in paths or [field.name for field, _ in asked.ListFields()]:
+    for path in paths or [field.name for field, _ in number.ListFields()]:
         if path == "friendly_name":
-            after = replace(after, friendly_name=asked.friendly_name if asked.HasField("friendly_name") else None)
+            after = replace(after, friendly_name=number.friendly_name if number.HasField("friendly_name") else None)
         elif path == "flow_id":
-            after = replace(after, flow_id=await own_flow(tx, asked.flow_id, "number.flow_id", "voice"))
+            after = replace(after, flow_id=await own_flow(tx, number.flow_id, "number.flow_id", "voice"))
         elif path == "sms_flow_id":
-            after = replace(after, sms_flow_id=await own_flow(tx, asked.sms_flow_id, "number.sms_flow_id", "sms"))
+            after = replace(after, sms_flow_id=await own_flow(tx, number.sms_flow_id, "number.sms_flow_id", "sms"))
         elif path == "sms_enabled":
-            after = replace(after, sms_enabled=asked.sms_enabled)
+            after = replace(after, sms_enabled=number.sms_enabled)
     await numbers.update(tx, after)
     await events.append(tx, who.org_id, id, events_pb2.NumberUpdatedEvent(by=who.name))
     return after
@@ -183,7 +183,7 @@ async def release(db: Db, carrier: Carrier, who: Principal, id: UUID, request_id
     async with db.tenant(who.org_id) as tx:
         row = await numbers.get(tx, id, lock=True)
         if await numbers.is_busy(tx, id):
-            raise InvalidState("a call is on this number")
+            raise InvalidState("The number has a call in progress.")
         await numbers.begin_release(tx, id)
         await note(tx, who.org_id, who, "releaseNumber", ids.show(Kind.NUMBER, id), (), request_id)
     try:

@@ -72,8 +72,8 @@ class ReviewServicer:
         return pb.ListBlockedNumbersResponse(blocklist=[present_blocked(row) for row in rows], next_cursor=more)
 
     async def BlockNumber(self, request: pb.BlockNumberRequest, call: Call) -> pb.BlockNumberResponse:
-        asked = request.blocked_number
-        row = await review.block(call.tx, asked.phone_e164, asked.reason if asked.HasField("reason") else None)
+        blocked = request.blocked_number
+        row = await review.block(call.tx, blocked.phone_e164, blocked.reason if blocked.HasField("reason") else None)
         await _append(call, call.who.org_id, events_pb2.NumberBlockedEvent(by=call.who.name, phone_e164=row.phone_e164))
         return pb.BlockNumberResponse(blocked_number=present_blocked(row))
 

@@ -44,9 +44,9 @@ class TeamServicer:
         return pb.ListInvitesResponse(invites=[present_invite(row) for row in rows], next_cursor=more)
 
     async def CreateInvite(self, request: pb.CreateInviteRequest, call: Call) -> pb.CreateInviteResponse:
-        asked = request.invite
-        role = word(options_pb2.Role, asked.role) or ""
-        row = await usecases.invite(call.tx, call.who, asked.email, role, self._invite_lasts)
+        invite = request.invite
+        role = word(options_pb2.Role, invite.role) or ""
+        row = await usecases.invite(call.tx, call.who, invite.email, role, self._invite_lasts)
         return pb.CreateInviteResponse(invite=present_invite(row))
 
     async def DeleteInvite(self, request: pb.DeleteInviteRequest, call: Call) -> pb.DeleteInviteResponse:

@@ -36,13 +36,13 @@ async def remove(tx: Tx, who: Principal, user: UUID, *, keep_keys: bool) -> None
 
 def _leave_an_admin(admins: Sequence[UUID], user: UUID) -> None:
     if list(admins) == [user]:
-        raise InvalidState("this is the last admin; make somebody else an admin first")
+        raise InvalidState("The organization needs an admin; make somebody else an admin first.")
 
 
 async def invite(tx: Tx, who: Principal, email: str, role: str, lasts: timedelta) -> InviteRow:
     """Raises AlreadyExists for a member's address."""
     if await team.has_address(tx, email):
-        raise AlreadyExists("somebody with this address is a member already")
+        raise AlreadyExists("A member with this address exists already.")
     row = await team.invite(tx, ids.new(), email, role, who.name, lasts)
     await events.append(tx, who.org_id, row.id, events_pb2.MemberInvitedEvent(by=who.name, role=role))
     return row

@@ -47,7 +47,7 @@ async def test_a_contact_by_hand(edge: Edge) -> None:
     ann = await made(http, **ANN)
     assert {name: ann[name] for name in ANN} == ANN
     said = {"name", "email", "company", "attributes_json"}
-    assert ann["source"] == {name: "user" if name in said else None for name in contacts.SAID}
+    assert ann["source"] == {name: "user" if name in said else None for name in contacts.SOURCED}
     path = f"/api/contacts/{ann['id']}"
     assert (await http.get(path)).json() == ann
     taken = await http.post("/api/contacts", json={"phone_e164": ANN["phone_e164"]})

@@ -20,7 +20,7 @@ def test_every_spelling_of_one_number_is_one_contact() -> None:
     text = sheets.write([("phone", "name"), *((spelling, f"Ann {n}") for n, spelling in enumerate(SPELLINGS))])
     sheet = sheets.read(text.decode(), "US")
     (entry,) = sheet.entries.values()
-    assert (entry.phone_e164, entry.said) == ("+13175551234", {"name": f"Ann {len(SPELLINGS) - 1}"})
+    assert (entry.phone_e164, entry.fields) == ("+13175551234", {"name": f"Ann {len(SPELLINGS) - 1}"})
     assert (sheet.rows, sheet.duplicates, sheet.problems) == (len(SPELLINGS), len(SPELLINGS) - 1, [])
 
 
@@ -38,7 +38,7 @@ def test_every_spelling_of_one_number_is_one_contact() -> None:
 )
 def test_anybodys_file(text: str) -> None:
     (entry,) = sheets.read(text, None).entries.values()
-    assert (entry.phone_e164, entry.said) == ("+13175551234", {"name": "Ann"})
+    assert (entry.phone_e164, entry.fields) == ("+13175551234", {"name": "Ann"})
 
 
 def test_every_bad_row_is_told_with_its_line() -> None:
@@ -64,7 +64,7 @@ def test_every_bad_row_is_told_with_its_line() -> None:
 def test_later_values_are_taken_and_empty_cells_say_nothing() -> None:
     sheet = sheets.read("phone,name,notes,tags\n3175551234,Ann,first,a\n+13175551234,,second,\n", "US")
     (entry,) = sheet.entries.values()
-    assert (entry.said, entry.notes, entry.tags) == ({"name": "Ann"}, "second", ["a"])
+    assert (entry.fields, entry.notes, entry.tags) == ({"name": "Ann"}, "second", ["a"])
 
 
 @pytest.mark.parametrize(
