@@ -89,7 +89,13 @@ async def composed(
     deps = Deps(
         db=db,
         bus=bus,
-        boundary=Boundary(db, node_key, rates, keep_keys=timedelta(hours=given.idempotency_hours)),
+        boundary=Boundary(
+            db,
+            node_key,
+            rates,
+            keep_keys=timedelta(hours=given.idempotency_hours),
+            lease=timedelta(seconds=given.idempotency_lease_seconds),
+        ),
         cursors=Cursors(node_key),
         outside=outside or Outside(carrier=twilio, lookups=twilio, speech=model, writer=model),
         tools=Registry(),

@@ -29,7 +29,6 @@ from storage.db import Db
 
 LOG = log(__name__)
 #: The longest that a request with an idempotency key may act outside.
-LEASE = timedelta(seconds=60)
 
 
 class Boundary:
@@ -42,7 +41,7 @@ class Boundary:
         rates: Rates,
         *,
         keep_keys: timedelta,
-        lease: timedelta = LEASE,
+        lease: timedelta,
         clock: Clock = monotonic_ms,
     ) -> None:
         self._admission = Admission(db, node_key, rates, clock)

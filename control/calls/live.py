@@ -5,7 +5,7 @@ doubled or out of order, however often the bus stumbles.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from uuid import UUID
 
@@ -37,7 +37,7 @@ class LiveCall:
 
     async def events(
         self, after: int, still_admitted: Callable[[], Awaitable[bool]]
-    ) -> AsyncIterator[pb.StreamCallResponse]:
+    ) -> AsyncGenerator[pb.StreamCallResponse, None]:
         """The events behind the sequence `after`, until the call is over, or this process is asked to stop: then the
         client asks another for what follows.  Raises ApiKeyRequired when access is lost.
         """

@@ -1,6 +1,7 @@
 """CallsService (proto/hum/v1/calls.proto)."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from uuid import UUID
 
 from google.api import httpbody_pb2
@@ -66,8 +67,10 @@ class CallsServicer:
         if over:
             return
         live = LiveCall(self._db, self._bus, self._settings, self._stopping, call.who.org_id, id)
-        async for event in live.events(request.last_event_id, lambda: self._boundary.still_admitted(_STREAM, call)):
-            yield event
+        happening = live.events(request.last_event_id, lambda: self._boundary.still_admitted(_STREAM, call))
+        async with aclosing(happening) as events:
+            async for event in events:
+                yield event
 
     async def GetRecording(self, request: pb.GetRecordingRequest, call: Call) -> AsyncIterator[httpbody_pb2.HttpBody]:
         async with self._db.tenant(call.who.org_id) as tx:

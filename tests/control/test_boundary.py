@@ -58,7 +58,9 @@ class Talker:
 @asynccontextmanager
 async def stream(plane: Plane, talker: Talker, **options: Any) -> AsyncIterator[Any]:
     """The first message of the talker's stream has been read."""
-    boundary = Boundary(plane.control.db, b"k", Rates(100, 100), keep_keys=timedelta(hours=1))
+    boundary = Boundary(
+        plane.control.db, b"k", Rates(100, 100), keep_keys=timedelta(hours=1), lease=timedelta(minutes=1)
+    )
     server, me = aio.server(), await plane.tenant()
     server.add_generic_rpc_handlers(
         tuple(boundary.handlers({calls_pb2.DESCRIPTOR.services_by_name["CallsService"]: talker}))

@@ -118,7 +118,7 @@ async def test_numbers_are_looked_up(carrier: Carrier) -> None:
     assert await twilio.look_up("+13175550199") == Lookup("ACME INC", "Verizon", "landline")
     assert await twilio.look_up("+13175550198") == Lookup(None, "Sandbox Wireless", "mobile")
     assert await twilio.look_up("+0") is None
-    assert carrier.directory.asked == ["+13175550199", "+13175550198"]
+    assert carrier.directory.lookups == ["+13175550199", "+13175550198"]
     carrier.directory.out_of_order = 503
     with pytest.raises(CarrierError):
         await twilio.look_up("+13175550199")

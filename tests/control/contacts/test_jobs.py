@@ -199,7 +199,7 @@ async def test_the_real_wire(world: World) -> None:
         (id,) = await world.owed(rules.LOOK_UP_CONTACT.name)
         assert await jobs.look_up_contact(world.db, twilio, MONTH, world.org, id)
         await twilio.close()
-        assert carrier.directory.asked == [CALLER]
+        assert carrier.directory.lookups == [CALLER]
     (contact,) = await world.contacts()
     assert contact.said_by_lookup == {
         "name": "ACME INC",
