@@ -88,6 +88,7 @@ proto: $(READY)
 docs: $(READY)
 	$(BIN)/python -m hum.settings > docs/settings.md
 	$(BIN)/python -m hum.authorization > docs/authorization.md
+	$(BIN)/python -m hum.eventtypes > docs/events.md
 
 # Makes proto/ the contract that later changes are compared with; add a line to CHANGELOG.md.
 release-contract: $(READY)
