@@ -31,6 +31,8 @@ def settings(owned: dict[str, str]) -> str:
         f'hooks = "{Path(__file__).with_name("schemathesis_formats.py")}"',
         "[checks.positive_data_acceptance]",
         'expected-statuses = ["2xx", 400, 401, 402, 403, 404, 409]',
+        "[checks.negative_data_rejection]",  # 413: a text that is too long may make the whole body so
+        'expected-statuses = [400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 428, 429, "5xx"]',
     ]
     for noun, path in OPERATIONS.items():
         values = json.dumps([owned[noun], owned[noun].lower(), "x"])
