@@ -1,5 +1,7 @@
 """How the fields of the contract travel as JSON, by their options in proto/: names, words of enums, what is read-only."""
 
+from functools import cache
+
 from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
@@ -25,10 +27,12 @@ def is_read_only(field: FieldDescriptor) -> bool:
     return field_behavior_pb2.OUTPUT_ONLY in field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
 
 
+@cache
 def is_map(field: FieldDescriptor) -> bool:
     return field.message_type is not None and bool(field.message_type.GetOptions().map_entry)
 
 
+@cache
 def held(field: FieldDescriptor) -> Descriptor | None:
     """The message that a field, its items or its map's values are."""
     if is_map(field) and field.message_type is not None:

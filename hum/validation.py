@@ -32,6 +32,7 @@ EAGERNESS = ("low", "medium", "high", "auto")  # of semantic_vad, as the Realtim
 EMAIL = re.compile(r"[^\s\x00-\x1f\x7f<>()\[\],;:\\\"]+")  # RFC 5321, without its quoted forms
 RAW_JSON_BYTES = 64 << 10
 RAW_JSON_DEPTH = 64
+WELL_KNOWN = "google.protobuf"
 _NUL = "holds a NUL character, which can't be stored"
 
 
@@ -77,65 +78,57 @@ def behaviours(descriptor: Descriptor, behaviour: int) -> tuple[FieldDescriptor,
 
 def _behaviour(request: Message) -> Iterator[FieldError]:
     mask = request.DESCRIPTOR.fields_by_name.get("update_mask")
-    for field in _all(request.DESCRIPTOR):
-        if field.message_type is None or field is mask:
+    for field, value in request.ListFields():
+        if field.message_type is None or field.name == "update_mask":
             continue
-        if mask is None or field.is_repeated:
-            for path, held in _held(request, field, ""):
-                yield from _missing(held, f"{path}.")
-        elif request.HasField(field.name):
-            yield from _changed(getattr(request, field.name), f"{field.name}.", set(_mask(request).paths))
+        if mask is not None and not field.is_repeated:
+            yield from _changed(value, f"{field.name}.", set(_mask(request).paths))
+        else:
+            yield from _missing_inside(field, value, field.name)
 
 
 def _missing(message: Message, prefix: str) -> Iterator[FieldError]:
     """The REQUIRED fields that a new message, or a message in it, does not have."""
     required = behaviours(message.DESCRIPTOR, field_behavior_pb2.REQUIRED)
     yield from (FieldError(prefix + each.name, "is required") for each in required if _unset(message, each))
-    for field in _messages(message.DESCRIPTOR):
-        for path, held in _held(message, field, prefix):
-            yield from _missing(held, f"{path}.")
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            yield from _missing_inside(field, value, prefix + field.name)
+
+
+def _missing_inside(field: FieldDescriptor, value: Any, path: str) -> Iterator[FieldError]:
+    inner = jsonnames.held(field)
+    if inner is not None and inner.file.package != WELL_KNOWN:
+        for at, held in _values(field, value, path):
+            yield from _missing(held, f"{at}.")
 
 
 def _changed(resource: Message, prefix: str, paths: set[str]) -> Iterator[FieldError]:
     """What an update must not do.  A field that the mask names is replaced whole: what it holds must be complete."""
     required = behaviours(resource.DESCRIPTOR, field_behavior_pb2.REQUIRED)
     immutable = behaviours(resource.DESCRIPTOR, field_behavior_pb2.IMMUTABLE)
-    for each in _all(resource.DESCRIPTOR):
-        if each.name not in paths:
-            continue
-        if each in immutable:
-            yield FieldError(prefix + each.name, "can't be changed")
-        elif each in required and _unset(resource, each):
-            yield FieldError(prefix + each.name, "can't be cleared")
-        elif each.message_type is not None:
-            for path, held in _held(resource, each, prefix):
-                yield from _missing(held, f"{path}.")
-    known = {each.name for each in _all(resource.DESCRIPTOR)}
-    yield from (FieldError(f"update_mask.{path}", "is not a field") for path in sorted(paths - known))
+    known = resource.DESCRIPTOR.fields_by_name
+    for name in sorted(paths):
+        field = known.get(name)
+        if field is None:
+            yield FieldError(f"update_mask.{name}", "is not a field")
+        elif field in immutable:
+            yield FieldError(prefix + name, "can't be changed")
+        elif field in required and _unset(resource, field):
+            yield FieldError(prefix + name, "can't be cleared")
+    for field, value in resource.ListFields():
+        if field.name in paths and field not in immutable:
+            yield from _missing_inside(field, value, prefix + field.name)
 
 
-@cache
-def _all(descriptor: Descriptor) -> tuple[FieldDescriptor, ...]:
-    return tuple(descriptor.fields)
-
-
-@cache
-def _messages(descriptor: Descriptor) -> tuple[FieldDescriptor, ...]:
-    """The fields that hold messages: one, a list or a map of them."""
-    return tuple(field for field in descriptor.fields if jsonnames.held(field) is not None)
-
-
-def _held(message: Message, field: FieldDescriptor, prefix: str) -> Iterator[tuple[str, Message]]:
-    """Each message that a field holds, with its path."""
-    path = prefix + field.name
+def _values(field: FieldDescriptor, value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Each value that a field holds, with its path: itself, a list's items, or a map's values."""
     if not field.is_repeated:
-        if message.HasField(field.name):
-            yield path, getattr(message, field.name)
-    elif not jsonnames.is_map(field):
-        yield from ((f"{path}[{number}]", each) for number, each in enumerate(getattr(message, field.name)))
-    elif jsonnames.held(field) is not None:
-        entries = getattr(message, field.name)
-        yield from ((path + _subscript(key), entries[key]) for key in sorted(entries))
+        yield path, value
+    elif jsonnames.is_map(field):
+        yield from ((path + _subscript(key), value[key]) for key in sorted(value))
+    else:
+        yield from ((f"{path}[{number}]", each) for number, each in enumerate(value))
 
 
 def _mask(request: Message) -> FieldMask:
@@ -150,50 +143,42 @@ def _unset(resource: Message, field: FieldDescriptor) -> bool:
 # --- formats ------------------------------------------------------------------------------------------------------
 
 
+Check = Callable[[str], str | None]
+
+
 @cache
-def _checked(descriptor: Descriptor) -> tuple[tuple[FieldDescriptor, tuple[Callable[[str], str | None], ...]], ...]:
-    fields = []
+def _checks(descriptor: Descriptor) -> Mapping[int, tuple[Check, ...]]:
+    """The checks of each field that holds texts, by its number."""
+    found = {}
     for field in descriptor.fields:
-        options = field.GetOptions().Extensions
-        checks: list[Callable[[str], str | None]] = []
-        if field.type == FieldDescriptor.TYPE_STRING:
-            checks.append(_bad_text)
-        if options[options_pb2.raw_json]:
-            checks.append(bad_json)
-        if format := options[options_pb2.format]:
-            checks.append(FORMATS[format])
-        if jsonnames.is_map(field) and field.message_type is not None:
-            value = field.message_type.fields_by_name["value"]
-            checks = [_bad_text, *checks] if value.type == FieldDescriptor.TYPE_STRING else []
-        if checks or field.message_type is not None:
-            fields.append((field, tuple(checks)))
-    return tuple(fields)
+        entry = field.message_type if jsonnames.is_map(field) else None
+        value = field if entry is None else entry.fields_by_name["value"]
+        if value.type == FieldDescriptor.TYPE_STRING:
+            options = field.GetOptions().Extensions
+            format = options[options_pb2.format]
+            found[field.number] = (
+                _bad_text,
+                *((bad_json,) if options[options_pb2.raw_json] else ()),
+                *((FORMATS[format],) if format else ()),
+            )
+    return found
 
 
 def _texts(message: Message, prefix: str) -> Iterator[FieldError]:
-    for field, checks in _checked(message.DESCRIPTOR):
-        for path, text in _strings(message, field, prefix) if checks else ():
-            complaint = next((found for check in checks if (found := check(text)) is not None), None)
-            if complaint is not None:
-                yield FieldError(path, complaint)
-        if jsonnames.is_map(field):
-            keys = (key for key in getattr(message, field.name) if isinstance(key, str))
-            yield from (FieldError(prefix + field.name, f"a key {_NUL}") for key in sorted(keys) if "\0" in key)
-        if field.message_type is not None:
-            for path, held in _held(message, field, prefix):
+    checks = _checks(message.DESCRIPTOR)
+    for field, value in message.ListFields():  # an unset field has no text to check
+        if (wrong := checks.get(field.number)) is not None:
+            for path, text in _values(field, value, prefix + field.name):
+                complaint = next((found for check in wrong if (found := check(text)) is not None), None)
+                if complaint is not None:
+                    yield FieldError(path, complaint)
+        if field.message_type is None:
+            continue
+        if jsonnames.is_map(field) and any(isinstance(key, str) and "\0" in key for key in value):
+            yield FieldError(prefix + field.name, f"a key {_NUL}")
+        if jsonnames.held(field) is not None:
+            for path, held in _values(field, value, prefix + field.name):
                 yield from _texts(held, f"{path}.")
-
-
-def _strings(message: Message, field: FieldDescriptor, prefix: str) -> Iterator[tuple[str, str]]:
-    """Each text that a field holds, with its path; an unset field holds none."""
-    path = prefix + field.name
-    if jsonnames.is_map(field):
-        entries = getattr(message, field.name)
-        yield from ((path + _subscript(key), entries[key]) for key in sorted(entries))
-    elif field.is_repeated:
-        yield from ((f"{path}[{number}]", text) for number, text in enumerate(getattr(message, field.name)))
-    elif not _unset(message, field):
-        yield path, getattr(message, field.name)
 
 
 def _bad_text(text: str) -> str | None:
