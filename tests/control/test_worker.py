@@ -195,6 +195,25 @@ async def test_an_outcome_that_breaks_the_schema_is_left_out(world: World) -> No
     assert not await after.after_call(world.db, world.model, world.org, id), "once is enough"
 
 
+async def test_of_two_workers_at_one_call_one_summarizes_it(world: World) -> None:
+    schema = {"type": "object", "properties": {"booked": {"type": "boolean"}}}
+    flow = await world.flow(outcome_schema_json=json.dumps(schema))
+    world.model.outcome = {"booked": True}
+    id = await world.ended_call(("caller", "Hello"), flow=flow)
+    both = asyncio.Barrier(2)
+
+    class Slow(FakeModel):
+        async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+            await both.wait()  # each has seen that nobody has summarized it
+            return await world.model.write(instructions, text, schema)
+
+    done = await asyncio.gather(*(after.after_call(world.db, Slow(), world.org, id) for _ in range(2)))
+    assert sorted(done) == [False, True]
+    async with world.db.system() as tx:
+        told = await tx.fetch("SELECT type, count(*) FROM events WHERE subject_id = $1 GROUP BY type ORDER BY type", id)
+    assert [tuple(row) for row in told] == [("call.completed", 1), ("call.outcome", 1), ("call.summary", 1)]
+
+
 async def test_a_silent_call_costs_no_model(world: World) -> None:
     id = await world.ended_call(("agent", "Hello?"), ("caller", ""))
     assert await after.after_call(world.db, world.model, world.org, id)

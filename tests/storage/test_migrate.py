@@ -6,7 +6,12 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from control.calls.stream import streamed
+from hum import ids
+from hum.v1 import calls_pb2
+from storage import call_events
 from storage import migrate as module
+from storage.db import Db
 from storage.migrate import CannotMigrate, Migration, migrate, migrations
 
 
@@ -52,6 +57,48 @@ async def test_a_data_step_sees_the_rows_of_all_tenants(database_url: str, monke
     names = {row["name"] for row in await connection.fetch("SELECT name FROM organizations")}
     assert names == {"O1!", "O2!", "O3!"}, "the owner's step changed nothing, the system's changed all"
     await connection.close()
+
+
+async def test_a_calls_own_stream_is_taken_out_of_the_outbox(
+    empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything = migrations()
+    monkeypatch.setattr(module, "migrations", lambda: [each for each in everything if each.version < 11])
+    await migrate(empty_database)
+    connection = await asyncpg.connect(empty_database)
+    org, call = ids.new(), ids.new()
+    await connection.execute("INSERT INTO organizations (org_id, name) VALUES ($1, 'O')", org)
+    await connection.execute(
+        """INSERT INTO calls (id, org_id, direction, status, from_e164, to_e164, event_seq)
+           VALUES ($1, $2, 'inbound', 'completed', '+1', '+2', 2)""",
+        call,
+        org,
+    )
+    for type, subject, seq, data in (
+        ("transcript.turn", call, 1, '{"seq": 1, "role": "caller", "text": "Hi", "start_ms": 5}'),
+        ("call.ended", call, 2, '{"status": "completed", "reason": "caller"}'),
+        ("flow.created", ids.new(), None, '{"by": "Ada"}'),
+    ):
+        await connection.execute(
+            "INSERT INTO events (org_id, type, subject_id, subject_seq, data) VALUES ($1, $2, $3, $4, $5)",
+            org,
+            type,
+            subject,
+            seq,
+            data,
+        )
+    monkeypatch.setattr(module, "migrations", lambda: everything)
+    await migrate(empty_database)
+    left = await connection.fetch("SELECT type, public_id IS NOT NULL AS named, version FROM events ORDER BY id")
+    assert [tuple(row) for row in left] == [("call.ended", True, 1), ("flow.created", True, 1)]
+    await connection.close()
+    db = await Db.open(empty_database, size=1)
+    async with db.tenant(org) as tx:
+        found = [streamed(row) for row in await call_events.after(tx, call, 0)]
+    await db.close()
+    assert [(each.seq, each.WhichOneof("event")) for each in found] == [(1, "turn"), (2, "ended")]
+    assert (found[0].turn.text, found[0].turn.role) == ("Hi", calls_pb2.SPEAKER_CALLER)
+    assert (found[1].ended.reason, found[1].ended.status) == ("caller", calls_pb2.CALL_STATUS_COMPLETED)
 
 
 async def test_a_login_without_the_roles_is_told_what_to_do(database_url: str) -> None:
