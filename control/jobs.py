@@ -6,7 +6,6 @@ nothing.
 
 import json
 from collections.abc import Sequence
-from datetime import timedelta
 from uuid import UUID
 
 from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
@@ -27,15 +26,25 @@ async def enqueue_all(tx: Tx, job: Job, org: UUID, rows: Sequence[UUID]) -> None
     if not rows:
         return
     room = max(0, job.per_organization - await jobs.active(tx, job.name, org))
-    starts: list[timedelta | None] = [timedelta(0) if place < room else jobs.PARKED for place in range(len(rows))]
-    count, headers = len(rows), {"organization": str(org)}
-    await Queries(AsyncpgDriver(tx)).enqueue(  # type: ignore[arg-type]  # a pool's connection is a connection
-        [job.name] * count,
-        [payload(org, row) for row in rows],
-        [job.priority] * count,
-        starts,
-        headers=[headers] * count,
-    )
+    await _queue(tx, job, org, rows[:room])
+    if rest := rows[room:]:
+        await jobs.park(tx, job.name, org, rest)
+
+
+async def admit(tx: Tx, job: Job, org: UUID, besides: int | None = None) -> None:
+    """As the system: queue parked jobs of an organization that has room, not counting the job `besides`."""
+    await _queue(tx, job, org, await jobs.unpark(tx, job.name, org, job.per_organization, besides))
+
+
+async def _queue(tx: Tx, job: Job, org: UUID, rows: Sequence[UUID]) -> None:
+    if rows:
+        count = len(rows)
+        await Queries(AsyncpgDriver(tx)).enqueue(  # type: ignore[arg-type]  # a pool's connection is a connection
+            [job.name] * count,
+            [payload(org, row) for row in rows],
+            [job.priority] * count,
+            headers=[{"organization": str(org)}] * count,
+        )
 
 
 def payload(org: UUID, row: UUID) -> bytes:

@@ -72,8 +72,10 @@ class Worker:
     async def _sweep_jobs(self) -> None:
         async with self._db.system() as tx:
             await queue.forget(tx, KEEP_COUNTS)
-            for job in self._jobs:  # what a worker would have admitted that died, or raced with who enqueued
-                await queue.admit_all(tx, job.name, job.per_organization)
+        for job in self._jobs:  # what a worker would have admitted that died, or raced with who enqueued
+            async with self._db.system() as tx:
+                for org in await queue.parked(tx, job.name):
+                    await jobs.admit(tx, job, org)
 
     async def _forever(self, name: str, step: Callable[[], Awaitable[object]], every_seconds: float) -> None:
         """Take a step again and again.  What fails is taken again; only what never succeeds any more ends the worker."""
@@ -133,17 +135,28 @@ class Worker:
             stopping.cancel()
 
     async def _attempt(self, job: Job, handler: Handler, queued: QueuedJob) -> None:
+        """One attempt; whatever of the database fails around it is tried again, and never holds the job."""
         org, row = jobs.read_payload(queued.payload)
-        async with self._db.system() as tx:
-            if await queue.running_before(tx, job.name, org, queued.id) >= job.per_organization:
-                # Two that enqueued at the same moment did not see each other's.
-                raise RetryRequested(delay=queue.PARKED, reason="parked")
-            attempt = await queue.begin(tx, queued.id)
+        later = timedelta(seconds=self._settings.job_retry_seconds)
         try:
-            await self._do(job, handler, queued.id, attempt, org, row)
-        finally:
             async with self._db.system() as tx:
-                await queue.admit(tx, job.name, org, job.per_organization, besides=queued.id)
+                if await queue.running_before(tx, job.name, org, queued.id) >= job.per_organization:
+                    # Two that enqueued at the same moment did not see each other's.
+                    raise RetryRequested(delay=later, reason="no room")
+                attempt = await queue.begin(tx, queued.id)
+            await self._do(job, handler, queued.id, attempt, org, row)
+        except (*AWAY, *BUSY) as error:
+            raise RetryRequested(delay=later, reason=type(error).__name__) from error
+        finally:
+            await self._admit(job, org, queued.id)
+
+    async def _admit(self, job: Job, org: UUID, ended: int) -> None:
+        """Let the organization's next job begin; what fails here the sweep makes good."""
+        try:
+            async with self._db.system() as tx:
+                await jobs.admit(tx, job, org, besides=ended)
+        except (*AWAY, *BUSY) as error:
+            LOG.warning("no job was admitted", job=job.name, error=repr(error)[:200])
 
     async def _do(self, job: Job, handler: Handler, id: int, attempt: int, org: UUID, row: UUID) -> None:
         most = job.attempts or self._settings.job_attempts

@@ -1,16 +1,14 @@
 """Jobs beyond what the queue's own library does: how often each was begun, and whose turn it is.
 
 The queue's own count of attempts starts again when a worker dies, and a job that kills its worker must not come back for
-ever.  A job that is parked has a start so far away that nobody takes it; it is admitted when its organization has room.
+ever.  What an organization is owed beyond its share is parked in a table of its own, where it slows down no queue.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
 from storage.db import Tx
-
-#: When a parked job would begin if nobody admitted it.
-PARKED = timedelta(days=36_500)
 
 BEGIN = """
     INSERT INTO job_attempts (job_id, attempts) VALUES ($1, 1)
@@ -24,19 +22,17 @@ RUNNING_BEFORE = """
     SELECT count(*) FROM pgqueuer
      WHERE entrypoint = $1 AND headers ->> 'organization' = $2 AND status = 'picked' AND id < $3
 """
-ADMIT = """
-    UPDATE pgqueuer SET execute_after = now(), updated = now()
-     WHERE id IN (SELECT id FROM pgqueuer
-                   WHERE entrypoint = $1 AND headers ->> 'organization' = $2 AND status = 'queued'
-                     AND execute_after > now() + interval '1 year'
+PARK = "INSERT INTO parked_jobs (org_id, job, row_id) SELECT $1, $2, unnest($3::uuid[])"
+UNPARK = """
+    DELETE FROM parked_jobs
+     WHERE id IN (SELECT id FROM parked_jobs
+                   WHERE job = $1 AND org_id = $2
                    ORDER BY id
-                   LIMIT greatest(0, $3 - hum.active_jobs($1, $2::uuid, $4))
+                   LIMIT greatest(0, $3 - hum.active_jobs($1, $2, $4))
                      FOR UPDATE SKIP LOCKED)
+    RETURNING row_id
 """
-PARKED_OF = """
-    SELECT DISTINCT headers ->> 'organization' AS organization FROM pgqueuer
-     WHERE entrypoint = $1 AND status = 'queued' AND execute_after > now() + interval '1 year'
-"""
+PARKED = "SELECT DISTINCT org_id FROM parked_jobs WHERE job = $1"
 
 
 async def begin(tx: Tx, job: int) -> int:
@@ -66,12 +62,16 @@ async def running_before(tx: Tx, kind: str, org: UUID, job: int) -> int:
     return count
 
 
-async def admit(tx: Tx, kind: str, org: UUID, room: int, besides: int | None = None) -> None:
-    """As the system: let parked jobs begin until `room` are ready or running, not counting the job `besides`."""
-    await tx.execute(ADMIT, kind, str(org), room, besides)
+async def park(tx: Tx, kind: str, org: UUID, rows: Sequence[UUID]) -> None:
+    """Keep jobs of a kind until their organization has room."""
+    await tx.execute(PARK, org, kind, rows)
 
 
-async def admit_all(tx: Tx, kind: str, room: int) -> None:
-    """As the system: the same for every organization that has parked jobs of this kind."""
-    for row in await tx.fetch(PARKED_OF, kind):
-        await admit(tx, kind, UUID(row["organization"]), room)
+async def unpark(tx: Tx, kind: str, org: UUID, room: int, besides: int | None = None) -> list[UUID]:
+    """As the system: take the jobs that fit until `room` are ready or running, not counting the job `besides`."""
+    return [row["row_id"] for row in await tx.fetch(UNPARK, kind, org, room, besides)]
+
+
+async def parked(tx: Tx, kind: str) -> list[UUID]:
+    """As the system: the organizations that have parked jobs of a kind."""
+    return [row["org_id"] for row in await tx.fetch(PARKED, kind)]

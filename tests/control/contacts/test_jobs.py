@@ -55,7 +55,8 @@ class World:
         """The rows of the jobs that wait; they are taken away."""
         async with self.db.system() as tx:
             rows = await tx.fetch("DELETE FROM pgqueuer WHERE entrypoint = $1 RETURNING payload", job)
-        return [owed.read_payload(row["payload"])[1] for row in rows]
+            parked = await tx.fetch("DELETE FROM parked_jobs WHERE job = $1 RETURNING row_id", job)
+        return [owed.read_payload(row["payload"])[1] for row in rows] + [row["row_id"] for row in parked]
 
     async def contacts(self) -> list[contacts.ContactRow]:
         async with self.db.tenant(self.org) as tx:
