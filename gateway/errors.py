@@ -45,6 +45,7 @@ BY_REASON: Mapping[str, int] = {
     "CARRIER_ERROR": 502,
     "UNAVAILABLE": 503,
 }
+LATE = 504
 CLIENT_LEFT = 499  # nginx's word for it; HTTP has none
 BY_CODE: Mapping[StatusCode, int] = {
     StatusCode.INVALID_ARGUMENT: 400,
@@ -59,9 +60,10 @@ BY_CODE: Mapping[StatusCode, int] = {
     StatusCode.CANCELLED: CLIENT_LEFT,
     StatusCode.UNIMPLEMENTED: 501,
     StatusCode.UNAVAILABLE: 503,
-    StatusCode.DEADLINE_EXCEEDED: 504,
+    StatusCode.DEADLINE_EXCEEDED: LATE,
 }
 INTERNAL = 500
+UNAVAILABLE = "the service is temporarily unavailable; try again"
 #: One step of a field's path: a name, and the item of a list or the key of a map.
 STEP = re.compile(r'([^.\[\]]+)((?:\["(?:[^"\\]|\\.)*"\]|\[[^\]]*\])?)')
 
@@ -103,6 +105,11 @@ def refusal(reason: str, message: str, request_id: str, headers: Mapping[str, st
     return answer(BY_REASON[reason], reason, message, request_id, headers=headers)
 
 
+def late(request_id: str) -> Response:
+    """Control did not begin its answer in time."""
+    return answer(LATE, StatusCode.DEADLINE_EXCEEDED.name, UNAVAILABLE, request_id)
+
+
 def bad_fields(fields: Sequence[FieldError], request_id: str, headers: Mapping[str, str] | None = None) -> Response:
     """A 400 that names every bad field."""
     details = [each._asdict() for each in fields]
@@ -130,7 +137,7 @@ def rpc_error(error: AioRpcError, request_id: str, rename: "Rename") -> Response
     message = error.details() or ""
     if not reason:  # grpc's own: no connection, a deadline, a cancelled call
         reason = error.code().name
-        message = "the service is temporarily unavailable; try again" if status >= INTERNAL else message
+        message = UNAVAILABLE if status >= INTERNAL else message
     headers = answer_headers(error.trailing_metadata())
     if status in {429, 503} or reason == "IDEMPOTENCY_IN_PROGRESS":
         headers.setdefault("Retry-After", "1")

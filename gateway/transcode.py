@@ -85,16 +85,22 @@ def _endpoint(binding: Binding, channel: aio.Channel, limits: Limits) -> Endpoin
         filled = await _fill(binding, request, limits, rename)
         if isinstance(filled, Response):
             return filled
-        timeout = None if binding.is_stream else limits.control_seconds
+        seconds = limits.control_seconds
+        # A stream lasts as long as it lasts, a file as long as its client takes: only their next steps have a limit.
+        timeout = None if binding.method.server_streaming else seconds
         call = open_call(filled, metadata=credentials.metadata(request, limits.cookies), timeout=timeout)
         try:
-            if binding.is_stream:
-                return await sse.respond(call, limits.heartbeat_seconds, limits.closing, request.scope)
-            if binding.is_file:
-                return await _file(call)
-            return await _unary(binding, call)
+            if not binding.method.server_streaming:
+                return await _unary(binding, call)
+            async with asyncio.timeout(seconds):
+                if binding.is_stream:
+                    return await sse.respond(call, limits.heartbeat_seconds, limits.closing, request.scope)
+                return await _file(call, seconds)
         except aio.AioRpcError as error:
             return errors.rpc_error(error, request_id, rename)
+        except TimeoutError:
+            call.cancel()
+            return errors.late(request_id)
 
     return endpoint
 
@@ -193,7 +199,8 @@ async def _unary(binding: Binding, call: Any) -> Response:
     return Response(body, binding.status, headers, "application/json")
 
 
-async def _file(call: Any) -> Response:
+async def _file(call: Any, seconds: float) -> Response:
+    """Answer with the file; control has so many seconds for each part."""
     initial = await call.initial_metadata()
     first = await call.read()  # a refusal is raised here
     if first is aio.EOF:
@@ -204,9 +211,12 @@ async def _file(call: Any) -> Response:
         try:
             while part is not aio.EOF:
                 yield part.data
-                part = await call.read()
+                async with asyncio.timeout(seconds):
+                    part = await call.read()
         except aio.AioRpcError as error:
             raise errors.cut(error) from error
+        except TimeoutError as error:
+            raise errors.Cut(errors.LATE) from error
         finally:
             call.cancel()
 

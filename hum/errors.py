@@ -149,8 +149,8 @@ class CarrierError(Refused):
 
 
 class CarrierBusy(CarrierError):  # noqa: N818 - as the others, it says what happened
-    """The carrier did nothing, since it is asked too often; it may be asked again after `retry_after_seconds`."""
+    """The carrier rejected the request because of its rate limit; retry after `retry_after_seconds`."""
 
     def __init__(self, retry_after_seconds: float) -> None:
-        super().__init__("the carrier is asked too often", carrier_status="429")
+        super().__init__("the carrier's rate limit is reached", carrier_status="429")
         self.retry_after_seconds = retry_after_seconds

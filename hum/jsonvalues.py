@@ -103,13 +103,12 @@ def reader(field: FieldDescriptor) -> Reader:
 
 
 def writer(field: FieldDescriptor) -> Writer:
-    """Turns a scalar or an enum's number into what msgspec encodes."""
+    """Turns a scalar or an enum's number into what msgspec encodes; it writes NaN and infinities as null by itself."""
     if field.enum_type is not None:
         return {number: word for word, number in _words(field).items()}.get
     if jsonnames.is_raw_json(field):
         return lambda text: msgspec.Raw(text.encode()) if text else None
     kinds: Mapping[int, Writer] = {
-        FieldDescriptor.TYPE_DOUBLE: _finite,
         FieldDescriptor.TYPE_FLOAT: _shortest,
         FieldDescriptor.TYPE_BYTES: lambda value: base64.b64encode(value).decode(),
     }
@@ -230,14 +229,10 @@ def _same(value: Any) -> Any:
     return value
 
 
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def _shortest(value: float) -> float | None:
+def _shortest(value: float) -> float:
     """The number with the fewest digits that is this 32-bit float."""
     if not math.isfinite(value):
-        return None
+        return value
     for digits in range(6, 9):
         if _as_float32(short := float(f"{value:.{digits}g}")) == value:
             return short
@@ -345,7 +340,7 @@ def _plain_value(value: Any) -> Any:
     if kind == "list_value":
         return [_plain_value(each) for each in value.list_value.values]
     if kind == "number_value":
-        return _finite(value.number_value)
+        return value.number_value
     return None if kind in {None, "null_value"} else getattr(value, kind)
 
 

@@ -35,7 +35,7 @@ READ_BYTES = 16 << 10
 class Limits:
     """What one answer may cost, and how many may be under way."""
 
-    total_seconds: float = 15.0  # from the look-up to the last byte
+    total_seconds: float = 30.0  # from the look-up to the last byte; a request may ask for less
     connect_seconds: float = 5.0  # waiting for a free connection, look-up, TCP and TLS
     response_bytes: int = 256 << 10  # of the body, decompressed
     header_bytes: int = 8 << 10  # one header
@@ -100,7 +100,7 @@ class Guarded:
         *,
         headers: Mapping[str, str] = MappingProxyType({}),
         body: bytes = b"",
-        total_seconds: float | None = None,
+        total_seconds: float = 15.0,
         response_bytes: int | None = None,
         truncate: bool = False,
     ) -> Answer:
@@ -115,7 +115,7 @@ class Guarded:
         if target.address is not None:  # aiohttp asks no resolver about these
             _require(self._policy, target.scheme, target.port, [target.address])
         limits, began_ms = self._limits, monotonic_ms()
-        seconds = min(total_seconds or limits.total_seconds, limits.total_seconds)
+        seconds = min(total_seconds, limits.total_seconds)
         most = min(response_bytes or limits.response_bytes, limits.response_bytes)
         try:
             async with asyncio.timeout(seconds):

@@ -123,7 +123,7 @@ class Platform:
         return self._program("signin", "sandbox.signin", "--listen", "127.0.0.1:0", *identity, *back)
 
     def _note(self, program: Program) -> None:
-        """A stand-in has said where it is: tell the planes, and whoever reads run.json."""
+        """Pass a stand-in's address on to the planes and to run.json."""
         variable = {
             "postgres": "HUM_DATABASE_URL",
             "carrier": "TWILIO_API_BASE_URL",

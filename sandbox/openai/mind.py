@@ -1,4 +1,4 @@
-"""How an answer is found: a sentence to be said verbatim, then the script, then the receptionist."""
+"""How an answer is found: a sentence to be spoken verbatim, then the script, then the receptionist."""
 
 from sandbox.openai import receptionist
 from sandbox.openai.receptionist import Situation

@@ -36,7 +36,7 @@ class SessionTruth:
     heard: bytearray = field(default_factory=bytearray)
     """All caller audio."""
     understood: dict[str, str] = field(default_factory=dict)
-    """What each caller item said, by item id."""
+    """The words of each caller item, by item id."""
     items: dict[str, Item] = field(default_factory=dict)
     """Every item there ever was, deleted ones included; of the model's own ones `audio` is all that was sent."""
     truncations: list[Act] = field(default_factory=list)

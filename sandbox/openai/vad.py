@@ -13,7 +13,7 @@ SMALLEST_COMMIT_MS = 100
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """What the session asked for: speech ends after `silence_ms`; `prefix_ms` before its onset belong to it."""
+    """The session's settings: speech ends after `silence_ms`; `prefix_ms` before its onset belong to it."""
 
     silence_ms: int
     prefix_ms: int

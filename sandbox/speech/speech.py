@@ -59,7 +59,7 @@ class Speech:
         return sound.encode((await self.utter(text, voice, CALL_HZ)).samples)
 
     async def hear(self, audio: Samples | bytes, rate_hz: int = CALL_HZ) -> str:
-        """What was said in 16-bit samples at `rate_hz`, or in μ-law bytes at 8 kHz; silence and noise are ""."""
+        """The words in 16-bit samples at `rate_hz`, or in μ-law bytes at 8 kHz; silence and noise are ""."""
         samples = decode(audio) if isinstance(audio, bytes) else audio
         if len(samples) * 1000 / rate_hz < SHORTEST_MS or sound.level_dbfs(samples) < QUIETEST_DBFS:
             return ""

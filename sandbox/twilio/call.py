@@ -44,7 +44,7 @@ Instruction = Fetch | Document
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """Who is told how the call goes, and about what."""
+    """Who gets status callbacks, and for which events."""
 
     url: str
     method: str = "POST"
@@ -136,7 +136,7 @@ class Call:
         return Truth(self)
 
     async def ended(self, timeout_s: float = 60.0) -> Truth:
-        """Wait until the call is over and everybody was told."""
+        """Wait until the call is over and its last callbacks are sent."""
         async with asyncio.timeout(timeout_s):
             await self._over.wait()
         return self.truth

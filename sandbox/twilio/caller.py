@@ -10,7 +10,7 @@ Steps are JSON-able:
   {"do": "vanish"}                                             the carrier's socket is gone without a word
   {"do": "hang_up"}
 The first step begins when the call is answered; what is said before a stream is open is lost, `freeze` and `vanish` need one.
-After the last step the person hangs up, unless told to stay.
+After the last step the person hangs up, unless a step says to stay.
 """
 
 import base64

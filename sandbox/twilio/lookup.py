@@ -1,4 +1,4 @@
-"""The carrier's directory: Lookup v2, which for real has a host of its own.  It knows how often it was asked: it costs.
+"""The carrier's directory: Lookup v2, which for real has a host of its own.  It records every lookup, because lookups cost money.
 
     GET /v2/PhoneNumbers/{e164}?Fields=caller_name,line_type_intelligence
 Behind the stage, without authentication:
@@ -40,7 +40,7 @@ class Directory:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self.listings: dict[str, Listing] = {}
-        #: Every number that was asked for, oldest first.
+        #: Every number that was looked up, oldest first.
         self.lookups: list[str] = []
         #: Set, it answers everything with this HTTP status.
         self.out_of_order: int | None = None
@@ -48,7 +48,7 @@ class Directory:
     def routes(self) -> list[Route]:
         return [
             Route("/v2/PhoneNumbers/{e164}", self._fetch),
-            Route("/sandbox/lookups", self._asked),
+            Route("/sandbox/lookups", self._list_lookups),
             Route("/sandbox/lookups/{e164}", self._list, methods=["PUT"]),
         ]
 
@@ -66,7 +66,7 @@ class Directory:
         packages_requested = request.query_params.get("Fields", "").split(",")
         return JSONResponse(lookup_json(e164, self.listings.get(e164, Listing()), packages_requested, str(request.url)))
 
-    async def _asked(self, _: Request) -> Response:
+    async def _list_lookups(self, _: Request) -> Response:
         return JSONResponse({"asked": self.lookups})
 
     async def _list(self, request: Request) -> Response:
@@ -79,7 +79,7 @@ class Directory:
 
 
 def lookup_json(e164: str, listing: Listing, packages_requested: list[str], url: str) -> dict[str, Any]:
-    """A v2 PhoneNumber resource: a package that was not asked for is null."""
+    """A v2 PhoneNumber resource: a package that was not requested is null."""
     packages: Mapping[str, Any] = {
         "caller_name": {
             "caller_name": listing.caller_name,

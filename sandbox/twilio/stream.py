@@ -280,7 +280,7 @@ class Stream:
         return (self.started_at or 0.0) + stream_ms / 1000
 
     def _report(self, code: int, message: str) -> None:
-        """Each debugger code is told once per stream."""
+        """Each debugger code is reported once per stream."""
         if all(code != known for known, _ in self.errors):
             self.errors.append((code, message))
             self._journal.note(
@@ -297,7 +297,7 @@ class Stream:
         self._journal.note("stream.ended", stream_ms=self.ended_ms, stream_sid=self.sid, closed_by=closed_by)
 
     async def _close(self) -> None:
-        """Say what is still to be said, then close; a frozen connection is cut without a word."""
+        """Send what is still queued, then close; a frozen connection is cut without a close frame."""
         assert self._socket is not None
         self.end()
         if self._frozen or self.closed_by == "nobody":

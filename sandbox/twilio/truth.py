@@ -11,7 +11,7 @@ from sandbox.twilio.webhooks import Webhook
 
 
 class Record(Protocol):
-    """A call, as far as it is told."""
+    """The part of a call that the truth is read from."""
 
     @property
     def sid(self) -> str: ...

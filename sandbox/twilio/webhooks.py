@@ -75,7 +75,7 @@ class Attempt:
 
 @dataclass(slots=True)
 class Webhook:
-    """One thing that the carrier told the customer, with every attempt it took."""
+    """One webhook to the customer, with every attempt it took."""
 
     kind: str
     """`voice`, `fallback`, `action`, `redirect`, `status`, `whisper` or `amd`."""

@@ -1,6 +1,7 @@
 """How an answer ended is logged and measured: whole, left by its client, cut by control's deadline, or broken."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -16,7 +17,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from structlog.testing import capture_logs
 
-from gateway import sse, transcode
+from gateway import contract, sse, transcode
+from gateway.credentials import Cookies
 from gateway.middleware import AccessLog
 from hum import rpc
 from hum.v1 import calls_pb2
@@ -123,10 +125,60 @@ async def test_a_file_past_its_deadline_is_cut_and_not_a_bug() -> None:
     call, before = Call(part, code=StatusCode.DEADLINE_EXCEEDED), cut(504)
 
     async def endpoint(_: Request) -> Response:
-        return await transcode._file(call)
+        return await transcode._file(call, 10.0)
 
     assert (await run(endpoint))["status"] == 504
     assert (cut(504) - before, call.cancelled) == (1, True)
+
+
+class SlowFile(Call):
+    """A file whose parts come each after a while; past a deadline it ends as gRPC ends it."""
+
+    def __init__(self, parts: int, seconds: float, timeout: float | None) -> None:
+        super().__init__(*[httpbody_pb2.HttpBody(content_type="audio/wav", data=b"RIFF")] * parts, EOF)
+        self._seconds, self._deadline = seconds, None if timeout is None else time.monotonic() + timeout
+
+    async def initial_metadata(self) -> list[tuple[str, str]]:
+        return []
+
+    async def read(self) -> Any:
+        await asyncio.sleep(self._seconds)
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            raise AioRpcError(StatusCode.DEADLINE_EXCEEDED, Metadata(), Metadata(), "too late")  # type: ignore[arg-type]
+        return await super().read()
+
+
+async def download(parts: int, seconds: float, control_seconds: float) -> tuple[int, SlowFile]:
+    """The status of a recording's download, of so many parts, each after so many seconds."""
+    made: list[SlowFile] = []
+
+    class Channel:
+        def unary_stream(self, *_: Any, **__: Any) -> Any:
+            def open_call(_: Any, *, timeout: float | None, **__: Any) -> SlowFile:
+                made.append(SlowFile(parts, seconds, timeout))
+                return made[0]
+
+            return open_call
+
+    (binding,) = [each for each in contract.bindings() if each.method.name == "GetRecording"]
+    limits = transcode.Limits(control_seconds, 10.0, 1000, Cookies("http://test"), asyncio.Event())
+    endpoint = transcode._endpoint(binding, Channel(), limits)  # type: ignore[arg-type]
+
+    async def recording(request: Request) -> Response:
+        request.scope["path_params"] = {"id": "call_1"}
+        return await endpoint(request)
+
+    return (await run(recording))["status"], made[0]
+
+
+async def test_a_file_may_take_longer_than_control_has_for_a_part_of_it() -> None:
+    assert (await download(parts=12, seconds=0.1, control_seconds=1.0))[0] == 200
+
+
+async def test_a_file_that_never_comes_is_late() -> None:
+    before = heads(504)
+    status, call = await download(parts=1, seconds=5.0, control_seconds=0.1)
+    assert (status, call.cancelled, heads(504) - before) == (504, True, 1)
 
 
 async def test_half_a_body_is_no_request() -> None:

@@ -18,7 +18,7 @@ from hum import jsonnames, jsonvalues, jsonwire
 from hum.errors import FieldError
 from hum.jsonvalues import FLOATS, INTEGERS, Unsupported
 from hum.services import files
-from tests.hum.everything import KIND, Everything, add, add_map, build, file
+from tests.hum.everything import KIND, SCALARS, Everything, add, add_map, build, file
 
 
 def types(descriptors: Any) -> list[Descriptor]:
@@ -320,6 +320,32 @@ def problems_of(text: str) -> list[tuple[str, str]]:
 )  # fmt: skip
 def test_bad_values_are_named_by_their_path(text: str, path: str, reason: str) -> None:
     assert problems_of(text) == [(path, reason)]
+
+
+@pytest.mark.parametrize("name", ["one_" + name for name in SCALARS if "int" in name or "fixed" in name])
+def test_integers_reach_to_both_ends_and_no_further(name: str) -> None:
+    least, most = {
+        "u32": (0, (1 << 32) - 1),
+        "u64": (0, (1 << 64) - 1),
+        "s32": (-(1 << 31), (1 << 31) - 1),
+        "s64": (-(1 << 63), (1 << 63) - 1),
+    }[("u" if name.startswith(("one_u", "one_fixed")) else "s") + name[-2:]]
+    for end in (least, most):
+        message = Everything(**{name: end})
+        assert f'"{name}":{end},'.encode() in jsonwire.write(message)
+        back = Everything()
+        jsonwire.read_body(f'{{"{name}": {end}}}'.encode(), back, [])
+        assert back == message
+    for beyond in (least - 1, most + 1):
+        assert problems_of(f'{{"{name}": {beyond}}}') == [(name, f"must be between {least} and {most}")]
+
+
+@pytest.mark.parametrize("text", ["+/8=", "-_8=", "-_8", "+/8"])
+def test_bytes_are_read_in_both_alphabets(text: str) -> None:
+    message = Everything()
+    jsonwire.read_body(json.dumps({"one_bytes": text}).encode(), message, [])
+    assert message.one_bytes == b"\xfb\xff"
+    assert b'"one_bytes":"+/8="' in jsonwire.write(message)
 
 
 def test_depth_is_bounded() -> None:
