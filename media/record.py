@@ -48,7 +48,7 @@ class Record:
                 metrics.CLEAR_SECONDS.observe(event.clear_reaction_ms / 1000)
             case LatencyMeasured():
                 metrics.OURS_SECONDS.observe(event.ours_ms / 1000)
-                metrics.MODEL_SECONDS.observe((event.endpoint_ms + event.model_ms) / 1000)
+                metrics.MODEL_SECONDS.observe(event.model_ms / 1000)
             case ToolFinished(call_id):
                 self._link.give_up(self.call_id, call_id)
             case ModelLost(reason):

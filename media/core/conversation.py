@@ -42,6 +42,7 @@ from media.core.types import (
     Digits,
     EndCall,
     ModelLost,
+    Moment,
     Report,
     ToolStatus,
     Watch,
@@ -75,7 +76,7 @@ class Conversation:
         self._clock = CarrierClock(plan.one_way_guess_ms)
         session, minutes = Session(plan, emit), Minutes(emit, plan.transcript_deadline_ms)
         self._voice = Voice(plan, self._clock, session, minutes, emit)
-        self._model = ModelSide(plan, session, self._voice, minutes, emit)
+        self._model = ModelSide(plan, self._clock, session, self._voice, minutes, emit)
         self._floor = Floor(plan, self._clock, self._voice, self._model, confirm)
         self._keypad = Keypad(plan.digits_pause_ms)
         self._ending = Ending(plan)
@@ -187,6 +188,16 @@ class Conversation:
         self._finish_closing(now_ms)
         self.due_ms = min(now_ms + PULSE_MS, voice.due_ms(), filler_ms)
         return self._take()
+
+    def written(self, moment: Moment, now_ms: float) -> None:
+        """What came before a Stamp has been written; nothing is to be done about it."""
+        match moment:
+            case Moment.CLEARED:
+                self._floor.cleared(now_ms)
+            case Moment.ASKED:
+                self._model.asked(now_ms)
+            case Moment.ANSWERED:
+                self._voice.answered(now_ms)
 
     def leg_gone(self, now_ms: float, outcome: Outcome) -> list[Action]:
         """The leg is no more."""

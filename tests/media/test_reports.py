@@ -36,7 +36,7 @@ def test_only_the_agents_turns_say_what_was_heard() -> None:
 
 
 def test_a_latency_is_split_between_the_model_and_us() -> None:
-    measured = types.LatencyMeasured(3, total_ms=900, first_sound_ms=700, endpoint_ms=300, model_ms=400, ours_ms=4)
+    measured = types.LatencyMeasured(3, total_ms=900, first_sound_ms=700, model_ms=700, ours_ms=4)
     said = Reports("call_1").of(measured, AT).latency
     assert (said.turn_seq, said.first_answer_ms, said.first_sound_ms) == (3, 900, 700)
     assert (said.model_ms, said.ours_ms) == (700, 4)

@@ -8,7 +8,19 @@ from hypothesis import strategies as st
 
 from media.core.conversation import Conversation
 from media.core.leg import HangUp, Leave, Mark
-from media.core.types import CallPlan, Clip, ClipKind, EndCall, Report, ToModel, Tool, ToolCalled, ToolFinished, Watch
+from media.core.types import (
+    CallPlan,
+    Clip,
+    ClipKind,
+    EndCall,
+    Report,
+    Stamp,
+    ToModel,
+    Tool,
+    ToolCalled,
+    ToolFinished,
+    Watch,
+)
 from media.legs import twilio
 
 PLAN = CallPlan(
@@ -133,6 +145,8 @@ class Guard:
             assert not self.over
             self.over = isinstance(action, Leave)
             match action:
+                case Stamp(moment):
+                    self.talk.written(moment, self.now + 1)
                 case Report(ToolCalled(call_id)):
                     assert call_id not in self.tools
                     self.tools.add(call_id)
