@@ -67,7 +67,7 @@ class Record:
     def end_by_fault(self, detail: str) -> None:
         """The call is over, and nobody can say how far it came."""
         for call_id in self._reports.running_tools():
-            self.report(ToolFinished(call_id, error_json(CALL_ENDED), "failed", 0))
+            self.report(ToolFinished(call_id, error_json(CALL_ENDED), "failed"))
         self.report(CallEnded("carrier_lost", detail, 0))
 
     # The recording.

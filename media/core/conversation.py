@@ -135,7 +135,7 @@ class Conversation:
         if self.phase is not Phase.TALKING:
             return []
         self._model.lost()
-        self._actions.append(Report(ModelLost(reason, self._clock.call_ms(now_ms))))
+        self._actions.append(Report(ModelLost(reason)))
         attempt = self._model.session.attempts
         if reason == REFUSED or attempt > self.plan.model_attempts:
             self._close(HangUp(reason if reason == REFUSED else "model_lost"), now_ms, ClipKind.APOLOGY)
@@ -150,7 +150,7 @@ class Conversation:
     def tool_result(self, call_id: str, output_json: str, status: ToolStatus, now_ms: float) -> list[Action]:
         """What a RunTool came to; JSON text.  Of a tool that nobody waits for any more, nothing follows."""
         if self.phase is Phase.TALKING:
-            self._model.tool_result(call_id, output_json, status, now_ms, self._clock.call_ms(now_ms))
+            self._model.tool_result(call_id, output_json, status, now_ms)
             self._hasten()
         return self._take()
 
@@ -181,7 +181,7 @@ class Conversation:
         self._keys(now_ms)
         waited = model.awaited and not (model.ear.speaking or self._floor.caller_speaks)
         filler_ms = voice.cover(model.answers.turns, now_ms, waited=waited)
-        model.tools.watch(now_ms, self._clock.call_ms(now_ms))
+        model.tools.watch(now_ms)
         self._watch_silence(now_ms)
         voice.pump(now_ms)
         model.settled(now_ms)
@@ -236,7 +236,7 @@ class Conversation:
         self._ending.silence.begin(now_ms)
         self._floor.begin(now_ms)
         if not self.plan.announce_recording:
-            voice.tape.start(0)
+            voice.tape.start()
         for kind in voice.opening():
             # Once a sentence has to wait for the model, those after it do too: the order matters.
             if replies.waiting or not voice.play(kind):
@@ -313,7 +313,7 @@ class Conversation:
         self._voice.flush(now_ms)
         self._model.flush()
         at_ms = self._clock.call_ms(now_ms)
-        self._model.tools.end(at_ms)
+        self._model.tools.end()
         if digits := self._keypad.take():
             self._actions.append(Report(Digits(digits, at_ms)))
         self._actions.append(Report(CallEnded(outcome.reason, outcome.detail, at_ms)))

@@ -71,8 +71,8 @@ class ModelSide:
         if cancelled is not None:
             self.tools.interrupted(cancelled)
 
-    def tool_result(self, call_id: str, output_json: str, status: ToolStatus, now_ms: float, at_ms: int) -> None:
-        self.tools.result(call_id, output_json, status, at_ms)
+    def tool_result(self, call_id: str, output_json: str, status: ToolStatus, now_ms: float) -> None:
+        self.tools.result(call_id, output_json, status)
         self.replies.proceed(now_ms)
 
     def asked(self, now_ms: float) -> None:
@@ -113,7 +113,7 @@ class ModelSide:
             case rt.InputTranscriptFailed(item_id):
                 self._minutes.caller_text(item_id, "")
             case rt.FunctionArgumentsDone(response_id):
-                self.tools.called(event, now_ms, at_ms, cancelled=self.replies.cancelled(response_id))
+                self.tools.called(event, now_ms, cancelled=self.replies.cancelled(response_id))
             case rt.SessionUpdated():
                 self.session.works()
             case rt.Error(error):

@@ -62,7 +62,6 @@ class CallPlan:
     ValueError if two tools have the same name.
     """
 
-    call_id: str
     instructions: str
     voice: str
     model: str
@@ -128,8 +127,6 @@ class RunTool:
 @dataclass(frozen=True, slots=True)
 class StartRecording:
     """The announcement was heard (or none is due): what follows may be stored."""
-
-    at_ms: int
 
 
 class RecordCaller(msgspec.Struct, frozen=True, gc=False):
@@ -259,7 +256,6 @@ class ToolCalled:
     call_id: str
     name: str
     arguments_json: str
-    at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,13 +263,11 @@ class ToolFinished:
     call_id: str
     output_json: str
     status: ToolStatus
-    at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class ModelLost:
     reason: str
-    at_ms: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,9 +195,8 @@ class Voice:
                 item.audio = bytearray()
         proven_ms = self._announcement.proven_ms()
         if proven_ms is not None:
-            at_ms = self._clock.call_ms(proven_ms)
-            self._emit(Report(AnnouncementPlayed(at_ms)))
-            self.tape.start(at_ms)
+            self._emit(Report(AnnouncementPlayed(self._clock.call_ms(proven_ms))))
+            self.tape.start()
 
     def _heard(self, span: Span) -> None:
         item = span.item

@@ -23,8 +23,7 @@ from media.core.types import (
 )
 from media.legs import twilio
 
-PLAN = CallPlan(
-    "c", "", "v", "m", "t",
+PLAN = CallPlan("", "v", "m", "t",
     clips={ClipKind.GREETING: Clip("Hello there", bytes(4_000)), ClipKind.ANNOUNCEMENT: Clip("Recorded", bytes(800)), ClipKind.GOODBYE: Clip("Bye")},
     fillers=(Clip("Let me see", bytes(2_400)), Clip("One second", bytes(800))), filler_after_ms=300,
     tools=(Tool("f", "", "{}", 1_000), Tool("end_call", "", "{}", outcome=HangUp("agent"))),

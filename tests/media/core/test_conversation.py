@@ -32,7 +32,6 @@ from media.core.types import (
 GREETING = bytes(range(1, 251)) * 64  # 2 s
 ANNOUNCEMENT = bytes(range(2, 252)) * 32  # 1 s
 PLAN = CallPlan(
-    "call_1",
     "Be kind.",
     "marin",
     "gpt-realtime",
