@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from media.core.audio import BYTES_PER_MS, from_linear
 from media.core.conversation import Conversation
 from media.core.leg import Clear, HangUp, Leave, Mark, Play
-from media.core.types import Action, CallPlan, DialModel, Event, Report, ToModel
+from media.core.types import Action, CallPlan, DialModel, Event, Report, Stamp, ToModel
 from media.core.vad import Confirm
 from media.legs import twilio
 
@@ -389,6 +389,8 @@ class Phone:
                         self.carrier.out.send(payload)
                 case ToModel(payload):
                     self.model.out.send(payload)
+                case Stamp(moment):
+                    self.talk.written(moment, self.world.now)
                 case DialModel():
                     self.world.at(self.world.now + 300, self._dialled)
                 case Report(event):

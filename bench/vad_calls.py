@@ -13,7 +13,7 @@ from media.core.types import BargedIn, CallPlan
 from media.core.vad import Confirm
 from media.io.silero import Silero
 
-PLAN = CallPlan("call", "Be brief.", "alloy", "gpt-realtime", "gpt-4o-mini-transcribe", idle_prompts=0)
+PLAN = CallPlan("Be brief.", "alloy", "gpt-realtime", "gpt-4o-mini-transcribe", idle_prompts=0)
 ANSWER_MS = 60_000
 REST_MS = 500.0  # how long the agent is silent before it is made to speak again
 STUCK_MS = 400.0  # after the last sound nobody may be taken for speaking

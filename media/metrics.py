@@ -27,7 +27,7 @@ CALLS = Gauge("hum_media_calls", "streams that are open")
 STREAMS = Counter("hum_media_streams", "streams that were asked for, by what came of it", ["outcome"])
 ENDINGS = Counter("hum_media_endings", "calls that ended, by reason", ["reason"])
 CLEAR_SECONDS = Histogram(
-    "hum_media_clear_seconds", "caller's first voiced frame over the agent to `clear` sent", buckets=FAST_BUCKETS
+    "hum_media_clear_seconds", "caller's first voiced frame over the agent to `clear` written", buckets=FAST_BUCKETS
 )
 OURS_SECONDS = Histogram("hum_media_turn_ours_seconds", "an answer's latency, our part", buckets=FAST_BUCKETS)
 MODEL_SECONDS = Histogram("hum_media_turn_model_seconds", "an answer's latency, the model's part", buckets=TURN_BUCKETS)

@@ -32,11 +32,6 @@ class ModelLine:
         self._dial, self._retry_ms, self._owner = dial, retry_ms, owner
         self._attempt: asyncio.Task[None] | None = None
 
-    def send(self, payload: bytes) -> None:
-        """Whole text messages; without a socket they are dropped."""
-        if self.socket is not None:
-            self.socket.send(payload)
-
     def dial(self, attempt: int, model: str) -> None:
         """Open a socket in place of the one there is; a later attempt waits, each time twice as long."""
         self.drop()

@@ -2,15 +2,28 @@
 
 import json
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from hum.settings import MediaSettings
 from hum.v1 import runtime_pb2 as pb
 from media.core.leg import HangUp
-from media.core.types import CallPlan, Clip, ClipKind, Tool
+from media.core.types import CallPlan, Clip, ClipKind, Eagerness, Tool
 
 DEFAULT_CALL_SECONDS = 1_800
 _KINDS = frozenset(ClipKind)
+_Ms = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
+
+
+class _TurnConfig(msgspec.Struct, forbid_unknown_fields=True):
+    """`Flow.turn_config_json`: what is not set is the plan's default."""
+
+    interruptible: bool | msgspec.UnsetType = msgspec.UNSET
+    protect_announcement: bool | msgspec.UnsetType = msgspec.UNSET
+    cut_after_ms: _Ms | msgspec.UnsetType = msgspec.UNSET
+    resume_after_ms: _Ms | msgspec.UnsetType = msgspec.UNSET
+    eagerness: Eagerness | msgspec.UnsetType = msgspec.UNSET
 
 
 def plan_of(session: pb.OpenSessionResponse, given: MediaSettings) -> CallPlan:
@@ -19,9 +32,8 @@ def plan_of(session: pb.OpenSessionResponse, given: MediaSettings) -> CallPlan:
         (ClipKind(clip.kind), Clip(clip.text, clip.audio_ulaw or None)) for clip in session.clips if clip.kind in _KINDS
     ]
     clips: dict[ClipKind, Clip] = {kind: clip for kind, clip in said if kind is not ClipKind.FILLER}
-    turns: dict[str, Any] = json.loads(session.turn_config_json) if session.turn_config_json else {}
+    turns = msgspec.json.decode(session.turn_config_json or "{}", type=_TurnConfig)
     return CallPlan(
-        call_id=session.call_id,
         instructions=session.instructions,
         voice=session.voice or given.default_voice,
         model=session.model or given.realtime_model,
@@ -35,7 +47,7 @@ def plan_of(session: pb.OpenSessionResponse, given: MediaSettings) -> CallPlan:
         announce_recording=session.announce_recording,
         max_call_ms=(session.max_call_seconds or DEFAULT_CALL_SECONDS) * 1000,
         transcript_deadline_ms=round(given.transcript_wait_ms),
-        **turns,
+        **{name: value for name, value in msgspec.structs.asdict(turns).items() if value is not msgspec.UNSET},
         **_idle(session.idle_prompts_json, clips),
     )
 

@@ -48,7 +48,7 @@ class Record:
                 metrics.CLEAR_SECONDS.observe(event.clear_reaction_ms / 1000)
             case LatencyMeasured():
                 metrics.OURS_SECONDS.observe(event.ours_ms / 1000)
-                metrics.MODEL_SECONDS.observe((event.endpoint_ms + event.model_ms) / 1000)
+                metrics.MODEL_SECONDS.observe(event.model_ms / 1000)
             case ToolFinished(call_id):
                 self._link.give_up(self.call_id, call_id)
             case ModelLost(reason):
@@ -67,7 +67,7 @@ class Record:
     def end_by_fault(self, detail: str) -> None:
         """The call is over, and nobody can say how far it came."""
         for call_id in self._reports.running_tools():
-            self.report(ToolFinished(call_id, error_json(CALL_ENDED), "failed", 0))
+            self.report(ToolFinished(call_id, error_json(CALL_ENDED), "failed"))
         self.report(CallEnded("carrier_lost", detail, 0))
 
     # The recording.

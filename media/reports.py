@@ -141,7 +141,7 @@ def _latency(measured: LatencyMeasured) -> calls_pb2.TurnLatency:
         first_sound_ms=_ms(measured.first_sound_ms),
         first_answer_ms=_ms(measured.total_ms),
         ours_ms=_ms(measured.ours_ms),
-        model_ms=_ms(measured.endpoint_ms + measured.model_ms),
+        model_ms=_ms(measured.model_ms),
     )
 
 

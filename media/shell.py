@@ -37,10 +37,12 @@ from media.core.types import (
     Action,
     DialModel,
     EndCall,
+    Moment,
     RecordAgent,
     RecordCaller,
     Report,
     RunTool,
+    Stamp,
     StartRecording,
     ToModel,
     ToolStatus,
@@ -320,7 +322,8 @@ class Shell:
         sends: list[ToLeg] = []
         for action in actions:  # grows when a tool can not be run
             if isinstance(action, ToModel):  # these are most of them
-                self._line.send(action.payload)
+                if (socket := self._line.socket) is not None:
+                    socket.send(action.payload)
                 continue
             if isinstance(action, (Play, Mark, Clear)):
                 sends.append(action)
@@ -334,6 +337,9 @@ class Shell:
                     self._dial(attempt)
                 case RunTool():
                     actions += self._run_tool(action)
+                case Stamp(moment):
+                    self._send(sends)
+                    self._written(moment)
                 case StartRecording():
                     self._record.start_recording()
                 case Leave(outcome):
@@ -348,6 +354,10 @@ class Shell:
             FRAMES.sent += len(actions)
             self._exit.leg.send(actions)
             actions.clear()
+
+    def _written(self, moment: Moment) -> None:
+        if self._talk is not None:
+            self._talk.written(moment, self._ports.clock())
 
     def _run_tool(self, run: RunTool) -> list[Action]:
         assert self._talk is not None, "only a conversation runs tools"

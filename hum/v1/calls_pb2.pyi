@@ -374,7 +374,7 @@ class Interruption(message.Message):
     heard_ms: builtins.int
     """How much of the agent's item the caller had heard."""
     reaction_ms: builtins.int
-    """First voiced frame received to `clear` sent."""
+    """From when the first voiced frame can have arrived until the carrier was told to stop the agent."""
     verdict: builtins.str
     """`cut`, or `resumed` when it was taken back."""
     turn_seq: builtins.int
@@ -412,7 +412,7 @@ class TurnLatency(message.Message):
     first_answer_ms: builtins.int
     """The same to the first sound of the answer itself."""
     ours_ms: builtins.int
-    """The part of it that is HUM's own."""
+    """The part of it that is HUM's own: from when something has come until what answers it is written, each time."""
     model_ms: builtins.int
     """The part that is the model's, its decision that the turn was over included."""
     def __init__(

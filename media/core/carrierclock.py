@@ -19,6 +19,7 @@ MOST_RESIDUE = 0.6  # of the spread, while there are few
 ENOUGH_FRAMES = 10
 ENOUGH_ROUND_TRIPS = 16
 SMOOTHED_FRAMES = 100
+MOST_LATE_MS = 1_000.0
 SAMPLED = 8  # later on one frame of so many will do
 _NEVER = float("inf")
 
@@ -135,6 +136,12 @@ class CarrierClock:
             return -_NEVER, latest_ms
         earliest_ms = min(float(self._timestamp_ms), latest_ms)
         return earliest_ms, min(latest_ms, earliest_ms + FRAME_MS)
+
+    def arrival(self, call_ms: float, now_ms: float) -> float:
+        """When what has come now, and left at this reading of the carrier's clock, can have come at the earliest: as fast
+        as the fastest frame.  What is later than that by more than any way takes is not believed.
+        """
+        return max(call_ms + self._offset.value, now_ms - MOST_LATE_MS)
 
     def at(self, call_ms: float) -> float:
         """The local instant of a reading of the carrier's clock."""

@@ -42,6 +42,7 @@ from media.core.types import (
     Digits,
     EndCall,
     ModelLost,
+    Moment,
     Report,
     ToolStatus,
     Watch,
@@ -75,7 +76,7 @@ class Conversation:
         self._clock = CarrierClock(plan.one_way_guess_ms)
         session, minutes = Session(plan, emit), Minutes(emit, plan.transcript_deadline_ms)
         self._voice = Voice(plan, self._clock, session, minutes, emit)
-        self._model = ModelSide(plan, session, self._voice, minutes, emit)
+        self._model = ModelSide(plan, self._clock, session, self._voice, minutes, emit)
         self._floor = Floor(plan, self._clock, self._voice, self._model, confirm)
         self._keypad = Keypad(plan.digits_pause_ms)
         self._ending = Ending(plan)
@@ -134,7 +135,7 @@ class Conversation:
         if self.phase is not Phase.TALKING:
             return []
         self._model.lost()
-        self._actions.append(Report(ModelLost(reason, self._clock.call_ms(now_ms))))
+        self._actions.append(Report(ModelLost(reason)))
         attempt = self._model.session.attempts
         if reason == REFUSED or attempt > self.plan.model_attempts:
             self._close(HangUp(reason if reason == REFUSED else "model_lost"), now_ms, ClipKind.APOLOGY)
@@ -149,7 +150,7 @@ class Conversation:
     def tool_result(self, call_id: str, output_json: str, status: ToolStatus, now_ms: float) -> list[Action]:
         """What a RunTool came to; JSON text.  Of a tool that nobody waits for any more, nothing follows."""
         if self.phase is Phase.TALKING:
-            self._model.tool_result(call_id, output_json, status, now_ms, self._clock.call_ms(now_ms))
+            self._model.tool_result(call_id, output_json, status, now_ms)
             self._hasten()
         return self._take()
 
@@ -180,13 +181,23 @@ class Conversation:
         self._keys(now_ms)
         waited = model.awaited and not (model.ear.speaking or self._floor.caller_speaks)
         filler_ms = voice.cover(model.answers.turns, now_ms, waited=waited)
-        model.tools.watch(now_ms, self._clock.call_ms(now_ms))
+        model.tools.watch(now_ms)
         self._watch_silence(now_ms)
         voice.pump(now_ms)
         model.settled(now_ms)
         self._finish_closing(now_ms)
         self.due_ms = min(now_ms + PULSE_MS, voice.due_ms(), filler_ms)
         return self._take()
+
+    def written(self, moment: Moment, now_ms: float) -> None:
+        """What came before a Stamp has been written; nothing is to be done about it."""
+        match moment:
+            case Moment.CLEARED:
+                self._floor.cleared(now_ms)
+            case Moment.ASKED:
+                self._model.asked(now_ms)
+            case Moment.ANSWERED:
+                self._voice.answered(now_ms)
 
     def leg_gone(self, now_ms: float, outcome: Outcome) -> list[Action]:
         """The leg is no more."""
@@ -225,7 +236,7 @@ class Conversation:
         self._ending.silence.begin(now_ms)
         self._floor.begin(now_ms)
         if not self.plan.announce_recording:
-            voice.tape.start(0)
+            voice.tape.start()
         for kind in voice.opening():
             # Once a sentence has to wait for the model, those after it do too: the order matters.
             if replies.waiting or not voice.play(kind):
@@ -302,7 +313,7 @@ class Conversation:
         self._voice.flush(now_ms)
         self._model.flush()
         at_ms = self._clock.call_ms(now_ms)
-        self._model.tools.end(at_ms)
+        self._model.tools.end()
         if digits := self._keypad.take():
             self._actions.append(Report(Digits(digits, at_ms)))
         self._actions.append(Report(CallEnded(outcome.reason, outcome.detail, at_ms)))

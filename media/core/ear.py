@@ -3,6 +3,8 @@
 from media.core import realtime as rt
 from media.core.audio import BYTES_PER_MS, FRAME_BYTES, FRAME_MS
 from media.core.backlog import Backlog
+from media.core.carrierclock import CarrierClock
+from media.core.latency import Latency
 from media.core.session import Session
 
 KEPT_WHILE_SPEAKING = 15_000 * BYTES_PER_MS
@@ -12,31 +14,47 @@ _NOTHING_YET = -1
 
 
 class Ear:
-    __slots__ = ("_began_ms", "_quiet_bytes", "_session", "_unheard", "_unheard_ms", "_unsent", "speaking")
+    __slots__ = (
+        "_began_ms",
+        "_clock",
+        "_latency",
+        "_quiet_bytes",
+        "_session",
+        "_unheard",
+        "_unheard_ms",
+        "_unsent",
+        "_voiced",
+        "speaking",
+    )
 
-    def __init__(self, session: Session, quiet_append_ms: int) -> None:
+    def __init__(self, session: Session, clock: CarrierClock, latency: Latency, quiet_append_ms: int) -> None:
         self.speaking = False  # the caller, as the server hears it
-        self._session, self._quiet_bytes = session, quiet_append_ms * BYTES_PER_MS
+        self._session, self._clock, self._latency = session, clock, latency
+        self._quiet_bytes = quiet_append_ms * BYTES_PER_MS
         self._unheard = (
             Backlog()
         )  # caller audio since the last turn, in case that the session is lost before it took it
         self._unheard_ms = 0  # the call's clock at its end
         self._unsent = Backlog()  # the last of it, on its way to a message of its own
+        self._voiced = False  # whether there is voice in that
         self._began_ms = _NOTHING_YET  # the call's clock at the session's first audio
 
-    def frame(self, payload: bytes, at_ms: int, *, voiced: bool, speaking: bool) -> None:
+    def frame(self, payload: bytes, at_ms: int, now_ms: float, *, voiced: bool, speaking: bool) -> None:
         """A frame of the caller: `voiced` or not, within speech or not.
 
         It goes at once where somebody waits for it: from the first sign of a voice until the server hears the turn too,
         and in the pauses of a turn, any of which may be its end.  Else it travels with the next few, since a message costs
         more than all else that a frame does.
         """
+        if voiced:
+            self._voiced = True
+            self._latency.caller_voiced(self._clock.at(at_ms) + FRAME_MS, self._clock.arrival(at_ms, now_ms))
         if self._session.ready:
             if self._began_ms == _NOTHING_YET:
                 self._began_ms = at_ms
             self._unsent.add(payload)
             if self._unsent.size >= self._enough(voiced=voiced, speaking=speaking):
-                self.flush()
+                self.flush(now_ms)
         unheard = self._unheard
         unheard.add(payload)
         self._unheard_ms = at_ms + FRAME_MS
@@ -49,10 +67,16 @@ class Ear:
             return SPEECH_APPEND if voiced else 0
         return 0 if speaking else self._quiet_bytes
 
-    def flush(self) -> None:
+    def flush(self, now_ms: float) -> None:
         """Let the server have what it has not got yet."""
         if self._unsent.size:
             self._session.send(rt.append(self._unsent.take()))
+            self._left(now_ms)
+
+    def _left(self, now_ms: float) -> None:
+        if self._voiced:
+            self._voiced = False
+            self._latency.voice_left(now_ms)
 
     def call_ms(self, session_ms: int) -> int:
         """The call's clock when the server had heard so much."""
@@ -63,11 +87,12 @@ class Ear:
         self.speaking = False
         self._unheard.clear()
 
-    def session_opened(self) -> None:
+    def session_opened(self, now_ms: float) -> None:
         self._began_ms = _NOTHING_YET
         if self._unheard.size:
             self._began_ms = max(0, self._unheard_ms - self._unheard.size // BYTES_PER_MS)
             self._session.send(rt.append(self._unheard.joined()))
+        self._left(now_ms)
 
     def session_lost(self) -> None:
         self.speaking = False

@@ -36,7 +36,8 @@ class _Overlap:
     at_ms: int = 0
     item_id: str = ""
     heard_ms: int = 0
-    clear_reaction_ms: int = 0
+    voiced_ms: float = 0.0  # when the first voiced frame can have arrived
+    cleared_ms: float = 0.0  # when the `clear` was written
 
 
 class Floor:
@@ -49,7 +50,7 @@ class Floor:
         "_phase",
         "_vad",
         "_voice",
-        "_voiced_since_ms",
+        "_voiced_ms",
         "interruptible",
     )
 
@@ -62,7 +63,7 @@ class Floor:
         self._bargein = BargeIn(plan.cut_after_ms, plan.resume_after_ms)
         self._phase, self._overlap = Phase.FREE, _Overlap()
         self._frame_at_ms = 0.0
-        self._voiced_since_ms: float | None = None
+        self._voiced_ms: float | None = None  # when the first voiced frame over the agent can have arrived
 
     def begin(self, now_ms: float) -> None:
         """Frames come from now on."""
@@ -86,13 +87,11 @@ class Floor:
         # A held tail counts as audible: whoever speaks again before it is resumed still speaks over the agent.
         audible = voice.audible(now_ms)
         voiced, onset = vad.caller_frame(payload, audible)
-        model.ear.frame(payload, at_ms, voiced=voiced, speaking=voiced or vad.speaking)
-        if voiced:
-            model.caller_voiced(self._clock.at(at_ms) + FRAME_MS)
-        if not vad.speaking:
-            self._voiced_since_ms = None
-        elif self._voiced_since_ms is None:
-            self._voiced_since_ms = now_ms
+        model.ear.frame(payload, at_ms, now_ms, voiced=voiced, speaking=voiced or vad.speaking)
+        if not (audible and vad.recent):
+            self._voiced_ms = None
+        elif self._voiced_ms is None:
+            self._voiced_ms = self._clock.arrival(at_ms, now_ms)
         if onset and not audible:
             model.answers.spoke_freely()
         if onset or self._phase is Phase.OVERLAP:
@@ -106,7 +105,7 @@ class Floor:
             return
         self._frame_at_ms = now_ms
         self._vad.quiet(missing_ms)
-        self._model.ear.flush()
+        self._model.ear.flush(now_ms)
         if self._phase is Phase.OVERLAP:
             self._judge(onset=False, voiced=False, audible=True, ms=missing_ms, now_ms=now_ms)
 
@@ -141,8 +140,13 @@ class Floor:
         again = self._phase is Phase.RESUMING  # spoke again before the tail was sent
         self._phase = Phase.OVERLAP
         if not again:
-            since_ms = now_ms if self._voiced_since_ms is None else self._voiced_since_ms
-            self._overlap = _Overlap(self._clock.call_ms(now_ms), item_id, heard_ms, round(now_ms - since_ms))
+            voiced_ms = now_ms if self._voiced_ms is None else self._voiced_ms
+            self._overlap = _Overlap(self._clock.call_ms(now_ms), item_id, heard_ms, voiced_ms)
+
+    def cleared(self, now_ms: float) -> None:
+        """The `clear` is written."""
+        if not self._overlap.cleared_ms:  # of two, the first is what the caller waited for
+            self._overlap.cleared_ms = now_ms
 
     def settle(self, now_ms: float) -> None:
         """Carry out a verdict, once it is known where the caller stopped hearing."""
@@ -168,4 +172,5 @@ class Floor:
         """The overlap is over."""
         overlap, self._phase = self._overlap, Phase.FREE
         heard_ms = self._voice.heard_ms(overlap.item_id, otherwise=overlap.heard_ms)
-        return BargedIn(overlap.at_ms, overlap.item_id, heard_ms, overlap.clear_reaction_ms, verdict)
+        reaction_ms = round(overlap.cleared_ms - overlap.voiced_ms)
+        return BargedIn(overlap.at_ms, overlap.item_id, heard_ms, reaction_ms, verdict)

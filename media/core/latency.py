@@ -1,4 +1,10 @@
-"""How long the caller waited for an answer, at the caller's edge: instants at the carrier, in local milliseconds."""
+"""How long the caller waited for an answer, at the caller's edge, and whose share it was.
+
+    voice ends ─▶ it has left for the model ─▶ turn detected ─▶ answer asked for ─▶ first audio ─▶ sent ─▶ heard
+               ours                       model             ours              model             ours    the network's
+
+Instants are local milliseconds.  What is ours begins when something has come and ends when what answers it is written.
+"""
 
 from dataclasses import dataclass, field
 
@@ -7,8 +13,10 @@ from media.core.types import LatencyMeasured
 
 @dataclass(slots=True)
 class _Wait:
-    voiced_ms: float
+    voiced_ms: float  # the caller's voice ended at the carrier
+    ours_ms: float  # so far
     detected_ms: float
+    model_ms: float  # so far
     asked_ms: float | None = None
     delta_ms: float | None = None
     sent_ms: float | None = None
@@ -17,19 +25,27 @@ class _Wait:
 
 @dataclass(slots=True)
 class Latency:
-    voiced_ms: float | None = None  # the caller was last heard then
+    voiced_ms: float | None = None  # the caller's voice was last heard at the carrier then
+    _arrived_ms: float = 0.0  # and here
+    _left_ms: float = 0.0  # and was on its way to the model; of an older frame until that is so
     _wait: _Wait | None = None
     _measured: dict[str, LatencyMeasured] = field(default_factory=dict)
 
-    def caller_voiced(self, at_ms: float) -> None:
-        """The caller's voice, heard at the carrier until then."""
-        self.voiced_ms = at_ms
+    def caller_voiced(self, at_ms: float, arrived_ms: float) -> None:
+        """The caller's voice, heard at the carrier until then, and here as early as it can have been."""
+        self.voiced_ms, self._arrived_ms = at_ms, arrived_ms
+
+    def voice_left(self, now_ms: float) -> None:
+        """All that was voiced is on its way to the model."""
+        self._left_ms = now_ms
 
     def turn_detected(self, now_ms: float) -> None:
         if self.voiced_ms is not None:
-            self._wait = _Wait(self.voiced_ms, now_ms)
+            left_ms = max(self._arrived_ms, self._left_ms)
+            self._wait = _Wait(self.voiced_ms, left_ms - self._arrived_ms, now_ms, now_ms - left_ms)
 
     def asked(self, now_ms: float) -> None:
+        """The request for an answer is written."""
         if self._wait is not None and self._wait.asked_ms is None:
             self._wait.asked_ms = now_ms
 
@@ -37,8 +53,14 @@ class Latency:
         if self._wait is not None and self._wait.asked_ms is not None and self._wait.delta_ms is None:
             self._wait.delta_ms = now_ms
 
+    @property
+    def unsent(self) -> bool:
+        """Whether the answer has begun to come, and nothing of it is sent."""
+        return self._wait is not None and self._wait.delta_ms is not None and self._wait.sent_ms is None
+
     def first_sent(self, now_ms: float) -> None:
-        if self._wait is not None and self._wait.delta_ms is not None and self._wait.sent_ms is None:
+        """The first of the answer's audio is written, or waits behind what is heard already."""
+        if self._wait is not None and self.unsent:
             self._wait.sent_ms = now_ms
 
     def agent_heard(self, item_id: str, of_model: bool, at_ms: float) -> None:
@@ -55,9 +77,8 @@ class Latency:
             turn_seq=0,
             total_ms=round(at_ms - wait.voiced_ms),
             first_sound_ms=round(wait.sound_ms - wait.voiced_ms),
-            endpoint_ms=round(wait.detected_ms - wait.voiced_ms),
-            model_ms=round(wait.delta_ms - wait.asked_ms),
-            ours_ms=round(wait.asked_ms - wait.detected_ms + wait.sent_ms - wait.delta_ms),
+            model_ms=round(wait.model_ms + wait.delta_ms - wait.asked_ms),
+            ours_ms=round(wait.ours_ms + wait.asked_ms - wait.detected_ms + wait.sent_ms - wait.delta_ms),
         )
 
     def measured(self, item_id: str) -> LatencyMeasured | None:

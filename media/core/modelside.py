@@ -1,6 +1,7 @@
 """The model's side of a call: its events, and whose turn it is to be answered."""
 
 from media.core import realtime as rt
+from media.core.carrierclock import CarrierClock
 from media.core.ear import Ear
 from media.core.minutes import Minutes
 from media.core.replies import Replies
@@ -15,10 +16,12 @@ class ModelSide:
 
     __slots__ = ("_emit", "_minutes", "_voice", "_watched_until_ms", "answers", "ear", "replies", "session", "tools")
 
-    def __init__(self, plan: CallPlan, session: Session, voice: Voice, minutes: Minutes, emit: Emit) -> None:
+    def __init__(
+        self, plan: CallPlan, clock: CarrierClock, session: Session, voice: Voice, minutes: Minutes, emit: Emit
+    ) -> None:
         self.session = session
-        self.ear = Ear(session, plan.quiet_append_ms)
-        self.replies = Replies(session, voice, minutes.latency)
+        self.ear = Ear(session, clock, minutes.latency, plan.quiet_append_ms)
+        self.replies = Replies(session, voice, emit)
         self.answers = self.replies.answers
         self.tools = ToolCalls(plan, session, self.answers, emit)
         self._voice, self._minutes, self._emit = voice, minutes, emit
@@ -34,7 +37,7 @@ class ModelSide:
         """A socket stands."""
         self.replies.session_opened()
         self.session.open(self._minutes.so_far())
-        self.ear.session_opened()
+        self.ear.session_opened(now_ms)
         self.replies.proceed(now_ms)
 
     def lost(self) -> None:
@@ -68,13 +71,13 @@ class ModelSide:
         if cancelled is not None:
             self.tools.interrupted(cancelled)
 
-    def tool_result(self, call_id: str, output_json: str, status: ToolStatus, now_ms: float, at_ms: int) -> None:
-        self.tools.result(call_id, output_json, status, at_ms)
+    def tool_result(self, call_id: str, output_json: str, status: ToolStatus, now_ms: float) -> None:
+        self.tools.result(call_id, output_json, status)
         self.replies.proceed(now_ms)
 
-    def caller_voiced(self, at_ms: float) -> None:
-        """The caller's voice, heard at the carrier until then."""
-        self._minutes.latency.caller_voiced(at_ms)
+    def asked(self, now_ms: float) -> None:
+        """The request for an answer is written."""
+        self._minutes.latency.asked(now_ms)
 
     def settled(self, now_ms: float) -> None:
         """What was heard may have ended turns, and may let an answer begin."""
@@ -110,7 +113,7 @@ class ModelSide:
             case rt.InputTranscriptFailed(item_id):
                 self._minutes.caller_text(item_id, "")
             case rt.FunctionArgumentsDone(response_id):
-                self.tools.called(event, now_ms, at_ms, cancelled=self.replies.cancelled(response_id))
+                self.tools.called(event, now_ms, cancelled=self.replies.cancelled(response_id))
             case rt.SessionUpdated():
                 self.session.works()
             case rt.Error(error):

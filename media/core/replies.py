@@ -5,9 +5,8 @@ from collections import deque
 from media.core import realtime as rt
 from media.core.answers import Answers
 from media.core.clips import instruction
-from media.core.latency import Latency
 from media.core.session import Session
-from media.core.types import ClipKind
+from media.core.types import ClipKind, Emit, Moment, Stamp
 from media.core.voice import Voice
 
 
@@ -17,17 +16,17 @@ class Replies:
         "_cancelled",
         "_clips",
         "_closed",
-        "_latency",
+        "_emit",
         "_session",
         "_voice",
         "answers",
         "saying",
     )
 
-    def __init__(self, session: Session, voice: Voice, latency: Latency) -> None:
+    def __init__(self, session: Session, voice: Voice, emit: Emit) -> None:
         self.answers = Answers()
         self.saying: ClipKind | None = None  # the clip in whose place the model speaks
-        self._session, self._voice, self._latency = session, voice, latency
+        self._session, self._voice, self._emit = session, voice, emit
         self._clips: deque[ClipKind] = deque()  # for the model to say
         self._closed = False  # nothing is answered any more
         self._cancel_next = False  # the response was cancelled before it had a name
@@ -71,7 +70,7 @@ class Replies:
         elif event_id := answers.create(self._voice.speaks(now_ms)):
             self.saying = None
             self._session.send(rt.response_create(event_id))
-            self._latency.asked(now_ms)
+            self._emit(Stamp(Moment.ASKED))
 
     def cancel(self) -> str | None:
         """The caller took the floor: the response that is given up, if it has a name."""

@@ -12,11 +12,11 @@ class Tape:
         self._wanted, self._emit = wanted, emit
         self._agent_ms = 0  # the end of the agent's last span
 
-    def start(self, at_ms: int) -> None:
+    def start(self) -> None:
         """What follows may be stored; nothing happens if nobody wants it, or it runs."""
         if self._wanted and not self.running:
             self.running = True
-            self._emit(StartRecording(at_ms))
+            self._emit(StartRecording())
 
     def caller(self, payload: bytes, at_ms: int) -> None:
         if self.running:

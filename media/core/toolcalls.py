@@ -34,36 +34,36 @@ class ToolCalls:
         """Some servers name the function only in its output item."""
         self._names[item_id] = name
 
-    def called(self, event: rt.FunctionArgumentsDone, now_ms: float, at_ms: int, *, cancelled: bool) -> None:
+    def called(self, event: rt.FunctionArgumentsDone, now_ms: float, *, cancelled: bool) -> None:
         """The model calls a tool; `cancelled` if the caller has interrupted the response that does."""
         named = self._names.pop(event.item_id, "")
         name, tools = event.name or named, self._tools
         if tools.known(event.call_id):
             return
         refusal = INTERRUPTED if cancelled else tools.refusal(name, event.arguments)
-        self._emit(Report(ToolCalled(event.call_id, name[:MAX_NAME], event.arguments[:MAX_ARGUMENTS], at_ms)))
+        self._emit(Report(ToolCalled(event.call_id, name[:MAX_NAME], event.arguments[:MAX_ARGUMENTS])))
         if refusal is not None:
             output = error_json(refusal)
-            self._emit(Report(ToolFinished(event.call_id, output, "failed", at_ms)))
+            self._emit(Report(ToolFinished(event.call_id, output, "failed")))
             self._session.send(rt.function_output(event.call_id, output))
             if not cancelled:
                 self._answer_once_all_are_in()
             return
         outcome = tools.tools[name].outcome
         if outcome is not None:  # carried out by the call itself
-            self._emit(Report(ToolFinished(event.call_id, "{}", "ok", at_ms)))
+            self._emit(Report(ToolFinished(event.call_id, "{}", "ok")))
             self.leaving = outcome
             return
         tools.run(event.call_id, name, event.response_id, now_ms)
         self._emit(RunTool(event.call_id, name, event.arguments))
 
-    def result(self, call_id: str, output_json: str, status: ToolStatus, at_ms: int) -> None:
+    def result(self, call_id: str, output_json: str, status: ToolStatus) -> None:
         """What a tool came to; of one that is not running, nobody wants to know."""
         finished = self._tools.finish(call_id)
         if finished is None:
             return
         name, audience = finished
-        self._emit(Report(ToolFinished(call_id, output_json, status, at_ms)))
+        self._emit(Report(ToolFinished(call_id, output_json, status)))
         if audience is Audience.NEXT_SESSION:
             self._session.note("system", f"The tool {name}, called before, has returned: {output_json}")
         else:
@@ -76,10 +76,10 @@ class ToolCalls:
         if not self._answered:
             self._answers.owe()
 
-    def watch(self, now_ms: float, at_ms: int) -> None:
+    def watch(self, now_ms: float) -> None:
         """The model hears of those whose time is up that there is no result."""
         for call_id in self._tools.late(now_ms):
-            self.result(call_id, error_json(TIMED_OUT), "failed", at_ms)
+            self.result(call_id, error_json(TIMED_OUT), "failed")
 
     def interrupted(self, response_id: str) -> None:
         """The caller took the floor from this response."""
@@ -88,8 +88,8 @@ class ToolCalls:
     def session_lost(self) -> None:
         self._tools.session_lost()
 
-    def end(self, at_ms: int) -> None:
+    def end(self) -> None:
         """The call is over, whatever is running."""
         for call_id in self._tools.running():
             self._tools.finish(call_id)
-            self._emit(Report(ToolFinished(call_id, error_json(CALL_ENDED), "failed", at_ms)))
+            self._emit(Report(ToolFinished(call_id, error_json(CALL_ENDED), "failed")))

@@ -7,7 +7,7 @@ mu-law, 8 kHz, 8 bytes per ms.  Field names ending in `_json` hold JSON text.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 from typing import Any, Literal
 
 import msgspec
@@ -62,7 +62,6 @@ class CallPlan:
     ValueError if two tools have the same name.
     """
 
-    call_id: str
     instructions: str
     voice: str
     model: str
@@ -129,8 +128,6 @@ class RunTool:
 class StartRecording:
     """The announcement was heard (or none is due): what follows may be stored."""
 
-    at_ms: int
-
 
 class RecordCaller(msgspec.Struct, frozen=True, gc=False):
     """Caller audio as received, beginning at `at_ms`."""
@@ -146,6 +143,21 @@ class RecordAgent(msgspec.Struct, frozen=True, gc=False):
     at_ms: int
 
 
+class Moment(Enum):
+    """Something whose instant counts when it is written, not when it is decided."""
+
+    CLEARED = auto()  # the caller spoke over the agent, which was stopped
+    ASKED = auto()  # the model for an answer
+    ANSWERED = auto()  # the first of an answer's audio
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Write what came before this; then call `written` with the time."""
+
+    moment: Moment
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """A fact for control."""
@@ -153,7 +165,7 @@ class Report:
     event: "Event"
 
 
-Action = ToLeg | ToModel | DialModel | RunTool | StartRecording | RecordCaller | RecordAgent | Report | Leave
+Action = ToLeg | ToModel | DialModel | RunTool | StartRecording | RecordCaller | RecordAgent | Stamp | Report | Leave
 
 
 Emit = Callable[[Action], None]
@@ -191,9 +203,10 @@ class TurnEnded:
 
 @dataclass(frozen=True, slots=True)
 class BargedIn:
-    """The caller spoke over the agent.  `clear_reaction_ms`: first voiced frame received -> `clear` sent.
+    """The caller spoke over the agent.
 
-    Reported behind the turn that was spoken over, which `turn_seq` names; None if nothing of it was heard.
+    `clear_reaction_ms` counts from when the first voiced frame can have arrived, by the carrier's clock, until the `clear`
+    was written: what lay unread while we were late is in it.  Reported behind the turn that was spoken over, which `turn_seq` names; None if nothing of it was heard.
     """
 
     at_ms: int
@@ -206,20 +219,19 @@ class BargedIn:
 
 @dataclass(frozen=True, slots=True)
 class LatencyMeasured:
-    """One answer, at the caller's edge; the parts may not add up, since the network's share is in `total_ms` alone.
+    """One answer, at the caller's edge; the parts do not add up, since the network's share is in `total_ms` alone.
 
     total_ms        caller's last voiced frame -> first frame of the answer heard
     first_sound_ms  the same, to the first agent audio of any kind (a filler counts)
-    endpoint_ms     caller's last voiced frame -> the model's turn detection
-    model_ms        response.create sent -> first audio delta received
-    ours_ms         turn detected -> response.create sent, plus first delta received -> first media sent; the rest of a
-                    filler that it waits for is in `total_ms` alone
+    model_ms        last voiced frame sent -> turn detected, plus response.create written -> first audio delta received
+    ours_ms         last voiced frame received -> sent to the model, plus turn detected -> response.create written, plus
+                    first delta received -> first media written; the rest of a filler that the answer waits for is in
+                    `total_ms` alone
     """
 
     turn_seq: int
     total_ms: int
     first_sound_ms: int
-    endpoint_ms: int
     model_ms: int
     ours_ms: int
 
@@ -244,7 +256,6 @@ class ToolCalled:
     call_id: str
     name: str
     arguments_json: str
-    at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,13 +263,11 @@ class ToolFinished:
     call_id: str
     output_json: str
     status: ToolStatus
-    at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class ModelLost:
     reason: str
-    at_ms: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,13 +111,13 @@ class Candidate:
 class Vad:
     """One caller's ear.  `confirm` is the second stage, if there is one."""
 
-    __slots__ = ("_floor_db", "_quiet_ms", "_recent", "_second", "_webrtc", "level_db", "speaking")
+    __slots__ = ("_floor_db", "_quiet_ms", "_second", "_webrtc", "level_db", "recent", "speaking")
 
     def __init__(self, confirm: Confirm | None = None) -> None:
         self.speaking = False
         self.level_db = SILENT_DB  # the loudest of the last voiced frames: what the echo gate compares
         self._floor_db = -60.0
-        self._recent = 0  # voiced or not, one bit per frame, the newest lowest
+        self.recent = 0  # voiced or not by the first stage, one bit for each of four frames, the newest lowest
         self._quiet_ms = 0
         self._second = None if confirm is None else SecondStage(confirm)
         self._webrtc = webrtcvad.Vad(2)
@@ -135,10 +135,10 @@ class Vad:
         voiced = loud and self._webrtc.is_speech(pcm, 8000)
         # Falls fast to a quieter line, rises slowly (4 dB/s) so that speech does not become its own floor.
         self._floor_db += 0.2 * (max(level, -75.0) - self._floor_db) if level < self._floor_db else 0.08
-        self._recent = (self._recent << 1 | voiced) & 0b1111
+        self.recent = (self.recent << 1 | voiced) & 0b1111
         if voiced:
             self.level_db = max(level, self.level_db - 3.0)
-        candidate = self._recent.bit_count() >= 3
+        candidate = self.recent.bit_count() >= 3
         onset = voiced and candidate and (agent_audible or not self.speaking)
         sure, second = True, self._second
         if second is not None:
@@ -153,7 +153,7 @@ class Vad:
 
     def quiet(self, ms: int) -> None:
         """No frame came for `ms`: speech that nobody can hear ends too."""
-        self._recent = 0
+        self.recent = 0
         self._quiet_ms += ms
         self._track(voiced=False, candidate=False, ms=0)
 

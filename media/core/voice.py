@@ -11,7 +11,7 @@ from media.core.playout import Playout
 from media.core.script import Script
 from media.core.session import Session
 from media.core.tape import Tape
-from media.core.types import AnnouncementPlayed, BargedIn, CallPlan, ClipKind, Emit, Report
+from media.core.types import AnnouncementPlayed, BargedIn, CallPlan, ClipKind, Emit, Moment, Report, Stamp
 
 _NEVER = float("inf")
 
@@ -172,8 +172,12 @@ class Voice:
         sends = self._playout.pump(now_ms)
         for action in sends:
             self._emit(action)
-        if sends:
-            self._minutes.latency.first_sent(now_ms)
+        if sends and self._minutes.latency.unsent:
+            self._emit(Stamp(Moment.ANSWERED))
+
+    def answered(self, now_ms: float) -> None:
+        """The first audio of an answer is written."""
+        self._minutes.latency.first_sent(now_ms)
 
     def mark(self, number: int, now_ms: float) -> None:
         """A mark is back."""
@@ -191,9 +195,8 @@ class Voice:
                 item.audio = bytearray()
         proven_ms = self._announcement.proven_ms()
         if proven_ms is not None:
-            at_ms = self._clock.call_ms(proven_ms)
-            self._emit(Report(AnnouncementPlayed(at_ms)))
-            self.tape.start(at_ms)
+            self._emit(Report(AnnouncementPlayed(self._clock.call_ms(proven_ms))))
+            self.tape.start()
 
     def _heard(self, span: Span) -> None:
         item = span.item
@@ -218,6 +221,7 @@ class Voice:
         """Stop at once: the item that was being heard, and how much of it in ms."""
         for action in self._playout.clear(now_ms):
             self._emit(action)
+        self._emit(Stamp(Moment.CLEARED))
         self.advance(now_ms)
         line = self._playout.line
         return (line[0].id, to_ms(line[0].heard)) if line else ("", 0)

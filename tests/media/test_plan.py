@@ -13,7 +13,7 @@ GIVEN = MediaSettings(HUM_VOICE="marin", HUM_REALTIME_MODEL="rt", HUM_TRANSCRIBE
 
 def test_what_is_not_said_has_defaults() -> None:
     plan = plan_of(pb.OpenSessionResponse(call_id="call_1", instructions="Be brief."), GIVEN)
-    assert (plan.call_id, plan.voice, plan.model, plan.transcription_model) == ("call_1", "marin", "rt", "ears")
+    assert (plan.voice, plan.model, plan.transcription_model) == ("marin", "rt", "ears")
     assert (plan.language, plan.tools, plan.recording) == (None, (), False)
     assert (plan.max_call_ms, plan.transcript_deadline_ms, plan.idle_prompts) == (1_800_000, 5_000, 2)
 
@@ -67,6 +67,9 @@ def test_all_that_is_said_arrives() -> None:
     [
         {"turn_config_json": "{"},
         {"turn_config_json": '{"unknown": 1}'},
+        {"turn_config_json": '{"message_ms": 0}'},
+        {"turn_config_json": '{"cut_after_ms": -1}'},
+        {"turn_config_json": '{"interruptible": "no"}'},
         {"turn_config_json": "[]"},
         {"tools": [pb.Tool(name="f", parameters_json="[]", timeout_ms=1)]},
         {"tools": [pb.Tool(name="f", parameters_json="{}")]},

@@ -8,11 +8,22 @@ from hypothesis import strategies as st
 
 from media.core.conversation import Conversation
 from media.core.leg import HangUp, Leave, Mark
-from media.core.types import CallPlan, Clip, ClipKind, EndCall, Report, ToModel, Tool, ToolCalled, ToolFinished, Watch
+from media.core.types import (
+    CallPlan,
+    Clip,
+    ClipKind,
+    EndCall,
+    Report,
+    Stamp,
+    ToModel,
+    Tool,
+    ToolCalled,
+    ToolFinished,
+    Watch,
+)
 from media.legs import twilio
 
-PLAN = CallPlan(
-    "c", "", "v", "m", "t",
+PLAN = CallPlan("", "v", "m", "t",
     clips={ClipKind.GREETING: Clip("Hello there", bytes(4_000)), ClipKind.ANNOUNCEMENT: Clip("Recorded", bytes(800)), ClipKind.GOODBYE: Clip("Bye")},
     fillers=(Clip("Let me see", bytes(2_400)), Clip("One second", bytes(800))), filler_after_ms=300,
     tools=(Tool("f", "", "{}", 1_000), Tool("end_call", "", "{}", outcome=HangUp("agent"))),
@@ -133,6 +144,8 @@ class Guard:
             assert not self.over
             self.over = isinstance(action, Leave)
             match action:
+                case Stamp(moment):
+                    self.talk.written(moment, self.now + 1)
                 case Report(ToolCalled(call_id)):
                     assert call_id not in self.tools
                     self.tools.add(call_id)

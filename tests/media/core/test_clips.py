@@ -5,7 +5,7 @@ CLIPS = {ClipKind.GREETING: Clip("Hello there", b"\x01" * 80), ClipKind.ANNOUNCE
 
 
 def plan(**changes):
-    return CallPlan("c", "", "v", "m", "t", clips=CLIPS, **changes)
+    return CallPlan("", "v", "m", "t", clips=CLIPS, **changes)
 
 
 def test_the_opening_announces_first_and_only_if_asked():

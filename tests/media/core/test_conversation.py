@@ -32,7 +32,6 @@ from media.core.types import (
 GREETING = bytes(range(1, 251)) * 64  # 2 s
 ANNOUNCEMENT = bytes(range(2, 252)) * 32  # 1 s
 PLAN = CallPlan(
-    "call_1",
     "Be kind.",
     "marin",
     "gpt-realtime",
@@ -82,7 +81,9 @@ def test_a_question_is_answered_in_the_order_of_speech(make_phone):
     latency = phone.told(LatencyMeasured)[0]
     assert latency.turn_seq == 2
     assert abs(latency.total_ms - (second.start_ms - first.end_ms)) <= 40
-    assert abs(latency.model_ms - 210) <= 1 and latency.ours_ms == 0
+    assert 0 <= latency.ours_ms <= 40  # caller audio in the turn travels by threes
+    # The rest is the way: from the carrier and back to it, 40 ms each.
+    assert abs(latency.total_ms - latency.model_ms - latency.ours_ms - 80) <= 25
     assert phone.model.violations == []
 
 
@@ -95,7 +96,7 @@ def test_a_sentence_over_the_agent_cuts_it_where_the_caller_stopped_hearing(make
     phone.speak(1_000)
     phone.after(2_000)
     barged = phone.told(BargedIn)[0]
-    assert barged.verdict == "cut" and barged.clear_reaction_ms <= 60
+    assert barged.verdict == "cut" and 40 <= barged.clear_reaction_ms <= 60
     truncate = next(m for m in phone.model.received if m["type"] == "conversation.item.truncate")
     cleared = next(when for when, event in phone.carrier.log if event == "clear")
     assert abs(truncate["audio_end_ms"] - phone.carrier.heard_bytes(cleared) / 8) <= 1

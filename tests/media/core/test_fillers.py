@@ -24,7 +24,7 @@ from media.core.types import (
 
 LOOK, WAIT = bytes(range(1, 101)) * 80, bytes(range(101, 201)) * 80  # 1 s each
 TOOLS = (Tool("look_up", "", "{}", 20_000), Tool("end_call", "", "{}", outcome=HangUp("agent")))
-BARE = CallPlan("call_1", "Be kind.", "marin", "gpt-realtime", "whisper", tools=TOOLS)
+BARE = CallPlan("Be kind.", "marin", "gpt-realtime", "whisper", tools=TOOLS)
 PLAN = replace(BARE, fillers=(Clip("Let me look that up", LOOK), Clip("One second please", WAIT)))
 
 

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from media.core import realtime as rt
 from media.core.types import CallPlan, Tool
 
-PLAN = CallPlan("call", "Be kind.", "marin", "gpt-realtime", "gpt-4o-transcribe", language="en")
+PLAN = CallPlan("Be kind.", "marin", "gpt-realtime", "gpt-4o-transcribe", language="en")
 
 
 def wire(type, **body):

@@ -162,7 +162,7 @@ def test_what_is_no_speech_is_not_confirmed(silero, name):
 
 def talking(silero, frames, ms):
     """A call in which the agent talks on and on, and the caller's line sounds like this."""
-    plan = CallPlan("call", "Be brief.", "alloy", "gpt-realtime", "gpt-4o-mini-transcribe")
+    plan = CallPlan("Be brief.", "alloy", "gpt-realtime", "gpt-4o-mini-transcribe")
     phone = Phone(World(), plan, confirm=silero.detector(), answer_ms=ms + 2_000)
     phone.after(1_000)
     phone.speak(400)  # nobody speaks over the agent yet: the detector is not asked

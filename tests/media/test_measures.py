@@ -1,0 +1,178 @@
+"""What is reported of a call's latency, against clocks outside of it: the carrier's stand-in, and the model's."""
+
+import asyncio
+import base64
+import contextlib
+import json
+import time
+
+import pytest
+import websockets
+
+from media.core.leg import Clear, Play
+from media.io.openai import ModelSocket
+from media.legs.twilio import TwilioLeg
+from sandbox.twilio import say
+from tests.media.conftest import QUIET, Session, tone, until, voice
+
+LATE_MS = 80  # how long the process does nothing, in between
+
+
+def ms():
+    return time.monotonic() * 1000
+
+
+def late(send, of):
+    """The same, but the process is busy with something else before it sends the first `of` this kind."""
+    busy = [LATE_MS]
+
+    def wrapped(self, sent):
+        if busy and of(sent):
+            time.sleep(busy.pop() / 1000)
+        return send(self, sent)
+
+    return wrapped
+
+
+def reported(control, kind):
+    return [getattr(each, kind) for each in control.reports() if each.WhichOneof("report") == kind]
+
+
+async def test_a_reaction_is_what_the_carrier_saw(plane, control, model, ring) -> None:
+    model.answer = tone(5_000)
+    control.offer("t1")
+    media = await plane()
+    steps = [
+        say(voice(400)),
+        {"do": "wait_for_agent_to_talk", "for_ms": 800},
+        say(voice(700, peak=20_000)),
+        {"do": "wait", "ms": 100},
+    ]
+    call = await ring(media, steps)
+    truth = await call.ended()
+    await until(lambda: control.ended("call_t1"))
+    (overlap,) = reported(control, "interruption")
+    spoken = truth.as_json()["streams"][0]["caller"]["spans"][-1]
+    first_frame_ms = spoken["start_ms"] + 20
+    reaction_ms = call.stream.playout.clears[0].received_at_ms - first_frame_ms
+    assert overlap.reaction_ms == pytest.approx(reaction_ms, abs=25)
+    assert overlap.reaction_ms >= 35, "an onset takes three frames"
+
+
+class Caller:
+    """A line that sends in real time, and remembers when it did."""
+
+    def __init__(self, line):
+        self.line = line
+        self.voiced_ms = []
+        self.got = {}
+        self._reader = asyncio.create_task(self._read())
+        self._began_ms = ms()
+
+    async def _read(self):
+        with contextlib.suppress(websockets.ConnectionClosed):
+            async for text in self.line.connection:
+                event = json.loads(text)["event"]
+                self.got.setdefault(event, []).append(ms())
+
+    async def send(self, *frames):
+        for frame in frames:
+            due_ms = self._began_ms + self.line.frames * 20
+            await asyncio.sleep(max(0.0, due_ms - ms()) / 1000)
+            if frame != QUIET:
+                self.voiced_ms.append(ms())
+            await self.line.media(frame)
+
+    async def until(self, true):
+        while not true():
+            await self.send(QUIET)
+
+    async def hang_up(self):
+        await self.line.say("stop")
+        await self._reader
+
+
+def frames(ulaw):
+    return [ulaw[at : at + 160] for at in range(0, len(ulaw), 160)]
+
+
+@pytest.mark.parametrize("where", ["nowhere", "before it is read", "before it is written"])
+async def test_lateness_of_ours_is_in_a_reaction(plane, control, model, monkeypatch, where) -> None:
+    model.answer = tone(5_000)
+    control.offer("t1")
+    media = await plane()
+    async with media.joined() as line:
+        caller = Caller(line)
+        await caller.send(*[QUIET] * 25, *frames(voice(400)))
+        await caller.until(lambda: len(caller.got.get("media", ())) >= 4)
+        before = len(caller.voiced_ms)
+        if where == "before it is written":
+            monkeypatch.setattr(TwilioLeg, "send", late(TwilioLeg.send, lambda actions: Clear() in actions))
+        speech = frames(voice(700, peak=20_000))
+        await caller.send(*speech[:2])
+        await caller.send(speech[2])
+        if where == "before it is read":
+            time.sleep(LATE_MS / 1000)  # noqa: ASYNC251 - the process is busy, and the frame lies at its socket
+        await caller.until(lambda: "clear" in caller.got)
+        cleared_ms = caller.got["clear"][0]
+        monkeypatch.undo()
+        await caller.send(*speech[3:], *[QUIET] * 40)
+        await caller.hang_up()
+    (overlap,) = await until(lambda: reported(control, "interruption"))
+    truly_ms = cleared_ms - caller.voiced_ms[before]
+    assert overlap.reaction_ms == pytest.approx(truly_ms, abs=25)
+    assert overlap.reaction_ms >= (35 if where == "nowhere" else LATE_MS)
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """When the model got and sent its events, by type; of caller audio only what is voiced."""
+    times = {}
+    take, emit = Session.take, Session.emit
+
+    async def taking(self, message):
+        if message["type"] != "input_audio_buffer.append" or base64.b64decode(message["audio"]).strip(QUIET[:1]):
+            times.setdefault(message["type"], []).append(ms())
+        await take(self, message)
+
+    async def emitting(self, type, **body):
+        times.setdefault(type, []).append(ms())
+        await emit(self, type, **body)
+
+    monkeypatch.setattr(Session, "take", taking)
+    monkeypatch.setattr(Session, "emit", emitting)
+    return times
+
+
+@pytest.mark.parametrize("where", ["nowhere", "before it is read", "before the model is asked", "before it is written"])
+async def test_lateness_of_ours_is_in_our_share_and_not_in_the_models(
+    plane, control, model, monkeypatch, seen, where
+) -> None:
+    model.answer = tone(500)
+    control.offer("t1")
+    media = await plane()
+    async with media.joined() as line:
+        caller = Caller(line)
+        await caller.send(*[QUIET] * 25)
+        await until(lambda: "session.update" in seen)
+        send, write = ModelSocket.send, TwilioLeg.send
+        if where == "before it is written":
+            monkeypatch.setattr(
+                TwilioLeg, "send", late(write, lambda actions: any(isinstance(each, Play) for each in actions))
+            )
+        elif where == "before the model is asked":
+            monkeypatch.setattr(ModelSocket, "send", late(send, lambda payload: b"response.create" in payload))
+        await caller.send(*frames(voice(400)))
+        if where == "before it is read":
+            time.sleep(LATE_MS / 1000)  # noqa: ASYNC251 - the process is busy, and the last frame lies at its socket
+        await caller.until(lambda: "media" in caller.got)
+        monkeypatch.setattr(TwilioLeg, "send", write)
+        await caller.send(*[QUIET] * 50)
+        await caller.hang_up()
+    (latency,) = await until(lambda: reported(control, "latency"))
+    appended, committed = seen["input_audio_buffer.append"][-1], seen["input_audio_buffer.committed"][0]
+    asked, delta = seen["response.create"][0], seen["response.output_audio.delta"][0]
+    ours_ms = appended - caller.voiced_ms[-1] + asked - committed + caller.got["media"][0] - delta
+    assert latency.ours_ms == pytest.approx(ours_ms, abs=20)
+    assert latency.model_ms == pytest.approx(committed - appended + delta - asked, abs=20)
+    assert latency.ours_ms >= (0 if where == "nowhere" else LATE_MS)
