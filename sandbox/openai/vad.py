@@ -1,10 +1,10 @@
 """The server's turn detection: an energy detector with hangover, on the clock of the audio itself.  Pure."""
 
 from dataclasses import dataclass, field
-from uuid import uuid4
 
 from sandbox.openai.codec import Codec
 from sandbox.openai.errors import Refusal
+from sandbox.openai.ids import NewId, new_id
 from sandbox.speech import sound
 
 FRAME_MS = 20
@@ -36,15 +36,12 @@ class Stopped:
     audio: bytes
 
 
-def new_id(prefix: str) -> str:
-    return f"{prefix}_{uuid4().hex[:21]}"
-
-
 @dataclass(slots=True)
 class InputBuffer:
     """`input_audio_buffer`: what was appended and not yet committed.  Positions are bytes of the session's audio."""
 
     codec: Codec
+    new_id: NewId = new_id
     _held: bytearray = field(default_factory=bytearray)
     _held_from: int = 0
     _looked_at: int = 0
@@ -83,7 +80,7 @@ class InputBuffer:
                 f"{SMALLEST_COMMIT_MS}ms of audio, but buffer only has {held_ms:.2f}ms of audio.",
                 code="input_audio_buffer_commit_empty",
             )
-        item_id, audio = self._item_id or new_id("item"), bytes(self._held)
+        item_id, audio = self._item_id or self.new_id("item"), bytes(self._held)
         self.clear()
         return item_id, audio
 
@@ -101,7 +98,7 @@ class InputBuffer:
         return None
 
     def _start(self, detection: Detection) -> Started:
-        self._item_id = new_id("item")
+        self._item_id = self.new_id("item")
         self._drop_until(self._looked_at - (self._loud_ms + detection.prefix_ms) * self.codec.bytes_per_ms)
         return Started(self._item_id, self.codec.ms(self._held_from))
 
