@@ -80,12 +80,14 @@ class Answer:
             scripted_ms = self._stage.settings.latency_ms if turn.latency_ms is None else turn.latency_ms
             slow_ms = self._stage.faults.first_delta_ms
             yield self._until(self._created_at + (scripted_ms if slow_ms is None else slow_ms) / 1000)
+            if turn.calls_first:
+                self._call_all(turn)
             if turn.say is not None and self._modalities == ["text"]:
                 self._write(turn.say)
             elif turn.say is not None or turn.tone is not None:
                 yield from self._speak(turn)
-            if turn.call is not None:
-                self._call(turn.call)
+            if not turn.calls_first:
+                self._call_all(turn)
         except Exception as error:
             LOG.exception("an answer failed")
             self._close_item("incomplete")
@@ -137,6 +139,10 @@ class Answer:
             item.wire["content"][0]["text"] += word
             self._part("response.output_text.delta", item, {"delta": word})
         self._close_item("completed")
+
+    def _call_all(self, turn: Turn) -> None:
+        for call in ([] if turn.call is None else [turn.call]) + turn.more_calls:
+            self._call(call)
 
     def _call(self, call: Call) -> None:
         arguments = json.dumps(call.arguments)

@@ -232,7 +232,8 @@ class Session:
                 "Wait until the response is finished before creating a new one.",
                 code="conversation_already_has_active_response",
             )
-        self._answer(wish)
+        if not self._stage.faults.never_respond:
+            self._answer(wish)
 
     def _cancel_response(self, event: Event) -> None:
         response_id = event.get("response_id")
@@ -313,7 +314,9 @@ class Session:
             silence_ms, prefix_ms = settings.eagerness_ms[wish["eagerness"]], SEMANTIC_PREFIX_MS
         else:
             silence_ms, prefix_ms = wish["silence_duration_ms"], wish["prefix_padding_ms"]
-        return Detection(int(silence_ms), int(prefix_ms), settings.speech_dbfs, settings.onset_ms)
+        return Detection(
+            int(silence_ms), int(prefix_ms), settings.speech_dbfs, settings.onset_ms, settings.padded_turns
+        )
 
     def _record(self, event: Event) -> None:
         if event["type"] != "input_audio_buffer.append":

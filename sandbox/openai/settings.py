@@ -23,6 +23,8 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A word's text comes this much before its sound, at least."""
     onset_ms: int = 60
     """So much speech in a row begins a turn."""
+    padded_turns: bool = True
+    """The times of a turn count the prefix and the silence around its speech, as documented of server_vad."""
     session_limit_s: float = 3_600
     """OpenAI ends a session after 60 minutes."""
 
@@ -39,6 +41,8 @@ class Faults(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     close_after_ms: float | None = None
     silent_after_events: int | None = None
     """After so many server events nothing more is sent, and the connection stays."""
+    never_respond: bool = False
+    """response.create is taken, and nothing comes of it."""
     never_transcribe: bool = False
     fail_transcription: bool = False
     first_delta_ms: float | None = None

@@ -19,6 +19,13 @@ def voiced(utterance: Utterance, codec: Codec) -> Voiced:
     return Voiced(codec.encode(utterance.samples), utterance.words)
 
 
+def recital(payload: bytes, codec: Codec, word_ms: int = 100) -> Voiced:
+    """A recording, with a word each `word_ms`: `word0 `, `word1 `, ..."""
+    length_ms = codec.ms(len(payload))
+    words = [sound.Word(f"word{at // word_ms} ", at, at + word_ms) for at in range(0, length_ms, word_ms)]
+    return Voiced(payload, words)
+
+
 class Tones:
     def __init__(self, player: Player) -> None:
         self._player = player

@@ -19,20 +19,22 @@ class Detection:
     prefix_ms: int
     speech_dbfs: float
     onset_ms: int
+    padded: bool = True
+    """The times of a turn count the prefix and the silence that ended it; else they are those of the speech."""
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
     item_id: str
     audio_start_ms: int
-    """Of all audio appended in the session; the prefix is in it."""
+    """Of all audio appended in the session; the prefix is in it if the detection pads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
     item_id: str
     audio_end_ms: int
-    """The silence that ended the turn is in it."""
+    """The silence that ended the turn is in it if the detection pads."""
     audio: bytes
 
 
@@ -94,19 +96,19 @@ class InputBuffer:
         if self._item_id is None and self._loud_ms >= detection.onset_ms:
             return self._start(detection)
         if self._item_id is not None and self._quiet_ms >= detection.silence_ms:
-            return self._stop()
+            return self._stop(detection)
         return None
 
     def _start(self, detection: Detection) -> Started:
         self._item_id = self.new_id("item")
         self._drop_until(self._looked_at - (self._loud_ms + detection.prefix_ms) * self.codec.bytes_per_ms)
-        return Started(self._item_id, self.codec.ms(self._held_from))
+        start_ms = self.codec.ms(self._held_from)
+        return Started(self._item_id, start_ms if detection.padded else self.codec.ms(self._looked_at) - self._loud_ms)
 
-    def _stop(self) -> Stopped:
+    def _stop(self, detection: Detection) -> Stopped:
         assert self._item_id is not None
-        stopped = Stopped(
-            self._item_id, self.codec.ms(self._looked_at), bytes(self._held[: self._looked_at - self._held_from])
-        )
+        end_ms = self.codec.ms(self._looked_at) - (0 if detection.padded else self._quiet_ms)
+        stopped = Stopped(self._item_id, end_ms, bytes(self._held[: self._looked_at - self._held_from]))
         self._drop_until(self._looked_at)
         self._item_id = None
         return stopped
