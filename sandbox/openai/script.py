@@ -9,7 +9,8 @@
      "shared": false,                              one place in the script for all sessions, or one for each
      "faults": {...}, "settings": {...}}           as in settings.py
 
-A turn may both say and call: it says first, unless `calls_first`.  A rule whose function was already called since the caller spoke is passed over.
+A turn may both say and call: it says first, unless `calls_first`.  A rule whose function was already called since the
+caller spoke is passed over.
 """
 
 import re

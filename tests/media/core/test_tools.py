@@ -16,7 +16,7 @@ SCHEMA = '{"type":"object","properties":{}}'
 PRICE, STOCK = Tool("price", "The price.", SCHEMA, 4_000), Tool("stock", "What is there.", SCHEMA, 9_000)
 END_CALL = Tool("end_call", "Hang up.", SCHEMA, outcome=HangUp("agent"))
 FILLER = bytes(range(1, 101)) * 8  # 100 ms
-PLAN = CallPlan("call_1", "", "v", "m", "t", tools=(PRICE, STOCK, END_CALL))
+PLAN = CallPlan("call_1", "", "marin", "gpt-realtime", "t", tools=(PRICE, STOCK, END_CALL))
 
 
 def story(drawn: str, limit_ms: int = 1_000) -> list[str]:
