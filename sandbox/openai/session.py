@@ -110,6 +110,10 @@ class Session:
             raise Refusal(
                 "Invalid 'audio'. Expected base64-encoded audio bytes.", code="invalid_value", param="audio"
             ) from error
+        self.hear(payload)
+
+    def hear(self, payload: bytes) -> None:
+        """The caller's next audio, in the session's format."""
         self._stage.truth.append(self._stage.clock.now, payload)
         for change in self._input.append(payload, self._detection()):
             if isinstance(change, Started):
