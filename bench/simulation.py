@@ -1,13 +1,11 @@
-"""A call in virtual time: a carrier that knows what was truly heard, a model that keeps a Realtime server's rules, and a
-whole conversation between them.  Tests and benchmarks share it; nothing here waits.
+"""A call in virtual time: the sandbox's carrier and model without their sockets, and a whole conversation between them.
+
+Tests and benchmarks share it; nothing here waits.  What the outside says and does is the sandbox's own code; the lines
+between, the books that tests look into and a voice that costs nothing are ours.
 """
 
-import base64
-import heapq
-import itertools
 import json
 from collections.abc import Callable
-from functools import partial
 from random import Random
 from typing import Any, TypeVar
 
@@ -17,23 +15,32 @@ from media.core.leg import Clear, HangUp, Leave, Mark, Play
 from media.core.types import Action, CallPlan, DialModel, Event, Report, Stamp, ToModel
 from media.core.vad import Confirm
 from media.legs import twilio
+from sandbox.clock import Agenda, Do
+from sandbox.openai import conversation, script
+from sandbox.openai.codec import Codec
+from sandbox.openai.ids import counted
+from sandbox.openai.record import Record
+from sandbox.openai.script import Script, Turn
+from sandbox.openai.session import Session
+from sandbox.openai.settings import Faults, Settings
+from sandbox.openai.stage import Stage, Voiced
+from sandbox.openai.tones import Tones, recital
+from sandbox.openai.vad import Started, Stopped
+from sandbox.twilio.audio import FRAME_MS, lay
+from sandbox.twilio.mediastream import Happening, MediaStream
+from sandbox.twilio.playout import Echo
 
 Told = TypeVar("Told")
 Deliver = Callable[[bytes], None]
 
 
-class World:
+class World(Agenda):
     """Virtual time in ms: things happen when they are due, and nothing waits."""
 
     def __init__(self) -> None:
-        self.now = 1_000.0
-        self._due: list[tuple[float, int, Callable[[], None]]] = []
-        self._count = itertools.count()
+        super().__init__(1_000.0)
 
-    def at(self, when: float, do: Callable[[], None]) -> None:
-        heapq.heappush(self._due, (when, next(self._count), do))
-
-    def every(self, ms: float, do: Callable[[], None], start: float | None = None) -> None:
+    def every(self, ms: float, do: Do, start: float | None = None) -> None:
         def again() -> None:
             do()
             self.at(self.now + ms, again)
@@ -41,10 +48,21 @@ class World:
         self.at(self.now if start is None else start, again)
 
     def run(self, until: float) -> None:
-        while self._due and self._due[0][0] <= until:
-            self.now, _, do = heapq.heappop(self._due)
-            do()
-        self.now = until
+        self.advance(until)
+
+
+class Seconds:
+    """The world's time as the sandbox counts it."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    @property
+    def now(self) -> float:
+        return self._world.now / 1000
+
+    def at(self, when: float, do: Do) -> None:
+        self._world.at(when * 1000, do)
 
 
 class Link:
@@ -64,7 +82,7 @@ class Link:
 
 
 class Carrier:
-    """Twilio's side of a stream.  `played` is the truth: (from, audio) in order, cut short by clears."""
+    """The sandbox's end of a Media Stream behind two links; its clock may run `drift_ppm` fast."""
 
     SID = "MZ" + "0" * 32
 
@@ -81,96 +99,117 @@ class Carrier:
         self.world = world
         self.back = Link(world, deliver, delay, jitter, random)
         self.out = Link(world, self._arrived, delay, jitter, random)
-        self.rate = BYTES_PER_MS * (1 + drift_ppm / 1e6)  # the carrier's idea of 8 samples per ms
-        self.played: list[tuple[float, bytes]] = []
-        self.ends = 0.0
-        self.pending: dict[str, bool] = {}
-        self.flushed: list[str] = []
         self.log: list[tuple[float, str]] = []
         self.frames = 0
+        self.echoes_marks = True
+        self._pace = 1 + drift_ppm / 1e6  # ms of the carrier's in one of ours
+        self._stream = MediaStream(self.SID, call_sid="CA" + "1" * 32, account_sid="AC" + "2" * 32)
+        self._playout = self._stream.playout
 
     def start(self, **parameters: str) -> None:
-        self._emit({"event": "connected", "protocol": "Call", "version": "1.0.0"})
-        self._emit(
-            {
-                "event": "start",
-                "sequenceNumber": "1",
-                "streamSid": self.SID,
-                "start": {
-                    "streamSid": self.SID,
-                    "callSid": "CA" + "1" * 32,
-                    "accountSid": "AC" + "2" * 32,
-                    "tracks": ["inbound"],
-                    "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
-                    "customParameters": parameters,
-                },
-            }
-        )
+        for message in self._stream.opening(parameters):
+            self.back.send(message.encode())
 
     def frame(self, ulaw: bytes = b"\xff" * 160) -> None:
-        body = {
-            "track": "inbound",
-            "chunk": str(self.frames + 1),
-            "timestamp": str(self.frames * 20),
-            "payload": base64.b64encode(ulaw).decode(),
-        }
+        self.back.send(self._stream.writer.media(self.frames * FRAME_MS, ulaw).encode())
         self.frames += 1
-        self._emit({"event": "media", "sequenceNumber": str(self.frames + 1), "streamSid": self.SID, "media": body})
 
     def dtmf(self, digit: str) -> None:
-        self._emit({"event": "dtmf", "streamSid": self.SID, "dtmf": {"track": "inbound_track", "digit": digit}})
+        self.back.send(self._stream.writer.dtmf(digit).encode())
 
     def stop(self) -> None:
-        self._emit({"event": "stop", "streamSid": self.SID, "stop": {}})
+        self.back.send(self._stream.writer.stop().encode())
+
+    @property
+    def played(self) -> list[tuple[float, bytes]]:
+        """(from, audio) of what was heard without a break, in order."""
+        return [(each.start_ms / self._pace, bytes(each.payload)) for each in self._playout.segments]
+
+    @property
+    def flushed(self) -> list[str]:
+        """Marks that a `clear` sent back."""
+        return [each.name for each in self._playout.echoes if each.reason == "cleared"]
 
     def heard_bytes(self, when: float) -> int:
-        return len(self.heard(when))
+        """To the nearest sample."""
+        self._advance()
+        total, queued = 0, self._playout.queued_bytes
+        for each in reversed(self._playout.segments):
+            due = max(0.0, when * self._pace - each.start_ms) * BYTES_PER_MS
+            total, queued = total + min(round(due), len(each.payload) + queued), 0
+        return total
 
     def heard(self, when: float) -> bytes:
-        return b"".join(a[: max(0, round((when - begun) * self.rate))] for begun, a in self.played if begun < when)
+        self._advance()
+        return self._playout.heard_between(0, when * self._pace)
 
     def heard_between(self, begin: float, end: float) -> bytes:
         """What came out of the earpiece then, silence where nothing did."""
-        out = bytearray(b"\xff" * round((end - begin) * BYTES_PER_MS))
-        for begun, audio in reversed(self.played):
-            first = round((begun - begin) * BYTES_PER_MS)
-            if first + len(audio) <= 0:
+        self._advance()
+        pieces = []
+        begin, end = begin * self._pace, end * self._pace
+        for each in reversed(self._playout.segments):
+            if each.end_ms <= begin:
                 break
-            piece = audio[max(0, -first) : max(0, len(out) - first)]
-            out[max(0, first) : max(0, first) + len(piece)] = piece
-        return bytes(out)
-
-    def _emit(self, message: dict[str, Any]) -> None:
-        self.back.send(json.dumps(message).encode())
+            before = round(max(0.0, begin - each.start_ms) * BYTES_PER_MS)
+            pieces.append((max(0.0, each.start_ms - begin), bytes(each.payload[before:])))
+        return lay(pieces, end - begin)
 
     def _arrived(self, payload: bytes) -> None:
-        message = json.loads(payload)
-        now = self.world.now
-        self.log.append((now, message["event"]))
-        match message["event"]:
-            case "media":
-                audio = base64.b64decode(message["media"]["payload"])
-                begun = max(now, self.ends)
-                self.played.append((begun, audio))
-                self.ends = begun + len(audio) / self.rate
-            case "mark":
-                name = message["mark"]["name"]
-                self.pending[name] = True
-                self.world.at(max(now, self.ends), lambda: self._mark_due(name))
-            case "clear":
-                self.played = [(b, a[: max(0, round((now - b) * self.rate))]) for b, a in self.played if b < now]
-                self.ends = now
-                for name in list(self.pending):
-                    self.flushed.append(name)
-                    self._mark_due(name)
+        text = payload.decode()
+        self.log.append((self.world.now, json.loads(text)["event"]))
+        self._happened(self._stream.receive(self.world.now * self._pace, text))
 
-    def _mark_due(self, name: str) -> None:
-        if self.pending.pop(name, None):
-            self._emit({"event": "mark", "streamSid": self.SID, "mark": {"name": name}})
+    def _advance(self) -> None:
+        self._happened(self._playout.advance(self.world.now * self._pace))
+
+    def _happened(self, happenings: list[Happening] | list[Echo]) -> None:
+        for each in happenings:
+            if isinstance(each, Echo) and self.echoes_marks:
+                self.back.send(self._stream.writer.mark(each.name).encode())
+        due_ms = self._playout.next_mark_ms()
+        if due_ms is not None:
+            self.world.at(due_ms / self._pace, self._advance)
+
+
+class Voice(Tones):
+    """Says a word each 100 ms, whatever it is asked to say, and makes nothing of what it hears."""
+
+    def __init__(self, player: script.Player, random: Random) -> None:
+        super().__init__(player)
+        self._random = random
+        self.answer_ms = 3_000
+        self.says: bytes | None = None
+        self._turns = 0
+
+    def utter(self, text: str, voice: str, codec: Codec, then: Callable[[Voiced | Exception], None]) -> None:  # noqa: ARG002 - it says the same to all
+        size = self.answer_ms * BYTES_PER_MS
+        audio = self._random.randbytes(size) if self.says is None else (self.says * (size // len(self.says) + 1))[:size]
+        then(recital(audio, codec))
+
+    def hear(self, codec: Codec, audio: bytes, then: Callable[[str | Exception], None]) -> None:  # noqa: ARG002
+        self._turns += 1
+        then(f"text of user_{self._turns}")
+
+
+class Player(script.Player):
+    """What the next answers are; when there is nothing left, words."""
+
+    def __init__(self) -> None:
+        super().__init__(Script())
+        self.turns: list[Turn] = []
+
+    def next_turn(self) -> Turn:
+        return self.turns.pop(0) if self.turns else Turn(say="words")
+
+
+def calls(name: str, latency_ms: float = 50) -> Turn:
+    """An answer that is a function's call alone."""
+    return Turn(call=script.Call(name), latency_ms=latency_ms)
 
 
 class Model:
-    """A Realtime server by its rules: hears turns, transcribes late, answers at twice real time, refuses nonsense."""
+    """The sandbox's sessions behind two links, one after another; it has the hearing and the voice of a machine."""
 
     def __init__(
         self,
@@ -183,155 +222,86 @@ class Model:
         says: bytes | None = None,
         deaf: bool = False,
     ) -> None:
+        """`says` is mu-law that answers are made of, over and over, else they are random; the turns of a `deaf` one
+        begin and end by `turn_taken` alone."""
         random = Random(seed)
-        self.world, self.answer_ms, self.transcribe_ms, self.random = world, answer_ms, transcribe_ms, random
-        self.says = says  # mu-law that answers are made of, over and over; else they are random
-        self.deaf = deaf  # turns begin and end by `turn_taken` alone
+        self.world = world
+        self.player = Player()
+        self.voice = Voice(self.player, random)
+        self.voice.answer_ms, self.voice.says = answer_ms, says
+        self.faults = Faults()
+        self.settings = Settings(
+            transcription_delay_ms=transcribe_ms,
+            eagerness_ms=dict.fromkeys(("low", "medium", "high", "auto"), 300),
+            speech_dbfs=float("inf") if deaf else -80,
+            word_lead_ms=0,
+            padded_turns=False,
+        )
         self.back = Link(world, deliver, delay, 0, random)
         self.out = Link(world, self._arrived, delay, 0, random)
         self.received: list[dict[str, Any]] = []
         self.violations: list[str] = []
-        self.items: dict[str, bytes] = {}
-        self.active: str | None = None
-        self.script: list[str] = []  # what responses do instead of speaking: function names
-        self.count = 0
-        self.audio_ms = 0
-        self.loud = self.quiet = 0
-        self.turn: str | None = None
+        self.open = False
+        self._new_id = counted()
+        self._spoken: list[conversation.Conversation] = []
         self._done_ms = 0.0
+        self._stage: Stage
+        self._session: Session
+
+    def connect(self) -> None:
+        """A new session; what an earlier one knew is gone."""
+        if self._spoken:
+            self._session.close()
+        self._spoken.append(conversation.Conversation())
+        self._stage = Stage(
+            self._send,
+            self._spoken[-1],
+            Record(self._new_id("sess"), "gpt-realtime"),
+            self.player,
+            self.voice,
+            self.settings,
+            self.faults,
+            Seconds(self.world),
+            self._new_id,
+        )
+        self._session = Session(self._stage, 3_600)
         self.open = True
+        self._session.begin()
 
     def types(self) -> list[str]:
         return [m["type"] for m in self.received if m["type"] != "input_audio_buffer.append"]
 
-    def emit(self, type: str, **body: Any) -> None:
-        if self.open:
-            self.back.send(json.dumps({"type": type, "event_id": "event", **body}).encode())
+    @property
+    def items(self) -> dict[str, bytes]:
+        """What was said and not deleted."""
+        return {item.id: bytes(item.audio) for each in self._spoken for item in each.items if item.audio}
 
-    def _arrived(self, payload: bytes) -> None:
-        if not self.open:
-            return
-        message = json.loads(payload)
-        self.received.append(message)
-        match message["type"]:
-            case "session.update":
-                self.emit("session.updated", session=message["session"])
-            case "input_audio_buffer.append":
-                self._hear(base64.b64decode(message["audio"]))
-            case "response.create":
-                self._respond(message)
-            case "response.cancel":
-                if self.active is None:
-                    # One that crossed `response.done` on its way is nobody's fault.
-                    if self.world.now - self._done_ms > 2 * self.back.delay:
-                        self.violations.append("cancel without a response")
-                else:
-                    self._done("cancelled")
-            case "conversation.item.truncate":
-                self._truncate(message)
-            case "conversation.item.delete":
-                if self.items.pop(message["item_id"], None) is None:
-                    self.violations.append("delete of an unknown item")
-                self.emit("conversation.item.deleted", item_id=message["item_id"])
-
-    def _truncate(self, message: dict[str, Any]) -> None:
-        item = self.items.get(message["item_id"])
-        if item is None or not 0 < message["audio_end_ms"] <= len(item) / 8:
-            self.violations.append(f"bad truncate {message}")
-        self.emit("conversation.item.truncated", item_id=message["item_id"], audio_end_ms=message["audio_end_ms"])
+    def emit(self, type: str, **fields: Any) -> None:
+        """An event that nothing asked for."""
+        self._stage.emit(type, fields)
 
     def turn_taken(self) -> None:
         """The caller said something, and wants an answer."""
-        self.count += 1
-        self.emit("input_audio_buffer.speech_started", item_id=f"user_{self.count}", audio_start_ms=self.audio_ms)
-        self._turn_ended(f"user_{self.count}")
+        item_id = self._new_id("item")
+        self._session.speech_started(Started(item_id, 0))
+        self._session.speech_stopped(Stopped(item_id, 0, b""))
 
-    def _hear(self, audio: bytes) -> None:
-        if self.deaf:
-            self.audio_ms += len(audio) // BYTES_PER_MS
+    def _send(self, event: dict[str, Any]) -> None:
+        if not self.open:
             return
-        for at in range(0, len(audio), 160):
-            self.audio_ms += 20
-            loud = audio[at] != 0xFF
-            self.loud = self.loud + 1 if loud else 0
-            self.quiet = 0 if loud else self.quiet + 1
-            if self.turn is None and self.loud == 3:
-                self.count += 1
-                self.turn = f"user_{self.count}"
-                self.emit("input_audio_buffer.speech_started", item_id=self.turn, audio_start_ms=self.audio_ms - 60)
-            elif self.turn is not None and self.quiet == 15:
-                id, self.turn = self.turn, None
-                self._turn_ended(id, 300)
+        if event["type"] == "response.done":
+            self._done_ms = self.world.now
+        elif event["type"] == "error":
+            # A cancel that crossed `response.done` on its way is nobody's fault.
+            crossed = self.world.now - self._done_ms <= 2 * self.back.delay
+            if not (event["error"]["code"] == "response_cancel_not_active" and crossed):
+                self.violations.append(event["error"]["message"])
+        self.back.send(json.dumps(event).encode())
 
-    def _turn_ended(self, id: str, quiet_ms: int = 0) -> None:
-        self.emit("input_audio_buffer.speech_stopped", item_id=id, audio_end_ms=self.audio_ms - quiet_ms)
-        self.emit("input_audio_buffer.committed", item_id=id, previous_item_id=None)
-        self.emit("conversation.item.added", item={"id": id, "type": "message", "role": "user"})
-        self.world.at(self.world.now + self.transcribe_ms, partial(self._transcribed, id))
-
-    def _transcribed(self, id: str) -> None:
-        name = "conversation.item.input_audio_transcription.completed"
-        self.emit(name, item_id=id, content_index=0, transcript=f"text of {id}", usage={})
-
-    def _respond(self, message: dict[str, Any]) -> None:
-        if self.active is not None:
-            self.violations.append("response.create while one is active")
-            self.emit("error", error={"type": "invalid_request_error", "message": "", "event_id": message["event_id"]})
-            return
-        self.count += 1
-        response, item = f"resp_{self.count}", f"item_{self.count}"
-        self.active = response
-        self.emit("response.created", response={"id": response, "status": "in_progress"})
-        if self.script:
-            self.world.at(self.world.now + 50, lambda: self._call(response, item, self.script.pop(0)))
-        else:
-            self.world.at(self.world.now + 200, lambda: self._speak(response, item))
-
-    def _call(self, response: str, item: str, name: str) -> None:
-        body = {"id": item, "type": "function_call", "name": name, "call_id": f"call_{item}", "arguments": ""}
-        self.emit("response.output_item.added", response_id=response, output_index=0, item=body)
-        self.emit(
-            "response.function_call_arguments.done",
-            response_id=response,
-            item_id=item,
-            call_id=f"call_{item}",
-            name=name,
-            arguments="{}",
-        )
-        self.emit("response.output_item.done", response_id=response, output_index=0, item=body)
-        self._done("completed")
-
-    def _speak(self, response: str, item: str) -> None:
-        self.items[item] = b""
-        body: dict[str, Any] = {"id": item, "type": "message", "role": "assistant", "content": []}
-        self.emit("response.output_item.added", response_id=response, output_index=0, item=body)
-        for n in range(self.answer_ms // 100):
-            self.world.at(self.world.now + 50 * n, partial(self._delta, response, item, n))
-        self.world.at(self.world.now + self.answer_ms / 2, lambda: self._spoken(response, body))
-
-    def _delta(self, response: str, item: str, n: int) -> None:
-        if self.active != response:
-            return
-        if self.says is None:
-            audio = self.random.randbytes(800)
-        else:
-            at = n * 800 % len(self.says)
-            audio = (self.says[at : at + 800] + self.says)[:800]
-        self.items[item] += audio
-        ids = {"response_id": response, "item_id": item, "output_index": 0, "content_index": 0}
-        self.emit("response.output_audio_transcript.delta", **ids, delta=f"word{n} ")
-        self.emit("response.output_audio.delta", **ids, delta=base64.b64encode(audio).decode())
-
-    def _spoken(self, response: str, body: dict[str, Any]) -> None:
-        if self.active == response:
-            self.emit("response.output_audio.done", response_id=response, item_id=body["id"])
-            self.emit("response.output_item.done", response_id=response, output_index=0, item=body)
-            self._done("completed")
-
-    def _done(self, status: str) -> None:
-        response, self.active = self.active, None
-        self._done_ms = self.world.now
-        self.emit("response.done", response={"id": response, "status": status, "output": []})
+    def _arrived(self, payload: bytes) -> None:
+        if self.open:
+            self.received.append(json.loads(payload))
+            self._session.handle(payload)
 
 
 def voice(ms: int, seed: int = 3, peak: int = 9_000) -> list[bytes]:
@@ -402,9 +372,7 @@ class Phone:
 
     def _dialled(self) -> None:
         if self.dials:
-            self.model.open = True
-            self.model.active = self.model.turn = None
-            self.model.audio_ms = 0
+            self.model.connect()
             self.carry(self.talk.model_ready(self.world.now))
         else:
             self.carry(self.talk.model_lost(self.world.now, "refused"))

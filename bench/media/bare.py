@@ -22,6 +22,23 @@ LEAD_SECONDS = 0.2
 MESSAGE_BYTES = 800
 RATE = 8_000
 LOUD_DB = -50.0  # the detector alone takes a line's noise for speech
+#: Mu-law both ways, and no answer that we didn't ask for.
+SESSION = msgspec.json.encode(
+    {
+        "type": "session.update",
+        "session": {
+            "type": "realtime",
+            "audio": {
+                "input": {
+                    "format": {"type": "audio/pcmu"},
+                    "transcription": {"model": "whisper-1"},
+                    "turn_detection": {"type": "semantic_vad", "create_response": False, "interrupt_response": False},
+                },
+                "output": {"format": {"type": "audio/pcmu"}},
+            },
+        },
+    }
+)
 
 
 class _Media(msgspec.Struct):
@@ -115,7 +132,7 @@ class Call(WSListener):
 
     def model_open(self, model: WSTransport) -> None:
         self._model = model
-        model.send(TEXT, b'{"type":"session.update","session":{"type":"realtime"}}')
+        model.send(TEXT, SESSION)
 
     def from_model(self, payload: memoryview) -> None:
         event = _model(payload)

@@ -1,8 +1,9 @@
 """The carrier's side of many calls, a process of its own; prints one line of JSON.
 
 Every call sends a frame each 20 ms at a phase of its own: a quiet line's noise, and for 1.2 s of every 6 s real speech,
-over the agent if that is talking.  What comes back is played on a true clock: marks are echoed when their audio has been
-played, or at once when a `clear` flushes them.  Nothing is sent late to spare the other side: lateness is reported.
+over the agent if that is talking.  Messages, playout, marks and clears are the sandbox's.  Only frames are bare, with payloads
+that were encoded once: thousands go out each second, and what encodes them takes from the machine that is measured.  Nothing
+is sent late to spare the other side: lateness is reported.
 """
 
 import argparse
@@ -11,7 +12,6 @@ import base64
 import binascii
 import json
 import time
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -21,6 +21,8 @@ from picows import WSFrame, WSHandshakeError, WSListener, WSMsgType, WSTransport
 from bench.media import speech
 from bench.media.model import MAGIC, STAMP
 from bench.media.processes import cpu_seconds, resident_kb
+from sandbox.twilio.mediastream import Audio, MediaStream
+from sandbox.twilio.playout import Clear, Echo
 
 TEXT = WSMsgType.TEXT
 FRAME_SECONDS = 0.02
@@ -48,41 +50,28 @@ class Caller(WSListener):
         self.seen = seen
         self._pieces, self._piece, self._quiet = words, number, quiet
         self._words: Sequence[bytes] = words[number % len(words)]
-        self._sid = f"MZ{number:032x}"
+        self._stream = MediaStream(f"MZ{number:032x}", call_sid=f"CA{number:032x}", account_sid="AC" + "0" * 32)
         self._offset = number * 37 % CYCLE_FRAMES
-        self._call_sid, self._token = f"CA{number:032x}", f"t{number}"
+        self._token = f"t{number}"
+        self._began = time.monotonic()
         self._sent = 0
-        self._ends_at = 0.0  # when the queue runs dry
         self._stamped = False
         self._cleared = True
         self._spoke_at: float | None = None  # over the agent, and no clear has come
-        self._marks: deque[tuple[bytes, asyncio.TimerHandle]] = deque()
+        self._timer: asyncio.TimerHandle | None = None  # of the next mark
         self._loop = asyncio.get_running_loop()
         self._transport: WSTransport | None = None
-        self._head = b'{"event":"media","sequenceNumber":"%d","media":{"track":"inbound","chunk":"%d","timestamp":"%d","payload":"'
-        self._tail = b'"},"streamSid":"' + self._sid.encode() + b'"}'
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
-        start = {
-            "streamSid": self._sid,
-            "callSid": self._call_sid,
-            "accountSid": "AC" + "0" * 32,
-            "tracks": ["inbound"],
-            "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
-            "customParameters": {"token": self._token},
-        }
-        self._say({"event": "connected", "protocol": "Call", "version": "1.0.0"})
-        self._say({"event": "start", "sequenceNumber": "1", "start": start, "streamSid": self._sid})
+        for message in self._stream.opening({"token": self._token}):
+            transport.send(TEXT, message.encode())
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:  # noqa: ARG002 - picows calls it
         self._transport = None
         self.seen.closed += 1
-        self._flush()
-
-    def _say(self, message: dict[str, object]) -> None:
-        if self._transport is not None:
-            self._transport.send(TEXT, json.dumps(message, separators=(",", ":")).encode())
+        if self._timer is not None:
+            self._timer.cancel()
 
     def frame(self, now: float) -> None:
         """Send the next 20 ms."""
@@ -93,14 +82,13 @@ class Caller(WSListener):
             self._piece += 1
             self._words = self._pieces[self._piece % len(self._pieces)]
         payload = self._words[at] if at < speech.FRAMES else self._quiet[self._sent % len(self._quiet)]
-        if at == 0 and self._ends_at > now:
+        if at == 0 and self._stream.playout.ends_ms > self._ms(now):
             self._spoke_at = now
         elif at == speech.FRAMES + 10 and self._spoke_at is not None:
             self._spoke_at = None
             self.seen.unanswered += 1
+        self._transport.send(TEXT, self._stream.writer.encoded_media(self._sent * 20, payload))
         self._sent += 1
-        head = self._head % (self._sent + 1, self._sent, (self._sent - 1) * 20)
-        self._transport.send(TEXT, head + payload + self._tail)
 
     # The agent's side.
 
@@ -110,56 +98,55 @@ class Caller(WSListener):
                 transport.disconnect()
             return
         text, now = frame.get_payload_as_bytes(), time.monotonic()
-        if not text.startswith(b'{"event":"'):  # JSON is written in more than one way
-            text = json.dumps(json.loads(text), separators=(",", ":")).encode()
-        if text.startswith(b'{"event":"media"'):
-            begin = text.index(b'"payload":"') + 11
-            end = text.index(b'"', begin)
-            self._play(text[begin : begin + STAMP_B64], (end - begin) // 4 * 3 - text.count(b"=", end - 2, end), now)
-        elif text.startswith(b'{"event":"mark"'):
-            self._mark(text, now)
-        elif text.startswith(b'{"event":"clear"'):
-            if self._spoke_at is not None:
-                self.seen.clears_ms.append((now - self._spoke_at) * 1000)
-                self._spoke_at = None
-            self._ends_at, self._cleared = now, True
-            self._flush()
+        ended_ms = self._stream.playout.ends_ms
+        for each in self._stream.receive(self._ms(now), text.decode()):
+            match each:
+                case Audio(size):
+                    self._queued(text, size, self._ms(now) - ended_ms)
+                case Echo():
+                    self._echo(each)
+                case Clear():
+                    self._cleared = True
+                    if self._spoke_at is not None:
+                        self.seen.clears_ms.append((now - self._spoke_at) * 1000)
+                        self._spoke_at = None
+        self._await_mark(now)
 
-    def _play(self, begin: bytes, size: int, now: float) -> None:
-        stamp = binascii.a2b_base64(begin)
+    def _queued(self, text: bytes, size: int, dry_ms: float) -> None:
+        """Agent audio has come, so long after what was there had been played."""
+        begin = text.index(b'"', text.index(b'"payload"') + len(b'"payload"')) + 1
+        stamp = binascii.a2b_base64(text[begin : begin + STAMP_B64])
         first = stamp.startswith(MAGIC)
         self._stamped |= first
         if first:
             sent_ns = STAMP.unpack_from(stamp)[1]
             self.seen.first_media_ms.append((time.monotonic_ns() - sent_ns) / 1e6)
-        if now > self._ends_at:
-            # Where no answer says that it begins, only a short silence can be a gap.
-            if not (first or self._cleared) and (self._stamped or now - self._ends_at < SHORT_SECONDS):
-                self.seen.gaps_ms.append((now - self._ends_at) * 1000)
-            self._ends_at = now
+        # Where no answer says that it begins, only a short silence can be a gap.
+        if dry_ms > 0 and not (first or self._cleared) and (self._stamped or dry_ms < SHORT_SECONDS * 1000):
+            self.seen.gaps_ms.append(dry_ms)
+        if dry_ms > 0:
+            self._stream.playout.forget()
         self._cleared = False
-        self._ends_at += size / 8_000
         self.seen.agent_seconds += size / 8_000
 
-    def _mark(self, text: bytes, now: float) -> None:
-        name = text[text.index(b'"name":"') + 8 : text.rindex(b'"')]
-        if self._ends_at <= now and not self._marks:
-            self._echo(name)
-        else:
-            self._marks.append((name, self._loop.call_at(self._ends_at, self._played)))
+    def _await_mark(self, now: float) -> None:
+        due_ms = self._stream.playout.next_mark_ms()
+        if self._timer is None and due_ms is not None:
+            self._timer = self._loop.call_later(max(0.0, due_ms - self._ms(now)) / 1000, self._reach)
 
-    def _played(self) -> None:
-        self._echo(self._marks.popleft()[0])
+    def _reach(self) -> None:
+        self._timer = None
+        now = time.monotonic()
+        for each in self._stream.playout.advance(self._ms(now)):
+            self._echo(each)
+        self._await_mark(now)
 
-    def _echo(self, name: bytes) -> None:
+    def _echo(self, echo: Echo) -> None:
         if self._transport is not None:
-            self._transport.send(TEXT, b'{"event":"mark","sequenceNumber":"4","mark":{"name":"%b' % name + self._tail)
+            self._transport.send(TEXT, self._stream.writer.mark(echo.name).encode())
 
-    def _flush(self) -> None:
-        while self._marks:
-            name, timer = self._marks.popleft()
-            timer.cancel()
-            self._echo(name)
+    def _ms(self, at: float) -> float:
+        return (at - self._began) * 1000
 
 
 class Line:

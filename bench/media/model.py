@@ -1,9 +1,11 @@
-"""A stand-in for the model, light enough for hundreds of sessions: speaks the events of OpenAI's Realtime API (GA).
+"""A stand-in for the model, light enough for hundreds of sessions: the sandbox's own, without what would drown the figure.
 
-Hears turns by level, answers each `response.create` with 8 s of audio in 100 ms deltas at twice real time.  The first
-16 bytes of an answer's audio say when its first delta was sent (`STAMP`): whoever gets the audio can tell how long it
-was under way.  A session that names `turn_detection` has answers created, and interrupted, as it says; one that names
-`audio/pcm` hears and speaks 24 kHz, and its audio has no stamp, which no resampler would leave alone.
+What is said when, who may answer and what is refused are the sandbox's.  Only what comes fifty times a second and call is
+bare: an append is not parsed where it is written as ours is, turns are heard by the level of frames, in C, and no truth is
+kept; a process has hundreds of sessions, and its share of the machine is the measured one's loss.  Answers are 8 s of one
+tone in 100 ms deltas at twice real time.  The first 16 bytes of an answer's audio say when its first delta was sent
+(`STAMP`): whoever gets the audio can tell how long it was under way.  Audio at 24 kHz has no stamp, which no resampler
+would leave alone.
 """
 
 import argparse
@@ -16,8 +18,10 @@ import struct
 import sys
 import time
 from array import array
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import uvloop
@@ -25,17 +29,28 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest
 
 from bench.media.speech import SPEECH_DBFS
 from media.core.audio import from_linear, pcm_level_db, to_linear
+from sandbox.loopclock import LoopClock
+from sandbox.openai import Faults, Script, Settings
+from sandbox.openai.codec import PCMU, Codec
+from sandbox.openai.conversation import Conversation
+from sandbox.openai.ids import new_id
+from sandbox.openai.record import Record
+from sandbox.openai.script import Player
+from sandbox.openai.session import Session
+from sandbox.openai.stage import Stage, Voiced
+from sandbox.openai.tones import Tones, recital
+from sandbox.openai.vad import Started, Stopped
 
 STAMP = struct.Struct(">8sQ")  # magic, monotonic nanoseconds
 MAGIC = b"\x00\x80\x00\x80\x00\x00\x80\x80"
-DELTAS, DELTA_BYTES = 80, 800
-DELTA_SECONDS = 0.05
+DELTAS, WORD_MS = 80, 300
 LOUD_DB = -45.0
+FRAME_MS = 20
 STARTS_AFTER, STOPS_AFTER = 3, 15  # frames
-FRAME_BYTES = 160
-PCM_FRAME_BYTES = 20 * 24 * 2
+KEPT_ITEMS = 12
 TEXT = WSMsgType.TEXT
 APPEND = b'{"type":"input_audio_buffer.append","audio":"'
+AUDIO = "response.output_audio.delta"
 
 
 def _tone(rate_hz: int) -> bytes:
@@ -45,32 +60,92 @@ def _tone(rate_hz: int) -> bytes:
 
 
 DELTA = from_linear(_tone(8_000))
-DELTA_B64 = base64.b64encode(DELTA)
-PCM_DELTA_B64 = base64.b64encode(_tone(24_000))
+PCM_DELTA = _tone(24_000)
+SETTINGS = Settings(latency_ms=0, transcription_delay_ms=0, chunk_ms=100, word_lead_ms=0)
 
 
-class Session(WSListener):
-    def __init__(self) -> None:
-        self._transport: WSTransport
-        self._heard = 0
+class Voice(Tones):
+    """Says always the same, and hears it."""
+
+    def utter(self, text: str, voice: str, codec: Codec, then: Callable[[Voiced | Exception], None]) -> None:  # noqa: ARG002 - it says the same to all
+        then(recital((DELTA if codec is PCMU else PCM_DELTA) * DELTAS, codec, WORD_MS))
+
+    def hear(self, codec: Codec, audio: bytes, then: Callable[[str | Exception], None]) -> None:  # noqa: ARG002 - it hears the same in all
+        then("what the caller said just now")
+
+
+class Unrecorded(Record):
+    """No truth but that of the last items."""
+
+    def append(self, at: float, payload: bytes) -> None:
+        """Nobody asks."""
+
+
+class Listener(Session):
+    """A session that hears by the level of whole frames."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(stage, 0)
+        self._stage = stage
+        self._heard_ms = 0
         self._loud = self._quiet = 0
-        self._turn: bytes | None = None
-        self._answers = 0
-        self._left = 0  # deltas of the answer under way
-        self._due = 0.0
-        self._timer: asyncio.TimerHandle | None = None
-        self._pcm = False
-        self._detects = True
-        self._creates = self._interrupts = False
-        self._unheard = b""  # less than a frame
+        self._turn: str | None = None
+        self._unframed = b""  # less than a frame
+
+    def hear(self, payload: bytes) -> None:
+        codec = self._input.codec
+        frame_bytes = FRAME_MS * codec.bytes_per_ms
+        audio = self._unframed + payload
+        whole = len(audio) // frame_bytes * frame_bytes
+        self._unframed = audio[whole:]
+        detects = self.config["audio"]["input"]["turn_detection"] is not None
+        for at in range(0, whole, frame_bytes):
+            self._heard_ms += FRAME_MS
+            if detects:
+                frame = audio[at : at + frame_bytes]
+                self._frame(pcm_level_db(to_linear(frame) if codec is PCMU else frame) > LOUD_DB)
+
+    def forget(self) -> None:
+        """Drop all but the last items."""
+        items, truth = self._stage.conversation.items, self._stage.truth
+        for each in items[:-KEPT_ITEMS]:
+            truth.items.pop(each.id, None)
+            truth.understood.pop(each.id, None)
+        del items[:-KEPT_ITEMS]
+        for acts in (truth.truncations, truth.deletions, truth.cancels):
+            acts.clear()
+
+    def _frame(self, loud: bool) -> None:
+        self._loud, self._quiet = (self._loud + 1, 0) if loud else (0, self._quiet + 1)
+        if self._turn is None and self._loud == STARTS_AFTER:
+            self._turn = new_id("item")
+            self.speech_started(Started(self._turn, self._heard_ms - STARTS_AFTER * FRAME_MS))
+        elif self._turn is not None and self._quiet == STOPS_AFTER:
+            item_id, self._turn = self._turn, None
+            self.speech_stopped(Stopped(item_id, self._heard_ms - STOPS_AFTER * FRAME_MS, b""))
+
+    def _commit(self, _: dict[str, Any]) -> None:
+        item_id, self._turn = self._turn or new_id("item"), None
+        self._take_turn(item_id, b"")
+
+
+class Line(WSListener):
+    def __init__(self, model: str) -> None:
+        self._transport: WSTransport
+        self._clock = LoopClock()
+        self._stamped = ""  # the item whose beginning went out last
+        player = Player(Script())
+        truth = Unrecorded(new_id("sess"), model)
+        stage = Stage(self._send, Conversation(), truth, player, Voice(player), SETTINGS, Faults(), self._clock, new_id)
+        self._session = Listener(stage)
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
-        self._say(b'{"type":"session.created","event_id":"e","session":{"type":"realtime"}}')
+        self._session.begin()
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:  # noqa: ARG002 - picows calls it
-        if self._timer is not None:
-            self._timer.cancel()
+        self._session.close()
+        self._clock.stop()
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type != TEXT:
@@ -79,149 +154,25 @@ class Session(WSListener):
             return
         text = frame.get_payload_as_bytes()
         if text.startswith(APPEND):
-            self._hear(binascii.a2b_base64(text[len(APPEND) : -2]))
-        else:
-            self._asked(text)
+            self._session.hear(binascii.a2b_base64(text[len(APPEND) : -2]))
+        else:  # an append with its members in another order too
+            self._session.handle(text)
 
-    def _asked(self, text: bytes) -> None:
-        message = msgspec.json.decode(text)
-        match message["type"]:
-            case "session.update":
-                self._configure(message["session"].get("audio", {}).get("input") or {})
-                self._say(b'{"type":"session.updated","event_id":"e","session":{"type":"realtime"}}')
-            case "response.create":
-                self._create()
-            case "response.cancel":
-                if self._left:
-                    self._finish(b"cancelled")
-            case "input_audio_buffer.append":  # with its members in another order than ours
-                self._hear(binascii.a2b_base64(message["audio"]))
-            case "input_audio_buffer.commit":
-                self._commit(b"user_%d" % self._heard)
-            case "conversation.item.truncate":
-                body = b'{"type":"conversation.item.truncated","event_id":"e","item_id":"%b","content_index":0,"audio_end_ms":0}'
-                self._say(body % message["item_id"].encode())
-            case "conversation.item.delete":
-                self._say(
-                    b'{"type":"conversation.item.deleted","event_id":"e","item_id":"%b"}' % message["item_id"].encode()
-                )
-            case _:
-                pass
-
-    def _configure(self, listening: dict[str, Any]) -> None:
-        self._pcm = (listening.get("format") or {}).get("type") == "audio/pcm"
-        detection = listening.get("turn_detection")
-        self._detects = detection is not None or "turn_detection" not in listening
-        self._creates = bool(detection) and detection.get("create_response") is not False
-        self._interrupts = bool(detection) and detection.get("interrupt_response") is not False
-
-    # Hearing.
-
-    def _hear(self, audio: bytes) -> None:
-        frame_bytes = PCM_FRAME_BYTES if self._pcm else FRAME_BYTES
-        audio = self._unheard + audio
-        whole = len(audio) // frame_bytes * frame_bytes
-        self._unheard = audio[whole:]
-        for at in range(0, whole, frame_bytes):
-            self._heard += 20
-            if not self._detects:
-                continue
-            frame = audio[at : at + frame_bytes]
-            loud = pcm_level_db(frame if self._pcm else to_linear(frame)) > LOUD_DB
-            self._loud, self._quiet = (self._loud + 1, 0) if loud else (0, self._quiet + 1)
-            if self._turn is None and self._loud == STARTS_AFTER:
-                self._turn = b"user_%d" % self._heard
-                body = b'{"type":"input_audio_buffer.speech_started","event_id":"e","audio_start_ms":%d,"item_id":"%b"}'
-                self._say(body % (self._heard - 60, self._turn))
-                if self._interrupts and self._left:
-                    self._finish(b"cancelled")
-            elif self._turn is not None and self._quiet == STOPS_AFTER:
-                self._commit(self._turn)
-
-    def _commit(self, turn: bytes) -> None:
-        self._turn = None
-        body = b'{"type":"input_audio_buffer.speech_stopped","event_id":"e","audio_end_ms":%d,"item_id":"%b"}'
-        self._say(body % (self._heard - 20 * STOPS_AFTER, turn))
-        self._say(
-            b'{"type":"input_audio_buffer.committed","event_id":"e","previous_item_id":null,"item_id":"%b"}' % turn
-        )
-        item = b'{"id":"%b","type":"message","role":"user","status":"completed"}' % turn
-        self._say(b'{"type":"conversation.item.added","event_id":"e","item":%b}' % item)
-        self._say(
-            b'{"type":"conversation.item.input_audio_transcription.completed","event_id":"e","item_id":"%b",'
-            b'"content_index":0,"transcript":"what the caller said just now"}' % turn
-        )
-        if self._creates and not self._left:
-            self._create()
-
-    # Answering.
-
-    def _create(self) -> None:
-        if self._left:
-            self._say(
-                b'{"type":"error","event_id":"e","error":{"type":"invalid_request_error",'
-                b'"code":"conversation_already_has_active_response","message":"active"}}'
-            )
-            return
-        self._answers += 1
-        self._left = DELTAS
-        number = self._answers
-        self._say(
-            b'{"type":"response.created","event_id":"e","response":{"id":"resp_%d","status":"in_progress"}}' % number
-        )
-        item = b'{"id":"item_%d","type":"message","role":"assistant","status":"in_progress"}' % number
-        head = (
-            b'{"type":"response.output_item.added","event_id":"e","response_id":"resp_%d","output_index":0,"item":%b}'
-        )
-        self._say(head % (number, item))
-        self._say(b'{"type":"conversation.item.added","event_id":"e","item":%b}' % item)
-        self._due = asyncio.get_running_loop().time()
-        self._delta()
-
-    def _delta(self) -> None:
-        number, spoken = self._answers, DELTAS - self._left
-        head = b'{"type":"%b","event_id":"event_%d","response_id":"resp_%d","item_id":"item_%d","output_index":0,"content_index":0,"delta":"%b"}'
-        if spoken % 3 == 0:
-            self._say(head % (b"response.output_audio_transcript.delta", spoken, number, number, b" something"))
-        audio = PCM_DELTA_B64 if self._pcm else DELTA_B64
-        if spoken == 0 and not self._pcm:
-            audio = base64.b64encode(STAMP.pack(MAGIC, time.monotonic_ns()) + DELTA[STAMP.size :])
-        self._say(head % (b"response.output_audio.delta", spoken, number, number, audio))
-        self._left -= 1
-        if not self._left:
-            self._finish(b"completed")
-            return
-        self._due += DELTA_SECONDS
-        self._timer = asyncio.get_running_loop().call_at(self._due, self._delta)
-
-    def _finish(self, status: bytes) -> None:
-        self._left = 0
-        if self._timer is not None:
-            self._timer.cancel()
-        number = self._answers
-        whole = b"completed" if status == b"completed" else b"incomplete"
-        item = b'{"id":"item_%d","type":"message","role":"assistant","status":"%b"}' % (number, whole)
-        self._say(
-            b'{"type":"response.output_audio.done","event_id":"e","response_id":"resp_%d","item_id":"item_%d",'
-            b'"output_index":0,"content_index":0}' % (number, number)
-        )
-        self._say(
-            b'{"type":"response.output_item.done","event_id":"e","response_id":"resp_%d","output_index":0,"item":%b}'
-            % (number, item)
-        )
-        self._say(
-            b'{"type":"response.done","event_id":"e","response":{"id":"resp_%d","status":"%b"}}' % (number, status)
-        )
-
-    def _say(self, text: bytes) -> None:
-        self._transport.send(TEXT, text)
+    def _send(self, event: dict[str, Any]) -> None:
+        if event["type"] == AUDIO and event["item_id"] != self._stamped:
+            self._stamped = event["item_id"]
+            if len(event["delta"]) * 3 // 4 <= len(DELTA) + 2:
+                event["delta"] = base64.b64encode(STAMP.pack(MAGIC, time.monotonic_ns()) + DELTA[STAMP.size :]).decode()
+        elif event["type"] == "response.done":
+            self._session.forget()
+        self._transport.send(TEXT, msgspec.json.encode(event))
 
 
 async def serve(certificate: Path | None) -> None:
     """`certificate` is a PEM file with its key, for TLS."""
 
-    def accept(_: WSUpgradeRequest) -> WSListener:
-        return Session()
+    def accept(request: WSUpgradeRequest) -> WSListener:
+        return Line(parse_qs(urlsplit(request.path.decode()).query).get("model", ["m"])[0])
 
     tls: ssl.SSLContext | None = None
     if certificate is not None:

@@ -1,8 +1,9 @@
 """A stand-in for OpenAI that speaks its wire protocol and knows the truth."""
 
 from sandbox.openai.model import Model
+from sandbox.openai.record import Act
 from sandbox.openai.script import BadScript, Call, Rule, Script, Tone, Turn
 from sandbox.openai.settings import Faults, Settings
-from sandbox.openai.truth import Act, SessionTruth
+from sandbox.openai.truth import SessionTruth
 
 __all__ = ["Act", "BadScript", "Call", "Faults", "Model", "Rule", "Script", "SessionTruth", "Settings", "Tone", "Turn"]

@@ -1,38 +1,37 @@
-"""One response of the realtime model: its events in OpenAI's order, its audio at a set pace.
+"""One response of the realtime model: its events in OpenAI's order, its audio at a set pace.  Pure.
 
 Event order: platform.openai.com/docs/guides/realtime-conversations and the server event reference.
 """
 
-import asyncio
 import base64
-import contextlib
 import json
 import logging
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 from sandbox.openai.codec import codec_of
 from sandbox.openai.conversation import Item
 from sandbox.openai.script import Call, Turn
-from sandbox.openai.stage import Stage
-from sandbox.openai.vad import new_id
-from sandbox.speech.sound import Utterance, split_words
+from sandbox.openai.stage import Stage, Voiced
+from sandbox.speech.sound import split_words
 
 LOG = logging.getLogger(__name__)
 
-WORD_LEAD_MS = 100  # a word's text comes this much before its sound, at least
 TOKENS_PER_AUDIO_S = 20
 CHARS_PER_TOKEN = 4
+
+#: Each `yield` hands out who calls what goes on with it, once; what that is called with is the value of the `yield`.
+Steps = Generator[Callable[[Callable[[Any], None]], None], Any, None]
+Decision = Generator[Callable[[Callable[[Any], None]], None], Any, Turn]
 
 
 class Answer:
     """`wish` is response.create's `response`, already checked; `decide` finds the words."""
 
     def __init__(
-        self, stage: Stage, session: dict[str, Any], wish: dict[str, Any], decide: Callable[[], Awaitable[Turn]]
+        self, stage: Stage, session: dict[str, Any], wish: dict[str, Any], decide: Callable[[], Decision]
     ) -> None:
-        self.id = new_id("resp")
+        self.id = stage.new_id("resp")
         self.in_band = wish.get("conversation", "auto") != "none"
         self.status = "in_progress"
         self.has_audio = False
@@ -45,39 +44,50 @@ class Answer:
         self._max_tokens = wish.get("max_output_tokens", session["max_output_tokens"])
         self._items: list[Item] = []
         self._open: Item | None = None
-        self._created_at = time.monotonic()
-        self._task: asyncio.Task[None] | None = None
+        self._created_at = stage.clock.now
+        self._steps = self._run()
 
     def begin(self) -> None:
         self._stage.emit("response.created", {"response": self._wire(None, None)})
-        self._task = asyncio.create_task(self._run())
+        self._stage.clock.at(self._created_at, self._step)
 
     def cancel(self, reason: str) -> None:
         """Stop at once: what was sent is closed as incomplete, and response.done says why."""
-        if self._task is not None:
-            self._task.cancel()
         self._close_item("incomplete")
         self._finish("cancelled", {"type": "cancelled", "reason": reason})
 
-    async def abandon(self) -> None:
+    def abandon(self) -> None:
         """The connection is gone: stop without a word."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        if self.status == "in_progress":
+            self.status = "abandoned"
 
-    async def _run(self) -> None:
+    def _step(self, value: Any = None) -> None:
+        """Go on with the answer, unless it was cancelled meanwhile."""
+        if self.status != "in_progress":
+            return
         try:
-            turn = await self._decide()
+            wait = self._steps.throw(value) if isinstance(value, Exception) else self._steps.send(value)
+        except StopIteration:
+            return
+        wait(self._step)
+
+    def _until(self, moment: float) -> Callable[[Callable[[Any], None]], None]:
+        return lambda resume: self._stage.clock.at(moment, lambda: resume(None))
+
+    def _run(self) -> Steps:
+        try:
+            turn = yield from self._decide()
             scripted_ms = self._stage.settings.latency_ms if turn.latency_ms is None else turn.latency_ms
             slow_ms = self._stage.faults.first_delta_ms
-            await _until(self._created_at + (scripted_ms if slow_ms is None else slow_ms) / 1000)
+            yield self._until(self._created_at + (scripted_ms if slow_ms is None else slow_ms) / 1000)
+            if turn.calls_first:
+                self._call_all(turn)
             if turn.say is not None and self._modalities == ["text"]:
                 self._write(turn.say)
             elif turn.say is not None or turn.tone is not None:
-                await self._speak(turn)
-            if turn.call is not None:
-                self._call(turn.call)
+                yield from self._speak(turn)
+            if not turn.calls_first:
+                self._call_all(turn)
         except Exception as error:
             LOG.exception("an answer failed")
             self._close_item("incomplete")
@@ -86,28 +96,31 @@ class Answer:
             return
         self._finish("completed", None)
 
-    async def _speak(self, turn: Turn) -> None:
+    def _speak(self, turn: Turn) -> Steps:
         codec = codec_of(self._format)
         if turn.tone is not None:
-            sound = self._stage.senses.tone(turn.tone, codec.rate_hz)
+            sound = self._stage.senses.tone(turn.tone, codec)
         else:
-            sound = await self._stage.senses.utter(turn.say or "", self._voice, codec.rate_hz)
-        item = Item(_message(), codec)
+            text, voice = turn.say or "", self._voice
+            sound = yield lambda resume: self._stage.senses.utter(text, voice, codec, resume)
+        item = Item(self._message(), codec)
         self._open_item(item)
         part = {"type": "audio", "transcript": ""}
         item.wire["content"] = [{"type": "output_audio", "transcript": ""}]
         self._part("response.content_part.added", item, {"part": part})
-        await self._stream(item, sound)
+        yield from self._stream(item, sound)
         self._close_item("completed")
 
-    async def _stream(self, item: Item, sound: Utterance) -> None:
-        payload, settings = item.codec.encode(sound.samples), self._stage.settings
+    def _stream(self, item: Item, sound: Voiced) -> Steps:
+        payload, settings, faults = sound.payload, self._stage.settings, self._stage.faults
         step = settings.chunk_ms * item.codec.bytes_per_ms
-        began = time.monotonic()
+        began = self._stage.clock.now
         unsaid = list(sound.words)
         for number, at in enumerate(range(0, len(payload), step)):
-            await _until(began + number * settings.chunk_ms / settings.speed / 1000)
-            chunk_end_ms = (number + 1) * settings.chunk_ms + WORD_LEAD_MS
+            if number == faults.stall_after_chunks:
+                began += faults.stall_ms / 1000
+            yield self._until(began + number * settings.chunk_ms / settings.speed / 1000)
+            chunk_end_ms = (number + 1) * settings.chunk_ms + settings.word_lead_ms
             while unsaid and unsaid[0].start_ms < chunk_end_ms:
                 item.words.append(unsaid.pop(0))
                 self._part("response.output_audio_transcript.delta", item, {"delta": item.words[-1].text})
@@ -117,7 +130,7 @@ class Answer:
             self._part("response.output_audio.delta", item, {"delta": _b64(chunk)})
 
     def _write(self, text: str) -> None:
-        item = Item(_message())
+        item = Item(self._message())
         self._open_item(item)
         part = {"type": "text", "text": ""}
         item.wire["content"] = [{"type": "output_text", "text": ""}]
@@ -127,16 +140,20 @@ class Answer:
             self._part("response.output_text.delta", item, {"delta": word})
         self._close_item("completed")
 
+    def _call_all(self, turn: Turn) -> None:
+        for call in ([] if turn.call is None else [turn.call]) + turn.more_calls:
+            self._call(call)
+
     def _call(self, call: Call) -> None:
         arguments = json.dumps(call.arguments)
         item = Item(
             {
-                "id": new_id("item"),
+                "id": self._stage.new_id("item"),
                 "object": "realtime.item",
                 "type": "function_call",
                 "status": "in_progress",
                 "name": call.name,
-                "call_id": new_id("call"),
+                "call_id": self._stage.new_id("call"),
                 "arguments": "",
             }
         )
@@ -229,21 +246,16 @@ class Answer:
             "output_token_details": {"text_tokens": text_out, "audio_tokens": audio_out},
         }
 
-
-def _message() -> dict[str, Any]:
-    return {
-        "id": new_id("item"),
-        "object": "realtime.item",
-        "type": "message",
-        "status": "in_progress",
-        "role": "assistant",
-        "content": [],
-    }
+    def _message(self) -> dict[str, Any]:
+        return {
+            "id": self._stage.new_id("item"),
+            "object": "realtime.item",
+            "type": "message",
+            "status": "in_progress",
+            "role": "assistant",
+            "content": [],
+        }
 
 
 def _b64(payload: bytes) -> str:
     return base64.b64encode(payload).decode()
-
-
-async def _until(moment: float) -> None:
-    await asyncio.sleep(max(0.0, moment - time.monotonic()))

@@ -5,7 +5,7 @@ from typing import Any
 
 from sandbox.openai.codec import PCMU, Codec
 from sandbox.openai.errors import Refusal, missing, wrong_type, wrong_value
-from sandbox.openai.vad import new_id
+from sandbox.openai.ids import NewId
 from sandbox.speech.sound import Word
 
 CONTENT_TYPES = {
@@ -124,7 +124,7 @@ class Conversation:
         )
 
 
-def client_item(wish: object, call_ids: set[str]) -> Item:
+def client_item(wish: object, call_ids: set[str], new_id: NewId) -> Item:
     """An item that the client creates.  Raises Refusal for a shape that the API does not take."""
     if not isinstance(wish, dict):
         raise missing("item")

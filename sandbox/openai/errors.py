@@ -1,8 +1,6 @@
-"""OpenAI's refusals, as REST bodies and as `error` events."""
+"""OpenAI's refusals, as REST bodies and as `error` events.  Pure."""
 
 from typing import Any
-
-from starlette.responses import JSONResponse
 
 
 class Refusal(Exception):  # noqa: N818  (it says what happened)
@@ -22,9 +20,6 @@ class Refusal(Exception):  # noqa: N818  (it says what happened)
 
     def body(self) -> dict[str, Any]:
         return {"type": self.type, "code": self.code, "message": str(self), "param": self.param}
-
-    def response(self) -> JSONResponse:
-        return JSONResponse({"error": self.body()}, self.status)
 
 
 def unknown_parameter(param: str) -> Refusal:

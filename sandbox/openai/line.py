@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,15 +10,17 @@ from typing import Any
 import msgspec
 from starlette.websockets import WebSocket
 
+from sandbox.loopclock import LoopClock
 from sandbox.openai.conversation import Conversation
 from sandbox.openai.errors import Refusal, at_the_door
+from sandbox.openai.ids import new_id
+from sandbox.openai.rest import refused
 from sandbox.openai.script import Player
-from sandbox.openai.senses import Senses
+from sandbox.openai.senses import Listening, Senses
 from sandbox.openai.session import Session
 from sandbox.openai.settings import Faults, Settings
 from sandbox.openai.stage import Stage
 from sandbox.openai.truth import AUDIO_FIELDS, SessionTruth
-from sandbox.openai.vad import new_id
 
 NORMAL, GOING_AWAY, INTERNAL_ERROR = 1000, 1001, 1011
 
@@ -29,7 +32,7 @@ class Hangup:
 
 
 class Line:
-    """One connection.  `emit` never waits: a writer carries the outbox."""
+    """One connection.  `_send` never waits: a writer carries the outbox."""
 
     def __init__(
         self,
@@ -47,7 +50,10 @@ class Line:
         self._outbox: asyncio.Queue[str | Hangup] = asyncio.Queue()
         self._sent = 0
         self._over = False
-        self._session = Session(Stage(self._emit, Conversation(), truth, player, senses, settings, faults))
+        self._clock = LoopClock()
+        self._senses = Listening(senses, player)
+        stage = Stage(self._send, Conversation(), truth, player, self._senses, settings, faults, self._clock, new_id)
+        self._session = Session(stage, int(time.time() + settings.session_limit_s))
 
     async def talk(self) -> None:
         """Until either side ends it."""
@@ -64,7 +70,9 @@ class Line:
             self._over = True
             for timer in timers:
                 timer.cancel()
-            await self._session.close()
+            self._session.close()
+            self._clock.stop()
+            await self._senses.close()
             for task in (reading, writing):
                 task.cancel()
             results = await asyncio.gather(reading, writing, return_exceptions=True)
@@ -83,13 +91,13 @@ class Line:
         self._session.expire()
         self.hang_up(GOING_AWAY, "session expired")
 
-    def _emit(self, type: str, fields: dict[str, Any]) -> None:
+    def _send(self, event: dict[str, Any]) -> None:
         silent = self.faults.silent_after_events
         if self._over or (silent is not None and self._sent >= silent):
             return
-        event = {"type": type, "event_id": new_id("event"), **fields}
         self._outbox.put_nowait(msgspec.json.encode(event).decode())
-        self._truth.note("sent", event if type in AUDIO_FIELDS else copy.deepcopy(event))
+        event = event if event["type"] in AUDIO_FIELDS else copy.deepcopy(event)
+        self._truth.note("sent", event, self._clock.now)
         self._sent += 1
         if self._sent == self.faults.close_after_events:
             self.hang_up(INTERNAL_ERROR)
@@ -122,7 +130,7 @@ async def admit(websocket: WebSocket, knows: Callable[[str], bool], faults: Faul
     elif not model:
         refusal = Refusal("You must provide a model parameter.", code="missing_model", param="model")
     if refusal is not None:
-        await websocket.send_denial_response(refusal.response())
+        await websocket.send_denial_response(refused(refusal))
         return None
     await websocket.accept()
     return model

@@ -2,7 +2,8 @@
 
 from sandbox.openai import receptionist
 from sandbox.openai.receptionist import Situation
-from sandbox.openai.script import Player, Turn
+from sandbox.openai.script import Turn
+from sandbox.openai.stage import Player
 
 
 def think(player: Player, next_turn: Turn | None, now: Situation) -> Turn:

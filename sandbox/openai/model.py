@@ -15,13 +15,13 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
 from sandbox.openai.backstage import Backstage
+from sandbox.openai.ids import new_id
 from sandbox.openai.line import GOING_AWAY, INTERNAL_ERROR, Line, admit
 from sandbox.openai.rest import Rest
 from sandbox.openai.script import Player, Script
 from sandbox.openai.senses import Senses
 from sandbox.openai.settings import Faults, Settings
 from sandbox.openai.truth import SessionTruth
-from sandbox.openai.vad import new_id
 from sandbox.serving import serving
 from sandbox.speech import Speech
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from sandbox.openai import mind, schema
 from sandbox.openai.errors import Refusal, missing, wrong_type
+from sandbox.openai.ids import new_id
 from sandbox.openai.receptionist import Situation
 from sandbox.openai.script import Player, Turn
-from sandbox.openai.vad import new_id
 from sandbox.speech.sound import split_words
 
 Body = dict[str, Any]

@@ -56,7 +56,7 @@ class Rest:
                     raise at_the_door(status)
                 return await handler(request)
             except Refusal as refusal:
-                return refusal.response()
+                return refused(refusal)
 
         return guarded
 
@@ -110,6 +110,10 @@ class Rest:
             return PlainTextResponse(text + "\n")
         usage = {"type": "duration", "seconds": len(samples) / rate_hz}
         return JSONResponse({"text": text, "usage": usage})
+
+
+def refused(refusal: Refusal) -> Response:
+    return JSONResponse({"error": refusal.body()}, refusal.status)
 
 
 async def _json(request: Request) -> dict[str, Any]:

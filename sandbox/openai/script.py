@@ -2,14 +2,15 @@
 
     {"heard": ["I need a plumber", ...],           what each caller turn said, where nothing can hear
      "turns": [{"say": ..., "call": {"name": ..., "arguments": {...}}, "tone": {"hz": 440, "ms": 3000},
-                "latency_ms": 500}, ...],          answers on the realtime socket, in order, before the rules
+                "more_calls": [{...}], "calls_first": false, "latency_ms": 500}, ...],          answers on the realtime socket, in order, before the rules
      "texts": [{"say": ...} | {"call": ...}, ...], answers of /v1/responses, in order, before the rules
      "rules": [{"when": "regex", "once": true, "say": ...}, ...],   over the caller's last words, first match
      "otherwise": "Could you say that again?",     without it, a receptionist made from the instructions answers
      "shared": false,                              one place in the script for all sessions, or one for each
      "faults": {...}, "settings": {...}}           as in settings.py
 
-A turn may both say and call.  A rule whose function was already called since the caller spoke is passed over.
+A turn may both say and call: it says first, unless `calls_first`.  A rule whose function was already called since the
+caller spoke is passed over.
 """
 
 import re
@@ -41,6 +42,10 @@ class Turn(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     say: str | None = None
     call: Call | None = None
     tone: Tone | None = None
+    more_calls: list[Call] = []
+    """Further functions of the same answer."""
+    calls_first: bool = False
+    """The functions are called before the words, while the answer goes on."""
     latency_ms: float | None = None
 
     def __post_init__(self) -> None:

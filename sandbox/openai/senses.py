@@ -1,7 +1,14 @@
-"""What the model hears with and speaks with: real speech where there is some, else the script and tones."""
+"""Real speech where there is some, else the script and tones; for REST to await, and for a session in tasks of its own."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from sandbox.openai import tones
 from sandbox.openai.codec import Codec
-from sandbox.openai.script import Player, Tone
+from sandbox.openai.script import Player
+from sandbox.openai.stage import Voiced
+from sandbox.openai.tones import Tones, voiced
 from sandbox.speech import Speech, sound
 from sandbox.speech.sound import Utterance
 
@@ -15,15 +22,43 @@ class Senses:
             return await self._speech.utter(text, voice, rate_hz)
         return sound.tones(text, rate_hz)
 
-    @staticmethod
-    def tone(tone: Tone, rate_hz: int) -> Utterance:
-        """A pure sine; its transcript is one word for the whole of it."""
-        word = sound.Word(f"[{tone.hz:g} Hz]", 0, tone.ms)
-        return Utterance(sound.sine(tone.hz, tone.ms, rate_hz), rate_hz, [word])
-
     async def hear(self, codec: Codec, audio: bytes, player: Player) -> str:
-        """The words in the audio; where nothing can hear, the script's next `heard`, or how long it was."""
+        """The words in the audio."""
         if self._speech is not None:
             return await self._speech.hear(codec.decode(audio), codec.rate_hz)
-        scripted = player.next_heard()
-        return f"Speech of {codec.ms(len(audio))} ms." if scripted is None else scripted
+        return tones.heard(player, codec.ms(len(audio)))
+
+
+class Listening(Tones):
+    """A session's ears and mouth: each sentence is a task, until `close`."""
+
+    def __init__(self, senses: Senses, player: Player) -> None:
+        super().__init__(player)
+        self._senses = senses
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def utter(self, text: str, voice: str, codec: Codec, then: Callable[[Voiced | Exception], None]) -> None:
+        async def work() -> Voiced:
+            return voiced(await self._senses.utter(text, voice, codec.rate_hz), codec)
+
+        self._spawn(work(), then)
+
+    def hear(self, codec: Codec, audio: bytes, then: Callable[[str | Exception], None]) -> None:
+        self._spawn(self._senses.hear(codec, audio, self._player), then)
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _spawn(self, work: Awaitable[Any], then: Callable[[Any], None]) -> None:
+        async def run() -> None:
+            try:
+                found = await work
+            except Exception as error:  # noqa: BLE001 - the session says what becomes of it
+                found = error
+            then(found)
+
+        task = asyncio.create_task(run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,25 +1,24 @@
-"""One realtime session: client events in, server events out, by OpenAI's rules.  The socket is somebody else's.
+"""One realtime session: client events in, server events out, by OpenAI's rules.  Pure: socket and clock are somebody else's.
 
 Source: platform.openai.com/docs/api-reference/realtime-client-events and -server-events (GA names).
 """
 
-import asyncio
 import base64
 import binascii
 import json
-import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from sandbox.openai import config, mind, receptionist
-from sandbox.openai.answer import Answer
+from sandbox.openai.answer import Answer, Decision
 from sandbox.openai.codec import codec_of
 from sandbox.openai.conversation import Item, client_item
 from sandbox.openai.errors import Refusal, missing, wrong_type, wrong_value
 from sandbox.openai.receptionist import Situation
+from sandbox.openai.record import Act
 from sandbox.openai.script import Turn
 from sandbox.openai.stage import Stage
-from sandbox.openai.truth import Act
 from sandbox.openai.vad import Detection, InputBuffer, Started, Stopped
 from sandbox.speech.sound import split_words
 
@@ -28,16 +27,18 @@ SEMANTIC_PREFIX_MS = 300
 
 
 class Session:
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, expires_at: int) -> None:
+        """`expires_at` is when the server will end it, in Unix seconds."""
         truth = stage.truth
         self._stage = stage
-        self.config = config.default_session(truth.id, truth.model, int(time.time() + stage.settings.session_limit_s))
+        self.config = config.default_session(truth.id, truth.model, expires_at)
         truth.session = self.config
-        self._input = InputBuffer(codec_of(self.config["audio"]["input"]["format"]))
+        self._input = InputBuffer(codec_of(self.config["audio"]["input"]["format"]), stage.new_id)
         self._active: Answer | None = None
         self._asides: dict[str, Answer] = {}
-        self._understanding: dict[str, asyncio.Task[str]] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._unheard: set[str] = set()  # items that are being listened to
+        self._deafened: Exception | None = None
+        self._undecided: list[Callable[[Any], None]] = []  # answers that wait until all is understood
         self._has_spoken = False
         self._handlers: dict[str, Callable[[Event], None]] = {
             "session.update": self._update,
@@ -85,12 +86,9 @@ class Session:
             | {"event_id": None},
         )
 
-    async def close(self) -> None:
+    def close(self) -> None:
         for answer in self._answers():
-            await answer.abandon()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+            answer.abandon()
 
     # session and input
 
@@ -101,7 +99,7 @@ class Session:
         self._stage.truth.session = self.config
         after = codec_of(self.config["audio"]["input"]["format"])
         if after is not before:
-            self._input = InputBuffer(after)
+            self._input = InputBuffer(after, self._stage.new_id)
         self._emit("session.updated", session=self.config)
 
     def _append(self, event: Event) -> None:
@@ -112,14 +110,16 @@ class Session:
             raise Refusal(
                 "Invalid 'audio'. Expected base64-encoded audio bytes.", code="invalid_value", param="audio"
             ) from error
-        truth = self._stage.truth
-        truth.appends.append((time.monotonic(), len(payload)))
-        truth.heard += payload
+        self.hear(payload)
+
+    def hear(self, payload: bytes) -> None:
+        """The caller's next audio, in the session's format."""
+        self._stage.truth.append(self._stage.clock.now, payload)
         for change in self._input.append(payload, self._detection()):
             if isinstance(change, Started):
-                self._speech_started(change)
+                self.speech_started(change)
             else:
-                self._speech_stopped(change)
+                self.speech_stopped(change)
 
     def _commit(self, _: Event) -> None:
         self._take_turn(*self._input.commit())
@@ -128,12 +128,13 @@ class Session:
         self._input.clear()
         self._emit("input_audio_buffer.cleared")
 
-    def _speech_started(self, started: Started) -> None:
+    def speech_started(self, started: Started) -> None:
+        """A turn begins; public for whoever listens with a detector of their own."""
         self._emit("input_audio_buffer.speech_started", audio_start_ms=started.audio_start_ms, item_id=started.item_id)
         if self._turn_detection()["interrupt_response"] and self._running() is not None:
             self._stop(self._running(), "turn_detected")
 
-    def _speech_stopped(self, stopped: Stopped) -> None:
+    def speech_stopped(self, stopped: Stopped) -> None:
         self._emit("input_audio_buffer.speech_stopped", audio_end_ms=stopped.audio_end_ms, item_id=stopped.item_id)
         self._take_turn(stopped.item_id, stopped.audio)
         if self._turn_detection()["create_response"] and self._running() is None:
@@ -155,20 +156,27 @@ class Session:
         self._emit("input_audio_buffer.committed", previous_item_id=before, item_id=item_id)
         self._emit("conversation.item.added", previous_item_id=before, item=wire)
         self._emit("conversation.item.done", previous_item_id=before, item=wire)
-        hearing = self._spawn(self._understand(item_id, audio))
-        self._understanding[item_id] = hearing
-        if self.config["audio"]["input"]["transcription"] is not None:
-            self._spawn(self._transcribe(item, hearing, self._input.codec.ms(len(audio))))
+        self._unheard.add(item_id)
+        audio_ms = self._input.codec.ms(len(audio))
+        transcribes = self.config["audio"]["input"]["transcription"] is not None
+        self._stage.senses.hear(self._input.codec, audio, partial(self._understood, item, audio_ms, transcribes))
 
-    async def _understand(self, item_id: str, audio: bytes) -> str:
-        text = await self._stage.senses.hear(self._input.codec, audio, self._stage.player)
-        self._stage.truth.understood[item_id] = text
-        return text
+    def _understood(self, item: Item, audio_ms: int, transcribes: bool, text: str | Exception) -> None:
+        stage = self._stage
+        if isinstance(text, Exception):
+            self._deafened = text
+        else:
+            stage.truth.understood[item.id] = text
+            if transcribes:
+                due = stage.clock.now + stage.settings.transcription_delay_ms / 1000
+                stage.clock.at(due, partial(self._transcribe, item, text, audio_ms))
+        self._unheard.discard(item.id)
+        undecided, self._undecided = self._undecided, []
+        for resume in undecided:
+            resume(None)
 
-    async def _transcribe(self, item: Item, hearing: "asyncio.Task[str]", audio_ms: int) -> None:
-        text = await asyncio.shield(hearing)
+    def _transcribe(self, item: Item, text: str, audio_ms: int) -> None:
         faults = self._stage.faults
-        await asyncio.sleep(self._stage.settings.transcription_delay_ms / 1000)
         place = {"item_id": item.id, "content_index": 0}
         if faults.never_transcribe:
             return
@@ -191,7 +199,7 @@ class Session:
 
     def _create_item(self, event: Event) -> None:
         calls = {each.wire["call_id"] for each in self._stage.conversation.items if "call_id" in each.wire}
-        item = client_item(event.get("item"), calls)
+        item = client_item(event.get("item"), calls, self._stage.new_id)
         before = self._stage.conversation.add(item, event.get("previous_item_id"))
         self._stage.truth.items[item.id] = item
         self._emit("conversation.item.added", previous_item_id=before, item=item.wire)
@@ -208,13 +216,13 @@ class Session:
             _integer(event, "audio_end_ms"),
         )
         self._stage.conversation.truncate(item_id, index, end_ms)
-        self._stage.truth.truncations.append(Act(item_id, time.monotonic(), end_ms))
+        self._stage.truth.truncations.append(Act(item_id, self._stage.clock.now, end_ms))
         self._emit("conversation.item.truncated", item_id=item_id, content_index=index, audio_end_ms=end_ms)
 
     def _delete_item(self, event: Event) -> None:
         item_id = _string(event, "item_id")
         self._stage.conversation.delete(item_id)
-        self._stage.truth.deletions.append(Act(item_id, time.monotonic()))
+        self._stage.truth.deletions.append(Act(item_id, self._stage.clock.now))
         self._emit("conversation.item.deleted", item_id=item_id)
 
     # responses
@@ -228,14 +236,15 @@ class Session:
                 "Wait until the response is finished before creating a new one.",
                 code="conversation_already_has_active_response",
             )
-        self._answer(wish)
+        if not self._stage.faults.never_respond:
+            self._answer(wish)
 
     def _cancel_response(self, event: Event) -> None:
         response_id = event.get("response_id")
         found = self._running() if response_id is None else self._by_id(response_id)
         if found is None:
             raise Refusal("Cancellation failed: no active response found", code="response_cancel_not_active")
-        self._stage.truth.cancels.append(Act(found.id, time.monotonic()))
+        self._stage.truth.cancels.append(Act(found.id, self._stage.clock.now))
         self._stop(found, "client_cancelled")
 
     def _answer(self, wish: dict[str, Any]) -> None:
@@ -248,13 +257,16 @@ class Session:
             self._asides[answer.id] = answer
         answer.begin()
 
-    async def _decide(self, wish: dict[str, Any]) -> Turn:
+    def _decide(self, wish: dict[str, Any]) -> Decision:
         """Everything that was heard must be understood first."""
         fixed = receptionist.verbatim(wish.get("instructions") or "")
         if fixed is not None:
             return Turn(say=fixed)
-        if self._understanding:
-            await asyncio.gather(*map(asyncio.shield, self._understanding.values()))
+        so_far = set(self._unheard)
+        while so_far & self._unheard:
+            yield self._undecided.append
+        if self._deafened is not None:
+            raise self._deafened
         in_band = wish.get("conversation", "auto") != "none"
         scripted = self._stage.player.next_turn() if in_band else None
         return mind.think(self._stage.player, scripted, self._situation(wish))
@@ -306,17 +318,13 @@ class Session:
             silence_ms, prefix_ms = settings.eagerness_ms[wish["eagerness"]], SEMANTIC_PREFIX_MS
         else:
             silence_ms, prefix_ms = wish["silence_duration_ms"], wish["prefix_padding_ms"]
-        return Detection(int(silence_ms), int(prefix_ms), settings.speech_dbfs, settings.onset_ms)
+        return Detection(
+            int(silence_ms), int(prefix_ms), settings.speech_dbfs, settings.onset_ms, settings.padded_turns
+        )
 
     def _record(self, event: Event) -> None:
         if event["type"] != "input_audio_buffer.append":
-            self._stage.truth.note("received", event)
-
-    def _spawn(self, work: Any) -> "asyncio.Task[Any]":
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+            self._stage.truth.note("received", event, self._stage.clock.now)
 
     def _emit(self, type: str, **fields: Any) -> None:
         self._stage.emit(type, fields)

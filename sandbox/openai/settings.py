@@ -19,8 +19,12 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """How long semantic_vad waits in silence before it takes a turn for finished."""
     speech_dbfs: float = -40.0
     """A frame of 20 ms is speech from this level on."""
+    word_lead_ms: int = 100
+    """A word's text comes this much before its sound, at least."""
     onset_ms: int = 60
     """So much speech in a row begins a turn."""
+    padded_turns: bool = True
+    """The times of a turn count the prefix and the silence around its speech, as documented of server_vad."""
     session_limit_s: float = 3_600
     """OpenAI ends a session after 60 minutes."""
 
@@ -37,10 +41,15 @@ class Faults(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     close_after_ms: float | None = None
     silent_after_events: int | None = None
     """After so many server events nothing more is sent, and the connection stays."""
+    never_respond: bool = False
+    """response.create is taken, and nothing comes of it."""
     never_transcribe: bool = False
     fail_transcription: bool = False
     first_delta_ms: float | None = None
     """Instead of the latency of every answer."""
+    stall_after_chunks: int | None = None
+    """After so many chunks of an answer's audio nothing comes of it for `stall_ms`; 0 stalls behind its announcement."""
+    stall_ms: float = 0
     rest_status: int | None = None
     """HTTP status instead of an answer of the REST API."""
     rest_times: int | None = None

@@ -1,24 +1,56 @@
-"""What a session and its answers share."""
+"""What a session and its answers share.  Pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
+from sandbox.clock import Clock
+from sandbox.openai.codec import Codec
 from sandbox.openai.conversation import Conversation
-from sandbox.openai.script import Player
-from sandbox.openai.senses import Senses
+from sandbox.openai.ids import NewId
+from sandbox.openai.record import Record
+from sandbox.openai.script import Tone, Turn
 from sandbox.openai.settings import Faults, Settings
-from sandbox.openai.truth import SessionTruth
+from sandbox.speech.sound import Word
+
+
+@dataclass(frozen=True, slots=True)
+class Voiced:
+    """Something to be said, as the wire carries it, and when each of its words begins and ends."""
+
+    payload: bytes
+    words: list[Word]
+
+
+class Senses(Protocol):
+    """What the model hears with and speaks with.  Each calls `then` once, at once or later, with an Exception if it failed."""
+
+    def utter(self, text: str, voice: str, codec: Codec, then: Callable[[Voiced | Exception], None]) -> None: ...
+    def tone(self, tone: Tone, codec: Codec) -> Voiced: ...
+    def hear(self, codec: Codec, audio: bytes, then: Callable[[str | Exception], None]) -> None: ...
+
+
+class Player(Protocol):
+    """A place in a script."""
+
+    def next_turn(self) -> Turn | None: ...
+    def by_rule(self, caller_text: str, called: list[str]) -> Turn | None: ...
+    def otherwise(self) -> Turn | None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """`emit(type, fields)` sends a server event; it gets its event id there."""
+    """`send` takes each server event, whole."""
 
-    emit: Callable[[str, dict[str, Any]], None]
+    send: Callable[[dict[str, Any]], None]
     conversation: Conversation
-    truth: SessionTruth
+    truth: Record
     player: Player
     senses: Senses
     settings: Settings
     faults: Faults
+    clock: Clock
+    new_id: NewId
+
+    def emit(self, type: str, fields: dict[str, Any]) -> None:
+        self.send({"type": type, "event_id": self.new_id("event"), **fields})

@@ -5,45 +5,21 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.openai.conversation import Item
+from sandbox.openai.record import Act, Record
 from sandbox.twilio.journal import Journal
 
 AUDIO_FIELDS = {"input_audio_buffer.append": "audio", "response.output_audio.delta": "delta"}
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
-    """Something the client did to an item or a response, accepted by the server."""
-
-    id: str
-    at_monotonic: float
-    audio_end_ms: int | None = None
-
-
 @dataclass(slots=True)
-class SessionTruth:
-    """Times are `time.monotonic()` in s.  Audio is in the format of its direction, as on the wire."""
+class SessionTruth(Record):
+    """Times are `time.monotonic()` in s."""
 
-    id: str
-    model: str
     opened_at: float = field(default_factory=time.monotonic)
     closed_at: float | None = None
     close_code: int | None = None
     journal: Journal = field(default_factory=Journal)
     """Every event but `input_audio_buffer.append`: `direction` is received or sent, `body` the event, its audio a count."""
-    appends: list[tuple[float, int]] = field(default_factory=list)
-    """(when, bytes) of each input_audio_buffer.append."""
-    heard: bytearray = field(default_factory=bytearray)
-    """All caller audio."""
-    understood: dict[str, str] = field(default_factory=dict)
-    """The words of each caller item, by item id."""
-    items: dict[str, Item] = field(default_factory=dict)
-    """Every item there ever was, deleted ones included; of the model's own ones `audio` is all that was sent."""
-    truncations: list[Act] = field(default_factory=list)
-    deletions: list[Act] = field(default_factory=list)
-    cancels: list[Act] = field(default_factory=list)
-    session: dict[str, Any] = field(default_factory=dict)
-    """The configuration as it stands."""
 
     def received(self, type: str) -> list[dict[str, Any]]:
         return self._bodies(type, "received")
@@ -66,13 +42,13 @@ class SessionTruth:
         own = [each for each in self.items.values() if each.words]
         return " ".join(each.transcript() for each in own).strip()
 
-    def note(self, direction: str, event: dict[str, Any]) -> None:
+    def note(self, direction: str, event: dict[str, Any], at: float) -> None:
         name = AUDIO_FIELDS.get(event["type"])
         body = event
         if name is not None:
             body = {each: value for each, value in event.items() if each != name}
             body["audio_bytes"] = len(event[name]) * 3 // 4 - event[name][-2:].count("=")
-        self.journal.note(event["type"], direction=direction, body=body)
+        self.journal.note(event["type"], at=at, direction=direction, body=body)
 
     def close(self, code: int) -> None:
         if self.closed_at is None:

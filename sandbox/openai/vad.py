@@ -1,10 +1,10 @@
 """The server's turn detection: an energy detector with hangover, on the clock of the audio itself.  Pure."""
 
 from dataclasses import dataclass, field
-from uuid import uuid4
 
 from sandbox.openai.codec import Codec
 from sandbox.openai.errors import Refusal
+from sandbox.openai.ids import NewId, new_id
 from sandbox.speech import sound
 
 FRAME_MS = 20
@@ -19,25 +19,23 @@ class Detection:
     prefix_ms: int
     speech_dbfs: float
     onset_ms: int
+    padded: bool = True
+    """The times of a turn count the prefix and the silence that ended it; else they are those of the speech."""
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
     item_id: str
     audio_start_ms: int
-    """Of all audio appended in the session; the prefix is in it."""
+    """Of all audio appended in the session; the prefix is in it if the detection pads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
     item_id: str
     audio_end_ms: int
-    """The silence that ended the turn is in it."""
+    """The silence that ended the turn is in it if the detection pads."""
     audio: bytes
-
-
-def new_id(prefix: str) -> str:
-    return f"{prefix}_{uuid4().hex[:21]}"
 
 
 @dataclass(slots=True)
@@ -45,6 +43,7 @@ class InputBuffer:
     """`input_audio_buffer`: what was appended and not yet committed.  Positions are bytes of the session's audio."""
 
     codec: Codec
+    new_id: NewId = new_id
     _held: bytearray = field(default_factory=bytearray)
     _held_from: int = 0
     _looked_at: int = 0
@@ -83,7 +82,7 @@ class InputBuffer:
                 f"{SMALLEST_COMMIT_MS}ms of audio, but buffer only has {held_ms:.2f}ms of audio.",
                 code="input_audio_buffer_commit_empty",
             )
-        item_id, audio = self._item_id or new_id("item"), bytes(self._held)
+        item_id, audio = self._item_id or self.new_id("item"), bytes(self._held)
         self.clear()
         return item_id, audio
 
@@ -97,19 +96,19 @@ class InputBuffer:
         if self._item_id is None and self._loud_ms >= detection.onset_ms:
             return self._start(detection)
         if self._item_id is not None and self._quiet_ms >= detection.silence_ms:
-            return self._stop()
+            return self._stop(detection)
         return None
 
     def _start(self, detection: Detection) -> Started:
-        self._item_id = new_id("item")
+        self._item_id = self.new_id("item")
         self._drop_until(self._looked_at - (self._loud_ms + detection.prefix_ms) * self.codec.bytes_per_ms)
-        return Started(self._item_id, self.codec.ms(self._held_from))
+        start_ms = self.codec.ms(self._held_from)
+        return Started(self._item_id, start_ms if detection.padded else self.codec.ms(self._looked_at) - self._loud_ms)
 
-    def _stop(self) -> Stopped:
+    def _stop(self, detection: Detection) -> Stopped:
         assert self._item_id is not None
-        stopped = Stopped(
-            self._item_id, self.codec.ms(self._looked_at), bytes(self._held[: self._looked_at - self._held_from])
-        )
+        end_ms = self.codec.ms(self._looked_at) - (0 if detection.padded else self._quiet_ms)
+        stopped = Stopped(self._item_id, end_ms, bytes(self._held[: self._looked_at - self._held_from]))
         self._drop_until(self._looked_at)
         self._item_id = None
         return stopped

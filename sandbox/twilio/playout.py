@@ -84,6 +84,17 @@ class Playout:
     def cleared_bytes(self) -> int:
         return sum(each.dropped_bytes for each in self.clears)
 
+    @property
+    def ends_ms(self) -> float:
+        """When all that is queued will have been played; of an empty queue, when its last sample had been."""
+        return self.segments[-1].end_ms + self._queued_bytes / BYTES_PER_MS if self.segments else 0.0
+
+    def forget(self) -> None:
+        """Drop the truth of what is over, for who plays for hours and looks at none of it."""
+        del self.segments[:-1]
+        self.clears.clear()
+        self.echoes.clear()
+
     def receive(self, now_ms: float, payload: bytes) -> int:
         """Queue audio; returns how many of its bytes found no room and were discarded."""
         self.advance(now_ms)

@@ -9,6 +9,7 @@ import contextlib
 import secrets
 import time
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from socket import SO_SNDBUF, SOL_SOCKET
 from urllib.parse import urlsplit, urlunsplit
@@ -21,7 +22,8 @@ from sandbox.twilio import audio, wire
 from sandbox.twilio.audio import FRAME_MS
 from sandbox.twilio.journal import Journal
 from sandbox.twilio.line import Line
-from sandbox.twilio.playout import Echo, Playout
+from sandbox.twilio.mediastream import Audio, Happening, MediaStream
+from sandbox.twilio.playout import Clear, Echo
 from sandbox.twilio.signature import sign
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
@@ -70,7 +72,8 @@ class Stream:
         """Where it connects: Twilio strips the query string."""
         self.sid = "MZ" + secrets.token_hex(16)
         self.parameters = parameters
-        self.playout = Playout()
+        self._media = MediaStream(self.sid, call_sid=call_sid, account_sid=account_sid)
+        self.playout = self._media.playout
         self.spoken = Spoken()
         self.errors: list[tuple[int, str]] = []
         self.invalid_messages = 0
@@ -79,7 +82,7 @@ class Stream:
         self.ended_ms: float | None = None
         self.closed_by: str | None = None
         """`agent`, `carrier`, or `nobody` if the connection was lost."""
-        self._writer = wire.Writer(account_sid, call_sid, self.sid)
+        self._writer = self._media.writer
         self._path = path
         self._journal = journal
         self._in: Line[str | bytes | ConnectionClosed] = Line(path.delay_in_ms, path.jitter_ms, path.seed)
@@ -113,8 +116,8 @@ class Stream:
             return
         self.started_at = time.monotonic()
         self._journal.note("stream.started", at=self.started_at, stream_ms=0.0, stream_sid=self.sid, url=self.url)
-        self._out.send(0.0, wire.CONNECTED)
-        self._out.send(0.0, self._writer.start(self.parameters))
+        for message in self._media.opening(self.parameters):
+            self._out.send(0.0, message)
         tasks = [asyncio.create_task(each) for each in (self._read(), self._turn(), self._write())]
         try:
             await self._ended.wait()
@@ -243,38 +246,40 @@ class Stream:
     def _play(self, now_ms: float) -> None:
         for at_ms, message in self._in.arrived(now_ms):
             self._receive(at_ms, message)
-        self._echo(self.playout.advance(now_ms))
+        self._happened(now_ms, self.playout.advance(now_ms))
 
     def _receive(self, at_ms: float, message: str | bytes | ConnectionClosed) -> None:
         if isinstance(message, ConnectionClosed):
             self._closed_by_agent(message)
             return
         try:
-            match wire.read(message, self.sid):
-                case wire.Media(payload):
-                    queued_before = self.playout.queued_bytes
-                    discarded = self.playout.receive(at_ms, payload)
-                    if queued_before == 0:
-                        self._journal.note("agent.audio", at=self._moment(at_ms), stream_ms=at_ms, bytes=len(payload))
-                    if discarded:
-                        self._report(31931, "more than ten minutes of agent audio are queued: the rest is discarded")
-                case wire.Mark(name):
-                    self._echo(self.playout.mark(at_ms, name))
-                case wire.ClearQueue():
-                    self._echo(self.playout.clear(at_ms))
-                    dropped = self.playout.clears[-1].dropped_bytes
-                    self._journal.note("clear", at=self._moment(at_ms), stream_ms=at_ms, dropped_bytes=dropped)
+            self._happened(at_ms, self._media.receive(at_ms, message))
         except wire.BadMessage as bad:
             self.invalid_messages += 1
             self._report(31950, str(bad))
 
-    def _echo(self, echoes: list[Echo]) -> None:
-        for each in echoes:
-            self._out.send(self.clock_ms(), self._writer.mark(each.name))
-            self._journal.note(
-                "mark", at=self._moment(each.at_ms), stream_ms=each.at_ms, name=each.name, reason=each.reason
-            )
-            self._stir.set()
+    def _happened(self, at_ms: float, happenings: Iterable[Happening]) -> None:
+        for each in happenings:
+            match each:
+                case Echo():
+                    self._echo(each)
+                case Audio():
+                    self._queued(at_ms, each)
+                case Clear(_, dropped):
+                    self._journal.note("clear", at=self._moment(at_ms), stream_ms=at_ms, dropped_bytes=dropped)
+
+    def _queued(self, at_ms: float, audio: Audio) -> None:
+        if audio.begins:
+            self._journal.note("agent.audio", at=self._moment(at_ms), stream_ms=at_ms, bytes=audio.size_bytes)
+        if audio.discarded_bytes:
+            self._report(31931, "more than ten minutes of agent audio are queued: the rest is discarded")
+
+    def _echo(self, echo: Echo) -> None:
+        self._out.send(self.clock_ms(), self._writer.mark(echo.name))
+        self._journal.note(
+            "mark", at=self._moment(echo.at_ms), stream_ms=echo.at_ms, name=echo.name, reason=echo.reason
+        )
+        self._stir.set()
 
     def _moment(self, stream_ms: float) -> float:
         return (self.started_at or 0.0) + stream_ms / 1000

@@ -23,7 +23,18 @@ from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc
 from media import app
 from media.core.audio import from_linear
+from sandbox.loopclock import LoopClock
+from sandbox.openai import Call, Faults, Settings, Turn
+from sandbox.openai import Script as Play
+from sandbox.openai.conversation import Conversation as Items
+from sandbox.openai.ids import new_id
+from sandbox.openai.record import Record
+from sandbox.openai.script import Player
+from sandbox.openai.session import Session
+from sandbox.openai.stage import Stage
+from sandbox.openai.tones import Tones, recital
 from sandbox.twilio import sign, simulate_call
+from sandbox.twilio.mediastream import MediaStream
 
 ACCOUNT, TOKEN, NODE_KEY = "AC" + "a" * 32, "12345", "node key of these tests, long enough"
 NUMBER, PERSON = "+13175550100", "+14155550123"
@@ -157,8 +168,34 @@ async def control():
     await fake.stop()
 
 
+class Script(Player):
+    """Calls the functions that the test names, one an answer; then it speaks."""
+
+    def __init__(self, model):
+        super().__init__(Play())
+        self.model = model
+
+    def next_turn(self):
+        tools = self.model.tools
+        return Turn(call=Call(tools.pop(0))) if tools else Turn(say="words")
+
+
+class Voice(Tones):
+    """Says the model's `answer`, whatever the words, and hears always the same."""
+
+    def __init__(self, model):
+        super().__init__(Script(model))
+        self.model = model
+
+    def utter(self, text, voice, codec, then):
+        then(recital(self.model.answer, codec))
+
+    def hear(self, codec, audio, then):
+        then("hello there")
+
+
 class FakeModel:
-    """A Realtime server: hears turns by level, answers with `answer` in 100 ms deltas at twice real time."""
+    """The sandbox's sessions on a socket that tests break: each answer is `answer`, at once and at twice real time."""
 
     def __init__(self):
         self.url = ""
@@ -169,8 +206,15 @@ class FakeModel:
         self.sockets = []
         self.tools = []
         self.fragments = False
-        self.count = 0
         self.dies_after = None  # deltas until the connection is cut
+        self.settings = Settings(
+            latency_ms=0,
+            transcription_delay_ms=0,
+            eagerness_ms=dict.fromkeys(("low", "medium", "high", "auto"), 200),
+            speech_dbfs=-80,
+            word_lead_ms=0,
+            padded_turns=False,
+        )
 
     def types(self):
         return [each["type"] for each in self.received if each["type"] != "input_audio_buffer.append"]
@@ -185,89 +229,36 @@ class FakeModel:
 
     async def serve(self, socket):
         self.sockets.append(socket)
-        session = Session(self, socket)
-        with contextlib.suppress(websockets.ConnectionClosed):
-            await session.emit("session.created", session={})
+        clock, voice, outbox = LoopClock(), Voice(self), asyncio.Queue()
+        record = Record(new_id("sess"), "m")
+        stage = Stage(outbox.put_nowait, Items(), record, Script(self), voice, self.settings, Faults(), clock, new_id)
+        session = Session(stage, 0)
+        writer = asyncio.create_task(self.write(socket, outbox))
+        try:
+            session.begin()
             async for text in socket:
-                message = json.loads(text)
-                self.received.append(message)
-                await session.take(message)
-        for task in session.tasks:
-            task.cancel()
+                self.received.append(json.loads(text))
+                session.handle(text)
+        except websockets.ConnectionClosed:
+            pass
+        finally:
+            session.close()
+            clock.stop()
+            writer.cancel()
 
-
-class Session:
-    def __init__(self, model, socket):
-        self.model, self.socket = model, socket
-        self.tasks = []
-        self.count = 0
-        self.at_ms = self.loud = self.quiet = 0
-        self.turn = None
-        self.speaking = None
-
-    async def emit(self, type, **body):
-        text = json.dumps({"type": type, "event_id": "e", **body})
-        await self.socket.send([text[:20], text[20:40], text[40:]] if self.model.fragments else text)
-
-    async def take(self, message):
-        match message["type"]:
-            case "session.update":
-                await self.emit("session.updated", session={})
-            case "input_audio_buffer.append":
-                await self.hear(base64.b64decode(message["audio"]))
-            case "response.create":
-                self.model.count += 1
-                self.count = self.model.count
-                self.speaking = asyncio.create_task(self.speak(f"resp_{self.count}", f"item_{self.count}"))
-                self.tasks.append(self.speaking)
-            case "response.cancel":
-                self.speaking.cancel()
-                await self.emit("response.done", response={"id": f"resp_{self.count}", "status": "cancelled"})
-
-    async def hear(self, audio):
-        for at in range(0, len(audio), 160):
-            self.at_ms += 20
-            loud = audio[at] != 0xFF
-            self.loud, self.quiet = (self.loud + 1, 0) if loud else (0, self.quiet + 1)
-            if self.turn is None and self.loud == 3:
-                self.turn = f"user_{self.at_ms}"
-                await self.emit("input_audio_buffer.speech_started", item_id=self.turn, audio_start_ms=self.at_ms - 60)
-            elif self.turn is not None and self.quiet == 10:
-                id, self.turn = self.turn, None
-                await self.emit("input_audio_buffer.speech_stopped", item_id=id, audio_end_ms=self.at_ms - 200)
-                await self.emit("input_audio_buffer.committed", item_id=id)
-                name = "conversation.item.input_audio_transcription.completed"
-                await self.emit(name, item_id=id, transcript="hello there")
-
-    async def speak(self, response, item):
-        model = self.model
-        await self.emit("response.created", response={"id": response, "status": "in_progress"})
-        if model.tools:
-            name = model.tools.pop(0)
-            body = {"id": item, "type": "function_call", "name": name}
-            await self.emit("response.output_item.added", response_id=response, item=body)
-            await self.emit(
-                "response.function_call_arguments.done",
-                response_id=response,
-                item_id=item,
-                call_id=f"call_{item}",
-                name=name,
-                arguments="{}",
-            )
-        else:
-            body = {"id": item, "type": "message", "role": "assistant"}
-            await self.emit("response.output_item.added", response_id=response, item=body)
-            for number, at in enumerate(range(0, len(model.answer), 800)):
-                if number == model.dies_after:
-                    model.dies_after = None
-                    self.socket.transport.abort()
-                    return
-                await self.emit("response.output_audio_transcript.delta", item_id=item, delta=f"word{number} ")
-                delta = base64.b64encode(model.answer[at : at + 800]).decode()
-                await self.emit("response.output_audio.delta", response_id=response, item_id=item, delta=delta)
-                await asyncio.sleep(0.05)
-        await self.emit("response.output_item.done", response_id=response, item=body)
-        await self.emit("response.done", response={"id": response, "status": "completed"})
+    async def write(self, socket, outbox):
+        deltas = 0
+        with contextlib.suppress(websockets.ConnectionClosed):
+            while True:
+                event = await outbox.get()
+                if event["type"] == "response.output_audio.delta":
+                    if deltas == self.dies_after:
+                        self.dies_after = None
+                        socket.transport.abort()
+                        return
+                    deltas += 1
+                text = json.dumps(event)
+                await socket.send([text[:20], text[20:40], text[40:]] if self.fragments else text)
 
 
 @pytest.fixture
@@ -338,26 +329,20 @@ class Line:
 
     def __init__(self, connection):
         self.connection = connection
+        self.stream = MediaStream(STREAM_SID, call_sid=CALL_SID, account_sid=ACCOUNT)
         self.frames = 0
 
     async def say(self, event, **body):
         await self.connection.send(json.dumps({"event": event, "streamSid": STREAM_SID, **body}))
 
     async def start(self, call_sid=CALL_SID, **parameters):
-        await self.say("connected", protocol="Call", version="1.0.0")
-        body = {
-            "streamSid": STREAM_SID,
-            "callSid": call_sid,
-            "accountSid": ACCOUNT,
-            "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
-            "customParameters": parameters,
-        }
-        await self.say("start", start=body)
+        self.stream = MediaStream(STREAM_SID, call_sid=call_sid, account_sid=ACCOUNT)
+        for message in self.stream.opening(parameters):
+            await self.connection.send(message)
 
     async def media(self, ulaw=QUIET):
-        body = {"track": "inbound", "timestamp": str(self.frames * 20), "payload": base64.b64encode(ulaw).decode()}
+        await self.connection.send(self.stream.writer.media(self.frames * 20, ulaw))
         self.frames += 1
-        await self.say("media", media=body)
 
     async def closed(self, seconds=5.0):
         """Read on until it is closed from the other side: the code."""

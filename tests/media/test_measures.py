@@ -12,8 +12,10 @@ import websockets
 from media.core.leg import Clear, Play
 from media.io.openai import ModelSocket
 from media.legs.twilio import TwilioLeg
+from sandbox.openai.session import Session
+from sandbox.openai.stage import Stage
 from sandbox.twilio import say
-from tests.media.conftest import QUIET, Session, tone, until, voice
+from tests.media.conftest import QUIET, tone, until, voice
 
 LATE_MS = 80  # how long the process does nothing, in between
 
@@ -128,19 +130,20 @@ async def test_lateness_of_ours_is_in_a_reaction(plane, control, model, monkeypa
 def seen(monkeypatch):
     """When the model got and sent its events, by type; of caller audio only what is voiced."""
     times = {}
-    take, emit = Session.take, Session.emit
+    handle, emit = Session.handle, Stage.emit
 
-    async def taking(self, message):
-        if message["type"] != "input_audio_buffer.append" or base64.b64decode(message["audio"]).strip(QUIET[:1]):
-            times.setdefault(message["type"], []).append(ms())
-        await take(self, message)
+    def handling(self, message):
+        event = json.loads(message)
+        if event["type"] != "input_audio_buffer.append" or base64.b64decode(event["audio"]).strip(QUIET[:1]):
+            times.setdefault(event["type"], []).append(ms())
+        handle(self, message)
 
-    async def emitting(self, type, **body):
+    def emitting(self, type, fields):
         times.setdefault(type, []).append(ms())
-        await emit(self, type, **body)
+        emit(self, type, fields)
 
-    monkeypatch.setattr(Session, "take", taking)
-    monkeypatch.setattr(Session, "emit", emitting)
+    monkeypatch.setattr(Session, "handle", handling)
+    monkeypatch.setattr(Stage, "emit", emitting)
     return times
 
 

@@ -4,6 +4,7 @@ from random import Random
 
 import pytest
 
+from bench.simulation import calls
 from media.core.leg import Audio, Broken, Digit, HangUp, Leave, Mark
 from media.core.types import (
     AnnouncementPlayed,
@@ -197,7 +198,7 @@ def test_a_model_that_stays_away_ends_the_call_with_an_apology_heard(make_phone)
 def test_the_agent_hangs_up_after_its_last_words(make_phone):
     phone = make_phone(replace(BARE, tools=TOOLS))
     phone.after(500)
-    phone.model.script = ["end_call"]
+    phone.model.player.turns = [calls("end_call")]
     phone.speak(500)
     phone.after(3_000)
     assert phone.hung_up == HangUp("agent")
@@ -221,7 +222,7 @@ def test_a_spoken_close_is_heard_before_the_hang_up(make_phone):
 def test_a_tool_runs_its_filler_plays_and_the_answer_follows(make_phone):
     phone = make_phone(replace(PLAN, tools=TOOLS))
     phone.after(2_500)
-    phone.model.script = ["look_up"]
+    phone.model.player.turns = [calls("look_up")]
     phone.speak(500)
     phone.after(3_500)
     (run,) = [action for _, action in phone.actions if isinstance(action, RunTool)]
@@ -292,7 +293,7 @@ def test_a_caller_who_talks_for_long_is_not_asked_whether_they_are_there(make_ph
 def test_a_model_that_says_nothing_is_dialled_again(make_phone):
     phone = make_phone(replace(BARE, stall_ms=1_000))
     phone.after(1_000)
-    phone.model._respond = lambda _: None
+    phone.model.faults.never_respond = True
     phone.speak(500)
     phone.after(3_000)
     assert [event.reason for event in phone.told(ModelLost)] == ["stalled"]
@@ -412,7 +413,7 @@ def test_an_interruption_just_before_the_hang_up_is_reported(make_phone, speech_
     phone.after(1_000)
     phone.speak(600)
     phone.after(3_000)
-    phone.carrier._mark_due = lambda _: None  # it does not tell any more where its queue was emptied
+    phone.carrier.echoes_marks = False  # it does not tell any more where its queue was emptied
     phone.speak(speech_ms)
     while "clear" not in [event for _, event in phone.carrier.log]:
         phone.after(20)

@@ -1,12 +1,12 @@
 """A caller who waits hears a filler, once, and then the answer: drawn as dialogues in virtual time."""
 
 from dataclasses import replace
-from functools import partial
 from itertools import pairwise
 from random import Random
 
 import pytest
 
+from bench.simulation import calls
 from media.core.fillers import Fillers
 from media.core.leg import HangUp
 from media.core.types import (
@@ -21,6 +21,7 @@ from media.core.types import (
     ToolCalled,
     TurnEnded,
 )
+from sandbox.openai import Call, Turn
 
 LOOK, WAIT = bytes(range(1, 101)) * 80, bytes(range(101, 201)) * 80  # 1 s each
 TOOLS = (Tool("look_up", "", "{}", 20_000), Tool("end_call", "", "{}", outcome=HangUp("agent")))
@@ -34,17 +35,7 @@ def make_slow(make_phone):
 
     def make(plan=PLAN, slow_ms=2_000, **model):
         phone = make_phone(plan, **model)
-        model, world = phone.model, phone.world
-
-        def speak(response, item):
-            body = {"id": item, "type": "message", "role": "assistant", "content": []}
-            model.items[item] = b""
-            model.emit("response.output_item.added", response_id=response, output_index=0, item=body)
-            for n in range(model.answer_ms // 100):
-                world.at(world.now + slow_ms + 50 * n, partial(model._delta, response, item, n))
-            world.at(world.now + slow_ms + model.answer_ms / 2, partial(model._spoken, response, body))
-
-        model._speak = speak
+        phone.model.faults.stall_after_chunks, phone.model.faults.stall_ms = 0, slow_ms
         phone.after(1_000)
         return phone
 
@@ -96,7 +87,7 @@ def test_the_model_is_told_where_the_filler_was_said(make_slow):
     phone.speak(600)
     phone.after(9_000)
     (told,) = (each for each in phone.model.received if each["type"] == "conversation.item.create")
-    assert told["previous_item_id"] == "user_1"
+    assert told["previous_item_id"] == "item_1"
     assert told["item"]["content"][0]["text"] == "Let me look that up"
 
 
@@ -122,14 +113,8 @@ def test_a_quick_answer_and_a_flow_without_fillers_have_none(make_slow, plan):
 
 def test_an_answer_that_falters_is_not_filled(make_slow):
     phone = make_slow(slow_ms=0)
-    delta, world = phone.model._delta, phone.world
-
-    def late(response, item, n):
-        world.at(world.now + (3_000 if n > 4 else 0), partial(delta, response, item, n))
-
-    phone.model._delta, phone.model.answer_ms = late, 2_000
-    spoken = phone.model._spoken
-    phone.model._spoken = lambda *these: world.at(world.now + 3_100, partial(spoken, *these))
+    phone.model.faults.stall_after_chunks, phone.model.faults.stall_ms = 5, 3_000
+    phone.model.voice.answer_ms = 2_000
     phone.speak(600)
     phone.after(9_000)
     assert heard(phone) == answers(phone)
@@ -179,7 +164,7 @@ def test_a_sentence_over_a_filler_takes_the_floor(make_slow):
 @pytest.mark.parametrize("tool", [False, True])
 def test_a_nod_over_a_filler_is_taken_back(make_slow, tool):
     phone = make_slow(slow_ms=2_500)
-    phone.model.script = ["look_up"] if tool else []
+    phone.model.player.turns = [calls("look_up")] if tool else []
     phone.speak(600)
     phone.after(600 + 1_000)
     phone.speak(180, seed=4)
@@ -198,7 +183,7 @@ def test_a_nod_over_a_filler_is_taken_back(make_slow, tool):
 
 def test_a_tool_that_returns_during_the_filler_is_answered_at_once(make_slow):
     phone = make_slow(slow_ms=0)
-    phone.model.script = ["look_up"]
+    phone.model.player.turns = [calls("look_up")]
     phone.speak(600)
     phone.after(600 + 1_000)
     (run,) = (action for _, action in phone.actions if isinstance(action, RunTool))
@@ -210,13 +195,7 @@ def test_a_tool_that_returns_during_the_filler_is_answered_at_once(make_slow):
 
 def test_a_tool_after_some_words_is_waited_for_from_their_end(make_slow):
     phone = make_slow(slow_ms=0, answer_ms=2_000)
-    model, speak = phone.model, phone.model._speak
-
-    def speak_and_call(response, item):
-        model._speak, model._spoken = speak, lambda response, body: model._call(response, "item_f", "look_up")
-        speak(response, item)
-
-    model._speak = speak_and_call
+    phone.model.player.turns = [Turn(say="words", call=Call("look_up"))]
     phone.speak(600)
     phone.after(600 + 3_900)
     assert len(phone.told(ToolCalled)) == 1
@@ -249,9 +228,7 @@ def test_keys_are_waited_for_like_words(make_slow):
 
 def test_an_end_without_words_is_a_goodbye_though_a_filler_plays(make_slow):
     phone = make_slow(replace(PLAN, clips={ClipKind.GOODBYE: Clip("Bye", bytes(800))}))
-    phone.model.script = ["end_call"]
-    respond = phone.model._respond
-    phone.model._respond = lambda message: phone.world.at(phone.world.now + 900, partial(respond, message))
+    phone.model.player.turns = [calls("end_call", latency_ms=950)]
     phone.speak(600)
     phone.after(5_000)
     assert heard(phone) == LOOK + bytes(800)

@@ -5,16 +5,18 @@ from dataclasses import replace
 
 import pytest
 
+from bench.simulation import calls
 from media.core import tools as machine
 from media.core.leg import HangUp
 from media.core.tools import Tools
 from media.core.types import CallPlan, Clip, ClipKind, RunTool, Tool, ToolCalled, ToolFinished, TurnEnded
+from sandbox.openai import Call, Turn
 
 SCHEMA = '{"type":"object","properties":{}}'
 PRICE, STOCK = Tool("price", "The price.", SCHEMA, 4_000), Tool("stock", "What is there.", SCHEMA, 9_000)
 END_CALL = Tool("end_call", "Hang up.", SCHEMA, outcome=HangUp("agent"))
 FILLER = bytes(range(1, 101)) * 8  # 100 ms
-PLAN = CallPlan("", "v", "m", "t", tools=(PRICE, STOCK, END_CALL))
+PLAN = CallPlan("", "marin", "gpt-realtime", "t", tools=(PRICE, STOCK, END_CALL))
 
 
 def story(drawn: str, limit_ms: int = 1_000) -> list[str]:
@@ -85,7 +87,7 @@ def make_call(make_phone):
     def make(plan=PLAN, script=("price",), **model):
         phone = make_phone(plan, **model)
         phone.after(1_000)
-        phone.model.script = list(script)
+        phone.model.player.turns = [calls(name) for name in script]
         phone.speak(500)
         phone.after(1_600)
         return phone
@@ -161,12 +163,9 @@ def test_a_result_that_comes_twice_is_told_once(make_call):
 
 def test_results_in_any_order_are_spoken_of_once_all_are_there(make_call):
     phone = make_call(script=())
-    phone.model._speak = lambda response, item: [
-        phone.model._call(response, f"item_{n}", n) for n in ("price", "stock")
-    ]
+    phone.model.player.turns = [Turn(call=Call("price"), more_calls=[Call("stock")])]
     phone.speak(500)
     phone.after(1_600)
-    del phone.model._speak
     price, stock = runs(phone)
     before = asked(phone)
     answer(phone, stock, '{"stock":1}')
@@ -199,16 +198,7 @@ def test_the_same_call_twice_is_run_once(make_call):
 
 def speaks_and_calls(phone, name):
     """The next response says something for 2 s and calls a tool; it goes on until both are done."""
-    model, speak = phone.model, phone.model._speak
-
-    def both(response, item):
-        model._speak = speak
-        speak(response, item)
-        model._done = lambda _: None  # the call's end is not the response's
-        model._call(response, f"f_{item}", name)
-        del model._done
-
-    model._speak = both
+    phone.model.player.turns = [Turn(say="words", call=Call(name), calls_first=True)]
 
 
 def test_who_interrupts_the_response_that_called_is_not_spoken_to_of_its_result(make_call):

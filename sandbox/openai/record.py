@@ -1,0 +1,43 @@
+"""What is written down of a realtime session while it goes on.  Pure."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sandbox.openai.conversation import Item
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something the client did to an item or a response, accepted by the server."""
+
+    id: str
+    at_monotonic: float
+    audio_end_ms: int | None = None
+
+
+@dataclass(slots=True)
+class Record:
+    """Times are s on the session's clock.  Audio is in the format of its direction, as on the wire."""
+
+    id: str
+    model: str
+    appends: list[tuple[float, int]] = field(default_factory=list)
+    """(when, bytes) of each input_audio_buffer.append."""
+    heard: bytearray = field(default_factory=bytearray)
+    """All caller audio."""
+    understood: dict[str, str] = field(default_factory=dict)
+    """What each caller item said, by item id."""
+    items: dict[str, Item] = field(default_factory=dict)
+    """Every item there ever was, deleted ones included; of the model's own ones `audio` is all that was sent."""
+    truncations: list[Act] = field(default_factory=list)
+    deletions: list[Act] = field(default_factory=list)
+    cancels: list[Act] = field(default_factory=list)
+    session: dict[str, Any] = field(default_factory=dict)
+    """The configuration as it stands."""
+
+    def append(self, at: float, payload: bytes) -> None:
+        self.appends.append((at, len(payload)))
+        self.heard += payload
+
+    def note(self, direction: str, event: dict[str, Any], at: float) -> None:
+        """An event was `received` or `sent`; whoever wants to know overrides this."""

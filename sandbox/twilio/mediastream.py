@@ -1,0 +1,47 @@
+"""The carrier's end of one Media Stream: what each of the agent's messages does, and what goes back.
+
+Pure: every method takes the stream's clock in ms.  Whoever carries the messages writes down what happened, and sends
+`mark` for each echo.
+"""
+
+from dataclasses import dataclass
+
+from sandbox.twilio import wire
+from sandbox.twilio.playout import Clear, Echo, Playout
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """Agent audio was queued."""
+
+    size_bytes: int
+    discarded_bytes: int
+    begins: bool
+    """Nothing was queued before it."""
+
+
+Happening = Audio | Clear | Echo
+
+
+class MediaStream:
+    def __init__(self, sid: str, *, call_sid: str, account_sid: str) -> None:
+        self.sid = sid
+        self.playout = Playout()
+        self.writer = wire.Writer(account_sid, call_sid, sid)
+
+    def opening(self, parameters: dict[str, str]) -> list[str]:
+        return [wire.CONNECTED, self.writer.start(parameters)]
+
+    def receive(self, now_ms: float, message: str | bytes) -> list[Happening]:
+        """One message of the agent's; what came of it, in order.  Raises wire.BadMessage, and then nothing has changed."""
+        match wire.read(message, self.sid):
+            case wire.Media(payload):
+                reached = self.playout.advance(now_ms)
+                begins = self.playout.queued_bytes == 0
+                discarded = self.playout.receive(now_ms, payload)
+                return [*reached, Audio(len(payload), discarded, begins)]
+            case wire.Mark(name):
+                return [*self.playout.mark(now_ms, name)]
+            case wire.ClearQueue():
+                echoes = self.playout.clear(now_ms)
+                return [*echoes, self.playout.clears[-1]]
