@@ -1,5 +1,7 @@
 """Turn detection on audio time, drawn: one character is 20 ms, '#' loud and '.' quiet."""
 
+from dataclasses import replace
+
 import pytest
 
 from sandbox.openai.codec import PCMU
@@ -62,3 +64,11 @@ def test_too_little_cannot_be_committed() -> None:
     feed(buffer, "....", None)
     with pytest.raises(Refusal, match=r"80\.00ms"):
         buffer.commit()
+
+
+def test_without_padding_the_times_are_those_of_the_speech() -> None:
+    bare = replace(QUICK, padded=False)
+    started, stopped = feed(InputBuffer(PCMU), ".....####......", bare)
+    assert isinstance(started, Started)
+    assert isinstance(stopped, Stopped)
+    assert (started.audio_start_ms, stopped.audio_end_ms) == (100, 180)

@@ -25,6 +25,28 @@ def test_audio_starts_on_arrival_and_goes_on_seamlessly_while_the_queue_lasts() 
     assert playout.gaps() == []
 
 
+def test_the_queue_ends_when_all_of_it_has_been_played() -> None:
+    playout = Playout()
+    assert playout.ends_ms == 0
+    playout.receive(100, ms(100))
+    playout.receive(150, ms(60))
+    assert playout.ends_ms == 260
+    playout.advance(1000)
+    assert playout.ends_ms == 260
+
+
+def test_what_is_forgotten_is_over_and_the_rest_goes_on() -> None:
+    playout = Playout()
+    for at in (0, 200):
+        playout.receive(at, ms(100))
+        playout.mark(at, f"at {at}")
+    playout.forget()
+    assert spans(playout) == [(200, 200)]
+    assert playout.next_mark_ms() == 300
+    assert names(playout.advance(1000)) == [("at 200", 300, "played")]
+    assert names(playout.echoes) == [("at 200", 300, "played")]
+
+
 def test_a_dry_queue_is_a_gap_of_just_that_length() -> None:
     playout = Playout()
     playout.receive(0, ms(100))

@@ -46,6 +46,15 @@ def test_messages_are_numbered_with_strings() -> None:
     assert [each["sequenceNumber"] for each in (start, first, second, digit, mark, stop)] == list("123456")
 
 
+def test_audio_that_is_encoded_already_makes_the_same_message() -> None:
+    plain, encoded = Writer("AC1", "CA1", "MZ1"), Writer("AC1", "CA1", "MZ1")
+    for writer in (plain, encoded):
+        writer.start({})
+    payload = bytes(range(160))
+    assert plain.media(40.2, payload).encode() == encoded.encoded_media(40.2, base64.b64encode(payload))
+    assert json.loads(encoded.media(60, payload))["sequenceNumber"] == "3"
+
+
 def test_what_the_agent_may_say() -> None:
     assert read('{"event":"media","streamSid":"MZ1","media":{"payload":"AAE="}}', "MZ1") == Media(b"\x00\x01")
     assert read('{"event":"mark","streamSid":"MZ1","mark":{"name":"m"}}', "MZ1") == Mark("m")
