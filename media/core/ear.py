@@ -47,7 +47,7 @@ class Ear:
         more than all else that a frame does.
         """
         if voiced:
-            self._voiced = True
+            self._voiced = self._session.ready  # what waits for a session is in no share of ours
             self._latency.caller_voiced(self._clock.at(at_ms) + FRAME_MS, self._clock.arrival(at_ms, now_ms))
         if self._session.ready:
             if self._began_ms == _NOTHING_YET:
@@ -71,12 +71,9 @@ class Ear:
         """Let the server have what it has not got yet."""
         if self._unsent.size:
             self._session.send(rt.append(self._unsent.take()))
-            self._left(now_ms)
-
-    def _left(self, now_ms: float) -> None:
-        if self._voiced:
-            self._voiced = False
-            self._latency.voice_left(now_ms)
+            if self._voiced:
+                self._voiced = False
+                self._latency.voice_left(now_ms)
 
     def call_ms(self, session_ms: int) -> int:
         """The call's clock when the server had heard so much."""
@@ -87,13 +84,12 @@ class Ear:
         self.speaking = False
         self._unheard.clear()
 
-    def session_opened(self, now_ms: float) -> None:
+    def session_opened(self) -> None:
         self._began_ms = _NOTHING_YET
         if self._unheard.size:
             self._began_ms = max(0, self._unheard_ms - self._unheard.size // BYTES_PER_MS)
             self._session.send(rt.append(self._unheard.joined()))
-        self._left(now_ms)
 
     def session_lost(self) -> None:
-        self.speaking = False
+        self.speaking = self._voiced = False
         self._unsent.clear()

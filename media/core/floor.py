@@ -21,6 +21,8 @@ from media.core.voice import Voice
 
 MISSING_MS = 5 * FRAME_MS  # without a frame: whoever was speaking has stopped
 
+LONGEST_ONSET_MS = 1_000.0  # what sounds like a voice for longer, and is believed to be none, is a noise
+
 
 class Phase(Enum):
     FREE = auto()
@@ -90,8 +92,10 @@ class Floor:
         model.ear.frame(payload, at_ms, now_ms, voiced=voiced, speaking=voiced or vad.speaking)
         if not (audible and vad.recent):
             self._voiced_ms = None
-        elif self._voiced_ms is None:
-            self._voiced_ms = self._clock.arrival(at_ms, now_ms)
+        else:
+            arrived_ms = self._clock.arrival(at_ms, now_ms)
+            if self._voiced_ms is None or arrived_ms - self._voiced_ms > LONGEST_ONSET_MS:
+                self._voiced_ms = arrived_ms
         if onset and not audible:
             model.answers.spoke_freely()
         if onset or self._phase is Phase.OVERLAP:

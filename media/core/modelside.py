@@ -37,7 +37,7 @@ class ModelSide:
         """A socket stands."""
         self.replies.session_opened()
         self.session.open(self._minutes.so_far())
-        self.ear.session_opened(now_ms)
+        self.ear.session_opened()
         self.replies.proceed(now_ms)
 
     def lost(self) -> None:
@@ -96,7 +96,7 @@ class ModelSide:
             event = rt.decode(payload)
         except rt.WireError:
             return self.session.garbled()
-        self.session.touch(now_ms)
+        self.session.heard(now_ms)
         if isinstance(event, rt.AudioDelta):  # most of them are, and no turn ends with one
             if not self.replies.cancelled(event.response_id):
                 self._voice.open_item(event.item_id, self.replies.saying)

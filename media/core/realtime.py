@@ -7,11 +7,13 @@ decode as Unknown, and fields that it does not read are not looked at.
 
 import binascii
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from media.core.types import CallPlan, Role
+
+MAX_CALL_ID = 200
 
 
 class WireError(Exception):
@@ -101,7 +103,7 @@ class InputTranscriptFailed(_Event, frozen=True, tag="conversation.item.input_au
 class FunctionArgumentsDone(_Event, frozen=True, tag="response.function_call_arguments.done"):
     response_id: str
     item_id: str
-    call_id: str
+    call_id: Annotated[str, msgspec.Meta(max_length=MAX_CALL_ID)]  # it travels to control, and is stored
     arguments: str
     name: str = ""  # some servers name the function only in its output item
 

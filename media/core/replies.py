@@ -61,7 +61,7 @@ class Replies:
         answers = self.answers
         if not self._session.ready or answers.active:
             return
-        self._session.touch(now_ms)
+        self._session.expect(now_ms)
         if self._clips and not self._voice.audible(now_ms) and (event_id := answers.begin()):
             self.saying = self._clips.popleft()
             self._session.send(rt.response_create(event_id, instruction(self._voice.text(self.saying) or "")))

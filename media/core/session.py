@@ -56,9 +56,13 @@ class Session:
         """It has taken our configuration."""
         self.attempts = 1
 
-    def touch(self, now_ms: float) -> None:
-        """It has said something, or may be expected to from now on."""
+    def heard(self, now_ms: float) -> None:
+        """It has said something that can be read."""
         self._malformed, self._alive_ms = 0, now_ms
+
+    def expect(self, now_ms: float) -> None:
+        """It owed us nothing until now."""
+        self._alive_ms = now_ms
 
     def garbled(self) -> bool:
         """It has said what it may not: whether we still listen."""

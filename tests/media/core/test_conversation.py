@@ -112,6 +112,20 @@ def test_a_sentence_over_the_agent_cuts_it_where_the_caller_stopped_hearing(make
     assert phone.model.violations == []
 
 
+def test_a_noise_before_the_voice_is_in_no_reaction(make_phone):
+    probability = [0.0]
+    phone = make_phone(BARE, answer_ms=8_000, confirm=lambda *_: probability[0])
+    phone.after(1_000)
+    phone.speak(600)
+    phone.after(3_000)
+    phone.speak(4_000)  # what the first stage takes for a voice, and the second does not
+    phone.after(3_000)
+    assert phone.told(BargedIn) == []
+    probability[0] = 0.99
+    phone.after(8_000)
+    assert phone.told(BargedIn)[0].clear_reaction_ms <= 1_100
+
+
 @pytest.mark.parametrize("delay", [0, 40, 150])
 def test_a_nod_is_taken_back_and_no_word_is_lost(make_phone, delay):
     phone = make_phone(BARE, delay=delay, answer_ms=5_000)
@@ -365,6 +379,7 @@ def test_three_malformed_model_events_in_a_row_lose_the_model(make_phone):
     for payload in (bad, bad, b'{"type":"rate_limits.updated"}', bad, bad):
         phone.carry(phone.talk.from_model(payload, phone.world.now))
     assert phone.told(ModelLost) == []
+    phone.after(500)  # ticks are no sign of the model's health
     phone.carry(phone.talk.from_model(bad, phone.world.now))
     assert len(phone.told(ModelLost)) == 1
 

@@ -38,7 +38,16 @@ def test_what_the_model_says(payload, event):
 
 
 @pytest.mark.parametrize(
-    "payload", [b"", b"[]", b"{}", b"\xff", wire("response.done"), wire("response.output_audio.delta", item_id=1)]
+    "payload",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"\xff",
+        wire("response.done"),
+        wire("response.output_audio.delta", item_id=1),
+        wire("response.function_call_arguments.done", response_id="r", item_id="i", call_id="c" * 201, arguments="{}"),
+    ],
 )
 def test_what_it_must_not_say(payload):
     with pytest.raises(rt.WireError):
