@@ -5,6 +5,7 @@ import base64
 import contextlib
 import json
 import math
+import os
 import socket
 from random import Random
 
@@ -298,6 +299,24 @@ def settings(control, model, tmp_path):
         return MediaSettings(**(facts | changed))
 
     return make
+
+
+def program_environment(given, model, home):
+    """What a media plane in a program of its own reads."""
+    return {
+        **os.environ,
+        "HUM_HOME": str(home),
+        "HUM_NODE_KEY": NODE_KEY,
+        "HUM_CONTROL_ADDRESS": given.control_address,
+        "HUM_MEDIA_LISTEN": given.media_listen,
+        "HUM_MEDIA_URL": given.media_url,
+        "HUM_DRAIN_SECONDS": "0.2",
+        "HUM_MAX_LAG_MS": str(given.max_lag_ms),
+        "HUM_MAX_LATE_MS": str(given.max_late_ms),
+        "TWILIO_AUTH_TOKEN": TOKEN,
+        "OPENAI_API_KEY": "sk-secret",
+        "OPENAI_BASE_URL": model.url,
+    }
 
 
 class Plane:

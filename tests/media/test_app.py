@@ -1,7 +1,6 @@
 """The program: starts from its environment, serves, drains on SIGTERM."""
 
 import asyncio
-import os
 import signal
 import sys
 
@@ -9,23 +8,12 @@ import httpx
 import websockets
 
 from sandbox.twilio import sign
-from tests.media.conftest import NODE_KEY, TOKEN, Line, until
+from tests.media.conftest import TOKEN, Line, program_environment, until
 
 
 async def test_it_serves_until_it_is_told_to_stop_and_drains(settings, control, model, tmp_path) -> None:
     given = settings()
-    environment = {
-        **os.environ,
-        "HUM_HOME": str(tmp_path),
-        "HUM_NODE_KEY": NODE_KEY,
-        "HUM_CONTROL_ADDRESS": given.control_address,
-        "HUM_MEDIA_LISTEN": given.media_listen,
-        "HUM_MEDIA_URL": given.media_url,
-        "HUM_DRAIN_SECONDS": "0.2",
-        "TWILIO_AUTH_TOKEN": TOKEN,
-        "OPENAI_API_KEY": "sk-secret",
-        "OPENAI_BASE_URL": model.url,
-    }
+    environment = program_environment(given, model, tmp_path)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "media.app", env=environment, stderr=asyncio.subprocess.PIPE
     )

@@ -12,7 +12,7 @@ import websockets
 
 from hum.cli import _parser
 from sandbox.twilio import sign
-from tests.media.conftest import NODE_KEY, TOKEN, Line, until
+from tests.media.conftest import TOKEN, Line, program_environment, until
 
 
 def children(pid: int) -> list[int]:
@@ -23,18 +23,7 @@ def children(pid: int) -> list[int]:
 async def supervised(settings, model, tmp_path):
     """Two workers and who watches over them."""
     given = settings()
-    environment = {
-        **os.environ,
-        "HUM_HOME": str(tmp_path),
-        "HUM_NODE_KEY": NODE_KEY,
-        "HUM_CONTROL_ADDRESS": given.control_address,
-        "HUM_MEDIA_LISTEN": given.media_listen,
-        "HUM_MEDIA_URL": given.media_url,
-        "HUM_DRAIN_SECONDS": "0.2",
-        "TWILIO_AUTH_TOKEN": TOKEN,
-        "OPENAI_API_KEY": "sk-secret",
-        "OPENAI_BASE_URL": model.url,
-    }
+    environment = program_environment(given, model, tmp_path)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "media.app", "--workers", "2", env=environment, stderr=asyncio.subprocess.DEVNULL
     )
