@@ -132,8 +132,21 @@ def failed(sentence: str, problems: list[str] | None = None) -> Result:
 
 
 def dumped(output: Any) -> str:
-    """As the model and the record get it: PostgreSQL keeps no NUL in JSON."""
-    return json.dumps(output, ensure_ascii=False).replace("\\u0000", "\\ufffd")
+    """As the model and the record get it: PostgreSQL reads no text out of JSON with a NUL in it."""
+    text = json.dumps(output, ensure_ascii=False)
+    return json.dumps(_without_nul(output), ensure_ascii=False) if "\\u0000" in text else text
+
+
+def _without_nul(value: Any) -> Any:
+    match value:
+        case str():
+            return value.replace("\0", "\ufffd")
+        case dict():
+            return {_without_nul(name): _without_nul(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_without_nul(each) for each in value]
+        case _:
+            return value
 
 
 def _arguments(text: str, schema: Schema) -> tuple[Mapping[str, Any], list[str]]:

@@ -1,0 +1,137 @@
+"""The registry of tools: what may run, for how long, and what of it comes back; and a run whose owner died."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from control.calls.tools import CallTools
+from control.tools import MAX_OUTPUT_BYTES, Policy, Registry, Result, Run, Tool, ToolChannel, ToolContext, dumped
+from hum import ids
+from hum.errors import InvalidState
+from hum.ids import Kind
+from hum.v1 import runtime_pb2
+from storage import calls, flows, identity, tool_runs
+from storage.calls import NewCall
+from storage.db import Db
+
+CONTEXT = ToolContext(ids.new(), ids.new(), {})
+SCHEMA: dict[str, Any] = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+
+
+def tool(run: Run | None, **changes: Any) -> Tool:
+    known: dict[str, Any] = {
+        "name": "t",
+        "description": "A tool.",
+        "parameters": lambda _: SCHEMA,
+        "run": run,
+        "channels": frozenset({ToolChannel.CALL}),
+        "timeout_ms": 50,
+    }
+    return Tool(**(known | changes))
+
+
+async def answer(made: Tool, arguments: str = '{"n": 1}') -> Result:
+    registry = Registry()
+    registry.add([made])
+    return await registry.run(ToolChannel.CALL, made.name, arguments, CONTEXT)
+
+
+async def test_what_a_tool_returns_and_raises_is_what_the_agent_can_say() -> None:
+    async def double(_: ToolContext, arguments: Mapping[str, Any]) -> Result:
+        return Result(arguments["n"] * 2)
+
+    async def hang(_: ToolContext, __: Mapping[str, Any]) -> Result:
+        await asyncio.sleep(10)
+        raise AssertionError("it was not waited for")
+
+    async def refuse(_: ToolContext, __: Mapping[str, Any]) -> Result:
+        raise InvalidState("The call is over.")
+
+    async def break_down(_: ToolContext, __: Mapping[str, Any]) -> Result:
+        raise ZeroDivisionError("secret")
+
+    async def away(_: ToolContext, __: Mapping[str, Any]) -> Result:
+        raise ConnectionRefusedError
+
+    assert await answer(tool(double)) == Result(2)
+    for run, sentence in (
+        (hang, "This took too long. Nobody knows whether it was done."),
+        (refuse, "The call is over."),
+        (break_down, "Something went wrong. It was not done."),
+        (away, "This can't be done at the moment."),
+    ):
+        result = await answer(tool(run))
+        assert (result.ok, result.output) == (False, {"error": sentence})
+
+
+async def test_bad_arguments_run_nothing() -> None:
+    async def never(_: ToolContext, __: Mapping[str, Any]) -> Result:
+        raise AssertionError("it ran")
+
+    for arguments in ("", "{}", "[]", "nonsense", '{"n": "1"}', '{"n": 1' + " " * 70_000 + "}", "{" * 5000):
+        result = await answer(tool(never), arguments)
+        assert not result.ok and result.output["problems"], arguments[:20]
+    assert not (await answer(tool(never, policy=Policy.APPROVAL))).ok
+    assert not (await answer(tool(never, parameters=lambda _: None))).ok, "the flow has no use for it"
+    assert not (await answer(tool(never, channels=frozenset()))).ok
+    assert not (await answer(tool(None))).ok, "the call carries it out by itself"
+
+
+async def test_a_long_result_is_cut_and_says_so() -> None:
+    async def talk(_: ToolContext, __: Mapping[str, Any]) -> Result:
+        return Result({"text": "\u20ac" * MAX_OUTPUT_BYTES})
+
+    result = await answer(tool(talk))
+    assert result.ok and result.output["cut"]
+    assert len(dumped(result.output).encode()) < MAX_OUTPUT_BYTES * 1.2
+    assert json.loads(dumped({"nul": ["a\0b"], "no\0": r"\u0000"})) == {"nul": ["a\ufffdb"], "no\ufffd": r"\u0000"}
+
+
+def test_two_tools_of_one_name_are_a_bug() -> None:
+    with pytest.raises(AssertionError, match="two tools"):
+        Registry().add([tool(None), tool(None)])
+
+
+@pytest.fixture
+async def call(database_url: str) -> AsyncIterator[tuple[Db, UUID, UUID]]:
+    db, org, call, flow = await Db.open(database_url, size=4), ids.new(), ids.new(), ids.new()
+    async with db.system() as tx:
+        await identity.create_organization(tx, org, "Clinic")
+    async with db.tenant(org) as tx:
+        await flows.create(tx, flow, "voice", {"name": "F"})
+    async with db.system() as tx:
+        await calls.create(tx, NewCall(call, org, "CA1", "inbound", "in_progress", "+1", "+2", None, flow, 1, None))
+    yield db, org, call
+    await db.close()
+
+
+async def test_a_run_whose_owner_died_is_never_done_again(call: tuple[Db, UUID, UUID]) -> None:
+    db, org, id = call
+    runs = 0
+
+    async def count(_: ToolContext, __: Mapping[str, Any]) -> Result:
+        nonlocal runs
+        runs += 1
+        return Result(runs)
+
+    registry = Registry()
+    registry.add([tool(count)])
+    tools = CallTools(db, registry, patience_seconds=0.3)
+
+    def asked(tool_call_id: str) -> runtime_pb2.RunTool:
+        return runtime_pb2.RunTool(
+            call_id=ids.show(Kind.CALL, id), tool_call_id=tool_call_id, name="t", arguments_json='{"n": 1}'
+        )
+
+    async with db.system() as tx:
+        assert await tool_runs.begin(tx, org, id, "died", "t")  # and its process is gone
+    result = await tools.run(asked("died"))
+    assert (result.status, runs) == ("failed", 0)
+    assert json.loads(result.output_json) == {"error": "Nobody knows whether this was done."}
+    both = await asyncio.gather(*(tools.run(asked("twice")) for _ in range(4)))
+    assert {(each.status, each.output_json) for each in both} == {("ok", "1")}
+    assert runs == 1
