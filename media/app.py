@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import uvloop
 from picows import ws_create_server
 
-from hum import home, rpc, settings, telemetry
+from hum import home, rpc, telemetry
 from hum.clock import Clock, monotonic_ms
-from hum.settings import MediaSettings, parse_listen
+from hum.settings import MediaSettings, load, parse_listen
 from hum.signals import stop_signal
 from media import workers
 from media.io.control import ControlLink, take_spool
@@ -38,29 +38,33 @@ class Media:
 
 @asynccontextmanager
 async def build(
-    given: MediaSettings, dial: Dial | None = None, clock: Clock = monotonic_ms, *, shared_port: bool = False
+    settings: MediaSettings, dial: Dial | None = None, clock: Clock = monotonic_ms, *, shared_port: bool = False
 ) -> AsyncIterator[Media]:
     """Everything of a media plane, started; drained and closed at the end.
 
     With `shared_port` other processes may listen on the same one.
     """
-    if not given.twilio_auth_tokens:
+    if not settings.twilio_auth_tokens:
         LOG.warning("TWILIO_AUTH_TOKEN is not set: every stream will be refused")
-    channel = rpc.channel(given)
+    channel = rpc.channel(settings)
     link = ControlLink(
-        given, channel, home.node_key(given), telemetry.node_name(given, "media"), take_spool(given.spool_dir)
+        settings,
+        channel,
+        home.node_key(settings),
+        telemetry.node_name(settings, "media"),
+        take_spool(settings.spool_dir),
     )
-    silero = Silero.load() if given.vad_confirm else None
-    ports = Ports(given, link, dial or Dialler(given), clock, given.recordings_dir, silero)
+    silero = Silero.load() if settings.vad_confirm else None
+    ports = Ports(settings, link, dial or Dialler(settings), clock, settings.recordings_dir, silero)
     server = MediaServer(ports, lambda: pacer.load)
-    pacer = Pacer(given.pacer_ms, clock, server.sweep)
+    pacer = Pacer(settings.pacer_ms, clock, server.sweep)
     link.on_command = server.command
-    listen = parse_listen(given.media_listen)
+    listen = parse_listen(settings.media_listen)
     listening = await ws_create_server(
         server.upgrade,
         listen.host,
         listen.port,
-        max_frame_size=given.max_frame_bytes,
+        max_frame_size=settings.max_frame_bytes,
         backlog=1024,
         reuse_port=shared_port,
     )
@@ -69,11 +73,11 @@ async def build(
     try:
         yield Media(server, link, listening.sockets[0].getsockname()[1])
     finally:
-        await server.drain(given.drain_seconds, CLOSE_SECONDS)
+        await server.drain(settings.drain_seconds, CLOSE_SECONDS)
         listening.close()
         link.flush(clock())
         with suppress(TimeoutError):  # what control does not take now waits on disk
-            async with asyncio.timeout(given.end_ack_seconds):
+            async with asyncio.timeout(settings.end_ack_seconds):
                 await link.stored()
         pacer.stop()
         linked.cancel()
@@ -83,17 +87,17 @@ async def build(
         await channel.close(None)
 
 
-async def run(given: MediaSettings, *, worker: bool = False) -> None:
+async def run(settings: MediaSettings, *, worker: bool = False) -> None:
     """Serve until SIGTERM or SIGINT; a worker, until its supervisor is gone too."""
-    asked, loop = stop_signal(), asyncio.get_running_loop()
+    stop, loop = stop_signal(), asyncio.get_running_loop()
     if worker:  # its input is a pipe that nobody writes to: it is readable when it ends
-        loop.add_reader(sys.stdin.fileno(), asked.set)
-    async with build(given, shared_port=worker) as media:
+        loop.add_reader(sys.stdin.fileno(), stop.set)
+    async with build(settings, shared_port=worker) as media:
         # What was imported stays for good: the collector need not walk it (40 ms) while calls wait.
         gc.collect()
         gc.freeze()
         LOG.info("media serves", port=media.port, node=media.link.node)
-        await asked.wait()
+        await stop.wait()
         if worker:
             loop.remove_reader(sys.stdin.fileno())
         LOG.info("media drains", calls=len(media.server))
@@ -103,12 +107,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="hum media", description="The media plane.")
     parser.add_argument("--workers", type=int, default=1, help="processes that share the port")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    given = settings.load(MediaSettings)
-    telemetry.start(given, "media")
-    if asked.workers > 1:
-        sys.exit(uvloop.run(workers.supervise(given, asked.workers, workers.as_worker())))
-    uvloop.run(run(given, worker=asked.worker))
+    arguments = parser.parse_args()
+    settings = load(MediaSettings)
+    telemetry.start(settings, "media")
+    if arguments.workers > 1:
+        sys.exit(uvloop.run(workers.supervise(settings, arguments.workers, workers.as_worker())))
+    uvloop.run(run(settings, worker=arguments.worker))
 
 
 if __name__ == "__main__":

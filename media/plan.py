@@ -26,27 +26,27 @@ class _TurnConfig(msgspec.Struct, forbid_unknown_fields=True):
     eagerness: Eagerness | msgspec.UnsetType = msgspec.UNSET
 
 
-def plan_of(session: pb.OpenSessionResponse, given: MediaSettings) -> CallPlan:
+def plan_of(session: pb.OpenSessionResponse, settings: MediaSettings) -> CallPlan:
     """Raises ValueError, TypeError or AttributeError for JSON that is not what the contract says."""
-    said = [
+    rendered = [
         (ClipKind(clip.kind), Clip(clip.text, clip.audio_ulaw or None)) for clip in session.clips if clip.kind in _KINDS
     ]
-    clips: dict[ClipKind, Clip] = {kind: clip for kind, clip in said if kind is not ClipKind.FILLER}
+    clips: dict[ClipKind, Clip] = {kind: clip for kind, clip in rendered if kind is not ClipKind.FILLER}
     turns = msgspec.json.decode(session.turn_config_json or "{}", type=_TurnConfig)
     return CallPlan(
         instructions=session.instructions,
-        voice=session.voice or given.default_voice,
-        model=session.model or given.realtime_model,
-        transcription_model=session.transcription_model or given.transcribe_model,
+        voice=session.voice or settings.default_voice,
+        model=session.model or settings.realtime_model,
+        transcription_model=session.transcription_model or settings.transcribe_model,
         language=session.language.partition("-")[0] if session.HasField("language") else None,
         clips=clips,
-        fillers=tuple(clip for kind, clip in said if kind is ClipKind.FILLER and clip.audio),
-        filler_after_ms=round(given.filler_after_ms),
+        fillers=tuple(clip for kind, clip in rendered if kind is ClipKind.FILLER and clip.audio),
+        filler_after_ms=round(settings.filler_after_ms),
         tools=tuple(_tool(tool) for tool in session.tools),
         recording=session.recording_enabled,
         announce_recording=session.announce_recording,
         max_call_ms=(session.max_call_seconds or DEFAULT_CALL_SECONDS) * 1000,
-        transcript_deadline_ms=round(given.transcript_wait_ms),
+        transcript_deadline_ms=round(settings.transcript_wait_ms),
         **{name: value for name, value in msgspec.structs.asdict(turns).items() if value is not msgspec.UNSET},
         **_idle(session.idle_prompts_json, clips),
     )

@@ -55,8 +55,8 @@ class MediaServer:
                 return _answer(404, b"not found\n")
 
     def _stream(self, request: WSUpgradeRequest) -> WSListener | WSUpgradeResponseWithListener:
-        given = self.ports.given
-        if not twilio.is_signed(request, given):
+        settings = self.ports.settings
+        if not twilio.is_signed(request, settings):
             LOG.warning("stream without a valid signature")
             metrics.STREAMS.labels("unsigned").inc()
             return _answer(403, b"the request is not signed by the carrier\n")
@@ -64,17 +64,17 @@ class MediaServer:
             LOG.warning("stream refused", reason=reason, calls=len(self._shells))
             metrics.STREAMS.labels(reason).inc()
             return _answer(503, b"no more calls here\n")
-        return twilio.TwilioLeg(self.opened, given.max_frame_bytes)
+        return twilio.TwilioLeg(self.opened, settings.max_frame_bytes)
 
     def _full(self) -> str | None:
         """Why this process takes no more calls; None if it does."""
-        given = self.ports.given
+        settings = self.ports.settings
         if self.draining:
             return "draining"
-        if len(self._shells) >= given.max_calls:
+        if len(self._shells) >= settings.max_calls:
             return "full"
         load = self._load()
-        return "lagging" if load.worst_ms > given.max_lag_ms or load.usual_ms > given.max_late_ms else None
+        return "lagging" if load.worst_ms > settings.max_lag_ms or load.usual_ms > settings.max_late_ms else None
 
     def opened(self, leg: Leg) -> Shell:
         shell = Shell(self.ports, leg, self)

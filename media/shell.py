@@ -87,7 +87,7 @@ class Leg(Protocol):
 class Ports:
     """What all calls of a process share."""
 
-    given: MediaSettings
+    settings: MediaSettings
     link: ControlLink
     dial: Dial
     clock: Clock
@@ -175,7 +175,7 @@ class Shell:
         self._lobby = _Lobby()
         self._talk: Conversation | None = None  # while and after the call talks
         self._record = Record(ports.link, ports.recordings)
-        self._line = ModelLine(ports.dial, ports.given.model_retry_ms, self)
+        self._line = ModelLine(ports.dial, ports.settings.model_retry_ms, self)
 
     @property
     def call_id(self) -> str:
@@ -228,14 +228,14 @@ class Shell:
     @_guarded
     def tick(self, now_ms: float) -> None:
         """With each tick of the pacer; while there is a conversation, with those that it wants."""
-        given = self._ports.given
-        silent = now_ms - self._heard_ms >= given.silent_seconds * 1000
+        settings = self._ports.settings
+        silent = now_ms - self._heard_ms >= settings.silent_seconds * 1000
         match self._phase:
             case Phase.TALKING if self._talk is not None:
                 self._carry(self._talk.leg_gone(now_ms, LOST) if silent else self._talk.tick(now_ms))
-            case Phase.WAITING if silent or now_ms - self._since_ms >= given.start_seconds * 1000:
+            case Phase.WAITING if silent or now_ms - self._since_ms >= settings.start_seconds * 1000:
                 self._refuse("late", Closing.REFUSED)
-            case Phase.ENDING if now_ms - self._since_ms >= given.end_ack_seconds * 1000:
+            case Phase.ENDING if now_ms - self._since_ms >= settings.end_ack_seconds * 1000:
                 self._close()
             case Phase.CLOSING if now_ms - self._since_ms >= CLOSE_MS:
                 self._exit.leg.abort()
@@ -300,7 +300,7 @@ class Shell:
         self._record.open(session)
         try:
             silero = self._ports.silero
-            talk = Conversation(plan_of(session, self._ports.given), silero.detector() if silero else None)
+            talk = Conversation(plan_of(session, self._ports.settings), silero.detector() if silero else None)
         except (ValueError, TypeError, AttributeError):
             LOG.exception("the flow of a call can not be read", call=session.call_id)
             self._record.end_by_fault("the flow can not be read")

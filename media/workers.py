@@ -11,9 +11,8 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from hum import settings
 from hum.clock import monotonic_ms
-from hum.settings import MediaSettings, parse_listen
+from hum.settings import MediaSettings, environment, parse_listen
 from hum.signals import stop_signal
 from hum.telemetry import log
 
@@ -30,21 +29,21 @@ class Worker:
     def __init__(self, number: int, command: Sequence[str], listen: str) -> None:
         self.process: asyncio.subprocess.Process | None = None
         self._number, self._command = number, command
-        self._environment = settings.environment() | {"HUM_MEDIA_LISTEN": listen}
-        self._told = asyncio.Event()
+        self._environment = environment() | {"HUM_MEDIA_LISTEN": listen}
+        self._stopping = asyncio.Event()
 
     async def keep(self) -> int:
         """Start it, and again when it dies; 0 once it was told to stop, else the status that it keeps dying with."""
         quick_deaths, wait_seconds = 0, FIRST_WAIT_SECONDS
-        while not self._told.is_set():
+        while not self._stopping.is_set():
             began_ms = monotonic_ms()
             self.process = await asyncio.create_subprocess_exec(
                 *self._command, env=self._environment, stdin=asyncio.subprocess.PIPE
             )
-            if self._told.is_set():  # it was told while it was being started
+            if self._stopping.is_set():  # it was told while it was being started
                 self.stop()
             status = await self.process.wait()
-            if self._told.is_set():
+            if self._stopping.is_set():
                 break
             LOG.error("a worker ended", worker=self._number, status=status)
             quick_deaths = quick_deaths + 1 if monotonic_ms() - began_ms < QUICK_DEATH_MS else 0
@@ -55,23 +54,23 @@ class Worker:
         return 0
 
     def stop(self) -> None:
-        self._told.set()
+        self._stopping.set()
         if self.process is not None:
             with suppress(ProcessLookupError):
                 self.process.terminate()
 
 
-async def supervise(given: MediaSettings, count: int, command: Sequence[str]) -> int:
+async def supervise(settings: MediaSettings, count: int, command: Sequence[str]) -> int:
     """Run `count` workers until SIGTERM or SIGINT, or until one keeps dying; the status to exit with."""
-    listen = parse_listen(given.media_listen)
+    listen = parse_listen(settings.media_listen)
     with _reserved(listen.host, listen.port) as port:
         workers = [Worker(number, command, str(listen._replace(port=port.getsockname()[1]))) for number in range(count)]
-        asked = stop_signal()
+        stop = stop_signal()
         keepers = [asyncio.create_task(worker.keep(), name=f"worker {n}") for n, worker in enumerate(workers)]
-        told = asyncio.create_task(asked.wait(), name="told to stop")
+        stopping = asyncio.create_task(stop.wait(), name="stop signal")
         LOG.info("media supervises", workers=count, port=port.getsockname()[1])
-        await asyncio.wait([told, *keepers], return_when=asyncio.FIRST_COMPLETED)
-        told.cancel()
+        await asyncio.wait([stopping, *keepers], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
         for worker in workers:
             worker.stop()
         return max(abs(status) for status in await asyncio.gather(*keepers))

@@ -8,7 +8,7 @@
 """
 
 from enum import Enum, auto
-from typing import Any
+from typing import Any, Final
 
 from media.core.carrierclock import CarrierClock
 from media.core.dtmf import Keypad
@@ -60,6 +60,11 @@ class Phase(Enum):
     ENDED = auto()  # nothing follows
 
 
+# Every frame asks: to look a member up costs more than all else of the question.
+_TALKING: Final = Phase.TALKING
+_ENDED: Final = Phase.ENDED
+
+
 class _OutOfOrder(Exception):  # noqa: N818 - it says what is wrong
     """A leg's event came when it may not."""
 
@@ -83,7 +88,7 @@ class Conversation:
 
     @property
     def ended(self) -> bool:
-        return self.phase is Phase.ENDED
+        return self.phase is _ENDED
 
     def abandon(self) -> None:
         """Nothing follows; who ticks it has an end to bring about, and wants every tick."""
@@ -93,7 +98,7 @@ class Conversation:
 
     def from_leg(self, event: LegEvent, now_ms: float) -> list[Action]:
         """What the caller's side brings."""
-        if self.phase is Phase.ENDED:
+        if self.phase is _ENDED:
             return []
         try:
             if isinstance(event, Audio):  # most of them are
@@ -108,7 +113,7 @@ class Conversation:
     def from_model(self, payload: bytes, now_ms: float) -> list[Action]:
         """One text frame of the model's socket."""
         model = self._model
-        if self.phase is not Phase.TALKING or not model.session.ready:
+        if self.phase is not _TALKING or not model.session.ready:
             return []
         speaking = model.ear.speaking
         if not model.receive(payload, now_ms, self._clock.call_ms(now_ms)):
@@ -123,7 +128,7 @@ class Conversation:
 
     def model_ready(self, now_ms: float) -> list[Action]:
         """The model's socket is open."""
-        if self.phase is Phase.TALKING:
+        if self.phase is _TALKING:
             self._model.connected(now_ms)
         return self._take()
 
@@ -132,7 +137,7 @@ class Conversation:
 
         With REFUSED as the reason there is no other attempt.
         """
-        if self.phase is not Phase.TALKING:
+        if self.phase is not _TALKING:
             return []
         self._model.lost()
         self._actions.append(Report(ModelLost(reason)))
@@ -149,18 +154,18 @@ class Conversation:
 
     def tool_result(self, call_id: str, output_json: str, status: ToolStatus, now_ms: float) -> list[Action]:
         """What a RunTool came to; JSON text.  Of a tool that nobody waits for any more, nothing follows."""
-        if self.phase is Phase.TALKING:
+        if self.phase is _TALKING:
             self._model.tool_result(call_id, output_json, status, now_ms)
             self._hasten()
         return self._take()
 
     def command(self, command: Command, now_ms: float) -> list[Action]:
         """What control asks for."""
-        if self.phase is Phase.ENDED:
+        if self.phase is _ENDED:
             return []
         match command:
             case EndCall(reason, spoken):
-                if spoken and self.phase is Phase.TALKING:
+                if spoken and self.phase is _TALKING:
                     self._close(HangUp(reason), now_ms, ClipKind.GOODBYE)
                 else:
                     self._end(HangUp(reason), now_ms)
@@ -170,7 +175,7 @@ class Conversation:
 
     def tick(self, now_ms: float) -> list[Action]:
         """Call it every 20 ms or so; until `due_ms` it may be left out."""
-        if self.phase is not Phase.TALKING:
+        if self.phase is not _TALKING:
             return []
         voice, model = self._voice, self._model
         if model.stalled(now_ms):
@@ -201,7 +206,7 @@ class Conversation:
 
     def leg_gone(self, now_ms: float, outcome: Outcome) -> list[Action]:
         """The leg is no more."""
-        if self.phase is not Phase.ENDED:
+        if self.phase is not _ENDED:
             self._end(outcome, now_ms)
         return self._take()
 
@@ -218,7 +223,7 @@ class Conversation:
             case Broken(detail):
                 self._end(HangUp(CARRIER_PROTOCOL, detail), now_ms)
             case Started():
-                if self.phase is Phase.TALKING:
+                if self.phase is _TALKING:
                     raise _OutOfOrder("a second start")
                 self._start(event, now_ms)
             case Digit(digit):
@@ -245,7 +250,7 @@ class Conversation:
         self._actions.append(DialModel(1))
 
     def _audio(self, audio: Audio, now_ms: float) -> None:
-        if self.phase is not Phase.TALKING:
+        if self.phase is not _TALKING:
             raise _OutOfOrder("not before start")
         self._clock.caller_frame(audio.at_ms, now_ms)
         self._voice.tape.caller(audio.payload, audio.at_ms)
@@ -253,7 +258,7 @@ class Conversation:
             self.due_ms = 0.0
 
     def _must_have_started(self) -> None:
-        if self.phase is not Phase.TALKING:
+        if self.phase is not _TALKING:
             raise _OutOfOrder("not before start")
 
     # Time passing.
@@ -321,7 +326,7 @@ class Conversation:
 
     def _hasten(self) -> None:
         """What just happened may want the next tick earlier."""
-        if self.phase is Phase.TALKING:
+        if self.phase is _TALKING:
             self.due_ms = min(self.due_ms, self._voice.due_ms())
 
     def _take(self) -> list[Action]:

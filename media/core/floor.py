@@ -8,7 +8,7 @@ FREE ◀── it is known where the caller stopped hearing ──┘
 
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Literal
+from typing import Final, Literal
 
 from media.core.audio import BYTES_PER_MS, FRAME_MS
 from media.core.bargein import BargeIn, Verdict
@@ -29,6 +29,11 @@ class Phase(Enum):
     OVERLAP = auto()  # cleared, and no verdict has fallen
     CUTTING = auto()  # the verdict is known, and not yet where the caller stopped hearing
     RESUMING = auto()
+
+
+# Every frame asks: to look a member up costs more than all else of the question.
+_FREE: Final = Phase.FREE
+_OVERLAP: Final = Phase.OVERLAP
 
 
 @dataclass(slots=True)
@@ -79,7 +84,7 @@ class Floor:
     @property
     def settled(self) -> bool:
         """Whether no overlap is without its consequence."""
-        return self._phase is Phase.FREE
+        return self._phase is _FREE
 
     def frame(self, audio: Audio, now_ms: float) -> bool:
         """20 ms of the caller; whether something was decided."""
@@ -98,7 +103,7 @@ class Floor:
                 self._voiced_ms = arrived_ms
         if onset and not audible:
             model.answers.spoke_freely()
-        if onset or self._phase is Phase.OVERLAP:
+        if onset or self._phase is _OVERLAP:
             return self._judge(onset, voiced, audible, len(payload) // BYTES_PER_MS, now_ms)
         return False
 
@@ -110,11 +115,11 @@ class Floor:
         self._frame_at_ms = now_ms
         self._vad.quiet(missing_ms)
         self._model.ear.flush(now_ms)
-        if self._phase is Phase.OVERLAP:
+        if self._phase is _OVERLAP:
             self._judge(onset=False, voiced=False, audible=True, ms=missing_ms, now_ms=now_ms)
 
     def _judge(self, onset: bool, voiced: bool, audible: bool, ms: int, now_ms: float) -> bool:
-        if onset and audible and self._phase is not Phase.OVERLAP:
+        if onset and audible and self._phase is not _OVERLAP:
             onset = (
                 self._phase is not Phase.CUTTING
                 and self.interruptible
@@ -154,7 +159,7 @@ class Floor:
 
     def settle(self, now_ms: float) -> None:
         """Carry out a verdict, once it is known where the caller stopped hearing."""
-        if self._phase not in (Phase.CUTTING, Phase.RESUMING) or not self._voice.settled(now_ms):
+        if self._phase is _FREE or self._phase is _OVERLAP or not self._voice.settled(now_ms):
             return
         voice, cutting = self._voice, self._phase is Phase.CUTTING
         settled = self._barged_in("cut" if cutting else "resumed")
@@ -167,7 +172,7 @@ class Floor:
 
     def end(self, now_ms: float) -> None:
         """The call is over: an overlap that is not settled never will be.  Nobody hears the agent go on after it."""
-        if self._phase is Phase.FREE:
+        if self._phase is _FREE:
             return
         self._voice.give_up(now_ms)
         self._voice.barged_in(self._barged_in("resumed" if self._phase is Phase.RESUMING else "cut"))

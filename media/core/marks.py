@@ -1,6 +1,7 @@
 """The numbers of marks: which were sent before the last clear, and which measure the way to the carrier."""
 
 from enum import Enum, auto
+from typing import Final
 
 MAX_PINGS = 16  # under way; a carrier that never echoes must not cost memory
 PING_MS = 400.0  # how often the way to the carrier is measured while the agent is silent
@@ -13,6 +14,9 @@ class Age(Enum):
     CURRENT = auto()  # after the last clear
     BEFORE_CLEAR = auto()  # so it may have been played, or flushed
     FORGOTTEN = auto()  # before the clear before that
+
+
+_CURRENT: Final = Age.CURRENT  # asked of every mark
 
 
 class Marks:
@@ -45,7 +49,7 @@ class Marks:
 
     def age(self, number: int) -> Age:
         if number >= self._fence:
-            return Age.CURRENT
+            return _CURRENT
         return Age.BEFORE_CLEAR if number >= self._fence_before else Age.FORGOTTEN
 
     def pinged(self, number: int) -> float | None:

@@ -9,6 +9,7 @@ Invariants: heard <= sent <= generated, heard never falls, and the bytes of an i
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Final
 
 from media.core.audio import BYTES_PER_MS
 from media.core.carrierclock import CarrierClock
@@ -18,6 +19,9 @@ from media.core.marks import Age, Marks
 
 SETTLE_MS = 600.0  # how long a clear waits for the echo of its mark
 UNSURE_MS = 5.0  # a mark must be earlier than a flushed one by more than this to count as played
+
+
+_CURRENT: Final = Age.CURRENT  # asked of every mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class Playout:
     def mark(self, number: int, now_ms: float) -> None:
         """A mark is back; unknown ones change nothing, flushed ones only tell when they were flushed."""
         age = self._marks.age(number)
-        if age is not Age.CURRENT:
+        if age is not _CURRENT:
             if age is Age.BEFORE_CLEAR:
                 self._from_before_clear(number, now_ms)
             return

@@ -69,13 +69,13 @@ Stream = aio.StreamStreamCall[pb.LinkUp, pb.LinkDown]
 class ControlLink:
     """`outbox`, `run_tool` and `flush` never wait; `run` keeps the link up until it is cancelled."""
 
-    def __init__(self, given: MediaSettings, channel: aio.Channel, key: bytes, name: str, spool: Spool) -> None:
+    def __init__(self, settings: MediaSettings, channel: aio.Channel, key: bytes, name: str, spool: Spool) -> None:
         # A name of this very process: control counts batches by name, and another spool would count otherwise.
         self.node = f"{name}-{secrets.token_hex(4)}"
         self.up = False
         self.on_command: Command = lambda _: None
         self.outbox = Outbox(spool)
-        self._given = given
+        self._settings = settings
         self._identity = rpc.NodeIdentity(key, "media", self.node)
         self._stub = runtime_pb2_grpc.MediaServiceStub(channel)
         self._tools = ToolRequests()
@@ -86,10 +86,13 @@ class ControlLink:
 
     async def open_session(self, token: str, call_sid: str, stream_sid: str) -> pb.OpenSessionResponse:
         """Spend a stream's token.  Raises TokenRefused, Away."""
-        asked = pb.OpenSessionRequest(token=token, call_sid=call_sid, stream_sid=stream_sid, node=self.node)
+        request = pb.OpenSessionRequest(token=token, call_sid=call_sid, stream_sid=stream_sid, node=self.node)
         try:
             return await self._stub.OpenSession(
-                asked, timeout=self._given.session_seconds, metadata=(self._identity.metadata(),), wait_for_ready=True
+                request,
+                timeout=self._settings.session_seconds,
+                metadata=(self._identity.metadata(),),
+                wait_for_ready=True,
             )
         except aio.AioRpcError as error:
             if error.code() in {StatusCode.NOT_FOUND, StatusCode.INVALID_ARGUMENT}:
@@ -128,7 +131,7 @@ class ControlLink:
 
     async def run(self) -> None:
         """Keep a link up; first wait `link_retry_ms`, then twice as long each time, up to 5 s."""
-        wait_ms = self._given.link_retry_ms
+        wait_ms = self._settings.link_retry_ms
         while True:
             try:
                 was_up = await self._link()
@@ -136,7 +139,7 @@ class ControlLink:
                 LOG.warning("link to control failed", error=str(error).partition("\n")[0])
                 was_up = False
             if was_up:
-                wait_ms = self._given.link_retry_ms
+                wait_ms = self._settings.link_retry_ms
             await asyncio.sleep(wait_ms / 1000)
             wait_ms = min(2 * wait_ms, RETRY_LIMIT_MS)
 

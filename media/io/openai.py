@@ -107,18 +107,18 @@ def realtime_url(base_url: str, model: str) -> str:
 class Dialler:
     """Opens sockets with the deployment's key, which appears in no log."""
 
-    def __init__(self, given: MediaSettings) -> None:
-        self._given = given
+    def __init__(self, settings: MediaSettings) -> None:
+        self._settings = settings
 
     async def __call__(self, model: str, listener: Listener) -> ModelSocket:
-        given, socket = self._given, ModelSocket(listener)
+        settings, socket = self._settings, ModelSocket(listener)
         try:
-            async with asyncio.timeout(given.dial_seconds):
+            async with asyncio.timeout(settings.dial_seconds):
                 await ws_connect(
                     lambda: socket,
-                    realtime_url(given.openai_base_url, model),
-                    extra_headers={"Authorization": f"Bearer {given.openai_api_key}"},
-                    websocket_handshake_timeout=given.dial_seconds,
+                    realtime_url(settings.openai_base_url, model),
+                    extra_headers={"Authorization": f"Bearer {settings.openai_api_key}"},
+                    websocket_handshake_timeout=settings.dial_seconds,
                     max_frame_size=MAX_EVENT_BYTES,
                     max_redirects=0,  # the key goes nowhere else
                 )

@@ -141,10 +141,10 @@ class Encoder:
 # The door, and the socket behind it.
 
 
-def is_signed(request: WSUpgradeRequest, given: MediaSettings) -> bool:
+def is_signed(request: WSUpgradeRequest, settings: MediaSettings) -> bool:
     """Whether the carrier itself asks for this socket."""
     signature = request.headers.get("X-Twilio-Signature", "")
-    return carrier.is_signed(given.twilio_auth_tokens, given.media_url + PATH, (), signature)
+    return carrier.is_signed(settings.twilio_auth_tokens, settings.media_url + PATH, (), signature)
 
 
 class TwilioLeg(WSListener):
