@@ -1,26 +1,41 @@
 """The program: starts from its environment, serves, drains on SIGTERM."""
 
 import asyncio
+import contextlib
 import signal
 import sys
 
 import httpx
+import pytest
 import websockets
 
 from sandbox.twilio import sign
 from tests.media.conftest import TOKEN, Line, program_environment, until
 
 
-async def test_it_serves_until_it_is_told_to_stop_and_drains(settings, control, model, tmp_path) -> None:
-    given = settings()
-    environment = program_environment(given, model, tmp_path)
+@pytest.fixture
+async def program(settings, control, model, tmp_path):
+    """A media plane as a program; it does not outlive the test."""
+    configured = settings()
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "media.app", env=environment, stderr=asyncio.subprocess.PIPE
+        sys.executable,
+        "-m",
+        "media.app",
+        env=program_environment(configured, model, tmp_path),
+        stderr=asyncio.subprocess.PIPE,
     )
+    yield process, configured.media_url
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()
+
+
+async def test_it_serves_until_it_is_told_to_stop_and_drains(program, control, model) -> None:
+    process, media_url = program
     control.offer("t1")
     await until(lambda: control.hellos, 20)
-    url = f"{given.media_url}/media/twilio"
-    async with httpx.AsyncClient(base_url=given.media_url.replace("ws:", "http:")) as http:
+    url = f"{media_url}/media/twilio"
+    async with httpx.AsyncClient(base_url=media_url.replace("ws:", "http:")) as http:
         assert (await http.get("/healthz")).text == "ok\n"
     async with websockets.connect(url, additional_headers={"X-Twilio-Signature": sign(TOKEN, url)}) as connection:
         line = Line(connection)
@@ -28,9 +43,9 @@ async def test_it_serves_until_it_is_told_to_stop_and_drains(settings, control, 
         await until(lambda: model.dials)
         process.send_signal(signal.SIGTERM)
         assert await line.closed() == 1000
-    _, said = await asyncio.wait_for(process.communicate(), 10)
+    _, logged = await asyncio.wait_for(process.communicate(), 10)
     assert process.returncode == 0
     assert control.ended("call_t1").reason == "drained"
-    assert b"media serves" in said
-    assert b"sk-secret" not in said
-    assert b"Traceback" not in said
+    assert b"media serves" in logged
+    assert b"sk-secret" not in logged
+    assert b"Traceback" not in logged
