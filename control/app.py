@@ -29,8 +29,8 @@ from control.server import ControlServer
 from control.team.feature import feature as team
 from control.tools import Registry
 from control.worker import Worker
-from hum import home, settings, telemetry
-from hum.settings import ControlSettings
+from hum import home, telemetry
+from hum.settings import ControlSettings, load
 from hum.signals import stop_signal
 from storage.db import AWAY, Db
 from storage.embedded import EmbeddedPostgres
@@ -57,14 +57,14 @@ class Control:
 
 
 @asynccontextmanager
-async def database(given: ControlSettings) -> AsyncIterator[str]:
+async def database(settings: ControlSettings) -> AsyncIterator[str]:
     """The URL of the database: the operator's, or an embedded one for as long as this lasts."""
-    if given.database_url:
-        yield given.database_url
+    if settings.database_url:
+        yield settings.database_url
         return
-    if given.production:
+    if settings.production:
         raise SystemExit("hum: HUM_DATABASE_URL is not set; production needs a PostgreSQL of its own")
-    embedded = EmbeddedPostgres(given.home)
+    embedded = EmbeddedPostgres(settings.home)
     try:
         yield await embedded.start()
     finally:
@@ -73,19 +73,19 @@ async def database(given: ControlSettings) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def composed(
-    given: ControlSettings, database_url: str, outside: Outside | None = None
+    settings: ControlSettings, database_url: str, outside: Outside | None = None
 ) -> AsyncIterator[tuple[Deps, PostgresBus, list[Feature]]]:
     """All features on one database, ready to be served or worked for."""
     await migrate(database_url)
     db = await Db.open(
         database_url,
-        size=given.pool_size,
-        statement_seconds=given.statement_seconds,
-        lock_seconds=given.lock_seconds,
+        size=settings.pool_size,
+        statement_seconds=settings.statement_seconds,
+        lock_seconds=settings.lock_seconds,
     )
-    model, twilio = OpenAI(given, given.model_seconds), Twilio(given, given.carrier_seconds)
-    bus, node_key = PostgresBus(db, retry_seconds=given.database_retry_seconds), home.node_key(given)
-    rates = Rates(given.rate_per_second, given.rate_burst)
+    model, twilio = OpenAI(settings, settings.model_seconds), Twilio(settings, settings.carrier_seconds)
+    bus, node_key = PostgresBus(db, retry_seconds=settings.database_retry_seconds), home.node_key(settings)
+    rates = Rates(settings.rate_per_second, settings.rate_burst)
     deps = Deps(
         db=db,
         bus=bus,
@@ -93,15 +93,15 @@ async def composed(
             db,
             node_key,
             rates,
-            keep_keys=timedelta(hours=given.idempotency_hours),
-            lease=timedelta(seconds=given.idempotency_lease_seconds),
+            keep_keys=timedelta(hours=settings.idempotency_hours),
+            lease=timedelta(seconds=settings.idempotency_lease_seconds),
         ),
         cursors=Cursors(node_key),
         outside=outside or Outside(carrier=twilio, lookups=twilio, speech=model, writer=model),
         tools=Registry(),
         stopping=asyncio.Event(),
     )
-    features = [feature(given, deps) for feature in FEATURES]
+    features = [feature(settings, deps) for feature in FEATURES]
     deps.tools.add(tool for feature in features for tool in feature.tools)
     try:
         yield deps, bus, features
@@ -112,65 +112,65 @@ async def composed(
 
 
 @asynccontextmanager
-async def build(given: ControlSettings, database_url: str, outside: Outside | None = None) -> AsyncIterator[Control]:
+async def build(settings: ControlSettings, database_url: str, outside: Outside | None = None) -> AsyncIterator[Control]:
     """Everything of a control plane, started; drained and closed at the end."""
-    async with composed(given, database_url, outside) as (deps, bus, features):
+    async with composed(settings, database_url, outside) as (deps, bus, features):
         services = {service: servicer for feature in features for service, servicer in feature.services.items()}
-        server = ControlServer(given, deps.boundary, services)
+        server = ControlServer(settings, deps.boundary, services)
         try:
             await bus.start([channel for feature in features for channel in feature.channels])
             await server.start()
             yield Control(deps.db, bus, server)
         finally:
             deps.stopping.set()
-            await server.drain(given.drain_seconds)
+            await server.drain(settings.drain_seconds)
             await bus.stop()
 
 
 @asynccontextmanager
 async def build_worker(
-    given: ControlSettings, database_url: str, outside: Outside | None = None
+    settings: ControlSettings, database_url: str, outside: Outside | None = None
 ) -> AsyncIterator[Worker]:
     """A worker, ready to run."""
-    async with composed(given, database_url, outside) as (deps, _, features):
-        yield Worker(deps.db, given, features)
+    async with composed(settings, database_url, outside) as (deps, _, features):
+        yield Worker(deps.db, settings, features)
 
 
-async def run_control(given: ControlSettings) -> None:
+async def run_control(settings: ControlSettings) -> None:
     """Serve until SIGTERM or SIGINT."""
-    asked = stop_signal()
-    async with database(given) as url, build(given, url) as control:
+    stopping = stop_signal()
+    async with database(settings) as url, build(settings, url) as control:
         LOG.info("control serves", port=control.port)
-        await asked.wait()
+        await stopping.wait()
         LOG.info("control drains")
 
 
-async def run_worker(given: ControlSettings) -> None:
+async def run_worker(settings: ControlSettings) -> None:
     """Work until SIGTERM or SIGINT; a database that goes away is waited for, once it was there."""
-    asked = stop_signal()
-    async with database(given) as url:
+    stopping = stop_signal()
+    async with database(settings) as url:
         began = False
-        while not asked.is_set():
+        while not stopping.is_set():
             try:
-                async with build_worker(given, url) as worker:
+                async with build_worker(settings, url) as worker:
                     LOG.info("worker works")
                     began = True
-                    await worker.run(asked)
+                    await worker.run(stopping)
             except AWAY as error:
                 if not began:
                     raise
                 LOG.warning("the database is away", error=repr(error)[:200])
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(asked.wait(), given.database_retry_seconds)
+                    await asyncio.wait_for(stopping.wait(), settings.database_retry_seconds)
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(prog="python -m control.app", description=__doc__)
     arguments.add_argument("program", choices=("control", "worker"), nargs="?", default="control")
     program = arguments.parse_args().program
-    given = settings.load(ControlSettings)
-    telemetry.start(given, program)
-    uvloop.run(run_worker(given) if program == "worker" else run_control(given))
+    settings = load(ControlSettings)
+    telemetry.start(settings, program)
+    uvloop.run(run_worker(settings) if program == "worker" else run_control(settings))
 
 
 if __name__ == "__main__":

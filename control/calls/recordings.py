@@ -35,14 +35,14 @@ class Part:
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """What the gateway answers with."""
-        told = {
+        headers = {
             "status": "206" if self.partial else "200",
             "content-length": str(self.last - self.first + 1),
             "accept-ranges": "bytes",
         }
         if self.partial:
-            told["content-range"] = f"bytes {self.first}-{self.last}/{self.total}"
-        return tuple((rpc.HTTP_PREFIX + name, value) for name, value in told.items())
+            headers["content-range"] = f"bytes {self.first}-{self.last}/{self.total}"
+        return tuple((rpc.HTTP_PREFIX + name, value) for name, value in headers.items())
 
     def __iter__(self) -> Iterator[bytes]:
         left = self.last - self.first + 1
@@ -54,16 +54,16 @@ class Part:
 
 
 async def send(
-    context: "aio.ServicerContext[Any, Any]", directory: Path, stored_path: str, wanted: str
+    context: "aio.ServicerContext[Any, Any]", directory: Path, stored_path: str, byte_range: str
 ) -> AsyncIterator[httpbody_pb2.HttpBody]:
     """The part of a WAV that a `Range` header wants, as the answer of an RPC.  Raises as `open_part`."""
-    part = open_part(directory, stored_path, wanted)
+    part = open_part(directory, stored_path, byte_range)
     await context.send_initial_metadata(part.metadata())
     for chunk in part:
         yield httpbody_pb2.HttpBody(content_type="audio/wav", data=chunk)
 
 
-def open_part(directory: Path, stored_path: str, wanted: str) -> Part:
+def open_part(directory: Path, stored_path: str, byte_range: str) -> Part:
     """The part of a recording that a `Range` header wants; all of it without one, or for one that isn't understood.
 
     Raises NotFound when the file is gone, RangeNotSatisfiable.
@@ -72,7 +72,7 @@ def open_part(directory: Path, stored_path: str, wanted: str) -> Part:
     if not path.is_relative_to(directory.resolve()) or not path.is_file():
         raise NotFound("the recording is not there")
     total = path.stat().st_size
-    found = _RANGE.fullmatch(wanted.strip())
+    found = _RANGE.fullmatch(byte_range.strip())
     if found is None or found.group(1) == found.group(2) == "":
         return Part(path, 0, total - 1, total, partial=False)
     if not found.group(1):  # the last n bytes

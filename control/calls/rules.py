@@ -158,7 +158,7 @@ def instructions(
     )
     parts.append(f"It is {local:%A, %d %B %Y, %H:%M} ({time_zone}).")
     # Each on one line: a name that somebody registered for a number must not read like a part of the prompt.
-    known = [f"- {name}: {' '.join(said.split())[:CONTEXT_CHARS]}" for name, said in contact.items() if said]
+    known = [f"- {name}: {' '.join(text.split())[:CONTEXT_CHARS]}" for name, text in contact.items() if text]
     if known:
         parts.append("# Caller Context\n" + "\n".join(known))
     return "\n\n".join(parts)

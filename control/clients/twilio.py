@@ -175,25 +175,25 @@ class Twilio:
         await self._http.close()
 
     async def find_number(self, e164: str) -> CarrierNumber | None:
-        found = await _asked(self._client.incoming_phone_numbers.list_async(phone_number=e164, limit=2))
+        found = await _call(self._client.incoming_phone_numbers.list_async(phone_number=e164, limit=2))
         return next((_number(number) for number in found if number.phone_number == e164), None)
 
     async def list_numbers(self) -> Sequence[CarrierNumber]:
-        found = await _asked(self._client.incoming_phone_numbers.list_async(limit=MOST_NUMBERS, page_size=1000))
+        found = await _call(self._client.incoming_phone_numbers.list_async(limit=MOST_NUMBERS, page_size=1000))
         return [_number(number) for number in found]
 
     async def offers(self, wish: Wish, limit: int) -> Sequence[Offer]:
         able = {f"{name}_enabled": True for name in wish.capabilities}
-        wanted = {
+        filters = {
             "area_code": wish.area_code,
             "in_locality": wish.locality,
             "in_region": wish.region,
             "contains": wish.contains,
         }
-        given = {name: value for name, value in wanted.items() if value is not None}
+        chosen = {name: value for name, value in filters.items() if value is not None}
         try:
-            found = await _asked(
-                self._client.available_phone_numbers(wish.country).local.list_async(**given, **able, limit=limit)
+            found = await _call(
+                self._client.available_phone_numbers(wish.country).local.list_async(**chosen, **able, limit=limit)
             )
         except CarrierError as error:
             if error.metadata.get("carrier_code") == str(NO_SUCH_RESOURCE):
@@ -214,7 +214,7 @@ class Twilio:
     async def buy_number(self, e164: str, webhooks: Webhooks) -> CarrierNumber | None:
         try:
             return _number(
-                await _asked(self._client.incoming_phone_numbers.create_async(phone_number=e164, **_pointing(webhooks)))
+                await _call(self._client.incoming_phone_numbers.create_async(phone_number=e164, **_pointing(webhooks)))
             )
         except CarrierError as error:
             if error.metadata.get("carrier_code") == str(NOT_ON_SALE):
@@ -223,24 +223,24 @@ class Twilio:
 
     async def release_number(self, sid: str) -> None:
         try:
-            await _asked(self._client.incoming_phone_numbers(sid).delete_async())
+            await _call(self._client.incoming_phone_numbers(sid).delete_async())
         except CarrierError as error:
             if error.metadata.get("carrier_code") != str(NO_SUCH_RESOURCE):
                 raise
 
     async def point_number(self, sid: str, webhooks: Webhooks) -> None:
-        await _asked(self._client.incoming_phone_numbers(sid).update_async(**_pointing(webhooks)))
+        await _call(self._client.incoming_phone_numbers(sid).update_async(**_pointing(webhooks)))
 
     async def end_call(self, call_sid: str) -> None:
         try:
-            await _asked(self._client.calls(call_sid).update_async(status="completed"))
+            await _call(self._client.calls(call_sid).update_async(status="completed"))
         except CarrierError as error:
             if error.metadata.get("carrier_code") not in {str(NO_SUCH_RESOURCE), str(NOT_IN_PROGRESS)}:
                 raise
 
     async def look_up(self, e164: str) -> Lookup | None:
         try:
-            found = await _asked(
+            found = await _call(
                 self._client.lookups.v2.phone_numbers(e164).fetch_async(fields="caller_name,line_type_intelligence")
             )
         except CarrierError as error:
@@ -287,7 +287,7 @@ def _seconds(retry_after: str) -> float:
     return min(float(text), MAX_RETRY_AFTER_SECONDS) if text.isascii() and text.isdecimal() else RETRY_AFTER_SECONDS
 
 
-async def _asked(request: Awaitable[T]) -> T:
+async def _call(request: Awaitable[T]) -> T:
     try:
         return await request
     except TwilioRestException as error:
@@ -304,9 +304,9 @@ def _refused_page(error: Exception) -> CarrierError:
     """A list that the carrier refused: the SDK hands over its bare answer as the exception's second argument."""
     answer = error.args[1] if len(error.args) > 1 else None
     try:
-        told = json.loads(answer.text) if isinstance(answer, Response) else {}
+        body = json.loads(answer.text) if isinstance(answer, Response) else {}
     except ValueError:
-        told = {}
-    if "code" not in told:
+        body = {}
+    if "code" not in body:
         return CarrierError(f"the carrier refused: {error.args[0] if error.args else type(error).__name__}")
-    return CarrierError(f"the carrier refused: {told.get('message', '')}", carrier_code=str(told["code"]))
+    return CarrierError(f"the carrier refused: {body.get('message', '')}", carrier_code=str(body["code"]))

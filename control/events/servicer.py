@@ -22,14 +22,14 @@ class EventsServicer:
         return pb.ListEventsResponse(events=[present(row) for row in rows[:limit]], has_more=len(rows) > limit)
 
 
-def _types(wanted: list[str]) -> list[str]:
+def _types(requested: list[str]) -> list[str]:
     visible = eventtypes.visible()
-    unknown = [type for type in wanted if type not in visible]
+    unknown = [type for type in requested if type not in visible]
     if unknown:
         raise InvalidRequest(
             [FieldError("type", f"{each[:100]!r} is none of {', '.join(visible)}") for each in unknown]
         )
-    return wanted or visible
+    return requested or visible
 
 
 async def _place(tx: Tx, after: str) -> tuple[str, int]:

@@ -17,10 +17,10 @@ async def render_clips(db: Db, speech: Speech, default_voice: str, org: UUID, fl
         except NotFound:
             return 0
         voice = definition.get("voice") or default_voice
-        wanted = {clips.clip_hash(voice, text): text for _, text in rules.clip_texts(definition)}
-        missing = wanted.keys() - (await clips.find(tx, list(wanted))).keys()
+        texts = {clips.clip_hash(voice, text): text for _, text in rules.clip_texts(definition)}
+        missing = texts.keys() - (await clips.find(tx, list(texts))).keys()
     for hash in missing:
-        audio = await speech.say(voice, wanted[hash])
+        audio = await speech.say(voice, texts[hash])
         async with db.tenant(org) as tx:
-            await clips.store(tx, voice, wanted[hash], audio)
+            await clips.store(tx, voice, texts[hash], audio)
     return len(missing)

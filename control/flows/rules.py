@@ -44,7 +44,7 @@ def clip_texts(definition: Mapping[str, Any]) -> list[tuple[str, str]]:
 
     Of the kind `filler` there may be several, all different.
     """
-    said = [
+    sentences = [
         ("announcement", ANNOUNCEMENT if definition.get("announce_recording") else ""),
         ("greeting", definition.get("greeting", "")),
         ("hold", definition.get("hold_phrase", HOLD)),
@@ -52,4 +52,4 @@ def clip_texts(definition: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("apology", APOLOGY),
         *(("filler", text) for text in dict.fromkeys(map(str.strip, definition.get("filler_phrases", ())))),
     ]
-    return [(kind, text.strip()) for kind, text in said if text.strip()]
+    return [(kind, text.strip()) for kind, text in sentences if text.strip()]

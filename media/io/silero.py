@@ -81,11 +81,11 @@ class State:
 class Network:
     """The model with its weights, laid out for a few matrix products.  Not for several threads at once."""
 
-    def __init__(self, given: Mapping[str, Floats]) -> None:
-        """`given` are the tensors of Silero VAD 6 at 8 kHz by their names; KeyError or ValueError if they are not."""
-        basis = given["stft.forward_basis_buffer"].reshape(2 * _BINS, _FILTER)
+    def __init__(self, tensors: Mapping[str, Floats]) -> None:
+        """`tensors` are those of Silero VAD 6 at 8 kHz by their names; KeyError or ValueError if they are not."""
+        basis = tensors["stft.forward_basis_buffer"].reshape(2 * _BINS, _FILTER)
         self._basis = np.ascontiguousarray(basis.T)
-        kernels, biases = _convolutions(given)
+        kernels, biases = _convolutions(tensors)
         # relu(x + b) = max(x, -b) + b, and the b is left to the layer behind, of whose bias it becomes a part.
         self._layers: list[tuple[Floats, Floats]] = []
         owed = np.zeros(len(kernels[0]), np.float32)
@@ -97,14 +97,14 @@ class Network:
         # Their other halves: the cell's is taken in `step`, that of the hidden state by the matrices that it meets.
         order = np.concatenate([np.arange(n * HIDDEN, (n + 1) * HIDDEN) for n in (0, 1, 3, 2)])  # the cell's gate last
         half = np.repeat(np.array([0.5, 0.5, 0.5, 1.0], np.float32), HIDDEN)
-        bias = (given["decoder.rnn.bias_ih"] + given["decoder.rnn.bias_hh"])[order] * half
-        self._input = np.ascontiguousarray((given["decoder.rnn.weight_ih"][order] * half[:, np.newaxis]).T)
-        self._recurrent = np.ascontiguousarray((given["decoder.rnn.weight_hh"][order] * half[:, np.newaxis]).T / 2)
+        bias = (tensors["decoder.rnn.bias_ih"] + tensors["decoder.rnn.bias_hh"])[order] * half
+        self._input = np.ascontiguousarray((tensors["decoder.rnn.weight_ih"][order] * half[:, np.newaxis]).T)
+        self._recurrent = np.ascontiguousarray((tensors["decoder.rnn.weight_hh"][order] * half[:, np.newaxis]).T / 2)
         self._bias = bias + owed @ self._input
-        self._out = given["decoder.decoder.2.weight"].reshape(HIDDEN) / 2
-        self._out_bias = float(given["decoder.decoder.2.bias"].item())
+        self._out = tensors["decoder.decoder.2.weight"].reshape(HIDDEN) / 2
+        self._out_bias = float(tensors["decoder.decoder.2.bias"].item())
         self._benches: dict[int, Bench] = {}
-        self._told = np.empty(4 * HIDDEN, np.float32)
+        self._pre = np.empty(4 * HIDDEN, np.float32)
 
     def bench(self, count: int) -> Bench:
         found = self._benches.get(count)
@@ -130,27 +130,27 @@ class Network:
 
     def step(self, gates: Floats, state: State) -> State:
         """One window further."""
-        told = np.dot(state.hidden, self._recurrent, out=self._told)
-        told += gates
-        np.tanh(told, out=told)
-        told[: 3 * HIDDEN] += 1
-        cell = told[HIDDEN : 2 * HIDDEN] * state.cell
-        cell += told[:HIDDEN] * told[3 * HIDDEN :]
+        pre = np.dot(state.hidden, self._recurrent, out=self._pre)
+        pre += gates
+        np.tanh(pre, out=pre)
+        pre[: 3 * HIDDEN] += 1
+        cell = pre[HIDDEN : 2 * HIDDEN] * state.cell
+        cell += pre[:HIDDEN] * pre[3 * HIDDEN :]
         cell *= 0.5
         hidden = np.tanh(cell)
-        hidden *= told[2 * HIDDEN : 3 * HIDDEN]
+        hidden *= pre[2 * HIDDEN : 3 * HIDDEN]
         return State(hidden, cell)
 
     def probability(self, state: State) -> float:
         """Of speech, 0 to 1."""
-        told = float(np.dot(np.maximum(state.hidden, 0), self._out)) + self._out_bias
-        return 1.0 / (1.0 + exp(-told))
+        pre = float(np.dot(np.maximum(state.hidden, 0), self._out)) + self._out_bias
+        return 1.0 / (1.0 + exp(-pre))
 
 
-def _convolutions(given: Mapping[str, Floats]) -> tuple[list[Floats], list[Floats]]:
+def _convolutions(tensors: Mapping[str, Floats]) -> tuple[list[Floats], list[Floats]]:
     """The four convolutions as matrices that take rows: 3 spectra -> 1 moment, 4 moments -> 2, 2 -> 1, 1 -> 1."""
-    taps = [given[f"encoder.{n}.reparam_conv.weight"] for n in range(4)]  # out, in, width 3
-    biases = [given[f"encoder.{n}.reparam_conv.bias"] for n in range(4)]
+    taps = [tensors[f"encoder.{n}.reparam_conv.weight"] for n in range(4)]  # out, in, width 3
+    biases = [tensors[f"encoder.{n}.reparam_conv.bias"] for n in range(4)]
     second = np.zeros((_SPECTRA, _CHANNELS[0], 2, _CHANNELS[1]), np.float32)
     for out in range(2):
         for tap in range(3):
@@ -174,9 +174,9 @@ class Silero:
     @classmethod
     def load(cls) -> "Silero":
         """Read the model and run it once: the first call must not wait for either."""
-        given = weights(MODEL.read_bytes())
+        tensors = weights(MODEL.read_bytes())
         silero = cls(
-            Network({name.removeprefix(PREFIX): each for name, each in given.items() if name.startswith(PREFIX)})
+            Network({name.removeprefix(PREFIX): each for name, each in tensors.items() if name.startswith(PREFIX)})
         )
         silero.detector()(bytes([SILENT_ULAW]) * HISTORY, True)
         return silero
