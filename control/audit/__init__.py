@@ -1,0 +1,1 @@
+"""The audit log: who changed what, sealed into a chain."""
