@@ -122,7 +122,7 @@ class SignIn:
         return answer
 
     def _call(self, request: Request) -> dict[str, Any]:
-        metadata = (self._identity.metadata(), (rpc.REQUEST_ID, credentials.request_id(request)))
+        metadata = (self._identity.metadata(), *credentials.correlation(request))
         return {"metadata": metadata, "timeout": self._settings.control_seconds}
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hum import ids, rpc
+from hum import ids, rpc, telemetry
 
 SESSION: Final = "session"
 SIGN_IN: Final = "sign_in"
@@ -52,9 +52,14 @@ def request_id(request: Request) -> str:
     return known
 
 
+def correlation(request: Request) -> Metadata:
+    """What ties a call to control to this request: its id, and its trace if there is one."""
+    return ((rpc.REQUEST_ID, request_id(request)), *telemetry.carried())
+
+
 def metadata(request: Request, cookies: Cookies) -> Metadata:
-    """The metadata of a call to control: request id, credential, idempotency key."""
-    pairs = [(rpc.REQUEST_ID, request_id(request))]
+    """The metadata of a call to control: correlation, credential, idempotency key."""
+    pairs = [*correlation(request)]
     if (key := _bearer(request)) is not None:
         pairs.append((rpc.CREDENTIAL, rpc.BEARER_SCHEME + key))
     elif session := cookies.get(request, SESSION):

@@ -5,6 +5,7 @@ Plain ASGI: Starlette's own base class would copy every stream through a queue.
 
 import asyncio
 
+from opentelemetry import trace
 from prometheus_client import Counter, Histogram
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
@@ -12,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import credentials, errors
 from gateway.errors import Cut
+from hum import telemetry
 from hum.clock import monotonic_ms
 from hum.telemetry import FAST_BUCKETS, log
 
@@ -71,7 +73,10 @@ class AccessLog:
             await self._app(scope, receive, send)
             return
         answer = _Answer(scope)
+        with trace.use_span(answer.span, record_exception=False, set_status_on_exception=False):
+            await self._noted(answer, scope, receive, send)
 
+    async def _noted(self, answer: "_Answer", scope: Scope, receive: Receive, send: Send) -> None:
         async def noting(message: Message) -> None:
             if message["type"] == "http.response.start":
                 answer.head(message["status"])
@@ -105,6 +110,8 @@ class _Answer:
 
     def __init__(self, scope: Scope) -> None:
         self._scope, self._began_ms = scope, monotonic_ms()
+        # A stranger's trace is not continued: who asks from outside must not decide what is traced.
+        self.span = telemetry.served("http", {})
         self._status = 0
         self.is_whole = False
 
@@ -120,6 +127,9 @@ class _Answer:
         self._status = status
 
     def log(self) -> None:
+        self.span.update_name(f"{self._scope['method']} {self._route()}")
+        self.span.set_attribute("http.response.status_code", self._status)
+        self.span.end()
         if self._scope["path"] not in QUIET:
             LOG.info(
                 "http",

@@ -105,7 +105,7 @@ class CarrierWebhooks:
         return Response(status_code=204)
 
     def _metadata(self, request: Request) -> credentials.Metadata:
-        return (rpc.REQUEST_ID, credentials.request_id(request)), self._identity.metadata()
+        return self._identity.metadata(), *credentials.correlation(request)
 
     def _step(self, step: pb.CarrierStep) -> Response:
         text = twiml.render(step, self._settings.media_url, self._settings.public_url)

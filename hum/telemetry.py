@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -18,11 +18,13 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from structlog.tracebacks import ExceptionDictTransformer
 
 from hum.settings import Common
 
+_TRACER, _W3C = trace.get_tracer("hum"), TraceContextTextMapPropagator()
 METRICS_CONTENT_TYPE = CONTENT_TYPE_LATEST
 #: Prometheus buckets in seconds for things that take milliseconds.
 FAST_BUCKETS: Sequence[float] = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -65,8 +67,16 @@ def start(settings: Common, plane: str) -> None:
         trace.set_tracer_provider(provider)
 
 
-def tracer(name: str) -> trace.Tracer:
-    return trace.get_tracer(name)
+def served(name: str, metadata: Mapping[str, str]) -> trace.Span:
+    """A span for a request that arrived, below the one that its sender has open (W3C Trace Context).  Whoever gets it ends it."""
+    return _TRACER.start_span(name, context=_W3C.extract(dict(metadata)), kind=trace.SpanKind.SERVER)
+
+
+def carried() -> tuple[tuple[str, str], ...]:
+    """The open span as metadata for a call to another plane; nothing when nothing is traced."""
+    headers: dict[str, str] = {}
+    _W3C.inject(headers)
+    return tuple(headers.items())
 
 
 def metrics_page() -> bytes:

@@ -6,10 +6,11 @@ from typing import Any
 
 import structlog
 from grpc import aio
+from opentelemetry.trace import Span
 from prometheus_client import Histogram
 
 from control.boundary.method import Method
-from hum import ids, rpc
+from hum import ids, rpc, telemetry
 from hum.clock import Clock
 from hum.errors import FieldError, InvalidRequest
 from hum.telemetry import FAST_BUCKETS, log
@@ -30,6 +31,7 @@ class Passage:
     request_id: str
     clock: Clock
     began_ms: float
+    span: Span
     trailing: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -37,7 +39,8 @@ class Passage:
         metadata = {name: str(value) for name, value in context.invocation_metadata() or ()}
         request_id = metadata.get(rpc.REQUEST_ID) or f"req_{ids.new().hex}"
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        return cls(method, context, metadata, request_id, clock, clock())
+        span = telemetry.served(method.name, metadata)
+        return cls(method, context, metadata, request_id, clock, clock(), span)
 
     @property
     def credential(self) -> str:
@@ -64,5 +67,7 @@ class Passage:
     def end(self, code: str) -> None:
         """Log and measure how it ended."""
         took_ms = self.clock() - self.began_ms
+        self.span.set_attributes({"rpc.grpc.status": code, "hum.request_id": self.request_id})
+        self.span.end()
         SECONDS.labels(self.method.name, code).observe(took_ms / 1000)
         LOG.info("rpc", method=self.method.name, code=code, ms=round(took_ms, 2), request_id=self.request_id)

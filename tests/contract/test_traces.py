@@ -1,0 +1,41 @@
+"""One trace for a request, from the gateway through control; a stranger's trace is not continued."""
+
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from hum import telemetry
+from tests.contract.conftest import Edge
+
+
+@pytest.fixture
+def exporter(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(telemetry, "_TRACER", provider.get_tracer("test"))
+    return exporter
+
+
+def by_name(spans: tuple[ReadableSpan, ...]) -> dict[str, ReadableSpan]:
+    return {span.name: span for span in spans}
+
+
+async def test_a_request_is_one_trace(edge: Edge, exporter: InMemorySpanExporter) -> None:
+    http = await edge.client()
+    exporter.clear()
+    strange = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "X-Request-Id": "req_mine"}
+    assert (await http.get("/api/flows/flow_01M89B3YABZKHEB9X59C9JX1YY", headers=strange)).status_code == 404
+    spans = by_name(exporter.get_finished_spans())
+    outer, inner = spans["GET /api/flows/{id}"], spans["/hum.v1.FlowsService/GetFlow"]
+    assert inner.parent is not None and outer.context is not None and inner.context is not None
+    assert (inner.parent.span_id, inner.context.trace_id) == (outer.context.span_id, outer.context.trace_id)
+    assert outer.parent is None, "who asks from outside does not decide what is traced"
+    assert outer.attributes is not None and outer.attributes["http.response.status_code"] == 404
+    assert inner.attributes is not None
+    assert dict(inner.attributes) == {"rpc.grpc.status": "NOT_FOUND", "hum.request_id": "req_mine"}
+
+
+async def test_without_an_endpoint_nothing_is_carried(edge: Edge) -> None:
+    assert telemetry.carried() == ()
+    assert (await (await edge.client()).get("/api/flows")).status_code == 200
