@@ -181,5 +181,6 @@ class Floor:
         """The overlap is over."""
         overlap, self._phase = self._overlap, Phase.FREE
         heard_ms = self._voice.heard_ms(overlap.item_id, otherwise=overlap.heard_ms)
-        reaction_ms = round(overlap.cleared_ms - overlap.voiced_ms)
+        # It may not be written yet, if the call ends at the same moment.
+        reaction_ms = round(max(0.0, overlap.cleared_ms - overlap.voiced_ms))
         return BargedIn(overlap.at_ms, overlap.item_id, heard_ms, reaction_ms, verdict)
