@@ -4,6 +4,7 @@ Answers `/media/twilio` to signed WebSocket upgrades, and `/healthz`, `/readyz`,
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 
 from picows import WSListener, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
@@ -17,6 +18,7 @@ from media.pacer import Load
 from media.shell import Leg, Ports, Shell
 
 LOG = log(__name__)
+MAX_EARLY_COMMANDS = 1_000
 FLUSH_MS = 100.0  # reports that nobody waits for leave together: a batch costs as much as twenty reports
 
 
@@ -28,7 +30,8 @@ class MediaServer:
         self.draining = False
         self._shells: set[Shell] = set()
         self._talking: dict[Conversation, Shell] = {}
-        self._early: list[pb.CallCommand] = []  # for calls whose session is being opened
+        #: For calls whose session is being opened; the oldest is the likeliest to be in vain.
+        self._early: deque[pb.CallCommand] = deque(maxlen=MAX_EARLY_COMMANDS)
         self._empty = asyncio.Event()
         self._empty.set()
         self._flushed_ms = float("-inf")

@@ -175,10 +175,6 @@ class Playout:
         self.held = False
         return dropped
 
-    def tail(self) -> bytes:
-        """The audio that was generated and not heard."""
-        return b"".join([bytes(item.audio[item.heard :]) for item in self.line])
-
     def advance(self, now_ms: float) -> tuple[list[Span], list[Item]]:
         """What was heard since the last call, and the items that were thereby heard to their end; both in order."""
         self._hear(now_ms)
