@@ -6,7 +6,6 @@ deltas ──▶ the bus, as many at once as fit   commands ◀── the bus
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
 
 from prometheus_client import Counter
 
@@ -58,8 +57,7 @@ class MediaServicer:
             unsubscribe()
             for task in tasks:
                 task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+            await asyncio.gather(*tasks, return_exceptions=True)
             LOG.info("media link down", node=link.node)
 
 

@@ -44,8 +44,7 @@ class LiveCall:
         unsubscribe = (self._bus.subscribe(CHANGED, self._changed), self._bus.subscribe(DELTAS, self._spoken))
         stopping = asyncio.create_task(self._wake_on_stop())
         try:
-            checked_ms = watched_ms = monotonic_ms()
-            await self._watch()
+            checked_ms, watched_ms = monotonic_ms(), float("-inf")
             while not self._stopping.is_set():
                 self._wake.clear()  # before looking, or a wake-up in between is lost
                 async with self._db.tenant(self._org) as tx:
@@ -55,6 +54,11 @@ class LiveCall:
                     after = event.seq
                     if event.type == "call.ended":
                         return
+                    if event.type == "call.state":
+                        watched_ms = float("-inf")  # another media process may have it now
+                if monotonic_ms() - watched_ms >= self._settings.watch_seconds * 500:
+                    await self._watch()
+                    watched_ms = monotonic_ms()
                 waiting, self._deltas = self._deltas, []
                 for delta in waiting:
                     yield delta
@@ -65,9 +69,6 @@ class LiveCall:
                     if not await still_admitted():
                         raise ApiKeyRequired
                     checked_ms = monotonic_ms()
-                if monotonic_ms() - watched_ms >= self._settings.watch_seconds * 500:
-                    await self._watch()
-                    watched_ms = monotonic_ms()
         finally:
             stopping.cancel()
             for end in unsubscribe:
