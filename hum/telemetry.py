@@ -1,8 +1,7 @@
-"""Logs, metrics and traces.
+"""Logs and metrics.
 
 structlog writes one JSON object a line, with the request, organization and call that are bound to the context; no
-phone number and no transcript at INFO.  Metrics are Prometheus's; traces are OpenTelemetry's, and cost nothing unless
-an endpoint is set.
+phone number and no transcript at INFO.  Metrics are Prometheus's.
 """
 
 import logging
@@ -13,11 +12,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import structlog
-from opentelemetry import trace
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from structlog.tracebacks import ExceptionDictTransformer
 
@@ -41,7 +35,7 @@ def node_name(settings: Common, plane: str) -> str:
 
 
 def start(settings: Common, plane: str) -> None:
-    """Set up logs and traces for this process; call once."""
+    """Set up logs for this process; call once."""
     level = getattr(logging, settings.log_level.upper())
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
     structlog.configure(
@@ -59,14 +53,6 @@ def start(settings: Common, plane: str) -> None:
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(plane=plane)
-    if settings.otlp_endpoint:
-        provider = TracerProvider(resource=Resource.create({"service.name": f"hum-{plane}"}))
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=settings.otlp_endpoint)))
-        trace.set_tracer_provider(provider)
-
-
-def tracer(name: str) -> trace.Tracer:
-    return trace.get_tracer(name)
 
 
 def metrics_page() -> bytes:
