@@ -76,7 +76,9 @@ class Common(BaseSettings):
     tls_cert: Path | None = _env("HUM_TLS_CERT", None, "PEM certificate for gRPC between planes")
     tls_key: Path | None = _env("HUM_TLS_KEY", None, "its private key")
     tls_ca: Path | None = _env("HUM_TLS_CA", None, "PEM of the authority that planes trust")
-    otlp_endpoint: str = _env("OTEL_EXPORTER_OTLP_ENDPOINT", "", "where traces go; unset: nowhere")
+    otlp_endpoint: str = _env(
+        "OTEL_EXPORTER_OTLP_ENDPOINT", "", "where the traces of requests go (OTLP, gRPC); unset: nowhere"
+    )
     public_url: str = _env(
         "HUM_PUBLIC_URL", "http://127.0.0.1:8080", "how the carrier and browsers reach the gateway (https)"
     )
@@ -257,7 +259,11 @@ class EgressSettings(Common):
 class ControlSettings(Carrier, IdentitySettings, CallsSettings, NumbersSettings, EgressSettings, WorkerSettings):
     """`hum control` and `hum worker`: every feature reads its own group."""
 
-    secret_keys: str = _env("HUM_SECRET_KEYS", "", "version:base64key,... newest first; made by `hum up`")
+    secret_keys: str = _env(
+        "HUM_SECRET_KEYS",
+        "",
+        "not implemented; required in production, but seals nothing yet: version:base64key,... newest first; made by `hum up`",
+    )
     carrier_seconds: float = _env("HUM_CARRIER_SECONDS", 10.0, "the longest wait for the carrier's REST API", gt=0)
     model_seconds: float = _env("HUM_MODEL_SECONDS", 60.0, "the longest wait for the model's REST API", gt=0)
     interpreted: bool = _env(

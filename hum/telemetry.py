@@ -1,7 +1,7 @@
 """Logs, metrics and traces.
 
 structlog writes one JSON object a line, with the request, organization and call that are bound to the context; no
-phone number and no transcript at INFO.  Metrics are Prometheus's; traces are OpenTelemetry's, and cost nothing unless
+phone number and no transcript at INFO.  Metrics are Prometheus's; traces are OpenTelemetry's, and go nowhere unless
 an endpoint is set.
 """
 
