@@ -11,6 +11,11 @@ from hum import rpc
 from hum.errors import Conflict, FieldError, Refused, Unavailable
 from storage.db import AWAY
 
+#: A status travels as trailing metadata, of which gRPC takes 8 KiB in all: its message (percent-encoded), and the whole of it
+#: again in base64.  So much of a message and of what is wrong with fields.
+MAX_MESSAGE_BYTES, MAX_FIELDS_BYTES, MAX_REASON_CHARS = 600, 2_000, 300
+A_FIELDS_OWN_BYTES = 10
+
 
 def refusal(error: Exception) -> Refused | None:
     """The refusal that an exception means; None for a bug."""
@@ -32,7 +37,7 @@ def status(refused: Refused | None, request_id: str) -> status_pb2.Status:
     if refused.fields:
         details.append(_bad_request(refused.fields))
     code: int = grpc.StatusCode[refused.code].value[0]
-    return status_pb2.Status(code=code, message=str(refused), details=details)
+    return status_pb2.Status(code=code, message=_cut(str(refused)), details=details)
 
 
 def _info(reason: str, metadata: Mapping[str, str]) -> any_pb2.Any:
@@ -46,7 +51,24 @@ def _bad_request(fields: Sequence[FieldError]) -> any_pb2.Any:
     packed = any_pb2.Any()
     packed.Pack(
         error_details_pb2.BadRequest(
-            field_violations=[violation(field=each.field, description=each.reason) for each in fields]
+            field_violations=[violation(field=each.field, description=each.reason) for each in _bounded(fields)]
         )
     )
     return packed
+
+
+def _cut(message: str) -> str:
+    return message.encode()[:MAX_MESSAGE_BYTES].decode(errors="ignore")
+
+
+def _bounded(fields: Sequence[FieldError]) -> list[FieldError]:
+    """As many as fit, each with as much as it needs; the last says how many are left out."""
+    kept: list[FieldError] = []
+    left_bytes = MAX_FIELDS_BYTES
+    for place, (field, reason) in enumerate(fields):
+        short = FieldError(field[:MAX_REASON_CHARS], reason[:MAX_REASON_CHARS])
+        left_bytes -= len(short.field.encode()) + len(short.reason.encode()) + A_FIELDS_OWN_BYTES
+        if left_bytes < 0:
+            return [*kept, FieldError("", f"and {len(fields) - place} more")]
+        kept.append(short)
+    return kept

@@ -5,15 +5,22 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 import grpc
 import pytest
 import structlog
+from google.rpc import error_details_pb2
 from grpc import aio
+from grpc_status import rpc_status
+from hypothesis import example, given
+from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
 from control.base.rates import Rates
 from control.boundary import Boundary, Call
+from control.boundary.status import status
+from hum.errors import FieldError, InvalidRequest
 from hum.v1 import calls_pb2, calls_pb2_grpc, flows_pb2, flows_pb2_grpc
 from tests.control.conftest import Plane
 
@@ -123,3 +130,18 @@ async def test_a_reader_that_goes_in_the_middle_closes_the_stream(plane: Plane, 
     await asyncio.wait_for(talker.closed.wait(), 5)  # its channel is closed
     await until(lambda: measured(STREAM, "CANCELLED") > before)
     assert logged(STREAM) == ["CANCELLED"]
+
+
+@given(st.lists(st.tuples(st.text(max_size=400), st.text(max_size=400)), max_size=120))
+@example([("a", "b")] * 2000)
+@example([("\U0001f600" * 300, "\U0001f600" * 300)] * 50)
+def test_a_status_fits_into_what_grpc_carries(problems: list[tuple[str, str]]) -> None:
+    made = status(InvalidRequest([FieldError(*each) for each in problems]), "req_1")
+    carried = rpc_status.to_status(made)
+    size = len(quote(carried.details or "")) + sum(len(value) * 4 / 3 for _, value in carried.trailing_metadata)
+    assert size < 7_500, "the rest is for rates and request ids"
+    bad = [each for each in made.details if each.Is(error_details_pb2.BadRequest.DESCRIPTOR)]
+    assert len(bad) == bool(problems)
+    for each in bad:
+        shown = error_details_pb2.BadRequest.FromString(each.value).field_violations
+        assert len(shown) == len(problems) or shown[-1].description == f"and {len(problems) - len(shown) + 1} more"

@@ -153,9 +153,9 @@ async def test_a_call_outlives_control_and_its_record_is_whole(
     assert [turn["seq"] for turn in record["transcript"]] == [1, 2, 3, 4, 5]
     assert (record["status"], record["end_reason"]) == ("completed", "caller")
     async with db.system() as tx:
-        rows = await tx.fetch("SELECT subject_seq FROM events WHERE subject_seq IS NOT NULL ORDER BY subject_seq")
+        rows = await tx.fetch("SELECT seq FROM call_events ORDER BY seq")
     await db.close()
-    assert [row["subject_seq"] for row in rows] == list(range(1, len(rows) + 1)), "each event once, none missing"
+    assert [row["seq"] for row in rows] == list(range(1, len(rows) + 1)), "each event once, none missing"
 
 
 async def test_a_database_that_is_killed_comes_back_where_it_was(
