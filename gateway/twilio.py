@@ -65,7 +65,6 @@ class CarrierWebhooks:
     async def _voice(self, request: Request, form: dict[str, str]) -> Response:
         message = pb.RouteCallRequest(
             call_sid=form.get("CallSid", ""),
-            account_sid=form.get("AccountSid", ""),
             from_e164=form.get("From", ""),
             to_e164=form.get("To", ""),
             caller_name=form.get("CallerName"),
@@ -89,11 +88,9 @@ class CarrierWebhooks:
         return self._step(answer.step)
 
     async def _status(self, request: Request, form: dict[str, str]) -> Response:
-        lasted = form.get("CallDuration", "")
         message = pb.ReportCallStatusRequest(
             call_sid=form.get("CallSid", ""),
             carrier_status=form.get("CallStatus", ""),
-            duration_seconds=int(lasted) if lasted.isdecimal() else None,
         )
         try:
             await self._ingress.ReportCallStatus(

@@ -257,7 +257,11 @@ class EgressSettings(Common):
 class ControlSettings(Carrier, IdentitySettings, CallsSettings, NumbersSettings, EgressSettings, WorkerSettings):
     """`hum control` and `hum worker`: every feature reads its own group."""
 
-    secret_keys: str = _env("HUM_SECRET_KEYS", "", "version:base64key,... newest first; made by `hum up`")
+    secret_keys: str = _env(
+        "HUM_SECRET_KEYS",
+        "",
+        "not implemented; required in production, but seals nothing yet: version:base64key,... newest first; made by `hum up`",
+    )
     carrier_seconds: float = _env("HUM_CARRIER_SECONDS", 10.0, "the longest wait for the carrier's REST API", gt=0)
     model_seconds: float = _env("HUM_MODEL_SECONDS", 60.0, "the longest wait for the model's REST API", gt=0)
     interpreted: bool = _env(

@@ -39,6 +39,7 @@ class CallFigures(message.Message):
     calls: builtins.int
     inbound: builtins.int
     outbound: builtins.int
+    """Not implemented: 0; no calls are placed."""
     answered: builtins.int
     talk_seconds: builtins.int
     average_seconds: builtins.int
@@ -322,6 +323,7 @@ class GetDashboardResponse(message.Message):
     time_zone: builtins.str
     live_calls: builtins.int
     unheard_voicemails: builtins.int
+    """Not implemented: 0; no caller can leave a voicemail."""
     numbers: builtins.int
     flows: builtins.int
     contacts: builtins.int

@@ -29,6 +29,7 @@ class _CallStatusEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_CallStatus.
     DESCRIPTOR: descriptor.EnumDescriptor
     CALL_STATUS_UNSPECIFIED: _CallStatus.ValueType  # 0
     CALL_STATUS_QUEUED: _CallStatus.ValueType  # 1
+    """Not implemented: no calls are placed, so none waits."""
     CALL_STATUS_RINGING: _CallStatus.ValueType  # 2
     CALL_STATUS_IN_PROGRESS: _CallStatus.ValueType  # 3
     CALL_STATUS_COMPLETED: _CallStatus.ValueType  # 4
@@ -43,6 +44,7 @@ class CallStatus(_CallStatus, metaclass=_CallStatusEnumTypeWrapper): ...
 
 CALL_STATUS_UNSPECIFIED: CallStatus.ValueType  # 0
 CALL_STATUS_QUEUED: CallStatus.ValueType  # 1
+"""Not implemented: no calls are placed, so none waits."""
 CALL_STATUS_RINGING: CallStatus.ValueType  # 2
 CALL_STATUS_IN_PROGRESS: CallStatus.ValueType  # 3
 CALL_STATUS_COMPLETED: CallStatus.ValueType  # 4
@@ -62,12 +64,14 @@ class _CallDirectionEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_CallDire
     CALL_DIRECTION_UNSPECIFIED: _CallDirection.ValueType  # 0
     CALL_DIRECTION_INBOUND: _CallDirection.ValueType  # 1
     CALL_DIRECTION_OUTBOUND: _CallDirection.ValueType  # 2
+    """Not implemented: no calls are placed."""
 
 class CallDirection(_CallDirection, metaclass=_CallDirectionEnumTypeWrapper): ...
 
 CALL_DIRECTION_UNSPECIFIED: CallDirection.ValueType  # 0
 CALL_DIRECTION_INBOUND: CallDirection.ValueType  # 1
 CALL_DIRECTION_OUTBOUND: CallDirection.ValueType  # 2
+"""Not implemented: no calls are placed."""
 
 class _CallOrigin:
     ValueType = typing.NewType("ValueType", builtins.int)
@@ -78,12 +82,14 @@ class _CallOriginEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_CallOrigin.
     CALL_ORIGIN_UNSPECIFIED: _CallOrigin.ValueType  # 0
     CALL_ORIGIN_PHONE: _CallOrigin.ValueType  # 1
     CALL_ORIGIN_BROWSER: _CallOrigin.ValueType  # 2
+    """Not implemented: calls come from the phone network only."""
 
 class CallOrigin(_CallOrigin, metaclass=_CallOriginEnumTypeWrapper): ...
 
 CALL_ORIGIN_UNSPECIFIED: CallOrigin.ValueType  # 0
 CALL_ORIGIN_PHONE: CallOrigin.ValueType  # 1
 CALL_ORIGIN_BROWSER: CallOrigin.ValueType  # 2
+"""Not implemented: calls come from the phone network only."""
 
 class _Speaker:
     ValueType = typing.NewType("ValueType", builtins.int)
@@ -95,6 +101,7 @@ class _SpeakerEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_Speaker.ValueT
     SPEAKER_CALLER: _Speaker.ValueType  # 1
     SPEAKER_AGENT: _Speaker.ValueType  # 2
     SPEAKER_SYSTEM: _Speaker.ValueType  # 3
+    """Not implemented: no turn is the system's."""
 
 class Speaker(_Speaker, metaclass=_SpeakerEnumTypeWrapper):
     """Who spoke."""
@@ -103,6 +110,7 @@ SPEAKER_UNSPECIFIED: Speaker.ValueType  # 0
 SPEAKER_CALLER: Speaker.ValueType  # 1
 SPEAKER_AGENT: Speaker.ValueType  # 2
 SPEAKER_SYSTEM: Speaker.ValueType  # 3
+"""Not implemented: no turn is the system's."""
 
 @typing.final
 class CallContact(message.Message):
@@ -565,7 +573,7 @@ class CallDetail(message.Message):
 
     @builtins.property
     def voicemail(self) -> review_pb2.Voicemail:
-        """What the caller left; null when it left nothing."""
+        """Not implemented: null; no caller can leave a voicemail."""
 
     def __init__(
         self,

@@ -33,7 +33,7 @@ class _ContactSourceEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ContactS
     CONTACT_SOURCE_USER: _ContactSource.ValueType  # 1
     """A person or a key, by this API or by an import."""
     CONTACT_SOURCE_CRM: _ContactSource.ValueType  # 2
-    """The organization's own CRM."""
+    """Not implemented: the organization's own CRM; none is connected, so it is no value's source."""
     CONTACT_SOURCE_LOOKUP: _ContactSource.ValueType  # 3
     """The carrier."""
 
@@ -44,7 +44,7 @@ CONTACT_SOURCE_UNSPECIFIED: ContactSource.ValueType  # 0
 CONTACT_SOURCE_USER: ContactSource.ValueType  # 1
 """A person or a key, by this API or by an import."""
 CONTACT_SOURCE_CRM: ContactSource.ValueType  # 2
-"""The organization's own CRM."""
+"""Not implemented: the organization's own CRM; none is connected, so it is no value's source."""
 CONTACT_SOURCE_LOOKUP: ContactSource.ValueType  # 3
 """The carrier."""
 

@@ -314,7 +314,7 @@ class CallSummaryEvent(message.Message):
 
 @typing.final
 class VoicemailReceivedEvent(message.Message):
-    """A caller left a voicemail."""
+    """Not implemented: a caller left a voicemail; it never happens, since no caller can."""
 
     DESCRIPTOR: descriptor.Descriptor
 

@@ -32,12 +32,14 @@ class _FlowKindEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_FlowKind.Valu
     FLOW_KIND_UNSPECIFIED: _FlowKind.ValueType  # 0
     FLOW_KIND_INBOUND: _FlowKind.ValueType  # 1
     FLOW_KIND_OUTBOUND: _FlowKind.ValueType  # 2
+    """Not implemented: an outbound flow is stored; no calls are placed with it."""
 
 class FlowKind(_FlowKind, metaclass=_FlowKindEnumTypeWrapper): ...
 
 FLOW_KIND_UNSPECIFIED: FlowKind.ValueType  # 0
 FLOW_KIND_INBOUND: FlowKind.ValueType  # 1
 FLOW_KIND_OUTBOUND: FlowKind.ValueType  # 2
+"""Not implemented: an outbound flow is stored; no calls are placed with it."""
 
 class _Channel:
     ValueType = typing.NewType("ValueType", builtins.int)
@@ -48,12 +50,14 @@ class _ChannelEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_Channel.ValueT
     CHANNEL_UNSPECIFIED: _Channel.ValueType  # 0
     CHANNEL_VOICE: _Channel.ValueType  # 1
     CHANNEL_SMS: _Channel.ValueType  # 2
+    """Not implemented: an sms flow is stored; no texts are received or answered."""
 
 class Channel(_Channel, metaclass=_ChannelEnumTypeWrapper): ...
 
 CHANNEL_UNSPECIFIED: Channel.ValueType  # 0
 CHANNEL_VOICE: Channel.ValueType  # 1
 CHANNEL_SMS: Channel.ValueType  # 2
+"""Not implemented: an sms flow is stored; no texts are received or answered."""
 
 class _TriggerType:
     ValueType = typing.NewType("ValueType", builtins.int)
@@ -67,7 +71,9 @@ class _TriggerTypeEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_TriggerTyp
     TRIGGER_TYPE_EVENT: _TriggerType.ValueType  # 3
 
 class TriggerType(_TriggerType, metaclass=_TriggerTypeEnumTypeWrapper):
-    """What starts a flow.  Follows the channel unless it is given."""
+    """Not implemented: what starts a flow is stored, and follows the channel unless it is given; only a number's calls start
+    one.
+    """
 
 TRIGGER_TYPE_UNSPECIFIED: TriggerType.ValueType  # 0
 TRIGGER_TYPE_CALL: TriggerType.ValueType  # 1
@@ -86,7 +92,7 @@ class _MachineActionEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_MachineA
     MACHINE_ACTION_MESSAGE: _MachineAction.ValueType  # 3
 
 class MachineAction(_MachineAction, metaclass=_MachineActionEnumTypeWrapper):
-    """What an outbound call does when a machine answers."""
+    """Not implemented: what an outbound call does when a machine answers is stored; no calls are placed."""
 
 MACHINE_ACTION_UNSPECIFIED: MachineAction.ValueType  # 0
 MACHINE_ACTION_NONE: MachineAction.ValueType  # 1
@@ -139,6 +145,7 @@ class Flow(message.Message):
     kind: FlowKind.ValueType
     channel: Channel.ValueType
     trigger_type: TriggerType.ValueType
+    """Not implemented: it is stored; only a number's calls start a flow."""
     greeting: builtins.str
     """What the caller hears first, word for word."""
     system_prompt: builtins.str
@@ -148,6 +155,7 @@ class Flow(message.Message):
     language: builtins.str
     """BCP 47, for example `en-US`."""
     voicemail_enabled: builtins.bool
+    """Not implemented: it is stored; no caller can leave a voicemail."""
     announce_recording: builtins.bool
     """Says that the call is recorded before anything is recorded."""
     recording_enabled: builtins.bool
@@ -159,35 +167,42 @@ class Flow(message.Message):
     business_hours_json: builtins.str
     after_hours_message: builtins.str
     voicemail_greeting: builtins.str
+    """Not implemented: it is stored; no caller hears it."""
     hold_phrase: builtins.str
     whisper_text: builtins.str
-    """Said to the person who takes a transferred call, before they are joined."""
+    """Not implemented: it is stored; calls are not transferred, so nobody hears it."""
     idle_prompts_json: builtins.str
     """Seconds of silence -> what to say then."""
     tools_json: builtins.str
+    """Not implemented: it is stored; an agent is offered HUM's own tools only."""
     transfer_map_json: builtins.str
-    """Label -> E.164 number or flow id."""
+    """Not implemented: label -> E.164 number or flow id is stored; calls are not transferred."""
     route_tags_json: builtins.str
-    """Contact tag -> flow id, looked at before the number's flow."""
+    """Not implemented: contact tag -> flow id is stored; the number's flow answers every caller."""
     outcome_schema_json: builtins.str
     """What the agent must report at the end of a call."""
     machine_action: MachineAction.ValueType
+    """Not implemented: it is stored; no calls are placed."""
     machine_message: builtins.str
+    """Not implemented: it is stored; no calls are placed."""
     sms_config_json: builtins.str
+    """Not implemented: it is stored; no texts are received or answered."""
     @builtins.property
     def created_at(self) -> timestamp_pb2.Timestamp: ...
     @builtins.property
     def updated_at(self) -> timestamp_pb2.Timestamp: ...
     @builtins.property
     def trigger_events(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
-        """For `event`: the event types that start the flow."""
+        """Not implemented: the event types are stored; no event starts a flow."""
 
     @builtins.property
     def filler_phrases(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
         """Said, one at a time and in turn, when an answer takes its time."""
 
     @builtins.property
-    def knowledge_ids(self) -> containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def knowledge_ids(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Not implemented: they are stored; agents look nothing up."""
+
     def __init__(
         self,
         *,

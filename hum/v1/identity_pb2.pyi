@@ -35,7 +35,7 @@ class _KeywordRepliesEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_Keyword
     """HUM."""
 
 class KeywordReplies(_KeywordReplies, metaclass=_KeywordRepliesEnumTypeWrapper):
-    """Who answers STOP, START and HELP."""
+    """Not implemented: who answers STOP, START and HELP is stored; no texts are received."""
 
 KEYWORD_REPLIES_UNSPECIFIED: KeywordReplies.ValueType  # 0
 KEYWORD_REPLIES_CARRIER: KeywordReplies.ValueType  # 1
@@ -268,9 +268,9 @@ class ProvisionOrgRequest(message.Message):
     owner_email: builtins.str
     """The first admin's e-mail address, as the issuer verified it."""
     plan: builtins.str
-    """The plan that it begins with.  Plans are not sold here yet: only `free` is known."""
+    """Not implemented: the plan is stored; `free` is the only one, and limits nothing."""
     admin_notes: builtins.str
-    """A remark for the deployment's operators; the organization does not see it."""
+    """Not implemented: the remark is stored for the deployment's operators; no operation shows it."""
     def __init__(
         self,
         *,
@@ -332,16 +332,17 @@ class Organization(message.Message):
     business_hours_json: builtins.str
     """When the organization is open.  Unset: always."""
     business_identity_json: builtins.str
-    """Free-form facts about the business that agents may use."""
+    """Not implemented: free-form facts about the business are stored; agents do not see them."""
     quiet_hours_enabled: builtins.bool
-    """Texts outside the business hours wait for the next opening."""
+    """Not implemented: it is stored; no texts are sent."""
     recipient_hours_enabled: builtins.bool
-    """Texts also wait for a decent hour at the recipient's."""
+    """Not implemented: it is stored; no texts are sent."""
     voice_quiet_hours_enabled: builtins.bool
-    """Outbound calls too."""
+    """Not implemented: it is stored; no calls are placed."""
     keyword_replies: KeywordReplies.ValueType
+    """Not implemented: it is stored; no texts are received."""
     retention_days: builtins.int
-    """Days after which calls, recordings and texts are deleted.  Unset: never."""
+    """Not implemented: the number of days is stored; calls and recordings are never deleted."""
     @builtins.property
     def created_at(self) -> timestamp_pb2.Timestamp: ...
     def __init__(

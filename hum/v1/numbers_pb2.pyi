@@ -86,9 +86,9 @@ class Number(message.Message):
     flow_id: builtins.str
     """The voice flow that answers calls."""
     sms_flow_id: builtins.str
-    """The sms flow that answers texts."""
+    """Not implemented: the sms flow is stored; no texts are received or answered."""
     sms_enabled: builtins.bool
-    """False: texts are stored, nothing is answered and sends are refused."""
+    """Not implemented: it is stored; no texts are received or sent."""
     status: NumberStatus.ValueType
     @builtins.property
     def capabilities(self) -> NumberCapabilities: ...
@@ -422,7 +422,7 @@ class BuyNumberRequest(message.Message):
     flow_id: builtins.str
     """The voice flow that shall answer calls."""
     sms_flow_id: builtins.str
-    """The sms flow that shall answer texts."""
+    """Not implemented: the sms flow is stored; no texts are received or answered."""
     def __init__(
         self,
         *,

@@ -110,7 +110,7 @@ class BlockedNumber(message.Message):
 
 @typing.final
 class Voicemail(message.Message):
-    """What a caller left when nobody could answer."""
+    """Not implemented: what a caller left when nobody could answer; there are none, since no caller can leave a voicemail."""
 
     DESCRIPTOR: descriptor.Descriptor
 

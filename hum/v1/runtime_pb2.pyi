@@ -28,12 +28,10 @@ class RouteCallRequest(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
     CALL_SID_FIELD_NUMBER: builtins.int
-    ACCOUNT_SID_FIELD_NUMBER: builtins.int
     FROM_E164_FIELD_NUMBER: builtins.int
     TO_E164_FIELD_NUMBER: builtins.int
     CALLER_NAME_FIELD_NUMBER: builtins.int
     call_sid: builtins.str
-    account_sid: builtins.str
     from_e164: builtins.str
     """As the carrier gave them: E.164, or `anonymous` and the like."""
     to_e164: builtins.str
@@ -42,14 +40,13 @@ class RouteCallRequest(message.Message):
         self,
         *,
         call_sid: builtins.str = ...,
-        account_sid: builtins.str = ...,
         from_e164: builtins.str = ...,
         to_e164: builtins.str = ...,
         caller_name: builtins.str | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_caller_name", b"_caller_name", "caller_name", b"caller_name"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_caller_name", b"_caller_name", "account_sid", b"account_sid", "call_sid", b"call_sid", "caller_name", b"caller_name", "from_e164", b"from_e164", "to_e164", b"to_e164"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_caller_name", b"_caller_name", "call_sid", b"call_sid", "caller_name", b"caller_name", "from_e164", b"from_e164", "to_e164", b"to_e164"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__caller_name: _TypeAlias = typing.Literal["caller_name"]  # noqa: Y015
     _WhichOneofArgType__caller_name: _TypeAlias = typing.Literal["_caller_name", b"_caller_name"]  # noqa: Y015
@@ -193,25 +190,20 @@ class ReportCallStatusRequest(message.Message):
 
     CALL_SID_FIELD_NUMBER: builtins.int
     CARRIER_STATUS_FIELD_NUMBER: builtins.int
-    DURATION_SECONDS_FIELD_NUMBER: builtins.int
     call_sid: builtins.str
     carrier_status: builtins.str
     """The carrier's word: `in-progress`, `completed`, `busy`, `no-answer`, `failed`, `canceled`, ..."""
-    duration_seconds: builtins.int
     def __init__(
         self,
         *,
         call_sid: builtins.str = ...,
         carrier_status: builtins.str = ...,
-        duration_seconds: builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_duration_seconds", b"_duration_seconds", "duration_seconds", b"duration_seconds"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_duration_seconds", b"_duration_seconds", "call_sid", b"call_sid", "carrier_status", b"carrier_status", "duration_seconds", b"duration_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["call_sid", b"call_sid", "carrier_status", b"carrier_status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__duration_seconds: _TypeAlias = typing.Literal["duration_seconds"]  # noqa: Y015
-    _WhichOneofArgType__duration_seconds: _TypeAlias = typing.Literal["_duration_seconds", b"_duration_seconds"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__duration_seconds) -> _WhichOneofReturnType__duration_seconds | None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
 class ReportCallStatusResponse(message.Message):
@@ -727,6 +719,8 @@ class AnnouncementPlayed(message.Message):
 
 @typing.final
 class DigitsPressed(message.Message):
+    """Not implemented: the media plane reports the caller's keys; control acknowledges the report and stores nothing."""
+
     DESCRIPTOR: descriptor.Descriptor
 
     DIGITS_FIELD_NUMBER: builtins.int
