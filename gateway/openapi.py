@@ -183,7 +183,7 @@ def _query_parameters(binding: Binding) -> Iterator[Schema]:
             "schema": _field(field, nullable=False),
             "example": examples.of_field(field),
         }
-        if description := comment(field.full_name):
+        if description := _description(field):
             parameter["description"] = description
         yield parameter
 
@@ -307,11 +307,21 @@ def _behaves(field: FieldDescriptor, behaviour: int) -> bool:
     return behaviour in field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
 
 
+def _description(field: FieldDescriptor) -> str:
+    """What the contract says of a field, and of its enum's words where it says something."""
+    sentences = [comment(field.full_name)]
+    if enum := field.enum_type:
+        for word, number in jsonnames.enum_words(enum).items():
+            if text := comment(f"{enum.full_name}.{enum.values_by_number[number].name}"):
+                sentences.append(f"`{word}`: {text}")
+    return " ".join(filter(None, sentences))
+
+
 def _property(field: FieldDescriptor, shape: str) -> Schema:
     must = shape != "output" and _behaves(field, field_behavior_pb2.REQUIRED)
     nullable = not must and not field.is_repeated and (field.has_presence or field.enum_type is not None)
     schema = _field(field, nullable=nullable or (shape != "output" and not must), shape=shape)
-    if description := comment(field.full_name):
+    if description := _description(field):
         schema["description"] = description
     return schema
 

@@ -63,6 +63,13 @@ def test_every_operation_has_words_errors_and_examples() -> None:
             assert "example" in told["requestBody"]["content"]["application/json"], name(binding)
 
 
+def test_descriptions_say_what_is_not_implemented() -> None:
+    flow = DOCUMENT["components"]["schemas"]["Flow"]["properties"]
+    assert flow["voicemail_enabled"]["description"].startswith("Not implemented: ")
+    assert "`outbound`: Not implemented: " in flow["kind"]["description"]  # a word of an enum
+    assert "`inbound`" not in flow["kind"]["description"]  # nothing is said of it
+
+
 def test_operation_ids_are_unique() -> None:
     ids = [operation(binding)["operationId"] for binding in BINDINGS]
     assert len(ids) == len(set(ids))
