@@ -180,5 +180,5 @@ class Worker:
 
     def _delay(self, attempt: int, error: Exception) -> timedelta:
         """Twice as long each time, and at least as long as the other side asks for."""
-        asked_seconds = getattr(error, "retry_after_seconds", None) or 0.0
-        return timedelta(seconds=max(asked_seconds, self._settings.job_retry_seconds * 2 ** (attempt - 1)))
+        retry_after_seconds = getattr(error, "retry_after_seconds", None) or 0.0
+        return timedelta(seconds=max(retry_after_seconds, self._settings.job_retry_seconds * 2 ** (attempt - 1)))

@@ -68,21 +68,23 @@ class Common(BaseSettings):
     )
     home: Path = _env("HUM_HOME", Path("var"), "where embedded parts, recordings and spools live")
     log_level: Literal["debug", "info", "warning", "error"] = _env(
-        "HUM_LOG_LEVEL", "info", "least level that is logged"
+        "HUM_LOG_LEVEL", "info", "lowest level that is logged"
     )
     node: str = _env("HUM_NODE", "", "this process's name in links and logs; unset: plane, host and process id")
-    node_key: str = _env("HUM_NODE_KEY", "", "what planes prove themselves with to control; made by `hum up`")
-    control_address: str = _env("HUM_CONTROL_ADDRESS", "127.0.0.1:50051", "where control is reached")
+    node_key: str = _env("HUM_NODE_KEY", "", "shared key by which planes authenticate to control; made by `hum up`")
+    control_address: str = _env("HUM_CONTROL_ADDRESS", "127.0.0.1:50051", "host:port of control")
     tls_cert: Path | None = _env("HUM_TLS_CERT", None, "PEM certificate for gRPC between planes")
-    tls_key: Path | None = _env("HUM_TLS_KEY", None, "its private key")
-    tls_ca: Path | None = _env("HUM_TLS_CA", None, "PEM of the authority that planes trust")
+    tls_key: Path | None = _env("HUM_TLS_KEY", None, "PEM private key of HUM_TLS_CERT")
+    tls_ca: Path | None = _env("HUM_TLS_CA", None, "PEM of the certificate authority that planes trust")
     otlp_endpoint: str = _env(
         "OTEL_EXPORTER_OTLP_ENDPOINT", "", "where the traces of requests go (OTLP, gRPC); unset: nowhere"
     )
     public_url: str = _env(
-        "HUM_PUBLIC_URL", "http://127.0.0.1:8080", "how the carrier and browsers reach the gateway (https)"
+        "HUM_PUBLIC_URL", "http://127.0.0.1:8080", "URL at which the carrier and browsers reach the gateway (https)"
     )
-    media_url: str = _env("HUM_MEDIA_URL", "ws://127.0.0.1:8081", "how the carrier reaches the media plane (wss)")
+    media_url: str = _env(
+        "HUM_MEDIA_URL", "ws://127.0.0.1:8081", "URL at which the carrier reaches the media plane (wss)"
+    )
 
     @field_validator("public_url", "media_url")
     @classmethod
@@ -101,8 +103,8 @@ class Carrier(Common):
     twilio_auth_token: str = _env(
         "TWILIO_AUTH_TOKEN", "", "signs the carrier's requests; comma-separated while rotating, newest first"
     )
-    twilio_api_key: str = _env("TWILIO_API_KEY", "", "for REST; unset: account and auth token")
-    twilio_api_secret: str = _env("TWILIO_API_SECRET", "", "its secret")
+    twilio_api_key: str = _env("TWILIO_API_KEY", "", "API key for REST; unset: account SID and auth token")
+    twilio_api_secret: str = _env("TWILIO_API_SECRET", "", "secret of TWILIO_API_KEY")
     twilio_api_base_url: str = _env("TWILIO_API_BASE_URL", "https://api.twilio.com", "the carrier's REST API")
     twilio_lookups_base_url: str = _env(
         "TWILIO_LOOKUPS_BASE_URL",
@@ -123,14 +125,14 @@ class Carrier(Common):
 class Model(Common):
     """The model's account."""
 
-    openai_api_key: str = _env("OPENAI_API_KEY", "", "the model's key")
+    openai_api_key: str = _env("OPENAI_API_KEY", "", "API key of the model")
     openai_base_url: str = _env(
         "OPENAI_BASE_URL", "https://api.openai.com/v1", "the realtime socket is derived from it"
     )
-    realtime_model: str = _env("HUM_REALTIME_MODEL", "gpt-realtime-2.1", "speaks on calls")
-    text_model: str = _env("HUM_TEXT_MODEL", "gpt-5.4-mini", "summaries and texts")
-    speech_model: str = _env("HUM_SPEECH_MODEL", "gpt-4o-mini-tts", "renders fixed sentences")
-    transcribe_model: str = _env("HUM_TRANSCRIBE_MODEL", "gpt-4o-transcribe", "hears the caller for the transcript")
+    realtime_model: str = _env("HUM_REALTIME_MODEL", "gpt-realtime-2.1", "realtime model that speaks on calls")
+    text_model: str = _env("HUM_TEXT_MODEL", "gpt-5.4-mini", "model for summaries")
+    speech_model: str = _env("HUM_SPEECH_MODEL", "gpt-4o-mini-tts", "text-to-speech model for fixed sentences")
+    transcribe_model: str = _env("HUM_TRANSCRIBE_MODEL", "gpt-4o-transcribe", "model that transcribes the caller")
     default_voice: str = _env("HUM_VOICE", "marin", "the voice of flows that name none")
 
 
@@ -139,10 +141,10 @@ class DatabaseSettings(Common):
 
     database_url: str = _env("HUM_DATABASE_URL", "", "PostgreSQL 15 or later; unset: embedded, under HUM_HOME")
     pool_size: int = _env("HUM_DATABASE_POOL", 10, "database connections of this process", ge=2, le=200)
-    statement_seconds: float = _env("HUM_STATEMENT_SECONDS", 15.0, "a statement that takes longer is cancelled", gt=0)
-    lock_seconds: float = _env("HUM_LOCK_SECONDS", 5.0, "a lock that takes longer is given up", gt=0)
+    statement_seconds: float = _env("HUM_STATEMENT_SECONDS", 15.0, "seconds before a statement is cancelled", gt=0)
+    lock_seconds: float = _env("HUM_LOCK_SECONDS", 5.0, "seconds a statement waits for a lock before it fails", gt=0)
     database_retry_seconds: float = _env(
-        "HUM_DATABASE_RETRY_SECONDS", 1.0, "seconds before a database that went away is tried again", gt=0
+        "HUM_DATABASE_RETRY_SECONDS", 1.0, "seconds between attempts to reach a database that went away", gt=0
     )
 
 
@@ -169,12 +171,14 @@ class RequestSettings(Common):
 class IdentitySettings(Common):
     """Sign-in, sessions, invitations."""
 
-    session_idle_hours: float = _env("HUM_SESSION_IDLE_HOURS", 12.0, "a session that is not used ends after", gt=0)
-    session_hours: float = _env("HUM_SESSION_HOURS", 168.0, "any session ends after", gt=0)
-    sign_in_seconds: float = _env("HUM_SIGN_IN_SECONDS", 600.0, "how long a sign-in may take", gt=0)
-    invite_days: float = _env("HUM_INVITE_DAYS", 14.0, "how long an invitation stands", gt=0)
+    session_idle_hours: float = _env(
+        "HUM_SESSION_IDLE_HOURS", 12.0, "hours without use after which a session ends", gt=0
+    )
+    session_hours: float = _env("HUM_SESSION_HOURS", 168.0, "hours after which a session ends in any case", gt=0)
+    sign_in_seconds: float = _env("HUM_SIGN_IN_SECONDS", 600.0, "seconds before a sign-in expires", gt=0)
+    invite_days: float = _env("HUM_INVITE_DAYS", 14.0, "days before an invitation expires", gt=0)
     trust_email: bool = _env(
-        "HUM_OIDC_TRUST_EMAIL", False, "the issuer's addresses are verified though it does not say so"
+        "HUM_OIDC_TRUST_EMAIL", False, "treat the issuer's addresses as verified without `email_verified`"
     )
 
 
@@ -191,7 +195,7 @@ class RecordingSettings(Common):
 class CallsSettings(Model, RecordingSettings):
     """Calls, as control sees them."""
 
-    token_seconds: int = _env("HUM_STREAM_TOKEN_SECONDS", 60, "how long a stream's token may wait for its stream", ge=1)
+    token_seconds: int = _env("HUM_STREAM_TOKEN_SECONDS", 60, "seconds before an unused stream token expires", ge=1)
     recheck_seconds: float = _env(
         "HUM_STREAM_RECHECK_SECONDS", 60.0, "how often a stream's access is checked again", gt=0
     )
@@ -206,7 +210,7 @@ class CallsSettings(Model, RecordingSettings):
     )
     tool_seconds: float = _env("HUM_TOOL_SECONDS", 10.0, "how long a call waits for a tool's result", gt=0)
     lookup_days: float = _env(
-        "HUM_LOOKUP_DAYS", 30.0, "how long the carrier's word on a caller holds; 0: it is never asked", ge=0
+        "HUM_LOOKUP_DAYS", 30.0, "days before a caller is looked up at the carrier again; 0: never looked up", ge=0
     )
 
 
@@ -224,17 +228,17 @@ class NumbersSettings(RequestSettings):
 class WorkerSettings(DatabaseSettings):
     """Jobs, sweeps, readers."""
 
-    sweep_seconds: float = _env("HUM_SWEEP_SECONDS", 10.0, "how often a worker sweeps", gt=0)
-    roll_up_seconds: float = _env("HUM_ROLL_UP_SECONDS", 2.0, "how often a worker adds to the analytics", gt=0)
-    worker_tasks: int = _env("HUM_WORKER_TASKS", 32, "jobs that one worker does at once", ge=20)
+    sweep_seconds: float = _env("HUM_SWEEP_SECONDS", 10.0, "seconds between a worker's sweeps", gt=0)
+    roll_up_seconds: float = _env("HUM_ROLL_UP_SECONDS", 2.0, "seconds between updates of the analytics", gt=0)
+    worker_tasks: int = _env("HUM_WORKER_TASKS", 32, "jobs that one worker runs at once", ge=20)
     worker_idle_seconds: float = _env("HUM_WORKER_IDLE_SECONDS", 1.0, "how often an idle worker looks for work", gt=0)
     step_failures: int = _env(
-        "HUM_STEP_FAILURES", 10, "a sweep or reader that failed as often in a row ends its worker", ge=1
+        "HUM_STEP_FAILURES", 10, "consecutive failures of a sweep or reader that end its worker", ge=1
     )
-    job_attempts: int = _env("HUM_JOB_ATTEMPTS", 5, "a job that failed as often is held for a person", ge=1)
+    job_attempts: int = _env("HUM_JOB_ATTEMPTS", 5, "failed attempts after which a job is held for an operator", ge=1)
     job_retry_seconds: float = _env("HUM_JOB_RETRY_SECONDS", 5.0, "seconds before the second attempt; doubles", gt=0)
     job_heartbeat_seconds: float = _env(
-        "HUM_JOB_HEARTBEAT_SECONDS", 30.0, "a job whose worker was silent so long is given to another", gt=0
+        "HUM_JOB_HEARTBEAT_SECONDS", 30.0, "seconds without a heartbeat before another worker takes the job", gt=0
     )
 
 
@@ -275,17 +279,21 @@ class GatewaySettings(Carrier):
     """`hum gateway`."""
 
     gateway_listen: str = _env("HUM_GATEWAY_LISTEN", "127.0.0.1:8080", "HTTP socket of the gateway")
-    oidc_issuer: str = _env("HUM_OIDC_ISSUER", "", "who signs people in, https://...; unset: nobody can sign in")
-    oidc_client_id: str = _env("HUM_OIDC_CLIENT_ID", "", "what the issuer calls us")
-    oidc_client_secret: str = _env("HUM_OIDC_CLIENT_SECRET", "", "what we prove it with; unset: a public client")
+    oidc_issuer: str = _env("HUM_OIDC_ISSUER", "", "OpenID Connect issuer, https://...; unset: nobody can sign in")
+    oidc_client_id: str = _env("HUM_OIDC_CLIENT_ID", "", "client id at the issuer")
+    oidc_client_secret: str = _env("HUM_OIDC_CLIENT_SECRET", "", "client secret at the issuer; unset: a public client")
     oidc_seconds: float = _env("HUM_OIDC_SECONDS", 10.0, "the longest wait for the issuer", gt=0)
     oidc_keys_seconds: float = _env(
-        "HUM_OIDC_KEYS_SECONDS", 30.0, "the issuer's keys are asked for at most so often, on an unknown key", ge=0
+        "HUM_OIDC_KEYS_SECONDS", 30.0, "least seconds between fetches of the issuer's keys on an unknown key", ge=0
     )
     oidc_leeway_seconds: int = _env("HUM_OIDC_LEEWAY_SECONDS", 60, "how far the issuer's clock may be off", ge=0)
     control_seconds: float = _env("HUM_CONTROL_SECONDS", 10.0, "the longest wait for control's answer", gt=0)
-    ingress_seconds: float = _env("HUM_INGRESS_SECONDS", 4.0, "the same for a carrier's webhook", gt=0)
-    heartbeat_seconds: float = _env("HUM_HEARTBEAT_SECONDS", 15.0, "comment in idle event streams", gt=0)
+    ingress_seconds: float = _env(
+        "HUM_INGRESS_SECONDS", 4.0, "the longest wait for control's answer to a carrier's webhook", gt=0
+    )
+    heartbeat_seconds: float = _env(
+        "HUM_HEARTBEAT_SECONDS", 15.0, "seconds between comments in idle event streams", gt=0
+    )
     body_bytes: int = _env("HUM_BODY_BYTES", 1 << 20, "the largest request body", ge=1024)
     drain_seconds: float = _env("HUM_DRAIN_SECONDS", 3600.0, "how long requests may go on after SIGTERM", ge=0)
 
@@ -305,14 +313,14 @@ class MediaSettings(Carrier, Model, RecordingSettings):
         "HUM_MAX_FRAME_BYTES", 64 << 10, "a larger frame from the carrier ends the stream", ge=1024
     )
     drain_seconds: float = _env("HUM_DRAIN_SECONDS", 3600.0, "how long calls may go on after SIGTERM", ge=0)
-    pacer_ms: float = _env("HUM_PACER_MS", 20.0, "the pacer's tick", gt=0)
+    pacer_ms: float = _env("HUM_PACER_MS", 20.0, "milliseconds between the pacer's ticks", gt=0)
     start_seconds: float = _env(
-        "HUM_STREAM_START_SECONDS", 10.0, "a stream that has not started by then is closed", gt=0
+        "HUM_STREAM_START_SECONDS", 10.0, "seconds before a stream that has not started is closed", gt=0
     )
     session_seconds: float = _env("HUM_SESSION_SECONDS", 5.0, "the longest wait for control to open a session", gt=0)
     dial_seconds: float = _env("HUM_DIAL_SECONDS", 8.0, "the longest wait for the model's socket", gt=0)
     silent_seconds: float = _env(
-        "HUM_CARRIER_SILENT_SECONDS", 20.0, "a stream that sends nothing for so long is lost", gt=0
+        "HUM_CARRIER_SILENT_SECONDS", 20.0, "seconds without a frame before a stream counts as lost", gt=0
     )
     model_retry_ms: float = _env(
         "HUM_MODEL_RETRY_MS", 100.0, "wait before the model is dialled a second time in a row; doubles", gt=0

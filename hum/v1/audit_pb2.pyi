@@ -49,7 +49,7 @@ class AuditEntry(message.Message):
     def at(self) -> timestamp_pb2.Timestamp: ...
     @builtins.property
     def fields(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
-        """The names of the fields that were given."""
+        """The names of the fields in the request."""
 
     def __init__(
         self,

@@ -382,7 +382,7 @@ class Interruption(message.Message):
     heard_ms: builtins.int
     """How much of the agent's item the caller had heard."""
     reaction_ms: builtins.int
-    """From when the first voiced frame can have arrived until the carrier was told to stop the agent."""
+    """From when the first voiced frame can have arrived until the clear was written to the carrier."""
     verdict: builtins.str
     """`cut`, or `resumed` when it was taken back."""
     turn_seq: builtins.int

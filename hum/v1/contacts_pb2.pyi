@@ -142,7 +142,7 @@ class Contact(message.Message):
     def source(self) -> ContactSources: ...
     @builtins.property
     def looked_up_at(self) -> timestamp_pb2.Timestamp:
-        """When the carrier was last asked about the number; null for never."""
+        """When the number was last looked up at the carrier; null for never."""
 
     @builtins.property
     def created_at(self) -> timestamp_pb2.Timestamp: ...
@@ -230,7 +230,7 @@ class Backfill(message.Message):
     """Contacts that it made, and calls that it gave a contact."""
     calls_linked: builtins.int
     lookups: builtins.int
-    """Contacts about which the carrier is being asked."""
+    """Contacts whose lookup is under way."""
     @builtins.property
     def created_at(self) -> timestamp_pb2.Timestamp: ...
     @builtins.property
@@ -580,7 +580,7 @@ class BackfillContactsRequest(message.Message):
 
     LOOKUP_FIELD_NUMBER: builtins.int
     lookup: builtins.bool
-    """Whether the carrier is asked about contacts that it was never asked about; true when unset."""
+    """Whether contacts that were never looked up are looked up at the carrier; true when unset."""
     def __init__(
         self,
         *,

@@ -71,7 +71,7 @@ class _TriggerTypeEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_TriggerTyp
     TRIGGER_TYPE_EVENT: _TriggerType.ValueType  # 3
 
 class TriggerType(_TriggerType, metaclass=_TriggerTypeEnumTypeWrapper):
-    """Not implemented: what starts a flow is stored, and follows the channel unless it is given; only a number's calls start
+    """Not implemented: what starts a flow is stored, and follows the channel unless it is set; only a number's calls start
     one.
     """
 

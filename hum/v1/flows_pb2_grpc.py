@@ -96,7 +96,7 @@ class FlowsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateFlow(self, request, context):
-        """Changes the fields that are given and makes a new version.  A change that changes nothing makes none.
+        """Changes the fields in the body and makes a new version.  A change that changes nothing makes none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,7 +40,7 @@ class FlowsServiceStub:
     GetFlow: _grpc.UnaryUnaryMultiCallable[_flows_pb2.GetFlowRequest, _flows_pb2.GetFlowResponse]
     """Returns one flow.  `NOT_FOUND` if the organization has no such flow."""
     UpdateFlow: _grpc.UnaryUnaryMultiCallable[_flows_pb2.UpdateFlowRequest, _flows_pb2.UpdateFlowResponse]
-    """Changes the fields that are given and makes a new version.  A change that changes nothing makes none."""
+    """Changes the fields in the body and makes a new version.  A change that changes nothing makes none."""
     DeleteFlow: _grpc.UnaryUnaryMultiCallable[_flows_pb2.DeleteFlowRequest, _flows_pb2.DeleteFlowResponse]
     """Deletes a flow.  `IN_USE` while a number answers with it."""
     DuplicateFlow: _grpc.UnaryUnaryMultiCallable[_flows_pb2.DuplicateFlowRequest, _flows_pb2.DuplicateFlowResponse]
@@ -58,7 +58,7 @@ class FlowsServiceAsyncStub(FlowsServiceStub):
     GetFlow: _aio.UnaryUnaryMultiCallable[_flows_pb2.GetFlowRequest, _flows_pb2.GetFlowResponse]  # type: ignore[assignment]
     """Returns one flow.  `NOT_FOUND` if the organization has no such flow."""
     UpdateFlow: _aio.UnaryUnaryMultiCallable[_flows_pb2.UpdateFlowRequest, _flows_pb2.UpdateFlowResponse]  # type: ignore[assignment]
-    """Changes the fields that are given and makes a new version.  A change that changes nothing makes none."""
+    """Changes the fields in the body and makes a new version.  A change that changes nothing makes none."""
     DeleteFlow: _aio.UnaryUnaryMultiCallable[_flows_pb2.DeleteFlowRequest, _flows_pb2.DeleteFlowResponse]  # type: ignore[assignment]
     """Deletes a flow.  `IN_USE` while a number answers with it."""
     DuplicateFlow: _aio.UnaryUnaryMultiCallable[_flows_pb2.DuplicateFlowRequest, _flows_pb2.DuplicateFlowResponse]  # type: ignore[assignment]
@@ -97,7 +97,7 @@ class FlowsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _flows_pb2.UpdateFlowRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_flows_pb2.UpdateFlowResponse, _abc.Awaitable[_flows_pb2.UpdateFlowResponse]]:
-        """Changes the fields that are given and makes a new version.  A change that changes nothing makes none."""
+        """Changes the fields in the body and makes a new version.  A change that changes nothing makes none."""
 
     @_abc_1.abstractmethod
     def DeleteFlow(

@@ -491,7 +491,7 @@ class ApiKey(message.Message):
     """The whole key, `hum_live_...`: only in the answer that created it."""
     @builtins.property
     def scopes(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
-        """`<area>:read`, `<area>:write` or `*`.  None given: `*`.  `site:admin` is for keys that a site admin makes, and is
+        """`<area>:read`, `<area>:write` or `*`.  Unset: `*`.  `site:admin` is for keys that a site admin makes, and is
         not in `*`.
         """
 

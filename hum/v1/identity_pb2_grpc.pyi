@@ -46,7 +46,7 @@ class IdentityServiceStub:
     GetOrganization: _grpc.UnaryUnaryMultiCallable[_identity_pb2.GetOrganizationRequest, _identity_pb2.GetOrganizationResponse]
     """Returns the current organization."""
     UpdateOrganization: _grpc.UnaryUnaryMultiCallable[_identity_pb2.UpdateOrganizationRequest, _identity_pb2.UpdateOrganizationResponse]
-    """Changes the fields that are given."""
+    """Changes the fields in the body."""
     ListApiKeys: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ListApiKeysRequest, _identity_pb2.ListApiKeysResponse]
     """Lists the organization's API keys, newest first.  Secrets are never shown again."""
     CreateApiKey: _grpc.UnaryUnaryMultiCallable[_identity_pb2.CreateApiKeyRequest, _identity_pb2.CreateApiKeyResponse]
@@ -72,7 +72,7 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     GetOrganization: _aio.UnaryUnaryMultiCallable[_identity_pb2.GetOrganizationRequest, _identity_pb2.GetOrganizationResponse]  # type: ignore[assignment]
     """Returns the current organization."""
     UpdateOrganization: _aio.UnaryUnaryMultiCallable[_identity_pb2.UpdateOrganizationRequest, _identity_pb2.UpdateOrganizationResponse]  # type: ignore[assignment]
-    """Changes the fields that are given."""
+    """Changes the fields in the body."""
     ListApiKeys: _aio.UnaryUnaryMultiCallable[_identity_pb2.ListApiKeysRequest, _identity_pb2.ListApiKeysResponse]  # type: ignore[assignment]
     """Lists the organization's API keys, newest first.  Secrets are never shown again."""
     CreateApiKey: _aio.UnaryUnaryMultiCallable[_identity_pb2.CreateApiKeyRequest, _identity_pb2.CreateApiKeyResponse]  # type: ignore[assignment]
@@ -137,7 +137,7 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _identity_pb2.UpdateOrganizationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_identity_pb2.UpdateOrganizationResponse, _abc.Awaitable[_identity_pb2.UpdateOrganizationResponse]]:
-        """Changes the fields that are given."""
+        """Changes the fields in the body."""
 
     @_abc_1.abstractmethod
     def ListApiKeys(

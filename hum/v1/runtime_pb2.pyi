@@ -382,7 +382,7 @@ class OpenSessionResponse(message.Message):
 
 @typing.final
 class Tool(message.Message):
-    """A tool of the agent, as the model is told of it, and how the call treats it."""
+    """A tool as the model sees it, and how the call runs it."""
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -396,10 +396,10 @@ class Tool(message.Message):
     parameters_json: builtins.str
     """A JSON Schema (2020-12) of an object."""
     timeout_ms: builtins.int
-    """How long the call waits for the result before the model is told that there is none."""
+    """How long the call waits for the result before the model gets a timeout as result."""
     @builtins.property
     def outcome(self) -> Outcome:
-        """Set: nobody is asked; the call leaves with this outcome once the agent's last words were heard."""
+        """Set: the tool runs in the call itself, which leaves with this outcome once the agent's last words were heard."""
 
     def __init__(
         self,
@@ -513,7 +513,7 @@ class ToolResult(message.Message):
     call_id: builtins.str
     tool_call_id: builtins.str
     output_json: builtins.str
-    """What the model is told."""
+    """The result, as the model gets it."""
     status: builtins.str
     """`ok`, `failed`."""
     def __init__(

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class IngressServiceStub:
-    """The gateway's questions about what the carrier told it.
+    """What the gateway asks control about the carrier's webhooks.
     """
 
     def __init__(self, channel):
@@ -53,7 +53,7 @@ class IngressServiceStub:
 
 
 class IngressServiceServicer:
-    """The gateway's questions about what the carrier told it.
+    """What the gateway asks control about the carrier's webhooks.
     """
 
     def RouteCall(self, request, context):
@@ -104,7 +104,7 @@ def add_IngressServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class IngressService:
-    """The gateway's questions about what the carrier told it.
+    """What the gateway asks control about the carrier's webhooks.
     """
 
     @staticmethod

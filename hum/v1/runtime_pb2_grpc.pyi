@@ -29,7 +29,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class IngressServiceStub:
-    """The gateway's questions about what the carrier told it."""
+    """What the gateway asks control about the carrier's webhooks."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -44,7 +44,7 @@ class IngressServiceStub:
 
 @_typing.type_check_only
 class IngressServiceAsyncStub(IngressServiceStub):
-    """The gateway's questions about what the carrier told it."""
+    """What the gateway asks control about the carrier's webhooks."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RouteCall: _aio.UnaryUnaryMultiCallable[_runtime_pb2.RouteCallRequest, _runtime_pb2.RouteCallResponse]  # type: ignore[assignment]
@@ -55,7 +55,7 @@ class IngressServiceAsyncStub(IngressServiceStub):
     """The stream of a call has closed: what is the call owed now?"""
 
 class IngressServiceServicer(metaclass=_abc_1.ABCMeta):
-    """The gateway's questions about what the carrier told it."""
+    """What the gateway asks control about the carrier's webhooks."""
 
     @_abc_1.abstractmethod
     def RouteCall(

@@ -91,6 +91,33 @@ def test_only_the_root_of_a_plane_is_called_app() -> None:
     assert not offenders
 
 
+#: Participles say what happened to a thing and not what it is: `settings`, `headers`, `payload`, `request` do.
+PARTICIPLES = {"told", "said", "asked", "given"}
+
+
+def bound(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Every name that is bound: variables, arguments, attributes."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name) | ast.Attribute(attr=name, ctx=ast.Store()):
+                yield node.lineno, name
+
+
+def test_names_say_what_a_thing_is() -> None:
+    offenders = [
+        f"{name(path)}:{line}: {word}"
+        for path in modules()
+        for line, word in bound(ast.parse(path.read_text()))
+        if word.strip("_") in PARTICIPLES
+    ]
+    assert not offenders
+
+
+@pytest.mark.parametrize("source", ["def f(told): ...", "given = 1", "self._asked = 1", "for said in []: ..."])
+def test_a_participle_is_found(source: str) -> None:
+    assert [word for _, word in bound(ast.parse(source)) if word.strip("_") in PARTICIPLES]
+
+
 def test_generated_code_is_fresh() -> None:
     done = run(sys.executable, "proto/contract.py", "check")
     assert done.returncode == 0, done.stdout + done.stderr
