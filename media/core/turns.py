@@ -67,7 +67,7 @@ class _Turn:
 @dataclass(slots=True)
 class Turns:
     deadline_ms: int = 4_000
-    reached: list[tuple[Role, str]] = field(default_factory=list)
+    spoken: list[tuple[Role, str]] = field(default_factory=list)
     _waiting: list[_Turn] = field(default_factory=list)
     _seq: int = 0
 
@@ -110,7 +110,7 @@ class Turns:
 
     def so_far(self) -> list[tuple[Role, str]]:
         """What a new session must know: all that was said, also by turns that are not reported yet."""
-        return [*self.reached, *[(turn.role, turn.heard_text) for turn in self._waiting if turn.heard_text]]
+        return [*self.spoken, *[(turn.role, turn.heard_text) for turn in self._waiting if turn.heard_text]]
 
     def flush(self) -> list[tuple[str, TurnEnded]]:
         """All that is left, at the end of the call."""
@@ -121,7 +121,7 @@ class Turns:
     def _report(self, turn: _Turn) -> tuple[str, TurnEnded]:
         self._seq += 1
         if turn.heard_text:
-            self.reached.append((turn.role, turn.heard_text))
+            self.spoken.append((turn.role, turn.heard_text))
         return turn.id, TurnEnded(
             self._seq, turn.role, turn.text, turn.heard_text, turn.start_ms, turn.end_ms, turn.interrupted
         )
