@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 from grpc import aio
-from opentelemetry.trace import Span
+from opentelemetry.trace import INVALID_SPAN, Span
 from prometheus_client import Histogram
 
 from control.boundary.method import Method
@@ -31,8 +31,8 @@ class Passage:
     request_id: str
     clock: Clock
     began_ms: float
-    span: Span
     trailing: dict[str, str] = field(default_factory=dict)
+    span: Span = INVALID_SPAN
 
     @classmethod
     def begin(cls, method: Method, context: "aio.ServicerContext[Any, Any]", clock: Clock) -> "Passage":
@@ -40,7 +40,7 @@ class Passage:
         request_id = metadata.get(rpc.REQUEST_ID) or f"req_{ids.new().hex}"
         structlog.contextvars.bind_contextvars(request_id=request_id)
         span = telemetry.served(method.name, metadata)
-        return cls(method, context, metadata, request_id, clock, clock(), span)
+        return cls(method, context, metadata, request_id, clock, clock(), span=span)
 
     @property
     def credential(self) -> str:
