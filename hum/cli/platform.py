@@ -5,6 +5,7 @@ stand-in is started for it.
 """
 
 import asyncio
+import random
 import secrets
 import socket
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from hum.settings import environment as own_environment
 #: What the stand-in carrier holds when nobody says otherwise.
 SANDBOX_NUMBERS = ("+13175550100", "+13175550101", "+13175550102")
 STOP_SECONDS = 15.0
+LISTENING_PORTS = range(20_000, 32_768)
 
 
 @dataclass
@@ -191,7 +193,13 @@ async def grpc_serves(address: str) -> bool:
 
 
 def free_port(host: str) -> int:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on, and that no connection is given meanwhile: the system gives those others.
+
+    (Linux gives outgoing connections ports from 32768 on, `net.ipv4.ip_local_port_range`; other systems from higher ones.)
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for port in random.sample(LISTENING_PORTS, 200):
+        with socket.socket(family) as probe, suppress(OSError):
+            probe.bind((host, port))
+            return port
+    raise SystemExit(f"hum: no free port on {host}")

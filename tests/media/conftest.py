@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from hum import rpc
+from hum.cli.platform import free_port
 from hum.settings import MediaSettings
 from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc
@@ -277,8 +278,7 @@ def settings(control, model, tmp_path):
     """Makes the plane's settings; arguments are fields by their variables' names."""
 
     def make(**changed):
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            port = taken.getsockname()[1]
+        port = free_port("127.0.0.1")
         facts = {
             "HUM_HOME": tmp_path,
             "HUM_NODE_KEY": NODE_KEY,
