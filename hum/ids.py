@@ -67,5 +67,5 @@ def parse(kind: Kind, text: str) -> UUID | None:
 def require(kind: Kind, text: str) -> UUID:
     """As `parse`, but an id that can't be one of ours is NotFound, exactly like one that isn't there."""
     if (id := parse(kind, text)) is None:
-        raise NotFound(f"there is no {kind.name.lower().replace('_', ' ')} {text[:60]!r}")
+        raise NotFound(f"There is no {kind.name.lower().replace('_', ' ')} {text[:60]!r}.")
     return id

@@ -252,7 +252,7 @@ async def look(tx: Tx, id: UUID) -> CallState:
 
 def _state(row: asyncpg.Record | None) -> CallState:
     if row is None:
-        raise NotFound("there is no such call")
+        raise NotFound("There is no such call.")
     return CallState(**row)
 
 

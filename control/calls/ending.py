@@ -38,7 +38,7 @@ async def require_live(tx: Tx, id: UUID) -> CallState:
     """Lock a call that goes on.  Raises NotFound, InvalidState."""
     state = await calls.lock(tx, id)
     if state.status not in rules.LIVE:
-        raise InvalidState(f"the call is {state.status.replace('_', ' ')}")
+        raise InvalidState(f"The call is {state.status.replace('_', ' ')}.")
     return state
 
 

@@ -70,7 +70,7 @@ def open_part(directory: Path, stored_path: str, byte_range: str) -> Part:
     """
     path = (directory / stored_path).resolve()
     if not path.is_relative_to(directory.resolve()) or not path.is_file():
-        raise NotFound("the recording is not there")
+        raise NotFound("The recording no longer exists.")
     total = path.stat().st_size
     found = _RANGE.fullmatch(byte_range.strip())
     if found is None or found.group(1) == found.group(2) == "":

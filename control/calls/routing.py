@@ -129,7 +129,7 @@ async def next_step(db: Db, id: UUID, call_sid: str, token_seconds: int) -> Step
     async with db.system() as tx:
         state = await calls.lock(tx, id)
         if state.call_sid != call_sid:
-            raise NotFound("there is no such call")
+            raise NotFound("There is no such call.")
         match rules.after_stream(state.status, state.streams_opened, await calls.language(tx, id)):
             case rules.Connect():
                 return await _connect(tx, state, token_seconds)

@@ -76,7 +76,7 @@ class CallsServicer:
         async with self._db.tenant(call.who.org_id) as tx:
             row = await call_records.detail(tx, ids.require(Kind.CALL, request.id))
         if row.recording_path is None:
-            raise NotFound("the call has no recording")
+            raise NotFound("The call has no recording.")
         async for body in recordings.send(
             call.context, self._settings.recordings_dir, row.recording_path, request.range
         ):

@@ -32,7 +32,7 @@ class Sessions:
             spent = await calls.spend_token(tx, token, request.call_sid, request.stream_sid, request.node)
             row = await calls.session(tx, spent.id) if spent else None
         if spent is None or row is None:
-            raise NotFound("the token opens no stream")
+            raise NotFound("The stream token is unknown, expired or already used.")
         return await self._session(spent, row)
 
     async def _session(self, spent: SpentToken, row: SessionRow) -> pb.OpenSessionResponse:

@@ -292,12 +292,12 @@ async def _call(request: Awaitable[T]) -> T:
         return await request
     except TwilioRestException as error:
         raise CarrierError(
-            f"the carrier refused: {error.msg}", carrier_code=str(error.code), carrier_status=str(error.status)
+            f"The carrier refused: {error.msg}", carrier_code=str(error.code), carrier_status=str(error.status)
         ) from error
     except TwilioException as error:
         raise _refused_page(error) from error
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-        raise CarrierError(f"the carrier did not answer: {type(error).__name__}") from error
+        raise CarrierError(f"The carrier did not respond: {type(error).__name__}.") from error
 
 
 def _refused_page(error: Exception) -> CarrierError:
@@ -308,5 +308,5 @@ def _refused_page(error: Exception) -> CarrierError:
     except ValueError:
         body = {}
     if "code" not in body:
-        return CarrierError(f"the carrier refused: {error.args[0] if error.args else type(error).__name__}")
-    return CarrierError(f"the carrier refused: {body.get('message', '')}", carrier_code=str(body["code"]))
+        return CarrierError(f"The carrier refused: {error.args[0] if error.args else type(error).__name__}")
+    return CarrierError(f"The carrier refused: {body.get('message', '')}", carrier_code=str(body["code"]))

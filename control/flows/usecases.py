@@ -53,7 +53,7 @@ async def change(tx: Tx, who: Principal, id: UUID, flow: pb.Flow, paths: list[st
     if (definition := definition_of(full)) == before.definition:
         return before
     if (channel := _channel(full)) != before.channel and (number := await flows.used_by(tx, id)):
-        raise InUse(f"the number {number} answers with this flow; its channel can't change")
+        raise InUse(f"The number {number} uses this flow; its channel can't change.")
     row = await flows.change(tx, before, channel, definition)
     await events.append(tx, who.org_id, id, events_pb2.FlowUpdatedEvent(by=who.name, version=row.version))
     await _render(tx, who, row)
@@ -69,7 +69,7 @@ async def duplicate(tx: Tx, who: Principal, id: UUID) -> FlowRow:
 async def delete(tx: Tx, who: Principal, id: UUID) -> None:
     await flows.get(tx, id, lock=True)
     if (number := await flows.used_by(tx, id)) is not None:
-        raise InUse(f"the number {number} answers with this flow")
+        raise InUse(f"The number {number} uses this flow.")
     await flows.delete(tx, id)
     await events.append(tx, who.org_id, id, events_pb2.FlowDeletedEvent(by=who.name))
 

@@ -81,7 +81,7 @@ async def test_a_carrier_that_is_away_is_a_carrier_error() -> None:
         ControlSettings(twilio_account_sid=ACCOUNT, twilio_auth_token=TOKEN, twilio_api_base_url="http://127.0.0.1:9"),
         1,
     )
-    with pytest.raises(CarrierError, match="did not answer"):
+    with pytest.raises(CarrierError, match="did not respond"):
         await away.find_number(NUMBER)
     await away.close()
 
