@@ -92,11 +92,12 @@ def used(tree: ast.Module) -> set[str]:
 
 def unused_metrics(modules: Iterable[tuple[str, ast.Module]]) -> set[str]:
     """Metrics that neither their own module nor one that imports it uses."""
-    modules = list(modules)
+    # Each module is read once: all pairs of them are many.
+    read = [(name, metrics(tree), used(tree), imports(tree)) for name, tree in modules]
     unused = set()
-    for name, tree in modules:
-        users = [other for _, other in modules if other is tree or name in imports(other)]
-        unused |= {f"{name}.{metric}" for metric in metrics(tree).difference(*map(used, users))}
+    for name, defined, _, _ in read:
+        users = [names for other, _, names, imported in read if other == name or name in imported]
+        unused |= {f"{name}.{metric}" for metric in defined.difference(*users)}
     return unused
 
 

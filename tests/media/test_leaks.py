@@ -140,7 +140,8 @@ async def is_hung_up_by_control(media, control, model, token) -> None:
 
 async def is_drained(media, control, model, token) -> None:
     async with media.line() as line:
-        await started(control, line, token)
+        with contextlib.suppress(websockets.ConnectionClosed):  # another may begin the drain while this one speaks
+            await started(control, line, token)
         await until(lambda: len(media.media.server) == AT_ONCE or media.media.server.draining)
         await media.media.server.drain(0, 0.2)
         await line.closed()
