@@ -15,6 +15,7 @@ from uuid import UUID
 from jsonschema import Draft202012Validator
 from prometheus_client import Histogram
 
+from hum.clock import monotonic_ms
 from hum.errors import Refused
 from hum.telemetry import log
 from storage.db import AWAY, BUSY
@@ -107,8 +108,10 @@ class Registry:
         arguments, problems = _arguments(arguments_json, schema)
         if problems:
             return failed("The arguments are not valid. Correct them and call the tool again, once.", problems)
-        with SECONDS.labels(name, "ran").time():
-            return await self._bounded(tool, tool.run, context, arguments)
+        began_ms = monotonic_ms()
+        result = await self._bounded(tool, tool.run, context, arguments)
+        SECONDS.labels(name, "ok" if result.ok else "failed").observe((monotonic_ms() - began_ms) / 1000)
+        return result
 
     async def _bounded(self, tool: Tool, run: Run, context: ToolContext, arguments: Mapping[str, Any]) -> Result:
         try:

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from prometheus_client import REGISTRY
 
 from control.calls.tools import CallTools
 from control.tools import MAX_OUTPUT_BYTES, Policy, Registry, Result, Run, Tool, ToolChannel, ToolContext, dumped
@@ -57,15 +58,17 @@ async def test_what_a_tool_returns_and_raises_is_what_the_agent_can_say() -> Non
     async def away(_: ToolContext, __: Mapping[str, Any]) -> Result:
         raise ConnectionRefusedError
 
-    assert await answer(tool(double)) == Result(2)
+    assert await answer(tool(double, name="measured")) == Result(2)
+    assert REGISTRY.get_sample_value("hum_tool_seconds_count", {"tool": "measured", "status": "ok"}) == 1
     for run, sentence in (
         (hang, "This took too long. Nobody knows whether it was done."),
         (refuse, "The call is over."),
         (break_down, "Something went wrong. It was not done."),
         (away, "This can't be done at the moment."),
     ):
-        result = await answer(tool(run))
+        result = await answer(tool(run, name="measured"))
         assert (result.ok, result.output) == (False, {"error": sentence})
+    assert REGISTRY.get_sample_value("hum_tool_seconds_count", {"tool": "measured", "status": "failed"}) == 4
 
 
 async def test_bad_arguments_run_nothing() -> None:
