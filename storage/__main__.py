@@ -43,7 +43,7 @@ async def run_migrate(config: ControlSettings) -> None:
 def main() -> None:
     arguments = argparse.ArgumentParser(prog="python -m storage", description=__doc__)
     arguments.add_argument("program", choices=("postgres", "migrate"))
-    arguments.add_argument("--print-roles", action="store_true", help="the SQL that an administrator runs once")
+    arguments.add_argument("--print-roles", action="store_true", help="print the SQL that an administrator runs once")
     options = arguments.parse_args()
     if options.print_roles:
         sys.stdout.write(ROLES)

@@ -102,7 +102,7 @@ async def test_of_three_twins_at_once_one_asks_the_carrier(house: House) -> None
         assert done, "two are at work"
         refused += [cast("aio.AioRpcError", task.exception()) for task in done]
     assert [(reason(each), each.code(), each.details()) for each in refused] == [
-        ("IDEMPOTENCY_IN_PROGRESS", ABORTED, "A request with this key is in progress.")
+        ("IDEMPOTENCY_IN_PROGRESS", ABORTED, "A request with this Idempotency-Key is in progress; try again later.")
     ] * 2
     await house.gate.arrived.wait()
     house.gate.may_answer.set()

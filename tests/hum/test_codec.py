@@ -420,7 +420,7 @@ def refusal(name: str, **fields: str) -> str:
 
 def test_what_json_cannot_carry_is_refused_by_name() -> None:
     assert refusal("one", thing=".google.protobuf.Any") == (
-        "hum.test.one.Bad.thing is a google.protobuf.Any, which JSON can't carry"
+        "hum.test.one.Bad.thing is a google.protobuf.Any, which JSON can't represent"
     )
     assert refusal("two", mode="enum .hum.test.two.Plain").startswith("hum.test.two.Bad.mode is a hum.test.two.Plain")
 
