@@ -1,4 +1,4 @@
-"""The issuer: OpenID Connect's authorization code flow with PKCE, as its client.
+"""A client of the issuer: OpenID Connect's authorization code flow with PKCE.
 
 Sources: OpenID Connect Core 1.0 §3.1, Discovery 1.0, RFC 7636 (PKCE), RFC 9207 (`iss` in the answer).  Tokens are
 verified by joserfc.
@@ -58,7 +58,7 @@ class Metadata:
 
 
 class Issuer:
-    """One issuer.  Its discovery document is fetched once, its keys again when an unknown one signs."""
+    """One issuer.  Its discovery document is fetched once, its keys again when a token was signed by an unknown one."""
 
     def __init__(self, settings: GatewaySettings, clock: Clock = monotonic_ms) -> None:
         self._url, self._client_id = settings.oidc_issuer, settings.oidc_client_id

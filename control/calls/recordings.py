@@ -17,7 +17,7 @@ _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
 class RangeNotSatisfiable(Refused):
-    """The recording has no such bytes."""
+    """The range is beyond the end of the recording."""
 
     code: ClassVar[str] = "OUT_OF_RANGE"
     reason = "RANGE_NOT_SATISFIABLE"

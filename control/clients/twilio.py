@@ -124,7 +124,7 @@ class Lookups(Protocol):
     """The carrier's directory of numbers."""
 
     async def look_up(self, e164: str) -> Lookup | None:
-        """What the carrier knows about a number, None if it knows no such number.  Costs money.  Raises CarrierError."""
+        """What the carrier knows about a number, None for an unknown number.  Costs money.  Raises CarrierError."""
         ...
 
 

@@ -34,7 +34,7 @@ class SignInServicer:
         async with self._db.system() as tx:
             row = await sessions.take(tx, secrets.token_hash(request.state))
         if row is None:
-            raise NotFound("The sign-in is unknown, expired or already used; start again.")
+            raise NotFound("The sign-in is unknown, expired or already used.")
         return pb.TakeSignInResponse(nonce=row.nonce, code_verifier=row.code_verifier, return_to=row.return_to)
 
     async def OpenWebSession(self, request: pb.OpenWebSessionRequest, call: Call) -> pb.OpenWebSessionResponse:
