@@ -86,7 +86,7 @@ def _endpoint(binding: Binding, channel: aio.Channel, limits: Limits) -> Endpoin
         if isinstance(filled, Response):
             return filled
         seconds = limits.control_seconds
-        # Streams have no time limit, and files take as long as their client: only the wait for the next part is limited.
+        # Streams have no time limit, and files take as long as their client: only the wait for each part is limited.
         timeout = None if binding.method.server_streaming else seconds
         call = open_call(filled, metadata=credentials.metadata(request, limits.cookies), timeout=timeout)
         try:

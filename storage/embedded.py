@@ -251,7 +251,7 @@ class EmbeddedPostgres:
 
 
 async def _create(server_url: str, url: str) -> None:
-    """Create the database and the roles if they don't exist.  The login is the superuser, which may act as all three."""
+    """Create the database and the roles if they don't exist.  The login is the superuser: it may take each role."""
     server = await asyncpg.connect(server_url)
     try:
         for role in ("hum_owner", "hum_app", "hum_system"):

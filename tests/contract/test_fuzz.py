@@ -12,7 +12,7 @@ from tests.contract.conftest import PUBLIC, Edge
 from tests.contract.test_authorization import belongings
 
 EXAMPLES = 25
-#: Which path names what: so that operations find something, and something that isn't there too.
+#: The operations that take an id, by kind of resource: they get ids that exist and ids that don't.
 OPERATIONS = {
     "flows": "^/api/flows/{id}",
     "numbers": "^/api/numbers/{id}",
@@ -50,7 +50,7 @@ def settings(owned: dict[str, str]) -> str:
 
 
 async def fuzz(edge: Edge, folder: Path, config: str, *options: str) -> str:
-    """Run it; what it said."""
+    """Run it; return its output."""
     (folder / "schemathesis.toml").write_text(config)
     command = [
         Path(sys.executable).parent / "st",

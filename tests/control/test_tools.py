@@ -1,4 +1,4 @@
-"""The registry of tools: what may run, for how long, and what of it comes back; and a run whose owner died."""
+"""The registry of tools: what may run, for how long, and with what result; and a run whose owner died."""
 
 import asyncio
 import json
@@ -81,7 +81,7 @@ async def test_bad_arguments_run_nothing() -> None:
     assert not (await answer(tool(never, policy=Policy.APPROVAL))).ok
     assert not (await answer(tool(never, parameters=lambda _: None))).ok, "the flow has no use for it"
     assert not (await answer(tool(never, channels=frozenset()))).ok
-    assert not (await answer(tool(None))).ok, "the call carries it out by itself"
+    assert not (await answer(tool(None))).ok, "the media process carries it out itself"
 
 
 async def test_a_long_result_is_cut_and_says_so() -> None:
