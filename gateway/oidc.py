@@ -20,7 +20,7 @@ from joserfc.jwk import KeySet
 from hum.clock import Clock, monotonic_ms
 from hum.settings import GatewaySettings
 
-#: What may sign an ID token: never `none`, and no shared secret that could be somebody's public key.
+#: What may sign an ID token: never `none`, and no HMAC, whose secret an attacker could choose to be a public key.
 ALGORITHMS: Final = ("RS256", "PS256", "ES256", "EdDSA")
 SCOPES: Final = "openid email profile"
 MOST_BYTES: Final = 1 << 20
@@ -225,5 +225,5 @@ async def _read(answer: aiohttp.ClientResponse) -> bytes:
 def _json(body: bytes) -> dict[str, Any]:
     payload = json.loads(body)
     if not isinstance(payload, dict):
-        raise ValueError("not a JSON object")  # noqa: TRY004 - of somebody else's text
+        raise ValueError("not a JSON object")  # noqa: TRY004 - the issuer's text is wrong, not a type of ours
     return payload

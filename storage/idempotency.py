@@ -77,7 +77,7 @@ async def store(tx: Tx, key: str, method: str, body_hash: bytes, answer: bytes, 
 
 
 async def claim(tx: Tx, key: str, method: str, body_hash: bytes, claim: UUID, by: str, lease: timedelta) -> None:
-    """Take a key that nobody holds, under its lock."""
+    """Claim a free key, under its lock."""
     await tx.execute(CLAIM, key, method, body_hash, claim, by, lease)
 
 

@@ -105,12 +105,12 @@ async def update(tx: Tx, row: NumberRow) -> None:
 
 
 async def all_locked(tx: Tx) -> list[NumberRow]:
-    """All numbers of the organization; nobody else changes them before this transaction ends."""
+    """All numbers of the organization, locked until this transaction ends."""
     return [NumberRow(**row) for row in await tx.fetch(PAGE_ALL)]
 
 
 async def adopt(tx: Tx, id: UUID, e164: str, carrier_sid: str, friendly_name: str, capabilities: list[str]) -> bool:
-    """Take a number that nobody has; False if somebody has it."""
+    """Take a number that no organization has; False if one has it."""
     return await tx.fetchval(ADOPT, id, e164, carrier_sid, friendly_name, capabilities) is not None
 
 

@@ -109,7 +109,7 @@ class Purchases:
         try:
             async with self._db.tenant(attempt.org_id) as tx:
                 latest = await purchases.lock(tx, attempt.id)
-                if latest.number_id is not None:  # somebody else finished it
+                if latest.number_id is not None:  # another process finished it
                     return await numbers.get(tx, latest.number_id)
                 return await _write_down(tx, attempt, bought)
         except Refused:

@@ -1,6 +1,6 @@
 """Every method is called as every kind of caller: access is exactly what docs/authorization.md says.
 
-And another tenant's ids: every path that names something is asked for what belongs to somebody else.
+And with another tenant's ids: every path that names a resource is requested for one of another tenant.
 """
 
 import asyncio

@@ -24,8 +24,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def settings(owned: dict[str, str]) -> str:
-    """A request that the schema allows may still be refused for what a schema can't say: the wrong kind of flow, a number
-    that the carrier doesn't hold, a state.
+    """A request that the schema allows may still be refused for what a schema can't express: the wrong kind of flow, a
+    number that the carrier account doesn't hold, a state.
     """
     parts = [
         f'hooks = "{Path(__file__).with_name("schemathesis_formats.py")}"',
