@@ -29,6 +29,7 @@ from storage.db import Db
 
 LOG = log(__name__)
 
+
 class Boundary:
     """Composes admission, idempotency, the servicers and the audit log."""
 
