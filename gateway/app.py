@@ -1,4 +1,4 @@
-"""`hum gateway`: the only place of this plane that calls constructors."""
+"""`hum gateway`: the only place in this plane that calls constructors."""
 
 import asyncio
 import itertools
@@ -37,7 +37,7 @@ TICK_SECONDS = 0.1  # uvicorn's own: it renews the Date header on its ticks
 
 @dataclass(slots=True)
 class Gateway:
-    """The application, and whether it drains."""
+    """The application, and an event that is set when it drains."""
 
     app: Starlette
     closing: asyncio.Event
@@ -109,11 +109,11 @@ def _bindings() -> list[contract.Binding]:
 def _refuse_in_production(settings: GatewaySettings) -> None:
     """Plain http would expose cookies and ID tokens."""
     if settings.production and not settings.public_url.startswith("https://"):
-        raise SystemExit("hum: HUM_PUBLIC_URL must be https in production; session cookies would travel in the clear")
+        raise SystemExit("hum: HUM_PUBLIC_URL must be https in production; http exposes session cookies")
     if settings.production and settings.oidc_issuer and not settings.oidc_issuer.startswith("https://"):
         raise SystemExit("hum: HUM_OIDC_ISSUER must be https in production")
     if settings.oidc_issuer and not settings.oidc_client_id:
-        raise SystemExit("hum: HUM_OIDC_ISSUER is set; set HUM_OIDC_CLIENT_ID too")
+        raise SystemExit("hum: HUM_OIDC_ISSUER is set but HUM_OIDC_CLIENT_ID is not; set both")
 
 
 class _Once:
@@ -131,7 +131,7 @@ class _Once:
 
 
 class _Plain(yaml.SafeDumper):
-    """YAML without anchors: examples that are one object in memory are not one in the document."""
+    """YAML without anchors: an example that is shared in memory is written out each time."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the base class calls it
         return True
@@ -160,7 +160,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 async def _bug(request: Request, error: Exception) -> Response:
     request_id = credentials.request_id(request)
-    LOG.error("bug", path=request.url.path, request_id=request_id, exc_info=error)
+    LOG.error("unhandled exception", path=request.url.path, request_id=request_id, exc_info=error)
     return errors.answer(500, "INTERNAL", f"Internal error; please quote {request_id} when you report it.", request_id)
 
 
@@ -226,9 +226,9 @@ async def run(settings: GatewaySettings) -> None:
     """Serve until SIGTERM or SIGINT."""
     stop = stop_signal()
     async with serve(settings) as port:
-        LOG.info("gateway serves", port=port)
+        LOG.info("gateway is serving", port=port)
         await stop.wait()
-        LOG.info("gateway drains")
+        LOG.info("gateway is draining")
 
 
 def main() -> None:

@@ -168,7 +168,7 @@ async def test_a_database_that_is_killed_comes_back_where_it_was(
         await platform.start()
         worker = next(each for each in platform.programs.all if each.name == "worker")
         async with asyncio.timeout(20):
-            while "worker works" not in worker.log.read_text():
+            while "worker is running" not in worker.log.read_text():
                 await asyncio.sleep(0.1)
         running = {each.name: each.process.pid for each in platform.programs.all if each.process is not None}
         pid_file = open_home / "postgres/data/postmaster.pid"

@@ -1,4 +1,4 @@
-"""Ids, secrets, node identities, validation: the small stones of the floor."""
+"""Ids, secrets, node identities, validation: the basics that all planes share."""
 
 import json
 from uuid import UUID

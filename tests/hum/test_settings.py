@@ -1,4 +1,4 @@
-"""Settings: a wrong environment stops the process with sentences that say what to do."""
+"""Settings: a wrong environment stops the process with messages that say what to do."""
 
 import subprocess
 import sys
