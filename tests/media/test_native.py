@@ -73,7 +73,7 @@ def test_without_a_compiler_it_says_so_and_goes_on(tmp_path):
     )
     assert told.returncode == 0
     assert told.stderr == (
-        "hum: a C compiler is missing, so the media core is interpreted; on Debian: apt-get install gcc python3-dev\n"
+        "hum: a C compiler is missing, so the media core runs interpreted; on Debian: apt-get install gcc python3-dev\n"
     )
 
 

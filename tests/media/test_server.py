@@ -171,7 +171,7 @@ async def test_a_frame_that_is_too_big_ends_the_stream(plane, control, model, pi
         await line.connection.send([text[:1_500], text[1_500:]] if pieces else text)
         assert await line.closed() == 1009
     ended = await until(lambda: control.ended("call_t1"))
-    assert (ended.reason, ended.detail) == ("carrier_protocol", "a frame is too big")
+    assert (ended.reason, ended.detail) == ("carrier_protocol", "a message is too big")
 
 
 async def test_a_message_in_pieces_is_joined(plane, control, model) -> None:

@@ -114,7 +114,7 @@ def test_a_fresh_candidate_knows_nothing_of_the_last_one_nor_of_other_calls(sile
 
 def test_a_file_that_is_no_model_is_refused():
     for broken in (b"\x3a\xff\xff\xff\x7f", b"\x3b", b"\x80" * 12):
-        with pytest.raises(ValueError, match="not a model"):
+        with pytest.raises(ValueError, match="not an ONNX model"):
             weights(broken)
     assert weights(b"") == {}
     with pytest.raises(KeyError):
