@@ -75,7 +75,7 @@ class Voice:
         if not item.audio:
             self._minutes.latency.first_delta(now_ms)
             if self._playout.audible(now_ms):
-                self._minutes.latency.first_sent(now_ms)  # it waits behind a filler, which is not counted as our latency
+                self._minutes.latency.first_sent(now_ms)  # it waits behind a filler; this is not our latency
         item.audio += ulaw
         self.pump(now_ms)
 

@@ -69,7 +69,7 @@ def test_limits_name_what_was_exceeded() -> None:
     summary = lived(stream(120, 3_000, spans=[(1_000, 2_000)])).summary()
     assert Limits(max_first_audio_ms=120, max_answer_ms=1_000, max_clear_ms=1, max_gaps=0).broken(summary) == []
     (sentence,) = Limits(max_answer_ms=999).broken(summary)
-    assert sentence == "answer_ms is 1000, and may be 999"
+    assert sentence == "answer_ms is 1000, and may be at most 999"
     assert "1 calls" not in table(summary)
 
 
