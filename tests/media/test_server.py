@@ -1,4 +1,4 @@
-"""Who is let in, and how streams end that are not as they should be."""
+"""Which streams are accepted, and how malformed ones end."""
 
 import asyncio
 import json
