@@ -39,7 +39,7 @@ def noise(count: int = 64, dbfs: float = -62.0) -> list[bytes]:
 
 
 def _sources() -> Sequence[sound.Samples]:
-    files = sorted(file for file in PROMPTS.glob("en*/*.wav") if not file.name.startswith("tt-"))  # those are novelty sounds
+    files = sorted(file for file in PROMPTS.glob("en*/*.wav") if not file.name.startswith("tt-"))  # novelty sounds
     if files:
         recordings = (sound.read_wav(file.read_bytes()) for file in files)
         return [samples for samples, rate_hz in recordings if rate_hz == RATE_HZ]

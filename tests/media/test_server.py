@@ -251,7 +251,7 @@ async def test_a_flow_that_can_not_be_read_is_told(plane, control, model) -> Non
     media = await plane()
     async with media.joined() as line:
         assert await line.closed() == 1011
-    assert "can not be read" in control.ended("call_t1").detail
+    assert "is not valid" in control.ended("call_t1").detail
     assert model.dials == []
 
 
