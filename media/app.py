@@ -96,11 +96,11 @@ async def run(settings: MediaSettings, *, worker: bool = False) -> None:
         # Imported objects live forever: without the freeze the collector would walk them (40 ms) while calls wait.
         gc.collect()
         gc.freeze()
-        LOG.info("media serves", port=media.port, node=media.link.node)
+        LOG.info("media is serving", port=media.port, node=media.link.node)
         await stop.wait()
         if worker:
             loop.remove_reader(sys.stdin.fileno())
-        LOG.info("media drains", calls=len(media.server))
+        LOG.info("media is draining", calls=len(media.server))
 
 
 def main() -> None:

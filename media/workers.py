@@ -68,7 +68,7 @@ async def supervise(settings: MediaSettings, count: int, command: Sequence[str])
         stop = stop_signal()
         keepers = [asyncio.create_task(worker.keep(), name=f"worker {n}") for n, worker in enumerate(workers)]
         stopping = asyncio.create_task(stop.wait(), name="stop signal")
-        LOG.info("media supervises", workers=count, port=port.getsockname()[1])
+        LOG.info("media is supervising", workers=count, port=port.getsockname()[1])
         await asyncio.wait([stopping, *keepers], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         for worker in workers:
