@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import uvloop
 from picows import ws_create_server
 
-from hum import home, rpc, telemetry
+from hum import blas, home, rpc, telemetry
 from hum.clock import Clock, monotonic_ms
 from hum.settings import MediaSettings, load, parse_listen
 from hum.signals import stop_signal
@@ -96,7 +96,7 @@ async def run(settings: MediaSettings, *, worker: bool = False) -> None:
         # Imported objects live forever: without the freeze the collector would walk them (40 ms) while calls wait.
         gc.collect()
         gc.freeze()
-        LOG.info("media is serving", port=media.port, node=media.link.node)
+        LOG.info("media is serving", port=media.port, node=media.link.node, blas=blas.described())
         await stop.wait()
         if worker:
             loop.remove_reader(sys.stdin.fileno())
