@@ -76,6 +76,12 @@ class Common(BaseSettings):
     tls_cert: Path | None = _env("HUM_TLS_CERT", None, "PEM certificate for gRPC between planes")
     tls_key: Path | None = _env("HUM_TLS_KEY", None, "PEM private key of HUM_TLS_CERT")
     tls_ca: Path | None = _env("HUM_TLS_CA", None, "PEM of the certificate authority that planes trust")
+    keepalive_seconds: float = _env(
+        "HUM_KEEPALIVE_SECONDS", 20.0, "how long a gRPC channel between planes is quiet before it is tested", gt=0
+    )
+    keepalive_timeout_seconds: float = _env(
+        "HUM_KEEPALIVE_TIMEOUT_SECONDS", 10.0, "how long that test may take before the channel counts as lost", gt=0
+    )
     otlp_endpoint: str = _env(
         "OTEL_EXPORTER_OTLP_ENDPOINT", "", "where the traces of requests go (OTLP, gRPC); unset: nowhere"
     )
