@@ -201,7 +201,7 @@ class RecordingSettings(Common):
 class CallsSettings(Model, RecordingSettings):
     """Calls, as control sees them."""
 
-    token_seconds: int = _env("HUM_STREAM_TOKEN_SECONDS", 60, "seconds before an unused stream token expires", ge=1)
+    token_seconds: int = _env("HUM_STREAM_TOKEN_SECONDS", 30, "seconds before an unused stream token expires", ge=1)
     recheck_seconds: float = _env(
         "HUM_STREAM_RECHECK_SECONDS", 60.0, "how often a stream's access is checked again", gt=0
     )
@@ -210,6 +210,12 @@ class CallsSettings(Model, RecordingSettings):
     )
     link_lost_seconds: float = _env(
         "HUM_LINK_LOST_SECONDS", 30.0, "how long a call lives on when its media link is lost", gt=0
+    )
+    link_silent_seconds: float = _env(
+        "HUM_LINK_SILENT_SECONDS", 10.0, "a media process that says nothing for so long counts as gone", gt=0
+    )
+    room_seconds: float = _env(
+        "HUM_ROOM_SECONDS", 2.0, "how long a caller waits for a media process that takes calls", ge=0
     )
     settle_seconds: float = _env(
         "HUM_SETTLE_SECONDS", 1.5, "how long the carrier's `next` waits for the stream's last report", gt=0
@@ -336,6 +342,9 @@ class MediaSettings(Carrier, Model, RecordingSettings):
     )
     link_retry_ms: float = _env(
         "HUM_LINK_RETRY_MS", 250.0, "first wait before a lost link is opened again; doubles", gt=0
+    )
+    link_beat_ms: float = _env(
+        "HUM_LINK_BEAT_MS", 2_000.0, "how often a media process tells control that it lives", gt=0
     )
     transcript_wait_ms: float = _env("HUM_TRANSCRIPT_WAIT_MS", 5000.0, "how long a turn waits for its transcript", gt=0)
     filler_after_ms: float = _env(

@@ -15,8 +15,9 @@ from hum import home, rpc, telemetry
 from hum.clock import Clock, monotonic_ms
 from hum.settings import MediaSettings, load, parse_listen
 from hum.signals import stop_signal
+from hum.spool import take_spool
 from media import workers
-from media.io.control import ControlLink, take_spool
+from media.io.control import ControlLink
 from media.io.openai import Dial, Dialler
 from media.io.silero import Silero
 from media.pacer import Pacer
@@ -52,13 +53,13 @@ async def build(
         channel,
         home.node_key(settings),
         telemetry.node_name(settings, "media"),
-        take_spool(settings.spool_dir),
+        take_spool(settings.spool_dir, fsync=False),
     )
     silero = Silero.load() if settings.vad_confirm else None
     ports = Ports(settings, link, dial or Dialler(settings), clock, settings.recordings_dir, silero)
     server = MediaServer(ports, lambda: pacer.load)
     pacer = Pacer(settings.pacer_ms, clock, server.sweep)
-    link.on_command = server.command
+    link.on_command, link.refuses = server.command, server.refuses
     listen = parse_listen(settings.media_listen)
     listening = await ws_create_server(
         server.upgrade,

@@ -50,7 +50,7 @@ class MediaServer:
             case "/healthz":
                 return _answer(200, b"ok\n")
             case "/readyz":
-                ready = not self.draining and self.ports.link.up
+                ready = self.ports.link.up and self.refuses() is None
                 return _answer(200, b"ready\n") if ready else _answer(503, b"not ready\n")
             case "/metrics":
                 return _answer(200, metrics_page(), METRICS_CONTENT_TYPE)
@@ -63,13 +63,13 @@ class MediaServer:
             LOG.warning("stream without a valid signature")
             metrics.STREAMS.labels("unsigned").inc()
             return _answer(403, b"the request is not signed by the carrier\n")
-        if (reason := self._full()) is not None:
+        if (reason := self.refuses()) is not None:
             LOG.warning("stream refused", reason=reason, calls=len(self._shells))
             metrics.STREAMS.labels(reason).inc()
             return _answer(503, b"no more calls here\n")
         return twilio.TwilioLeg(self.opened, settings.max_frame_bytes)
 
-    def _full(self) -> str | None:
+    def refuses(self) -> str | None:
         """Why this process takes no more calls; None if it does."""
         settings = self.ports.settings
         if self.draining:
