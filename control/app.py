@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import uvloop
 
@@ -29,7 +30,7 @@ from control.server import ControlServer
 from control.team.feature import feature as team
 from control.tools import Registry
 from control.worker import Worker
-from hum import home, telemetry
+from hum import home, monitoring, telemetry
 from hum.settings import ControlSettings, load
 from hum.signals import stop_signal
 from storage.db import AWAY, Db
@@ -50,6 +51,7 @@ class Control:
     db: Db
     bus: PostgresBus
     server: ControlServer
+    metrics_port: int
 
     @property
     def port(self) -> int:
@@ -114,13 +116,14 @@ async def composed(
 @asynccontextmanager
 async def build(settings: ControlSettings, database_url: str, outside: Outside | None = None) -> AsyncIterator[Control]:
     """Everything of a control plane, started; drained and closed at the end."""
-    async with composed(settings, database_url, outside) as (deps, bus, features):
+    made = composed(settings, database_url, outside)
+    async with made as (deps, bus, features), monitoring.serving(settings, partial(_missing, deps.stopping)) as metrics:
         services = {service: servicer for feature in features for service, servicer in feature.services.items()}
         server = ControlServer(settings, deps.boundary, services)
         try:
             await bus.start([channel for feature in features for channel in feature.channels])
             await server.start()
-            yield Control(deps.db, bus, server)
+            yield Control(deps.db, bus, server, metrics)
         finally:
             deps.stopping.set()
             await server.drain(settings.drain_seconds)
@@ -136,6 +139,11 @@ async def build_worker(
         yield Worker(deps.db, settings, features)
 
 
+async def _missing(stopping: asyncio.Event) -> list[str]:
+    """What keeps this process from taking work."""
+    return ["it drains"] if stopping.is_set() else []
+
+
 async def run_control(settings: ControlSettings) -> None:
     """Serve until SIGTERM or SIGINT."""
     stopping = stop_signal()
@@ -148,7 +156,7 @@ async def run_control(settings: ControlSettings) -> None:
 async def run_worker(settings: ControlSettings) -> None:
     """Work until SIGTERM or SIGINT; a database that goes away is waited for, once it was there."""
     stopping = stop_signal()
-    async with database(settings) as url:
+    async with monitoring.serving(settings, partial(_missing, stopping)), database(settings) as url:
         began = False
         while not stopping.is_set():
             try:

@@ -25,7 +25,7 @@ from gateway.auth import SignIn
 from gateway.csrf import SameOrigin
 from gateway.middleware import AccessLog, SecurityHeaders
 from gateway.twilio import CarrierWebhooks
-from hum import home, rpc, telemetry
+from hum import home, monitoring, rpc, telemetry
 from hum.jsonvalues import Unsupported
 from hum.settings import GatewaySettings, load, parse_listen
 from hum.signals import stop_signal
@@ -37,20 +37,36 @@ TICK_SECONDS = 0.1  # uvicorn's own: it renews the Date header on its ticks
 
 @dataclass(slots=True)
 class Gateway:
-    """The application, and whether it drains."""
+    """The application, whether it drains, and what keeps it from taking requests."""
 
     app: Starlette
     closing: asyncio.Event
+    missing: monitoring.Ready
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where a running gateway listens."""
+
+    public: int
+    metrics: int
 
 
 def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
     """The HTTP application over a channel to control."""
     _refuse_in_production(settings)
     identity = rpc.NodeIdentity(home.node_key(settings), "gateway", telemetry.node_name(settings, "gateway"))
-    gateway = Gateway(Starlette(), asyncio.Event())
+    closing = asyncio.Event()
+
+    async def missing() -> list[str]:
+        if closing.is_set():
+            return ["it drains"]
+        return [] if await _control_serves(channel) else ["control doesn't answer"]
+
+    gateway = Gateway(Starlette(), closing, missing)
     cookies = credentials.Cookies(settings.public_url)
     limits = transcode.Limits(
-        settings.control_seconds, settings.heartbeat_seconds, settings.body_bytes, cookies, gateway.closing
+        settings.control_seconds, settings.heartbeat_seconds, settings.body_bytes, cookies, closing
     )
     bindings = _bindings()
     document = openapi.document(bindings, settings.public_url)
@@ -61,11 +77,8 @@ def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
         return Response("ok\n", media_type="text/plain")
 
     async def readyz(_: Request) -> Response:
-        ready = not gateway.closing.is_set() and await _control_serves(channel)
+        ready = not await missing()
         return Response("ready\n" if ready else "not ready\n", 200 if ready else 503, media_type="text/plain")
-
-    async def metrics(_: Request) -> Response:
-        return Response(telemetry.metrics_page(), media_type=telemetry.METRICS_CONTENT_TYPE)
 
     async def openapi_json(_: Request) -> Response:
         return Response(as_json, media_type="application/json")
@@ -86,7 +99,6 @@ def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
             Route("/openapi.yaml", openapi_yaml),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
-            Route("/metrics", metrics),
         ],
         middleware=[
             Middleware(AccessLog),
@@ -188,8 +200,8 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serve(settings: GatewaySettings) -> AsyncIterator[int]:
-    """Serve on the gateway's socket; yields its port, and drains at the end."""
+async def serve(settings: GatewaySettings) -> AsyncIterator[Ports]:
+    """Serve on the gateway's sockets; yields their ports, and drains at the end."""
     listen = parse_listen(settings.gateway_listen)
     channel = rpc.channel(settings)
     gateway = build(settings, channel)
@@ -206,27 +218,28 @@ async def serve(settings: GatewaySettings) -> AsyncIterator[int]:
         timeout_graceful_shutdown=int(settings.drain_seconds),
         h11_max_incomplete_event_size=64 << 10,
     )
-    server = _Server(config)
-    serving = asyncio.create_task(server.serve(), name="http")
-    while not server.started:
-        if serving.done():
+    async with monitoring.serving(settings, gateway.missing) as metrics_port:
+        server = _Server(config)
+        serving = asyncio.create_task(server.serve(), name="http")
+        while not server.started:
+            if serving.done():
+                await serving
+                raise SystemExit(f"hum: the gateway can't listen on {listen}")
+            await asyncio.sleep(0.01)
+        try:
+            yield Ports(server.servers[0].sockets[0].getsockname()[1], metrics_port)
+        finally:
+            gateway.closing.set()
+            server.stop()
             await serving
-            raise SystemExit(f"hum: the gateway can't listen on {listen}")
-        await asyncio.sleep(0.01)
-    try:
-        yield server.servers[0].sockets[0].getsockname()[1]
-    finally:
-        gateway.closing.set()
-        server.stop()
-        await serving
-        await channel.close(None)
+            await channel.close(None)
 
 
 async def run(settings: GatewaySettings) -> None:
     """Serve until SIGTERM or SIGINT."""
     stop = stop_signal()
-    async with serve(settings) as port:
-        LOG.info("gateway serves", port=port)
+    async with serve(settings) as ports:
+        LOG.info("gateway serves", port=ports.public)
         await stop.wait()
         LOG.info("gateway drains")
 

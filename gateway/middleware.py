@@ -26,7 +26,7 @@ CUT = Counter(
     "Answers that ended before they were whole: 499 the client left, 504 control's deadline, others as control says",
     ["method", "route", "status"],
 )
-QUIET = ("/healthz", "/readyz", "/metrics")
+QUIET = ("/healthz", "/readyz")
 SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",

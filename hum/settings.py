@@ -32,6 +32,10 @@ class Listen(NamedTuple):
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
+    def plus(self, count: int) -> "Listen":
+        """The socket so many ports further on; of port 0, port 0."""
+        return self._replace(port=self.port + count) if self.port else self
+
 
 def parse_listen(text: str) -> Listen:
     """Read `host:port`, with an IPv6 host in brackets."""
@@ -71,6 +75,12 @@ class Common(BaseSettings):
         "HUM_LOG_LEVEL", "info", "lowest level that is logged"
     )
     node: str = _env("HUM_NODE", "", "this process's name in links and logs; unset: plane, host and process id")
+    metrics_listen: str = _env(
+        "HUM_METRICS_LISTEN",
+        "127.0.0.1:0",
+        "the operator's socket of a process: `/metrics`, `/healthz`, `/readyz`; port 0: a free one, which the log names; "
+        "`hum up` and `--workers` count up from another port",
+    )
     node_key: str = _env("HUM_NODE_KEY", "", "shared key by which planes authenticate to control; made by `hum up`")
     control_address: str = _env("HUM_CONTROL_ADDRESS", "127.0.0.1:50051", "host:port of control")
     tls_cert: Path | None = _env("HUM_TLS_CERT", None, "PEM certificate for gRPC between planes")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import uvloop
 from picows import ws_create_server
 
-from hum import home, rpc, telemetry
+from hum import home, monitoring, rpc, telemetry
 from hum.clock import Clock, monotonic_ms
 from hum.settings import MediaSettings, load, parse_listen
 from hum.signals import stop_signal
@@ -35,6 +35,7 @@ class Media:
     server: MediaServer
     link: ControlLink
     port: int
+    metrics_port: int
 
 
 @asynccontextmanager
@@ -69,23 +70,28 @@ async def build(
         backlog=1024,
         reuse_port=shared_port,
     )
-    linked = asyncio.create_task(link.run(), name="link")
-    pacer.start()
-    try:
-        yield Media(server, link, listening.sockets[0].getsockname()[1])
-    finally:
-        await server.drain(settings.drain_seconds, CLOSE_SECONDS)
-        listening.close()
-        link.flush(clock())
-        with suppress(TimeoutError):  # what control does not take now waits on disk
-            async with asyncio.timeout(settings.end_ack_seconds):
-                await link.stored()
-        pacer.stop()
-        linked.cancel()
-        with suppress(asyncio.CancelledError):
-            await linked
-        link.outbox.close()
-        await channel.close(None)
+
+    async def missing() -> list[str]:
+        return server.missing()
+
+    async with monitoring.serving(settings, missing) as metrics_port:
+        linked = asyncio.create_task(link.run(), name="link")
+        pacer.start()
+        try:
+            yield Media(server, link, listening.sockets[0].getsockname()[1], metrics_port)
+        finally:
+            await server.drain(settings.drain_seconds, CLOSE_SECONDS)
+            listening.close()
+            link.flush(clock())
+            with suppress(TimeoutError):  # what control does not take now waits on disk
+                async with asyncio.timeout(settings.end_ack_seconds):
+                    await link.stored()
+            pacer.stop()
+            linked.cancel()
+            with suppress(asyncio.CancelledError):
+                await linked
+            link.outbox.close()
+            await channel.close(None)
 
 
 async def run(settings: MediaSettings, *, worker: bool = False) -> None:

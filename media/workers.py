@@ -8,7 +8,7 @@ ends) and drain as well, so that none is left behind on the port.
 import asyncio
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from hum.clock import monotonic_ms
@@ -26,10 +26,10 @@ FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.1, 5.0
 class Worker:
     """One process, kept running until it is told to stop."""
 
-    def __init__(self, number: int, command: Sequence[str], listen: str) -> None:
+    def __init__(self, number: int, command: Sequence[str], sockets: Mapping[str, str]) -> None:
         self.process: asyncio.subprocess.Process | None = None
         self._number, self._command = number, command
-        self._environment = environment() | {"HUM_MEDIA_LISTEN": listen}
+        self._environment = environment() | sockets
         self._stopping = asyncio.Event()
 
     async def keep(self) -> int:
@@ -62,9 +62,13 @@ class Worker:
 
 async def supervise(settings: MediaSettings, count: int, command: Sequence[str]) -> int:
     """Run `count` workers until SIGTERM or SIGINT, or until one keeps dying; the status to exit with."""
-    listen = parse_listen(settings.media_listen)
+    listen, metrics = parse_listen(settings.media_listen), parse_listen(settings.metrics_listen)
     with _reserved(listen.host, listen.port) as port:
-        workers = [Worker(number, command, str(listen._replace(port=port.getsockname()[1]))) for number in range(count)]
+        shared = str(listen._replace(port=port.getsockname()[1]))
+        workers = [
+            Worker(number, command, {"HUM_MEDIA_LISTEN": shared, "HUM_METRICS_LISTEN": str(metrics.plus(number))})
+            for number in range(count)
+        ]
         stop = stop_signal()
         keepers = [asyncio.create_task(worker.keep(), name=f"worker {n}") for n, worker in enumerate(workers)]
         stopping = asyncio.create_task(stop.wait(), name="stop signal")

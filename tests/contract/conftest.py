@@ -27,6 +27,7 @@ PUBLIC = "https://hum.example"
 class Edge:
     plane: Plane
     url: str
+    metrics_url: str
 
     async def client(
         self, name: str = "Clinic", role: str = "admin", scopes: tuple[str, ...] = ()
@@ -137,5 +138,5 @@ async def edge(plane: Plane, issuer: Issuer, tmp_path: Path) -> AsyncIterator[Ed
         oidc_client_secret="s",
         oidc_keys_seconds=0,
     )
-    async with gateway.serve(settings) as port:
-        yield Edge(plane, f"http://127.0.0.1:{port}")
+    async with gateway.serve(settings) as ports:
+        yield Edge(plane, f"http://127.0.0.1:{ports.public}", f"http://127.0.0.1:{ports.metrics}")
