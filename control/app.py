@@ -33,7 +33,7 @@ from control.worker import Worker
 from hum import home, monitoring, telemetry
 from hum.settings import ControlSettings, load
 from hum.signals import stop_signal
-from storage.db import AWAY, Db
+from storage.db import AWAY, BUSY, Db
 from storage.embedded import EmbeddedPostgres
 from storage.migrate import migrate
 
@@ -117,7 +117,7 @@ async def composed(
 async def build(settings: ControlSettings, database_url: str, outside: Outside | None = None) -> AsyncIterator[Control]:
     """Everything of a control plane, started; drained and closed at the end."""
     made = composed(settings, database_url, outside)
-    async with made as (deps, bus, features), monitoring.serving(settings, partial(_missing, deps.stopping)) as metrics:
+    async with made as (deps, bus, features), monitoring.serving(settings, partial(_missing, deps.stopping, deps.db)) as metrics:
         services = {service: servicer for feature in features for service, servicer in feature.services.items()}
         server = ControlServer(settings, deps.boundary, services)
         try:
@@ -139,9 +139,15 @@ async def build_worker(
         yield Worker(deps.db, settings, features)
 
 
-async def _missing(stopping: asyncio.Event) -> list[str]:
-    """What keeps this process from taking work."""
-    return ["it drains"] if stopping.is_set() else []
+async def _missing(stopping: asyncio.Event, db: Db) -> list[str]:
+    """What keeps control from answering."""
+    if stopping.is_set():
+        return ["it drains"]
+    try:
+        await db.check()
+    except (*AWAY, *BUSY) as error:
+        return [f"the database doesn't answer: {error!r}"[:200]]
+    return []
 
 
 async def run_control(settings: ControlSettings) -> None:
@@ -155,19 +161,27 @@ async def run_control(settings: ControlSettings) -> None:
 
 async def run_worker(settings: ControlSettings) -> None:
     """Work until SIGTERM or SIGINT; a database that goes away is waited for, once it was there."""
-    stopping = stop_signal()
-    async with monitoring.serving(settings, partial(_missing, stopping)), database(settings) as url:
+    stopping, working = stop_signal(), list[Worker]()
+
+    async def missing() -> list[str]:
+        if stopping.is_set():
+            return ["it drains"]
+        return await working[0].missing() if working else ["it waits for its database"]
+
+    async with monitoring.serving(settings, missing), database(settings) as url:
         began = False
         while not stopping.is_set():
             try:
                 async with build_worker(settings, url) as worker:
                     LOG.info("worker works")
                     began = True
+                    working[:] = [worker]
                     await worker.run(stopping)
             except AWAY as error:
                 if not began:
                     raise
                 LOG.warning("the database is away", error=repr(error)[:200])
+                working.clear()
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stopping.wait(), settings.database_retry_seconds)
 

@@ -11,8 +11,7 @@ import msgspec
 import uvicorn
 import uvloop
 import yaml
-from grpc import aio
-from grpc_health.v1 import health_pb2
+from grpc import StatusCode, aio
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -24,14 +23,16 @@ from gateway import contract, credentials, errors, openapi, reference, transcode
 from gateway.auth import SignIn
 from gateway.csrf import SameOrigin
 from gateway.middleware import AccessLog, SecurityHeaders
+from gateway.postponed import Postponed
 from gateway.twilio import CarrierWebhooks
 from hum import home, monitoring, rpc, telemetry
 from hum.jsonvalues import Unsupported
 from hum.settings import GatewaySettings, load, parse_listen
 from hum.signals import stop_signal
+from hum.spool import take_spool
+from hum.v1 import runtime_pb2, runtime_pb2_grpc
 
 LOG = telemetry.log(__name__)
-READY_SECONDS = 2.0
 TICK_SECONDS = 0.1  # uvicorn's own: it renews the Date header on its ticks
 
 
@@ -42,6 +43,7 @@ class Gateway:
     app: Starlette
     closing: asyncio.Event
     missing: monitoring.Ready
+    webhooks: CarrierWebhooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,17 @@ def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
     identity = rpc.NodeIdentity(home.node_key(settings), "gateway", telemetry.node_name(settings, "gateway"))
     closing = asyncio.Event()
 
+    webhooks = CarrierWebhooks(
+        settings, channel, identity, Postponed(take_spool(settings.postponed_dir, fsync=True), settings)
+    )
+
     async def missing() -> list[str]:
         if closing.is_set():
             return ["it drains"]
-        return [] if await _control_serves(channel) else ["control doesn't answer"]
+        return await _missing_at_control(channel, identity, settings.ready_seconds)
 
-    gateway = Gateway(Starlette(), closing, missing)
+    gateway = Gateway(Starlette(), closing, missing, webhooks)
+    is_ready = monitoring.cached(settings, missing)
     cookies = credentials.Cookies(settings.public_url)
     limits = transcode.Limits(
         settings.control_seconds, settings.heartbeat_seconds, settings.body_bytes, cookies, closing
@@ -77,7 +84,7 @@ def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
         return Response("ok\n", media_type="text/plain")
 
     async def readyz(_: Request) -> Response:
-        ready = not await missing()
+        ready = not await is_ready()
         return Response("ready\n" if ready else "not ready\n", 200 if ready else 503, media_type="text/plain")
 
     async def openapi_json(_: Request) -> Response:
@@ -92,7 +99,7 @@ def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
     gateway.app = Starlette(
         routes=[
             *transcode.routes(bindings, channel, limits),
-            *CarrierWebhooks(settings, channel, identity).routes(),
+            *webhooks.routes(),
             *SignIn(settings, channel, identity, cookies).routes(),
             Route("/docs", docs),
             Route("/openapi.json", openapi_json),
@@ -149,17 +156,16 @@ class _Plain(yaml.SafeDumper):
         return True
 
 
-async def _control_serves(channel: aio.Channel) -> bool:
-    check = channel.unary_unary(
-        "/grpc.health.v1.Health/Check",
-        request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
-        response_deserializer=health_pb2.HealthCheckResponse.FromString,
-    )
+async def _missing_at_control(channel: aio.Channel, identity: rpc.NodeIdentity, seconds: float) -> list[str]:
+    """What keeps control from answering this gateway, in a sentence."""
+    check = runtime_pb2_grpc.IngressServiceStub(channel).CheckReady
     try:
-        answer = await check(health_pb2.HealthCheckRequest(), timeout=READY_SECONDS)
-    except aio.AioRpcError:
-        return False
-    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+        await check(runtime_pb2.CheckReadyRequest(), timeout=seconds, metadata=(identity.metadata(),))
+    except aio.AioRpcError as error:
+        if error.code() is StatusCode.PERMISSION_DENIED:
+            return ["control does not accept this gateway; set HUM_NODE_KEY to the same value on every plane"]
+        return [f"control can't answer ({error.code().name}): {(error.details() or '').partition(chr(10))[0][:200]}"]
+    return []
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -220,6 +226,7 @@ async def serve(settings: GatewaySettings) -> AsyncIterator[Ports]:
     )
     async with monitoring.serving(settings, gateway.missing) as metrics_port:
         server = _Server(config)
+        telling = asyncio.create_task(gateway.webhooks.tell_postponed(), name="postponed webhooks")
         serving = asyncio.create_task(server.serve(), name="http")
         while not server.started:
             if serving.done():
@@ -232,6 +239,8 @@ async def serve(settings: GatewaySettings) -> AsyncIterator[Ports]:
             gateway.closing.set()
             server.stop()
             await serving
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
             await channel.close(None)
 
 

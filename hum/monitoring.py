@@ -3,12 +3,14 @@
 It is apart from what strangers reach: a page of metrics tells much, and costs time to make.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 
 from hum import telemetry
+from hum.clock import Clock, monotonic_ms
 from hum.settings import Common, parse_listen
 
 LOG = telemetry.log(__name__)
@@ -16,7 +18,29 @@ KEEP_ALIVE_SECONDS = 75.0
 CLOSE_SECONDS = 1.0  # a scrape that is under way when the process ends
 
 Ready = Callable[[], Awaitable[Sequence[str]]]
-"""Names what keeps this process from taking work, one sentence each; nothing: it is ready.  It must answer in time."""
+"""Names what keeps this process from taking work, one sentence each; nothing: it is ready."""
+
+
+def cached(settings: Common, ready: Ready, clock: Clock = monotonic_ms) -> Ready:
+    """The same answer for `ready_cache_seconds`: who asks often makes no work.  One asks at a time, the others wait for it.
+
+    What doesn't answer within `ready_seconds` keeps the process from taking work.
+    """
+    asking, known, until_ms = asyncio.Lock(), ["nothing is known yet"], float("-inf")
+
+    async def answer() -> Sequence[str]:
+        nonlocal known, until_ms
+        async with asking:
+            if clock() >= until_ms:
+                try:
+                    async with asyncio.timeout(settings.ready_seconds):
+                        known = list(await ready())
+                except TimeoutError:
+                    known = [f"what it needs did not answer within {settings.ready_seconds:g} s"]
+                until_ms = clock() + 1000 * settings.ready_cache_seconds
+        return known
+
+    return answer
 
 
 @asynccontextmanager
@@ -27,7 +51,7 @@ async def serving(settings: Common, ready: Ready) -> AsyncIterator[int]:
     """
     listen = parse_listen(settings.metrics_listen)
     runner = web.AppRunner(
-        _app(ready),
+        _app(cached(settings, ready)),
         access_log=None,
         keepalive_timeout=KEEP_ALIVE_SECONDS,
         shutdown_timeout=CLOSE_SECONDS,

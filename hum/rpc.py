@@ -42,7 +42,7 @@ def client_options(settings: Common) -> Options:
     return (
         *_either_side(settings),
         ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.max_reconnect_backoff_ms", 2_000),
+        ("grpc.max_reconnect_backoff_ms", 500),  # a restart is noticed while a caller waits
     )
 
 

@@ -81,6 +81,10 @@ class Common(BaseSettings):
         "the operator's socket of a process: `/metrics`, `/healthz`, `/readyz`; port 0: a free one, which the log names; "
         "`hum up` and `--workers` count up from another port",
     )
+    ready_seconds: float = _env("HUM_READY_SECONDS", 2.0, "the longest that `/readyz` waits for what it asks", gt=0)
+    ready_cache_seconds: float = _env(
+        "HUM_READY_CACHE_SECONDS", 1.0, "how long an answer to `/readyz` is given again", ge=0
+    )
     node_key: str = _env("HUM_NODE_KEY", "", "shared key by which planes authenticate to control; made by `hum up`")
     control_address: str = _env("HUM_CONTROL_ADDRESS", "127.0.0.1:50051", "host:port of control")
     tls_cert: Path | None = _env("HUM_TLS_CERT", None, "PEM certificate for gRPC between planes")
@@ -116,6 +120,11 @@ class Carrier(Common):
     """The carrier's account."""
 
     twilio_account_sid: str = _env("TWILIO_ACCOUNT_SID", "", "the account that holds the numbers")
+    twilio_account_sids: str = _env(
+        "TWILIO_ACCOUNT_SIDS",
+        "",
+        "accounts whose webhooks are answered, sub-accounts too, comma-separated; unset: TWILIO_ACCOUNT_SID",
+    )
     twilio_auth_token: str = _env(
         "TWILIO_AUTH_TOKEN", "", "signs the carrier's requests; comma-separated while rotating, newest first"
     )
@@ -127,6 +136,11 @@ class Carrier(Common):
         "",
         "its Lookup API; unset: https://lookups.twilio.com, or where another REST API is named, there",
     )
+
+    @property
+    def carrier_accounts(self) -> frozenset[str]:
+        words = (self.twilio_account_sids or self.twilio_account_sid).split(",")
+        return frozenset(word.strip() for word in words if word.strip())
 
     @property
     def twilio_auth_tokens(self) -> tuple[str, ...]:
@@ -313,11 +327,24 @@ class GatewaySettings(Carrier):
     ingress_seconds: float = _env(
         "HUM_INGRESS_SECONDS", 4.0, "the longest wait for control's answer to a carrier's webhook", gt=0
     )
+    ingress_retry_seconds: float = _env(
+        "HUM_INGRESS_RETRY_SECONDS", 0.25, "seconds between attempts to ask a control that is away", gt=0
+    )
+    postponed_webhooks: int = _env(
+        "HUM_POSTPONED_WEBHOOKS", 10_000, "webhooks that a gateway keeps on disk while control is away", ge=1
+    )
+    postponed_retry_seconds: float = _env(
+        "HUM_POSTPONED_RETRY_SECONDS", 1.0, "seconds between attempts to tell control of those", gt=0
+    )
     heartbeat_seconds: float = _env(
         "HUM_HEARTBEAT_SECONDS", 15.0, "seconds between comments in idle event streams", gt=0
     )
     body_bytes: int = _env("HUM_BODY_BYTES", 1 << 20, "the largest request body", ge=1024)
     drain_seconds: float = _env("HUM_DRAIN_SECONDS", 3600.0, "how long requests may go on after SIGTERM", ge=0)
+
+    @property
+    def postponed_dir(self) -> Path:
+        return self.home / "webhooks"
 
 
 class MediaSettings(Carrier, Model, RecordingSettings):

@@ -15,13 +15,12 @@ from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
+from hum.carrier import OVERRIDES
 from hum.errors import CarrierBusy, CarrierError
 from hum.settings import Carrier as CarrierSettings
 
 T = TypeVar("T")
 
-#: Connection overrides (Twilio "Webhooks connection overrides"): five tries, on every kind of failure.
-OVERRIDES = "#rc=5&rp=all&ct=2000&rt=5000"
 NO_SUCH_RESOURCE = 20404
 NOT_ON_SALE = 21422
 MOST_NUMBERS = 10_000
