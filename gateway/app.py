@@ -1,7 +1,10 @@
 """`hum gateway`: the only place of this plane that calls constructors."""
 
+import argparse
 import asyncio
 import itertools
+import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -25,7 +28,7 @@ from gateway.csrf import SameOrigin
 from gateway.middleware import AccessLog, SecurityHeaders
 from gateway.postponed import Postponed
 from gateway.twilio import CarrierWebhooks
-from hum import home, monitoring, rpc, telemetry
+from hum import home, monitoring, rpc, telemetry, workers
 from hum.jsonvalues import Unsupported
 from hum.settings import GatewaySettings, load, parse_listen
 from hum.signals import stop_signal
@@ -206,15 +209,16 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serve(settings: GatewaySettings) -> AsyncIterator[Ports]:
-    """Serve on the gateway's sockets; yields their ports, and drains at the end."""
-    listen = parse_listen(settings.gateway_listen)
+async def serve(settings: GatewaySettings, *, shared_port: bool = False) -> AsyncIterator[Ports]:
+    """Serve on the gateway's sockets; yields their ports, and drains at the end.
+
+    With `shared_port` other processes may listen on the same public one.
+    """
+    listening = _listening(settings.gateway_listen, shared=shared_port)
     channel = rpc.channel(settings)
     gateway = build(settings, channel)
     config = uvicorn.Config(
         gateway.app,
-        host=listen.host,
-        port=listen.port,
         http="h11",
         ws="none",
         lifespan="off",
@@ -227,14 +231,14 @@ async def serve(settings: GatewaySettings) -> AsyncIterator[Ports]:
     async with monitoring.serving(settings, gateway.missing) as metrics_port:
         server = _Server(config)
         telling = asyncio.create_task(gateway.webhooks.tell_postponed(), name="postponed webhooks")
-        serving = asyncio.create_task(server.serve(), name="http")
+        serving = asyncio.create_task(server.serve([listening]), name="http")
         while not server.started:
             if serving.done():
                 await serving
-                raise SystemExit(f"hum: the gateway can't listen on {listen}")
+                raise SystemExit("hum: the gateway ended before it served")
             await asyncio.sleep(0.01)
         try:
-            yield Ports(server.servers[0].sockets[0].getsockname()[1], metrics_port)
+            yield Ports(listening.getsockname()[1], metrics_port)
         finally:
             gateway.closing.set()
             server.stop()
@@ -244,19 +248,37 @@ async def serve(settings: GatewaySettings) -> AsyncIterator[Ports]:
             await channel.close(None)
 
 
-async def run(settings: GatewaySettings) -> None:
-    """Serve until SIGTERM or SIGINT."""
+def _listening(listen: str, *, shared: bool) -> socket.socket:
+    try:
+        return workers.bound(parse_listen(listen), shared=shared)
+    except OSError as error:
+        raise SystemExit(f"hum: the gateway can't listen on {listen}: {error.strerror}") from error
+
+
+async def run(settings: GatewaySettings, *, worker: bool = False) -> None:
+    """Serve until SIGTERM or SIGINT; a worker, until its supervisor is gone too."""
     stop = stop_signal()
-    async with serve(settings) as ports:
+    leave = workers.until_supervisor_goes(stop) if worker else None
+    async with serve(settings, shared_port=worker) as ports:
         LOG.info("gateway serves", port=ports.public)
         await stop.wait()
+        if leave is not None:
+            leave()
         LOG.info("gateway drains")
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(prog="hum gateway", description="The gateway.")
+    parser.add_argument("--workers", type=int, default=0, help="processes that share the port; unset: HUM_GATEWAY_WORKERS")
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
     settings = load(GatewaySettings)
     telemetry.start(settings, "gateway")
-    uvloop.run(run(settings))
+    count = arguments.workers or settings.gateway_workers
+    if count > 1 and not arguments.worker:
+        shared = workers.Shared("gateway", "gateway.app", "HUM_GATEWAY_LISTEN", settings.gateway_listen)
+        sys.exit(uvloop.run(workers.supervise(settings, shared, count)))
+    uvloop.run(run(settings, worker=arguments.worker))
 
 
 if __name__ == "__main__":

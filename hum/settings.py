@@ -315,6 +315,9 @@ class GatewaySettings(Carrier):
     """`hum gateway`."""
 
     gateway_listen: str = _env("HUM_GATEWAY_LISTEN", "127.0.0.1:8080", "HTTP socket of the gateway")
+    gateway_workers: int = _env(
+        "HUM_GATEWAY_WORKERS", 2, "gateway processes that share the socket: while one is restarted, the others answer", ge=1
+    )
     oidc_issuer: str = _env("HUM_OIDC_ISSUER", "", "OpenID Connect issuer, https://...; unset: nobody can sign in")
     oidc_client_id: str = _env("HUM_OIDC_CLIENT_ID", "", "client id at the issuer")
     oidc_client_secret: str = _env("HUM_OIDC_CLIENT_SECRET", "", "client secret at the issuer; unset: a public client")

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 import uvloop
 from picows import ws_create_server
 
-from hum import home, monitoring, rpc, telemetry
+from hum import home, monitoring, rpc, telemetry, workers
 from hum.clock import Clock, monotonic_ms
 from hum.settings import MediaSettings, load, parse_listen
 from hum.signals import stop_signal
 from hum.spool import take_spool
-from media import workers
 from media.io.control import ControlLink
 from media.io.openai import Dial, Dialler
 from media.io.silero import Silero
@@ -96,17 +95,16 @@ async def build(
 
 async def run(settings: MediaSettings, *, worker: bool = False) -> None:
     """Serve until SIGTERM or SIGINT; a worker, until its supervisor is gone too."""
-    stop, loop = stop_signal(), asyncio.get_running_loop()
-    if worker:  # its input is a pipe that nobody writes to: it is readable when it ends
-        loop.add_reader(sys.stdin.fileno(), stop.set)
+    stop = stop_signal()
+    leave = workers.until_supervisor_goes(stop) if worker else None
     async with build(settings, shared_port=worker) as media:
         # What was imported stays for good: the collector need not walk it (40 ms) while calls wait.
         gc.collect()
         gc.freeze()
         LOG.info("media serves", port=media.port, node=media.link.node)
         await stop.wait()
-        if worker:
-            loop.remove_reader(sys.stdin.fileno())
+        if leave is not None:
+            leave()
         LOG.info("media drains", calls=len(media.server))
 
 
@@ -118,7 +116,8 @@ def main() -> None:
     settings = load(MediaSettings)
     telemetry.start(settings, "media")
     if arguments.workers > 1:
-        sys.exit(uvloop.run(workers.supervise(settings, arguments.workers, workers.as_worker())))
+        shared = workers.Shared("media", "media.app", "HUM_MEDIA_LISTEN", settings.media_listen)
+        sys.exit(uvloop.run(workers.supervise(settings, shared, arguments.workers)))
     uvloop.run(run(settings, worker=arguments.worker))
 
 

@@ -25,7 +25,7 @@ from hum.settings import environment as own_environment
 #: What the stand-in carrier holds when nobody says otherwise.
 SANDBOX_NUMBERS = ("+13175550100", "+13175550101", "+13175550102")
 STOP_SECONDS = 15.0
-PLANES = ("control", "worker", "gateway", "media")
+PLANES = ("control", "worker", "media", "gateway")  # the last one's workers count their operator's sockets up
 LISTENING_PORTS = range(20_000, 32_768)
 
 

@@ -21,6 +21,7 @@ from tests.control.conftest import Plane, limits, plane
 __all__ = ["limits", "plane"]
 TOKEN = "carrier-token"
 PUBLIC = "https://hum.example"
+ACCOUNT, SUBACCOUNT = "AC" + "0" * 32, "AC" + "5" * 32
 
 
 @dataclass
@@ -129,7 +130,7 @@ async def edge(plane: Plane, issuer: Issuer, tmp_path: Path) -> AsyncIterator[Ed
         public_url=PUBLIC,
         media_url="wss://media.example",
         twilio_auth_token=TOKEN,
-        twilio_account_sid="AC" + "0" * 32,
+        twilio_account_sids=f"{ACCOUNT}, {SUBACCOUNT}",
         heartbeat_seconds=0.1,
         drain_seconds=1,
         body_bytes=64 << 10,
