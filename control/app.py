@@ -1,4 +1,4 @@
-"""`hum control` and `hum worker`: the only place of this plane that calls constructors."""
+"""`hum control` and `hum worker`: the only place in this plane that calls constructors."""
 
 import argparse
 import asyncio
@@ -40,7 +40,7 @@ from storage.migrate import migrate
 LOG = telemetry.log(__name__)
 
 
-#: What this deployment can do.  Each says in its own `feature.py` what it brings.
+#: The features of this deployment.  Each declares in its own `feature.py` what it provides.
 FEATURES = (identity, team, audit, flows, numbers, calls, contacts, review, analytics, events)
 
 
@@ -65,7 +65,7 @@ async def database(settings: ControlSettings) -> AsyncIterator[str]:
         yield settings.database_url
         return
     if settings.production:
-        raise SystemExit("hum: HUM_DATABASE_URL is not set; production needs a PostgreSQL of its own")
+        raise SystemExit("hum: HUM_DATABASE_URL is not set; production needs a PostgreSQL server that you run")
     embedded = EmbeddedPostgres(settings.home)
     try:
         yield await embedded.start()
@@ -77,7 +77,7 @@ async def database(settings: ControlSettings) -> AsyncIterator[str]:
 async def composed(
     settings: ControlSettings, database_url: str, outside: Outside | None = None
 ) -> AsyncIterator[tuple[Deps, PostgresBus, list[Feature]]]:
-    """All features on one database, ready to be served or worked for."""
+    """All features on one database, ready for a server or a worker."""
     await migrate(database_url)
     db = await Db.open(
         database_url,
@@ -154,13 +154,13 @@ async def run_control(settings: ControlSettings) -> None:
     """Serve until SIGTERM or SIGINT."""
     stopping = stop_signal()
     async with database(settings) as url, build(settings, url) as control:
-        LOG.info("control serves", port=control.port)
+        LOG.info("control is serving", port=control.port)
         await stopping.wait()
-        LOG.info("control drains")
+        LOG.info("control is draining")
 
 
 async def run_worker(settings: ControlSettings) -> None:
-    """Work until SIGTERM or SIGINT; a database that goes away is waited for, once it was there."""
+    """Work until SIGTERM or SIGINT; if the database becomes unavailable after the start, wait for it."""
     stopping, working = stop_signal(), list[Worker]()
 
     async def missing() -> list[str]:
@@ -173,14 +173,14 @@ async def run_worker(settings: ControlSettings) -> None:
         while not stopping.is_set():
             try:
                 async with build_worker(settings, url) as worker:
-                    LOG.info("worker works")
+                    LOG.info("worker is running")
                     began = True
                     working[:] = [worker]
                     await worker.run(stopping)
             except AWAY as error:
                 if not began:
                     raise
-                LOG.warning("the database is away", error=repr(error)[:200])
+                LOG.warning("the database is unavailable; retrying", error=repr(error)[:200])
                 working.clear()
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stopping.wait(), settings.database_retry_seconds)

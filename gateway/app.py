@@ -1,4 +1,4 @@
-"""`hum gateway`: the only place of this plane that calls constructors."""
+"""`hum gateway`: the only place in this plane that calls constructors."""
 
 import argparse
 import asyncio
@@ -131,11 +131,11 @@ def _bindings() -> list[contract.Binding]:
 def _refuse_in_production(settings: GatewaySettings) -> None:
     """Plain http would expose cookies and ID tokens."""
     if settings.production and not settings.public_url.startswith("https://"):
-        raise SystemExit("hum: HUM_PUBLIC_URL must be https in production; session cookies would travel in the clear")
+        raise SystemExit("hum: HUM_PUBLIC_URL must be https in production; http exposes session cookies")
     if settings.production and settings.oidc_issuer and not settings.oidc_issuer.startswith("https://"):
         raise SystemExit("hum: HUM_OIDC_ISSUER must be https in production")
     if settings.oidc_issuer and not settings.oidc_client_id:
-        raise SystemExit("hum: HUM_OIDC_ISSUER is set; set HUM_OIDC_CLIENT_ID too")
+        raise SystemExit("hum: HUM_OIDC_ISSUER is set but HUM_OIDC_CLIENT_ID is not; set both")
 
 
 class _Once:
@@ -153,7 +153,7 @@ class _Once:
 
 
 class _Plain(yaml.SafeDumper):
-    """YAML without anchors: examples that are one object in memory are not one in the document."""
+    """YAML without anchors: an example that is shared in memory is written out each time."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the base class calls it
         return True
@@ -181,7 +181,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 async def _bug(request: Request, error: Exception) -> Response:
     request_id = credentials.request_id(request)
-    LOG.error("bug", path=request.url.path, request_id=request_id, exc_info=error)
+    LOG.error("unhandled exception", path=request.url.path, request_id=request_id, exc_info=error)
     return errors.answer(500, "INTERNAL", f"Internal error; please quote {request_id} when you report it.", request_id)
 
 
@@ -260,11 +260,11 @@ async def run(settings: GatewaySettings, *, worker: bool = False) -> None:
     stop = stop_signal()
     leave = workers.until_supervisor_goes(stop) if worker else None
     async with serve(settings, shared_port=worker) as ports:
-        LOG.info("gateway serves", port=ports.public)
+        LOG.info("gateway is serving", port=ports.public)
         await stop.wait()
         if leave is not None:
             leave()
-        LOG.info("gateway drains")
+        LOG.info("gateway is draining")
 
 
 def main() -> None:

@@ -22,8 +22,8 @@ Metadata = tuple[tuple[str, str], ...]
 
 
 class Cookies:
-    """Our cookies by their short names.  Over https they have the `__Host-` prefix, which no other host can set, and no
-    other name is looked at.
+    """Our cookies by their short names.  Over https they have the `__Host-` prefix, which no other host can set;
+    cookies without it are ignored.
     """
 
     def __init__(self, public_url: str) -> None:

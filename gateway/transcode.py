@@ -30,18 +30,18 @@ NO_CONTENT = 204
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The longest waits, the largest body, which cookies are ours, and when streams must end."""
+    """The longest waits, the largest body, the names of our cookies, and when streams must end."""
 
     control_seconds: float
     heartbeat_seconds: float
     body_bytes: int
     cookies: Cookies
-    #: Set when the gateway drains: event streams end, and their clients come back elsewhere.
+    #: Set when the gateway drains: event streams end, and their clients reconnect elsewhere.
     closing: asyncio.Event
 
 
 def routes(bindings: Sequence[Binding], channel: aio.Channel, limits: Limits) -> list[Route]:
-    """One route for each path; it answers 405 with all verbs of the path.  Words go before variables: of
+    """One route for each path; it answers 405 with all verbs of the path.  Literal segments go before variables: of
     `/team/invites` and `/team/{user_id}`, the first is tried first.
     """
     by_path: dict[str, dict[str, Endpoint]] = defaultdict(dict)
@@ -63,7 +63,7 @@ def _dispatch(verbs: Mapping[str, Endpoint]) -> Any:
             endpoint = verbs.get(verb)
             if endpoint is None:
                 headers = {"Allow": allowed}
-                message = f"this path allows {allowed}"
+                message = f"This path allows only {allowed}."
                 answer = errors.refusal("METHOD_NOT_ALLOWED", message, credentials.request_id(request), headers)
             else:
                 answer = await endpoint(request)
@@ -86,7 +86,7 @@ def _endpoint(binding: Binding, channel: aio.Channel, limits: Limits) -> Endpoin
         if isinstance(filled, Response):
             return filled
         seconds = limits.control_seconds
-        # A stream lasts as long as it lasts, a file as long as its client takes: only their next steps have a limit.
+        # Streams have no time limit, and files take as long as their client: only the wait for each part is limited.
         timeout = None if binding.method.server_streaming else seconds
         call = open_call(filled, metadata=credentials.metadata(request, limits.cookies), timeout=timeout)
         try:
@@ -129,8 +129,8 @@ async def _fill(binding: Binding, request: Request, limits: Limits, rename: erro
     if contract.RANGE in fields:
         setattr(message, contract.RANGE, request.headers.get("range", ""))
     if problems:
-        # Control would not see this request: name here what it would find besides.  A list or an object in which a
-        # value is missing would be complained about twice.
+        # Control will not see this request, so report here what it would find too; but not about a list or an object
+        # that lacks its bad value: that would be reported twice.
         holes = {prefix for each in problems for prefix in errors.prefixes(each.field)}
         more = (FieldError(rename(each.field), each.reason) for each in validation.check(message))
         return errors.bad_fields([*problems, *(each for each in more if each.field not in holes)], request_id)
@@ -143,15 +143,15 @@ async def _body(
     request_id = credentials.request_id(request)
     try:
         text = await read_body(request, limits.body_bytes)
-    except ClientDisconnect:  # half a body is no request; nobody reads this answer, the log does
+    except ClientDisconnect:  # half a body is not a request; this answer is only for the log
         return errors.answer(
             errors.CLIENT_LEFT, "CANCELLED", "The client left before its body was complete.", request_id
         )
     if text is None:
-        return errors.refusal("PAYLOAD_TOO_LARGE", f"the body is larger than {limits.body_bytes} bytes", request_id)
+        return errors.refusal("PAYLOAD_TOO_LARGE", f"The body is larger than {limits.body_bytes} bytes.", request_id)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if text and kind not in JSON_TYPES:
-        return errors.refusal("UNSUPPORTED_MEDIA_TYPE", "the body must be application/json", request_id)
+        return errors.refusal("UNSUPPORTED_MEDIA_TYPE", "The body must be application/json.", request_id)
     target: Message = getattr(message, binding.body_field.name) if binding.body_field else message
     try:
         members = jsonwire.read_body(text or b"{}", target, problems)
@@ -165,7 +165,7 @@ async def _body(
 
 
 async def read_body(request: Request, most_bytes: int) -> bytes | None:
-    """The body, or None when it is larger than that; it is not read further.  Raises ClientDisconnect."""
+    """The body; None when it is larger than `most_bytes`, and then the rest is not read.  Raises ClientDisconnect."""
     if int(request.headers.get("content-length") or 0) > most_bytes:
         return None
     parts, size = [], 0
@@ -200,7 +200,7 @@ async def _unary(binding: Binding, call: Any) -> Response:
 
 
 async def _file(call: Any, seconds: float) -> Response:
-    """Answer with the file; control has so many seconds for each part."""
+    """Answer with the file; control has `seconds` for each part."""
     initial = await call.initial_metadata()
     first = await call.read()  # a refusal is raised here
     if first is aio.EOF:

@@ -52,24 +52,24 @@ class CarrierWebhooks:
             try:
                 parameters = await self._signed(request)
             except ValueError:
-                return errors.refusal("PAYLOAD_TOO_LARGE", "the form has too many fields", credentials.request_id(request))
+                return errors.refusal("PAYLOAD_TOO_LARGE", "The form has too many fields.", credentials.request_id(request))
             if parameters is None:
-                return _forbidden(request, "the request is not signed by the carrier")
+                return _forbidden(request, "The request does not have a valid signature of the carrier.")
             form = dict(parameters)
             if form.get("AccountSid") not in self._settings.carrier_accounts:
-                return _forbidden(request, "the request comes from another account of the carrier")
+                return _forbidden(request, "The request comes from another account of the carrier.")
             if not twiml.is_call_sid(form.get("CallSid", "")):
                 return Response(status_code=204)  # no call of the carrier's: there is nothing to do, and nothing to say
             try:
                 return await answer(request, form)
             except aio.AioRpcError as error:
                 LOG.warning("control refuses a carrier webhook", path=request.url.path, code=error.code().name)
-                return _forbidden(request, "there is no such call")
+                return _forbidden(request, "There is no such call.")
 
         return Route(path, endpoint, methods=["POST"])
 
     async def _signed(self, request: Request) -> Parameters | None:
-        """The form's parameters, if the carrier signed them.  No webhook of ours has a query, so one is refused."""
+        """The form's parameters, if the carrier signed them.  Our webhooks have no query, so a query is refused."""
         body = await read_body(request, self._settings.body_bytes)
         if body is None or request.url.query or NEW_SCHEME in request.headers:
             return None

@@ -1,4 +1,4 @@
-"""gRPC between planes: channels, node identities, and the names of what travels as metadata."""
+"""gRPC between planes: channels, node identities and metadata names."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ CREDENTIAL = "authorization"  # `Bearer <API key>`, `Session <token>`, or `Node 
 REQUEST_ID = "x-request-id"
 IDEMPOTENCY_KEY = "idempotency-key"
 REPLAYED = "idempotent-replayed"
-STREAM = "hum-stream"  # initial metadata of a stream: `open`, or `over` when nothing will ever come
+STREAM = "hum-stream"  # initial metadata of a stream: `open`, or `over` when no event will follow
 RATE_PREFIX = "ratelimit-"  # trailing metadata: `limit`, `remaining`, `reset` (seconds), under this prefix
-RETRY_AFTER = "retry-after"  # trailing metadata of a refusal that time heals, in seconds
-HTTP_PREFIX = "hum-http-"  # initial metadata of a file: what HTTP answers, `status` and headers, under this prefix
+RETRY_AFTER = "retry-after"  # trailing metadata of a refusal that is worth retrying: after how many seconds
+HTTP_PREFIX = "hum-http-"  # initial metadata of a file: the HTTP `status` and headers, under this prefix
 ERROR_DOMAIN = "hum"
 
 NODE_TOKEN_SECONDS = 60
@@ -59,7 +59,7 @@ def _either_side(settings: Common) -> Options:
     return (
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
         ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-        # A peer that vanished without a word is noticed after both.
+        # Detects a peer that vanished silently, after both.
         ("grpc.keepalive_time_ms", _ms(settings.keepalive_seconds)),
         ("grpc.keepalive_timeout_ms", _ms(settings.keepalive_timeout_seconds)),
         ("grpc.keepalive_permit_without_calls", 1),
@@ -80,7 +80,7 @@ class Node:
 
 
 class NodeIdentity:
-    """Says who this process is, in a token that lasts a minute (RFC 7519, HS256 under the deployment's node key)."""
+    """Identifies this process, with a token valid for a minute (RFC 7519, HS256 under the deployment's node key)."""
 
     def __init__(self, key: bytes, plane: str, name: str) -> None:
         self._key = OctKey.import_key(key)
@@ -92,7 +92,7 @@ class NodeIdentity:
 
 
 def verify_node(key: bytes, token: str) -> Node | None:
-    """The node that made the token; None if it is not one of ours or is too old."""
+    """The node that issued the token; None if it is invalid or expired."""
     try:
         claims = jwt.decode(token, OctKey.import_key(key), algorithms=["HS256"]).claims
     except (JoseError, ValueError):
@@ -114,7 +114,7 @@ def channel(settings: Common) -> aio.Channel:
 
 
 def server(settings: Common, listen: str, interceptors: Sequence[aio.ServerInterceptor] = ()) -> tuple[aio.Server, int]:
-    """A server and the port it got; TLS when a certificate is set, clients' certificates demanded when an authority is."""
+    """A server and its port; TLS if a certificate is set, client certificates required if an authority is set."""
     made = aio.server(interceptors=interceptors, options=server_options(settings))
     if settings.tls_cert is None or settings.tls_key is None:
         return made, made.add_insecure_port(listen)

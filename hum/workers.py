@@ -1,8 +1,8 @@
-"""Several media processes behind one port: the kernel deals out connections (SO_REUSEPORT), this one sees to the rest.
+"""Several media processes behind one port: the kernel distributes connections (SO_REUSEPORT), this process supervises.
 
-Each worker is a whole process of its plane; one that dies is started again, and what it had under way is all that was
-lost.  SIGTERM drains all.  Workers whose supervisor is gone notice (their standard input
-ends) and drain as well, so that none is left behind on the port.
+Each worker is a whole process of its plane; one that dies is restarted, and only what it had under way is lost.  SIGTERM
+drains all.  Workers whose supervisor is gone notice (end of file on standard input) and drain too, so that none is left
+behind on the port.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from hum.signals import stop_signal
 from hum.telemetry import log
 
 LOG = log(__name__)
-BAD_SETTINGS = 2  # a worker's status when no second attempt can help
+BAD_SETTINGS = 2  # a worker's exit status when a restart cannot help
 QUICK_DEATH_MS = 5_000.0
 QUICK_DEATHS = 5
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.1, 5.0
@@ -34,19 +34,19 @@ class Worker:
         self._stopping = asyncio.Event()
 
     async def keep(self) -> int:
-        """Start it, and again when it dies; 0 once it was told to stop, else the status that it keeps dying with."""
+        """Run it, restarting it when it dies; return 0 after `stop`, else the exit status that it keeps dying with."""
         quick_deaths, wait_seconds = 0, FIRST_WAIT_SECONDS
         while not self._stopping.is_set():
             began_ms = monotonic_ms()
             self.process = await asyncio.create_subprocess_exec(
                 *self._command, env=self._environment, stdin=asyncio.subprocess.PIPE
             )
-            if self._stopping.is_set():  # it was told while it was being started
+            if self._stopping.is_set():  # `stop` was called during the start
                 self.stop()
             status = await self.process.wait()
             if self._stopping.is_set():
                 break
-            LOG.error("a worker ended", worker=self._number, status=status)
+            LOG.error("a worker died", worker=self._number, status=status)
             quick_deaths = quick_deaths + 1 if monotonic_ms() - began_ms < QUICK_DEATH_MS else 0
             if status == BAD_SETTINGS or quick_deaths >= QUICK_DEATHS:
                 return status
@@ -72,7 +72,7 @@ class Shared:
 
 
 async def supervise(settings: Common, shared: Shared, count: int) -> int:
-    """Run `count` workers until SIGTERM or SIGINT, or until one keeps dying; the status to exit with."""
+    """Run `count` workers until SIGTERM or SIGINT, or until one keeps dying; return the exit status."""
     listen, metrics = parse_listen(shared.listen), parse_listen(settings.metrics_listen)
     command = [sys.executable, "-m", shared.module, "--worker"]
     with bound(listen, shared=True) as port:  # holds the port, and takes no connections
@@ -93,7 +93,7 @@ async def supervise(settings: Common, shared: Shared, count: int) -> int:
 
 
 def bound(listen: Listen, *, shared: bool) -> socket.socket:
-    """A socket that is bound and does not listen yet; `shared`: others may bind it too, if all say so.  Raises OSError."""
+    """A bound socket that does not listen yet; `shared`: other processes may bind the port too.  Raises OSError."""
     family, _, _, _, address = socket.getaddrinfo(
         listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
@@ -111,7 +111,7 @@ def bound(listen: Listen, *, shared: bool) -> socket.socket:
 def until_supervisor_goes(stop: asyncio.Event) -> Callable[[], None]:
     """Set `stop` when this worker's supervisor is gone, too; call what is returned when the worker stops anyway."""
     loop = asyncio.get_running_loop()
-    loop.add_reader(sys.stdin.fileno(), stop.set)  # a pipe that nobody writes to: it is readable when it ends
+    loop.add_reader(sys.stdin.fileno(), stop.set)  # a pipe that the supervisor never writes to: readable at end of file
 
     def leave() -> None:
         loop.remove_reader(sys.stdin.fileno())

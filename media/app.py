@@ -1,4 +1,4 @@
-"""`hum media`: the only place of this plane that calls constructors."""
+"""`hum media`: the composition root of this plane."""
 
 import argparse
 import asyncio
@@ -24,7 +24,7 @@ from media.server import MediaServer
 from media.shell import Ports
 
 LOG = telemetry.log(__name__)
-CLOSE_SECONDS = 20.0  # a spoken goodbye, and the close behind it
+CLOSE_SECONDS = 20.0  # a spoken goodbye and the close after it
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,9 @@ class Media:
 async def build(
     settings: MediaSettings, dial: Dial | None = None, clock: Clock = monotonic_ms, *, shared_port: bool = False
 ) -> AsyncIterator[Media]:
-    """Everything of a media plane, started; drained and closed at the end.
+    """Start a whole media plane; drain and close it on exit.
 
-    With `shared_port` other processes may listen on the same one.
+    With `shared_port` other processes may listen on the same port.
     """
     if not settings.twilio_auth_tokens:
         LOG.warning("TWILIO_AUTH_TOKEN is not set: every stream will be refused")
@@ -82,7 +82,7 @@ async def build(
             await server.drain(settings.drain_seconds, CLOSE_SECONDS)
             listening.close()
             link.flush(clock())
-            with suppress(TimeoutError):  # what control does not take now waits on disk
+            with suppress(TimeoutError):  # reports that control does not acknowledge now stay on disk
                 async with asyncio.timeout(settings.end_ack_seconds):
                     await link.stored()
             pacer.stop()
@@ -94,11 +94,11 @@ async def build(
 
 
 async def run(settings: MediaSettings, *, worker: bool = False) -> None:
-    """Serve until SIGTERM or SIGINT; a worker, until its supervisor is gone too."""
+    """Serve until SIGTERM or SIGINT; a worker also stops when its supervisor is gone."""
     stop = stop_signal()
     leave = workers.until_supervisor_goes(stop) if worker else None
     async with build(settings, shared_port=worker) as media:
-        # What was imported stays for good: the collector need not walk it (40 ms) while calls wait.
+        # Imported objects live forever: without the freeze the collector would walk them (40 ms) while calls wait.
         gc.collect()
         gc.freeze()
         LOG.info("media serves", port=media.port, node=media.link.node)

@@ -1,4 +1,4 @@
-"""Who may come in: another plane by its node identity, a tenant by its credential, as often as its rate allows."""
+"""Admission: another plane by its node identity, a tenant by its credential, within its rate limit."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,7 +18,7 @@ from storage.db import Db
 
 
 class Admission:
-    """Turns requests at the door into calls."""
+    """Authenticates and authorizes requests, and turns them into calls."""
 
     def __init__(self, db: Db, node_key: bytes, rates: Rates, clock: Clock) -> None:
         self._db, self._node_key, self._rates, self._clock = db, node_key, rates, clock
@@ -53,7 +53,7 @@ class Admission:
             yield Call.of_tenant(passage, credential, who, tx)
 
     async def still(self, access: options_pb2.Access, call: Call) -> bool:
-        """Tell whether a stream's credential still opens its method: keys are revoked, roles change."""
+        """Tell whether a stream's credential still permits its method: keys are revoked, roles change."""
         async with self._db.as_credential(call.credential) as (_, who):
             if who is None or who.organization != call.who.organization:
                 return False

@@ -1,4 +1,4 @@
-"""How calls end: once, whoever says so first."""
+"""Ending calls: each ends once, by whoever reports it first."""
 
 from datetime import datetime
 from uuid import UUID
@@ -18,7 +18,7 @@ from storage.db import Db, Tx
 
 
 async def finish(tx: Tx, state: CallState, status: str, at: datetime, reason: str, detail: str | None = None) -> None:
-    """Close a call whose row is locked, once, and owe what comes after a call."""
+    """Close a call whose row is locked, once, and enqueue its after-call work."""
     if state.ended_at is not None:
         return
     await calls.finish(tx, state.id, status, at, reason, detail)
@@ -30,7 +30,7 @@ async def finish(tx: Tx, state: CallState, status: str, at: datetime, reason: st
 
 
 async def require_live(tx: Tx, id: UUID) -> CallState:
-    """Lock a call that goes on.  Raises NotFound, InvalidState."""
+    """Lock a live call.  Raises NotFound, InvalidState."""
     state = await calls.lock(tx, id)
     if state.status not in rules.LIVE:
         raise InvalidState(f"The call is {state.status.replace('_', ' ')}.")
@@ -48,7 +48,7 @@ async def hang_up(db: Db, carrier: Carrier, state: CallState) -> None:
 
 
 async def sweep(db: Db, lost_seconds: float) -> int:
-    """Close the calls that the carrier ended so long ago and whose stream never reported its end; return how many."""
+    """Close the calls that the carrier ended `lost_seconds` ago and whose stream reported no end; return how many."""
 
     async def close(id: UUID) -> bool:
         async with db.system() as tx:

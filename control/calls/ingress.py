@@ -1,4 +1,4 @@
-"""IngressService (proto/hum/v1/runtime.proto): what the gateway asks when the carrier asks it."""
+"""IngressService (proto/hum/v1/runtime.proto): what the gateway asks when it receives a carrier's webhook."""
 
 import asyncio
 from datetime import timedelta
@@ -59,7 +59,7 @@ class IngressServicer:
         return pb.CheckReadyResponse()
 
     async def _settled(self, id: UUID) -> None:
-        """Give the media plane's last report a moment, if it can come: the carrier's question often overtakes it."""
+        """Wait briefly for the media plane's last report, if one can come: the carrier's webhook often overtakes it."""
         changed = asyncio.Event()
         unsubscribes = (
             self._bus.subscribe(CHANGED, lambda changed_id: changed.set() if changed_id in {None, id} else None),

@@ -1,4 +1,4 @@
-"""What the carrier asks about a call: it rings, its stream has closed, its status changed."""
+"""Answers to the carrier about a call: when it rings, when its stream has closed, when its status changes."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -36,10 +36,10 @@ async def route_inbound(
     *,
     full: bool = False,
 ) -> Step:
-    """What the carrier shall do with a call that came in; the same again when it asks again.
+    """The carrier's next step for an inbound call; asked again, the answer is the same.
 
-    A caller about whom the carrier said nothing for `lookup_keep` is looked up meanwhile; zero: nobody is.  `full`: no
-    media process takes one more call.  Raises Forbidden.
+    A caller whose last lookup is older than `lookup_keep` is looked up in the background; zero: no lookups.  `full`: no
+    media process takes another call.  Raises NotFound.
     """
     at = now()
     async with db.system() as tx:
@@ -100,7 +100,7 @@ async def _begin(
     at: datetime,
     lookup_keep: timedelta,
 ) -> CallState:
-    """Store the call, which may be over at once; or find the one that a twin of this request stored."""
+    """Store the call, which may be over at once; or find the one that a duplicate of this request stored."""
     caller = await _meet(tx, found.org_id, request)
     call = NewCall(
         id=ids.new(),
@@ -129,7 +129,7 @@ async def _begin(
             await finish(tx, await calls.lock(tx, call.id), decision.status, at, decision.reason)
         return await calls.lock(tx, call.id)
     state = await calls.by_sid(tx, request.call_sid)
-    assert state is not None, "what is not created was there"
+    assert state is not None, "a call that was not created exists already"
     return state
 
 
@@ -170,7 +170,7 @@ async def may_go_on(db: Db, id: UUID) -> bool:
 
 
 async def next_step(db: Db, id: UUID, call_sid: str, to_e164: str, token_seconds: int, *, full: bool = False) -> Step:
-    """The stream of a call has closed: what is the call owed?  `full`: no media process takes one more.  Raises NotFound."""
+    """The next step for a call whose stream has closed.  `full`: no media process takes another.  Raises NotFound."""
     async with db.system() as tx:
         state = await calls.lock(tx, id)
         if (state.call_sid, state.to_e164) != (call_sid, to_e164):
@@ -189,8 +189,8 @@ def _streams(state: CallState) -> rules.Streams:
 
 
 async def carrier_status(db: Db, call_sid: str, to_e164: str, carrier_status: str) -> None:
-    """The carrier's word on a call.  It closes calls that were never joined; a joined call is closed by its stream's
-    end, and by the sweep when that never comes.  Raises Forbidden.
+    """Take the carrier's status of a call.  It closes a call that never had a stream; any other is closed by the end of
+    its stream, or by the sweep when that is never reported.  Raises NotFound.
     """
     ended = rules.CARRIER_ENDINGS.get(carrier_status)
     if ended is None:
