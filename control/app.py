@@ -117,7 +117,10 @@ async def composed(
 async def build(settings: ControlSettings, database_url: str, outside: Outside | None = None) -> AsyncIterator[Control]:
     """Everything of a control plane, started; drained and closed at the end."""
     made = composed(settings, database_url, outside)
-    async with made as (deps, bus, features), monitoring.serving(settings, partial(_missing, deps.stopping, deps.db)) as metrics:
+    async with (
+        made as (deps, bus, features),
+        monitoring.serving(settings, partial(_missing, deps.stopping, deps.db)) as metrics,
+    ):
         services = {service: servicer for feature in features for service, servicer in feature.services.items()}
         server = ControlServer(settings, deps.boundary, services)
         try:

@@ -269,7 +269,9 @@ async def run(settings: GatewaySettings, *, worker: bool = False) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="hum gateway", description="The gateway.")
-    parser.add_argument("--workers", type=int, default=0, help="processes that share the port; unset: HUM_GATEWAY_WORKERS")
+    parser.add_argument(
+        "--workers", type=int, default=0, help="processes that share the port; unset: HUM_GATEWAY_WORKERS"
+    )
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     settings = load(GatewaySettings)

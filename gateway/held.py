@@ -14,15 +14,15 @@ PASSING = {StatusCode.UNAVAILABLE, StatusCode.CANCELLED, StatusCode.ABORTED}
 #: What it answers about the question itself: it won't answer otherwise later.
 FINAL = {StatusCode.NOT_FOUND, StatusCode.INVALID_ARGUMENT, StatusCode.FAILED_PRECONDITION}
 
-Answer = TypeVar("Answer", covariant=True)
+Answer_co = TypeVar("Answer_co", covariant=True)
 
 
-class Method(Protocol[Answer]):
+class Method(Protocol[Answer_co]):
     """A unary method of a stub."""
 
     def __call__(
         self, request: Any, *, timeout: float, metadata: Metadata, wait_for_ready: bool
-    ) -> Awaitable[Answer]: ...
+    ) -> Awaitable[Answer_co]: ...
 
 
 class Away(Exception):  # noqa: N818 - it says what happened
@@ -30,14 +30,14 @@ class Away(Exception):  # noqa: N818 - it says what happened
 
 
 async def ask(
-    method: Method[Answer],
+    method: Method[Answer_co],
     request: Any,
     metadata: Callable[[], Metadata],
     *,
     within_seconds: float,
     pause_seconds: float,
     clock: Clock = monotonic_ms,
-) -> Answer:
+) -> Answer_co:
     """Ask, again after each pause while control is away.  Every question here may be asked twice.
 
     Raises Away; AioRpcError with one of FINAL's codes.

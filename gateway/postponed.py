@@ -57,8 +57,8 @@ class Postponed:
         try:
             async with self._writing:
                 await asyncio.to_thread(self._spool.append, record)
-        except OSError as error:
-            LOG.error("a webhook can't be stored", error=str(error))
+        except OSError:
+            LOG.exception("a webhook can't be stored")
             ENDED.labels("lost").inc()
             return False
         WAITING.set(len(self._spool))
@@ -82,7 +82,7 @@ class Postponed:
             except Away as error:
                 tries += str(error) == "INTERNAL"
                 if tries >= MOST_TRIES:
-                    LOG.error("control can't take a webhook", path=webhook.path, at=webhook.at.isoformat())
+                    LOG.exception("control can't take a webhook", path=webhook.path, at=webhook.at.isoformat())
                     ENDED.labels("lost").inc()
                     return
                 await asyncio.sleep(self._settings.postponed_retry_seconds)

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway import credentials, errors, twiml
-from gateway.held import Answer, Away, Method, ask
+from gateway.held import Answer_co, Away, Method, ask
 from gateway.postponed import Postponed, Webhook
 from gateway.transcode import read_body
 from hum import carrier, rpc
@@ -52,7 +52,9 @@ class CarrierWebhooks:
             try:
                 parameters = await self._signed(request)
             except ValueError:
-                return errors.refusal("PAYLOAD_TOO_LARGE", "The form has too many fields.", credentials.request_id(request))
+                return errors.refusal(
+                    "PAYLOAD_TOO_LARGE", "The form has too many fields.", credentials.request_id(request)
+                )
             if parameters is None:
                 return _forbidden(request, "The request does not have a valid signature of the carrier.")
             form = dict(parameters)
@@ -85,7 +87,7 @@ class CarrierWebhooks:
         try:
             answer = await self._ask(self._ingress.RouteCall, twiml.route_request(form), request)
         except Away as error:
-            LOG.error("control did not answer a carrier webhook", question="voice", error=str(error))
+            LOG.warning("control did not answer a carrier webhook", question="voice", error=str(error))
             await self._postponed.keep(request.url.path, urlencode(form).encode())
             return Response(twiml.say(APOLOGY), media_type=XML)
         return self._step(answer.step)
@@ -95,7 +97,7 @@ class CarrierWebhooks:
         try:
             answer = await self._ask(self._ingress.NextStep, message, request)
         except (Away, aio.AioRpcError) as error:
-            LOG.error("control did not answer a carrier webhook", question="next", error=_words(error))
+            LOG.warning("control did not answer a carrier webhook", question="next", error=_words(error))
             return Response(twiml.say(APOLOGY), media_type=XML)
         return self._step(answer.step)
 
@@ -108,7 +110,7 @@ class CarrierWebhooks:
                 return Response(status_code=503)  # the carrier retries
         return Response(status_code=204)
 
-    async def _ask(self, method: Method[Answer], message: Message, request: Request | None) -> Answer:
+    async def _ask(self, method: Method[Answer_co], message: Message, request: Request | None) -> Answer_co:
         """Control's answer; a restart of it is waited for.  Raises Away, AioRpcError."""
 
         def metadata() -> credentials.Metadata:

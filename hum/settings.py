@@ -328,7 +328,10 @@ class GatewaySettings(Carrier):
 
     gateway_listen: str = _env("HUM_GATEWAY_LISTEN", "127.0.0.1:8080", "host:port on which the gateway serves HTTP")
     gateway_workers: int = _env(
-        "HUM_GATEWAY_WORKERS", 2, "gateway processes that share the socket: while one is restarted, the others answer", ge=1
+        "HUM_GATEWAY_WORKERS",
+        2,
+        "gateway processes that share the socket: while one is restarted, the others answer",
+        ge=1,
     )
     oidc_issuer: str = _env("HUM_OIDC_ISSUER", "", "OpenID Connect issuer, https://...; unset: nobody can sign in")
     oidc_client_id: str = _env("HUM_OIDC_CLIENT_ID", "", "client id at the issuer")
@@ -421,7 +424,6 @@ class MediaSettings(Carrier, Model, RecordingSettings):
     link_beat_ms: float = _env(
         "HUM_LINK_BEAT_MS", 2_000.0, "how often a media process tells control that it lives", gt=0
     )
-    transcript_wait_ms: float = _env("HUM_TRANSCRIPT_WAIT_MS", 5000.0, "how long a turn waits for its transcript", gt=0)
     filler_after_ms: float = _env(
         "HUM_FILLER_AFTER_MS",
         750.0,

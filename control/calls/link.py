@@ -109,9 +109,14 @@ class _Link:
         self._down(pb.LinkDown(acknowledged_seq=acknowledged))
 
     async def _seen(self, state: pb.NodeState) -> None:
-        before, self._refuses = self._refuses, state.refuses[:MAX_REFUSAL_CHARS]
-        async with self._db.system() as tx:
-            await media_links.seen(tx, self.node, self._id, self._refuses, changed=self._refuses != before)
+        refuses = state.refuses[:MAX_REFUSAL_CHARS]
+        try:
+            async with self._db.system() as tx:
+                await media_links.seen(tx, self.node, self._id, refuses, changed=refuses != self._refuses)
+        except (*AWAY, *BUSY) as error:  # the next one comes soon
+            LOG.warning("a media process's state is not stored", node=self.node, error=repr(error)[:200])
+        else:
+            self._refuses = refuses
 
     async def lost(self) -> None:
         """Whoever waits for a report of this process need not, and its calls are to be looked after."""

@@ -12,7 +12,7 @@ from control.calls.stream import tell
 from control.contacts.rules import LOOK_UP_CONTACT
 from hum import ids, secrets
 from hum.clock import now
-from hum.errors import Forbidden, NotFound
+from hum.errors import NotFound
 from hum.ids import Kind
 from hum.telemetry import log
 from hum.v1 import calls_pb2, runtime_pb2
@@ -58,7 +58,7 @@ async def route_inbound(
 
 async def record_apology(db: Db, request: runtime_pb2.RouteCallRequest, at: datetime) -> None:
     """Record a call whose caller heard an apology at this time, because control was away.  Doing it twice changes
-    nothing.  Raises Forbidden.
+    nothing.  Raises NotFound.
     """
     async with db.system() as tx:
         known = await _known(tx, request.call_sid, request.to_e164)
@@ -73,11 +73,11 @@ async def record_apology(db: Db, request: runtime_pb2.RouteCallRequest, at: date
 
 
 async def _known(tx: Tx, call_sid: str, to_e164: str) -> CallState | None:
-    """Lock a call that was stored; its id with another number is nothing that a carrier says.  Raises Forbidden."""
+    """Lock a call that was stored; its id with another number is nothing that a carrier says.  Raises NotFound."""
     state = await calls.by_sid(tx, call_sid)
     if state is not None and state.to_e164 != to_e164:
         LOG.warning("a call's id came with another number", call=ids.show(Kind.CALL, state.id))
-        raise Forbidden("The call is known under another number.")
+        raise NotFound("There is no such call to this number.")
     return state
 
 

@@ -231,7 +231,16 @@ SILLY = ("\0", "9" * 400, "-1", "1e99", "NaN", "\ud7ff\uffff", "'; --", "<Respon
 @pytest.mark.parametrize("silly", SILLY)
 async def test_silly_values_do_no_harm(edge: Edge, silly: str) -> None:
     http = await flow_with_number(edge)
-    names = ("CallStatus", "CallDuration", "Duration", "SequenceNumber", "Timestamp", "From", "StirVerstat", "CallerName")
+    names = (
+        "CallStatus",
+        "CallDuration",
+        "Duration",
+        "SequenceNumber",
+        "Timestamp",
+        "From",
+        "StirVerstat",
+        "CallerName",
+    )
     for name in names:
         answer = await post(edge, "/twilio/voice/status", {**CALL, name: silly})
         assert (name, answer.status_code) == (name, 204)
@@ -241,7 +250,9 @@ async def test_silly_values_do_no_harm(edge: Edge, silly: str) -> None:
     assert len((await http.get("/api/calls")).json()["calls"]) == len(names)
     for path in ("/twilio/voice", "/twilio/voice/status", "/twilio/voice/next/call_x"):
         assert (await post(edge, path, {**CALL, "CallSid": silly + "\0"})).status_code == 204
-    assert ET.fromstring((await post(edge, "/twilio/voice", {**CALL, "CallSid": "CAx", "To": silly})).text)[0].tag == "Say"
+    assert (
+        ET.fromstring((await post(edge, "/twilio/voice", {**CALL, "CallSid": "CAx", "To": silly})).text)[0].tag == "Say"
+    )
 
 
 # --- who vouches for the caller -----------------------------------------------------------------------------------
@@ -261,7 +272,13 @@ async def test_a_forged_number_opens_nobodys_notes(
     edge: Edge, word: str | None, verification: str | None, is_told: bool
 ) -> None:
     http = await flow_with_number(edge)
-    known = {"phone_e164": CALL["From"], "name": "Ada Secret", "notes": "PIN 4711", "company": "Hush Ltd", "tags": ["vip"]}
+    known = {
+        "phone_e164": CALL["From"],
+        "name": "Ada Secret",
+        "notes": "PIN 4711",
+        "company": "Hush Ltd",
+        "tags": ["vip"],
+    }
     assert (await http.post("/api/contacts", json=known)).status_code == 201
     answer = await post(edge, "/twilio/voice", {**CALL, **({"StirVerstat": word} if word else {})})
     token = str(ET.fromstring(answer.text).find("Connect/Stream/Parameter").get("value"))  # type: ignore[union-attr]

@@ -60,7 +60,9 @@ class Desk:
         """The process was killed with everything else: nobody noted that its link is lost."""
         async with self.db.system() as tx:
             await tx.execute(
-                "UPDATE media_links SET seen_at = now() - $2::interval WHERE node = $1", node, timedelta(seconds=seconds)
+                "UPDATE media_links SET seen_at = now() - $2::interval WHERE node = $1",
+                node,
+                timedelta(seconds=seconds),
             )
 
     async def sweep(self) -> int:

@@ -12,9 +12,8 @@ from control.calls.rules import MAX_OFFERS
 from control.calls.sentences import Sentence, sentence
 from hum import ids
 from hum.ids import Kind
-from hum.v1 import calls_pb2, calls_pb2_grpc, flows_pb2, flows_pb2_grpc, numbers_pb2, numbers_pb2_grpc
+from hum.v1 import calls_pb2, calls_pb2_grpc, flows_pb2, flows_pb2_grpc, numbers_pb2, numbers_pb2_grpc, runtime_pb2_grpc
 from hum.v1 import runtime_pb2 as pb
-from hum.v1 import runtime_pb2_grpc
 from tests.control.conftest import Plane
 
 NUMBER, CALLER, SID = "+13175550100", "+13175550199", "CA1"

@@ -120,7 +120,9 @@ async def town(
             _, secret = await identity.issue_key(db, org, "k", "admin", [])
             await db.close()
             headers = {"Authorization": f"Bearer {secret}"}
-            http = httpx.AsyncClient(base_url=platform.where["gateway_url"], headers=headers, trust_env=False, timeout=20)
+            http = httpx.AsyncClient(
+                base_url=platform.where["gateway_url"], headers=headers, trust_env=False, timeout=20
+            )
             await stack.enter_async_context(http)
             flow = (await http.post("/api/flows", json={"name": "F", "greeting": "Hello.", "language": "de"})).json()
             assert (await http.post("/api/numbers", json={"e164": NUMBER, "flow_id": flow["id"]})).status_code == 201

@@ -172,7 +172,9 @@ async def ready(carrier: Carrier) -> int:
     return (await carrier.http.get("/readyz")).status_code
 
 
-async def test_a_gateway_is_ready_while_control_and_its_database_are(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_gateway_is_ready_while_control_and_its_database_are(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with town.gateway(ready_cache_seconds=0) as carrier:
         assert await ready(carrier) == 503
         async with town.control() as made:

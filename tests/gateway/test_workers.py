@@ -48,7 +48,7 @@ class Supervised:
         found = set()
         for pid in self.children():
             with contextlib.suppress(OSError):
-                held = {os.readlink(each)[8:-1] for each in Path(f"/proc/{pid}/fd").iterdir()}
+                held = {str(each.readlink())[8:-1] for each in Path(f"/proc/{pid}/fd").iterdir()}
                 if held & listening:
                     found.add(pid)
         return found
@@ -82,7 +82,7 @@ async def supervised(tmp_path: Path) -> AsyncIterator[Supervised]:
 async def test_the_death_of_one_gateway_is_not_seen_from_outside(supervised: Supervised) -> None:
     for _ in range(2):
         before = supervised.serving()
-        asking = asyncio.create_task(asyncio.to_thread(lambda: [supervised.answers() for _ in range(200)]))
+        asking = asyncio.gather(*(asyncio.to_thread(supervised.answers) for _ in range(200)))
         await asyncio.sleep(0.05)
         os.kill(min(before), signal.SIGKILL)
         assert all(await asking)
@@ -98,7 +98,7 @@ async def test_gateways_do_not_outlive_their_supervisor(supervised: Supervised) 
     left = supervised.children()
     supervised.process.kill()
     async with asyncio.timeout(30):
-        while any(Path(f"/proc/{pid}").exists() for pid in left):
+        while any(Path(f"/proc/{pid}").exists() for pid in left):  # noqa: ASYNC240 - the kernel's, not a disk's
             await asyncio.sleep(0.05)
 
 
