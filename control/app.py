@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import uvloop
 
@@ -29,10 +30,10 @@ from control.server import ControlServer
 from control.team.feature import feature as team
 from control.tools import Registry
 from control.worker import Worker
-from hum import home, telemetry
+from hum import home, monitoring, telemetry
 from hum.settings import ControlSettings, load
 from hum.signals import stop_signal
-from storage.db import AWAY, Db
+from storage.db import AWAY, BUSY, Db
 from storage.embedded import EmbeddedPostgres
 from storage.migrate import migrate
 
@@ -50,6 +51,7 @@ class Control:
     db: Db
     bus: PostgresBus
     server: ControlServer
+    metrics_port: int
 
     @property
     def port(self) -> int:
@@ -114,13 +116,17 @@ async def composed(
 @asynccontextmanager
 async def build(settings: ControlSettings, database_url: str, outside: Outside | None = None) -> AsyncIterator[Control]:
     """Everything of a control plane, started; drained and closed at the end."""
-    async with composed(settings, database_url, outside) as (deps, bus, features):
+    made = composed(settings, database_url, outside)
+    async with (
+        made as (deps, bus, features),
+        monitoring.serving(settings, partial(_missing, deps.stopping, deps.db)) as metrics,
+    ):
         services = {service: servicer for feature in features for service, servicer in feature.services.items()}
         server = ControlServer(settings, deps.boundary, services)
         try:
             await bus.start([channel for feature in features for channel in feature.channels])
             await server.start()
-            yield Control(deps.db, bus, server)
+            yield Control(deps.db, bus, server, metrics)
         finally:
             deps.stopping.set()
             await server.drain(settings.drain_seconds)
@@ -136,6 +142,17 @@ async def build_worker(
         yield Worker(deps.db, settings, features)
 
 
+async def _missing(stopping: asyncio.Event, db: Db) -> list[str]:
+    """What keeps control from answering."""
+    if stopping.is_set():
+        return ["it drains"]
+    try:
+        await db.check()
+    except (*AWAY, *BUSY) as error:
+        return [f"the database doesn't answer: {error!r}"[:200]]
+    return []
+
+
 async def run_control(settings: ControlSettings) -> None:
     """Serve until SIGTERM or SIGINT."""
     stopping = stop_signal()
@@ -147,19 +164,27 @@ async def run_control(settings: ControlSettings) -> None:
 
 async def run_worker(settings: ControlSettings) -> None:
     """Work until SIGTERM or SIGINT; if the database becomes unavailable after the start, wait for it."""
-    stopping = stop_signal()
-    async with database(settings) as url:
+    stopping, working = stop_signal(), list[Worker]()
+
+    async def missing() -> list[str]:
+        if stopping.is_set():
+            return ["it drains"]
+        return await working[0].missing() if working else ["it waits for its database"]
+
+    async with monitoring.serving(settings, missing), database(settings) as url:
         began = False
         while not stopping.is_set():
             try:
                 async with build_worker(settings, url) as worker:
                     LOG.info("worker is running")
                     began = True
+                    working[:] = [worker]
                     await worker.run(stopping)
             except AWAY as error:
                 if not began:
                     raise
                 LOG.warning("the database is unavailable; retrying", error=repr(error)[:200])
+                working.clear()
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stopping.wait(), settings.database_retry_seconds)
 

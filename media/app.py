@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import uvloop
 from picows import ws_create_server
 
-from hum import blas, home, rpc, telemetry
+from hum import blas, home, monitoring, rpc, telemetry, workers
 from hum.clock import Clock, monotonic_ms
 from hum.settings import MediaSettings, load, parse_listen
 from hum.signals import stop_signal
-from media import workers
-from media.io.control import ControlLink, take_spool
+from hum.spool import take_spool
+from media.io.control import ControlLink
 from media.io.openai import Dial, Dialler
 from media.io.silero import Silero
 from media.pacer import Pacer
@@ -34,6 +34,7 @@ class Media:
     server: MediaServer
     link: ControlLink
     port: int
+    metrics_port: int
 
 
 @asynccontextmanager
@@ -52,13 +53,13 @@ async def build(
         channel,
         home.node_key(settings),
         telemetry.node_name(settings, "media"),
-        take_spool(settings.spool_dir),
+        take_spool(settings.spool_dir, fsync=False),
     )
     silero = Silero.load() if settings.vad_confirm else None
     ports = Ports(settings, link, dial or Dialler(settings), clock, settings.recordings_dir, silero)
     server = MediaServer(ports, lambda: pacer.load)
     pacer = Pacer(settings.pacer_ms, clock, server.sweep)
-    link.on_command = server.command
+    link.on_command, link.refuses = server.command, server.refuses
     listen = parse_listen(settings.media_listen)
     listening = await ws_create_server(
         server.upgrade,
@@ -68,38 +69,42 @@ async def build(
         backlog=1024,
         reuse_port=shared_port,
     )
-    linked = asyncio.create_task(link.run(), name="link")
-    pacer.start()
-    try:
-        yield Media(server, link, listening.sockets[0].getsockname()[1])
-    finally:
-        await server.drain(settings.drain_seconds, CLOSE_SECONDS)
-        listening.close()
-        link.flush(clock())
-        with suppress(TimeoutError):  # reports that control does not acknowledge now stay on disk
-            async with asyncio.timeout(settings.end_ack_seconds):
-                await link.stored()
-        pacer.stop()
-        linked.cancel()
-        with suppress(asyncio.CancelledError):
-            await linked
-        link.outbox.close()
-        await channel.close(None)
+
+    async def missing() -> list[str]:
+        return server.missing()
+
+    async with monitoring.serving(settings, missing) as metrics_port:
+        linked = asyncio.create_task(link.run(), name="link")
+        pacer.start()
+        try:
+            yield Media(server, link, listening.sockets[0].getsockname()[1], metrics_port)
+        finally:
+            await server.drain(settings.drain_seconds, CLOSE_SECONDS)
+            listening.close()
+            link.flush(clock())
+            with suppress(TimeoutError):  # reports that control does not acknowledge now stay on disk
+                async with asyncio.timeout(settings.end_ack_seconds):
+                    await link.stored()
+            pacer.stop()
+            linked.cancel()
+            with suppress(asyncio.CancelledError):
+                await linked
+            link.outbox.close()
+            await channel.close(None)
 
 
 async def run(settings: MediaSettings, *, worker: bool = False) -> None:
     """Serve until SIGTERM or SIGINT; a worker also stops when its supervisor is gone."""
-    stop, loop = stop_signal(), asyncio.get_running_loop()
-    if worker:  # stdin is a pipe that the supervisor never writes to: it becomes readable at end of file
-        loop.add_reader(sys.stdin.fileno(), stop.set)
+    stop = stop_signal()
+    leave = workers.until_supervisor_goes(stop) if worker else None
     async with build(settings, shared_port=worker) as media:
         # Imported objects live forever: without the freeze the collector would walk them (40 ms) while calls wait.
         gc.collect()
         gc.freeze()
         LOG.info("media is serving", port=media.port, node=media.link.node, blas=blas.described())
         await stop.wait()
-        if worker:
-            loop.remove_reader(sys.stdin.fileno())
+        if leave is not None:
+            leave()
         LOG.info("media is draining", calls=len(media.server))
 
 
@@ -111,7 +116,8 @@ def main() -> None:
     settings = load(MediaSettings)
     telemetry.start(settings, "media")
     if arguments.workers > 1:
-        sys.exit(uvloop.run(workers.supervise(settings, arguments.workers, workers.as_worker())))
+        shared = workers.Shared("media", "media.app", "HUM_MEDIA_LISTEN", settings.media_listen)
+        sys.exit(uvloop.run(workers.supervise(settings, shared, arguments.workers)))
     uvloop.run(run(settings, worker=arguments.worker))
 
 

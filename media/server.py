@@ -1,6 +1,6 @@
 """The server for the carrier: who may open a stream, and which calls are open.
 
-Answers `/media/twilio` to signed WebSocket upgrades, and `/healthz`, `/readyz`, `/metrics` to plain requests.
+Answers `/media/twilio` to signed WebSocket upgrades, and `/healthz`, `/readyz` to plain requests.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from picows import WSListener, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
 
-from hum.telemetry import METRICS_CONTENT_TYPE, log, metrics_page
+from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
 from media.core.conversation import Conversation, due
@@ -50,12 +50,15 @@ class MediaServer:
             case "/healthz":
                 return _answer(200, b"ok\n")
             case "/readyz":
-                ready = self.ports.link.up and self._full() is None
-                return _answer(200, b"ready\n") if ready else _answer(503, b"not ready\n")
-            case "/metrics":
-                return _answer(200, metrics_page(), METRICS_CONTENT_TYPE)
+                return _answer(503, b"not ready\n") if self.missing() else _answer(200, b"ready\n")
             case _:
                 return _answer(404, b"not found\n")
+
+    def missing(self) -> list[str]:
+        """What keeps this process from taking the next call, a sentence each."""
+        if not self.ports.link.up:
+            return ["the link to control is down"]
+        return [f"no more calls are taken: {reason}"] if (reason := self.refuses()) else []
 
     def _stream(self, request: WSUpgradeRequest) -> WSListener | WSUpgradeResponseWithListener:
         settings = self.ports.settings
@@ -63,13 +66,13 @@ class MediaServer:
             LOG.warning("stream refused: no valid signature; check TWILIO_AUTH_TOKEN and HUM_MEDIA_URL")
             metrics.STREAMS.labels("unsigned").inc()
             return _answer(403, b"the request is not signed by the carrier\n")
-        if (reason := self._full()) is not None:
+        if (reason := self.refuses()) is not None:
             LOG.warning("stream refused", reason=reason, calls=len(self._shells))
             metrics.STREAMS.labels(reason).inc()
             return _answer(503, b"this process takes no more calls\n")
         return twilio.TwilioLeg(self.opened, settings.max_frame_bytes)
 
-    def _full(self) -> str | None:
+    def refuses(self) -> str | None:
         """Why this process takes no more calls; None if it takes more."""
         settings = self.ports.settings
         if self.draining:
@@ -153,8 +156,8 @@ class MediaServer:
         return True
 
 
-def _answer(status: int, body: bytes, content_type: str = "text/plain; charset=utf-8") -> WSUpgradeResponseWithListener:
-    headers = {"Content-Type": content_type}
+def _answer(status: int, body: bytes) -> WSUpgradeResponseWithListener:
+    headers = {"Content-Type": "text/plain; charset=utf-8"}
     if status < 400:
         response = WSUpgradeResponse.create_ok_response(body, headers)
     else:

@@ -8,7 +8,6 @@ import asyncio
 import random
 import secrets
 import socket
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +25,7 @@ from hum.settings import environment as own_environment
 #: The numbers that the stand-in carrier holds by default.
 SANDBOX_NUMBERS = ("+13175550100", "+13175550101", "+13175550102")
 STOP_SECONDS = 15.0
+PLANES = ("control", "worker", "media", "gateway")  # the last one's workers count their operator's sockets up
 LISTENING_PORTS = range(20_000, 32_768)
 
 
@@ -39,6 +39,8 @@ class Platform:
     programs: Programs = field(default_factory=Programs)
     environment: dict[str, str] = field(default_factory=own_environment)
     where: dict[str, Any] = field(default_factory=dict)
+    #: The operator's socket of each plane.
+    metrics: dict[str, str] = field(default_factory=dict)
 
     async def start(self) -> None:
         """Start everything; raises DidNotStart."""
@@ -66,6 +68,10 @@ class Platform:
             host, port = parse_listen(getattr(self.settings, f"{plane}_listen"))
             chosen[plane] = f"{host}:{port or free_port(host)}"
             self.environment[variable] = chosen[plane]
+        metrics = parse_listen(self.settings.metrics_listen)
+        for count, plane in enumerate(PLANES):
+            listen = metrics.plus(count)
+            self.metrics[plane] = str(listen._replace(port=listen.port or free_port(listen.host)))
         self._default("HUM_CONTROL_ADDRESS", chosen["control"])
         self._default("HUM_PUBLIC_URL", f"http://{chosen['gateway']}")
         self._default("HUM_MEDIA_URL", f"ws://{chosen['media']}")
@@ -75,6 +81,7 @@ class Platform:
             "media_url": self.environment["HUM_MEDIA_URL"],
             "media_listen": chosen["media"],
             "control_address": self.environment["HUM_CONTROL_ADDRESS"],
+            "metrics_urls": {plane: f"http://{listen}/metrics" for plane, listen in self.metrics.items()},
         }
 
     def _default(self, variable: str, value: str) -> None:
@@ -160,7 +167,9 @@ class Platform:
 
     def _program(self, name: str, module: str, *arguments: str, ready: Any = None) -> Program:
         log = self.settings.home / "log" / f"{name}.log"
-        environment: Mapping[str, str] = dict(self.environment)
+        environment = dict(self.environment)
+        if name in self.metrics:
+            environment["HUM_METRICS_LISTEN"] = self.metrics[name]
         return Program(name, ("-m", module, *arguments), environment, log, ready)
 
 

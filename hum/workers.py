@@ -1,18 +1,19 @@
 """Several media processes behind one port: the kernel distributes connections (SO_REUSEPORT), this process supervises.
 
-Each worker is a whole media process with its own link and spool; one that dies is restarted, and only its calls are
-lost.  SIGTERM drains all.  Workers whose supervisor is gone notice (end of file on standard input) and drain too, so
-that none is left behind on the port.
+Each worker is a whole process of its plane; one that dies is restarted, and only what it had under way is lost.  SIGTERM
+drains all.  Workers whose supervisor is gone notice (end of file on standard input) and drain too, so that none is left
+behind on the port.
 """
 
 import asyncio
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from hum.clock import monotonic_ms
-from hum.settings import MediaSettings, environment, parse_listen
+from hum.settings import Common, Listen, environment, parse_listen
 from hum.signals import stop_signal
 from hum.telemetry import log
 
@@ -26,10 +27,10 @@ FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.1, 5.0
 class Worker:
     """One process, kept running until it is told to stop."""
 
-    def __init__(self, number: int, command: Sequence[str], listen: str) -> None:
+    def __init__(self, number: int, command: Sequence[str], sockets: Mapping[str, str]) -> None:
         self.process: asyncio.subprocess.Process | None = None
         self._number, self._command = number, command
-        self._environment = environment() | {"HUM_MEDIA_LISTEN": listen}
+        self._environment = environment() | dict(sockets)
         self._stopping = asyncio.Event()
 
     async def keep(self) -> int:
@@ -60,15 +61,30 @@ class Worker:
                 self.process.terminate()
 
 
-async def supervise(settings: MediaSettings, count: int, command: Sequence[str]) -> int:
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """The program that every worker runs, and the setting that names the socket which they share."""
+
+    plane: str
+    module: str
+    variable: str
+    listen: str
+
+
+async def supervise(settings: Common, shared: Shared, count: int) -> int:
     """Run `count` workers until SIGTERM or SIGINT, or until one keeps dying; return the exit status."""
-    listen = parse_listen(settings.media_listen)
-    with _reserved(listen.host, listen.port) as port:
-        workers = [Worker(number, command, str(listen._replace(port=port.getsockname()[1]))) for number in range(count)]
+    listen, metrics = parse_listen(shared.listen), parse_listen(settings.metrics_listen)
+    command = [sys.executable, "-m", shared.module, "--worker"]
+    with bound(listen, shared=True) as port:  # holds the port, and takes no connections
+        socket_name = str(listen._replace(port=port.getsockname()[1]))
+        workers = [
+            Worker(number, command, {shared.variable: socket_name, "HUM_METRICS_LISTEN": str(metrics.plus(number))})
+            for number in range(count)
+        ]
         stop = stop_signal()
         keepers = [asyncio.create_task(worker.keep(), name=f"worker {n}") for n, worker in enumerate(workers)]
         stopping = asyncio.create_task(stop.wait(), name="stop signal")
-        LOG.info("media is supervising", workers=count, port=port.getsockname()[1])
+        LOG.info("workers are supervised", of=shared.plane, workers=count, port=port.getsockname()[1])
         await asyncio.wait([stopping, *keepers], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         for worker in workers:
@@ -76,16 +92,28 @@ async def supervise(settings: MediaSettings, count: int, command: Sequence[str])
         return max(abs(status) for status in await asyncio.gather(*keepers))
 
 
-def _reserved(host: str, port: int) -> socket.socket:
-    """A socket that reserves the port, takes no connections, and lets the workers bind it too."""
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    held = socket.socket(family, socket.SOCK_STREAM)
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    held.bind(address)
-    return held
+def bound(listen: Listen, *, shared: bool) -> socket.socket:
+    """A bound socket that does not listen yet; `shared`: other processes may bind the port too.  Raises OSError."""
+    family, _, _, _, address = socket.getaddrinfo(
+        listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shared)
+        made.bind(address)
+    except OSError:
+        made.close()
+        raise
+    return made
 
 
-def as_worker() -> list[str]:
-    """The command line of one worker."""
-    return [sys.executable, "-m", "media.app", "--worker"]
+def until_supervisor_goes(stop: asyncio.Event) -> Callable[[], None]:
+    """Set `stop` when this worker's supervisor is gone, too; call what is returned when the worker stops anyway."""
+    loop = asyncio.get_running_loop()
+    loop.add_reader(sys.stdin.fileno(), stop.set)  # a pipe that the supervisor never writes to: readable at end of file
+
+    def leave() -> None:
+        loop.remove_reader(sys.stdin.fileno())
+
+    return leave
