@@ -5,6 +5,7 @@ import itertools
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -22,16 +23,21 @@ from starlette.routing import Route
 
 from gateway import contract, credentials, errors, openapi, reference, transcode
 from gateway.auth import SignIn
+from gateway.bodies import Bodies
+from gateway.connections import Connection, Patience
 from gateway.csrf import SameOrigin
 from gateway.middleware import AccessLog, SecurityHeaders
+from gateway.room import Room
+from gateway.turnstile import Turnstile
 from gateway.twilio import CarrierWebhooks
-from hum import home, monitoring, rpc, telemetry
+from hum import descriptors, home, monitoring, rpc, telemetry
 from hum.jsonvalues import Unsupported
 from hum.settings import GatewaySettings, load, parse_listen
 from hum.signals import stop_signal
 
 LOG = telemetry.log(__name__)
 READY_SECONDS = 2.0
+OTHER_DESCRIPTORS = 64  # channels, logs, listeners
 TICK_SECONDS = 0.1  # uvicorn's own: it renews the Date header on its ticks
 
 
@@ -54,7 +60,7 @@ class Ports:
 
 def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
     """The HTTP application over a channel to control."""
-    _refuse_in_production(settings)
+    _refuse(settings)
     identity = rpc.NodeIdentity(home.node_key(settings), "gateway", telemetry.node_name(settings, "gateway"))
     closing = asyncio.Event()
 
@@ -65,9 +71,9 @@ def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
 
     gateway = Gateway(Starlette(), closing, missing)
     cookies = credentials.Cookies(settings.public_url)
-    limits = transcode.Limits(
-        settings.control_seconds, settings.heartbeat_seconds, settings.body_bytes, cookies, closing
-    )
+    bodies = Bodies(settings.body_bytes, settings.bodies_bytes, settings.body_seconds)
+    caller = credentials.Caller(cookies, identity)
+    limits = transcode.Limits(settings.control_seconds, settings.heartbeat_seconds, bodies, caller, closing)
     bindings = _bindings()
     document = openapi.document(bindings, settings.public_url)
     as_json, as_page = msgspec.json.encode(document), reference.page(document)
@@ -92,8 +98,8 @@ def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
     gateway.app = Starlette(
         routes=[
             *transcode.routes(bindings, channel, limits),
-            *CarrierWebhooks(settings, channel, identity).routes(),
-            *SignIn(settings, channel, identity, cookies).routes(),
+            *CarrierWebhooks(settings, channel, identity, bodies).routes(),
+            *SignIn(settings, channel, caller).routes(),
             Route("/docs", docs),
             Route("/openapi.json", openapi_json),
             Route("/openapi.yaml", openapi_yaml),
@@ -102,6 +108,12 @@ def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
         ],
         middleware=[
             Middleware(AccessLog),
+            Middleware(
+                Turnstile,
+                most=settings.max_connections - settings.carrier_connections,
+                most_of_address=settings.connections_per_address,
+                proxies=settings.proxy_networks,
+            ),
             Middleware(SecurityHeaders, public_url=settings.public_url),
             Middleware(SameOrigin, public_url=settings.public_url, cookies=cookies),
         ],
@@ -118,12 +130,14 @@ def _bindings() -> list[contract.Binding]:
         raise SystemExit(f"hum: the contract can't be served as REST: {error}") from error
 
 
-def _refuse_in_production(settings: GatewaySettings) -> None:
-    """Plain http would expose cookies and ID tokens."""
+def _refuse(settings: GatewaySettings) -> None:
+    """What contradicts itself; and in production plain http, which would expose cookies and ID tokens."""
     if settings.production and not settings.public_url.startswith("https://"):
         raise SystemExit("hum: HUM_PUBLIC_URL must be https in production; session cookies would travel in the clear")
     if settings.production and settings.oidc_issuer and not settings.oidc_issuer.startswith("https://"):
         raise SystemExit("hum: HUM_OIDC_ISSUER must be https in production")
+    if settings.carrier_connections >= settings.max_connections:
+        raise SystemExit("hum: HUM_CARRIER_CONNECTIONS must be less than HUM_MAX_CONNECTIONS, of which they are a part")
     if settings.oidc_issuer and not settings.oidc_client_id:
         raise SystemExit("hum: HUM_OIDC_ISSUER is set; set HUM_OIDC_CLIENT_ID too")
 
@@ -199,6 +213,18 @@ class _Server(uvicorn.Server):
         yield
 
 
+def _connections(settings: GatewaySettings) -> Any:
+    """What uvicorn makes of each connection.  Whoever doesn't fit is closed; without a descriptor nobody is accepted."""
+    if (may := descriptors.raise_limit()) < settings.max_connections + OTHER_DESCRIPTORS:
+        raise SystemExit(
+            f"hum: HUM_MAX_CONNECTIONS={settings.max_connections} and what else is open do not fit into the limit of {may} "
+            "descriptors; lower it, or raise the limit (ulimit -Hn, LimitNOFILE)"
+        )
+    room = Room[Connection](settings.max_connections, settings.connections_per_address)
+    patience = Patience(settings.head_seconds, settings.send_seconds, settings.body_bytes)
+    return partial(Connection, room, patience, settings.proxy_networks)
+
+
 @asynccontextmanager
 async def serve(settings: GatewaySettings) -> AsyncIterator[Ports]:
     """Serve on the gateway's sockets; yields their ports, and drains at the end."""
@@ -209,7 +235,7 @@ async def serve(settings: GatewaySettings) -> AsyncIterator[Ports]:
         gateway.app,
         host=listen.host,
         port=listen.port,
-        http="h11",
+        http=_connections(settings),
         ws="none",
         lifespan="off",
         access_log=False,

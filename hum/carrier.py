@@ -8,10 +8,12 @@ hosts, and passes a JSON body unchecked when it is handed empty parameters.
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import urlsplit, urlunsplit
 
 Parameters = Sequence[tuple[str, str]]
+SIGNATURE = re.compile(r"[0-9A-Za-z+/]{27}=")
 STANDARD_PORTS = {"https": 443, "http": 80, "wss": 443, "ws": 80}
 
 
@@ -22,6 +24,11 @@ def sign(token: str, url: str, parameters: Parameters) -> str:
         values.setdefault(name, set()).add(value)  # of a repeated name, each distinct value once
     signed = url + "".join(name + value for name in sorted(values) for value in sorted(values[name]))
     return base64.b64encode(hmac.digest(token.encode(), signed.encode(), hashlib.sha1)).decode()
+
+
+def looks_signed(signature: str) -> bool:
+    """Tell whether this may be a signature of anything: the base64 of a SHA-1."""
+    return SIGNATURE.fullmatch(signature) is not None
 
 
 def is_signed(tokens: Iterable[str], url: str, parameters: Parameters, signature: str) -> bool:

@@ -173,6 +173,25 @@ class RequestSettings(Common):
         "HUM_RATE_PER_SECOND", 50.0, "requests that one credential may make, on average", gt=0
     )
     rate_burst: int = _env("HUM_RATE_BURST", 200, "requests that one credential may make at once", ge=1)
+    organization_rate_per_second: float = _env(
+        "HUM_ORGANIZATION_RATE_PER_SECOND", 150.0, "requests that one organization may make, on average", gt=0
+    )
+    organization_rate_burst: int = _env(
+        "HUM_ORGANIZATION_RATE_BURST", 600, "requests that one organization may make at once", ge=1
+    )
+    stranger_rate_per_second: float = _env(
+        "HUM_STRANGER_RATE_PER_SECOND",
+        2.0,
+        "steps of sign-in, and requests with a credential that is not known, that one address may make, on average",
+        gt=0,
+    )
+    stranger_rate_burst: int = _env("HUM_STRANGER_RATE_BURST", 60, "the same, at once", ge=1)
+    streams_per_credential: int = _env(
+        "HUM_STREAMS_PER_CREDENTIAL", 20, "event streams and downloads that one credential may have open", ge=1
+    )
+    streams_per_organization: int = _env(
+        "HUM_STREAMS_PER_ORGANIZATION", 100, "event streams and downloads that one organization may have open", ge=1
+    )
     drain_seconds: float = _env(
         "HUM_DRAIN_SECONDS", 3600.0, "how long calls and requests may go on after SIGTERM; streams end at once", ge=0
     )
@@ -285,7 +304,49 @@ class ControlSettings(Carrier, IdentitySettings, CallsSettings, NumbersSettings,
     )
 
 
-class GatewaySettings(Carrier):
+class PublicSocketSettings(Common):
+    """The socket that everybody reaches: how many may be there at once, and how long one may take."""
+
+    max_connections: int = _env(
+        "HUM_MAX_CONNECTIONS",
+        900,
+        "connections at once; the one that has owed a whole request for the longest makes room for a new one",
+        ge=10,
+    )
+    carrier_connections: int = _env(
+        "HUM_CARRIER_CONNECTIONS", 200, "of HUM_MAX_CONNECTIONS, those that only the carrier's webhooks may take", ge=1
+    )
+    connections_per_address: int = _env(
+        "HUM_CONNECTIONS_PER_ADDRESS",
+        100,
+        "requests of one address that may be under way, and as many connections that owe one",
+        ge=1,
+    )
+    trusted_proxies: str = _env(
+        "HUM_TRUSTED_PROXIES",
+        "127.0.0.0/8,::1/128",
+        "networks (CIDR, comma-separated) of the proxies whose X-Forwarded-For names the client",
+    )
+    head_seconds: float = _env("HUM_HEAD_SECONDS", 10.0, "seconds that a request's head may take to arrive", gt=0)
+    body_seconds: float = _env("HUM_BODY_SECONDS", 30.0, "seconds that a request's body may take to arrive", gt=0)
+    send_seconds: float = _env(
+        "HUM_SEND_SECONDS", 30.0, "seconds after which a client that stopped reading its answer is left", gt=0
+    )
+    body_bytes: int = _env("HUM_BODY_BYTES", 1 << 20, "the largest request body", ge=1024)
+    bodies_bytes: int = _env("HUM_BODIES_BYTES", 64 << 20, "all request bodies that are arriving, together", ge=1024)
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _only_proxies(cls, text: str) -> str:
+        parse_networks(text)
+        return text
+
+    @property
+    def proxy_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        return parse_networks(self.trusted_proxies)
+
+
+class GatewaySettings(Carrier, PublicSocketSettings):
     """`hum gateway`."""
 
     gateway_listen: str = _env("HUM_GATEWAY_LISTEN", "127.0.0.1:8080", "HTTP socket of the gateway")
@@ -304,7 +365,6 @@ class GatewaySettings(Carrier):
     heartbeat_seconds: float = _env(
         "HUM_HEARTBEAT_SECONDS", 15.0, "seconds between comments in idle event streams", gt=0
     )
-    body_bytes: int = _env("HUM_BODY_BYTES", 1 << 20, "the largest request body", ge=1024)
     drain_seconds: float = _env("HUM_DRAIN_SECONDS", 3600.0, "how long requests may go on after SIGTERM", ge=0)
 
 
@@ -413,35 +473,3 @@ def _stop(sentences: list[str]) -> NoReturn:
     for sentence in sentences:
         sys.stderr.write(f"hum: {sentence}\n")
     raise SystemExit(2)
-
-
-def as_markdown() -> str:
-    """docs/settings.md: every variable, which programs read it, its default and its meaning."""
-    programs: dict[str, type[Common]] = {
-        "control, worker": ControlSettings,
-        "gateway": GatewaySettings,
-        "media": MediaSettings,
-    }
-    lines = [
-        "# Settings",
-        "",
-        "Environment variables, all optional in development. A wrong value, or a `HUM_*` name that nobody knows, stops the",
-        "process with a sentence that says what to do. This page is what `python -m hum.settings` prints; a test compares them.",
-        "",
-        "| variable | default | read by | meaning |",
-        "| --- | --- | --- | --- |",
-    ]
-    for name, field in variables().items():
-        readers = [program for program, kind in programs.items() if name in _aliases(kind)]
-        read_by = "all" if len(readers) == len(programs) else ", ".join(readers)
-        default = "" if field.default in {None, ""} else f"`{field.default}`"
-        lines.append(f"| `{name}` | {default} | {read_by} | {field.description} |")
-    return "\n".join(lines) + "\n"
-
-
-def _aliases(kind: type[Common]) -> set[str]:
-    return {str(field.validation_alias) for field in kind.model_fields.values()}
-
-
-if __name__ == "__main__":
-    sys.stdout.write(as_markdown())

@@ -121,7 +121,13 @@ def issuer(running_issuer: Issuer) -> Issuer:
 
 
 @pytest.fixture
-async def edge(plane: Plane, issuer: Issuer, tmp_path: Path) -> AsyncIterator[Edge]:
+def public_socket() -> dict[str, Any]:
+    """How the gateway's public socket differs from its defaults."""
+    return {}
+
+
+@pytest.fixture
+async def edge(plane: Plane, issuer: Issuer, tmp_path: Path, public_socket: dict[str, Any]) -> AsyncIterator[Edge]:
     settings = GatewaySettings(
         home=tmp_path,
         gateway_listen="127.0.0.1:0",
@@ -132,7 +138,7 @@ async def edge(plane: Plane, issuer: Issuer, tmp_path: Path) -> AsyncIterator[Ed
         twilio_account_sid="AC" + "0" * 32,
         heartbeat_seconds=0.1,
         drain_seconds=1,
-        body_bytes=64 << 10,
+        **{"body_bytes": 64 << 10, **public_socket},
         oidc_issuer=issuer.url,
         oidc_client_id="hum",
         oidc_client_secret="s",
