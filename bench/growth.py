@@ -1,8 +1,8 @@
-"""python -m bench.growth: what a question costs while the table behind it grows from ten thousand rows to a million.
+"""python -m bench.growth: what a query costs as its table grows from ten thousand rows to a million.
 
-A PostgreSQL of its own is filled by the database itself; then the platform's own storage functions ask, in a tenant's
-transaction, each question with other arguments each time.  One row in ten is another tenant's.  Milliseconds, p50; a
-question grows well when the last is at most 1.5 times the first.
+A dedicated PostgreSQL is filled with SQL; then the platform's own storage functions run each query in a tenant's
+transaction, with different arguments each time.  One row in ten is another tenant's.  p50 in ms; a query scales well if
+the largest size takes at most 1.5 times as long as the smallest.
 """
 
 import argparse
@@ -33,7 +33,7 @@ SIZES = (10_000, 100_000, 1_000_000)
 PAGE = 50
 WARM = 10
 CALLS_A_CALLER, EVENTS_A_CALL = 20, 20
-WORDS = 20_000  # of the language that callers speak; the n-th is said about n times less often than the first
+WORDS = 20_000  # vocabulary of the callers; the n-th word is about n times rarer than the first
 SETTINGS = {
     "fsync": "off", "synchronous_commit": "off", "autovacuum": "off", "max_wal_size": "8GB",
     "shared_buffers": "512MB", "maintenance_work_mem": "512MB", "statement_timeout": "0",
@@ -104,15 +104,15 @@ Ask = Callable[[Tx, Random], Awaitable[Sequence[Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """One question at every size."""
+    """One query at every size."""
 
     question: str
-    finds: int  # rows of the last answer, at the largest size
+    finds: int  # rows of the last result, at the largest size
     p50_ms: Mapping[int, float]
 
     @property
     def ratio(self) -> float:
-        """The largest against the smallest."""
+        """The time at the largest size relative to that at the smallest."""
         return self.p50_ms[max(self.p50_ms)] / self.p50_ms[min(self.p50_ms)]
 
 
@@ -158,7 +158,7 @@ class Bench:
         self.size = size
 
     def questions(self) -> dict[str, Ask]:
-        """What is asked, by its name; each call of one asks for something else."""
+        """The queries by name; each call of one uses different arguments."""
         size, everything = self.size, Filter()
 
         def caller(random: Random) -> str:
@@ -204,7 +204,7 @@ class Bench:
         }
 
     async def measure(self, name: str, ask: Ask, times: int) -> tuple[float, int]:
-        """p50 in ms, and the rows of the last answer."""
+        """p50 in ms, and the number of rows of the last result."""
         random, took = Random(self.size), []
         found: Sequence[Any] = ()
         for n in range(times + WARM):
@@ -229,7 +229,7 @@ def _tell(what: str) -> None:
 
 
 async def run(sizes: Sequence[int], times: int, home: Path) -> list[Growth]:
-    """Every question at every size."""
+    """Every query at every size."""
     server = EmbeddedPostgres(home, settings=SETTINGS)
     url = await server.start()
     try:
@@ -268,11 +268,11 @@ def table(told: Sequence[Growth]) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.growth", description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
-    parser.add_argument("--times", type=int, default=200, help="how often each question is asked")
+    parser.add_argument("--times", type=int, default=200, help="how often each query is run")
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="hum-growth-", ignore_cleanup_errors=True) as home:
-        Path(home).chmod(0o711)  # as root the server runs as somebody else
+        Path(home).chmod(0o711)  # run by root, the server uses another account
         told = uvloop.run(run(chosen.sizes, chosen.times, Path(home)))
     if chosen.json:
         chosen.json.write_text(json.dumps([{**asdict(each), "ratio": each.ratio} for each in told], indent=1))

@@ -1,7 +1,7 @@
-"""python -m bench.ledger: what the ledger says was heard, against a carrier that knows.  In virtual time.
+"""python -m bench.ledger: what the ledger counts as heard, compared with the carrier's truth.  In virtual time.
 
-`running`: at any tick while the agent speaks.  `cut`: what is truncated, after the caller took the floor.  `resume`: the
-audio that a taken-back interruption lost (+) or said twice (-) at the seam.  Errors in ms.
+`running`: at any tick while the agent speaks.  `cut`: the truncation, after the caller took the floor.  `resume`: the
+audio that was lost (+) or repeated (-) where the agent resumed after an interruption.  Errors in ms.
 """
 
 import argparse
@@ -29,12 +29,12 @@ GUESS_MS = 40.0
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The way to the carrier.  Each direction is late by `delay_ms` and evenly 0 to `jitter_ms` more."""
+    """The path to the carrier.  Each direction is late by `delay_ms` plus a uniform 0 to `jitter_ms`."""
 
     name: str
-    delay_ms: tuple[float, float]  # the same for a whole call, drawn between these
+    delay_ms: tuple[float, float]  # drawn once per call, between these
     jitter_ms: float = 0.0
-    stall_ms: float = 0.0  # both directions stand still for so long, once a second on average
+    stall_ms: float = 0.0  # both directions stall for so long, once a second on average
     drift_ppm: float = 0.0
     lost_marks: float = 0.0  # the share of marks that never come back
 
@@ -65,7 +65,7 @@ class Errors:
 
 
 class Desk:
-    """A ledger at work: ticked every 20 ms against a carrier in virtual time."""
+    """A running ledger: ticked every 20 ms against a carrier in virtual time."""
 
     def __init__(self, line: Line, seed: int) -> None:
         self._line, self._random = line, Random(seed)
@@ -120,7 +120,7 @@ class Desk:
 
 
 def call(line: Line, seed: int, turns: int) -> dict[str, list[float]]:
-    """One call: each answer is cleared once and taken back, then cleared again and cut."""
+    """One call: each answer is cleared once and resumed, then cleared again and cut."""
     desk, random = Desk(line, seed), Random(seed + 10_000)
     errors: dict[str, list[float]] = {"running": [], "cut": [], "resume": []}
     for turn in range(turns):
@@ -142,7 +142,7 @@ def call(line: Line, seed: int, turns: int) -> dict[str, list[float]]:
         seam = error()
         errors["resume"].append(seam)
         desk.ledger.resume()
-        before += round(-seam * BYTES_PER_MS)  # what the seam took or gave is not the second half's error
+        before += round(-seam * BYTES_PER_MS)  # audio lost or repeated at the seam is not the second half's error
         speak()
         desk.clear()
         errors["cut"].append(error())
@@ -180,9 +180,9 @@ def table(rows: Sequence[Errors]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.ledger", description=__doc__)
-    parser.add_argument("--calls", type=int, default=150, help="for each line")
-    parser.add_argument("--turns", type=int, default=4, help="of the agent in a call")
-    parser.add_argument("--json", type=Path, help="write the figures there as well")
+    parser.add_argument("--calls", type=int, default=150, help="number of calls per line")
+    parser.add_argument("--turns", type=int, default=4, help="the agent's turns per call")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     given = parser.parse_args(argv)
     rows = measure(given.calls, given.turns)
     print(table(rows))

@@ -1,7 +1,7 @@
-"""python -m bench.reads: what a tenant's read costs, against the same select on a bare connection of the pool.
+"""python -m bench.reads: what a tenant's read costs, compared with the same SELECT on a bare connection of the pool.
 
-The tenant's is a whole transaction: begin with the organization, select under row level security, commit.  The bare one
-is one statement.  Both by turns, on a PostgreSQL of the bench's own, over loopback; ms.
+The tenant's read is a whole transaction: begin with the organization, select under row level security, commit.  The
+bare one is a single statement.  Both alternate, on a dedicated PostgreSQL over loopback; ms.
 """
 
 import argparse
@@ -34,7 +34,7 @@ class Reads:
     what: str
     p50_ms: float
     p99_ms: float
-    ratio: float  # of the p50, to the bare select's
+    ratio: float  # of the p50 to the bare select's
 
 
 async def run(times: int, home: Path) -> list[Reads]:
@@ -101,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="hum-reads-", ignore_cleanup_errors=True) as home:
-        Path(home).chmod(0o711)  # as root the server runs as somebody else
+        Path(home).chmod(0o711)  # run by root, the server uses another account
         told = uvloop.run(run(chosen.times, Path(home)))
     print("| read | p50 ms | p99 ms | ratio |\n| --- | --- | --- | --- |")
     for each in told:

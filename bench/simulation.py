@@ -1,7 +1,7 @@
 """A call in virtual time: the sandbox's carrier and model without their sockets, and a whole conversation between them.
 
-Tests and benchmarks share it; nothing here waits.  What the outside says and does is the sandbox's own code; the lines
-between, the books that tests look into and a voice that costs nothing are ours.
+Tests and benchmarks share it; nothing here waits.  Carrier and model are the sandbox's own code; the links between
+them, the records that tests inspect and a voice that costs nothing are implemented here.
 """
 
 import json
@@ -35,7 +35,7 @@ Deliver = Callable[[bytes], None]
 
 
 class World(Agenda):
-    """Virtual time in ms: things happen when they are due, and nothing waits."""
+    """Virtual time in ms: actions run when they are due, and nothing waits."""
 
     def __init__(self) -> None:
         super().__init__(1_000.0)
@@ -52,7 +52,7 @@ class World(Agenda):
 
 
 class Seconds:
-    """The world's time as the sandbox counts it."""
+    """The world's time in seconds, which the sandbox uses."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -66,12 +66,12 @@ class Seconds:
 
 
 class Link:
-    """One direction of a socket: in order, late by the delay and jitter; what is sent at one instant travels together."""
+    """One direction of a socket: in order, late by delay and jitter; what is sent at one instant arrives together."""
 
     def __init__(self, world: World, deliver: Deliver, delay: float, jitter: float, random: Random) -> None:
         self.world, self.deliver, self.delay, self.jitter, self.random = world, deliver, delay, jitter, random
         self._last = self._sent = 0.0
-        self.blocked_until = 0.0  # a stall: what is under way arrives then
+        self.blocked_until = 0.0  # a stall: nothing arrives before then
 
     def send(self, payload: bytes) -> None:
         if self.world.now != self._sent:
@@ -82,7 +82,7 @@ class Link:
 
 
 class Carrier:
-    """The sandbox's end of a Media Stream behind two links; its clock may run `drift_ppm` fast."""
+    """The sandbox's end of a Media Stream behind two links; its clock runs `drift_ppm` fast."""
 
     SID = "MZ" + "0" * 32
 
@@ -102,7 +102,7 @@ class Carrier:
         self.log: list[tuple[float, str]] = []
         self.frames = 0
         self.echoes_marks = True
-        self._pace = 1 + drift_ppm / 1e6  # ms of the carrier's in one of ours
+        self._pace = 1 + drift_ppm / 1e6  # the carrier's ms per ms of ours
         self._stream = MediaStream(self.SID, call_sid="CA" + "1" * 32, account_sid="AC" + "2" * 32)
         self._playout = self._stream.playout
 
@@ -122,7 +122,7 @@ class Carrier:
 
     @property
     def played(self) -> list[tuple[float, bytes]]:
-        """(from, audio) of what was heard without a break, in order."""
+        """(start, audio) of each stretch that was heard without a break, in order."""
         return [(each.start_ms / self._pace, bytes(each.payload)) for each in self._playout.segments]
 
     @property
@@ -131,7 +131,7 @@ class Carrier:
         return [each.name for each in self._playout.echoes if each.reason == "cleared"]
 
     def heard_bytes(self, when: float) -> int:
-        """To the nearest sample."""
+        """How much agent audio was heard by then, to the nearest sample."""
         self._advance()
         total, queued = 0, self._playout.queued_bytes
         for each in reversed(self._playout.segments):
@@ -144,7 +144,7 @@ class Carrier:
         return self._playout.heard_between(0, when * self._pace)
 
     def heard_between(self, begin: float, end: float) -> bytes:
-        """What came out of the earpiece then, silence where nothing did."""
+        """What the earpiece played between these instants, with silence where nothing was played."""
         self._advance()
         pieces = []
         begin, end = begin * self._pace, end * self._pace
@@ -173,7 +173,7 @@ class Carrier:
 
 
 class Voice(Tones):
-    """Says a word each 100 ms, whatever it is asked to say, and makes nothing of what it hears."""
+    """Says one word every 100 ms, whatever the text, and ignores the audio that it hears."""
 
     def __init__(self, player: script.Player, random: Random) -> None:
         super().__init__(player)
@@ -193,7 +193,7 @@ class Voice(Tones):
 
 
 class Player(script.Player):
-    """What the next answers are; when there is nothing left, words."""
+    """The next answers; when none are left, it says words."""
 
     def __init__(self) -> None:
         super().__init__(Script())
@@ -204,12 +204,12 @@ class Player(script.Player):
 
 
 def calls(name: str, latency_ms: float = 50) -> Turn:
-    """An answer that is a function's call alone."""
+    """An answer that is only a function call."""
     return Turn(call=script.Call(name), latency_ms=latency_ms)
 
 
 class Model:
-    """The sandbox's sessions behind two links, one after another; it has the hearing and the voice of a machine."""
+    """The sandbox's sessions behind two links, one after another, with a synthetic voice."""
 
     def __init__(
         self,
@@ -222,8 +222,8 @@ class Model:
         says: bytes | None = None,
         deaf: bool = False,
     ) -> None:
-        """`says` is mu-law that answers are made of, over and over, else they are random; the turns of a `deaf` one
-        begin and end by `turn_taken` alone."""
+        """`says` is mu-law that is repeated in answers, which are random without it; the turns of a `deaf` model begin
+        and end only by `turn_taken`."""
         random = Random(seed)
         self.world = world
         self.player = Player()
@@ -249,7 +249,7 @@ class Model:
         self._session: Session
 
     def connect(self) -> None:
-        """A new session; what an earlier one knew is gone."""
+        """Open a new session; it knows nothing of earlier ones."""
         if self._spoken:
             self._session.close()
         self._spoken.append(conversation.Conversation())
@@ -273,15 +273,15 @@ class Model:
 
     @property
     def items(self) -> dict[str, bytes]:
-        """What was said and not deleted."""
+        """The audio of the model's items that were not deleted."""
         return {item.id: bytes(item.audio) for each in self._spoken for item in each.items if item.audio}
 
     def emit(self, type: str, **fields: Any) -> None:
-        """An event that nothing asked for."""
+        """Send an unsolicited event."""
         self._stage.emit(type, fields)
 
     def turn_taken(self) -> None:
-        """The caller said something, and wants an answer."""
+        """The caller's turn: something was said that needs an answer."""
         item_id = self._new_id("item")
         self._session.speech_started(Started(item_id, 0))
         self._session.speech_stopped(Stopped(item_id, 0, b""))
@@ -292,7 +292,7 @@ class Model:
         if event["type"] == "response.done":
             self._done_ms = self.world.now
         elif event["type"] == "error":
-            # A cancel that crossed `response.done` on its way is nobody's fault.
+            # A cancel that crossed `response.done` on the way is no violation.
             crossed = self.world.now - self._done_ms <= 2 * self.back.delay
             if not (event["error"]["code"] == "response_cancel_not_active" and crossed):
                 self.violations.append(event["error"]["message"])
@@ -305,7 +305,7 @@ class Model:
 
 
 def voice(ms: int, seed: int = 3, peak: int = 9_000) -> list[bytes]:
-    """Something that both detectors take for speech, in 20 ms frames."""
+    """A sound that both detectors take for speech, in 20 ms frames."""
     random = Random(seed)
     pcm = b"".join(int(random.gauss(0, peak / 2)).to_bytes(4, "little", signed=True)[:2] for _ in range(ms * 8))
     ulaw = from_linear(pcm).replace(b"\xff", b"\xfe")
@@ -313,7 +313,7 @@ def voice(ms: int, seed: int = 3, peak: int = 9_000) -> list[bytes]:
 
 
 class Phone:
-    """A whole call in virtual time: carrier, conversation, model; `reports` and `actions` keep what came out."""
+    """A whole call in virtual time: carrier, conversation, model; `reports` and `actions` keep the output."""
 
     def __init__(
         self,
@@ -367,7 +367,7 @@ class Phone:
                     self.reports.append(event)
                 case Leave(outcome):
                     self.hung_up = outcome
-        for item in self.talk._voice._playout.line:  # noqa: SLF001 - the ledger's invariant, watched from within
+        for item in self.talk._voice._playout.line:  # noqa: SLF001 - checks the ledger's invariant from within
             assert 0 <= item.heard <= item.sent <= item.generated
 
     def _dialled(self) -> None:

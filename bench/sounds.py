@@ -1,6 +1,6 @@
-"""What benchmarks listen to: recorded prompts and hold music from Debian packages, and sounds made here.
+"""The sounds for benchmarks: recorded prompts and hold music from Debian packages, and synthesized sounds.
 
-Everything is mono float64 in -1..1 at 8 kHz.  Prompts come in two halves by the hash of their name: `tune`, on which
+Everything is mono float64 in -1..1 at 8 kHz.  Prompts are split into halves by the hash of their name: `tune`, on which
 thresholds were chosen, and `held`, on which results are reported.
 """
 
@@ -24,9 +24,9 @@ RATE_HZ = 8_000
 FRAME = 160
 SOUNDS = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
 MUSIC = Path("/usr/share/asterisk/moh")
-#: Of asterisk-core-sounds-{it,fr,ru,es}-wav; the last is the English speaker's, on whose Spanish no threshold was chosen.
+#: From asterisk-core-sounds-{it,fr,ru,es}-wav; the last is the English speaker in Spanish, unused for any threshold.
 OTHER_VOICES = ("it_IT_m_Carlo", "fr_CA_f_June", "ru_RU_f_IvrvoiceRU", "es_MX_f_Allison")
-#: Of the packages a7xpg-data, extremetuxracer-data and neverball-data; no threshold was chosen on it.
+#: From the packages a7xpg-data, extremetuxracer-data and neverball-data; unused for any threshold.
 OTHER_MUSIC = {
     "a7xpg": Path("/usr/share/games/a7xpg/sounds"),
     "etr": Path("/usr/share/games/etr/music"),
@@ -50,7 +50,7 @@ class MissingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A sentence, spoken by a human; `begins` is the sample at which one hears it begin."""
+    """A sentence spoken by a human; `begins` is the sample at which it audibly begins."""
 
     name: str
     wave: Wave
@@ -66,10 +66,10 @@ def read(path: Path) -> Wave:
 
 
 def prompts(held: bool, level_db: float = -22.0, folder: Path | None = None) -> list[Prompt]:
-    """One half of the prompts, each at the same level while it speaks.  Raises MissingError."""
+    """One half of the prompts, each at the same speech level.  Raises MissingError."""
     folder = SOUNDS if folder is None else folder
     if not folder.is_dir():
-        raise MissingError(f"the prompts are not in {folder}: {INSTALL}")
+        raise MissingError(f"there are no prompts in {folder}; on Debian: {INSTALL}")
     found = []
     for path in sorted(folder.rglob("*.wav")):
         name = str(path.relative_to(folder))
@@ -85,12 +85,12 @@ def music() -> dict[str, Wave]:
     """Hold music by name.  Raises MissingError."""
     paths = sorted(MUSIC.glob("*.wav"))
     if not paths:
-        raise MissingError(f"the hold music is not in {MUSIC}: {INSTALL}")
+        raise MissingError(f"there is no hold music in {MUSIC}; on Debian: {INSTALL}")
     return {path.stem: at_level(read(path), -22.0) for path in paths}
 
 
 def other_voices() -> dict[str, list[Prompt]]:
-    """Whole sentences of other people in other languages, as far as they are installed."""
+    """Whole sentences of other speakers in other languages, those that are installed."""
     folders = [folder for voice in OTHER_VOICES if (folder := SOUNDS.parent / voice).is_dir()]
     return {
         folder.name: [each for each in prompts(held=True, folder=folder) if len(each.wave) >= RATE_HZ]
@@ -100,7 +100,7 @@ def other_voices() -> dict[str, list[Prompt]]:
 
 @cache
 def other_music(seconds: float) -> dict[str, Wave]:
-    """So much music of other kinds, by the game that it is from; as far as they and `oggdec` (vorbis-tools) are installed."""
+    """`seconds` of other music by the game that it is from, where that and `oggdec` (vorbis-tools) are installed."""
     if shutil.which("oggdec") is None:
         return {}
     found = {}
@@ -117,7 +117,7 @@ def other_music(seconds: float) -> dict[str, Wave]:
 
 
 def _decoded(path: Path) -> Wave:
-    """An Ogg file as mono at 8 kHz, cut off above 3.4 kHz as a telephone does."""
+    """An Ogg file as mono at 8 kHz, cut off above 3.4 kHz like telephone audio."""
     given = subprocess.run(["oggdec", "--quiet", "--output", "-", str(path)], capture_output=True, check=True).stdout
     with wave.open(io.BytesIO(given)) as file:
         rate_hz, channels = file.getframerate(), file.getnchannels()
@@ -130,12 +130,12 @@ def _decoded(path: Path) -> Wave:
 
 
 def spoken(name: str, samples: Wave, level_db: float) -> Prompt:
-    """`samples` at `level_db` while they speak, and where: the first 20 ms that are within 25 dB of the loudest."""
+    """`samples` at a speech level of `level_db`; it begins in the first 20 ms that are within 25 dB of the loudest."""
     size = len(samples) // FRAME * FRAME
     power = (samples[:size].reshape(-1, FRAME) ** 2).mean(axis=1)
     loud = power > power.max() / 10**2.5
     scaled = samples * (10 ** (level_db / 20) / np.sqrt(power[loud].mean()))
-    # To the sample: the first one in that frame that is not below its frame's mean by 10 dB.
+    # To the sample: the first one in that frame that is not more than 10 dB below the frame's mean.
     frame = int(np.argmax(loud))
     inside = samples[frame * FRAME : (frame + 1) * FRAME] ** 2
     return Prompt(name, scaled, frame * FRAME + int(np.argmax(inside > power[frame] / 10)))
@@ -151,7 +151,7 @@ def white(seconds: float, level_db: float, seed: int = 1) -> Wave:
 
 
 def pink(seconds: float, level_db: float, seed: int = 1) -> Wave:
-    """Noise that falls by 3 dB per octave above 20 Hz."""
+    """Noise whose level falls by 3 dB per octave above 20 Hz."""
     size = round(seconds * RATE_HZ)
     spectrum = np.fft.rfft(np.random.default_rng(seed).standard_normal(size))
     hertz = np.fft.rfftfreq(size, 1 / RATE_HZ)
@@ -182,7 +182,10 @@ def beeps(seconds: float, level_db: float, seed: int = 1) -> Wave:
 
 
 def glides(seconds: float, level_db: float, seed: int = 1) -> Wave:
-    """Tones that slide from one pitch of a voice (100 to 300 Hz) to another in 0.2 to 0.6 s, after 1 to 2 s of silence."""
+    """Tones that glide from one pitch to another, both in a voice's range (100 to 300 Hz), in 0.2 to 0.6 s.
+
+    Each is followed by 1 to 2 s of silence.
+    """
 
     def glide(random: np.random.Generator) -> Wave:
         hertz = np.linspace(*random.uniform(100, 300, 2), int(random.uniform(0.2, 0.6) * RATE_HZ))
@@ -192,7 +195,7 @@ def glides(seconds: float, level_db: float, seed: int = 1) -> Wave:
 
 
 def ringback(seconds: float, level_db: float) -> Wave:
-    """North America's: 440 and 480 Hz, 2 s of 6; and Europe's: 425 Hz, 1 s of 5."""
+    """North American ringback: 440 and 480 Hz, 2 s of every 6; and European: 425 Hz, 1 s of every 5."""
     both = (tones((440, 480), 2, level_db), silence(4), tones((425,), 1, level_db), silence(4))
     return np.resize(np.concatenate(both), round(seconds * RATE_HZ))
 
@@ -204,7 +207,7 @@ def hum(seconds: float, level_db: float, hertz: float = 60.0) -> Wave:
 
 
 def clicks(seconds: float, level_db: float, seed: int = 1) -> Wave:
-    """Bursts of 2 to 30 ms that ring out, 0.2 to 1 s apart."""
+    """Decaying bursts of 2 to 30 ms, 0.2 to 1 s apart."""
 
     def click(random: np.random.Generator) -> Wave:
         size = int(random.uniform(0.002, 0.03) * RATE_HZ)
@@ -215,7 +218,7 @@ def clicks(seconds: float, level_db: float, seed: int = 1) -> Wave:
 
 
 def coughs(seconds: float, level_db: float, seed: int = 1) -> Wave:
-    """Like coughs: one to three bursts of shaped noise, 80 to 250 ms each, without a voice; then 1 to 3 s of rest."""
+    """Cough-like sounds: one to three unvoiced bursts of shaped noise, 80 to 250 ms each; then 1 to 3 s of silence."""
 
     def cough(random: np.random.Generator) -> Wave:
         bursts = []
@@ -243,7 +246,7 @@ def babble(seconds: float, level_db: float, voices: list[Prompt], talkers: int =
 
 
 def echo(agent: Wave, loss_db: float, late_ms: float) -> Wave:
-    """What comes back of the agent's voice."""
+    """The echo of the agent's voice."""
     late = round(late_ms * RATE_HZ / 1000)
     return np.concatenate((np.zeros(late), agent))[: len(agent)] * 10 ** (-loss_db / 20)
 
@@ -268,7 +271,7 @@ def _train(seconds: float, seed: int, make: Maker, pause_seconds: tuple[float, f
 
 
 def ulaw(samples: Wave) -> bytes:
-    """Whole frames of 20 ms; what is left over is dropped."""
+    """Whole 20 ms frames as mu-law; the remainder is dropped."""
     size = len(samples) // FRAME * FRAME
     return from_linear((np.clip(samples[:size], -1, 1) * 32_767).astype(np.int16).tobytes())
 

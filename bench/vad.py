@@ -1,6 +1,6 @@
-"""python -m bench.vad: how well, how fast and at what price the detector hears a caller over the agent.
+"""python -m bench.vad: how well, how fast and at what cost the detector hears a caller over the agent.
 
-Beside it, in the same run: webrtcvad alone (three of four frames), which most gateways act upon.
+The same run compares it with webrtcvad alone (three of four frames), which is what most gateways use.
 """
 
 import argparse
@@ -21,16 +21,16 @@ from media.core.vad import Vad
 from media.io.silero import Silero
 
 SPEECH_DB = -22.0
-LEAD_SECONDS = 0.8  # the line before the caller speaks
+LEAD_SECONDS = 0.8  # of line noise before the caller speaks
 LONGEST_SECONDS = 2.0  # an onset later than that is a miss
-OTHER_PROMPTS = 90  # of each other voice
+OTHER_PROMPTS = 90  # per other voice
 SAME_EVENT_FRAMES = 25  # onsets closer than half a second are one
 EVERY_LINE = "all of these lines"
 DETECTORS = ("two stages", "first stage", "webrtcvad")
 
 
 class Webrtcvad:
-    """The peer: webrtcvad at aggressiveness 2 alone, three voiced frames of the last four."""
+    """The baseline: webrtcvad alone at aggressiveness 2, three voiced frames of the last four."""
 
     def __init__(self) -> None:
         self._vad, self._recent = webrtcvad.Vad(2), 0
@@ -41,7 +41,7 @@ class Webrtcvad:
 
 
 class Ours:
-    """Both stages (or, without `silero`, the first), as they work while the agent is audible."""
+    """Both stages (without `silero`, only the first), as they work while the agent is audible."""
 
     def __init__(self, silero: Silero | None) -> None:
         self._vad = Vad(silero.detector() if silero else None)
@@ -66,7 +66,7 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Alarms:
-    """What is no speech, and how often it was taken for it."""
+    """A sound that is not speech, and how often it was taken for speech."""
 
     sound: str
     detector: str
@@ -88,7 +88,7 @@ def make(detector: str, silero: Silero) -> Ours | Webrtcvad:
 
 
 def conditions(seconds: float, seed: int) -> Iterator[tuple[str, Wave]]:
-    """The lines that a caller may speak over."""
+    """The line conditions under which a caller may speak."""
     yield "quiet line", sounds.white(seconds, -75.0, seed)
     for snr in (20, 10, 5):
         yield f"white noise, {snr} dB SNR", sounds.white(seconds, SPEECH_DB - snr, seed)
@@ -99,7 +99,7 @@ def conditions(seconds: float, seed: int) -> Iterator[tuple[str, Wave]]:
 def speech(prompts: Sequence[Prompt], silero: Silero) -> list[Heard]:
     delays: dict[tuple[str, str], list[float | None]] = {}
     for seed, prompt in enumerate(prompts):
-        lead = LEAD_SECONDS + (seed % FRAME) / RATE_HZ  # frames do not begin where speech does
+        lead = LEAD_SECONDS + (seed % FRAME) / RATE_HZ  # speech does not begin on a frame boundary
         said = prompt.wave[: prompt.begins + round(LONGEST_SECONDS * RATE_HZ)]
         clean = np.concatenate((sounds.silence(lead), said, sounds.silence(0.1)))
         begins = round(lead * RATE_HZ) + prompt.begins
@@ -114,7 +114,7 @@ def speech(prompts: Sequence[Prompt], silero: Silero) -> list[Heard]:
 
 
 def _delay(detector: Ours | Webrtcvad, frames: list[bytes], begins: int) -> float | None:
-    """Milliseconds; negative for an onset that came before the speech, None for none."""
+    """Delay of the onset in ms; negative if it came before the speech, None if there was none."""
     for count, frame in enumerate(frames, 1):
         if detector.onset(frame):
             return (count * FRAME - begins) * 1000 / RATE_HZ
@@ -143,7 +143,7 @@ def not_speech(seconds: float) -> Iterator[tuple[str, Wave]]:
 
 
 def like_speech(seconds: float, voices: list[Prompt]) -> Iterator[tuple[str, Wave]]:
-    """What a detector may well take for a caller."""
+    """Sounds that a detector may reasonably take for a caller."""
     yield "babble of 6, -22 dBFS", sounds.babble(seconds, -22, voices)
     yield "tones that glide like a voice, -20 dBFS", sounds.glides(seconds, -20)
 
@@ -164,7 +164,7 @@ def alarms(sound: str, wave: Wave, silero: Silero) -> list[Alarms]:
 
 
 def measure(seconds: float, limit: int | None) -> dict[str, list[dict[str, object]]]:
-    """`seconds` of each sound that is no speech; at most `limit` prompts.  Raises MissingError."""
+    """`seconds` of each sound that is not speech; at most `limit` prompts.  Raises MissingError."""
     silero = Silero.load()
     prompts = sounds.prompts(held=True)
     words = [each for each in prompts if len(each.wave) < RATE_HZ][:limit]
@@ -212,9 +212,9 @@ def table(rows: list[dict[str, object]]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.vad", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=600.0, help="of each sound that is no speech")
+    parser.add_argument("--seconds", type=float, default=600.0, help="length of each sound that is not speech")
     parser.add_argument("--prompts", type=int, help="at most so many of each kind")
-    parser.add_argument("--json", type=Path, help="write the figures there as well")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     given = parser.parse_args(argv)
     try:
         told = measure(given.seconds, given.prompts)

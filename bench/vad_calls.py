@@ -1,4 +1,4 @@
-"""Whole conversations over sounds that are no speech: what is cleared, taken back and cut, and what gets stuck."""
+"""Whole conversations with sounds that are not speech: what is cleared and resumed, what is cut, what gets stuck."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from media.io.silero import Silero
 PLAN = CallPlan("Be brief.", "alloy", "gpt-realtime", "gpt-4o-mini-transcribe", idle_prompts=0)
 ANSWER_MS = 60_000
 REST_MS = 500.0  # how long the agent is silent before it is made to speak again
-STUCK_MS = 400.0  # after the last sound nobody may be taken for speaking
+STUCK_MS = 400.0  # so long after the last sound the caller must not count as speaking
 ECHOES = tuple((loss_db, late_ms) for loss_db in (20, 26, 32) for late_ms in (50, 150, 400))
 
 
@@ -25,7 +25,7 @@ class Overlaps:
     sound: str
     stages: int
     seconds: float
-    cleared: int  # and taken back
+    cleared: int  # and resumed
     cut: int
     cleared_per_hour: float
     cut_per_hour: float
@@ -44,7 +44,7 @@ class Line:
         self.seconds = 0.0
 
     def play(self, frames: Sequence[bytes]) -> None:
-        """All of it, and then silence, in which nobody may be taken for speaking."""
+        """Play all of it, then silence, after which the caller must not count as speaking."""
         for begin in range(0, len(frames), 5):
             self.phone.frames += frames[begin : begin + 5]
             self._pass(5 * FRAME_MS)
@@ -53,7 +53,7 @@ class Line:
         self.seconds += len(frames) * FRAME_MS / 1000
 
     def echo(self, seconds: float, loss_db: float, late_ms: float) -> None:
-        """The caller's line brings back what the agent said."""
+        """The caller's line echoes what the agent said."""
         for _ in range(round(seconds * 1000 / FRAME_MS)):
             now, late = self.world.now, late_ms
             heard = self.phone.carrier.heard_between(now - late - FRAME_MS, now - late)
@@ -72,14 +72,14 @@ class Line:
             self.phone.model.turn_taken()
 
     def _agent_audible(self) -> bool:
-        return self.phone.talk._voice.audible(self.world.now)  # noqa: SLF001 - watched from within
+        return self.phone.talk._voice.audible(self.world.now)  # noqa: SLF001 - observed from within
 
     def _speaking(self) -> bool:
         talk = self.phone.talk
         return talk._floor.caller_speaks or talk._floor._bargein.held  # noqa: SLF001 - watched from within
 
     def told(self, sound: str, stages: int) -> Overlaps:
-        self.phone.carrier.stop()  # what was spoken over is told when its turn has ended
+        self.phone.carrier.stop()  # an interruption is reported when its turn has ended
         self.phone.after(200)
         verdicts = [each.verdict for each in self.phone.told(BargedIn)]
         cleared, cut = verdicts.count("resumed"), verdicts.count("cut")

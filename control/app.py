@@ -1,4 +1,4 @@
-"""`hum control` and `hum worker`: the only place of this plane that calls constructors."""
+"""`hum control` and `hum worker`: the only place in this plane that calls constructors."""
 
 import argparse
 import asyncio
@@ -41,7 +41,7 @@ from storage.migrate import migrate
 LOG = telemetry.log(__name__)
 
 
-#: What this deployment can do.  Each says in its own `feature.py` what it brings.
+#: The features of this deployment.  Each declares in its own `feature.py` what it provides.
 FEATURES = (identity, team, audit, flows, numbers, calls, contacts, review, analytics, events)
 
 
@@ -66,7 +66,7 @@ async def database(settings: ControlSettings) -> AsyncIterator[str]:
         yield settings.database_url
         return
     if settings.production:
-        raise SystemExit("hum: HUM_DATABASE_URL is not set; production needs a PostgreSQL of its own")
+        raise SystemExit("hum: HUM_DATABASE_URL is not set; production needs a PostgreSQL server that you run")
     embedded = EmbeddedPostgres(settings.home)
     try:
         yield await embedded.start()
@@ -78,7 +78,7 @@ async def database(settings: ControlSettings) -> AsyncIterator[str]:
 async def composed(
     settings: ControlSettings, database_url: str, outside: Outside | None = None
 ) -> AsyncIterator[tuple[Deps, PostgresBus, list[Feature]]]:
-    """All features on one database, ready to be served or worked for."""
+    """All features on one database, ready for a server or a worker."""
     await migrate(database_url)
     db = await Db.open(
         database_url,
@@ -120,12 +120,12 @@ def _limits(settings: ControlSettings) -> Limits:
         organization=Rates(
             settings.organization_rate_per_second,
             settings.organization_rate_burst,
-            "Your organization makes too many requests",
+            "Too many requests from your organization",
         ),
-        stranger=Rates(
-            settings.stranger_rate_per_second,
-            settings.stranger_rate_burst,
-            "Your address signs in, or shows credentials that nobody knows, too often",
+        unknown=Rates(
+            settings.unknown_rate_per_second,
+            settings.unknown_rate_burst,
+            "Too many sign-ins or unknown credentials from your address",
         ),
     )
 
@@ -157,34 +157,34 @@ async def build_worker(
 
 
 async def _missing(stopping: asyncio.Event) -> list[str]:
-    """What keeps this process from taking work."""
-    return ["it drains"] if stopping.is_set() else []
+    """Why this process takes no work; nothing if it does."""
+    return ["The process is draining."] if stopping.is_set() else []
 
 
 async def run_control(settings: ControlSettings) -> None:
     """Serve until SIGTERM or SIGINT."""
     stopping = stop_signal()
     async with database(settings) as url, build(settings, url) as control:
-        LOG.info("control serves", port=control.port)
+        LOG.info("control is serving", port=control.port)
         await stopping.wait()
-        LOG.info("control drains")
+        LOG.info("control is draining")
 
 
 async def run_worker(settings: ControlSettings) -> None:
-    """Work until SIGTERM or SIGINT; a database that goes away is waited for, once it was there."""
+    """Work until SIGTERM or SIGINT; if the database becomes unavailable after the start, wait for it."""
     stopping = stop_signal()
     async with monitoring.serving(settings, partial(_missing, stopping)), database(settings) as url:
         began = False
         while not stopping.is_set():
             try:
                 async with build_worker(settings, url) as worker:
-                    LOG.info("worker works")
+                    LOG.info("worker is running")
                     began = True
                     await worker.run(stopping)
             except AWAY as error:
                 if not began:
                     raise
-                LOG.warning("the database is away", error=repr(error)[:200])
+                LOG.warning("the database is unavailable; retrying", error=repr(error)[:200])
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stopping.wait(), settings.database_retry_seconds)
 

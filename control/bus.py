@@ -1,7 +1,7 @@
 """The bus: short messages between control's processes.
 
-A hint, never the truth: whoever is woken reads the database.  `Bus` is what features see; `PostgresBus` carries it over
-LISTEN/NOTIFY.
+A message is only a hint: whoever gets it reads the database.  `Bus` is what features see; `PostgresBus` carries it
+over LISTEN/NOTIFY.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from hum.telemetry import log
 from storage.db import Db, notify
 
 LOG = log(__name__)
-DROPPED = Counter("hum_bus_dropped_total", "Messages on the bus that nobody got", ["channel", "why"])
+DROPPED = Counter("hum_bus_dropped_total", "Messages on the bus that were not delivered", ["channel", "why"])
 MAX_PAYLOAD_BYTES = 7900  # PostgreSQL refuses 8000
 
 T = TypeVar("T")
@@ -29,7 +29,7 @@ M = TypeVar("M", bound=Message)
 
 @dataclass(frozen=True, slots=True)
 class Channel(Generic[T]):
-    """A name, and how what travels under it is read.  `decode` raises ValueError for what is not its own."""
+    """A name, and how its messages are encoded.  `decode` raises ValueError for a payload that it can't read."""
 
     name: str
     decode: Callable[[str], T]
@@ -51,14 +51,14 @@ def of_messages(name: str, kind: type[M]) -> Channel[M]:
 
 
 class Bus(Protocol):
-    """Between all processes of control."""
+    """Connects all processes of control."""
 
     def subscribe(self, channel: Channel[T], listener: Callable[[T | None], None]) -> Callable[[], None]:
-        """Call `listener` with each message of a channel, and with None after a loss; returns what ends that."""
+        """Call `listener` with each message of a channel, and with None after a loss; returns how to unsubscribe."""
         ...
 
     async def publish(self, channel: Channel[T], message: T) -> bool:
-        """Send to all processes, now; False for a message that is too large: it was only a hint."""
+        """Send to all processes, now; False for a message that is too large, which is dropped."""
         ...
 
 
@@ -85,7 +85,7 @@ class PostgresBus:
                 await self._task
 
     def subscribe(self, channel: Channel[T], listener: Callable[[T | None], None]) -> Callable[[], None]:
-        assert channel.name in self._channels, f"no feature brings the channel {channel.name}"
+        assert channel.name in self._channels, f"no feature declares the channel {channel.name}"
         self._listeners[channel.name].add(listener)
         return lambda: self._listeners[channel.name].discard(listener)
 
@@ -103,7 +103,7 @@ class PostgresBus:
             try:
                 connection = await self._db.listen()
             except (OSError, asyncpg.PostgresError):
-                LOG.warning("bus cannot listen")
+                LOG.warning("the bus can't listen; retrying")
                 await asyncio.sleep(self._retry_seconds)
                 continue
             lost = asyncio.Event()
@@ -138,5 +138,5 @@ class PostgresBus:
         for listener in tuple(self._listeners[channel]):
             try:
                 listener(message)
-            except Exception:  # one listener's bug is not the others'
+            except Exception:  # one listener's bug must not affect the others
                 LOG.exception("a listener on the bus failed", channel=channel)

@@ -1,7 +1,7 @@
-"""What a feature brings.  Each noun of control says it in its own `feature.py`; `control/app.py` composes them.
+"""What a feature provides.  Each noun of control declares it in its own `feature.py`; `control/app.py` composes them.
 
-A feature is built alike in `hum control`, which serves its services, and in `hum worker`, which does its jobs, sweeps
-and readings.
+A feature is built the same way in `hum control`, which serves its services, and in `hum worker`, which runs its jobs,
+sweeps and readers.
 """
 
 import asyncio
@@ -23,12 +23,12 @@ from storage.db import Db, Tx
 from storage.events import Event, Start
 
 Handler = Callable[[UUID, UUID], Awaitable[object]]
-"""Does a job: organization, row.  What it raises is tried again; `retry_after_seconds` on the error says when."""
+"""Runs a job, given its organization and row.  If it raises, it is retried, after the error's `retry_after_seconds`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """A step that every worker takes again and again; safe to repeat, and to take side by side."""
+    """A step that every worker repeats; safe to repeat, and to run concurrently."""
 
     name: str
     step: Callable[[], Awaitable[object]]
@@ -39,8 +39,8 @@ class Sweep:
 class Reader:
     """Reads the outbox with a cursor: each event of these types once, in the order of commits.
 
-    `handle` gets a batch in the transaction that moves the cursor.  An event that it can't handle is put aside with the
-    reason, and those behind it go on.
+    `handle` gets a batch in the transaction that moves the cursor.  An event that it can't handle is set aside with the
+    reason, and the reader goes on with the next.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """Systems of other people, as features reach them."""
+    """External systems, as features reach them."""
 
     carrier: Carrier
     lookups: Lookups
@@ -62,7 +62,7 @@ class Outside:
 
 @dataclass(frozen=True, slots=True)
 class Deps:
-    """What a feature may build on."""
+    """What a feature may depend on."""
 
     db: Db
     bus: Bus
@@ -71,7 +71,7 @@ class Deps:
     outside: Outside
     #: The tools of all features, complete once all of them are built.
     tools: Registry
-    #: Set when this process is asked to stop: who holds a stream open lets it go.
+    #: Set when this process is asked to stop: open streams must end.
     stopping: asyncio.Event
 
 

@@ -1,4 +1,4 @@
-"""Work that is owed: enqueued in the transaction of the change that owes it, done by `hum worker`.
+"""Jobs: enqueued in the transaction of the change that requires them, run by `hum worker`.
 
 A job's payload is the organization and one row's id.  Jobs are never deduplicated: one that finds nothing to do does
 nothing.
@@ -17,12 +17,12 @@ from storage.db import Tx
 
 
 async def enqueue(tx: Tx, job: Job, org: UUID, row: UUID) -> None:
-    """Owe a job, in this transaction."""
+    """Enqueue a job, in this transaction."""
     await enqueue_all(tx, job, org, [row])
 
 
 async def enqueue_all(tx: Tx, job: Job, org: UUID, rows: Sequence[UUID]) -> None:
-    """Owe a job for each row, in this transaction.  Those beyond the organization's share are parked."""
+    """Enqueue a job for each row, in this transaction.  Those beyond the organization's share are parked."""
     if not rows:
         return
     room = max(0, job.per_organization - await jobs.active(tx, job.name, org))

@@ -1,4 +1,4 @@
-"""Rows that a sweep brings to an end, each by itself: one that fails stops none of the others."""
+"""Rows that a sweep finishes, each on its own: one that fails does not stop the others."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
@@ -9,13 +9,13 @@ from hum.telemetry import log
 from storage.db import AWAY
 
 LOG = log(__name__)
-FAILED = Counter("hum_swept_rows_failed_total", "Rows that a sweep could not bring to an end", ["sweep"])
+FAILED = Counter("hum_swept_rows_failed_total", "Rows that a sweep could not finish", ["sweep"])
 
 T = TypeVar("T")
 
 
 async def each_row(sweep: str, rows: Iterable[T], step: Callable[[T], Awaitable[bool]]) -> int:
-    """Take the step for each row; return for how many it did something.  Raises only what means that nothing works."""
+    """Take the step for each row; return for how many it did something.  Raises only AWAY."""
     done = 0
     for row in rows:
         try:

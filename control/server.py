@@ -1,4 +1,4 @@
-"""Control's gRPC server: the services behind the boundary, health, reflection, and an end that drains."""
+"""Control's gRPC server: the services behind the boundary, health, reflection, and a graceful shutdown."""
 
 from collections.abc import Mapping
 
@@ -38,6 +38,6 @@ class ControlServer:
         return self.port
 
     async def drain(self, seconds: float) -> None:
-        """Take nothing new, let what runs end within `seconds`, then stop.  Streams look at `Deps.stopping` themselves."""
+        """Refuse new requests, give running ones `seconds`, then stop.  Streams watch `Deps.stopping` themselves."""
         await self._health.enter_graceful_shutdown()
         await self._server.stop(seconds)

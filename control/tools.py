@@ -1,6 +1,6 @@
-"""What agents may do: one registry for calls and, later, texts and events.
+"""The tools of agents: one registry for calls and, later, texts and events.
 
-A feature says which tools it brings; a tool is offered where its channels and `offered` allow; its arguments are checked
+A feature declares its tools; a tool is offered where its channels and its `parameters` allow; its arguments are checked
 before it runs, its time and its result are bounded, and a failure is a sentence that the agent can say.
 """
 
@@ -21,7 +21,7 @@ from hum.telemetry import log
 from storage.db import AWAY, BUSY
 
 LOG = log(__name__)
-SECONDS = Histogram("hum_tool_seconds", "Time that a tool took", ["tool", "status"])
+SECONDS = Histogram("hum_tool_seconds", "Seconds that a tool took", ["tool", "status"])
 MAX_ARGUMENTS_BYTES = 64 << 10
 MAX_OUTPUT_BYTES = 32 << 10
 MAX_PROBLEMS = 10
@@ -38,16 +38,16 @@ class ToolChannel(Enum):
 
 
 class Policy(Enum):
-    """Who lets it happen."""
+    """Whether a tool may run without asking."""
 
     ALLOWED = auto()
-    #: A person must approve; until approvals exist, nobody does.
+    #: A person must approve; approvals are not implemented, so such a tool never runs.
     APPROVAL = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """For whom a tool runs."""
+    """The call that a tool runs for."""
 
     organization: UUID
     call: UUID
@@ -56,7 +56,7 @@ class ToolContext:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a tool came to.  `output` becomes JSON for the model."""
+    """A tool's result.  `output` becomes JSON for the model."""
 
     output: Any
     ok: bool = True
@@ -69,7 +69,7 @@ Run = Callable[[ToolContext, Mapping[str, Any]], Awaitable[Result]]
 class Tool:
     """`parameters` makes the JSON Schema (2020-12) of the arguments from the flow; None: the flow has no use for it.
 
-    A tool without `run` ends the call, which carries it out by itself, with or without control.
+    A tool without `run` ends the call: the media process does that itself, whether or not control is reachable.
     """
 
     name: str
@@ -98,7 +98,7 @@ class Registry:
         return [(tool, schema) for tool, schema in able if schema is not None]
 
     async def run(self, channel: ToolChannel, name: str, arguments_json: str, context: ToolContext) -> Result:
-        """Run a tool that the agent may use, within its time.  Raises nothing but what is away or busy."""
+        """Run a tool that the agent may use, within its time.  A failure is a result."""
         offered = {tool.name: (tool, schema) for tool, schema in self.offered(channel, context.definition)}
         if name not in offered:
             return failed("There is no such tool.")
@@ -118,7 +118,7 @@ class Registry:
             async with asyncio.timeout(tool.timeout_ms / 1000):
                 result = await run(context, arguments)
         except TimeoutError:
-            return failed("This took too long. Nobody knows whether it was done.")
+            return failed("This took too long. It is not known whether it was done.")
         except Refused as refusal:
             return failed(str(refusal))
         except (*AWAY, *BUSY):
@@ -135,7 +135,7 @@ def failed(sentence: str, problems: list[str] | None = None) -> Result:
 
 
 def dumped(output: Any) -> str:
-    """As the model and the record get it: PostgreSQL reads no text out of JSON with a NUL in it."""
+    """As the model and the record get it, without NUL: PostgreSQL can't extract text that contains one from JSON."""
     text = json.dumps(output, ensure_ascii=False)
     return json.dumps(_without_nul(output), ensure_ascii=False) if "\\u0000" in text else text
 

@@ -1,4 +1,4 @@
-"""`hum worker`: does the jobs that are owed, sweeps what time leaves behind, reads the outbox.  Any number may run."""
+"""`hum worker`: runs queued jobs, periodic sweeps and outbox readers.  Any number of workers may run."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,14 +22,14 @@ from storage import jobs as queue
 from storage.db import AWAY, BUSY, Db
 
 LOG = log(__name__)
-DONE = Counter("hum_jobs_total", "Jobs that ended", ["job", "how"])
-FAILED = Counter("hum_steps_failed_total", "Steps of sweeps, readers and the queue that failed", ["step"])
+DONE = Counter("hum_jobs_total", "Attempts at jobs, by how they ended", ["job", "how"])
+FAILED = Counter("hum_steps_failed_total", "Failed steps of sweeps, readers and the queue", ["step"])
 BATCH = 10
 KEEP_COUNTS = timedelta(days=7)
 
 
 class Worker:
-    """What all features owe, on one queue."""
+    """Runs the jobs of all features on one queue, and their sweeps and readers."""
 
     def __init__(self, db: Db, settings: WorkerSettings, features: Sequence[Feature]) -> None:
         self._db, self._settings, self._features = db, settings, features
@@ -38,7 +38,7 @@ class Worker:
         self._stop = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until asked to stop; jobs that are under way are finished."""
+        """Work until asked to stop; running jobs are finished."""
         self._stop = stop
         steps = [self._forever(*each) for each in self._steps()]
         tasks = [asyncio.create_task(step) for step in (*steps, self._work())]
@@ -46,7 +46,7 @@ class Worker:
         try:
             done, _ = await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopping}:
-                task.result()  # only a bug that repeats, or a database that is away, ends one of them
+                task.result()  # only a repeated bug or an unavailable database ends one of them
             await tasks[-1]
         finally:
             for task in (stopping, *tasks):
@@ -72,20 +72,20 @@ class Worker:
     async def _sweep_jobs(self) -> None:
         async with self._db.system() as tx:
             await queue.forget(tx, KEEP_COUNTS)
-        for job in self._jobs:  # what a worker would have admitted that died, or raced with who enqueued
+        for job in self._jobs:  # left parked by a worker that died, or by a race with whoever enqueued
             async with self._db.system() as tx:
                 for org in await queue.parked(tx, job.name):
                     await jobs.admit(tx, job, org)
 
     async def _forever(self, name: str, step: Callable[[], Awaitable[object]], every_seconds: float) -> None:
-        """Take a step again and again.  What fails is taken again; only what never succeeds any more ends the worker."""
+        """Repeat a step.  A failed step is retried; only `step_failures` failures in a row end the worker."""
         failures = 0
         while not self._stop.is_set():
             try:
                 await step()
                 failures = 0
             except (*AWAY, *BUSY) as error:
-                LOG.warning("a step waits", step=name, error=repr(error)[:200])
+                LOG.warning("a step was postponed: database unavailable or busy", step=name, error=repr(error)[:200])
             except Exception:
                 failures += 1
                 FAILED.labels(name).inc()
@@ -98,7 +98,7 @@ class Worker:
     # The queue.
 
     async def _work(self) -> None:
-        """Run the queue until asked to stop; one that broke is begun anew.  AWAY goes up: all connections are."""
+        """Run the queue until asked to stop; restart it when it fails.  AWAY propagates: every connection is lost."""
         failures = 0
         while not self._stop.is_set():
             began = asyncio.get_running_loop().time()
@@ -112,7 +112,7 @@ class Worker:
                     1 if lasted > self._settings.step_failures * self._settings.database_retry_seconds else failures + 1
                 )
                 FAILED.labels("queue").inc()
-                LOG.warning("the queue broke", error=repr(error)[:200], failures=failures)
+                LOG.warning("the queue failed", error=repr(error)[:200], failures=failures)
                 if failures >= self._settings.step_failures:
                     raise
                 await asyncio.sleep(self._settings.database_retry_seconds)
@@ -135,13 +135,13 @@ class Worker:
             stopping.cancel()
 
     async def _attempt(self, job: Job, handler: Handler, queued: QueuedJob) -> None:
-        """One attempt; whatever of the database fails around it is tried again, and never holds the job."""
+        """One attempt.  A database failure around it is retried, and never holds the job."""
         org, row = jobs.read_payload(queued.payload)
         later = timedelta(seconds=self._settings.job_retry_seconds)
         try:
             async with self._db.system() as tx:
                 if await queue.running_before(tx, job.name, org, queued.id) >= job.per_organization:
-                    # Two that enqueued at the same moment did not see each other's.
+                    # Two transactions that enqueued at the same moment did not see each other's jobs.
                     raise RetryRequested(delay=later, reason="no room")
                 attempt = await queue.begin(tx, queued.id)
             await self._do(job, handler, queued.id, attempt, org, row)
@@ -151,18 +151,18 @@ class Worker:
             await self._admit(job, org, queued.id)
 
     async def _admit(self, job: Job, org: UUID, ended: int) -> None:
-        """Let the organization's next job begin; what fails here the sweep makes good."""
+        """Let the organization's next job begin; if this fails, the sweep does it later."""
         try:
             async with self._db.system() as tx:
                 await jobs.admit(tx, job, org, besides=ended)
         except (*AWAY, *BUSY) as error:
-            LOG.warning("no job was admitted", job=job.name, error=repr(error)[:200])
+            LOG.warning("parked jobs were not admitted; the sweep will retry", job=job.name, error=repr(error)[:200])
 
     async def _do(self, job: Job, handler: Handler, id: int, attempt: int, org: UUID, row: UUID) -> None:
         most = job.attempts or self._settings.job_attempts
         if attempt > most:
             DONE.labels(job.name, "held").inc()
-            raise RuntimeError(f"job {id} was begun {attempt - 1} times and never ended")
+            raise RuntimeError(f"job {id} was started {attempt - 1} times and never finished")
         try:
             async with asyncio.timeout(job.timeout_seconds):
                 await handler(org, row)
@@ -179,6 +179,6 @@ class Worker:
         DONE.labels(job.name, "done").inc()
 
     def _delay(self, attempt: int, error: Exception) -> timedelta:
-        """Twice as long each time, and at least as long as the other side asks for."""
+        """Exponential back-off, and at least as long as the other side's `retry_after_seconds`."""
         retry_after_seconds = getattr(error, "retry_after_seconds", None) or 0.0
         return timedelta(seconds=max(retry_after_seconds, self._settings.job_retry_seconds * 2 ** (attempt - 1)))

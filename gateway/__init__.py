@@ -1,1 +1,1 @@
-"""The HTTP edge: REST transcoded from the contract, the carrier's webhooks, health.  Knows no database."""
+"""The HTTP edge: REST transcoded from the contract, the carrier's webhooks, health.  It has no database access."""

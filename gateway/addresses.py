@@ -1,20 +1,19 @@
-"""Who asks, as an address.  Pure.
+"""The client's address.  Pure.
 
-A peer that is a trusted proxy names the client in `X-Forwarded-For`, to which each proxy appends whom it saw: so the
-list is read from its right end, and only as far as trusted proxies wrote it.  What stands before that anybody may have
-made up.
+Each proxy appends its own peer to `X-Forwarded-For`, so the list is read from the right, and only as far as trusted
+proxies wrote it: the client may have written anything to the left of that.
 """
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Networks = Sequence[IPv4Network | IPv6Network]
-IPv6_PREFIX = 64  # what one customer has at least: whoever has one of its addresses has all
+IPv6_PREFIX = 64  # the least that one customer gets
 MOST_HOPS = 20
 
 
 def client_of(peer: str, forwarded: str, trusted: Networks) -> str:
-    """The client's address, as `counted` shows it: the peer's, or the one that trusted proxies vouch for."""
+    """The client's address in the form of `counted`: the peer's, or the one that trusted proxies report."""
     address = peer
     for hop in reversed(forwarded.rsplit(",", MOST_HOPS)[-MOST_HOPS:]):
         if not is_in(address, trusted) or _parse(hop) is None:
@@ -24,13 +23,13 @@ def client_of(peer: str, forwarded: str, trusted: Networks) -> str:
 
 
 def is_in(address: str, networks: Networks) -> bool:
-    """Tell whether an address is in one of these networks; what is no address is in none."""
+    """Tell whether an address is in one of these networks; False for text that is not an address."""
     parsed = _parse(address)
     return parsed is not None and any(parsed in network for network in networks)
 
 
 def counted(address: str) -> str:
-    """The form under which an address is counted: IPv6 by its network, IPv4 within IPv6 as IPv4."""
+    """The key that limits use for an address: the /64 of an IPv6 address, IPv4 for an IPv4-mapped one."""
     parsed = _parse(address)
     if isinstance(parsed, IPv6Address):
         return str(ip_network((parsed, IPv6_PREFIX), strict=False))

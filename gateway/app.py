@@ -1,4 +1,4 @@
-"""`hum gateway`: the only place of this plane that calls constructors."""
+"""`hum gateway`: the only place in this plane that calls constructors."""
 
 import asyncio
 import itertools
@@ -32,7 +32,8 @@ from gateway.turnstile import Turnstile
 from gateway.twilio import CarrierWebhooks
 from hum import descriptors, home, monitoring, rpc, telemetry
 from hum.jsonvalues import Unsupported
-from hum.settings import GatewaySettings, load, parse_listen
+from hum.network import parse_listen
+from hum.settings import GatewaySettings, load
 from hum.signals import stop_signal
 
 LOG = telemetry.log(__name__)
@@ -43,7 +44,7 @@ TICK_SECONDS = 0.1  # uvicorn's own: it renews the Date header on its ticks
 
 @dataclass(slots=True)
 class Gateway:
-    """The application, whether it drains, and what keeps it from taking requests."""
+    """The application, an event that is set when it drains, and what keeps it from taking requests."""
 
     app: Starlette
     closing: asyncio.Event
@@ -52,7 +53,7 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where a running gateway listens."""
+    """The ports of a running gateway."""
 
     public: int
     metrics: int
@@ -66,8 +67,8 @@ def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
 
     async def missing() -> list[str]:
         if closing.is_set():
-            return ["it drains"]
-        return [] if await _control_serves(channel) else ["control doesn't answer"]
+            return ["The gateway is draining."]
+        return [] if await _control_serves(channel) else ["Control does not respond."]
 
     gateway = Gateway(Starlette(), closing, missing)
     cookies = credentials.Cookies(settings.public_url)
@@ -131,15 +132,15 @@ def _bindings() -> list[contract.Binding]:
 
 
 def _refuse(settings: GatewaySettings) -> None:
-    """What contradicts itself; and in production plain http, which would expose cookies and ID tokens."""
+    """Refuse contradictory settings, and in production plain http, which would expose cookies and ID tokens."""
     if settings.production and not settings.public_url.startswith("https://"):
-        raise SystemExit("hum: HUM_PUBLIC_URL must be https in production; session cookies would travel in the clear")
+        raise SystemExit("hum: HUM_PUBLIC_URL must be https in production; http exposes session cookies")
     if settings.production and settings.oidc_issuer and not settings.oidc_issuer.startswith("https://"):
         raise SystemExit("hum: HUM_OIDC_ISSUER must be https in production")
     if settings.carrier_connections >= settings.max_connections:
-        raise SystemExit("hum: HUM_CARRIER_CONNECTIONS must be less than HUM_MAX_CONNECTIONS, of which they are a part")
+        raise SystemExit("hum: HUM_CARRIER_CONNECTIONS must be less than HUM_MAX_CONNECTIONS, which includes them")
     if settings.oidc_issuer and not settings.oidc_client_id:
-        raise SystemExit("hum: HUM_OIDC_ISSUER is set; set HUM_OIDC_CLIENT_ID too")
+        raise SystemExit("hum: HUM_OIDC_ISSUER is set but HUM_OIDC_CLIENT_ID is not; set both")
 
 
 class _Once:
@@ -157,7 +158,7 @@ class _Once:
 
 
 class _Plain(yaml.SafeDumper):
-    """YAML without anchors: examples that are one object in memory are not one in the document."""
+    """YAML without anchors: an example that is shared in memory is written out each time."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the base class calls it
         return True
@@ -186,7 +187,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 async def _bug(request: Request, error: Exception) -> Response:
     request_id = credentials.request_id(request)
-    LOG.error("bug", path=request.url.path, request_id=request_id, exc_info=error)
+    LOG.error("unhandled exception", path=request.url.path, request_id=request_id, exc_info=error)
     return errors.answer(500, "INTERNAL", f"Internal error; please quote {request_id} when you report it.", request_id)
 
 
@@ -214,11 +215,11 @@ class _Server(uvicorn.Server):
 
 
 def _connections(settings: GatewaySettings) -> Any:
-    """What uvicorn makes of each connection.  Whoever doesn't fit is closed; without a descriptor nobody is accepted."""
+    """Makes uvicorn's connections.  Exits if they exceed the limit of open files, at which nobody is accepted."""
     if (may := descriptors.raise_limit()) < settings.max_connections + OTHER_DESCRIPTORS:
         raise SystemExit(
-            f"hum: HUM_MAX_CONNECTIONS={settings.max_connections} and what else is open do not fit into the limit of {may} "
-            "descriptors; lower it, or raise the limit (ulimit -Hn, LimitNOFILE)"
+            f"hum: HUM_MAX_CONNECTIONS={settings.max_connections} exceeds the limit of {may} open files less {OTHER_DESCRIPTORS} "
+            "for other uses; lower it, or raise the limit (ulimit -Hn, LimitNOFILE)"
         )
     room = Room[Connection](settings.max_connections, settings.connections_per_address)
     patience = Patience(settings.head_seconds, settings.send_seconds, settings.body_bytes)
@@ -265,9 +266,9 @@ async def run(settings: GatewaySettings) -> None:
     """Serve until SIGTERM or SIGINT."""
     stop = stop_signal()
     async with serve(settings) as ports:
-        LOG.info("gateway serves", port=ports.public)
+        LOG.info("gateway is serving", port=ports.public)
         await stop.wait()
-        LOG.info("gateway drains")
+        LOG.info("gateway is draining")
 
 
 def main() -> None:

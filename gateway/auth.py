@@ -25,9 +25,9 @@ from hum.v1 import runtime_pb2_grpc
 LOG = log(__name__)
 CALLBACK: Final = "/auth/callback"
 HOME: Final = "/docs"
-#: A path of ours: one slash, and nothing in it that a browser reads as another host.
+#: A path on this host: one leading slash, and nothing that a browser reads as another host.
 LOCAL_PATH: Final = re.compile(r"/(?![/\\])[^\x00-\x20\\\x7f-\uffff]{0,1999}")
-SIGN_IN_SECONDS: Final = 3600  # the browser's; control decides how long a sign-in may really take
+SIGN_IN_SECONDS: Final = 3600  # lifetime of the browser's cookie; control limits how long a sign-in may take
 
 
 class SignIn:
@@ -49,9 +49,9 @@ class SignIn:
     async def _login(self, request: Request) -> Response:
         request_id, return_to = credentials.request_id(request), request.query_params.get("return_to", HOME)
         if LOCAL_PATH.fullmatch(return_to) is None:
-            return errors.bad_fields([FieldError("return_to", "must be a path of this service")], request_id)
+            return errors.bad_fields([FieldError("return_to", "must be a path on this host")], request_id)
         if self._issuer is None:
-            return errors.refusal("NOT_FOUND", "sign-in is not configured: HUM_OIDC_ISSUER is not set", request_id)
+            return errors.refusal("NOT_FOUND", "Sign-in is not configured; set HUM_OIDC_ISSUER.", request_id)
         state, nonce, verifier = secrets.new_token(), secrets.new_token(), secrets.new_token()
         try:
             url = await self._issuer.begin(self._redirect_uri, state, nonce, verifier)
@@ -79,7 +79,7 @@ class SignIn:
             or not state
             or not secrets.same(state.encode(), self._cookies.get(request, credentials.SIGN_IN).encode())
         ):
-            return _begin_again("this sign-in was not started in this browser", request_id)
+            return _begin_again("This sign-in was not started in this browser.", request_id)
         try:
             taken = await self._control.TakeSignIn(pb.TakeSignInRequest(state=state), **self._call(request))
             if "error" in query:
@@ -100,7 +100,7 @@ class SignIn:
             return _away(error, request_id)
         except NotVouched as error:
             LOG.warning("sign-in refused", why=str(error), request_id=request_id)
-            return errors.refusal("FORBIDDEN", f"{error}; begin again at /auth/login", request_id)
+            return errors.refusal("FORBIDDEN", f"Sign-in failed: {error}; begin again at /auth/login.", request_id)
         except aio.AioRpcError as error:
             if error.code() is StatusCode.NOT_FOUND:
                 return _begin_again(error.details() or "", request_id)
@@ -125,9 +125,11 @@ class SignIn:
 
 
 def _begin_again(why: str, request_id: str) -> Response:
-    return errors.answer(400, "INVALID_REQUEST", f"{why}; begin again at /auth/login", request_id)
+    message = f"{why} To begin again, open /auth/login."
+    return errors.answer(400, "INVALID_REQUEST", message, request_id)
 
 
 def _away(error: IssuerAway, request_id: str) -> Response:
     LOG.warning("issuer unavailable", why=str(error), request_id=request_id)
-    return errors.answer(503, "UNAVAILABLE", str(error), request_id, headers={"Retry-After": "1"})
+    message = f"Sign-in is unavailable: {error}."
+    return errors.answer(503, "UNAVAILABLE", message, request_id, headers={"Retry-After": "1"})

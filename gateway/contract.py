@@ -1,7 +1,7 @@
 """The contract as HTTP sees it, read from descriptors: which RPC answers which verb and path.
 
 Routes (`transcode`) and the OpenAPI document (`openapi`) come from this one walk over every service of `hum.v1`: a new
-proto file needs no line here.  What HTTP or JSON can't carry is refused at start, by name.
+proto file needs no line here.  What HTTP or JSON can't carry fails at start, with its name.
 """
 
 from collections.abc import Iterable
@@ -54,7 +54,7 @@ class Binding:
 
     @property
     def media_type(self) -> str:
-        """Of a file: what its bytes are."""
+        """The media type of a file."""
         return str(self.method.GetOptions().Extensions[options_pb2.rest].media_type)
 
     @cached_property
@@ -72,7 +72,7 @@ class Binding:
 
     @cached_property
     def body_type(self) -> Descriptor | None:
-        """What the body holds, if there is one."""
+        """The type of the body, if there is one."""
         if self.whole_body:
             return self.method.input_type
         return self.body_field.message_type if self.body_field else None

@@ -1,5 +1,5 @@
-"""A client's credentials as metadata for control.  The gateway looks whether there is one that could be good; whether it
-is, control verifies on every request.
+"""A client's credentials as metadata for control.  The gateway only checks that one is well formed; control
+verifies it on every request.
 
 A key travels as `Authorization: Bearer`, a session as the HTTP-only cookie.  A request with a key is made as that key,
 whatever cookies come with it.
@@ -18,15 +18,15 @@ SESSION: Final = "session"
 SIGN_IN: Final = "sign_in"
 SANE_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 IDEMPOTENCY_KEY: Final = "[ -~]{1,255}"
-#: In a request's scope: the client's address, as it is counted.
+#: In a request's scope: the client's address, in the form of `addresses.counted`.
 ADDRESS: Final = "hum.address"
 
 Metadata = tuple[tuple[str, str], ...]
 
 
 class Cookies:
-    """Our cookies by their short names.  Over https they have the `__Host-` prefix, which no other host can set, and no
-    other name is looked at.
+    """Our cookies by their short names.  Over https they have the `__Host-` prefix, which no other host can set;
+    cookies without it are ignored.
     """
 
     def __init__(self, public_url: str) -> None:
@@ -61,20 +61,20 @@ def correlation(request: Request) -> Metadata:
 
 
 class Caller:
-    """Who makes a request: whose credential it shows, and from where."""
+    """What control is told about the client of a request: its credential and its address."""
 
     def __init__(self, cookies: Cookies, identity: rpc.NodeIdentity) -> None:
         self.cookies, self._identity = cookies, identity
 
     def refusal(self, request: Request) -> Refused | None:
-        """Why no credential of this request can be good, without asking anybody; None if one may be."""
+        """Why this request has no well-formed credential; None if it has one."""
         if (key := _bearer(request)) is not None:
             return None if secrets.looks_like_api_key(key) else ApiKeyRequired()
         session = self.cookies.get(request, SESSION)
         return None if secrets.looks_like_token(session) else SessionRequired()
 
     def metadata(self, request: Request) -> Metadata:
-        """The metadata of a call to control on the client's behalf: correlation, address, credential, idempotency key."""
+        """The metadata of a call on the client's behalf: correlation, address, credential, idempotency key."""
         pairs = [*correlation(request), *self._identity.vouching(request.scope[ADDRESS])]
         if (key := _bearer(request)) is not None:
             pairs.append((rpc.CREDENTIAL, rpc.BEARER_SCHEME + key))
@@ -85,7 +85,7 @@ class Caller:
         return tuple(pairs)
 
     def node_metadata(self, request: Request) -> Metadata:
-        """The metadata of a call to control that the gateway makes as itself, for a client that nobody knows yet."""
+        """The metadata of a call in the gateway's own name, for a client that is not signed in yet."""
         return (self._identity.metadata(), (rpc.CLIENT_ADDRESS, request.scope[ADDRESS]), *correlation(request))
 
 

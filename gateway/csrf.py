@@ -24,7 +24,7 @@ class SameOrigin:
         if scope["type"] == "http" and scope["method"] not in SAFE:
             request = Request(scope)
             if credentials.by_cookie(request, self._cookies) and not self._ours(request):
-                message = f"a request authenticated by a cookie must come from {self._origin}"
+                message = f"A request that a cookie authenticates must come from {self._origin}."
                 answer = errors.refusal("CSRF_FAILED", message, credentials.request_id(request))
                 await answer(scope, receive, send)
                 return

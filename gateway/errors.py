@@ -1,4 +1,4 @@
-"""Errors as REST answers.  The reason decides the status before gRPC's code does: HTTP has statuses that gRPC lacks."""
+"""Errors as REST answers.  The reason takes precedence over gRPC's code: HTTP has statuses that gRPC lacks."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,7 +47,7 @@ BY_REASON: Mapping[str, int] = {
     "UNAVAILABLE": 503,
 }
 LATE = 504
-CLIENT_LEFT = 499  # nginx's word for it; HTTP has none
+CLIENT_LEFT = 499  # nginx's status; HTTP defines none
 BY_CODE: Mapping[StatusCode, int] = {
     StatusCode.INVALID_ARGUMENT: 400,
     StatusCode.OUT_OF_RANGE: 400,
@@ -63,17 +63,17 @@ BY_CODE: Mapping[StatusCode, int] = {
     StatusCode.DEADLINE_EXCEEDED: LATE,
 }
 INTERNAL = 500
-UNAVAILABLE = "the service is temporarily unavailable; try again"
+UNAVAILABLE = "The service is temporarily unavailable; try again."
 #: One step of a field's path: a name, and the item of a list or the key of a map.
 STEP = re.compile(r'([^.\[\]]+)((?:\["(?:[^"\\]|\\.)*"\]|\[[^\]]*\])?)')
 
 
-#: In a request's scope: the status of a stream that control ended; its client reads the end as any other.
+#: Key in a request's scope: the status of a stream that control ended; its client sees an ordinary end.
 CUT = "hum.cut"
 
 
 class Cut(Exception):  # noqa: N818
-    """A file whose head has been sent can't be finished: its client must see that it is not whole."""
+    """A file whose headers have been sent can't be finished: its client must see that it is incomplete."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"cut off: {status}")
@@ -81,7 +81,7 @@ class Cut(Exception):  # noqa: N818
 
 
 def cut(error: AioRpcError) -> Cut:
-    """Why control ended a stream or a file in its midst, as a status."""
+    """Why control cut a stream or a file off, as a status."""
     return Cut(BY_CODE.get(error.code(), INTERNAL))
 
 
@@ -113,7 +113,7 @@ def late(request_id: str) -> Response:
 def bad_fields(fields: Sequence[FieldError], request_id: str, headers: Mapping[str, str] | None = None) -> Response:
     """A 400 that names every bad field."""
     details = [each._asdict() for each in fields]
-    return answer(400, "INVALID_REQUEST", "some fields are invalid", request_id, details, headers)
+    return answer(400, "INVALID_REQUEST", "Some fields are invalid.", request_id, details, headers)
 
 
 def answer_headers(trailing: Any) -> dict[str, str]:
@@ -135,9 +135,7 @@ def rpc_error(error: AioRpcError, request_id: str, rename: "Rename") -> Response
         return bad_fields(renamed, request_id, answer_headers(error.trailing_metadata()))
     details = [dict(metadata)] if metadata else []
     message = error.details() or ""
-    if (
-        not reason
-    ):  # gRPC's own: no connection, a deadline, a cancelled call, too large a message.  Its words are for us.
+    if not reason:  # gRPC's own error: no connection, a deadline, a cancelled call.  Its message is not for clients.
         reason = "INTERNAL" if status == INTERNAL else error.code().name
         message = UNAVAILABLE if status >= INTERNAL else error.code().value[1]
     headers = answer_headers(error.trailing_metadata())
@@ -147,8 +145,8 @@ def rpc_error(error: AioRpcError, request_id: str, rename: "Rename") -> Response
 
 
 class Rename:
-    """From a request's field paths, in proto names, to the client's: by the names that fields have in REST at every
-    depth, and without the body's own field, which is not in what the client wrote.
+    """Maps a request's field paths from proto names to the client's: REST names at every depth, without the body's own
+    field, which is not part of what the client wrote.
     """
 
     def __init__(self, request: Descriptor | None = None, body_field: FieldDescriptor | None = None) -> None:

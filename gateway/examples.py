@@ -1,7 +1,7 @@
 """Examples for the OpenAPI document: what a value of each field looks like.
 
 Most follow from a field's type, format and rules; texts are found by `Message.field`, else by the field's name, since a
-name means the same wherever it stands.  A test holds every example against its schema.
+name means the same everywhere.  A test checks every example against its schema.
 """
 
 from typing import Any, Final
@@ -179,7 +179,7 @@ def of_field(field: FieldDescriptor, depth: int = 0) -> Any:
 
 
 def _fits(field: FieldDescriptor, text: Any) -> bool:
-    """Tell whether a text by a field's name is of the field's shape: one name may stand for JSON here, a word there."""
+    """Tell whether a text found by name has the field's shape: the same name may be JSON here and a word there."""
     if jsonnames.is_map(field):
         return isinstance(text, dict)
     if field.is_repeated:

@@ -19,11 +19,11 @@ from hum.telemetry import FAST_BUCKETS, log
 
 LOG = log(__name__)
 SECONDS = Histogram(
-    "hum_http_seconds", "Time to the head of an answer", ["method", "route", "status"], buckets=FAST_BUCKETS
+    "hum_http_seconds", "Seconds to the headers of an answer", ["method", "route", "status"], buckets=FAST_BUCKETS
 )
 CUT = Counter(
     "hum_http_cut",
-    "Answers that ended before they were whole: 499 the client left, 504 control's deadline, others as control says",
+    "Answers that were cut off: 499 the client left, 504 control's deadline, others as control reports",
     ["method", "route", "status"],
 )
 QUIET = ("/healthz", "/readyz")
@@ -87,7 +87,7 @@ class AccessLog:
 
         try:
             await self._app(scope, receive, noting)
-        except Cut as cut:  # the server closes the connection of an answer that is not whole
+        except Cut as cut:  # the server closes the connection of an incomplete answer
             answer.cut(cut.status)
         except ClientDisconnect:
             answer.cut(errors.CLIENT_LEFT)
@@ -100,18 +100,18 @@ class AccessLog:
         else:
             if errors.CUT in scope:
                 answer.cut(scope[errors.CUT])
-            elif not answer.is_whole:  # a stream ends so when its client leaves
+            elif not answer.is_whole:  # a stream ends like this when its client leaves
                 answer.cut(errors.CLIENT_LEFT)
         finally:
             answer.log()
 
 
 class _Answer:
-    """How far an answer has come."""
+    """The progress of an answer."""
 
     def __init__(self, scope: Scope) -> None:
         self._scope, self._began_ms = scope, monotonic_ms()
-        # A stranger's trace is not continued: who asks from outside must not decide what is traced.
+        # A client's trace is not continued: clients must not decide what is traced.
         self.span = telemetry.served("http", {})
         self._status = 0
         self.is_whole = False
@@ -121,7 +121,7 @@ class _Answer:
         SECONDS.labels(self._method(), self._route(), status).observe(self._age_ms() / 1000)
 
     def cut(self, status: int) -> None:
-        """It will never be whole: log and count it under this status, whatever its head said."""
+        """Count the answer as cut off, and log it under this status whatever its headers had."""
         if not self._status:
             self.head(status)
         CUT.labels(self._method(), self._route(), status).inc()
@@ -145,7 +145,7 @@ class _Answer:
         return monotonic_ms() - self._began_ms
 
     def _method(self) -> str:
-        """The method, if it is one of HTTP's: whatever else a stranger writes there is neither counted nor logged."""
+        """The method, if HTTP has it: clients may send any word, which would become a label and a log line."""
         method: str = self._scope["method"]
         return method if method in METHODS else "other"
 

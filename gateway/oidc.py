@@ -1,4 +1,4 @@
-"""The issuer: OpenID Connect's authorization code flow with PKCE, as its client.
+"""A client of the issuer: OpenID Connect's authorization code flow with PKCE.
 
 Sources: OpenID Connect Core 1.0 §3.1, Discovery 1.0, RFC 7636 (PKCE), RFC 9207 (`iss` in the answer).  Tokens are
 verified by joserfc.
@@ -20,7 +20,7 @@ from joserfc.jwk import KeySet
 from hum.clock import Clock, monotonic_ms
 from hum.settings import GatewaySettings
 
-#: What may sign an ID token: never `none`, and no shared secret that could be somebody's public key.
+#: What may sign an ID token: never `none`, and no HMAC, whose secret an attacker could choose to be a public key.
 ALGORITHMS: Final = ("RS256", "PS256", "ES256", "EdDSA")
 SCOPES: Final = "openid email profile"
 MOST_BYTES: Final = 1 << 20
@@ -58,7 +58,7 @@ class Metadata:
 
 
 class Issuer:
-    """One issuer.  Its discovery document is fetched once, its keys again when an unknown one signs."""
+    """One issuer.  Its discovery document is fetched once, its keys again when a token was signed by an unknown one."""
 
     def __init__(self, settings: GatewaySettings, clock: Clock = monotonic_ms) -> None:
         self._url, self._client_id = settings.oidc_issuer, settings.oidc_client_id
@@ -225,5 +225,5 @@ async def _read(answer: aiohttp.ClientResponse) -> bytes:
 def _json(body: bytes) -> dict[str, Any]:
     payload = json.loads(body)
     if not isinstance(payload, dict):
-        raise ValueError("not a JSON object")  # noqa: TRY004 - of somebody else's text
+        raise ValueError("not a JSON object")  # noqa: TRY004 - the issuer's text is wrong, not a type of ours
     return payload

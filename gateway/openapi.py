@@ -27,7 +27,7 @@ WELL_KNOWN: dict[str, Schema] = {
     "google.protobuf.Value": {"type": ["object", "array", "string", "number", "boolean", "null"]},
     "google.protobuf.ListValue": {"type": "array"},
 }
-FLAG_WORDS = [1, 0, "1", "0", "true", "false"]  # what a flag accepts besides true and false
+FLAG_WORDS = [1, 0, "1", "0", "true", "false"]  # what a flag accepts in addition to true and false
 FORMATS = {
     options_pb2.FORMAT_E164: "e164",
     options_pb2.FORMAT_TIME_ZONE: "time-zone",
@@ -78,7 +78,7 @@ def document(bindings: Sequence[Binding], server_url: str) -> Schema:
 ERROR_EXAMPLE = {
     "error": {
         "code": "invalid_request",
-        "message": "some fields are invalid",
+        "message": "Some fields are invalid.",
         "details": [{"field": "name", "reason": "is required"}],
         "request_id": "req_8f2c",
     }
@@ -168,7 +168,7 @@ def _path_parameters(binding: Binding) -> Iterator[Schema]:
 
 
 def path_example(binding: Binding, field: FieldDescriptor) -> Any:
-    """What stands in a path for a variable: `id` is the id of what the path names before it."""
+    """An example for a path's variable: `id` is the id of what the path names before it."""
     if field.name != "id":
         return examples.of_field(field)
     noun = binding.path.partition("/{id}")[0].rpartition("/")[2]
@@ -293,7 +293,7 @@ def _message(descriptor: Descriptor, shape: str) -> Schema:
 
 
 def _shapes(field: FieldDescriptor) -> set[str]:
-    """The schemas that have a field: bodies of creates, bodies of updates, answers."""
+    """The schemas that include a field: bodies of creates, bodies of updates, answers."""
     if jsonnames.is_read_only(field):
         return {"output"}
     return {"output", "input"} if _behaves(field, field_behavior_pb2.IMMUTABLE) else {"output", "input", "patch"}
@@ -308,7 +308,7 @@ def _behaves(field: FieldDescriptor, behaviour: int) -> bool:
 
 
 def _description(field: FieldDescriptor) -> str:
-    """What the contract says of a field, and of its enum's words where it says something."""
+    """The contract's comment on a field, and those on its enum's values."""
     sentences = [comment(field.full_name)]
     if enum := field.enum_type:
         for word, number in jsonnames.enum_words(enum).items():
@@ -387,7 +387,7 @@ def _well_known(descriptor: Descriptor, shape: str) -> Schema | None:
 
 
 def _number(field: FieldDescriptor, rules: Any, *, nullable: bool) -> Schema:
-    """A double or a float; where HUM writes it, null stands for what is not finite."""
+    """A double or a float; in answers, null stands for a value that is not finite."""
     name = "double" if field.type == FieldDescriptor.TYPE_DOUBLE else "float"
     limits = getattr(rules, name)
     schema: Schema = {"type": ["number", "null"] if nullable else "number", "format": name}

@@ -22,9 +22,9 @@ from hum.v1 import options_pb2
 
 HEADERS = {
     "Cache-Control": "no-store",
-    "X-Accel-Buffering": "no",  # nginx would hold events back
+    "X-Accel-Buffering": "no",  # nginx would buffer events
 }
-RETRY_MS = (1000, 3000)  # clients come back spread out, not all at once
+RETRY_MS = (1000, 3000)  # spreads out the reconnects of clients
 
 
 def last_event_id(request: Request) -> int | None:
@@ -61,7 +61,7 @@ async def _events(call: Any, heartbeat_seconds: float, closing: asyncio.Event, s
                 return
             yield event(message)
             reading = asyncio.ensure_future(call.read())
-    except AioRpcError as error:  # the client comes back with the last id it saw
+    except AioRpcError as error:  # the client reconnects with the last id it saw
         scope[errors.CUT] = errors.cut(error).status
     finally:
         ending.cancel()
@@ -70,7 +70,7 @@ async def _events(call: Any, heartbeat_seconds: float, closing: asyncio.Event, s
 
 
 def event(message: Message) -> bytes:
-    """One event of a stream: the member of the response's oneof that is set names it and is its data."""
+    """One event of a stream: the set member of the response's oneof is its name and its data."""
     which = message.WhichOneof("event")
     assert which is not None, "a stream sends events"
     field = message.DESCRIPTOR.fields_by_name[which]

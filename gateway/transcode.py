@@ -31,18 +31,18 @@ NO_CONTENT = 204
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The longest waits, the bodies, who asks, and when streams must end."""
+    """The longest waits, how bodies are read, who the client is, and when streams must end."""
 
     control_seconds: float
     heartbeat_seconds: float
     bodies: Bodies
     caller: Caller
-    #: Set when the gateway drains: event streams end, and their clients come back elsewhere.
+    #: Set when the gateway drains: event streams end, and their clients reconnect elsewhere.
     closing: asyncio.Event
 
 
 def routes(bindings: Sequence[Binding], channel: aio.Channel, limits: Limits) -> list[Route]:
-    """One route for each path; it answers 405 with all verbs of the path.  Words go before variables: of
+    """One route for each path; it answers 405 with all verbs of the path.  Literal segments go before variables: of
     `/team/invites` and `/team/{user_id}`, the first is tried first.
     """
     by_path: dict[str, dict[str, Endpoint]] = defaultdict(dict)
@@ -64,7 +64,7 @@ def _dispatch(verbs: Mapping[str, Endpoint]) -> Any:
             endpoint = verbs.get(verb)
             if endpoint is None:
                 headers = {"Allow": allowed}
-                message = f"this path allows {allowed}"
+                message = f"This path allows only {allowed}."
                 answer = errors.refusal("METHOD_NOT_ALLOWED", message, credentials.request_id(request), headers)
             else:
                 answer = await endpoint(request)
@@ -83,13 +83,13 @@ def _endpoint(binding: Binding, channel: aio.Channel, limits: Limits) -> Endpoin
 
     async def endpoint(request: Request) -> Response:
         request_id = credentials.request_id(request)
-        if (refused := limits.caller.refusal(request)) is not None:  # before a stranger's body is read
+        if (refused := limits.caller.refusal(request)) is not None:  # before its body is read
             return errors.refusal(refused.reason, str(refused), request_id)
         filled = await _fill(binding, request, limits, rename)
         if isinstance(filled, Response):
             return filled
         seconds = limits.control_seconds
-        # A stream lasts as long as it lasts, a file as long as its client takes: only their next steps have a limit.
+        # Streams have no time limit, and files take as long as their client: only the wait for each part is limited.
         timeout = None if binding.method.server_streaming else seconds
         call = open_call(filled, metadata=limits.caller.metadata(request), timeout=timeout)
         try:
@@ -132,8 +132,8 @@ async def _fill(binding: Binding, request: Request, limits: Limits, rename: erro
     if contract.RANGE in fields:
         setattr(message, contract.RANGE, request.headers.get("range", ""))
     if problems:
-        # Control would not see this request: name here what it would find besides.  A list or an object in which a
-        # value is missing would be complained about twice.
+        # Control will not see this request, so report here what it would find too; but not about a list or an object
+        # that lacks its bad value: that would be reported twice.
         holes = {prefix for each in problems for prefix in errors.prefixes(each.field)}
         more = (FieldError(rename(each.field), each.reason) for each in validation.check(message))
         return errors.bad_fields([*problems, *(each for each in more if each.field not in holes)], request_id)
@@ -148,13 +148,13 @@ async def _body(
         text = await limits.bodies.read(request)
     except BadBody as error:
         return errors.refusal(error.reason, str(error), request_id)
-    except ClientDisconnect:  # half a body is no request; nobody reads this answer, the log does
+    except ClientDisconnect:  # half a body is not a request; this answer is only for the log
         return errors.answer(
             errors.CLIENT_LEFT, "CANCELLED", "The client left before its body was complete.", request_id
         )
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if text and kind not in JSON_TYPES:
-        return errors.refusal("UNSUPPORTED_MEDIA_TYPE", "the body must be application/json", request_id)
+        return errors.refusal("UNSUPPORTED_MEDIA_TYPE", "The body must be application/json.", request_id)
     target: Message = getattr(message, binding.body_field.name) if binding.body_field else message
     try:
         members = jsonwire.read_body(text or b"{}", target, problems)
@@ -190,7 +190,7 @@ async def _unary(binding: Binding, call: Any) -> Response:
 
 
 async def _file(call: Any, seconds: float) -> Response:
-    """Answer with the file; control has so many seconds for each part."""
+    """Answer with the file; control has `seconds` for each part."""
     initial = await call.initial_metadata()
     first = await call.read()  # a refusal is raised here
     if first is aio.EOF:

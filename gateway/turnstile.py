@@ -1,4 +1,4 @@
-"""How many requests may be under way: in all, with room kept for the carrier's, and of each address."""
+"""Limits on concurrent requests: in all, with room reserved for the carrier's webhooks, and for each address."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,16 +11,16 @@ from gateway.addresses import Networks
 from hum.telemetry import log
 
 LOG = log(__name__)
-#: The carrier's webhooks, whose signature decides, and what an operator's load balancer asks.
+#: Paths without these limits: the carrier's webhooks, which are signed, and health checks.
 ALWAYS = ("/twilio/", "/healthz", "/readyz")
 
 
 class Turnstile:
-    """Middleware that refuses what would be one request too many."""
+    """Middleware that refuses requests beyond the limits, and notes the client's address in the scope."""
 
     def __init__(self, app: ASGIApp, most: int, most_of_address: int, proxies: Networks) -> None:
         self._app, self._most, self._most_of_address, self._proxies = app, most, most_of_address, proxies
-        self._under_way = 0
+        self._in_progress = 0
         self._of_address: Counter[str] = Counter()
         self._warned = False
 
@@ -31,21 +31,21 @@ class Turnstile:
         address = self._address(scope)
         if scope["path"].startswith(ALWAYS):
             await self._app(scope, receive, send)
-        elif self._under_way >= self._most:
-            await self._refuse("UNAVAILABLE", "the gateway is busy; try again", scope, receive, send)
+        elif self._in_progress >= self._most:
+            await self._refuse("UNAVAILABLE", "The gateway is busy; try again.", scope, receive, send)
         elif self._of_address[address] >= self._most_of_address:
-            message = f"{self._most_of_address} requests from your address are under way; wait until one ends"
+            message = f"{self._most_of_address} requests from your address are in progress, which is the limit."
             await self._refuse("RATE_LIMITED", message, scope, receive, send)
         else:
             await self._pass(address, scope, receive, send)
 
     async def _pass(self, address: str, scope: Scope, receive: Receive, send: Send) -> None:
-        self._under_way += 1
+        self._in_progress += 1
         self._of_address[address] += 1
         try:
             await self._app(scope, receive, send)
         finally:
-            self._under_way -= 1
+            self._in_progress -= 1
             self._of_address[address] -= 1
             if not self._of_address[address]:
                 del self._of_address[address]
@@ -55,14 +55,14 @@ class Turnstile:
         await errors.refusal(reason, message, request_id, {"Retry-After": "1"})(scope, receive, send)
 
     def _address(self, scope: Scope) -> str:
-        """Who asks; noted in the scope for those behind."""
+        """The client's address, which is noted in the scope."""
         peer = scope["client"][0] if scope["client"] else ""
         forwarded = _forwarded(scope["headers"])
         if forwarded and not self._warned and not addresses.is_in(peer, self._proxies):
             self._warned = True
             LOG.warning(
-                "X-Forwarded-For of an unknown proxy is ignored, and all of its clients are counted as one; if it is yours, "
-                "name it in HUM_TRUSTED_PROXIES",
+                "X-Forwarded-For from an unlisted proxy is ignored, so all of its clients share one limit; if the proxy is "
+                "yours, add it to HUM_TRUSTED_PROXIES",
                 peer=peer,
             )
         address: str = addresses.client_of(peer, forwarded, self._proxies)

@@ -46,14 +46,14 @@ class CarrierWebhooks:
             parameters = await self._signed(request)
             if parameters is None:
                 LOG.warning("carrier webhook without a valid signature", path=request.url.path)
-                message = "the request is not signed by the carrier"
+                message = "The request does not have a valid signature of the carrier."
                 return errors.refusal("FORBIDDEN", message, credentials.request_id(request))
             return await webhook(request, dict(parameters))
 
         return Route(path, endpoint, methods=["POST"])
 
     async def _signed(self, request: Request) -> Parameters | None:
-        """The form's parameters, if the carrier signed them.  No webhook of ours has a query, so one is refused."""
+        """The form's parameters, if the carrier signed them.  Our webhooks have no query, so a query is refused."""
         signature = request.headers.get("x-twilio-signature", "")
         if not carrier.looks_signed(signature) or request.url.query or NEW_SCHEME in request.headers:
             return None

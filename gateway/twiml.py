@@ -16,7 +16,7 @@ def form(body: bytes) -> Parameters:
 
 
 def render(step: pb.CarrierStep, media_url: str, public_url: str) -> str:
-    """What the carrier shall do, as TwiML."""
+    """The carrier's next step, as TwiML."""
     match step.WhichOneof("step"):
         case "connect":
             return _document(_connect(step.connect, media_url, public_url))

@@ -1,1 +1,1 @@
-"""The shared floor: the contract (`hum.v1`) and what every plane needs.  Imports no plane."""
+"""Shared code: the contract (`hum.v1`) and what every plane needs.  Imports no plane."""

@@ -1,8 +1,8 @@
 """The chain of the audit log: each entry's hash covers the entry and its predecessor's hash.
 
-A change, a removal or an insertion anywhere before the newest hash changes that hash; who has written it down can tell.
-The hash covers exactly what is stored and exported, each field with its length before it, so that no two entries read
-the same; times are whole microseconds, as the database keeps them.
+A change, a removal or an insertion anywhere before the newest hash changes that hash; whoever recorded it can detect
+that.  The hash covers exactly what is stored and exported, each field prefixed with its length, so that no two entries
+have the same encoding; times are whole microseconds, as the database keeps them.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-#: What the first entry of an organization has for a predecessor.
+#: The predecessor's hash of an organization's first entry.
 GENESIS = bytes(32)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -32,7 +32,7 @@ class Entry:
 
 
 class Broken(Exception):  # noqa: N818 - the chain is broken, not the code
-    """The chain is broken; the message says from which line."""
+    """The chain is broken; the message names the first bad line."""
 
 
 def link(previous: bytes, seq: int, entry: Entry) -> bytes:
@@ -77,7 +77,7 @@ def line(seq: int, entry: Entry, previous: bytes, hash: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The newest entry of a chain that holds.  Keep it: a later export must contain it."""
+    """The newest entry of a valid chain.  Keep it: a later export must contain it."""
 
     organization: str
     seq: int
@@ -115,9 +115,9 @@ def _members(number: int, text: str | bytes) -> Mapping[str, Any]:
     try:
         members = json.loads(text)
     except ValueError as error:
-        raise Broken(f"line {number}: is not JSON") from error
+        raise Broken(f"line {number}: it is not JSON") from error
     if not isinstance(members, dict):
-        raise Broken(f"line {number}: is not a JSON object")
+        raise Broken(f"line {number}: it is not a JSON object")
     return members
 
 
@@ -130,10 +130,10 @@ def _entry(number: int, members: Mapping[str, Any]) -> Entry:
             **{name: str(members[name]) for name in _TEXTS},
         )
         if members["at"] != at.isoformat(timespec="microseconds").replace("+00:00", "Z"):
-            raise Broken(f"line {number}: its two times differ")
+            raise Broken(f"line {number}: `at` and `at_us` differ")
         _ = members["seq"], members["hash"], members["previous_hash"]
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise Broken(f"line {number}: lacks {error}") from error
+        raise Broken(f"line {number}: a member is missing or invalid: {error}") from error
     return entry
 
 

@@ -1,8 +1,8 @@
 """The carrier's signatures.  Pure.
 
 Twilio "Validate requests": base64(HMAC-SHA1(auth token, URL + sorted parameters)); a WebSocket upgrade has no
-parameters.  Our own, because the SDK's validator leaks timing on a length mismatch, mangles URLs with user-info or IPv6
-hosts, and passes a JSON body unchecked when it is handed empty parameters.
+parameters.  We do not use the SDK's validator: it leaks timing on a length mismatch, mangles URLs with user-info or
+IPv6 hosts, and accepts a JSON body unchecked when it is given empty parameters.
 """
 
 import base64
@@ -21,18 +21,18 @@ def sign(token: str, url: str, parameters: Parameters) -> str:
     """The signature of a request with these form parameters."""
     values: dict[str, set[str]] = {}
     for name, value in parameters:
-        values.setdefault(name, set()).add(value)  # of a repeated name, each distinct value once
+        values.setdefault(name, set()).add(value)  # each distinct value of a repeated name once
     signed = url + "".join(name + value for name in sorted(values) for value in sorted(values[name]))
     return base64.b64encode(hmac.digest(token.encode(), signed.encode(), hashlib.sha1)).decode()
 
 
 def looks_signed(signature: str) -> bool:
-    """Tell whether this may be a signature of anything: the base64 of a SHA-1."""
+    """Tell whether this has the form of a signature: a SHA-1 in base64."""
     return SIGNATURE.fullmatch(signature) is not None
 
 
 def is_signed(tokens: Iterable[str], url: str, parameters: Parameters, signature: str) -> bool:
-    """Tell whether the carrier made this request: under any of the tokens, with or without the standard port."""
+    """Whether the carrier signed this request, with any of the tokens, with or without the standard port."""
     good = False
     for token in tokens:
         for form_of_url in _with_and_without_port(url):

@@ -1,4 +1,4 @@
-"""The only place that reads a clock.  Everything else takes the time as an argument, or one of these as a parameter."""
+"""The only module that reads a clock.  All other code takes the time, or one of these functions, as a parameter."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ Clock = Callable[[], float]
 
 
 def monotonic_ms() -> float:
-    """Milliseconds on a clock that never jumps; its zero means nothing."""
+    """Milliseconds on a clock that never jumps; only differences are meaningful."""
     return time.monotonic() * 1000.0
 
 

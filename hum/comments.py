@@ -1,4 +1,4 @@
-"""What proto/ says above its services, methods, messages and fields: the text of documents that are derived from it."""
+"""The comments in proto/ on services, methods, messages and fields, for the documents that are derived from it."""
 
 import re
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ COMMENTS = resources.files("hum.v1") / "comments.binpb"
 
 
 def comment(full_name: str) -> str:
-    """What proto/ says above a method, message or field; without buf's own instructions."""
+    """The comment on a method, message or field; without instructions to buf."""
     return _comments().get(full_name, "")
 
 
 @cache
 def _comments() -> dict[str, str]:
-    """All comments of the contract, by full name, from what `make proto` leaves beside the generated code."""
+    """All comments of the contract, by full name, from the file that `make proto` writes next to the generated code."""
     found: dict[str, str] = {}
     for file in descriptor_pb2.FileDescriptorSet.FromString(COMMENTS.read_bytes()).file:
         for location in file.source_code_info.location:
@@ -29,7 +29,7 @@ def _comments() -> dict[str, str]:
 
 
 def _full_name(file: descriptor_pb2.FileDescriptorProto, path: Sequence[int]) -> str:
-    """The name of what a source location is about (google/protobuf/descriptor.proto, SourceCodeInfo.Location.path)."""
+    """The full name of the element at a source location (google/protobuf/descriptor.proto, SourceCodeInfo.Location)."""
     names, here = [file.package], file
     for field_number, index in zip(path[::2], path[1::2], strict=False):
         field = here.DESCRIPTOR.fields_by_number[field_number]

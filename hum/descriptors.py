@@ -1,4 +1,4 @@
-"""How many files and sockets this process may have open."""
+"""The limit on open files and sockets of this process."""
 
 import resource
 
@@ -6,7 +6,7 @@ ENOUGH = 65_536
 
 
 def raise_limit() -> int:
-    """Raise the soft limit as far as the hard one allows, up to `ENOUGH`; returns what holds then."""
+    """Raise the soft limit to the hard one, at most to `ENOUGH`; returns the new limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = ENOUGH if hard == resource.RLIM_INFINITY else min(hard, ENOUGH)
     if soft == resource.RLIM_INFINITY or soft >= wanted:

@@ -1,8 +1,8 @@
 """Errors that carry their own status.
 
-An expected business outcome is a value.  A refusal is a `Refused`: it names its gRPC code as a word, so that rules and
-storage may raise it without importing grpc, and a stable reason, from which REST takes its status
-(`gateway/errors.py`).  Anything else that escapes is a bug and becomes INTERNAL at the boundary.
+An expected business outcome is a value.  A refusal is a `Refused`: it names its gRPC code as a string, so that rules
+and storage can raise it without importing grpc, and a stable reason, which REST maps to a status
+(`gateway/errors.py`).  Any other exception that escapes is a bug and becomes INTERNAL at the boundary.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ class FieldError(NamedTuple):
 
 
 class Refused(Exception):  # noqa: N818 - a refusal is no fault of ours
-    """A request that was understood and is refused.  Subclasses carry their own verdict."""
+    """A request that was understood and is refused.  Subclasses set the code and the reason."""
 
     code: ClassVar[str] = "FAILED_PRECONDITION"
     reason: str = "FAILED_PRECONDITION"
@@ -125,7 +125,7 @@ class IdempotencyMismatch(Refused):
 
 
 class IdempotencyInProgress(Refused):
-    """A request with this key is in progress."""
+    """A request with this Idempotency-Key is in progress; try again later."""
 
     code, reason = "ABORTED", "IDEMPOTENCY_IN_PROGRESS"
 
@@ -148,7 +148,7 @@ class CarrierError(Refused):
     code, reason = "UNAVAILABLE", "CARRIER_ERROR"
 
 
-class CarrierBusy(CarrierError):  # noqa: N818 - as the others, it says what happened
+class CarrierBusy(CarrierError):  # noqa: N818 - named for what happened, like the others
     """The carrier rejected the request because of its rate limit; retry after `retry_after_seconds`."""
 
     def __init__(self, retry_after_seconds: float) -> None:

@@ -16,7 +16,7 @@ from hum.v1 import options_pb2
 
 
 class EventType(NamedTuple):
-    """A type of event.  `version` counts up when a field changes its meaning."""
+    """A type of event.  `version` is incremented when a field changes its meaning."""
 
     name: str
     version: int
@@ -26,7 +26,7 @@ class EventType(NamedTuple):
 
 @cache
 def of_message(message: Descriptor) -> EventType:
-    """The type that a message is.  Raises AssertionError for one that is none."""
+    """The event type of a message.  Raises AssertionError if it has none."""
     assert message.GetOptions().HasExtension(options_pb2.event), f"{message.full_name} has no (hum.v1.event) option"
     option = message.GetOptions().Extensions[options_pb2.event]
     return EventType(option.name, option.version, option.visible, message)
@@ -37,7 +37,7 @@ def by_name() -> Mapping[str, EventType]:
     """All types, by name."""
     found = [of_message(message) for message in _messages()]
     types = {each.name: each for each in sorted(found)}
-    assert len(types) == len(found), "two events have one name"
+    assert len(types) == len(found), "two events have the same name"
     return types
 
 
@@ -58,10 +58,10 @@ def as_markdown() -> str:
     lines = [
         "# Events",
         "",
-        "What happened, one row for each change in the transaction of the change. `GET /api/events` lists those that customers may",
-        "see. This page is what `python -m hum.eventtypes` prints; a test compares them.",
+        "Each change appends one event, in its own transaction. `GET /api/events` lists those that customers may see.",
+        "This page is the output of `python -m hum.eventtypes`; a test compares them.",
         "",
-        "| type | version | customers see it | happens when | data |",
+        "| type | version | visible to customers | meaning | data |",
         "| --- | --- | --- | --- | --- |",
     ]
     for each in by_name().values():

@@ -1,4 +1,4 @@
-"""HUM_HOME: the folder where a machine's own things live: keys, embedded database, recordings, spools, `run.json`."""
+"""HUM_HOME: the directory for a machine's own keys, embedded database, recordings, spools and `run.json`."""
 
 import base64
 import json
@@ -11,7 +11,7 @@ from hum.settings import Common, ControlSettings
 
 
 def private_text(path: Path, make: str) -> str:
-    """The text of a file that only its owner can read; made with `make` when it isn't there.  Safe against a concurrent caller."""
+    """The text of a file that only its owner may read; created with `make` if missing.  Safe to call concurrently."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -23,7 +23,7 @@ def private_text(path: Path, make: str) -> str:
 
 
 def node_key(settings: Common) -> bytes:
-    """The key that planes sign their node identities with.  Production requires the setting; else one is made under home."""
+    """The key with which planes sign their node identities.  Required in production; else generated under home."""
     if settings.node_key:
         return settings.node_key.encode()
     if settings.production:
@@ -50,7 +50,7 @@ def write_run(home: Path, facts: dict[str, Any]) -> None:
 
 
 def read_run(home: Path) -> dict[str, Any]:
-    """Where things are, or an empty dict when nothing runs."""
+    """The contents of `run.json`, or an empty dict when nothing is running."""
     try:
         facts: dict[str, Any] = json.loads((home / "run.json").read_text())
     except FileNotFoundError:

@@ -1,7 +1,7 @@
-"""Ids: `<prefix>_<ULID>` outside, the same 128 bits as `uuid` in the database.
+"""Ids: `<prefix>_<ULID>` for clients, the same 128 bits as `uuid` in the database.
 
 ULID: 48 bits of Unix milliseconds, 80 random bits, 26 characters of Crockford's base 32
-(https://github.com/ulid/spec).  So ids sort by time of birth, and a page by id is a page by age.
+(https://github.com/ulid/spec).  So ids sort by creation time, and a list can be paged by id.
 """
 
 import secrets
@@ -19,7 +19,7 @@ ULID_CHARS = 26
 
 
 class Kind(StrEnum):
-    """What an id names; the value is its prefix.  A number's id is bare."""
+    """What an id identifies; the value is its prefix.  A number's id has none."""
 
     ORGANIZATION = "org"
     USER = "user"
@@ -65,7 +65,7 @@ def parse(kind: Kind, text: str) -> UUID | None:
 
 
 def require(kind: Kind, text: str) -> UUID:
-    """As `parse`, but an id that can't be one of ours is NotFound, exactly like one that isn't there."""
+    """Like `parse`, but an invalid id raises NotFound, exactly like one that does not exist."""
     if (id := parse(kind, text)) is None:
         raise NotFound(f"There is no {kind.name.lower().replace('_', ' ')} {text[:60]!r}.")
     return id

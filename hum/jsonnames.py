@@ -1,4 +1,4 @@
-"""How the fields of the contract travel as JSON, by their options in proto/: names, words of enums, what is read-only."""
+"""How the contract's fields appear in JSON, by their options in proto/: names, enum words, which are read-only."""
 
 from functools import cache
 
@@ -11,7 +11,7 @@ TIMESTAMP = "google.protobuf.Timestamp"
 
 
 def rest_name(field: FieldDescriptor) -> str:
-    """The field's name in JSON: the proto's own, unless `(hum.v1.rest_name)` or `json_name` says another."""
+    """The field's name in JSON: the proto's own, unless `(hum.v1.rest_name)` or `json_name` sets another."""
     if chosen := field.GetOptions().Extensions[options_pb2.rest_name]:
         return str(chosen)
     head, *rest = field.name.split("_")
@@ -34,13 +34,13 @@ def is_map(field: FieldDescriptor) -> bool:
 
 @cache
 def held(field: FieldDescriptor) -> Descriptor | None:
-    """The message that a field, its items or its map's values are."""
+    """The message type of a field, of its items or of its map's values."""
     if is_map(field) and field.message_type is not None:
         return field.message_type.fields_by_name["value"].message_type
     return field.message_type
 
 
 def enum_words(enum: EnumDescriptor) -> dict[str, int]:
-    """An enum's values by the words that travel: lower case, without prefix, without the unspecified."""
+    """An enum's values by their words in JSON: lower case, without the prefix, without the unspecified value."""
     prefix = enum.values_by_number[0].name.removesuffix("UNSPECIFIED")
     return {value.name.removeprefix(prefix).lower(): value.number for value in enum.values if value.number}

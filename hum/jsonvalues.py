@@ -1,10 +1,10 @@
-"""One value of a field as JSON, and back: numbers, texts, enums, and protobuf's well-known types.
+"""One value of a field to and from JSON: numbers, strings, enums, and protobuf's well-known types.
 
-- Integers of every width are JSON numbers, not strings; a whole float is a whole number.
-- A double or float is a finite number. JSON has no other: NaN and infinities are refused, and written as null.
+- Integers of every width are JSON numbers, not strings; a float with a whole value is accepted as an integer.
+- A double or float is a finite number, since JSON has no other: NaN and infinities are refused, and written as null.
 - Bytes are base64; standard and URL-safe alphabets are read, the standard one is written.
-- Times and durations are protobuf's own (RFC 3339 in UTC; `1.500s`), masks are comma-separated proto names, wrappers
-  are their value, and `Struct`, `Value` and `ListValue` are the JSON that they hold.
+- Times and durations have protobuf's own form (RFC 3339 in UTC; `1.500s`), masks are comma-separated proto names,
+  wrappers are their value, and `Struct`, `Value` and `ListValue` are the JSON that they hold.
 """
 
 import base64
@@ -37,7 +37,7 @@ INTEGERS: Mapping[int, tuple[int, int]] = {
     FieldDescriptor.TYPE_UINT64: (0, (1 << 64) - 1),
     FieldDescriptor.TYPE_FIXED64: (0, (1 << 64) - 1),
 }
-#: protobuf's words for the types, which protovalidate's rules and OpenAPI's formats are named by.
+#: protobuf's names of the types, which protovalidate's rules and OpenAPI's formats use.
 INTEGER_NAMES: Mapping[int, str] = {
     FieldDescriptor.TYPE_INT32: "int32",
     FieldDescriptor.TYPE_SINT32: "sint32",
@@ -59,19 +59,19 @@ _DURATION = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,9})?s")
 _DECIMAL = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,4})?")
 
 
-class Bad(Exception):  # noqa: N818 - a value, not a fault
-    """What is wrong with one value."""
+class Bad(Exception):  # noqa: N818 - about a value, not an error in the code
+    """An invalid value; the message says why."""
 
 
 class Unsupported(Exception):  # noqa: N818
-    """A field of the contract that JSON can't carry; a mistake in proto/, found at start."""
+    """A field of the contract that JSON can't represent: a mistake in proto/, found at start."""
 
     def __init__(self, field: FieldDescriptor, reason: str) -> None:
         super().__init__(f"{field.full_name} {reason}")
 
 
 def decode(raw: bytes) -> Any:
-    """A JSON value as Python's; raises Bad."""
+    """Decode a JSON value; raises Bad."""
     try:
         return msgspec.json.decode(raw)
     except msgspec.ValidationError as error:  # well-formed, but no float holds it
@@ -84,7 +84,7 @@ def decode(raw: bytes) -> Any:
 
 
 def reader(field: FieldDescriptor) -> Reader:
-    """Turns a decoded JSON value into a scalar or an enum's number; raises Bad."""
+    """A function from a decoded JSON value to a scalar or an enum's number; it raises Bad."""
     if field.enum_type is not None:
         words = _words(field)
         return lambda value: _read_enum(words, value)
@@ -98,12 +98,12 @@ def reader(field: FieldDescriptor) -> Reader:
         FieldDescriptor.TYPE_BYTES: _read_bytes,
     }
     if field.type not in kinds:
-        raise Unsupported(field, "has a type that JSON can't carry")
+        raise Unsupported(field, "has a type that JSON can't represent")
     return kinds[field.type]
 
 
 def writer(field: FieldDescriptor) -> Writer:
-    """Turns a scalar or an enum's number into what msgspec encodes; it writes NaN and infinities as null by itself."""
+    """A function from a scalar or an enum's number to what msgspec encodes, which writes NaN and infinities as null."""
     if field.enum_type is not None:
         return {number: word for word, number in _words(field).items()}.get
     if jsonnames.is_raw_json(field):
@@ -116,7 +116,7 @@ def writer(field: FieldDescriptor) -> Writer:
 
 
 def of_text(field: FieldDescriptor, text: str) -> Any:
-    """What a query's text is for a field, before `reader` looks at it; raises Bad."""
+    """Convert a query parameter's text to what the field's `reader` accepts; raises Bad."""
     if field.type in INTEGERS:
         if not text.removeprefix("-").isascii() or not text.removeprefix("-").isdecimal():
             raise Bad("must be a whole number")
@@ -129,7 +129,7 @@ def of_text(field: FieldDescriptor, text: str) -> Any:
 
 
 def read_raw(raw: bytes | str) -> str:
-    """Free-form JSON as it was written; from a string that holds JSON, what it holds."""
+    """Free-form JSON as it was written; a string that holds JSON is unwrapped."""
     text = raw.decode() if isinstance(raw, bytes) else raw
     if text.startswith('"'):
         return str(decode(text.encode())).strip()
@@ -139,7 +139,7 @@ def read_raw(raw: bytes | str) -> str:
 
 
 def key_reader(field: FieldDescriptor) -> Reader:
-    """Turns a member's name into a map's key."""
+    """A function from a member's name to a map key; it raises Bad."""
     if field.type == FieldDescriptor.TYPE_BOOL:
         return lambda text: _read_enum({"true": True, "false": False}, text)
     if field.type in INTEGERS:
@@ -149,19 +149,19 @@ def key_reader(field: FieldDescriptor) -> Reader:
 
 
 def key_text(key: Any) -> str:
-    """A map's key as a member's name."""
+    """A map key as a member's name."""
     return str(key).lower() if isinstance(key, bool) else str(key)
 
 
 def _canonical(text: str, number: int) -> int:
-    if text != str(number):  # else `1` and `01` would be one key
+    if text != str(number):  # otherwise `1` and `01` would be the same key
         raise Bad("must be a whole number without leading zeros")
     return number
 
 
 def _words(field: FieldDescriptor) -> Mapping[str, int]:
     enum = field.enum_type
-    assert enum is not None, "the caller has looked"
+    assert enum is not None, "the caller has checked"
     zero = enum.values_by_number.get(0)
     if zero is None or not zero.name.endswith("UNSPECIFIED"):
         raise Unsupported(field, f"is a {enum.full_name}, whose zero value is not named ..._UNSPECIFIED")
@@ -230,7 +230,7 @@ def _same(value: Any) -> Any:
 
 
 def _shortest(value: float) -> float:
-    """The number with the fewest digits that is this 32-bit float."""
+    """The number with the fewest digits that rounds to this 32-bit float."""
     if not math.isfinite(value):
         return value
     for digits in range(6, 9):
@@ -251,7 +251,7 @@ def _as_float32(value: float) -> float | None:
 
 
 def filler(descriptor: Descriptor) -> Filler | None:
-    """For a well-known type: fills a message of it from a decoded JSON value, or raises Bad."""
+    """For a well-known type: a function that fills a message from a decoded JSON value, or raises Bad."""
     if (wrapped := _wrapped(descriptor)) is not None:
         read = reader(wrapped)
         return lambda value, into: setattr(into, "value", read(value))
@@ -259,7 +259,7 @@ def filler(descriptor: Descriptor) -> Filler | None:
 
 
 def text_filler(descriptor: Descriptor) -> Filler | None:
-    """For a well-known type that a query's text can hold: fills a message of it, or raises Bad."""
+    """For a well-known type that a query parameter can hold: a function that fills a message, or raises Bad."""
     if (wrapped := _wrapped(descriptor)) is not None:
         read = reader(wrapped)
         return lambda text, into: setattr(into, "value", read(of_text(wrapped, text)))
@@ -267,7 +267,7 @@ def text_filler(descriptor: Descriptor) -> Filler | None:
 
 
 def plain(descriptor: Descriptor) -> Writer | None:
-    """For a well-known type: turns a message of it into what msgspec encodes."""
+    """For a well-known type: a function from a message to what msgspec encodes."""
     if (wrapped := _wrapped(descriptor)) is not None:
         write = writer(wrapped)
         return lambda message: write(message.value)
@@ -275,7 +275,7 @@ def plain(descriptor: Descriptor) -> Writer | None:
 
 
 def is_carried(descriptor: Descriptor) -> bool:
-    """Tell whether a message of the package google.protobuf has a form in JSON here."""
+    """Whether a message of the package google.protobuf can be represented in JSON here."""
     return descriptor.full_name == "google.protobuf.Empty" or plain(descriptor) is not None
 
 
@@ -320,7 +320,7 @@ def _fill_struct(kind: type, complaint: str) -> Filler:
 
 
 def require_shallow(value: Any, levels: int = DEEPEST) -> None:
-    """Raise Bad for objects and lists in more than so many levels."""
+    """Raise Bad if objects and lists are nested deeper than `levels`."""
     level = [value]
     for _ in range(levels + 1):
         level = [

@@ -1,12 +1,12 @@
-"""Messages as JSON, and back: REST's bodies and answers, and the data of events.
+"""Messages to and from JSON: REST's request and response bodies, and the data of events.
 
 One codec for each message type, compiled once from its descriptor; nested messages, lists and maps to any depth up to
-`jsonvalues.DEEPEST`.  The rules are docs/contract.md's: names in snake_case; everything is written, zero values and
-nulls too; enums are lower-case words or null; flags accept 1 and 0; free-form JSON passes through byte for byte; unknown
-members are named.  A reader reports every bad field up to `MOST_PROBLEMS`, each by its path (`recipients[3].phone_e164`,
-`labels["tier"]`).
+`jsonvalues.DEEPEST`.  The rules are docs/contract.md's: names in snake_case; every field is written, including zero
+values and nulls; enums are lower-case words or null; flags accept 1 and 0; free-form JSON passes through byte for byte;
+unknown members are errors.  A reader reports every bad field, up to `MOST_PROBLEMS`, each by its path
+(`recipients[3].phone_e164`, `labels["tier"]`).
 
-A contract that JSON can't carry is refused by `require_supported`, at start and by name.
+`require_supported` rejects, at start, a contract with a field that JSON can't represent, and names the field.
 """
 
 import json
@@ -24,7 +24,7 @@ from hum.errors import FieldError
 from hum.jsonvalues import DEEPEST, Bad, Unsupported
 
 MOST_PROBLEMS = 100
-PATH_CHARACTERS = 100  # of a client's own words in a path
+PATH_CHARACTERS = 100  # of each name in a path that the client chose
 _RAW_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _RAW_ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -34,7 +34,7 @@ class NotJson(Exception):  # noqa: N818
 
 
 class _TooManyProblems(Exception):  # noqa: N818
-    """Nobody reads more of them."""
+    """More than MOST_PROBLEMS were found; reading stops."""
 
 
 # --- reading ------------------------------------------------------------------------------------------------------
@@ -43,7 +43,7 @@ class _TooManyProblems(Exception):  # noqa: N818
 def read_body(text: bytes, into: Message, problems: list[FieldError]) -> list[str]:
     """Fill a message from a JSON object; return the proto names of the members it had.  Raises NotJson."""
     try:
-        text.decode()  # a raw member is not looked into until it is read
+        text.decode()  # raw members are not checked until they are read
         members = _members(text)
     except (Bad, UnicodeDecodeError) as error:
         raise NotJson("the body is not a JSON object") from error
@@ -54,7 +54,7 @@ def read_body(text: bytes, into: Message, problems: list[FieldError]) -> list[st
 
 
 def read_query(field: FieldDescriptor, values: list[str], into: Message, problems: list[FieldError]) -> None:
-    """Set a field from the query's values for it."""
+    """Set a field from its query parameters."""
     reading = _Reading(problems, jsonnames.rest_name(field))
     if not field.is_repeated and len(values) > 1:
         reading.note("must not be repeated")
@@ -72,14 +72,14 @@ def _read_query_value(field: FieldDescriptor, text: str, into: Message, reading:
             return
         assert field.message_type is not None, "it is not a scalar"
         fill = jsonvalues.text_filler(field.message_type)
-        assert fill is not None, "require_in_query has looked"
+        assert fill is not None, "require_in_query has checked"
         fill(text, one.target(into))
     except Bad as bad:
         reading.note(str(bad))
 
 
 class _Reading:
-    """Where the reader is, and what it has found wrong so far."""
+    """The reader's position, and the problems found so far."""
 
     __slots__ = ("depth", "path", "problems")
 
@@ -119,7 +119,7 @@ def _read_members(members: Mapping[str, msgspec.Raw], into: Message, reading: _R
             continue
         seen.append(field.name)
         if bytes(raw) == b"null":
-            continue  # unset; in an update, the mask says that it was meant
+            continue  # unset; in an update, the mask says that it is to be cleared
         oneof = field.containing_oneof
         if oneof is not None and (other := chosen.setdefault(oneof.full_name, name)) != name:
             inner.note(f"can't be set together with {other}")
@@ -135,7 +135,7 @@ FieldReader = Callable[[bytes, Message, _Reading], None]
 
 @cache
 def _field_reader(field: FieldDescriptor) -> FieldReader:
-    """Sets a field of a message from raw JSON; raises Bad, or notes what is wrong inside."""
+    """A function that sets a field from raw JSON; it raises Bad, or notes problems in nested values."""
     if jsonnames.is_map(field):
         return _map_reader(field)
     fill = _single(field)
@@ -175,7 +175,7 @@ def _map_reader(field: FieldDescriptor) -> FieldReader:
 
 
 class _Scalar:
-    """Reads a number, a text, an enum's word, or free-form JSON into its field."""
+    """Reads a number, a string, an enum's word, or free-form JSON into its field."""
 
     def __init__(self, field: FieldDescriptor) -> None:
         self._field, self._name = field, field.name
@@ -198,7 +198,7 @@ class _Scalar:
         return self._convert(text if self._is_raw else jsonvalues.of_text(self._field, text))
 
     def leave(self, into: Message, place: int) -> None:
-        """Keep a bad item's place: what is found wrong later is numbered as the client numbers it."""
+        """Fill a bad item's place, so that later problems have the client's indexes."""
         items = getattr(into, self._name)
         if len(items) == place:
             items.append(_EMPTY.get(self._field.type, 0))
@@ -211,7 +211,7 @@ _EMPTY: Mapping[int, Any] = {FieldDescriptor.TYPE_STRING: "", FieldDescriptor.TY
 
 
 class _Nested:
-    """Reads an object into a message that is a field, an item or a map's value."""
+    """Reads an object into a message: a field's value, an item or a map's value."""
 
     def __init__(self, field: FieldDescriptor) -> None:
         self._field, self._name = field, field.name
@@ -284,7 +284,7 @@ def _encoder(descriptor: Descriptor) -> Callable[[Message], Any]:
     writers: list[tuple[str, jsonvalues.Writer]] = []
 
     def encode(message: Message) -> dict[str, Any]:
-        if not writers:  # not before: a type may hold itself
+        if not writers:  # filled lazily: a type may contain itself
             writers.extend((jsonnames.rest_name(field), _writer(field)) for field in descriptor.fields)
         return {name: writer(message) for name, writer in writers}
 
@@ -293,7 +293,7 @@ def _encoder(descriptor: Descriptor) -> Callable[[Message], Any]:
 
 @cache
 def _writer(field: FieldDescriptor) -> Callable[[Message], Any]:
-    """Takes the field from its message as a value that msgspec encodes."""
+    """A function from a message to the field's value, as msgspec encodes it."""
     name = field.name
     if jsonnames.is_map(field):
         assert field.message_type is not None, "a map's entry"
@@ -308,7 +308,7 @@ def _writer(field: FieldDescriptor) -> Callable[[Message], Any]:
 
 
 def _write_entries(entries: Any, convert: jsonvalues.Writer) -> dict[str, Any]:
-    """A map in the order of its keys: the same map is always the same bytes."""
+    """A map in the order of its keys, so that equal maps are equal bytes."""
     return {jsonvalues.key_text(key): convert(entries[key]) for key in sorted(entries)}
 
 
@@ -316,11 +316,11 @@ def _converter(field: FieldDescriptor) -> jsonvalues.Writer:
     return jsonvalues.writer(field) if field.message_type is None else _encoder(field.message_type)
 
 
-# --- what can't be carried ----------------------------------------------------------------------------------------
+# --- what can't be represented ------------------------------------------------------------------------------------
 
 
 def require_supported(descriptors: Iterable[Descriptor]) -> None:
-    """Raise Unsupported for a field, at any depth of these messages, that JSON can't carry."""
+    """Raise Unsupported for a field, at any depth of these messages, that JSON can't represent."""
     waiting, known = list(descriptors), set[str]()
     while waiting:
         descriptor = waiting.pop()
@@ -337,10 +337,10 @@ def require_supported(descriptors: Iterable[Descriptor]) -> None:
 
 
 def require_in_query(field: FieldDescriptor) -> None:
-    """Raise Unsupported for a field that a query can't hold."""
+    """Raise Unsupported for a field that a query parameter can't hold."""
     _require_field(field)
     if field.message_type is not None and jsonvalues.text_filler(field.message_type) is None:
-        raise Unsupported(field, "is a message or a map, which a query can't hold")
+        raise Unsupported(field, "is a message or a map, which a query parameter can't hold")
 
 
 def _require_field(field: FieldDescriptor) -> None:
@@ -348,8 +348,8 @@ def _require_field(field: FieldDescriptor) -> None:
     if jsonnames.is_raw_json(field) and field.type != FieldDescriptor.TYPE_STRING:
         raise Unsupported(field, "is raw_json but not a string")
     if field.type == FieldDescriptor.TYPE_GROUP:
-        raise Unsupported(field, "is a group, which JSON can't carry")
+        raise Unsupported(field, "is a group, which JSON can't represent")
     if inner is not None and inner.file.package == "google.protobuf" and not jsonvalues.is_carried(inner):
-        raise Unsupported(field, f"is a {inner.full_name}, which JSON can't carry")
+        raise Unsupported(field, f"is a {inner.full_name}, which JSON can't represent")
     if inner is None:
-        jsonvalues.reader(field)  # it raises for an enum or a type that it doesn't know
+        jsonvalues.reader(field)  # raises for an unsupported enum or type

@@ -1,6 +1,6 @@
-"""The operator's socket, one for each process: `/metrics`, `/healthz`, `/readyz`.
+"""The operator's socket of each process: `/metrics`, `/healthz`, `/readyz`.
 
-It is apart from what strangers reach: a page of metrics tells much, and costs time to make.
+It is separate from the public sockets: metrics tell a lot, and take time to render.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -9,21 +9,22 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from hum import telemetry
-from hum.settings import Common, parse_listen
+from hum.network import parse_listen
+from hum.settings import Common
 
 LOG = telemetry.log(__name__)
 KEEP_ALIVE_SECONDS = 75.0
 CLOSE_SECONDS = 1.0  # a scrape that is under way when the process ends
 
 Ready = Callable[[], Awaitable[Sequence[str]]]
-"""Names what keeps this process from taking work, one sentence each; nothing: it is ready.  It must answer in time."""
+"""Returns the reasons why this process takes no work, one sentence each; none if it is ready.  Has its own timeout."""
 
 
 @asynccontextmanager
 async def serving(settings: Common, ready: Ready) -> AsyncIterator[int]:
-    """Listen on HUM_METRICS_LISTEN for as long as this lasts; yields the port.  A socket that is taken ends the process.
+    """Listen on HUM_METRICS_LISTEN while the context is open; yields the port.  Exits if the port is taken.
 
-    `/healthz` is 200 while the event loop turns.  `/readyz` is 200, or 503 with what `ready` names, a line each.
+    `/healthz` is 200 while the event loop runs.  `/readyz` is 200, or 503 with the reasons that `ready` returns, one per line.
     """
     listen = parse_listen(settings.metrics_listen)
     runner = web.AppRunner(
@@ -42,7 +43,7 @@ async def serving(settings: Common, ready: Ready) -> AsyncIterator[int]:
                 "or port 0 for a free one"
             ) from error
         port: int = runner.addresses[0][1]
-        LOG.info("metrics are served", host=listen.host, port=port)
+        LOG.info("metrics are being served", host=listen.host, port=port)
         yield port
     finally:
         await runner.cleanup()

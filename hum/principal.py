@@ -1,4 +1,4 @@
-"""Whom a credential stands for."""
+"""The principal behind a credential."""
 
 from dataclasses import dataclass
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""gRPC between planes: channels, node identities, and the names of what travels as metadata."""
+"""gRPC between planes: channels, node identities and metadata names."""
 
 import math
 from collections.abc import Sequence
@@ -17,19 +17,19 @@ from hum.settings import Common
 
 # Metadata names.
 CREDENTIAL = "authorization"  # `Bearer <API key>`, `Session <token>`, or `Node <identity>`
-CLIENT_ADDRESS = "hum-client-address"  # on whose behalf a gateway asks; believed only beside its node identity
-GATEWAY = "hum-gateway"  # that identity, where `authorization` is the client's own
+CLIENT_ADDRESS = "hum-client-address"  # the client's address; trusted only with a gateway's node identity
+GATEWAY = "hum-gateway"  # that identity, when `authorization` is the client's own
 REQUEST_ID = "x-request-id"
 IDEMPOTENCY_KEY = "idempotency-key"
 REPLAYED = "idempotent-replayed"
-STREAM = "hum-stream"  # initial metadata of a stream: `open`, or `over` when nothing will ever come
+STREAM = "hum-stream"  # initial metadata of a stream: `open`, or `over` when no event will follow
 RATE_PREFIX = "ratelimit-"  # trailing metadata: `limit`, `remaining`, `reset` (seconds), under this prefix
-RETRY_AFTER = "retry-after"  # trailing metadata of a refusal that time heals, in seconds
-HTTP_PREFIX = "hum-http-"  # initial metadata of a file: what HTTP answers, `status` and headers, under this prefix
+RETRY_AFTER = "retry-after"  # trailing metadata of a refusal that is worth retrying: after how many seconds
+HTTP_PREFIX = "hum-http-"  # initial metadata of a file: the HTTP `status` and headers, under this prefix
 ERROR_DOMAIN = "hum"
 
 NODE_TOKEN_SECONDS = 60
-VOUCHER_MS = 20_000.0  # a token is made for many requests, and still lives when the last of them arrives
+VOUCHER_MS = 20_000.0  # how long `vouching` reuses a token
 NODE_SCHEME = "Node "
 BEARER_SCHEME = "Bearer "
 SESSION_SCHEME = "Session "
@@ -37,12 +37,12 @@ SESSION_SCHEME = "Session "
 _OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.max_receive_message_length", 16 << 20),
     ("grpc.max_send_message_length", 16 << 20),
-    # A peer that vanished without a word is noticed within half a minute.
+    # Detects a peer that vanished silently within half a minute.
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
-    # The server's side of the same: don't punish those pings.
+    # On the server's side: don't reject those pings.
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2_000),
@@ -59,7 +59,7 @@ class Node:
 
 
 class NodeIdentity:
-    """Says who this process is, in a token that lasts a minute (RFC 7519, HS256 under the deployment's node key)."""
+    """Identifies this process, with a token valid for a minute (RFC 7519, HS256 under the deployment's node key)."""
 
     def __init__(self, key: bytes, plane: str, name: str) -> None:
         self._key = OctKey.import_key(key)
@@ -67,7 +67,7 @@ class NodeIdentity:
         self._voucher, self._vouched_ms = "", -math.inf
 
     def vouching(self, address: str) -> tuple[tuple[str, str], ...]:
-        """Metadata that names a client's address beside the client's own credential."""
+        """Metadata that names a client's address, next to the client's own credential."""
         if self._vouched_ms + VOUCHER_MS < monotonic_ms():
             self._voucher, self._vouched_ms = self.metadata()[1].removeprefix(NODE_SCHEME), monotonic_ms()
         return (CLIENT_ADDRESS, address), (GATEWAY, self._voucher)
@@ -78,7 +78,7 @@ class NodeIdentity:
 
 
 def verify_node(key: bytes, token: str) -> Node | None:
-    """The node that made the token; None if it is not one of ours or is too old."""
+    """The node that issued the token; None if it is invalid or expired."""
     try:
         claims = jwt.decode(token, OctKey.import_key(key), algorithms=["HS256"]).claims
     except (JoseError, ValueError):
@@ -106,7 +106,7 @@ def channel(settings: Common) -> aio.Channel:
 
 
 def server(settings: Common, listen: str, interceptors: Sequence[aio.ServerInterceptor] = ()) -> tuple[aio.Server, int]:
-    """A server and the port it got; TLS when a certificate is set, clients' certificates demanded when an authority is."""
+    """A server and its port; TLS if a certificate is set, client certificates required if an authority is set."""
     made = aio.server(interceptors=interceptors, options=_OPTIONS)
     if settings.tls_cert is None or settings.tls_key is None:
         return made, made.add_insecure_port(listen)

@@ -1,8 +1,8 @@
-"""Secrets.  What must be used again is sealed; what is only compared is hashed.
+"""Secrets.  Secrets that must be used again are sealed; those that are only compared are hashed.
 
 Sealed: AES-256-GCM under a versioned key.  The associated data binds a blob to the table, row and organization it was
-written for, so that a blob moved elsewhere does not open.  A blob that does not open is an error, never an empty
-secret.
+written for, so that a blob moved elsewhere can't be decrypted.  A blob that can't be decrypted is an error, never an
+empty secret.
 """
 
 import base64
@@ -27,7 +27,7 @@ TOKEN = re.compile(r"[0-9A-Za-z_-]{43}")
 
 
 class Unsealable(Exception):  # noqa: N818
-    """A sealed secret does not open here: wrong place, unknown key version, or damaged."""
+    """A sealed secret can't be decrypted: wrong place, unknown key version, or damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Place:
 
 
 class Keyring:
-    """The deployment's sealing keys, newest first: the first seals, all open."""
+    """The deployment's sealing keys, newest first: the first one seals, each of them can open."""
 
     def __init__(self, keys: Sequence[tuple[int, bytes]]) -> None:
         if not keys or any(len(key) != KEY_BYTES for _, key in keys):
@@ -68,11 +68,11 @@ class Keyring:
         version, nonce, sealed = int.from_bytes(blob[:2]), blob[2 : 2 + NONCE_BYTES], blob[2 + NONCE_BYTES :]
         cipher = self._ciphers.get(version)
         if cipher is None:
-            raise Unsealable(f"no key of version {version}")
+            raise Unsealable(f"HUM_SECRET_KEYS has no key of version {version}")
         try:
             return cipher.decrypt(nonce, sealed, place.associated(version))
         except (InvalidTag, ValueError) as error:
-            raise Unsealable("the secret does not open in this place") from error
+            raise Unsealable("the secret is damaged or was sealed for another place") from error
 
 
 def new_api_key() -> str:
@@ -86,17 +86,17 @@ def new_token() -> str:
 
 
 def looks_like_api_key(text: str) -> bool:
-    """Tell whether `new_api_key` may have made it."""
+    """Tell whether this has the form of an API key."""
     return API_KEY.fullmatch(text) is not None
 
 
 def looks_like_token(text: str) -> bool:
-    """Tell whether `new_token` may have made it."""
+    """Tell whether this has the form of `new_token`'s tokens."""
     return TOKEN.fullmatch(text) is not None
 
 
 def token_hash(token: str) -> bytes:
-    """SHA-256: enough for 256 random bits, and it costs an event loop nothing."""
+    """SHA-256: enough for 256 random bits, and too fast to block the event loop."""
     return hashlib.sha256(token.encode()).digest()
 
 
@@ -106,5 +106,5 @@ def sign(key: bytes, message: bytes) -> bytes:
 
 
 def same(one: bytes, other: bytes) -> bool:
-    """Compare without telling where they differ."""
+    """Compare in constant time."""
     return hmac.compare_digest(one, other)

@@ -1,4 +1,4 @@
-"""Every service of the contract, found by itself: whatever `make proto` wrote to `hum/v1` is part of it."""
+"""Every service of the contract, discovered: whatever `make proto` wrote to `hum/v1` is part of it."""
 
 import importlib
 import pkgutil

@@ -1,4 +1,4 @@
-"""The page docs/settings.md, made from the settings themselves.
+"""docs/settings.md, generated from the settings.
 
 python -m hum.settingspage > docs/settings.md
 """
@@ -18,8 +18,9 @@ def as_markdown() -> str:
     lines = [
         "# Settings",
         "",
-        "Environment variables, all optional in development. A wrong value, or a `HUM_*` name that nobody knows, stops the",
-        "process with a sentence that says what to do. This page is what `python -m hum.settingspage` prints; a test compares them.",
+        "Environment variables, all optional in development. An invalid value or an unknown `HUM_*` name stops the",
+        "process with a message that says what to do. This page is the output of `python -m hum.settingspage`; a test",
+        "compares them.",
         "",
         "| variable | default | read by | meaning |",
         "| --- | --- | --- | --- |",

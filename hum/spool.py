@@ -1,9 +1,9 @@
-"""A queue on disk for what must not be lost while the other side is away.
+"""A queue on disk for what must not be lost while the other side is unavailable.
 
 Append-only segments of records, each `length (4 bytes) | crc32 (4 bytes) | payload`, and a small file that says which
-records are done.  A record is safe when `append` returns (fsynced, if the spool says so); one that a crash or a full disk
-cut short is dropped, and nothing is ever appended behind it: what follows begins a new segment.  One process owns a
-spool at a time.
+records are done.  A record is safe when `append` returns (fsynced, if the spool is set to); one that a crash or a full
+disk cut short is dropped, and nothing is ever appended after it: the next record begins a new segment.  One process
+owns a spool at a time.
 """
 
 import fcntl
@@ -22,10 +22,10 @@ SEGMENT_BYTES = 4 << 20
 
 
 class Spool:
-    """Numbered records, from 1: appended at the end, read from the first that is not done, and done in order."""
+    """Records numbered from 1: appended at the end, read from the first that is not done, and finished in order."""
 
     def __init__(self, directory: Path, *, fsync: bool = True, segment_bytes: int = SEGMENT_BYTES) -> None:
-        """Open or make the spool; raises BlockingIOError when another process has it."""
+        """Open or create the spool; raises BlockingIOError when another process owns it."""
         directory.mkdir(parents=True, exist_ok=True)
         self._directory, self._fsync, self._segment_bytes = directory, fsync, segment_bytes
         self._lock = (directory / "lock").open("w")
@@ -43,7 +43,7 @@ class Spool:
         return len(self._waiting)
 
     def append(self, payload: bytes) -> int:
-        """Store a record; return its number.  Raises OSError when the disk does not take it, and nothing has changed."""
+        """Store a record; return its number.  Raises OSError, leaving the spool unchanged, if the write fails."""
         number = self.last + 1
         segment = self._segment or self._open_segment(number)
         begins_at = segment.tell()
@@ -60,11 +60,11 @@ class Spool:
         return number
 
     def pending(self, after: int = 0) -> Iterator[tuple[int, bytes]]:
-        """The records that are not done, oldest first, from the one behind `after`."""
+        """The records that are not done, oldest first, beginning after number `after`."""
         return ((number, payload) for number, payload in tuple(self._waiting) if number > after)
 
     def finish(self, number: int) -> None:
-        """Records up to this one are done; their space comes back."""
+        """Mark records up to this one as done, and free their space."""
         if number <= self.done:
             return
         self.done = min(number, self.last)
@@ -91,7 +91,7 @@ class Spool:
         return sorted((int(path.stem), path) for path in self._directory.glob("*.seg"))
 
     def _load(self, first: int, path: Path, following: int | None) -> None:
-        """Take in a segment's records, up to the first of the next one: that number was used again."""
+        """Load a segment's records, up to the next segment's first number: from there on, numbers were reused."""
         data, at, number = path.read_bytes(), 0, first
         while at + _HEAD.size <= len(data) and (following is None or number < following):
             length, crc = _HEAD.unpack_from(data, at)
@@ -102,13 +102,13 @@ class Spool:
                 self._waiting.append((number, payload))
             self.last = max(self.last, number)
             number, at = number + 1, at + _HEAD.size + length
-        if not at:  # it holds no record, and its name would hide what gets its number
+        if not at:  # it holds no record, and a new segment would need its name
             path.unlink()
-        elif at < len(data):  # the last record was cut short, or was never acknowledged
+        elif at < len(data):  # the last record was cut short, or `append` never returned its number
             os.truncate(path, at)
 
     def _open_segment(self, number: int) -> FileIO:
-        # Never appends to a segment of an earlier life: its name is the number of its first record.
+        # Never appends to a segment from before a restart.  A segment is named for the number of its first record.
         segment = FileIO(self._directory / f"{number:020d}.seg", "w")
         if self._fsync:
             try:
@@ -120,7 +120,7 @@ class Spool:
         return segment
 
     def _write(self, segment: FileIO, record: bytes) -> None:
-        # Without a buffer: what a full disk did not take must not come out with the next record.
+        # Unbuffered: bytes that a full disk did not accept must not be written with the next record.
         at = 0
         while at < len(record):
             at += segment.write(record[at:]) or 0
@@ -128,7 +128,7 @@ class Spool:
             os.fsync(segment.fileno())
 
     def _abandon(self, segment: FileIO, begins_at: int) -> None:
-        """Leave a segment whose last write failed, without that record if the disk allows; else `_load` drops it."""
+        """Close a segment whose last write failed; truncate that record if the disk allows, else `_load` drops it."""
         self._segment = None
         with suppress(OSError):
             os.ftruncate(segment.fileno(), begins_at)

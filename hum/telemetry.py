@@ -1,7 +1,7 @@
 """Logs, metrics and traces.
 
-structlog writes one JSON object a line, with the request, organization and call that are bound to the context; no
-phone number and no transcript at INFO.  Metrics are Prometheus's; traces are OpenTelemetry's, and go nowhere unless
+structlog writes one JSON object per line, with the request, organization and call that are bound to the context; no
+phone number and no transcript at INFO.  Metrics are Prometheus's; traces are OpenTelemetry's, and are exported only if
 an endpoint is set.
 """
 
@@ -26,9 +26,9 @@ from hum.settings import Common
 
 _TRACER, _W3C = trace.get_tracer("hum"), TraceContextTextMapPropagator()
 METRICS_CONTENT_TYPE = CONTENT_TYPE_LATEST
-#: Prometheus buckets in seconds for things that take milliseconds.
+#: Prometheus buckets, in seconds, for operations that take milliseconds ...
 FAST_BUCKETS: Sequence[float] = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-#: ... and for what a caller waits for.
+#: ... and for the time a caller waits for an answer.
 TURN_BUCKETS: Sequence[float] = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0)
 
 
@@ -51,7 +51,7 @@ def start(settings: Common, plane: str) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-            # Without local variables: they hold phone numbers, transcripts and keys.
+            # No local variables: they hold phone numbers, transcripts and keys.
             structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
             structlog.processors.EventRenamer("message"),
             structlog.processors.JSONRenderer(),
@@ -68,12 +68,12 @@ def start(settings: Common, plane: str) -> None:
 
 
 def served(name: str, metadata: Mapping[str, str]) -> trace.Span:
-    """A span for a request that arrived, below the one that its sender has open (W3C Trace Context).  Whoever gets it ends it."""
+    """A span for an incoming request, a child of the sender's span (W3C Trace Context).  The caller must end it."""
     return _TRACER.start_span(name, context=_W3C.extract(dict(metadata)), kind=trace.SpanKind.SERVER)
 
 
 def carried() -> tuple[tuple[str, str], ...]:
-    """The open span as metadata for a call to another plane; nothing when nothing is traced."""
+    """The current span as metadata for a call to another plane; empty when nothing is traced."""
     headers: dict[str, str] = {}
     _W3C.inject(headers)
     return tuple(headers.items())

@@ -1,8 +1,9 @@
-"""What a request must look like, from the options in proto/: one check for gRPC and REST alike.
+"""Validation of requests by the options in proto/: one check for gRPC and REST alike.
 
-Four sources, at every depth of messages, lists and maps, reported together: protovalidate's rules; `(hum.v1.format)`, what a pattern can't say; `(hum.v1.raw_json)`;
-and `google.api.field_behavior`: a REQUIRED field must be set when a resource is created and can't be cleared, an
-IMMUTABLE one can't be changed.  A message that has an `update_mask` is an update.
+Four sources, at every depth of messages, lists and maps, reported together: protovalidate's rules;
+`(hum.v1.format)`, for what a pattern can't express; `(hum.v1.raw_json)`; and `google.api.field_behavior`: a REQUIRED
+field must be set when a resource is created and can't be cleared, an IMMUTABLE one can't be changed.  A message that
+has an `update_mask` is an update.
 """
 
 import json
@@ -28,7 +29,7 @@ from hum.errors import FieldError, InvalidRequest
 from hum.v1 import options_pb2
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-EAGERNESS = ("low", "medium", "high", "auto")  # of semantic_vad, as the Realtime API names them
+EAGERNESS = ("low", "medium", "high", "auto")  # values for semantic_vad in the Realtime API
 EMAIL = re.compile(r"[^\s\x00-\x1f\x7f<>()\[\],;:\\\"]+")  # RFC 5321, without its quoted forms
 RAW_JSON_BYTES = 64 << 10
 RAW_JSON_DEPTH = 64
@@ -59,7 +60,7 @@ def _path(violation: Any) -> str:
 
 
 def _subscript(key: Any) -> str:
-    """An item of a list, or of a map by its key."""
+    """The subscript of a list item or a map entry."""
     return f"[{json.dumps(key, ensure_ascii=False)}]"
 
 
@@ -68,7 +69,7 @@ def _subscript(key: Any) -> str:
 
 @cache
 def behaviours(descriptor: Descriptor, behaviour: int) -> tuple[FieldDescriptor, ...]:
-    """The fields of a message that have a behaviour."""
+    """The fields of a message with this field_behavior."""
     return tuple(
         field
         for field in descriptor.fields
@@ -88,7 +89,7 @@ def _behaviour(request: Message) -> Iterator[FieldError]:
 
 
 def _missing(message: Message, prefix: str) -> Iterator[FieldError]:
-    """The REQUIRED fields that a new message, or a message in it, does not have."""
+    """The REQUIRED fields that are missing in a new message or in its nested messages."""
     required = behaviours(message.DESCRIPTOR, field_behavior_pb2.REQUIRED)
     yield from (FieldError(prefix + each.name, "is required") for each in required if _unset(message, each))
     for field, value in message.ListFields():
@@ -104,7 +105,7 @@ def _missing_inside(field: FieldDescriptor, value: Any, path: str) -> Iterator[F
 
 
 def _changed(resource: Message, prefix: str, paths: set[str]) -> Iterator[FieldError]:
-    """What an update must not do.  A field that the mask names is replaced whole: what it holds must be complete."""
+    """Forbidden changes in an update.  A field in the mask is replaced as a whole: it must be complete."""
     required = behaviours(resource.DESCRIPTOR, field_behavior_pb2.REQUIRED)
     immutable = behaviours(resource.DESCRIPTOR, field_behavior_pb2.IMMUTABLE)
     known = resource.DESCRIPTOR.fields_by_name
@@ -122,7 +123,7 @@ def _changed(resource: Message, prefix: str, paths: set[str]) -> Iterator[FieldE
 
 
 def _values(field: FieldDescriptor, value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Each value that a field holds, with its path: itself, a list's items, or a map's values."""
+    """Each value of a field, with its path: the value itself, a list's items, or a map's values."""
     if not field.is_repeated:
         yield path, value
     elif jsonnames.is_map(field):
@@ -132,7 +133,7 @@ def _values(field: FieldDescriptor, value: Any, path: str) -> Iterator[tuple[str
 
 
 def _mask(request: Message) -> FieldMask:
-    mask: FieldMask = cast("Any", request).update_mask  # the caller has looked for the field
+    mask: FieldMask = cast("Any", request).update_mask  # the caller has checked that the field exists
     return mask
 
 
@@ -148,7 +149,7 @@ Check = Callable[[str], str | None]
 
 @cache
 def _checks(descriptor: Descriptor) -> Mapping[int, tuple[Check, ...]]:
-    """The checks of each field that holds texts, by its number."""
+    """The checks of each field that holds strings, by field number."""
     found = {}
     for field in descriptor.fields:
         entry = field.message_type if jsonnames.is_map(field) else None
@@ -195,11 +196,11 @@ def bad_json(text: str) -> str | None:
         return "is not JSON"
     if not isinstance(value, dict | list):
         return "must be a JSON object or array"
-    return f"is nested deeper than {RAW_JSON_DEPTH}" if _is_deep(value) else None
+    return f"is nested deeper than {RAW_JSON_DEPTH} levels" if _is_deep(value) else None
 
 
 def _is_deep(value: Any) -> bool:
-    """Tell whether JSON is nested deeper than our own parsers, and our customers', are sure to read."""
+    """Whether JSON is nested deeper than our parsers, and our customers', can be relied on to read."""
     level = [value]
     for _ in range(RAW_JSON_DEPTH):
         level = [inner for each in level for inner in _inside(each)]
@@ -231,14 +232,14 @@ def bad_e164(text: str) -> str | None:
 
 
 def bad_email(text: str) -> str | None:
-    """What is wrong with an e-mail address, or None.  Whether it exists, only a message to it can tell."""
+    """What is wrong with an e-mail address, or None.  Does not check that the address exists."""
     local, _, domain = text.rpartition("@")
     plain = bool(local) and "@" not in local and all(part for part in domain.split(".")) and "." in domain
     return None if plain and len(text) <= 254 and EMAIL.fullmatch(text) else "is not an e-mail address"
 
 
 def bad_time_zone(text: str) -> str | None:
-    return None if text in _zones() else "is not a time zone of the IANA database, for example America/New_York"
+    return None if text in _zones() else "is not a time zone in the IANA database, for example America/New_York"
 
 
 @cache
@@ -254,30 +255,30 @@ def bad_business_hours(text: str) -> str | None:
     if odd := sorted(hours.keys() - {"time_zone", "weekly", "holidays"}):
         return f"has an unknown member {odd[0]!r}"
     if "time_zone" in hours and (not isinstance(hours["time_zone"], str) or bad_time_zone(hours["time_zone"])):
-        return "time_zone is not a time zone of the IANA database"
+        return "time_zone is not a time zone in the IANA database, for example America/New_York"
     weekly, holidays = hours.get("weekly", {}), hours.get("holidays", [])
     if not isinstance(weekly, dict) or (odd := sorted(weekly.keys() - set(WEEKDAYS))):
-        return "weekly has members mon, tue, wed, thu, fri, sat and sun"
+        return "weekly must be an object with members from mon, tue, wed, thu, fri, sat, sun"
     for day, spans in weekly.items():
         if (complaint := _bad_spans(spans)) is not None:
             return f"weekly.{day} {complaint}"
     if not isinstance(holidays, list) or not all(
         isinstance(day, str) and _parses(date.fromisoformat, day) for day in holidays
     ):
-        return "holidays is a list of dates like 2026-12-25"
+        return "holidays must be a list of dates such as 2026-12-25"
     return None
 
 
 def _bad_spans(spans: Any) -> str | None:
     if not isinstance(spans, list):
-        return 'is a list of spans like ["09:00", "17:00"]'
+        return 'must be a list of spans such as ["09:00", "17:00"]'
     times: list[str] = []
     for span in spans:
         pair = isinstance(span, list) and len(span) == 2 and all(isinstance(at, str) for at in span)
         if not pair or not all(
             len(at) == len("09:00") and (at == "24:00" or _parses(time.fromisoformat, at)) for at in span
         ):
-            return 'is a list of spans like ["09:00", "17:00"]'
+            return 'must be a list of spans such as ["09:00", "17:00"]'
         if span[0] == span[1]:
             return "has an empty span"
         times += span
@@ -318,9 +319,9 @@ def bad_turn_config(text: str) -> str | None:
         "eagerness": lambda value: value in EAGERNESS,
     }
     if odd := sorted(config.keys() - rules.keys()):
-        return f"has an unknown member {odd[0]!r}; it has {', '.join(rules)}"
+        return f"has an unknown member {odd[0]!r}; the known ones are {', '.join(rules)}"
     wrong = [name for name, value in config.items() if not rules[name](value)]
-    return f"{wrong[0]} is out of range" if wrong else None
+    return f"{wrong[0]} has an invalid value" if wrong else None
 
 
 FORMATS: Mapping[int, Callable[[str], str | None]] = {

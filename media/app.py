@@ -1,4 +1,4 @@
-"""`hum media`: the only place of this plane that calls constructors."""
+"""`hum media`: the composition root of this plane."""
 
 import argparse
 import asyncio
@@ -13,7 +13,8 @@ from picows import ws_create_server
 
 from hum import home, monitoring, rpc, telemetry
 from hum.clock import Clock, monotonic_ms
-from hum.settings import MediaSettings, load, parse_listen
+from hum.network import parse_listen
+from hum.settings import MediaSettings, load
 from hum.signals import stop_signal
 from media import workers
 from media.io.control import ControlLink, take_spool
@@ -24,7 +25,7 @@ from media.server import MediaServer
 from media.shell import Ports
 
 LOG = telemetry.log(__name__)
-CLOSE_SECONDS = 20.0  # a spoken goodbye, and the close behind it
+CLOSE_SECONDS = 20.0  # a spoken goodbye and the close after it
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +42,9 @@ class Media:
 async def build(
     settings: MediaSettings, dial: Dial | None = None, clock: Clock = monotonic_ms, *, shared_port: bool = False
 ) -> AsyncIterator[Media]:
-    """Everything of a media plane, started; drained and closed at the end.
+    """Start a whole media plane; drain and close it on exit.
 
-    With `shared_port` other processes may listen on the same one.
+    With `shared_port` other processes may listen on the same port.
     """
     if not settings.twilio_auth_tokens:
         LOG.warning("TWILIO_AUTH_TOKEN is not set: every stream will be refused")
@@ -82,7 +83,7 @@ async def build(
             await server.drain(settings.drain_seconds, CLOSE_SECONDS)
             listening.close()
             link.flush(clock())
-            with suppress(TimeoutError):  # what control does not take now waits on disk
+            with suppress(TimeoutError):  # reports that control does not acknowledge now stay on disk
                 async with asyncio.timeout(settings.end_ack_seconds):
                     await link.stored()
             pacer.stop()
@@ -94,12 +95,12 @@ async def build(
 
 
 async def run(settings: MediaSettings, *, worker: bool = False) -> None:
-    """Serve until SIGTERM or SIGINT; a worker, until its supervisor is gone too."""
+    """Serve until SIGTERM or SIGINT; a worker also stops when its supervisor is gone."""
     stop, loop = stop_signal(), asyncio.get_running_loop()
-    if worker:  # its input is a pipe that nobody writes to: it is readable when it ends
+    if worker:  # stdin is a pipe that the supervisor never writes to: it becomes readable at end of file
         loop.add_reader(sys.stdin.fileno(), stop.set)
     async with build(settings, shared_port=worker) as media:
-        # What was imported stays for good: the collector need not walk it (40 ms) while calls wait.
+        # Imported objects live forever: without the freeze the collector would walk them (40 ms) while calls wait.
         gc.collect()
         gc.freeze()
         LOG.info("media serves", port=media.port, node=media.link.node)

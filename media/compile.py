@@ -1,6 +1,6 @@
-"""`python -m media.compile`: make the core machine code, with mypyc, where there is a C compiler.
+"""`python -m media.compile`: compile the core to machine code with mypyc, where there is a C compiler.
 
-The same sources run without it; a call then costs a quarter more (docs/benchmarks/media.md).
+The same sources run uncompiled; a call then costs a quarter more (docs/benchmarks/media.md).
 """
 
 import os
@@ -16,12 +16,12 @@ from setuptools import Distribution
 
 from media.native import BUILDS, CORE, INTERPRETER, LIBRARY, build_of_these_sources, sources
 
-#: Their classes are msgspec's, which reads annotations that compiled classes no longer have.
+#: Modules of msgspec structs: msgspec reads annotations, which compiled classes no longer have.
 LEFT_OUT = frozenset({"__init__", "leg", "realtime", "types"})
 
 
 def lacking() -> str | None:
-    """What this machine has not got and a compiler needs."""
+    """What compilation needs and this machine lacks; None if nothing is missing."""
     if shutil.which(str(sysconfig.get_config_var("CC")).split()[0]) is None:
         return "a C compiler"
     if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
@@ -30,10 +30,10 @@ def lacking() -> str | None:
 
 
 def compiled() -> Path:
-    """Where the build of these sources lies, made if it was not; older ones of this interpreter are removed.
+    """The directory with the build of these sources.  Compiles them if needed; removes this interpreter's older builds.
 
-    SystemExit, with or behind the reason, if a source can't be compiled or changes meanwhile.  The working directory must
-    be the project's.
+    Raises SystemExit if a source cannot be compiled or changes meanwhile; the reason is in it or was printed before.
+    The working directory must be the project's root.
     """
     place = build_of_these_sources()
     maker = place / "compiler"
@@ -52,13 +52,13 @@ def compiled() -> Path:
         command.ensure_finalized()
         command.run()
         if build_of_these_sources() != place:
-            raise SystemExit("hum: a source of the media core changed while it was compiled; do it again")
+            raise SystemExit("hum: a source file of the media core changed during compilation; run it again")
         BUILDS.mkdir(exist_ok=True)
         for old in BUILDS.glob(f"{INTERPRETER}-*"):
             shutil.rmtree(old)
         draft = BUILDS / f"{place.name}.new"
         shutil.move(f"{scratch}/library", draft)
-        draft.rename(place)  # a build is there whole or not at all
+        draft.rename(place)  # atomic: a build is complete or absent
         maker.write_text(mypy_version)
     return place
 
@@ -67,7 +67,7 @@ if __name__ == "__main__":
     os.chdir(CORE.parent.parent)
     if (lack := lacking()) is not None:
         print(
-            f"hum: {lack} is missing, so the media core is interpreted; on Debian: apt-get install gcc python3-dev",
+            f"hum: {lack} is missing, so the media core runs interpreted; on Debian: apt-get install gcc python3-dev",
             file=sys.stderr,
         )
     else:

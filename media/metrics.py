@@ -1,4 +1,4 @@
-"""What this plane tells Prometheus.  Frames are counted in plain integers: a counter's lock is too dear for each one."""
+"""This plane's Prometheus metrics.  Frames are counted in plain integers: a Counter's lock costs too much per frame."""
 
 from collections.abc import Iterator
 
@@ -9,13 +9,13 @@ from hum.telemetry import FAST_BUCKETS, TURN_BUCKETS
 
 
 class Frames:
-    """Messages of the carrier's sockets, and its collector."""
+    """Counts messages on the carrier's sockets, and collects itself."""
 
     def __init__(self) -> None:
         self.received = self.sent = 0
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        frames = CounterMetricFamily("hum_media_frames", "messages of the carrier's sockets", labels=["direction"])
+        frames = CounterMetricFamily("hum_media_frames", "messages on the carrier's sockets", labels=["direction"])
         frames.add_metric(["in"], self.received)
         frames.add_metric(["out"], self.sent)
         yield frames
@@ -23,17 +23,19 @@ class Frames:
 
 FRAMES = Frames()
 REGISTRY.register(FRAMES)
-CALLS = Gauge("hum_media_calls", "streams that are open")
-STREAMS = Counter("hum_media_streams", "streams that were asked for, by what came of it", ["outcome"])
+CALLS = Gauge("hum_media_calls", "open streams")
+STREAMS = Counter("hum_media_streams", "streams requested by the carrier, by outcome", ["outcome"])
 ENDINGS = Counter("hum_media_endings", "calls that ended, by reason", ["reason"])
 CLEAR_SECONDS = Histogram(
-    "hum_media_clear_seconds", "caller's first voiced frame over the agent to `clear` written", buckets=FAST_BUCKETS
+    "hum_media_clear_seconds",
+    "from the caller's first voiced frame over the agent to `clear` written",
+    buckets=FAST_BUCKETS,
 )
-OURS_SECONDS = Histogram("hum_media_turn_ours_seconds", "an answer's latency, our part", buckets=FAST_BUCKETS)
-MODEL_SECONDS = Histogram("hum_media_turn_model_seconds", "an answer's latency, the model's part", buckets=TURN_BUCKETS)
+OURS_SECONDS = Histogram("hum_media_turn_ours_seconds", "our share of an answer's latency", buckets=FAST_BUCKETS)
+MODEL_SECONDS = Histogram("hum_media_turn_model_seconds", "model's share of an answer's latency", buckets=TURN_BUCKETS)
 MODEL_LOSSES = Counter("hum_media_model_losses", "model sockets lost, by reason", ["reason"])
 LOOP_LAG_MS = Gauge("hum_media_loop_lag_ms", "the event loop's worst lag in the last second")
-LOOP_LATE_MS = Gauge("hum_media_loop_late_ms", "how late the event loop usually is, the mean of the last seconds")
-LATENESS_SECONDS = Histogram("hum_media_pacer_lateness_seconds", "how late the pacer ticks", buckets=FAST_BUCKETS)
-LINK_UP = Gauge("hum_media_link_up", "whether the link to control stands")
+LOOP_LATE_MS = Gauge("hum_media_loop_late_ms", "the event loop's mean lag over the last few seconds")
+LATENESS_SECONDS = Histogram("hum_media_pacer_lateness_seconds", "how late the pacer's ticks are", buckets=FAST_BUCKETS)
+LINK_UP = Gauge("hum_media_link_up", "whether the link to control is up, 0 or 1")
 SPOOL_DEPTH = Gauge("hum_media_spool_batches", "batches of reports that control has not acknowledged")

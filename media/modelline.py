@@ -1,4 +1,4 @@
-"""One call's way to the model: its socket, or the attempt to open one."""
+"""One call's connection to the model: its socket, or the attempt to open one."""
 
 import asyncio
 from typing import Protocol
@@ -11,7 +11,7 @@ LOG = log(__name__)
 
 
 class Dialler(Listener, Protocol):
-    """Whose line it is."""
+    """The call that owns the connection."""
 
     @property
     def call_id(self) -> str: ...
@@ -23,7 +23,7 @@ class Dialler(Listener, Protocol):
         """It could not be opened."""
 
     def task_done(self, task: asyncio.Task[None]) -> None:
-        """With every attempt that is over, whatever became of it."""
+        """An attempt is over, whatever its outcome."""
 
 
 class ModelLine:
@@ -33,7 +33,7 @@ class ModelLine:
         self._attempt: asyncio.Task[None] | None = None
 
     def dial(self, attempt: int, model: str) -> None:
-        """Open a socket in place of the one there is; a later attempt waits, each time twice as long."""
+        """Replace the socket with a new one; from the second attempt on, waits first, twice as long each time."""
         self.drop()
         self._attempt = asyncio.create_task(self._dialled(attempt, model), name="dial")
         self._attempt.add_done_callback(self._owner.task_done)
@@ -44,7 +44,7 @@ class ModelLine:
         try:
             socket = await self._dial(model, self._owner)
         except Refused as error:
-            LOG.warning("model refused", call=self._owner.call_id, error=str(error))
+            LOG.warning("model refused the connection", call=self._owner.call_id, error=str(error))
             self._owner.model_lost(REFUSED)
         except Unreachable as error:
             self._owner.model_lost(f"unreachable {error}")
@@ -53,7 +53,7 @@ class ModelLine:
             self._owner.model_ready()
 
     def drop(self) -> None:
-        """Close what there is, and give up what is being tried."""
+        """Close the socket, and cancel an attempt in progress."""
         socket, self.socket = self.socket, None
         if socket is not None:
             socket.drop()

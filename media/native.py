@@ -1,7 +1,7 @@
-"""The core as machine code, where it was compiled (media/compile.py); else the same sources are interpreted.
+"""Loads the core as machine code, if it was compiled (media/compile.py); otherwise the same sources are interpreted.
 
-A build lies under a name made of all that it was made from, so that an edited source is never answered by an old build:
-there is none for it, and it is interpreted.
+A build's name is a hash of everything it was made from, so an edited source never runs as an old build: there is no
+build for it, and it is interpreted.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from hum.settings import media_interpreted
 
 CORE = Path(__file__).parent / "core"
 BUILDS = Path(__file__).parent / "_native"
-#: All that was compiled; each module's own file only names its part.
+#: Contains all compiled code; each module's own file only refers to it.
 LIBRARY = "media_core__mypyc"
 INTERPRETER = sys.implementation.cache_tag
 SUFFIX: str = sysconfig.get_config_var("EXT_SUFFIX")
@@ -26,7 +26,7 @@ def sources() -> list[Path]:
 
 
 def build_of_these_sources() -> Path:
-    """Where it lies, if it was made."""
+    """The build's directory, whether or not it exists."""
     digest = hashlib.blake2b(SUFFIX.encode(), digest_size=10)
     for source in sources():
         digest.update(source.name.encode())
@@ -35,7 +35,7 @@ def build_of_these_sources() -> Path:
 
 
 def prefer() -> bool:
-    """Let imports of the core find its build; False if there is none, or none is wanted."""
+    """Let imports of the core find its build; False if there is none, or it is disabled."""
     build = build_of_these_sources()
     library = build / f"{LIBRARY}{SUFFIX}"
     if media_interpreted() or not library.exists():

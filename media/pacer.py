@@ -1,4 +1,4 @@
-"""One timer for the whole process: its ticks lie on a grid from a monotonic origin, so that none of them drifts."""
+"""One timer for the whole process: its ticks are on a fixed grid of the monotonic clock, so they do not drift."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,11 +8,11 @@ from hum.clock import Clock
 from media import metrics
 
 WINDOW_MS = 1_000.0
-USUAL_TICKS = 150  # of which the usual lateness is the mean
+USUAL_TICKS = 150  # the usual lateness is the mean of so many ticks
 
 
 class Load(NamedTuple):
-    """How late the event loop is: once, which may be a hiccup, and usually, which is more than it can carry."""
+    """How late the event loop is: at worst, which may be a hiccup, and usually, which shows overload."""
 
     worst_ms: float
     usual_ms: float
@@ -27,7 +27,7 @@ class Lag:
         self._now = self._before = 0.0
 
     def add(self, late_ms: float, now_ms: float, skipped: int = 0) -> None:
-        """A tick came so late, and `skipped` before it not at all."""
+        """A tick came `late_ms` late, after `skipped` ticks that did not come at all."""
         self.usual_ms += (late_ms - self.usual_ms) * min(1.0, (1 + skipped) / USUAL_TICKS)
         if now_ms - self._since_ms >= WINDOW_MS / 2:
             stale = now_ms - self._since_ms >= WINDOW_MS
@@ -41,7 +41,7 @@ class Lag:
 
 
 class Pacer:
-    """Calls `sweep(now_ms)` every `period_ms`.  Ticks that were missed are skipped, not made up in a burst."""
+    """Calls `sweep(now_ms)` every `period_ms`.  Missed ticks are skipped, not made up in a burst."""
 
     def __init__(self, period_ms: float, clock: Clock, sweep: Callable[[float], None]) -> None:
         self._period_ms, self._clock, self._sweep = period_ms, clock, sweep
@@ -51,11 +51,11 @@ class Pacer:
 
     @property
     def load(self) -> Load:
-        """How late the event loop was: at worst in the last second and now, and usually."""
+        """How late the event loop is: the worst of the last second and now, and the usual lateness."""
         return Load(max(self._lag.worst_ms, self._clock() - self._due_ms), self._lag.usual_ms)
 
     def beat(self) -> float:
-        """Tick, if it is time; how many ms until the next one is due."""
+        """Tick if it is due; return the ms until the next one."""
         now_ms = self._clock()
         late_ms = now_ms - self._due_ms
         if late_ms < 0:

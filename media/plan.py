@@ -1,4 +1,4 @@
-"""What control says about a call becomes what a conversation must know.  Pure."""
+"""Turns control's session for a call into the conversation's plan.  Pure."""
 
 import json
 from itertools import pairwise
@@ -17,7 +17,7 @@ _Ms = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
 
 
 class _TurnConfig(msgspec.Struct, forbid_unknown_fields=True):
-    """`Flow.turn_config_json`: what is not set is the plan's default."""
+    """`Flow.turn_config_json`: unset fields take the plan's defaults."""
 
     interruptible: bool | msgspec.UnsetType = msgspec.UNSET
     protect_announcement: bool | msgspec.UnsetType = msgspec.UNSET
@@ -27,7 +27,7 @@ class _TurnConfig(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def plan_of(session: pb.OpenSessionResponse, settings: MediaSettings) -> CallPlan:
-    """Raises ValueError, TypeError or AttributeError for JSON that is not what the contract says."""
+    """Raises ValueError, TypeError or AttributeError for JSON that does not match the contract."""
     rendered = [
         (ClipKind(clip.kind), Clip(clip.text, clip.audio_ulaw or None)) for clip in session.clips if clip.kind in _KINDS
     ]
@@ -56,13 +56,13 @@ def _tool(tool: pb.Tool) -> Tool:
     outcome = None
     if tool.HasField("outcome"):
         if tool.outcome.WhichOneof("outcome") != "hang_up":
-            raise ValueError(f"the tool {tool.name} has an outcome that is not known here")
+            raise ValueError(f"the tool {tool.name} has an outcome that this version does not support")
         outcome = HangUp("agent")
     return Tool(tool.name, tool.description, tool.parameters_json, tool.timeout_ms, outcome)
 
 
 def _idle(prompts_json: str, clips: dict[ClipKind, Clip]) -> dict[str, Any]:
-    """`{"8": "Are you still there?", "16": "..."}`: seconds of silence, all told, and what is said then."""
+    """`{"8": "Are you still there?", "16": "..."}`: total seconds of silence, and what is said then."""
     prompts = sorted((float(seconds), str(text)) for seconds, text in json.loads(prompts_json or "{}").items())
     if not prompts:
         return {}

@@ -1,4 +1,4 @@
-"""What one call leaves behind: reports for control, figures for the metrics, a recording."""
+"""One call's output: reports for control, observations for the metrics, a recording."""
 
 from datetime import datetime
 from pathlib import Path
@@ -35,7 +35,7 @@ class Record:
         self._recorder: Recorder | None = None
 
     def open(self, session: pb.OpenSessionResponse) -> None:
-        """Now it is known which call this is."""
+        """The session is open: it says which call this is."""
         self.call_id, self._organization = session.call_id, session.organization_id
         self._reports = Reports(session.call_id, session.stream_number)
 
@@ -65,7 +65,7 @@ class Record:
             self._link.outbox.report(report)
 
     def end_by_fault(self, detail: str) -> None:
-        """The call is over, and nobody can say how far it came."""
+        """The call was ended by a fault, at an unknown position."""
         for call_id in self._reports.running_tools():
             self.report(ToolFinished(call_id, error_json(CALL_ENDED), "failed"))
         self.report(CallEnded("carrier_lost", detail, 0))

@@ -1,9 +1,9 @@
-"""A call's recording: WAV, 8 kHz, 16 bits, the caller left, the agent right, on the call's clock.
+"""A call's recording: WAV, 8 kHz, 16 bits, caller left, agent right, on the call's clock.
 
-PCM and not mu-law, though it is twice the size: every browser and every transcription service plays it.  Byte 0 of the
-audio is 0 ms of the call's clock, so that a turn's `start_ms` is its place in the file; before the announcement was
-heard, and wherever nothing came, there is silence.  What is older than a few seconds is on disk, and the header is true
-after each write: a process that is killed leaves a file that plays.
+PCM and not mu-law, though it is twice the size: every browser and every transcription service accepts it.  Byte 0 of
+the audio is 0 ms on the call's clock, so that a turn's `start_ms` is its position in the file; there is silence before
+the announcement was heard, and wherever no audio came.  Everything older than a few seconds is on disk, and the header
+is correct after each write: a process that is killed leaves a playable file.
 """
 
 import os
@@ -18,10 +18,10 @@ LOG = log(__name__)
 HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 RATE, CHANNELS, SAMPLE_BYTES = 8_000, 2, 2
 BLOCK = CHANNELS * SAMPLE_BYTES
-SLACK_BYTES = 10 * BYTES_PER_MS  # stamps are rounded: what nearly touches the piece before it, touches it
-LATE_BYTES = 2_500 * BYTES_PER_MS  # how long after its moment a piece may still come
+SLACK_BYTES = 10 * BYTES_PER_MS  # timestamps are rounded: a smaller gap or overlap counts as none
+LATE_BYTES = 2_500 * BYTES_PER_MS  # how late a piece may still come
 CHUNK_BYTES = 1_000 * BYTES_PER_MS
-MAX_GAP_MS = 60_000  # a stamp further ahead than this is not believed
+MAX_GAP_MS = 60_000  # audio with a timestamp further ahead than this is dropped
 
 
 def header(data_bytes: int) -> bytes:
@@ -31,7 +31,7 @@ def header(data_bytes: int) -> bytes:
 
 
 class Track:
-    """One channel's mu-law from `start` (bytes from the call's 0) on."""
+    """One channel's mu-law audio from `start` on, in bytes since 0 ms of the call."""
 
     __slots__ = ("audio", "start")
 
@@ -53,7 +53,7 @@ class Track:
         self.audio += payload
 
     def take(self, upto: int) -> bytes:
-        """Cut off what lies before `upto`, filled up with silence."""
+        """Remove and return the audio before `upto`, padded with silence."""
         size = upto - self.start
         taken = bytes(self.audio[:size]).ljust(size, SILENCE_BYTE)
         del self.audio[:size]
@@ -67,7 +67,7 @@ class Recorder:
     def __init__(self, root: Path, organization_id: str, call_id: str) -> None:
         self._root = root
         self._left, self._right = Track(), Track()
-        self._written = 0  # mu-law bytes of each channel that are in the file
+        self._written = 0  # mu-law bytes per channel that are in the file
         self._path = root / organization_id / f"{call_id}.wav"
         try:
             self._file = self._create(call_id)
@@ -89,7 +89,7 @@ class Recorder:
             return
         right = self._right
         right.put(payload, at_ms)
-        if right.end - self._written >= 4 * LATE_BYTES:  # the caller's side has died
+        if right.end - self._written >= 4 * LATE_BYTES:  # no more audio comes from the caller
             self._write(right.end - LATE_BYTES)
 
     def close(self) -> Recording | None:
@@ -109,7 +109,7 @@ class Recorder:
             try:
                 file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
                 break
-            except FileExistsError:  # the call was joined before
+            except FileExistsError:  # an earlier stream of the same call
                 number += 1
                 self._path = self._path.with_name(f"{call_id}.{number}.wav")
         os.pwrite(file, header(0), 0)

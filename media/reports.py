@@ -1,4 +1,4 @@
-"""A conversation's events as control stores them.  Pure, but for what it counts and which tools run."""
+"""A conversation's events as the reports that control stores.  Pure, except for counters and the running tools."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ _SPEAKERS: Mapping[Role, "calls_pb2.Speaker.ValueType"] = {
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What of a call was stored; `path` is relative to the recordings' root."""
+    """A stored recording; `path` is relative to the recordings' root."""
 
     path: str
     duration_ms: int
@@ -76,12 +76,12 @@ class Reports:
                 return self._numbered(at, ended=ended)
 
     def delta(self, delta: Delta, at: datetime) -> pb.CallDelta:
-        """A piece of a transcript, for whoever reads along now."""
+        """A piece of a transcript, for live watchers."""
         text = calls_pb2.TranscriptDelta(role=_SPEAKERS[delta.role], item_id=delta.item_id, text=delta.text)
         return pb.CallDelta(call_id=self.call_id, at=_stamp(at), delta=text)
 
     def running_tools(self) -> list[str]:
-        """The ids of those that were told to have started, and not that they have finished."""
+        """The ids of the tools that were reported as started but not as finished."""
         return list(self._tools)
 
     def recorded(self, stored: Recording, at: datetime) -> pb.Report:
@@ -152,12 +152,12 @@ def _stamp(at: datetime) -> Timestamp:
 
 
 def _ms(value: int) -> int:
-    """The carrier's stamps are its own affair; a report's field holds 31 bits."""
+    """Clamp to 31 bits, which is what a report's field holds: the carrier's timestamps are not under our control."""
     return max(0, min(value, MAX_MS))
 
 
 def _json(text: str) -> str:
-    """The model's word for JSON, or the text as a JSON string."""
+    """The text itself if it is valid JSON, else the text as a JSON string: the model's JSON may be malformed."""
     try:
         msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError):

@@ -1,4 +1,4 @@
-"""The carrier's door: who may open a stream, and the calls that are open.
+"""The server for the carrier: who may open a stream, and which calls are open.
 
 Answers `/media/twilio` to signed WebSocket upgrades, and `/healthz`, `/readyz` to plain requests.
 """
@@ -19,7 +19,7 @@ from media.shell import Leg, Ports, Shell
 
 LOG = log(__name__)
 MAX_EARLY_COMMANDS = 1_000
-FLUSH_MS = 100.0  # reports that nobody waits for leave together: a batch costs as much as twenty reports
+FLUSH_MS = 100.0  # reports that are not urgent are sent in batches: a batch costs as much as twenty reports
 
 
 class MediaServer:
@@ -30,7 +30,7 @@ class MediaServer:
         self.draining = False
         self._shells: set[Shell] = set()
         self._talking: dict[Conversation, Shell] = {}
-        #: For calls whose session is being opened; the oldest is the likeliest to be in vain.
+        #: For calls whose session is being opened; the oldest are dropped first, as the likeliest to be obsolete.
         self._early: deque[pb.CallCommand] = deque(maxlen=MAX_EARLY_COMMANDS)
         self._empty = asyncio.Event()
         self._empty.set()
@@ -40,10 +40,10 @@ class MediaServer:
         """How many streams are open."""
         return len(self._shells)
 
-    # The door.
+    # HTTP.
 
     def upgrade(self, request: WSUpgradeRequest) -> WSListener | WSUpgradeResponseWithListener:
-        """What a request is answered: a socket for the carrier, or plain HTTP."""
+        """The answer to a request: a socket for the carrier, or a plain HTTP response."""
         match request.path.decode(errors="replace"):
             case twilio.PATH:
                 return self._stream(request)
@@ -55,25 +55,25 @@ class MediaServer:
                 return _answer(404, b"not found\n")
 
     def missing(self) -> list[str]:
-        """What keeps this process from taking calls."""
+        """Why this process takes no calls; nothing if it does."""
         if self.draining:
-            return ["it drains"]
-        return [] if self.ports.link.up else ["the link to control is down"]
+            return ["The media plane is draining."]
+        return [] if self.ports.link.up else ["The link to control is down."]
 
     def _stream(self, request: WSUpgradeRequest) -> WSListener | WSUpgradeResponseWithListener:
         settings = self.ports.settings
         if not twilio.is_signed(request, settings):
-            LOG.warning("stream without a valid signature")
+            LOG.warning("stream refused: no valid signature; check TWILIO_AUTH_TOKEN and HUM_MEDIA_URL")
             metrics.STREAMS.labels("unsigned").inc()
             return _answer(403, b"the request is not signed by the carrier\n")
         if (reason := self._full()) is not None:
             LOG.warning("stream refused", reason=reason, calls=len(self._shells))
             metrics.STREAMS.labels(reason).inc()
-            return _answer(503, b"no more calls here\n")
+            return _answer(503, b"this process takes no more calls\n")
         return twilio.TwilioLeg(self.opened, settings.max_frame_bytes)
 
     def _full(self) -> str | None:
-        """Why this process takes no more calls; None if it does."""
+        """Why this process takes no more calls; None if it takes more."""
         settings = self.ports.settings
         if self.draining:
             return "draining"
@@ -89,7 +89,7 @@ class MediaServer:
         metrics.CALLS.set(len(self._shells))
         return shell
 
-    # What shells tell.
+    # Called by shells.
 
     def joined(self, shell: Shell, talk: Conversation) -> None:
         self._talking[talk] = shell
@@ -109,7 +109,7 @@ class MediaServer:
     # Time and control.
 
     def sweep(self, now_ms: float) -> None:
-        """One tick of the pacer: every call that has something to do, then the link."""
+        """One tick of the pacer: tick every call that has something to do, then flush the link."""
         talking = self._talking
         for shell in [talking[talk] for talk in due(talking, now_ms)]:
             shell.tick(now_ms)
@@ -122,7 +122,7 @@ class MediaServer:
             link.flush(now_ms)
 
     def command(self, command: pb.CallCommand) -> None:
-        """Control wants something of a call; of one that is only just joining, it waits."""
+        """A command from control for a call; kept if the call may still be joining."""
         known = [shell for shell in self._shells if shell.call_id == command.call_id]
         for shell in known:
             shell.command(command)
@@ -130,11 +130,11 @@ class MediaServer:
             self._early.append(command)
 
     async def drain(self, seconds: float, close_seconds: float) -> None:
-        """Take no more calls and wait for those that are open; after `seconds` they are told goodbye."""
+        """Take no more calls and wait for the open ones; after `seconds`, end them with a spoken goodbye."""
         self.draining = True
         if await self._emptied(seconds):
             return
-        LOG.info("calls are ended", calls=len(self._shells))
+        LOG.info("drain time is over: ending the open calls", calls=len(self._shells))
         for shell in tuple(self._shells):
             shell.end("drained", spoken=True)
         if not await self._emptied(close_seconds):

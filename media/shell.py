@@ -1,7 +1,7 @@
-"""One call's sockets.  Carries out what the conversation answers, and decides nothing.
+"""One call's sockets.  Carries out the conversation's actions, and decides nothing.
 
 waiting ── start ──▶ joining ── session opened ──▶ talking ── HangUp ──▶ ending ── stored or late ──▶ closing
-            (frames that come meanwhile are kept, in order)
+            (frames that arrive meanwhile are kept, in order)
 """
 
 import asyncio
@@ -60,24 +60,24 @@ LOG = log(__name__)
 LOST = HangUp("carrier_lost")
 #: Caller frames that wait for the session; a stream brings 50 a second.
 KEPT_FRAMES = 1_500
-CLOSE_MS = 1_000.0  # how long the carrier may take to answer our close
+CLOSE_MS = 1_000.0  # how long to wait for the carrier's answer to our close
 
 
 class Closing(Enum):
-    """Why a leg is closed, for its adapter to say in the carrier's words."""
+    """Why a leg is closed; its adapter translates it for the carrier."""
 
     NORMAL = auto()
-    PROTOCOL = auto()  # it did what its protocol does not allow
-    REFUSED = auto()  # who asked may not
-    BUSY = auto()  # not now
-    FAULT = auto()  # ours
+    PROTOCOL = auto()  # the carrier violated its protocol
+    REFUSED = auto()  # not authorized
+    BUSY = auto()  # try again later
+    FAULT = auto()  # an error of ours
 
 
 class Leg(Protocol):
     """The caller's side of a call, as far as the call needs it; an adapter of media/legs/."""
 
     def send(self, actions: Sequence[ToLeg]) -> None:
-        """All in one write, in this order."""
+        """Send all actions in one write, in this order."""
 
     def close(self, closing: Closing) -> None: ...
     def abort(self) -> None: ...
@@ -99,24 +99,24 @@ class Phase(Enum):
     WAITING = auto()
     JOINING = auto()
     TALKING = auto()
-    ENDING = auto()  # control is being told
-    CLOSING = auto()  # our close is under way
+    ENDING = auto()  # waiting until control has stored the reports
+    CLOSING = auto()  # waiting for the carrier to answer our close
     GONE = auto()
 
 
 class Keeper(Protocol):
-    """Who counts the calls of this process."""
+    """Keeps track of the calls of this process."""
 
     def joined(self, shell: "Shell", talk: Conversation) -> None:
-        """The call of this stream is known now; told once, before it acts."""
+        """The call of this stream is known now; called once, before the call acts."""
 
     def released(self, shell: "Shell", talk: Conversation | None) -> None:
-        """Neither socket nor report needs this call any more; told once."""
+        """Neither a socket nor a report needs this call any more; called once."""
 
 
 @dataclass(slots=True)
 class _Exit:
-    """The leg, and how it is left."""
+    """The leg, and how to close it."""
 
     leg: Leg
     gone: bool = False
@@ -127,7 +127,7 @@ P = ParamSpec("P")
 
 
 def _guarded(entry: "Callable[Concatenate[Shell, P], None]") -> "Callable[Concatenate[Shell, P], None]":
-    """A bug in one call ends that call, and none of the others: all that reaches a shell comes through here."""
+    """A bug in one call ends that call and no other: every entry point of a shell is wrapped in this."""
 
     def guarded(self: "Shell", /, *args: P.args, **kwargs: P.kwargs) -> None:
         try:
@@ -141,7 +141,7 @@ def _guarded(entry: "Callable[Concatenate[Shell, P], None]") -> "Callable[Concat
 
 
 class _Lobby:
-    """Where a stream waits for its session, with what it brings meanwhile."""
+    """Keeps a stream's events while its session is being opened."""
 
     def __init__(self) -> None:
         self._kept: list[LegEvent] = []
@@ -156,7 +156,7 @@ class _Lobby:
             self._kept.append(event)
 
     def leave(self) -> list[LegEvent]:
-        """What was kept, in order; a session that is still being opened is not waited for."""
+        """Return what was kept, in order; cancel the opening of the session if it is still in progress."""
         kept, self._kept = self._kept, []
         opening, self._opening = self._opening, None
         if opening is not None and opening is not asyncio.current_task():
@@ -165,7 +165,7 @@ class _Lobby:
 
 
 class Shell:
-    """Made when the leg's connection is open."""
+    """Created when the leg's connection opens."""
 
     def __init__(self, ports: Ports, leg: Leg, keeper: "Keeper") -> None:
         self._ports, self._keeper = ports, keeper
@@ -186,7 +186,7 @@ class Shell:
 
     @_guarded
     def from_leg(self, event: LegEvent | None) -> None:
-        """One message of the carrier; None if it says no more than that it is alive."""
+        """One message from the carrier; None for one that only shows that it is alive."""
         FRAMES.received += 1
         now_ms = self._heard_ms = self._ports.clock()
         if event is None:
@@ -202,7 +202,7 @@ class Shell:
 
     @_guarded
     def leg_gone(self, fault: str = "") -> None:
-        """The connection is closed, by a fault of the carrier's if one is named; told as often as it is noticed."""
+        """The connection is closed; `fault` says what the carrier did wrong, if anything.  May be called repeatedly."""
         self._exit.gone = True
         if self._talk is not None:
             outcome = HangUp(CARRIER_PROTOCOL, fault) if fault else LOST
@@ -211,7 +211,7 @@ class Shell:
             self._release()
 
     def fail(self) -> None:
-        """Something here is broken: end this call, whatever state it is in, and none of the others."""
+        """There is a bug: end this call, whatever its state, and no other."""
         if self._talk is not None and not self._talk.ended:
             self._talk.abandon()
             self._record.end_by_fault("internal error")
@@ -219,15 +219,15 @@ class Shell:
 
     @_guarded
     def task_done(self, task: asyncio.Task[None]) -> None:
-        """The session has been opened, or the model dialled, or not: a bug in that is one of this call."""
+        """Opening the session or dialling the model is over; an exception there is a bug in this call."""
         if not task.cancelled():
             task.result()
 
-    # Time, and what control wants.
+    # Time, and commands from control.
 
     @_guarded
     def tick(self, now_ms: float) -> None:
-        """With each tick of the pacer; while there is a conversation, with those that it wants."""
+        """Called on each tick of the pacer; while there is a conversation, only on the ticks that it needs."""
         settings = self._ports.settings
         silent = now_ms - self._heard_ms >= settings.silent_seconds * 1000
         match self._phase:
@@ -245,7 +245,7 @@ class Shell:
 
     @_guarded
     def command(self, command: pb.CallCommand) -> None:
-        """What control asks for; a call that is already over does not listen."""
+        """A command from control; ignored once the call is over."""
         match command.WhichOneof("command"):
             case "hang_up":
                 self.end("hang_up")
@@ -256,7 +256,7 @@ class Shell:
 
     @_guarded
     def end(self, reason: str, *, spoken: bool = False) -> None:
-        """End the call for `reason`; one that has not begun is refused."""
+        """End the call for `reason`; a stream that has not started is refused."""
         if self._talk is not None:
             self._carry(self._talk.command(EndCall(reason, spoken), self._ports.clock()))
         elif self._phase is Phase.WAITING:
@@ -278,10 +278,10 @@ class Shell:
             case Stopped():
                 self._refuse("stopped", Closing.NORMAL)
             case Broken(detail):
-                LOG.warning("not a media stream", error=detail)
+                LOG.warning("stream refused: its first message is not valid", error=detail)
                 self._refuse("protocol", Closing.PROTOCOL)
             case _:
-                LOG.warning("a media stream began without a start")
+                LOG.warning("stream refused: it sent an event before `start`")
                 self._refuse("protocol", Closing.PROTOCOL)
 
     async def _join(self, token: str, start: Started) -> None:
@@ -291,7 +291,7 @@ class Shell:
         except TokenRefused:
             self._refuse("refused", Closing.REFUSED)
         except Away as error:
-            LOG.warning("control opens no session", error=str(error), call_sid=start.call_id)
+            LOG.warning("control did not open a session", error=str(error), call_sid=start.call_id)
             self._refuse("control_away", Closing.BUSY)
         else:
             self._begin(session)
@@ -302,8 +302,8 @@ class Shell:
             silero = self._ports.silero
             talk = Conversation(plan_of(session, self._ports.settings), silero.detector() if silero else None)
         except (ValueError, TypeError, AttributeError):
-            LOG.exception("the flow of a call can not be read", call=session.call_id)
-            self._record.end_by_fault("the flow can not be read")
+            LOG.exception("the call's flow is not valid", call=session.call_id)
+            self._record.end_by_fault("the flow is not valid")
             self._hang_up(Closing.FAULT)
             return
         self._talk, self._phase = talk, Phase.TALKING
@@ -316,12 +316,12 @@ class Shell:
         self._keeper.joined(self, talk)
         self._carry(actions)
 
-    # What the conversation wants.
+    # The conversation's actions.
 
     def _carry(self, actions: list[Action]) -> None:
         sends: list[ToLeg] = []
-        for action in actions:  # grows when a tool can not be run
-            if isinstance(action, ToModel):  # these are most of them
+        for action in actions:  # grows when a tool cannot be run
+            if isinstance(action, ToModel):  # the most frequent one
                 if (socket := self._line.socket) is not None:
                     socket.send(action.payload)
                 continue
@@ -383,13 +383,13 @@ class Shell:
 
     @_guarded
     def model_ready(self) -> None:
-        """The socket that was dialled is open."""
+        """The model's socket is open."""
         if self._talk is not None:
             self._carry(self._talk.model_ready(self._ports.clock()))
 
     @_guarded
     def model_lost(self, reason: str) -> None:
-        """There is no socket, or no longer."""
+        """The model's socket could not be opened, or is lost."""
         if self._talk is not None:
             self._carry(self._talk.model_lost(self._ports.clock(), reason))
 
@@ -407,7 +407,7 @@ class Shell:
     # The end.
 
     def _refuse(self, outcome: str, closing: Closing) -> None:
-        """No call has begun: there is nothing to report, and nobody to wait for."""
+        """No call has begun: there is nothing to report or to wait for."""
         metrics.STREAMS.labels(outcome).inc()
         self._hang_up(closing)
 
@@ -415,7 +415,7 @@ class Shell:
         self._hang_up(Closing.PROTOCOL if outcome.reason == CARRIER_PROTOCOL else Closing.NORMAL)
 
     def _hang_up(self, closing: Closing) -> None:
-        """Close, once control knows: the carrier asks what comes next as soon as its socket is closed."""
+        """Close once control has the reports: the carrier asks what comes next as soon as its socket is closed."""
         if self._phase in (Phase.ENDING, Phase.CLOSING, Phase.GONE):
             return
         self._phase, self._since_ms, self._exit.closing = Phase.ENDING, self._ports.clock(), closing

@@ -1,8 +1,8 @@
-"""Several media processes behind one port: the kernel deals out connections (SO_REUSEPORT), this one sees to the rest.
+"""Several media processes behind one port: the kernel distributes connections (SO_REUSEPORT), this process supervises.
 
-Each worker is a whole media process with a link and a spool of its own; one that dies is started again, and its calls
-are the only ones that were lost.  SIGTERM drains all.  Workers whose supervisor is gone notice (their standard input
-ends) and drain as well, so that none is left behind on the port.
+Each worker is a whole media process with its own link and spool; one that dies is restarted, and only its calls are
+lost.  SIGTERM drains all.  Workers whose supervisor is gone notice (end of file on standard input) and drain too, so
+that none is left behind on the port.
 """
 
 import asyncio
@@ -12,12 +12,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from hum.clock import monotonic_ms
-from hum.settings import MediaSettings, environment, parse_listen
+from hum.network import parse_listen
+from hum.settings import MediaSettings, environment
 from hum.signals import stop_signal
 from hum.telemetry import log
 
 LOG = log(__name__)
-BAD_SETTINGS = 2  # a worker's status when no second attempt can help
+BAD_SETTINGS = 2  # a worker's exit status when a restart cannot help
 QUICK_DEATH_MS = 5_000.0
 QUICK_DEATHS = 5
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.1, 5.0
@@ -33,19 +34,19 @@ class Worker:
         self._stopping = asyncio.Event()
 
     async def keep(self) -> int:
-        """Start it, and again when it dies; 0 once it was told to stop, else the status that it keeps dying with."""
+        """Run it, restarting it when it dies; return 0 after `stop`, else the exit status that it keeps dying with."""
         quick_deaths, wait_seconds = 0, FIRST_WAIT_SECONDS
         while not self._stopping.is_set():
             began_ms = monotonic_ms()
             self.process = await asyncio.create_subprocess_exec(
                 *self._command, env=self._environment, stdin=asyncio.subprocess.PIPE
             )
-            if self._stopping.is_set():  # it was told while it was being started
+            if self._stopping.is_set():  # `stop` was called during the start
                 self.stop()
             status = await self.process.wait()
             if self._stopping.is_set():
                 break
-            LOG.error("a worker ended", worker=self._number, status=status)
+            LOG.error("a worker died", worker=self._number, status=status)
             quick_deaths = quick_deaths + 1 if monotonic_ms() - began_ms < QUICK_DEATH_MS else 0
             if status == BAD_SETTINGS or quick_deaths >= QUICK_DEATHS:
                 return status
@@ -61,7 +62,7 @@ class Worker:
 
 
 async def supervise(settings: MediaSettings, count: int, command: Sequence[str]) -> int:
-    """Run `count` workers until SIGTERM or SIGINT, or until one keeps dying; the status to exit with."""
+    """Run `count` workers until SIGTERM or SIGINT, or until one keeps dying; return the exit status."""
     listen, metrics = parse_listen(settings.media_listen), parse_listen(settings.metrics_listen)
     with _reserved(listen.host, listen.port) as port:
         shared = str(listen._replace(port=port.getsockname()[1]))
@@ -81,7 +82,7 @@ async def supervise(settings: MediaSettings, count: int, command: Sequence[str])
 
 
 def _reserved(host: str, port: int) -> socket.socket:
-    """A socket that holds the port, takes no connections, and lets the workers bind it too."""
+    """A socket that reserves the port, takes no connections, and lets the workers bind it too."""
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     held = socket.socket(family, socket.SOCK_STREAM)
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

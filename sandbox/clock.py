@@ -1,4 +1,4 @@
-"""Time as the pure parts see it: an agenda that moves only when its owner moves it.  Pure, deterministic."""
+"""Virtual time for the pure parts: an agenda that advances only when its owner advances it.  Pure, deterministic."""
 
 import heapq
 import itertools
@@ -9,7 +9,7 @@ Do = Callable[[], None]
 
 
 class Clock(Protocol):
-    """A clock, and what is to happen later on it, in seconds.  Sockets bring the event loop's, tests and benchmarks an `Agenda`."""
+    """A clock with timers, in seconds.  Servers use the event loop's, tests and benchmarks an `Agenda`."""
 
     @property
     def now(self) -> float: ...
@@ -17,7 +17,7 @@ class Clock(Protocol):
 
 
 class Agenda:
-    """What is due when; what is due at one instant happens in the order in which it was put down."""
+    """Pending actions by due time; actions due at the same instant run in the order in which they were added."""
 
     def __init__(self, now: float = 0.0) -> None:
         self.now = now
@@ -31,7 +31,7 @@ class Agenda:
         return self._due[0][0] if self._due else None
 
     def advance(self, now: float) -> None:
-        """Let everything happen that is due by `now`, each at its own instant."""
+        """Run every action that is due by `now`, each at its own instant."""
         while self._due and self._due[0][0] <= now:
             when, _, do = heapq.heappop(self._due)
             self.now = max(self.now, when)

@@ -1,4 +1,4 @@
-"""The clock of whoever serves sockets: `time.monotonic()`, and the event loop's timers."""
+"""The clock for servers: `time.monotonic()` and the event loop's timers."""
 
 import asyncio
 import time
@@ -24,7 +24,7 @@ class LoopClock:
         self._timers.add(timer)
 
     def stop(self) -> None:
-        """Nothing that is still to come happens."""
+        """Cancel everything that is still pending."""
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()

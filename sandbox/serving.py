@@ -1,4 +1,4 @@
-"""A stand-in as a server: inside somebody else's process, or alone."""
+"""Runs a stand-in as a server, inside another process or alone."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 
 
 class _Server(uvicorn.Server):
-    """uvicorn inside somebody else's process: their signal handlers stay theirs."""
+    """uvicorn inside another process: it leaves that process's signal handlers alone."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -41,7 +41,7 @@ async def serving(
 
 
 async def alone(url: str) -> None:
-    """Say on stdout that `url` is ready, and wait for SIGTERM or SIGINT."""
+    """Print on stdout that `url` is ready, and wait for SIGTERM or SIGINT."""
     asked_to_stop = asyncio.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, asked_to_stop.set)

@@ -1,4 +1,4 @@
-"""Storage as programs of its own: `python -m storage postgres` runs the embedded server until SIGTERM,
+"""Storage's command line: `python -m storage postgres` runs the embedded server until SIGTERM,
 `python -m storage migrate` brings a database up to date.
 """
 
@@ -17,7 +17,7 @@ from storage.migrate import ROLES, CannotMigrate, migrate
 async def run_postgres(config: ControlSettings) -> None:
     """Start the server, print its URL as one line of JSON, and stop it on SIGTERM or SIGINT.
 
-    CannotStart if it ends by itself: whoever starts this again finds it at the same place.
+    Raises CannotStart if the server exits by itself; started again, it has the same URL.
     """
     stop = stop_signal()
     server = EmbeddedPostgres(config.home)
@@ -43,7 +43,7 @@ async def run_migrate(config: ControlSettings) -> None:
 def main() -> None:
     arguments = argparse.ArgumentParser(prog="python -m storage", description=__doc__)
     arguments.add_argument("program", choices=("postgres", "migrate"))
-    arguments.add_argument("--print-roles", action="store_true", help="the SQL that an administrator runs once")
+    arguments.add_argument("--print-roles", action="store_true", help="print the SQL that an administrator runs once")
     options = arguments.parse_args()
     if options.print_roles:
         sys.stdout.write(ROLES)

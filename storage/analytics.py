@@ -1,4 +1,4 @@
-"""Roll-ups of calls that are over, in quarters of an hour, and what they add up to."""
+"""Roll-ups of ended calls by quarter of an hour, and the figures computed from them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -104,7 +104,7 @@ class Grouped:
 
 @dataclass(frozen=True, slots=True)
 class BandRow:
-    """Turns whose wait fell into a band; `day` None: of the whole span."""
+    """Turns whose latency is in a band; `day` None: of the whole span."""
 
     day: date | None
     measure: str
@@ -122,13 +122,13 @@ class NowRow:
 
 
 async def recount(tx: Tx, calls: Sequence[UUID]) -> None:
-    """As the system: count anew the quarters of an hour that these calls lie in."""
+    """As the system: recount the quarters of an hour that contain these calls."""
     quarters = await tx.fetch(TOUCHED, calls)
     await _recount(tx, [row["org_id"] for row in quarters], [row["quarter_at"] for row in quarters])
 
 
 async def rebuild(tx: Tx) -> int:
-    """As the system: count everything anew; return how many quarters of an hour hold calls."""
+    """As the system: recount everything; return how many quarters of an hour hold calls."""
     await events.hold(tx, READER)
     await tx.execute("DELETE FROM call_rollups")
     await tx.execute("DELETE FROM latency_rollups")
@@ -145,11 +145,11 @@ async def _recount(tx: Tx, orgs: Sequence[UUID], quarters: Sequence[datetime]) -
 
 
 async def figures(tx: Tx, span: Span) -> Grouped:
-    """What the tenant's calls in a span add up to."""
+    """The figures of the tenant's calls in a span."""
     grouped = Grouped(FiguresRow(), {}, {}, {}, {})
     for row in await tx.fetch(FIGURES, span.since, span.until, span.time_zone, span.flow):
         found = FiguresRow(*(row[name] or 0 for name in FiguresRow.__slots__))
-        match row["kept"]:  # a bit for each that was added up over: day, flow, outcome, status
+        match row["kept"]:  # a bit for each column that was aggregated away: day, flow, outcome, status
             case 0b0111:
                 grouped.by_day[row["day"]] = found
             case 0b1011:
@@ -170,7 +170,7 @@ async def latencies(tx: Tx, span: Span) -> list[BandRow]:
 
 
 async def now(tx: Tx) -> NowRow:
-    """How the organization stands at this moment."""
+    """The organization's counts at this moment."""
     row = await tx.fetchrow(NOW)
     assert row is not None
     return NowRow(**row)

@@ -31,7 +31,7 @@ SEALED = """
      ORDER BY s.seq
      LIMIT $2
 """
-# In the order of commits' horizons, so that a transaction that commits late is not jumped over.
+# Below the transaction horizon, so that a transaction that commits late is not skipped.
 UNSEALED = """
     SELECT id, xid::text AS xid, org_id, at, actor, actor_name, action, subject, fields, request_id
       FROM audit_log
@@ -82,7 +82,7 @@ async def append(
 
 
 async def page(tx: Tx, before: int | None, actor: str, action: str, limit: int) -> list[EntryRow]:
-    """Newest first, below `before`; empty filters let all pass."""
+    """Newest first, below `before`; an empty filter matches all."""
     return [EntryRow(**row) for row in await tx.fetch(PAGE, before, actor, action, limit)]
 
 
@@ -92,7 +92,7 @@ async def sealed_after(tx: Tx, seq: int) -> list[EntryRow]:
 
 
 async def seal(tx: Tx, link: Callable[[bytes, int, EntryRow], bytes], limit: int = 1000) -> int:
-    """As the system: chain what was committed since; return how much.  `link` makes a hash from previous, seq, entry.
+    """As the system: seal what was committed since; return how many.  `link` makes a hash from previous, seq, entry.
 
     The reader's row is locked, so one of several workers seals at a time.
     """

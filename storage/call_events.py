@@ -1,6 +1,6 @@
 """A call's own stream: what clients see of it as it happens, numbered without a gap.
 
-Not the outbox (`storage.events`): nobody reads these across calls.
+Not the outbox (`storage.events`): these are never read across calls.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class CallEventRow:
 
 
 async def append(tx: Tx, call: UUID, type: str, data: str, at: datetime | None = None) -> int:
-    """Append to the stream of a call whose row is locked, and wake who listens; return its sequence."""
+    """Append to the stream of a call whose row is locked, and wake its listeners; return the event's sequence."""
     seq: int | None = await tx.fetchval(APPEND, call, type, data, at)
     assert seq is not None, "a call is locked before it is changed"
     await notify(tx, CHANNEL, str(call))
@@ -41,5 +41,5 @@ async def append(tx: Tx, call: UUID, type: str, data: str, at: datetime | None =
 
 
 async def after(tx: Tx, call: UUID, seq: int, limit: int = 500) -> list[CallEventRow]:
-    """A call's events behind a sequence, in order."""
+    """A call's events after a sequence, in order."""
     return [CallEventRow(**row) for row in await tx.fetch(AFTER, call, seq, limit)]

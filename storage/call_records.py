@@ -1,4 +1,4 @@
-"""Calls as people ask for them: lists, details, transcripts, and what the after-call work makes of them."""
+"""Calls as clients read them: lists, details, transcripts, and the results of the after-call work."""
 
 import json
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ MOST_NOTES = 200
 TURNS = """
     SELECT seq, role, text, heard_text, start_ms, end_ms, interrupted FROM call_turns WHERE call_id = $1 ORDER BY seq
 """
-# What the agent reported itself stands before what is judged afterwards.
+# An outcome that the agent itself reported takes precedence over one that is judged afterwards.
 SET_SUMMARY = """
     UPDATE calls SET summary = $2, outcome = coalesce(outcome, $3), outcome_label = $4 WHERE id = $1 AND summary IS NULL
     RETURNING outcome::text
@@ -40,7 +40,7 @@ LISTED = """
     ARRAY(SELECT t.tag FROM call_tags t WHERE t.call_id = c.id ORDER BY t.tag) AS tags,
     c.outcome_label, c.summary ->> 'text' AS summary_text
 """
-# One plan for each set of filters: each has an index in the list's order, and a plan for any would use none.
+# A plan for each set of filters: each has an index in the list's order, and a generic plan would use none.
 PLAN_ANEW = "SET LOCAL plan_cache_mode = force_custom_plan"
 FILTERED = """
        AND ($4::text IS NULL OR c.direction = $4)
@@ -133,7 +133,7 @@ class CallDetailRow:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a search looks for: words, or the digits of a number that it may be too."""
+    """What a search looks for: words, and the digits if the text may be a phone number."""
 
     q: str
     digits: str | None = None
@@ -172,17 +172,17 @@ async def turns(tx: Tx, id: UUID) -> list[TurnRow]:
 
 
 async def set_summary(tx: Tx, id: UUID, summary: Mapping[str, Any], outcome: str | None, label: str | None) -> bool:
-    """Keep what a call came to; False when that is kept already."""
+    """Store a call's summary; False when it has one already."""
     return await tx.fetchrow(SET_SUMMARY, id, json.dumps(summary), outcome, label) is not None
 
 
 async def set_outcome(tx: Tx, id: UUID, outcome: str) -> None:
-    """Keep what the agent itself reported; JSON."""
+    """Store the outcome that the agent itself reported; JSON."""
     await tx.execute(SET_OUTCOME, id, outcome)
 
 
 async def index(tx: Tx, id: UUID) -> None:
-    """Make the call findable by what was said in it."""
+    """Index the call for full-text search."""
     await tx.execute(INDEX, id)
 
 
@@ -196,7 +196,7 @@ async def page(tx: Tx, by: Filter, before: tuple[datetime, UUID] | None, limit: 
 
 
 async def search(tx: Tx, query: Query, by: Filter, before: tuple[datetime, UUID] | None, limit: int) -> list[CallRow]:
-    """As `page`, of those that the query finds."""
+    """As `page`, for calls that match the query."""
     *filters, outcome, since, until, tag = _filters(by)
     place = (*(before or (None, None)), limit)
     rows = await tx.fetch(SEARCH, query.q, query.digits, *place, *filters, tag, outcome, since, until)
@@ -237,5 +237,5 @@ async def is_over(tx: Tx, id: UUID, last_seen: int) -> bool:
 
 
 def _items(column: str) -> list[str]:
-    """The objects of a JSON array, each as it was written."""
+    """The objects of a JSON array, each unchanged."""
     return [bytes(item).decode() for item in msgspec.json.decode(column, type=list[msgspec.Raw])]

@@ -1,7 +1,7 @@
-"""Calls: made when the carrier rings, filled by the media plane's reports, closed once.
+"""Calls: created when the carrier rings, filled by the media plane's reports, closed once.
 
 Whoever changes a call locks its row first; each change that clients may see appends an event to the call's own stream
-(`storage.call_events`) in the same transaction.  What people ask of calls is in `storage.call_records`.
+(`storage.call_events`) in the same transaction.  What clients read of calls is in `storage.call_records`.
 """
 
 import json
@@ -40,7 +40,7 @@ STATE = """
 """
 BY_SID = STATE + " WHERE call_sid = $1 FOR NO KEY UPDATE"
 BY_ID = STATE + " WHERE id = $1"
-LOCK_BY_ID = BY_ID + " FOR NO KEY UPDATE"  # rows that name the call may be written meanwhile
+LOCK_BY_ID = BY_ID + " FOR NO KEY UPDATE"  # rows that reference the call may be written meanwhile
 STALE = """
     SELECT id FROM calls
      WHERE status IN ('queued', 'ringing', 'in_progress') AND carrier_ended_at < now() - $1::interval
@@ -114,7 +114,7 @@ SET_LINK_SEQ = """
 
 @dataclass(frozen=True, slots=True)
 class RouteRow:
-    """All that routing an inbound call asks of the database."""
+    """All that routing an inbound call needs from the database."""
 
     number_id: UUID
     org_id: UUID
@@ -130,7 +130,7 @@ class RouteRow:
 
 @dataclass(frozen=True, slots=True)
 class CallState:
-    """How a call is; for whoever changes it, its row is locked."""
+    """A call's state; its row is locked if the call is to be changed."""
 
     id: UUID
     org_id: UUID
@@ -147,7 +147,7 @@ class CallState:
 
 @dataclass(frozen=True, slots=True)
 class LegRow:
-    """Between whom a call is, and which agent answers it."""
+    """The parties of a call, and the agent that answers it."""
 
     direction: str
     from_e164: str
@@ -221,7 +221,7 @@ class TurnRow:
 
 
 async def route(tx: Tx, to_e164: str, from_e164: str) -> RouteRow | None:
-    """What is known of a number that is called; None when nobody here has it.  As the system."""
+    """As the system: what is known about a called number; None when no organization has it."""
     row = await tx.fetchrow(ROUTE, to_e164, from_e164)
     if row is None:
         return None
@@ -246,7 +246,7 @@ async def lock(tx: Tx, id: UUID) -> CallState:
 
 
 async def look(tx: Tx, id: UUID) -> CallState:
-    """See how a call is, without locking it.  Raises NotFound."""
+    """Read a call's state without locking it.  Raises NotFound."""
     return _state(await tx.fetchrow(BY_ID, id))
 
 
@@ -257,20 +257,20 @@ def _state(row: asyncpg.Record | None) -> CallState:
 
 
 async def stale(tx: Tx, seconds: float) -> list[UUID]:
-    """The calls that the carrier ended so long ago and whose media plane never said so.  As the system."""
+    """As the system: live calls that the carrier ended so many seconds ago and whose media plane reported no end."""
     return [row["id"] for row in await tx.fetch(STALE, timedelta(seconds=seconds))]
 
 
 async def lock_if_stale(tx: Tx, id: UUID, seconds: float) -> CallState | None:
-    """Lock such a call; None when it is none any more, or somebody else is at it."""
+    """Lock such a call; None when it is no longer stale, or another transaction has locked it."""
     row = await tx.fetchrow(LOCK_IF_STALE, id, timedelta(seconds=seconds))
     return CallState(**row) if row else None
 
 
 async def leg(tx: Tx, id: UUID) -> LegRow:
-    """Between whom a call that is locked is."""
+    """The parties of a call that is locked."""
     row = await tx.fetchrow(LEG, id)
-    assert row is not None, "a call is locked before it is told of"
+    assert row is not None, "a call is locked before an event is appended"
     return LegRow(**row)
 
 
@@ -281,12 +281,12 @@ async def language(tx: Tx, id: UUID) -> str | None:
 
 
 async def offer_token(tx: Tx, id: UUID, hash: bytes, seconds: int) -> None:
-    """A stream that shows the token within `seconds` is this call's."""
+    """A stream that presents the token within `seconds` belongs to this call."""
     await tx.execute(OFFER_TOKEN, id, hash, seconds)
 
 
 async def spend_token(tx: Tx, hash: bytes, call_sid: str, stream_sid: str, node: str) -> SpentToken | None:
-    """Open the call's stream: once for each token, for the call it was made for, in time; else None."""
+    """Open the call's stream: once for each token, only for its call, and before it expires; else None."""
     row = await tx.fetchrow(SPEND_TOKEN, hash, call_sid, node)
     if row is None:
         return None
@@ -302,7 +302,7 @@ async def stream(tx: Tx, id: UUID, number: int) -> StreamState | None:
 
 
 async def session(tx: Tx, id: UUID) -> SessionRow | None:
-    """What the agent of a call must know.  None when the call has no flow."""
+    """What a call's agent needs: the flow, the caller, the organization.  None when the call has no flow."""
     row = await tx.fetchrow(SESSION, id)
     return SessionRow(**{**row, "definition": json.loads(row["definition"])}) if row else None
 
@@ -350,17 +350,17 @@ async def recorded(tx: Tx, id: UUID, path: str, duration_ms: int, size_bytes: in
 
 
 async def add_latency(tx: Tx, id: UUID, turn: str) -> None:
-    """Keep what a turn's answer took; a JSON object."""
+    """Store the latency of a turn's answer; a JSON object."""
     await tx.execute(ADD_LATENCY, id, f"[{turn}]")
 
 
 async def add_interruption(tx: Tx, id: UUID, interruption: str) -> None:
-    """Keep one time the caller spoke over the agent; a JSON object."""
+    """Store an interruption of the agent by the caller; a JSON object."""
     await tx.execute(ADD_INTERRUPTION, id, f"[{interruption}]")
 
 
 async def put_tool(tx: Tx, id: UUID, tool_call_id: str, activity: str) -> None:
-    """Keep a tool's activity, a JSON object; the same tool call is the same activity."""
+    """Store a tool's activity, a JSON object; it replaces an earlier one of the same tool call."""
     tools: list[dict[str, Any]] = json.loads(await tx.fetchval(TOOLS, id))
     tool = json.loads(activity)
     same = next((n for n, each in enumerate(tools) if each.get("id") == tool_call_id), None)
@@ -375,7 +375,7 @@ async def put_tool(tx: Tx, id: UUID, tool_call_id: str, activity: str) -> None:
 
 
 async def link_seq(tx: Tx, node: str) -> int:
-    """The last batch of a media process that is stored."""
+    """The last stored batch of a media process."""
     return await tx.fetchval(LINK_SEQ, node) or 0
 
 

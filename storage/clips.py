@@ -18,7 +18,7 @@ def clip_hash(voice: str, text: str) -> bytes:
 
 
 async def find(tx: Tx, hashes: Sequence[bytes]) -> dict[bytes, bytes]:
-    """The rendered audio (mu-law, 8 kHz) of those that are rendered, by hash."""
+    """The audio (mu-law, 8 kHz) of those that have been rendered, by hash."""
     return {bytes(row["hash"]): bytes(row["audio_ulaw"]) for row in await tx.fetch(FIND, hashes)}
 
 

@@ -1,7 +1,7 @@
-"""Contacts: what each source knows of a number, their search, and the backfill's place.
+"""Contacts: what each source knows about a number, their search, and the backfill's position.
 
-The precedence of the sources stands in the schema (`0005_contacts`): `name` and its like are generated from what the
-user, the CRM and the carrier's Lookup know.
+The precedence of the sources is in the schema (`0005_contacts`): `name` and the other sourced fields are generated from
+what the user, the CRM and the carrier's Lookup know.
 """
 
 import json
@@ -58,7 +58,8 @@ SEARCH = f"""
      ORDER BY k.id DESC
 """
 BY_NUMBER = f"SELECT {COLUMNS} FROM contacts k WHERE k.phone_e164 > $1 ORDER BY k.phone_e164 LIMIT $2"
-# Of a known contact a file changes only what differs from its present value: a file that was exported takes no field from another source.
+# A file changes only those fields of a known contact that differ from their current value: importing an exported file
+# takes no field over from another source.
 TAKE = """
     INSERT INTO contacts AS k (id, org_id, phone_e164, said_by_user, notes, tags)
     SELECT r.id, hum.org_id(), r.phone_e164, r.fields, r.notes, r.tags
@@ -154,7 +155,7 @@ END_BACKFILL = "UPDATE contact_backfills SET ended_at = now() WHERE id = $1"
 
 @dataclass(frozen=True, slots=True)
 class ContactRow:
-    """A contact; `said_by_*` hold what each source knows, the fields of `SOURCED` what comes of it."""
+    """A contact; `said_by_*` hold what each source knows, the fields of `SOURCED` the result."""
 
     id: UUID
     phone_e164: str
@@ -188,7 +189,7 @@ class Imported:
 
 @dataclass(frozen=True, slots=True)
 class Met:
-    """The contact of somebody who calls."""
+    """The contact of a caller."""
 
     id: UUID
     looked_up_at: datetime | None
@@ -268,7 +269,7 @@ async def page(tx: Tx, before: UUID | None, limit: int, tag: str | None = None) 
 async def search(
     tx: Tx, q: str, digits: str | None, tag: str | None, before: UUID | None, limit: int
 ) -> list[ContactRow]:
-    """As `page`, of those with words that begin like those of `q`, or `digits` in their number, and with the tag."""
+    """As `page`, for those with words that begin like those of `q`, or `digits` in their number, and with the tag."""
     return [_row(row) for row in await tx.fetch(SEARCH, q, digits, tag, before, limit)]
 
 
@@ -278,9 +279,9 @@ async def by_number(tx: Tx, after: str, limit: int) -> list[ContactRow]:
 
 
 async def take(tx: Tx, rows: Sequence[Imported], *, dry_run: bool) -> dict[UUID, bool]:
-    """Import contacts; return those that were created (True) or changed (False): the others are so already.
+    """Import contacts; return those that were created (True) or changed (False): the others were up to date.
 
-    Different numbers, or it fails.  A dry run returns the same and changes nothing.
+    The numbers must be distinct.  A dry run returns the same and changes nothing.
     """
     entries = [
         {"id": str(r.id), "phone_e164": r.phone_e164, "fields": r.fields, "notes": r.notes, "tags": list(r.tags)}
@@ -295,7 +296,7 @@ async def take(tx: Tx, rows: Sequence[Imported], *, dry_run: bool) -> dict[UUID,
 
 
 async def own_number(tx: Tx) -> str | None:
-    """The organization's oldest number that it still has."""
+    """The organization's oldest active number."""
     found: str | None = await tx.fetchval(OWN_NUMBER)
     return found
 
@@ -304,7 +305,7 @@ async def own_number(tx: Tx) -> str | None:
 
 
 async def meet(tx: Tx, id: UUID, org: UUID, phone_e164: str, caller_name: str | None) -> Met:
-    """The contact of a caller, made if there is none, with the carrier's name for the caller.  As the system.
+    """As the system: the contact of a caller, created if there is none, with the carrier's name for the caller.
 
     A known contact to which the carrier adds nothing is only read.
     """
@@ -322,7 +323,7 @@ async def claim_lookup(tx: Tx, id: UUID, keep: timedelta, claim: timedelta) -> s
 
 
 async def release_lookup(tx: Tx, id: UUID) -> None:
-    """Let the carrier be asked again at once: it was not asked after all."""
+    """Release the claim on a lookup that the carrier did not answer, so that it can be repeated at once."""
     await tx.execute(RELEASE_LOOKUP, id)
 
 
@@ -339,7 +340,7 @@ async def crm_says(tx: Tx, id: UUID, fields: Mapping[str, str | None]) -> None:
 
 
 async def index_calls(tx: Tx, contact: UUID, before: tuple[datetime, UUID], limit: int) -> tuple[datetime, UUID] | None:
-    """Make a contact's calls below `before` findable by its present name; return where to go on, None at the end."""
+    """Index a contact's calls below `before` under its current name; return where to continue, None at the end."""
     rows = await tx.fetch(CALLS_OF, contact, *before, limit)
     await tx.execute(INDEX_CALLS, [row["id"] for row in rows])
     return (rows[-1]["created_at"], rows[-1]["id"]) if len(rows) == limit else None
@@ -363,24 +364,24 @@ async def latest_backfill(tx: Tx) -> BackfillRow:
 
 
 async def lock_backfill(tx: Tx, id: UUID) -> BackfillRow | None:
-    """A backfill that is not at its end, for whoever carries it on."""
+    """An unfinished backfill, locked; None when it has ended."""
     row = await tx.fetchrow(LOCK_BACKFILL, id)
     return BackfillRow(**row) if row else None
 
 
 async def callers(tx: Tx, backfill: BackfillRow, limit: int) -> list[CallerRow]:
-    """The next calls that a backfill has to look at, newest first."""
+    """The next calls for a backfill to look at, newest first."""
     return [CallerRow(**row) for row in await tx.fetch(CALLS_BELOW, backfill.before_at, backfill.before_id, limit)]
 
 
 async def meet_all(tx: Tx, phones: Mapping[str, UUID]) -> int:
-    """Make the contacts of these numbers that are not there; return how many.  The ids are for those that are made."""
+    """Create the missing contacts of these numbers, with these ids; return how many were created."""
     done = await tx.execute(MEET_ALL, list(phones.values()), list(phones))
     return int(done.rpartition(" ")[2])
 
 
 async def link_calls(tx: Tx, calls: Sequence[UUID]) -> int:
-    """Give calls without a contact that of their number, if there is one; return how many."""
+    """Link calls without a contact to that of their number, if there is one; return how many."""
     return int((await tx.execute(LINK_CALLS, calls)).rpartition(" ")[2])
 
 
@@ -390,7 +391,7 @@ async def move_backfill(tx: Tx, id: UUID, seen: Sequence[CallerRow], created: in
 
 
 async def never_looked_up(tx: Tx, after: UUID, limit: int) -> list[UUID]:
-    """Contacts about which the carrier never answered, above `after`."""
+    """Contacts that were never looked up, above `after`."""
     return [row["id"] for row in await tx.fetch(NEVER_LOOKED_UP, after, limit)]
 
 

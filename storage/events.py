@@ -1,7 +1,7 @@
 """The outbox: each change of state appends one event in its own transaction.
 
-Readers with cursors read below the transaction horizon, never by `id > last`: ids are given when rows are written, not
-when they become visible, so an event that commits late would be jumped over.
+Readers with cursors read below the transaction horizon, never by `id > last`: ids are assigned when rows are written,
+not when they become visible, so an event that commits late would be skipped.
 """
 
 import json
@@ -17,14 +17,14 @@ from google.protobuf.message import Message
 from hum import eventtypes, ids, jsonwire
 from storage.db import AWAY, BUSY, Tx
 
-#: What a reader meets that means nothing about the events: the same will work later.
+#: Errors that are not the events' fault: a retry will work later.
 LATER = (*AWAY, *BUSY)
 
 
 class Start(Enum):
-    """Where a reader starts that never read before."""
+    """Where a new reader starts."""
 
-    #: At what is not yet behind the horizon; of transactions that run at this moment it may see what they wrote before.
+    #: At the current horizon; it may also see what transactions that are running at this moment wrote before.
     NOW = auto()
     BEGINNING = auto()
 
@@ -34,7 +34,7 @@ APPEND = """
     VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, now()))
 """
 PLACE_OF = "SELECT xid::text AS xid, id FROM events WHERE public_id = $1"
-# $1 and $2: the place of the last event that was seen; $3: types.
+# $1 and $2: the position of the last event that was seen; $3: types.
 PAGE = """
     SELECT public_id, org_id, type, version, data, created_at
       FROM events
@@ -44,7 +44,7 @@ PAGE = """
      ORDER BY events.xid, events.id
      LIMIT $4
 """
-# Where a new reader starts: behind all that is below the horizon now, or before everything.
+# Where a new reader starts: after all that is below the horizon now, or before everything.
 OPEN_NOW = """
     INSERT INTO event_cursors (reader, xid, id)
     VALUES ($1, pg_snapshot_xmin(pg_current_snapshot()), 0)
@@ -91,27 +91,27 @@ class Event:
 
 
 async def append(tx: Tx, org: UUID, subject: UUID, event: Message, *, at: datetime | None = None) -> None:
-    """Append an event, a message of proto/hum/v1/events.proto.  All see it when the transaction commits, and nobody before."""
+    """Append an event, a message of proto/hum/v1/events.proto.  It becomes visible when the transaction commits."""
     type = eventtypes.of_message(event.DESCRIPTOR)
     data = jsonwire.write(event).decode()
     await tx.execute(APPEND, ids.new(), org, type.name, type.version, subject, data, at)
 
 
 async def place_of(tx: Tx, public_id: UUID) -> tuple[str, int] | None:
-    """Where an event of the tenant stands; None when it has none by this id."""
+    """The position of an event of the tenant; None when there is no such event."""
     row = await tx.fetchrow(PLACE_OF, public_id)
     return (row["xid"], row["id"]) if row else None
 
 
 async def page(tx: Tx, after: tuple[str, int], types: Sequence[str], limit: int) -> list[EventRow]:
-    """The tenant's events of these types behind a place, in the order of commits, as far as that is certain."""
+    """The tenant's events of these types after a position, in the order of commits, as far as that order is final."""
     return [EventRow(**row) for row in await tx.fetch(PAGE, *after, types, limit)]
 
 
 async def place(tx: Tx, reader: str, start: Start) -> tuple[str, int] | None:
-    """Where a reader is, transaction and id; nobody else reads for it before this transaction ends.
+    """A reader's position: transaction and id.  No other process reads for it before this transaction ends.
 
-    None while another process reads for it.  A reader that is new starts where `start` says.
+    None while another process reads for it.  A new reader starts at `start`.
     """
     if not await tx.fetchval(TRY_LOCK, reader):
         return None
@@ -124,7 +124,7 @@ async def place(tx: Tx, reader: str, start: Start) -> tuple[str, int] | None:
 
 
 async def hold(tx: Tx, reader: str) -> None:
-    """Let nobody read for a reader before this transaction ends; wait for whoever does."""
+    """Let no process read for a reader before this transaction ends; wait for one that does."""
     await tx.execute(LOCK, reader)
 
 
@@ -148,5 +148,5 @@ async def read_behind_horizon(tx: Tx, reader: str, start: Start, limit: int = 50
 
 
 async def set_aside(tx: Tx, reader: str, event: Event, reason: str) -> None:
-    """Remember an event that a reader could not handle: it goes on behind it."""
+    """Record an event that a reader could not handle; the reader goes on with the next."""
     await tx.execute(SET_ASIDE, reader, event.id, reason)

@@ -96,7 +96,7 @@ async def page(tx: Tx, before: UUID | None, limit: int) -> list[FlowRow]:
 
 
 async def versions(tx: Tx, id: UUID, before: int | None, limit: int) -> list[FlowRow]:
-    """The versions of one flow, newest first, below `before`; `updated_at` is when each was made."""
+    """The versions of one flow, newest first, below `before`; `updated_at` is when each was created."""
     return [_row(row) for row in await tx.fetch(VERSIONS, id, before, limit)]
 
 

@@ -1,7 +1,7 @@
 """Idempotency keys: the first answer to a request, kept in the transaction of its effect.
 
-A key belongs to an organization; to a person where the request is the person's own and no organization is at work yet.
-A request that acts outside of the database has no such transaction: it claims its key first, and answers it later.
+A key belongs to an organization, or to a person where the request is the person's own and there is no organization yet.
+A request that acts outside the database has no such transaction: it claims its key first, and stores its answer later.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from uuid import UUID
 
 from storage.db import Tx
 
-# A twin that is at work holds this lock until it commits; nobody waits for it.
+# A duplicate that is running holds this lock until it commits; nothing waits for it.
 TRY_LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended(hum.org_id()::text || $1, 0))"
 FIND = """
     SELECT method, body_hash, answer, coalesce(leased_until > now(), false) AS leased
@@ -52,7 +52,7 @@ FORGET_PERSONAL = "DELETE FROM personal_idempotency_keys WHERE created_at < now(
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """What a key stands for.  Without an answer it is claimed; `leased` while its owner may be at work."""
+    """The request under a key.  Without an answer the key is claimed; `leased` while its owner may still be at work."""
 
     method: str
     body_hash: bytes
@@ -61,7 +61,7 @@ class KeyRow:
 
 
 async def try_lock(tx: Tx, key: str, *, personal: bool = False) -> bool:
-    """Be the only one that works on this key, until the transaction ends; False if another is."""
+    """Lock this key until the transaction ends; False if another request holds it."""
     locked: bool = await tx.fetchval(TRY_LOCK_PERSONAL if personal else TRY_LOCK, key)
     return locked
 
@@ -77,7 +77,7 @@ async def store(tx: Tx, key: str, method: str, body_hash: bytes, answer: bytes, 
 
 
 async def claim(tx: Tx, key: str, method: str, body_hash: bytes, claim: UUID, by: str, lease: timedelta) -> None:
-    """Take a key that nobody holds, under its lock."""
+    """Claim a free key, under its lock."""
     await tx.execute(CLAIM, key, method, body_hash, claim, by, lease)
 
 
@@ -92,6 +92,6 @@ async def release(tx: Tx, key: str, claim: UUID) -> None:
 
 
 async def forget(tx: Tx, keep: timedelta) -> None:
-    """Drop what is older; as the system, for all organizations."""
+    """As the system: delete the keys of all organizations that are older than `keep`."""
     await tx.execute(FORGET, keep)
     await tx.execute(FORGET_PERSONAL, keep)

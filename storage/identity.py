@@ -122,7 +122,7 @@ async def update_organization(tx: Tx, row: OrganizationRow) -> None:
 
 
 async def upsert_user(tx: Tx, id: UUID, email: str) -> UUID:
-    """The id of the person with this e-mail address; made with `id` when there is none."""
+    """The id of the person with this e-mail address; created with `id` when there is none."""
     found: UUID = await tx.fetchval(UPSERT_USER, id, email)
     return found
 
@@ -136,23 +136,23 @@ async def add_member(tx: Tx, org: UUID, user: UUID, role: str) -> None:
 
 
 async def my_organizations(tx: Tx) -> list[MembershipRow]:
-    """Where the person of this transaction is a member, by name."""
+    """The organizations of which this transaction's person is a member, by name."""
     return [MembershipRow(**row) for row in await tx.fetch(MY_ORGANIZATIONS)]
 
 
 async def switch(tx: Tx, session: UUID, org: UUID) -> None:
-    """The session, and this transaction, work in another organization of the person's.  Raises NotFound."""
+    """Switch the session, and this transaction, to another of the person's organizations.  Raises NotFound."""
     if not await tx.fetchval(SWITCH, session, org):
         raise NotFound("You are not a member of this organization.")
 
 
 async def found(tx: Tx, org: UUID, name: str, first_admin: UUID, plan: str, notes: str | None) -> None:
-    """As a person: make an organization; it is this transaction's from now on."""
+    """As a person: create an organization; this transaction works in it from now on."""
     await tx.execute(FOUND, org, name, first_admin, plan, notes)
 
 
 async def person_for_site_admin(tx: Tx, email: str) -> UUID:
-    """As a site admin: who has this address.  Raises NotFound for one who never signed in."""
+    """As a site admin: the person with this address.  Raises NotFound for one who never signed in."""
     person: UUID | None = await tx.fetchval(PERSON_FOR_SITE_ADMIN, email)
     if person is None:
         raise NotFound(f"Nobody with the address {email} has signed in yet.")
@@ -177,7 +177,7 @@ async def create_key(
     made_by: UUID | None,
     expires_at: datetime | None,
 ) -> datetime:
-    """Store a key; return when it was made.  Raises NotFound for an unknown organization."""
+    """Store a key; return when it was created.  Raises NotFound for an unknown organization."""
     try:
         made_at: datetime = await tx.fetchval(
             CREATE_KEY, id, org, hash, prefix, name, role, scopes, made_by, expires_at

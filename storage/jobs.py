@@ -1,7 +1,7 @@
-"""Jobs beyond what the queue's own library does: how often each was begun, and whose turn it is.
+"""What jobs need beyond the queue's own library: counts of attempts, and a fair share for each organization.
 
-The queue's own count of attempts starts again when a worker dies, and a job that kills its worker must not come back for
-ever.  What an organization is owed beyond its share is parked in a table of its own, where it slows down no queue.
+The queue's own count of attempts restarts when a worker dies, and a job that kills its worker must not return for ever.
+An organization's jobs beyond its share are parked in a table of their own, where they don't slow the queue down.
 """
 
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ async def done(tx: Tx, job: int) -> None:
 
 
 async def forget(tx: Tx, keep: timedelta) -> None:
-    """Drop the counts of jobs that are long gone."""
+    """Delete the counts of jobs whose last attempt is older than `keep`."""
     await tx.execute(FORGET, keep)
 
 
@@ -57,7 +57,7 @@ async def active(tx: Tx, kind: str, org: UUID) -> int:
 
 
 async def running_before(tx: Tx, kind: str, org: UUID, job: int) -> int:
-    """As the system: how many jobs of a kind and an organization run that were owed before this one."""
+    """As the system: how many running jobs of a kind and an organization were enqueued before this one."""
     count: int = await tx.fetchval(RUNNING_BEFORE, kind, str(org), job)
     return count
 

@@ -1,7 +1,7 @@
 """Migrations: numbered SQL files, each in one transaction, once, under an advisory lock.
 
-They run as hum_owner.  A step that moves data says `SET LOCAL ROLE hum_system` first: a FORCEd table's own owner
-updates no rows, without an error.
+They run as hum_owner.  A step that moves data begins with `SET LOCAL ROLE hum_system`: under FORCE ROW LEVEL SECURITY
+even a table's owner updates no rows, and gets no error.
 """
 
 import hashlib
@@ -51,7 +51,7 @@ class Migration(NamedTuple):
 
 
 class CannotMigrate(Exception):  # noqa: N818
-    """The database is not one that these migrations can carry on."""
+    """These migrations can't be applied to this database; the message says why."""
 
 
 def migrations() -> list[Migration]:
@@ -72,13 +72,13 @@ async def migrate(url: str, *, lock_seconds: float = 30.0, statement_seconds: fl
     )
     try:
         if missing := [row["name"] for row in await connection.fetch(MISSING_ROLES)]:
-            raise CannotMigrate(f"the login is not a member of {', '.join(missing)}; see `hum migrate --print-roles`")
+            raise CannotMigrate(f"the login lacks the roles {', '.join(missing)}; see `hum migrate --print-roles`")
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK_ID)
         await connection.execute("SET ROLE hum_owner")
         await connection.execute(LEDGER)
         return await _apply(connection, migrations())
     except asyncpg.LockNotAvailableError as error:
-        raise CannotMigrate("another process is migrating this database") from error
+        raise CannotMigrate("another process is migrating this database; try again when it is done") from error
     finally:
         await connection.close()
 
@@ -86,12 +86,12 @@ async def migrate(url: str, *, lock_seconds: float = 30.0, statement_seconds: fl
 async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", known: list[Migration]) -> list[str]:
     applied = {row["version"]: row for row in await connection.fetch(APPLIED)}
     if newer := sorted(applied.keys() - {each.version for each in known}):
-        raise CannotMigrate(f"the database is newer than this program: it has migration {newer[-1]}")
+        raise CannotMigrate(f"the database is newer than this program: it has migration {newer[-1]}; run that release")
     done = []
     for each in known:
         if (before := applied.get(each.version)) is not None:
             if bytes(before["sha256"]) != each.sha256:
-                raise CannotMigrate(f"migration {each.version} was changed after it was applied")
+                raise CannotMigrate(f"migration {each.version} was changed after it was applied; restore its file")
             continue
         async with connection.transaction():
             await connection.execute(each.sql)

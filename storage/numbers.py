@@ -1,4 +1,4 @@
-"""Numbers.  Each belongs to at most one organization of the deployment: a unique index over all tenants sees to it."""
+"""Numbers.  Each belongs to at most one organization of the deployment: a unique index over all tenants ensures it."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -105,12 +105,12 @@ async def update(tx: Tx, row: NumberRow) -> None:
 
 
 async def all_locked(tx: Tx) -> list[NumberRow]:
-    """All numbers of the organization; nobody else changes them before this transaction ends."""
+    """All numbers of the organization, locked until this transaction ends."""
     return [NumberRow(**row) for row in await tx.fetch(PAGE_ALL)]
 
 
 async def adopt(tx: Tx, id: UUID, e164: str, carrier_sid: str, friendly_name: str, capabilities: list[str]) -> bool:
-    """Take a number that nobody has; False if somebody has it."""
+    """Take a number that no organization has; False if one has it."""
     return await tx.fetchval(ADOPT, id, e164, carrier_sid, friendly_name, capabilities) is not None
 
 
@@ -125,7 +125,7 @@ async def is_only_organization(tx: Tx) -> bool:
 
 
 async def is_busy(tx: Tx, id: UUID) -> bool:
-    """Tell whether a call is on the number."""
+    """Tell whether the number has a live call."""
     busy: bool = await tx.fetchval(IS_BUSY, id)
     return busy
 
@@ -135,12 +135,12 @@ async def begin_release(tx: Tx, id: UUID) -> None:
 
 
 async def keep(tx: Tx, id: UUID) -> None:
-    """Take a release back."""
+    """Undo the beginning of a release."""
     await tx.execute(KEEP, id)
 
 
 async def delete(tx: Tx, id: UUID) -> bool:
-    """Forget a number that was given back; False if that was done already."""
+    """Delete a number that was given back; False if that was done already."""
     return await tx.execute(DELETE, id) == "DELETE 1"
 
 
@@ -153,5 +153,5 @@ class Releasing:
 
 
 async def unreleased(tx: Tx, older: timedelta) -> list[Releasing]:
-    """As the system: claim releases at which nobody has worked for so long."""
+    """As the system: claim releases that have been idle for longer than `older`."""
     return [Releasing(**row) for row in await tx.fetch(UNRELEASED, older)]

@@ -1,4 +1,4 @@
-"""Numbers that are being bought: an attempt is committed before the carrier is asked, and ends in one of few ways."""
+"""Purchases of numbers: an attempt is committed before the carrier is asked, and its outcome is recorded afterwards."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -57,7 +57,7 @@ class PurchaseRow:
 
 
 async def begin(tx: Tx, row: PurchaseRow, key: str | None) -> bool:
-    """Commit oneself to an attempt; False while another one for this number, or under this key, is under way."""
+    """Record an attempt; False while another for this number, or under this key, is in progress."""
     begun = await tx.fetchval(
         BEGIN,
         row.id,
@@ -74,7 +74,7 @@ async def begin(tx: Tx, row: PurchaseRow, key: str | None) -> bool:
 
 
 async def by_key(tx: Tx, key: str, keep: timedelta) -> PurchaseRow | None:
-    """The attempt that an idempotency key stands for."""
+    """The attempt made under an idempotency key."""
     await tx.execute(FORGET_KEY, key, keep)
     row = await tx.fetchrow(BY_KEY, key, keep)
     return PurchaseRow(**row) if row else None
@@ -87,10 +87,10 @@ async def lock(tx: Tx, id: UUID) -> PurchaseRow:
 
 
 async def end(tx: Tx, id: UUID, status: str, *, carrier_sid: str | None = None, number_id: UUID | None = None) -> None:
-    """How it stands now."""
+    """Set the attempt's status."""
     await tx.execute(END, id, status, carrier_sid, number_id)
 
 
 async def abandoned(tx: Tx, older: timedelta) -> list[PurchaseRow]:
-    """As the system: claim attempts at which nobody has worked for so long."""
+    """As the system: claim attempts that have been idle for longer than `older`."""
     return [PurchaseRow(**row) for row in await tx.fetch(ABANDONED, older)]

@@ -1,4 +1,4 @@
-"""Reports of the media plane that could not be stored, kept as they came for whoever looks into it."""
+"""Reports of the media plane that could not be stored, kept unchanged for investigation."""
 
 from datetime import timedelta
 

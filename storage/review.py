@@ -92,7 +92,7 @@ class BlockedRow:
 
 @dataclass(frozen=True, slots=True)
 class VoicemailRow:
-    """What a caller left; `audio_path` is a WAV below the recordings' folder."""
+    """What a caller left; `audio_path` is a WAV file in the recordings folder."""
 
     id: UUID
     call_id: UUID
@@ -170,7 +170,7 @@ async def unblock(tx: Tx, phone_e164: str) -> None:
 
 
 async def add_voicemail(tx: Tx, id: UUID, org: UUID, call: UUID, audio_path: str, duration_ms: int) -> bool:
-    """Store what the caller of a call left, once for each call, with its event; False when it was stored already."""
+    """Store a call's voicemail, once for each call, with its event; False when it was stored already."""
     if await tx.execute(ADD_VOICEMAIL, id, org, call, audio_path, duration_ms) == "INSERT 0 0":
         return False
     received = events_pb2.VoicemailReceivedEvent(
@@ -181,7 +181,7 @@ async def add_voicemail(tx: Tx, id: UUID, org: UUID, call: UUID, audio_path: str
 
 
 async def write_down(tx: Tx, call: UUID, transcript: str) -> None:
-    """Store the words of a call's voicemail."""
+    """Store the transcript of a call's voicemail."""
     await tx.execute(WRITE_DOWN, call, transcript)
 
 
@@ -200,12 +200,12 @@ async def voicemail(tx: Tx, id: UUID) -> VoicemailRow:
 
 
 async def voicemail_of(tx: Tx, call: UUID) -> VoicemailRow | None:
-    """What the caller of a call left."""
+    """The voicemail of a call, if there is one."""
     row = await tx.fetchrow(VOICEMAIL_OF, call)
     return VoicemailRow(**row) if row else None
 
 
 async def mark_heard(tx: Tx, id: UUID, by: str, *, heard: bool) -> VoicemailRow:
-    """Mark a voicemail as heard, or as not heard; who marked it first stays.  Raises NotFound."""
+    """Mark a voicemail as heard, or as not heard; the first to mark it as heard stays recorded.  Raises NotFound."""
     await tx.execute(MARK_HEARD, id, heard, by)
     return await voicemail(tx, id)

@@ -1,4 +1,4 @@
-"""Sign-ins that are under way, people as their issuers know them, and sessions.  As the system: there is no tenant yet."""
+"""Sign-ins in progress, people as their issuers know them, and sessions.  As the system: there is no tenant yet."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -66,13 +66,13 @@ async def begin(tx: Tx, state_hash: bytes, row: SignInRow, lasts: timedelta) -> 
 
 
 async def take(tx: Tx, state_hash: bytes) -> SignInRow | None:
-    """Give a sign-in out, once; None when it is unknown, used or too old."""
+    """Return a sign-in, once; None when it is unknown, used or expired."""
     row = await tx.fetchrow(TAKE, state_hash)
     return SignInRow(row["nonce"], row["code_verifier"], row["return_to"]) if row and row["young"] else None
 
 
 async def person_of(tx: Tx, issuer: str, subject: str) -> UUID | None:
-    """Whom this issuer has vouched for before under this subject."""
+    """The user that this issuer has vouched for before under this subject."""
     found: UUID | None = await tx.fetchval(KNOWN, issuer, subject)
     return found
 
@@ -82,7 +82,7 @@ async def link(tx: Tx, issuer: str, subject: str, user: UUID) -> None:
 
 
 async def note_sign_in(tx: Tx, user: UUID, name: str, email: str | None) -> None:
-    """The person is here; the name and the verified address are what the issuer says today."""
+    """Record a sign-in, with the name and the verified address that the issuer gives today."""
     await tx.execute(SEEN, user, name)
     if email is not None:
         await tx.execute(MOVED, user, email)
@@ -94,7 +94,7 @@ async def accept_invites(tx: Tx, user: UUID, email: str) -> list[UUID]:
 
 
 async def home_of(tx: Tx, user: UUID) -> UUID | None:
-    """The organization that a new session begins in."""
+    """The organization in which a new session begins."""
     found: UUID | None = await tx.fetchval(HOME, user)
     return found
 
@@ -114,6 +114,6 @@ async def close_all_of(tx: Tx, user: UUID) -> None:
 
 
 async def forget(tx: Tx) -> None:
-    """Drop what has run out."""
+    """Delete what has expired."""
     await tx.execute(FORGET_SIGN_INS)
     await tx.execute(FORGET_SESSIONS)

@@ -21,7 +21,7 @@ MEMBER = """
       FROM memberships m JOIN users u ON u.id = m.user_id
      WHERE m.org_id = hum.org_id() AND m.user_id = $1
 """
-# Two admins who demote one another at once wait here for one another, and the second sees what the first did.
+# Of two admins who demote each other at once, the second waits here, and then sees what the first did.
 LOCK_ADMINS = """
     SELECT user_id FROM memberships
      WHERE org_id = hum.org_id() AND role = 'admin'
@@ -73,7 +73,7 @@ class InviteRow:
 
 
 async def page_members(tx: Tx, after: tuple[datetime, UUID] | None, limit: int) -> list[MemberRow]:
-    """By the time they joined, behind `after`."""
+    """In the order in which they joined, after `after`."""
     joined_at, user = after or (None, None)
     return [MemberRow(**row) for row in await tx.fetch(MEMBERS, joined_at, user, limit)]
 
@@ -87,7 +87,7 @@ async def member(tx: Tx, user: UUID) -> MemberRow:
 
 
 async def lock_admins(tx: Tx) -> Sequence[UUID]:
-    """The admins; none comes or goes before this transaction ends."""
+    """The admins, locked: none is removed or demoted before this transaction ends."""
     return [row["user_id"] for row in await tx.fetch(LOCK_ADMINS)]
 
 
@@ -96,7 +96,7 @@ async def set_role(tx: Tx, user: UUID, role: str) -> None:
 
 
 async def remove(tx: Tx, user: UUID, *, keep_keys: bool) -> None:
-    """End the membership; sessions of it see nothing of the organization from now on."""
+    """End the membership; the person's sessions see nothing of the organization from now on."""
     await tx.execute(REMOVE, user)
     if not keep_keys:
         await tx.execute(REVOKE_KEYS_OF, user)
@@ -114,7 +114,7 @@ async def page_invites(tx: Tx, before: UUID | None, limit: int) -> list[InviteRo
 
 
 async def invite(tx: Tx, id: UUID, email: str, role: str, invited_by: str, lasts: timedelta) -> InviteRow:
-    """Invite an address; an invitation that it has already is replaced."""
+    """Invite an address; an earlier invitation of it is replaced."""
     row = await tx.fetchrow(INVITE, id, email, role, invited_by, lasts)
     assert row is not None
     return InviteRow(**row)

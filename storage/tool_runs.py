@@ -1,4 +1,4 @@
-"""What the tools of agents did: one row for each time that a model called one, so that none is run twice."""
+"""Runs of agents' tools: one row for each tool call of a model, so that none is run twice."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -55,5 +55,5 @@ async def get(tx: Tx, call: UUID, tool_call_id: str) -> RunRow:
     """Raises NotFound."""
     row = await tx.fetchrow(GET, call, tool_call_id)
     if row is None:
-        raise NotFound("this tool was not run")
+        raise NotFound("There is no such tool run.")
     return RunRow(**row)

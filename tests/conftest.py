@@ -1,4 +1,4 @@
-"""What many tests need: a real PostgreSQL with a fresh copy of the migrated database for each test, and a fence around
+"""Shared fixtures: a real PostgreSQL with a fresh copy of the migrated database for each test, and a fence around
 loopback.
 """
 
@@ -15,7 +15,7 @@ import pytest
 from storage.embedded import EmbeddedPostgres
 from storage.migrate import migrate
 
-#: Nothing here outlives its test; and a vacuum of its own accord would hold readers behind the horizon back.
+#: Nothing here outlives its test; and an autovacuum would hold back readers behind the horizon.
 FAST = {
     "fsync": "off",
     "synchronous_commit": "off",
@@ -28,7 +28,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="session", autouse=True)
 def _loopback_only() -> Iterator[None]:
-    """No test may reach beyond this machine."""
+    """Let no test connect beyond this machine."""
     connect = socket.socket.connect
 
     def guarded(self: socket.socket, address: object) -> None:
@@ -43,8 +43,8 @@ def _loopback_only() -> Iterator[None]:
 
 
 def home_for_a_server() -> Iterator[Path]:
-    """A folder that another user can reach: as root the server runs as somebody else, and pytest closes its own folders
-    whenever another run of it begins.
+    """A folder that another user can reach.  Run by root, the server uses another account, and pytest restricts its own
+    folders whenever another test run begins.
     """
     with tempfile.TemporaryDirectory(prefix="hum-test-", ignore_cleanup_errors=True) as name:
         Path(name).chmod(0o711)
@@ -71,7 +71,7 @@ def postgres(shared_home: Path) -> Iterator[str]:
 
 @pytest.fixture
 def empty_database(postgres: str) -> Iterator[str]:
-    """A database with nothing in it, not even our tables."""
+    """An empty database, even without our tables."""
     yield from _fresh(postgres, "template0")
 
 

@@ -1,1 +1,1 @@
-"""Workload M of docs/benchmarks/media.md: the media plane under many calls, driven from outside over its sockets."""
+"""Workload M of docs/benchmarks/media.md: the media plane under many calls, driven through its sockets."""

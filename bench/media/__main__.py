@@ -1,4 +1,4 @@
-"""`python -m bench.media`: the media plane and the bare loop under the same callers, one after the other."""
+"""`python -m bench.media`: the media plane and the bare loop under the same load, one after the other."""
 
 import argparse
 import asyncio
@@ -19,15 +19,15 @@ ROWS: Sequence[tuple[str, str, str, str]] = (
     ("cpu_ms_per_call_second", "CPU per call, ms per second", "2.5", "1.2x bare"),
     ("clear_p50_ms", "first speech sent -> clear received, p50 ms", "80", "60"),
     ("clear_p99_ms", "the same, p99 ms", "160", "120"),
-    ("clears", "  of so many interruptions", "", ""),
-    ("unanswered", "  and speech over the agent without a clear", "", ""),
+    ("clears", "  number of interruptions", "", ""),
+    ("unanswered", "  speech over the agent without a clear", "", ""),
     ("gaps", "gaps in agent audio", "0", "0"),
     ("worst_gap_ms", "  the longest, ms", "", ""),
     ("first_media_p50_ms", "first delta sent -> first media received, p50 ms", "2", "1"),
     ("first_media_p99_ms", "the same, p99 ms", "10", "5"),
-    ("answers", "  of so many answers", "", ""),
+    ("answers", "  number of answers", "", ""),
     ("memory_kb_per_call", "memory per call, KB", "300", "150"),
-    ("grew_kb_per_call", "  and what it grew by while it was watched, KB", "", ""),
+    ("grew_kb_per_call", "  growth during the measurement, KB", "", ""),
     ("pacer_late_p99_ms", "the pacer's lateness, p99 below ms", "", ""),
     ("cores", "cores used", "", ""),
     ("agent_talks", "the agent talks, share of the time", "", ""),
@@ -59,7 +59,7 @@ def _metrics(port: int) -> str:
 
 
 def _late_p99_ms(page: str) -> float | None:
-    """The least bucket that holds 99 % of the pacer's ticks."""
+    """The upper bound of the smallest bucket that covers 99 % of the pacer's ticks."""
     name = "hum_media_pacer_lateness_seconds_bucket"
     rows = [row.removeprefix(f'{name}{{le="').split('"} ') for row in page.splitlines() if row.startswith(name)]
     enough = 0.99 * float(rows[-1][1])
@@ -75,7 +75,7 @@ PEERS = {"pipecat, Silero in the bot": ["--local-vad"], "pipecat, the model's VA
 
 
 async def peer(asked: argparse.Namespace, model_port: int, options: Sequence[str]) -> Figures:
-    """Another gateway, in an environment of its own."""
+    """Another gateway, in its own Python environment."""
     program = ["bench/peers/pipecat_media.py", "--model", f"ws://127.0.0.1:{model_port}/v1/realtime", *options]
     async with running(program, python=asked.peers) as gateway:
         return await _callers(asked, int(await line(gateway)), [gateway.pid])
@@ -104,7 +104,7 @@ async def _measure(
 
 
 def best(rounds: Sequence[Figures]) -> Figures:
-    """The round with the least CPU: the one that others on the machine disturbed least."""
+    """The round with the least CPU: the one least disturbed by other processes."""
     return min(rounds, key=lambda figures: figures["cpu_ms_per_call_second"], default={})
 
 
@@ -136,14 +136,14 @@ def _number(value: float | None) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.media", description=__doc__)
     parser.add_argument("--calls", type=int, default=200)
-    parser.add_argument("--seconds", type=float, default=30.0, help="how long is measured, after the warm-up")
+    parser.add_argument("--seconds", type=float, default=30.0, help="length of the measurement, after the warm-up")
     parser.add_argument("--warm-up", type=float, default=8.0)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1, help="processes of the product behind one port")
     parser.add_argument("--recording", action="store_true", help="record every call")
-    parser.add_argument("--alone", action="store_true", help="leave out the bare loop")
-    parser.add_argument("--tls", action="store_true", help="reach the model by wss; without the bare loop")
-    parser.add_argument("--peers", metavar="PYTHON", help="measure others too, with the interpreter that has them")
+    parser.add_argument("--alone", action="store_true", help="skip the bare loop")
+    parser.add_argument("--tls", action="store_true", help="connect to the model by wss; skips the bare loop")
+    parser.add_argument("--peers", metavar="PYTHON", help="also measure other gateways, with this interpreter")
     parser.add_argument("--json", type=Path, metavar="FILE")
     asked = parser.parse_args(arguments)
     measured = asyncio.run(measure(asked))

@@ -1,7 +1,7 @@
-"""The least that carries workload M: two sockets a call, a detector's call for each frame, a paced refill.  The yardstick.
+"""The baseline: the minimum that carries workload M: two sockets a call, one detector run a frame, a paced refill.
 
-No ledger, no tenancy, no reports, no recovery, and nothing of an interruption comes back: what a gateway costs beyond
-this is what it does beyond this.
+No ledger, no tenancy, no reports, no recovery, and an interrupted answer is never resumed: what a gateway costs beyond
+this is the cost of what it does beyond this.
 """
 
 import argparse
@@ -21,8 +21,8 @@ TICK_SECONDS = 0.02
 LEAD_SECONDS = 0.2
 MESSAGE_BYTES = 800
 RATE = 8_000
-LOUD_DB = -50.0  # the detector alone takes a line's noise for speech
-#: Mu-law both ways, and no answer that we didn't ask for.
+LOUD_DB = -50.0  # the detector alone takes line noise for speech
+#: Mu-law both ways, and no answers unless requested.
 SESSION = msgspec.json.encode(
     {
         "type": "session.update",

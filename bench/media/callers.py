@@ -1,9 +1,9 @@
-"""The carrier's side of many calls, a process of its own; prints one line of JSON.
+"""The carrier's side of many calls, as a separate process; prints one line of JSON.
 
-Every call sends a frame each 20 ms at a phase of its own: a quiet line's noise, and for 1.2 s of every 6 s real speech,
-over the agent if that is talking.  Messages, playout, marks and clears are the sandbox's.  Only frames are bare, with payloads
-that were encoded once: thousands go out each second, and what encodes them takes from the machine that is measured.  Nothing
-is sent late to spare the other side: lateness is reported.
+Every call sends a frame every 20 ms at its own phase: the noise of a quiet line, and for 1.2 s of every 6 s real
+speech, over the agent if it is talking.  Messages, playout, marks and clears are the sandbox's code.  Only frames are
+simplified, with payloads that were encoded once: thousands are sent each second, and encoding them would take CPU from
+the system under test.  Frames are never delayed to spare the other side; the generator's lateness is reported.
 """
 
 import argparse
@@ -34,10 +34,10 @@ STAMP_B64 = 32  # base64 characters that hold the stamp
 
 @dataclass(slots=True)
 class Seen:
-    """What all callers saw since the window began."""
+    """What all callers observed since the measurement began."""
 
     clears_ms: list[float] = field(default_factory=list)
-    unanswered: int = 0  # speech over the agent that no `clear` followed
+    unanswered: int = 0  # speech over the agent without a `clear`
     gaps_ms: list[float] = field(default_factory=list)
     first_media_ms: list[float] = field(default_factory=list)
     lateness_ms: list[float] = field(default_factory=list)
@@ -57,7 +57,7 @@ class Caller(WSListener):
         self._sent = 0
         self._stamped = False
         self._cleared = True
-        self._spoke_at: float | None = None  # over the agent, and no clear has come
+        self._spoke_at: float | None = None  # when it spoke over the agent, while no clear has come
         self._timer: asyncio.TimerHandle | None = None  # of the next mark
         self._loop = asyncio.get_running_loop()
         self._transport: WSTransport | None = None
@@ -113,7 +113,7 @@ class Caller(WSListener):
         self._await_mark(now)
 
     def _queued(self, text: bytes, size: int, dry_ms: float) -> None:
-        """Agent audio has come, so long after what was there had been played."""
+        """Agent audio has come, `dry_ms` after the queue had run dry."""
         begin = text.index(b'"', text.index(b'"payload"') + len(b'"payload"')) + 1
         stamp = binascii.a2b_base64(text[begin : begin + STAMP_B64])
         first = stamp.startswith(MAGIC)
@@ -121,7 +121,7 @@ class Caller(WSListener):
         if first:
             sent_ns = STAMP.unpack_from(stamp)[1]
             self.seen.first_media_ms.append((time.monotonic_ns() - sent_ns) / 1e6)
-        # Where no answer says that it begins, only a short silence can be a gap.
+        # If answers are not stamped, only a short silence can be a gap.
         if dry_ms > 0 and not (first or self._cleared) and (self._stamped or dry_ms < SHORT_SECONDS * 1000):
             self.seen.gaps_ms.append(dry_ms)
         if dry_ms > 0:
@@ -150,7 +150,7 @@ class Caller(WSListener):
 
 
 class Line:
-    """One clock for all callers: a phase of them each millisecond, on a grid that does not drift."""
+    """One clock for all callers: each millisecond it serves one phase, on a grid that does not drift."""
 
     def __init__(self, callers: Sequence[Caller]) -> None:
         self._phases = [callers[phase::PHASES] for phase in range(PHASES)]
@@ -178,12 +178,12 @@ class Line:
 
 
 def percentile(values: Sequence[float], part: float) -> float | None:
-    """The value below which `part` of them lie; None of none."""
+    """The value below which the share `part` of the values lies; None without values."""
     return sorted(values)[min(len(values) - 1, int(len(values) * part))] if values else None
 
 
 async def drive(asked: argparse.Namespace, pieces: Sequence[Sequence[bytes]]) -> dict[str, float | int | None]:
-    """Open the calls, let everybody have spoken once, watch for the asked time: the figures."""
+    """Open the calls, let every caller speak once, measure for the given time, return the figures."""
     words = [[base64.b64encode(frame) for frame in piece] for piece in pieces]
     quiet = [base64.b64encode(frame) for frame in speech.noise()]
     opening = Seen()
@@ -237,7 +237,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", required=True)
     parser.add_argument("--signature", default="")
-    parser.add_argument("--pid", type=int, nargs="+", required=True, help="the processes that are weighed")
+    parser.add_argument("--pid", type=int, nargs="+", required=True, help="the processes to measure")
     parser.add_argument("--calls", type=int, required=True)
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--warm-up", type=float, default=8.0)

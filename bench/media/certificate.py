@@ -1,4 +1,4 @@
-"""A certificate for this machine's own name, its own authority: for the one figure that is taken over TLS."""
+"""A self-signed certificate for `localhost`, for the one figure that is measured over TLS."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +10,7 @@ from cryptography.x509.oid import NameOID
 
 
 def self_signed(folder: Path) -> Path:
-    """A PEM file with certificate and key of `localhost`, good for a day."""
+    """A PEM file with the certificate and key for `localhost`, valid for a day."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)

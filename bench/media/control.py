@@ -12,7 +12,7 @@ from hum.v1 import runtime_pb2_grpc
 
 class Control(runtime_pb2_grpc.MediaServiceServicer):
     def __init__(self, recording: bool = False) -> None:
-        self.up = asyncio.Semaphore(0)  # a link more each time
+        self.up = asyncio.Semaphore(0)  # released once per link
         self.reports = 0
         self._recording = recording
 

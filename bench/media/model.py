@@ -1,11 +1,11 @@
-"""A stand-in for the model, light enough for hundreds of sessions: the sandbox's own, without what would drown the figure.
+"""A stand-in for the model, light enough for hundreds of sessions: the sandbox's, minus what would distort the figures.
 
-What is said when, who may answer and what is refused are the sandbox's.  Only what comes fifty times a second and call is
-bare: an append is not parsed where it is written as ours is, turns are heard by the level of frames, in C, and no truth is
-kept; a process has hundreds of sessions, and its share of the machine is the measured one's loss.  Answers are 8 s of one
-tone in 100 ms deltas at twice real time.  The first 16 bytes of an answer's audio say when its first delta was sent
-(`STAMP`): whoever gets the audio can tell how long it was under way.  Audio at 24 kHz has no stamp, which no resampler
-would leave alone.
+The protocol (what is said when, which responses are allowed, what is refused) is the sandbox's code.  Only what happens
+fifty times a second per call is simplified: an append in the format that we write is not parsed as JSON, turns are
+detected by the level of frames, in C, and nothing is recorded; a process has hundreds of sessions, and the CPU that it
+uses is lost to the system under test.  Answers are 8 s of one tone in 100 ms deltas at twice real time.  The first 16
+bytes of an answer's audio hold the time at which its first delta was sent (`STAMP`), so the receiver of the audio can
+compute its delay.  Audio at 24 kHz has no stamp: it would not survive resampling.
 """
 
 import argparse
@@ -65,7 +65,7 @@ SETTINGS = Settings(latency_ms=0, transcription_delay_ms=0, chunk_ms=100, word_l
 
 
 class Voice(Tones):
-    """Says always the same, and hears it."""
+    """Always says the same, and always hears the same."""
 
     def utter(self, text: str, voice: str, codec: Codec, then: Callable[[Voiced | Exception], None]) -> None:  # noqa: ARG002 - it says the same to all
         then(recital((DELTA if codec is PCMU else PCM_DELTA) * DELTAS, codec, WORD_MS))
@@ -75,14 +75,14 @@ class Voice(Tones):
 
 
 class Unrecorded(Record):
-    """No truth but that of the last items."""
+    """Records only the last items."""
 
     def append(self, at: float, payload: bytes) -> None:
-        """Nobody asks."""
+        """Not recorded."""
 
 
 class Listener(Session):
-    """A session that hears by the level of whole frames."""
+    """A session that detects turns by the level of whole frames."""
 
     def __init__(self, stage: Stage) -> None:
         super().__init__(stage, 0)
@@ -155,7 +155,7 @@ class Line(WSListener):
         text = frame.get_payload_as_bytes()
         if text.startswith(APPEND):
             self._session.hear(binascii.a2b_base64(text[len(APPEND) : -2]))
-        else:  # an append with its members in another order too
+        else:  # including an append with its members in another order
             self._session.handle(text)
 
     def _send(self, event: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
-"""`python -m bench.media.overload`: more calls than a worker can carry, one after another; who is turned away?
+"""`python -m bench.media.overload`: offers more calls than a worker can carry, and shows which are refused.
 
-The worker is held to a part of a core (`--share`, needs root), so that the callers have what is left.  Calls come slowly, as
-they do: what one costs shows only once its agent talks.  Nobody who was let in may hear a gap.
+The worker is limited to a share of a core (`--share`, needs root), so that the callers have the rest.  Calls arrive
+slowly, as in reality: what one costs shows only once its agent talks.  No accepted call may have a gap.
 """
 
 import argparse
@@ -14,14 +14,14 @@ from pathlib import Path
 from bench.media.processes import line, running
 from bench.media.product import Figures, callers, serving
 
-PERIOD_US = 10_000  # short: a worker that has used up its share waits for the rest of this
-LEAST_QUOTA_US = 1_000  # the kernel's own limit
+PERIOD_US = 10_000  # short, since a worker that has used up its quota waits for the rest of the period
+LEAST_QUOTA_US = 1_000  # the kernel's minimum
 CGROUPS = Path("/sys/fs/cgroup")
 
 
 @contextmanager
 def held(pids: Sequence[int], share: float) -> Iterator[None]:
-    """Each process may use so much of a core.  PermissionError or FileNotFoundError where that can not be had."""
+    """Limit each process to this share of a core.  PermissionError or FileNotFoundError if that is impossible."""
     groups: list[Path] = []
     quota_us = max(LEAST_QUOTA_US, int(PERIOD_US * share))
     try:
@@ -41,7 +41,7 @@ def held(pids: Sequence[int], share: float) -> Iterator[None]:
         for group in groups:
             root = group.parent / "cgroup.procs"
             for left in (group / "cgroup.procs").read_text().split():
-                with suppress(OSError):  # gone by itself
+                with suppress(OSError):  # the process has ended
                     root.write_text(left)
             group.rmdir()
 
@@ -54,17 +54,17 @@ async def measure(asked: argparse.Namespace) -> Figures:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.media.overload", description=__doc__)
-    parser.add_argument("--share", type=float, default=0.2, help="of a core")
-    parser.add_argument("--calls", type=int, default=200, help="that are tried")
+    parser.add_argument("--share", type=float, default=0.2, help="share of a core for the worker")
+    parser.add_argument("--calls", type=int, default=200, help="number of calls to try")
     parser.add_argument("--calls-per-second", type=float, default=5.0)
-    parser.add_argument("--seconds", type=float, default=20.0, help="how long it is watched once all were tried")
+    parser.add_argument("--seconds", type=float, default=20.0, help="length of the measurement after all were tried")
     asked = parser.parse_args(arguments)
     figures = asyncio.run(measure(asked))
     print(json.dumps(figures, indent=1))
     carried = asked.calls - figures["refused"]
     print(
-        f"\n{carried} let in, {figures['refused']} refused, {figures['lost_calls']} lost;"
-        f" {figures['gaps_while_opening']} gaps while they came, {figures['gaps']} afterwards"
+        f"\n{carried} accepted, {figures['refused']} refused, {figures['lost_calls']} lost;"
+        f" {figures['gaps_while_opening']} gaps while calls arrived, {figures['gaps']} afterwards"
     )
 
 

@@ -1,4 +1,4 @@
-"""Processes under measurement: started, told apart from their generator, and weighed by the kernel's own account."""
+"""Processes under measurement: started apart from the load generator, and measured by the kernel's accounting."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """User and system time of these processes, all their threads (proc(5), fields 14 and 15)."""
+    """User and system time of these processes with all their threads (proc(5), fields 14 and 15)."""
     stats = (Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split() for pid in pids)
     return sum(int(fields[11]) + int(fields[12]) for fields in stats) / TICKS_PER_SECOND
 
@@ -30,7 +30,7 @@ def children(pid: int) -> list[int]:
 async def running(
     arguments: Sequence[str], environment: Mapping[str, str] | None = None, python: str = sys.executable
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A Python program beside us; ended, by force if need be, when the block is left."""
+    """A Python program in a child process; terminated, killed if need be, when the block is left."""
     process = await asyncio.create_subprocess_exec(
         python,
         *arguments,
@@ -54,5 +54,5 @@ async def line(process: asyncio.subprocess.Process) -> str:
     assert process.stdout is not None, "made with a pipe"
     text = await process.stdout.readline()
     if not text:
-        raise EOFError(f"a program of the benchmark ended with status {await process.wait()}")
+        raise EOFError(f"a process of the benchmark ended with status {await process.wait()}")
     return text.decode().strip()

@@ -1,4 +1,4 @@
-"""The media plane as `hum media` starts it, with a control beside it, and the callers that it is given."""
+"""The media plane as `hum media` starts it, with a stand-in for control, and the load."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ class Product:
 async def serving(
     workers: int, model_port: int, *, recording: bool = False, authority: Path | None = None
 ) -> AsyncIterator[Product]:
-    """A running plane; it reaches the model by TLS if there is an `authority`, a PEM file."""
+    """A running plane; it connects to the model by TLS if there is an `authority`, a PEM file."""
     with tempfile.TemporaryDirectory() as home:
         port, metrics_port = _free_ports(2)
         environment = {
@@ -70,7 +70,7 @@ def _free_ports(count: int) -> list[int]:
 async def callers(
     port: int, pids: Sequence[int], calls: int, seconds: float, warm_up: float, connects_per_second: float = 60.0
 ) -> Figures:
-    """What so many callers saw in so many seconds, and what it cost these processes."""
+    """What `calls` callers observed in `seconds`, and what it cost the processes `pids`."""
     url = f"ws://127.0.0.1:{port}{PATH}"
     arguments = ["-m", "bench.media.callers", "--url", url, "--signature", sign(TOKEN, url)]
     arguments += ["--pid", *map(str, pids)]

@@ -1,7 +1,7 @@
-"""`python -m bench.media.scaling`: so many calls on one worker, and twice as many on two behind the same port.
+"""`python -m bench.media.scaling`: a number of calls on one worker, and twice as many on two behind the same port.
 
-By turns, a few rounds.  Each worker has the same load both times, and the processor time of all of them is read from the
-kernel: what a call costs more on two is what they cost one another, by the port, the cache and the machine's memory.
+The two alternate for a few rounds.  Each worker has the same load in both, and CPU time is read from the kernel: what a
+call costs more on two workers is their interference, through the port, the cache and memory.
 """
 
 import argparse
@@ -18,7 +18,7 @@ NAMES = ("cpu_ms_per_call_second", "clear_p50_ms", "clear_p99_ms", "first_media_
 
 
 async def measure(asked: argparse.Namespace) -> dict[int, list[Figures]]:
-    """What was seen in each round, by how many workers there were."""
+    """The figures of each round, by the number of workers."""
     seen: dict[int, list[Figures]] = {1: [], 2: []}
     async with running(["-m", "bench.media.model"]) as model:
         model_port = int(await line(model))
@@ -34,7 +34,7 @@ async def measure(asked: argparse.Namespace) -> dict[int, list[Figures]]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.media.scaling", description=__doc__)
-    parser.add_argument("--calls", type=int, default=100, help="for each worker")
+    parser.add_argument("--calls", type=int, default=100, help="calls per worker")
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--warm-up", type=float, default=8.0)
     parser.add_argument("--rounds", type=int, default=3)

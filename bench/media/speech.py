@@ -1,4 +1,4 @@
-"""What callers say: pieces of real speech from recorded prompts where they are installed, else of the sandbox's voice."""
+"""What callers say: pieces of recorded prompts if they are installed, else of the sandbox's synthesized voice."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import numpy as np
 from sandbox.speech import Speech, sound
 from sandbox.twilio.audio import decode
 
-#: Debian's package asterisk-core-sounds puts its prompts, read by a person, below this folder.
+#: Debian's package asterisk-core-sounds installs its prompts, read by a person, below this folder.
 PROMPTS = Path("/usr/share/asterisk/sounds")
 LINES = (
     "No, wait, I wanted to ask about Thursday instead.",
@@ -27,7 +27,7 @@ ONSET_DBFS = -42.0
 
 
 def pieces() -> list[list[bytes]]:
-    """Each 1.2 s of mu-law in 20 ms frames; the first frame begins with the first 5 ms that are louder than -42 dBFS."""
+    """Pieces of 1.2 s of mu-law in 20 ms frames; each begins with the first 5 ms that are louder than -42 dBFS."""
     return [cut for samples in _sources() if (cut := _cut(samples)) is not None]
 
 
@@ -39,7 +39,7 @@ def noise(count: int = 64, dbfs: float = -62.0) -> list[bytes]:
 
 
 def _sources() -> Sequence[sound.Samples]:
-    files = sorted(file for file in PROMPTS.glob("en*/*.wav") if not file.name.startswith("tt-"))  # those are monkeys
+    files = sorted(file for file in PROMPTS.glob("en*/*.wav") if not file.name.startswith("tt-"))  # novelty sounds
     if files:
         recordings = (sound.read_wav(file.read_bytes()) for file in files)
         return [samples for samples, rate_hz in recordings if rate_hz == RATE_HZ]
@@ -65,7 +65,7 @@ def _cut(samples: sound.Samples) -> list[bytes] | None:
 
 
 def _levelled(samples: sound.Samples) -> sound.Samples:
-    """At the nominal level, pauses left out of the account."""
+    """Scaled to the nominal level, not counting pauses."""
     loud = samples[np.abs(samples.astype(np.int32)) > 200]
     if not len(loud):
         return samples

@@ -1,1 +1,1 @@
-"""Other people's gateways on our benchmarks' workloads.  They run in an environment of their own: requirements/peers.txt."""
+"""Other gateways on our benchmarks' workloads.  They run in their own Python environment: requirements/peers.txt."""

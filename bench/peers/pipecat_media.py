@@ -1,8 +1,8 @@
-"""Pipecat's own way from Twilio to a realtime model, as its documentation builds it, for workload M; prints its port.
+"""Pipecat's pipeline from Twilio to a realtime model, built as in its documentation, for workload M; prints its port.
 
     python bench/peers/pipecat_media.py --model ws://127.0.0.1:1/v1/realtime [--local-vad]
 
-With `--local-vad` Silero runs in the bot and decides about turns; else the model's server does.  Imports nothing of ours.
+With `--local-vad` Silero runs in the bot and detects turns; else the model's server does.  Imports none of our code.
 """
 
 import argparse

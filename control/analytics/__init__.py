@@ -1,1 +1,1 @@
-"""What calls add up to: roll-ups kept by a reader of the events, and the figures made of them."""
+"""Analytics: roll-ups of calls, kept by a reader of the events, and the figures computed from them."""

@@ -1,4 +1,4 @@
-"""Analytics: what calls add up to, kept by a reader of their events."""
+"""Analytics: roll-ups of calls, kept by a reader of their events."""
 
 from control.analytics.servicer import AnalyticsServicer
 from control.analytics.usecases import CHANGES, recount

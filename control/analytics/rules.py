@@ -1,4 +1,4 @@
-"""Days of a time zone, and percentiles of counted bands."""
+"""Days of a time zone, and percentiles from histogram bands."""
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta

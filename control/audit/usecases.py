@@ -48,7 +48,7 @@ async def note_operator(tx: Tx, org: UUID, action: str, subject: str, fields: Se
 
 
 def actor(who: Principal) -> str:
-    """As the audit log names who it was."""
+    """The principal's name in the audit log."""
     if who.key_id is not None:
         return f"key:{ids.show(Kind.API_KEY, who.key_id)}"
     assert who.user_id is not None, "a principal is a key or a person"
@@ -56,7 +56,7 @@ def actor(who: Principal) -> str:
 
 
 async def seal(db: Db) -> int:
-    """Chain everything that was committed since; return how much.  Any number of workers may try; one does it."""
+    """Seal the entries committed since the last run; return how many.  Any number of workers may try; one does it."""
     sealed = 0
     while True:
         async with db.system() as tx:
@@ -67,7 +67,7 @@ async def seal(db: Db) -> int:
 
 
 def entry(row: EntryRow) -> chain.Entry:
-    """What is hashed and exported of a row."""
+    """The part of a row that is hashed and exported."""
     return chain.Entry(
         organization=ids.show(Kind.ORGANIZATION, row.org_id),
         at=row.at,

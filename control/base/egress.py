@@ -1,7 +1,7 @@
 """Which of a customer's URLs may be reached: pure rules, no look-up and no socket (`control/clients/http.py` has those).
 
-A URL is judged twice.  `parse_url` judges what is written, also when it is saved; `Policy.refusal` judges every address
-that its host has, at the moment of connecting.  Addresses are judged as numbers: `::ffff:7f00:1` and `127.0.0.1` are one.
+A URL is checked twice.  `parse_url` checks its text, also when it is saved; `Policy.refusal` checks every address of
+its host when connecting.  Addresses are compared as numbers: `::ffff:7f00:1` and `127.0.0.1` are the same.
 
 Sources: IANA's special-purpose address registries; OWASP's SSRF cheat sheet; RFC 6052 (NAT64), RFC 3056 (6to4),
 RFC 4380 (Teredo); WHATWG URL on hosts that end in a number.
@@ -22,7 +22,7 @@ LONGEST_URL = 2048
 PORTS = frozenset({443, 8443})
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 
-#: Not the internet.
+#: Not the public internet.
 SPECIAL_V4 = tuple(
     IPv4Network(each)
     for each in (
@@ -44,7 +44,7 @@ SPECIAL_V4 = tuple(
     )
 )
 GLOBAL_V6 = IPv6Network("2000::/3")
-#: In 2000::/3, and not the internet either.
+#: In 2000::/3, but not the public internet either.
 SPECIAL_V6 = tuple(
     IPv6Network(each)
     for each in (
@@ -55,7 +55,8 @@ SPECIAL_V6 = tuple(
     )
 )
 NAT64 = IPv6Network("64:ff9b::/96")
-#: What no operator can allow, not even by a network around it: the credentials of the machine itself, and nobody.
+#: What no operator can allow, not even as part of a larger network: services that hold the machine's own credentials,
+#: and unspecified, multicast and broadcast addresses.
 NEVER = tuple(
     ip_network(each)
     for each in (
@@ -135,21 +136,21 @@ class Target:
 
 
 def parse_url(text: str) -> Target:
-    """Read a customer's URL; raises Outside for one that is never reached, whatever its host is."""
+    """Read a customer's URL; raises Outside for one that is never allowed, whatever its host resolves to."""
     if len(text) > LONGEST_URL:
         raise _invalid(f"The URL is longer than {LONGEST_URL} characters.")
     if any(char <= " " or char in "\\\x7f" for char in text):
-        raise _invalid("The URL holds a space, a backslash or a control character.")
+        raise _invalid("The URL contains a space, a backslash or a control character.")
     try:
         url = URL(text)
         host, port = (url.raw_host or "").lower(), url.port
     except (ValueError, UnicodeError) as error:
-        raise _invalid("The URL can't be read.") from error
+        raise _invalid("The URL is not valid.") from error
     if url.scheme not in {"http", "https"}:
         raise _invalid("The URL must begin with https://.")
     authority = re.split(r"[/?#]", text.partition("//")[2], maxsplit=1)[0]
     if "@" in authority:
-        raise _invalid("The URL must not hold a user name or password; use a header.")
+        raise _invalid("The URL must not contain a user name or password; use a header.")
     host = host.removesuffix(".")
     address = _literal(host)
     is_v6 = isinstance(address, IPv6Address)
@@ -184,7 +185,7 @@ def _is_name(host: str) -> bool:
 
 
 def parse_address(text: str) -> Address | None:
-    """An address as the resolver writes it, a zone put aside; None for what is none."""
+    """An address as the resolver writes it, without its zone; None for anything else."""
     try:
         return ip_address(text.partition("%")[0])
     except ValueError:
@@ -192,7 +193,7 @@ def parse_address(text: str) -> Address | None:
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
-    """Raise Outside for a customer's header that would break the request open, or that HUM sets itself."""
+    """Raise Outside for a customer's header that would break the request's framing, or that HUM sets itself."""
     for name, value in headers.items():
         if not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
             raise _invalid(f"The header {name[:40]!r} is not a valid HTTP header.")
@@ -201,13 +202,13 @@ def check_headers(headers: Mapping[str, str]) -> None:
 
 
 def plain(address: Address) -> Address:
-    """The address that a connection goes to: an IPv4 address in IPv6 clothes is IPv4."""
+    """The address that a connection goes to: an IPv4-mapped IPv6 address is an IPv4 address."""
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return address if mapped is None else mapped
 
 
 def is_public(address: Address) -> bool:
-    """Tell whether an address is the internet's."""
+    """Tell whether an address is on the public internet."""
     address = plain(address)
     if isinstance(address, IPv6Address) and address in NAT64:
         address = IPv4Address(int(address) & 0xFFFF_FFFF)
@@ -220,12 +221,12 @@ def is_public(address: Address) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What may be reached besides the internet: the operator's networks (`HUM_EGRESS_ALLOW`), by any port and by http."""
+    """What else may be reached: the operator's networks (`HUM_EGRESS_ALLOW`), on any port and also by http."""
 
     allowed: tuple[Network, ...] = ()
 
     def refusal(self, scheme: str, port: int, addresses: Iterable[Address]) -> str | None:
-        """Why a host with these addresses is not connected to, or None.  One bad address is enough."""
+        """Why a host with these addresses must not be connected to, or None.  One bad address is enough."""
         for address in addresses:
             if self._is_allowed(plain(address)):
                 continue

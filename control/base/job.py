@@ -1,4 +1,4 @@
-"""What a kind of work is, for whoever owes it and for whoever does it."""
+"""A kind of job, for the code that enqueues it and the worker that runs it."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 class Job:
     """One kind of job.  Its payload is an organization and one row's id.
 
-    `concurrency` is counted over all workers, as PgQueuer does in the database.  Of one organization at most
-    `per_organization` are ready or running; those beyond are parked until one of them ends, so a long backlog of one
-    organization never stands before another's first job.  Higher priorities are taken first.
+    `concurrency` is counted over all workers, as PgQueuer does in the database.  At most `per_organization` jobs of one
+    organization are ready or running; more are parked until one of those ends, so one organization's backlog never
+    delays another's first job.  Higher priorities are taken first.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Cursors: where a list goes on.  Opaque, tamper-proof, bound to the list and its filter, and without any authority."""
+"""Cursors: where a list continues.  Opaque, tamper-proof, bound to the list and its filter; they grant no access."""
 
 import base64
 import binascii
@@ -64,7 +64,7 @@ class Cursors:
     def cut(
         self, request: ListRequest, found: Sequence[RowT], place: Callable[[RowT], tuple[Part, ...]]
     ) -> tuple[Sequence[RowT], str | None]:
-        """Of `rows_to_fetch` rows that were looked for, those of the page, and the cursor of the next one, if any."""
+        """Of up to `rows_to_fetch` rows, those of this page, and the cursor of the next page, if there is one."""
         limit = limit_of(request)
         if len(found) <= limit:
             return found, None
@@ -74,7 +74,7 @@ class Cursors:
         bare = type(request)()
         bare.CopyFrom(request)
         bare.ClearField("cursor")
-        bare.ClearField("limit")  # the page's size may change on the way
+        bare.ClearField("limit")  # the page size may change between pages
         about = hashlib.sha256(bare.SerializeToString(deterministic=True)).digest()
         return sign(self._key, request.DESCRIPTOR.full_name.encode() + about + body)[:TAG_BYTES]
 

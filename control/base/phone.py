@@ -28,7 +28,7 @@ def e164(text: str, region: str | None) -> str:
             raise NotANumber("has no country code, and there is no default region") from error
         raise NotANumber("is not a phone number") from error
     if number.extension:
-        raise NotANumber("has an extension; a contact is one number")
+        raise NotANumber("has an extension; leave it out")
     if not _SPELLING.fullmatch(plain):
         raise NotANumber("is not a phone number")
     if not phonenumbers.is_possible_number(number):
@@ -37,7 +37,7 @@ def e164(text: str, region: str | None) -> str:
 
 
 def e164_or_none(text: str) -> str | None:
-    """As `e164`, of a number with its country code; None if it is none."""
+    """As `e164`, for a number with its country code; None if it is not a phone number."""
     try:
         return e164(text, None)
     except NotANumber:
@@ -55,7 +55,7 @@ def region(number: str | None) -> str | None:
 def digits(text: str) -> str | None:
     """The digits of a phone number, or of a part of one, in any spelling; None for any other text.
 
-    Zeros that lead into a national or international number are no part of it in E.164, and left out.
+    The zeros that precede a national or international number are not part of it in E.164, and are left out.
     """
     plain = _plain(text)
     if not _SPELLING.fullmatch(plain):
@@ -66,7 +66,7 @@ def digits(text: str) -> str | None:
 
 
 def _plain(text: str) -> str:
-    """Digits as digits, without what can't be seen around them."""
+    """With ASCII digits, and without invisible characters."""
     plain = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).strip()
     plain = "".join(str(unicodedata.digit(c)) if c.isdecimal() else c for c in plain)
     return plain[len(URI) :].strip() if plain.lower().startswith(URI) else plain

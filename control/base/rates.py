@@ -1,4 +1,4 @@
-"""How many requests somebody may make: a token bucket each, in this process."""
+"""Rate limits: a token bucket for each key, in this process."""
 
 import math
 from collections import OrderedDict
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hum.errors import RateLimited
 
-#: Beyond this many buckets, those idle the longest start full again.
+#: Beyond this many buckets, the least recently used start full again.
 MOST_BUCKETS = 10_000
 
 
@@ -28,7 +28,7 @@ class Allowance:
 class Rates:
     """A bucket of `burst` requests for each key, refilled at `per_second`; time is an argument.
 
-    `what` begins the sentence of a refusal: "Too many requests".
+    `what` begins the message of a refusal.
     """
 
     def __init__(self, per_second: float, burst: int, what: str = "Too many requests") -> None:
@@ -54,6 +54,6 @@ class Rates:
         return Allowance(self._burst, int(bucket.tokens), reset)
 
     def give_back(self, key: bytes) -> None:
-        """Uncount a request that turned out to be another's."""
+        """Undo `take`, for a request that turned out to count against another key."""
         if (bucket := self._buckets.get(key)) is not None:
-            bucket.tokens += 1  # the next request cuts what is more than full
+            bucket.tokens += 1  # `take` caps it at `burst`

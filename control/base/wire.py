@@ -24,7 +24,7 @@ def value(enum: Enum, word: str | None) -> Any:
 
 
 def prefix(enum: Enum) -> str:
-    """What all names of an enum begin with."""
+    """The common prefix of an enum's names."""
     return enum.Name(0).removesuffix("UNSPECIFIED")
 
 

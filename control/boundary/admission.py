@@ -1,4 +1,4 @@
-"""Who may come in: another plane by its node identity, a tenant by its credential, as often as its rates allow."""
+"""Admission: another plane by its node identity, a tenant by its credential, within its rate limits."""
 
 from collections import OrderedDict
 from collections.abc import AsyncIterator
@@ -19,25 +19,25 @@ from hum.principal import Principal
 from hum.v1 import options_pb2
 from storage.db import Db
 
-#: Beyond this many credentials, the ones not seen for the longest are strangers again.
+#: Beyond this many credentials, the least recently used ones count as unknown again.
 MOST_KNOWN = 10_000
-LOOKS_GOOD = {rpc.BEARER_SCHEME: secrets.looks_like_api_key, rpc.SESSION_SCHEME: secrets.looks_like_token}
+WELL_FORMED = {rpc.BEARER_SCHEME: secrets.looks_like_api_key, rpc.SESSION_SCHEME: secrets.looks_like_token}
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How often who may ask: a credential that is known, its organization, and an address with one that is not."""
+    """The rate limits of each known credential, of its organization, and of each address with an unknown credential."""
 
     credential: Rates
     organization: Rates
-    stranger: Rates
+    unknown: Rates
 
 
 class Admission:
-    """Turns requests at the door into calls.
+    """Authenticates and authorizes requests, and turns them into calls.
 
-    A request whose credential was good before is counted before its transaction is opened.  One whose credential nobody
-    knows is counted under its client's address until the database has said whose it is.
+    No transaction is opened for a request that exceeds a limit.  A credential that was valid before counts against its own
+    limit and its organization's; any other counts against the client's address until the database has confirmed it.
     """
 
     def __init__(self, db: Db, node_key: bytes, limits: Limits, clock: Clock) -> None:
@@ -45,14 +45,14 @@ class Admission:
         self._known: OrderedDict[bytes, UUID | None] = OrderedDict()
 
     def node(self, passage: Passage) -> Call:
-        """Admit another plane.  Raises Forbidden; RateLimited when it asks for a stranger, who signs in."""
+        """Admit another plane.  Raises Forbidden, and RateLimited when a client signs in too often through it."""
         node = None
         if passage.credential.startswith(rpc.NODE_SCHEME):
             node = self._node(passage.credential.removeprefix(rpc.NODE_SCHEME))
         if node is None:
             raise Forbidden("Only another plane of this deployment may call this method.")
         if address := passage.metadata.get(rpc.CLIENT_ADDRESS):
-            self._limits.stranger.take(address.encode(), self._clock())
+            self._limits.unknown.take(address.encode(), self._clock())
         return Call.of_node(passage, node)
 
     @asynccontextmanager
@@ -60,25 +60,25 @@ class Admission:
         """Admit a person or a key, within their transaction.  Raises SessionRequired, ApiKeyRequired, RateLimited and
         whatever `principal.require` raises.
         """
-        scheme = next((each for each in LOOKS_GOOD if passage.credential.startswith(each)), None)
+        scheme = next((each for each in WELL_FORMED if passage.credential.startswith(each)), None)
         if scheme is None:
             raise SessionRequired
-        unknown = ApiKeyRequired if scheme == rpc.BEARER_SCHEME else SessionRequired
+        refused = ApiKeyRequired if scheme == rpc.BEARER_SCHEME else SessionRequired
         secret = passage.credential.removeprefix(scheme)
-        if not LOOKS_GOOD[scheme](secret):
-            raise unknown
+        if not WELL_FORMED[scheme](secret):
+            raise refused
         credential = secrets.token_hash(secret)
-        stranger = None if credential in self._known else self._address(passage)
-        if stranger is None:
+        address = None if credential in self._known else self._address(passage)
+        if address is None:
             self._count(passage, credential, self._known[credential])
         else:
-            self._limits.stranger.take(stranger, self._clock())
+            self._limits.unknown.take(address, self._clock())
         async with self._db.as_credential(credential) as (tx, who):
             if who is None or scheme != _scheme(who):
                 self._known.pop(credential, None)
-                raise unknown
-            if stranger is not None:
-                self._limits.stranger.give_back(stranger)
+                raise refused
+            if address is not None:
+                self._limits.unknown.give_back(address)
                 self._count(passage, credential, who.organization)
             self._know(credential, who.organization)
             principal.require(who, passage.method.access)
@@ -87,7 +87,7 @@ class Admission:
             yield Call.of_tenant(passage, credential, who, tx)
 
     async def still(self, access: options_pb2.Access, call: Call) -> bool:
-        """Tell whether a stream's credential still opens its method: keys are revoked, roles change."""
+        """Tell whether a stream's credential still permits its method: keys are revoked, roles change."""
         async with self._db.as_credential(call.credential) as (_, who):
             if who is None or who.organization != call.who.organization:
                 return False
@@ -104,7 +104,7 @@ class Admission:
             self._known.popitem(last=False)
 
     def _count(self, passage: Passage, credential: bytes, organization: UUID | None) -> None:
-        """Count it, and tell what is left of the limit that is nearer."""
+        """Count the request, and report the limit that has less left.  Raises RateLimited."""
         now_ms = self._clock()
         left = self._limits.credential.take(credential, now_ms)
         if organization is not None:
@@ -113,7 +113,7 @@ class Admission:
         passage.trailing.update({rpc.RATE_PREFIX + name: str(value) for name, value in limits.items()})
 
     def _address(self, passage: Passage) -> bytes:
-        """Where a request comes from: its peer, or whom a gateway names.  Nobody else is believed."""
+        """The client's address: the one that a gateway names, or the peer's.  Nobody else may name one."""
         named = passage.metadata.get(rpc.CLIENT_ADDRESS, "")
         if named and self._node(passage.metadata.get(rpc.GATEWAY, "")) is not None:
             return named.encode()

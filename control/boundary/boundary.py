@@ -28,7 +28,6 @@ from hum.v1 import options_pb2
 from storage.db import Db
 
 LOG = log(__name__)
-#: The longest that a request with an idempotency key may act outside.
 
 
 class Boundary:
@@ -59,7 +58,7 @@ class Boundary:
         ]
 
     async def still_admitted(self, access: options_pb2.Access, call: Call) -> bool:
-        """Tell whether a stream's credential still opens its method: keys are revoked, roles change."""
+        """Tell whether a stream's credential still permits its method: keys are revoked, roles change."""
         return await self._admission.still(access, call)
 
     def _handler(self, method: Method) -> "grpc.RpcMethodHandler[Any, Any]":
@@ -71,12 +70,12 @@ class Boundary:
         make, serve = kinds[method.descriptor.client_streaming, method.descriptor.server_streaming]
 
         return make(
-            partial(serve, method),  # grpc looks whether it is a coroutine function
+            partial(serve, method),  # grpc checks whether it is a coroutine function
             request_deserializer=method.request_type.FromString,
             response_serializer=method.response_type.SerializeToString,
         )
 
-    # -- the two ways through
+    # -- unary and streaming methods
 
     async def _unary(
         self, method: Method, request: Message, context: "aio.ServicerContext[Any, Any]"
@@ -94,7 +93,7 @@ class Boundary:
         return answer
 
     async def _stream(self, method: Method, request: Any, context: "aio.ServicerContext[Any, Any]") -> None:
-        """Writes the messages itself: a generator that grpc drops at a `yield` would not learn why, nor when."""
+        """Writes the messages itself: a generator that grpc abandons at a `yield` learns neither why nor when."""
         passage = Passage.begin(method, context, self._clock)
         try:
             if method.for_nodes:
@@ -128,7 +127,7 @@ class Boundary:
 
 
 async def _change(method: Method, request: Message, call: Call) -> Message:
-    """Let the servicer answer; a change in an organization stands in its audit log when it commits."""
+    """Let the servicer answer; a change in an organization is in its audit log once it commits."""
     answer: Message = await method.handler(request, call)
     if method.mutates and not method.personal:
         await note_request(call.tx, call.who, method.descriptor, request, answer, call.request_id)
@@ -136,7 +135,7 @@ async def _change(method: Method, request: Message, call: Call) -> Message:
 
 
 async def _send(context: "aio.ServicerContext[Any, Any]", stream: AsyncGenerator[Message, None]) -> None:
-    """Send a stream's messages, and close it whatever happens."""
+    """Send a stream's messages, and close it in any case."""
     async with aclosing(stream) as messages:
         async for message in messages:
             await _write(context, message)
@@ -146,7 +145,7 @@ async def _write(context: "aio.ServicerContext[Any, Any]", message: Message) -> 
     """Send a message of a stream.  Raises CancelledError when the client is gone, as grpc itself does between writes."""
     try:
         await context.write(message)
-    except aio.InternalError as error:  # it went while this message waited for its reader
+    except aio.InternalError as error:  # the client left while this message waited to be read
         raise asyncio.CancelledError from error
 
 
@@ -155,7 +154,7 @@ async def _refuse(passage: Passage, error: Exception) -> NoReturn:
         raise error
     refused = refusal(error)
     if refused is None:
-        LOG.error("bug", method=passage.method.name, exc_info=error)
+        LOG.error("unhandled exception", method=passage.method.name, exc_info=error)
     passage.end(refused.code if refused else "INTERNAL")
     answer = rpc_status.to_status(status(refused, passage.request_id))
     if wait := refused and refused.metadata.get("retry_after_seconds"):

@@ -1,4 +1,4 @@
-"""What a servicer is handed besides its request."""
+"""What a servicer receives in addition to its request."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ from storage.db import Tx
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request that has been admitted.  Made whole by one of four constructors, one for each kind of method.
+    """A request that has been admitted.  Built by one of four constructors, one for each kind of method.
 
     `tx` is the tenant's open transaction, and `who` whose request it is.  A method of another plane has `node` instead,
     and opens its own transactions; so do streams and methods that act outside: neither may hold one while it waits.
@@ -24,7 +24,7 @@ class Call:
     #: Trailing metadata of the answer.
     trailing: dict[str, str]
     credential: bytes = b""
-    #: Of a method that acts outside: the client's idempotency key and the request's hash, for a row of its own.
+    #: For a method that acts outside: the client's idempotency key and the request's hash, for a row of its own.
     key: str | None = None
     body_hash: bytes = b""
     principal: Principal | None = None
@@ -50,7 +50,7 @@ class Call:
 
     @classmethod
     def outside(cls, passage: Passage, credential: bytes, who: Principal, key: str | None, body_hash: bytes) -> "Call":
-        """A request whose method acts outside of the database."""
+        """A request whose method acts outside the database."""
         return cls(
             passage.context,
             passage.request_id,

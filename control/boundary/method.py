@@ -45,7 +45,7 @@ class Method:
 
     @property
     def for_nodes(self) -> bool:
-        """Another plane calls it, no tenant."""
+        """Called by other planes, never by tenants."""
         return self.access.audience == options_pb2.AUDIENCE_NODE
 
     @property

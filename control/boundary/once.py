@@ -1,4 +1,4 @@
-"""Idempotency: a request that was answered under this key gets the same answer again, and no twin acts beside it."""
+"""Idempotency: a request repeated under its key gets the same answer, and no two of them act at once."""
 
 import asyncio
 import hashlib
@@ -50,13 +50,13 @@ class Once:
     async def outside(self, passage: Passage, call: Call, act: Act) -> Message:
         """Act without a transaction, under a claim that is committed before anything happens.
 
-        A failure releases the key.  A request that dies or is cancelled leaves its claim, and nobody knows what it has
-        done: while its lease runs, twins get IdempotencyInProgress; then one of them takes the key over.  So a method
-        whose effect must not be repeated keeps a row of its own under `call.key` and looks up what became of it.
+        A failure releases the key.  A request that dies or is cancelled leaves its claim, and what it has done is
+        unknown: until its lease expires, duplicates get IdempotencyInProgress; then one of them takes the key over.  So
+        a method whose effect must not be repeated keeps a row of its own under `call.key` and looks up the outcome.
         """
         if call.key is None:
             return await act(call)
-        # It stops before its lease is over, so that no twin acts beside it.
+        # It stops before its lease expires, so that no duplicate acts at the same time.
         deadline = asyncio.timeout(self._lease.total_seconds())
         try:
             async with deadline:
@@ -95,7 +95,7 @@ class Once:
 
 
 def hash_of(request: Message) -> bytes:
-    """What tells one request under a key from another."""
+    """Distinguishes one request under a key from another."""
     return hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
 
 

@@ -16,14 +16,14 @@ from hum.errors import FieldError, InvalidRequest
 from hum.telemetry import FAST_BUCKETS, log
 
 LOG = log(__name__)
-SECONDS = Histogram("hum_rpc_seconds", "Time to answer a call to control", ["method", "code"], buckets=FAST_BUCKETS)
+SECONDS = Histogram("hum_rpc_seconds", "Seconds to answer an RPC to control", ["method", "code"], buckets=FAST_BUCKETS)
 MAX_IDEMPOTENCY_KEY = 255
 IN_TRANSIT_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A request as it arrived, before anybody knows whose it is."""
+    """A request as it arrived, before it is authenticated."""
 
     method: Method
     context: "aio.ServicerContext[Any, Any]"
@@ -65,7 +65,7 @@ class Passage:
         self.end("DEADLINE_EXCEEDED" if late else "CANCELLED")
 
     def end(self, code: str) -> None:
-        """Log and measure how it ended."""
+        """Log and measure how the request ended."""
         took_ms = self.clock() - self.began_ms
         self.span.set_attributes({"rpc.grpc.status": code, "hum.request_id": self.request_id})
         self.span.end()

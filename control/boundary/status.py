@@ -11,8 +11,8 @@ from hum import rpc
 from hum.errors import Conflict, FieldError, Refused, Unavailable
 from storage.db import AWAY
 
-#: A status travels as trailing metadata, of which gRPC takes 8 KiB in all: its message (percent-encoded), and the whole of it
-#: again in base64.  So much of a message and of what is wrong with fields.
+#: A status travels as trailing metadata, of which gRPC accepts 8 KiB in all: its message (percent-encoded), and the
+#: whole status again in base64.  These limits on the message and the field errors keep it below that.
 MAX_MESSAGE_BYTES, MAX_FIELDS_BYTES, MAX_REASON_CHARS = 600, 2_000, 300
 A_FIELDS_OWN_BYTES = 10
 

@@ -1,1 +1,1 @@
-"""Calls: routing, what happens while they live, and what is owed afterwards."""
+"""Calls: routing, live calls, and the work after a call."""

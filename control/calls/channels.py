@@ -1,4 +1,4 @@
-"""What control's processes say to each other about calls."""
+"""The channels of the bus on which control's processes exchange messages about calls."""
 
 from uuid import UUID
 
@@ -6,11 +6,11 @@ from control.bus import Channel, of_messages
 from hum.v1 import runtime_pb2
 from storage.call_events import CHANNEL
 
-#: A call has a new event; the transaction that appended it says so (`storage.call_events.append`).
+#: A call has a new event; sent by the transaction that appended it (`storage.call_events.append`).
 CHANGED = Channel(CHANNEL, UUID, str)
-#: For the process that has a media process's link.
+#: For the process that holds a media process's link.
 COMMANDS = of_messages("hum_commands", runtime_pb2.NodeCommand)
-#: Transcript as it comes, for whoever reads along.
+#: The live transcript, for clients that follow a call.
 DELTAS = of_messages("hum_deltas", runtime_pb2.CallDeltas)
 
 ALL = (CHANGED, COMMANDS, DELTAS)

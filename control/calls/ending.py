@@ -1,4 +1,4 @@
-"""How calls end: once, whoever says so first."""
+"""Ending calls: each ends once, by whoever reports it first."""
 
 from datetime import datetime
 from uuid import UUID
@@ -17,7 +17,7 @@ from storage.db import Db, Tx
 
 
 async def finish(tx: Tx, state: CallState, status: str, at: datetime, reason: str, detail: str | None = None) -> None:
-    """Close a call whose row is locked, once, and owe what comes after a call."""
+    """Close a call whose row is locked, once, and enqueue its after-call work."""
     if state.ended_at is not None:
         return
     await calls.finish(tx, state.id, status, at, reason, detail)
@@ -29,13 +29,13 @@ async def finish(tx: Tx, state: CallState, status: str, at: datetime, reason: st
 
 
 async def is_live(db: Db, id: UUID) -> bool:
-    """Tell whether a call goes on.  Raises NotFound."""
+    """Tell whether a call is live.  Raises NotFound."""
     async with db.system() as tx:
         return (await calls.look(tx, id)).status in rules.LIVE
 
 
 async def require_live(tx: Tx, id: UUID) -> CallState:
-    """Lock a call that goes on.  Raises NotFound, InvalidState."""
+    """Lock a live call.  Raises NotFound, InvalidState."""
     state = await calls.lock(tx, id)
     if state.status not in rules.LIVE:
         raise InvalidState(f"The call is {state.status.replace('_', ' ')}.")
@@ -43,7 +43,7 @@ async def require_live(tx: Tx, id: UUID) -> CallState:
 
 
 async def sweep(db: Db, lost_seconds: float) -> int:
-    """Close the calls that the carrier ended so long ago and whose stream never reported its end; return how many."""
+    """Close the calls that the carrier ended `lost_seconds` ago and whose stream reported no end; return how many."""
 
     async def close(id: UUID) -> bool:
         async with db.system() as tx:

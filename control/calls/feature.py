@@ -1,4 +1,4 @@
-"""Calls: routing, what happens while they live, and what is owed afterwards."""
+"""Calls: routing, live calls, and the work after a call."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""IngressService (proto/hum/v1/runtime.proto): what the gateway asks when the carrier asks it."""
+"""IngressService (proto/hum/v1/runtime.proto): what the gateway asks when it receives a carrier's webhook."""
 
 import asyncio
 from datetime import timedelta
@@ -36,7 +36,7 @@ class IngressServicer:
         return pb.NextStepResponse(step=step)
 
     async def _settled(self, id: UUID) -> None:
-        """Give the media plane's last report a moment: the carrier's question often overtakes it."""
+        """Wait briefly for the media plane's last report: the carrier's webhook often overtakes it."""
         changed = asyncio.Event()
         unsubscribe = self._bus.subscribe(
             CHANGED, lambda changed_id: changed.set() if changed_id in {None, id} else None

@@ -1,4 +1,4 @@
-"""`after_call`: a call that is over is summarized, judged and made findable."""
+"""`after_call`: summarizes and judges an ended call, and indexes it for search."""
 
 import json
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ appointment, wrong_number.\
 
 
 def schema(outcome_schema: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What the model must write."""
+    """The JSON Schema of the model's answer."""
     strings = {"type": "array", "items": {"type": "string"}, "maxItems": 20}
     properties: dict[str, Any] = {
         "text": {"type": "string"},
@@ -87,10 +87,10 @@ async def _write(writer: Writer, outcome_schema: dict[str, Any] | None, turns: l
     expected = schema(outcome_schema)
     written = await writer.write(INSTRUCTIONS, transcript(turns), expected)
     if (error := next(iter(Draft202012Validator(expected).iter_errors(written)), None)) is not None:
-        # The summary is worth having without an outcome that breaks the customer's schema.
+        # A summary is worth having even if the outcome does not match the customer's schema.
         without = {name: part for name, part in written.items() if name != "outcome"}
         if not Draft202012Validator(schema(None)).is_valid(without):
-            raise ModelError(f"the model's summary breaks its schema: {error.message}"[:300])
-        LOG.warning("the model's outcome breaks the flow's schema", problem=error.message[:300])
+            raise ModelError(f"the model's summary does not match its schema: {error.message}"[:300])
+        LOG.warning("the model's outcome does not match the flow's schema", problem=error.message[:300])
         return without
     return written

@@ -1,7 +1,7 @@
 """MediaService (proto/hum/v1/runtime.proto): the sessions and links of media processes.
 
 reports ──▶ stored ──▶ acknowledged          tools ──▶ run, each in a task ──▶ results
-deltas ──▶ the bus, as many at once as fit   commands ◀── the bus
+deltas ──▶ the bus, in full batches          commands ◀── the bus
 """
 
 import asyncio
@@ -22,11 +22,11 @@ from storage import calls
 from storage.db import AWAY, BUSY, Db
 
 LOG = log(__name__)
-DELTAS_DROPPED = Counter("hum_deltas_dropped_total", "Transcript deltas that came faster than the bus takes them")
+DELTAS_DROPPED = Counter("hum_deltas_dropped_total", "Transcript deltas that the bus could not take")
 MAX_DOWNS = 10_000
 MAX_TOOLS = 200
 MAX_DELTAS = 2_000
-#: Of protobuf bytes in one message of the bus, which carries them as base64.
+#: How many bytes of protobuf fit into one message of the bus, which carries them as base64.
 DELTA_BYTES = MAX_PAYLOAD_BYTES * 3 // 4
 
 
@@ -35,11 +35,11 @@ class MediaServicer:
         self._db, self._bus, self._sessions, self._tools, self._stopping = db, bus, sessions, tools, stopping
 
     async def OpenSession(self, request: pb.OpenSessionRequest, _: Call) -> pb.OpenSessionResponse:
-        """Raises NotFound for a token that is spent, late, or another call's."""
+        """Raises NotFound for a token that is spent, expired, or another call's."""
         return await self._sessions.open(request)
 
     async def Link(self, ups: AsyncIterator[pb.LinkUp], call: Call) -> AsyncIterator[pb.LinkDown]:
-        """One media process, until it leaves or this process is asked to stop; then it links to another."""
+        """Serve one media process until it leaves, or until this process is asked to stop; then it links to another."""
         link = _Link(self._db, self._bus, self._tools, call.node.name)
         unsubscribe = self._bus.subscribe(COMMANDS, link.command)
         tasks = [
@@ -62,7 +62,7 @@ class MediaServicer:
 
 
 class _Link:
-    """What one link carries.  Tools that run when it is lost run on: their results are found by who asks again."""
+    """The traffic of one link.  Tools running when it is lost run on; whoever asks again finds their results."""
 
     def __init__(self, db: Db, bus: Bus, tools: CallTools, node: str) -> None:
         self.node = node
@@ -90,7 +90,7 @@ class _Link:
                     case "deltas":
                         self._keep(up.deltas)
                     case unknown:
-                        LOG.warning("a media process sends what is not known here", node=self.node, kind=unknown)
+                        LOG.warning("unknown message from a media process", node=self.node, kind=unknown)
         finally:
             self.downs.put_nowait(None)
 
@@ -99,10 +99,10 @@ class _Link:
         self.downs.put_nowait(None)
 
     def _down(self, down: pb.LinkDown) -> None:
-        if self.downs.qsize() < MAX_DOWNS - 2:  # room for both ends
+        if self.downs.qsize() < MAX_DOWNS - 2:  # leaves room for the two markers of the end
             self.downs.put_nowait(down)
         else:
-            LOG.warning("a media process does not read its link", node=self.node)
+            LOG.warning("a media process does not read its link; a message was dropped", node=self.node)
 
     # Tools.
 
@@ -118,7 +118,7 @@ class _Link:
         try:
             result = await self._tools.run(request)
         except (*AWAY, *BUSY) as error:
-            LOG.warning("a tool was not run", call=request.call_id, tool=request.name[:100], error=repr(error)[:200])
+            LOG.warning("a tool could not run", call=request.call_id, tool=request.name[:100], error=repr(error)[:200])
             result = _busy(request)
         self._down(pb.LinkDown(tool_result=result))
 
@@ -132,7 +132,7 @@ class _Link:
                 self._deltas.put_nowait(delta)
 
     async def pass_on_deltas(self) -> None:
-        """What comes while the bus is busy leaves together."""
+        """Publish deltas; those that arrive while the bus is busy are sent together."""
         while True:
             waiting = [await self._deltas.get()]
             while not self._deltas.empty():
@@ -146,7 +146,7 @@ class _Link:
 
 
 def in_batches(deltas: list[pb.CallDelta]) -> Iterator[pb.CallDeltas]:
-    """As few messages as the bus can carry."""
+    """Pack deltas into as few messages of the bus as possible."""
     batch, size = pb.CallDeltas(), 0
     for delta in deltas:
         grows = delta.ByteSize() + 4  # its tag and length

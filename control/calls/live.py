@@ -1,7 +1,7 @@
 """A call's events as they happen: the stored ones from the database, the transcript's deltas from the bus.
 
-The bus only says that there is something new; what is new is read by the call's own sequence, so nothing is lost,
-doubled or out of order, however often the bus stumbles.
+The bus only signals that there is something new; stored events are read by the call's own sequence, so none is lost,
+duplicated or out of order, even when the bus loses messages.
 """
 
 import asyncio
@@ -38,8 +38,8 @@ class LiveCall:
     async def events(
         self, after: int, still_admitted: Callable[[], Awaitable[bool]]
     ) -> AsyncGenerator[pb.StreamCallResponse, None]:
-        """The events behind the sequence `after`, until the call is over, or this process is asked to stop: then the
-        client asks another for what follows.  Raises ApiKeyRequired when access is lost.
+        """The events after the sequence `after`, until the call is over or this process is asked to stop: then the
+        client asks another process for the rest.  Raises ApiKeyRequired when access is lost.
         """
         unsubscribe = (self._bus.subscribe(CHANGED, self._changed), self._bus.subscribe(DELTAS, self._spoken))
         stopping = asyncio.create_task(self._wake_on_stop())
@@ -82,8 +82,8 @@ class LiveCall:
         self._wake.set()
 
     async def _watch(self) -> None:
-        """Ask the media process for the transcript as it comes, for as long as the lease lasts.  Nobody takes it back:
-        others may read along.
+        """Ask the media process for the live transcript until the lease expires.  It is never cancelled: others may be
+        following the call too.
         """
         async with self._db.system() as tx:
             state = await calls.look(tx, self._id)

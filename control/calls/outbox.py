@@ -1,4 +1,4 @@
-"""What others learn of a call (proto/hum/v1/events.proto)."""
+"""A call's events in the outbox (proto/hum/v1/events.proto)."""
 
 from datetime import datetime
 from typing import Any

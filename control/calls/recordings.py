@@ -17,7 +17,7 @@ _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
 class RangeNotSatisfiable(Refused):
-    """The recording has no such bytes."""
+    """The range is beyond the end of the recording."""
 
     code: ClassVar[str] = "OUT_OF_RANGE"
     reason = "RANGE_NOT_SATISFIABLE"
@@ -34,7 +34,7 @@ class Part:
     partial: bool
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
-        """What the gateway answers with."""
+        """The HTTP status and headers that the gateway answers with."""
         headers = {
             "status": "206" if self.partial else "200",
             "content-length": str(self.last - self.first + 1),
@@ -56,7 +56,7 @@ class Part:
 async def send(
     context: "aio.ServicerContext[Any, Any]", directory: Path, stored_path: str, byte_range: str
 ) -> AsyncIterator[httpbody_pb2.HttpBody]:
-    """The part of a WAV that a `Range` header wants, as the answer of an RPC.  Raises as `open_part`."""
+    """The part of a WAV that a `Range` header asks for, as the answer of an RPC.  Raises as `open_part`."""
     part = open_part(directory, stored_path, byte_range)
     await context.send_initial_metadata(part.metadata())
     for chunk in part:
@@ -64,7 +64,7 @@ async def send(
 
 
 def open_part(directory: Path, stored_path: str, byte_range: str) -> Part:
-    """The part of a recording that a `Range` header wants; all of it without one, or for one that isn't understood.
+    """The part of a recording that a `Range` header asks for; all of it without one, or for one that isn't understood.
 
     Raises NotFound when the file is gone, RangeNotSatisfiable.
     """

@@ -1,4 +1,4 @@
-"""What the media plane reports of calls, stored once and in order."""
+"""The media plane's reports on calls, stored once and in order."""
 
 from datetime import datetime
 
@@ -24,12 +24,12 @@ SET_ASIDE = Counter("hum_reports_set_aside_total", "Reports of the media plane t
 
 
 async def apply_batch(db: Db, node: str, batch: runtime_pb2.ReportBatch) -> None:
-    """Store a batch of reports once.  A report that can't be stored is put aside; those behind it go on."""
+    """Store a batch of reports once.  A report that can't be stored is set aside; those after it are still stored."""
     try:
         await _apply_all(db, node, batch)
     except (*AWAY, *BUSY):
         raise
-    except Exception as error:  # noqa: BLE001 - then each by itself shows which one it was
+    except Exception as error:  # noqa: BLE001 - storing them one by one shows which one failed
         LOG.warning("a batch of reports can't be stored as a whole", node=node, seq=batch.seq, error=repr(error)[:300])
         await _apply_each(db, node, batch)
 
@@ -55,7 +55,7 @@ async def _apply_each(db: Db, node: str, batch: runtime_pb2.ReportBatch) -> None
                 raise
             except Exception as error:
                 kind = report.WhichOneof("report") or "none"
-                LOG.exception("a report is put aside", node=node, call=report.call_id, kind=kind)
+                LOG.exception("a report was set aside", node=node, call=report.call_id, kind=kind)
                 SET_ASIDE.labels(kind).inc()
                 await tx.execute("ROLLBACK TO SAVEPOINT report")
                 reason = repr(error)[:500]
@@ -64,7 +64,7 @@ async def _apply_each(db: Db, node: str, batch: runtime_pb2.ReportBatch) -> None
 
 
 async def _apply(tx: Tx, report: runtime_pb2.Report) -> None:
-    """Store a report of a stream that somebody opened, unless it came before, over another link."""
+    """Store a report of an opened stream, unless it already arrived over another link."""
     id = ids.parse(Kind.CALL, report.call_id)
     try:
         state = await calls.lock(tx, id) if id else None
@@ -130,9 +130,9 @@ async def _stream_ended(
     tx: Tx, state: CallState, stream: StreamState, ended: runtime_pb2.StreamEnded, at: datetime
 ) -> None:
     if stream.number < state.streams_opened:
-        return  # the call has gone on in another stream
+        return  # the call continues in another stream
     detail = ended.detail if ended.HasField("detail") else None
     if (status := rules.ENDINGS.get(ended.reason)) is not None:
         await finish(tx, state, status, at, ended.reason, detail)
-    else:  # the stream died under the call; the carrier asks `next`, or says that it is over
+    else:  # the call lost its stream; the carrier asks for the next step, or reports that the call is over
         await calls.carrier_ended(tx, state.id)

@@ -1,4 +1,4 @@
-"""What the carrier asks about a call: it rings, its stream has closed, its status changed."""
+"""Answers to the carrier about a call: when it rings, when its stream has closed, when its status changes."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -28,9 +28,9 @@ Step = runtime_pb2.CarrierStep
 async def route_inbound(
     db: Db, request: runtime_pb2.RouteCallRequest, token_seconds: int, lookup_keep: timedelta = timedelta(0)
 ) -> Step:
-    """What the carrier shall do with a call that came in; the same again when it asks again.
+    """The carrier's next step for an inbound call; asked again, the answer is the same.
 
-    A caller about whom the carrier said nothing for `lookup_keep` is looked up meanwhile; zero: nobody is.
+    A caller whose last lookup is older than `lookup_keep` is looked up in the background; zero: no lookups.
     """
     at = now()
     async with db.system() as tx:
@@ -65,7 +65,7 @@ async def _begin(
     at: datetime,
     lookup_keep: timedelta,
 ) -> CallState:
-    """Store the call, which may be over at once; or find the one that a twin of this request stored."""
+    """Store the call, which may be over at once; or find the one that a duplicate of this request stored."""
     caller = await _meet(tx, found.org_id, request)
     call = NewCall(
         id=ids.new(),
@@ -92,7 +92,7 @@ async def _begin(
             await finish(tx, await calls.lock(tx, call.id), decision.status, at, decision.reason)
         return await calls.lock(tx, call.id)
     state = await calls.by_sid(tx, request.call_sid)
-    assert state is not None, "what is not created was there"
+    assert state is not None, "a call that was not created exists already"
     return state
 
 
@@ -125,7 +125,7 @@ def _hang_up() -> Step:
 
 
 async def next_step(db: Db, id: UUID, call_sid: str, token_seconds: int) -> Step:
-    """The stream of a call has closed: what is the call owed?  Raises NotFound."""
+    """The next step for a call whose stream has closed.  Raises NotFound."""
     async with db.system() as tx:
         state = await calls.lock(tx, id)
         if state.call_sid != call_sid:
@@ -140,14 +140,14 @@ async def next_step(db: Db, id: UUID, call_sid: str, token_seconds: int) -> Step
 
 
 async def is_live(db: Db, id: UUID) -> bool:
-    """Tell whether a call goes on.  Raises NotFound."""
+    """Tell whether a call is live.  Raises NotFound."""
     async with db.system() as tx:
         return (await calls.look(tx, id)).status in rules.LIVE
 
 
 async def carrier_status(db: Db, call_sid: str, carrier_status: str) -> None:
-    """The carrier's word on a call.  It closes calls that were never joined; a joined call is closed by its stream's
-    end, and by the sweep when that never comes.
+    """Take the carrier's status of a call.  It closes a call that never had a stream; any other is closed by the end of
+    its stream, or by the sweep when that is never reported.
     """
     ended = rules.CARRIER_ENDINGS.get(carrier_status)
     if ended is None:

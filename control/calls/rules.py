@@ -12,23 +12,23 @@ from control.base.job import Job
 from control.calls.sentences import Sentence, sentence, spoken
 from hum.v1 import runtime_pb2
 
-#: A call that is over is summarized, judged and made findable: before all else that can wait.
+#: An ended call is summarized, judged and indexed for search, before all other jobs.
 AFTER_CALL = Job("after_call", concurrency=32, per_organization=8, priority=100, timeout_seconds=180)
 
 
 LIVE = ("queued", "ringing", "in_progress")
-#: How often a call may be joined with an agent: once, and once more when its stream died.
+#: How many streams a call may have: one, and one more if the first is lost.
 MAX_STREAMS = 2
 #: More turns than any stream has.
 TURNS_OF_A_STREAM = 100_000
-#: As often a call's agent may use tools, and as often one tool may fail: corrected once, and then no more.
+#: How many tool runs a call may have, and how many failures of one tool: one correction, then no more.
 MAX_TOOL_RUNS, MAX_TOOL_FAILURES = 200, 2
-#: How long a report that could not be stored is kept for whoever looks into it.
+#: How long a report that could not be stored is kept for investigation.
 KEEP_SET_ASIDE = timedelta(days=30)
-#: As much of a contact's notes as the agent is told.
+#: At most this much of each of a contact's fields goes into the prompt.
 CONTEXT_CHARS = 2000
 
-#: Why a stream ended -> what the call became.  `carrier_lost` is not here: then the carrier says what is to happen.
+#: Why a stream ended -> the call's status.  `carrier_lost` is not here: then the carrier decides what happens.
 ENDINGS: Mapping[str, str] = {
     "caller": "completed",
     "agent": "completed",
@@ -41,7 +41,7 @@ ENDINGS: Mapping[str, str] = {
     "carrier_protocol": "failed",
 }
 STREAM_LOST = "carrier_lost"
-#: The carrier's words for a call that was never joined -> what it became.
+#: The carrier's status of a call that never had a stream -> the call's status.
 CARRIER_ENDINGS: Mapping[str, str] = {
     "busy": "busy",
     "no-answer": "no_answer",
@@ -53,7 +53,7 @@ CARRIER_ENDINGS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """Join the caller with the agent."""
+    """Connect the caller to the agent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ Decision = Connect | Refuse | Reject
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What routing knows of an inbound call to a number of ours."""
+    """What routing knows about an inbound call to one of our numbers."""
 
     blocked: bool
     number_active: bool
@@ -89,7 +89,7 @@ class Facts:
 
 
 def route(facts: Facts, now: datetime) -> Decision:
-    """What becomes of an inbound call."""
+    """Decide what to do with an inbound call."""
     if facts.blocked:
         return Reject("blocked", "blocked")
     flow = facts.definition
@@ -105,12 +105,12 @@ def route(facts: Facts, now: datetime) -> Decision:
 
 
 def owes_lookup(looked_up_at: datetime | None, now: datetime, keep: timedelta) -> bool:
-    """Whether the carrier is to be asked who somebody is: its last word is older than `keep`.  Zero: never."""
+    """Whether a caller is due for a lookup at the carrier: the last one is older than `keep`.  Zero: never."""
     return keep > timedelta(0) and (looked_up_at is None or looked_up_at < now - keep)
 
 
 def after_stream(status: str, streams_opened: int, language: str | None) -> Connect | Refuse | None:
-    """What a call is owed when its stream has closed: None for a call that is over."""
+    """What to do with a call whose stream has closed; None for a call that is over."""
     if status not in LIVE:
         return None
     if streams_opened < MAX_STREAMS:
@@ -147,7 +147,7 @@ def placed_in_call(report: runtime_pb2.Report, stream_number: int, offset_ms: in
 def instructions(
     definition: Mapping[str, Any], organization: str, time_zone: str, contact: Mapping[str, str | None], now: datetime
 ) -> str:
-    """What the model is told: the flow's prompt, the language, the time, and who is calling."""
+    """The model's instructions: the flow's prompt, the language, the time, and who is calling."""
     local = now.astimezone(ZoneInfo(time_zone))
     parts = [definition.get("system_prompt") or f"You answer the phone of {organization}. Be brief and helpful."]
     if language := definition.get("language"):
@@ -157,7 +157,7 @@ def instructions(
         "goodbye and call the tool end_call."
     )
     parts.append(f"It is {local:%A, %d %B %Y, %H:%M} ({time_zone}).")
-    # Each on one line: a name that somebody registered for a number must not read like a part of the prompt.
+    # Each on one line: a name that somebody registered for a number must not pass for part of the prompt.
     known = [f"- {name}: {' '.join(text.split())[:CONTEXT_CHARS]}" for name, text in contact.items() if text]
     if known:
         parts.append("# Caller Context\n" + "\n".join(known))

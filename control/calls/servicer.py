@@ -47,7 +47,7 @@ class CallsServicer:
         return pb.GetCallResponse(call=present.detailed(row))
 
     async def HangUpCall(self, request: pb.HangUpCallRequest, call: Call) -> pb.HangUpCallResponse:
-        """Ends a call.  No transaction is open while the carrier is asked: its own webhooks want the call's row."""
+        """Ends a call.  No transaction is open during the carrier's request: its webhooks need the call's row."""
         async with self._db.tenant(call.who.org_id) as tx:
             state = await require_live(tx, ids.require(Kind.CALL, request.id))
             await note(tx, call.who.org_id, call.who, "hangUpCall", request.id, (), call.request_id)
@@ -100,7 +100,7 @@ def _filter(request: pb.ListCallsRequest) -> Filter:
 
 
 def _id(kind: Kind, text: str) -> UUID | None:
-    """An id to filter by; one that can't be ours matches nothing."""
+    """An id to filter by; an invalid one matches nothing."""
     return (ids.parse(kind, text) or UUID(int=0)) if text else None
 
 

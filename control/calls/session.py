@@ -1,4 +1,4 @@
-"""A stream has shown its token: what the agent of this call must know, say and be able to do."""
+"""Opens the session of a stream that presents its token: the agent's instructions, clips and tools."""
 
 import json
 from typing import Any
@@ -26,7 +26,7 @@ class Sessions:
         self._db, self._settings, self._tools = db, settings, tools
 
     async def open(self, request: pb.OpenSessionRequest) -> pb.OpenSessionResponse:
-        """Spend the token.  Raises NotFound for one that is spent, late, or another call's."""
+        """Spend the token.  Raises NotFound for one that is spent, expired, or another call's."""
         async with self._db.system() as tx:
             token = secrets.token_hash(request.token)
             spent = await calls.spend_token(tx, token, request.call_sid, request.stream_sid, request.node)
@@ -66,7 +66,7 @@ class Sessions:
         ]
 
     def _offered(self, flow: dict[str, Any]) -> list[pb.Tool]:
-        """A tool that nobody runs ends the call: whoever has the call carries it out, with control or without."""
+        """A tool without `run` ends the call: the media process does that itself, even when control is unreachable."""
         return [
             pb.Tool(
                 name=tool.name,

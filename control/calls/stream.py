@@ -1,4 +1,4 @@
-"""A call's own stream: members of `StreamCallResponse`, stored as JSON and sent again as they were."""
+"""A call's own stream: members of `StreamCallResponse`, stored as JSON and sent again unchanged."""
 
 import json
 from datetime import datetime
@@ -33,7 +33,7 @@ async def tell(tx: Tx, call: UUID, at: datetime, **event: Any) -> None:
 
 
 def streamed(row: CallEventRow) -> pb.StreamCallResponse:
-    """A stored event as the stream sends it; of a type that a later release made, its sequence alone."""
+    """A stored event as the stream sends it; for a type of a later release, only its sequence."""
     response = pb.StreamCallResponse(seq=row.seq)
     response.at.FromDatetime(row.at)
     if (name := _NAMES.get(row.type)) is not None:
@@ -42,7 +42,7 @@ def streamed(row: CallEventRow) -> pb.StreamCallResponse:
 
 
 def stored(message: Message) -> str:
-    """A message as a JSON column keeps it.  What a model or a tool wrote that is no JSON is kept as a string."""
+    """A message as a JSON column keeps it.  Invalid JSON from a model or a tool is kept as a string."""
     bad = [name for name in _raw_fields(message.DESCRIPTOR) if (text := getattr(message, name)) and bad_json(text)]
     if bad:
         kept = type(message)()
@@ -54,9 +54,9 @@ def stored(message: Message) -> str:
 
 
 def restore(text: str, into: M) -> M:
-    """The other way round, into an empty message.  Free-form JSON comes back as it is: also a bare string or number.
+    """The inverse of `stored`, into an empty message.  Members of a later release are ignored.
 
-    Members of a later release are passed over.
+    Free-form JSON comes back unchanged, even a bare string or number.
     """
     into.SetInParent()
     jsonwire.read_body(text.encode(), into, [])

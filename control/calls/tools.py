@@ -1,4 +1,4 @@
-"""The tools that every call's agent has, and how a tool of a call is run once."""
+"""The tools that every call's agent has, and running each tool call once."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ NO_SUCH_TOOL = "There is no such tool."
 
 
 def report_outcome(db: Db, timeout_ms: int) -> Tool:
-    """The agent reports what came of the call, by the flow's own schema."""
+    """The agent reports the call's outcome, by the flow's own schema."""
 
     async def run(context: ToolContext, arguments: Mapping[str, Any]) -> Result:
         async with db.tenant(context.organization) as tx:
@@ -59,13 +59,13 @@ def _outcome_schema(definition: Definition) -> Schema | None:
 
 
 class CallTools:
-    """Runs the tools of calls, each once: asked again, the run that there was answers."""
+    """Runs the tools of calls, each once: a repeated request gets the first run's result."""
 
     def __init__(self, db: Db, registry: Registry, patience_seconds: float) -> None:
         self._db, self._registry, self._patience_seconds = db, registry, patience_seconds
 
     async def run(self, request: pb.RunTool) -> pb.ToolResult:
-        """Never raises for what the request holds: a failure is a result.  Raises what is away or busy."""
+        """Run a tool.  A bad request gets a failed result, not an exception.  Raises AWAY, BUSY."""
         result = await self._result(request)
         return pb.ToolResult(
             call_id=request.call_id,
@@ -95,7 +95,7 @@ class CallTools:
         return result
 
     async def _of_other_run(self, request: pb.RunTool, id: UUID) -> Result:
-        """What came of the run that was begun before this request, for as long as it is worth waiting for."""
+        """The result of the run that began before this request; waits at most `patience_seconds` for it."""
         try:
             async with asyncio.timeout(self._patience_seconds):
                 while True:
@@ -105,4 +105,4 @@ class CallTools:
                         return Result(json.loads(run.output), ok=run.status == "ok")
                     await asyncio.sleep(POLL_SECONDS)
         except TimeoutError:
-            return failed("Nobody knows whether this was done.")
+            return failed("It is not known whether this was done.")

@@ -1,1 +1,1 @@
-"""Who control calls: the carrier and the model.  Each is a Protocol, and one class that speaks to the real one."""
+"""Clients of external systems: the carrier and the model.  Each is a Protocol, and one class that implements it."""

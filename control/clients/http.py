@@ -2,9 +2,9 @@
 
 Guarded against SSRF by `control/base/egress.py`: a host is resolved once, every address is checked, and the connection
 goes to one of those; the socket itself is checked again as it is made.  No redirect is followed, no proxy, cookie or
-netrc of the environment is used.  Whatever the other side does, an answer costs at most so many bytes and seconds.
+netrc of the environment is used.  Whatever the other side does, the bytes and seconds of an answer are bounded.
 
-Names are resolved by threads of their own: a customer's name server that never answers holds up neither the database's
+Names are resolved in threads of their own: a customer's name server that never answers delays neither the database's
 nor the carrier's look-ups.
 """
 
@@ -33,7 +33,7 @@ READ_BYTES = 16 << 10
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one answer may cost, and how many may be under way."""
+    """Limits of one answer, and of concurrent requests."""
 
     total_seconds: float = 30.0  # from the look-up to the last byte; a request may ask for less
     connect_seconds: float = 5.0  # waiting for a free connection, look-up, TCP and TLS
@@ -52,7 +52,7 @@ class Answer:
     status: int
     headers: Mapping[str, str]  # by lower-case name; the values of a repeated one are joined by ", "
     body: bytes
-    truncated: bool  # the body went on
+    truncated: bool  # the body was longer
     elapsed_ms: float
 
 
@@ -109,10 +109,10 @@ class Guarded:
         A body beyond `response_bytes` is too large; with `truncate`, its beginning is returned instead.
         """
         if method not in METHODS:
-            raise Outside(Reason.INVALID, f"{method[:20]} is not a method that can be used.")
+            raise Outside(Reason.INVALID, f"The method {method[:20]} is not allowed.")
         target = egress.parse_url(url)
         egress.check_headers(headers)
-        if target.address is not None:  # aiohttp asks no resolver about these
+        if target.address is not None:  # aiohttp does not call the resolver for these
             _require(self._policy, target.scheme, target.port, [target.address])
         limits, began_ms = self._limits, monotonic_ms()
         seconds = min(total_seconds, limits.total_seconds)
@@ -169,7 +169,7 @@ def _require(policy: Policy, scheme: str, port: int, addresses: list[Address]) -
 
 
 class _Resolver(AbstractResolver):
-    """Answers with addresses that were all checked; aiohttp connects to these and asks nobody again."""
+    """Answers with addresses that were all checked; aiohttp connects to these and does not resolve again."""
 
     def __init__(self, policy: Policy, scheme: str, lookup: Lookup, threads: ThreadPoolExecutor) -> None:
         self._policy, self._scheme, self._lookup, self._threads = policy, scheme, lookup, threads
@@ -206,7 +206,7 @@ class _Resolver(AbstractResolver):
 
 
 class _SocketFactory:
-    """The last look, at the address that is connected to: it holds whatever way aiohttp came by it."""
+    """The last check, of the very address that is connected to, however aiohttp came by it."""
 
     def __init__(self, policy: Policy, scheme: str) -> None:
         self._policy, self._scheme = policy, scheme
@@ -215,7 +215,7 @@ class _SocketFactory:
         family, type, proto, _, peer = info
         address = egress.parse_address(peer[0])
         if address is None:
-            raise Outside(Reason.BLOCKED, "The URL leads to something that is no address.")
+            raise Outside(Reason.BLOCKED, "The URL's host has no valid IP address.")
         _require(self._policy, self._scheme, peer[1], [address])
         return socket.socket(family, type, proto)
 
@@ -234,17 +234,17 @@ class _Body:
         if encoding.lower() in {"gzip", "x-gzip"}:
             self._unpack = zlib.decompressobj(GZIP)
         elif encoding.lower() not in {"", "identity"}:
-            raise Outside(Reason.PROTOCOL, "The answer is compressed in a way that was not offered.")
+            raise Outside(Reason.PROTOCOL, "The answer has a content encoding that the request did not accept.")
 
     def is_full(self, part: bytes) -> bool:
         """Take a part; tell whether the body has reached its limit."""
         self._raw_bytes += len(part)
-        left = self._most - len(self._body) + 1  # one more than allowed tells that there is more
+        left = self._most - len(self._body) + 1  # one more than allowed shows that there is more
         try:
             self._body += part[:left] if self._unpack is None else self._unpack.decompress(part, left)
         except zlib.error as error:
-            raise Outside(Reason.PROTOCOL, "The answer's gzip is damaged.") from error
-        # What unpacks to nothing has a limit too.
+            raise Outside(Reason.PROTOCOL, "The answer's gzip data is corrupt.") from error
+        # Compressed bytes that unpack to nothing are limited too.
         if len(self._body) <= self._most and self._raw_bytes <= self._most + READ_BYTES:
             return False
         if not self._truncate:
@@ -254,21 +254,21 @@ class _Body:
 
     def end(self) -> bytes:
         if self._unpack is not None and self._raw_bytes and not self.truncated and not self._unpack.eof:
-            raise Outside(Reason.PROTOCOL, "The answer's gzip ends too early.")
+            raise Outside(Reason.PROTOCOL, "The answer's gzip data is incomplete.")
         return bytes(self._body[: self._most])
 
 
 def _outside(error: Exception) -> Outside:
-    """Aiohttp's errors by our reasons."""
+    """Maps aiohttp's errors to our reasons."""
     match error:
         case aiohttp.InvalidURL():
-            return Outside(Reason.INVALID, "The URL can't be read.")
+            return Outside(Reason.INVALID, "The URL is not valid.")
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
-            return Outside(Reason.TLS, "The server's certificate or TLS is not valid.")
+            return Outside(Reason.TLS, "The TLS handshake failed, or the server's certificate is not valid.")
         case aiohttp.ConnectionTimeoutError():
-            return Outside(Reason.CONNECT, "The server can't be connected to in time.")
+            return Outside(Reason.CONNECT, "The connection to the server timed out.")
         case aiohttp.ClientConnectorError():
-            return Outside(Reason.CONNECT, "The server can't be connected to.")
+            return Outside(Reason.CONNECT, "The connection to the server failed.")
         case TimeoutError():
             return Outside(Reason.TIMEOUT, "The server did not answer in time.")
         case _:

@@ -1,4 +1,4 @@
-"""The model's REST API, through OpenAI's SDK: fixed sentences become audio, calls become summaries."""
+"""The model's REST API, through OpenAI's SDK: renders fixed sentences as audio, summarizes calls."""
 
 import json
 import warnings
@@ -12,7 +12,7 @@ import soxr
 from hum.settings import Model as ModelSettings
 
 with warnings.catch_warnings():
-    # Gone from the standard library in 3.13, where audioop-lts has the same name.
+    # Removed from the standard library in 3.13, where audioop-lts provides it under the same name.
     warnings.simplefilter("ignore", DeprecationWarning)
     import audioop
 
@@ -22,7 +22,7 @@ CALL_RATE_HZ = 8_000
 
 
 class ModelError(Exception):
-    """The model refused, did not answer, or answered nonsense; the work may be tried again."""
+    """The model refused, did not answer, or gave an unusable answer; the work may be retried."""
 
 
 class Speech(Protocol):

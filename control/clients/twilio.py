@@ -1,5 +1,5 @@
-"""The carrier's REST API, through Twilio's SDK on one aiohttp session.  Nothing is retried blindly: calls and texts are
-not idempotent at Twilio, and what is, is asked again by whoever wants it.
+"""The carrier's REST API, through Twilio's SDK on one aiohttp session.  Nothing is retried here: calls and texts are
+not idempotent at Twilio, and callers retry what is.
 """
 
 import json
@@ -26,7 +26,7 @@ NOT_ON_SALE = 21422
 MOST_NUMBERS = 10_000
 NOT_IN_PROGRESS = 21220
 TOO_MANY_REQUESTS = 429
-#: What the carrier may make us wait, at most, and when it does not say.
+#: The longest wait that we accept from the carrier, and the wait when it gives none.
 MAX_RETRY_AFTER_SECONDS, RETRY_AFTER_SECONDS = 300.0, 1.0
 
 
@@ -55,7 +55,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a number on sale should be like; None and nothing mean anything."""
+    """Filters for numbers on sale; None or empty matches any."""
 
     country: str = "US"
     area_code: str | None = None
@@ -67,7 +67,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """What the carrier knows of any number; None for what it doesn't."""
+    """What the carrier knows about any number; None for what it doesn't know."""
 
     caller_name: str | None
     carrier: str | None
@@ -76,7 +76,7 @@ class Lookup:
 
 @dataclass(frozen=True, slots=True)
 class Webhooks:
-    """Where the carrier shall ask."""
+    """The URLs that the carrier calls."""
 
     voice_url: str
     voice_status_url: str
@@ -102,19 +102,21 @@ class Carrier(Protocol):
         ...
 
     async def buy_number(self, e164: str, webhooks: Webhooks) -> CarrierNumber | None:
-        """Buy, pointed here; None when it is not on sale (any more).  Costs money, and is not idempotent."""
+        """Buy a number, its webhooks pointed here; None when it is not on sale (any more).  Costs money, and is not
+        idempotent.
+        """
         ...
 
     async def release_number(self, sid: str) -> None:
-        """Give back.  A number that the account does not hold is given back already."""
+        """Give a number back; one that the account does not hold counts as given back."""
         ...
 
     async def point_number(self, sid: str, webhooks: Webhooks) -> None:
-        """Let the carrier ask us about this number."""
+        """Point the number's webhooks here."""
         ...
 
     async def end_call(self, call_sid: str) -> None:
-        """Hang up.  A call that is over stays over."""
+        """Hang up; does nothing for a call that is over."""
         ...
 
 
@@ -122,12 +124,12 @@ class Lookups(Protocol):
     """The carrier's directory of numbers."""
 
     async def look_up(self, e164: str) -> Lookup | None:
-        """What the carrier knows of a number, None when it knows no such number.  Costs money.  Raises CarrierError."""
+        """What the carrier knows about a number, None for an unknown number.  Costs money.  Raises CarrierError."""
         ...
 
 
 class _Http(AsyncHttpClient):  # type: ignore[misc]  # the SDK is untyped
-    """The SDK's transport: one session, a deadline on every request, no redirects, and no log: requests hold numbers."""
+    """The SDK's transport: one session, a timeout on every request, no redirects, no logging: requests hold numbers."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(logging.getLogger(__name__), is_async=True, timeout=seconds)
@@ -252,7 +254,7 @@ class Twilio:
 
 
 def _number(number: Any) -> CarrierNumber:
-    """What the SDK says of a number that the account holds."""
+    """A number of the account, from the SDK's object."""
     return CarrierNumber(
         number.sid,
         number.phone_number,
@@ -277,7 +279,7 @@ def _pointing(webhooks: Webhooks) -> dict[str, str]:
 
 
 def is_refusal(error: CarrierError) -> bool:
-    """Tell whether the carrier said no; else nobody knows what it did."""
+    """Tell whether the carrier refused; otherwise it is unknown what it did."""
     return error.metadata.get("carrier_status", "").startswith("4")
 
 
@@ -301,7 +303,7 @@ async def _call(request: Awaitable[T]) -> T:
 
 
 def _refused_page(error: Exception) -> CarrierError:
-    """A list that the carrier refused: the SDK hands over its bare answer as the exception's second argument."""
+    """A list that the carrier refused: the SDK passes the raw response as the exception's second argument."""
     answer = error.args[1] if len(error.args) > 1 else None
     try:
         body = json.loads(answer.text) if isinstance(answer, Response) else {}

@@ -1,1 +1,1 @@
-"""Contacts: who is behind a phone number, by word of a person, a CRM, the carrier or a file."""
+"""Contacts: who is behind a phone number, according to a person, a CRM, the carrier or a file."""

@@ -1,4 +1,4 @@
-"""Contacts: who calls, what is known of them, and from whom."""
+"""Contacts: who calls, what is known about them, and from which source."""
 
 from datetime import timedelta
 from functools import partial

@@ -1,4 +1,4 @@
-"""What is owed about contacts: the carrier's word on them, their calls under their present name, past calls."""
+"""Jobs on contacts: lookups at the carrier, indexing their calls under the current name, backfills from past calls."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -20,14 +20,14 @@ LOOKUPS = Counter("hum_contact_lookups_total", "Contacts looked up at the carrie
 #: How long a worker holds the claim on a lookup; then another may take it.
 CLAIM = timedelta(minutes=1)
 BATCH = 500
-#: Above all calls.
+#: A position above all calls.
 NEWEST = (datetime.max.replace(tzinfo=UTC), UUID(int=(1 << 128) - 1))
 
 
 async def look_up_contact(db: Db, carrier: Lookups, keep: timedelta, org: UUID, id: UUID) -> bool:
     """Look a contact up at the carrier, unless that was done within `keep` (zero: never look up); False if nothing was due.
 
-    A lookup that fails is repeated when the contact next calls, and not before: nobody waits for it.  Raises CarrierBusy.
+    A failed lookup is repeated when the contact next calls, not before: it is not urgent.  Raises CarrierBusy.
     """
     async with db.tenant(org) as tx:
         number = await contacts.claim_lookup(tx, id, keep, CLAIM) if keep else None
@@ -42,7 +42,7 @@ async def look_up_contact(db: Db, carrier: Lookups, keep: timedelta, org: UUID, 
         raise  # the worker tries again when the carrier says
     except CarrierError as error:
         LOOKUPS.labels("failed").inc()
-        LOG.warning("the carrier's Lookup did not answer", error=str(error)[:300])
+        LOG.warning("a lookup at the carrier failed", error=str(error)[:300])
         return False
     LOOKUPS.labels("answered" if answer else "unknown").inc()
     async with db.tenant(org) as tx:
@@ -56,7 +56,7 @@ async def look_up_contact(db: Db, carrier: Lookups, keep: timedelta, org: UUID, 
 
 
 def from_lookup(answer: Lookup) -> dict[str, str]:
-    """A Lookup's answer as fields of a contact: the registered name is a name, until somebody knows a better one."""
+    """A Lookup's answer as fields of a contact: the registered name serves as name until a better source has one."""
     fields = {
         "name": answer.caller_name,
         "caller_name": answer.caller_name,
@@ -67,7 +67,7 @@ def from_lookup(answer: Lookup) -> dict[str, str]:
 
 
 async def index_contact(db: Db, org: UUID, id: UUID) -> None:
-    """Make all calls of a contact findable by its present name."""
+    """Index all calls of a contact under its current name."""
     place: tuple[datetime, UUID] | None = NEWEST
     while place is not None:
         async with db.tenant(org) as tx:
@@ -75,8 +75,8 @@ async def index_contact(db: Db, org: UUID, id: UUID) -> None:
 
 
 async def backfill_contacts(db: Db, org: UUID, id: UUID) -> None:
-    """Make contacts of past calls, then owe the lookups.  Batch by batch, each with its progress in one transaction:
-    killed anywhere, it goes on from there, and two of it take turns.
+    """Make contacts of past calls, then enqueue their lookups.  Each batch commits together with its progress: a
+    backfill that is killed resumes where it was, and two runs of one take turns.
     """
     while await _next_batch(db, org, id):
         pass

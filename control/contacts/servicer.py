@@ -58,7 +58,7 @@ class ContactsServicer:
         return await usecases.take_csv(call.tx, call.who, request)
 
     async def ExportContacts(self, _: pb.ExportContactsRequest, call: Call) -> AsyncIterator[httpbody_pb2.HttpBody]:
-        """Page by page, each in a transaction of its own: a slow reader holds none, and no more than a page is here."""
+        """Page by page, each in its own transaction: a slow reader holds none open, and only one page is in memory."""
         await call.context.send_initial_metadata(EXPORT_HEADERS)
         yield httpbody_pb2.HttpBody(content_type=CSV, data=sheets.write([sheets.FIELDS]))
         last = ""

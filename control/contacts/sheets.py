@@ -1,8 +1,8 @@
 """Contacts as CSV, out and in.  Pure.
 
-What is written opens in a spreadsheet without running anything: a cell that begins like a formula is written behind an
-apostrophe, which reading takes off again.  What is read may be anybody's: any of three delimiters, quoted line ends, a
-byte order mark, phone numbers in any spelling.
+A file that is written opens in a spreadsheet without running anything: a cell that begins like a formula is prefixed
+with an apostrophe, which reading removes.  A file that is read may come from anywhere: any of three delimiters, quoted
+line ends, a byte order mark, phone numbers in any spelling.
 """
 
 import csv
@@ -22,7 +22,7 @@ MOST_ERRORS = 10_000
 COLUMN_CHARS = 100
 
 FIELDS = ("phone_e164", "name", "email", "company", "notes", "tags", "attributes_json")
-#: How others call our columns; compared in small letters, with a space for what separates words.
+#: Other names of our columns; compared in lower case, with spaces between words.
 NAMES: Mapping[str, str] = {
     **{name.replace("_", " "): name for name in FIELDS},
     **dict.fromkeys(("phone", "phone number", "telephone", "tel", "mobile", "cell", "number"), "phone_e164"),
@@ -35,14 +35,14 @@ NAMES: Mapping[str, str] = {
 }
 DELIMITERS = (",", ";", "\t")
 BOM = "\ufeff"
-#: What the contract's patterns take for space.
+#: What the contract's patterns treat as white space.
 SPACE = " \t\n\f\r"
-#: What makes a spreadsheet take a cell for a formula; and the apostrophe itself, so that reading undoes writing.
+#: What makes a spreadsheet treat a cell as a formula; and the apostrophe itself, so that reading undoes writing.
 RISKY = tuple("=+-@\t\r\n＝＋－＠'")
 
 
 class BadSheet(ValueError):  # noqa: N818
-    """Why the text is no list of contacts at all."""
+    """Why the file as a whole can't be imported."""
 
 
 class Problem(NamedTuple):
@@ -90,7 +90,7 @@ def harmless(cell: str) -> str:
 
 
 def meant(cell: str) -> str:
-    """The other way round."""
+    """The inverse of `harmless`."""
     return cell[1:] if cell.startswith("'") and cell[1:].startswith(RISKY) else cell
 
 
@@ -132,7 +132,7 @@ def _rows(text: str) -> Iterator[tuple[int, "list[str] | Problem"]]:
 
 
 def _delimiter(text: str) -> str:
-    """The one that stands most often in the header, outside of quotes."""
+    """The most frequent one in the header, outside quotes."""
     header = re.sub(r'"[^"]*"', "", text[:10_000].lstrip("\r\n").partition("\n")[0])
     return max(DELIMITERS, key=header.count)
 
@@ -157,7 +157,7 @@ def _take(
     sheet: Sheet, line: int, cells: list[str], header: list[str], columns: dict[int, str], region: str | None
 ) -> None:
     if len(cells) > len(header):
-        _refuse(sheet, [Problem(line, None, f"has {len(cells)} cells, and the header has {len(header)}")])
+        _refuse(sheet, [Problem(line, None, f"has {len(cells)} cells but the header has {len(header)}")])
         return
     titles = {name: header[place].strip()[:COLUMN_CHARS] for place, name in columns.items()}
     fields = {name: _cell(name, cells[place]) for place, name in columns.items() if place < len(cells)}
@@ -197,7 +197,7 @@ def _refuse(sheet: Sheet, problems: list[Problem]) -> None:
 
 
 def _fold(sheet: Sheet, number: str, contact: pb.Contact) -> None:
-    """One entry for each number; of two values the later one is taken."""
+    """One entry for each number; the later of two values wins."""
     sheet.duplicates += number in sheet.entries
     entry = sheet.entries.setdefault(number, Entry(number))
     for name in ("name", "email", "company", "attributes_json"):

@@ -45,7 +45,7 @@ async def change(tx: Tx, who: Principal, id: UUID, contact: pb.Contact, paths: l
 
 
 async def index_if_renamed(tx: Tx, org: UUID, before: ContactRow, after: ContactRow) -> None:
-    """Owe the calls of a contact its present name."""
+    """Enqueue the indexing of a contact's calls if its name or company has changed."""
     if (before.name, before.company) != (after.name, after.company):
         await jobs.enqueue(tx, rules.INDEX_CONTACT, org, after.id)
 
@@ -61,7 +61,7 @@ async def take_csv(tx: Tx, who: Principal, request: pb.ImportContactsRequest) ->
         request.default_region if request.HasField("default_region") else phone.region(await contacts.own_number(tx))
     )
     try:
-        # Thousands of rows take a second: calls are not to wait for them.
+        # Thousands of rows take a second: calls must not wait for them.
         sheet = await asyncio.to_thread(sheets.read, request.csv, region)
     except BadSheet as error:
         raise InvalidRequest([FieldError("csv", str(error))]) from error
@@ -90,7 +90,7 @@ def _report(request: pb.ImportContactsRequest, sheet: Sheet, created: int, updat
 
 
 async def begin_backfill(tx: Tx, who: Principal, *, lookup: bool) -> BackfillRow:
-    """Begin a backfill; while one runs, make sure that somebody works on it, and return that one."""
+    """Begin a backfill; if one is running, make sure that a job works on it, and return that one."""
     row = await contacts.begin_backfill(tx, ids.new(), lookup=lookup)
     await jobs.enqueue(tx, rules.BACKFILL_CONTACTS, who.org_id, row.id)
     return row

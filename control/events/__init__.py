@@ -1,1 +1,1 @@
-"""Events: what happened, for whoever catches up by itself."""
+"""Events: what happened, for clients that catch up by polling."""

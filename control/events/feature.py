@@ -1,4 +1,4 @@
-"""Events: what happened, for whoever catches up by itself."""
+"""Events: what happened, for clients that catch up by polling."""
 
 from control.events.servicer import EventsServicer
 from control.feature import Deps, Feature

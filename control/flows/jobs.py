@@ -1,4 +1,4 @@
-"""`render_clips`: the fixed sentences of a flow become audio, once for each voice and text."""
+"""`render_clips`: renders the fixed sentences of a flow as audio, once for each voice and text."""
 
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from storage.db import Db
 
 
 async def render_clips(db: Db, speech: Speech, default_voice: str, org: UUID, flow: UUID) -> int:
-    """Render what is not rendered yet; return how many.  A flow that is gone has nothing to render."""
+    """Render the missing clips; return how many.  A deleted flow has none."""
     async with db.tenant(org) as tx:
         try:
             definition = (await flows.get(tx, flow)).definition

@@ -1,4 +1,4 @@
-"""What a flow is made of."""
+"""A flow's defaults, and its fixed sentences."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,7 +23,7 @@ _TRIGGERS = {
 
 
 def complete(flow: pb.Flow) -> pb.Flow:
-    """The flow with what it left open filled in."""
+    """The flow with its defaults filled in."""
     full = pb.Flow()
     full.CopyFrom(flow)
     full.kind = full.kind or pb.FLOW_KIND_INBOUND
@@ -40,9 +40,9 @@ def copy_name(name: str) -> str:
 
 
 def clip_texts(definition: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The fixed sentences of a voice flow as (kind, text), those of the start first and in their order.
+    """The fixed sentences of a voice flow as (kind, text), first those of the call's start, in order.
 
-    Of the kind `filler` there may be several, all different.
+    There may be several of the kind `filler`, all different.
     """
     sentences = [
         ("announcement", ANNOUNCEMENT if definition.get("announce_recording") else ""),

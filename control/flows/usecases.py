@@ -31,7 +31,7 @@ def definition_of(flow: pb.Flow) -> dict[str, Any]:
 
 
 def flow_of(definition: dict[str, Any]) -> pb.Flow:
-    """The other way round.  Fields of a later release are passed over."""
+    """The inverse of `definition_of`.  Fields of a later release are ignored."""
     return json_format.ParseDict(definition, pb.Flow(), ignore_unknown_fields=True)
 
 
@@ -44,16 +44,16 @@ async def create(tx: Tx, who: Principal, flow: pb.Flow) -> FlowRow:
 
 
 async def change(tx: Tx, who: Principal, id: UUID, flow: pb.Flow, paths: list[str]) -> FlowRow:
-    """Make the next version; the same fields again make none."""
+    """Make the next version; a change that changes nothing makes none."""
     before = await flows.get(tx, id, lock=True)
     changed = cast("pb.Flow", masks.masked(flow_of(before.definition), flow, paths))
     if "channel" in paths and "trigger_type" not in paths:
-        changed.ClearField("trigger_type")  # it follows
+        changed.ClearField("trigger_type")  # it follows from the channel
     full = rules.complete(changed)
     if (definition := definition_of(full)) == before.definition:
         return before
     if (channel := _channel(full)) != before.channel and (number := await flows.used_by(tx, id)):
-        raise InUse(f"The number {number} uses this flow; its channel can't change.")
+        raise InUse(f"The number {number} uses this flow; assign it another flow before you change the channel.")
     row = await flows.change(tx, before, channel, definition)
     await events.append(tx, who.org_id, id, events_pb2.FlowUpdatedEvent(by=who.name, version=row.version))
     await _render(tx, who, row)
@@ -69,7 +69,7 @@ async def duplicate(tx: Tx, who: Principal, id: UUID) -> FlowRow:
 async def delete(tx: Tx, who: Principal, id: UUID) -> None:
     await flows.get(tx, id, lock=True)
     if (number := await flows.used_by(tx, id)) is not None:
-        raise InUse(f"The number {number} uses this flow.")
+        raise InUse(f"The number {number} uses this flow; assign it another flow first.")
     await flows.delete(tx, id)
     await events.append(tx, who.org_id, id, events_pb2.FlowDeletedEvent(by=who.name))
 

@@ -1,4 +1,4 @@
-"""What keys may be made."""
+"""Which API keys a principal may create."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from hum.principal import Principal
 
 
 def grantable(maker: Principal, role: str, scopes: Sequence[str]) -> list[str]:
-    """The scopes of a key that `maker` makes.
+    """The scopes of a key that `maker` creates.
 
     Raises Forbidden for a role above the maker's, InsufficientScope for a scope that the maker's key lacks.
     """

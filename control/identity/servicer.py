@@ -100,7 +100,7 @@ class AdminServicer:
     async def IssueApiKey(self, request: runtime_pb2.IssueApiKeyRequest, _: Call) -> runtime_pb2.IssueApiKeyResponse:
         role = word(options_pb2.Role, request.role)
         if role is None:
-            raise InvalidRequest([FieldError("role", f"is one of {', '.join(ROLES)}")])
+            raise InvalidRequest([FieldError("role", f"must be one of {', '.join(ROLES)}")])
         org = ids.require(Kind.ORGANIZATION, request.organization_id)
         row, secret = await usecases.issue_key(self._db, org, request.name or "hum admin", role, list(request.scopes))
         return runtime_pb2.IssueApiKeyResponse(id=ids.show(Kind.API_KEY, row.id), key=secret)
@@ -123,7 +123,7 @@ class AdminServicer:
 
 
 async def _me(tx: Tx, who: Principal, org: UUID | None) -> pb.GetMeResponse:
-    """The principal, as seen from `org`.  A key knows its own organization alone, whoever made it."""
+    """The principal, as seen from `org`.  A key sees only its own organization, whoever created it."""
     person = await identity.user(tx, who.user_id) if who.user_id else None
     mine = await identity.my_organizations(tx) if who.session_id else [await _of_key(tx, who)]
     here = next((each for each in mine if each.id == org), None)

@@ -1,4 +1,4 @@
-"""SignInService (proto/hum/v1/runtime.proto): what must be kept of a sign-in, and the session that it ends in."""
+"""SignInService (proto/hum/v1/runtime.proto): sign-ins in progress, and the sessions they end in."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -34,7 +34,7 @@ class SignInServicer:
         async with self._db.system() as tx:
             row = await sessions.take(tx, secrets.token_hash(request.state))
         if row is None:
-            raise NotFound("The sign-in is unknown, expired or already used; start again.")
+            raise NotFound("The sign-in is unknown, expired or already used.")
         return pb.TakeSignInResponse(nonce=row.nonce, code_verifier=row.code_verifier, return_to=row.return_to)
 
     async def OpenWebSession(self, request: pb.OpenWebSessionRequest, call: Call) -> pb.OpenWebSessionResponse:
@@ -66,7 +66,7 @@ class SignInServicer:
 
 
 async def _person(tx: Tx, request: pb.OpenWebSessionRequest, *, verified: bool) -> UUID:
-    """Whom the issuer vouches for: by subject, or the first time by verified address.  Raises EmailUnverified."""
+    """The user the issuer vouches for: by subject, or the first time by verified address.  Raises EmailUnverified."""
     known = await sessions.person_of(tx, request.issuer, request.subject)
     if known is not None:
         return known

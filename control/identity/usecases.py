@@ -19,7 +19,7 @@ FREE = "free"
 
 
 async def create_organization(db: Db, name: str, owner_email: str) -> UUID:
-    """Make an organization whose first admin signs in with this e-mail address."""
+    """Create an organization whose first admin signs in with this e-mail address."""
     if not name.strip() or "@" not in owner_email:
         raise InvalidRequest([FieldError("name" if not name.strip() else "owner_email", "is required")])
     org = ids.new()
@@ -33,7 +33,7 @@ async def create_organization(db: Db, name: str, owner_email: str) -> UUID:
 
 
 async def onboard(tx: Tx, who: Principal, name: str, request_id: str) -> UUID:
-    """Make an organization whose first admin is the person signed in; the session works in it from now on."""
+    """Create an organization whose first admin is the signed-in person; the session switches to it."""
     assert who.user_id is not None and who.session_id is not None, "the method is for sessions"
     org = await _found(tx, who, name, who.user_id, FREE, None, "onboardOrganization", request_id)
     await identity.switch(tx, who.session_id, org)
@@ -43,7 +43,7 @@ async def onboard(tx: Tx, who: Principal, name: str, request_id: str) -> UUID:
 async def provision(
     tx: Tx, who: Principal, name: str, owner_email: str, plan: str, notes: str | None, request_id: str
 ) -> UUID:
-    """As a site admin: make an organization for somebody who has signed in.  Raises NotFound."""
+    """As a site admin: create an organization for somebody who has signed in before.  Raises NotFound."""
     owner = await identity.person_for_site_admin(tx, owner_email)
     return await _found(tx, who, name, owner, plan, notes, "provisionOrg", request_id)
 
@@ -61,7 +61,7 @@ async def _found(
 
 
 async def set_site_admin(db: Db, email: str, *, site_admin: bool) -> UUID:
-    """As an operator: let a person administer the deployment, or no longer."""
+    """As an operator: grant or revoke a person's right to administer the deployment."""
     if (complaint := validation.bad_email(email)) is not None:
         raise InvalidRequest([FieldError("email", complaint)])
     async with db.system() as tx:
@@ -73,7 +73,7 @@ async def set_site_admin(db: Db, email: str, *, site_admin: bool) -> UUID:
 async def create_key(
     tx: Tx, who: Principal, name: str, role: str, scopes: list[str], expires_at: datetime | None, now: datetime
 ) -> tuple[ApiKeyRow, str]:
-    """Make a key of at most the maker's power; return it with its secret, which is stored nowhere."""
+    """Create a key with at most the creator's rights; return it with its secret, which is not stored."""
     if expires_at is not None and expires_at <= now:
         raise InvalidRequest([FieldError("api_key.expires_at", "must be in the future")])
     granted = rules.grantable(who, role, scopes)
@@ -81,7 +81,7 @@ async def create_key(
 
 
 async def issue_key(db: Db, org: UUID, name: str, role: str, scopes: list[str]) -> tuple[ApiKeyRow, str]:
-    """As an operator of the deployment: a key for any organization.  Raises NotFound."""
+    """As an operator of the deployment: create a key for any organization.  Raises NotFound."""
     async with db.system() as tx:
         row, secret = await _store_key(tx, org, None, name, role, scopes or ["*"], None)
         await note_operator(tx, org, "createApiKey", ids.show(Kind.API_KEY, row.id), ("name", "role", "scopes"))

@@ -1,1 +1,1 @@
-"""Numbers, and what the carrier must know of them."""
+"""Numbers, and their configuration at the carrier."""

@@ -10,7 +10,7 @@ from storage.db import Tx
 
 
 async def own_flow(tx: Tx, name: str, field: str, channel: str) -> UUID | None:
-    """The flow that a request's field names, which must be of that channel; None for no name.  Raises InvalidRequest."""
+    """The flow named by a request's field, which must be of that channel; None for no name.  Raises InvalidRequest."""
     if not name:
         return None
     id = ids.parse(Kind.FLOW, name)
@@ -19,7 +19,7 @@ async def own_flow(tx: Tx, name: str, field: str, channel: str) -> UUID | None:
     except NotFound:
         found = None
     if found is None:
-        raise InvalidRequest([FieldError(field, "no such flow")])
+        raise InvalidRequest([FieldError(field, "does not exist")])
     if found.channel != channel:
         raise InvalidRequest([FieldError(field, f"must be a flow of the channel {channel}")])
     return id

@@ -1,7 +1,7 @@
-"""Buying a number: three moments, so that a crash at any point loses no number and pays for none twice.
+"""Buying a number in three steps, so that a crash at any point neither loses a number nor pays for one twice.
 
-An attempt is committed; the carrier is asked, with no transaction open; the number is written down. An attempt that
-nobody finished is looked up at the carrier by whoever sweeps. What was bought and can't be written down is given back.
+An attempt is committed; the carrier is asked, with no transaction open; the number is recorded. The sweep looks an
+unfinished attempt up at the carrier. A number that was bought and can't be recorded is given back.
 """
 
 from datetime import timedelta
@@ -60,12 +60,12 @@ class Purchases:
             )
             if not await purchases.begin(tx, attempt, key):
                 if key is not None and await purchases.by_key(tx, key, self._keep_keys):
-                    raise IdempotencyInProgress  # a twin that came between
+                    raise IdempotencyInProgress  # a concurrent duplicate was first
                 raise Conflict("Another request is buying this number.")
         return await self._finish(attempt, await self._bought(attempt))
 
     async def sweep(self, older: timedelta) -> int:
-        """Finish the attempts that nobody has worked on for so long; return how many were finished."""
+        """Finish the attempts that have been idle for longer than `older`; return how many were finished."""
         async with self._db.system() as tx:
             abandoned = {attempt.id: attempt for attempt in await purchases.abandoned(tx, older)}
 
@@ -86,7 +86,7 @@ class Purchases:
             await self._finish(attempt, held)
 
     async def _bought(self, attempt: PurchaseRow) -> CarrierNumber:
-        """Ask the carrier.  An answer that never came is looked up: once here, and later by the sweep."""
+        """Ask the carrier.  If no answer comes, look the number up: once here, and later in the sweep."""
         try:
             bought = await self._carrier.buy_number(attempt.e164, self._webhooks)
         except CarrierError as error:
@@ -96,7 +96,7 @@ class Purchases:
             held = await self._carrier.find_number(attempt.e164)
             if held is None:
                 raise CarrierError(
-                    "The carrier did not confirm the order; it is looked up again within a minute."
+                    "The carrier did not confirm the order; HUM checks again within a minute."
                 ) from error
             return held
         if bought is None:
@@ -109,7 +109,7 @@ class Purchases:
         try:
             async with self._db.tenant(attempt.org_id) as tx:
                 latest = await purchases.lock(tx, attempt.id)
-                if latest.number_id is not None:  # somebody else finished it
+                if latest.number_id is not None:  # another process finished it
                     return await numbers.get(tx, latest.number_id)
                 return await _write_down(tx, attempt, bought)
         except Refused:
@@ -127,7 +127,7 @@ class Purchases:
 
 
 async def _known(tx: Tx, attempt: PurchaseRow, body_hash: bytes) -> NumberRow:
-    """What an attempt under the same key came to."""
+    """The result of an attempt under the same key."""
     if attempt.body_hash != body_hash:
         raise IdempotencyMismatch
     if attempt.status == "buying":
@@ -167,7 +167,7 @@ async def _write_down(tx: Tx, attempt: PurchaseRow, bought: CarrierNumber) -> Nu
 
 
 async def _still(tx: Tx, flow: UUID | None) -> UUID | None:
-    """The flow, unless it was deleted while the carrier was asked."""
+    """The flow, unless it was deleted during the carrier's request."""
     try:
         return flow and (await flows.get(tx, flow)).id
     except NotFound:

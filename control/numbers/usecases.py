@@ -1,4 +1,4 @@
-"""Registering, changing, comparing and giving back numbers."""
+"""Registering, changing, synchronizing and releasing numbers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -28,7 +28,7 @@ async def register(
 ) -> NumberRow:
     """Take a number that the carrier account holds.  Raises NotAtCarrier, AlreadyExists, InvalidRequest, CarrierError."""
     async with db.tenant(who.org_id) as tx:
-        await _flows(tx, number)  # a bad request changes nothing, at the carrier neither
+        await _flows(tx, number)  # a bad request must change nothing, not even at the carrier
     held = await _pointed(carrier, webhooks, number.e164)
     async with db.tenant(who.org_id) as tx:
         row = await _take(tx, who.org_id, who.name, number, held)
@@ -51,8 +51,8 @@ async def assign(db: Db, carrier: Carrier, webhooks: Webhooks, org: UUID, e164: 
 
 
 async def _pointed(carrier: Carrier, webhooks: Webhooks, e164: str) -> CarrierNumber:
-    """Point a number of the carrier account here, before anybody has it: whose it is makes no difference to the URLs, so
-    two who want it point it alike, and the unique index says afterwards who has it.
+    """Point a number of the carrier account here, before it has an owner: the URLs don't depend on the owner, so two
+    concurrent requests set the same ones, and the unique index decides afterwards who gets the number.
     """
     held = await carrier.find_number(e164)
     if held is None:
@@ -114,7 +114,7 @@ async def change(tx: Tx, who: Principal, id: UUID, number: pb.Number, paths: lis
 
 @dataclass(slots=True)
 class Synced:
-    """What a comparison came to."""
+    """The result of a comparison with the carrier."""
 
     added: int = 0
     updated: int = 0
@@ -142,7 +142,7 @@ async def sync(db: Db, carrier: Carrier, webhooks: Webhooks, who: Principal, req
 
 
 async def _refresh(tx: Tx, own: Sequence[NumberRow], held: dict[str, CarrierNumber]) -> tuple[Synced, set[str]]:
-    """Write what changed at the carrier; also the numbers that changed and are held."""
+    """Store what changed at the carrier; return the counts, and the changed numbers that the account holds."""
     synced, changed = Synced(), set[str]()
     for row in own:
         at_carrier = held.get(row.e164)
@@ -177,13 +177,13 @@ async def _adopt(tx: Tx, unowned: set[str], held: dict[str, CarrierNumber]) -> l
 
 
 async def release(db: Db, carrier: Carrier, who: Principal, id: UUID, request_id: str) -> None:
-    """Give a number back for good.  From the first commit on it answers nothing; the rest is the carrier's, and is
-    brought to an end by the sweep if need be.  Raises NotFound, InvalidState, CarrierError.
+    """Release a number for good.  From the first commit on it answers no calls; the rest happens at the carrier, and
+    the sweep finishes it if need be.  Raises NotFound, InvalidState, CarrierError.
     """
     async with db.tenant(who.org_id) as tx:
         row = await numbers.get(tx, id, lock=True)
         if await numbers.is_busy(tx, id):
-            raise InvalidState("The number has a call in progress.")
+            raise InvalidState("The number has a call in progress; release it when the call has ended.")
         await numbers.begin_release(tx, id)
         await note(tx, who.org_id, who, "releaseNumber", ids.show(Kind.NUMBER, id), (), request_id)
     try:
@@ -203,7 +203,7 @@ async def _give_back(db: Db, carrier: Carrier, org: UUID, id: UUID, sid: str) ->
 
 
 async def sweep_releases(db: Db, carrier: Carrier, older: timedelta) -> int:
-    """Finish the releases that nobody has worked on for so long; return how many numbers were given back."""
+    """Finish the releases that have been idle for longer than `older`; return how many numbers were given back."""
     async with db.system() as tx:
         unreleased = {row.id: row for row in await numbers.unreleased(tx, older)}
 

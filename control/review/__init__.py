@@ -1,1 +1,1 @@
-"""What people add to calls afterwards, and whom the organization no longer answers."""
+"""Review: what people add to calls afterwards, and which numbers the organization blocks."""

@@ -42,7 +42,7 @@ def _leave_an_admin(admins: Sequence[UUID], user: UUID) -> None:
 async def invite(tx: Tx, who: Principal, email: str, role: str, lasts: timedelta) -> InviteRow:
     """Raises AlreadyExists for a member's address."""
     if await team.has_address(tx, email):
-        raise AlreadyExists("A member with this address exists already.")
+        raise AlreadyExists("A member already has this address.")
     row = await team.invite(tx, ids.new(), email, role, who.name, lasts)
     await events.append(tx, who.org_id, row.id, events_pb2.MemberInvitedEvent(by=who.name, role=role))
     return row

@@ -1,4 +1,4 @@
-"""The command `hum`.  Starts the planes as programs of their own and speaks to them over the contract; imports none."""
+"""The command `hum`.  Starts the planes as separate processes and talks to them over the contract; imports none."""
 
 import argparse
 import asyncio
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from sandbox.load import options as load_options
 
-#: `hum <plane>` becomes this program; it is never forked from a process that has imported grpc.
+#: `hum <plane>` execs this program; it is never forked from a process that has imported grpc.
 PLANES = {
     "control": ("control.app", "control"),
     "worker": ("control.app", "worker"),
@@ -19,7 +19,7 @@ ROLES = ("viewer", "operator", "admin")
 
 
 def main() -> None:
-    """Parse the command line and do it; failures end with a sentence and a status."""
+    """Parse the command line and run the command; failures end with a message and a status."""
     arguments = _parser().parse_args()
     sys.exit(arguments.run(arguments))
 
@@ -34,26 +34,30 @@ def _parser() -> argparse.ArgumentParser:
         if plane == "media":
             command.add_argument("--workers", type=_workers, dest="options", help="processes that share the port")
     _command(commands, "up", "run the whole platform on this machine, until stopped", _up)
-    _command(commands, "demo", "start everything, place one spoken call, show what came of it", _demo)
+    _command(commands, "demo", "start everything, place one spoken call, and show the result", _demo)
 
     migrate = _command(commands, "migrate", "bring the database up to date", _migrate)
-    migrate.add_argument("--print-roles", action="store_true", help="the SQL that an administrator runs once")
+    migrate.add_argument("--print-roles", action="store_true", help="print the SQL that an administrator runs once")
 
     call = _command(commands, "call", "place a simulated call", _call)
-    call.add_argument("--to", required=True, help="the number that is called, E.164")
+    call.add_argument("--to", required=True, help="the number to call, E.164")
     call.add_argument("--from", dest="from_", default="+13175550199", help="the caller's number, E.164")
-    call.add_argument("--wav", action="append", default=[], metavar="FILE", help="what the caller says, in turn")
-    call.add_argument("--say", action="append", default=[], metavar="TEXT", help="the same, spoken by a voice")
+    call.add_argument(
+        "--wav", action="append", default=[], metavar="FILE", help="what the caller says; repeat for further lines"
+    )
+    call.add_argument(
+        "--say", action="append", default=[], metavar="TEXT", help="the same as text, spoken by a synthetic voice"
+    )
     call.add_argument("--json", action="store_true", help="print one JSON object instead of the events")
 
     load = _command(commands, "load", "place many simulated calls at once, and check what callers experienced", _load)
-    load.add_argument("--url", default="", help="the gateway; default: the one running here")
+    load.add_argument("--url", default="", help="URL of the gateway; default: the one running on this machine")
     load_options.add_arguments(load)
 
     admin = commands.add_parser("admin", help="operator commands").add_subparsers(required=True, metavar="action")
     org = _command(admin, "create-org", "create an organization", _create_org)
     org.add_argument("--name", required=True)
-    org.add_argument("--owner-email", required=True, help="who signs in as its first admin")
+    org.add_argument("--owner-email", required=True, help="e-mail address of its first admin")
     key = _command(admin, "create-api-key", "create an API key", _create_api_key)
     key.add_argument("--org", required=True, help="the organization's id")
     key.add_argument("--role", required=True, choices=ROLES)
@@ -65,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     assign.add_argument("--org", required=True, help="the organization's id")
     site = _command(admin, "make-site-admin", "make a user an administrator of the whole deployment", _make_site_admin)
     site.add_argument("--email", required=True)
-    site.add_argument("--revoke", action="store_true", help="take the right away")
+    site.add_argument("--revoke", action="store_true", help="remove the right instead")
 
     audit = commands.add_parser("audit", help="the audit log").add_subparsers(required=True, metavar="action")
     verify = _command(audit, "verify", "check an exported audit log, without a server", _verify_audit)
@@ -89,7 +93,7 @@ def _command(
 
 def _plane(arguments: argparse.Namespace) -> int:
     command = [sys.executable, "-m", *PLANES[arguments.plane], *arguments.options]
-    os.execv(sys.executable, command)  # noqa: S606 - becomes the plane
+    os.execv(sys.executable, command)  # noqa: S606 - replaces this process with the plane
 
 
 def _workers(text: str) -> tuple[str, str]:
@@ -100,7 +104,7 @@ def _workers(text: str) -> tuple[str, str]:
 
 def _migrate(arguments: argparse.Namespace) -> int:
     options = ["--print-roles"] if arguments.print_roles else []
-    os.execv(sys.executable, [sys.executable, "-m", "storage", "migrate", *options])  # noqa: S606 - becomes the program
+    os.execv(sys.executable, [sys.executable, "-m", "storage", "migrate", *options])  # noqa: S606 - replaces us
 
 
 def _up(_: argparse.Namespace) -> int:

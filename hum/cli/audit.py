@@ -1,4 +1,4 @@
-"""`hum audit verify`: checks an export of the audit log; needs nothing but the file."""
+"""`hum audit verify`: checks an export of the audit log; needs only the file."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""`hum call`: a simulated call against the gateway that runs here, or the one that the environment names."""
+"""`hum call`: a simulated call to the gateway running on this machine, or to the one named by the environment."""
 
 import json
 import sys
@@ -13,14 +13,14 @@ from hum.settings import UpSettings
 from sandbox.speech import Speech
 from sandbox.twilio import Call
 
-#: What is worth a line while the call goes on.
+#: The events that are printed during the call.
 SHOWN = {
     "call.status": "status {status}",
     "stream.started": "stream open",
     "agent.audible": "agent speaks",
     "agent.silent": "agent silent",
     "caller.said": "caller, line {step}: {phase}",
-    "clear": "interrupted: the carrier dropped what was queued",
+    "clear": "interrupted: the carrier dropped its queued audio",
     "said": "carrier says: {text}",
     "stream.ended": "stream closed by {closed_by}",
     "error": "error {code}: {message}",
@@ -39,7 +39,10 @@ async def run(to: str, from_: str, wavs: Sequence[str], lines: Sequence[str], *,
         speech.close()
     target = Target.find(settings.load(UpSettings))
     if not target.auth_token:
-        sys.stderr.write("hum: nothing is running here, and TWILIO_AUTH_TOKEN is not set; start `hum up` first\n")
+        sys.stderr.write(
+            "hum: no platform is running on this machine; start `hum up` first, or set HUM_PUBLIC_URL, "
+            "TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN\n"
+        )
         return 2
     call = await simulate.ring(target, to, from_, simulate.one_after_the_other(spoken))
     async for event in call.events():

@@ -1,8 +1,8 @@
-"""`hum demo`: one spoken call through the whole platform, and what came of it.
+"""`hum demo`: one spoken call through the whole platform, and its result.
 
-Starts everything on free ports, makes an organization, a flow and a number over the public contract, lets a caller speak
-two lines, the second while the agent is talking, prints the transcript as it happens, and then what is on record. Exits
-0 only when each part is there.
+Starts everything on free ports, creates an organization, a flow and a number over the public contract, and lets a
+caller speak two lines, the second while the agent is talking. Prints the transcript as it happens, and then the call's
+record. Exits 0 only if every part of the record is there.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ FLOW = {
     # The stand-in's voice pauses in mid-sentence for longer than people do.
     "turn_config_json": {"eagerness": "medium"},
 }
-#: The stand-in model has no mind of its own: what it says is written down, what it hears is real.
+#: The stand-in model follows a script: what it says is fixed, what it hears is real.
 SCRIPT = {
     "turns": [
         {
@@ -58,12 +58,12 @@ SCRIPT = {
 INTERRUPT_AFTER_MS = 2600
 SUMMARY_SECONDS = 20.0
 DRAIN_SECONDS = "5"
-#: The one call must not be refused because the machine is still busy with starting us.
+#: The one call must not be refused because the machine is still busy starting the platform.
 PATIENT = {"HUM_MAX_LAG_MS": "2000", "HUM_MAX_LATE_MS": "1000"}
 
 
 class Missing(Exception):  # noqa: N818
-    """Something that a call must leave behind is not there."""
+    """Part of a call's record is missing."""
 
 
 @dataclass
@@ -84,7 +84,7 @@ class Client:
     async def _read(self, answer: aiohttp.ClientResponse) -> dict[str, Any]:
         read: dict[str, Any] = await answer.json()
         if answer.status >= 400:
-            raise Missing(f"{answer.method} {answer.url.path} answered {answer.status}: {read}")
+            raise Missing(f"{answer.method} {answer.url.path} returned {answer.status}: {read}")
         return read
 
     async def events(self, path: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
@@ -111,7 +111,7 @@ class Demo:
             lines = await simulate.speak(LINES, speech)
         finally:
             speech.close()
-        number = f"+1317555{secrets.randbelow(9000) + 1000}"  # a new one each time: numbers have one owner
+        number = f"+1317555{secrets.randbelow(9000) + 1000}"  # a new one each time: a number has one owner
         with tempfile.TemporaryDirectory() as scratch:
             script = Path(scratch, "script.json")
             script.write_text(json.dumps(SCRIPT))  # noqa: ASYNC240 - a small file, before anything runs
@@ -143,7 +143,7 @@ class Demo:
             await self._check(client, record, call)
 
     async def _key(self, platform: Platform) -> str:
-        """A key of a new organization, made as `hum admin` makes them."""
+        """A key for a new organization, created as `hum admin` does."""
         identity = rpc.NodeIdentity(home.node_key(self.settings), "admin", "hum-demo")
         reachable = self.settings.model_copy(update={"control_address": platform.where["control_address"]})
         async with rpc.channel(reachable) as channel:
@@ -158,7 +158,7 @@ class Demo:
             )
             return str(key.key)
 
-    # -- what is shown
+    # -- output
 
     def _say(self, text: str) -> None:
         sys.stdout.write(text + "\n")
@@ -182,7 +182,7 @@ class Demo:
         self._say("\nLatency, from the caller's last voiced frame to the first frame of the answer that was heard:")
         for turn in (record["latency"] or {}).get("turns", []):
             self._say(
-                f"  turn {turn['turn_seq']}: {turn['first_answer_ms']} ms, of which the gateway's own {turn['ours_ms']} ms, "
+                f"  turn {turn['turn_seq']}: {turn['first_answer_ms']} ms, of which HUM's own {turn['ours_ms']} ms, "
                 f"the model's {turn['model_ms']} ms"
             )
         truth = simulate.heard_before_first_clear(call)
@@ -198,7 +198,7 @@ class Demo:
             self._say(f"{title}: {'; '.join(items or []) or 'none'}")
 
     async def _check(self, client: Client, record: dict[str, Any], call: Call) -> None:
-        """Everything that a call must leave behind.  Raises Missing."""
+        """Check that the call's record is complete.  Raises Missing."""
         roles = [turn["role"] for turn in record["transcript"]]
         heard = [turn["text"] for turn in record["transcript"] if turn["role"] == "caller"]
         recordings = sorted((self.settings.recordings_dir).rglob(f"{record['id']}*.wav"))
@@ -211,7 +211,7 @@ class Demo:
             "three turns of the agent": roles.count("agent") >= 3,
             "a latency for each answer": bool(record["latency"]) and len(record["latency"]["turns"]) >= 2,
             "the interruption": any(each["verdict"] == "cut" for each in record["interruptions"]),
-            "the carrier's truth about it": simulate.heard_before_first_clear(call) is not None,
+            "the interruption at the carrier": simulate.heard_before_first_clear(call) is not None,
             "a summary": bool(record["summary"] and record["summary"]["text"]),
             "the recording": bool(recordings) and record["recording_url"] is not None,
             "a call without carrier errors": not call.errors,
@@ -221,7 +221,7 @@ class Demo:
 
 
 def _steps(lines: list[bytes]) -> list[dict[str, Any]]:
-    """The first line after the greeting, the second into the agent's answer, then the agent's goodbye."""
+    """The first line after the greeting, the second during the agent's answer, then the agent's goodbye."""
     return [
         {"do": "wait_for_agent_to_finish", "quiet_ms": 900, "timeout_ms": 30_000},
         say(lines[0]),
@@ -240,7 +240,7 @@ async def _connected(call: Call) -> str:
 
 
 async def _summarized(client: Client, id: str) -> dict[str, Any]:
-    """The call's record, once its after-call work is done, or as it is after a while."""
+    """The call's record, once its summary is there or SUMMARY_SECONDS have passed."""
     deadline_ms = monotonic_ms() + SUMMARY_SECONDS * 1000
     while True:
         record = await client.get(f"/api/calls/{id}")
@@ -250,7 +250,7 @@ async def _summarized(client: Client, id: str) -> dict[str, Any]:
 
 
 async def run() -> int:
-    """0 when everything was there; else 1, naming what is missing."""
+    """0 when the record is complete; else 1, naming what is missing."""
     read = load(UpSettings)
     free = {f"{plane}_listen": "127.0.0.1:0" for plane in ("control", "gateway", "media")}
     settings = read.model_copy(update={"home": read.home / "demo", **free})
@@ -259,5 +259,5 @@ async def run() -> int:
     except (Missing, NoSpeech, DidNotStart, aiohttp.ClientError) as error:
         sys.stderr.write(f"hum demo: {error}\n")
         return 1
-    sys.stdout.write("Everything is there.\n")
+    sys.stdout.write("The record is complete.\n")
     return 0

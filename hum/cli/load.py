@@ -1,4 +1,4 @@
-"""`hum load`: many simulated calls against the gateway that runs here, or one that `--url` and the environment name."""
+"""`hum load`: many simulated calls to the gateway running on this machine, or to the one named by `--url`."""
 
 import argparse
 import sys
@@ -20,7 +20,8 @@ async def run(arguments: argparse.Namespace) -> int:
     arguments.to = arguments.to or next(iter(home.read_run(settings.home).get("numbers", ())), "")
     if not target.auth_token or not arguments.to:
         sys.stderr.write(
-            "hum: nothing is running here; start `hum up` first, or set --url, --to and TWILIO_AUTH_TOKEN\n"
+            "hum: no platform is running on this machine; start `hum up` first, or set --url, --to, TWILIO_ACCOUNT_SID "
+            "and TWILIO_AUTH_TOKEN\n"
         )
         return 2
     return await harness.main(arguments, f"{target.public_url}/twilio/voice", target.account_sid, target.auth_token)

@@ -1,7 +1,7 @@
-"""The whole platform on one machine: which programs it takes, where they listen, and what stands in for what is not set.
+"""The whole platform on one machine: which programs it runs, where they listen, and stand-ins for what is not set.
 
-With nothing set: PostgreSQL from a wheel, and the sandbox as carrier, model and sign-in. What is set is used as it is, and no
-stand-in is started for it.
+With nothing set: PostgreSQL from a wheel, and the sandbox as carrier, model and sign-in provider. What is set is used
+as it is, and no stand-in is started for it.
 """
 
 import asyncio
@@ -19,10 +19,11 @@ from grpc_health.v1 import health_pb2
 
 from hum import home
 from hum.cli.processes import Program, Programs, stop_leftovers
-from hum.settings import UpSettings, parse_listen
+from hum.network import parse_listen
+from hum.settings import UpSettings
 from hum.settings import environment as own_environment
 
-#: What the stand-in carrier holds when nobody says otherwise.
+#: The numbers that the stand-in carrier holds by default.
 SANDBOX_NUMBERS = ("+13175550100", "+13175550101", "+13175550102")
 STOP_SECONDS = 15.0
 PLANES = ("control", "worker", "gateway", "media")
@@ -31,7 +32,7 @@ LISTENING_PORTS = range(20_000, 32_768)
 
 @dataclass
 class Platform:
-    """Starts and stops everything; knows where things are."""
+    """Starts and stops everything; `where` holds the addresses."""
 
     settings: UpSettings
     numbers: tuple[str, ...] = SANDBOX_NUMBERS
@@ -61,7 +62,7 @@ class Platform:
             (self.settings.home / "run.json").unlink()
 
     def _choose_sockets(self) -> None:
-        """Port 0 becomes a free port, and the URLs follow the sockets unless they are set."""
+        """Replace port 0 with a free port, and derive the URLs from the sockets unless they are set."""
         listens = {"control": "HUM_CONTROL_LISTEN", "gateway": "HUM_GATEWAY_LISTEN", "media": "HUM_MEDIA_LISTEN"}
         chosen = {}
         for plane, variable in listens.items():
@@ -88,12 +89,12 @@ class Platform:
         if not self.environment.get(variable):
             self.environment[variable] = value
 
-    # -- what stands outside the planes
+    # -- the systems outside the planes
 
     async def _start_outside(self) -> None:
         needed = []
         if not self.settings.is_set("HUM_DATABASE_URL"):
-            self._refuse_in_production("HUM_DATABASE_URL", "an embedded database")
+            self._refuse_in_production("HUM_DATABASE_URL", "the embedded database")
             needed.append(self._program("postgres", "storage", "postgres"))
         if not (self.settings.is_set("TWILIO_ACCOUNT_SID") or self.settings.is_set("TWILIO_API_BASE_URL")):
             self._refuse_in_production("TWILIO_ACCOUNT_SID", "a stand-in for the carrier")
@@ -109,7 +110,7 @@ class Platform:
 
     def _refuse_in_production(self, variable: str, part: str) -> None:
         if self.settings.production:
-            raise SystemExit(f"hum: {variable} is not set; production does not run on {part}")
+            raise SystemExit(f"hum: {variable} is not set; set it, because production does not run on {part}")
 
     def _carrier(self) -> Program:
         account, token = "AC" + secrets.token_hex(16), secrets.token_hex(16)
@@ -178,7 +179,7 @@ async def _at_once() -> bool:
 
 
 async def answers(url: str) -> bool:
-    """Tell whether a GET gets a 200."""
+    """Whether a GET returns 200."""
     try:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as http, http.get(url) as answer:
             return answer.status == 200
@@ -187,7 +188,7 @@ async def answers(url: str) -> bool:
 
 
 async def grpc_serves(address: str) -> bool:
-    """Tell whether a gRPC server says that it serves."""
+    """Whether a gRPC server reports that it is serving."""
     async with aio.insecure_channel(address) as channel:
         check = channel.unary_unary(
             "/grpc.health.v1.Health/Check",
@@ -202,13 +203,13 @@ async def grpc_serves(address: str) -> bool:
 
 
 def free_port(host: str) -> int:
-    """A port that nobody listens on, and that no connection is given meanwhile: the system gives those others.
+    """A free port below the ephemeral range, so that no outgoing connection takes it in the meantime.
 
-    (Linux gives outgoing connections ports from 32768 on, `net.ipv4.ip_local_port_range`; other systems from higher ones.)
+    (Linux assigns ephemeral ports from 32768 on, `net.ipv4.ip_local_port_range`; other systems from higher ones.)
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for port in random.sample(LISTENING_PORTS, 200):
         with socket.socket(family) as probe, suppress(OSError):
             probe.bind((host, port))
             return port
-    raise SystemExit(f"hum: no free port on {host}")
+    raise SystemExit(f"hum: no free port on {host} between {LISTENING_PORTS.start} and {LISTENING_PORTS.stop - 1}")

@@ -1,4 +1,4 @@
-"""Programs that run beside each other: started in order, started again when they die, stopped in reverse."""
+"""A group of programs: started in order, restarted when they die, stopped in reverse order."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ class DidNotStart(Exception):  # noqa: N818
 
 @dataclass
 class Program:
-    """One program: how it is started, and how one sees that it is ready."""
+    """One program: how to start it, and how to tell that it is ready."""
 
     name: str
     arguments: Sequence[str]
@@ -49,7 +49,7 @@ class Program:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE if self.ready is None else log,
                 stderr=log,
-                start_new_session=True,  # Ctrl-C is for us: we stop the others in order
+                start_new_session=True,  # only this process gets Ctrl-C, and stops the others in order
             )
         try:
             async with asyncio.timeout(wait_seconds):
@@ -72,12 +72,12 @@ class Program:
             await asyncio.sleep(0.05)
 
     def last_words(self) -> str:
-        """The end of its log."""
+        """The end of the program's log."""
         text = self.log.read_text(errors="replace").strip() if self.log.exists() else ""
         return text[-600:] or f"see {self.log}"
 
     async def stop(self, wait_seconds: float) -> None:
-        """Ask it to stop, and kill it when it has not by then."""
+        """Ask the program to stop, and kill it if it is still running after `wait_seconds`."""
         self.stopping = True
         if self.process is None or self.process.returncode is not None:
             return
@@ -101,7 +101,7 @@ class Programs:
         self._keepers: list[asyncio.Task[None]] = []
 
     async def start(self, *programs: Program) -> None:
-        """Start these side by side, wait for all, and keep them running.  Raises DidNotStart."""
+        """Start these in parallel, wait for all, and keep them running.  Raises DidNotStart."""
         self.all += programs
         await asyncio.gather(*(program.start() for program in programs))
         self._keepers += [asyncio.create_task(self._keep(program), name=program.name) for program in programs]
@@ -117,7 +117,7 @@ class Programs:
         await asyncio.gather(*self._keepers, return_exceptions=True)
 
     async def _keep(self, program: Program) -> None:
-        """Start a program again when it dies; one that dies at once, over and over, ends it all."""
+        """Restart a program when it dies; if it repeatedly dies soon after its start, set `failed`."""
         quick_deaths, wait_seconds = 0, FIRST_WAIT_SECONDS
         while program.process is not None:
             began_ms = monotonic_ms()
@@ -138,7 +138,7 @@ class Programs:
 
 
 def stop_leftovers(programs: Mapping[str, str]) -> None:
-    """End what an earlier `hum up` left behind when it was killed: processes that still run the module they ran."""
+    """Stop the processes that a killed `hum up` left behind, if their pids still run the same modules."""
     for pid, module in programs.items():
         with suppress(OSError, ValueError):
             if module in Path(f"/proc/{int(pid)}/cmdline").read_bytes().decode(errors="replace").split("\0"):

@@ -1,6 +1,6 @@
-"""One simulated call, as `hum call` and `hum demo` place it: the caller's lines become steps, the carrier is played here.
+"""One simulated call, as `hum call` and `hum demo` place it: the caller's lines become steps, we act as the carrier.
 
-See docs/decisions/0006: the same machinery works against the stand-in carrier and against a real account's gateway.
+See docs/decisions/0006: the same code works with the stand-in carrier and with a gateway that has a real account.
 """
 
 from collections.abc import Sequence
@@ -14,17 +14,17 @@ from sandbox.speech import Speech, sound
 from sandbox.twilio import Call, say, simulate_call
 
 CALLER_VOICE = "caller"
-#: Silences shorter than this are inside what the agent says, not between two things it says.
+#: Silences shorter than this are pauses within an utterance of the agent, not gaps between utterances.
 SPURT_GAP_MS = 300.0
 
 
 class NoSpeech(Exception):  # noqa: N818
-    """Lines can't be spoken without the extra `speech`."""
+    """Speaking lines requires the extra `speech`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The gateway that is called, and the account whose carrier we play."""
+    """The gateway to call, and the carrier account to act for."""
 
     public_url: str
     account_sid: str
@@ -32,7 +32,7 @@ class Target:
 
     @classmethod
     def find(cls, settings: UpSettings) -> "Target":
-        """What runs here (`run.json`), else what the environment says."""
+        """What runs on this machine (`run.json`), else what the environment says."""
         run = home.read_run(settings.home)
         tokens = settings.twilio_auth_tokens
         return cls(
@@ -43,7 +43,7 @@ class Target:
 
 
 async def ring(target: Target, to: str, from_: str, steps: Sequence[dict[str, Any]]) -> Call:
-    """Call a number; returns as it rings."""
+    """Call a number; returns while it rings."""
     return await simulate_call(
         f"{target.public_url}/twilio/voice",
         account_sid=target.account_sid,
@@ -56,7 +56,7 @@ async def ring(target: Target, to: str, from_: str, steps: Sequence[dict[str, An
 
 
 async def over(call: Call) -> None:
-    """Wait until a call is over, its last callbacks are through, and what it held is free."""
+    """Wait until a call is over, its last callbacks are delivered, and its resources are released."""
     await call.ended()
     if call.released is not None:
         await call.released
@@ -76,13 +76,13 @@ def read_wav(path: Path) -> bytes:
 
 
 def one_after_the_other(lines: Sequence[bytes]) -> list[dict[str, Any]]:
-    """Each line once the agent has finished; then the agent's last word is awaited."""
+    """Say each line once the agent has finished; then wait until the agent finishes again."""
     listen = {"do": "wait_for_agent_to_finish", "quiet_ms": 900, "timeout_ms": 30_000}
     return [step for line in lines for step in (listen, say(line))] + [listen]
 
 
 def call_id(call: Call) -> str:
-    """HUM's id of the call, which its TwiML carried; empty when it was not connected."""
+    """HUM's id of the call, from its TwiML; empty when it was not connected."""
     for verb in call.verbs:
         action = str(verb.attributes.get("action", ""))
         if "/twilio/voice/next/" in action:
@@ -91,7 +91,7 @@ def call_id(call: Call) -> str:
 
 
 def heard_before_first_clear(call: Call) -> float | None:
-    """The truth about the first interruption: how many ms of what the agent was saying had been played."""
+    """How many ms of the agent's utterance had really been played at the first interruption."""
     stream = next((each for each in call.streams if each.playout.clears), None)
     if stream is None:
         return None

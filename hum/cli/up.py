@@ -11,7 +11,7 @@ from hum.signals import stop_signal
 
 
 async def run() -> int:
-    """Start everything, say where it is, wait for SIGINT or SIGTERM; 1 when something does not start or keeps dying."""
+    """Start everything, print the addresses, wait for a signal; 1 when something does not start or keeps exiting."""
     stop = stop_signal()
     platform = Platform(settings.load(UpSettings))
     starting = asyncio.create_task(platform.start())
@@ -51,7 +51,7 @@ def _say_where(platform: Platform) -> None:
         lines.append(f"  carrier     {where['carrier_url']}   a stand-in; it holds {', '.join(where['numbers'])}")
     lines.append(f"  sign in     {where['public_url']}/auth/login")
     if "signin_url" in where:
-        lines.append(f"  issuer      {where['signin_url']}   a stand-in that accepts everybody")
+        lines.append(f"  issuer      {where['signin_url']}   a stand-in; anyone can sign in")
     if "model_url" in where:
         lines.append(f"  model       {where['model_url']}   a stand-in")
     lines += [

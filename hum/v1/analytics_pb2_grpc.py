@@ -55,21 +55,21 @@ class AnalyticsServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def GetAnalytics(self, request, context):
-        """Returns the figures of the latest days, by day, flow, outcome and status.
+        """Returns the figures for the latest days, by day, flow, outcome and status.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetFlowMetrics(self, request, context):
-        """Returns the same of one flow.
+        """Returns the same figures for one flow.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetDashboard(self, request, context):
-        """Returns how the organization stands: what is going on, and the last seven days.
+        """Returns the organization's current state, and the figures for the last seven days.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -58,7 +58,8 @@ class AuditServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExportAuditLog(self, request, context):
-        """Returns all that is sealed, one JSON object a line, oldest first; `hum audit verify` checks it without us.
+        """Returns all sealed entries, one JSON object per line, oldest first; `hum audit verify` checks them without a
+        server.
         buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         """

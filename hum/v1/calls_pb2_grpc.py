@@ -80,16 +80,16 @@ class CallsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StreamCall(self, request, context):
-        """Streams a call's events: what was stored first, then what happens, until the call is over.  With the sequence of
-        the last event that was seen, only what came after it.
+        """Streams a call's events: first the stored ones, then new ones as they happen, until the call is over.  With
+        `last_event_id`, only the events after it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetRecording(self, request, context):
-        """Returns the recording: WAV, the caller left, the agent right, as it was heard.  Honours one byte range.
-        `NOT_FOUND` when the call has none.
+        """Returns the recording: stereo WAV, the caller on the left, the agent on the right as it was heard.  Honours a
+        single byte range. `NOT_FOUND` when the call has none.
         buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         """
@@ -98,7 +98,7 @@ class CallsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def HangUpCall(self, request, context):
-        """Ends a call that is going on.  `INVALID_STATE` when it is over.
+        """Ends a live call.  `INVALID_STATE` when it is already over.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -93,22 +93,22 @@ class ContactsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateContact(self, request, context):
-        """Makes a contact.  `ALREADY_EXISTS` when the organization has one with this number.
+        """Creates a contact.  `ALREADY_EXISTS` when the organization has one with this number.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ImportContacts(self, request, context):
-        """Makes and changes contacts from CSV: good rows are taken, bad ones are listed with their lines and change nothing.
-        A cell that is empty leaves its field as it is.
+        """Creates and updates contacts from CSV: good rows are imported, bad ones are listed with their line numbers and
+        change nothing.  An empty cell leaves its field unchanged.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExportContacts(self, request, context):
-        """Returns all contacts as CSV, in the order of their numbers.  An import reads it as it is.
+        """Returns all contacts as CSV, ordered by number, in the format that an import accepts.
         buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         """
@@ -117,15 +117,15 @@ class ContactsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BackfillContacts(self, request, context):
-        """Makes contacts for the callers of past calls, and asks the carrier about those it was never asked about.  One runs
-        at a time: while it runs, the answer is that one.
+        """Creates contacts for the callers of past calls, and looks up at the carrier those that never were.  One backfill
+        runs at a time: while it does, the running one is returned.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetBackfill(self, request, context):
-        """Returns how far the latest backfill is.  `NOT_FOUND` when there was none.
+        """Returns the progress of the latest backfill.  `NOT_FOUND` when there was none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -139,14 +139,14 @@ class ContactsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateContact(self, request, context):
-        """Changes what a person says of a contact; null takes it back.
+        """Changes the user's values of a contact; null clears a value and reveals the next source's.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteContact(self, request, context):
-        """Deletes a contact.  Its calls stay, without a name; its next call makes a new one.
+        """Deletes a contact.  Its calls are kept, without a name; its next call creates a new contact.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -45,9 +45,10 @@ class EventsServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def ListEvents(self, request, context):
-        """Returns what happened in the organization, in the order of commits, oldest first: what came behind the event `after`,
-        or from the beginning. An event appears once all that came before it is certain, and none is ever inserted before one
-        that was returned; so whoever keeps the last id misses nothing. `INVALID_CURSOR` when `after` is no event of yours.
+        """Returns the organization's events in commit order, oldest first: those after the event `after`, or from the
+        beginning. An event appears only when no earlier one can still be committed, and none is ever inserted before one
+        that was returned, so a client that keeps the last id misses nothing. `INVALID_CURSOR` when `after` is not one of
+        your events.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -96,21 +96,21 @@ class FlowsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateFlow(self, request, context):
-        """Changes the fields in the body and makes a new version.  A change that changes nothing makes none.
+        """Changes the fields in the body and makes a new version.  An update that changes nothing makes none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteFlow(self, request, context):
-        """Deletes a flow.  `IN_USE` while a number answers with it.
+        """Deletes a flow.  `IN_USE` while it is assigned to a number.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DuplicateFlow(self, request, context):
-        """Copies a flow under the name "<name> (copy)", to change and test the copy in peace.
+        """Copies a flow under the name "<name> (copy)", so that the copy can be changed and tested separately.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

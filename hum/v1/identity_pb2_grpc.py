@@ -97,28 +97,29 @@ class IdentityServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SwitchOrganization(self, request, context):
-        """Works in another organization of mine, from now on in this session.  Returns `NOT_FOUND` unless I am its member.
+        """Switches this session to another organization of the person's.  Returns `NOT_FOUND` unless the person is its
+        member.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RevokeMySessions(self, request, context):
-        """Signs me out everywhere: ends all my sessions, this one too.
+        """Signs the person out everywhere: ends all sessions, including this one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def OnboardOrganization(self, request, context):
-        """Makes an organization, with me as its first admin, and works in it from now on.
+        """Creates an organization with the person as its first admin, and switches this session to it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ProvisionOrg(self, request, context):
-        """Makes an organization for somebody who has signed in once.  For site admins, and keys of theirs with the scope
+        """Creates an organization for somebody who has signed in before.  For site admins, and their keys with the scope
         `site:admin`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -147,7 +148,7 @@ class IdentityServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateApiKey(self, request, context):
-        """Makes an API key of at most the maker's own role.  The answer is the only place where the secret stands.
+        """Creates an API key with at most the creator's own role.  The secret is only in this response.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -87,7 +87,7 @@ class NumbersServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RegisterNumber(self, request, context):
-        """Registers a number that the carrier account holds, and points the carrier's webhooks here.
+        """Registers a number that the carrier account holds, and sets its webhooks to this deployment.
         `NOT_AT_CARRIER` unless the account holds it, `ALREADY_EXISTS` if an organization has it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -95,31 +95,31 @@ class NumbersServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListAvailableNumbers(self, request, context):
-        """Lists numbers that the carrier has on sale.
+        """Lists numbers that the carrier offers for sale.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BuyNumber(self, request, context):
-        """Buys a number at the carrier, and points its webhooks here.  When it can't be taken into the organization after all,
-        it is given back.  `CONFLICT` when somebody else was faster.
+        """Buys a number at the carrier, and sets its webhooks to this deployment.  A bought number that can't be stored is
+        released again.  `CONFLICT` while another purchase of this number is in progress.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SyncNumbers(self, request, context):
-        """Compares the organization's numbers with those that the carrier account holds.  Capabilities are refreshed, numbers
-        that are no longer held are marked `gone`, and webhooks that point elsewhere are pointed here.  Numbers that nobody
-        has are taken over while the deployment has a single organization.
+        """Synchronizes the organization's numbers with those that the carrier account holds.  Capabilities are refreshed,
+        numbers that are no longer held are marked `gone`, and webhooks are set to this deployment.  Unassigned numbers are
+        added while the deployment has a single organization.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReleaseNumber(self, request, context):
-        """Gives a number back to the carrier, for good.  `INVALID_STATE` while a call is on it.
+        """Releases a number at the carrier, for good.  `INVALID_STATE` while the number has a live call.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

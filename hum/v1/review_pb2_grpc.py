@@ -113,14 +113,14 @@ class ReviewServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AddCallTag(self, request, context):
-        """Adds a tag to a call.  A tag that is there already stays.
+        """Adds a tag to a call.  Adding a tag that the call already has changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RemoveCallTag(self, request, context):
-        """Takes a tag off a call.  `NOT_FOUND` when it isn't there.
+        """Removes a tag from a call.  `NOT_FOUND` when the call does not have it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -162,14 +162,14 @@ class ReviewServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BlockNumber(self, request, context):
-        """Blocks a number: its calls are rejected before a model is opened.  A number that is blocked stays blocked.
+        """Blocks a number: its calls are rejected before a model is opened.  Blocking a blocked number is not an error.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UnblockNumber(self, request, context):
-        """Takes a number off the blocklist.
+        """Removes a number from the blocklist.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -183,14 +183,14 @@ class ReviewServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateVoicemail(self, request, context):
-        """Marks a voicemail as heard, or as not heard after all.
+        """Marks a voicemail as heard or as not heard.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetVoicemailAudio(self, request, context):
-        """Returns what the caller said: WAV.  Honours one byte range.  Hearing it does not mark it.
+        """Returns the voicemail's audio as WAV.  Honours a single byte range.  Fetching it does not mark it as heard.
         buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         """

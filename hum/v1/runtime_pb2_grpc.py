@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class IngressServiceStub:
-    """What the gateway asks control about the carrier's webhooks.
+    """The gateway's calls to control on the carrier's webhooks.
     """
 
     def __init__(self, channel):
@@ -53,25 +53,25 @@ class IngressServiceStub:
 
 
 class IngressServiceServicer:
-    """What the gateway asks control about the carrier's webhooks.
+    """The gateway's calls to control on the carrier's webhooks.
     """
 
     def RouteCall(self, request, context):
-        """A call has come in: what shall the carrier do with it?  Idempotent by `call_sid`.
+        """Decides what the carrier does with an incoming call.  Idempotent by `call_sid`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReportCallStatus(self, request, context):
-        """The carrier's word on a call's status.  May come late, twice and in any order.
+        """Takes the carrier's report of a call's status.  Reports may come late, twice and in any order.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def NextStep(self, request, context):
-        """The stream of a call has closed: what is the call owed now?
+        """Returns the next step of a call whose stream has closed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -104,7 +104,7 @@ def add_IngressServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class IngressService:
-    """What the gateway asks control about the carrier's webhooks.
+    """The gateway's calls to control on the carrier's webhooks.
     """
 
     @staticmethod
@@ -216,14 +216,14 @@ class MediaServiceServicer:
     """
 
     def OpenSession(self, request, context):
-        """A stream has shown its token: what is this call?  The token is spent by this.
+        """Returns the call that belongs to a stream's token, and spends the token.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Link(self, request_iterator, context):
-        """One for each media process: reports up, in order, acknowledged; commands down.
+        """One link for each media process: reports go up, in order, and are acknowledged; commands come down.
         buf:lint:ignore RPC_REQUEST_STANDARD_NAME
         buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
         """
@@ -312,8 +312,7 @@ class MediaService:
 
 
 class SignInServiceStub:
-    """What `hum admin` does without a person's session.
-    Sign-in, as the gateway does it: the gateway speaks to the issuer, control keeps what must be kept.
+    """Sign-in, for the gateway: the gateway talks to the issuer, control keeps the state.
     """
 
     def __init__(self, channel):
@@ -345,33 +344,32 @@ class SignInServiceStub:
 
 
 class SignInServiceServicer:
-    """What `hum admin` does without a person's session.
-    Sign-in, as the gateway does it: the gateway speaks to the issuer, control keeps what must be kept.
+    """Sign-in, for the gateway: the gateway talks to the issuer, control keeps the state.
     """
 
     def BeginSignIn(self, request, context):
-        """Remembers a sign-in that begins.
+        """Stores a sign-in that begins.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def TakeSignIn(self, request, context):
-        """Takes a sign-in that was begun: it is given out once.  Returns `NOT_FOUND` when it is unknown, used or too old.
+        """Takes a sign-in that was begun; this works once.  Returns `NOT_FOUND` when it is unknown, used or expired.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def OpenWebSession(self, request, context):
-        """Opens a session for whom the issuer vouches, and accepts the invitations to this address.
+        """Opens a session for the person whom the issuer authenticated, and accepts the invitations to this address.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CloseWebSession(self, request, context):
-        """Ends the session with this token; ending one that is over does nothing.
+        """Ends the session with this token; does nothing if it is already over.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -409,8 +407,7 @@ def add_SignInServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SignInService:
-    """What `hum admin` does without a person's session.
-    Sign-in, as the gateway does it: the gateway speaks to the issuer, control keeps what must be kept.
+    """Sign-in, for the gateway: the gateway talks to the issuer, control keeps the state.
     """
 
     @staticmethod
@@ -523,7 +520,8 @@ class SignInService:
 
 
 class AdminServiceStub:
-    """Missing associated documentation comment in .proto file."""
+    """The operations of `hum admin`, without a person's session.
+    """
 
     def __init__(self, channel):
         """Constructor.
@@ -559,38 +557,39 @@ class AdminServiceStub:
 
 
 class AdminServiceServicer:
-    """Missing associated documentation comment in .proto file."""
+    """The operations of `hum admin`, without a person's session.
+    """
 
     def CreateOrganization(self, request, context):
-        """Makes an organization and its first admin, who signs in with this e-mail address.
+        """Creates an organization and its first admin, who signs in with this e-mail address.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def IssueApiKey(self, request, context):
-        """Makes an API key for an organization.
+        """Creates an API key for an organization.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RebuildAnalytics(self, request, context):
-        """Counts the analytics of all organizations anew, from their calls.
+        """Rebuilds the analytics of all organizations from their calls.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AssignNumber(self, request, context):
-        """Gives a number that the carrier account holds, and no organization has, to an organization.
+        """Assigns a number that the carrier account holds, and no organization has, to an organization.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SetSiteAdmin(self, request, context):
-        """Lets a person administer the whole deployment, or no longer.  The person may sign in later.
+        """Grants or revokes a person's right to administer the whole deployment.  The person need not have signed in yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -633,7 +632,8 @@ def add_AdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AdminService:
-    """Missing associated documentation comment in .proto file."""
+    """The operations of `hum admin`, without a person's session.
+    """
 
     @staticmethod
     def CreateOrganization(request,

@@ -151,7 +151,7 @@ class RemoveMemberRequest(message.Message):
     KEEP_API_KEYS_FIELD_NUMBER: builtins.int
     user_id: builtins.str
     keep_api_keys: builtins.bool
-    """Leave the API keys that the member made in force."""
+    """Keep the API keys that the member created."""
     def __init__(
         self,
         *,

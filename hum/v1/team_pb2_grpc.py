@@ -70,7 +70,7 @@ class TeamServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def ListMembers(self, request, context):
-        """Lists the members, those who joined first first.
+        """Lists the members, in the order in which they joined.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -84,8 +84,8 @@ class TeamServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RemoveMember(self, request, context):
-        """Takes a member out of the organization, with the API keys that the member made.  Returns `INVALID_STATE` for the
-        last admin.
+        """Removes a member from the organization, and revokes the API keys that the member created.  Returns `INVALID_STATE`
+        for the last admin.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -99,15 +99,15 @@ class TeamServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateInvite(self, request, context):
-        """Invites somebody: who signs in with this address, verified by the issuer, becomes a member.  An invitation to the
-        same address that stands or has expired is replaced.  Returns `ALREADY_EXISTS` for a member's address.
+        """Invites somebody: whoever signs in with this address, verified by the issuer, becomes a member.  An open or expired
+        invitation to the same address is replaced.  Returns `ALREADY_EXISTS` for a member's address.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteInvite(self, request, context):
-        """Takes an invitation back.
+        """Revokes an invitation.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -32,41 +32,41 @@ class TeamServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> TeamServiceAsyncStub: ...
     ListMembers: _grpc.UnaryUnaryMultiCallable[_team_pb2.ListMembersRequest, _team_pb2.ListMembersResponse]
-    """Lists the members, those who joined first first."""
+    """Lists the members, in the order in which they joined."""
     UpdateMember: _grpc.UnaryUnaryMultiCallable[_team_pb2.UpdateMemberRequest, _team_pb2.UpdateMemberResponse]
     """Changes a member's role.  Returns `INVALID_STATE` for the last admin."""
     RemoveMember: _grpc.UnaryUnaryMultiCallable[_team_pb2.RemoveMemberRequest, _team_pb2.RemoveMemberResponse]
-    """Takes a member out of the organization, with the API keys that the member made.  Returns `INVALID_STATE` for the
-    last admin.
+    """Removes a member from the organization, and revokes the API keys that the member created.  Returns `INVALID_STATE`
+    for the last admin.
     """
     ListInvites: _grpc.UnaryUnaryMultiCallable[_team_pb2.ListInvitesRequest, _team_pb2.ListInvitesResponse]
     """Lists the invitations that are open, newest first."""
     CreateInvite: _grpc.UnaryUnaryMultiCallable[_team_pb2.CreateInviteRequest, _team_pb2.CreateInviteResponse]
-    """Invites somebody: who signs in with this address, verified by the issuer, becomes a member.  An invitation to the
-    same address that stands or has expired is replaced.  Returns `ALREADY_EXISTS` for a member's address.
+    """Invites somebody: whoever signs in with this address, verified by the issuer, becomes a member.  An open or expired
+    invitation to the same address is replaced.  Returns `ALREADY_EXISTS` for a member's address.
     """
     DeleteInvite: _grpc.UnaryUnaryMultiCallable[_team_pb2.DeleteInviteRequest, _team_pb2.DeleteInviteResponse]
-    """Takes an invitation back."""
+    """Revokes an invitation."""
 
 @_typing.type_check_only
 class TeamServiceAsyncStub(TeamServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListMembers: _aio.UnaryUnaryMultiCallable[_team_pb2.ListMembersRequest, _team_pb2.ListMembersResponse]  # type: ignore[assignment]
-    """Lists the members, those who joined first first."""
+    """Lists the members, in the order in which they joined."""
     UpdateMember: _aio.UnaryUnaryMultiCallable[_team_pb2.UpdateMemberRequest, _team_pb2.UpdateMemberResponse]  # type: ignore[assignment]
     """Changes a member's role.  Returns `INVALID_STATE` for the last admin."""
     RemoveMember: _aio.UnaryUnaryMultiCallable[_team_pb2.RemoveMemberRequest, _team_pb2.RemoveMemberResponse]  # type: ignore[assignment]
-    """Takes a member out of the organization, with the API keys that the member made.  Returns `INVALID_STATE` for the
-    last admin.
+    """Removes a member from the organization, and revokes the API keys that the member created.  Returns `INVALID_STATE`
+    for the last admin.
     """
     ListInvites: _aio.UnaryUnaryMultiCallable[_team_pb2.ListInvitesRequest, _team_pb2.ListInvitesResponse]  # type: ignore[assignment]
     """Lists the invitations that are open, newest first."""
     CreateInvite: _aio.UnaryUnaryMultiCallable[_team_pb2.CreateInviteRequest, _team_pb2.CreateInviteResponse]  # type: ignore[assignment]
-    """Invites somebody: who signs in with this address, verified by the issuer, becomes a member.  An invitation to the
-    same address that stands or has expired is replaced.  Returns `ALREADY_EXISTS` for a member's address.
+    """Invites somebody: whoever signs in with this address, verified by the issuer, becomes a member.  An open or expired
+    invitation to the same address is replaced.  Returns `ALREADY_EXISTS` for a member's address.
     """
     DeleteInvite: _aio.UnaryUnaryMultiCallable[_team_pb2.DeleteInviteRequest, _team_pb2.DeleteInviteResponse]  # type: ignore[assignment]
-    """Takes an invitation back."""
+    """Revokes an invitation."""
 
 class TeamServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -75,7 +75,7 @@ class TeamServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _team_pb2.ListMembersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_team_pb2.ListMembersResponse, _abc.Awaitable[_team_pb2.ListMembersResponse]]:
-        """Lists the members, those who joined first first."""
+        """Lists the members, in the order in which they joined."""
 
     @_abc_1.abstractmethod
     def UpdateMember(
@@ -91,8 +91,8 @@ class TeamServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _team_pb2.RemoveMemberRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_team_pb2.RemoveMemberResponse, _abc.Awaitable[_team_pb2.RemoveMemberResponse]]:
-        """Takes a member out of the organization, with the API keys that the member made.  Returns `INVALID_STATE` for the
-        last admin.
+        """Removes a member from the organization, and revokes the API keys that the member created.  Returns `INVALID_STATE`
+        for the last admin.
         """
 
     @_abc_1.abstractmethod
@@ -109,8 +109,8 @@ class TeamServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _team_pb2.CreateInviteRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_team_pb2.CreateInviteResponse, _abc.Awaitable[_team_pb2.CreateInviteResponse]]:
-        """Invites somebody: who signs in with this address, verified by the issuer, becomes a member.  An invitation to the
-        same address that stands or has expired is replaced.  Returns `ALREADY_EXISTS` for a member's address.
+        """Invites somebody: whoever signs in with this address, verified by the issuer, becomes a member.  An open or expired
+        invitation to the same address is replaced.  Returns `ALREADY_EXISTS` for a member's address.
         """
 
     @_abc_1.abstractmethod
@@ -119,6 +119,6 @@ class TeamServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _team_pb2.DeleteInviteRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_team_pb2.DeleteInviteResponse, _abc.Awaitable[_team_pb2.DeleteInviteResponse]]:
-        """Takes an invitation back."""
+        """Revokes an invitation."""
 
 def add_TeamServiceServicer_to_server(servicer: TeamServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

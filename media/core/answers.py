@@ -1,8 +1,8 @@
-"""Who may answer, and when: at most one response at a time, none over the agent's own voice, none for a nod.
+"""When to create a response: at most one at a time, none over the agent's own voice, none for a nod.
 
-The server only says that a turn has ended; every response is created here, so that an answer owed after an overlap is
-never lost.  A turn spoken over the agent that was taken back owes nothing, unless it began in the agent's last second:
-that one was meant as a reply.
+The server only reports that a turn has ended; every response is created here, so that an answer owed after an overlap
+is never lost.  A turn spoken over the agent whose verdict was "resume" is owed no answer, unless it began in the
+agent's last second: that one was meant as a reply.
 """
 
 from dataclasses import dataclass, field
@@ -13,16 +13,16 @@ LAST_WORDS_MS = 1_000.0
 
 @dataclass(slots=True)
 class _Turn:
-    """A turn of the caller, as far as it was spoken over the agent: whether it wants an answer."""
+    """A turn of the caller and its overlap with the agent, which decide whether the turn is owed an answer."""
 
-    held: bool = False  # the caller speaks over the agent, and no verdict has fallen
+    held: bool = False  # the caller is speaking over the agent, and there is no verdict yet
     committed: bool = False  # the turn ended before the verdict
     late: bool = False  # it began in the agent's last second
     free: bool = False  # part of it was spoken while the agent was silent
     excused: bool = False
 
     def commit(self) -> bool:
-        """The turn has ended: whether it wants an answer now."""
+        """The turn has ended: whether it is owed an answer now."""
         if self.held:
             self.committed = True
             return False
@@ -40,7 +40,7 @@ class _Turn:
 @dataclass(slots=True)
 class Answers:
     owed: bool = False
-    turns: int = 0  # of the caller, that wanted an answer
+    turns: int = 0  # the caller's turns that were owed an answer
     active: bool = False  # from response.create to response.done
     response_id: str | None = None
     _turn: _Turn = field(default_factory=_Turn)
@@ -60,7 +60,7 @@ class Answers:
             self.turn_taken()
 
     def spoke_freely(self) -> None:
-        """The caller speaks and the agent does not."""
+        """The caller is speaking and the agent is not."""
         self._turn.free, self._turn.excused = True, False
 
     def turn_committed(self) -> None:
@@ -68,11 +68,11 @@ class Answers:
             self.turn_taken()
 
     def turn_taken(self) -> None:
-        """The caller wants an answer: has spoken, or pressed keys."""
+        """The caller has spoken or pressed keys, and is owed an answer."""
         self.owed, self.turns = True, self.turns + 1
 
     def owe(self) -> None:
-        """A tool's result wants an answer: the rest of one."""
+        """A tool's result needs an answer: the rest of one that has begun."""
         self.owed = True
 
     def create(self, agent_audible: bool) -> str | None:
@@ -82,7 +82,7 @@ class Answers:
         return self.begin()
 
     def begin(self) -> str | None:
-        """The event id of a response.create that nobody owes, unless one is active."""
+        """The event id for a response.create regardless of whether an answer is owed; None while one is active."""
         if self.active:
             return None
         self.owed, self.active, self.response_id = False, True, None
@@ -99,13 +99,13 @@ class Answers:
             self.owed |= failed and self._refusals < REFUSALS
 
     def refused(self, event_id: str | None) -> None:
-        """The server would not do it; asked again a few times, since the caller is waiting."""
+        """The server refused the response; it is retried a few times, since the caller is waiting."""
         if self.active and self.response_id is None and event_id == f"create_{self._creates}":
             self.active = False
             self._refusals += 1
             self.owed = self._refusals < REFUSALS
 
     def model_lost(self) -> None:
-        """An answer that was being made is owed by the next session."""
+        """An answer that was in progress is owed by the next session."""
         self.owed |= self.active
         self.active, self.response_id = False, None

@@ -4,7 +4,7 @@ import math
 import warnings
 
 with warnings.catch_warnings():
-    # Gone from the standard library in 3.13, where `audioop-lts` carries it on under the same name.
+    # Removed from the standard library in 3.13, where `audioop-lts` provides it under the same name.
     warnings.simplefilter("ignore", DeprecationWarning)
     import audioop
 
@@ -28,13 +28,13 @@ def from_linear(pcm: bytes) -> bytes:
 
 
 def pcm_level_db(pcm: bytes) -> float:
-    """The RMS level of 16-bit PCM in dB below full scale; SILENT_DB for digital silence and for nothing."""
+    """The RMS level of 16-bit PCM in dBFS; SILENT_DB for digital silence and for empty input."""
     rms = audioop.rms(pcm, 2)
     return 20.0 * math.log10(rms / _FULL_SCALE) if rms else SILENT_DB
 
 
 def level_db(ulaw: bytes) -> float:
-    """The RMS level of mu-law audio in dB below full scale."""
+    """The RMS level of mu-law audio in dBFS."""
     return pcm_level_db(audioop.ulaw2lin(ulaw, 2))
 
 
@@ -48,7 +48,7 @@ def to_ms(size: int) -> int:
 
 
 def interleave(left: bytes, right: bytes) -> bytes:
-    """Two mono mu-law channels as one of two channels; the shorter one is padded with silence."""
+    """Two mono mu-law channels as interleaved stereo; the shorter one is padded with silence."""
     size = max(len(left), len(right))
     both = bytearray(2 * size)
     both[0::2] = left.ljust(size, SILENCE_BYTE)

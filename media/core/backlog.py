@@ -1,8 +1,8 @@
-"""Caller audio as it came, frame by frame: to keep one more costs less than to copy it behind the others."""
+"""Buffered caller audio as a list of frames: appending to a list is cheaper than copying into one buffer."""
 
 
 class Backlog:
-    """Frames in order, of any length, and how many bytes they are."""
+    """Frames of any length, in order, and their total size in bytes."""
 
     __slots__ = ("_frames", "size")
 
@@ -18,11 +18,11 @@ class Backlog:
         return b"".join(self._frames)
 
     def newest(self, count: int) -> bytes:
-        """The last so many frames, or all that there are."""
+        """The last `count` frames, or all if there are fewer."""
         return b"".join(self._frames[-count:])
 
     def take(self) -> bytes:
-        """All of it; nothing is left."""
+        """Return everything and clear the backlog."""
         taken = b"".join(self._frames)
         self.clear()
         return taken
@@ -32,7 +32,7 @@ class Backlog:
         self.size = 0
 
     def forget(self, kept: int) -> None:
-        """Let go of the oldest frames, so that at most `kept` bytes are left."""
+        """Drop the oldest frames until at most `kept` bytes are left."""
         frames, size, gone = self._frames, self.size, 0
         while size > kept:
             size -= len(frames[gone])

@@ -1,7 +1,7 @@
-"""Who has the floor.  Time here is audio time: it moves only when a frame does.
+"""The barge-in decision.  Time here is audio time: it advances only with frames.
 
-Knows nothing of sockets, models or items: it says Clear, then Cut or Resume, and others carry it out.  Duration is the
-only judge: there are no word lists.
+Knows nothing of sockets, models or items: it returns CLEAR, then CUT or RESUME, and its user carries that out.
+Duration alone decides: there are no word lists.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Verdict(Enum):
 class BargeIn:
     cut_after_ms: int = 350
     resume_after_ms: int = 200
-    onset_ms: int = 60  # voiced speech that an onset stands for: three frames of the last four
+    onset_ms: int = 60  # voiced speech that an onset implies: three of the last four frames
     held: bool = False
     _speech_ms: int = 0
     _quiet_ms: int = 0

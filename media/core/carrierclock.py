@@ -1,9 +1,9 @@
-"""What the carrier's echoes tell about the way to it: one-way delay, jitter, and when things happened there.
+"""What the carrier's echoes reveal about the network path: one-way delay, jitter, and when things happened there.
 
 Instants are local monotonic milliseconds.  A mark that the carrier emits on an empty queue, or at the end of audio
-whose length we know, comes back after twice the one-way delay plus two jitters; the least of many such round trips is
-free of jitter.  Frames of caller audio carry the carrier's own clock: the least of (arrival - timestamp) ties it to ours.
-Delay is taken to be the same both ways; a difference shifts every estimate by half of it.
+whose length we know, comes back after twice the one-way delay plus two jitters; the minimum of many such round trips is
+free of jitter.  Frames of caller audio carry the carrier's own clock: the minimum of (arrival - timestamp) ties it to
+ours.  Delay is assumed to be the same both ways; a difference shifts every estimate by half of it.
 """
 
 import math
@@ -12,24 +12,24 @@ from dataclasses import dataclass, field
 from media.core.audio import FRAME_MS
 
 WINDOW_MS = 30_000.0
-# The least of n round trips still holds jitter.  If each direction is late by evenly 0 to j, its expectation is
-# j * sqrt(pi / 2n) (near zero the sum of two is distributed like a square, so the least follows Rayleigh), the mean is j.
+# The minimum of n round trips still contains jitter.  If each direction's delay is uniform in 0 to j, its expectation
+# is j * sqrt(pi / 2n) (near zero the sum of two has a quadratic CDF, so the minimum follows Rayleigh); the mean is j.
 _LEAST = math.sqrt(math.pi / 2)
-MOST_RESIDUE = 0.6  # of the spread, while there are few
+MOST_RESIDUE = 0.6  # of the spread, while there are few round trips
 ENOUGH_FRAMES = 10
 ENOUGH_ROUND_TRIPS = 16
 SMOOTHED_FRAMES = 100
 MOST_LATE_MS = 1_000.0
-SAMPLED = 8  # later on one frame of so many will do
+SAMPLED = 8  # later on, every eighth frame is enough
 _NEVER = float("inf")
 
 
 @dataclass(slots=True)
 class WindowedMin:
-    """The least value of the last 30 to 60 s, so that a changed route is believed at last."""
+    """The minimum of the last 30 to 60 s, so that a changed route is noticed eventually."""
 
     value: float = _NEVER
-    until_ms: float = -_NEVER  # when the least one of the window before is forgotten
+    until_ms: float = -_NEVER  # when the previous window's minimum is forgotten
     _current: float = _NEVER
     _previous: float = _NEVER
     _count: int = 0
@@ -48,7 +48,7 @@ class WindowedMin:
 
     @property
     def count(self) -> int:
-        """Of how many values."""
+        """How many values it is the minimum of."""
         return self._counted + self._count
 
 
@@ -56,30 +56,28 @@ class WindowedMin:
 class CarrierClock:
     one_way_ms: float  # a guess, until the first round trip
     jitter_ms: float = 0.0  # the mean of one direction
-    doubt_ms: float = (
-        0.0  # by how much the least round trip is taken to be late: the delay is no better known than that
-    )
+    doubt_ms: float = 0.0  # estimated jitter left in the shortest round trip: the uncertainty of the delay
     base_ms: float = 0.0  # the local instant at which the carrier's clock began; 0 until its first frame has come
     _round_trip: WindowedMin = field(default_factory=WindowedMin)
     _offset: WindowedMin = field(default_factory=WindowedMin)
     _timestamp_ms: int = -1
     _smoothed_round_trip_ms: float = 0.0
     _frames: int = 0
-    _late_ms: float = 0.0  # the mean, of caller frames
+    _late_ms: float = 0.0  # mean lateness of caller frames
 
     def round_trip(self, elapsed_ms: float, now_ms: float) -> None:
-        """A mark came back `elapsed_ms` after it would have, had there been no way to go."""
+        """A mark came back `elapsed_ms` later than it would have with no network delay."""
         if elapsed_ms < 0:
             return
         self._round_trip.add(elapsed_ms, now_ms)
-        # An outlier (a stalled socket) must not teach us that jitter is normal.
+        # An outlier (a stalled socket) must not raise the jitter estimate much.
         capped_ms = min(elapsed_ms, self._round_trip.value + 200.0)
         weight = max(1.0 / self._round_trip.count, 0.05)
         self._smoothed_round_trip_ms += (capped_ms - self._smoothed_round_trip_ms) * weight
         self._estimate()
 
     def caller_frame(self, timestamp_ms: int, now_ms: float) -> None:
-        """Frames leave evenly, and come as late as their way made them: fifty a second, they tell the jitter first."""
+        """Frames are sent evenly, so their lateness is jitter: at fifty a second, they are the first to reveal it."""
         self._timestamp_ms = timestamp_ms
         offset_ms, offset = now_ms - timestamp_ms, self._offset
         if offset_ms < offset.value or now_ms > offset.until_ms:
@@ -88,7 +86,7 @@ class CarrierClock:
         self._frames = frames = self._frames + 1
         if frames > SMOOTHED_FRAMES and frames % SAMPLED:
             return
-        late_ms = min(offset_ms - offset.value, 4 * self._late_ms + 10.0)  # a stall is no jitter
+        late_ms = min(offset_ms - offset.value, 4 * self._late_ms + 10.0)  # a stall is not jitter
         self._late_ms += (late_ms - self._late_ms) / min(frames, SMOOTHED_FRAMES)
         if frames % ENOUGH_FRAMES == 0:
             self._estimate()
@@ -120,7 +118,7 @@ class CarrierClock:
 
     @property
     def well_known(self) -> bool:
-        """Whether the way was measured often enough."""
+        """Whether enough round trips have been measured."""
         return self._round_trip.count >= ENOUGH_ROUND_TRIPS
 
     def arrives(self, sent_ms: float) -> float:
@@ -128,8 +126,8 @@ class CarrierClock:
         return sent_ms + self.one_way_ms + self.jitter_ms
 
     def emitted_between(self, now_ms: float) -> tuple[float, float]:
-        """When, on its own clock, the carrier must have emitted what arrives now: after the last frame that came ahead of
-        it on the same socket, before the next one that did not, and with the delay behind it.
+        """When, on its own clock, the carrier must have emitted what arrives now.  The bounds: after the last frame
+        that preceded it on the same socket, before the next frame, which did not, and at least the one-way delay ago.
         """
         latest_ms = now_ms - self.one_way_ms - self.base_ms
         if self._timestamp_ms < 0:
@@ -138,13 +136,13 @@ class CarrierClock:
         return earliest_ms, min(latest_ms, earliest_ms + FRAME_MS)
 
     def arrival(self, call_ms: float, now_ms: float) -> float:
-        """When what has come now, and left at this reading of the carrier's clock, can have come at the earliest: as fast
-        as the fastest frame.  What is later than that by more than any way takes is not believed.
+        """The earliest instant at which something that left at this reading of the carrier's clock, and is read now,
+        can have arrived: as fast as the fastest frame.  At most MOST_LATE_MS ago: no network path is slower than that.
         """
         return max(call_ms + self._offset.value, now_ms - MOST_LATE_MS)
 
     def at(self, call_ms: float) -> float:
-        """The local instant of a reading of the carrier's clock."""
+        """The local instant for a reading of the carrier's clock."""
         return call_ms + self.base_ms
 
     def call_ms(self, instant_ms: float) -> int:

@@ -1,4 +1,4 @@
-"""Fixed sentences, played through the ledger as items of their own; what has no audio yet is said by the model."""
+"""Fixed sentences, played through the ledger as items of their own; clips without audio are spoken by the model."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from media.core.types import CallPlan, Clip, ClipKind
 @dataclass(slots=True)
 class Clips:
     plan: CallPlan
-    idle_prompt: int = 0  # which of the idle prompts is said next, from 0
+    idle_prompt: int = 0  # index of the next idle prompt
     _played: int = 0
     _filled: int = 0
 
@@ -27,7 +27,7 @@ class Clips:
         return self._item(kind, clip)
 
     def filler(self) -> Item:
-        """The next of the fillers, which there must be."""
+        """The next filler.  The plan must have at least one."""
         fillers = self.plan.fillers
         self._filled += 1
         return self._item(ClipKind.FILLER, fillers[(self._filled - 1) % len(fillers)])
@@ -45,12 +45,12 @@ class Clips:
 
 
 def heard_text(text: str, heard: int, generated: int) -> str:
-    """The words of a clip up to the boundary at or before what was heard of its audio."""
+    """The words of a clip up to the word boundary at or before the last byte that was heard."""
     if heard >= generated:
         return text
     return up_to_word(text, len(text) * heard // generated)
 
 
 def instruction(text: str) -> str:
-    """Asks the model to stand in for a clip."""
+    """Instructions for the model to speak a clip that has no audio."""
     return f"Say exactly the following to the caller, word for word, and nothing else:\n{text}"

@@ -1,10 +1,10 @@
-"""One call: events in with their time, actions out.  Does no I/O, reads no clock, lets no exception of a peer escape.
+"""One call: timestamped events in, actions out.  Does no I/O, reads no clock, and never raises for a peer's bad input.
 
     caller frame ─▶ floor ─▶ voice (ledger) ─▶ leg
                       └────▶ modelside ──────▶ model
     model event ──▶ modelside ─▶ answers, turns, tools; audio ─▶ voice
 
-`now_ms` is the process's monotonic clock and never falls from one call to the next.
+`now_ms` is the process's monotonic clock and never decreases from one call to the next.
 """
 
 from enum import Enum, auto
@@ -51,7 +51,7 @@ from media.core.vad import Confirm
 from media.core.voice import Voice
 
 PULSE_MS = 100.0  # how often a tick is wanted when no sound depends on it
-REFUSED = "model_refused"  # why a model is lost for good: it will not have us, now or later
+REFUSED = "model_refused"  # the model is lost for good: it refuses our connection, and a retry would not help
 
 
 class Phase(Enum):
@@ -60,13 +60,13 @@ class Phase(Enum):
     ENDED = auto()  # nothing follows
 
 
-# Every frame asks: to look a member up costs more than all else of the question.
+# Compared on every frame: the lookup of an enum member would be most of the cost.
 _TALKING: Final = Phase.TALKING
 _ENDED: Final = Phase.ENDED
 
 
 class _OutOfOrder(Exception):  # noqa: N818 - it says what is wrong
-    """A leg's event came when it may not."""
+    """A leg's event came at a point where the protocol does not allow it."""
 
 
 class Conversation:
@@ -91,13 +91,13 @@ class Conversation:
         return self.phase is _ENDED
 
     def abandon(self) -> None:
-        """Nothing follows; who ticks it has an end to bring about, and wants every tick."""
+        """Nothing follows.  It stays due with every tick, so that its owner can finish closing."""
         self.phase, self.due_ms = Phase.ENDED, 0.0
 
-    # What comes in.  Each returns what is to be done now.
+    # Inputs.  Each returns what is to be done now.
 
     def from_leg(self, event: LegEvent, now_ms: float) -> list[Action]:
-        """What the caller's side brings."""
+        """One event from the caller's side."""
         if self.phase is _ENDED:
             return []
         try:
@@ -133,9 +133,9 @@ class Conversation:
         return self._take()
 
     def model_lost(self, now_ms: float, reason: str) -> list[Action]:
-        """The model's socket is closed, or could not be opened; whatever is left of it will not be listened to.
+        """The model's socket is closed, or could not be opened; anything more from it is ignored.
 
-        With REFUSED as the reason there is no other attempt.
+        With REFUSED as the reason there is no further attempt.
         """
         if self.phase is not _TALKING:
             return []
@@ -153,14 +153,14 @@ class Conversation:
         return self._take()
 
     def tool_result(self, call_id: str, output_json: str, status: ToolStatus, now_ms: float) -> list[Action]:
-        """What a RunTool came to; JSON text.  Of a tool that nobody waits for any more, nothing follows."""
+        """The result of a RunTool, as JSON text.  The result of a tool that is no longer running is ignored."""
         if self.phase is _TALKING:
             self._model.tool_result(call_id, output_json, status, now_ms)
             self._hasten()
         return self._take()
 
     def command(self, command: Command, now_ms: float) -> list[Action]:
-        """What control asks for."""
+        """A command from control."""
         if self.phase is _ENDED:
             return []
         match command:
@@ -174,7 +174,7 @@ class Conversation:
         return self._take()
 
     def tick(self, now_ms: float) -> list[Action]:
-        """Call it every 20 ms or so; until `due_ms` it may be left out."""
+        """Call it every 20 ms or so; it may be skipped until `due_ms`."""
         if self.phase is not _TALKING:
             return []
         voice, model = self._voice, self._model
@@ -195,7 +195,7 @@ class Conversation:
         return self._take()
 
     def written(self, moment: Moment, now_ms: float) -> None:
-        """What came before a Stamp has been written; nothing is to be done about it."""
+        """The actions before a Stamp have been written.  Only records the time."""
         match moment:
             case Moment.CLEARED:
                 self._floor.cleared(now_ms)
@@ -205,7 +205,7 @@ class Conversation:
                 self._voice.answered(now_ms)
 
     def leg_gone(self, now_ms: float, outcome: Outcome) -> list[Action]:
-        """The leg is no more."""
+        """The leg is gone."""
         if self.phase is not _ENDED:
             self._end(outcome, now_ms)
         return self._take()
@@ -232,7 +232,7 @@ class Conversation:
                 self.due_ms = 0.0
                 self._ending.silence.caller_acts(now_ms)
             case _:
-                pass  # audio has a way of its own
+                pass  # audio is handled by `from_leg`
 
     def _start(self, start: Started, now_ms: float) -> None:
         self.phase = Phase.TALKING
@@ -243,7 +243,7 @@ class Conversation:
         if not self.plan.announce_recording:
             voice.tape.start()
         for kind in voice.opening():
-            # Once a sentence has to wait for the model, those after it do too: the order matters.
+            # Once one clip has to wait for the model, those after it wait too: the order matters.
             if replies.waiting or not voice.play(kind):
                 replies.say(kind)
         voice.pump(now_ms)
@@ -298,7 +298,7 @@ class Conversation:
     # The end.
 
     def _close(self, outcome: Outcome, now_ms: float, last: ClipKind | None = None) -> None:
-        """Leave so once everything was heard, `last` included."""
+        """End the call with this outcome once everything was heard, `last` included."""
         self._model.replies.close()
         self._floor.interruptible = False
         self._ending.begin(outcome, now_ms)
@@ -325,7 +325,7 @@ class Conversation:
         self._actions.append(Leave(outcome))
 
     def _hasten(self) -> None:
-        """What just happened may want the next tick earlier."""
+        """What just happened may need an earlier tick."""
         if self.phase is _TALKING:
             self.due_ms = min(self.due_ms, self._voice.due_ms())
 
@@ -339,5 +339,5 @@ class Conversation:
 
 
 def due(talks: dict[Conversation, Any], now_ms: float) -> list[Conversation]:
-    """Those that want a tick now: asked of all, with every tick, and here since a compiled loop costs next to nothing."""
+    """The conversations that need a tick now.  Checks all of them on every tick, so it lives in the compiled core."""
     return [talk for talk in talks if talk.due_ms <= now_ms]

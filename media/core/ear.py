@@ -1,4 +1,4 @@
-"""The caller's audio on its way to the model, and the model's clock, which counts what it was sent."""
+"""The caller's audio on its way to the model, and the model's clock, which counts the audio that it was sent."""
 
 from media.core import realtime as rt
 from media.core.audio import BYTES_PER_MS, FRAME_BYTES, FRAME_MS
@@ -31,23 +31,21 @@ class Ear:
         self.speaking = False  # the caller, as the server hears it
         self._session, self._clock, self._latency = session, clock, latency
         self._quiet_bytes = quiet_append_ms * BYTES_PER_MS
-        self._unheard = (
-            Backlog()
-        )  # caller audio since the last turn, in case that the session is lost before it took it
+        self._unheard = Backlog()  # caller audio since the last turn, in case the session is lost before it commits it
         self._unheard_ms = 0  # the call's clock at its end
-        self._unsent = Backlog()  # the last of it, on its way to a message of its own
-        self._voiced = False  # whether there is voice in that
+        self._unsent = Backlog()  # the newest of it, not yet sent
+        self._voiced = False  # whether any of that is voiced
         self._began_ms = _NOTHING_YET  # the call's clock at the session's first audio
 
     def frame(self, payload: bytes, at_ms: int, now_ms: float, *, voiced: bool, speaking: bool) -> None:
-        """A frame of the caller: `voiced` or not, within speech or not.
+        """A frame of the caller's: `voiced` or not, within speech or not.
 
-        It goes at once where somebody waits for it: from the first sign of a voice until the server hears the turn too,
-        and in the pauses of a turn, any of which may be its end.  Else it travels with the next few, since a message costs
-        more than all else that a frame does.
+        It is sent at once where latency matters: from the first sign of a voice until the server hears the turn too,
+        and in the pauses of a turn, any of which may be its end.  Otherwise it is batched with the next few frames,
+        since a message costs more than everything else that is done for a frame.
         """
         if voiced:
-            self._voiced = self._session.ready  # what waits for a session is in no share of ours
+            self._voiced = self._session.ready  # waiting for a session does not count as our latency
             self._latency.caller_voiced(self._clock.at(at_ms) + FRAME_MS, self._clock.arrival(at_ms, now_ms))
         if self._session.ready:
             if self._began_ms == _NOTHING_YET:
@@ -62,13 +60,13 @@ class Ear:
             unheard.forget(KEPT_OTHERWISE if self._session.ready and not self.speaking else KEPT_WHILE_SPEAKING)
 
     def _enough(self, *, voiced: bool, speaking: bool) -> int:
-        """How much makes a message."""
+        """How many bytes to gather before sending."""
         if self.speaking:
             return SPEECH_APPEND if voiced else 0
         return 0 if speaking else self._quiet_bytes
 
     def flush(self, now_ms: float) -> None:
-        """Let the server have what it has not got yet."""
+        """Send the server what it does not have yet."""
         if self._unsent.size:
             self._session.send(rt.append(self._unsent.take()))
             if self._voiced:
@@ -76,11 +74,11 @@ class Ear:
                 self._latency.voice_left(now_ms)
 
     def call_ms(self, session_ms: int) -> int:
-        """The call's clock when the server had heard so much."""
+        """The call's clock when the server had heard `session_ms` of audio."""
         return max(0, self._began_ms) + session_ms
 
     def turn_taken(self) -> None:
-        """The server has the turn: a later session learns of it by its words."""
+        """The server has the turn: a later session gets it as text."""
         self.speaking = False
         self._unheard.clear()
 

@@ -1,4 +1,4 @@
-"""When a call ends, and how: a caller who stays silent, a call that lasts too long, a close that takes its time."""
+"""When a call ends, and how: a silent caller, a call that lasts too long, a close that waits for the last words."""
 
 from media.core.leg import HangUp, Outcome
 from media.core.silence import Silence
@@ -6,7 +6,7 @@ from media.core.types import CallPlan
 
 
 class Ending:
-    """Knows of one close: the first that was begun."""
+    """Tracks one close: the first that was begun."""
 
     __slots__ = ("_deadline_ms", "_patience_ms", "closing", "outcome", "silence")
 
@@ -18,7 +18,7 @@ class Ending:
         self._deadline_ms = 0.0
 
     def begin(self, outcome: Outcome, now_ms: float) -> None:
-        """Leave so once everything was heard, or that has taken too long."""
+        """End the call with this outcome once everything was heard, or that has taken too long."""
         if not self.closing:
             self.closing, self.outcome, self._deadline_ms = True, outcome, now_ms + self._patience_ms
 

@@ -1,4 +1,4 @@
-"""When the silence before an answer is broken by a filler: once for each turn that waits too long.
+"""When a filler breaks the silence before an answer: once for each turn whose answer takes too long.
 
 The wait is counted from the end of whatever was heard last, the caller's turn or the agent.
 """
@@ -9,16 +9,16 @@ from dataclasses import dataclass
 @dataclass(slots=True)
 class Fillers:
     after_ms: float  # infinity: never
-    _turn: int = 0  # which of the caller's turns is waited for, by its number
-    _pending: bool = False  # that turn has had no filler
-    _quiet_ms: float = 0.0  # nothing was heard since
+    _turn: int = 0  # number of the caller's turn that awaits its answer
+    _pending: bool = False  # that turn has had no filler yet
+    _quiet_ms: float = 0.0  # when the silence began
 
     def sound(self, at_ms: float) -> None:
         """The agent was heard until then, or the caller pressed keys."""
         self._quiet_ms = max(self._quiet_ms, at_ms)
 
     def waiting(self, turn: int, voiced_ms: float) -> float:
-        """When a filler is due for this turn, the caller's voice having ended at `voiced_ms`; never is infinity."""
+        """When a filler is due for this turn, given that the caller's voice ended at `voiced_ms`; infinity if never."""
         if turn != self._turn:
             self._turn, self._pending = turn, True
             self._quiet_ms = max(self._quiet_ms, voiced_ms)

@@ -1,4 +1,4 @@
-"""Who speaks: the caller's voice over the agent's, from its first sign to its consequence.
+"""Who has the floor: overlaps of the caller's voice with the agent's, from onset to outcome.
 
 FREE ── onset ──▶ OVERLAP ── it goes on ──▶ CUTTING ───┐  (the agent is silent from the onset on)
                      ▲    ── it was a nod ──▶ RESUMING ─┤
@@ -19,26 +19,26 @@ from media.core.types import BargedIn, CallPlan
 from media.core.vad import Confirm, Vad, echo_gate_open
 from media.core.voice import Voice
 
-MISSING_MS = 5 * FRAME_MS  # without a frame: whoever was speaking has stopped
+MISSING_MS = 5 * FRAME_MS  # without a frame for so long, the caller is taken to have stopped speaking
 
-LONGEST_ONSET_MS = 1_000.0  # what sounds like a voice for longer, and is believed to be none, is a noise
+LONGEST_ONSET_MS = 1_000.0  # a candidate that is not confirmed within this time is noise
 
 
 class Phase(Enum):
     FREE = auto()
-    OVERLAP = auto()  # cleared, and no verdict has fallen
-    CUTTING = auto()  # the verdict is known, and not yet where the caller stopped hearing
+    OVERLAP = auto()  # cleared; no verdict yet
+    CUTTING = auto()  # the verdict is known, but not yet where the caller stopped hearing
     RESUMING = auto()
 
 
-# Every frame asks: to look a member up costs more than all else of the question.
+# Compared on every frame: the lookup of an enum member would be most of the cost.
 _FREE: Final = Phase.FREE
 _OVERLAP: Final = Phase.OVERLAP
 
 
 @dataclass(slots=True)
 class _Overlap:
-    """What is reported of it."""
+    """What is reported about an overlap."""
 
     at_ms: int = 0
     item_id: str = ""
@@ -64,7 +64,7 @@ class Floor:
     def __init__(
         self, plan: CallPlan, clock: CarrierClock, voice: Voice, model: ModelSide, confirm: Confirm | None
     ) -> None:
-        self.interruptible = plan.interruptible  # whether the caller may take it
+        self.interruptible = plan.interruptible  # whether the caller may take the floor
         self._clock, self._voice, self._model = clock, voice, model
         self._vad = Vad(confirm)
         self._bargein = BargeIn(plan.cut_after_ms, plan.resume_after_ms)
@@ -73,25 +73,25 @@ class Floor:
         self._voiced_ms: float | None = None  # when the first voiced frame over the agent can have arrived
 
     def begin(self, now_ms: float) -> None:
-        """Frames come from now on."""
+        """Frames are expected from now on."""
         self._frame_at_ms = now_ms
 
     @property
     def caller_speaks(self) -> bool:
-        """As we hear it."""
+        """Whether the caller is speaking, by our own detector."""
         return self._vad.speaking
 
     @property
     def settled(self) -> bool:
-        """Whether no overlap is without its consequence."""
+        """Whether no overlap is pending."""
         return self._phase is _FREE
 
     def frame(self, audio: Audio, now_ms: float) -> bool:
-        """20 ms of the caller; whether something was decided."""
+        """Take 20 ms of caller audio; return whether something was decided."""
         voice, vad, model = self._voice, self._vad, self._model
         payload, at_ms = audio.payload, audio.at_ms
         self._frame_at_ms = now_ms
-        # A held tail counts as audible: whoever speaks again before it is resumed still speaks over the agent.
+        # A held tail counts as audible: a caller who speaks again before it is resumed still speaks over the agent.
         audible = voice.audible(now_ms)
         voiced, onset = vad.caller_frame(payload, audible)
         model.ear.frame(payload, at_ms, now_ms, voiced=voiced, speaking=voiced or vad.speaking)
@@ -108,7 +108,7 @@ class Floor:
         return False
 
     def missing(self, now_ms: float) -> None:
-        """Called with every tick: if nothing is heard of the caller, whoever was speaking has stopped."""
+        """Called on every tick: if no frame has come for a while, the caller is taken to have stopped speaking."""
         missing_ms = round(now_ms - self._frame_at_ms)
         if missing_ms < MISSING_MS:
             return
@@ -142,7 +142,7 @@ class Floor:
 
     def _clear(self, now_ms: float) -> None:
         voice, answers = self._voice, self._model.answers
-        # While the model is still speaking, nobody knows which second will be its last; and a filler asks for no reply.
+        # While the model is still speaking, it is unknown which second will be its last; and a filler needs no reply.
         more = answers.active or not voice.speaks(now_ms)
         answers.overlap_began(float("inf") if more else voice.remaining_ms(now_ms))
         item_id, heard_ms = voice.clear(now_ms)
@@ -171,7 +171,7 @@ class Floor:
         self._model.settled(now_ms)
 
     def end(self, now_ms: float) -> None:
-        """The call is over: an overlap that is not settled never will be.  Nobody hears the agent go on after it."""
+        """The call is over: a pending overlap is reported as it is.  The agent is not heard again after it."""
         if self._phase is _FREE:
             return
         self._voice.give_up(now_ms)
@@ -181,6 +181,6 @@ class Floor:
         """The overlap is over."""
         overlap, self._phase = self._overlap, Phase.FREE
         heard_ms = self._voice.heard_ms(overlap.item_id, otherwise=overlap.heard_ms)
-        # It may not be written yet, if the call ends at the same moment.
+        # The `clear` may not be written yet, if the call ends at the same moment.
         reaction_ms = round(max(0.0, overlap.cleared_ms - overlap.voiced_ms))
         return BargedIn(overlap.at_ms, overlap.item_id, heard_ms, reaction_ms, verdict)

@@ -1,8 +1,8 @@
-"""Where the carrier's playout stands: audio plays in order, from when it arrives, without a gap while there is more.
+"""The carrier's playout position: audio plays in order, from when it arrives, without a gap while there is more.
 
-Knows nothing of items' lives or of clears: it takes messages sent, marks played and a cut, and tells what was heard.
-What it is told and tells are local monotonic milliseconds; inside, the carrier's clock is used, on which both the
-beginning of a run and its cut are known without regard to how long the way is.
+Knows nothing of items' life cycle or of clears: it takes messages sent, marks played and a cut, and returns what was
+heard.  Its interface uses local monotonic milliseconds; internally it uses the carrier's clock, on which both the
+beginning of a run and its cut are independent of the network delay.
 """
 
 from collections import deque
@@ -15,7 +15,7 @@ from media.core.types import ClipKind
 KEPT_MS = 2_000.0  # heard audio is remembered for its mark and for the echo gate
 ECHO_SPAN_MS = 400.0
 TOO_EARLY_MS = 30.0  # more than our error
-UNEVEN_MS = 5.0  # how far bounds may miss each other before the older ones are given up
+UNEVEN_MS = 5.0  # how far bounds may miss each other before the older ones are discarded
 _NEVER = float("inf")
 
 
@@ -26,11 +26,11 @@ class Item:
     id: str
     clip: ClipKind | None = None
     of_model: bool = True
-    text: str = ""  # of a clip
+    text: str = ""  # a clip's words
     audio: bytearray = field(default_factory=bytearray)
     sent: int = 0
     heard: int = 0
-    proven: int = 0  # heard by the witness of a mark that was played
+    proven: int = 0  # heard for certain: the mark behind it was played
     complete: bool = False  # no more audio will be generated
     ended_ms: float = 0.0  # when the last sound so far was heard
 
@@ -47,7 +47,7 @@ class Item:
         return self.complete and self.proven == self.generated
 
 
-# Made for every message, and no dataclasses: the constructor of one stays interpreted where all else is compiled.
+# Created for every message, so not dataclasses: their constructors stay interpreted when everything else is compiled.
 
 
 class Span:
@@ -63,10 +63,10 @@ class Span:
 
 
 class Segment:
-    """One media message and its mark, on its way, at the carrier or heard; instants on the carrier's clock.
+    """One media message and its mark: under way, queued at the carrier, or heard.  Instants are on the carrier's clock.
 
-    `soonest_ms` is when it can have arrived; `ready_ms`, local, when it would have been played to its end, were there no
-    way to go.
+    `soonest_ms` is the earliest it can have arrived; `ready_ms`, local, is when it would have been played to its end if
+    there were no network delay.
     """
 
     __slots__ = ("ends_ms", "item", "level_db", "plays_ms", "ready_ms", "seq", "size", "soonest_ms", "start")
@@ -100,7 +100,7 @@ class Segment:
         return self.start + min(self.size, max(0, round((instant_ms - self.plays_ms) * BYTES_PER_MS)))
 
     def follow(self, ends_ms: float) -> float:
-        """It plays when what is ahead has ended, unless it cannot have been there; when it ends itself."""
+        """Schedule it after what is ahead, but not before it can have arrived; return when it ends."""
         self.plays_ms = max(ends_ms, self.soonest_ms)
         self.ends_ms = self.plays_ms + self.size / BYTES_PER_MS
         return self.ends_ms
@@ -111,21 +111,21 @@ class Segment:
 
 @dataclass(slots=True)
 class InFlight:
-    """One run of audio after another: what is chained without a gap began at one instant that is never known exactly.
+    """Runs of audio without a gap, one after another.  The instant at which a run began is never known exactly.
 
-    It lies between two bounds: from how long the way may take, and from every mark that is played, since its echo tells
-    between which two frames of the carrier it left.  As messages are no multiple of a frame, each mark's bounds lie
-    elsewhere on the run, and what they have in common shrinks: after n marks to about 20/n ms.
+    It lies between two bounds, which come from how long the network may take, and from every mark that is played, since
+    its echo shows between which two frames of the carrier it left.  As messages are no multiple of a frame, each mark's
+    bounds fall elsewhere on the run, and their intersection shrinks: after n marks to about 20/n ms.
     """
 
     clock: CarrierClock
     out: deque[Segment] = field(default_factory=deque)  # not heard to the end
     _past: deque[Segment] = field(default_factory=deque)
-    _unmarked: deque[Segment] = field(default_factory=deque)  # those of the past whose mark is not back
+    _unmarked: deque[Segment] = field(default_factory=deque)  # past segments whose mark is not back
     _ends_ms: float = -_NEVER
     _ready_ms: float = 0.0
-    _sooner_ms: float = 0.0  # how much earlier than we think the run may have begun, at most
-    _later_ms: float = 0.0
+    _sooner_ms: float = 0.0  # how much earlier than estimated the run may have begun, at most
+    _later_ms: float = 0.0  # and how much later
     _tied: bool = False
 
     @property
@@ -135,7 +135,7 @@ class InFlight:
         return base_ms + self._ends_ms
 
     def sent(self, seq: int, item: Item, payload: bytes, now_ms: float) -> None:
-        """The next bytes of `item` have left, with a mark behind; if there are none, the mark alone."""
+        """The next bytes of `item` were sent, followed by a mark; with an empty payload, the mark alone."""
         arrives_ms = self.clock.arrives(now_ms) - self._base()
         size = len(payload)
         length_ms = size / BYTES_PER_MS
@@ -151,11 +151,11 @@ class InFlight:
         item.sent += size
 
     def hear(self, now_ms: float) -> list[Span]:
-        """Take for heard what the carrier has played by then."""
+        """Count as heard what the carrier has played by now."""
         return self._hear(now_ms - self._base())
 
     def played(self, seq: int, now_ms: float) -> list[Span]:
-        """The mark behind message `seq` came back, and it was not flushed: all up to there was heard."""
+        """The mark behind message `seq` came back and was not flushed: everything up to it was heard."""
         segment = self._marked(seq)
         if segment is None:
             return []
@@ -182,7 +182,7 @@ class InFlight:
         return any(s.seq == seq and latest_ms < s.ends_ms - TOO_EARLY_MS for s in self.out)
 
     def cut(self, call_ms: float) -> list[Span]:
-        """The queue at the carrier was emptied when its clock stood so; what had not been played never will be."""
+        """The queue at the carrier was emptied at `call_ms` on its clock; what had not been played never will be."""
         spans = self._hear(call_ms)
         self.out.clear()
         self._unmarked.clear()
@@ -190,7 +190,7 @@ class InFlight:
         return spans
 
     def level_db(self, now_ms: float, since_ms: float) -> float:
-        """The loudest of what was heard between then and now."""
+        """The loudest level heard between `since_ms` and now."""
         base_ms = self._base()
         now_ms, since_ms = now_ms - base_ms, since_ms - base_ms
         return max(
@@ -225,7 +225,7 @@ class InFlight:
         return spans
 
     def _marked(self, seq: int) -> Segment | None:
-        """The message behind which this mark was sent.  Marks come in order: older ones will not come any more."""
+        """The message that this mark follows.  Marks come back in order: older ones will no longer come."""
         unmarked = self._unmarked
         while unmarked and unmarked[0].seq < seq:
             unmarked.popleft()
@@ -237,12 +237,12 @@ class InFlight:
         return None
 
     def _narrow(self, low_ms: float, high_ms: float) -> float:
-        """The run began between so much and so much later than we think: how much later we think it now."""
+        """The run began `low_ms` to `high_ms` later than estimated: tighten the bounds, return the correction."""
         low, high = max(low_ms, -self._sooner_ms), min(high_ms, self._later_ms)
         if low > high:
-            if low - high > UNEVEN_MS and low_ms > -_NEVER:  # the carrier ran dry, or we did not know the way yet
+            if low - high > UNEVEN_MS and low_ms > -_NEVER:  # the carrier ran dry, or the delay was not known yet
                 low, high = low_ms, high_ms
-            else:  # its frames are not that even
+            else:  # its frames are not perfectly even
                 low = high = low_ms if low_ms > self._later_ms else high_ms
         shift = (low + high) / 2
         self._sooner_ms, self._later_ms = shift - low, high - shift

@@ -1,9 +1,9 @@
-"""How long the caller waited for an answer, at the caller's edge, and whose share it was.
+"""How long the caller waited for an answer, at the caller's edge, and how that divides between us, model and network.
 
     voice ends ─▶ it has left for the model ─▶ turn detected ─▶ answer asked for ─▶ first audio ─▶ sent ─▶ heard
                ours                       model             ours              model             ours    the network's
 
-Instants are local milliseconds.  What is ours begins when something has come and ends when what answers it is written.
+Instants are local milliseconds.  Our share runs from when something arrives until the response to it is written.
 """
 
 from dataclasses import dataclass, field
@@ -14,9 +14,9 @@ from media.core.types import LatencyMeasured
 @dataclass(slots=True)
 class _Wait:
     voiced_ms: float  # the caller's voice ended at the carrier
-    ours_ms: float  # so far
+    ours_ms: float  # our share so far
     detected_ms: float
-    model_ms: float  # so far
+    model_ms: float  # the model's share so far
     asked_ms: float | None = None
     delta_ms: float | None = None
     sent_ms: float | None = None
@@ -25,18 +25,18 @@ class _Wait:
 
 @dataclass(slots=True)
 class Latency:
-    voiced_ms: float | None = None  # the caller's voice was last heard at the carrier then
-    _arrived_ms: float = 0.0  # and here
-    _left_ms: float = 0.0  # and was on its way to the model; of an older frame until that is so
+    voiced_ms: float | None = None  # when the caller's voice was last heard at the carrier
+    _arrived_ms: float = 0.0  # when that arrived here
+    _left_ms: float = 0.0  # when it was sent to the model; an older frame's time until it is
     _wait: _Wait | None = None
     _measured: dict[str, LatencyMeasured] = field(default_factory=dict)
 
     def caller_voiced(self, at_ms: float, arrived_ms: float) -> None:
-        """The caller's voice, heard at the carrier until then, and here as early as it can have been."""
+        """A voiced frame that ended at `at_ms` at the carrier; `arrived_ms` is the earliest it can have come here."""
         self.voiced_ms, self._arrived_ms = at_ms, arrived_ms
 
     def voice_left(self, now_ms: float) -> None:
-        """All that was voiced is on its way to the model."""
+        """All voiced audio so far has been sent to the model."""
         self._left_ms = now_ms
 
     def turn_detected(self, now_ms: float) -> None:
@@ -55,11 +55,11 @@ class Latency:
 
     @property
     def unsent(self) -> bool:
-        """Whether the answer has begun to come, and nothing of it is sent."""
+        """Whether the answer has begun to arrive and none of it is sent."""
         return self._wait is not None and self._wait.delta_ms is not None and self._wait.sent_ms is None
 
     def first_sent(self, now_ms: float) -> None:
-        """The first of the answer's audio is written, or waits behind what is heard already."""
+        """The first of the answer's audio is written, or waits behind audio that is already playing."""
         if self._wait is not None and self.unsent:
             self._wait.sent_ms = now_ms
 
@@ -82,5 +82,5 @@ class Latency:
         )
 
     def measured(self, item_id: str) -> LatencyMeasured | None:
-        """What the answer took that began with this item; `turn_seq` is for the caller to fill in."""
+        """The latency of the answer that began with this item; whoever calls this fills in `turn_seq`."""
         return self._measured.pop(item_id, None)

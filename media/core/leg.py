@@ -1,19 +1,19 @@
-"""A call's leg, whoever carries it: what comes from the caller's side, and what goes there.
+"""A call's leg, independent of the carrier: events from the caller's side, and actions towards it.
 
-An adapter (media/legs/) turns a carrier's wire into these events, and these actions into its wire.  Audio is headerless
-G.711 mu-law, 8 kHz, 8 bytes per ms.  What is made for every message is msgspec's, made in a third of the time that a
-frozen dataclass takes.
+An adapter (media/legs/) turns a carrier's wire format into these events, and these actions into its wire format.  Audio
+is headerless G.711 mu-law, 8 kHz, 8 bytes per ms.  Objects created for every message are msgspec structs, which take a
+third of the time of a frozen dataclass.
 """
 
 from collections.abc import Mapping
 
 import msgspec
 
-CARRIER_PROTOCOL = "carrier_protocol"  # why a call ends whose carrier did what its protocol does not allow
+CARRIER_PROTOCOL = "carrier_protocol"  # reason: the carrier violated its protocol
 
 
 class HangUp(msgspec.Struct, frozen=True):
-    """The call is over: why, in one word (`StreamEnded.reason`), and what was wrong, in words, if something was."""
+    """The call is over: the reason code (`StreamEnded.reason`), and in words what was wrong, if anything was."""
 
     reason: str
     detail: str = ""
@@ -24,7 +24,7 @@ Outcome = HangUp
 
 
 class Started(msgspec.Struct, frozen=True):
-    """The leg stands; nothing but its failure may come before.  Both ids are the carrier's."""
+    """The leg is up; only its failure may come before this.  Both ids are the carrier's."""
 
     stream_id: str
     call_id: str
@@ -49,28 +49,28 @@ class Stopped(msgspec.Struct, frozen=True):
 
 
 class Broken(msgspec.Struct, frozen=True):
-    """The carrier sent what its protocol does not allow: why, in words."""
+    """The carrier violated its protocol; `detail` says how."""
 
     detail: str
 
 
 class Mark(msgspec.Struct, frozen=True, gc=False):
-    """A place behind the audio that was sent before it.
+    """A marker behind the audio that was sent before it.
 
-    It comes back when all of that has been played, or when a Clear has thrown it away.  Numbers rise within a call.
+    It comes back when all of that has been played, or when a Clear has discarded it.  Numbers rise within a call.
     """
 
     number: int
 
 
 class Play(msgspec.Struct, frozen=True, gc=False):
-    """Audio to be played behind what was sent before; of any length."""
+    """Audio of any length, to be played after what was sent before."""
 
     audio: bytes
 
 
 class Clear(msgspec.Struct, frozen=True, gc=False):
-    """Throw away what has not been played."""
+    """Discard what has not been played."""
 
 
 class Leave(msgspec.Struct, frozen=True):

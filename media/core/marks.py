@@ -1,10 +1,10 @@
-"""The numbers of marks: which were sent before the last clear, and which measure the way to the carrier."""
+"""Mark numbers: which were sent before the last clear, and which measure the round trip to the carrier."""
 
 from enum import Enum, auto
 from typing import Final
 
-MAX_PINGS = 16  # under way; a carrier that never echoes must not cost memory
-PING_MS = 400.0  # how often the way to the carrier is measured while the agent is silent
+MAX_PINGS = 16  # under way at once; a carrier that never echoes must not cost memory
+PING_MS = 400.0  # how often the round trip to the carrier is measured while the agent is silent
 FIRST_PING_MS = 60.0  # the same, until it is well known
 
 
@@ -34,7 +34,7 @@ class Marks:
         return self._last
 
     def ping(self, now_ms: float) -> int:
-        """A mark that comes straight back, for use while nothing is queued: it measures the way to the carrier."""
+        """A mark that comes straight back, for use while nothing is queued: it measures the round trip."""
         number = self.next()
         self._pinged_ms = self._pings[number] = now_ms
         if len(self._pings) > MAX_PINGS:
@@ -53,7 +53,7 @@ class Marks:
         return Age.BEFORE_CLEAR if number >= self._fence_before else Age.FORGOTTEN
 
     def pinged(self, number: int) -> float | None:
-        """When this ping was sent, once; None if it is none."""
+        """When this ping was sent; returned once, None if the mark is no pending ping."""
         return self._pings.pop(number, None)
 
     def ping_due_ms(self, *, well_known: bool) -> float:

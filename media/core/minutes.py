@@ -1,4 +1,4 @@
-"""The minutes of a call: turns in the order of speech, each with what it took and who spoke over it behind it."""
+"""The minutes of a call: turns in the order of speech, each followed by its latency and its interruptions."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,7 +15,7 @@ class Minutes:
         self.latency = Latency()
         self._emit = emit
         self._turns = Turns(transcript_deadline_ms)
-        self._overlaps: list[BargedIn] = []  # until the turns that were spoken over have their numbers
+        self._overlaps: list[BargedIn] = []  # kept until the turns that were spoken over have their numbers
 
     def caller_began(self, item_id: str, at_ms: int, now_ms: float) -> None:
         self._turns.caller_began(item_id, at_ms, now_ms)
@@ -30,27 +30,27 @@ class Minutes:
         self._turns.agent_began(item_id, at_ms)
 
     def agent_ended(self, item_id: str, words: tuple[str, str], at_ms: int, *, interrupted: bool) -> None:
-        """`words`: all of them, and those that were heard."""
+        """`words`: the whole text, and the part that was heard."""
         self._turns.agent_ended(item_id, *words, at_ms, interrupted)
 
     def barged_in(self, overlap: BargedIn) -> None:
-        """Reported behind its turn; at once if the caller heard nothing of that."""
+        """Report an overlap after its turn; at once if the caller heard nothing of that turn."""
         if self._turns.waits(overlap.item_id):
             self._overlaps.append(overlap)
         else:
             self._emit(Report(overlap))
 
     def so_far(self) -> Sequence[tuple[Role, str]]:
-        """What was said, also in turns that are not reported yet."""
+        """What was said so far, including turns that are not reported yet."""
         return self._turns.so_far()
 
     def report(self, now_ms: float) -> None:
-        """The turns that are final."""
+        """Report the turns that are final."""
         for item_id, turn in self._turns.ready(now_ms):
             self._report(item_id, turn)
 
     def flush(self) -> None:
-        """The call is over: all of them are."""
+        """The call is over: report all turns that are left."""
         for item_id, turn in self._turns.flush():
             self._report(item_id, turn)
 

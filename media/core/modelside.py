@@ -12,7 +12,7 @@ from media.core.voice import Voice
 
 
 class ModelSide:
-    """`answers`, `ear`, `replies`, `session` and `tools` are its rooms, for whoever has to do with one of them."""
+    """Its parts `answers`, `ear`, `replies`, `session` and `tools` may be used directly."""
 
     __slots__ = ("_emit", "_minutes", "_voice", "_watched_until_ms", "answers", "ear", "replies", "session", "tools")
 
@@ -28,13 +28,13 @@ class ModelSide:
         self._watched_until_ms = 0.0
 
     def watch(self, until_ms: float) -> None:
-        """Somebody reads along until then, if not for longer."""
+        """Report transcript deltas until then, or for longer if that was requested before."""
         self._watched_until_ms = max(self._watched_until_ms, until_ms)
 
     # The session.
 
     def connected(self, now_ms: float) -> None:
-        """A socket stands."""
+        """A socket is open."""
         self.replies.session_opened()
         self.session.open(self._minutes.so_far())
         self.ear.session_opened()
@@ -48,10 +48,10 @@ class ModelSide:
         self._voice.orphan_all()
 
     def stalled(self, now_ms: float) -> bool:
-        """Whether a response has been due for so long that there will be none."""
+        """Whether a response is so long overdue that none will come."""
         return self.answers.active and self.session.silent(now_ms)
 
-    # Who is waited for.
+    # What the caller waits for.
 
     @property
     def awaited(self) -> bool:
@@ -61,7 +61,7 @@ class ModelSide:
 
     @property
     def busy(self) -> bool:
-        """Whether the agent is at work, though it may say nothing."""
+        """Whether the agent is working, even if it is silent."""
         return self.answers.active or self.tools.busy
 
     def cut(self) -> None:
@@ -88,7 +88,7 @@ class ModelSide:
         """The call is over: so are all turns."""
         self._minutes.flush()
 
-    # What the server says.
+    # Events from the server.
 
     def receive(self, payload: bytes, now_ms: float, at_ms: int) -> bool:
         """Take one event; False once several in a row could not be read."""
@@ -171,4 +171,4 @@ class ModelSide:
             case rt.ResponseDone(response):
                 self.replies.done(response)
             case _:
-                pass  # acknowledgements of what we did, and what we have no use for
+                pass  # acknowledgements, and events that are not needed

@@ -1,10 +1,10 @@
 """The ledger of agent audio: per item generated, sent and heard, in bytes of mu-law.
 
-What was heard is `inflight`'s model of the carrier's playout.  Marks are fenced by clears: a flushed mark comes back
-exactly like a played one, so a mark from before the last clear proves nothing.  A `clear` is followed by a mark of its
-own, whose echo tells when the queue was emptied; until then the position is an estimate that nobody acts upon.
+What was heard comes from `inflight`'s model of the carrier's playout.  Marks are fenced by clears: a flushed mark comes
+back exactly like a played one, so a mark from before the last clear proves nothing.  A `clear` is followed by a mark of
+its own, whose echo shows when the queue was emptied; until then the position is an estimate that is not acted upon.
 
-Invariants: heard <= sent <= generated, heard never falls, and the bytes of an item go out in order without a gap.
+Invariants: heard <= sent <= generated, heard never decreases, and the bytes of an item go out in order without a gap.
 """
 
 from collections import deque
@@ -18,7 +18,7 @@ from media.core.leg import Clear, Mark, Play, ToLeg
 from media.core.marks import Age, Marks
 
 SETTLE_MS = 600.0  # how long a clear waits for the echo of its mark
-UNSURE_MS = 5.0  # a mark must be earlier than a flushed one by more than this to count as played
+UNSURE_MS = 5.0  # a mark must be earlier than a flushed one could be by more than this to count as played
 
 
 _CURRENT: Final = Age.CURRENT  # asked of every mark
@@ -35,7 +35,7 @@ class Playout:
     clock: CarrierClock
     lead_low_ms: int = 200
     message_ms: int = 107
-    line: deque[Item] = field(default_factory=deque)  # items not heard to their end, in the order of speech
+    line: deque[Item] = field(default_factory=deque)  # items not yet heard to their end, in the order of speech
     held: bool = False  # cleared: nothing goes out until resume or drop
     _flight: InFlight = field(init=False)
     _marks: Marks = field(default_factory=Marks)
@@ -46,7 +46,7 @@ class Playout:
         self._flight = InFlight(self.clock)
 
     def mark(self, number: int, now_ms: float) -> None:
-        """A mark is back; unknown ones change nothing, flushed ones only tell when they were flushed."""
+        """A mark is back; unknown ones change nothing, flushed ones only show when they were flushed."""
         age = self._marks.age(number)
         if age is not _CURRENT:
             if age is Age.BEFORE_CLEAR:
@@ -61,11 +61,11 @@ class Playout:
             self._emptied(now_ms)
 
     def _from_before_clear(self, number: int, now_ms: float) -> None:
-        """A mark from before the clear that is being waited for: played, flushed, or nobody knows which."""
+        """A mark from before the pending clear: played, flushed, or impossible to tell."""
         clearing = self._clearing
         if clearing is None:
             return
-        back_ms = clearing.sent_ms + 2 * self.clock.one_way_ms  # what the clear flushed is not here sooner
+        back_ms = clearing.sent_ms + 2 * self.clock.one_way_ms  # a flushed mark cannot be back sooner
         early = self._flight.too_early(number, now_ms)
         if now_ms < back_ms - self.clock.doubt_ms - UNSURE_MS and not early:
             self._spans += self._flight.played(number, now_ms)
@@ -73,12 +73,12 @@ class Playout:
             self._emptied(now_ms)
 
     def _emptied(self, now_ms: float) -> None:
-        """An echo arrives that the carrier emitted when it emptied its queue."""
+        """An echo has arrived that the carrier emitted when it emptied its queue."""
         clearing = self._clearing
         if clearing is None:
             return
         earliest_ms, latest_ms = self.clock.emitted_between(now_ms)
-        # The way there took at least the delay and at most that and twice the mean jitter, and so did the way back.
+        # Each way took at least the delay, and at most the delay plus twice the mean jitter.
         clock = self.clock
         spread_ms, soonest_ms = 2 * clock.jitter_ms, clearing.sent_ms + clock.one_way_ms - clock.base_ms
         backwards_ms = now_ms - clock.one_way_ms - clock.base_ms - spread_ms
@@ -96,9 +96,9 @@ class Playout:
             sends.append(Mark(self._marks.ping(now_ms)))
         for item in self.line:
             if item.sent < item.generated and not self._flight.out:
-                sends.append(self._send_mark(item, b"", now_ms))  # tells when the audio behind it begins to play
+                sends.append(self._send_mark(item, b"", now_ms))  # shows when the audio behind it begins to play
             while item.sent < item.generated and (lead_ms := self.lead_ms(now_ms)) < self.lead_low_ms:
-                # An answer's first message is whatever has come, but no more than we ever want to lie there.
+                # An answer's first message is whatever has come, but no more than we ever want queued at the carrier.
                 first_ms = self.lead_low_ms + self.message_ms - max(0.0, lead_ms)
                 wanted = int(self.message_ms if item.sent else first_ms) * BYTES_PER_MS
                 self._send(sends, item, min(wanted, item.generated - item.sent), now_ms)
@@ -117,7 +117,7 @@ class Playout:
         return Mark(number)
 
     def due_ms(self) -> float:
-        """When it wants `pump` or `advance` next, if nothing else happens: the lead runs low, or the agent falls silent."""
+        """When `pump` or `advance` is due if nothing else happens: the lead runs low, or the agent falls silent."""
         if self.held:
             return float("inf")
         if not self._flight.out:
@@ -131,7 +131,7 @@ class Playout:
         return self._marks.ping_due_ms(well_known=self.clock.well_known)
 
     def lead_ms(self, now_ms: float) -> float:
-        """How much audio will lie at the carrier when something sent now arrives there."""
+        """How much audio will be queued at the carrier when something sent now arrives there."""
         return self._flight.ends_ms - self.clock.arrives(now_ms)
 
     def clear(self, now_ms: float) -> list[ToLeg]:
@@ -151,12 +151,12 @@ class Playout:
         return self._clearing is None
 
     def give_up(self) -> None:
-        """No more will come of the carrier: the position at a clear that is not settled is what it most likely was."""
+        """The carrier will send nothing more: settle a pending clear at the most likely position."""
         if self._clearing is not None:
             self._settle(self.clock.arrives(self._clearing.sent_ms) - self.clock.base_ms)
 
     def _settle(self, cut_ms: float) -> None:
-        """The queue was emptied when the carrier's clock stood so."""
+        """The queue was emptied at `cut_ms` on the carrier's clock."""
         self._spans += self._flight.cut(cut_ms)
         self._clearing = None
 
@@ -167,7 +167,7 @@ class Playout:
         self.held = False
 
     def drop(self) -> list[Item]:
-        """Forget the unheard tail: the items that had one, in the order of speech.  Only once `settled`."""
+        """Drop the unheard tail; return the items that had one, in the order of speech.  Only once `settled`."""
         dropped = [item for item in self.line if not item.finished]
         self.line = deque([item for item in self.line if item.finished])
         for item in dropped:
@@ -192,18 +192,18 @@ class Playout:
         """Whether the caller hears the agent or is about to; a held tail counts."""
         if not self.held and self._flight.ends_ms > now_ms:
             return True
-        for item in self.line:  # noqa: SIM110 - asked with every frame, and a generator is a third of this
+        for item in self.line:  # noqa: SIM110 - runs on every frame; a generator would be a third of the cost
             if item.generated > (item.heard if self.held else item.sent):
                 return True
         return False
 
     def remaining_ms(self, now_ms: float) -> float:
-        """How long the agent still speaks, as far as its audio has come."""
+        """How long the agent will go on speaking, counting the audio that has come."""
         if self.held:
             return sum([item.generated - item.heard for item in self.line]) / BYTES_PER_MS
         unsent = sum([item.generated - item.sent for item in self.line])
         return unsent / BYTES_PER_MS + max(0.0, self._flight.ends_ms - now_ms)
 
     def echo_level_db(self, now_ms: float) -> float:
-        """The loudest that the agent was in what may come back as an echo now."""
+        """The agent's loudest level in the audio that may be coming back as an echo now."""
         return self._flight.level_db(now_ms, now_ms - ECHO_SPAN_MS - 2 * self.clock.one_way_ms)

@@ -1,8 +1,8 @@
-"""The wire of OpenAI's Realtime API (GA): server events typed in, client events formatted out.
+"""The wire format of OpenAI's Realtime API (GA): server events are decoded into types, client events encoded as bytes.
 
 Source: platform.openai.com/docs/api-reference/realtime-server-events and -client-events.  Audio is `audio/pcmu` both
-ways, base64 in JSON.  Only what the core needs is typed, and so must be well-formed: event types that it has no use for
-decode as Unknown, and fields that it does not read are not looked at.
+ways, base64 in JSON.  Only what the core needs is typed, and must therefore be well-formed: event types that it does
+not use decode as Unknown, and fields that it does not read are ignored.
 """
 
 import binascii
@@ -17,7 +17,7 @@ MAX_CALL_ID = 200
 
 
 class WireError(Exception):
-    """The model sent no event, or one that the core needs with a body that does not fit it."""
+    """The model sent something that is not an event, or a malformed event of a type that the core needs."""
 
 
 class _Event(msgspec.Struct, frozen=True, tag_field="type"):
@@ -43,7 +43,7 @@ class ResponseDone(_Event, frozen=True, tag="response.done"):
 
 class Item(msgspec.Struct, frozen=True):
     id: str = ""
-    type: str = ""  # message, function_call, and what we have no use for
+    type: str = ""  # message, function_call, or a type that is not used here
     name: str = ""  # of a function call
 
 
@@ -103,7 +103,7 @@ class InputTranscriptFailed(_Event, frozen=True, tag="conversation.item.input_au
 class FunctionArgumentsDone(_Event, frozen=True, tag="response.function_call_arguments.done"):
     response_id: str
     item_id: str
-    call_id: Annotated[str, msgspec.Meta(max_length=MAX_CALL_ID)]  # it travels to control, and is stored
+    call_id: Annotated[str, msgspec.Meta(max_length=MAX_CALL_ID)]  # it is sent to control and stored
     arguments: str
     name: str = ""  # some servers name the function only in its output item
 
@@ -147,7 +147,7 @@ _encode = msgspec.json.encode
 
 
 def decode(payload: bytes) -> ServerEvent:
-    """One text frame from the model.  Raises WireError for what is not an event, or a known one of a wrong shape."""
+    """One text frame from the model.  Raises WireError if it is not an event, or is a malformed known one."""
     try:
         event: Known = _decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -166,7 +166,7 @@ def _unknown(payload: bytes, reason: str) -> Unknown:
 
 
 def session_update(plan: CallPlan) -> bytes:
-    """The whole session: we alone create and interrupt responses, the server only says when a turn has ended."""
+    """The whole session: we alone create and interrupt responses; the server only detects the ends of turns."""
     transcription = {"model": plan.transcription_model}
     if plan.language:
         transcription["language"] = plan.language
@@ -221,7 +221,7 @@ def response_cancel(response_id: str | None) -> bytes:
 
 
 def item_truncate(item_id: str, audio_end_ms: int) -> bytes:
-    """`audio_end_ms` beyond the item's audio is an error at the server, and 0 is too: delete the item then."""
+    """The server rejects an `audio_end_ms` beyond the item's audio, and also 0: delete the item then."""
     return _encode(
         {"type": "conversation.item.truncate", "item_id": item_id, "content_index": 0, "audio_end_ms": audio_end_ms}
     )
@@ -232,9 +232,9 @@ def item_delete(item_id: str) -> bytes:
 
 
 def message_create(role: Role | Literal["system"], text: str, after: str | None = None) -> bytes:
-    """A text item: what the agent said without the model, what the caller typed, what a former session heard.
+    """A text item: what the agent said without the model, what the caller typed, what an earlier session heard.
 
-    It follows the item `after`, else all that there are.
+    It is inserted after the item `after`, or at the end.
     """
     part = {"type": "output_text" if role == "agent" else "input_text", "text": text}
     wire_role = {"agent": "assistant", "caller": "user", "system": "system"}[role]

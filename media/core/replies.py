@@ -1,4 +1,4 @@
-"""What the model is asked to say: clips that have no audio, then the answers that are owed; one response at a time."""
+"""What the model is asked to say: first clips without audio, then the answers that are owed; one response at a time."""
 
 from collections import deque
 
@@ -25,11 +25,11 @@ class Replies:
 
     def __init__(self, session: Session, voice: Voice, emit: Emit) -> None:
         self.answers = Answers()
-        self.saying: ClipKind | None = None  # the clip in whose place the model speaks
+        self.saying: ClipKind | None = None  # the clip that the model is speaking
         self._session, self._voice, self._emit = session, voice, emit
         self._clips: deque[ClipKind] = deque()  # for the model to say
         self._closed = False  # nothing is answered any more
-        self._cancel_next = False  # the response was cancelled before it had a name
+        self._cancel_next = False  # the response was cancelled before its id was known
         self._cancelled: set[str] = set()
 
     def say(self, kind: ClipKind) -> None:
@@ -46,12 +46,12 @@ class Replies:
 
     @property
     def pending(self) -> bool:
-        """Whether something is being said, or is to be."""
+        """Whether something is being said or is still to be said."""
         return self._session.ready and (self.answers.active or bool(self._clips))
 
     @property
     def awaited(self) -> bool:
-        """Whether there may be an answer, and nothing of it has been said yet."""
+        """Whether an answer may still come, and none of it has been said yet."""
         if not self._session.ready or self._closed or self._clips or self.saying is not None:
             return False
         return not self._voice.answering
@@ -73,7 +73,7 @@ class Replies:
             self._emit(Stamp(Moment.ASKED))
 
     def cancel(self) -> str | None:
-        """The caller took the floor: the response that is given up, if it has a name."""
+        """The caller took the floor: cancel the active response; return its id, if it is known."""
         if not self.answers.active:
             return None
         response_id = self.answers.response_id
@@ -86,7 +86,7 @@ class Replies:
     def cancelled(self, response_id: str) -> bool:
         return response_id in self._cancelled
 
-    # What becomes of them.
+    # The life of a response.
 
     def created(self, response_id: str) -> None:
         self.answers.response_created(response_id)

@@ -1,4 +1,4 @@
-"""The items that the model makes, as it makes them: their audio's end, and their words."""
+"""The items that the model is generating: whether they are complete, and their transcripts."""
 
 from media.core.clips import heard_text
 from media.core.inflight import Item
@@ -12,11 +12,11 @@ class Script:
     __slots__ = ("_open", "_transcripts")
 
     def __init__(self) -> None:
-        self._open: dict[str, Item] = {}  # the model is still making these
+        self._open: dict[str, Item] = {}  # the model is still generating these
         self._transcripts: dict[str, Transcript] = {}
 
     def begin(self, item_id: str, clip: ClipKind | None) -> Item | None:
-        """The model begins an item, in place of `clip` if that is named; None if it has begun it before."""
+        """The model begins an item, in place of `clip` if one is given; None if it has begun it before."""
         if item_id in self._transcripts:
             return None
         self._transcripts[item_id] = Transcript()
@@ -24,7 +24,7 @@ class Script:
         return item
 
     def item(self, item_id: str) -> Item | None:
-        """One that is open; of any other more is ignored, since its answer was cut."""
+        """The item, if it is open; anything more for another one is ignored, since its answer was cut."""
         return self._open.get(item_id)
 
     def add_text(self, item_id: str, delta: str) -> None:
@@ -46,21 +46,21 @@ class Script:
             self.close(item_id)
 
     def drop(self, item_id: str) -> None:
-        """It was cut: what still comes of it is ignored."""
+        """It was cut: whatever else comes for it is ignored."""
         self._open.pop(item_id, None)
 
     @property
     def audible(self) -> bool:
-        """Whether audio has come of what the model is saying."""
-        for item in self._open.values():  # noqa: SIM110 - asked with every tick, and a generator is a third of this
+        """Whether audio has come for what the model is saying."""
+        for item in self._open.values():  # noqa: SIM110 - runs on every tick; a generator would be a third of the cost
             if item.audio:
                 return True
         return False
 
     def spend(self, item: Item) -> tuple[str, str]:
-        """An item's words, and those of them that were heard; told once.  Of a clip, its own."""
+        """An item's text, and the part of it that was heard; available once.  For a clip, its own text."""
         transcript = self._transcripts.get(item.id)
         if transcript is None:
             return item.text, heard_text(item.text, item.heard, item.generated)
-        self._transcripts[item.id] = _SPENT  # its id stays known; a long call must not keep where each word lay
+        self._transcripts[item.id] = _SPENT  # its id stays known; a long call must not keep all transcripts
         return transcript.text, transcript.heard(item.heard, item.generated)

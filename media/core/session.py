@@ -1,4 +1,4 @@
-"""One session of the model after another: whether there is one, what it is sent, and what its successor must know."""
+"""Successive sessions with the model: whether there is one, what it is sent, and what its successor must know."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -12,7 +12,7 @@ Author = Role | Literal["system"]
 
 
 class Session:
-    """What is sent while there is none is lost, but for notes: a new session learns from the turns what was said."""
+    """What is sent while there is none is lost, except notes: a new session gets the conversation from the turns."""
 
     __slots__ = ("_alive_ms", "_emit", "_malformed", "_notes", "_plan", "_turn_id", "attempts", "ready")
 
@@ -30,7 +30,7 @@ class Session:
             self._emit(ToModel(payload))
 
     def note(self, author: Author, text: str) -> None:
-        """Something that was not spoken, but belongs into the conversation."""
+        """Something that was not spoken but belongs in the conversation."""
         if self.ready:
             self.send(rt.message_create(author, text))
         else:
@@ -39,7 +39,7 @@ class Session:
     # Its life.
 
     def open(self, so_far: Sequence[tuple[Role, str]]) -> None:
-        """A socket stands: configure it, and bring it up to date."""
+        """A socket is open: configure the session, and bring it up to date."""
         self.ready = True
         self._turn_id = ""
         self.send(rt.session_update(self._plan))
@@ -53,37 +53,37 @@ class Session:
         self._malformed = 0
 
     def works(self) -> None:
-        """It has taken our configuration."""
+        """It has accepted our configuration."""
         self.attempts = 1
 
     def heard(self, now_ms: float) -> None:
-        """It has said something that can be read."""
+        """It has sent a readable event."""
         self._malformed, self._alive_ms = 0, now_ms
 
     def expect(self, now_ms: float) -> None:
-        """It owed us nothing until now."""
+        """A response is expected from now on: the stall timer starts again."""
         self._alive_ms = now_ms
 
     def garbled(self) -> bool:
-        """It has said what it may not: whether we still listen."""
+        """It has sent something malformed; return whether to go on listening."""
         self._malformed += 1
         return self._malformed < MALFORMED_IN_A_ROW
 
     def silent(self, now_ms: float) -> bool:
-        """Whether it has said nothing for too long, if it owes us something."""
+        """Whether it has sent nothing for too long, provided that a response is expected."""
         return self.ready and now_ms - self._alive_ms >= self._plan.stall_ms
 
-    # What it must know of what was heard.
+    # What it must know about what was heard.
 
     def caller_spoke(self, turn_id: str) -> None:
         """The caller's last turn, by its id in this session."""
         self._turn_id = turn_id
 
     def agent_said(self, text: str, *, filler: bool) -> None:
-        """Without the model.  A filler was heard before the answer that the model may have begun already."""
+        """Something that the model did not say.  A filler comes before the answer that the model may have begun."""
         self.send(rt.message_create("agent", text, self._turn_id or None if filler else None))
 
     def agent_cut(self, item_id: str, heard_ms: int) -> None:
-        """Of an item of this session no more than so much was heard, and no more will be."""
-        # 0 ms is refused by the server, and so is anything beyond the item's length.
+        """Only `heard_ms` of an item of this session was heard, and no more will be."""
+        # The server refuses 0 ms, and anything beyond the item's length.
         self.send(rt.item_truncate(item_id, heard_ms) if heard_ms else rt.item_delete(item_id))

@@ -1,5 +1,5 @@
-"""Prompts for a silent caller, and the end of a call that has gone on too long: on the wall clock, since comfort noise
-defeats a detector.  What counts as a sign of life is the caller's to give (a turn, a digit) or the agent's (its voice).
+"""Prompts for a silent caller, and the end of a call that has gone on too long: by elapsed time, since comfort noise
+defeats a detector.  A sign of life is a turn or a digit from the caller, or the agent's voice.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Silence:
         return self._prompted
 
     def due(self, now_ms: float) -> Due | None:
-        """What is due now; told once each time."""
+        """What is due now; each is returned once."""
         if now_ms - self._started_ms >= self.max_call_ms:
             return Due.CLOSE_TOO_LONG
         wait_ms = self.gaps_ms[self._prompted] if self._prompted < len(self.gaps_ms) else self.idle_after_ms

@@ -1,4 +1,4 @@
-"""What is recorded of both sides, from when it may be."""
+"""What is recorded of both sides, from the moment that recording is allowed."""
 
 from media.core.audio import to_ms
 from media.core.types import Emit, RecordAgent, RecordCaller, StartRecording
@@ -13,7 +13,7 @@ class Tape:
         self._agent_ms = 0  # the end of the agent's last span
 
     def start(self) -> None:
-        """What follows may be stored; nothing happens if nobody wants it, or it runs."""
+        """Recording may begin; does nothing if none is wanted or it is running."""
         if self._wanted and not self.running:
             self.running = True
             self._emit(StartRecording())
@@ -23,7 +23,7 @@ class Tape:
             self._emit(RecordCaller(payload, at_ms))
 
     def agent(self, payload: bytes, at_ms: int) -> None:
-        """What was heard from then on.  Corrections of a few ms must not make spans overlap."""
+        """Audio heard from `at_ms` on.  Corrections of a few ms must not make spans overlap."""
         at_ms = max(at_ms, self._agent_ms)
         self._agent_ms = at_ms + to_ms(len(payload))
         self._emit(RecordAgent(payload, at_ms))

@@ -14,11 +14,11 @@ class ToolCalls:
     __slots__ = ("_answered", "_answers", "_emit", "_names", "_session", "_tools", "leaving")
 
     def __init__(self, plan: CallPlan, session: Session, answers: Answers, emit: Emit) -> None:
-        self.leaving: Outcome | None = None  # what the agent's last tool wants of the call
+        self.leaving: Outcome | None = None  # how a tool of the agent's has asked to end the call
         self._session, self._answers, self._emit = session, answers, emit
         self._tools = Tools({tool.name: tool for tool in plan.tools})
         self._names: dict[str, str] = {}  # of functions, by item id
-        self._answered = False  # and nothing was said of it, since another is running
+        self._answered = False  # a result came but no answer was requested, since another tool is running
 
     @property
     def busy(self) -> bool:
@@ -58,7 +58,7 @@ class ToolCalls:
         self._emit(RunTool(event.call_id, name, event.arguments))
 
     def result(self, call_id: str, output_json: str, status: ToolStatus) -> None:
-        """What a tool came to; of one that is not running, nobody wants to know."""
+        """A tool's result; ignored if that tool is not running."""
         finished = self._tools.finish(call_id)
         if finished is None:
             return
@@ -77,7 +77,7 @@ class ToolCalls:
             self._answers.owe()
 
     def watch(self, now_ms: float) -> None:
-        """The model hears of those whose time is up that there is no result."""
+        """Fail the tools whose time is up, so that the model hears that there is no result."""
         for call_id in self._tools.late(now_ms):
             self.result(call_id, error_json(TIMED_OUT), "failed")
 

@@ -1,7 +1,7 @@
-"""The agent's tools: which there are, which are running, and how long they may.
+"""The agent's tools: which exist, which are running, and their time limits.
 
-The model calls one; control runs it and answers late, out of order, twice or never.  Every call of the model's comes to
-exactly one end, and whoever answers after that is not listened to.
+The model calls one; control runs it and may answer late, out of order, twice or never.  Every tool call of the model's
+ends exactly once, and any answer after that is ignored.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ import msgspec
 from media.core.types import Tool
 
 MAX_RUNNING = 16  # at once, in one call
-MAX_KNOWN = 256  # ids that are remembered, lest one is run twice
+MAX_KNOWN = 256  # ids that are remembered, so that none is run twice
 MAX_ARGUMENTS = 32_768  # characters
 
 UNKNOWN_TOOL = "There is no tool of this name."
@@ -25,16 +25,16 @@ CALL_ENDED = "The call ended before the tool answered."
 
 
 def error_json(sentence: str) -> str:
-    """What the model is told of a tool that gave no result."""
+    """The output that the model gets for a tool without a result."""
     return msgspec.json.encode({"error": sentence}).decode()
 
 
 class Audience(Enum):
     """Who a tool's result is for."""
 
-    CALLER = auto()  # who waits for an answer
-    MODEL = auto()  # its conversation has to be whole; the caller has interrupted what the tool was run for
-    NEXT_SESSION = auto()  # the session that called it is gone: its successor is told in words
+    CALLER = auto()  # the caller is waiting for an answer
+    MODEL = auto()  # the caller has interrupted; the model still needs the result for a complete conversation
+    NEXT_SESSION = auto()  # the session that called it is gone: its successor gets the result as text
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Tools:
     _known: dict[str, None] = field(default_factory=dict)  # in the order in which they were called
 
     def known(self, call_id: str) -> bool:
-        """Whether the model has called under this id before; from now on it has."""
+        """Whether the model has used this call id before; marks it as used."""
         if call_id in self._known:
             return True
         self._known[call_id] = None
@@ -61,7 +61,7 @@ class Tools:
         return False
 
     def refusal(self, name: str, arguments_json: str) -> str | None:
-        """Why this call of a tool is not carried out; None if it is."""
+        """Why this tool call is refused; None if it is not."""
         if name not in self.tools:
             return UNKNOWN_TOOL
         if len(arguments_json) > MAX_ARGUMENTS:
@@ -73,18 +73,18 @@ class Tools:
         self._running[call_id] = _Running(tool, response_id, now_ms + tool.timeout_ms)
 
     def finish(self, call_id: str) -> tuple[str, Audience] | None:
-        """It has come to its end: its name and who must know.  None if it is not running."""
+        """The tool has ended: its name and the audience of its result.  None if it is not running."""
         running = self._running.pop(call_id, None)
         return None if running is None else (running.tool.name, running.audience)
 
     def late(self, now_ms: float) -> Sequence[str]:
         """Those whose time is up."""
-        if not self._running:  # asked with every tick
+        if not self._running:  # runs on every tick
             return ()
         return [call_id for call_id, running in self._running.items() if now_ms >= running.deadline_ms]
 
     def interrupted(self, response_id: str) -> None:
-        """The caller took the floor from this response: nobody waits any more for what it called."""
+        """The caller took the floor from this response, and no longer waits for the tools that it called."""
         for call_id, running in self._running.items():
             if running.response_id == response_id and running.audience is Audience.CALLER:
                 self._running[call_id] = _retold(running, Audience.MODEL)
@@ -103,7 +103,7 @@ class Tools:
     @property
     def awaited(self) -> bool:
         """Whether the caller waits for one."""
-        for running in self._running.values():  # noqa: SIM110 - asked with every tick, and a generator is a third of this
+        for running in self._running.values():  # noqa: SIM110 - runs on every tick; a generator is a third of the cost
             if running.audience is not Audience.MODEL:
                 return True
         return False

@@ -1,7 +1,7 @@
 """Transcript deltas become turns, in the order of speech.
 
-A caller's text arrives after the answer that it caused, or never: a turn waits for it up to a deadline, and the turns
-after it wait too, so that `seq` is final when a turn is reported.
+A caller's text may arrive after the answer to it, or never: a turn waits for it up to a deadline, and the turns after
+it wait too, so that `seq` is final when a turn is reported.
 """
 
 from bisect import insort
@@ -14,7 +14,7 @@ _NEVER = float("inf")
 
 @dataclass(slots=True)
 class Transcript:
-    """An item's text, each piece tied to how much of its audio had come before it."""
+    """An item's text, each piece anchored to the amount of audio that had come before it."""
 
     text: str = ""
     _anchors: list[tuple[int, int]] = field(default_factory=list)  # (bytes of audio, characters of text), both before
@@ -25,11 +25,11 @@ class Transcript:
         self.text += delta
 
     def final(self, text: str) -> None:
-        """The whole text, in case that a delta was missed."""
+        """The whole text, in case a delta was missed."""
         self.text = text or self.text
 
     def heard(self, heard: int, generated: int) -> str:
-        """Up to the word boundary at or before `heard` bytes of the `generated`; an estimate of about a word."""
+        """The text up to the word boundary at or before `heard` of `generated` bytes; accurate to about a word."""
         if heard >= generated:
             return self.text
         start, done, end, upto = 0, 0, generated, len(self.text)
@@ -109,11 +109,11 @@ class Turns:
         return self._find(id) is not None
 
     def so_far(self) -> list[tuple[Role, str]]:
-        """What a new session must know: all that was said, also by turns that are not reported yet."""
+        """What a new session must know: all that was said, including turns that are not reported yet."""
         return [*self.spoken, *[(turn.role, turn.heard_text) for turn in self._waiting if turn.heard_text]]
 
     def flush(self) -> list[tuple[str, TurnEnded]]:
-        """All that is left, at the end of the call."""
+        """All turns that are left, at the end of the call."""
         ended = [self._report(turn) for turn in self._waiting]
         self._waiting.clear()
         return ended

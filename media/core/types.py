@@ -24,8 +24,8 @@ class ClipKind(StrEnum):
 
     ANNOUNCEMENT = "announcement"  # this call is recorded
     GREETING = "greeting"
-    HOLD = "hold"  # the model is being dialled again
-    FILLER = "filler"  # an answer takes its time
+    HOLD = "hold"  # the model is being reconnected
+    FILLER = "filler"  # an answer is slow to come
     IDLE = "idle"  # are you still there
     GOODBYE = "goodbye"
     APOLOGY = "apology"  # the model cannot be reached
@@ -33,7 +33,7 @@ class ClipKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A fixed sentence; `audio` is None when it has not been rendered yet."""
+    """A fixed sentence; `audio` is None if it has not been rendered yet."""
 
     text: str
     audio: bytes | None = None
@@ -41,13 +41,13 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """What the agent may do.  ValueError unless `parameters_json` is an object and there is time, or an outcome."""
+    """What the agent may do.  ValueError unless `parameters_json` is an object and there is a timeout or an outcome."""
 
     name: str
     description: str
     parameters_json: str  # a JSON Schema of an object
     timeout_ms: int = 0  # how long the call waits for the result
-    outcome: Outcome | None = None  # if set, nobody runs it: the call leaves so, once the agent's last words were heard
+    outcome: Outcome | None = None  # if set, it is not run: the call ends so, once the agent's last words were heard
 
     def __post_init__(self) -> None:
         msgspec.json.decode(self.parameters_json, type=dict[str, Any])
@@ -57,7 +57,7 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class CallPlan:
-    """All that a conversation must know before its first frame; every time constant is here.
+    """Everything a conversation must know before its first frame, including every time constant.
 
     ValueError if two tools have the same name.
     """
@@ -82,15 +82,15 @@ class CallPlan:
     idle_prompts: int = 2
     idle_gaps_ms: tuple[int, ...] = ()  # silence before each prompt, where that differs from `idle_after_ms`
     idle_texts: tuple[str, ...] = ()  # of each prompt, where they differ from the clip
-    filler_after_ms: int = 750  # silence before an answer that a filler breaks
+    filler_after_ms: int = 750  # silence before an answer, after which a filler is played
     close_deadline_ms: int = 15_000  # a spoken close that takes longer is cut by the hang-up
     transcript_deadline_ms: int = 4_000  # how long a caller's turn waits for its text
     digits_pause_ms: int = 1_500
     lead_low_ms: int = 200
-    message_ms: int = 107  # no multiple of a frame: the ledger learns from where in a frame a message ends
-    quiet_append_ms: int = 100  # caller audio without a voice, while no turn is open, goes to the model in such pieces
+    message_ms: int = 107  # not a multiple of a frame: the ledger learns from where in a frame a message ends
+    quiet_append_ms: int = 100  # caller audio without a voice, while no turn is open, is sent in pieces this long
     one_way_guess_ms: int = 40  # until the first mark has come back
-    stall_ms: int = 10_000  # a response that says nothing for so long is lost, and its session with it
+    stall_ms: int = 10_000  # a response without any event for so long is lost, and its session with it
     model_attempts: int = 3  # lost or failed connections in a row before the call is given up
 
     def __post_init__(self) -> None:
@@ -98,8 +98,8 @@ class CallPlan:
             raise ValueError("two tools have the same name")
 
 
-# Actions: what the shell has to do, in this order.  Those that come with every frame are msgspec's, made in a third of
-# the time that a frozen dataclass takes.
+# Actions: what the shell has to do, in this order.  Those that come with every frame are msgspec structs, which take a
+# third of the time of a frozen dataclass.
 
 
 class ToModel(msgspec.Struct, frozen=True, gc=False):
@@ -117,7 +117,7 @@ class DialModel:
 
 @dataclass(frozen=True, slots=True)
 class RunTool:
-    """Have a tool run; then call `tool_result`.  A ToolFinished of the same id says that nobody waits for it any more."""
+    """Run a tool; then call `tool_result`.  A ToolFinished with the same id means that the result is not needed."""
 
     call_id: str  # the model's, of this function call
     name: str
@@ -147,13 +147,13 @@ class Moment(Enum):
     """Something whose instant counts when it is written, not when it is decided."""
 
     CLEARED = auto()  # the caller spoke over the agent, which was stopped
-    ASKED = auto()  # the model for an answer
-    ANSWERED = auto()  # the first of an answer's audio
+    ASKED = auto()  # the model was asked for an answer
+    ANSWERED = auto()  # the first audio of an answer was sent
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """Write what came before this; then call `written` with the time."""
+    """Write the actions before this; then call `written` with the time."""
 
     moment: Moment
 
@@ -190,7 +190,7 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class TurnEnded:
-    """A turn, final, in the order of speech.  `seq` counts from 1; `heard_text` is the caller's own text for callers."""
+    """A final turn, in the order of speech.  `seq` counts from 1; for callers, `heard_text` is their own text."""
 
     seq: int
     role: Role
@@ -205,8 +205,9 @@ class TurnEnded:
 class BargedIn:
     """The caller spoke over the agent.
 
-    `clear_reaction_ms` counts from when the first voiced frame can have arrived, by the carrier's clock, until the `clear`
-    was written: what lay unread while we were late is in it.  Reported behind the turn that was spoken over, which `turn_seq` names; None if nothing of it was heard.
+    `clear_reaction_ms` counts from when the first voiced frame can have arrived, by the carrier's clock, until the
+    `clear` was written: it includes the time that frames lay unread while we were late.  Reported after the turn that
+    was spoken over, which `turn_seq` names; None if nothing of it was heard.
     """
 
     at_ms: int
@@ -272,7 +273,7 @@ class ModelLost:
 
 @dataclass(frozen=True, slots=True)
 class CallEnded:
-    """`reason` is one word (`StreamEnded.reason`); `detail` says what was wrong, when something was."""
+    """`reason` is a reason code (`StreamEnded.reason`); `detail` says what was wrong, if anything was."""
 
     reason: str
     detail: str
@@ -307,7 +308,7 @@ class EndCall:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Somebody reads along: report transcript deltas for so long from now."""
+    """Somebody is watching the live transcript: report deltas for `for_ms` from now."""
 
     for_ms: int
 

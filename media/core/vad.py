@@ -1,17 +1,17 @@
-"""When the caller speaks: a cheap judgement of every frame, and a costly one (an argument) of candidates only.
+"""When the caller speaks: a cheap first stage for every frame, and a costly second one (`confirm`) for candidates only.
 
-First stage: level over an adaptive noise floor, and webrtcvad, which alone calls white noise, DTMF and ringback speech.
-Three voiced frames of the last four make a candidate; `confirm`, if given, must then find speech in it.
+First stage: level over an adaptive noise floor, and webrtcvad, which by itself takes white noise, DTMF and ringback for
+speech.  Three voiced frames of the last four make a candidate; `confirm`, if given, must then find speech in it.
 
-Where it is sure (0.9), a frame is voiced and counts towards a cut.  An onset only clears, and a clear can be taken back,
-so it may come on less; but music must not bring it.  Music seldom breaks what was steady (a silence, a noise, a hum), and
-the pitch of a note or a tone stands still, as a voice's does not.  So an onset is, in the 300 ms after a sound broke
-something steady, a probability of
+Where it is sure (0.9), a frame is voiced and counts towards a cut.  An onset only clears, and a clear can be taken
+back, so it needs less certainty; but music must not trigger it.  Music seldom breaks a steady sound (silence, noise, a
+hum), and the pitch of a note or a tone is constant, while a voice's is not.  So in the 300 ms after a sound broke a
+steady one, an onset is a probability of
 
-    0.9; or 0.5 on the average of three frames, if the pitch does not stand still as that of a tone does; or 0.3 on the
-    average once the pitch has moved from one frame to the next; or 0.1 once it has moved three times;
+    0.9; or 0.5 averaged over three frames, if the pitch is not constant like that of a tone; or 0.3 on average, once
+    the pitch has moved from one frame to the next; or 0.1 on average, once it has moved three times;
 
-and anywhere else 0.9 on the average of two frames.
+and anywhere else 0.9 averaged over two frames.
 """
 
 from collections import deque
@@ -24,39 +24,39 @@ from media.core.audio import FRAME_BYTES, FRAME_MS, SILENCE_BYTE, SILENT_DB, pcm
 from media.core.backlog import Backlog
 from media.core.pitch import period
 
-# (mu-law audio, fresh) -> probability of speech at its end.  `fresh` opens a candidate: the detector forgets its state
-# and gets up to 320 ms of history; afterwards it gets what is new, until the candidate is over.
+# (mu-law audio, fresh) -> probability of speech at its end.  `fresh` opens a candidate: the detector resets its state
+# and gets up to 320 ms of history; after that it gets only new audio, until the candidate is over.
 Confirm = Callable[[bytes, bool], float]
 
 OVER_FLOOR_DB = 9.0
 HANGOVER_MS = 200
 HISTORY_FRAMES = 16
 HISTORY_BYTES = HISTORY_FRAMES * FRAME_BYTES
-ECHO_RETURN_LOSS_DB = 20.0  # how much quieter than played the agent comes back in the caller's audio, at worst
+ECHO_RETURN_LOSS_DB = 20.0  # by how much the agent's echo in the caller's audio is quieter than played, at least
 ECHO_MARGIN_DB = 12.0
-CONFIRMED = 0.9  # for speech to count on: music may pass for speech once, but not for long
-BELIEVED_FRAMES = 5  # so much at a time is judged of speech that goes on: nobody waits for it
+CONFIRMED = 0.9  # probability of confirmed speech: music may reach it once, but not for long
+BELIEVED_FRAMES = 5  # confirmed speech is judged in batches of so many frames, since its latency does not matter
 
-# Steady is what stayed within 8 dB (or below -65 dBFS) for 500 ms.  It is broken by what is 3 dB louder than all of it;
-# a sound may take three frames to rise so far.
+# A sound is steady if it stayed within 8 dB (or below -65 dBFS) for 500 ms.  It is broken by one that is 3 dB louder
+# than all of it, which may take three frames to rise so far.
 STEADY_FRAMES, STEADY_DB, QUIET_DB = 25, 8.0, -65.0
 BREAK_DB, RISE_FRAMES = 3.0, 3
 BROKEN_FRAMES = 15
-LEVELS = STEADY_FRAMES + RISE_FRAMES + 1 + BROKEN_FRAMES  # with which a candidate that begins can look so far back
-# Probabilities, on the average of the last frames, that are an onset there.
+LEVELS = STEADY_FRAMES + RISE_FRAMES + 1 + BROKEN_FRAMES  # kept, so that a new candidate can look back that far
+# Probabilities, averaged over the last frames, that are an onset there.
 LIKELY, LIKELY_FRAMES = 0.5, 3
 MOVED_ONCE, MOVED_OFTEN, OFTEN = 0.3, 0.1, 3
-STILL, JUMP = 0.01, 0.12  # of a period: less is no movement, and more is another note
-TONE = 3  # frames in which the pitch stood still, for each in which it moved
+STILL, JUMP = 0.01, 0.12  # fraction of a period: a smaller change is no movement, a larger one is another note
+TONE = 3  # a tone has so many frames of constant pitch for each in which it moved
 
 
 def echo_gate_open(level_db: float, played_level_db: float) -> bool:
-    """Whether a sound is too loud to be the agent's own voice coming back from the caller's handset."""
+    """Whether a sound is too loud to be an echo of the agent's own voice from the caller's handset."""
     return level_db >= played_level_db - ECHO_RETURN_LOSS_DB + ECHO_MARGIN_DB
 
 
 def breaks(levels_db: list[float], at: int) -> bool:
-    """Whether the frame `at`, by the levels of all, breaks what was steady before it."""
+    """Whether the frame `at`, judging by all levels, breaks a steady sound before it."""
     end = at - RISE_FRAMES
     if end < STEADY_FRAMES or levels_db[at] <= max(QUIET_DB, levels_db[end - 1]) + BREAK_DB:
         return False
@@ -72,17 +72,17 @@ class Candidate:
     probabilities: deque[float] = field(default_factory=lambda: deque(maxlen=LIKELY_FRAMES))  # of its last frames
     since_break: int = BROKEN_FRAMES + 1  # frames since it broke something steady
     moved: int = 0  # frames since then in which its pitch moved
-    stood: int = 0  # and in which it did not
+    stood: int = 0  # frames since then in which it did not
     _period: float = 0.0  # of the last frame, in samples
 
     def frame(self, levels_db: list[float], at: int) -> None:
-        """One frame further, to the one `at`; see `breaks`."""
+        """Advance by one frame, to the one `at`; see `breaks`."""
         self.since_break += 1
         if not self.broke() and breaks(levels_db, at):
             self.since_break = self.moved = self.stood = 0
 
     def pitch(self, ulaw: bytes) -> None:
-        """What the pitch does; `ulaw` are the frame and the one before."""
+        """Track the pitch; `ulaw` is the frame and the one before it."""
         last, self._period = self._period, period(to_linear(ulaw))
         if last and self._period:
             change = abs(self._period / last - 1)
@@ -109,7 +109,7 @@ class Candidate:
 
 
 class Vad:
-    """One caller's ear.  `confirm` is the second stage, if there is one."""
+    """Detects one caller's voice.  `confirm` is the second stage, if there is one."""
 
     __slots__ = ("_floor_db", "_quiet_ms", "_second", "_webrtc", "level_db", "recent", "speaking")
 
@@ -117,7 +117,7 @@ class Vad:
         self.speaking = False
         self.level_db = SILENT_DB  # the loudest of the last voiced frames: what the echo gate compares
         self._floor_db = -60.0
-        self.recent = 0  # voiced or not by the first stage, one bit for each of four frames, the newest lowest
+        self.recent = 0  # the first stage's verdicts on the last four frames, one bit each, the newest lowest
         self._quiet_ms = 0
         self._second = None if confirm is None else SecondStage(confirm)
         self._webrtc = webrtcvad.Vad(2)
@@ -125,8 +125,8 @@ class Vad:
     def caller_frame(self, ulaw: bytes, agent_audible: bool) -> tuple[bool, bool]:
         """Judge 20 ms (a frame of another length is padded or cut): (voiced, onset).
 
-        An onset is told once per stretch of speech, and again while the agent is audible if the speech began before.
-        A frame that the detector takes for no speech is not voiced; an onset that is only likely comes before its voice.
+        An onset is reported once per stretch of speech, and again while the agent is audible if speech began before.
+        A frame in which the detector finds no speech is not voiced; an onset may come before the first voiced frame.
         """
         frame = ulaw if len(ulaw) == FRAME_BYTES else ulaw[:FRAME_BYTES].ljust(FRAME_BYTES, SILENCE_BYTE)
         pcm = to_linear(frame)
@@ -152,7 +152,7 @@ class Vad:
         return voiced and sure, onset
 
     def quiet(self, ms: int) -> None:
-        """No frame came for `ms`: speech that nobody can hear ends too."""
+        """No frame came for `ms`: speech that is no longer received ends too."""
         self.recent = 0
         self._quiet_ms += ms
         self._track(voiced=False, candidate=False, ms=0)
@@ -169,7 +169,7 @@ class Vad:
 
 
 class SecondStage:
-    """The detector, which is asked of candidates only, and what it needs to know of the sound before them."""
+    """The detector, which is only run on candidates, and the history of sound that it needs."""
 
     __slots__ = ("_candidate", "_confirm", "_history", "_levels_db", "_unjudged")
 
@@ -178,28 +178,28 @@ class SecondStage:
         self._candidate: Candidate | None = None  # while it judges one
         self._history = Backlog()
         self._levels_db: deque[float] = deque(maxlen=LEVELS)
-        self._unjudged: list[bytes] = []  # frames since the detector was last asked
+        self._unjudged: list[bytes] = []  # frames since the detector last ran
 
     @property
     def judging(self) -> bool:
         return self._candidate is not None
 
     def heard(self, frame: bytes, level: float) -> None:
-        """Every frame, so that a candidate has a past."""
+        """Keep every frame, so that a candidate has a history."""
         self._levels_db.append(level)
         self._history.add(frame)
         if self._history.size >= 2 * HISTORY_BYTES:  # not with every frame
             self._history.forget(HISTORY_BYTES)
 
     def over(self) -> None:
-        """Whatever it was has ended."""
+        """The candidate, if any, has ended."""
         self._candidate = None
 
     def judge(self, frame: bytes, voiced: bool) -> Candidate:
         """Each frame of a candidate, from its first to the end of its hangover.
 
-        A frame that is not voiced needs no answer, and goes to the detector with the next one that does.  Neither does
-        each frame of speech that was believed, which is held until the next few are judged together.
+        A frame that is not voiced needs no verdict, and goes to the detector with the next one that does.  Frames of
+        confirmed speech are gathered and judged a few at a time.
         """
         heard = self._candidate
         if heard is None:
@@ -215,7 +215,7 @@ class SecondStage:
         return heard
 
     def _begin(self) -> Candidate:
-        """A candidate begins with its third voiced frame: what it did until then is looked at now."""
+        """A candidate begins with its third voiced frame; the frames before that are examined now."""
         heard = self._candidate = Candidate()
         levels = list(self._levels_db)
         for at in range(max(0, len(levels) - BROKEN_FRAMES - 1), len(levels)):

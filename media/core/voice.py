@@ -1,4 +1,4 @@
-"""The agent's voice: audio of the model and clips through one ledger, and what follows from what was heard of it."""
+"""The agent's voice: the model's audio and clips in one ledger, and the consequences of what was heard."""
 
 from media.core.announcement import Announcement
 from media.core.audio import to_ms
@@ -39,7 +39,7 @@ class Voice:
         self._announcement = Announcement(plan.protect_announcement)
         self._fillers = Fillers(plan.filler_after_ms if plan.fillers else _NEVER)
 
-    # What the agent is about to say.
+    # What the agent is going to say.
 
     def opening(self) -> list[ClipKind]:
         """What the caller hears first, in order."""
@@ -58,24 +58,24 @@ class Voice:
         return True
 
     def prompt(self, number: int) -> None:
-        """Of the idle prompts, this one is next, from 0."""
+        """Make this the next idle prompt, counting from 0."""
         self._clips.idle_prompt = number
 
     def open_item(self, item_id: str, clip: ClipKind | None) -> None:
-        """The model begins an item, in place of `clip` if that is named."""
+        """The model begins an item, in place of `clip` if one is given."""
         item = self._script.begin(item_id, clip)
         if item is not None:
             self._queue(item)
 
     def add_audio(self, item_id: str, ulaw: bytes, now_ms: float) -> None:
-        """Audio of an open item; of any other it is ignored, since its answer was cut."""
+        """Audio of an open item; audio of any other item is ignored, since its answer was cut."""
         item = self._script.item(item_id)
         if item is None:
             return
         if not item.audio:
             self._minutes.latency.first_delta(now_ms)
             if self._playout.audible(now_ms):
-                self._minutes.latency.first_sent(now_ms)  # it waits behind a filler, which is no delay of ours
+                self._minutes.latency.first_sent(now_ms)  # it waits behind a filler; this is not our latency
         item.audio += ulaw
         self.pump(now_ms)
 
@@ -92,7 +92,7 @@ class Voice:
         self._script.close_all()
 
     def orphan_all(self) -> None:
-        """The session that made these items is gone; the next one knows of them only what it is told."""
+        """The session that made these items is gone; the next one knows only what it is sent."""
         self._script.close_all()
         for item in self._playout.line:
             item.of_model = False
@@ -109,7 +109,7 @@ class Voice:
         return self._playout.audible(now_ms)
 
     def speaks(self, now_ms: float) -> bool:
-        """Whether the agent is heard, or is about to be, with something else than a filler: that is in nobody's way."""
+        """Whether the agent is heard, or is about to be, with something other than a filler."""
         if not self._playout.audible(now_ms):
             return False
         clips = [item.clip for item in self._playout.line if item.generated]
@@ -117,27 +117,27 @@ class Voice:
 
     @property
     def answering(self) -> bool:
-        """Whether audio has come of what the model is saying."""
+        """Whether audio has come for what the model is saying."""
         return self._script.audible
 
     def protected(self, now_ms: float) -> bool:
-        """Whether the announcement is being played and nobody may talk it away."""
+        """Whether the announcement is being played and must not be interrupted."""
         line = self._playout.line
         return self._announcement.protected(line[0] if line else None, now_ms)
 
     def remaining_ms(self, now_ms: float) -> float:
-        """How long the agent still speaks, as far as its audio has come."""
+        """How long the agent will go on speaking, counting the audio that has come."""
         return self._playout.remaining_ms(now_ms)
 
     def echo_level_db(self, now_ms: float) -> float:
-        """The loudest that the agent was in what may come back as an echo now."""
+        """The agent's loudest level in the audio that may be coming back as an echo now."""
         return self._playout.echo_level_db(now_ms)
 
     # Waiting for an answer.
 
     def cover(self, turn: int, now_ms: float, *, waited: bool) -> float:
-        """Break the silence before a slow answer to this turn, if the caller waits for one; when that is due, if it is
-        not yet.
+        """Play a filler if the answer to this turn is slow and the caller is waiting for it.  Returns when one is due,
+        infinity if none is.
         """
         fillers = self._fillers
         if self._playout.audible(now_ms):
@@ -155,17 +155,17 @@ class Voice:
         self._fillers.sound(now_ms)
 
     def _fill(self) -> None:
-        """Queue the next filler, before whatever the model has begun and not said anything of."""
+        """Queue the next filler, before any items that the model has begun but that have no audio yet."""
         line = self._playout.line
         place = len(line)
         while place and not line[place - 1].generated:
             place -= 1
         line.insert(place, self._clips.filler())
 
-    # What leaves, and what was heard.
+    # What is sent, and what was heard.
 
     def due_ms(self) -> float:
-        """When it wants `pump` or `advance` next, if nothing else happens."""
+        """When `pump` or `advance` is due if nothing else happens."""
         return self._playout.due_ms()
 
     def pump(self, now_ms: float) -> None:
@@ -227,19 +227,19 @@ class Voice:
         return (line[0].id, to_ms(line[0].heard)) if line else ("", 0)
 
     def settled(self, now_ms: float) -> bool:
-        """Whether it is known as well as it will be where the caller stopped hearing."""
+        """Whether the position where the caller stopped hearing is as well known as it will be."""
         settled = self._playout.settled(now_ms)
         if settled:
             self.advance(now_ms)
         return settled
 
     def give_up(self, now_ms: float) -> None:
-        """No more will come of the carrier: what is not known of a clear by now never will be."""
+        """The carrier will send nothing more: settle a pending clear with what is known."""
         self._playout.give_up()
         self.advance(now_ms)
 
     def heard_ms(self, item_id: str, otherwise: int) -> int:
-        """How much was heard of the item that was stopped; `otherwise` if it was another one."""
+        """How much was heard of the item, if it is the one that was stopped; else `otherwise`."""
         line = self._playout.line
         return to_ms(line[0].heard) if line and line[0].id == item_id else otherwise
 

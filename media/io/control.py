@@ -3,8 +3,8 @@
     report() ─▶ batch ─▶ spool on disk ─▶ Link ─▶ control stores ─▶ acknowledged ─▶ forgotten
     run_tool() ─▶ Link ─▶ control runs it ─▶ result ─▶ the call that waits for it
 
-While the link is away batches wait on disk, and requests in memory; a new link first asks how far control is, then sends
-what it lacks, in order.  Transcript deltas wait nowhere.
+While the link is down, batches wait on disk and requests in memory; a new link first asks how far control has got, then
+sends what it lacks, in order.  Transcript deltas are never kept.
 """
 
 import asyncio
@@ -28,11 +28,11 @@ from media.io.toolrequests import Answer, ToolRequests
 LOG = log(__name__)
 RETRY_LIMIT_MS = 5_000.0
 MAX_SPOOLS = 1_000
-MAX_DELTAS = 2_000  # of a process, between two writes
+MAX_DELTAS = 2_000  # per process, between two writes
 
 
 class TokenRefused(Exception):  # noqa: N818 - it says what happened
-    """The token opens no stream: unknown, spent, late, or another call's."""
+    """The token opens no stream: it is unknown, spent, expired, or another call's."""
 
 
 class Away(Exception):  # noqa: N818 - it says what happened
@@ -40,13 +40,14 @@ class Away(Exception):  # noqa: N818 - it says what happened
 
 
 def take_spool(root: Path) -> Spool:
-    """The first spool below `root` that no living process holds, with all that killed processes left in any of them.
+    """The first spool below `root` that no live process holds.
 
-    What is found elsewhere is moved into it, so that it is sent even if no other process ever starts.
+    Batches that killed processes left in other spools are moved into it, so that they are sent even if no other process
+    ever starts.
     """
     own = next(_free_spools(root, range(MAX_SPOOLS)), None)
     if own is None:
-        raise SystemExit(f"hum: all spools below {root} are taken")
+        raise SystemExit(f"hum: all {MAX_SPOOLS} spools below {root} are in use by other processes")
     others = sorted(int(folder.name) for folder in root.iterdir() if folder.name.isdecimal())
     for left in _free_spools(root, others):
         for number, batch in left.pending():
@@ -70,7 +71,7 @@ class ControlLink:
     """`outbox`, `run_tool` and `flush` never wait; `run` keeps the link up until it is cancelled."""
 
     def __init__(self, settings: MediaSettings, channel: aio.Channel, key: bytes, name: str, spool: Spool) -> None:
-        # A name of this very process: control counts batches by name, and another spool would count otherwise.
+        # Unique to this process: control numbers batches by node name, and another spool has other numbers.
         self.node = f"{name}-{secrets.token_hex(4)}"
         self.up = False
         self.on_command: Command = lambda _: None
@@ -100,24 +101,24 @@ class ControlLink:
             raise Away(error.code().name) from error
 
     def run_tool(self, request: pb.RunTool, answer: Answer) -> bool:
-        """Have control run a tool; `answer` is called once at most, never after `give_up`.  False: too many wait."""
+        """Have control run a tool; `answer` is called at most once, never after `give_up`.  False if too many wait."""
         added = self._tools.add(request, answer)
         self._filled.set()
         return added
 
     def give_up(self, call_id: str, tool_call_id: str) -> None:
-        """Nobody waits for this tool any more."""
+        """The result of this tool is no longer needed."""
         self._tools.give_up(call_id, tool_call_id)
 
     def delta(self, delta: pb.CallDelta) -> None:
-        """Leaves with this tick's; dropped while the link is away or too slow for them."""
+        """Send with this tick's deltas; dropped while the link is down or too slow."""
         if self.up and len(self._deltas) < MAX_DELTAS:
             self._deltas.append(delta)
 
-    # Once per tick of the pacer, or every few.
+    # Once every few ticks of the pacer.
 
     def flush(self, now_ms: float) -> None:
-        """Let what was reported since the last time leave."""
+        """Send what was reported since the last flush."""
         if self.outbox.flush(now_ms) or self._deltas:
             self._filled.set()
 
@@ -130,12 +131,12 @@ class ControlLink:
     # The stream.
 
     async def run(self) -> None:
-        """Keep a link up; first wait `link_retry_ms`, then twice as long each time, up to 5 s."""
+        """Keep a link up; reconnect after `link_retry_ms`, doubled with each failure, up to 5 s."""
         wait_ms = self._settings.link_retry_ms
         while True:
             try:
                 was_up = await self._link()
-            except (aio.AioRpcError, asyncio.InvalidStateError) as error:  # the latter: over before we could say hello
+            except (aio.AioRpcError, asyncio.InvalidStateError) as error:  # the latter: it ended before hello was sent
                 LOG.warning("link to control failed", error=str(error).partition("\n")[0])
                 was_up = False
             if was_up:
@@ -144,14 +145,14 @@ class ControlLink:
             wait_ms = min(2 * wait_ms, RETRY_LIMIT_MS)
 
     async def _link(self) -> bool:
-        """One link, until it is lost; whether it was ever up."""
+        """Run one link until it is lost; return whether it was ever up."""
         call = self._stub.Link(metadata=(self._identity.metadata(),))
         writer: asyncio.Task[None] | None = None
         try:
             await call.write(pb.LinkUp(hello=pb.LinkHello()))
-            while isinstance(down := await call.read(), pb.LinkDown):  # else it is the end
+            while isinstance(down := await call.read(), pb.LinkDown):  # anything else is the end of the stream
                 self._take(down)
-                if writer is None:  # the answer to hello: how far control is
+                if writer is None:  # the answer to hello: the last batch that control has
                     self._tools.begin_link()
                     self._set_up(True)
                     writer = asyncio.create_task(self._write(call), name="link writer")
@@ -177,7 +178,7 @@ class ControlLink:
             case "acknowledged_seq":
                 self.outbox.acknowledge(down.acknowledged_seq)
             case _:
-                pass  # of a later release
+                pass  # from a later release
 
     async def _write(self, call: Stream) -> None:
         sent = self.outbox.acknowledged
@@ -187,11 +188,11 @@ class ControlLink:
             for batch in self.outbox.pending(sent):
                 await call.write(pb.LinkUp(batch=batch))
                 sent = batch.seq
-                await self._write_urgent(call)  # what is late may be much
+                await self._write_urgent(call)  # the backlog may be long
             await self._filled.wait()
 
     async def _write_urgent(self, call: Stream) -> None:
-        """What somebody waits for."""
+        """Send what somebody is waiting for."""
         for request in self._tools.take():
             await call.write(pb.LinkUp(tool=request))
         deltas, self._deltas = self._deltas, []

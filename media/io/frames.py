@@ -1,4 +1,4 @@
-"""Whole messages out of WebSocket frames: both peers may send a message in pieces (RFC 6455 section 5.4)."""
+"""Reassembles WebSocket messages: both peers may fragment a message (RFC 6455 section 5.4)."""
 
 from collections.abc import Sequence
 from struct import Struct
@@ -11,11 +11,11 @@ _SHORT, _LONG = Struct(">BBH"), Struct(">BBQ")
 
 
 class TooBig(Exception):  # noqa: N818 - it says what is wrong
-    """A message in pieces is longer than a frame may be."""
+    """A fragmented message is longer than a single frame may be."""
 
 
 class Pieces:
-    """The beginning of a message whose end has not come."""
+    """The fragments of a message whose end has not come."""
 
     __slots__ = ("_begun", "_limit")
 
@@ -24,9 +24,9 @@ class Pieces:
         self._limit = limit
 
     def whole(self, frame: WSFrame) -> bytes | None:
-        """The message that this frame completes; None for a piece, a stray end and a control frame.  Raises TooBig.
+        """The message that this frame completes; None for a fragment, a stray continuation or a control frame.
 
-        It is a copy, which costs less than a view of the socket's memory.
+        Raises TooBig.  The message is a copy, which costs less than a view of the socket's memory.
         """
         kind = frame.msg_type
         if kind == TEXT or kind == BINARY:  # noqa: PLR1714, SIM109 - every frame comes here
@@ -46,9 +46,9 @@ class Pieces:
 
 
 def send_texts(transport: WSTransport, payloads: Sequence[bytes]) -> None:
-    """Whole text messages of a server, in one write: a system call costs more than all that led to it.
+    """Send a server's text messages in one write: a system call costs more than everything that led to it.
 
-    The frames are ours (RFC 6455 section 5.2: final, text, unmasked), since the library writes one at a time.
+    The frames are built here (RFC 6455 section 5.2: final, text, unmasked), since the library writes one at a time.
     """
     if len(payloads) == 1:
         transport.send(TEXT, payloads[0])
@@ -68,12 +68,12 @@ def _head(size: int) -> bytes:
 
 
 def close_code(frame: WSFrame) -> int:
-    """A CLOSE frame's code; 1005 when it names none (RFC 6455 section 7.4.1)."""
+    """A CLOSE frame's code; 1005 if it has none (RFC 6455 section 7.4.1)."""
     return int(frame.get_close_code()) or 1005  # type: ignore[call-overload]  # an int that the stub calls an enum
 
 
 def answer_close(transport: WSTransport, code: int) -> None:
-    """Close our side too, with a code that may travel, and then the connection."""
+    """Answer a CLOSE with a code that may be sent, then close the connection."""
     if not transport.is_close_frame_sent:
         transport.send_close(WSCloseCode.OK if code == 1005 else code)  # type: ignore[arg-type]  # any int will do
     transport.disconnect()

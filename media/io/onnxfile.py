@@ -1,7 +1,7 @@
-"""The weights in an ONNX file, without the library that runs such files.
+"""Reads the weights in an ONNX file without onnxruntime.
 
-Source: onnx.proto (github.com/onnx/onnx) and the wire format of Protocol Buffers.  Only what a file of stored weights
-needs: the top graph's initializers of 32-bit floats.
+Source: onnx.proto (github.com/onnx/onnx) and the wire format of Protocol Buffers.  Supports only what is needed for
+stored weights: the top graph's initializers of 32-bit floats.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ FLOAT = 1  # TensorProto.DataType
 
 
 def weights(model: bytes) -> dict[str, Floats]:
-    """Tensors by name, each in its shape.  Raises ValueError for what is not such a file."""
+    """Tensors by name, each in its shape.  Raises ValueError if it is not an ONNX file."""
     found: dict[str, Floats] = {}
     for graph in _all(memoryview(model), GRAPH):
         for tensor in _all(graph, INITIALIZER):
@@ -45,16 +45,16 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
         match key & 7:
             case 0:  # a varint
                 value, at = _varint(message, at)
-            case 2:  # bytes behind their length
+            case 2:  # length-delimited
                 size, at = _varint(message, at)
                 value, at = message[at : at + size], at + size
             case 1 | 5 as kind:  # 64 or 32 bits
                 size = 8 if kind == 1 else 4
                 value, at = message[at : at + size], at + size
             case kind:
-                raise ValueError(f"not a model: wire type {kind}")
+                raise ValueError(f"not an ONNX model: unknown wire type {kind}")
         if at > len(message):
-            raise ValueError("not a model: it ends too early")
+            raise ValueError("not an ONNX model: the file is truncated")
         yield key >> 3, value
 
 
@@ -66,4 +66,4 @@ def _varint(message: memoryview, at: int) -> tuple[int, int]:
         at, shift = at + 1, shift + 7
         if byte < 0x80:
             return value, at
-    raise ValueError("not a model: it ends too early")
+    raise ValueError("not an ONNX model: the file is truncated")

@@ -11,32 +11,32 @@ from hum.settings import MediaSettings
 from media.io.frames import CLOSE, TEXT, Pieces, TooBig, close_code
 
 MAX_EVENT_BYTES = 16 << 20
-#: More than a minute and a half of caller audio that the server does not take: it is as good as gone.
+#: More than 90 s of caller audio that the server has not read: the session is given up.
 UNSENT_BYTES = 1 << 20
-#: Answers to the handshake that no second attempt will change: key, project, model or request are wrong.
+#: Handshake responses that a retry will not change: the key, project, model or request is wrong.
 REFUSALS = frozenset({400, 401, 403, 404, 405, 410, 422})
 
 
 class Refused(Exception):  # noqa: N818 - it says what happened
-    """The server will not open a session for us, now or later."""
+    """The server refuses to open a session; a retry would not help."""
 
 
 class Unreachable(Exception):  # noqa: N818 - it says what happened
-    """The server could not be reached, or could not serve us just now."""
+    """The server could not be reached or could not serve the request; a retry may help."""
 
 
 class Listener(Protocol):
-    """Who is told what a model's socket brings."""
+    """Receives the events of a model's socket."""
 
     def from_model(self, socket: "ModelSocket", payload: bytes) -> None:
         """One event."""
 
     def model_gone(self, socket: "ModelSocket", reason: str) -> None:
-        """The socket is closed; told once, and never after `drop`."""
+        """The socket is closed; called once, and never after `drop`."""
 
 
 class ModelSocket(WSListener):
-    """An open session.  `send` and `drop` are all that a call does with it."""
+    """An open session.  A call uses only `send` and `drop`."""
 
     def __init__(self, listener: Listener) -> None:
         self._listener: Listener | None = listener
@@ -49,7 +49,7 @@ class ModelSocket(WSListener):
             transport.send(TEXT, payload)
 
     def drop(self) -> None:
-        """Close it and hear no more of it."""
+        """Close it; the listener is not called again."""
         self._listener = None
         self._close()
 
@@ -97,7 +97,7 @@ Dial = Callable[[str, Listener], Awaitable[ModelSocket]]
 
 
 def realtime_url(base_url: str, model: str) -> str:
-    """Where the socket of an API at `base_url` (http or https) is."""
+    """The WebSocket URL of the API at `base_url` (http or https)."""
     parts = urlsplit(base_url)
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
     path = f"{parts.path.rstrip('/')}/realtime"
@@ -105,7 +105,7 @@ def realtime_url(base_url: str, model: str) -> str:
 
 
 class Dialler:
-    """Opens sockets with the deployment's key, which appears in no log."""
+    """Opens sockets with the deployment's key, which is never logged."""
 
     def __init__(self, settings: MediaSettings) -> None:
         self._settings = settings
@@ -120,7 +120,7 @@ class Dialler:
                     extra_headers={"Authorization": f"Bearer {settings.openai_api_key}"},
                     websocket_handshake_timeout=settings.dial_seconds,
                     max_frame_size=MAX_EVENT_BYTES,
-                    max_redirects=0,  # the key goes nowhere else
+                    max_redirects=0,  # the key must not be sent elsewhere
                 )
         except asyncio.CancelledError:
             socket.drop()

@@ -1,4 +1,4 @@
-"""Reports on their way to control: gathered into batches, which lie on disk until control has stored them.
+"""Reports on their way to control: gathered into batches, which stay on disk until control has stored them.
 
 A batch's number is its record's number in the spool.
 """
@@ -16,7 +16,7 @@ FINISH_EVERY_MS = 500.0  # forgetting costs a few file operations
 
 
 class Outbox:
-    """Nothing here waits."""
+    """No method here blocks."""
 
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
@@ -26,7 +26,7 @@ class Outbox:
         self._finished_ms = float("-inf")
 
     def report(self, report: pb.Report) -> None:
-        """Leaves with the next flush."""
+        """Send with the next flush."""
         self._reports.append(report)
 
     def when_stored(self, then: Callable[[], None]) -> None:
@@ -40,11 +40,11 @@ class Outbox:
 
     @property
     def awaited(self) -> bool:
-        """Whether somebody waits until control has what was reported."""
+        """Whether a `when_stored` callback is pending."""
         return bool(self._waiting)
 
     def flush(self, now_ms: float) -> bool:
-        """Put what was reported since the last time on disk, as one batch; whether there is one more."""
+        """Write what was reported since the last flush to disk as one batch; return whether there was one."""
         more = bool(self._reports) and self._append()
         if self.acknowledged > self._spool.done and now_ms - self._finished_ms >= FINISH_EVERY_MS:
             self._finished_ms = now_ms
@@ -59,7 +59,7 @@ class Outbox:
             self._waiting.popleft()[1]()
 
     def pending(self, after: int) -> Iterator[pb.ReportBatch]:
-        """The batches behind number `after`, in order."""
+        """The batches after number `after`, in order."""
         for number, payload in self._spool.pending(after):
             batch = pb.ReportBatch.FromString(payload)
             batch.seq = number
@@ -72,8 +72,8 @@ class Outbox:
     def _append(self) -> bool:
         try:
             self._spool.append(pb.ReportBatch(reports=self._reports).SerializeToString())
-        except OSError:  # a full disk: they stay in memory, and are tried again with the next tick
-            LOG.exception("reports are not on disk", reports=len(self._reports))
+        except OSError:  # a full disk: they stay in memory, and the next tick retries
+            LOG.exception("reports could not be written to disk; will retry", reports=len(self._reports))
             return False
         self._reports = []
         metrics.SPOOL_DEPTH.set(len(self._spool))

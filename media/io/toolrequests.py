@@ -1,13 +1,14 @@
 """Tools that control has been asked to run.
 
-Each request is sent on every link until it is answered or given up: control runs it once, however often it is asked.
+Each request is sent again on every new link until it is answered or given up: control runs it once, however often it
+arrives.
 """
 
 from collections.abc import Callable
 
 from hum.v1 import runtime_pb2 as pb
 
-MAX_OPEN = 2_000  # of a process
+MAX_OPEN = 2_000  # per process
 
 Answer = Callable[[pb.ToolResult], None]
 _Key = tuple[str, str]  # the call's id, the model's id of the function call
@@ -22,7 +23,7 @@ class ToolRequests:
         return len(self._open)
 
     def add(self, request: pb.RunTool, answer: Answer) -> bool:
-        """`answer` is called once at most; False if there are too many requests, and it never will be."""
+        """`answer` is called at most once; False, and never called, if there are too many requests."""
         if len(self._open) >= MAX_OPEN:
             return False
         key = request.call_id, request.tool_call_id
@@ -31,22 +32,22 @@ class ToolRequests:
         return True
 
     def give_up(self, call_id: str, tool_call_id: str) -> None:
-        """Nobody waits for it any more."""
+        """The result is no longer needed."""
         self._open.pop((call_id, tool_call_id), None)
         self._unsent.pop((call_id, tool_call_id), None)
 
     def take(self) -> list[pb.RunTool]:
-        """What is to be sent on this link and was not yet."""
+        """The requests that are still to be sent on this link."""
         taken = list(self._unsent.values())
         self._unsent.clear()
         return taken
 
     def begin_link(self) -> None:
-        """Nothing has been sent on the link that begins."""
+        """A new link: nothing has been sent on it yet."""
         self._unsent = {key: request for key, (request, _) in self._open.items()}
 
     def answered(self, result: pb.ToolResult) -> None:
-        """One that nobody waits for changes nothing."""
+        """Deliver a result; one that is no longer needed is ignored."""
         key = result.call_id, result.tool_call_id
         self._unsent.pop(key, None)
         _, answer = self._open.pop(key, (None, None))

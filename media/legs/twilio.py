@@ -1,6 +1,6 @@
-"""Twilio Media Streams, bidirectional: their door, their socket, their wire.  Nothing else here speaks of Twilio.
+"""Twilio Media Streams, bidirectional: authentication, socket and wire format.  The only module here that knows Twilio.
 
-Source: twilio.com/docs/voice/media-streams/websocket-messages.  `sequenceNumber`, `chunk` and `timestamp` travel as
+Source: twilio.com/docs/voice/media-streams/websocket-messages.  `sequenceNumber`, `chunk` and `timestamp` are sent as
 strings; outbound messages are JSON text frames, media payloads base64 mu-law of any length.
 """
 
@@ -24,15 +24,15 @@ CLOSE_CODES: Mapping[Closing, int] = {
     Closing.FAULT: 1011,
     Closing.BUSY: 1013,
 }
-#: Close codes that the WebSocket library sends by itself -> what the carrier did.
+#: Close codes that the WebSocket library sends by itself -> what the carrier did wrong.
 FAULTS: Mapping[WSCloseCode, str] = {
-    WSCloseCode.PROTOCOL_ERROR: "the WebSocket protocol was broken",
-    WSCloseCode.INVALID_TEXT: "text that is not UTF-8",
-    WSCloseCode.MESSAGE_TOO_BIG: "a frame is too big",
+    WSCloseCode.PROTOCOL_ERROR: "the WebSocket protocol was violated",
+    WSCloseCode.INVALID_TEXT: "a text frame is not UTF-8",
+    WSCloseCode.MESSAGE_TOO_BIG: "a message is too big",
 }
 
 
-# The wire.
+# The wire format.
 
 
 class MediaFormat(msgspec.Struct, frozen=True, rename="camel"):
@@ -71,7 +71,7 @@ class _Envelope(msgspec.Struct, frozen=True):
     mark: _Mark | None = None
 
 
-_decode = msgspec.json.Decoder(_Envelope, strict=False).decode  # numbers travel as strings
+_decode = msgspec.json.Decoder(_Envelope, strict=False).decode  # numbers are sent as strings
 _MULAW = MediaFormat("audio/x-mulaw", 8000, 1)
 _KEYS = frozenset("0123456789*#ABCD")
 _MAX_TIMESTAMP_MS = 10**12
@@ -79,7 +79,7 @@ _MAX_MARK_DIGITS = 15
 
 
 def decode(payload: bytes) -> LegEvent | None:
-    """One text frame from the carrier; None for what a call has no use for, Broken for what the protocol forbids."""
+    """One text frame from the carrier; None for messages that a call ignores, Broken for protocol violations."""
     try:
         envelope = _decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -95,7 +95,7 @@ def decode(payload: bytes) -> LegEvent | None:
 def _other(envelope: _Envelope) -> LegEvent | None:
     match envelope.event:
         case "mark" if envelope.mark is not None:
-            name = envelope.mark.name  # ours are numbers; any other is not ours
+            name = envelope.mark.name  # our marks are numbers; ignore any other
             ours = name.isascii() and name.isdecimal() and len(name) <= _MAX_MARK_DIGITS
             return Mark(int(name)) if ours else None
         case "dtmf" if envelope.dtmf is not None:
@@ -115,7 +115,7 @@ def _other(envelope: _Envelope) -> LegEvent | None:
 
 
 class Encoder:
-    """Outbound messages of one stream: fixed bytes around the payload."""
+    """Encodes one stream's outbound messages: constant bytes around the payload."""
 
     __slots__ = ("_clear", "_mark", "_media")
 
@@ -126,7 +126,7 @@ class Encoder:
         self._mark = b'{"event":"mark","streamSid":' + sid + b',"mark":{"name":"'
 
     def encode(self, actions: Sequence[ToLeg]) -> list[bytes]:
-        """A text frame for each."""
+        """One text frame per action."""
         frames: list[bytes] = []
         for action in actions:
             if isinstance(action, Mark):
@@ -138,11 +138,11 @@ class Encoder:
         return frames
 
 
-# The door, and the socket behind it.
+# Authentication, and the socket.
 
 
 def is_signed(request: WSUpgradeRequest, settings: MediaSettings) -> bool:
-    """Whether the carrier itself asks for this socket."""
+    """Whether the upgrade request is signed by the carrier."""
     signature = request.headers.get("X-Twilio-Signature", "")
     return carrier.is_signed(settings.twilio_auth_tokens, settings.media_url + PATH, (), signature)
 
@@ -188,12 +188,12 @@ class TwilioLeg(WSListener):
         shell.leg_gone(fault)
 
     def pause_writing(self) -> None:
-        pass  # what we send is paced: a socket that takes nothing is noticed by its silence
+        pass  # what we send is paced, and a dead socket is noticed by its silence
 
     def resume_writing(self) -> None:
         pass
 
-    # What the shell wants.
+    # The `Leg` protocol, called by the shell.
 
     def send(self, actions: Sequence[ToLeg]) -> None:
         transport, encoder = self._transport, self._encoder

@@ -1,6 +1,6 @@
-"""Many simulated calls at once, and what their callers lived through: percentiles, and thresholds that decide.
+"""A load test: many simulated calls at once, percentiles of what their callers experienced, and thresholds to pass.
 
-Each call speaks through `sandbox.twilio`: signed webhooks, Media Streams, a true playout clock.  A caller listens until
-the agent is silent, speaks, and at a given rate speaks over the answer instead.  The figures come from what was played
-and spoken, not from what the other side claims.
+Each call goes through `sandbox.twilio`: signed webhooks, Media Streams, a real-time playout clock.  A caller listens
+until the agent is silent and then speaks; a given share of lines is spoken over the answer instead.  The figures come
+from what was played and spoken, not from what the system under test reports.
 """

@@ -1,4 +1,4 @@
-"""`python -m sandbox.load`: the load against any gateway of the contract."""
+"""`python -m sandbox.load`: the load test against any gateway that implements the contract."""
 
 import argparse
 import asyncio
@@ -10,8 +10,8 @@ from sandbox.load.harness import main
 
 
 def alone(argv: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m sandbox.load", description="A load of simulated calls.")
-    parser.add_argument("--voice-url", required=True, help="the voice webhook of a number")
+    parser = argparse.ArgumentParser(prog="python -m sandbox.load", description="A load test of simulated calls.")
+    parser.add_argument("--voice-url", required=True, help="the voice webhook of a phone number")
     parser.add_argument("--account-sid", required=True)
     parser.add_argument("--auth-token", required=True)
     options.add_arguments(parser)

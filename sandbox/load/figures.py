@@ -1,4 +1,4 @@
-"""What callers lived through, in figures, and the limits that these are held against."""
+"""Figures of what callers experienced, and the limits that they are compared with."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -6,25 +6,25 @@ from typing import Any
 
 from sandbox.twilio import Call, Stream
 
-CLEAR_WITHIN_MS = 500.0  # after the caller has stopped, nobody waits for a `clear` any more
+CLEAR_WITHIN_MS = 500.0  # a `clear` later than this after the caller has stopped does not count
 
 
 @dataclass(slots=True)
 class Lived:
-    """What the callers of one run lived through; milliseconds."""
+    """What the callers of one run experienced, in milliseconds."""
 
     greeting_ms: list[float] = field(default_factory=list)  # stream open -> first audio
     answer_ms: list[float] = field(default_factory=list)  # end of a line -> the agent's next audio
     clear_ms: list[float] = field(default_factory=list)  # a line over the agent -> `clear`
     gap_ms: list[float] = field(default_factory=list)
-    ignored: int = 0  # lines over the agent that no `clear` answered
+    ignored: int = 0  # lines over the agent that no `clear` followed
     calls: int = 0
     turns: int = 0
-    late_ms: float = 0.0  # the load's own worst lateness
+    late_ms: float = 0.0  # the load generator's own worst lateness
     errors: list[str] = field(default_factory=list)
 
     def add(self, call: Call) -> None:
-        """Take in a call that is over."""
+        """Add a call that is over."""
         self.calls += 1
         self.late_ms = max(self.late_ms, call.worst_lateness_ms)
         self.errors += [f"{code} {message}" for code, message in call.errors]
@@ -75,7 +75,7 @@ class Lived:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What may not be exceeded; None: no limit.  Latencies are compared at p95, `clear` at p99."""
+    """The limits; None: no limit.  Latencies are compared at p95, `clear` at p99."""
 
     max_first_audio_ms: float | None = None
     max_answer_ms: float | None = None
@@ -93,14 +93,14 @@ class Limits:
             "max_errors": summary["errors"],
         }
         return [
-            f"{name.removeprefix('max_')} is {found[name]}, and may be {limit}"
+            f"{name.removeprefix('max_')} is {found[name]}, and may be at most {limit}"
             for name, limit in asdict(self).items()
             if limit is not None and found[name] is not None and found[name] > limit
         ]
 
 
 def percentiles(values: Sequence[float]) -> dict[str, Any]:
-    """p50, p95 and p99 in ms, each None of nothing, and how many values they stand for."""
+    """p50, p95 and p99 in ms, each None without values, and the number of values."""
     ordered = sorted(values)
     parts: dict[str, Any] = {"count": len(ordered)}
     for name, part in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
@@ -109,7 +109,7 @@ def percentiles(values: Sequence[float]) -> dict[str, Any]:
 
 
 def table(summary: dict[str, Any]) -> str:
-    """The figures for a person."""
+    """The figures as a table for people."""
     rows = [f"{'':34}{'count':>7}{'p50':>9}{'p95':>9}{'p99':>9}"]
     names = (
         ("greeting_ms", "stream open -> first audio, ms"),
@@ -124,6 +124,6 @@ def table(summary: dict[str, Any]) -> str:
         f"{summary['calls']} calls, {summary['turns']} lines, {summary['ignored_interruptions']} of them over the agent and ignored",
         f"{summary['gaps']} gaps in what the agent said, the longest {summary['worst_gap_ms']} ms",
         f"{summary['errors']} errors{''.join(f'{chr(10)}  {error}' for error in summary['first_errors'])}",
-        f"the load's own worst lateness: {summary['own_worst_lateness_ms']} ms",
+        f"the load generator's own worst lateness: {summary['own_worst_lateness_ms']} ms",
     ]
     return "\n".join(rows)

@@ -1,4 +1,4 @@
-"""Places the calls and follows them to their ends."""
+"""Places the calls and follows each to its end."""
 
 import argparse
 import asyncio
@@ -21,7 +21,7 @@ LINES = (
     "Thank you, and where exactly are you?",
 )
 LISTEN_MS, OVER_MS, PATIENCE_MS = 900, 500, 8_000
-ANSWER_MS = 4_000.0  # what an answer takes, roughly
+ANSWER_MS = 4_000.0  # approximate length of an answer
 PAUSE_SECONDS = 0.02  # between two calls, when there is no ramp
 
 Step = dict[str, Any]
@@ -29,7 +29,7 @@ Step = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What kind of load: `interrupt` is the share of lines that are spoken over the agent."""
+    """The load's parameters; `interrupt` is the share of lines that are spoken over the agent."""
 
     voice_url: str
     account_sid: str
@@ -44,7 +44,7 @@ class Load:
 
 
 def script(lines: Sequence[bytes], seconds: float, interrupt: float, random: Random) -> Iterator[Step]:
-    """A caller's steps for about that long: `lines` over and over, some of them over the agent's answer."""
+    """A caller's steps for about `seconds`: random `lines`, some of them spoken over the agent's answer."""
     spent_ms, over = 0.0, False
     while spent_ms < seconds * 1000:
         line = random.choice(lines)
@@ -59,7 +59,7 @@ def script(lines: Sequence[bytes], seconds: float, interrupt: float, random: Ran
 
 
 async def run(load: Load, lines: Sequence[bytes]) -> Lived:
-    """Place the calls, each a moment after the one before, and follow them to their ends."""
+    """Place the calls, each a moment after the one before, and follow each to its end."""
     lived, random = Lived(), Random(load.seed)
     pause_seconds = max(PAUSE_SECONDS, load.ramp_seconds / load.calls)
     async with asyncio.TaskGroup() as group:
@@ -98,7 +98,7 @@ async def _hang_up_after(call: Call, seconds: float) -> None:
 
 
 async def main(arguments: argparse.Namespace, voice_url: str, account_sid: str, auth_token: str) -> int:
-    """Run what the command line asks for and print it; 0 within the thresholds, 1 beyond, 2 if it can't be run."""
+    """Run the load and print the figures; 0 within the thresholds, 1 beyond them, 2 if it cannot be run."""
     try:
         lines = await words(arguments.wav)
     except (OSError, ValueError) as error:
@@ -131,11 +131,11 @@ async def main(arguments: argparse.Namespace, voice_url: str, account_sid: str, 
 
 
 async def words(wavs: Sequence[str]) -> list[bytes]:
-    """What callers say, mu-law at 8 kHz: the files, else a few spoken lines.  Raises OSError, ValueError."""
+    """What callers say, mu-law at 8 kHz: the given files, else synthesized lines.  Raises OSError, ValueError."""
     if wavs:
         return [_read(Path(path)) for path in wavs]
     if not Speech.available():
-        raise ValueError("the extra `speech` is not installed: pip install 'hum[speech]', or give --wav")
+        raise ValueError("the extra `speech` is not installed: pip install 'hum[speech]', or use --wav FILE")
     speech = Speech()
     try:
         return [await speech.say(line, "caller") for line in LINES]

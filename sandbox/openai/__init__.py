@@ -1,4 +1,4 @@
-"""A stand-in for OpenAI that speaks its wire protocol and knows the truth."""
+"""A stand-in for OpenAI that speaks its wire protocol and records what really happened."""
 
 from sandbox.openai.model import Model
 from sandbox.openai.record import Act

@@ -1,6 +1,6 @@
 """python -m sandbox.openai: the stand-in for OpenAI as a process of its own.
 
-Prints one JSON line {"url": ...} when it is ready; SIGTERM and SIGINT end it in good order.
+Prints one JSON line {"url": ...} when it is ready; SIGTERM and SIGINT shut it down cleanly.
 """
 
 import argparse
@@ -19,7 +19,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--listen", default="127.0.0.1:0", metavar="HOST:PORT")
     parser.add_argument("--api-key", required=True)
     parser.add_argument("--script", type=Path, metavar="FILE", help="JSON; see sandbox/openai/script.py")
-    parser.add_argument("--no-speech", action="store_true", help="words are tones, and the script says what is heard")
+    parser.add_argument("--no-speech", action="store_true", help="speak in tones; the script says what is heard")
     return parser.parse_args(argv)
 
 
@@ -28,7 +28,7 @@ async def main(argv: list[str]) -> None:
     try:
         script = Script.load(chosen.script) if chosen.script else None
     except (BadScript, OSError) as error:
-        sys.exit(f"{chosen.script} is not a script: {error}")
+        sys.exit(f"{chosen.script} is not a valid script: {error}")
     speech = Speech() if Speech.available() and not chosen.no_speech else None
     if speech is not None:
         await speech.warm_up()

@@ -1,4 +1,4 @@
-"""One response of the realtime model: its events in OpenAI's order, its audio at a set pace.  Pure.
+"""One response of the realtime model: its events in OpenAI's order, its audio at a fixed pace.  Pure.
 
 Event order: platform.openai.com/docs/guides/realtime-conversations and the server event reference.
 """
@@ -20,13 +20,14 @@ LOG = logging.getLogger(__name__)
 TOKENS_PER_AUDIO_S = 20
 CHARS_PER_TOKEN = 4
 
-#: Each `yield` hands out who calls what goes on with it, once; what that is called with is the value of the `yield`.
+#: Each `yield` gives a function that takes a continuation and calls it once; the value passed to the continuation
+#: becomes the value of the `yield`.
 Steps = Generator[Callable[[Callable[[Any], None]], None], Any, None]
 Decision = Generator[Callable[[Callable[[Any], None]], None], Any, Turn]
 
 
 class Answer:
-    """`wish` is response.create's `response`, already checked; `decide` finds the words."""
+    """`wish` is response.create's `response`, already validated; `decide` determines what is said."""
 
     def __init__(
         self, stage: Stage, session: dict[str, Any], wish: dict[str, Any], decide: Callable[[], Decision]
@@ -52,17 +53,17 @@ class Answer:
         self._stage.clock.at(self._created_at, self._step)
 
     def cancel(self, reason: str) -> None:
-        """Stop at once: what was sent is closed as incomplete, and response.done says why."""
+        """Stop at once: the open item is closed as incomplete, and response.done says why."""
         self._close_item("incomplete")
         self._finish("cancelled", {"type": "cancelled", "reason": reason})
 
     def abandon(self) -> None:
-        """The connection is gone: stop without a word."""
+        """The connection is gone: stop without an event."""
         if self.status == "in_progress":
             self.status = "abandoned"
 
     def _step(self, value: Any = None) -> None:
-        """Go on with the answer, unless it was cancelled meanwhile."""
+        """Continue the answer, unless it was cancelled meanwhile."""
         if self.status != "in_progress":
             return
         try:
@@ -232,7 +233,7 @@ class Answer:
         }
 
     def _usage(self) -> dict[str, Any]:
-        """A plausible bill: audio by its length, text by its letters."""
+        """Plausible usage: audio tokens by duration, text tokens by length."""
         audio_s = sum(each.codec.ms(len(each.audio)) for each in self._items) / 1000
         chars_out = sum(len(each.text()) + len(each.wire.get("arguments", "")) for each in self._items)
         chars_in = sum(len(each.text()) for each in self._stage.conversation.items if each not in self._items)

@@ -1,12 +1,12 @@
-"""What the real API has not: the door to the truth, the script and the faults.
+"""Control API of the stand-in, which the real API does not have: recorded truth, script and faults.
 
-    GET  /                           that this is a stand-in
+    GET  /                           identifies this as a stand-in
     GET  /sandbox/sessions           {sessions: [...]}, oldest first; ?audio=1 with the audio as base64
     GET  /sandbox/sessions/{id}
     POST /sandbox/sessions/{id}/drop {code?} → 204: the connection breaks (1011)
-    PUT  /sandbox/script             a script → 204; sessions that run keep theirs
+    PUT  /sandbox/script             a script → 204; running sessions keep theirs
     PUT  /sandbox/faults             faults → 204; for connections and requests from now on
-A refusal is {"error": sentence}.  There is no authentication: this door is for loopback.
+A refusal is {"error": sentence}.  There is no authentication: serve it on loopback only.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from sandbox.openai.script import Script
 from sandbox.openai.settings import Faults
 from sandbox.openai.truth import SessionTruth
 
-ABOUT = "A stand-in for OpenAI's API: it answers by a script, and no model is behind it."
+ABOUT = "A stand-in for OpenAI's API: it answers from a script; there is no model."
 
 
 class Drop(msgspec.Struct, forbid_unknown_fields=True):
@@ -30,7 +30,7 @@ class Drop(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Stage(Protocol):
-    """The model, as far as it is watched and directed from here."""
+    """The part of the model that is observed and controlled from here."""
 
     faults: Faults
 

@@ -1,4 +1,4 @@
-"""The two audio formats that the stand-in speaks: `audio/pcmu`, and `audio/pcm` at 24 kHz (s16le)."""
+"""The two audio formats that the stand-in supports: `audio/pcmu`, and `audio/pcm` at 24 kHz (s16le)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

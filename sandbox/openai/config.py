@@ -1,7 +1,7 @@
-"""The session's configuration: its defaults, and what session.update may do to it.  Pure.
+"""The session's configuration: its defaults, and what session.update may change.  Pure.
 
-Shapes by platform.openai.com/docs/api-reference/realtime-client-events/session/update.  What the stand-in cannot do
-(audio/pcma, idle_timeout_ms, MCP tools, prompts) is refused like a field that does not exist.
+The shapes follow platform.openai.com/docs/api-reference/realtime-client-events/session/update.  What the stand-in does
+not support (audio/pcma, idle_timeout_ms, MCP tools, prompts) is refused like an unknown field.
 """
 
 import copy
@@ -50,7 +50,7 @@ def default_session(session_id: str, model: str, expires_at: int) -> dict[str, A
 def update(session: dict[str, Any], wish: object, *, has_spoken: bool) -> dict[str, Any]:
     """The session after session.update: a deep merge, except that lists and formats are replaced whole.
 
-    Raises Refusal, and then nothing has changed.
+    Raises Refusal; nothing has changed then.
     """
     if not isinstance(wish, dict):
         raise missing("session")
@@ -90,7 +90,7 @@ def _detection(type: str) -> dict[str, Any]:
 
 
 def _turn_detection(before: dict[str, Any] | None, update: dict[str, Any]) -> dict[str, Any] | None:
-    """Null switches it off; another type starts from that type's defaults."""
+    """Null turns it off; changing the type starts from that type's defaults."""
     if "turn_detection" not in update:
         return before
     wish = update["turn_detection"]

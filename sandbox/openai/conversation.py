@@ -17,7 +17,7 @@ CONTENT_TYPES = {
 
 @dataclass(slots=True)
 class Item:
-    """`wire` is the item as events show it; the rest is what only the server knows of one that it spoke."""
+    """`wire` is the item as events show it; the rest is what only the server knows about an item that it spoke."""
 
     wire: dict[str, Any]
     codec: Codec = PCMU
@@ -31,7 +31,7 @@ class Item:
 
     @property
     def audio_ms(self) -> int:
-        """The audio generated so far, or what a truncation left of it."""
+        """The audio generated so far, or what is left of it after a truncation."""
         generated = self.codec.ms(len(self.audio))
         return generated if self.truncated_ms is None else min(generated, self.truncated_ms)
 
@@ -41,7 +41,7 @@ class Item:
         return "".join(each.text for each in self.words if each.end_ms <= end_ms).strip()
 
     def text(self) -> str:
-        """What a message says, whoever says it."""
+        """The text of a message, from any role."""
         parts = self.wire.get("content") or []
         return " ".join(each.get("text") or each.get("transcript") or "" for each in parts).strip()
 
@@ -69,7 +69,7 @@ class Conversation:
         return self.items[at - 1].id if at else None
 
     def find(self, item_id: str, doing: str) -> Item:
-        """Raises Refusal `item_<verb>_invalid_item_id`; `doing` is how the sentence names the attempt."""
+        """Raises Refusal `item_<verb>_invalid_item_id`; `doing` is the verb in its message, e.g. "deleting"."""
         for each in self.items:
             if each.id == item_id:
                 return each
@@ -84,7 +84,7 @@ class Conversation:
         self.items.remove(self.find(item_id, "deleting"))
 
     def truncate(self, item_id: str, content_index: int, audio_end_ms: int) -> Item:
-        """Cut the audio and the words that nobody heard; raises Refusal beyond what was generated, and at nothing."""
+        """Cut the unheard audio and words.  Raises Refusal if `audio_end_ms` is 0 or beyond what was generated."""
         item = self.find(item_id, "truncating")
         if not item.audio or content_index != 0 or audio_end_ms <= 0:
             raise Refusal(
@@ -125,7 +125,7 @@ class Conversation:
 
 
 def client_item(wish: object, call_ids: set[str], new_id: NewId) -> Item:
-    """An item that the client creates.  Raises Refusal for a shape that the API does not take."""
+    """An item that the client creates.  Raises Refusal for a shape that the API does not accept."""
     if not isinstance(wish, dict):
         raise missing("item")
     wire = {"id": new_id("item"), "object": "realtime.item", "status": "completed"} | wish

@@ -50,7 +50,7 @@ def wrong_value(param: str, value: object, supported: tuple[str, ...]) -> Refusa
     return Refusal(f"Invalid value: '{value}'. Supported values are: {choices}.", code="invalid_value", param=param)
 
 
-#: What the API says when it does not let anybody in; other statuses read as 503.
+#: The API's error for a connection or request that it rejects outright; other statuses use the text of 503.
 _DOOR = {
     401: ("Incorrect API key provided.", "invalid_api_key", "invalid_request_error"),
     429: ("Rate limit reached for requests.", "rate_limit_exceeded", "requests"),

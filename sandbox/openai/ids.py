@@ -1,4 +1,4 @@
-"""Identifiers as the API gives them out."""
+"""Identifiers in the API's format."""
 
 import itertools
 from collections import defaultdict
@@ -9,11 +9,11 @@ NewId = Callable[[str], str]
 
 
 def new_id(prefix: str) -> str:
-    """One that nobody else has."""
+    """A unique id."""
     return f"{prefix}_{uuid4().hex[:21]}"
 
 
 def counted() -> NewId:
-    """`item_1`, `item_2`, ...: the same ones in every run."""
+    """`item_1`, `item_2`, ...: the same in every run."""
     counts: defaultdict[str, itertools.count[int]] = defaultdict(lambda: itertools.count(1))
     return lambda prefix: f"{prefix}_{next(counts[prefix])}"

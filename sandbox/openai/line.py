@@ -1,4 +1,4 @@
-"""The realtime socket: who may in, frames in and out in order, and what breaks on the way."""
+"""The realtime socket: authentication, ordered frames in and out, and connection faults."""
 
 import asyncio
 import copy
@@ -32,7 +32,7 @@ class Hangup:
 
 
 class Line:
-    """One connection.  `_send` never waits: a writer carries the outbox."""
+    """One connection.  `_send` never waits: a writer task sends from the outbox."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Line:
         self._session = Session(stage, int(time.time() + settings.session_limit_s))
 
     async def talk(self) -> None:
-        """Until either side ends it."""
+        """Run until either side ends it."""
         loop = asyncio.get_running_loop()
         timers = [loop.call_later(self._settings.session_limit_s, self._expire)]
         if self.faults.close_after_ms is not None:
@@ -120,7 +120,7 @@ class Line:
 
 
 async def admit(websocket: WebSocket, knows: Callable[[str], bool], faults: Faults) -> str | None:
-    """The model's name, and the connection open; or None, and it was refused with an HTTP status."""
+    """Accept the connection and return the model's name; or refuse it with an HTTP status and return None."""
     refusal: Refusal | None = None
     model = websocket.query_params.get("model")
     if not knows(websocket.headers.get("authorization", "")):

@@ -1,4 +1,4 @@
-"""How an answer is found: a sentence to be spoken verbatim, then the script, then the receptionist."""
+"""How an answer is chosen: a sentence to be spoken verbatim, then the script, then the receptionist."""
 
 from sandbox.openai import receptionist
 from sandbox.openai.receptionist import Situation
@@ -7,7 +7,7 @@ from sandbox.openai.stage import Player
 
 
 def think(player: Player, next_turn: Turn | None, now: Situation) -> Turn:
-    """`next_turn` is what the script has in order; without it the rules decide."""
+    """`next_turn` is the next of the script's ordered turns; without one the rules decide."""
     if next_turn is not None:
         return next_turn
     if (rule := player.by_rule(now.caller_text or "", list(now.called))) is not None:

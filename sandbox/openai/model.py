@@ -27,12 +27,12 @@ from sandbox.speech import Speech
 
 
 class Model:
-    """A running stand-in for OpenAI; `url` is what a client takes for https://api.openai.com/v1."""
+    """A running stand-in for OpenAI; a client uses `url` instead of https://api.openai.com/v1."""
 
     def __init__(self, api_key: str, script: Script, speech: Speech | None, settings: Settings) -> None:
         self.url = ""
         self.sessions: list[SessionTruth] = []
-        """The truth of every realtime session, oldest first."""
+        """The record of every realtime session, oldest first."""
         self.settings = settings
         self.faults = Faults()
         self.has_speech = speech is not None
@@ -52,9 +52,9 @@ class Model:
         speech: Speech | None = None,
         settings: Settings | None = None,
     ) -> AsyncIterator["Model"]:
-        """Serve until the block ends.  The script's settings and faults count where it has some.
+        """Serve until the block ends.  The script's settings and faults, if any, take precedence.
 
-        Without `speech` what callers say comes from the script, and words are tones.
+        Without `speech`, what callers say comes from the script, and words are spoken as tones.
         """
         model = cls(api_key, script or Script(), speech, settings or Settings())
         rest = Rest(model.knows, model.take_rest_fault, lambda: model.player, model._senses)
@@ -68,7 +68,7 @@ class Model:
                     line.hang_up(GOING_AWAY, "the stand-in ends")
 
     def play(self, script: Script) -> None:
-        """Take another script, from its beginning; sessions that run keep theirs."""
+        """Switch to another script, from its beginning; running sessions keep theirs."""
         self._script = script
         self.player = Player(script)
         self.settings = script.settings or self.settings
@@ -99,7 +99,7 @@ class Model:
             del self._lines[truth.id]
 
     def take_rest_fault(self) -> int | None:
-        """The status that this request is refused with, if any."""
+        """The status with which this request is refused, if any."""
         faults = self.faults
         if faults.rest_status is None or faults.rest_times == 0:
             return None

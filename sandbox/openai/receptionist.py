@@ -1,4 +1,4 @@
-"""Who answers where no script does: a polite receptionist, made from the instructions alone.  Pure, deterministic."""
+"""The answers without a script: a polite receptionist, based on the instructions alone.  Pure, deterministic."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ IDLE_WORDS = frozenset({"call", "the", "get", "set", "do", "to", "http", "tool",
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """`sentences` are the agent's so far, `called` the functions called since the caller spoke."""
+    """`sentences` are the agent's so far; `called` are the functions called since the caller spoke."""
 
     instructions: str = ""
     caller_text: str | None = None
@@ -72,7 +72,7 @@ def _next_question(now: Situation) -> str:
 
 
 def _fitting_call(tools: Sequence[Mapping[str, Any]], caller_text: str) -> Call | None:
-    """The first function all of whose telling words the caller used: `take_message` for "please take a message"."""
+    """The first function whose significant words the caller all used: `take_message` for "please take a message"."""
     used = set(re.findall(r"[a-z]+", caller_text.lower()))
     for tool in tools:
         name = str(tool.get("name", ""))

@@ -1,4 +1,4 @@
-"""What is written down of a realtime session while it goes on.  Pure."""
+"""What is recorded about a realtime session while it runs.  Pure."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +17,7 @@ class Act:
 
 @dataclass(slots=True)
 class Record:
-    """Times are s on the session's clock.  Audio is in the format of its direction, as on the wire."""
+    """Times are seconds on the session's clock.  Audio is in the format of its direction, as on the wire."""
 
     id: str
     model: str
@@ -26,18 +26,18 @@ class Record:
     heard: bytearray = field(default_factory=bytearray)
     """All caller audio."""
     understood: dict[str, str] = field(default_factory=dict)
-    """What each caller item said, by item id."""
+    """The text of each caller item, by item id."""
     items: dict[str, Item] = field(default_factory=dict)
-    """Every item there ever was, deleted ones included; of the model's own ones `audio` is all that was sent."""
+    """Every item that ever existed, even if deleted; for the model's own, `audio` is everything that was sent."""
     truncations: list[Act] = field(default_factory=list)
     deletions: list[Act] = field(default_factory=list)
     cancels: list[Act] = field(default_factory=list)
     session: dict[str, Any] = field(default_factory=dict)
-    """The configuration as it stands."""
+    """The current configuration."""
 
     def append(self, at: float, payload: bytes) -> None:
         self.appends.append((at, len(payload)))
         self.heard += payload
 
     def note(self, direction: str, event: dict[str, Any], at: float) -> None:
-        """An event was `received` or `sent`; whoever wants to know overrides this."""
+        """An event was `received` or `sent`.  Does nothing here; subclasses may record it."""

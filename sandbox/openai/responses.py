@@ -1,4 +1,4 @@
-"""POST /v1/responses: texts by the script, objects by a schema; whole, or as server-sent events.
+"""POST /v1/responses: texts from the script, objects from a schema; whole, or as server-sent events.
 
 Event order: platform.openai.com/docs/api-reference/responses-streaming.  Nothing is stored: `previous_response_id` is
 refused.
@@ -26,7 +26,7 @@ def respond(body: Body, player: Player) -> Body:
         if name not in body:
             raise missing(name)
     if body.get("previous_response_id"):
-        raise Refusal("Nothing is stored here.", code="previous_response_not_found", param="previous_response_id")
+        raise Refusal("Responses are not stored.", code="previous_response_not_found", param="previous_response_id")
     items = _items(body["input"])
     text_format = (body.get("text") or {}).get("format") or {"type": "text"}
     output: list[Body] = []
@@ -41,7 +41,7 @@ def respond(body: Body, player: Player) -> Body:
 
 
 def events(response: Body) -> Iterator[Body]:
-    """The same response as it would have been streamed."""
+    """The events of the same response, streamed."""
     unfinished = response | {"status": "in_progress", "output": [], "usage": None, "completed_at": None}
     parts = [("response.created", {"response": unfinished}), ("response.in_progress", {"response": unfinished})]
     for index, item in enumerate(response["output"]):

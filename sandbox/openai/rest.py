@@ -1,4 +1,4 @@
-"""The REST door: /v1/responses, /v1/audio/speech, /v1/audio/transcriptions, with OpenAI's errors."""
+"""The REST API: /v1/responses, /v1/audio/speech, /v1/audio/transcriptions, with OpenAI's errors."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -25,7 +25,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Rest:
-    """`refuse` raises what a fault of the day asks for; `player` is the script's place for requests without a session."""
+    """`refuse` returns the status of an injected fault; `player` the script's position for requests."""
 
     def __init__(
         self,

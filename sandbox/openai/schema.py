@@ -1,6 +1,6 @@
-"""Objects that are valid for a JSON Schema, made of words that stand in a text.  Pure, deterministic.
+"""Objects that satisfy a JSON Schema, made from the words of a text.  Pure, deterministic.
 
-The text may be a transcript (lines "caller: ...", "agent: ..."): what the caller said counts, the rest is context.
+The text may be a transcript (lines "caller: ...", "agent: ..."): only what the caller said is used.
 """
 
 import re
@@ -32,7 +32,7 @@ DEEPEST = 12
 
 
 def fill(schema: Mapping[str, Any], text: str) -> Any:
-    """A value for the schema.  Raises ValueError for a schema that refers to itself without end."""
+    """A value for the schema.  Raises ValueError if the schema is nested too deep, e.g. by referring to itself."""
     return _Filler(schema, text).value(schema, "", 0)
 
 
@@ -43,7 +43,7 @@ def fill_object(schema: Mapping[str, Any], text: str) -> dict[str, Any]:
 
 
 def callers_words(text: str) -> str:
-    """What the caller says in a transcript; the whole of any other text."""
+    """The caller's lines of a transcript; any other text as a whole."""
     lines = [match for line in text.splitlines() if (match := LINE.match(line))]
     if not lines:
         return text.strip()
@@ -146,7 +146,7 @@ class _Filler:
         return self._sentences[0] if self._sentences else ""
 
     def _matching(self, pattern: str) -> str:
-        """Something in the text that fits; what fits no word of it cannot be made up."""
+        """Something in the text that matches; empty if nothing does, since a match cannot be invented."""
         for piece in (self._text, *self._sentences, *self._text.split(), *FORMATS.values(), "a", "0", ""):
             if (match := re.search(pattern, piece)) and re.search(pattern, match.group()):
                 return match.group()
@@ -178,7 +178,7 @@ def _type(schema: Any) -> str:
 
 
 def _is_free_text(schema: Any) -> bool:
-    """Whether any sentence will do."""
+    """Whether any sentence is valid."""
     bound = {"enum", "const", "format", "pattern", "$ref", "anyOf", "oneOf", "allOf"}
     return _type(schema) == "string" and not (isinstance(schema, Mapping) and bound & schema.keys())
 

@@ -1,16 +1,16 @@
-"""What the stand-in hears and says, written down.
+"""A script of what the stand-in hears and says.
 
-    {"heard": ["I need a plumber", ...],           what each caller turn said, where nothing can hear
+    {"heard": ["I need a plumber", ...],           what each caller turn said, if there is no speech recognition
      "turns": [{"say": ..., "call": {"name": ..., "arguments": {...}}, "tone": {"hz": 440, "ms": 3000},
                 "more_calls": [{...}], "calls_first": false, "latency_ms": 500}, ...],          answers on the realtime socket, in order, before the rules
      "texts": [{"say": ...} | {"call": ...}, ...], answers of /v1/responses, in order, before the rules
-     "rules": [{"when": "regex", "once": true, "say": ...}, ...],   over the caller's last words, first match
+     "rules": [{"when": "regex", "once": true, "say": ...}, ...],   on the caller's last words, first match
      "otherwise": "Could you say that again?",     without it, a receptionist made from the instructions answers
-     "shared": false,                              one place in the script for all sessions, or one for each
+     "shared": false,                              true: all sessions share one position in the script
      "faults": {...}, "settings": {...}}           as in settings.py
 
-A turn may both say and call: it says first, unless `calls_first`.  A rule whose function was already called since the
-caller spoke is passed over.
+A turn may both speak and call: it speaks first, unless `calls_first`.  A rule whose function was already called since
+the caller spoke is skipped.
 """
 
 import re
@@ -23,7 +23,7 @@ from sandbox.openai.settings import Faults, Settings
 
 
 class BadScript(Exception):  # noqa: N818  (it says what is bad)
-    """The script is not of the form above; the message says where."""
+    """The script does not have the form above; the message says where."""
 
 
 class Tone(msgspec.Struct, forbid_unknown_fields=True):
@@ -43,16 +43,16 @@ class Turn(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     call: Call | None = None
     tone: Tone | None = None
     more_calls: list[Call] = []
-    """Further functions of the same answer."""
+    """Further function calls of the same answer."""
     calls_first: bool = False
-    """The functions are called before the words, while the answer goes on."""
+    """The functions are called before the words, while the answer continues."""
     latency_ms: float | None = None
 
     def __post_init__(self) -> None:
         if self.say is None and self.call is None and self.tone is None:
             raise ValueError("an answer needs say, call or tone")
         if self.say is not None and self.tone is not None:
-            raise ValueError("an answer says something or sounds a tone, not both")
+            raise ValueError("an answer can have say or tone, not both")
 
 
 class Rule(Turn, kw_only=True, forbid_unknown_fields=True):
@@ -95,7 +95,7 @@ class Script(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Player:
-    """A place in a script."""
+    """A position in a script."""
 
     def __init__(self, script: Script) -> None:
         self._script = script
@@ -114,7 +114,7 @@ class Player:
         return next(self._texts, None)
 
     def by_rule(self, caller_text: str, called: list[str]) -> Turn | None:
-        """The first rule that fits; `called` are the functions called since the caller spoke."""
+        """The first rule that matches; `called` are the functions called since the caller spoke."""
         for at, rule in enumerate(self._script.rules):
             tired = at in self._spent or (rule.call is not None and rule.call.name in called)
             if not tired and re.search(rule.when, caller_text, re.IGNORECASE):

@@ -1,4 +1,4 @@
-"""Real speech where there is some, else the script and tones; for REST to await, and for a session in tasks of its own."""
+"""Real speech if available, else the script and tones; awaited by REST, run as tasks by a session."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -30,7 +30,7 @@ class Senses:
 
 
 class Listening(Tones):
-    """A session's ears and mouth: each sentence is a task, until `close`."""
+    """A session's speech recognition and synthesis: each utterance is a task, until `close`."""
 
     def __init__(self, senses: Senses, player: Player) -> None:
         super().__init__(player)
@@ -55,7 +55,7 @@ class Listening(Tones):
         async def run() -> None:
             try:
                 found = await work
-            except Exception as error:  # noqa: BLE001 - the session says what becomes of it
+            except Exception as error:  # noqa: BLE001 - the session handles it
                 found = error
             then(found)
 

@@ -1,4 +1,4 @@
-"""One realtime session: client events in, server events out, by OpenAI's rules.  Pure: socket and clock are somebody else's.
+"""One realtime session: client events in, server events out, by OpenAI's rules.  Pure: owns neither socket nor clock.
 
 Source: platform.openai.com/docs/api-reference/realtime-client-events and -server-events (GA names).
 """
@@ -28,7 +28,7 @@ SEMANTIC_PREFIX_MS = 300
 
 class Session:
     def __init__(self, stage: Stage, expires_at: int) -> None:
-        """`expires_at` is when the server will end it, in Unix seconds."""
+        """`expires_at` is when the server will end the session, in Unix seconds."""
         truth = stage.truth
         self._stage = stage
         self.config = config.default_session(truth.id, truth.model, expires_at)
@@ -36,9 +36,9 @@ class Session:
         self._input = InputBuffer(codec_of(self.config["audio"]["input"]["format"]), stage.new_id)
         self._active: Answer | None = None
         self._asides: dict[str, Answer] = {}
-        self._unheard: set[str] = set()  # items that are being listened to
+        self._unheard: set[str] = set()  # items that are being transcribed
         self._deafened: Exception | None = None
-        self._undecided: list[Callable[[Any], None]] = []  # answers that wait until all is understood
+        self._undecided: list[Callable[[Any], None]] = []  # answers that wait until everything is transcribed
         self._has_spoken = False
         self._handlers: dict[str, Callable[[Event], None]] = {
             "session.update": self._update,
@@ -57,7 +57,7 @@ class Session:
         self._emit("session.created", session=self.config)
 
     def handle(self, message: str | bytes) -> None:
-        """One client event.  What is wrong with it comes back as an `error` event; the session goes on."""
+        """One client event.  Anything wrong with it is answered by an `error` event; the session goes on."""
         event: Any = None
         try:
             try:
@@ -129,7 +129,7 @@ class Session:
         self._emit("input_audio_buffer.cleared")
 
     def speech_started(self, started: Started) -> None:
-        """A turn begins; public for whoever listens with a detector of their own."""
+        """A turn begins; public for subclasses with a detector of their own."""
         self._emit("input_audio_buffer.speech_started", audio_start_ms=started.audio_start_ms, item_id=started.item_id)
         if self._turn_detection()["interrupt_response"] and self._running() is not None:
             self._stop(self._running(), "turn_detected")
@@ -141,7 +141,7 @@ class Session:
             self._answer({})  # while another answer runs, the automatic one is lost
 
     def _take_turn(self, item_id: str, audio: bytes) -> None:
-        """Committed audio becomes the caller's item, and is listened to."""
+        """Committed audio becomes the caller's item, and is transcribed."""
         wire = {
             "id": item_id,
             "object": "realtime.item",
@@ -258,7 +258,7 @@ class Session:
         answer.begin()
 
     def _decide(self, wish: dict[str, Any]) -> Decision:
-        """Everything that was heard must be understood first."""
+        """Wait until everything heard so far is transcribed, then choose the answer."""
         fixed = receptionist.verbatim(wish.get("instructions") or "")
         if fixed is not None:
             return Turn(say=fixed)
@@ -272,7 +272,7 @@ class Session:
         return mind.think(self._stage.player, scripted, self._situation(wish))
 
     def _situation(self, wish: dict[str, Any]) -> Situation:
-        """The conversation as the answer sees it; `input` puts other items in its place."""
+        """The conversation as the answer sees it; `input` replaces its items."""
         conversation = self._stage.conversation
         if "input" in wish:
             messages = [Item({"id": ""} | each) for each in wish["input"] if isinstance(each, dict)]

@@ -1,56 +1,56 @@
-"""How fast the stand-in is, and what goes wrong with it."""
+"""How fast the stand-in is, and which faults it injects."""
 
 import msgspec
 
 
 class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Times are ms unless they say otherwise; tests shrink them."""
+    """Times are ms unless their names say otherwise; tests shorten them."""
 
     latency_ms: float = 200
-    """From response.create to the first audio, once the caller has been understood."""
+    """From response.create to the first audio, once the caller's speech is transcribed."""
     speed: float = 2.0
     """Audio is sent at this multiple of real time."""
     chunk_ms: int = 100
     transcription_delay_ms: float = 300
-    """From the commit (and from having understood it) to the first transcription delta."""
+    """From the commit, once its audio is transcribed, to the first transcription delta."""
     eagerness_ms: dict[str, int] = msgspec.field(
         default_factory=lambda: {"low": 1_200, "medium": 600, "high": 300, "auto": 600}
     )
-    """How long semantic_vad waits in silence before it takes a turn for finished."""
+    """How long a silence semantic_vad waits for before it considers a turn finished."""
     speech_dbfs: float = -40.0
-    """A frame of 20 ms is speech from this level on."""
+    """A 20 ms frame at or above this level is speech."""
     word_lead_ms: int = 100
-    """A word's text comes this much before its sound, at least."""
+    """A word's text comes at least this long before its sound."""
     onset_ms: int = 60
-    """So much speech in a row begins a turn."""
+    """Length of continuous speech that begins a turn."""
     padded_turns: bool = True
-    """The times of a turn count the prefix and the silence around its speech, as documented of server_vad."""
+    """The times of a turn include the prefix and the silence around its speech, as documented for server_vad."""
     session_limit_s: float = 3_600
     """OpenAI ends a session after 60 minutes."""
 
 
 class Faults(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Things that go wrong.  A connection takes the faults that stand when it comes; `times` is for how many."""
+    """Injected faults.  A connection gets the faults that are set when it arrives; `times` limits how many do."""
 
     times: int | None = None
-    """Connections that the faults of the realtime socket concern; None for all."""
+    """How many connections the faults of the realtime socket apply to; None for all."""
     refuse_status: int | None = None
     """HTTP status instead of the upgrade."""
     close_after_events: int | None = None
-    """The connection breaks after so many server events."""
+    """The connection breaks after this many server events."""
     close_after_ms: float | None = None
     silent_after_events: int | None = None
-    """After so many server events nothing more is sent, and the connection stays."""
+    """After this many server events nothing more is sent; the connection stays open."""
     never_respond: bool = False
-    """response.create is taken, and nothing comes of it."""
+    """response.create is accepted and never answered."""
     never_transcribe: bool = False
     fail_transcription: bool = False
     first_delta_ms: float | None = None
-    """Instead of the latency of every answer."""
+    """Replaces the latency of every answer."""
     stall_after_chunks: int | None = None
-    """After so many chunks of an answer's audio nothing comes of it for `stall_ms`; 0 stalls behind its announcement."""
+    """After this many chunks an answer's audio pauses for `stall_ms`; 0 pauses it before the first chunk."""
     stall_ms: float = 0
     rest_status: int | None = None
     """HTTP status instead of an answer of the REST API."""
     rest_times: int | None = None
-    """REST requests that `rest_status` concerns; None for all."""
+    """How many REST requests `rest_status` applies to; None for all."""

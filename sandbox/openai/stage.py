@@ -16,14 +16,14 @@ from sandbox.speech.sound import Word
 
 @dataclass(frozen=True, slots=True)
 class Voiced:
-    """Something to be said, as the wire carries it, and when each of its words begins and ends."""
+    """An utterance's audio in the wire format, and when each of its words begins and ends."""
 
     payload: bytes
     words: list[Word]
 
 
 class Senses(Protocol):
-    """What the model hears with and speaks with.  Each calls `then` once, at once or later, with an Exception if it failed."""
+    """Speech recognition and synthesis.  Each calls `then` once, now or later, with an Exception if it failed."""
 
     def utter(self, text: str, voice: str, codec: Codec, then: Callable[[Voiced | Exception], None]) -> None: ...
     def tone(self, tone: Tone, codec: Codec) -> Voiced: ...
@@ -31,7 +31,7 @@ class Senses(Protocol):
 
 
 class Player(Protocol):
-    """A place in a script."""
+    """A position in a script."""
 
     def next_turn(self) -> Turn | None: ...
     def by_rule(self, caller_text: str, called: list[str]) -> Turn | None: ...
@@ -40,7 +40,7 @@ class Player(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """`send` takes each server event, whole."""
+    """`send` takes each complete server event."""
 
     send: Callable[[dict[str, Any]], None]
     conversation: Conversation

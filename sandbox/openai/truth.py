@@ -1,4 +1,4 @@
-"""What really happened in a realtime session: readable while it happens, and afterwards."""
+"""What really happened in a realtime session: readable during the session and afterwards."""
 
 import base64
 import time
@@ -13,13 +13,13 @@ AUDIO_FIELDS = {"input_audio_buffer.append": "audio", "response.output_audio.del
 
 @dataclass(slots=True)
 class SessionTruth(Record):
-    """Times are `time.monotonic()` in s."""
+    """Times are `time.monotonic()` in seconds."""
 
     opened_at: float = field(default_factory=time.monotonic)
     closed_at: float | None = None
     close_code: int | None = None
     journal: Journal = field(default_factory=Journal)
-    """Every event but `input_audio_buffer.append`: `direction` is received or sent, `body` the event, its audio a count."""
+    """Every event except `input_audio_buffer.append`; `direction` is received or sent; `body` counts audio in bytes."""
 
     def received(self, type: str) -> list[dict[str, Any]]:
         return self._bodies(type, "received")
@@ -38,7 +38,7 @@ class SessionTruth(Record):
         return found
 
     def spoken(self) -> str:
-        """All that the model said, in order, without what truncations cut."""
+        """Everything the model said, in order, without what truncations cut."""
         own = [each for each in self.items.values() if each.words]
         return " ".join(each.transcript() for each in own).strip()
 
@@ -56,7 +56,7 @@ class SessionTruth(Record):
             self.journal.close()
 
     def as_json(self, *, audio: bool = False) -> dict[str, Any]:
-        """With `audio`, the bytes as base64; else their number alone."""
+        """With `audio`, audio as base64; else only its size in bytes."""
 
         def sound(payload: bytearray) -> str | int:
             return base64.b64encode(payload).decode() if audio else len(payload)

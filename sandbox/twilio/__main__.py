@@ -1,6 +1,6 @@
 """python -m sandbox.twilio: the stand-in for Twilio as a process of its own.
 
-Prints one JSON line {"url": ...} when it is ready; SIGTERM and SIGINT end it in good order.
+Prints one JSON line {"url": ...} when it is ready; SIGTERM and SIGINT shut it down cleanly.
 """
 
 import argparse

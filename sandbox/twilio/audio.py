@@ -1,4 +1,4 @@
-"""μ-law at 8 kHz: one byte is one sample, eight bytes are one millisecond."""
+"""μ-law at 8 kHz: one byte per sample, eight bytes per millisecond."""
 
 import io
 import wave
@@ -13,7 +13,7 @@ AUDIBLE_DBFS = -45.0
 
 
 def _decode_table() -> np.ndarray[tuple[int], np.dtype[np.int16]]:
-    """ITU-T G.711: sign, three bits of exponent, four of mantissa, all inverted on the wire; the bias is 132."""
+    """ITU-T G.711: a sign bit, three exponent bits, four mantissa bits, all inverted on the wire; the bias is 132."""
     code = ~np.arange(256, dtype=np.int32) & 0xFF
     magnitude = ((((code & 0x0F) << 3) + 132) << ((code >> 4) & 0x07)) - 132
     return np.where(code & 0x80, -magnitude, magnitude).astype(np.int16)
@@ -28,7 +28,7 @@ def decode(ulaw: bytes) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
 
 
 def is_audible(ulaw: bytes) -> bool:
-    """Whether a person would notice: RMS above -45 dB of full scale."""
+    """Whether a person would hear it: RMS above -45 dBFS."""
     if not ulaw:
         return False
     samples = decode(ulaw).astype(np.float64)
@@ -36,7 +36,7 @@ def is_audible(ulaw: bytes) -> bool:
 
 
 def lay(pieces: list[tuple[float, bytes]], length_ms: float) -> bytes:
-    """One μ-law track of `length_ms` from pieces of (start in ms, payload), silence in between."""
+    """One μ-law track of `length_ms` from pieces of (start in ms, payload), with silence in between."""
     track = bytearray([SILENCE]) * round(length_ms * BYTES_PER_MS)
     for start_ms, payload in pieces:
         at = round(start_ms * BYTES_PER_MS)

@@ -1,4 +1,4 @@
-"""What the real carrier has not: the door to the people, and to the truth.  Routes under /sandbox.
+"""Control API of the stand-in, which the real carrier does not have: simulated people and recorded truth.
 
     POST /sandbox/calls                {to, from, steps, stay?, delay_out_ms?, delay_in_ms?, jitter_ms?, seed?} → 201 {call_sid}
     GET  /sandbox/calls/{sid}/events   NDJSON, until the call is over
@@ -6,7 +6,7 @@
     GET  /sandbox/calls/{sid}/truth.wav
     GET  /sandbox/requests             every webhook, oldest first
     PUT  /sandbox/people/{e164}        {answers?, ring_ms?, steps?, stay?, answered_by?} → 204
-A refusal is {"error": sentence}.  There is no authentication: this door is for loopback.
+A refusal is {"error": sentence}.  There is no authentication: serve it on loopback only.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""One call: who, where it stands, and the record of everything that happened in it."""
+"""One call: its parties, its state, and the record of everything that happened in it."""
 
 import asyncio
 import secrets
@@ -24,7 +24,7 @@ Direction = Literal["inbound", "outbound-api", "outbound-dial"]
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """Go on with the TwiML that this URL answers."""
+    """Continue with the TwiML that this URL returns."""
 
     url: str
     method: str = "POST"
@@ -34,7 +34,7 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """Go on with this TwiML."""
+    """Continue with this TwiML."""
 
     twiml: str
 
@@ -99,11 +99,11 @@ class Call:
         self.late_frames = 0
         self.worst_lateness_ms = 0.0
         self.speaking_until = 0.0
-        """time.monotonic() until which a <Say> is heard."""
+        """The time.monotonic() until which a <Say> is heard."""
         self.answered = asyncio.Event()
         self.diverted = asyncio.Event()
         self.released: asyncio.Task[None] | None = None
-        """Of a call without a carrier around it: what frees its connections at the end."""
+        """For a call without a carrier server: the task that releases its connections at the end."""
         self._diversion: Instruction | None = None
         self._sequence = 0
         self._over = asyncio.Event()
@@ -125,14 +125,14 @@ class Call:
 
     @property
     def duration_s(self) -> int:
-        """Whole seconds from answer to end, begun seconds counted."""
+        """Whole seconds from answer to end, rounded up."""
         if self.answered_at is None or self.ended_at is None:
             return 0
         return -int(-(self.ended_at - self.answered_at).total_seconds() // 1)
 
     @property
     def truth(self) -> Truth:
-        """What really happened, as far as it has; complete once the call has ended."""
+        """What really happened so far; complete once the call has ended."""
         return Truth(self)
 
     async def ended(self, timeout_s: float = 60.0) -> Truth:
@@ -142,22 +142,22 @@ class Call:
         return self.truth
 
     def events(self) -> AsyncIterator[Event]:
-        """Everything from the start on, as it happens, until the call is over."""
+        """Every event from the start on, as it happens, until the call is over."""
         return self.journal.follow()
 
     def hang_up(self, by: str = "caller") -> None:
         self._divert(None, by)
 
     def redirect(self, instruction: Instruction) -> None:
-        """Leave what is being executed, as an update by REST does."""
+        """Abandon what is being executed, as a REST update does."""
         self._divert(instruction, None)
 
     def freeze(self) -> None:
-        """The carrier's side of the stream goes half dead."""
+        """The carrier's side of the stream freezes: it neither reads nor writes."""
         self.stream.freeze()
 
     def vanish(self) -> None:
-        """The carrier's socket is gone without a word; the call goes on."""
+        """The carrier's socket is gone without a close; the call goes on."""
         self.stream.vanish()
 
     def take_diversion(self) -> Instruction | None:
@@ -169,7 +169,7 @@ class Call:
         self.note("call.status", status=status)
 
     def answer(self) -> None:
-        """Idempotent: the first verb that needs an answered call picks up."""
+        """Idempotent: the first verb that needs an answered call answers it."""
         if self.answered_at is None:
             self.answered_at = datetime.now(UTC)
             self.set_status("in-progress")
@@ -186,7 +186,7 @@ class Call:
         self._over.set()
 
     def note(self, event: str, *, at: float | None = None, **facts: object) -> None:
-        """Add to the journal, on the stream's clock too while there is one."""
+        """Add to the journal, with the stream's clock too while there is a stream."""
         moment = time.monotonic() if at is None else at
         stream = self.open_stream
         self.journal.note(event, at=moment, stream_ms=stream.clock_ms(moment) if stream else None, **facts)

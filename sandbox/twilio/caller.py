@@ -1,16 +1,16 @@
-"""The simulated person on the line: what they say, press and wait for.  Pure; one call of `frame` is 20 ms.
+"""The simulated person on the line: what they say, press and wait for.  Pure; each call of `frame` is 20 ms.
 
-Steps are JSON-able:
+Steps are JSON objects:
   {"do": "say", "audio_ulaw_b64": "..."}                       speak
   {"do": "wait", "ms": 500}
   {"do": "wait_for_agent_to_talk", "for_ms": 1200, "timeout_ms": 15000}
   {"do": "wait_for_agent_to_finish", "quiet_ms": 700, "timeout_ms": 30000}
   {"do": "press", "digits": "12#"}
-  {"do": "freeze"}                                             the carrier stops reading and writing, the socket stays open
-  {"do": "vanish"}                                             the carrier's socket is gone without a word
+  {"do": "freeze"}                                     the carrier stops reading and writing, the socket stays open
+  {"do": "vanish"}                                     the carrier's socket is gone without a close
   {"do": "hang_up"}
-The first step begins when the call is answered; what is said before a stream is open is lost, `freeze` and `vanish` need one.
-After the last step the person hangs up, unless a step says to stay.
+The first step begins when the call is answered.  What is said before a stream is open is lost; `freeze` and `vanish`
+need an open one.  After the last step the person hangs up, unless told to `stay`.
 """
 
 import base64
@@ -29,12 +29,12 @@ Step = Mapping[str, Any]
 
 
 class BadStep(ValueError):  # noqa: N818  (it says what is bad)
-    """A step that no person could carry out."""
+    """A step that is malformed or impossible."""
 
 
 @dataclass(slots=True)
 class Ear:
-    """What the person has heard of the agent since it was last their own turn."""
+    """What the person has heard of the agent since their own last turn."""
 
     audible_ms: int = 0
     quiet_ms: int = 0
@@ -42,7 +42,7 @@ class Ear:
     hangover_ms: int = 200
 
     def frame(self, audible: bool) -> bool | None:
-        """Count 20 ms; returns True when the agent becomes audible, False when it has fallen silent, else None."""
+        """Count 20 ms; return True when the agent becomes audible, False when it has fallen silent, else None."""
         self.audible_ms += FRAME_MS if audible else 0
         self.quiet_ms = 0 if audible else self.quiet_ms + FRAME_MS
         if audible and not self.hears:
@@ -59,7 +59,7 @@ class Ear:
 
 @dataclass(slots=True)
 class Breath:
-    """What comes from the person in 20 ms."""
+    """What the person does in 20 ms."""
 
     payload: bytes = QUIET
     digit: str | None = None
@@ -78,7 +78,7 @@ class Caller:
         self._breath = Breath()
 
     def frame(self, agent_audible: bool) -> Breath:
-        """Live 20 ms: hear whether the agent was audible in them, answer with what is said in them."""
+        """Advance by 20 ms: take whether the agent was audible in them, return what the person does in them."""
         self._breath = Breath()
         change = self.ear.frame(agent_audible)
         if change is not None:
@@ -87,7 +87,7 @@ class Caller:
         return self._breath
 
     def _live(self) -> Iterator[None]:
-        """Each `yield` ends one frame; the steps read as they happen."""
+        """Each `yield` ends one frame; the code follows the order of the steps."""
         yield
         for number, step in enumerate(self.steps):
             match step["do"]:
@@ -155,18 +155,18 @@ def checked(step: Step) -> dict[str, Any]:
             except (KeyError, TypeError, binascii.Error) as error:
                 raise BadStep("say needs audio_ulaw_b64, base64 of 8 kHz μ-law") from error
             if not speech:
-                raise BadStep("say needs audio_ulaw_b64 that is not empty")
+                raise BadStep("say needs a non-empty audio_ulaw_b64")
         case "press":
             digits = step.get("digits")
             if not isinstance(digits, str) or not digits or not set(digits) <= DIGITS:
-                raise BadStep("press needs digits out of 0-9 * # A-D")
+                raise BadStep("press needs digits, of 0-9 * # A-D")
         case "wait" | "wait_for_agent_to_talk" | "wait_for_agent_to_finish" | "freeze" | "vanish" | "hang_up":
             if do == "wait" and "ms" not in step:
                 raise BadStep("wait needs ms")
             spans = {name: step[name] for name in ("ms", "for_ms", "quiet_ms", "timeout_ms") if name in step}
             for name, value in spans.items():
                 if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-                    raise BadStep(f"{do}: {name} is a whole number of milliseconds")
+                    raise BadStep(f"{do}: {name} must be a whole number of milliseconds, at least 0")
         case _:
             raise BadStep(f"unknown step {do!r}")
     return dict(step)

@@ -1,4 +1,4 @@
-"""The carrier as a server, and the one-call door that needs none.
+"""The carrier as a server, and `simulate_call`, which simulates a single call without one.
 
 async with Carrier.serve(account_sid=..., auth_token=..., numbers=["+13175550100"]) as carrier:
 call = await carrier.ring(to="+13175550100", from_="+14155550123", steps=[...])
@@ -23,7 +23,7 @@ from sandbox.twilio.stream import Path
 
 
 class Carrier:
-    """A running stand-in for Twilio; `url` is what a client takes for https://api.twilio.com."""
+    """A running stand-in for Twilio; a client uses `url` instead of https://api.twilio.com."""
 
     def __init__(self, url: str, exchange: Exchange, directory: Directory) -> None:
         self.url = url
@@ -42,7 +42,7 @@ class Carrier:
         api_keys: dict[str, str] | None = None,
         say_ms_per_char: float = 60.0,
     ) -> AsyncIterator["Carrier"]:
-        """Serve until the block ends; calls that still go on are ended then, and their callbacks sent."""
+        """Serve until the block ends; calls still in progress are ended then, and their callbacks sent."""
         exchange = Exchange(Account(account_sid, auth_token, api_keys or {}), numbers, say_ms_per_char=say_ms_per_char)
         directory = Directory(exchange)
         app = Starlette(routes=[*Rest(exchange).routes(), *directory.routes(), *Backstage(exchange).routes()])
@@ -59,11 +59,11 @@ class Carrier:
         return await self.exchange.ring(to, from_, steps, stay=stay, path=path)
 
     def introduce(self, e164: str, person: Person) -> None:
-        """Set who answers when the customer calls this number."""
+        """Set who answers when the customer's application calls this number."""
         self.exchange.people[e164] = person
 
     def number(self, e164: str) -> Number:
-        """A number of the account, to configure it in process; LookupError if it is not held."""
+        """A number of the account, for configuration in process; LookupError if the account does not have it."""
         number = self.exchange.numbers.find(e164)
         if number is None:
             raise LookupError(f"{e164} is not held")
@@ -88,9 +88,9 @@ async def simulate_call(
     fallback_url: str = "",
     say_ms_per_char: float = 60.0,
 ) -> Call:
-    """Act as the carrier for one inbound call, without a server; returns as it begins to ring.
+    """Act as the carrier for one inbound call, without a server; return when it begins to ring.
 
-    The call releases what it holds once it has ended.  Raises BadStep.
+    The call releases its resources once it has ended.  Raises BadStep.
     """
     exchange = Exchange(Account(account_sid, auth_token), say_ms_per_char=say_ms_per_char)
     call = Call(

@@ -1,4 +1,4 @@
-"""Twilio's errors as its REST API words them."""
+"""Twilio's errors in its REST API's wording."""
 
 from starlette.responses import JSONResponse
 
@@ -20,7 +20,7 @@ STATUS = {
 
 
 class ApiError(Exception):
-    """A refusal that carries Twilio's code."""
+    """A refusal with Twilio's error code."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)

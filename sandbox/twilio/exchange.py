@@ -1,4 +1,4 @@
-"""The carrier without its REST door: it rings, dials, executes TwiML, streams, and tells."""
+"""The carrier without its REST API: it rings, dials, executes TwiML, streams, and sends callbacks."""
 
 import asyncio
 import re
@@ -28,7 +28,7 @@ DIAL_STATUS: dict[str, str] = {"busy": "busy", "no_answer": "no-answer", "failed
 
 
 class NoSuchLine(Exception):  # noqa: N818  (it says what is missing)
-    """Nobody can be rung there: the account does not hold the number, or it has no voice URL."""
+    """The number cannot be called: the account does not have it, or it has no voice URL."""
 
 
 @dataclass(slots=True)
@@ -45,19 +45,19 @@ class Account:
 
 @dataclass(slots=True)
 class Person:
-    """Who answers at a number that the customer calls."""
+    """Who answers at a number that the customer's application calls."""
 
     answers: Answers = "human"
     ring_ms: int = 0
     steps: list[dict[str, Any]] = field(default_factory=list)
     stay: bool = False
     answered_by: str = "human"
-    """What machine detection finds: Twilio's AnsweredBy."""
+    """The result of machine detection: Twilio's AnsweredBy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A call that the customer places by REST."""
+    """A call placed through the REST API."""
 
     to: str
     from_: str
@@ -71,7 +71,7 @@ class Order:
 
 
 class Exchange:
-    """One account at the carrier.  `close` ends what is going on."""
+    """One account at the carrier.  `close` ends its calls."""
 
     def __init__(self, account: Account, numbers: Iterable[str] = (), *, say_ms_per_char: float = 60.0) -> None:
         self.account = account
@@ -80,14 +80,14 @@ class Exchange:
         self.calls: dict[str, Call] = {}
         self.courier = Courier(account.auth_token)
         self.default_path = Path()
-        """The network of calls that bring none of their own: those placed by REST."""
+        """The network path of calls without one of their own: those placed through REST."""
         self._say_ms_per_char = say_ms_per_char
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def ring(
         self, to: str, from_: str, steps: Iterable[Step] = (), *, stay: bool = False, path: Path | None = None
     ) -> Call:
-        """A person calls one of the account's numbers; raises NoSuchLine, or BadStep for steps that cannot be."""
+        """A person calls one of the account's numbers; raises NoSuchLine, or BadStep for invalid steps."""
         number = self.numbers.find(to)
         if number is None:
             raise NoSuchLine(f"{to} is not held by account {self.account.sid}")
@@ -109,12 +109,12 @@ class Exchange:
         return call
 
     def begin(self, call: Call, first: Instruction) -> None:
-        """Let an inbound call ring here."""
+        """Start an inbound call."""
         self.calls[call.sid] = call
         self._spawn(self._inbound(call, first))
 
     def place(self, order: Order) -> Call:
-        """The customer calls somebody; who answers is set in `people`, by default a human who hangs up at once."""
+        """Call somebody for the customer; `people` sets who answers, by default a human who hangs up at once."""
         person = self.people.get(order.to, Person())
         number = self.numbers.find(order.from_)
         call = Call(
@@ -179,7 +179,7 @@ class Exchange:
     async def _live(
         self, call: Call, first: Instruction, time_limit_s: float, telling: "_Telling | None" = None
     ) -> None:
-        """From the first webhook to the last: execute, follow diversions, hang up, tell."""
+        """From the first webhook to the last: execute, follow diversions, hang up, send callbacks."""
         telling = telling or _Telling(self, call)
         performer = Performer(call, self.courier, self._dial, self._say_ms_per_char)
         person = asyncio.create_task(handset.hold(call))
@@ -195,7 +195,7 @@ class Exchange:
         await asyncio.gather(telling.last("completed"), *owed)
 
     async def _dial(self, parent: Call, verb: Verb) -> dict[str, str]:
-        """The other leg of a <Dial>: ring, whisper, talk until one side has had enough; returns the Dial parameters."""
+        """The other leg of a <Dial>: ring, whisper, talk until one side hangs up; returns the Dial parameters."""
         to = twiml.dialled(verb)
         person = self.people.get(to, Person())
         number = verb.noun("Number") or Verb("Number")
@@ -242,7 +242,7 @@ class Exchange:
         }
 
     async def _whisper(self, child: Call, parent: Call, number: Verb) -> bool:
-        """What only the called party hears; False if it ended their leg."""
+        """Run the TwiML that only the called party hears; False if it ended their leg."""
         if not number.get("url"):
             return True
         base = next((each.url for each in reversed(parent.webhooks)), "")
@@ -261,7 +261,7 @@ class Exchange:
 
 
 class _Telling:
-    """Status callbacks of one call, in order; the call never waits for them until its last."""
+    """Sends one call's status callbacks in order; the call waits only for the last one."""
 
     def __init__(self, exchange: Exchange, call: Call) -> None:
         self._exchange = exchange
@@ -300,7 +300,7 @@ class _Telling:
 
 
 async def _perform(call: Call, performer: Performer, first: Instruction) -> str:
-    """Execute until the call is over; returns its final status."""
+    """Execute until the call is over; return its final status."""
     instruction: Instruction | None = first
     while instruction is not None:
         work = asyncio.create_task(performer.perform(instruction))
@@ -322,7 +322,7 @@ async def _perform(call: Call, performer: Performer, first: Instruction) -> str:
 
 
 async def _ring(call: Call, person: Person, patience_s: float) -> str | None:
-    """Let it ring; returns why nobody answered, or None."""
+    """Let it ring; return why nobody answered, or None."""
     rings_s = patience_s if person.answers == "no_answer" else min(person.ring_ms / 1000, patience_s)
     began = time.monotonic()
     try:

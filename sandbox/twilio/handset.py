@@ -1,6 +1,6 @@
-"""The person's clock: every 20 ms they hear, and something comes from them.
+"""The person's clock: every 20 ms they hear a frame and produce one.
 
-One monotonic origin: after a stall the missed frames are made up for, so the caller's audio never drifts.
+All frames count from one monotonic origin: after a stall the missed frames are made up for, so the audio never drifts.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ FRAME_S = FRAME_MS / 1000
 
 
 async def hold(call: Call) -> None:
-    """Be the person in this call from its answer until cancelled or their hang-up."""
+    """Act as the person in this call, from its answer until cancelled or until they hang up."""
     await call.answered.wait()
     origin = time.monotonic()
     for number in count():

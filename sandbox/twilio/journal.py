@@ -9,7 +9,7 @@ Event = dict[str, Any]
 
 
 class Journal:
-    """Events are JSON-able: `event`, `at_monotonic` (s), `stream_ms` (None outside of a stream) and their facts."""
+    """Events can be serialized as JSON: `event`, `at_monotonic` (s), `stream_ms` (None outside a stream) and facts."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -22,7 +22,7 @@ class Journal:
         self._wake()
 
     def close(self) -> None:
-        """Nothing more will happen: whoever follows comes to an end."""
+        """Nothing more will happen: iterations of `follow` end."""
         self._closed = True
         self._wake()
 

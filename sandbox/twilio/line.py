@@ -1,4 +1,4 @@
-"""One direction of a network path: a delay, a jitter, and never a message out of order."""
+"""One direction of a network path: delay and jitter, but no reordering."""
 
 import random
 from collections import deque
@@ -8,7 +8,7 @@ Item = TypeVar("Item")
 
 
 class Line(Generic[Item]):
-    """Pure: time is an argument, the jitter is drawn from the seed."""
+    """Pure: time is an argument, and jitter is drawn from a seeded generator."""
 
     def __init__(self, delay_ms: float = 0.0, jitter_ms: float = 0.0, seed: int = 0) -> None:
         self._delay_ms = delay_ms
@@ -23,7 +23,7 @@ class Line(Generic[Item]):
         self._under_way.append((self._last_due_ms, item))
 
     def arrived(self, now_ms: float) -> list[tuple[float, Item]]:
-        """Take what has arrived by now, each with the moment it did."""
+        """Take the messages that have arrived by now, each with its time of arrival."""
         there: list[tuple[float, Item]] = []
         while self._under_way and self._under_way[0][0] <= now_ms:
             there.append(self._under_way.popleft())

@@ -1,7 +1,7 @@
-"""The carrier's directory: Lookup v2, which for real has a host of its own.  It records every lookup, because lookups cost money.
+"""The carrier's directory: Lookup v2 (at Twilio on a host of its own).  It records every lookup: lookups cost money.
 
     GET /v2/PhoneNumbers/{e164}?Fields=caller_name,line_type_intelligence
-Behind the stage, without authentication:
+Control API, without authentication:
     PUT /sandbox/lookups/{e164}   {caller_name?, caller_type?, carrier_name?, type?} → 204
     GET /sandbox/lookups          {"asked": [e164, ...]}, oldest first
 """
@@ -26,7 +26,7 @@ PACKAGES = (
 
 
 class Listing(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """What the directory says of a number."""
+    """What the directory says about a number."""
 
     caller_name: str | None = None
     caller_type: str | None = None
@@ -35,14 +35,14 @@ class Listing(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Directory:
-    """Routes over one exchange.  A number that nobody listed is a mobile without a name."""
+    """Routes for one exchange.  A number that is not listed is a mobile without a name."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self.listings: dict[str, Listing] = {}
         #: Every number that was looked up, oldest first.
         self.lookups: list[str] = []
-        #: Set, it answers everything with this HTTP status.
+        #: If set, every lookup is answered with this HTTP status.
         self.out_of_order: int | None = None
 
     def routes(self) -> list[Route]:

@@ -1,6 +1,6 @@
-"""The carrier's end of one Media Stream: what each of the agent's messages does, and what goes back.
+"""The carrier's end of one Media Stream: the effect of each of the agent's messages, and the replies.
 
-Pure: every method takes the stream's clock in ms.  Whoever carries the messages writes down what happened, and sends
+Pure: every method takes the stream's clock in ms.  Its user transports the messages, records what happened, and sends a
 `mark` for each echo.
 """
 
@@ -33,7 +33,7 @@ class MediaStream:
         return [wire.CONNECTED, self.writer.start(parameters)]
 
     def receive(self, now_ms: float, message: str | bytes) -> list[Happening]:
-        """One message of the agent's; what came of it, in order.  Raises wire.BadMessage, and then nothing has changed."""
+        """Take one message of the agent's; return its effects in order.  Raises BadMessage, having changed nothing."""
         match wire.read(message, self.sid):
             case wire.Media(payload):
                 reached = self.playout.advance(now_ms)

@@ -1,4 +1,4 @@
-"""The phone numbers: those that the account holds, and those that can be bought."""
+"""Phone numbers: those that the account has, and those that can be bought."""
 
 import secrets
 from collections.abc import Iterable, Iterator
@@ -28,7 +28,7 @@ class Number:
         return self.settings.get(name, "POST" if name in METHOD_FIELDS else "")
 
     def configure(self, changes: dict[str, str]) -> None:
-        """Take over what is known of snake_case `changes`; an empty value clears."""
+        """Apply the known fields of snake_case `changes`; an empty value clears a field."""
         self.friendly_name = changes.get("friendly_name", self.friendly_name)
         known = (*URL_FIELDS, *METHOD_FIELDS, *ID_FIELDS)
         self.settings |= {name: value for name, value in changes.items() if name in known}
@@ -36,7 +36,7 @@ class Number:
 
 
 class NumberBook:
-    """What the account holds, oldest first, and what is on sale."""
+    """The account's numbers, oldest first, and the numbers on sale."""
 
     def __init__(self, held: Iterable[str] = ()) -> None:
         self._by_sid: dict[str, Number] = {}
@@ -61,9 +61,9 @@ class NumberBook:
         return iter(self._by_sid.values())
 
     def on_sale(self, area_code: str = "", contains: str = "", region: str = "", locality: str = "") -> list[str]:
-        """Numbers of the area codes that fit, in a fixed order, without those that are held.
+        """Numbers in the matching area codes, in a fixed order, without those that the account has.
 
-        `contains` is a run of digits, `*` stands for any one.
+        `contains` is a run of digits; `*` matches any digit.
         """
         areas = [area_code] if area_code else [DEFAULT_AREA, *(each for each in AREAS if each != DEFAULT_AREA)]
         fitting = [

@@ -18,7 +18,7 @@ Dial = Callable[[Call, Verb], Awaitable[dict[str, str]]]
 
 
 class _HangUp(Exception):  # noqa: N818  (an ending, not an error)
-    """The document ends the call; `status` is what becomes of it."""
+    """The document ends the call; `status` is the call's final status."""
 
     def __init__(self, status: str = "completed") -> None:
         super().__init__(status)
@@ -28,7 +28,7 @@ class _HangUp(Exception):  # noqa: N818  (an ending, not an error)
 class Performer:
     def __init__(self, call: Call, courier: Courier, dial: Dial, say_ms_per_char: float) -> None:
         self.owed: Fetch | None = None
-        """The action that is requested even if the caller hangs up meanwhile."""
+        """The action URL that is requested even if the caller hangs up meanwhile."""
         self._call = call
         self._courier = courier
         self._dial = dial
@@ -78,7 +78,7 @@ class Performer:
         return twiml.parse(webhook.answer.body, webhook.answer.content_type)
 
     async def _fall_back(self, instruction: Instruction, code: int) -> list[Verb]:
-        """One try at the fallback URL; without one, or when it fails too, an apology and the end."""
+        """Try the fallback URL once; if there is none or it fails too, apologise and hang up."""
         fallback = self._call.fallback
         if fallback is None or (isinstance(instruction, Fetch) and instruction.kind == "fallback"):
             await self._apologise()
@@ -138,7 +138,7 @@ class Performer:
 
     async def _connect(self, verb: Verb) -> Instruction | None:
         call, noun = self._call, verb.noun("Stream")
-        assert noun is not None  # the parser has seen to it
+        assert noun is not None  # the parser guarantees it
         stream = Stream(
             noun.get("url"),
             twiml.parameters(noun),

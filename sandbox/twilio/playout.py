@@ -1,7 +1,7 @@
-"""The carrier's playout of what the agent sends: a queue that empties at eight bytes a millisecond.
+"""The carrier's playout of what the agent sends: a queue that drains at eight bytes per millisecond.
 
-Pure: every method takes the stream's clock in ms, which never runs backwards.  A sample that starts to play at
-`t` has been played at `t + 1/8`; nothing is played before it has arrived.
+Pure: every method takes the stream's clock in ms, which never runs backwards.  A sample that starts to play at `t` has
+been played at `t + 1/8`; nothing is played before it has arrived.
 """
 
 import math
@@ -13,7 +13,7 @@ from sandbox.twilio import audio
 from sandbox.twilio.audio import BYTES_PER_MS
 
 MAX_QUEUED_BYTES = 10 * 60 * 1000 * BYTES_PER_MS  # beyond ten minutes the carrier discards (31931)
-ROUNDING = 1e-6  # a float millisecond may fall a hair short of the sample it stands for
+ROUNDING = 1e-6  # a float millisecond may fall slightly short of the sample it represents
 
 
 @dataclass(slots=True)
@@ -22,7 +22,7 @@ class Segment:
 
     start_ms: float
     offset_bytes: int
-    """Where its first byte stands in all the agent audio that was accepted."""
+    """Offset of its first byte in all the agent audio that was accepted."""
     payload: bytearray = field(default_factory=bytearray)
 
     @property
@@ -42,7 +42,7 @@ class Clear:
 
 @dataclass(frozen=True, slots=True)
 class Echo:
-    """A mark that goes back.  The wire does not carry the reason; the truth does."""
+    """A mark that is sent back.  The reason is not on the wire; only the record has it."""
 
     name: str
     at_ms: float
@@ -67,7 +67,7 @@ class Playout:
         self._max_queued_bytes = max_queued_bytes
         self._queue: deque[bytes] = deque()
         self._queued_bytes = 0
-        self._marks: deque[tuple[str, int]] = deque()  # name, accepted bytes that go before it
+        self._marks: deque[tuple[str, int]] = deque()  # name, accepted bytes before it
         self._accepted_bytes = 0
         self._playing = False
         self._now_ms = 0.0
@@ -86,17 +86,17 @@ class Playout:
 
     @property
     def ends_ms(self) -> float:
-        """When all that is queued will have been played; of an empty queue, when its last sample had been."""
+        """When everything queued will have been played; for an empty queue, when its last sample was."""
         return self.segments[-1].end_ms + self._queued_bytes / BYTES_PER_MS if self.segments else 0.0
 
     def forget(self) -> None:
-        """Drop the truth of what is over, for who plays for hours and looks at none of it."""
+        """Drop the record of what is over, for long runs that do not read it."""
         del self.segments[:-1]
         self.clears.clear()
         self.echoes.clear()
 
     def receive(self, now_ms: float, payload: bytes) -> int:
-        """Queue audio; returns how many of its bytes found no room and were discarded."""
+        """Queue audio; return how many of its bytes did not fit and were discarded."""
         self.advance(now_ms)
         room = self._max_queued_bytes - self._queued_bytes
         accepted, discarded = payload[: max(0, room)], max(0, len(payload) - room)
@@ -111,7 +111,7 @@ class Playout:
         return discarded
 
     def mark(self, now_ms: float, name: str) -> list[Echo]:
-        """Put a mark behind the audio received so far; returns its echo if all of that was already played."""
+        """Put a mark behind the audio received so far; return its echo if all of that was already played."""
         echoes = self.advance(now_ms)
         if self._playing:
             self._marks.append((name, self._accepted_bytes))
@@ -121,7 +121,7 @@ class Playout:
         return [*echoes, at_once]
 
     def clear(self, now_ms: float) -> list[Echo]:
-        """Drop what was not played; every pending mark goes back at once, as if it had been played."""
+        """Drop what was not played; every pending mark is sent back at once, as if it had been played."""
         echoes = self.advance(now_ms)
         self.clears.append(Clear(self._now_ms, self._queued_bytes))
         flushed = [Echo(name, self._now_ms, "cleared") for name, _ in self._marks]
@@ -133,7 +133,7 @@ class Playout:
         return echoes + flushed
 
     def advance(self, now_ms: float) -> list[Echo]:
-        """Play up to now; returns the marks that were reached, each with the moment it was."""
+        """Play up to now; return the marks that were reached, each with the time at which it was."""
         self._now_ms = max(self._now_ms, now_ms)
         while self._playing:
             segment = self.segments[-1]
@@ -167,14 +167,14 @@ class Playout:
         return b"".join(reversed(pieces))
 
     def heard_at(self, ms: float) -> int | None:
-        """Which byte of the accepted agent audio was playing at that moment; None in silence."""
+        """The byte offset in the accepted agent audio that was playing at that moment; None in silence."""
         for each in self.segments:
             if each.start_ms <= ms < each.end_ms:
                 return each.offset_bytes + math.floor((ms - each.start_ms) * BYTES_PER_MS)
         return None
 
     def heard_audio(self, length_ms: float | None = None) -> bytes:
-        """μ-law on the stream's clock from 0 on, silence where the agent was not heard."""
+        """μ-law audio on the stream's clock from 0 on, with silence where the agent was not heard."""
         end_ms = self.segments[-1].end_ms if self.segments else 0.0
         pieces = [(each.start_ms, bytes(each.payload)) for each in self.segments]
         return audio.lay(pieces, end_ms if length_ms is None else length_ms)
@@ -193,7 +193,7 @@ class Playout:
         ]
 
     def _begin_segment(self) -> None:
-        """Audio that arrives in the very moment the last sample ends is heard as one with it."""
+        """Audio that arrives at the exact moment the last sample ends continues its segment."""
         last = self.segments[-1] if self.segments else None
         if last is None or last.end_ms != self._now_ms or last.end_offset_bytes != self._accepted_bytes:
             self.segments.append(Segment(self._now_ms, self._accepted_bytes))
@@ -209,6 +209,6 @@ class Playout:
         return echoes
 
     def _plays_at_ms(self, position: int) -> float:
-        """When everything before `position` has been played; a pending mark always lies in the last segment."""
+        """When everything before `position` will have been played; a pending mark is always in the last segment."""
         segment = self.segments[-1]
         return segment.start_ms + (position - segment.offset_bytes) / BYTES_PER_MS

@@ -28,7 +28,7 @@ Json = dict[str, Any]
 
 
 class Rest:
-    """Routes over one exchange."""
+    """Routes for one exchange."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
@@ -182,7 +182,7 @@ class Rest:
 
 
 def authenticate(account: Account, request: Request) -> None:
-    """Basic authentication with the account's own credentials, or a key's.  Raises ApiError."""
+    """Basic authentication with the account's own credentials or an API key.  Raises ApiError."""
     scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
     try:
         user, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")

@@ -1,6 +1,6 @@
 """X-Twilio-Signature: base64 of HMAC-SHA1 over the URL and the sorted form fields, keyed with the auth token.
 
-The rule is Twilio's "Validate requests" page.  The fragment of a URL is never signed.
+Source: Twilio's "Validate requests" page.  The fragment of a URL is never signed.
 """
 
 import base64
@@ -12,7 +12,7 @@ Fields = Iterable[tuple[str, str]]
 
 
 def sign(auth_token: str, url: str, fields: Fields = ()) -> str:
-    """The signature of a request to `url` exactly as it is sent; a GET or a WebSocket upgrade has no fields."""
+    """The signature of a request to `url`, exactly as it is sent; a GET or a WebSocket upgrade has no fields."""
     values: dict[str, set[str]] = {}
     for name, value in fields.items() if isinstance(fields, Mapping) else fields:
         values.setdefault(name, set()).add(value)

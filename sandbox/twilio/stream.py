@@ -1,7 +1,7 @@
-"""One Media Stream: the socket to the agent, and the truth of what was played when.
+"""One Media Stream: the socket to the agent, and the record of what was played when.
 
-The stream's clock starts with `start`.  A `media` message with timestamp T carries what the caller uttered in
-[T, T+20) ms and leaves at T+20.
+The stream's clock starts with `start`.  A `media` message with timestamp T contains the caller's audio of [T, T+20) ms
+and is sent at T+20.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from sandbox.twilio.signature import sign
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 CONNECT_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 2.0
-OUTBOX_FRAMES = 100  # two seconds of caller audio wait for a slow reader; what comes then is dropped (31930)
+OUTBOX_FRAMES = 100  # two seconds of caller audio wait for a slow reader; more is dropped (31930)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Path:
     jitter_ms: float = 0.0
     seed: int = 0
     send_buffer_bytes: int | None = None
-    """The kernel's buffer for our side; None leaves it to the system."""
+    """The kernel's send buffer on our side; None: the system's default."""
 
 
 @dataclass(slots=True)
@@ -54,7 +54,7 @@ class Span:
 
 @dataclass(slots=True)
 class Spoken:
-    """The caller's side as it was captured: one unbroken track from `start_ms` on."""
+    """The caller's side as it was captured: one continuous track from `start_ms` on."""
 
     start_ms: float = 0.0
     track: bytearray = field(default_factory=bytearray)
@@ -69,7 +69,7 @@ class Stream:
     ) -> None:
         parts = urlsplit(url)
         self.url = urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
-        """Where it connects: Twilio strips the query string."""
+        """The URL that it connects to: Twilio strips the query string."""
         self.sid = "MZ" + secrets.token_hex(16)
         self.parameters = parameters
         self._media = MediaStream(self.sid, call_sid=call_sid, account_sid=account_sid)
@@ -78,7 +78,7 @@ class Stream:
         self.errors: list[tuple[int, str]] = []
         self.invalid_messages = 0
         self.started_at: float | None = None
-        """time.monotonic() of the clock's zero."""
+        """The time.monotonic() of the stream clock's zero."""
         self.ended_ms: float | None = None
         self.closed_by: str | None = None
         """`agent`, `carrier`, or `nobody` if the connection was lost."""
@@ -107,7 +107,7 @@ class Stream:
         return ((time.monotonic() if at is None else at) - (self.started_at or 0.0)) * 1000
 
     async def run(self, auth_token: str) -> None:
-        """Connect and live until either side ends it; a failed connect is an entry in `errors`."""
+        """Connect and run until either side ends it; a failed connection is an entry in `errors`."""
         try:
             self._socket = await self._connect(auth_token)
         except _ConnectFailed as failed:
@@ -133,7 +133,7 @@ class Stream:
             self._finish("carrier")
 
     def hear(self, start_ms: float, payload: bytes, digit: str | None = None) -> None:
-        """20 ms of the caller, beginning at `start_ms` of the stream's clock."""
+        """20 ms of the caller's audio, beginning at `start_ms` on the stream's clock."""
         if not self.spoken.track:
             self.spoken.start_ms = start_ms
         self.spoken.track += payload
@@ -155,14 +155,14 @@ class Stream:
         return audio.is_audible(self.playout.heard_between(start_ms, start_ms + FRAME_MS))
 
     def freeze(self) -> None:
-        """Half dead from here on: neither reads nor writes, yet keeps the connection."""
+        """From now on neither read nor write, but keep the connection open."""
         self._frozen = True
         if self._socket is not None:
             self._socket.transport.pause_reading()
         self._journal.note("stream.frozen", stream_ms=self.clock_ms())
 
     def vanish(self) -> None:
-        """Gone without `stop` and without a closing handshake."""
+        """Drop the connection without `stop` and without a closing handshake."""
         if self._socket is not None and self.is_open:
             self._socket.transport.abort()
             self._finish("nobody")
@@ -204,7 +204,7 @@ class Stream:
                     self._in.send(self.clock_ms(), message)
                     self._stir.set()
         except ConnectionClosed as closed:
-            self._in.send(self.clock_ms(), closed)  # a close travels as long as the messages before it
+            self._in.send(self.clock_ms(), closed)  # a close is delayed like the messages before it
             self._stir.set()
 
     def _closed_by_agent(self, closed: ConnectionClosed) -> None:
@@ -215,7 +215,7 @@ class Stream:
         self._finish("agent")
 
     async def _turn(self) -> None:
-        """Let messages arrive, audio play and messages leave, each at its own moment."""
+        """Receive messages, play audio and send messages, each at its own time."""
         while True:
             now_ms = self.clock_ms()
             self._play(now_ms)

@@ -11,7 +11,7 @@ from sandbox.twilio.webhooks import Webhook
 
 
 class Record(Protocol):
-    """The part of a call that the truth is read from."""
+    """The part of a call that `Truth` reads."""
 
     @property
     def sid(self) -> str: ...
@@ -50,7 +50,7 @@ def _b64(payload: bytes | bytearray) -> str:
 
 
 class Truth:
-    """A view of the call's record; times are ms on the clock of the stream they belong to."""
+    """A view of the call's record; times are ms on the clock of their stream."""
 
     def __init__(self, call: Record) -> None:
         self._call = call
@@ -77,7 +77,7 @@ class Truth:
         }
 
     def wav(self) -> bytes:
-        """Left what the caller said, right what the caller heard of the agent, on one clock from the first stream on."""
+        """Left: what the caller said; right: what they heard of the agent; on one clock, from the first stream on."""
         began = [each.started_at for each in self._call.streams if each.started_at is not None]
         left: list[tuple[float, bytes]] = []
         right: list[tuple[float, bytes]] = []

@@ -30,11 +30,11 @@ class Verb:
 
 
 def parse(document: str | bytes, content_type: str = "text/xml") -> list[Verb]:
-    """The verbs of a <Response>; raises BadTwiml: 12300 wrong content type, 12100 not XML or no Response, 12200 unknown verb."""
+    """The verbs of a <Response>.  Raises BadTwiml: 12300 content type, 12100 no XML or no Response, 12200 bad verb."""
     if content_type.partition(";")[0].strip().lower() not in XML_TYPES:
         raise BadTwiml(12300, f"Invalid Content-Type: {content_type}")
     try:
-        root = ET.fromstring(document)  # noqa: S314  (our own gateway wrote it, or a test)
+        root = ET.fromstring(document)  # noqa: S314  (from our own gateway or a test)
     except ET.ParseError as error:
         raise BadTwiml(12100, f"Document parse failure: {error}") from error
     if root.tag != "Response":

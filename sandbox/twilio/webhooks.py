@@ -1,6 +1,7 @@
 """Requests to the customer's URLs, as Twilio makes them: signed, with connection overrides, retried with one token.
 
-The fragment of a configured URL (`#ct=2000&rt=5000&tt=15000&rc=5&rp=all`) says how to connect; it is neither sent nor signed.
+The fragment of a configured URL (`#ct=2000&rt=5000&tt=15000&rc=5&rp=all`) sets connection overrides; it is neither sent
+nor signed.
 """
 
 import secrets
@@ -33,7 +34,7 @@ class Overrides:
 
 
 def split_overrides(url: str) -> tuple[str, Overrides]:
-    """A configured URL → the URL to request and how; values out of range are clamped, unknown ones ignored."""
+    """A configured URL → the URL to request and its overrides.  Values are clamped, unknown names ignored."""
     plain, _, fragment = url.partition("#")
     overrides = {name: values[-1] for name, values in parse_qs(fragment).items()}
     standard = Overrides()
@@ -54,7 +55,7 @@ def split_overrides(url: str) -> tuple[str, Overrides]:
 
 @dataclass(slots=True)
 class Attempt:
-    """One request: its answer, or in `error` why there was none."""
+    """One request: its response, or in `error` why there was none."""
 
     at_monotonic: float
     took_ms: float = 0.0
@@ -65,7 +66,7 @@ class Attempt:
 
     @property
     def failure(self) -> str | None:
-        """The retry policy's word for what went wrong; None if the answer is usable."""
+        """The retry policy's code for what went wrong; None if the response is usable."""
         if self.status is None:
             return self.error
         if 200 <= self.status < 300:
@@ -91,7 +92,7 @@ class Webhook:
 
     @property
     def error_code(self) -> int | None:
-        """11205 no connection, 11200 no usable answer, None if all is well."""
+        """11205: no connection; 11200: no usable response; None: no error."""
         if self.answer.failure is None:
             return None
         return 11205 if self.answer.failure == "ct" else 11200
@@ -101,7 +102,7 @@ class Webhook:
 
 
 class Courier:
-    """Carries webhooks out; `sent` keeps every one of them, oldest first."""
+    """Sends webhooks; `sent` keeps all of them, oldest first."""
 
     def __init__(self, auth_token: str) -> None:
         self.auth_token = auth_token
@@ -116,7 +117,7 @@ class Courier:
         method: str = "POST",
         watch: Callable[[Webhook], None] = lambda _: None,
     ) -> Webhook:
-        """Deliver one webhook; never raises for what the other side does.  `watch` is called as it leaves."""
+        """Deliver one webhook; never raises for what the other side does.  `watch` is called when it is sent."""
         plain, overrides = split_overrides(url)
         if method == "GET":
             plain += ("&" if "?" in plain else "?") + urlencode(parameters)

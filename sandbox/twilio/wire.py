@@ -13,7 +13,7 @@ CONNECTED = json.dumps({"event": "connected", "protocol": "Call", "version": "1.
 
 
 class BadMessage(Exception):  # noqa: N818  (it says what is bad)
-    """The carrier cannot make sense of a message (31950)."""
+    """A message that the carrier cannot parse (31950)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class ClearQueue:
 
 
 def read(message: str | bytes, stream_sid: str) -> Media | Mark | ClearQueue:
-    """One message of the agent's side; raises BadMessage."""
+    """Parse one message from the agent's side; raises BadMessage."""
     if isinstance(message, bytes):
         raise BadMessage("binary message")
     try:
@@ -53,7 +53,7 @@ def read(message: str | bytes, stream_sid: str) -> Media | Mark | ClearQueue:
 
 
 class Writer:
-    """The carrier's messages of one stream, numbered as they are written."""
+    """Writes one stream's messages from the carrier, with sequence numbers."""
 
     def __init__(self, account_sid: str, call_sid: str, stream_sid: str) -> None:
         self._account_sid = account_sid
@@ -78,7 +78,7 @@ class Writer:
         return self.encoded_media(timestamp_ms, base64.b64encode(payload)).decode()
 
     def encoded_media(self, timestamp_ms: float, payload_b64: bytes) -> bytes:
-        """The same of audio that is base64 already, for whoever sends thousands of them a second."""
+        """The same for audio that is already base64, for senders of thousands per second."""
         self._sequence += 1
         self._chunk += 1
         return self._template % (self._sequence, self._chunk, int(timestamp_ms), payload_b64)

@@ -16,7 +16,7 @@ def test_without_jitter_nothing_is_lost_or_said_twice():
 
 
 def test_with_jitter_no_whole_frame_is_lost_or_said_twice():
-    """One-way delays to 150 ms, jitter to 40 ms: against the carrier that knows, to the sample."""
+    """One-way delays up to 150 ms, jitter up to 40 ms: compared with the carrier's truth, to the sample."""
     (line,) = (each for each in ledger.LINES if each.name == "jitter 40")
     told = {each.what: each for each in ledger.measure(30, 3, [line])}
     assert told["resume"].max < 20 and told["cut"].max < 20

@@ -1,4 +1,4 @@
-"""The benchmark of the media plane runs, and its figures are those of a working call.  Nothing here is timed."""
+"""The media plane's benchmark runs, and its figures are those of a working call.  Nothing here is timed."""
 
 import json
 
@@ -58,12 +58,12 @@ def test_a_worker_that_is_held_turns_callers_away_and_keeps_the_others(capsys) -
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_a_process_does_not_grow_while_calls_last(tmp_path) -> None:
-    """An hour of it: python -m bench.media --alone --calls 100 --seconds 3600."""
+    """For an hour of it: python -m bench.media --alone --calls 100 --seconds 3600."""
     file = tmp_path / "figures.json"
     main(["--alone", "--calls", "20", "--seconds", "45", "--warm-up", "15", "--json", str(file)])
     (figures,) = json.loads(file.read_text())["product"]
     assert figures["lost_calls"] == 0
-    # Words stay, and what the allocator keeps (15 where this was written); 45 s of audio would be 720.
+    # KB: transcripts and what the allocator keeps (15 when this was written); 45 s of audio would be 720.
     assert figures["grew_kb_per_call"] < 45
 
 

@@ -1,4 +1,4 @@
-"""The benchmark runs; what it finds is read, not asserted, except where a sound must never stop the agent."""
+"""The benchmark runs; its figures are not asserted, except for sounds that must never stop the agent."""
 
 import json
 

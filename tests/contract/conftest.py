@@ -1,4 +1,4 @@
-"""A running gateway before a running control plane, and a client with a key."""
+"""A running gateway in front of a running control plane, and a client with a key."""
 
 import asyncio
 import queue
@@ -41,7 +41,7 @@ class Edge:
         return Browser(self.url)
 
     async def signed_in(self, email: str = "ada@example.com") -> "Browser":
-        """A browser in which this person has signed in."""
+        """A browser in which this person is signed in."""
         browser = self.browser()
         answer = await browser.sign_in(email)
         assert answer.status_code == 303, answer.text
@@ -49,9 +49,9 @@ class Edge:
 
 
 class Browser:
-    """A person's browser before the gateway: keeps cookies as over https, and says where its requests come from.
+    """A person's browser in front of the gateway: keeps cookies as over https, and sends the `Origin` of its requests.
 
-    The gateway stands behind a proxy that ends TLS, so cookies are `Secure` though these sockets are plain.
+    The gateway runs as if behind a proxy that terminates TLS, so cookies are `Secure` though these sockets are plain.
     """
 
     def __init__(self, url: str) -> None:
@@ -77,13 +77,13 @@ class Browser:
         return await self.request("POST", path, json=json, **options)
 
     async def begin(self, return_to: str = "/docs") -> httpx.URL:
-        """Where the issuer is asked."""
+        """The URL at which the issuer is asked."""
         answer = await self.get("/auth/login", params={"return_to": return_to})
         assert answer.status_code == 302, answer.text
         return httpx.URL(answer.headers["location"])
 
     async def choose(self, at_issuer: httpx.URL, email: str) -> str:
-        """Click a name at the sandbox's issuer; the path and query that the browser is sent back with."""
+        """Click a name at the sandbox's issuer; return the path and query that the browser is sent back with."""
         async with httpx.AsyncClient(trust_env=False) as http:
             page = await http.get(at_issuer)
             assert page.status_code == 200, page.text
@@ -98,7 +98,7 @@ class Browser:
 
 @pytest.fixture(scope="session")
 def running_issuer() -> Iterator[Issuer]:
-    """One for all tests, on a loop of its own: to start and stop it takes longer than most tests."""
+    """One for all tests, on a loop of its own: starting and stopping it takes longer than most tests."""
     started, stopping = queue.Queue[Issuer](), threading.Event()
 
     async def serve() -> None:
@@ -115,7 +115,7 @@ def running_issuer() -> Iterator[Issuer]:
 
 @pytest.fixture
 def issuer(running_issuer: Issuer) -> Issuer:
-    """An issuer whom nobody has met."""
+    """A fresh issuer."""
     running_issuer.people, running_issuer.mischief = People(), ""
     return running_issuer
 

@@ -1,4 +1,4 @@
-"""The audit log: every change is in it, nobody can change it, and its chain shows what somebody did all the same."""
+"""The audit log: every change is in it, it can't be changed, and its chain reveals tampering."""
 
 import asyncio
 import json

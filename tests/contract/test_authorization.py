@@ -1,6 +1,6 @@
-"""Every method called as everybody: who is let in is exactly what docs/authorization.md says.
+"""Every method is called as every kind of caller: access is exactly what docs/authorization.md says.
 
-And another tenant's ids: every path that names something is asked for what belongs to somebody else.
+And with another tenant's ids: every path that names a resource is requested for one of another tenant.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ def test_the_page_is_what_the_contract_says() -> None:
 
 
 class Everybody:
-    """A fresh credential for each caller, in an organization of its own kind."""
+    """A fresh credential for each kind of caller, each in its own organization."""
 
     def __init__(self, edge: Edge, org: UUID) -> None:
         self._edge, self._db, self._org = edge, edge.plane.control.db, org
@@ -97,7 +97,7 @@ class Everybody:
 
 
 async def ask(channel: aio.Channel, method: MethodDescriptor, metadata: Metadata) -> grpc.StatusCode:
-    """Call with an empty request: who may not is told so before anybody looks at the request."""
+    """Call with an empty request: a caller without access is refused before the request is validated."""
     path = f"/{method.containing_service.full_name}/{method.name}"
     request = message_factory.GetMessageClass(method.input_type)
     answer = message_factory.GetMessageClass(method.output_type)
@@ -155,7 +155,7 @@ NOT_THERE = {404}
 
 
 async def belongings(edge: Edge) -> dict[str, str]:
-    """One of everything, of one tenant: by the word that a path has before its id."""
+    """One of every resource of one tenant, by the path segment before its id."""
     http, db = await flow_with_number(edge), edge.plane.control.db
     await post(edge, "/twilio/voice", CALL)
     owner = (await http.get("/api/me")).json()["organization"]["id"]
@@ -192,7 +192,7 @@ async def leave_voicemail(db: Db, org: UUID, call: UUID) -> str:
 
 
 def filled(binding: Binding, owned: dict[str, str]) -> str:
-    """The path with another tenant's ids: a variable names what stands before it."""
+    """The path with another tenant's ids: the segment before a variable says which kind of id it is."""
     parts = binding.path.split("/")
     return "/".join(
         owned[before] if part.startswith("{") else part for before, part in zip(["", *parts], parts, strict=False)
@@ -203,7 +203,7 @@ NAMING = [binding for binding in contract.bindings() if binding.path_fields]
 
 
 async def everything_of(db: Db, org: UUID) -> dict[str, Any]:
-    """What every table holds of a tenant, as the system sees it."""
+    """A tenant's rows in every table, as the system sees them."""
     async with db.system() as tx:
         tables = await tx.fetch(
             "SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'org_id'"
@@ -222,11 +222,11 @@ Strip = Callable[[pytest.MonkeyPatch], None]
 
 
 def nothing(_: pytest.MonkeyPatch) -> None:
-    """Both walls stand."""
+    """Both lines of defence are in place."""
 
 
 def first_wall(patch: pytest.MonkeyPatch) -> None:
-    """Nobody is refused by role or scope: row level security stands alone."""
+    """No caller is refused by role or scope: only row level security is left."""
     patch.setattr(principal, "require", lambda *_: None)
 
 
@@ -245,7 +245,7 @@ async def test_what_is_anothers_is_not_there(edge: Edge, monkeypatch: pytest.Mon
         if answer.status_code not in NOT_THERE and not same_as_none:
             wrong.append((binding.method.full_name, answer.status_code, answer.text[:200]))
     assert wrong == []
-    assert await everything_of(db, owner) == before, "somebody else's request changed what is the owner's"
+    assert await everything_of(db, owner) == before, "another tenant's request changed the owner's rows"
 
 
 async def test_what_a_body_names_must_be_ones_own(edge: Edge) -> None:

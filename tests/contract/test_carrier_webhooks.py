@@ -170,4 +170,4 @@ async def test_next_reconnects_once_then_apologizes(edge: Edge) -> None:
     assert (call["status"], call["end_reason"]) == ("failed", "stream_lost")
     assert ET.fromstring((await post(edge, path, CALL)).text)[0].tag == "Hangup"
     other = await post(edge, path, {**CALL, "CallSid": "CA2"})
-    assert ET.fromstring(other.text)[0].tag == "Say", "another call's sid is answered with an apology, and told nothing"
+    assert ET.fromstring(other.text)[0].tag == "Say", "another call's sid is answered with an apology alone"

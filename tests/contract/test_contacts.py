@@ -186,7 +186,7 @@ async def imported(http: httpx.AsyncClient, csv: str, **fields: object) -> dict[
 
 
 async def test_an_import_takes_the_good_and_tells_the_bad(edge: Edge) -> None:
-    http = await flow_with_number(edge)  # +1317...: the region of what is written without a country
+    http = await flow_with_number(edge)  # +1317...: the region of numbers without a country code
     await made(http, **ANN)
     text = "phone,name,email\n(317) 555-1234,Ann B.,\n317.555.1235,Bob,bob@x.example\n12,Carl,carl\n"
     tried = await imported(http, text, dry_run=True)
@@ -202,7 +202,7 @@ async def test_an_import_takes_the_good_and_tells_the_bad(edge: Edge) -> None:
     again = await imported(http, text)
     assert (again["created"], again["updated"], again["unchanged"]) == (0, 0, 2)
     ann = (await http.get("/api/contacts", params={"q": "ann"})).json()["contacts"][0]
-    assert (ann["email"], ann["tags"]) == (ANN["email"], ANN["tags"]), "empty cells say nothing"
+    assert (ann["email"], ann["tags"]) == (ANN["email"], ANN["tags"]), "empty cells change nothing"
 
 
 async def test_every_spelling_is_one_contact(edge: Edge) -> None:
@@ -333,7 +333,7 @@ async def test_a_caller_becomes_a_contact_that_the_agent_knows(edge: Edge) -> No
 
 
 async def opened(edge: Edge, twiml: str, call_sid: str) -> str:
-    """What the agent of a call is told."""
+    """The instructions of a call's agent."""
     parameter = ET.fromstring(twiml).find("Connect/Stream/Parameter")
     assert parameter is not None
     media = runtime_pb2_grpc.MediaServiceStub(edge.plane.channel)

@@ -1,4 +1,4 @@
-"""`GET /api/events`: what happened, for whoever catches up by itself; and the types as docs and protos say them."""
+"""`GET /api/events`: what happened, for clients that poll; and its types, as docs and protos list them."""
 
 from pathlib import Path
 from typing import Any

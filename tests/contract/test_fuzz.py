@@ -12,7 +12,7 @@ from tests.contract.conftest import PUBLIC, Edge
 from tests.contract.test_authorization import belongings
 
 EXAMPLES = 25
-#: Which path names what: so that operations find something, and something that isn't there too.
+#: The operations that take an id, by kind of resource: they get ids that exist and ids that don't.
 OPERATIONS = {
     "flows": "^/api/flows/{id}",
     "numbers": "^/api/numbers/{id}",
@@ -24,8 +24,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def settings(owned: dict[str, str]) -> str:
-    """A request that the schema allows may still be refused for what a schema can't say: the wrong kind of flow, a number
-    that the carrier doesn't hold, a state.
+    """A request that the schema allows may still be refused for what a schema can't express: the wrong kind of flow, a
+    number that the carrier account doesn't hold, a state.
     """
     parts = [
         f'hooks = "{Path(__file__).with_name("schemathesis_formats.py")}"',
@@ -50,7 +50,7 @@ def settings(owned: dict[str, str]) -> str:
 
 
 async def fuzz(edge: Edge, folder: Path, config: str, *options: str) -> str:
-    """Run it; what it said."""
+    """Run it; return its output."""
     (folder / "schemathesis.toml").write_text(config)
     command = [
         Path(sys.executable).parent / "st",

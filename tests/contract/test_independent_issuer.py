@@ -1,4 +1,4 @@
-"""Sign-in against an OpenID provider that nobody here wrote: nanoidp, in an environment of its own (`make peers`)."""
+"""Sign-in against a third-party OpenID provider: nanoidp, in an environment of its own (`make peers`)."""
 
 import asyncio
 import socket
@@ -94,7 +94,7 @@ async def url(plane: Plane, provider: Provider, tmp_path: Path) -> AsyncIterator
 
 
 async def log_in(at_issuer: httpx.URL) -> str:
-    """Fill the provider's form; the path and query that the browser is sent back with."""
+    """Fill in the provider's form; return the path and query that the browser is sent back with."""
     async with httpx.AsyncClient(trust_env=False) as http:
         page = await http.get(at_issuer)
         transaction = page.text.partition('name="transaction_id" value="')[2].partition('"')[0]

@@ -1,4 +1,4 @@
-"""How often a credential may ask, and what the answers tell of it."""
+"""Rate limits of credentials, and their headers in answers."""
 
 import pytest
 from hypothesis import given

@@ -286,7 +286,7 @@ async def test_a_reader_who_leaves_takes_nothing_from_the_others(edge: Edge) -> 
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(0.3):
             commands.append(await media.command())
-    assert commands == [], "nobody told the media process to stop"
+    assert commands == [], "the media process was not asked to stop"
 
 
 async def test_a_report_that_can_not_be_stored_stops_none_behind_it(edge: Edge) -> None:

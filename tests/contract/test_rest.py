@@ -150,7 +150,7 @@ async def test_a_body_of_brackets_is_refused(edge: Edge) -> None:
     body = b'{"name": "x", "tools_json": ' + b"[" * 20_000 + b"]" * 20_000 + b"}"
     async with await edge.client() as http:
         answer = await http.post("/api/flows", content=body, headers={"Content-Type": "application/json"})
-        assert answer.status_code == 400, "how deep a parser reads differs; that we refuse does not"
+        assert answer.status_code == 400, "parsers differ in how deep they read; we refuse in any case"
 
 
 async def test_credentials(edge: Edge) -> None:

@@ -1,4 +1,4 @@
-"""docs/contract.md lists exactly the routes that stand, and who may call them."""
+"""docs/contract.md lists exactly the routes that exist, and who may call them."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Sign-in against the sandbox's issuer: what works, and everything that must not."""
+"""Sign-in against the sandbox's issuer: what must work, and what must not."""
 
 import asyncio
 
@@ -178,7 +178,7 @@ async def test_a_session_token_is_no_api_key(edge: Edge) -> None:
     async with httpx.AsyncClient(base_url=edge.url, trust_env=False) as http:
         answer = await http.get("/api/me", headers={"Authorization": f"Bearer {token}"})
         assert (answer.status_code, answer.json()["error"]["code"]) == (401, "api_key_required")
-        # Nor is it looked for under the name that another host of the domain could set.
+        # Nor is the cookie accepted under a name that another host of the domain could set.
         assert (await http.get("/api/me", headers={"Cookie": f"hum_session={token}"})).status_code == 401
     async with edge.plane.control.db.system() as tx:
         stored = await tx.fetch("SELECT row_to_json(s)::text AS row FROM sessions s")
@@ -255,7 +255,7 @@ async def test_onboarding_and_switching(edge: Edge) -> None:
     assert back.json()["organization"]["name"] == "Clinic"
     assert len((await browser.get("/api/flows")).json()["flows"]) == 1
     await browser.sign_in("ada@example.com")
-    assert (await browser.get("/api/me")).json()["organization"]["name"] == "Clinic"  # where work was left
+    assert (await browser.get("/api/me")).json()["organization"]["name"] == "Clinic"  # the last organization worked in
 
 
 async def test_nobody_switches_into_what_is_not_theirs(edge: Edge) -> None:

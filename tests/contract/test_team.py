@@ -13,7 +13,7 @@ ADA, GRACE, ALAN = "ada@example.com", "grace@example.com", "alan@example.com"
 
 
 async def team(edge: Edge, *others: tuple[str, str]) -> list[Browser]:
-    """Ada's organization; each of the others is invited with a role and has signed in."""
+    """Ada's organization; each of the others was invited with a role and has signed in."""
     owner = await edge.signed_in(ADA)
     await owner.post("/api/organizations", {"name": "Clinic"})
     browsers = [owner]

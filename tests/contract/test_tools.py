@@ -1,4 +1,4 @@
-"""Tools of calls over the media link: what the agent may do, what comes of it, and each run once."""
+"""Tools of calls over the media link: what the agent may do, the results, and that each runs once."""
 
 import asyncio
 import json
@@ -57,7 +57,7 @@ async def test_the_outcome_is_reported_by_the_flows_schema(edge: Edge) -> None:
 async def test_a_run_is_asked_for_twice_and_done_once(edge: Edge) -> None:
     http, media, call_id = await joined(edge, outcome_schema_json=SCHEMA)
     first = await run(media, "1", '{"booked": true}')
-    assert await run(media, "1", '{"booked": false}') == first, "the link was lost, and the question came again"
+    assert await run(media, "1", '{"booked": false}') == first, "the link was lost, and the request was repeated"
     assert (await http.get(f"/api/calls/{call_id}")).json()["outcome"] == {"booked": True}
 
 
@@ -80,7 +80,7 @@ async def test_what_no_tool_can_be_is_a_sentence(edge: Edge) -> None:
         status, output = await run(media, id, arguments, name)
         assert status == "failed" and isinstance(output["error"], str)
     media.call_id = "call_01M89B3YABZKHEB9X59C9JX1YY"
-    assert (await run(media, "1", "{}"))[0] == "failed", "of a call that is none"
+    assert (await run(media, "1", "{}"))[0] == "failed", "an unknown call"
 
 
 async def test_tools_of_a_call_run_side_by_side_and_hold_no_report(edge: Edge) -> None:

@@ -1,4 +1,4 @@
-"""One trace for a request, from the gateway through control; a stranger's trace is not continued."""
+"""One trace for a request, from the gateway through control; a client's own trace is not continued."""
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -30,7 +30,7 @@ async def test_a_request_is_one_trace(edge: Edge, exporter: InMemorySpanExporter
     outer, inner = spans["GET /api/flows/{id}"], spans["/hum.v1.FlowsService/GetFlow"]
     assert inner.parent is not None and outer.context is not None and inner.context is not None
     assert (inner.parent.span_id, inner.context.trace_id) == (outer.context.span_id, outer.context.trace_id)
-    assert outer.parent is None, "who asks from outside does not decide what is traced"
+    assert outer.parent is None, "clients do not decide what is traced"
     assert outer.attributes is not None and outer.attributes["http.response.status_code"] == 404
     assert inner.attributes is not None
     assert dict(inner.attributes) == {"rpc.grpc.status": "NOT_FOUND", "hum.request_id": "req_mine"}

@@ -1,4 +1,4 @@
-"""A running control plane with a carrier that is a plain object, and clients that know who they are."""
+"""A running control plane with a carrier that is a plain object, and clients with credentials."""
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from hum.settings import ControlSettings
 
 @dataclass
 class FakeCarrier:
-    """Holds some numbers and remembers what it was told."""
+    """Holds some numbers and records the requests that it gets."""
 
     numbers: dict[str, CarrierNumber] = field(
         default_factory=lambda: {
@@ -34,7 +34,7 @@ class FakeCarrier:
     bought: list[str] = field(default_factory=list)
     released: list[str] = field(default_factory=list)
     fail: Exception | None = None
-    #: What goes wrong with an order: before it is carried out, or when it has been.
+    #: What goes wrong with an order: before it is carried out, or afterwards.
     refuse_orders: Exception | None = None
     lose_answers: Exception | None = None
 
@@ -79,7 +79,7 @@ class FakeCarrier:
 
 @dataclass
 class Silent:
-    """A model and a directory that nobody is to ask."""
+    """A model and a directory that must not be asked."""
 
     async def say(self, voice: str, text: str) -> bytes:
         raise AssertionError("control renders nothing")
@@ -124,8 +124,8 @@ def bearer(secret: str) -> tuple[tuple[str, str], ...]:
 
 @pytest.fixture
 def limits() -> dict[str, float]:
-    """How often somebody may ask: tests ask more than people do, except those that are about it."""
-    return {"rate_burst": 10_000, "organization_rate_burst": 10_000, "stranger_rate_burst": 10_000}
+    """The rate limits: tests send more requests than people do, except those about the limits themselves."""
+    return {"rate_burst": 10_000, "organization_rate_burst": 10_000, "unknown_rate_burst": 10_000}
 
 
 @pytest.fixture

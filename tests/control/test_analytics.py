@@ -1,4 +1,4 @@
-"""Figures: equal to a recount, whatever order things happen in, in anybody's days."""
+"""Figures: equal to a recount, whatever the order of events, in the days of any time zone."""
 
 import json
 import random
@@ -198,7 +198,7 @@ async def test_a_call_that_commits_late_is_counted(office: Office) -> None:
         await events.append(late, office.org, id, events_pb2.CallCompletedEvent())
         await office.call(at, chance)
         await count(office)
-        assert (await office.grouped("UTC")).total.calls == 0  # the horizon waits for the late one
+        assert (await office.grouped("UTC")).total.calls == 0  # the horizon waits for the transaction that commits late
     await count(office)
     assert (await office.grouped("UTC")).total.calls == 2
 

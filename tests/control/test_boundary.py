@@ -1,4 +1,4 @@
-"""Requests that are cut: each is logged and measured once, and what its servicer held is let go."""
+"""Requests that are cut off: each is logged and measured once, and its servicer's resources are released."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -40,19 +40,19 @@ async def until(true: Callable[[], bool]) -> None:
 
 @pytest.fixture
 def logged() -> Iterator[Callable[[str], list[str]]]:
-    """The codes that were logged of a method."""
+    """The codes that were logged for a method."""
     with structlog.testing.capture_logs() as lines:
         yield lambda method: [line.get("code", line["event"]) for line in lines if line.get("method") == method]
 
 
 class Talker:
-    """A servicer whose stream says something, then something else for as long as anybody reads."""
+    """A servicer whose stream sends one message, then others for as long as it is read."""
 
     def __init__(self, *, pause_seconds: float = 0) -> None:
         self.pause_seconds, self.closed = pause_seconds, asyncio.Event()
 
     def __getattr__(self, name: str) -> Any:
-        return name  # the service's other methods, which nobody calls
+        return name  # the service's other methods, which are never called
 
     async def StreamCall(self, _: calls_pb2.StreamCallRequest, call: Call) -> AsyncIterator[Any]:
         try:

@@ -1,4 +1,4 @@
-"""The bus: typed channels, and one bad message or listener harms no other."""
+"""The bus: typed channels, on which a bad message or listener does not affect the others."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -50,7 +50,7 @@ async def test_what_is_not_known_is_dropped_and_the_next_is_heard(bus: PostgresB
     message = runtime_pb2.NodeCommand(node="m")
     assert await bus.publish(WORDS, message)
     assert [each for each in await ear.wait(1) if each != runtime_pb2.NodeCommand()] == [message]
-    assert dropped.get() - before == 3, "nothing at all is an empty message"
+    assert dropped.get() - before == 3, "an empty payload is an empty message"
 
 
 async def test_a_listener_that_fails_is_not_the_others_loss(bus: PostgresBus) -> None:

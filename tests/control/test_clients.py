@@ -72,7 +72,7 @@ async def test_refusals_carry_the_carriers_code(carrier: Carrier) -> None:
     twilio = client(carrier)
     with pytest.raises(CarrierError):
         await twilio.point_number("PN" + "0" * 32, Webhooks.at("https://hum.example"))
-    await twilio.end_call("CA" + "0" * 32)  # a call that isn't there is over
+    await twilio.end_call("CA" + "0" * 32)  # an unknown call counts as over
     await twilio.close()
 
 

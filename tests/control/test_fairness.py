@@ -1,4 +1,4 @@
-"""Jobs of many organizations on real queues: limits hold, and one's backlog is nobody else's wait."""
+"""Jobs of many organizations on real queues: limits hold, and one organization's backlog delays no other's jobs."""
 
 import asyncio
 from collections import Counter
@@ -25,7 +25,7 @@ URGENT = Job("urgent", concurrency=6, per_organization=2, priority=100)
 
 
 class Busy(Exception):  # noqa: N818 - what the other side is
-    """As a carrier says 429."""
+    """Like a carrier's 429."""
 
     retry_after_seconds = 0.3
 
@@ -120,7 +120,7 @@ async def test_a_noisy_organization_delays_nobody(office: Office) -> None:
         async with asyncio.timeout(20):
             while not {("slow", quiet, row), ("urgent", quiet, urgent)} <= set(office.done):
                 await asyncio.sleep(0.01)
-        # Told in jobs, not in seconds: of 1490 that stand before it, no more than run while it is taken.
+        # Counted in jobs, not in seconds: of the 1490 queued before it, only those that run meanwhile may go first.
         overtaken = sum(org == noisy for _, org, _ in office.done[before:])
     assert overtaken < 150, overtaken
     assert office.most[noisy] <= SLOW.per_organization
@@ -132,7 +132,7 @@ async def test_two_that_enqueue_at_once_do_not_pass_the_limit(office: Office) ->
     async def owe(row: UUID) -> None:
         async with office.db.tenant(org) as tx:
             await jobs.enqueue(tx, SLOW, org, row)
-            await asyncio.sleep(0.05)  # none sees the others'
+            await asyncio.sleep(0.05)  # so that none sees the others' jobs
 
     await asyncio.gather(*(owe(row) for row in rows[:7]))
     async with office.working():

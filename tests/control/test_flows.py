@@ -45,7 +45,7 @@ async def test_a_flow_is_made_changed_and_keeps_its_versions(plane: Plane) -> No
     )
     after = (await stub.UpdateFlow(change, metadata=me)).flow
     assert (after.version, after.voice, after.HasField("greeting"), after.name) == (2, "cedar", False, "Clinic")
-    assert (await stub.UpdateFlow(change, metadata=me)).flow.version == 2, "the same again makes no version"
+    assert (await stub.UpdateFlow(change, metadata=me)).flow.version == 2, "unchanged fields make no version"
     versions = (await stub.ListFlowVersions(pb.ListFlowVersionsRequest(id=made.id), metadata=me)).versions
     assert [(each.version, each.greeting) for each in versions] == [(2, ""), (1, "Hi")]
 

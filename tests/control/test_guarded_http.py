@@ -1,4 +1,4 @@
-"""The guarded client against real servers on loopback that do what servers should not."""
+"""The guarded client against real servers on loopback that misbehave."""
 
 import asyncio
 import gzip
@@ -29,7 +29,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi"
 
 
 class Server:
-    """Answers each connection with a handler; remembers what it was sent."""
+    """Answers each connection with a handler; records what it receives."""
 
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
@@ -365,7 +365,7 @@ async def test_methods_and_headers_are_checked_before_anything_is_looked_up() ->
 
 
 def certificate(path: Path, host: str) -> ssl.SSLContext:
-    """A server's context with a certificate for a host, in `path`, signed by itself."""
+    """A server's TLS context with a self-signed certificate for a host, stored in `path`."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     made = (

@@ -1,4 +1,4 @@
-"""Hanging up a call that no media process has: the carrier is asked, and nothing is locked meanwhile."""
+"""Hanging up a call that no media process has: the carrier ends it, and no lock is held meanwhile."""
 
 import asyncio
 from uuid import UUID
@@ -21,7 +21,7 @@ async def desk(plane: Plane) -> Desk:
 
 
 async def ringing(desk: Desk) -> UUID:
-    """A call that rings."""
+    """A ringing call."""
     id, number = ids.new(), numbers_pb2.Number(e164="+13175550100")
     await desk.stub.RegisterNumber(numbers_pb2.RegisterNumberRequest(number=number), metadata=desk.who)
     async with desk.plane.control.db.system() as tx:
@@ -44,7 +44,7 @@ async def hang_up(desk: Desk, id: UUID, key: str = "") -> calls_pb2.CallDetail:
 
 
 async def test_the_carriers_own_webhook_is_not_kept_waiting(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The carrier reports the end before it answers us; that report wants the call's row."""
+    """The carrier reports the end before it answers us; that report needs the call's row."""
     id = await ringing(desk)
 
     async def ended(_: str) -> None:

@@ -1,4 +1,4 @@
-"""One idempotency key, several requests that act outside: at the carrier, as the carrier sees it."""
+"""Several requests with one idempotency key that act outside the database, as the carrier sees them."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -39,7 +39,7 @@ Metadata = tuple[tuple[str, str], ...]
 
 
 class Gate:
-    """The sandbox's list of numbers, which waits until it may answer and counts who asked."""
+    """The sandbox's list of numbers, which waits until it may answer and counts its requests."""
 
     def __init__(self) -> None:
         self.lists = 0
@@ -62,7 +62,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
 
 @dataclass
 class House:
-    """Control before the sandbox's carrier, over HTTP."""
+    """Control with the sandbox's carrier, over HTTP."""
 
     stub: numbers_pb2_grpc.NumbersServiceStub
     who: Metadata
@@ -90,7 +90,7 @@ async def house(database_url: str, tmp_path: Path, gate: Gate) -> AsyncIterator[
             async with aio.insecure_channel(f"127.0.0.1:{control.port}") as channel:
                 plane = Plane(control, cast("FakeCarrier", client), settings, channel)
                 yield House(numbers_pb2_grpc.NumbersServiceStub(channel), await plane.tenant(), gate)
-                gate.may_answer.set()  # nobody who still waits holds the end up
+                gate.may_answer.set()  # so that no waiting request delays the end
         await client.close()
 
 
@@ -102,7 +102,7 @@ async def test_of_three_twins_at_once_one_asks_the_carrier(house: House) -> None
         assert done, "two are at work"
         refused += [cast("aio.AioRpcError", task.exception()) for task in done]
     assert [(reason(each), each.code(), each.details()) for each in refused] == [
-        ("IDEMPOTENCY_IN_PROGRESS", ABORTED, "A request with this key is in progress.")
+        ("IDEMPOTENCY_IN_PROGRESS", ABORTED, "A request with this Idempotency-Key is in progress; try again later.")
     ] * 2
     await house.gate.arrived.wait()
     house.gate.may_answer.set()
@@ -136,7 +136,7 @@ async def _fails() -> list[Any]:
 
 
 class Killed(BaseException):
-    """The process is gone: nothing that it would have done afterwards is done."""
+    """The process has died: nothing that it would have done afterwards is done."""
 
 
 class Keyed:

@@ -1,4 +1,4 @@
-"""Buying, comparing and giving back numbers, with a carrier that fails at the worst moment."""
+"""Buying, synchronizing and releasing numbers, with a carrier that fails at the worst moment."""
 
 import asyncio
 from datetime import timedelta
@@ -25,7 +25,7 @@ Metadata = tuple[tuple[str, str], ...]
 
 
 class Desk:
-    """Somebody who buys, at a running control plane."""
+    """A buyer, at a running control plane."""
 
     def __init__(self, plane: Plane, who: Metadata) -> None:
         self.plane, self.who, self.carrier = plane, who, plane.carrier
@@ -70,7 +70,7 @@ def code(error: pytest.ExceptionInfo[aio.AioRpcError]) -> grpc.StatusCode:
 
 
 async def test_nothing_is_open_while_the_carrier_is_asked(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection that waits for the carrier is one that nobody else has, and its locks are held as long."""
+    """A connection held while waiting for the carrier is missing from the pool, and keeps its locks as long."""
     asked: list[str] = []
 
     def watched(name: str) -> Any:
@@ -165,7 +165,7 @@ async def test_an_order_that_never_arrived_is_given_up(desk: Desk) -> None:
     with pytest.raises(aio.AioRpcError):
         await desk.buy()
     assert await desk.attempts() == ["buying"]
-    with pytest.raises(aio.AioRpcError) as busy:  # nobody knows: it isn't tried a second time meanwhile
+    with pytest.raises(aio.AioRpcError) as busy:  # the outcome is unknown: it is not tried again meanwhile
         await desk.buy()
     assert code(busy) is grpc.StatusCode.ABORTED
     desk.carrier.refuse_orders = None
@@ -177,7 +177,7 @@ async def test_an_order_that_never_arrived_is_given_up(desk: Desk) -> None:
 async def test_a_crash_at_any_moment_pays_once_and_loses_nothing(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    """The request dies as a process does: nothing that it would have done afterwards is done."""
+    """The request ends like one of a process that dies: nothing that it would have done afterwards is done."""
 
     class Killed(BaseException):
         pass
@@ -226,7 +226,7 @@ async def principal_of(desk: Desk) -> Any:
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), SILENCE, TypeError("an answer of a strange shape")])
 async def test_one_row_that_fails_stops_no_other(desk: Desk, error: Exception) -> None:
-    """Two orders and two releases are left half done; what is known of one of each can't be read."""
+    """Two purchases and two releases are left unfinished; for one of each, the carrier's answer can't be read."""
     carrier, failed = desk.carrier, [measured("purchases"), measured("releases")]
     released = [await desk.buy(f"+1317555020{n}") for n in (1, 2)]
     carrier.lose_answers = SILENCE

@@ -1,4 +1,4 @@
-"""Readers of the outbox: one bad event stops neither the reader nor the worker; a bad reader does not lose any."""
+"""Readers of the outbox: one bad event stops neither the reader nor the worker; a bad reader loses no event."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from storage.events import Event, Start
 
 @dataclass
 class Counting:
-    """Adds up what it reads in the reader's own transaction, and can't read some."""
+    """Adds up what it reads in the reader's own transaction, and fails on some events."""
 
     bad: frozenset[int]
     calls: list[int] = field(default_factory=list)

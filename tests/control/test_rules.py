@@ -110,7 +110,7 @@ def test_a_later_stream_counts_on() -> None:
     assert calls.placed_in_call(turn, 1, 0) == turn
     placed = calls.placed_in_call(turn, 2, 60_000).turn
     assert (placed.seq, placed.start_ms, placed.end_ms) == (100_002, 60_100, 60_300)
-    assert (turn.turn.seq, turn.turn.start_ms) == (2, 100), "what was reported is left as it was"
+    assert (turn.turn.seq, turn.turn.start_ms) == (2, 100), "the report itself is unchanged"
     cut = runtime_pb2.Report(interruption=calls_pb2.Interruption(at_ms=5, turn_seq=1))
     placed_cut = calls.placed_in_call(cut, 2, 1000).interruption
     assert (placed_cut.at_ms, placed_cut.turn_seq) == (1005, 100_001)
@@ -170,7 +170,7 @@ def test_keys_are_at_most_their_makers() -> None:
     assert identity.grantable(maker("admin", site_admin=True), "admin", ["site:admin"]) == ["site:admin"]
     with pytest.raises(Forbidden):
         identity.grantable(maker("admin"), "admin", ["site:admin"])
-    with pytest.raises(InsufficientScope):  # everything is not the deployment
+    with pytest.raises(InsufficientScope):  # `*` does not include the deployment's own scope
         identity.grantable(maker("admin", "*", site_admin=True), "admin", ["site:admin"])
 
 

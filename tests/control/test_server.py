@@ -1,4 +1,4 @@
-"""Control as a gRPC server: health, reflection, request ids, drain, and what is closed to whom."""
+"""Control as a gRPC server: health, reflection, request ids, drain, and access."""
 
 import asyncio
 from pathlib import Path
@@ -137,6 +137,6 @@ async def test_a_drain_does_not_wait_for_a_media_link(database_url: str, tmp_pat
             await link.write(runtime_pb2.LinkUp(hello=runtime_pb2.LinkHello()))
             assert (await link.read()).WhichOneof("down") == "acknowledged_seq"
             began = asyncio.get_running_loop().time()
-        assert asyncio.get_running_loop().time() - began < 10, "its minute was not waited for"
-        assert await link.read() is aio.EOF, "the media process is let go, and links to another"
+        assert asyncio.get_running_loop().time() - began < 10, "it did not wait for the whole minute"
+        assert await link.read() is aio.EOF, "the media process is released, and links to another"
         await channel.close()

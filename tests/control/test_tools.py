@@ -1,4 +1,4 @@
-"""The registry of tools: what may run, for how long, and what of it comes back; and a run whose owner died."""
+"""The registry of tools: what may run, for how long, and with what result; and a run whose owner died."""
 
 import asyncio
 import json
@@ -61,7 +61,7 @@ async def test_what_a_tool_returns_and_raises_is_what_the_agent_can_say() -> Non
     assert await answer(tool(double, name="measured")) == Result(2)
     assert REGISTRY.get_sample_value("hum_tool_seconds_count", {"tool": "measured", "status": "ok"}) == 1
     for run, sentence in (
-        (hang, "This took too long. Nobody knows whether it was done."),
+        (hang, "This took too long. It is not known whether it was done."),
         (refuse, "The call is over."),
         (break_down, "Something went wrong. It was not done."),
         (away, "This can't be done at the moment."),
@@ -81,7 +81,7 @@ async def test_bad_arguments_run_nothing() -> None:
     assert not (await answer(tool(never, policy=Policy.APPROVAL))).ok
     assert not (await answer(tool(never, parameters=lambda _: None))).ok, "the flow has no use for it"
     assert not (await answer(tool(never, channels=frozenset()))).ok
-    assert not (await answer(tool(None))).ok, "the call carries it out by itself"
+    assert not (await answer(tool(None))).ok, "the media process carries it out itself"
 
 
 async def test_a_long_result_is_cut_and_says_so() -> None:
@@ -134,7 +134,7 @@ async def test_a_run_whose_owner_died_is_never_done_again(call: tuple[Db, UUID, 
         assert await tool_runs.begin(tx, org, id, "died", "t")  # and its process is gone
     result = await tools.run(asked("died"))
     assert (result.status, runs) == ("failed", 0)
-    assert json.loads(result.output_json) == {"error": "Nobody knows whether this was done."}
+    assert json.loads(result.output_json) == {"error": "It is not known whether this was done."}
     both = await asyncio.gather(*(tools.run(asked("twice")) for _ in range(4)))
     assert {(each.status, each.output_json) for each in both} == {("ok", "1")}
     assert runs == 1

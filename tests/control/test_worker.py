@@ -34,7 +34,7 @@ from tests.control.conftest import FakeCarrier
 
 @dataclass
 class FakeModel:
-    """Speaks and writes what it is told to, and fails as often as it is told to."""
+    """Speaks and writes as configured, and fails as often as configured."""
 
     said: list[tuple[str, str]] = field(default_factory=list)
     read: list[str] = field(default_factory=list)
@@ -60,7 +60,7 @@ class FakeModel:
 
 @dataclass
 class FakeLookups:
-    """A directory that knows one name, and how often it was asked."""
+    """A directory that knows one name, and counts its lookups."""
 
     answer: Lookup | None = field(default_factory=lambda: Lookup("ACME INC", "Wireless", "mobile"))
     asked: list[str] = field(default_factory=list)
@@ -117,7 +117,7 @@ class World:
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
-        """A worker at work."""
+        """A running worker."""
         stop = asyncio.Event()
         outside = Outside(FakeCarrier(), self.lookups, self.model, self.model)
         async with build_worker(self.settings, self.db.url, outside) as worker:
@@ -204,7 +204,7 @@ async def test_of_two_workers_at_one_call_one_summarizes_it(world: World) -> Non
 
     class Slow(FakeModel):
         async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
-            await both.wait()  # each has seen that nobody has summarized it
+            await both.wait()  # each has seen that it is not summarized yet
             return await world.model.write(instructions, text, schema)
 
     done = await asyncio.gather(*(after.after_call(world.db, Slow(), world.org, id) for _ in range(2)))

@@ -1,4 +1,4 @@
-"""The whole house in one process: carrier, gateway, control, worker, media, model; only the sockets are real, and all are."""
+"""The whole platform in one process: carrier, gateway, control, worker, media, model; all connected by real sockets."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -29,7 +29,7 @@ FAST = Settings(
 
 @dataclass
 class House:
-    """Everything, and a client of the public API."""
+    """The whole platform, and a client of the public API."""
 
     carrier: Carrier
     model: Model
@@ -50,7 +50,7 @@ class House:
         return await self.carrier.ring(NUMBER, CALLER, list(steps), **options)
 
     async def record(self, *, summarized: bool = False) -> dict[str, Any]:
-        """The one call's record, once it is over (and summarized)."""
+        """The call's record, once it is over (and summarized)."""
         async with asyncio.timeout(15):
             while True:
                 (call,) = (await self.http.get("/api/calls")).json()["calls"]
@@ -60,7 +60,7 @@ class House:
                 await asyncio.sleep(0.03)
 
     async def call_that_is(self, status: str) -> dict[str, Any]:
-        """The one call, once it has this status: what the media plane reports arrives a tick later."""
+        """The call, once it has this status: the media plane's reports arrive a tick later."""
         async with asyncio.timeout(5):
             while True:
                 (call,) = (await self.http.get("/api/calls", params={"limit": 1})).json()["calls"]
@@ -94,13 +94,13 @@ def listen_settings(home: Path) -> dict[str, Any]:
         "drain_seconds": 1.0,
         "worker_idle_seconds": 0.05,
         "max_lag_ms": 5000.0,
-        "max_late_ms": 1000.0,  # a machine that tests is a busy one
+        "max_late_ms": 1000.0,  # a machine that runs tests is busy
     }
 
 
 @pytest.fixture
 def script() -> Script:
-    """What the model says and hears; tests override it."""
+    """The model's script; tests override it."""
     return Script()
 
 

@@ -1,4 +1,4 @@
-"""What callers' carriers should never send: the house closes the stream, says why on record, and opens no model for it."""
+"""What a carrier should never send: the stream is closed, the reason recorded, and no model session opened for it."""
 
 import json
 import xml.etree.ElementTree as ET
@@ -24,7 +24,7 @@ MEDIA = {
 
 
 class RawCall:
-    """A carrier that sends what it is told to."""
+    """A carrier that sends whatever the test says."""
 
     def __init__(self, house: House) -> None:
         self._house = house
@@ -57,7 +57,7 @@ CONNECTED = json.dumps({"event": "connected", "protocol": "Call", "version": "1.
 
 
 async def closed(socket: ClientConnection) -> int:
-    """The code that the other side closes with."""
+    """The code with which the other side closes."""
     try:
         async for _ in socket:
             pass

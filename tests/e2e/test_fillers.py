@@ -1,4 +1,4 @@
-"""A flow's fillers through the whole house: rendered, played before a slow answer, on record as what they are."""
+"""A flow's fillers through the whole platform: rendered, played before a slow answer, recorded as fillers."""
 
 import pytest
 

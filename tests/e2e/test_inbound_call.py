@@ -1,5 +1,5 @@
-"""An inbound call through the whole house, judged by audio: what the model sent is what the caller heard is what is on
-record, up to the interruption, and not after.
+"""An inbound call through the whole platform, judged by audio: up to the interruption, what the model sent is what the
+caller heard and what is recorded; after it, nothing.
 """
 
 import io
@@ -77,7 +77,7 @@ async def test_a_call_is_answered_interrupted_recorded_and_summarized(house: Hou
     )
     assert answer["interrupted"] and not last["interrupted"]
 
-    # The interruption: where we say it was heard to is where the carrier really was.
+    # The interruption: the reported position is where the carrier really was.
     (interruption,) = record["interruptions"]
     assert interruption["verdict"] == "cut"
     really = heard_before_first_clear(call)
@@ -87,7 +87,7 @@ async def test_a_call_is_answered_interrupted_recorded_and_summarized(house: Hou
     (truncated,) = session.truncations
     assert 0 <= really - truncated.audio_end_ms <= 20 or abs(truncated.audio_end_ms - really) <= 20
 
-    # The recording holds what was heard of the answer, and nothing after; then the second tone.
+    # The recording holds what was heard of the answer, and nothing after it; then the second tone.
     answer_bytes = (await house.http.get(record["recording_url"])).content
     caller, agent = channels(answer_bytes)
     heard = [at for at in tone_ms(agent, TONE_HZ) if at >= answer["start_ms"] - 40]  # words are tones here too
@@ -100,7 +100,7 @@ async def test_a_call_is_answered_interrupted_recorded_and_summarized(house: Hou
     assert stream["gaps"] == []
     assert call.errors == []
 
-    # What came of it.
+    # The outcome.
     assert (record["status"], record["end_reason"]) == ("completed", "caller")
     assert record["summary"]["text"]
     assert record["announcement_played_ms"] > 0

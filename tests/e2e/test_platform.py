@@ -1,4 +1,4 @@
-"""`hum up`'s machinery with real programs: what is set is used, planes that die come back, everything stops."""
+"""`hum up` with real processes: settings are used, planes that die are restarted, everything stops."""
 
 import asyncio
 import os
@@ -35,7 +35,7 @@ def free_sockets(home_dir: Path) -> dict[str, str]:
 async def given(
     monkeypatch: pytest.MonkeyPatch, database_url: str, open_home: Path
 ) -> AsyncIterator[tuple[Platform, Carrier, Model]]:
-    """A platform whose every setting points elsewhere."""
+    """A platform whose settings all point elsewhere."""
     async with AsyncExitStack() as stack:
         model = await stack.enter_async_context(Model.serve(api_key=KEY))
         carrier = await stack.enter_async_context(
@@ -172,7 +172,7 @@ async def test_a_database_that_is_killed_comes_back_where_it_was(
         await platform.start()
         worker = next(each for each in platform.programs.all if each.name == "worker")
         async with asyncio.timeout(20):
-            while "worker works" not in worker.log.read_text():
+            while "worker is running" not in worker.log.read_text():
                 await asyncio.sleep(0.1)
         running = {each.name: each.process.pid for each in platform.programs.all if each.process is not None}
         pid_file = open_home / "postgres/data/postmaster.pid"
@@ -194,7 +194,7 @@ async def test_a_database_that_is_killed_comes_back_where_it_was(
         ):
             while (await http.get("/readyz")).status_code != 200:
                 await asyncio.sleep(0.1)
-        await asyncio.sleep(3)  # as long as the worker's next tries
+        await asyncio.sleep(3)  # longer than the worker's next retries
         now_running = {each.name: each.process.pid for each in platform.programs.all if each.process is not None}
         ended = [each for each in platform.programs.all if running[each.name] != now_running[each.name]]
         assert [each.name for each in ended] == ["postgres"], "\n".join(each.log.read_text() for each in ended)

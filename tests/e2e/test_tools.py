@@ -1,4 +1,4 @@
-"""An agent that acts: tools through the whole house, from the model's call to the record, the stream and the events."""
+"""An agent with tools through the whole platform: from the model's call to the record, the stream and the events."""
 
 import asyncio
 import json
@@ -54,7 +54,7 @@ async def test_an_outcome_is_reported_corrected_and_the_call_ended_by_the_agent(
     await call.ended(40)
     record = await house.record(summarized=True)
     assert (record["status"], record["end_reason"], call.hung_up_by) == ("completed", "agent", "agent")
-    assert record["outcome"] == {"booked": True}, "the agent's own word stands before what is judged afterwards"
+    assert record["outcome"] == {"booked": True}, "the agent's own report takes precedence over the later judgement"
 
     wrong, right, end = record["tool_activity"]
     assert [each["name"] for each in (wrong, right, end)] == ["report_outcome", "report_outcome", "end_call"]
@@ -85,7 +85,7 @@ async def test_an_outcome_is_reported_corrected_and_the_call_ended_by_the_agent(
 
 
 async def test_an_agent_hangs_up_while_control_is_away(house: House, speech: Speech) -> None:
-    """`end_call` asks nobody; a tool that control runs is answered at its deadline."""
+    """`end_call` needs no request; a tool that control runs is answered at its deadline."""
     await house.answer_with(greeting="Welcome.", outcome_schema_json=SCHEMA)
     await house.clips_rendered(4)
     words = [await speech.say(line, "caller") for line in ("I would like to book a visit.", "Thank you. Goodbye.")]

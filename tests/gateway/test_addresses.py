@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.addresses import client_of, counted, is_in
-from hum.settings import parse_networks
+from hum.network import parse_networks
 
 TRUSTED = parse_networks("127.0.0.0/8, 10.0.0.0/8, ::1/128")
 

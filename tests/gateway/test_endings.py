@@ -1,4 +1,4 @@
-"""How an answer ended is logged and measured: whole, left by its client, cut by control's deadline, or broken."""
+"""How an answer ended is logged and measured: complete, left by its client, cut by control's deadline, or broken."""
 
 import asyncio
 import time
@@ -52,7 +52,7 @@ def delta() -> calls_pb2.StreamCallResponse:
 
 
 async def run(endpoint: Any, *, leaves: bool = False, body: list[dict[str, Any]] | None = None) -> dict[str, Any]:
-    """What the access log says of one request to `/it`; a client that leaves does so once it has seen some of the body."""
+    """The access log's line for one request to `/it`; a client that leaves does so after some of the body."""
     app = Starlette(routes=[Route("/it", endpoint, methods=["GET", "POST"])], middleware=[Middleware(AccessLog)])
     scope = {
         "type": "http", "method": "GET", "path": "/it", "raw_path": b"/it", "query_string": b"", "headers": [],
@@ -132,7 +132,7 @@ async def test_a_file_past_its_deadline_is_cut_and_not_a_bug() -> None:
 
 
 class SlowFile(Call):
-    """A file whose parts come each after a while; past a deadline it ends as gRPC ends it."""
+    """A file whose parts each take a while; past a deadline it ends as gRPC would end it."""
 
     def __init__(self, parts: int, seconds: float, timeout: float | None) -> None:
         super().__init__(*[httpbody_pb2.HttpBody(content_type="audio/wav", data=b"RIFF")] * parts, EOF)
@@ -149,7 +149,7 @@ class SlowFile(Call):
 
 
 async def download(parts: int, seconds: float, control_seconds: float) -> tuple[int, SlowFile]:
-    """The status of a recording's download, of so many parts, each after so many seconds."""
+    """The status of the download of a recording with so many parts, each after so many seconds."""
     made: list[SlowFile] = []
 
     class Channel:

@@ -1,4 +1,4 @@
-"""The OpenAPI document: every example is one that its own schema allows."""
+"""The OpenAPI document: every example is valid against its own schema."""
 
 import json
 import re
@@ -67,7 +67,7 @@ def test_descriptions_say_what_is_not_implemented() -> None:
     flow = DOCUMENT["components"]["schemas"]["Flow"]["properties"]
     assert flow["voicemail_enabled"]["description"].startswith("Not implemented: ")
     assert "`outbound`: Not implemented: " in flow["kind"]["description"]  # a word of an enum
-    assert "`inbound`" not in flow["kind"]["description"]  # nothing is said of it
+    assert "`inbound`" not in flow["kind"]["description"]  # it has no comment
 
 
 def test_operation_ids_are_unique() -> None:

@@ -1,4 +1,4 @@
-"""A class of more than ten fields is several classes."""
+"""A class with more than ten fields should be several classes."""
 
 import ast
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def is_record(cls: ast.ClassDef) -> bool:
 
 
 def stored(target: ast.expr) -> Iterator[str]:
-    """Attributes of `self` that an assignment sets."""
+    """The attributes of `self` that an assignment sets."""
     for node in ast.walk(target):
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
             if isinstance(node.value, ast.Name) and node.value.id == "self":

@@ -91,7 +91,7 @@ def test_only_the_root_of_a_plane_is_called_app() -> None:
     assert not offenders
 
 
-#: Participles say what happened to a thing and not what it is: `settings`, `headers`, `payload`, `request` do.
+#: Participles say what happened to a thing, not what it is; `settings`, `headers`, `payload` and `request` do.
 PARTICIPLES = {"told", "said", "asked", "given"}
 
 

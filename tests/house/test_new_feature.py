@@ -1,6 +1,6 @@
-"""A feature is a folder and one line: a throwaway one is added to a copy, and works, with exactly these files touched.
+"""A feature is a folder and one line: a throwaway one is added to a copy and works, with only these files touched.
 
-CONTRIBUTING.md says the same in words.
+CONTRIBUTING.md describes the same steps.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What is named is acted on, or docs/not-implemented.md says that it is not."""
+"""Every setting, metric, option and field is used, or docs/not-implemented.md says that it is not."""
 
 import ast
 import re
@@ -18,7 +18,7 @@ PAGE = ROOT / "docs" / "not-implemented.md"
 MARK = "Not implemented: "
 METRICS = {"Counter", "Gauge", "Histogram", "Summary"}
 USES = {"inc", "dec", "observe", "set", "labels", "time", "set_function", "count_exceptions", "track_inprogress"}
-#: Read from the environment before settings are: which modules are imported depends on it.
+#: Read from the environment before the settings, because it decides which modules are imported.
 BEFORE_SETTINGS = {"interpreted"}
 
 SETTINGS_MODULE = ROOT / "hum" / "settings.py"
@@ -40,7 +40,7 @@ def reads(tree: ast.AST) -> set[str]:
 
 
 def with_derived(read: set[str], module: ast.Module) -> set[str]:
-    """`read`, and what the properties of settings that are read are made of."""
+    """`read`, and the settings that the properties in `read` are derived from."""
     classes = [node for node in module.body if isinstance(node, ast.ClassDef)]
     methods = [node for cls in classes for node in cls.body if isinstance(node, ast.FunctionDef)]
     return read.union(*(reads(method) for method in methods if method.name in read))

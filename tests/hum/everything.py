@@ -115,7 +115,7 @@ def _everything() -> type[Message]:
     message.oneof_decl.add(name="choice")
     add(message, "choice_text", "string", oneof_index=0)
     add(message, "choice_time", ".google.protobuf.Timestamp", oneof_index=0)
-    for index, name in enumerate((*SCALARS, "colour"), 1):  # synthetic oneofs stand after the real ones
+    for index, name in enumerate((*SCALARS, "colour"), 1):  # synthetic oneofs come after the real ones
         message.oneof_decl.add(name=f"_maybe_{name}")
         add(message, f"maybe_{name}", types[name], oneof_index=index, proto3_optional=True)
     return build(made, "Everything")

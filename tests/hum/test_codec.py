@@ -160,7 +160,7 @@ def member(message: Any, field: FieldDescriptor, written: Any) -> Any:
 
 
 def key_of(written: dict[Any, Any], key: Any) -> Any:
-    """json_format's word for a map's key."""
+    """A map's key as json_format writes it."""
     return next(each for each in (str(key).lower() if isinstance(key, bool) else str(key), key) if each in written)
 
 
@@ -189,7 +189,7 @@ def well_known(message: Any) -> tuple[Any] | None:
 
 
 def forget(message: Any) -> None:
-    """Take out of a message what is not read back, because it is written as null, or because clients can't write it."""
+    """Remove from a message what is not read back: what is written as null, and what clients can't write."""
     if jsonvalues.plain(message.DESCRIPTOR) is not None:
         return
     for field in message.DESCRIPTOR.fields:
@@ -402,7 +402,7 @@ def test_queries_hold_every_scalar_and_time() -> None:
 
 
 def refusal(name: str, **fields: str) -> str:
-    """What start says of a contract whose message `Bad` has these fields, held two levels deep."""
+    """The error at start for a contract whose message `Bad` has these fields, nested two levels deep."""
     made = file(f"tests/{name}.proto", f"hum.test.{name}")
     made.dependency.append("google/protobuf/any.proto")
     plain = made.enum_type.add(name="Plain")
@@ -420,7 +420,7 @@ def refusal(name: str, **fields: str) -> str:
 
 def test_what_json_cannot_carry_is_refused_by_name() -> None:
     assert refusal("one", thing=".google.protobuf.Any") == (
-        "hum.test.one.Bad.thing is a google.protobuf.Any, which JSON can't carry"
+        "hum.test.one.Bad.thing is a google.protobuf.Any, which JSON can't represent"
     )
     assert refusal("two", mode="enum .hum.test.two.Plain").startswith("hum.test.two.Bad.mode is a hum.test.two.Plain")
 

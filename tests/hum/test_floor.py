@@ -1,4 +1,4 @@
-"""Ids, secrets, node identities, validation: the small stones of the floor."""
+"""Ids, secrets, node identities, validation: the basics that all planes share."""
 
 import json
 from uuid import UUID
@@ -129,7 +129,7 @@ def test_numbers_that_are_not(number: str) -> None:
         ({}, None),
         ({"weekly": {"mon": [["09:00", "12:00"], ["13:00", "17:00"]], "fri": [["22:00", "06:00"]]}}, None),
         ({"weekly": {"mon": [["00:00", "24:00"]]}, "holidays": ["2026-12-25"], "time_zone": "UTC"}, None),
-        ({"weekly": {"monday": []}}, "weekly has members"),
+        ({"weekly": {"monday": []}}, "weekly must be an object"),
         ({"weekly": {"mon": [["09:00", "09:00"]]}}, "empty span"),
         ({"weekly": {"mon": [["09:00", "12:00"], ["11:00", "17:00"]]}}, "overlap"),
         ({"weekly": {"mon": [["9:00", "12:00"]]}}, "list of spans"),
@@ -163,8 +163,8 @@ def test_no_json_breaks_a_check(value: object) -> None:
 
 def test_json_has_a_depth() -> None:
     assert validation.bad_json("[" * 64 + "]" * 64) is None
-    assert validation.bad_json("[" * 65 + "]" * 65) == "is nested deeper than 64"
-    assert validation.bad_json('{"a":' * 65 + "1" + "}" * 65) == "is nested deeper than 64"
+    assert validation.bad_json("[" * 65 + "]" * 65) == "is nested deeper than 64 levels"
+    assert validation.bad_json('{"a":' * 65 + "1" + "}" * 65) == "is nested deeper than 64 levels"
     assert validation.bad_json("[" * 40_000 + "]" * 40_000) in {"is not JSON", "is larger than 65536 bytes"}
 
 

@@ -1,4 +1,4 @@
-"""Golden answers for each trap between messages and REST's JSON."""
+"""Golden answers for each pitfall between messages and REST's JSON."""
 
 import json
 from datetime import UTC, datetime

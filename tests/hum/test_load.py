@@ -9,7 +9,7 @@ from sandbox.load import harness
 
 @pytest.fixture
 def placed(monkeypatch, tmp_path):
-    """What would have been called; nothing of the outside's environment is seen."""
+    """The calls that would have been placed, isolated from the real environment."""
     for name in ("TWILIO_AUTH_TOKEN", "TWILIO_ACCOUNT_SID", "HUM_PUBLIC_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HUM_HOME", str(tmp_path))

@@ -1,4 +1,4 @@
-"""Settings: a wrong environment stops the process with sentences that say what to do."""
+"""Settings: a wrong environment stops the process with messages that say what to do."""
 
 import subprocess
 import sys
@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from hum import settings, settingspage
-from hum.settings import ControlSettings, GatewaySettings, MediaSettings, UpSettings, parse_listen
+from hum.network import parse_listen
+from hum.settings import ControlSettings, GatewaySettings, MediaSettings, UpSettings
 
 
 def start(**environment: str) -> subprocess.CompletedProcess[str]:
@@ -28,7 +29,7 @@ def test_nothing_set_is_development() -> None:
 def test_every_problem_is_said_at_once() -> None:
     done = start(HUM_MAX_CALLS="many", HUM_ENV="staging", HUM_GATEWAY_LISTNE="x", HUM_NOTHING="y")
     assert done.returncode == 2
-    assert "HUM_MAX_CALLS (more calls than this are refused)" in done.stderr
+    assert "HUM_MAX_CALLS (calls that one process carries; further calls are refused)" in done.stderr
     assert "HUM_ENV" in done.stderr
     assert "HUM_GATEWAY_LISTNE is not a setting; did you mean HUM_GATEWAY_LISTEN?" in done.stderr
     assert "HUM_NOTHING is not a setting" in done.stderr

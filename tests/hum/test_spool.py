@@ -81,7 +81,7 @@ def test_space_comes_back(tmp_path: Path) -> None:
 
 @contextmanager
 def full_disk(more_bytes: int, spool: Spool) -> Iterator[None]:
-    """The disk takes so many bytes more of the segment, then no more: the system cuts the write short."""
+    """The disk accepts so many more bytes of the segment and then no more: the system cuts the write short."""
     size = max((path.stat().st_size for path in spool._directory.glob("*.seg")), default=0) if more_bytes else 0
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size + more_bytes, before[1]))
@@ -108,7 +108,7 @@ def test_a_write_that_the_disk_cut_short_costs_nothing_that_comes_later(tmp_path
 
 
 def test_a_record_whose_sync_failed_is_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All of its bytes are in the segment, and they can't be cut off: the next record has its number."""
+    """All of its bytes are in the segment and can't be truncated: the next record has its number."""
     spool = Spool(tmp_path, fsync=True)
     spool.append(b"first")
     spool.append(b"second")
@@ -128,7 +128,7 @@ def test_a_record_whose_sync_failed_is_no_record(tmp_path: Path, monkeypatch: py
 
 
 class Machine(RuleBasedStateMachine):
-    """Any order of appending, failing, finishing, crashing and reopening leaves exactly what is not done."""
+    """Any sequence of appends, failures, completions, crashes and reopens leaves exactly what is not done."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -166,7 +166,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def crash(self, data: st.DataObject) -> None:
-        """The machine loses an end of what was written last, at any byte."""
+        """The machine loses the tail of the last write, from any byte on."""
         self.spool.close()
         segments = sorted(path for path in self.path.glob("*.seg") if path.stat().st_size)
         if segments:

@@ -1,4 +1,4 @@
-"""The media plane between stand-ins on loopback: a carrier, a model that answers by OpenAI's rules, a control that stores."""
+"""The media plane with stand-ins on loopback: a carrier, a model that follows OpenAI's rules, a control that stores."""
 
 import asyncio
 import base64
@@ -49,7 +49,7 @@ def pytest_asyncio_loop_factories():
 
 
 async def until(true, seconds=8.0):
-    """Wait for a condition, looking every few ms."""
+    """Wait for a condition, polling every few ms."""
     async with asyncio.timeout(seconds):
         while not (found := true()):
             await asyncio.sleep(0.005)
@@ -62,14 +62,14 @@ def tone(ms, hz=440, peak=8_000):
 
 
 def voice(ms, seed=3, peak=9_000):
-    """Noise that a detector takes for speech."""
+    """Noise that the detector takes for speech."""
     random = Random(seed)
     samples = (max(-30_000, min(30_000, int(random.gauss(0, peak / 2)))) for _ in range(ms * 8))
     return from_linear(b"".join(each.to_bytes(2, "little", signed=True) for each in samples)).replace(b"\xff", b"\xfe")
 
 
 class FakeControl(runtime_pb2_grpc.MediaServiceServicer):
-    """Opens sessions, stores batches once and in order, acknowledges; can be killed and come back with what it knows."""
+    """Opens sessions, stores batches once and in order, acknowledges; can be killed and restarted with its state."""
 
     def __init__(self):
         self.sessions = {}
@@ -171,7 +171,7 @@ async def control():
 
 
 class Script(Player):
-    """Calls the functions that the test names, one an answer; then it speaks."""
+    """Calls the functions that the test names, one per answer; then it speaks."""
 
     def __init__(self, model):
         super().__init__(Play())
@@ -183,7 +183,7 @@ class Script(Player):
 
 
 class Voice(Tones):
-    """Says the model's `answer`, whatever the words, and hears always the same."""
+    """Says the model's `answer`, whatever the words, and always hears the same."""
 
     def __init__(self, model):
         super().__init__(Script(model))
@@ -197,18 +197,18 @@ class Voice(Tones):
 
 
 class FakeModel:
-    """The sandbox's sessions on a socket that tests break: each answer is `answer`, at once and at twice real time."""
+    """The sandbox's sessions on a socket that tests can break: each answer is `answer`, at once, at twice real time."""
 
     def __init__(self):
         self.url = ""
         self.answer = tone(1_000)
-        self.status = None  # what the handshake is refused with
+        self.status = None  # the status with which the handshake is refused
         self.dials = []
         self.received = []
         self.sockets = []
         self.tools = []
         self.fragments = False
-        self.dies_after = None  # deltas until the connection is cut
+        self.dies_after = None  # number of deltas after which the connection is cut
         self.settings = Settings(
             latency_ms=0,
             transcription_delay_ms=0,
@@ -275,14 +275,14 @@ async def model():
 
 @pytest.fixture
 def settings(control, model, tmp_path):
-    """Makes the plane's settings; arguments are fields by their variables' names."""
+    """Makes the plane's settings; arguments are fields by the names of their variables."""
 
     def make(**changed):
         port = free_port("127.0.0.1")
         facts = {
             "HUM_HOME": tmp_path,
             "HUM_NODE_KEY": NODE_KEY,
-            "HUM_VAD_CONFIRM": False,  # callers here speak noise
+            "HUM_VAD_CONFIRM": False,  # callers here are noise
             "HUM_CONTROL_ADDRESS": f"127.0.0.1:{control.port}",
             "HUM_MEDIA_LISTEN": f"127.0.0.1:{port}",
             "HUM_MEDIA_URL": f"ws://127.0.0.1:{port}",
@@ -294,7 +294,7 @@ def settings(control, model, tmp_path):
             "HUM_MODEL_RETRY_MS": 10,
             "HUM_END_ACK_SECONDS": 1.0,
             "HUM_MAX_LAG_MS": 10_000,
-            "HUM_MAX_LATE_MS": 10_000,  # a machine that tests is a busy one
+            "HUM_MAX_LATE_MS": 10_000,  # a machine that runs tests is busy
         }
         return MediaSettings(**(facts | changed))
 
@@ -302,7 +302,7 @@ def settings(control, model, tmp_path):
 
 
 def program_environment(given, model, home):
-    """What a media plane in a program of its own reads."""
+    """The environment of a media plane in a process of its own."""
     return {
         **os.environ,
         "HUM_HOME": str(home),
@@ -320,7 +320,7 @@ def program_environment(given, model, home):
 
 
 class Plane:
-    """A running media plane, and how the outside reaches it."""
+    """A running media plane, and how to reach it from outside."""
 
     def __init__(self, given, media):
         self.given, self.media = given, media
@@ -337,7 +337,7 @@ class Plane:
 
     @contextlib.asynccontextmanager
     async def joined(self, token="t1"):
-        """A stream that talks: until its call has started at control."""
+        """Open a stream and wait until its call has started at control."""
         async with self.line() as line:
             await line.start(token=token)
             yield line
@@ -364,7 +364,7 @@ class Line:
         self.frames += 1
 
     async def closed(self, seconds=5.0):
-        """Read on until it is closed from the other side: the code."""
+        """Read until the other side closes; return the code."""
         async with asyncio.timeout(seconds):
             with contextlib.suppress(websockets.ConnectionClosed):
                 while True:
@@ -393,7 +393,7 @@ class _Server(uvicorn.Server):
 
 @pytest.fixture
 async def ring():
-    """Rings through the carrier's stand-in: the call whose voice URL connects it with a plane."""
+    """Calls through the carrier's stand-in: a call whose voice URL connects it to a plane."""
     twiml = {}
 
     async def voice_url(request):

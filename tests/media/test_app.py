@@ -15,7 +15,7 @@ from tests.media.conftest import TOKEN, Line, program_environment, until
 
 @pytest.fixture
 async def program(settings, control, model, tmp_path):
-    """A media plane as a program; it does not outlive the test."""
+    """A media plane as a process; it does not outlive the test."""
     configured = settings()
     process = await asyncio.create_subprocess_exec(
         sys.executable,

@@ -167,7 +167,7 @@ async def test_a_command_that_overtakes_its_session_is_kept(plane, control, mode
     media = await plane()
     await until(lambda: control.downs)
     control.offer("t1")
-    media.media.server.command(pb.CallCommand(call_id="call_t1", hang_up=pb.HangUpNow()))  # nobody is joining: dropped
+    media.media.server.command(pb.CallCommand(call_id="call_t1", hang_up=pb.HangUpNow()))  # no call is joining: dropped
     async with media.line() as line:
         await until(lambda: len(media.media.server) == 1)
         media.media.server.command(pb.CallCommand(call_id="call_t1", hang_up=pb.HangUpNow()))
@@ -241,7 +241,7 @@ async def test_the_agent_ends_the_call(plane, control, model, ring) -> None:
     media = await plane()
     call = await ring(media, [say(voice(300))], stay=True)
     truth = await call.ended()
-    assert control.ended("call_t1").reason == "agent"  # without waiting: control knew before the carrier asked
+    assert control.ended("call_t1").reason == "agent"  # no wait is needed: control knew before the carrier asked
     assert truth.as_json()["streams"][0]["closed_by"] == "agent"
     assert call.stream.playout.played_bytes == 2_400
 
@@ -257,7 +257,7 @@ async def test_a_model_that_does_not_open(plane, control, model, ring, status, r
     call = await ring(media, [], stay=True)
     await call.ended()
     assert control.ended("call_t1").reason == reason
-    # To its end, as well as that can be known: the ledger is right to 20 ms (docs/benchmarks/ledger.md).
+    # To its end, as far as that can be known: the ledger is accurate to 20 ms (docs/benchmarks/ledger.md).
     assert apology[:-160] in call.stream.playout.heard_audio()
     assert len(model.dials) == dials
 

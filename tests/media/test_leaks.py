@@ -1,4 +1,4 @@
-"""After a thousand calls of every ending the process holds exactly what it held before: compared by equality."""
+"""After a thousand calls with every kind of ending the process holds exactly what it held before."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ from tests.media.conftest import TOKEN, until, voice
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 AT_ONCE, ROUNDS = 8, 9  # with the warm-up, a thousand calls
-#: What a call is made of, here and in the libraries.
+#: The objects of a call, ours and the libraries'.
 KINDS = frozenset(
     "Shell TwilioLeg ModelSocket ModelLine Record Conversation Floor Session ModelSide ToolCalls Voice Playout InFlight Item "
     "Segment Reports Recorder "
@@ -25,7 +25,7 @@ GREETING = pb.Clip(kind="greeting", text="Hello there.", audio_ulaw=voice(800))
 
 
 def held() -> dict[str, object]:
-    """Descriptors, tasks, gauges, and live objects of a call."""
+    """File descriptors, tasks, gauges, and a call's live objects."""
     gc.collect()
     ours = (each for each in gc.get_objects() if type(each).__name__ in KINDS)
     mine = (
@@ -199,7 +199,7 @@ async def test_nothing_is_left_of_a_call_whatever_its_end(plane, control, model)
     for number in range(ROUNDS):
         await every_ending(media, control, model, str(number))
     await until(lambda: metrics.SPOOL_DEPTH._value.get() == 0)
-    with contextlib.suppress(TimeoutError):  # the comparison tells more
+    with contextlib.suppress(TimeoutError):  # the comparison says more
         await until(lambda: held() == before)
     assert held() == before
     assert not media.media.link.outbox._waiting and not media.media.link._tools

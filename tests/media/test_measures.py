@@ -1,4 +1,4 @@
-"""What is reported of a call's latency, against clocks outside of it: the carrier's stand-in, and the model's."""
+"""A call's reported latency, compared with outside clocks: those of the stand-ins for the carrier and the model."""
 
 import asyncio
 import base64
@@ -17,7 +17,7 @@ from sandbox.openai.stage import Stage
 from sandbox.twilio import say
 from tests.media.conftest import QUIET, tone, until, voice
 
-LATE_MS = 80  # how long the process does nothing, in between
+LATE_MS = 80  # how long the process is blocked
 
 
 def ms():
@@ -25,7 +25,7 @@ def ms():
 
 
 def late(send, of):
-    """The same, but the process is busy with something else before it sends the first `of` this kind."""
+    """The same, but the process is blocked before it sends the first `of` this kind."""
     busy = [LATE_MS]
 
     def wrapped(self, sent):
@@ -62,7 +62,7 @@ async def test_a_reaction_is_what_the_carrier_saw(plane, control, model, ring) -
 
 
 class Caller:
-    """A line that sends in real time, and remembers when it did."""
+    """A line that sends in real time and records when it did."""
 
     def __init__(self, line):
         self.line = line
@@ -114,7 +114,7 @@ async def test_lateness_of_ours_is_in_a_reaction(plane, control, model, monkeypa
         await caller.send(*speech[:2])
         await caller.send(speech[2])
         if where == "before it is read":
-            time.sleep(LATE_MS / 1000)  # noqa: ASYNC251 - the process is busy, and the frame lies at its socket
+            time.sleep(LATE_MS / 1000)  # noqa: ASYNC251 - the process is blocked, and the frame waits at its socket
         await caller.until(lambda: "clear" in caller.got)
         cleared_ms = caller.got["clear"][0]
         monkeypatch.undo()
@@ -128,7 +128,7 @@ async def test_lateness_of_ours_is_in_a_reaction(plane, control, model, monkeypa
 
 @pytest.fixture
 def seen(monkeypatch):
-    """When the model got and sent its events, by type; of caller audio only what is voiced."""
+    """When the model received and sent its events, by type; for caller audio, only voiced frames."""
     times = {}
     handle, emit = Session.handle, Stage.emit
 
@@ -167,7 +167,7 @@ async def test_lateness_of_ours_is_in_our_share_and_not_in_the_models(
             monkeypatch.setattr(ModelSocket, "send", late(send, lambda payload: b"response.create" in payload))
         await caller.send(*frames(voice(400)))
         if where == "before it is read":
-            time.sleep(LATE_MS / 1000)  # noqa: ASYNC251 - the process is busy, and the last frame lies at its socket
+            time.sleep(LATE_MS / 1000)  # noqa: ASYNC251 - the process is blocked; the last frame waits at its socket
         await caller.until(lambda: "media" in caller.got)
         monkeypatch.setattr(TwilioLeg, "send", write)
         await caller.send(*[QUIET] * 50)

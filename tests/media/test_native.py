@@ -1,4 +1,4 @@
-"""The core is compiled where it can be, and never answered by a build of other sources."""
+"""The core is compiled where possible, and never loaded from a build of other sources."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ ROOT = native.CORE.parent.parent
 
 
 def origin(**variables: str) -> str:
-    """Where a new process finds the conversation."""
+    """Where a new process imports the conversation from."""
     program = "from media.core import conversation; print(conversation.__file__)"
     found = subprocess.run(
         [sys.executable, "-c", program],
@@ -32,7 +32,7 @@ COMPILES = pytest.mark.skipif(compiler.lacking() is not None, reason="no C compi
 @COMPILES
 def test_where_there_is_a_compiler_the_core_is_machine_code():
     build = native.build_of_these_sources()
-    assert build.exists(), "make has not compiled these sources: run `python -m media.compile`"
+    assert build.exists(), "these sources are not compiled: run `python -m media.compile`"
     assert origin(HUM_MEDIA_INTERPRETED="") == str(build / "media" / "core" / f"conversation{native.SUFFIX}")
 
 
@@ -73,7 +73,7 @@ def test_without_a_compiler_it_says_so_and_goes_on(tmp_path):
     )
     assert told.returncode == 0
     assert told.stderr == (
-        "hum: a C compiler is missing, so the media core is interpreted; on Debian: apt-get install gcc python3-dev\n"
+        "hum: a C compiler is missing, so the media core runs interpreted; on Debian: apt-get install gcc python3-dev\n"
     )
 
 

@@ -1,4 +1,4 @@
-"""The one timer, on a clock that the test turns."""
+"""The timer, on a clock that the test sets."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What control says about a call, as a conversation takes it."""
+"""Control's session for a call as a conversation's plan."""
 
 import pytest
 

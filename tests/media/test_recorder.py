@@ -1,4 +1,4 @@
-"""The recording: what is in the file, whenever it is looked at."""
+"""The recording: the file is correct whenever it is read."""
 
 import io
 import os

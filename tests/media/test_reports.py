@@ -1,4 +1,4 @@
-"""Events as control stores them."""
+"""Events as the reports that control stores."""
 
 from datetime import UTC, datetime, timedelta
 

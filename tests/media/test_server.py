@@ -1,4 +1,4 @@
-"""Who is let in, and how streams end that are not as they should be."""
+"""Which streams are accepted, and how malformed ones end."""
 
 import asyncio
 import json
@@ -60,7 +60,7 @@ async def test_there_is_one_path_and_what_operators_ask(plane, control) -> None:
         await until(lambda: not media.media.link.up)
         assert (await http.get("/readyz")).status_code == 503
         away = await http.get(f"{operator}/readyz")
-        assert (away.status_code, away.text) == (503, "the link to control is down\n")
+        assert (away.status_code, away.text) == (503, "The link to control is down.\n")
     await control.start()
 
 
@@ -178,7 +178,7 @@ async def test_a_frame_that_is_too_big_ends_the_stream(plane, control, model, pi
         await line.connection.send([text[:1_500], text[1_500:]] if pieces else text)
         assert await line.closed() == 1009
     ended = await until(lambda: control.ended("call_t1"))
-    assert (ended.reason, ended.detail) == ("carrier_protocol", "a frame is too big")
+    assert (ended.reason, ended.detail) == ("carrier_protocol", "a message is too big")
 
 
 async def test_a_message_in_pieces_is_joined(plane, control, model) -> None:
@@ -258,7 +258,7 @@ async def test_a_flow_that_can_not_be_read_is_told(plane, control, model) -> Non
     media = await plane()
     async with media.joined() as line:
         assert await line.closed() == 1011
-    assert "can not be read" in control.ended("call_t1").detail
+    assert "is not valid" in control.ended("call_t1").detail
     assert model.dials == []
 
 

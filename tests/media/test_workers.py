@@ -21,7 +21,7 @@ def children(pid: int) -> list[int]:
 
 @pytest.fixture
 async def supervised(settings, model, tmp_path):
-    """Two workers and who watches over them."""
+    """Two workers and their supervisor."""
     given = settings()
     environment = program_environment(given, model, tmp_path)
     process = await asyncio.create_subprocess_exec(
@@ -34,7 +34,7 @@ async def supervised(settings, model, tmp_path):
 
 
 async def calls(stack, control, url, count):
-    """So many open calls."""
+    """Open `count` calls."""
     lines = []
     for _ in range(count):
         token = f"t{len(control.opened)}"
@@ -53,7 +53,7 @@ async def test_two_answer_on_one_port_one_comes_back_and_both_drain(supervised, 
     await until(lambda: len(control.hellos) == 2, 20)
     async with contextlib.AsyncExitStack() as stack:
         while len({each.node for each in control.opened}) < 2:
-            assert len(control.opened) < 40, "the kernel deals out connections to both"
+            assert len(control.opened) < 40, "the kernel distributes connections to both"
             lines = await calls(stack, control, url, 2)
         first = children(process.pid)
         assert len(first) == 2

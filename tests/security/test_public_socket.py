@@ -84,7 +84,7 @@ async def test_half_a_body_has_a_deadline(edge: Edge) -> None:
             await half.send(head("POST", "/api/flows", headers) + '{"name": "')
             dripper = asyncio.create_task(drip(half, 20)) if dripping else None
             status, body = await half.answer()
-            assert status == 408 and "did not arrive within 1 s" in body and "request_timeout" in body
+            assert status == 408 and "did not arrive within 1 s." in body and "request_timeout" in body
             assert await half.closed_within(10)  # and what comes after that is waited for no longer either
             if dripper:
                 await dripper
@@ -185,7 +185,7 @@ class TestCrowd:
             async with wire(edge.url) as eleventh:
                 await eleventh.send(head("GET", "/api/flows", {"X-Forwarded-For": "203.0.113.9", **FRESH_KEY}))
                 status, body = await eleventh.answer()
-                assert status == 503 and "the gateway is busy" in body
+                assert status == 503 and "The gateway is busy" in body
             async with wire(edge.url) as operator:
                 await operator.send(head("GET", "/healthz"))
                 assert (await operator.answer())[0] == 200
@@ -199,7 +199,7 @@ class TestCrowd:
                 named = {"X-Forwarded-For": f"198.51.100.{count}, 203.0.113.7", **FRESH_KEY, "Content-Length": "5000"}
                 await each.send(head("POST", "/api/flows", named))
             status, body = await each.answer()
-            assert status == 429 and "8 requests from your address are under way" in body
+            assert status == 429 and "8 requests from your address are in progress" in body
             async with wire(edge.url) as neighbour:
                 await neighbour.send(head("GET", "/api/flows", {"X-Forwarded-For": "203.0.113.8", **FRESH_KEY}))
                 assert (await neighbour.answer())[0] == 401

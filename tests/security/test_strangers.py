@@ -20,7 +20,7 @@ BURST = 6
 @pytest.fixture
 def limits() -> dict[str, float]:
     """So slow that no machine on which this runs lets a second passer by."""
-    return {"stranger_rate_burst": BURST, "stranger_rate_per_second": 0.01}
+    return {"unknown_rate_burst": BURST, "unknown_rate_per_second": 0.01}
 
 
 def guess() -> dict[str, str]:
@@ -59,7 +59,7 @@ async def test_guessed_keys_are_refused_before_the_database_is_asked(
         assert transactions.count == BURST
         refused = next(answer for answer in answers if answer.status_code == 429)
         assert refused.json()["error"]["code"] == "rate_limited" and int(refused.headers["retry-after"]) > 1
-        assert "Your address signs in, or shows credentials that nobody knows, too often" in refused.text
+        assert "Too many sign-ins or unknown credentials from your address" in refused.text
         # Neither another address nor who was known before from this one pays for it.
         assert (await http.get("/api/flows", headers=guess() | named("203.0.113.8"))).status_code == 401
     assert (await friend.get("/api/flows", headers=named("203.0.113.7"))).status_code == 200
@@ -158,7 +158,7 @@ class TestOrganization:
         clients = await keys_of_one(edge, 10)
         answers = [await each.get("/api/flows") for each in clients for _ in range(4)]
         assert Counter(answer.status_code for answer in answers) == {200: 12, 429: 28}
-        assert "Your organization makes too many requests" in answers[-1].text
+        assert "Too many requests from your organization" in answers[-1].text
         assert [answers[at].headers["ratelimit-remaining"] for at in (0, 1, 11)] == ["4", "3", "0"]
         assert answers[11].headers["ratelimit-limit"] == "12"  # the limit that is nearer
         other = await edge.client("Other")
@@ -177,7 +177,10 @@ class TestStreams:
             for stream, who in ((first, one), (second, one), (third, two)):
                 await stream.send(head("GET", f"/api/calls/{call}/stream", who.headers))
                 await stream.reader.readuntil(b"retry: ")
-            for who, whose in ((one, "This credential has 2 streams open"), (two, "Your organization has 3 streams")):
+            for who, whose in (
+                (one, "This credential has 2 open streams"),
+                (two, "Your organization has 3 open streams"),
+            ):
                 refused = await who.get(f"/api/calls/{call}/stream")
                 assert refused.status_code == 429 and whose in refused.text and "close one first" in refused.text
                 assert refused.headers["retry-after"] == "5"

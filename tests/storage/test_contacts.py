@@ -1,4 +1,4 @@
-"""Contacts and their search where SQL decides: the migration of rows that are there, the door, and the races."""
+"""Contacts and their search where SQL decides: the migration of existing rows, the search functions, and races."""
 
 import asyncio
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: reuse, kill -9, a closed home, any folder of binaries."""
+"""The embedded PostgreSQL: reuse, kill -9, an inaccessible home folder, any folder of binaries."""
 
 import asyncio
 import os
@@ -44,7 +44,7 @@ async def test_rows_survive_a_kill_and_the_home_is_used_again(open_home: Path) -
     server._lock.close()
     again = EmbeddedPostgres(open_home)
     url = await again.start()
-    assert url == first_url, "its clients know it by this"
+    assert url == first_url, "its clients keep using this URL"
     await put(url, 2)
     assert await kept(url) == [1, 2]
     await again.stop()
@@ -54,7 +54,7 @@ async def test_a_server_that_outlived_its_starter_is_taken_over(open_home: Path)
     first = EmbeddedPostgres(open_home, settings=FAST)
     url = await first.start()
     assert first._lock is not None
-    first._lock.close()  # as the starter's death would
+    first._lock.close()  # as the death of the process that started it would
     second = EmbeddedPostgres(open_home, settings=FAST)
     assert await second.start() == url
     await second.stop()
@@ -93,7 +93,7 @@ async def test_as_root_in_a_closed_home(open_home: Path) -> None:
         assert "user namespaces" in str(error)  # a machine that allows neither is told what to do
         return
     await put(url, 1)
-    assert stat.S_IMODE(closed.stat().st_mode) == 0o700, "nobody's folder was opened"
+    assert stat.S_IMODE(closed.stat().st_mode) == 0o700, "no folder's permissions were widened"
     await server.stop()
 
 

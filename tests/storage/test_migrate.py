@@ -1,4 +1,4 @@
-"""Migrations: once, in order, by one of many, and over a database that holds rows."""
+"""Migrations: once, in order, by one of several processes, and on a database that has rows."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""EXPLAIN guards: no question that people or machines ask often reads a big table from end to end.
+"""EXPLAIN guards: no frequent query scans a big table from end to end.
 
 The plans are those of the platform's own queries as they run, functions included (auto_explain): as the tenant, with
 statistics, in tables that are big enough for an index to be worth it.

@@ -1,4 +1,4 @@
-"""Row level security is the second wall: these tests strip the first one, and still see nothing."""
+"""Row level security is the second line of defence: these tests remove the first, and still see nothing."""
 
 import importlib
 import pkgutil
@@ -14,12 +14,13 @@ from storage import flows, identity
 from storage.migrate import migrations
 from tests.storage.conftest import Two
 
-# Not tenants' tables, by name: the ledger, the queue's own, readers' cursors, links.  Search has its one door.
+# Not tenants' tables, by name: the migrations' ledger, the queue's own, readers' cursors, links; and the search
+# indexes, which are reached only through their functions.
 GLOBAL = {"events_set_aside", "reports_set_aside",
     "hum_migrations", "users", "event_cursors", "media_links", "job_attempts", "call_search", "contact_search",
     "pgqueuer", "pgqueuer_log", "pgqueuer_schedules", "pgqueuer_statistics", "sign_ins", "sign_in_subjects",
 }  # fmt: skip
-# A person's own, in whatever organization they work.
+# A person's own, whatever organization they work in.
 PERSONAL = {"sessions", "personal_idempotency_keys"}
 
 

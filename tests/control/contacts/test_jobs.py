@@ -1,4 +1,4 @@
-"""What is owed about contacts: the carrier's word, calls under a present name, past calls."""
+"""Jobs on contacts: lookups at the carrier, indexing calls under the current name, backfills from past calls."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -52,7 +52,7 @@ class World:
             )
 
     async def owed(self, job: str) -> list[UUID]:
-        """The rows of the jobs that wait; they are taken away."""
+        """The rows of the waiting jobs, which are removed."""
         async with self.db.system() as tx:
             rows = await tx.fetch("DELETE FROM pgqueuer WHERE entrypoint = $1 RETURNING payload", job)
             parked = await tx.fetch("DELETE FROM parked_jobs WHERE job = $1 RETURNING row_id", job)
@@ -125,7 +125,7 @@ async def test_a_caller_is_looked_up_once_and_off_the_calls_path(world: World) -
     )
     assert contact.looked_up_at is not None
     await world.ring()
-    assert await world.owed(rules.LOOK_UP_CONTACT.name) == [], "the answer is young enough"
+    assert await world.owed(rules.LOOK_UP_CONTACT.name) == [], "the answer is recent enough"
     async with world.db.system() as tx:
         await tx.execute("UPDATE contacts SET looked_up_at = now() - interval '31 days'")
     await world.ring()
@@ -246,7 +246,7 @@ async def test_past_calls_get_contacts_and_these_are_looked_up(world: World) -> 
     }
     assert sorted(await world.owed(rules.LOOK_UP_CONTACT.name)) == sorted(row.id for row in await world.contacts())
     again = await world.backfill(lookup=False)
-    assert again != id, "the first is at its end"
+    assert again != id, "the first has ended"
     await jobs.backfill_contacts(world.db, world.org, again)
     await jobs.backfill_contacts(world.db, world.org, again)
     assert (await world.progress())["contacts_created"] == 0
@@ -260,7 +260,7 @@ async def test_killed_anywhere_it_goes_on(world: World, monkeypatch: pytest.Monk
     steps = 0
     while True:
         killed = asyncio.create_task(jobs.backfill_contacts(world.db, world.org, id))
-        await asyncio.sleep(0.003 * steps)  # somewhere in the middle of something
+        await asyncio.sleep(0.003 * steps)  # at an arbitrary point
         killed.cancel()
         steps += 1
         try:

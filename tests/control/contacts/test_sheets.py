@@ -58,7 +58,7 @@ def test_every_bad_row_is_told_with_its_line() -> None:
     assert [(each.line, each.column) for each in sheet.problems] == [
         (3, "phone"), (3, "name"), (3, "e-mail"), (5, "attributes"), (6, None), (7, None),
     ]  # fmt: skip
-    assert sheet.problems[4] == Problem(6, None, "has 8 cells, and the header has 6")
+    assert sheet.problems[4] == Problem(6, None, "has 8 cells but the header has 6")
 
 
 def test_later_values_are_taken_and_empty_cells_say_nothing() -> None:

@@ -1,4 +1,4 @@
-"""The carrier, the model and the call in virtual time that the core's tests share with the benchmarks."""
+"""The carrier, model and call in virtual time, which the core's tests share with the benchmarks."""
 
 from functools import partial
 

@@ -2,7 +2,7 @@ from media.core.answers import REFUSALS, Answers
 
 
 def story(*events, answers=None, audible=False):
-    """What each event leads to: the response.create that is due after it, or None."""
+    """For each event, whether a response.create is due after it."""
     answers = answers or Answers()
     created = []
     for event in events:

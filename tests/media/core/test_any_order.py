@@ -84,7 +84,7 @@ rare = st.sampled_from([carrier("start", **START), ("carrier", b"{"), carrier("s
 
 
 class Guard:
-    """Feeds one conversation and holds what it does against the rules."""
+    """Feeds one conversation and checks its actions against the rules."""
 
     def __init__(self):
         self.talk, self.now, self.frames = Conversation(PLAN), 1_000.0, 0

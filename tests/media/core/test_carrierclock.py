@@ -23,7 +23,7 @@ def test_the_delay_is_told_from_the_jitter(count):
             clock.round_trip(160.0 + random.uniform(0, 40) + random.uniform(0, 40), 100.0 * n)
         errors.append(clock.one_way_ms - 80.0)
     assert abs(sum(errors) / 50) < 2.0
-    assert max(map(abs, errors)) < 12.0  # of a round trip that is late by 0 to 80
+    assert max(map(abs, errors)) < 12.0  # with round trips that are 0 to 80 ms late
 
 
 def test_the_clock_learns_delay_from_marks_and_the_call_clock_from_frames():

@@ -82,8 +82,8 @@ def test_a_question_is_answered_in_the_order_of_speech(make_phone):
     latency = phone.told(LatencyMeasured)[0]
     assert latency.turn_seq == 2
     assert abs(latency.total_ms - (second.start_ms - first.end_ms)) <= 40
-    assert 0 <= latency.ours_ms <= 40  # caller audio in the turn travels by threes
-    # The rest is the way: from the carrier and back to it, 40 ms each.
+    assert 0 <= latency.ours_ms <= 40  # caller audio within a turn is sent three frames at a time
+    # The rest is the network: 40 ms from the carrier and 40 ms back.
     assert abs(latency.total_ms - latency.model_ms - latency.ours_ms - 80) <= 25
     assert phone.model.violations == []
 
@@ -118,7 +118,7 @@ def test_a_noise_before_the_voice_is_in_no_reaction(make_phone):
     phone.after(1_000)
     phone.speak(600)
     phone.after(3_000)
-    phone.speak(4_000)  # what the first stage takes for a voice, and the second does not
+    phone.speak(4_000)  # the first stage takes it for a voice, the second does not
     phone.after(3_000)
     assert phone.told(BargedIn) == []
     probability[0] = 0.99
@@ -332,7 +332,7 @@ def test_deltas_are_reported_only_while_watched(make_phone):
     before = len(phone.told(Delta))
     phone.speak(400)
     phone.after(4_000)
-    assert phone.told(TurnEnded)[-1].role == "agent" and len(phone.told(Delta)) == before, "the lease has run out"
+    assert phone.told(TurnEnded)[-1].role == "agent" and len(phone.told(Delta)) == before, "the lease has expired"
 
 
 def test_frames_that_stop_coming_release_the_floor(make_phone):
@@ -343,7 +343,7 @@ def test_frames_that_stop_coming_release_the_floor(make_phone):
     phone.speak(160)
     phone.after(200)
     phone.carrier.frame = lambda *_: None
-    phone.after(7_000)  # told when the answer is over
+    phone.after(7_000)  # reported when the answer is over
     assert [b.verdict for b in phone.told(BargedIn)] == ["resumed"]
 
 
@@ -379,7 +379,7 @@ def test_three_malformed_model_events_in_a_row_lose_the_model(make_phone):
     for payload in (bad, bad, b'{"type":"rate_limits.updated"}', bad, bad):
         phone.carry(phone.talk.from_model(payload, phone.world.now))
     assert phone.told(ModelLost) == []
-    phone.after(500)  # ticks are no sign of the model's health
+    phone.after(500)  # ticks do not show that the model is alive
     phone.carry(phone.talk.from_model(bad, phone.world.now))
     assert len(phone.told(ModelLost)) == 1
 
@@ -396,7 +396,7 @@ def test_the_caller_hangs_up_mid_sentence(make_phone):
 
 @pytest.mark.parametrize("seed", range(12))
 def test_a_lively_call_over_a_bad_line_keeps_its_books(make_phone, seed):
-    """Nods and sentences at random over the agent; the model's rules are kept and the recording is what was heard."""
+    """Random nods and sentences over the agent; no protocol violation, and the recording is what was heard."""
     random = Random(seed)
     plan = replace(PLAN, recording=True)
     phone = make_phone(
@@ -428,7 +428,7 @@ def test_an_interruption_just_before_the_hang_up_is_reported(make_phone, speech_
     phone.after(1_000)
     phone.speak(600)
     phone.after(3_000)
-    phone.carrier.echoes_marks = False  # it does not tell any more where its queue was emptied
+    phone.carrier.echoes_marks = False  # it no longer shows where its queue was emptied
     phone.speak(speech_ms)
     while "clear" not in [event for _, event in phone.carrier.log]:
         phone.after(20)

@@ -1,4 +1,4 @@
-"""A caller who waits hears a filler, once, and then the answer: drawn as dialogues in virtual time."""
+"""A caller who waits hears one filler and then the answer: dialogues in virtual time."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -31,7 +31,7 @@ PLAN = replace(BARE, fillers=(Clip("Let me look that up", LOOK), Clip("One secon
 
 @pytest.fixture
 def make_slow(make_phone):
-    """A phone whose model says nothing for `slow_ms` after it has been asked; the item itself it opens at once."""
+    """A phone whose model opens the answer's item at once, but says nothing for `slow_ms` after the request."""
 
     def make(plan=PLAN, slow_ms=2_000, **model):
         phone = make_phone(plan, **model)
@@ -51,7 +51,7 @@ def heard(phone):
 
 
 def begins(phone):
-    """Instants at which the caller begins to hear something after silence, counted from the end of the first turn."""
+    """When the caller begins to hear something after silence, counted from the end of the first turn."""
     starts, ends = [], 0.0
     for begun, audio in phone.carrier.played:
         if begun - ends > 1:
@@ -71,7 +71,7 @@ def test_a_slow_answer_follows_a_filler(make_slow):
     phone.after(9_000)
     assert heard(phone) == LOOK + answers(phone)
     first, _ = begins(phone)
-    assert 740 <= first - ended <= 860  # and 40 ms on the way there and back
+    assert 740 <= first - ended <= 860  # and 40 ms of network each way
     assert turns(phone)[:2] == [("caller", "text of user_1"), ("agent", "Let me look that up")]
     assert [role for role, _ in turns(phone)] == ["caller", "agent", "agent"]
     (latency,) = phone.told(LatencyMeasured)
@@ -98,7 +98,7 @@ def test_an_answer_that_comes_during_the_filler_follows_it_without_a_gap(make_sl
     assert heard(phone) == LOOK + answers(phone)
     assert len(begins(phone)) == 1
     (latency,) = phone.told(LatencyMeasured)
-    assert latency.ours_ms <= 2, "the rest of the filler is no delay of ours"
+    assert latency.ours_ms <= 2, "the rest of the filler does not count as our latency"
     assert latency.total_ms - latency.first_sound_ms == pytest.approx(1_000, abs=2)
 
 
@@ -210,8 +210,8 @@ def test_the_tick_is_wanted_when_the_filler_is_due(make_slow):
     phone.after(600 + 700)
     due_ms = phone.talk.due_ms
     phone.after(500)
-    begun = begins(phone)[0] - 40  # the way to the carrier
-    assert due_ms <= begun < due_ms + 20, "the tick at which it was due began it"
+    begun = begins(phone)[0] - 40  # the delay to the carrier
+    assert due_ms <= begun < due_ms + 20, "it began with the tick at which it was due"
 
 
 def test_keys_are_waited_for_like_words(make_slow):
@@ -237,7 +237,7 @@ def test_an_end_without_words_is_a_goodbye_though_a_filler_plays(make_slow):
 
 @pytest.mark.parametrize("seed", range(8))
 def test_nods_and_sentences_over_fillers_on_a_bad_line(make_slow, seed):
-    """The model's rules are kept, nothing is said twice or out of turn, and the recording is what was heard."""
+    """No protocol violation, nothing is said twice or out of turn, and the recording is what was heard."""
     random = Random(seed)
     line = {"delay": random.uniform(0, 150), "jitter": random.uniform(0, 40), "seed": seed}
     slow_ms = random.choice([600, 1_200, 3_000])

@@ -31,7 +31,7 @@ def test_a_mark_proves_and_moves_what_follows():
     model, item = flight()
     for seq in (1, 2, 3):
         send(model, seq, item, 800, 0.0)
-    model.played(1, 180.0)  # the way is 40 ms, so the first ended at 140
+    model.played(1, 180.0)  # the delay is 40 ms, so the first ended at 140
     assert (item.proven, item.heard) == (800, 800)
     assert model.clock.one_way_ms == 40.0
     assert [s.at_ms for s in model.hear(1_000.0)] == [140.0, 240.0]

@@ -1,4 +1,4 @@
-"""A long call keeps its words, for a session that must be told them, and nothing else of what is over."""
+"""A long call keeps only the words of what is over, for a session that must be told them."""
 
 import gc
 import sys
@@ -12,7 +12,7 @@ NOT_OURS = (type, types.ModuleType, types.FunctionType, types.MethodType, types.
 
 
 def held_bytes(root: Any) -> int:
-    """What an object holds on to, itself and all that it reaches."""
+    """The memory that an object holds: its own and that of everything reachable from it."""
     seen: set[int] = set()
     left, total = [root], 0
     while left:
@@ -34,5 +34,5 @@ def test_a_conversation_grows_by_its_words_alone() -> None:
             phone.after(7_500)
         sizes.append(held_bytes(phone.talk))
     words = sum(len(text) for _, text in phone.talk._voice._minutes._turns.spoken)
-    assert words > 1_000, "the call was really talked through"
+    assert words > 1_000, "the call was full of talk"
     assert (sizes[-1] - sizes[0]) / 5 < 6_000, sizes

@@ -10,7 +10,7 @@ from media.legs.twilio import Encoder, decode
 
 
 class Desk:
-    """A ledger at work: pumped every 20 ms against a carrier in virtual time."""
+    """A running ledger: pumped every 20 ms against a carrier in virtual time."""
 
     def __init__(self, world, make_carrier, delay=0.0, jitter=0.0, seed=0, guess=40.0):
         self.world = world
@@ -126,7 +126,7 @@ def test_with_jitter_a_resume_loses_and_repeats_little(world, make_carrier, seed
     desk.send(desk.ledger.clear(world.now))
     desk.after(600)
     assert desk.ledger.settled(world.now)
-    assert abs(desk.carrier.heard_bytes(world.now) - item.heard) < 20 * 8  # not a frame
+    assert abs(desk.carrier.heard_bytes(world.now) - item.heard) < 20 * 8  # less than a frame
     sent_again = item.heard
     desk.ledger.resume()
     desk.after(4_000)
@@ -151,7 +151,7 @@ def test_an_echo_that_never_comes_settles_by_time(world, make_carrier):
     desk = Desk(world, make_carrier)
     desk.say(8 * 1_000)
     desk.after(100)
-    desk.ledger.clear(world.now)  # lost on its way
+    desk.ledger.clear(world.now)  # lost on the way
     assert not desk.ledger.settled(world.now)
     assert desk.ledger.settled(world.now + 600)
 
@@ -165,7 +165,7 @@ def test_nonsense_marks_change_nothing(world, make_carrier):
 
 
 def test_heard_is_within_a_frame_of_the_truth(make_world, make_carrier):
-    """Over delays to 150 ms and jitter to 40 ms: at any instant, and at a clear, p99 of the error is 20 ms at most."""
+    """With delays up to 150 ms and jitter up to 40 ms, the error's p99 is at most 20 ms, at any time and at a clear."""
     running, at_clear = [], []
     for seed in range(120):
         random = Random(seed)

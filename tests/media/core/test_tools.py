@@ -1,4 +1,4 @@
-"""Tools that answer late, out of order, twice or never: the machine alone, then dialogues in virtual time."""
+"""Tools that answer late, out of order, twice or never: the state machine alone, then dialogues in virtual time."""
 
 import json
 from dataclasses import replace
@@ -20,8 +20,8 @@ PLAN = CallPlan("", "marin", "gpt-realtime", "t", tools=(PRICE, STOCK, END_CALL)
 
 
 def story(drawn: str, limit_ms: int = 1_000) -> list[str]:
-    """`+a` the model calls a, `-a` it is answered, `!a` the caller interrupts what called a, `x` the session is lost,
-    `.` 500 ms pass: what came of each answer and of each that is late."""
+    """`+a` the model calls a, `-a` a is answered, `!a` the caller interrupts the response that called a, `x` the
+    session is lost, `.` 500 ms pass.  Returns the outcome of each answer and of each timeout."""
     tools, now_ms, came = Tools({"f": Tool("f", "", SCHEMA, limit_ms)}), 0.0, []
     for step in drawn.split():
         match step[0]:
@@ -113,10 +113,10 @@ def asked(phone):
 
 
 def ends(phone):
-    """Of each tool that was told to have started: how it ended, in the order of their ends."""
+    """How each tool that was reported as started ended, in the order of their ends."""
     called = [each.call_id for each in phone.told(ToolCalled)]
     finished = phone.told(ToolFinished)
-    assert sorted(called) == sorted(each.call_id for each in finished), "a start without an end, or twice"
+    assert sorted(called) == sorted(each.call_id for each in finished), "a start without an end, or with two"
     return [each.status for each in finished]
 
 
@@ -197,7 +197,7 @@ def test_the_same_call_twice_is_run_once(make_call):
 
 
 def speaks_and_calls(phone, name):
-    """The next response says something for 2 s and calls a tool; it goes on until both are done."""
+    """The next response speaks for 2 s and calls a tool; run until both are done."""
     phone.model.player.turns = [Turn(say="words", call=Call(name), calls_first=True)]
 
 
@@ -208,14 +208,14 @@ def test_who_interrupts_the_response_that_called_is_not_spoken_to_of_its_result(
     phone.speak(500)
     phone.after(2_000)
     (run,) = runs(phone)
-    phone.speak(900, seed=5)  # while the response is still being made
+    phone.speak(900, seed=5)  # while the response is still being generated
     phone.after(600)
     assert "response.cancel" in phone.model.types()
     phone.after(9_000)  # the caller's new turn is answered; then the result comes
     before = asked(phone)
     answer(phone, run)
     phone.after(3_000)
-    assert asked(phone) == before, "nobody waits for that any more"
+    assert asked(phone) == before, "that result is no longer awaited"
 
 
 def test_its_output_still_makes_the_models_conversation_whole(make_call):

@@ -85,12 +85,12 @@ def test_the_detector_hears_candidates_only_and_only_over_the_agent(make_voice):
     assert "!" in draw(vad, make_voice(100)) and detector.calls == []
     draw(vad, QUIET, audible=True)
     assert detector.calls == []
-    assert draw(vad, make_voice(120), audible=True) == "##..!!"  # a frame that is no speech is not voiced
+    assert draw(vad, make_voice(120), audible=True) == "##..!!"  # a frame that is not speech is not voiced
     assert detector.calls == [(16 * 160, True), (160, False), (160, False)]
 
 
 def after(line, sound, *probabilities):
-    """What is told of each frame of `sound`, which follows `line` while the agent speaks."""
+    """The verdict on each frame of `sound`, which follows `line` while the agent speaks."""
     detector = Detector(*[0.0] * len(line))
     vad = Vad(detector)
     draw(vad, line, audible=True)
@@ -162,7 +162,7 @@ def test_another_note_is_no_movement():
 
 def test_steady_is_what_stayed_and_broken_what_is_louder_than_all_of_it():
     def broke(*levels_db):
-        return breaks([*levels_db, -10.0], len(levels_db) - 1)  # what comes later is not looked at
+        return breaks([*levels_db, -10.0], len(levels_db) - 1)  # later frames are not examined
 
     line = [-40.0 + (n + 1) % 5 for n in range(STEADY_FRAMES)]  # up to -36
     rise = [-36.0] * RISE_FRAMES

@@ -1,4 +1,4 @@
-"""The link: reports arrive once, in order, whatever becomes of control or of this process."""
+"""The link: reports arrive once and in order, whatever happens to control or to this process."""
 
 import asyncio
 import os
@@ -66,14 +66,14 @@ async def test_a_killed_control_gets_what_it_lacks_in_order_and_once(link, contr
     link.flush(0)
     await asyncio.wait_for(link.stored(), 5)
     control.acknowledges = False
-    link.outbox.report(digits("call_a", 2))  # stored there, but we never learn it
+    link.outbox.report(digits("call_a", 2))  # stored there, but the acknowledgement is lost
     link.flush(20)
     await until(lambda: len(control.batches) == 2)
     await control.stop()
     await until(lambda: not link.up)
     for seq in range(3, 50):
         link.outbox.report(digits("call_a", seq))
-        link.delta(pb.CallDelta(call_id="call_a"))  # nobody reads along now
+        link.delta(pb.CallDelta(call_id="call_a"))  # nobody is watching now
         link.flush(20 * seq)
     control.acknowledges = True
     await control.start()
@@ -193,7 +193,7 @@ def killed(root, call_id):
 
 async def test_what_killed_processes_left_is_taken_over_and_arrives(settings, control) -> None:
     given = settings()
-    living = take_spool(given.spool_dir)  # so that the one that is killed gets another folder
+    living = take_spool(given.spool_dir)  # so that the process that is killed gets another folder
     killed(given.spool_dir, "call_a")
     living.close()
     killed(given.spool_dir, "call_b")

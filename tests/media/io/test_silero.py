@@ -25,7 +25,7 @@ def noise(frames, seed=1):
 
 
 def windows(network, samples):
-    """The probability at the end of `samples`, by the model's own rules: whole windows, each with its context."""
+    """The probability at the end of `samples`, computed in whole windows, each with its context."""
     state, told = State(), 0.0
     padded = np.concatenate((np.zeros(CONTEXT, np.float32), samples))
     for begin in range(0, len(samples) - WINDOW + 1, WINDOW):
@@ -42,7 +42,7 @@ def dithered(frames):
 
 
 def test_it_computes_what_the_model_says(silero):
-    """The same file, run by the library that it was made for."""
+    """Compare with the same file run by onnxruntime."""
     onnxruntime = pytest.importorskip("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
@@ -114,7 +114,7 @@ def test_a_fresh_candidate_knows_nothing_of_the_last_one_nor_of_other_calls(sile
 
 def test_a_file_that_is_no_model_is_refused():
     for broken in (b"\x3a\xff\xff\xff\x7f", b"\x3b", b"\x80" * 12):
-        with pytest.raises(ValueError, match="not a model"):
+        with pytest.raises(ValueError, match="not an ONNX model"):
             weights(broken)
     assert weights(b"") == {}
     with pytest.raises(KeyError):
@@ -161,11 +161,11 @@ def test_what_is_no_speech_is_not_confirmed(silero, name):
 
 
 def talking(silero, frames, ms):
-    """A call in which the agent talks on and on, and the caller's line sounds like this."""
+    """A call in which the agent talks continuously, with this sound on the caller's line."""
     plan = CallPlan("Be brief.", "alloy", "gpt-realtime", "gpt-4o-mini-transcribe")
     phone = Phone(World(), plan, confirm=silero.detector(), answer_ms=ms + 2_000)
     phone.after(1_000)
-    phone.speak(400)  # nobody speaks over the agent yet: the detector is not asked
+    phone.speak(400)  # nobody speaks over the agent yet: the detector is not run
     phone.after(1_600)
     assert phone.talk._voice.audible(phone.world.now)
     phone.frames += frames

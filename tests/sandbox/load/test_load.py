@@ -1,4 +1,4 @@
-"""The load's figures against calls whose truth is known, and a small one over real sockets."""
+"""The load test's figures for calls whose truth is known, and a small load over real sockets."""
 
 import argparse
 import asyncio
@@ -27,7 +27,7 @@ LOUD = b"\x10" * 160
 
 
 def stream(*audio_at_ms, spans=(), clears=()):
-    """A stream whose agent was heard for 400 ms at each of these instants, but for what was cleared."""
+    """A stream whose agent was heard for 400 ms at each of these instants, except for what was cleared."""
     made = Stream("ws://x", {}, call_sid="CA", account_sid=ACCOUNT, path=Path(), journal=Journal())
     happenings = sorted([(at, False) for at in audio_at_ms] + [(at, True) for at in clears])
     for at_ms, is_clear in happenings:
@@ -69,7 +69,7 @@ def test_limits_name_what_was_exceeded() -> None:
     summary = lived(stream(120, 3_000, spans=[(1_000, 2_000)])).summary()
     assert Limits(max_first_audio_ms=120, max_answer_ms=1_000, max_clear_ms=1, max_gaps=0).broken(summary) == []
     (sentence,) = Limits(max_answer_ms=999).broken(summary)
-    assert sentence == "answer_ms is 1000, and may be 999"
+    assert sentence == "answer_ms is 1000, and may be at most 999"
     assert "1 calls" not in table(summary)
 
 

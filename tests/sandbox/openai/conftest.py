@@ -1,4 +1,4 @@
-"""A client of the realtime socket that is nobody's SDK, and a model in a hurry."""
+"""A plain client of the realtime socket, without an SDK, and a fast model."""
 
 import asyncio
 import base64
@@ -42,7 +42,7 @@ def hasty(**changes: Any) -> Settings:
 
 
 def speech(ms: int) -> bytes:
-    """Something loud, as μ-law."""
+    """A loud sound, as μ-law."""
     return sound.encode(sound.sine(300, ms, 8_000))
 
 
@@ -70,7 +70,7 @@ class Client:
         return event
 
     async def until(self, type: str, fits: Callable[[Event], bool] = lambda _: True) -> Event:
-        """The next event of that type, reading past others."""
+        """The next event of that type; skips others."""
         while True:
             event = await self.next()
             if event["type"] == type and fits(event):
@@ -86,7 +86,7 @@ class Client:
         return (await self.until("session.updated"))["session"]
 
     async def closed(self) -> int:
-        """Read until the server closes; its code."""
+        """Read until the server closes; return its code."""
         with contextlib.suppress(websockets.ConnectionClosed):
             while True:
                 await self.next()
@@ -104,7 +104,7 @@ class Client:
 
 
 class House:
-    """A model and those who call it."""
+    """A model and its clients."""
 
     def __init__(self, model: Model) -> None:
         self.model = model

@@ -148,7 +148,7 @@ async def test_a_function_is_called_and_its_output_leads_to_the_next_answer(hous
         await client.send("conversation.item.create", item=output)
         await client.send("response.create")
         after = (await client.until("response.done"))["response"]
-        assert [each["type"] for each in after["output"]] == ["message"], "the rule does not call for ever"
+        assert [each["type"] for each in after["output"]] == ["message"], "the rule does not call forever"
 
 
 async def test_output_for_a_call_that_never_was_is_refused(house) -> None:

@@ -1,4 +1,4 @@
-"""The door to the truth, and the stand-in as a process of its own."""
+"""The stand-in's control API, and the stand-in as a process of its own."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""What session.update may say.  Pure."""
+"""What session.update may contain.  Pure."""
 
 import copy
 

@@ -11,7 +11,7 @@ def message(role: str, text: str, **more: Any) -> dict[str, Any]:
 
 
 async def spoken(client: Client) -> str:
-    """The id of an item that the model has said to its end."""
+    """The id of an item that the model has spoken to its end."""
     await client.configure()
     await client.send("response.create")
     done = await client.until("response.done")
@@ -46,7 +46,7 @@ async def test_content_must_fit_its_role(house) -> None:
 
 
 async def test_truncation_cuts_the_words_that_nobody_heard(house) -> None:
-    # Without a voice a word lasts 80 ms and 30 ms per letter, and 60 ms lie between two words.
+    # Without a speech engine a word lasts 80 ms plus 30 ms per letter, with a gap of 60 ms between two words.
     async with house({"turns": [{"say": "one two three"}]}) as h, h.call() as client:
         item_id = await spoken(client)
         truncate = {"item_id": item_id, "content_index": 0}
@@ -57,7 +57,7 @@ async def test_truncation_cuts_the_words_that_nobody_heard(house) -> None:
         assert item["content"][0]["transcript"] == "one two"
         assert h.truth.spoken() == "one two"
         assert [(each.id, each.audio_end_ms) for each in h.truth.truncations] == [(item_id, 400)]
-        assert len(h.truth.items[item_id].audio) > 400 * 8, "the truth keeps all that was generated"
+        assert len(h.truth.items[item_id].audio) > 400 * 8, "the record keeps everything that was generated"
         await client.send("conversation.item.truncate", **truncate, audio_end_ms=401)
         assert (await client.error())["message"] == "Audio content of 400ms is already shorter than 401ms"
 

@@ -1,4 +1,4 @@
-"""The answers where no script is, and the script's own form."""
+"""The answers without a script, and the script's own form."""
 
 from pathlib import Path
 

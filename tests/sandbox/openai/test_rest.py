@@ -1,4 +1,4 @@
-"""The REST door, by the official SDK."""
+"""The REST API, through the official SDK."""
 
 import json
 

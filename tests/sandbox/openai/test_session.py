@@ -1,4 +1,4 @@
-"""The session itself: its configuration, its door, its end, and what breaks."""
+"""The session itself: its configuration, authentication, end, and faults."""
 
 import asyncio
 import json

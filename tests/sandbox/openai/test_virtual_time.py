@@ -47,7 +47,7 @@ class Voice(Tones):
 
 
 class Late(Voice):
-    """Hears when the test says so."""
+    """Transcribes when the test says so."""
 
     def hear(self, codec, audio, then):
         self.then = then

@@ -1,4 +1,4 @@
-"""A small customer: a webhook server and a Media Streams agent, each scripted by the test."""
+"""A small customer application: a webhook server and a Media Streams agent, each scripted by the test."""
 
 import asyncio
 import base64
@@ -44,7 +44,7 @@ class Line:
         await self.send("mark", mark={"name": name})
 
     async def until(self, event: str) -> dict[str, Any]:
-        """Read on to the next message of that kind."""
+        """Read until the next message of that kind."""
         while True:
             message: dict[str, Any] = json.loads(await self.socket.recv())
             self.got.append(message)
@@ -69,7 +69,7 @@ class Customer:
     agent: Callable[[Line], Awaitable[None]] = listen_only
 
     def answer(self, path: str, *bodies: str | Response) -> None:
-        """What a path answers, one after the other; the last one stays."""
+        """Set a path's successive responses; the last one repeats."""
         self.answers[path] = [
             each if isinstance(each, Response) else Response(each, media_type="text/xml") for each in bodies
         ]
@@ -141,7 +141,7 @@ async def carrier(customer: Customer) -> AsyncIterator[Carrier]:
 
 @pytest.fixture
 def unused_port() -> int:
-    """A loopback port where nobody listens."""
+    """A loopback port on which nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port: int = taken.getsockname()[1]
     return port

@@ -1,4 +1,4 @@
-"""A person calls, end to end over loopback: webhooks, TwiML, the stream and its truth."""
+"""A person calls, end to end over loopback: webhooks, TwiML, the stream and its record."""
 
 import asyncio
 import base64
@@ -329,7 +329,7 @@ async def test_a_frozen_carrier_neither_reads_nor_writes(carrier, customer) -> N
     written_ms = [int(each["media"]["timestamp"]) for each in after[:-1] if each["event"] == "media"]
     frozen_ms = call.journal.of("stream.frozen")[0]["stream_ms"]
     assert all(each <= frozen_ms for each in written_ms)
-    assert call.stream.spoken.start_ms + len(call.stream.spoken.track) / 8 > frozen_ms + 60  # the person lived on
+    assert call.stream.spoken.start_ms + len(call.stream.spoken.track) / 8 > frozen_ms + 60  # the person went on
 
 
 async def test_a_number_that_is_not_held_cannot_be_rung(carrier) -> None:

@@ -23,7 +23,7 @@ async def test_a_number_is_looked_up_and_the_asking_is_counted() -> None:
             found = (await http.get(path, params={"Fields": "caller_name"}, auth=account)).json()
             assert (found["phone_number"], found["country_code"], found["valid"]) == ("+13175550199", "US", True)
             assert found["caller_name"] == {"caller_name": "ACME INC", "caller_type": "BUSINESS", "error_code": None}
-            assert found["line_type_intelligence"] is None, "nobody asked for it"
+            assert found["line_type_intelligence"] is None, "it was not requested"
             both = {"Fields": "caller_name,line_type_intelligence"}
             found = (await http.get(path, params=both, auth=account)).json()
             assert (found["line_type_intelligence"]["carrier_name"], found["national_format"]) == (
