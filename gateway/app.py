@@ -109,13 +109,13 @@ def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
         ],
         middleware=[
             Middleware(AccessLog),
+            Middleware(SecurityHeaders, public_url=settings.public_url),
             Middleware(
                 Turnstile,
                 most=settings.max_connections - settings.carrier_connections,
                 most_of_address=settings.connections_per_address,
                 proxies=settings.proxy_networks,
             ),
-            Middleware(SecurityHeaders, public_url=settings.public_url),
             Middleware(SameOrigin, public_url=settings.public_url, cookies=cookies),
         ],
         exception_handlers={HTTPException: _http_error, Exception: _bug},

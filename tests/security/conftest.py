@@ -19,6 +19,8 @@ class Wire:
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
+    #: Of the last answer.
+    head: str = ""
 
     async def send(self, text: str | bytes) -> None:
         self.writer.write(text if isinstance(text, bytes) else text.encode())
@@ -27,10 +29,10 @@ class Wire:
     async def answer(self, seconds: float = 10) -> tuple[int, str]:
         """Status and what stands behind the head of an answer."""
         async with asyncio.timeout(seconds):
-            head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
-            length = re.search(r"content-length: (\d+)", head, re.IGNORECASE)
+            self.head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
+            length = re.search(r"content-length: (\d+)", self.head, re.IGNORECASE)
             body = await self.reader.readexactly(int(length[1])) if length else b""
-        return int(head.split()[1]), body.decode()
+        return int(self.head.split()[1]), body.decode()
 
     async def closed_within(self, seconds: float) -> bool:
         """Tell whether the other side closes it."""
