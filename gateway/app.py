@@ -242,6 +242,7 @@ async def serve(settings: GatewaySettings) -> AsyncIterator[Ports]:
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,  # gateway/addresses.py reads X-Forwarded-For; uvicorn would trust any proxy on this machine
         timeout_graceful_shutdown=int(settings.drain_seconds),
         h11_max_incomplete_event_size=64 << 10,
     )

@@ -30,7 +30,7 @@ class Worker:
     def __init__(self, number: int, command: Sequence[str], sockets: Mapping[str, str]) -> None:
         self.process: asyncio.subprocess.Process | None = None
         self._number, self._command = number, command
-        self._environment = environment() | sockets
+        self._environment = {**environment(), **sockets}
         self._stopping = asyncio.Event()
 
     async def keep(self) -> int:

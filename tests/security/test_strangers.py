@@ -208,7 +208,7 @@ async def ringing(edge: Edge, http: httpx.AsyncClient) -> str:
 
 async def test_many_bad_fields_are_a_400_with_a_list(edge: Edge) -> None:
     http = await edge.client()
-    for bad in ("x" * 300, "\u20ac" * 300, "\U0001f600" * 300, "\\" * 300, "\x01" * 300):
+    for bad in ("x" * 300, "\u20ac" * 300, "\U0001f600" * 200, "\\" * 300, "\x01" * 150):
         answer = await http.post("/api/contacts", json={"phone_e164": "+13175550150", "tags": [bad] * 60})
         assert answer.status_code == 400, answer.text
         assert answer.json()["error"]["code"] == "invalid_request" and answer.json()["error"]["details"]
