@@ -14,7 +14,8 @@ from control.analytics.feature import feature as analytics
 from control.audit.feature import feature as audit
 from control.base.paging import Cursors
 from control.base.rates import Rates
-from control.boundary import Boundary
+from control.base.streams import Streams
+from control.boundary import Boundary, Limits
 from control.bus import PostgresBus
 from control.calls.feature import feature as calls
 from control.clients.openai import OpenAI
@@ -87,14 +88,14 @@ async def composed(
     )
     model, twilio = OpenAI(settings, settings.model_seconds), Twilio(settings, settings.carrier_seconds)
     bus, node_key = PostgresBus(db, retry_seconds=settings.database_retry_seconds), home.node_key(settings)
-    rates = Rates(settings.rate_per_second, settings.rate_burst)
     deps = Deps(
         db=db,
         bus=bus,
         boundary=Boundary(
             db,
             node_key,
-            rates,
+            _limits(settings),
+            Streams(settings.streams_per_credential, settings.streams_per_organization),
             keep_keys=timedelta(hours=settings.idempotency_hours),
             lease=timedelta(seconds=settings.idempotency_lease_seconds),
         ),
@@ -111,6 +112,22 @@ async def composed(
         await twilio.close()
         await model.close()
         await db.close()
+
+
+def _limits(settings: ControlSettings) -> Limits:
+    return Limits(
+        credential=Rates(settings.rate_per_second, settings.rate_burst),
+        organization=Rates(
+            settings.organization_rate_per_second,
+            settings.organization_rate_burst,
+            "Too many requests from your organization",
+        ),
+        unknown=Rates(
+            settings.unknown_rate_per_second,
+            settings.unknown_rate_burst,
+            "Too many sign-ins or unknown credentials from your address",
+        ),
+    )
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -24,18 +25,24 @@ from starlette.routing import Route
 
 from gateway import contract, credentials, errors, openapi, reference, transcode
 from gateway.auth import SignIn
+from gateway.bodies import Bodies
+from gateway.connections import Connection, Patience
 from gateway.csrf import SameOrigin
 from gateway.middleware import AccessLog, SecurityHeaders
 from gateway.postponed import Postponed
+from gateway.room import Room
+from gateway.turnstile import Turnstile
 from gateway.twilio import CarrierWebhooks
-from hum import home, monitoring, rpc, telemetry, workers
+from hum import descriptors, home, monitoring, rpc, telemetry, workers
 from hum.jsonvalues import Unsupported
-from hum.settings import GatewaySettings, load, parse_listen
+from hum.network import parse_listen
+from hum.settings import GatewaySettings, load
 from hum.signals import stop_signal
 from hum.spool import take_spool
 from hum.v1 import runtime_pb2, runtime_pb2_grpc
 
 LOG = telemetry.log(__name__)
+OTHER_DESCRIPTORS = 64  # channels, logs, listeners
 TICK_SECONDS = 0.1  # uvicorn's own: it renews the Date header on its ticks
 
 
@@ -51,7 +58,7 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where a running gateway listens."""
+    """The ports of a running gateway."""
 
     public: int
     metrics: int
@@ -59,13 +66,13 @@ class Ports:
 
 def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
     """The HTTP application over a channel to control."""
-    _refuse_in_production(settings)
+    _refuse(settings)
     identity = rpc.NodeIdentity(home.node_key(settings), "gateway", telemetry.node_name(settings, "gateway"))
     closing = asyncio.Event()
 
-    webhooks = CarrierWebhooks(
-        settings, channel, identity, Postponed(take_spool(settings.postponed_dir, fsync=True), settings)
-    )
+    bodies = Bodies(settings.body_bytes, settings.bodies_bytes, settings.body_seconds)
+    postponed = Postponed(take_spool(settings.postponed_dir, fsync=True), settings)
+    webhooks = CarrierWebhooks(settings, channel, identity, postponed, bodies)
 
     async def missing() -> list[str]:
         if closing.is_set():
@@ -75,9 +82,8 @@ def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
     gateway = Gateway(Starlette(), closing, missing, webhooks)
     is_ready = monitoring.cached(settings, missing)
     cookies = credentials.Cookies(settings.public_url)
-    limits = transcode.Limits(
-        settings.control_seconds, settings.heartbeat_seconds, settings.body_bytes, cookies, closing
-    )
+    caller = credentials.Caller(cookies, identity)
+    limits = transcode.Limits(settings.control_seconds, settings.heartbeat_seconds, bodies, caller, closing)
     bindings = _bindings()
     document = openapi.document(bindings, settings.public_url)
     as_json, as_page = msgspec.json.encode(document), reference.page(document)
@@ -103,7 +109,7 @@ def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
         routes=[
             *transcode.routes(bindings, channel, limits),
             *webhooks.routes(),
-            *SignIn(settings, channel, identity, cookies).routes(),
+            *SignIn(settings, channel, caller).routes(),
             Route("/docs", docs),
             Route("/openapi.json", openapi_json),
             Route("/openapi.yaml", openapi_yaml),
@@ -113,6 +119,12 @@ def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
         middleware=[
             Middleware(AccessLog),
             Middleware(SecurityHeaders, public_url=settings.public_url),
+            Middleware(
+                Turnstile,
+                most=settings.max_connections - settings.carrier_connections,
+                most_of_address=settings.connections_per_address,
+                proxies=settings.proxy_networks,
+            ),
             Middleware(SameOrigin, public_url=settings.public_url, cookies=cookies),
         ],
         exception_handlers={HTTPException: _http_error, Exception: _bug},
@@ -128,12 +140,14 @@ def _bindings() -> list[contract.Binding]:
         raise SystemExit(f"hum: the contract can't be served as REST: {error}") from error
 
 
-def _refuse_in_production(settings: GatewaySettings) -> None:
-    """Plain http would expose cookies and ID tokens."""
+def _refuse(settings: GatewaySettings) -> None:
+    """Refuse contradictory settings, and in production plain http, which would expose cookies and ID tokens."""
     if settings.production and not settings.public_url.startswith("https://"):
         raise SystemExit("hum: HUM_PUBLIC_URL must be https in production; http exposes session cookies")
     if settings.production and settings.oidc_issuer and not settings.oidc_issuer.startswith("https://"):
         raise SystemExit("hum: HUM_OIDC_ISSUER must be https in production")
+    if settings.carrier_connections >= settings.max_connections:
+        raise SystemExit("hum: HUM_CARRIER_CONNECTIONS must be less than HUM_MAX_CONNECTIONS, which includes them")
     if settings.oidc_issuer and not settings.oidc_client_id:
         raise SystemExit("hum: HUM_OIDC_ISSUER is set but HUM_OIDC_CLIENT_ID is not; set both")
 
@@ -208,6 +222,18 @@ class _Server(uvicorn.Server):
         yield
 
 
+def _connections(settings: GatewaySettings) -> Any:
+    """Makes uvicorn's connections.  Exits if they exceed the limit of open files, at which nobody is accepted."""
+    if (may := descriptors.raise_limit()) < settings.max_connections + OTHER_DESCRIPTORS:
+        raise SystemExit(
+            f"hum: HUM_MAX_CONNECTIONS={settings.max_connections} exceeds the limit of {may} open files less {OTHER_DESCRIPTORS} "
+            "for other uses; lower it, or raise the limit (ulimit -Hn, LimitNOFILE)"
+        )
+    room = Room[Connection](settings.max_connections, settings.connections_per_address)
+    patience = Patience(settings.head_seconds, settings.send_seconds, settings.body_bytes)
+    return partial(Connection, room, patience, settings.proxy_networks)
+
+
 @asynccontextmanager
 async def serve(settings: GatewaySettings, *, shared_port: bool = False) -> AsyncIterator[Ports]:
     """Serve on the gateway's sockets; yields their ports, and drains at the end.
@@ -219,12 +245,13 @@ async def serve(settings: GatewaySettings, *, shared_port: bool = False) -> Asyn
     gateway = build(settings, channel)
     config = uvicorn.Config(
         gateway.app,
-        http="h11",
+        http=_connections(settings),
         ws="none",
         lifespan="off",
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,  # gateway/addresses.py reads X-Forwarded-For; uvicorn would trust any proxy on this machine
         timeout_graceful_shutdown=int(settings.drain_seconds),
         h11_max_incomplete_event_size=64 << 10,
     )

@@ -13,9 +13,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from gateway import credentials, errors
-from gateway.credentials import Cookies
+from gateway.credentials import Caller
 from gateway.oidc import Issuer, IssuerAway, NotVouched
-from hum import rpc, secrets
+from hum import secrets
 from hum.errors import FieldError
 from hum.settings import GatewaySettings
 from hum.telemetry import log
@@ -33,10 +33,8 @@ SIGN_IN_SECONDS: Final = 3600  # lifetime of the browser's cookie; control limit
 class SignIn:
     """The three routes.  Without an issuer nobody can sign in, and `/auth/login` says so."""
 
-    def __init__(
-        self, settings: GatewaySettings, channel: aio.Channel, identity: rpc.NodeIdentity, cookies: Cookies
-    ) -> None:
-        self._settings, self._identity, self._cookies = settings, identity, cookies
+    def __init__(self, settings: GatewaySettings, channel: aio.Channel, caller: Caller) -> None:
+        self._settings, self._caller, self._cookies = settings, caller, caller.cookies
         self._issuer = Issuer(settings) if settings.oidc_issuer else None
         self._control = runtime_pb2_grpc.SignInServiceStub(channel)
         self._redirect_uri = settings.public_url + CALLBACK
@@ -113,7 +111,8 @@ class SignIn:
 
     async def _logout(self, request: Request) -> Response:
         answer = Response(status_code=204)
-        if token := self._cookies.get(request, credentials.SESSION):
+        token = self._cookies.get(request, credentials.SESSION)
+        if secrets.looks_like_token(token):
             try:
                 await self._control.CloseWebSession(pb.CloseWebSessionRequest(token=token), **self._call(request))
             except aio.AioRpcError as error:
@@ -122,8 +121,7 @@ class SignIn:
         return answer
 
     def _call(self, request: Request) -> dict[str, Any]:
-        metadata = (self._identity.metadata(), *credentials.correlation(request))
-        return {"metadata": metadata, "timeout": self._settings.control_seconds}
+        return {"metadata": self._caller.node_metadata(request), "timeout": self._settings.control_seconds}
 
 
 def _begin_again(why: str, request_id: str) -> Response:

@@ -1,4 +1,5 @@
-"""A client's credentials as metadata for control.  The gateway verifies none of them: control does, on every request.
+"""A client's credentials as metadata for control.  The gateway only checks that one is well formed; control
+verifies it on every request.
 
 A key travels as `Authorization: Bearer`, a session as the HTTP-only cookie.  A request with a key is made as that key,
 whatever cookies come with it.
@@ -10,13 +11,15 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hum import ids, rpc, telemetry
+from hum import ids, rpc, secrets, telemetry
+from hum.errors import ApiKeyRequired, Refused, SessionRequired
 
 SESSION: Final = "session"
 SIGN_IN: Final = "sign_in"
 SANE_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 IDEMPOTENCY_KEY: Final = "[ -~]{1,255}"
-_NOT_PLAIN = re.compile(r"[^ -~]")
+#: In a request's scope: the client's address, in the form of `addresses.counted`.
+ADDRESS: Final = "hum.address"
 
 Metadata = tuple[tuple[str, str], ...]
 
@@ -57,16 +60,33 @@ def correlation(request: Request) -> Metadata:
     return ((rpc.REQUEST_ID, request_id(request)), *telemetry.carried())
 
 
-def metadata(request: Request, cookies: Cookies) -> Metadata:
-    """The metadata of a call to control: correlation, credential, idempotency key."""
-    pairs = [*correlation(request)]
-    if (key := _bearer(request)) is not None:
-        pairs.append((rpc.CREDENTIAL, rpc.BEARER_SCHEME + key))
-    elif session := cookies.get(request, SESSION):
-        pairs.append((rpc.CREDENTIAL, rpc.SESSION_SCHEME + _NOT_PLAIN.sub("?", session)))
-    if key := request.headers.get("idempotency-key"):
-        pairs.append((rpc.IDEMPOTENCY_KEY, key))
-    return tuple(pairs)
+class Caller:
+    """What control is told about the client of a request: its credential and its address."""
+
+    def __init__(self, cookies: Cookies, identity: rpc.NodeIdentity) -> None:
+        self.cookies, self._identity = cookies, identity
+
+    def refusal(self, request: Request) -> Refused | None:
+        """Why this request has no well-formed credential; None if it has one."""
+        if (key := _bearer(request)) is not None:
+            return None if secrets.looks_like_api_key(key) else ApiKeyRequired()
+        session = self.cookies.get(request, SESSION)
+        return None if secrets.looks_like_token(session) else SessionRequired()
+
+    def metadata(self, request: Request) -> Metadata:
+        """The metadata of a call on the client's behalf: correlation, address, credential, idempotency key."""
+        pairs = [*correlation(request), *self._identity.vouching(request.scope[ADDRESS])]
+        if (key := _bearer(request)) is not None:
+            pairs.append((rpc.CREDENTIAL, rpc.BEARER_SCHEME + key))
+        else:
+            pairs.append((rpc.CREDENTIAL, rpc.SESSION_SCHEME + self.cookies.get(request, SESSION)))
+        if key := request.headers.get("idempotency-key"):
+            pairs.append((rpc.IDEMPOTENCY_KEY, key))
+        return tuple(pairs)
+
+    def node_metadata(self, request: Request) -> Metadata:
+        """The metadata of a call in the gateway's own name, for a client that is not signed in yet."""
+        return (self._identity.metadata(), (rpc.CLIENT_ADDRESS, request.scope[ADDRESS]), *correlation(request))
 
 
 def bad_idempotency_key(request: Request) -> str | None:
@@ -82,4 +102,4 @@ def by_cookie(request: Request, cookies: Cookies) -> bool:
 
 def _bearer(request: Request) -> str | None:
     sent = request.headers.get("authorization", "")
-    return _NOT_PLAIN.sub("?", sent[len("bearer ") :].strip()) if sent.lower().startswith("bearer ") else None
+    return sent[len("bearer ") :].strip() if sent.lower().startswith("bearer ") else None

@@ -31,6 +31,7 @@ BY_REASON: Mapping[str, int] = {
     "NOT_FOUND": 404,
     "NOT_AT_CARRIER": 404,
     "METHOD_NOT_ALLOWED": 405,
+    "REQUEST_TIMEOUT": 408,
     "ALREADY_EXISTS": 409,
     "CONFLICT": 409,
     "IN_USE": 409,
@@ -56,7 +57,6 @@ BY_CODE: Mapping[StatusCode, int] = {
     StatusCode.NOT_FOUND: 404,
     StatusCode.ALREADY_EXISTS: 409,
     StatusCode.ABORTED: 409,
-    StatusCode.RESOURCE_EXHAUSTED: 429,
     StatusCode.CANCELLED: CLIENT_LEFT,
     StatusCode.UNIMPLEMENTED: 501,
     StatusCode.UNAVAILABLE: 503,
@@ -135,9 +135,9 @@ def rpc_error(error: AioRpcError, request_id: str, rename: "Rename") -> Response
         return bad_fields(renamed, request_id, answer_headers(error.trailing_metadata()))
     details = [dict(metadata)] if metadata else []
     message = error.details() or ""
-    if not reason:  # gRPC's own error: no connection, a deadline, a cancelled call
-        reason = error.code().name
-        message = UNAVAILABLE if status >= INTERNAL else message
+    if not reason:  # gRPC's own error: no connection, a deadline, a cancelled call.  Its message is not for clients.
+        reason = "INTERNAL" if status == INTERNAL else error.code().name
+        message = UNAVAILABLE if status >= INTERNAL else error.code().value[1]
     headers = answer_headers(error.trailing_metadata())
     if status in {429, 503} or reason == "IDEMPOTENCY_IN_PROGRESS":
         headers.setdefault("Retry-After", "1")

@@ -34,6 +34,7 @@ SAFE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 ONLY_HTTPS = {"Strict-Transport-Security": "max-age=31536000"}
 
 
@@ -117,23 +118,23 @@ class _Answer:
 
     def head(self, status: int) -> None:
         self._status = status
-        SECONDS.labels(self._scope["method"], self._route(), status).observe(self._age_ms() / 1000)
+        SECONDS.labels(self._method(), self._route(), status).observe(self._age_ms() / 1000)
 
     def cut(self, status: int) -> None:
         """Count the answer as cut off, and log it under this status whatever its headers had."""
         if not self._status:
             self.head(status)
-        CUT.labels(self._scope["method"], self._route(), status).inc()
+        CUT.labels(self._method(), self._route(), status).inc()
         self._status = status
 
     def log(self) -> None:
-        self.span.update_name(f"{self._scope['method']} {self._route()}")
+        self.span.update_name(f"{self._method()} {self._route()}")
         self.span.set_attribute("http.response.status_code", self._status)
         self.span.end()
         if self._scope["path"] not in QUIET:
             LOG.info(
                 "http",
-                method=self._scope["method"],
+                method=self._method(),
                 route=self._route(),
                 status=self._status,
                 ms=round(self._age_ms(), 2),
@@ -142,6 +143,11 @@ class _Answer:
 
     def _age_ms(self) -> float:
         return monotonic_ms() - self._began_ms
+
+    def _method(self) -> str:
+        """The method, if HTTP has it: clients may send any word, which would become a label and a log line."""
+        method: str = self._scope["method"]
+        return method if method in METHODS else "other"
 
     def _route(self) -> str:
         return getattr(self._scope.get("route"), "path", "none")

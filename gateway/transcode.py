@@ -17,8 +17,9 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from gateway import contract, credentials, errors, sse
+from gateway.bodies import BadBody, Bodies
 from gateway.contract import Binding
-from gateway.credentials import Cookies
+from gateway.credentials import Caller
 from hum import jsonnames, jsonwire, rpc, validation
 from hum.errors import FieldError
 from hum.jsonwire import NotJson
@@ -30,12 +31,12 @@ NO_CONTENT = 204
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The longest waits, the largest body, the names of our cookies, and when streams must end."""
+    """The longest waits, how bodies are read, who the client is, and when streams must end."""
 
     control_seconds: float
     heartbeat_seconds: float
-    body_bytes: int
-    cookies: Cookies
+    bodies: Bodies
+    caller: Caller
     #: Set when the gateway drains: event streams end, and their clients reconnect elsewhere.
     closing: asyncio.Event
 
@@ -82,13 +83,15 @@ def _endpoint(binding: Binding, channel: aio.Channel, limits: Limits) -> Endpoin
 
     async def endpoint(request: Request) -> Response:
         request_id = credentials.request_id(request)
+        if (refused := limits.caller.refusal(request)) is not None:  # before its body is read
+            return errors.refusal(refused.reason, str(refused), request_id)
         filled = await _fill(binding, request, limits, rename)
         if isinstance(filled, Response):
             return filled
         seconds = limits.control_seconds
         # Streams have no time limit, and files take as long as their client: only the wait for each part is limited.
         timeout = None if binding.method.server_streaming else seconds
-        call = open_call(filled, metadata=credentials.metadata(request, limits.cookies), timeout=timeout)
+        call = open_call(filled, metadata=limits.caller.metadata(request), timeout=timeout)
         try:
             if not binding.method.server_streaming:
                 return await _unary(binding, call)
@@ -142,13 +145,13 @@ async def _body(
 ) -> Response | None:
     request_id = credentials.request_id(request)
     try:
-        text = await read_body(request, limits.body_bytes)
+        text = await limits.bodies.read(request)
+    except BadBody as error:
+        return errors.refusal(error.reason, str(error), request_id)
     except ClientDisconnect:  # half a body is not a request; this answer is only for the log
         return errors.answer(
             errors.CLIENT_LEFT, "CANCELLED", "The client left before its body was complete.", request_id
         )
-    if text is None:
-        return errors.refusal("PAYLOAD_TOO_LARGE", f"The body is larger than {limits.body_bytes} bytes.", request_id)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if text and kind not in JSON_TYPES:
         return errors.refusal("UNSUPPORTED_MEDIA_TYPE", "The body must be application/json.", request_id)
@@ -162,19 +165,6 @@ async def _body(
     if binding.masked:
         getattr(message, contract.MASK).paths.extend(members)
     return None
-
-
-async def read_body(request: Request, most_bytes: int) -> bytes | None:
-    """The body; None when it is larger than `most_bytes`, and then the rest is not read.  Raises ClientDisconnect."""
-    if int(request.headers.get("content-length") or 0) > most_bytes:
-        return None
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > most_bytes:
-            return None
-        parts.append(part)
-    return b"".join(parts)
 
 
 def _query(binding: Binding, request: Request, message: Message, problems: list[FieldError]) -> None:

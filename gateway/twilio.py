@@ -8,14 +8,14 @@ from urllib.parse import urlencode
 
 from google.protobuf.message import Message
 from grpc import aio
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway import credentials, errors, twiml
+from gateway.bodies import BadBody, Bodies
 from gateway.held import Answer_co, Away, Method, ask
 from gateway.postponed import Postponed, Webhook
-from gateway.transcode import read_body
 from hum import carrier, rpc
 from hum.carrier import Parameters
 from hum.settings import GatewaySettings
@@ -25,6 +25,7 @@ from hum.v1 import runtime_pb2_grpc
 
 LOG = log(__name__)
 XML = "text/xml"
+FORM_BYTES = 64 << 10  # the carrier sends about 1 KiB
 NEW_SCHEME = "x-twilio-webhooks-signature-settings"
 APOLOGY = "We are sorry, we can not take your call at the moment. Please call again in a little while. Goodbye."
 
@@ -35,9 +36,14 @@ Answerer = Callable[[Request, dict[str, str]], Awaitable[Response]]
 
 class CarrierWebhooks:
     def __init__(
-        self, settings: GatewaySettings, channel: aio.Channel, identity: rpc.NodeIdentity, postponed: Postponed
+        self,
+        settings: GatewaySettings,
+        channel: aio.Channel,
+        identity: rpc.NodeIdentity,
+        postponed: Postponed,
+        bodies: Bodies,
     ) -> None:
-        self._settings, self._identity, self._postponed = settings, identity, postponed
+        self._settings, self._identity, self._postponed, self._bodies = settings, identity, postponed, bodies
         self._ingress = runtime_pb2_grpc.IngressServiceStub(channel)
 
     def routes(self) -> list[Route]:
@@ -72,12 +78,15 @@ class CarrierWebhooks:
 
     async def _signed(self, request: Request) -> Parameters | None:
         """The form's parameters, if the carrier signed them.  Our webhooks have no query, so a query is refused."""
-        body = await read_body(request, self._settings.body_bytes)
-        if body is None or request.url.query or NEW_SCHEME in request.headers:
+        signature = request.headers.get("x-twilio-signature", "")
+        if not carrier.looks_signed(signature) or request.url.query or NEW_SCHEME in request.headers:
+            return None
+        try:
+            body = await self._bodies.read(request, FORM_BYTES)
+        except (BadBody, ClientDisconnect):
             return None
         parameters = twiml.form(body)
         url = self._settings.public_url + request.scope["raw_path"].decode("ascii", "replace")
-        signature = request.headers.get("x-twilio-signature", "")
         tokens = self._settings.twilio_auth_tokens
         return parameters if carrier.is_signed(tokens, url, parameters, signature) else None
 

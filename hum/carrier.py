@@ -8,6 +8,7 @@ IPv6 hosts, and accepts a JSON body unchecked when it is given empty parameters.
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import urlsplit, urlunsplit
 
@@ -15,6 +16,7 @@ Parameters = Sequence[tuple[str, str]]
 #: Connection overrides of every URL that the carrier asks (Twilio "Webhooks connection overrides"): five more tries, on
 #: every kind of failure.  Neither sent nor signed.
 OVERRIDES = "#rc=5&rp=all&ct=2000&rt=5000"
+SIGNATURE = re.compile(r"[0-9A-Za-z+/]{27}=")
 STANDARD_PORTS = {"https": 443, "http": 80, "wss": 443, "ws": 80}
 
 
@@ -25,6 +27,11 @@ def sign(token: str, url: str, parameters: Parameters) -> str:
         values.setdefault(name, set()).add(value)  # each distinct value of a repeated name once
     signed = url + "".join(name + value for name in sorted(values) for value in sorted(values[name]))
     return base64.b64encode(hmac.digest(token.encode(), signed.encode(), hashlib.sha1)).decode()
+
+
+def looks_signed(signature: str) -> bool:
+    """Tell whether this has the form of a signature: a SHA-1 in base64."""
+    return SIGNATURE.fullmatch(signature) is not None
 
 
 def is_signed(tokens: Iterable[str], url: str, parameters: Parameters, signature: str) -> bool:

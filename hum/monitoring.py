@@ -1,6 +1,6 @@
-"""The operator's socket, one for each process: `/metrics`, `/healthz`, `/readyz`.
+"""The operator's socket of each process: `/metrics`, `/healthz`, `/readyz`.
 
-It is apart from what strangers reach: a page of metrics tells much, and costs time to make.
+It is separate from the public sockets: metrics tell a lot, and take time to render.
 """
 
 import asyncio
@@ -11,7 +11,8 @@ from aiohttp import web
 
 from hum import telemetry
 from hum.clock import Clock, monotonic_ms
-from hum.settings import Common, parse_listen
+from hum.network import parse_listen
+from hum.settings import Common
 
 LOG = telemetry.log(__name__)
 KEEP_ALIVE_SECONDS = 75.0
@@ -45,9 +46,9 @@ def cached(settings: Common, ready: Ready, clock: Clock = monotonic_ms) -> Ready
 
 @asynccontextmanager
 async def serving(settings: Common, ready: Ready) -> AsyncIterator[int]:
-    """Listen on HUM_METRICS_LISTEN for as long as this lasts; yields the port.  A socket that is taken ends the process.
+    """Listen on HUM_METRICS_LISTEN while the context is open; yields the port.  Exits if the port is taken.
 
-    `/healthz` is 200 while the event loop turns.  `/readyz` is 200, or 503 with what `ready` names, a line each.
+    `/healthz` is 200 while the event loop runs.  `/readyz` is 200, or 503 with the reasons that `ready` returns, one per line.
     """
     listen = parse_listen(settings.metrics_listen)
     runner = web.AppRunner(
@@ -66,7 +67,7 @@ async def serving(settings: Common, ready: Ready) -> AsyncIterator[int]:
                 "or port 0 for a free one"
             ) from error
         port: int = runner.addresses[0][1]
-        LOG.info("metrics are served", host=listen.host, port=port)
+        LOG.info("metrics are being served", host=listen.host, port=port)
         yield port
     finally:
         await runner.cleanup()

@@ -1,8 +1,10 @@
 """gRPC between planes: channels, node identities and metadata names."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 import grpc
 from grpc import aio
@@ -10,11 +12,13 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
-from hum.clock import now
+from hum.clock import monotonic_ms, now
 from hum.settings import Common
 
 # Metadata names.
 CREDENTIAL = "authorization"  # `Bearer <API key>`, `Session <token>`, or `Node <identity>`
+CLIENT_ADDRESS = "hum-client-address"  # the client's address; trusted only with a gateway's node identity
+GATEWAY = "hum-gateway"  # that identity, when `authorization` is the client's own
 REQUEST_ID = "x-request-id"
 IDEMPOTENCY_KEY = "idempotency-key"
 REPLAYED = "idempotent-replayed"
@@ -25,6 +29,7 @@ HTTP_PREFIX = "hum-http-"  # initial metadata of a file: the HTTP `status` and h
 ERROR_DOMAIN = "hum"
 
 NODE_TOKEN_SECONDS = 60
+VOUCHER_MS = 20_000.0  # how long `vouching` reuses a token
 NODE_SCHEME = "Node "
 BEARER_SCHEME = "Bearer "
 SESSION_SCHEME = "Session "
@@ -85,6 +90,13 @@ class NodeIdentity:
     def __init__(self, key: bytes, plane: str, name: str) -> None:
         self._key = OctKey.import_key(key)
         self.node = Node(plane, name)
+        self._voucher, self._vouched_ms = "", -math.inf
+
+    def vouching(self, address: str) -> tuple[tuple[str, str], ...]:
+        """Metadata that names a client's address, next to the client's own credential."""
+        if self._vouched_ms + VOUCHER_MS < monotonic_ms():
+            self._voucher, self._vouched_ms = self.metadata()[1].removeprefix(NODE_SCHEME), monotonic_ms()
+        return (CLIENT_ADDRESS, address), (GATEWAY, self._voucher)
 
     def metadata(self) -> tuple[str, str]:
         claims = {"plane": self.node.plane, "node": self.node.name, "exp": int(now().timestamp()) + NODE_TOKEN_SECONDS}
@@ -101,6 +113,12 @@ def verify_node(key: bytes, token: str) -> Node | None:
     if not isinstance(plane, str) or not isinstance(name, str) or not isinstance(expires, int):
         return None
     return Node(plane, name) if expires > now().timestamp() else None
+
+
+def host_of(peer: str) -> str:
+    """The host of a peer as gRPC names it: `ipv4:10.0.0.1:50123`, `ipv6:%5B::1%5D:50123`, `unix:path`."""
+    kind, _, address = unquote(peer).partition(":")
+    return address.rpartition(":")[0].strip("[]") if kind in {"ipv4", "ipv6"} else peer
 
 
 def channel(settings: Common) -> aio.Channel:

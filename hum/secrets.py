@@ -8,6 +8,7 @@ empty secret.
 import base64
 import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ KEY_BYTES = 32
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 API_KEY_PREFIX = "hum_live_"
 API_KEY_CHARS = 43  # 43 base-62 digits hold 256 bits
+API_KEY = re.compile(f"{API_KEY_PREFIX}[0-9A-Za-z]{{{API_KEY_CHARS}}}")
+TOKEN = re.compile(r"[0-9A-Za-z_-]{43}")
 
 
 class Unsealable(Exception):  # noqa: N818
@@ -80,6 +83,16 @@ def new_api_key() -> str:
 def new_token() -> str:
     """256 random bits, URL-safe."""
     return secrets.token_urlsafe(32)
+
+
+def looks_like_api_key(text: str) -> bool:
+    """Tell whether this has the form of an API key."""
+    return API_KEY.fullmatch(text) is not None
+
+
+def looks_like_token(text: str) -> bool:
+    """Tell whether this has the form of `new_token`'s tokens."""
+    return TOKEN.fullmatch(text) is not None
 
 
 def token_hash(token: str) -> bytes:

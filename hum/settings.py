@@ -8,55 +8,21 @@ import difflib
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from hum.network import parse_networks
 
 SettingsT = TypeVar("SettingsT", bound="Common")
 
 
 def _env(name: str, default: Any, doc: str, **rules: Any) -> Any:
     return Field(default, validation_alias=name, description=doc, **rules)
-
-
-class Listen(NamedTuple):
-    """A socket to listen on; port 0 asks the system for one."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-    def plus(self, count: int) -> "Listen":
-        """The socket so many ports further on; of port 0, port 0."""
-        return self._replace(port=self.port + count) if self.port else self
-
-
-def parse_listen(text: str) -> Listen:
-    """Read `host:port`, with an IPv6 host in brackets."""
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65535:
-        raise ValueError(f"{text!r} is not host:port, for example 127.0.0.1:8080")
-    return Listen(host.strip("[]"), int(port))
-
-
-def parse_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    """Read CIDRs, separated by commas or spaces."""
-    networks = []
-    for word in text.replace(",", " ").split():
-        try:
-            network = ip_network(word)
-        except ValueError as error:
-            raise ValueError(f"{word!r} is not a network, for example 10.1.0.0/16: {error}") from error
-        if network.prefixlen == 0:
-            raise ValueError(f"{word!r} covers every address; list only the networks that are needed")
-        networks.append(network)
-    return tuple(networks)
 
 
 class Common(BaseSettings):
@@ -76,8 +42,8 @@ class Common(BaseSettings):
     metrics_listen: str = _env(
         "HUM_METRICS_LISTEN",
         "127.0.0.1:0",
-        "the operator's socket of a process: `/metrics`, `/healthz`, `/readyz`; port 0: a free one, which the log names; "
-        "`hum up` and `--workers` count up from another port",
+        "host:port of a process's `/metrics`, `/healthz` and `/readyz` for its operator; port 0: any free port, which is "
+        "logged; `hum up` and `--workers` count up from another port",
     )
     ready_seconds: float = _env("HUM_READY_SECONDS", 2.0, "the longest that `/readyz` waits for what it asks", gt=0)
     ready_cache_seconds: float = _env(
@@ -197,6 +163,36 @@ class RequestSettings(Common):
         "HUM_RATE_PER_SECOND", 50.0, "requests per second that one credential may make, on average", gt=0
     )
     rate_burst: int = _env("HUM_RATE_BURST", 200, "requests that one credential may make at once", ge=1)
+    organization_rate_per_second: float = _env(
+        "HUM_ORGANIZATION_RATE_PER_SECOND",
+        150.0,
+        "requests per second that one organization may make, on average",
+        gt=0,
+    )
+    organization_rate_burst: int = _env(
+        "HUM_ORGANIZATION_RATE_BURST", 600, "requests that one organization may make at once", ge=1
+    )
+    unknown_rate_per_second: float = _env(
+        "HUM_UNKNOWN_RATE_PER_SECOND",
+        2.0,
+        "sign-in steps, and requests with an unknown credential, per second from one address, on average",
+        gt=0,
+    )
+    unknown_rate_burst: int = _env(
+        "HUM_UNKNOWN_RATE_BURST",
+        60,
+        "sign-in steps, and requests with an unknown credential, at once from one address",
+        ge=1,
+    )
+    streams_per_credential: int = _env(
+        "HUM_STREAMS_PER_CREDENTIAL", 20, "event streams and downloads that one credential may have open at once", ge=1
+    )
+    streams_per_organization: int = _env(
+        "HUM_STREAMS_PER_ORGANIZATION",
+        100,
+        "event streams and downloads that one organization may have open at once",
+        ge=1,
+    )
     drain_seconds: float = _env(
         "HUM_DRAIN_SECONDS",
         3600.0,
@@ -323,7 +319,49 @@ class ControlSettings(Carrier, IdentitySettings, CallsSettings, NumbersSettings,
     )
 
 
-class GatewaySettings(Carrier):
+class PublicSocketSettings(Common):
+    """The gateway's public socket: how many clients at once, and how long each may take."""
+
+    max_connections: int = _env(
+        "HUM_MAX_CONNECTIONS",
+        900,
+        "open connections; at the limit, a new one replaces the one that has waited longest without a complete request",
+        ge=10,
+    )
+    carrier_connections: int = _env(
+        "HUM_CARRIER_CONNECTIONS", 200, "how many of HUM_MAX_CONNECTIONS are reserved for the carrier's webhooks", ge=1
+    )
+    connections_per_address: int = _env(
+        "HUM_CONNECTIONS_PER_ADDRESS",
+        100,
+        "requests in progress from one address, and connections from it without a complete request",
+        ge=1,
+    )
+    trusted_proxies: str = _env(
+        "HUM_TRUSTED_PROXIES",
+        "127.0.0.0/8,::1/128",
+        "networks (CIDR, comma-separated) of the proxies whose X-Forwarded-For is trusted",
+    )
+    head_seconds: float = _env("HUM_HEAD_SECONDS", 10.0, "seconds within which a request's head must arrive", gt=0)
+    body_seconds: float = _env("HUM_BODY_SECONDS", 30.0, "seconds within which a request's body must arrive", gt=0)
+    send_seconds: float = _env(
+        "HUM_SEND_SECONDS", 30.0, "seconds before a client that stopped reading is disconnected", gt=0
+    )
+    body_bytes: int = _env("HUM_BODY_BYTES", 1 << 20, "bytes of the largest request body that is accepted", ge=1024)
+    bodies_bytes: int = _env("HUM_BODIES_BYTES", 64 << 20, "bytes of all incomplete request bodies together", ge=1024)
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _valid_proxies(cls, text: str) -> str:
+        parse_networks(text)
+        return text
+
+    @property
+    def proxy_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        return parse_networks(self.trusted_proxies)
+
+
+class GatewaySettings(Carrier, PublicSocketSettings):
     """`hum gateway`."""
 
     gateway_listen: str = _env("HUM_GATEWAY_LISTEN", "127.0.0.1:8080", "host:port on which the gateway serves HTTP")
@@ -359,7 +397,6 @@ class GatewaySettings(Carrier):
     heartbeat_seconds: float = _env(
         "HUM_HEARTBEAT_SECONDS", 15.0, "seconds between comments in idle event streams", gt=0
     )
-    body_bytes: int = _env("HUM_BODY_BYTES", 1 << 20, "bytes of the largest request body that is accepted", ge=1024)
     drain_seconds: float = _env("HUM_DRAIN_SECONDS", 3600.0, "seconds that requests may continue after SIGTERM", ge=0)
 
     @property
@@ -503,36 +540,3 @@ def _stop(sentences: list[str]) -> NoReturn:
     for sentence in sentences:
         sys.stderr.write(f"hum: {sentence}\n")
     raise SystemExit(2)
-
-
-def as_markdown() -> str:
-    """docs/settings.md: every variable, which programs read it, its default and its meaning."""
-    programs: dict[str, type[Common]] = {
-        "control, worker": ControlSettings,
-        "gateway": GatewaySettings,
-        "media": MediaSettings,
-    }
-    lines = [
-        "# Settings",
-        "",
-        "Environment variables, all optional in development. An invalid value or an unknown `HUM_*` name stops the",
-        "process with a message that says what to do. This page is the output of `python -m hum.settings`; a test compares",
-        "them.",
-        "",
-        "| variable | default | read by | meaning |",
-        "| --- | --- | --- | --- |",
-    ]
-    for name, field in variables().items():
-        readers = [program for program, kind in programs.items() if name in _aliases(kind)]
-        read_by = "all" if len(readers) == len(programs) else ", ".join(readers)
-        default = "" if field.default in {None, ""} else f"`{field.default}`"
-        lines.append(f"| `{name}` | {default} | {read_by} | {field.description} |")
-    return "\n".join(lines) + "\n"
-
-
-def _aliases(kind: type[Common]) -> set[str]:
-    return {str(field.validation_alias) for field in kind.model_fields.values()}
-
-
-if __name__ == "__main__":
-    sys.stdout.write(as_markdown())

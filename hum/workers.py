@@ -13,7 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from hum.clock import monotonic_ms
-from hum.settings import Common, Listen, environment, parse_listen
+from hum.network import Listen, parse_listen
+from hum.settings import Common, environment
 from hum.signals import stop_signal
 from hum.telemetry import log
 

@@ -13,7 +13,8 @@ from picows import ws_create_server
 
 from hum import blas, home, monitoring, rpc, telemetry, workers
 from hum.clock import Clock, monotonic_ms
-from hum.settings import MediaSettings, load, parse_listen
+from hum.network import parse_listen
+from hum.settings import MediaSettings, load
 from hum.signals import stop_signal
 from hum.spool import take_spool
 from media.io.control import ControlLink

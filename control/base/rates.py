@@ -1,4 +1,4 @@
-"""How many requests a credential may make: a token bucket each, in this process."""
+"""Rate limits: a token bucket for each key, in this process."""
 
 import math
 from collections import OrderedDict
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hum.errors import RateLimited
 
-#: Beyond this many credentials, those idle the longest start with a full bucket again.
+#: Beyond this many buckets, the least recently used start full again.
 MOST_BUCKETS = 10_000
 
 
@@ -26,26 +26,34 @@ class Allowance:
 
 
 class Rates:
-    """A bucket of `burst` requests for each credential, refilled at `per_second`; time is an argument."""
+    """A bucket of `burst` requests for each key, refilled at `per_second`; time is an argument.
 
-    def __init__(self, per_second: float, burst: int) -> None:
-        self._per_ms, self._burst = per_second / 1000, burst
+    `what` begins the message of a refusal.
+    """
+
+    def __init__(self, per_second: float, burst: int, what: str = "Too many requests") -> None:
+        self._per_ms, self._burst, self._what = per_second / 1000, burst, what
         self._buckets: OrderedDict[bytes, _Bucket] = OrderedDict()
 
-    def take(self, credential: bytes, now_ms: float) -> Allowance:
+    def take(self, key: bytes, now_ms: float) -> Allowance:
         """Count a request.  Raises RateLimited, whose metadata say how long to wait."""
-        bucket = self._buckets.get(credential)
+        bucket = self._buckets.get(key)
         if bucket is None:
-            bucket = self._buckets[credential] = _Bucket(float(self._burst), now_ms)
+            bucket = self._buckets[key] = _Bucket(float(self._burst), now_ms)
             if len(self._buckets) > MOST_BUCKETS:
                 self._buckets.popitem(last=False)
         else:
-            self._buckets.move_to_end(credential)
+            self._buckets.move_to_end(key)
         bucket.tokens = min(float(self._burst), bucket.tokens + (now_ms - bucket.at_ms) * self._per_ms)
         bucket.at_ms = now_ms
         if bucket.tokens < 1:
             wait = math.ceil((1 - bucket.tokens) / self._per_ms / 1000)
-            raise RateLimited(f"Too many requests; retry in {wait} s.", retry_after_seconds=str(wait))
+            raise RateLimited(f"{self._what}; retry in {wait} s.", retry_after_seconds=str(wait))
         bucket.tokens -= 1
         reset = math.ceil((self._burst - bucket.tokens) / self._per_ms / 1000)
         return Allowance(self._burst, int(bucket.tokens), reset)
+
+    def give_back(self, key: bytes) -> None:
+        """Undo `take`, for a request that turned out to count against another key."""
+        if (bucket := self._buckets.get(key)) is not None:
+            bucket.tokens += 1  # `take` caps it at `burst`

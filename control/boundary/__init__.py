@@ -5,7 +5,8 @@ Who is it (credential to principal), may they (the method's access option), is t
 the commit, the status of an error, one log line and one measurement.
 """
 
+from control.boundary.admission import Limits
 from control.boundary.boundary import Boundary
 from control.boundary.call import Call
 
-__all__ = ["Boundary", "Call"]
+__all__ = ["Boundary", "Call", "Limits"]

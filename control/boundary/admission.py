@@ -1,12 +1,15 @@
-"""Admission: another plane by its node identity, a tenant by its credential, within its rate limit."""
+"""Admission: another plane by its node identity, a tenant by its credential, within its rate limits."""
 
+from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from uuid import UUID
 
 import structlog
 
 from control.base import principal
-from control.base.rates import Rates
+from control.base.rates import Allowance, Rates
 from control.boundary.call import Call
 from control.boundary.passage import Passage
 from hum import ids, rpc, secrets
@@ -16,20 +19,40 @@ from hum.principal import Principal
 from hum.v1 import options_pb2
 from storage.db import Db
 
+#: Beyond this many credentials, the least recently used ones count as unknown again.
+MOST_KNOWN = 10_000
+WELL_FORMED = {rpc.BEARER_SCHEME: secrets.looks_like_api_key, rpc.SESSION_SCHEME: secrets.looks_like_token}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The rate limits of each known credential, of its organization, and of each address with an unknown credential."""
+
+    credential: Rates
+    organization: Rates
+    unknown: Rates
+
 
 class Admission:
-    """Authenticates and authorizes requests, and turns them into calls."""
+    """Authenticates and authorizes requests, and turns them into calls.
 
-    def __init__(self, db: Db, node_key: bytes, rates: Rates, clock: Clock) -> None:
-        self._db, self._node_key, self._rates, self._clock = db, node_key, rates, clock
+    No transaction is opened for a request that exceeds a limit.  A credential that was valid before counts against its own
+    limit and its organization's; any other counts against the client's address until the database has confirmed it.
+    """
+
+    def __init__(self, db: Db, node_key: bytes, limits: Limits, clock: Clock) -> None:
+        self._db, self._node_key, self._limits, self._clock = db, node_key, limits, clock
+        self._known: OrderedDict[bytes, UUID | None] = OrderedDict()
 
     def node(self, passage: Passage) -> Call:
-        """Admit another plane.  Raises Forbidden."""
+        """Admit another plane.  Raises Forbidden, and RateLimited when a client signs in too often through it."""
         node = None
         if passage.credential.startswith(rpc.NODE_SCHEME):
-            node = rpc.verify_node(self._node_key, passage.credential.removeprefix(rpc.NODE_SCHEME))
+            node = self._node(passage.credential.removeprefix(rpc.NODE_SCHEME))
         if node is None:
             raise Forbidden("Only another plane of this deployment may call this method.")
+        if address := passage.metadata.get(rpc.CLIENT_ADDRESS):
+            self._limits.unknown.take(address.encode(), self._clock())
         return Call.of_node(passage, node)
 
     @asynccontextmanager
@@ -37,16 +60,27 @@ class Admission:
         """Admit a person or a key, within their transaction.  Raises SessionRequired, ApiKeyRequired, RateLimited and
         whatever `principal.require` raises.
         """
-        scheme = next(
-            (each for each in (rpc.BEARER_SCHEME, rpc.SESSION_SCHEME) if passage.credential.startswith(each)), None
-        )
+        scheme = next((each for each in WELL_FORMED if passage.credential.startswith(each)), None)
         if scheme is None:
             raise SessionRequired
-        credential = secrets.token_hash(passage.credential.removeprefix(scheme))
-        self._count(passage, credential)
+        refused = ApiKeyRequired if scheme == rpc.BEARER_SCHEME else SessionRequired
+        secret = passage.credential.removeprefix(scheme)
+        if not WELL_FORMED[scheme](secret):
+            raise refused
+        credential = secrets.token_hash(secret)
+        address = None if credential in self._known else self._address(passage)
+        if address is None:
+            self._count(passage, credential, self._known[credential])
+        else:
+            self._limits.unknown.take(address, self._clock())
         async with self._db.as_credential(credential) as (tx, who):
             if who is None or scheme != _scheme(who):
-                raise ApiKeyRequired if scheme == rpc.BEARER_SCHEME else SessionRequired
+                self._known.pop(credential, None)
+                raise refused
+            if address is not None:
+                self._limits.unknown.give_back(address)
+                self._count(passage, credential, who.organization)
+            self._know(credential, who.organization)
             principal.require(who, passage.method.access)
             if who.organization is not None:
                 structlog.contextvars.bind_contextvars(organization=ids.show(ids.Kind.ORGANIZATION, who.organization))
@@ -63,11 +97,35 @@ class Admission:
             return False
         return True
 
-    def _count(self, passage: Passage, credential: bytes) -> None:
-        left = self._rates.take(credential, self._clock())
+    def _know(self, credential: bytes, organization: UUID | None) -> None:
+        self._known[credential] = organization
+        self._known.move_to_end(credential)
+        if len(self._known) > MOST_KNOWN:
+            self._known.popitem(last=False)
+
+    def _count(self, passage: Passage, credential: bytes, organization: UUID | None) -> None:
+        """Count the request, and report the limit that has less left.  Raises RateLimited."""
+        now_ms = self._clock()
+        left = self._limits.credential.take(credential, now_ms)
+        if organization is not None:
+            left = min(left, self._limits.organization.take(organization.bytes, now_ms), key=_remaining)
         limits = {"limit": left.limit, "remaining": left.remaining, "reset": left.reset_seconds}
         passage.trailing.update({rpc.RATE_PREFIX + name: str(value) for name, value in limits.items()})
+
+    def _address(self, passage: Passage) -> bytes:
+        """The client's address: the one that a gateway names, or the peer's.  Nobody else may name one."""
+        named = passage.metadata.get(rpc.CLIENT_ADDRESS, "")
+        if named and self._node(passage.metadata.get(rpc.GATEWAY, "")) is not None:
+            return named.encode()
+        return rpc.host_of(passage.context.peer()).encode()
+
+    def _node(self, token: str) -> rpc.Node | None:
+        return rpc.verify_node(self._node_key, token)
 
 
 def _scheme(who: Principal) -> str:
     return rpc.SESSION_SCHEME if who.session_id else rpc.BEARER_SCHEME
+
+
+def _remaining(allowance: Allowance) -> int:
+    return allowance.remaining

@@ -1,7 +1,7 @@
 """Wraps servicers into gRPC handlers."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from datetime import timedelta
 from functools import partial
@@ -14,8 +14,8 @@ from grpc import aio
 from grpc_status import rpc_status
 
 from control.audit.usecases import note_request
-from control.base.rates import Rates
-from control.boundary.admission import Admission
+from control.base.streams import Streams
+from control.boundary.admission import Admission, Limits
 from control.boundary.call import Call
 from control.boundary.method import Method
 from control.boundary.once import Once, hash_of
@@ -37,13 +37,14 @@ class Boundary:
         self,
         db: Db,
         node_key: bytes,
-        rates: Rates,
+        limits: Limits,
+        streams: Streams,
         *,
         keep_keys: timedelta,
         lease: timedelta,
         clock: Clock = monotonic_ms,
     ) -> None:
-        self._admission = Admission(db, node_key, rates, clock)
+        self._admission, self._streams = Admission(db, node_key, limits, clock), streams
         self._once = Once(db, keep_keys, lease)
         self._clock = clock
 
@@ -96,14 +97,13 @@ class Boundary:
         passage = Passage.begin(method, context, self._clock)
         try:
             if method.for_nodes:
-                call = self._admission.node(passage)
+                await _send(context, method.handler(request, self._admission.node(passage)))
             else:
                 async with self._admission.tenant(passage) as admitted:
                     call = Call.of_stream(passage, admitted.credential, admitted.who)
                 validation.require_valid(request)
-            async with aclosing(method.handler(request, call)) as messages:
-                async for message in messages:
-                    await _write(context, message)
+                with self._streams.one(call.credential, call.who.organization):
+                    await _send(context, method.handler(request, call))
         except asyncio.CancelledError:
             passage.cut()
             raise
@@ -132,6 +132,13 @@ async def _change(method: Method, request: Message, call: Call) -> Message:
     if method.mutates and not method.personal:
         await note_request(call.tx, call.who, method.descriptor, request, answer, call.request_id)
     return answer
+
+
+async def _send(context: "aio.ServicerContext[Any, Any]", stream: AsyncGenerator[Message, None]) -> None:
+    """Send a stream's messages, and close it in any case."""
+    async with aclosing(stream) as messages:
+        async for message in messages:
+            await _write(context, message)
 
 
 async def _write(context: "aio.ServicerContext[Any, Any]", message: Message) -> None:

@@ -19,7 +19,8 @@ from grpc_health.v1 import health_pb2
 
 from hum import home
 from hum.cli.processes import Program, Programs, stop_leftovers
-from hum.settings import UpSettings, parse_listen
+from hum.network import parse_listen
+from hum.settings import UpSettings
 from hum.settings import environment as own_environment
 
 #: The numbers that the stand-in carrier holds by default.

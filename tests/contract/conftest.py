@@ -122,7 +122,13 @@ def issuer(running_issuer: Issuer) -> Issuer:
 
 
 @pytest.fixture
-async def edge(plane: Plane, issuer: Issuer, tmp_path: Path) -> AsyncIterator[Edge]:
+def public_socket() -> dict[str, Any]:
+    """How the gateway's public socket differs from its defaults."""
+    return {}
+
+
+@pytest.fixture
+async def edge(plane: Plane, issuer: Issuer, tmp_path: Path, public_socket: dict[str, Any]) -> AsyncIterator[Edge]:
     settings = GatewaySettings(
         home=tmp_path,
         gateway_listen="127.0.0.1:0",
@@ -133,7 +139,7 @@ async def edge(plane: Plane, issuer: Issuer, tmp_path: Path) -> AsyncIterator[Ed
         twilio_account_sids=f"{ACCOUNT}, {SUBACCOUNT}",
         heartbeat_seconds=0.1,
         drain_seconds=1,
-        body_bytes=64 << 10,
+        **{"body_bytes": 64 << 10, **public_socket},
         oidc_issuer=issuer.url,
         oidc_client_id="hum",
         oidc_client_secret="s",

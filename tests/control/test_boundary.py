@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
 from control.base.rates import Rates
-from control.boundary import Boundary, Call
+from control.base.streams import Streams
+from control.boundary import Boundary, Call, Limits
 from control.boundary.status import status
 from hum.errors import FieldError, InvalidRequest
 from hum.v1 import calls_pb2, calls_pb2_grpc, flows_pb2, flows_pb2_grpc
@@ -66,7 +67,12 @@ class Talker:
 async def stream(plane: Plane, talker: Talker, **options: Any) -> AsyncIterator[Any]:
     """The first message of the talker's stream has been read."""
     boundary = Boundary(
-        plane.control.db, b"k", Rates(100, 100), keep_keys=timedelta(hours=1), lease=timedelta(minutes=1)
+        plane.control.db,
+        b"k",
+        Limits(Rates(100, 100), Rates(100, 100), Rates(100, 100)),
+        Streams(100, 100),
+        keep_keys=timedelta(hours=1),
+        lease=timedelta(minutes=1),
     )
     server, me = aio.server(), await plane.tenant()
     server.add_generic_rpc_handlers(

@@ -18,9 +18,10 @@ from starlette.routing import Route
 from structlog.testing import capture_logs
 
 from gateway import contract, sse, transcode
-from gateway.credentials import Cookies
+from gateway.bodies import Bodies
+from gateway.credentials import ADDRESS, Caller, Cookies
 from gateway.middleware import AccessLog
-from hum import rpc
+from hum import rpc, secrets
 from hum.v1 import calls_pb2
 
 
@@ -161,12 +162,15 @@ async def download(parts: int, seconds: float, control_seconds: float) -> tuple[
             return open_call
 
     (binding,) = [each for each in contract.bindings() if each.method.name == "GetRecording"]
-    limits = transcode.Limits(control_seconds, 10.0, 1000, Cookies("http://test"), asyncio.Event())
+    caller = Caller(Cookies("http://test"), rpc.NodeIdentity(b"key", "gateway", "g"))
+    limits = transcode.Limits(control_seconds, 10.0, Bodies(1000, 1000, 1.0), caller, asyncio.Event())
     endpoint = transcode._endpoint(binding, Channel(), limits)  # type: ignore[arg-type]
 
     async def recording(request: Request) -> Response:
         request.scope["path_params"] = {"id": "call_1"}
-        return await endpoint(request)
+        request.scope[ADDRESS] = "203.0.113.7"
+        request.scope["headers"] = [(b"authorization", b"Bearer " + secrets.new_api_key().encode())]
+        return await endpoint(Request(request.scope, request.receive))
 
     return (await run(recording))["status"], made[0]
 
@@ -184,7 +188,7 @@ async def test_a_file_that_never_comes_is_late() -> None:
 async def test_half_a_body_is_no_request() -> None:
     async def endpoint(request: Request) -> Response:
         with pytest.raises(ClientDisconnect):
-            await transcode.read_body(request, 1000)
+            await Bodies(1000, 1000, 1.0).read(request)
         raise ClientDisconnect
 
     before = heads(499)

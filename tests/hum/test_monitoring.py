@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from hum import monitoring
-from hum.settings import Common, Listen
+from hum.network import Listen
+from hum.settings import Common
 
 
 async def test_readiness_says_what_is_missing_and_metrics_are_prometheus(tmp_path: Path) -> None:
@@ -21,9 +22,9 @@ async def test_readiness_says_what_is_missing_and_metrics_are_prometheus(tmp_pat
             page = await http.get("/metrics")
             assert page.headers["content-type"].startswith("text/plain") and "python_info" in page.text
             assert (await http.get("/readyz")).text == "ready\n"
-            missing[:] = ["the database is away", "it drains"]
+            missing[:] = ["The database is away.", "The worker is draining."]
             answer = await http.get("/readyz")
-            assert (answer.status_code, answer.text) == (503, "the database is away\nit drains\n")
+            assert (answer.status_code, answer.text) == (503, "The database is away.\nThe worker is draining.\n")
             assert (await http.get("/healthz")).status_code == 200  # it lives, whatever it misses
             assert (await http.get("/api/me")).status_code == 404
 

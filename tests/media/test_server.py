@@ -60,7 +60,7 @@ async def test_there_is_one_path_and_what_operators_ask(plane, control) -> None:
         await until(lambda: not media.media.link.up)
         assert (await http.get("/readyz")).status_code == 503
         away = await http.get(f"{operator}/readyz")
-        assert (away.status_code, away.text) == (503, "the link to control is down\n")
+        assert (away.status_code, away.text) == (503, "The link to control is down.\n")
     await control.start()
 
 

@@ -1,0 +1,126 @@
+"""The public socket's connections: uvicorn's protocol with deadlines and a limit.
+
+uvicorn waits without limit for the rest of a head or a body and for a client to read its response, and its limit on
+connections refuses everybody.  Here every wait for a client has a deadline, and `Room` decides which connection is
+closed at the limit (docs/decisions/0019-the-public-socket.md).
+"""
+
+import asyncio
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import h11
+from prometheus_client import Counter, Gauge
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from gateway import addresses
+from gateway.addresses import Networks
+from gateway.room import Room
+
+OPEN = Gauge("hum_http_connections", "Open connections of the public socket")
+CLOSED = Counter("hum_http_connections_closed", "Connections that the gateway closed, by reason", ["reason"])
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a connection waits for its client.
+
+    `head_seconds`: for a request's head, and for the rest of a body after its response.  `rest_bytes`: how much of such
+    a rest is read and dropped.  `send_seconds`: for a client that has stopped reading.
+    """
+
+    head_seconds: float
+    send_seconds: float
+    rest_bytes: int
+
+
+class Phase(Enum):
+    """What a connection waits for."""
+
+    HEAD = "head"
+    BODY = "body"  # `gateway/bodies.py` has the deadline
+    REST = "rest"  # of a body, after its response
+    NOTHING = "nothing"
+
+
+class Connection(H11Protocol):
+    """One connection.  All connections share `room`; those of `proxies` have no limit per address."""
+
+    def __init__(self, room: "Room[Connection]", patience: Patience, proxies: Networks, **uvicorns: Any) -> None:
+        super().__init__(**uvicorns)
+        self._room, self._patience, self._proxies = room, patience, proxies
+        self._phase = Phase.NOTHING
+        self._rest_bytes = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._send_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        peer = self.client[0] if self.client else ""
+        crowded = self._room.enter(self, None if addresses.is_in(peer, self._proxies) else addresses.counted(peer))
+        if crowded is not None:
+            crowded.give_up("crowded")
+        self._wait_for(Phase.HEAD)
+        OPEN.set(len(self._room))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._room.leave(self)
+        self._wait_for(Phase.NOTHING)
+        self._stop_send_timer()
+        OPEN.set(len(self._room))
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._phase is Phase.REST:
+            self._rest_bytes += len(data)
+            if self._rest_bytes > self._patience.rest_bytes:
+                self.give_up("rest")
+        self._note_phase()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._note_phase()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._send_timer = self.loop.call_later(self._patience.send_seconds, self.give_up, "unread")
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_send_timer()
+
+    def give_up(self, reason: str) -> None:
+        """Close it at once."""
+        CLOSED.labels(reason).inc()
+        self.transport.abort()
+
+    def _note_phase(self) -> None:
+        """Note what the connection waits for, after bytes arrived or a response was sent."""
+        match self.conn.their_state:
+            case h11.IDLE:
+                phase = Phase.HEAD
+            case h11.SEND_BODY:
+                phase = Phase.REST if self.cycle.response_complete else Phase.BODY
+            case _:
+                phase = Phase.NOTHING
+        if phase is not self._phase:
+            self._wait_for(phase)
+
+    def _wait_for(self, phase: Phase) -> None:
+        self._phase, self._rest_bytes = phase, 0
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if phase is Phase.NOTHING:
+            self._room.complete(self)
+            return
+        self._room.wait(self)
+        if phase is not Phase.BODY:
+            self._timer = self.loop.call_later(self._patience.head_seconds, self.give_up, phase.value)
+
+    def _stop_send_timer(self) -> None:
+        if self._send_timer is not None:
+            self._send_timer.cancel()
+            self._send_timer = None

@@ -1,0 +1,156 @@
+"""A gateway as production runs it, under a thousand strangers at once: what it holds, what it gives back, and whom it answers."""
+
+import asyncio
+import os
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from hum import descriptors, secrets
+from tests.contract.conftest import PUBLIC, TOKEN
+from tests.control.conftest import Plane
+from tests.security.conftest import Wire, carrier_is_answered, dial, head, wire
+
+pytestmark = pytest.mark.slow
+STRANGERS = 1_100
+MB = 1 << 20
+
+
+def free_ports(count: int) -> list[int]:
+    taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in taken]
+    for each in taken:
+        each.close()
+    return ports
+
+
+@dataclass
+class Process:
+    url: str
+    metrics_url: str
+    pid: int
+
+    def rss(self) -> int:
+        return psutil.Process(self.pid).memory_info().rss
+
+
+@pytest.fixture
+def limits() -> dict[str, Any]:
+    return {}  # as they are
+
+
+@pytest.fixture
+async def gateway(plane: Plane, tmp_path: Path) -> AsyncIterator[Process]:
+    public, metrics = free_ports(2)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HUM_HOME": str(tmp_path),
+        "HUM_GATEWAY_LISTEN": f"127.0.0.1:{public}",
+        "HUM_METRICS_LISTEN": f"127.0.0.1:{metrics}",
+        "HUM_CONTROL_ADDRESS": f"127.0.0.1:{plane.control.port}",
+        "HUM_PUBLIC_URL": PUBLIC,
+        "HUM_MEDIA_URL": "wss://media.example",
+        "HUM_HEAD_SECONDS": "3",
+        "HUM_BODY_SECONDS": "3",
+        "HUM_DRAIN_SECONDS": "0",
+        "TWILIO_AUTH_TOKEN": TOKEN,
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "gateway.app", env=environment, stderr=asyncio.subprocess.DEVNULL
+    )
+    running = Process(f"http://127.0.0.1:{public}", f"http://127.0.0.1:{metrics}", process.pid)
+    async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(30):
+        while True:
+            try:
+                if (await http.get(f"{running.url}/readyz")).status_code == 200:
+                    break
+            except httpx.HTTPError:
+                pass
+            await asyncio.sleep(0.05)
+    yield running
+    process.terminate()
+    await process.wait()
+
+
+async def crowd(url: str, begin: Callable[[int], bytes]) -> list[Wire]:
+    """So many strangers, each with this much of a request; those that are turned away at once are left out."""
+    here, few = list[Wire](), asyncio.Semaphore(50)
+
+    async def one(number: int) -> None:
+        async with few:
+            try:
+                stranger = await dial(url)
+                here.append(stranger)
+                stranger.writer.write(begin(number))
+                async with asyncio.timeout(2):
+                    await stranger.writer.drain()
+            except (ConnectionError, TimeoutError):
+                pass
+
+    await asyncio.gather(*(one(number) for number in range(STRANGERS)))
+    return here
+
+
+def half_head(_: int) -> bytes:
+    return head("POST", "/api/flows", {"X-Pad": "y" * 30_000}).encode()[:-2]
+
+
+def half_body(headers: dict[str, str], path: str = "/api/flows", size: int = MB) -> Callable[[int], bytes]:
+    def begin(number: int) -> bytes:
+        named = {"X-Forwarded-For": f"198.18.{number // 250}.{number % 250}", "Content-Type": "application/json"}
+        return head("POST", path, {**named, **headers, "Content-Length": str(size)}).encode() + b"x" * (size - 10)
+
+    return begin
+
+
+GUESSED = {"Authorization": f"Bearer {secrets.new_api_key()}"}
+ATTACKS: dict[str, Callable[[int], bytes]] = {
+    "idle": lambda _: b"",
+    "half heads": half_head,
+    "half bodies without a credential": half_body({}),
+    "half bodies with a guessed key": half_body(GUESSED),
+    "half webhooks with a made-up signature": half_body(
+        {"X-Twilio-Signature": "A" * 27 + "="}, "/twilio/voice", 60_000
+    ),
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+async def test_a_thousand_strangers_cost_little_and_keep_nobody_out(
+    gateway: Process, attack: str, record_property: Callable[[str, object], None]
+) -> None:
+    descriptors.raise_limit()
+    assert await carrier_is_answered(gateway.url)
+    before, peak = gateway.rss(), 0
+    strangers = await crowd(gateway.url, ATTACKS[attack])
+    waits = []
+    for _ in range(10):
+        peak, began = max(peak, gateway.rss()), time.monotonic()
+        assert await carrier_is_answered(gateway.url)
+        waits.append(time.monotonic() - began)
+    closed = await asyncio.gather(*(each.closed_within(30) for each in strangers))
+    assert all(closed)  # nobody stays
+    for each in strangers:
+        each.writer.close()
+    record_property("grew_mb", (peak - before) / MB)
+    record_property("webhook_worst_ms", max(waits) * 1000)
+    assert peak - before < 150 * MB
+    assert max(waits) < 4
+
+
+async def test_a_thousand_invented_methods_are_one_label(gateway: Process) -> None:
+    async with wire(gateway.url) as stranger:
+        for number in range(1_000):
+            await stranger.send(head(f"M{number:x}" + "A" * 1000, "/x"))
+            assert (await stranger.answer())[0] == 404
+    async with httpx.AsyncClient(trust_env=False) as http:
+        page = (await http.get(f"{gateway.metrics_url}/metrics")).text
+    assert len(page) < 200_000 and "AAAA" not in page
