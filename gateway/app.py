@@ -25,7 +25,7 @@ from gateway.auth import SignIn
 from gateway.csrf import SameOrigin
 from gateway.middleware import AccessLog, SecurityHeaders
 from gateway.twilio import CarrierWebhooks
-from hum import home, rpc, telemetry
+from hum import home, production, rpc, telemetry
 from hum.jsonvalues import Unsupported
 from hum.settings import GatewaySettings, load, parse_listen
 from hum.signals import stop_signal
@@ -108,8 +108,7 @@ def _bindings() -> list[contract.Binding]:
 
 def _refuse_in_production(settings: GatewaySettings) -> None:
     """Plain http would expose cookies and ID tokens."""
-    if settings.production and not settings.public_url.startswith("https://"):
-        raise SystemExit("hum: HUM_PUBLIC_URL must be https in production; http exposes session cookies")
+    production.require(settings)
     if settings.production and settings.oidc_issuer and not settings.oidc_issuer.startswith("https://"):
         raise SystemExit("hum: HUM_OIDC_ISSUER must be https in production")
     if settings.oidc_issuer and not settings.oidc_client_id:

@@ -25,6 +25,7 @@ HTTP_PREFIX = "hum-http-"  # initial metadata of a file: the HTTP `status` and h
 ERROR_DOMAIN = "hum"
 
 NODE_TOKEN_SECONDS = 60
+NODE_CLOCKS_SECONDS = 10  # tolerated clock skew between machines
 NODE_SCHEME = "Node "
 BEARER_SCHEME = "Bearer "
 SESSION_SCHEME = "Session "
@@ -61,20 +62,29 @@ class NodeIdentity:
         self.node = Node(plane, name)
 
     def metadata(self) -> tuple[str, str]:
-        claims = {"plane": self.node.plane, "node": self.node.name, "exp": int(now().timestamp()) + NODE_TOKEN_SECONDS}
+        made = int(now().timestamp())
+        claims = {
+            "plane": self.node.plane,
+            "node": self.node.name,
+            "iat": made,
+            "exp": made + NODE_TOKEN_SECONDS,
+        }
         return CREDENTIAL, NODE_SCHEME + jwt.encode({"alg": "HS256"}, claims, self._key)
 
 
 def verify_node(key: bytes, token: str) -> Node | None:
-    """The node that issued the token; None if it is invalid or expired."""
+    """The node that issued the token; None if it is invalid, expired, or valid for longer than a minute."""
     try:
         claims = jwt.decode(token, OctKey.import_key(key), algorithms=["HS256"]).claims
     except (JoseError, ValueError):
         return None
-    plane, name, expires = claims.get("plane"), claims.get("node"), claims.get("exp")
-    if not isinstance(plane, str) or not isinstance(name, str) or not isinstance(expires, int):
+    plane, name, made, expires = (claims.get(each) for each in ("plane", "node", "iat", "exp"))
+    if not isinstance(plane, str) or not isinstance(name, str):
         return None
-    return Node(plane, name) if expires > now().timestamp() else None
+    if not isinstance(made, int) or not isinstance(expires, int) or expires - made > NODE_TOKEN_SECONDS:
+        return None
+    seconds = now().timestamp()
+    return Node(plane, name) if made - NODE_CLOCKS_SECONDS <= seconds < expires else None
 
 
 def channel(settings: Common) -> aio.Channel:

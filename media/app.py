@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import uvloop
 from picows import ws_create_server
 
-from hum import home, rpc, telemetry
+from hum import home, production, rpc, telemetry
 from hum.clock import Clock, monotonic_ms
 from hum.settings import MediaSettings, load, parse_listen
 from hum.signals import stop_signal
@@ -109,6 +109,7 @@ def main() -> None:
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     settings = load(MediaSettings)
+    production.require(settings)
     telemetry.start(settings, "media")
     if arguments.workers > 1:
         sys.exit(uvloop.run(workers.supervise(settings, arguments.workers, workers.as_worker())))
