@@ -100,8 +100,8 @@ class TeamServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateInvite(self, request, context):
-        """Invites somebody: whoever signs in with this address, verified by the issuer, finds the invitation in `GET /api/me` and
-        joins by accepting it.  An open or expired invitation to the same address is replaced.  Returns `ALREADY_EXISTS` for a
+        """Invites somebody.  Whoever signs in with this address, verified by the issuer, finds the invitation in `GET /api/me`,
+        and joins by accepting it.  An open or expired invitation to the same address is replaced.  Returns `ALREADY_EXISTS` for a
         member's address.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

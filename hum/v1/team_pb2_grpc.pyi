@@ -44,8 +44,8 @@ class TeamServiceStub:
     ListInvites: _grpc.UnaryUnaryMultiCallable[_team_pb2.ListInvitesRequest, _team_pb2.ListInvitesResponse]
     """Lists the invitations that are open, newest first."""
     CreateInvite: _grpc.UnaryUnaryMultiCallable[_team_pb2.CreateInviteRequest, _team_pb2.CreateInviteResponse]
-    """Invites somebody: whoever signs in with this address, verified by the issuer, finds the invitation in `GET /api/me` and
-    joins by accepting it.  An open or expired invitation to the same address is replaced.  Returns `ALREADY_EXISTS` for a
+    """Invites somebody.  Whoever signs in with this address, verified by the issuer, finds the invitation in `GET /api/me`,
+    and joins by accepting it.  An open or expired invitation to the same address is replaced.  Returns `ALREADY_EXISTS` for a
     member's address.
     """
     DeleteInvite: _grpc.UnaryUnaryMultiCallable[_team_pb2.DeleteInviteRequest, _team_pb2.DeleteInviteResponse]
@@ -67,8 +67,8 @@ class TeamServiceAsyncStub(TeamServiceStub):
     ListInvites: _aio.UnaryUnaryMultiCallable[_team_pb2.ListInvitesRequest, _team_pb2.ListInvitesResponse]  # type: ignore[assignment]
     """Lists the invitations that are open, newest first."""
     CreateInvite: _aio.UnaryUnaryMultiCallable[_team_pb2.CreateInviteRequest, _team_pb2.CreateInviteResponse]  # type: ignore[assignment]
-    """Invites somebody: whoever signs in with this address, verified by the issuer, finds the invitation in `GET /api/me` and
-    joins by accepting it.  An open or expired invitation to the same address is replaced.  Returns `ALREADY_EXISTS` for a
+    """Invites somebody.  Whoever signs in with this address, verified by the issuer, finds the invitation in `GET /api/me`,
+    and joins by accepting it.  An open or expired invitation to the same address is replaced.  Returns `ALREADY_EXISTS` for a
     member's address.
     """
     DeleteInvite: _aio.UnaryUnaryMultiCallable[_team_pb2.DeleteInviteRequest, _team_pb2.DeleteInviteResponse]  # type: ignore[assignment]
@@ -117,8 +117,8 @@ class TeamServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _team_pb2.CreateInviteRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_team_pb2.CreateInviteResponse, _abc.Awaitable[_team_pb2.CreateInviteResponse]]:
-        """Invites somebody: whoever signs in with this address, verified by the issuer, finds the invitation in `GET /api/me` and
-        joins by accepting it.  An open or expired invitation to the same address is replaced.  Returns `ALREADY_EXISTS` for a
+        """Invites somebody.  Whoever signs in with this address, verified by the issuer, finds the invitation in `GET /api/me`,
+        and joins by accepting it.  An open or expired invitation to the same address is replaced.  Returns `ALREADY_EXISTS` for a
         member's address.
         """
 
