@@ -31,7 +31,7 @@ from control.server import ControlServer
 from control.team.feature import feature as team
 from control.tools import Registry
 from control.worker import Worker
-from hum import home, monitoring, telemetry
+from hum import home, monitoring, production, telemetry
 from hum.settings import ControlSettings, load
 from hum.signals import stop_signal
 from storage.db import AWAY, BUSY, Db
@@ -211,6 +211,7 @@ def main() -> None:
     arguments.add_argument("program", choices=("control", "worker"), nargs="?", default="control")
     program = arguments.parse_args().program
     settings = load(ControlSettings)
+    production.require(settings)
     telemetry.start(settings, program)
     uvloop.run(run_worker(settings) if program == "worker" else run_control(settings))
 

@@ -33,7 +33,7 @@ from gateway.postponed import Postponed
 from gateway.room import Room
 from gateway.turnstile import Turnstile
 from gateway.twilio import CarrierWebhooks
-from hum import descriptors, home, monitoring, rpc, telemetry, workers
+from hum import descriptors, home, monitoring, production, rpc, telemetry, workers
 from hum.jsonvalues import Unsupported
 from hum.network import parse_listen
 from hum.settings import GatewaySettings, load
@@ -141,9 +141,8 @@ def _bindings() -> list[contract.Binding]:
 
 
 def _refuse(settings: GatewaySettings) -> None:
-    """Refuse contradictory settings, and in production plain http, which would expose cookies and ID tokens."""
-    if settings.production and not settings.public_url.startswith("https://"):
-        raise SystemExit("hum: HUM_PUBLIC_URL must be https in production; http exposes session cookies")
+    """Refuse contradictory settings, and in production weak ones."""
+    production.require(settings)
     if settings.production and settings.oidc_issuer and not settings.oidc_issuer.startswith("https://"):
         raise SystemExit("hum: HUM_OIDC_ISSUER must be https in production")
     if settings.carrier_connections >= settings.max_connections:

@@ -66,25 +66,24 @@ class SignIn:
         return answer
 
     async def _callback(self, request: Request) -> Response:
-        answer = await self._signed_in(request)
+        request_id, query = credentials.request_id(request), dict(request.query_params)
+        state, begun_here = query.get("state", ""), self._cookies.get(request, credentials.SIGN_IN)
+        if self._issuer is None or not state or not secrets.same(state.encode(), begun_here.encode()):
+            # Anybody can send a browser here: a sign-in of its own that is in progress must survive it.
+            answer = _begin_again("This sign-in was not started in this browser.", request_id)
+        else:
+            answer = await self._signed_in(request, self._issuer, state, query)
+            self._cookies.drop(answer, credentials.SIGN_IN)
         answer.headers["Cache-Control"] = "no-store"
-        self._cookies.drop(answer, credentials.SIGN_IN)
         return answer
 
-    async def _signed_in(self, request: Request) -> Response:
-        request_id, query = credentials.request_id(request), dict(request.query_params)
-        state = query.get("state", "")
-        if (
-            self._issuer is None
-            or not state
-            or not secrets.same(state.encode(), self._cookies.get(request, credentials.SIGN_IN).encode())
-        ):
-            return _begin_again("This sign-in was not started in this browser.", request_id)
+    async def _signed_in(self, request: Request, issuer: Issuer, state: str, query: dict[str, str]) -> Response:
+        request_id = credentials.request_id(request)
         try:
             taken = await self._control.TakeSignIn(pb.TakeSignInRequest(state=state), **self._call(request))
             if "error" in query:
                 raise NotVouched(f"the issuer answered {query['error'][:100]!r}")
-            who = await self._issuer.finish(query, self._redirect_uri, taken.nonce, taken.code_verifier)
+            who = await issuer.finish(query, self._redirect_uri, taken.nonce, taken.code_verifier)
             opened = await self._control.OpenWebSession(
                 pb.OpenWebSessionRequest(
                     issuer=who.issuer,

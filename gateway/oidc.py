@@ -7,6 +7,7 @@ verified by joserfc.
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,6 +25,11 @@ from hum.settings import GatewaySettings
 ALGORITHMS: Final = ("RS256", "PS256", "ES256", "EdDSA")
 SCOPES: Final = "openid email profile"
 MOST_BYTES: Final = 1 << 20
+MOST_SUBJECT_CHARS: Final = 255
+MOST_EMAIL_CHARS: Final = 254  # RFC 5321
+MOST_NAME_CHARS: Final = 200
+#: Control characters and lone surrogates: PostgreSQL can't store NUL, and gRPC can't encode a surrogate.
+NOT_TEXT: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class IssuerAway(Exception):  # noqa: N818 - a state of the world
@@ -93,14 +99,8 @@ class Issuer:
         tokens = await self._exchange(known, answer.get("code", ""), redirect_uri, code_verifier)
         claims = await self._claims(known, str(tokens.get("id_token", "")), nonce)
         if not claims.get("email") and known.userinfo_endpoint:
-            claims |= await self._userinfo(known, str(tokens.get("access_token", "")), str(claims["sub"]))
-        return Identity(
-            issuer=self._url,
-            subject=str(claims["sub"]),
-            email=str(claims.get("email") or ""),
-            email_verified=claims.get("email_verified") in (True, "true"),
-            name=str(claims.get("name") or ""),
-        )
+            claims |= await self._userinfo(known, str(tokens.get("access_token", "")), claims["sub"])
+        return _identity(self._url, claims)
 
     # -- requests to the issuer
 
@@ -140,7 +140,7 @@ class Issuer:
             form["client_secret"] = self._secret
         return await self._ask("POST", known.token_endpoint, data=form, headers=headers)
 
-    async def _userinfo(self, known: Metadata, access_token: str, subject: str) -> dict[str, Any]:
+    async def _userinfo(self, known: Metadata, access_token: str, subject: Any) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {access_token}"}
         payload = await self._ask("GET", known.userinfo_endpoint, headers=headers)
         if payload.get("sub") != subject:  # OpenID Connect Core §5.3.4
@@ -205,6 +205,27 @@ class Issuer:
             self._keys = KeySet.import_key_set({"keys": payload["keys"]})
         except (JoseError, KeyError, ValueError, TypeError) as error:
             raise IssuerAway("the issuer's keys can't be read") from error
+
+
+def _identity(issuer: str, claims: Mapping[str, Any]) -> Identity:
+    """The identity in these claims.  Raises NotVouched if one of them is not plain text, or too long (OpenID Connect
+    Core §2: `sub` has at most 255 ASCII characters).
+    """
+    subject, email, name = (claims.get(each) or "" for each in ("sub", "email", "name"))
+    for claim, text in (("sub", subject), ("email", email), ("name", name)):
+        if not isinstance(text, str) or NOT_TEXT.search(text):
+            raise NotVouched(f"the claim {claim} is not plain text")
+    if not subject.isascii() or not 0 < len(subject) <= MOST_SUBJECT_CHARS:
+        raise NotVouched(f"the claim sub is not 1 to {MOST_SUBJECT_CHARS} ASCII characters")
+    if len(email) > MOST_EMAIL_CHARS:
+        raise NotVouched(f"the claim email is longer than {MOST_EMAIL_CHARS} characters")
+    return Identity(
+        issuer=issuer,
+        subject=subject,
+        email=email,
+        email_verified=claims.get("email_verified") in (True, "true"),
+        name=name[:MOST_NAME_CHARS],
+    )
 
 
 def challenge(code_verifier: str) -> str:

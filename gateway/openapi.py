@@ -37,6 +37,7 @@ E164_PATTERN = r"^\+[1-9][0-9]{1,14}$"
 ERROR_WORDS = {
     400: "Bad fields, JSON or cursor; every bad field is named",
     401: "Missing or invalid credential",
+    402: "A limit is reached",
     403: "The role or scope does not allow this",
     404: "Not found",
     409: "Conflict with its current state or with another request",
@@ -238,6 +239,8 @@ def _errors(binding: Binding) -> Schema:
     statuses = [400, 401, 403, 404, 429, 503]
     if binding.verb != "GET":
         statuses += [409, 413, 415, 502]
+    if binding.verb == "POST":
+        statuses.append(402)
     return {str(status): {"description": ERROR_WORDS[status], "content": content} for status in sorted(statuses)}
 
 

@@ -64,6 +64,12 @@ class EmailUnverified(Refused):
     code, reason = "FAILED_PRECONDITION", "EMAIL_UNVERIFIED"
 
 
+class PlanLimit(Refused):
+    """A limit of your plan or of this deployment is reached."""
+
+    code, reason = "FAILED_PRECONDITION", "PLAN_LIMIT"
+
+
 class Forbidden(Refused):
     """Your role does not allow this."""
 

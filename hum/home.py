@@ -1,12 +1,11 @@
 """HUM_HOME: the directory for a machine's own keys, embedded database, recordings, spools and `run.json`."""
 
-import base64
 import json
 import os
-import secrets
 from pathlib import Path
 from typing import Any
 
+from hum import production
 from hum.settings import Common, ControlSettings
 
 
@@ -24,20 +23,18 @@ def private_text(path: Path, make: str) -> str:
 
 def node_key(settings: Common) -> bytes:
     """The key with which planes sign their node identities.  Required in production; else generated under home."""
+    if settings.production and (complaint := production.bad_node_key(settings.node_key)) is not None:
+        raise SystemExit(f"hum: {complaint}")
     if settings.node_key:
         return settings.node_key.encode()
-    if settings.production:
-        raise SystemExit("hum: HUM_NODE_KEY is not set; set it to the same long random string on every plane")
-    return private_text(settings.home / "node.key", secrets.token_urlsafe(32)).encode()
+    return private_text(settings.home / "node.key", production.make_keys()["HUM_NODE_KEY"]).encode()
 
 
 def secret_keys(settings: ControlSettings) -> str:
     """The sealing keys, as `HUM_SECRET_KEYS`."""
     if settings.secret_keys:
         return settings.secret_keys
-    if settings.production:
-        raise SystemExit("hum: HUM_SECRET_KEYS is not set; set it to 1:<32 random bytes in base64>")
-    return private_text(settings.home / "secret.keys", f"1:{base64.b64encode(secrets.token_bytes(32)).decode()}")
+    return private_text(settings.home / "secret.keys", production.make_keys()["HUM_SECRET_KEYS"])
 
 
 def write_run(home: Path, facts: dict[str, Any]) -> None:

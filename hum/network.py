@@ -2,6 +2,7 @@
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 
 class Listen(NamedTuple):
@@ -38,3 +39,11 @@ def parse_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
             raise ValueError(f"{word!r} covers every address; list only the networks that are needed")
         networks.append(network)
     return tuple(networks)
+
+
+def base_url(url: str, *schemes: str) -> str:
+    """The URL without a trailing slash.  Raises ValueError unless it has one of these schemes and a host."""
+    parts = urlsplit(url)
+    if parts.scheme not in schemes or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError(f"{url!r} is not a URL like {schemes[-1]}://hum.example.com")
+    return url.rstrip("/")

@@ -30,6 +30,7 @@ ERROR_DOMAIN = "hum"
 
 NODE_TOKEN_SECONDS = 60
 VOUCHER_MS = 20_000.0  # how long `vouching` reuses a token
+NODE_CLOCKS_SECONDS = 10  # tolerated clock skew between machines
 NODE_SCHEME = "Node "
 BEARER_SCHEME = "Bearer "
 SESSION_SCHEME = "Session "
@@ -99,20 +100,29 @@ class NodeIdentity:
         return (CLIENT_ADDRESS, address), (GATEWAY, self._voucher)
 
     def metadata(self) -> tuple[str, str]:
-        claims = {"plane": self.node.plane, "node": self.node.name, "exp": int(now().timestamp()) + NODE_TOKEN_SECONDS}
+        made = int(now().timestamp())
+        claims = {
+            "plane": self.node.plane,
+            "node": self.node.name,
+            "iat": made,
+            "exp": made + NODE_TOKEN_SECONDS,
+        }
         return CREDENTIAL, NODE_SCHEME + jwt.encode({"alg": "HS256"}, claims, self._key)
 
 
 def verify_node(key: bytes, token: str) -> Node | None:
-    """The node that issued the token; None if it is invalid or expired."""
+    """The node that issued the token; None if it is invalid, expired, or valid for longer than a minute."""
     try:
         claims = jwt.decode(token, OctKey.import_key(key), algorithms=["HS256"]).claims
     except (JoseError, ValueError):
         return None
-    plane, name, expires = claims.get("plane"), claims.get("node"), claims.get("exp")
-    if not isinstance(plane, str) or not isinstance(name, str) or not isinstance(expires, int):
+    plane, name, made, expires = (claims.get(each) for each in ("plane", "node", "iat", "exp"))
+    if not isinstance(plane, str) or not isinstance(name, str):
         return None
-    return Node(plane, name) if expires > now().timestamp() else None
+    if not isinstance(made, int) or not isinstance(expires, int) or expires - made > NODE_TOKEN_SECONDS:
+        return None
+    seconds = now().timestamp()
+    return Node(plane, name) if made - NODE_CLOCKS_SECONDS <= seconds < expires else None
 
 
 def host_of(peer: str) -> str:

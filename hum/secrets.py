@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 NONCE_BYTES = 12  # NIST SP 800-38D: 96 bits
 KEY_BYTES = 32
+MOST_VERSION = 0xFFFF  # two bytes in each blob
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 API_KEY_PREFIX = "hum_live_"
 API_KEY_CHARS = 43  # 43 base-62 digits hold 256 bits
@@ -48,14 +49,22 @@ class Keyring:
     def __init__(self, keys: Sequence[tuple[int, bytes]]) -> None:
         if not keys or any(len(key) != KEY_BYTES for _, key in keys):
             raise ValueError("HUM_SECRET_KEYS must hold at least one key, each of 32 bytes in base64")
+        versions = [version for version, _ in keys]
+        if len(set(versions)) < len(versions) or not all(0 < version <= MOST_VERSION for version in versions):
+            raise ValueError(f"HUM_SECRET_KEYS must number its keys differently, from 1 to {MOST_VERSION}")
         self._newest = keys[0][0]
         self._ciphers = {version: AESGCM(key) for version, key in keys}
 
     @classmethod
     def parse(cls, text: str) -> "Keyring":
         """Read `version:base64key,...`, newest first."""
+        return cls(cls.read(text))
+
+    @staticmethod
+    def read(text: str) -> list[tuple[int, bytes]]:
+        """The versions and keys in `version:base64key,...`.  Raises ValueError."""
         pairs = [part.strip().partition(":") for part in text.split(",") if part.strip()]
-        return cls([(int(version), base64.b64decode(key)) for version, _, key in pairs])
+        return [(int(version), base64.b64decode(key, validate=True)) for version, _, key in pairs]
 
     def seal(self, secret: bytes, place: Place) -> bytes:
         """Version (2 bytes), nonce, ciphertext and tag."""

@@ -238,6 +238,13 @@ def bad_email(text: str) -> str | None:
     return None if plain and len(text) <= 254 and EMAIL.fullmatch(text) else "is not an e-mail address"
 
 
+def bad_account_email(text: str) -> str | None:
+    """As `bad_email`, for an address that identifies a person: ASCII only, which excludes look-alikes."""
+    if not text.isascii():
+        return "must be ASCII; write an international domain as xn--..."
+    return bad_email(text)
+
+
 def bad_time_zone(text: str) -> str | None:
     return None if text in _zones() else "is not a time zone in the IANA database, for example America/New_York"
 

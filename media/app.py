@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import uvloop
 from picows import ws_create_server
 
-from hum import blas, home, monitoring, rpc, telemetry, workers
+from hum import blas, home, monitoring, production, rpc, telemetry, workers
 from hum.clock import Clock, monotonic_ms
 from hum.network import parse_listen
 from hum.settings import MediaSettings, load
@@ -115,6 +115,7 @@ def main() -> None:
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     settings = load(MediaSettings)
+    production.require(settings)
     telemetry.start(settings, "media")
     if arguments.workers > 1:
         shared = workers.Shared("media", "media.app", "HUM_MEDIA_LISTEN", settings.media_listen)

@@ -1,6 +1,7 @@
 """Idempotency keys: the first answer to a request, kept in the transaction of its effect.
 
 A key belongs to an organization, or to a person where the request is the person's own and there is no organization yet.
+Its answer is only for the actor who made the request: a narrower key must not read an admin's answer.
 A request that acts outside the database has no such transaction: it claims its key first, and stores its answer later.
 """
 
@@ -13,21 +14,23 @@ from storage.db import Tx
 # A duplicate that is running holds this lock until it commits; nothing waits for it.
 TRY_LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended(hum.org_id()::text || $1, 0))"
 FIND = """
-    SELECT method, body_hash, answer, coalesce(leased_until > now(), false) AS leased
+    SELECT actor, method, body_hash, answer, coalesce(leased_until > now(), false) AS leased
       FROM idempotency_keys
      WHERE key = $1 AND created_at > now() - $2::interval
 """
 STORE = """
-    INSERT INTO idempotency_keys (org_id, key, method, body_hash, answer) VALUES (hum.org_id(), $1, $2, $3, $4)
+    INSERT INTO idempotency_keys (org_id, key, actor, method, body_hash, answer)
+    VALUES (hum.org_id(), $1, $2, $3, $4, $5)
     ON CONFLICT (org_id, key) DO UPDATE
-       SET method = excluded.method, body_hash = excluded.body_hash, answer = excluded.answer, created_at = now(),
+       SET actor = excluded.actor, method = excluded.method, body_hash = excluded.body_hash,
+           answer = excluded.answer, created_at = now(),
            claim = NULL, claimed_by = NULL, leased_until = NULL
 """
 CLAIM = """
-    INSERT INTO idempotency_keys (org_id, key, method, body_hash, claim, claimed_by, leased_until)
-    VALUES (hum.org_id(), $1, $2, $3, $4, $5, now() + $6::interval)
+    INSERT INTO idempotency_keys (org_id, key, actor, method, body_hash, claim, claimed_by, leased_until)
+    VALUES (hum.org_id(), $1, $2, $3, $4, $5, $6, now() + $7::interval)
     ON CONFLICT (org_id, key) DO UPDATE
-       SET method = excluded.method, body_hash = excluded.body_hash, answer = NULL, created_at = now(),
+       SET actor = excluded.actor, method = excluded.method, body_hash = excluded.body_hash, answer = NULL, created_at = now(),
            claim = excluded.claim, claimed_by = excluded.claimed_by, leased_until = excluded.leased_until
 """
 ANSWER = """
@@ -38,14 +41,14 @@ RELEASE = "DELETE FROM idempotency_keys WHERE key = $1 AND claim = $2"
 FORGET = "DELETE FROM idempotency_keys WHERE created_at < now() - $1::interval"
 TRY_LOCK_PERSONAL = "SELECT pg_try_advisory_xact_lock(hashtextextended(hum.user_id()::text || $1, 0))"
 FIND_PERSONAL = """
-    SELECT method, body_hash, answer, false AS leased FROM personal_idempotency_keys
+    SELECT actor, method, body_hash, answer, false AS leased FROM personal_idempotency_keys
      WHERE key = $1 AND user_id = hum.user_id() AND created_at > now() - $2::interval
 """
 STORE_PERSONAL = """
-    INSERT INTO personal_idempotency_keys (user_id, key, method, body_hash, answer)
-    VALUES (hum.user_id(), $1, $2, $3, $4)
+    INSERT INTO personal_idempotency_keys (user_id, key, actor, method, body_hash, answer)
+    VALUES (hum.user_id(), $1, $2, $3, $4, $5)
     ON CONFLICT (user_id, key) DO UPDATE
-       SET method = excluded.method, body_hash = excluded.body_hash, answer = excluded.answer, created_at = now()
+       SET actor = excluded.actor, method = excluded.method, body_hash = excluded.body_hash, answer = excluded.answer, created_at = now()
 """
 FORGET_PERSONAL = "DELETE FROM personal_idempotency_keys WHERE created_at < now() - $1::interval"
 
@@ -54,10 +57,21 @@ FORGET_PERSONAL = "DELETE FROM personal_idempotency_keys WHERE created_at < now(
 class KeyRow:
     """The request under a key.  Without an answer the key is claimed; `leased` while its owner may still be at work."""
 
+    actor: str
     method: str
     body_hash: bytes
     answer: bytes | None
     leased: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """A request with an idempotency key."""
+
+    key: str
+    actor: str
+    method: str
+    body_hash: bytes
 
 
 async def try_lock(tx: Tx, key: str, *, personal: bool = False) -> bool:
@@ -71,14 +85,15 @@ async def find(tx: Tx, key: str, keep: timedelta, *, personal: bool = False) -> 
     return KeyRow(**row) if row else None
 
 
-async def store(tx: Tx, key: str, method: str, body_hash: bytes, answer: bytes, *, personal: bool = False) -> None:
+async def store(tx: Tx, keyed: Keyed, answer: bytes, *, personal: bool = False) -> None:
     """Keep an answer, in the transaction of its effect."""
-    await tx.execute(STORE_PERSONAL if personal else STORE, key, method, body_hash, answer)
+    statement = STORE_PERSONAL if personal else STORE
+    await tx.execute(statement, keyed.key, keyed.actor, keyed.method, keyed.body_hash, answer)
 
 
-async def claim(tx: Tx, key: str, method: str, body_hash: bytes, claim: UUID, by: str, lease: timedelta) -> None:
+async def claim(tx: Tx, keyed: Keyed, claim: UUID, by: str, lease: timedelta) -> None:
     """Claim a free key, under its lock."""
-    await tx.execute(CLAIM, key, method, body_hash, claim, by, lease)
+    await tx.execute(CLAIM, keyed.key, keyed.actor, keyed.method, keyed.body_hash, claim, by, lease)
 
 
 async def answer(tx: Tx, key: str, claim: UUID, answer: bytes) -> bool:

@@ -26,13 +26,29 @@ UPDATE_ORGANIZATION = """
 """
 UPSERT_USER = """
     INSERT INTO users (id, email) VALUES ($1, $2)
-    ON CONFLICT (lower(email)) DO UPDATE SET email = users.email
+    ON CONFLICT (lower(email COLLATE "C")) DO UPDATE SET email = users.email
     RETURNING id
 """
 ADD_MEMBER = "INSERT INTO memberships (org_id, user_id, role) VALUES ($1, $2, $3)"
 MY_ORGANIZATIONS = "SELECT id, name, time_zone, role FROM hum.my_organizations()"
 SWITCH = "SELECT hum.switch_organization($1, $2)"
 FOUND = "SELECT hum.found_organization($1, $2, $3, $4, $5)"
+FOUNDED = "SELECT hum.founded_organizations()"
+REQUEST_ORGANIZATION = """
+    INSERT INTO organization_requests (id, user_id, name) VALUES ($1, hum.user_id(), $2) RETURNING created_at
+"""
+MY_REQUESTS = """
+    SELECT id, name, created_at FROM organization_requests WHERE user_id = hum.user_id() ORDER BY id LIMIT 100
+"""
+REQUESTS = """
+    SELECT id, name, user_id, email, user_name, created_at FROM hum.organization_requests($1, $2)
+"""
+DECIDE = "SELECT hum.decide_organization($1, $2)"
+MY_INVITATIONS = """
+    SELECT id, org_id, org_name, role, invited_by, created_at, expires_at FROM hum.my_invitations()
+"""
+ACCEPT = "SELECT hum.accept_invitation($1, $2)"
+DECLINE = "SELECT hum.decline_invitation($1)"
 PERSON_FOR_SITE_ADMIN = "SELECT hum.person_for_site_admin($1)"
 SET_SITE_ADMIN = "UPDATE users SET site_admin = $2 WHERE id = $1"
 USER = "SELECT id, email, name FROM users WHERE id = $1"
@@ -72,6 +88,40 @@ class MembershipRow:
     name: str
     time_zone: str
     role: str
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationRow:
+    """An invitation, as the invited person sees it."""
+
+    id: UUID
+    org_id: UUID
+    org_name: str
+    role: str
+    invited_by: str
+    created_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PendingRow:
+    """A requested organization."""
+
+    id: UUID
+    name: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRow:
+    """A requested organization and who requested it."""
+
+    id: UUID
+    name: str
+    user_id: UUID
+    email: str
+    user_name: str | None
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +199,59 @@ async def switch(tx: Tx, session: UUID, org: UUID) -> None:
 async def found(tx: Tx, org: UUID, name: str, first_admin: UUID, plan: str, notes: str | None) -> None:
     """As a person: create an organization; this transaction works in it from now on."""
     await tx.execute(FOUND, org, name, first_admin, plan, notes)
+
+
+async def founded(tx: Tx) -> int:
+    """How many organizations the person has created or requested; locked until the transaction ends."""
+    count: int = await tx.fetchval(FOUNDED)
+    return count
+
+
+async def request_organization(tx: Tx, id: UUID, name: str) -> datetime:
+    """As a person: request an organization, which will have this id; return the time."""
+    at: datetime = await tx.fetchval(REQUEST_ORGANIZATION, id, name)
+    return at
+
+
+async def my_requests(tx: Tx) -> list[PendingRow]:
+    return [PendingRow(**row) for row in await tx.fetch(MY_REQUESTS)]
+
+
+async def page_requests(tx: Tx, after: UUID | None, limit: int) -> list[RequestRow]:
+    """As a site admin: the requested organizations, oldest first, after `after`."""
+    return [RequestRow(**row) for row in await tx.fetch(REQUESTS, after, limit)]
+
+
+async def decide(tx: Tx, id: UUID, *, approved: bool) -> str:
+    """As a site admin: create a requested organization and make this its transaction, or drop the request.
+
+    Returns the name.  Raises NotFound.
+    """
+    name: str | None = await tx.fetchval(DECIDE, id, approved)
+    if name is None:
+        raise NotFound("There is no such request for an organization.")
+    return name
+
+
+async def my_invitations(tx: Tx) -> list[InvitationRow]:
+    """The invitations to the session's verified address, newest first."""
+    return [InvitationRow(**row) for row in await tx.fetch(MY_INVITATIONS)]
+
+
+async def accept(tx: Tx, session: UUID, invitation: UUID) -> UUID:
+    """Join the inviting organization; session and transaction switch to it.  Raises NotFound."""
+    return _invited(await tx.fetchval(ACCEPT, session, invitation))
+
+
+async def decline(tx: Tx, invitation: UUID) -> UUID:
+    """Delete an invitation to the person; the transaction switches to its organization.  Raises NotFound."""
+    return _invited(await tx.fetchval(DECLINE, invitation))
+
+
+def _invited(org: UUID | None) -> UUID:
+    if org is None:
+        raise NotFound("There is no such invitation to your address.")
+    return org
 
 
 async def person_for_site_admin(tx: Tx, email: str) -> UUID:

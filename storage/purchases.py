@@ -25,6 +25,16 @@ FORGET_KEY = """
     UPDATE number_purchases SET idempotency_key = NULL
      WHERE idempotency_key = $1 AND created_at <= now() - $2::interval
 """
+#: Serializes the orders of one organization, so that each counts the others.
+LOCK_QUOTA = "SELECT FROM organizations WHERE org_id = hum.org_id() FOR NO KEY UPDATE"
+COUNT = """
+    SELECT (SELECT count(*) FROM numbers WHERE org_id = hum.org_id() AND status <> 'gone')
+         + (SELECT count(*) FROM number_purchases WHERE org_id = hum.org_id() AND status = 'buying') AS held,
+           (SELECT count(*) FROM number_purchases
+             WHERE org_id = hum.org_id() AND created_at > now() - interval '1 day' AND status <> 'failed') AS bought_in_a_day
+"""
+IS_BUYING = "SELECT EXISTS (SELECT FROM number_purchases WHERE e164 = $1 AND status IN ('buying', 'returning'))"
+IS_OWNED = "SELECT EXISTS (SELECT FROM numbers WHERE carrier_sid = $1)"
 LOCK = f"SELECT {COLUMNS} FROM number_purchases WHERE id = $1 FOR UPDATE"
 END = """
     UPDATE number_purchases
@@ -54,6 +64,28 @@ class PurchaseRow:
     actor_name: str
     request_id: str
     body_hash: bytes
+
+
+async def counts(tx: Tx) -> tuple[int, int]:
+    """How many numbers the organization has or is buying, and how many it bought within 24 hours; locked until the
+    transaction ends.
+    """
+    await tx.execute(LOCK_QUOTA)
+    row = await tx.fetchrow(COUNT)
+    assert row is not None
+    return row["held"], row["bought_in_a_day"]
+
+
+async def is_buying(tx: Tx, e164: str) -> bool:
+    """Tell whether this organization is buying or returning the number."""
+    busy: bool = await tx.fetchval(IS_BUYING, e164)
+    return busy
+
+
+async def is_owned(tx: Tx, carrier_sid: str) -> bool:
+    """As the system: tell whether any organization has the number with this SID."""
+    owned: bool = await tx.fetchval(IS_OWNED, carrier_sid)
+    return owned
 
 
 async def begin(tx: Tx, row: PurchaseRow, key: str | None) -> bool:

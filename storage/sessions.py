@@ -17,6 +17,7 @@ TAKE = """
 KNOWN = """
     SELECT user_id FROM sign_in_subjects WHERE issuer = $1 AND subject = $2
 """
+SUBJECTS = "SELECT issuer, subject FROM sign_in_subjects WHERE user_id = $1"
 LINK = "INSERT INTO sign_in_subjects (issuer, subject, user_id) VALUES ($1, $2, $3)"
 SEEN = """
     UPDATE users
@@ -26,14 +27,20 @@ SEEN = """
 # Another person may hold the new address: then this one keeps the old.
 MOVED = """
     UPDATE users SET email = $2
-     WHERE id = $1 AND NOT EXISTS (SELECT FROM users other WHERE lower(other.email) = lower($2) AND other.id <> $1)
+     WHERE id = $1 AND NOT EXISTS (SELECT FROM users other
+                                    WHERE lower(other.email COLLATE "C") = lower($2::text COLLATE "C") AND other.id <> $1)
 """
-ACCEPT = """
-    WITH accepted AS (DELETE FROM invites WHERE lower(email) = lower($2) RETURNING org_id, role, expires_at)
-    INSERT INTO memberships (org_id, user_id, role)
-    SELECT org_id, $1, role FROM accepted WHERE expires_at > now()
-    ON CONFLICT (org_id, user_id) DO NOTHING
-    RETURNING org_id
+UNLINK_PERSON = """
+    WITH gone AS (DELETE FROM sign_in_subjects s USING users u
+                   WHERE u.id = s.user_id AND lower(u.email COLLATE "C") = lower($1::text COLLATE "C")
+                  RETURNING s.user_id),
+         ended AS (DELETE FROM sessions WHERE user_id IN (SELECT user_id FROM gone))
+    SELECT count(*) FROM gone
+"""
+UNLINK_ISSUER = """
+    WITH gone AS (DELETE FROM sign_in_subjects WHERE issuer = $1 RETURNING user_id),
+         ended AS (DELETE FROM sessions WHERE user_id IN (SELECT user_id FROM gone))
+    SELECT count(*) FROM gone
 """
 # Where the person worked last, else where the person joined first.
 HOME = """
@@ -44,8 +51,8 @@ HOME = """
      LIMIT 1
 """
 OPEN = """
-    INSERT INTO sessions (id, token_hash, user_id, org_id, idle, expires_at)
-    VALUES ($1, $2, $3, $4, $5::interval, now() + $6::interval)
+    INSERT INTO sessions (id, token_hash, user_id, org_id, verified_email, idle, expires_at)
+    VALUES ($1, $2, $3, $4, $5, $6::interval, now() + $7::interval)
 """
 CLOSE = "DELETE FROM sessions WHERE token_hash = $1"
 CLOSE_ALL_OF = "DELETE FROM sessions WHERE user_id = $1"
@@ -77,6 +84,11 @@ async def person_of(tx: Tx, issuer: str, subject: str) -> UUID | None:
     return found
 
 
+async def subjects_of(tx: Tx, user: UUID) -> set[tuple[str, str]]:
+    """The person's linked accounts, as issuer and subject."""
+    return {(row["issuer"], row["subject"]) for row in await tx.fetch(SUBJECTS, user)}
+
+
 async def link(tx: Tx, issuer: str, subject: str, user: UUID) -> None:
     await tx.execute(LINK, issuer, subject, user)
 
@@ -88,9 +100,13 @@ async def note_sign_in(tx: Tx, user: UUID, name: str, email: str | None) -> None
         await tx.execute(MOVED, user, email)
 
 
-async def accept_invites(tx: Tx, user: UUID, email: str) -> list[UUID]:
-    """Make the person a member wherever this address is invited; return those organizations."""
-    return [row["org_id"] for row in await tx.fetch(ACCEPT, user, email)]
+async def unlink(tx: Tx, *, email: str = "", issuer: str = "") -> int:
+    """Unlink the accounts of the person with this address, or all of this issuer, and end those people's sessions.
+
+    Returns how many accounts there were.
+    """
+    unlinked: int = await (tx.fetchval(UNLINK_PERSON, email) if email else tx.fetchval(UNLINK_ISSUER, issuer))
+    return unlinked
 
 
 async def home_of(tx: Tx, user: UUID) -> UUID | None:
@@ -100,9 +116,18 @@ async def home_of(tx: Tx, user: UUID) -> UUID | None:
 
 
 async def open(
-    tx: Tx, *, id: UUID, token_hash: bytes, user: UUID, org: UUID | None, idle: timedelta, lasts: timedelta
+    tx: Tx,
+    *,
+    id: UUID,
+    token_hash: bytes,
+    user: UUID,
+    org: UUID | None,
+    verified_email: str | None = None,
+    idle: timedelta,
+    lasts: timedelta,
 ) -> None:
-    await tx.execute(OPEN, id, token_hash, user, org, idle, lasts)
+    """Open a session; its person sees the invitations to `verified_email`."""
+    await tx.execute(OPEN, id, token_hash, user, org, verified_email, idle, lasts)
 
 
 async def close(tx: Tx, token_hash: bytes) -> None:

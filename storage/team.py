@@ -31,9 +31,15 @@ LOCK_ADMINS = """
 SET_ROLE = "UPDATE memberships SET role = $2 WHERE org_id = hum.org_id() AND user_id = $1"
 REMOVE = "DELETE FROM memberships WHERE org_id = hum.org_id() AND user_id = $1"
 REVOKE_KEYS_OF = "UPDATE api_keys SET revoked_at = now() WHERE made_by = $1 AND revoked_at IS NULL"
+# A kept key needs a creator who is a member.  It loses the scope that only a site admin can grant.
+INHERIT_KEYS_OF = """
+    UPDATE api_keys SET made_by = $2, scopes = array_remove(scopes, 'site:admin')
+     WHERE made_by = $1 AND revoked_at IS NULL
+"""
+DELETE_INVITES_OF = "DELETE FROM invites WHERE made_by = $1"
 HAS_ADDRESS = """
     SELECT EXISTS (SELECT FROM memberships m JOIN users u ON u.id = m.user_id
-                    WHERE m.org_id = hum.org_id() AND lower(u.email) = lower($1))
+                    WHERE m.org_id = hum.org_id() AND lower(u.email COLLATE "C") = lower($1::text COLLATE "C"))
 """
 INVITES = """
     SELECT id, email, role, invited_by, created_at, expires_at
@@ -43,11 +49,11 @@ INVITES = """
      LIMIT $2
 """
 INVITE = """
-    INSERT INTO invites (id, org_id, email, role, invited_by, expires_at)
-    VALUES ($1, hum.org_id(), $2, $3, $4, now() + $5::interval)
-    ON CONFLICT (org_id, lower(email)) DO UPDATE
-       SET id = excluded.id, role = excluded.role, invited_by = excluded.invited_by, created_at = now(),
-           expires_at = excluded.expires_at
+    INSERT INTO invites (id, org_id, email, role, invited_by, made_by, expires_at)
+    VALUES ($1, hum.org_id(), $2, $3, $4, $5, now() + $6::interval)
+    ON CONFLICT (org_id, lower(email COLLATE "C")) DO UPDATE
+       SET id = excluded.id, role = excluded.role, invited_by = excluded.invited_by, made_by = excluded.made_by,
+           created_at = now(), expires_at = excluded.expires_at
     RETURNING id, email, role, invited_by, created_at, expires_at
 """
 DELETE_INVITE = "DELETE FROM invites WHERE id = $1"
@@ -95,11 +101,23 @@ async def set_role(tx: Tx, user: UUID, role: str) -> None:
     await tx.execute(SET_ROLE, user, role)
 
 
-async def remove(tx: Tx, user: UUID, *, keep_keys: bool) -> None:
-    """End the membership; the person's sessions see nothing of the organization from now on."""
+async def remove(tx: Tx, user: UUID) -> None:
+    """End the membership; the person's sessions and keys see nothing of the organization from now on."""
     await tx.execute(REMOVE, user)
-    if not keep_keys:
-        await tx.execute(REVOKE_KEYS_OF, user)
+
+
+async def revoke_keys_of(tx: Tx, user: UUID) -> None:
+    await tx.execute(REVOKE_KEYS_OF, user)
+
+
+async def inherit_keys_of(tx: Tx, user: UUID, heir: UUID | None) -> None:
+    """Make the heir the creator of somebody's keys; None: they have no creator."""
+    await tx.execute(INHERIT_KEYS_OF, user, heir)
+
+
+async def delete_invites_of(tx: Tx, user: UUID) -> None:
+    """Delete the invitations that somebody sent."""
+    await tx.execute(DELETE_INVITES_OF, user)
 
 
 async def has_address(tx: Tx, email: str) -> bool:
@@ -113,9 +131,11 @@ async def page_invites(tx: Tx, before: UUID | None, limit: int) -> list[InviteRo
     return [InviteRow(**row) for row in await tx.fetch(INVITES, before, limit)]
 
 
-async def invite(tx: Tx, id: UUID, email: str, role: str, invited_by: str, lasts: timedelta) -> InviteRow:
+async def invite(
+    tx: Tx, id: UUID, email: str, role: str, invited_by: str, made_by: UUID | None, lasts: timedelta
+) -> InviteRow:
     """Invite an address; an earlier invitation of it is replaced."""
-    row = await tx.fetchrow(INVITE, id, email, role, invited_by, lasts)
+    row = await tx.fetchrow(INVITE, id, email, role, invited_by, made_by, lasts)
     assert row is not None
     return InviteRow(**row)
 

@@ -49,8 +49,9 @@ class Admission:
         node = None
         if passage.credential.startswith(rpc.NODE_SCHEME):
             node = self._node(passage.credential.removeprefix(rpc.NODE_SCHEME))
-        if node is None:
-            raise Forbidden("Only another plane of this deployment may call this method.")
+        if node is None or node.plane not in passage.method.planes:
+            allowed = " or ".join(sorted(passage.method.planes))
+            raise Forbidden(f"Only another plane of this deployment may call this method: {allowed}.")
         if address := passage.metadata.get(rpc.CLIENT_ADDRESS):
             self._limits.unknown.take(address.encode(), self._clock())
         return Call.of_node(passage, node)

@@ -30,9 +30,12 @@ class Method:
         options = descriptor.GetOptions()
         if not options.HasExtension(options_pb2.access):
             raise AssertionError(f"{descriptor.full_name} has no (hum.v1.access) option")
+        access = authorization.access_of(descriptor)
+        if (access.audience == options_pb2.AUDIENCE_NODE) != bool(access.planes):
+            raise AssertionError(f"{descriptor.full_name}: exactly the methods for nodes must name planes")
         return cls(
             descriptor,
-            authorization.access_of(descriptor),
+            access,
             getattr(servicer, descriptor.name),
             mutates=not options.Extensions[annotations_pb2.http].get,
             request_type=message_factory.GetMessageClass(descriptor.input_type),
@@ -47,6 +50,11 @@ class Method:
     def for_nodes(self) -> bool:
         """Called by other planes, never by tenants."""
         return self.access.audience == options_pb2.AUDIENCE_NODE
+
+    @property
+    def planes(self) -> set[str]:
+        """The planes that may call this method, by the names in their node identities."""
+        return {options_pb2.Plane.Name(plane).removeprefix("PLANE_").lower() for plane in self.access.planes}
 
     @property
     def personal(self) -> bool:

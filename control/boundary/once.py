@@ -1,4 +1,8 @@
-"""Idempotency: a request repeated under its key gets the same answer, and no two of them act at once."""
+"""Idempotency: a request repeated under its key gets the same answer, and no two of them act at once.
+
+The answer is repeated only to the API key or person that made the request.  An answer that holds a secret is not
+stored: its key only records that the request was answered.
+"""
 
 import asyncio
 import hashlib
@@ -8,6 +12,7 @@ from uuid import UUID
 
 from google.protobuf.message import Message
 
+from control.audit.usecases import actor
 from control.boundary.call import Call
 from control.boundary.passage import Passage
 from hum import ids, rpc
@@ -15,6 +20,7 @@ from hum.errors import IdempotencyInProgress, IdempotencyMismatch, Unavailable
 from hum.telemetry import log
 from storage import idempotency
 from storage.db import AWAY, Db
+from storage.idempotency import Keyed
 
 LOG = log(__name__)
 Act = Callable[[Call], Awaitable[Message]]
@@ -35,16 +41,15 @@ class Once:
         key = passage.idempotency_key
         if key is None:
             return await act(call)
-        personal, body_hash = passage.method.personal and call.who.user_id is not None, hash_of(request)
+        personal = passage.method.personal and call.who.user_id is not None
+        keyed = Keyed(key, actor(call.who), passage.method.name, hash_of(request))
         if not await idempotency.try_lock(call.tx, key, personal=personal):
             raise IdempotencyInProgress
         row = await idempotency.find(call.tx, key, self._keep, personal=personal)
-        if (known := _known(passage, row, body_hash)) is not None:
+        if (known := _known(passage, row, keyed)) is not None:
             return known
         answer = await act(call)
-        await idempotency.store(
-            call.tx, key, passage.method.name, body_hash, answer.SerializeToString(), personal=personal
-        )
+        await idempotency.store(call.tx, keyed, _kept(passage, answer), personal=personal)
         return answer
 
     async def outside(self, passage: Passage, call: Call, act: Act) -> Message:
@@ -68,22 +73,21 @@ class Once:
 
     async def _claimed(self, passage: Passage, call: Call, key: str, act: Act) -> Message:
         claim, org = ids.new(), call.who.org_id
+        keyed = Keyed(key, actor(call.who), passage.method.name, call.body_hash)
         async with self._db.tenant(org) as tx:
             if not await idempotency.try_lock(tx, key):
                 raise IdempotencyInProgress
             row = await idempotency.find(tx, key, self._keep)
-            if (known := _known(passage, row, call.body_hash)) is not None:
+            if (known := _known(passage, row, keyed)) is not None:
                 return known
-            await idempotency.claim(
-                tx, key, passage.method.name, call.body_hash, claim, passage.request_id, self._lease
-            )
+            await idempotency.claim(tx, keyed, claim, passage.request_id, self._lease)
         try:
             answer = await act(call)
         except Exception:
             await self._release(org, key, claim)
             raise
         async with self._db.tenant(org) as tx:
-            await idempotency.answer(tx, key, claim, answer.SerializeToString())
+            await idempotency.answer(tx, key, claim, _kept(passage, answer))
         return answer
 
     async def _release(self, org: UUID, key: str, claim: UUID) -> None:
@@ -99,12 +103,24 @@ def hash_of(request: Message) -> bytes:
     return hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
 
 
-def _known(passage: Passage, row: idempotency.KeyRow | None, body_hash: bytes) -> Message | None:
+def _kept(passage: Passage, answer: Message) -> bytes:
+    """The bytes to store for an answer; none if it holds a secret."""
+    return b"" if passage.method.access.answers_secret else answer.SerializeToString()
+
+
+def _known(passage: Passage, row: idempotency.KeyRow | None, keyed: Keyed) -> Message | None:
     """The answer to repeat; None when the request may act.  Raises IdempotencyMismatch, IdempotencyInProgress."""
     if row is None:
         return None
-    if (row.method, row.body_hash) != (passage.method.name, body_hash):
+    if row.actor != keyed.actor:
+        raise IdempotencyMismatch("This Idempotency-Key was used with another credential; use a new key.")
+    if (row.method, row.body_hash) != (keyed.method, keyed.body_hash):
         raise IdempotencyMismatch
+    if row.answer is not None and passage.method.access.answers_secret:
+        raise IdempotencyMismatch(
+            "This request was already answered, and the secret in the answer is never sent twice. "
+            "If you lost it, revoke what was created and create another with a new Idempotency-Key."
+        )
     if row.answer is not None:
         passage.trailing[rpc.REPLAYED] = "true"
         return passage.method.response_type.FromString(row.answer)

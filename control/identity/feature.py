@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from control.clients.twilio import Webhooks
 from control.feature import Deps, Feature, Sweep
+from control.identity.rules import Onboarding
 from control.identity.servicer import AdminServicer, IdentityServicer
 from control.identity.signin import SignInServicer
 from hum.settings import ControlSettings
@@ -13,6 +14,7 @@ from storage import idempotency, sessions
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     services = runtime_pb2.DESCRIPTOR.services_by_name
+    onboarding = Onboarding(settings.onboarding_mode, settings.organizations_per_person)
     admin = AdminServicer(deps.db, deps.outside.carrier, Webhooks.at(settings.public_url))
 
     async def forget() -> None:
@@ -22,7 +24,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
 
     return Feature(
         services={
-            identity_pb2.DESCRIPTOR.services_by_name["IdentityService"]: IdentityServicer(deps.cursors),
+            identity_pb2.DESCRIPTOR.services_by_name["IdentityService"]: IdentityServicer(deps.cursors, onboarding),
             services["SignInService"]: SignInServicer(deps.db, settings),
             services["AdminService"]: admin,
         },

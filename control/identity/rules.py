@@ -1,10 +1,38 @@
-"""Which API keys a principal may create."""
+"""Which API keys a principal may create, and which organizations."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from control.base.principal import EVERYTHING, SITE_ADMIN, has_scope, rank
-from hum.errors import Forbidden, InsufficientScope
+from hum.errors import Forbidden, InsufficientScope, PlanLimit
 from hum.principal import Principal
+
+OnboardingMode = Literal["open", "approval", "closed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Onboarding:
+    """Who may create organizations, and how many per person, including requests that wait for approval."""
+
+    mode: OnboardingMode
+    most_per_person: int
+
+
+def needs_approval(who: Principal, policy: Onboarding, founded: int) -> bool:
+    """Tell whether a person who has `founded` organizations needs approval for the next one; site admins never do.
+
+    Raises Forbidden if the deployment accepts none, PlanLimit beyond the limit.
+    """
+    if who.site_admin:
+        return False
+    if policy.mode == "closed":
+        raise Forbidden("This deployment accepts no new organizations; ask its operator to create one.")
+    if founded >= policy.most_per_person:
+        raise PlanLimit(
+            f"You have created or requested {founded} organizations; the limit is {policy.most_per_person}."
+        )
+    return policy.mode == "approval"
 
 
 def grantable(maker: Principal, role: str, scopes: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ from control.base.wire import moment, timestamp, value, word
 from control.boundary import Call
 from control.clients.twilio import Carrier, Webhooks
 from control.identity import usecases
+from control.identity.rules import Onboarding
 from control.numbers import usecases as numbers
 from hum import ids, validation
 from hum.clock import now
@@ -20,12 +21,12 @@ from hum.v1 import identity_pb2 as pb
 from hum.v1 import options_pb2, runtime_pb2
 from storage import identity, sessions
 from storage.db import Db, Tx
-from storage.identity import ApiKeyRow, MembershipRow, OrganizationRow
+from storage.identity import ApiKeyRow, InvitationRow, MembershipRow, OrganizationRow, PendingRow, RequestRow
 
 
 class IdentityServicer:
-    def __init__(self, cursors: paging.Cursors) -> None:
-        self._cursors = cursors
+    def __init__(self, cursors: paging.Cursors, onboarding: Onboarding) -> None:
+        self._cursors, self._onboarding = cursors, onboarding
 
     async def GetMe(self, _: pb.GetMeRequest, call: Call) -> pb.GetMeResponse:
         return await _me(call.tx, call.who, call.who.organization)
@@ -43,11 +44,40 @@ class IdentityServicer:
         await sessions.close_all_of(call.tx, call.who.user_id)
         return pb.RevokeMySessionsResponse()
 
+    async def AcceptInvitation(self, request: pb.AcceptInvitationRequest, call: Call) -> pb.AcceptInvitationResponse:
+        id = ids.require(Kind.INVITE, request.id)
+        org = await usecases.accept_invitation(call.tx, call.who, id, call.request_id)
+        return pb.AcceptInvitationResponse(me=await _me(call.tx, call.who, org))
+
+    async def DeclineInvitation(self, request: pb.DeclineInvitationRequest, call: Call) -> pb.DeclineInvitationResponse:
+        await usecases.decline_invitation(call.tx, call.who, ids.require(Kind.INVITE, request.id), call.request_id)
+        return pb.DeclineInvitationResponse()
+
     async def OnboardOrganization(
         self, request: pb.OnboardOrganizationRequest, call: Call
     ) -> pb.OnboardOrganizationResponse:
-        org = await usecases.onboard(call.tx, call.who, request.name, call.request_id)
-        return pb.OnboardOrganizationResponse(organization=present(await identity.organization(call.tx, org)))
+        made = await usecases.onboard(call.tx, call.who, request.name, self._onboarding, call.request_id)
+        if isinstance(made, PendingRow):
+            return pb.OnboardOrganizationResponse(organization=present_pending(made))
+        return pb.OnboardOrganizationResponse(organization=present(await identity.organization(call.tx, made)))
+
+    async def ListOrganizationRequests(
+        self, request: pb.ListOrganizationRequestsRequest, call: Call
+    ) -> pb.ListOrganizationRequestsResponse:
+        found = await identity.page_requests(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        return pb.ListOrganizationRequestsResponse(requests=[present_request(row) for row in rows], next_cursor=more)
+
+    async def ApproveOrganization(
+        self, request: pb.ApproveOrganizationRequest, call: Call
+    ) -> pb.ApproveOrganizationResponse:
+        org = ids.require(Kind.ORGANIZATION, request.id)
+        await usecases.approve(call.tx, call.who, org, call.request_id)
+        return pb.ApproveOrganizationResponse(organization=present(await identity.organization(call.tx, org)))
+
+    async def DenyOrganization(self, request: pb.DenyOrganizationRequest, call: Call) -> pb.DenyOrganizationResponse:
+        await identity.decide(call.tx, ids.require(Kind.ORGANIZATION, request.id), approved=False)
+        return pb.DenyOrganizationResponse()
 
     async def ProvisionOrg(self, request: pb.ProvisionOrgRequest, call: Call) -> pb.ProvisionOrgResponse:
         plan = request.plan if request.HasField("plan") else usecases.FREE
@@ -121,11 +151,17 @@ class AdminServicer:
         user = await usecases.set_site_admin(self._db, request.email, site_admin=request.site_admin)
         return runtime_pb2.SetSiteAdminResponse(user_id=ids.show(Kind.USER, user))
 
+    async def UnlinkSignIn(self, request: runtime_pb2.UnlinkSignInRequest, _: Call) -> runtime_pb2.UnlinkSignInResponse:
+        unlinked = await usecases.unlink_sign_in(self._db, email=request.email, issuer=request.issuer)
+        return runtime_pb2.UnlinkSignInResponse(unlinked=unlinked)
+
 
 async def _me(tx: Tx, who: Principal, org: UUID | None) -> pb.GetMeResponse:
     """The principal, as seen from `org`.  A key sees only its own organization, whoever created it."""
     person = await identity.user(tx, who.user_id) if who.user_id else None
     mine = await identity.my_organizations(tx) if who.session_id else [await _of_key(tx, who)]
+    invitations = await identity.my_invitations(tx) if who.session_id else []
+    pending = await identity.my_requests(tx) if who.session_id else []
     here = next((each for each in mine if each.id == org), None)
     return pb.GetMeResponse(
         user=pb.User(id=ids.show(Kind.USER, person.id), email=person.email, name=person.name) if person else None,
@@ -141,12 +177,50 @@ async def _me(tx: Tx, who: Principal, org: UUID | None) -> pb.GetMeResponse:
             )
             for each in mine
         ],
+        invitations=[present_invitation(each) for each in invitations],
+        pending_organizations=[
+            pb.PendingOrganization(
+                id=ids.show(Kind.ORGANIZATION, each.id), name=each.name, created_at=timestamp(each.created_at)
+            )
+            for each in pending
+        ],
     )
 
 
 async def _of_key(tx: Tx, who: Principal) -> MembershipRow:
     row = await identity.organization(tx, who.org_id)
     return MembershipRow(row.id, row.name, row.time_zone, who.role or "")
+
+
+def present_invitation(row: InvitationRow) -> pb.Invitation:
+    return pb.Invitation(
+        id=ids.show(Kind.INVITE, row.id),
+        organization_id=ids.show(Kind.ORGANIZATION, row.org_id),
+        organization_name=row.org_name,
+        role=value(options_pb2.Role, row.role),
+        invited_by=row.invited_by,
+        created_at=timestamp(row.created_at),
+        expires_at=timestamp(row.expires_at),
+    )
+
+
+def present_request(row: RequestRow) -> pb.OrganizationRequest:
+    return pb.OrganizationRequest(
+        id=ids.show(Kind.ORGANIZATION, row.id),
+        name=row.name,
+        requested_by=pb.User(id=ids.show(Kind.USER, row.user_id), email=row.email, name=row.user_name),
+        created_at=timestamp(row.created_at),
+    )
+
+
+def present_pending(row: PendingRow) -> pb.Organization:
+    """A requested organization: only its id, name, status and time are known."""
+    return pb.Organization(
+        id=ids.show(Kind.ORGANIZATION, row.id),
+        name=row.name,
+        status=pb.ORGANIZATION_STATUS_PENDING,
+        created_at=timestamp(row.created_at),
+    )
 
 
 def present(row: OrganizationRow) -> pb.Organization:
@@ -162,6 +236,7 @@ def present(row: OrganizationRow) -> pb.Organization:
         keyword_replies=value(pb.KeywordReplies, row.keyword_replies),
         retention_days=row.retention_days,
         created_at=timestamp(row.created_at),
+        status=pb.ORGANIZATION_STATUS_ACTIVE,
     )
 
 

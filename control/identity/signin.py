@@ -4,14 +4,13 @@ from datetime import timedelta
 from uuid import UUID
 
 from control.boundary import Call
-from hum import ids, secrets
-from hum.errors import EmailUnverified, NotFound
+from hum import ids, secrets, validation
+from hum.errors import AlreadyExists, EmailUnverified, NotFound
 from hum.ids import Kind
 from hum.settings import ControlSettings
 from hum.telemetry import log
-from hum.v1 import events_pb2
 from hum.v1 import runtime_pb2 as pb
-from storage import audit, events, identity, sessions
+from storage import identity, sessions
 from storage.db import Db, Tx
 from storage.sessions import SignInRow
 
@@ -37,14 +36,12 @@ class SignInServicer:
             raise NotFound("The sign-in is unknown, expired or already used.")
         return pb.TakeSignInResponse(nonce=row.nonce, code_verifier=row.code_verifier, return_to=row.return_to)
 
-    async def OpenWebSession(self, request: pb.OpenWebSessionRequest, call: Call) -> pb.OpenWebSessionResponse:
+    async def OpenWebSession(self, request: pb.OpenWebSessionRequest, _: Call) -> pb.OpenWebSessionResponse:
         token, lasts = secrets.new_token(), timedelta(hours=self._settings.session_hours)
-        verified = request.email_verified or self._settings.trust_email
+        email = _verified_email(request, trust=self._settings.trust_email)
         async with self._db.system() as tx:
-            user = await _person(tx, request, verified=verified)
-            await sessions.note_sign_in(tx, user, request.name, request.email if verified else None)
-            if verified:
-                await _join(tx, user, request.email, call.request_id)
+            user = await _person(tx, request.issuer, request.subject, email)
+            await sessions.note_sign_in(tx, user, request.name, email)
             if request.previous_token:
                 await sessions.close(tx, secrets.token_hash(request.previous_token))
             await sessions.open(
@@ -53,6 +50,7 @@ class SignInServicer:
                 token_hash=secrets.token_hash(token),
                 user=user,
                 org=await sessions.home_of(tx, user),
+                verified_email=email,
                 idle=timedelta(hours=self._settings.session_idle_hours),
                 lasts=lasts,
             )
@@ -65,28 +63,32 @@ class SignInServicer:
         return pb.CloseWebSessionResponse()
 
 
-async def _person(tx: Tx, request: pb.OpenWebSessionRequest, *, verified: bool) -> UUID:
-    """The user the issuer vouches for: by subject, or the first time by verified address.  Raises EmailUnverified."""
-    known = await sessions.person_of(tx, request.issuer, request.subject)
+def _verified_email(request: pb.OpenWebSessionRequest, *, trust: bool) -> str | None:
+    """The address that the issuer verified; None without one, or if it is not an acceptable account address."""
+    verified = request.email_verified or trust
+    return request.email if verified and validation.bad_account_email(request.email) is None else None
+
+
+async def _person(tx: Tx, issuer: str, subject: str, email: str | None) -> UUID:
+    """The user the issuer vouches for: by subject, or the first time by verified address.
+
+    An address that already belongs to another account is refused: addresses change hands.  Raises EmailUnverified,
+    AlreadyExists.
+    """
+    known = await sessions.person_of(tx, issuer, subject)
     if known is not None:
         return known
-    if not verified or not request.email:
-        raise EmailUnverified
-    user = await identity.upsert_user(tx, ids.new(), request.email)
-    await sessions.link(tx, request.issuer, request.subject, user)
-    return user
-
-
-async def _join(tx: Tx, user: UUID, email: str, request_id: str) -> None:
-    for org in await sessions.accept_invites(tx, user, email):
-        shown = ids.show(Kind.USER, user)
-        await events.append(tx, org, user, events_pb2.MemberJoinedEvent(email=email))
-        await audit.append(
-            tx,
-            org,
-            actor=f"user:{shown}",
-            actor_name=email,
-            action="acceptInvite",
-            subject=shown,
-            request_id=request_id,
+    if email is None:
+        raise EmailUnverified(
+            "The identity provider must send a verified e-mail address in ASCII at the first sign-in."
         )
+    user = await identity.upsert_user(tx, ids.new(), email)  # locks the row, which serializes concurrent first sign-ins
+    accounts = await sessions.subjects_of(tx, user)
+    if accounts and (issuer, subject) not in accounts:
+        raise AlreadyExists(
+            f"The address {email} belongs to somebody who signs in with another account. Sign in with that account, or "
+            "ask the operator to unlink it (hum admin unlink-sign-in)."
+        )
+    if not accounts:
+        await sessions.link(tx, issuer, subject, user)
+    return user

@@ -5,14 +5,15 @@ from uuid import UUID
 
 from control.audit.usecases import note, note_operator
 from control.identity import rules
+from control.identity.rules import Onboarding
 from hum import ids, secrets, validation
-from hum.errors import FieldError, InvalidRequest
+from hum.errors import FieldError, InvalidRequest, NotFound
 from hum.ids import Kind
 from hum.principal import Principal
 from hum.v1 import events_pb2
-from storage import events, identity
+from storage import events, identity, sessions
 from storage.db import Db, Tx
-from storage.identity import ApiKeyRow, OrganizationRow
+from storage.identity import ApiKeyRow, OrganizationRow, PendingRow
 
 PREFIX_CHARS = len(secrets.API_KEY_PREFIX) + 6
 FREE = "free"
@@ -20,8 +21,11 @@ FREE = "free"
 
 async def create_organization(db: Db, name: str, owner_email: str) -> UUID:
     """Create an organization whose first admin signs in with this e-mail address."""
-    if not name.strip() or "@" not in owner_email:
-        raise InvalidRequest([FieldError("name" if not name.strip() else "owner_email", "is required")])
+    wrong = [FieldError("name", "is required")] if not name.strip() else []
+    if (complaint := validation.bad_account_email(owner_email.strip())) is not None:
+        wrong.append(FieldError("owner_email", complaint))
+    if wrong:
+        raise InvalidRequest(wrong)
     org = ids.new()
     async with db.system() as tx:
         await identity.create_organization(tx, org, name.strip())
@@ -32,12 +36,23 @@ async def create_organization(db: Db, name: str, owner_email: str) -> UUID:
     return org
 
 
-async def onboard(tx: Tx, who: Principal, name: str, request_id: str) -> UUID:
-    """Create an organization whose first admin is the signed-in person; the session switches to it."""
+async def onboard(tx: Tx, who: Principal, name: str, policy: Onboarding, request_id: str) -> UUID | PendingRow:
+    """Create an organization whose first admin is the signed-in person; the session switches to it.  Where a site admin
+    must approve it, only request it.  Raises Forbidden, PlanLimit.
+    """
     assert who.user_id is not None and who.session_id is not None, "the method is for sessions"
+    if rules.needs_approval(who, policy, await identity.founded(tx)):
+        id, name = ids.new(), _named(name)
+        return PendingRow(id, name, await identity.request_organization(tx, id, name))
     org = await _found(tx, who, name, who.user_id, FREE, None, "onboardOrganization", request_id)
     await identity.switch(tx, who.session_id, org)
     return org
+
+
+async def approve(tx: Tx, who: Principal, id: UUID, request_id: str) -> None:
+    """As a site admin: create a requested organization.  Raises NotFound."""
+    name = await identity.decide(tx, id, approved=True)
+    await _note_founding(tx, who, id, name, "approveOrganization", request_id)
 
 
 async def provision(
@@ -51,18 +66,57 @@ async def provision(
 async def _found(
     tx: Tx, who: Principal, name: str, admin: UUID, plan: str, notes: str | None, action: str, request_id: str
 ) -> UUID:
+    org, name = ids.new(), _named(name)
+    await identity.found(tx, org, name, admin, plan, notes)
+    await _note_founding(tx, who, org, name, action, request_id)
+    return org
+
+
+async def _note_founding(tx: Tx, who: Principal, org: UUID, name: str, action: str, request_id: str) -> None:
+    await events.append(tx, org, org, events_pb2.OrganizationCreatedEvent(name=name))
+    await note(tx, org, who, action, ids.show(Kind.ORGANIZATION, org), ("name",), request_id)
+
+
+def _named(name: str) -> str:
+    """The name, stripped.  Raises InvalidRequest if it is empty."""
     if not name.strip():
         raise InvalidRequest([FieldError("name", "is empty")])
-    org = ids.new()
-    await identity.found(tx, org, name.strip(), admin, plan, notes)
-    await events.append(tx, org, org, events_pb2.OrganizationCreatedEvent(name=name.strip()))
-    await note(tx, org, who, action, ids.show(Kind.ORGANIZATION, org), ("name",), request_id)
+    return name.strip()
+
+
+async def accept_invitation(tx: Tx, who: Principal, id: UUID, request_id: str) -> UUID:
+    """Join the inviting organization; the session switches to it.  Raises NotFound."""
+    assert who.user_id is not None and who.session_id is not None, "the method is for sessions"
+    org = await identity.accept(tx, who.session_id, id)
+    await events.append(tx, org, who.user_id, events_pb2.MemberJoinedEvent(email=who.name))
+    await note(tx, org, who, "acceptInvitation", ids.show(Kind.INVITE, id), (), request_id)
     return org
+
+
+async def decline_invitation(tx: Tx, who: Principal, id: UUID, request_id: str) -> None:
+    """Delete an invitation to the person.  Raises NotFound."""
+    org = await identity.decline(tx, id)
+    await events.append(tx, org, id, events_pb2.MemberDeclinedEvent(email=who.name))
+    await note(tx, org, who, "declineInvitation", ids.show(Kind.INVITE, id), (), request_id)
+
+
+async def unlink_sign_in(db: Db, *, email: str, issuer: str) -> int:
+    """As an operator: unlink the accounts of a person, or all accounts of an issuer; return how many.
+
+    Raises InvalidRequest, NotFound.
+    """
+    if not email and not issuer:
+        raise InvalidRequest([FieldError("email", "is required, unless issuer is set")])
+    async with db.system() as tx:
+        unlinked = await sessions.unlink(tx, email=email, issuer=issuer)
+    if not unlinked:
+        raise NotFound(f"No linked account has {f'the address {email}' if email else f'the issuer {issuer}'}.")
+    return unlinked
 
 
 async def set_site_admin(db: Db, email: str, *, site_admin: bool) -> UUID:
     """As an operator: grant or revoke a person's right to administer the deployment."""
-    if (complaint := validation.bad_email(email)) is not None:
+    if (complaint := validation.bad_account_email(email)) is not None:
         raise InvalidRequest([FieldError("email", complaint)])
     async with db.system() as tx:
         user = await identity.upsert_user(tx, ids.new(), email)

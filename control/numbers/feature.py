@@ -6,7 +6,7 @@ from functools import partial
 from control.clients.twilio import Webhooks
 from control.feature import Deps, Feature, Sweep
 from control.numbers import usecases
-from control.numbers.purchases import Purchases
+from control.numbers.purchases import Purchases, Quota
 from control.numbers.servicer import NumbersServicer
 from hum.settings import ControlSettings
 from hum.v1 import numbers_pb2
@@ -14,7 +14,8 @@ from hum.v1 import numbers_pb2
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     carrier, webhooks = deps.outside.carrier, Webhooks.at(settings.public_url)
-    purchases = Purchases(deps.db, carrier, webhooks, timedelta(hours=settings.idempotency_hours))
+    quota = Quota(settings.numbers_per_organization, settings.numbers_bought_per_day)
+    purchases = Purchases(deps.db, carrier, webhooks, timedelta(hours=settings.idempotency_hours), quota)
     servicer = NumbersServicer(deps.db, deps.cursors, carrier, webhooks, purchases)
     abandoned = timedelta(seconds=settings.carrier_look_seconds)
     return Feature(

@@ -1,9 +1,11 @@
 """Buying a number in three steps, so that a crash at any point neither loses a number nor pays for one twice.
 
-An attempt is committed; the carrier is asked, with no transaction open; the number is recorded. The sweep looks an
-unfinished attempt up at the carrier. A number that was bought and can't be recorded is given back.
+A number that the account already holds can't be bought. An attempt is committed; the carrier is asked, with no
+transaction open; the number is recorded. The sweep looks an unfinished attempt up at the carrier. A number that was
+bought and can't be recorded is given back.
 """
 
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
@@ -14,11 +16,13 @@ from control.rows import each_row
 from hum import ids
 from hum.clock import now
 from hum.errors import (
+    AlreadyExists,
     CarrierError,
     Conflict,
     IdempotencyInProgress,
     IdempotencyMismatch,
     NotFound,
+    PlanLimit,
     Refused,
 )
 from hum.ids import Kind
@@ -30,20 +34,45 @@ from storage.db import Db, Tx
 from storage.numbers import NumberRow
 from storage.purchases import PurchaseRow
 
+#: The same message for every reason, so that it does not reveal whether another organization has the number.
+NOT_FOR_SALE = "The number is not for sale."
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How many numbers an organization may have, and how many it may buy within 24 hours."""
+
+    in_all: int
+    a_day: int
+
+    def require(self, held: int, bought_in_a_day: int) -> None:
+        """Raises PlanLimit if one more would exceed the limits."""
+        if held >= self.in_all:
+            raise PlanLimit(f"The organization has {held} numbers; the limit is {self.in_all}.")
+        if bought_in_a_day >= self.a_day:
+            raise PlanLimit(
+                f"The organization bought {bought_in_a_day} numbers in 24 hours; the limit is {self.a_day}."
+            )
+
 
 class Purchases:
     """Buys at one carrier."""
 
-    def __init__(self, db: Db, carrier: Carrier, webhooks: Webhooks, keep_keys: timedelta) -> None:
+    def __init__(self, db: Db, carrier: Carrier, webhooks: Webhooks, keep_keys: timedelta, quota: Quota) -> None:
         self._db, self._carrier, self._webhooks, self._keep_keys = db, carrier, webhooks, keep_keys
+        self._quota = quota
 
     async def buy(
         self, who: Principal, request: pb.BuyNumberRequest, *, request_id: str, key: str | None, body_hash: bytes
     ) -> NumberRow:
-        """Buy a number; the same key buys once.  Raises InvalidRequest, Conflict, AlreadyExists, CarrierError."""
+        """Buy a number; the same key buys once.  Raises InvalidRequest, Conflict, PlanLimit, CarrierError."""
         async with self._db.tenant(who.org_id) as tx:
             if key is not None and (known := await purchases.by_key(tx, key, self._keep_keys)) is not None:
-                return await _known(tx, known, body_hash)
+                return await _known(tx, known, actor(who), body_hash)
+        # A lost order is looked up in the account, so a number that is already there must never be ordered.
+        if await self._carrier.find_number(request.e164) is not None:
+            raise Conflict(NOT_FOR_SALE)
+        async with self._db.tenant(who.org_id) as tx:
             attempt = PurchaseRow(
                 id=ids.new(),
                 org_id=who.org_id,
@@ -58,10 +87,13 @@ class Purchases:
                 request_id=request_id,
                 body_hash=body_hash,
             )
+            self._quota.require(*await purchases.counts(tx))
             if not await purchases.begin(tx, attempt, key):
                 if key is not None and await purchases.by_key(tx, key, self._keep_keys):
                     raise IdempotencyInProgress  # a concurrent duplicate was first
-                raise Conflict("Another request is buying this number.")
+                if await purchases.is_buying(tx, request.e164):
+                    raise Conflict("Another request of your organization is buying this number.")
+                raise Conflict(NOT_FOR_SALE)
         return await self._finish(attempt, await self._bought(attempt))
 
     async def sweep(self, older: timedelta) -> int:
@@ -101,7 +133,7 @@ class Purchases:
             return held
         if bought is None:
             await self._end(attempt, "failed")
-            raise Conflict("The number is no longer for sale.")
+            raise Conflict(NOT_FOR_SALE)
         return bought
 
     async def _finish(self, attempt: PurchaseRow, bought: CarrierNumber) -> NumberRow:
@@ -112,23 +144,29 @@ class Purchases:
                 if latest.number_id is not None:  # another process finished it
                     return await numbers.get(tx, latest.number_id)
                 return await _write_down(tx, attempt, bought)
-        except Refused:
+        except Refused as error:
             await self._end(attempt, "returning", bought.sid)
             await self._give_back(attempt, bought.sid)
+            if isinstance(error, AlreadyExists):
+                raise Conflict(NOT_FOR_SALE) from error
             raise
 
     async def _give_back(self, attempt: PurchaseRow, sid: str) -> None:
-        await self._carrier.release_number(sid)
-        await self._end(attempt, "returned")
+        """Release a bought number, unless an operator has assigned it to an organization meanwhile."""
+        async with self._db.system() as tx:
+            owned = await purchases.is_owned(tx, sid)
+        if not owned:
+            await self._carrier.release_number(sid)
+        await self._end(attempt, "failed" if owned else "returned")
 
     async def _end(self, attempt: PurchaseRow, status: str, carrier_sid: str | None = None) -> None:
         async with self._db.tenant(attempt.org_id) as tx:
             await purchases.end(tx, attempt.id, status, carrier_sid=carrier_sid)
 
 
-async def _known(tx: Tx, attempt: PurchaseRow, body_hash: bytes) -> NumberRow:
+async def _known(tx: Tx, attempt: PurchaseRow, by: str, body_hash: bytes) -> NumberRow:
     """The result of an attempt under the same key."""
-    if attempt.body_hash != body_hash:
+    if (attempt.actor, attempt.body_hash) != (by, body_hash):
         raise IdempotencyMismatch
     if attempt.status == "buying":
         raise IdempotencyInProgress

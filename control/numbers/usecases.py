@@ -11,7 +11,7 @@ from control.numbers.flows import own_flow
 from control.rows import each_row
 from hum import ids
 from hum.clock import now
-from hum.errors import CarrierError, InvalidState, NotAtCarrier
+from hum.errors import CarrierError, Forbidden, InvalidState, NotAtCarrier
 from hum.ids import Kind
 from hum.principal import Principal
 from hum.v1 import events_pb2
@@ -26,8 +26,15 @@ from storage.numbers import NumberRow
 async def register(
     db: Db, carrier: Carrier, webhooks: Webhooks, who: Principal, number: pb.Number, request_id: str
 ) -> NumberRow:
-    """Take a number that the carrier account holds.  Raises NotAtCarrier, AlreadyExists, InvalidRequest, CarrierError."""
+    """Register a number that the carrier account holds.  With several organizations only site admins may, and others
+    learn nothing about the number.  Raises Forbidden, NotAtCarrier, AlreadyExists, InvalidRequest, CarrierError.
+    """
     async with db.tenant(who.org_id) as tx:
+        if not who.site_admin and not await numbers.is_only_organization(tx):
+            raise Forbidden(
+                "This deployment has several organizations, so its operator assigns the numbers of the carrier account "
+                "(hum admin assign-number); buy a number, or ask the operator for one."
+            )
         await _flows(tx, number)  # a bad request must change nothing, not even at the carrier
     held = await _pointed(carrier, webhooks, number.e164)
     async with db.tenant(who.org_id) as tx:

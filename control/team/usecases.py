@@ -4,33 +4,46 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from hum import ids
-from hum.errors import AlreadyExists, InvalidState
+from hum import ids, validation
+from hum.errors import AlreadyExists, FieldError, InvalidRequest, InvalidState
 from hum.principal import Principal
 from hum.v1 import events_pb2
 from storage import events, team
 from storage.db import Tx
 from storage.team import InviteRow, MemberRow
 
+ADMIN = "admin"
+
 
 async def change_role(tx: Tx, who: Principal, user: UUID, role: str) -> MemberRow:
-    """Raises NotFound, and InvalidState for the last admin."""
+    """Also limits the member's keys, and deletes the invitations of a former admin.  Raises NotFound, and InvalidState for
+    the last admin.
+    """
     admins = await team.lock_admins(tx)
     before = await team.member(tx, user)
     if before.role == role:
         return before
     _leave_an_admin(admins, user)
     await team.set_role(tx, user, role)
+    if role != ADMIN:
+        await team.delete_invites_of(tx, user)
     await events.append(tx, who.org_id, user, events_pb2.MemberRoleChangedEvent(by=who.name, role=role))
     return await team.member(tx, user)
 
 
 async def remove(tx: Tx, who: Principal, user: UUID, *, keep_keys: bool) -> None:
-    """Raises NotFound, and InvalidState for the last admin."""
+    """Keys that are kept become the remover's, because a key has at most its creator's role.  Raises NotFound, and
+    InvalidState for the last admin.
+    """
     admins = await team.lock_admins(tx)
     await team.member(tx, user)
     _leave_an_admin(admins, user)
-    await team.remove(tx, user, keep_keys=keep_keys)
+    await team.remove(tx, user)
+    await team.delete_invites_of(tx, user)
+    if keep_keys and who.user_id != user:
+        await team.inherit_keys_of(tx, user, who.user_id)
+    else:
+        await team.revoke_keys_of(tx, user)
     await events.append(tx, who.org_id, user, events_pb2.MemberRemovedEvent(by=who.name))
 
 
@@ -40,9 +53,11 @@ def _leave_an_admin(admins: Sequence[UUID], user: UUID) -> None:
 
 
 async def invite(tx: Tx, who: Principal, email: str, role: str, lasts: timedelta) -> InviteRow:
-    """Raises AlreadyExists for a member's address."""
+    """Raises AlreadyExists for a member's address, InvalidRequest for an address that is not ASCII."""
+    if (complaint := validation.bad_account_email(email)) is not None:
+        raise InvalidRequest([FieldError("invite.email", complaint)])
     if await team.has_address(tx, email):
         raise AlreadyExists("A member already has this address.")
-    row = await team.invite(tx, ids.new(), email, role, who.name, lasts)
+    row = await team.invite(tx, ids.new(), email, role, who.name, who.user_id, lasts)
     await events.append(tx, who.org_id, row.id, events_pb2.MemberInvitedEvent(by=who.name, role=role))
     return row

@@ -70,6 +70,11 @@ def _parser() -> argparse.ArgumentParser:
     site = _command(admin, "make-site-admin", "make a user an administrator of the whole deployment", _make_site_admin)
     site.add_argument("--email", required=True)
     site.add_argument("--revoke", action="store_true", help="remove the right instead")
+    _command(admin, "make-keys", "print new keys for a deployment, as lines of an environment file", _make_keys)
+    unlink = _command(admin, "unlink-sign-in", "forget the account with which somebody signs in", _unlink_sign_in)
+    whose = unlink.add_mutually_exclusive_group(required=True)
+    whose.add_argument("--email", default="", help="the person's address")
+    whose.add_argument("--issuer", default="", help="a former issuer, to unlink all its accounts")
 
     audit = commands.add_parser("audit", help="the audit log").add_subparsers(required=True, metavar="action")
     verify = _command(audit, "verify", "check an exported audit log, without a server", _verify_audit)
@@ -147,6 +152,18 @@ def _make_site_admin(arguments: argparse.Namespace) -> int:
     from hum.cli import admin
 
     return asyncio.run(admin.make_site_admin(arguments.email, site_admin=not arguments.revoke))
+
+
+def _make_keys(_: argparse.Namespace) -> int:
+    from hum.cli import admin
+
+    return admin.make_keys()
+
+
+def _unlink_sign_in(arguments: argparse.Namespace) -> int:
+    from hum.cli import admin
+
+    return asyncio.run(admin.unlink_sign_in(arguments.email, arguments.issuer))
 
 
 def _verify_audit(arguments: argparse.Namespace) -> int:

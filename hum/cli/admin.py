@@ -1,4 +1,4 @@
-"""`hum admin`: operator commands, over gRPC with a node identity.  Prints JSON."""
+"""`hum admin`: operator commands, over gRPC with a node identity.  Prints JSON, except for `make-keys`."""
 
 import json
 import sys
@@ -7,7 +7,7 @@ from typing import Any
 
 from grpc import aio
 
-from hum import home, rpc
+from hum import home, production, rpc
 from hum.settings import UpSettings
 from hum.settings import load as load_settings
 from hum.v1 import options_pb2, runtime_pb2, runtime_pb2_grpc
@@ -38,6 +38,17 @@ async def assign_number(e164: str, org: str) -> int:
 async def make_site_admin(email: str, *, site_admin: bool) -> int:
     request = runtime_pb2.SetSiteAdminRequest(email=email, site_admin=site_admin)
     return await _ask("SetSiteAdmin", request, lambda answer: {"id": answer.user_id})
+
+
+async def unlink_sign_in(email: str, issuer: str) -> int:
+    request = runtime_pb2.UnlinkSignInRequest(email=email) if email else runtime_pb2.UnlinkSignInRequest(issuer=issuer)
+    return await _ask("UnlinkSignIn", request, lambda answer: {"unlinked": answer.unlinked})
+
+
+def make_keys() -> int:
+    """Print new keys as lines of an environment file: `HUM_NODE_KEY=...`.  They are stored nowhere."""
+    sys.stdout.writelines(f"{name}={key}\n" for name, key in production.make_keys().items())
+    return 0
 
 
 async def _ask(method: str, request: object, show: Callable[[Any], dict[str, Any]]) -> int:

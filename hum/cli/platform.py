@@ -17,7 +17,7 @@ import aiohttp
 from grpc import aio
 from grpc_health.v1 import health_pb2
 
-from hum import home
+from hum import home, production
 from hum.cli.processes import Program, Programs, stop_leftovers
 from hum.network import parse_listen
 from hum.settings import UpSettings
@@ -47,6 +47,7 @@ class Platform:
         """Start everything; raises DidNotStart."""
         before = home.read_run(self.settings.home)
         stop_leftovers(before.get("programs", {}))
+        production.require(self.settings)
         self.environment["HUM_HOME"] = str(self.settings.home.resolve())
         self._choose_sockets()
         home.node_key(self.settings)

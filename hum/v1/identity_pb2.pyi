@@ -22,6 +22,24 @@ else:
 
 DESCRIPTOR: descriptor.FileDescriptor
 
+class _OrganizationStatus:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OrganizationStatusEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_OrganizationStatus.ValueType], builtins.type):
+    DESCRIPTOR: descriptor.EnumDescriptor
+    ORGANIZATION_STATUS_UNSPECIFIED: _OrganizationStatus.ValueType  # 0
+    ORGANIZATION_STATUS_ACTIVE: _OrganizationStatus.ValueType  # 1
+    ORGANIZATION_STATUS_PENDING: _OrganizationStatus.ValueType  # 2
+    """It waits for a site admin's approval, and can't be used."""
+
+class OrganizationStatus(_OrganizationStatus, metaclass=_OrganizationStatusEnumTypeWrapper): ...
+
+ORGANIZATION_STATUS_UNSPECIFIED: OrganizationStatus.ValueType  # 0
+ORGANIZATION_STATUS_ACTIVE: OrganizationStatus.ValueType  # 1
+ORGANIZATION_STATUS_PENDING: OrganizationStatus.ValueType  # 2
+"""It waits for a site admin's approval, and can't be used."""
+
 class _KeywordReplies:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -115,6 +133,73 @@ class Membership(message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
+class Invitation(message.Message):
+    """An invitation to join an organization, as the invited person sees it."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    ORGANIZATION_ID_FIELD_NUMBER: builtins.int
+    ORGANIZATION_NAME_FIELD_NUMBER: builtins.int
+    ROLE_FIELD_NUMBER: builtins.int
+    INVITED_BY_FIELD_NUMBER: builtins.int
+    CREATED_AT_FIELD_NUMBER: builtins.int
+    EXPIRES_AT_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    organization_id: builtins.str
+    organization_name: builtins.str
+    role: options_pb2.Role.ValueType
+    """The role that the person would have."""
+    invited_by: builtins.str
+    """The name of whoever sent it."""
+    @builtins.property
+    def created_at(self) -> timestamp_pb2.Timestamp: ...
+    @builtins.property
+    def expires_at(self) -> timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        organization_id: builtins.str = ...,
+        organization_name: builtins.str = ...,
+        role: options_pb2.Role.ValueType = ...,
+        invited_by: builtins.str = ...,
+        created_at: timestamp_pb2.Timestamp | None = ...,
+        expires_at: timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["created_at", b"created_at", "expires_at", b"expires_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["created_at", b"created_at", "expires_at", b"expires_at", "id", b"id", "invited_by", b"invited_by", "organization_id", b"organization_id", "organization_name", b"organization_name", "role", b"role"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class PendingOrganization(message.Message):
+    """A requested organization that waits for approval."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    CREATED_AT_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    name: builtins.str
+    @builtins.property
+    def created_at(self) -> timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        name: builtins.str = ...,
+        created_at: timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["created_at", b"created_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["created_at", b"created_at", "id", b"id", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
 class GetMeRequest(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
@@ -135,7 +220,10 @@ class GetMeResponse(message.Message):
     ORGANIZATION_FIELD_NUMBER: builtins.int
     ROLE_FIELD_NUMBER: builtins.int
     ORGANIZATIONS_FIELD_NUMBER: builtins.int
+    INVITATIONS_FIELD_NUMBER: builtins.int
+    PENDING_ORGANIZATIONS_FIELD_NUMBER: builtins.int
     role: options_pb2.Role.ValueType
+    """A key's role is at most its creator's present role."""
     @builtins.property
     def user(self) -> User:
         """For a key: the person who created it, or null if nobody did."""
@@ -146,6 +234,12 @@ class GetMeResponse(message.Message):
 
     @builtins.property
     def organizations(self) -> containers.RepeatedCompositeFieldContainer[Membership]: ...
+    @builtins.property
+    def invitations(self) -> containers.RepeatedCompositeFieldContainer[Invitation]:
+        """Open invitations to the address that the issuer verified at this sign-in, newest first, at most 100.  Empty for keys."""
+
+    @builtins.property
+    def pending_organizations(self) -> containers.RepeatedCompositeFieldContainer[PendingOrganization]: ...
     def __init__(
         self,
         *,
@@ -153,10 +247,77 @@ class GetMeResponse(message.Message):
         organization: OrganizationRef | None = ...,
         role: options_pb2.Role.ValueType = ...,
         organizations: abc.Iterable[Membership] | None = ...,
+        invitations: abc.Iterable[Invitation] | None = ...,
+        pending_organizations: abc.Iterable[PendingOrganization] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["organization", b"organization", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["organization", b"organization", "organizations", b"organizations", "role", b"role", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["invitations", b"invitations", "organization", b"organization", "organizations", b"organizations", "pending_organizations", b"pending_organizations", "role", b"role", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class AcceptInvitationRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class AcceptInvitationResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ME_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def me(self) -> GetMeResponse: ...
+    def __init__(
+        self,
+        *,
+        me: GetMeResponse | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["me", b"me"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["me", b"me"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class DeclineInvitationRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class DeclineInvitationResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -311,6 +472,149 @@ class ProvisionOrgResponse(message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
+class OrganizationRequest(message.Message):
+    """A request for an organization, as a site admin sees it."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    REQUESTED_BY_FIELD_NUMBER: builtins.int
+    CREATED_AT_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    """The id that the organization will have."""
+    name: builtins.str
+    @builtins.property
+    def requested_by(self) -> User: ...
+    @builtins.property
+    def created_at(self) -> timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        name: builtins.str = ...,
+        requested_by: User | None = ...,
+        created_at: timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["created_at", b"created_at", "requested_by", b"requested_by"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["created_at", b"created_at", "id", b"id", "name", b"name", "requested_by", b"requested_by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ListOrganizationRequestsRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    LIMIT_FIELD_NUMBER: builtins.int
+    CURSOR_FIELD_NUMBER: builtins.int
+    limit: builtins.int
+    """1 to 200; 50 when unset."""
+    cursor: builtins.str
+    """`next_cursor` of the page before."""
+    def __init__(
+        self,
+        *,
+        limit: builtins.int | None = ...,
+        cursor: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_limit", b"_limit", "limit", b"limit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_limit", b"_limit", "cursor", b"cursor", "limit", b"limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__limit: _TypeAlias = typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+
+@typing.final
+class ListOrganizationRequestsResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: builtins.int
+    NEXT_CURSOR_FIELD_NUMBER: builtins.int
+    next_cursor: builtins.str
+    @builtins.property
+    def requests(self) -> containers.RepeatedCompositeFieldContainer[OrganizationRequest]: ...
+    def __init__(
+        self,
+        *,
+        requests: abc.Iterable[OrganizationRequest] | None = ...,
+        next_cursor: builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_next_cursor", b"_next_cursor", "next_cursor", b"next_cursor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_next_cursor", b"_next_cursor", "next_cursor", b"next_cursor", "requests", b"requests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__next_cursor: _TypeAlias = typing.Literal["next_cursor"]  # noqa: Y015
+    _WhichOneofArgType__next_cursor: _TypeAlias = typing.Literal["_next_cursor", b"_next_cursor"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__next_cursor) -> _WhichOneofReturnType__next_cursor | None: ...
+
+@typing.final
+class ApproveOrganizationRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ApproveOrganizationResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ORGANIZATION_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def organization(self) -> Organization: ...
+    def __init__(
+        self,
+        *,
+        organization: Organization | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["organization", b"organization"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["organization", b"organization"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class DenyOrganizationRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class DenyOrganizationResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
 class Organization(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
@@ -325,6 +629,7 @@ class Organization(message.Message):
     KEYWORD_REPLIES_FIELD_NUMBER: builtins.int
     RETENTION_DAYS_FIELD_NUMBER: builtins.int
     CREATED_AT_FIELD_NUMBER: builtins.int
+    STATUS_FIELD_NUMBER: builtins.int
     id: builtins.str
     name: builtins.str
     time_zone: builtins.str
@@ -343,6 +648,7 @@ class Organization(message.Message):
     """Not implemented: it is stored; no texts are received."""
     retention_days: builtins.int
     """Not implemented: the number of days is stored; calls and recordings are never deleted."""
+    status: OrganizationStatus.ValueType
     @builtins.property
     def created_at(self) -> timestamp_pb2.Timestamp: ...
     def __init__(
@@ -359,10 +665,11 @@ class Organization(message.Message):
         keyword_replies: KeywordReplies.ValueType = ...,
         retention_days: builtins.int | None = ...,
         created_at: timestamp_pb2.Timestamp | None = ...,
+        status: OrganizationStatus.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_business_hours_json", b"_business_hours_json", "_business_identity_json", b"_business_identity_json", "_name", b"_name", "_quiet_hours_enabled", b"_quiet_hours_enabled", "_recipient_hours_enabled", b"_recipient_hours_enabled", "_retention_days", b"_retention_days", "_time_zone", b"_time_zone", "_voice_quiet_hours_enabled", b"_voice_quiet_hours_enabled", "business_hours_json", b"business_hours_json", "business_identity_json", b"business_identity_json", "created_at", b"created_at", "name", b"name", "quiet_hours_enabled", b"quiet_hours_enabled", "recipient_hours_enabled", b"recipient_hours_enabled", "retention_days", b"retention_days", "time_zone", b"time_zone", "voice_quiet_hours_enabled", b"voice_quiet_hours_enabled"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_business_hours_json", b"_business_hours_json", "_business_identity_json", b"_business_identity_json", "_name", b"_name", "_quiet_hours_enabled", b"_quiet_hours_enabled", "_recipient_hours_enabled", b"_recipient_hours_enabled", "_retention_days", b"_retention_days", "_time_zone", b"_time_zone", "_voice_quiet_hours_enabled", b"_voice_quiet_hours_enabled", "business_hours_json", b"business_hours_json", "business_identity_json", b"business_identity_json", "created_at", b"created_at", "id", b"id", "keyword_replies", b"keyword_replies", "name", b"name", "quiet_hours_enabled", b"quiet_hours_enabled", "recipient_hours_enabled", b"recipient_hours_enabled", "retention_days", b"retention_days", "time_zone", b"time_zone", "voice_quiet_hours_enabled", b"voice_quiet_hours_enabled"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_business_hours_json", b"_business_hours_json", "_business_identity_json", b"_business_identity_json", "_name", b"_name", "_quiet_hours_enabled", b"_quiet_hours_enabled", "_recipient_hours_enabled", b"_recipient_hours_enabled", "_retention_days", b"_retention_days", "_time_zone", b"_time_zone", "_voice_quiet_hours_enabled", b"_voice_quiet_hours_enabled", "business_hours_json", b"business_hours_json", "business_identity_json", b"business_identity_json", "created_at", b"created_at", "id", b"id", "keyword_replies", b"keyword_replies", "name", b"name", "quiet_hours_enabled", b"quiet_hours_enabled", "recipient_hours_enabled", b"recipient_hours_enabled", "retention_days", b"retention_days", "status", b"status", "time_zone", b"time_zone", "voice_quiet_hours_enabled", b"voice_quiet_hours_enabled"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__business_hours_json: _TypeAlias = typing.Literal["business_hours_json"]  # noqa: Y015
     _WhichOneofArgType__business_hours_json: _TypeAlias = typing.Literal["_business_hours_json", b"_business_hours_json"]  # noqa: Y015

@@ -49,6 +49,16 @@ class IdentityServiceStub:
                 request_serializer=hum_dot_v1_dot_identity__pb2.RevokeMySessionsRequest.SerializeToString,
                 response_deserializer=hum_dot_v1_dot_identity__pb2.RevokeMySessionsResponse.FromString,
                 _registered_method=True)
+        self.AcceptInvitation = channel.unary_unary(
+                '/hum.v1.IdentityService/AcceptInvitation',
+                request_serializer=hum_dot_v1_dot_identity__pb2.AcceptInvitationRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_identity__pb2.AcceptInvitationResponse.FromString,
+                _registered_method=True)
+        self.DeclineInvitation = channel.unary_unary(
+                '/hum.v1.IdentityService/DeclineInvitation',
+                request_serializer=hum_dot_v1_dot_identity__pb2.DeclineInvitationRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_identity__pb2.DeclineInvitationResponse.FromString,
+                _registered_method=True)
         self.OnboardOrganization = channel.unary_unary(
                 '/hum.v1.IdentityService/OnboardOrganization',
                 request_serializer=hum_dot_v1_dot_identity__pb2.OnboardOrganizationRequest.SerializeToString,
@@ -58,6 +68,21 @@ class IdentityServiceStub:
                 '/hum.v1.IdentityService/ProvisionOrg',
                 request_serializer=hum_dot_v1_dot_identity__pb2.ProvisionOrgRequest.SerializeToString,
                 response_deserializer=hum_dot_v1_dot_identity__pb2.ProvisionOrgResponse.FromString,
+                _registered_method=True)
+        self.ListOrganizationRequests = channel.unary_unary(
+                '/hum.v1.IdentityService/ListOrganizationRequests',
+                request_serializer=hum_dot_v1_dot_identity__pb2.ListOrganizationRequestsRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_identity__pb2.ListOrganizationRequestsResponse.FromString,
+                _registered_method=True)
+        self.ApproveOrganization = channel.unary_unary(
+                '/hum.v1.IdentityService/ApproveOrganization',
+                request_serializer=hum_dot_v1_dot_identity__pb2.ApproveOrganizationRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_identity__pb2.ApproveOrganizationResponse.FromString,
+                _registered_method=True)
+        self.DenyOrganization = channel.unary_unary(
+                '/hum.v1.IdentityService/DenyOrganization',
+                request_serializer=hum_dot_v1_dot_identity__pb2.DenyOrganizationRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_identity__pb2.DenyOrganizationResponse.FromString,
                 _registered_method=True)
         self.GetOrganization = channel.unary_unary(
                 '/hum.v1.IdentityService/GetOrganization',
@@ -111,8 +136,26 @@ class IdentityServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AcceptInvitation(self, request, context):
+        """Joins the organization that invites the person, and switches this session to it.  Invitations are found by the address
+        that the issuer verified at this sign-in.  Returns `NOT_FOUND` for an invitation that is somebody else's, expired or
+        deleted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeclineInvitation(self, request, context):
+        """Declines an invitation, which deletes it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def OnboardOrganization(self, request, context):
-        """Creates an organization with the person as its first admin, and switches this session to it.
+        """Creates an organization with the person as its first admin, and switches this session to it.  If the deployment
+        approves new organizations (`HUM_ONBOARDING`), it is `pending` until a site admin approves it.  Returns `FORBIDDEN` if
+        the deployment accepts none, `PLAN_LIMIT` beyond `HUM_ORGANIZATIONS_PER_PERSON`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -121,6 +164,28 @@ class IdentityServiceServicer:
     def ProvisionOrg(self, request, context):
         """Creates an organization for somebody who has signed in before.  For site admins, and their keys with the scope
         `site:admin`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListOrganizationRequests(self, request, context):
+        """Lists the organizations that wait for approval, oldest first.  For site admins, and for their keys with the scope
+        `site:admin`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApproveOrganization(self, request, context):
+        """Approves a requested organization: creates it, with the person who requested it as its first admin.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DenyOrganization(self, request, context):
+        """Denies a requested organization.  The person may request another.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -148,7 +213,8 @@ class IdentityServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateApiKey(self, request, context):
-        """Creates an API key with at most the creator's own role.  The secret is only in this response.
+        """Creates an API key.  At each use its role is at most its creator's role at that time.  The secret is only in this
+        response: repeating the request under its Idempotency-Key is `IDEMPOTENCY_MISMATCH`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -179,6 +245,16 @@ def add_IdentityServiceServicer_to_server(servicer, server):
                     request_deserializer=hum_dot_v1_dot_identity__pb2.RevokeMySessionsRequest.FromString,
                     response_serializer=hum_dot_v1_dot_identity__pb2.RevokeMySessionsResponse.SerializeToString,
             ),
+            'AcceptInvitation': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcceptInvitation,
+                    request_deserializer=hum_dot_v1_dot_identity__pb2.AcceptInvitationRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_identity__pb2.AcceptInvitationResponse.SerializeToString,
+            ),
+            'DeclineInvitation': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeclineInvitation,
+                    request_deserializer=hum_dot_v1_dot_identity__pb2.DeclineInvitationRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_identity__pb2.DeclineInvitationResponse.SerializeToString,
+            ),
             'OnboardOrganization': grpc.unary_unary_rpc_method_handler(
                     servicer.OnboardOrganization,
                     request_deserializer=hum_dot_v1_dot_identity__pb2.OnboardOrganizationRequest.FromString,
@@ -188,6 +264,21 @@ def add_IdentityServiceServicer_to_server(servicer, server):
                     servicer.ProvisionOrg,
                     request_deserializer=hum_dot_v1_dot_identity__pb2.ProvisionOrgRequest.FromString,
                     response_serializer=hum_dot_v1_dot_identity__pb2.ProvisionOrgResponse.SerializeToString,
+            ),
+            'ListOrganizationRequests': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOrganizationRequests,
+                    request_deserializer=hum_dot_v1_dot_identity__pb2.ListOrganizationRequestsRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_identity__pb2.ListOrganizationRequestsResponse.SerializeToString,
+            ),
+            'ApproveOrganization': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveOrganization,
+                    request_deserializer=hum_dot_v1_dot_identity__pb2.ApproveOrganizationRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_identity__pb2.ApproveOrganizationResponse.SerializeToString,
+            ),
+            'DenyOrganization': grpc.unary_unary_rpc_method_handler(
+                    servicer.DenyOrganization,
+                    request_deserializer=hum_dot_v1_dot_identity__pb2.DenyOrganizationRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_identity__pb2.DenyOrganizationResponse.SerializeToString,
             ),
             'GetOrganization': grpc.unary_unary_rpc_method_handler(
                     servicer.GetOrganization,
@@ -307,6 +398,60 @@ class IdentityService:
             _registered_method=True)
 
     @staticmethod
+    def AcceptInvitation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.IdentityService/AcceptInvitation',
+            hum_dot_v1_dot_identity__pb2.AcceptInvitationRequest.SerializeToString,
+            hum_dot_v1_dot_identity__pb2.AcceptInvitationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeclineInvitation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.IdentityService/DeclineInvitation',
+            hum_dot_v1_dot_identity__pb2.DeclineInvitationRequest.SerializeToString,
+            hum_dot_v1_dot_identity__pb2.DeclineInvitationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def OnboardOrganization(request,
             target,
             options=(),
@@ -350,6 +495,87 @@ class IdentityService:
             '/hum.v1.IdentityService/ProvisionOrg',
             hum_dot_v1_dot_identity__pb2.ProvisionOrgRequest.SerializeToString,
             hum_dot_v1_dot_identity__pb2.ProvisionOrgResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOrganizationRequests(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.IdentityService/ListOrganizationRequests',
+            hum_dot_v1_dot_identity__pb2.ListOrganizationRequestsRequest.SerializeToString,
+            hum_dot_v1_dot_identity__pb2.ListOrganizationRequestsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveOrganization(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.IdentityService/ApproveOrganization',
+            hum_dot_v1_dot_identity__pb2.ApproveOrganizationRequest.SerializeToString,
+            hum_dot_v1_dot_identity__pb2.ApproveOrganizationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DenyOrganization(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.IdentityService/DenyOrganization',
+            hum_dot_v1_dot_identity__pb2.DenyOrganizationRequest.SerializeToString,
+            hum_dot_v1_dot_identity__pb2.DenyOrganizationResponse.FromString,
             options,
             channel_credentials,
             insecure,

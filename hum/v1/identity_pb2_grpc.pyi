@@ -39,12 +39,30 @@ class IdentityServiceStub:
     """
     RevokeMySessions: _grpc.UnaryUnaryMultiCallable[_identity_pb2.RevokeMySessionsRequest, _identity_pb2.RevokeMySessionsResponse]
     """Signs the person out everywhere: ends all sessions, including this one."""
+    AcceptInvitation: _grpc.UnaryUnaryMultiCallable[_identity_pb2.AcceptInvitationRequest, _identity_pb2.AcceptInvitationResponse]
+    """Joins the organization that invites the person, and switches this session to it.  Invitations are found by the address
+    that the issuer verified at this sign-in.  Returns `NOT_FOUND` for an invitation that is somebody else's, expired or
+    deleted.
+    """
+    DeclineInvitation: _grpc.UnaryUnaryMultiCallable[_identity_pb2.DeclineInvitationRequest, _identity_pb2.DeclineInvitationResponse]
+    """Declines an invitation, which deletes it."""
     OnboardOrganization: _grpc.UnaryUnaryMultiCallable[_identity_pb2.OnboardOrganizationRequest, _identity_pb2.OnboardOrganizationResponse]
-    """Creates an organization with the person as its first admin, and switches this session to it."""
+    """Creates an organization with the person as its first admin, and switches this session to it.  If the deployment
+    approves new organizations (`HUM_ONBOARDING`), it is `pending` until a site admin approves it.  Returns `FORBIDDEN` if
+    the deployment accepts none, `PLAN_LIMIT` beyond `HUM_ORGANIZATIONS_PER_PERSON`.
+    """
     ProvisionOrg: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ProvisionOrgRequest, _identity_pb2.ProvisionOrgResponse]
     """Creates an organization for somebody who has signed in before.  For site admins, and their keys with the scope
     `site:admin`.
     """
+    ListOrganizationRequests: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ListOrganizationRequestsRequest, _identity_pb2.ListOrganizationRequestsResponse]
+    """Lists the organizations that wait for approval, oldest first.  For site admins, and for their keys with the scope
+    `site:admin`.
+    """
+    ApproveOrganization: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ApproveOrganizationRequest, _identity_pb2.ApproveOrganizationResponse]
+    """Approves a requested organization: creates it, with the person who requested it as its first admin."""
+    DenyOrganization: _grpc.UnaryUnaryMultiCallable[_identity_pb2.DenyOrganizationRequest, _identity_pb2.DenyOrganizationResponse]
+    """Denies a requested organization.  The person may request another."""
     GetOrganization: _grpc.UnaryUnaryMultiCallable[_identity_pb2.GetOrganizationRequest, _identity_pb2.GetOrganizationResponse]
     """Returns the current organization."""
     UpdateOrganization: _grpc.UnaryUnaryMultiCallable[_identity_pb2.UpdateOrganizationRequest, _identity_pb2.UpdateOrganizationResponse]
@@ -52,7 +70,9 @@ class IdentityServiceStub:
     ListApiKeys: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ListApiKeysRequest, _identity_pb2.ListApiKeysResponse]
     """Lists the organization's API keys, newest first.  Secrets are never shown again."""
     CreateApiKey: _grpc.UnaryUnaryMultiCallable[_identity_pb2.CreateApiKeyRequest, _identity_pb2.CreateApiKeyResponse]
-    """Creates an API key with at most the creator's own role.  The secret is only in this response."""
+    """Creates an API key.  At each use its role is at most its creator's role at that time.  The secret is only in this
+    response: repeating the request under its Idempotency-Key is `IDEMPOTENCY_MISMATCH`.
+    """
     RevokeApiKey: _grpc.UnaryUnaryMultiCallable[_identity_pb2.RevokeApiKeyRequest, _identity_pb2.RevokeApiKeyResponse]
     """Revokes an API key at once."""
 
@@ -67,12 +87,30 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     """
     RevokeMySessions: _aio.UnaryUnaryMultiCallable[_identity_pb2.RevokeMySessionsRequest, _identity_pb2.RevokeMySessionsResponse]  # type: ignore[assignment]
     """Signs the person out everywhere: ends all sessions, including this one."""
+    AcceptInvitation: _aio.UnaryUnaryMultiCallable[_identity_pb2.AcceptInvitationRequest, _identity_pb2.AcceptInvitationResponse]  # type: ignore[assignment]
+    """Joins the organization that invites the person, and switches this session to it.  Invitations are found by the address
+    that the issuer verified at this sign-in.  Returns `NOT_FOUND` for an invitation that is somebody else's, expired or
+    deleted.
+    """
+    DeclineInvitation: _aio.UnaryUnaryMultiCallable[_identity_pb2.DeclineInvitationRequest, _identity_pb2.DeclineInvitationResponse]  # type: ignore[assignment]
+    """Declines an invitation, which deletes it."""
     OnboardOrganization: _aio.UnaryUnaryMultiCallable[_identity_pb2.OnboardOrganizationRequest, _identity_pb2.OnboardOrganizationResponse]  # type: ignore[assignment]
-    """Creates an organization with the person as its first admin, and switches this session to it."""
+    """Creates an organization with the person as its first admin, and switches this session to it.  If the deployment
+    approves new organizations (`HUM_ONBOARDING`), it is `pending` until a site admin approves it.  Returns `FORBIDDEN` if
+    the deployment accepts none, `PLAN_LIMIT` beyond `HUM_ORGANIZATIONS_PER_PERSON`.
+    """
     ProvisionOrg: _aio.UnaryUnaryMultiCallable[_identity_pb2.ProvisionOrgRequest, _identity_pb2.ProvisionOrgResponse]  # type: ignore[assignment]
     """Creates an organization for somebody who has signed in before.  For site admins, and their keys with the scope
     `site:admin`.
     """
+    ListOrganizationRequests: _aio.UnaryUnaryMultiCallable[_identity_pb2.ListOrganizationRequestsRequest, _identity_pb2.ListOrganizationRequestsResponse]  # type: ignore[assignment]
+    """Lists the organizations that wait for approval, oldest first.  For site admins, and for their keys with the scope
+    `site:admin`.
+    """
+    ApproveOrganization: _aio.UnaryUnaryMultiCallable[_identity_pb2.ApproveOrganizationRequest, _identity_pb2.ApproveOrganizationResponse]  # type: ignore[assignment]
+    """Approves a requested organization: creates it, with the person who requested it as its first admin."""
+    DenyOrganization: _aio.UnaryUnaryMultiCallable[_identity_pb2.DenyOrganizationRequest, _identity_pb2.DenyOrganizationResponse]  # type: ignore[assignment]
+    """Denies a requested organization.  The person may request another."""
     GetOrganization: _aio.UnaryUnaryMultiCallable[_identity_pb2.GetOrganizationRequest, _identity_pb2.GetOrganizationResponse]  # type: ignore[assignment]
     """Returns the current organization."""
     UpdateOrganization: _aio.UnaryUnaryMultiCallable[_identity_pb2.UpdateOrganizationRequest, _identity_pb2.UpdateOrganizationResponse]  # type: ignore[assignment]
@@ -80,7 +118,9 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     ListApiKeys: _aio.UnaryUnaryMultiCallable[_identity_pb2.ListApiKeysRequest, _identity_pb2.ListApiKeysResponse]  # type: ignore[assignment]
     """Lists the organization's API keys, newest first.  Secrets are never shown again."""
     CreateApiKey: _aio.UnaryUnaryMultiCallable[_identity_pb2.CreateApiKeyRequest, _identity_pb2.CreateApiKeyResponse]  # type: ignore[assignment]
-    """Creates an API key with at most the creator's own role.  The secret is only in this response."""
+    """Creates an API key.  At each use its role is at most its creator's role at that time.  The secret is only in this
+    response: repeating the request under its Idempotency-Key is `IDEMPOTENCY_MISMATCH`.
+    """
     RevokeApiKey: _aio.UnaryUnaryMultiCallable[_identity_pb2.RevokeApiKeyRequest, _identity_pb2.RevokeApiKeyResponse]  # type: ignore[assignment]
     """Revokes an API key at once."""
 
@@ -112,12 +152,34 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         """Signs the person out everywhere: ends all sessions, including this one."""
 
     @_abc_1.abstractmethod
+    def AcceptInvitation(
+        self,
+        request: _identity_pb2.AcceptInvitationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.AcceptInvitationResponse, _abc.Awaitable[_identity_pb2.AcceptInvitationResponse]]:
+        """Joins the organization that invites the person, and switches this session to it.  Invitations are found by the address
+        that the issuer verified at this sign-in.  Returns `NOT_FOUND` for an invitation that is somebody else's, expired or
+        deleted.
+        """
+
+    @_abc_1.abstractmethod
+    def DeclineInvitation(
+        self,
+        request: _identity_pb2.DeclineInvitationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.DeclineInvitationResponse, _abc.Awaitable[_identity_pb2.DeclineInvitationResponse]]:
+        """Declines an invitation, which deletes it."""
+
+    @_abc_1.abstractmethod
     def OnboardOrganization(
         self,
         request: _identity_pb2.OnboardOrganizationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_identity_pb2.OnboardOrganizationResponse, _abc.Awaitable[_identity_pb2.OnboardOrganizationResponse]]:
-        """Creates an organization with the person as its first admin, and switches this session to it."""
+        """Creates an organization with the person as its first admin, and switches this session to it.  If the deployment
+        approves new organizations (`HUM_ONBOARDING`), it is `pending` until a site admin approves it.  Returns `FORBIDDEN` if
+        the deployment accepts none, `PLAN_LIMIT` beyond `HUM_ORGANIZATIONS_PER_PERSON`.
+        """
 
     @_abc_1.abstractmethod
     def ProvisionOrg(
@@ -128,6 +190,32 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         """Creates an organization for somebody who has signed in before.  For site admins, and their keys with the scope
         `site:admin`.
         """
+
+    @_abc_1.abstractmethod
+    def ListOrganizationRequests(
+        self,
+        request: _identity_pb2.ListOrganizationRequestsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.ListOrganizationRequestsResponse, _abc.Awaitable[_identity_pb2.ListOrganizationRequestsResponse]]:
+        """Lists the organizations that wait for approval, oldest first.  For site admins, and for their keys with the scope
+        `site:admin`.
+        """
+
+    @_abc_1.abstractmethod
+    def ApproveOrganization(
+        self,
+        request: _identity_pb2.ApproveOrganizationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.ApproveOrganizationResponse, _abc.Awaitable[_identity_pb2.ApproveOrganizationResponse]]:
+        """Approves a requested organization: creates it, with the person who requested it as its first admin."""
+
+    @_abc_1.abstractmethod
+    def DenyOrganization(
+        self,
+        request: _identity_pb2.DenyOrganizationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.DenyOrganizationResponse, _abc.Awaitable[_identity_pb2.DenyOrganizationResponse]]:
+        """Denies a requested organization.  The person may request another."""
 
     @_abc_1.abstractmethod
     def GetOrganization(
@@ -159,7 +247,9 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _identity_pb2.CreateApiKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_identity_pb2.CreateApiKeyResponse, _abc.Awaitable[_identity_pb2.CreateApiKeyResponse]]:
-        """Creates an API key with at most the creator's own role.  The secret is only in this response."""
+        """Creates an API key.  At each use its role is at most its creator's role at that time.  The secret is only in this
+        response: repeating the request under its Idempotency-Key is `IDEMPOTENCY_MISMATCH`.
+        """
 
     @_abc_1.abstractmethod
     def RevokeApiKey(

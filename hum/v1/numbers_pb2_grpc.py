@@ -88,7 +88,8 @@ class NumbersServiceServicer:
 
     def RegisterNumber(self, request, context):
         """Registers a number that the carrier account holds, and sets its webhooks to this deployment.
-        `NOT_AT_CARRIER` unless the account holds it, `ALREADY_EXISTS` if an organization has it.
+        `NOT_AT_CARRIER` unless the account holds it, `ALREADY_EXISTS` if the organization has it.  In a deployment with several
+        organizations only site admins may: `FORBIDDEN` for any number.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -103,7 +104,8 @@ class NumbersServiceServicer:
 
     def BuyNumber(self, request, context):
         """Buys a number at the carrier, and sets its webhooks to this deployment.  A bought number that can't be stored is
-        released again.  `CONFLICT` while another purchase of this number is in progress.
+        released again.  `CONFLICT` for a number that is not for sale, `PLAN_LIMIT` beyond `HUM_NUMBERS_PER_ORGANIZATION` or
+        `HUM_NUMBERS_BOUGHT_PER_DAY`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

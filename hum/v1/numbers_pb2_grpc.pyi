@@ -35,13 +35,15 @@ class NumbersServiceStub:
     """Lists the organization's numbers, newest first."""
     RegisterNumber: _grpc.UnaryUnaryMultiCallable[_numbers_pb2.RegisterNumberRequest, _numbers_pb2.RegisterNumberResponse]
     """Registers a number that the carrier account holds, and sets its webhooks to this deployment.
-    `NOT_AT_CARRIER` unless the account holds it, `ALREADY_EXISTS` if an organization has it.
+    `NOT_AT_CARRIER` unless the account holds it, `ALREADY_EXISTS` if the organization has it.  In a deployment with several
+    organizations only site admins may: `FORBIDDEN` for any number.
     """
     ListAvailableNumbers: _grpc.UnaryUnaryMultiCallable[_numbers_pb2.ListAvailableNumbersRequest, _numbers_pb2.ListAvailableNumbersResponse]
     """Lists numbers that the carrier offers for sale."""
     BuyNumber: _grpc.UnaryUnaryMultiCallable[_numbers_pb2.BuyNumberRequest, _numbers_pb2.BuyNumberResponse]
     """Buys a number at the carrier, and sets its webhooks to this deployment.  A bought number that can't be stored is
-    released again.  `CONFLICT` while another purchase of this number is in progress.
+    released again.  `CONFLICT` for a number that is not for sale, `PLAN_LIMIT` beyond `HUM_NUMBERS_PER_ORGANIZATION` or
+    `HUM_NUMBERS_BOUGHT_PER_DAY`.
     """
     SyncNumbers: _grpc.UnaryUnaryMultiCallable[_numbers_pb2.SyncNumbersRequest, _numbers_pb2.SyncNumbersResponse]
     """Synchronizes the organization's numbers with those that the carrier account holds.  Capabilities are refreshed,
@@ -62,13 +64,15 @@ class NumbersServiceAsyncStub(NumbersServiceStub):
     """Lists the organization's numbers, newest first."""
     RegisterNumber: _aio.UnaryUnaryMultiCallable[_numbers_pb2.RegisterNumberRequest, _numbers_pb2.RegisterNumberResponse]  # type: ignore[assignment]
     """Registers a number that the carrier account holds, and sets its webhooks to this deployment.
-    `NOT_AT_CARRIER` unless the account holds it, `ALREADY_EXISTS` if an organization has it.
+    `NOT_AT_CARRIER` unless the account holds it, `ALREADY_EXISTS` if the organization has it.  In a deployment with several
+    organizations only site admins may: `FORBIDDEN` for any number.
     """
     ListAvailableNumbers: _aio.UnaryUnaryMultiCallable[_numbers_pb2.ListAvailableNumbersRequest, _numbers_pb2.ListAvailableNumbersResponse]  # type: ignore[assignment]
     """Lists numbers that the carrier offers for sale."""
     BuyNumber: _aio.UnaryUnaryMultiCallable[_numbers_pb2.BuyNumberRequest, _numbers_pb2.BuyNumberResponse]  # type: ignore[assignment]
     """Buys a number at the carrier, and sets its webhooks to this deployment.  A bought number that can't be stored is
-    released again.  `CONFLICT` while another purchase of this number is in progress.
+    released again.  `CONFLICT` for a number that is not for sale, `PLAN_LIMIT` beyond `HUM_NUMBERS_PER_ORGANIZATION` or
+    `HUM_NUMBERS_BOUGHT_PER_DAY`.
     """
     SyncNumbers: _aio.UnaryUnaryMultiCallable[_numbers_pb2.SyncNumbersRequest, _numbers_pb2.SyncNumbersResponse]  # type: ignore[assignment]
     """Synchronizes the organization's numbers with those that the carrier account holds.  Capabilities are refreshed,
@@ -98,7 +102,8 @@ class NumbersServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_numbers_pb2.RegisterNumberResponse, _abc.Awaitable[_numbers_pb2.RegisterNumberResponse]]:
         """Registers a number that the carrier account holds, and sets its webhooks to this deployment.
-        `NOT_AT_CARRIER` unless the account holds it, `ALREADY_EXISTS` if an organization has it.
+        `NOT_AT_CARRIER` unless the account holds it, `ALREADY_EXISTS` if the organization has it.  In a deployment with several
+        organizations only site admins may: `FORBIDDEN` for any number.
         """
 
     @_abc_1.abstractmethod
@@ -116,7 +121,8 @@ class NumbersServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_numbers_pb2.BuyNumberResponse, _abc.Awaitable[_numbers_pb2.BuyNumberResponse]]:
         """Buys a number at the carrier, and sets its webhooks to this deployment.  A bought number that can't be stored is
-        released again.  `CONFLICT` while another purchase of this number is in progress.
+        released again.  `CONFLICT` for a number that is not for sale, `PLAN_LIMIT` beyond `HUM_NUMBERS_PER_ORGANIZATION` or
+        `HUM_NUMBERS_BOUGHT_PER_DAY`.
         """
 
     @_abc_1.abstractmethod

@@ -5,9 +5,11 @@ Options in which the contract states what the code must not repeat: who may call
 field is represented.  `gateway` and `control` read them from the descriptors at start.
 """
 
+from collections import abc as abc
 from google.protobuf import descriptor as descriptor
 from google.protobuf import descriptor_pb2 as descriptor_pb2
 from google.protobuf import message as message
+from google.protobuf.internal import containers as containers
 from google.protobuf.internal import enum_type_wrapper as enum_type_wrapper
 from google.protobuf.internal import extension_dict as extension_dict
 import builtins as builtins
@@ -69,6 +71,27 @@ AUDIENCE_SIGNED_IN: Audience.ValueType  # 1
 AUDIENCE_NODE: Audience.ValueType  # 2
 """Another plane of this deployment, authenticated by its node identity.  Never transcoded."""
 
+class _Plane:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PlaneEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_Plane.ValueType], builtins.type):
+    DESCRIPTOR: descriptor.EnumDescriptor
+    PLANE_UNSPECIFIED: _Plane.ValueType  # 0
+    PLANE_GATEWAY: _Plane.ValueType  # 1
+    PLANE_MEDIA: _Plane.ValueType  # 2
+    PLANE_ADMIN: _Plane.ValueType  # 3
+    """`hum admin`."""
+
+class Plane(_Plane, metaclass=_PlaneEnumTypeWrapper):
+    """The plane that a node identity claims to be."""
+
+PLANE_UNSPECIFIED: Plane.ValueType  # 0
+PLANE_GATEWAY: Plane.ValueType  # 1
+PLANE_MEDIA: Plane.ValueType  # 2
+PLANE_ADMIN: Plane.ValueType  # 3
+"""`hum admin`."""
+
 class _Format:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -117,6 +140,8 @@ class Access(message.Message):
     AUDIENCE_FIELD_NUMBER: builtins.int
     SESSION_ONLY_FIELD_NUMBER: builtins.int
     ACTS_OUTSIDE_FIELD_NUMBER: builtins.int
+    PLANES_FIELD_NUMBER: builtins.int
+    ANSWERS_SECRET_FIELD_NUMBER: builtins.int
     role: Role.ValueType
     """The lowest role that may call it."""
     scope: builtins.str
@@ -126,6 +151,12 @@ class Access(message.Message):
     """Only a signed-in person may call it, not a key."""
     acts_outside: builtins.bool
     """It acts outside the database (at the carrier): it runs without an open transaction, and opens its own."""
+    answers_secret: builtins.bool
+    """The response holds a secret: it is never stored, so an Idempotency-Key does not repeat it."""
+    @builtins.property
+    def planes(self) -> containers.RepeatedScalarFieldContainer[Plane.ValueType]:
+        """For AUDIENCE_NODE: the planes that may call it."""
+
     def __init__(
         self,
         *,
@@ -134,10 +165,12 @@ class Access(message.Message):
         audience: Audience.ValueType = ...,
         session_only: builtins.bool = ...,
         acts_outside: builtins.bool = ...,
+        planes: abc.Iterable[Plane.ValueType] | None = ...,
+        answers_secret: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["acts_outside", b"acts_outside", "audience", b"audience", "role", b"role", "scope", b"scope", "session_only", b"session_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["acts_outside", b"acts_outside", "answers_secret", b"answers_secret", "audience", b"audience", "planes", b"planes", "role", b"role", "scope", b"scope", "session_only", b"session_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1266,6 +1266,48 @@ class SetSiteAdminResponse(message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
+class UnlinkSignInRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    EMAIL_FIELD_NUMBER: builtins.int
+    ISSUER_FIELD_NUMBER: builtins.int
+    email: builtins.str
+    """The person's address."""
+    issuer: builtins.str
+    """A former issuer."""
+    def __init__(
+        self,
+        *,
+        email: builtins.str = ...,
+        issuer: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["email", b"email", "issuer", b"issuer", "whose", b"whose"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["email", b"email", "issuer", b"issuer", "whose", b"whose"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_whose: _TypeAlias = typing.Literal["email", "issuer"]  # noqa: Y015
+    _WhichOneofArgType_whose: _TypeAlias = typing.Literal["whose", b"whose"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_whose) -> _WhichOneofReturnType_whose | None: ...
+
+@typing.final
+class UnlinkSignInResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    UNLINKED_FIELD_NUMBER: builtins.int
+    unlinked: builtins.int
+    """How many accounts were unlinked."""
+    def __init__(
+        self,
+        *,
+        unlinked: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["unlinked", b"unlinked"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
 class AssignNumberRequest(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 

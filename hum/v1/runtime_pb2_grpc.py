@@ -407,7 +407,8 @@ class SignInServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def OpenWebSession(self, request, context):
-        """Opens a session for the person whom the issuer authenticated, and accepts the invitations to this address.
+        """Opens a session for the person whom the issuer authenticated.  Returns `EMAIL_UNVERIFIED` for a new person without a
+        verified address, `ALREADY_EXISTS` if the address belongs to somebody with another account.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -599,6 +600,11 @@ class AdminServiceStub:
                 request_serializer=hum_dot_v1_dot_runtime__pb2.SetSiteAdminRequest.SerializeToString,
                 response_deserializer=hum_dot_v1_dot_runtime__pb2.SetSiteAdminResponse.FromString,
                 _registered_method=True)
+        self.UnlinkSignIn = channel.unary_unary(
+                '/hum.v1.AdminService/UnlinkSignIn',
+                request_serializer=hum_dot_v1_dot_runtime__pb2.UnlinkSignInRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_runtime__pb2.UnlinkSignInResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer:
@@ -640,6 +646,14 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UnlinkSignIn(self, request, context):
+        """Unlinks the accounts of a person, or all accounts of an issuer, and ends those people's sessions.  The next account that
+        signs in with the person's verified address is linked instead.  Returns `NOT_FOUND` if there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -667,6 +681,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.SetSiteAdmin,
                     request_deserializer=hum_dot_v1_dot_runtime__pb2.SetSiteAdminRequest.FromString,
                     response_serializer=hum_dot_v1_dot_runtime__pb2.SetSiteAdminResponse.SerializeToString,
+            ),
+            'UnlinkSignIn': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnlinkSignIn,
+                    request_deserializer=hum_dot_v1_dot_runtime__pb2.UnlinkSignInRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_runtime__pb2.UnlinkSignInResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -805,6 +824,33 @@ class AdminService:
             '/hum.v1.AdminService/SetSiteAdmin',
             hum_dot_v1_dot_runtime__pb2.SetSiteAdminRequest.SerializeToString,
             hum_dot_v1_dot_runtime__pb2.SetSiteAdminResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnlinkSignIn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.AdminService/UnlinkSignIn',
+            hum_dot_v1_dot_runtime__pb2.UnlinkSignInRequest.SerializeToString,
+            hum_dot_v1_dot_runtime__pb2.UnlinkSignInResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -165,7 +165,9 @@ class SignInServiceStub:
     TakeSignIn: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.TakeSignInRequest, _runtime_pb2.TakeSignInResponse]
     """Takes a sign-in that was begun; this works once.  Returns `NOT_FOUND` when it is unknown, used or expired."""
     OpenWebSession: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.OpenWebSessionRequest, _runtime_pb2.OpenWebSessionResponse]
-    """Opens a session for the person whom the issuer authenticated, and accepts the invitations to this address."""
+    """Opens a session for the person whom the issuer authenticated.  Returns `EMAIL_UNVERIFIED` for a new person without a
+    verified address, `ALREADY_EXISTS` if the address belongs to somebody with another account.
+    """
     CloseWebSession: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.CloseWebSessionRequest, _runtime_pb2.CloseWebSessionResponse]
     """Ends the session with this token; does nothing if it is already over."""
 
@@ -179,7 +181,9 @@ class SignInServiceAsyncStub(SignInServiceStub):
     TakeSignIn: _aio.UnaryUnaryMultiCallable[_runtime_pb2.TakeSignInRequest, _runtime_pb2.TakeSignInResponse]  # type: ignore[assignment]
     """Takes a sign-in that was begun; this works once.  Returns `NOT_FOUND` when it is unknown, used or expired."""
     OpenWebSession: _aio.UnaryUnaryMultiCallable[_runtime_pb2.OpenWebSessionRequest, _runtime_pb2.OpenWebSessionResponse]  # type: ignore[assignment]
-    """Opens a session for the person whom the issuer authenticated, and accepts the invitations to this address."""
+    """Opens a session for the person whom the issuer authenticated.  Returns `EMAIL_UNVERIFIED` for a new person without a
+    verified address, `ALREADY_EXISTS` if the address belongs to somebody with another account.
+    """
     CloseWebSession: _aio.UnaryUnaryMultiCallable[_runtime_pb2.CloseWebSessionRequest, _runtime_pb2.CloseWebSessionResponse]  # type: ignore[assignment]
     """Ends the session with this token; does nothing if it is already over."""
 
@@ -208,7 +212,9 @@ class SignInServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _runtime_pb2.OpenWebSessionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_runtime_pb2.OpenWebSessionResponse, _abc.Awaitable[_runtime_pb2.OpenWebSessionResponse]]:
-        """Opens a session for the person whom the issuer authenticated, and accepts the invitations to this address."""
+        """Opens a session for the person whom the issuer authenticated.  Returns `EMAIL_UNVERIFIED` for a new person without a
+        verified address, `ALREADY_EXISTS` if the address belongs to somebody with another account.
+        """
 
     @_abc_1.abstractmethod
     def CloseWebSession(
@@ -237,6 +243,10 @@ class AdminServiceStub:
     """Assigns a number that the carrier account holds, and no organization has, to an organization."""
     SetSiteAdmin: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.SetSiteAdminRequest, _runtime_pb2.SetSiteAdminResponse]
     """Grants or revokes a person's right to administer the whole deployment.  The person need not have signed in yet."""
+    UnlinkSignIn: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.UnlinkSignInRequest, _runtime_pb2.UnlinkSignInResponse]
+    """Unlinks the accounts of a person, or all accounts of an issuer, and ends those people's sessions.  The next account that
+    signs in with the person's verified address is linked instead.  Returns `NOT_FOUND` if there is none.
+    """
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
@@ -253,6 +263,10 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Assigns a number that the carrier account holds, and no organization has, to an organization."""
     SetSiteAdmin: _aio.UnaryUnaryMultiCallable[_runtime_pb2.SetSiteAdminRequest, _runtime_pb2.SetSiteAdminResponse]  # type: ignore[assignment]
     """Grants or revokes a person's right to administer the whole deployment.  The person need not have signed in yet."""
+    UnlinkSignIn: _aio.UnaryUnaryMultiCallable[_runtime_pb2.UnlinkSignInRequest, _runtime_pb2.UnlinkSignInResponse]  # type: ignore[assignment]
+    """Unlinks the accounts of a person, or all accounts of an issuer, and ends those people's sessions.  The next account that
+    signs in with the person's verified address is linked instead.  Returns `NOT_FOUND` if there is none.
+    """
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """The operations of `hum admin`, without a person's session."""
@@ -296,5 +310,15 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_runtime_pb2.SetSiteAdminResponse, _abc.Awaitable[_runtime_pb2.SetSiteAdminResponse]]:
         """Grants or revokes a person's right to administer the whole deployment.  The person need not have signed in yet."""
+
+    @_abc_1.abstractmethod
+    def UnlinkSignIn(
+        self,
+        request: _runtime_pb2.UnlinkSignInRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_runtime_pb2.UnlinkSignInResponse, _abc.Awaitable[_runtime_pb2.UnlinkSignInResponse]]:
+        """Unlinks the accounts of a person, or all accounts of an issuer, and ends those people's sessions.  The next account that
+        signs in with the person's verified address is linked instead.  Returns `NOT_FOUND` if there is none.
+        """
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -77,15 +77,16 @@ class TeamServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateMember(self, request, context):
-        """Changes a member's role.  Returns `INVALID_STATE` for the last admin.
+        """Changes a member's role, which also limits the member's API keys.  If the member is no longer an admin, the invitations
+        that the member sent are deleted.  Returns `INVALID_STATE` for the last admin.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RemoveMember(self, request, context):
-        """Removes a member from the organization, and revokes the API keys that the member created.  Returns `INVALID_STATE`
-        for the last admin.
+        """Removes a member from the organization, revokes the API keys that the member created, and deletes the invitations that
+        the member sent.  Returns `INVALID_STATE` for the last admin.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -99,8 +100,9 @@ class TeamServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateInvite(self, request, context):
-        """Invites somebody: whoever signs in with this address, verified by the issuer, becomes a member.  An open or expired
-        invitation to the same address is replaced.  Returns `ALREADY_EXISTS` for a member's address.
+        """Invites somebody.  Whoever signs in with this address, verified by the issuer, finds the invitation in `GET /api/me`,
+        and joins by accepting it.  An open or expired invitation to the same address is replaced.  Returns `ALREADY_EXISTS` for a
+        member's address.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

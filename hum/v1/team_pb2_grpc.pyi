@@ -34,16 +34,19 @@ class TeamServiceStub:
     ListMembers: _grpc.UnaryUnaryMultiCallable[_team_pb2.ListMembersRequest, _team_pb2.ListMembersResponse]
     """Lists the members, in the order in which they joined."""
     UpdateMember: _grpc.UnaryUnaryMultiCallable[_team_pb2.UpdateMemberRequest, _team_pb2.UpdateMemberResponse]
-    """Changes a member's role.  Returns `INVALID_STATE` for the last admin."""
+    """Changes a member's role, which also limits the member's API keys.  If the member is no longer an admin, the invitations
+    that the member sent are deleted.  Returns `INVALID_STATE` for the last admin.
+    """
     RemoveMember: _grpc.UnaryUnaryMultiCallable[_team_pb2.RemoveMemberRequest, _team_pb2.RemoveMemberResponse]
-    """Removes a member from the organization, and revokes the API keys that the member created.  Returns `INVALID_STATE`
-    for the last admin.
+    """Removes a member from the organization, revokes the API keys that the member created, and deletes the invitations that
+    the member sent.  Returns `INVALID_STATE` for the last admin.
     """
     ListInvites: _grpc.UnaryUnaryMultiCallable[_team_pb2.ListInvitesRequest, _team_pb2.ListInvitesResponse]
     """Lists the invitations that are open, newest first."""
     CreateInvite: _grpc.UnaryUnaryMultiCallable[_team_pb2.CreateInviteRequest, _team_pb2.CreateInviteResponse]
-    """Invites somebody: whoever signs in with this address, verified by the issuer, becomes a member.  An open or expired
-    invitation to the same address is replaced.  Returns `ALREADY_EXISTS` for a member's address.
+    """Invites somebody.  Whoever signs in with this address, verified by the issuer, finds the invitation in `GET /api/me`,
+    and joins by accepting it.  An open or expired invitation to the same address is replaced.  Returns `ALREADY_EXISTS` for a
+    member's address.
     """
     DeleteInvite: _grpc.UnaryUnaryMultiCallable[_team_pb2.DeleteInviteRequest, _team_pb2.DeleteInviteResponse]
     """Revokes an invitation."""
@@ -54,16 +57,19 @@ class TeamServiceAsyncStub(TeamServiceStub):
     ListMembers: _aio.UnaryUnaryMultiCallable[_team_pb2.ListMembersRequest, _team_pb2.ListMembersResponse]  # type: ignore[assignment]
     """Lists the members, in the order in which they joined."""
     UpdateMember: _aio.UnaryUnaryMultiCallable[_team_pb2.UpdateMemberRequest, _team_pb2.UpdateMemberResponse]  # type: ignore[assignment]
-    """Changes a member's role.  Returns `INVALID_STATE` for the last admin."""
+    """Changes a member's role, which also limits the member's API keys.  If the member is no longer an admin, the invitations
+    that the member sent are deleted.  Returns `INVALID_STATE` for the last admin.
+    """
     RemoveMember: _aio.UnaryUnaryMultiCallable[_team_pb2.RemoveMemberRequest, _team_pb2.RemoveMemberResponse]  # type: ignore[assignment]
-    """Removes a member from the organization, and revokes the API keys that the member created.  Returns `INVALID_STATE`
-    for the last admin.
+    """Removes a member from the organization, revokes the API keys that the member created, and deletes the invitations that
+    the member sent.  Returns `INVALID_STATE` for the last admin.
     """
     ListInvites: _aio.UnaryUnaryMultiCallable[_team_pb2.ListInvitesRequest, _team_pb2.ListInvitesResponse]  # type: ignore[assignment]
     """Lists the invitations that are open, newest first."""
     CreateInvite: _aio.UnaryUnaryMultiCallable[_team_pb2.CreateInviteRequest, _team_pb2.CreateInviteResponse]  # type: ignore[assignment]
-    """Invites somebody: whoever signs in with this address, verified by the issuer, becomes a member.  An open or expired
-    invitation to the same address is replaced.  Returns `ALREADY_EXISTS` for a member's address.
+    """Invites somebody.  Whoever signs in with this address, verified by the issuer, finds the invitation in `GET /api/me`,
+    and joins by accepting it.  An open or expired invitation to the same address is replaced.  Returns `ALREADY_EXISTS` for a
+    member's address.
     """
     DeleteInvite: _aio.UnaryUnaryMultiCallable[_team_pb2.DeleteInviteRequest, _team_pb2.DeleteInviteResponse]  # type: ignore[assignment]
     """Revokes an invitation."""
@@ -83,7 +89,9 @@ class TeamServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _team_pb2.UpdateMemberRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_team_pb2.UpdateMemberResponse, _abc.Awaitable[_team_pb2.UpdateMemberResponse]]:
-        """Changes a member's role.  Returns `INVALID_STATE` for the last admin."""
+        """Changes a member's role, which also limits the member's API keys.  If the member is no longer an admin, the invitations
+        that the member sent are deleted.  Returns `INVALID_STATE` for the last admin.
+        """
 
     @_abc_1.abstractmethod
     def RemoveMember(
@@ -91,8 +99,8 @@ class TeamServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _team_pb2.RemoveMemberRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_team_pb2.RemoveMemberResponse, _abc.Awaitable[_team_pb2.RemoveMemberResponse]]:
-        """Removes a member from the organization, and revokes the API keys that the member created.  Returns `INVALID_STATE`
-        for the last admin.
+        """Removes a member from the organization, revokes the API keys that the member created, and deletes the invitations that
+        the member sent.  Returns `INVALID_STATE` for the last admin.
         """
 
     @_abc_1.abstractmethod
@@ -109,8 +117,9 @@ class TeamServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _team_pb2.CreateInviteRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_team_pb2.CreateInviteResponse, _abc.Awaitable[_team_pb2.CreateInviteResponse]]:
-        """Invites somebody: whoever signs in with this address, verified by the issuer, becomes a member.  An open or expired
-        invitation to the same address is replaced.  Returns `ALREADY_EXISTS` for a member's address.
+        """Invites somebody.  Whoever signs in with this address, verified by the issuer, finds the invitation in `GET /api/me`,
+        and joins by accepting it.  An open or expired invitation to the same address is replaced.  Returns `ALREADY_EXISTS` for a
+        member's address.
         """
 
     @_abc_1.abstractmethod

@@ -1,7 +1,7 @@
 """The issuer as a server: discovery, authorization page, token endpoint, keys, userinfo.
 
 Implements OpenID Connect Core 1.0 with PKCE (RFC 7636, S256 only) and `iss` in its responses (RFC 9207).  Under
-/sandbox, tests add people, rotate the keys, and make the next ID token wrong in one way.
+/sandbox, tests add people, rotate the keys, and make the next ID token wrong in one way, or set its claims.
 """
 
 import base64
@@ -23,7 +23,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from sandbox.serving import serving
-from sandbox.signin.people import Grant, People, Person
+from sandbox.signin.people import Grant, People, Person, folded
 
 DEMO = Person("owner@example.com", "Demo Owner")
 TOKEN_SECONDS = 600
@@ -48,6 +48,8 @@ class Issuer:
     def __init__(self, client_id: str, client_secret: str, redirect_uri: str, people: tuple[Person, ...]) -> None:
         self.client_id, self.client_secret, self.redirect_uri = client_id, client_secret, redirect_uri
         self.people, self.url, self.mischief = People(), "", ""
+        #: Claims that replace the person's in the next ID token.
+        self.claims: dict[str, Any] = {}
         self._keys: list[RSAKey] = []
         for person in (DEMO, *people):
             self.people.add(person)
@@ -79,6 +81,7 @@ class Issuer:
             Route("/userinfo", self._userinfo),
             Route("/sandbox/people", self._add_person, methods=["POST"]),
             Route("/sandbox/keys", self._rotate, methods=["POST"]),
+            Route("/sandbox/claims", self._set_claims, methods=["POST"]),
             Route("/sandbox/mischief", self._set_mischief, methods=["POST"]),
         ]
 
@@ -141,7 +144,7 @@ class Issuer:
         if (complaint := self._bad_request(form)) is not None:
             return Response(complaint, 400)
         email = form.get("email", "")
-        person = self.people.known.get(email.lower()) or Person(email, email.partition("@")[0])
+        person = self.people.known.get(folded(email)) or Person(email, email.partition("@")[0])
         grant = Grant(person, form["client_id"], form["redirect_uri"], form.get("nonce", ""), form["code_challenge"])
         answer = {"code": self.people.grant(grant), "state": form.get("state", ""), "iss": self.url}
         return RedirectResponse(f"{self.redirect_uri}?{urlencode(answer)}", 303)
@@ -183,7 +186,9 @@ class Issuer:
             "exp": now + TOKEN_SECONDS,
             "nonce": grant.nonce,
             **grant.person.claims(),
+            **self.claims,
         }
+        self.claims = {}
         mischief, self.mischief = self.mischief, ""
         if (spoil := MISCHIEF.get(mischief)) is not None:
             spoil(claims)
@@ -206,12 +211,17 @@ class Issuer:
 
     async def _add_person(self, request: Request) -> Response:
         body = await request.json()
-        self.people.add(Person(body["email"], body.get("name", ""), body.get("email_verified", True)))
+        verified, sub = body.get("email_verified", True), body.get("sub", "")
+        self.people.add(Person(body["email"], body.get("name", ""), verified, sub))
         return Response(status_code=204)
 
     async def _rotate(self, _: Request) -> Response:
         """Replace the keys with a new one."""
         self._keys = [_new_key()]
+        return Response(status_code=204)
+
+    async def _set_claims(self, request: Request) -> Response:
+        self.claims = await request.json()
         return Response(status_code=204)
 
     async def _set_mischief(self, request: Request) -> Response:

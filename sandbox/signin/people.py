@@ -6,6 +6,11 @@ import secrets
 from dataclasses import dataclass, field
 
 
+def folded(email: str) -> str:
+    """The address with its ASCII letters in lower case; other characters are left as they are."""
+    return email.encode().lower().decode()
+
+
 @dataclass(frozen=True)
 class Person:
     """One user; `subject` never changes, the rest may."""
@@ -13,10 +18,12 @@ class Person:
     email: str
     name: str
     email_verified: bool = True
+    #: The account's `sub`; default: derived from the address.
+    sub: str = ""
 
     @property
     def subject(self) -> str:
-        return hashlib.sha256(self.email.lower().encode()).hexdigest()[:24]
+        return self.sub or hashlib.sha256(folded(self.email).encode()).hexdigest()[:24]
 
     def claims(self) -> dict[str, object]:
         return {"sub": self.subject, "email": self.email, "email_verified": self.email_verified, "name": self.name}
@@ -40,7 +47,7 @@ class People:
     tokens: dict[str, Person] = field(default_factory=dict)
 
     def add(self, person: Person) -> None:
-        self.known[person.email.lower()] = person
+        self.known[folded(person.email)] = person
 
     def grant(self, grant: Grant) -> str:
         """A code."""

@@ -93,6 +93,15 @@ class Browser:
         assert answer.status_code == 303, answer.text
         return str(answer.headers["location"]).removeprefix(PUBLIC)
 
+    async def accept(self, organization: str = "") -> dict[str, Any]:
+        """Accept the one invitation there is, or the one of this organization; who I am then."""
+        open_ones = (await self.get("/api/me")).json()["invitations"]
+        (mine,) = [each for each in open_ones if organization in ("", each["organization_name"])]
+        answer = await self.post(f"/api/me/invitations/{mine['id']}/accept")
+        assert answer.status_code == 200, answer.text
+        me: dict[str, Any] = answer.json()
+        return me
+
     async def sign_in(self, email: str, return_to: str = "/docs") -> httpx.Response:
         return await self.get(await self.choose(await self.begin(return_to), email))
 
@@ -117,7 +126,7 @@ def running_issuer() -> Iterator[Issuer]:
 @pytest.fixture
 def issuer(running_issuer: Issuer) -> Issuer:
     """A fresh issuer."""
-    running_issuer.people, running_issuer.mischief = People(), ""
+    running_issuer.people, running_issuer.mischief, running_issuer.claims = People(), "", {}
     return running_issuer
 
 

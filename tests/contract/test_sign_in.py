@@ -1,12 +1,14 @@
 """Sign-in against the sandbox's issuer: what must work, and what must not."""
 
 import asyncio
+from typing import Any
 
 import httpx
 import pytest
 
 from control.identity import usecases as identity
 from hum import ids
+from hum.errors import NotFound
 from hum.ids import Kind
 from sandbox.signin import Issuer
 from sandbox.signin.issuer import MISCHIEF
@@ -126,6 +128,83 @@ async def test_an_unverified_address_is_nobody(edge: Edge, issuer: Issuer) -> No
     issuer.people.add(Person("grace@example.com", "Grace", email_verified=False))
     answer = await edge.browser().sign_in("grace@example.com")
     assert answer.status_code == 403 and answer.json()["error"]["code"] == "email_unverified"
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"sub": "a\0b"},
+        {"name": "Ada\0"},
+        {"email": "ada\0@example.com"},
+        {"sub": "s" * 256},
+        {"sub": "\u00e9"},
+        {"sub": {"token": 1}},
+        {"email": ["ada@example.com"]},
+        {"email": f"{'a' * 250}@example.com"},
+        {"name": "\x1b[31m"},
+    ],
+)
+async def test_claims_that_can_be_nobodys_are_refused(edge: Edge, issuer: Issuer, claims: dict[str, Any]) -> None:
+    browser = edge.browser()
+    back = await browser.choose(await browser.begin(), "ada@example.com")
+    issuer.claims = claims
+    answer = await browser.get(back)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden"), answer.text
+    assert "the claim" in answer.json()["error"]["message"] or "the ID token" in answer.json()["error"]["message"]
+    async with edge.plane.control.db.system() as tx:
+        assert await tx.fetchval("SELECT count(*) FROM users") == 0
+    assert issuer.claims == {}  # they were really sent
+
+
+async def test_an_address_takes_no_other_account(edge: Edge, issuer: Issuer) -> None:
+    """The address changed hands at the issuer, or somebody found a way to have it verified there: that makes nobody Ada."""
+    ada = await edge.signed_in("ada@example.com")
+    me = (await ada.get("/api/me")).json()["user"]["id"]
+    issuer.people.add(Person("Ada@example.com", "Mallory", sub="another"))
+    refused = await edge.browser().sign_in("ada@example.com")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "already_exists")
+    assert "unlink-sign-in" in refused.json()["error"]["message"]
+    assert (await ada.get("/api/me")).json()["user"]["name"] == "ada"
+    assert await identity.unlink_sign_in(edge.plane.control.db, email="ADA@example.com", issuer="") == 1
+    assert (await ada.get("/api/me")).status_code == 401  # the operator has decided who it is from now on
+    now = await edge.signed_in("ada@example.com")
+    assert (await now.get("/api/me")).json()["user"] == {"id": me, "email": "Ada@example.com", "name": "Mallory"}
+
+
+async def test_an_issuer_that_is_used_no_more_is_unlinked_whole(edge: Edge, issuer: Issuer) -> None:
+    db = edge.plane.control.db
+    for email in ("ada@example.com", "grace@example.com"):
+        await edge.signed_in(email)
+    with pytest.raises(NotFound):
+        await identity.unlink_sign_in(db, email="", issuer="https://nobody.example")
+    assert await identity.unlink_sign_in(db, email="", issuer=issuer.url) == 2
+    async with db.system() as tx:
+        assert await tx.fetchval("SELECT count(*) FROM sessions") == 0
+
+
+async def test_of_two_accounts_that_come_first_at_once_one_is_the_person(edge: Edge, issuer: Issuer) -> None:
+    for _ in range(3):
+        backs = []
+        for account in ("one", "two", "one"):
+            issuer.people.add(Person("ada@example.com", "Ada", sub=account))
+            browser = edge.browser()
+            backs.append((browser, await browser.choose(await browser.begin(), "ada@example.com")))
+        answers = await asyncio.gather(*(browser.get(back) for browser, back in backs))
+        statuses = [answer.status_code for answer in answers]
+        assert statuses in ([303, 409, 303], [409, 303, 409]), [answer.text for answer in answers]
+        async with edge.plane.control.db.system() as tx:
+            assert await tx.fetchval("SELECT count(*) FROM sign_in_subjects") == 1
+            await tx.execute("DELETE FROM users")
+
+
+async def test_a_forged_answer_leaves_the_sign_in_that_is_under_way(edge: Edge) -> None:
+    """An image on any page can send the browser to the callback."""
+    browser = edge.browser()
+    back = await browser.choose(await browser.begin(), "ada@example.com")
+    for forged in ("/auth/callback?state=x&code=y", "/auth/callback", "/auth/callback?error=access_denied"):
+        answer = await browser.get(forged)
+        assert (answer.status_code, answer.headers.get_list("set-cookie")) == (400, [])
+    assert (await browser.get(back)).status_code == 303
 
 
 async def test_a_new_sign_in_ends_the_session_before_it(edge: Edge) -> None:

@@ -13,7 +13,7 @@ ADA, GRACE, ALAN = "ada@example.com", "grace@example.com", "alan@example.com"
 
 
 async def team(edge: Edge, *others: tuple[str, str]) -> list[Browser]:
-    """Ada's organization; each of the others was invited with a role and has signed in."""
+    """Ada's organization; each of the others was invited with a role, has signed in, and accepted."""
     owner = await edge.signed_in(ADA)
     await owner.post("/api/organizations", {"name": "Clinic"})
     browsers = [owner]
@@ -21,6 +21,7 @@ async def team(edge: Edge, *others: tuple[str, str]) -> list[Browser]:
         answer = await owner.post("/api/team/invites", {"email": email, "role": role})
         assert answer.status_code == 201, answer.text
         browsers.append(await edge.signed_in(email.lower()))
+        await browsers[-1].accept()
     return browsers
 
 
@@ -28,7 +29,7 @@ async def members(browser: Browser) -> dict[str, dict[str, str]]:
     return {each["email"]: each for each in (await browser.get("/api/team")).json()["members"]}
 
 
-async def test_an_invited_person_joins_by_signing_in(edge: Edge) -> None:
+async def test_an_invited_person_joins_by_accepting(edge: Edge) -> None:
     owner, grace = await team(edge, (GRACE.upper(), "operator"))
     me = (await grace.get("/api/me")).json()
     assert (me["organization"]["name"], me["role"]) == ("Clinic", "operator")
@@ -40,7 +41,8 @@ async def test_an_invitation_is_for_its_address_alone(edge: Edge, issuer: Issuer
     owner = (await team(edge))[0]
     await owner.post("/api/team/invites", {"email": GRACE, "role": "viewer"})
     stranger = await edge.signed_in(ALAN)
-    assert (await stranger.get("/api/me")).json()["organizations"] == []
+    me = (await stranger.get("/api/me")).json()
+    assert (me["organizations"], me["invitations"]) == ([], [])
     issuer.people.add(Person(GRACE, "Mallory", email_verified=False))
     assert (await edge.browser().sign_in(GRACE)).status_code == 403
     assert GRACE not in await members(owner)
@@ -52,7 +54,8 @@ async def test_a_person_who_is_known_but_unverified_today_joins_nothing(edge: Ed
     await owner.post("/api/team/invites", {"email": GRACE, "role": "viewer"})
     issuer.people.add(Person(GRACE, "Grace", email_verified=False))
     again = await edge.signed_in(GRACE)  # the subject is known
-    assert (await again.get("/api/me")).json()["organizations"] == []
+    me = (await again.get("/api/me")).json()
+    assert (me["organizations"], me["invitations"]) == ([], [])
 
 
 async def test_invitations_expire_and_can_be_taken_back(edge: Edge) -> None:
@@ -65,7 +68,8 @@ async def test_invitations_expire_and_can_be_taken_back(edge: Edge) -> None:
     assert (await owner.request("DELETE", f"/api/team/invites/{back.json()['id']}")).status_code == 204
     assert (await owner.request("DELETE", f"/api/team/invites/{back.json()['id']}")).status_code == 404
     for email in (GRACE, ALAN):
-        assert (await (await edge.signed_in(email)).get("/api/me")).json()["organizations"] == []
+        me = (await (await edge.signed_in(email)).get("/api/me")).json()
+        assert (me["organizations"], me["invitations"]) == ([], [])
     again = await owner.post("/api/team/invites", {"email": GRACE, "role": "viewer"})
     assert again.status_code == 201 and again.json()["id"] != old.json()["id"]
 
@@ -106,6 +110,8 @@ async def test_a_member_who_leaves_takes_their_keys_along(edge: Edge, keep: bool
         for each, status in ((secret, 200 if keep else 401), (owners, 200)):
             answer = await http.get("/api/flows", headers={"Authorization": f"Bearer {each}"})
             assert answer.status_code == status
+        me = (await http.get("/api/me", headers={"Authorization": f"Bearer {secret}"})).json()
+        assert not keep or me["user"]["email"] == ADA  # what was kept is whose who kept it
 
 
 async def test_the_last_admin_stays(edge: Edge) -> None:
@@ -127,7 +133,7 @@ async def test_two_admins_who_demote_each_other_at_once_leave_one(edge: Edge) ->
         await owner.post("/api/team/invites", {"email": GRACE, "role": "admin"})
         org = (await owner.get("/api/me")).json()["organization"]["id"]
         grace = await edge.signed_in(GRACE)
-        await grace.post("/api/me/organization", {"organization_id": org})
+        assert (await grace.accept())["organization"]["id"] == org
         users = {email: each["user_id"] for email, each in (await members(owner)).items()}
         answers = await asyncio.gather(
             owner.request("PATCH", f"/api/team/{users[GRACE]}", json={"role": "viewer"}),

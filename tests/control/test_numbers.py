@@ -11,10 +11,11 @@ from prometheus_client import REGISTRY
 
 from control.clients.twilio import CarrierNumber, Webhooks
 from control.numbers import usecases
-from control.numbers.purchases import Purchases
+from control.numbers.purchases import Purchases, Quota
 from hum.errors import CarrierError
 from hum.v1 import identity_pb2, identity_pb2_grpc, numbers_pb2, numbers_pb2_grpc
 from tests.control.conftest import Plane
+from tests.control.test_flows import reason
 
 AT_ONCE, NUMBER = timedelta(0), "+13175550200"
 NO = CarrierError("the carrier refused: no", carrier_code="21421", carrier_status="400")
@@ -30,7 +31,9 @@ class Desk:
     def __init__(self, plane: Plane, who: Metadata) -> None:
         self.plane, self.who, self.carrier = plane, who, plane.carrier
         self.stub = numbers_pb2_grpc.NumbersServiceStub(plane.channel)
-        self.purchases = Purchases(plane.control.db, plane.carrier, Webhooks("v", "s"), timedelta(hours=1))
+        self.purchases = Purchases(
+            plane.control.db, plane.carrier, Webhooks("v", "s"), timedelta(hours=1), Quota(in_all=100, a_day=100)
+        )
 
     async def buy(self, e164: str = NUMBER, key: str = "", **given: str) -> numbers_pb2.Number:
         metadata = (*self.who, *((("idempotency-key", key),) if key else ()))
@@ -44,6 +47,12 @@ class Desk:
 
     async def release(self, number: numbers_pb2.Number) -> None:
         await self.stub.ReleaseNumber(numbers_pb2.ReleaseNumberRequest(id=number.id), metadata=self.who)
+
+    async def be_assigned(self, e164: str) -> None:
+        """As an operator, give the organization a number of the account."""
+        org = (await principal_of(self)).org_id
+        here = Webhooks.at(self.plane.settings.public_url)
+        await usecases.assign(self.plane.control.db, self.carrier, here, org, e164)
 
     async def sweep(self) -> None:
         await self.purchases.sweep(AT_ONCE)
@@ -145,10 +154,12 @@ async def test_an_order_whose_fate_is_unknown_is_looked_up_later(desk: Desk) -> 
     find = carrier.find_number
     carrier.lose_answers = SILENCE
 
-    async def away(_: str) -> CarrierNumber | None:
-        raise SILENCE
+    async def away(e164: str) -> CarrierNumber | None:
+        if carrier.bought:
+            raise SILENCE
+        return await find(e164)
 
-    carrier.find_number = away  # type: ignore[method-assign]  # the carrier is away altogether
+    carrier.find_number = away  # type: ignore[method-assign]  # from the order on the carrier is away altogether
     with pytest.raises(aio.AioRpcError):
         await desk.buy()
     assert await desk.attempts() == ["buying"]
@@ -188,8 +199,12 @@ async def test_a_crash_at_any_moment_pays_once_and_loses_nothing(
     if moment == "write":
         monkeypatch.setattr("storage.numbers.create", die)
     elif moment == "find_number":
-        desk.carrier.lose_answers = SILENCE
-        monkeypatch.setattr(desk.carrier, "find_number", die)
+        desk.carrier.lose_answers, find = SILENCE, desk.carrier.find_number
+
+        async def die_when_bought(e164: str) -> CarrierNumber | None:
+            return await (die() if desk.carrier.bought else find(e164))
+
+        monkeypatch.setattr(desk.carrier, "find_number", die_when_bought)
     else:
         bought = desk.carrier.buy_number
 
@@ -235,8 +250,10 @@ async def test_one_row_that_fails_stops_no_other(desk: Desk, error: Exception) -
             await desk.release(number)
     find, release = carrier.find_number, carrier.release_number
 
-    async def away(_: str) -> CarrierNumber | None:
-        raise SILENCE
+    async def away(e164: str) -> CarrierNumber | None:
+        if e164 in carrier.bought:
+            raise SILENCE
+        return await find(e164)
 
     carrier.find_number = away  # type: ignore[method-assign]
     for n in (3, 4):
@@ -265,21 +282,32 @@ def measured(sweep: str) -> float:
     return REGISTRY.get_sample_value("hum_swept_rows_failed_total", {"sweep": sweep}) or 0
 
 
-async def test_a_number_that_cannot_be_written_down_is_given_back(desk: Desk) -> None:
-    other = Desk(desk.plane, await desk.plane.tenant("Other"))
-    bought = desk.carrier.buy_number
+async def test_a_number_that_an_operator_gave_away_meanwhile_stays_where_it_is(desk: Desk) -> None:
+    other, bought = Desk(desk.plane, await desk.plane.tenant("Other")), desk.carrier.buy_number
 
     async def overtaken(e164: str, webhooks: Webhooks) -> CarrierNumber | None:
         held = await bought(e164, webhooks)
-        await other.stub.RegisterNumber(
-            numbers_pb2.RegisterNumberRequest(number=numbers_pb2.Number(e164=e164)), metadata=other.who
-        )
+        await other.be_assigned(e164)
         return held
 
     desk.carrier.buy_number = overtaken  # type: ignore[method-assign]
     with pytest.raises(aio.AioRpcError) as taken:
         await desk.buy()
-    assert code(taken) is grpc.StatusCode.ALREADY_EXISTS
+    assert (code(taken), taken.value.details()) == (grpc.StatusCode.ABORTED, "The number is not for sale.")
+    assert (await desk.attempts(), desk.carrier.released) == (["failed"], [])
+    assert (await desk.numbers(), await other.numbers(), await desk.audited("buyNumber")) == ([], [NUMBER], 0)
+
+
+async def test_a_number_that_can_not_be_written_down_is_given_back(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hum.errors import AlreadyExists
+
+    async def taken(*_: Any) -> None:
+        raise AlreadyExists
+
+    monkeypatch.setattr("storage.numbers.create", taken)
+    with pytest.raises(aio.AioRpcError) as refused:
+        await desk.buy()
+    assert code(refused) is grpc.StatusCode.ABORTED
     assert (await desk.attempts(), desk.carrier.released) == (["returned"], [f"PN{NUMBER}"])
     assert (await desk.numbers(), await desk.audited("buyNumber")) == ([], 0)
 
@@ -308,7 +336,6 @@ async def test_giving_back_is_tried_until_it_is_done(desk: Desk, monkeypatch: py
 
 
 async def test_a_registration_that_is_refused_changes_nothing_at_the_carrier(desk: Desk) -> None:
-    other = Desk(desk.plane, await desk.plane.tenant("Other"))
     number = numbers_pb2.Number(e164="+13175550100")
     for bad in (numbers_pb2.Number(e164="+13175550100", flow_id="flow_x"), numbers_pb2.Number(e164="+13175559999")):
         with pytest.raises(aio.AioRpcError):
@@ -316,10 +343,88 @@ async def test_a_registration_that_is_refused_changes_nothing_at_the_carrier(des
     assert (desk.carrier.pointed, await desk.audited("registerNumber")) == ({}, 0)
     request = numbers_pb2.RegisterNumberRequest(number=number)
     results = await asyncio.gather(
-        *(each.stub.RegisterNumber(request, metadata=each.who) for each in (desk, other)), return_exceptions=True
+        *(desk.stub.RegisterNumber(request, metadata=desk.who) for _ in range(2)), return_exceptions=True
     )
     refused = [each.code() for each in results if isinstance(each, aio.AioRpcError)]
     assert (refused, await desk.audited("registerNumber")) == ([grpc.StatusCode.ALREADY_EXISTS], 1)
+
+
+# --- what is another organization's, or nobody's ------------------------------------------------------------------
+
+
+async def refusal(asked: Any) -> tuple[grpc.StatusCode, str | None]:
+    with pytest.raises(aio.AioRpcError) as refused:
+        await asked
+    return refused.value.code(), refused.value.details()
+
+
+async def test_of_several_organizations_none_registers_what_nobody_has(desk: Desk) -> None:
+    """A number of the account that another has, that nobody has, and one that is not in it: the same answer, unasked."""
+    other = Desk(desk.plane, await desk.plane.tenant("Other"))
+    await other.be_assigned("+13175550101")
+    desk.carrier.pointed.clear()
+    answers = set()
+    for e164 in ("+13175550101", "+13175550102", "+13175559999"):
+        request = numbers_pb2.RegisterNumberRequest(number=numbers_pb2.Number(e164=e164))
+        answers.add(await refusal(desk.stub.RegisterNumber(request, metadata=desk.who)))
+    assert [each for each, _ in answers] == [grpc.StatusCode.PERMISSION_DENIED]
+    assert (desk.carrier.pointed, await desk.numbers(), await sync(desk)) == ({}, [], (0, 0, 0))
+
+
+@pytest.mark.parametrize("lost", [None, SILENCE])
+async def test_what_the_account_holds_can_not_be_had_by_ordering_it(desk: Desk, lost: CarrierError | None) -> None:
+    """An order whose answer got lost was looked up in the account, and found what had been there all along: another's number
+    was then given back to the carrier, and nobody's was taken.
+    """
+    other = Desk(desk.plane, await desk.plane.tenant("Other"))
+    await other.be_assigned("+13175550101")
+    desk.carrier.refuse_orders = lost
+    answers = [await refusal(desk.buy(e164)) for e164 in ("+13175550101", "+13175550102")]
+    desk.carrier.refuse_orders = None
+    answers.append(await refusal(desk.buy("+13175559999")))
+    assert answers == [(grpc.StatusCode.ABORTED, "The number is not for sale.")] * 3
+    await desk.sweep()
+    assert (desk.carrier.released, await desk.numbers(), await other.numbers()) == ([], [], ["+13175550101"])
+
+
+async def test_that_another_is_buying_a_number_is_not_told(desk: Desk) -> None:
+    other, arrived, go_on = Desk(desk.plane, await desk.plane.tenant("Other")), asyncio.Event(), asyncio.Event()
+    bought = desk.carrier.buy_number
+
+    async def slowly(e164: str, webhooks: Webhooks) -> CarrierNumber | None:
+        arrived.set()
+        await go_on.wait()
+        return await bought(e164, webhooks)
+
+    desk.carrier.buy_number = slowly  # type: ignore[method-assign]
+    buying = asyncio.create_task(other.buy())
+    await arrived.wait()
+    assert await refusal(desk.buy()) == (grpc.StatusCode.ABORTED, "The number is not for sale.")
+    go_on.set()
+    assert (await buying).e164 == NUMBER
+
+
+# --- who pays -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [{"rate_burst": 10_000, "numbers_bought_per_day": 2}, {"rate_burst": 10_000, "numbers_per_organization": 2}],
+)
+async def test_an_organization_buys_so_many_and_no_more(desk: Desk, limits: dict[str, float]) -> None:
+    results = await asyncio.gather(*(desk.buy(f"+1317555020{n}") for n in range(6)), return_exceptions=True)
+    refused = [reason(each) for each in results if isinstance(each, aio.AioRpcError)]
+    assert refused == ["PLAN_LIMIT"] * 4 and len(desk.carrier.bought) == 2
+    other = Desk(desk.plane, await desk.plane.tenant("Other"))
+    assert await other.buy("+13175550209")  # each has its own
+    for number in (await desk.stub.ListNumbers(numbers_pb2.ListNumbersRequest(), metadata=desk.who)).numbers:
+        await desk.release(number)
+    if "numbers_bought_per_day" in limits:  # giving back does not make it cheaper
+        with pytest.raises(aio.AioRpcError):
+            await desk.buy("+13175550208")
+        async with desk.plane.control.db.system() as tx:
+            await tx.execute("UPDATE number_purchases SET created_at = now() - interval '25 hours'")
+    assert (await desk.buy("+13175550208")).e164 == "+13175550208"
 
 
 async def test_the_same_key_buys_once(desk: Desk) -> None:
@@ -416,9 +521,7 @@ async def test_a_single_organization_takes_over_what_nobody_has(desk: Desk) -> N
 
 async def test_of_several_organizations_each_sees_to_its_own(desk: Desk) -> None:
     await desk.plane.tenant("Other")
-    await desk.stub.RegisterNumber(
-        numbers_pb2.RegisterNumberRequest(number=numbers_pb2.Number(e164="+13175550100")), metadata=desk.who
-    )
+    await desk.be_assigned("+13175550100")
     held = desk.carrier.numbers["+13175550100"]
     here = desk.carrier.pointed[held.sid]
     desk.carrier.numbers["+13175550100"] = CarrierNumber("PNnew", held.e164, "x", ("voice",), here)

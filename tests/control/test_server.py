@@ -32,32 +32,32 @@ async def test_health_and_reflection(plane: Plane) -> None:
 async def test_planes_and_tenants_have_different_doors(plane: Plane) -> None:
     me = await plane.tenant()
     admin = runtime_pb2_grpc.AdminServiceStub(plane.channel)
-    for stranger in (None, me, (("authorization", "Node x.y.z"),)):
+    for stranger in (None, me, (("authorization", "Node x.y.z"),), plane.node("gateway"), plane.node("media")):
         with pytest.raises(aio.AioRpcError) as refused:
             await admin.CreateOrganization(
-                runtime_pb2.CreateOrganizationRequest(name="X", owner_email="a@b"), metadata=stranger
+                runtime_pb2.CreateOrganizationRequest(name="X", owner_email="a@b.example"), metadata=stranger
             )
         assert (refused.value.code(), reason(refused.value)) == (grpc.StatusCode.PERMISSION_DENIED, "FORBIDDEN")
     made = await admin.CreateOrganization(
-        runtime_pb2.CreateOrganizationRequest(name="X", owner_email="a@b"), metadata=plane.node()
+        runtime_pb2.CreateOrganizationRequest(name="X", owner_email="a@b.example"), metadata=plane.node("admin")
     )
     for bad in (
         runtime_pb2.IssueApiKeyRequest(organization_id=made.id),
         runtime_pb2.IssueApiKeyRequest(organization_id="org_x", role=3),
     ):
         with pytest.raises(aio.AioRpcError):
-            await admin.IssueApiKey(bad, metadata=plane.node())
+            await admin.IssueApiKey(bad, metadata=plane.node("admin"))
     key = await admin.IssueApiKey(
-        runtime_pb2.IssueApiKeyRequest(organization_id=made.id, role=1), metadata=plane.node()
+        runtime_pb2.IssueApiKeyRequest(organization_id=made.id, role=1), metadata=plane.node("admin")
     )
     who = await identity_pb2_grpc.IdentityServiceStub(plane.channel).GetMe(
         identity_pb2.GetMeRequest(), metadata=bearer(key.key)
     )
     assert (who.organization.id, who.role) == (made.id, 1)
-    for name, email in (("", "a@b"), ("X", "nobody")):
+    for name, email in (("", "a@b.example"), ("X", "nobody")):
         with pytest.raises(aio.AioRpcError) as refused:
             await admin.CreateOrganization(
-                runtime_pb2.CreateOrganizationRequest(name=name, owner_email=email), metadata=plane.node()
+                runtime_pb2.CreateOrganizationRequest(name=name, owner_email=email), metadata=plane.node("admin")
             )
         assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from control.identity import usecases as identity
-from hum import home
+from hum import home, production
 from hum.cli.platform import Platform
 from hum.cli.processes import DidNotStart, Program
 from hum.settings import UpSettings, environment
@@ -216,9 +216,8 @@ async def test_a_program_that_can_not_start_says_why(tmp_path: Path) -> None:
 async def test_production_refuses_stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HUM_ENV", "production")
     monkeypatch.setenv("HUM_HOME", str(tmp_path))
-    monkeypatch.setenv("HUM_NODE_KEY", "k" * 32)
-    monkeypatch.setenv("HUM_SECRET_KEYS", "1:" + "A" * 43 + "=")
-    for name, value in free_sockets(tmp_path).items():
+    public = {"HUM_PUBLIC_URL": "https://hum.example", "HUM_MEDIA_URL": "wss://media.example"}
+    for name, value in {**free_sockets(tmp_path), **production.make_keys(), **public}.items():
         monkeypatch.setenv(name, value)
     for missing, rest in (
         ("HUM_DATABASE_URL", {}),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from google.protobuf.descriptor import Descriptor
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("hum", "gateway", "control", "media", "storage", "sandbox")
@@ -161,6 +162,31 @@ def test_every_rpc_says_who_may_call_it() -> None:
             assert method.GetOptions().HasExtension(options_pb2.access), method.full_name
             if access.audience == options_pb2.AUDIENCE_UNSPECIFIED:
                 assert access.role and re.fullmatch(r"[a-z]+:(read|write)", access.scope), method.full_name
+
+
+def holds(message: Descriptor, name: str, seen: frozenset[str] = frozenset()) -> bool:
+    """Tell whether a message, or a message in it, has a field of this name."""
+    if message.full_name in seen:
+        return False
+    inner = [field.message_type for field in message.fields if field.message_type is not None]
+    seen |= {message.full_name}
+    return name in message.fields_by_name or any(holds(each, name, seen) for each in inner)
+
+
+def test_answers_with_secrets_are_marked() -> None:
+    """Such an answer must not be stored under an idempotency key."""
+    from google.api import annotations_pb2
+
+    from hum import authorization
+
+    found = set()
+    for service in authorization.services():
+        for method in service.methods:
+            verb = method.GetOptions().Extensions[annotations_pb2.http].WhichOneof("pattern")
+            if verb == "post" and holds(method.output_type, "secret"):
+                found.add(method.full_name)
+                assert authorization.access_of(method).answers_secret, method.full_name
+    assert found == {"hum.v1.IdentityService.CreateApiKey"}
 
 
 def test_locks_name_no_place() -> None:

@@ -6,6 +6,8 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from joserfc import jwt
+from joserfc.jwk import OctKey
 
 from hum import ids, rpc, secrets, validation
 from hum.errors import NotFound
@@ -89,6 +91,26 @@ def test_a_node_proves_itself_for_a_minute(monkeypatch: pytest.MonkeyPatch) -> N
     later = rpc.now().timestamp() + 61
     monkeypatch.setattr(rpc, "now", lambda: type("Then", (), {"timestamp": lambda _: later})())
     assert rpc.verify_node(b"k" * 32, token) is None
+
+
+@pytest.mark.parametrize(
+    ("claims", "good"),
+    [
+        ({"iat": 0, "exp": 60}, True),
+        ({"iat": 9, "exp": 69}, True),  # clocks differ
+        ({"iat": 0, "exp": 61}, False),
+        ({"iat": 0, "exp": 86_400}, False),
+        ({"exp": 60}, False),
+        ({"iat": 3600, "exp": 3660}, False),  # made in the future: it would last an hour
+        ({"iat": -70, "exp": -10}, False),
+        ({"iat": "0", "exp": 60}, False),
+    ],
+)
+def test_a_node_can_not_prove_itself_for_longer(claims: dict[str, int | str], good: bool) -> None:
+    at = int(rpc.now().timestamp())
+    moved = {name: at + value if isinstance(value, int) else value for name, value in claims.items()}
+    token = jwt.encode({"alg": "HS256"}, {"plane": "media", "node": "m", **moved}, OctKey.import_key(b"k" * 32))
+    assert rpc.verify_node(b"k" * 32, token) == (rpc.Node("media", "m") if good else None)
 
 
 def test_an_unsigned_identity_is_none() -> None:

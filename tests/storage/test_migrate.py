@@ -1,6 +1,7 @@
 """Migrations: once, in order, by one of several processes, and on a database that has rows."""
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
@@ -99,6 +100,54 @@ async def test_a_calls_own_stream_is_taken_out_of_the_outbox(
     assert [(each.seq, each.WhichOneof("event")) for each in found] == [(1, "turn"), (2, "ended")]
     assert (found[0].turn.text, found[0].turn.role) == ("Hi", calls_pb2.SPEAKER_CALLER)
     assert (found[1].ended.reason, found[1].ended.status) == ("caller", calls_pb2.CALL_STATUS_COMPLETED)
+
+
+async def test_keys_and_answers_from_before_keep_no_power_that_nobody_has(
+    empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows of a database before 0014: a key that was kept when its maker left, one that an operator made, a stored secret."""
+    everything = migrations()
+    monkeypatch.setattr(module, "migrations", lambda: [each for each in everything if each.version < 12])
+    await migrate(empty_database)
+    connection = await asyncpg.connect(empty_database)
+    org, ada, gone = ids.new(), ids.new(), ids.new()
+    kept, operators, revoked = ids.new(), ids.new(), ids.new()
+    await connection.execute("INSERT INTO organizations (org_id, name) VALUES ($1, 'O')", org)
+    for user, email in ((ada, "Ada@example.com"), (gone, "gone@example.com")):
+        await connection.execute("INSERT INTO users (id, email) VALUES ($1, $2)", user, email)
+    await connection.execute("INSERT INTO memberships (org_id, user_id, role) VALUES ($1, $2, 'admin')", org, ada)
+    for id, maker, scopes, ended in (
+        (kept, gone, ["*", "site:admin"], None),
+        (operators, None, ["*"], None),
+        (revoked, gone, ["*"], datetime.now(UTC)),
+    ):
+        await connection.execute(
+            """INSERT INTO api_keys (id, org_id, hash, prefix, name, role, scopes, made_by, revoked_at)
+               VALUES ($1, $2, $3, 'p', 'n', 'admin', $4, $5, $6)""",
+            id, org, id.bytes, scopes, maker, ended,
+        )  # fmt: skip
+    for key, method, answer in (("a", "CreateApiKey", b"hum_live_secret"), ("b", "OnboardOrganization", b"x")):
+        await connection.execute(
+            "INSERT INTO idempotency_keys (org_id, key, method, body_hash, answer) VALUES ($1, $2, $3, '', $4)",
+            org, key, f"/hum.v1.IdentityService/{method}", answer,
+        )  # fmt: skip
+    monkeypatch.setattr(module, "migrations", lambda: everything)
+    await migrate(empty_database)
+    stored = await connection.fetch("SELECT key, actor, answer FROM idempotency_keys ORDER BY key")
+    assert [tuple(row) for row in stored] == [("a", "", b""), ("b", "", b"x")]
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await connection.execute("INSERT INTO users (id, email) VALUES ($1, 'aDA@EXAMPLE.com')", ids.new())
+    for email in ("mike@example.com", "mi\u212ae@example.com"):  # KELVIN SIGN, which Unicode folds to k
+        await connection.execute("INSERT INTO users (id, email) VALUES ($1, $2)", ids.new(), email)
+    await connection.close()
+    db = await Db.open(empty_database, size=1)
+    for id, maker, scopes in ((kept, ada, ("*",)), (operators, None, ("*",))):
+        async with db.as_credential(id.bytes) as (_, who):
+            assert who is not None
+            assert (who.role, who.user_id, who.scopes, who.site_admin) == ("admin", maker, scopes, False)
+    async with db.as_credential(revoked.bytes) as (_, who):
+        assert who is None
+    await db.close()
 
 
 async def test_a_login_without_the_roles_is_told_what_to_do(database_url: str) -> None:

@@ -21,7 +21,7 @@ GLOBAL = {"events_set_aside", "reports_set_aside",
     "pgqueuer", "pgqueuer_log", "pgqueuer_schedules", "pgqueuer_statistics", "sign_ins", "sign_in_subjects",
 }  # fmt: skip
 # A person's own, whatever organization they work in.
-PERSONAL = {"sessions", "personal_idempotency_keys"}
+PERSONAL = {"sessions", "personal_idempotency_keys", "organization_requests"}
 
 
 async def tables(connection: "asyncpg.Connection[asyncpg.Record]") -> dict[str, asyncpg.Record]:

@@ -1,0 +1,64 @@
+"""Checks of settings that only production enforces."""
+
+import base64
+import secrets
+
+from hum.secrets import KEY_BYTES, Keyring
+from hum.settings import Common, ControlSettings
+
+#: `make_keys` generates 43 characters; other keys need at least this many, and this many different ones.
+LEAST_KEY_CHARS, LEAST_DIFFERENT_CHARS = 32, 12
+MAKE_KEYS = "`hum admin make-keys` prints a good one"
+
+
+def make_keys() -> dict[str, str]:
+    """New keys for a deployment, by variable; 256 random bits each."""
+    sealing = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
+    return {"HUM_NODE_KEY": secrets.token_urlsafe(32), "HUM_SECRET_KEYS": f"1:{sealing}"}
+
+
+def require(settings: Common) -> None:
+    """In production, end the process with a sentence for each setting that is not acceptable."""
+    if sentences := complaints(settings):
+        raise SystemExit("\n".join(f"hum: {sentence}" for sentence in sentences))
+
+
+def complaints(settings: Common) -> list[str]:
+    """A sentence for each setting that is not acceptable in production; none in development."""
+    if not settings.production:
+        return []
+    found = [bad_node_key(settings.node_key)]
+    if isinstance(settings, ControlSettings):
+        found.append(bad_secret_keys(settings.secret_keys))
+    if not settings.public_url.startswith("https://"):
+        found.append(
+            f"HUM_PUBLIC_URL is {settings.public_url}; production needs https, because http exposes session cookies"
+        )
+    if not settings.media_url.startswith("wss://"):
+        found.append(f"HUM_MEDIA_URL is {settings.media_url}; production needs wss, because ws exposes calls")
+    return [each for each in found if each is not None]
+
+
+def bad_node_key(key: str) -> str | None:
+    """What is wrong with HUM_NODE_KEY, or None."""
+    if not key:
+        return f"HUM_NODE_KEY is not set; set it to the same long random string on every plane: {MAKE_KEYS}"
+    if len(key) < LEAST_KEY_CHARS or len(set(key)) < LEAST_DIFFERENT_CHARS:
+        return f"HUM_NODE_KEY is too easy to guess; it needs {LEAST_KEY_CHARS} random characters: {MAKE_KEYS}"
+    return None
+
+
+def bad_secret_keys(text: str) -> str | None:
+    """What is wrong with HUM_SECRET_KEYS, or None."""
+    if not text:
+        return f"HUM_SECRET_KEYS is not set; set it to 1:<{KEY_BYTES} random bytes in base64>: {MAKE_KEYS}"
+    try:
+        keys = Keyring.read(text)
+        Keyring(keys)
+    except ValueError:
+        return (
+            "HUM_SECRET_KEYS can't be read; it is version:key,... newest first, each key "
+            f"{KEY_BYTES} random bytes in base64: {MAKE_KEYS}"
+        )
+    is_random = all(len(set(key)) >= LEAST_DIFFERENT_CHARS for _, key in keys)
+    return None if is_random else f"HUM_SECRET_KEYS has a key that is not random: {MAKE_KEYS}"

@@ -1,0 +1,182 @@
+"""Power ends with its reason: a key with its maker's role, an answer with who asked for it."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.contract.conftest import Browser, Edge
+from tests.contract.test_team import ADA, GRACE, members, team
+
+ADMIN_KEY = {"name": "k", "role": "admin"}
+
+
+class Key:
+    """A client with a secret."""
+
+    def __init__(self, edge: Edge, secret: str) -> None:
+        self._base, self.secret = edge.url, secret
+
+    async def request(self, verb: str, path: str, json: Any = None, key: str = "") -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.secret}", **({"Idempotency-Key": key} if key else {})}
+        async with httpx.AsyncClient(base_url=self._base, headers=headers, trust_env=False) as http:
+            return await http.request(verb, path, json=json)
+
+    async def role(self) -> str:
+        role: str = (await self.request("GET", "/api/me")).json()["role"]
+        return role
+
+
+async def key_of(edge: Edge, browser: Browser, role: str = "admin", *scopes: str) -> Key:
+    body = {"name": "k", "role": role, **({"scopes": list(scopes)} if scopes else {})}
+    answer = await browser.post("/api/api-keys", body)
+    assert answer.status_code == 201, answer.text
+    return Key(edge, answer.json()["secret"])
+
+
+async def set_role(owner: Browser, email: str, role: str) -> None:
+    user = (await members(owner))[email]["user_id"]
+    answer = await owner.request("PATCH", f"/api/team/{user}", json={"role": role})
+    assert answer.status_code == 200, answer.text
+
+
+# --- keys ---------------------------------------------------------------------------------------------------------
+
+
+async def test_an_admin_who_was_demoted_does_not_come_back_by_a_key(edge: Edge) -> None:
+    owner, grace = await team(edge, (GRACE, "admin"))
+    key, user = await key_of(edge, grace), (await members(owner))[GRACE]["user_id"]
+    await set_role(owner, GRACE, "viewer")
+    for verb, path, body in (
+        ("PATCH", f"/api/team/{user}", {"role": "admin"}),
+        ("POST", "/api/team/invites", {"email": "second@example.com", "role": "admin"}),
+        ("POST", "/api/api-keys", ADMIN_KEY),
+        ("POST", "/api/flows", {"name": "a"}),
+    ):
+        answer = await key.request(verb, path, body)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden"), path
+    assert (await members(owner))[GRACE]["role"] == "viewer"
+    assert (await key.request("GET", "/api/flows")).status_code == 200  # what its maker still may
+
+
+@pytest.mark.parametrize("made", ["viewer", "operator", "admin"])
+async def test_a_key_has_the_lesser_role_of_its_own_and_its_makers(edge: Edge, made: str) -> None:
+    owner, grace = await team(edge, (GRACE, "admin"))
+    key, roles = await key_of(edge, grace, made), ["viewer", "operator", "admin"]
+    for now in ("operator", "viewer", "admin"):  # and it has its own again when its maker has
+        await set_role(owner, GRACE, now)
+        assert await key.role() == min(made, now, key=roles.index)
+
+
+async def test_a_key_that_a_key_made_is_bounded_too(edge: Edge) -> None:
+    owner, grace = await team(edge, (GRACE, "admin"))
+    first = await key_of(edge, grace)
+    second = Key(edge, (await first.request("POST", "/api/api-keys", ADMIN_KEY)).json()["secret"])
+    await set_role(owner, GRACE, "operator")
+    assert [await first.role(), await second.role()] == ["operator", "operator"]
+
+
+async def test_a_kept_key_is_bounded_by_who_kept_it(edge: Edge) -> None:
+    owner, grace, alan = await team(edge, (GRACE, "admin"), ("alan@example.com", "admin"))
+    key = await key_of(edge, grace)
+    user = (await members(owner))[GRACE]["user_id"]
+    await alan.request("DELETE", f"/api/team/{user}", params={"keep_api_keys": "true"})
+    assert await key.role() == "admin"
+    await set_role(owner, "alan@example.com", "viewer")
+    assert await key.role() == "viewer"
+
+
+async def test_an_operators_key_has_no_maker_to_lose(edge: Edge) -> None:
+    client = await edge.client(role="operator")
+    assert (await client.get("/api/me")).json()["role"] == "operator"
+
+
+async def test_nobody_keeps_a_key_whose_maker_is_gone(edge: Edge) -> None:
+    """However the membership ended: a key of no member opens nothing, and its transaction sees nothing."""
+    _, grace = await team(edge, (GRACE, "admin"))
+    key = await key_of(edge, grace)
+    async with edge.plane.control.db.system() as tx:
+        await tx.execute("DELETE FROM memberships WHERE user_id = (SELECT id FROM users WHERE email = $1)", GRACE)
+    assert (await key.request("GET", "/api/flows")).status_code == 401
+    async with edge.plane.control.db.system() as tx:
+        await tx.execute("DELETE FROM users WHERE email = $1", GRACE)
+    assert (await key.request("GET", "/api/flows")).status_code == 401  # it does not become an operator's
+
+
+async def test_invitations_go_with_the_power_to_invite(edge: Edge) -> None:
+    owner, grace = await team(edge, (GRACE, "admin"))
+    for email, ends in (("one@example.com", "demoted"), ("two@example.com", "removed")):
+        await grace.post("/api/team/invites", {"email": email, "role": "admin"})
+        if ends == "demoted":
+            await set_role(owner, GRACE, "operator")
+            await set_role(owner, GRACE, "admin")
+        else:
+            await owner.request("DELETE", f"/api/team/{(await members(owner))[GRACE]['user_id']}")
+        friend = await edge.signed_in(email)
+        assert (await friend.get("/api/me")).json()["invitations"] == []
+    await owner.post("/api/team/invites", {"email": "three@example.com", "role": "viewer"})
+    assert len((await owner.get("/api/team/invites")).json()["invites"]) == 1
+
+
+# --- idempotency keys -----------------------------------------------------------------------------------------------
+
+
+async def stored(edge: Edge) -> str:
+    async with edge.plane.control.db.system() as tx:
+        rows = await tx.fetch(
+            "SELECT encode(answer, 'escape') AS answer FROM idempotency_keys UNION ALL"
+            " SELECT encode(answer, 'escape') FROM personal_idempotency_keys"
+        )
+    return "\n".join(str(row["answer"]) for row in rows)
+
+
+async def test_a_secret_is_sent_once_and_stored_nowhere(edge: Edge) -> None:
+    (owner,) = await team(edge)
+    once = {"Idempotency-Key": "make"}
+    first = await owner.post("/api/api-keys", ADMIN_KEY, headers=once)
+    assert first.status_code == 201
+    again = await owner.post("/api/api-keys", ADMIN_KEY, headers=once)
+    assert (again.status_code, again.json()["error"]["code"]) == (409, "idempotency_mismatch")
+    assert "never sent twice" in again.json()["error"]["message"]
+    assert len((await owner.get("/api/api-keys")).json()["api_keys"]) == 1  # nor is a second key made
+    secret = first.json()["secret"]
+    assert "make" in await keys_in_use(edge) and secret.removeprefix("hum_live_") not in await stored(edge)
+
+
+async def keys_in_use(edge: Edge) -> set[str]:
+    async with edge.plane.control.db.system() as tx:
+        return {row["key"] for row in await tx.fetch("SELECT key FROM idempotency_keys")}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [("/api/api-keys", ADMIN_KEY), ("/api/flows", {"name": "a"}), ("/api/numbers/sync", {})]
+)
+async def test_an_answer_is_repeated_to_nobody_but_who_asked(edge: Edge, path: str, body: dict[str, str]) -> None:
+    owner, grace = await team(edge, (GRACE, "admin"))
+    narrow = await key_of(edge, owner, "admin", "team:write", "flows:write", "numbers:write")
+    first = await owner.post(path, body, headers={"Idempotency-Key": "x"})
+    assert first.status_code in {200, 201}, first.text
+    for other in (
+        await narrow.request("POST", path, body, key="x"),  # her own key is another credential
+        await grace.post(path, body, headers={"Idempotency-Key": "x"}),
+    ):
+        assert (other.status_code, other.json()["error"]["code"]) == (409, "idempotency_mismatch"), other.text
+        assert "another credential" in other.json()["error"]["message"] and "secret" not in other.json()
+    again = await edge.signed_in(ADA)  # the same person, in another session
+    repeated = await again.post(path, body, headers={"Idempotency-Key": "x"})
+    if path == "/api/api-keys":
+        assert repeated.status_code == 409
+    else:
+        assert (repeated.status_code, repeated.headers["idempotent-replayed"]) == (first.status_code, "true")
+        assert repeated.json() == first.json()
+
+
+async def test_a_bought_number_is_repeated_to_its_buyer_alone(edge: Edge) -> None:
+    owner, grace = await team(edge, (GRACE, "admin"))
+    body, once = {"e164": "+13175550200"}, {"Idempotency-Key": "buy"}
+    assert (await owner.post("/api/numbers/buy", body, headers=once)).status_code == 201
+    async with edge.plane.control.db.system() as tx:
+        await tx.execute("DELETE FROM idempotency_keys")  # the purchase has a row of its own
+    assert (await grace.post("/api/numbers/buy", body, headers=once)).json()["error"]["code"] == "idempotency_mismatch"
+    assert (await owner.post("/api/numbers/buy", body, headers=once)).status_code == 201
+    assert edge.plane.carrier.bought == ["+13175550200"]
