@@ -12,7 +12,8 @@ from hum import rpc
 from hum.spool import Spool
 from hum.v1 import runtime_pb2 as pb
 from media.io import toolrequests
-from media.io.control import MAX_DELTAS, ControlLink, take_spool
+from media.io.control import ControlLink, take_spool
+from media.io.live import MAX_DELTAS
 from tests.media.conftest import NODE_KEY, until
 
 
