@@ -7,7 +7,7 @@ them, the records that tests inspect and a voice that costs nothing are implemen
 import json
 from collections.abc import Callable
 from random import Random
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from media.core.audio import BYTES_PER_MS, from_linear
 from media.core.conversation import Conversation
@@ -32,6 +32,10 @@ from sandbox.twilio.playout import Echo
 
 Told = TypeVar("Told")
 Deliver = Callable[[bytes], None]
+#: What becomes of a dial: it succeeds, is refused, hangs; there is no session; the socket closes at once; or after
+#: `Phone.dies_after` deltas, in each session.
+Fate = Literal["", "refused", "hangs", "mute", "closes", "dies"]
+DIAL_MS, HANGS_MS = 300, 3_000
 
 
 class World(Agenda):
@@ -333,7 +337,9 @@ class Phone:
         self.actions: list[tuple[float, Action]] = []
         self.reports: list[Event] = []
         self.frames: list[bytes] = []
-        self.dials = True
+        self.fate: Fate = ""
+        self.dies_after = self._deltas = 0
+        self._mute = False
         self.hung_up: HangUp | None = None
         self.carrier.start(token="t")
         world.every(20, self._frame, world.now + 5)
@@ -348,7 +354,20 @@ class Phone:
             self.carry(self.talk.from_leg(event, self.world.now))
 
     def _from_model(self, payload: bytes) -> None:
+        if self._mute:
+            return
+        if self.fate == "dies" and b'"response.output_audio.delta"' in payload:
+            if self._deltas == self.dies_after:
+                self.lose()
+                return
+            self._deltas += 1
         self.carry(self.talk.from_model(payload, self.world.now))
+
+    def lose(self, reason: str = "disconnected") -> None:
+        """The model's socket is gone."""
+        if self.model.open:
+            self.model.open = False
+            self.carry(self.talk.model_lost(self.world.now, reason))
 
     def carry(self, actions: list[Action]) -> None:
         for action in actions:
@@ -361,8 +380,10 @@ class Phone:
                     self.model.out.send(payload)
                 case Stamp(moment):
                     self.talk.written(moment, self.world.now)
-                case DialModel():
-                    self.world.at(self.world.now + 300, self._dialled)
+                case DialModel(wait_ms):
+                    self.model.open = False
+                    takes_ms = HANGS_MS if self.fate == "hangs" else DIAL_MS
+                    self.world.at(self.world.now + wait_ms + takes_ms, self._dialled)
                 case Report(event):
                     self.reports.append(event)
                 case Leave(outcome):
@@ -371,11 +392,14 @@ class Phone:
             assert 0 <= item.heard <= item.sent <= item.generated
 
     def _dialled(self) -> None:
-        if self.dials:
-            self.model.connect()
-            self.carry(self.talk.model_ready(self.world.now))
-        else:
-            self.carry(self.talk.model_lost(self.world.now, "refused"))
+        if self.fate in ("refused", "hangs"):
+            self.carry(self.talk.model_lost(self.world.now, self.fate))
+            return
+        self._deltas, self._mute = 0, self.fate == "mute"
+        self.model.connect()
+        self.carry(self.talk.model_ready(self.world.now))
+        if self.fate == "closes":
+            self.world.at(self.world.now, lambda: self.lose("closed 1000"))
 
     def after(self, ms: float) -> None:
         self.world.run(self.world.now + ms)

@@ -468,14 +468,58 @@ class MediaSettings(Carrier, Model, RecordingSettings):
         "HUM_STREAM_START_SECONDS", 10.0, "seconds before a stream that has not started is closed", gt=0
     )
     session_seconds: float = _env("HUM_SESSION_SECONDS", 5.0, "seconds to wait for control to open a session", gt=0)
-    dial_seconds: float = _env("HUM_DIAL_SECONDS", 8.0, "seconds to wait for the connection to the model", gt=0)
+    dial_seconds: float = _env(
+        "HUM_DIAL_SECONDS", 3.0, "seconds to wait for the connection to the model, and then for a session on it", gt=0
+    )
+    model_ping_seconds: float = _env(
+        "HUM_MODEL_PING_SECONDS",
+        5.0,
+        "seconds without anything from the model before its connection is pinged, and to wait for the pong",
+        gt=0,
+    )
+    model_patience_seconds: float = _env(
+        "HUM_MODEL_PATIENCE_SECONDS",
+        8.0,
+        "seconds that a call goes on without a model, with hold phrases, before it ends with an apology",
+        gt=0,
+    )
+    model_losses_per_minute: int = _env(
+        "HUM_MODEL_LOSSES_PER_MINUTE",
+        4,
+        "model sessions that a call may lose within a minute; one more ends it with an apology",
+        ge=0,
+    )
+    model_losses_per_call: int = _env(
+        "HUM_MODEL_LOSSES_PER_CALL",
+        12,
+        "model sessions that a call may lose in all; one more ends it with an apology",
+        ge=0,
+    )
+    answer_seconds: float = _env(
+        "HUM_ANSWER_SECONDS",
+        6.0,
+        "seconds without an event of an answer before it counts as lost, and its model session with it",
+        gt=0,
+    )
+    hold_after_ms: float = _env(
+        "HUM_HOLD_AFTER_MS",
+        2000.0,
+        "milliseconds of silence before a waiting caller hears the hold phrase; twice as long before the next one",
+        gt=0,
+    )
+    under_way_ms: float = _env(
+        "HUM_UNDER_WAY_MS",
+        500.0,
+        "milliseconds between reports of unfinished turns: at most this much of a sentence is lost when a media process dies",
+        gt=0,
+    )
     silent_seconds: float = _env(
         "HUM_CARRIER_SILENT_SECONDS", 20.0, "seconds without a frame before a stream counts as lost", gt=0
     )
     model_retry_ms: float = _env(
         "HUM_MODEL_RETRY_MS",
         100.0,
-        "milliseconds before the model is dialled a second time in a row; doubles with each attempt",
+        "milliseconds before the model is dialled again; doubles with each failure, up to a second",
         gt=0,
     )
     end_ack_seconds: float = _env(

@@ -1,6 +1,7 @@
 """One call's connection to the model: its socket, or the attempt to open one."""
 
 import asyncio
+from random import uniform
 from typing import Protocol
 
 from hum.telemetry import log
@@ -27,20 +28,20 @@ class Dialler(Listener, Protocol):
 
 
 class ModelLine:
-    def __init__(self, dial: Dial, retry_ms: float, owner: Dialler) -> None:
+    def __init__(self, dial: Dial, owner: Dialler) -> None:
         self.socket: ModelSocket | None = None
-        self._dial, self._retry_ms, self._owner = dial, retry_ms, owner
+        self._dial, self._owner = dial, owner
         self._attempt: asyncio.Task[None] | None = None
 
-    def dial(self, attempt: int, model: str) -> None:
-        """Replace the socket with a new one; from the second attempt on, waits first, twice as long each time."""
+    def dial(self, wait_ms: float, model: str) -> None:
+        """Replace the socket with a new one, after about `wait_ms`; the jitter spreads calls that lost theirs together."""
         self.drop()
-        self._attempt = asyncio.create_task(self._dialled(attempt, model), name="dial")
+        self._attempt = asyncio.create_task(self._dialled(uniform(0.5, 1.0) * wait_ms, model), name="dial")
         self._attempt.add_done_callback(self._owner.task_done)
 
-    async def _dialled(self, attempt: int, model: str) -> None:
-        if attempt > 1:
-            await asyncio.sleep(self._retry_ms * 2 ** (attempt - 2) / 1000)
+    async def _dialled(self, wait_ms: float, model: str) -> None:
+        if wait_ms:
+            await asyncio.sleep(wait_ms / 1000)
         try:
             socket = await self._dial(model, self._owner)
         except Refused as error:
@@ -51,6 +52,7 @@ class ModelLine:
         else:
             self.socket = socket
             self._owner.model_ready()
+            socket.listen()
 
     def drop(self) -> None:
         """Close the socket, and cancel an attempt in progress."""

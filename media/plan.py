@@ -1,18 +1,24 @@
 """Turns control's session for a call into the conversation's plan.  Pure."""
 
 import json
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Any
 
 import msgspec
 
 from hum.settings import MediaSettings
+from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
 from media.core.leg import HangUp
-from media.core.types import CallPlan, Clip, ClipKind, Eagerness, Tool
+from media.core.types import CallPlan, Clip, ClipKind, Eagerness, Role, Tool
 
 DEFAULT_CALL_SECONDS = 1_800
 _KINDS = frozenset(ClipKind)
+_ROLES: Mapping["calls_pb2.Speaker.ValueType", Role] = {
+    calls_pb2.SPEAKER_CALLER: "caller",
+    calls_pb2.SPEAKER_AGENT: "agent",
+}
 _Ms = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
 
 
@@ -47,6 +53,15 @@ def plan_of(session: pb.OpenSessionResponse, settings: MediaSettings) -> CallPla
         announce_recording=session.announce_recording,
         max_call_ms=(session.max_call_seconds or DEFAULT_CALL_SECONDS) * 1000,
         transcript_deadline_ms=round(settings.transcript_wait_ms),
+        session_ms=round(settings.dial_seconds * 1000),
+        answer_ms=round(settings.answer_seconds * 1000),
+        hold_after_ms=round(settings.hold_after_ms),
+        retry_ms=round(settings.model_retry_ms),
+        patience_ms=round(settings.model_patience_seconds * 1000),
+        losses_per_minute=settings.model_losses_per_minute,
+        losses_per_call=settings.model_losses_per_call,
+        under_way_ms=round(settings.under_way_ms),
+        so_far=tuple((_ROLES[turn.role], turn.text) for turn in session.so_far if turn.role in _ROLES),
         **{name: value for name, value in msgspec.structs.asdict(turns).items() if value is not msgspec.UNSET},
         **_idle(session.idle_prompts_json, clips),
     )

@@ -18,6 +18,7 @@ from media.core.types import (
     RecordAgent,
     RecordCaller,
     ToolFinished,
+    UnderWay,
 )
 from media.io.control import ControlLink
 from media.recorder import Recorder
@@ -44,6 +45,8 @@ class Record:
         match event:
             case Delta():
                 self._link.delta(self._reports.delta(event, at))
+            case UnderWay():
+                self._link.under_way(self._reports.under_way(event))
             case BargedIn():
                 metrics.CLEAR_SECONDS.observe(event.clear_reaction_ms / 1000)
             case LatencyMeasured():

@@ -23,6 +23,7 @@ from media.core.types import (
     ToolCalled,
     ToolFinished,
     TurnEnded,
+    UnderWay,
 )
 
 MAX_MS = 2**31 - 1
@@ -69,7 +70,7 @@ class Reports:
                 return self._numbered(at, announcement_played=pb.AnnouncementPlayed(at_ms=_ms(at_ms)))
             case Digits(digits, at_ms):
                 return self._numbered(at, digits=pb.DigitsPressed(digits=digits, at_ms=_ms(at_ms)))
-            case Delta() | ModelLost():
+            case Delta() | UnderWay() | ModelLost():
                 return None
             case CallEnded(reason, detail, at_ms):
                 ended = pb.StreamEnded(reason=reason, at_ms=_ms(at_ms), detail=detail or None)
@@ -79,6 +80,11 @@ class Reports:
         """A piece of a transcript, for live watchers."""
         text = calls_pb2.TranscriptDelta(role=_SPEAKERS[delta.role], item_id=delta.item_id, text=delta.text)
         return pb.CallDelta(call_id=self.call_id, at=_stamp(at), delta=text)
+
+    def under_way(self, event: UnderWay) -> pb.CallUnderWay:
+        """A call's unfinished turns."""
+        turns = [_turn(turn) for turn in event.turns]
+        return pb.CallUnderWay(call_id=self.call_id, stream_number=self._stream_number, turns=turns)
 
     def running_tools(self) -> list[str]:
         """The ids of the tools that were reported as started but not as finished."""

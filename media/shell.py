@@ -175,7 +175,7 @@ class Shell:
         self._lobby = _Lobby()
         self._talk: Conversation | None = None  # while and after the call talks
         self._record = Record(ports.link, ports.recordings)
-        self._line = ModelLine(ports.dial, ports.settings.model_retry_ms, self)
+        self._line = ModelLine(ports.dial, self)
 
     @property
     def call_id(self) -> str:
@@ -333,8 +333,8 @@ class Shell:
                     self._record.sound(action)
                 case Report(event):
                     self._record.report(event)
-                case DialModel(attempt):
-                    self._dial(attempt)
+                case DialModel(wait_ms):
+                    self._dial(wait_ms)
                 case RunTool():
                     actions += self._run_tool(action)
                 case Stamp(moment):
@@ -377,9 +377,9 @@ class Shell:
 
     # The model's socket.
 
-    def _dial(self, attempt: int) -> None:
+    def _dial(self, wait_ms: float) -> None:
         if self._talk is not None and not self._talk.ended:
-            self._line.dial(attempt, self._talk.plan.model)
+            self._line.dial(wait_ms, self._talk.plan.model)
 
     @_guarded
     def model_ready(self) -> None:

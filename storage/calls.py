@@ -103,13 +103,19 @@ STREAM = """
      WHERE s.call_id = $1 AND s.number = $2
 """
 SESSION = """
-    SELECT c.org_id, v.definition, k.name AS contact_name, k.phone_e164 AS contact_phone, k.company AS contact_company,
-           k.tags AS contact_tags, k.notes AS contact_notes, o.name AS organization, o.time_zone, c.caller_verification
+    SELECT c.org_id, v.definition, c.announcement_played_ms IS NOT NULL AS announced, k.name AS contact_name,
+           k.phone_e164 AS contact_phone, k.company AS contact_company, k.tags AS contact_tags, k.notes AS contact_notes,
+           o.name AS organization, o.time_zone, c.caller_verification
       FROM calls c
       JOIN organizations o ON o.org_id = c.org_id
       JOIN flow_versions v ON v.flow_id = c.flow_id AND v.version = c.flow_version
       LEFT JOIN contacts k ON k.id = c.contact_id
      WHERE c.id = $1
+"""
+HEARD = """
+    SELECT role, coalesce(heard_text, text) AS text FROM call_turns
+     WHERE call_id = $1 AND role IN ('caller', 'agent') AND coalesce(heard_text, text) <> ''
+     ORDER BY seq DESC LIMIT $2
 """
 SET_REPORT_SEQ = "UPDATE call_streams SET report_seq = $3 WHERE call_id = $1 AND number = $2"
 ANSWER = "UPDATE calls SET status = 'in_progress', answered_at = coalesce(answered_at, $2) WHERE id = $1"
@@ -117,11 +123,19 @@ FINISH = """
     UPDATE calls SET status = $2, ended_at = $3, end_reason = $4, end_detail = $5, token_hash = NULL WHERE id = $1
 """
 CARRIER_ENDED = "UPDATE calls SET carrier_ended_at = coalesce(carrier_ended_at, now()) WHERE id = $1"
-ADD_TURN = """
+NEW_TURN = """
     INSERT INTO call_turns (org_id, call_id, seq, role, text, heard_text, start_ms, end_ms, interrupted)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-    ON CONFLICT (call_id, seq) DO NOTHING
 """
+ADD_TURN = (
+    NEW_TURN
+    + """
+    ON CONFLICT (call_id, seq) DO UPDATE
+       SET role = excluded.role, text = excluded.text, heard_text = excluded.heard_text, start_ms = excluded.start_ms,
+           end_ms = excluded.end_ms, interrupted = excluded.interrupted
+"""
+)
+ADD_MISSING_TURN = NEW_TURN + " ON CONFLICT (call_id, seq) DO NOTHING RETURNING seq"
 ANNOUNCED = "UPDATE calls SET announcement_played_ms = $2 WHERE id = $1"
 RECORDED = "UPDATE calls SET recording_path = $2, recording_ms = $3, recording_bytes = $4 WHERE id = $1"
 ADD_LATENCY = "UPDATE calls SET latency = (latency::jsonb || $2::jsonb)::json WHERE id = $1"
@@ -218,6 +232,7 @@ class StreamState:
 class SessionRow:
     org_id: UUID
     definition: dict[str, Any]
+    announced: bool  # in an earlier stream
     contact_name: str | None
     contact_phone: str | None
     contact_company: str | None
@@ -348,6 +363,12 @@ async def stream(tx: Tx, id: UUID, number: int) -> StreamState | None:
     return StreamState(**row) if row else None
 
 
+async def heard(tx: Tx, id: UUID, limit: int) -> list[tuple[str, str]]:
+    """The last `limit` turns as (role, text), oldest first; of the agent, the part that was heard."""
+    rows = await tx.fetch(HEARD, id, limit)
+    return [(row["role"], row["text"]) for row in reversed(rows)]
+
+
 async def session(tx: Tx, id: UUID) -> SessionRow | None:
     """What a call's agent needs: the flow, the caller, the organization.  None when the call has no flow."""
     row = await tx.fetchrow(SESSION, id)
@@ -374,18 +395,14 @@ async def carrier_ended(tx: Tx, id: UUID) -> None:
 
 
 async def add_turn(tx: Tx, org: UUID, id: UUID, turn: TurnRow) -> None:
-    await tx.execute(
-        ADD_TURN,
-        org,
-        id,
-        turn.seq,
-        turn.role,
-        turn.text,
-        turn.heard_text,
-        turn.start_ms,
-        turn.end_ms,
-        turn.interrupted,
-    )
+    """Store a final turn, in place of what was known of it."""
+    await tx.execute(ADD_TURN, org, id, *[getattr(turn, name) for name in TurnRow.__slots__])
+
+
+async def add_missing_turn(tx: Tx, org: UUID, id: UUID, turn: TurnRow) -> bool:
+    """Store what is known of a turn; False if there is one with its number."""
+    values = [getattr(turn, name) for name in TurnRow.__slots__]
+    return await tx.fetchval(ADD_MISSING_TURN, org, id, *values) is not None
 
 
 async def announced(tx: Tx, id: UUID, at_ms: int) -> None:

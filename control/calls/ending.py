@@ -5,7 +5,7 @@ from uuid import UUID
 
 from control import jobs
 from control.base.wire import value
-from control.calls import outbox, rules
+from control.calls import outbox, rules, under_way
 from control.calls.stream import tell
 from control.clients.twilio import Carrier
 from control.rows import each_row
@@ -21,6 +21,7 @@ async def finish(tx: Tx, state: CallState, status: str, at: datetime, reason: st
     """Close a call whose row is locked, once, and enqueue its after-call work."""
     if state.ended_at is not None:
         return
+    await under_way.settle(tx, state.org_id, state.id, state.streams_opened, at)
     await calls.finish(tx, state.id, status, at, reason, detail)
     lasted = int((at - state.answered_at).total_seconds()) if state.answered_at else None
     ended = calls_pb2.CallEnded(status=value(calls_pb2.CallStatus, status), reason=reason, duration_seconds=lasted)

@@ -13,7 +13,7 @@ from prometheus_client import Counter
 
 from control.boundary import Call
 from control.bus import MAX_PAYLOAD_BYTES, Bus
-from control.calls import reports
+from control.calls import reports, under_way
 from control.calls.channels import COMMANDS, DELTAS
 from control.calls.session import Sessions
 from control.calls.tools import CallTools
@@ -96,6 +96,8 @@ class _Link:
                         self._begin_tool(up.tool)
                     case "deltas":
                         self._keep(up.deltas)
+                    case "under_way":
+                        await under_way.keep(self._db, up.under_way.calls)
                     case unknown:
                         LOG.warning("unknown message from a media process", node=self.node, kind=unknown)
         finally:

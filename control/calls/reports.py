@@ -4,8 +4,8 @@ from datetime import datetime
 
 from prometheus_client import Counter
 
-from control.base.wire import moment, word
-from control.calls import outbox, rules
+from control.base.wire import moment
+from control.calls import outbox, rules, turns
 from control.calls.ending import finish
 from control.calls.stream import stored, tell
 from hum import ids
@@ -13,13 +13,11 @@ from hum.errors import NotFound
 from hum.ids import Kind
 from hum.telemetry import log
 from hum.v1 import calls_pb2, runtime_pb2
-from storage import calls, media_links, reports_set_aside
-from storage.calls import CallState, StreamState, TurnRow
+from storage import calls, media_links, reports_set_aside, under_way
+from storage.calls import CallState, StreamState
 from storage.db import AWAY, BUSY, Db, Tx
 
 LOG = log(__name__)
-#: PostgreSQL keeps no NUL in text; a model may well write one.
-NUL, REPLACEMENT = "\0", "\ufffd"
 SET_ASIDE = Counter("hum_reports_set_aside_total", "Reports of the media plane that could not be stored", ["kind"])
 
 
@@ -88,7 +86,7 @@ async def _store(tx: Tx, state: CallState, stream: StreamState, report: runtime_
             if state.answered_at is None:
                 await outbox.started(tx, state, at)
         case "turn":
-            await _turn(tx, state, report.turn, at)
+            await turns.add(tx, state.org_id, state.id, report.turn, at)
         case "interruption":
             await calls.add_interruption(tx, state.id, stored(report.interruption))
             await tell(tx, state.id, at, barge_in=report.interruption)
@@ -107,28 +105,10 @@ async def _store(tx: Tx, state: CallState, stream: StreamState, report: runtime_
             await _stream_ended(tx, state, stream, report.ended, at)
 
 
-async def _turn(tx: Tx, state: CallState, reported: calls_pb2.Turn, at: datetime) -> None:
-    turn = calls_pb2.Turn()
-    turn.CopyFrom(reported)
-    turn.text = turn.text.replace(NUL, REPLACEMENT)
-    if turn.HasField("heard_text"):
-        turn.heard_text = turn.heard_text.replace(NUL, REPLACEMENT)
-    row = TurnRow(
-        seq=turn.seq,
-        role=word(calls_pb2.Speaker, turn.role) or "system",
-        text=turn.text,
-        heard_text=turn.heard_text if turn.HasField("heard_text") else None,
-        start_ms=turn.start_ms,
-        end_ms=turn.end_ms,
-        interrupted=turn.interrupted,
-    )
-    await calls.add_turn(tx, state.org_id, state.id, row)
-    await tell(tx, state.id, at, turn=turn)
-
-
 async def _stream_ended(
     tx: Tx, state: CallState, stream: StreamState, ended: runtime_pb2.StreamEnded, at: datetime
 ) -> None:
+    await under_way.forget(tx, state.id, stream.number)  # all of its turns are final
     if stream.number < state.streams_opened:
         return  # the call continues in another stream
     detail = ended.detail if ended.HasField("detail") else None

@@ -33,6 +33,9 @@ KEEP_LINKS = timedelta(days=7)
 #: At most this much of each of a contact's fields goes into the prompt.
 CONTEXT_CHARS = 2000
 
+#: How much of the conversation so far the agent of a call's next stream is given: turns, characters of each, and in all.
+TOLD_TURNS, TOLD_TURN_CHARS, TOLD_CHARS = 100, 2_000, 20_000
+
 #: Why a stream ended -> the call's status.  `carrier_lost` is not here: then the carrier decides what happens.
 ENDINGS: Mapping[str, str] = {
     "caller": "completed",
@@ -189,6 +192,19 @@ def placed_in_call(report: runtime_pb2.Report, stream_number: int, offset_ms: in
         case "announcement_played":
             placed.announcement_played.at_ms += offset_ms
     return placed
+
+
+def told(heard: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The latest turns (role, text), oldest first, that the agent of a call's next stream is given."""
+    kept: list[tuple[str, str]] = []
+    room = TOLD_CHARS
+    for role, text in reversed(heard):
+        text = text[-TOLD_TURN_CHARS:]  # its end is where the conversation stands
+        room -= len(text)
+        if room < 0:
+            break
+        kept.append((role, text))
+    return kept[::-1]
 
 
 def instructions(

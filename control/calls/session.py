@@ -1,9 +1,11 @@
 """Opens the session of a stream that presents its token: the agent's instructions, clips and tools."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
-from control.calls import rules
+from control.base.wire import value
+from control.calls import rules, under_way
 from control.flows import rules as flow_rules
 from control.tools import Registry, ToolChannel
 from hum import ids, secrets
@@ -11,10 +13,11 @@ from hum.clock import now
 from hum.errors import NotFound
 from hum.ids import Kind
 from hum.settings import CallsSettings
+from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
 from storage import calls, clips
 from storage.calls import SessionRow, SpentToken
-from storage.db import Db
+from storage.db import Db, Tx
 
 MAX_CALL_SECONDS = 1800
 
@@ -31,11 +34,14 @@ class Sessions:
             token = secrets.token_hash(request.token)
             spent = await calls.spend_token(tx, token, request.call_sid, request.stream_sid, request.node)
             row = await calls.session(tx, spent.id) if spent else None
+            so_far = await _so_far(tx, spent) if spent else []
         if spent is None or row is None:
             raise NotFound("The stream token is unknown, expired or already used.")
-        return await self._session(spent, row)
+        return await self._session(spent, row, so_far)
 
-    async def _session(self, spent: SpentToken, row: SessionRow) -> pb.OpenSessionResponse:
+    async def _session(
+        self, spent: SpentToken, row: SessionRow, so_far: Sequence[tuple[str, str]]
+    ) -> pb.OpenSessionResponse:
         flow, settings = row.definition, self._settings
         voice = flow.get("voice") or settings.default_voice
         return pb.OpenSessionResponse(
@@ -45,19 +51,20 @@ class Sessions:
             model=flow.get("model") or settings.realtime_model,
             voice=voice,
             language=flow.get("language"),
-            clips=await self._clips(spent, voice, flow),
+            clips=await self._clips(spent, voice, flow, left_out="greeting" if so_far else "resumed"),
             turn_config_json=flow.get("turn_config_json", ""),
             idle_prompts_json=flow.get("idle_prompts_json", ""),
             max_call_seconds=flow.get("max_call_seconds", MAX_CALL_SECONDS),
-            announce_recording=bool(flow.get("announce_recording")),
+            announce_recording=bool(flow.get("announce_recording")) and not row.announced,
             recording_enabled=bool(flow.get("recording_enabled")),
             transcription_model=settings.transcribe_model,
             stream_number=spent.stream_number,
             tools=self._offered(flow),
+            so_far=[pb.Said(role=value(calls_pb2.Speaker, role), text=text) for role, text in so_far],
         )
 
-    async def _clips(self, spent: SpentToken, voice: str, flow: dict[str, Any]) -> list[pb.Clip]:
-        texts = flow_rules.clip_texts(flow)
+    async def _clips(self, spent: SpentToken, voice: str, flow: dict[str, Any], left_out: str) -> list[pb.Clip]:
+        texts = [(kind, text) for kind, text in flow_rules.clip_texts(flow) if kind != left_out]
         async with self._db.tenant(spent.org_id) as tx:
             audio = await clips.find(tx, [clips.clip_hash(voice, text) for _, text in texts])
         return [
@@ -77,6 +84,14 @@ class Sessions:
             )
             for tool, schema in self._tools.offered(ToolChannel.CALL, flow)
         ]
+
+
+async def _so_far(tx: Tx, spent: SpentToken) -> Sequence[tuple[str, str]]:
+    """What was said in the call's earlier streams (role, text), oldest first."""
+    if spent.stream_number == 1:
+        return []
+    await under_way.settle(tx, spent.org_id, spent.id, spent.stream_number - 1, now())
+    return rules.told(await calls.heard(tx, spent.id, rules.TOLD_TURNS))
 
 
 def _contact(row: SessionRow) -> dict[str, str | None]:

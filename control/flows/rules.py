@@ -15,6 +15,15 @@ ANNOUNCEMENT = "This call may be recorded."
 APOLOGY = "I'm sorry, something went wrong on our side. Please call again in a little while. Goodbye."
 GOODBYE = "Thank you for calling. Goodbye."
 HOLD = "One moment, please."
+#: Said instead of the greeting when a call continues after its media process died, by the flow's language.
+RESUMED = {
+    "en": "Sorry about that, I'm back.",
+    "es": "Disculpe, ya estoy de vuelta.",
+    "fr": "Excusez-moi, je suis de retour.",
+    "de": "Entschuldigung, da bin ich wieder.",
+    "it": "Mi scusi, sono di nuovo qui.",
+    "pt": "Desculpe, já estou de volta.",
+}
 
 _TRIGGERS = {
     pb.CHANNEL_VOICE: pb.TRIGGER_TYPE_CALL,
@@ -47,6 +56,7 @@ def clip_texts(definition: Mapping[str, Any]) -> list[tuple[str, str]]:
     sentences = [
         ("announcement", ANNOUNCEMENT if definition.get("announce_recording") else ""),
         ("greeting", definition.get("greeting", "")),
+        ("resumed", RESUMED.get((definition.get("language") or "en").partition("-")[0].lower(), RESUMED["en"])),
         ("hold", definition.get("hold_phrase", HOLD)),
         ("goodbye", GOODBYE),
         ("apology", APOLOGY),

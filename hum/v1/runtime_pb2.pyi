@@ -341,8 +341,8 @@ class Clip(message.Message):
     TEXT_FIELD_NUMBER: builtins.int
     AUDIO_ULAW_FIELD_NUMBER: builtins.int
     kind: builtins.str
-    """`announcement`, `greeting`, `hold`, `goodbye`, `apology`, `filler`; there may be several fillers, which a call
-    plays in rotation.
+    """`announcement`, `greeting`, `resumed`, `hold`, `goodbye`, `apology`, `filler`; there may be several fillers, which a
+    call plays in rotation.
     """
     text: builtins.str
     audio_ulaw: builtins.bytes
@@ -379,6 +379,7 @@ class OpenSessionResponse(message.Message):
     TRANSCRIPTION_MODEL_FIELD_NUMBER: builtins.int
     STREAM_NUMBER_FIELD_NUMBER: builtins.int
     TOOLS_FIELD_NUMBER: builtins.int
+    SO_FAR_FIELD_NUMBER: builtins.int
     call_id: builtins.str
     organization_id: builtins.str
     instructions: builtins.str
@@ -401,6 +402,12 @@ class OpenSessionResponse(message.Message):
     def tools(self) -> containers.RepeatedCompositeFieldContainer[Tool]:
         """The tools that the agent is offered."""
 
+    @builtins.property
+    def so_far(self) -> containers.RepeatedCompositeFieldContainer[Said]:
+        """What was heard in the call's earlier streams, oldest first: the agent continues where they broke off, with the clip
+        `resumed` instead of the greeting. Empty for a call's first stream.
+        """
+
     def __init__(
         self,
         *,
@@ -419,14 +426,35 @@ class OpenSessionResponse(message.Message):
         transcription_model: builtins.str = ...,
         stream_number: builtins.int = ...,
         tools: abc.Iterable[Tool] | None = ...,
+        so_far: abc.Iterable[Said] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_language", b"_language", "language", b"language"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_language", b"_language", "announce_recording", b"announce_recording", "call_id", b"call_id", "clips", b"clips", "idle_prompts_json", b"idle_prompts_json", "instructions", b"instructions", "language", b"language", "max_call_seconds", b"max_call_seconds", "model", b"model", "organization_id", b"organization_id", "recording_enabled", b"recording_enabled", "stream_number", b"stream_number", "tools", b"tools", "transcription_model", b"transcription_model", "turn_config_json", b"turn_config_json", "voice", b"voice"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_language", b"_language", "announce_recording", b"announce_recording", "call_id", b"call_id", "clips", b"clips", "idle_prompts_json", b"idle_prompts_json", "instructions", b"instructions", "language", b"language", "max_call_seconds", b"max_call_seconds", "model", b"model", "organization_id", b"organization_id", "recording_enabled", b"recording_enabled", "so_far", b"so_far", "stream_number", b"stream_number", "tools", b"tools", "transcription_model", b"transcription_model", "turn_config_json", b"turn_config_json", "voice", b"voice"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__language: _TypeAlias = typing.Literal["language"]  # noqa: Y015
     _WhichOneofArgType__language: _TypeAlias = typing.Literal["_language", b"_language"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__language) -> _WhichOneofReturnType__language | None: ...
+
+@typing.final
+class Said(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ROLE_FIELD_NUMBER: builtins.int
+    TEXT_FIELD_NUMBER: builtins.int
+    role: calls_pb2.Speaker.ValueType
+    text: builtins.str
+    def __init__(
+        self,
+        *,
+        role: calls_pb2.Speaker.ValueType = ...,
+        text: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["role", b"role", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
 class Tool(message.Message):
@@ -497,6 +525,7 @@ class LinkUp(message.Message):
     TOOL_FIELD_NUMBER: builtins.int
     DELTAS_FIELD_NUMBER: builtins.int
     STATE_FIELD_NUMBER: builtins.int
+    UNDER_WAY_FIELD_NUMBER: builtins.int
     @builtins.property
     def hello(self) -> LinkHello: ...
     @builtins.property
@@ -507,6 +536,8 @@ class LinkUp(message.Message):
     def deltas(self) -> CallDeltas: ...
     @builtins.property
     def state(self) -> NodeState: ...
+    @builtins.property
+    def under_way(self) -> CallsUnderWay: ...
     def __init__(
         self,
         *,
@@ -515,12 +546,13 @@ class LinkUp(message.Message):
         tool: RunTool | None = ...,
         deltas: CallDeltas | None = ...,
         state: NodeState | None = ...,
+        under_way: CallsUnderWay | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["batch", b"batch", "deltas", b"deltas", "hello", b"hello", "state", b"state", "tool", b"tool", "up", b"up"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["batch", b"batch", "deltas", b"deltas", "hello", b"hello", "state", b"state", "tool", b"tool", "under_way", b"under_way", "up", b"up"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["batch", b"batch", "deltas", b"deltas", "hello", b"hello", "state", b"state", "tool", b"tool", "up", b"up"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["batch", b"batch", "deltas", b"deltas", "hello", b"hello", "state", b"state", "tool", b"tool", "under_way", b"under_way", "up", b"up"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_up: _TypeAlias = typing.Literal["hello", "batch", "tool", "deltas", "state"]  # noqa: Y015
+    _WhichOneofReturnType_up: _TypeAlias = typing.Literal["hello", "batch", "tool", "deltas", "state", "under_way"]  # noqa: Y015
     _WhichOneofArgType_up: _TypeAlias = typing.Literal["up", b"up"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_up) -> _WhichOneofReturnType_up | None: ...
 
@@ -541,6 +573,54 @@ class NodeState(message.Message):
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["refuses", b"refuses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class CallsUnderWay(message.Message):
+    """Turns that are not final, in case their media process dies. The latest message of a stream replaces those before it;
+    none is acknowledged.
+    """
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    CALLS_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def calls(self) -> containers.RepeatedCompositeFieldContainer[CallUnderWay]: ...
+    def __init__(
+        self,
+        *,
+        calls: abc.Iterable[CallUnderWay] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["calls", b"calls"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class CallUnderWay(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: builtins.int
+    STREAM_NUMBER_FIELD_NUMBER: builtins.int
+    TURNS_FIELD_NUMBER: builtins.int
+    call_id: builtins.str
+    stream_number: builtins.int
+    @builtins.property
+    def turns(self) -> containers.RepeatedCompositeFieldContainer[calls_pb2.Turn]:
+        """Numbered as the final turns will be."""
+
+    def __init__(
+        self,
+        *,
+        call_id: builtins.str = ...,
+        stream_number: builtins.int = ...,
+        turns: abc.Iterable[calls_pb2.Turn] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["call_id", b"call_id", "stream_number", b"stream_number", "turns", b"turns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

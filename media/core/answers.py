@@ -79,13 +79,15 @@ class Answers:
         """The event id of the response.create to send now, if one is due."""
         if not self.owed or agent_audible or self._turn.held:
             return None
-        return self.begin()
+        event_id = self.begin()
+        self.owed = self.owed and event_id is None
+        return event_id
 
     def begin(self) -> str | None:
         """The event id for a response.create regardless of whether an answer is owed; None while one is active."""
         if self.active:
             return None
-        self.owed, self.active, self.response_id = False, True, None
+        self.active, self.response_id = True, None
         self._creates += 1
         return f"create_{self._creates}"
 

@@ -17,7 +17,8 @@ class Clips:
     def opening(self) -> list[ClipKind]:
         """What the caller hears first, in order."""
         announce = [ClipKind.ANNOUNCEMENT] if self.plan.announce_recording else []
-        return [kind for kind in (*announce, ClipKind.GREETING) if kind in self.plan.clips]
+        first = ClipKind.RESUMED if self.plan.so_far else ClipKind.GREETING
+        return [kind for kind in (*announce, first) if kind in self.plan.clips]
 
     def item(self, kind: ClipKind) -> Item | None:
         """The clip as an item of the ledger; None if it has not been rendered."""

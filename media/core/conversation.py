@@ -38,7 +38,6 @@ from media.core.types import (
     CallStarted,
     ClipKind,
     Command,
-    DialModel,
     Digits,
     EndCall,
     ModelLost,
@@ -63,6 +62,7 @@ class Phase(Enum):
 # Compared on every frame: the lookup of an enum member would be most of the cost.
 _TALKING: Final = Phase.TALKING
 _ENDED: Final = Phase.ENDED
+_NEVER = float("inf")
 
 
 class _OutOfOrder(Exception):  # noqa: N818 - it says what is wrong
@@ -79,7 +79,7 @@ class Conversation:
         self._actions: list[Action] = []
         emit = self._actions.append
         self._clock = CarrierClock(plan.one_way_guess_ms)
-        session, minutes = Session(plan, emit), Minutes(emit, plan.transcript_deadline_ms)
+        session, minutes = Session(plan, emit), Minutes(plan, emit)
         self._voice = Voice(plan, self._clock, session, minutes, emit)
         self._model = ModelSide(plan, self._clock, session, self._voice, minutes, emit)
         self._floor = Floor(plan, self._clock, self._voice, self._model, confirm)
@@ -116,8 +116,9 @@ class Conversation:
         if self.phase is not _TALKING or not model.session.ready:
             return []
         speaking = model.ear.speaking
-        if not model.receive(payload, now_ms, self._clock.call_ms(now_ms)):
-            return self.model_lost(now_ms, "protocol")
+        lost = model.receive(payload, now_ms, self._clock.call_ms(now_ms))
+        if lost:
+            return self.model_lost(now_ms, lost)
         if speaking and not model.ear.speaking:
             self._ending.silence.caller_acts(now_ms)
         outcome = model.tools.leaving
@@ -139,16 +140,14 @@ class Conversation:
         """
         if self.phase is not _TALKING:
             return []
-        self._model.lost()
+        enough = self._model.lost(now_ms)
         self._actions.append(Report(ModelLost(reason)))
-        attempt = self._model.session.attempts
-        if reason == REFUSED or attempt > self.plan.model_attempts:
-            self._close(HangUp(reason if reason == REFUSED else "model_lost"), now_ms, ClipKind.APOLOGY)
-            return self._take()
-        self._actions.append(DialModel(attempt))
-        if attempt == 2 and not self._voice.audible(now_ms):
-            self._voice.play(ClipKind.HOLD)
-            self._voice.pump(now_ms)
+        if reason == REFUSED:
+            self._give_up(HangUp(REFUSED), now_ms)
+        elif enough:
+            self._give_up(HangUp("model_lost", f"{enough}: {reason}"), now_ms)
+        elif not self._ending.closing:
+            self._model.dial(now_ms)
         self._hasten()
         return self._take()
 
@@ -178,18 +177,25 @@ class Conversation:
         if self.phase is not _TALKING:
             return []
         voice, model = self._voice, self._model
-        if model.stalled(now_ms):
-            return self.model_lost(now_ms, "stalled")
+        if not model.session.stands or model.answers.active:  # else it owes us nothing
+            lost = model.failing(now_ms)
+            if lost:
+                return self.model_lost(now_ms, lost)
+            enough = model.losses.enough(now_ms)
+            if enough:
+                self._give_up(HangUp("model_lost", enough), now_ms)
         self._floor.missing(now_ms)
         voice.advance(now_ms)
         self._floor.settle(now_ms)
         self._keys(now_ms)
-        waited = model.awaited and not (model.ear.speaking or self._floor.caller_speaks)
-        filler_ms = voice.cover(model.answers.turns, now_ms, waited=waited)
+        quiet = not (model.ear.speaking or self._floor.caller_speaks)
+        since_ms = model.waited_since_ms() if quiet else _NEVER
+        filler_ms = voice.cover(model.answers.turns, since_ms, now_ms, answering=model.awaited)
         model.tools.watch(now_ms)
         self._watch_silence(now_ms)
         voice.pump(now_ms)
         model.settled(now_ms)
+        voice.report_under_way(now_ms)
         self._finish_closing(now_ms)
         self.due_ms = min(now_ms + PULSE_MS, voice.due_ms(), filler_ms)
         return self._take()
@@ -242,12 +248,14 @@ class Conversation:
         self._floor.begin(now_ms)
         if not self.plan.announce_recording:
             voice.tape.start()
-        for kind in voice.opening():
+        for kind in voice.opening(now_ms):
             # Once one clip has to wait for the model, those after it wait too: the order matters.
             if replies.waiting or not voice.play(kind):
                 replies.say(kind)
+        if self.plan.so_far:
+            replies.go_on()
         voice.pump(now_ms)
-        self._actions.append(DialModel(1))
+        self._model.dial(now_ms)
 
     def _audio(self, audio: Audio, now_ms: float) -> None:
         if self.phase is not _TALKING:
@@ -305,6 +313,11 @@ class Conversation:
         self.due_ms = 0.0
         if last is not None:
             self._say(last)
+
+    def _give_up(self, outcome: Outcome, now_ms: float) -> None:
+        """There is no model for this call: apologize and leave, unless the call is closing already."""
+        if not self._ending.closing:
+            self._close(outcome, now_ms, ClipKind.APOLOGY)
 
     def _finish_closing(self, now_ms: float) -> None:
         if self._ending.closing:

@@ -6,36 +6,36 @@ from media.core.backlog import Backlog
 from media.core.carrierclock import CarrierClock
 from media.core.latency import Latency
 from media.core.session import Session
+from media.core.types import CallPlan
+from media.core.unheard import NOBODY, Unheard
 
-KEPT_WHILE_SPEAKING = 15_000 * BYTES_PER_MS
-KEPT_OTHERWISE = 1_000 * BYTES_PER_MS
 SPEECH_APPEND = 3 * FRAME_BYTES
 _NOTHING_YET = -1
+_NEVER = float("inf")
 
 
 class Ear:
     __slots__ = (
         "_began_ms",
+        "_catch_up_ms",
         "_clock",
         "_latency",
-        "_quiet_bytes",
+        "_plan",
         "_session",
         "_unheard",
-        "_unheard_ms",
         "_unsent",
         "_voiced",
         "speaking",
     )
 
-    def __init__(self, session: Session, clock: CarrierClock, latency: Latency, quiet_append_ms: int) -> None:
+    def __init__(self, plan: CallPlan, session: Session, clock: CarrierClock, latency: Latency) -> None:
         self.speaking = False  # the caller, as the server hears it
-        self._session, self._clock, self._latency = session, clock, latency
-        self._quiet_bytes = quiet_append_ms * BYTES_PER_MS
-        self._unheard = Backlog()  # caller audio since the last turn, in case the session is lost before it commits it
-        self._unheard_ms = 0  # the call's clock at its end
+        self._plan, self._session, self._clock, self._latency = plan, session, clock, latency
+        self._unheard = Unheard()
         self._unsent = Backlog()  # the newest of it, not yet sent
         self._voiced = False  # whether any of that is voiced
         self._began_ms = _NOTHING_YET  # the call's clock at the session's first audio
+        self._catch_up_ms = 0.0  # how long a new session may take to find the turns that the last one missed
 
     def frame(self, payload: bytes, at_ms: int, now_ms: float, *, voiced: bool, speaking: bool) -> None:
         """A frame of the caller's: `voiced` or not, within speech or not.
@@ -44,26 +44,24 @@ class Ear:
         and in the pauses of a turn, any of which may be its end.  Otherwise it is batched with the next few frames,
         since a message costs more than everything else that is done for a frame.
         """
+        ready = self._session.ready
         if voiced:
-            self._voiced = self._session.ready  # waiting for a session does not count as our latency
+            self._voiced = ready  # waiting for a session does not count as our latency
             self._latency.caller_voiced(self._clock.at(at_ms) + FRAME_MS, self._clock.arrival(at_ms, now_ms))
-        if self._session.ready:
+        if ready:
             if self._began_ms == _NOTHING_YET:
                 self._began_ms = at_ms
             self._unsent.add(payload)
             if self._unsent.size >= self._enough(voiced=voiced, speaking=speaking):
                 self.flush(now_ms)
-        unheard = self._unheard
-        unheard.add(payload)
-        self._unheard_ms = at_ms + FRAME_MS
-        if unheard.size >= 2 * KEPT_OTHERWISE:  # not with every frame
-            unheard.forget(KEPT_OTHERWISE if self._session.ready and not self.speaking else KEPT_WHILE_SPEAKING)
+        needed = self.speaking or not self._session.stands or now_ms < self._catch_up_ms
+        self._unheard.add(payload, at_ms, voiced=voiced, needed=needed)
 
     def _enough(self, *, voiced: bool, speaking: bool) -> int:
         """How many bytes to gather before sending."""
         if self.speaking:
             return SPEECH_APPEND if voiced else 0
-        return 0 if speaking else self._quiet_bytes
+        return 0 if speaking else self._plan.quiet_append_ms * BYTES_PER_MS
 
     def flush(self, now_ms: float) -> None:
         """Send the server what it does not have yet."""
@@ -77,17 +75,59 @@ class Ear:
         """The call's clock when the server had heard `session_ms` of audio."""
         return max(0, self._began_ms) + session_ms
 
-    def turn_taken(self) -> None:
-        """The server has the turn: a later session gets it as text."""
+    # Turns, as the server detects them.
+
+    def turn_began(self) -> None:
+        self.speaking = True
+        self._unheard.placed()
+
+    def turn_ended(self) -> None:
         self.speaking = False
-        self._unheard.clear()
+
+    def turn_taken(self, turn_id: str) -> None:
+        """The server has committed the turn: an answer may follow."""
+        self.speaking = False
+        self._catch_up_ms = 0.0
+        self._unheard.taken(turn_id)
+
+    def turn_understood(self, turn_id: str) -> None:
+        """Its transcript is here: a later session gets the turn as text."""
+        self._unheard.understood(turn_id)
+
+    def answer_asked(self) -> None:
+        self._unheard.asked()
+
+    def answer_complete(self) -> None:
+        """What it answered need not be heard again."""
+        self._unheard.answered()
+
+    def catching_up(self, now_ms: float) -> bool:
+        """Whether a new session may still find a turn that the last one missed."""
+        return now_ms < self._catch_up_ms
+
+    def unplaced_ms(self, now_ms: float) -> float:
+        """The earliest instant on the call's clock at which a missed turn may still be found; infinity if none is expected."""
+        if self._unheard.voice_ms == NOBODY or (self._session.stands and not self.catching_up(now_ms)):
+            return _NEVER
+        return self._unheard.voice_ms
+
+    # Sessions.
 
     def session_opened(self) -> None:
+        """A socket is open: send what the last session missed."""
+        unheard = self._unheard
+        self._catch_up_ms = _NEVER if unheard.owed else 0.0
         self._began_ms = _NOTHING_YET
-        if self._unheard.size:
-            self._began_ms = max(0, self._unheard_ms - self._unheard.size // BYTES_PER_MS)
-            self._session.send(rt.append(self._unheard.joined()))
+        audio = unheard.joined()
+        if audio:
+            self._began_ms = unheard.begins_ms
+            self._session.send(rt.append(audio))
+
+    def session_begun(self, now_ms: float) -> None:
+        """From now on the server is expected to find it."""
+        self._catch_up_ms = min(self._catch_up_ms, now_ms + self._plan.catch_up_ms)
 
     def session_lost(self) -> None:
+        self._unheard.reopen(speaking=self.speaking)
         self.speaking = self._voiced = False
         self._unsent.clear()

@@ -1,27 +1,35 @@
 """The minutes of a call: turns in the order of speech, each followed by its latency and its interruptions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from media.core.latency import Latency
 from media.core.turns import Turns
-from media.core.types import BargedIn, Emit, Report, Role, TurnEnded
+from media.core.types import BargedIn, CallPlan, Emit, Report, Role, TurnEnded, UnderWay
+
+_NEVER = float("inf")
 
 
 class Minutes:
-    __slots__ = ("_emit", "_overlaps", "_turns", "latency")
+    __slots__ = ("_emit", "_overlaps", "_turns", "_under_way", "_under_way_ms", "latency", "under_way_due_ms")
 
-    def __init__(self, emit: Emit, transcript_deadline_ms: int) -> None:
+    def __init__(self, plan: CallPlan, emit: Emit) -> None:
         self.latency = Latency()
+        self.under_way_due_ms = 0.0
         self._emit = emit
-        self._turns = Turns(transcript_deadline_ms)
+        self._turns = Turns(plan.transcript_deadline_ms, plan.so_far)
         self._overlaps: list[BargedIn] = []  # kept until the turns that were spoken over have their numbers
+        self._under_way: tuple[TurnEnded, ...] = ()  # as last reported
+        self._under_way_ms = plan.under_way_ms
 
     def caller_began(self, item_id: str, at_ms: int, now_ms: float) -> None:
         self._turns.caller_began(item_id, at_ms, now_ms)
 
     def caller_ended(self, item_id: str, at_ms: int, now_ms: float) -> None:
         self._turns.caller_ended(item_id, at_ms, now_ms)
+
+    def caller_words(self, item_id: str, delta: str) -> None:
+        self._turns.caller_words(item_id, delta)
 
     def caller_text(self, item_id: str, text: str) -> None:
         self._turns.caller_text(item_id, text)
@@ -44,10 +52,27 @@ class Minutes:
         """What was said so far, including turns that are not reported yet."""
         return self._turns.so_far()
 
-    def report(self, now_ms: float) -> None:
-        """Report the turns that are final."""
-        for item_id, turn in self._turns.ready(now_ms):
+    def session_lost(self) -> None:
+        """Caller turns without a transcript are left for the next session to find again."""
+        self._turns.orphan()
+
+    def session_opened(self, now_ms: float) -> None:
+        self._turns.adopt(now_ms)
+
+    def report(self, now_ms: float, before_ms: float = _NEVER) -> None:
+        """Report the turns that are final and began no later than `before_ms` on the call's clock."""
+        for item_id, turn in self._turns.ready(now_ms, before_ms):
             self._report(item_id, turn)
+
+    def report_under_way(self, heard: Mapping[str, tuple[str, str, int]], now_ms: float) -> None:
+        """Report the turns that are not final, if they changed; `heard` maps an item to its text, the part that was heard,
+        and when that ended.
+        """
+        self.under_way_due_ms = now_ms + self._under_way_ms
+        turns = self._turns.under_way(heard)
+        if turns != self._under_way:
+            self._under_way = turns
+            self._emit(Report(UnderWay(turns)))
 
     def flush(self) -> None:
         """The call is over: report all turns that are left."""

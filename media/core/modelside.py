@@ -3,25 +3,41 @@
 from media.core import realtime as rt
 from media.core.carrierclock import CarrierClock
 from media.core.ear import Ear
+from media.core.losses import Losses
 from media.core.minutes import Minutes
 from media.core.replies import Replies
 from media.core.session import Session
 from media.core.toolcalls import ToolCalls
-from media.core.types import CallPlan, Delta, Emit, Report, Role, ToolStatus
+from media.core.types import CallPlan, Delta, DialModel, Emit, Report, Role, ToolStatus
 from media.core.voice import Voice
+
+PROTOCOL, TOO_MUCH = "protocol", "too_much"  # why a session is given up: malformed events, or oversized ones
+_NEVER = float("inf")
 
 
 class ModelSide:
-    """Its parts `answers`, `ear`, `replies`, `session` and `tools` may be used directly."""
+    """Its parts `answers`, `ear`, `losses`, `replies`, `session` and `tools` may be used directly."""
 
-    __slots__ = ("_emit", "_minutes", "_voice", "_watched_until_ms", "answers", "ear", "replies", "session", "tools")
+    __slots__ = (
+        "_emit",
+        "_minutes",
+        "_voice",
+        "_watched_until_ms",
+        "answers",
+        "ear",
+        "losses",
+        "replies",
+        "session",
+        "tools",
+    )
 
     def __init__(
         self, plan: CallPlan, clock: CarrierClock, session: Session, voice: Voice, minutes: Minutes, emit: Emit
     ) -> None:
         self.session = session
-        self.ear = Ear(session, clock, minutes.latency, plan.quiet_append_ms)
-        self.replies = Replies(session, voice, emit)
+        self.losses = Losses(plan)
+        self.ear = Ear(plan, session, clock, minutes.latency)
+        self.replies = Replies(plan, session, voice, emit)
         self.answers = self.replies.answers
         self.tools = ToolCalls(plan, session, self.answers, emit)
         self._voice, self._minutes, self._emit = voice, minutes, emit
@@ -33,23 +49,41 @@ class ModelSide:
 
     # The session.
 
+    def dial(self, now_ms: float) -> None:
+        self.losses.away(now_ms)
+        self._emit(DialModel(self.losses.wait_ms))
+
     def connected(self, now_ms: float) -> None:
         """A socket is open."""
         self.replies.session_opened()
-        self.session.open(self._minutes.so_far())
+        self.session.open(self._minutes.so_far(), now_ms)
         self.ear.session_opened()
-        self.replies.proceed(now_ms)
+        self._minutes.session_opened(now_ms)
+        self._proceed(now_ms)
 
-    def lost(self) -> None:
+    def _begun(self, now_ms: float) -> None:
+        """The server has a session on that socket, as it says once or twice."""
+        if not self.session.stands:
+            self.session.begun()
+            self.losses.back()
+            self.ear.session_begun(now_ms)
+
+    def lost(self, now_ms: float) -> str:
+        """The connection is lost or was never made.  Returns why the call is to be given up; empty if it is to dial again."""
+        self.losses.lost(now_ms, stood=self.session.stands)
         self.session.lose()
         self.ear.session_lost()
+        self._minutes.session_lost()
         self.replies.session_lost()
         self.tools.session_lost()
         self._voice.orphan_all()
+        return self.losses.enough(now_ms)
 
-    def stalled(self, now_ms: float) -> bool:
-        """Whether a response is so long overdue that none will come."""
-        return self.answers.active and self.session.silent(now_ms)
+    def failing(self, now_ms: float) -> str:
+        """Why the session counts as lost though its socket is open, in a word; empty if it does not."""
+        if self.session.late(now_ms):
+            return "no_session"
+        return "stalled" if self.replies.stalled(now_ms) else ""
 
     # What the caller waits for.
 
@@ -59,10 +93,19 @@ class ModelSide:
         answers = self.answers
         return self.replies.awaited and (answers.owed or answers.active or self.tools.awaited)
 
+    def waited_since_ms(self) -> float:
+        """Since when the caller has been waiting for an answer, or for the model to be back; infinity if for neither."""
+        voiced_ms, away_ms = self._minutes.latency.voiced_ms or 0.0, self.losses.away_ms
+        if self.replies.closed:
+            return _NEVER
+        if away_ms < _NEVER:
+            return voiced_ms if voiced_ms and self.answers.owed else away_ms
+        return voiced_ms if self.awaited else _NEVER
+
     @property
     def busy(self) -> bool:
         """Whether the agent is working, even if it is silent."""
-        return self.answers.active or self.tools.busy
+        return self.answers.active or self.tools.busy or not self.session.stands
 
     def cut(self) -> None:
         """The caller took the floor."""
@@ -73,16 +116,20 @@ class ModelSide:
 
     def tool_result(self, call_id: str, output_json: str, status: ToolStatus, now_ms: float) -> None:
         self.tools.result(call_id, output_json, status)
-        self.replies.proceed(now_ms)
+        self._proceed(now_ms)
 
     def asked(self, now_ms: float) -> None:
         """The request for an answer is written."""
         self._minutes.latency.asked(now_ms)
+        self.ear.answer_asked()
 
     def settled(self, now_ms: float) -> None:
         """What was heard may have ended turns, and may let an answer begin."""
-        self._minutes.report(now_ms)
-        self.replies.proceed(now_ms)
+        self._minutes.report(now_ms, self.ear.unplaced_ms(now_ms))
+        self._proceed(now_ms)
+
+    def _proceed(self, now_ms: float) -> None:
+        self.replies.proceed(now_ms, catching_up=self.ear.catching_up(now_ms))
 
     def flush(self) -> None:
         """The call is over: so are all turns."""
@@ -90,49 +137,72 @@ class ModelSide:
 
     # Events from the server.
 
-    def receive(self, payload: bytes, now_ms: float, at_ms: int) -> bool:
-        """Take one event; False once several in a row could not be read."""
+    def receive(self, payload: bytes, now_ms: float, at_ms: int) -> str:
+        """Handle one event.  Returns why the session is to be given up because of it, in a word; empty if it is not."""
+        if len(payload) > rt.MAX_EVENT_BYTES:
+            return TOO_MUCH
         try:
             event = rt.decode(payload)
         except rt.WireError:
-            return self.session.garbled()
-        self.session.heard(now_ms)
+            return "" if self.session.garbled() else PROTOCOL
+        self.session.read()
         if isinstance(event, rt.AudioDelta):  # most of them are, and no turn ends with one
-            if not self.replies.cancelled(event.response_id):
-                self._voice.open_item(event.item_id, self.replies.saying)
-                self._voice.add_audio(event.item_id, event.delta, now_ms)
-            return True
+            return "" if self._audio(event, now_ms) else TOO_MUCH
         match event:
             case rt.TranscriptDelta() | rt.TranscriptDone() | rt.InputTranscriptDelta():
-                self._text(event, now_ms)
-                return True
+                return "" if self._text(event, now_ms) else TOO_MUCH
+            case _:
+                return self._other(event, now_ms, at_ms)
+
+    def _other(self, event: rt.ServerEvent, now_ms: float, at_ms: int) -> str:
+        match event:
             case rt.SpeechStarted() | rt.SpeechStopped() | rt.Committed():
                 self._caller_turn(event, now_ms, at_ms)
-            case rt.InputTranscriptCompleted(item_id, transcript):
-                self._minutes.caller_text(item_id, transcript)
-            case rt.InputTranscriptFailed(item_id):
-                self._minutes.caller_text(item_id, "")
+            case rt.InputTranscriptCompleted(_, transcript) if len(transcript) > rt.MAX_TEXT_CHARS:
+                return TOO_MUCH
+            case rt.InputTranscriptCompleted() | rt.InputTranscriptFailed():
+                transcript = event.transcript if isinstance(event, rt.InputTranscriptCompleted) else ""
+                self._minutes.caller_text(event.item_id, transcript)
+                self.ear.turn_understood(event.item_id)
             case rt.FunctionArgumentsDone(response_id):
                 self.tools.called(event, now_ms, cancelled=self.replies.cancelled(response_id))
-            case rt.SessionUpdated():
-                self.session.works()
+            case rt.SessionCreated() | rt.SessionUpdated():
+                self._begun(now_ms)
             case rt.Error(error):
                 self.answers.refused(error.event_id)
             case _:
-                self._response(event)
+                self._response(event, now_ms)
         self.settled(now_ms)
+        return ""
+
+    def _audio(self, event: rt.AudioDelta, now_ms: float) -> bool:
+        """Returns False if there is more of it than allowed."""
+        if self.replies.cancelled(event.response_id):
+            return True
+        if not self.replies.more(now_ms, audio_bytes=len(event.delta)):
+            return False
+        self._voice.open_item(event.item_id, self.replies.saying)
+        self._voice.add_audio(event.item_id, event.delta, now_ms)
         return True
 
-    def _text(self, event: rt.TranscriptDelta | rt.TranscriptDone | rt.InputTranscriptDelta, now_ms: float) -> None:
+    def _text(self, event: rt.TranscriptDelta | rt.TranscriptDone | rt.InputTranscriptDelta, now_ms: float) -> bool:
+        """Returns False if it is longer than allowed."""
         if isinstance(event, rt.TranscriptDone):
             self._voice.final_text(event.item_id, event.transcript)
-            return
+            return len(event.transcript) <= rt.MAX_TEXT_CHARS
         role: Role = "caller"
         if isinstance(event, rt.TranscriptDelta):
             role = "agent"
+            if not self.replies.more(now_ms, chars=len(event.delta)):
+                return False
             self._voice.add_text(event.item_id, event.delta)
+        elif len(event.delta) > rt.MAX_TEXT_CHARS:
+            return False
+        else:
+            self._minutes.caller_words(event.item_id, event.delta)
         if now_ms < self._watched_until_ms:
             self._emit(Report(Delta(role, event.item_id, event.delta)))
+        return True
 
     def _caller_turn(
         self, event: rt.SpeechStarted | rt.SpeechStopped | rt.Committed, now_ms: float, at_ms: int
@@ -140,22 +210,24 @@ class ModelSide:
         minutes, ear = self._minutes, self.ear
         match event:
             case rt.SpeechStarted(item_id, audio_start_ms):
-                ear.speaking = True
+                ear.turn_began()
                 minutes.caller_began(item_id, ear.call_ms(audio_start_ms), now_ms)
                 if not self._voice.audible(now_ms):
                     self.answers.spoke_freely()
             case rt.SpeechStopped(item_id, audio_end_ms):
-                ear.speaking = False
+                ear.turn_ended()
                 minutes.caller_ended(item_id, ear.call_ms(audio_end_ms), now_ms)
             case rt.Committed(item_id):
-                ear.turn_taken()
+                ear.turn_taken(item_id)
                 self.session.caller_spoke(item_id)
                 minutes.caller_began(item_id, at_ms, now_ms)
                 minutes.caller_ended(item_id, 0, now_ms)
                 minutes.latency.turn_detected(now_ms)
                 self.answers.turn_committed()
 
-    def _response(self, event: rt.ServerEvent) -> None:
+    def _response(self, event: rt.ServerEvent, now_ms: float) -> None:
+        if not isinstance(event, rt.Unknown) or event.type.startswith("response."):
+            self.replies.more(now_ms)
         match event:
             case rt.ResponseCreated(response):
                 self.replies.created(response.id)
@@ -169,6 +241,8 @@ class ModelSide:
             case rt.OutputItemDone(item):
                 self._voice.close_item(item.id)
             case rt.ResponseDone(response):
-                self.replies.done(response)
+                if self.replies.done(response):
+                    self.losses.answered()
+                    self.ear.answer_complete()
             case _:
                 pass  # acknowledgements, and events that are not needed

@@ -13,6 +13,11 @@ import msgspec
 
 from media.core.types import CallPlan, Role
 
+#: A larger event counts as a fault.  Audio deltas have a few thousand bytes; the largest event echoes the instructions.
+MAX_EVENT_BYTES = 1 << 20
+#: So does a response of more audio (five minutes) or text, or a caller's turn of more text.
+MAX_ANSWER_AUDIO_BYTES = 300 * 8_000
+MAX_TEXT_CHARS = 32_768
 MAX_CALL_ID = 200
 
 
@@ -21,6 +26,10 @@ class WireError(Exception):
 
 
 class _Event(msgspec.Struct, frozen=True, tag_field="type"):
+    pass
+
+
+class SessionCreated(_Event, frozen=True, tag="session.created"):
     pass
 
 
@@ -121,7 +130,8 @@ class Unknown(msgspec.Struct, frozen=True):
 
 
 Known = (
-    SessionUpdated
+    SessionCreated
+    | SessionUpdated
     | ResponseCreated
     | ResponseDone
     | OutputItemAdded

@@ -57,10 +57,16 @@ class Script:
                 return True
         return False
 
-    def spend(self, item: Item) -> tuple[str, str]:
-        """An item's text, and the part of it that was heard; available once.  For a clip, its own text."""
+    def words(self, item: Item) -> tuple[str, str]:
+        """An item's text so far, and the part of it that was heard.  For a clip, its own text."""
         transcript = self._transcripts.get(item.id)
         if transcript is None:
             return item.text, heard_text(item.text, item.heard, item.generated)
-        self._transcripts[item.id] = _SPENT  # its id stays known; a long call must not keep all transcripts
         return transcript.text, transcript.heard(item.heard, item.generated)
+
+    def spend(self, item: Item) -> tuple[str, str]:
+        """The same, available once."""
+        words = self.words(item)
+        if item.id in self._transcripts:
+            self._transcripts[item.id] = _SPENT  # its id stays known; a long call must not keep all transcripts
+        return words

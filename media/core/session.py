@@ -8,22 +8,28 @@ from media.core.types import CallPlan, Emit, Role, ToModel
 
 MALFORMED_IN_A_ROW = 3
 
+#: Follows what was heard, before the model is asked to continue.
+BROKE_OFF = (
+    "A technical fault broke off what you were saying: the caller has heard only what stands above. If the caller has said "
+    "something since, answer that. Otherwise go on from where it broke off. Do not begin again, and do not greet again."
+)
+
 Author = Role | Literal["system"]
 
 
 class Session:
     """What is sent while there is none is lost, except notes: a new session gets the conversation from the turns."""
 
-    __slots__ = ("_alive_ms", "_emit", "_malformed", "_notes", "_plan", "_turn_id", "attempts", "ready")
+    __slots__ = ("_emit", "_malformed", "_notes", "_opened_ms", "_plan", "_turn_id", "ready", "stands")
 
     def __init__(self, plan: CallPlan, emit: Emit) -> None:
-        self.ready = False
-        self.attempts = 1  # to reach the model, since it last worked
+        self.ready = False  # a socket is open
+        self.stands = False  # and the server has confirmed a session on it
         self._plan, self._emit = plan, emit
         self._notes: list[tuple[Author, str]] = []
         self._turn_id = ""  # of the caller's last turn in this session
         self._malformed = 0
-        self._alive_ms = 0.0  # its last sign of life, or our last request
+        self._opened_ms = 0.0
 
     def send(self, payload: bytes) -> None:
         if self.ready:
@@ -38,9 +44,9 @@ class Session:
 
     # Its life.
 
-    def open(self, so_far: Sequence[tuple[Role, str]]) -> None:
+    def open(self, so_far: Sequence[tuple[Role, str]], now_ms: float) -> None:
         """A socket is open: configure the session, and bring it up to date."""
-        self.ready = True
+        self.ready, self.stands, self._opened_ms = True, False, now_ms
         self._turn_id = ""
         self.send(rt.session_update(self._plan))
         for author, text in (*so_far, *self._notes):
@@ -48,30 +54,25 @@ class Session:
         self._notes.clear()
 
     def lose(self) -> None:
-        self.ready = False
-        self.attempts += 1
+        self.ready = self.stands = False
         self._malformed = 0
 
-    def works(self) -> None:
-        """It has accepted our configuration."""
-        self.attempts = 1
+    def begun(self) -> None:
+        """The server has confirmed the session."""
+        self.stands = True
 
-    def heard(self, now_ms: float) -> None:
+    def late(self, now_ms: float) -> bool:
+        """Whether the server accepted the connection long ago and has not begun a session."""
+        return self.ready and not self.stands and now_ms - self._opened_ms >= self._plan.session_ms
+
+    def read(self) -> None:
         """It has sent a readable event."""
-        self._malformed, self._alive_ms = 0, now_ms
-
-    def expect(self, now_ms: float) -> None:
-        """A response is expected from now on: the stall timer starts again."""
-        self._alive_ms = now_ms
+        self._malformed = 0
 
     def garbled(self) -> bool:
         """It has sent something malformed; return whether to go on listening."""
         self._malformed += 1
         return self._malformed < MALFORMED_IN_A_ROW
-
-    def silent(self, now_ms: float) -> bool:
-        """Whether it has sent nothing for too long, provided that a response is expected."""
-        return self.ready and now_ms - self._alive_ms >= self._plan.stall_ms
 
     # What it must know about what was heard.
 

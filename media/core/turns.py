@@ -5,11 +5,17 @@ it wait too, so that `seq` is final when a turn is reported.
 """
 
 from bisect import insort
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from media.core.types import Role, TurnEnded
 
 _NEVER = float("inf")
+#: How much of a long call a new session is given: turns, and characters of each.
+TOLD_TURNS, TOLD_CHARS = 100, 2_000
+#: A turn that is detected again may seem to begin this much later than the first time.
+FOUND_AGAIN_MS = 1_500
 
 
 @dataclass(slots=True)
@@ -61,32 +67,50 @@ class _Turn:
     heard_text: str = field(compare=False, default="")
     interrupted: bool = field(compare=False, default=False)
     done: bool = field(compare=False, default=False)
+    orphaned: bool = field(compare=False, default=False)  # its session is gone, and never transcribed it
     deadline_ms: float = field(compare=False, default=_NEVER)  # on the local clock
 
+    @property
+    def heard(self) -> str:
+        """Of the caller, all of it."""
+        return self.text if self.role == "caller" else self.heard_text
 
-@dataclass(slots=True)
+
 class Turns:
-    deadline_ms: int = 4_000
-    spoken: list[tuple[Role, str]] = field(default_factory=list)
-    _waiting: list[_Turn] = field(default_factory=list)
-    _seq: int = 0
+    """`so_far` is what was said in earlier streams of the call."""
+
+    __slots__ = ("_deadline_ms", "_reported_ms", "_seq", "_spoken", "_waiting")
+
+    def __init__(self, deadline_ms: int = 4_000, so_far: Sequence[tuple[Role, str]] = ()) -> None:
+        self._deadline_ms = deadline_ms
+        self._spoken: deque[tuple[Role, str]] = deque(so_far, maxlen=TOLD_TURNS)
+        self._waiting: list[_Turn] = []
+        self._seq = 0
+        self._reported_ms = 0  # where the last reported turn began
 
     def caller_began(self, id: str, start_ms: int, now_ms: float) -> None:
         if self._find(id) is not None:
             return
+        found = start_ms - FOUND_AGAIN_MS
+        self._waiting = [turn for turn in self._waiting if not turn.orphaned or turn.start_ms < found]
         for turn in self._waiting:
             if turn.role == "caller" and turn.deadline_ms == _NEVER:
-                turn.end_ms, turn.deadline_ms = max(turn.start_ms, start_ms), now_ms + self.deadline_ms
+                turn.end_ms, turn.deadline_ms = max(turn.start_ms, start_ms), now_ms + self._deadline_ms
         insort(self._waiting, _Turn(start_ms, "caller", id, end_ms=start_ms))
 
     def caller_ended(self, id: str, end_ms: int, now_ms: float) -> None:
         if (turn := self._find(id)) is not None:
-            turn.end_ms, turn.deadline_ms = max(turn.end_ms, end_ms), now_ms + self.deadline_ms
+            turn.end_ms, turn.deadline_ms = max(turn.end_ms, end_ms), now_ms + self._deadline_ms
+
+    def caller_words(self, id: str, delta: str) -> None:
+        """A piece of the transcript, which stands if the rest never comes."""
+        if (turn := self._find(id)) is not None and not turn.done and len(turn.text) < TOLD_CHARS:
+            turn.text += delta
 
     def caller_text(self, id: str, text: str) -> None:
         """The transcript, final; empty if there is none."""
         if (turn := self._find(id)) is not None:
-            turn.text = turn.heard_text = text.strip()
+            turn.text = text.strip()
             turn.done = True
 
     def agent_began(self, id: str, start_ms: int) -> None:
@@ -97,10 +121,24 @@ class Turns:
             turn.text, turn.heard_text = text.strip(), heard_text.strip()
             turn.end_ms, turn.interrupted, turn.done = max(turn.start_ms, end_ms), interrupted, True
 
-    def ready(self, now_ms: float) -> list[tuple[str, TurnEnded]]:
-        """Turns that are final, with their item ids, in the order of speech."""
+    def orphan(self) -> None:
+        """The session is gone: caller turns without a transcript wait for the next session to detect them again."""
+        for turn in self._waiting:
+            if turn.role == "caller" and not turn.done:
+                turn.orphaned, turn.deadline_ms = True, _NEVER
+
+    def adopt(self, now_ms: float) -> None:
+        """A new session is open: it detects them in time, or they are reported without a transcript."""
+        for turn in self._waiting:
+            if turn.orphaned:
+                turn.deadline_ms = now_ms + self._deadline_ms
+
+    def ready(self, now_ms: float, before_ms: float = _NEVER) -> list[tuple[str, TurnEnded]]:
+        """Turns that are final and began no later than `before_ms`, with their item ids, in the order of speech."""
         ended: list[tuple[str, TurnEnded]] = []
         while self._waiting and (self._waiting[0].done or now_ms >= self._waiting[0].deadline_ms):
+            if self._waiting[0].start_ms > before_ms:
+                break
             ended.append(self._report(self._waiting.pop(0)))
         return ended
 
@@ -108,9 +146,22 @@ class Turns:
         """Whether this turn has begun and is not reported yet."""
         return self._find(id) is not None
 
+    def under_way(self, heard: Mapping[str, tuple[str, str, int]]) -> tuple[TurnEnded, ...]:
+        """Turns that are not final, as they stand; `heard` maps an item to its text, the part that was heard, and when that
+        ended.
+        """
+        turns: list[TurnEnded] = []
+        for place, turn in enumerate(self._waiting, 1):
+            text, heard_text, end_ms = heard.get(turn.id, (turn.text, turn.heard, turn.end_ms))
+            if text:
+                seq, broken = self._seq + place, turn.interrupted or (turn.role == "agent" and not turn.done)
+                turns.append(TurnEnded(seq, turn.role, text, heard_text, turn.start_ms, end_ms, broken))
+        return tuple(turns)
+
     def so_far(self) -> list[tuple[Role, str]]:
-        """What a new session must know: all that was said, including turns that are not reported yet."""
-        return [*self.spoken, *[(turn.role, turn.heard_text) for turn in self._waiting if turn.heard_text]]
+        """What a new session must know: what was said, including turns that are not reported yet."""
+        waiting = [(turn.role, turn.heard) for turn in self._waiting if turn.done and turn.heard]
+        return [(role, text[-TOLD_CHARS:]) for role, text in (*self._spoken, *waiting)]  # where it stands now
 
     def flush(self) -> list[tuple[str, TurnEnded]]:
         """All turns that are left, at the end of the call."""
@@ -120,11 +171,12 @@ class Turns:
 
     def _report(self, turn: _Turn) -> tuple[str, TurnEnded]:
         self._seq += 1
-        if turn.heard_text:
-            self.spoken.append((turn.role, turn.heard_text))
-        return turn.id, TurnEnded(
-            self._seq, turn.role, turn.text, turn.heard_text, turn.start_ms, turn.end_ms, turn.interrupted
-        )
+        # A turn that is corrected or found late never goes before those that are reported already.
+        start_ms = self._reported_ms = max(turn.start_ms, self._reported_ms)
+        end_ms = max(start_ms, turn.end_ms)
+        if turn.heard:
+            self._spoken.append((turn.role, turn.heard))
+        return turn.id, TurnEnded(self._seq, turn.role, turn.text, turn.heard, start_ms, end_ms, turn.interrupted)
 
     def _find(self, id: str) -> _Turn | None:
         for turn in self._waiting:

@@ -24,7 +24,8 @@ class ClipKind(StrEnum):
 
     ANNOUNCEMENT = "announcement"  # this call is recorded
     GREETING = "greeting"
-    HOLD = "hold"  # the model is being reconnected
+    RESUMED = "resumed"  # instead of the greeting, when a call continues after its stream was lost
+    HOLD = "hold"  # the model is away, or an answer is very slow
     FILLER = "filler"  # an answer is slow to come
     IDLE = "idle"  # are you still there
     GOODBYE = "goodbye"
@@ -90,8 +91,18 @@ class CallPlan:
     message_ms: int = 107  # not a multiple of a frame: the ledger learns from where in a frame a message ends
     quiet_append_ms: int = 100  # caller audio without a voice, while no turn is open, is sent in pieces this long
     one_way_guess_ms: int = 40  # until the first mark has come back
-    stall_ms: int = 10_000  # a response without any event for so long is lost, and its session with it
-    model_attempts: int = 3  # lost or failed connections in a row before the call is given up
+    session_ms: int = 3_000  # how long the server may take to begin a session on an open socket
+    answer_ms: int = 6_000  # a response without any event for so long is lost, and its session with it
+    hold_after_ms: int = (
+        2_000  # silence before a waiting caller hears the hold phrase; twice as long before the next one
+    )
+    retry_ms: int = 100  # before the model is dialled again; doubles with each failure
+    patience_ms: int = 8_000  # how long the call goes on without a model
+    losses_per_minute: int = 4  # sessions lost; one more ends the call
+    losses_per_call: int = 12
+    catch_up_ms: int = 2_000  # how long a new session may take to detect a turn that the last one missed
+    under_way_ms: int = 500  # between reports of unfinished turns
+    so_far: tuple[tuple[Role, str], ...] = ()  # what was heard in the call's earlier streams, oldest first
 
     def __post_init__(self) -> None:
         if len({tool.name for tool in self.tools}) < len(self.tools):
@@ -110,9 +121,9 @@ class ToModel(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class DialModel:
-    """Connect to the model (again); then call `model_ready` or `model_lost`.  `attempt` counts from 1."""
+    """Connect to the model (again) after about `wait_ms`; then call `model_ready` or `model_lost`."""
 
-    attempt: int
+    wait_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +213,16 @@ class TurnEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class UnderWay:
+    """The turns that are not final: their ends, texts and even numbers may still change.
+
+    Reported every `under_way_ms`, if anything changed; replaces the report before it.
+    """
+
+    turns: tuple[TurnEnded, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class BargedIn:
     """The caller spoke over the agent.
 
@@ -284,6 +305,7 @@ Event = (
     CallStarted
     | Delta
     | TurnEnded
+    | UnderWay
     | BargedIn
     | LatencyMeasured
     | Digits

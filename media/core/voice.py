@@ -14,6 +14,7 @@ from media.core.tape import Tape
 from media.core.types import AnnouncementPlayed, BargedIn, CallPlan, ClipKind, Emit, Moment, Report, Stamp
 
 _NEVER = float("inf")
+COVERS = (ClipKind.FILLER, ClipKind.HOLD)  # these only cover a silence: an answer need not wait for their end
 
 
 class Voice:
@@ -37,12 +38,13 @@ class Voice:
         self._playout = Playout(clock, plan.lead_low_ms, plan.message_ms)
         self._script = Script()
         self._announcement = Announcement(plan.protect_announcement)
-        self._fillers = Fillers(plan.filler_after_ms if plan.fillers else _NEVER)
+        self._fillers = Fillers(plan.filler_after_ms if plan.fillers else _NEVER, plan.hold_after_ms)
 
     # What the agent is going to say.
 
-    def opening(self) -> list[ClipKind]:
-        """What the caller hears first, in order."""
+    def opening(self, now_ms: float) -> list[ClipKind]:
+        """What the caller hears first, in order, from now on."""
+        self._fillers.sound(now_ms)
         return self._clips.opening()
 
     def text(self, kind: ClipKind) -> str | None:
@@ -109,11 +111,11 @@ class Voice:
         return self._playout.audible(now_ms)
 
     def speaks(self, now_ms: float) -> bool:
-        """Whether the agent is heard, or is about to be, with something other than a filler."""
+        """Whether the agent is heard, or is about to be, with something other than a filler or the hold phrase."""
         if not self._playout.audible(now_ms):
             return False
         clips = [item.clip for item in self._playout.line if item.generated]
-        return not clips or any(clip is not ClipKind.FILLER for clip in clips)
+        return not clips or any(clip not in COVERS for clip in clips)
 
     @property
     def answering(self) -> bool:
@@ -135,32 +137,41 @@ class Voice:
 
     # Waiting for an answer.
 
-    def cover(self, turn: int, now_ms: float, *, waited: bool) -> float:
-        """Play a filler if the answer to this turn is slow and the caller is waiting for it.  Returns when one is due,
-        infinity if none is.
+    def cover(self, turn: int, since_ms: float, now_ms: float, *, answering: bool) -> float:
+        """Break the silence if the caller has been waiting since `since_ms` (infinity: is not waiting): with a filler only
+        while the model is `answering` this turn.  Returns when one is due, infinity if none is.
         """
         fillers = self._fillers
         if self._playout.audible(now_ms):
             fillers.sound(now_ms)
-        elif waited:
-            due_ms = fillers.waiting(turn, self._minutes.latency.voiced_ms or now_ms)
-            if now_ms < due_ms:
-                return due_ms
+            return _NEVER
+        if since_ms == _NEVER:
+            fillers.over()
+            return _NEVER
+        filler_ms = fillers.waiting(turn, since_ms) if answering else _NEVER
+        hold_ms = fillers.holding(since_ms)
+        if now_ms >= filler_ms:
             fillers.filled()
-            self._fill()
+            self._fill(self._clips.filler())
+        elif now_ms >= hold_ms:
+            fillers.held()
+            self._fill(self._clips.item(ClipKind.HOLD))
+        else:
+            return min(filler_ms, hold_ms)
         return _NEVER
 
     def keys_pressed(self, now_ms: float) -> None:
         """The wait for an answer begins now."""
         self._fillers.sound(now_ms)
 
-    def _fill(self) -> None:
-        """Queue the next filler, before any items that the model has begun but that have no audio yet."""
+    def _fill(self, item: Item | None) -> None:
+        """Queue the item, if there is one, before any items that the model has begun but that have no audio yet."""
         line = self._playout.line
         place = len(line)
         while place and not line[place - 1].generated:
             place -= 1
-        line.insert(place, self._clips.filler())
+        if item is not None:
+            line.insert(place, item)
 
     # What is sent, and what was heard.
 
@@ -212,8 +223,18 @@ class Voice:
         if not item.heard:
             return
         if words[1] and not item.of_model:
-            self._session.agent_said(words[1], filler=item.clip is ClipKind.FILLER)
+            self._session.agent_said(words[1], filler=item.clip in COVERS)
         self._minutes.agent_ended(item.id, words, self._clock.call_ms(item.ended_ms), interrupted=interrupted)
+
+    def report_under_way(self, now_ms: float) -> None:
+        """Report the unfinished turns, if that is due and they changed."""
+        if now_ms < self._minutes.under_way_due_ms:
+            return
+        heard = {}
+        for item in self._playout.line:
+            if item.heard:
+                heard[item.id] = (*self._script.words(item), self._clock.call_ms(item.ended_ms))
+        self._minutes.report_under_way(heard, now_ms)
 
     # Interruptions.
 

@@ -5,7 +5,7 @@
     run_tool() ─▶ Link ─▶ control runs it ─▶ result ─▶ the call that waits for it
 
 While the link is down, batches wait on disk and requests in memory; a new link first asks how far control has got, then
-sends what it lacks, in order.  Transcript deltas are never kept.
+sends what it lacks, in order.  Transcript deltas and unfinished turns are never kept.
 """
 
 import asyncio
@@ -22,13 +22,13 @@ from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc
 from media import metrics
+from media.io.live import Live
 from media.io.outbox import Outbox
 from media.io.toolrequests import Answer, ToolRequests
 
 LOG = log(__name__)
 RETRY_LIMIT_MS = 5_000.0
 CHANGES_A_BEAT = 8  # a process that is full now and then does not say so each time
-MAX_DELTAS = 2_000  # per process, between two writes
 
 
 class TokenRefused(Exception):  # noqa: N818 - it says what happened
@@ -78,7 +78,7 @@ class ControlLink:
         self._identity = rpc.NodeIdentity(key, "media", self.node)
         self._stub = runtime_pb2_grpc.MediaServiceStub(channel)
         self._tools = ToolRequests()
-        self._deltas: list[pb.CallDelta] = []
+        self._live = Live()
         self._filled = asyncio.Event()
         self._beat = Beat(settings.link_beat_ms)
 
@@ -111,15 +111,20 @@ class ControlLink:
 
     def delta(self, delta: pb.CallDelta) -> None:
         """Send with this tick's deltas; dropped while the link is down or too slow."""
-        if self.up and len(self._deltas) < MAX_DELTAS:
-            self._deltas.append(delta)
+        if self.up:
+            self._live.delta(delta)
+
+    def under_way(self, call: pb.CallUnderWay) -> None:
+        """Send a call's unfinished turns with the next flush; dropped while the link is down."""
+        if self.up:
+            self._live.under_way(call)
 
     # Once every few ticks of the pacer.
 
     def flush(self, now_ms: float) -> None:
         """Send what was reported since the last flush, and whether this process takes calls."""
         is_due = self._beat.is_due(self.refuses() or "", now_ms)
-        if self.outbox.flush(now_ms) or self._deltas or is_due:
+        if self.outbox.flush(now_ms) or self._live or is_due:
             self._filled.set()
 
     async def stored(self) -> None:
@@ -198,9 +203,8 @@ class ControlLink:
             await call.write(pb.LinkUp(state=pb.NodeState(refuses=refuses)))
         for request in self._tools.take():
             await call.write(pb.LinkUp(tool=request))
-        deltas, self._deltas = self._deltas, []
-        if deltas:
-            await call.write(pb.LinkUp(deltas=pb.CallDeltas(deltas=deltas)))
+        for up in self._live.take():  # before the batch in which these turns may be final
+            await call.write(up)
 
     def _set_up(self, up: bool) -> None:
         if up != self.up:
@@ -208,4 +212,4 @@ class ControlLink:
         self.up = up
         metrics.LINK_UP.set(up)
         if not up:
-            self._deltas.clear()
+            self._live.clear()

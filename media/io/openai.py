@@ -8,9 +8,13 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from picows import WSCloseCode, WSFrame, WSHandshakeError, WSListener, WSTransport, ws_connect
 
 from hum.settings import MediaSettings
+from media.core.realtime import MAX_EVENT_BYTES
 from media.io.frames import CLOSE, TEXT, Pieces, TooBig, close_code
 
-MAX_EVENT_BYTES = 16 << 20
+#: The library ends a connection with a larger frame in its own way; below that, the core judges what is too much.
+MAX_FRAME_BYTES = 16 << 20
+#: Events kept until `listen`; a server that has been sent nothing has little to say.
+MAX_EARLY = 16
 #: More than 90 s of caller audio that the server has not read: the session is given up.
 UNSENT_BYTES = 1 << 20
 #: Handshake responses that a retry will not change: the key, project, model or request is wrong.
@@ -36,12 +40,23 @@ class Listener(Protocol):
 
 
 class ModelSocket(WSListener):
-    """An open session.  A call uses only `send` and `drop`."""
+    """An open socket.  A call uses only `listen` (once), `send` and `drop`."""
 
     def __init__(self, listener: Listener) -> None:
         self._listener: Listener | None = listener
+        self._early: list[bytes] | None = []  # what comes before `listen`
+        self._over = ""  # why it was closed before `listen`
         self._pieces = Pieces(MAX_EVENT_BYTES)
         self._transport: WSTransport | None = None
+
+    def listen(self) -> None:
+        """Deliver what has come since the handshake, and from now on what comes."""
+        early, self._early = self._early or (), None
+        for message in early:
+            if self._listener is not None:
+                self._listener.from_model(self, message)
+        if self._over:
+            self._gone(self._over)
 
     def send(self, payload: bytes) -> None:
         transport = self._transport
@@ -63,10 +78,15 @@ class ModelSocket(WSListener):
         try:
             message = self._pieces.whole(frame)
         except TooBig:
-            self._gone("protocol")
+            self._gone("too_much")
             return
         if message is not None and self._listener is not None:
-            self._listener.from_model(self, message)
+            if self._early is None:
+                self._listener.from_model(self, message)
+            elif len(self._early) < MAX_EARLY:
+                self._early.append(message)
+            else:
+                self._gone("too_much")
         elif frame.msg_type == CLOSE:
             self._gone(f"closed {close_code(frame)}")
 
@@ -80,6 +100,9 @@ class ModelSocket(WSListener):
         pass  # it was given up when it paused
 
     def _gone(self, reason: str) -> None:
+        if self._early is not None:
+            self._over = self._over or reason
+            return
         listener, self._listener = self._listener, None
         self._close()
         if listener is not None:
@@ -119,7 +142,10 @@ class Dialler:
                     realtime_url(settings.openai_base_url, model),
                     extra_headers={"Authorization": f"Bearer {settings.openai_api_key}"},
                     websocket_handshake_timeout=settings.dial_seconds,
-                    max_frame_size=MAX_EVENT_BYTES,
+                    max_frame_size=MAX_FRAME_BYTES,
+                    enable_auto_ping=True,
+                    auto_ping_idle_timeout=settings.model_ping_seconds,
+                    auto_ping_reply_timeout=settings.model_ping_seconds,
                     max_redirects=0,  # the key must not be sent elsewhere
                 )
         except asyncio.CancelledError:

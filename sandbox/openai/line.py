@@ -23,6 +23,7 @@ from sandbox.openai.stage import Stage
 from sandbox.openai.truth import AUDIO_FIELDS, SessionTruth
 
 NORMAL, GOING_AWAY, INTERNAL_ERROR = 1000, 1001, 1011
+CHUNK = "response.output_audio.delta"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Line:
         self._settings = settings
         self.faults = faults
         self._outbox: asyncio.Queue[str | Hangup] = asyncio.Queue()
-        self._sent = 0
+        self._sent = self._chunks = 0
         self._over = False
         self._clock = LoopClock()
         self._senses = Listening(senses, player)
@@ -60,7 +61,7 @@ class Line:
         loop = asyncio.get_running_loop()
         timers = [loop.call_later(self._settings.session_limit_s, self._expire)]
         if self.faults.close_after_ms is not None:
-            timers.append(loop.call_later(self.faults.close_after_ms / 1000, self.hang_up, INTERNAL_ERROR))
+            timers.append(loop.call_later(self.faults.close_after_ms / 1000, self.hang_up, self.faults.close_code))
         self._session.begin()
         writing = asyncio.create_task(self._write())
         reading = asyncio.create_task(self._read())
@@ -95,12 +96,17 @@ class Line:
         silent = self.faults.silent_after_events
         if self._over or (silent is not None and self._sent >= silent):
             return
+        if event["type"] == CHUNK:
+            if self._chunks == self.faults.close_after_chunks:
+                self.hang_up(self.faults.close_code)
+                return
+            self._chunks += 1
         self._outbox.put_nowait(msgspec.json.encode(event).decode())
         event = event if event["type"] in AUDIO_FIELDS else copy.deepcopy(event)
         self._truth.note("sent", event, self._clock.now)
         self._sent += 1
         if self._sent == self.faults.close_after_events:
-            self.hang_up(INTERNAL_ERROR)
+            self.hang_up(self.faults.close_code)
 
     async def _write(self) -> Hangup:
         while True:
@@ -121,6 +127,7 @@ class Line:
 
 async def admit(websocket: WebSocket, knows: Callable[[str], bool], faults: Faults) -> str | None:
     """Accept the connection and return the model's name; or refuse it with an HTTP status and return None."""
+    await asyncio.sleep(faults.accept_after_ms / 1000)
     refusal: Refusal | None = None
     model = websocket.query_params.get("model")
     if not knows(websocket.headers.get("authorization", "")):

@@ -36,9 +36,15 @@ class Faults(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """How many connections the faults of the realtime socket apply to; None for all."""
     refuse_status: int | None = None
     """HTTP status instead of the upgrade."""
+    accept_after_ms: float = 0
+    """How long the upgrade waits for its answer."""
     close_after_events: int | None = None
     """The connection breaks after this many server events."""
+    close_after_chunks: int | None = None
+    """The connection breaks after this many chunks of audio, instead of the next one."""
     close_after_ms: float | None = None
+    close_code: int = 1011
+    """The close code with which the connection breaks."""
     silent_after_events: int | None = None
     """After this many server events nothing more is sent; the connection stays open."""
     never_respond: bool = False

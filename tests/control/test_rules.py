@@ -179,8 +179,8 @@ def test_a_flow_is_completed() -> None:
 
 def test_clips_of_the_start_come_first() -> None:
     kinds = [kind for kind, _ in flows.clip_texts({"greeting": " Hi ", "announce_recording": True})]
-    assert kinds == ["announcement", "greeting", "hold", "goodbye", "apology"]
-    assert flows.clip_texts({"greeting": "  "})[0][0] == "hold"
+    assert kinds == ["announcement", "greeting", "resumed", "hold", "goodbye", "apology"]
+    assert flows.clip_texts({"greeting": "  "})[0][0] == "resumed"
     phrases = {"filler_phrases": ["Let me see.", " Let me see. ", "  ", "One second."]}
     assert flows.clip_texts(phrases)[-2:] == [("filler", "Let me see."), ("filler", "One second.")]
 

@@ -155,13 +155,13 @@ async def world(database_url: str, tmp_path: Path) -> AsyncIterator[World]:
 async def test_clips_are_rendered_once_for_each_voice_and_text(world: World) -> None:
     async with world.working():
         await world.flow(greeting="Hello there", announce_recording=True, voice="cedar")
-        await world.until("SELECT count(*) FROM clips", is_true=lambda n: n == 5)
+        await world.until("SELECT count(*) FROM clips", is_true=lambda n: n == 6)
         await world.flow(greeting="Hello there", voice="cedar")
         await world.flow(greeting="Hello there", voice="cedar", filler_phrases=["Let me see.", "One second."])
         await world.until("SELECT count(*) FROM pgqueuer", is_true=lambda n: n == 0)
     assert ("cedar", "Hello there") in world.model.said
     assert {("cedar", "Let me see."), ("cedar", "One second.")} <= set(world.model.said)
-    assert len(world.model.said) == len(set(world.model.said)) == 7
+    assert len(world.model.said) == len(set(world.model.said)) == 8
     async with world.db.tenant(world.org) as tx:
         found = await clips.find(tx, [clips.clip_hash("cedar", "Hello there"), clips.clip_hash("marin", "Hello there")])
     assert list(found.values()) == [b"\x7f" * 800]

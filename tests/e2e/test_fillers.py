@@ -27,7 +27,7 @@ def script() -> Script:
 async def test_a_filler_is_heard_before_a_slow_answer(house: House, speech: Speech) -> None:
     house.model.faults = Faults(first_delta_ms=3_000)
     await house.answer_with(filler_phrases=PHRASES)
-    await house.clips_rendered(5)
+    await house.clips_rendered(6)
     async with house.control.db.system() as tx:
         filler = bytes(await tx.fetchval("SELECT audio_ulaw FROM clips WHERE text = $1", PHRASES[0]))
     question = await speech.say("I need a plumber please.", "caller")

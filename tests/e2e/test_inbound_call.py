@@ -56,7 +56,7 @@ def script() -> Script:
 
 async def test_a_call_is_answered_interrupted_recorded_and_summarized(house: House, speech: Speech) -> None:
     await house.answer_with(greeting="Welcome to the clinic.", announce_recording=True)
-    await house.clips_rendered(5)
+    await house.clips_rendered(6)
     first, second = [
         await speech.say(line, "caller")
         for line in ("I would like to book a visit please.", "Tuesday would be better for me.")
@@ -156,7 +156,7 @@ async def test_a_model_that_refuses_is_an_apology_and_a_record(house: House) -> 
 
     house.model.faults = Faults(refuse_status=401)
     await house.answer_with(greeting="Welcome.")
-    await house.clips_rendered(4)
+    await house.clips_rendered(5)
     call = await house.ring(stay=True)
     await call.ended(20)
     record = await house.record()
@@ -166,7 +166,7 @@ async def test_a_model_that_refuses_is_an_apology_and_a_record(house: House) -> 
 
 async def test_a_vanished_socket_is_joined_again_once(house: House) -> None:
     await house.answer_with(greeting="Welcome back to the clinic, what can I do for you today?")
-    await house.clips_rendered(4)
+    await house.clips_rendered(5)
     call = await house.ring(interrupted_after(300), {"do": "vanish"}, interrupted_after(600), stay=False)
     await call.ended(30)
     assert [verb.name for verb in call.verbs] == ["Connect", "Connect"]

@@ -15,7 +15,7 @@ from hum import home, production
 from hum.cli.platform import Platform
 from hum.cli.processes import DidNotStart, Program
 from hum.settings import UpSettings, environment
-from sandbox.openai import Model
+from sandbox.openai import Model, Script
 from sandbox.signin import Issuer
 from sandbox.speech import Speech
 from sandbox.twilio import Carrier, say
@@ -52,6 +52,7 @@ async def given(
             "HUM_OIDC_CLIENT_SECRET": "s",
             "HUM_HOME": str(open_home),
             "HUM_DRAIN_SECONDS": "1",
+            "HUM_SETTLE_SECONDS": "0.1",
             "TWILIO_ACCOUNT_SID": ACCOUNT,
             "TWILIO_AUTH_TOKEN": TOKEN,
             "TWILIO_API_BASE_URL": carrier.url,
@@ -228,3 +229,69 @@ async def test_production_refuses_stand_ins(monkeypatch: pytest.MonkeyPatch, tmp
             monkeypatch.setenv(name, value)
         with pytest.raises(SystemExit, match=missing):
             await Platform(UpSettings()).start()
+
+
+ANSWER = (
+    "We are open from nine to five on weekdays, and from ten to two on Saturdays, and on Sundays and on public holidays "
+    "we are closed, so please come on any other day of the week."
+)
+
+
+async def test_a_call_whose_media_process_dies_goes_on_where_it_was(
+    given: tuple[Platform, Carrier, Model], database_url: str
+) -> None:
+    """No second greeting, the agent goes on by itself, and the sentence that broke off is in the transcript."""
+    platform, carrier, model = given
+    turns = [{"say": ANSWER}, {"say": "As I said, we are open from nine to five."}]
+    model.play(Script.of({"heard": ["When do you open?"], "turns": turns, "shared": True}))
+    db = await Db.open(database_url, size=2)
+    org = await identity.create_organization(db, "Clinic", "o@clinic.example")
+    _, secret = await identity.issue_key(db, org, "k", "admin", [])
+    speech = Speech()
+    question = await speech.say("When do you open?", "caller")
+    speech.close()
+    headers = {"Authorization": f"Bearer {secret}"}
+    async with httpx.AsyncClient(base_url=platform.where["gateway_url"], headers=headers, trust_env=False) as http:
+        flow = (await http.post("/api/flows", json={"name": "F", "greeting": "Hello and welcome."})).json()
+        assert (await http.post("/api/numbers", json={"e164": NUMBER, "flow_id": flow["id"]})).status_code == 201
+        async with asyncio.timeout(30), db.system() as tx:
+            while await tx.fetchval("SELECT count(*) FROM clips") < 5:
+                await asyncio.sleep(0.1)
+        call = await carrier.ring(NUMBER, CALLER, [LISTEN, say(question)], stay=True)
+        await call.journal.find("caller.said", phase="end", step=1)
+        playout = call.streams[0].playout
+        greeted_bytes = playout.played_bytes
+        async with asyncio.timeout(20):
+            while playout.played_bytes < greeted_bytes + 3 * 8_000:
+                await asyncio.sleep(0.02)
+        media = next(each for each in platform.programs.all if each.name == "media")
+        assert media.process is not None
+        os.kill(media.process.pid, signal.SIGKILL)
+        async with asyncio.timeout(30):
+            while len(model.sessions) < 2 or not model.sessions[1].spoken():
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(4)
+        call.hang_up()
+        await call.ended(20)
+        record = None
+        async with asyncio.timeout(20):
+            while record is None or not record["ended_at"]:
+                (found,) = (await http.get("/api/calls")).json()["calls"]
+                record = (await http.get(f"/api/calls/{found['id']}")).json()
+                await asyncio.sleep(0.1)
+    await db.close()
+    said = [(turn["role"], turn["text"]) for turn in record["transcript"]]
+    assert [text for _, text in said[:2]] == ["Hello and welcome.", "When do you open?"]
+    broke_off, back, more = record["transcript"][2:5]
+    assert back["text"] == "Sorry about that, I'm back."
+    assert more["text"] == "As I said, we are open from nine to five."
+    assert broke_off["interrupted"]
+    assert ANSWER.startswith(broke_off["heard_text"])
+    assert [turn["start_ms"] for turn in record["transcript"]] == sorted(t["start_ms"] for t in record["transcript"])
+
+    first, *_, second = [stream for stream in call.streams if stream.started_at is not None]
+    assert first.ended_ms is not None
+    heard_ms = first.playout.segments[-1].end_ms
+    assert heard_ms - broke_off["end_ms"] <= 1_300, "of which 300 lay at the carrier"
+    silent = second.started_at + second.playout.segments[0].start_ms / 1000 - first.started_at - first.ended_ms / 1000
+    assert silent <= 6, "with the start of a process, on a busy machine"

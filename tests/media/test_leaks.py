@@ -191,7 +191,12 @@ async def test_what_is_counted_is_there_while_a_call_lasts(plane, control, model
 
 
 async def test_nothing_is_left_of_a_call_whatever_its_end(plane, control, model) -> None:
-    media = await plane(HUM_CARRIER_SILENT_SECONDS=1.5, HUM_STREAM_START_SECONDS=0.5, TWILIO_AUTH_TOKEN=TOKEN)
+    media = await plane(
+        HUM_CARRIER_SILENT_SECONDS=3,
+        HUM_STREAM_START_SECONDS=0.5,
+        HUM_MODEL_PATIENCE_SECONDS=0.5,
+        TWILIO_AUTH_TOKEN=TOKEN,
+    )
     await until(lambda: media.media.link.up)
     await every_ending(media, control, model, "warm up")
     await until(lambda: metrics.SPOOL_DEPTH._value.get() == 0)

@@ -27,7 +27,7 @@ PLAN = CallPlan("", "v", "m", "t",
     clips={ClipKind.GREETING: Clip("Hello there", bytes(4_000)), ClipKind.ANNOUNCEMENT: Clip("Recorded", bytes(800)), ClipKind.GOODBYE: Clip("Bye")},
     fillers=(Clip("Let me see", bytes(2_400)), Clip("One second", bytes(800))), filler_after_ms=300,
     tools=(Tool("f", "", "{}", 1_000), Tool("end_call", "", "{}", outcome=HangUp("agent"))),
-    recording=True, announce_recording=True, protect_announcement=False, idle_after_ms=3_000, stall_ms=2_000,
+    recording=True, announce_recording=True, protect_announcement=False, idle_after_ms=3_000, answer_ms=2_000, session_ms=2_000, losses_per_minute=50, losses_per_call=50, patience_ms=60_000,
 )  # fmt: skip
 ids, responses = st.sampled_from(["i1", "i2", "i3"]), st.sampled_from(["r1", "r2"])
 calls = st.sampled_from(["c1", "c2", "c3", "c4"])
@@ -76,6 +76,7 @@ steps = st.one_of(
     st.builds(lambda i: model("conversation.item.input_audio_transcription.completed", item_id=i, transcript="x"), ids),
     st.builds(lambda n, c, r: model("response.function_call_arguments.done", response_id=r, item_id="i3", call_id=c, name=n, arguments="{}"), st.sampled_from(["f", "f", "f", "g", "end_call"]), calls, responses),
     st.builds(lambda c: ("result", c), calls),
+    st.just(model("session.created")),
     st.just(model("error", error={"message": "m", "event_id": "create_1"})),
     st.sampled_from([("model", b"{"), ("model", b'{"type":"response.done"}'), ("ready", 0), ("ready", 0), ("lost", 0)]),
     st.sampled_from([("command", Watch(500)), ("command", EndCall("r", spoken=True))]),

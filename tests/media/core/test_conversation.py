@@ -15,7 +15,6 @@ from media.core.types import (
     Clip,
     ClipKind,
     Delta,
-    DialModel,
     Digits,
     EndCall,
     LatencyMeasured,
@@ -200,15 +199,6 @@ def test_a_lost_model_is_dialled_again_and_told_what_was_said(make_phone):
     assert phone.model.violations == []
 
 
-def test_a_model_that_stays_away_ends_the_call_with_an_apology_heard(make_phone):
-    phone = make_phone(PLAN)
-    phone.dials = False
-    phone.after(6_000)
-    assert [a.attempt for _, a in phone.actions if isinstance(a, DialModel)] == [1, 2, 3]
-    assert phone.hung_up == HangUp("model_lost")
-    assert texts(phone)[-1] == ("agent", "Sorry, please call again")
-
-
 def test_the_agent_hangs_up_after_its_last_words(make_phone):
     phone = make_phone(replace(BARE, tools=TOOLS))
     phone.after(500)
@@ -302,15 +292,6 @@ def test_a_caller_who_talks_for_long_is_not_asked_whether_they_are_there(make_ph
     phone.speak(6_000)
     phone.after(6_000)
     assert len(texts(phone)) == 1
-
-
-def test_a_model_that_says_nothing_is_dialled_again(make_phone):
-    phone = make_phone(replace(BARE, stall_ms=1_000))
-    phone.after(1_000)
-    phone.model.faults.never_respond = True
-    phone.speak(500)
-    phone.after(3_000)
-    assert [event.reason for event in phone.told(ModelLost)] == ["stalled"]
 
 
 def test_the_longest_call_ends(make_phone):

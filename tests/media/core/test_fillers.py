@@ -259,7 +259,7 @@ def test_nods_and_sentences_over_fillers_on_a_bad_line(make_slow, seed):
 
 
 def test_silence_is_counted_from_what_was_heard_last():
-    fillers = Fillers(700)
+    fillers = Fillers(700, 2_000)
     assert fillers.waiting(0, 100) == float("inf")
     assert fillers.waiting(1, 1_000) == 1_700
     fillers.sound(1_500)
@@ -268,3 +268,13 @@ def test_silence_is_counted_from_what_was_heard_last():
     fillers.filled()
     assert fillers.waiting(1, 1_000) == float("inf")
     assert fillers.waiting(2, 5_000) == 5_700
+
+
+def test_the_hold_phrase_comes_later_the_second_time():
+    fillers = Fillers(float("inf"), 2_000)
+    assert fillers.holding(1_000) == 3_000
+    fillers.held()
+    fillers.sound(4_200)  # its end
+    assert fillers.holding(1_000) == 8_200
+    fillers.over()
+    assert fillers.holding(10_000) == 12_000

@@ -21,7 +21,7 @@ def wire(type, **body):
 @pytest.mark.parametrize(
     ("payload", "event"),
     [
-        (wire("session.created", session={}), rt.Unknown("session.created")),
+        (wire("session.created", session={}), rt.SessionCreated()),
         (wire("response.created", response={"id": "r", "status": "in_progress"}), rt.ResponseCreated(rt.Response("r", "in_progress"))),
         (wire("response.output_audio.delta", response_id="r", item_id="i", delta="//8="), rt.AudioDelta("r", "i", b"\xff\xff")),
         (wire("response.output_audio_transcript.delta", item_id="i", delta="hi"), rt.TranscriptDelta("i", "hi")),

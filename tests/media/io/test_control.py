@@ -12,7 +12,8 @@ from hum import rpc
 from hum.spool import Spool, take_spool
 from hum.v1 import runtime_pb2 as pb
 from media.io import toolrequests
-from media.io.control import MAX_DELTAS, Beat, ControlLink
+from media.io.control import Beat, ControlLink
+from media.io.live import MAX_DELTAS
 from tests.media.conftest import NODE_KEY, until
 
 

@@ -5,6 +5,7 @@ import socket
 
 import pytest
 
+from media.core.realtime import MAX_EVENT_BYTES
 from media.io.openai import Dialler, Refused, Unreachable, realtime_url
 from tests.media.conftest import until
 
@@ -30,6 +31,7 @@ def test_the_socket_is_where_the_api_is() -> None:
 async def test_events_come_and_messages_go(settings, model) -> None:
     ear = Ear()
     opened = await Dialler(settings())("m", ear)
+    opened.listen()
     await until(lambda: ear.events)
     opened.send(b'{"type":"session.update"}')
     await until(lambda: len(ear.events) == 2)
@@ -41,7 +43,7 @@ async def test_events_come_and_messages_go(settings, model) -> None:
 
 async def test_a_closed_socket_says_so_once(settings, model) -> None:
     ear = Ear()
-    await Dialler(settings())("m", ear)
+    (await Dialler(settings())("m", ear)).listen()
     await until(lambda: model.sockets)
     await model.sockets[0].close(4000, "session too long")
     await until(lambda: ear.gone)
@@ -50,9 +52,20 @@ async def test_a_closed_socket_says_so_once(settings, model) -> None:
 
 async def test_a_cut_connection_is_lost(settings, model) -> None:
     ear = Ear()
-    await Dialler(settings())("m", ear)
+    (await Dialler(settings())("m", ear)).listen()
     await until(lambda: model.sockets)
     model.sockets[0].transport.abort()
+    await until(lambda: ear.gone)
+    assert ear.gone == ["disconnected"]
+
+
+async def test_a_server_that_is_gone_without_a_word_is_lost(settings, model) -> None:
+    ear = Ear()
+    (await Dialler(settings(HUM_MODEL_PING_SECONDS=0.2))("m", ear)).listen()
+    await until(lambda: ear.events)
+    await asyncio.sleep(1)
+    assert ear.gone == [], "it answers pings"
+    model.sockets[0].transport.pause_reading()
     await until(lambda: ear.gone)
     assert ear.gone == ["disconnected"]
 
@@ -60,12 +73,35 @@ async def test_a_cut_connection_is_lost(settings, model) -> None:
 async def test_a_server_that_takes_nothing_is_lost(settings, model) -> None:
     ear = Ear()
     opened = await Dialler(settings())("m", ear)
+    opened.listen()
     await until(lambda: model.sockets)
     model.sockets[0].transport.pause_reading()
     while not ear.gone:
         opened.send(b'{"type":"x","filler":"' + b"a" * 100_000 + b'"}')
         await asyncio.sleep(0)
     assert ear.gone == ["congested"]
+
+
+async def test_what_comes_before_somebody_listens_is_kept(settings, model) -> None:
+    ear = Ear()
+    opened = await Dialler(settings())("m", ear)
+    await until(lambda: model.sockets)
+    await model.sockets[0].close(1000)
+    await until(lambda: opened._over)
+    assert (ear.events, ear.gone) == ([], [])
+    opened.listen()
+    assert b"session.created" in ear.events[0]
+    assert ear.gone == ["closed 1000"]
+
+
+async def test_an_event_in_pieces_that_is_too_long_is_the_last(settings, model) -> None:
+    ear = Ear()
+    (await Dialler(settings())("m", ear)).listen()
+    await until(lambda: ear.events)
+    await model.sockets[0].send(["a" * MAX_EVENT_BYTES, "a"])
+    await until(lambda: ear.gone)
+    assert ear.gone == ["too_much"]
+    assert len(ear.events) == 1
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,22 @@ async def test_the_connection_may_break(house, faults) -> None:
             assert len(client.seen) == 3
 
 
+@pytest.mark.parametrize("chunks", [0, 2])
+async def test_the_connection_may_break_within_an_answer(house, chunks) -> None:
+    faults = {"close_after_chunks": chunks, "close_code": 1000}
+    async with house({"turns": [{"tone": {"hz": 440, "ms": 2_000}}]}, faults) as h, h.call() as client:
+        await client.send("response.create")
+        assert await client.closed() == 1000
+        assert len(client.of("response.output_audio.delta")) == chunks
+
+
+async def test_the_upgrade_may_take_its_time(house) -> None:
+    async with house(faults={"accept_after_ms": 300, "times": 1}) as h:
+        began = asyncio.get_running_loop().time()
+        async with h.call():
+            assert asyncio.get_running_loop().time() - began >= 0.3
+
+
 async def test_it_may_go_silent(house) -> None:
     async with house(faults={"silent_after_events": 1}) as h, h.call() as client:
         await client.send("response.create")

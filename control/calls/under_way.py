@@ -1,0 +1,49 @@
+"""Turns that a media process had not finished when it died: what was known of them goes into the transcript.
+
+They are reported twice a second and kept with the stream, until the call's next stream opens or the call ends.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from control.calls import rules
+from control.calls.turns import add_missing
+from hum import ids
+from hum.ids import Kind
+from hum.telemetry import log
+from hum.v1 import runtime_pb2 as pb
+from storage import under_way
+from storage.db import AWAY, BUSY, Db, Tx
+
+LOG = log(__name__)
+#: Per call; nobody says more than this at once.
+MAX_BYTES = 64 << 10
+
+
+async def keep(db: Db, calls: Sequence[pb.CallUnderWay]) -> None:
+    """Keep the unfinished turns of calls; skipped while the database is away, since the next report follows at once."""
+    known = [(ids.parse(Kind.CALL, call.call_id), call) for call in calls]
+    streams = [
+        (id, call.stream_number, call.SerializeToString())
+        for id, call in known
+        if id is not None and call.ByteSize() <= MAX_BYTES
+    ]
+    if not streams:
+        return
+    try:
+        async with db.system() as tx:
+            await under_way.keep(tx, streams)
+    except (*AWAY, *BUSY) as error:
+        LOG.warning("unfinished turns are not kept", calls=len(streams), error=repr(error)[:200])
+
+
+async def settle(tx: Tx, org: UUID, call: UUID, last_stream: int, at: datetime) -> None:
+    """Add what the streams of a locked call left unfinished, up to `last_stream`, to its transcript."""
+    rows = await under_way.left(tx, call, last_stream)
+    for row in rows:
+        for turn in pb.CallUnderWay.FromString(row.under_way).turns:
+            report = rules.placed_in_call(pb.Report(turn=turn), row.number, row.offset_ms)
+            await add_missing(tx, org, call, report.turn, at)
+    if rows:
+        await under_way.forget(tx, call, last_stream)

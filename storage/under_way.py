@@ -1,0 +1,45 @@
+"""The unfinished turns of streams, kept in case their media process dies."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from storage.db import Tx
+
+KEEP = """
+    UPDATE call_streams s SET under_way = k.under_way
+      FROM unnest($1::uuid[], $2::integer[], $3::bytea[]) AS k (call_id, number, under_way)
+     WHERE s.call_id = k.call_id AND s.number = k.number
+"""
+LEFT = """
+    SELECT s.number, coalesce(extract(epoch FROM s.opened_at - f.opened_at) * 1000, 0)::integer AS offset_ms, s.under_way
+      FROM call_streams s
+      LEFT JOIN call_streams f ON f.call_id = s.call_id AND f.number = 1
+     WHERE s.call_id = $1 AND s.number <= $2 AND s.under_way IS NOT NULL
+     ORDER BY s.number
+"""
+FORGET = "UPDATE call_streams SET under_way = NULL WHERE call_id = $1 AND number <= $2 AND under_way IS NOT NULL"
+
+
+@dataclass(frozen=True, slots=True)
+class LeftRow:
+    """A stream's unfinished turns; `under_way` is a serialized `CallUnderWay`."""
+
+    number: int
+    offset_ms: int
+    under_way: bytes
+
+
+async def keep(tx: Tx, streams: Sequence[tuple[UUID, int, bytes]]) -> None:
+    """Replace the unfinished turns of streams, each (call, number, serialized `CallUnderWay`).  As the system."""
+    calls, numbers, under_way = zip(*streams, strict=True)
+    await tx.execute(KEEP, list(calls), list(numbers), list(under_way))
+
+
+async def left(tx: Tx, call: UUID, last: int) -> list[LeftRow]:
+    """What the streams of a call left unfinished, up to stream `last`."""
+    return [LeftRow(**row) for row in await tx.fetch(LEFT, call, last)]
+
+
+async def forget(tx: Tx, call: UUID, last: int) -> None:
+    await tx.execute(FORGET, call, last)

@@ -1,0 +1,128 @@
+"""A media process dies under a call: control keeps what was being said, and the next stream's agent goes on with it."""
+
+import asyncio
+from typing import Any
+
+import httpx
+
+from control.calls import ending
+from hum.v1 import calls_pb2, runtime_pb2
+from tests.contract.conftest import Edge
+from tests.contract.test_carrier_webhooks import CALL, post
+from tests.contract.test_live_stream import Media, in_progress, turn
+
+AGENT, CALLER = calls_pb2.SPEAKER_AGENT, calls_pb2.SPEAKER_CALLER
+FLOW = {"greeting": "Hello and welcome.", "language": "de-DE", "announce_recording": True}
+
+
+def said(seq: int, role: int, text: str, heard: str, end_ms: int) -> calls_pb2.Turn:
+    made = turn(seq, role, text)
+    made.heard_text, made.end_ms, made.interrupted = heard, end_ms, True
+    return made
+
+
+def under_way(media: Media, *turns: calls_pb2.Turn) -> None:
+    call = runtime_pb2.CallUnderWay(call_id=media.call_id, stream_number=1, turns=turns)
+    media.ups.put_nowait(runtime_pb2.LinkUp(under_way=runtime_pb2.CallsUnderWay(calls=[call])))
+
+
+async def half_a_sentence(edge: Edge) -> tuple[httpx.AsyncClient, Media, str]:
+    """A call whose media process was last heard of in the middle of an answer."""
+    http, media, call_id = await in_progress(edge, **FLOW)
+    media.report(announcement_played=runtime_pb2.AnnouncementPlayed(at_ms=900))
+    media.report(turn=turn(1, AGENT, "Hello and welcome."))
+    await media.acknowledged(media.report(turn=turn(2, CALLER, "When do you open?")))
+    under_way(media, said(3, AGENT, "We open", "We", 3_500))
+    under_way(media, said(3, AGENT, "We open at nine and close", "We open at", 4_500))
+    await media.acknowledged(media.report(latency=calls_pb2.TurnLatency(turn_seq=3)))
+    return http, media, call_id
+
+
+async def joined_again(edge: Edge, media: Media, call_id: str) -> runtime_pb2.OpenSessionResponse:
+    media.link.cancel()
+    text = (await post(edge, f"/twilio/voice/next/{call_id}", CALL)).text
+    token = text.partition('name="token" value="')[2].partition('"')[0]
+    opening = runtime_pb2.OpenSessionRequest(token=token, call_sid="CA1", stream_sid="MZ2", node="m2")
+    return await media.stub.OpenSession(opening, metadata=edge.plane.node())
+
+
+async def transcript(http: httpx.AsyncClient, call_id: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await http.get(f"/api/calls/{call_id}")).json()["transcript"]
+    return found
+
+
+async def test_the_next_stream_knows_what_was_heard(edge: Edge) -> None:
+    http, media, call_id = await half_a_sentence(edge)
+    assert not media.session.so_far
+    assert media.session.announce_recording
+    assert "resumed" not in [clip.kind for clip in media.session.clips]
+    session = await joined_again(edge, media, call_id)
+    assert session.stream_number == 2
+    assert [(each.role, each.text) for each in session.so_far] == [
+        (AGENT, "Hello and welcome."),
+        (CALLER, "When do you open?"),
+        (AGENT, "We open at"),
+    ]
+    clips = {clip.kind: clip.text for clip in session.clips}
+    assert "greeting" not in clips
+    assert clips["resumed"] == "Entschuldigung, da bin ich wieder."
+    assert (session.announce_recording, session.recording_enabled) == (False, True)
+
+    heard = (await transcript(http, call_id))[-1]
+    assert (heard["text"], heard["heard_text"]) == ("We open at nine and close", "We open at")
+    assert (heard["role"], heard["interrupted"], heard["end_ms"]) == ("agent", True, 4_500)
+
+
+async def test_a_last_report_that_comes_late_is_the_turn(edge: Edge) -> None:
+    http, media, call_id = await half_a_sentence(edge)
+    await joined_again(edge, media, call_id)
+    late = Media(edge)  # another process, which sends what lay on the dead one's disk
+    late.call_id, late.seqs = call_id, dict(media.seqs)
+    late.seqs["batch"] = media.seqs["batch"]
+    await late.acknowledged(late.report(turn=said(3, AGENT, "We open at nine and close", "We open at nine", 4_900)))
+    turns = await transcript(http, call_id)
+    assert [(each["seq"], each["heard_text"]) for each in turns if each["role"] == "agent"][-1] == (
+        3,
+        "We open at nine",
+    )
+    assert len(turns) == 3
+
+
+async def test_a_call_that_nobody_takes_up_again_keeps_its_last_sentence(edge: Edge) -> None:
+    http, media, call_id = await half_a_sentence(edge)
+    media.link.cancel()
+    await post(edge, "/twilio/voice/status", {**CALL, "CallStatus": "completed"})
+    async with edge.plane.control.db.system() as tx:
+        await tx.execute("UPDATE calls SET carrier_ended_at = now() - interval '1 hour'")
+    assert await ending.sweep(edge.plane.control.db, 30) == 1
+    assert (await transcript(http, call_id))[-1]["heard_text"] == "We open at"
+
+
+async def test_a_call_that_ends_in_order_has_its_final_turns_alone(edge: Edge) -> None:
+    http, media, call_id = await half_a_sentence(edge)
+    media.report(turn=turn(3, AGENT, "We open at nine and close at six."))
+    under_way(media, said(4, AGENT, "stale", "stale", 9_000))
+    await media.acknowledged(media.report(ended=runtime_pb2.StreamEnded(reason="caller", at_ms=9_000)))
+    assert [each["text"] for each in await transcript(http, call_id)][2:] == ["We open at nine and close at six."]
+
+
+async def test_a_stream_that_said_nothing_is_followed_by_a_greeting(edge: Edge) -> None:
+    _, media, call_id = await in_progress(edge, **FLOW)
+    session = await joined_again(edge, media, call_id)
+    assert session.stream_number == 2
+    assert not session.so_far
+    assert "greeting" in [clip.kind for clip in session.clips]
+    assert session.announce_recording
+
+
+async def test_nonsense_under_way_breaks_no_link(edge: Edge) -> None:
+    http, media, call_id = await in_progress(edge)
+    for call in ("", "call_nonsense", "call_01HVN000000000000000000000"):
+        unknown = runtime_pb2.CallUnderWay(call_id=call, stream_number=7, turns=[turn(1, AGENT, "?")])
+        media.ups.put_nowait(runtime_pb2.LinkUp(under_way=runtime_pb2.CallsUnderWay(calls=[unknown])))
+    under_way(media, turn(1, AGENT, "a" * 100_000))
+    under_way(media, turn(1, AGENT, "with a \0"))
+    await asyncio.wait_for(media.acknowledged(media.report(latency=calls_pb2.TurnLatency(turn_seq=1))), 10)
+    session = await joined_again(edge, media, call_id)
+    assert [each.text for each in session.so_far] == ["with a \ufffd"]
+    assert len(await transcript(http, call_id)) == 1

@@ -1,0 +1,113 @@
+"""The model's faults over real sockets, and what the caller hears and the record says of each; times are shrunken."""
+
+import pytest
+
+from hum.v1 import runtime_pb2 as pb
+from media import metrics
+from sandbox.openai import Faults, Model, Script, Settings
+from sandbox.twilio import say
+from tests.media.conftest import tone, until, voice
+
+GREETING, HOLD, SORRY = tone(300, hz=600), tone(250, hz=900), tone(250, hz=1300)
+CLIPS = [
+    pb.Clip(kind="greeting", text="Hello.", audio_ulaw=GREETING),
+    pb.Clip(kind="hold", text="One moment.", audio_ulaw=HOLD),
+    pb.Clip(kind="apology", text="Sorry.", audio_ulaw=SORRY),
+]
+SHORT = {
+    "HUM_DIAL_SECONDS": 0.6,
+    "HUM_MODEL_PATIENCE_SECONDS": 3,
+    "HUM_ANSWER_SECONDS": 1,
+    "HUM_HOLD_AFTER_MS": 400,
+    "HUM_MODEL_RETRY_MS": 50,
+}
+FAST = Settings(latency_ms=50, transcription_delay_ms=50, eagerness_ms=dict.fromkeys(("low", "high", "auto"), 200))
+ASK = [{"do": "wait", "ms": 600}, say(voice(500))]
+
+
+@pytest.fixture
+async def stand_in():
+    async with Model.serve(api_key="sk-secret", settings=FAST) as model:
+        yield model
+
+
+@pytest.fixture
+async def place(plane, control, ring, stand_in):
+    """Places a call whose model has these faults; its carrier's side, and how it ended."""
+
+    async def call(faults, steps=(), **changed):
+        stand_in.faults = faults
+        control.offer("t1", clips=CLIPS)
+        media = await plane(OPENAI_BASE_URL=stand_in.url, **SHORT, **changed)
+        placed = await ring(media, list(steps), stay=True)
+        await placed.ended(25)
+        return placed, await until(lambda: control.ended("call_t1"))
+
+    return call
+
+
+def lost(reason):
+    return metrics.MODEL_LOSSES.labels(reason)._value.get()
+
+
+@pytest.mark.parametrize(
+    ("faults", "reason"),
+    [
+        (Faults(refuse_status=503), "unreachable"),
+        (Faults(accept_after_ms=60_000), "unreachable"),
+        (Faults(silent_after_events=0), "no_session"),
+        (Faults(close_after_ms=0, close_code=1000, silent_after_events=0), "closed"),
+    ],
+    ids=["refused", "hangs", "silent", "closed"],
+)
+async def test_without_a_model_the_caller_hears_hold_phrases_and_an_apology(place, stand_in, faults, reason) -> None:
+    before = lost(reason)
+    call, ended = await place(faults, ASK)
+    assert (ended.reason, ended.detail[:26]) == ("model_lost", "there was no model for 3 s")
+    heard = call.stream.playout.heard_audio()
+    assert GREETING[:-160] in heard
+    assert HOLD[400:-400] in heard
+    assert SORRY[:-160] in heard
+    assert 2 <= lost(reason) - before <= 12
+
+
+async def test_a_model_that_comes_back_in_time_answers(place, control, stand_in) -> None:
+    stand_in.play(Script.of({"heard": ["Is it you?"] * 3, "turns": [{"say": "It is me again."}]}))
+    faults = Faults(refuse_status=503, times=4)
+    listen = {"do": "wait_for_agent_to_finish", "quiet_ms": 700}
+    _, ended = await place(faults, [*ASK, {"do": "wait", "ms": 1_500}, listen, {"do": "hang_up"}])
+    assert ended.reason == "caller"
+    turns = [each.turn.text for each in control.reports() if each.WhichOneof("report") == "turn"]
+    assert "Is it you?" in turns
+    assert turns[-1] == "It is me again."
+
+
+@pytest.mark.parametrize("chunks", [0, 3])
+async def test_a_model_that_dies_in_each_answer_is_given_up(place, stand_in, chunks) -> None:
+    stand_in.play(Script.of({"turns": [{"tone": {"hz": 440, "ms": 4_000}}] * 9}))
+    call, ended = await place(Faults(close_after_chunks=chunks), ASK)
+    assert (ended.reason, ended.detail) == (
+        "model_lost",
+        "the model was lost 5 times within a minute: closed 1011",
+    )
+    assert len(stand_in.sessions) == 5
+    assert SORRY[:-160] in call.stream.playout.heard_audio()
+
+
+async def test_an_answer_that_never_begins_is_a_lost_model_though_the_caller_talks(place, stand_in) -> None:
+    before = lost("stalled")
+    stand_in.play(Script.of({"heard": ["Hello?"] * 50}))
+    talk = [each for _ in range(30) for each in (say(voice(300)), {"do": "wait", "ms": 300})]
+    _, ended = await place(Faults(never_respond=True), [*ASK, *talk], HUM_MODEL_LOSSES_PER_MINUTE=2)
+    assert ended.detail == "the model was lost 3 times within a minute: stalled"
+    assert lost("stalled") - before == 3
+
+
+async def test_ten_megabytes_at_once_are_a_lost_model(place, stand_in, caplog) -> None:
+    stand_in.settings = Settings(latency_ms=50, chunk_ms=1_300_000)
+    stand_in.play(Script.of({"turns": [{"tone": {"hz": 440, "ms": 1_300_000}}] * 9}))
+    call, ended = await place(Faults(), ASK, HUM_MODEL_LOSSES_PER_MINUTE=1)
+    assert ended.reason == "model_lost"
+    assert ended.detail.startswith("the model was lost 2 times within a minute")
+    assert SORRY[:-160] in call.stream.playout.heard_audio()
+    assert not [record for record in caplog.records if record.exc_info]
