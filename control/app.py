@@ -29,7 +29,7 @@ from control.server import ControlServer
 from control.team.feature import feature as team
 from control.tools import Registry
 from control.worker import Worker
-from hum import home, telemetry
+from hum import home, program, telemetry, watchdog
 from hum.settings import ControlSettings, load
 from hum.signals import stop_signal
 from storage.db import AWAY, Db
@@ -139,7 +139,8 @@ async def build_worker(
 async def run_control(settings: ControlSettings) -> None:
     """Serve until SIGTERM or SIGINT."""
     stopping = stop_signal()
-    async with database(settings) as url, build(settings, url) as control:
+    alive = watchdog.over_loop(settings.stuck_seconds)
+    async with alive, database(settings) as url, build(settings, url) as control:
         LOG.info("control is serving", port=control.port)
         await stopping.wait()
         LOG.info("control is draining")
@@ -148,7 +149,7 @@ async def run_control(settings: ControlSettings) -> None:
 async def run_worker(settings: ControlSettings) -> None:
     """Work until SIGTERM or SIGINT; if the database becomes unavailable after the start, wait for it."""
     stopping = stop_signal()
-    async with database(settings) as url:
+    async with watchdog.over_loop(settings.stuck_seconds), database(settings) as url:
         began = False
         while not stopping.is_set():
             try:
@@ -167,10 +168,10 @@ async def run_worker(settings: ControlSettings) -> None:
 def main() -> None:
     arguments = argparse.ArgumentParser(prog="python -m control.app", description=__doc__)
     arguments.add_argument("program", choices=("control", "worker"), nargs="?", default="control")
-    program = arguments.parse_args().program
+    plane = arguments.parse_args().program
     settings = load(ControlSettings)
-    telemetry.start(settings, program)
-    uvloop.run(run_worker(settings) if program == "worker" else run_control(settings))
+    program.begin(settings, plane)
+    uvloop.run(run_worker(settings) if plane == "worker" else run_control(settings))
 
 
 if __name__ == "__main__":

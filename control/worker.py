@@ -11,7 +11,7 @@ from pgqueuer import PgQueuer
 from pgqueuer.adapters.drivers.asyncpg import AsyncpgPoolDriver
 from pgqueuer.domain.errors import RetryRequested
 from pgqueuer.domain.models import Job as QueuedJob
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 from control import jobs, readers
 from control.base.job import Job
@@ -24,7 +24,9 @@ from storage.db import AWAY, BUSY, Db
 LOG = log(__name__)
 DONE = Counter("hum_jobs_total", "Attempts at jobs, by how they ended", ["job", "how"])
 FAILED = Counter("hum_steps_failed_total", "Failed steps of sweeps, readers and the queue", ["step"])
+FAILING = Gauge("hum_steps_failing", "Consecutive failures of a step, 0 after a success", ["step"])
 BATCH = 10
+MAX_DOUBLINGS = 20
 KEEP_COUNTS = timedelta(days=7)
 
 
@@ -46,7 +48,7 @@ class Worker:
         try:
             done, _ = await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopping}:
-                task.result()  # only a repeated bug or an unavailable database ends one of them
+                task.result()  # only an unavailable database ends one of them
             await tasks[-1]
         finally:
             for task in (stopping, *tasks):
@@ -78,7 +80,7 @@ class Worker:
                     await jobs.admit(tx, job, org)
 
     async def _forever(self, name: str, step: Callable[[], Awaitable[object]], every_seconds: float) -> None:
-        """Repeat a step.  A failed step is retried; only `step_failures` failures in a row end the worker."""
+        """Repeat a step.  One that fails is retried, more and more rarely, and takes no other step with it."""
         failures = 0
         while not self._stop.is_set():
             try:
@@ -90,10 +92,14 @@ class Worker:
                 failures += 1
                 FAILED.labels(name).inc()
                 LOG.exception("a step failed", step=name, failures=failures)
-                if failures >= self._settings.step_failures:
-                    raise
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), every_seconds)
+            FAILING.labels(name).set(failures)
+            await self._rest(every_seconds, failures)
+
+    async def _rest(self, seconds: float, failures: int) -> None:
+        """Wait before the next attempt, or until asked to stop."""
+        longest = max(seconds, self._settings.step_retry_seconds)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), min(seconds * 2 ** min(failures, MAX_DOUBLINGS), longest))
 
     # The queue.
 
@@ -106,16 +112,12 @@ class Worker:
                 await self._run_queue()
             except AWAY:
                 raise
-            except Exception as error:
+            except Exception:
                 lasted = asyncio.get_running_loop().time() - began
-                failures = (
-                    1 if lasted > self._settings.step_failures * self._settings.database_retry_seconds else failures + 1
-                )
+                failures = 1 if lasted > self._settings.step_retry_seconds else failures + 1
                 FAILED.labels("queue").inc()
-                LOG.warning("the queue failed", error=repr(error)[:200], failures=failures)
-                if failures >= self._settings.step_failures:
-                    raise
-                await asyncio.sleep(self._settings.database_retry_seconds)
+                LOG.exception("the queue failed", failures=failures)
+                await self._rest(self._settings.database_retry_seconds, failures - 1)
 
     async def _run_queue(self) -> None:
         pgqueuer = PgQueuer(AsyncpgPoolDriver(self._db.queue_pool))

@@ -25,7 +25,7 @@ from gateway.auth import SignIn
 from gateway.csrf import SameOrigin
 from gateway.middleware import AccessLog, SecurityHeaders
 from gateway.twilio import CarrierWebhooks
-from hum import home, rpc, telemetry
+from hum import home, program, rpc, telemetry, watchdog
 from hum.jsonvalues import Unsupported
 from hum.settings import GatewaySettings, load, parse_listen
 from hum.signals import stop_signal
@@ -225,7 +225,7 @@ async def serve(settings: GatewaySettings) -> AsyncIterator[int]:
 async def run(settings: GatewaySettings) -> None:
     """Serve until SIGTERM or SIGINT."""
     stop = stop_signal()
-    async with serve(settings) as port:
+    async with watchdog.over_loop(settings.stuck_seconds), serve(settings) as port:
         LOG.info("gateway is serving", port=port)
         await stop.wait()
         LOG.info("gateway is draining")
@@ -233,7 +233,7 @@ async def run(settings: GatewaySettings) -> None:
 
 def main() -> None:
     settings = load(GatewaySettings)
-    telemetry.start(settings, "gateway")
+    program.begin(settings, "gateway")
     uvloop.run(run(settings))
 
 

@@ -4,18 +4,20 @@ import argparse
 import asyncio
 import gc
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import uvloop
 from picows import ws_create_server
 
-from hum import home, rpc, telemetry
+from hum import descriptors, home, program, rpc, telemetry
 from hum.clock import Clock, monotonic_ms
 from hum.settings import MediaSettings, load, parse_listen
 from hum.signals import stop_signal
+from hum.watchdog import Watchdog
 from media import workers
+from media.door import Door, room
 from media.io.control import ControlLink, take_spool
 from media.io.openai import Dial, Dialler
 from media.io.silero import Silero
@@ -38,11 +40,16 @@ class Media:
 
 @asynccontextmanager
 async def build(
-    settings: MediaSettings, dial: Dial | None = None, clock: Clock = monotonic_ms, *, shared_port: bool = False
+    settings: MediaSettings,
+    dial: Dial | None = None,
+    clock: Clock = monotonic_ms,
+    *,
+    shared_port: bool = False,
+    ticked: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[Media]:
     """Start a whole media plane; drain and close it on exit.
 
-    With `shared_port` other processes may listen on the same port.
+    With `shared_port` other processes may listen on the same port.  `ticked` is called with each tick of the pacer.
     """
     if not settings.twilio_auth_tokens:
         LOG.warning("TWILIO_AUTH_TOKEN is not set: every stream will be refused")
@@ -54,19 +61,26 @@ async def build(
         telemetry.node_name(settings, "media"),
         take_spool(settings.spool_dir),
     )
+    listen = parse_listen(settings.media_listen)
+    door = Door(listen, room(settings, descriptors.free()), shared=shared_port)
+    if door.room.calls < settings.max_calls:
+        LOG.warning("the limit of open files allows fewer calls than HUM_MAX_CALLS", calls=door.room.calls)
     silero = Silero.load() if settings.vad_confirm else None
     ports = Ports(settings, link, dial or Dialler(settings), clock, settings.recordings_dir, silero)
-    server = MediaServer(ports, lambda: pacer.load)
-    pacer = Pacer(settings.pacer_ms, clock, server.sweep)
+    server = MediaServer(ports, lambda: pacer.load, door)
+
+    def tick(now_ms: float) -> None:
+        ticked()
+        server.sweep(now_ms)
+
+    pacer = Pacer(settings.pacer_ms, clock, tick)
     link.on_command = server.command
-    listen = parse_listen(settings.media_listen)
     listening = await ws_create_server(
         server.upgrade,
-        listen.host,
-        listen.port,
+        sock=door,
         max_frame_size=settings.max_frame_bytes,
+        websocket_handshake_timeout=settings.start_seconds,
         backlog=1024,
-        reuse_port=shared_port,
     )
     linked = asyncio.create_task(link.run(), name="link")
     pacer.start()
@@ -89,10 +103,11 @@ async def build(
 
 async def run(settings: MediaSettings, *, worker: bool = False) -> None:
     """Serve until SIGTERM or SIGINT; a worker also stops when its supervisor is gone."""
-    stop, loop = stop_signal(), asyncio.get_running_loop()
+    stop, loop, watchdog = stop_signal(), asyncio.get_running_loop(), Watchdog(settings.stuck_seconds)
     if worker:  # stdin is a pipe that the supervisor never writes to: it becomes readable at end of file
         loop.add_reader(sys.stdin.fileno(), stop.set)
-    async with build(settings, shared_port=worker) as media:
+    async with build(settings, shared_port=worker, ticked=watchdog.beat) as media:
+        watchdog.start()
         # Imported objects live forever: without the freeze the collector would walk them (40 ms) while calls wait.
         gc.collect()
         gc.freeze()
@@ -101,6 +116,7 @@ async def run(settings: MediaSettings, *, worker: bool = False) -> None:
         if worker:
             loop.remove_reader(sys.stdin.fileno())
         LOG.info("media is draining", calls=len(media.server))
+    watchdog.stop()
 
 
 def main() -> None:
@@ -109,7 +125,7 @@ def main() -> None:
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     settings = load(MediaSettings)
-    telemetry.start(settings, "media")
+    program.begin(settings, "media")
     if arguments.workers > 1:
         sys.exit(uvloop.run(workers.supervise(settings, arguments.workers, workers.as_worker())))
     uvloop.run(run(settings, worker=arguments.worker))
