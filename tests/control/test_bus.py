@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 
 from control.bus import DROPPED, PostgresBus, of_messages
@@ -86,11 +87,12 @@ async def test_whatever_is_raised_while_it_listens_the_bus_goes_on(
         return await listen()
 
     monkeypatch.setattr(bus._db, "listen", fails)
-    async with bus._db.system() as tx:
-        await tx.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE application_name = 'hum_listen' AND datname = current_database()"
-        )
+    administrator = await asyncpg.connect(bus._db.url)
+    await administrator.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE application_name = 'hum_listen' AND datname = current_database()"
+    )
+    await administrator.close()
     assert await ear.wait(1) == [None], "listeners are told that something may have been missed"
     assert not failures
     message = runtime_pb2.NodeCommand(node="m")

@@ -156,7 +156,7 @@ async def test_a_request_that_does_not_come_or_not_wholly_has_a_deadline(plane) 
     second.write(upgrade(media)[:-10])
     async with media.line() as line:  # the other deadline: a request has come, its stream does not start
         assert await line.closed() == 1008
-    assert await ends(idle) and await ends(half)
+    assert await ends(idle, 4) and await ends(half, 4)
     first.close(), second.close()
 
 
