@@ -51,9 +51,14 @@ def take_spool(root: Path) -> Spool:
         raise SystemExit(f"hum: all {MAX_SPOOLS} spools below {root} are in use by other processes")
     others = sorted(int(folder.name) for folder in root.iterdir() if folder.name.isdecimal())
     for left in _free_spools(root, others):
-        for number, batch in left.pending():
-            own.append(batch)
-            left.finish(number)
+        try:
+            for number, batch in left.pending():
+                own.append(batch)
+                left.finish(number)
+        except OSError as error:  # a full disk must not keep a process from starting: the next one finds them
+            LOG.warning(
+                "batches of an earlier process stay where they are", spool=str(left.directory), error=str(error)
+            )
         left.close()
     return own
 

@@ -98,13 +98,22 @@ class Disk:
             stat = os.statvfs(self._directory)
             if stat.f_bavail * stat.f_frsize < self._min_free_bytes:
                 return f"less than {self._min_free_bytes >> 20} MiB are free (HUM_MIN_FREE_BYTES)"
-            # Truncated first: pages that a file has already are no proof.
-            probe = os.open(self._directory / "probe", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, private.FILE)
-            try:
-                if os.write(probe, PROBE) != len(PROBE):
-                    return os.strerror(ENOSPC)
-            finally:
-                os.close(probe)
+            self._probe()
         except OSError as error:
             return str(error)
         return ""
+
+    def _probe(self) -> None:
+        """Write a block beside the one of last time, which is no proof, and put it in its place."""
+        draft = self._directory / "probe.new"
+        try:
+            file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, private.FILE)
+            try:
+                if os.write(file, PROBE) != len(PROBE):
+                    raise OSError(ENOSPC, os.strerror(ENOSPC))
+            finally:
+                os.close(file)
+            draft.replace(self._directory / "probe")
+        except OSError:
+            draft.unlink(missing_ok=True)
+            raise

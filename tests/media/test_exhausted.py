@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import resource
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -74,16 +75,16 @@ async def program(settings, control, model, tmp_path):
     """Starts it, with a limit of descriptors if one is named."""
     async with contextlib.AsyncExitStack() as stack:
 
-        async def start(descriptors=None):
+        async def start(descriptors=None, root=tmp_path):
             given = settings()
             limit = f"ulimit -n {descriptors};" if descriptors else ""
-            log = stack.enter_context((tmp_path / "media.log").open("wb"))
+            log = stack.enter_context((root / "media.log").open("ab"))
             process = await asyncio.create_subprocess_exec(
                 "sh",
                 "-c",
                 f'umask 0; {limit} exec "$0" -m media.app',
                 sys.executable,
-                env=program_environment(given, model, tmp_path / "home") | {"HUM_VAD_CONFIRM": "0"},
+                env=program_environment(given, model, root / "home") | {"HUM_VAD_CONFIRM": "0"},
                 stderr=log,
             )
             stack.push_async_callback(process.wait)
@@ -95,6 +96,27 @@ async def program(settings, control, model, tmp_path):
             return made
 
         yield start
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of a few MB, where this is allowed."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], check=False, capture_output=True)
+    if mounted.returncode:
+        pytest.skip("only root may mount a disk")
+    yield disk
+    subprocess.run(["umount", "-l", disk], check=True)
+
+
+def fill(disk):
+    """Take all space that is left; the file that has it."""
+    taken = disk / "taken"
+    with taken.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(b"x" * 4_096) == 4_096:
+            pass
+    return taken
 
 
 class Caller:
@@ -180,6 +202,34 @@ async def test_a_full_disk_costs_recordings_and_new_calls_and_nothing_else(progr
     from tests.hum.test_private import open_to_others
 
     assert open_to_others(tmp_path / "home") == []
+
+
+async def test_a_disk_that_fills_up_and_is_emptied(program, control, model, small_disk) -> None:
+    media = await program(root=small_disk)
+    async with contextlib.AsyncExitStack() as stack:
+        stays, leaves = [await Caller(media, control, token).ring(stack) for token in ("t1", "t2")]
+        await until(lambda: stays.heard and leaves.heard, 20)
+        await asyncio.sleep(5)
+
+        taken = fill(small_disk)
+        assert await media.becomes(ready=False) < BACK_SECONDS
+        assert await media.refused() == 503
+        await stays.press("12#")
+        assert (await leaves.hang_up()).reason == "caller"
+        await until(lambda: stays.digits() == ["12#"], 10)
+        await asyncio.sleep(3)
+        assert stays.is_connected and media.process.returncode is None
+
+        taken.unlink()
+        assert await media.becomes(ready=True) < BACK_SECONDS
+        fresh = await Caller(media, control, "t3").ring(stack)
+        for caller in (fresh, stays):
+            assert (await caller.hang_up()).reason == "caller"
+    assert stays.recording().fault == leaves.recording().fault == "No space left on device"
+    assert not fresh.recording().HasField("fault")
+    for token in ("t1", "t2", "t3"):
+        reports = control.reports(f"call_{token}")
+        assert [each.seq for each in reports] == list(range(1, len(reports) + 1))
 
 
 async def test_a_full_disk_while_control_is_away_too_loses_no_report(program, control, model) -> None:

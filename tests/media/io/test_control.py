@@ -249,6 +249,22 @@ async def test_what_killed_processes_left_is_taken_over_and_arrives(settings, co
     assert [len(Spool(given.spool_dir / name)) for name in ("0", "1")] == [0, 0]
 
 
+def test_a_full_disk_leaves_what_killed_processes_left_where_it_is(tmp_path, monkeypatch) -> None:
+    living = take_spool(tmp_path)
+    killed(tmp_path, "call_a")
+    living.close()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Spool, "append", full)
+        take_spool(tmp_path).close()
+    mine = take_spool(tmp_path)
+    assert len(mine) == 10
+    mine.close()
+
+
 def test_a_living_process_keeps_its_spool(tmp_path) -> None:
     other = subprocess.Popen(
         [sys.executable, "-c", KILLED, str(tmp_path), "call_a", "waits"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
