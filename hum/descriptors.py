@@ -1,23 +1,23 @@
-"""File descriptors: how many this process may have open, and how many it has."""
+"""The limit on open files and sockets of this process."""
 
-import os
 import resource
-from contextlib import suppress
+from pathlib import Path
 
-#: Enough for ten thousand calls; some systems allow a billion, and programs that close "all" descriptors would then take minutes.
-MOST = 1 << 16
+ENOUGH = 65_536
 
 
-def raise_limit() -> None:
-    """Use what the system allows: the soft limit is often 1,024, and the hard one far above."""
+def raise_limit() -> int:
+    """Raise the soft limit to the hard one, at most to `ENOUGH`; returns the new limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST if hard == resource.RLIM_INFINITY else min(hard, MOST)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    wanted = ENOUGH if hard == resource.RLIM_INFINITY else min(hard, ENOUGH)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return ENOUGH if soft == resource.RLIM_INFINITY else soft
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted
 
 
 def free() -> int:
     """How many more this process may open."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(0, (MOST if soft == resource.RLIM_INFINITY else soft) - len(os.listdir("/dev/fd")))  # noqa: PTH208
+    limit = ENOUGH if soft == resource.RLIM_INFINITY else soft
+    return max(0, limit - sum(1 for _ in Path("/dev/fd").iterdir()))

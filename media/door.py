@@ -50,13 +50,17 @@ class Door(socket.socket):
         self._waiting: dict[int, socket.socket] = {}  # oldest first
         self._spare = _spare()
         self._is_full = False
+        self._is_crowded = False
         self.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shared:
             self.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         self.bind(address)
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """As a socket's; BlockingIOError also when no descriptor is free."""
+        """As a socket's; BlockingIOError also when no descriptor is free, or one is about to be."""
+        if self._is_crowded:  # the loop must turn, or what was closed for the newest still has its descriptor
+            self._is_crowded = False
+            raise BlockingIOError(errno.EAGAIN, "a connection is being closed")
         try:
             connection, address = super().accept()
         except OSError as error:
@@ -85,6 +89,7 @@ class Door(socket.socket):
             for number in [number for number, each in waiting.items() if each.fileno() < 0]:
                 del waiting[number]
         if len(waiting) >= self.room.waiting:
+            self._is_crowded = True
             metrics.TURNED_AWAY.labels("crowded").inc()
             with suppress(OSError):
                 waiting.pop(next(iter(waiting))).shutdown(socket.SHUT_RDWR)
