@@ -31,7 +31,7 @@ from control.server import ControlServer
 from control.team.feature import feature as team
 from control.tools import Registry
 from control.worker import Worker
-from hum import home, monitoring, production, telemetry
+from hum import home, monitoring, program, telemetry, watchdog
 from hum.settings import ControlSettings, load
 from hum.signals import stop_signal
 from storage.db import AWAY, BUSY, Db
@@ -173,7 +173,8 @@ async def _missing(stopping: asyncio.Event, db: Db) -> list[str]:
 async def run_control(settings: ControlSettings) -> None:
     """Serve until SIGTERM or SIGINT."""
     stopping = stop_signal()
-    async with database(settings) as url, build(settings, url) as control:
+    alive = watchdog.over_loop(settings.stuck_seconds)
+    async with alive, database(settings) as url, build(settings, url) as control:
         LOG.info("control is serving", port=control.port)
         await stopping.wait()
         LOG.info("control is draining")
@@ -188,7 +189,11 @@ async def run_worker(settings: ControlSettings) -> None:
             return ["it drains"]
         return await working[0].missing() if working else ["it waits for its database"]
 
-    async with monitoring.serving(settings, missing), database(settings) as url:
+    async with (
+        watchdog.over_loop(settings.stuck_seconds),
+        monitoring.serving(settings, missing),
+        database(settings) as url,
+    ):
         began = False
         while not stopping.is_set():
             try:
@@ -209,11 +214,10 @@ async def run_worker(settings: ControlSettings) -> None:
 def main() -> None:
     arguments = argparse.ArgumentParser(prog="python -m control.app", description=__doc__)
     arguments.add_argument("program", choices=("control", "worker"), nargs="?", default="control")
-    program = arguments.parse_args().program
+    plane = arguments.parse_args().program
     settings = load(ControlSettings)
-    production.require(settings)
-    telemetry.start(settings, program)
-    uvloop.run(run_worker(settings) if program == "worker" else run_control(settings))
+    program.begin(settings, plane)
+    uvloop.run(run_worker(settings) if plane == "worker" else run_control(settings))
 
 
 if __name__ == "__main__":

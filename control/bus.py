@@ -99,27 +99,31 @@ class PostgresBus:
         return True
 
     async def _run(self) -> None:
+        """Listen until cancelled: whatever is raised, without the bus nobody is woken any more."""
         while True:
             try:
-                connection = await self._db.listen()
-            except (OSError, asyncpg.PostgresError):
-                LOG.warning("the bus can't listen; retrying")
-                await asyncio.sleep(self._retry_seconds)
+                await self._listen()
+                LOG.warning("bus lost its connection")
                 continue
-            lost = asyncio.Event()
-            connection.add_termination_listener(lambda *_, lost=lost: lost.set())
-            try:
-                for name in self._channels:
-                    await connection.add_listener(name, self._received)
-                self._wake_all()
-                self._ready.set()
-                await lost.wait()
-                LOG.warning("bus lost its connection")
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                LOG.warning("bus lost its connection")
-            finally:
-                with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
-                    await connection.close(timeout=1)
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                LOG.warning("the bus can't listen; retrying", error=repr(error)[:200])
+            except Exception:
+                LOG.exception("the bus failed: this is a bug")
+            await asyncio.sleep(self._retry_seconds)
+
+    async def _listen(self) -> None:
+        """Listen on one connection until it is lost."""
+        connection, lost = await self._db.listen(), asyncio.Event()
+        connection.add_termination_listener(lambda *_: lost.set())
+        try:
+            for name in self._channels:
+                await connection.add_listener(name, self._received)
+            self._wake_all()
+            self._ready.set()
+            await lost.wait()
+        finally:
+            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await connection.close(timeout=1)
 
     def _received(self, _connection: Any, _pid: int, channel: str, payload: object) -> None:
         try:

@@ -28,7 +28,9 @@ FAILED = Counter("hum_steps_failed_total", "Failed steps of sweeps, readers and 
 WAITING = Gauge("hum_jobs_waiting_seconds", "For how long the oldest job has waited that could run, or is parked")
 HELD = Gauge("hum_jobs_held", "Jobs that failed too often and wait for an operator")
 LAG = Gauge("hum_reader_lag_seconds", "Age of the oldest event that a reader of the outbox has not read", ["reader"])
+FAILING = Gauge("hum_steps_failing", "Consecutive failures of a step, 0 after a success", ["step"])
 BATCH = 10
+MAX_DOUBLINGS = 20
 KEEP_COUNTS = timedelta(days=7)
 
 
@@ -63,7 +65,7 @@ class Worker:
         try:
             done, _ = await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopping}:
-                task.result()  # only a repeated bug or an unavailable database ends one of them
+                task.result()  # only an unavailable database ends one of them
             await tasks[-1]
         finally:
             for task in (stopping, *tasks):
@@ -106,7 +108,7 @@ class Worker:
                 LAG.labels(reader.name).set(await events.lag_seconds(tx, reader.name))
 
     async def _forever(self, name: str, step: Callable[[], Awaitable[object]], every_seconds: float) -> None:
-        """Repeat a step.  A failed step is retried; only `step_failures` failures in a row end the worker."""
+        """Repeat a step.  One that fails is retried, more and more rarely, and takes no other step with it."""
         failures = 0
         while not self._stop.is_set():
             try:
@@ -118,10 +120,14 @@ class Worker:
                 failures += 1
                 FAILED.labels(name).inc()
                 LOG.exception("a step failed", step=name, failures=failures)
-                if failures >= self._settings.step_failures:
-                    raise
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), every_seconds)
+            FAILING.labels(name).set(failures)
+            await self._rest(every_seconds, failures)
+
+    async def _rest(self, seconds: float, failures: int) -> None:
+        """Wait before the next attempt, or until asked to stop."""
+        longest = max(seconds, self._settings.step_retry_seconds)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), min(seconds * 2 ** min(failures, MAX_DOUBLINGS), longest))
 
     # The queue.
 
@@ -134,16 +140,12 @@ class Worker:
                 await self._run_queue()
             except AWAY:
                 raise
-            except Exception as error:
+            except Exception:
                 lasted = asyncio.get_running_loop().time() - began
-                failures = (
-                    1 if lasted > self._settings.step_failures * self._settings.database_retry_seconds else failures + 1
-                )
+                failures = 1 if lasted > self._settings.step_retry_seconds else failures + 1
                 FAILED.labels("queue").inc()
-                LOG.warning("the queue failed", error=repr(error)[:200], failures=failures)
-                if failures >= self._settings.step_failures:
-                    raise
-                await asyncio.sleep(self._settings.database_retry_seconds)
+                LOG.exception("the queue failed", failures=failures)
+                await self._rest(self._settings.database_retry_seconds, failures - 1)
 
     async def _run_queue(self) -> None:
         pgqueuer = PgQueuer(AsyncpgPoolDriver(self._db.queue_pool))

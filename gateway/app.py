@@ -33,7 +33,7 @@ from gateway.postponed import Postponed
 from gateway.room import Room
 from gateway.turnstile import Turnstile
 from gateway.twilio import CarrierWebhooks
-from hum import descriptors, home, monitoring, production, rpc, telemetry, workers
+from hum import descriptors, home, monitoring, production, program, rpc, telemetry, watchdog, workers
 from hum.jsonvalues import Unsupported
 from hum.network import parse_listen
 from hum.settings import GatewaySettings, load
@@ -285,7 +285,7 @@ async def run(settings: GatewaySettings, *, worker: bool = False) -> None:
     """Serve until SIGTERM or SIGINT; a worker, until its supervisor is gone too."""
     stop = stop_signal()
     leave = workers.until_supervisor_goes(stop) if worker else None
-    async with serve(settings, shared_port=worker) as ports:
+    async with watchdog.over_loop(settings.stuck_seconds), serve(settings, shared_port=worker) as ports:
         LOG.info("gateway is serving", port=ports.public)
         await stop.wait()
         if leave is not None:
@@ -301,7 +301,7 @@ def main() -> None:
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     settings = load(GatewaySettings)
-    telemetry.start(settings, "gateway")
+    program.begin(settings, "gateway")
     count = arguments.workers or settings.gateway_workers
     if count > 1 and not arguments.worker:
         shared = workers.Shared("gateway", "gateway.app", "HUM_GATEWAY_LISTEN", settings.gateway_listen)

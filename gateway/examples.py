@@ -75,6 +75,7 @@ TEXTS: Final[dict[str, Any]] = {
     "phone_e164": "+13175551234",
     "audio_url": f"/api/voicemails/voicemail_{ULID}/audio",
     "recording_url": f"/api/calls/call_{ULID}/recording",
+    "recording_fault": "No space left on device",
     "end_reason": "caller",
     "outcome_label": "appointment",
     "summary_text": "The caller made an appointment for Monday.",

@@ -1,6 +1,7 @@
 """The limit on open files and sockets of this process."""
 
 import resource
+from pathlib import Path
 
 ENOUGH = 65_536
 
@@ -13,3 +14,10 @@ def raise_limit() -> int:
         return ENOUGH if soft == resource.RLIM_INFINITY else soft
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     return wanted
+
+
+def free() -> int:
+    """How many more this process may open."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = ENOUGH if soft == resource.RLIM_INFINITY else soft
+    return max(0, limit - sum(1 for _ in Path("/dev/fd").iterdir()))

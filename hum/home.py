@@ -5,15 +5,15 @@ import os
 from pathlib import Path
 from typing import Any
 
-from hum import production
+from hum import private, production
 from hum.settings import Common, ControlSettings
 
 
 def private_text(path: Path, make: str) -> str:
     """The text of a file that only its owner may read; created with `make` if missing.  Safe to call concurrently."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private.create_home(path.parent)
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, private.FILE)
     except FileExistsError:
         return path.read_text().strip()
     with os.fdopen(handle, "w") as file:
@@ -39,10 +39,10 @@ def secret_keys(settings: ControlSettings) -> str:
 
 def write_run(home: Path, facts: dict[str, Any]) -> None:
     """Write `run.json` atomically."""
-    home.mkdir(parents=True, exist_ok=True)
+    private.create_home(home)
     draft = home / "run.json.new"
-    draft.write_text(json.dumps(facts, indent=2) + "\n")
-    draft.chmod(0o600)
+    with private.writer(draft) as file:
+        file.write(json.dumps(facts, indent=2) + "\n")
     draft.replace(home / "run.json")
 
 

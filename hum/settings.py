@@ -49,6 +49,12 @@ class Common(BaseSettings):
     ready_cache_seconds: float = _env(
         "HUM_READY_CACHE_SECONDS", 1.0, "how long an answer to `/readyz` is given again", ge=0
     )
+    stuck_seconds: float = _env(
+        "HUM_STUCK_SECONDS",
+        10.0,
+        "seconds without a turn of its event loop, or without a tick of its pacer, that end a process",
+        gt=0,
+    )
     node_key: str = _env(
         "HUM_NODE_KEY",
         "",
@@ -298,8 +304,11 @@ class WorkerSettings(DatabaseSettings):
     roll_up_seconds: float = _env("HUM_ROLL_UP_SECONDS", 2.0, "seconds between updates of the analytics", gt=0)
     worker_tasks: int = _env("HUM_WORKER_TASKS", 32, "jobs that one worker runs at once", ge=20)
     worker_idle_seconds: float = _env("HUM_WORKER_IDLE_SECONDS", 1.0, "seconds between polls of an idle worker", gt=0)
-    step_failures: int = _env(
-        "HUM_STEP_FAILURES", 10, "consecutive failures of a sweep or reader that end its worker", ge=1
+    step_retry_seconds: float = _env(
+        "HUM_STEP_RETRY_SECONDS",
+        60.0,
+        "longest wait before a sweep or reader that keeps failing is tried again; the first is its own, and each doubles",
+        gt=0,
     )
     job_attempts: int = _env("HUM_JOB_ATTEMPTS", 5, "failed attempts after which a job is held for an operator", ge=1)
     job_retry_seconds: float = _env(
@@ -465,7 +474,35 @@ class MediaSettings(Carrier, Model, RecordingSettings):
     drain_seconds: float = _env("HUM_DRAIN_SECONDS", 3600.0, "seconds that calls may continue after SIGTERM", ge=0)
     pacer_ms: float = _env("HUM_PACER_MS", 20.0, "milliseconds between the pacer's ticks", gt=0)
     start_seconds: float = _env(
-        "HUM_STREAM_START_SECONDS", 10.0, "seconds before a stream that has not started is closed", gt=0
+        "HUM_STREAM_START_SECONDS",
+        2.0,
+        "seconds that a connection may take for its upgrade request, and a stream for its `start`",
+        gt=0,
+    )
+    max_waiting: int = _env(
+        "HUM_MAX_WAITING_STREAMS",
+        256,
+        "connections without an upgrade request, and streams without a `start`, that one process keeps, of each; "
+        "the oldest is closed for a new one",
+        ge=1,
+    )
+    max_unsent_bytes: int = _env(
+        "HUM_MAX_UNSENT_BYTES",
+        256 << 10,
+        "bytes that wait for a carrier which does not read; more of them end the stream",
+        ge=16 << 10,
+    )
+    min_free_bytes: int = _env(
+        "HUM_MIN_FREE_BYTES", 64 << 20, "new calls are refused while the spool's disk has fewer bytes free", ge=0
+    )
+    disk_check_seconds: float = _env(
+        "HUM_DISK_CHECK_SECONDS", 0.5, "seconds between checks of whether the spool's disk takes what is written", gt=0
+    )
+    max_unsaved_bytes: int = _env(
+        "HUM_MAX_UNSAVED_BYTES",
+        64 << 20,
+        "bytes of reports that are kept in memory while neither the disk nor control takes them; further ones are lost",
+        ge=0,
     )
     session_seconds: float = _env("HUM_SESSION_SECONDS", 5.0, "seconds to wait for control to open a session", gt=0)
     dial_seconds: float = _env(

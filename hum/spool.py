@@ -3,9 +3,10 @@
 Append-only segments of records, each `length (4 bytes) | crc32 (4 bytes) | payload`, and a small file that says which
 records are done.  A record is safe when `append` returns (fsynced, if the spool is set to); one that a crash or a full
 disk cut short is dropped, and nothing is ever appended after it: the next record begins a new segment.  One process
-owns a spool at a time.
+owns a spool at a time, and only its user can read it.
 """
 
+import errno
 import fcntl
 import os
 import struct
@@ -17,9 +18,12 @@ from io import FileIO
 from itertools import zip_longest
 from pathlib import Path
 
+from hum import private
+
 _HEAD = struct.Struct(">II")
 SEGMENT_BYTES = 4 << 20
 MAX_SPOOLS = 1_000
+DONE_BYTES = 21
 
 
 class Spool:
@@ -27,11 +31,12 @@ class Spool:
 
     def __init__(self, directory: Path, *, fsync: bool = True, segment_bytes: int = SEGMENT_BYTES) -> None:
         """Open or create the spool; raises BlockingIOError when another process owns it."""
-        directory.mkdir(parents=True, exist_ok=True)
-        self._directory, self._fsync, self._segment_bytes = directory, fsync, segment_bytes
-        self._lock = (directory / "lock").open("w")
+        private.directory(directory)
+        self.directory, self._fsync, self._segment_bytes = directory, fsync, segment_bytes
+        self._lock = FileIO(directory / "lock", "w", opener=private.opener)
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        self.done = self._read_done()
+        self._note = os.open(directory / "done", os.O_RDWR | os.O_CREAT, private.FILE)
+        self.done = self.noted = self._read_done()
         self._waiting: deque[tuple[int, bytes]] = deque()
         self.last = self.done
         segments = self._segments()
@@ -54,8 +59,7 @@ class Spool:
             self._abandon(segment, begins_at)
             raise
         if segment.tell() >= self._segment_bytes:
-            segment.close()
-            self._segment = None
+            self._end_segment()
         self.last = number
         self._waiting.append((number, payload))
         return number
@@ -65,31 +69,47 @@ class Spool:
         return ((number, payload) for number, payload in tuple(self._waiting) if number > after)
 
     def finish(self, number: int) -> None:
-        """Mark records up to this one as done, and free their space."""
-        if number <= self.done:
-            return
-        self.done = min(number, self.last)
+        """Mark records up to this one as done, and free their space.
+
+        Raises OSError if the disk does not take that; `noted` is then less than `done`, and calling again tries again.
+        """
+        self.done = max(self.done, min(number, self.last))
         while self._waiting and self._waiting[0][0] <= self.done:
             self._waiting.popleft()
-        draft = self._directory / "done.new"
-        draft.write_text(f"{self.done}\n")
-        draft.replace(self._directory / "done")
-        self._drop_done_segments()
+        if self.noted < self.done:
+            self._write_done()
+            self.noted = self.done
+            self._drop_done_segments()
+
+    def skip(self, number: int) -> None:
+        """Numbers up to this one are used elsewhere: the next record gets the one after it."""
+        if number > self.last:
+            self._end_segment()  # a segment's records are numbered without gaps
+            self.last = number
 
     def close(self) -> None:
-        if self._segment is not None:
-            self._segment.close()
-            self._segment = None
+        self._end_segment()
+        os.close(self._note)
         self._lock.close()
+
+    def _end_segment(self) -> None:
+        segment, self._segment = self._segment, None
+        if segment is not None:
+            segment.close()
 
     def _read_done(self) -> int:
         try:
-            return int((self._directory / "done").read_text())
-        except FileNotFoundError:
+            return int(os.pread(self._note, 32, 0))
+        except ValueError:  # a new spool
             return 0
 
+    def _write_done(self) -> None:
+        # In place and always as long: a disk that is full takes it too, and then gets the space of what is done.
+        if os.pwrite(self._note, b"%020d\n" % self.done, 0) != DONE_BYTES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     def _segments(self) -> list[tuple[int, Path]]:
-        return sorted((int(path.stem), path) for path in self._directory.glob("*.seg"))
+        return sorted((int(path.stem), path) for path in self.directory.glob("*.seg"))
 
     def _load(self, first: int, path: Path, following: int | None) -> None:
         """Load a segment's records, up to the next segment's first number: from there on, numbers were reused."""
@@ -110,7 +130,7 @@ class Spool:
 
     def _open_segment(self, number: int) -> FileIO:
         # Never appends to a segment from before a restart.  A segment is named for the number of its first record.
-        segment = FileIO(self._directory / f"{number:020d}.seg", "w")
+        segment = FileIO(self.directory / f"{number:020d}.seg", "w", opener=private.opener)
         if self._fsync:
             try:
                 self._sync_directory()
@@ -137,7 +157,7 @@ class Spool:
             segment.close()
 
     def _sync_directory(self) -> None:
-        handle = os.open(self._directory, os.O_RDONLY)
+        handle = os.open(self.directory, os.O_RDONLY)
         try:
             os.fsync(handle)
         finally:
@@ -163,9 +183,11 @@ def take_spool(root: Path, *, fsync: bool) -> Spool:
         raise SystemExit(f"hum: all spools below {root} are taken")
     others = sorted(int(folder.name) for folder in root.iterdir() if folder.name.isdecimal())
     for left in _free_spools(root, others, fsync=fsync):
-        for number, record in left.pending():
-            own.append(record)
-            left.finish(number)
+        # A full disk must not keep a process from starting: what can't be moved stays, and the next one finds it.
+        with suppress(OSError):
+            for number, record in left.pending():
+                own.append(record)
+                left.finish(number)
         left.close()
     return own
 

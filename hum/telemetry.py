@@ -10,7 +10,7 @@ import os
 import socket
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 from opentelemetry import trace
@@ -19,11 +19,12 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, generate_latest
 from structlog.tracebacks import ExceptionDictTransformer
 
 from hum.settings import Common
 
+LOST_LINES = Counter("hum_log_lines_lost_total", "Lines of the log that could not be written")
 _TRACER, _W3C = trace.get_tracer("hum"), TraceContextTextMapPropagator()
 METRICS_CONTENT_TYPE = CONTENT_TYPE_LATEST
 #: Prometheus buckets, in seconds, for operations that take milliseconds ...
@@ -42,10 +43,27 @@ def node_name(settings: Common, plane: str) -> str:
     return settings.node or f"{plane}-{socket.gethostname()}-{os.getpid()}"
 
 
+class Lines:
+    """A stream onto a descriptor that never raises: a disk that is full under the log costs lines, not calls."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def write(self, text: str) -> None:
+        try:
+            os.write(self._descriptor, text.encode(errors="backslashreplace"))
+        except OSError:
+            LOST_LINES.inc()
+
+    def flush(self) -> None:
+        """Nothing is held back: what a full disk did not take must not come out with the next line."""
+
+
 def start(settings: Common, plane: str) -> None:
     """Set up logs and traces for this process; call once."""
     level = getattr(logging, settings.log_level.upper())
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    lines = cast("TextIO", Lines(sys.stderr.fileno()))
+    logging.basicConfig(stream=lines, level=logging.WARNING, format="%(message)s")
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -57,7 +75,7 @@ def start(settings: Common, plane: str) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(lines),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(plane=plane)

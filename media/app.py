@@ -4,19 +4,21 @@ import argparse
 import asyncio
 import gc
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import uvloop
 from picows import ws_create_server
 
-from hum import blas, home, monitoring, production, rpc, telemetry, workers
+from hum import blas, descriptors, home, monitoring, program, rpc, telemetry, workers
 from hum.clock import Clock, monotonic_ms
 from hum.network import parse_listen
 from hum.settings import MediaSettings, load
 from hum.signals import stop_signal
 from hum.spool import take_spool
+from hum.watchdog import Watchdog
+from media.door import Door, room
 from media.io.control import ControlLink
 from media.io.openai import Dial, Dialler
 from media.io.silero import Silero
@@ -40,11 +42,16 @@ class Media:
 
 @asynccontextmanager
 async def build(
-    settings: MediaSettings, dial: Dial | None = None, clock: Clock = monotonic_ms, *, shared_port: bool = False
+    settings: MediaSettings,
+    dial: Dial | None = None,
+    clock: Clock = monotonic_ms,
+    *,
+    shared_port: bool = False,
+    ticked: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[Media]:
     """Start a whole media plane; drain and close it on exit.
 
-    With `shared_port` other processes may listen on the same port.
+    With `shared_port` other processes may listen on the same port.  `ticked` is called with each tick of the pacer.
     """
     if not settings.twilio_auth_tokens:
         LOG.warning("TWILIO_AUTH_TOKEN is not set: every stream will be refused")
@@ -56,19 +63,26 @@ async def build(
         telemetry.node_name(settings, "media"),
         take_spool(settings.spool_dir, fsync=False),
     )
+    listen = parse_listen(settings.media_listen)
+    door = Door(listen, room(settings, descriptors.free()), shared=shared_port)
+    if door.room.calls < settings.max_calls:
+        LOG.warning("the limit of open files allows fewer calls than HUM_MAX_CALLS", calls=door.room.calls)
     silero = Silero.load() if settings.vad_confirm else None
     ports = Ports(settings, link, dial or Dialler(settings), clock, settings.recordings_dir, silero)
-    server = MediaServer(ports, lambda: pacer.load)
-    pacer = Pacer(settings.pacer_ms, clock, server.sweep)
+    server = MediaServer(ports, lambda: pacer.load, door)
+
+    def tick(now_ms: float) -> None:
+        ticked()
+        server.sweep(now_ms)
+
+    pacer = Pacer(settings.pacer_ms, clock, tick)
     link.on_command, link.refuses = server.command, server.refuses
-    listen = parse_listen(settings.media_listen)
     listening = await ws_create_server(
         server.upgrade,
-        listen.host,
-        listen.port,
+        sock=door,
         max_frame_size=settings.max_frame_bytes,
+        websocket_handshake_timeout=settings.start_seconds,
         backlog=1024,
-        reuse_port=shared_port,
     )
 
     async def missing() -> list[str]:
@@ -96,9 +110,10 @@ async def build(
 
 async def run(settings: MediaSettings, *, worker: bool = False) -> None:
     """Serve until SIGTERM or SIGINT; a worker also stops when its supervisor is gone."""
-    stop = stop_signal()
+    stop, watchdog = stop_signal(), Watchdog(settings.stuck_seconds)
     leave = workers.until_supervisor_goes(stop) if worker else None
-    async with build(settings, shared_port=worker) as media:
+    async with build(settings, shared_port=worker, ticked=watchdog.beat) as media:
+        watchdog.start()
         # Imported objects live forever: without the freeze the collector would walk them (40 ms) while calls wait.
         gc.collect()
         gc.freeze()
@@ -107,6 +122,7 @@ async def run(settings: MediaSettings, *, worker: bool = False) -> None:
         if leave is not None:
             leave()
         LOG.info("media is draining", calls=len(media.server))
+    watchdog.stop()
 
 
 def main() -> None:
@@ -115,8 +131,7 @@ def main() -> None:
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     settings = load(MediaSettings)
-    production.require(settings)
-    telemetry.start(settings, "media")
+    program.begin(settings, "media")
     if arguments.workers > 1:
         shared = workers.Shared("media", "media.app", "HUM_MEDIA_LISTEN", settings.media_listen)
         sys.exit(uvloop.run(workers.supervise(settings, shared, arguments.workers)))

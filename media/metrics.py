@@ -23,8 +23,9 @@ class Frames:
 
 FRAMES = Frames()
 REGISTRY.register(FRAMES)
-CALLS = Gauge("hum_media_calls", "open streams")
+CALLS = Gauge("hum_media_calls", "streams that have started and are open")
 STREAMS = Counter("hum_media_streams", "streams requested by the carrier, by outcome", ["outcome"])
+TURNED_AWAY = Counter("hum_media_turned_away", "connections closed before their upgrade request, by reason", ["reason"])
 ENDINGS = Counter("hum_media_endings", "calls that ended, by reason", ["reason"])
 CLEAR_SECONDS = Histogram(
     "hum_media_clear_seconds",
@@ -37,5 +38,8 @@ MODEL_LOSSES = Counter("hum_media_model_losses", "model sockets lost, by reason"
 LOOP_LAG_MS = Gauge("hum_media_loop_lag_ms", "the event loop's worst lag in the last second")
 LOOP_LATE_MS = Gauge("hum_media_loop_late_ms", "the event loop's mean lag over the last few seconds")
 LATENESS_SECONDS = Histogram("hum_media_pacer_lateness_seconds", "how late the pacer's ticks are", buckets=FAST_BUCKETS)
+TICKS_FAILED = Counter("hum_media_ticks_failed", "ticks of the pacer that ended with an exception")
 LINK_UP = Gauge("hum_media_link_up", "whether the link to control is up, 0 or 1")
 SPOOL_DEPTH = Gauge("hum_media_spool_batches", "batches of reports that control has not acknowledged")
+UNSAVED_BYTES = Gauge("hum_media_unsaved_bytes", "bytes of reports in memory that the disk does not take")
+REPORTS_LOST = Counter("hum_media_reports_lost", "reports that neither disk, memory nor control took")

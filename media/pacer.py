@@ -5,9 +5,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from hum.clock import Clock, cpu_ms
+from hum.telemetry import log
 from media import metrics
 from media.cores import Used, allowed_cores
 
+LOG = log(__name__)
 WINDOW_MS = 1_000.0
 USUAL_TICKS = 150  # the usual lateness is the mean of so many ticks
 
@@ -46,7 +48,10 @@ class Lag:
 
 
 class Pacer:
-    """Calls `sweep(now_ms)` every `period_ms`.  Missed ticks are skipped, not made up in a burst."""
+    """Calls `sweep(now_ms)` every `period_ms`.  Missed ticks are skipped, not made up in a burst.
+
+    What `sweep` raises ends its tick alone: all calls live on the ticks after it.
+    """
 
     def __init__(
         self, period_ms: float, clock: Clock, sweep: Callable[[float], None], used: Used | None = None
@@ -56,6 +61,7 @@ class Pacer:
         self._due_ms = clock() + period_ms
         self._lag = Lag()
         self._timer: asyncio.TimerHandle | None = None
+        self._is_failing = False
 
     @property
     def load(self) -> Load:
@@ -75,8 +81,19 @@ class Pacer:
         metrics.LOOP_LAG_MS.set(self._lag.worst_ms)
         metrics.LOOP_LATE_MS.set(self._lag.usual_ms)
         self._due_ms += (skipped + 1) * self._period_ms
-        self._sweep(now_ms)
+        self._swept(now_ms)
         return max(0.0, self._due_ms - self._clock())
+
+    def _swept(self, now_ms: float) -> None:
+        try:
+            self._sweep(now_ms)
+        except Exception:
+            metrics.TICKS_FAILED.inc()
+            if not self._is_failing:  # not fifty times a second
+                LOG.exception("a tick of the pacer failed: this is a bug")
+            self._is_failing = True
+        else:
+            self._is_failing = False
 
     def start(self) -> None:
         """Tick on the running loop until `stop`."""

@@ -89,5 +89,5 @@ class Record:
 
     def _store_recording(self, at: datetime) -> None:
         recorder, self._recorder = self._recorder, None
-        if recorder is not None and (stored := recorder.close()) is not None:
-            self._link.outbox.report(self._reports.recorded(stored, at))
+        if recorder is not None:
+            self._link.outbox.report(self._reports.recorded(recorder.close(), at))

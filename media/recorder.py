@@ -8,8 +8,10 @@ is correct after each write: a process that is killed leaves a playable file.
 
 import os
 import struct
+from contextlib import suppress
 from pathlib import Path
 
+from hum import private
 from hum.telemetry import log
 from media.core.audio import BYTES_PER_MS, SILENCE_BYTE, interleave, to_linear, to_ms
 from media.reports import Recording
@@ -62,15 +64,18 @@ class Track:
 
 
 class Recorder:
-    """One file.  Nothing here raises: a full disk ends the recording, not the call."""
+    """One file.  Nothing here raises: a full disk ends the recording, with a reason in the call's record, not the call."""
 
     def __init__(self, root: Path, organization_id: str, call_id: str) -> None:
         self._root = root
         self._left, self._right = Track(), Track()
         self._written = 0  # mu-law bytes per channel that are in the file
         self._path = root / organization_id / f"{call_id}.wav"
+        self._file = -1
+        self._fault = ""
         try:
             self._file = self._create(call_id)
+            _write_all(self._file, header(0), 0)
         except OSError as error:
             self._failed(error)
 
@@ -92,41 +97,60 @@ class Recorder:
         if right.end - self._written >= 4 * LATE_BYTES:  # no more audio comes from the caller
             self._write(right.end - LATE_BYTES)
 
-    def close(self) -> Recording | None:
-        """Write the rest; None if there is no recording."""
+    def close(self) -> Recording:
+        """Write the rest; return what is stored, and why it is not all."""
         self._write(max(self._left.end, self._right.end))
-        if self._file < 0:
-            return None
-        os.close(self._file)
-        self._file = -1
+        self._close_file()
+        if self._fault and not self._written:
+            return Recording("", 0, 0, self._fault)
         path = self._path.relative_to(self._root).as_posix()
-        return Recording(path, to_ms(self._written), HEADER.size + self._written * BLOCK)
+        return Recording(path, to_ms(self._written), HEADER.size + self._written * BLOCK, self._fault)
 
     def _create(self, call_id: str) -> int:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        private.directory(self._path.parent)
         number = 1
         while True:
             try:
-                file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
-                break
+                return os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, private.FILE)
             except FileExistsError:  # an earlier stream of the same call
                 number += 1
                 self._path = self._path.with_name(f"{call_id}.{number}.wav")
-        os.pwrite(file, header(0), 0)
-        return file
 
     def _write(self, upto: int) -> None:
         if self._file < 0 or upto <= self._written:
             return
         sound = to_linear(interleave(self._left.take(upto), self._right.take(upto)))
         try:
-            os.pwrite(self._file, sound, HEADER.size + self._written * BLOCK)
-            os.pwrite(self._file, header(upto * BLOCK), 0)
+            _write_all(self._file, sound, HEADER.size + self._written * BLOCK)
+            _write_all(self._file, header(upto * BLOCK), 0)
         except OSError as error:
-            os.close(self._file)
             self._failed(error)
-        self._written = upto
+        else:
+            self._written = upto
 
     def _failed(self, error: OSError) -> None:
-        self._file = -1
+        """Keep what was written before; no file at all if that is nothing."""
+        self._fault = error.strerror or str(error)
+        self._left, self._right = Track(), Track()
         LOG.error("recording failed", path=str(self._path), error=str(error))
+        if self._file < 0:
+            return
+        with suppress(OSError):
+            if self._written:
+                os.ftruncate(self._file, HEADER.size + self._written * BLOCK)
+            else:
+                self._path.unlink()
+        self._close_file()
+
+    def _close_file(self) -> None:
+        if self._file >= 0:
+            with suppress(OSError):
+                os.close(self._file)
+            self._file = -1
+
+
+def _write_all(file: int, data: bytes, at: int) -> None:
+    """Raises OSError; a disk that fills up takes a part first."""
+    while data:
+        size = os.pwrite(file, data, at)
+        data, at = data[size:], at + size

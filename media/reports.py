@@ -35,11 +35,12 @@ _SPEAKERS: Mapping[Role, "calls_pb2.Speaker.ValueType"] = {
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A stored recording; `path` is relative to the recordings' root."""
+    """A call's recording; `path` is relative to the recordings' root, and empty if nothing was stored."""
 
     path: str
     duration_ms: int
     size_bytes: int
+    fault: str = ""  # why it ends early, or is missing
 
 
 class Reports:
@@ -91,7 +92,12 @@ class Reports:
         return list(self._tools)
 
     def recorded(self, stored: Recording, at: datetime) -> pb.Report:
-        facts = pb.RecordingStored(path=stored.path, duration_ms=_ms(stored.duration_ms), size_bytes=stored.size_bytes)
+        facts = pb.RecordingStored(
+            path=stored.path,
+            duration_ms=_ms(stored.duration_ms),
+            size_bytes=stored.size_bytes,
+            fault=stored.fault or None,
+        )
         return self._numbered(at, recording=facts)
 
     def _numbered(self, at: datetime, **fact: object) -> pb.Report:
@@ -166,6 +172,6 @@ def _json(text: str) -> str:
     """The text itself if it is valid JSON, else the text as a JSON string: the model's JSON may be malformed."""
     try:
         msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         return msgspec.json.encode(text).decode()
     return text

@@ -13,6 +13,7 @@ from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
 from media.core.conversation import Conversation, due
+from media.door import Door
 from media.legs import twilio
 from media.pacer import Load
 from media.shell import Leg, Ports, Shell
@@ -25,10 +26,11 @@ FLUSH_MS = 100.0  # reports that are not urgent are sent in batches: a batch cos
 class MediaServer:
     """All calls of this process."""
 
-    def __init__(self, ports: Ports, load: Callable[[], Load]) -> None:
-        self.ports, self._load = ports, load
+    def __init__(self, ports: Ports, load: Callable[[], Load], door: Door) -> None:
+        self.ports, self._load, self._door = ports, load, door
         self.draining = False
         self._shells: set[Shell] = set()
+        self._waiting: dict[Shell, None] = {}  # those without a `start`, oldest first: no calls yet
         self._talking: dict[Conversation, Shell] = {}
         #: For calls whose session is being opened; the oldest are dropped first, as the likeliest to be obsolete.
         self._early: deque[pb.CallCommand] = deque(maxlen=MAX_EARLY_COMMANDS)
@@ -39,6 +41,11 @@ class MediaServer:
     def __len__(self) -> int:
         """How many streams are open."""
         return len(self._shells)
+
+    @property
+    def calls(self) -> int:
+        """How many of them have started."""
+        return len(self._shells) - len(self._waiting)
 
     # HTTP.
 
@@ -67,34 +74,43 @@ class MediaServer:
             metrics.STREAMS.labels("unsigned").inc()
             return _answer(403, b"the request is not signed by the carrier\n")
         if (reason := self.refuses()) is not None:
-            LOG.warning("stream refused", reason=reason, calls=len(self._shells))
+            LOG.warning("stream refused", reason=reason, calls=self.calls)
             metrics.STREAMS.labels(reason).inc()
             return _answer(503, b"this process takes no more calls\n")
-        return twilio.TwilioLeg(self.opened, settings.max_frame_bytes)
+        return twilio.TwilioLeg(self.opened, settings)
 
     def refuses(self) -> str | None:
         """Why this process takes no more calls; None if it takes more."""
-        settings = self.ports.settings
         if self.draining:
             return "draining"
-        if len(self._shells) >= settings.max_calls:
+        if self.calls >= self._door.room.calls:
             return "full"
+        if not self.ports.link.outbox.storing:
+            return "disk"
         return "lagging" if self._lags() else None
 
     def _lags(self) -> bool:
         """Tell whether the event loop is late because of what this process itself does."""
         settings, load = self.ports.settings, self._load()
-        loaded = max(load.used, len(self._shells) / settings.max_calls) >= settings.loaded_share
+        loaded = max(load.used, self.calls / settings.max_calls) >= settings.loaded_share
         return loaded and (load.worst_ms > settings.max_lag_ms or load.usual_ms > settings.max_late_ms)
 
-    def opened(self, leg: Leg) -> Shell:
+    def opened(self, leg: Leg, descriptor: int) -> Shell:
+        self._door.upgraded(descriptor)
         shell = Shell(self.ports, leg, self)
         self._shells.add(shell)
         self._empty.clear()
-        metrics.CALLS.set(len(self._shells))
+        self._waiting[shell] = None
+        if len(self._waiting) > self._door.room.waiting:
+            next(iter(self._waiting)).crowd_out()
         return shell
 
     # Called by shells.
+
+    def started(self, shell: Shell) -> str | None:
+        self._waiting.pop(shell, None)
+        metrics.CALLS.set(self.calls)
+        return "full" if self.calls > self._door.room.calls else None
 
     def joined(self, shell: Shell, talk: Conversation) -> None:
         self._talking[talk] = shell
@@ -104,9 +120,10 @@ class MediaServer:
 
     def released(self, shell: Shell, talk: Conversation | None) -> None:
         self._shells.discard(shell)
+        self._waiting.pop(shell, None)
         if talk is not None:
             self._talking.pop(talk, None)
-        metrics.CALLS.set(len(self._shells))
+        metrics.CALLS.set(self.calls)
         if not self._shells:
             self._early.clear()
             self._empty.set()

@@ -107,6 +107,9 @@ class Phase(Enum):
 class Keeper(Protocol):
     """Keeps track of the calls of this process."""
 
+    def started(self, shell: "Shell") -> str | None:
+        """The stream says whose it is, and is a call from now on; the reason if there are too many.  Called once."""
+
     def joined(self, shell: "Shell", talk: Conversation) -> None:
         """The call of this stream is known now; called once, before the call acts."""
 
@@ -262,6 +265,13 @@ class Shell:
         elif self._phase is Phase.WAITING:
             self._refuse(reason, Closing.BUSY)
 
+    @_guarded
+    def crowd_out(self) -> None:
+        """Too many streams have not started, and this one has had the longest time: it is closed at once."""
+        self._refuse("crowded", Closing.BUSY)
+        self._exit.leg.abort()
+        self._release()
+
     # Before the conversation.
 
     def _first_words(self, event: LegEvent) -> None:
@@ -270,6 +280,9 @@ class Shell:
                 token = event.parameters.get("token", "")
                 if not token:
                     self._refuse("no_token", Closing.REFUSED)
+                    return
+                if (reason := self._keeper.started(self)) is not None:
+                    self._refuse(reason, Closing.BUSY)
                     return
                 self._phase = Phase.JOINING
                 opening = asyncio.create_task(self._join(token, event), name="join")
@@ -428,6 +441,7 @@ class Shell:
         else:
             self._close()
 
+    @_guarded
     def _close(self) -> None:
         if self._phase is Phase.ENDING:
             self._phase, self._since_ms = Phase.CLOSING, self._ports.clock()

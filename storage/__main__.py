@@ -7,7 +7,7 @@ import asyncio
 import json
 import sys
 
-from hum import settings, telemetry
+from hum import program, settings
 from hum.settings import ControlSettings
 from hum.signals import stop_signal
 from storage.embedded import CannotStart, EmbeddedPostgres
@@ -49,7 +49,7 @@ def main() -> None:
         sys.stdout.write(ROLES)
         return
     config = settings.load(ControlSettings)
-    telemetry.start(config, "storage")
+    program.begin(config, "storage")
     try:
         asyncio.run(run_postgres(config) if options.program == "postgres" else run_migrate(config))
     except (CannotStart, CannotMigrate) as error:

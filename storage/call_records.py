@@ -79,7 +79,7 @@ SEARCH = f"""
 """
 DETAIL = f"""
     SELECT {LISTED}, c.summary, c.outcome, c.interruptions, c.latency, c.tool_activity, c.recording_path,
-           c.recording_ms, c.announcement_played_ms
+           c.recording_ms, c.recording_fault, c.announcement_played_ms
       FROM calls c
       LEFT JOIN contacts k ON k.id = c.contact_id
      WHERE c.id = $1
@@ -127,6 +127,7 @@ class CallDetailRow:
     tool_activity: list[str]
     recording_path: str | None
     recording_ms: int | None
+    recording_fault: str | None
     announcement_played_ms: int | None
     notes: list[NoteRow]
     voicemail: VoicemailRow | None
@@ -223,6 +224,7 @@ async def detail(tx: Tx, id: UUID) -> CallDetailRow:
         tool_activity=_items(row["tool_activity"]),
         recording_path=row["recording_path"],
         recording_ms=row["recording_ms"],
+        recording_fault=row["recording_fault"],
         announcement_played_ms=row["announcement_played_ms"],
         notes=await review.notes(tx, id, None, MOST_NOTES),
         voicemail=await review.voicemail_of(tx, id),

@@ -137,7 +137,12 @@ ADD_TURN = (
 )
 ADD_MISSING_TURN = NEW_TURN + " ON CONFLICT (call_id, seq) DO NOTHING RETURNING seq"
 ANNOUNCED = "UPDATE calls SET announcement_played_ms = $2 WHERE id = $1"
-RECORDED = "UPDATE calls SET recording_path = $2, recording_ms = $3, recording_bytes = $4 WHERE id = $1"
+RECORDED = """
+    UPDATE calls
+       SET recording_path = coalesce($2, recording_path), recording_ms = coalesce($3, recording_ms),
+           recording_bytes = coalesce($4, recording_bytes), recording_fault = coalesce($5, recording_fault)
+     WHERE id = $1
+"""
 ADD_LATENCY = "UPDATE calls SET latency = (latency::jsonb || $2::jsonb)::json WHERE id = $1"
 ADD_INTERRUPTION = "UPDATE calls SET interruptions = (interruptions::jsonb || $2::jsonb)::json WHERE id = $1"
 TOOLS = "SELECT tool_activity FROM calls WHERE id = $1"
@@ -410,7 +415,13 @@ async def announced(tx: Tx, id: UUID, at_ms: int) -> None:
 
 
 async def recorded(tx: Tx, id: UUID, path: str, duration_ms: int, size_bytes: int) -> None:
-    await tx.execute(RECORDED, id, path, duration_ms, size_bytes)
+    """A stream's recording is stored."""
+    await tx.execute(RECORDED, id, path, duration_ms, size_bytes, None)
+
+
+async def recording_failed(tx: Tx, id: UUID, fault: str) -> None:
+    """Why a stream's recording ends early, or is missing; what is stored stays."""
+    await tx.execute(RECORDED, id, None, None, None, fault)
 
 
 async def add_latency(tx: Tx, id: UUID, turn: str) -> None:

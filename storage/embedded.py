@@ -25,6 +25,7 @@ from typing import IO, Any
 
 import asyncpg
 
+from hum import private
 from hum.home import private_text
 
 SUPERUSER = "hum"
@@ -75,8 +76,9 @@ class EmbeddedPostgres:
 
     async def start(self, *, wait_seconds: float = 30.0) -> str:
         """Start the server, or take over the one that runs; return its URL.  Raises CannotStart."""
-        self._home.mkdir(parents=True, exist_ok=True)
-        self._lock = (self._home / "lock").open("w")
+        private.create_home(self._home.parent)
+        private.directory(self._home)
+        self._lock = private.writer(self._home / "lock")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -119,7 +121,8 @@ class EmbeddedPostgres:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             free: int = probe.getsockname()[1]
-        kept.write_text(str(free))
+        with private.writer(kept) as file:
+            file.write(str(free))
         return free
 
     # -- the user it runs as
@@ -149,9 +152,9 @@ class EmbeddedPostgres:
         )
 
     def _usable_by(self, user: pwd.struct_passwd) -> bool:
-        """Tell whether the user can run the binaries and reach the home folder."""
+        """Tell whether the user can run the binaries and reach what lies in HUM_HOME."""
         test = [str(self._bin / "postgres"), "--version"]
-        reach = ["/bin/sh", "-c", 'cd "$0"', str(self._home)]
+        reach = ["/bin/sh", "-c", 'cd "$0"', str(self._home.parent)]
         as_user: dict[str, Any] = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
         try:
             return all(
@@ -219,7 +222,7 @@ class EmbeddedPostgres:
             **self._settings,
         }
         flags = [flag for name, value in options.items() for flag in ("-c", f"{name}={value}")]
-        with self.log_path.open("ab") as log:
+        with private.appender(self.log_path) as log:
             self._process = subprocess.Popen(  # noqa: ASYNC220 - it outlives this loop
                 [*self._prefix, str(self._bin / "postgres"), "-D", str(self._data), *flags],
                 stdin=subprocess.DEVNULL,

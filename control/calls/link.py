@@ -154,6 +154,9 @@ class _Link:
         except (*AWAY, *BUSY) as error:
             LOG.warning("a tool could not run", call=request.call_id, tool=request.name[:100], error=repr(error)[:200])
             result = _busy(request)
+        except Exception:  # the call waits for an answer, whatever it is
+            LOG.exception("a tool failed: this is a bug", call=request.call_id, tool=request.name[:100])
+            result = _busy(request)
         self._down(pb.LinkDown(tool_result=result))
 
     # Deltas.
@@ -176,6 +179,9 @@ class _Link:
                     if not await self._bus.publish(DELTAS, batch):
                         DELTAS_DROPPED.inc(len(batch.deltas))
                 except (*AWAY, *BUSY):
+                    DELTAS_DROPPED.inc(len(batch.deltas))
+                except Exception:  # these are lost, and those after them are not
+                    LOG.exception("transcript deltas could not be published: this is a bug")
                     DELTAS_DROPPED.inc(len(batch.deltas))
 
 

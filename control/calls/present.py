@@ -66,6 +66,7 @@ def detailed(row: CallDetailRow) -> pb.CallDetail:
         outcome=row.outcome,
         interruptions=[restore(each, pb.Interruption()) for each in row.interruptions],
         recording_url=f"/api/calls/{id}/recording" if row.recording_path else None,
+        recording_fault=row.recording_fault,
         latency=latency(row.latency),
         announcement_played_ms=row.announcement_played_ms,
         notes=[note(each) for each in row.notes],

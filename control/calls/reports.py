@@ -18,6 +18,9 @@ from storage.calls import CallState, StreamState
 from storage.db import AWAY, BUSY, Db, Tx
 
 LOG = log(__name__)
+#: PostgreSQL keeps no NUL in text; a model may well write one.
+NUL, REPLACEMENT = "\0", "\ufffd"
+MAX_FAULT_CHARS = 200
 SET_ASIDE = Counter("hum_reports_set_aside_total", "Reports of the media plane that could not be stored", ["kind"])
 
 
@@ -100,7 +103,10 @@ async def _store(tx: Tx, state: CallState, stream: StreamState, report: runtime_
             await calls.announced(tx, state.id, report.announcement_played.at_ms)
         case "recording":
             file = report.recording
-            await calls.recorded(tx, state.id, file.path, file.duration_ms, file.size_bytes)
+            if file.path:
+                await calls.recorded(tx, state.id, file.path, file.duration_ms, file.size_bytes)
+            if file.fault:
+                await calls.recording_failed(tx, state.id, file.fault[:MAX_FAULT_CHARS])
         case "ended":
             await _stream_ended(tx, state, stream, report.ended, at)
 

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 
+from hum import private
 from sandbox.load import options as load_options
 
 #: `hum <plane>` execs this program; it is never forked from a process that has imported grpc.
@@ -20,6 +21,7 @@ ROLES = ("viewer", "operator", "admin")
 
 def main() -> None:
     """Parse the command line and run the command; failures end with a message and a status."""
+    os.umask(private.UMASK)
     arguments = _parser().parse_args()
     sys.exit(arguments.run(arguments))
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hum import private
 from hum.clock import monotonic_ms
 
 QUICK_DEATH_MS = 5_000.0
@@ -40,8 +41,8 @@ class Program:
 
     async def start(self, wait_seconds: float = 60.0) -> None:
         """Start it and wait until it is ready.  Raises DidNotStart."""
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
+        private.directory(self.log.parent)
+        with private.appender(self.log) as log:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *self.arguments,

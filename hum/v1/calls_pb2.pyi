@@ -548,6 +548,7 @@ class CallDetail(message.Message):
     OUTCOME_FIELD_NUMBER: builtins.int
     INTERRUPTIONS_FIELD_NUMBER: builtins.int
     RECORDING_URL_FIELD_NUMBER: builtins.int
+    RECORDING_FAULT_FIELD_NUMBER: builtins.int
     LATENCY_FIELD_NUMBER: builtins.int
     ANNOUNCEMENT_PLAYED_MS_FIELD_NUMBER: builtins.int
     NOTES_FIELD_NUMBER: builtins.int
@@ -570,6 +571,8 @@ class CallDetail(message.Message):
     """As defined by the flow's outcome schema."""
     recording_url: builtins.str
     """Null when the call has no recording."""
+    recording_fault: builtins.str
+    """Why the recording ends before the call, or is missing although the flow records: a full disk, for example."""
     announcement_played_ms: builtins.int
     """When the recording announcement had been played to its end, ms since the stream began."""
     @builtins.property
@@ -630,14 +633,15 @@ class CallDetail(message.Message):
         outcome: builtins.str | None = ...,
         interruptions: abc.Iterable[Interruption] | None = ...,
         recording_url: builtins.str | None = ...,
+        recording_fault: builtins.str | None = ...,
         latency: CallLatency | None = ...,
         announcement_played_ms: builtins.int | None = ...,
         notes: abc.Iterable[review_pb2.CallNote] | None = ...,
         voicemail: review_pb2.Voicemail | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_announcement_played_ms", b"_announcement_played_ms", "_duration_seconds", b"_duration_seconds", "_end_reason", b"_end_reason", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_number_id", b"_number_id", "_outcome", b"_outcome", "_outcome_label", b"_outcome_label", "_recording_url", b"_recording_url", "_summary_text", b"_summary_text", "announcement_played_ms", b"announcement_played_ms", "answered_at", b"answered_at", "contact", b"contact", "created_at", b"created_at", "duration_seconds", b"duration_seconds", "end_reason", b"end_reason", "ended_at", b"ended_at", "flow_id", b"flow_id", "flow_version", b"flow_version", "latency", b"latency", "number_id", b"number_id", "outcome", b"outcome", "outcome_label", b"outcome_label", "recording_url", b"recording_url", "summary", b"summary", "summary_text", b"summary_text", "voicemail", b"voicemail"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_announcement_played_ms", b"_announcement_played_ms", "_duration_seconds", b"_duration_seconds", "_end_reason", b"_end_reason", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_number_id", b"_number_id", "_outcome", b"_outcome", "_outcome_label", b"_outcome_label", "_recording_fault", b"_recording_fault", "_recording_url", b"_recording_url", "_summary_text", b"_summary_text", "announcement_played_ms", b"announcement_played_ms", "answered_at", b"answered_at", "contact", b"contact", "created_at", b"created_at", "duration_seconds", b"duration_seconds", "end_reason", b"end_reason", "ended_at", b"ended_at", "flow_id", b"flow_id", "flow_version", b"flow_version", "latency", b"latency", "number_id", b"number_id", "outcome", b"outcome", "outcome_label", b"outcome_label", "recording_fault", b"recording_fault", "recording_url", b"recording_url", "summary", b"summary", "summary_text", b"summary_text", "voicemail", b"voicemail"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_announcement_played_ms", b"_announcement_played_ms", "_duration_seconds", b"_duration_seconds", "_end_reason", b"_end_reason", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_number_id", b"_number_id", "_outcome", b"_outcome", "_outcome_label", b"_outcome_label", "_recording_url", b"_recording_url", "_summary_text", b"_summary_text", "announcement_played_ms", b"announcement_played_ms", "answered_at", b"answered_at", "caller_verification", b"caller_verification", "contact", b"contact", "created_at", b"created_at", "direction", b"direction", "duration_seconds", b"duration_seconds", "end_reason", b"end_reason", "ended_at", b"ended_at", "flow_id", b"flow_id", "flow_version", b"flow_version", "from_e164", b"from_e164", "id", b"id", "interruptions", b"interruptions", "latency", b"latency", "notes", b"notes", "number_id", b"number_id", "origin", b"origin", "outcome", b"outcome", "outcome_label", b"outcome_label", "recording_url", b"recording_url", "status", b"status", "summary", b"summary", "summary_text", b"summary_text", "tags", b"tags", "to_e164", b"to_e164", "tool_activity", b"tool_activity", "transcript", b"transcript", "voicemail", b"voicemail"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_announcement_played_ms", b"_announcement_played_ms", "_duration_seconds", b"_duration_seconds", "_end_reason", b"_end_reason", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_number_id", b"_number_id", "_outcome", b"_outcome", "_outcome_label", b"_outcome_label", "_recording_fault", b"_recording_fault", "_recording_url", b"_recording_url", "_summary_text", b"_summary_text", "announcement_played_ms", b"announcement_played_ms", "answered_at", b"answered_at", "caller_verification", b"caller_verification", "contact", b"contact", "created_at", b"created_at", "direction", b"direction", "duration_seconds", b"duration_seconds", "end_reason", b"end_reason", "ended_at", b"ended_at", "flow_id", b"flow_id", "flow_version", b"flow_version", "from_e164", b"from_e164", "id", b"id", "interruptions", b"interruptions", "latency", b"latency", "notes", b"notes", "number_id", b"number_id", "origin", b"origin", "outcome", b"outcome", "outcome_label", b"outcome_label", "recording_fault", b"recording_fault", "recording_url", b"recording_url", "status", b"status", "summary", b"summary", "summary_text", b"summary_text", "tags", b"tags", "to_e164", b"to_e164", "tool_activity", b"tool_activity", "transcript", b"transcript", "voicemail", b"voicemail"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__announcement_played_ms: _TypeAlias = typing.Literal["announcement_played_ms"]  # noqa: Y015
     _WhichOneofArgType__announcement_played_ms: _TypeAlias = typing.Literal["_announcement_played_ms", b"_announcement_played_ms"]  # noqa: Y015
@@ -655,6 +659,8 @@ class CallDetail(message.Message):
     _WhichOneofArgType__outcome: _TypeAlias = typing.Literal["_outcome", b"_outcome"]  # noqa: Y015
     _WhichOneofReturnType__outcome_label: _TypeAlias = typing.Literal["outcome_label"]  # noqa: Y015
     _WhichOneofArgType__outcome_label: _TypeAlias = typing.Literal["_outcome_label", b"_outcome_label"]  # noqa: Y015
+    _WhichOneofReturnType__recording_fault: _TypeAlias = typing.Literal["recording_fault"]  # noqa: Y015
+    _WhichOneofArgType__recording_fault: _TypeAlias = typing.Literal["_recording_fault", b"_recording_fault"]  # noqa: Y015
     _WhichOneofReturnType__recording_url: _TypeAlias = typing.Literal["recording_url"]  # noqa: Y015
     _WhichOneofArgType__recording_url: _TypeAlias = typing.Literal["_recording_url", b"_recording_url"]  # noqa: Y015
     _WhichOneofReturnType__summary_text: _TypeAlias = typing.Literal["summary_text"]  # noqa: Y015
@@ -675,6 +681,8 @@ class CallDetail(message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__outcome) -> _WhichOneofReturnType__outcome | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__outcome_label) -> _WhichOneofReturnType__outcome_label | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__recording_fault) -> _WhichOneofReturnType__recording_fault | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__recording_url) -> _WhichOneofReturnType__recording_url | None: ...
     @typing.overload

@@ -907,22 +907,28 @@ class RecordingStored(message.Message):
     PATH_FIELD_NUMBER: builtins.int
     DURATION_MS_FIELD_NUMBER: builtins.int
     SIZE_BYTES_FIELD_NUMBER: builtins.int
+    FAULT_FIELD_NUMBER: builtins.int
     path: builtins.str
-    """Relative to the recordings' root."""
+    """Relative to the recordings' root; empty if nothing was stored."""
     duration_ms: builtins.int
     size_bytes: builtins.int
+    fault: builtins.str
+    """Why the recording ends before the call, or is missing; unset if it is whole."""
     def __init__(
         self,
         *,
         path: builtins.str = ...,
         duration_ms: builtins.int = ...,
         size_bytes: builtins.int = ...,
+        fault: builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_fault", b"_fault", "fault", b"fault"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["duration_ms", b"duration_ms", "path", b"path", "size_bytes", b"size_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_fault", b"_fault", "duration_ms", b"duration_ms", "fault", b"fault", "path", b"path", "size_bytes", b"size_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__fault: _TypeAlias = typing.Literal["fault"]  # noqa: Y015
+    _WhichOneofArgType__fault: _TypeAlias = typing.Literal["_fault", b"_fault"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fault) -> _WhichOneofReturnType__fault | None: ...
 
 @typing.final
 class StreamEnded(message.Message):

@@ -160,7 +160,7 @@ def decode(payload: bytes) -> ServerEvent:
     """One text frame from the model.  Raises WireError if it is not an event, or is a malformed known one."""
     try:
         event: Known = _decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return _unknown(payload, str(error))
     return event
 
@@ -168,7 +168,7 @@ def decode(payload: bytes) -> ServerEvent:
 def _unknown(payload: bytes, reason: str) -> Unknown:
     try:
         event = _decode_type(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise WireError(reason) from None
     if event.type in _KNOWN_TYPES:
         raise WireError(f"{event.type}: {reason}")

@@ -11,7 +11,6 @@ sends what it lacks, in order.  Transcript deltas and unfinished turns are never
 import asyncio
 import secrets
 from collections.abc import Callable
-from contextlib import suppress
 
 from grpc import StatusCode, aio
 
@@ -24,6 +23,7 @@ from hum.v1 import runtime_pb2_grpc
 from media import metrics
 from media.io.live import Live
 from media.io.outbox import Outbox
+from media.io.store import Store
 from media.io.toolrequests import Answer, ToolRequests
 
 LOG = log(__name__)
@@ -73,7 +73,7 @@ class ControlLink:
         self.on_command: Command = lambda _: None
         #: Why this process takes no calls; None: it takes them.
         self.refuses: Callable[[], str | None] = lambda: None
-        self.outbox = Outbox(spool)
+        self.outbox = Outbox(Store(spool, settings), settings.disk_check_seconds * 1000)
         self._settings = settings
         self._identity = rpc.NodeIdentity(key, "media", self.node)
         self._stub = runtime_pb2_grpc.MediaServiceStub(channel)
@@ -139,11 +139,13 @@ class ControlLink:
         """Keep a link up; reconnect after `link_retry_ms`, doubled with each failure, up to 5 s."""
         wait_ms = self._settings.link_retry_ms
         while True:
+            was_up = False
             try:
                 was_up = await self._link()
             except (aio.AioRpcError, asyncio.InvalidStateError) as error:  # the latter: it ended before hello was sent
                 LOG.warning("link to control failed", error=str(error).partition("\n")[0])
-                was_up = False
+            except Exception:  # whatever it was, without a link no call can begin
+                LOG.exception("link to control failed: this is a bug")
             if was_up:
                 wait_ms = self._settings.link_retry_ms
             await asyncio.sleep(wait_ms / 1000)
@@ -162,17 +164,20 @@ class ControlLink:
                     self._tools.begin_link()
                     self._set_up(True)
                     writer = asyncio.create_task(self._write(call), name="link writer")
+                    writer.add_done_callback(lambda _: call.cancel())  # a link that writes nothing is none
         except aio.AioRpcError as error:
             if writer is None:
                 raise
             LOG.warning("link to control lost", code=error.code().name)
+        except asyncio.CancelledError:
+            if _is_cancelled():
+                raise
+            LOG.warning("link to control lost", code="CANCELLED")  # only the stream is: gRPC raises the same for it
         finally:
             self._set_up(False)
             call.cancel()
             if writer is not None:
-                writer.cancel()
-                with suppress(asyncio.CancelledError, aio.AioRpcError, asyncio.InvalidStateError):
-                    await writer
+                await _ended(writer)
         return writer is not None
 
     def _take(self, down: pb.LinkDown) -> None:
@@ -213,3 +218,17 @@ class ControlLink:
         metrics.LINK_UP.set(up)
         if not up:
             self._live.clear()
+
+
+async def _ended(writer: "asyncio.Task[None]") -> None:
+    """Cancel a link's writer; what it died of, if it was not the link's end, is a bug."""
+    writer.cancel()
+    (result,) = await asyncio.gather(writer, return_exceptions=True)
+    if isinstance(result, Exception) and not isinstance(result, (aio.AioRpcError, asyncio.InvalidStateError)):
+        LOG.error("a link's writer failed: this is a bug", exc_info=result)
+
+
+def _is_cancelled() -> bool:
+    """Whether the current task is asked to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -1,29 +1,37 @@
-"""Reports on their way to control: gathered into batches, which stay on disk until control has stored them.
+"""Reports on their way to control: gathered into batches, which are kept until control has stored them.
 
-A batch's number is its record's number in the spool.
+A batch's number is its number in the store.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from hum.spool import Spool
+from google.protobuf.message import DecodeError
+
 from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
+from media.io.store import Store
 
 LOG = log(__name__)
-FINISH_EVERY_MS = 500.0  # forgetting costs a few file operations
+FORGET_EVERY_MS = 500.0  # forgetting costs a few file operations
 
 
 class Outbox:
-    """No method here blocks."""
+    """No method here blocks, and none raises: a call does not end because its reports can't be stored."""
 
-    def __init__(self, spool: Spool) -> None:
-        self._spool = spool
+    def __init__(self, store: Store, look_every_ms: float) -> None:
+        self._store, self._look_every_ms = store, look_every_ms
         self._reports: list[pb.Report] = []
         self._waiting: deque[tuple[int, Callable[[], None]]] = deque()
-        self.acknowledged = spool.done  # the last batch that control has
-        self._finished_ms = float("-inf")
+        self.acknowledged = store.done  # the last batch that control has
+        self._forgot_ms = self._looked_ms = float("-inf")
+        self._fault = ""
+
+    @property
+    def storing(self) -> bool:
+        """Whether the disk takes reports; what it does not take waits in memory."""
+        return not self._store.fault
 
     def report(self, report: pb.Report) -> None:
         """Send with the next flush."""
@@ -32,11 +40,11 @@ class Outbox:
     def when_stored(self, then: Callable[[], None]) -> None:
         """Call `then` once control has acknowledged everything that was reported so far."""
         if self._reports:
-            self._waiting.append((self._spool.last + 1, then))
-        elif self.acknowledged >= self._spool.last:
+            self._waiting.append((self._store.last + 1, then))
+        elif self.acknowledged >= self._store.last:
             then()
         else:
-            self._waiting.append((self._spool.last, then))
+            self._waiting.append((self._store.last, then))
 
     @property
     def awaited(self) -> bool:
@@ -44,37 +52,58 @@ class Outbox:
         return bool(self._waiting)
 
     def flush(self, now_ms: float) -> bool:
-        """Write what was reported since the last flush to disk as one batch; return whether there was one."""
-        more = bool(self._reports) and self._append()
-        if self.acknowledged > self._spool.done and now_ms - self._finished_ms >= FINISH_EVERY_MS:
-            self._finished_ms = now_ms
-            self._spool.finish(self.acknowledged)
-            metrics.SPOOL_DEPTH.set(len(self._spool))
+        """Keep what was reported since the last flush as one batch; return whether there was one."""
+        if now_ms - self._looked_ms >= self._look_every_ms:
+            self._looked_ms = now_ms
+            self._store.look()
+        more = bool(self._reports) and self._keep()
+        if self.acknowledged > self._store.done and now_ms - self._forgot_ms >= FORGET_EVERY_MS:
+            self._forgot_ms = now_ms
+            self._store.forget(self.acknowledged)
+        self._tell()
         return more
 
     def acknowledge(self, number: int) -> None:
         """Control has all batches up to this one."""
-        self.acknowledged = max(self.acknowledged, min(number, self._spool.last))
+        self.acknowledged = max(self.acknowledged, min(number, self._store.last))
         while self._waiting and self._waiting[0][0] <= self.acknowledged:
             self._waiting.popleft()[1]()
 
     def pending(self, after: int) -> Iterator[pb.ReportBatch]:
         """The batches after number `after`, in order."""
-        for number, payload in self._spool.pending(after):
-            batch = pb.ReportBatch.FromString(payload)
-            batch.seq = number
-            yield batch
+        for number, payload in self._store.pending(after):
+            yield _batch(number, payload)
 
     def close(self) -> None:
         self.flush(float("inf"))
-        self._spool.close()
+        self._store.close()
 
-    def _append(self) -> bool:
-        try:
-            self._spool.append(pb.ReportBatch(reports=self._reports).SerializeToString())
-        except OSError:  # a full disk: they stay in memory, and the next tick retries
-            LOG.exception("reports could not be written to disk; will retry", reports=len(self._reports))
-            return False
-        self._reports = []
-        metrics.SPOOL_DEPTH.set(len(self._spool))
-        return True
+    def _keep(self) -> bool:
+        reports, self._reports = self._reports, []
+        if self._store.keep(pb.ReportBatch(reports=reports).SerializeToString()):
+            return True
+        metrics.REPORTS_LOST.inc(len(reports))
+        LOG.error("reports are lost: disk and memory are full (HUM_MAX_UNSAVED_BYTES)", reports=len(reports))
+        return False
+
+    def _tell(self) -> None:
+        """Say when the disk stops taking reports and when it takes them again, once each."""
+        store = self._store
+        metrics.SPOOL_DEPTH.set(len(store))
+        metrics.UNSAVED_BYTES.set(store.unsaved_bytes)
+        if bool(store.fault) != bool(self._fault):
+            if store.fault:
+                LOG.error("no new calls: their reports can't be written to disk", error=store.fault)
+            else:
+                LOG.info("reports are written to disk again")
+        self._fault = store.fault
+
+
+def _batch(number: int, payload: bytes) -> pb.ReportBatch:
+    try:
+        batch = pb.ReportBatch.FromString(payload)
+    except DecodeError:  # of an older release, or damaged: those after it must not wait for ever
+        LOG.exception("a batch of reports can't be read and is skipped", number=number)
+        batch = pb.ReportBatch()
+    batch.seq = number
+    return batch

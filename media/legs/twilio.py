@@ -5,7 +5,8 @@ strings; outbound messages are JSON text frames, media payloads base64 mu-law of
 """
 
 import binascii
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 from picows import WSCloseCode, WSFrame, WSListener, WSTransport, WSUpgradeRequest
@@ -147,12 +148,19 @@ def is_signed(request: WSUpgradeRequest, settings: MediaSettings) -> bool:
     return carrier.is_signed(settings.twilio_auth_tokens, settings.media_url + PATH, (), signature)
 
 
+class Opened(Protocol):
+    """Called when a socket is open."""
+
+    def __call__(self, leg: Leg, descriptor: int) -> Shell: ...
+
+
 class TwilioLeg(WSListener):
     """The carrier's side of one call."""
 
-    def __init__(self, opened: Callable[[Leg], Shell], max_frame_bytes: int) -> None:
+    def __init__(self, opened: Opened, settings: MediaSettings) -> None:
         self._opened = opened
-        self._pieces = Pieces(max_frame_bytes)
+        self._pieces = Pieces(settings.max_frame_bytes)
+        self._max_unsent_bytes = settings.max_unsent_bytes
         self._transport: WSTransport | None = None
         self._shell: Shell | None = None
         self._encoder: Encoder | None = None
@@ -160,7 +168,9 @@ class TwilioLeg(WSListener):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
-        self._shell = self._opened(self)
+        connection = transport.underlying_transport
+        connection.set_write_buffer_limits(high=self._max_unsent_bytes)
+        self._shell = self._opened(self, connection.get_extra_info("socket").fileno())
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         shell = self._shell
@@ -188,10 +198,14 @@ class TwilioLeg(WSListener):
         shell.leg_gone(fault)
 
     def pause_writing(self) -> None:
-        pass  # what we send is paced, and a dead socket is noticed by its silence
+        """More is unsent than a call has to say: whoever is there sends (each ping is answered) and does not read."""
+        if self._transport is not None:
+            self._fault = "what is sent to it is not read"
+            self._transport.send_close(WSCloseCode.POLICY_VIOLATION)  # so that nothing is queued behind it
+            self._transport.disconnect(graceful=False)
 
     def resume_writing(self) -> None:
-        pass
+        pass  # it is closed
 
     # The `Leg` protocol, called by the shell.
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 
 from control.bus import DROPPED, PostgresBus, of_messages
@@ -75,3 +76,28 @@ async def test_what_is_too_large_is_dropped(bus: PostgresBus) -> None:
     assert not await bus.publish(WORDS, runtime_pb2.NodeCommand(node="m" * 6000))
     with pytest.raises(AssertionError, match="no feature"):
         bus.subscribe(of_messages("nobodys", runtime_pb2.NodeCommand), Ear())
+
+
+async def test_whatever_is_raised_while_it_listens_the_bus_goes_on(
+    bus: PostgresBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ear, listen, failures = Ear(), bus._db.listen, [RuntimeError("a bug"), KeyError("another"), OSError("away")]
+    bus.subscribe(WORDS, ear)
+
+    async def fails() -> object:
+        if failures:
+            raise failures.pop()
+        return await listen()
+
+    monkeypatch.setattr(bus._db, "listen", fails)
+    administrator = await asyncpg.connect(bus._db.url)
+    await administrator.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE application_name = 'hum_listen' AND datname = current_database()"
+    )
+    await administrator.close()
+    assert await ear.wait(1) == [None], "listeners are told that something may have been missed"
+    assert not failures
+    message = runtime_pb2.NodeCommand(node="m")
+    await bus.publish(WORDS, message)
+    assert (await ear.wait(2))[1] == message

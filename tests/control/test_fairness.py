@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from uuid import UUID
 
@@ -192,11 +193,19 @@ async def test_a_step_that_fails_now_and_then_ends_no_worker(office: Office) -> 
         await office.until(1)
 
 
-async def test_a_step_that_always_fails_ends_its_worker(office: Office) -> None:
+async def test_a_step_that_always_fails_is_tried_more_and_more_rarely_and_ends_nothing(office: Office) -> None:
+    office.settings = office.settings.model_copy(update={"step_retry_seconds": 0.1})
+    org, began = await office.organization(), []
+
     async def step() -> None:
+        began.append(asyncio.get_running_loop().time())
         raise ValueError("a bug")
 
-    worker = Worker(office.db, office.settings, [Feature(sweeps=(Sweep("broken", step, 0.01),))])
-    with pytest.raises(ValueError, match="a bug"):
-        async with asyncio.timeout(10):
-            await worker.run(asyncio.Event())
+    async with office.working(sweeps=(Sweep("broken", step, 0.01),)):
+        async with asyncio.timeout(20):
+            while len(began) < 15:
+                await asyncio.sleep(0.01)
+        await office.owe(SLOW, org, 1)
+        await office.until(1)
+    waits = [later - earlier for earlier, later in pairwise(began)]
+    assert min(waits[-5:]) >= 0.099

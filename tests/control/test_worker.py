@@ -14,13 +14,14 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from control.app import build_worker
-from control.calls import ending, reports, routing
+from control.calls import ending, present, reports, routing
 from control.calls import jobs as after
 from control.clients.openai import ModelError
 from control.clients.twilio import Lookup
 from control.contacts import usecases as contact_usecases
 from control.feature import Outside
 from control.flows import usecases as flow_usecases
+from control.worker import Worker
 from hum import ids
 from hum.clock import now
 from hum.principal import Principal
@@ -317,3 +318,65 @@ async def test_a_caller_is_looked_up_by_the_worker(world: World) -> None:
             await contact_usecases.begin_backfill(tx, world.who, lookup=True)
         await world.until("SELECT ended_at FROM contact_backfills")
     assert world.lookups.asked == ["+13175550199"]
+
+
+async def test_a_sweep_that_always_fails_takes_nothing_else_with_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts = []
+
+    async def fails(self: Worker) -> None:
+        attempts.append(now())
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Worker, "_sweep_jobs", fails)
+    world.settings = world.settings.model_copy(update={"sweep_seconds": 0.01, "step_retry_seconds": 0.04})
+    async with world.working():
+        async with asyncio.timeout(20):
+            while len(attempts) < 30:
+                await asyncio.sleep(0.02)
+        await world.ended_call(("caller", "one"))
+        await world.until("SELECT count(*) FROM calls WHERE summary IS NOT NULL")
+
+
+async def test_a_queue_that_breaks_again_and_again_is_begun_anew(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, failures = Worker._run_queue, [RuntimeError("a bug") for _ in range(12)]
+
+    async def breaks(self: Worker) -> None:
+        if failures:
+            raise failures.pop()
+        await run(self)
+
+    monkeypatch.setattr(Worker, "_run_queue", breaks)
+    update = {"database_retry_seconds": 0.01, "step_retry_seconds": 0.04}
+    world.settings = world.settings.model_copy(update=update)
+    async with world.working():
+        await world.ended_call(("caller", "one"))
+        await world.until("SELECT count(*) FROM calls WHERE summary IS NOT NULL")
+    assert not failures
+
+
+async def test_why_a_recording_is_missing_stands_in_the_record(world: World) -> None:
+    id = await world.ended_call(("caller", "bye"))
+    async with world.db.system() as tx:
+        await tx.execute(
+            "INSERT INTO call_streams (org_id, call_id, number, stream_sid, node) VALUES ($1, $2, 1, 'MZ', 'm')",
+            world.org,
+            id,
+        )
+
+    async def report(seq: int, recording: runtime_pb2.RecordingStored) -> tuple[str | None, int | None, str | None]:
+        made = runtime_pb2.Report(call_id=ids.show(ids.Kind.CALL, id), seq=seq, stream_number=1, recording=recording)
+        made.at.FromDatetime(now())
+        await reports.apply_batch(world.db, "m", runtime_pb2.ReportBatch(seq=seq, reports=[made]))
+        async with world.db.tenant(world.org) as tx:
+            row = await call_records.detail(tx, id)
+        assert present.detailed(row).recording_fault == (row.recording_fault or "")
+        return row.recording_path, row.recording_ms, row.recording_fault
+
+    whole = runtime_pb2.RecordingStored(path="o/c.wav", duration_ms=9_000, size_bytes=99)
+    assert await report(1, whole) == ("o/c.wav", 9_000, None)
+    none = runtime_pb2.RecordingStored(fault="No space left on device")
+    assert await report(2, none) == ("o/c.wav", 9_000, "No space left on device"), "what there is stays"
+    part = runtime_pb2.RecordingStored(path="o/c.2.wav", duration_ms=100, size_bytes=44, fault="File too large")
+    assert await report(3, part) == ("o/c.2.wav", 100, "File too large")

@@ -21,6 +21,7 @@ from sandbox.speech import Speech
 from sandbox.twilio import Carrier, say
 from storage.db import AWAY, Db
 from tests.e2e.conftest import ACCOUNT, CALLER, KEY, NUMBER, TOKEN, listen_settings
+from tests.hum.test_private import open_to_others
 
 pytestmark = pytest.mark.slow
 LISTEN = {"do": "wait_for_agent_to_finish", "quiet_ms": 500, "timeout_ms": 15_000}
@@ -195,6 +196,7 @@ async def test_a_database_that_is_killed_comes_back_where_it_was(
                 await asyncio.sleep(0.1)
         await asyncio.sleep(3)  # longer than the worker's next retries
         now_running = {each.name: each.process.pid for each in platform.programs.all if each.process is not None}
+        assert open_to_others(open_home) == [], "whatever this process's umask is"
         ended = [each for each in platform.programs.all if running[each.name] != now_running[each.name]]
         assert [each.name for each in ended] == ["postgres"], "\n".join(each.log.read_text() for each in ended)
     finally:

@@ -82,7 +82,7 @@ def test_space_comes_back(tmp_path: Path) -> None:
 @contextmanager
 def full_disk(more_bytes: int, spool: Spool) -> Iterator[None]:
     """The disk accepts so many more bytes of the segment and then no more: the system cuts the write short."""
-    size = max((path.stat().st_size for path in spool._directory.glob("*.seg")), default=0) if more_bytes else 0
+    size = max((path.stat().st_size for path in spool.directory.glob("*.seg")), default=0) if more_bytes else 0
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size + more_bytes, before[1]))
     try:

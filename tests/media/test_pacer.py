@@ -2,6 +2,9 @@
 
 import asyncio
 
+from structlog.testing import capture_logs
+
+from media import metrics
 from media.pacer import Lag, Pacer
 
 
@@ -100,6 +103,40 @@ def test_what_is_usual_is_no_hiccup_and_counts_the_ticks_that_never_came() -> No
     assert pacer.load.usual_ms > 55, "three ticks of four are lost"
     pass_ms(9_000, 0.5)
     assert pacer.load.usual_ms < 5
+
+
+def test_a_sweep_that_raises_ends_neither_its_tick_nor_the_pacer() -> None:
+    hand, ticks = Hand(), []
+
+    def sweep(now_ms):
+        ticks.append(now_ms)
+        if len(ticks) < 4:
+            raise OSError(28, "No space left on device")
+
+    pacer, failed = Pacer(20.0, hand, sweep), metrics.TICKS_FAILED._value.get()
+    with capture_logs() as logged:
+        for _ in range(5):
+            hand.at += 20.0
+            assert pacer.beat() == 20.0
+    assert len(ticks) == 5
+    assert metrics.TICKS_FAILED._value.get() - failed == 3
+    assert len(logged) == 1, "not fifty a second"
+
+
+async def test_a_sweep_that_raises_is_followed_by_the_next_on_the_loop() -> None:
+    ticks = []
+    loop = asyncio.get_running_loop()
+
+    def sweep(_):
+        ticks.append(loop.time())
+        raise ZeroDivisionError
+
+    pacer = Pacer(1.0, lambda: loop.time() * 1000, sweep)
+    pacer.start()
+    async with asyncio.timeout(10):
+        while len(ticks) < 5:
+            await asyncio.sleep(0.005)
+    pacer.stop()
 
 
 async def test_it_ticks_on_the_running_loop_until_it_is_stopped() -> None:

@@ -3,6 +3,7 @@
 import io
 import os
 import signal
+import stat
 import subprocess
 import sys
 import wave
@@ -13,6 +14,7 @@ import pytest
 from media import recorder
 from media.core.audio import SILENCE_BYTE, to_linear
 from media.recorder import Recorder
+from media.reports import Recording
 from tests.media.conftest import tone
 
 QUIET_MS = SILENCE_BYTE * 8
@@ -129,17 +131,55 @@ def test_a_call_that_was_joined_before_keeps_what_it_had(tmp_path) -> None:
     assert paths == ["o/c.wav", "o/c.2.wav", "o/c.3.wav"]
 
 
-def test_a_disk_that_fails_ends_the_recording_and_nothing_else(tmp_path, monkeypatch) -> None:
-    def full(*_):
+def test_a_disk_that_fails_ends_the_recording_and_keeps_what_it_had(tmp_path, monkeypatch) -> None:
+    write, room = os.pwrite, [200_000]
+
+    def nearly_full(file, data, at):
+        if at + len(data) <= room[0]:
+            return write(file, data, at)
+        if at < room[0]:
+            return write(file, data[: room[0] - at], at)
         raise OSError(28, "No space left on device")
 
     made = Recorder(tmp_path, "o", "c")
-    monkeypatch.setattr(os, "pwrite", full)
+    monkeypatch.setattr(os, "pwrite", nearly_full)
     for number in range(1_000):
         made.caller(tone(20), 20 * number)
         made.agent(tone(20), 20 * number)
-    assert made.close() is None
-    assert Recorder(tmp_path / "no" / "way", "o", "c").close() is None
+    stored = made.close()
+    left, right = channels(str(tmp_path / stored.path))
+    assert stored.fault == "No space left on device"
+    assert stored.size_bytes == (tmp_path / stored.path).stat().st_size <= room[0]
+    assert stored.duration_ms == len(left) / 8 == len(right) / 8 >= 3_000
+    assert len(made._left.audio) == len(made._right.audio) == 0, "what will never be written is not gathered"
+
+
+def test_a_recording_of_nothing_is_no_file_but_has_a_reason(tmp_path, monkeypatch) -> None:
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    made = Recorder(tmp_path, "o", "c")
+    made.caller(tone(20), 0)
+    assert made.close() == Recording("", 0, 0, "No space left on device")
+    assert list((tmp_path / "o").iterdir()) == []
+
+
+def test_a_folder_that_can_not_be_made_is_a_reason_too(tmp_path) -> None:
+    (tmp_path / "file").touch()
+    assert Recorder(tmp_path / "file", "o", "c").close().fault == "File exists"
+
+
+def test_a_recording_is_its_owners_alone(tmp_path) -> None:
+    before = os.umask(0)
+    try:
+        made = Recorder(tmp_path / "recordings", "o", "c")
+        made.caller(tone(20), 0)
+        path = tmp_path / "recordings" / made.close().path
+    finally:
+        os.umask(before)
+    modes = [stat.S_IMODE(each.stat().st_mode) for each in (path, path.parent, path.parent.parent)]
+    assert modes == [0o600, 0o700, 0o700]
 
 
 @pytest.mark.parametrize("size", [0, 4, 32_000])

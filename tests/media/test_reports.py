@@ -90,3 +90,9 @@ def test_a_carriers_wild_stamp_fits_its_field() -> None:
     reports = Reports("call_1")
     assert reports.of(types.CallEnded("caller", "", 999_999_999_999), AT).ended.at_ms == MAX_MS
     assert reports.of(types.AnnouncementPlayed(-3), AT).announcement_played.at_ms == 0
+
+
+def test_arguments_that_nest_too_deep_are_a_string() -> None:
+    deep = "[" * 100_000
+    started = Reports("call_1").of(types.ToolCalled("c1", "price", deep), AT).tool_started
+    assert started.arguments == f'"{deep}"'

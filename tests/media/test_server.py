@@ -64,14 +64,25 @@ async def test_there_is_one_path_and_what_operators_ask(plane, control) -> None:
     await control.start()
 
 
-async def test_a_full_house_takes_no_more(plane) -> None:
+async def test_a_full_house_takes_no_more(plane, control) -> None:
+    for token in ("t1", "t2", "t3"):
+        control.offer(token)
     media = await plane(HUM_MAX_CALLS=1)
-    async with media.line():
-        await until(lambda: len(media.media.server) == 1)
-        assert await refused(media.line()) == 503
-    await until(lambda: len(media.media.server) == 0)
-    async with media.line():
-        pass
+    await until(lambda: media.media.link.up)
+    async with media.line() as early, httpx.AsyncClient(base_url=media.http) as http:
+        async with media.joined("t1") as call:
+            await until(lambda: "started" in control.kinds())
+            assert await refused(media.line()) == 503
+            assert (await http.get("/readyz")).status_code == 503
+            await early.start(token="t2")
+            assert await early.closed() == 1013, "it was let in while there was room"
+            await call.say("stop")
+            assert await call.closed() == 1000
+        await until(lambda: len(media.media.server) == 0)
+        assert (await http.get("/readyz")).status_code == 200
+        async with media.joined("t3"):
+            await until(lambda: "started" in control.kinds("call_t3"))
+    assert [each.token for each in control.opened] == ["t1", "t3"]
 
 
 async def test_a_process_that_lags_takes_no_more(plane) -> None:

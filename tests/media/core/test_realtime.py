@@ -47,6 +47,8 @@ def test_what_the_model_says(payload, event):
         wire("response.done"),
         wire("response.output_audio.delta", item_id=1),
         wire("response.function_call_arguments.done", response_id="r", item_id="i", call_id="c" * 201, arguments="{}"),
+        b'{"type":"response.done","response":{"a":' + b"[" * 30_000,
+        b'{"type":"unknown","a":' + b"[" * 30_000,
     ],
 )
 def test_what_it_must_not_say(payload):

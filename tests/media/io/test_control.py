@@ -57,7 +57,7 @@ async def test_what_was_acknowledged_is_forgotten(link, control) -> None:
         link.flush(0)
     await asyncio.wait_for(link.stored(), 5)
     link.flush(1_000)
-    assert len(link.outbox._spool) == 0
+    assert len(link.outbox._store) == 0
     await asyncio.wait_for(link.stored(), 5)  # at once: there is nothing to wait for
 
 
@@ -91,7 +91,7 @@ async def test_deltas_leave_together_and_are_never_on_disk(link, control) -> Non
     link.flush(0)
     await until(lambda: len(control.deltas) == 2)
     assert [each.call_id for each in control.deltas] == ["call_a", "call_b"]
-    assert control.batches == [] and link.outbox._spool.last == 0
+    assert control.batches == [] and link.outbox._store.last == 0
 
 
 async def test_deltas_that_control_does_not_take_are_dropped_and_not_gathered(link, control) -> None:
@@ -147,21 +147,58 @@ async def test_more_requests_than_are_kept_are_refused(link, control, monkeypatc
     assert link.run_tool(pb.RunTool(call_id="call_a", tool_call_id="3"), lambda _: None)
 
 
-async def test_a_disk_that_is_full_loses_nothing_that_is_in_memory(link, control, monkeypatch) -> None:
+async def test_a_full_disk_is_no_reason_not_to_tell_control(link, control, monkeypatch) -> None:
     await until(lambda: link.up)
-    append = link.outbox._spool.append
+    spool = link.outbox._store._spool
 
-    def full(_):
+    def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(link.outbox._spool, "append", full)
-    link.outbox.report(digits("call_a", 1))
-    link.flush(0)
-    monkeypatch.setattr(link.outbox._spool, "append", append)
-    link.outbox.report(digits("call_a", 2))
-    link.flush(20)
+    with monkeypatch.context() as patch:
+        patch.setattr(spool, "append", full)
+        patch.setattr(spool, "finish", full)
+        for seq in (1, 2):
+            link.outbox.report(digits("call_a", seq))
+            link.flush(20 * seq)
+        await asyncio.wait_for(link.stored(), 5)
+        assert not link.outbox.storing
+        for tick in range(100):
+            link.flush(20 * tick)
+    link.flush(10_000)
+    assert link.outbox.storing
+    link.outbox.report(digits("call_a", 3))
+    link.flush(10_020)
     await asyncio.wait_for(link.stored(), 5)
-    assert [each.seq for each in control.reports()] == [1, 2]
+    assert [each.seq for each in control.reports()] == [1, 2, 3]
+
+
+async def test_a_bug_in_what_comes_down_costs_one_link_and_not_the_last(link, control) -> None:
+    def fail(_):
+        raise ZeroDivisionError
+
+    await until(lambda: link.up)
+    link.on_command = fail
+    control.command("call_a", watch=pb.WatchCall(for_ms=1_000))
+    await until(lambda: len(control.hellos) == 2)
+    heard = []
+    link.on_command = heard.append
+    await until(lambda: link.up)
+    control.command("call_a", watch=pb.WatchCall(for_ms=1_000))
+    await until(lambda: heard)
+
+
+async def test_a_bug_in_what_goes_up_costs_one_link_and_not_the_last(link, control, monkeypatch) -> None:
+    def fail(_):
+        raise ZeroDivisionError
+
+    await until(lambda: link.up)
+    with monkeypatch.context() as patch:
+        patch.setattr(link.outbox, "pending", fail)
+        link.outbox.report(digits("call_a", 1))
+        link.flush(0)
+        await until(lambda: len(control.hellos) >= 2)
+    await asyncio.wait_for(link.stored(), 8)
+    assert [each.seq for each in control.reports()] == [1]
 
 
 async def test_commands_come_down(link, control) -> None:
@@ -261,6 +298,22 @@ async def test_what_killed_processes_left_is_taken_over_and_arrives(settings, co
     assert [len(Spool(given.spool_dir / name)) for name in ("0", "1")] == [0, 0]
 
 
+def test_a_full_disk_leaves_what_killed_processes_left_where_it_is(tmp_path, monkeypatch) -> None:
+    living = take_spool(tmp_path)
+    killed(tmp_path, "call_a")
+    living.close()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Spool, "append", full)
+        take_spool(tmp_path).close()
+    mine = take_spool(tmp_path)
+    assert len(mine) == 10
+    mine.close()
+
+
 def test_a_living_process_keeps_its_spool(tmp_path) -> None:
     other = subprocess.Popen(
         [sys.executable, "-c", KILLED, str(tmp_path), "call_a", "waits"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -270,7 +323,7 @@ def test_a_living_process_keeps_its_spool(tmp_path) -> None:
             os.sched_yield()
             assert other.poll() is None
         mine = take_spool(tmp_path, fsync=False)
-        assert mine._directory.name == "1"
+        assert mine.directory.name == "1"
         mine.close()
     finally:
         other.send_signal(signal.SIGKILL)
@@ -284,10 +337,10 @@ async def test_reports_of_a_call_arrive_after_control_was_away(plane, control, m
         await until(lambda: "started" in control.kinds())
         await control.stop()
         await until(lambda: not media.media.link.up)
-        stored = media.media.link.outbox._spool.last
+        stored = media.media.link.outbox._store.last
         for digit in "12#":
             await line.say("dtmf", dtmf={"digit": digit})
-        await until(lambda: media.media.link.outbox._spool.last > stored)
+        await until(lambda: media.media.link.outbox._store.last > stored)
         await line.say("stop")
         assert await line.closed() == 1000
         await control.start()

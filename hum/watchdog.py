@@ -1,0 +1,76 @@
+"""Ends a process that is stuck: whoever started it starts it again, and the calls of others go on.
+
+A loop that turns no more answers nobody, neither callers nor `/readyz`, and would do so for ever.
+"""
+
+import asyncio
+import faulthandler
+import os
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+STATUS = 70  # EX_SOFTWARE of sysexits.h
+LOOKS = 10
+#: A thread that never lets go of the interpreter stops our own thread too.  Then this many times `seconds` end the process,
+#: by a timer that needs no interpreter; a process that was stopped (SIGSTOP) for so long is started anew as well.
+WITHOUT_INTERPRETER = 10
+
+
+def _end() -> None:
+    """Say where each thread stands, and leave."""
+    with suppress(OSError):
+        os.write(sys.stderr.fileno(), b"hum: this process is stuck and ends; its threads:\n")
+    faulthandler.dump_traceback()
+    os._exit(STATUS)
+
+
+class Watchdog:
+    """Between `start` and `stop`, ends the process when `beat` was not called for `seconds`."""
+
+    def __init__(self, seconds: float, end: Callable[[], None] = _end) -> None:
+        self._seconds, self._end = seconds, end
+        self._beats = 0
+        self._stopped = threading.Event()
+
+    def beat(self) -> None:
+        """What is watched does its work."""
+        self._beats += 1
+
+    def start(self) -> None:
+        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def _watch(self) -> None:
+        # Looks are counted, and not the clock read: a process that was stopped for a minute has missed one look.
+        seen, missed = -1, 0
+        while not self._stopped.wait(self._seconds / LOOKS):
+            faulthandler.dump_traceback_later(self._seconds * WITHOUT_INTERPRETER, exit=True)
+            seen, missed = self._beats, 0 if self._beats != seen else missed + 1
+            if missed >= LOOKS:
+                self._end()
+                break
+        faulthandler.cancel_dump_traceback_later()
+
+
+@asynccontextmanager
+async def over_loop(seconds: float) -> AsyncIterator[None]:
+    """Watch the running event loop for as long as this lasts."""
+    watchdog, loop = Watchdog(seconds), asyncio.get_running_loop()
+    timer: asyncio.Handle
+
+    def beat() -> None:
+        nonlocal timer
+        watchdog.beat()
+        timer = loop.call_later(seconds / LOOKS, beat)
+
+    timer = loop.call_soon(beat)
+    watchdog.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        watchdog.stop()

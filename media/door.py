@@ -1,0 +1,116 @@
+"""The listening socket, and how much this process takes.
+
+The WebSocket library accepts whatever connects, and without a free descriptor it tries again at once, with a traceback
+each time.  So it listens on a socket of ours, which bounds the connections that have not sent their upgrade request, and
+keeps one descriptor back to turn connections away with when there is no other.
+"""
+
+import errno
+import os
+import socket
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from hum.network import Listen
+from hum.settings import MediaSettings
+from hum.telemetry import log
+from media import metrics
+
+LOG = log(__name__)
+#: A call's: the carrier's socket, the model's, the recording.
+PER_CALL = 3
+#: Link, spool, logs, the operator's connections; a model socket that is being replaced.
+SPARE = 32
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+class Room(NamedTuple):
+    """How many this process takes: of calls, and of each kind of what is not a call yet."""
+
+    calls: int
+    waiting: int
+
+
+def room(settings: MediaSettings, descriptors: int) -> Room:
+    """What the settings allow, and less where `descriptors` do not suffice."""
+    waiting = min(settings.max_waiting, max(1, descriptors // 8))
+    calls = (descriptors - SPARE - 2 * waiting) // PER_CALL
+    return Room(min(settings.max_calls, max(0, calls)), waiting)
+
+
+class Door(socket.socket):
+    """Bound, and listening once a server has it; `upgraded` tells which connections have sent their request."""
+
+    def __init__(self, listen: Listen, room: Room, *, shared: bool = False) -> None:
+        """With `shared`, other processes may listen on the same port.  Raises OSError when the port is taken."""
+        family, _, _, _, address = socket.getaddrinfo(
+            listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        super().__init__(family, socket.SOCK_STREAM)
+        self.room = room
+        self._waiting: dict[int, socket.socket] = {}  # oldest first
+        self._spare = _spare()
+        self._is_full = False
+        self._is_crowded = False
+        self.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            self.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        self.bind(address)
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """As a socket's; BlockingIOError also when no descriptor is free, or one is about to be."""
+        if self._is_crowded:  # the loop must turn, or what was closed for the newest still has its descriptor
+            self._is_crowded = False
+            raise BlockingIOError(errno.EAGAIN, "a connection is being closed")
+        try:
+            connection, address = super().accept()
+        except OSError as error:
+            if error.errno not in EXHAUSTED:
+                raise
+            self._turn_away(error)
+            raise BlockingIOError(errno.EAGAIN, "no descriptor is free") from error
+        self._is_full = False
+        self._keep(connection)
+        return connection, address
+
+    def upgraded(self, descriptor: int) -> None:
+        """The connection has sent its request: others look after it now."""
+        self._waiting.pop(descriptor, None)
+
+    def close(self) -> None:
+        super().close()
+        if self._spare is not None:
+            os.close(self._spare)
+            self._spare = None
+
+    def _keep(self, connection: socket.socket) -> None:
+        waiting, descriptor = self._waiting, connection.fileno()
+        waiting.pop(descriptor, None)  # an earlier connection's
+        if len(waiting) >= self.room.waiting:
+            for number in [number for number, each in waiting.items() if each.fileno() < 0]:
+                del waiting[number]
+        if len(waiting) >= self.room.waiting:
+            self._is_crowded = True
+            metrics.TURNED_AWAY.labels("crowded").inc()
+            with suppress(OSError):
+                waiting.pop(next(iter(waiting))).shutdown(socket.SHUT_RDWR)
+        waiting[descriptor] = connection
+
+    def _turn_away(self, error: OSError) -> None:
+        """Close one connection, or the next turn of the loop finds the same ones waiting."""
+        if not self._is_full:
+            LOG.error("connections are turned away: raise the limit of open files", error=str(error))
+        self._is_full = True
+        metrics.TURNED_AWAY.labels("no_descriptors").inc()
+        if self._spare is not None:
+            os.close(self._spare)
+        with suppress(OSError):
+            super().accept()[0].close()
+        self._spare = _spare()
+
+
+def _spare() -> int | None:
+    try:
+        return os.open(os.devnull, os.O_RDONLY)
+    except OSError:
+        return None

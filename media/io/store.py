@@ -1,0 +1,119 @@
+"""Batches of reports until control has them: on disk, and in memory while the disk takes none."""
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from errno import ENOSPC
+from pathlib import Path
+
+from hum import private
+from hum.settings import MediaSettings
+from hum.spool import Spool
+
+PROBE = b"\0" * 4096
+
+
+class Store:
+    """Numbers batches as its spool does.  Nothing here raises."""
+
+    def __init__(self, spool: Spool, settings: MediaSettings) -> None:
+        self._spool, self._max_bytes = spool, settings.max_unsaved_bytes
+        self._disk = Disk(spool.directory, settings.min_free_bytes)
+        self._unsaved: deque[tuple[int, bytes]] = deque()  # the newest ones
+        self.unsaved_bytes = 0
+        #: Why the disk takes nothing; empty: it does.
+        self.fault = ""
+
+    def __len__(self) -> int:
+        """How many batches are kept."""
+        return len(self._spool) + len(self._unsaved)
+
+    @property
+    def last(self) -> int:
+        """The number of the newest batch."""
+        return self._unsaved[-1][0] if self._unsaved else self._spool.last
+
+    @property
+    def done(self) -> int:
+        """The number up to which batches are forgotten for good."""
+        return self._spool.noted
+
+    def keep(self, payload: bytes) -> bool:
+        """Keep a batch as number `last + 1`; False if neither disk nor memory has room for it."""
+        if not self._unsaved:
+            try:
+                self._spool.append(payload)
+            except OSError as error:
+                self.fault = str(error)
+            else:
+                return True
+        if self.unsaved_bytes + len(payload) > self._max_bytes:
+            return False
+        self._unsaved.append((self.last + 1, payload))
+        self.unsaved_bytes += len(payload)
+        return True
+
+    def pending(self, after: int) -> Iterator[tuple[int, bytes]]:
+        """The batches that are kept, oldest first, beginning after number `after`."""
+        yield from self._spool.pending(after)
+        yield from [each for each in self._unsaved if each[0] > after]
+
+    def forget(self, number: int) -> None:
+        """Control has all batches up to this one."""
+        while self._unsaved and self._unsaved[0][0] <= number:
+            self.unsaved_bytes -= len(self._unsaved.popleft()[1])
+        if not self._unsaved:
+            self._spool.skip(number)
+        with suppress(OSError):  # it is tried again while `done` is less
+            self._spool.finish(number)
+
+    def look(self) -> None:
+        """See whether the disk takes what is written, and write what waits in memory."""
+        self.fault = self._disk.fault()
+        try:
+            while self._unsaved:
+                number, payload = self._unsaved[0]
+                self._spool.skip(number - 1)  # those before were forgotten, and never on disk
+                self._spool.append(payload)
+                self._unsaved.popleft()
+                self.unsaved_bytes -= len(payload)
+        except OSError as error:
+            self.fault = str(error)
+
+    def close(self) -> None:
+        self.look()
+        self._spool.close()
+
+
+class Disk:
+    """The disk below a directory, looked at by writing."""
+
+    def __init__(self, directory: Path, min_free_bytes: int) -> None:
+        self._directory, self._min_free_bytes = directory, min_free_bytes
+
+    def fault(self) -> str:
+        """Why it takes nothing, or soon will not; empty if it takes what is written."""
+        try:
+            stat = os.statvfs(self._directory)
+            if stat.f_bavail * stat.f_frsize < self._min_free_bytes:
+                return f"less than {self._min_free_bytes >> 20} MiB are free (HUM_MIN_FREE_BYTES)"
+            self._probe()
+        except OSError as error:
+            return str(error)
+        return ""
+
+    def _probe(self) -> None:
+        """Write a block beside the one of last time, which is no proof, and put it in its place."""
+        draft = self._directory / "probe.new"
+        try:
+            file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, private.FILE)
+            try:
+                if os.write(file, PROBE) != len(PROBE):
+                    raise OSError(ENOSPC, os.strerror(ENOSPC))
+            finally:
+                os.close(file)
+            draft.replace(self._directory / "probe")
+        except OSError:
+            draft.unlink(missing_ok=True)
+            raise

@@ -1,0 +1,63 @@
+"""One link of a media process: what fails in it costs as little as it can."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from control.calls.channels import DELTAS
+from control.calls.link import _Link
+from hum.v1 import runtime_pb2 as pb
+
+
+class FakeBus:
+    """Fails as often as it is set to, with what nobody expects."""
+
+    def __init__(self) -> None:
+        self.failures, self.published = 0, list[Any]()
+
+    async def publish(self, channel: Any, message: Any) -> bool:
+        assert channel is DELTAS
+        if self.failures:
+            self.failures -= 1
+            raise KeyError("a bug")
+        self.published.append(message)
+        return True
+
+
+class FakeTools:
+    async def run(self, request: pb.RunTool) -> pb.ToolResult:
+        raise KeyError("a bug")
+
+
+@pytest.fixture
+def link() -> _Link:
+    return _Link(None, FakeBus(), FakeTools(), "m")  # type: ignore[arg-type]
+
+
+async def ups(*each: pb.LinkUp) -> AsyncIterator[pb.LinkUp]:
+    for up in each:
+        yield up
+
+
+async def test_deltas_go_on_after_a_bug(link: _Link) -> None:
+    bus: Any = link._bus
+    bus.failures = 1
+    passing = asyncio.create_task(link.pass_on_deltas())
+    for call_id in ("call_a", "call_b"):
+        await link.read(ups(pb.LinkUp(deltas=pb.CallDeltas(deltas=[pb.CallDelta(call_id=call_id)]))))
+        async with asyncio.timeout(5):
+            while link._deltas.qsize() or (call_id == "call_b" and not bus.published):
+                await asyncio.sleep(0.01)
+    assert [each.deltas[0].call_id for each in bus.published] == ["call_b"]
+    assert not passing.done()
+    passing.cancel()
+
+
+async def test_a_tool_that_fails_has_an_answer(link: _Link) -> None:
+    await link.read(ups(pb.LinkUp(tool=pb.RunTool(call_id="call_a", tool_call_id="1", name="price"))))
+    async with asyncio.timeout(5):
+        while (down := await link.downs.get()) is None:
+            pass
+    assert (down.tool_result.tool_call_id, down.tool_result.status) == ("1", "failed")

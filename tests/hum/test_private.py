@@ -1,0 +1,73 @@
+"""What lies under HUM_HOME is its owner's alone, whoever's umask it was made under."""
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hum import home, private
+from hum.cli.processes import Program
+from hum.settings import environment
+from hum.spool import Spool
+
+
+@pytest.fixture(autouse=True)
+def _open_umask() -> object:
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def open_to_others(root: Path) -> list[str]:
+    """What others may do anything with, but for the way through to what lies below."""
+    found = []
+    for path in sorted(root.rglob("*")):
+        if path.is_symlink():
+            continue
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & 0o077:
+            found.append(f"{path.relative_to(root)} {mode:o}")
+    return found
+
+
+async def test_keys_addresses_logs_and_spools(tmp_path: Path) -> None:
+    root = tmp_path / "home"
+    home.private_text(root / "node.key", "secret")
+    home.write_run(root, {"twilio_auth_token": "secret"})
+    program = Program("p", ("-c", "print('{}')"), environment(), root / "log" / "p.log")
+    await program.start()
+    await program.stop(5)
+    spool = Spool(root / "spool" / "0", fsync=False)
+    spool.append(b"a transcript")
+    spool.finish(1)
+    spool.append(b"another")
+    spool.close()
+    assert {"node.key", "run.json", "log", "spool"} <= {each.name for each in root.iterdir()}
+    assert open_to_others(root) == []
+    assert stat.S_IMODE(root.stat().st_mode) & ~private.PASSAGE == 0
+
+
+def test_a_directory_of_an_earlier_release_is_closed(tmp_path: Path) -> None:
+    old = tmp_path / "recordings" / "org_1"
+    old.mkdir(parents=True)
+    private.directory(old)
+    assert stat.S_IMODE(old.stat().st_mode) == private.DIRECTORY
+
+
+def test_a_home_that_exists_keeps_its_mode(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    private.create_home(shared)
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o777
+
+
+def test_a_program_begins_with_a_private_umask(tmp_path: Path) -> None:
+    code = (
+        "import os; from hum import program; from hum.settings import Common; os.umask(0);"
+        f"program.begin(Common(home={str(tmp_path / 'home')!r}), 'test'); print(oct(os.umask(0)))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout == "0o77\n"

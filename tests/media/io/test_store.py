@@ -1,0 +1,188 @@
+"""Reports while the disk takes nothing: they wait in memory, go on to control, and are written when it takes them again."""
+
+import errno
+import os
+import resource
+from contextlib import contextmanager
+
+import pytest
+from structlog.testing import capture_logs
+
+from hum.settings import MediaSettings
+from hum.spool import Spool
+from hum.v1 import runtime_pb2 as pb
+from media import metrics
+from media.io.outbox import Outbox
+from media.io.store import Store
+
+LOOK_MS = 100.0
+
+
+def store(path, **changed) -> Store:
+    settings = MediaSettings(**({"HUM_MIN_FREE_BYTES": 0, "HUM_MAX_UNSAVED_BYTES": 1_000} | changed))
+    return Store(Spool(path, fsync=False), settings)
+
+
+@contextmanager
+def full_disk():
+    """No file grows or is written any more, as the system says."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        with capture_logs():  # this process logs into a file
+            yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def kept(path) -> list[bytes]:
+    """What the next process finds."""
+    spool = Spool(path, fsync=False)
+    try:
+        return [payload for _, payload in spool.pending()]
+    finally:
+        spool.close()
+
+
+def test_what_the_disk_does_not_take_waits_in_memory_and_is_written_later(tmp_path) -> None:
+    made = store(tmp_path)
+    assert made.keep(b"one")
+    with full_disk():
+        assert made.keep(b"two") and made.keep(b"three")
+        assert made.fault
+        made.look()
+        assert made.fault and made.unsaved_bytes == 8
+        assert list(made.pending(0)) == [(1, b"one"), (2, b"two"), (3, b"three")]
+    made.look()
+    assert not made.fault and made.unsaved_bytes == 0
+    assert made.keep(b"four")
+    made.close()
+    assert kept(tmp_path) == [b"one", b"two", b"three", b"four"]
+
+
+def test_what_control_has_meanwhile_is_never_written(tmp_path) -> None:
+    made = store(tmp_path)
+    made.keep(b"one")
+    with full_disk():
+        for payload in (b"two", b"three", b"four"):
+            made.keep(payload)
+        made.forget(3)
+        assert list(made.pending(0)) == [(4, b"four")]
+    made.look()
+    made.forget(3)
+    made.keep(b"five")
+    assert (made.last, made.done) == (5, 3)
+    made.close()
+    assert kept(tmp_path) == [b"four", b"five"]
+
+
+def test_all_that_control_has_is_forgotten_though_the_disk_is_full(tmp_path) -> None:
+    made = store(tmp_path)
+    with full_disk():
+        made.keep(b"one")
+        made.forget(1)
+        assert len(made) == 0
+        made.keep(b"two")
+        assert made.last == 2
+        made.forget(2)
+    made.look()
+    made.forget(2)
+    assert made.done == 2
+    made.keep(b"three")
+    made.close()
+    assert kept(tmp_path) == [b"three"]
+
+
+def test_memory_has_a_cap(tmp_path) -> None:
+    made = store(tmp_path, HUM_MAX_UNSAVED_BYTES=10)
+    with full_disk():
+        assert made.keep(b"x" * 6)
+        assert not made.keep(b"y" * 6)
+        assert made.keep(b"z" * 4)
+    made.close()
+    assert kept(tmp_path) == [b"x" * 6, b"z" * 4]
+
+
+def test_little_space_is_told_before_there_is_none(tmp_path) -> None:
+    made = store(tmp_path, HUM_MIN_FREE_BYTES=1 << 60)
+    made.look()
+    assert "HUM_MIN_FREE_BYTES" in made.fault
+    assert made.keep(b"one") and made.unsaved_bytes == 0, "what there is, is used"
+
+
+def test_a_directory_that_is_gone_or_without_descriptors_is_a_fault_and_no_exception(tmp_path, monkeypatch) -> None:
+    made = store(tmp_path / "spool")
+
+    def none(*_: object, **__: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", none)
+        made.look()
+        assert "Too many open files" in made.fault
+    made.look()
+    assert not made.fault
+
+
+def digits(seq) -> pb.Report:
+    return pb.Report(call_id="call_a", seq=seq, digits=pb.DigitsPressed(digits="1"))
+
+
+def test_an_outbox_goes_on_through_a_full_disk_and_says_so(tmp_path) -> None:
+    outbox = Outbox(store(tmp_path), LOOK_MS)
+    outbox.flush(0)
+    assert outbox.storing
+    stored = []
+    with full_disk():
+        outbox.report(digits(1))
+        assert outbox.flush(20)
+        assert not outbox.storing
+        outbox.when_stored(lambda: stored.append(1))
+        assert [batch.seq for batch in outbox.pending(0)] == [1]
+        outbox.acknowledge(1)
+        assert stored == [1]
+        for tick in range(100):  # the note of what is done can't be written either
+            outbox.flush(20 * tick)
+    outbox.flush(10_000)
+    assert outbox.storing
+    outbox.report(digits(2))
+    assert outbox.flush(10_020)
+    assert [(batch.seq, batch.reports[0].seq) for batch in outbox.pending(1)] == [(2, 2)]
+    outbox.close()
+    assert len(kept(tmp_path)) == 1
+
+
+def test_reports_beyond_the_cap_are_counted_and_nobody_waits_for_ever(tmp_path) -> None:
+    outbox, before = Outbox(store(tmp_path, HUM_MAX_UNSAVED_BYTES=0), LOOK_MS), metrics.REPORTS_LOST._value.get()
+    with full_disk():
+        outbox.report(digits(1))
+        assert not outbox.flush(0)
+    assert metrics.REPORTS_LOST._value.get() == before + 1
+    outbox.report(digits(2))
+    assert outbox.flush(LOOK_MS)
+    assert [batch.reports[0].seq for batch in outbox.pending(0)] == [2]
+    outbox.close()
+
+
+def test_a_batch_that_cannot_be_read_does_not_hold_up_those_after_it(tmp_path) -> None:
+    spool = Spool(tmp_path, fsync=False)
+    spool.append(b"\xff\xff")
+    outbox = Outbox(Store(spool, MediaSettings(HUM_MIN_FREE_BYTES=0)), LOOK_MS)
+    outbox.report(digits(1))
+    outbox.flush(0)
+    assert [(batch.seq, len(batch.reports)) for batch in outbox.pending(0)] == [(1, 0), (2, 1)]
+    outbox.close()
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_spool_notes_what_is_done_when_the_disk_takes_it_again(tmp_path, number) -> None:
+    spool = Spool(tmp_path, fsync=False)
+    for payload in (b"one", b"two", b"three"):
+        spool.append(payload)
+    with full_disk():
+        with pytest.raises(OSError):
+            spool.finish(number)
+        assert (spool.done, spool.noted, len(spool)) == (number, 0, 3 - number)
+    spool.finish(number)
+    spool.close()
+    assert len(kept(tmp_path)) == 3 - number
