@@ -92,7 +92,7 @@ class MediaServer:
     def _lags(self) -> bool:
         """Tell whether the event loop is late because of what this process itself does."""
         settings, load = self.ports.settings, self._load()
-        loaded = max(load.used, self.calls / settings.max_calls) >= settings.loaded_share
+        loaded = max(load.used, self.calls / self._door.room.calls) >= settings.loaded_share
         return loaded and (load.worst_ms > settings.max_lag_ms or load.usual_ms > settings.max_late_ms)
 
     def opened(self, leg: Leg, descriptor: int) -> Shell:
