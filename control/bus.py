@@ -99,7 +99,7 @@ class PostgresBus:
         return True
 
     async def _run(self) -> None:
-        """Listen until cancelled: whatever is raised, without the bus nobody is woken any more."""
+        """Listen until cancelled, whatever is raised: without the bus, nobody is woken."""
         while True:
             try:
                 await self._listen()

@@ -108,7 +108,7 @@ class Worker:
                 LAG.labels(reader.name).set(await events.lag_seconds(tx, reader.name))
 
     async def _forever(self, name: str, step: Callable[[], Awaitable[object]], every_seconds: float) -> None:
-        """Repeat a step.  One that fails is retried, more and more rarely, and takes no other step with it."""
+        """Repeat a step.  A failing one is retried less and less often, and does not affect the others."""
         failures = 0
         while not self._stop.is_set():
             try:

@@ -52,7 +52,7 @@ class Common(BaseSettings):
     stuck_seconds: float = _env(
         "HUM_STUCK_SECONDS",
         10.0,
-        "seconds without a turn of its event loop, or without a tick of its pacer, that end a process",
+        "seconds after which a process ends itself if its event loop, or its pacer, does not run",
         gt=0,
     )
     node_key: str = _env(
@@ -307,7 +307,7 @@ class WorkerSettings(DatabaseSettings):
     step_retry_seconds: float = _env(
         "HUM_STEP_RETRY_SECONDS",
         60.0,
-        "longest wait before a sweep or reader that keeps failing is tried again; the first is its own, and each doubles",
+        "longest wait, in seconds, before a failing sweep or reader is retried; the wait doubles with each failure",
         gt=0,
     )
     job_attempts: int = _env("HUM_JOB_ATTEMPTS", 5, "failed attempts after which a job is held for an operator", ge=1)
@@ -476,32 +476,35 @@ class MediaSettings(Carrier, Model, RecordingSettings):
     start_seconds: float = _env(
         "HUM_STREAM_START_SECONDS",
         2.0,
-        "seconds that a connection may take for its upgrade request, and a stream for its `start`",
+        "seconds that a connection has for its upgrade request, and then a stream for its `start`",
         gt=0,
     )
     max_waiting: int = _env(
         "HUM_MAX_WAITING_STREAMS",
         256,
-        "connections without an upgrade request, and streams without a `start`, that one process keeps, of each; "
-        "the oldest is closed for a new one",
+        "how many connections without an upgrade request, and how many streams without a `start`, a process keeps; "
+        "beyond that, the oldest is closed",
         ge=1,
     )
     max_unsent_bytes: int = _env(
         "HUM_MAX_UNSENT_BYTES",
         256 << 10,
-        "bytes that wait for a carrier which does not read; more of them end the stream",
+        "bytes buffered for a carrier that does not read; above this, the stream is closed",
         ge=16 << 10,
     )
     min_free_bytes: int = _env(
-        "HUM_MIN_FREE_BYTES", 64 << 20, "new calls are refused while the spool's disk has fewer bytes free", ge=0
+        "HUM_MIN_FREE_BYTES",
+        64 << 20,
+        "new calls are refused while the spool's disk has less free space than this, in bytes",
+        ge=0,
     )
     disk_check_seconds: float = _env(
-        "HUM_DISK_CHECK_SECONDS", 0.5, "seconds between checks of whether the spool's disk takes what is written", gt=0
+        "HUM_DISK_CHECK_SECONDS", 0.5, "seconds between checks that the spool's disk can be written", gt=0
     )
     max_unsaved_bytes: int = _env(
         "HUM_MAX_UNSAVED_BYTES",
         64 << 20,
-        "bytes of reports that are kept in memory while neither the disk nor control takes them; further ones are lost",
+        "bytes of reports kept in memory while the disk is full and control unavailable; further reports are lost",
         ge=0,
     )
     session_seconds: float = _env("HUM_SESSION_SECONDS", 5.0, "seconds to wait for control to open a session", gt=0)

@@ -44,7 +44,7 @@ def node_name(settings: Common, plane: str) -> str:
 
 
 class Lines:
-    """A stream onto a descriptor that never raises: a disk that is full under the log costs lines, not calls."""
+    """A stream to a descriptor that never raises: a full disk loses log lines, not calls."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -56,7 +56,7 @@ class Lines:
             LOST_LINES.inc()
 
     def flush(self) -> None:
-        """Nothing is held back: what a full disk did not take must not come out with the next line."""
+        """Nothing is buffered: a line that a full disk did not accept must not be written with the next one."""
 
 
 def start(settings: Common, plane: str) -> None:

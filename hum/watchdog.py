@@ -1,6 +1,6 @@
-"""Ends a process that is stuck: whoever started it starts it again, and the calls of others go on.
+"""Ends a process that is stuck, so that its supervisor restarts it.
 
-A loop that turns no more answers nobody, neither callers nor `/readyz`, and would do so for ever.
+A stuck event loop serves neither callers nor `/readyz`, and would stay so for ever.
 """
 
 import asyncio
@@ -13,15 +13,15 @@ from contextlib import asynccontextmanager, suppress
 
 STATUS = 70  # EX_SOFTWARE of sysexits.h
 LOOKS = 10
-#: A thread that never lets go of the interpreter stops our own thread too.  Then this many times `seconds` end the process,
-#: by a timer that needs no interpreter; a process that was stopped (SIGSTOP) for so long is started anew as well.
+#: A thread that never releases the interpreter lock stops the watchdog's thread too.  A timer that does not need the lock
+#: then ends the process after this many times `seconds`; it also ends one that was stopped (SIGSTOP) for so long.
 WITHOUT_INTERPRETER = 10
 
 
 def _end() -> None:
-    """Say where each thread stands, and leave."""
+    """Dump the stack of each thread, and exit."""
     with suppress(OSError):
-        os.write(sys.stderr.fileno(), b"hum: this process is stuck and ends; its threads:\n")
+        os.write(sys.stderr.fileno(), b"hum: this process is stuck and exits; its threads:\n")
     faulthandler.dump_traceback()
     os._exit(STATUS)
 
@@ -35,7 +35,7 @@ class Watchdog:
         self._stopped = threading.Event()
 
     def beat(self) -> None:
-        """What is watched does its work."""
+        """Tell that the watched loop runs."""
         self._beats += 1
 
     def start(self) -> None:
@@ -45,7 +45,7 @@ class Watchdog:
         self._stopped.set()
 
     def _watch(self) -> None:
-        # Looks are counted, and not the clock read: a process that was stopped for a minute has missed one look.
+        # Counts looks instead of reading the clock: a process that was stopped for a minute has missed only one.
         seen, missed = -1, 0
         while not self._stopped.wait(self._seconds / LOOKS):
             faulthandler.dump_traceback_later(self._seconds * WITHOUT_INTERPRETER, exit=True)

@@ -66,7 +66,7 @@ async def build(
     listen = parse_listen(settings.media_listen)
     door = Door(listen, room(settings, descriptors.free()), shared=shared_port)
     if door.room.calls < settings.max_calls:
-        LOG.warning("the limit of open files allows fewer calls than HUM_MAX_CALLS", calls=door.room.calls)
+        LOG.warning("the limit of open files allows fewer calls than HUM_MAX_CALLS; raise it", calls=door.room.calls)
     silero = Silero.load() if settings.vad_confirm else None
     ports = Ports(settings, link, dial or Dialler(settings), clock, settings.recordings_dir, silero)
     server = MediaServer(ports, lambda: pacer.load, door)

@@ -1,8 +1,8 @@
-"""The listening socket, and how much this process takes.
+"""The listening socket, and how many calls this process takes.
 
-The WebSocket library accepts whatever connects, and without a free descriptor it tries again at once, with a traceback
-each time.  So it listens on a socket of ours, which bounds the connections that have not sent their upgrade request, and
-keeps one descriptor back to turn connections away with when there is no other.
+The WebSocket library accepts every connection, and when descriptors run out it retries at once, with a traceback each
+time.  So it listens on a socket of ours, which limits the connections that have not sent their upgrade request, and
+reserves one descriptor for turning connections away when there is no other.
 """
 
 import errno
@@ -19,27 +19,27 @@ from media import metrics
 LOG = log(__name__)
 #: A call's: the carrier's socket, the model's, the recording.
 PER_CALL = 3
-#: Link, spool, logs, the operator's connections; a model socket that is being replaced.
+#: For the link, the spool, logs, the operator's connections, and model sockets that are being replaced.
 SPARE = 32
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 class Room(NamedTuple):
-    """How many this process takes: of calls, and of each kind of what is not a call yet."""
+    """How many calls this process takes; how many connections without a request, and as many streams without a `start`."""
 
     calls: int
     waiting: int
 
 
 def room(settings: MediaSettings, descriptors: int) -> Room:
-    """What the settings allow, and less where `descriptors` do not suffice."""
+    """What the settings allow, or less if there are too few free `descriptors`."""
     waiting = min(settings.max_waiting, max(1, descriptors // 8))
     calls = (descriptors - SPARE - 2 * waiting) // PER_CALL
     return Room(min(settings.max_calls, max(0, calls)), waiting)
 
 
 class Door(socket.socket):
-    """Bound, and listening once a server has it; `upgraded` tells which connections have sent their request."""
+    """A bound socket for the WebSocket server, which must call `upgraded` when a connection has sent its request."""
 
     def __init__(self, listen: Listen, room: Room, *, shared: bool = False) -> None:
         """With `shared`, other processes may listen on the same port.  Raises OSError when the port is taken."""
@@ -58,8 +58,8 @@ class Door(socket.socket):
         self.bind(address)
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """As a socket's; BlockingIOError also when no descriptor is free, or one is about to be."""
-        if self._is_crowded:  # the loop must turn, or what was closed for the newest still has its descriptor
+        """As `socket.accept`; raises BlockingIOError also when no descriptor is free, or one is about to be."""
+        if self._is_crowded:  # let the loop run: the connection that was closed last still has its descriptor
             self._is_crowded = False
             raise BlockingIOError(errno.EAGAIN, "a connection is being closed")
         try:
@@ -74,7 +74,7 @@ class Door(socket.socket):
         return connection, address
 
     def upgraded(self, descriptor: int) -> None:
-        """The connection has sent its request: others look after it now."""
+        """The connection has sent its request, and is no longer counted here."""
         self._waiting.pop(descriptor, None)
 
     def close(self) -> None:
@@ -85,7 +85,7 @@ class Door(socket.socket):
 
     def _keep(self, connection: socket.socket) -> None:
         waiting, descriptor = self._waiting, connection.fileno()
-        waiting.pop(descriptor, None)  # an earlier connection's
+        waiting.pop(descriptor, None)  # that of an earlier connection
         if len(waiting) >= self.room.waiting:
             for number in [number for number, each in waiting.items() if each.fileno() < 0]:
                 del waiting[number]
@@ -97,9 +97,11 @@ class Door(socket.socket):
         waiting[descriptor] = connection
 
     def _turn_away(self, error: OSError) -> None:
-        """Close one connection, or the next turn of the loop finds the same ones waiting."""
+        """Close one connection; else the event loop would spin on the same backlog."""
         if not self._is_full:
-            LOG.error("connections are turned away: raise the limit of open files", error=str(error))
+            LOG.error(
+                "turning connections away: no descriptor is free; raise the limit of open files", error=str(error)
+            )
         self._is_full = True
         metrics.TURNED_AWAY.labels("no_descriptors").inc()
         if self._spare is not None:

@@ -50,7 +50,7 @@ class Lag:
 class Pacer:
     """Calls `sweep(now_ms)` every `period_ms`.  Missed ticks are skipped, not made up in a burst.
 
-    What `sweep` raises ends its tick alone: all calls live on the ticks after it.
+    An exception from `sweep` ends only that tick: every call depends on the following ones.
     """
 
     def __init__(

@@ -30,7 +30,7 @@ class MediaServer:
         self.ports, self._load, self._door = ports, load, door
         self.draining = False
         self._shells: set[Shell] = set()
-        self._waiting: dict[Shell, None] = {}  # those without a `start`, oldest first: no calls yet
+        self._waiting: dict[Shell, None] = {}  # those without a `start`, oldest first; not calls yet
         self._talking: dict[Conversation, Shell] = {}
         #: For calls whose session is being opened; the oldest are dropped first, as the likeliest to be obsolete.
         self._early: deque[pb.CallCommand] = deque(maxlen=MAX_EARLY_COMMANDS)
@@ -44,7 +44,7 @@ class MediaServer:
 
     @property
     def calls(self) -> int:
-        """How many of them have started."""
+        """How many streams have started."""
         return len(self._shells) - len(self._waiting)
 
     # HTTP.

@@ -108,7 +108,7 @@ class Keeper(Protocol):
     """Keeps track of the calls of this process."""
 
     def started(self, shell: "Shell") -> str | None:
-        """The stream says whose it is, and is a call from now on; the reason if there are too many.  Called once."""
+        """The stream has sent its `start` and counts as a call from now on; returns why it is refused, if it is.  Called once."""
 
     def joined(self, shell: "Shell", talk: Conversation) -> None:
         """The call of this stream is known now; called once, before the call acts."""
@@ -267,7 +267,7 @@ class Shell:
 
     @_guarded
     def crowd_out(self) -> None:
-        """Too many streams have not started, and this one has had the longest time: it is closed at once."""
+        """Close this stream at once: too many have not started, and it is the oldest."""
         self._refuse("crowded", Closing.BUSY)
         self._exit.leg.abort()
         self._release()

@@ -18,7 +18,7 @@ FORGET_EVERY_MS = 500.0  # forgetting costs a few file operations
 
 
 class Outbox:
-    """No method here blocks, and none raises: a call does not end because its reports can't be stored."""
+    """No method blocks or raises: reports that can't be stored must not end a call."""
 
     def __init__(self, store: Store, look_every_ms: float) -> None:
         self._store, self._look_every_ms = store, look_every_ms
@@ -30,7 +30,7 @@ class Outbox:
 
     @property
     def storing(self) -> bool:
-        """Whether the disk takes reports; what it does not take waits in memory."""
+        """Whether reports can be written to disk; until then they wait in memory."""
         return not self._store.fault
 
     def report(self, report: pb.Report) -> None:
@@ -87,13 +87,13 @@ class Outbox:
         return False
 
     def _tell(self) -> None:
-        """Say when the disk stops taking reports and when it takes them again, once each."""
+        """Log the beginning and the end of a fault of the disk, once each; update the gauges."""
         store = self._store
         metrics.SPOOL_DEPTH.set(len(store))
         metrics.UNSAVED_BYTES.set(store.unsaved_bytes)
         if bool(store.fault) != bool(self._fault):
             if store.fault:
-                LOG.error("no new calls: their reports can't be written to disk", error=store.fault)
+                LOG.error("refusing new calls: reports can't be written to disk", error=store.fault)
             else:
                 LOG.info("reports are written to disk again")
         self._fault = store.fault
@@ -102,7 +102,7 @@ class Outbox:
 def _batch(number: int, payload: bytes) -> pb.ReportBatch:
     try:
         batch = pb.ReportBatch.FromString(payload)
-    except DecodeError:  # of an older release, or damaged: those after it must not wait for ever
+    except DecodeError:  # damaged: the batches after it must not wait for ever
         LOG.exception("a batch of reports can't be read and is skipped", number=number)
         batch = pb.ReportBatch()
     batch.seq = number

@@ -1,4 +1,4 @@
-"""Batches of reports until control has them: on disk, and in memory while the disk takes none."""
+"""Keeps batches of reports until control has them: on disk, or in memory while the disk is full."""
 
 import os
 from collections import deque
@@ -15,14 +15,14 @@ PROBE = b"\0" * 4096
 
 
 class Store:
-    """Numbers batches as its spool does.  Nothing here raises."""
+    """Numbers batches like its spool.  No method raises."""
 
     def __init__(self, spool: Spool, settings: MediaSettings) -> None:
         self._spool, self._max_bytes = spool, settings.max_unsaved_bytes
         self._disk = Disk(spool.directory, settings.min_free_bytes)
         self._unsaved: deque[tuple[int, bytes]] = deque()  # the newest ones
         self.unsaved_bytes = 0
-        #: Why the disk takes nothing; empty: it does.
+        #: Why the disk can't be written; empty if it can.
         self.fault = ""
 
     def __len__(self) -> int:
@@ -69,12 +69,12 @@ class Store:
             self._spool.finish(number)
 
     def look(self) -> None:
-        """See whether the disk takes what is written, and write what waits in memory."""
+        """Check the disk, and write what is only in memory."""
         self.fault = self._disk.fault()
         try:
             while self._unsaved:
                 number, payload = self._unsaved[0]
-                self._spool.skip(number - 1)  # those before were forgotten, and never on disk
+                self._spool.skip(number - 1)  # earlier ones were forgotten without being written
                 self._spool.append(payload)
                 self._unsaved.popleft()
                 self.unsaved_bytes -= len(payload)
@@ -87,13 +87,13 @@ class Store:
 
 
 class Disk:
-    """The disk below a directory, looked at by writing."""
+    """Checks by writing whether a directory's disk can be written."""
 
     def __init__(self, directory: Path, min_free_bytes: int) -> None:
         self._directory, self._min_free_bytes = directory, min_free_bytes
 
     def fault(self) -> str:
-        """Why it takes nothing, or soon will not; empty if it takes what is written."""
+        """Why it can't be written, or soon can't; empty if it can."""
         try:
             stat = os.statvfs(self._directory)
             if stat.f_bavail * stat.f_frsize < self._min_free_bytes:
@@ -104,7 +104,7 @@ class Disk:
         return ""
 
     def _probe(self) -> None:
-        """Write a block beside the one of last time, which is no proof, and put it in its place."""
+        """Write a new block before the last probe's is freed: rewriting that one would succeed on a full disk."""
         draft = self._directory / "probe.new"
         try:
             file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, private.FILE)

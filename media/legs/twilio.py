@@ -198,10 +198,10 @@ class TwilioLeg(WSListener):
         shell.leg_gone(fault)
 
     def pause_writing(self) -> None:
-        """More is unsent than a call has to say: whoever is there sends (each ping is answered) and does not read."""
+        """The peer does not read: more is unsent than any call has to say (an answer to each of its pings, for example)."""
         if self._transport is not None:
-            self._fault = "what is sent to it is not read"
-            self._transport.send_close(WSCloseCode.POLICY_VIOLATION)  # so that nothing is queued behind it
+            self._fault = "it does not read what it is sent"
+            self._transport.send_close(WSCloseCode.POLICY_VIOLATION)  # nothing is queued after a close frame
             self._transport.disconnect(graceful=False)
 
     def resume_writing(self) -> None:
