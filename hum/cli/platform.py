@@ -157,12 +157,12 @@ class Platform:
 
     async def _start_planes(self) -> None:
         address, gateway = self.where["control_address"], self.where["gateway_url"]
-        media = f"http://{self.where['media_listen']}"
+        media, worker = f"http://{self.where['media_listen']}", f"http://{self.metrics['worker']}"
         await self.programs.start(
             self._program("control", "control.app", "control", ready=lambda: grpc_serves(address))
         )
         await self.programs.start(
-            self._program("worker", "control.app", "worker", ready=_at_once),
+            self._program("worker", "control.app", "worker", ready=lambda: answers(f"{worker}/healthz")),
             self._program("gateway", "gateway.app", ready=lambda: answers(f"{gateway}/readyz")),
             self._program("media", "media.app", ready=lambda: answers(f"{media}/readyz")),
         )
@@ -173,10 +173,6 @@ class Platform:
         if name in self.metrics:
             environment["HUM_METRICS_LISTEN"] = self.metrics[name]
         return Program(name, ("-m", module, *arguments), environment, log, ready)
-
-
-async def _at_once() -> bool:
-    return True
 
 
 async def answers(url: str) -> bool:

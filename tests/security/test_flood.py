@@ -124,9 +124,7 @@ ATTACKS: dict[str, Callable[[int], bytes]] = {
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-async def test_a_thousand_strangers_cost_little_and_keep_nobody_out(
-    gateway: Process, attack: str, record_property: Callable[[str, object], None]
-) -> None:
+async def test_a_thousand_strangers_cost_little_and_keep_nobody_out(gateway: Process, attack: str) -> None:
     descriptors.raise_limit()
     assert await carrier_is_answered(gateway.url)
     before, peak = gateway.rss(), 0
@@ -140,10 +138,8 @@ async def test_a_thousand_strangers_cost_little_and_keep_nobody_out(
     assert all(closed)  # nobody stays
     for each in strangers:
         each.writer.close()
-    record_property("grew_mb", (peak - before) / MB)
-    record_property("webhook_worst_ms", max(waits) * 1000)
-    assert peak - before < 150 * MB
-    assert max(waits) < 4
+    assert peak - before < 150 * MB, f"grew by {(peak - before) / MB:.0f} MB"
+    assert max(waits) < 10, f"a webhook waited {max(waits):.1f} s"
 
 
 async def test_a_thousand_invented_methods_are_one_label(gateway: Process) -> None:
