@@ -30,8 +30,8 @@ from control.team.feature import feature as team
 from control.tools import Registry
 from control.worker import Worker
 from hum import home, telemetry
+from hum.lifetime import Lifetime, when
 from hum.settings import ControlSettings, load
-from hum.signals import stop_signal
 from storage.db import AWAY, Db
 from storage.embedded import EmbeddedPostgres
 from storage.migrate import migrate
@@ -112,7 +112,9 @@ async def composed(
 
 
 @asynccontextmanager
-async def build(settings: ControlSettings, database_url: str, outside: Outside | None = None) -> AsyncIterator[Control]:
+async def build(
+    settings: ControlSettings, database_url: str, outside: Outside | None = None, hurry: asyncio.Event | None = None
+) -> AsyncIterator[Control]:
     """Everything of a control plane, started; drained and closed at the end."""
     async with composed(settings, database_url, outside) as (deps, bus, features):
         services = {service: servicer for feature in features for service, servicer in feature.services.items()}
@@ -123,7 +125,8 @@ async def build(settings: ControlSettings, database_url: str, outside: Outside |
             yield Control(deps.db, bus, server)
         finally:
             deps.stopping.set()
-            await server.drain(settings.drain_seconds)
+            async with when(hurry, server.cancel_all):
+                await server.drain(settings.drain_seconds)
             await bus.stop()
 
 
@@ -138,22 +141,35 @@ async def build_worker(
 
 async def run_control(settings: ControlSettings) -> None:
     """Serve until SIGTERM or SIGINT."""
-    stopping = stop_signal()
-    async with database(settings) as url, build(settings, url) as control:
+    lifetime = Lifetime(settings)
+    async with database(settings) as url, build(settings, url, hurry=lifetime.hurry) as control:
         LOG.info("control is serving", port=control.port)
-        await stopping.wait()
+        lifetime.ready()
+        await lifetime.over()
         LOG.info("control is draining")
 
 
 async def run_worker(settings: ControlSettings) -> None:
     """Work until SIGTERM or SIGINT; if the database becomes unavailable after the start, wait for it."""
-    stopping = stop_signal()
+    lifetime, stopping = Lifetime(settings), asyncio.Event()
+    working = asyncio.create_task(_work(settings, lifetime, stopping), name="work")
+    leaving = asyncio.create_task(lifetime.over(), name="leave")
+    leaving.add_done_callback(lambda _: stopping.set())
+    async with when(lifetime.hurry, working.cancel):  # another worker begins its jobs anew
+        await asyncio.wait([working])
+    leaving.cancel()
+    if not working.cancelled():
+        working.result()
+
+
+async def _work(settings: ControlSettings, lifetime: Lifetime, stopping: asyncio.Event) -> None:
     async with database(settings) as url:
         began = False
         while not stopping.is_set():
             try:
                 async with build_worker(settings, url) as worker:
                     LOG.info("worker is running")
+                    lifetime.ready()
                     began = True
                     await worker.run(stopping)
             except AWAY as error:

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import socket
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -25,13 +26,14 @@ from gateway.auth import SignIn
 from gateway.csrf import SameOrigin
 from gateway.middleware import AccessLog, SecurityHeaders
 from gateway.twilio import CarrierWebhooks
-from hum import home, rpc, telemetry
+from hum import home, rpc, sockets, telemetry
 from hum.jsonvalues import Unsupported
-from hum.settings import GatewaySettings, load, parse_listen
-from hum.signals import stop_signal
+from hum.lifetime import Lifetime, when
+from hum.settings import GatewaySettings, load
 
 LOG = telemetry.log(__name__)
 READY_SECONDS = 2.0
+LOOK_SECONDS = 0.02
 TICK_SECONDS = 0.1  # uvicorn's own: it renews the Date header on its ticks
 
 
@@ -165,11 +167,16 @@ async def _bug(request: Request, error: Exception) -> Response:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: `run` decides when it drains; then it begins at once, not at a tick."""
+    """uvicorn without its own signal handlers: `run` decides when it drains; then it begins at once, not at a tick.
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    uvicorn closes every connection without a request as soon as it drains, and with it a request that is on its way.  Here
+    nobody is accepted any more, and whoever is connected has `linger_seconds` for a last request, whose answer says so.
+    """
+
+    def __init__(self, config: uvicorn.Config, linger_seconds: float) -> None:
         super().__init__(config)
         self._stopping = asyncio.Event()
+        self._linger_seconds = linger_seconds
 
     def stop(self) -> None:
         self.should_exit = True
@@ -182,21 +189,33 @@ class _Server(uvicorn.Server):
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), TICK_SECONDS)
 
+    def end_at_once(self) -> None:
+        self.force_exit = True
+        self.stop()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._linger_seconds):
+                while self.server_state.connections and not self.force_exit:
+                    await asyncio.sleep(LOOK_SECONDS)
+        await super().shutdown(sockets)
+
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         yield
 
 
 @asynccontextmanager
-async def serve(settings: GatewaySettings) -> AsyncIterator[int]:
-    """Serve on the gateway's socket; yields its port, and drains at the end."""
-    listen = parse_listen(settings.gateway_listen)
+async def serve(settings: GatewaySettings, hurry: asyncio.Event | None = None) -> AsyncIterator[int]:
+    """Serve on the gateway's socket; yields its port, and drains at the end, at once when `hurry` is set."""
+    listening = sockets.listening(settings.gateway_listen, "HUM_GATEWAY_LISTEN")
     channel = rpc.channel(settings)
     gateway = build(settings, channel)
     config = uvicorn.Config(
         gateway.app,
-        host=listen.host,
-        port=listen.port,
         http="h11",
         ws="none",
         lifespan="off",
@@ -206,28 +225,30 @@ async def serve(settings: GatewaySettings) -> AsyncIterator[int]:
         timeout_graceful_shutdown=int(settings.drain_seconds),
         h11_max_incomplete_event_size=64 << 10,
     )
-    server = _Server(config)
-    serving = asyncio.create_task(server.serve(), name="http")
+    server = _Server(config, settings.linger_seconds)
+    serving = asyncio.create_task(server.serve([listening]), name="http")
     while not server.started:
         if serving.done():
             await serving
-            raise SystemExit(f"hum: the gateway can't listen on {listen}")
+            raise SystemExit("hum: the gateway ended before it served")
         await asyncio.sleep(0.01)
     try:
-        yield server.servers[0].sockets[0].getsockname()[1]
+        yield listening.getsockname()[1]
     finally:
         gateway.closing.set()
         server.stop()
-        await serving
+        async with when(hurry, server.end_at_once):
+            await serving
         await channel.close(None)
 
 
 async def run(settings: GatewaySettings) -> None:
     """Serve until SIGTERM or SIGINT."""
-    stop = stop_signal()
-    async with serve(settings) as port:
+    lifetime = Lifetime(settings)
+    async with serve(settings, lifetime.hurry) as port:
         LOG.info("gateway is serving", port=port)
-        await stop.wait()
+        lifetime.ready()
+        await lifetime.over()
         LOG.info("gateway is draining")
 
 

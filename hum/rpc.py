@@ -41,7 +41,6 @@ _OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2_000),
-    ("grpc.so_reuseport", 0),
 )
 
 
@@ -87,9 +86,14 @@ def channel(settings: Common) -> aio.Channel:
     return aio.secure_channel(settings.control_address, credentials, options=_OPTIONS)
 
 
-def server(settings: Common, listen: str, interceptors: Sequence[aio.ServerInterceptor] = ()) -> tuple[aio.Server, int]:
-    """A server and its port; TLS if a certificate is set, client certificates required if an authority is set."""
-    made = aio.server(interceptors=interceptors, options=_OPTIONS)
+def server(
+    settings: Common, listen: str, interceptors: Sequence[aio.ServerInterceptor] = (), *, shared: bool = False
+) -> tuple[aio.Server, int]:
+    """A server and its port; TLS if a certificate is set, client certificates required if an authority is set.
+
+    `shared`: other servers may listen on the same port, if all say so.
+    """
+    made = aio.server(interceptors=interceptors, options=[*_OPTIONS, ("grpc.so_reuseport", int(shared))])
     if settings.tls_cert is None or settings.tls_key is None:
         return made, made.add_insecure_port(listen)
     pair = (settings.tls_key.read_bytes(), settings.tls_cert.read_bytes())

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import uvloop
 from picows import ws_create_server
 
-from hum import home, rpc, telemetry
+from hum import home, rpc, sockets, telemetry
 from hum.clock import Clock, monotonic_ms
-from hum.settings import MediaSettings, load, parse_listen
-from hum.signals import stop_signal
-from media import workers
+from hum.lifetime import Lifetime
+from hum.settings import MediaSettings, load
+from hum.workers import Shared, supervise
 from media.io.control import ControlLink, take_spool
 from media.io.openai import Dial, Dialler
 from media.io.silero import Silero
@@ -24,6 +24,7 @@ from media.server import MediaServer
 from media.shell import Ports
 
 LOG = telemetry.log(__name__)
+LOOK_SECONDS = 0.02
 CLOSE_SECONDS = 20.0  # a spoken goodbye and the close after it
 
 
@@ -38,9 +39,14 @@ class Media:
 
 @asynccontextmanager
 async def build(
-    settings: MediaSettings, dial: Dial | None = None, clock: Clock = monotonic_ms, *, shared_port: bool = False
+    settings: MediaSettings,
+    dial: Dial | None = None,
+    clock: Clock = monotonic_ms,
+    *,
+    shared_port: bool = False,
+    hurry: asyncio.Event | None = None,
 ) -> AsyncIterator[Media]:
-    """Start a whole media plane; drain and close it on exit.
+    """Start a whole media plane; drain and close it on exit, at once when `hurry` is set.
 
     With `shared_port` other processes may listen on the same port.
     """
@@ -59,22 +65,21 @@ async def build(
     server = MediaServer(ports, lambda: pacer.load)
     pacer = Pacer(settings.pacer_ms, clock, server.sweep)
     link.on_command = server.command
-    listen = parse_listen(settings.media_listen)
     listening = await ws_create_server(
         server.upgrade,
-        listen.host,
-        listen.port,
+        sock=sockets.listening(settings.media_listen, "HUM_MEDIA_LISTEN", shared=shared_port),
         max_frame_size=settings.max_frame_bytes,
-        backlog=1024,
-        reuse_port=shared_port,
+        backlog=sockets.BACKLOG,
     )
     linked = asyncio.create_task(link.run(), name="link")
     pacer.start()
     try:
         yield Media(server, link, listening.sockets[0].getsockname()[1])
     finally:
-        await server.drain(settings.drain_seconds, CLOSE_SECONDS)
-        listening.close()
+        listening.close()  # who connects from now on is answered by a successor, or refused by the system
+        hurry, lingers = hurry or asyncio.Event(), min(settings.linger_seconds, settings.drain_seconds)
+        await server.linger(lingers, hurry)
+        await server.drain(settings.drain_seconds - lingers, CLOSE_SECONDS, hurry)
         link.flush(clock())
         with suppress(TimeoutError):  # reports that control does not acknowledge now stay on disk
             async with asyncio.timeout(settings.end_ack_seconds):
@@ -89,18 +94,23 @@ async def build(
 
 async def run(settings: MediaSettings, *, worker: bool = False) -> None:
     """Serve until SIGTERM or SIGINT; a worker also stops when its supervisor is gone."""
-    stop, loop = stop_signal(), asyncio.get_running_loop()
-    if worker:  # stdin is a pipe that the supervisor never writes to: it becomes readable at end of file
-        loop.add_reader(sys.stdin.fileno(), stop.set)
-    async with build(settings, shared_port=worker) as media:
+    lifetime = Lifetime(settings, tied=worker)
+    async with build(settings, shared_port=worker, hurry=lifetime.hurry) as media:
         # Imported objects live forever: without the freeze the collector would walk them (40 ms) while calls wait.
         gc.collect()
         gc.freeze()
         LOG.info("media serves", port=media.port, node=media.link.node)
-        await stop.wait()
-        if worker:
-            loop.remove_reader(sys.stdin.fileno())
+        media.server.on_calls = lifetime.calls
+        await _linked_or(lifetime.signals.stop, media.link)
+        lifetime.ready()
+        await lifetime.over()
         LOG.info("media drains", calls=len(media.server))
+
+
+async def _linked_or(stop: asyncio.Event, link: ControlLink) -> None:
+    """Wait for the link to control: without it no call is taken."""
+    while not (link.up or stop.is_set()):
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 def main() -> None:
@@ -111,7 +121,8 @@ def main() -> None:
     settings = load(MediaSettings)
     telemetry.start(settings, "media")
     if arguments.workers > 1:
-        sys.exit(uvloop.run(workers.supervise(settings, arguments.workers, workers.as_worker())))
+        shared = Shared("media", "media.app", "HUM_MEDIA_LISTEN", settings.media_listen, settings.drain_seconds)
+        sys.exit(uvloop.run(supervise(settings, shared, arguments.workers)))
     uvloop.run(run(settings, worker=arguments.worker))
 
 

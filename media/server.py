@@ -6,6 +6,7 @@ Answers `/media/twilio` to signed WebSocket upgrades, and `/healthz`, `/readyz`,
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 from picows import WSListener, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
 
@@ -27,7 +28,8 @@ class MediaServer:
 
     def __init__(self, ports: Ports, load: Callable[[], Load]) -> None:
         self.ports, self._load = ports, load
-        self.draining = False
+        self.leaving = self.draining = False
+        self.on_calls: Callable[[int], None] = lambda _: None
         self._shells: set[Shell] = set()
         self._talking: dict[Conversation, Shell] = {}
         #: For calls whose session is being opened; the oldest are dropped first, as the likeliest to be obsolete.
@@ -50,7 +52,7 @@ class MediaServer:
             case "/healthz":
                 return _answer(200, b"ok\n")
             case "/readyz":
-                ready = not self.draining and self.ports.link.up
+                ready = not (self.leaving or self.draining) and self.ports.link.up
                 return _answer(200, b"ready\n") if ready else _answer(503, b"not ready\n")
             case "/metrics":
                 return _answer(200, metrics_page(), METRICS_CONTENT_TYPE)
@@ -83,7 +85,7 @@ class MediaServer:
         shell = Shell(self.ports, leg, self)
         self._shells.add(shell)
         self._empty.clear()
-        metrics.CALLS.set(len(self._shells))
+        self._counted()
         return shell
 
     # Called by shells.
@@ -98,10 +100,14 @@ class MediaServer:
         self._shells.discard(shell)
         if talk is not None:
             self._talking.pop(talk, None)
-        metrics.CALLS.set(len(self._shells))
+        self._counted()
         if not self._shells:
             self._early.clear()
             self._empty.set()
+
+    def _counted(self) -> None:
+        metrics.CALLS.set(len(self._shells))
+        self.on_calls(len(self._shells))
 
     # Time and control.
 
@@ -126,26 +132,37 @@ class MediaServer:
         if not known and any(not shell.call_id for shell in self._shells):
             self._early.append(command)
 
-    async def drain(self, seconds: float, close_seconds: float) -> None:
-        """Take no more calls and wait for the open ones; after `seconds`, end them with a spoken goodbye."""
-        self.draining = True
-        if await self._emptied(seconds):
-            return
-        LOG.info("drain time is over: ending the open calls", calls=len(self._shells))
-        for shell in tuple(self._shells):
-            shell.end("drained", spoken=True)
-        if not await self._emptied(close_seconds):
-            for shell in tuple(self._shells):
-                shell.end("drained")
-            await self._emptied(close_seconds)
+    async def linger(self, seconds: float, hurry: asyncio.Event) -> None:
+        """Nobody listens any more; whoever is connected already may still begin a call."""
+        self.leaving = True
+        with suppress(TimeoutError):
+            await asyncio.wait_for(hurry.wait(), seconds)
 
-    async def _emptied(self, seconds: float) -> bool:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._empty.wait()
-        except TimeoutError:
-            return False
-        return True
+    async def drain(self, seconds: float, close_seconds: float, hurry: asyncio.Event | None = None) -> None:
+        """Take no more calls and wait for the open ones.
+
+        After `seconds` they end with a spoken goodbye, and without one as soon as `hurry` is set.
+        """
+        self.draining, hurry = True, hurry or asyncio.Event()
+        if await self._emptied(seconds, hurry):
+            return
+        LOG.info("ending the open calls", calls=len(self._shells), at_once=hurry.is_set())
+        if not hurry.is_set():
+            for shell in tuple(self._shells):
+                shell.end("drained", spoken=True)
+            if await self._emptied(close_seconds, hurry):
+                return
+        for shell in tuple(self._shells):
+            shell.end("drained")
+        await self._emptied(close_seconds, asyncio.Event())
+
+    async def _emptied(self, seconds: float, hurry: asyncio.Event) -> bool:
+        """Whether the last call ended within `seconds`, and before `hurry` was set."""
+        waiting = [asyncio.create_task(event.wait()) for event in (self._empty, hurry)]
+        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for each in waiting:
+            each.cancel()
+        return self._empty.is_set()
 
 
 def _answer(status: int, body: bytes, content_type: str = "text/plain; charset=utf-8") -> WSUpgradeResponseWithListener:

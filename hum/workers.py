@@ -1,0 +1,104 @@
+"""Several processes of one plane behind one port: the kernel distributes connections (SO_REUSEPORT), this one supervises.
+
+Each worker is a whole process of its plane.  One that dies is restarted, and only what it had under way is lost; one that is
+asked to stop serves until its successor does.  SIGTERM drains all.  Workers whose supervisor is gone notice (end of file on
+standard input) and drain too, so that none is left behind on the port.
+"""
+
+import asyncio
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+
+from hum.lifetime import Lifetime
+from hum.processes import LOOK_SECONDS, Command
+from hum.programs import GOODBYE_SECONDS, DidNotStart, Program, Programs
+from hum.settings import INHERITED, Common, environment, parse_listen
+from hum.sockets import bound, listening
+from hum.telemetry import log
+
+LOG = log(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """The program that every worker runs, the setting that names the socket which they share, and how long they may drain."""
+
+    plane: str
+    module: str
+    variable: str
+    listen: str
+    drain_seconds: float
+
+
+async def supervise(settings: Common, shared: Shared, count: int) -> int:
+    """Run `count` workers until SIGTERM or SIGINT, or until one keeps dying; the exit status."""
+    lifetime, programs = Lifetime(settings), Programs(LOG.warning)
+    with _opened(shared) as port:
+        workers = [_worker(shared, number, port) for number in range(count)]
+        living = asyncio.create_task(_live(lifetime, programs, workers), name="workers")
+        counting = asyncio.create_task(_count(lifetime, programs), name="calls")
+        LOG.info("workers are supervised", plane=shared.plane, workers=count, port=port.getsockname()[1])
+        await asyncio.wait({living, counting}, return_when=asyncio.FIRST_COMPLETED)
+        await programs.stop(lifetime.hurry, together=True)
+        counting.cancel()
+        return await living
+
+
+async def _live(lifetime: Lifetime, programs: Programs, workers: list[Program]) -> int:
+    """Until the workers have to leave: 0; or until they can't be kept running: what they exit with."""
+    starting = asyncio.create_task(programs.start(*workers), name="start")
+    stopping = asyncio.create_task(lifetime.signals.stop.wait(), name="stop")
+    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        starting.cancel()
+        with suppress(asyncio.CancelledError, DidNotStart):
+            await starting
+        return 0
+    stopping.cancel()
+    try:
+        await starting
+    except DidNotStart as error:
+        return abs(error.status or 1)
+    lifetime.ready()
+    over = asyncio.create_task(lifetime.over(), name="over")
+    failing = asyncio.create_task(programs.failed.wait(), name="failed")
+    await asyncio.wait({over, failing}, return_when=asyncio.FIRST_COMPLETED)
+    over.cancel()
+    failing.cancel()
+    return abs(programs.status)
+
+
+async def _count(lifetime: Lifetime, programs: Programs) -> None:
+    """Pass on how many calls the workers have."""
+    before = 0
+    while True:
+        if programs.calls != before:
+            before = programs.calls
+            lifetime.calls(before)
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+def _opened(shared: Shared) -> socket.socket:
+    """The socket that was inherited, or one that holds the port, takes no connections, and lets the workers bind it too."""
+    listen = parse_listen(shared.listen)
+    if listen.host == INHERITED:
+        return listening(shared.listen, shared.variable)
+    return bound(listen, shared=True)
+
+
+def _worker(shared: Shared, number: int, port: socket.socket) -> Program:
+    listen, own = parse_listen(shared.listen), environment()
+    inherits = listen.host == INHERITED
+    if not inherits:
+        own[shared.variable] = str(listen._replace(port=port.getsockname()[1]))
+    command = Command(
+        ("-m", shared.module, "--worker"),
+        own,
+        log=None,
+        tied=True,
+        listens=shared.variable,
+        listener=port if inherits else None,
+    )
+    # A worker that can't reach control yet is not ready, and that is no reason to end it.
+    return Program(f"worker {number}", command, start_seconds=None, stop_seconds=shared.drain_seconds + GOODBYE_SECONDS)
