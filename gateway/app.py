@@ -199,7 +199,7 @@ class _Server(uvicorn.Server):
         self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
         with suppress(TimeoutError):
             async with asyncio.timeout(self._linger_seconds):
-                while self.server_state.connections and not self.force_exit:
+                while self.server_state.connections and not self.force_exit:  # noqa: ASYNC110 - as uvicorn does
                     await asyncio.sleep(LOOK_SECONDS)
         await super().shutdown(sockets)
 

@@ -75,7 +75,7 @@ class Process:
         return self.status is None if self._child is not None else self.known.lives()
 
     async def ended(self) -> None:
-        while self.lives():
+        while self.lives():  # noqa: ASYNC110 - nothing signals the end of a process that is not a child
             await asyncio.sleep(LOOK_SECONDS)
 
     # What it is asked.

@@ -305,7 +305,11 @@ class ControlSettings(Carrier, IdentitySettings, CallsSettings, NumbersSettings,
 class GatewaySettings(Carrier):
     """`hum gateway`."""
 
-    gateway_listen: str = _env("HUM_GATEWAY_LISTEN", "127.0.0.1:8080", "host:port on which the gateway serves HTTP; `fd:N`: socket N, inherited")
+    gateway_listen: str = _env(
+        "HUM_GATEWAY_LISTEN",
+        "127.0.0.1:8080",
+        "host:port on which the gateway serves HTTP; `fd:N`: socket N, inherited",
+    )
     oidc_issuer: str = _env("HUM_OIDC_ISSUER", "", "OpenID Connect issuer, https://...; unset: nobody can sign in")
     oidc_client_id: str = _env("HUM_OIDC_CLIENT_ID", "", "client id at the issuer")
     oidc_client_secret: str = _env("HUM_OIDC_CLIENT_SECRET", "", "client secret at the issuer; unset: a public client")
@@ -326,14 +330,19 @@ class GatewaySettings(Carrier):
     body_bytes: int = _env("HUM_BODY_BYTES", 1 << 20, "bytes of the largest request body that is accepted", ge=1024)
     drain_seconds: float = _env("HUM_DRAIN_SECONDS", 3600.0, "seconds that requests may continue after SIGTERM", ge=0)
     linger_seconds: float = _env(
-        "HUM_LINGER_SECONDS", 1.0, "seconds that whoever is connected already has for a last request during a drain", ge=0
+        "HUM_LINGER_SECONDS",
+        1.0,
+        "seconds that whoever is connected already has for a last request during a drain",
+        ge=0,
     )
 
 
 class MediaSettings(Carrier, Model, RecordingSettings):
     """`hum media`."""
 
-    media_listen: str = _env("HUM_MEDIA_LISTEN", "127.0.0.1:8081", "host:port on which media serves WebSockets; `fd:N`: socket N, inherited")
+    media_listen: str = _env(
+        "HUM_MEDIA_LISTEN", "127.0.0.1:8081", "host:port on which media serves WebSockets; `fd:N`: socket N, inherited"
+    )
     max_calls: int = _env("HUM_MAX_CALLS", 250, "calls that one process carries; further calls are refused", ge=1)
     max_lag_ms: float = _env(
         "HUM_MAX_LAG_MS",
@@ -355,7 +364,10 @@ class MediaSettings(Carrier, Model, RecordingSettings):
     )
     drain_seconds: float = _env("HUM_DRAIN_SECONDS", 3600.0, "seconds that calls may continue after SIGTERM", ge=0)
     linger_seconds: float = _env(
-        "HUM_LINGER_SECONDS", 1.0, "seconds that whoever is connected already has for a last request during a drain", ge=0
+        "HUM_LINGER_SECONDS",
+        1.0,
+        "seconds that whoever is connected already has for a last request during a drain",
+        ge=0,
     )
     pacer_ms: float = _env("HUM_PACER_MS", 20.0, "milliseconds between the pacer's ticks", gt=0)
     start_seconds: float = _env(

@@ -21,9 +21,9 @@ from hum import home, rpc
 from hum.cli import simulate
 from hum.cli.lock import AlreadyRuns
 from hum.cli.platform import Platform
-from hum.programs import DidNotStart
 from hum.cli.simulate import NoSpeech, Target
 from hum.clock import monotonic_ms
+from hum.programs import DidNotStart
 from hum.settings import UpSettings, load
 from hum.settings import environment as own_environment
 from hum.v1 import options_pb2, runtime_pb2, runtime_pb2_grpc

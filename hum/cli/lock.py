@@ -67,7 +67,7 @@ class Lock:
             os.kill(holder["pid"], LEAVE)
         with suppress(TimeoutError):
             async with asyncio.timeout(HAND_OVER_SECONDS):
-                while not _locked(file):
+                while not _locked(file):  # noqa: ASYNC110 - nothing signals the release of a lock
                     await asyncio.sleep(LOOK_SECONDS)
                 return True
         return False

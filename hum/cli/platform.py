@@ -131,7 +131,9 @@ class Platform:
             keeps = earlier is not None and earlier.host == listen.host
             listen = earlier if earlier is not None and keeps else listen._replace(port=free_port(listen.host))
         if listen != earlier and not is_free(listen):
-            raise DidNotStart(f"{listen} ({LISTENS[plane]}) is taken by another program; stop it, or set another socket")
+            raise DidNotStart(
+                f"{listen} ({LISTENS[plane]}) is taken by another program; stop it, or set another socket"
+            )
         try:
             self._sockets[plane] = bound(listen, shared=True)
         except OSError as error:
