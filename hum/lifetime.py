@@ -14,6 +14,7 @@ it is gone, a process that is asked to stop leaves at once.
 import asyncio
 import inspect
 import os
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -33,7 +34,7 @@ class Lifetime:
         if tied:
             asyncio.get_running_loop().add_reader(sys.stdin.fileno(), self._untied)
         self._successor_seconds = settings.successor_seconds
-        self._supervisor = settings.supervisor_fd
+        self._supervisor, self._notify_socket = settings.supervisor_fd, settings.notify_socket
         if self._supervisor is not None:
             try:
                 os.set_inheritable(self._supervisor, False)
@@ -47,8 +48,9 @@ class Lifetime:
         return self.signals.hurry
 
     def ready(self) -> None:
-        """Say that this process serves."""
+        """Say that this process serves, to systemd as well."""
         self._tell(READY)
+        notify(self._notify_socket)
 
     def calls(self, count: int) -> None:
         """Say how many calls are open."""
@@ -80,6 +82,14 @@ class Lifetime:
         except OSError:
             os.close(self._supervisor)
             self._supervisor = None
+
+
+def notify(notify_socket: str) -> None:
+    """Say by sd_notify(3) that this process serves; does nothing where nobody waits for it."""
+    if notify_socket:
+        address = "\0" + notify_socket[1:] if notify_socket.startswith("@") else notify_socket
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as word:
+            word.sendto(b"READY=1", address)
 
 
 @asynccontextmanager

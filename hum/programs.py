@@ -37,6 +37,7 @@ class Program:
     stop_seconds: float = STOP_SECONDS
     process: Process | None = None
     processes: list[Process] = field(default_factory=list)
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def launch(self, changed: Callable[[], None]) -> Process:
         """Start a process and wait until it is ready.  Raises DidNotStart; then it is gone."""
@@ -212,30 +213,46 @@ class Programs:
             program.process = await program.launch(self._changed)
         self._changed()
 
+    async def renew(self) -> None:
+        """Replace every plane by a successor, one after the other; one that can't be replaced serves on."""
+        for program in self.all:
+            if program.command.supervised:
+                try:
+                    await self._replace(program)
+                except DidNotStart as error:
+                    self._say(f"{error}; the one before it serves on")
+                    return
+        self._say("every plane has a successor; those before them end their calls")
+
     async def _replace(self, program: Program) -> None:
         """Start a process beside those that run, and let them leave once it is ready.  Raises DidNotStart."""
-        successor = await program.launch(self._changed)
-        program.process = successor
-        for each in program.processes:
-            if each is not successor:
-                each.leave()
-        self._changed()
+        before = program.process
+        async with program.changing:
+            if program.process is not before:
+                return
+            successor = await program.launch(self._changed)
+            program.process = successor
+            for each in program.processes:
+                if each is not successor:
+                    each.leave()
+            self._changed()
 
     async def _keep(self, program: Program) -> None:
         """Replace the process that leaves, and restart the one that dies; the whole group fails if it keeps dying at once."""
         quick_deaths, wait_seconds = 0, FIRST_WAIT_SECONDS
         while (process := program.process) is not None:
             began_ms = monotonic_ms()
-            while process.lives() and not process.is_leaving:
+            while program.process is process and process.lives() and not process.is_leaving:
                 await self._look(program)
-            if process.lives():
+            if program.process is process and process.lives():
                 try:
                     await self._replace(program)
-                    continue
                 except DidNotStart as error:
                     self._say(f"{error}; the one that was to leave serves on for HUM_SUCCESSOR_SECONDS")
-            while process.lives():
+            while program.process is process and process.lives():
                 await self._look(program)
+            if program.process is not process:
+                continue
             quick_deaths = quick_deaths + 1 if monotonic_ms() - began_ms < QUICK_DEATH_MS else 0
             if quick_deaths >= QUICK_DEATHS:
                 self.failure = f"{program.name} keeps exiting (status {process.status}): {program.last_words()}"

@@ -79,6 +79,7 @@ class Common(BaseSettings):
     supervisor_fd: int | None = _env(
         "HUM_SUPERVISOR_FD", None, "descriptor to which this process writes how it is; set by `hum up`", ge=0
     )
+    notify_socket: str = _env("NOTIFY_SOCKET", "", "where systemd waits to be told that the process serves; set by it")
     successor_seconds: float = _env(
         "HUM_SUCCESSOR_SECONDS",
         30.0,

@@ -1,12 +1,14 @@
 """`hum up`: the whole platform, until stopped."""
 
 import asyncio
+import signal
 import sys
 from contextlib import suppress
 
 from hum import settings
 from hum.cli.lock import AlreadyRuns
 from hum.cli.platform import Platform, say
+from hum.lifetime import notify
 from hum.programs import DidNotStart
 from hum.settings import UpSettings
 from hum.signals import Signals
@@ -30,9 +32,8 @@ async def run(*, replace: bool = False) -> int:
             return await _interrupted(platform, starting)
         await starting
         _say_where(platform)
-        failing = asyncio.create_task(platform.programs.failed.wait())
-        await asyncio.wait({stopping, failing}, return_when=asyncio.FIRST_COMPLETED)
-        failing.cancel()
+        notify(platform.settings.notify_socket)
+        await _run_on(platform, stopping)
     except AlreadyRuns as error:
         say(str(error))
         return 2
@@ -47,6 +48,23 @@ async def run(*, replace: bool = False) -> int:
         say("another `hum up` has taken over; everything goes on")
         return 0
     return await _stop(platform, signals)
+
+
+async def _run_on(platform: Platform, stopping: "asyncio.Task[object]") -> None:
+    """Until a stop, or until something keeps exiting; SIGHUP gives every plane a successor."""
+    renewing: set[asyncio.Task[None]] = set()
+
+    def renew() -> None:
+        if not renewing:
+            renewing.add(task := asyncio.create_task(platform.programs.renew(), name="renew"))
+            task.add_done_callback(renewing.discard)
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, renew)
+    failing = asyncio.create_task(platform.programs.failed.wait())
+    await asyncio.wait({stopping, failing}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (failing, *renewing):
+        task.cancel()
+    await asyncio.gather(failing, *renewing, return_exceptions=True)
 
 
 async def _interrupted(platform: Platform, starting: "asyncio.Task[None]") -> int:

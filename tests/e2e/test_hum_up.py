@@ -233,6 +233,14 @@ async def test_a_plane_that_is_asked_to_stop_is_followed_by_another_and_no_calle
         assert not any(call.is_over for call in steady), "who talks with the one that leaves goes on talking"
         assert Known.of(before["media"]) is not None
 
+        ringing = asyncio.create_task(house.ring_for(8.0))
+        up.process.send_signal(signal.SIGHUP)
+        await until(lambda: up.says("every plane has a successor"), 60)
+        renewed = await ringing
+        await asyncio.gather(*(call.ended(60) for call in renewed))
+        assert {n: wrong for n, call in enumerate(renewed) if (wrong := was_served(call))} == {}
+        calls += renewed
+
         for call in steady:
             call.hang_up()
         await asyncio.gather(*(call.ended(30) for call in steady))
