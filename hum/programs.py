@@ -264,6 +264,7 @@ class Programs:
             wait_seconds = min(wait_seconds * 2, LONGEST_WAIT_SECONDS) if quick_deaths else FIRST_WAIT_SECONDS
             with suppress(DidNotStart):
                 program.process = await program.launch(self._changed)
+                self._changed()
 
     async def _look(self, program: Program) -> None:
         if program.reap():
