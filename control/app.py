@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import uvloop
 
@@ -29,10 +30,11 @@ from control.server import ControlServer
 from control.team.feature import feature as team
 from control.tools import Registry
 from control.worker import Worker
-from hum import home, telemetry
+from hum import home, monitoring, telemetry
 from hum.lifetime import Lifetime, when
 from hum.settings import ControlSettings, load
-from storage.db import AWAY, Db
+from hum.signals import Signals
+from storage.db import AWAY, BUSY, Db
 from storage.embedded import EmbeddedPostgres
 from storage.migrate import migrate
 
@@ -50,6 +52,7 @@ class Control:
     db: Db
     bus: PostgresBus
     server: ControlServer
+    metrics_port: int
 
     @property
     def port(self) -> int:
@@ -113,16 +116,21 @@ async def composed(
 
 @asynccontextmanager
 async def build(
-    settings: ControlSettings, database_url: str, outside: Outside | None = None, hurry: asyncio.Event | None = None
+    settings: ControlSettings, database_url: str, outside: Outside | None = None, signals: Signals | None = None
 ) -> AsyncIterator[Control]:
-    """Everything of a control plane, started; drained and closed at the end."""
-    async with composed(settings, database_url, outside) as (deps, bus, features):
+    """Everything of a control plane, started; drained and closed at the end, at once when a signal says so."""
+    leave, hurry = (signals.leave, signals.hurry) if signals else (None, None)
+    made = composed(settings, database_url, outside)
+    async with (
+        made as (deps, bus, features),
+        monitoring.serving(settings, partial(_missing, deps.stopping, deps.db), leave) as metrics,
+    ):
         services = {service: servicer for feature in features for service, servicer in feature.services.items()}
         server = ControlServer(settings, deps.boundary, services)
         try:
             await bus.start([channel for feature in features for channel in feature.channels])
             await server.start()
-            yield Control(deps.db, bus, server)
+            yield Control(deps.db, bus, server, metrics)
         finally:
             deps.stopping.set()
             async with when(hurry, server.cancel_all):
@@ -139,10 +147,21 @@ async def build_worker(
         yield Worker(deps.db, settings, features)
 
 
+async def _missing(stopping: asyncio.Event, db: Db) -> list[str]:
+    """What keeps control from answering."""
+    if stopping.is_set():
+        return ["it drains"]
+    try:
+        await db.check()
+    except (*AWAY, *BUSY) as error:
+        return [f"the database doesn't answer: {error!r}"[:200]]
+    return []
+
+
 async def run_control(settings: ControlSettings) -> None:
     """Serve until SIGTERM or SIGINT."""
     lifetime = Lifetime(settings)
-    async with database(settings) as url, build(settings, url, hurry=lifetime.hurry) as control:
+    async with database(settings) as url, build(settings, url, signals=lifetime.signals) as control:
         LOG.info("control is serving", port=control.port)
         lifetime.ready()
         await lifetime.over()
@@ -155,7 +174,7 @@ async def run_worker(settings: ControlSettings) -> None:
     working = asyncio.create_task(_work(settings, lifetime, stopping), name="work")
     leaving = asyncio.create_task(lifetime.over(), name="leave")
     leaving.add_done_callback(lambda _: stopping.set())
-    async with when(lifetime.hurry, working.cancel):  # another worker begins its jobs anew
+    async with when(lifetime.signals.hurry, working.cancel):  # another worker begins its jobs anew
         await asyncio.wait([working])
     leaving.cancel()
     if not working.cancelled():
@@ -163,7 +182,14 @@ async def run_worker(settings: ControlSettings) -> None:
 
 
 async def _work(settings: ControlSettings, lifetime: Lifetime, stopping: asyncio.Event) -> None:
-    async with database(settings) as url:
+    working = list[Worker]()
+
+    async def missing() -> list[str]:
+        if stopping.is_set():
+            return ["it drains"]
+        return await working[0].missing() if working else ["it waits for its database"]
+
+    async with monitoring.serving(settings, missing, lifetime.signals.leave), database(settings) as url:
         began = False
         while not stopping.is_set():
             try:
@@ -171,11 +197,13 @@ async def _work(settings: ControlSettings, lifetime: Lifetime, stopping: asyncio
                     LOG.info("worker is running")
                     lifetime.ready()
                     began = True
+                    working[:] = [worker]
                     await worker.run(stopping)
             except AWAY as error:
                 if not began:
                     raise
                 LOG.warning("the database is unavailable; retrying", error=repr(error)[:200])
+                working.clear()
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stopping.wait(), settings.database_retry_seconds)
 

@@ -11,19 +11,23 @@ from pgqueuer import PgQueuer
 from pgqueuer.adapters.drivers.asyncpg import AsyncpgPoolDriver
 from pgqueuer.domain.errors import RetryRequested
 from pgqueuer.domain.models import Job as QueuedJob
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 from control import jobs, readers
 from control.base.job import Job
 from control.feature import Feature, Handler, Reader, Sweep
 from hum.settings import WorkerSettings
 from hum.telemetry import log
+from storage import events
 from storage import jobs as queue
 from storage.db import AWAY, BUSY, Db
 
 LOG = log(__name__)
 DONE = Counter("hum_jobs_total", "Attempts at jobs, by how they ended", ["job", "how"])
 FAILED = Counter("hum_steps_failed_total", "Failed steps of sweeps, readers and the queue", ["step"])
+WAITING = Gauge("hum_jobs_waiting_seconds", "For how long the oldest job has waited that could run, or is parked")
+HELD = Gauge("hum_jobs_held", "Jobs that failed too often and wait for an operator")
+LAG = Gauge("hum_reader_lag_seconds", "Age of the oldest event that a reader of the outbox has not read", ["reader"])
 BATCH = 10
 KEEP_COUNTS = timedelta(days=7)
 
@@ -36,12 +40,25 @@ class Worker:
         self._jobs: dict[Job, Handler] = {job: handler for each in features for job, handler in each.jobs.items()}
         assert len({job.name for job in self._jobs}) == len(self._jobs), "two jobs have one name"
         self._stop = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def missing(self) -> list[str]:
+        """What keeps it from working, a sentence each."""
+        ended = [task.get_name() for task in self._tasks if task.done()]
+        if ended or not self._tasks:
+            return [f"{name} has ended" for name in ended] or ["it has not begun"]
+        try:
+            await self._db.check()
+        except (*AWAY, *BUSY) as error:
+            return [f"the database doesn't answer: {error!r}"[:200]]
+        return []
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until asked to stop; running jobs are finished."""
         self._stop = stop
-        steps = [self._forever(*each) for each in self._steps()]
-        tasks = [asyncio.create_task(step) for step in (*steps, self._work())]
+        tasks = [asyncio.create_task(self._forever(*each), name=each[0]) for each in self._steps()]
+        tasks.append(asyncio.create_task(self._work(), name="queue"))
+        self._tasks = tasks
         stopping = asyncio.create_task(stop.wait())
         try:
             done, _ = await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
@@ -55,9 +72,12 @@ class Worker:
 
     def _steps(self) -> list[tuple[str, Callable[[], Awaitable[object]], float]]:
         sweeps: list[Sweep] = [sweep for feature in self._features for sweep in feature.sweeps]
-        own = Sweep("jobs", self._sweep_jobs, self._settings.sweep_seconds)
+        own = (
+            Sweep("jobs", self._sweep_jobs, self._settings.sweep_seconds),
+            Sweep("measures", self._measure, self._settings.sweep_seconds),
+        )
         return [
-            *((each.name, each.step, each.every_seconds) for each in (own, *sweeps)),
+            *((each.name, each.step, each.every_seconds) for each in (*own, *sweeps)),
             *(
                 (each.name, partial(self._read, each), each.every_seconds)
                 for feature in self._features
@@ -76,6 +96,14 @@ class Worker:
             async with self._db.system() as tx:
                 for org in await queue.parked(tx, job.name):
                     await jobs.admit(tx, job, org)
+
+    async def _measure(self) -> None:
+        """What waits, for whoever watches: the same in every worker."""
+        async with self._db.system() as tx:
+            WAITING.set(await queue.waiting_seconds(tx))
+            HELD.set(await queue.held(tx))
+            for reader in [reader for feature in self._features for reader in feature.readers]:
+                LAG.labels(reader.name).set(await events.lag_seconds(tx, reader.name))
 
     async def _forever(self, name: str, step: Callable[[], Awaitable[object]], every_seconds: float) -> None:
         """Repeat a step.  A failed step is retried; only `step_failures` failures in a row end the worker."""

@@ -1,8 +1,10 @@
 """`hum gateway`: the only place in this plane that calls constructors."""
 
+import argparse
 import asyncio
 import itertools
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -12,8 +14,7 @@ import msgspec
 import uvicorn
 import uvloop
 import yaml
-from grpc import aio
-from grpc_health.v1 import health_pb2
+from grpc import StatusCode, aio
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -25,34 +26,60 @@ from gateway import contract, credentials, errors, openapi, reference, transcode
 from gateway.auth import SignIn
 from gateway.csrf import SameOrigin
 from gateway.middleware import AccessLog, SecurityHeaders
+from gateway.postponed import Postponed
 from gateway.twilio import CarrierWebhooks
-from hum import home, rpc, sockets, telemetry
+from hum import home, monitoring, rpc, sockets, telemetry
 from hum.jsonvalues import Unsupported
 from hum.lifetime import Lifetime, when
 from hum.settings import GatewaySettings, load
+from hum.signals import Signals
+from hum.spool import take_spool
+from hum.v1 import runtime_pb2, runtime_pb2_grpc
+from hum.workers import Shared, supervise
 
 LOG = telemetry.log(__name__)
-READY_SECONDS = 2.0
 LOOK_SECONDS = 0.02
 TICK_SECONDS = 0.1  # uvicorn's own: it renews the Date header on its ticks
 
 
 @dataclass(slots=True)
 class Gateway:
-    """The application, and an event that is set when it drains."""
+    """The application, whether it drains, and what keeps it from taking requests."""
 
     app: Starlette
     closing: asyncio.Event
+    missing: monitoring.Ready
+    webhooks: CarrierWebhooks
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where a running gateway listens."""
+
+    public: int
+    metrics: int
 
 
 def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
     """The HTTP application over a channel to control."""
     _refuse_in_production(settings)
     identity = rpc.NodeIdentity(home.node_key(settings), "gateway", telemetry.node_name(settings, "gateway"))
-    gateway = Gateway(Starlette(), asyncio.Event())
+    closing = asyncio.Event()
+
+    webhooks = CarrierWebhooks(
+        settings, channel, identity, Postponed(take_spool(settings.postponed_dir, fsync=True), settings)
+    )
+
+    async def missing() -> list[str]:
+        if closing.is_set():
+            return ["it drains"]
+        return await _missing_at_control(channel, identity, settings.ready_seconds)
+
+    gateway = Gateway(Starlette(), closing, missing, webhooks)
+    is_ready = monitoring.cached(settings, missing)
     cookies = credentials.Cookies(settings.public_url)
     limits = transcode.Limits(
-        settings.control_seconds, settings.heartbeat_seconds, settings.body_bytes, cookies, gateway.closing
+        settings.control_seconds, settings.heartbeat_seconds, settings.body_bytes, cookies, closing
     )
     bindings = _bindings()
     document = openapi.document(bindings, settings.public_url)
@@ -63,11 +90,8 @@ def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
         return Response("ok\n", media_type="text/plain")
 
     async def readyz(_: Request) -> Response:
-        ready = not gateway.closing.is_set() and await _control_serves(channel)
+        ready = not await is_ready()
         return Response("ready\n" if ready else "not ready\n", 200 if ready else 503, media_type="text/plain")
-
-    async def metrics(_: Request) -> Response:
-        return Response(telemetry.metrics_page(), media_type=telemetry.METRICS_CONTENT_TYPE)
 
     async def openapi_json(_: Request) -> Response:
         return Response(as_json, media_type="application/json")
@@ -81,14 +105,13 @@ def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
     gateway.app = Starlette(
         routes=[
             *transcode.routes(bindings, channel, limits),
-            *CarrierWebhooks(settings, channel, identity).routes(),
+            *webhooks.routes(),
             *SignIn(settings, channel, identity, cookies).routes(),
             Route("/docs", docs),
             Route("/openapi.json", openapi_json),
             Route("/openapi.yaml", openapi_yaml),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
-            Route("/metrics", metrics),
         ],
         middleware=[
             Middleware(AccessLog),
@@ -139,17 +162,16 @@ class _Plain(yaml.SafeDumper):
         return True
 
 
-async def _control_serves(channel: aio.Channel) -> bool:
-    check = channel.unary_unary(
-        "/grpc.health.v1.Health/Check",
-        request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
-        response_deserializer=health_pb2.HealthCheckResponse.FromString,
-    )
+async def _missing_at_control(channel: aio.Channel, identity: rpc.NodeIdentity, seconds: float) -> list[str]:
+    """What keeps control from answering this gateway, in a sentence."""
+    check = runtime_pb2_grpc.IngressServiceStub(channel).CheckReady
     try:
-        answer = await check(health_pb2.HealthCheckRequest(), timeout=READY_SECONDS)
-    except aio.AioRpcError:
-        return False
-    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+        await check(runtime_pb2.CheckReadyRequest(), timeout=seconds, metadata=(identity.metadata(),))
+    except aio.AioRpcError as error:
+        if error.code() is StatusCode.PERMISSION_DENIED:
+            return ["control does not accept this gateway; set HUM_NODE_KEY to the same value on every plane"]
+        return [f"control can't answer ({error.code().name}): {(error.details() or '').partition(chr(10))[0][:200]}"]
+    return []
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -209,9 +231,14 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serve(settings: GatewaySettings, hurry: asyncio.Event | None = None) -> AsyncIterator[int]:
-    """Serve on the gateway's socket; yields its port, and drains at the end, at once when `hurry` is set."""
-    listening = sockets.listening(settings.gateway_listen, "HUM_GATEWAY_LISTEN")
+async def serve(
+    settings: GatewaySettings, *, shared_port: bool = False, signals: Signals | None = None
+) -> AsyncIterator[Ports]:
+    """Serve on the gateway's sockets; yields their ports, and drains at the end, at once when a signal says so.
+
+    With `shared_port` other processes may listen on the same public one.
+    """
+    listening = sockets.listening(settings.gateway_listen, "HUM_GATEWAY_LISTEN", shared=shared_port)
     channel = rpc.channel(settings)
     gateway = build(settings, channel)
     config = uvicorn.Config(
@@ -225,37 +252,53 @@ async def serve(settings: GatewaySettings, hurry: asyncio.Event | None = None) -
         timeout_graceful_shutdown=int(settings.drain_seconds),
         h11_max_incomplete_event_size=64 << 10,
     )
-    server = _Server(config, settings.linger_seconds)
-    serving = asyncio.create_task(server.serve([listening]), name="http")
-    while not server.started:
-        if serving.done():
-            await serving
-            raise SystemExit("hum: the gateway ended before it served")
-        await asyncio.sleep(0.01)
-    try:
-        yield listening.getsockname()[1]
-    finally:
-        gateway.closing.set()
-        server.stop()
-        async with when(hurry, server.end_at_once):
-            await serving
-        await channel.close(None)
+    leave, hurry = (signals.leave, signals.hurry) if signals else (None, None)
+    async with monitoring.serving(settings, gateway.missing, leave) as metrics_port:
+        server = _Server(config, settings.linger_seconds)
+        telling = asyncio.create_task(gateway.webhooks.tell_postponed(), name="postponed webhooks")
+        serving = asyncio.create_task(server.serve([listening]), name="http")
+        while not server.started:
+            if serving.done():
+                await serving
+                raise SystemExit("hum: the gateway ended before it served")
+            await asyncio.sleep(0.01)
+        try:
+            yield Ports(listening.getsockname()[1], metrics_port)
+        finally:
+            gateway.closing.set()
+            server.stop()
+            async with when(hurry, server.end_at_once):
+                await serving
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
+            await channel.close(None)
 
 
-async def run(settings: GatewaySettings) -> None:
-    """Serve until SIGTERM or SIGINT."""
-    lifetime = Lifetime(settings)
-    async with serve(settings, lifetime.hurry) as port:
-        LOG.info("gateway is serving", port=port)
+async def run(settings: GatewaySettings, *, worker: bool = False) -> None:
+    """Serve until SIGTERM or SIGINT; a worker, until its supervisor is gone too."""
+    lifetime = Lifetime(settings, tied=worker)
+    async with serve(settings, shared_port=worker, signals=lifetime.signals) as ports:
+        LOG.info("gateway is serving", port=ports.public)
         lifetime.ready()
         await lifetime.over()
         LOG.info("gateway is draining")
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(prog="hum gateway", description="The gateway.")
+    parser.add_argument(
+        "--workers", type=int, default=0, help="processes that share the port; unset: HUM_GATEWAY_WORKERS"
+    )
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
     settings = load(GatewaySettings)
     telemetry.start(settings, "gateway")
-    uvloop.run(run(settings))
+    count = arguments.workers or settings.gateway_workers
+    if count > 1 and not arguments.worker:
+        listen, seconds = settings.gateway_listen, settings.drain_seconds
+        shared = Shared("gateway", "gateway.app", "HUM_GATEWAY_LISTEN", listen, seconds)
+        sys.exit(uvloop.run(supervise(settings, shared, count)))
+    uvloop.run(run(settings, worker=arguments.worker))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ CUT = Counter(
     "Answers that were cut off: 499 the client left, 504 control's deadline, others as control reports",
     ["method", "route", "status"],
 )
-QUIET = ("/healthz", "/readyz", "/metrics")
+QUIET = ("/healthz", "/readyz")
 SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",

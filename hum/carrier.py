@@ -1,4 +1,4 @@
-"""The carrier's signatures.  Pure.
+"""The carrier's signatures, and how it shall ask us.  Pure.
 
 Twilio "Validate requests": base64(HMAC-SHA1(auth token, URL + sorted parameters)); a WebSocket upgrade has no
 parameters.  We do not use the SDK's validator: it leaks timing on a length mismatch, mangles URLs with user-info or
@@ -12,6 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import urlsplit, urlunsplit
 
 Parameters = Sequence[tuple[str, str]]
+#: Connection overrides of every URL that the carrier asks (Twilio "Webhooks connection overrides"): five more tries, on
+#: every kind of failure.  Neither sent nor signed.
+OVERRIDES = "#rc=5&rp=all&ct=2000&rt=5000"
 STANDARD_PORTS = {"https": 443, "http": 80, "wss": 443, "ws": 80}
 
 

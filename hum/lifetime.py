@@ -42,11 +42,6 @@ class Lifetime:
             except OSError:  # it was closed on the way here
                 self._supervisor = None
 
-    @property
-    def hurry(self) -> asyncio.Event:
-        """Set when the process is to end at once."""
-        return self.signals.hurry
-
     def ready(self) -> None:
         """Say that this process serves, to systemd as well."""
         self._tell(READY)

@@ -29,19 +29,46 @@ NODE_SCHEME = "Node "
 BEARER_SCHEME = "Bearer "
 SESSION_SCHEME = "Session "
 
-_OPTIONS: Sequence[tuple[str, int]] = (
-    ("grpc.max_receive_message_length", 16 << 20),
-    ("grpc.max_send_message_length", 16 << 20),
-    # Detects a peer that vanished silently within half a minute.
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.max_pings_without_data", 0),
-    # On the server's side: don't reject those pings.
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 2_000),
-)
+MAX_MESSAGE_BYTES = 16 << 20
+#: How much sooner than agreed a peer's keepalive may come: timers and networks are not exact.
+EARLY_PINGS = 4
+
+#: Names and values that gRPC knows (`grpc/impl/channel_arg_names.h`); a name that it doesn't know it ignores.
+Options = Sequence[tuple[str, int]]
+
+
+def client_options(settings: Common) -> Options:
+    """What a channel is opened with."""
+    return (
+        *_either_side(settings),
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 500),  # a restart is noticed while a caller waits
+    )
+
+
+def server_options(settings: Common, *, shared: bool = False) -> Options:
+    """What a server listens with, `shared` on a port that others may listen on too.  It tolerates the keepalives that `client_options` makes, on quiet channels too."""
+    return (
+        *_either_side(settings),
+        ("grpc.http2.min_ping_interval_without_data_ms", max(1, _ms(settings.keepalive_seconds) // EARLY_PINGS)),
+        ("grpc.so_reuseport", int(shared)),
+    )
+
+
+def _either_side(settings: Common) -> Options:
+    return (
+        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+        # Detects a peer that vanished silently, after both.
+        ("grpc.keepalive_time_ms", _ms(settings.keepalive_seconds)),
+        ("grpc.keepalive_timeout_ms", _ms(settings.keepalive_timeout_seconds)),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0),  # as many as it takes
+    )
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +106,11 @@ def verify_node(key: bytes, token: str) -> Node | None:
 def channel(settings: Common) -> aio.Channel:
     """A channel to control."""
     if settings.tls_ca is None:
-        return aio.insecure_channel(settings.control_address, options=_OPTIONS)
+        return aio.insecure_channel(settings.control_address, options=client_options(settings))
     credentials = grpc.ssl_channel_credentials(
         _read(settings.tls_ca), _read(settings.tls_key), _read(settings.tls_cert)
     )
-    return aio.secure_channel(settings.control_address, credentials, options=_OPTIONS)
+    return aio.secure_channel(settings.control_address, credentials, options=client_options(settings))
 
 
 def server(
@@ -93,7 +120,7 @@ def server(
 
     `shared`: other servers may listen on the same port, if all say so.
     """
-    made = aio.server(interceptors=interceptors, options=[*_OPTIONS, ("grpc.so_reuseport", int(shared))])
+    made = aio.server(interceptors=interceptors, options=server_options(settings, shared=shared))
     if settings.tls_cert is None or settings.tls_key is None:
         return made, made.add_insecure_port(listen)
     pair = (settings.tls_key.read_bytes(), settings.tls_cert.read_bytes())

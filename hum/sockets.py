@@ -56,6 +56,8 @@ def listening(text: str, variable: str, *, shared: bool = False) -> socket.socke
         made = socket.socket(fileno=listen.port) if listen.host == INHERITED else bound(listen, shared=shared)
         made.listen(BACKLOG)
     except OSError as error:
-        raise SystemExit(f"hum: can't listen on {text} ({variable}): {error.strerror}") from error
+        raise SystemExit(
+            f"hum: can't listen on {text} ({variable}): {error.strerror}; set another socket, or port 0 for a free one"
+        ) from error
     made.set_inheritable(False)
     return made

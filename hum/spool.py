@@ -11,7 +11,7 @@ import os
 import struct
 import zlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from io import FileIO
 from itertools import zip_longest
@@ -19,6 +19,7 @@ from pathlib import Path
 
 _HEAD = struct.Struct(">II")
 SEGMENT_BYTES = 4 << 20
+MAX_SPOOLS = 1_000
 
 
 class Spool:
@@ -150,3 +151,26 @@ class Spool:
         for (_, path), following in zip(segments, follows, strict=False):
             if following - 1 <= self.done:
                 path.unlink()
+
+
+def take_spool(root: Path, *, fsync: bool) -> Spool:
+    """The first spool below `root` that no living process holds, with all that killed processes left in any of them.
+
+    What is found elsewhere is moved into it, so that it is sent even if no other process ever starts.
+    """
+    own = next(_free_spools(root, range(MAX_SPOOLS), fsync=fsync), None)
+    if own is None:
+        raise SystemExit(f"hum: all spools below {root} are taken")
+    others = sorted(int(folder.name) for folder in root.iterdir() if folder.name.isdecimal())
+    for left in _free_spools(root, others, fsync=fsync):
+        for number, record in left.pending():
+            own.append(record)
+            left.finish(number)
+        left.close()
+    return own
+
+
+def _free_spools(root: Path, numbers: Iterable[int], *, fsync: bool) -> Iterator[Spool]:
+    for number in numbers:
+        with suppress(BlockingIOError):
+            yield Spool(root / str(number), fsync=fsync)

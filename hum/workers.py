@@ -35,12 +35,13 @@ async def supervise(settings: Common, shared: Shared, count: int) -> int:
     """Run `count` workers until SIGTERM or SIGINT, or until one keeps dying; the exit status."""
     lifetime, programs = Lifetime(settings), Programs(LOG.warning)
     with _opened(shared) as port:
-        workers = [_worker(shared, number, port) for number in range(count)]
+        metrics = parse_listen(settings.metrics_listen)
+        workers = [_worker(shared, number, port, str(metrics.plus(number))) for number in range(count)]
         living = asyncio.create_task(_live(lifetime, programs, workers), name="workers")
         counting = asyncio.create_task(_count(lifetime, programs), name="calls")
         LOG.info("workers are supervised", plane=shared.plane, workers=count, port=port.getsockname()[1])
         await asyncio.wait({living, counting}, return_when=asyncio.FIRST_COMPLETED)
-        await programs.stop(lifetime.hurry, together=True)
+        await programs.stop(lifetime.signals.hurry, together=True)
         counting.cancel()
         return await living
 
@@ -87,8 +88,8 @@ def _opened(shared: Shared) -> socket.socket:
     return bound(listen, shared=True)
 
 
-def _worker(shared: Shared, number: int, port: socket.socket) -> Program:
-    listen, own = parse_listen(shared.listen), environment()
+def _worker(shared: Shared, number: int, port: socket.socket, metrics: str) -> Program:
+    listen, own = parse_listen(shared.listen), environment() | {"HUM_METRICS_LISTEN": metrics}
     inherits = listen.host == INHERITED
     if not inherits:
         own[shared.variable] = str(listen._replace(port=port.getsockname()[1]))

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 import uvloop
 from picows import ws_create_server
 
-from hum import home, rpc, sockets, telemetry
+from hum import home, monitoring, rpc, sockets, telemetry
 from hum.clock import Clock, monotonic_ms
 from hum.lifetime import Lifetime
 from hum.settings import MediaSettings, load
+from hum.signals import Signals
+from hum.spool import take_spool
 from hum.workers import Shared, supervise
-from media.io.control import ControlLink, take_spool
+from media.io.control import ControlLink
 from media.io.openai import Dial, Dialler
 from media.io.silero import Silero
 from media.pacer import Pacer
@@ -35,6 +37,7 @@ class Media:
     server: MediaServer
     link: ControlLink
     port: int
+    metrics_port: int
 
 
 @asynccontextmanager
@@ -44,9 +47,9 @@ async def build(
     clock: Clock = monotonic_ms,
     *,
     shared_port: bool = False,
-    hurry: asyncio.Event | None = None,
+    signals: Signals | None = None,
 ) -> AsyncIterator[Media]:
-    """Start a whole media plane; drain and close it on exit, at once when `hurry` is set.
+    """Start a whole media plane; drain and close it on exit, at once when a signal says so.
 
     With `shared_port` other processes may listen on the same port.
     """
@@ -58,44 +61,50 @@ async def build(
         channel,
         home.node_key(settings),
         telemetry.node_name(settings, "media"),
-        take_spool(settings.spool_dir),
+        take_spool(settings.spool_dir, fsync=False),
     )
     silero = Silero.load() if settings.vad_confirm else None
     ports = Ports(settings, link, dial or Dialler(settings), clock, settings.recordings_dir, silero)
     server = MediaServer(ports, lambda: pacer.load)
     pacer = Pacer(settings.pacer_ms, clock, server.sweep)
-    link.on_command = server.command
+    link.on_command, link.refuses = server.command, server.refuses
     listening = await ws_create_server(
         server.upgrade,
         sock=sockets.listening(settings.media_listen, "HUM_MEDIA_LISTEN", shared=shared_port),
         max_frame_size=settings.max_frame_bytes,
         backlog=sockets.BACKLOG,
     )
-    linked = asyncio.create_task(link.run(), name="link")
-    pacer.start()
-    try:
-        yield Media(server, link, listening.sockets[0].getsockname()[1])
-    finally:
-        listening.close()  # who connects from now on is answered by a successor, or refused by the system
-        hurry, lingers = hurry or asyncio.Event(), min(settings.linger_seconds, settings.drain_seconds)
-        await server.linger(lingers, hurry)
-        await server.drain(settings.drain_seconds - lingers, CLOSE_SECONDS, hurry)
-        link.flush(clock())
-        with suppress(TimeoutError):  # reports that control does not acknowledge now stay on disk
-            async with asyncio.timeout(settings.end_ack_seconds):
-                await link.stored()
-        pacer.stop()
-        linked.cancel()
-        with suppress(asyncio.CancelledError):
-            await linked
-        link.outbox.close()
-        await channel.close(None)
+
+    async def missing() -> list[str]:
+        return server.missing()
+
+    leave, hurry = (signals.leave, signals.hurry) if signals else (None, asyncio.Event())
+    async with monitoring.serving(settings, missing, leave) as metrics_port:
+        linked = asyncio.create_task(link.run(), name="link")
+        pacer.start()
+        try:
+            yield Media(server, link, listening.sockets[0].getsockname()[1], metrics_port)
+        finally:
+            listening.close()  # who connects from now on is answered by a successor, or refused by the system
+            lingers = min(settings.linger_seconds, settings.drain_seconds)
+            await server.linger(lingers, hurry)
+            await server.drain(settings.drain_seconds - lingers, CLOSE_SECONDS, hurry)
+            link.flush(clock())
+            with suppress(TimeoutError):  # reports that control does not acknowledge now stay on disk
+                async with asyncio.timeout(settings.end_ack_seconds):
+                    await link.stored()
+            pacer.stop()
+            linked.cancel()
+            with suppress(asyncio.CancelledError):
+                await linked
+            link.outbox.close()
+            await channel.close(None)
 
 
 async def run(settings: MediaSettings, *, worker: bool = False) -> None:
     """Serve until SIGTERM or SIGINT; a worker also stops when its supervisor is gone."""
     lifetime = Lifetime(settings, tied=worker)
-    async with build(settings, shared_port=worker, hurry=lifetime.hurry) as media:
+    async with build(settings, shared_port=worker, signals=lifetime.signals) as media:
         # Imported objects live forever: without the freeze the collector would walk them (40 ms) while calls wait.
         gc.collect()
         gc.freeze()

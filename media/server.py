@@ -1,6 +1,6 @@
 """The server for the carrier: who may open a stream, and which calls are open.
 
-Answers `/media/twilio` to signed WebSocket upgrades, and `/healthz`, `/readyz`, `/metrics` to plain requests.
+Answers `/media/twilio` to signed WebSocket upgrades, and `/healthz`, `/readyz` to plain requests.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from picows import WSListener, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
 
-from hum.telemetry import METRICS_CONTENT_TYPE, log, metrics_page
+from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
 from media.core.conversation import Conversation, due
@@ -52,12 +52,15 @@ class MediaServer:
             case "/healthz":
                 return _answer(200, b"ok\n")
             case "/readyz":
-                ready = not (self.leaving or self.draining) and self.ports.link.up
-                return _answer(200, b"ready\n") if ready else _answer(503, b"not ready\n")
-            case "/metrics":
-                return _answer(200, metrics_page(), METRICS_CONTENT_TYPE)
+                return _answer(503, b"not ready\n") if self.missing() else _answer(200, b"ready\n")
             case _:
                 return _answer(404, b"not found\n")
+
+    def missing(self) -> list[str]:
+        """What keeps this process from taking the next call, a sentence each."""
+        if not self.ports.link.up:
+            return ["the link to control is down"]
+        return [f"no more calls are taken: {reason}"] if (reason := self.refuses()) else []
 
     def _stream(self, request: WSUpgradeRequest) -> WSListener | WSUpgradeResponseWithListener:
         settings = self.ports.settings
@@ -71,8 +74,11 @@ class MediaServer:
             return _answer(503, b"this process takes no more calls\n")
         return twilio.TwilioLeg(self.opened, settings.max_frame_bytes)
 
+    def refuses(self) -> str | None:
+        """Why this process should be sent no more calls; None if it takes more."""
+        return "draining" if self.leaving else self._full()
+
     def _full(self) -> str | None:
-        """Why this process takes no more calls; None if it takes more."""
         settings = self.ports.settings
         if self.draining:
             return "draining"
@@ -143,7 +149,8 @@ class MediaServer:
 
         After `seconds` they end with a spoken goodbye, and without one as soon as `hurry` is set.
         """
-        self.draining, hurry = True, hurry or asyncio.Event()
+        self.leaving = self.draining = True
+        hurry = hurry or asyncio.Event()
         if await self._emptied(seconds, hurry):
             return
         LOG.info("ending the open calls", calls=len(self._shells), at_once=hurry.is_set())
@@ -165,8 +172,8 @@ class MediaServer:
         return self._empty.is_set()
 
 
-def _answer(status: int, body: bytes, content_type: str = "text/plain; charset=utf-8") -> WSUpgradeResponseWithListener:
-    headers = {"Content-Type": content_type}
+def _answer(status: int, body: bytes) -> WSUpgradeResponseWithListener:
+    headers = {"Content-Type": "text/plain; charset=utf-8"}
     if status < 400:
         response = WSUpgradeResponse.create_ok_response(body, headers)
     else:

@@ -38,7 +38,7 @@ LISTED = """
     c.id, c.direction, c.origin, c.status, c.from_e164, c.to_e164, c.number_id, c.flow_id, c.flow_version,
     c.contact_id, k.name AS contact_name, k.phone_e164 AS contact_phone, k.company AS contact_company, c.created_at, c.answered_at, c.ended_at, c.end_reason,
     ARRAY(SELECT t.tag FROM call_tags t WHERE t.call_id = c.id ORDER BY t.tag) AS tags,
-    c.outcome_label, c.summary ->> 'text' AS summary_text
+    c.outcome_label, c.summary ->> 'text' AS summary_text, c.caller_verification
 """
 # A plan for each set of filters: each has an index in the list's order, and a generic plan would use none.
 PLAN_ANEW = "SET LOCAL plan_cache_mode = force_custom_plan"
@@ -111,6 +111,7 @@ class CallRow:
     tags: list[str]
     outcome_label: str | None
     summary_text: str | None
+    caller_verification: str | None
 
 
 @dataclass(frozen=True, slots=True)

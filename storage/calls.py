@@ -24,18 +24,18 @@ ROUTE = """
       JOIN organizations o ON o.org_id = n.org_id
       LEFT JOIN flows f ON f.id = n.flow_id AND f.deleted_at IS NULL
       LEFT JOIN flow_versions v ON v.flow_id = f.id AND v.version = f.version
-     WHERE n.e164 = $1
+     WHERE n.e164 = $1 AND (n.account_sid IS NULL OR n.account_sid = $3)
 """
 CREATE = """
     INSERT INTO calls (id, org_id, call_sid, direction, status, from_e164, to_e164, number_id, flow_id, flow_version,
-                       contact_id, end_reason)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                       contact_id, caller_verification, created_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, coalesce($13, now()))
     ON CONFLICT (call_sid) DO NOTHING
     RETURNING id
 """
 STATE = """
-    SELECT id, org_id, call_sid, status, created_at, answered_at, ended_at, end_reason, carrier_ended_at,
-           streams_opened, node
+    SELECT id, org_id, call_sid, to_e164, status, created_at, answered_at, ended_at, end_reason, carrier_ended_at,
+           streams_offered, streams_opened, node
       FROM calls
 """
 BY_SID = STATE + " WHERE call_sid = $1 FOR NO KEY UPDATE"
@@ -53,6 +53,28 @@ LOCK_IF_STALE = (
        FOR NO KEY UPDATE SKIP LOCKED
 """
 )
+# The last report of the stream that has closed may still come: it did open, and its process is there.
+IS_REPORT_DUE = """
+    SELECT c.status IN ('queued', 'ringing', 'in_progress') AND c.carrier_ended_at IS NULL AND c.token_hash IS NULL
+           AND m.link IS NOT NULL AND m.seen_at > now() - $2::interval
+      FROM calls c JOIN media_links m ON m.node = c.node
+     WHERE c.id = $1
+"""
+# Calls that go on though no process of the media plane has them: it is gone, or there never was one.
+LOST = """
+    UPDATE calls SET lost_at = coalesce(lost_at, now()), looked_at = now()
+     WHERE id IN (SELECT c.id
+                    FROM calls c LEFT JOIN media_links m ON m.node = c.node
+                   WHERE c.status IN ('queued', 'ringing', 'in_progress') AND c.carrier_ended_at IS NULL
+                     AND c.created_at < now() - $1::interval
+                     AND (c.looked_at IS NULL OR c.looked_at < now() - $2::interval)
+                     AND (m.link IS NULL OR m.seen_at < now() - $1::interval)
+                   ORDER BY c.looked_at NULLS FIRST
+                   LIMIT 100 FOR UPDATE OF c SKIP LOCKED)
+    RETURNING id, call_sid, streams_opened,
+              lost_at < now() - $3::interval AND coalesce(token_expires_at < now(), true) AS is_long_lost,
+              (SELECT m.seen_at FROM media_links m WHERE m.node = calls.node) AS seen_at
+"""
 LANGUAGE = """
     SELECT v.definition ->> 'language' FROM calls c
       JOIN flow_versions v ON v.flow_id = c.flow_id AND v.version = c.flow_version
@@ -62,12 +84,13 @@ LEG = """
     SELECT direction, from_e164, to_e164, number_id, flow_id, flow_version, contact_id FROM calls WHERE id = $1
 """
 OFFER_TOKEN = """
-    UPDATE calls SET token_hash = $2, token_expires_at = now() + make_interval(secs => $3) WHERE id = $1
+    UPDATE calls SET token_hash = $2, token_expires_at = now() + make_interval(secs => $3), streams_offered = $4
+     WHERE id = $1
 """
 SPEND_TOKEN = """
     UPDATE calls
        SET token_hash = NULL, token_expires_at = NULL, streams_opened = streams_opened + 1, node = $3,
-           carrier_ended_at = NULL
+           carrier_ended_at = NULL, lost_at = NULL, looked_at = NULL
      WHERE token_hash = $1 AND call_sid = $2 AND token_expires_at > now() AND ended_at IS NULL
     RETURNING id, org_id, flow_id, flow_version, contact_id, streams_opened AS stream_number
 """
@@ -81,7 +104,7 @@ STREAM = """
 """
 SESSION = """
     SELECT c.org_id, v.definition, k.name AS contact_name, k.phone_e164 AS contact_phone, k.company AS contact_company,
-           k.tags AS contact_tags, k.notes AS contact_notes, o.name AS organization, o.time_zone
+           k.tags AS contact_tags, k.notes AS contact_notes, o.name AS organization, o.time_zone, c.caller_verification
       FROM calls c
       JOIN organizations o ON o.org_id = c.org_id
       JOIN flow_versions v ON v.flow_id = c.flow_id AND v.version = c.flow_version
@@ -105,11 +128,6 @@ ADD_LATENCY = "UPDATE calls SET latency = (latency::jsonb || $2::jsonb)::json WH
 ADD_INTERRUPTION = "UPDATE calls SET interruptions = (interruptions::jsonb || $2::jsonb)::json WHERE id = $1"
 TOOLS = "SELECT tool_activity FROM calls WHERE id = $1"
 SET_TOOLS = "UPDATE calls SET tool_activity = $2 WHERE id = $1"
-LINK_SEQ = "SELECT batch_seq FROM media_links WHERE node = $1"
-SET_LINK_SEQ = """
-    INSERT INTO media_links (node, batch_seq) VALUES ($1, $2)
-    ON CONFLICT (node) DO UPDATE SET batch_seq = excluded.batch_seq, seen_at = now()
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +153,14 @@ class CallState:
     id: UUID
     org_id: UUID
     call_sid: str | None
+    to_e164: str
     status: str
     created_at: datetime
     answered_at: datetime | None
     ended_at: datetime | None
     end_reason: str | None
     carrier_ended_at: datetime | None
+    streams_offered: int
     streams_opened: int
     node: str | None
 
@@ -171,7 +191,8 @@ class NewCall:
     flow_id: UUID | None
     flow_version: int | None
     contact_id: UUID | None
-    end_reason: str | None = None
+    caller_verification: str | None = None
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +225,7 @@ class SessionRow:
     contact_notes: str | None
     organization: str
     time_zone: str
+    caller_verification: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,9 +242,9 @@ class TurnRow:
 # --- routing ------------------------------------------------------------------------------------------------------
 
 
-async def route(tx: Tx, to_e164: str, from_e164: str) -> RouteRow | None:
-    """As the system: what is known about a called number; None when no organization has it."""
-    row = await tx.fetchrow(ROUTE, to_e164, from_e164)
+async def route(tx: Tx, to_e164: str, from_e164: str, account_sid: str) -> RouteRow | None:
+    """As the system: what is known about a called number; None when no organization has it at this account."""
+    row = await tx.fetchrow(ROUTE, to_e164, from_e164, account_sid)
     if row is None:
         return None
     return RouteRow(**{**row, "definition": json.loads(row["definition"] or "{}")})
@@ -267,6 +289,31 @@ async def lock_if_stale(tx: Tx, id: UUID, seconds: float) -> CallState | None:
     return CallState(**row) if row else None
 
 
+@dataclass(frozen=True, slots=True)
+class LostRow:
+    """A call that nobody has."""
+
+    id: UUID
+    call_sid: str | None
+    streams_opened: int
+    is_long_lost: bool
+    seen_at: datetime | None  # when the media process that had it was last seen
+
+
+async def lost(tx: Tx, silent: timedelta, between: timedelta, long: timedelta) -> list[LostRow]:
+    """Claim the calls that nobody has, to ask the carrier about them.  As the system.
+
+    A media process that said nothing for `silent` has no calls; a call is claimed again after `between`, and is lost for
+    long after `long`, unless its stream may still come.
+    """
+    return [LostRow(**row) for row in await tx.fetch(LOST, silent, between, long)]
+
+
+async def is_report_due(tx: Tx, id: UUID, silent: timedelta) -> bool:
+    """Tell whether the last report of a call's stream may still come: the call goes on, and a media process has it."""
+    return bool(await tx.fetchval(IS_REPORT_DUE, id, silent))
+
+
 async def leg(tx: Tx, id: UUID) -> LegRow:
     """The parties of a call that is locked."""
     row = await tx.fetchrow(LEG, id)
@@ -280,9 +327,9 @@ async def language(tx: Tx, id: UUID) -> str | None:
     return spoken
 
 
-async def offer_token(tx: Tx, id: UUID, hash: bytes, seconds: int) -> None:
-    """A stream that presents the token within `seconds` belongs to this call."""
-    await tx.execute(OFFER_TOKEN, id, hash, seconds)
+async def offer_token(tx: Tx, id: UUID, hash: bytes, seconds: int, offered: int) -> None:
+    """A stream that presents the token within `seconds` belongs to this call; the carrier is to open its `offered`th."""
+    await tx.execute(OFFER_TOKEN, id, hash, seconds, offered)
 
 
 async def spend_token(tx: Tx, hash: bytes, call_sid: str, stream_sid: str, node: str) -> SpentToken | None:
@@ -369,15 +416,3 @@ async def put_tool(tx: Tx, id: UUID, tool_call_id: str, activity: str) -> None:
     else:
         tools[same] = tool
     await tx.execute(SET_TOOLS, id, json.dumps(tools))
-
-
-# --- the media plane's links --------------------------------------------------------------------------------------
-
-
-async def link_seq(tx: Tx, node: str) -> int:
-    """The last stored batch of a media process."""
-    return await tx.fetchval(LINK_SEQ, node) or 0
-
-
-async def set_link_seq(tx: Tx, node: str, seq: int) -> None:
-    await tx.execute(SET_LINK_SEQ, node, seq)

@@ -101,6 +101,11 @@ class Db:
         async with self._system.acquire() as tx, _within(tx, "BEGIN"):
             yield tx
 
+    async def check(self) -> None:
+        """Return when the database answers.  Raises what AWAY and BUSY list."""
+        async with self.system() as tx:
+            await tx.execute("SELECT 1")
+
     async def listen(self) -> "asyncpg.Connection[asyncpg.Record]":
         """A connection of its own for LISTEN: it belongs to no pool and the caller closes it."""
         return await asyncpg.connect(self.url, server_settings={"role": "hum_system", "application_name": "hum_listen"})

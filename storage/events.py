@@ -55,6 +55,13 @@ TRY_LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('event reader ' ||
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('event reader ' || $1, 0))"
 CURSOR = "SELECT xid::text AS xid, id FROM event_cursors WHERE reader = $1"
 MOVE = "UPDATE event_cursors SET xid = $2::text::xid8, id = $3 WHERE reader = $1"
+LAG = """
+    SELECT coalesce(extract(epoch FROM now() - (SELECT e.created_at FROM events e
+                                                 WHERE (e.xid, e.id) > (c.xid, c.id)
+                                                 ORDER BY e.xid, e.id LIMIT 1)), 0)::float8
+      FROM event_cursors c
+     WHERE c.reader = $1
+"""
 SET_ASIDE = """
     INSERT INTO events_set_aside (reader, event_id, reason) VALUES ($1, $2, $3) ON CONFLICT (reader, event_id) DO NOTHING
 """
@@ -145,6 +152,11 @@ async def read_behind_horizon(tx: Tx, reader: str, start: Start, limit: int = 50
     if rows:
         await move(tx, reader, rows[-1]["xid"], rows[-1]["id"])
     return [Event(**{**row, "data": json.loads(row["data"])}) for row in rows]
+
+
+async def lag_seconds(tx: Tx, reader: str) -> float:
+    """How old the oldest event is that a reader has not read; 0 when it has read all, or never began."""
+    return await tx.fetchval(LAG, reader) or 0.0
 
 
 async def set_aside(tx: Tx, reader: str, event: Event, reason: str) -> None:

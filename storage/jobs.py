@@ -32,6 +32,13 @@ UNPARK = """
                      FOR UPDATE SKIP LOCKED)
     RETURNING row_id
 """
+WAITING_SECONDS = """
+    SELECT coalesce(extract(epoch FROM now() - least(
+               (SELECT min(greatest(created, execute_after)) FROM pgqueuer
+                 WHERE status = 'queued' AND execute_after <= now()),
+               (SELECT min(parked_at) FROM parked_jobs))), 0)::float8
+"""
+HELD = "SELECT count(*) FROM pgqueuer WHERE status = 'failed'"
 PARKED = "SELECT DISTINCT org_id FROM parked_jobs WHERE job = $1"
 
 
@@ -70,6 +77,18 @@ async def park(tx: Tx, kind: str, org: UUID, rows: Sequence[UUID]) -> None:
 async def unpark(tx: Tx, kind: str, org: UUID, room: int, besides: int | None = None) -> list[UUID]:
     """As the system: take the jobs that fit until `room` are ready or running, not counting the job `besides`."""
     return [row["row_id"] for row in await tx.fetch(UNPARK, kind, org, room, besides)]
+
+
+async def waiting_seconds(tx: Tx) -> float:
+    """As the system: for how long the oldest job has waited that could run, or is parked; 0 when none waits."""
+    seconds: float = await tx.fetchval(WAITING_SECONDS)
+    return seconds
+
+
+async def held(tx: Tx) -> int:
+    """As the system: how many jobs failed too often, and wait for an operator."""
+    count: int = await tx.fetchval(HELD)
+    return count
 
 
 async def parked(tx: Tx, kind: str) -> list[UUID]:

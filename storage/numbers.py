@@ -10,11 +10,13 @@ from hum.errors import AlreadyExists, NotFound
 from storage.db import Tx
 
 COLUMNS = """
-    id, e164, carrier_sid, friendly_name, flow_id, sms_flow_id, sms_enabled, capabilities, status, created_at
+    id, e164, carrier_sid, friendly_name, flow_id, sms_flow_id, sms_enabled, capabilities, status, created_at,
+    account_sid
 """
 CREATE = """
-    INSERT INTO numbers (id, org_id, e164, carrier_sid, friendly_name, flow_id, sms_flow_id, sms_enabled, capabilities)
-    VALUES ($1, hum.org_id(), $2, $3, $4, $5, $6, $7, $8)
+    INSERT INTO numbers (id, org_id, e164, carrier_sid, friendly_name, flow_id, sms_flow_id, sms_enabled, capabilities,
+                         account_sid)
+    VALUES ($1, hum.org_id(), $2, $3, $4, $5, $6, $7, $8, $9)
     RETURNING created_at
 """
 GET = f"SELECT {COLUMNS} FROM numbers WHERE id = $1"
@@ -27,12 +29,12 @@ PAGE = f"""
 """
 PAGE_ALL = f"SELECT {COLUMNS} FROM numbers ORDER BY id FOR UPDATE"
 ADOPT = """
-    INSERT INTO numbers (id, org_id, e164, carrier_sid, friendly_name, capabilities)
-    VALUES ($1, hum.org_id(), $2, $3, $4, $5)
+    INSERT INTO numbers (id, org_id, e164, carrier_sid, friendly_name, capabilities, account_sid)
+    VALUES ($1, hum.org_id(), $2, $3, $4, $5, $6)
     ON CONFLICT (e164) DO NOTHING
     RETURNING id
 """
-REFRESH = "UPDATE numbers SET carrier_sid = $2, capabilities = $3, status = $4 WHERE id = $1"
+REFRESH = "UPDATE numbers SET carrier_sid = $2, capabilities = $3, status = $4, account_sid = $5 WHERE id = $1"
 IS_ONLY = "SELECT hum.is_only_organization()"
 # A call that began and has not ended.
 IS_BUSY = """
@@ -66,6 +68,7 @@ class NumberRow:
     capabilities: list[str]
     status: str
     created_at: datetime
+    account_sid: str | None = None  # the carrier's account that holds it, where that is known
 
 
 async def create(tx: Tx, row: NumberRow) -> NumberRow:
@@ -81,6 +84,7 @@ async def create(tx: Tx, row: NumberRow) -> NumberRow:
             row.sms_flow_id,
             row.sms_enabled,
             row.capabilities,
+            row.account_sid,
         )
     except asyncpg.UniqueViolationError as error:
         raise AlreadyExists("An organization already has this number.") from error
@@ -109,13 +113,23 @@ async def all_locked(tx: Tx) -> list[NumberRow]:
     return [NumberRow(**row) for row in await tx.fetch(PAGE_ALL)]
 
 
-async def adopt(tx: Tx, id: UUID, e164: str, carrier_sid: str, friendly_name: str, capabilities: list[str]) -> bool:
+async def adopt(
+    tx: Tx,
+    id: UUID,
+    e164: str,
+    carrier_sid: str,
+    friendly_name: str,
+    capabilities: list[str],
+    account_sid: str | None,
+) -> bool:
     """Take a number that no organization has; False if one has it."""
-    return await tx.fetchval(ADOPT, id, e164, carrier_sid, friendly_name, capabilities) is not None
+    return await tx.fetchval(ADOPT, id, e164, carrier_sid, friendly_name, capabilities, account_sid) is not None
 
 
-async def refresh(tx: Tx, id: UUID, carrier_sid: str, capabilities: list[str], status: str) -> None:
-    await tx.execute(REFRESH, id, carrier_sid, capabilities, status)
+async def refresh(
+    tx: Tx, id: UUID, carrier_sid: str, capabilities: list[str], status: str, account_sid: str | None
+) -> None:
+    await tx.execute(REFRESH, id, carrier_sid, capabilities, status, account_sid)
 
 
 async def is_only_organization(tx: Tx) -> bool:

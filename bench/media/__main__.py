@@ -46,7 +46,7 @@ async def product(asked: argparse.Namespace, model_port: int, authority: Path | 
     plane = serving(asked.workers, model_port, recording=asked.recording, authority=authority)
     async with plane as made:
         figures = await _callers(asked, made.port, made.pids)
-        page = await asyncio.to_thread(_metrics, made.port)
+        page = await asyncio.to_thread(_metrics, made.metrics_port)
         figures["pacer_late_p99_ms"] = _late_p99_ms(page)
         figures["reports"] = made.control.reports
     return figures

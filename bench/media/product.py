@@ -5,7 +5,7 @@ import json
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ Figures = dict[str, Any]
 @dataclass(frozen=True, slots=True)
 class Product:
     port: int
+    metrics_port: int
     pids: Sequence[int]  # of the processes that carry calls
     control: control.Control
 
@@ -32,13 +33,13 @@ async def serving(
     workers: int, model_port: int, *, recording: bool = False, authority: Path | None = None
 ) -> AsyncIterator[Product]:
     """A running plane; it connects to the model by TLS if there is an `authority`, a PEM file."""
-    with tempfile.TemporaryDirectory() as home, socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        taken.close()
+    with tempfile.TemporaryDirectory() as home:
+        port, metrics_port = _free_ports(2)
         environment = {
             "HUM_HOME": home,
             "HUM_NODE_KEY": NODE_KEY,
             "HUM_MEDIA_LISTEN": f"127.0.0.1:{port}",
+            "HUM_METRICS_LISTEN": f"127.0.0.1:{metrics_port}",
             "HUM_MEDIA_URL": f"ws://127.0.0.1:{port}",
             "HUM_MAX_CALLS": "10000",
             "HUM_DRAIN_SECONDS": "0",
@@ -57,7 +58,13 @@ async def serving(
             async with running(["-m", "media.app", "--workers", str(workers)], environment) as media:
                 for _ in range(workers):
                     await asyncio.wait_for(fake.up.acquire(), 20)
-                yield Product(port, [media.pid] if workers == 1 else children(media.pid), fake)
+                yield Product(port, metrics_port, [media.pid] if workers == 1 else children(media.pid), fake)
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        taken = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [each.getsockname()[1] for each in taken]
 
 
 async def callers(

@@ -4,13 +4,15 @@ from uuid import UUID
 
 from control.bus import Channel, of_messages
 from hum.v1 import runtime_pb2
-from storage.call_events import CHANNEL
+from storage import call_events, media_links
 
 #: A call has a new event; sent by the transaction that appended it (`storage.call_events.append`).
-CHANGED = Channel(CHANNEL, UUID, str)
+CHANGED = Channel(call_events.CHANNEL, UUID, str)
+#: A media process came or went, or began or ceased to take calls (`storage.media_links`).
+LINKS = Channel(media_links.CHANNEL, str, str)
 #: For the process that holds a media process's link.
 COMMANDS = of_messages("hum_commands", runtime_pb2.NodeCommand)
 #: The live transcript, for clients that follow a call.
 DELTAS = of_messages("hum_deltas", runtime_pb2.CallDeltas)
 
-ALL = (CHANGED, COMMANDS, DELTAS)
+ALL = (CHANGED, LINKS, COMMANDS, DELTAS)

@@ -7,6 +7,7 @@ from control import jobs
 from control.base.wire import value
 from control.calls import outbox, rules
 from control.calls.stream import tell
+from control.clients.twilio import Carrier
 from control.rows import each_row
 from hum.clock import now
 from hum.errors import InvalidState
@@ -28,18 +29,22 @@ async def finish(tx: Tx, state: CallState, status: str, at: datetime, reason: st
     await jobs.enqueue(tx, rules.AFTER_CALL, state.org_id, state.id)
 
 
-async def is_live(db: Db, id: UUID) -> bool:
-    """Tell whether a call is live.  Raises NotFound."""
-    async with db.system() as tx:
-        return (await calls.look(tx, id)).status in rules.LIVE
-
-
 async def require_live(tx: Tx, id: UUID) -> CallState:
     """Lock a live call.  Raises NotFound, InvalidState."""
     state = await calls.lock(tx, id)
     if state.status not in rules.LIVE:
         raise InvalidState(f"The call is {state.status.replace('_', ' ')}.")
     return state
+
+
+async def hang_up(db: Db, carrier: Carrier, state: CallState) -> None:
+    """End a call that no media process has: at the carrier, and here.  Raises CarrierError."""
+    was_going_on = state.call_sid is not None and await carrier.end_call(state.call_sid)
+    async with db.system() as tx:
+        state = await calls.lock(tx, state.id)
+        if state.status in rules.LIVE:
+            status, reason = rules.hung_up(joined=state.streams_opened > 0, was_going_on=was_going_on)
+            await finish(tx, state, status, now(), reason)
 
 
 async def sweep(db: Db, lost_seconds: float) -> int:

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from control.calls import channels, ending, rules
+from control.calls import channels, ending, lost, rules
 from control.calls.ingress import IngressServicer
 from control.calls.jobs import after_call
 from control.calls.link import MediaServicer
@@ -12,7 +12,7 @@ from control.calls.tools import END_CALL, CallTools, report_outcome
 from control.feature import Deps, Feature, Sweep
 from hum.settings import ControlSettings
 from hum.v1 import calls_pb2, runtime_pb2
-from storage import reports_set_aside
+from storage import media_links, reports_set_aside
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
@@ -23,6 +23,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     async def forget() -> None:
         async with deps.db.system() as tx:
             await reports_set_aside.forget(tx, rules.KEEP_SET_ASIDE)
+            await media_links.forget(tx, rules.KEEP_LINKS)
 
     return Feature(
         services={
@@ -33,7 +34,8 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         jobs={rules.AFTER_CALL: partial(after_call, deps.db, deps.outside.writer)},
         sweeps=[
             Sweep("calls", partial(ending.sweep, deps.db, settings.link_lost_seconds), settings.sweep_seconds),
-            Sweep("reports_set_aside", forget, settings.sweep_seconds),
+            Sweep("lost_calls", partial(lost.sweep, deps.db, deps.outside.carrier, settings), settings.sweep_seconds),
+            Sweep("left_over_reports", forget, settings.sweep_seconds),
         ],
         channels=channels.ALL,
         tools=[END_CALL, report_outcome(deps.db, round(settings.tool_seconds * 1000))],

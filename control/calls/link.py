@@ -1,11 +1,13 @@
 """MediaService (proto/hum/v1/runtime.proto): the sessions and links of media processes.
 
 reports ──▶ stored ──▶ acknowledged          tools ──▶ run, each in a task ──▶ results
+state ──▶ stored: whether it is there, and takes calls
 deltas ──▶ the bus, in full batches          commands ◀── the bus
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from uuid import uuid4
 
 from prometheus_client import Counter
 
@@ -18,7 +20,7 @@ from control.calls.tools import CallTools
 from control.tools import dumped, failed
 from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
-from storage import calls
+from storage import media_links
 from storage.db import AWAY, BUSY, Db
 
 LOG = log(__name__)
@@ -26,6 +28,7 @@ DELTAS_DROPPED = Counter("hum_deltas_dropped_total", "Transcript deltas that the
 MAX_DOWNS = 10_000
 MAX_TOOLS = 200
 MAX_DELTAS = 2_000
+MAX_REFUSAL_CHARS = 60
 #: How many bytes of protobuf fit into one message of the bus, which carries them as base64.
 DELTA_BYTES = MAX_PAYLOAD_BYTES * 3 // 4
 
@@ -55,6 +58,8 @@ class MediaServicer:
                 tasks[0].result()  # its error, if it had one, is the link's
         finally:
             unsubscribe()
+            if not self._stopping.is_set():  # else it links to another process in a moment
+                await link.lost()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -70,6 +75,7 @@ class _Link:
         self._db, self._bus, self._tools = db, bus, tools
         self._deltas: asyncio.Queue[pb.CallDelta] = asyncio.Queue(MAX_DELTAS)
         self._running: set[asyncio.Task[None]] = set()
+        self._id, self._refuses = uuid4(), ""
 
     def command(self, message: pb.NodeCommand | None) -> None:
         if message is not None and message.node == self.node:
@@ -80,19 +86,45 @@ class _Link:
             async for up in ups:
                 match up.WhichOneof("up"):
                     case "hello":
-                        async with self._db.system() as tx:
-                            self._down(pb.LinkDown(acknowledged_seq=await calls.link_seq(tx, self.node)))
+                        await self._begin_link(up.hello.state)
+                    case "state":
+                        await self._seen(up.state)
                     case "batch":
                         await reports.apply_batch(self._db, self.node, up.batch)
                         self._down(pb.LinkDown(acknowledged_seq=up.batch.seq))
                     case "tool":
-                        self._begin(up.tool)
+                        self._begin_tool(up.tool)
                     case "deltas":
                         self._keep(up.deltas)
                     case unknown:
                         LOG.warning("unknown message from a media process", node=self.node, kind=unknown)
         finally:
             self.downs.put_nowait(None)
+
+    async def _begin_link(self, state: pb.NodeState) -> None:
+        self._refuses = state.refuses[:MAX_REFUSAL_CHARS]
+        async with self._db.system() as tx:
+            await media_links.open(tx, self.node, self._id, self._refuses)
+            acknowledged = await media_links.seq(tx, self.node)
+        self._down(pb.LinkDown(acknowledged_seq=acknowledged))
+
+    async def _seen(self, state: pb.NodeState) -> None:
+        refuses = state.refuses[:MAX_REFUSAL_CHARS]
+        try:
+            async with self._db.system() as tx:
+                await media_links.seen(tx, self.node, self._id, refuses, changed=refuses != self._refuses)
+        except (*AWAY, *BUSY) as error:  # the next one comes soon
+            LOG.warning("a media process's state is not stored", node=self.node, error=repr(error)[:200])
+        else:
+            self._refuses = refuses
+
+    async def lost(self) -> None:
+        """Whoever waits for a report of this process need not, and its calls are to be looked after."""
+        try:
+            async with self._db.system() as tx:
+                await media_links.close(tx, self.node, self._id)
+        except (*AWAY, *BUSY) as error:  # then its silence will tell
+            LOG.warning("a lost link is not noted", node=self.node, error=repr(error)[:200])
 
     async def end_with(self, stopping: asyncio.Event) -> None:
         await stopping.wait()
@@ -106,7 +138,7 @@ class _Link:
 
     # Tools.
 
-    def _begin(self, request: pb.RunTool) -> None:
+    def _begin_tool(self, request: pb.RunTool) -> None:
         if len(self._running) >= MAX_TOOLS:
             self._down(pb.LinkDown(tool_result=_busy(request)))
             return

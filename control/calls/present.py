@@ -41,6 +41,7 @@ def _facts(row: CallRow) -> dict[str, Any]:
         "tags": row.tags,
         "outcome_label": row.outcome_label,
         "summary_text": row.summary_text,
+        "caller_verification": value(pb.CallerVerification, row.caller_verification),
     }
 
 

@@ -13,7 +13,7 @@ from hum.errors import NotFound
 from hum.ids import Kind
 from hum.telemetry import log
 from hum.v1 import calls_pb2, runtime_pb2
-from storage import calls, reports_set_aside
+from storage import calls, media_links, reports_set_aside
 from storage.calls import CallState, StreamState, TurnRow
 from storage.db import AWAY, BUSY, Db, Tx
 
@@ -36,16 +36,16 @@ async def apply_batch(db: Db, node: str, batch: runtime_pb2.ReportBatch) -> None
 
 async def _apply_all(db: Db, node: str, batch: runtime_pb2.ReportBatch) -> None:
     async with db.system() as tx:
-        if batch.seq <= await calls.link_seq(tx, node):
+        if batch.seq <= await media_links.seq(tx, node):
             return
         for report in batch.reports:
             await _apply(tx, report)
-        await calls.set_link_seq(tx, node, batch.seq)
+        await media_links.set_seq(tx, node, batch.seq)
 
 
 async def _apply_each(db: Db, node: str, batch: runtime_pb2.ReportBatch) -> None:
     async with db.system() as tx:
-        if batch.seq <= await calls.link_seq(tx, node):
+        if batch.seq <= await media_links.seq(tx, node):
             return
         for place, report in enumerate(batch.reports):
             await tx.execute("SAVEPOINT report")
@@ -60,7 +60,7 @@ async def _apply_each(db: Db, node: str, batch: runtime_pb2.ReportBatch) -> None
                 await tx.execute("ROLLBACK TO SAVEPOINT report")
                 reason = repr(error)[:500]
                 await reports_set_aside.add(tx, node, batch.seq, place, report.SerializeToString(), reason)
-        await calls.set_link_seq(tx, node, batch.seq)
+        await media_links.set_seq(tx, node, batch.seq)
 
 
 async def _apply(tx: Tx, report: runtime_pb2.Report) -> None:

@@ -19,12 +19,17 @@ AFTER_CALL = Job("after_call", concurrency=32, per_organization=8, priority=100,
 LIVE = ("queued", "ringing", "in_progress")
 #: How many streams a call may have: one, and one more if the first is lost.
 MAX_STREAMS = 2
+#: How often the carrier is told to open one: where processes share a port, it may come to one that takes no more calls
+#: although another would.
+MAX_OFFERS = 5
 #: More turns than any stream has.
 TURNS_OF_A_STREAM = 100_000
 #: How many tool runs a call may have, and how many failures of one tool: one correction, then no more.
 MAX_TOOL_RUNS, MAX_TOOL_FAILURES = 200, 2
 #: How long a report that could not be stored is kept for investigation.
 KEEP_SET_ASIDE = timedelta(days=30)
+#: How long a media process that is gone is remembered: longer than any call.
+KEEP_LINKS = timedelta(days=7)
 #: At most this much of each of a contact's fields goes into the prompt.
 CONTEXT_CHARS = 2000
 
@@ -86,6 +91,7 @@ class Facts:
     definition: Mapping[str, Any] | None  # of the number's voice flow, if it has one
     business_hours_json: str | None
     time_zone: str
+    full: bool = False  # no media process takes one more call
 
 
 def route(facts: Facts, now: datetime) -> Decision:
@@ -101,7 +107,14 @@ def route(facts: Facts, now: datetime) -> Decision:
         if own:
             return Refuse(own, spoken(language) if language else None, "completed", "after_hours")
         return Refuse(*sentence(Sentence.CLOSED, language), "completed", "after_hours")
+    if facts.full:
+        return no_room(language)
     return Connect()
+
+
+def no_room(language: str | None) -> Refuse:
+    """No media process takes the call."""
+    return Refuse(*sentence(Sentence.BUSY, language), "failed", "no_capacity")
 
 
 def owes_lookup(looked_up_at: datetime | None, now: datetime, keep: timedelta) -> bool:
@@ -109,13 +122,47 @@ def owes_lookup(looked_up_at: datetime | None, now: datetime, keep: timedelta) -
     return keep > timedelta(0) and (looked_up_at is None or looked_up_at < now - keep)
 
 
-def after_stream(status: str, streams_opened: int, language: str | None) -> Connect | Refuse | None:
-    """What to do with a call whose stream has closed; None for a call that is over."""
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """How often a call's stream was offered to the carrier, and how often it was opened."""
+
+    offered: int
+    opened: int
+
+
+def after_stream(status: str, streams: Streams, language: str | None, *, full: bool = False) -> Connect | Refuse | None:
+    """What to do with a call whose stream has closed, or was refused; None for a call that is over.
+
+    `full`: no media process takes another call.
+    """
     if status not in LIVE:
         return None
-    if streams_opened < MAX_STREAMS:
+    if not full and streams.opened < MAX_STREAMS and streams.offered < MAX_OFFERS:
         return Connect()
+    if not streams.opened:
+        return no_room(language)
     return Refuse(*sentence(Sentence.APOLOGY, language), "failed", "stream_lost")
+
+
+def lost(*, joined: bool, was_answered: bool, carrier_status: str | None, is_long_lost: bool) -> tuple[str, str] | None:
+    """What became of a call that nobody has, as status and reason; None while it may go on.
+
+    `was_answered`: the carrier told its status, or (None) that it knows no such call.
+    """
+    if was_answered and carrier_status is not None:
+        ended = CARRIER_ENDINGS.get(carrier_status)
+        if ended is None:
+            return None
+        return ("completed", "stream_lost") if joined else (ended, "caller")
+    if not was_answered and not is_long_lost:
+        return None
+    return ("failed", "stream_lost") if joined else ("failed", "no_stream")
+
+
+def hung_up(*, joined: bool, was_going_on: bool) -> tuple[str, str]:
+    """What becomes of a call that somebody ends at the carrier, as status and reason."""
+    status = "completed" if joined else "canceled"
+    return (status, "hang_up") if was_going_on else (status, "stream_lost" if joined else "caller")
 
 
 def placed_in_call(report: runtime_pb2.Report, stream_number: int, offset_ms: int) -> runtime_pb2.Report:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from datetime import timedelta
 from uuid import UUID
 
 from google.api import httpbody_pb2
@@ -10,9 +11,8 @@ from control.audit.usecases import note
 from control.base import paging, phone
 from control.base.wire import moment, word
 from control.boundary import Call
-from control.calls import present, recordings
+from control.calls import ending, present, recordings
 from control.calls.channels import COMMANDS
-from control.calls.ending import require_live
 from control.calls.live import LiveCall
 from control.feature import Deps
 from hum import authorization, ids, rpc
@@ -21,7 +21,7 @@ from hum.ids import Kind
 from hum.settings import CallsSettings
 from hum.v1 import calls_pb2 as pb
 from hum.v1 import runtime_pb2
-from storage import call_records
+from storage import call_records, media_links
 from storage.call_records import Filter, Query
 
 _STREAM = authorization.access_of(pb.DESCRIPTOR.services_by_name["CallsService"].methods_by_name["StreamCall"])
@@ -49,15 +49,19 @@ class CallsServicer:
     async def HangUpCall(self, request: pb.HangUpCallRequest, call: Call) -> pb.HangUpCallResponse:
         """Ends a call.  No transaction is open during the carrier's request: its webhooks need the call's row."""
         async with self._db.tenant(call.who.org_id) as tx:
-            state = await require_live(tx, ids.require(Kind.CALL, request.id))
+            state = await ending.require_live(tx, ids.require(Kind.CALL, request.id))
             await note(tx, call.who.org_id, call.who, "hangUpCall", request.id, (), call.request_id)
-        if state.node is not None:
+        if state.node is not None and await self._is_there(state.node):
             command = runtime_pb2.CallCommand(call_id=request.id, hang_up=runtime_pb2.HangUpNow())
             await self._bus.publish(COMMANDS, runtime_pb2.NodeCommand(node=state.node, command=command))
-        elif state.call_sid is not None:
-            await self._carrier.end_call(state.call_sid)
+        else:
+            await ending.hang_up(self._db, self._carrier, state)
         async with self._db.tenant(call.who.org_id) as tx:
             return pb.HangUpCallResponse(call=present.detailed(await call_records.detail(tx, state.id)))
+
+    async def _is_there(self, node: str) -> bool:
+        async with self._db.system() as tx:
+            return await media_links.is_there(tx, node, timedelta(seconds=self._settings.link_silent_seconds))
 
     async def StreamCall(self, request: pb.StreamCallRequest, call: Call) -> AsyncIterator[pb.StreamCallResponse]:
         id = ids.require(Kind.CALL, request.id)

@@ -80,7 +80,12 @@ class Sessions:
 
 
 def _contact(row: SessionRow) -> dict[str, str | None]:
-    """The caller, as the prompt's `# Caller Context` shows it."""
+    """The caller, as the prompt's `# Caller Context` shows it.  Whoever comes with another's number learns nothing of theirs."""
+    if row.caller_verification == "failed":
+        return {
+            "phone": row.contact_phone,
+            "warning": "the phone network does not vouch for this number; it may be forged",
+        }
     return {
         "name": row.contact_name,
         "phone": row.contact_phone,

@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 import aiohttp
@@ -14,13 +15,12 @@ from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
+from hum.carrier import OVERRIDES
 from hum.errors import CarrierBusy, CarrierError
 from hum.settings import Carrier as CarrierSettings
 
 T = TypeVar("T")
 
-#: Connection overrides (Twilio "Webhooks connection overrides"): five tries, on every kind of failure.
-OVERRIDES = "#rc=5&rp=all&ct=2000&rt=5000"
 NO_SUCH_RESOURCE = 20404
 NOT_ON_SALE = 21422
 MOST_NUMBERS = 10_000
@@ -39,6 +39,7 @@ class CarrierNumber:
     friendly_name: str
     capabilities: Sequence[str]
     webhooks: "Webhooks"
+    account_sid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,14 @@ class Webhooks:
         return cls(f"{public_url}/twilio/voice{OVERRIDES}", f"{public_url}/twilio/voice/status{OVERRIDES}")
 
 
+@dataclass(frozen=True, slots=True)
+class CarrierCall:
+    """How a call stands at the carrier."""
+
+    status: str
+    ended_at: datetime | None
+
+
 class Carrier(Protocol):
     """What control asks of the carrier.  Every method raises CarrierError."""
 
@@ -115,8 +124,12 @@ class Carrier(Protocol):
         """Point the number's webhooks here."""
         ...
 
-    async def end_call(self, call_sid: str) -> None:
-        """Hang up; does nothing for a call that is over."""
+    async def end_call(self, call_sid: str) -> bool:
+        """Hang up; False when the call was over already, or the carrier knows no such call."""
+        ...
+
+    async def find_call(self, call_sid: str) -> CarrierCall | None:
+        """How a call stands; None when the carrier knows no such call."""
         ...
 
 
@@ -233,12 +246,23 @@ class Twilio:
     async def point_number(self, sid: str, webhooks: Webhooks) -> None:
         await _call(self._client.incoming_phone_numbers(sid).update_async(**_pointing(webhooks)))
 
-    async def end_call(self, call_sid: str) -> None:
+    async def end_call(self, call_sid: str) -> bool:
         try:
             await _call(self._client.calls(call_sid).update_async(status="completed"))
         except CarrierError as error:
             if error.metadata.get("carrier_code") not in {str(NO_SUCH_RESOURCE), str(NOT_IN_PROGRESS)}:
                 raise
+            return False
+        return True
+
+    async def find_call(self, call_sid: str) -> CarrierCall | None:
+        try:
+            found = await _call(self._client.calls(call_sid).fetch_async())
+        except CarrierError as error:
+            if error.metadata.get("carrier_code") != str(NO_SUCH_RESOURCE):
+                raise
+            return None
+        return CarrierCall(found.status, found.end_time)
 
     async def look_up(self, e164: str) -> Lookup | None:
         try:
@@ -261,6 +285,7 @@ def _number(number: Any) -> CarrierNumber:
         number.friendly_name or "",
         _able(number.capabilities),
         Webhooks(number.voice_url or "", number.status_callback or ""),
+        number.account_sid or None,
     )
 
 

@@ -149,6 +149,7 @@ async def _write_down(tx: Tx, attempt: PurchaseRow, bought: CarrierNumber) -> Nu
         capabilities=list(bought.capabilities),
         status="active",
         created_at=now(),
+        account_sid=bought.account_sid,
     )
     row = await numbers.create(tx, row)
     await purchases.end(tx, attempt.id, "bought", carrier_sid=bought.sid, number_id=row.id)

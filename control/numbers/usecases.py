@@ -75,6 +75,7 @@ async def _take(tx: Tx, org: UUID, by: str, number: pb.Number, held: CarrierNumb
         capabilities=list(held.capabilities),
         status="active",
         created_at=now(),
+        account_sid=held.account_sid,
     )
     row = await numbers.create(tx, row)
     await events.append(tx, org, row.id, events_pb2.NumberRegisteredEvent(by=by))
@@ -150,14 +151,17 @@ async def _refresh(tx: Tx, own: Sequence[NumberRow], held: dict[str, CarrierNumb
             continue
         if at_carrier is None:
             if row.status != "gone":
-                await numbers.refresh(tx, row.id, row.carrier_sid, row.capabilities, "gone")
+                await numbers.refresh(tx, row.id, row.carrier_sid, row.capabilities, "gone", row.account_sid)
                 synced.gone += 1
-        elif (row.carrier_sid, sorted(row.capabilities), row.status) != (
+        elif (row.carrier_sid, row.account_sid, sorted(row.capabilities), row.status) != (
             at_carrier.sid,
+            at_carrier.account_sid,
             sorted(at_carrier.capabilities),
             "active",
         ):
-            await numbers.refresh(tx, row.id, at_carrier.sid, list(at_carrier.capabilities), "active")
+            await numbers.refresh(
+                tx, row.id, at_carrier.sid, list(at_carrier.capabilities), "active", at_carrier.account_sid
+            )
             synced.updated += 1
             changed.add(row.e164)
     return synced, changed
@@ -168,7 +172,13 @@ async def _adopt(tx: Tx, unowned: set[str], held: dict[str, CarrierNumber]) -> l
         e164
         for e164 in sorted(unowned)
         if await numbers.adopt(
-            tx, ids.new(), e164, held[e164].sid, held[e164].friendly_name, list(held[e164].capabilities)
+            tx,
+            ids.new(),
+            e164,
+            held[e164].sid,
+            held[e164].friendly_name,
+            list(held[e164].capabilities),
+            held[e164].account_sid,
         )
     ]
 

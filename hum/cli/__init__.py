@@ -31,7 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     for plane in PLANES:
         command = _command(commands, plane, f"run the {plane} plane, as production does", _plane)
         command.set_defaults(plane=plane, options=())
-        if plane == "media":
+        if plane in {"gateway", "media"}:
             command.add_argument("--workers", type=_workers, dest="options", help="processes that share the port")
     up = _command(commands, "up", "run the whole platform on this machine, until stopped", _up)
     up.add_argument("--replace", action="store_true", help="take the place of the one that runs; its calls go on")

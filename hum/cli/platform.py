@@ -28,6 +28,7 @@ from hum.sockets import BACKLOG, bound, free_port, is_free, listening
 #: The numbers that the stand-in carrier holds by default.
 SANDBOX_NUMBERS = ("+13175550100", "+13175550101", "+13175550102")
 LISTENS = {"control": "HUM_CONTROL_LISTEN", "gateway": "HUM_GATEWAY_LISTEN", "media": "HUM_MEDIA_LISTEN"}
+PLANES = ("control", "worker", "media", "gateway")  # the last one's workers count their operator's sockets up
 PROGRAMS = "programs.json"
 
 
@@ -47,6 +48,8 @@ class Platform:
     script: Path | None = None
     environment: dict[str, str] = field(default_factory=own_environment)
     where: dict[str, Any] = field(default_factory=dict)
+    #: The operator's socket of each plane.
+    metrics: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.programs = Programs(say, self._changed)
@@ -113,6 +116,10 @@ class Platform:
             else:
                 chosen[plane] = str(self._open(plane, listen, before.get(plane, "")))
             self.environment[variable] = chosen[plane]
+        metrics = parse_listen(self.settings.metrics_listen)
+        for count, plane in enumerate(PLANES):
+            listen = metrics.plus(count)
+            self.metrics[plane] = str(listen._replace(port=listen.port or free_port(listen.host)))
         self._default("HUM_CONTROL_ADDRESS", chosen["control"])
         self._default("HUM_PUBLIC_URL", f"http://{chosen['gateway']}")
         self._default("HUM_MEDIA_URL", f"ws://{chosen['media']}")
@@ -122,6 +129,7 @@ class Platform:
             "media_url": self.environment["HUM_MEDIA_URL"],
             "media_listen": chosen["media"],
             "control_address": self.environment["HUM_CONTROL_ADDRESS"],
+            "metrics_urls": {plane: f"http://{listen}/metrics" for plane, listen in self.metrics.items()},
         }
 
     def _open(self, plane: str, listen: Listen, before: str) -> Listen:
@@ -238,4 +246,7 @@ class Platform:
 
     def _command(self, name: str, arguments: tuple[str, ...], **more: Any) -> Command:
         log = self.settings.home / "log" / f"{name}.log"
-        return Command(("-m", *arguments), dict(self.environment), log, **more)
+        environment = dict(self.environment)
+        if name in self.metrics:
+            environment["HUM_METRICS_LISTEN"] = self.metrics[name]
+        return Command(("-m", *arguments), environment, log, **more)

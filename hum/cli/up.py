@@ -118,6 +118,7 @@ def _say_where(platform: Platform) -> None:
         f"  API         {where['public_url']}/api   (document: {where['public_url']}/openapi.json)",
         f"  media       {where['media_url']}/media/twilio",
         f"  control     {where['control_address']}",
+        *(f"  metrics     {url}   of {plane}" for plane, url in where["metrics_urls"].items()),
     ]
     if "carrier_url" in where:
         lines.append(f"  carrier     {where['carrier_url']}   a stand-in; it holds {', '.join(where['numbers'])}")

@@ -1,6 +1,7 @@
 """The link to control: one gRPC stream for the whole process, reports up, commands down.
 
     report() ─▶ batch ─▶ spool on disk ─▶ Link ─▶ control stores ─▶ acknowledged ─▶ forgotten
+    refuses() ─▶ Link ─▶ control knows whether to send callers here
     run_tool() ─▶ Link ─▶ control runs it ─▶ result ─▶ the call that waits for it
 
 While the link is down, batches wait on disk and requests in memory; a new link first asks how far control has got, then
@@ -9,9 +10,8 @@ sends what it lacks, in order.  Transcript deltas are never kept.
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 from grpc import StatusCode, aio
 
@@ -27,7 +27,7 @@ from media.io.toolrequests import Answer, ToolRequests
 
 LOG = log(__name__)
 RETRY_LIMIT_MS = 5_000.0
-MAX_SPOOLS = 1_000
+CHANGES_A_BEAT = 8  # a process that is full now and then does not say so each time
 MAX_DELTAS = 2_000  # per process, between two writes
 
 
@@ -39,32 +39,28 @@ class Away(Exception):  # noqa: N818 - it says what happened
     """Control did not answer in time."""
 
 
-def take_spool(root: Path) -> Spool:
-    """The first spool below `root` that no live process holds.
-
-    Batches that killed processes left in other spools are moved into it, so that they are sent even if no other process
-    ever starts.
-    """
-    own = next(_free_spools(root, range(MAX_SPOOLS)), None)
-    if own is None:
-        raise SystemExit(f"hum: all {MAX_SPOOLS} spools below {root} are in use by other processes")
-    others = sorted(int(folder.name) for folder in root.iterdir() if folder.name.isdecimal())
-    for left in _free_spools(root, others):
-        for number, batch in left.pending():
-            own.append(batch)
-            left.finish(number)
-        left.close()
-    return own
-
-
-def _free_spools(root: Path, numbers: Iterable[int]) -> Iterator[Spool]:
-    for number in numbers:
-        with suppress(BlockingIOError):
-            yield Spool(root / str(number), fsync=False)
-
-
 Command = Callable[[pb.CallCommand], None]
 Stream = aio.StreamStreamCall[pb.LinkUp, pb.LinkDown]
+
+
+class Beat:
+    """When control is told how this process is: in equal steps, and soon after a change."""
+
+    def __init__(self, every_ms: float) -> None:
+        self._every_ms, self._refuses, self._due = every_ms, "", False
+        self._begun_ms = float("-inf")
+
+    def is_due(self, refuses: str, now_ms: float) -> bool:
+        """Note how it is, and tell whether control must know."""
+        wait_ms = self._every_ms if refuses == self._refuses else self._every_ms / CHANGES_A_BEAT
+        if now_ms >= self._begun_ms + wait_ms:
+            self._refuses, self._due, self._begun_ms = refuses, True, now_ms
+        return self._due
+
+    def take(self) -> str | None:
+        """What is due; None when nothing is."""
+        due, self._due = self._due, False
+        return self._refuses if due else None
 
 
 class ControlLink:
@@ -75,6 +71,8 @@ class ControlLink:
         self.node = f"{name}-{secrets.token_hex(4)}"
         self.up = False
         self.on_command: Command = lambda _: None
+        #: Why this process takes no calls; None: it takes them.
+        self.refuses: Callable[[], str | None] = lambda: None
         self.outbox = Outbox(spool)
         self._settings = settings
         self._identity = rpc.NodeIdentity(key, "media", self.node)
@@ -82,6 +80,7 @@ class ControlLink:
         self._tools = ToolRequests()
         self._deltas: list[pb.CallDelta] = []
         self._filled = asyncio.Event()
+        self._beat = Beat(settings.link_beat_ms)
 
     # What calls do.
 
@@ -118,8 +117,9 @@ class ControlLink:
     # Once every few ticks of the pacer.
 
     def flush(self, now_ms: float) -> None:
-        """Send what was reported since the last flush."""
-        if self.outbox.flush(now_ms) or self._deltas:
+        """Send what was reported since the last flush, and whether this process takes calls."""
+        is_due = self._beat.is_due(self.refuses() or "", now_ms)
+        if self.outbox.flush(now_ms) or self._deltas or is_due:
             self._filled.set()
 
     async def stored(self) -> None:
@@ -149,7 +149,8 @@ class ControlLink:
         call = self._stub.Link(metadata=(self._identity.metadata(),))
         writer: asyncio.Task[None] | None = None
         try:
-            await call.write(pb.LinkUp(hello=pb.LinkHello()))
+            state = pb.NodeState(refuses=self.refuses() or "")
+            await call.write(pb.LinkUp(hello=pb.LinkHello(state=state)))
             while isinstance(down := await call.read(), pb.LinkDown):  # anything else is the end of the stream
                 self._take(down)
                 if writer is None:  # the answer to hello: the last batch that control has
@@ -193,6 +194,8 @@ class ControlLink:
 
     async def _write_urgent(self, call: Stream) -> None:
         """Send what somebody is waiting for."""
+        if (refuses := self._beat.take()) is not None:
+            await call.write(pb.LinkUp(state=pb.NodeState(refuses=refuses)))
         for request in self._tools.take():
             await call.write(pb.LinkUp(tool=request))
         deltas, self._deltas = self._deltas, []

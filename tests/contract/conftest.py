@@ -21,12 +21,14 @@ from tests.control.conftest import Plane, limits, plane
 __all__ = ["limits", "plane"]
 TOKEN = "carrier-token"
 PUBLIC = "https://hum.example"
+ACCOUNT, SUBACCOUNT = "AC" + "0" * 32, "AC" + "5" * 32
 
 
 @dataclass
 class Edge:
     plane: Plane
     url: str
+    metrics_url: str
 
     async def client(
         self, name: str = "Clinic", role: str = "admin", scopes: tuple[str, ...] = ()
@@ -128,7 +130,7 @@ async def edge(plane: Plane, issuer: Issuer, tmp_path: Path) -> AsyncIterator[Ed
         public_url=PUBLIC,
         media_url="wss://media.example",
         twilio_auth_token=TOKEN,
-        twilio_account_sid="AC" + "0" * 32,
+        twilio_account_sids=f"{ACCOUNT}, {SUBACCOUNT}",
         heartbeat_seconds=0.1,
         drain_seconds=1,
         body_bytes=64 << 10,
@@ -137,5 +139,5 @@ async def edge(plane: Plane, issuer: Issuer, tmp_path: Path) -> AsyncIterator[Ed
         oidc_client_secret="s",
         oidc_keys_seconds=0,
     )
-    async with gateway.serve(settings) as port:
-        yield Edge(plane, f"http://127.0.0.1:{port}")
+    async with gateway.serve(settings) as ports:
+        yield Edge(plane, f"http://127.0.0.1:{ports.public}", f"http://127.0.0.1:{ports.metrics}")

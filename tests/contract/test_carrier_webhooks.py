@@ -1,4 +1,4 @@
-"""The carrier's webhooks over real HTTP: signed, idempotent, answered in TwiML."""
+"""The carrier's webhooks over real HTTP: signed, idempotent, answered in TwiML, whatever they hold."""
 
 import xml.etree.ElementTree as ET
 
@@ -8,16 +8,23 @@ from grpc import aio
 
 from hum.v1 import runtime_pb2, runtime_pb2_grpc
 from sandbox.twilio import sign
-from tests.contract.conftest import PUBLIC, TOKEN, Edge
+from tests.contract.conftest import ACCOUNT, PUBLIC, SUBACCOUNT, TOKEN, Edge
 
 CALL = {
     "CallSid": "CA1",
-    "AccountSid": "AC1",
+    "AccountSid": ACCOUNT,
     "From": "+13175550199",
     "To": "+13175550100",
     "CallStatus": "ringing",
     "Empty": "",
 }
+
+
+def next_path(connect: ET.Element) -> str:
+    """Where the carrier asks when the stream has closed; the fragment says how, and is neither sent nor signed."""
+    path, _, overrides = str(connect.get("action")).removeprefix(PUBLIC).partition("#")
+    assert overrides == "rc=5&rp=all&ct=2000&rt=5000"
+    return path
 
 
 async def post(
@@ -46,7 +53,7 @@ async def test_a_call_is_connected_with_a_one_time_token(edge: Edge) -> None:
     assert stream is not None and stream.get("url") == "wss://media.example/media/twilio"
     parameter = stream.find("Parameter")
     assert parameter is not None and parameter.get("name") == "token"
-    call_id = str(connect.get("action")).removeprefix(f"{PUBLIC}/twilio/voice/next/")
+    call_id = next_path(connect).removeprefix("/twilio/voice/next/")
     call = (await http.get(f"/api/calls/{call_id}")).json()
     assert (call["status"], call["direction"], call["from"], call["to"]) == (
         "ringing",
@@ -160,7 +167,7 @@ async def test_next_reconnects_once_then_apologizes(edge: Edge) -> None:
         root = ET.fromstring(answer.text)
         connect = root.find("Connect")
         assert connect is not None
-        path = str(connect.get("action")).removeprefix(PUBLIC)
+        path = next_path(connect)
         token = str(root.find("Connect/Stream/Parameter").get("value"))  # type: ignore[union-attr]
         opening = runtime_pb2.OpenSessionRequest(token=token, call_sid="CA1", stream_sid="MZ", node="m")
         await media.OpenSession(opening, metadata=edge.plane.node())
@@ -171,3 +178,117 @@ async def test_next_reconnects_once_then_apologizes(edge: Edge) -> None:
     assert ET.fromstring((await post(edge, path, CALL)).text)[0].tag == "Hangup"
     other = await post(edge, path, {**CALL, "CallSid": "CA2"})
     assert ET.fromstring(other.text)[0].tag == "Say", "another call's sid is answered with an apology alone"
+
+
+# --- whose request it is ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/twilio/voice", "/twilio/voice/status", "/twilio/voice/next/call_x"])
+@pytest.mark.parametrize("account", ["AC" + "9" * 32, "", None])
+async def test_another_account_is_refused(edge: Edge, path: str, account: str | None) -> None:
+    """Whoever shares our token, as a sub-account's owner may, does not speak for us."""
+    http = await flow_with_number(edge)
+    form = {name: value for name, value in CALL.items() if name != "AccountSid"}
+    answer = await post(edge, path, form if account is None else {**form, "AccountSid": account})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden")
+    assert (await http.get("/api/calls")).json()["calls"] == []
+
+
+async def test_a_number_is_one_of_the_account_that_holds_it(edge: Edge) -> None:
+    http = await flow_with_number(edge)
+    async with edge.plane.control.db.system() as tx:
+        await tx.execute("UPDATE numbers SET account_sid = $1", ACCOUNT)
+    other = await post(edge, "/twilio/voice", {**CALL, "AccountSid": SUBACCOUNT})
+    assert ET.fromstring(other.text)[0].tag == "Say", "not in service there"
+    assert (await http.get("/api/calls")).json()["calls"] == []
+    assert ET.fromstring((await post(edge, "/twilio/voice", CALL)).text)[0].tag == "Connect"
+
+
+async def test_a_known_call_with_another_number_is_refused(edge: Edge) -> None:
+    http = await flow_with_number(edge)
+    await http.post("/api/numbers", json={"e164": "+13175550101"})
+    assert ET.fromstring((await post(edge, "/twilio/voice", CALL)).text)[0].tag == "Connect"
+    other = {**CALL, "To": "+13175550101"}
+    assert (await post(edge, "/twilio/voice", other)).status_code == 403
+    assert (await post(edge, "/twilio/voice/status", {**other, "CallStatus": "completed"})).status_code == 403
+    (call,) = (await http.get("/api/calls")).json()["calls"]
+    assert (call["status"], call["to"]) == ("ringing", CALL["To"])
+
+
+# --- what no carrier sends ----------------------------------------------------------------------------------------
+
+
+async def test_too_many_fields_are_too_much(edge: Edge) -> None:
+    form = {**CALL, **{f"F{n}": "x" for n in range(300)}}
+    for path in ("/twilio/voice", "/twilio/voice/status"):
+        answer = await post(edge, path, form)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "payload_too_large")
+
+
+SILLY = ("\0", "9" * 400, "-1", "1e99", "NaN", "\ud7ff\uffff", "'; --", "<Response/>", "\r\nX: y")
+
+
+@pytest.mark.parametrize("silly", SILLY)
+async def test_silly_values_do_no_harm(edge: Edge, silly: str) -> None:
+    http = await flow_with_number(edge)
+    names = (
+        "CallStatus",
+        "CallDuration",
+        "Duration",
+        "SequenceNumber",
+        "Timestamp",
+        "From",
+        "StirVerstat",
+        "CallerName",
+    )
+    for name in names:
+        answer = await post(edge, "/twilio/voice/status", {**CALL, name: silly})
+        assert (name, answer.status_code) == (name, 204)
+    for number, name in enumerate(names):
+        answer = await post(edge, "/twilio/voice", {**CALL, "CallSid": f"CA{number}", name: silly})
+        assert (name, ET.fromstring(answer.text)[0].tag) == (name, "Connect")
+    assert len((await http.get("/api/calls")).json()["calls"]) == len(names)
+    for path in ("/twilio/voice", "/twilio/voice/status", "/twilio/voice/next/call_x"):
+        assert (await post(edge, path, {**CALL, "CallSid": silly + "\0"})).status_code == 204
+    assert (
+        ET.fromstring((await post(edge, "/twilio/voice", {**CALL, "CallSid": "CAx", "To": silly})).text)[0].tag == "Say"
+    )
+
+
+# --- who vouches for the caller -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("word", "verification", "is_told"),
+    [
+        ("TN-Validation-Failed-C", "failed", False),
+        ("TN-Validation-Failed", "failed", False),
+        ("TN-Validation-Passed-A", "passed", True),
+        ("No-TN-Validation", None, True),
+        (None, None, True),
+    ],
+)
+async def test_a_forged_number_opens_nobodys_notes(
+    edge: Edge, word: str | None, verification: str | None, is_told: bool
+) -> None:
+    http = await flow_with_number(edge)
+    known = {
+        "phone_e164": CALL["From"],
+        "name": "Ada Secret",
+        "notes": "PIN 4711",
+        "company": "Hush Ltd",
+        "tags": ["vip"],
+    }
+    assert (await http.post("/api/contacts", json=known)).status_code == 201
+    answer = await post(edge, "/twilio/voice", {**CALL, **({"StirVerstat": word} if word else {})})
+    token = str(ET.fromstring(answer.text).find("Connect/Stream/Parameter").get("value"))  # type: ignore[union-attr]
+    opening = runtime_pb2.OpenSessionRequest(token=token, call_sid="CA1", stream_sid="MZ1", node="m")
+    media = runtime_pb2_grpc.MediaServiceStub(edge.plane.channel)
+    prompt = (await media.OpenSession(opening, metadata=edge.plane.node())).instructions
+    assert CALL["From"] in prompt
+    for secret in ("Ada Secret", "4711", "Hush Ltd", "vip"):
+        assert (secret in prompt) is is_told, secret
+    assert ("may be forged" in prompt) is not is_told
+    (call,) = (await http.get("/api/calls")).json()["calls"]
+    assert call["caller_verification"] == verification
+    assert (await http.get(f"/api/calls/{call['id']}")).json()["caller_verification"] == verification

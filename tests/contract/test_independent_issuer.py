@@ -89,8 +89,8 @@ async def url(plane: Plane, provider: Provider, tmp_path: Path) -> AsyncIterator
         oidc_client_secret="s",
         oidc_keys_seconds=0,
     )
-    async with gateway.serve(settings) as port:
-        yield f"http://127.0.0.1:{port}"
+    async with gateway.serve(settings) as ports:
+        yield f"http://127.0.0.1:{ports.public}"
 
 
 async def log_in(at_issuer: httpx.URL) -> str:

@@ -279,10 +279,16 @@ async def test_the_document_describes_what_stands(edge: Edge) -> None:
 
 
 async def test_health_readiness_and_metrics(edge: Edge) -> None:
+    async with httpx.AsyncClient(trust_env=False) as http:
+        for url in (edge.url, edge.metrics_url):
+            assert (await http.get(f"{url}/healthz")).text == "ok\n"
+            assert (await http.get(f"{url}/readyz")).status_code == 200
+        assert "hum_http_seconds" in (await http.get(f"{edge.metrics_url}/metrics")).text
+        assert (await http.get(f"{edge.url}/metrics")).status_code == 404  # not where strangers are
+
+
+async def test_request_ids_are_kept_or_made(edge: Edge) -> None:
     async with httpx.AsyncClient(base_url=edge.url, trust_env=False) as http:
-        assert (await http.get("/healthz")).text == "ok\n"
-        assert (await http.get("/readyz")).status_code == 200
-        assert "hum_http_seconds" in (await http.get("/metrics")).text
         mine = await http.get("/healthz", headers={"X-Request-Id": "abc-1"})
         assert mine.headers["x-request-id"] == "abc-1"
         theirs = await http.get("/healthz", headers={"X-Request-Id": "no good"})

@@ -9,7 +9,7 @@ import pytest
 from grpc import aio
 
 from control.app import Control, build
-from control.clients.twilio import CarrierNumber, Lookup, Offer, Webhooks, Wish
+from control.clients.twilio import CarrierCall, CarrierNumber, Lookup, Offer, Webhooks, Wish
 from control.feature import Outside
 from control.identity import usecases as identity
 from hum import home, rpc
@@ -31,6 +31,8 @@ class FakeCarrier:
     on_sale: set[str] = field(default_factory=lambda: {f"+1317555020{n}" for n in range(10)})
     pointed: dict[str, Webhooks] = field(default_factory=dict)
     ended: list[str] = field(default_factory=list)
+    calls: dict[str, CarrierCall] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
     bought: list[str] = field(default_factory=list)
     released: list[str] = field(default_factory=list)
     fail: Exception | None = None
@@ -73,8 +75,15 @@ class FakeCarrier:
             raise self.fail
         self.pointed[sid] = webhooks
 
-    async def end_call(self, call_sid: str) -> None:
+    async def end_call(self, call_sid: str) -> bool:
         self.ended.append(call_sid)
+        return True
+
+    async def find_call(self, call_sid: str) -> CarrierCall | None:
+        self.asked.append(call_sid)
+        if self.fail:
+            raise self.fail
+        return self.calls.get(call_sid)
 
 
 @dataclass
@@ -136,7 +145,7 @@ async def plane(database_url: str, tmp_path: Path, limits: dict[str, float]) -> 
         drain_seconds=0.2,
         settle_seconds=0.2,
         recheck_seconds=0.5,
-        **limits,
+        **{"room_seconds": 0.2, **limits},
     )
     carrier = FakeCarrier()
     async with build(settings, database_url, outside(carrier)) as control:

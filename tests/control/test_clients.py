@@ -131,3 +131,23 @@ async def test_numbers_are_looked_up(carrier: Carrier) -> None:
     with pytest.raises(CarrierError):
         await stranger.look_up("+13175550199")
     await stranger.close()
+
+
+async def test_a_call_is_looked_up_and_ended(carrier: Carrier) -> None:
+    twilio = client(carrier)
+    assert (await twilio.find_number(NUMBER)).account_sid == ACCOUNT  # type: ignore[union-attr]
+    carrier.number(NUMBER).configure({"voice_url": "http://127.0.0.1:9/nobody"})
+    call = await carrier.ring(NUMBER, "+13175550199", stay=True)
+    standing = await twilio.find_call(call.sid)
+    assert standing is not None
+    assert standing.status in {"ringing", "in-progress"} and standing.ended_at is None
+    assert await twilio.end_call(call.sid)
+    await call.ended(10)
+    over = await twilio.find_call(call.sid)
+    assert over is not None and call.ended_at is not None and over.ended_at is not None
+    assert abs((over.ended_at - call.ended_at).total_seconds()) <= 1
+    assert not await twilio.end_call(call.sid), "it was over already"
+    unknown = "CA" + "f" * 32
+    assert await twilio.find_call(unknown) is None
+    assert not await twilio.end_call(unknown)
+    await twilio.close()

@@ -47,10 +47,11 @@ async def test_the_carriers_own_webhook_is_not_kept_waiting(desk: Desk, monkeypa
     """The carrier reports the end before it answers us; that report needs the call's row."""
     id = await ringing(desk)
 
-    async def ended(_: str) -> None:
+    async def ended(_: str) -> bool:
         async with desk.plane.control.db.system() as tx:
             await tx.fetchval("SELECT id FROM calls WHERE id = $1 FOR UPDATE NOWAIT", id)
             await tx.execute("UPDATE calls SET status = 'completed', ended_at = now() WHERE id = $1", id)
+        return True
 
     monkeypatch.setattr(desk.carrier, "end_call", ended)
     assert (await hang_up(desk, id)).status == calls_pb2.CALL_STATUS_COMPLETED
@@ -64,9 +65,9 @@ async def test_the_carriers_own_webhook_is_not_kept_waiting(desk: Desk, monkeypa
 async def test_of_three_twins_one_asks_the_carrier(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     id, may_answer = await ringing(desk), asyncio.Event()
 
-    async def slow(call_sid: str) -> None:
+    async def slow(call_sid: str) -> bool:
         desk.carrier.ended.append(call_sid)
-        await may_answer.wait()
+        return await may_answer.wait()
 
     monkeypatch.setattr(desk.carrier, "end_call", slow)
     at_work, refused = {asyncio.create_task(hang_up(desk, id, "k")) for _ in range(3)}, []
@@ -85,7 +86,7 @@ async def test_a_carrier_that_does_not_answer_leaves_the_call_as_it_is(
 ) -> None:
     id = await ringing(desk)
 
-    async def silent(_: str) -> None:
+    async def silent(_: str) -> bool:
         raise CarrierError("the carrier did not answer: TimeoutError")
 
     monkeypatch.setattr(desk.carrier, "end_call", silent)
@@ -93,5 +94,27 @@ async def test_a_carrier_that_does_not_answer_leaves_the_call_as_it_is(
         await hang_up(desk, id, "k")
     assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
     monkeypatch.undo()
-    assert (await hang_up(desk, id, "k")).status == calls_pb2.CALL_STATUS_RINGING
-    assert desk.carrier.ended == ["CA1"]
+    over = await hang_up(desk, id, "k")
+    assert (over.status, over.end_reason, desk.carrier.ended) == (calls_pb2.CALL_STATUS_CANCELED, "hang_up", ["CA1"])
+
+
+async def test_a_call_whose_media_process_is_gone_is_ended_at_the_carrier(desk: Desk) -> None:
+    """Nobody would read a command."""
+    id = await ringing(desk)
+    async with desk.plane.control.db.system() as tx:
+        await tx.execute(
+            "UPDATE calls SET status = 'in_progress', node = 'media-gone', streams_opened = 1, answered_at = now()"
+        )
+    over = await hang_up(desk, id)
+    assert (over.status, over.end_reason, desk.carrier.ended) == (calls_pb2.CALL_STATUS_COMPLETED, "hang_up", ["CA1"])
+
+
+async def test_a_call_that_was_over_at_the_carrier_is_over_here(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    id = await ringing(desk)
+
+    async def over_already(_: str) -> bool:
+        return False
+
+    monkeypatch.setattr(desk.carrier, "end_call", over_already)
+    over = await hang_up(desk, id)
+    assert (over.status, over.end_reason) == (calls_pb2.CALL_STATUS_CANCELED, "caller")

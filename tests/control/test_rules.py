@@ -99,10 +99,42 @@ def test_a_sentence_names_the_language_it_is_in() -> None:
 
 
 def test_a_lost_stream_is_joined_once_more() -> None:
-    assert calls.after_stream("in_progress", 1, None) == calls.Connect()
+    assert calls.after_stream("in_progress", calls.Streams(1, 1), None) == calls.Connect()
     apology = calls.Refuse(*sentence(Sentence.APOLOGY, "fr"), "failed", "stream_lost")
-    assert calls.after_stream("in_progress", 2, "fr") == apology
-    assert calls.after_stream("completed", 1, None) is None
+    assert calls.after_stream("in_progress", calls.Streams(2, 2), "fr") == apology
+    assert calls.after_stream("in_progress", calls.Streams(1, 1), "fr", full=True) == apology
+    assert calls.after_stream("completed", calls.Streams(1, 1), None) is None
+
+
+def test_a_stream_that_nobody_takes_is_offered_a_few_times() -> None:
+    busy = calls.Refuse(*sentence(Sentence.BUSY, "it"), "failed", "no_capacity")
+    for offered in range(1, calls.MAX_OFFERS):
+        assert calls.after_stream("ringing", calls.Streams(offered, 0), "it") == calls.Connect()
+    assert calls.after_stream("ringing", calls.Streams(calls.MAX_OFFERS, 0), "it") == busy
+    assert calls.after_stream("ringing", calls.Streams(1, 0), "it", full=True) == busy
+
+
+@pytest.mark.parametrize(
+    ("joined", "word", "expected"),
+    [
+        (True, "completed", ("completed", "stream_lost")),
+        (False, "completed", ("canceled", "caller")),
+        (False, "no-answer", ("no_answer", "caller")),
+        (True, "in-progress", None),
+        (False, "ringing", None),
+        (True, None, ("failed", "stream_lost")),
+        (False, None, ("failed", "no_stream")),
+    ],
+)
+def test_the_carrier_tells_what_became_of_a_lost_call(joined: bool, word: str | None, expected: object) -> None:
+    for long in (False, True):
+        assert calls.lost(joined=joined, was_answered=True, carrier_status=word, is_long_lost=long) == expected
+
+
+def test_a_carrier_that_is_silent_is_waited_for_and_not_for_ever() -> None:
+    assert calls.lost(joined=True, was_answered=False, carrier_status=None, is_long_lost=False) is None
+    lost = calls.lost(joined=True, was_answered=False, carrier_status=None, is_long_lost=True)
+    assert lost == ("failed", "stream_lost")
 
 
 def test_a_later_stream_counts_on() -> None:

@@ -252,7 +252,7 @@ async def test_the_sweep_closes_what_nobody_reported(world: World) -> None:
             tx, NewCall(id, world.org, "CAlost", "inbound", "in_progress", "+1", "+2", None, None, None, None)
         )
         await tx.execute("UPDATE calls SET streams_opened = 1, answered_at = now()")
-    await routing.carrier_status(world.db, "CAlost", "completed")
+    await routing.carrier_status(world.db, "CAlost", "+2", "completed")
     assert await ending.sweep(world.db, 30) == 0, "the media plane still has time"
     async with world.db.system() as tx:
         await tx.execute("UPDATE calls SET carrier_ended_at = now() - $1::interval", timedelta(seconds=31))

@@ -80,6 +80,10 @@ async def test_what_is_set_is_used_and_has_no_stand_in(
     assert "carrier_url" not in platform.where
     run = home.read_run(platform.settings.home)
     assert run["gateway_url"] == f"http://{os.environ['HUM_GATEWAY_LISTEN']}"
+    async with httpx.AsyncClient(trust_env=False) as http:
+        pages = {plane: (await http.get(url)).text for plane, url in run["metrics_urls"].items()}
+    assert set(pages) == {"control", "worker", "gateway", "media"}
+    assert "hum_media_calls" in pages["media"] and "hum_jobs_total" in pages["worker"]
     db = await Db.open(database_url, size=2)
     org = await identity.create_organization(db, "Clinic", "o@clinic.example")
     _, secret = await identity.issue_key(db, org, "k", "admin", [])

@@ -79,6 +79,7 @@ class FakeControl(runtime_pb2_grpc.MediaServiceServicer):
         self.tool_requests = []
         self.nodes = set()
         self.hellos = []
+        self.states = []
         self.stored = {}
         self.downs = None
         self.acknowledges = True
@@ -86,7 +87,7 @@ class FakeControl(runtime_pb2_grpc.MediaServiceServicer):
         self._server = None
 
     async def start(self):
-        settings = MediaSettings(HUM_NODE_KEY=NODE_KEY)
+        settings = MediaSettings(HUM_NODE_KEY=NODE_KEY, HUM_KEEPALIVE_SECONDS=0.05, HUM_KEEPALIVE_TIMEOUT_SECONDS=20)
         self._server, self.port = rpc.server(settings, f"127.0.0.1:{self.port}")
         runtime_pb2_grpc.add_MediaServiceServicer_to_server(self, self._server)
         await self._server.start()
@@ -121,6 +122,9 @@ class FakeControl(runtime_pb2_grpc.MediaServiceServicer):
             if up.WhichOneof("up") == "hello":
                 self.hellos.append(up.hello)
                 downs.put_nowait(pb.LinkDown(acknowledged_seq=self.stored.get(node, 0)))
+                continue
+            if up.WhichOneof("up") == "state":
+                self.states.append(up.state.refuses)
                 continue
             if up.WhichOneof("up") == "tool":
                 self.tool_requests.append(up.tool)

@@ -46,14 +46,21 @@ async def test_there_is_one_path_and_what_operators_ask(plane, control) -> None:
     media = await plane()
     assert await refused(media.line(url=media.url + "/other")) == 404
     await until(lambda: media.media.link.up)
+    operator = f"http://127.0.0.1:{media.media.metrics_port}"
     async with httpx.AsyncClient(base_url=media.http) as http:
-        health, ready, page = (await http.get("/healthz")), (await http.get("/readyz")), (await http.get("/metrics"))
-        assert (health.status_code, ready.status_code, page.status_code) == (200, 200, 200)
+        for url in ("", operator):
+            assert (
+                (await http.get(f"{url}/healthz")).status_code == (await http.get(f"{url}/readyz")).status_code == 200
+            )
+        page = await http.get(f"{operator}/metrics")
+        assert (await http.get("/metrics")).status_code == 404  # not where strangers are
         for name in ("hum_media_calls 0.0", 'hum_media_frames_total{direction="in"}', "hum_media_link_up 1.0"):
             assert name in page.text
         await control.stop()
         await until(lambda: not media.media.link.up)
         assert (await http.get("/readyz")).status_code == 503
+        away = await http.get(f"{operator}/readyz")
+        assert (away.status_code, away.text) == (503, "the link to control is down\n")
     await control.start()
 
 

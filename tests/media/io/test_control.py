@@ -9,10 +9,10 @@ import sys
 import pytest
 
 from hum import rpc
-from hum.spool import Spool
+from hum.spool import Spool, take_spool
 from hum.v1 import runtime_pb2 as pb
 from media.io import toolrequests
-from media.io.control import MAX_DELTAS, ControlLink, take_spool
+from media.io.control import MAX_DELTAS, Beat, ControlLink
 from tests.media.conftest import NODE_KEY, until
 
 
@@ -24,7 +24,7 @@ def digits(call_id, seq):
 async def link(settings):
     given = settings()
     channel = rpc.channel(given)
-    made = ControlLink(given, channel, NODE_KEY.encode(), "media-test", take_spool(given.spool_dir))
+    made = ControlLink(given, channel, NODE_KEY.encode(), "media-test", take_spool(given.spool_dir, fsync=False))
     running = asyncio.create_task(made.run())
     yield made
     running.cancel()
@@ -172,12 +172,60 @@ async def test_commands_come_down(link, control) -> None:
     assert heard[0].watch.for_ms == 1_000
 
 
+async def test_a_quiet_link_stays_up(settings, control) -> None:
+    """Forty keepalives without a word from either side."""
+    given = settings(HUM_KEEPALIVE_SECONDS=0.05, HUM_KEEPALIVE_TIMEOUT_SECONDS=20)
+    channel = rpc.channel(given)
+    link = ControlLink(given, channel, NODE_KEY.encode(), "media-test", take_spool(given.spool_dir, fsync=False))
+    running = asyncio.create_task(link.run())
+    await until(lambda: link.up)
+    await asyncio.sleep(2)
+    assert (len(control.hellos), link.up) == (1, True)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    link.outbox.close()
+    await channel.close(None)
+
+
+async def test_control_learns_whether_calls_are_taken(settings, control) -> None:
+    given = settings(HUM_LINK_BEAT_MS=200)
+    channel = rpc.channel(given)
+    link = ControlLink(given, channel, NODE_KEY.encode(), "media-test", take_spool(given.spool_dir, fsync=False))
+    link.refuses = lambda: "full"
+    running = asyncio.create_task(link.run())
+    await until(lambda: link.up)
+    assert [hello.state.refuses for hello in control.hellos] == ["full"]
+    link.flush(0)
+    await until(lambda: control.states == ["full"])
+    link.refuses = lambda: None
+    link.flush(100)
+    await until(lambda: control.states == ["full", ""])
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    link.outbox.close()
+    await channel.close(None)
+
+
+def test_a_beat_comes_in_time_and_soon_after_a_change() -> None:
+    beat = Beat(800)
+
+    def told(refuses, now_ms):
+        return beat.take() if beat.is_due(refuses, now_ms) else None
+
+    assert told("", 0) == ""
+    assert told("", 799) is None
+    assert told("full", 799) == "full"
+    assert [told(*each) for each in (("", 850), ("full", 880), ("", 898))] == [None] * 3, "it flaps"
+    assert told("", 899) == ""
+    assert told("", 1_700) == ""
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
 from hum.v1 import runtime_pb2 as pb
-from media.io.control import take_spool
-spool = take_spool(Path(sys.argv[1]))
+from hum.spool import take_spool
+spool = take_spool(Path(sys.argv[1]), fsync=False)
 for seq in range(1, 11):
     report = pb.Report(call_id=sys.argv[2], seq=seq, digits=pb.DigitsPressed(digits="1"))
     spool.append(pb.ReportBatch(reports=[report]).SerializeToString())
@@ -193,13 +241,13 @@ def killed(root, call_id):
 
 async def test_what_killed_processes_left_is_taken_over_and_arrives(settings, control) -> None:
     given = settings()
-    living = take_spool(given.spool_dir)  # so that the process that is killed gets another folder
+    living = take_spool(given.spool_dir, fsync=False)  # so that the process that is killed gets another folder
     killed(given.spool_dir, "call_a")
     living.close()
     killed(given.spool_dir, "call_b")
     assert sorted(each.name for each in given.spool_dir.iterdir()) == ["0", "1"]
     channel = rpc.channel(given)
-    link = ControlLink(given, channel, NODE_KEY.encode(), "media-test", take_spool(given.spool_dir))
+    link = ControlLink(given, channel, NODE_KEY.encode(), "media-test", take_spool(given.spool_dir, fsync=False))
     running = asyncio.create_task(link.run())
     await asyncio.wait_for(link.stored(), 8)
     for call_id in ("call_a", "call_b"):
@@ -220,7 +268,7 @@ def test_a_living_process_keeps_its_spool(tmp_path) -> None:
         while not list(tmp_path.glob("0/*.seg")):
             os.sched_yield()
             assert other.poll() is None
-        mine = take_spool(tmp_path)
+        mine = take_spool(tmp_path, fsync=False)
         assert mine._directory.name == "1"
         mine.close()
     finally:

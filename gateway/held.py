@@ -1,0 +1,55 @@
+"""Control as the carrier's webhooks ask it: through its restarts, for as long as the carrier waits."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeVar
+
+from grpc import StatusCode, aio
+
+from gateway.credentials import Metadata
+from hum.clock import Clock, monotonic_ms
+
+#: What control answers while it stops, starts, or waits for its database or a lock: the same will work in a moment.
+PASSING = {StatusCode.UNAVAILABLE, StatusCode.CANCELLED, StatusCode.ABORTED}
+#: What it answers about the question itself: it won't answer otherwise later.
+FINAL = {StatusCode.NOT_FOUND, StatusCode.INVALID_ARGUMENT, StatusCode.FAILED_PRECONDITION}
+
+Answer_co = TypeVar("Answer_co", covariant=True)
+
+
+class Method(Protocol[Answer_co]):
+    """A unary method of a stub."""
+
+    def __call__(
+        self, request: Any, *, timeout: float, metadata: Metadata, wait_for_ready: bool
+    ) -> Awaitable[Answer_co]: ...
+
+
+class Away(Exception):  # noqa: N818 - it says what happened
+    """Control did not answer in time, or could not."""
+
+
+async def ask(
+    method: Method[Answer_co],
+    request: Any,
+    metadata: Callable[[], Metadata],
+    *,
+    within_seconds: float,
+    pause_seconds: float,
+    clock: Clock = monotonic_ms,
+) -> Answer_co:
+    """Ask, again after each pause while control is away.  Every question here may be asked twice.
+
+    Raises Away; AioRpcError with one of FINAL's codes.
+    """
+    ends_ms = clock() + 1000 * within_seconds
+    while True:
+        left_seconds = max(0.0, (ends_ms - clock()) / 1000)
+        try:
+            return await method(request, timeout=left_seconds, metadata=metadata(), wait_for_ready=True)
+        except aio.AioRpcError as error:
+            if error.code() in FINAL:
+                raise
+            if error.code() not in PASSING or clock() + 1000 * pause_seconds >= ends_ms:
+                raise Away(error.code().name) from error
+        await asyncio.sleep(pause_seconds)

@@ -1,0 +1,104 @@
+"""Webhooks that control could not take: kept on disk, and told once it is back, in the order in which they came.
+
+The carrier has its answer by then, so control only records what happened: that a caller heard an apology, how a call ended.
+Every telling may be repeated, so a crash between telling and forgetting does no harm.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import datetime
+
+import msgspec
+from grpc import aio
+from prometheus_client import Counter, Gauge
+
+from gateway.held import Away
+from hum.clock import now
+from hum.settings import GatewaySettings
+from hum.spool import Spool
+from hum.telemetry import log
+
+LOG = log(__name__)
+WAITING = Gauge("hum_webhooks_postponed", "Webhooks on disk that control has not been told of")
+ENDED = Counter("hum_webhooks_postponed_total", "Webhooks that control was told of later, or never", ["how"])
+#: As often one that control can't take is told before those behind it get their turn.
+MOST_TRIES = 5
+
+
+class Webhook(msgspec.Struct, frozen=True):
+    """A signed request of the carrier as it came."""
+
+    path: str
+    form: bytes
+    at: datetime
+
+
+Tell = Callable[[Webhook], Awaitable[None]]
+"""Tells control.  Raises Away, AioRpcError for a webhook that control will never take."""
+
+
+class Postponed:
+    """`keep` stores, `run` tells until it is cancelled."""
+
+    def __init__(self, spool: Spool, settings: GatewaySettings) -> None:
+        self._spool, self._settings = spool, settings
+        self._kept = asyncio.Event()
+        self._writing = asyncio.Lock()
+        WAITING.set(len(spool))
+
+    async def keep(self, path: str, form: bytes) -> bool:
+        """Store a request; False when that can't be done: nobody will be told of it."""
+        if len(self._spool) >= self._settings.postponed_webhooks:
+            LOG.error("too many webhooks wait for control", waiting=len(self._spool))
+            ENDED.labels("lost").inc()
+            return False
+        record = msgspec.json.encode(Webhook(path, form, now()))
+        try:
+            async with self._writing:
+                await asyncio.to_thread(self._spool.append, record)
+        except OSError:
+            LOG.exception("a webhook can't be stored")
+            ENDED.labels("lost").inc()
+            return False
+        WAITING.set(len(self._spool))
+        self._kept.set()
+        return True
+
+    async def run(self, tell: Tell) -> None:
+        while True:
+            self._kept.clear()
+            for number, record in self._spool.pending():
+                await self._until_told(tell, msgspec.json.decode(record, type=Webhook))
+                await self._forget(number)
+            if not len(self._spool):
+                await self._kept.wait()
+
+    async def _until_told(self, tell: Tell, webhook: Webhook) -> None:
+        tries = 0
+        while True:
+            try:
+                await tell(webhook)
+            except Away as error:
+                tries += str(error) == "INTERNAL"
+                if tries >= MOST_TRIES:
+                    LOG.exception("control can't take a webhook", path=webhook.path, at=webhook.at.isoformat())
+                    ENDED.labels("lost").inc()
+                    return
+                await asyncio.sleep(self._settings.postponed_retry_seconds)
+            except aio.AioRpcError as error:
+                LOG.warning("control refuses a webhook", path=webhook.path, code=error.code().name)
+                ENDED.labels("refused").inc()
+                return
+            else:
+                ENDED.labels("told").inc()
+                return
+
+    async def _forget(self, number: int) -> None:
+        async with self._writing:
+            with suppress(OSError):  # told again after a restart, which does no harm
+                await asyncio.to_thread(self._spool.finish, number)
+        WAITING.set(len(self._spool))
+
+    def close(self) -> None:
+        self._spool.close()

@@ -1,0 +1,88 @@
+"""The operator's socket, one for each process: `/metrics`, `/healthz`, `/readyz`.
+
+It is apart from what strangers reach: a page of metrics tells much, and costs time to make.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from hum import telemetry
+from hum.clock import Clock, monotonic_ms
+from hum.lifetime import when
+from hum.settings import Common
+from hum.sockets import listening
+
+LOG = telemetry.log(__name__)
+KEEP_ALIVE_SECONDS = 75.0
+CLOSE_SECONDS = 1.0  # a scrape that is under way when the process ends
+
+Ready = Callable[[], Awaitable[Sequence[str]]]
+"""Names what keeps this process from taking work, one sentence each; nothing: it is ready."""
+
+
+def cached(settings: Common, ready: Ready, clock: Clock = monotonic_ms) -> Ready:
+    """The same answer for `ready_cache_seconds`: who asks often makes no work.  One asks at a time, the others wait for it.
+
+    What doesn't answer within `ready_seconds` keeps the process from taking work.
+    """
+    asking, known, until_ms = asyncio.Lock(), ["nothing is known yet"], float("-inf")
+
+    async def answer() -> Sequence[str]:
+        nonlocal known, until_ms
+        async with asking:
+            if clock() >= until_ms:
+                try:
+                    async with asyncio.timeout(settings.ready_seconds):
+                        known = list(await ready())
+                except TimeoutError:
+                    known = [f"what it needs did not answer within {settings.ready_seconds:g} s"]
+                until_ms = clock() + 1000 * settings.ready_cache_seconds
+        return known
+
+    return answer
+
+
+@asynccontextmanager
+async def serving(settings: Common, ready: Ready, leave: asyncio.Event | None = None) -> AsyncIterator[int]:
+    """Listen on HUM_METRICS_LISTEN for as long as this lasts; yields the port.  A socket that is taken ends the process.
+
+    Once `leave` is set, the socket is a successor's.
+
+    `/healthz` is 200 while the event loop turns.  `/readyz` is 200, or 503 with what `ready` names, a line each.
+    """
+    runner = web.AppRunner(
+        _app(cached(settings, ready)),
+        access_log=None,
+        keepalive_timeout=KEEP_ALIVE_SECONDS,
+        shutdown_timeout=CLOSE_SECONDS,
+    )
+    await runner.setup()
+    try:
+        supervised = settings.supervisor_fd is not None  # then a successor may be there already
+        site = web.SockSite(runner, listening(settings.metrics_listen, "HUM_METRICS_LISTEN", shared=supervised))
+        await site.start()
+        host, port = runner.addresses[0][:2]
+        LOG.info("metrics are served", host=host, port=port)
+        async with when(leave, site.stop):
+            yield port
+    finally:
+        await runner.cleanup()
+
+
+def _app(ready: Ready) -> web.Application:
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=telemetry.metrics_page(), headers={"Content-Type": telemetry.METRICS_CONTENT_TYPE})
+
+    async def healthz(_: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def readyz(_: web.Request) -> web.Response:
+        missing = await ready()
+        return web.Response(text="\n".join(missing or ["ready"]) + "\n", status=503 if missing else 200)
+
+    app = web.Application()
+    app.add_routes([web.get("/metrics", metrics), web.get("/healthz", healthz), web.get("/readyz", readyz)])
+    return app

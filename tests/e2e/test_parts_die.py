@@ -1,0 +1,209 @@
+"""Parts of a running platform are killed while callers ring and talk: nobody is left in silence, no call stays open."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from control.calls.sentences import Sentence, sentence
+from control.identity import usecases as identity
+from hum.cli.platform import Platform
+from hum.settings import UpSettings
+from sandbox.openai import Model
+from sandbox.signin import Issuer
+from sandbox.twilio import Call, Carrier
+from storage.db import Db
+from tests.e2e.conftest import ACCOUNT, CALLER, KEY, NUMBER, TOKEN
+from tests.e2e.test_platform import free_sockets
+
+pytestmark = pytest.mark.slow
+STAY: dict[str, Any] = {"do": "wait", "ms": 120_000}
+
+
+class Town:
+    """A whole platform between a carrier and a model, and a client of its API."""
+
+    def __init__(self, platform: Platform, carrier: Carrier, http: httpx.AsyncClient) -> None:
+        self.platform, self.carrier, self.http = platform, carrier, http
+
+    def pid(self, plane: str) -> int:
+        program = next(each for each in self.platform.programs.all if each.name == plane)
+        assert program.process is not None
+        return program.process.pid
+
+    def kill(self, *planes: str, with_signal: int = signal.SIGKILL) -> None:
+        for plane in planes:
+            os.kill(self.pid(plane), with_signal)
+
+    async def ring(self) -> Call:
+        return await self.carrier.ring(NUMBER, CALLER, [STAY])
+
+    async def talking(self) -> Call:
+        """A call whose stream is open, as its record says too."""
+        call = await self.ring()
+        async with asyncio.timeout(20):
+            while not any(each["status"] == "in_progress" for each in await self.calls()):
+                await asyncio.sleep(0.05)
+        return call
+
+    async def calls(self) -> list[dict[str, Any]]:
+        """The records, newest first; none while the API is away."""
+        try:
+            answer = await self.http.get("/api/calls")
+        except httpx.HTTPError:
+            return []
+        return list(answer.json()["calls"]) if answer.status_code == 200 else []
+
+    async def until(self, is_true: Callable[[list[dict[str, Any]]], bool], seconds: float) -> list[dict[str, Any]]:
+        async with asyncio.timeout(seconds):
+            while not (found := await self.calls()) or not is_true(found):
+                await asyncio.sleep(0.1)
+        return found
+
+    async def all_over(self, seconds: float = 40.0) -> list[dict[str, Any]]:
+        return await self.until(lambda found: all(each["ended_at"] for each in found), seconds)
+
+
+@pytest.fixture
+def more() -> dict[str, str]:
+    """Settings of a test's own."""
+    return {}
+
+
+@pytest.fixture
+async def town(
+    monkeypatch: pytest.MonkeyPatch, database_url: str, open_home: Path, more: dict[str, str]
+) -> AsyncIterator[Town]:
+    async with AsyncExitStack() as stack:
+        model = await stack.enter_async_context(Model.serve(api_key=KEY))
+        carrier = await stack.enter_async_context(
+            Carrier.serve(account_sid=ACCOUNT, auth_token=TOKEN, numbers=[NUMBER], say_ms_per_char=1)
+        )
+        sockets = free_sockets(open_home)
+        back = f"http://{sockets['HUM_GATEWAY_LISTEN']}/auth/callback"
+        issuer = await stack.enter_async_context(Issuer.serve(client_secret="s", redirect_uri=back))
+        settings = {
+            "HUM_DATABASE_URL": database_url,
+            "HUM_OIDC_ISSUER": issuer.url,
+            "HUM_OIDC_CLIENT_ID": "hum",
+            "HUM_OIDC_CLIENT_SECRET": "s",
+            "HUM_HOME": str(open_home),
+            "HUM_DRAIN_SECONDS": "1",
+            "HUM_MAX_LAG_MS": "5000",
+            "HUM_MAX_LATE_MS": "1000",
+            "HUM_SWEEP_SECONDS": "1",
+            "HUM_LINK_SILENT_SECONDS": "6",
+            "HUM_LINK_LOST_SECONDS": "10",
+            "HUM_ROOM_SECONDS": "3",
+            "TWILIO_ACCOUNT_SID": ACCOUNT,
+            "TWILIO_AUTH_TOKEN": TOKEN,
+            "TWILIO_API_BASE_URL": carrier.url,
+            "OPENAI_API_KEY": KEY,
+            "OPENAI_BASE_URL": model.url,
+            **sockets,
+            **more,
+        }
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        platform = Platform(UpSettings())
+        try:
+            await platform.start()
+            db = await Db.open(database_url, size=2)
+            org = await identity.create_organization(db, "Clinic", "o@clinic.example")
+            _, secret = await identity.issue_key(db, org, "k", "admin", [])
+            await db.close()
+            headers = {"Authorization": f"Bearer {secret}"}
+            http = httpx.AsyncClient(
+                base_url=platform.where["gateway_url"], headers=headers, trust_env=False, timeout=20
+            )
+            await stack.enter_async_context(http)
+            flow = (await http.post("/api/flows", json={"name": "F", "greeting": "Hello.", "language": "de"})).json()
+            assert (await http.post("/api/numbers", json={"e164": NUMBER, "flow_id": flow["id"]})).status_code == 201
+            yield Town(platform, carrier, http)
+        finally:
+            await platform.stop()
+
+
+async def test_no_call_stays_open_whatever_dies_and_whoever_is_silent(town: Town) -> None:
+    """The carrier sends no status, as when its tries met a gateway that was dead."""
+    town.carrier.number(NUMBER).configure({"status_callback": ""})
+
+    # The media process dies, and the caller hangs up at this moment.
+    call = await town.talking()
+    town.kill("media")
+    call.hang_up()
+    (first,) = await town.all_over()
+    assert (first["status"], first["end_reason"]) == ("completed", "stream_lost")
+
+    # Everything dies in a call.
+    call = await town.talking()
+    town.kill("media", "gateway", "control", "worker")
+    call.hang_up()
+    second, _ = await town.until(lambda found: len(found) == 2 and bool(found[0]["ended_at"]), 60)
+    assert (second["status"], second["end_reason"]) == ("completed", "stream_lost")
+
+    # The caller hangs up between the answer and the stream, and control dies.
+    await town.until(lambda _: True, 20)
+    town.kill("media", with_signal=signal.SIGSTOP)
+    call = await town.ring()
+    await call.journal.find("webhook.answered")
+    call.hang_up()
+    town.kill("control")
+    town.kill("media", with_signal=signal.SIGCONT)
+    third, *_ = await town.until(lambda found: len(found) == 3 and bool(found[0]["ended_at"]), 60)
+    assert (third["status"], third["end_reason"]) == ("canceled", "caller")
+
+    over = await town.http.post(f"/api/calls/{third['id']}/hangup")
+    assert (over.status_code, over.json()["error"]["code"]) == (409, "invalid_state")
+    (number,) = (await town.http.get("/api/numbers")).json()["numbers"]
+    assert (await town.http.delete(f"/api/numbers/{number['id']}")).status_code == 204, "no call is on it"
+
+
+async def test_callers_are_answered_while_control_restarts(town: Town) -> None:
+    town.kill("control")
+    callers = [await town.ring() for _ in range(8)]
+    for caller in callers:
+        assert (await caller.journal.find("twiml.verb"))["verb"] == "Connect"
+        caller.hang_up()
+    assert len(await town.all_over()) == 8
+
+
+async def test_a_media_process_that_dies_is_followed_at_once(town: Town) -> None:
+    call = await town.talking()
+    town.kill("media")
+    killed_at = time.monotonic()
+    async with asyncio.timeout(20):
+        while len(call.verbs) < 2:
+            await asyncio.sleep(0.01)
+    took_seconds = time.monotonic() - killed_at
+    assert [verb.name for verb in call.verbs] == ["Connect", "Connect"]
+    assert took_seconds < 15, "as long as its program takes to come back, on a busy machine"
+    await town.until(lambda found: found[0]["status"] == "in_progress", 20)
+    call.hang_up()
+    (record,) = await town.all_over()
+    assert record["status"] == "completed"
+
+
+class TestFull:
+    @pytest.fixture
+    def more(self) -> dict[str, str]:
+        return {"HUM_MAX_CALLS": "1", "HUM_ROOM_SECONDS": "1"}
+
+    async def test_a_caller_for_whom_there_is_no_room_hears_so_and_has_a_record(self, town: Town) -> None:
+        first = await town.talking()
+        await asyncio.sleep(1)  # control is told within a quarter of a second
+        second = await town.ring()
+        await second.ended(30)
+        assert [verb.name for verb in second.verbs] == ["Say", "Hangup"]
+        assert second.sentences == [sentence(Sentence.BUSY, "de")[0]]
+        refused, _ = await town.calls()
+        assert (refused["status"], refused["end_reason"]) == ("failed", "no_capacity")
+        first.hang_up()
+        await town.all_over()

@@ -1,0 +1,210 @@
+"""Control goes away while the carrier asks: a short absence is waited for, a long one is told of later."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from control import app as control
+from control.identity import usecases as identity
+from gateway import app as gateway
+from gateway.twilio import APOLOGY
+from hum.cli.platform import free_port
+from hum.settings import ControlSettings, GatewaySettings
+from hum.spool import Spool
+from sandbox.twilio import sign
+from storage.db import Db
+from tests.control.conftest import FakeCarrier, outside
+
+ACCOUNT, TOKEN, PUBLIC = "AC" + "0" * 32, "carrier-token", "https://hum.example"
+NUMBER, CALLER = "+13175550100", "+13175550199"
+
+
+class Town:
+    """A gateway whose control comes and goes."""
+
+    def __init__(self, database_url: str, home: Path) -> None:
+        self.database_url, self.home, self.control_port = database_url, home, free_port("127.0.0.1")
+        self.address = f"127.0.0.1:{self.control_port}"
+
+    @asynccontextmanager
+    async def control(self) -> AsyncIterator[control.Control]:
+        settings = ControlSettings(home=self.home, control_listen=self.address, drain_seconds=0.1, room_seconds=0.1)
+        async with control.build(settings, self.database_url, outside(FakeCarrier())) as made:
+            yield made
+
+    @asynccontextmanager
+    async def gateway(self, **fields: Any) -> AsyncIterator["Carrier"]:
+        settings = GatewaySettings(
+            home=self.home,
+            gateway_listen="127.0.0.1:0",
+            control_address=self.address,
+            public_url=PUBLIC,
+            twilio_account_sid=ACCOUNT,
+            twilio_auth_token=TOKEN,
+            drain_seconds=1,
+            **{"postponed_retry_seconds": 0.05, "ingress_retry_seconds": 0.05, **fields},
+        )
+        async with gateway.serve(settings) as ports, AsyncExitStack() as stack:
+            url = f"http://127.0.0.1:{ports.public}"
+            yield Carrier(await stack.enter_async_context(httpx.AsyncClient(base_url=url, trust_env=False)))
+
+    async def set_up(self) -> None:
+        async with self.control() as made, self.gateway() as carrier:
+            org = await identity.create_organization(made.db, "Clinic", "o@clinic.example")
+            _, self.key = await identity.issue_key(made.db, org, "k", "admin", [])
+            flow = (await self.api(carrier, "POST", "/api/flows", {"name": "F"}))["id"]
+            await self.api(carrier, "POST", "/api/numbers", {"e164": NUMBER, "flow_id": flow})
+
+    async def api(self, carrier: "Carrier", verb: str, path: str, body: Any = None) -> Any:
+        headers = {"Authorization": f"Bearer {self.key}"}
+        return (await carrier.http.request(verb, path, json=body, headers=headers)).raise_for_status().json()
+
+    async def calls(self, count: int) -> list[dict[str, Any]]:
+        """So many calls that are over, by their id at the carrier."""
+        db = await Db.open(self.database_url, size=2)
+        try:
+            async with asyncio.timeout(30):
+                while True:
+                    async with db.system() as tx:
+                        rows = await tx.fetch("SELECT * FROM calls WHERE ended_at IS NOT NULL ORDER BY call_sid")
+                    if len(rows) >= count:
+                        return [dict(row) for row in rows]
+                    await asyncio.sleep(0.05)
+        finally:
+            await db.close()
+
+
+class Carrier:
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self.http = http
+
+    async def post(self, path: str, call_sid: str, **fields: str) -> httpx.Response:
+        form = {"CallSid": call_sid, "AccountSid": ACCOUNT, "From": CALLER, "To": NUMBER, **fields}
+        signature = sign(TOKEN, PUBLIC + path, list(form.items()))
+        return await self.http.post(path, data=form, headers={"X-Twilio-Signature": signature}, timeout=60)
+
+
+@pytest.fixture
+async def town(database_url: str, tmp_path: Path) -> Town:
+    made = Town(database_url, tmp_path)
+    await made.set_up()
+    return made
+
+
+async def test_a_restart_of_control_is_waited_for(town: Town) -> None:
+    async with town.gateway(ingress_seconds=60) as carrier:
+        asking = asyncio.create_task(carrier.post("/twilio/voice", "CA1"))
+        telling = asyncio.create_task(carrier.post("/twilio/voice/status", "CA404", CallStatus="completed"))
+        done, _ = await asyncio.wait({asking, telling}, timeout=0.5)
+        assert not done
+        async with town.control():
+            assert "<Connect" in (await asking).text
+            assert (await telling).status_code == 204
+    assert not list((town.home / "webhooks").glob("*/*.seg")), "nothing was postponed"
+
+
+async def test_a_call_that_heard_the_apology_has_a_record(town: Town) -> None:
+    async with town.gateway(ingress_seconds=0.2) as carrier:
+        for sid in ("CA1", "CA2"):
+            assert APOLOGY in (await carrier.post("/twilio/voice", sid, StirVerstat="TN-Validation-Failed")).text
+        assert (await carrier.post("/twilio/voice/status", "CA1", CallStatus="completed")).status_code == 204
+        assert (await carrier.post("/twilio/voice", "CA1", To="+13175559999")).status_code == 200  # no number of ours
+        async with town.control():
+            first, second = await town.calls(2)
+            for call in (first, second):
+                assert (call["status"], call["end_reason"]) == ("failed", "control_away")
+                assert call["caller_verification"] == "failed"
+            assert first["created_at"] == first["ended_at"] < second["ended_at"], "when it happened"
+            assert (await town.api(carrier, "GET", "/api/calls"))["calls"][0]["end_reason"] == "control_away"
+            async with asyncio.timeout(20):
+                while any(len(path.read_bytes()) for path in (town.home / "webhooks").glob("*/*.seg")):
+                    await asyncio.sleep(0.05)
+
+
+async def test_what_a_killed_gateway_kept_is_told_once_by_the_next(town: Town) -> None:
+    async with town.gateway(ingress_seconds=0.2) as carrier:
+        for sid in ("CA1", "CA2", "CA3"):
+            assert APOLOGY in (await carrier.post("/twilio/voice", sid)).text
+    spool = Spool(town.home / "webhooks" / "0")
+    assert len(spool) == 3, "on disk before the carrier had its answer"
+    spool.close()
+    async with town.control(), town.gateway():
+        first, second, third = await town.calls(3)
+        assert first["created_at"] < second["created_at"] < third["created_at"]
+        async with asyncio.timeout(20):
+            while (town.home / "webhooks" / "0" / "done").read_text() != "3\n":
+                await asyncio.sleep(0.05)
+    async with town.control(), town.gateway(ingress_seconds=0.2) as carrier:
+        assert "<Connect" in (await carrier.post("/twilio/voice", "CA4")).text
+        assert len(await town.calls(3)) == 3
+
+
+async def test_an_answer_that_came_too_late_is_no_call_that_rings_for_ever(town: Town) -> None:
+    """Control had taken the call when the gateway gave up: the caller heard the apology all the same."""
+    async with town.control(), town.gateway() as carrier:
+        assert "<Connect" in (await carrier.post("/twilio/voice", "CA1")).text
+    async with town.gateway(ingress_seconds=0.2) as carrier:
+        assert APOLOGY in (await carrier.post("/twilio/voice", "CA1")).text
+    async with town.control(), town.gateway():
+        (call,) = await town.calls(1)
+        assert (call["status"], call["end_reason"]) == ("failed", "control_away")
+
+
+async def test_a_full_spool_loses_records_and_nothing_else(town: Town) -> None:
+    async with town.gateway(ingress_seconds=0.1, postponed_webhooks=2) as carrier:
+        for sid in ("CA1", "CA2", "CA3"):
+            assert APOLOGY in (await carrier.post("/twilio/voice", sid)).text
+        answer = await carrier.post("/twilio/voice/status", "CA1", CallStatus="completed")
+        assert answer.status_code == 503, "the carrier tries again"
+        async with town.control():
+            assert [call["call_sid"] for call in await town.calls(2)] == ["CA1", "CA2"]
+
+
+# --- readiness ----------------------------------------------------------------------------------------------------
+
+
+async def ready(carrier: Carrier) -> int:
+    return (await carrier.http.get("/readyz")).status_code
+
+
+async def test_a_gateway_is_ready_while_control_and_its_database_are(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with town.gateway(ready_cache_seconds=0) as carrier:
+        assert await ready(carrier) == 503
+        async with town.control() as made:
+            async with asyncio.timeout(10):
+                while await ready(carrier) != 200:
+                    await asyncio.sleep(0.05)
+
+            async def away() -> None:
+                raise ConnectionRefusedError
+
+            monkeypatch.setattr(made.db, "check", away)
+            assert await ready(carrier) == 503
+            monkeypatch.undo()
+            assert await ready(carrier) == 200
+        async with town.gateway(ready_cache_seconds=0, node_key="another key, also long enough") as stranger:
+            async with town.control():
+                assert await ready(stranger) == 503
+                async with asyncio.timeout(10):
+                    while await ready(carrier) != 200:
+                        await asyncio.sleep(0.05)
+
+
+async def test_readiness_is_asked_once_for_many(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with town.control() as made, town.gateway(ready_cache_seconds=60) as carrier:
+        asked, check = [], made.db.check
+
+        async def counted() -> None:
+            asked.append(1)
+            await check()
+
+        monkeypatch.setattr(made.db, "check", counted)
+        assert await asyncio.gather(*(ready(carrier) for _ in range(20))) == [200] * 20
+        assert len(asked) == 1

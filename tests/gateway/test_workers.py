@@ -1,0 +1,120 @@
+"""`hum gateway --workers`: one port, several processes, one of which may die."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from hum.cli import _parser
+from hum.cli.platform import free_port
+from hum.settings import environment
+
+
+class Supervised:
+    """Two gateways without a control: they serve `/healthz`."""
+
+    def __init__(self, home: Path) -> None:
+        self.port = free_port("127.0.0.1")
+        self._environment = environment() | {
+            "HUM_HOME": str(home),
+            "HUM_GATEWAY_LISTEN": f"127.0.0.1:{self.port}",
+            "HUM_DRAIN_SECONDS": "2",
+        }
+
+    async def start(self) -> None:
+        command = (sys.executable, "-m", "gateway.app", "--workers", "2")
+        self.process = await asyncio.create_subprocess_exec(
+            *command, env=self._environment, stderr=asyncio.subprocess.DEVNULL
+        )
+        await self.until(2)
+
+    def children(self) -> list[int]:
+        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(each) for each in path.read_text().split()]
+
+    def serving(self) -> set[int]:
+        """The workers that listen on the port, by the sockets that they hold."""
+        listening = {
+            line.split()[9]
+            for line in Path("/proc/net/tcp").read_text().splitlines()[1:]
+            if line.split()[1].endswith(f":{self.port:04X}") and line.split()[3] == "0A"
+        }
+        found = set()
+        for pid in self.children():
+            with contextlib.suppress(OSError):
+                held = {str(each.readlink())[8:-1] for each in Path(f"/proc/{pid}/fd").iterdir()}
+                if held & listening:
+                    found.add(pid)
+        return found
+
+    async def until(self, count: int) -> None:
+        async with asyncio.timeout(60):
+            while len(self.serving()) < count:
+                await asyncio.sleep(0.05)
+
+    def answers(self) -> bool:
+        """One request on a connection of its own, by the carrier's rules: it tries again a few times."""
+        for _ in range(5):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=5) as made:
+                made.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                if made.recv(100).startswith(b"HTTP/1.1 200"):
+                    return True
+        return False
+
+
+@pytest.fixture
+async def supervised(tmp_path: Path) -> AsyncIterator[Supervised]:
+    made = Supervised(tmp_path)
+    await made.start()
+    yield made
+    with contextlib.suppress(ProcessLookupError):
+        made.process.kill()
+    await made.process.wait()
+
+
+@pytest.mark.slow
+async def test_the_death_of_one_gateway_is_not_seen_from_outside(supervised: Supervised) -> None:
+    for _ in range(2):
+        before = supervised.serving()
+        asking = asyncio.gather(*(asyncio.to_thread(supervised.answers) for _ in range(200)))
+        await asyncio.sleep(0.05)
+        os.kill(min(before), signal.SIGKILL)
+        assert all(await asking)
+        await supervised.until(2)
+        assert min(before) not in supervised.children()
+    supervised.process.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(supervised.process.wait(), 30) == 0
+    assert not supervised.answers()
+
+
+@pytest.mark.slow
+async def test_gateways_do_not_outlive_their_supervisor(supervised: Supervised) -> None:
+    left = supervised.children()
+    supervised.process.kill()
+    async with asyncio.timeout(30):
+        while any(Path(f"/proc/{pid}").exists() for pid in left):  # noqa: ASYNC240 - the kernel's, not a disk's
+            await asyncio.sleep(0.05)
+
+
+async def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "gateway.app", "--workers", "1"),
+            env=environment() | {"HUM_HOME": str(tmp_path), "HUM_GATEWAY_LISTEN": listen},
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, said = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 1
+    assert f"can't listen on {listen}" in said.decode()
+
+
+def test_the_command_passes_the_number_on() -> None:
+    arguments = _parser().parse_args(["gateway", "--workers", "3"])
+    assert (arguments.plane, arguments.options) == ("gateway", ("--workers", "3"))

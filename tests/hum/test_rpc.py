@@ -1,0 +1,93 @@
+"""Channels between planes: quiet ones stay, and every option is one that gRPC knows."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc import aio
+from grpc._cython import cygrpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer
+
+from hum import rpc
+from hum.settings import Common
+
+QUIET_SECONDS = 3.0
+
+
+def common(port: int = 1, keepalive_seconds: float = 0.05) -> Common:
+    """As short as C-core takes it, and a patience that outlasts a busy machine."""
+    return Common(
+        control_address=f"127.0.0.1:{port}", keepalive_seconds=keepalive_seconds, keepalive_timeout_seconds=20
+    )
+
+
+async def test_quiet_channels_and_streams_stay() -> None:
+    """Sixty keepalives without data: a server that takes three for an attack sends GOAWAY with `too_many_pings`."""
+    settings = common()
+    server, port = rpc.server(settings, "127.0.0.1:0")
+    health = HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    await server.start()
+    await health.set("", health_pb2.HealthCheckResponse.SERVING)
+    async with rpc.channel(common(port)) as idle, rpc.channel(common(port)) as streaming:
+        await health_pb2_grpc.HealthStub(idle).Check(health_pb2.HealthCheckRequest(), timeout=10)
+        assert idle.get_state() is grpc.ChannelConnectivity.READY
+        watching = health_pb2_grpc.HealthStub(streaming).Watch(health_pb2.HealthCheckRequest())
+        assert isinstance(await watching.read(), health_pb2.HealthCheckResponse)
+
+        changed = asyncio.create_task(idle.wait_for_state_change(grpc.ChannelConnectivity.READY))
+        ended = asyncio.create_task(watching.read())
+        done, _ = await asyncio.wait({changed, ended}, timeout=QUIET_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        assert not done, (idle.get_state(), "the stream ended" if ended.done() else "")
+
+        await health.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
+        answer = await asyncio.wait_for(ended, 10)
+        assert isinstance(answer, health_pb2.HealthCheckResponse)
+        assert answer.status == health_pb2.HealthCheckResponse.NOT_SERVING
+        changed.cancel()
+    await server.stop(None)
+
+
+async def test_a_server_that_does_not_agree_is_noticed() -> None:
+    """What the test above rests on: with other options those channels die."""
+    server = aio.server(options=[each for each in rpc.server_options(common()) if "ping_interval" not in each[0]])
+    health_pb2_grpc.add_HealthServicer_to_server(HealthServicer(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with rpc.channel(common(port)) as idle:
+        with pytest.raises(aio.AioRpcError):  # connects, and finds that nobody knows this service
+            await health_pb2_grpc.HealthStub(idle).Check(health_pb2.HealthCheckRequest(service="x"), timeout=10)
+        await asyncio.wait_for(idle.wait_for_state_change(grpc.ChannelConnectivity.READY), 10)
+    await server.stop(None)
+
+
+def names(options: rpc.Options) -> Iterator[str]:
+    return (name for name, _ in options)
+
+
+def known(name: str) -> bool:
+    """Tell whether the compiled library holds the name as a string of its own."""
+    return name.encode() + b"\0" in LIBRARY
+
+
+LIBRARY = Path(cygrpc.__file__).read_bytes()
+
+
+@pytest.mark.parametrize("name", sorted({*names(rpc.client_options(common())), *names(rpc.server_options(common()))}))
+def test_grpc_knows_every_option(name: str) -> None:
+    assert known(name)
+
+
+def test_an_option_that_grpc_does_not_know_is_found() -> None:
+    assert not known("grpc.http2.min_recv_ping_interval_without_data_ms")
+    assert not known("grpc.keepalive_time")
+
+
+def test_each_side_gets_its_own_options() -> None:
+    client, server = set(names(rpc.client_options(common()))), set(names(rpc.server_options(common())))
+    assert {each for each in client if "reconnect" in each}
+    assert not {each for each in server if "reconnect" in each}
+    assert {"grpc.so_reuseport", "grpc.http2.min_ping_interval_without_data_ms"} <= server - client
