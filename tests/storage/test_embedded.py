@@ -86,6 +86,10 @@ async def test_one_home_has_one_server_and_who_comes_second_leaves_it_alone(open
     await first.stop()
 
 
+def children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def killed(server: EmbeddedPostgres) -> int:
     """The server's process, which is gone without a word, and with it whoever started it."""
     assert server._process is not None
@@ -123,8 +127,7 @@ async def test_a_child_of_a_killed_server_that_hangs_does_not_keep_the_next_from
     url = await first.start()
     await put(url, 1)
     assert first._process is not None
-    children = Path(f"/proc/{first._process.pid}/task/{first._process.pid}/children").read_text().split()
-    os.kill(int(children[0]), signal.SIGSTOP)
+    os.kill(children(first._process.pid)[0], signal.SIGSTOP)
     killed(first)
     again = EmbeddedPostgres(open_home, settings=FAST)
     assert await again.start() == url
