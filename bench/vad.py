@@ -194,7 +194,7 @@ TITLES = {
     "sentences": "Recorded sentences of at least a second, held out",
     "words": "Recorded words shorter than a second (digits, letters, 'and'), held out",
     "voices": "Other voices, in other languages, held out",
-    "not_speech": "What is no speech, alone",
+    "not_speech": "Sounds that are not speech, alone",
     "other_music": "Music of another kind, held out",
     "reported": "Other people's speech, and what is like a voice: reported, not judged",
     "calls": "Whole conversations: the agent talks, the line sounds like this",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import uvloop
 from picows import ws_create_server
 
-from hum import home, monitoring, rpc, sockets, telemetry
+from hum import blas, home, monitoring, rpc, sockets, telemetry
 from hum.clock import Clock, monotonic_ms
 from hum.lifetime import Lifetime
 from hum.settings import MediaSettings, load
@@ -108,12 +108,12 @@ async def run(settings: MediaSettings, *, worker: bool = False) -> None:
         # Imported objects live forever: without the freeze the collector would walk them (40 ms) while calls wait.
         gc.collect()
         gc.freeze()
-        LOG.info("media serves", port=media.port, node=media.link.node)
+        LOG.info("media is serving", port=media.port, node=media.link.node, blas=blas.described())
         media.server.on_calls = lifetime.calls
         await _linked_or(lifetime.signals.stop, media.link)
         lifetime.ready()
         await lifetime.over()
-        LOG.info("media drains", calls=len(media.server))
+        LOG.info("media is draining", calls=len(media.server))
 
 
 async def _linked_or(stop: asyncio.Event, link: ControlLink) -> None:

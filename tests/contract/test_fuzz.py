@@ -33,6 +33,9 @@ def settings(owned: dict[str, str]) -> str:
         'expected-statuses = ["2xx", 400, 401, 402, 403, 404, 409]',
         "[checks.negative_data_rejection]",  # 413: a text that is too long may make the whole body so
         'expected-statuses = [400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 428, 429, "5xx"]',
+        # Following a link replaces fields of the generated body, so one meant to be invalid may be valid by then.
+        "[phases.stateful.generation]",
+        'mode = "positive"',
     ]
     for noun, path in OPERATIONS.items():
         values = json.dumps([owned[noun], owned[noun].lower(), "x"])

@@ -46,6 +46,6 @@ async def test_it_serves_until_it_is_told_to_stop_and_drains(program, control, m
     _, logged = await asyncio.wait_for(process.communicate(), 10)
     assert process.returncode == 0
     assert control.ended("call_t1").reason == "drained"
-    assert b"media serves" in logged
+    assert b"media is serving" in logged
     assert b"sk-secret" not in logged
     assert b"Traceback" not in logged
