@@ -77,15 +77,17 @@ class Program:
             self.command.listener.close()
         for each in self.processes:
             each.leave()
-        ended = asyncio.gather(*(each.ended() for each in self.processes))
+        ended = asyncio.create_task(self._ended())
         hurried = asyncio.create_task(hurry.wait())
         await asyncio.wait({ended, hurried}, timeout=self.stop_seconds, return_when=asyncio.FIRST_COMPLETED)
         for waiting in (ended, hurried):
             waiting.cancel()
-        with suppress(asyncio.CancelledError):
-            await ended
         await asyncio.gather(*(each.end() for each in self.processes if each.lives()))
         self.reap()
+
+    async def _ended(self) -> None:
+        for each in self.processes:
+            await each.ended()
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,25 @@ CALL_ORIGIN_PHONE: CallOrigin.ValueType  # 1
 CALL_ORIGIN_BROWSER: CallOrigin.ValueType  # 2
 """Not implemented: calls come from the phone network only."""
 
+class _CallerVerification:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CallerVerificationEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_CallerVerification.ValueType], builtins.type):
+    DESCRIPTOR: descriptor.EnumDescriptor
+    CALLER_VERIFICATION_UNSPECIFIED: _CallerVerification.ValueType  # 0
+    CALLER_VERIFICATION_PASSED: _CallerVerification.ValueType  # 1
+    CALLER_VERIFICATION_FAILED: _CallerVerification.ValueType  # 2
+    """The number may be forged: the agent is told nothing of the contact whose it is."""
+
+class CallerVerification(_CallerVerification, metaclass=_CallerVerificationEnumTypeWrapper):
+    """Whether the network vouches for the caller's number (STIR/SHAKEN)."""
+
+CALLER_VERIFICATION_UNSPECIFIED: CallerVerification.ValueType  # 0
+CALLER_VERIFICATION_PASSED: CallerVerification.ValueType  # 1
+CALLER_VERIFICATION_FAILED: CallerVerification.ValueType  # 2
+"""The number may be forged: the agent is told nothing of the contact whose it is."""
+
 class _Speaker:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -169,6 +188,7 @@ class Call(message.Message):
     TAGS_FIELD_NUMBER: builtins.int
     OUTCOME_LABEL_FIELD_NUMBER: builtins.int
     SUMMARY_TEXT_FIELD_NUMBER: builtins.int
+    CALLER_VERIFICATION_FIELD_NUMBER: builtins.int
     id: builtins.str
     direction: CallDirection.ValueType
     origin: CallOrigin.ValueType
@@ -182,11 +202,15 @@ class Call(message.Message):
     duration_seconds: builtins.int
     """From answer to end."""
     end_reason: builtins.str
-    """Why it ended: `caller`, `agent`, `hang_up`, `max_duration`, `model_lost`, `carrier_protocol`, ..."""
+    """Why it ended: `caller`, `agent`, `hang_up`, `max_duration`, `model_lost`, `carrier_protocol`, `stream_lost`,
+    `no_capacity`, `control_away`, ...
+    """
     outcome_label: builtins.str
     """The label of the outcome, from the agent or from the summary afterwards."""
     summary_text: builtins.str
     """The summary's first line."""
+    caller_verification: CallerVerification.ValueType
+    """Null when the carrier said nothing of it."""
     @builtins.property
     def contact(self) -> CallContact: ...
     @builtins.property
@@ -220,10 +244,11 @@ class Call(message.Message):
         tags: abc.Iterable[builtins.str] | None = ...,
         outcome_label: builtins.str | None = ...,
         summary_text: builtins.str | None = ...,
+        caller_verification: CallerVerification.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_duration_seconds", b"_duration_seconds", "_end_reason", b"_end_reason", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_number_id", b"_number_id", "_outcome_label", b"_outcome_label", "_summary_text", b"_summary_text", "answered_at", b"answered_at", "contact", b"contact", "created_at", b"created_at", "duration_seconds", b"duration_seconds", "end_reason", b"end_reason", "ended_at", b"ended_at", "flow_id", b"flow_id", "flow_version", b"flow_version", "number_id", b"number_id", "outcome_label", b"outcome_label", "summary_text", b"summary_text"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_duration_seconds", b"_duration_seconds", "_end_reason", b"_end_reason", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_number_id", b"_number_id", "_outcome_label", b"_outcome_label", "_summary_text", b"_summary_text", "answered_at", b"answered_at", "contact", b"contact", "created_at", b"created_at", "direction", b"direction", "duration_seconds", b"duration_seconds", "end_reason", b"end_reason", "ended_at", b"ended_at", "flow_id", b"flow_id", "flow_version", b"flow_version", "from_e164", b"from_e164", "id", b"id", "number_id", b"number_id", "origin", b"origin", "outcome_label", b"outcome_label", "status", b"status", "summary_text", b"summary_text", "tags", b"tags", "to_e164", b"to_e164"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_duration_seconds", b"_duration_seconds", "_end_reason", b"_end_reason", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_number_id", b"_number_id", "_outcome_label", b"_outcome_label", "_summary_text", b"_summary_text", "answered_at", b"answered_at", "caller_verification", b"caller_verification", "contact", b"contact", "created_at", b"created_at", "direction", b"direction", "duration_seconds", b"duration_seconds", "end_reason", b"end_reason", "ended_at", b"ended_at", "flow_id", b"flow_id", "flow_version", b"flow_version", "from_e164", b"from_e164", "id", b"id", "number_id", b"number_id", "origin", b"origin", "outcome_label", b"outcome_label", "status", b"status", "summary_text", b"summary_text", "tags", b"tags", "to_e164", b"to_e164"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__duration_seconds: _TypeAlias = typing.Literal["duration_seconds"]  # noqa: Y015
     _WhichOneofArgType__duration_seconds: _TypeAlias = typing.Literal["_duration_seconds", b"_duration_seconds"]  # noqa: Y015
@@ -516,6 +541,7 @@ class CallDetail(message.Message):
     TAGS_FIELD_NUMBER: builtins.int
     OUTCOME_LABEL_FIELD_NUMBER: builtins.int
     SUMMARY_TEXT_FIELD_NUMBER: builtins.int
+    CALLER_VERIFICATION_FIELD_NUMBER: builtins.int
     TRANSCRIPT_FIELD_NUMBER: builtins.int
     TOOL_ACTIVITY_FIELD_NUMBER: builtins.int
     SUMMARY_FIELD_NUMBER: builtins.int
@@ -539,6 +565,7 @@ class CallDetail(message.Message):
     end_reason: builtins.str
     outcome_label: builtins.str
     summary_text: builtins.str
+    caller_verification: CallerVerification.ValueType
     outcome: builtins.str
     """As defined by the flow's outcome schema."""
     recording_url: builtins.str
@@ -596,6 +623,7 @@ class CallDetail(message.Message):
         tags: abc.Iterable[builtins.str] | None = ...,
         outcome_label: builtins.str | None = ...,
         summary_text: builtins.str | None = ...,
+        caller_verification: CallerVerification.ValueType = ...,
         transcript: abc.Iterable[Turn] | None = ...,
         tool_activity: abc.Iterable[ToolActivity] | None = ...,
         summary: Summary | None = ...,
@@ -609,7 +637,7 @@ class CallDetail(message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_announcement_played_ms", b"_announcement_played_ms", "_duration_seconds", b"_duration_seconds", "_end_reason", b"_end_reason", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_number_id", b"_number_id", "_outcome", b"_outcome", "_outcome_label", b"_outcome_label", "_recording_url", b"_recording_url", "_summary_text", b"_summary_text", "announcement_played_ms", b"announcement_played_ms", "answered_at", b"answered_at", "contact", b"contact", "created_at", b"created_at", "duration_seconds", b"duration_seconds", "end_reason", b"end_reason", "ended_at", b"ended_at", "flow_id", b"flow_id", "flow_version", b"flow_version", "latency", b"latency", "number_id", b"number_id", "outcome", b"outcome", "outcome_label", b"outcome_label", "recording_url", b"recording_url", "summary", b"summary", "summary_text", b"summary_text", "voicemail", b"voicemail"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_announcement_played_ms", b"_announcement_played_ms", "_duration_seconds", b"_duration_seconds", "_end_reason", b"_end_reason", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_number_id", b"_number_id", "_outcome", b"_outcome", "_outcome_label", b"_outcome_label", "_recording_url", b"_recording_url", "_summary_text", b"_summary_text", "announcement_played_ms", b"announcement_played_ms", "answered_at", b"answered_at", "contact", b"contact", "created_at", b"created_at", "direction", b"direction", "duration_seconds", b"duration_seconds", "end_reason", b"end_reason", "ended_at", b"ended_at", "flow_id", b"flow_id", "flow_version", b"flow_version", "from_e164", b"from_e164", "id", b"id", "interruptions", b"interruptions", "latency", b"latency", "notes", b"notes", "number_id", b"number_id", "origin", b"origin", "outcome", b"outcome", "outcome_label", b"outcome_label", "recording_url", b"recording_url", "status", b"status", "summary", b"summary", "summary_text", b"summary_text", "tags", b"tags", "to_e164", b"to_e164", "tool_activity", b"tool_activity", "transcript", b"transcript", "voicemail", b"voicemail"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_announcement_played_ms", b"_announcement_played_ms", "_duration_seconds", b"_duration_seconds", "_end_reason", b"_end_reason", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_number_id", b"_number_id", "_outcome", b"_outcome", "_outcome_label", b"_outcome_label", "_recording_url", b"_recording_url", "_summary_text", b"_summary_text", "announcement_played_ms", b"announcement_played_ms", "answered_at", b"answered_at", "caller_verification", b"caller_verification", "contact", b"contact", "created_at", b"created_at", "direction", b"direction", "duration_seconds", b"duration_seconds", "end_reason", b"end_reason", "ended_at", b"ended_at", "flow_id", b"flow_id", "flow_version", b"flow_version", "from_e164", b"from_e164", "id", b"id", "interruptions", b"interruptions", "latency", b"latency", "notes", b"notes", "number_id", b"number_id", "origin", b"origin", "outcome", b"outcome", "outcome_label", b"outcome_label", "recording_url", b"recording_url", "status", b"status", "summary", b"summary", "summary_text", b"summary_text", "tags", b"tags", "to_e164", b"to_e164", "tool_activity", b"tool_activity", "transcript", b"transcript", "voicemail", b"voicemail"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__announcement_played_ms: _TypeAlias = typing.Literal["announcement_played_ms"]  # noqa: Y015
     _WhichOneofArgType__announcement_played_ms: _TypeAlias = typing.Literal["_announcement_played_ms", b"_announcement_played_ms"]  # noqa: Y015

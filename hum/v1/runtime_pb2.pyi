@@ -31,11 +31,22 @@ class RouteCallRequest(message.Message):
     FROM_E164_FIELD_NUMBER: builtins.int
     TO_E164_FIELD_NUMBER: builtins.int
     CALLER_NAME_FIELD_NUMBER: builtins.int
+    CARRIER_ACCOUNT_FIELD_NUMBER: builtins.int
+    CALLER_VERIFICATION_FIELD_NUMBER: builtins.int
+    APOLOGIZED_AT_FIELD_NUMBER: builtins.int
     call_sid: builtins.str
     from_e164: builtins.str
     """As the carrier sent them: E.164, or `anonymous` and the like."""
     to_e164: builtins.str
     caller_name: builtins.str
+    carrier_account: builtins.str
+    """The carrier's account that holds the number, which may be a sub-account of ours."""
+    caller_verification: calls_pb2.CallerVerification.ValueType
+    """Whether the network vouches for the caller's number (STIR/SHAKEN); unset when the carrier says nothing of it."""
+    @builtins.property
+    def apologized_at(self) -> timestamp_pb2.Timestamp:
+        """Set: control was away, and the caller has heard an apology at this time.  The call is recorded, and that is all."""
+
     def __init__(
         self,
         *,
@@ -43,10 +54,13 @@ class RouteCallRequest(message.Message):
         from_e164: builtins.str = ...,
         to_e164: builtins.str = ...,
         caller_name: builtins.str | None = ...,
+        carrier_account: builtins.str = ...,
+        caller_verification: calls_pb2.CallerVerification.ValueType = ...,
+        apologized_at: timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_caller_name", b"_caller_name", "caller_name", b"caller_name"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_caller_name", b"_caller_name", "apologized_at", b"apologized_at", "caller_name", b"caller_name"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_caller_name", b"_caller_name", "call_sid", b"call_sid", "caller_name", b"caller_name", "from_e164", b"from_e164", "to_e164", b"to_e164"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_caller_name", b"_caller_name", "apologized_at", b"apologized_at", "call_sid", b"call_sid", "caller_name", b"caller_name", "caller_verification", b"caller_verification", "carrier_account", b"carrier_account", "from_e164", b"from_e164", "to_e164", b"to_e164"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__caller_name: _TypeAlias = typing.Literal["caller_name"]  # noqa: Y015
     _WhichOneofArgType__caller_name: _TypeAlias = typing.Literal["_caller_name", b"_caller_name"]  # noqa: Y015
@@ -190,18 +204,22 @@ class ReportCallStatusRequest(message.Message):
 
     CALL_SID_FIELD_NUMBER: builtins.int
     CARRIER_STATUS_FIELD_NUMBER: builtins.int
+    TO_E164_FIELD_NUMBER: builtins.int
     call_sid: builtins.str
     carrier_status: builtins.str
     """In the carrier's terms: `in-progress`, `completed`, `busy`, `no-answer`, `failed`, `canceled`, ..."""
+    to_e164: builtins.str
+    """The number that was called: a call is known by both."""
     def __init__(
         self,
         *,
         call_sid: builtins.str = ...,
         carrier_status: builtins.str = ...,
+        to_e164: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["call_sid", b"call_sid", "carrier_status", b"carrier_status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["call_sid", b"call_sid", "carrier_status", b"carrier_status", "to_e164", b"to_e164"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -224,17 +242,21 @@ class NextStepRequest(message.Message):
 
     CALL_ID_FIELD_NUMBER: builtins.int
     CALL_SID_FIELD_NUMBER: builtins.int
+    TO_E164_FIELD_NUMBER: builtins.int
     call_id: builtins.str
     call_sid: builtins.str
+    to_e164: builtins.str
+    """The number that was called."""
     def __init__(
         self,
         *,
         call_id: builtins.str = ...,
         call_sid: builtins.str = ...,
+        to_e164: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["call_id", b"call_id", "call_sid", b"call_sid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["call_id", b"call_id", "call_sid", b"call_sid", "to_e164", b"to_e164"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -253,6 +275,32 @@ class NextStepResponse(message.Message):
     _HasFieldArgType: _TypeAlias = typing.Literal["step", b"step"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["step", b"step"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class CheckReadyRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class CheckReadyResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -448,6 +496,7 @@ class LinkUp(message.Message):
     BATCH_FIELD_NUMBER: builtins.int
     TOOL_FIELD_NUMBER: builtins.int
     DELTAS_FIELD_NUMBER: builtins.int
+    STATE_FIELD_NUMBER: builtins.int
     @builtins.property
     def hello(self) -> LinkHello: ...
     @builtins.property
@@ -456,6 +505,8 @@ class LinkUp(message.Message):
     def tool(self) -> RunTool: ...
     @builtins.property
     def deltas(self) -> CallDeltas: ...
+    @builtins.property
+    def state(self) -> NodeState: ...
     def __init__(
         self,
         *,
@@ -463,14 +514,35 @@ class LinkUp(message.Message):
         batch: ReportBatch | None = ...,
         tool: RunTool | None = ...,
         deltas: CallDeltas | None = ...,
+        state: NodeState | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["batch", b"batch", "deltas", b"deltas", "hello", b"hello", "tool", b"tool", "up", b"up"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["batch", b"batch", "deltas", b"deltas", "hello", b"hello", "state", b"state", "tool", b"tool", "up", b"up"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["batch", b"batch", "deltas", b"deltas", "hello", b"hello", "tool", b"tool", "up", b"up"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["batch", b"batch", "deltas", b"deltas", "hello", b"hello", "state", b"state", "tool", b"tool", "up", b"up"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_up: _TypeAlias = typing.Literal["hello", "batch", "tool", "deltas"]  # noqa: Y015
+    _WhichOneofReturnType_up: _TypeAlias = typing.Literal["hello", "batch", "tool", "deltas", "state"]  # noqa: Y015
     _WhichOneofArgType_up: _TypeAlias = typing.Literal["up", b"up"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_up) -> _WhichOneofReturnType_up | None: ...
+
+@typing.final
+class NodeState(message.Message):
+    """Whether a media process takes calls; sent when that changes, and every few seconds as a sign of life."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    REFUSES_FIELD_NUMBER: builtins.int
+    refuses: builtins.str
+    """Why it takes none: `draining`, `full`, `lagging`, ...; empty: it takes calls."""
+    def __init__(
+        self,
+        *,
+        refuses: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["refuses", b"refuses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
 class RunTool(message.Message):
@@ -583,12 +655,17 @@ class LinkHello(message.Message):
 
     DESCRIPTOR: descriptor.Descriptor
 
+    STATE_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def state(self) -> NodeState: ...
     def __init__(
         self,
+        *,
+        state: NodeState | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["state", b"state"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

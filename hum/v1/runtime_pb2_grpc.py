@@ -50,6 +50,11 @@ class IngressServiceStub:
                 request_serializer=hum_dot_v1_dot_runtime__pb2.NextStepRequest.SerializeToString,
                 response_deserializer=hum_dot_v1_dot_runtime__pb2.NextStepResponse.FromString,
                 _registered_method=True)
+        self.CheckReady = channel.unary_unary(
+                '/hum.v1.IngressService/CheckReady',
+                request_serializer=hum_dot_v1_dot_runtime__pb2.CheckReadyRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_runtime__pb2.CheckReadyResponse.FromString,
+                _registered_method=True)
 
 
 class IngressServiceServicer:
@@ -77,6 +82,14 @@ class IngressServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckReady(self, request, context):
+        """Answers when control can answer webhooks: it reaches its database, and the node identity is one of this deployment.
+        `UNAVAILABLE` when not.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_IngressServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -94,6 +107,11 @@ def add_IngressServiceServicer_to_server(servicer, server):
                     servicer.NextStep,
                     request_deserializer=hum_dot_v1_dot_runtime__pb2.NextStepRequest.FromString,
                     response_serializer=hum_dot_v1_dot_runtime__pb2.NextStepResponse.SerializeToString,
+            ),
+            'CheckReady': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckReady,
+                    request_deserializer=hum_dot_v1_dot_runtime__pb2.CheckReadyRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_runtime__pb2.CheckReadyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -178,6 +196,33 @@ class IngressService:
             '/hum.v1.IngressService/NextStep',
             hum_dot_v1_dot_runtime__pb2.NextStepRequest.SerializeToString,
             hum_dot_v1_dot_runtime__pb2.NextStepResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckReady(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.IngressService/CheckReady',
+            hum_dot_v1_dot_runtime__pb2.CheckReadyRequest.SerializeToString,
+            hum_dot_v1_dot_runtime__pb2.CheckReadyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,10 @@ class IngressServiceStub:
     """Takes the carrier's report of a call's status.  Reports may come late, twice and in any order."""
     NextStep: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.NextStepRequest, _runtime_pb2.NextStepResponse]
     """Returns the next step of a call whose stream has closed."""
+    CheckReady: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.CheckReadyRequest, _runtime_pb2.CheckReadyResponse]
+    """Answers when control can answer webhooks: it reaches its database, and the node identity is one of this deployment.
+    `UNAVAILABLE` when not.
+    """
 
 @_typing.type_check_only
 class IngressServiceAsyncStub(IngressServiceStub):
@@ -53,6 +57,10 @@ class IngressServiceAsyncStub(IngressServiceStub):
     """Takes the carrier's report of a call's status.  Reports may come late, twice and in any order."""
     NextStep: _aio.UnaryUnaryMultiCallable[_runtime_pb2.NextStepRequest, _runtime_pb2.NextStepResponse]  # type: ignore[assignment]
     """Returns the next step of a call whose stream has closed."""
+    CheckReady: _aio.UnaryUnaryMultiCallable[_runtime_pb2.CheckReadyRequest, _runtime_pb2.CheckReadyResponse]  # type: ignore[assignment]
+    """Answers when control can answer webhooks: it reaches its database, and the node identity is one of this deployment.
+    `UNAVAILABLE` when not.
+    """
 
 class IngressServiceServicer(metaclass=_abc_1.ABCMeta):
     """The gateway's calls to control on the carrier's webhooks."""
@@ -80,6 +88,16 @@ class IngressServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_runtime_pb2.NextStepResponse, _abc.Awaitable[_runtime_pb2.NextStepResponse]]:
         """Returns the next step of a call whose stream has closed."""
+
+    @_abc_1.abstractmethod
+    def CheckReady(
+        self,
+        request: _runtime_pb2.CheckReadyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_runtime_pb2.CheckReadyResponse, _abc.Awaitable[_runtime_pb2.CheckReadyResponse]]:
+        """Answers when control can answer webhooks: it reaches its database, and the node identity is one of this deployment.
+        `UNAVAILABLE` when not.
+        """
 
 def add_IngressServiceServicer_to_server(servicer: IngressServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
