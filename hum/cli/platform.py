@@ -23,7 +23,7 @@ from hum.processes import Command
 from hum.programs import GOODBYE_SECONDS, DidNotStart, Program, Programs
 from hum.settings import INHERITED, Listen, UpSettings, parse_listen
 from hum.settings import environment as own_environment
-from hum.sockets import BACKLOG, bound, free_port, is_free, listening
+from hum.sockets import bound, free_port, is_free, listening
 
 #: The numbers that the stand-in carrier holds by default.
 SANDBOX_NUMBERS = ("+13175550100", "+13175550101", "+13175550102")
@@ -133,7 +133,10 @@ class Platform:
         }
 
     def _open(self, plane: str, listen: Listen, before: str) -> Listen:
-        """Bind a plane's socket; control's does not listen here, because gRPC takes no descriptor.  Raises DidNotStart."""
+        """Bind a plane's socket.  The plane listens itself: what is connected before it accepts would wait.
+
+        Raises DidNotStart.
+        """
         earlier = parse_listen(before) if before else None
         if listen.port == 0:
             keeps = earlier is not None and earlier.host == listen.host
@@ -146,8 +149,6 @@ class Platform:
             self._sockets[plane] = bound(listen, shared=True)
         except OSError as error:
             raise DidNotStart(f"can't listen on {listen} ({LISTENS[plane]}): {error.strerror}") from error
-        if plane != "control":
-            self._sockets[plane].listen(BACKLOG)
         return listen
 
     def _default(self, variable: str, value: str) -> None:
