@@ -30,6 +30,12 @@ SANDBOX_NUMBERS = ("+13175550100", "+13175550101", "+13175550102")
 LISTENS = {"control": "HUM_CONTROL_LISTEN", "gateway": "HUM_GATEWAY_LISTEN", "media": "HUM_MEDIA_LISTEN"}
 PLANES = ("control", "worker", "media", "gateway")  # the last one's workers count their operator's sockets up
 PROGRAMS = "programs.json"
+#: What production does not run on, and the settings of which one must be set instead.
+STAND_INS = (
+    ("an embedded database", "HUM_DATABASE_URL"),
+    ("a stand-in for the carrier", "TWILIO_ACCOUNT_SID", "TWILIO_API_BASE_URL"),
+    ("a stand-in for the model", "OPENAI_API_KEY", "OPENAI_BASE_URL"),
+)
 
 
 def say(sentence: str) -> None:
@@ -62,6 +68,7 @@ class Platform:
 
         Raises AlreadyRuns, DidNotStart.
         """
+        self._refuse_in_production()
         await self._lock.take(replace=replace)
         before = home.read_facts(self.settings.home, PROGRAMS)
         self.programs.adopt(before.get("programs", []))
@@ -161,13 +168,10 @@ class Platform:
         needed = []
         self._secrets = home.stand_in_secrets(self.settings.home)
         if not self.settings.is_set("HUM_DATABASE_URL"):
-            self._refuse_in_production("HUM_DATABASE_URL", "an embedded database")
             needed.append(self._stand_in("postgres", "storage", "postgres"))
         if not (self.settings.is_set("TWILIO_ACCOUNT_SID") or self.settings.is_set("TWILIO_API_BASE_URL")):
-            self._refuse_in_production("TWILIO_ACCOUNT_SID", "a stand-in for the carrier")
             needed.append(self._carrier())
         if not (self.settings.is_set("OPENAI_API_KEY") or self.settings.is_set("OPENAI_BASE_URL")):
-            self._refuse_in_production("OPENAI_API_KEY", "a stand-in for the model")
             needed.append(self._model())
         if not self.settings.is_set("HUM_OIDC_ISSUER") and not self.settings.production:
             needed.append(self._sign_in())
@@ -175,14 +179,16 @@ class Platform:
         for program in needed:
             self._note(program)
 
-    def _refuse_in_production(self, variable: str, part: str) -> None:
-        if self.settings.production:
-            raise SystemExit(f"hum: {variable} is not set; set it, because production does not run on {part}")
+    def _refuse_in_production(self) -> None:
+        for part, *variables in STAND_INS:
+            if self.settings.production and not any(map(self.settings.is_set, variables)):
+                raise SystemExit(f"hum: {variables[0]} is not set; set it, because production does not run on {part}")
 
     def _carrier(self) -> Program:
         self._share("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN")
         numbers = [part for number in self.numbers for part in ("--number", number)]
-        return self._stand_in("carrier", "sandbox.twilio", *self._listen_where("carrier"), *numbers)
+        account = ("--account-sid", self._secrets["TWILIO_ACCOUNT_SID"])
+        return self._stand_in("carrier", "sandbox.twilio", *self._listen_where("carrier"), *account, *numbers)
 
     def _model(self) -> Program:
         self._share("OPENAI_API_KEY")
