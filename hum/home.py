@@ -72,6 +72,11 @@ def read_facts(home: Path, name: str) -> dict[str, Any]:
     return facts
 
 
+def write_run(home: Path, facts: dict[str, Any]) -> None:
+    """Write the addresses of what is running."""
+    write_facts(home, RUN, facts)
+
+
 def read_run(home: Path) -> dict[str, Any]:
     """The addresses of what is running, or an empty dict when nothing is."""
     return read_facts(home, RUN)

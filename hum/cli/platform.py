@@ -81,7 +81,7 @@ class Platform:
         await self._start_planes()
         await self.programs.end_unclaimed()
         running = {each.process.pid: each.command.arguments[1] for each in self.programs.all if each.process}
-        home.write_facts(self.settings.home, home.RUN, {**self.where, "programs": running})
+        home.write_run(self.settings.home, {**self.where, "programs": running})
 
     async def stop(self, hurry: asyncio.Event | None = None) -> None:
         """Stop everything: calls have HUM_DRAIN_SECONDS, or until `hurry` is set."""
