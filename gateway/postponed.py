@@ -20,8 +20,8 @@ from hum.spool import Spool
 from hum.telemetry import log
 
 LOG = log(__name__)
-WAITING = Gauge("hum_webhooks_postponed", "Webhooks on disk that control has not been told of")
-ENDED = Counter("hum_webhooks_delivered_total", "Webhooks that control was told of later, or never", ["how"])
+WAITING = Gauge("hum_webhooks_waiting", "Webhooks on disk that control has not been told of")
+ENDED = Counter("hum_webhooks_postponed_total", "Webhooks that control was told of later, or never", ["how"])
 #: As often one that control can't take is told before those behind it get their turn.
 MOST_TRIES = 5
 
