@@ -79,7 +79,9 @@ async def is_there(tx: Tx, node: str, silent: timedelta) -> bool:
 
 
 async def room(tx: Tx, silent: timedelta) -> Room:
-    return Room(**await tx.fetchrow(ROOM, silent))
+    row = await tx.fetchrow(ROOM, silent)
+    assert row is not None, "an aggregate has a row"
+    return Room(**row)
 
 
 async def forget(tx: Tx, keep: timedelta) -> None:

@@ -143,9 +143,8 @@ async def plane(database_url: str, tmp_path: Path, limits: dict[str, float]) -> 
         home=tmp_path,
         control_listen="127.0.0.1:0",
         drain_seconds=0.2,
-        settle_seconds=0.2,
         recheck_seconds=0.5,
-        **{"room_seconds": 0.2, **limits},
+        **{"settle_seconds": 0.2, "room_seconds": 0.2, **limits},
     )
     carrier = FakeCarrier()
     async with build(settings, database_url, outside(carrier)) as control:
