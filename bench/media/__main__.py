@@ -8,12 +8,13 @@ import platform
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.media.certificate import self_signed
 from bench.media.processes import line, running
 from bench.media.product import Figures, callers, serving
+from hum import blas
 
 ROWS: Sequence[tuple[str, str, str, str]] = (
     ("cpu_ms_per_call_second", "CPU per call, ms per second", "2.5", "1.2x bare"),
@@ -30,6 +31,7 @@ ROWS: Sequence[tuple[str, str, str, str]] = (
     ("grew_kb_per_call", "  growth during the measurement, KB", "", ""),
     ("pacer_late_p99_ms", "the pacer's lateness, p99 below ms", "", ""),
     ("cores", "cores used", "", ""),
+    ("busy_threads", "threads of a process that used a twentieth of a core", "1", ""),
     ("agent_talks", "the agent talks, share of the time", "", ""),
     ("generator_cores", "callers' own cores", "", ""),
     ("generator_late_p99_ms", "callers' own lateness, p99 ms", "", ""),
@@ -103,6 +105,15 @@ async def _measure(
             measured.setdefault(name, []).append(await peer(asked, model_port, options))
 
 
+def refuse_idle_spinning(measured: Mapping[str, Sequence[Figures]]) -> None:
+    """Raise SystemExit if a process of ours computed on more threads than its loop's: no figure would be a call's."""
+    for side in ("product", "bare"):
+        if (busiest := max((figures["busy_threads"] for figures in measured[side]), default=0)) > 1:
+            raise SystemExit(
+                f"bench: {busiest} busy threads in a process of the {side}, where one should be; BLAS: {blas.described()}"
+            )
+
+
 def best(rounds: Sequence[Figures]) -> Figures:
     """The round with the least CPU: the one least disturbed by other processes."""
     return min(rounds, key=lambda figures: figures["cpu_ms_per_call_second"], default={})
@@ -147,10 +158,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE")
     asked = parser.parse_args(arguments)
     measured = asyncio.run(measure(asked))
+    refuse_idle_spinning(measured)
     if asked.json is not None:
-        machine = {"cpus": os.cpu_count(), "system": platform.platform(), "python": sys.version.split()[0]}
+        machine = {
+            "cpus": os.cpu_count(),
+            "system": platform.platform(),
+            "python": sys.version.split()[0],
+            "blas": blas.described(),
+        }
         asked.json.write_text(json.dumps({"machine": machine, "calls": asked.calls, **measured}, indent=1) + "\n")
-    print(f"{asked.calls} calls, {asked.seconds:.0f} s, {asked.rounds} rounds, the quietest of each\n")
+    print(f"{asked.calls} calls, {asked.seconds:.0f} s, {asked.rounds} rounds, the quietest of each")
+    print(f"BLAS: {blas.described()}; {os.cpu_count()} cores\n")
     print(table(best(measured.pop("product")), best(measured.pop("bare"))))
     if measured:
         print(peers_table({name: best(rounds) for name, rounds in measured.items()}))

@@ -20,7 +20,7 @@ from picows import WSFrame, WSHandshakeError, WSListener, WSMsgType, WSTransport
 
 from bench.media import speech
 from bench.media.model import MAGIC, STAMP
-from bench.media.processes import cpu_seconds, resident_kb
+from bench.media.processes import Threads, cpu_seconds, resident_kb
 from sandbox.twilio.mediastream import Audio, MediaStream
 from sandbox.twilio.playout import Clear, Echo
 
@@ -204,7 +204,7 @@ async def drive(asked: argparse.Namespace, pieces: Sequence[Sequence[bytes]]) ->
     seen = Seen()
     line.measure(seen)
     cpu, own_cpu, began = cpu_seconds(asked.pid), time.process_time(), time.monotonic()
-    begun_kb = resident_kb(asked.pid)
+    begun_kb, threads = resident_kb(asked.pid), Threads.of(asked.pid)
     await asyncio.sleep(asked.seconds)
     elapsed = time.monotonic() - began
     cpu, own_cpu = cpu_seconds(asked.pid) - cpu, time.process_time() - own_cpu
@@ -215,6 +215,7 @@ async def drive(asked: argparse.Namespace, pieces: Sequence[Sequence[bytes]]) ->
         "gaps_while_opening": len(opening.gaps_ms),
         "cpu_ms_per_call_second": cpu * per_call,
         "cores": cpu / elapsed,
+        "busy_threads": Threads.of(asked.pid).busy_since(threads, elapsed),
         "generator_cores": own_cpu / elapsed,
         "clear_p50_ms": percentile(seen.clears_ms, 0.5),
         "clear_p99_ms": percentile(seen.clears_ms, 0.99),

@@ -3,18 +3,44 @@
 import asyncio
 import os
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
+BUSY_SHARE = 0.05  # of a core
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
     """User and system time of these processes with all their threads (proc(5), fields 14 and 15)."""
-    stats = (Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split() for pid in pids)
-    return sum(int(fields[11]) + int(fields[12]) for fields in stats) / TICKS_PER_SECOND
+    return sum(_seconds(Path(f"/proc/{pid}/stat")) for pid in pids)
+
+
+def _seconds(stat: Path) -> float:
+    fields = stat.read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """What each thread of some processes has used of the processors, by process and thread id."""
+
+    seconds: Mapping[tuple[int, int], float]
+
+    @classmethod
+    def of(cls, pids: Iterable[int]) -> "Threads":
+        tasks = ((pid, task) for pid in pids for task in Path(f"/proc/{pid}/task").iterdir())
+        return cls({(pid, int(task.name)): _seconds(task / "stat") for pid, task in tasks})
+
+    def busy_since(self, before: "Threads", elapsed: float) -> int:
+        """How many threads used a core for a twentieth of these `elapsed` seconds or longer: the most of any process."""
+        busy: Counter[int] = Counter()
+        for (pid, thread), seconds in self.seconds.items():
+            busy[pid] += seconds - before.seconds.get((pid, thread), 0.0) >= BUSY_SHARE * elapsed
+        return max(busy.values())
 
 
 def resident_kb(pids: Iterable[int]) -> int:

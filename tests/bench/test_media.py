@@ -1,12 +1,16 @@
 """The media plane's benchmark runs, and its figures are those of a working call.  Nothing here is timed."""
 
 import json
+import subprocess
+import sys
+import time
 
 import pytest
 
 from bench.media import overload, scaling, speech
-from bench.media.__main__ import main
+from bench.media.__main__ import main, refuse_idle_spinning
 from bench.media.callers import percentile
+from bench.media.processes import Threads
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -23,6 +27,38 @@ def test_both_sides_carry_the_same_callers(tmp_path, capsys) -> None:
         assert figures["cpu_ms_per_call_second"] > 0
     assert measured["product"][0]["reports"] > 4
     assert "CPU, product / bare loop" in capsys.readouterr().out
+
+
+SPINNING = """
+import hashlib, sys, threading
+block = bytes(1 << 20)
+def spin():
+    while True:
+        hashlib.sha256(block)  # without the interpreter's lock
+threads = [threading.Thread(target=spin, daemon=True) for _ in range(int(sys.argv[1]))]
+for each in threads:
+    each.start()
+print("spinning", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_threads_that_are_busy_are_counted(count: int) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", SPINNING, str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"spinning\n"
+        began, before = time.monotonic(), Threads.of([process.pid])
+        while (elapsed := time.monotonic() - began) < 0.5:
+            time.sleep(0.05)
+        assert Threads.of([process.pid]).busy_since(before, elapsed) == count
+        process.kill()
+
+
+def test_no_figure_is_printed_of_a_process_that_spins() -> None:
+    with pytest.raises(SystemExit, match="2 busy threads in a process of the product"):
+        refuse_idle_spinning({"product": [{"busy_threads": 1}, {"busy_threads": 2}], "bare": [{"busy_threads": 1}]})
 
 
 @pytest.mark.slow
