@@ -43,6 +43,8 @@ class Program:
         """Start a process and wait until it is ready.  Raises DidNotStart; then it is gone."""
         process = self.command.spawn()
         self.processes.append(process)
+        if self.process is None or not self.process.lives():
+            self.process = process
         changed()
         try:
             async with asyncio.timeout(self.start_seconds):
@@ -265,7 +267,7 @@ class Programs:
             await asyncio.sleep(wait_seconds)
             wait_seconds = min(wait_seconds * 2, LONGEST_WAIT_SECONDS) if quick_deaths else FIRST_WAIT_SECONDS
             with suppress(DidNotStart):
-                program.process = await program.launch(self._changed)
+                await program.launch(self._changed)
                 self._changed()
 
     async def _look(self, program: Program) -> None:

@@ -225,7 +225,7 @@ async def test_a_plane_that_is_asked_to_stop_is_followed_by_another_and_no_calle
         before = {plane: up.pids(plane)[-1] for plane in ("media", "control", "gateway", "worker")}
         calls: list[Call] = []
         for plane, pid in before.items():
-            ringing = asyncio.create_task(house.ring_for(4.0))
+            ringing = asyncio.create_task(house.ring_for(3.0))
             await asyncio.sleep(1.0)
             os.kill(pid, signal.SIGTERM)
             calls += await ringing
