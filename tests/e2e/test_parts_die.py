@@ -166,15 +166,6 @@ async def test_no_call_stays_open_whatever_dies_and_whoever_is_silent(town: Town
     assert (await town.http.delete(f"/api/numbers/{number['id']}")).status_code == 204, "no call is on it"
 
 
-async def test_callers_are_answered_while_control_restarts(town: Town) -> None:
-    town.kill("control")
-    callers = [await town.ring() for _ in range(8)]
-    for caller in callers:
-        assert (await caller.journal.find("twiml.verb"))["verb"] == "Connect"
-        caller.hang_up()
-    assert len(await town.all_over()) == 8
-
-
 async def test_a_media_process_that_dies_is_followed_at_once(town: Town) -> None:
     call = await town.talking()
     town.kill("media")
@@ -189,6 +180,21 @@ async def test_a_media_process_that_dies_is_followed_at_once(town: Town) -> None
     call.hang_up()
     (record,) = await town.all_over()
     assert record["status"] == "completed"
+
+
+class TestRestart:
+    @pytest.fixture
+    def more(self) -> dict[str, str]:
+        """A program that starts on a busy machine may take longer than the carrier waits for one attempt."""
+        return {"HUM_INGRESS_SECONDS": "15"}
+
+    async def test_callers_are_answered_while_control_restarts(self, town: Town) -> None:
+        town.kill("control")
+        callers = [await town.ring() for _ in range(8)]
+        for caller in callers:
+            assert (await caller.journal.find("twiml.verb"))["verb"] == "Connect"
+            caller.hang_up()
+        assert len(await town.all_over()) == 8
 
 
 class TestFull:

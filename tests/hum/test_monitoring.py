@@ -1,5 +1,6 @@
 """The operator's socket, asked as a scraper and a load balancer would."""
 
+import asyncio
 from pathlib import Path
 
 import httpx
@@ -15,7 +16,7 @@ async def test_readiness_says_what_is_missing_and_metrics_are_prometheus(tmp_pat
     async def ready() -> list[str]:
         return missing
 
-    async with monitoring.serving(Common(home=tmp_path), ready) as port:
+    async with monitoring.serving(Common(home=tmp_path, ready_cache_seconds=0), ready) as port:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
             page = await http.get("/metrics")
             assert page.headers["content-type"].startswith("text/plain") and "python_info" in page.text
@@ -25,6 +26,32 @@ async def test_readiness_says_what_is_missing_and_metrics_are_prometheus(tmp_pat
             assert (answer.status_code, answer.text) == (503, "the database is away\nit drains\n")
             assert (await http.get("/healthz")).status_code == 200  # it lives, whatever it misses
             assert (await http.get("/api/me")).status_code == 404
+
+
+async def test_an_answer_is_repeated_for_a_moment_and_asked_for_once() -> None:
+    now_ms, asked = 0.0, 0
+
+    async def ready() -> list[str]:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0.01)
+        return [f"answer {asked}"]
+
+    cached = monitoring.cached(Common(ready_cache_seconds=1), ready, lambda: now_ms)
+    assert await asyncio.gather(*(cached() for _ in range(50))) == [["answer 1"]] * 50
+    now_ms = 999.0
+    assert await cached() == ["answer 1"]
+    now_ms = 1_000.0
+    assert await cached() == ["answer 2"]
+
+
+async def test_what_does_not_answer_is_missing() -> None:
+    async def never() -> list[str]:
+        await asyncio.Event().wait()
+        return []
+
+    (sentence,) = await monitoring.cached(Common(ready_seconds=0.05), never)()
+    assert "did not answer within 0.05 s" in sentence
 
 
 async def test_a_taken_port_ends_the_process_with_a_sentence(tmp_path: Path) -> None:

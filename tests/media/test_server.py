@@ -43,7 +43,7 @@ async def test_the_url_is_the_public_one_with_or_without_its_standard_port(plane
 
 
 async def test_there_is_one_path_and_what_operators_ask(plane, control) -> None:
-    media = await plane()
+    media = await plane(HUM_READY_CACHE_SECONDS=0)
     assert await refused(media.line(url=media.url + "/other")) == 404
     await until(lambda: media.media.link.up)
     operator = f"http://127.0.0.1:{media.media.metrics_port}"
