@@ -12,6 +12,11 @@ def monotonic_ms() -> float:
     return time.monotonic() * 1000.0
 
 
+def cpu_ms() -> float:
+    """Milliseconds of processor time that this process has used, with all its threads."""
+    return time.process_time() * 1000.0
+
+
 def now() -> datetime:
     """The time of day, in UTC."""
     return datetime.now(UTC)

@@ -412,6 +412,14 @@ class MediaSettings(Carrier, Model, RecordingSettings):
         "new calls are refused while the event loop is later than this, in ms, on the average of 3 s",
         gt=0,
     )
+    loaded_share: float = _env(
+        "HUM_LOADED_SHARE",
+        0.5,
+        "the lateness of the event loop refuses calls only while the process uses this share of its core, or carries "
+        "this share of HUM_MAX_CALLS",
+        ge=0,
+        le=1,
+    )
     max_frame_bytes: int = _env(
         "HUM_MAX_FRAME_BYTES",
         64 << 10,

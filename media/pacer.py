@@ -4,18 +4,23 @@ import asyncio
 from collections.abc import Callable
 from typing import NamedTuple
 
-from hum.clock import Clock
+from hum.clock import Clock, cpu_ms
 from media import metrics
+from media.cores import Used, allowed_cores
 
 WINDOW_MS = 1_000.0
 USUAL_TICKS = 150  # the usual lateness is the mean of so many ticks
 
 
 class Load(NamedTuple):
-    """How late the event loop is: at worst, which may be a hiccup, and usually, which shows overload."""
+    """How late the event loop is, at worst (which may be a hiccup) and usually; and how much of its core the process uses.
+
+    Only both together show overload: see `media.cores`.
+    """
 
     worst_ms: float
     usual_ms: float
+    used: float
 
 
 class Lag:
@@ -43,16 +48,19 @@ class Lag:
 class Pacer:
     """Calls `sweep(now_ms)` every `period_ms`.  Missed ticks are skipped, not made up in a burst."""
 
-    def __init__(self, period_ms: float, clock: Clock, sweep: Callable[[float], None]) -> None:
+    def __init__(
+        self, period_ms: float, clock: Clock, sweep: Callable[[float], None], used: Used | None = None
+    ) -> None:
         self._period_ms, self._clock, self._sweep = period_ms, clock, sweep
+        self._used = used or Used(cpu_ms, allowed_cores)
         self._due_ms = clock() + period_ms
         self._lag = Lag()
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def load(self) -> Load:
-        """How late the event loop is: the worst of the last second and now, and the usual lateness."""
-        return Load(max(self._lag.worst_ms, self._clock() - self._due_ms), self._lag.usual_ms)
+        """How late the event loop is: the worst of the last second and now, and the usual lateness; and what it uses."""
+        return Load(max(self._lag.worst_ms, self._clock() - self._due_ms), self._lag.usual_ms, self._used.share)
 
     def beat(self) -> float:
         """Tick if it is due; return the ms until the next one."""
@@ -62,6 +70,7 @@ class Pacer:
             return -late_ms
         skipped = int(late_ms // self._period_ms)
         self._lag.add(late_ms, now_ms, skipped)
+        self._used.sample(now_ms)
         metrics.LATENESS_SECONDS.observe(late_ms / 1000)
         metrics.LOOP_LAG_MS.set(self._lag.worst_ms)
         metrics.LOOP_LATE_MS.set(self._lag.usual_ms)

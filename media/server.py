@@ -84,8 +84,13 @@ class MediaServer:
             return "draining"
         if len(self._shells) >= settings.max_calls:
             return "full"
-        load = self._load()
-        return "lagging" if load.worst_ms > settings.max_lag_ms or load.usual_ms > settings.max_late_ms else None
+        return "lagging" if self._lags() else None
+
+    def _lags(self) -> bool:
+        """Tell whether the event loop is late because of what this process itself does."""
+        settings, load = self.ports.settings, self._load()
+        loaded = max(load.used, len(self._shells) / settings.max_calls) >= settings.loaded_share
+        return loaded and (load.worst_ms > settings.max_lag_ms or load.usual_ms > settings.max_late_ms)
 
     def opened(self, leg: Leg) -> Shell:
         shell = Shell(self.ports, leg, self)

@@ -53,8 +53,6 @@ async def given(
             "HUM_OIDC_CLIENT_SECRET": "s",
             "HUM_HOME": str(open_home),
             "HUM_DRAIN_SECONDS": "1",
-            "HUM_MAX_LAG_MS": "5000",
-            "HUM_MAX_LATE_MS": "1000",
             "TWILIO_ACCOUNT_SID": ACCOUNT,
             "TWILIO_AUTH_TOKEN": TOKEN,
             "TWILIO_API_BASE_URL": carrier.url,

@@ -75,18 +75,48 @@ async def test_a_full_house_takes_no_more(plane) -> None:
 
 
 async def test_a_process_that_lags_takes_no_more(plane) -> None:
-    media = await plane(HUM_MAX_LAG_MS=30)
+    media = await plane(HUM_MAX_LAG_MS=30, HUM_LOADED_SHARE=0)
     async with media.line():
         await until(lambda: len(media.media.server) == 1)
     time.sleep(0.08)  # noqa: ASYNC251 - this is the lag
     assert await refused(media.line()) == 503
 
 
+@pytest.mark.parametrize(
+    ("load", "takes"),
+    [
+        (Load(worst_ms=1_000.0, usual_ms=200.0, used=0.1), True),
+        (Load(worst_ms=1_000.0, usual_ms=0.5, used=0.6), False),
+        (Load(worst_ms=20.0, usual_ms=0.5, used=0.9), True),
+    ],
+    ids=["others are to blame", "it is late by itself", "it is busy and on time"],
+)
+async def test_lateness_counts_when_the_process_itself_is_busy(plane, monkeypatch, load: Load, takes: bool) -> None:
+    media = await plane(HUM_MAX_LAG_MS=120, HUM_MAX_LATE_MS=3)
+    monkeypatch.setattr(media.media.server, "_load", lambda: load)
+    await until(lambda: media.media.link.up)
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{media.media.port}") as http:
+        assert (await http.get("/readyz")).status_code == (200 if takes else 503)
+    if takes:
+        async with media.line():
+            await until(lambda: len(media.media.server) == 1)
+    else:
+        assert await refused(media.line()) == 503
+
+
+async def test_lateness_counts_when_many_calls_are_carried(plane, monkeypatch) -> None:
+    media = await plane(HUM_MAX_CALLS=4, HUM_MAX_LATE_MS=3)
+    monkeypatch.setattr(media.media.server, "_load", lambda: Load(worst_ms=20.0, usual_ms=3.5, used=0.1))
+    async with media.line(), media.line():
+        await until(lambda: len(media.media.server) == 2)
+        assert await refused(media.line()) == 503
+
+
 async def test_a_process_that_is_usually_late_takes_no_more(plane, monkeypatch) -> None:
     media = await plane(HUM_MAX_LATE_MS=3)
-    monkeypatch.setattr(media.media.server, "_load", lambda: Load(worst_ms=20.0, usual_ms=3.5))
+    monkeypatch.setattr(media.media.server, "_load", lambda: Load(worst_ms=20.0, usual_ms=3.5, used=0.6))
     assert await refused(media.line()) == 503
-    monkeypatch.setattr(media.media.server, "_load", lambda: Load(worst_ms=20.0, usual_ms=2.5))
+    monkeypatch.setattr(media.media.server, "_load", lambda: Load(worst_ms=20.0, usual_ms=2.5, used=0.6))
     async with media.line():
         await until(lambda: len(media.media.server) == 1)
 
