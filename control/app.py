@@ -32,8 +32,9 @@ from control.team.feature import feature as team
 from control.tools import Registry
 from control.worker import Worker
 from hum import home, monitoring, program, telemetry, watchdog
+from hum.lifetime import Lifetime, when
 from hum.settings import ControlSettings, load
-from hum.signals import stop_signal
+from hum.signals import Signals
 from storage.db import AWAY, BUSY, Db
 from storage.embedded import EmbeddedPostgres
 from storage.migrate import migrate
@@ -131,12 +132,15 @@ def _limits(settings: ControlSettings) -> Limits:
 
 
 @asynccontextmanager
-async def build(settings: ControlSettings, database_url: str, outside: Outside | None = None) -> AsyncIterator[Control]:
-    """Everything of a control plane, started; drained and closed at the end."""
+async def build(
+    settings: ControlSettings, database_url: str, outside: Outside | None = None, signals: Signals | None = None
+) -> AsyncIterator[Control]:
+    """Everything of a control plane, started; drained and closed at the end, at once when a signal says so."""
+    leave, hurry = (signals.leave, signals.hurry) if signals else (None, None)
     made = composed(settings, database_url, outside)
     async with (
         made as (deps, bus, features),
-        monitoring.serving(settings, partial(_missing, deps.stopping, deps.db)) as metrics,
+        monitoring.serving(settings, partial(_missing, deps.stopping, deps.db), leave) as metrics,
     ):
         services = {service: servicer for feature in features for service, servicer in feature.services.items()}
         server = ControlServer(settings, deps.boundary, services)
@@ -146,7 +150,8 @@ async def build(settings: ControlSettings, database_url: str, outside: Outside |
             yield Control(deps.db, bus, server, metrics)
         finally:
             deps.stopping.set()
-            await server.drain(settings.drain_seconds)
+            async with when(hurry, server.cancel_all):
+                await server.drain(settings.drain_seconds)
             await bus.stop()
 
 
@@ -172,17 +177,30 @@ async def _missing(stopping: asyncio.Event, db: Db) -> list[str]:
 
 async def run_control(settings: ControlSettings) -> None:
     """Serve until SIGTERM or SIGINT."""
-    stopping = stop_signal()
+    lifetime = Lifetime(settings)
     alive = watchdog.over_loop(settings.stuck_seconds)
-    async with alive, database(settings) as url, build(settings, url) as control:
+    async with alive, database(settings) as url, build(settings, url, signals=lifetime.signals) as control:
         LOG.info("control is serving", port=control.port)
-        await stopping.wait()
+        lifetime.ready()
+        await lifetime.over()
         LOG.info("control is draining")
 
 
 async def run_worker(settings: ControlSettings) -> None:
     """Work until SIGTERM or SIGINT; if the database becomes unavailable after the start, wait for it."""
-    stopping, working = stop_signal(), list[Worker]()
+    lifetime, stopping = Lifetime(settings), asyncio.Event()
+    working = asyncio.create_task(_work(settings, lifetime, stopping), name="work")
+    leaving = asyncio.create_task(lifetime.over(), name="leave")
+    leaving.add_done_callback(lambda _: stopping.set())
+    async with when(lifetime.signals.hurry, working.cancel):  # another worker begins its jobs anew
+        await asyncio.wait([working])
+    leaving.cancel()
+    if not working.cancelled():
+        working.result()
+
+
+async def _work(settings: ControlSettings, lifetime: Lifetime, stopping: asyncio.Event) -> None:
+    working = list[Worker]()
 
     async def missing() -> list[str]:
         if stopping.is_set():
@@ -191,7 +209,7 @@ async def run_worker(settings: ControlSettings) -> None:
 
     async with (
         watchdog.over_loop(settings.stuck_seconds),
-        monitoring.serving(settings, missing),
+        monitoring.serving(settings, missing, lifetime.signals.leave),
         database(settings) as url,
     ):
         began = False
@@ -199,6 +217,7 @@ async def run_worker(settings: ControlSettings) -> None:
             try:
                 async with build_worker(settings, url) as worker:
                     LOG.info("worker is running")
+                    lifetime.ready()
                     began = True
                     working[:] = [worker]
                     await worker.run(stopping)

@@ -19,7 +19,7 @@ class ControlServer:
     def __init__(
         self, settings: ControlSettings, boundary: Boundary, services: Mapping[ServiceDescriptor, object]
     ) -> None:
-        self._server, self.port = rpc.server(settings, settings.control_listen)
+        self._server, self.port = rpc.server(settings, settings.control_listen, shared=settings.control_shared)
         self._health = HealthServicer()
         self._names = [service.full_name for service in services]
         self._server.add_generic_rpc_handlers(tuple(boundary.handlers(services)))
@@ -41,3 +41,7 @@ class ControlServer:
         """Refuse new requests, give running ones `seconds`, then stop.  Streams watch `Deps.stopping` themselves."""
         await self._health.enter_graceful_shutdown()
         await self._server.stop(seconds)
+
+    async def cancel_all(self) -> None:
+        """End what `drain` waits for."""
+        await self._server.stop(None)

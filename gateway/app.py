@@ -33,16 +33,18 @@ from gateway.postponed import Postponed
 from gateway.room import Room
 from gateway.turnstile import Turnstile
 from gateway.twilio import CarrierWebhooks
-from hum import descriptors, home, monitoring, production, program, rpc, telemetry, watchdog, workers
+from hum import descriptors, home, monitoring, production, program, rpc, sockets, telemetry, watchdog
 from hum.jsonvalues import Unsupported
-from hum.network import parse_listen
+from hum.lifetime import Lifetime, when
 from hum.settings import GatewaySettings, load
-from hum.signals import stop_signal
+from hum.signals import Signals
 from hum.spool import take_spool
 from hum.v1 import runtime_pb2, runtime_pb2_grpc
+from hum.workers import Shared, supervise
 
 LOG = telemetry.log(__name__)
 OTHER_DESCRIPTORS = 64  # channels, logs, listeners
+LOOK_SECONDS = 0.02
 TICK_SECONDS = 0.1  # uvicorn's own: it renews the Date header on its ticks
 
 
@@ -201,11 +203,16 @@ async def _bug(request: Request, error: Exception) -> Response:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: `run` decides when it drains; then it begins at once, not at a tick."""
+    """uvicorn without its own signal handlers: `run` decides when it drains; then it begins at once, not at a tick.
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    uvicorn closes every connection without a request as soon as it drains, and with it a request that is on its way.  Here
+    nobody is accepted any more, and whoever is connected has `linger_seconds` for a last request, whose answer says so.
+    """
+
+    def __init__(self, config: uvicorn.Config, linger_seconds: float) -> None:
         super().__init__(config)
         self._stopping = asyncio.Event()
+        self._linger_seconds = linger_seconds
 
     def stop(self) -> None:
         self.should_exit = True
@@ -217,6 +224,20 @@ class _Server(uvicorn.Server):
                 return
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), TICK_SECONDS)
+
+    def end_at_once(self) -> None:
+        self.force_exit = True
+        self.stop()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._linger_seconds):
+                while self.server_state.connections and not self.force_exit:  # noqa: ASYNC110 - as uvicorn does
+                    await asyncio.sleep(LOOK_SECONDS)
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -236,12 +257,14 @@ def _connections(settings: GatewaySettings) -> Any:
 
 
 @asynccontextmanager
-async def serve(settings: GatewaySettings, *, shared_port: bool = False) -> AsyncIterator[Ports]:
-    """Serve on the gateway's sockets; yields their ports, and drains at the end.
+async def serve(
+    settings: GatewaySettings, *, shared_port: bool = False, signals: Signals | None = None
+) -> AsyncIterator[Ports]:
+    """Serve on the gateway's sockets; yields their ports, and drains at the end, at once when a signal says so.
 
     With `shared_port` other processes may listen on the same public one.
     """
-    listening = _listening(settings.gateway_listen, shared=shared_port)
+    listening = sockets.listening(settings.gateway_listen, "HUM_GATEWAY_LISTEN", shared=shared_port)
     channel = rpc.channel(settings)
     gateway = build(settings, channel)
     config = uvicorn.Config(
@@ -256,8 +279,9 @@ async def serve(settings: GatewaySettings, *, shared_port: bool = False) -> Asyn
         timeout_graceful_shutdown=int(settings.drain_seconds),
         h11_max_incomplete_event_size=64 << 10,
     )
-    async with monitoring.serving(settings, gateway.missing) as metrics_port:
-        server = _Server(config)
+    leave, hurry = (signals.leave, signals.hurry) if signals else (None, None)
+    async with monitoring.serving(settings, gateway.missing, leave) as metrics_port:
+        server = _Server(config, settings.linger_seconds)
         telling = asyncio.create_task(gateway.webhooks.tell_postponed(), name="postponed webhooks")
         serving = asyncio.create_task(server.serve([listening]), name="http")
         while not server.started:
@@ -270,28 +294,23 @@ async def serve(settings: GatewaySettings, *, shared_port: bool = False) -> Asyn
         finally:
             gateway.closing.set()
             server.stop()
-            await serving
+            async with when(hurry, server.end_at_once):
+                await serving
             telling.cancel()
             await asyncio.gather(telling, return_exceptions=True)
             await channel.close(None)
 
 
-def _listening(listen: str, *, shared: bool) -> socket.socket:
-    try:
-        return workers.bound(parse_listen(listen), shared=shared)
-    except OSError as error:
-        raise SystemExit(f"hum: the gateway can't listen on {listen}: {error.strerror}") from error
-
-
 async def run(settings: GatewaySettings, *, worker: bool = False) -> None:
     """Serve until SIGTERM or SIGINT; a worker, until its supervisor is gone too."""
-    stop = stop_signal()
-    leave = workers.until_supervisor_goes(stop) if worker else None
-    async with watchdog.over_loop(settings.stuck_seconds), serve(settings, shared_port=worker) as ports:
+    lifetime = Lifetime(settings, tied=worker)
+    async with (
+        watchdog.over_loop(settings.stuck_seconds),
+        serve(settings, shared_port=worker, signals=lifetime.signals) as ports,
+    ):
         LOG.info("gateway is serving", port=ports.public)
-        await stop.wait()
-        if leave is not None:
-            leave()
+        lifetime.ready()
+        await lifetime.over()
         LOG.info("gateway is draining")
 
 
@@ -306,8 +325,9 @@ def main() -> None:
     program.begin(settings, "gateway")
     count = arguments.workers or settings.gateway_workers
     if count > 1 and not arguments.worker:
-        shared = workers.Shared("gateway", "gateway.app", "HUM_GATEWAY_LISTEN", settings.gateway_listen)
-        sys.exit(uvloop.run(workers.supervise(settings, shared, count)))
+        listen, seconds = settings.gateway_listen, settings.drain_seconds
+        shared = Shared("gateway", "gateway.app", "HUM_GATEWAY_LISTEN", listen, seconds)
+        sys.exit(uvloop.run(supervise(settings, shared, count)))
     uvloop.run(run(settings, worker=arguments.worker))
 
 

@@ -2,11 +2,14 @@
 
 import json
 import os
+import secrets
 from pathlib import Path
 from typing import Any
 
 from hum import private, production
 from hum.settings import Common, ControlSettings
+
+RUN = "run.json"
 
 
 def private_text(path: Path, make: str) -> str:
@@ -37,19 +40,41 @@ def secret_keys(settings: ControlSettings) -> str:
     return private_text(settings.home / "secret.keys", production.make_keys()["HUM_SECRET_KEYS"])
 
 
-def write_run(home: Path, facts: dict[str, Any]) -> None:
-    """Write `run.json` atomically."""
+def stand_in_secrets(home: Path) -> dict[str, str]:
+    """What the stand-ins of this home and the planes know each other by, as the settings that hold it."""
+    made = {
+        "TWILIO_ACCOUNT_SID": "AC" + secrets.token_hex(16),
+        "TWILIO_AUTH_TOKEN": secrets.token_hex(16),
+        "OPENAI_API_KEY": "sk-sandbox-" + secrets.token_hex(16),
+        "HUM_OIDC_CLIENT_SECRET": secrets.token_hex(16),
+    }
+    kept: dict[str, str] = json.loads(private_text(home / "sandbox.keys", json.dumps(made)))
+    return kept
+
+
+def write_facts(home: Path, name: str, facts: dict[str, Any]) -> None:
+    """Write a file of JSON below home atomically; only its owner can read it."""
     private.create_home(home)
-    draft = home / "run.json.new"
+    draft = home / f"{name}.new"
     with private.writer(draft) as file:
         file.write(json.dumps(facts, indent=2) + "\n")
-    draft.replace(home / "run.json")
+    draft.replace(home / name)
 
 
-def read_run(home: Path) -> dict[str, Any]:
-    """The contents of `run.json`, or an empty dict when nothing is running."""
+def read_facts(home: Path, name: str) -> dict[str, Any]:
+    """What `write_facts` wrote; an empty dict if there is no such file."""
     try:
-        facts: dict[str, Any] = json.loads((home / "run.json").read_text())
+        facts: dict[str, Any] = json.loads((home / name).read_text())
     except FileNotFoundError:
         return {}
     return facts
+
+
+def write_run(home: Path, facts: dict[str, Any]) -> None:
+    """Write the addresses of what is running."""
+    write_facts(home, RUN, facts)
+
+
+def read_run(home: Path) -> dict[str, Any]:
+    """The addresses of what is running, or an empty dict when nothing is."""
+    return read_facts(home, RUN)

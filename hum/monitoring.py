@@ -11,8 +11,9 @@ from aiohttp import web
 
 from hum import telemetry
 from hum.clock import Clock, monotonic_ms
-from hum.network import parse_listen
+from hum.lifetime import when
 from hum.settings import Common
+from hum.sockets import listening
 
 LOG = telemetry.log(__name__)
 KEEP_ALIVE_SECONDS = 75.0
@@ -45,12 +46,13 @@ def cached(settings: Common, ready: Ready, clock: Clock = monotonic_ms) -> Ready
 
 
 @asynccontextmanager
-async def serving(settings: Common, ready: Ready) -> AsyncIterator[int]:
+async def serving(settings: Common, ready: Ready, leave: asyncio.Event | None = None) -> AsyncIterator[int]:
     """Listen on HUM_METRICS_LISTEN while the context is open; yields the port.  Exits if the port is taken.
+
+    Once `leave` is set, the socket is left to a successor.
 
     `/healthz` is 200 while the event loop runs.  `/readyz` is 200, or 503 with the reasons that `ready` returns, one per line.
     """
-    listen = parse_listen(settings.metrics_listen)
     runner = web.AppRunner(
         _app(cached(settings, ready)),
         access_log=None,
@@ -59,16 +61,13 @@ async def serving(settings: Common, ready: Ready) -> AsyncIterator[int]:
     )
     await runner.setup()
     try:
-        try:
-            await web.TCPSite(runner, listen.host, listen.port).start()
-        except OSError as error:
-            raise SystemExit(
-                f"hum: can't listen on {listen} (HUM_METRICS_LISTEN): {error.strerror}; give each process a port of its own, "
-                "or port 0 for a free one"
-            ) from error
-        port: int = runner.addresses[0][1]
-        LOG.info("metrics are being served", host=listen.host, port=port)
-        yield port
+        supervised = settings.supervisor_fd is not None  # then a successor may be there already
+        site = web.SockSite(runner, listening(settings.metrics_listen, "HUM_METRICS_LISTEN", shared=supervised))
+        await site.start()
+        host, port = runner.addresses[0][:2]
+        LOG.info("metrics are being served", host=host, port=port)
+        async with when(leave, site.stop):
+            yield port
     finally:
         await runner.cleanup()
 

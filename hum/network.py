@@ -4,9 +4,11 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+INHERITED = "fd"  # the host of a `Listen` whose port is the number of an inherited descriptor
+
 
 class Listen(NamedTuple):
-    """A socket to listen on; port 0 asks the system for one."""
+    """A socket to listen on; port 0 asks the system for one, host `fd` is a socket that this process inherited."""
 
     host: str
     port: int
@@ -20,7 +22,7 @@ class Listen(NamedTuple):
 
 
 def parse_listen(text: str) -> Listen:
-    """Read `host:port`, with an IPv6 host in brackets."""
+    """Read `host:port`, with an IPv6 host in brackets, or `fd:number`."""
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65535:
         raise ValueError(f"{text!r} is not host:port, for example 127.0.0.1:8080")

@@ -52,12 +52,12 @@ def client_options(settings: Common) -> Options:
     )
 
 
-def server_options(settings: Common) -> Options:
-    """What a server listens with.  It tolerates the keepalives that `client_options` makes, on quiet channels too."""
+def server_options(settings: Common, *, shared: bool = False) -> Options:
+    """What a server listens with, `shared` on a port that others may listen on too.  It tolerates the keepalives that `client_options` makes, on quiet channels too."""
     return (
         *_either_side(settings),
         ("grpc.http2.min_ping_interval_without_data_ms", max(1, _ms(settings.keepalive_seconds) // EARLY_PINGS)),
-        ("grpc.so_reuseport", 0),
+        ("grpc.so_reuseport", int(shared)),
     )
 
 
@@ -141,9 +141,14 @@ def channel(settings: Common) -> aio.Channel:
     return aio.secure_channel(settings.control_address, credentials, options=client_options(settings))
 
 
-def server(settings: Common, listen: str, interceptors: Sequence[aio.ServerInterceptor] = ()) -> tuple[aio.Server, int]:
-    """A server and its port; TLS if a certificate is set, client certificates required if an authority is set."""
-    made = aio.server(interceptors=interceptors, options=server_options(settings))
+def server(
+    settings: Common, listen: str, interceptors: Sequence[aio.ServerInterceptor] = (), *, shared: bool = False
+) -> tuple[aio.Server, int]:
+    """A server and its port; TLS if a certificate is set, client certificates required if an authority is set.
+
+    `shared`: other servers may listen on the same port, if all say so.
+    """
+    made = aio.server(interceptors=interceptors, options=server_options(settings, shared=shared))
     if settings.tls_cert is None or settings.tls_key is None:
         return made, made.add_insecure_port(listen)
     pair = (settings.tls_key.read_bytes(), settings.tls_cert.read_bytes())

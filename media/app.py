@@ -11,13 +11,14 @@ from dataclasses import dataclass
 import uvloop
 from picows import ws_create_server
 
-from hum import blas, descriptors, home, monitoring, program, rpc, telemetry, workers
+from hum import blas, descriptors, home, monitoring, program, rpc, sockets, telemetry
 from hum.clock import Clock, monotonic_ms
-from hum.network import parse_listen
+from hum.lifetime import Lifetime
 from hum.settings import MediaSettings, load
-from hum.signals import stop_signal
+from hum.signals import Signals
 from hum.spool import take_spool
 from hum.watchdog import Watchdog
+from hum.workers import Shared, supervise
 from media.door import Door, room
 from media.io.control import ControlLink
 from media.io.openai import Dial, Dialler
@@ -27,6 +28,7 @@ from media.server import MediaServer
 from media.shell import Ports
 
 LOG = telemetry.log(__name__)
+LOOK_SECONDS = 0.02
 CLOSE_SECONDS = 20.0  # a spoken goodbye and the close after it
 
 
@@ -47,9 +49,10 @@ async def build(
     clock: Clock = monotonic_ms,
     *,
     shared_port: bool = False,
+    signals: Signals | None = None,
     ticked: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[Media]:
-    """Start a whole media plane; drain and close it on exit.
+    """Start a whole media plane; drain and close it on exit, at once when a signal says so.
 
     With `shared_port` other processes may listen on the same port.  `ticked` is called with each tick of the pacer.
     """
@@ -63,11 +66,11 @@ async def build(
         telemetry.node_name(settings, "media"),
         take_spool(settings.spool_dir, fsync=False),
     )
-    listen = parse_listen(settings.media_listen)
-    door = Door(listen, room(settings, descriptors.free()), shared=shared_port)
+    silero = Silero.load() if settings.vad_confirm else None
+    opened = sockets.listening(settings.media_listen, "HUM_MEDIA_LISTEN", shared=shared_port)
+    door = Door(opened, room(settings, descriptors.free()))
     if door.room.calls < settings.max_calls:
         LOG.warning("the limit of open files allows fewer calls than HUM_MAX_CALLS; raise it", calls=door.room.calls)
-    silero = Silero.load() if settings.vad_confirm else None
     ports = Ports(settings, link, dial or Dialler(settings), clock, settings.recordings_dir, silero)
     server = MediaServer(ports, lambda: pacer.load, door)
 
@@ -82,20 +85,23 @@ async def build(
         sock=door,
         max_frame_size=settings.max_frame_bytes,
         websocket_handshake_timeout=settings.start_seconds,
-        backlog=1024,
+        backlog=sockets.BACKLOG,
     )
 
     async def missing() -> list[str]:
         return server.missing()
 
-    async with monitoring.serving(settings, missing) as metrics_port:
+    leave, hurry = (signals.leave, signals.hurry) if signals else (None, asyncio.Event())
+    async with monitoring.serving(settings, missing, leave) as metrics_port:
         linked = asyncio.create_task(link.run(), name="link")
         pacer.start()
         try:
             yield Media(server, link, listening.sockets[0].getsockname()[1], metrics_port)
         finally:
-            await server.drain(settings.drain_seconds, CLOSE_SECONDS)
-            listening.close()
+            listening.close()  # who connects from now on is answered by a successor, or refused by the system
+            lingers = min(settings.linger_seconds, settings.drain_seconds)
+            await server.linger(lingers, hurry)
+            await server.drain(settings.drain_seconds - lingers, CLOSE_SECONDS, hurry)
             link.flush(clock())
             with suppress(TimeoutError):  # reports that control does not acknowledge now stay on disk
                 async with asyncio.timeout(settings.end_ack_seconds):
@@ -110,19 +116,26 @@ async def build(
 
 async def run(settings: MediaSettings, *, worker: bool = False) -> None:
     """Serve until SIGTERM or SIGINT; a worker also stops when its supervisor is gone."""
-    stop, watchdog = stop_signal(), Watchdog(settings.stuck_seconds)
-    leave = workers.until_supervisor_goes(stop) if worker else None
-    async with build(settings, shared_port=worker, ticked=watchdog.beat) as media:
+    lifetime, watchdog = Lifetime(settings, tied=worker), Watchdog(settings.stuck_seconds)
+    building = build(settings, shared_port=worker, signals=lifetime.signals, ticked=watchdog.beat)
+    async with building as media:
         watchdog.start()
         # Imported objects live forever: without the freeze the collector would walk them (40 ms) while calls wait.
         gc.collect()
         gc.freeze()
         LOG.info("media is serving", port=media.port, node=media.link.node, blas=blas.described())
-        await stop.wait()
-        if leave is not None:
-            leave()
+        media.server.on_calls = lifetime.calls
+        await _linked_or(lifetime.signals.stop, media.link)
+        lifetime.ready()
+        await lifetime.over()
         LOG.info("media is draining", calls=len(media.server))
     watchdog.stop()
+
+
+async def _linked_or(stop: asyncio.Event, link: ControlLink) -> None:
+    """Wait for the link to control: without it no call is taken."""
+    while not (link.up or stop.is_set()):  # noqa: ASYNC110 - once, at the start
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 def main() -> None:
@@ -133,8 +146,8 @@ def main() -> None:
     settings = load(MediaSettings)
     program.begin(settings, "media")
     if arguments.workers > 1:
-        shared = workers.Shared("media", "media.app", "HUM_MEDIA_LISTEN", settings.media_listen)
-        sys.exit(uvloop.run(workers.supervise(settings, shared, arguments.workers)))
+        shared = Shared("media", "media.app", "HUM_MEDIA_LISTEN", settings.media_listen, settings.drain_seconds)
+        sys.exit(uvloop.run(supervise(settings, shared, arguments.workers)))
     uvloop.run(run(settings, worker=arguments.worker))
 
 

@@ -11,7 +11,6 @@ import socket
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from hum.network import Listen
 from hum.settings import MediaSettings
 from hum.telemetry import log
 from media import metrics
@@ -41,21 +40,14 @@ def room(settings: MediaSettings, descriptors: int) -> Room:
 class Door(socket.socket):
     """A bound socket for the WebSocket server, which must call `upgraded` when a connection has sent its request."""
 
-    def __init__(self, listen: Listen, room: Room, *, shared: bool = False) -> None:
-        """With `shared`, other processes may listen on the same port.  Raises OSError when the port is taken."""
-        family, _, _, _, address = socket.getaddrinfo(
-            listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        super().__init__(family, socket.SOCK_STREAM)
+    def __init__(self, listening: socket.socket, room: Room) -> None:
+        """Takes over the socket, which other processes may have too."""
+        super().__init__(fileno=listening.detach())
         self.room = room
         self._waiting: dict[int, socket.socket] = {}  # oldest first
         self._spare = _spare()
         self._is_full = False
         self._is_crowded = False
-        self.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared:
-            self.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        self.bind(address)
 
     def accept(self) -> tuple[socket.socket, Any]:
         """As `socket.accept`; raises BlockingIOError also when no descriptor is free, or one is about to be."""

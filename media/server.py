@@ -6,6 +6,7 @@ Answers `/media/twilio` to signed WebSocket upgrades, and `/healthz`, `/readyz` 
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 from picows import WSListener, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
 
@@ -28,7 +29,8 @@ class MediaServer:
 
     def __init__(self, ports: Ports, load: Callable[[], Load], door: Door) -> None:
         self.ports, self._load, self._door = ports, load, door
-        self.draining = False
+        self.leaving = self.draining = False
+        self.on_calls: Callable[[int], None] = lambda _: None
         self._shells: set[Shell] = set()
         self._waiting: dict[Shell, None] = {}  # those without a `start`, oldest first; not calls yet
         self._talking: dict[Conversation, Shell] = {}
@@ -73,14 +75,17 @@ class MediaServer:
             LOG.warning("stream refused: no valid signature; check TWILIO_AUTH_TOKEN and HUM_MEDIA_URL")
             metrics.STREAMS.labels("unsigned").inc()
             return _answer(403, b"the request is not signed by the carrier\n")
-        if (reason := self.refuses()) is not None:
+        if (reason := self._full()) is not None:
             LOG.warning("stream refused", reason=reason, calls=self.calls)
             metrics.STREAMS.labels(reason).inc()
             return _answer(503, b"this process takes no more calls\n")
         return twilio.TwilioLeg(self.opened, settings)
 
     def refuses(self) -> str | None:
-        """Why this process takes no more calls; None if it takes more."""
+        """Why this process should be sent no more calls; None if it takes more."""
+        return "draining" if self.leaving else self._full()
+
+    def _full(self) -> str | None:
         if self.draining:
             return "draining"
         if self.calls >= self._door.room.calls:
@@ -109,7 +114,7 @@ class MediaServer:
 
     def started(self, shell: Shell) -> str | None:
         self._waiting.pop(shell, None)
-        metrics.CALLS.set(self.calls)
+        self._counted()
         return "full" if self.calls > self._door.room.calls else None
 
     def joined(self, shell: Shell, talk: Conversation) -> None:
@@ -123,10 +128,14 @@ class MediaServer:
         self._waiting.pop(shell, None)
         if talk is not None:
             self._talking.pop(talk, None)
-        metrics.CALLS.set(self.calls)
+        self._counted()
         if not self._shells:
             self._early.clear()
             self._empty.set()
+
+    def _counted(self) -> None:
+        metrics.CALLS.set(self.calls)
+        self.on_calls(self.calls)
 
     # Time and control.
 
@@ -151,26 +160,38 @@ class MediaServer:
         if not known and any(not shell.call_id for shell in self._shells):
             self._early.append(command)
 
-    async def drain(self, seconds: float, close_seconds: float) -> None:
-        """Take no more calls and wait for the open ones; after `seconds`, end them with a spoken goodbye."""
-        self.draining = True
-        if await self._emptied(seconds):
-            return
-        LOG.info("drain time is over: ending the open calls", calls=len(self._shells))
-        for shell in tuple(self._shells):
-            shell.end("drained", spoken=True)
-        if not await self._emptied(close_seconds):
-            for shell in tuple(self._shells):
-                shell.end("drained")
-            await self._emptied(close_seconds)
+    async def linger(self, seconds: float, hurry: asyncio.Event) -> None:
+        """Nobody listens any more; whoever is connected already may still begin a call."""
+        self.leaving = True
+        with suppress(TimeoutError):
+            await asyncio.wait_for(hurry.wait(), seconds)
 
-    async def _emptied(self, seconds: float) -> bool:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._empty.wait()
-        except TimeoutError:
-            return False
-        return True
+    async def drain(self, seconds: float, close_seconds: float, hurry: asyncio.Event | None = None) -> None:
+        """Take no more calls and wait for the open ones.
+
+        After `seconds` they end with a spoken goodbye, and without one as soon as `hurry` is set.
+        """
+        self.leaving = self.draining = True
+        hurry = hurry or asyncio.Event()
+        if await self._emptied(seconds, hurry):
+            return
+        LOG.info("ending the open calls", calls=len(self._shells), at_once=hurry.is_set())
+        if not hurry.is_set():
+            for shell in tuple(self._shells):
+                shell.end("drained", spoken=True)
+            if await self._emptied(close_seconds, hurry):
+                return
+        for shell in tuple(self._shells):
+            shell.end("drained")
+        await self._emptied(close_seconds, asyncio.Event())
+
+    async def _emptied(self, seconds: float, hurry: asyncio.Event) -> bool:
+        """Whether the last call ended within `seconds`, and before `hurry` was set."""
+        waiting = [asyncio.create_task(event.wait()) for event in (self._empty, hurry)]
+        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for each in waiting:
+            each.cancel()
+        return self._empty.is_set()
 
 
 def _answer(status: int, body: bytes) -> WSUpgradeResponseWithListener:

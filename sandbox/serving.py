@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import socket
 import sys
@@ -38,6 +39,13 @@ async def serving(
     finally:
         server.should_exit = True
         await task
+
+
+def secret(variable: str) -> str:
+    """A secret of a stand-in that runs alone; from the environment, because everybody on the machine can read arguments."""
+    if not (value := os.environ.get(variable, "")):
+        sys.exit(f"{variable} is not set; set it to what the stand-in is to accept")
+    return value
 
 
 async def alone(url: str) -> None:

@@ -15,7 +15,6 @@ import re
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -27,12 +26,17 @@ import asyncpg
 
 from hum import private
 from hum.home import private_text
+from hum.network import Listen
+from hum.processes import Known
+from hum.sockets import free_port, is_free
 
 SUPERUSER = "hum"
 DATABASE = "hum"
 BUILTIN_LOCALE_SINCE = 17
 OLDEST = 15
 USERS = ("postgres", "nobody")
+HOST = "127.0.0.1"
+ORPHAN_SECONDS = 3.0  # how long the children of a killed server may take to notice
 LOOK_SECONDS = 0.2  # how often to check whether the server is running
 
 
@@ -78,21 +82,29 @@ class EmbeddedPostgres:
         """Start the server, or take over the one that runs; return its URL.  Raises CannotStart."""
         private.create_home(self._home.parent)
         private.directory(self._home)
-        self._lock = private.writer(self._home / "lock")
+        lock = private.writer(self._home / "lock")
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
+            lock.close()
             raise CannotStart(f"another process is running the database in {self._home}") from error
+        self._lock = lock
         password = private_text(self._home / "password", secrets.token_urlsafe(24))
         self._choose_identity()  # also gives that user what is in the home folder so far
         if not (self._data / "PG_VERSION").exists():
             await asyncio.to_thread(self._initdb)
-        if (url := await self._reuse(password)) is not None:
+        if (url := await self._reuse(password, wait_seconds)) is not None:
             return url
+        await self._clear_up()
         return await self._launch(password, wait_seconds)
 
     async def stop(self) -> None:
-        """Stop the server and wait until it is gone: its clients are cut off, nothing is lost."""
+        """Stop the server and wait until it is gone: its clients are cut off, nothing is lost.
+
+        Another process's server is left alone.
+        """
+        if self._lock is None:
+            return
         if self._process is not None:
             self._process.send_signal(signal.SIGINT)  # does nothing if it is gone: its id may have been reused
         elif (pid := self._running_pid()) is not None:
@@ -100,8 +112,7 @@ class EmbeddedPostgres:
                 os.kill(pid, signal.SIGINT)
         while self._runs():  # noqa: ASYNC110 - nothing signals the end of a process that is not a child
             await asyncio.sleep(0.02)
-        if self._lock is not None:
-            self._lock.close()
+        self._lock.close()
 
     async def ended(self) -> None:
         """Wait until the server is gone, whoever started it."""
@@ -116,11 +127,9 @@ class EmbeddedPostgres:
         kept = self._home / "port"
         with suppress(FileNotFoundError, ValueError):
             port = int(kept.read_text())
-            if _is_free(port):
+            if is_free(Listen(HOST, port)):
                 return port
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            free: int = probe.getsockname()[1]
+        free = free_port(HOST)
         with private.writer(kept) as file:
             file.write(str(free))
         return free
@@ -189,31 +198,64 @@ class EmbeddedPostgres:
         self._run([str(self._bin / "initdb"), *common, *locale, f"--pwfile={self._home / 'password'}"])
         draft.rename(self._data)
 
-    def _running_pid(self) -> int | None:
+    def _pid_file(self, line: int) -> int | None:
+        """A number in the server's own note of itself: 0 is its process, 3 its port."""
         try:
-            pid = int((self._data / "postmaster.pid").read_text().split("\n")[0])
-        except (FileNotFoundError, ValueError):
-            return None
-        return pid if _alive(pid) else None
-
-    async def _reuse(self, password: str) -> str | None:
-        if self._running_pid() is None:
-            return None
-        try:
-            port = int((self._data / "postmaster.pid").read_text().split("\n")[3])
+            return int((self._data / "postmaster.pid").read_text().split("\n")[line])
         except (FileNotFoundError, IndexError, ValueError):
             return None
-        url = _url(password, port)
-        try:
-            await (await asyncpg.connect(url, timeout=5)).close()
-        except (OSError, asyncpg.PostgresError, TimeoutError):
+
+    def _running_pid(self) -> int | None:
+        """The server's process; None if it is gone, though its file may be there and its number another process's."""
+        pid = self._pid_file(0)
+        if pid is None or Known.of(pid) is None:
             return None
-        return url
+        with suppress(OSError):
+            if str(self._data).encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+                return pid
+        return None
+
+    async def _reuse(self, password: str, wait_seconds: float) -> str | None:
+        """The URL of the server that runs already, once it accepts connections; None if there is none.  Raises CannotStart."""
+        deadline = asyncio.get_running_loop().time() + wait_seconds
+        while (pid := self._running_pid()) is not None:
+            url = _url(password, self._pid_file(3) or 0)
+            with suppress(OSError, asyncpg.PostgresError, TimeoutError):
+                await (await asyncpg.connect(url, timeout=5)).close()
+                return url
+            if asyncio.get_running_loop().time() > deadline:
+                raise CannotStart(f"PostgreSQL runs (process {pid}) but accepts no connections; see {self.log_path}")
+            await asyncio.sleep(LOOK_SECONDS)
+        return None
+
+    async def _clear_up(self) -> None:
+        """See off what a server left that was killed.
+
+        Its children end by themselves when they notice, but a server that starts before refuses: their memory is in use.  It
+        refuses as well when the number in its predecessor's file is another process's by now.
+        """
+        patient_until = asyncio.get_running_loop().time() + ORPHAN_SECONDS
+        while orphans := self._orphans():
+            if asyncio.get_running_loop().time() > patient_until:
+                for pid in orphans:
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+            await asyncio.sleep(LOOK_SECONDS)
+        (self._data / "postmaster.pid").unlink(missing_ok=True)
+
+    def _orphans(self) -> list[int]:
+        """Processes whose working directory is the data folder: a server's, and nobody else's."""
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if str((folder / "cwd").readlink()) == str(self._data) and Known.of(int(folder.name)) is not None:
+                    found.append(int(folder.name))
+        return found
 
     async def _launch(self, password: str, wait_seconds: float) -> str:
         port = self._free_port()
         options = {
-            "listen_addresses": "127.0.0.1",
+            "listen_addresses": HOST,
             "port": str(port),
             "unix_socket_directories": "",
             "logging_collector": "off",
@@ -274,23 +316,4 @@ async def _create(server_url: str, url: str) -> None:
 
 
 def _url(password: str, port: int, database: str = DATABASE) -> str:
-    return f"postgresql://{SUPERUSER}:{password}@127.0.0.1:{port}/{database}"
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does: old connections may linger
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def _alive(pid: int) -> bool:
-    """Tell whether a process runs; a zombie does not."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError, IndexError):
-        return False
-    return state not in {"Z", "X"}
+    return f"postgresql://{SUPERUSER}:{password}@{HOST}:{port}/{database}"

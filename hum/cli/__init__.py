@@ -35,7 +35,8 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(plane=plane, options=())
         if plane in {"gateway", "media"}:
             command.add_argument("--workers", type=_workers, dest="options", help="processes that share the port")
-    _command(commands, "up", "run the whole platform on this machine, until stopped", _up)
+    up = _command(commands, "up", "run the whole platform on this machine, until stopped", _up)
+    up.add_argument("--replace", action="store_true", help="take the place of the one that runs; its calls go on")
     _command(commands, "demo", "start everything, place one spoken call, and show the result", _demo)
 
     migrate = _command(commands, "migrate", "bring the database up to date", _migrate)
@@ -114,10 +115,10 @@ def _migrate(arguments: argparse.Namespace) -> int:
     os.execv(sys.executable, [sys.executable, "-m", "storage", "migrate", *options])  # noqa: S606 - replaces us
 
 
-def _up(_: argparse.Namespace) -> int:
+def _up(arguments: argparse.Namespace) -> int:
     from hum.cli import up
 
-    return asyncio.run(up.run())
+    return asyncio.run(up.run(replace=arguments.replace))
 
 
 def _demo(_: argparse.Namespace) -> int:

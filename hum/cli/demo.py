@@ -19,10 +19,11 @@ import aiohttp
 
 from hum import home, rpc
 from hum.cli import simulate
+from hum.cli.lock import AlreadyRuns
 from hum.cli.platform import Platform
-from hum.cli.processes import DidNotStart
 from hum.cli.simulate import NoSpeech, Target
 from hum.clock import monotonic_ms
+from hum.programs import DidNotStart
 from hum.settings import UpSettings, load
 from hum.settings import environment as own_environment
 from hum.v1 import options_pb2, runtime_pb2, runtime_pb2_grpc
@@ -103,7 +104,7 @@ class Demo:
     began_ms: float = field(default_factory=monotonic_ms)
 
     async def run(self) -> None:
-        """Raises Missing, NoSpeech, DidNotStart."""
+        """Raises Missing, NoSpeech, AlreadyRuns, DidNotStart."""
         speech = Speech()
         try:
             lines = await simulate.speak(LINES, speech)
@@ -254,6 +255,9 @@ async def run() -> int:
     settings = read.model_copy(update={"home": read.home / "demo", **free})
     try:
         await Demo(settings).run()
+    except AlreadyRuns as error:
+        sys.stderr.write(f"hum demo: {error}\n")
+        return 2
     except (Missing, NoSpeech, DidNotStart, aiohttp.ClientError) as error:
         sys.stderr.write(f"hum demo: {error}\n")
         return 1

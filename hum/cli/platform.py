@@ -2,32 +2,48 @@
 
 With nothing set: PostgreSQL from a wheel, and the sandbox as carrier, model and sign-in provider. What is set is used
 as it is, and no stand-in is started for it.
+
+Sockets are opened here and handed on, so that a plane's successor answers beside it. What an earlier `hum up` left running
+is taken over: stand-ins and the database as they are, planes by successors, beside which they end their calls.
 """
 
 import asyncio
-import random
-import secrets
 import socket
+import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import aiohttp
-from grpc import aio
-from grpc_health.v1 import health_pb2
+from urllib.parse import urlsplit
 
 from hum import home, production
-from hum.cli.processes import Program, Programs, stop_leftovers
-from hum.network import parse_listen
+from hum.cli.lock import Lock
+from hum.network import INHERITED, Listen, parse_listen
+from hum.processes import Command
+from hum.programs import GOODBYE_SECONDS, DidNotStart, Program, Programs
 from hum.settings import UpSettings
 from hum.settings import environment as own_environment
+from hum.sockets import bound, free_port, is_free, listening
 
 #: The numbers that the stand-in carrier holds by default.
 SANDBOX_NUMBERS = ("+13175550100", "+13175550101", "+13175550102")
-STOP_SECONDS = 15.0
+LISTENS = {"control": "HUM_CONTROL_LISTEN", "gateway": "HUM_GATEWAY_LISTEN", "media": "HUM_MEDIA_LISTEN"}
 PLANES = ("control", "worker", "media", "gateway")  # the last one's workers count their operator's sockets up
-LISTENING_PORTS = range(20_000, 32_768)
+PROGRAMS = "programs.json"
+#: What production does not run on, and the settings of which one must be set instead.
+STAND_INS = (
+    ("an embedded database", "HUM_DATABASE_URL"),
+    ("a stand-in for the carrier", "TWILIO_ACCOUNT_SID", "TWILIO_API_BASE_URL"),
+    ("a stand-in for the model", "OPENAI_API_KEY", "OPENAI_BASE_URL"),
+)
+
+
+def say(sentence: str) -> None:
+    """Tell the operator, who may have closed the terminal."""
+    with suppress(OSError):
+        sys.stderr.write(f"hum: {sentence}\n")
+        sys.stderr.flush()
 
 
 @dataclass
@@ -37,38 +53,77 @@ class Platform:
     settings: UpSettings
     numbers: tuple[str, ...] = SANDBOX_NUMBERS
     script: Path | None = None
-    programs: Programs = field(default_factory=Programs)
     environment: dict[str, str] = field(default_factory=own_environment)
     where: dict[str, Any] = field(default_factory=dict)
     #: The operator's socket of each plane.
     metrics: dict[str, str] = field(default_factory=dict)
 
-    async def start(self) -> None:
-        """Start everything; raises DidNotStart."""
-        before = home.read_run(self.settings.home)
-        stop_leftovers(before.get("programs", {}))
+    def __post_init__(self) -> None:
+        self.programs = Programs(say, self._changed)
+        self._lock = Lock(self.settings.home)
+        self._sockets: dict[str, socket.socket] = {}
+        self._secrets: dict[str, str] = {}
+
+    async def start(self, *, replace: bool = False) -> None:
+        """Start everything, or take over what runs; with `replace`, also from the `hum up` that runs it.
+
+        Raises AlreadyRuns, DidNotStart.
+        """
         production.require(self.settings)
+        self._refuse_in_production()
+        await self._lock.take(replace=replace)
+        before = home.read_facts(self.settings.home, PROGRAMS)
+        self.programs.adopt(before.get("programs", []))
         self.environment["HUM_HOME"] = str(self.settings.home.resolve())
-        self._choose_sockets()
+        self._choose_sockets(before.get("sockets", {}) if self.programs.adopted else {})
+        self._lock.describe(self.where["public_url"])
         home.node_key(self.settings)
         home.secret_keys(self.settings)
         await self._start_outside()
         await self._start_planes()
-        programs = {each.process.pid: each.arguments[1] for each in self.programs.all if each.process}
-        home.write_run(self.settings.home, {**self.where, "programs": programs})
+        await self.programs.end_unclaimed()
+        running = {each.process.pid: each.command.arguments[1] for each in self.programs.all if each.process}
+        home.write_run(self.settings.home, {**self.where, "programs": running})
 
-    async def stop(self) -> None:
-        await self.programs.stop(STOP_SECONDS)
-        with suppress(FileNotFoundError):
-            (self.settings.home / "run.json").unlink()
+    async def stop(self, hurry: asyncio.Event | None = None) -> None:
+        """Stop everything: calls have HUM_DRAIN_SECONDS, or until `hurry` is set."""
+        if not self._lock.is_held:
+            return
+        await self.programs.stop(hurry)
+        for file in (home.RUN, PROGRAMS):
+            (self.settings.home / file).unlink(missing_ok=True)
+        self._let_go()
 
-    def _choose_sockets(self) -> None:
-        """Replace port 0 with a free port, and derive the URLs from the sockets unless they are set."""
-        listens = {"control": "HUM_CONTROL_LISTEN", "gateway": "HUM_GATEWAY_LISTEN", "media": "HUM_MEDIA_LISTEN"}
+    async def hand_over(self) -> None:
+        """Let go of everything that runs, for the next `hum up`."""
+        await self.programs.abandon()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        for each in self._sockets.values():
+            each.close()
+        self._lock.release()
+
+    def _changed(self) -> None:
+        sockets = {plane: self.environment[variable] for plane, variable in LISTENS.items()}
+        home.write_facts(self.settings.home, PROGRAMS, {"sockets": sockets, "programs": self.programs.known()})
+
+    # -- sockets
+
+    def _choose_sockets(self, before: Mapping[str, str]) -> None:
+        """Open the planes' sockets, on free ports for port 0, and derive the URLs from them unless they are set.
+
+        `before`: those of the programs that are taken over, which have them open still.
+        """
         chosen = {}
-        for plane, variable in listens.items():
-            host, port = parse_listen(getattr(self.settings, f"{plane}_listen"))
-            chosen[plane] = f"{host}:{port or free_port(host)}"
+        for plane, variable in LISTENS.items():
+            listen = parse_listen(getattr(self.settings, f"{plane}_listen"))
+            if listen.host == INHERITED:
+                self._sockets[plane] = listening(str(listen), variable)
+                host, port = self._sockets[plane].getsockname()[:2]
+                chosen[plane] = str(Listen(host, port))
+            else:
+                chosen[plane] = str(self._open(plane, listen, before.get(plane, "")))
             self.environment[variable] = chosen[plane]
         metrics = parse_listen(self.settings.metrics_listen)
         for count, plane in enumerate(PLANES):
@@ -86,22 +141,39 @@ class Platform:
             "metrics_urls": {plane: f"http://{listen}/metrics" for plane, listen in self.metrics.items()},
         }
 
+    def _open(self, plane: str, listen: Listen, before: str) -> Listen:
+        """Bind a plane's socket.  The plane listens itself: what is connected before it accepts would wait.
+
+        Raises DidNotStart.
+        """
+        earlier = parse_listen(before) if before else None
+        if listen.port == 0:
+            keeps = earlier is not None and earlier.host == listen.host
+            listen = earlier if earlier is not None and keeps else listen._replace(port=free_port(listen.host))
+        if listen != earlier and not is_free(listen):
+            raise DidNotStart(
+                f"{listen} ({LISTENS[plane]}) is taken by another program; stop it, or set another socket"
+            )
+        try:
+            self._sockets[plane] = bound(listen, shared=True)
+        except OSError as error:
+            raise DidNotStart(f"can't listen on {listen} ({LISTENS[plane]}): {error.strerror}") from error
+        return listen
+
     def _default(self, variable: str, value: str) -> None:
         if not self.environment.get(variable):
             self.environment[variable] = value
 
-    # -- the systems outside the planes
+    # -- what stands outside the planes
 
     async def _start_outside(self) -> None:
         needed = []
+        self._secrets = home.stand_in_secrets(self.settings.home)
         if not self.settings.is_set("HUM_DATABASE_URL"):
-            self._refuse_in_production("HUM_DATABASE_URL", "the embedded database")
-            needed.append(self._program("postgres", "storage", "postgres"))
+            needed.append(self._stand_in("postgres", "storage", "postgres"))
         if not (self.settings.is_set("TWILIO_ACCOUNT_SID") or self.settings.is_set("TWILIO_API_BASE_URL")):
-            self._refuse_in_production("TWILIO_ACCOUNT_SID", "a stand-in for the carrier")
             needed.append(self._carrier())
         if not (self.settings.is_set("OPENAI_API_KEY") or self.settings.is_set("OPENAI_BASE_URL")):
-            self._refuse_in_production("OPENAI_API_KEY", "a stand-in for the model")
             needed.append(self._model())
         if not self.settings.is_set("HUM_OIDC_ISSUER") and not self.settings.production:
             needed.append(self._sign_in())
@@ -109,29 +181,37 @@ class Platform:
         for program in needed:
             self._note(program)
 
-    def _refuse_in_production(self, variable: str, part: str) -> None:
-        if self.settings.production:
-            raise SystemExit(f"hum: {variable} is not set; set it, because production does not run on {part}")
+    def _refuse_in_production(self) -> None:
+        for part, *variables in STAND_INS:
+            if self.settings.production and not any(map(self.settings.is_set, variables)):
+                raise SystemExit(f"hum: {variables[0]} is not set; set it, because production does not run on {part}")
 
     def _carrier(self) -> Program:
-        account, token = "AC" + secrets.token_hex(16), secrets.token_hex(16)
-        self.environment |= {"TWILIO_ACCOUNT_SID": account, "TWILIO_AUTH_TOKEN": token}
+        self._share("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN")
         numbers = [part for number in self.numbers for part in ("--number", number)]
-        identity = ("--account-sid", account, "--auth-token", token)
-        return self._program("carrier", "sandbox.twilio", "--listen", "127.0.0.1:0", *identity, *numbers)
+        account = ("--account-sid", self._secrets["TWILIO_ACCOUNT_SID"])
+        return self._stand_in("carrier", "sandbox.twilio", *self._listen_where("carrier"), *account, *numbers)
 
     def _model(self) -> Program:
-        key = "sk-sandbox-" + secrets.token_hex(16)
-        self.environment["OPENAI_API_KEY"] = key
+        self._share("OPENAI_API_KEY")
         script = ("--script", str(self.script)) if self.script else ()
-        return self._program("model", "sandbox.openai", "--listen", "127.0.0.1:0", "--api-key", key, *script)
+        return self._stand_in("model", "sandbox.openai", *self._listen_where("model"), *script)
 
     def _sign_in(self) -> Program:
-        secret = secrets.token_hex(16)
-        self.environment |= {"HUM_OIDC_CLIENT_ID": "hum", "HUM_OIDC_CLIENT_SECRET": secret}
+        self._share("HUM_OIDC_CLIENT_SECRET")
+        self.environment["HUM_OIDC_CLIENT_ID"] = "hum"
         back = ("--redirect-uri", f"{self.environment['HUM_PUBLIC_URL'].rstrip('/')}/auth/callback")
-        identity = ("--client-id", "hum", "--client-secret", secret)
-        return self._program("signin", "sandbox.signin", "--listen", "127.0.0.1:0", *identity, *back)
+        return self._stand_in("signin", "sandbox.signin", *self._listen_where("signin"), "--client-id", "hum", *back)
+
+    def _share(self, *variables: str) -> None:
+        """Let a stand-in and the planes know each other, by the environment: everybody can read arguments."""
+        self.environment |= {variable: self._secrets[variable] for variable in variables}
+
+    def _listen_where(self, name: str) -> tuple[str, str]:
+        """One port for as long as the stand-in lives and is restarted: the planes know it by that."""
+        earlier = self.programs.announced(name).get("url")
+        port = urlsplit(earlier).port if earlier else free_port("127.0.0.1")
+        return "--listen", f"127.0.0.1:{port}"
 
     def _note(self, program: Program) -> None:
         """Pass a stand-in's address on to the planes and to run.json."""
@@ -141,11 +221,13 @@ class Platform:
             "model": "OPENAI_BASE_URL",
             "signin": "HUM_OIDC_ISSUER",
         }
-        self.environment[variable[program.name]] = program.announced["url"]
+        assert program.process is not None
+        url = program.process.announced["url"]
+        self.environment[variable[program.name]] = url
         if program.name == "postgres":
-            self.where["database_url"] = program.announced["url"]
+            self.where["database_url"] = url
             return
-        self.where[f"{program.name}_url"] = program.announced["url"]
+        self.where[f"{program.name}_url"] = url
         if program.name == "carrier":
             self.where |= {
                 "numbers": list(self.numbers),
@@ -156,57 +238,24 @@ class Platform:
     # -- the planes
 
     async def _start_planes(self) -> None:
-        address, gateway = self.where["control_address"], self.where["gateway_url"]
-        media, worker = f"http://{self.where['media_listen']}", f"http://{self.metrics['worker']}"
+        self.environment["HUM_CONTROL_SHARED"] = "1"
+        await self.programs.start(self._plane("control", "control.app", "control"))
+        media = self._plane("media", "media.app")
+        media.stop_seconds = self.settings.drain_seconds + GOODBYE_SECONDS
         await self.programs.start(
-            self._program("control", "control.app", "control", ready=lambda: grpc_serves(address))
-        )
-        await self.programs.start(
-            self._program("worker", "control.app", "worker", ready=lambda: answers(f"{worker}/healthz")),
-            self._program("gateway", "gateway.app", ready=lambda: answers(f"{gateway}/readyz")),
-            self._program("media", "media.app", ready=lambda: answers(f"{media}/readyz")),
+            self._plane("worker", "control.app", "worker"), self._plane("gateway", "gateway.app"), media
         )
 
-    def _program(self, name: str, module: str, *arguments: str, ready: Any = None) -> Program:
+    def _plane(self, name: str, *arguments: str) -> Program:
+        listener = self._sockets[name] if name in {"gateway", "media"} else None
+        return Program(name, self._command(name, arguments, listener=listener, listens=LISTENS.get(name, "")))
+
+    def _stand_in(self, name: str, *arguments: str) -> Program:
+        return Program(name, self._command(name, arguments, supervised=False))
+
+    def _command(self, name: str, arguments: tuple[str, ...], **more: Any) -> Command:
         log = self.settings.home / "log" / f"{name}.log"
         environment = dict(self.environment)
         if name in self.metrics:
             environment["HUM_METRICS_LISTEN"] = self.metrics[name]
-        return Program(name, ("-m", module, *arguments), environment, log, ready)
-
-
-async def answers(url: str) -> bool:
-    """Whether a GET returns 200."""
-    try:
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as http, http.get(url) as answer:
-            return answer.status == 200
-    except (aiohttp.ClientError, TimeoutError, OSError):
-        return False
-
-
-async def grpc_serves(address: str) -> bool:
-    """Whether a gRPC server reports that it is serving."""
-    async with aio.insecure_channel(address) as channel:
-        check = channel.unary_unary(
-            "/grpc.health.v1.Health/Check",
-            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
-            response_deserializer=health_pb2.HealthCheckResponse.FromString,
-        )
-        try:
-            answer = await check(health_pb2.HealthCheckRequest(), timeout=2)
-        except (aio.AioRpcError, asyncio.CancelledError):
-            return False
-        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
-
-
-def free_port(host: str) -> int:
-    """A free port below the ephemeral range, so that no outgoing connection takes it in the meantime.
-
-    (Linux assigns ephemeral ports from 32768 on, `net.ipv4.ip_local_port_range`; other systems from higher ones.)
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    for port in random.sample(LISTENING_PORTS, 200):
-        with socket.socket(family) as probe, suppress(OSError):
-            probe.bind((host, port))
-            return port
-    raise SystemExit(f"hum: no free port on {host} between {LISTENING_PORTS.start} and {LISTENING_PORTS.stop - 1}")
+        return Command(("-m", *arguments), environment, log, **more)

@@ -1,5 +1,6 @@
 """python -m sandbox.openai: the stand-in for OpenAI as a process of its own.
 
+OPENAI_API_KEY is the key that it accepts.
 Prints one JSON line {"url": ...} when it is ready; SIGTERM and SIGINT shut it down cleanly.
 """
 
@@ -10,14 +11,13 @@ from pathlib import Path
 
 from sandbox.openai.model import Model
 from sandbox.openai.script import BadScript, Script
-from sandbox.serving import alone
+from sandbox.serving import alone, secret
 from sandbox.speech import Speech
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sandbox.openai", description="A stand-in for OpenAI.")
     parser.add_argument("--listen", default="127.0.0.1:0", metavar="HOST:PORT")
-    parser.add_argument("--api-key", required=True)
     parser.add_argument("--script", type=Path, metavar="FILE", help="JSON; see sandbox/openai/script.py")
     parser.add_argument("--no-speech", action="store_true", help="speak in tones; the script says what is heard")
     return parser.parse_args(argv)
@@ -25,6 +25,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
 
 async def main(argv: list[str]) -> None:
     chosen = arguments(argv)
+    key = secret("OPENAI_API_KEY")
     try:
         script = Script.load(chosen.script) if chosen.script else None
     except (BadScript, OSError) as error:
@@ -33,7 +34,7 @@ async def main(argv: list[str]) -> None:
     if speech is not None:
         await speech.warm_up()
     try:
-        async with Model.serve(api_key=chosen.api_key, listen=chosen.listen, script=script, speech=speech) as model:
+        async with Model.serve(api_key=key, listen=chosen.listen, script=script, speech=speech) as model:
             await alone(model.url)
     finally:
         if speech is not None:

@@ -1,5 +1,6 @@
 """python -m sandbox.signin: the stand-in for an identity provider as a process of its own.
 
+HUM_OIDC_CLIENT_SECRET is its client's secret.
 Prints one JSON line {"url": ...} when it is ready; SIGTERM and SIGINT shut it down cleanly.
 """
 
@@ -7,7 +8,7 @@ import argparse
 import asyncio
 import sys
 
-from sandbox.serving import alone
+from sandbox.serving import alone, secret
 from sandbox.signin.issuer import Issuer
 from sandbox.signin.people import Person
 
@@ -16,7 +17,6 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sandbox.signin", description="A stand-in for an OpenID provider.")
     parser.add_argument("--listen", default="127.0.0.1:0", metavar="HOST:PORT")
     parser.add_argument("--client-id", default="hum")
-    parser.add_argument("--client-secret", required=True)
     parser.add_argument("--redirect-uri", required=True, help="where browsers are sent back to")
     parser.add_argument("--person", action="append", default=[], metavar="EMAIL", help="another user who can sign in")
     return parser.parse_args(argv)
@@ -26,7 +26,7 @@ async def main(argv: list[str]) -> None:
     chosen = arguments(argv)
     async with Issuer.serve(
         client_id=chosen.client_id,
-        client_secret=chosen.client_secret,
+        client_secret=secret("HUM_OIDC_CLIENT_SECRET"),
         redirect_uri=chosen.redirect_uri,
         listen=chosen.listen,
         people=tuple(Person(email, email.partition("@")[0]) for email in chosen.person),

@@ -13,7 +13,8 @@ import pytest
 from control.identity import usecases as identity
 from hum import home, production
 from hum.cli.platform import Platform
-from hum.cli.processes import DidNotStart, Program
+from hum.processes import Command
+from hum.programs import DidNotStart, Program, Programs
 from hum.settings import UpSettings, environment
 from sandbox.openai import Model, Script
 from sandbox.signin import Issuer
@@ -107,7 +108,7 @@ async def test_what_is_set_is_used_and_has_no_stand_in(
             before = program.process.pid
             os.kill(before, signal.SIGKILL)
             async with asyncio.timeout(20):
-                while program.process.pid == before or not (program.ready and await program.ready()):
+                while program.process.pid == before or not program.process.is_ready:
                     await asyncio.sleep(0.05)
         async with asyncio.timeout(20):
             while (await http.get("/readyz")).status_code != 200:
@@ -172,7 +173,7 @@ async def test_a_database_that_is_killed_comes_back_where_it_was(
         await platform.start()
         worker = next(each for each in platform.programs.all if each.name == "worker")
         async with asyncio.timeout(20):
-            while "worker is running" not in worker.log.read_text():
+            while "worker is running" not in worker.command.log.read_text():
                 await asyncio.sleep(0.1)
         running = {each.name: each.process.pid for each in platform.programs.all if each.process is not None}
         pid_file = open_home / "postgres/data/postmaster.pid"
@@ -198,22 +199,20 @@ async def test_a_database_that_is_killed_comes_back_where_it_was(
         now_running = {each.name: each.process.pid for each in platform.programs.all if each.process is not None}
         assert open_to_others(open_home) == [], "whatever this process's umask is"
         ended = [each for each in platform.programs.all if running[each.name] != now_running[each.name]]
-        assert [each.name for each in ended] == ["postgres"], "\n".join(each.log.read_text() for each in ended)
+        assert [each.name for each in ended] == ["postgres"], "\n".join(each.command.log.read_text() for each in ended)
     finally:
         await platform.stop()
 
 
-async def test_a_program_that_can_not_start_says_why(tmp_path: Path) -> None:
-    for arguments, words in (
-        (("-c", "import sys; sys.exit('the reason')"), "the reason"),
-        (("-c", "import time; time.sleep(60)"), "was not ready after"),
+async def test_a_program_that_can_not_start_says_why_and_is_gone(tmp_path: Path) -> None:
+    for code, words in (
+        ("import sys; sys.exit('the reason')", "the reason"),
+        ("import time; time.sleep(60)", "was not ready after"),
     ):
-        program = Program("p", arguments, environment(), tmp_path / "p.log")
+        program = Program("p", Command(("-c", code), environment(), tmp_path / "p.log"), start_seconds=1.0)
         with pytest.raises(DidNotStart, match=words):
-            await program.start(1.0)
-        await program.stop(1.0)
-        assert program.process is not None
-        assert program.process.returncode is not None
+            await Programs(print).start(program)
+        assert not any(each.lives() for each in program.processes)
 
 
 async def test_production_refuses_stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

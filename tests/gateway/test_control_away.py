@@ -13,8 +13,8 @@ from control import app as control
 from control.identity import usecases as identity
 from gateway import app as gateway
 from gateway.twilio import APOLOGY
-from hum.cli.platform import free_port
 from hum.settings import ControlSettings, GatewaySettings
+from hum.sockets import free_port
 from hum.spool import Spool
 from sandbox.twilio import sign
 from storage.db import Db

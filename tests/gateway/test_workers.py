@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from hum.cli import _parser
-from hum.cli.platform import free_port
 from hum.settings import environment
+from hum.sockets import free_port
 
 
 class Supervised:

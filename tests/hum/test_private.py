@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from hum import home, private
-from hum.cli.processes import Program
+from hum.processes import Command
+from hum.programs import Program
 from hum.settings import environment
 from hum.spool import Spool
 
@@ -37,9 +38,10 @@ async def test_keys_addresses_logs_and_spools(tmp_path: Path) -> None:
     root = tmp_path / "home"
     home.private_text(root / "node.key", "secret")
     home.write_run(root, {"twilio_auth_token": "secret"})
-    program = Program("p", ("-c", "print('{}')"), environment(), root / "log" / "p.log")
-    await program.start()
-    await program.stop(5)
+    code = "import time; print('{}', flush=True); time.sleep(60)"
+    command = Command(("-c", code), environment(), root / "log" / "p.log", supervised=False)
+    process = await Program("p", command).launch(lambda: None)
+    await process.end()
     spool = Spool(root / "spool" / "0", fsync=False)
     spool.append(b"a transcript")
     spool.finish(1)

@@ -19,8 +19,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from hum import rpc
-from hum.cli.platform import free_port
 from hum.settings import MediaSettings
+from hum.sockets import free_port
 from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc
 from media import app

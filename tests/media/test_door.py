@@ -194,13 +194,13 @@ WITHOUT_DESCRIPTORS = """
 import asyncio, os, resource, sys, time
 import uvloop
 from picows import WSListener, ws_create_server
-from hum import telemetry
-from hum.settings import Common, Listen
+from hum import sockets, telemetry
+from hum.settings import Common
 from media.door import Door, Room
 
 async def main():
     telemetry.start(Common(), "test")
-    door = Door(Listen("127.0.0.1", 0), Room(100, 100))
+    door = Door(sockets.listening("127.0.0.1:0", "HUM_MEDIA_LISTEN"), Room(100, 100))
     await ws_create_server(lambda request: WSListener(), sock=door, backlog=100)
     held = []
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))

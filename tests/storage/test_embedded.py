@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
+from storage import embedded
 from storage.embedded import CannotStart, EmbeddedPostgres, find_binaries
 from storage.migrate import migrate
 
@@ -74,12 +75,64 @@ async def test_a_port_that_somebody_took_meanwhile_is_left_to_them(open_home: Pa
         await second.stop()
 
 
-async def test_one_home_has_one_server(open_home: Path) -> None:
+async def test_one_home_has_one_server_and_who_comes_second_leaves_it_alone(open_home: Path) -> None:
     first = EmbeddedPostgres(open_home, settings=FAST)
-    await first.start()
+    url = await first.start()
+    second = EmbeddedPostgres(open_home)
     with pytest.raises(CannotStart, match="another process"):
-        await EmbeddedPostgres(open_home).start()
+        await second.start()
+    await second.stop()
+    await put(url, 1)
     await first.stop()
+
+
+def children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def killed(server: EmbeddedPostgres) -> int:
+    """The server's process, which is gone without a word, and with it whoever started it."""
+    assert server._process is not None
+    assert server._lock is not None
+    server._process.kill()
+    server._process.wait()
+    server._lock.close()
+    return server._process.pid
+
+
+async def test_a_number_that_is_another_servers_by_now_is_no_server_of_this_home(open_home: Path) -> None:
+    other = EmbeddedPostgres(open_home / "other", settings=FAST)
+    await other.start()
+    first = EmbeddedPostgres(open_home / "this", settings=FAST)
+    url = await first.start()
+    await put(url, 1)
+    killed(first)
+    assert other._process is not None
+    pid_file = open_home / "this/postgres/data/postmaster.pid"
+    _, rest = pid_file.read_text().split("\n", 1)
+    pid_file.write_text(f"{other._process.pid}\n{rest}")
+    again = EmbeddedPostgres(open_home / "this", settings=FAST)
+    assert await again.start() == url
+    assert await kept(url) == [1]
+    await again.stop()
+    assert other._process.poll() is None, "nobody's server was stopped"
+    await other.stop()
+
+
+async def test_a_child_of_a_killed_server_that_hangs_does_not_keep_the_next_from_starting(
+    open_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "ORPHAN_SECONDS", 0.5)
+    first = EmbeddedPostgres(open_home, settings=FAST)
+    url = await first.start()
+    await put(url, 1)
+    assert first._process is not None
+    os.kill(children(first._process.pid)[0], signal.SIGSTOP)
+    killed(first)
+    again = EmbeddedPostgres(open_home, settings=FAST)
+    assert await again.start() == url
+    assert await kept(url) == [1]
+    await again.stop()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to give its rights away")

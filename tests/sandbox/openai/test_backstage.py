@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import os
 import signal
 import sys
 
@@ -53,7 +54,8 @@ async def test_it_runs_alone_and_ends_in_good_order(tmp_path) -> None:
     script = tmp_path / "script.json"
     script.write_text('{"texts": [{"say": "Alone."}]}')
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "sandbox.openai", "--api-key", KEY, "--no-speech", "--script", str(script)),
+        *(sys.executable, "-m", "sandbox.openai", "--no-speech", "--script", str(script)),
+        env={**os.environ, "OPENAI_API_KEY": KEY},
         stdout=asyncio.subprocess.PIPE,
     )
     assert process.stdout is not None

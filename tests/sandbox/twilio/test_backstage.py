@@ -2,6 +2,7 @@ import asyncio
 import base64
 import io
 import json
+import os
 import signal
 import sys
 import wave
@@ -58,7 +59,8 @@ async def test_people_are_introduced(carrier) -> None:
 
 async def test_it_runs_alone_and_ends_in_good_order() -> None:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "sandbox.twilio", "--account-sid", ACCOUNT, "--auth-token", TOKEN, "--number", NUMBER,
+        sys.executable, "-m", "sandbox.twilio", "--account-sid", ACCOUNT, "--number", NUMBER,
+        env={**os.environ, "TWILIO_AUTH_TOKEN": TOKEN},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout is not None

@@ -1,0 +1,64 @@
+"""Sockets that are listened on: chosen, shared between processes, and handed from one to the next."""
+
+import random
+import socket
+from contextlib import suppress
+
+from hum.network import INHERITED, Listen, parse_listen
+
+#: The system gives outgoing connections higher ports: from 32768 on Linux (`net.ipv4.ip_local_port_range`).
+LISTENING_PORTS = range(20_000, 32_768)
+BACKLOG = 1024
+
+
+def free_port(host: str) -> int:
+    """A port that nobody listens on and that the system does not give to an outgoing connection meanwhile."""
+    for port in random.sample(LISTENING_PORTS, 200):
+        if is_free(Listen(host, port)):
+            return port
+    raise SystemExit(f"hum: no free port on {host}")
+
+
+def is_free(listen: Listen) -> bool:
+    """Whether nobody listens there; connections that linger from an earlier listener don't count."""
+    with suppress(OSError), bound(listen, shared=False):
+        return True
+    return False
+
+
+def bound(listen: Listen, *, shared: bool) -> socket.socket:
+    """A socket that is bound and does not listen yet.  `shared`: others may bind it too, if all say so (SO_REUSEPORT).
+
+    Raises OSError.
+    """
+    family, _, _, _, address = socket.getaddrinfo(
+        listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(shared))
+        made.bind(address)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+def listening(text: str, variable: str, *, shared: bool = False) -> socket.socket:
+    """The socket that the setting `variable` names, listening: `host:port`, or `fd:N`, one that was inherited.
+
+    An inherited one is the same socket in every process that has it: connections that one of them has not accepted when it
+    leaves are the next one's.  With SO_REUSEPORT (`shared`) each has a queue of its own, which is lost with it.
+    """
+    listen = parse_listen(text)
+    try:
+        made = socket.socket(fileno=listen.port) if listen.host == INHERITED else bound(listen, shared=shared)
+        made.listen(BACKLOG)
+    except OSError as error:
+        raise SystemExit(
+            f"hum: can't listen on {text} ({variable}): {error.strerror}; give each process a port of its own, "
+            "or port 0 for a free one"
+        ) from error
+    made.set_inheritable(False)
+    return made

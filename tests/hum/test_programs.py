@@ -1,0 +1,184 @@
+"""Who watches over programs: a successor before each leave, what an earlier supervisor left, a hurry."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from hum.processes import Command, Known, Process
+from hum.programs import DidNotStart, Program, Programs
+from hum.settings import environment
+
+#: Serves until it has to leave, then takes as long as it is told to; notes in a file what it does.
+PLANE = """
+import asyncio, os, sys
+from hum.lifetime import Lifetime
+from hum.settings import Common, load
+
+async def main(notes, leaves_seconds):
+    lifetime = Lifetime(load(Common))
+    def note(word):
+        with open(notes, "a") as file:
+            file.write(f"{os.getpid()} {word}\\n")
+    note("begins")
+    lifetime.ready()
+    lifetime.calls(2)
+    await lifetime.over()
+    note("leaves")
+    try:
+        await asyncio.wait_for(lifetime.signals.hurry.wait(), leaves_seconds)
+        note("hurries")
+    except TimeoutError:
+        pass
+    lifetime.calls(0)
+
+asyncio.run(main(sys.argv[1], float(sys.argv[2])))
+"""
+STAND_IN = """
+import json, signal, sys
+print(json.dumps({"url": "http://127.0.0.1:1"}), flush=True)
+signal.sigwait([signal.SIGTERM])
+"""
+
+
+async def until(true, seconds=20.0):
+    async with asyncio.timeout(seconds):
+        while not (found := true()):
+            await asyncio.sleep(0.01)
+    return found
+
+
+class House:
+    """Programs, and what they noted."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.said = folder, []
+        self.programs = Programs(self.said.append)
+
+    def plane(self, leaves_seconds=0.0, code=PLANE, **settings: str) -> Program:
+        arguments = ("-c", code, str(self.folder / "notes"), str(leaves_seconds))
+        return Program("plane", Command(arguments, environment() | settings, self.folder / "plane.log"))
+
+    def notes(self) -> list[tuple[int, str]]:
+        lines = (self.folder / "notes").read_text().splitlines() if (self.folder / "notes").exists() else []
+        return [(int(line.split()[0]), line.split()[1]) for line in lines]
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    made = House(tmp_path)
+    yield made
+    hurry = asyncio.Event()
+    hurry.set()
+    await made.programs.stop(hurry)
+
+
+async def test_a_successor_serves_before_a_process_leaves(house: House) -> None:
+    plane = house.plane()
+    await house.programs.start(plane)
+    await until(lambda: house.programs.calls == 2)
+    first = plane.process.pid
+    os.kill(first, signal.SIGTERM)
+    await until(lambda: plane.process.pid != first and len(plane.processes) == 1)
+    second = plane.process.pid
+    assert house.notes() == [(first, "begins"), (second, "begins"), (first, "leaves")]
+    assert house.said == [], "nothing died"
+
+
+async def test_one_that_gets_no_successor_serves_on_and_leaves_after_a_while(house: House) -> None:
+    plane = house.plane(HUM_SUCCESSOR_SECONDS="1.5")
+    await house.programs.start(plane)
+    first = plane.process.pid
+    plane.command = Command(("-c", "import sys; sys.exit('a bug')"), environment(), house.folder / "plane.log")
+    os.kill(first, signal.SIGTERM)
+    await until(lambda: any("a bug" in sentence for sentence in house.said))
+    assert house.notes() == [(first, "begins")]
+    await until(lambda: (first, "leaves") in house.notes())
+
+
+async def test_a_second_signal_ends_a_process_at_once(house: House) -> None:
+    plane = house.plane(leaves_seconds=60)
+    await house.programs.start(plane)
+    first = plane.process.pid
+    os.kill(first, signal.SIGTERM)
+    await until(lambda: (first, "leaves") in house.notes())
+    plane.processes[0].leave()  # asked again to leave, it takes its time
+    plane.processes[0].leave()
+    await asyncio.sleep(0.2)
+    assert Known.of(first)
+    os.kill(first, signal.SIGTERM)
+    await until(lambda: Known.of(first) is None)
+    assert (first, "hurries") in house.notes()
+
+
+async def test_one_that_is_killed_is_restarted(house: House) -> None:
+    plane = house.plane()
+    await house.programs.start(plane)
+    first = plane.process.pid
+    os.kill(first, signal.SIGKILL)
+    await until(lambda: plane.process.pid != first and plane.process.is_ready)
+    assert house.said == ["plane exited with status -9; restarting it"]
+
+
+async def test_what_an_earlier_supervisor_left_is_taken_over(house: House, tmp_path: Path) -> None:
+    carrier = ("-c", STAND_IN)
+    before = Programs(print)
+    left = house.plane(leaves_seconds=1.0)
+    stand_in = Program("carrier", Command(carrier, environment(), tmp_path / "carrier.log", supervised=False))
+    unwanted = Program("model", Command(carrier, environment(), tmp_path / "model.log", supervised=False))
+    await before.start(stand_in, unwanted, left)
+    known = before.known()
+    await before.abandon()
+    gone = {"name": "plane", "pid": os.getpid(), "began_ticks": 1, "leaves": True, "arguments": [], "serves": True}
+
+    house.programs.adopt([*known, gone | {"announced": {}}])
+    assert house.programs.announced("carrier") == {"url": "http://127.0.0.1:1"}
+    plane = house.plane()
+    same = Program("carrier", stand_in.command)
+    await house.programs.start(same, plane)
+    await house.programs.end_unclaimed()
+    assert same.process.pid == stand_in.process.pid
+    assert unwanted.process.status is not None
+    await until(lambda: len(plane.processes) == 1)
+    old, new = left.process.pid, plane.process.pid
+    assert house.notes() == [(old, "begins"), (new, "begins"), (old, "leaves")]
+
+
+async def test_a_successor_that_can_not_start_leaves_what_runs(house: House) -> None:
+    before = Programs(print)
+    left = house.plane()
+    await before.start(left)
+    await before.abandon()
+    house.programs.adopt(before.known())
+    broken = house.plane(code="import sys; sys.exit('a bug')")
+    with pytest.raises(DidNotStart, match="a bug"):
+        await house.programs.start(broken)
+    assert left.process.lives()
+    assert house.notes() == [(left.process.pid, "begins")]
+    later = Programs(print)
+    later.adopt(house.programs.known())
+    assert later.adopted, "the next one finds it still"
+
+
+async def test_all_can_leave_together(house: House) -> None:
+    first, second = house.plane(leaves_seconds=2.0), house.plane(leaves_seconds=2.0)
+    second.name = "other"
+    await house.programs.start(first, second)
+    await house.programs.stop(together=True)
+    words = [word for _, word in house.notes()]
+    assert words == ["begins", "begins", "leaves", "leaves"]
+    assert not first.processes
+    assert not second.processes
+
+
+async def test_what_is_not_written_by_a_program_is_no_harm(tmp_path: Path) -> None:
+    command = Command(("-c", "print('not for us')"), environment(), tmp_path / "log", supervised=False)
+    with pytest.raises(DidNotStart):
+        await Programs(print).start(Program("p", command))
+    process = Process(Known(os.getpid(), 0))
+    process._take("calls many")
+    process._take("")
+    assert (process.calls, process.is_ready) == (0, False)

@@ -1,0 +1,42 @@
+"""Sockets that `hum up` opens and hands on."""
+
+import socket
+
+import pytest
+
+from hum import sockets
+from hum.network import Listen, parse_listen
+
+
+def test_a_free_port_is_none_that_a_connection_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = sockets.free_port("127.0.0.1")
+    assert 20_000 <= port < 32_768
+    with socket.create_server(("127.0.0.1", port)):
+        monkeypatch.setattr(sockets.random, "sample", lambda *_: [port])
+        with pytest.raises(SystemExit, match="no free port"):
+            sockets.free_port("127.0.0.1")
+    assert sockets.free_port("127.0.0.1") == port
+
+
+def test_an_inherited_socket_is_the_same_one() -> None:
+    with sockets.bound(Listen("127.0.0.1", 0), shared=True) as opened:
+        opened.listen()
+        inherited = sockets.listening(f"fd:{opened.fileno()}", "HUM_MEDIA_LISTEN")
+        assert inherited.getsockname() == opened.getsockname()
+        inherited.detach()
+
+
+def test_a_socket_that_was_not_inherited_is_a_sentence() -> None:
+    with pytest.raises(SystemExit, match=r"can't listen on fd:4000 \(HUM_MEDIA_LISTEN\)"):
+        sockets.listening("fd:4000", "HUM_MEDIA_LISTEN")
+
+
+def test_a_port_is_shared_only_if_both_say_so() -> None:
+    with sockets.bound(Listen("127.0.0.1", 0), shared=True) as first:
+        first.listen()
+        listen = Listen(*first.getsockname())
+        assert not sockets.is_free(listen)
+        sockets.bound(listen, shared=True).close()
+        with pytest.raises(SystemExit, match="Address already in use"):
+            sockets.listening(str(listen), "HUM_GATEWAY_LISTEN")
+    assert str(parse_listen("fd:3")) == "fd:3"
