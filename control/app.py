@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import uvloop
 
@@ -14,6 +15,7 @@ from control.audit.feature import feature as audit
 from control.base.paging import Cursors
 from control.base.rates import Rates
 from control.boundary import Boundary
+from control.boundary.lanes import Lanes
 from control.bus import PostgresBus
 from control.calls.feature import feature as calls
 from control.clients.openai import OpenAI
@@ -38,7 +40,8 @@ from storage.migrate import migrate
 
 LOG = telemetry.log(__name__)
 
-
+#: Connections that a control plane keeps open for calls, so that the next one waits for none.
+CALLS_IDLE = 2
 #: The features of this deployment.  Each declares in its own `feature.py` what it provides.
 FEATURES = (identity, team, audit, flows, numbers, calls, contacts, review, analytics, events)
 
@@ -73,26 +76,27 @@ async def database(settings: ControlSettings) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def composed(
-    settings: ControlSettings, database_url: str, outside: Outside | None = None
+    settings: ControlSettings, database_url: str, outside: Outside | None = None, *, calls_idle: int = 0
 ) -> AsyncIterator[tuple[Deps, PostgresBus, list[Feature]]]:
-    """All features on one database, ready for a server or a worker."""
+    """All features on one database, ready for a server or a worker; `calls_idle` connections stay open for calls."""
     await migrate(database_url)
-    db = await Db.open(
-        database_url,
-        size=settings.pool_size,
-        statement_seconds=settings.statement_seconds,
-        lock_seconds=settings.lock_seconds,
+    opened = partial(
+        Db.open, database_url, statement_seconds=settings.statement_seconds, lock_seconds=settings.lock_seconds
     )
+    db = await opened(size=settings.pool_size)
+    calls_db = await opened(size=settings.calls_pool_size, idle=calls_idle)
     model, twilio = OpenAI(settings, settings.model_seconds), Twilio(settings, settings.carrier_seconds)
     bus, node_key = PostgresBus(db, retry_seconds=settings.database_retry_seconds), home.node_key(settings)
     rates = Rates(settings.rate_per_second, settings.rate_burst)
     deps = Deps(
         db=db,
+        calls_db=calls_db,
         bus=bus,
         boundary=Boundary(
             db,
             node_key,
             rates,
+            Lanes(settings.organization_requests, settings.organization_wait_seconds),
             keep_keys=timedelta(hours=settings.idempotency_hours),
             lease=timedelta(seconds=settings.idempotency_lease_seconds),
         ),
@@ -108,13 +112,14 @@ async def composed(
     finally:
         await twilio.close()
         await model.close()
+        await calls_db.close()
         await db.close()
 
 
 @asynccontextmanager
 async def build(settings: ControlSettings, database_url: str, outside: Outside | None = None) -> AsyncIterator[Control]:
     """Everything of a control plane, started; drained and closed at the end."""
-    async with composed(settings, database_url, outside) as (deps, bus, features):
+    async with composed(settings, database_url, outside, calls_idle=CALLS_IDLE) as (deps, bus, features):
         services = {service: servicer for feature in features for service, servicer in feature.services.items()}
         server = ControlServer(settings, deps.boundary, services)
         try:

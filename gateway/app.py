@@ -50,7 +50,12 @@ def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
     gateway = Gateway(Starlette(), asyncio.Event())
     cookies = credentials.Cookies(settings.public_url)
     limits = transcode.Limits(
-        settings.control_seconds, settings.heartbeat_seconds, settings.body_bytes, cookies, gateway.closing
+        settings.control_seconds,
+        settings.heartbeat_seconds,
+        settings.body_bytes,
+        cookies,
+        gateway.closing,
+        settings.import_bytes,
     )
     bindings = _bindings()
     document = openapi.document(bindings, settings.public_url)

@@ -145,6 +145,13 @@ class DatabaseSettings(Common):
         "HUM_DATABASE_URL", "", "URL of PostgreSQL 15 or later; unset: an embedded one, under HUM_HOME"
     )
     pool_size: int = _env("HUM_DATABASE_POOL", 10, "database connections of this process", ge=2, le=200)
+    calls_pool_size: int = _env(
+        "HUM_CALLS_DATABASE_POOL",
+        8,
+        "database connections of this process that are kept for the carrier's webhooks and for calls",
+        ge=2,
+        le=200,
+    )
     statement_seconds: float = _env("HUM_STATEMENT_SECONDS", 15.0, "seconds before a statement is cancelled", gt=0)
     lock_seconds: float = _env("HUM_LOCK_SECONDS", 5.0, "seconds a statement waits for a lock before it fails", gt=0)
     database_retry_seconds: float = _env(
@@ -167,6 +174,12 @@ class RequestSettings(Common):
         "HUM_RATE_PER_SECOND", 50.0, "requests per second that one credential may make, on average", gt=0
     )
     rate_burst: int = _env("HUM_RATE_BURST", 200, "requests that one credential may make at once", ge=1)
+    organization_requests: int = _env(
+        "HUM_ORGANIZATION_REQUESTS", 4, "requests of one organization that one process of control answers at once", ge=1
+    )
+    organization_wait_seconds: float = _env(
+        "HUM_ORGANIZATION_WAIT_SECONDS", 2.0, "how long requests beyond that wait before they are refused", gt=0
+    )
     drain_seconds: float = _env(
         "HUM_DRAIN_SECONDS",
         3600.0,
@@ -203,6 +216,12 @@ class CallsSettings(Model, RecordingSettings):
     """Calls, as control sees them."""
 
     token_seconds: int = _env("HUM_STREAM_TOKEN_SECONDS", 60, "seconds before an unused stream token expires", ge=1)
+    max_calls_per_organization: int = _env(
+        "HUM_MAX_CALLS_PER_ORGANIZATION", 200, "calls of one organization that may go on at once", ge=1
+    )
+    max_calls_per_caller: int = _env(
+        "HUM_MAX_CALLS_PER_CALLER", 10, "calls of one caller to one organization that may go on at once", ge=1
+    )
     recheck_seconds: float = _env(
         "HUM_STREAM_RECHECK_SECONDS", 60.0, "seconds between checks of an event stream's access", gt=0
     )
@@ -229,6 +248,23 @@ class NumbersSettings(RequestSettings):
         60.0,
         "seconds before an unanswered order is looked up at the carrier",
         gt=0,
+    )
+
+
+class UploadSettings(Common):
+    """Files that clients send."""
+
+    import_bytes: int = _env(
+        "HUM_IMPORT_BYTES", 8 << 20, "the largest file of contacts, sent as text/csv", ge=1024, le=15 << 20
+    )
+
+
+class ImportSettings(UploadSettings):
+    """What becomes of files of contacts."""
+
+    max_imports: int = _env("HUM_MAX_IMPORTS", 20, "imports of one organization that may be under way", ge=1)
+    import_stuck_seconds: float = _env(
+        "HUM_IMPORT_STUCK_SECONDS", 3600.0, "seconds without progress after which an import has failed", gt=0
     )
 
 
@@ -271,7 +307,9 @@ class EgressSettings(Common):
         return parse_networks(self.egress_allow)
 
 
-class ControlSettings(Carrier, IdentitySettings, CallsSettings, NumbersSettings, EgressSettings, WorkerSettings):
+class ControlSettings(
+    Carrier, IdentitySettings, CallsSettings, NumbersSettings, EgressSettings, ImportSettings, WorkerSettings
+):
     """`hum control` and `hum worker`: the settings of all features."""
 
     secret_keys: str = _env(
@@ -287,7 +325,7 @@ class ControlSettings(Carrier, IdentitySettings, CallsSettings, NumbersSettings,
     )
 
 
-class GatewaySettings(Carrier):
+class GatewaySettings(Carrier, UploadSettings):
     """`hum gateway`."""
 
     gateway_listen: str = _env("HUM_GATEWAY_LISTEN", "127.0.0.1:8080", "host:port on which the gateway serves HTTP")

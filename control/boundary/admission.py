@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from uuid import UUID
 
 import structlog
 
 from control.base import principal
 from control.base.rates import Rates
 from control.boundary.call import Call
+from control.boundary.lanes import Lanes
 from control.boundary.passage import Passage
 from hum import ids, rpc, secrets
 from hum.clock import Clock
@@ -20,8 +22,8 @@ from storage.db import Db
 class Admission:
     """Authenticates and authorizes requests, and turns them into calls."""
 
-    def __init__(self, db: Db, node_key: bytes, rates: Rates, clock: Clock) -> None:
-        self._db, self._node_key, self._rates, self._clock = db, node_key, rates, clock
+    def __init__(self, db: Db, node_key: bytes, rates: Rates, lanes: Lanes, clock: Clock) -> None:
+        self._db, self._node_key, self._rates, self._lanes, self._clock = db, node_key, rates, lanes, clock
 
     def node(self, passage: Passage) -> Call:
         """Admit another plane.  Raises Forbidden."""
@@ -44,13 +46,30 @@ class Admission:
             raise SessionRequired
         credential = secrets.token_hash(passage.credential.removeprefix(scheme))
         self._count(passage, credential)
-        async with self._db.as_credential(credential) as (tx, who):
+        async with self._lane(credential, scheme), self._db.as_credential(credential) as (tx, who):
             if who is None or scheme != _scheme(who):
-                raise ApiKeyRequired if scheme == rpc.BEARER_SCHEME else SessionRequired
+                self._lanes.forget(credential)
+                raise _unknown(scheme)
+            self._lanes.remember(credential, _payer(who))
             principal.require(who, passage.method.access)
             if who.organization is not None:
                 structlog.contextvars.bind_contextvars(organization=ids.show(ids.Kind.ORGANIZATION, who.organization))
             yield Call.of_tenant(passage, credential, who, tx)
+
+    @asynccontextmanager
+    async def _lane(self, credential: bytes, scheme: str) -> AsyncIterator[None]:
+        """The credential's organization's lane, entered before a connection is taken: who waits holds none.
+
+        Whose a credential is, is remembered from its last request; of one that is new here, the database is asked twice.
+        """
+        payer = self._lanes.payer(credential)
+        if payer is None:
+            async with self._db.as_credential(credential) as (_, who):
+                if who is None:
+                    raise _unknown(scheme)
+            payer = _payer(who)
+        async with self._lanes.enter(payer):
+            yield
 
     async def still(self, access: options_pb2.Access, call: Call) -> bool:
         """Tell whether a stream's credential still permits its method: keys are revoked, roles change."""
@@ -67,6 +86,17 @@ class Admission:
         left = self._rates.take(credential, self._clock())
         limits = {"limit": left.limit, "remaining": left.remaining, "reset": left.reset_seconds}
         passage.trailing.update({rpc.RATE_PREFIX + name: str(value) for name, value in limits.items()})
+
+
+def _unknown(scheme: str) -> Refused:
+    return ApiKeyRequired() if scheme == rpc.BEARER_SCHEME else SessionRequired()
+
+
+def _payer(who: Principal) -> UUID:
+    """Whose share of this process a request takes: its organization's, or its own while it has none."""
+    payer = who.organization or who.user_id or who.key_id
+    assert payer is not None, "a credential is a person's or a key"
+    return payer
 
 
 def _scheme(who: Principal) -> str:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from control.boundary import Call
 from control.bus import Bus
-from control.calls import ending, routing
+from control.calls import ending, routing, rules
 from control.calls.channels import CHANGED
 from hum import ids
 from hum.ids import Kind
@@ -18,11 +18,11 @@ from storage.db import Db
 class IngressServicer:
     def __init__(self, db: Db, bus: Bus, settings: CallsSettings) -> None:
         self._db, self._bus, self._settings = db, bus, settings
+        self._caps = rules.Caps(settings.max_calls_per_organization, settings.max_calls_per_caller)
 
     async def RouteCall(self, request: pb.RouteCallRequest, _: Call) -> pb.RouteCallResponse:
-        step = await routing.route_inbound(
-            self._db, request, self._settings.token_seconds, timedelta(days=self._settings.lookup_days)
-        )
+        lookup_keep = timedelta(days=self._settings.lookup_days)
+        step = await routing.route_inbound(self._db, request, self._settings.token_seconds, lookup_keep, self._caps)
         return pb.RouteCallResponse(step=step)
 
     async def ReportCallStatus(self, request: pb.ReportCallStatusRequest, _: Call) -> pb.ReportCallStatusResponse:

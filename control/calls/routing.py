@@ -1,5 +1,6 @@
 """Answers to the carrier about a call: when it rings, when its stream has closed, when its status changes."""
 
+import sys
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from control.calls.ending import finish
 from control.calls.sentences import Sentence, sentence
 from control.calls.stream import tell
 from control.contacts.rules import LOOK_UP_CONTACT
+from control.flows.stored import is_usable
 from hum import ids, secrets
 from hum.clock import now
 from hum.errors import NotFound
@@ -22,11 +24,16 @@ from storage.contacts import Met
 from storage.db import Db, Tx
 
 LOG = log(__name__)
+UNCAPPED = rules.Caps(of_organization=sys.maxsize, of_caller=sys.maxsize)
 Step = runtime_pb2.CarrierStep
 
 
 async def route_inbound(
-    db: Db, request: runtime_pb2.RouteCallRequest, token_seconds: int, lookup_keep: timedelta = timedelta(0)
+    db: Db,
+    request: runtime_pb2.RouteCallRequest,
+    token_seconds: int,
+    lookup_keep: timedelta = timedelta(0),
+    caps: rules.Caps = UNCAPPED,
 ) -> Step:
     """The carrier's next step for an inbound call; asked again, the answer is the same.
 
@@ -38,7 +45,7 @@ async def route_inbound(
         if found is None:
             LOG.info("call to an unknown number")
             return _say(*sentence(Sentence.NOT_IN_SERVICE, None))
-        decision = rules.route(_facts(found), at)
+        decision = rules.route(_facts(found, request.from_e164), at, caps)
         known = await calls.by_sid(tx, request.call_sid)
         if known is None:
             known = await _begin(tx, found, request, decision, at, lookup_keep)
@@ -47,13 +54,16 @@ async def route_inbound(
         return _hang_up() if isinstance(decision, rules.Connect) else _refuse(decision)
 
 
-def _facts(found: calls.RouteRow) -> rules.Facts:
+def _facts(found: calls.RouteRow, caller: str) -> rules.Facts:
+    stored = found.business_hours_json
     return rules.Facts(
         blocked=found.blocked,
         number_active=found.status == "active",
         definition=found.definition if found.flow_id else None,
-        business_hours_json=found.business_hours_json,
+        business_hours_json=stored if stored and is_usable("business_hours_json", stored) else None,
         time_zone=found.time_zone,
+        live_calls=found.live_calls,
+        live_of_caller=0 if bad_e164(caller) else found.live_of_caller,
     )
 
 

@@ -12,6 +12,7 @@ class Sentence(Enum):
     NOBODY = auto()
     CLOSED = auto()
     APOLOGY = auto()
+    BUSY = auto()
 
 
 _TEXTS = {
@@ -21,6 +22,7 @@ _TEXTS = {
         Sentence.CLOSED: "Thank you for calling. We are closed at the moment. Please call again during our business "
         "hours. Goodbye.",
         Sentence.APOLOGY: "We are sorry, something went wrong on our side. Please call again in a little while. Goodbye.",
+        Sentence.BUSY: "We are sorry, all our lines are busy at the moment. Please call again in a few minutes. Goodbye.",
     },
     "es": {
         Sentence.NOBODY: "Lo sentimos, en este momento nadie puede atender su llamada. Adiós.",
@@ -28,6 +30,8 @@ _TEXTS = {
         "horario de atención. Adiós.",
         Sentence.APOLOGY: "Lo sentimos, ha habido un problema por nuestra parte. Por favor, vuelva a llamar en unos "
         "minutos. Adiós.",
+        Sentence.BUSY: "Lo sentimos, en este momento todas nuestras líneas están ocupadas. Por favor, vuelva a llamar en "
+        "unos minutos. Adiós.",
     },
     "fr": {
         Sentence.NOBODY: "Nous sommes désolés, personne ne peut prendre votre appel pour le moment. Au revoir.",
@@ -35,6 +39,8 @@ _TEXTS = {
         "d'ouverture. Au revoir.",
         Sentence.APOLOGY: "Nous sommes désolés, un problème est survenu de notre côté. Veuillez rappeler dans quelques "
         "instants. Au revoir.",
+        Sentence.BUSY: "Nous sommes désolés, toutes nos lignes sont occupées pour le moment. Veuillez rappeler dans "
+        "quelques minutes. Au revoir.",
     },
     "de": {
         Sentence.NOBODY: "Es tut uns leid, im Moment kann niemand Ihren Anruf entgegennehmen. Auf Wiederhören.",
@@ -42,6 +48,8 @@ _TEXTS = {
         "Öffnungszeiten wieder an. Auf Wiederhören.",
         Sentence.APOLOGY: "Es tut uns leid, bei uns ist ein Fehler aufgetreten. Bitte rufen Sie gleich noch einmal an. "
         "Auf Wiederhören.",
+        Sentence.BUSY: "Es tut uns leid, im Moment sind alle unsere Leitungen belegt. Bitte rufen Sie in ein paar Minuten "
+        "noch einmal an. Auf Wiederhören.",
     },
     "it": {
         Sentence.NOBODY: "Siamo spiacenti, al momento nessuno può rispondere alla Sua chiamata. Arrivederci.",
@@ -49,6 +57,8 @@ _TEXTS = {
         "di apertura. Arrivederci.",
         Sentence.APOLOGY: "Siamo spiacenti, si è verificato un problema da parte nostra. La preghiamo di richiamare tra "
         "poco. Arrivederci.",
+        Sentence.BUSY: "Siamo spiacenti, al momento tutte le nostre linee sono occupate. La preghiamo di richiamare tra "
+        "qualche minuto. Arrivederci.",
     },
     "pt": {
         Sentence.NOBODY: "Lamentamos, neste momento ninguém pode atender a sua chamada. Adeus.",
@@ -56,6 +66,8 @@ _TEXTS = {
         "de atendimento. Adeus.",
         Sentence.APOLOGY: "Lamentamos, ocorreu um problema do nosso lado. Por favor, volte a ligar dentro de momentos. "
         "Adeus.",
+        Sentence.BUSY: "Lamentamos, neste momento todas as nossas linhas estão ocupadas. Por favor, volte a ligar dentro "
+        "de alguns minutos. Adeus.",
     },
 }
 

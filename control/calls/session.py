@@ -5,6 +5,7 @@ from typing import Any
 
 from control.calls import rules
 from control.flows import rules as flow_rules
+from control.flows.stored import usable
 from control.tools import Registry, ToolChannel
 from hum import ids, secrets
 from hum.clock import now
@@ -36,7 +37,7 @@ class Sessions:
         return await self._session(spent, row)
 
     async def _session(self, spent: SpentToken, row: SessionRow) -> pb.OpenSessionResponse:
-        flow, settings = row.definition, self._settings
+        flow, settings = usable(row.definition), self._settings
         voice = flow.get("voice") or settings.default_voice
         return pb.OpenSessionResponse(
             call_id=ids.show(Kind.CALL, spent.id),

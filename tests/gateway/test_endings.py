@@ -161,7 +161,7 @@ async def download(parts: int, seconds: float, control_seconds: float) -> tuple[
             return open_call
 
     (binding,) = [each for each in contract.bindings() if each.method.name == "GetRecording"]
-    limits = transcode.Limits(control_seconds, 10.0, 1000, Cookies("http://test"), asyncio.Event())
+    limits = transcode.Limits(control_seconds, 10.0, 1000, Cookies("http://test"), asyncio.Event(), 1000)
     endpoint = transcode._endpoint(binding, Channel(), limits)  # type: ignore[arg-type]
 
     async def recording(request: Request) -> Response:
