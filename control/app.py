@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -175,6 +176,8 @@ def main() -> None:
     program = arguments.parse_args().program
     settings = load(ControlSettings)
     telemetry.start(settings, program)
+    if program == "worker":
+        os.nice(settings.worker_nice)  # calls come first
     uvloop.run(run_worker(settings) if program == "worker" else run_control(settings))
 
 

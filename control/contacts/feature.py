@@ -20,7 +20,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
             rules.LOOK_UP_CONTACT: partial(look_up_contact, deps.db, deps.outside.lookups, keep),
             rules.INDEX_CONTACT: partial(index_contact, deps.db),
             rules.BACKFILL_CONTACTS: partial(backfill_contacts, deps.db),
-            rules.IMPORT_CONTACTS: partial(imports.import_contacts, deps.db),
+            rules.IMPORT_CONTACTS: partial(imports.import_contacts, deps.db, settings.import_rest),
         },
         sweeps=[
             Sweep("imports", partial(imports.sweep, deps.db, settings.import_stuck_seconds), settings.sweep_seconds)

@@ -16,6 +16,7 @@ from control.contacts import rules
 from control.contacts.sheets import BadSheet, Batch, Sheet
 from control.rows import each_row
 from hum import ids
+from hum.clock import monotonic_ms
 from hum.errors import FieldError, InvalidRequest, RateLimited
 from hum.principal import Principal
 from hum.settings import ImportSettings
@@ -26,8 +27,8 @@ from storage.contact_imports import ImportRow, Passed
 from storage.contacts import Imported
 from storage.db import Db, Tx
 
-#: Rows of a file, and contacts, that one transaction takes: some tens of milliseconds.
-ROWS, CONTACTS = 500, 200
+#: Rows of a file, and contacts, per transaction: some tens of milliseconds.
+ROWS, CONTACTS = 250, 50
 #: As many rows' errors are kept.
 MOST_ERRORS = 1000
 RETRY_SECONDS = "60"
@@ -53,14 +54,29 @@ async def begin(tx: Tx, who: Principal, request: pb.ImportContactsRequest, setti
     return row
 
 
-async def import_contacts(db: Db, org: UUID, id: UUID) -> None:
-    """Carry an import on to its end; one that has ended, or that another worker carries on meanwhile, is left alone."""
-    if await _read_file(db, org, id):
+async def import_contacts(db: Db, rest: float, org: UUID, id: UUID) -> None:
+    """Carry an import on to its end.  One that has ended, or that another worker is carrying on, is left alone.
+
+    After each batch it rests `rest` times as long as the batch took, so that calls find the database and the CPU free.
+    """
+    pause = _Pause(rest)
+    if await _read_file(db, pause, org, id):
         while await _take_batch(db, org, id):
-            pass
+            await pause()
 
 
-async def _read_file(db: Db, org: UUID, id: UUID) -> bool:
+class _Pause:
+    """Called after each batch, sleeps in proportion to the time since the last one."""
+
+    def __init__(self, rest: float) -> None:
+        self._rest, self._since_ms = rest, monotonic_ms()
+
+    async def __call__(self) -> None:
+        await asyncio.sleep((monotonic_ms() - self._since_ms) / 1000 * self._rest)
+        self._since_ms = monotonic_ms()
+
+
+async def _read_file(db: Db, pause: _Pause, org: UUID, id: UUID) -> bool:
     """Read what is left of the file; False when somebody else does."""
     async with db.tenant(org) as tx:
         row = await contact_imports.lock_open(tx, id)
@@ -78,6 +94,7 @@ async def _read_file(db: Db, org: UUID, id: UUID) -> bool:
                 return False
             await _keep(tx, row, batch)
         passed += batch.passed
+        await pause()
     async with db.tenant(org) as tx:
         await contact_imports.drop_file(tx, id)
     return True

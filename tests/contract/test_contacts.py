@@ -187,7 +187,7 @@ async def imported(edge: Edge, http: httpx.AsyncClient, csv: str, **fields: obje
 
 
 async def worked(edge: Edge, http: httpx.AsyncClient, id: str) -> dict[str, object]:
-    await imports.import_contacts(edge.plane.control.db, await organization(http), ids.require(Kind.IMPORT, id))
+    await imports.import_contacts(edge.plane.control.db, 0, await organization(http), ids.require(Kind.IMPORT, id))
     found: dict[str, object] = (await http.get(f"/api/contacts/imports/{id}")).json()
     assert (found["status"], bool(found["ended_at"])) == ("completed", True)
     return found
