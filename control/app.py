@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from control.base.paging import Cursors
 from control.base.rates import Rates
 from control.base.streams import Streams
 from control.boundary import Boundary, Limits
+from control.boundary.lanes import Lanes
 from control.bus import PostgresBus
 from control.calls.feature import feature as calls
 from control.clients.openai import OpenAI
@@ -41,7 +43,8 @@ from storage.migrate import migrate
 
 LOG = telemetry.log(__name__)
 
-
+#: Connections that a control plane keeps open for calls, so that the next one waits for none.
+CALLS_IDLE = 2
 #: The features of this deployment.  Each declares in its own `feature.py` what it provides.
 FEATURES = (identity, team, audit, flows, numbers, calls, contacts, review, analytics, events)
 
@@ -77,26 +80,27 @@ async def database(settings: ControlSettings) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def composed(
-    settings: ControlSettings, database_url: str, outside: Outside | None = None
+    settings: ControlSettings, database_url: str, outside: Outside | None = None, *, calls_idle: int = 0
 ) -> AsyncIterator[tuple[Deps, PostgresBus, list[Feature]]]:
-    """All features on one database, ready for a server or a worker."""
+    """All features on one database, ready for a server or a worker; `calls_idle` connections stay open for calls."""
     await migrate(database_url)
-    db = await Db.open(
-        database_url,
-        size=settings.pool_size,
-        statement_seconds=settings.statement_seconds,
-        lock_seconds=settings.lock_seconds,
+    opened = partial(
+        Db.open, database_url, statement_seconds=settings.statement_seconds, lock_seconds=settings.lock_seconds
     )
+    db = await opened(size=settings.pool_size)
+    calls_db = await opened(size=settings.calls_pool_size, idle=calls_idle)
     model, twilio = OpenAI(settings, settings.model_seconds), Twilio(settings, settings.carrier_seconds)
     bus, node_key = PostgresBus(db, retry_seconds=settings.database_retry_seconds), home.node_key(settings)
     deps = Deps(
         db=db,
+        calls_db=calls_db,
         bus=bus,
         boundary=Boundary(
             db,
             node_key,
             _limits(settings),
             Streams(settings.streams_per_credential, settings.streams_per_organization),
+            Lanes(settings.organization_requests, settings.organization_wait_seconds),
             keep_keys=timedelta(hours=settings.idempotency_hours),
             lease=timedelta(seconds=settings.idempotency_lease_seconds),
         ),
@@ -112,6 +116,7 @@ async def composed(
     finally:
         await twilio.close()
         await model.close()
+        await calls_db.close()
         await db.close()
 
 
@@ -137,7 +142,7 @@ async def build(
 ) -> AsyncIterator[Control]:
     """Everything of a control plane, started; drained and closed at the end, at once when a signal says so."""
     leave, hurry = (signals.leave, signals.hurry) if signals else (None, None)
-    made = composed(settings, database_url, outside)
+    made = composed(settings, database_url, outside, calls_idle=CALLS_IDLE)
     async with (
         made as (deps, bus, features),
         monitoring.serving(settings, partial(_missing, deps.stopping, deps.db), leave) as metrics,
@@ -236,6 +241,8 @@ def main() -> None:
     plane = arguments.parse_args().program
     settings = load(ControlSettings)
     program.begin(settings, plane)
+    if plane == "worker":
+        os.nice(settings.worker_nice)  # calls come first
     uvloop.run(run_worker(settings) if plane == "worker" else run_control(settings))
 
 

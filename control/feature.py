@@ -65,6 +65,8 @@ class Deps:
     """What a feature may depend on."""
 
     db: Db
+    #: The same database by connections of its own: the carrier's webhooks and calls don't wait behind requests.
+    calls_db: Db
     bus: Bus
     boundary: Boundary
     cursors: Cursors

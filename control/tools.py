@@ -12,9 +12,9 @@ from enum import Enum, auto
 from typing import Any
 from uuid import UUID
 
-from jsonschema import Draft202012Validator
 from prometheus_client import Histogram
 
+from hum import jsonschemas
 from hum.clock import monotonic_ms
 from hum.errors import Refused
 from hum.telemetry import log
@@ -161,7 +161,7 @@ def _arguments(text: str, schema: Schema) -> tuple[Mapping[str, Any], list[str]]
         return {}, ["the arguments are not JSON"]
     if not isinstance(arguments, dict):
         return {}, ["the arguments are not an object"]
-    errors = sorted(Draft202012Validator(schema).iter_errors(arguments), key=lambda error: list(map(str, error.path)))
+    errors = sorted(jsonschemas.customers(schema).iter_errors(arguments), key=lambda error: list(map(str, error.path)))
     return arguments, [f"{error.json_path}: {error.message}"[:300] for error in errors[:MAX_PROBLEMS]]
 
 

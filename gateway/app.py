@@ -83,7 +83,9 @@ def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
     is_ready = monitoring.cached(settings, missing)
     cookies = credentials.Cookies(settings.public_url)
     caller = credentials.Caller(cookies, identity)
-    limits = transcode.Limits(settings.control_seconds, settings.heartbeat_seconds, bodies, caller, closing)
+    limits = transcode.Limits(
+        settings.control_seconds, settings.heartbeat_seconds, bodies, caller, closing, settings.import_bytes
+    )
     bindings = _bindings()
     document = openapi.document(bindings, settings.public_url)
     as_json, as_page = msgspec.json.encode(document), reference.page(document)

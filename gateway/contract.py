@@ -78,6 +78,15 @@ class Binding:
         return self.body_field.message_type if self.body_field else None
 
     @cached_property
+    def text_type(self) -> str:
+        """The media type of a body that is taken besides JSON, or nothing: it fills `text_field`."""
+        return str(self.method.GetOptions().Extensions[options_pb2.rest].text_type)
+
+    @cached_property
+    def text_field(self) -> str:
+        return str(self.method.GetOptions().Extensions[options_pb2.rest].text_field)
+
+    @cached_property
     def masked(self) -> bool:
         """Whether the body's members are the update's mask."""
         return self.method.input_type.fields_by_name.get(MASK) is not None
@@ -89,6 +98,12 @@ class Binding:
             return ()
         filled = {*self.path_fields, self.rule.body, MASK, EVENT_ID, RANGE}
         return tuple(field for field in self.method.input_type.fields if field.name not in filled)
+
+    @cached_property
+    def fields_beside_text(self) -> tuple[FieldDescriptor, ...]:
+        """What the query may hold when the body is a text."""
+        filled = {*self.path_fields, self.text_field}
+        return tuple(field for field in self.method.input_type.fields if self.text_type and field.name not in filled)
 
     @cached_property
     def answer_type(self) -> Descriptor | None:
@@ -128,7 +143,7 @@ def _require_supported(binding: Binding) -> None:
         field = request.fields_by_name[name]
         if field.is_repeated or field.type != FieldDescriptor.TYPE_STRING:
             raise Unsupported(field, f"is not a string, which {binding.path} needs")
-    for field in binding.query_fields:
+    for field in (*binding.query_fields, *binding.fields_beside_text):
         jsonwire.require_in_query(field)
     if binding.is_stream and "event" not in binding.method.output_type.oneofs_by_name:
         raise ValueError(f"{binding.method.full_name} is a stream whose answers have no oneof `event`")

@@ -16,7 +16,6 @@ from hum.errors import ApiKeyRequired, Refused, SessionRequired
 
 SESSION: Final = "session"
 SIGN_IN: Final = "sign_in"
-SANE_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 IDEMPOTENCY_KEY: Final = "[ -~]{1,255}"
 #: In a request's scope: the client's address, in the form of `addresses.counted`.
 ADDRESS: Final = "hum.address"
@@ -49,8 +48,7 @@ def request_id(request: Request) -> str:
     """The client's request id when it is valid, else a new one; the same for the life of the request."""
     known: str | None = request.scope.get("hum.request_id")
     if known is None:
-        sent = request.headers.get("x-request-id", "")
-        known = sent if SANE_REQUEST_ID.fullmatch(sent) else f"req_{ids.new().hex}"
+        known = ids.request_id(request.headers.get("x-request-id", ""))
         request.scope["hum.request_id"] = known
     return known
 

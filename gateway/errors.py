@@ -65,7 +65,7 @@ BY_CODE: Mapping[StatusCode, int] = {
 INTERNAL = 500
 UNAVAILABLE = "The service is temporarily unavailable; try again."
 #: One step of a field's path: a name, and the item of a list or the key of a map.
-STEP = re.compile(r'([^.\[\]]+)((?:\["(?:[^"\\]|\\.)*"\]|\[[^\]]*\])?)')
+STEP = re.compile(r'([^.\[\]]+)((?:\["(?:[^"\\]|\\.)*"\]|\[[^\]]*\])*)')
 
 
 #: Key in a request's scope: the status of a stream that control ended; its client sees an ordinary end.

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from hum import jsonnames
+from hum import jsonnames, jsonschemas
 from hum.ids import Kind
 from hum.jsonvalues import INTEGER_NAMES
 from hum.v1 import options_pb2, validate_pb2
@@ -39,17 +39,6 @@ FORMATS: Final[dict[int, Any]] = {
     options_pb2.FORMAT_E164: "+13175551234",
     options_pb2.FORMAT_TIME_ZONE: "America/New_York",
     options_pb2.FORMAT_EMAIL: "ada@example.com",
-    options_pb2.FORMAT_BUSINESS_HOURS: {
-        "time_zone": "America/New_York",
-        "weekly": {"mon": [["09:00", "17:00"]], "fri": [["09:00", "12:00"], ["13:00", "15:00"]]},
-        "holidays": ["2026-12-25"],
-    },
-    options_pb2.FORMAT_JSON_SCHEMA: {
-        "type": "object",
-        "properties": {"reason": {"type": "string"}, "booked": {"type": "boolean"}},
-        "required": ["reason"],
-    },
-    options_pb2.FORMAT_TURN_CONFIG: {"interruptible": True, "cut_after_ms": 350, "eagerness": "high"},
 }
 
 #: Nouns whose ids are another noun's.
@@ -60,6 +49,7 @@ SAME_IDS: Final = {
     "call_detail": "call",
     "call_contact": "contact",
     "call_note": "note",
+    "contact_import": "import",
 }
 
 TEXTS: Final[dict[str, Any]] = {
@@ -83,7 +73,6 @@ TEXTS: Final[dict[str, Any]] = {
     "next_actions": ["Send the form"],
     "admin_notes": "asked for by phone",
     "plan": "free",
-    "business_identity_json": {"address": "1 Main Street", "website": "https://clinic.example"},
     "User.name": "Ada Lovelace",
     "Member.name": "Ada Lovelace",
     "email": "ada@example.com",
@@ -113,13 +102,8 @@ TEXTS: Final[dict[str, Any]] = {
     "hold_phrase": "One moment, please.",
     "filler_phrases": ["Let me look that up."],
     "whisper_text": "A call from the clinic's line.",
-    "idle_prompts_json": {"8": "Are you still there?"},
-    "tools_json": [{"name": "report_outcome"}],
-    "transfer_map_json": {"billing": "+13175551235"},
-    "route_tags_json": {"vip": f"flow_{ULID}"},
     "knowledge_ids": [f"doc_{ULID}"],
     "machine_message": "Please call us back.",
-    "sms_config_json": {"max_reply_chars": 480},
     "friendly_name": "Main line",
     "country": "US",
     "area_code": "317",
@@ -131,7 +115,6 @@ TEXTS: Final[dict[str, Any]] = {
     "Contact.name": "Grace Hopper",
     "company": "Harbour Foods",
     "notes": "Prefers mornings.",
-    "attributes_json": {"customer_number": "4711"},
     "carrier": "T-Mobile USA, Inc.",
     "line_type": "mobile",
     "caller_name": "GRACE HOPPER",
@@ -192,6 +175,8 @@ def _of_one(field: FieldDescriptor, depth: int) -> Any:
     options = field.GetOptions().Extensions
     if options[options_pb2.format]:
         return FORMATS[options[options_pb2.format]]
+    if name := options[options_pb2.json_schema]:
+        return jsonschemas.schema(name)["examples"][0]
     if (inner := field.message_type) is not None:
         if jsonnames.is_map(field):
             return {"key": _of_one(inner.fields_by_name["value"], depth)}

@@ -11,7 +11,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from gateway import contract, credentials, examples, sse
 from gateway.contract import Binding
-from hum import jsonnames, jsonvalues
+from hum import jsonnames, jsonschemas, jsonvalues
 from hum.comments import comment
 from hum.jsonvalues import INTEGER_NAMES, INTEGERS
 from hum.v1 import options_pb2, validate_pb2
@@ -130,14 +130,15 @@ def _operation(binding: Binding) -> Schema:
         operation["x-hum-access"] = {**role, "scope": access.scope}
     if binding.body_type is not None:
         shape = "patch" if binding.masked else "input"
+        content: Schema = {
+            "application/json": {"schema": _reference(binding.body_type, shape), "example": body_example(binding)}
+        }
+        if binding.text_type:
+            field = binding.method.input_type.fields_by_name[binding.text_field]
+            content[binding.text_type] = {"schema": {"type": "string"}, "example": examples.of_field(field)}
         operation["requestBody"] = {
             "required": not binding.masked and bool(_required(binding.body_type)),
-            "content": {
-                "application/json": {
-                    "schema": _reference(binding.body_type, shape),
-                    "example": body_example(binding),
-                }
-            },
+            "content": content,
         }
     return operation
 
@@ -177,14 +178,15 @@ def path_example(binding: Binding, field: FieldDescriptor) -> Any:
 
 
 def _query_parameters(binding: Binding) -> Iterator[Schema]:
-    for field in binding.query_fields:
+    for field in (*binding.query_fields, *binding.fields_beside_text):
+        only = "" if field in binding.query_fields else f"Only with a body of {binding.text_type}."
         parameter = {
             "name": jsonnames.rest_name(field),
             "in": "query",
             "schema": _field(field, nullable=False),
             "example": examples.of_field(field),
         }
-        if description := _description(field):
+        if description := " ".join(filter(None, (_description(field), only))):
             parameter["description"] = description
         yield parameter
 
@@ -324,7 +326,7 @@ def _property(field: FieldDescriptor, shape: str) -> Schema:
     must = shape != "output" and _behaves(field, field_behavior_pb2.REQUIRED)
     nullable = not must and not field.is_repeated and (field.has_presence or field.enum_type is not None)
     schema = _field(field, nullable=nullable or (shape != "output" and not must), shape=shape)
-    if description := _description(field):
+    if description := " ".join(filter(None, (_description(field), schema.get("description")))):
         schema["description"] = description
     return schema
 
@@ -380,7 +382,15 @@ def _one(field: FieldDescriptor, shape: str) -> Schema:
         return _number(field, rules, nullable=shape == "output")
     if field.type == FieldDescriptor.TYPE_BYTES:
         return {"type": "string", "format": "byte", "contentEncoding": "base64"}
-    return {"type": ["object", "array"]} if jsonnames.is_raw_json(field) else _text(field, rules)
+    return _free_form(field) if jsonnames.is_raw_json(field) else _text(field, rules)
+
+
+def _free_form(field: FieldDescriptor) -> Schema:
+    """The JSON Schema that a value is held against when it is written; any object or array where nobody writes one."""
+    name = field.GetOptions().Extensions[options_pb2.json_schema]
+    if not name:
+        return {"type": ["object", "array"]}
+    return {word: part for word, part in jsonschemas.schema(name).items() if word not in {"$schema", "examples"}}
 
 
 def _well_known(descriptor: Descriptor, shape: str) -> Schema | None:

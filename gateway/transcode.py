@@ -6,10 +6,11 @@ bytes of a file. Nothing here knows a feature.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from grpc import aio
 from starlette.requests import ClientDisconnect, Request
@@ -39,6 +40,8 @@ class Limits:
     caller: Caller
     #: Set when the gateway drains: event streams end, and their clients reconnect elsewhere.
     closing: asyncio.Event
+    #: Of a body that is not JSON but the text of one field.
+    text_bytes: int
 
 
 def routes(bindings: Sequence[Binding], channel: aio.Channel, limits: Limits) -> list[Route]:
@@ -114,11 +117,17 @@ def _endpoint(binding: Binding, channel: aio.Channel, limits: Limits) -> Endpoin
 async def _fill(binding: Binding, request: Request, limits: Limits, rename: errors.Rename) -> Message | Response:
     """The RPC's request, or the error answer for this one."""
     message, problems, request_id = binding.request_type(), list[FieldError](), credentials.request_id(request)
-    if binding.body_type is not None:
+    query_fields = binding.query_fields
+    if binding.text_type and _media_type(request) == binding.text_type:
+        query_fields = binding.fields_beside_text
+        refused = await _text_body(binding, request, limits, message, problems)
+    elif binding.body_type is not None:
         refused = await _body(binding, request, limits, message, problems)
-        if refused is not None:
-            return refused
-    _query(binding, request, message, problems)
+    else:
+        refused = None
+    if refused is not None:
+        return refused
+    _query(query_fields, request, message, problems)
     if (complaint := credentials.bad_idempotency_key(request)) is not None:
         problems.append(FieldError("Idempotency-Key", complaint))
     for name in binding.path_fields:
@@ -140,21 +149,20 @@ async def _fill(binding: Binding, request: Request, limits: Limits, rename: erro
     return message
 
 
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 async def _body(
     binding: Binding, request: Request, limits: Limits, message: Message, problems: list[FieldError]
 ) -> Response | None:
     request_id = credentials.request_id(request)
-    try:
-        text = await limits.bodies.read(request)
-    except BadBody as error:
-        return errors.refusal(error.reason, str(error), request_id)
-    except ClientDisconnect:  # half a body is not a request; this answer is only for the log
-        return errors.answer(
-            errors.CLIENT_LEFT, "CANCELLED", "The client left before its body was complete.", request_id
-        )
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if text and kind not in JSON_TYPES:
-        return errors.refusal("UNSUPPORTED_MEDIA_TYPE", "The body must be application/json.", request_id)
+    text = await _whole_body(request, limits)
+    if isinstance(text, Response):
+        return text
+    if text and _media_type(request) not in JSON_TYPES:
+        types = " or ".join(filter(None, (JSON_TYPES[0], binding.text_type)))
+        return errors.refusal("UNSUPPORTED_MEDIA_TYPE", f"The body must be {types}.", request_id)
     target: Message = getattr(message, binding.body_field.name) if binding.body_field else message
     try:
         members = jsonwire.read_body(text or b"{}", target, problems)
@@ -167,8 +175,34 @@ async def _body(
     return None
 
 
-def _query(binding: Binding, request: Request, message: Message, problems: list[FieldError]) -> None:
-    known = {jsonnames.rest_name(field): field for field in binding.query_fields}
+async def _text_body(
+    binding: Binding, request: Request, limits: Limits, message: Message, problems: list[FieldError]
+) -> Response | None:
+    """A body that is the text of one field."""
+    text = await _whole_body(request, limits, limits.text_bytes)
+    if isinstance(text, Response):
+        return text
+    try:
+        setattr(message, binding.text_field, text.decode())
+    except UnicodeDecodeError as error:
+        problems.append(FieldError(binding.text_field, f"is not UTF-8 from byte {error.start} on; save it as UTF-8"))
+    return None
+
+
+async def _whole_body(request: Request, limits: Limits, most_bytes: int | None = None) -> bytes | Response:
+    request_id = credentials.request_id(request)
+    try:
+        return await limits.bodies.read(request, most_bytes)
+    except BadBody as error:
+        return errors.refusal(error.reason, str(error), request_id)
+    except ClientDisconnect:  # half a body is not a request; this answer is only for the log
+        return errors.answer(
+            errors.CLIENT_LEFT, "CANCELLED", "The client left before its body was complete.", request_id
+        )
+
+
+def _query(fields: Iterable[FieldDescriptor], request: Request, message: Message, problems: list[FieldError]) -> None:
+    known = {jsonnames.rest_name(field): field for field in fields}
     for name in dict.fromkeys(request.query_params.keys()):
         if (field := known.get(name)) is None:
             problems.append(FieldError(name, "is not a parameter of this path"))

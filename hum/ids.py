@@ -4,6 +4,7 @@ ULID: 48 bits of Unix milliseconds, 80 random bits, 26 characters of Crockford's
 (https://github.com/ulid/spec).  So ids sort by creation time, and a list can be paged by id.
 """
 
+import re
 import secrets
 from enum import StrEnum
 from uuid import UUID
@@ -16,6 +17,7 @@ _VALUE = {char: value for value, char in enumerate(ALPHABET)} | {
     char.lower(): value for value, char in enumerate(ALPHABET)
 }
 ULID_CHARS = 26
+SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 class Kind(StrEnum):
@@ -30,6 +32,7 @@ class Kind(StrEnum):
     CONTACT = "contact"
     NOTE = "note"
     BACKFILL = "backfill"
+    IMPORT = "import"
     VOICEMAIL = "voicemail"
     INVITE = "invite"
     EVENT = "evt"
@@ -39,6 +42,11 @@ def new() -> UUID:
     """A new ULID as a uuid."""
     milliseconds = int(now().timestamp() * 1000)
     return UUID(int=(milliseconds << 80) | secrets.randbits(80))
+
+
+def request_id(sent: str) -> str:
+    """The request id that a client sent, when it is one that any log may hold, else a new one."""
+    return sent if SANE_REQUEST_ID.fullmatch(sent) else f"req_{new().hex}"
 
 
 def show(kind: Kind, id: UUID) -> str:

@@ -164,6 +164,9 @@ class DatabaseSettings(Common):
         "HUM_DATABASE_URL", "", "URL of PostgreSQL 15 or later; unset: an embedded one, under HUM_HOME"
     )
     pool_size: int = _env("HUM_DATABASE_POOL", 10, "database connections of this process", ge=2, le=200)
+    calls_pool_size: int = _env(
+        "HUM_CALLS_DATABASE_POOL", 8, "more of them, for calls and webhooks alone", ge=2, le=200
+    )
     statement_seconds: float = _env("HUM_STATEMENT_SECONDS", 15.0, "seconds before a statement is cancelled", gt=0)
     lock_seconds: float = _env("HUM_LOCK_SECONDS", 5.0, "seconds a statement waits for a lock before it fails", gt=0)
     database_retry_seconds: float = _env(
@@ -219,6 +222,8 @@ class RequestSettings(Common):
         "event streams and downloads that one organization may have open at once",
         ge=1,
     )
+    organization_requests: int = _env("HUM_ORGANIZATION_REQUESTS", 4, "simultaneous requests of an organization", ge=1)
+    organization_wait_seconds: float = _env("HUM_ORGANIZATION_WAIT_SECONDS", 2.0, "how long further ones wait", gt=0)
     drain_seconds: float = _env(
         "HUM_DRAIN_SECONDS",
         3600.0,
@@ -268,6 +273,10 @@ class CallsSettings(Model, RecordingSettings):
     """Calls, as control sees them."""
 
     token_seconds: int = _env("HUM_STREAM_TOKEN_SECONDS", 30, "seconds before an unused stream token expires", ge=1)
+    max_calls_per_organization: int = _env(
+        "HUM_MAX_CALLS_PER_ORGANIZATION", 200, "an organization's calls at once", ge=1
+    )
+    max_calls_per_caller: int = _env("HUM_MAX_CALLS_PER_CALLER", 10, "of these, calls by one caller", ge=1)
     recheck_seconds: float = _env(
         "HUM_STREAM_RECHECK_SECONDS", 60.0, "seconds between checks of an event stream's access", gt=0
     )
@@ -310,12 +319,29 @@ class NumbersSettings(RequestSettings):
     )
 
 
+class UploadSettings(Common):
+    """Files that clients send."""
+
+    import_bytes: int = _env("HUM_IMPORT_BYTES", 8 << 20, "the largest file of contacts", ge=1024, le=15 << 20)
+
+
+class ImportSettings(UploadSettings):
+    """What becomes of files of contacts."""
+
+    max_imports: int = _env("HUM_MAX_IMPORTS", 20, "unfinished imports of an organization", ge=1)
+    import_rest: float = _env(
+        "HUM_IMPORT_REST", 1.0, "rest of an import, as a multiple of the time it has worked", ge=0
+    )
+    import_stuck_seconds: float = _env("HUM_IMPORT_STUCK_SECONDS", 3600.0, "idle seconds before an import fails", gt=0)
+
+
 class WorkerSettings(DatabaseSettings):
     """Jobs, sweeps, readers."""
 
     sweep_seconds: float = _env("HUM_SWEEP_SECONDS", 10.0, "seconds between a worker's sweeps", gt=0)
     roll_up_seconds: float = _env("HUM_ROLL_UP_SECONDS", 2.0, "seconds between updates of the analytics", gt=0)
     worker_tasks: int = _env("HUM_WORKER_TASKS", 32, "jobs that one worker runs at once", ge=20)
+    worker_nice: int = _env("HUM_WORKER_NICE", 5, "how much lower than calls' a worker's CPU priority is", ge=0, le=19)
     worker_idle_seconds: float = _env("HUM_WORKER_IDLE_SECONDS", 1.0, "seconds between polls of an idle worker", gt=0)
     step_retry_seconds: float = _env(
         "HUM_STEP_RETRY_SECONDS",
@@ -352,7 +378,9 @@ class EgressSettings(Common):
         return parse_networks(self.egress_allow)
 
 
-class ControlSettings(Carrier, IdentitySettings, CallsSettings, NumbersSettings, EgressSettings, WorkerSettings):
+class ControlSettings(
+    Carrier, IdentitySettings, CallsSettings, NumbersSettings, EgressSettings, ImportSettings, WorkerSettings
+):
     """`hum control` and `hum worker`: the settings of all features."""
 
     secret_keys: str = _env(
@@ -410,7 +438,7 @@ class PublicSocketSettings(Common):
         return parse_networks(self.trusted_proxies)
 
 
-class GatewaySettings(Carrier, PublicSocketSettings):
+class GatewaySettings(Carrier, PublicSocketSettings, UploadSettings):
     """`hum gateway`."""
 
     gateway_listen: str = _env(

@@ -19,11 +19,16 @@ ROUTE = """
     SELECT n.id AS number_id, n.org_id, n.status, o.name AS organization, o.time_zone,
            coalesce(v.definition ->> 'business_hours_json', o.business_hours_json) AS business_hours_json,
            f.id AS flow_id, f.version AS flow_version, v.definition,
-           EXISTS (SELECT FROM blocklist b WHERE b.org_id = n.org_id AND b.phone_e164 = $2) AS blocked
+           EXISTS (SELECT FROM blocklist b WHERE b.org_id = n.org_id AND b.phone_e164 = $2) AS blocked,
+           live.calls AS live_calls, live.of_caller AS live_of_caller
       FROM numbers n
       JOIN organizations o ON o.org_id = n.org_id
       LEFT JOIN flows f ON f.id = n.flow_id AND f.deleted_at IS NULL
       LEFT JOIN flow_versions v ON v.flow_id = f.id AND v.version = f.version
+     CROSS JOIN LATERAL (
+           SELECT count(*) AS calls, count(*) FILTER (WHERE c.from_e164 = $2) AS of_caller
+             FROM calls c
+            WHERE c.org_id = n.org_id AND c.status IN ('queued', 'ringing', 'in_progress')) live
      WHERE n.e164 = $1 AND (n.account_sid IS NULL OR n.account_sid = $3)
 """
 CREATE = """
@@ -163,6 +168,8 @@ class RouteRow:
     flow_version: int | None
     definition: dict[str, Any]
     blocked: bool
+    live_calls: int
+    live_of_caller: int
 
 
 @dataclass(frozen=True, slots=True)

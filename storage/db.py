@@ -52,14 +52,14 @@ class Db:
 
     @classmethod
     async def open(
-        cls, url: str, *, size: int = 10, statement_seconds: float = 15.0, lock_seconds: float = 5.0
+        cls, url: str, *, size: int = 10, idle: int = 1, statement_seconds: float = 15.0, lock_seconds: float = 5.0
     ) -> Self:
-        """Connect; `url` is a login that is a member of hum_app and hum_system."""
+        """Connect; `url` is a login that is a member of hum_app and hum_system.  Each pool keeps `idle` connections."""
 
         async def pool(role: str) -> Pool:
             return await asyncpg.create_pool(
                 url,
-                min_size=1,
+                min_size=idle,
                 max_size=size,
                 reset=_nothing_to_reset,
                 server_settings={

@@ -11,6 +11,7 @@ import structlog
 from control.base import principal
 from control.base.rates import Allowance, Rates
 from control.boundary.call import Call
+from control.boundary.lanes import Lanes
 from control.boundary.passage import Passage
 from hum import ids, rpc, secrets
 from hum.clock import Clock
@@ -33,16 +34,31 @@ class Limits:
     unknown: Rates
 
 
+@dataclass(frozen=True, slots=True)
+class _Payer:
+    """Whose share of this process a request takes: its organization's, or its own while it has none."""
+
+    id: UUID
+    organization: UUID | None
+
+    @classmethod
+    def of(cls, who: Principal) -> "_Payer":
+        id = who.organization or who.user_id or who.key_id
+        assert id is not None, "a credential is a person's or a key"
+        return cls(id, who.organization)
+
+
 class Admission:
     """Authenticates and authorizes requests, and turns them into calls.
 
     No transaction is opened for a request that exceeds a limit.  A credential that was valid before counts against its own
     limit and its organization's; any other counts against the client's address until the database has confirmed it.
+    A request waits in its organization's lane before it takes a connection: who waits holds none.
     """
 
-    def __init__(self, db: Db, node_key: bytes, limits: Limits, clock: Clock) -> None:
-        self._db, self._node_key, self._limits, self._clock = db, node_key, limits, clock
-        self._known: OrderedDict[bytes, UUID | None] = OrderedDict()
+    def __init__(self, db: Db, node_key: bytes, limits: Limits, lanes: Lanes, clock: Clock) -> None:
+        self._db, self._node_key, self._limits, self._lanes, self._clock = db, node_key, limits, lanes, clock
+        self._known: OrderedDict[bytes, _Payer] = OrderedDict()
 
     def node(self, passage: Passage) -> Call:
         """Admit another plane.  Raises Forbidden, and RateLimited when a client signs in too often through it."""
@@ -64,28 +80,31 @@ class Admission:
         scheme = next((each for each in WELL_FORMED if passage.credential.startswith(each)), None)
         if scheme is None:
             raise SessionRequired
-        refused = ApiKeyRequired if scheme == rpc.BEARER_SCHEME else SessionRequired
         secret = passage.credential.removeprefix(scheme)
         if not WELL_FORMED[scheme](secret):
-            raise refused
+            raise _unknown(scheme)
         credential = secrets.token_hash(secret)
-        address = None if credential in self._known else self._address(passage)
-        if address is None:
-            self._count(passage, credential, self._known[credential])
-        else:
-            self._limits.unknown.take(address, self._clock())
-        async with self._db.as_credential(credential) as (tx, who):
+        payer = self._known.get(credential) or await self._look_up(passage, credential, scheme)
+        self._count(passage, credential, payer.organization)
+        async with self._lanes.enter(payer.id), self._db.as_credential(credential) as (tx, who):
             if who is None or scheme != _scheme(who):
                 self._known.pop(credential, None)
-                raise refused
-            if address is not None:
-                self._limits.unknown.give_back(address)
-                self._count(passage, credential, who.organization)
-            self._know(credential, who.organization)
+                raise _unknown(scheme)
+            self._know(credential, who)
             principal.require(who, passage.method.access)
             if who.organization is not None:
                 structlog.contextvars.bind_contextvars(organization=ids.show(ids.Kind.ORGANIZATION, who.organization))
             yield Call.of_tenant(passage, credential, who, tx)
+
+    async def _look_up(self, passage: Passage, credential: bytes, scheme: str) -> "_Payer":
+        """Whose a credential is that is new here; the database is asked, within the limit of the client's address."""
+        address = self._address(passage)
+        self._limits.unknown.take(address, self._clock())
+        async with self._db.as_credential(credential) as (_, who):
+            if who is None or scheme != _scheme(who):
+                raise _unknown(scheme)
+        self._limits.unknown.give_back(address)
+        return self._know(credential, who)
 
     async def still(self, access: options_pb2.Access, call: Call) -> bool:
         """Tell whether a stream's credential still permits its method: keys are revoked, roles change."""
@@ -98,11 +117,12 @@ class Admission:
             return False
         return True
 
-    def _know(self, credential: bytes, organization: UUID | None) -> None:
-        self._known[credential] = organization
+    def _know(self, credential: bytes, who: Principal) -> "_Payer":
+        payer = self._known[credential] = _Payer.of(who)
         self._known.move_to_end(credential)
         if len(self._known) > MOST_KNOWN:
             self._known.popitem(last=False)
+        return payer
 
     def _count(self, passage: Passage, credential: bytes, organization: UUID | None) -> None:
         """Count the request, and report the limit that has less left.  Raises RateLimited."""
@@ -122,6 +142,10 @@ class Admission:
 
     def _node(self, token: str) -> rpc.Node | None:
         return rpc.verify_node(self._node_key, token)
+
+
+def _unknown(scheme: str) -> Refused:
+    return ApiKeyRequired() if scheme == rpc.BEARER_SCHEME else SessionRequired()
 
 
 def _scheme(who: Principal) -> str:

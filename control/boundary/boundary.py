@@ -1,7 +1,7 @@
 """Wraps servicers into gRPC handlers."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from datetime import timedelta
 from functools import partial
@@ -17,6 +17,7 @@ from control.audit.usecases import note_request
 from control.base.streams import Streams
 from control.boundary.admission import Admission, Limits
 from control.boundary.call import Call
+from control.boundary.lanes import Lanes
 from control.boundary.method import Method
 from control.boundary.once import Once, hash_of
 from control.boundary.passage import Passage
@@ -39,12 +40,13 @@ class Boundary:
         node_key: bytes,
         limits: Limits,
         streams: Streams,
+        lanes: Lanes,
         *,
         keep_keys: timedelta,
         lease: timedelta,
         clock: Clock = monotonic_ms,
     ) -> None:
-        self._admission, self._streams = Admission(db, node_key, limits, clock), streams
+        self._admission, self._streams = Admission(db, node_key, limits, lanes, clock), streams
         self._once = Once(db, keep_keys, lease)
         self._clock = clock
 
@@ -71,18 +73,16 @@ class Boundary:
 
         return make(
             partial(serve, method),  # grpc checks whether it is a coroutine function
-            request_deserializer=method.request_type.FromString,
+            request_deserializer=None,  # grpc itself answers garbage with INTERNAL
             response_serializer=method.response_type.SerializeToString,
         )
 
     # -- unary and streaming methods
 
-    async def _unary(
-        self, method: Method, request: Message, context: "aio.ServicerContext[Any, Any]"
-    ) -> Message | None:
+    async def _unary(self, method: Method, message: bytes, context: "aio.ServicerContext[Any, Any]") -> Message | None:
         passage = Passage.begin(method, context, self._clock)
         try:
-            answer = await self._answer(passage, request)
+            answer = await self._answer(passage, message)
         except asyncio.CancelledError:
             passage.cut()
             raise
@@ -92,15 +92,18 @@ class Boundary:
         passage.end("OK")
         return answer
 
-    async def _stream(self, method: Method, request: Any, context: "aio.ServicerContext[Any, Any]") -> None:
+    async def _stream(self, method: Method, sent: Any, context: "aio.ServicerContext[Any, Any]") -> None:
         """Writes the messages itself: a generator that grpc abandons at a `yield` learns neither why nor when."""
         passage = Passage.begin(method, context, self._clock)
         try:
             if method.for_nodes:
-                await _send(context, method.handler(request, self._admission.node(passage)))
+                node = self._admission.node(passage)
+                request = _read_all(method, sent) if method.descriptor.client_streaming else method.read(sent)
+                await _send(context, method.handler(request, node))
             else:
                 async with self._admission.tenant(passage) as admitted:
                     call = Call.of_stream(passage, admitted.credential, admitted.who)
+                request = method.read(sent)
                 validation.require_valid(request)
                 with self._streams.one(call.credential, call.who.organization):
                     await _send(context, method.handler(request, call))
@@ -109,16 +112,19 @@ class Boundary:
             raise
         except Exception as error:  # noqa: BLE001 - as above
             await _refuse(passage, error)
+        context.set_trailing_metadata(tuple(passage.trailing.items()))
         passage.end("OK")
 
     # -- a unary method's answer
 
-    async def _answer(self, passage: Passage, request: Message) -> Message:
+    async def _answer(self, passage: Passage, message: bytes) -> Message:
         method = passage.method
         if method.for_nodes:
-            answer: Message = await method.handler(request, self._admission.node(passage))
+            node = self._admission.node(passage)
+            answer: Message = await method.handler(method.read(message), node)
             return answer
         async with self._admission.tenant(passage) as call:
+            request = method.read(message)
             validation.require_valid(request)
             if not method.access.acts_outside:
                 return await self._once.inside(passage, call, request, partial(_change, method, request))
@@ -132,6 +138,11 @@ async def _change(method: Method, request: Message, call: Call) -> Message:
     if method.mutates and not method.personal:
         await note_request(call.tx, call.who, method.descriptor, request, answer, call.request_id)
     return answer
+
+
+async def _read_all(method: Method, messages: AsyncIterator[bytes]) -> AsyncIterator[Message]:
+    async for message in messages:
+        yield method.read(message)
 
 
 async def _send(context: "aio.ServicerContext[Any, Any]", stream: AsyncGenerator[Message, None]) -> None:

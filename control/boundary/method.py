@@ -7,9 +7,10 @@ from typing import Any
 from google.api import annotations_pb2
 from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from hum import authorization
+from hum.errors import FieldError, InvalidRequest
 from hum.v1 import options_pb2
 
 
@@ -41,6 +42,14 @@ class Method:
             request_type=message_factory.GetMessageClass(descriptor.input_type),
             response_type=message_factory.GetMessageClass(descriptor.output_type),
         )
+
+    def read(self, message: bytes) -> Message:
+        """The request in the bytes that a client sent.  Raises InvalidRequest."""
+        try:
+            return self.request_type.FromString(message)
+        except DecodeError as error:
+            bad = FieldError("", f"is not a {self.descriptor.input_type.full_name} in protobuf's wire format")
+            raise InvalidRequest([bad]) from error
 
     @property
     def name(self) -> str:

@@ -37,10 +37,11 @@ class Passage:
     @classmethod
     def begin(cls, method: Method, context: "aio.ServicerContext[Any, Any]", clock: Clock) -> "Passage":
         metadata = {name: str(value) for name, value in context.invocation_metadata() or ()}
-        request_id = metadata.get(rpc.REQUEST_ID) or f"req_{ids.new().hex}"
+        request_id = ids.request_id(metadata.get(rpc.REQUEST_ID, ""))
         structlog.contextvars.bind_contextvars(request_id=request_id)
         span = telemetry.served(method.name, metadata)
-        return cls(method, context, metadata, request_id, clock, clock(), span=span)
+        trailing = {rpc.REQUEST_ID: request_id}
+        return cls(method, context, metadata, request_id, clock, clock(), trailing, span)
 
     @property
     def credential(self) -> str:

@@ -17,8 +17,8 @@ from storage import media_links, reports_set_aside
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     services = runtime_pb2.DESCRIPTOR.services_by_name
-    tools = CallTools(deps.db, deps.tools, settings.tool_seconds)
-    sessions = Sessions(deps.db, settings, deps.tools)
+    tools = CallTools(deps.calls_db, deps.tools, settings.tool_seconds)
+    sessions = Sessions(deps.calls_db, settings, deps.tools)
 
     async def forget() -> None:
         async with deps.db.system() as tx:
@@ -28,8 +28,8 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     return Feature(
         services={
             calls_pb2.DESCRIPTOR.services_by_name["CallsService"]: CallsServicer(deps, settings),
-            services["IngressService"]: IngressServicer(deps.db, deps.bus, settings),
-            services["MediaService"]: MediaServicer(deps.db, deps.bus, sessions, tools, deps.stopping),
+            services["IngressService"]: IngressServicer(deps.calls_db, deps.bus, settings),
+            services["MediaService"]: MediaServicer(deps.calls_db, deps.bus, sessions, tools, deps.stopping),
         },
         jobs={rules.AFTER_CALL: partial(after_call, deps.db, deps.outside.writer)},
         sweeps=[

@@ -7,7 +7,7 @@ from uuid import UUID
 from control.base.wire import moment
 from control.boundary import Call
 from control.bus import Bus
-from control.calls import routing
+from control.calls import routing, rules
 from control.calls.channels import CHANGED, LINKS
 from control.calls.room import Rooms
 from hum import ids
@@ -23,6 +23,7 @@ class IngressServicer:
         self._db, self._bus, self._settings = db, bus, settings
         self._rooms = Rooms(db, bus, settings)
         self._silent = timedelta(seconds=settings.link_silent_seconds)
+        self._caps = rules.Caps(settings.max_calls_per_organization, settings.max_calls_per_caller)
 
     async def RouteCall(self, request: pb.RouteCallRequest, _: Call) -> pb.RouteCallResponse:
         if request.HasField("apologized_at"):
@@ -34,6 +35,7 @@ class IngressServicer:
             request,
             self._settings.token_seconds,
             timedelta(days=self._settings.lookup_days),
+            self._caps,
             full=room.there > 0 and not room.taking,
         )
         return pb.RouteCallResponse(step=step)

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from jsonschema import Draft202012Validator
-
 from control.clients.openai import ModelError, Writer
-from hum import ids
+from control.flows.stored import usable
+from hum import ids, jsonschemas
 from hum.ids import Kind
 from hum.telemetry import log
 from hum.v1 import events_pb2
@@ -79,17 +78,17 @@ async def after_call(db: Db, writer: Writer, org: UUID, id: UUID) -> bool:
 
 
 def _outcome_schema(definition: Mapping[str, Any]) -> dict[str, Any] | None:
-    stored = definition.get("outcome_schema_json")
+    stored = usable(definition).get("outcome_schema_json")
     return json.loads(stored) if stored else None
 
 
 async def _write(writer: Writer, outcome_schema: dict[str, Any] | None, turns: list[TurnRow]) -> dict[str, Any]:
     expected = schema(outcome_schema)
     written = await writer.write(INSTRUCTIONS, transcript(turns), expected)
-    if (error := next(iter(Draft202012Validator(expected).iter_errors(written)), None)) is not None:
+    if (error := next(iter(jsonschemas.customers(expected).iter_errors(written)), None)) is not None:
         # A summary is worth having even if the outcome does not match the customer's schema.
         without = {name: part for name, part in written.items() if name != "outcome"}
-        if not Draft202012Validator(schema(None)).is_valid(without):
+        if not jsonschemas.customers(schema(None)).is_valid(without):
             raise ModelError(f"the model's summary does not match its schema: {error.message}"[:300])
         LOG.warning("the model's outcome does not match the flow's schema", problem=error.message[:300])
         return without

@@ -1,5 +1,6 @@
 """Answers to the carrier about a call: when it rings, when its stream has closed, when its status changes."""
 
+import sys
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from control.calls.ending import finish
 from control.calls.sentences import Sentence, sentence
 from control.calls.stream import tell
 from control.contacts.rules import LOOK_UP_CONTACT
+from control.flows.stored import is_usable
 from hum import ids, secrets
 from hum.clock import now
 from hum.errors import NotFound
@@ -25,6 +27,7 @@ from storage.db import Db, Tx
 LOG = log(__name__)
 #: Why a call ended that nobody could answer, since control was away.
 AWAY_REASON = "control_away"
+UNCAPPED = rules.Caps(of_organization=sys.maxsize, of_caller=sys.maxsize)
 Step = runtime_pb2.CarrierStep
 
 
@@ -33,6 +36,7 @@ async def route_inbound(
     request: runtime_pb2.RouteCallRequest,
     token_seconds: int,
     lookup_keep: timedelta = timedelta(0),
+    caps: rules.Caps = UNCAPPED,
     *,
     full: bool = False,
 ) -> Step:
@@ -48,7 +52,7 @@ async def route_inbound(
         if found is None:
             LOG.info("call to an unknown number")
             return _say(*sentence(Sentence.NOT_IN_SERVICE, None))
-        decision = rules.route(_facts(found, full=full), at)
+        decision = rules.route(_facts(found, request.from_e164, full=full), at, caps)
         if known is None:
             known = await _begin(tx, found, request, decision, at, lookup_keep)
         if known.status in rules.LIVE:
@@ -81,14 +85,17 @@ async def _known(tx: Tx, call_sid: str, to_e164: str) -> CallState | None:
     return state
 
 
-def _facts(found: calls.RouteRow, *, full: bool) -> rules.Facts:
+def _facts(found: calls.RouteRow, caller: str, *, full: bool) -> rules.Facts:
+    stored = found.business_hours_json
     return rules.Facts(
         blocked=found.blocked,
         number_active=found.status == "active",
         definition=found.definition if found.flow_id else None,
-        business_hours_json=found.business_hours_json,
+        business_hours_json=stored if stored and is_usable("business_hours_json", stored) else None,
         time_zone=found.time_zone,
         full=full,
+        live_calls=found.live_calls,
+        live_of_caller=0 if bad_e164(caller) else found.live_of_caller,
     )
 
 

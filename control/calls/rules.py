@@ -95,9 +95,20 @@ class Facts:
     business_hours_json: str | None
     time_zone: str
     full: bool = False  # no media process takes one more call
+    #: Calls of the organization that go on, and those of them by this caller (of a withheld number nobody's are counted).
+    live_calls: int = 0
+    live_of_caller: int = 0
 
 
-def route(facts: Facts, now: datetime) -> Decision:
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """The most simultaneous calls.  Calls that ring at the very same moment may exceed them by a few."""
+
+    of_organization: int
+    of_caller: int
+
+
+def route(facts: Facts, now: datetime, caps: Caps) -> Decision:
     """Decide what to do with an inbound call."""
     if facts.blocked:
         return Reject("blocked", "blocked")
@@ -110,6 +121,10 @@ def route(facts: Facts, now: datetime) -> Decision:
         if own:
             return Refuse(own, spoken(language) if language else None, "completed", "after_hours")
         return Refuse(*sentence(Sentence.CLOSED, language), "completed", "after_hours")
+    if facts.live_of_caller >= caps.of_caller:
+        return Refuse(*sentence(Sentence.BUSY, language), "busy", "calls_of_caller")
+    if facts.live_calls >= caps.of_organization:
+        return Refuse(*sentence(Sentence.BUSY, language), "busy", "calls_of_organization")
     if facts.full:
         return no_room(language)
     return Connect()

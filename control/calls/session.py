@@ -7,6 +7,7 @@ from typing import Any
 from control.base.wire import value
 from control.calls import rules, under_way
 from control.flows import rules as flow_rules
+from control.flows.stored import usable
 from control.tools import Registry, ToolChannel
 from hum import ids, secrets
 from hum.clock import now
@@ -42,7 +43,7 @@ class Sessions:
     async def _session(
         self, spent: SpentToken, row: SessionRow, so_far: Sequence[tuple[str, str]]
     ) -> pb.OpenSessionResponse:
-        flow, settings = row.definition, self._settings
+        flow, settings = usable(row.definition), self._settings
         voice = flow.get("voice") or settings.default_voice
         return pb.OpenSessionResponse(
             call_id=ids.show(Kind.CALL, spent.id),

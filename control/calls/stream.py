@@ -11,9 +11,9 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from hum import jsonnames, jsonwire
+from hum.jsonschemas import bad_json
 from hum.v1 import calls_pb2 as pb
 from hum.v1 import options_pb2
-from hum.validation import bad_json
 from storage import call_events
 from storage.call_events import CallEventRow
 from storage.db import Tx

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from control.calls import rules
+from control.flows.stored import usable
 from control.tools import Definition, Registry, Result, Schema, Tool, ToolChannel, ToolContext, dumped, failed
 from hum import ids
 from hum.ids import Kind
@@ -88,7 +89,7 @@ class CallTools:
             begun = await tool_runs.begin(tx, row.org_id, id, request.tool_call_id, request.name)
         if not begun:
             return await self._of_other_run(request, id)
-        context = ToolContext(row.org_id, id, row.definition)
+        context = ToolContext(row.org_id, id, usable(row.definition))
         result = await self._registry.run(ToolChannel.CALL, request.name, request.arguments_json, context)
         async with self._db.system() as tx:
             await tool_runs.finish(tx, id, request.tool_call_id, ok=result.ok, output=dumped(result.output))

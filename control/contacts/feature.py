@@ -3,21 +3,26 @@
 from datetime import timedelta
 from functools import partial
 
-from control.contacts import rules
+from control.contacts import imports, rules
 from control.contacts.jobs import backfill_contacts, index_contact, look_up_contact
 from control.contacts.servicer import ContactsServicer
-from control.feature import Deps, Feature
+from control.feature import Deps, Feature, Sweep
 from hum.settings import ControlSettings
 from hum.v1 import contacts_pb2
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     keep = timedelta(days=settings.lookup_days)
+    servicer = ContactsServicer(deps.db, deps.cursors, settings)
     return Feature(
-        services={contacts_pb2.DESCRIPTOR.services_by_name["ContactsService"]: ContactsServicer(deps.db, deps.cursors)},
+        services={contacts_pb2.DESCRIPTOR.services_by_name["ContactsService"]: servicer},
         jobs={
             rules.LOOK_UP_CONTACT: partial(look_up_contact, deps.db, deps.outside.lookups, keep),
             rules.INDEX_CONTACT: partial(index_contact, deps.db),
             rules.BACKFILL_CONTACTS: partial(backfill_contacts, deps.db),
+            rules.IMPORT_CONTACTS: partial(imports.import_contacts, deps.db, settings.import_rest),
         },
+        sweeps=[
+            Sweep("imports", partial(imports.sweep, deps.db, settings.import_stuck_seconds), settings.sweep_seconds)
+        ],
     )

@@ -7,11 +7,13 @@ from google.api import httpbody_pb2
 from control.base import paging, phone
 from control.base.wire import timestamp, value
 from control.boundary import Call
-from control.contacts import sheets, usecases
+from control.contacts import imports, sheets, usecases
 from hum import ids, rpc
 from hum.ids import Kind
+from hum.settings import ImportSettings
 from hum.v1 import contacts_pb2 as pb
-from storage import contacts
+from storage import contact_imports, contacts
+from storage.contact_imports import ImportRow
 from storage.contacts import BackfillRow, ContactRow
 from storage.db import Db
 
@@ -25,8 +27,8 @@ SOURCES = (("user", "said_by_user"), ("crm", "said_by_crm"), ("lookup", "said_by
 
 
 class ContactsServicer:
-    def __init__(self, db: Db, cursors: paging.Cursors) -> None:
-        self._db, self._cursors = db, cursors
+    def __init__(self, db: Db, cursors: paging.Cursors, settings: ImportSettings) -> None:
+        self._db, self._cursors, self._settings = db, cursors, settings
 
     async def ListContacts(self, request: pb.ListContactsRequest, call: Call) -> pb.ListContactsResponse:
         before, count = self._cursors.after(request), paging.rows_to_fetch(request)
@@ -55,7 +57,12 @@ class ContactsServicer:
         return pb.DeleteContactResponse()
 
     async def ImportContacts(self, request: pb.ImportContactsRequest, call: Call) -> pb.ImportContactsResponse:
-        return await usecases.take_csv(call.tx, call.who, request)
+        row = await imports.begin(call.tx, call.who, request, self._settings)
+        return pb.ImportContactsResponse(contact_import=present_import(row))
+
+    async def GetContactImport(self, request: pb.GetContactImportRequest, call: Call) -> pb.GetContactImportResponse:
+        row = await contact_imports.get(call.tx, ids.require(Kind.IMPORT, request.id))
+        return pb.GetContactImportResponse(contact_import=present_import(row))
 
     async def ExportContacts(self, _: pb.ExportContactsRequest, call: Call) -> AsyncIterator[httpbody_pb2.HttpBody]:
         """Page by page, each in its own transaction: a slow reader holds none open, and only one page is in memory."""
@@ -101,6 +108,22 @@ def exported(row: ContactRow) -> list[str]:
     """A contact as a row of `sheets.FIELDS`."""
     cells = (row.phone_e164, row.name, row.email, row.company, row.notes, ";".join(row.tags), row.attributes_json)
     return [cell or "" for cell in cells]
+
+
+def present_import(row: ImportRow) -> pb.ContactImport:
+    counts = ("bad_rows", "duplicates", "created", "updated", "unchanged")
+    return pb.ContactImport(
+        id=ids.show(Kind.IMPORT, row.id),
+        status=value(pb.ContactImportStatus, row.status),
+        dry_run=row.dry_run,
+        rows=row.rows_read,
+        ignored_columns=row.ignored_columns,
+        errors=[pb.ImportError(**each) for each in row.errors],
+        failure=row.failure,
+        created_at=timestamp(row.created_at),
+        ended_at=timestamp(row.ended_at),
+        **{name: getattr(row, name) for name in counts},
+    )
 
 
 def present_backfill(row: BackfillRow) -> pb.Backfill:

@@ -1,8 +1,8 @@
 """Contacts as CSV, out and in.  Pure.
 
-A file that is written opens in a spreadsheet without running anything: a cell that begins like a formula is prefixed
-with an apostrophe, which reading removes.  A file that is read may come from anywhere: any of three delimiters, quoted
-line ends, a byte order mark, phone numbers in any spelling.
+A file that is written opens in a spreadsheet without running anything, whichever delimiter the spreadsheet splits it by:
+whatever could begin a cell like a formula is prefixed with an apostrophe, which reading removes.  A file that is read may
+come from anywhere: any of three delimiters, quoted line ends, a byte order mark, phone numbers in any spelling.
 """
 
 import csv
@@ -10,6 +10,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
 from control.base import phone
@@ -17,9 +18,11 @@ from control.base.phone import NotANumber
 from hum import validation
 from hum.v1 import contacts_pb2 as pb
 
-MOST_ROWS = 10_000
-MOST_ERRORS = 10_000
+#: As much of a file as tells its delimiter.
+DELIMITER_BYTES = 10_000
 COLUMN_CHARS = 100
+MOST_IGNORED = 100
+REASON_CHARS = 200
 
 FIELDS = ("phone_e164", "name", "email", "company", "notes", "tags", "attributes_json")
 #: Other names of our columns; compared in lower case, with spaces between words.
@@ -34,11 +37,15 @@ NAMES: Mapping[str, str] = {
     "attributes": "attributes_json",
 }
 DELIMITERS = (",", ";", "\t")
-BOM = "\ufeff"
+BOM = b"\xef\xbb\xbf"
 #: What the contract's patterns treat as white space.
 SPACE = " \t\n\f\r"
 #: What makes a spreadsheet treat a cell as a formula; and the apostrophe itself, so that reading undoes writing.
-RISKY = tuple("=+-@\t\r\n＝＋－＠'")
+RISKY = "=+\\-@\t\r\n＝＋－＠'"
+#: Where a cell may begin for a spreadsheet that expects another delimiter than ours, and so does not see our quotes.
+BEGINNING = r"(?:(?<![\s\S])|(?<=[,;|\t\r\n]))"
+TO_GUARD = re.compile(f'{BEGINNING}(?="*[{RISKY}])')
+GUARDED = re.compile(f"{BEGINNING}'(?=\"*[{RISKY}])")
 
 
 class BadSheet(ValueError):  # noqa: N818
@@ -64,15 +71,17 @@ class Entry:
 
 
 @dataclass(slots=True)
-class Sheet:
-    """A file that was read: one entry for each number, in the file's order."""
+class Batch:
+    """Rows that were read: one entry for each number, in their order."""
 
     entries: dict[str, Entry] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
-    ignored: list[str] = field(default_factory=list)
+    #: Rows with anything in them.
     rows: int = 0
     bad_rows: int = 0
     duplicates: int = 0
+    #: Rows with those that are empty: as many are to be skipped to go on behind this batch.
+    passed: int = 0
 
 
 # --- out ----------------------------------------------------------------------------------------------------------
@@ -86,41 +95,80 @@ def write(rows: Iterable[Sequence[str]]) -> bytes:
 
 
 def harmless(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(RISKY) else cell
+    """A cell in which no part is a formula, whichever delimiter it is taken apart by."""
+    return TO_GUARD.sub("'", cell)
 
 
 def meant(cell: str) -> str:
     """The inverse of `harmless`."""
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(RISKY) else cell
+    return GUARDED.sub("", cell)
 
 
 # --- in -----------------------------------------------------------------------------------------------------------
 
 
-def read(text: str, region: str | None) -> Sheet:
-    """Read a file.  Numbers without a country code are of `region`.  Raises BadSheet."""
-    rows = _rows(text.removeprefix(BOM))
-    _, header = next(rows, (0, []))
-    if isinstance(header, Problem):
-        raise BadSheet(f"the header {header.reason}")
-    sheet = Sheet()
-    columns = _columns(header, sheet)
-    for line, cells in rows:
-        if isinstance(cells, Problem):
-            _refuse(sheet, [cells])
-        elif any(cell.strip() for cell in cells):
-            _take(sheet, line, cells, header, columns, region)
+class Sheet:
+    """A file: its header is read at once, its rows in batches, each where the last one ended.  Raises BadSheet."""
+
+    def __init__(self, file: bytes, region: str | None) -> None:
+        """`file` is UTF-8; numbers in it without a country code are of `region`."""
+        text = io.TextIOWrapper(io.BytesIO(file.removeprefix(BOM)), encoding="utf-8", newline="")
+        delimiter = _delimiter(file[:DELIMITER_BYTES].decode(errors="ignore"))
+        self._rows, self._region = _rows(text, delimiter), region
+        _, header = next(self._rows, (0, []))
+        if isinstance(header, Problem):
+            raise BadSheet(f"the header {header.reason}")
+        self._header = header
+        self._columns = _columns(header)
+
+    @property
+    def ignored(self) -> list[str]:
+        """The columns that mean nothing to us."""
+        unknown = (title.strip() for place, title in enumerate(self._header) if place not in self._columns)
+        return [title[:COLUMN_CHARS] for title in unknown if title][:MOST_IGNORED]
+
+    def skip(self, rows: int) -> None:
+        """Pass over so many rows without looking at them."""
+        next(islice(self._rows, rows, rows), None)
+
+    def batch(self, most: int) -> Batch:
+        """The next rows, `most` of them; fewer at the end, and then none."""
+        batch = Batch()
+        for line, cells in islice(self._rows, most):
+            batch.passed += 1
+            if isinstance(cells, Problem):
+                _refuse(batch, [cells])
+            elif any(cell.strip() for cell in cells):
+                self._take(batch, line, cells)
+            else:
+                continue
+            batch.rows += 1
+        return batch
+
+    def _take(self, batch: Batch, line: int, cells: list[str]) -> None:
+        if len(cells) > len(self._header):
+            _refuse(batch, [Problem(line, None, f"has {len(cells)} cells but the header has {len(self._header)}")])
+            return
+        titles = {name: self._header[place].strip()[:COLUMN_CHARS] for place, name in self._columns.items()}
+        fields = {name: _cell(name, cells[place]) for place, name in self._columns.items() if place < len(cells)}
+        number, problems = "", []
+        try:
+            number = phone.e164(fields.get("phone_e164", ""), self._region)
+        except NotANumber as error:
+            problems.append(Problem(line, titles["phone_e164"], str(error)))
+        contact = _contact({name: cell for name, cell in fields.items() if cell and name != "phone_e164"})
+        for each in validation.check(pb.UpdateContactRequest(contact=contact)):
+            name = re.split(r"[.\[]", each.field.removeprefix("contact."), maxsplit=1)[0]
+            problems.append(Problem(line, titles.get(name), each.reason[:REASON_CHARS]))
+        if problems:
+            _refuse(batch, problems)
         else:
-            continue
-        sheet.rows += 1
-        if sheet.rows > MOST_ROWS:
-            raise BadSheet(f"has more than {MOST_ROWS} rows; import it in parts")
-    return sheet
+            _fold(batch, number, contact)
 
 
-def _rows(text: str) -> Iterator[tuple[int, "list[str] | Problem"]]:
+def _rows(text: Iterable[str], delimiter: str) -> Iterator[tuple[int, "list[str] | Problem"]]:
     """Each row with the line on which it begins."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
+    reader = csv.reader(text, delimiter=delimiter, strict=True)
     while True:
         line = reader.line_num + 1
         try:
@@ -133,49 +181,22 @@ def _rows(text: str) -> Iterator[tuple[int, "list[str] | Problem"]]:
 
 def _delimiter(text: str) -> str:
     """The most frequent one in the header, outside quotes."""
-    header = re.sub(r'"[^"]*"', "", text[:10_000].lstrip("\r\n").partition("\n")[0])
+    header = re.sub(r'"[^"]*"', "", text.lstrip("\r\n").partition("\n")[0])
     return max(DELIMITERS, key=header.count)
 
 
-def _columns(header: list[str], sheet: Sheet) -> dict[int, str]:
-    """Which field each column is."""
+def _columns(header: list[str]) -> dict[int, str]:
+    """Which field each column is.  Raises BadSheet."""
     columns: dict[int, str] = {}
     for place, title in enumerate(header):
         name = NAMES.get(re.sub(r"[\s_.\-]+", " ", title.strip().lower()))
-        if name is None:
-            sheet.ignored += [title.strip()[:COLUMN_CHARS]] if title.strip() else []
-        elif name in columns.values():
+        if name is not None and name in columns.values():
             raise BadSheet(f"has two columns for {name}")
-        else:
+        if name is not None:
             columns[place] = name
     if "phone_e164" not in columns.values():
         raise BadSheet("has no column for the phone number; call it phone_e164 or phone")
     return columns
-
-
-def _take(
-    sheet: Sheet, line: int, cells: list[str], header: list[str], columns: dict[int, str], region: str | None
-) -> None:
-    if len(cells) > len(header):
-        _refuse(sheet, [Problem(line, None, f"has {len(cells)} cells but the header has {len(header)}")])
-        return
-    titles = {name: header[place].strip()[:COLUMN_CHARS] for place, name in columns.items()}
-    fields = {name: _cell(name, cells[place]) for place, name in columns.items() if place < len(cells)}
-    try:
-        number = phone.e164(fields["phone_e164"], region)
-    except NotANumber as error:
-        problems = [Problem(line, titles["phone_e164"], str(error))]
-    else:
-        problems = []
-    contact = _contact({name: cell for name, cell in fields.items() if cell and name != "phone_e164"})
-    request = pb.UpdateContactRequest(contact=contact)
-    for each in validation.check(request):
-        name = each.field.removeprefix("contact.").partition("[")[0]
-        problems.append(Problem(line, titles.get(name), each.reason[:200]))
-    if problems:
-        _refuse(sheet, problems)
-    else:
-        _fold(sheet, number, contact)
 
 
 def _cell(name: str, cell: str) -> str:
@@ -191,15 +212,15 @@ def _contact(fields: Mapping[str, str]) -> pb.Contact:
     return contact
 
 
-def _refuse(sheet: Sheet, problems: list[Problem]) -> None:
-    sheet.bad_rows += 1
-    sheet.problems += problems[: MOST_ERRORS - len(sheet.problems)]
+def _refuse(batch: Batch, problems: list[Problem]) -> None:
+    batch.bad_rows += 1
+    batch.problems += problems
 
 
-def _fold(sheet: Sheet, number: str, contact: pb.Contact) -> None:
+def _fold(batch: Batch, number: str, contact: pb.Contact) -> None:
     """One entry for each number; the later of two values wins."""
-    sheet.duplicates += number in sheet.entries
-    entry = sheet.entries.setdefault(number, Entry(number))
+    batch.duplicates += number in batch.entries
+    entry = batch.entries.setdefault(number, Entry(number))
     for name in ("name", "email", "company", "attributes_json"):
         if contact.HasField(name):
             entry.fields[name] = getattr(contact, name)

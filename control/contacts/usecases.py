@@ -1,20 +1,16 @@
-"""Making, changing, importing and backfilling contacts."""
+"""Making, changing and backfilling contacts."""
 
-import asyncio
 from typing import cast
 from uuid import UUID
 
 from control import jobs
-from control.base import phone
-from control.contacts import rules, sheets
-from control.contacts.sheets import BadSheet, Sheet
+from control.contacts import rules
 from hum import ids
-from hum.errors import FieldError, InvalidRequest
 from hum.principal import Principal
 from hum.v1 import contacts_pb2 as pb
 from hum.v1 import events_pb2
 from storage import contacts, events
-from storage.contacts import BackfillRow, ContactRow, Imported
+from storage.contacts import BackfillRow, ContactRow
 from storage.db import Tx
 
 
@@ -53,40 +49,6 @@ async def index_if_renamed(tx: Tx, org: UUID, before: ContactRow, after: Contact
 async def delete(tx: Tx, who: Principal, id: UUID) -> None:
     await contacts.delete(tx, id)
     await events.append(tx, who.org_id, id, events_pb2.ContactDeletedEvent(by=who.name))
-
-
-async def take_csv(tx: Tx, who: Principal, request: pb.ImportContactsRequest) -> pb.ImportContactsResponse:
-    """Import the good rows of a file, and report what is wrong with the others."""
-    region = (
-        request.default_region if request.HasField("default_region") else phone.region(await contacts.own_number(tx))
-    )
-    try:
-        # Thousands of rows take a second: calls must not wait for them.
-        sheet = await asyncio.to_thread(sheets.read, request.csv, region)
-    except BadSheet as error:
-        raise InvalidRequest([FieldError("csv", str(error))]) from error
-    rows = [Imported(ids.new(), e.phone_e164, e.fields, e.notes, e.tags) for e in sheet.entries.values()]
-    taken = await contacts.take(tx, rows, dry_run=request.dry_run)
-    changed = [id for id, created in taken.items() if not created]
-    if taken and not request.dry_run:
-        counts = {"created": len(taken) - len(changed), "updated": len(changed)}
-        await events.append(tx, who.org_id, who.org_id, events_pb2.ContactsImportedEvent(by=who.name, **counts))
-        await jobs.enqueue_all(tx, rules.INDEX_CONTACT, who.org_id, changed)
-    return _report(request, sheet, len(taken) - len(changed), len(changed))
-
-
-def _report(request: pb.ImportContactsRequest, sheet: Sheet, created: int, updated: int) -> pb.ImportContactsResponse:
-    return pb.ImportContactsResponse(
-        dry_run=request.dry_run,
-        rows=sheet.rows,
-        created=created,
-        updated=updated,
-        unchanged=len(sheet.entries) - created - updated,
-        duplicates=sheet.duplicates,
-        ignored_columns=sheet.ignored,
-        errors=[pb.ImportError(line=each.line, column=each.column, reason=each.reason) for each in sheet.problems],
-        bad_rows=sheet.bad_rows,
-    )
 
 
 async def begin_backfill(tx: Tx, who: Principal, *, lookup: bool) -> BackfillRow:

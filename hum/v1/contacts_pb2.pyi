@@ -64,6 +64,32 @@ BACKFILL_STATUS_UNSPECIFIED: BackfillStatus.ValueType  # 0
 BACKFILL_STATUS_RUNNING: BackfillStatus.ValueType  # 1
 BACKFILL_STATUS_COMPLETED: BackfillStatus.ValueType  # 2
 
+class _ContactImportStatus:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ContactImportStatusEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ContactImportStatus.ValueType], builtins.type):
+    DESCRIPTOR: descriptor.EnumDescriptor
+    CONTACT_IMPORT_STATUS_UNSPECIFIED: _ContactImportStatus.ValueType  # 0
+    CONTACT_IMPORT_STATUS_QUEUED: _ContactImportStatus.ValueType  # 1
+    """No worker has started it."""
+    CONTACT_IMPORT_STATUS_RUNNING: _ContactImportStatus.ValueType  # 2
+    CONTACT_IMPORT_STATUS_COMPLETED: _ContactImportStatus.ValueType  # 3
+    """Every row is imported, or counted in `bad_rows`."""
+    CONTACT_IMPORT_STATUS_FAILED: _ContactImportStatus.ValueType  # 4
+    """It ended early; `failure` says why."""
+
+class ContactImportStatus(_ContactImportStatus, metaclass=_ContactImportStatusEnumTypeWrapper): ...
+
+CONTACT_IMPORT_STATUS_UNSPECIFIED: ContactImportStatus.ValueType  # 0
+CONTACT_IMPORT_STATUS_QUEUED: ContactImportStatus.ValueType  # 1
+"""No worker has started it."""
+CONTACT_IMPORT_STATUS_RUNNING: ContactImportStatus.ValueType  # 2
+CONTACT_IMPORT_STATUS_COMPLETED: ContactImportStatus.ValueType  # 3
+"""Every row is imported, or counted in `bad_rows`."""
+CONTACT_IMPORT_STATUS_FAILED: ContactImportStatus.ValueType  # 4
+"""It ended early; `failure` says why."""
+
 @typing.final
 class ContactSources(message.Message):
     """The source of each field that can have several; null for a field without a value."""
@@ -253,6 +279,80 @@ class Backfill(message.Message):
     _ClearFieldArgType: _TypeAlias = typing.Literal["calls_linked", b"calls_linked", "calls_seen", b"calls_seen", "calls_total", b"calls_total", "contacts_created", b"contacts_created", "created_at", b"created_at", "ended_at", b"ended_at", "id", b"id", "lookups", b"lookups", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ContactImport(message.Message):
+    """The import of a file of contacts.  Its counts grow while it runs."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    STATUS_FIELD_NUMBER: builtins.int
+    DRY_RUN_FIELD_NUMBER: builtins.int
+    ROWS_FIELD_NUMBER: builtins.int
+    CREATED_FIELD_NUMBER: builtins.int
+    UPDATED_FIELD_NUMBER: builtins.int
+    UNCHANGED_FIELD_NUMBER: builtins.int
+    DUPLICATES_FIELD_NUMBER: builtins.int
+    BAD_ROWS_FIELD_NUMBER: builtins.int
+    IGNORED_COLUMNS_FIELD_NUMBER: builtins.int
+    ERRORS_FIELD_NUMBER: builtins.int
+    FAILURE_FIELD_NUMBER: builtins.int
+    CREATED_AT_FIELD_NUMBER: builtins.int
+    ENDED_AT_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    status: ContactImportStatus.ValueType
+    dry_run: builtins.bool
+    """It reports what it would do, and changes nothing."""
+    rows: builtins.int
+    """Rows read so far, not counting the header and empty lines."""
+    created: builtins.int
+    updated: builtins.int
+    unchanged: builtins.int
+    """Contacts that already had the file's values."""
+    duplicates: builtins.int
+    """Rows with the same number as an earlier row; the later value wins."""
+    bad_rows: builtins.int
+    """Rows that were not imported."""
+    failure: builtins.str
+    """Why it failed."""
+    @builtins.property
+    def ignored_columns(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Columns that were not recognized."""
+
+    @builtins.property
+    def errors(self) -> containers.RepeatedCompositeFieldContainer[ImportError]:
+        """At most 1000."""
+
+    @builtins.property
+    def created_at(self) -> timestamp_pb2.Timestamp: ...
+    @builtins.property
+    def ended_at(self) -> timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        status: ContactImportStatus.ValueType = ...,
+        dry_run: builtins.bool = ...,
+        rows: builtins.int = ...,
+        created: builtins.int = ...,
+        updated: builtins.int = ...,
+        unchanged: builtins.int = ...,
+        duplicates: builtins.int = ...,
+        bad_rows: builtins.int = ...,
+        ignored_columns: abc.Iterable[builtins.str] | None = ...,
+        errors: abc.Iterable[ImportError] | None = ...,
+        failure: builtins.str | None = ...,
+        created_at: timestamp_pb2.Timestamp | None = ...,
+        ended_at: timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_failure", b"_failure", "created_at", b"created_at", "ended_at", b"ended_at", "failure", b"failure"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_failure", b"_failure", "bad_rows", b"bad_rows", "created", b"created", "created_at", b"created_at", "dry_run", b"dry_run", "duplicates", b"duplicates", "ended_at", b"ended_at", "errors", b"errors", "failure", b"failure", "id", b"id", "ignored_columns", b"ignored_columns", "rows", b"rows", "status", b"status", "unchanged", b"unchanged", "updated", b"updated"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__failure: _TypeAlias = typing.Literal["failure"]  # noqa: Y015
+    _WhichOneofArgType__failure: _TypeAlias = typing.Literal["_failure", b"_failure"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__failure) -> _WhichOneofReturnType__failure | None: ...
 
 @typing.final
 class ImportError(message.Message):
@@ -488,7 +588,7 @@ class ImportContactsRequest(message.Message):
     DRY_RUN_FIELD_NUMBER: builtins.int
     DEFAULT_REGION_FIELD_NUMBER: builtins.int
     csv: builtins.str
-    """The file's text: a header, then one contact per row, at most 10000, separated by comma, semicolon or tab."""
+    """The file's text: a header, then one contact per row, separated by comma, semicolon or tab."""
     dry_run: builtins.bool
     """Report what would change, and change nothing."""
     default_region: builtins.str
@@ -514,50 +614,52 @@ class ImportContactsRequest(message.Message):
 class ImportContactsResponse(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
-    DRY_RUN_FIELD_NUMBER: builtins.int
-    ROWS_FIELD_NUMBER: builtins.int
-    CREATED_FIELD_NUMBER: builtins.int
-    UPDATED_FIELD_NUMBER: builtins.int
-    UNCHANGED_FIELD_NUMBER: builtins.int
-    DUPLICATES_FIELD_NUMBER: builtins.int
-    IGNORED_COLUMNS_FIELD_NUMBER: builtins.int
-    ERRORS_FIELD_NUMBER: builtins.int
-    BAD_ROWS_FIELD_NUMBER: builtins.int
-    dry_run: builtins.bool
-    rows: builtins.int
-    """Rows in the file, not counting its header and empty lines."""
-    created: builtins.int
-    updated: builtins.int
-    unchanged: builtins.int
-    """Contacts that already had the file's values."""
-    duplicates: builtins.int
-    """Rows with the same number as an earlier row; the later value wins."""
-    bad_rows: builtins.int
-    """Rows that were not imported."""
+    CONTACT_IMPORT_FIELD_NUMBER: builtins.int
     @builtins.property
-    def ignored_columns(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Columns that were not recognized."""
-
-    @builtins.property
-    def errors(self) -> containers.RepeatedCompositeFieldContainer[ImportError]:
-        """At most 10000."""
-
+    def contact_import(self) -> ContactImport: ...
     def __init__(
         self,
         *,
-        dry_run: builtins.bool = ...,
-        rows: builtins.int = ...,
-        created: builtins.int = ...,
-        updated: builtins.int = ...,
-        unchanged: builtins.int = ...,
-        duplicates: builtins.int = ...,
-        ignored_columns: abc.Iterable[builtins.str] | None = ...,
-        errors: abc.Iterable[ImportError] | None = ...,
-        bad_rows: builtins.int = ...,
+        contact_import: ContactImport | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["contact_import", b"contact_import"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["contact_import", b"contact_import"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class GetContactImportRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["bad_rows", b"bad_rows", "created", b"created", "dry_run", b"dry_run", "duplicates", b"duplicates", "errors", b"errors", "ignored_columns", b"ignored_columns", "rows", b"rows", "unchanged", b"unchanged", "updated", b"updated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class GetContactImportResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    CONTACT_IMPORT_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def contact_import(self) -> ContactImport: ...
+    def __init__(
+        self,
+        *,
+        contact_import: ContactImport | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["contact_import", b"contact_import"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["contact_import", b"contact_import"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -50,6 +50,11 @@ class ContactsServiceStub:
                 request_serializer=hum_dot_v1_dot_contacts__pb2.ImportContactsRequest.SerializeToString,
                 response_deserializer=hum_dot_v1_dot_contacts__pb2.ImportContactsResponse.FromString,
                 _registered_method=True)
+        self.GetContactImport = channel.unary_unary(
+                '/hum.v1.ContactsService/GetContactImport',
+                request_serializer=hum_dot_v1_dot_contacts__pb2.GetContactImportRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_contacts__pb2.GetContactImportResponse.FromString,
+                _registered_method=True)
         self.ExportContacts = channel.unary_stream(
                 '/hum.v1.ContactsService/ExportContacts',
                 request_serializer=hum_dot_v1_dot_contacts__pb2.ExportContactsRequest.SerializeToString,
@@ -101,7 +106,15 @@ class ContactsServiceServicer:
 
     def ImportContacts(self, request, context):
         """Creates and updates contacts from CSV: good rows are imported, bad ones are listed with their line numbers and
-        change nothing.  An empty cell leaves its field unchanged.
+        change nothing.  An empty cell leaves its field unchanged.  The file is stored and imported by a worker;
+        `getContactImport` returns the progress.  `RATE_LIMITED` while too many imports of the organization are in progress.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetContactImport(self, request, context):
+        """Returns how far an import is, for 30 days after its end.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -169,6 +182,11 @@ def add_ContactsServiceServicer_to_server(servicer, server):
                     servicer.ImportContacts,
                     request_deserializer=hum_dot_v1_dot_contacts__pb2.ImportContactsRequest.FromString,
                     response_serializer=hum_dot_v1_dot_contacts__pb2.ImportContactsResponse.SerializeToString,
+            ),
+            'GetContactImport': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetContactImport,
+                    request_deserializer=hum_dot_v1_dot_contacts__pb2.GetContactImportRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_contacts__pb2.GetContactImportResponse.SerializeToString,
             ),
             'ExportContacts': grpc.unary_stream_rpc_method_handler(
                     servicer.ExportContacts,
@@ -282,6 +300,33 @@ class ContactsService:
             '/hum.v1.ContactsService/ImportContacts',
             hum_dot_v1_dot_contacts__pb2.ImportContactsRequest.SerializeToString,
             hum_dot_v1_dot_contacts__pb2.ImportContactsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetContactImport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.ContactsService/GetContactImport',
+            hum_dot_v1_dot_contacts__pb2.GetContactImportRequest.SerializeToString,
+            hum_dot_v1_dot_contacts__pb2.GetContactImportResponse.FromString,
             options,
             channel_credentials,
             insecure,

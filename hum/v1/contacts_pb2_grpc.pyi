@@ -40,8 +40,11 @@ class ContactsServiceStub:
     """Creates a contact.  `ALREADY_EXISTS` when the organization has one with this number."""
     ImportContacts: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.ImportContactsRequest, _contacts_pb2.ImportContactsResponse]
     """Creates and updates contacts from CSV: good rows are imported, bad ones are listed with their line numbers and
-    change nothing.  An empty cell leaves its field unchanged.
+    change nothing.  An empty cell leaves its field unchanged.  The file is stored and imported by a worker;
+    `getContactImport` returns the progress.  `RATE_LIMITED` while too many imports of the organization are in progress.
     """
+    GetContactImport: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.GetContactImportRequest, _contacts_pb2.GetContactImportResponse]
+    """Returns how far an import is, for 30 days after its end."""
     ExportContacts: _grpc.UnaryStreamMultiCallable[_contacts_pb2.ExportContactsRequest, _httpbody_pb2.HttpBody]
     """Returns all contacts as CSV, ordered by number, in the format that an import accepts.
     buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
@@ -69,8 +72,11 @@ class ContactsServiceAsyncStub(ContactsServiceStub):
     """Creates a contact.  `ALREADY_EXISTS` when the organization has one with this number."""
     ImportContacts: _aio.UnaryUnaryMultiCallable[_contacts_pb2.ImportContactsRequest, _contacts_pb2.ImportContactsResponse]  # type: ignore[assignment]
     """Creates and updates contacts from CSV: good rows are imported, bad ones are listed with their line numbers and
-    change nothing.  An empty cell leaves its field unchanged.
+    change nothing.  An empty cell leaves its field unchanged.  The file is stored and imported by a worker;
+    `getContactImport` returns the progress.  `RATE_LIMITED` while too many imports of the organization are in progress.
     """
+    GetContactImport: _aio.UnaryUnaryMultiCallable[_contacts_pb2.GetContactImportRequest, _contacts_pb2.GetContactImportResponse]  # type: ignore[assignment]
+    """Returns how far an import is, for 30 days after its end."""
     ExportContacts: _aio.UnaryStreamMultiCallable[_contacts_pb2.ExportContactsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Returns all contacts as CSV, ordered by number, in the format that an import accepts.
     buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
@@ -113,8 +119,17 @@ class ContactsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_contacts_pb2.ImportContactsResponse, _abc.Awaitable[_contacts_pb2.ImportContactsResponse]]:
         """Creates and updates contacts from CSV: good rows are imported, bad ones are listed with their line numbers and
-        change nothing.  An empty cell leaves its field unchanged.
+        change nothing.  An empty cell leaves its field unchanged.  The file is stored and imported by a worker;
+        `getContactImport` returns the progress.  `RATE_LIMITED` while too many imports of the organization are in progress.
         """
+
+    @_abc_1.abstractmethod
+    def GetContactImport(
+        self,
+        request: _contacts_pb2.GetContactImportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contacts_pb2.GetContactImportResponse, _abc.Awaitable[_contacts_pb2.GetContactImportResponse]]:
+        """Returns how far an import is, for 30 days after its end."""
 
     @_abc_1.abstractmethod
     def ExportContacts(

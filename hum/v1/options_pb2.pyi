@@ -103,12 +103,6 @@ class _FormatEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_Format.ValueTyp
     """A phone number in E.164, `+` and up to 15 digits, possible in its country's numbering plan."""
     FORMAT_TIME_ZONE: _Format.ValueType  # 2
     """A name in the IANA time zone database."""
-    FORMAT_BUSINESS_HOURS: _Format.ValueType  # 3
-    """`{"time_zone", "weekly": {"mon": [["09:00", "17:00"]], ...}, "holidays": ["2026-12-25"]}`."""
-    FORMAT_JSON_SCHEMA: _Format.ValueType  # 4
-    """A JSON Schema (2020-12) of an object."""
-    FORMAT_TURN_CONFIG: _Format.ValueType  # 5
-    """`{"interruptible", "protect_announcement", "cut_after_ms", "resume_after_ms", "eagerness"}`."""
     FORMAT_EMAIL: _Format.ValueType  # 6
     """An e-mail address: one `@`, no spaces, a dot in its domain, at most 254 characters."""
 
@@ -120,12 +114,6 @@ FORMAT_E164: Format.ValueType  # 1
 """A phone number in E.164, `+` and up to 15 digits, possible in its country's numbering plan."""
 FORMAT_TIME_ZONE: Format.ValueType  # 2
 """A name in the IANA time zone database."""
-FORMAT_BUSINESS_HOURS: Format.ValueType  # 3
-"""`{"time_zone", "weekly": {"mon": [["09:00", "17:00"]], ...}, "holidays": ["2026-12-25"]}`."""
-FORMAT_JSON_SCHEMA: Format.ValueType  # 4
-"""A JSON Schema (2020-12) of an object."""
-FORMAT_TURN_CONFIG: Format.ValueType  # 5
-"""`{"interruptible", "protect_announcement", "cut_after_ms", "resume_after_ms", "eagerness"}`."""
 FORMAT_EMAIL: Format.ValueType  # 6
 """An e-mail address: one `@`, no spaces, a dot in its domain, at most 254 characters."""
 
@@ -182,19 +170,28 @@ class Rest(message.Message):
 
     STATUS_FIELD_NUMBER: builtins.int
     MEDIA_TYPE_FIELD_NUMBER: builtins.int
+    TEXT_TYPE_FIELD_NUMBER: builtins.int
+    TEXT_FIELD_FIELD_NUMBER: builtins.int
     status: builtins.int
     """The success status, when it is not 200."""
     media_type: builtins.str
     """The media type of the response, for a method that returns a file."""
+    text_type: builtins.str
+    """A body of this type is taken besides JSON: it is the text of the field `text_field`, and the request's other fields
+    stand in the query.
+    """
+    text_field: builtins.str
     def __init__(
         self,
         *,
         status: builtins.int = ...,
         media_type: builtins.str = ...,
+        text_type: builtins.str = ...,
+        text_field: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["media_type", b"media_type", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["media_type", b"media_type", "status", b"status", "text_field", b"text_field", "text_type", b"text_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -233,6 +230,7 @@ RAW_JSON_FIELD_NUMBER: builtins.int
 FORMAT_FIELD_NUMBER: builtins.int
 SSE_EVENT_FIELD_NUMBER: builtins.int
 REST_NAME_FIELD_NUMBER: builtins.int
+JSON_SCHEMA_FIELD_NUMBER: builtins.int
 event: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.MessageOptions, EventType]
 access: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.MethodOptions, Access]
 rest: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.MethodOptions, Rest]
@@ -245,3 +243,5 @@ sse_event: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.FieldOptions,
 """The event's name in a server-sent event stream; set on the members of the response's oneof."""
 rest_name: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.FieldOptions, builtins.str]
 """The field's name in REST, where the product guide names it in another style."""
+json_schema: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.FieldOptions, builtins.str]
+"""Of JSON that clients write: the schema that it is held against, by its name in hum/schemas."""

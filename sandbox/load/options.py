@@ -6,7 +6,9 @@ import argparse
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options that `hum load` and `python -m sandbox.load` share."""
     parser.add_argument("--to", default="", help="the number that is called, E.164")
-    parser.add_argument("--from", dest="from_", default="+13175550199", help="the callers' number, E.164")
+    parser.add_argument(
+        "--from", dest="from_", default="+13175550199", help="the first caller's number, E.164; the others follow it"
+    )
     parser.add_argument("--calls", type=int, default=10, help="number of simultaneous calls")
     parser.add_argument("--seconds", type=float, default=30.0, help="length of each call, in seconds")
     parser.add_argument("--ramp", type=float, default=0.0, metavar="SECONDS", help="spread the calls' starts over this")

@@ -180,6 +180,7 @@ async def belongings(edge: Edge) -> dict[str, str]:
             "id"
         ],
         "contacts": (await http.post("/api/contacts", json={"phone_e164": "+13175550156"})).json()["id"],
+        "imports": (await http.post("/api/contacts/import", json={"csv": "phone\n1"})).json()["id"],
         "voicemails": await leave_voicemail(db, ids.require(Kind.ORGANIZATION, owner), ids.require(Kind.CALL, call)),
     }
     await http.aclose()

@@ -8,7 +8,7 @@ import httpx
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from control.contacts import sheets
+from control.contacts import imports, sheets
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import runtime_pb2, runtime_pb2_grpc
@@ -160,7 +160,8 @@ async def test_tenants_see_their_own(edge: Edge) -> None:
     theirs = await made(other, **{**ANN, "name": "Their Ann"})
     assert await names(http, q="ann") == ["Ann O'Brien"]
     assert (await other.get("/api/contacts/export")).text.count("Their Ann") == 1
-    await other.post("/api/contacts/import", json={"csv": "phone,name\n+13175551234,Changed"})
+    done = await imported(edge, other, "phone,name\n+13175551234,Changed")
+    assert (await http.get(f"/api/contacts/imports/{done['id']}")).status_code == 404
     assert (await http.get(path)).json()["name"] == "Ann O'Brien"
     assert (await other.get(f"/api/contacts/{theirs['id']}")).json()["name"] == "Changed"
 
@@ -178,10 +179,17 @@ async def test_viewers_read_and_operators_write(edge: Edge) -> None:
 # --- files --------------------------------------------------------------------------------------------------------
 
 
-async def imported(http: httpx.AsyncClient, csv: str, **fields: object) -> dict[str, object]:
+async def imported(edge: Edge, http: httpx.AsyncClient, csv: str, **fields: object) -> dict[str, object]:
+    """Import a file, as a worker does it; what came of it."""
     answer = await http.post("/api/contacts/import", json={"csv": csv, **fields})
-    assert answer.status_code == 200, answer.text
-    found: dict[str, object] = answer.json()
+    assert (answer.status_code, answer.json()["status"]) == (202, "queued"), answer.text
+    return await worked(edge, http, answer.json()["id"])
+
+
+async def worked(edge: Edge, http: httpx.AsyncClient, id: str) -> dict[str, object]:
+    await imports.import_contacts(edge.plane.control.db, 0, await organization(http), ids.require(Kind.IMPORT, id))
+    found: dict[str, object] = (await http.get(f"/api/contacts/imports/{id}")).json()
+    assert (found["status"], bool(found["ended_at"])) == ("completed", True)
     return found
 
 
@@ -189,17 +197,18 @@ async def test_an_import_takes_the_good_and_tells_the_bad(edge: Edge) -> None:
     http = await flow_with_number(edge)  # +1317...: the region of numbers without a country code
     await made(http, **ANN)
     text = "phone,name,email\n(317) 555-1234,Ann B.,\n317.555.1235,Bob,bob@x.example\n12,Carl,carl\n"
-    tried = await imported(http, text, dry_run=True)
+    tried = await imported(edge, http, text, dry_run=True)
     assert (tried["created"], tried["updated"], tried["unchanged"], tried["bad_rows"]) == (1, 1, 0, 1)
     assert await names(http) == ["Ann O'Brien"]
-    done = await imported(http, text)
-    assert done == {**tried, "dry_run": False}
+    done = await imported(edge, http, text)
+    own = {name: done[name] for name in ("id", "created_at", "ended_at", "dry_run")}
+    assert done == {**tried, **own} and own["dry_run"] is False
     assert done["errors"] == [
         {"line": 4, "column": "phone", "reason": "is not a possible phone number"},
         {"line": 4, "column": "email", "reason": "is not an e-mail address"},
     ]
     assert await names(http) == ["Bob", "Ann B."]
-    again = await imported(http, text)
+    again = await imported(edge, http, text)
     assert (again["created"], again["updated"], again["unchanged"]) == (0, 0, 2)
     ann = (await http.get("/api/contacts", params={"q": "ann"})).json()["contacts"][0]
     assert (ann["email"], ann["tags"]) == (ANN["email"], ANN["tags"]), "empty cells change nothing"
@@ -208,9 +217,9 @@ async def test_an_import_takes_the_good_and_tells_the_bad(edge: Edge) -> None:
 async def test_every_spelling_is_one_contact(edge: Edge) -> None:
     http = await edge.client()
     text = sheets.write([("phone", "name"), *((spelling, "Ann") for spelling in SPELLINGS)]).decode()
-    alone = await imported(http, text)
+    alone = await imported(edge, http, text)
     assert (alone["created"], alone["bad_rows"]) == (1, 10), "without a region, the national spellings are bad rows"
-    done = await imported(http, text, default_region="US")
+    done = await imported(edge, http, text, default_region="US")
     assert (done["created"], done["updated"], done["unchanged"], done["duplicates"]) == (0, 0, 1, len(SPELLINGS) - 1)
     assert [each["phone_e164"] for each in (await http.get("/api/contacts")).json()["contacts"]] == ["+13175551234"]
 
@@ -223,12 +232,64 @@ async def test_a_text_that_is_no_list_is_refused(edge: Edge) -> None:
         assert [each["field"] for each in answer.json()["error"]["details"]] == ["csv"]
 
 
+async def test_a_file_may_be_the_body(edge: Edge) -> None:
+    http = await edge.client()
+    headers = {"Content-Type": "text/csv; charset=utf-8"}
+    file = "\ufeffphone;name\r\n(317) 555-1234;Zoë\r\n".encode()
+    path = "/api/contacts/import"
+    tried = await http.post(path, params={"default_region": "US", "dry_run": "true"}, content=file, headers=headers)
+    assert (tried.status_code, tried.json()["dry_run"]) == (202, True), tried.text
+    assert (await worked(edge, http, tried.json()["id"]))["created"] == 1
+    assert await names(http) == []
+    sent = await http.post(path, params={"default_region": "US"}, content=file, headers=headers)
+    assert (await worked(edge, http, sent.json()["id"]))["created"] == 1
+    assert await names(http) == ["Zoë"]
+
+
+async def test_what_is_no_file_is_refused(edge: Edge) -> None:
+    http = await edge.client()
+
+    async def refused(content: bytes, kind: str = "text/csv", **query: str) -> tuple[int, list[str]]:
+        headers = {"Content-Type": kind}
+        answer = await http.post("/api/contacts/import", params=query, content=content, headers=headers)
+        return answer.status_code, [each.get("field", "") for each in answer.json()["error"]["details"]]
+
+    assert await refused("phone,name\n1,Zoë".encode("latin-1")) == (400, ["csv"])
+    assert await refused(b"phone\n1", colour="red") == (400, ["colour"])
+    assert await refused(b'{"csv": "phone\\n1"}', "application/json", dry_run="true") == (400, ["dry_run"])
+    assert (await refused(b"phone\n" + b"1\n" * (8 << 19)))[0] == 413
+    assert (await refused(b"phone\n", "application/xml"))[0] == 415
+    assert (await http.get("/api/contacts/imports/import_01HVN5J8Q0ZR4TB8M3C2Y7K6WD")).status_code == 404
+
+
+async def test_a_file_of_many_rows_is_one_request(edge: Edge) -> None:
+    """More rows than a JSON body of this gateway holds, and more bad ones than are kept."""
+    http = await edge.client()
+    rows = [(f"+1317555{n:04d}" if n % 3 else "12", f"N {n}") for n in range(6000)]
+    file = sheets.write([("phone", "name"), *rows])
+    sent = await http.post("/api/contacts/import", content=file, headers={"Content-Type": "text/csv"})
+    assert sent.status_code == 202, sent.text
+    done = await worked(edge, http, sent.json()["id"])
+    assert (done["created"], done["bad_rows"], done["rows"]) == (4000, 2000, 6000)
+    errors = done["errors"]
+    assert isinstance(errors, list) and len(errors) == 1000 and errors[0]["line"] == 2
+
+
+async def test_only_so_many_imports_wait(edge: Edge) -> None:
+    http, other = await edge.client(), await edge.client("Other")
+    answers = [await http.post("/api/contacts/import", json={"csv": f"phone\n{n}"}) for n in range(21)]
+    assert {answer.status_code for answer in answers[:20]} == {202}
+    last = answers[-1]
+    assert (last.status_code, last.json()["error"]["code"], last.headers["retry-after"]) == (429, "rate_limited", "60")
+    assert (await other.post("/api/contacts/import", json={"csv": "phone"})).status_code == 202
+
+
 async def test_an_import_takes_no_field_from_another_source(edge: Edge) -> None:
     http = await edge.client()
     id = str((await made(http, phone_e164="+13175551234"))["id"])
     async with edge.plane.control.db.tenant(await organization(http)) as tx:
         await contacts.record_lookup(tx, ids.require(Kind.CONTACT, id), {"name": "ACME INC"})
-    await imported(http, (await http.get("/api/contacts/export")).text)
+    await imported(edge, http, (await http.get("/api/contacts/export")).text)
     assert (await http.get(f"/api/contacts/{id}")).json()["source"]["name"] == "lookup"
 
 
@@ -237,7 +298,7 @@ async def test_thousands_of_rows_come_and_go(edge: Edge) -> None:
     half = 900  # what fits into this gateway's body
     for part in range(3):
         rows = [(f"+1317{part}{n:06d}", f"N {n}") for n in range(half)]
-        done = await imported(http, sheets.write([("phone", "name"), *rows]).decode())
+        done = await imported(edge, http, sheets.write([("phone", "name"), *rows]).decode())
         assert done["created"] == half
     async with http.stream("GET", "/api/contacts/export") as answer:
         assert answer.headers["content-type"].startswith("text/csv")
@@ -274,10 +335,10 @@ async def test_what_is_exported_is_imported(edge: Edge) -> None:
             for n, fields in enumerate(drawn):
                 await made(one, phone_e164=f"+1317555{n:04d}", **fields)
             written = (await one.get("/api/contacts/export")).text
-            done = await imported(other, written)
+            done = await imported(edge, other, written)
             assert (done["errors"], done["created"]) == ([], len(drawn))
             assert (await other.get("/api/contacts/export")).text == written
-            again = await imported(one, written)
+            again = await imported(edge, one, written)
             assert again["unchanged"] == len(drawn)
 
     loop = asyncio.get_running_loop()
@@ -295,7 +356,7 @@ async def test_any_csv_gets_an_answer(edge: Edge) -> None:
     def check(header: str, rest: str) -> None:
         sent = http.post("/api/contacts/import", json={"csv": header + rest, "default_region": "US"})
         answer = asyncio.run_coroutine_threadsafe(sent, loop).result()
-        assert answer.status_code in {200, 400}, answer.text
+        assert answer.status_code in {202, 400, 429}, answer.text
 
     loop = asyncio.get_running_loop()
     await asyncio.to_thread(check)

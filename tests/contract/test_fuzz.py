@@ -17,6 +17,7 @@ OPERATIONS = {
     "flows": "^/api/flows/{id}",
     "numbers": "^/api/numbers/{id}",
     "contacts": "^/api/contacts/{id}",
+    "imports": "^/api/contacts/imports/{id}",
     "voicemails": "^/api/voicemails/{id}",
     "calls": "^/api/calls/{id}",
 }

@@ -43,13 +43,14 @@ async def test_the_guides_flow_is_created_as_the_guide_says(edge: Edge) -> None:
 
 
 async def test_free_form_json_comes_back_as_it_was_written(edge: Edge) -> None:
-    written = '{"z": 1.10, "a": [12345678901234567890, 1e2], "ü": "\\u00e9"}'
+    written = '[{"name": "a", "z": 1.10, "a": [12345678901234567890, 1e2], "ü": "\\u00e9"}]'
+    tags = '{ "b": "flow_01HVN5J8Q0ZR4TB8M3C2Y7K6WD","a":"flow_01HVN5J8Q0ZR4TB8M3C2Y7K6WD" }'
     async with await edge.client() as http:
-        body = '{"name": "F", "tools_json": ' + written + ', "route_tags_json": ' + json.dumps(written) + "}"
+        body = '{"name": "F", "tools_json": ' + written + ', "route_tags_json": ' + json.dumps(tags) + "}"
         answer = await http.post("/api/flows", content=body.encode(), headers={"Content-Type": "application/json"})
         assert answer.status_code == 201, answer.text
         assert f'"tools_json":{written}' in answer.text
-        assert f'"route_tags_json":{written}' in answer.text
+        assert f'"route_tags_json":{tags}' in answer.text
         again = await http.get(f"/api/flows/{answer.json()['id']}")
         assert f'"tools_json":{written}' in again.text
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
@@ -20,6 +20,7 @@ from prometheus_client import REGISTRY
 from control.base.rates import Rates
 from control.base.streams import Streams
 from control.boundary import Boundary, Call, Limits
+from control.boundary.lanes import Lanes
 from control.boundary.status import status
 from hum.errors import FieldError, InvalidRequest
 from hum.v1 import calls_pb2, calls_pb2_grpc, flows_pb2, flows_pb2_grpc
@@ -71,6 +72,7 @@ async def stream(plane: Plane, talker: Talker, **options: Any) -> AsyncIterator[
         b"k",
         Limits(Rates(100, 100), Rates(100, 100), Rates(100, 100)),
         Streams(100, 100),
+        Lanes(4, 5),
         keep_keys=timedelta(hours=1),
         lease=timedelta(minutes=1),
     )
@@ -151,3 +153,61 @@ def test_a_status_fits_into_what_grpc_carries(problems: list[tuple[str, str]]) -
     for each in bad:
         shown = error_details_pb2.BadRequest.FromString(each.value).field_violations
         assert len(shown) == len(problems) or shown[-1].description == f"and {len(problems) - len(shown) + 1} more"
+
+
+# --- what arrives is not always what a client of ours sends ----------------------------------------------------------
+
+GARBAGE = b"\xff\xff\xff\xff\x0f\x08"
+
+
+async def refused(call: Any) -> aio.AioRpcError:
+    with pytest.raises(aio.AioRpcError) as caught:
+        await call
+    return caught.value
+
+
+async def test_bytes_that_are_no_message_are_the_clients_mistake(plane: Plane) -> None:
+    me, node = await plane.tenant(), plane.node("gateway")
+    for method, metadata in (
+        (LIST, me),
+        ("/hum.v1.NumbersService/BuyNumber", me),
+        ("/hum.v1.IngressService/RouteCall", node),
+    ):
+        error = await refused(plane.channel.unary_unary(method)(GARBAGE, metadata=metadata))
+        assert (error.code().name, "wire format" in str(error.details())) == ("INVALID_ARGUMENT", True), method
+    error = await refused(plane.channel.unary_unary(LIST)(GARBAGE))
+    assert error.code().name == "UNAUTHENTICATED", "who isn't known learns nothing of the message"
+    for method, metadata in ((STREAM, me), ("/hum.v1.MediaService/Link", plane.node())):
+        open_call: Any = plane.channel.unary_stream if method == STREAM else plane.channel.stream_stream
+        message = GARBAGE if method == STREAM else iter([GARBAGE])
+        call = open_call(method)(message, metadata=metadata)
+        error = await refused(asyncio.wait_for(anext(aiter(call)), 10))
+        assert error.code().name == "INVALID_ARGUMENT", method
+
+
+@pytest.mark.parametrize("seconds", [2**62, -(2**62), 253402300800, -62135596801])
+async def test_a_time_that_no_calendar_has_is_the_clients_mistake(plane: Plane, seconds: int) -> None:
+    me, request = await plane.tenant(), calls_pb2.ListCallsRequest()
+    request.created_from.seconds = seconds
+    error = await refused(calls_pb2_grpc.CallsServiceStub(plane.channel).ListCalls(request, metadata=me))
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert str(error.details()).startswith("created_from: is not a time from 0001")
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"), [("req-1.a_B", True), ("x" * 129, False), ("a b", False), ("{evil}", False), ("", False)]
+)
+async def test_a_request_id_is_echoed_when_it_is_one(plane: Plane, sent: str, kept: bool) -> None:
+    me = ((await plane.tenant()), (("x-request-id", sent),) if sent else ())
+    metadata = tuple(pair for part in me for pair in part)
+    stub = flows_pb2_grpc.FlowsServiceStub(plane.channel)
+
+    async def told(call: Any) -> str:
+        with suppress(aio.AioRpcError):
+            await call
+        return str(dict(await call.trailing_metadata())["x-request-id"])
+
+    for request in (flows_pb2.ListFlowsRequest(), flows_pb2.ListFlowsRequest(limit=0)):
+        echoed = await told(stub.ListFlows(request, metadata=metadata))
+        assert (echoed == sent) is kept
+        assert kept or echoed.startswith("req_")

@@ -64,7 +64,10 @@ async def test_every_bad_field_is_named_at_once(plane: Plane) -> None:
     assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert problems(refused.value).keys() == {
         f"flow.{name}"
-        for name in ("name", "language", "max_call_seconds", "tools_json", "business_hours_json", "turn_config_json")
+        for name in (
+            *("name", "language", "max_call_seconds", "tools_json", "turn_config_json"),
+            *("business_hours_json.weekly.mon[0][0]", "business_hours_json.weekly.mon[0][1]"),
+        )
     }
 
 

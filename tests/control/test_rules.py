@@ -18,6 +18,7 @@ from hum.principal import Principal
 from hum.v1 import calls_pb2, flows_pb2, runtime_pb2
 
 OFFICE = '{"time_zone": "America/New_York", "weekly": {"mon": [["09:00", "17:00"]], "sun": [["22:00", "02:00"]]}, "holidays": ["2026-03-16"]}'
+SHUT = '{"weekly": {}}'
 
 
 def at(text: str) -> datetime:
@@ -75,20 +76,29 @@ def facts(**changes: Any) -> calls.Facts:
         ({"blocked": True, "definition": None}, calls.Reject("blocked", "blocked")),
         ({"definition": None}, calls.Refuse(*sentence(Sentence.NOBODY, None), "failed", "no_flow")),
         ({"number_active": False}, calls.Refuse(*sentence(Sentence.NOBODY, None), "failed", "no_flow")),
-        ({"business_hours_json": "{}"}, calls.Refuse(*sentence(Sentence.CLOSED, None), "completed", "after_hours")),
+        ({"business_hours_json": SHUT}, calls.Refuse(*sentence(Sentence.CLOSED, None), "completed", "after_hours")),
         ({"business_hours_json": OFFICE}, calls.Connect()),
         (
-            {"business_hours_json": "{}", "definition": {"language": "de-DE"}},
+            {"business_hours_json": SHUT, "definition": {"language": "de-DE"}},
             calls.Refuse(*sentence(Sentence.CLOSED, "de-DE"), "completed", "after_hours"),
         ),
         (
-            {"business_hours_json": "{}", "definition": {"language": "pl", "after_hours_message": "Zamknięte."}},
+            {"business_hours_json": SHUT, "definition": {"language": "pl", "after_hours_message": "Zamknięte."}},
             calls.Refuse("Zamknięte.", "pl", "completed", "after_hours"),
+        ),
+        ({"live_calls": 4, "live_of_caller": 1}, calls.Connect()),
+        (
+            {"live_calls": 5, "definition": {"language": "fr"}},
+            calls.Refuse(*sentence(Sentence.BUSY, "fr"), "busy", "calls_of_organization"),
+        ),
+        (
+            {"live_calls": 5, "live_of_caller": 2},
+            calls.Refuse(*sentence(Sentence.BUSY, None), "busy", "calls_of_caller"),
         ),
     ],
 )
 def test_routing(changes: dict[str, Any], expected: calls.Decision) -> None:
-    assert calls.route(facts(**changes), at("2026-03-02T15:00")) == expected
+    assert calls.route(facts(**changes), at("2026-03-02T15:00"), calls.Caps(5, 2)) == expected
 
 
 def test_a_sentence_names_the_language_it_is_in() -> None:

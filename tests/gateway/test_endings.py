@@ -163,7 +163,7 @@ async def download(parts: int, seconds: float, control_seconds: float) -> tuple[
 
     (binding,) = [each for each in contract.bindings() if each.method.name == "GetRecording"]
     caller = Caller(Cookies("http://test"), rpc.NodeIdentity(b"k" * 32, "gateway", "g"))
-    limits = transcode.Limits(control_seconds, 10.0, Bodies(1000, 1000, 1.0), caller, asyncio.Event())
+    limits = transcode.Limits(control_seconds, 10.0, Bodies(1000, 1000, 1.0), caller, asyncio.Event(), 1000)
     endpoint = transcode._endpoint(binding, Channel(), limits)  # type: ignore[arg-type]
 
     async def recording(request: Request) -> Response:

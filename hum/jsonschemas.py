@@ -1,0 +1,252 @@
+"""The JSON Schemas of the contract's free-form fields: one for each, in hum/schemas/.
+
+A field names its schema by the option `(hum.v1.json_schema)`.  This is the one source for the validation of requests, for
+the OpenAPI document and its examples, and for control when it reads what an earlier release stored.  Draft 2020-12, with
+formats of our own; `1.0` is not an integer.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date
+from functools import cache, lru_cache
+from importlib import resources
+from itertools import pairwise
+from typing import Any
+from urllib.parse import unquote
+from zoneinfo import available_timezones
+
+from google.protobuf.descriptor import Descriptor
+from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema.exceptions import SchemaError, ValidationError, best_match
+from jsonschema.protocols import Validator
+from jsonschema.validators import extend
+
+from hum.v1 import options_pb2
+
+RAW_JSON_BYTES = 64 << 10
+RAW_JSON_DEPTH = 64
+MOST_PROBLEMS = 10
+REASON_CHARS = 200
+#: How much a customer's schema may be, with what its references stand for, and how deep.
+MOST_STEPS, DEEPEST = 1_000, 64
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,59}")
+_FORMATS = FormatChecker(formats=())
+
+
+class BadValue(ValueError):  # noqa: N818
+    """What is wrong with a value, as the end of a sentence that begins with its name."""
+
+
+def names() -> list[str]:
+    """All schemas."""
+    files = (resources.files("hum") / "schemas").iterdir()
+    return sorted(file.name.removesuffix(".json") for file in files if file.name.endswith(".json"))
+
+
+@cache
+def schema(name: str) -> Mapping[str, Any]:
+    """A schema as it is written."""
+    loaded: Mapping[str, Any] = json.loads((resources.files("hum") / "schemas" / f"{name}.json").read_text("utf-8"))
+    return loaded
+
+
+@cache
+def of_fields(descriptor: Descriptor) -> Mapping[str, str]:
+    """The fields of a message that have a schema, and its name."""
+    named = ((field.name, field.GetOptions().Extensions[options_pb2.json_schema]) for field in descriptor.fields)
+    return {field: str(name) for field, name in named if name}
+
+
+@lru_cache(maxsize=256)  # the flows that are called are called again
+def problems(name: str, text: str) -> tuple[tuple[str, str], ...]:
+    """What is wrong with a value by its schema: where in it (`.weekly.mon[0]`; empty for all of it), and what."""
+    if (complaint := bad_json(text)) is not None:
+        return (("", complaint),)
+    try:
+        value = json.loads(text, object_pairs_hook=_each_once)
+    except BadValue as twice:
+        return (("", str(twice)),)
+    return tuple(sorted(set(_found(name, value))))[:MOST_PROBLEMS]
+
+
+def _each_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of a name that comes twice, readers take different values."""
+    value: dict[str, Any] = {}
+    for name, each in members:
+        if name in value:
+            raise BadValue(f"has {name[:60]!r} twice in one object")
+        value[name] = each
+    return value
+
+
+def _found(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    for number, error in enumerate(_validator(name).iter_errors(value)):
+        if number == MOST_PROBLEMS:
+            return
+        deepest = best_match([error]) or error
+        yield _path(deepest), _reason(deepest)
+
+
+@cache
+def _validator(name: str) -> Validator:
+    integer = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
+    made: Validator = _extended(type_checker=integer)(schema(name), format_checker=_FORMATS)
+    return made
+
+
+def _extended(**changes: Any) -> Any:
+    return extend(Draft202012Validator, **changes)  # type: ignore[no-untyped-call]
+
+
+def _path(error: ValidationError) -> str:
+    steps = (f"[{step}]" if isinstance(step, int) else _member(str(step)) for step in error.absolute_path)
+    return "".join(steps)
+
+
+def _member(name: str) -> str:
+    return f".{name}" if _NAME.fullmatch(name) else f"[{json.dumps(name[:60], ensure_ascii=False)}]"
+
+
+def _reason(error: ValidationError) -> str:
+    """What a format says is wrong, or else the library's message, which may quote a long value."""
+    words = str(error.cause) if error.cause else error.message
+    return words if len(words) <= REASON_CHARS else f"{words[:REASON_CHARS]}..."
+
+
+# --- JSON itself --------------------------------------------------------------------------------------------------
+
+
+def bad_json(text: str) -> str | None:
+    """What is wrong with a free-form JSON value, or None."""
+    if len(text.encode()) > RAW_JSON_BYTES:
+        return f"is larger than {RAW_JSON_BYTES} bytes"
+    try:
+        value = json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return "is not JSON"
+    if not isinstance(value, dict | list):
+        return "must be a JSON object or array"
+    return f"is nested deeper than {RAW_JSON_DEPTH} levels" if _is_deep(value) else None
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether JSON is nested deeper than our parsers, and our customers', can be relied on to read."""
+    level = [value]
+    for _ in range(RAW_JSON_DEPTH):
+        level = [inner for each in level for inner in _inside(each)]
+    return bool(level)
+
+
+def _inside(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+# --- formats ------------------------------------------------------------------------------------------------------
+
+
+@cache
+def time_zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+@_FORMATS.checks("time-zone", raises=BadValue)
+def _time_zone(value: object) -> bool:
+    if isinstance(value, str) and value not in time_zones():
+        raise BadValue("is not a time zone in the IANA database, for example America/New_York")
+    return True
+
+
+@_FORMATS.checks("date", raises=BadValue)
+def _date(value: object) -> bool:
+    if isinstance(value, str):
+        try:
+            date.fromisoformat(value)
+        except ValueError:
+            raise BadValue("is not a date, for example 2026-12-25") from None
+    return True
+
+
+@_FORMATS.checks("spans-of-a-day", raises=BadValue)
+def _spans_of_a_day(value: object) -> bool:
+    """Spans in order, none empty, none overlapping; the last may cross midnight."""
+    spans = value if isinstance(value, list) else []
+    if not all(isinstance(span, list) and [type(at) for at in span] == [str, str] for span in spans):
+        return True  # reported by the schema itself
+    if any(opens == closes for opens, closes in spans):
+        raise BadValue("has an empty span")
+    times = [at for span in spans for at in span]
+    crosses = bool(times) and times[-1] < times[-2]
+    if not all(one <= other for one, other in pairwise(times[:-1] if crosses else times)):
+        raise BadValue("has spans that overlap or are not in order")
+    return True
+
+
+@_FORMATS.checks("json-schema", raises=BadValue)
+def _json_schema(value: object) -> bool:
+    """A schema that is safe to use: it refers to nothing outside itself, and validation by it takes a bounded time."""
+    if not isinstance(value, dict):
+        return True
+    _Measure(value).steps(value, 0)
+    try:
+        Draft202012Validator.check_schema(value)
+    except SchemaError as error:
+        raise BadValue(f"is not a JSON Schema: {error.message}"[:REASON_CHARS]) from None
+    return True
+
+
+class _Measure:
+    """Counts the parts of a schema, the target of a reference once for each reference."""
+
+    def __init__(self, root: Mapping[str, Any]) -> None:
+        self._root, self._known = root, dict[int, int]()
+        self._under_way: set[int] = set()
+
+    def steps(self, part: Any, depth: int) -> int:
+        """Raises BadValue for a schema that refers to itself, or is too big."""
+        if id(part) in self._under_way or depth > DEEPEST:
+            raise BadValue("refers to itself, or is nested too deep")
+        if (known := self._known.get(id(part))) is not None:
+            return known
+        self._under_way.add(id(part))
+        parts = [*_inside(part), *self._referred(part)]
+        steps = 1 + sum(self.steps(each, depth + 1) for each in parts if isinstance(each, dict | list))
+        if steps > MOST_STEPS:
+            raise BadValue("is too big with all that its references stand for")
+        self._under_way.remove(id(part))
+        self._known[id(part)] = steps
+        return steps
+
+    def _referred(self, part: Any) -> Iterator[Any]:
+        for word, kind in (("$id", str), ("$dynamicRef", str), ("patternProperties", dict)):
+            if isinstance(part, dict) and isinstance(part.get(word), kind):
+                raise BadValue(f"uses {word}, which is not supported")
+        if isinstance(part, dict) and isinstance(reference := part.get("$ref"), str):
+            yield self._pointed(reference)
+
+    def _pointed(self, reference: str) -> Any:
+        pointer = unquote(reference)
+        found: Any = self._root
+        if pointer != "#" and not pointer.startswith("#/"):
+            raise BadValue(f"refers to {reference[:60]!r}, which is not in it; put all of it into the schema")
+        try:
+            for step in pointer.split("/")[1:]:
+                name = step.replace("~1", "/").replace("~0", "~")
+                found = found[int(name)] if isinstance(found, list) else found[name]
+        except (LookupError, ValueError, TypeError):
+            found = None
+        if not isinstance(found, dict | bool):
+            raise BadValue(f"refers to {reference[:60]!r}, where no schema is")
+        return found
+
+
+def customers(schema: Mapping[str, Any]) -> Validator:
+    """A validator for a customer's schema.  It ignores `pattern`: a regular expression may take forever."""
+    made: Validator = _extended(validators={"pattern": lambda *_: None})(schema)
+    return made

@@ -1,0 +1,183 @@
+"""Imports of contacts: their files, what was read of them and is not taken yet, and how far they are."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from hum import ids
+from hum.errors import NotFound
+from storage.contacts import Imported
+from storage.db import Tx
+
+COLUMNS = """
+    id, made_by, dry_run, region, status, passed, rows_read, bad_rows, duplicates, created, updated, unchanged,
+    ignored_columns, errors, failure, created_at, ended_at
+"""
+GET = f"SELECT {COLUMNS} FROM contact_imports WHERE id = $1"
+LOCK_OPEN = GET + " AND ended_at IS NULL FOR UPDATE"
+CREATE = f"""
+    INSERT INTO contact_imports (id, org_id, made_by, dry_run, region, file, ignored_columns)
+    VALUES ($1, hum.org_id(), $2, $3, $4, $5, $6)
+    RETURNING {COLUMNS}
+"""
+OPEN = "SELECT count(*) FROM contact_imports WHERE ended_at IS NULL"
+FILE = "SELECT file FROM contact_imports WHERE id = $1"
+STAGE = """
+    INSERT INTO contact_import_rows AS r (org_id, import_id, phone_e164, fields, notes, tags)
+    SELECT hum.org_id(), $1, n.phone_e164, n.fields, n.notes, n.tags
+      FROM json_to_recordset($2) AS n (phone_e164 text, fields jsonb, notes text, tags text[])
+     ORDER BY n.phone_e164
+    ON CONFLICT (import_id, phone_e164) DO UPDATE
+       SET fields = r.fields || excluded.fields,
+           notes = coalesce(excluded.notes, r.notes),
+           tags = CASE WHEN excluded.tags = '{}' THEN r.tags ELSE excluded.tags END
+    RETURNING xmax <> 0 AS known
+"""
+READ = """
+    UPDATE contact_imports
+       SET status = 'running', passed = passed + $2, rows_read = rows_read + $3, bad_rows = bad_rows + $4,
+           duplicates = duplicates + $5, errors = (errors::jsonb || $6::jsonb)::json, moved_at = now()
+     WHERE id = $1
+"""
+READ_ALL = "UPDATE contact_imports SET file = NULL WHERE id = $1"
+UNSTAGE = """
+    DELETE FROM contact_import_rows
+     WHERE import_id = $1
+       AND phone_e164 IN (SELECT phone_e164 FROM contact_import_rows WHERE import_id = $1 ORDER BY phone_e164 LIMIT $2)
+    RETURNING phone_e164, fields, notes, tags
+"""
+TAKEN = """
+    UPDATE contact_imports
+       SET created = created + $2, updated = updated + $3, unchanged = unchanged + $4, moved_at = now()
+     WHERE id = $1
+"""
+END = """
+    UPDATE contact_imports SET status = $2, failure = $3, file = NULL, ended_at = now()
+     WHERE id = $1 AND ended_at IS NULL
+"""
+STUCK = """
+    SELECT id FROM contact_imports
+     WHERE ended_at IS NULL AND status = 'running' AND moved_at < now() - $1::interval
+     LIMIT 100
+"""
+DROP_ROWS = "DELETE FROM contact_import_rows WHERE import_id = $1"
+FORGET = "DELETE FROM contact_imports WHERE ended_at < now() - $1::interval"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRow:
+    """An import; `passed` rows of its file are read, empty ones too, and `rows_read` were not empty."""
+
+    id: UUID
+    made_by: str
+    dry_run: bool
+    region: str | None
+    status: str
+    passed: int
+    rows_read: int
+    bad_rows: int
+    duplicates: int
+    created: int
+    updated: int
+    unchanged: int
+    ignored_columns: list[str]
+    errors: list[dict[str, Any]]
+    failure: str | None
+    created_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What a batch of a file's rows came to, beside the entries that were staged.  `errors` are JSON objects."""
+
+    passed: int
+    rows: int
+    bad_rows: int
+    duplicates: int
+    errors: Sequence[Mapping[str, Any]]
+
+
+def _row(row: Any) -> ImportRow:
+    return ImportRow(**{**row, "errors": json.loads(row["errors"])})
+
+
+async def create(
+    tx: Tx, id: UUID, made_by: str, file: bytes, region: str | None, ignored: Sequence[str], *, dry_run: bool
+) -> ImportRow:
+    return _row(await tx.fetchrow(CREATE, id, made_by, dry_run, region, file, list(ignored)))
+
+
+async def count_open(tx: Tx) -> int:
+    """How many of the organization's imports have not ended."""
+    count: int = await tx.fetchval(OPEN)
+    return count
+
+
+async def get(tx: Tx, id: UUID) -> ImportRow:
+    """Raises NotFound."""
+    row = await tx.fetchrow(GET, id)
+    if row is None:
+        raise NotFound("There is no such import.")
+    return _row(row)
+
+
+async def lock_open(tx: Tx, id: UUID) -> ImportRow | None:
+    """Lock an import that has not ended, for whoever carries it on."""
+    row = await tx.fetchrow(LOCK_OPEN, id)
+    return _row(row) if row else None
+
+
+async def file(tx: Tx, id: UUID) -> bytes | None:
+    """The file of an import; None when all of it has been read."""
+    found: bytes | None = await tx.fetchval(FILE, id)
+    return found
+
+
+async def stage(tx: Tx, id: UUID, rows: Sequence[Imported]) -> int:
+    """Keep rows of different numbers until they are taken, folded into what is kept of the same numbers; return how many
+    those were.
+    """
+    entries = [{"phone_e164": r.phone_e164, "fields": r.fields, "notes": r.notes, "tags": list(r.tags)} for r in rows]
+    return sum(row["known"] for row in await tx.fetch(STAGE, id, json.dumps(entries)))
+
+
+async def move(tx: Tx, id: UUID, batch: Passed) -> None:
+    """Count a batch of the file's rows as read."""
+    errors = json.dumps(batch.errors)
+    await tx.execute(READ, id, batch.passed, batch.rows, batch.bad_rows, batch.duplicates, errors)
+
+
+async def drop_file(tx: Tx, id: UUID) -> None:
+    await tx.execute(READ_ALL, id)
+
+
+async def unstage(tx: Tx, id: UUID, limit: int) -> list[Imported]:
+    """Hand out the next rows to take, in the order of their numbers; each once."""
+    found = sorted(await tx.fetch(UNSTAGE, id, limit), key=lambda row: str(row["phone_e164"]))
+    return [
+        Imported(ids.new(), row["phone_e164"], json.loads(row["fields"]), row["notes"], row["tags"]) for row in found
+    ]
+
+
+async def count_taken(tx: Tx, id: UUID, created: int, updated: int, unchanged: int) -> None:
+    await tx.execute(TAKEN, id, created, updated, unchanged)
+
+
+async def end(tx: Tx, id: UUID, status: str, failure: str | None = None) -> None:
+    """Close an import, once."""
+    await tx.execute(END, id, status, failure)
+    await tx.execute(DROP_ROWS, id)
+
+
+async def stuck(tx: Tx, idle: timedelta) -> list[UUID]:
+    """As the system: imports that were begun and have not moved for so long."""
+    return [row["id"] for row in await tx.fetch(STUCK, idle)]
+
+
+async def forget(tx: Tx, keep: timedelta) -> None:
+    """As the system: drop imports that ended so long ago."""
+    await tx.execute(FORGET, keep)

@@ -1,0 +1,108 @@
+"""One organization's requests leave room for the others'."""
+
+import asyncio
+import time
+from uuid import UUID
+
+import grpc
+import pytest
+from grpc import aio
+
+from control.base.rates import Rates
+from control.boundary import Limits, admission, lanes
+from control.boundary.lanes import Lanes
+from control.identity import usecases as identity
+from hum import ids
+from hum.errors import RateLimited
+from hum.principal import Principal
+from hum.v1 import flows_pb2, flows_pb2_grpc, runtime_pb2, runtime_pb2_grpc
+from tests.control.conftest import Plane, bearer
+
+ONE, OTHER = ids.new(), ids.new()
+
+
+async def hold(lane: Lanes, organization: UUID, release: asyncio.Event, inside: list[UUID]) -> None:
+    async with lane.enter(organization):
+        inside.append(organization)
+        await release.wait()
+
+
+async def test_so_many_at_once_and_others_beside_them() -> None:
+    lane, release, inside = Lanes(2, 30), asyncio.Event(), list[UUID]()
+    tasks = [asyncio.create_task(hold(lane, ONE, release, inside)) for _ in range(5)]
+    await asyncio.sleep(0.01)
+    assert inside == [ONE, ONE]
+    async with lane.enter(OTHER):
+        release.set()
+    await asyncio.gather(*tasks)
+    assert inside == [ONE] * 5
+    assert lane._lanes == {}
+
+
+async def test_who_waits_too_long_is_refused_and_leaves_nothing() -> None:
+    lane, release = Lanes(1, 0.05), asyncio.Event()
+    holder = asyncio.create_task(hold(lane, ONE, release, []))
+    await asyncio.sleep(0)
+    with pytest.raises(RateLimited):
+        await asyncio.wait_for(hold(lane, ONE, release, []), 30)
+    waiting = asyncio.create_task(hold(lane, ONE, release, []))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    release.set()
+    await holder
+    async with lane.enter(ONE):
+        pass
+    assert lane._lanes == {}
+
+
+async def test_only_so_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "WAITING", 2)
+    lane, release = Lanes(1, 30), asyncio.Event()
+    tasks = [asyncio.create_task(hold(lane, ONE, release, [])) for _ in range(3)]
+    await asyncio.sleep(0)
+    with pytest.raises(RateLimited):
+        await asyncio.wait_for(hold(lane, ONE, release, []), 30)
+    release.set()
+    await asyncio.gather(*tasks)
+
+
+def test_known_credentials_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "MOST_KNOWN", 2)
+    limits = Limits(Rates(1, 1), Rates(1, 1), Rates(1, 1))
+    admitting = admission.Admission(None, bytes(32), limits, Lanes(1, 1), lambda: 0.0)  # type: ignore[arg-type]
+    who = Principal(ONE, "admin", (), ids.new(), None, None, "k")
+    for name in (b"a", b"b", b"a", b"c"):
+        admitting._know(name, who)
+    assert list(admitting._known) == [b"a", b"c"]
+
+
+@pytest.fixture
+def limits() -> dict[str, float]:
+    return {"rate_burst": 10_000, "organization_requests": 3, "organization_wait_seconds": 1.0}
+
+
+async def test_an_organization_that_waits_for_a_lock_takes_nobody_elses_connections(plane: Plane) -> None:
+    """Forty requests of two keys, on a lock that is held: others are answered, calls too, and the forty are refused."""
+    db = plane.control.db
+    org = await identity.create_organization(db, "Noisy", "owner@noisy.example")
+    keys = [bearer((await identity.issue_key(db, org, "k", "admin", []))[1]) for _ in range(2)]
+    other, stub = await plane.tenant("Quiet"), flows_pb2_grpc.FlowsServiceStub(plane.channel)
+    flow = (await stub.CreateFlow(flows_pb2.CreateFlowRequest(flow=flows_pb2.Flow(name="F")), metadata=keys[0])).flow
+    change = flows_pb2.UpdateFlowRequest(id=flow.id, flow=flows_pb2.Flow(name="G"))
+    change.update_mask.paths.append("name")
+    async with db.system() as tx:
+        await tx.execute("SELECT id FROM flows FOR UPDATE")
+        stuck = [asyncio.ensure_future(stub.UpdateFlow(change, metadata=keys[n % 2])) for n in range(40)]
+        await asyncio.sleep(0.2)
+        began = time.monotonic()
+        await stub.ListFlows(flows_pb2.ListFlowsRequest(), metadata=other, timeout=30)
+        ingress = runtime_pb2_grpc.IngressServiceStub(plane.channel)
+        ring = runtime_pb2.RouteCallRequest(call_sid="CA1", from_e164="+13175550199", to_e164="+13175550100")
+        await ingress.RouteCall(ring, metadata=plane.node("gateway"), timeout=30)
+        assert time.monotonic() - began < 2.5, "they would have waited for the lock"
+        done, _ = await asyncio.wait(stuck, timeout=30, return_when=asyncio.FIRST_COMPLETED)
+        refused = next(iter(done)).exception()
+        assert isinstance(refused, aio.AioRpcError)
+        assert refused.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    results = await asyncio.gather(*stuck, return_exceptions=True)
+    assert len([each for each in results if not isinstance(each, BaseException)]) >= 3
