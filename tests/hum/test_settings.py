@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from hum import settings, settingspage
+from hum import settings
 from hum.network import parse_listen
 from hum.settings import ControlSettings, GatewaySettings, MediaSettings, UpSettings
+from hum.settings import page as settings_page
 
 
 def start(**environment: str) -> subprocess.CompletedProcess[str]:
@@ -54,7 +55,7 @@ def test_every_setting_says_what_it_is() -> None:
 
 def test_the_page_tells_the_truth() -> None:
     page = Path(__file__).parents[2] / "docs/settings.md"
-    assert page.read_text() == settingspage.as_markdown(), "run `make docs`"
+    assert page.read_text() == settings_page.as_markdown(), "run `make docs`"
 
 
 def test_settings_are_frozen() -> None:

@@ -105,7 +105,7 @@ async def test_a_calls_own_stream_is_taken_out_of_the_outbox(
 async def test_keys_and_answers_from_before_keep_no_power_that_nobody_has(
     empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rows of a database before 0014: a key that was kept when its maker left, one that an operator made, a stored secret."""
+    """Rows of a database before 0013: a key that was kept when its maker left, one that an operator made, a stored secret."""
     everything = migrations()
     monkeypatch.setattr(module, "migrations", lambda: [each for each in everything if each.version < 12])
     await migrate(empty_database)

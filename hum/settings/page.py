@@ -1,6 +1,6 @@
 """docs/settings.md, generated from the settings.
 
-python -m hum.settingspage > docs/settings.md
+python -m hum.settings.page > docs/settings.md
 """
 
 import sys
@@ -19,7 +19,7 @@ def as_markdown() -> str:
         "# Settings",
         "",
         "Environment variables, all optional in development. An invalid value or an unknown `HUM_*` name stops the",
-        "process with a message that says what to do. This page is the output of `python -m hum.settingspage`; a test",
+        "process with a message that says what to do. This page is the output of `python -m hum.settings.page`; a test",
         "compares them.",
         "",
         "| variable | default | read by | meaning |",

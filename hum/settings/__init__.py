@@ -1,0 +1,115 @@
+"""Settings.  Only this package reads the environment.
+
+One frozen class for each program; each field names its variable and describes it.  An invalid value or an unknown
+`HUM_*` variable stops the process with a message that says what to do.
+"""
+
+import difflib
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from typing import NoReturn, TypeVar
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from hum.settings.base import Carrier, Common, Model, RecordingSettings, UploadSettings
+from hum.settings.control import (
+    CallsSettings,
+    ControlSettings,
+    DatabaseSettings,
+    EgressSettings,
+    IdentitySettings,
+    ImportSettings,
+    NumbersSettings,
+    RequestSettings,
+    WorkerSettings,
+)
+from hum.settings.gateway import GatewaySettings, PublicSocketSettings
+from hum.settings.media import MediaSettings
+
+SettingsT = TypeVar("SettingsT", bound=Common)
+
+__all__ = [
+    "CallsSettings",
+    "Carrier",
+    "Common",
+    "ControlSettings",
+    "DatabaseSettings",
+    "EgressSettings",
+    "GatewaySettings",
+    "IdentitySettings",
+    "ImportSettings",
+    "MediaSettings",
+    "Model",
+    "NumbersSettings",
+    "PublicSocketSettings",
+    "RecordingSettings",
+    "RequestSettings",
+    "UpSettings",
+    "UploadSettings",
+    "WorkerSettings",
+    "environment",
+    "load",
+    "media_interpreted",
+    "unknown",
+    "variables",
+]
+
+
+class UpSettings(ControlSettings, GatewaySettings, MediaSettings):
+    """`hum up`, `hum call` and the like: all settings.  Distinguishes what was set from what was left to defaults."""
+
+    def is_set(self, variable: str) -> bool:
+        """Whether the operator set the variable, and not to an empty string."""
+        return bool(os.environ.get(variable))
+
+
+def variables() -> Mapping[str, FieldInfo]:
+    """Every variable and its field, for the check for unknown names and for the documentation."""
+    return {str(field.validation_alias): field for field in UpSettings.model_fields.values() if field.validation_alias}
+
+
+def unknown(names: Iterator[str]) -> list[str]:
+    """Messages about unknown `HUM_*` names."""
+    known, sentences = variables(), []
+    for name in sorted(names):
+        if name.startswith("HUM_") and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            sentences.append(f"{name} is not a setting; " + (f"did you mean {near[0]}?" if near else "remove it"))
+    return sentences
+
+
+def load(kind: type[SettingsT]) -> SettingsT:
+    """Read the environment; invalid settings end the process with messages and status 2."""
+    sentences = unknown(iter(os.environ))
+    try:
+        settings = kind()
+    except ValidationError as error:
+        sentences += [_sentence(each["loc"], each["msg"]) for each in error.errors()]
+    if sentences:
+        _stop(sentences)
+    return settings
+
+
+def media_interpreted() -> bool:
+    """HUM_MEDIA_INTERPRETED, which decides how modules are imported, before settings are read."""
+    return os.environ.get("HUM_MEDIA_INTERPRETED", "").lower() in {"1", "true", "yes", "on", "t", "y"}
+
+
+def environment() -> dict[str, str]:
+    """A copy of the environment, for the processes that `hum up` starts."""
+    return dict(os.environ)
+
+
+def _sentence(location: tuple[int | str, ...], message: str) -> str:
+    name = str(location[0]) if location else "the settings"
+    field = variables().get(name)
+    meaning = f" ({field.description})" if field and field.description else ""
+    return f"{name}{meaning}: {message}"
+
+
+def _stop(sentences: list[str]) -> NoReturn:
+    for sentence in sentences:
+        sys.stderr.write(f"hum: {sentence}\n")
+    raise SystemExit(2)

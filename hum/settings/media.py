@@ -1,0 +1,168 @@
+"""What `hum media` reads."""
+
+from pathlib import Path
+
+from hum.settings.base import Carrier, Model, RecordingSettings, setting
+
+
+class MediaSettings(Carrier, Model, RecordingSettings):
+    """`hum media`."""
+
+    media_listen: str = setting(
+        "HUM_MEDIA_LISTEN", "127.0.0.1:8081", "host:port on which media serves WebSockets; `fd:N`: socket N, inherited"
+    )
+    max_calls: int = setting("HUM_MAX_CALLS", 250, "calls that one process carries; further calls are refused", ge=1)
+    max_lag_ms: float = setting(
+        "HUM_MAX_LAG_MS",
+        120.0,
+        "new calls are refused if the event loop was later than this, in ms, once in the last second",
+        gt=0,
+    )
+    max_late_ms: float = setting(
+        "HUM_MAX_LATE_MS",
+        3.0,
+        "new calls are refused while the event loop is later than this, in ms, on the average of 3 s",
+        gt=0,
+    )
+    loaded_share: float = setting(
+        "HUM_LOADED_SHARE",
+        0.5,
+        "the lateness of the event loop refuses calls only while the process uses this share of its core, or carries "
+        "this share of HUM_MAX_CALLS",
+        ge=0,
+        le=1,
+    )
+    max_frame_bytes: int = setting(
+        "HUM_MAX_FRAME_BYTES",
+        64 << 10,
+        "bytes of the largest frame from the carrier; a larger one ends the stream",
+        ge=1024,
+    )
+    drain_seconds: float = setting("HUM_DRAIN_SECONDS", 3600.0, "seconds that calls may continue after SIGTERM", ge=0)
+    linger_seconds: float = setting(
+        "HUM_LINGER_SECONDS",
+        1.0,
+        "seconds that whoever is connected already has for a last request during a drain",
+        ge=0,
+    )
+    pacer_ms: float = setting("HUM_PACER_MS", 20.0, "milliseconds between the pacer's ticks", gt=0)
+    start_seconds: float = setting(
+        "HUM_STREAM_START_SECONDS",
+        2.0,
+        "seconds that a connection has for its upgrade request, and then a stream for its `start`",
+        gt=0,
+    )
+    max_waiting: int = setting(
+        "HUM_MAX_WAITING_STREAMS",
+        256,
+        "how many connections without an upgrade request, and how many streams without a `start`, a process keeps; "
+        "beyond that, the oldest is closed",
+        ge=1,
+    )
+    max_unsent_bytes: int = setting(
+        "HUM_MAX_UNSENT_BYTES",
+        256 << 10,
+        "bytes buffered for a carrier that does not read; above this, the stream is closed",
+        ge=16 << 10,
+    )
+    min_free_bytes: int = setting(
+        "HUM_MIN_FREE_BYTES",
+        64 << 20,
+        "new calls are refused while the spool's disk has less free space than this, in bytes",
+        ge=0,
+    )
+    disk_check_seconds: float = setting(
+        "HUM_DISK_CHECK_SECONDS", 0.5, "seconds between checks that the spool's disk can be written", gt=0
+    )
+    max_unsaved_bytes: int = setting(
+        "HUM_MAX_UNSAVED_BYTES",
+        64 << 20,
+        "bytes of reports kept in memory while the disk is full and control unavailable; further reports are lost",
+        ge=0,
+    )
+    session_seconds: float = setting("HUM_SESSION_SECONDS", 5.0, "seconds to wait for control to open a session", gt=0)
+    dial_seconds: float = setting(
+        "HUM_DIAL_SECONDS", 3.0, "seconds to wait for the connection to the model, and then for a session on it", gt=0
+    )
+    model_ping_seconds: float = setting(
+        "HUM_MODEL_PING_SECONDS",
+        5.0,
+        "seconds without anything from the model before its connection is pinged, and to wait for the pong",
+        gt=0,
+    )
+    model_patience_seconds: float = setting(
+        "HUM_MODEL_PATIENCE_SECONDS",
+        8.0,
+        "seconds that a call goes on without a model, with hold phrases, before it ends with an apology",
+        gt=0,
+    )
+    model_losses_per_minute: int = setting(
+        "HUM_MODEL_LOSSES_PER_MINUTE",
+        4,
+        "model sessions that a call may lose within a minute; one more ends it with an apology",
+        ge=0,
+    )
+    model_losses_per_call: int = setting(
+        "HUM_MODEL_LOSSES_PER_CALL",
+        12,
+        "model sessions that a call may lose in all; one more ends it with an apology",
+        ge=0,
+    )
+    answer_seconds: float = setting(
+        "HUM_ANSWER_SECONDS",
+        6.0,
+        "seconds without an event of an answer before it counts as lost, and its model session with it",
+        gt=0,
+    )
+    hold_after_ms: float = setting(
+        "HUM_HOLD_AFTER_MS",
+        2000.0,
+        "milliseconds of silence before a waiting caller hears the hold phrase; twice as long before the next one",
+        gt=0,
+    )
+    under_way_ms: float = setting(
+        "HUM_UNDER_WAY_MS",
+        500.0,
+        "milliseconds between reports of unfinished turns: at most this much of a sentence is lost when a media process dies",
+        gt=0,
+    )
+    silent_seconds: float = setting(
+        "HUM_CARRIER_SILENT_SECONDS", 20.0, "seconds without a frame before a stream counts as lost", gt=0
+    )
+    model_retry_ms: float = setting(
+        "HUM_MODEL_RETRY_MS",
+        100.0,
+        "milliseconds before the model is dialled again; doubles with each failure, up to a second",
+        gt=0,
+    )
+    end_ack_seconds: float = setting(
+        "HUM_END_ACK_SECONDS",
+        1.0,
+        "seconds that a call which HUM ends waits for control's acknowledgement before it is closed",
+        ge=0,
+    )
+    link_retry_ms: float = setting(
+        "HUM_LINK_RETRY_MS",
+        250.0,
+        "milliseconds before a lost link is first opened again; doubles with each attempt",
+        gt=0,
+    )
+    transcript_wait_ms: float = setting(
+        "HUM_TRANSCRIPT_WAIT_MS", 5000.0, "milliseconds that a turn waits for its transcript", gt=0
+    )
+    link_beat_ms: float = setting(
+        "HUM_LINK_BEAT_MS", 2_000.0, "how often a media process tells control that it lives", gt=0
+    )
+    filler_after_ms: float = setting(
+        "HUM_FILLER_AFTER_MS",
+        750.0,
+        "milliseconds without an answer before one of the flow's fillers is played",
+        gt=0,
+    )
+    vad_confirm: bool = setting(
+        "HUM_VAD_CONFIRM", True, "whether a second detector (Silero) must agree before a sound stops the agent"
+    )
+
+    @property
+    def spool_dir(self) -> Path:
+        return self.home / "spool"
