@@ -13,10 +13,9 @@ from picows import WSListener, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeRes
 from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
+from media.admission import Admission
 from media.core.conversation import Conversation, due
-from media.door import Door
 from media.legs import twilio
-from media.pacer import Load
 from media.shell import Leg, Ports, Shell
 
 LOG = log(__name__)
@@ -27,9 +26,8 @@ FLUSH_MS = 100.0  # reports that are not urgent are sent in batches: a batch cos
 class MediaServer:
     """All calls of this process."""
 
-    def __init__(self, ports: Ports, load: Callable[[], Load], door: Door) -> None:
-        self.ports, self._load, self._door = ports, load, door
-        self.leaving = self.draining = False
+    def __init__(self, ports: Ports, admission: Admission) -> None:
+        self.ports, self.admission = ports, admission
         self.on_calls: Callable[[int], None] = lambda _: None
         self._shells: set[Shell] = set()
         self._waiting: dict[Shell, None] = {}  # those without a `start`, oldest first; not calls yet
@@ -75,7 +73,7 @@ class MediaServer:
             LOG.warning("stream refused: no valid signature; check TWILIO_AUTH_TOKEN and HUM_MEDIA_URL")
             metrics.STREAMS.labels("unsigned").inc()
             return _answer(403, b"the request is not signed by the carrier\n")
-        if (reason := self._full()) is not None:
+        if (reason := self.admission.full(self.calls)) is not None:
             LOG.warning("stream refused", reason=reason, calls=self.calls)
             metrics.STREAMS.labels(reason).inc()
             return _answer(503, b"this process takes no more calls\n")
@@ -83,30 +81,15 @@ class MediaServer:
 
     def refuses(self) -> str | None:
         """Why this process should be sent no more calls; None if it takes more."""
-        return "draining" if self.leaving else self._full()
-
-    def _full(self) -> str | None:
-        if self.draining:
-            return "draining"
-        if self.calls >= self._door.room.calls:
-            return "full"
-        if not self.ports.link.outbox.storing:
-            return "disk"
-        return "lagging" if self._lags() else None
-
-    def _lags(self) -> bool:
-        """Tell whether the event loop is late because of what this process itself does."""
-        settings, load = self.ports.settings, self._load()
-        loaded = max(load.used, self.calls / self._door.room.calls) >= settings.loaded_share
-        return loaded and (load.worst_ms > settings.max_lag_ms or load.usual_ms > settings.max_late_ms)
+        return self.admission.refuses(self.calls)
 
     def opened(self, leg: Leg, descriptor: int) -> Shell:
-        self._door.upgraded(descriptor)
+        self.admission.door.upgraded(descriptor)
         shell = Shell(self.ports, leg, self)
         self._shells.add(shell)
         self._empty.clear()
         self._waiting[shell] = None
-        if len(self._waiting) > self._door.room.waiting:
+        if len(self._waiting) > self.admission.door.room.waiting:
             next(iter(self._waiting)).crowd_out()
         return shell
 
@@ -115,7 +98,7 @@ class MediaServer:
     def started(self, shell: Shell) -> str | None:
         self._waiting.pop(shell, None)
         self._counted()
-        return "full" if self.calls > self._door.room.calls else None
+        return "full" if self.calls > self.admission.door.room.calls else None
 
     def joined(self, shell: Shell, talk: Conversation) -> None:
         self._talking[talk] = shell
@@ -162,7 +145,7 @@ class MediaServer:
 
     async def linger(self, seconds: float, hurry: asyncio.Event) -> None:
         """Nobody listens any more; whoever is connected already may still begin a call."""
-        self.leaving = True
+        self.admission.leaving = True
         with suppress(TimeoutError):
             await asyncio.wait_for(hurry.wait(), seconds)
 
@@ -171,7 +154,7 @@ class MediaServer:
 
         After `seconds` they end with a spoken goodbye, and without one as soon as `hurry` is set.
         """
-        self.leaving = self.draining = True
+        self.admission.leaving = self.admission.draining = True
         hurry = hurry or asyncio.Event()
         if await self._emptied(seconds, hurry):
             return

@@ -21,7 +21,7 @@ USES = {"inc", "dec", "observe", "set", "labels", "time", "set_function", "count
 #: Read from the environment before the settings, because it decides which modules are imported.
 BEFORE_SETTINGS = {"interpreted"}
 
-SETTINGS_MODULE = ROOT / "hum" / "settings.py"
+SETTINGS = ROOT / "hum" / "settings"
 
 
 def trees() -> Iterator[tuple[Path, ast.Module]]:
@@ -39,9 +39,9 @@ def reads(tree: ast.AST) -> set[str]:
     return {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)}
 
 
-def with_derived(read: set[str], module: ast.Module) -> set[str]:
+def with_derived(read: set[str], *modules: ast.Module) -> set[str]:
     """`read`, and the settings that the properties in `read` are derived from."""
-    classes = [node for node in module.body if isinstance(node, ast.ClassDef)]
+    classes = [node for module in modules for node in module.body if isinstance(node, ast.ClassDef)]
     methods = [node for cls in classes for node in cls.body if isinstance(node, ast.FunctionDef)]
     return read.union(*(reads(method) for method in methods if method.name in read))
 
@@ -51,8 +51,8 @@ def unread_settings(fields: Iterable[str], read: set[str]) -> set[str]:
 
 
 def test_every_setting_is_read() -> None:
-    read = {name for path, tree in trees() if path != SETTINGS_MODULE for name in reads(tree)}
-    read = with_derived(read, ast.parse(SETTINGS_MODULE.read_text()))
+    read = {name for path, tree in trees() if path.parent != SETTINGS for name in reads(tree)}
+    read = with_derived(read, *(ast.parse(path.read_text()) for path in sorted(SETTINGS.glob("*.py"))))
     marked = {field for field, info in settings.UpSettings.model_fields.items() if info.validation_alias in listed()}
     assert unread_settings(settings.UpSettings.model_fields, read) <= marked
 

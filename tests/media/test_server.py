@@ -104,7 +104,7 @@ async def test_a_process_that_lags_takes_no_more(plane) -> None:
 )
 async def test_lateness_counts_when_the_process_itself_is_busy(plane, monkeypatch, load: Load, takes: bool) -> None:
     media = await plane(HUM_MAX_LAG_MS=120, HUM_MAX_LATE_MS=3)
-    monkeypatch.setattr(media.media.server, "_load", lambda: load)
+    monkeypatch.setattr(media.media.server.admission, "_load", lambda: load)
     await until(lambda: media.media.link.up)
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{media.media.port}") as http:
         assert (await http.get("/readyz")).status_code == (200 if takes else 503)
@@ -117,7 +117,7 @@ async def test_lateness_counts_when_the_process_itself_is_busy(plane, monkeypatc
 
 async def test_lateness_counts_when_many_calls_are_carried(plane, monkeypatch) -> None:
     media = await plane(HUM_MAX_CALLS=4, HUM_MAX_LATE_MS=3)
-    monkeypatch.setattr(media.media.server, "_load", lambda: Load(worst_ms=20.0, usual_ms=3.5, used=0.1))
+    monkeypatch.setattr(media.media.server.admission, "_load", lambda: Load(worst_ms=20.0, usual_ms=3.5, used=0.1))
     async with media.line(), media.line():
         await until(lambda: len(media.media.server) == 2)
         assert await refused(media.line()) == 503
@@ -125,9 +125,9 @@ async def test_lateness_counts_when_many_calls_are_carried(plane, monkeypatch) -
 
 async def test_a_process_that_is_usually_late_takes_no_more(plane, monkeypatch) -> None:
     media = await plane(HUM_MAX_LATE_MS=3)
-    monkeypatch.setattr(media.media.server, "_load", lambda: Load(worst_ms=20.0, usual_ms=3.5, used=0.6))
+    monkeypatch.setattr(media.media.server.admission, "_load", lambda: Load(worst_ms=20.0, usual_ms=3.5, used=0.6))
     assert await refused(media.line()) == 503
-    monkeypatch.setattr(media.media.server, "_load", lambda: Load(worst_ms=20.0, usual_ms=2.5, used=0.6))
+    monkeypatch.setattr(media.media.server.admission, "_load", lambda: Load(worst_ms=20.0, usual_ms=2.5, used=0.6))
     async with media.line():
         await until(lambda: len(media.media.server) == 1)
 
@@ -334,7 +334,7 @@ async def test_a_drain_waits_for_calls_then_ends_them(plane, control, model, set
     async with media.joined() as line:
         await until(lambda: "started" in control.kinds())
         draining = asyncio.create_task(media.media.server.drain(0.3, 5.0))
-        await until(lambda: media.media.server.draining)
+        await until(lambda: media.media.server.admission.draining)
         assert await refused(media.line()) == 503
         assert control.ended("call_t1") is None
         assert await line.closed() == 1000
