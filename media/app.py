@@ -94,21 +94,20 @@ async def build(
         try:
             yield Media(server, link, listening.sockets[0].getsockname()[1], metrics_port)
         finally:
-            listening.close()  # who connects from now on is answered by a successor, or refused by the system
-            await _drain(server, settings, hurry)
+            await _drain(server, listening, settings, hurry)
             link.flush(clock())
             with suppress(TimeoutError):  # reports that control does not acknowledge now stay on disk
                 async with asyncio.timeout(settings.end_ack_seconds):
                     await link.stored()
             pacer.stop()
             linked.cancel()
-            with suppress(asyncio.CancelledError):
-                await linked
+            await asyncio.gather(linked, return_exceptions=True)
             link.outbox.close()
             await channel.close(None)
 
 
-async def _drain(server: MediaServer, settings: MediaSettings, hurry: asyncio.Event) -> None:
+async def _drain(server: MediaServer, listening: asyncio.Server, settings: MediaSettings, hurry: asyncio.Event) -> None:
+    listening.close()  # who connects from now on is answered by a successor, or refused by the system
     lingers = min(settings.linger_seconds, settings.drain_seconds)
     await server.linger(lingers, hurry)
     await server.drain(settings.drain_seconds - lingers, CLOSE_SECONDS, hurry)

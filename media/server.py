@@ -64,8 +64,8 @@ class MediaServer:
     def missing(self) -> list[str]:
         """What keeps this process from taking the next call, a sentence each."""
         if not self.ports.link.up:
-            return ["the link to control is down"]
-        return [f"no more calls are taken: {reason}"] if (reason := self.refuses()) else []
+            return ["The link to control is down."]
+        return [f"No more calls are taken: {reason}."] if (reason := self.refuses()) else []
 
     def _stream(self, request: WSUpgradeRequest) -> WSListener | WSUpgradeResponseWithListener:
         settings = self.ports.settings

@@ -159,7 +159,7 @@ async def test_clips_are_rendered_once_for_each_voice_and_text(world: World) -> 
         await world.until("SELECT count(*) FROM clips", is_true=lambda n: n == 6)
         await world.flow(greeting="Hello there", voice="cedar")
         await world.flow(greeting="Hello there", voice="cedar", filler_phrases=["Let me see.", "One second."])
-        await world.until("SELECT count(*) FROM clips", is_true=lambda n: n == 7)  # the queue is empty between jobs too
+        await world.until("SELECT count(*) FROM clips", is_true=lambda n: n == 8)  # the queue is empty between jobs too
         await world.until("SELECT count(*) FROM pgqueuer", is_true=lambda n: n == 0)
     assert ("cedar", "Hello there") in world.model.said
     assert {("cedar", "Let me see."), ("cedar", "One second.")} <= set(world.model.said)

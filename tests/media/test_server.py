@@ -115,11 +115,14 @@ async def test_lateness_counts_when_the_process_itself_is_busy(plane, monkeypatc
         assert await refused(media.line()) == 503
 
 
-async def test_lateness_counts_when_many_calls_are_carried(plane, monkeypatch) -> None:
+async def test_lateness_counts_when_many_calls_are_carried(plane, control, monkeypatch) -> None:
     media = await plane(HUM_MAX_CALLS=4, HUM_MAX_LATE_MS=3)
     monkeypatch.setattr(media.media.server.admission, "_load", lambda: Load(worst_ms=20.0, usual_ms=3.5, used=0.1))
-    async with media.line(), media.line():
-        await until(lambda: len(media.media.server) == 2)
+    for token in ("t1", "t2"):
+        control.offer(token)
+    await until(lambda: media.media.link.up)
+    async with media.joined("t1"), media.joined("t2"):
+        await until(lambda: media.media.server.calls == 2)
         assert await refused(media.line()) == 503
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
 from sandbox.twilio import sign
-from tests.contract.conftest import PUBLIC, TOKEN, Edge, edge, issuer, limits, plane, public_socket, running_issuer
+from tests.contract.conftest import ACCOUNT, PUBLIC, TOKEN, Edge, edge, issuer, limits, plane, public_socket, running_issuer
 
 __all__ = ["Edge", "edge", "issuer", "limits", "plane", "public_socket", "running_issuer"]
 
@@ -68,7 +68,7 @@ def head(verb: str, path: str, headers: Mapping[str, str] | None = None) -> str:
 
 def webhook(path: str = "/twilio/voice", **form: str) -> str:
     """A webhook that the carrier signed, whole."""
-    given = {"CallSid": "CA1", "From": "+13175550199", "To": "+13175550100", **form}
+    given = {"AccountSid": ACCOUNT, "CallSid": "CA1", "From": "+13175550199", "To": "+13175550100", **form}
     body = urlencode(given)
     headers = {
         "X-Twilio-Signature": sign(TOKEN, PUBLIC + path, list(given.items())),
