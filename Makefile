@@ -86,7 +86,7 @@ proto: $(READY)
 	$(BIN)/python proto/contract.py write
 
 docs: $(READY)
-	$(BIN)/python -m hum.settings > docs/settings.md
+	$(BIN)/python -m hum.settingspage > docs/settings.md
 	$(BIN)/python -m hum.authorization > docs/authorization.md
 	$(BIN)/python -m hum.eventtypes > docs/events.md
 

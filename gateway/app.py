@@ -66,14 +66,11 @@ def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
     identity = rpc.NodeIdentity(home.node_key(settings), "gateway", telemetry.node_name(settings, "gateway"))
     closing = asyncio.Event()
 
-    webhooks = CarrierWebhooks(
-        settings, channel, identity, Postponed(take_spool(settings.postponed_dir, fsync=True), settings)
-    )
+    postponed = Postponed(take_spool(settings.postponed_dir, fsync=True), settings)
+    webhooks = CarrierWebhooks(settings, channel, identity, postponed)
 
     async def missing() -> list[str]:
-        if closing.is_set():
-            return ["it drains"]
-        return await _missing_at_control(channel, identity, settings.ready_seconds)
+        return ["it drains"] if closing.is_set() else await _missing_at_control(channel, identity, settings)
 
     gateway = Gateway(Starlette(), closing, missing, webhooks)
     is_ready = monitoring.cached(settings, missing)
@@ -162,11 +159,11 @@ class _Plain(yaml.SafeDumper):
         return True
 
 
-async def _missing_at_control(channel: aio.Channel, identity: rpc.NodeIdentity, seconds: float) -> list[str]:
+async def _missing_at_control(channel: aio.Channel, identity: rpc.NodeIdentity, settings: GatewaySettings) -> list[str]:
     """What keeps control from answering this gateway, in a sentence."""
     check = runtime_pb2_grpc.IngressServiceStub(channel).CheckReady
     try:
-        await check(runtime_pb2.CheckReadyRequest(), timeout=seconds, metadata=(identity.metadata(),))
+        await check(runtime_pb2.CheckReadyRequest(), timeout=settings.ready_seconds, metadata=(identity.metadata(),))
     except aio.AioRpcError as error:
         if error.code() is StatusCode.PERMISSION_DENIED:
             return ["control does not accept this gateway; set HUM_NODE_KEY to the same value on every plane"]

@@ -537,36 +537,3 @@ def _stop(sentences: list[str]) -> NoReturn:
     for sentence in sentences:
         sys.stderr.write(f"hum: {sentence}\n")
     raise SystemExit(2)
-
-
-def as_markdown() -> str:
-    """docs/settings.md: every variable, which programs read it, its default and its meaning."""
-    programs: dict[str, type[Common]] = {
-        "control, worker": ControlSettings,
-        "gateway": GatewaySettings,
-        "media": MediaSettings,
-    }
-    lines = [
-        "# Settings",
-        "",
-        "Environment variables, all optional in development. An invalid value or an unknown `HUM_*` name stops the",
-        "process with a message that says what to do. This page is the output of `python -m hum.settings`; a test compares",
-        "them.",
-        "",
-        "| variable | default | read by | meaning |",
-        "| --- | --- | --- | --- |",
-    ]
-    for name, field in variables().items():
-        readers = [program for program, kind in programs.items() if name in _aliases(kind)]
-        read_by = "all" if len(readers) == len(programs) else ", ".join(readers)
-        default = "" if field.default in {None, ""} else f"`{field.default}`"
-        lines.append(f"| `{name}` | {default} | {read_by} | {field.description} |")
-    return "\n".join(lines) + "\n"
-
-
-def _aliases(kind: type[Common]) -> set[str]:
-    return {str(field.validation_alias) for field in kind.model_fields.values()}
-
-
-if __name__ == "__main__":
-    sys.stdout.write(as_markdown())

@@ -67,7 +67,7 @@ async def build(
     ports = Ports(settings, link, dial or Dialler(settings), clock, settings.recordings_dir, silero)
     server = MediaServer(ports, lambda: pacer.load)
     pacer = Pacer(settings.pacer_ms, clock, server.sweep)
-    link.on_command, link.refuses = server.command, server.refuses
+    link.on_command, link.beat.refuses = server.command, server.refuses
     listening = await ws_create_server(
         server.upgrade,
         sock=sockets.listening(settings.media_listen, "HUM_MEDIA_LISTEN", shared=shared_port),
