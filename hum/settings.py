@@ -8,58 +8,22 @@ import difflib
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from hum.addresses import INHERITED, Listen, parse_listen, parse_networks
+
+__all__ = ["INHERITED", "Listen", "parse_listen", "parse_networks"]
 SettingsT = TypeVar("SettingsT", bound="Common")
 
 
 def _env(name: str, default: Any, doc: str, **rules: Any) -> Any:
     return Field(default, validation_alias=name, description=doc, **rules)
-
-
-INHERITED = "fd"  # the host of a `Listen` whose port is the number of an inherited descriptor
-
-
-class Listen(NamedTuple):
-    """A socket to listen on; port 0 asks the system for one, host `fd` is a socket that this process inherited."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-    def plus(self, count: int) -> "Listen":
-        """The socket so many ports further on; of port 0, port 0."""
-        return self._replace(port=self.port + count) if self.port else self
-
-
-def parse_listen(text: str) -> Listen:
-    """Read `host:port`, with an IPv6 host in brackets, or `fd:number`."""
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65535:
-        raise ValueError(f"{text!r} is not host:port, for example 127.0.0.1:8080")
-    return Listen(host.strip("[]"), int(port))
-
-
-def parse_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    """Read CIDRs, separated by commas or spaces."""
-    networks = []
-    for word in text.replace(",", " ").split():
-        try:
-            network = ip_network(word)
-        except ValueError as error:
-            raise ValueError(f"{word!r} is not a network, for example 10.1.0.0/16: {error}") from error
-        if network.prefixlen == 0:
-            raise ValueError(f"{word!r} covers every address; list only the networks that are needed")
-        networks.append(network)
-    return tuple(networks)
 
 
 class Common(BaseSettings):
@@ -382,10 +346,7 @@ class GatewaySettings(Carrier):
     body_bytes: int = _env("HUM_BODY_BYTES", 1 << 20, "bytes of the largest request body that is accepted", ge=1024)
     drain_seconds: float = _env("HUM_DRAIN_SECONDS", 3600.0, "seconds that requests may continue after SIGTERM", ge=0)
     linger_seconds: float = _env(
-        "HUM_LINGER_SECONDS",
-        1.0,
-        "seconds that whoever is connected already has for a last request during a drain",
-        ge=0,
+        "HUM_LINGER_SECONDS", 1.0, "seconds that whoever is connected has for a last request in a drain", ge=0
     )
 
     @property
@@ -428,10 +389,7 @@ class MediaSettings(Carrier, Model, RecordingSettings):
     )
     drain_seconds: float = _env("HUM_DRAIN_SECONDS", 3600.0, "seconds that calls may continue after SIGTERM", ge=0)
     linger_seconds: float = _env(
-        "HUM_LINGER_SECONDS",
-        1.0,
-        "seconds that whoever is connected already has for a last request during a drain",
-        ge=0,
+        "HUM_LINGER_SECONDS", 1.0, "seconds that whoever is connected has for a last request in a drain", ge=0
     )
     pacer_ms: float = _env("HUM_PACER_MS", 20.0, "milliseconds between the pacer's ticks", gt=0)
     start_seconds: float = _env(
