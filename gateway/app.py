@@ -77,9 +77,7 @@ def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
     webhooks = CarrierWebhooks(settings, channel, identity, postponed, bodies)
 
     async def missing() -> list[str]:
-        if closing.is_set():
-            return ["it drains"]
-        return await _missing_at_control(channel, identity, settings.ready_seconds)
+        return ["it drains"] if closing.is_set() else await _missing_at_control(channel, identity, settings)
 
     gateway = Gateway(Starlette(), closing, missing, webhooks)
     is_ready = monitoring.cached(settings, missing)
@@ -174,11 +172,11 @@ class _Plain(yaml.SafeDumper):
         return True
 
 
-async def _missing_at_control(channel: aio.Channel, identity: rpc.NodeIdentity, seconds: float) -> list[str]:
+async def _missing_at_control(channel: aio.Channel, identity: rpc.NodeIdentity, settings: GatewaySettings) -> list[str]:
     """What keeps control from answering this gateway, in a sentence."""
     check = runtime_pb2_grpc.IngressServiceStub(channel).CheckReady
     try:
-        await check(runtime_pb2.CheckReadyRequest(), timeout=seconds, metadata=(identity.metadata(),))
+        await check(runtime_pb2.CheckReadyRequest(), timeout=settings.ready_seconds, metadata=(identity.metadata(),))
     except aio.AioRpcError as error:
         if error.code() is StatusCode.PERMISSION_DENIED:
             return ["control does not accept this gateway; set HUM_NODE_KEY to the same value on every plane"]

@@ -452,10 +452,7 @@ class GatewaySettings(Carrier, PublicSocketSettings):
     )
     drain_seconds: float = _env("HUM_DRAIN_SECONDS", 3600.0, "seconds that requests may continue after SIGTERM", ge=0)
     linger_seconds: float = _env(
-        "HUM_LINGER_SECONDS",
-        1.0,
-        "seconds that whoever is connected already has for a last request during a drain",
-        ge=0,
+        "HUM_LINGER_SECONDS", 1.0, "seconds that whoever is connected has for a last request in a drain", ge=0
     )
 
     @property
@@ -498,10 +495,7 @@ class MediaSettings(Carrier, Model, RecordingSettings):
     )
     drain_seconds: float = _env("HUM_DRAIN_SECONDS", 3600.0, "seconds that calls may continue after SIGTERM", ge=0)
     linger_seconds: float = _env(
-        "HUM_LINGER_SECONDS",
-        1.0,
-        "seconds that whoever is connected already has for a last request during a drain",
-        ge=0,
+        "HUM_LINGER_SECONDS", 1.0, "seconds that whoever is connected has for a last request in a drain", ge=0
     )
     pacer_ms: float = _env("HUM_PACER_MS", 20.0, "milliseconds between the pacer's ticks", gt=0)
     start_seconds: float = _env(

@@ -79,7 +79,7 @@ async def build(
         server.sweep(now_ms)
 
     pacer = Pacer(settings.pacer_ms, clock, tick)
-    link.on_command, link.refuses = server.command, server.refuses
+    link.on_command, link.beat.refuses = server.command, server.refuses
     listening = await ws_create_server(
         server.upgrade,
         sock=door,

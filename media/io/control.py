@@ -47,40 +47,44 @@ class Beat:
     """When control is told how this process is: in equal steps, and soon after a change."""
 
     def __init__(self, every_ms: float) -> None:
-        self._every_ms, self._refuses, self._due = every_ms, "", False
+        #: Why this process takes no calls; None: it takes them.
+        self.refuses: Callable[[], str | None] = lambda: None
+        self._every_ms, self._latest, self._due = every_ms, "", False
         self._begun_ms = float("-inf")
 
-    def is_due(self, refuses: str, now_ms: float) -> bool:
+    def is_due(self, now_ms: float) -> bool:
         """Note how it is, and tell whether control must know."""
-        wait_ms = self._every_ms if refuses == self._refuses else self._every_ms / CHANGES_A_BEAT
+        refuses = self.refuses() or ""
+        wait_ms = self._every_ms if refuses == self._latest else self._every_ms / CHANGES_A_BEAT
         if now_ms >= self._begun_ms + wait_ms:
-            self._refuses, self._due, self._begun_ms = refuses, True, now_ms
+            self._latest, self._due, self._begun_ms = refuses, True, now_ms
         return self._due
 
     def take(self) -> str | None:
         """What is due; None when nothing is."""
         due, self._due = self._due, False
-        return self._refuses if due else None
+        return self._latest if due else None
 
 
 class ControlLink:
     """`outbox`, `run_tool` and `flush` never wait; `run` keeps the link up until it is cancelled."""
 
     def __init__(self, settings: MediaSettings, channel: aio.Channel, key: bytes, name: str, spool: Spool) -> None:
-        # Unique to this process: control numbers batches by node name, and another spool has other numbers.
-        self.node = f"{name}-{secrets.token_hex(4)}"
         self.up = False
         self.on_command: Command = lambda _: None
-        #: Why this process takes no calls; None: it takes them.
-        self.refuses: Callable[[], str | None] = lambda: None
         self.outbox = Outbox(Store(spool, settings), settings.disk_check_seconds * 1000)
         self._settings = settings
-        self._identity = rpc.NodeIdentity(key, "media", self.node)
+        self._identity = rpc.NodeIdentity(key, "media", f"{name}-{secrets.token_hex(4)}")
         self._stub = runtime_pb2_grpc.MediaServiceStub(channel)
         self._tools = ToolRequests()
         self._live = Live()
         self._filled = asyncio.Event()
-        self._beat = Beat(settings.link_beat_ms)
+        self.beat = Beat(settings.link_beat_ms)
+
+    @property
+    def node(self) -> str:
+        """Unique to this process: control numbers batches by node name, and another spool has other numbers."""
+        return self._identity.node.name
 
     # What calls do.
 
@@ -123,7 +127,7 @@ class ControlLink:
 
     def flush(self, now_ms: float) -> None:
         """Send what was reported since the last flush, and whether this process takes calls."""
-        is_due = self._beat.is_due(self.refuses() or "", now_ms)
+        is_due = self.beat.is_due(now_ms)
         if self.outbox.flush(now_ms) or self._live or is_due:
             self._filled.set()
 
@@ -156,7 +160,7 @@ class ControlLink:
         call = self._stub.Link(metadata=(self._identity.metadata(),))
         writer: asyncio.Task[None] | None = None
         try:
-            state = pb.NodeState(refuses=self.refuses() or "")
+            state = pb.NodeState(refuses=self.beat.refuses() or "")
             await call.write(pb.LinkUp(hello=pb.LinkHello(state=state)))
             while isinstance(down := await call.read(), pb.LinkDown):  # anything else is the end of the stream
                 self._take(down)
@@ -204,7 +208,7 @@ class ControlLink:
 
     async def _write_urgent(self, call: Stream) -> None:
         """Send what somebody is waiting for."""
-        if (refuses := self._beat.take()) is not None:
+        if (refuses := self.beat.take()) is not None:
             await call.write(pb.LinkUp(state=pb.NodeState(refuses=refuses)))
         for request in self._tools.take():
             await call.write(pb.LinkUp(tool=request))

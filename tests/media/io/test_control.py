@@ -229,13 +229,13 @@ async def test_control_learns_whether_calls_are_taken(settings, control) -> None
     given = settings(HUM_LINK_BEAT_MS=200)
     channel = rpc.channel(given)
     link = ControlLink(given, channel, NODE_KEY.encode(), "media-test", take_spool(given.spool_dir, fsync=False))
-    link.refuses = lambda: "full"
+    link.beat.refuses = lambda: "full"
     running = asyncio.create_task(link.run())
     await until(lambda: link.up)
     assert [hello.state.refuses for hello in control.hellos] == ["full"]
     link.flush(0)
     await until(lambda: control.states == ["full"])
-    link.refuses = lambda: None
+    link.beat.refuses = lambda: None
     link.flush(100)
     await until(lambda: control.states == ["full", ""])
     running.cancel()
@@ -248,7 +248,8 @@ def test_a_beat_comes_in_time_and_soon_after_a_change() -> None:
     beat = Beat(800)
 
     def told(refuses, now_ms):
-        return beat.take() if beat.is_due(refuses, now_ms) else None
+        beat.refuses = lambda: refuses or None
+        return beat.take() if beat.is_due(now_ms) else None
 
     assert told("", 0) == ""
     assert told("", 799) is None
