@@ -116,21 +116,25 @@ def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
             Route("/healthz", healthz),
             Route("/readyz", readyz),
         ],
-        middleware=[
-            Middleware(AccessLog),
-            Middleware(SecurityHeaders, public_url=settings.public_url),
-            Middleware(
-                Turnstile,
-                most=settings.max_connections - settings.carrier_connections,
-                most_of_address=settings.connections_per_address,
-                proxies=settings.proxy_networks,
-            ),
-            Middleware(SameOrigin, public_url=settings.public_url, cookies=cookies),
-        ],
+        middleware=_middleware(settings, cookies),
         exception_handlers={HTTPException: _http_error, Exception: _bug},
     )
     gateway.app.router.redirect_slashes = False  # a redirected POST loses its body, and the carrier its parameters
     return gateway
+
+
+def _middleware(settings: GatewaySettings, cookies: credentials.Cookies) -> list[Middleware]:
+    return [
+        Middleware(AccessLog),
+        Middleware(SecurityHeaders, public_url=settings.public_url),
+        Middleware(
+            Turnstile,
+            most=settings.max_connections - settings.carrier_connections,
+            most_of_address=settings.connections_per_address,
+            proxies=settings.proxy_networks,
+        ),
+        Middleware(SameOrigin, public_url=settings.public_url, cookies=cookies),
+    ]
 
 
 def _bindings() -> list[contract.Binding]:

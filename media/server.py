@@ -18,6 +18,7 @@ from media.door import Door
 from media.legs import twilio
 from media.pacer import Load
 from media.shell import Leg, Ports, Shell
+from media.streams import Streams
 
 LOG = log(__name__)
 MAX_EARLY_COMMANDS = 1_000
@@ -30,24 +31,15 @@ class MediaServer:
     def __init__(self, ports: Ports, load: Callable[[], Load], door: Door) -> None:
         self.ports, self._load, self._door = ports, load, door
         self.leaving = self.draining = False
-        self.on_calls: Callable[[int], None] = lambda _: None
-        self._shells: set[Shell] = set()
-        self._waiting: dict[Shell, None] = {}  # those without a `start`, oldest first: no calls yet
+        self.streams = Streams()
         self._talking: dict[Conversation, Shell] = {}
         #: For calls whose session is being opened; the oldest are dropped first, as the likeliest to be obsolete.
         self._early: deque[pb.CallCommand] = deque(maxlen=MAX_EARLY_COMMANDS)
-        self._empty = asyncio.Event()
-        self._empty.set()
         self._flushed_ms = float("-inf")
 
     def __len__(self) -> int:
         """How many streams are open."""
-        return len(self._shells)
-
-    @property
-    def calls(self) -> int:
-        """How many of them have started."""
-        return len(self._shells) - len(self._waiting)
+        return len(self.streams.open)
 
     # HTTP.
 
@@ -76,7 +68,7 @@ class MediaServer:
             metrics.STREAMS.labels("unsigned").inc()
             return _answer(403, b"the request is not signed by the carrier\n")
         if (reason := self._full()) is not None:
-            LOG.warning("stream refused", reason=reason, calls=self.calls)
+            LOG.warning("stream refused", reason=reason, calls=self.streams.calls)
             metrics.STREAMS.labels(reason).inc()
             return _answer(503, b"this process takes no more calls\n")
         return twilio.TwilioLeg(self.opened, settings)
@@ -88,7 +80,7 @@ class MediaServer:
     def _full(self) -> str | None:
         if self.draining:
             return "draining"
-        if self.calls >= self._door.room.calls:
+        if self.streams.calls >= self._door.room.calls:
             return "full"
         if not self.ports.link.outbox.storing:
             return "disk"
@@ -97,25 +89,20 @@ class MediaServer:
     def _lags(self) -> bool:
         """Tell whether the event loop is late because of what this process itself does."""
         settings, load = self.ports.settings, self._load()
-        loaded = max(load.used, self.calls / settings.max_calls) >= settings.loaded_share
+        loaded = max(load.used, self.streams.calls / settings.max_calls) >= settings.loaded_share
         return loaded and (load.worst_ms > settings.max_lag_ms or load.usual_ms > settings.max_late_ms)
 
     def opened(self, leg: Leg, descriptor: int) -> Shell:
         self._door.upgraded(descriptor)
         shell = Shell(self.ports, leg, self)
-        self._shells.add(shell)
-        self._empty.clear()
-        self._waiting[shell] = None
-        if len(self._waiting) > self._door.room.waiting:
-            next(iter(self._waiting)).crowd_out()
+        self.streams.add(shell, self._door.room.waiting)
         return shell
 
     # Called by shells.
 
     def started(self, shell: Shell) -> str | None:
-        self._waiting.pop(shell, None)
-        self._counted()
-        return "full" if self.calls > self._door.room.calls else None
+        self.streams.start(shell)
+        return "full" if self.streams.calls > self._door.room.calls else None
 
     def joined(self, shell: Shell, talk: Conversation) -> None:
         self._talking[talk] = shell
@@ -124,18 +111,11 @@ class MediaServer:
             asyncio.get_running_loop().call_soon(self.command, command)
 
     def released(self, shell: Shell, talk: Conversation | None) -> None:
-        self._shells.discard(shell)
-        self._waiting.pop(shell, None)
+        self.streams.remove(shell)
         if talk is not None:
             self._talking.pop(talk, None)
-        self._counted()
-        if not self._shells:
+        if not self.streams.open:
             self._early.clear()
-            self._empty.set()
-
-    def _counted(self) -> None:
-        metrics.CALLS.set(self.calls)
-        self.on_calls(self.calls)
 
     # Time and control.
 
@@ -144,8 +124,8 @@ class MediaServer:
         talking = self._talking
         for shell in [talking[talk] for talk in due(talking, now_ms)]:
             shell.tick(now_ms)
-        if len(talking) < len(self._shells):
-            for shell in self._shells.difference(talking.values()):
+        if len(talking) < len(self):
+            for shell in self.streams.open.difference(talking.values()):
                 shell.tick(now_ms)
         link = self.ports.link
         if link.outbox.awaited or now_ms >= self._flushed_ms + FLUSH_MS:
@@ -154,10 +134,10 @@ class MediaServer:
 
     def command(self, command: pb.CallCommand) -> None:
         """A command from control for a call; kept if the call may still be joining."""
-        known = [shell for shell in self._shells if shell.call_id == command.call_id]
+        known = [shell for shell in self.streams.open if shell.call_id == command.call_id]
         for shell in known:
             shell.command(command)
-        if not known and any(not shell.call_id for shell in self._shells):
+        if not known and any(not shell.call_id for shell in self.streams.open):
             self._early.append(command)
 
     async def linger(self, seconds: float, hurry: asyncio.Event) -> None:
@@ -173,25 +153,17 @@ class MediaServer:
         """
         self.leaving = self.draining = True
         hurry = hurry or asyncio.Event()
-        if await self._emptied(seconds, hurry):
+        if await self.streams.emptied(seconds, hurry):
             return
-        LOG.info("ending the open calls", calls=len(self._shells), at_once=hurry.is_set())
+        LOG.info("ending the open calls", calls=len(self), at_once=hurry.is_set())
         if not hurry.is_set():
-            for shell in tuple(self._shells):
+            for shell in tuple(self.streams.open):
                 shell.end("drained", spoken=True)
-            if await self._emptied(close_seconds, hurry):
+            if await self.streams.emptied(close_seconds, hurry):
                 return
-        for shell in tuple(self._shells):
+        for shell in tuple(self.streams.open):
             shell.end("drained")
-        await self._emptied(close_seconds, asyncio.Event())
-
-    async def _emptied(self, seconds: float, hurry: asyncio.Event) -> bool:
-        """Whether the last call ended within `seconds`, and before `hurry` was set."""
-        waiting = [asyncio.create_task(event.wait()) for event in (self._empty, hurry)]
-        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        for each in waiting:
-            each.cancel()
-        return self._empty.is_set()
+        await self.streams.emptied(close_seconds, asyncio.Event())
 
 
 def _answer(status: int, body: bytes) -> WSUpgradeResponseWithListener:

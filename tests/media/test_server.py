@@ -60,7 +60,7 @@ async def test_there_is_one_path_and_what_operators_ask(plane, control) -> None:
         await until(lambda: not media.media.link.up)
         assert (await http.get("/readyz")).status_code == 503
         away = await http.get(f"{operator}/readyz")
-        assert (away.status_code, away.text) == (503, "The link to control is down.\n")
+        assert (away.status_code, away.text) == (503, "the link to control is down\n")
     await control.start()
 
 
@@ -115,11 +115,13 @@ async def test_lateness_counts_when_the_process_itself_is_busy(plane, monkeypatc
         assert await refused(media.line()) == 503
 
 
-async def test_lateness_counts_when_many_calls_are_carried(plane, monkeypatch) -> None:
+async def test_lateness_counts_when_many_calls_are_carried(plane, control, monkeypatch) -> None:
+    control.offer("t1")
+    control.offer("t2")
     media = await plane(HUM_MAX_CALLS=4, HUM_MAX_LATE_MS=3)
     monkeypatch.setattr(media.media.server, "_load", lambda: Load(worst_ms=20.0, usual_ms=3.5, used=0.1))
-    async with media.line(), media.line():
-        await until(lambda: len(media.media.server) == 2)
+    async with media.joined("t1"), media.joined("t2"):
+        await until(lambda: media.media.server.streams.calls == 2)
         assert await refused(media.line()) == 503
 
 
@@ -309,7 +311,7 @@ async def test_a_bug_in_one_call_ends_that_call_alone(plane, control, model, mon
         control.offer(token)
     async with media.joined("t1") as one, media.joined("t2") as other:
         await until(lambda: control.kinds().count("started") == 2)
-        (sick,) = (each for each in media.media.server._shells if each.call_id == "call_t1")
+        (sick,) = (each for each in media.media.server.streams.open if each.call_id == "call_t1")
 
         class Broken:
             ended = False

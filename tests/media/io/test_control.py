@@ -300,7 +300,7 @@ async def test_what_killed_processes_left_is_taken_over_and_arrives(settings, co
 
 
 def test_a_full_disk_leaves_what_killed_processes_left_where_it_is(tmp_path, monkeypatch) -> None:
-    living = take_spool(tmp_path)
+    living = take_spool(tmp_path, fsync=False)
     killed(tmp_path, "call_a")
     living.close()
 
