@@ -19,7 +19,6 @@ from hum.signals import Signals
 from hum.spool import take_spool
 from hum.watchdog import Watchdog
 from hum.workers import Shared, supervise
-from media.admission import Admission
 from media.door import Door, room
 from media.io.control import ControlLink
 from media.io.openai import Dial, Dialler
@@ -60,15 +59,15 @@ async def build(
     if not settings.twilio_auth_tokens:
         LOG.warning("TWILIO_AUTH_TOKEN is not set: every stream will be refused")
     channel = rpc.channel(settings)
-    name, spool = telemetry.node_name(settings, "media"), take_spool(settings.spool_dir, fsync=False)
-    link = ControlLink(settings, channel, home.node_key(settings), name, spool)
+    key, name = home.node_key(settings), telemetry.node_name(settings, "media")
+    link = ControlLink(settings, channel, key, name, take_spool(settings.spool_dir, fsync=False))
     silero = Silero.load() if settings.vad_confirm else None
     opened = sockets.listening(settings.media_listen, "HUM_MEDIA_LISTEN", shared=shared_port)
     door = Door(opened, room(settings, descriptors.free()))
     if door.room.calls < settings.max_calls:
-        LOG.warning("the limit of open files allows fewer calls than HUM_MAX_CALLS; raise it", calls=door.room.calls)
+        LOG.warning("the limit of open files allows fewer calls than HUM_MAX_CALLS", calls=door.room.calls)
     ports = Ports(settings, link, dial or Dialler(settings), clock, settings.recordings_dir, silero)
-    server = MediaServer(ports, Admission(ports, lambda: pacer.load, door))
+    server = MediaServer(ports, lambda: pacer.load, door)
 
     def tick(now_ms: float) -> None:
         ticked()
@@ -94,23 +93,29 @@ async def build(
         try:
             yield Media(server, link, listening.sockets[0].getsockname()[1], metrics_port)
         finally:
-            await _drain(server, listening, settings, hurry)
-            link.flush(clock())
-            with suppress(TimeoutError):  # reports that control does not acknowledge now stay on disk
-                async with asyncio.timeout(settings.end_ack_seconds):
-                    await link.stored()
+            listening.close()  # who connects from now on is answered by a successor, or refused by the system
+            await _drain(server, settings, hurry)
+            await _hand_in(link, settings, clock)
             pacer.stop()
             linked.cancel()
-            await asyncio.gather(linked, return_exceptions=True)
+            with suppress(asyncio.CancelledError):
+                await linked
             link.outbox.close()
             await channel.close(None)
 
 
-async def _drain(server: MediaServer, listening: asyncio.Server, settings: MediaSettings, hurry: asyncio.Event) -> None:
-    listening.close()  # who connects from now on is answered by a successor, or refused by the system
+async def _drain(server: MediaServer, settings: MediaSettings, hurry: asyncio.Event) -> None:
     lingers = min(settings.linger_seconds, settings.drain_seconds)
     await server.linger(lingers, hurry)
     await server.drain(settings.drain_seconds - lingers, CLOSE_SECONDS, hurry)
+
+
+async def _hand_in(link: ControlLink, settings: MediaSettings, clock: Clock) -> None:
+    """Send the last reports; those that control does not acknowledge now stay on disk."""
+    link.flush(clock())
+    with suppress(TimeoutError):
+        async with asyncio.timeout(settings.end_ack_seconds):
+            await link.stored()
 
 
 async def run(settings: MediaSettings, *, worker: bool = False) -> None:
@@ -123,7 +128,7 @@ async def run(settings: MediaSettings, *, worker: bool = False) -> None:
         gc.collect()
         gc.freeze()
         LOG.info("media is serving", port=media.port, node=media.link.node, blas=blas.described())
-        media.server.on_calls = lifetime.calls
+        media.server.streams.on_calls = lifetime.calls
         await _linked_or(lifetime.signals.stop, media.link)
         lifetime.ready()
         await lifetime.over()

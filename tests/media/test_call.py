@@ -227,7 +227,7 @@ async def test_a_bug_in_a_call_leaves_no_tool_running(plane, control, model, rin
     media = await plane()
     call = await ring(media, [say(voice(300))], stay=True)
     await until(lambda: control.tool_requests)
-    (shell,) = media.media.server._shells
+    (shell,) = media.media.server.streams.open
     shell.fail()
     await call.ended()
     await until(lambda: control.ended("call_t1"))

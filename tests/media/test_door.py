@@ -105,7 +105,7 @@ async def test_a_call_that_does_not_read_is_a_protocol_error(plane, control, mod
                 break
             await asyncio.sleep(0)
     ended = await until(lambda: control.ended("call_t1"))
-    assert (ended.reason, ended.detail) == ("carrier_protocol", "it does not read what it is sent")
+    assert (ended.reason, ended.detail) == ("carrier_protocol", "what is sent to it is not read")
     writer.transport.abort()
 
 
@@ -115,14 +115,14 @@ async def test_streams_without_a_start_are_few_and_the_oldest_goes_first(plane, 
     async with contextlib.AsyncExitStack() as stack:
         lines = [await stack.enter_async_context(media.line()) for _ in range(3)]
         await until(lambda: len(media.media.server) == 3)
-        assert media.media.server.calls == 0, "none of them is a call yet"
+        assert media.media.server.streams.calls == 0, "none of them is a call yet"
         newest = await stack.enter_async_context(media.line())
         assert await lines[0].closed() == 1013
         await until(lambda: len(media.media.server) == 3)
         assert lines[1].connection.state is websockets.State.OPEN
         await newest.start(token="t1")
         await until(lambda: "started" in control.kinds())
-        assert media.media.server.calls == 1
+        assert media.media.server.streams.calls == 1
 
 
 async def test_a_hundred_streams_that_never_start_leave_the_next_caller_a_place(plane, control, model) -> None:

@@ -26,7 +26,7 @@ async def test_a_call_that_was_on_its_way_is_taken_and_nobody_else(settings, con
     media = Plane(given, await serving.__aenter__())
     reader, writer = await asyncio.open_connection("127.0.0.1", media.media.port)
     draining = asyncio.ensure_future(serving.__aexit__(None, None, None))
-    await until(lambda: media.media.server.admission.leaving)
+    await until(lambda: media.media.server.leaving)
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", media.media.port)
     writer.write(upgrade(media))

@@ -142,7 +142,7 @@ async def is_drained(media, control, model, token) -> None:
     async with media.line() as line:
         with contextlib.suppress(websockets.ConnectionClosed):  # another may begin the drain while this one speaks
             await started(control, line, token)
-        await until(lambda: len(media.media.server) == AT_ONCE or media.media.server.admission.draining)
+        await until(lambda: len(media.media.server) == AT_ONCE or media.media.server.draining)
         await media.media.server.drain(0, 0.2)
         await line.closed()
 
@@ -171,7 +171,7 @@ async def every_ending(media, control, model, name) -> None:
             control.offer(token, clips=[GREETING], recording_enabled=True)
         await asyncio.gather(*(ending(media, control, model, token) for token in tokens))
         await until(lambda: len(media.media.server) == 0)
-        media.media.server.admission.draining = False
+        media.media.server.draining = False
         model.status = None
         model.sockets.clear()
 

@@ -60,7 +60,7 @@ async def test_there_is_one_path_and_what_operators_ask(plane, control) -> None:
         await until(lambda: not media.media.link.up)
         assert (await http.get("/readyz")).status_code == 503
         away = await http.get(f"{operator}/readyz")
-        assert (away.status_code, away.text) == (503, "The link to control is down.\n")
+        assert (away.status_code, away.text) == (503, "the link to control is down\n")
     await control.start()
 
 
@@ -104,7 +104,7 @@ async def test_a_process_that_lags_takes_no_more(plane) -> None:
 )
 async def test_lateness_counts_when_the_process_itself_is_busy(plane, monkeypatch, load: Load, takes: bool) -> None:
     media = await plane(HUM_MAX_LAG_MS=120, HUM_MAX_LATE_MS=3)
-    monkeypatch.setattr(media.media.server.admission, "_load", lambda: load)
+    monkeypatch.setattr(media.media.server, "_load", lambda: load)
     await until(lambda: media.media.link.up)
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{media.media.port}") as http:
         assert (await http.get("/readyz")).status_code == (200 if takes else 503)
@@ -116,21 +116,20 @@ async def test_lateness_counts_when_the_process_itself_is_busy(plane, monkeypatc
 
 
 async def test_lateness_counts_when_many_calls_are_carried(plane, control, monkeypatch) -> None:
+    control.offer("t1")
+    control.offer("t2")
     media = await plane(HUM_MAX_CALLS=4, HUM_MAX_LATE_MS=3)
-    monkeypatch.setattr(media.media.server.admission, "_load", lambda: Load(worst_ms=20.0, usual_ms=3.5, used=0.1))
-    for token in ("t1", "t2"):
-        control.offer(token)
-    await until(lambda: media.media.link.up)
+    monkeypatch.setattr(media.media.server, "_load", lambda: Load(worst_ms=20.0, usual_ms=3.5, used=0.1))
     async with media.joined("t1"), media.joined("t2"):
-        await until(lambda: media.media.server.calls == 2)
+        await until(lambda: media.media.server.streams.calls == 2)
         assert await refused(media.line()) == 503
 
 
 async def test_a_process_that_is_usually_late_takes_no_more(plane, monkeypatch) -> None:
     media = await plane(HUM_MAX_LATE_MS=3)
-    monkeypatch.setattr(media.media.server.admission, "_load", lambda: Load(worst_ms=20.0, usual_ms=3.5, used=0.6))
+    monkeypatch.setattr(media.media.server, "_load", lambda: Load(worst_ms=20.0, usual_ms=3.5, used=0.6))
     assert await refused(media.line()) == 503
-    monkeypatch.setattr(media.media.server.admission, "_load", lambda: Load(worst_ms=20.0, usual_ms=2.5, used=0.6))
+    monkeypatch.setattr(media.media.server, "_load", lambda: Load(worst_ms=20.0, usual_ms=2.5, used=0.6))
     async with media.line():
         await until(lambda: len(media.media.server) == 1)
 
@@ -312,7 +311,7 @@ async def test_a_bug_in_one_call_ends_that_call_alone(plane, control, model, mon
         control.offer(token)
     async with media.joined("t1") as one, media.joined("t2") as other:
         await until(lambda: control.kinds().count("started") == 2)
-        (sick,) = (each for each in media.media.server._shells if each.call_id == "call_t1")
+        (sick,) = (each for each in media.media.server.streams.open if each.call_id == "call_t1")
 
         class Broken:
             ended = False
@@ -337,7 +336,7 @@ async def test_a_drain_waits_for_calls_then_ends_them(plane, control, model, set
     async with media.joined() as line:
         await until(lambda: "started" in control.kinds())
         draining = asyncio.create_task(media.media.server.drain(0.3, 5.0))
-        await until(lambda: media.media.server.admission.draining)
+        await until(lambda: media.media.server.draining)
         assert await refused(media.line()) == 503
         assert control.ended("call_t1") is None
         assert await line.closed() == 1000

@@ -8,7 +8,18 @@ from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
 from sandbox.twilio import sign
-from tests.contract.conftest import ACCOUNT, PUBLIC, TOKEN, Edge, edge, issuer, limits, plane, public_socket, running_issuer
+from tests.contract.conftest import (
+    ACCOUNT,
+    PUBLIC,
+    TOKEN,
+    Edge,
+    edge,
+    issuer,
+    limits,
+    plane,
+    public_socket,
+    running_issuer,
+)
 
 __all__ = ["Edge", "edge", "issuer", "limits", "plane", "public_socket", "running_issuer"]
 

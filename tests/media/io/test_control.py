@@ -300,7 +300,7 @@ async def test_what_killed_processes_left_is_taken_over_and_arrives(settings, co
 
 
 def test_a_full_disk_leaves_what_killed_processes_left_where_it_is(tmp_path, monkeypatch) -> None:
-    living = take_spool(tmp_path)
+    living = take_spool(tmp_path, fsync=False)
     killed(tmp_path, "call_a")
     living.close()
 
@@ -309,8 +309,8 @@ def test_a_full_disk_leaves_what_killed_processes_left_where_it_is(tmp_path, mon
 
     with monkeypatch.context() as patch:
         patch.setattr(Spool, "append", full)
-        take_spool(tmp_path).close()
-    mine = take_spool(tmp_path)
+        take_spool(tmp_path, fsync=False).close()
+    mine = take_spool(tmp_path, fsync=False)
     assert len(mine) == 10
     mine.close()
 
