@@ -181,15 +181,15 @@ async def test_a_gateway_is_ready_while_control_and_its_database_are(
 ) -> None:
     async with town.gateway(ready_cache_seconds=0) as carrier:
         assert await ready(carrier) == 503
-        async with town.control() as made:
+        async with town.control():
             async with asyncio.timeout(10):
                 while await ready(carrier) != 200:
                     await asyncio.sleep(0.05)
 
-            async def away() -> None:
+            async def away(_: Db) -> None:
                 raise ConnectionRefusedError
 
-            monkeypatch.setattr(made.db, "check", away)
+            monkeypatch.setattr(Db, "check", away)
             assert await ready(carrier) == 503
             monkeypatch.undo()
             assert await ready(carrier) == 200
@@ -202,13 +202,13 @@ async def test_a_gateway_is_ready_while_control_and_its_database_are(
 
 
 async def test_readiness_is_asked_once_for_many(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with town.control() as made, town.gateway(ready_cache_seconds=60) as carrier:
-        asked, check = [], made.db.check
+    async with town.control(), town.gateway(ready_cache_seconds=60) as carrier:
+        asked, check = [], Db.check
 
-        async def counted() -> None:
+        async def counted(db: Db) -> None:
             asked.append(1)
-            await check()
+            await check(db)
 
-        monkeypatch.setattr(made.db, "check", counted)
+        monkeypatch.setattr(Db, "check", counted)
         assert await asyncio.gather(*(ready(carrier) for _ in range(20))) == [200] * 20
         assert len(asked) == 1

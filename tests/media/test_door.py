@@ -105,7 +105,7 @@ async def test_a_call_that_does_not_read_is_a_protocol_error(plane, control, mod
                 break
             await asyncio.sleep(0)
     ended = await until(lambda: control.ended("call_t1"))
-    assert (ended.reason, ended.detail) == ("carrier_protocol", "what is sent to it is not read")
+    assert (ended.reason, ended.detail) == ("carrier_protocol", "it does not read what it is sent")
     writer.transport.abort()
 
 
