@@ -32,7 +32,7 @@ up: $(CORE)
 
 # --- checking -----------------------------------------------------------------------------------------------------
 
-BESIDE = tests/contract tests/control tests/gateway tests/house tests/hum tests/storage
+BESIDE = tests/contract tests/control tests/gateway tests/house tests/hum tests/security tests/storage
 
 # Everything but the slow, in five minutes.  What waits for the database runs on two cores; what keeps real time runs alone.
 test: $(CORE)
