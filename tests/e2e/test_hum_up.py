@@ -204,6 +204,7 @@ async def house(database_url: str, open_home: Path, programs_end: None) -> Async
             "HUM_OIDC_CLIENT_SECRET": "s",
             "HUM_HOME": str(open_home),
             "HUM_VAD_CONFIRM": "0",
+            "HUM_MAX_CALLS_PER_CALLER": "1000",
             "HUM_MAX_LAG_MS": "10000",
             "HUM_MAX_LATE_MS": "10000",
             "TWILIO_ACCOUNT_SID": ACCOUNT,

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from hum import descriptors, secrets
-from tests.contract.conftest import PUBLIC, TOKEN
+from tests.contract.conftest import ACCOUNT, PUBLIC, TOKEN
 from tests.control.conftest import Plane
 from tests.security.conftest import Wire, carrier_is_answered, dial, head, wire
 
@@ -61,6 +61,8 @@ async def gateway(plane: Plane, tmp_path: Path) -> AsyncIterator[Process]:
         "HUM_HEAD_SECONDS": "3",
         "HUM_BODY_SECONDS": "3",
         "HUM_DRAIN_SECONDS": "0",
+        "HUM_GATEWAY_WORKERS": "1",  # whose memory is measured
+        "TWILIO_ACCOUNT_SID": ACCOUNT,
         "TWILIO_AUTH_TOKEN": TOKEN,
     }
     process = await asyncio.create_subprocess_exec(
