@@ -254,7 +254,9 @@ def _connections(settings: GatewaySettings) -> Any:
             "for other uses; lower it, or raise the limit (ulimit -Hn, LimitNOFILE)"
         )
     room = Room[Connection](settings.max_connections, settings.connections_per_address)
-    patience = Patience(settings.head_seconds, settings.send_seconds, settings.body_bytes)
+    # A file that is somewhat too large is read to its end, so that its sender gets to read the refusal.
+    rest_bytes = 2 * max(settings.body_bytes, settings.import_bytes)
+    patience = Patience(settings.head_seconds, settings.send_seconds, rest_bytes)
     return partial(Connection, room, patience, settings.proxy_networks)
 
 
