@@ -31,10 +31,11 @@ def bound(listen: Listen, *, shared: bool) -> socket.socket:
 
     Raises OSError.
     """
-    family, _, _, _, address = socket.getaddrinfo(
+    family, _, protocol, _, address = socket.getaddrinfo(
         listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
-    made = socket.socket(family, socket.SOCK_STREAM)
+    # Named, because asyncio turns Nagle's algorithm off for sockets of this protocol only: else a response waits 40 ms.
+    made = socket.socket(family, socket.SOCK_STREAM, protocol)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(shared))
