@@ -1,5 +1,6 @@
 """Sockets that `hum up` opens and hands on."""
 
+import asyncio
 import socket
 
 import pytest
@@ -45,7 +46,7 @@ def test_a_port_is_shared_only_if_both_say_so() -> None:
 async def test_what_connects_is_answered_at_once() -> None:
     """Without TCP_NODELAY a second small write waits for the client's delayed acknowledgement, 40 ms."""
     writers: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
-    made = listening("127.0.0.1:0", "HUM_GATEWAY_LISTEN")
+    made = sockets.listening("127.0.0.1:0", "HUM_GATEWAY_LISTEN")
     async with await asyncio.start_server(lambda _, writer: writers.put_nowait(writer), sock=made):
         _, client = await asyncio.open_connection(*made.getsockname())
         accepted = (await writers.get()).get_extra_info("socket")
