@@ -89,6 +89,8 @@ class Client:
     async def events(self, path: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         """A stream's events as (name, data)."""
         async with self.http.get(self.url + path) as answer:
+            if answer.content_type != "text/event-stream":
+                raise Missing(f"GET {path} returned {answer.status}, {answer.content_type}; not a stream of events")
             name = ""
             async for line in answer.content:
                 field, _, value = line.decode().rstrip("\n").partition(": ")
@@ -134,11 +136,15 @@ class Demo:
             call = await simulate.ring(Target.find(self.settings), number, "+13175550199", _steps(lines))
             id = await _connected(call)
             self._say(f"A caller rings {number}.\n")
+            turns = 0
             async for name, data in client.events(f"/api/calls/{id}/stream"):
+                turns += name == "transcript.turn"
                 self._show(name, data)
             await simulate.over(call)
             record = await _summarized(client, id)
             self._report(record, call)
+            if turns < len(record["transcript"]):
+                raise Missing(f"{turns} of {len(record['transcript'])} turns were streamed while the call went on")
             await self._check(client, record, call)
 
     async def _key(self, platform: Platform) -> str:

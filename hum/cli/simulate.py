@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from hum import home
 from hum.settings import UpSettings
@@ -86,7 +87,7 @@ def call_id(call: Call) -> str:
     for verb in call.verbs:
         action = str(verb.attributes.get("action", ""))
         if "/twilio/voice/next/" in action:
-            return action.rpartition("/")[2]
+            return urlsplit(action).path.rpartition("/")[2]  # without the connection overrides
     return ""
 
 
