@@ -148,6 +148,7 @@ async def edge(plane: Plane, issuer: Issuer, tmp_path: Path, public_socket: dict
         twilio_account_sids=f"{ACCOUNT}, {SUBACCOUNT}",
         heartbeat_seconds=0.1,
         drain_seconds=1,
+        linger_seconds=0,
         **{"body_bytes": 64 << 10, **public_socket},
         oidc_issuer=issuer.url,
         oidc_client_id="hum",

@@ -84,6 +84,7 @@ async def url(plane: Plane, provider: Provider, tmp_path: Path) -> AsyncIterator
         public_url=PUBLIC,
         twilio_auth_token=TOKEN,
         drain_seconds=1,
+        linger_seconds=0,
         oidc_issuer=provider.url,
         oidc_client_id="hum",
         oidc_client_secret="s",

@@ -92,6 +92,7 @@ def listen_settings(home: Path) -> dict[str, Any]:
         "twilio_auth_token": TOKEN,
         "openai_api_key": KEY,
         "drain_seconds": 1.0,
+        "linger_seconds": 0.0,
         "worker_idle_seconds": 0.05,
         "max_lag_ms": 5000.0,
         "max_late_ms": 1000.0,  # a machine that runs tests is busy

@@ -47,6 +47,7 @@ class Town:
             twilio_account_sid=ACCOUNT,
             twilio_auth_token=TOKEN,
             drain_seconds=1,
+            linger_seconds=0,
             **{"postponed_retry_seconds": 0.05, "ingress_retry_seconds": 0.05, **fields},
         )
         async with gateway.serve(settings) as ports, AsyncExitStack() as stack:
