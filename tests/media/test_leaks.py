@@ -192,9 +192,9 @@ async def test_what_is_counted_is_there_while_a_call_lasts(plane, control, model
 
 async def test_nothing_is_left_of_a_call_whatever_its_end(plane, control, model) -> None:
     media = await plane(
-        HUM_CARRIER_SILENT_SECONDS=3,
+        HUM_CARRIER_SILENT_SECONDS=2,
         HUM_STREAM_START_SECONDS=0.5,
-        HUM_MODEL_PATIENCE_SECONDS=0.5,
+        HUM_MODEL_LOSSES_PER_MINUTE=0,
         TWILIO_AUTH_TOKEN=TOKEN,
     )
     await until(lambda: media.media.link.up)
