@@ -86,7 +86,7 @@ class Facts:
     definition: Mapping[str, Any] | None  # of the number's voice flow, if it has one
     business_hours_json: str | None
     time_zone: str
-    #: Calls of the organization that go on, and those of them by this caller (of a withheld number nobody's are counted).
+    #: Live calls of the organization, and those of them from this caller; 0 for a withheld number.
     live_calls: int = 0
     live_of_caller: int = 0
 
