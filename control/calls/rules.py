@@ -95,7 +95,7 @@ class Facts:
     business_hours_json: str | None
     time_zone: str
     full: bool = False  # no media process takes one more call
-    #: Calls of the organization that go on, and those of them by this caller (of a withheld number nobody's are counted).
+    #: Live calls of the organization, and those of them from this caller; 0 for a withheld number.
     live_calls: int = 0
     live_of_caller: int = 0
 
