@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from prometheus_client import Counter
 
+from control.base.streams import to_its_end
 from control.boundary import Call
 from control.bus import MAX_PAYLOAD_BYTES, Bus
 from control.calls import reports, under_way
@@ -59,7 +60,7 @@ class MediaServicer:
         finally:
             unsubscribe()
             if not self._stopping.is_set():  # else it links to another process in a moment
-                await link.lost()
+                await to_its_end(link.lost())
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

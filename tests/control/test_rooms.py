@@ -18,6 +18,7 @@ from tests.control.conftest import Plane
 
 NUMBER, CALLER, SID = "+13175550100", "+13175550199", "CA1"
 SOON = 10.0  # far less than what is waited for in vain
+MANY = 50
 BUSY = sentence(Sentence.BUSY, "de")[0]
 
 
@@ -120,11 +121,25 @@ async def test_where_no_process_is_known_the_carrier_finds_out(line: Line) -> No
 async def test_a_process_that_is_gone_refuses_nobody(plane: Plane, line: Line) -> None:
     async with linked(plane, "media-1", "full"):
         pass
-    async with asyncio.timeout(SOON):
-        async with plane.control.db.system() as tx:
-            while await tx.fetchval("SELECT link FROM media_links"):
-                await asyncio.sleep(0.01)
+    await nobody_is_there(plane)
     assert (await line.ring()).WhichOneof("step") == "connect"
+
+
+async def test_each_of_many_processes_that_die_at_once_is_known_to_be_gone(plane: Plane) -> None:
+    """Control learns of a death in several ways at once, and the second must not interrupt what the first one does."""
+
+    async def live_and_die(name: str) -> None:
+        async with linked(plane, name):
+            pass
+
+    await asyncio.gather(*(live_and_die(f"media-{number}") for number in range(MANY)))
+    await nobody_is_there(plane)
+
+
+async def nobody_is_there(plane: Plane) -> None:
+    async with asyncio.timeout(SOON), plane.control.db.system() as tx:
+        while await tx.fetchval("SELECT count(link) FROM media_links"):
+            await asyncio.sleep(0.01)
 
 
 async def test_a_stream_that_the_door_refuses_again_and_again_is_an_end(plane: Plane, line: Line) -> None:
