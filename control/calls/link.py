@@ -6,12 +6,11 @@ deltas ──▶ the bus, in full batches          commands ◀── the bus
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from uuid import uuid4
 
 from prometheus_client import Counter
 
-from control.base.streams import to_its_end
 from control.boundary import Call
 from control.bus import MAX_PAYLOAD_BYTES, Bus
 from control.calls import reports, under_way
@@ -60,7 +59,7 @@ class MediaServicer:
         finally:
             unsubscribe()
             if not self._stopping.is_set():  # else it links to another process in a moment
-                await to_its_end(link.lost())
+                await _to_its_end(link.lost())
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -198,6 +197,20 @@ def in_batches(deltas: list[pb.CallDelta]) -> Iterator[pb.CallDeltas]:
         size += grows
     if batch.deltas:
         yield batch
+
+
+async def _to_its_end(work: Coroutine[None, None, None]) -> None:
+    """Do what a stream owes when it ends, although it is cancelled meanwhile; and raise CancelledError then.
+
+    A stream may learn twice that its client is gone: reading or writing raises CancelledError, and a moment later grpc
+    cancels its task.
+    """
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
 
 
 def _busy(request: pb.RunTool) -> pb.ToolResult:
