@@ -168,9 +168,7 @@ async def test_an_import_that_moves_no_more_has_failed(office: Office) -> None:
     assert await office.count("contact_imports") == 1
 
 
-async def test_an_import_whose_job_fails_at_once_is_closed_too(
-    office: Office, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_import_whose_job_fails_at_once_is_closed_too(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else it would count as one under way for ever, and its organization could soon import nothing any more."""
 
     def fails(*_: object) -> None:
