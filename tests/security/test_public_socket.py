@@ -235,7 +235,7 @@ class TestCrowd:
             done, waiting = await asyncio.wait(answering, return_when=asyncio.FIRST_COMPLETED)
             assert [each.result()[0] for each in done] == [503]
             filling = await stack.enter_async_context(wire(edge.url))
-            await filling.send(head("POST", "/api/flows", headers) + " " * 31_900)
+            await filling.send(head("POST", "/api/flows", headers) + " " * 31_990)
             assert await carrier_is_answered(edge.url)
             for each in waiting:
                 each.cancel()
