@@ -77,7 +77,7 @@ def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
     webhooks = CarrierWebhooks(settings, channel, identity, postponed)
 
     async def missing() -> list[str]:
-        return ["it drains"] if closing.is_set() else await _missing_at_control(channel, identity, settings)
+        return ["it is shutting down"] if closing.is_set() else await _missing_at_control(channel, identity, settings)
 
     gateway = Gateway(Starlette(), closing, missing, webhooks)
     is_ready = monitoring.cached(settings, missing)
