@@ -61,6 +61,7 @@ async def _live(lifetime: Lifetime, programs: Programs, workers: list[Program]) 
     try:
         await starting
     except DidNotStart as error:
+        LOG.error("a worker does not start", error=str(error))
         return abs(error.status or 1)
     lifetime.ready()
     over = asyncio.create_task(lifetime.over(), name="over")
@@ -68,6 +69,8 @@ async def _live(lifetime: Lifetime, programs: Programs, workers: list[Program]) 
     await asyncio.wait({over, failing}, return_when=asyncio.FIRST_COMPLETED)
     over.cancel()
     failing.cancel()
+    if programs.failure:
+        LOG.error("a worker can't be kept running", error=programs.failure)
     return abs(programs.status)
 
 
