@@ -58,11 +58,10 @@ async def _live(lifetime: Lifetime, programs: Programs, workers: list[Program]) 
             await starting
         return 0
     stopping.cancel()
-    try:
-        await starting
-    except DidNotStart as error:
+    if isinstance(error := starting.exception(), DidNotStart):
         LOG.error("a worker does not start", error=str(error))
         return abs(error.status or 1)
+    starting.result()
     lifetime.ready()
     over = asyncio.create_task(lifetime.over(), name="over")
     failing = asyncio.create_task(programs.failed.wait(), name="failed")

@@ -155,10 +155,10 @@ async def test_a_note_that_can_not_be_written_keeps_nobody_from_restarting(house
 async def test_a_process_that_can_not_be_started_leaves_no_descriptor(house: House) -> None:
     plane = house.plane()
     plane.command = replace(plane.command, log=Path("/dev/null/plane.log"))
-    before = len(os.listdir("/dev/fd"))
+    before = len(list(Path("/dev/fd").iterdir()))
     with pytest.raises(DidNotStart, match="could not be started"):
         await plane.launch(lambda: None)
-    assert len(os.listdir("/dev/fd")) == before
+    assert len(list(Path("/dev/fd").iterdir())) == before
 
 
 async def test_what_an_earlier_supervisor_left_is_taken_over(house: House, tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ async def test_a_successor_that_can_not_start_leaves_what_runs(house: House) -> 
 
 async def test_only_the_end_of_a_log_is_repeated(house: House) -> None:
     plane = house.plane(code="import sys; sys.exit('x' * 10_000 + 'the reason')")
-    with pytest.raises(DidNotStart, match="x+the reason$") as failed:
+    with pytest.raises(DidNotStart, match=r"x+the reason$") as failed:
         await plane.launch(lambda: None)
     assert len(str(failed.value)) < 700
 
