@@ -53,7 +53,10 @@ def client_options(settings: Common) -> Options:
 
 
 def server_options(settings: Common, *, shared: bool = False) -> Options:
-    """What a server listens with, `shared` on a port that others may listen on too.  It tolerates the keepalives that `client_options` makes, on quiet channels too."""
+    """What a server listens with; it tolerates the keepalives of `client_options`, on quiet channels too.
+
+    `shared`: other servers may listen on the same port.
+    """
     return (
         *_either_side(settings),
         ("grpc.http2.min_ping_interval_without_data_ms", max(1, _ms(settings.keepalive_seconds) // EARLY_PINGS)),

@@ -135,7 +135,7 @@ def _guarded(entry: "Callable[Concatenate[Shell, P], None]") -> "Callable[Concat
     def guarded(self: "Shell", /, *args: P.args, **kwargs: P.kwargs) -> None:
         try:
             entry(self, *args, **kwargs)
-        except Exception:
+        except Exception:  # the boundary between one call and the others
             LOG.exception("bug in a call", call=self.call_id)
             self.fail()
 
