@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hum.cli.platform import LISTENS, Platform
+from hum.descriptors import free
 from hum.processes import Command, Known, Process
 from hum.programs import DidNotStart, Program, Programs
 from hum.settings import UpSettings, environment
@@ -155,10 +156,10 @@ async def test_a_note_that_can_not_be_written_keeps_nobody_from_restarting(house
 async def test_a_process_that_can_not_be_started_leaves_no_descriptor(house: House) -> None:
     plane = house.plane()
     plane.command = replace(plane.command, log=Path("/dev/null/plane.log"))
-    before = len(list(Path("/dev/fd").iterdir()))
+    before = free()
     with pytest.raises(DidNotStart, match="could not be started"):
         await plane.launch(lambda: None)
-    assert len(list(Path("/dev/fd").iterdir())) == before
+    assert free() == before
 
 
 async def test_what_an_earlier_supervisor_left_is_taken_over(house: House, tmp_path: Path) -> None:
