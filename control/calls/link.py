@@ -6,7 +6,7 @@ deltas ──▶ the bus, in full batches          commands ◀── the bus
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from uuid import uuid4
 
 from prometheus_client import Counter
@@ -59,15 +59,12 @@ class MediaServicer:
                 tasks[0].result()  # its error, if it had one, is the link's
         finally:
             unsubscribe()
+            if not self._stopping.is_set():  # else it links to another process in a moment
+                await to_its_end(link.lost())
             for task in tasks:
                 task.cancel()
-            await to_its_end(self._end(link, tasks))
-
-    async def _end(self, link: "_Link", tasks: Sequence[asyncio.Task[None]]) -> None:
-        await asyncio.gather(*tasks, return_exceptions=True)
-        if not self._stopping.is_set():  # else it links to another process in a moment
-            await link.lost()
-        LOG.info("media link down", node=link.node)
+            await asyncio.gather(*tasks, return_exceptions=True)
+            LOG.info("media link down", node=link.node)
 
 
 class _Link:
