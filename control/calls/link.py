@@ -11,7 +11,6 @@ from uuid import uuid4
 
 from prometheus_client import Counter
 
-from control.base.streams import to_its_end
 from control.boundary import Call
 from control.bus import MAX_PAYLOAD_BYTES, Bus
 from control.calls import reports, under_way
@@ -19,6 +18,7 @@ from control.calls.channels import COMMANDS, DELTAS
 from control.calls.session import Sessions
 from control.calls.tools import CallTools
 from control.tools import dumped, failed
+from hum.rpc import to_its_end
 from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from storage import media_links
