@@ -93,7 +93,7 @@ async def build(
         try:
             yield Media(server, link, listening.sockets[0].getsockname()[1], metrics_port)
         finally:
-            listening.close()  # who connects from now on is answered by a successor, or refused by the system
+            listening.close()  # new connections go to a successor, or are refused by the system
             await _drain(server, settings, hurry)
             await _hand_in(link, settings, clock)
             pacer.stop()

@@ -107,8 +107,12 @@ class Platform:
         self._lock.release()
 
     def _changed(self) -> None:
+        """Note what runs, for a later `hum up`."""
         sockets = {plane: self.environment[variable] for plane, variable in LISTENS.items()}
-        home.write_facts(self.settings.home, PROGRAMS, {"sockets": sockets, "programs": self.programs.known()})
+        try:
+            home.write_facts(self.settings.home, PROGRAMS, {"sockets": sockets, "programs": self.programs.known()})
+        except OSError as error:  # a full disk must keep nobody from restarting and stopping what runs
+            say(f"{PROGRAMS} is out of date, because it can't be written: {error.strerror}")
 
     # -- sockets
 
