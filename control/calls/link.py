@@ -6,7 +6,7 @@ deltas ──▶ the bus, in full batches          commands ◀── the bus
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from uuid import uuid4
 
 from prometheus_client import Counter
@@ -59,12 +59,15 @@ class MediaServicer:
                 tasks[0].result()  # its error, if it had one, is the link's
         finally:
             unsubscribe()
-            if not self._stopping.is_set():  # else it links to another process in a moment
-                await to_its_end(link.lost())
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            LOG.info("media link down", node=link.node)
+            await _to_its_end(self._end(link, tasks))
+
+    async def _end(self, link: "_Link", tasks: Sequence[asyncio.Task[None]]) -> None:
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if not self._stopping.is_set():  # else it links to another process in a moment
+            await link.lost()
+        LOG.info("media link down", node=link.node)
 
 
 class _Link:
@@ -198,6 +201,20 @@ def in_batches(deltas: list[pb.CallDelta]) -> Iterator[pb.CallDeltas]:
         size += grows
     if batch.deltas:
         yield batch
+
+
+async def _to_its_end(work: Coroutine[None, None, None]) -> None:
+    """Do what a stream owes when it ends, although it is cancelled meanwhile; and raise CancelledError then.
+
+    A stream may learn twice that its client is gone: reading or writing raises CancelledError, and a moment later grpc
+    cancels its task.
+    """
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
 
 
 def _busy(request: pb.RunTool) -> pb.ToolResult:
