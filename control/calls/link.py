@@ -6,7 +6,7 @@ deltas ──▶ the bus, in full batches          commands ◀── the bus
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from uuid import uuid4
 
 from prometheus_client import Counter
@@ -61,7 +61,7 @@ class MediaServicer:
             unsubscribe()
             for task in tasks:
                 task.cancel()
-            await _to_its_end(self._end(link, tasks))
+            await to_its_end(self._end(link, tasks))
 
     async def _end(self, link: "_Link", tasks: Sequence[asyncio.Task[None]]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -187,20 +187,6 @@ class _Link:
                 except Exception:  # these are lost, and those after them are not
                     LOG.exception("transcript deltas could not be published: this is a bug")
                     DELTAS_DROPPED.inc(len(batch.deltas))
-
-
-async def _to_its_end(work: Coroutine[None, None, None]) -> None:
-    """Do what a stream owes when it ends, although it is cancelled meanwhile; and raise CancelledError then.
-
-    A stream may learn twice that its client is gone: reading or writing raises CancelledError, and a moment later grpc
-    cancels its task.
-    """
-    task = asyncio.create_task(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        raise
 
 
 def in_batches(deltas: list[pb.CallDelta]) -> Iterator[pb.CallDeltas]:
