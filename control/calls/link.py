@@ -18,6 +18,7 @@ from control.calls.channels import COMMANDS, DELTAS
 from control.calls.session import Sessions
 from control.calls.tools import CallTools
 from control.tools import dumped, failed
+from hum.rpc import to_its_end
 from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from storage import media_links

@@ -34,8 +34,13 @@ def free_sockets(home_dir: Path) -> dict[str, str]:
 
 
 @pytest.fixture
+def media_workers() -> int:
+    return 2
+
+
+@pytest.fixture
 async def given(
-    monkeypatch: pytest.MonkeyPatch, database_url: str, open_home: Path
+    monkeypatch: pytest.MonkeyPatch, database_url: str, open_home: Path, media_workers: int
 ) -> AsyncIterator[tuple[Platform, Carrier, Model]]:
     """A platform whose settings all point elsewhere."""
     async with AsyncExitStack() as stack:
@@ -55,6 +60,7 @@ async def given(
             "HUM_HOME": str(open_home),
             "HUM_DRAIN_SECONDS": "1",
             "HUM_SETTLE_SECONDS": "0.1",
+            "HUM_MEDIA_WORKERS": str(media_workers),
             "TWILIO_ACCOUNT_SID": ACCOUNT,
             "TWILIO_AUTH_TOKEN": TOKEN,
             "TWILIO_API_BASE_URL": carrier.url,
@@ -232,14 +238,17 @@ async def test_production_refuses_stand_ins(monkeypatch: pytest.MonkeyPatch, tmp
             await Platform(UpSettings()).start()
 
 
+#: On a busy machine; one process has to start again first.
+SILENT_SECONDS = {1: 6.0, 2: 3.0}
 ANSWER = (
     "We are open from nine to five on weekdays, and from ten to two on Saturdays, and on Sundays and on public holidays "
     "we are closed, so please come on any other day of the week."
 )
 
 
+@pytest.mark.parametrize("media_workers", [1, 2])
 async def test_a_call_whose_media_process_dies_goes_on_where_it_was(
-    given: tuple[Platform, Carrier, Model], database_url: str
+    given: tuple[Platform, Carrier, Model], database_url: str, media_workers: int
 ) -> None:
     """No second greeting, the agent goes on by itself, and the sentence that broke off is in the transcript."""
     platform, carrier, model = given
@@ -265,9 +274,9 @@ async def test_a_call_whose_media_process_dies_goes_on_where_it_was(
         async with asyncio.timeout(20):
             while playout.played_bytes < greeted_bytes + 3 * 8_000:
                 await asyncio.sleep(0.02)
-        media = next(each for each in platform.programs.all if each.name == "media")
-        assert media.process is not None
-        os.kill(media.process.pid, signal.SIGKILL)
+        async with db.system() as tx:
+            node = await tx.fetchval("SELECT node FROM calls")
+        os.kill(int(node.split("-")[-2]), signal.SIGKILL)
         async with asyncio.timeout(30):
             while len(model.sessions) < 2 or not model.sessions[1].spoken():
                 await asyncio.sleep(0.05)
@@ -295,4 +304,5 @@ async def test_a_call_whose_media_process_dies_goes_on_where_it_was(
     heard_ms = first.playout.segments[-1].end_ms
     assert heard_ms - broke_off["end_ms"] <= 1_300, "of which 300 lay at the carrier"
     silent = second.started_at + second.playout.segments[0].start_ms / 1000 - first.started_at - first.ended_ms / 1000
-    assert silent <= 6, "with the start of a process, on a busy machine"
+    print(f"{media_workers} processes: heard again after {silent:.2f} s")  # noqa: T201 - the figure of docs/operations.md
+    assert silent <= SILENT_SECONDS[media_workers]
