@@ -168,7 +168,7 @@ async def test_what_a_call_leaves_behind(edge: Edge) -> None:
     media.report(tool_finished=tool)
     media.report(announcement_played=runtime_pb2.AnnouncementPlayed(at_ms=100))
     await media.acknowledged(
-        media.report(ended=runtime_pb2.StreamEnded(reason="model_lost", at_ms=9000, detail="gone"))
+        media.report(ended=runtime_pb2.StreamEnded(reason="model_lost", at_ms=9000, detail="gone\0"))
     )
     call = (await http.get(f"/api/calls/{call_id}")).json()
     assert (call["status"], call["end_reason"], call["announcement_played_ms"]) == ("failed", "model_lost", 100)
