@@ -72,7 +72,12 @@ def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
     identity = rpc.NodeIdentity(home.node_key(settings), "gateway", telemetry.node_name(settings, "gateway"))
     closing = asyncio.Event()
 
-    bodies = Bodies(settings.body_bytes, settings.bodies_bytes, settings.body_seconds)
+    bodies = Bodies(
+        settings.body_bytes,
+        settings.bodies_bytes,
+        settings.body_seconds,
+        most_bytes_of_address=settings.bodies_bytes_per_address,
+    )
     postponed = Postponed(take_spool(settings.postponed_dir, fsync=True), settings)
     webhooks = CarrierWebhooks(settings, channel, identity, postponed)
 
@@ -153,6 +158,10 @@ def _refuse(settings: GatewaySettings) -> None:
         raise SystemExit("hum: HUM_OIDC_ISSUER must be https in production")
     if settings.carrier_connections >= settings.max_connections:
         raise SystemExit("hum: HUM_CARRIER_CONNECTIONS must be less than HUM_MAX_CONNECTIONS, which includes them")
+    if settings.bodies_bytes_per_address < max(settings.body_bytes, settings.import_bytes):
+        raise SystemExit(
+            "hum: HUM_BODIES_BYTES_PER_ADDRESS must be at least HUM_BODY_BYTES and HUM_IMPORT_BYTES, or such bodies never pass"
+        )
     if settings.oidc_issuer and not settings.oidc_client_id:
         raise SystemExit("hum: HUM_OIDC_ISSUER is set but HUM_OIDC_CLIENT_ID is not; set both")
 

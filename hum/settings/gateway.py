@@ -41,6 +41,12 @@ class PublicSocketSettings(Common):
     bodies_bytes: int = setting(
         "HUM_BODIES_BYTES", 64 << 20, "bytes of all incomplete request bodies together", ge=1024
     )
+    bodies_bytes_per_address: int = setting(
+        "HUM_BODIES_BYTES_PER_ADDRESS",
+        16 << 20,
+        "bytes of the incomplete request bodies from one address; at least HUM_BODY_BYTES and HUM_IMPORT_BYTES",
+        ge=1024,
+    )
 
     @field_validator("trusted_proxies")
     @classmethod

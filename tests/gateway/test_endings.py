@@ -187,6 +187,7 @@ async def test_a_file_that_never_comes_is_late() -> None:
 
 async def test_half_a_body_is_no_request() -> None:
     async def endpoint(request: Request) -> Response:
+        request.scope[ADDRESS] = "203.0.113.7"
         with pytest.raises(ClientDisconnect):
             await Bodies(1000, 1000, 1.0).read(request)
         raise ClientDisconnect

@@ -22,6 +22,9 @@ FEW_PLACES = {
     "carrier_connections": 6,
     "connections_per_address": 8,
     "bodies_bytes": 150_000,
+    "bodies_bytes_per_address": 100_000,
+    "body_bytes": 70_000,
+    "import_bytes": 70_000,
 }
 
 
@@ -229,14 +232,35 @@ class TestCrowd:
         headers = {**http.headers, "Content-Type": "application/json", "Content-Length": "60000"}
         async with AsyncExitStack() as stack:
             wires = [await stack.enter_async_context(wire(edge.url)) for _ in range(3)]
-            for each in wires:
-                await each.send(head("POST", "/api/flows", headers) + " " * 59_000)
+            for count, each in enumerate(wires):
+                named = {**headers, "X-Forwarded-For": f"203.0.113.{count}"}
+                await each.send(head("POST", "/api/flows", named) + " " * 59_000)
             answering = [asyncio.create_task(each.answer(50)) for each in wires]
             done, waiting = await asyncio.wait(answering, return_when=asyncio.FIRST_COMPLETED)
             assert [each.result()[0] for each in done] == [503]
             filling = await stack.enter_async_context(wire(edge.url))
             await filling.send(head("POST", "/api/flows", headers) + " " * 31_990)
             assert await carrier_is_answered(edge.url)
+            for each in waiting:
+                each.cancel()
+
+    async def test_bodies_of_one_address_take_nothing_from_others(self, edge: Edge) -> None:
+        http = await edge.client()
+        headers = {**http.headers, "Content-Type": "application/json", "Content-Length": "60000"}
+        flow = '{"name": "F"}'
+        async with AsyncExitStack() as stack:
+            wires = [await stack.enter_async_context(wire(edge.url)) for _ in range(2)]
+            for each in wires:
+                named = {**headers, "X-Forwarded-For": "203.0.113.7"}
+                await each.send(head("POST", "/api/flows", named) + " " * 59_000)
+            answering = [asyncio.create_task(each.answer(50)) for each in wires]
+            done, waiting = await asyncio.wait(answering, return_when=asyncio.FIRST_COMPLETED)
+            assert [each.result()[0] for each in done] == [429]
+            assert "from your address" in done.pop().result()[1]
+            neighbour = await stack.enter_async_context(wire(edge.url))
+            named = {**headers, "X-Forwarded-For": "203.0.113.8"}
+            await neighbour.send(head("POST", "/api/flows", named) + flow + " " * (60_000 - len(flow)))
+            assert (await neighbour.answer())[0] == 201
             for each in waiting:
                 each.cancel()
 
