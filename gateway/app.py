@@ -82,7 +82,10 @@ def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
     webhooks = CarrierWebhooks(settings, channel, identity, postponed)
 
     async def missing() -> list[str]:
-        return ["it is shutting down"] if closing.is_set() else await _missing_at_control(channel, identity, settings)
+        if closing.is_set():
+            return ["it is shutting down"]
+        faults = [postponed.fault] if postponed.fault else []
+        return faults + await _missing_at_control(channel, identity, settings)
 
     gateway = Gateway(Starlette(), closing, missing, webhooks)
     is_ready = monitoring.cached(settings, missing)

@@ -45,6 +45,8 @@ class Postponed:
         self._spool, self._settings = spool, settings
         self._kept = asyncio.Event()
         self._writing = asyncio.Lock()
+        #: Why nothing is delivered any more; empty if it is.
+        self.fault = ""
         WAITING.set(len(spool))
 
     async def keep(self, path: str, form: bytes) -> bool:
@@ -66,13 +68,24 @@ class Postponed:
         return True
 
     async def run(self, tell: Tell) -> None:
-        while True:
-            self._kept.clear()
-            for number, record in self._spool.pending():
-                await self._until_told(tell, msgspec.json.decode(record, type=Webhook))
-                await self._forget(number)
-            if not len(self._spool):
-                await self._kept.wait()
+        try:
+            while True:
+                self._kept.clear()
+                for number, record in self._spool.pending():
+                    await self._deliver(tell, number, record)
+                    await self._forget(number)
+                if not len(self._spool):
+                    await self._kept.wait()
+        except Exception as error:
+            LOG.exception("postponed webhooks are not delivered any more")
+            self.fault = f"postponed webhooks are not delivered to control any more: {error!r}"[:200]
+
+    async def _deliver(self, tell: Tell, number: int, record: bytes) -> None:
+        try:
+            await self._until_told(tell, msgspec.json.decode(record, type=Webhook))
+        except Exception:  # another version may have written it; those behind it are delivered
+            LOG.exception("a stored webhook can't be read", number=number)
+            ENDED.labels("lost").inc()
 
     async def _until_told(self, tell: Tell, webhook: Webhook) -> None:
         tries = 0

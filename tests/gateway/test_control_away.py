@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
+from prometheus_client import REGISTRY
 
 from control import app as control
 from control.identity import usecases as identity
 from gateway import app as gateway
+from gateway.postponed import Webhook
 from gateway.twilio import APOLOGY
+from hum.clock import now
 from hum.settings import ControlSettings, GatewaySettings
 from hum.sockets import free_port
 from hum.spool import Spool
@@ -170,6 +174,26 @@ async def test_a_full_spool_loses_records_and_nothing_else(town: Town) -> None:
             assert [call["call_sid"] for call in await town.calls(2)] == ["CA1", "CA2"]
 
 
+async def test_a_record_that_can_not_be_read_is_lost_and_no_other(town: Town) -> None:
+    spool = Spool(town.home / "webhooks" / "0")
+    spool.append(b'{"path": "/twilio/voice"}')
+    spool.append(msgspec.json.encode(Webhook("/twilio/voice", b"a=1&" * 300, now())))
+    spool.close()
+    lost = counted_as_lost()
+    async with town.gateway(ingress_seconds=0.2) as carrier:
+        assert APOLOGY in (await carrier.post("/twilio/voice", "CA1")).text
+        async with town.control():
+            assert [call["call_sid"] for call in await town.calls(1)] == ["CA1"]
+            async with asyncio.timeout(20):
+                while town.told() < 3:
+                    await asyncio.sleep(0.05)
+    assert counted_as_lost() == lost + 2
+
+
+def counted_as_lost() -> float:
+    return REGISTRY.get_sample_value("hum_webhooks_postponed_total", {"how": "lost"}) or 0
+
+
 # --- readiness ----------------------------------------------------------------------------------------------------
 
 
@@ -200,6 +224,20 @@ async def test_a_gateway_is_ready_while_control_and_its_database_are(
                 async with asyncio.timeout(10):
                     while await ready(carrier) != 200:
                         await asyncio.sleep(0.05)
+
+
+async def test_a_gateway_that_delivers_nothing_any_more_is_not_ready(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: Any) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("gateway.postponed.Postponed._forget", broken)
+    async with town.gateway(ready_cache_seconds=0, ingress_seconds=0.2) as carrier:
+        assert APOLOGY in (await carrier.post("/twilio/voice", "CA1")).text
+        async with town.control():
+            await town.calls(1)
+            assert await ready(carrier) == 503
 
 
 async def test_readiness_is_asked_once_for_many(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
