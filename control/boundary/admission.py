@@ -18,7 +18,7 @@ from hum.clock import Clock
 from hum.errors import ApiKeyRequired, Forbidden, Refused, SessionRequired
 from hum.principal import Principal
 from hum.v1 import options_pb2
-from storage.db import Db
+from storage.db import AWAY, BUSY, Db
 
 #: Beyond this many credentials, the least recently used ones count as unknown again.
 MOST_KNOWN = 10_000
@@ -100,9 +100,13 @@ class Admission:
         """Whose a credential is that is new here; the database is asked, within the limit of the client's address."""
         address = self._address(passage)
         self._limits.unknown.take(address, self._clock())
-        async with self._db.as_credential(credential) as (_, who):
-            if who is None or scheme != _scheme(who):
-                raise _unknown(scheme)
+        try:
+            async with self._db.as_credential(credential) as (_, who):
+                if who is None or scheme != _scheme(who):
+                    raise _unknown(scheme)
+        except (*AWAY, *BUSY):  # it was not tried, and an outage must not use up what the whole address has
+            self._limits.unknown.give_back(address)
+            raise
         self._limits.unknown.give_back(address)
         return self._know(credential, who)
 

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 from grpc import StatusCode, aio
@@ -69,6 +70,23 @@ async def test_who_proves_to_be_known_is_not_counted(edge: Edge, limits: dict[st
     for count in range(2 * BURST):  # each key for the first time, all from one office
         async with await edge.client(f"Clinic{count}") as http:
             assert (await http.get("/api/flows", headers=named("203.0.113.7"))).status_code == 200
+
+
+@pytest.mark.parametrize("error", [ConnectionRefusedError, asyncpg.QueryCanceledError])
+async def test_an_outage_uses_up_no_address(
+    edge: Edge, limits: dict[str, float], monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    office = named("203.0.113.7")
+    async with await edge.client() as http:
+        with monkeypatch.context() as outage:
+
+            def away(_: bytes) -> Any:
+                raise error
+
+            outage.setattr(edge.plane.control.db, "as_credential", away)
+            for _ in range(2 * BURST):
+                assert (await http.get("/api/flows", headers=office)).status_code in {500, 503}
+        assert (await http.get("/api/flows", headers=office)).status_code == 200
 
 
 async def test_a_revoked_key_is_a_strangers(edge: Edge, limits: dict[str, float]) -> None:
