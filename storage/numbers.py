@@ -44,10 +44,22 @@ IS_BUSY = """
 BEGIN_RELEASE = "UPDATE numbers SET status = 'releasing', releasing_since = now() WHERE id = $1"
 KEEP = "UPDATE numbers SET status = 'active', releasing_since = NULL WHERE id = $1 AND status = 'releasing'"
 DELETE = "DELETE FROM numbers WHERE id = $1 AND status = 'releasing'"
+#: The index over all tenants decides between this and an assignment.
+HOLD = """
+    WITH made AS (INSERT INTO numbers (id, org_id, e164, carrier_sid, capabilities, status, releasing_since)
+                  VALUES ($1, hum.org_id(), $2, $3, '{}', 'releasing', now())
+                  ON CONFLICT (e164) DO NOTHING
+                  RETURNING id)
+    SELECT EXISTS (SELECT FROM made) OR EXISTS (SELECT FROM numbers WHERE carrier_sid = $3 AND status = 'releasing')
+"""
+LET_GO = "DELETE FROM numbers WHERE carrier_sid = $1 AND status = 'releasing'"
+#: Numbers that a purchase gives back are that purchase's to release.
 UNRELEASED = """
     UPDATE numbers SET releasing_since = now()
      WHERE id IN (SELECT id FROM numbers
                    WHERE status = 'releasing' AND releasing_since < now() - $1::interval
+                     AND NOT EXISTS (SELECT FROM number_purchases p
+                                      WHERE p.e164 = numbers.e164 AND p.status = 'returning')
                    ORDER BY releasing_since LIMIT 20 FOR UPDATE SKIP LOCKED)
     RETURNING id, org_id, e164, carrier_sid
 """
@@ -156,6 +168,19 @@ async def keep(tx: Tx, id: UUID) -> None:
 async def delete(tx: Tx, id: UUID) -> bool:
     """Delete a number that was given back; False if that was done already."""
     return await tx.execute(DELETE, id) == "DELETE 1"
+
+
+async def hold(tx: Tx, id: UUID, e164: str, carrier_sid: str) -> bool:
+    """Hold a number that is given back as soon as it was bought, so that no organization is given it meanwhile; holding it
+    again changes nothing.  False if an organization has it.
+    """
+    held: bool = await tx.fetchval(HOLD, id, e164, carrier_sid)
+    return held
+
+
+async def let_go(tx: Tx, carrier_sid: str) -> None:
+    """Undo `hold`."""
+    await tx.execute(LET_GO, carrier_sid)
 
 
 @dataclass(frozen=True, slots=True)

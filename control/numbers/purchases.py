@@ -152,12 +152,24 @@ class Purchases:
             raise
 
     async def _give_back(self, attempt: PurchaseRow, sid: str) -> None:
-        """Release a bought number, unless an operator has assigned it to an organization meanwhile."""
+        """Release a bought number, unless an operator has assigned it to an organization meanwhile.
+
+        It is the buyer's until it is released, so that nobody is given it while the carrier is asked.
+        """
+        async with self._db.tenant(attempt.org_id) as tx:
+            held = await numbers.hold(tx, ids.new(), attempt.e164, sid)
+        if not held and await self._is_owned(sid):
+            await self._end(attempt, "failed")
+            return
+        await self._carrier.release_number(sid)
+        async with self._db.tenant(attempt.org_id) as tx:
+            await numbers.let_go(tx, sid)
+            await purchases.end(tx, attempt.id, "returned")
+
+    async def _is_owned(self, sid: str) -> bool:
+        """Tell whether an organization has it; one may also have the same number under an older SID, gone since."""
         async with self._db.system() as tx:
-            owned = await purchases.is_owned(tx, sid)
-        if not owned:
-            await self._carrier.release_number(sid)
-        await self._end(attempt, "failed" if owned else "returned")
+            return await purchases.is_owned(tx, sid)
 
     async def _end(self, attempt: PurchaseRow, status: str, carrier_sid: str | None = None) -> None:
         async with self._db.tenant(attempt.org_id) as tx:

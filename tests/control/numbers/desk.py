@@ -55,6 +55,9 @@ class Desk:
 
     async def sweep(self) -> None:
         await self.purchases.sweep(AT_ONCE)
+        await self.sweep_releases()
+
+    async def sweep_releases(self) -> None:
         await usecases.sweep_releases(self.plane.control.db, self.carrier, AT_ONCE)
 
     async def attempts(self) -> list[str]:

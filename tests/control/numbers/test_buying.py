@@ -11,7 +11,8 @@ from prometheus_client import REGISTRY
 from control.clients.twilio import CarrierNumber, Webhooks
 from hum.errors import CarrierError
 from hum.v1 import numbers_pb2
-from tests.control.numbers.desk import BUSY, NO, NUMBER, SILENCE, Desk, code, principal_of
+from storage import numbers
+from tests.control.numbers.desk import BUSY, NO, NUMBER, SILENCE, Desk, code, principal_of, sync
 
 
 async def test_a_number_is_bought_pointed_and_written_down(desk: Desk) -> None:
@@ -202,6 +203,58 @@ async def test_a_number_that_can_not_be_written_down_is_given_back(desk: Desk, m
     assert code(refused) is grpc.StatusCode.ABORTED
     assert (await desk.attempts(), desk.carrier.released) == (["returned"], [f"PN{NUMBER}"])
     assert (await desk.numbers(), await desk.audited("buyNumber")) == ([], 0)
+
+
+@pytest.mark.parametrize("lost", [None, SILENCE])
+async def test_a_number_that_is_being_given_back_is_given_to_nobody(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, lost: CarrierError | None
+) -> None:
+    """An operator assigns it at the very moment at which the carrier is asked to take it back."""
+    from hum.errors import AlreadyExists
+
+    other, released = Desk(desk.plane, await desk.plane.tenant("Other")), desk.carrier.release_number
+    assigned = []
+
+    async def taken(*_: Any) -> None:
+        raise AlreadyExists
+
+    async def overtaken(sid: str) -> None:
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr("storage.numbers.create", create)
+            try:
+                await other.be_assigned(NUMBER)
+                assigned.append("other")
+            except AlreadyExists:
+                assigned.append("nobody")
+        await desk.sweep_releases()
+        await released(sid)
+
+    create = numbers.create
+    monkeypatch.setattr("storage.numbers.create", taken)
+    desk.carrier.release_number, desk.carrier.lose_answers = overtaken, lost  # type: ignore[method-assign]
+    with pytest.raises(aio.AioRpcError):
+        await desk.buy()
+    desk.carrier.release_number, desk.carrier.lose_answers = released, None  # type: ignore[method-assign]
+    await desk.sweep()
+    assert (assigned, await other.numbers(), await desk.numbers()) == (["nobody"], [], [])
+    assert (await desk.attempts(), set(desk.carrier.released)) == (["returned"], {f"PN{NUMBER}"})
+    assert NUMBER not in desk.carrier.numbers
+
+
+async def test_a_number_that_another_organization_lost_is_given_back(desk: Desk) -> None:
+    """It has the number still, under an older SID."""
+    other = Desk(desk.plane, await desk.plane.tenant("Other"))
+    before = await other.buy()
+    await desk.carrier.release_number(f"PN{NUMBER}")
+    await sync(other)
+    async with desk.plane.control.db.system() as tx:
+        await tx.execute("UPDATE numbers SET carrier_sid = 'PNbefore'")
+    desk.carrier.released.clear()
+    desk.carrier.on_sale.add(NUMBER)
+    with pytest.raises(aio.AioRpcError):
+        await desk.buy()
+    assert (await desk.attempts(), desk.carrier.released) == (["bought", "returned"], [f"PN{NUMBER}"])
+    assert (await desk.numbers(), await other.numbers()) == ([], [before.e164])
 
 
 async def test_giving_back_is_tried_until_it_is_done(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
