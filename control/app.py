@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -87,37 +87,36 @@ async def composed(
     opened = partial(
         Db.open, database_url, statement_seconds=settings.statement_seconds, lock_seconds=settings.lock_seconds
     )
-    db = await opened(size=settings.pool_size)
-    calls_db = await opened(size=settings.calls_pool_size, idle=calls_idle)
-    model, twilio = OpenAI(settings, settings.model_seconds), Twilio(settings, settings.carrier_seconds)
-    bus, node_key = PostgresBus(db, retry_seconds=settings.database_retry_seconds), home.node_key(settings)
-    deps = Deps(
-        db=db,
-        calls_db=calls_db,
-        bus=bus,
-        boundary=Boundary(
-            db,
-            node_key,
-            _limits(settings),
-            Streams(settings.streams_per_credential, settings.streams_per_organization),
-            Lanes(settings.organization_requests, settings.organization_wait_seconds),
-            keep_keys=timedelta(hours=settings.idempotency_hours),
-            lease=timedelta(seconds=settings.idempotency_lease_seconds),
-        ),
-        cursors=Cursors(node_key),
-        outside=outside or Outside(carrier=twilio, lookups=twilio, speech=model, writer=model),
-        tools=Registry(),
-        stopping=asyncio.Event(),
-    )
-    features = [feature(settings, deps) for feature in FEATURES]
-    deps.tools.add(tool for feature in features for tool in feature.tools)
-    try:
+    async with AsyncExitStack() as stack:
+        db = await opened(size=settings.pool_size)
+        stack.push_async_callback(db.close)
+        calls_db = await opened(size=settings.calls_pool_size, idle=calls_idle)
+        stack.push_async_callback(calls_db.close)
+        model, twilio = OpenAI(settings, settings.model_seconds), Twilio(settings, settings.carrier_seconds)
+        stack.push_async_callback(model.close)
+        stack.push_async_callback(twilio.close)
+        bus, node_key = PostgresBus(db, retry_seconds=settings.database_retry_seconds), home.node_key(settings)
+        deps = Deps(
+            db=db,
+            calls_db=calls_db,
+            bus=bus,
+            boundary=Boundary(
+                db,
+                node_key,
+                _limits(settings),
+                Streams(settings.streams_per_credential, settings.streams_per_organization),
+                Lanes(settings.organization_requests, settings.organization_wait_seconds),
+                keep_keys=timedelta(hours=settings.idempotency_hours),
+                lease=timedelta(seconds=settings.idempotency_lease_seconds),
+            ),
+            cursors=Cursors(node_key),
+            outside=outside or Outside(carrier=twilio, lookups=twilio, speech=model, writer=model),
+            tools=Registry(),
+            stopping=asyncio.Event(),
+        )
+        features = [feature(settings, deps) for feature in FEATURES]
+        deps.tools.add(tool for feature in features for tool in feature.tools)
         yield deps, bus, features
-    finally:
-        await twilio.close()
-        await model.close()
-        await calls_db.close()
-        await db.close()
 
 
 def _limits(settings: ControlSettings) -> Limits:

@@ -71,7 +71,12 @@ class Db:
                 },
             )
 
-        return cls(url, await pool("hum_app"), await pool("hum_system"))
+        app = await pool("hum_app")
+        try:
+            return cls(url, app, await pool("hum_system"))
+        except BaseException:
+            app.terminate()
+            raise
 
     async def close(self) -> None:
         await self._app.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import grpc
@@ -10,7 +11,7 @@ from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from control.app import build
+from control.app import build, composed
 from hum.settings import ControlSettings
 from hum.v1 import flows_pb2, flows_pb2_grpc, identity_pb2, identity_pb2_grpc, runtime_pb2, runtime_pb2_grpc
 from tests.control.conftest import FakeCarrier, Plane, bearer, outside
@@ -140,3 +141,22 @@ async def test_a_drain_does_not_wait_for_a_media_link(database_url: str, tmp_pat
         assert asyncio.get_running_loop().time() - began < 10, "it did not wait for the whole minute"
         assert await link.read() is aio.EOF, "the media process is released, and links to another"
         await channel.close()
+
+
+@pytest.mark.parametrize("opened", [1, 2, 3])
+async def test_a_database_that_leaves_during_the_start_leaves_no_connection(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: int
+) -> None:
+    pools, create_pool = list[Any](), asyncpg.create_pool
+
+    async def pool(*arguments: Any, **options: Any) -> Any:
+        if len(pools) == opened:
+            raise ConnectionRefusedError
+        pools.append(await create_pool(*arguments, **options))
+        return pools[-1]
+
+    monkeypatch.setattr(asyncpg, "create_pool", pool)
+    with pytest.raises(ConnectionRefusedError):
+        async with composed(ControlSettings(home=tmp_path), database_url):
+            pass
+    assert [each.is_closing() for each in pools] == [True] * opened
