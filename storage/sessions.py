@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+import asyncpg
+
 from storage.db import Tx
 
 BEGIN = """
@@ -97,7 +99,11 @@ async def note_sign_in(tx: Tx, user: UUID, name: str, email: str | None) -> None
     """Record a sign-in, with the name and the verified address that the issuer gives today."""
     await tx.execute(SEEN, user, name)
     if email is not None:
-        await tx.execute(MOVED, user, email)
+        await tx.execute("SAVEPOINT moved")
+        try:
+            await tx.execute(MOVED, user, email)
+        except asyncpg.UniqueViolationError:  # somebody else took it in this moment
+            await tx.execute("ROLLBACK TO SAVEPOINT moved")
 
 
 async def unlink(tx: Tx, *, email: str = "", issuer: str = "") -> int:
