@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from hum import ids
 from hum.errors import NotFound
 from storage.contacts import Imported
 from storage.db import Tx
@@ -169,9 +168,7 @@ async def drop_file(tx: Tx, id: UUID) -> None:
 async def unstage(tx: Tx, id: UUID, limit: int) -> list[Imported]:
     """Hand out the next rows to take, in the order of their numbers; each once."""
     found = sorted(await tx.fetch(UNSTAGE, id, limit), key=lambda row: str(row["phone_e164"]))
-    return [
-        Imported(ids.new(), row["phone_e164"], json.loads(row["fields"]), row["notes"], row["tags"]) for row in found
-    ]
+    return [Imported(row["phone_e164"], json.loads(row["fields"]), row["notes"], row["tags"]) for row in found]
 
 
 async def count_taken(tx: Tx, id: UUID, created: int, updated: int, unchanged: int) -> None:

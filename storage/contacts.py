@@ -12,6 +12,7 @@ from uuid import UUID
 
 import asyncpg
 
+from hum import ids
 from hum.errors import AlreadyExists, NotFound
 from storage.db import Tx
 
@@ -180,7 +181,6 @@ class ContactRow:
 class Imported:
     """One contact of a file; what is unset here stays as it is."""
 
-    id: UUID
     phone_e164: str
     fields: Mapping[str, str]
     notes: str | None
@@ -284,7 +284,7 @@ async def take(tx: Tx, rows: Sequence[Imported], *, dry_run: bool) -> dict[UUID,
     The numbers must be distinct.  A dry run returns the same and changes nothing.
     """
     entries = [
-        {"id": str(r.id), "phone_e164": r.phone_e164, "fields": r.fields, "notes": r.notes, "tags": list(r.tags)}
+        {"id": str(ids.new()), "phone_e164": r.phone_e164, "fields": r.fields, "notes": r.notes, "tags": list(r.tags)}
         for r in rows
     ]
     if dry_run:

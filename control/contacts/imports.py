@@ -107,7 +107,7 @@ def _opened(file: bytes, row: ImportRow) -> tuple[Sheet, int]:
 
 
 async def _keep(tx: Tx, row: ImportRow, batch: Batch) -> None:
-    rows = [Imported(row.id, e.phone_e164, e.fields, e.notes, e.tags) for e in batch.entries.values()]
+    rows = [Imported(e.phone_e164, e.fields, e.notes, e.tags) for e in batch.entries.values()]
     known = await contact_imports.stage(tx, row.id, rows)
     errors = [each._asdict() for each in batch.problems[: max(0, MOST_ERRORS - len(row.errors))]]
     counts = Passed(batch.passed, batch.rows, batch.bad_rows, batch.duplicates + known, errors)
