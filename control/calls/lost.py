@@ -27,7 +27,9 @@ LOOKS = 2
 
 
 async def sweep(db: Db, carrier: Carrier, settings: CallsSettings) -> int:
-    """Close the calls that neither a media process nor the carrier has any more; return how many."""
+    """Close the calls that neither a media process nor the carrier has any more; return how many.  Raises AWAY, when none is
+    under way any more.
+    """
     long = timedelta(seconds=settings.link_lost_seconds)
     async with db.system() as tx:
         found = await calls.lost(tx, timedelta(seconds=settings.link_silent_seconds), long / LOOKS, long)
@@ -37,8 +39,13 @@ async def sweep(db: Db, carrier: Carrier, settings: CallsSettings) -> int:
         async with width:
             return await _close(db, carrier, row)
 
-    done = await asyncio.gather(*(each_row("lost calls", [row], close) for row in found))
-    return sum(done)
+    closing = (each_row("lost calls", [row], close) for row in found)
+    closed = 0
+    for done in await asyncio.gather(*closing, return_exceptions=True):
+        if isinstance(done, BaseException):
+            raise done
+        closed += done
+    return closed
 
 
 async def _close(db: Db, carrier: Carrier, row: LostRow) -> bool:

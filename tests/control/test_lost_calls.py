@@ -1,5 +1,6 @@
 """Calls that nobody has are closed by the sweep, by the carrier's word where it gives one, and in time where it gives none."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -187,3 +188,25 @@ async def test_a_call_that_ends_while_the_carrier_is_asked_keeps_its_end(
     monkeypatch.setattr(desk.carrier, "find_call", meanwhile)
     assert await desk.sweep() == 0
     assert (await desk.record()).end_reason == "agent"
+
+
+async def test_a_sweep_that_fails_leaves_nothing_running(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, ended = asyncio.Event(), list[str]()
+
+    async def found(*_: object) -> list[str]:
+        return ["away", "slow"]
+
+    async def close(_db: object, _carrier: object, row: str) -> bool:
+        if row == "away":
+            await asked.wait()
+            raise ConnectionRefusedError
+        asked.set()
+        await asyncio.sleep(0.1)
+        ended.append(row)
+        return True
+
+    monkeypatch.setattr("storage.calls.lost", found)
+    monkeypatch.setattr(lost, "_close", close)
+    with pytest.raises(ConnectionRefusedError):
+        await desk.sweep()
+    assert ended == ["slow"]
