@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -66,12 +67,17 @@ def write_facts(home: Path, name: str, facts: dict[str, Any]) -> None:
 
 
 def read_facts(home: Path, name: str) -> dict[str, Any]:
-    """What `write_facts` wrote; an empty dict if there is no such file."""
+    """What `write_facts` wrote; an empty dict if there is no such file, and, with a sentence, if it is damaged."""
     try:
-        facts: dict[str, Any] = json.loads((home / name).read_text())
+        facts = json.loads((home / name).read_text())
     except FileNotFoundError:
         return {}
-    return facts
+    except ValueError:
+        facts = None
+    if isinstance(facts, dict):
+        return facts
+    sys.stderr.write(f"hum: {home / name} is damaged, and is ignored\n")
+    return {}
 
 
 def write_run(home: Path, facts: dict[str, Any]) -> None:

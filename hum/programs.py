@@ -17,6 +17,8 @@ GOODBYE_SECONDS = 60.0
 LAST_BYTES = 600  # of its log, when a program does not start
 QUICK_DEATH_MS = 5_000.0
 QUICK_DEATHS = 5
+#: About five minutes: a program that keeps dying has a fault that stays, a system without room for one has room again.
+REFUSED_STARTS = 60
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.1, 5.0
 
 
@@ -26,6 +28,10 @@ class DidNotStart(Exception):  # noqa: N818
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
+
+
+class Refused(DidNotStart):
+    """The system had no room for the process."""
 
 
 @dataclass
@@ -46,7 +52,7 @@ class Program:
         try:
             process = self.command.spawn()
         except OSError as error:
-            raise DidNotStart(f"{self.name} could not be started: {error}") from error
+            raise Refused(f"{self.name} could not be started: {error}") from error
         self.processes.append(process)
         if self.process is None or not self.process.lives():
             self.process = process
@@ -271,19 +277,42 @@ class Programs:
                 continue
             quick_deaths = quick_deaths + 1 if monotonic_ms() - began_ms < QUICK_DEATH_MS else 0
             if quick_deaths >= QUICK_DEATHS:
-                self.failure = f"{program.name} keeps exiting (status {process.status}): {program.last_words()}"
-                self.status = process.status or 1
-                self.failed.set()
+                failure = f"{program.name} keeps exiting (status {process.status}): {program.last_words()}"
+                self._fail(failure, process.status or 1)
                 return
             self._say(f"{program.name} exited with status {process.status}; restarting it")
             await asyncio.sleep(wait_seconds)
             wait_seconds = min(wait_seconds * 2, LONGEST_WAIT_SECONDS) if quick_deaths else FIRST_WAIT_SECONDS
             try:
-                await program.launch(self._changed)
+                await self._restart(program, process)
+            except Refused as error:
+                self._fail(str(error), process.status or 1)
+                return
             except DidNotStart as error:
                 if error.status is None:  # else the next round tells how it exited
                     self._say(str(error))
             self._changed()
+
+    async def _restart(self, program: Program, dead: Process) -> None:
+        """Start it again, as soon as the system has room.  Raises DidNotStart, and Refused after `REFUSED_STARTS`."""
+        wait_seconds = FIRST_WAIT_SECONDS
+        for left in reversed(range(REFUSED_STARTS)):
+            try:
+                await program.launch(self._changed)
+            except Refused as error:
+                if not left:
+                    raise
+                self._say(f"{error}; trying again")
+            else:
+                return
+            await asyncio.sleep(wait_seconds)
+            wait_seconds = min(wait_seconds * 2, LONGEST_WAIT_SECONDS)
+            if program.process is not dead:  # `renew` had more luck
+                return
+
+    def _fail(self, failure: str, status: int) -> None:
+        self.failure, self.status = failure, status
+        self.failed.set()
 
     async def _look(self, program: Program) -> None:
         if program.reap():

@@ -85,7 +85,10 @@ class Platform:
         await self._start_planes()
         await self.programs.end_unclaimed()
         running = {each.process.pid: each.command.arguments[1] for each in self.programs.all if each.process}
-        home.write_run(self.settings.home, {**self.where, "programs": running})
+        try:
+            home.write_run(self.settings.home, {**self.where, "programs": running})
+        except OSError as error:  # as in `_changed`
+            say(f"{home.RUN} can't be written, so `hum call` and the other commands don't find this: {error.strerror}")
 
     async def stop(self, hurry: asyncio.Event | None = None) -> None:
         """Stop everything: calls have HUM_DRAIN_SECONDS, or until `hurry` is set."""

@@ -37,7 +37,7 @@ async def run(*, replace: bool = False) -> int:
     except AlreadyRuns as error:
         say(str(error))
         return 2
-    except DidNotStart as error:
+    except (DidNotStart, OSError) as error:
         say(str(error))
         await _give_up(platform)
         return 1

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from hum import home, programs
+from hum.cli import up
 from hum.cli.platform import LISTENS, Platform
 from hum.descriptors import free
 from hum.processes import Command, Known, Process
@@ -140,6 +142,34 @@ async def test_one_that_the_system_has_no_room_for_is_tried_again(house: House) 
     assert not house.programs.failed.is_set()
 
 
+async def test_a_system_without_room_is_waited_for_longer_than_a_program_that_dies(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(programs, "LONGEST_WAIT_SECONDS", 0.1)
+    plane = house.plane()
+    await house.programs.start(plane)
+    first, startable = plane.process.pid, plane.command
+    plane.command = replace(startable, log=Path("/dev/null/plane.log"))
+    os.kill(first, signal.SIGKILL)
+    refused = 2 * programs.QUICK_DEATHS
+    await until(lambda: sum("could not be started" in sentence for sentence in house.said) >= refused)
+    assert not house.programs.failed.is_set()
+    plane.command = startable
+    await until(lambda: plane.process.pid != first and plane.process.is_ready)
+    assert not house.programs.failed.is_set()
+
+
+async def test_a_system_that_has_no_room_for_long_ends_the_group(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, "REFUSED_STARTS", 3)
+    plane = house.plane()
+    await house.programs.start(plane)
+    plane.command = replace(plane.command, log=Path("/dev/null/plane.log"))
+    os.kill(plane.process.pid, signal.SIGKILL)
+    await until(house.programs.failed.is_set)
+    assert "plane could not be started" in house.programs.failure
+    assert sum("could not be started" in sentence for sentence in house.said) == 2
+
+
 async def test_a_note_that_can_not_be_written_keeps_nobody_from_restarting(house: House, capsys) -> None:
     """As on a full disk."""
     sockets = dict.fromkeys(LISTENS.values(), "127.0.0.1:1")
@@ -228,3 +258,32 @@ async def test_what_is_not_written_by_a_program_is_no_harm(tmp_path: Path) -> No
     process._take("calls many")
     process._take("")
     assert (process.calls, process.is_ready) == (0, False)
+
+
+@pytest.mark.parametrize("text", ['{"programs": [', "[]", "\0"])
+def test_a_damaged_note_is_as_none(tmp_path: Path, capsys, text: str) -> None:
+    (tmp_path / "programs.json").write_text(text)
+    assert home.read_facts(tmp_path, "programs.json") == {}
+    assert "programs.json is damaged" in capsys.readouterr().err
+
+
+async def test_addresses_that_can_not_be_written_keep_nobody_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    async def nothing(_: Platform) -> None: ...
+
+    monkeypatch.setattr(Platform, "_start_outside", nothing)
+    monkeypatch.setattr(Platform, "_start_planes", nothing)
+    sockets = {f"{plane}_listen": "127.0.0.1:0" for plane in LISTENS}
+    platform = Platform(UpSettings(home=tmp_path, **sockets), environment=environment())
+    (tmp_path / "run.json.new").mkdir()
+    await platform.start()
+    assert "run.json can't be written" in capsys.readouterr().err
+    await platform.stop()
+
+
+async def test_a_home_that_can_not_be_written_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys) -> None:
+    (tmp_path / "up.lock").mkdir()
+    monkeypatch.setenv("HUM_HOME", str(tmp_path))
+    assert await up.run() == 1
+    assert "up.lock" in capsys.readouterr().err
