@@ -56,6 +56,8 @@ class Outbox:
         if now_ms - self._looked_ms >= self._look_every_ms:
             self._looked_ms = now_ms
             self._store.look()
+        else:
+            self._store.save()
         more = bool(self._reports) and self._keep()
         if self.acknowledged > self._store.done and now_ms - self._forgot_ms >= FORGET_EVERY_MS:
             self._forgot_ms = now_ms

@@ -1,5 +1,6 @@
 """Keeps batches of reports until control has them: on disk, or in memory while the disk is full."""
 
+import math
 import os
 from collections import deque
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from hum.settings import MediaSettings
 from hum.spool import Spool
 
 PROBE = b"\0" * 4096
+#: What is written of the unsaved batches at once: the pacer's next tick waits for it.
+SAVE_BYTES = 256 << 10
 
 
 class Store:
@@ -69,21 +72,30 @@ class Store:
             self._spool.finish(number)
 
     def look(self) -> None:
-        """Check the disk, and write what is only in memory."""
+        """Check the disk, and write some of what is only in memory."""
         self.fault = self._disk.fault()
+        self._save(SAVE_BYTES)
+
+    def save(self) -> None:
+        """Write some more of it, unless the disk could not be written when it was last tried."""
+        if not self.fault:
+            self._save(SAVE_BYTES)
+
+    def close(self) -> None:
+        self._save(math.inf)
+        self._spool.close()
+
+    def _save(self, most_bytes: float) -> None:
         try:
-            while self._unsaved:
+            while self._unsaved and most_bytes > 0:
                 number, payload = self._unsaved[0]
                 self._spool.skip(number - 1)  # earlier ones were forgotten without being written
                 self._spool.append(payload)
                 self._unsaved.popleft()
                 self.unsaved_bytes -= len(payload)
+                most_bytes -= len(payload)
         except OSError as error:
             self.fault = str(error)
-
-    def close(self) -> None:
-        self.look()
-        self._spool.close()
 
 
 class Disk:

@@ -4,6 +4,7 @@ import errno
 import os
 import resource
 from contextlib import contextmanager
+from itertools import pairwise
 
 import pytest
 from structlog.testing import capture_logs
@@ -13,7 +14,7 @@ from hum.spool import Spool
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
 from media.io.outbox import Outbox
-from media.io.store import Store
+from media.io.store import SAVE_BYTES, Store
 
 LOOK_MS = 100.0
 
@@ -58,6 +59,44 @@ def test_what_the_disk_does_not_take_waits_in_memory_and_is_written_later(tmp_pa
     assert made.keep(b"four")
     made.close()
     assert kept(tmp_path) == [b"one", b"two", b"three", b"four"]
+
+
+def test_what_waits_is_written_in_pieces_and_in_order(tmp_path) -> None:
+    """All of it at once, up to 64 MiB, would keep every call waiting."""
+    payloads = [bytes([number]) * (SAVE_BYTES // 2) for number in range(10)]
+    made = store(tmp_path, HUM_MAX_UNSAVED_BYTES=10 * SAVE_BYTES)
+    with full_disk():
+        for payload in payloads[:9]:
+            made.keep(payload)
+        made.save()
+    waiting = [made.unsaved_bytes]
+    made.save()
+    assert [made.unsaved_bytes] == waiting, "the disk is looked at first"
+    made.look()
+    made.keep(payloads[9])
+    while made.unsaved_bytes:
+        waiting.append(made.unsaved_bytes)
+        made.save()
+    assert not made.fault
+    assert max(before - after for before, after in pairwise(waiting)) <= SAVE_BYTES
+    assert len(waiting) > 4
+    made.close()
+    assert kept(tmp_path) == payloads
+
+
+def test_an_outbox_writes_what_waits_piece_by_piece_with_its_ticks(tmp_path) -> None:
+    made = store(tmp_path, HUM_MAX_UNSAVED_BYTES=10 * SAVE_BYTES)
+    outbox = Outbox(made, LOOK_MS)
+    with full_disk():
+        for _ in range(4):
+            made.keep(b"x" * SAVE_BYTES)
+        outbox.flush(0)
+    left = []
+    for tick in range(5):
+        outbox.flush(LOOK_MS + tick)
+        left.append(made.unsaved_bytes // SAVE_BYTES)
+    assert left == [3, 2, 1, 0, 0]
+    outbox.close()
 
 
 def test_what_control_has_meanwhile_is_never_written(tmp_path) -> None:
