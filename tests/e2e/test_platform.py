@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -23,6 +24,7 @@ from sandbox.twilio import Carrier, say
 from storage.db import AWAY, Db
 from tests.e2e.conftest import ACCOUNT, CALLER, KEY, NUMBER, TOKEN, listen_settings
 from tests.hum.test_private import open_to_others
+from tests.relay import relayed
 
 pytestmark = pytest.mark.slow
 LISTEN = {"do": "wait_for_agent_to_finish", "quiet_ms": 500, "timeout_ms": 15_000}
@@ -210,6 +212,38 @@ async def test_a_database_that_is_killed_comes_back_where_it_was(
         await platform.stop()
 
 
+async def test_who_needs_the_database_is_ready_while_it_answers(
+    monkeypatch: pytest.MonkeyPatch, database_url: str, open_home: Path
+) -> None:
+    """Each operator's socket says so.  The media plane's calls need none."""
+    url = urlsplit(database_url)
+    assert url.hostname is not None and url.port is not None
+    async with relayed(url.hostname, url.port) as relay:
+        through = database_url.replace(f":{url.port}/", f":{relay.port}/")
+        for name, value in {"HUM_DATABASE_URL": through, "HUM_HOME": str(open_home), **free_sockets(open_home)}.items():
+            monkeypatch.setenv(name, value)
+        platform = Platform(UpSettings())
+        try:
+            await platform.start()
+            await ready(platform, {"control": 200, "worker": 200, "gateway": 200, "media": 200})
+            relay.cut()
+            await ready(platform, {"control": 503, "worker": 503, "gateway": 503, "media": 200})
+            await relay.up()
+            await ready(platform, {"control": 200, "worker": 200, "gateway": 200, "media": 200})
+        finally:
+            await platform.stop()
+
+
+async def ready(platform: Platform, statuses: dict[str, int]) -> None:
+    """Wait until `/readyz` of every plane answers so."""
+    seen: dict[str, int] = {}
+    async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(30):
+        while seen != statuses:
+            await asyncio.sleep(0.1)
+            for plane, url in platform.where["metrics_urls"].items():
+                seen[plane] = (await http.get(url.replace("/metrics", "/readyz"))).status_code
+
+
 async def test_a_program_that_can_not_start_says_why_and_is_gone(tmp_path: Path) -> None:
     for code, words in (
         ("import sys; sys.exit('the reason')", "the reason"),
@@ -235,7 +269,7 @@ async def test_production_refuses_stand_ins(monkeypatch: pytest.MonkeyPatch, tmp
         for name, value in rest.items():
             monkeypatch.setenv(name, value)
         with pytest.raises(SystemExit, match=missing):
-            await Platform(UpSettings()).start()
+            Platform(UpSettings()).require_settings()
 
 
 #: On a busy machine; one process has to start again first.
