@@ -73,12 +73,7 @@ def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
     identity = rpc.NodeIdentity(home.node_key(settings), "gateway", telemetry.node_name(settings, "gateway"))
     closing = asyncio.Event()
 
-    bodies = Bodies(
-        settings.body_bytes,
-        settings.bodies_bytes,
-        settings.body_seconds,
-        most_bytes_of_address=settings.bodies_bytes_per_address,
-    )
+    bodies = _bodies(settings)
     postponed = Postponed(take_spool(settings.postponed_dir, fsync=True), settings)
     webhooks = CarrierWebhooks(settings, channel, identity, postponed)
 
@@ -146,6 +141,15 @@ def _middleware(settings: GatewaySettings, cookies: credentials.Cookies) -> list
         ),
         Middleware(SameOrigin, public_url=settings.public_url, cookies=cookies),
     ]
+
+
+def _bodies(settings: GatewaySettings) -> Bodies:
+    return Bodies(
+        settings.body_bytes,
+        settings.bodies_bytes,
+        settings.body_seconds,
+        most_bytes_of_address=settings.bodies_bytes_per_address,
+    )
 
 
 def _bindings() -> list[contract.Binding]:
