@@ -314,7 +314,8 @@ def _behaves(field: FieldDescriptor, behaviour: int) -> bool:
 
 def _description(field: FieldDescriptor) -> str:
     """The contract's comment on a field, and those on its enum's values."""
-    sentences = [comment(field.full_name)]
+    must_be = field.GetOptions().Extensions[options_pb2.must_be]
+    sentences = [comment(field.full_name), f"Must be {must_be}." if must_be else ""]
     if enum := field.enum_type:
         for word, number in jsonnames.enum_words(enum).items():
             if text := comment(f"{enum.full_name}.{enum.values_by_number[number].name}"):

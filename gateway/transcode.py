@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 from grpc import aio
 from starlette.requests import ClientDisconnect, Request
@@ -28,6 +29,7 @@ from hum.jsonwire import NotJson
 Endpoint = Callable[[Request], Awaitable[Response]]
 JSON_TYPES = ("application/json", "text/json")
 NO_CONTENT = 204
+IN_PATH = "is given by the path; leave it out of the body"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +123,8 @@ async def _fill(binding: Binding, request: Request, limits: Limits, rename: erro
     if binding.text_type and _media_type(request) == binding.text_type:
         query_fields = binding.fields_beside_text
         refused = await _text_body(binding, request, limits, message, problems)
-    elif binding.body_type is not None:
-        refused = await _body(binding, request, limits, message, problems)
     else:
-        refused = None
+        refused = await _body(binding, request, limits, message, problems)
     if refused is not None:
         return refused
     _query(query_fields, request, message, problems)
@@ -157,22 +157,34 @@ async def _body(
     binding: Binding, request: Request, limits: Limits, message: Message, problems: list[FieldError]
 ) -> Response | None:
     request_id = credentials.request_id(request)
+    if binding.body_type is None and binding.verb == "GET":
+        return None  # HTTP gives a body no meaning there
     text = await _whole_body(request, limits)
     if isinstance(text, Response):
         return text
     if text and _media_type(request) not in JSON_TYPES:
         types = " or ".join(filter(None, (JSON_TYPES[0], binding.text_type)))
         return errors.refusal("UNSUPPORTED_MEDIA_TYPE", f"The body must be {types}.", request_id)
-    target: Message = getattr(message, binding.body_field.name) if binding.body_field else message
+    target = _body_target(binding, message)
     try:
         members = jsonwire.read_body(text or b"{}", target, problems)
     except NotJson as error:
         return errors.refusal("INVALID_JSON", str(error), request_id)
+    if binding.whole_body:
+        problems += [FieldError(name, IN_PATH) for name in binding.path_fields if name in members]
     if binding.body_field:
         target.SetInParent()
     if binding.masked:
         getattr(message, contract.MASK).paths.extend(members)
     return None
+
+
+def _body_target(binding: Binding, message: Message) -> Message:
+    """What the body's members fill: the request or one field of it; a message without fields if nothing is to be sent."""
+    if binding.body_type is None:
+        return Empty()
+    target: Message = getattr(message, binding.body_field.name) if binding.body_field else message
+    return target
 
 
 async def _text_body(

@@ -231,6 +231,7 @@ FORMAT_FIELD_NUMBER: builtins.int
 SSE_EVENT_FIELD_NUMBER: builtins.int
 REST_NAME_FIELD_NUMBER: builtins.int
 JSON_SCHEMA_FIELD_NUMBER: builtins.int
+MUST_BE_FIELD_NUMBER: builtins.int
 event: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.MessageOptions, EventType]
 access: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.MethodOptions, Access]
 rest: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.MethodOptions, Rest]
@@ -245,3 +246,5 @@ rest_name: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.FieldOptions,
 """The field's name in REST, where the product guide names it in another style."""
 json_schema: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.FieldOptions, builtins.str]
 """Of JSON that clients write: the schema that it is held against, by its name in hum/schemas."""
+must_be: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.FieldOptions, builtins.str]
+"""A pattern in words, for people: the end of a sentence that begins with "must be"."""

@@ -98,6 +98,7 @@ async def test_one_400_names_every_bad_field(edge: Edge) -> None:
             "name",
         }
         assert said["kind"] == "must be one of inbound, outbound"
+        assert said["language"] == "must be a language tag, for example en or en-US"
         assert (await http.get("/api/flows")).json()["flows"] == []
 
 
@@ -344,3 +345,66 @@ async def test_a_request_id_goes_from_end_to_end(edge: Edge) -> None:
     assert {line["event"] for line in lines if line.get("request_id") == "trace-me.7"} == {"http", "rpc"}
     strange = await client.get("/api/flows", headers={"X-Request-Id": "a b"})
     assert strange.headers["x-request-id"].startswith("req_")
+
+
+@pytest.mark.parametrize(
+    ("headers", "code", "words"),
+    [
+        ({}, "session_required", ("No credential was sent", "Authorization: Bearer hum_live_", "/auth/login")),
+        ({"Authorization": "Bearer hum_live_cut"}, "api_key_required", ("not a whole API key", "43 letters")),
+        ({"Authorization": "Bearer sk-other"}, "api_key_required", ("not a whole API key",)),
+        ({"Authorization": "hum_live_" + "x" * 43}, "api_key_required", ("the word Bearer",)),
+        ({"Authorization": "Basic dTpw"}, "api_key_required", ("the word Bearer",)),
+        ({"Authorization": "Bearer hum_live_" + "x" * 43}, "api_key_required", ("unknown, revoked or expired",)),
+        ({"Cookie": "__Host-hum_session=x"}, "session_required", ("no session of this service", "sign in again")),
+        ({"Cookie": "__Host-hum_session=" + "x" * 43}, "session_required", ("over or unknown", "sign in again")),
+    ],
+)
+async def test_each_missing_credential_says_what_to_do(
+    edge: Edge, headers: dict[str, str], code: str, words: tuple[str, ...]
+) -> None:
+    async with httpx.AsyncClient(base_url=edge.url, trust_env=False) as http:
+        answer = await http.get("/api/me", headers=headers)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (401, code)
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert all(each in error["message"] for each in words), error["message"]
+
+
+async def test_a_body_that_is_no_json_says_where(edge: Edge) -> None:
+    async with await edge.client() as http:
+        text = '{\n  "name": "Ünïcode",\n  "é": 1, voice: 2}'
+        answer = await http.post("/api/flows", content=text.encode(), headers={"Content-Type": "application/json"})
+        assert answer.json()["error"]["message"].endswith("at line 3, column 11."), answer.text
+        inside = await http.post("/api/flows", json={"name": "F", "tools_json": '[\n{"name": }]'})
+        assert inside.json()["error"]["details"] == [
+            {"field": "tools_json", "reason": "is not JSON: line 2, column 10: expecting value"}
+        ]
+
+
+async def test_members_that_no_operation_knows_are_refused_everywhere(edge: Edge) -> None:
+    async with await edge.client() as http:
+        id = (await http.post("/api/flows", json={"name": "F"})).json()["id"]
+        for verb, path in (("POST", f"/api/flows/{id}/duplicate"), ("DELETE", f"/api/flows/{id}")):
+            refused = await http.request(verb, path, json={"name": "G", "x": {}})
+            assert refused.status_code == 400, refused.text
+            reason = "is not a field"
+            assert refused.json()["error"]["details"] == [{"field": name, "reason": reason} for name in ("name", "x")]
+            garbage = await http.request(verb, path, content=b"{", headers={"Content-Type": "application/json"})
+            assert garbage.json()["error"]["code"] == "invalid_json"
+            form = await http.request(verb, path, content=b"a=b", headers={"Content-Type": "text/plain"})
+            assert form.status_code == 415
+        assert (await http.post(f"/api/flows/{id}/duplicate", json={})).status_code == 201
+        assert (await http.post(f"/api/flows/{id}/duplicate")).status_code == 201
+        tag = await http.post("/api/calls/call_01HVN0000000000000000000ZZ/tags", json={"tag": "a", "call_id": "other"})
+        assert [each["field"] for each in tag.json()["error"]["details"]] == ["call_id"]
+
+
+async def test_hours_without_a_week_are_refused(edge: Edge) -> None:
+    async with await edge.client() as http:
+        for hours in ({}, {"time_zone": "UTC"}):
+            for verb, path in (("POST", "/api/flows"), ("PATCH", "/api/organization")):
+                answer = await http.request(verb, path, json={"name": "F", "business_hours_json": hours})
+                (detail,) = answer.json()["error"]["details"]
+                assert detail["field"].startswith("business_hours_json"), detail
+                assert "weekly" in detail["field"] + detail["reason"]

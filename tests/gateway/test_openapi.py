@@ -10,8 +10,9 @@ from jsonschema import Draft202012Validator
 
 from gateway import contract, openapi, reference
 from gateway.contract import Binding
-from hum import jsonwire, validation
+from hum import jsonnames, jsonschemas, jsonwire, validation
 from hum.errors import FieldError
+from hum.v1 import options_pb2, validate_pb2
 
 BINDINGS = list(contract.bindings())
 DOCUMENT = openapi.document(BINDINGS, "https://hum.example")
@@ -95,3 +96,20 @@ def test_a_file_says_what_it_is_and_nothing_else_does() -> None:
     }
     for binding in BINDINGS:
         assert bool(binding.media_type) == binding.is_file, name(binding)
+
+
+def test_every_pattern_is_said_in_words() -> None:
+    """protovalidate's and JSON Schema's own messages show the expression."""
+    for binding in contract.bindings():
+        waiting = [binding.method.input_type]
+        for message in waiting:
+            for field in message.fields:
+                rules = field.GetOptions().Extensions[validate_pb2.field]
+                patterns = (rules.string.pattern, rules.repeated.items.string.pattern, rules.map.values.string.pattern)
+                assert not any(patterns) or field.GetOptions().Extensions[options_pb2.must_be], field.full_name
+                if (held := jsonnames.held(field)) is not None and held not in waiting:
+                    waiting.append(held)
+    parts: list[Any] = [jsonschemas.schema(name) for name in jsonschemas.names()]
+    for part in parts:
+        assert not isinstance(part, dict) or ("pattern" in part) == (jsonschemas.PATTERN_IN_WORDS in part), part
+        parts += part.values() if isinstance(part, dict) else part if isinstance(part, list) else []
