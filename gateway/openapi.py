@@ -9,7 +9,7 @@ from typing import Any
 from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from gateway import contract, credentials, examples, sse
+from gateway import contract, credentials, examples, forms, sse
 from gateway.contract import Binding
 from hum import jsonnames, jsonschemas, jsonvalues
 from hum.comments import comment
@@ -32,6 +32,7 @@ FORMATS = {
     options_pb2.FORMAT_E164: "e164",
     options_pb2.FORMAT_TIME_ZONE: "time-zone",
     options_pb2.FORMAT_EMAIL: "email",
+    options_pb2.FORMAT_DATE: "date",
 }
 E164_PATTERN = r"^\+[1-9][0-9]{1,14}$"
 ERROR_WORDS = {
@@ -136,11 +137,21 @@ def _operation(binding: Binding) -> Schema:
         if binding.text_type:
             field = binding.method.input_type.fields_by_name[binding.text_field]
             content[binding.text_type] = {"schema": {"type": "string"}, "example": examples.of_field(field)}
+            content[forms.MEDIA_TYPE] = {"schema": _form(binding)}
         operation["requestBody"] = {
             "required": not binding.masked and bool(_required(binding.body_type)),
             "content": content,
         }
     return operation
+
+
+def _form(binding: Binding) -> Schema:
+    """The parts of a form."""
+    fields = binding.method.input_type.fields_by_name
+    file = {binding.text_field: {"type": "string", "contentMediaType": binding.text_type}}
+    others = {jsonnames.rest_name(field): _field(field, nullable=False) for field in binding.fields_beside_text}
+    assert binding.text_field in fields, "the contract names one of its fields"
+    return {"type": "object", "required": [binding.text_field], "properties": {**file, **others}}
 
 
 def _sentences(description: str) -> tuple[str, str]:
@@ -186,7 +197,9 @@ def _query_parameters(binding: Binding) -> Iterator[Schema]:
             "schema": _field(field, nullable=False),
             "example": examples.of_field(field),
         }
-        if description := " ".join(filter(None, (_description(field), only))):
+        alias = jsonnames.query_alias(field)
+        older = f"`{alias}` is an older name of it." if alias else ""
+        if description := " ".join(filter(None, (_description(field), older, only))):
             parameter["description"] = description
         yield parameter
 
@@ -213,10 +226,8 @@ def _success(binding: Binding) -> Schema:
     if binding.status == 204:
         return {"description": "Done"}
     if binding.is_file:
-        return {
-            "description": "The bytes",
-            "content": {binding.media_type: {"schema": {"type": "string", "format": "binary"}}},
-        }
+        file = {"schema": {"type": "string", "format": "binary"}}
+        return {"description": "The bytes", "content": dict.fromkeys(binding.media_types, file)}
     if binding.is_stream:
         names = ", ".join(sse.event_names(binding))
         return {

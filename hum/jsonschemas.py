@@ -178,12 +178,17 @@ def _time_zone(value: object) -> bool:
 
 @_FORMATS.checks("date", raises=BadValue)
 def _date(value: object) -> bool:
-    if isinstance(value, str):
-        try:
-            date.fromisoformat(value)
-        except ValueError:
-            raise BadValue("is not a date, for example 2026-12-25") from None
+    if isinstance(value, str) and not is_date(value):
+        raise BadValue("is not a date, for example 2026-12-25")
     return True
+
+
+def is_date(text: str) -> bool:
+    """Whether a text is a day of the calendar, `2026-12-25`; not another form of ISO 8601."""
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 @_FORMATS.checks("spans-of-a-day", raises=BadValue)

@@ -238,10 +238,15 @@ def bad_time_zone(text: str) -> str | None:
     return "is not a time zone in the IANA database, for example America/New_York"
 
 
+def bad_date(text: str) -> str | None:
+    return None if jsonschemas.is_date(text) else "is not a date, for example 2026-12-25"
+
+
 FORMATS: Mapping[int, Callable[[str], str | None]] = {
     options_pb2.FORMAT_E164: bad_e164,
     options_pb2.FORMAT_TIME_ZONE: bad_time_zone,
     options_pb2.FORMAT_EMAIL: bad_email,
+    options_pb2.FORMAT_DATE: bad_date,
 }
 
 

@@ -114,7 +114,10 @@ async def test_one_400_names_every_bad_field(edge: Edge) -> None:
         ("GET", "/api/flows?page=2", 400, "invalid_request"),
         ("GET", "/api/flows?cursor=nonsense", 400, "invalid_cursor"),
         ("GET", "/api/calls?status=sleeping", 400, "invalid_request"),
+        ("GET", "/api/calls?created_from=yesterday", 400, "invalid_request"),
         ("GET", "/api/calls?from=yesterday", 400, "invalid_request"),
+        ("GET", "/api/analytics?from=2026-03-02&to=2026-03-01", 400, "invalid_request"),
+        ("GET", "/api/analytics?from=20260301", 400, "invalid_request"),
         ("GET", "/api/flows/", 404, "not_found"),
     ],
 )
@@ -408,3 +411,20 @@ async def test_hours_without_a_week_are_refused(edge: Edge) -> None:
                 (detail,) = answer.json()["error"]["details"]
                 assert detail["field"].startswith("business_hours_json"), detail
                 assert "weekly" in detail["field"] + detail["reason"]
+
+
+async def test_filters_have_names_that_no_field_has_and_older_ones(edge: Edge) -> None:
+    when = "2026-03-05T15:04:05Z"
+    async with await edge.client() as http:
+        for query in ({"created_from": when, "created_to": when, "outcome_label": "x"}, {"from": when, "to": when}):
+            assert (await http.get("/api/calls", params=query)).json()["calls"] == []
+        twice = await http.get("/api/calls", params={"from": when, "created_from": when})
+        assert twice.json()["error"]["details"] == [
+            {"field": "from", "reason": "is an older name of created_from; send one of them"}
+        ]
+        march = (await http.get("/api/analytics", params={"from": "2026-03-01", "to": "2026-03-31"})).json()
+        assert (len(march["days"]), march["days"][0]["date"]) == (31, "2026-03-01")
+        backwards = await http.get("/api/analytics", params={"from": "2026-03-02", "to": "2026-03-01"})
+        assert backwards.json()["error"]["details"] == [
+            {"field": "from", "reason": "is after the last day, 2026-03-01"}
+        ]
