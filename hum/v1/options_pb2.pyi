@@ -241,6 +241,7 @@ FORMAT_FIELD_NUMBER: builtins.int
 SSE_EVENT_FIELD_NUMBER: builtins.int
 REST_NAME_FIELD_NUMBER: builtins.int
 JSON_SCHEMA_FIELD_NUMBER: builtins.int
+ALWAYS_FIELD_NUMBER: builtins.int
 QUERY_ALIAS_FIELD_NUMBER: builtins.int
 MUST_BE_FIELD_NUMBER: builtins.int
 event: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.MessageOptions, EventType]
@@ -257,6 +258,8 @@ rest_name: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.FieldOptions,
 """The field's name in REST, where the product guide names it in another style."""
 json_schema: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.FieldOptions, builtins.str]
 """Of JSON that clients write: the schema that it is held against, by its name in hum/schemas."""
+always: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.FieldOptions, builtins.bool]
+"""The server always sets it: it is never null in an answer.  So are REQUIRED fields."""
 query_alias: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.FieldOptions, builtins.str]
 """Another name that a query parameter may have, from before it was renamed."""
 must_be: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.FieldOptions, builtins.str]

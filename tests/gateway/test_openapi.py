@@ -113,3 +113,35 @@ def test_every_pattern_is_said_in_words() -> None:
     for part in parts:
         assert not isinstance(part, dict) or ("pattern" in part) == (jsonschemas.PATTERN_IN_WORDS in part), part
         parts += part.values() if isinstance(part, dict) else part if isinstance(part, list) else []
+
+
+def test_clients_can_be_generated_from_it() -> None:
+    """What made generators drop an operation, or give a type in which nothing can be said."""
+    schemas = DOCUMENT["components"]["schemas"]
+    parts: list[Any] = [DOCUMENT["paths"], schemas]
+    for part in parts:
+        if isinstance(part, dict):
+            kinds = part.get("type")
+            if kinds == "object" and "properties" not in part and "$schema" not in part:
+                assert "additionalProperties" in part, part
+            if kinds == "array":
+                assert "items" in part, part
+            if "enum" in part and isinstance(part["enum"], list):
+                assert part["type"] == "string" and None not in part["enum"], part
+            parts += part.values()
+        elif isinstance(part, list):
+            parts += part
+    assert schemas["Flow"]["properties"]["voicemail_enabled"]["type"] == "boolean"
+    assert schemas["FlowInput"]["properties"]["voicemail_enabled"]["type"] == ["boolean", "null"]
+    assert schemas["Call"]["properties"]["status"]["$ref"] == "#/components/schemas/CallStatus"
+    assert schemas["FlowPatch"]["properties"]["turn_config_json"]["oneOf"][0]["$ref"].endswith("/TurnConfigJson")
+    stream = DOCUMENT["paths"]["/api/calls/{id}/stream"]["get"]["responses"]["200"]["content"]["text/event-stream"]
+    events = schemas[stream["x-sse-events"]["$ref"].rpartition("/")[2]]["properties"]
+    assert events["transcript.turn"]["$ref"] == "#/components/schemas/Turn" and "transcript.delta" in events
+    for path in DOCUMENT["paths"].values():
+        assert path.get("patch", {}).get("requestBody", {"required": True})["required"]
+        for told in path.values():
+            assert told["responses"]["429"] == {"$ref": "#/components/responses/Error429"}
+    assert {"Retry-After", "RateLimit-Limit", "X-Request-Id"} <= DOCUMENT["components"]["responses"]["Error429"][
+        "headers"
+    ].keys()
