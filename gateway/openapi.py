@@ -189,8 +189,7 @@ def _success(binding: Binding) -> Schema:
     if binding.status == 204:
         return {"description": "Done"}
     if binding.is_file:
-        file = {"schema": {"type": "string", "format": "binary"}}
-        return {"description": "The bytes", "content": dict.fromkeys(binding.media_types, file)}
+        return {"description": "The bytes", "content": {kind: {"schema": _bytes(kind)} for kind in binding.media_types}}
     if binding.is_stream:
         names = ", ".join(sse.event_names(binding))
         return {
@@ -217,9 +216,13 @@ def _success(binding: Binding) -> Schema:
     }
 
 
+def _bytes(media_type: str) -> Schema:
+    return {"type": "string"} if media_type.startswith("text/") else {"type": "string", "format": "binary"}
+
+
 def _refusals() -> Schema:
     """The error answers, which all operations share, by the name `Error` and the status."""
-    content = {"application/json": {"schema": {"$ref": f"{schemas.SCHEMAS}Error"}}}
+    content = {"application/json": {"schema": {"$ref": f"{schemas.SCHEMAS}ErrorResponse"}}}
     more = {429: ("Retry-After",), 503: ("Retry-After",), 401: ("WWW-Authenticate",)}
     return {
         f"Error{status}": {

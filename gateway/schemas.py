@@ -52,17 +52,16 @@ ERROR: Schema = {
     "type": "object",
     "examples": [ERROR_EXAMPLE],
     "required": ["error"],
+    "properties": {"error": {"$ref": f"{SCHEMAS}ErrorBody"}},
+}
+ERROR_BODY: Schema = {
+    "type": "object",
+    "required": ["code", "message", "details", "request_id"],
     "properties": {
-        "error": {
-            "type": "object",
-            "required": ["code", "message", "details", "request_id"],
-            "properties": {
-                "code": {"type": "string"},
-                "message": {"type": "string"},
-                "details": {"type": "array", "items": {"$ref": f"{SCHEMAS}ErrorDetail"}},
-                "request_id": {"type": "string"},
-            },
-        }
+        "code": {"type": "string", "description": "What a program goes by: `not_found`, `invalid_request`, ..."},
+        "message": {"type": "string", "description": "A sentence for people."},
+        "details": {"type": "array", "items": {"$ref": f"{SCHEMAS}ErrorDetail"}},
+        "request_id": {"type": "string"},
     },
 }
 
@@ -78,7 +77,7 @@ def _schema_name(descriptor: Descriptor, shape: str) -> str:
 
 def components(bindings: Sequence[Binding]) -> dict[str, Schema]:
     """All schemas by name: messages, their enums, free-form JSON, and of each stream what its events hold."""
-    made = {**_schemas(bindings), "Error": ERROR, "ErrorDetail": ERROR_DETAIL}
+    made = {**_schemas(bindings), "ErrorResponse": ERROR, "ErrorBody": ERROR_BODY, "ErrorDetail": ERROR_DETAIL}
     free_form = {_free_form_name(name): _free_form_schema(name) for name in jsonschemas.names()}
     streams = {events_name(binding): _events(binding) for binding in bindings if binding.is_stream}
     for name, schema in {**_enums(bindings), **free_form, **streams}.items():
@@ -272,7 +271,8 @@ def _free_form_name(name: str) -> str:
 
 
 def _free_form_schema(name: str) -> Schema:
-    return {word: part for word, part in jsonschemas.schema(name).items() if word != "$schema"}
+    """A schema under its own name: a title would be another one."""
+    return {word: part for word, part in jsonschemas.schema(name).items() if word not in {"$schema", "title"}}
 
 
 def _well_known(descriptor: Descriptor, shape: str) -> Schema | None:

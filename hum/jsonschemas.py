@@ -102,11 +102,12 @@ def _extended(**changes: Any) -> Any:
 
 
 def _path(error: ValidationError) -> str:
-    steps = (f"[{step}]" if isinstance(step, int) else _member(str(step)) for step in error.absolute_path)
+    steps = (f"[{step}]" if isinstance(step, int) else member(str(step)) for step in error.absolute_path)
     return "".join(steps)
 
 
-def _member(name: str) -> str:
+def member(name: str) -> str:
+    """The end of a member's path: `.weekly`, `["8"]`."""
     return f".{name}" if _NAME.fullmatch(name) else f"[{json.dumps(name[:60], ensure_ascii=False)}]"
 
 

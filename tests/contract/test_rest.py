@@ -44,8 +44,9 @@ async def test_the_guides_flow_is_created_as_the_guide_says(edge: Edge) -> None:
 
 async def test_free_form_json_comes_back_as_it_was_written(edge: Edge) -> None:
     written = '[{"name": "a", "z": 1.10, "a": [12345678901234567890, 1e2], "ü": "\\u00e9"}]'
-    tags = '{ "b": "flow_01HVN5J8Q0ZR4TB8M3C2Y7K6WD","a":"flow_01HVN5J8Q0ZR4TB8M3C2Y7K6WD" }'
     async with await edge.client() as http:
+        other = (await http.post("/api/flows", json={"name": "Other"})).json()["id"]
+        tags = f'{{ "b": "{other}","a":"{other}" }}'
         body = '{"name": "F", "tools_json": ' + written + ', "route_tags_json": ' + json.dumps(tags) + "}"
         answer = await http.post("/api/flows", content=body.encode(), headers={"Content-Type": "application/json"})
         assert answer.status_code == 201, answer.text
@@ -428,3 +429,24 @@ async def test_filters_have_names_that_no_field_has_and_older_ones(edge: Edge) -
         assert backwards.json()["error"]["details"] == [
             {"field": "from", "reason": "is after the last day, 2026-03-01"}
         ]
+
+
+async def test_a_flow_names_only_flows_that_are_there(edge: Edge) -> None:
+    async with await edge.client() as http, await edge.client("Other") as other:
+        theirs = (await other.post("/api/flows", json={"name": "Theirs"})).json()["id"]
+        mine = (await http.post("/api/flows", json={"name": "Mine"})).json()["id"]
+        gone = (await http.post("/api/flows", json={"name": "Gone"})).json()["id"]
+        good = {"transfer_map_json": {"billing": "+13175551234", "front desk": gone}, "route_tags_json": {"vip": mine}}
+        made = await http.post("/api/flows", json={"name": "F", **good})
+        assert made.status_code == 201, made.text
+        path = f"/api/flows/{made.json()['id']}"
+        for verb, at in (("POST", "/api/flows"), ("PATCH", path)):
+            bad = {"transfer_map_json": {"a b": theirs}, "route_tags_json": {"vip": mine, "new": theirs}}
+            refused = await http.request(verb, at, json={"name": "G", **bad})
+            reason = "is not a flow of this organization"
+            assert refused.json()["error"]["details"] == [
+                {"field": 'transfer_map_json["a b"]', "reason": reason},
+                {"field": "route_tags_json.new", "reason": reason},
+            ]
+        assert (await http.delete(f"/api/flows/{gone}")).status_code == 204
+        assert (await http.patch(path, json={"name": "H"})).status_code == 200, "what was stored stays"
