@@ -172,7 +172,7 @@ async def build_worker(
 async def _missing(stopping: asyncio.Event, db: Db) -> list[str]:
     """What keeps control from answering."""
     if stopping.is_set():
-        return ["it drains"]
+        return ["it is shutting down"]
     try:
         await db.check()
     except (*AWAY, *BUSY) as error:
@@ -209,8 +209,8 @@ async def _work(settings: ControlSettings, lifetime: Lifetime, stopping: asyncio
 
     async def missing() -> list[str]:
         if stopping.is_set():
-            return ["it drains"]
-        return await working[0].missing() if working else ["it waits for its database"]
+            return ["it is shutting down"]
+        return await working[0].missing() if working else ["it is waiting for its database"]
 
     async with (
         watchdog.over_loop(settings.stuck_seconds),

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from prometheus_client import Histogram
 
-from hum import jsonschemas
+from hum import customerschemas
 from hum.clock import monotonic_ms
 from hum.errors import Refused
 from hum.telemetry import log
@@ -24,7 +24,6 @@ LOG = log(__name__)
 SECONDS = Histogram("hum_tool_seconds", "Seconds that a tool took", ["tool", "status"])
 MAX_ARGUMENTS_BYTES = 64 << 10
 MAX_OUTPUT_BYTES = 32 << 10
-MAX_PROBLEMS = 10
 
 Schema = Mapping[str, Any]
 Definition = Mapping[str, Any]
@@ -161,8 +160,8 @@ def _arguments(text: str, schema: Schema) -> tuple[Mapping[str, Any], list[str]]
         return {}, ["the arguments are not JSON"]
     if not isinstance(arguments, dict):
         return {}, ["the arguments are not an object"]
-    errors = sorted(jsonschemas.customers(schema).iter_errors(arguments), key=lambda error: list(map(str, error.path)))
-    return arguments, [f"{error.json_path}: {error.message}"[:300] for error in errors[:MAX_PROBLEMS]]
+    errors = sorted(customerschemas.errors(schema, arguments), key=lambda error: list(map(str, error.path)))
+    return arguments, [f"{error.json_path}: {error.message}"[:300] for error in errors]
 
 
 def _cut(result: Result) -> Result:

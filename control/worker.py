@@ -48,7 +48,7 @@ class Worker:
         """What keeps it from working, a sentence each."""
         ended = [task.get_name() for task in self._tasks if task.done()]
         if ended or not self._tasks:
-            return [f"{name} has ended" for name in ended] or ["it has not begun"]
+            return [f"{name} has ended" for name in ended] or ["it has not started yet"]
         try:
             await self._db.check()
         except (*AWAY, *BUSY) as error:

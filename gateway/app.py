@@ -74,10 +74,10 @@ def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
 
     bodies = Bodies(settings.body_bytes, settings.bodies_bytes, settings.body_seconds)
     postponed = Postponed(take_spool(settings.postponed_dir, fsync=True), settings)
-    webhooks = CarrierWebhooks(settings, channel, identity, postponed, bodies)
+    webhooks = CarrierWebhooks(settings, channel, identity, postponed)
 
     async def missing() -> list[str]:
-        return ["it drains"] if closing.is_set() else await _missing_at_control(channel, identity, settings)
+        return ["it is shutting down"] if closing.is_set() else await _missing_at_control(channel, identity, settings)
 
     gateway = Gateway(Starlette(), closing, missing, webhooks)
     is_ready = monitoring.cached(settings, missing)

@@ -1,4 +1,4 @@
-"""Control as the carrier's webhooks ask it: through its restarts, for as long as the carrier waits."""
+"""Requests to control for the carrier's webhooks: repeated while control restarts, for as long as the carrier waits."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,9 +9,9 @@ from grpc import StatusCode, aio
 from gateway.credentials import Metadata
 from hum.clock import Clock, monotonic_ms
 
-#: What control answers while it stops, starts, or waits for its database or a lock: the same will work in a moment.
+#: Codes of a control that is stopping, starting, or waiting for its database or a lock: worth repeating in a moment.
 PASSING = {StatusCode.UNAVAILABLE, StatusCode.CANCELLED, StatusCode.ABORTED}
-#: What it answers about the question itself: it won't answer otherwise later.
+#: Codes that refuse the request itself: repeating it changes nothing.
 FINAL = {StatusCode.NOT_FOUND, StatusCode.INVALID_ARGUMENT, StatusCode.FAILED_PRECONDITION}
 
 Answer_co = TypeVar("Answer_co", covariant=True)
@@ -38,7 +38,7 @@ async def ask(
     pause_seconds: float,
     clock: Clock = monotonic_ms,
 ) -> Answer_co:
-    """Ask, again after each pause while control is away.  Every question here may be asked twice.
+    """Send the request, and repeat it after each pause while control is away; it must be safe to repeat.
 
     Raises Away; AioRpcError with one of FINAL's codes.
     """

@@ -1,7 +1,7 @@
-"""Webhooks that control could not take: kept on disk, and told once it is back, in the order in which they came.
+"""Webhooks that control could not take: kept on disk, and delivered once it is back, in the order of their arrival.
 
 The carrier has its answer by then, so control only records what happened: that a caller heard an apology, how a call ended.
-Every telling may be repeated, so a crash between telling and forgetting does no harm.
+Each delivery may be repeated, so a crash between delivering and forgetting does no harm.
 """
 
 import asyncio
@@ -20,9 +20,9 @@ from hum.spool import Spool
 from hum.telemetry import log
 
 LOG = log(__name__)
-WAITING = Gauge("hum_webhooks_waiting", "Webhooks on disk that control has not been told of")
-ENDED = Counter("hum_webhooks_postponed_total", "Webhooks that control was told of later, or never", ["how"])
-#: As often one that control can't take is told before those behind it get their turn.
+WAITING = Gauge("hum_webhooks_waiting", "Webhooks on disk that are not delivered to control yet")
+ENDED = Counter("hum_webhooks_postponed_total", "Postponed webhooks, by how they ended", ["how"])
+#: After so many internal errors of control, a webhook is dropped, so that those behind it are delivered.
 MOST_TRIES = 5
 
 
@@ -35,11 +35,11 @@ class Webhook(msgspec.Struct, frozen=True):
 
 
 Tell = Callable[[Webhook], Awaitable[None]]
-"""Tells control.  Raises Away, AioRpcError for a webhook that control will never take."""
+"""Delivers a webhook to control.  Raises Away, AioRpcError for a webhook that control will never take."""
 
 
 class Postponed:
-    """`keep` stores, `run` tells until it is cancelled."""
+    """`keep` stores webhooks, `run` delivers them until it is cancelled."""
 
     def __init__(self, spool: Spool, settings: GatewaySettings) -> None:
         self._spool, self._settings = spool, settings
@@ -48,7 +48,7 @@ class Postponed:
         WAITING.set(len(spool))
 
     async def keep(self, path: str, form: bytes) -> bool:
-        """Store a request; False when that can't be done: nobody will be told of it."""
+        """Store a request; False if that fails: then control never learns of it."""
         if len(self._spool) >= self._settings.postponed_webhooks:
             LOG.error("too many webhooks wait for control", waiting=len(self._spool))
             ENDED.labels("lost").inc()

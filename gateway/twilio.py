@@ -36,14 +36,11 @@ Answerer = Callable[[Request, dict[str, str]], Awaitable[Response]]
 
 class CarrierWebhooks:
     def __init__(
-        self,
-        settings: GatewaySettings,
-        channel: aio.Channel,
-        identity: rpc.NodeIdentity,
-        postponed: Postponed,
-        bodies: Bodies,
+        self, settings: GatewaySettings, channel: aio.Channel, identity: rpc.NodeIdentity, postponed: Postponed
     ) -> None:
-        self._settings, self._identity, self._postponed, self._bodies = settings, identity, postponed, bodies
+        self._settings, self._identity, self._postponed = settings, identity, postponed
+        # Apart from clients' bodies, which can use up the memory for theirs; connections limit how many there are.
+        self._bodies = Bodies(FORM_BYTES, settings.max_connections * FORM_BYTES, settings.body_seconds)
         self._ingress = runtime_pb2_grpc.IngressServiceStub(channel)
 
     def routes(self) -> list[Route]:
@@ -82,7 +79,7 @@ class CarrierWebhooks:
         if not carrier.looks_signed(signature) or request.url.query or NEW_SCHEME in request.headers:
             return None
         try:
-            body = await self._bodies.read(request, FORM_BYTES)
+            body = await self._bodies.read(request)
         except (BadBody, ClientDisconnect):
             return None
         parameters = twiml.form(body)

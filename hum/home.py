@@ -1,8 +1,8 @@
 """HUM_HOME: the directory for a machine's own keys, embedded database, recordings, spools and `run.json`."""
 
 import json
-import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,17 @@ RUN = "run.json"
 def private_text(path: Path, make: str) -> str:
     """The text of a file that only its owner may read; created with `make` if missing.  Safe to call concurrently."""
     private.create_home(path.parent)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, private.FILE)
-    except FileExistsError:
-        return path.read_text().strip()
-    with os.fdopen(handle, "w") as file:
-        file.write(make + "\n")
-    return make
+    if not path.exists():
+        draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+        try:
+            with private.writer(draft) as file:
+                file.write(make + "\n")
+            # Linked when it is complete: another process never reads half of it, nor what a full disk left.
+            with suppress(FileExistsError):
+                path.hardlink_to(draft)
+        finally:
+            draft.unlink(missing_ok=True)
+    return path.read_text().strip()
 
 
 def node_key(settings: Common) -> bytes:

@@ -24,9 +24,9 @@ Ready = Callable[[], Awaitable[Sequence[str]]]
 
 
 def cached(settings: Common, ready: Ready, clock: Clock = monotonic_ms) -> Ready:
-    """The same answer for `ready_cache_seconds`: who asks often makes no work.  One asks at a time, the others wait for it.
+    """Ask `ready` at most once per `ready_cache_seconds`, however many probes come; concurrent ones wait for one answer.
 
-    What doesn't answer within `ready_seconds` keeps the process from taking work.
+    If it does not answer within `ready_seconds`, that is the reason why the process takes no work.
     """
     asking, known, until_ms = asyncio.Lock(), ["nothing is known yet"], float("-inf")
 

@@ -148,8 +148,20 @@ class Command:
     listener: socket.socket | None = None
 
     def spawn(self) -> Process:
-        """Start it; it is not ready yet."""
+        """Start it; it is not ready yet.  Raises OSError when the system has no room for it."""
         ours, theirs = os.pipe()
+        try:
+            child = self._child(theirs)
+        except OSError:
+            os.close(ours)
+            raise
+        finally:
+            os.close(theirs)
+        process = Process(Known.of(child.pid) or Known(child.pid, 0), child, leaves=self.supervised)
+        process.listen(ours)
+        return process
+
+    def _child(self, theirs: int) -> "subprocess.Popen[bytes]":
         environment, handed_on = dict(self.environment), []
         if self.supervised:
             environment["HUM_SUPERVISOR_FD"], handed_on = str(theirs), [theirs]
@@ -157,7 +169,7 @@ class Command:
             environment[self.listens] = f"{INHERITED}:{self.listener.fileno()}"
             handed_on.append(self.listener.fileno())
         with self._log() as log:
-            child = subprocess.Popen(
+            return subprocess.Popen(
                 [sys.executable, *self.arguments],
                 env=environment,
                 stdin=subprocess.PIPE if self.tied else subprocess.DEVNULL,
@@ -166,10 +178,6 @@ class Command:
                 pass_fds=handed_on,
                 start_new_session=True,  # only the supervisor gets Ctrl-C, and stops the others in order
             )
-        os.close(theirs)
-        process = Process(Known.of(child.pid) or Known(child.pid, 0), child, leaves=self.supervised)
-        process.listen(ours)
-        return process
 
     @contextmanager
     def _log(self) -> Iterator[IO[bytes] | None]:

@@ -1,9 +1,10 @@
 """A group of programs: started in order, replaced by successors, restarted when they die, stopped in reverse order."""
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from hum.clock import monotonic_ms
@@ -13,6 +14,7 @@ START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 #: Beyond a drain: a spoken goodbye to each call, the close, the last reports.
 GOODBYE_SECONDS = 60.0
+LAST_BYTES = 600  # of its log, when a program does not start
 QUICK_DEATH_MS = 5_000.0
 QUICK_DEATHS = 5
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.1, 5.0
@@ -41,7 +43,10 @@ class Program:
 
     async def launch(self, changed: Callable[[], None]) -> Process:
         """Start a process and wait until it is ready.  Raises DidNotStart; then it is gone."""
-        process = self.command.spawn()
+        try:
+            process = self.command.spawn()
+        except OSError as error:
+            raise DidNotStart(f"{self.name} could not be started: {error}") from error
         self.processes.append(process)
         if self.process is None or not self.process.lives():
             self.process = process
@@ -70,8 +75,8 @@ class Program:
     def last_words(self) -> str:
         """The end of its log."""
         log = self.command.log
-        text = log.read_text(errors="replace").strip() if log is not None and log.exists() else ""
-        return text[-600:] or f"see {log or 'above'}"
+        text = _end(log).strip() if log is not None and log.exists() else ""
+        return text or f"see {log or 'above'}"
 
     async def stop(self, hurry: asyncio.Event) -> None:
         """Ask its processes to leave, and end those that have not after `stop_seconds`, or when `hurry` is set."""
@@ -90,6 +95,13 @@ class Program:
     async def _ended(self) -> None:
         for each in self.processes:
             await each.ended()
+
+
+def _end(log: Path) -> str:
+    """The last lines of a log, which may be gigabytes long."""
+    with log.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - LAST_BYTES))
+        return file.read().decode(errors="replace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,9 +278,12 @@ class Programs:
             self._say(f"{program.name} exited with status {process.status}; restarting it")
             await asyncio.sleep(wait_seconds)
             wait_seconds = min(wait_seconds * 2, LONGEST_WAIT_SECONDS) if quick_deaths else FIRST_WAIT_SECONDS
-            with suppress(DidNotStart):
+            try:
                 await program.launch(self._changed)
-                self._changed()
+            except DidNotStart as error:
+                if error.status is None:  # else the next round tells how it exited
+                    self._say(str(error))
+            self._changed()
 
     async def _look(self, program: Program) -> None:
         if program.reap():

@@ -1,7 +1,8 @@
 """gRPC between planes: channels, node identities and metadata names."""
 
+import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -53,7 +54,10 @@ def client_options(settings: Common) -> Options:
 
 
 def server_options(settings: Common, *, shared: bool = False) -> Options:
-    """What a server listens with, `shared` on a port that others may listen on too.  It tolerates the keepalives that `client_options` makes, on quiet channels too."""
+    """What a server listens with; it tolerates the keepalives of `client_options`, on quiet channels too.
+
+    `shared`: other servers may listen on the same port.
+    """
     return (
         *_either_side(settings),
         ("grpc.http2.min_ping_interval_without_data_ms", max(1, _ms(settings.keepalive_seconds) // EARLY_PINGS)),
@@ -155,6 +159,20 @@ def server(
     authority = _read(settings.tls_ca)
     credentials = grpc.ssl_server_credentials([pair], authority, require_client_auth=authority is not None)
     return made, made.add_secure_port(listen, credentials)
+
+
+async def to_its_end(work: Coroutine[None, None, None]) -> None:
+    """Do what a stream owes when it ends, although it is cancelled meanwhile; and raise CancelledError then.
+
+    A stream may learn twice that its client is gone: reading or writing raises CancelledError, and a moment later grpc
+    cancels its task.
+    """
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
 
 
 def _read(path: Path | None) -> bytes | None:

@@ -58,16 +58,18 @@ async def _live(lifetime: Lifetime, programs: Programs, workers: list[Program]) 
             await starting
         return 0
     stopping.cancel()
-    try:
-        await starting
-    except DidNotStart as error:
+    if isinstance(error := starting.exception(), DidNotStart):
+        LOG.error("a worker does not start", error=str(error))
         return abs(error.status or 1)
+    starting.result()
     lifetime.ready()
     over = asyncio.create_task(lifetime.over(), name="over")
     failing = asyncio.create_task(programs.failed.wait(), name="failed")
     await asyncio.wait({over, failing}, return_when=asyncio.FIRST_COMPLETED)
     over.cancel()
     failing.cancel()
+    if programs.failure:
+        LOG.error("a worker can't be kept running", error=programs.failure)
     return abs(programs.status)
 
 

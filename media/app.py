@@ -93,7 +93,7 @@ async def build(
         try:
             yield Media(server, link, listening.sockets[0].getsockname()[1], metrics_port)
         finally:
-            listening.close()  # who connects from now on is answered by a successor, or refused by the system
+            listening.close()  # new connections go to a successor, or are refused by the system
             await _drain(server, settings, hurry)
             await _hand_in(link, settings, clock)
             pacer.stop()
@@ -144,14 +144,17 @@ async def _linked_or(stop: asyncio.Event, link: ControlLink) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="hum media", description="The media plane.")
-    parser.add_argument("--workers", type=int, default=1, help="processes that share the port")
+    parser.add_argument(
+        "--workers", type=int, default=0, help="processes that share the port; unset: HUM_MEDIA_WORKERS"
+    )
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     settings = load(MediaSettings)
     program.begin(settings, "media")
-    if arguments.workers > 1:
+    count = arguments.workers or settings.media_workers
+    if count > 1 and not arguments.worker:
         shared = Shared("media", "media.app", "HUM_MEDIA_LISTEN", settings.media_listen, settings.drain_seconds)
-        sys.exit(uvloop.run(supervise(settings, shared, arguments.workers)))
+        sys.exit(uvloop.run(supervise(settings, shared, count)))
     uvloop.run(run(settings, worker=arguments.worker))
 
 

@@ -87,7 +87,7 @@ class Pacer:
     def _swept(self, now_ms: float) -> None:
         try:
             self._sweep(now_ms)
-        except Exception:
+        except Exception:  # the next ticks must come: all calls depend on them
             metrics.TICKS_FAILED.inc()
             if not self._is_failing:  # not fifty times a second
                 LOG.exception("a tick of the pacer failed: this is a bug")

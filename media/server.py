@@ -141,7 +141,7 @@ class MediaServer:
             self._early.append(command)
 
     async def linger(self, seconds: float, hurry: asyncio.Event) -> None:
-        """Nobody listens any more; whoever is connected already may still begin a call."""
+        """The socket is closed; clients that are connected already may still begin a call for so many seconds."""
         self.leaving = True
         with suppress(TimeoutError):
             await asyncio.wait_for(hurry.wait(), seconds)

@@ -135,7 +135,7 @@ def _guarded(entry: "Callable[Concatenate[Shell, P], None]") -> "Callable[Concat
     def guarded(self: "Shell", /, *args: P.args, **kwargs: P.kwargs) -> None:
         try:
             entry(self, *args, **kwargs)
-        except Exception:
+        except Exception:  # the boundary between one call and the others
             LOG.exception("bug in a call", call=self.call_id)
             self.fail()
 
@@ -147,6 +147,7 @@ class _Lobby:
     """Keeps a stream's events while its session is being opened."""
 
     def __init__(self) -> None:
+        self.ending: EndCall | None = None  # how the call is to end as soon as it has begun
         self._kept: list[LegEvent] = []
         self._opening: asyncio.Task[None] | None = None
 
@@ -259,9 +260,12 @@ class Shell:
 
     @_guarded
     def end(self, reason: str, *, spoken: bool = False) -> None:
-        """End the call for `reason`; a stream that has not started is refused."""
+        """End the call for `reason`, or as soon as its session is open; a stream that has not started is refused."""
+        ending = EndCall(reason, spoken)
         if self._talk is not None:
-            self._carry(self._talk.command(EndCall(reason, spoken), self._ports.clock()))
+            self._carry(self._talk.command(ending, self._ports.clock()))
+        elif self._phase is Phase.JOINING:
+            self._lobby.ending = ending
         elif self._phase is Phase.WAITING:
             self._refuse(reason, Closing.BUSY)
 
@@ -326,6 +330,8 @@ class Shell:
         actions = [action for event in kept for action in talk.from_leg(event, now_ms)]
         if self._exit.gone:
             actions += talk.leg_gone(now_ms, LOST)
+        if self._lobby.ending is not None:
+            actions += talk.command(self._lobby.ending, now_ms)
         self._keeper.joined(self, talk)
         self._carry(actions)
 

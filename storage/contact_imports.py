@@ -23,6 +23,11 @@ CREATE = f"""
     VALUES ($1, hum.org_id(), $2, $3, $4, $5, $6)
     RETURNING {COLUMNS}
 """
+BEGIN = f"""
+    UPDATE contact_imports SET status = 'running', moved_at = now()
+     WHERE id = $1 AND ended_at IS NULL
+    RETURNING {COLUMNS}
+"""
 OPEN = "SELECT count(*) FROM contact_imports WHERE ended_at IS NULL"
 FILE = "SELECT file FROM contact_imports WHERE id = $1"
 STAGE = """
@@ -38,7 +43,7 @@ STAGE = """
 """
 READ = """
     UPDATE contact_imports
-       SET status = 'running', passed = passed + $2, rows_read = rows_read + $3, bad_rows = bad_rows + $4,
+       SET passed = passed + $2, rows_read = rows_read + $3, bad_rows = bad_rows + $4,
            duplicates = duplicates + $5, errors = (errors::jsonb || $6::jsonb)::json, moved_at = now()
      WHERE id = $1
 """
@@ -128,6 +133,12 @@ async def get(tx: Tx, id: UUID) -> ImportRow:
 async def lock_open(tx: Tx, id: UUID) -> ImportRow | None:
     """Lock an import that has not ended, for whoever carries it on."""
     row = await tx.fetchrow(LOCK_OPEN, id)
+    return _row(row) if row else None
+
+
+async def begin(tx: Tx, id: UUID) -> ImportRow | None:
+    """Lock an import that has not ended, and note that a worker is at it: from now on it can get stuck."""
+    row = await tx.fetchrow(BEGIN, id)
     return _row(row) if row else None
 
 

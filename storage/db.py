@@ -31,6 +31,7 @@ AWAY = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
+    asyncpg.InsufficientResourcesError,  # its disk or memory is full, or it has too many connections
 )
 #: Raised when another transaction is in the way: a retry will work in a moment.
 BUSY = (

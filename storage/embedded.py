@@ -244,11 +244,13 @@ class EmbeddedPostgres:
         (self._data / "postmaster.pid").unlink(missing_ok=True)
 
     def _orphans(self) -> list[int]:
-        """Processes whose working directory is the data folder: a server's, and nobody else's."""
+        """A server's processes: they run `postgres` in the data folder, where somebody's shell may be too."""
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
-                if str((folder / "cwd").readlink()) == str(self._data) and Known.of(int(folder.name)) is not None:
+                works_here = (folder / "cwd").readlink() == self._data
+                is_server = (folder / "exe").readlink().name.startswith("postgres")  # " (deleted)" after an upgrade
+                if works_here and is_server and Known.of(int(folder.name)) is not None:
                     found.append(int(folder.name))
         return found
 

@@ -43,6 +43,11 @@ class Room:
     there: int
     taking: int
 
+    @property
+    def is_full(self) -> bool:
+        """Whether none of the processes that are there takes calls; where none is known, none refuses."""
+        return self.there > 0 and not self.taking
+
 
 async def seq(tx: Tx, node: str) -> int:
     """The last batch of a media process that is stored."""

@@ -28,6 +28,12 @@ LOCK_ADMINS = """
      ORDER BY user_id
        FOR UPDATE
 """
+# Waits for a transaction that demotes or removes this admin, and then finds none; later ones wait for this transaction.
+IS_STILL_ADMIN = """
+    SELECT true FROM memberships
+     WHERE org_id = hum.org_id() AND user_id = $1 AND role = 'admin'
+       FOR SHARE
+"""
 SET_ROLE = "UPDATE memberships SET role = $2 WHERE org_id = hum.org_id() AND user_id = $1"
 REMOVE = "DELETE FROM memberships WHERE org_id = hum.org_id() AND user_id = $1"
 REVOKE_KEYS_OF = "UPDATE api_keys SET revoked_at = now() WHERE made_by = $1 AND revoked_at IS NULL"
@@ -95,6 +101,11 @@ async def member(tx: Tx, user: UUID) -> MemberRow:
 async def lock_admins(tx: Tx) -> Sequence[UUID]:
     """The admins, locked: none is removed or demoted before this transaction ends."""
     return [row["user_id"] for row in await tx.fetch(LOCK_ADMINS)]
+
+
+async def is_still_admin(tx: Tx, user: UUID) -> bool:
+    """Tell whether the person is an admin, who remains one until this transaction ends."""
+    return await tx.fetchval(IS_STILL_ADMIN, user) is not None
 
 
 async def set_role(tx: Tx, user: UUID, role: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
+import httpx
 import pytest
 
 from storage.embedded import EmbeddedPostgres
@@ -24,6 +25,9 @@ FAST = {
     "autovacuum": "off",
 }
 _numbers = itertools.count(1)
+#: On a machine that others keep busy, a hundred requests at once take longer than the 5 s for which httpx waits.
+for _client in (httpx.Client, httpx.AsyncClient):
+    _client.__init__.__kwdefaults__["timeout"] = httpx.Timeout(60)
 
 
 @pytest.fixture(scope="session", autouse=True)

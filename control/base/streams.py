@@ -1,8 +1,7 @@
-"""Limits on open streams, for each credential and each organization, in this process; and what a stream does last."""
+"""Limits on open streams, for each credential and each organization, in this process."""
 
-import asyncio
 from collections import Counter
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
@@ -34,20 +33,6 @@ class Streams:
             for each in counted:
                 if not self._open[each]:
                     del self._open[each]
-
-
-async def to_its_end(work: Coroutine[None, None, None]) -> None:
-    """Do what a stream owes when it ends, although it is cancelled meanwhile; and raise CancelledError then.
-
-    A stream may learn twice that its client is gone: reading or writing raises CancelledError, and a moment later grpc
-    cancels its task.
-    """
-    task = asyncio.create_task(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        raise
 
 
 def _too_many(what: str) -> RateLimited:

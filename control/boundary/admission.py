@@ -136,8 +136,10 @@ class Admission:
     def _address(self, passage: Passage) -> bytes:
         """The client's address: the one that a gateway names, or the peer's.  Nobody else may name one."""
         named = passage.metadata.get(rpc.CLIENT_ADDRESS, "")
-        if named and self._node(passage.metadata.get(rpc.GATEWAY, "")) is not None:
-            return named.encode()
+        if named:
+            node = self._node(passage.metadata.get(rpc.GATEWAY, ""))
+            if node is not None and node.plane == "gateway":
+                return named.encode()
         return rpc.host_of(passage.context.peer()).encode()
 
     def _node(self, token: str) -> rpc.Node | None:

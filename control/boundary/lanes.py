@@ -8,7 +8,7 @@ from uuid import UUID
 
 from hum.errors import RateLimited
 
-#: As many requests of one organization may wait, for each that is answered.
+#: How many requests of one organization may wait for each that is being answered.
 WAITING = 50
 
 

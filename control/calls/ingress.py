@@ -36,7 +36,7 @@ class IngressServicer:
             self._settings.token_seconds,
             timedelta(days=self._settings.lookup_days),
             self._caps,
-            full=room.there > 0 and not room.taking,
+            full=room.is_full,
         )
         return pb.RouteCallResponse(step=step)
 
@@ -50,7 +50,7 @@ class IngressServicer:
         full = False
         if await routing.may_go_on(self._db, id):
             room = await self._rooms.after_a_stream()
-            full = room.there > 0 and not room.taking
+            full = room.is_full
         step = await routing.next_step(
             self._db, id, request.call_sid, request.to_e164, self._settings.token_seconds, full=full
         )

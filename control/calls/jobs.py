@@ -7,7 +7,7 @@ from uuid import UUID
 
 from control.clients.openai import ModelError, Writer
 from control.flows.stored import usable
-from hum import ids, jsonschemas
+from hum import customerschemas, ids
 from hum.ids import Kind
 from hum.telemetry import log
 from hum.v1 import events_pb2
@@ -85,11 +85,12 @@ def _outcome_schema(definition: Mapping[str, Any]) -> dict[str, Any] | None:
 async def _write(writer: Writer, outcome_schema: dict[str, Any] | None, turns: list[TurnRow]) -> dict[str, Any]:
     expected = schema(outcome_schema)
     written = await writer.write(INSTRUCTIONS, transcript(turns), expected)
-    if (error := next(iter(jsonschemas.customers(expected).iter_errors(written)), None)) is not None:
+    if errors := customerschemas.errors(expected, written):
         # A summary is worth having even if the outcome does not match the customer's schema.
         without = {name: part for name, part in written.items() if name != "outcome"}
-        if not jsonschemas.customers(schema(None)).is_valid(without):
-            raise ModelError(f"the model's summary does not match its schema: {error.message}"[:300])
-        LOG.warning("the model's outcome does not match the flow's schema", problem=error.message[:300])
+        problem = errors[0].message[:300]
+        if customerschemas.errors(schema(None), without):
+            raise ModelError(f"the model's summary does not match its schema: {problem}")
+        LOG.warning("the model's outcome does not match the flow's schema", problem=problem)
         return without
     return written

@@ -6,12 +6,11 @@ deltas ──▶ the bus, in full batches          commands ◀── the bus
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from uuid import uuid4
 
 from prometheus_client import Counter
 
-from control.base.streams import to_its_end
 from control.boundary import Call
 from control.bus import MAX_PAYLOAD_BYTES, Bus
 from control.calls import reports, under_way
@@ -19,6 +18,7 @@ from control.calls.channels import COMMANDS, DELTAS
 from control.calls.session import Sessions
 from control.calls.tools import CallTools
 from control.tools import dumped, failed
+from hum.rpc import to_its_end
 from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from storage import media_links
@@ -59,12 +59,15 @@ class MediaServicer:
                 tasks[0].result()  # its error, if it had one, is the link's
         finally:
             unsubscribe()
-            if not self._stopping.is_set():  # else it links to another process in a moment
-                await to_its_end(link.lost())
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            LOG.info("media link down", node=link.node)
+            await to_its_end(self._end(link, tasks))
+
+    async def _end(self, link: "_Link", tasks: Sequence[asyncio.Task[None]]) -> None:
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if not self._stopping.is_set():  # else it links to another process in a moment
+            await link.lost()
+        LOG.info("media link down", node=link.node)
 
 
 class _Link:

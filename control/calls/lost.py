@@ -1,7 +1,7 @@
-"""Calls that nobody has: their media process is gone, or never came, and the carrier never said that they are over.
+"""Calls that no media process has: theirs is gone, or none took them, and the carrier never reported their end.
 
-Which they are, the links tell (`storage.media_links`); whether they go on, the carrier is asked.  Where it can't be asked,
-a call is given `link_lost_seconds` to be found again.
+The links show which calls these are (`storage.media_links`), and the carrier knows whether they continue.  If it can't be
+asked, a call is closed after `link_lost_seconds` unless a media process reports it again.
 """
 
 import asyncio
@@ -22,12 +22,12 @@ from storage.db import Db
 LOG = log(__name__)
 #: Questions to the carrier at once.
 WIDTH = 10
-#: How often it is asked about a call, until it is lost for long.
+#: How often the carrier is asked about a call within `link_lost_seconds`.
 LOOKS = 2
 
 
 async def sweep(db: Db, carrier: Carrier, settings: CallsSettings) -> int:
-    """Close the calls that nobody has and that the carrier, too, has no more; return how many."""
+    """Close the calls that neither a media process nor the carrier has any more; return how many."""
     long = timedelta(seconds=settings.link_lost_seconds)
     async with db.system() as tx:
         found = await calls.lost(tx, timedelta(seconds=settings.link_silent_seconds), long / LOOKS, long)

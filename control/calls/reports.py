@@ -8,6 +8,7 @@ from control.base.wire import moment
 from control.calls import outbox, rules, turns
 from control.calls.ending import finish
 from control.calls.stream import stored, tell
+from control.calls.turns import without_nul
 from hum import ids
 from hum.errors import NotFound
 from hum.ids import Kind
@@ -18,8 +19,6 @@ from storage.calls import CallState, StreamState
 from storage.db import AWAY, BUSY, Db, Tx
 
 LOG = log(__name__)
-#: PostgreSQL keeps no NUL in text; a model may well write one.
-NUL, REPLACEMENT = "\0", "\ufffd"
 MAX_FAULT_CHARS = 200
 SET_ASIDE = Counter("hum_reports_set_aside_total", "Reports of the media plane that could not be stored", ["kind"])
 
@@ -117,7 +116,7 @@ async def _stream_ended(
     await under_way.forget(tx, state.id, stream.number)  # all of its turns are final
     if stream.number < state.streams_opened:
         return  # the call continues in another stream
-    detail = ended.detail if ended.HasField("detail") else None
+    detail = without_nul(ended.detail) if ended.HasField("detail") else None
     if (status := rules.ENDINGS.get(ended.reason)) is not None:
         await finish(tx, state, status, at, ended.reason, detail)
     else:  # the call lost its stream; the carrier asks for the next step, or reports that the call is over

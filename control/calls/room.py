@@ -23,7 +23,7 @@ class Rooms:
 
     async def before_a_call(self) -> Room:
         """As soon as some process may take a call, or `room_seconds` later.  Where none is known, none refuses."""
-        return await self._wait_until(lambda room: bool(room.taking) or not room.there)
+        return await self._wait_until(lambda room: not room.is_full)
 
     async def after_a_stream(self) -> Room:
         """As soon as some process takes calls, or `room_seconds` later: one that died may be back in a moment."""

@@ -34,7 +34,7 @@ KEEP_LINKS = timedelta(days=7)
 CONTEXT_CHARS = 2000
 
 #: How much of the conversation so far the agent of a call's next stream is given: turns, characters of each, and in all.
-TOLD_TURNS, TOLD_TURN_CHARS, TOLD_CHARS = 100, 2_000, 20_000
+RECENT_TURNS, RECENT_TURN_CHARS, RECENT_CHARS = 100, 2_000, 20_000
 
 #: Why a stream ended -> the call's status.  `carrier_lost` is not here: then the carrier decides what happens.
 ENDINGS: Mapping[str, str] = {
@@ -209,12 +209,12 @@ def placed_in_call(report: runtime_pb2.Report, stream_number: int, offset_ms: in
     return placed
 
 
-def told(heard: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+def recent_turns(heard: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """The latest turns (role, text), oldest first, that the agent of a call's next stream is given."""
     kept: list[tuple[str, str]] = []
-    room = TOLD_CHARS
+    room = RECENT_CHARS
     for role, text in reversed(heard):
-        text = text[-TOLD_TURN_CHARS:]  # its end is where the conversation stands
+        text = text[-RECENT_TURN_CHARS:]  # its end is where the conversation stands
         room -= len(text)
         if room < 0:
             break

@@ -92,7 +92,7 @@ async def _so_far(tx: Tx, spent: SpentToken) -> Sequence[tuple[str, str]]:
     if spent.stream_number == 1:
         return []
     await under_way.settle(tx, spent.org_id, spent.id, spent.stream_number - 1, now())
-    return rules.told(await calls.heard(tx, spent.id, rules.TOLD_TURNS))
+    return rules.recent_turns(await calls.heard(tx, spent.id, rules.RECENT_TURNS))
 
 
 def _contact(row: SessionRow) -> dict[str, str | None]:

@@ -10,9 +10,6 @@ from storage import calls
 from storage.calls import TurnRow
 from storage.db import Tx
 
-#: PostgreSQL keeps no NUL in text; a model may well write one.
-NUL, REPLACEMENT = "\0", "\ufffd"
-
 
 async def add(tx: Tx, org: UUID, call: UUID, reported: calls_pb2.Turn, at: datetime) -> None:
     """Store a final turn of a locked call, in place of what was known of it."""
@@ -28,12 +25,17 @@ async def add_missing(tx: Tx, org: UUID, call: UUID, known: calls_pb2.Turn, at: 
         await tell(tx, call, at, turn=turn)
 
 
+def without_nul(text: str) -> str:
+    """A model's text as PostgreSQL can store it: it keeps no NUL."""
+    return text.replace("\0", "\ufffd")
+
+
 def _clean(reported: calls_pb2.Turn) -> calls_pb2.Turn:
     turn = calls_pb2.Turn()
     turn.CopyFrom(reported)
-    turn.text = turn.text.replace(NUL, REPLACEMENT)
+    turn.text = without_nul(turn.text)
     if turn.HasField("heard_text"):
-        turn.heard_text = turn.heard_text.replace(NUL, REPLACEMENT)
+        turn.heard_text = without_nul(turn.heard_text)
     return turn
 
 

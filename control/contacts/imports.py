@@ -79,7 +79,7 @@ class _Pause:
 async def _read_file(db: Db, pause: _Pause, org: UUID, id: UUID) -> bool:
     """Read what is left of the file; False when somebody else does."""
     async with db.tenant(org) as tx:
-        row = await contact_imports.lock_open(tx, id)
+        row = await contact_imports.begin(tx, id)
         file = await contact_imports.file(tx, id) if row else None
     if row is None:
         return False

@@ -18,8 +18,8 @@ from control.base.phone import NotANumber
 from hum import validation
 from hum.v1 import contacts_pb2 as pb
 
-#: As much of a file as tells its delimiter.
-DELIMITER_BYTES = 10_000
+#: The longest header.  It is read while the sender waits, beside calls; the rest of a file is read by a worker.
+HEADER_BYTES = 10_000
 COLUMN_CHARS = 100
 MOST_IGNORED = 100
 REASON_CHARS = 200
@@ -117,14 +117,13 @@ class Sheet:
 
     def __init__(self, file: bytes, region: str | None) -> None:
         """`file` is UTF-8; numbers in it without a country code are of `region`."""
+        beginning = file[:HEADER_BYTES].removeprefix(BOM).decode(errors="ignore")
+        delimiter = _delimiter(beginning)
+        self._header = _header(beginning, delimiter, whole=len(file) <= HEADER_BYTES)
+        self._columns = _columns(self._header)
         text = io.TextIOWrapper(io.BytesIO(file.removeprefix(BOM)), encoding="utf-8", newline="")
-        delimiter = _delimiter(file[:DELIMITER_BYTES].decode(errors="ignore"))
         self._rows, self._region = _rows(text, delimiter), region
-        _, header = next(self._rows, (0, []))
-        if isinstance(header, Problem):
-            raise BadSheet(f"the header {header.reason}")
-        self._header = header
-        self._columns = _columns(header)
+        self.skip(1)
 
     @property
     def ignored(self) -> list[str]:
@@ -188,6 +187,17 @@ def _delimiter(text: str) -> str:
     """The most frequent one in the header, outside quotes."""
     header = re.sub(r'"[^"]*"', "", text.lstrip("\r\n").partition("\n")[0])
     return max(DELIMITERS, key=header.count)
+
+
+def _header(beginning: str, delimiter: str, *, whole: bool) -> list[str]:
+    """The first row of a file.  Raises BadSheet if it is not CSV, or does not end within the file's beginning."""
+    rows = _rows(io.StringIO(beginning, newline=""), delimiter)
+    _, header = next(rows, (0, []))
+    if not whole and next(rows, None) is None:
+        raise BadSheet(f"the header is longer than {HEADER_BYTES} bytes")
+    if isinstance(header, Problem):
+        raise BadSheet(f"the header {header.reason}")
+    return header
 
 
 def _columns(header: list[str]) -> dict[int, str]:

@@ -29,7 +29,9 @@ from hum.sockets import bound, free_port, is_free, listening
 #: The numbers that the stand-in carrier holds by default.
 SANDBOX_NUMBERS = ("+13175550100", "+13175550101", "+13175550102")
 LISTENS = {"control": "HUM_CONTROL_LISTEN", "gateway": "HUM_GATEWAY_LISTEN", "media": "HUM_MEDIA_LISTEN"}
-PLANES = ("control", "worker", "media", "gateway")  # the last one's workers count their operator's sockets up
+PLANES = ("control", "worker", "media", "gateway")
+#: While one is restarted, its callers are heard by the other.
+MEDIA_WORKERS = "2"
 PROGRAMS = "programs.json"
 #: What production does not run on, and the settings of which one must be set instead.
 STAND_INS = (
@@ -105,8 +107,12 @@ class Platform:
         self._lock.release()
 
     def _changed(self) -> None:
+        """Note what runs, for a later `hum up`."""
         sockets = {plane: self.environment[variable] for plane, variable in LISTENS.items()}
-        home.write_facts(self.settings.home, PROGRAMS, {"sockets": sockets, "programs": self.programs.known()})
+        try:
+            home.write_facts(self.settings.home, PROGRAMS, {"sockets": sockets, "programs": self.programs.known()})
+        except OSError as error:  # a full disk must keep nobody from restarting and stopping what runs
+            say(f"{PROGRAMS} is out of date, because it can't be written: {error.strerror}")
 
     # -- sockets
 
@@ -125,10 +131,13 @@ class Platform:
             else:
                 chosen[plane] = str(self._open(plane, listen, before.get(plane, "")))
             self.environment[variable] = chosen[plane]
+        self._default("HUM_MEDIA_WORKERS", MEDIA_WORKERS)
         metrics = parse_listen(self.settings.metrics_listen)
-        for count, plane in enumerate(PLANES):
+        count = 0
+        for plane in PLANES:
             listen = metrics.plus(count)
             self.metrics[plane] = str(listen._replace(port=listen.port or free_port(listen.host)))
+            count += int(self.environment["HUM_MEDIA_WORKERS"]) if plane == "media" else 1  # workers count up, too
         self._default("HUM_CONTROL_ADDRESS", chosen["control"])
         self._default("HUM_PUBLIC_URL", f"http://{chosen['gateway']}")
         self._default("HUM_MEDIA_URL", f"ws://{chosen['media']}")

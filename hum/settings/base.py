@@ -38,7 +38,7 @@ class Common(BaseSettings):
     )
     ready_seconds: float = setting("HUM_READY_SECONDS", 2.0, "the longest that `/readyz` waits for what it asks", gt=0)
     ready_cache_seconds: float = setting(
-        "HUM_READY_CACHE_SECONDS", 1.0, "how long an answer to `/readyz` is given again", ge=0
+        "HUM_READY_CACHE_SECONDS", 1.0, "seconds for which an answer of `/readyz` is reused", ge=0
     )
     stuck_seconds: float = setting(
         "HUM_STUCK_SECONDS",

@@ -11,6 +11,12 @@ class MediaSettings(Carrier, Model, RecordingSettings):
     media_listen: str = setting(
         "HUM_MEDIA_LISTEN", "127.0.0.1:8081", "host:port on which media serves WebSockets; `fd:N`: socket N, inherited"
     )
+    media_workers: int = setting(
+        "HUM_MEDIA_WORKERS",
+        1,
+        "media processes that share the socket, one for each core that calls may take; `hum up`: 2 unless set",
+        ge=1,
+    )
     max_calls: int = setting("HUM_MAX_CALLS", 250, "calls that one process carries; further calls are refused", ge=1)
     max_lag_ms: float = setting(
         "HUM_MAX_LAG_MS",

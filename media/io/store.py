@@ -63,9 +63,9 @@ class Store:
         """Control has all batches up to this one."""
         while self._unsaved and self._unsaved[0][0] <= number:
             self.unsaved_bytes -= len(self._unsaved.popleft()[1])
-        if not self._unsaved:
-            self._spool.skip(number)
         with suppress(OSError):  # it is tried again while `done` is less
+            if not self._unsaved:
+                self._spool.skip(number)
             self._spool.finish(number)
 
     def look(self) -> None:

@@ -89,7 +89,7 @@ class Answer:
                 yield from self._speak(turn)
             if not turn.calls_first:
                 self._call_all(turn)
-        except Exception as error:
+        except Exception as error:  # the client gets it as a failed response, as from the real service
             LOG.exception("an answer failed")
             self._close_item("incomplete")
             failure = {"type": "server_error", "code": None, "message": repr(error)}

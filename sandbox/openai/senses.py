@@ -55,7 +55,7 @@ class Listening(Tones):
         async def run() -> None:
             try:
                 found = await work
-            except Exception as error:  # noqa: BLE001 - the session handles it
+            except Exception as error:  # noqa: BLE001 - whoever waits for the result gets it instead
                 found = error
             then(found)
 

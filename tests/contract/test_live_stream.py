@@ -10,10 +10,13 @@ from typing import Any
 
 import asyncpg
 import httpx
+import pytest
 
+from control.calls.reports import apply_batch
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import calls_pb2, runtime_pb2, runtime_pb2_grpc
+from storage.db import AWAY
 from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
 
@@ -168,7 +171,7 @@ async def test_what_a_call_leaves_behind(edge: Edge) -> None:
     media.report(tool_finished=tool)
     media.report(announcement_played=runtime_pb2.AnnouncementPlayed(at_ms=100))
     await media.acknowledged(
-        media.report(ended=runtime_pb2.StreamEnded(reason="model_lost", at_ms=9000, detail="gone"))
+        media.report(ended=runtime_pb2.StreamEnded(reason="model_lost", at_ms=9000, detail="gone\0"))
     )
     call = (await http.get(f"/api/calls/{call_id}")).json()
     assert (call["status"], call["end_reason"], call["announcement_played_ms"]) == ("failed", "model_lost", 100)
@@ -303,6 +306,32 @@ async def test_a_report_that_can_not_be_stored_stops_none_behind_it(edge: Edge) 
         aside = await tx.fetchrow("SELECT node, reason, report FROM reports_set_aside")
     assert aside["node"] == "m1" and "CheckViolation" in aside["reason"]
     assert runtime_pb2.Report.FromString(aside["report"]).turn.text == "bad"
+
+
+async def test_a_report_waits_while_the_database_has_no_room(edge: Edge) -> None:
+    """It is the database that fails, and not the report: nothing is set aside."""
+    http, media, call_id = await in_progress(edge)
+    await media.acknowledged(1)
+    owner = await asyncpg.connect(edge.plane.control.db.url)
+    await owner.execute(
+        """CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql
+           AS $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$;
+           CREATE TRIGGER full_disk BEFORE INSERT ON call_turns FOR EACH ROW EXECUTE FUNCTION full_disk()"""
+    )
+    report = runtime_pb2.Report(
+        call_id=call_id, stream_number=1, seq=99, turn=turn(1, calls_pb2.SPEAKER_CALLER, "Hello")
+    )
+    report.at.FromDatetime(datetime.now(UTC))
+    batch = runtime_pb2.ReportBatch(seq=2, reports=[report])
+    with pytest.raises(AWAY):
+        await apply_batch(edge.plane.control.db, "m2", batch)
+    async with edge.plane.control.db.system() as tx:
+        assert await tx.fetchval("SELECT count(*) FROM reports_set_aside") == 0
+    await owner.execute("DROP TRIGGER full_disk ON call_turns")
+    await owner.close()
+    await apply_batch(edge.plane.control.db, "m2", batch)
+    call = (await http.get(f"/api/calls/{call_id}")).json()
+    assert [each["text"] for each in call["transcript"]] == ["Hello"]
 
 
 async def test_words_that_come_at_once_travel_together(edge: Edge) -> None:

@@ -1,5 +1,6 @@
 """Power ends with its reason: a key with its maker's role, an answer with who asked for it."""
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -116,6 +117,21 @@ async def test_invitations_go_with_the_power_to_invite(edge: Edge) -> None:
         assert (await friend.get("/api/me")).json()["invitations"] == []
     await owner.post("/api/team/invites", {"email": "three@example.com", "role": "viewer"})
     assert len((await owner.get("/api/team/invites")).json()["invites"]) == 1
+
+
+async def test_an_invitation_under_way_goes_too(edge: Edge) -> None:
+    """An admin who kept sending invitations had one on its way when the demotion deleted the others."""
+    owner, grace = await team(edge, (GRACE, "admin"))
+    db = edge.plane.control.db
+    async with db.system() as demoting, db.system() as looking:
+        await demoting.execute(
+            "UPDATE memberships SET role = 'operator' WHERE user_id = (SELECT id FROM users WHERE email = $1)", GRACE
+        )
+        asking = asyncio.create_task(grace.post("/api/team/invites", {"email": "four@example.com", "role": "admin"}))
+        while not asking.done() and not await looking.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            await asyncio.sleep(0.01)
+    assert (await asking).status_code == 403
+    assert (await owner.get("/api/team/invites")).json()["invites"] == []
 
 
 # --- idempotency keys -----------------------------------------------------------------------------------------------

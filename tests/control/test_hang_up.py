@@ -11,8 +11,8 @@ from hum import ids
 from hum.errors import CarrierError
 from hum.v1 import calls_pb2, calls_pb2_grpc, numbers_pb2
 from tests.control.conftest import Plane
+from tests.control.numbers.desk import Desk
 from tests.control.test_flows import reason
-from tests.control.test_numbers import Desk
 
 
 @pytest.fixture

@@ -29,8 +29,8 @@ from hum.v1 import identity_pb2, identity_pb2_grpc, numbers_pb2, numbers_pb2_grp
 from sandbox.twilio import Carrier
 from sandbox.twilio.rest import Rest
 from tests.control.conftest import FakeCarrier, Plane, outside
+from tests.control.numbers.desk import Desk
 from tests.control.test_flows import reason
-from tests.control.test_numbers import Desk
 
 ACCOUNT, TOKEN, NUMBER = "AC" + "3" * 32, "token", "+13175550100"
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)

@@ -134,6 +134,9 @@ async def test_each_of_many_processes_that_die_at_once_is_known_to_be_gone(plane
 
     await asyncio.gather(*(live_and_die(f"media-{number}") for number in range(MANY)))
     await nobody_is_there(plane)
+    async with asyncio.timeout(SOON):  # and nothing of their links is left
+        while any("media-" in task.get_name() for task in asyncio.all_tasks()):
+            await asyncio.sleep(0.01)
 
 
 async def nobody_is_there(plane: Plane) -> None:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import pytest
 from jsonschema import Draft202012Validator
+from prometheus_client import REGISTRY
 
 from control.app import build_worker
 from control.calls import ending, present, reports, routing
@@ -27,7 +28,9 @@ from hum.clock import now
 from hum.principal import Principal
 from hum.settings import ControlSettings
 from hum.v1 import flows_pb2, runtime_pb2
-from storage import call_records, calls, clips, identity
+from storage import call_records, calls, clips, events, identity
+from storage import jobs as queue
+from storage.analytics import READER
 from storage.calls import NewCall, TurnRow
 from storage.db import Db
 from tests.control.conftest import FakeCarrier
@@ -233,8 +236,34 @@ async def test_a_job_is_tried_again_and_then_held(world: World) -> None:
             "SELECT count(*) FROM pgqueuer WHERE status = 'failed' AND entrypoint = 'after_call'",
             is_true=lambda n: n == 1,
         )
+        await measured("hum_jobs_held", lambda jobs: jobs == 1)
+    assert world.model.failures == 99 - 3, "the model was asked three times"
+
+
+async def test_what_waits_is_measured_until_it_is_done(world: World) -> None:
+    """A job of an hour ago waits for its organization's others, and an event of an hour ago for a reader."""
+    reader = {"reader": READER}
+    async with world.working():
+        await world.until("SELECT count(*) FROM event_cursors WHERE reader = $1", READER)
+    await world.ended_call(("caller", "one"))
     async with world.db.system() as tx:
-        assert await tx.fetchval("SELECT attempts FROM job_attempts") == 3
+        await tx.execute(
+            "UPDATE pgqueuer SET created = now() - interval '1 hour', execute_after = now() - interval '1 hour'"
+        )
+        await tx.execute("UPDATE events SET created_at = now() - interval '1 hour'")
+        assert 3600 <= await queue.waiting_seconds(tx) < 3700
+        assert 3600 <= await events.lag_seconds(tx, READER) < 3700
+    async with world.working():
+        await measured("hum_jobs_waiting_seconds", lambda seconds: seconds == 0)
+        await measured("hum_reader_lag_seconds", lambda seconds: seconds == 0, **reader)
+        await world.until("SELECT count(*) FROM calls WHERE summary IS NOT NULL")
+
+
+async def measured(metric: str, is_true: Callable[[float | None], bool], **labels: str) -> None:
+    """Wait for what the worker measures."""
+    async with asyncio.timeout(10):
+        while not is_true(REGISTRY.get_sample_value(metric, labels)):
+            await asyncio.sleep(0.02)
 
 
 async def test_a_job_that_kills_its_workers_does_not_come_back_for_ever(world: World) -> None:

@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -23,6 +24,7 @@ from sandbox.twilio import Carrier, say
 from storage.db import AWAY, Db
 from tests.e2e.conftest import ACCOUNT, CALLER, KEY, NUMBER, TOKEN, listen_settings
 from tests.hum.test_private import open_to_others
+from tests.relay import relayed
 
 pytestmark = pytest.mark.slow
 LISTEN = {"do": "wait_for_agent_to_finish", "quiet_ms": 500, "timeout_ms": 15_000}
@@ -34,8 +36,13 @@ def free_sockets(home_dir: Path) -> dict[str, str]:
 
 
 @pytest.fixture
+def media_workers() -> int:
+    return 2
+
+
+@pytest.fixture
 async def given(
-    monkeypatch: pytest.MonkeyPatch, database_url: str, open_home: Path
+    monkeypatch: pytest.MonkeyPatch, database_url: str, open_home: Path, media_workers: int
 ) -> AsyncIterator[tuple[Platform, Carrier, Model]]:
     """A platform whose settings all point elsewhere."""
     async with AsyncExitStack() as stack:
@@ -55,6 +62,7 @@ async def given(
             "HUM_HOME": str(open_home),
             "HUM_DRAIN_SECONDS": "1",
             "HUM_SETTLE_SECONDS": "0.1",
+            "HUM_MEDIA_WORKERS": str(media_workers),
             "TWILIO_ACCOUNT_SID": ACCOUNT,
             "TWILIO_AUTH_TOKEN": TOKEN,
             "TWILIO_API_BASE_URL": carrier.url,
@@ -204,6 +212,38 @@ async def test_a_database_that_is_killed_comes_back_where_it_was(
         await platform.stop()
 
 
+async def test_who_needs_the_database_is_ready_while_it_answers(
+    monkeypatch: pytest.MonkeyPatch, database_url: str, open_home: Path
+) -> None:
+    """Each operator's socket says so.  The media plane's calls need none."""
+    url = urlsplit(database_url)
+    assert url.hostname is not None and url.port is not None
+    async with relayed(url.hostname, url.port) as relay:
+        through = database_url.replace(f":{url.port}/", f":{relay.port}/")
+        for name, value in {"HUM_DATABASE_URL": through, "HUM_HOME": str(open_home), **free_sockets(open_home)}.items():
+            monkeypatch.setenv(name, value)
+        platform = Platform(UpSettings())
+        try:
+            await platform.start()
+            await ready(platform, {"control": 200, "worker": 200, "gateway": 200, "media": 200})
+            relay.cut()
+            await ready(platform, {"control": 503, "worker": 503, "gateway": 503, "media": 200})
+            await relay.up()
+            await ready(platform, {"control": 200, "worker": 200, "gateway": 200, "media": 200})
+        finally:
+            await platform.stop()
+
+
+async def ready(platform: Platform, statuses: dict[str, int]) -> None:
+    """Wait until `/readyz` of every plane answers so."""
+    seen: dict[str, int] = {}
+    async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(30):
+        while seen != statuses:
+            await asyncio.sleep(0.1)
+            for plane, url in platform.where["metrics_urls"].items():
+                seen[plane] = (await http.get(url.replace("/metrics", "/readyz"))).status_code
+
+
 async def test_a_program_that_can_not_start_says_why_and_is_gone(tmp_path: Path) -> None:
     for code, words in (
         ("import sys; sys.exit('the reason')", "the reason"),
@@ -232,14 +272,17 @@ async def test_production_refuses_stand_ins(monkeypatch: pytest.MonkeyPatch, tmp
             await Platform(UpSettings()).start()
 
 
+#: On a busy machine; one process has to start again first.
+SILENT_SECONDS = {1: 6.0, 2: 3.0}
 ANSWER = (
     "We are open from nine to five on weekdays, and from ten to two on Saturdays, and on Sundays and on public holidays "
     "we are closed, so please come on any other day of the week."
 )
 
 
+@pytest.mark.parametrize("media_workers", [1, 2])
 async def test_a_call_whose_media_process_dies_goes_on_where_it_was(
-    given: tuple[Platform, Carrier, Model], database_url: str
+    given: tuple[Platform, Carrier, Model], database_url: str, media_workers: int
 ) -> None:
     """No second greeting, the agent goes on by itself, and the sentence that broke off is in the transcript."""
     platform, carrier, model = given
@@ -265,9 +308,9 @@ async def test_a_call_whose_media_process_dies_goes_on_where_it_was(
         async with asyncio.timeout(20):
             while playout.played_bytes < greeted_bytes + 3 * 8_000:
                 await asyncio.sleep(0.02)
-        media = next(each for each in platform.programs.all if each.name == "media")
-        assert media.process is not None
-        os.kill(media.process.pid, signal.SIGKILL)
+        async with db.system() as tx:
+            node = await tx.fetchval("SELECT node FROM calls")
+        os.kill(int(node.split("-")[-2]), signal.SIGKILL)
         async with asyncio.timeout(30):
             while len(model.sessions) < 2 or not model.sessions[1].spoken():
                 await asyncio.sleep(0.05)
@@ -295,4 +338,5 @@ async def test_a_call_whose_media_process_dies_goes_on_where_it_was(
     heard_ms = first.playout.segments[-1].end_ms
     assert heard_ms - broke_off["end_ms"] <= 1_300, "of which 300 lay at the carrier"
     silent = second.started_at + second.playout.segments[0].start_ms / 1000 - first.started_at - first.ended_ms / 1000
-    assert silent <= 6, "with the start of a process, on a busy machine"
+    print(f"{media_workers} processes: heard again after {silent:.2f} s")  # noqa: T201 - the figure of docs/operations.md
+    assert silent <= SILENT_SECONDS[media_workers]

@@ -1,6 +1,7 @@
 """What lies under HUM_HOME is its owner's alone, whoever's umask it was made under."""
 
 import os
+import resource
 import stat
 import subprocess
 import sys
@@ -50,6 +51,28 @@ async def test_keys_addresses_logs_and_spools(tmp_path: Path) -> None:
     assert {"node.key", "run.json", "log", "spool"} <= {each.name for each in root.iterdir()}
     assert open_to_others(root) == []
     assert stat.S_IMODE(root.stat().st_mode) & ~private.PASSAGE == 0
+
+
+def test_a_key_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    key = tmp_path / "node.key"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))  # as on a full disk
+    try:
+        with pytest.raises(OSError, match="too large"):
+            home.private_text(key, "first")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
+    assert home.private_text(key, "second") == "second"
+    assert home.private_text(key, "third") == "second"
+
+
+def test_whoever_comes_later_gets_the_key_that_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process makes one between our look and our writing."""
+    (tmp_path / "node.key").write_text("theirs\n")
+    monkeypatch.setattr(Path, "exists", lambda _: False)
+    assert home.private_text(tmp_path / "node.key", "ours") == "theirs"
+    assert [each.name for each in tmp_path.iterdir()] == ["node.key"]
 
 
 def test_a_directory_of_an_earlier_release_is_closed(tmp_path: Path) -> None:

@@ -4,13 +4,16 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from hum.cli.platform import LISTENS, Platform
+from hum.descriptors import free
 from hum.processes import Command, Known, Process
 from hum.programs import DidNotStart, Program, Programs
-from hum.settings import environment
+from hum.settings import UpSettings, environment
 
 #: Serves until it has to leave, then takes as long as it is told to; notes in a file what it does.
 PLANE = """
@@ -123,6 +126,42 @@ async def test_one_that_is_killed_is_restarted(house: House) -> None:
     assert house.said == ["plane exited with status -9; restarting it"]
 
 
+async def test_one_that_the_system_has_no_room_for_is_tried_again(house: House) -> None:
+    plane = house.plane()
+    await house.programs.start(plane)
+    first, startable = plane.process.pid, plane.command
+    blocked = house.folder / "blocked"
+    blocked.touch()
+    plane.command = replace(startable, log=blocked / "plane.log")
+    os.kill(first, signal.SIGKILL)
+    await until(lambda: any("could not be started" in sentence for sentence in house.said))
+    plane.command = startable
+    await until(lambda: plane.process.pid != first and plane.process.is_ready)
+    assert not house.programs.failed.is_set()
+
+
+async def test_a_note_that_can_not_be_written_keeps_nobody_from_restarting(house: House, capsys) -> None:
+    """As on a full disk."""
+    sockets = dict.fromkeys(LISTENS.values(), "127.0.0.1:1")
+    platform = Platform(UpSettings(home=house.folder / "home"), environment=environment() | sockets)
+    house.programs, plane = platform.programs, house.plane()
+    await house.programs.start(plane)
+    first = plane.process.pid
+    (house.folder / "home" / "programs.json.new").mkdir()
+    os.kill(first, signal.SIGKILL)
+    await until(lambda: plane.process.pid != first and plane.process.is_ready)
+    assert "programs.json is out of date" in capsys.readouterr().err
+
+
+async def test_a_process_that_can_not_be_started_leaves_no_descriptor(house: House) -> None:
+    plane = house.plane()
+    plane.command = replace(plane.command, log=Path("/dev/null/plane.log"))
+    before = free()
+    with pytest.raises(DidNotStart, match="could not be started"):
+        await plane.launch(lambda: None)
+    assert free() == before
+
+
 async def test_what_an_earlier_supervisor_left_is_taken_over(house: House, tmp_path: Path) -> None:
     carrier = ("-c", STAND_IN)
     before = Programs(print)
@@ -161,6 +200,13 @@ async def test_a_successor_that_can_not_start_leaves_what_runs(house: House) -> 
     later = Programs(print)
     later.adopt(house.programs.known())
     assert later.adopted, "the next one finds it still"
+
+
+async def test_only_the_end_of_a_log_is_repeated(house: House) -> None:
+    plane = house.plane(code="import sys; sys.exit('x' * 10_000 + 'the reason')")
+    with pytest.raises(DidNotStart, match=r"x+the reason$") as failed:
+        await plane.launch(lambda: None)
+    assert len(str(failed.value)) < 700
 
 
 async def test_all_can_leave_together(house: House) -> None:

@@ -74,6 +74,8 @@ class FakeControl(runtime_pb2_grpc.MediaServiceServicer):
     def __init__(self):
         self.sessions = {}
         self.opened = []
+        self.opens = asyncio.Event()  # while it is not set, sessions are slow to open
+        self.opens.set()
         self.batches = []
         self.deltas = []
         self.tool_requests = []
@@ -105,6 +107,7 @@ class FakeControl(runtime_pb2_grpc.MediaServiceServicer):
         if session is None or call_sid not in (None, request.call_sid):
             await context.abort(StatusCode.NOT_FOUND, "the token opens no stream")
         self.opened.append(request)
+        await self.opens.wait()
         return session
 
     async def Link(self, ups, context):
@@ -344,7 +347,7 @@ class Plane:
 
     @contextlib.asynccontextmanager
     async def joined(self, token="t1"):
-        """Open a stream and wait until its call has started at control."""
+        """Open a stream and start it."""
         async with self.line() as line:
             await line.start(token=token)
             yield line

@@ -344,6 +344,20 @@ async def test_a_drain_waits_for_calls_then_ends_them(plane, control, model, set
     assert control.ended("call_t1").reason == "drained"
 
 
+async def test_a_call_that_is_ended_while_its_session_opens_ends_then(plane, control) -> None:
+    control.offer("t1")
+    control.opens.clear()
+    media = await plane()
+    async with media.joined() as line:
+        await until(lambda: control.opened)
+        (shell,) = media.media.server.streams.open
+        shell.end("drained", spoken=True)
+        shell.end("drained")
+        control.opens.set()
+        assert await line.closed() == 1000
+    assert control.ended("call_t1").reason == "drained"
+
+
 async def test_a_drain_ends_with_the_last_call(plane, control, model) -> None:
     control.offer("t1")
     media = await plane()

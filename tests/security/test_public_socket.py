@@ -234,6 +234,9 @@ class TestCrowd:
             answering = [asyncio.create_task(each.answer(50)) for each in wires]
             done, waiting = await asyncio.wait(answering, return_when=asyncio.FIRST_COMPLETED)
             assert [each.result()[0] for each in done] == [503]
+            filling = await stack.enter_async_context(wire(edge.url))
+            await filling.send(head("POST", "/api/flows", headers) + " " * 31_990)
+            assert await carrier_is_answered(edge.url)
             for each in waiting:
                 each.cancel()
 

@@ -9,7 +9,7 @@ import pytest
 from grpc import StatusCode, aio
 
 from control.identity import usecases as identity
-from hum import rpc, secrets
+from hum import home, rpc, secrets
 from hum.v1 import flows_pb2, flows_pb2_grpc
 from tests.contract.conftest import Edge
 from tests.security.conftest import carrier_is_answered, head, wire
@@ -88,11 +88,15 @@ async def test_an_ipv6_customer_has_one_limit(edge: Edge, limits: dict[str, floa
         assert (await http.get("/api/flows", headers=guess() | named("2001:db8:1:3::1"))).status_code == 401
 
 
-async def test_over_grpc_nobody_names_an_address_but_a_gateway(edge: Edge, limits: dict[str, float]) -> None:
+@pytest.mark.parametrize(("kind", "is_of_this_deployment"), [("gateway", False), ("media", True)])
+async def test_over_grpc_nobody_names_an_address_but_a_gateway(
+    edge: Edge, limits: dict[str, float], kind: str, is_of_this_deployment: bool
+) -> None:
+    key = home.node_key(edge.plane.settings) if is_of_this_deployment else b"another deployment's key"
     flows = flows_pb2_grpc.FlowsServiceStub(edge.plane.channel)
     codes = []
     for count in range(BURST + 6):
-        forged = rpc.NodeIdentity(b"another deployment's key", "gateway", "g").vouching(f"203.0.113.{count}")
+        forged = rpc.NodeIdentity(key, kind, "n").vouching(f"203.0.113.{count}")
         metadata = ((rpc.CREDENTIAL, rpc.BEARER_SCHEME + secrets.new_api_key()), *forged)
         with pytest.raises(aio.AioRpcError) as refused:
             await flows.ListFlows(flows_pb2.ListFlowsRequest(), metadata=metadata)

@@ -33,6 +33,20 @@ async def kept(url: str) -> list[int]:
     return [row["n"] for row in rows]
 
 
+async def test_a_shell_in_the_data_folder_is_no_servers_process(open_home: Path) -> None:
+    server = EmbeddedPostgres(open_home)
+    await server.start()
+    shell = await asyncio.create_subprocess_exec("sleep", "600", cwd=server._data)
+    try:
+        assert server._process is not None
+        orphans = server._orphans()
+        assert server._process.pid in orphans and shell.pid not in orphans
+    finally:
+        shell.kill()
+        await shell.wait()
+        await server.stop()
+
+
 async def test_rows_survive_a_kill_and_the_home_is_used_again(open_home: Path) -> None:
     server = EmbeddedPostgres(open_home)
     first_url = await server.start()

@@ -166,3 +166,19 @@ async def test_an_import_that_moves_no_more_has_failed(office: Office) -> None:
         await tx.execute("UPDATE contact_imports SET ended_at = now() - interval '31 days' WHERE id = $1", id)
     await imports.sweep(office.db, 3600)
     assert await office.count("contact_imports") == 1
+
+
+async def test_an_import_whose_job_fails_at_once_is_closed_too(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would count as one under way for ever, and its organization could soon import nothing any more."""
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(imports, "_opened", fails)
+    id = await office.send()
+    with pytest.raises(RuntimeError):
+        await imports.import_contacts(office.db, 0, office.org, id)
+    async with office.db.system() as tx:
+        await tx.execute("UPDATE contact_imports SET moved_at = now() - interval '2 hours'")
+    assert await imports.sweep(office.db, 3600) == 1
+    assert (await office.row(id)).status == "failed"

@@ -46,6 +46,27 @@ def test_anybodys_file(text: str) -> None:
     assert (entry.phone_e164, entry.fields) == ("+13175551234", {"name": "Ann"})
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "phone" + "," * sheets.HEADER_BYTES,
+        "phone," + '"\n",' * sheets.HEADER_BYTES,
+        'phone,"' + "x" * sheets.HEADER_BYTES,
+    ],
+)
+def test_no_more_than_the_beginning_is_searched_for_the_header(header: str) -> None:
+    """The header is read beside calls, which would wait."""
+    with pytest.raises(BadSheet, match="the header is longer than"):
+        read(header + "\n+13175551234\n", None)
+
+
+def test_a_header_may_be_all_that_fits() -> None:
+    title = "x" * (sheets.HEADER_BYTES // 2)
+    for rows in (1, 1000):
+        sheet = read(f"phone,{title}\n" + "+13175551234,Ann\n" * rows, None)
+        assert (sheet.rows, list(sheet.entries)) == (rows, ["+13175551234"])
+
+
 def test_every_bad_row_is_told_with_its_line() -> None:
     text = (
         "phone,name,e-mail,tags,attributes,colour\r\n"

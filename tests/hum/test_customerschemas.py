@@ -1,0 +1,63 @@
+"""A customer's schema, and what the model makes of it, take a bounded time."""
+
+import json
+from typing import Any
+
+import pytest
+
+from hum import customerschemas, jsonschemas
+
+
+def messages(schema: dict[str, Any], value: Any) -> list[str]:
+    assert jsonschemas.problems("outcome_schema", json.dumps(schema)) == (), "only those are stored"
+    return [error.message for error in customerschemas.errors(schema, value)]
+
+
+def of(a: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": {"a": a}, "required": ["a"]}
+
+
+def test_what_fits_has_no_errors_and_what_does_not_has_some() -> None:
+    schema = of({"type": "array", "items": {"enum": ["x", "y"]}, "uniqueItems": True})
+    assert messages(schema, {"a": ["x", "y"]}) == []
+    assert messages(schema, {"a": ["x", "x"]}) == ["it has the same item twice"]
+    assert messages(schema, {"a": ["z"]}) == ["'z' is not one of ['x', 'y']"]
+    assert messages(schema, {}) == ["'a' is a required property"]
+    assert len(messages(schema, {"a": list(range(500))})) == customerschemas.MOST_ERRORS
+
+
+@pytest.mark.timeout(30)
+def test_no_pattern_is_looked_for() -> None:
+    schema = of({"type": "string", "pattern": "^(a+)+$"})
+    assert messages(schema, {"a": "a" * 40 + "!"}) == []
+    assert messages(schema, {"a": 1}) == ["1 is not of type 'string'"]
+
+
+@pytest.mark.timeout(30)
+def test_many_items_are_not_compared_with_each_other() -> None:
+    schema = of({"type": "array", "uniqueItems": True})
+    items: list[Any] = [{"number": number} for number in range(6_000)]
+    assert messages(schema, {"a": items}) == []
+    assert messages(schema, {"a": [*items, items[0]]}) == ["it has the same item twice"]
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(
+    ("a", "value"),
+    [
+        ({"items": {"enum": list(range(-5_000, 1))}}, [0] * 10_000),
+        ({"items": {"allOf": [{"type": "integer"}] * 400}}, list(range(10_000))),
+        ({"items": {"anyOf": [*[{"type": "string"}] * 400, True]}}, list(range(10_000))),
+        ({"unevaluatedItems": {"not": {"allOf": [{"type": "string"}] * 400}}}, list(range(10_000))),
+    ],
+    ids=["enum", "allOf", "anyOf", "unevaluatedItems"],
+)
+def test_a_big_value_by_a_big_schema_is_an_error(a: dict[str, Any], value: Any) -> None:
+    assert messages(of(a), {"a": value}) == ["it is too big to be checked"]
+
+
+def test_nor_is_a_deep_one_a_fault() -> None:
+    deep: Any = 0
+    for _ in range(100_000):
+        deep = [deep]
+    assert messages(of({"uniqueItems": True}), {"a": [deep]}) == ["it is too big to be checked"]
