@@ -38,7 +38,6 @@ class LiveCall:
         self._wake = asyncio.Event()
         self._deltas: list[runtime_pb2.CallDelta] = []
         self._ended: set[str] = set()  # the utterances whose turns were sent
-        self._offsets_ms: dict[int, int] = {}  # when the call's streams began
 
     async def events(
         self, after: int, still_admitted: Callable[[], Awaitable[bool]]
@@ -101,19 +100,18 @@ class LiveCall:
         waiting, self._deltas = self._deltas, []
         kept = [each for each in waiting if each.delta.item_id not in self._ended]
         placed = [pb.StreamCallResponse(at=each.at, delta=each.delta) for each in kept]  # copies: others get them too
+        offsets_ms = {number: await self._offset_ms(number) for number in {each.stream_number for each in kept}}
         for each, shown in zip(kept, placed, strict=True):
-            shown.delta.start_ms += await self._offset_ms(each.stream_number)
+            shown.delta.start_ms += offsets_ms[each.stream_number]
         return placed
 
     async def _offset_ms(self, stream: int) -> int:
         """When one of the call's streams began, since the first did: turns count from there too."""
         if stream <= 1:
             return 0
-        if stream not in self._offsets_ms:
-            async with self._db.system() as tx:
-                known = await calls.stream(tx, self._id, stream)
-            self._offsets_ms[stream] = known.offset_ms if known else 0
-        return self._offsets_ms[stream]
+        async with self._db.system() as tx:
+            known = await calls.stream(tx, self._id, stream)
+        return known.offset_ms if known else 0
 
     def _rest_seconds(self) -> float:
         return min(self._settings.recheck_seconds, self._settings.watch_seconds / 2)

@@ -6,12 +6,11 @@ from typing import Any
 
 from control.base.job import Job
 from hum import jsonschemas
-from hum.ids import Kind
 from hum.v1 import flows_pb2 as pb
 
 RENDER_CLIPS = Job("render_clips", concurrency=4, per_organization=2, priority=50, timeout_seconds=300)
 
-FLOW_PREFIX = f"{Kind.FLOW}_"
+FLOW_PREFIX = "flow_"
 NAME_CHARS = 120
 COPY_SUFFIX = " (copy)"
 #: Said before anything is recorded, by flows that announce it.
