@@ -35,9 +35,10 @@ from control.tools import Registry
 from control.worker import Worker
 from hum import home, monitoring, program, telemetry, watchdog
 from hum.lifetime import Lifetime, when
+from hum.refusal import refuse
 from hum.settings import ControlSettings, load
 from hum.signals import Signals
-from storage.db import AWAY, BUSY, Db
+from storage.db import AWAY, BUSY, Db, require
 from storage.embedded import EmbeddedPostgres
 from storage.migrate import migrate
 
@@ -67,10 +68,11 @@ class Control:
 async def database(settings: ControlSettings) -> AsyncIterator[str]:
     """The URL of the database: the operator's, or an embedded one for as long as this lasts."""
     if settings.database_url:
+        await require(settings.database_url)
         yield settings.database_url
         return
     if settings.production:
-        raise SystemExit("hum: HUM_DATABASE_URL is not set; production needs a PostgreSQL server that you run")
+        refuse("HUM_DATABASE_URL is not set; production needs a PostgreSQL server that you run")
     embedded = EmbeddedPostgres(settings.home)
     try:
         yield await embedded.start()

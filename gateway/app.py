@@ -36,6 +36,7 @@ from gateway.twilio import CarrierWebhooks
 from hum import descriptors, home, monitoring, production, program, rpc, sockets, telemetry, watchdog
 from hum.jsonvalues import Unsupported
 from hum.lifetime import Lifetime, when
+from hum.refusal import refuse
 from hum.settings import GatewaySettings, load
 from hum.signals import Signals
 from hum.spool import take_spool
@@ -143,18 +144,18 @@ def _bindings() -> list[contract.Binding]:
     try:
         return contract.bindings()
     except Unsupported as error:
-        raise SystemExit(f"hum: the contract can't be served as REST: {error}") from error
+        refuse(f"the contract can't be served as REST: {error}")
 
 
 def _refuse(settings: GatewaySettings) -> None:
     """Refuse contradictory settings, and in production weak ones."""
     production.require(settings)
     if settings.production and settings.oidc_issuer and not settings.oidc_issuer.startswith("https://"):
-        raise SystemExit("hum: HUM_OIDC_ISSUER must be https in production")
+        refuse("HUM_OIDC_ISSUER must be https in production")
     if settings.carrier_connections >= settings.max_connections:
-        raise SystemExit("hum: HUM_CARRIER_CONNECTIONS must be less than HUM_MAX_CONNECTIONS, which includes them")
+        refuse("HUM_CARRIER_CONNECTIONS must be less than HUM_MAX_CONNECTIONS, which includes them")
     if settings.oidc_issuer and not settings.oidc_client_id:
-        raise SystemExit("hum: HUM_OIDC_ISSUER is set but HUM_OIDC_CLIENT_ID is not; set both")
+        refuse("HUM_OIDC_ISSUER is set but HUM_OIDC_CLIENT_ID is not; set both")
 
 
 class _Once:
@@ -249,8 +250,8 @@ class _Server(uvicorn.Server):
 def _connections(settings: GatewaySettings) -> Any:
     """Makes uvicorn's connections.  Exits if they exceed the limit of open files, at which nobody is accepted."""
     if (may := descriptors.raise_limit()) < settings.max_connections + OTHER_DESCRIPTORS:
-        raise SystemExit(
-            f"hum: HUM_MAX_CONNECTIONS={settings.max_connections} exceeds the limit of {may} open files less {OTHER_DESCRIPTORS} "
+        refuse(
+            f"HUM_MAX_CONNECTIONS={settings.max_connections} exceeds the limit of {may} open files less {OTHER_DESCRIPTORS} "
             "for other uses; lower it, or raise the limit (ulimit -Hn, LimitNOFILE)"
         )
     room = Room[Connection](settings.max_connections, settings.connections_per_address)
@@ -291,7 +292,7 @@ async def serve(
         while not server.started:
             if serving.done():
                 await serving
-                raise SystemExit("hum: the gateway ended before it served")
+                refuse("the gateway ended before it served")
             await asyncio.sleep(0.01)
         try:
             yield Ports(listening.getsockname()[1], metrics_port)

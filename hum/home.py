@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hum import private, production
+from hum.refusal import refuse
 from hum.settings import Common, ControlSettings
 
 RUN = "run.json"
@@ -31,7 +32,7 @@ def private_text(path: Path, make: str) -> str:
 def node_key(settings: Common) -> bytes:
     """The key with which planes sign their node identities.  Required in production; else generated under home."""
     if settings.production and (complaint := production.bad_node_key(settings.node_key)) is not None:
-        raise SystemExit(f"hum: {complaint}")
+        refuse(complaint)
     if settings.node_key:
         return settings.node_key.encode()
     return private_text(settings.home / "node.key", production.make_keys()["HUM_NODE_KEY"]).encode()

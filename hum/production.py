@@ -3,6 +3,7 @@
 import base64
 import secrets
 
+from hum.refusal import refuse
 from hum.secrets import KEY_BYTES, Keyring
 from hum.settings import Common, ControlSettings
 
@@ -20,7 +21,7 @@ def make_keys() -> dict[str, str]:
 def require(settings: Common) -> None:
     """In production, end the process with a sentence for each setting that is not acceptable."""
     if sentences := complaints(settings):
-        raise SystemExit("\n".join(f"hum: {sentence}" for sentence in sentences))
+        refuse(*sentences)
 
 
 def complaints(settings: Common) -> list[str]:

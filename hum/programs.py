@@ -73,10 +73,11 @@ class Program:
         return found
 
     def last_words(self) -> str:
-        """The end of its log."""
+        """The sentence with which it ended, or the end of its log."""
         log = self.command.log
         text = _end(log).strip() if log is not None and log.exists() else ""
-        return text or f"see {log or 'above'}"
+        *_, last = text.rpartition("\n")
+        return last.removeprefix("hum: ") if last.startswith("hum: ") else text or f"see {log or 'above'}"
 
     async def stop(self, hurry: asyncio.Event) -> None:
         """Ask its processes to leave, and end those that have not after `stop_seconds`, or when `hurry` is set."""

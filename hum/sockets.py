@@ -5,6 +5,7 @@ import socket
 from contextlib import suppress
 
 from hum.network import INHERITED, Listen, parse_listen
+from hum.refusal import refuse
 
 #: The system gives outgoing connections higher ports: from 32768 on Linux (`net.ipv4.ip_local_port_range`).
 LISTENING_PORTS = range(20_000, 32_768)
@@ -16,7 +17,7 @@ def free_port(host: str) -> int:
     for port in random.sample(LISTENING_PORTS, 200):
         if is_free(Listen(host, port)):
             return port
-    raise SystemExit(f"hum: no free port on {host}")
+    return refuse(f"no free port on {host}")
 
 
 def is_free(listen: Listen) -> bool:
@@ -57,9 +58,9 @@ def listening(text: str, variable: str, *, shared: bool = False) -> socket.socke
         made = socket.socket(fileno=listen.port) if listen.host == INHERITED else bound(listen, shared=shared)
         made.listen(BACKLOG)
     except OSError as error:
-        raise SystemExit(
-            f"hum: can't listen on {text} ({variable}): {error.strerror}; give each process a port of its own, "
-            "or port 0 for a free one"
-        ) from error
+        refuse(
+            f"can't listen on {text} ({variable}): {error.strerror}; give each process a port of its own, or port 0 for a "
+            "free one"
+        )
     made.set_inheritable(False)
     return made

@@ -19,6 +19,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from hum import private
+from hum.refusal import refuse
 
 _HEAD = struct.Struct(">II")
 SEGMENT_BYTES = 4 << 20
@@ -180,7 +181,7 @@ def take_spool(root: Path, *, fsync: bool) -> Spool:
     """
     own = next(_free_spools(root, range(MAX_SPOOLS), fsync=fsync), None)
     if own is None:
-        raise SystemExit(f"hum: all spools below {root} are taken")
+        refuse(f"all spools below {root} are taken")
     others = sorted(int(folder.name) for folder in root.iterdir() if folder.name.isdecimal())
     for left in _free_spools(root, others, fsync=fsync):
         # A full disk must not keep a process from starting: what can't be moved stays, and the next one finds it.

@@ -8,6 +8,7 @@ import json
 import sys
 
 from hum import program, settings
+from hum.refusal import refuse
 from hum.settings import ControlSettings
 from hum.signals import stop_signal
 from storage.embedded import CannotStart, EmbeddedPostgres
@@ -53,7 +54,7 @@ def main() -> None:
     try:
         asyncio.run(run_postgres(config) if options.program == "postgres" else run_migrate(config))
     except (CannotStart, CannotMigrate) as error:
-        raise SystemExit(f"hum: {error}") from error
+        refuse(str(error))
 
 
 if __name__ == "__main__":

@@ -7,11 +7,13 @@ other way to get one.  PostgreSQL's row level security is the second line of def
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import asyncpg
 
 from hum.principal import Principal
+from hum.refusal import refuse
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -33,6 +35,12 @@ AWAY = (
     asyncpg.CannotConnectNowError,
     asyncpg.InsufficientResourcesError,  # its disk or memory is full, or it has too many connections
 )
+#: Raised when the URL is wrong: a retry will not help.
+REFUSED = (
+    asyncpg.InvalidAuthorizationSpecificationError,  # and a wrong password
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.ClientConfigurationError,
+)
 #: Raised when another transaction is in the way: a retry will work in a moment.
 BUSY = (
     asyncpg.LockNotAvailableError,
@@ -40,7 +48,23 @@ BUSY = (
     asyncpg.SerializationError,
     asyncpg.QueryCanceledError,
 )
+REQUIRED_WITHIN_SECONDS = 10
 BEGIN_AS = "SELECT org_id, role, scopes, key_id, session_id, user_id, name, site_admin FROM hum.begin_as($1)"
+
+
+async def require(url: str) -> None:
+    """End this process, with the reason, if the database can't be used.  `url`: a login, as for `Db.open`."""
+    try:
+        connection = await asyncpg.connect(url, timeout=REQUIRED_WITHIN_SECONDS)
+    except (*AWAY, *REFUSED, TimeoutError) as error:
+        refuse(f"can't use the database at {_where(url)} (HUM_DATABASE_URL): {error or type(error).__name__}")
+    await connection.close()
+
+
+def _where(url: str) -> str:
+    """The URL without what is secret in it."""
+    parts = urlsplit(url)
+    return f"{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 class Db:

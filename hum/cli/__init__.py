@@ -5,6 +5,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 
 from hum import private
 from sandbox.load import options as load_options
@@ -28,6 +29,7 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hum", description="An AI phone and text platform on your own machines.")
+    parser.add_argument("--version", action="version", version=f"hum {version('hum')}")
     commands = parser.add_subparsers(required=True, metavar="command")
 
     for plane in PLANES:
@@ -57,6 +59,17 @@ def _parser() -> argparse.ArgumentParser:
     load.add_argument("--url", default="", help="URL of the gateway; default: the one running on this machine")
     load_options.add_arguments(load)
 
+    _add_admin(commands)
+    audit = commands.add_parser("audit", help="the audit log").add_subparsers(required=True, metavar="action")
+    verify = _command(audit, "verify", "check an exported audit log, without a server", _verify_audit)
+    verify.add_argument("file", help="the output of GET /api/audit-log/export; - reads standard input")
+    verify.add_argument(
+        "--contains", default="", metavar="HASH", help="a hash recorded earlier that the log must contain"
+    )
+    return parser
+
+
+def _add_admin(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     admin = commands.add_parser("admin", help="operator commands").add_subparsers(required=True, metavar="action")
     org = _command(admin, "create-org", "create an organization", _create_org)
     org.add_argument("--name", required=True)
@@ -78,14 +91,6 @@ def _parser() -> argparse.ArgumentParser:
     whose = unlink.add_mutually_exclusive_group(required=True)
     whose.add_argument("--email", default="", help="the person's address")
     whose.add_argument("--issuer", default="", help="a former issuer, to unlink all its accounts")
-
-    audit = commands.add_parser("audit", help="the audit log").add_subparsers(required=True, metavar="action")
-    verify = _command(audit, "verify", "check an exported audit log, without a server", _verify_audit)
-    verify.add_argument("file", help="the output of GET /api/audit-log/export; - reads standard input")
-    verify.add_argument(
-        "--contains", default="", metavar="HASH", help="a hash recorded earlier that the log must contain"
-    )
-    return parser
 
 
 def _command(

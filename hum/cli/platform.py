@@ -22,6 +22,7 @@ from hum.cli.lock import Lock
 from hum.network import INHERITED, Listen, parse_listen
 from hum.processes import Command
 from hum.programs import GOODBYE_SECONDS, DidNotStart, Program, Programs
+from hum.refusal import STATUS, refuse
 from hum.settings import UpSettings
 from hum.settings import environment as own_environment
 from hum.sockets import bound, free_port, is_free, listening
@@ -66,13 +67,18 @@ class Platform:
         self._sockets: dict[str, socket.socket] = {}
         self._secrets: dict[str, str] = {}
 
+    def require_settings(self) -> None:
+        """End this process if production does not run on these settings."""
+        production.require(self.settings)
+        for part, *variables in STAND_INS:
+            if self.settings.production and not any(map(self.settings.is_set, variables)):
+                refuse(f"{variables[0]} is not set; set it, because production does not run on {part}")
+
     async def start(self, *, replace: bool = False) -> None:
         """Start everything, or take over what runs; with `replace`, also from the `hum up` that runs it.
 
         Raises AlreadyRuns, DidNotStart.
         """
-        production.require(self.settings)
-        self._refuse_in_production()
         await self._lock.take(replace=replace)
         before = home.read_facts(self.settings.home, PROGRAMS)
         self.programs.adopt(before.get("programs", []))
@@ -161,12 +167,12 @@ class Platform:
             listen = earlier if earlier is not None and keeps else listen._replace(port=free_port(listen.host))
         if listen != earlier and not is_free(listen):
             raise DidNotStart(
-                f"{listen} ({LISTENS[plane]}) is taken by another program; stop it, or set another socket"
+                f"{listen} ({LISTENS[plane]}) is taken by another program; stop it, or set another socket", STATUS
             )
         try:
             self._sockets[plane] = bound(listen, shared=True)
         except OSError as error:
-            raise DidNotStart(f"can't listen on {listen} ({LISTENS[plane]}): {error.strerror}") from error
+            raise DidNotStart(f"can't listen on {listen} ({LISTENS[plane]}): {error.strerror}", STATUS) from error
         return listen
 
     def _default(self, variable: str, value: str) -> None:
@@ -189,11 +195,6 @@ class Platform:
         await self.programs.start(*needed)
         for program in needed:
             self._note(program)
-
-    def _refuse_in_production(self) -> None:
-        for part, *variables in STAND_INS:
-            if self.settings.production and not any(map(self.settings.is_set, variables)):
-                raise SystemExit(f"hum: {variables[0]} is not set; set it, because production does not run on {part}")
 
     def _carrier(self) -> Program:
         self._share("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN")

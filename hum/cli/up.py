@@ -5,7 +5,7 @@ import signal
 import sys
 from contextlib import suppress
 
-from hum import settings
+from hum import refusal, settings
 from hum.cli.lock import AlreadyRuns
 from hum.cli.platform import Platform, say
 from hum.lifetime import notify
@@ -19,11 +19,12 @@ LOOK_SECONDS = 0.2
 async def run(*, replace: bool = False) -> int:
     """Start everything, or take over what runs, print the addresses, and wait for a signal.
 
-    0 when stopped, or when another `hum up` took over; 1 when something does not start or keeps exiting; 2 when another
-    one runs.
+    0 when stopped, or when another `hum up` took over; 1 when something does not start or keeps exiting; 2 when a setting
+    is wrong, or another one runs.
     """
     signals = Signals()
     platform = Platform(settings.load(UpSettings))
+    platform.require_settings()
     starting = asyncio.create_task(platform.start(replace=replace))
     stopping = asyncio.create_task(signals.stop.wait())
     try:
@@ -40,7 +41,7 @@ async def run(*, replace: bool = False) -> int:
     except DidNotStart as error:
         say(str(error))
         await _give_up(platform)
-        return 1
+        return refusal.STATUS if error.status == refusal.STATUS else 1
     finally:
         stopping.cancel()
     if signals.leave.is_set() and not signals.hurry.is_set():

@@ -6,13 +6,13 @@ One frozen class for each program; each field names its variable and describes i
 
 import difflib
 import os
-import sys
 from collections.abc import Iterator, Mapping
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from hum.refusal import refuse
 from hum.settings.base import Carrier, Common, Model, RecordingSettings, UploadSettings
 from hum.settings.control import (
     CallsSettings,
@@ -86,9 +86,9 @@ def load(kind: type[SettingsT]) -> SettingsT:
     try:
         settings = kind()
     except ValidationError as error:
-        sentences += [_sentence(each["loc"], each["msg"]) for each in error.errors()]
+        sentences += [_sentence(each["loc"], each["msg"].removeprefix("Value error, ")) for each in error.errors()]
     if sentences:
-        _stop(sentences)
+        refuse(*sentences)
     return settings
 
 
@@ -107,9 +107,3 @@ def _sentence(location: tuple[int | str, ...], message: str) -> str:
     field = variables().get(name)
     meaning = f" ({field.description})" if field and field.description else ""
     return f"{name}{meaning}: {message}"
-
-
-def _stop(sentences: list[str]) -> NoReturn:
-    for sentence in sentences:
-        sys.stderr.write(f"hum: {sentence}\n")
-    raise SystemExit(2)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from hum.network import base_url
+from hum.network import base_url, parse_listen
 
 
 def setting(name: str, default: Any, doc: str, **rules: Any) -> Any:
@@ -92,6 +92,12 @@ class Common(BaseSettings):
     @classmethod
     def _web_socket(cls, url: str) -> str:
         return base_url(url, "ws", "wss")
+
+    @field_validator("metrics_listen", "control_listen", "gateway_listen", "media_listen", check_fields=False)
+    @classmethod
+    def _socket(cls, text: str) -> str:
+        parse_listen(text)
+        return text
 
     @property
     def production(self) -> bool:

@@ -3,13 +3,19 @@
 import argparse
 
 
+def _calls(text: str) -> int:
+    if not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError("must be a number of calls, 1 or more")
+    return int(text)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options that `hum load` and `python -m sandbox.load` share."""
     parser.add_argument("--to", default="", help="the number that is called, E.164")
     parser.add_argument(
         "--from", dest="from_", default="+13175550199", help="the first caller's number, E.164; the others follow it"
     )
-    parser.add_argument("--calls", type=int, default=10, help="number of simultaneous calls")
+    parser.add_argument("--calls", type=_calls, default=10, help="number of simultaneous calls")
     parser.add_argument("--seconds", type=float, default=30.0, help="length of each call, in seconds")
     parser.add_argument("--ramp", type=float, default=0.0, metavar="SECONDS", help="spread the calls' starts over this")
     parser.add_argument("--interrupt", type=float, default=0.3, help="share of lines spoken over the agent, 0 to 1")

@@ -269,7 +269,7 @@ async def test_production_refuses_stand_ins(monkeypatch: pytest.MonkeyPatch, tmp
         for name, value in rest.items():
             monkeypatch.setenv(name, value)
         with pytest.raises(SystemExit, match=missing):
-            await Platform(UpSettings()).start()
+            Platform(UpSettings()).require_settings()
 
 
 #: On a busy machine; one process has to start again first.

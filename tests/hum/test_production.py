@@ -106,5 +106,5 @@ def test_made_keys_are_those_that_production_takes(tmp_path: Path) -> None:
     keys = dict(line.split("=", 1) for line in made[0].stdout.splitlines())
     assert keys.keys() == {"HUM_NODE_KEY", "HUM_SECRET_KEYS"}
     done = start("control.app", "control", home=tmp_path, **{**good(), **keys})
-    assert done.returncode == 1 and "HUM_DATABASE_URL" in done.stderr  # all that it lacks
+    assert done.returncode == 2 and "HUM_DATABASE_URL" in done.stderr  # all that it lacks
     assert list(tmp_path.iterdir()) == []  # nothing is written down

@@ -1,0 +1,82 @@
+"""What an operator gets wrong: one sentence that says what to do, no traceback, status 2."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hum.network import Listen
+from hum.settings import environment
+from hum.sockets import bound, free_port
+
+
+def hum(home: Path, *arguments: str, **settings: str) -> tuple[int, list[str]]:
+    """Run `hum` with nothing set but these; its status, and the lines on stderr."""
+    clean = {
+        name: value for name, value in environment().items() if not name.startswith(("HUM_", "TWILIO_", "OPENAI_"))
+    }
+    ran = subprocess.run(
+        [sys.executable, "-m", "hum.cli", *arguments],
+        env={**clean, "HUM_HOME": str(home), **settings},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return ran.returncode, ran.stderr.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "sentence"),
+    [
+        (("up",), {"HUM_GATEWAY_LISTEN": "8080"}, "'8080' is not host:port, for example 127.0.0.1:8080"),
+        (("up",), {"HUM_MAX_CALLS": "many"}, "HUM_MAX_CALLS (calls that one process carries"),
+        (("up",), {"HUM_GATEWAY_PORT": "80"}, "HUM_GATEWAY_PORT is not a setting"),
+        (("up",), {"HUM_PUBLIC_URL": "ftp://x"}, "'ftp://x' is not a URL like https://hum.example.com"),
+        (("load", "--calls", "0"), {}, "argument --calls: must be a number of calls, 1 or more"),
+        (("gateway", "--workers", "0"), {}, "must be a number of processes, 1 or more"),
+    ],
+)
+def test_a_wrong_setting(arguments: tuple[str, ...], settings: dict[str, str], sentence: str, tmp_path: Path) -> None:
+    status, lines = hum(tmp_path, *arguments, **settings)
+    assert (status, sentence in lines[-1]) == (2, True), lines
+    assert list(tmp_path.iterdir()) == [], "nothing was begun"
+
+
+def test_production_names_everything_that_is_missing(tmp_path: Path) -> None:
+    status, lines = hum(tmp_path, "up", HUM_ENV="production")
+    named = [line.split()[1] for line in lines]
+    assert (status, named) == (2, ["HUM_NODE_KEY", "HUM_SECRET_KEYS", "HUM_PUBLIC_URL", "HUM_MEDIA_URL"]), lines
+
+
+def test_a_socket_that_is_taken(tmp_path: Path) -> None:
+    listen = Listen("127.0.0.1", free_port("127.0.0.1"))
+    with bound(listen, shared=False) as taken:
+        taken.listen()
+        status, lines = hum(tmp_path, "up", HUM_GATEWAY_LISTEN=str(listen))
+    assert (status, len(lines)) == (2, 1), lines
+    assert lines[0].startswith(f"hum: {listen} (HUM_GATEWAY_LISTEN) is taken by another program")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("login", "database", "reason"),
+    [
+        ("nobody:secret", "hum", 'password authentication failed for user "nobody"'),
+        ("", "nothing", '"nothing" does not exist'),
+    ],
+)
+def test_a_database_that_can_not_be_used(
+    postgres: str, open_home: Path, login: str, database: str, reason: str
+) -> None:
+    own_login, _, server = postgres.removeprefix("postgresql://").partition("/")[0].rpartition("@")
+    url = f"postgresql://{login or own_login}@{server}/{database}"
+    sockets = {
+        f"HUM_{plane}_LISTEN": f"127.0.0.1:{free_port('127.0.0.1')}" for plane in ("CONTROL", "GATEWAY", "MEDIA")
+    }
+    status, lines = hum(open_home, "up", HUM_DATABASE_URL=url, **sockets)
+    assert (status, len(lines)) == (2, 1), lines
+    assert f"can't use the database at {server}/{database} (HUM_DATABASE_URL)" in lines[0]
+    assert reason in lines[0]
+    assert "secret" not in lines[0]
