@@ -45,11 +45,19 @@ check: $(CORE) static peers
 	HUM_MEDIA_INTERPRETED=1 $(BIN)/python -m pytest -m "not slow" tests/media
 
 # Programs that nobody here wrote, which the slow tests hold ours against; each in an environment of its own.
-peers: .venv-oidc/.ready
+peers: .venv-oidc/.ready .venv-clients/.ready
 
 .venv-oidc/.ready: requirements/oidc-peer.txt
 	@test -x .venv-oidc/bin/python || $(PYTHON) -m venv .venv-oidc
 	.venv-oidc/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/oidc-peer.txt
+	@touch $@
+
+# Generators of clients, and the compilers that judge what they make.
+.venv-clients/.ready: requirements/clients.txt tests/clients/package-lock.json
+	@test -x .venv-clients/bin/python || $(PYTHON) -m venv .venv-clients
+	.venv-clients/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/clients.txt
+	@mkdir -p .venv-clients/npm && cp tests/clients/package.json tests/clients/package-lock.json tests/clients/.npmrc .venv-clients/npm
+	cd .venv-clients/npm && PATH="$(CURDIR)/.venv-clients/bin:$$PATH" npm ci --silent
 	@touch $@
 
 static: $(READY)
@@ -99,6 +107,8 @@ lock: $(READY)
 	$(COMPILE) --extra speech --extra dev -o requirements/all.txt
 	$(BIN)/uv pip compile requirements/oidc-peer.in --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet -o requirements/oidc-peer.txt
+	$(BIN)/uv pip compile requirements/clients.in --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --quiet -o requirements/clients.txt
 	$(COMPILE) -c <(grep -v '^ ' requirements/all.txt | sed 's/ \\$$//') -o requirements/runtime.txt
 
 peers-lock: $(READY)

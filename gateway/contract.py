@@ -53,9 +53,10 @@ class Binding:
         return status or 200
 
     @property
-    def media_type(self) -> str:
-        """The media type of a file."""
-        return str(self.method.GetOptions().Extensions[options_pb2.rest].media_type)
+    def media_types(self) -> tuple[str, ...]:
+        """The media types that a file may have, the usual one first."""
+        rest = self.method.GetOptions().Extensions[options_pb2.rest]
+        return tuple(filter(None, (rest.media_type, *rest.other_media_types)))
 
     @cached_property
     def path_fields(self) -> tuple[str, ...]:

@@ -20,6 +20,14 @@ IDEMPOTENCY_KEY: Final = "[ -~]{1,255}"
 #: In a request's scope: the client's address, in the form of `addresses.counted`.
 ADDRESS: Final = "hum.address"
 
+NOTHING_SENT: Final = "No credential was sent. Send an API key in the header `Authorization: Bearer hum_live_...`, or sign in at /auth/login."
+NO_BEARER: Final = "The header Authorization must be the word Bearer and an API key: `Bearer hum_live_...`."
+NO_KEY: Final = (
+    f"This is not a whole API key, which is {secrets.API_KEY_PREFIX} and {secrets.API_KEY_CHARS} letters and digits. Copy the "
+    "key again, or make a new one: a key is shown once."
+)
+NO_SESSION: Final = "The cookie holds no session of this service; sign in again at /auth/login."
+
 Metadata = tuple[tuple[str, str], ...]
 
 
@@ -67,9 +75,10 @@ class Caller:
     def refusal(self, request: Request) -> Refused | None:
         """Why this request has no well-formed credential; None if it has one."""
         if (key := _bearer(request)) is not None:
-            return None if secrets.looks_like_api_key(key) else ApiKeyRequired()
-        session = self.cookies.get(request, SESSION)
-        return None if secrets.looks_like_token(session) else SessionRequired()
+            return None if secrets.looks_like_api_key(key) else ApiKeyRequired(NO_KEY)
+        if session := self.cookies.get(request, SESSION):
+            return None if secrets.looks_like_token(session) else SessionRequired(NO_SESSION)
+        return ApiKeyRequired(NO_BEARER) if "authorization" in request.headers else SessionRequired(NOTHING_SENT)
 
     def metadata(self, request: Request) -> Metadata:
         """The metadata of a call on the client's behalf: correlation, address, credential, idempotency key."""

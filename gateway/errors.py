@@ -62,7 +62,7 @@ BY_CODE: Mapping[StatusCode, int] = {
     StatusCode.UNAVAILABLE: 503,
     StatusCode.DEADLINE_EXCEEDED: LATE,
 }
-INTERNAL = 500
+INTERNAL, UNAUTHENTICATED = 500, 401
 UNAVAILABLE = "The service is temporarily unavailable; try again."
 #: One step of a field's path: a name, and the item of a list or the key of a map.
 STEP = re.compile(r'([^.\[\]]+)((?:\["(?:[^"\\]|\\.)*"\]|\[[^\]]*\])*)')
@@ -97,7 +97,8 @@ def answer(
     body = {
         "error": {"code": reason.lower(), "message": message, "details": list(details), "request_id": request_id},
     }
-    return Response(msgspec.json.encode(body), status, dict(headers or {}), "application/json")
+    asks = {"WWW-Authenticate": "Bearer"} if status == UNAUTHENTICATED else {}
+    return Response(msgspec.json.encode(body), status, {**asks, **(headers or {})}, "application/json")
 
 
 def refusal(reason: str, message: str, request_id: str, headers: Mapping[str, str] | None = None) -> Response:

@@ -39,6 +39,7 @@ FORMATS: Final[dict[int, Any]] = {
     options_pb2.FORMAT_E164: "+13175551234",
     options_pb2.FORMAT_TIME_ZONE: "America/New_York",
     options_pb2.FORMAT_EMAIL: "ada@example.com",
+    options_pb2.FORMAT_DATE: "2026-03-05",
 }
 
 #: Nouns whose ids are another noun's.

@@ -3,37 +3,21 @@
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from google.api import field_behavior_pb2
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 
-from gateway import contract, credentials, examples, sse
+from gateway import contract, credentials, examples, forms, schemas, sse
 from gateway.contract import Binding
-from hum import jsonnames, jsonschemas, jsonvalues
+from hum import jsonnames
 from hum.comments import comment
-from hum.jsonvalues import INTEGER_NAMES, INTEGERS
-from hum.v1 import options_pb2, validate_pb2
+from hum.v1 import options_pb2
 
 VERSION = "0.1.0"
 Schema = dict[str, Any]
 
-WELL_KNOWN: dict[str, Schema] = {
-    jsonnames.TIMESTAMP: {"type": "string", "format": "date-time"},
-    "google.protobuf.Duration": {"type": "string", "pattern": r"^-?[0-9]{1,12}(\.[0-9]{1,9})?s$"},
-    "google.protobuf.FieldMask": {"type": "string"},
-    "google.protobuf.Struct": {"type": "object"},
-    "google.protobuf.Value": {"type": ["object", "array", "string", "number", "boolean", "null"]},
-    "google.protobuf.ListValue": {"type": "array"},
-}
-FLAG_WORDS = [1, 0, "1", "0", "true", "false"]  # what a flag accepts in addition to true and false
-FORMATS = {
-    options_pb2.FORMAT_E164: "e164",
-    options_pb2.FORMAT_TIME_ZONE: "time-zone",
-    options_pb2.FORMAT_EMAIL: "email",
-}
-E164_PATTERN = r"^\+[1-9][0-9]{1,14}$"
 ERROR_WORDS = {
     400: "Bad fields, JSON or cursor; every bad field is named",
     401: "Missing or invalid credential",
@@ -67,40 +51,15 @@ def document(bindings: Sequence[Binding], server_url: str) -> Schema:
         "security": [{"apiKey": []}, {"session": []}],
         "paths": paths,
         "components": {
-            "schemas": {**_schemas(bindings), "Error": ERROR},
+            "schemas": schemas.components(bindings),
+            "responses": _refusals(),
+            "headers": HEADERS,
             "securitySchemes": {
                 "apiKey": {"type": "http", "scheme": "bearer", "description": "An API key, hum_live_..."},
                 "session": {"type": "apiKey", "in": "cookie", "name": "__Host-hum_session"},
             },
         },
     }
-
-
-ERROR_EXAMPLE = {
-    "error": {
-        "code": "invalid_request",
-        "message": "Some fields are invalid.",
-        "details": [{"field": "name", "reason": "is required"}],
-        "request_id": "req_8f2c",
-    }
-}
-ERROR: Schema = {
-    "type": "object",
-    "examples": [ERROR_EXAMPLE],
-    "required": ["error"],
-    "properties": {
-        "error": {
-            "type": "object",
-            "required": ["code", "message", "details", "request_id"],
-            "properties": {
-                "code": {"type": "string"},
-                "message": {"type": "string"},
-                "details": {"type": "array", "items": {"type": "object"}},
-                "request_id": {"type": "string"},
-            },
-        }
-    },
-}
 
 
 # --- operations ---------------------------------------------------------------------------------------------------
@@ -131,16 +90,31 @@ def _operation(binding: Binding) -> Schema:
     if binding.body_type is not None:
         shape = "patch" if binding.masked else "input"
         content: Schema = {
-            "application/json": {"schema": _reference(binding.body_type, shape), "example": body_example(binding)}
+            "application/json": {
+                "schema": schemas.reference(binding.body_type, shape),
+                "example": body_example(binding),
+            }
         }
         if binding.text_type:
             field = binding.method.input_type.fields_by_name[binding.text_field]
             content[binding.text_type] = {"schema": {"type": "string"}, "example": examples.of_field(field)}
+            content[forms.MEDIA_TYPE] = {"schema": _form(binding)}
         operation["requestBody"] = {
-            "required": not binding.masked and bool(_required(binding.body_type)),
+            "required": binding.masked or bool(schemas.required(binding.body_type)),
             "content": content,
         }
     return operation
+
+
+def _form(binding: Binding) -> Schema:
+    """The parts of a form."""
+    fields = binding.method.input_type.fields_by_name
+    file = {binding.text_field: {"type": "string", "contentMediaType": binding.text_type}}
+    others = {
+        jsonnames.rest_name(field): schemas.of_field(field, nullable=False) for field in binding.fields_beside_text
+    }
+    assert binding.text_field in fields, "the contract names one of its fields"
+    return {"type": "object", "required": [binding.text_field], "properties": {**file, **others}}
 
 
 def _sentences(description: str) -> tuple[str, str]:
@@ -153,10 +127,10 @@ def body_example(binding: Binding) -> Schema:
     """A body that the schema allows: the required fields and a few more; for an update, one or two changes."""
     assert binding.body_type is not None, "the operation has a body"
     shape = "patch" if binding.masked else "input"
-    writable = [field for field in binding.body_type.fields if shape in _shapes(field)]
+    writable = [field for field in binding.body_type.fields if shape in schemas.shapes(field)]
     if binding.whole_body:
         writable = [field for field in writable if field.name not in binding.path_fields]
-    required = [field.name for field in writable if _behaves(field, field_behavior_pb2.REQUIRED)]
+    required = [field.name for field in writable if schemas.behaves(field, field_behavior_pb2.REQUIRED)]
     optional = [field.name for field in writable if field.name not in required and field.name in examples.TEXTS]
     some = required[:2] if binding.masked else required
     return examples.of_message(binding.body_type, only={*some, *optional[: 2 if some else 3]})
@@ -183,10 +157,12 @@ def _query_parameters(binding: Binding) -> Iterator[Schema]:
         parameter = {
             "name": jsonnames.rest_name(field),
             "in": "query",
-            "schema": _field(field, nullable=False),
+            "schema": schemas.of_field(field, nullable=False),
             "example": examples.of_field(field),
         }
-        if description := " ".join(filter(None, (_description(field), only))):
+        alias = jsonnames.query_alias(field)
+        older = f"`{alias}` is an older name of it." if alias else ""
+        if description := " ".join(filter(None, (schemas.description_of(field), older, only))):
             parameter["description"] = description
         yield parameter
 
@@ -213,231 +189,79 @@ def _success(binding: Binding) -> Schema:
     if binding.status == 204:
         return {"description": "Done"}
     if binding.is_file:
-        return {
-            "description": "The bytes",
-            "content": {binding.media_type: {"schema": {"type": "string", "format": "binary"}}},
-        }
+        return {"description": "The bytes", "content": {kind: {"schema": _bytes(kind)} for kind in binding.media_types}}
     if binding.is_stream:
         names = ", ".join(sse.event_names(binding))
         return {
             "description": f"Events: {names}",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "headers": SENT_HEADERS,
+            "content": {
+                "text/event-stream": {
+                    "schema": {"type": "string"},
+                    "x-sse-events": {"$ref": schemas.SCHEMAS + schemas.events_name(binding)},
+                }
+            },
         }
     answer = binding.answer_type
     assert answer is not None, "it is not a file"
     return {
         "description": "Success",
+        "headers": SENT_HEADERS,
         "content": {
             "application/json": {
-                "schema": _reference(answer, "output"),
+                "schema": schemas.reference(answer, "output"),
                 "example": examples.of_message(answer),
             }
         },
     }
 
 
+def _bytes(media_type: str) -> Schema:
+    return {"type": "string"} if media_type.startswith("text/") else {"type": "string", "format": "binary"}
+
+
+def _refusals() -> Schema:
+    """The error answers, which all operations share, by the name `Error` and the status."""
+    content = {"application/json": {"schema": {"$ref": f"{schemas.SCHEMAS}ErrorResponse"}}}
+    more = {429: ("Retry-After",), 503: ("Retry-After",), 401: ("WWW-Authenticate",)}
+    return {
+        f"Error{status}": {
+            "description": words,
+            "headers": {**SENT_HEADERS, **{name: _header_reference(name) for name in more.get(status, ())}},
+            "content": content,
+        }
+        for status, words in ERROR_WORDS.items()
+    }
+
+
 def _errors(binding: Binding) -> Schema:
-    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     statuses = [400, 401, 403, 404, 429, 503]
     if binding.verb != "GET":
         statuses += [409, 413, 415, 502]
     if binding.verb == "POST":
         statuses.append(402)
-    return {str(status): {"description": ERROR_WORDS[status], "content": content} for status in sorted(statuses)}
+    return {str(status): {"$ref": f"#/components/responses/Error{status}"} for status in sorted(statuses)}
 
 
-# --- schemas ------------------------------------------------------------------------------------------------------
+def _header_reference(name: str) -> Schema:
+    return {"$ref": f"#/components/headers/{name}"}
 
 
-def _reference(descriptor: Descriptor, shape: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{_schema_name(descriptor, shape)}"}
+def _answer_header(description: str, type: str = "string") -> Schema:
+    return {"description": description, "schema": {"type": type}}
 
 
-def _schema_name(descriptor: Descriptor, shape: str) -> str:
-    suffix = {"output": "", "input": "Input", "patch": "Patch"}[shape]
-    return descriptor.name.removesuffix("Response") + suffix
-
-
-def _schemas(bindings: Iterable[Binding]) -> dict[str, Schema]:
-    """The schemas of all bodies and answers, and of what they hold."""
-    waiting: list[tuple[Descriptor, str]] = []
-    for binding in bindings:
-        if binding.body_type is not None:
-            waiting.append((binding.body_type, "patch" if binding.masked else "input"))
-        if binding.answer_type is not None and not binding.is_stream and binding.status != 204:
-            waiting.append((binding.answer_type, "output"))
-        if binding.is_stream:
-            members = binding.method.output_type.oneofs_by_name["event"].fields
-            waiting += [(field.message_type, "output") for field in members if field.message_type]
-    made: dict[str, Schema] = {}
-    while waiting:
-        descriptor, shape = waiting.pop()
-        name = _schema_name(descriptor, shape)
-        if name in made:
-            continue
-        made[name] = _message(descriptor, shape)
-        held = (jsonnames.held(field) for field in descriptor.fields)
-        waiting += [(inner, shape) for inner in held if inner is not None and jsonvalues.plain(inner) is None]
-    return dict(sorted(made.items()))
-
-
-def _message(descriptor: Descriptor, shape: str) -> Schema:
-    writable = shape != "output"
-    fields = [field for field in descriptor.fields if shape in _shapes(field)]
-    schema: Schema = {"type": "object", "properties": {jsonnames.rest_name(f): _property(f, shape) for f in fields}}
-    if description := comment(descriptor.full_name):
-        schema["description"] = description
-    required = _required(descriptor) if shape == "input" else []
-    if not writable:
-        required = [jsonnames.rest_name(field) for field in fields]
-    if required:
-        schema["required"] = required
-    if writable:
-        schema["additionalProperties"] = False
-    return schema
-
-
-def _shapes(field: FieldDescriptor) -> set[str]:
-    """The schemas that include a field: bodies of creates, bodies of updates, answers."""
-    if jsonnames.is_read_only(field):
-        return {"output"}
-    return {"output", "input"} if _behaves(field, field_behavior_pb2.IMMUTABLE) else {"output", "input", "patch"}
-
-
-def _required(descriptor: Descriptor) -> list[str]:
-    return [jsonnames.rest_name(field) for field in descriptor.fields if _behaves(field, field_behavior_pb2.REQUIRED)]
-
-
-def _behaves(field: FieldDescriptor, behaviour: int) -> bool:
-    return behaviour in field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
-
-
-def _description(field: FieldDescriptor) -> str:
-    """The contract's comment on a field, and those on its enum's values."""
-    sentences = [comment(field.full_name)]
-    if enum := field.enum_type:
-        for word, number in jsonnames.enum_words(enum).items():
-            if text := comment(f"{enum.full_name}.{enum.values_by_number[number].name}"):
-                sentences.append(f"`{word}`: {text}")
-    return " ".join(filter(None, sentences))
-
-
-def _property(field: FieldDescriptor, shape: str) -> Schema:
-    must = shape != "output" and _behaves(field, field_behavior_pb2.REQUIRED)
-    nullable = not must and not field.is_repeated and (field.has_presence or field.enum_type is not None)
-    schema = _field(field, nullable=nullable or (shape != "output" and not must), shape=shape)
-    if description := " ".join(filter(None, (_description(field), schema.get("description")))):
-        schema["description"] = description
-    return schema
-
-
-def _field(field: FieldDescriptor, *, nullable: bool, shape: str = "input") -> Schema:
-    if jsonnames.is_map(field):
-        schema = _map(field, shape)
-    elif not field.is_repeated:
-        schema = _one(field, shape)
-    else:
-        rules = field.GetOptions().Extensions[validate_pb2.field].repeated
-        schema = {"type": "array", "items": _one(field, shape)}
-        if rules.max_items:
-            schema["maxItems"] = rules.max_items
-        if rules.unique:
-            schema["uniqueItems"] = True
-    if not nullable:
-        return schema
-    if "$ref" in schema or "oneOf" in schema:
-        return {"oneOf": [*schema.get("oneOf", [schema]), {"type": "null"}]}
-    if "enum" in schema:
-        schema["enum"] = [*schema["enum"], None]
-    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    return {**schema, "type": list(dict.fromkeys([*kinds, "null"]))}
-
-
-def _map(field: FieldDescriptor, shape: str) -> Schema:
-    assert field.message_type is not None, "a map's entry"
-    rules = field.GetOptions().Extensions[validate_pb2.field].map
-    schema: Schema = {
-        "type": "object",
-        "additionalProperties": _one(field.message_type.fields_by_name["value"], shape),
-    }
-    if rules.max_pairs:
-        schema["maxProperties"] = rules.max_pairs
-    return schema
-
-
-def _one(field: FieldDescriptor, shape: str) -> Schema:
-    """The schema of one value of a field."""
-    if field.message_type is not None:
-        return _well_known(field.message_type, shape) or _reference(field.message_type, shape)
-    if field.enum_type is not None:
-        return {"type": "string", "enum": list(jsonnames.enum_words(field.enum_type))}
-    rules = field.GetOptions().Extensions[validate_pb2.field]
-    if field.is_repeated:
-        rules = rules.repeated.items
-    if field.type == FieldDescriptor.TYPE_BOOL:
-        return {"type": "boolean"} if shape == "output" else {"oneOf": [{"type": "boolean"}, {"enum": FLAG_WORDS}]}
-    if field.type in INTEGERS:
-        return _integer(rules, field.type)
-    if field.type in jsonvalues.FLOATS:
-        return _number(field, rules, nullable=shape == "output")
-    if field.type == FieldDescriptor.TYPE_BYTES:
-        return {"type": "string", "format": "byte", "contentEncoding": "base64"}
-    return _free_form(field) if jsonnames.is_raw_json(field) else _text(field, rules)
-
-
-def _free_form(field: FieldDescriptor) -> Schema:
-    """The JSON Schema that a value is held against when it is written; any object or array where nobody writes one."""
-    name = field.GetOptions().Extensions[options_pb2.json_schema]
-    if not name:
-        return {"type": ["object", "array"]}
-    return {word: part for word, part in jsonschemas.schema(name).items() if word not in {"$schema", "examples"}}
-
-
-def _well_known(descriptor: Descriptor, shape: str) -> Schema | None:
-    if descriptor.file.name == "google/protobuf/wrappers.proto":
-        return _one(descriptor.fields_by_name["value"], shape)
-    return WELL_KNOWN.get(descriptor.full_name)
-
-
-def _number(field: FieldDescriptor, rules: Any, *, nullable: bool) -> Schema:
-    """A double or a float; in answers, null stands for a value that is not finite."""
-    name = "double" if field.type == FieldDescriptor.TYPE_DOUBLE else "float"
-    limits = getattr(rules, name)
-    schema: Schema = {"type": ["number", "null"] if nullable else "number", "format": name}
-    for rule, keyword in (
-        ("gte", "minimum"),
-        ("gt", "exclusiveMinimum"),
-        ("lte", "maximum"),
-        ("lt", "exclusiveMaximum"),
-    ):
-        if limits.HasField(rule):
-            schema[keyword] = getattr(limits, rule)
-    return schema
-
-
-def _integer(rules: Any, type: int) -> Schema:
-    limits, bits = getattr(rules, INTEGER_NAMES[type]), INTEGERS[type]
-    schema: Schema = {"type": "integer", "format": "int64" if bits[1] >> 32 else "int32"}
-    if bits[0] == 0:
-        schema["minimum"] = 0
-    if limits.HasField("gte"):
-        schema["minimum"] = limits.gte
-    if limits.HasField("lte"):
-        schema["maximum"] = limits.lte
-    return schema
-
-
-def _text(field: FieldDescriptor, rules: Any) -> Schema:
-    schema: Schema = {"type": "string"}
-    for name, keyword in (("min_len", "minLength"), ("max_len", "maxLength"), ("pattern", "pattern")):
-        if rules.string.HasField(name):
-            schema[keyword] = getattr(rules.string, name)
-    format = field.GetOptions().Extensions[options_pb2.format]
-    if format in FORMATS:
-        schema["format"] = FORMATS[format]
-    if format == options_pb2.FORMAT_E164:
-        schema["pattern"] = E164_PATTERN
-    return schema
+HEADERS: Schema = {
+    "X-Request-Id": _answer_header("The request's id: the client's, or a new one"),
+    "RateLimit-Limit": _answer_header("Requests that may be made at once, by the limit that has less left", "integer"),
+    "RateLimit-Remaining": _answer_header("How many of them are left", "integer"),
+    "RateLimit-Reset": _answer_header("Seconds until all of them are free again", "integer"),
+    "Retry-After": _answer_header("Seconds after which to try again", "integer"),
+    "WWW-Authenticate": _answer_header("How to authenticate: Bearer"),
+}
+SENT_HEADERS: Schema = {
+    name: _header_reference(name) for name in HEADERS if name not in {"Retry-After", "WWW-Authenticate"}
+}
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ def _operation(document: Schema, verb: str, path: str, operation: Schema) -> str
         content = body["content"]["application/json"]
         parts.append(_members(document, "Body", content["schema"]))
         parts.append(_example(content.get("example")))
-    for status, answer in operation["responses"].items():
+    for status, answer in _answers(document, operation):
         if not status.startswith("2"):
             continue
         parts.append(f"<h4>{_text(status)} {_text(answer['description'])}</h4>")
@@ -88,11 +88,17 @@ def _operation(document: Schema, verb: str, path: str, operation: Schema) -> str
             parts.append(f"<p class=dim>{_text(kind)}</p>{_example(content.get('example'))}")
     others = ", ".join(
         f"{status} {answer['description'].lower()}"
-        for status, answer in operation["responses"].items()
+        for status, answer in _answers(document, operation)
         if not status.startswith("2")
     )
     parts.append(f"<p class=dim>Errors: {_text(others)}</p></article>")
     return "".join(parts)
+
+
+def _answers(document: Schema, operation: Schema) -> Iterator[tuple[str, Schema]]:
+    for status, answer in operation["responses"].items():
+        shared = answer.get("$ref", "").rpartition("/")[2]
+        yield status, document["components"]["responses"][shared] if shared else answer
 
 
 def _access(operation: Schema) -> str:
@@ -134,6 +140,8 @@ def _kind(schema: Schema) -> str:
         return " or ".join(dict.fromkeys(_kind(each) for each in schema["oneOf"]))
     if "enum" in schema:
         return " | ".join("null" if word is None else str(word) for word in schema["enum"])
+    if "type" not in schema:
+        return "any JSON"
     kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
     words = [f"{_kind(schema['items'])} list" if kind == "array" and "items" in schema else kind for kind in kinds]
     limits = [f"{word} {schema[name]}" for name, word in _LIMITS.items() if name in schema]

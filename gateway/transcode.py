@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 from grpc import aio
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from gateway import contract, credentials, errors, sse
+from gateway import contract, credentials, errors, forms, sse
 from gateway.bodies import BadBody, Bodies
 from gateway.contract import Binding
 from gateway.credentials import Caller
@@ -28,6 +29,7 @@ from hum.jsonwire import NotJson
 Endpoint = Callable[[Request], Awaitable[Response]]
 JSON_TYPES = ("application/json", "text/json")
 NO_CONTENT = 204
+IN_PATH = "is given by the path; leave it out of the body"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +123,10 @@ async def _fill(binding: Binding, request: Request, limits: Limits, rename: erro
     if binding.text_type and _media_type(request) == binding.text_type:
         query_fields = binding.fields_beside_text
         refused = await _text_body(binding, request, limits, message, problems)
-    elif binding.body_type is not None:
-        refused = await _body(binding, request, limits, message, problems)
+    elif binding.text_type and _media_type(request) == forms.MEDIA_TYPE:
+        refused = await _form(binding, request, limits, message, problems)
     else:
-        refused = None
+        refused = await _body(binding, request, limits, message, problems)
     if refused is not None:
         return refused
     _query(query_fields, request, message, problems)
@@ -157,22 +159,34 @@ async def _body(
     binding: Binding, request: Request, limits: Limits, message: Message, problems: list[FieldError]
 ) -> Response | None:
     request_id = credentials.request_id(request)
+    if binding.body_type is None and binding.verb == "GET":
+        return None  # HTTP gives a body no meaning there
     text = await _whole_body(request, limits)
     if isinstance(text, Response):
         return text
     if text and _media_type(request) not in JSON_TYPES:
-        types = " or ".join(filter(None, (JSON_TYPES[0], binding.text_type)))
+        types = " or ".join((JSON_TYPES[0], *((binding.text_type, forms.MEDIA_TYPE) if binding.text_type else ())))
         return errors.refusal("UNSUPPORTED_MEDIA_TYPE", f"The body must be {types}.", request_id)
-    target: Message = getattr(message, binding.body_field.name) if binding.body_field else message
+    target = _body_target(binding, message)
     try:
         members = jsonwire.read_body(text or b"{}", target, problems)
     except NotJson as error:
         return errors.refusal("INVALID_JSON", str(error), request_id)
+    if binding.whole_body:
+        problems += [FieldError(name, IN_PATH) for name in binding.path_fields if name in members]
     if binding.body_field:
         target.SetInParent()
     if binding.masked:
         getattr(message, contract.MASK).paths.extend(members)
     return None
+
+
+def _body_target(binding: Binding, message: Message) -> Message:
+    """What the body's members fill: the request or one field of it; a message without fields if nothing is to be sent."""
+    if binding.body_type is None:
+        return Empty()
+    target: Message = getattr(message, binding.body_field.name) if binding.body_field else message
+    return target
 
 
 async def _text_body(
@@ -182,11 +196,42 @@ async def _text_body(
     text = await _whole_body(request, limits, limits.text_bytes)
     if isinstance(text, Response):
         return text
-    try:
-        setattr(message, binding.text_field, text.decode())
-    except UnicodeDecodeError as error:
-        problems.append(FieldError(binding.text_field, f"is not UTF-8 from byte {error.start} on; save it as UTF-8"))
+    _text(binding.text_field, text, message, problems)
     return None
+
+
+async def _form(
+    binding: Binding, request: Request, limits: Limits, message: Message, problems: list[FieldError]
+) -> Response | None:
+    """A form: one part is the text of a field, as a file or as it is, and the others are as they would be in the query."""
+    body = await _whole_body(request, limits, limits.text_bytes + forms.MOST_BYTES_AROUND)
+    if isinstance(body, Response):
+        return body
+    try:
+        parts = forms.parts(body, request.headers["content-type"])
+    except forms.BadForm as error:
+        return errors.refusal("INVALID_REQUEST", str(error), credentials.request_id(request))
+    if any(len(value) > limits.text_bytes for values in parts.values() for value in values):
+        too_large = f"A part of the form is larger than {limits.text_bytes} bytes."
+        return errors.refusal("PAYLOAD_TOO_LARGE", too_large, credentials.request_id(request))
+    known = {jsonnames.rest_name(field): field for field in binding.fields_beside_text}
+    for name, values in parts.items():
+        if name == binding.text_field and len(values) == 1:
+            _text(name, values[0], message, problems)
+        elif (field := known.get(name)) is not None:
+            jsonwire.read_query(field, [each.decode(errors="replace") for each in values], message, problems)
+        else:
+            problems.append(
+                FieldError(name[:60], "must not be repeated" if name == binding.text_field else "is not a field")
+            )
+    return None
+
+
+def _text(field: str, text: bytes, message: Message, problems: list[FieldError]) -> None:
+    try:
+        setattr(message, field, text.decode())
+    except UnicodeDecodeError as error:
+        problems.append(FieldError(field, f"is not UTF-8 from byte {error.start} on; save it as UTF-8"))
 
 
 async def _whole_body(request: Request, limits: Limits, most_bytes: int | None = None) -> bytes | Response:
@@ -203,9 +248,13 @@ async def _whole_body(request: Request, limits: Limits, most_bytes: int | None =
 
 def _query(fields: Iterable[FieldDescriptor], request: Request, message: Message, problems: list[FieldError]) -> None:
     known = {jsonnames.rest_name(field): field for field in fields}
-    for name in dict.fromkeys(request.query_params.keys()):
-        if (field := known.get(name)) is None:
+    sent = dict.fromkeys(request.query_params.keys())
+    older = {alias: field for field in known.values() if (alias := jsonnames.query_alias(field))}
+    for name in sent:
+        if (field := known.get(name) or older.get(name)) is None:
             problems.append(FieldError(name, "is not a parameter of this path"))
+        elif name in older and (newer := jsonnames.rest_name(field)) in sent:
+            problems.append(FieldError(name, f"is an older name of {newer}; send one of them"))
         else:
             jsonwire.read_query(field, request.query_params.getlist(name), message, problems)
 

@@ -47,13 +47,13 @@ class InvalidCursor(Refused):
 
 
 class SessionRequired(Refused):
-    """A signed-in session is required."""
+    """The session is over or unknown; sign in again at /auth/login."""
 
     code, reason = "UNAUTHENTICATED", "SESSION_REQUIRED"
 
 
 class ApiKeyRequired(Refused):
-    """The API key is unknown, revoked or expired."""
+    """The API key is unknown, revoked or expired; an admin can make a new one."""
 
     code, reason = "UNAUTHENTICATED", "API_KEY_REQUIRED"
 

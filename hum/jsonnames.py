@@ -19,6 +19,11 @@ def rest_name(field: FieldDescriptor) -> str:
     return field.name if field.json_name == lower_camel else field.json_name
 
 
+def query_alias(field: FieldDescriptor) -> str:
+    """The older name of a query parameter, or nothing."""
+    return str(field.GetOptions().Extensions[options_pb2.query_alias])
+
+
 def is_raw_json(field: FieldDescriptor) -> bool:
     return bool(field.GetOptions().Extensions[options_pb2.raw_json])
 

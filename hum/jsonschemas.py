@@ -28,6 +28,8 @@ RAW_JSON_BYTES = 64 << 10
 RAW_JSON_DEPTH = 64
 MOST_PROBLEMS = 10
 REASON_CHARS = 200
+#: Of a schema with a `pattern`: the pattern for people, as the end of a sentence that begins with "must be".
+PATTERN_IN_WORDS = "x-must-be"
 #: How much a customer's schema may be, with what its references stand for, and how deep.
 MOST_STEPS, DEEPEST = 1_000, 64
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,59}")
@@ -97,18 +99,28 @@ def _validator(name: str) -> Validator:
 
 
 def _path(error: ValidationError) -> str:
-    steps = (f"[{step}]" if isinstance(step, int) else _member(str(step)) for step in error.absolute_path)
+    steps = (f"[{step}]" if isinstance(step, int) else member(str(step)) for step in error.absolute_path)
     return "".join(steps)
 
 
-def _member(name: str) -> str:
+def member(name: str) -> str:
+    """The end of a member's path: `.weekly`, `["8"]`."""
     return f".{name}" if _NAME.fullmatch(name) else f"[{json.dumps(name[:60], ensure_ascii=False)}]"
 
 
 def _reason(error: ValidationError) -> str:
-    """What a format says is wrong, or else the library's message, which may quote a long value."""
+    """What a format or a pattern says is wrong, or else the library's message, which may quote a long value."""
     words = str(error.cause) if error.cause else error.message
+    if (must_be := _pattern_in_words(error)) is not None:
+        words = f"must be {must_be}"
+    if "propertyNames" in error.absolute_schema_path:
+        words = f"has the name {str(error.instance)[:60]!r}: {words}"
     return words if len(words) <= REASON_CHARS else f"{words[:REASON_CHARS]}..."
+
+
+def _pattern_in_words(error: ValidationError) -> str | None:
+    within = error.schema if error.validator == "pattern" else None
+    return str(within[PATTERN_IN_WORDS]) if isinstance(within, Mapping) and PATTERN_IN_WORDS in within else None
 
 
 # --- JSON itself --------------------------------------------------------------------------------------------------
@@ -120,6 +132,8 @@ def bad_json(text: str) -> str | None:
         return f"is larger than {RAW_JSON_BYTES} bytes"
     try:
         value = json.loads(text, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        return f"is not JSON: line {error.lineno}, column {error.colno}: {error.msg[:1].lower()}{error.msg[1:]}"
     except (ValueError, RecursionError):
         return "is not JSON"
     if not isinstance(value, dict | list):
@@ -162,12 +176,17 @@ def _time_zone(value: object) -> bool:
 
 @_FORMATS.checks("date", raises=BadValue)
 def _date(value: object) -> bool:
-    if isinstance(value, str):
-        try:
-            date.fromisoformat(value)
-        except ValueError:
-            raise BadValue("is not a date, for example 2026-12-25") from None
+    if isinstance(value, str) and not is_date(value):
+        raise BadValue("is not a date, for example 2026-12-25")
     return True
+
+
+def is_date(text: str) -> bool:
+    """Whether a text is a day of the calendar, `2026-12-25`; not another form of ISO 8601."""
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 @_FORMATS.checks("spans-of-a-day", raises=BadValue)

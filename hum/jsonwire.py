@@ -10,6 +10,7 @@ unknown members are errors.  A reader reports every bad field, up to `MOST_PROBL
 """
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import cache
@@ -25,12 +26,14 @@ from hum.jsonvalues import DEEPEST, Bad, Unsupported
 
 MOST_PROBLEMS = 100
 PATH_CHARACTERS = 100  # of each name in a path that the client chose
+NEWLINE = b"\n"
+_COMPLAINT = re.compile(r"JSON is malformed: (?P<what>.*) \(byte (?P<byte>[0-9]+)\)")
 _RAW_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _RAW_ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class NotJson(Exception):  # noqa: N818
-    """The body is not a JSON object."""
+    """The body is not a JSON object; the message is a sentence that says where and why."""
 
 
 class _TooManyProblems(Exception):  # noqa: N818
@@ -44,13 +47,33 @@ def read_body(text: bytes, into: Message, problems: list[FieldError]) -> list[st
     """Fill a message from a JSON object; return the proto names of the members it had.  Raises NotJson."""
     try:
         text.decode()  # raw members are not checked until they are read
-        members = _members(text)
-    except (Bad, UnicodeDecodeError) as error:
-        raise NotJson("the body is not a JSON object") from error
+        members = _RAW_MEMBERS.decode(text)
+    except UnicodeDecodeError as error:
+        raise NotJson(f"The body is not UTF-8: {_place(text, error.start)}.") from error
+    except msgspec.ValidationError as error:
+        raise NotJson("The body must be a JSON object: {...}.") from error
+    except msgspec.DecodeError as error:
+        raise NotJson(_malformed(text, str(error))) from error
+    except RecursionError as error:
+        raise NotJson("The body is nested too deep.") from error
     seen: list[str] = []
     with suppress(_TooManyProblems):
         _read_members(members, into, _Reading(problems), seen)
     return seen
+
+
+def _malformed(text: bytes, complaint: str) -> str:
+    """The complaint of msgspec about a body, with the line and column instead of the byte."""
+    if (found := _COMPLAINT.fullmatch(complaint)) is None:
+        return f"The body is not JSON: it ends too early, at {_place(text, len(text))}."
+    return f"The body is not JSON: {found['what']} at {_place(text, int(found['byte']))}."
+
+
+def _place(text: bytes, byte: int) -> str:
+    """Where a byte is, counted as an editor does: from 1, and a column is a character."""
+    before = text[:byte]
+    line_bytes = before[before.rfind(NEWLINE) + 1 :]
+    return f"line {before.count(NEWLINE) + 1}, column {len(line_bytes.decode(errors='replace')) + 1}"
 
 
 def read_query(field: FieldDescriptor, values: list[str], into: Message, problems: list[FieldError]) -> None:

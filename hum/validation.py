@@ -36,7 +36,8 @@ def require_valid(request: Message) -> None:
 
 def check(request: Message) -> list[FieldError]:
     """Every bad field of a request, by its path in proto names."""
-    found = [FieldError(_path(each.proto), each.proto.message) for each in protovalidate.collect_violations(request)]
+    violations = [each.proto for each in protovalidate.collect_violations(request)]
+    found = [FieldError(_path(each), _reason(cast("Descriptor", request.DESCRIPTOR), each)) for each in violations]
     bad = {each.field for each in found}
     more = [*_behaviour(request), *_texts(request, "")]
     return found + [each for each in more if each.field not in bad]
@@ -48,6 +49,20 @@ def _path(violation: Any) -> str:
         subscript = element.subscript
         parts.append(element.field_name + ("" if subscript is None else _subscript(subscript.value)))
     return ".".join(parts)
+
+
+def _reason(descriptor: Descriptor, violation: Any) -> str:
+    """What is wrong, in words also for a pattern."""
+    if violation.rule_id != "string.pattern":
+        return str(violation.message)
+    field: FieldDescriptor | None = None
+    within: Descriptor | None = descriptor
+    for element in violation.field.elements:
+        assert within is not None, "a violation's path leads through messages"
+        field = within.fields_by_name[element.field_name]
+        within = jsonnames.held(field)
+    assert field is not None, "a pattern is a field's"
+    return f"must be {field.GetOptions().Extensions[options_pb2.must_be]}"
 
 
 def _subscript(key: Any) -> str:
@@ -223,10 +238,15 @@ def bad_time_zone(text: str) -> str | None:
     return "is not a time zone in the IANA database, for example America/New_York"
 
 
+def bad_date(text: str) -> str | None:
+    return None if jsonschemas.is_date(text) else "is not a date, for example 2026-12-25"
+
+
 FORMATS: Mapping[int, Callable[[str], str | None]] = {
     options_pb2.FORMAT_E164: bad_e164,
     options_pb2.FORMAT_TIME_ZONE: bad_time_zone,
     options_pb2.FORMAT_EMAIL: bad_email,
+    options_pb2.FORMAT_DATE: bad_date,
 }
 
 

@@ -58,7 +58,7 @@ class Reports:
             case CallStarted(stream_id):
                 return self._numbered(at, started=pb.StreamStarted(stream_sid=stream_id))
             case TurnEnded():
-                return self._numbered(at, turn=_turn(event))
+                return self._numbered(at, turn=self._turn(event))
             case BargedIn():
                 return self._numbered(at, interruption=_interruption(event))
             case LatencyMeasured():
@@ -79,12 +79,17 @@ class Reports:
 
     def delta(self, delta: Delta, at: datetime) -> pb.CallDelta:
         """A piece of a transcript, for live watchers."""
-        text = calls_pb2.TranscriptDelta(role=_SPEAKERS[delta.role], item_id=delta.item_id, text=delta.text)
-        return pb.CallDelta(call_id=self.call_id, at=_stamp(at), delta=text)
+        text = calls_pb2.TranscriptDelta(
+            role=_SPEAKERS[delta.role],
+            item_id=self._item(delta.item_id),
+            text=delta.text,
+            start_ms=_ms(delta.start_ms),
+        )
+        return pb.CallDelta(call_id=self.call_id, at=_stamp(at), delta=text, stream_number=self._stream_number)
 
     def under_way(self, event: UnderWay) -> pb.CallUnderWay:
         """A call's unfinished turns."""
-        turns = [_turn(turn) for turn in event.turns]
+        turns = [self._turn(turn) for turn in event.turns]
         return pb.CallUnderWay(call_id=self.call_id, stream_number=self._stream_number, turns=turns)
 
     def running_tools(self) -> list[str]:
@@ -99,6 +104,22 @@ class Reports:
             fault=stored.fault or None,
         )
         return self._numbered(at, recording=facts)
+
+    def _item(self, item_id: str) -> str:
+        """An utterance of the whole call: ids of a session are its own."""
+        return f"{self._stream_number}-{item_id}"
+
+    def _turn(self, turn: TurnEnded) -> calls_pb2.Turn:
+        return calls_pb2.Turn(
+            seq=turn.seq,
+            role=_SPEAKERS[turn.role],
+            text=turn.text,
+            start_ms=_ms(turn.start_ms),
+            end_ms=_ms(turn.end_ms),
+            interrupted=turn.interrupted,
+            heard_text=turn.heard_text if turn.role == "agent" else None,
+            item_id=self._item(turn.item_id),
+        )
 
     def _numbered(self, at: datetime, **fact: object) -> pb.Report:
         self._seq += 1
@@ -123,18 +144,6 @@ def _activity(called: ToolCalled, began: datetime, status: str) -> calls_pb2.Too
     )
     activity.started_at.FromDatetime(began)
     return activity
-
-
-def _turn(turn: TurnEnded) -> calls_pb2.Turn:
-    return calls_pb2.Turn(
-        seq=turn.seq,
-        role=_SPEAKERS[turn.role],
-        text=turn.text,
-        start_ms=_ms(turn.start_ms),
-        end_ms=_ms(turn.end_ms),
-        interrupted=turn.interrupted,
-        heard_text=turn.heard_text if turn.role == "agent" else None,
-    )
 
 
 def _interruption(overlap: BargedIn) -> calls_pb2.Interruption:

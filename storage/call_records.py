@@ -18,7 +18,7 @@ from storage.review import NoteRow, VoicemailRow
 MOST_NOTES = 200
 
 TURNS = """
-    SELECT seq, role, text, heard_text, start_ms, end_ms, interrupted FROM call_turns WHERE call_id = $1 ORDER BY seq
+    SELECT seq, role, text, heard_text, start_ms, end_ms, interrupted, item_id FROM call_turns WHERE call_id = $1 ORDER BY seq
 """
 # An outcome that the agent itself reported takes precedence over one that is judged afterwards.
 SET_SUMMARY = """

@@ -129,15 +129,15 @@ FINISH = """
 """
 CARRIER_ENDED = "UPDATE calls SET carrier_ended_at = coalesce(carrier_ended_at, now()) WHERE id = $1"
 NEW_TURN = """
-    INSERT INTO call_turns (org_id, call_id, seq, role, text, heard_text, start_ms, end_ms, interrupted)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    INSERT INTO call_turns (org_id, call_id, seq, role, text, heard_text, start_ms, end_ms, interrupted, item_id)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 """
 ADD_TURN = (
     NEW_TURN
     + """
     ON CONFLICT (call_id, seq) DO UPDATE
        SET role = excluded.role, text = excluded.text, heard_text = excluded.heard_text, start_ms = excluded.start_ms,
-           end_ms = excluded.end_ms, interrupted = excluded.interrupted
+           end_ms = excluded.end_ms, interrupted = excluded.interrupted, item_id = excluded.item_id
 """
 )
 ADD_MISSING_TURN = NEW_TURN + " ON CONFLICT (call_id, seq) DO NOTHING RETURNING seq"
@@ -150,6 +150,7 @@ RECORDED = """
 """
 ADD_LATENCY = "UPDATE calls SET latency = (latency::jsonb || $2::jsonb)::json WHERE id = $1"
 ADD_INTERRUPTION = "UPDATE calls SET interruptions = (interruptions::jsonb || $2::jsonb)::json WHERE id = $1"
+ITEMS = "SELECT item_id FROM call_turns WHERE call_id = $1 AND item_id <> ''"
 TOOLS = "SELECT tool_activity FROM calls WHERE id = $1"
 SET_TOOLS = "UPDATE calls SET tool_activity = $2 WHERE id = $1"
 
@@ -264,6 +265,8 @@ class TurnRow:
     start_ms: int
     end_ms: int
     interrupted: bool
+    #: Empty for turns of earlier releases.
+    item_id: str
 
 
 # --- routing ------------------------------------------------------------------------------------------------------
@@ -411,6 +414,11 @@ async def add_turn(tx: Tx, org: UUID, id: UUID, turn: TurnRow) -> None:
     await tx.execute(ADD_TURN, org, id, *[getattr(turn, name) for name in TurnRow.__slots__])
 
 
+async def items(tx: Tx, id: UUID) -> list[str]:
+    """The utterances of a call whose turns are stored."""
+    return [row["item_id"] for row in await tx.fetch(ITEMS, id)]
+
+
 async def add_missing_turn(tx: Tx, org: UUID, id: UUID, turn: TurnRow) -> bool:
     """Store what is known of a turn; False if there is one with its number."""
     values = [getattr(turn, name) for name in TurnRow.__slots__]
@@ -439,6 +447,12 @@ async def add_latency(tx: Tx, id: UUID, turn: str) -> None:
 async def add_interruption(tx: Tx, id: UUID, interruption: str) -> None:
     """Store an interruption of the agent by the caller; a JSON object."""
     await tx.execute(ADD_INTERRUPTION, id, f"[{interruption}]")
+
+
+async def running_tools(tx: Tx, id: UUID) -> list[str]:
+    """The activities, JSON objects, of tools that have started and not finished."""
+    tools: list[dict[str, Any]] = json.loads(await tx.fetchval(TOOLS, id))
+    return [json.dumps(tool) for tool in tools if tool.get("status") == "running"]
 
 
 async def put_tool(tx: Tx, id: UUID, tool_call_id: str, activity: str) -> None:

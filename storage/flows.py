@@ -1,6 +1,7 @@
 """Flows and their versions.  A definition is the flow's fields as a dict; free-form JSON in it is text."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -29,6 +30,7 @@ GET = """
       JOIN flow_versions v ON v.flow_id = f.id AND v.version = f.version
      WHERE f.id = $1 AND f.deleted_at IS NULL
 """
+KNOWN = "SELECT id FROM flows WHERE id = ANY ($1::uuid[]) AND deleted_at IS NULL"
 LOCK = "SELECT FROM flows WHERE id = $1 AND deleted_at IS NULL FOR UPDATE"
 PAGE = """
     SELECT f.id, f.channel, f.version, f.created_at, f.updated_at, v.definition
@@ -80,6 +82,11 @@ async def get(tx: Tx, id: UUID, *, lock: bool = False) -> FlowRow:
     if row is None:
         raise NotFound("There is no such flow.")
     return _row(row)
+
+
+async def known(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
+    """Which of these flows there are."""
+    return {row["id"] for row in await tx.fetch(KNOWN, list(ids))}
 
 
 async def change(tx: Tx, before: FlowRow, channel: str, definition: dict[str, Any]) -> FlowRow:

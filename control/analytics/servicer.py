@@ -16,7 +16,7 @@ from hum.v1 import analytics_pb2 as pb
 from storage import analytics, call_records, flows, identity
 from storage.analytics import BandRow, FiguresRow, Span
 
-DEFAULT_DAYS, DASHBOARD_DAYS, RECENT_CALLS = 30, 7, 5
+DASHBOARD_DAYS, RECENT_CALLS = 7, 5
 NOTHING = FiguresRow()
 
 ONE_DAY = timedelta(days=1)
@@ -30,20 +30,19 @@ class AnalyticsServicer:
         flow = ids.require(Kind.FLOW, request.flow_id) if request.flow_id else None
         if flow is not None:
             await flows.get(call.tx, flow)
-        days = request.days if request.HasField("days") else DEFAULT_DAYS
         time_zone = request.time_zone or (await identity.organization(call.tx, call.who.org_id)).time_zone
-        return await _analytics(call, days, time_zone, flow)
+        return await _analytics(call, _window(request, time_zone), time_zone, flow)
 
     async def GetFlowMetrics(self, request: pb.GetFlowMetricsRequest, call: Call) -> pb.GetFlowMetricsResponse:
         flow = ids.require(Kind.FLOW, request.id)
         await flows.get(call.tx, flow)
-        days = request.days if request.HasField("days") else DEFAULT_DAYS
         time_zone = (await identity.organization(call.tx, call.who.org_id)).time_zone
-        return pb.GetFlowMetricsResponse(analytics=await _analytics(call, days, time_zone, flow))
+        return pb.GetFlowMetricsResponse(analytics=await _analytics(call, _window(request, time_zone), time_zone, flow))
 
     async def GetDashboard(self, _: pb.GetDashboardRequest, call: Call) -> pb.GetDashboardResponse:
         time_zone = (await identity.organization(call.tx, call.who.org_id)).time_zone
-        week = await _analytics(call, DASHBOARD_DAYS, time_zone, None)
+        days = rules.window(rules.today(now(), time_zone), DASHBOARD_DAYS)
+        week = await _analytics(call, days, time_zone, None)
         stands = await analytics.now(call.tx)
         recent = await call_records.page(call.tx, call_records.Filter(), None, RECENT_CALLS)
         return pb.GetDashboardResponse(
@@ -60,8 +59,16 @@ class AnalyticsServicer:
         )
 
 
-async def _analytics(call: Call, days: int, time_zone: str, flow: UUID | None) -> pb.GetAnalyticsResponse:
-    window = rules.days_until(now(), days, time_zone)
+def _window(request: pb.GetAnalyticsRequest | pb.GetFlowMetricsRequest, time_zone: str) -> list[date]:
+    return rules.window(
+        rules.today(now(), time_zone),
+        request.days if request.HasField("days") else None,
+        date.fromisoformat(request.first_day) if request.HasField("first_day") else None,
+        date.fromisoformat(request.last_day) if request.HasField("last_day") else None,
+    )
+
+
+async def _analytics(call: Call, window: Sequence[date], time_zone: str, flow: UUID | None) -> pb.GetAnalyticsResponse:
     since, until = rules.midnight(window[0], time_zone), rules.midnight(window[-1] + ONE_DAY, time_zone)
     span = Span(since, until, time_zone, flow)
     grouped = await analytics.figures(call.tx, span)

@@ -79,7 +79,7 @@ class Admission:
         """
         scheme = next((each for each in WELL_FORMED if passage.credential.startswith(each)), None)
         if scheme is None:
-            raise SessionRequired
+            raise SessionRequired(NO_CREDENTIAL)
         secret = passage.credential.removeprefix(scheme)
         if not WELL_FORMED[scheme](secret):
             raise _unknown(scheme)
@@ -148,6 +148,9 @@ class Admission:
 
     def _node(self, token: str) -> rpc.Node | None:
         return rpc.verify_node(self._node_key, token)
+
+
+NO_CREDENTIAL = "The metadata has no well-formed credential. Send `authorization: Bearer hum_live_...`, or `authorization: Session <token>`."
 
 
 def _unknown(scheme: str) -> Refused:

@@ -83,6 +83,7 @@ def turn(row: TurnRow) -> pb.Turn:
         start_ms=row.start_ms,
         end_ms=row.end_ms,
         interrupted=row.interrupted,
+        item_id=row.item_id or None,
     )
 
 

@@ -48,4 +48,5 @@ def _row(turn: calls_pb2.Turn) -> TurnRow:
         start_ms=turn.start_ms,
         end_ms=turn.end_ms,
         interrupted=turn.interrupted,
+        item_id=turn.item_id,
     )

@@ -1,29 +1,35 @@
-"""Turns that a media process had not finished when it died: what was known of them goes into the transcript.
+"""Turns and tools that a media process had not finished when it died: what was known of the turns goes into the
+transcript, and the tools are lost.
 
 They are reported twice a second and kept with the stream, until the call's next stream opens or the call ends.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
+from control.base.wire import moment
 from control.calls import rules
+from control.calls.stream import restore, stored, tell
 from control.calls.turns import add_missing
 from hum import ids
 from hum.ids import Kind
 from hum.telemetry import log
+from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
-from storage import under_way
+from storage import calls, under_way
 from storage.db import AWAY, BUSY, Db, Tx
 
 LOG = log(__name__)
 #: Per call; nobody says more than this at once.
 MAX_BYTES = 64 << 10
+#: The status of a tool whose result nobody will tell.
+LOST = "lost"
 
 
-async def keep(db: Db, calls: Sequence[pb.CallUnderWay]) -> None:
+async def keep(db: Db, left: Sequence[pb.CallUnderWay]) -> None:
     """Keep the unfinished turns of calls; skipped while the database is away, since the next report follows at once."""
-    known = [(ids.parse(Kind.CALL, call.call_id), call) for call in calls]
+    known = [(ids.parse(Kind.CALL, call.call_id), call) for call in left]
     streams = [
         (id, call.stream_number, call.SerializeToString())
         for id, call in known
@@ -39,7 +45,7 @@ async def keep(db: Db, calls: Sequence[pb.CallUnderWay]) -> None:
 
 
 async def settle(tx: Tx, org: UUID, call: UUID, last_stream: int, at: datetime) -> None:
-    """Add what the streams of a locked call left unfinished, up to `last_stream`, to its transcript."""
+    """Add what the streams of a locked call left unfinished, up to `last_stream`, to its transcript; and end their tools."""
     rows = await under_way.left(tx, call, last_stream)
     for row in rows:
         for turn in pb.CallUnderWay.FromString(row.under_way).turns:
@@ -47,3 +53,8 @@ async def settle(tx: Tx, org: UUID, call: UUID, last_stream: int, at: datetime) 
             await add_missing(tx, org, call, report.turn, at)
     if rows:
         await under_way.forget(tx, call, last_stream)
+    for running in await calls.running_tools(tx, call):
+        tool = restore(running, calls_pb2.ToolActivity())
+        tool.status, tool.duration_ms = LOST, max(0, (at - moment(tool.started_at)) // timedelta(milliseconds=1))
+        await calls.put_tool(tx, call, tool.id, stored(tool))
+        await tell(tx, call, at, tool_finished=tool)

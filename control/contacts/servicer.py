@@ -1,6 +1,7 @@
 """ContactsService (proto/hum/v1/contacts.proto)."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from google.api import httpbody_pb2
 
@@ -8,7 +9,7 @@ from control.base import paging, phone
 from control.base.wire import timestamp, value
 from control.boundary import Call
 from control.contacts import imports, sheets, usecases
-from hum import ids, rpc
+from hum import ids, jsonwire, rpc
 from hum.ids import Kind
 from hum.settings import ImportSettings
 from hum.v1 import contacts_pb2 as pb
@@ -18,11 +19,7 @@ from storage.contacts import BackfillRow, ContactRow
 from storage.db import Db
 
 EXPORT_ROWS = 500
-EXPORT_HEADERS = tuple(
-    (rpc.HTTP_PREFIX + name, text)
-    for name, text in (("content-disposition", 'attachment; filename="contacts.csv"'), ("cache-control", "no-store"))
-)
-CSV = "text/csv; charset=utf-8; header=present"
+CSV, JSON_LINES = "text/csv; charset=utf-8; header=present", "application/x-ndjson"
 SOURCES = (("user", "said_by_user"), ("crm", "said_by_crm"), ("lookup", "said_by_lookup"))
 
 
@@ -64,17 +61,20 @@ class ContactsServicer:
         row = await contact_imports.get(call.tx, ids.require(Kind.IMPORT, request.id))
         return pb.GetContactImportResponse(contact_import=present_import(row))
 
-    async def ExportContacts(self, _: pb.ExportContactsRequest, call: Call) -> AsyncIterator[httpbody_pb2.HttpBody]:
+    async def ExportContacts(
+        self, request: pb.ExportContactsRequest, call: Call
+    ) -> AsyncIterator[httpbody_pb2.HttpBody]:
         """Page by page, each in its own transaction: a slow reader holds none open, and only one page is in memory."""
-        await call.context.send_initial_metadata(EXPORT_HEADERS)
-        yield httpbody_pb2.HttpBody(content_type=CSV, data=sheets.write([sheets.FIELDS]))
+        dialect = DIALECTS[request.dialect or pb.EXPORT_DIALECT_SPREADSHEET]
+        await call.context.send_initial_metadata(_export_headers(dialect.file))
+        yield httpbody_pb2.HttpBody(content_type=dialect.media_type, data=dialect.head)
         last = ""
         while True:
             async with self._db.tenant(call.who.org_id) as tx:
                 rows = await contacts.by_number(tx, last, EXPORT_ROWS)
             if not rows:
                 return
-            yield httpbody_pb2.HttpBody(content_type=CSV, data=sheets.write(exported(row) for row in rows))
+            yield httpbody_pb2.HttpBody(content_type=dialect.media_type, data=dialect.write(rows))
             last = rows[-1].phone_e164
 
     async def BackfillContacts(self, request: pb.BackfillContactsRequest, call: Call) -> pb.BackfillContactsResponse:
@@ -108,6 +108,36 @@ def exported(row: ContactRow) -> list[str]:
     """A contact as a row of `sheets.FIELDS`."""
     cells = (row.phone_e164, row.name, row.email, row.company, row.notes, ";".join(row.tags), row.attributes_json)
     return [cell or "" for cell in cells]
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How an export is written: what comes first, and then each page of contacts."""
+
+    media_type: str
+    file: str
+    head: bytes
+    write: Callable[[Sequence[ContactRow]], bytes]
+
+
+def _lines(rows: Sequence[ContactRow]) -> bytes:
+    return b"".join(jsonwire.write(present(row)) + b"\n" for row in rows)
+
+
+DIALECTS: Mapping[int, Dialect] = {
+    pb.EXPORT_DIALECT_SPREADSHEET: Dialect(
+        CSV, "contacts.csv", sheets.write([sheets.FIELDS]), lambda rows: sheets.write(exported(row) for row in rows)
+    ),
+    pb.EXPORT_DIALECT_PLAIN: Dialect(
+        CSV, "contacts.csv", sheets.plain([sheets.FIELDS]), lambda rows: sheets.plain(exported(row) for row in rows)
+    ),
+    pb.EXPORT_DIALECT_JSON_LINES: Dialect(JSON_LINES, "contacts.jsonl", b"", _lines),
+}
+
+
+def _export_headers(file: str) -> tuple[tuple[str, str], ...]:
+    disposition = (f"{rpc.HTTP_PREFIX}content-disposition", f'attachment; filename="{file}"')
+    return disposition, (f"{rpc.HTTP_PREFIX}cache-control", "no-store")
 
 
 def present_import(row: ImportRow) -> pb.ContactImport:

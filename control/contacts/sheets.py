@@ -88,9 +88,14 @@ class Batch:
 
 
 def write(rows: Iterable[Sequence[str]]) -> bytes:
-    """Rows as CSV (RFC 4180) in UTF-8, each cell harmless."""
+    """Rows as CSV in UTF-8, each cell harmless."""
+    return plain([harmless(cell) for cell in row] for row in rows)
+
+
+def plain(rows: Iterable[Sequence[str]]) -> bytes:
+    """Rows as CSV (RFC 4180) in UTF-8, for programs."""
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\r\n").writerows([harmless(cell) for cell in row] for row in rows)
+    csv.writer(text, lineterminator="\r\n").writerows(rows)
     return text.getvalue().encode()
 
 

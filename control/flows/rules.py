@@ -1,13 +1,16 @@
 """A flow's defaults, and its fixed sentences."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from control.base.job import Job
+from hum import jsonschemas
 from hum.v1 import flows_pb2 as pb
 
 RENDER_CLIPS = Job("render_clips", concurrency=4, per_organization=2, priority=50, timeout_seconds=300)
 
+FLOW_PREFIX = "flow_"
 NAME_CHARS = 120
 COPY_SUFFIX = " (copy)"
 #: Said before anything is recorded, by flows that announce it.
@@ -41,6 +44,17 @@ def complete(flow: pb.Flow) -> pb.Flow:
     if not full.HasField("recording_enabled"):
         full.recording_enabled = full.announce_recording
     return full
+
+
+def references(flow: pb.Flow, before: pb.Flow) -> dict[str, str]:
+    """The flows that a flow names in fields which differ from what they were: paths, and ids."""
+    found = {}
+    for name in ("transfer_map_json", "route_tags_json"):
+        text = getattr(flow, name)
+        if text != getattr(before, name):
+            named = json.loads(text or "{}").items()
+            found.update({f"{name}{jsonschemas.member(key)}": id for key, id in named if id.startswith(FLOW_PREFIX)})
+    return found
 
 
 def copy_name(name: str) -> str:

@@ -10,7 +10,8 @@ from control.base import masks
 from control.base.wire import word
 from control.flows import rules
 from hum import ids
-from hum.errors import InUse
+from hum.errors import FieldError, InUse, InvalidRequest
+from hum.ids import Kind
 from hum.principal import Principal
 from hum.v1 import events_pb2
 from hum.v1 import flows_pb2 as pb
@@ -36,7 +37,13 @@ def flow_of(definition: dict[str, Any]) -> pb.Flow:
 
 
 async def create(tx: Tx, who: Principal, flow: pb.Flow) -> FlowRow:
+    """Raises InvalidRequest for a flow that names another one which is not there."""
     full = rules.complete(flow)
+    await _require_known(tx, full, pb.Flow())
+    return await _create(tx, who, full)
+
+
+async def _create(tx: Tx, who: Principal, full: pb.Flow) -> FlowRow:
     row = await flows.create(tx, ids.new(), _channel(full), definition_of(full))
     await events.append(tx, who.org_id, row.id, events_pb2.FlowCreatedEvent(by=who.name))
     await _render(tx, who, row)
@@ -44,7 +51,7 @@ async def create(tx: Tx, who: Principal, flow: pb.Flow) -> FlowRow:
 
 
 async def change(tx: Tx, who: Principal, id: UUID, flow: pb.Flow, paths: list[str]) -> FlowRow:
-    """Make the next version; a change that changes nothing makes none."""
+    """Make the next version; a change that changes nothing makes none.  Raises InvalidRequest as `create` does."""
     before = await flows.get(tx, id, lock=True)
     changed = cast("pb.Flow", masks.masked(flow_of(before.definition), flow, paths))
     if "channel" in paths and "trigger_type" not in paths:
@@ -54,6 +61,7 @@ async def change(tx: Tx, who: Principal, id: UUID, flow: pb.Flow, paths: list[st
         return before
     if (channel := _channel(full)) != before.channel and (number := await flows.used_by(tx, id)):
         raise InUse(f"The number {number} uses this flow; assign it another flow before you change the channel.")
+    await _require_known(tx, full, flow_of(before.definition))
     row = await flows.change(tx, before, channel, definition)
     await events.append(tx, who.org_id, id, events_pb2.FlowUpdatedEvent(by=who.name, version=row.version))
     await _render(tx, who, row)
@@ -63,7 +71,7 @@ async def change(tx: Tx, who: Principal, id: UUID, flow: pb.Flow, paths: list[st
 async def duplicate(tx: Tx, who: Principal, id: UUID) -> FlowRow:
     flow = flow_of((await flows.get(tx, id)).definition)
     flow.name = rules.copy_name(flow.name)
-    return await create(tx, who, flow)
+    return await _create(tx, who, rules.complete(flow))
 
 
 async def delete(tx: Tx, who: Principal, id: UUID) -> None:
@@ -72,6 +80,14 @@ async def delete(tx: Tx, who: Principal, id: UUID) -> None:
         raise InUse(f"The number {number} uses this flow; assign it another flow first.")
     await flows.delete(tx, id)
     await events.append(tx, who.org_id, id, events_pb2.FlowDeletedEvent(by=who.name))
+
+
+async def _require_known(tx: Tx, flow: pb.Flow, before: pb.Flow) -> None:
+    """Raise InvalidRequest for every other flow that is named and is not there."""
+    named = {path: ids.parse(Kind.FLOW, id) for path, id in rules.references(flow, before).items()}
+    known = await flows.known(tx, [id for id in named.values() if id is not None]) if named else set()
+    if missing := [path for path, id in named.items() if id not in known]:
+        raise InvalidRequest([FieldError(f"flow.{path}", "is not a flow of this organization") for path in missing])
 
 
 def _channel(flow: pb.Flow) -> str:

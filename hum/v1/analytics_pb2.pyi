@@ -193,25 +193,44 @@ class GetAnalyticsRequest(message.Message):
     DAYS_FIELD_NUMBER: builtins.int
     FLOW_ID_FIELD_NUMBER: builtins.int
     TIME_ZONE_FIELD_NUMBER: builtins.int
+    FIRST_DAY_FIELD_NUMBER: builtins.int
+    LAST_DAY_FIELD_NUMBER: builtins.int
     days: builtins.int
-    """How many days, today included: 1 to 366; 30 when unset."""
+    """How many days, the last one included: 1 to 366; 30 when unset.  The last is today unless `from` or `to` says otherwise;
+    with both of them, `days` must be unset.
+    """
     flow_id: builtins.str
     time_zone: builtins.str
     """The time zone that defines the days; the organization's when unset."""
+    first_day: builtins.str
+    """The first day, `2026-03-01`; without `to` and `days`, until today."""
+    last_day: builtins.str
+    """The last day, included."""
     def __init__(
         self,
         *,
         days: builtins.int | None = ...,
         flow_id: builtins.str = ...,
         time_zone: builtins.str = ...,
+        first_day: builtins.str | None = ...,
+        last_day: builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_days", b"_days", "days", b"days"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_days", b"_days", "_first_day", b"_first_day", "_last_day", b"_last_day", "days", b"days", "first_day", b"first_day", "last_day", b"last_day"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_days", b"_days", "days", b"days", "flow_id", b"flow_id", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_days", b"_days", "_first_day", b"_first_day", "_last_day", b"_last_day", "days", b"days", "first_day", b"first_day", "flow_id", b"flow_id", "last_day", b"last_day", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__days: _TypeAlias = typing.Literal["days"]  # noqa: Y015
     _WhichOneofArgType__days: _TypeAlias = typing.Literal["_days", b"_days"]  # noqa: Y015
+    _WhichOneofReturnType__first_day: _TypeAlias = typing.Literal["first_day"]  # noqa: Y015
+    _WhichOneofArgType__first_day: _TypeAlias = typing.Literal["_first_day", b"_first_day"]  # noqa: Y015
+    _WhichOneofReturnType__last_day: _TypeAlias = typing.Literal["last_day"]  # noqa: Y015
+    _WhichOneofArgType__last_day: _TypeAlias = typing.Literal["_last_day", b"_last_day"]  # noqa: Y015
+    @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__days) -> _WhichOneofReturnType__days | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__first_day) -> _WhichOneofReturnType__first_day | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__last_day) -> _WhichOneofReturnType__last_day | None: ...
 
 @typing.final
 class GetAnalyticsResponse(message.Message):
@@ -260,22 +279,41 @@ class GetFlowMetricsRequest(message.Message):
 
     ID_FIELD_NUMBER: builtins.int
     DAYS_FIELD_NUMBER: builtins.int
+    FIRST_DAY_FIELD_NUMBER: builtins.int
+    LAST_DAY_FIELD_NUMBER: builtins.int
     id: builtins.str
     days: builtins.int
-    """How many days, today included: 1 to 366; 30 when unset."""
+    """How many days, the last one included: 1 to 366; 30 when unset.  The last is today unless `from` or `to` says otherwise;
+    with both of them, `days` must be unset.
+    """
+    first_day: builtins.str
+    """The first day, `2026-03-01`; without `to` and `days`, until today."""
+    last_day: builtins.str
+    """The last day, included."""
     def __init__(
         self,
         *,
         id: builtins.str = ...,
         days: builtins.int | None = ...,
+        first_day: builtins.str | None = ...,
+        last_day: builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_days", b"_days", "days", b"days"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_days", b"_days", "_first_day", b"_first_day", "_last_day", b"_last_day", "days", b"days", "first_day", b"first_day", "last_day", b"last_day"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_days", b"_days", "days", b"days", "id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_days", b"_days", "_first_day", b"_first_day", "_last_day", b"_last_day", "days", b"days", "first_day", b"first_day", "id", b"id", "last_day", b"last_day"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__days: _TypeAlias = typing.Literal["days"]  # noqa: Y015
     _WhichOneofArgType__days: _TypeAlias = typing.Literal["_days", b"_days"]  # noqa: Y015
+    _WhichOneofReturnType__first_day: _TypeAlias = typing.Literal["first_day"]  # noqa: Y015
+    _WhichOneofArgType__first_day: _TypeAlias = typing.Literal["_first_day", b"_first_day"]  # noqa: Y015
+    _WhichOneofReturnType__last_day: _TypeAlias = typing.Literal["last_day"]  # noqa: Y015
+    _WhichOneofArgType__last_day: _TypeAlias = typing.Literal["_last_day", b"_last_day"]  # noqa: Y015
+    @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__days) -> _WhichOneofReturnType__days | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__first_day) -> _WhichOneofReturnType__first_day | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__last_day) -> _WhichOneofReturnType__last_day | None: ...
 
 @typing.final
 class GetFlowMetricsResponse(message.Message):

@@ -290,6 +290,7 @@ class Turn(message.Message):
     END_MS_FIELD_NUMBER: builtins.int
     INTERRUPTED_FIELD_NUMBER: builtins.int
     HEARD_TEXT_FIELD_NUMBER: builtins.int
+    ITEM_ID_FIELD_NUMBER: builtins.int
     seq: builtins.int
     """In the order of speech, from 1."""
     role: Speaker.ValueType
@@ -302,6 +303,8 @@ class Turn(message.Message):
     """The caller cut the agent off."""
     heard_text: builtins.str
     """Agent only: the text up to the word boundary at or before what the caller heard; may be off by one word."""
+    item_id: builtins.str
+    """Which utterance of the call it is, the same in its `transcript.delta` events; null for calls of earlier releases."""
     def __init__(
         self,
         *,
@@ -312,14 +315,20 @@ class Turn(message.Message):
         end_ms: builtins.int = ...,
         interrupted: builtins.bool = ...,
         heard_text: builtins.str | None = ...,
+        item_id: builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_heard_text", b"_heard_text", "heard_text", b"heard_text"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_heard_text", b"_heard_text", "_item_id", b"_item_id", "heard_text", b"heard_text", "item_id", b"item_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_heard_text", b"_heard_text", "end_ms", b"end_ms", "heard_text", b"heard_text", "interrupted", b"interrupted", "role", b"role", "seq", b"seq", "start_ms", b"start_ms", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_heard_text", b"_heard_text", "_item_id", b"_item_id", "end_ms", b"end_ms", "heard_text", b"heard_text", "interrupted", b"interrupted", "item_id", b"item_id", "role", b"role", "seq", b"seq", "start_ms", b"start_ms", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__heard_text: _TypeAlias = typing.Literal["heard_text"]  # noqa: Y015
     _WhichOneofArgType__heard_text: _TypeAlias = typing.Literal["_heard_text", b"_heard_text"]  # noqa: Y015
+    _WhichOneofReturnType__item_id: _TypeAlias = typing.Literal["item_id"]  # noqa: Y015
+    _WhichOneofArgType__item_id: _TypeAlias = typing.Literal["_item_id", b"_item_id"]  # noqa: Y015
+    @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__heard_text) -> _WhichOneofReturnType__heard_text | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__item_id) -> _WhichOneofReturnType__item_id | None: ...
 
 @typing.final
 class ToolActivity(message.Message):
@@ -336,7 +345,7 @@ class ToolActivity(message.Message):
     arguments: builtins.str
     result: builtins.str
     status: builtins.str
-    """`running`, `ok`, `failed`."""
+    """`running`, `ok`, `failed`; `lost` when the process that ran it died."""
     duration_ms: builtins.int
     id: builtins.str
     """The model's id of this tool call, the same in both events."""
@@ -855,27 +864,34 @@ class CallStateChanged(message.Message):
 
 @typing.final
 class TranscriptDelta(message.Message):
-    """A piece of transcript as it arrives; not stored itself, only the turn is."""
+    """A piece of transcript as it arrives; not stored itself, only the turn is.  It never comes after its turn."""
 
     DESCRIPTOR: descriptor.Descriptor
 
     ROLE_FIELD_NUMBER: builtins.int
     ITEM_ID_FIELD_NUMBER: builtins.int
     TEXT_FIELD_NUMBER: builtins.int
+    START_MS_FIELD_NUMBER: builtins.int
     role: Speaker.ValueType
     item_id: builtins.str
-    """The same for all deltas of one utterance."""
+    """Which utterance it belongs to: the same for all deltas of one, and in its turn."""
     text: builtins.str
+    """What is said next in it.  Empty in the first delta of a caller's utterance, which comes when the caller begins."""
+    start_ms: builtins.int
+    """Where the utterance begins, milliseconds since the call's first stream began: utterances are shown in this order.  Of
+    an answer that is not heard yet it is an estimate; the turn has the true time.
+    """
     def __init__(
         self,
         *,
         role: Speaker.ValueType = ...,
         item_id: builtins.str = ...,
         text: builtins.str = ...,
+        start_ms: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["item_id", b"item_id", "role", b"role", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["item_id", b"item_id", "role", b"role", "start_ms", b"start_ms", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -90,6 +90,35 @@ CONTACT_IMPORT_STATUS_COMPLETED: ContactImportStatus.ValueType  # 3
 CONTACT_IMPORT_STATUS_FAILED: ContactImportStatus.ValueType  # 4
 """It ended early; `failure` says why."""
 
+class _ExportDialect:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ExportDialectEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ExportDialect.ValueType], builtins.type):
+    DESCRIPTOR: descriptor.EnumDescriptor
+    EXPORT_DIALECT_UNSPECIFIED: _ExportDialect.ValueType  # 0
+    EXPORT_DIALECT_SPREADSHEET: _ExportDialect.ValueType  # 1
+    """CSV that a spreadsheet opens without running anything: what could be a formula, and so a number's `+`, follows an
+    apostrophe.
+    """
+    EXPORT_DIALECT_PLAIN: _ExportDialect.ValueType  # 2
+    """CSV for programs, every cell as it is."""
+    EXPORT_DIALECT_JSON_LINES: _ExportDialect.ValueType  # 3
+    """A contact a line, as `getContact` returns it."""
+
+class ExportDialect(_ExportDialect, metaclass=_ExportDialectEnumTypeWrapper):
+    """How an export is written."""
+
+EXPORT_DIALECT_UNSPECIFIED: ExportDialect.ValueType  # 0
+EXPORT_DIALECT_SPREADSHEET: ExportDialect.ValueType  # 1
+"""CSV that a spreadsheet opens without running anything: what could be a formula, and so a number's `+`, follows an
+apostrophe.
+"""
+EXPORT_DIALECT_PLAIN: ExportDialect.ValueType  # 2
+"""CSV for programs, every cell as it is."""
+EXPORT_DIALECT_JSON_LINES: ExportDialect.ValueType  # 3
+"""A contact a line, as `getContact` returns it."""
+
 @typing.final
 class ContactSources(message.Message):
     """The source of each field that can have several; null for a field without a value."""
@@ -667,12 +696,17 @@ class GetContactImportResponse(message.Message):
 class ExportContactsRequest(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
+    DIALECT_FIELD_NUMBER: builtins.int
+    dialect: ExportDialect.ValueType
+    """`spreadsheet` when unset."""
     def __init__(
         self,
+        *,
+        dialect: ExportDialect.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["dialect", b"dialect"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

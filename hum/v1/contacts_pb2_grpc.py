@@ -121,7 +121,7 @@ class ContactsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExportContacts(self, request, context):
-        """Returns all contacts as CSV, ordered by number, in the format that an import accepts.
+        """Returns all contacts, ordered by number: as CSV, which an import accepts, or as lines of JSON.
         buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         """

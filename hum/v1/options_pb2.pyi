@@ -105,6 +105,8 @@ class _FormatEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_Format.ValueTyp
     """A name in the IANA time zone database."""
     FORMAT_EMAIL: _Format.ValueType  # 6
     """An e-mail address: one `@`, no spaces, a dot in its domain, at most 254 characters."""
+    FORMAT_DATE: _Format.ValueType  # 7
+    """A day of the calendar, `2026-03-05`."""
 
 class Format(_Format, metaclass=_FormatEnumTypeWrapper):
     """The format of a string field, where a pattern can't express it.  Checked by `hum.validation`."""
@@ -116,6 +118,8 @@ FORMAT_TIME_ZONE: Format.ValueType  # 2
 """A name in the IANA time zone database."""
 FORMAT_EMAIL: Format.ValueType  # 6
 """An e-mail address: one `@`, no spaces, a dot in its domain, at most 254 characters."""
+FORMAT_DATE: Format.ValueType  # 7
+"""A day of the calendar, `2026-03-05`."""
 
 @typing.final
 class Access(message.Message):
@@ -172,15 +176,20 @@ class Rest(message.Message):
     MEDIA_TYPE_FIELD_NUMBER: builtins.int
     TEXT_TYPE_FIELD_NUMBER: builtins.int
     TEXT_FIELD_FIELD_NUMBER: builtins.int
+    OTHER_MEDIA_TYPES_FIELD_NUMBER: builtins.int
     status: builtins.int
     """The success status, when it is not 200."""
     media_type: builtins.str
     """The media type of the response, for a method that returns a file."""
     text_type: builtins.str
     """A body of this type is taken besides JSON: it is the text of the field `text_field`, and the request's other fields
-    stand in the query.
+    stand in the query.  A form (multipart/form-data) whose parts are the fields is taken too.
     """
     text_field: builtins.str
+    @builtins.property
+    def other_media_types(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Further media types that the response may have, for a method that returns a file."""
+
     def __init__(
         self,
         *,
@@ -188,10 +197,11 @@ class Rest(message.Message):
         media_type: builtins.str = ...,
         text_type: builtins.str = ...,
         text_field: builtins.str = ...,
+        other_media_types: abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["media_type", b"media_type", "status", b"status", "text_field", b"text_field", "text_type", b"text_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["media_type", b"media_type", "other_media_types", b"other_media_types", "status", b"status", "text_field", b"text_field", "text_type", b"text_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -231,6 +241,9 @@ FORMAT_FIELD_NUMBER: builtins.int
 SSE_EVENT_FIELD_NUMBER: builtins.int
 REST_NAME_FIELD_NUMBER: builtins.int
 JSON_SCHEMA_FIELD_NUMBER: builtins.int
+ALWAYS_FIELD_NUMBER: builtins.int
+QUERY_ALIAS_FIELD_NUMBER: builtins.int
+MUST_BE_FIELD_NUMBER: builtins.int
 event: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.MessageOptions, EventType]
 access: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.MethodOptions, Access]
 rest: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.MethodOptions, Rest]
@@ -245,3 +258,9 @@ rest_name: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.FieldOptions,
 """The field's name in REST, where the product guide names it in another style."""
 json_schema: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.FieldOptions, builtins.str]
 """Of JSON that clients write: the schema that it is held against, by its name in hum/schemas."""
+always: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.FieldOptions, builtins.bool]
+"""The server always sets it: it is never null in an answer.  So are REQUIRED fields."""
+query_alias: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.FieldOptions, builtins.str]
+"""Another name that a query parameter may have, from before it was renamed."""
+must_be: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.FieldOptions, builtins.str]
+"""A pattern in words, for people: the end of a sentence that begins with "must be"."""

@@ -693,7 +693,10 @@ class CallDelta(message.Message):
     CALL_ID_FIELD_NUMBER: builtins.int
     AT_FIELD_NUMBER: builtins.int
     DELTA_FIELD_NUMBER: builtins.int
+    STREAM_NUMBER_FIELD_NUMBER: builtins.int
     call_id: builtins.str
+    stream_number: builtins.int
+    """The stream whose count of milliseconds it has."""
     @builtins.property
     def at(self) -> timestamp_pb2.Timestamp: ...
     @builtins.property
@@ -704,10 +707,11 @@ class CallDelta(message.Message):
         call_id: builtins.str = ...,
         at: timestamp_pb2.Timestamp | None = ...,
         delta: calls_pb2.TranscriptDelta | None = ...,
+        stream_number: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["at", b"at", "delta", b"delta"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["at", b"at", "call_id", b"call_id", "delta", b"delta"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["at", b"at", "call_id", b"call_id", "delta", b"delta", "stream_number", b"stream_number"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

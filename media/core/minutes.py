@@ -25,6 +25,10 @@ class Minutes:
     def caller_began(self, item_id: str, at_ms: int, now_ms: float) -> None:
         self._turns.caller_began(item_id, at_ms, now_ms)
 
+    def start_ms(self, item_id: str) -> int | None:
+        """When a turn began that is not reported yet."""
+        return self._turns.start_ms(item_id)
+
     def caller_ended(self, item_id: str, at_ms: int, now_ms: float) -> None:
         self._turns.caller_ended(item_id, at_ms, now_ms)
 

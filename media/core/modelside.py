@@ -150,7 +150,7 @@ class ModelSide:
             return "" if self._audio(event, now_ms) else TOO_MUCH
         match event:
             case rt.TranscriptDelta() | rt.TranscriptDone() | rt.InputTranscriptDelta():
-                return "" if self._text(event, now_ms) else TOO_MUCH
+                return "" if self._text(event, now_ms, at_ms) else TOO_MUCH
             case _:
                 return self._other(event, now_ms, at_ms)
 
@@ -185,7 +185,9 @@ class ModelSide:
         self._voice.add_audio(event.item_id, event.delta, now_ms)
         return True
 
-    def _text(self, event: rt.TranscriptDelta | rt.TranscriptDone | rt.InputTranscriptDelta, now_ms: float) -> bool:
+    def _text(
+        self, event: rt.TranscriptDelta | rt.TranscriptDone | rt.InputTranscriptDelta, now_ms: float, at_ms: int
+    ) -> bool:
         """Returns False if it is longer than allowed."""
         if isinstance(event, rt.TranscriptDone):
             self._voice.final_text(event.item_id, event.transcript)
@@ -200,9 +202,22 @@ class ModelSide:
             return False
         else:
             self._minutes.caller_words(event.item_id, event.delta)
-        if now_ms < self._watched_until_ms:
-            self._emit(Report(Delta(role, event.item_id, event.delta)))
+        began_ms = self._minutes.start_ms(event.item_id)
+        if began_ms is not None or role == "agent":  # a caller's turn without one is reported, and so is final
+            self._show(role, event.item_id, event.delta, at_ms if began_ms is None else began_ms, now_ms)
         return True
+
+    def _show(self, role: Role, item_id: str, text: str, start_ms: int, now_ms: float) -> None:
+        """Whoever watches the call sees these words, or that this turn has begun."""
+        if now_ms < self._watched_until_ms:
+            self._emit(Report(Delta(role, item_id, text, start_ms)))
+
+    def _caller_began(self, item_id: str, start_ms: int, now_ms: float) -> None:
+        minutes, is_known = self._minutes, self._minutes.start_ms(item_id) is not None
+        minutes.caller_began(item_id, start_ms, now_ms)
+        began_ms = minutes.start_ms(item_id)
+        if began_ms is not None and not is_known:  # what the caller says is transcribed later than it is answered
+            self._show("caller", item_id, "", began_ms, now_ms)
 
     def _caller_turn(
         self, event: rt.SpeechStarted | rt.SpeechStopped | rt.Committed, now_ms: float, at_ms: int
@@ -211,7 +226,7 @@ class ModelSide:
         match event:
             case rt.SpeechStarted(item_id, audio_start_ms):
                 ear.turn_began()
-                minutes.caller_began(item_id, ear.call_ms(audio_start_ms), now_ms)
+                self._caller_began(item_id, ear.call_ms(audio_start_ms), now_ms)
                 if not self._voice.audible(now_ms):
                     self.answers.spoke_freely()
             case rt.SpeechStopped(item_id, audio_end_ms):
@@ -220,7 +235,7 @@ class ModelSide:
             case rt.Committed(item_id):
                 ear.turn_taken(item_id)
                 self.session.caller_spoke(item_id)
-                minutes.caller_began(item_id, at_ms, now_ms)
+                self._caller_began(item_id, at_ms, now_ms)
                 minutes.caller_ended(item_id, 0, now_ms)
                 minutes.latency.turn_detected(now_ms)
                 self.answers.turn_committed()

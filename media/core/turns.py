@@ -146,6 +146,11 @@ class Turns:
         """Whether this turn has begun and is not reported yet."""
         return self._find(id) is not None
 
+    def start_ms(self, id: str) -> int | None:
+        """When a turn began that is not reported yet, as its report will say."""
+        turn = self._find(id)
+        return None if turn is None else max(turn.start_ms, self._reported_ms)
+
     def under_way(self, heard: Mapping[str, tuple[str, str, int]]) -> tuple[TurnEnded, ...]:
         """Turns that are not final, as they stand; `heard` maps an item to its text, the part that was heard, and when that
         ended.
@@ -155,7 +160,7 @@ class Turns:
             text, heard_text, end_ms = heard.get(turn.id, (turn.text, turn.heard, turn.end_ms))
             if text:
                 seq, broken = self._seq + place, turn.interrupted or (turn.role == "agent" and not turn.done)
-                turns.append(TurnEnded(seq, turn.role, text, heard_text, turn.start_ms, end_ms, broken))
+                turns.append(TurnEnded(seq, turn.role, text, heard_text, turn.start_ms, end_ms, broken, turn.id))
         return tuple(turns)
 
     def so_far(self) -> list[tuple[Role, str]]:
@@ -176,7 +181,8 @@ class Turns:
         end_ms = max(start_ms, turn.end_ms)
         if turn.heard:
             self._spoken.append((turn.role, turn.heard))
-        return turn.id, TurnEnded(self._seq, turn.role, turn.text, turn.heard, start_ms, end_ms, turn.interrupted)
+        ended = TurnEnded(self._seq, turn.role, turn.text, turn.heard, start_ms, end_ms, turn.interrupted, turn.id)
+        return turn.id, ended
 
     def _find(self, id: str) -> _Turn | None:
         for turn in self._waiting:

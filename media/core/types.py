@@ -197,6 +197,7 @@ class Delta:
     role: Role
     item_id: str
     text: str
+    start_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +211,7 @@ class TurnEnded:
     start_ms: int
     end_ms: int
     interrupted: bool
+    item_id: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,9 @@
 """Contacts over REST: by hand, by file, and under the names that the carrier knows."""
 
 import asyncio
+import csv
+import io
+import json
 import xml.etree.ElementTree as ET
 from uuid import UUID
 
@@ -226,8 +229,8 @@ async def test_every_spelling_is_one_contact(edge: Edge) -> None:
 
 async def test_a_text_that_is_no_list_is_refused(edge: Edge) -> None:
     http = await edge.client()
-    for csv in ("", "name\nAnn", '"phone', "phone\0\n1"):
-        answer = await http.post("/api/contacts/import", json={"csv": csv})
+    for text in ("", "name\nAnn", '"phone', "phone\0\n1"):
+        answer = await http.post("/api/contacts/import", json={"csv": text})
         assert answer.status_code == 400
         assert [each["field"] for each in answer.json()["error"]["details"]] == ["csv"]
 
@@ -244,6 +247,55 @@ async def test_a_file_may_be_the_body(edge: Edge) -> None:
     sent = await http.post(path, params={"default_region": "US"}, content=file, headers=headers)
     assert (await worked(edge, http, sent.json()["id"]))["created"] == 1
     assert await names(http) == ["Zoë"]
+
+
+async def test_a_form_may_be_the_body(edge: Edge) -> None:
+    http = await edge.client()
+    file = "phone,name\r\n(317) 555-1234,Zoë\r\n".encode()
+    path = "/api/contacts/import"
+    fields = {"default_region": "US", "dry_run": "1"}
+    tried = await http.post(path, data=fields, files={"csv": ("contacts.csv", file, "text/csv")})
+    assert (tried.status_code, tried.json()["dry_run"]) == (202, True), tried.text
+    sent = await http.post(path, data={"default_region": "US"}, files={"csv": ("contacts.csv", file)})
+    assert (await worked(edge, http, sent.json()["id"]))["created"] == 1
+    assert await names(http) == ["Zoë"]
+    large = b"phone\n" + b"1\n" * (2 << 16)
+    assert (await http.post(path, files={"csv": ("large.csv", large)})).status_code == 202, "more than JSON may be"
+
+    async def refused(data: dict[str, str], **files: bytes) -> list[tuple[str, str]]:
+        answer = await http.post(path, data=data, files={name: (name, each) for name, each in files.items()})
+        assert answer.status_code == 400, answer.text
+        return [(each["field"], each["reason"]) for each in answer.json()["error"]["details"]]
+
+    assert await refused({"dry_run": "maybe", "colour": "red"}, csv=b"phone\n1") == [
+        ("dry_run", "must be true or false"),
+        ("colour", "is not a field"),
+    ]
+    assert [field for field, _ in await refused({}, csv="phone,name\n1,Zoë".encode("latin-1"))] == ["csv"]
+    assert [field for field, _ in await refused({}, file=b"phone\n1")] == ["file", "csv"]
+    for kind in ("multipart/form-data", "multipart/form-data; boundary=x"):
+        answer = await http.post(path, content=b"--x\r\n", headers={"Content-Type": kind})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_request")
+    assert (await http.post(path, files={"csv": ("x", b"phone\n" + b"1\n" * (8 << 19))})).status_code == 413
+
+
+async def test_an_export_for_programs_needs_no_apostrophe(edge: Edge) -> None:
+    http = await edge.client()
+    ann = await made(http, **{**ANN, "notes": "=1+1"})
+    path = "/api/contacts/export"
+    harmless = (await http.get(path)).text
+    assert harmless == (await http.get(path, params={"dialect": "spreadsheet"})).text
+    assert "'+13175551234" in harmless and "'=1+1" in harmless
+    written = (await http.get(path, params={"dialect": "plain"})).text
+    (row,) = csv.DictReader(io.StringIO(written, newline=""))
+    assert (row["phone_e164"], row["notes"], row["tags"]) == (ANN["phone_e164"], "=1+1", "vip;new patient")
+    assert (await imported(edge, http, written))["unchanged"] == 1
+    lines = await http.get(path, params={"dialect": "json_lines"})
+    assert lines.headers["content-type"] == "application/x-ndjson"
+    assert lines.headers["content-disposition"] == 'attachment; filename="contacts.jsonl"'
+    assert [json.loads(line) for line in lines.text.splitlines()] == [ann]
+    assert (await http.get(path, params={"dialect": "excel"})).status_code == 400
+    assert (await (await edge.client("Other")).get(path, params={"dialect": "json_lines"})).text == ""
 
 
 async def test_what_is_no_file_is_refused(edge: Edge) -> None:

@@ -44,8 +44,9 @@ async def test_the_guides_flow_is_created_as_the_guide_says(edge: Edge) -> None:
 
 async def test_free_form_json_comes_back_as_it_was_written(edge: Edge) -> None:
     written = '[{"name": "a", "z": 1.10, "a": [12345678901234567890, 1e2], "ü": "\\u00e9"}]'
-    tags = '{ "b": "flow_01HVN5J8Q0ZR4TB8M3C2Y7K6WD","a":"flow_01HVN5J8Q0ZR4TB8M3C2Y7K6WD" }'
     async with await edge.client() as http:
+        other = (await http.post("/api/flows", json={"name": "Other"})).json()["id"]
+        tags = f'{{ "b": "{other}","a":"{other}" }}'
         body = '{"name": "F", "tools_json": ' + written + ', "route_tags_json": ' + json.dumps(tags) + "}"
         answer = await http.post("/api/flows", content=body.encode(), headers={"Content-Type": "application/json"})
         assert answer.status_code == 201, answer.text
@@ -98,6 +99,7 @@ async def test_one_400_names_every_bad_field(edge: Edge) -> None:
             "name",
         }
         assert said["kind"] == "must be one of inbound, outbound"
+        assert said["language"] == "must be a language tag, for example en or en-US"
         assert (await http.get("/api/flows")).json()["flows"] == []
 
 
@@ -113,7 +115,10 @@ async def test_one_400_names_every_bad_field(edge: Edge) -> None:
         ("GET", "/api/flows?page=2", 400, "invalid_request"),
         ("GET", "/api/flows?cursor=nonsense", 400, "invalid_cursor"),
         ("GET", "/api/calls?status=sleeping", 400, "invalid_request"),
+        ("GET", "/api/calls?created_from=yesterday", 400, "invalid_request"),
         ("GET", "/api/calls?from=yesterday", 400, "invalid_request"),
+        ("GET", "/api/analytics?from=2026-03-02&to=2026-03-01", 400, "invalid_request"),
+        ("GET", "/api/analytics?from=20260301", 400, "invalid_request"),
         ("GET", "/api/flows/", 404, "not_found"),
     ],
 )
@@ -344,3 +349,104 @@ async def test_a_request_id_goes_from_end_to_end(edge: Edge) -> None:
     assert {line["event"] for line in lines if line.get("request_id") == "trace-me.7"} == {"http", "rpc"}
     strange = await client.get("/api/flows", headers={"X-Request-Id": "a b"})
     assert strange.headers["x-request-id"].startswith("req_")
+
+
+@pytest.mark.parametrize(
+    ("headers", "code", "words"),
+    [
+        ({}, "session_required", ("No credential was sent", "Authorization: Bearer hum_live_", "/auth/login")),
+        ({"Authorization": "Bearer hum_live_cut"}, "api_key_required", ("not a whole API key", "43 letters")),
+        ({"Authorization": "Bearer sk-other"}, "api_key_required", ("not a whole API key",)),
+        ({"Authorization": "hum_live_" + "x" * 43}, "api_key_required", ("the word Bearer",)),
+        ({"Authorization": "Basic dTpw"}, "api_key_required", ("the word Bearer",)),
+        ({"Authorization": "Bearer hum_live_" + "x" * 43}, "api_key_required", ("unknown, revoked or expired",)),
+        ({"Cookie": "__Host-hum_session=x"}, "session_required", ("no session of this service", "sign in again")),
+        ({"Cookie": "__Host-hum_session=" + "x" * 43}, "session_required", ("over or unknown", "sign in again")),
+    ],
+)
+async def test_each_missing_credential_says_what_to_do(
+    edge: Edge, headers: dict[str, str], code: str, words: tuple[str, ...]
+) -> None:
+    async with httpx.AsyncClient(base_url=edge.url, trust_env=False) as http:
+        answer = await http.get("/api/me", headers=headers)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (401, code)
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert all(each in error["message"] for each in words), error["message"]
+
+
+async def test_a_body_that_is_no_json_says_where(edge: Edge) -> None:
+    async with await edge.client() as http:
+        text = '{\n  "name": "Ünïcode",\n  "é": 1, voice: 2}'
+        answer = await http.post("/api/flows", content=text.encode(), headers={"Content-Type": "application/json"})
+        assert answer.json()["error"]["message"].endswith("at line 3, column 11."), answer.text
+        inside = await http.post("/api/flows", json={"name": "F", "tools_json": '[\n{"name": }]'})
+        assert inside.json()["error"]["details"] == [
+            {"field": "tools_json", "reason": "is not JSON: line 2, column 10: expecting value"}
+        ]
+
+
+async def test_members_that_no_operation_knows_are_refused_everywhere(edge: Edge) -> None:
+    async with await edge.client() as http:
+        id = (await http.post("/api/flows", json={"name": "F"})).json()["id"]
+        for verb, path in (("POST", f"/api/flows/{id}/duplicate"), ("DELETE", f"/api/flows/{id}")):
+            refused = await http.request(verb, path, json={"name": "G", "x": {}})
+            assert refused.status_code == 400, refused.text
+            reason = "is not a field"
+            assert refused.json()["error"]["details"] == [{"field": name, "reason": reason} for name in ("name", "x")]
+            garbage = await http.request(verb, path, content=b"{", headers={"Content-Type": "application/json"})
+            assert garbage.json()["error"]["code"] == "invalid_json"
+            form = await http.request(verb, path, content=b"a=b", headers={"Content-Type": "text/plain"})
+            assert form.status_code == 415
+        assert (await http.post(f"/api/flows/{id}/duplicate", json={})).status_code == 201
+        assert (await http.post(f"/api/flows/{id}/duplicate")).status_code == 201
+        tag = await http.post("/api/calls/call_01HVN0000000000000000000ZZ/tags", json={"tag": "a", "call_id": "other"})
+        assert [each["field"] for each in tag.json()["error"]["details"]] == ["call_id"]
+
+
+async def test_hours_without_a_week_are_refused(edge: Edge) -> None:
+    async with await edge.client() as http:
+        for hours in ({}, {"time_zone": "UTC"}):
+            for verb, path in (("POST", "/api/flows"), ("PATCH", "/api/organization")):
+                answer = await http.request(verb, path, json={"name": "F", "business_hours_json": hours})
+                (detail,) = answer.json()["error"]["details"]
+                assert detail["field"].startswith("business_hours_json"), detail
+                assert "weekly" in detail["field"] + detail["reason"]
+
+
+async def test_filters_have_names_that_no_field_has_and_older_ones(edge: Edge) -> None:
+    when = "2026-03-05T15:04:05Z"
+    async with await edge.client() as http:
+        for query in ({"created_from": when, "created_to": when, "outcome_label": "x"}, {"from": when, "to": when}):
+            assert (await http.get("/api/calls", params=query)).json()["calls"] == []
+        twice = await http.get("/api/calls", params={"from": when, "created_from": when})
+        assert twice.json()["error"]["details"] == [
+            {"field": "from", "reason": "is an older name of created_from; send one of them"}
+        ]
+        march = (await http.get("/api/analytics", params={"from": "2026-03-01", "to": "2026-03-31"})).json()
+        assert (len(march["days"]), march["days"][0]["date"]) == (31, "2026-03-01")
+        backwards = await http.get("/api/analytics", params={"from": "2026-03-02", "to": "2026-03-01"})
+        assert backwards.json()["error"]["details"] == [
+            {"field": "from", "reason": "is after the last day, 2026-03-01"}
+        ]
+
+
+async def test_a_flow_names_only_flows_that_are_there(edge: Edge) -> None:
+    async with await edge.client() as http, await edge.client("Other") as other:
+        theirs = (await other.post("/api/flows", json={"name": "Theirs"})).json()["id"]
+        mine = (await http.post("/api/flows", json={"name": "Mine"})).json()["id"]
+        gone = (await http.post("/api/flows", json={"name": "Gone"})).json()["id"]
+        good = {"transfer_map_json": {"billing": "+13175551234", "front desk": gone}, "route_tags_json": {"vip": mine}}
+        made = await http.post("/api/flows", json={"name": "F", **good})
+        assert made.status_code == 201, made.text
+        path = f"/api/flows/{made.json()['id']}"
+        for verb, at in (("POST", "/api/flows"), ("PATCH", path)):
+            bad = {"transfer_map_json": {"a b": theirs}, "route_tags_json": {"vip": mine, "new": theirs}}
+            refused = await http.request(verb, at, json={"name": "G", **bad})
+            reason = "is not a flow of this organization"
+            assert refused.json()["error"]["details"] == [
+                {"field": 'transfer_map_json["a b"]', "reason": reason},
+                {"field": "route_tags_json.new", "reason": reason},
+            ]
+        assert (await http.delete(f"/api/flows/{gone}")).status_code == 204
+        assert (await http.patch(path, json={"name": "H"})).status_code == 200, "what was stored stays"

@@ -18,6 +18,7 @@ from control.analytics import rules, usecases
 from control.feature import Reader
 from control.identity import usecases as identity
 from hum import ids
+from hum.errors import InvalidRequest
 from hum.ids import Kind
 from hum.v1 import analytics_pb2 as pb
 from hum.v1 import analytics_pb2_grpc, events_pb2, flows_pb2, flows_pb2_grpc
@@ -33,10 +34,47 @@ ZONES = ("UTC", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "Am
 # --- pure ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_latest_days_end_today_where_one_is() -> None:
+def test_today_is_where_one_is() -> None:
     late = datetime(2026, 3, 6, 3, 30, tzinfo=UTC)
-    assert rules.days_until(late, 2, "America/New_York") == [date(2026, 3, 4), date(2026, 3, 5)]
-    assert rules.days_until(late, 2, "Asia/Tokyo") == [date(2026, 3, 5), date(2026, 3, 6)]
+    assert rules.today(late, "America/New_York") == date(2026, 3, 5)
+    assert rules.today(late, "Asia/Tokyo") == date(2026, 3, 6)
+
+
+MARCH = date(2026, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "first", "count"),
+    [
+        ((), date(2026, 1, 31), 30),
+        ((2,), date(2026, 2, 28), 2),
+        ((None, date(2026, 2, 27)), date(2026, 2, 27), 3),
+        ((2, date(2025, 12, 31)), date(2025, 12, 31), 2),
+        ((None, None, date(2025, 1, 30)), date(2025, 1, 1), 30),
+        ((1, None, date(2027, 1, 1)), date(2027, 1, 1), 1),
+        ((None, date(2024, 2, 28), date(2024, 3, 1)), date(2024, 2, 28), 3),
+    ],
+)
+def test_a_window_is_days_or_from_and_to(asked: tuple[Any, ...], first: date, count: int) -> None:
+    assert rules.window(MARCH, *asked) == [first + timedelta(days=ahead) for ahead in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "field", "reason"),
+    [
+        ((5, MARCH, MARCH), "days", "must be unset"),
+        ((None, date(2026, 3, 2)), "first_day", "after the last day, 2026-03-01"),
+        ((None, date(2026, 3, 2), MARCH), "first_day", "after the last day"),
+        ((None, date(2025, 2, 28), MARCH), "first_day", "begins 367 days"),
+        ((None, date(1, 1, 1)), "first_day", "is not a day from"),
+        ((None, None, date(9999, 12, 31)), "last_day", "is not a day from"),
+    ],
+)
+def test_what_is_no_window_says_why(asked: tuple[Any, ...], field: str, reason: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        rules.window(MARCH, *asked)
+    (problem,) = refused.value.fields
+    assert problem.field == field and reason in problem.reason
 
 
 @given(st.sampled_from(ZONES), st.dates(date(1995, 1, 1), date(2030, 1, 1)))
@@ -243,6 +281,9 @@ async def test_the_answer_has_every_day_and_ones_own_calls_only(plane: Plane, of
             answer.totals.first_sound_p50_ms > 0
             and answer.totals.first_sound_p95_ms >= answer.totals.first_sound_p50_ms
         )
+    day = now.date().isoformat()
+    only = await stub.GetAnalytics(pb.GetAnalyticsRequest(first_day=day, last_day=day), metadata=mine)
+    assert [each.date for each in only.days] == [day] and only.days[0].figures == only.totals
     flow = ids.show(Kind.FLOW, office.flows[0])
     metrics = await stub.GetFlowMetrics(pb.GetFlowMetricsRequest(id=flow), metadata=mine)
     assert metrics.analytics.totals.calls == sum(call["flow_id"] == office.flows[0] for call in office.calls.values())

@@ -39,7 +39,7 @@ def test_fields_are_named_as_the_client_wrote_them() -> None:
     assert rename("flow.filler_phrases[2]") == "filler_phrases[2]"
     assert rename("flow") == "body"
     listing = errors.Rename(calls_pb2.ListCallsRequest.DESCRIPTOR)
-    assert listing("created_from") == "from"
+    assert listing("created_from") == "created_from"
     assert errors.Rename()("limit") == "limit"
 
 

@@ -10,8 +10,9 @@ from jsonschema import Draft202012Validator
 
 from gateway import contract, openapi, reference
 from gateway.contract import Binding
-from hum import jsonwire, validation
+from hum import jsonnames, jsonschemas, jsonwire, validation
 from hum.errors import FieldError
+from hum.v1 import options_pb2, validate_pb2
 
 BINDINGS = list(contract.bindings())
 DOCUMENT = openapi.document(BINDINGS, "https://hum.example")
@@ -88,10 +89,59 @@ def test_the_page_shows_every_operation_and_runs_nothing() -> None:
 
 
 def test_a_file_says_what_it_is_and_nothing_else_does() -> None:
-    assert {binding.media_type for binding in BINDINGS if binding.is_file} == {
+    assert {kind for binding in BINDINGS for kind in binding.media_types} == {
         "audio/wav",
         "text/csv",
         "application/x-ndjson",
     }
     for binding in BINDINGS:
-        assert bool(binding.media_type) == binding.is_file, name(binding)
+        assert bool(binding.media_types) == binding.is_file, name(binding)
+
+
+def test_every_pattern_is_said_in_words() -> None:
+    """protovalidate's and JSON Schema's own messages show the expression."""
+    for binding in contract.bindings():
+        waiting = [binding.method.input_type]
+        for message in waiting:
+            for field in message.fields:
+                rules = field.GetOptions().Extensions[validate_pb2.field]
+                patterns = (rules.string.pattern, rules.repeated.items.string.pattern, rules.map.values.string.pattern)
+                assert not any(patterns) or field.GetOptions().Extensions[options_pb2.must_be], field.full_name
+                if (held := jsonnames.held(field)) is not None and held not in waiting:
+                    waiting.append(held)
+    parts: list[Any] = [jsonschemas.schema(name) for name in jsonschemas.names()]
+    for part in parts:
+        assert not isinstance(part, dict) or ("pattern" in part) == (jsonschemas.PATTERN_IN_WORDS in part), part
+        parts += part.values() if isinstance(part, dict) else part if isinstance(part, list) else []
+
+
+def test_clients_can_be_generated_from_it() -> None:
+    """What made generators drop an operation, or give a type in which nothing can be said."""
+    schemas = DOCUMENT["components"]["schemas"]
+    parts: list[Any] = [DOCUMENT["paths"], schemas]
+    for part in parts:
+        if isinstance(part, dict):
+            kinds = part.get("type")
+            if kinds == "object" and "properties" not in part and "$schema" not in part:
+                assert "additionalProperties" in part, part
+            if kinds == "array":
+                assert "items" in part, part
+            if "enum" in part and isinstance(part["enum"], list):
+                assert part["type"] == "string" and None not in part["enum"], part
+            parts += part.values()
+        elif isinstance(part, list):
+            parts += part
+    assert schemas["Flow"]["properties"]["voicemail_enabled"]["type"] == "boolean"
+    assert schemas["FlowInput"]["properties"]["voicemail_enabled"]["type"] == ["boolean", "null"]
+    assert schemas["Call"]["properties"]["status"]["$ref"] == "#/components/schemas/CallStatus"
+    assert schemas["FlowPatch"]["properties"]["turn_config_json"]["oneOf"][0]["$ref"].endswith("/TurnConfigJson")
+    stream = DOCUMENT["paths"]["/api/calls/{id}/stream"]["get"]["responses"]["200"]["content"]["text/event-stream"]
+    events = schemas[stream["x-sse-events"]["$ref"].rpartition("/")[2]]["properties"]
+    assert events["transcript.turn"]["$ref"] == "#/components/schemas/Turn" and "transcript.delta" in events
+    for path in DOCUMENT["paths"].values():
+        assert path.get("patch", {}).get("requestBody", {"required": True})["required"]
+        for told in path.values():
+            assert told["responses"]["429"] == {"$ref": "#/components/responses/Error429"}
+    assert {"Retry-After", "RateLimit-Limit", "X-Request-Id"} <= DOCUMENT["components"]["responses"]["Error429"][
+        "headers"
+    ].keys()

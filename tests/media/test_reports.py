@@ -17,7 +17,7 @@ def test_stored_reports_count_from_one_and_others_do_not_count() -> None:
         report.seq if (report := reports.of(event, AT)) else None
         for event in (
             types.CallStarted("MZ"),
-            types.Delta("agent", "item", "wor"),
+            types.Delta("agent", "item", "wor", 5),
             types.ModelLost("closed"),
             types.Digits("12", 7),
         )
@@ -28,10 +28,11 @@ def test_stored_reports_count_from_one_and_others_do_not_count() -> None:
 
 def test_only_the_agents_turns_say_what_was_heard() -> None:
     reports = Reports("call_1")
-    agent = reports.of(types.TurnEnded(1, "agent", "All of it", "All", 10, 20, interrupted=True), AT)
-    caller = reports.of(types.TurnEnded(2, "caller", "Yes", "Yes", 30, 40, interrupted=False), AT)
+    agent = reports.of(types.TurnEnded(1, "agent", "All of it", "All", 10, 20, interrupted=True, item_id="a"), AT)
+    caller = reports.of(types.TurnEnded(2, "caller", "Yes", "Yes", 30, 40, interrupted=False, item_id="b"), AT)
     assert (agent.turn.role, agent.turn.heard_text, agent.turn.interrupted) == (calls_pb2.SPEAKER_AGENT, "All", True)
     assert not caller.turn.HasField("heard_text")
+    assert (agent.turn.item_id, caller.turn.item_id) == ("1-a", "1-b")
     assert (agent.call_id, agent.at.ToDatetime(UTC)) == ("call_1", AT)
 
 
@@ -73,9 +74,11 @@ def test_a_tool_is_told_when_it_starts_and_as_one_when_it_ends(output, status, r
 
 
 def test_a_delta_is_no_report() -> None:
-    delta = Reports("call_1").delta(types.Delta("agent", "item", "wor"), AT)
+    delta = Reports("call_1").delta(types.Delta("agent", "item", "wor", 5), AT)
     assert (delta.call_id, delta.at.ToDatetime(UTC), delta.delta.text) == ("call_1", AT, "wor")
-    assert delta.delta.role == calls_pb2.SPEAKER_AGENT
+    assert (delta.delta.role, delta.delta.start_ms) == (calls_pb2.SPEAKER_AGENT, 5)
+    again = Reports("call_1", 2).delta(types.Delta("agent", "item", "wor", 5), AT)
+    assert (delta.delta.item_id, again.delta.item_id, again.stream_number) == ("1-item", "2-item", 2)
 
 
 def test_an_end_has_its_reason_in_one_word_and_a_detail_beside_it() -> None:

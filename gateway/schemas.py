@@ -1,0 +1,322 @@
+"""The schemas of the OpenAPI document, by their names: messages as they are sent and answered, enums, free-form JSON, events."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from google.api import field_behavior_pb2
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+
+from gateway import sse
+from gateway.contract import Binding
+from hum import jsonnames, jsonschemas, jsonvalues
+from hum.comments import comment
+from hum.jsonvalues import INTEGER_NAMES, INTEGERS
+from hum.v1 import options_pb2, validate_pb2
+
+Schema = dict[str, Any]
+
+WELL_KNOWN: dict[str, Schema] = {
+    jsonnames.TIMESTAMP: {"type": "string", "format": "date-time"},
+    "google.protobuf.Duration": {"type": "string", "pattern": r"^-?[0-9]{1,12}(\.[0-9]{1,9})?s$"},
+    "google.protobuf.FieldMask": {"type": "string"},
+    "google.protobuf.Struct": {"type": "object", "additionalProperties": True},
+    "google.protobuf.Value": {},
+    "google.protobuf.ListValue": {"type": "array", "items": {}},
+}
+FORMATS = {
+    options_pb2.FORMAT_E164: "e164",
+    options_pb2.FORMAT_TIME_ZONE: "time-zone",
+    options_pb2.FORMAT_EMAIL: "email",
+    options_pb2.FORMAT_DATE: "date",
+}
+E164_PATTERN = r"^\+[1-9][0-9]{1,14}$"
+ERROR_EXAMPLE = {
+    "error": {
+        "code": "invalid_request",
+        "message": "Some fields are invalid.",
+        "details": [{"field": "name", "reason": "is required"}],
+        "request_id": "req_8f2c",
+    }
+}
+SCHEMAS = "#/components/schemas/"
+ERROR_DETAIL: Schema = {
+    "type": "object",
+    "description": "A bad field and what is wrong with it; or, of other errors, facts such as the carrier's code.",
+    "properties": {
+        "field": {"type": "string", "description": "The field's path: `recipients[3].phone_e164`."},
+        "reason": {"type": "string", "description": "The end of a sentence that begins with the field."},
+    },
+    "additionalProperties": {"type": "string"},
+}
+ERROR: Schema = {
+    "type": "object",
+    "examples": [ERROR_EXAMPLE],
+    "required": ["error"],
+    "properties": {"error": {"$ref": f"{SCHEMAS}ErrorBody"}},
+}
+ERROR_BODY: Schema = {
+    "type": "object",
+    "required": ["code", "message", "details", "request_id"],
+    "properties": {
+        "code": {"type": "string", "description": "What a program goes by: `not_found`, `invalid_request`, ..."},
+        "message": {"type": "string", "description": "A sentence for people."},
+        "details": {"type": "array", "items": {"$ref": f"{SCHEMAS}ErrorDetail"}},
+        "request_id": {"type": "string"},
+    },
+}
+
+
+def reference(descriptor: Descriptor, shape: str) -> Schema:
+    return {"$ref": SCHEMAS + _schema_name(descriptor, shape)}
+
+
+def _schema_name(descriptor: Descriptor, shape: str) -> str:
+    suffix = {"output": "", "input": "Input", "patch": "Patch"}[shape]
+    return descriptor.name.removesuffix("Response") + suffix
+
+
+def components(bindings: Sequence[Binding]) -> dict[str, Schema]:
+    """All schemas by name: messages, their enums, free-form JSON, and of each stream what its events hold."""
+    made = {**_schemas(bindings), "ErrorResponse": ERROR, "ErrorBody": ERROR_BODY, "ErrorDetail": ERROR_DETAIL}
+    free_form = {_free_form_name(name): _free_form_schema(name) for name in jsonschemas.names()}
+    streams = {events_name(binding): _events(binding) for binding in bindings if binding.is_stream}
+    for name, schema in {**_enums(bindings), **free_form, **streams}.items():
+        if made.setdefault(name, schema) is not schema:
+            raise ValueError(f"two schemas have the name {name}")
+    return dict(sorted(made.items()))
+
+
+def _enums(bindings: Iterable[Binding]) -> dict[str, Schema]:
+    """The enums of requests and answers."""
+    found: dict[str, Schema] = {}
+    waiting = [message for each in bindings for message in (each.method.input_type, each.method.output_type)]
+    known = {message.full_name for message in waiting}
+    while waiting:
+        for field in waiting.pop().fields:
+            inner = jsonnames.held(field)
+            if inner is not None and inner.full_name not in known:
+                known.add(inner.full_name)
+                waiting.append(inner)
+            if field.enum_type is not None:
+                found[field.enum_type.name] = _enum(field.enum_type)
+    return found
+
+
+def _enum(enum: EnumDescriptor) -> Schema:
+    schema: Schema = {"type": "string", "enum": list(jsonnames.enum_words(enum))}
+    if description := " ".join(filter(None, (comment(enum.full_name), *_words(enum)))):
+        schema["description"] = description
+    return schema
+
+
+def _words(enum: EnumDescriptor) -> Iterator[str]:
+    for word, number in jsonnames.enum_words(enum).items():
+        if text := comment(f"{enum.full_name}.{enum.values_by_number[number].name}"):
+            yield f"`{word}`: {text}"
+
+
+def events_name(binding: Binding) -> str:
+    return f"{binding.method.name}Events"
+
+
+def _events(binding: Binding) -> Schema:
+    """An object that has, by each event's name, the schema of its data."""
+    fields = binding.method.output_type.fields_by_name
+    names = sse.event_names(binding)
+    return {
+        "type": "object",
+        "description": "What the events of the stream hold, by their names; no answer has all of them.",
+        "required": list(names),
+        "properties": {name: of_field(fields[field], nullable=False, shape="output") for name, field in names.items()},
+    }
+
+
+def _schemas(bindings: Iterable[Binding]) -> dict[str, Schema]:
+    """The schemas of all bodies and answers, and of what they hold."""
+    waiting: list[tuple[Descriptor, str]] = []
+    for binding in bindings:
+        if binding.body_type is not None:
+            waiting.append((binding.body_type, "patch" if binding.masked else "input"))
+        if binding.answer_type is not None and not binding.is_stream and binding.status != 204:
+            waiting.append((binding.answer_type, "output"))
+        if binding.is_stream:
+            members = binding.method.output_type.oneofs_by_name["event"].fields
+            waiting += [(field.message_type, "output") for field in members if field.message_type]
+    made: dict[str, Schema] = {}
+    while waiting:
+        descriptor, shape = waiting.pop()
+        name = _schema_name(descriptor, shape)
+        if name in made:
+            continue
+        made[name] = _message(descriptor, shape)
+        held = (jsonnames.held(field) for field in descriptor.fields)
+        waiting += [(inner, shape) for inner in held if inner is not None and jsonvalues.plain(inner) is None]
+    return dict(sorted(made.items()))
+
+
+def _message(descriptor: Descriptor, shape: str) -> Schema:
+    writable = shape != "output"
+    fields = [field for field in descriptor.fields if shape in shapes(field)]
+    schema: Schema = {"type": "object", "properties": {jsonnames.rest_name(f): _property(f, shape) for f in fields}}
+    if description := comment(descriptor.full_name):
+        schema["description"] = description
+    must = required(descriptor) if shape == "input" else []
+    if not writable:
+        must = [jsonnames.rest_name(field) for field in fields]
+    if must:
+        schema["required"] = must
+    if writable:
+        schema["additionalProperties"] = False
+    return schema
+
+
+def shapes(field: FieldDescriptor) -> set[str]:
+    """The schemas that include a field: bodies of creates, bodies of updates, answers."""
+    if jsonnames.is_read_only(field):
+        return {"output"}
+    return {"output", "input"} if behaves(field, field_behavior_pb2.IMMUTABLE) else {"output", "input", "patch"}
+
+
+def required(descriptor: Descriptor) -> list[str]:
+    return [jsonnames.rest_name(field) for field in descriptor.fields if behaves(field, field_behavior_pb2.REQUIRED)]
+
+
+def behaves(field: FieldDescriptor, behaviour: int) -> bool:
+    return behaviour in field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
+
+
+def description_of(field: FieldDescriptor) -> str:
+    """The contract's comment on a field, and those on its enum's values."""
+    must_be = field.GetOptions().Extensions[options_pb2.must_be]
+    sentences = [comment(field.full_name), f"Must be {must_be}." if must_be else ""]
+    if enum := field.enum_type:
+        sentences += _words(enum)
+    return " ".join(filter(None, sentences))
+
+
+def _property(field: FieldDescriptor, shape: str) -> Schema:
+    must = behaves(field, field_behavior_pb2.REQUIRED)
+    if shape == "output":
+        must = must or field.GetOptions().Extensions[options_pb2.always]
+    nullable = not must and not field.is_repeated and (field.has_presence or field.enum_type is not None)
+    schema = of_field(field, nullable=nullable or (shape != "output" and not must), shape=shape)
+    if description := " ".join(filter(None, (description_of(field), schema.get("description")))):
+        schema["description"] = description
+    return schema
+
+
+def of_field(field: FieldDescriptor, *, nullable: bool, shape: str = "input") -> Schema:
+    if jsonnames.is_map(field):
+        schema = _map(field, shape)
+    elif not field.is_repeated:
+        schema = _one(field, shape)
+    else:
+        rules = field.GetOptions().Extensions[validate_pb2.field].repeated
+        schema = {"type": "array", "items": _one(field, shape)}
+        if rules.max_items:
+            schema["maxItems"] = rules.max_items
+        if rules.unique:
+            schema["uniqueItems"] = True
+    if not nullable:
+        return schema
+    if "$ref" in schema:
+        return {"oneOf": [schema, {"type": "null"}]}
+    if "type" not in schema:
+        return schema  # anything, null too
+    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    return {**schema, "type": list(dict.fromkeys([*kinds, "null"]))}
+
+
+def _map(field: FieldDescriptor, shape: str) -> Schema:
+    assert field.message_type is not None, "a map's entry"
+    rules = field.GetOptions().Extensions[validate_pb2.field].map
+    schema: Schema = {
+        "type": "object",
+        "additionalProperties": _one(field.message_type.fields_by_name["value"], shape),
+    }
+    if rules.max_pairs:
+        schema["maxProperties"] = rules.max_pairs
+    return schema
+
+
+def _one(field: FieldDescriptor, shape: str) -> Schema:
+    """The schema of one value of a field."""
+    if field.message_type is not None:
+        return _well_known(field.message_type, shape) or reference(field.message_type, shape)
+    if field.enum_type is not None:
+        return {"$ref": SCHEMAS + field.enum_type.name}
+    rules = field.GetOptions().Extensions[validate_pb2.field]
+    if field.is_repeated:
+        rules = rules.repeated.items
+    if field.type == FieldDescriptor.TYPE_BOOL:
+        return {"type": "boolean"}  # 1, 0 and the words are accepted too, for old clients
+    if field.type in INTEGERS:
+        return _integer(rules, field.type)
+    if field.type in jsonvalues.FLOATS:
+        return _number(field, rules, nullable=shape == "output")
+    if field.type == FieldDescriptor.TYPE_BYTES:
+        return {"type": "string", "format": "byte", "contentEncoding": "base64"}
+    return _free_form(field) if jsonnames.is_raw_json(field) else _text(field, rules)
+
+
+def _free_form(field: FieldDescriptor) -> Schema:
+    """The JSON Schema that a value is held against when it is written; any JSON where nobody writes one."""
+    name = field.GetOptions().Extensions[options_pb2.json_schema]
+    return {"$ref": SCHEMAS + _free_form_name(name)} if name else {}
+
+
+def _free_form_name(name: str) -> str:
+    """`TurnConfigJson`: not the name of any message."""
+    return "".join(part.title() for part in name.split("_")) + "Json"
+
+
+def _free_form_schema(name: str) -> Schema:
+    """A schema under its own name: a title would be another one."""
+    return {word: part for word, part in jsonschemas.schema(name).items() if word not in {"$schema", "title"}}
+
+
+def _well_known(descriptor: Descriptor, shape: str) -> Schema | None:
+    if descriptor.file.name == "google/protobuf/wrappers.proto":
+        return _one(descriptor.fields_by_name["value"], shape)
+    return WELL_KNOWN.get(descriptor.full_name)
+
+
+def _number(field: FieldDescriptor, rules: Any, *, nullable: bool) -> Schema:
+    """A double or a float; in answers, null stands for a value that is not finite."""
+    name = "double" if field.type == FieldDescriptor.TYPE_DOUBLE else "float"
+    limits = getattr(rules, name)
+    schema: Schema = {"type": ["number", "null"] if nullable else "number", "format": name}
+    for rule, keyword in (
+        ("gte", "minimum"),
+        ("gt", "exclusiveMinimum"),
+        ("lte", "maximum"),
+        ("lt", "exclusiveMaximum"),
+    ):
+        if limits.HasField(rule):
+            schema[keyword] = getattr(limits, rule)
+    return schema
+
+
+def _integer(rules: Any, type: int) -> Schema:
+    limits, bits = getattr(rules, INTEGER_NAMES[type]), INTEGERS[type]
+    schema: Schema = {"type": "integer", "format": "int64" if bits[1] >> 32 else "int32"}
+    if bits[0] == 0:
+        schema["minimum"] = 0
+    if limits.HasField("gte"):
+        schema["minimum"] = limits.gte
+    if limits.HasField("lte"):
+        schema["maximum"] = limits.lte
+    return schema
+
+
+def _text(field: FieldDescriptor, rules: Any) -> Schema:
+    schema: Schema = {"type": "string"}
+    for name, keyword in (("min_len", "minLength"), ("max_len", "maxLength"), ("pattern", "pattern")):
+        if rules.string.HasField(name):
+            schema[keyword] = getattr(rules.string, name)
+    format = field.GetOptions().Extensions[options_pb2.format]
+    if format in FORMATS:
+        schema["format"] = FORMATS[format]
+    if format == options_pb2.FORMAT_E164:
+        schema["pattern"] = E164_PATTERN
+    return schema
