@@ -266,7 +266,7 @@ class TurnRow:
     end_ms: int
     interrupted: bool
     #: Empty for turns of earlier releases.
-    item_id: str
+    item_id: str = ""
 
 
 # --- routing ------------------------------------------------------------------------------------------------------
