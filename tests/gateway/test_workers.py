@@ -111,7 +111,7 @@ async def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
             stderr=asyncio.subprocess.PIPE,
         )
         _, said = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode == 1
+    assert process.returncode == 2
     assert f"can't listen on {listen}" in said.decode()
 
 
