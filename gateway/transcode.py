@@ -167,6 +167,8 @@ async def _body(
     if text and _media_type(request) not in JSON_TYPES:
         types = " or ".join((JSON_TYPES[0], *((binding.text_type, forms.MEDIA_TYPE) if binding.text_type else ())))
         return errors.refusal("UNSUPPORTED_MEDIA_TYPE", f"The body must be {types}.", request_id)
+    if binding.masked and not text:
+        return errors.refusal("INVALID_JSON", "The body is missing; send an object with what is to change.", request_id)
     target = _body_target(binding, message)
     try:
         members = jsonwire.read_body(text or b"{}", target, problems)

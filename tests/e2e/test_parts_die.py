@@ -96,6 +96,7 @@ async def town(
             "HUM_OIDC_CLIENT_SECRET": "s",
             "HUM_HOME": str(open_home),
             "HUM_DRAIN_SECONDS": "1",
+            "HUM_MEDIA_WORKERS": "1",  # which is killed
             "HUM_MAX_LAG_MS": "5000",
             "HUM_MAX_LATE_MS": "1000",
             "HUM_SWEEP_SECONDS": "1",

@@ -141,7 +141,12 @@ def test_times_that_are_not(value: str) -> None:
 def test_queries() -> None:
     request, problems = calls_pb2.ListCallsRequest(), list[FieldError]()
     fields = {jsonnames.rest_name(field): field for field in request.DESCRIPTOR.fields}
-    for name, values in {"limit": ["5"], "status": ["busy"], "created_from": ["2026-01-01T00:00:00Z"], "q": ["a b"]}.items():
+    for name, values in {
+        "limit": ["5"],
+        "status": ["busy"],
+        "created_from": ["2026-01-01T00:00:00Z"],
+        "q": ["a b"],
+    }.items():
         jsonwire.read_query(fields[name], values, request, problems)
     assert problems == []
     assert (request.limit, request.status, request.q, request.created_from.seconds) == (
