@@ -12,10 +12,10 @@ LISTENING_PORTS = range(20_000, 32_768)
 BACKLOG = 1024
 
 
-def free_port(host: str) -> int:
-    """A port that nobody listens on and that the system does not give to an outgoing connection meanwhile."""
+def free_port(host: str, count: int = 1) -> int:
+    """The first of `count` ports that nobody listens on and that the system gives to no outgoing connection meanwhile."""
     for port in random.sample(LISTENING_PORTS, 200):
-        if is_free(Listen(host, port)):
+        if all(is_free(Listen(host, port + each)) for each in range(count)):
             return port
     return refuse(f"no free port on {host}")
 

@@ -142,11 +142,12 @@ class Platform:
             self.environment[variable] = chosen[plane]
         self._default("HUM_MEDIA_WORKERS", MEDIA_WORKERS)
         metrics = parse_listen(self.settings.metrics_listen)
-        count = 0
+        sockets = {"media": int(self.environment["HUM_MEDIA_WORKERS"]), "gateway": self.settings.gateway_workers}
+        before_it = 0
         for plane in PLANES:
-            listen = metrics.plus(count)
-            self.metrics[plane] = str(listen._replace(port=listen.port or free_port(listen.host)))
-            count += int(self.environment["HUM_MEDIA_WORKERS"]) if plane == "media" else 1  # workers count up, too
+            listen, count = metrics.plus(before_it), sockets.get(plane, 1)  # workers count up
+            self.metrics[plane] = str(listen._replace(port=listen.port or free_port(listen.host, count)))
+            before_it += count
         self._default("HUM_CONTROL_ADDRESS", chosen["control"])
         self._default("HUM_PUBLIC_URL", f"http://{chosen['gateway']}")
         self._default("HUM_MEDIA_URL", f"ws://{chosen['media']}")

@@ -16,6 +16,10 @@ def test_a_free_port_is_none_that_a_connection_is_given(monkeypatch: pytest.Monk
         monkeypatch.setattr(sockets.random, "sample", lambda *_: [port])
         with pytest.raises(SystemExit, match="no free port"):
             sockets.free_port("127.0.0.1")
+        monkeypatch.setattr(sockets.random, "sample", lambda *_: [port - 1])
+        with pytest.raises(SystemExit, match="no free port"):  # the second of them is taken
+            sockets.free_port("127.0.0.1", 2)
+    monkeypatch.setattr(sockets.random, "sample", lambda *_: [port])
     assert sockets.free_port("127.0.0.1") == port
 
 
