@@ -62,9 +62,9 @@ async def require(url: str) -> None:
 
 
 def _where(url: str) -> str:
-    """The URL without what is secret in it."""
+    """The URL without what is secret in it; of what isn't one, nothing: it may be all secret."""
     parts = urlsplit(url)
-    return f"{parts.netloc.rpartition('@')[2]}{parts.path}"
+    return f"{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.netloc else "an address that is not a URL"
 
 
 class Db:

@@ -181,6 +181,13 @@ async def test_credentials(edge: Edge) -> None:
         assert (await http.get("/api/flows", headers=reader)).status_code == 401
 
 
+async def test_an_update_without_a_body_is_refused(edge: Edge) -> None:
+    async with await edge.client() as http:
+        refused = await http.patch("/api/organization")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, "invalid_json")
+        assert (await http.patch("/api/organization", json={})).status_code == 200, "an empty one changes nothing"
+
+
 async def test_an_idempotency_key_has_one_effect(edge: Edge) -> None:
     async with await edge.client() as http:
         key = {"Idempotency-Key": "one"}

@@ -59,6 +59,15 @@ def test_a_socket_that_is_taken(tmp_path: Path) -> None:
     assert lines[0].startswith(f"hum: {listen} (HUM_GATEWAY_LISTEN) is taken by another program")
 
 
+@pytest.mark.parametrize("program", ["control", "worker"])
+def test_an_address_that_is_no_url_is_not_repeated(program: str, tmp_path: Path) -> None:
+    status, lines = hum(tmp_path, program, HUM_DATABASE_URL="host=127.0.0.1 password=secret")
+    told = [line for line in lines if line.startswith("hum: ")]
+    assert (status, len(told)) == (2, 1), lines
+    assert "HUM_DATABASE_URL" in told[0]
+    assert "secret" not in "".join(lines)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("login", "database", "reason"),
