@@ -1,6 +1,7 @@
 """The realtime socket: authentication, ordered frames in and out, and connection faults."""
 
 import asyncio
+import contextlib
 import copy
 import time
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from sandbox.loopclock import LoopClock
 from sandbox.openai.conversation import Conversation
@@ -111,10 +112,13 @@ class Line:
     async def _write(self) -> Hangup:
         while True:
             message = await self._outbox.get()
-            if isinstance(message, Hangup):
-                await self._websocket.close(message.code, message.reason)
-                return message
-            await self._websocket.send_text(message)
+            try:
+                if isinstance(message, Hangup):
+                    await self._websocket.close(message.code, message.reason)
+                    return message
+                await self._websocket.send_text(message)
+            except WebSocketDisconnect as gone:  # the client left before the reader learned it
+                return Hangup(gone.code)
 
     async def _read(self) -> Hangup:
         while True:
@@ -125,9 +129,15 @@ class Line:
             self._session.handle(text if text is not None else message.get("bytes", b""))
 
 
-async def admit(websocket: WebSocket, knows: Callable[[str], bool], faults: Faults) -> str | None:
-    """Accept the connection and return the model's name; or refuse it with an HTTP status and return None."""
-    await asyncio.sleep(faults.accept_after_ms / 1000)
+async def admit(
+    websocket: WebSocket, knows: Callable[[str], bool], faults: Faults, ending: asyncio.Event
+) -> str | None:
+    """Accept the connection and return the model's name; or refuse it with an HTTP status and return None.
+
+    Nobody is kept waiting once the stand-in is `ending`.
+    """
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(ending.wait(), faults.accept_after_ms / 1000)
     refusal: Refusal | None = None
     model = websocket.query_params.get("model")
     if not knows(websocket.headers.get("authorization", "")):

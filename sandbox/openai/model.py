@@ -6,6 +6,7 @@ async with Model.serve(api_key="sk-test", script=Script.of({...})) as model:
     await model.sessions[0].until_sent("response.done")
 """
 
+import asyncio
 import contextlib
 import hmac
 from collections.abc import AsyncIterator
@@ -39,6 +40,7 @@ class Model:
         self._api_key = api_key
         self._senses = Senses(speech)
         self._lines: dict[str, Line] = {}
+        self._ending = asyncio.Event()
         self.play(script)
 
     @classmethod
@@ -64,6 +66,7 @@ class Model:
             try:
                 yield model
             finally:
+                model._ending.set()
                 for line in list(model._lines.values()):
                     line.hang_up(GOING_AWAY, "the stand-in ends")
 
@@ -85,7 +88,7 @@ class Model:
 
     async def talk(self, websocket: WebSocket) -> None:
         faults = self._take_faults()
-        name = await admit(websocket, self.knows, faults)
+        name = await admit(websocket, self.knows, faults, self._ending)
         if name is None:
             return
         truth = SessionTruth(new_id("sess"), name)
