@@ -18,6 +18,7 @@ PLANES = {
     "media": ("media.app",),
 }
 ROLES = ("viewer", "operator", "admin")
+MOST_LISTED = 200  # as ListOrganizations has it
 
 
 def main() -> None:
@@ -74,6 +75,9 @@ def _add_admin(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     org = _command(admin, "create-org", "create an organization", _create_org)
     org.add_argument("--name", required=True)
     org.add_argument("--owner-email", required=True, help="e-mail address of its first admin")
+    orgs = _command(admin, "list-orgs", "list the organizations, newest first", _list_orgs)
+    orgs.add_argument("--limit", type=_page, default=50, help="how many, 1 to 200; default: 50")
+    orgs.add_argument("--cursor", default="", help="`next_cursor` of the page before")
     key = _command(admin, "create-api-key", "create an API key", _create_api_key)
     key.add_argument("--org", required=True, help="the organization's id")
     key.add_argument("--role", required=True, choices=ROLES)
@@ -113,6 +117,12 @@ def _workers(text: str) -> tuple[str, str]:
     if not (text.isdecimal() and int(text)):
         raise argparse.ArgumentTypeError("must be a number of processes, 1 or more")
     return "--workers", text
+
+
+def _page(text: str) -> int:
+    if not (text.isdecimal() and 1 <= int(text) <= MOST_LISTED):
+        raise argparse.ArgumentTypeError(f"must be a number from 1 to {MOST_LISTED}")
+    return int(text)
 
 
 def _migrate(arguments: argparse.Namespace) -> int:
@@ -184,6 +194,12 @@ def _create_org(arguments: argparse.Namespace) -> int:
     from hum.cli import admin
 
     return asyncio.run(admin.create_org(arguments.name, arguments.owner_email))
+
+
+def _list_orgs(arguments: argparse.Namespace) -> int:
+    from hum.cli import admin
+
+    return asyncio.run(admin.list_orgs(arguments.limit, arguments.cursor))
 
 
 def _create_api_key(arguments: argparse.Namespace) -> int:

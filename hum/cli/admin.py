@@ -18,6 +18,19 @@ async def create_org(name: str, owner_email: str) -> int:
     return await _ask("CreateOrganization", request, lambda answer: {"id": answer.id})
 
 
+async def list_orgs(limit: int, cursor: str) -> int:
+    """A page of the organizations, newest first; `next_cursor` is null on the last."""
+    request = runtime_pb2.ListOrganizationsRequest(limit=limit, cursor=cursor)
+    return await _ask("ListOrganizations", request, _listed)
+
+
+def _listed(page: runtime_pb2.ListOrganizationsResponse) -> dict[str, Any]:
+    organizations = [
+        {"id": each.id, "name": each.name, "created_at": each.created_at.ToJsonString()} for each in page.organizations
+    ]
+    return {"organizations": organizations, "next_cursor": page.next_cursor or None}
+
+
 async def create_api_key(org: str, role: str, scopes: list[str], name: str) -> int:
     request = runtime_pb2.IssueApiKeyRequest(
         organization_id=org, role=options_pb2.Role.Value(f"ROLE_{role.upper()}"), scopes=scopes, name=name
