@@ -138,9 +138,7 @@ class AdminServicer:
     ) -> runtime_pb2.ListOrganizationsResponse:
         validation.require_valid(request)
         async with self._db.system() as tx:
-            found = await identity.page_organizations(
-                tx, self._cursors.after(request), paging.rows_to_fetch(request)
-            )
+            found = await identity.page_organizations(tx, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
         listed = [
             runtime_pb2.ListedOrganization(

@@ -40,7 +40,13 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--workers", type=_workers, dest="options", help="processes that share the port")
     up = _command(commands, "up", "run the whole platform on this machine, until stopped", _up)
     up.add_argument("--replace", action="store_true", help="take the place of the one that runs; its calls go on")
-    _command(commands, "demo", "start everything, place one spoken call, and show the result", _demo)
+    demo = _command(commands, "demo", "start everything, place one spoken call, and show the result", _demo)
+    demo.add_argument(
+        "--keep",
+        type=_seconds,
+        metavar="SECONDS",
+        help="let everything run on for so long, to look at the result; default: 600 on a terminal, else 0",
+    )
 
     migrate = _command(commands, "migrate", "bring the database up to date", _migrate)
     migrate.add_argument("--print-roles", action="store_true", help="print the SQL that an administrator runs once")
@@ -119,6 +125,16 @@ def _workers(text: str) -> tuple[str, str]:
     return "--workers", text
 
 
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError("must be a number of seconds, 0 or more")
+    return seconds
+
+
 def _page(text: str) -> int:
     if not (text.isdecimal() and 1 <= int(text) <= MOST_LISTED):
         raise argparse.ArgumentTypeError(f"must be a number from 1 to {MOST_LISTED}")
@@ -136,10 +152,10 @@ def _up(arguments: argparse.Namespace) -> int:
     return asyncio.run(up.run(replace=arguments.replace))
 
 
-def _demo(_: argparse.Namespace) -> int:
+def _demo(arguments: argparse.Namespace) -> int:
     from hum.cli import demo
 
-    return asyncio.run(demo.run())
+    return asyncio.run(demo.run(arguments.keep))
 
 
 def _call(arguments: argparse.Namespace) -> int:

@@ -30,7 +30,8 @@ async def test_organizations_are_listed_a_page_at_a_time(
         await admin.CreateOrganization(
             runtime_pb2.CreateOrganizationRequest(name=name, owner_email="a@b.example"), metadata=who
         )
-    seen, request = [], runtime_pb2.ListOrganizationsRequest(limit=2)
+    seen: list[list[str]] = []
+    request = runtime_pb2.ListOrganizationsRequest(limit=2)
     while True:
         page = await admin.ListOrganizations(request, metadata=who)
         seen.append([each.name for each in page.organizations])
@@ -38,7 +39,7 @@ async def test_organizations_are_listed_a_page_at_a_time(
         if not page.HasField("next_cursor"):
             break
         request.cursor = page.next_cursor
-    assert sorted(sum(seen, [])) == ["One", "Three", "Two"]
+    assert sorted(name for names in seen for name in names) == ["One", "Three", "Two"]
     assert [len(names) for names in seen] == [2, 1]
     for bad in (runtime_pb2.ListOrganizationsRequest(limit=201), runtime_pb2.ListOrganizationsRequest(cursor="x")):
         with pytest.raises(aio.AioRpcError) as refused:
