@@ -48,6 +48,11 @@ def _parser() -> argparse.ArgumentParser:
         help="let everything run on for so long, to look at the result; default: 600 on a terminal, else 0",
     )
 
+    doctor = _command(
+        commands, "doctor", "look at everything that HUM needs, and say how to fix what is wrong", _doctor
+    )
+    doctor.add_argument("--json", action="store_true", help="print one JSON array instead of lines")
+
     migrate = _command(commands, "migrate", "bring the database up to date", _migrate)
     migrate.add_argument("--print-roles", action="store_true", help="print the SQL that an administrator runs once")
 
@@ -156,6 +161,12 @@ def _demo(arguments: argparse.Namespace) -> int:
     from hum.cli import demo
 
     return asyncio.run(demo.run(arguments.keep))
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from hum.cli import doctor
+
+    return asyncio.run(doctor.run(as_json=arguments.json))
 
 
 def _call(arguments: argparse.Namespace) -> int:

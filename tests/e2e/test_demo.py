@@ -13,7 +13,6 @@ import pytest
 
 from hum.settings import environment
 from sandbox.speech import Speech
-from tests.e2e.test_hum_up import programs_end as programs_end
 from tests.e2e.test_hum_up import until
 
 pytestmark = [
@@ -33,7 +32,7 @@ async def sign_in(http: httpx.AsyncClient, link: str, email: str) -> httpx.Respo
 
 
 @pytest.mark.timeout(240)
-async def test_the_last_link_works_for_as_long_as_it_says(open_home: Path, programs_end: None) -> None:
+async def test_the_last_link_works_for_as_long_as_it_says(open_home: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "hum.cli", "demo", "--keep", "900"),
         env=environment() | {"HUM_HOME": str(open_home)},
@@ -65,7 +64,9 @@ async def test_the_last_link_works_for_as_long_as_it_says(open_home: Path, progr
             with pytest.raises(httpx.ConnectError):
                 await http.get(link)
     finally:
-        reading.cancel()
-        if process.returncode is None:
-            process.kill()
+        if process.returncode is None:  # it failed: everything ends at the second signal
+            process.send_signal(signal.SIGINT)
+            await asyncio.sleep(0.5)
+            process.send_signal(signal.SIGINT)
             await process.wait()
+        reading.cancel()
