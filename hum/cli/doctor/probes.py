@@ -87,14 +87,11 @@ def _skew_seconds(date: str) -> float | None:
 
 def _fault(error: Exception) -> str:
     """What went wrong, in short: an exception of aiohttp may name the whole URL, and a URL may hold a password."""
-    reason = getattr(error, "os_error", None) or getattr(error, "certificate_error", None)
-    if reason is not None:
-        return str(getattr(reason, "strerror", None) or reason)
-    return (
-        str(error)
-        if isinstance(error, ValueError) and not isinstance(error, aiohttp.ClientError)
-        else type(error).__name__
-    )
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return str(error.certificate_error)
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno) if error.errno > 0 else "its name is unknown"  # as getaddrinfo has it
+    return type(error).__name__ if isinstance(error, aiohttp.ClientError) else str(error)
 
 
 # --- the systems outside ------------------------------------------------------------------------------------------
@@ -104,14 +101,14 @@ async def carrier_numbers(web: Web, config: UpSettings) -> tuple[Answer, list[Li
     """The account's numbers; the last answer, and those that it holds."""
     base, account = config.twilio_api_base_url.rstrip("/"), config.twilio_account_sid
     tokens = config.twilio_auth_tokens
-    login = aiohttp.BasicAuth(
+    login = aiohttp.encode_basic_auth(
         config.twilio_api_key or account, config.twilio_api_secret or (tokens[0] if tokens else "")
     )
     path = f"/2010-04-01/Accounts/{account}/IncomingPhoneNumbers.json?PageSize={PAGE}"
     held: list[Line] = []
     answer = Answer(0, fault="nothing was asked")
     for _ in range(MOST_PAGES):
-        answer = await web.ask("GET", base + path, headers={"Authorization": login.encode()})
+        answer = await web.ask("GET", base + path, headers={"Authorization": login})
         page = answer.json if isinstance(answer.json, dict) else {}
         held += [
             Line(each["phone_number"], each.get("voice_url") or "", each.get("status_callback") or "")
