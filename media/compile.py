@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import sysconfig
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -71,4 +72,7 @@ if __name__ == "__main__":
             file=sys.stderr,
         )
     else:
+        began = time.monotonic()
+        print("  compiling the media core ...", flush=True)
         compiled()
+        print(f"  {'':40} {time.monotonic() - began:5.1f} s", flush=True)
