@@ -21,7 +21,8 @@ $(CORE): $(READY) media/compile.py $(wildcard media/core/*.py)
 
 # --- running ------------------------------------------------------------------------------------------------------
 
-demo: $(CORE)
+# One call needs no machine code, and a newcomer no minute of compiling.
+demo: $(READY)
 	@$(BIN)/hum demo
 
 up: $(CORE)

@@ -2,7 +2,7 @@
 
 import os
 
-from hum import descriptors, private, production, telemetry
+from hum import descriptors, home, private, production, telemetry
 from hum.settings import Common
 
 
@@ -14,5 +14,5 @@ def begin(settings: Common, plane: str) -> None:
     production.require(settings)
     os.umask(private.UMASK)
     descriptors.raise_limit()
-    private.create_home(settings.home)
+    home.require(settings.home)
     telemetry.start(settings, plane)

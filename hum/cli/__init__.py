@@ -6,8 +6,11 @@ import os
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
+from typing import NoReturn
 
 from hum import private
+from hum.refusal import refuse
 from sandbox.load import options as load_options
 
 #: `hum <plane>` execs this program; it is never forked from a process that has imported grpc.
@@ -18,18 +21,39 @@ PLANES = {
     "media": ("media.app",),
 }
 ROLES = ("viewer", "operator", "admin")
+INTERRUPTED = 130  # as shells have it
 MOST_LISTED = 200  # as ListOrganizations has it
 
 
 def main() -> None:
     """Parse the command line and run the command; failures end with a message and a status."""
     os.umask(private.UMASK)
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # started without, as some supervisors do
+            setattr(sys, name, Path(os.devnull).open("r" if name == "stdin" else "w"))  # noqa: SIM115 - to the end
     arguments = _parser().parse_args()
-    sys.exit(arguments.run(arguments))
+    try:
+        status = arguments.run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read our output has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    except OSError as error:
+        refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    sys.exit(status)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Refuses in one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        refuse(f"{message}; see `{self.prog} --help`")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="hum", description="An AI phone and text platform on your own machines.")
+    parser = _Parser(prog="hum", description="An AI phone and text platform on your own machines.")
     parser.add_argument("--version", action="version", version=f"hum {version('hum')}")
     commands = parser.add_subparsers(required=True, metavar="command")
 

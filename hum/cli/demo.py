@@ -20,6 +20,7 @@ from urllib.parse import urlencode
 import aiohttp
 from grpc import aio
 
+from hum import home
 from hum.cli import banner, conversation, simulate
 from hum.cli.lock import AlreadyRuns
 from hum.cli.operator import operator, sentence
@@ -302,6 +303,7 @@ async def run(keep_seconds: float | None = None) -> int:
     read = load(UpSettings)
     free = {f"{plane}_listen": "127.0.0.1:0" for plane in ("control", "gateway", "media")}
     settings = read.model_copy(update={"home": read.home / "demo", **free})
+    home.require(read.home)
     demo = Demo(settings, keep_seconds, Signals())
     running, stopping = asyncio.create_task(demo.run()), asyncio.create_task(demo.signals.stop.wait())
     try:

@@ -9,6 +9,7 @@ from typing import Any
 from grpc import aio
 
 from hum import home, jsonwire, rpc
+from hum.refusal import refuse
 from hum.settings import UpSettings
 from hum.v1 import calls_pb2, options_pb2, runtime_pb2, runtime_pb2_grpc
 
@@ -42,7 +43,11 @@ def _name(member: str) -> str:
 async def operator(settings: UpSettings, name: str = "hum-admin") -> AsyncIterator[Operator]:
     """Control as it runs on this machine (`run.json`), else as the settings say; `name` appears in its log."""
     address = home.read_run(settings.home).get("control_address", settings.control_address)
-    identity = rpc.NodeIdentity(home.node_key(settings), "admin", name)
+    try:
+        identity = rpc.NodeIdentity(home.node_key(settings), "admin", name)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        refuse(f"can't use the node key in {settings.home} (HUM_HOME): {reason}; set HUM_HOME or HUM_NODE_KEY")
     async with rpc.channel(settings.model_copy(update={"control_address": address})) as channel:
         yield Operator(address, runtime_pb2_grpc.AdminServiceStub(channel), identity)
 

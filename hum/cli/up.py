@@ -11,7 +11,7 @@ from pathlib import Path
 
 from grpc import aio
 
-from hum import refusal, settings
+from hum import home, refusal, settings
 from hum.cli import banner
 from hum.cli.lock import AlreadyRuns
 from hum.cli.operator import operator
@@ -37,6 +37,7 @@ async def run(*, replace: bool = False) -> int:
     signals = Signals()
     platform = Platform(settings.load(UpSettings))
     platform.require_settings()
+    home.require(platform.settings.home)
     platform.programs.serves = lambda name, ms: _print([banner.started(name, ms)])
     starting = asyncio.create_task(platform.start(replace=replace))
     stopping = asyncio.create_task(signals.stop.wait())
