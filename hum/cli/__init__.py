@@ -105,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_admin(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_admin(commands: "argparse._SubParsersAction[_Parser]") -> None:
     admin = commands.add_parser("admin", help="operator commands").add_subparsers(required=True, metavar="action")
     org = _command(admin, "create-org", "create an organization", _create_org)
     org.add_argument("--name", required=True)
@@ -133,7 +133,7 @@ def _add_admin(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def _command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    commands: "argparse._SubParsersAction[_Parser]",
     name: str,
     help: str,
     run: Callable[[argparse.Namespace], int],
