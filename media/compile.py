@@ -7,7 +7,6 @@ import os
 import shutil
 import sys
 import sysconfig
-import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,6 +14,7 @@ from mypy.version import __version__ as mypy_version
 from mypyc.build import mypycify
 from setuptools import Distribution
 
+from hum.clock import monotonic_ms
 from media.native import BUILDS, CORE, INTERPRETER, LIBRARY, build_of_these_sources, sources
 
 #: Modules of msgspec structs: msgspec reads annotations, which compiled classes no longer have.
@@ -72,7 +72,7 @@ if __name__ == "__main__":
             file=sys.stderr,
         )
     else:
-        began = time.monotonic()
+        began_ms = monotonic_ms()
         print("  compiling the media core ...", flush=True)
         compiled()
-        print(f"  {'':40} {time.monotonic() - began:5.1f} s", flush=True)
+        print(f"  {'':40} {(monotonic_ms() - began_ms) / 1000:5.1f} s", flush=True)

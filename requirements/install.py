@@ -118,8 +118,8 @@ def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
 
 
 def _pip_settings(venv: Path) -> str:
-    asked = (str(venv / "bin" / "python"), "-m", "pip", "config", "list")
-    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout
+    command = (str(venv / "bin" / "python"), "-m", "pip", "config", "list")
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -33,7 +33,7 @@ def command(program: Path, found: Path | None, here: Path) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class Chosen:
     """What the operator has set of the outside, without secrets; empty: nothing, so a stand-in runs."""
 
     database: str
@@ -42,7 +42,7 @@ class Given:
     issuer: str
 
 
-def outside(given: Given, where: Mapping[str, Any], home: Path) -> list[str]:
+def outside(chosen: Chosen, where: Mapping[str, Any], home: Path) -> list[str]:
     """A line for each system outside: whether it is real or a stand-in, and where."""
     holds = ", ".join(where.get("numbers", ()))
     stand_ins = {
@@ -52,10 +52,10 @@ def outside(given: Given, where: Mapping[str, Any], home: Path) -> list[str]:
         "provider": f"a stand-in; anybody can sign in as anybody, {where.get('signin_url')}",
     }
     real = {
-        "database": given.database,
-        "carrier": given.carrier and f"real, calls cost money: {given.carrier}",
-        "model": given.model and f"real, calls cost money: {given.model}",
-        "provider": given.issuer or ("" if "signin_url" in where else "none; set HUM_OIDC_ISSUER, or use API keys"),
+        "database": chosen.database,
+        "carrier": chosen.carrier and f"real, calls cost money: {chosen.carrier}",
+        "model": chosen.model and f"real, calls cost money: {chosen.model}",
+        "provider": chosen.issuer or ("" if "signin_url" in where else "none; set HUM_OIDC_ISSUER, or use API keys"),
     }
     return [_row(name, real[name] or stand_in) for name, stand_in in stand_ins.items()]
 

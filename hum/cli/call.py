@@ -44,7 +44,7 @@ RECORD_SECONDS = 10.0
 
 
 @dataclass
-class Told:
+class Transcript:
     """The conversation so far; `fault` says why the rest is missing."""
 
     quiet: bool
@@ -81,42 +81,42 @@ async def run(to: str, from_: str, wavs: Sequence[str], lines: Sequence[str], *,
         )
         return 2
     call = await simulate.ring(target, to, from_, simulate.one_after_the_other(spoken))
-    told = Told(quiet=as_json)
-    await _follow(call, config, told)
+    transcript = Transcript(quiet=as_json)
+    await _follow(call, config, transcript)
     await simulate.over(call)
-    facts = _facts(call, target, told)
-    if told.fault:
-        sys.stderr.write(f"hum: the conversation is not complete: {told.fault}\n")
+    facts = _facts(call, target, transcript)
+    if transcript.fault:
+        sys.stderr.write(f"hum: the conversation is not complete: {transcript.fault}\n")
     for line in [json.dumps(facts)] if as_json else _last_lines(facts):
         _print(line)
     return 0 if facts["call_id"] and not facts["errors"] else 1
 
 
-async def _follow(call: Call, config: UpSettings, told: Told) -> None:
+async def _follow(call: Call, config: UpSettings, transcript: Transcript) -> None:
     """Print what happens, until the call is over and its record has said everything."""
     reading: asyncio.Task[None] | None = None
     is_here = "control_address" in home.read_run(config.home)
     async for event in call.events():
         if event["event"] == "stream.started" and is_here and reading is None:
-            told.follows = True
-            reading = asyncio.create_task(_listen(config, simulate.call_id(call), told))
-        if not told.quiet and (line := _line(event, follows=told.follows)):
+            transcript.follows = True
+            reading = asyncio.create_task(_listen(config, simulate.call_id(call), transcript))
+        if not transcript.quiet and (line := _line(event, follows=transcript.follows)):
             _print(line)
     if reading is not None:
         done, _ = await asyncio.wait({reading}, timeout=RECORD_SECONDS)
         if not done:
-            told.fault = f"control did not say within {RECORD_SECONDS:g} s that the call is over"
+            transcript.fault = f"control did not say within {RECORD_SECONDS:g} s that the call is over"
             reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
 
 
-async def _listen(config: UpSettings, call_id: str, told: Told) -> None:
+async def _listen(config: UpSettings, call_id: str, transcript: Transcript) -> None:
     async with operator(config, "hum-call") as control:
         try:
             async for name, data in control.follow(call_id):
-                told.take(name, data)
+                transcript.take(name, data)
         except aio.AioRpcError as error:
-            told.fault = sentence(error, control.address)
+            transcript.fault = sentence(error, control.address)
 
 
 def _line(event: dict[str, Any], *, follows: bool) -> str:
@@ -128,7 +128,7 @@ def _line(event: dict[str, Any], *, follows: bool) -> str:
     return f"{at}         -- {form.format_map(unknown | event)}"
 
 
-def _facts(call: Call, target: Target, told: Told) -> dict[str, Any]:
+def _facts(call: Call, target: Target, transcript: Transcript) -> dict[str, Any]:
     id = simulate.call_id(call)
     heard_bytes = sum(len(segment.payload) for stream in call.streams for segment in stream.playout.segments)
     return {
@@ -138,7 +138,7 @@ def _facts(call: Call, target: Target, told: Told) -> dict[str, Any]:
         "status": call.status,
         "duration_s": call.duration_s,
         "said_by_carrier": call.sentences,
-        "transcript": told.turns,
+        "transcript": transcript.turns,
         "agent_audio_ms": heard_bytes / 8,
         "interruptions": sum(len(stream.playout.clears) for stream in call.streams),
         "errors": [f"{code} {message}" for code, message in call.errors],

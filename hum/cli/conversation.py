@@ -12,8 +12,8 @@ def lines(name: str, event: Event) -> list[str]:
     match name:
         case "transcript.turn":
             cut = " [interrupted]" if event["interrupted"] else ""
-            said = [f"  {event['start_ms'] / 1000:6.2f} s  {event['role']:>6}: {event['text']}{cut}"]
-            return said + ([f"{INDENT}the caller heard: {event['heard_text'] or ''}"] if cut else [])
+            turn = [f"  {event['start_ms'] / 1000:6.2f} s  {event['role']:>6}: {event['text']}{cut}"]
+            return turn + ([f"{INDENT}the caller heard: {event['heard_text'] or ''}"] if cut else [])
         case "barge_in":
             return [f"  {event['at_ms'] / 1000:6.2f} s          (the caller speaks over the agent: {event['verdict']})"]
         case "tool.finished":

@@ -135,15 +135,15 @@ async def _tell_calls(platform: Platform) -> None:
 async def _say_where(platform: Platform) -> None:
     where, home_dir = platform.where, platform.settings.home
     number = where["numbers"][0] if "numbers" in where else "<your number>"
-    lines = banner.urls(where, home_dir) + banner.outside(_given(platform.settings), where, home_dir)
+    lines = banner.urls(where, home_dir) + banner.outside(_chosen(platform.settings), where, home_dir)
     lines += banner.next_steps(_command(platform.settings), number, await _organization(platform.settings))
     _print(lines)
 
 
-def _given(config: UpSettings) -> banner.Given:
+def _chosen(config: UpSettings) -> banner.Chosen:
     has_carrier = config.is_set("TWILIO_ACCOUNT_SID") or config.is_set("TWILIO_API_BASE_URL")
     has_model = config.is_set("OPENAI_API_KEY") or config.is_set("OPENAI_BASE_URL")
-    return banner.Given(
+    return banner.Chosen(
         shown_url(config.database_url) if config.is_set("HUM_DATABASE_URL") else "",
         f"account {config.twilio_account_sid} at {shown_url(config.twilio_api_base_url)}" if has_carrier else "",
         f"{config.realtime_model} at {shown_url(config.openai_base_url)}" if has_model else "",

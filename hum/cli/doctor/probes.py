@@ -160,10 +160,10 @@ async def stream(web: Web, config: UpSettings) -> Answer:
 
 async def control(config: UpSettings, seconds: float) -> str:
     """What came instead of control's answer to an operator; empty if it answered."""
-    async with operator(config, "hum-doctor") as asked:
+    async with operator(config, "hum-doctor") as plane:
         request = runtime_pb2.ListOrganizationsRequest(limit=1)
         try:
-            await asked.stub.ListOrganizations(request, metadata=asked.metadata, timeout=seconds)
+            await plane.stub.ListOrganizations(request, metadata=plane.metadata, timeout=seconds)
         except aio.AioRpcError as error:
             return error.code().name
     return ""

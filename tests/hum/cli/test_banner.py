@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hum.cli import _parser, banner
-from hum.cli.banner import Given
+from hum.cli.banner import Chosen
 
 HOME = Path("/srv/hum/var")
 WHERE = {
@@ -39,13 +39,13 @@ def test_every_address_is_there() -> None:
 
 
 def test_what_is_real_and_what_is_a_stand_in() -> None:
-    nothing = banner.outside(Given("", "", "", ""), WHERE | STAND_INS, HOME)
+    nothing = banner.outside(Chosen("", "", "", ""), WHERE | STAND_INS, HOME)
     assert [("a stand-in" in line or "embedded" in line) for line in nothing] == [True] * 4
     assert "+13175550100" in nothing[1]
-    everything = banner.outside(Given("db/hum", "account AC1", "gpt", "https://id.example.com"), WHERE, HOME)
+    everything = banner.outside(Chosen("db/hum", "account AC1", "gpt", "https://id.example.com"), WHERE, HOME)
     assert not any("stand-in" in line or "embedded" in line for line in everything)
     assert ["cost money" in line for line in everything] == [False, True, True, False]
-    assert "HUM_OIDC_ISSUER" in banner.outside(Given("db/hum", "AC1", "gpt", ""), WHERE, HOME)[3]
+    assert "HUM_OIDC_ISSUER" in banner.outside(Chosen("db/hum", "AC1", "gpt", ""), WHERE, HOME)[3]
 
 
 @pytest.mark.parametrize(
