@@ -17,8 +17,8 @@ $(READY): requirements/all.txt pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-# The media core as machine code.  Without a C compiler it says so, and is interpreted.
-$(CORE): $(READY) media/compile.py $(wildcard media/core/*.py)
+# The media core and its shell as machine code.  Without a C compiler it says so, and is interpreted.
+$(CORE): $(READY) $(wildcard media/*.py media/*/*.py)
 	@$(BIN)/python -m media.compile
 	@test ! -d media/_native || touch $@
 
