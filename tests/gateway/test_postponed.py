@@ -27,7 +27,9 @@ class Control:
         self.told.append(webhook.path)
 
 
-@pytest.mark.parametrize("how", [ZeroDivisionError, lambda: Away("INTERNAL")], ids=["a bug of ours", "a bug of control"])
+@pytest.mark.parametrize(
+    "how", [ZeroDivisionError, lambda: Away("INTERNAL")], ids=["a bug of ours", "a bug of control"]
+)
 @pytest.mark.parametrize(
     ("fails", "told"), [(2, ["/first", "/second"]), (100, ["/second"])], ids=["for a while", "for ever"]
 )
