@@ -48,7 +48,7 @@ def outside(chosen: Chosen, where: Mapping[str, Any], home: Path) -> list[str]:
     stand_ins = {
         "database": f"embedded, in {home / 'postgres'}",
         "carrier": f"a stand-in that no phone reaches, {where.get('carrier_url')}; it holds {holds}",
-        "model": f"a stand-in that listens and speaks, but does not think, {where.get('model_url')}",
+        "model": f"a stand-in that follows the flow's prompt by rules, {where.get('model_url')}",
         "provider": f"a stand-in; anybody can sign in as anybody, {where.get('signin_url')}",
     }
     real = {
