@@ -116,7 +116,7 @@ class Demo:
     began_ms: float = field(default_factory=monotonic_ms)
     #: A new one each time, as the number: a person's session shows the first of their organizations.
     owner: str = field(default_factory=lambda: f"demo-{secrets.token_hex(3)}@example.com")
-    #: The path of the call's record, once it is complete.
+    #: The path of the call's record, once the call is over.
     record: str = ""
 
     async def run(self) -> None:
@@ -138,8 +138,13 @@ class Demo:
             try:
                 await platform.start()
                 self._say(f"HUM is up ({(monotonic_ms() - self.began_ms) / 1000:.1f} s).")
-                await self._call(platform, number, lines)
-                await self._keep(platform)
+                try:
+                    await self._call(platform, number, lines)
+                except Missing:
+                    if self.record:
+                        await self._keep(platform, "The record is not complete.")
+                    raise
+                await self._keep(platform, "The record is complete.")
             finally:
                 await platform.stop(self.signals.hurry)
 
@@ -161,6 +166,7 @@ class Demo:
                     self._say(line)
             await simulate.over(call)
             record = await _summarized(client, id)
+            self.record = f"/api/calls/{id}"
             self._report(record, call)
             if turns < len(record["transcript"]):
                 raise Missing(f"{turns} of {len(record['transcript'])} turns were streamed while the call went on")
@@ -182,9 +188,9 @@ class Demo:
                 raise Missing(sentence(error, control.address)) from error
             return str(key.key)
 
-    async def _keep(self, platform: Platform) -> None:
+    async def _keep(self, platform: Platform, verdict: str) -> None:
         """Say where the record is, and let everything run on for `keep_seconds`, or until a signal."""
-        self._say("The record is complete.")
+        self._say(verdict)
         if self.keep_seconds <= 0:
             return
         where, path = platform.where, self.record
@@ -256,7 +262,6 @@ class Demo:
         }
         if missing := [name for name, there in expected.items() if not there]:
             raise Missing("missing: " + ", ".join(missing))
-        self.record = f"/api/calls/{record['id']}"
 
 
 def _steps(lines: list[bytes]) -> list[dict[str, Any]]:
