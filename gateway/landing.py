@@ -14,6 +14,9 @@ from hum.settings import GatewaySettings
 from hum.v1 import identity_pb2 as pb
 from hum.v1 import identity_pb2_grpc, options_pb2
 
+TOO_MANY, AWAY = 429, 503
+WHY = {TOO_MANY: "there were too many requests.", AWAY: "a part of the service doesn't answer."}
+
 
 class Landing:
     """One page, written for each request: nothing of it is kept, since it says who one is."""
@@ -26,27 +29,28 @@ class Landing:
         return [Route("/", self._page)]
 
     async def _page(self, request: Request) -> Response:
-        me, unknown = await self._who(request)
+        me, fault = await self._who(request)
         role = options_pb2.Role.Name(me.role).removeprefix("ROLE_").lower() if me else ""
-        text = pages.render("home.html", me=me, role=role, unknown=unknown, can_sign_in=self._can_sign_in)
+        text = pages.render("home.html", me=me, role=role, unknown=WHY.get(fault, ""), can_sign_in=self._can_sign_in)
         headers = {
             "Content-Security-Policy": pages.POLICY,
             "Cache-Control": "no-store",
             # Under `no-referrer` a browser sends `Origin: null` with a form, which `SameOrigin` must refuse.
             "Referrer-Policy": "same-origin",
         }
-        return Response(text, 503 if unknown else 200, headers, pages.HTML)
+        if fault:
+            headers["Retry-After"] = "1"
+        return Response(text, fault or 200, headers, pages.HTML)
 
-    async def _who(self, request: Request) -> tuple[pb.GetMeResponse | None, str]:
-        """The person whose session this is; or None and, if that can't be told now, why."""
+    async def _who(self, request: Request) -> tuple[pb.GetMeResponse | None, int]:
+        """The person whose session this is; or None and, if that can't be told now, a status."""
         session = self._caller.cookies.get(request, credentials.SESSION)
         if not credentials.by_cookie(request, self._caller.cookies) or not secrets.looks_like_token(session):
-            return None, ""
+            return None, 0
         call: dict[str, Any] = {"metadata": self._caller.metadata(request), "timeout": self._seconds}
         try:
-            return await self._control.GetMe(pb.GetMeRequest(), **call), ""
+            return await self._control.GetMe(pb.GetMeRequest(), **call), 0
         except aio.AioRpcError as error:
             if error.code() is StatusCode.UNAUTHENTICATED:
-                return None, ""
-            busy = error.code() is StatusCode.RESOURCE_EXHAUSTED
-            return None, "there were too many requests." if busy else "a part of the service doesn't answer."
+                return None, 0
+            return None, TOO_MANY if error.code() is StatusCode.RESOURCE_EXHAUSTED else AWAY

@@ -50,7 +50,9 @@ async def test_one_sees_who_one_is_and_signs_out(edge: Edge) -> None:
     begun = await browser.get("/auth/login")  # without return_to
     answer = await browser.get(await browser.choose(httpx.URL(begun.headers["location"]), "ada@example.com"))
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
-    page = (await browser.get("/")).text
+    answer = await browser.get("/")
+    page = answer.text
+    assert answer.headers["referrer-policy"] == "same-origin", "a form sends its Origin"
     assert "<strong>ada</strong> (ada@example.com)" in page and "You belong to no organization yet" in page
     assert (await browser.post("/api/organizations", {"name": "<b>Clinic</b>"})).status_code == 201
     page = (await browser.get("/")).text
@@ -99,7 +101,16 @@ async def test_the_pages_stand_while_control_is_away(alone: str) -> None:
         page = await http.get("/")
         assert page.status_code == 200 and "no sign-in provider is set" in page.text
         page = await http.get("/", headers={"Cookie": f"{SESSION}={'x' * 43}"})
-        assert page.status_code == 503 and "can't be told now" in page.text
+        assert page.status_code == 503 and "can't be told now" in page.text and page.headers["retry-after"] == "1"
+
+
+@pytest.mark.parametrize("limits", [{"unknown_rate_burst": 5, "unknown_rate_per_second": 0.01}])
+async def test_a_stranger_with_invented_sessions_is_limited(edge: Edge) -> None:
+    async with httpx.AsyncClient(base_url=edge.url, trust_env=False) as http:
+        pages = [await http.get("/", headers={"Cookie": f"{SESSION}={at:043}"}) for at in range(10)]
+        assert [page.status_code for page in pages] == [200] * 5 + [429] * 5
+        assert "too many requests" in pages[-1].text
+        assert (await http.get("/")).status_code == 200
 
 
 # --- the reference ------------------------------------------------------------------------------------------------
