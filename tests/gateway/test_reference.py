@@ -210,6 +210,14 @@ def test_what_people_look_for_is_found(query: str, first: str) -> None:
     assert "Search for" in found
 
 
+def test_words_are_found_by_their_beginnings_and_names_by_their_middles() -> None:
+    index = Index([Entry("TurnConfigJson", "object", "/1", "cut_after_ms", "Changes with an update.")])
+    for query in ("turn", "config", "after", "changes", "an upd", "CUT_after"):
+        assert index.find(query), query
+    for query in ("hang", "pda", "fig", "ut_"):
+        assert not index.find(query), query
+
+
 def test_a_search_is_bounded_and_says_when_it_finds_nothing() -> None:
     index = Index([Entry(f"Thing {at}", "thing", "/", "", "x " * 1000) for at in range(100)])
     assert len(index.find("x")) == MOST_RESULTS
