@@ -33,7 +33,8 @@ class Landing:
         role = options_pb2.Role.Name(me.role).removeprefix("ROLE_").lower() if me else ""
         text = pages.render("home.html", me=me, role=role, unknown=WHY.get(fault, ""), can_sign_in=self._can_sign_in)
         headers = {
-            "Content-Security-Policy": pages.POLICY,
+            # The form to `/auth/link` is redirected to the issuer, whose pages may be anywhere.
+            "Content-Security-Policy": pages.POLICY_BUT_FORMS,
             "Cache-Control": "no-store",
             # Under `no-referrer` a browser sends `Origin: null` with a form, which `SameOrigin` must refuse.
             "Referrer-Policy": "same-origin",

@@ -18,6 +18,7 @@ from gateway.reference.site import Site
 from gateway.reference.snippets import KEY
 from hum.settings import GatewaySettings
 from hum.sockets import free_port
+from sandbox.signin import Issuer
 from tests.browser import chromium
 from tests.contract.conftest import PUBLIC, Edge
 from tests.contract.test_generated_clients import SOURCES, TOOLS, run
@@ -221,7 +222,7 @@ async def test_the_examples_in_typescript_compile(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-async def test_a_browser_shows_the_pages_on_a_phone_and_at_a_desk(edge: Edge, tmp_path: Path) -> None:
+async def test_a_browser_shows_the_pages_on_a_phone_and_at_a_desk(edge: Edge, issuer: Issuer, tmp_path: Path) -> None:
     token = (await edge.signed_in()).cookies[SESSION]
     port = free_port("127.0.0.1")
     settings = GatewaySettings(
@@ -231,8 +232,7 @@ async def test_a_browser_shows_the_pages_on_a_phone_and_at_a_desk(edge: Edge, tm
         public_url=f"http://127.0.0.1:{port}",
         drain_seconds=1,
         linger_seconds=0,
-        # Any issuer: its sign-in is not used here.
-        oidc_issuer="http://127.0.0.1:1",
+        oidc_issuer=issuer.url,
         oidc_client_id="hum",
     )
     here = settings.public_url
@@ -259,6 +259,10 @@ async def test_a_browser_shows_the_pages_on_a_phone_and_at_a_desk(edge: Edge, tm
         await tab.call("Network.setCookie", name="hum_session", value=token, url=here, httpOnly=True, sameSite="Lax")
         await tab.show(here)
         assert "ada@example.com" in await tab.evaluate("document.body.innerText")
-        await tab.click("form button")
+        await tab.click("form[action^='/auth/link'] button")
+        assert await tab.evaluate("location.origin") == issuer.url, "no policy holds the form back"
+        await tab.show(here)
+        await tab.click("form[action='/auth/logout'] button")
         assert "You are not signed in" in await tab.evaluate("document.body.innerText")
-        assert (await tab.call("Network.getCookies", urls=[here]))["cookies"] == []
+        cookies = (await tab.call("Network.getCookies", urls=[here]))["cookies"]
+        assert "hum_session" not in {cookie["name"] for cookie in cookies}
