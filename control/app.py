@@ -36,7 +36,7 @@ from control.worker import Worker
 from hum import home, monitoring, program, telemetry, watchdog
 from hum.lifetime import Lifetime, when
 from hum.refusal import refuse
-from hum.settings import ControlSettings, load
+from hum.settings import ControlSettings
 from hum.signals import Signals
 from storage.db import AWAY, BUSY, Db, require
 from storage.embedded import EmbeddedPostgres
@@ -240,8 +240,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(prog="python -m control.app", description=__doc__)
     arguments.add_argument("program", choices=("control", "worker"), nargs="?", default="control")
     plane = arguments.parse_args().program
-    settings = load(ControlSettings)
-    program.begin(settings, plane)
+    settings = program.plane(ControlSettings, plane)
     if plane == "worker":
         os.nice(settings.worker_nice)  # calls come first
     uvloop.run(run_worker(settings) if plane == "worker" else run_control(settings))

@@ -74,7 +74,14 @@ class Common(BaseSettings):
         "HUM_KEEPALIVE_TIMEOUT_SECONDS", 10.0, "how long that test may take before the channel counts as lost", gt=0
     )
     otlp_endpoint: str = setting(
-        "OTEL_EXPORTER_OTLP_ENDPOINT", "", "OTLP gRPC endpoint for the traces of requests; unset: no traces"
+        "OTEL_EXPORTER_OTLP_ENDPOINT", "", "OTLP gRPC endpoint for traces, http:// or https://; unset: no traces"
+    )
+    traced_share: float = setting(
+        "HUM_TRACED_SHARE",
+        1.0,
+        "share of calls and requests that are traced, 0 to 1; the same for all planes, or traces have holes",
+        ge=0,
+        le=1,
     )
     public_url: str = setting(
         "HUM_PUBLIC_URL", "http://127.0.0.1:8080", "URL at which the carrier and browsers reach the gateway (https)"

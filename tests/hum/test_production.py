@@ -1,6 +1,7 @@
 """Production starts with good keys and safe URLs, or says what to set; `hum admin make-keys` makes the keys."""
 
 import base64
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -39,7 +40,8 @@ def test_no_program_starts_with_weak_settings(tmp_path: Path, program: str) -> N
     if program in {"control", "worker"}:  # who would seal with them
         names.append("HUM_SECRET_KEYS")
     for name in names:
-        (line,) = [line for line in done.stderr.splitlines() if line.startswith(f"hum: {name} ")]
+        lines = [json.loads(line)["message"] for line in done.stderr.splitlines()]
+        (line,) = [line for line in lines if line.startswith(f"{name} ")]
         assert "hum admin make-keys" in line or "production needs" in line, line
     assert "Traceback" not in done.stderr and "garbage" not in done.stderr
 
