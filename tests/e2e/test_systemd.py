@@ -112,7 +112,8 @@ class Manager:
         printed = b""
         async with asyncio.timeout(100):
             while b"=== " not in printed:
-                assert (line := await self._shell.stdout.readline()), printed
+                line = await self._shell.stdout.readline()
+                assert line, printed
                 printed += line
         text, _, status = printed.decode().rpartition("=== ")
         assert status.strip() == "0", (command, text)
