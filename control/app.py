@@ -97,21 +97,21 @@ async def composed(
         model, twilio = OpenAI(settings, settings.model_seconds), Twilio(settings, settings.carrier_seconds)
         stack.push_async_callback(model.close)
         stack.push_async_callback(twilio.close)
-        bus, node_key = PostgresBus(db, retry_seconds=settings.database_retry_seconds), home.node_key(settings)
+        bus, node_keys = PostgresBus(db, retry_seconds=settings.database_retry_seconds), home.node_keys(settings)
         deps = Deps(
             db=db,
             calls_db=calls_db,
             bus=bus,
             boundary=Boundary(
                 db,
-                node_key,
+                node_keys,
                 _limits(settings),
                 Streams(settings.streams_per_credential, settings.streams_per_organization),
                 Lanes(settings.organization_requests, settings.organization_wait_seconds),
                 keep_keys=timedelta(hours=settings.idempotency_hours),
                 lease=timedelta(seconds=settings.idempotency_lease_seconds),
             ),
-            cursors=Cursors(node_key),
+            cursors=Cursors(node_keys[0]),
             outside=outside or Outside(carrier=twilio, lookups=twilio, speech=model, writer=model),
             tools=Registry(),
             stopping=asyncio.Event(),

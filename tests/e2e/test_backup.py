@@ -1,7 +1,6 @@
 """The commands of docs/backup.md, run while somebody calls, and restored in a second PostgreSQL."""
 
 import asyncio
-import os
 import re
 import subprocess
 from collections.abc import AsyncIterator
@@ -129,7 +128,7 @@ async def test_a_backup_is_restored(open_home: Path) -> None:
         (open_home / "etc-after").mkdir()
         run(script, BACKUP=str(backup), PGDATA=str(data), HUM_RECORDINGS_URL=str(after / "recordings"))
         (after / "postgres/password").write_bytes((before / "postgres/password").read_bytes())
-        os.chmod(after / "postgres/password", 0o600)
+        (after / "postgres/password").chmod(0o600)
         assert (open_home / "etc-after/hum.env").read_text() == "HUM_NODE_KEY=...\n"
 
         async with platform(after, await second.start(), carrier, model) as (public_url, _):

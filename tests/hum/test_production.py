@@ -72,7 +72,9 @@ def test_good_sealing_keys() -> None:
 
 
 @pytest.mark.parametrize(("key", "is_good"), [("", False), ("x", False), ("k" * 64, False), ("correct horse", False),
-                                              ("f3a9" * 16, False), ("0123456789abcdef" * 2, True)])  # fmt: skip
+                                              ("f3a9" * 16, False), ("0123456789abcdef" * 2, True),
+                                              ("0123456789abcdef" * 2 + ", " + "fedcba9876543210" * 2, True),
+                                              ("0123456789abcdef" * 2 + ",old", False), (" , ", False)])  # fmt: skip
 def test_node_keys(key: str, is_good: bool) -> None:
     assert (production.bad_node_key(key) is None) is is_good
 
