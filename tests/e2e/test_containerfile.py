@@ -68,11 +68,13 @@ def test_its_steps_make_a_platform(tmp_path: Path) -> None:
     settings |= {"HUM_HOME": str(home), "HUM_GATEWAY_LISTEN": "127.0.0.1:0", "HUM_METRICS_LISTEN": f"0.0.0.0:{port}"}
     inside = clean | settings | {"PATH": f"{place}/.venv/bin:{clean['PATH']}"}
     core = "from media.core import vad; print(vad.__file__)"
-    where = subprocess.run(["python", "-c", core], cwd="/", env=inside, capture_output=True, text=True, check=True).stdout
+    where = subprocess.run(
+        ["python", "-c", core], cwd="/", env=inside, capture_output=True, text=True, check=True
+    ).stdout
     assert "site-packages/media/_native" in where and ".so" in where, "the core is machine code"
     running = subprocess.Popen(["hum", "gateway", "--workers", "1"], cwd="/", env=inside)
     try:
-        check = re.search(r'HEALTHCHECK .* CMD (\[.*\])', TEXT)
+        check = re.search(r"HEALTHCHECK .* CMD (\[.*\])", TEXT)
         assert check is not None
         python, option, code = eval(check[1])
         command = [python, option, code.replace(":9090/readyz", f":{port}/healthz")]
@@ -81,7 +83,9 @@ def test_its_steps_make_a_platform(tmp_path: Path) -> None:
             assert running.poll() is None and time.monotonic() < deadline, "the health check does not pass"
             time.sleep(0.2)
         ready = [python, option, code.replace(":9090", f":{port}")]
-        assert subprocess.run(ready, env=inside, capture_output=True, check=False).returncode != 0, "there is no control"
+        assert subprocess.run(ready, env=inside, capture_output=True, check=False).returncode != 0, (
+            "there is no control"
+        )
     finally:
         running.send_signal(signal.SIGTERM)
         running.wait(60)
