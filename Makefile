@@ -17,8 +17,8 @@ $(READY): requirements/all.txt pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-# The media core as machine code.  Without a C compiler it says so, and is interpreted.
-$(CORE): $(READY) media/compile.py $(wildcard media/core/*.py)
+# The media core and its shell as machine code.  Without a C compiler it says so, and is interpreted.
+$(CORE): $(READY) $(wildcard media/*.py media/*/*.py)
 	@$(BIN)/python -m media.compile
 	@test ! -d media/_native || touch $@
 
@@ -32,11 +32,12 @@ up: $(CORE)
 
 # --- checking -----------------------------------------------------------------------------------------------------
 
-BESIDE = tests/contract tests/control tests/gateway tests/house tests/hum tests/security tests/storage
+BESIDE = tests/bench tests/contract tests/control tests/gateway tests/house tests/hum tests/media/core tests/sandbox tests/security tests/storage
 
-# Everything but the slow, in five minutes.  What waits for the database runs on two cores; what keeps real time runs alone.
+# Everything but the slow, in five minutes.  Most tests wait as long as they compute, so three run at a time; those that
+# keep real time run one by one.
 test: $(CORE)
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile $(BESIDE)
+	$(BIN)/python -m pytest -m "not slow" -n 3 --dist loadfile $(BESIDE)
 	$(BIN)/python -m pytest -m "not slow" $(addprefix --ignore=,$(BESIDE))
 
 # What CI runs besides: the static checks and the slow tests.

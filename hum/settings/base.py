@@ -14,6 +14,11 @@ def setting(name: str, default: Any, doc: str, **rules: Any) -> Any:
     return Field(default, validation_alias=name, description=doc, **rules)
 
 
+def listed(text: str) -> tuple[str, ...]:
+    """The words of a comma-separated setting."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
 class Common(BaseSettings):
     """Settings that every program of HUM reads."""
 
@@ -137,12 +142,11 @@ class Carrier(Common):
 
     @property
     def carrier_accounts(self) -> frozenset[str]:
-        words = (self.twilio_account_sids or self.twilio_account_sid).split(",")
-        return frozenset(word.strip() for word in words if word.strip())
+        return frozenset(listed(self.twilio_account_sids or self.twilio_account_sid))
 
     @property
     def twilio_auth_tokens(self) -> tuple[str, ...]:
-        return tuple(token.strip() for token in self.twilio_auth_token.split(",") if token.strip())
+        return listed(self.twilio_auth_token)
 
     @property
     def lookups_base_url(self) -> str:
@@ -162,6 +166,24 @@ class Model(Common):
     speech_model: str = setting("HUM_SPEECH_MODEL", "gpt-4o-mini-tts", "text-to-speech model for fixed sentences")
     transcribe_model: str = setting("HUM_TRANSCRIBE_MODEL", "gpt-4o-transcribe", "model that transcribes the caller")
     default_voice: str = setting("HUM_VOICE", "marin", "voice of flows that do not set one")
+    realtime_models: str = setting(
+        "HUM_REALTIME_MODELS",
+        "gpt-realtime,gpt-realtime-mini,gpt-realtime-1.5",
+        "models that a flow may name besides HUM_REALTIME_MODEL, comma-separated",
+    )
+    voices: str = setting(
+        "HUM_VOICES",
+        "alloy,ash,ballad,cedar,coral,echo,marin,sage,shimmer,verse",
+        "voices that a flow may name besides HUM_VOICE, comma-separated; the realtime model and HUM_SPEECH_MODEL have both",
+    )
+
+    @property
+    def other_realtime_models(self) -> tuple[str, ...]:
+        return listed(self.realtime_models)
+
+    @property
+    def other_voices(self) -> tuple[str, ...]:
+        return listed(self.voices)
 
 
 class RecordingSettings(Common):

@@ -1078,12 +1078,15 @@ class BeginSignInRequest(message.Message):
     NONCE_FIELD_NUMBER: builtins.int
     CODE_VERIFIER_FIELD_NUMBER: builtins.int
     RETURN_TO_FIELD_NUMBER: builtins.int
+    LINKING_TOKEN_FIELD_NUMBER: builtins.int
     state: builtins.str
     """The value that the issuer returns, and that the browser's cookie holds."""
     nonce: builtins.str
     code_verifier: builtins.str
     return_to: builtins.str
     """A local path."""
+    linking_token: builtins.str
+    """The session of the person to whom the account will be linked; empty for a sign-in."""
     def __init__(
         self,
         *,
@@ -1091,10 +1094,11 @@ class BeginSignInRequest(message.Message):
         nonce: builtins.str = ...,
         code_verifier: builtins.str = ...,
         return_to: builtins.str = ...,
+        linking_token: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["code_verifier", b"code_verifier", "nonce", b"nonce", "return_to", b"return_to", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["code_verifier", b"code_verifier", "linking_token", b"linking_token", "nonce", b"nonce", "return_to", b"return_to", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1135,19 +1139,23 @@ class TakeSignInResponse(message.Message):
     NONCE_FIELD_NUMBER: builtins.int
     CODE_VERIFIER_FIELD_NUMBER: builtins.int
     RETURN_TO_FIELD_NUMBER: builtins.int
+    LINKS_USER_ID_FIELD_NUMBER: builtins.int
     nonce: builtins.str
     code_verifier: builtins.str
     return_to: builtins.str
+    links_user_id: builtins.str
+    """The person to whom the account will be linked; empty for a sign-in."""
     def __init__(
         self,
         *,
         nonce: builtins.str = ...,
         code_verifier: builtins.str = ...,
         return_to: builtins.str = ...,
+        links_user_id: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["code_verifier", b"code_verifier", "nonce", b"nonce", "return_to", b"return_to"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["code_verifier", b"code_verifier", "links_user_id", b"links_user_id", "nonce", b"nonce", "return_to", b"return_to"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1161,6 +1169,7 @@ class OpenWebSessionRequest(message.Message):
     EMAIL_VERIFIED_FIELD_NUMBER: builtins.int
     NAME_FIELD_NUMBER: builtins.int
     PREVIOUS_TOKEN_FIELD_NUMBER: builtins.int
+    LINKS_USER_ID_FIELD_NUMBER: builtins.int
     issuer: builtins.str
     subject: builtins.str
     email: builtins.str
@@ -1169,6 +1178,8 @@ class OpenWebSessionRequest(message.Message):
     name: builtins.str
     previous_token: builtins.str
     """The session that the browser had before, if any: a new sign-in ends it."""
+    links_user_id: builtins.str
+    """Link the account to this person, whose session `previous_token` must be; as `TakeSignIn` returned it."""
     def __init__(
         self,
         *,
@@ -1178,10 +1189,11 @@ class OpenWebSessionRequest(message.Message):
         email_verified: builtins.bool = ...,
         name: builtins.str = ...,
         previous_token: builtins.str = ...,
+        links_user_id: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["email", b"email", "email_verified", b"email_verified", "issuer", b"issuer", "name", b"name", "previous_token", b"previous_token", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["email", b"email", "email_verified", b"email_verified", "issuer", b"issuer", "links_user_id", b"links_user_id", "name", b"name", "previous_token", b"previous_token", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -393,7 +393,8 @@ class SignInServiceServicer:
     """
 
     def BeginSignIn(self, request, context):
-        """Stores a sign-in that begins.
+        """Stores a sign-in that begins.  To link an account to a person who is signed in, returns `SESSION_REQUIRED` without a
+        session, and `FORBIDDEN` if the person signed in too long ago: a stolen session must not become an account.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -408,7 +409,8 @@ class SignInServiceServicer:
 
     def OpenWebSession(self, request, context):
         """Opens a session for the person whom the issuer authenticated.  Returns `EMAIL_UNVERIFIED` for a new person without a
-        verified address, `ALREADY_EXISTS` if the address belongs to somebody with another account.
+        verified address, `ALREADY_EXISTS` if the address belongs to somebody with another account, or the account to link to
+        somebody else.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

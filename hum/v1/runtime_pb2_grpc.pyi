@@ -161,12 +161,15 @@ class SignInServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SignInServiceAsyncStub: ...
     BeginSignIn: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.BeginSignInRequest, _runtime_pb2.BeginSignInResponse]
-    """Stores a sign-in that begins."""
+    """Stores a sign-in that begins.  To link an account to a person who is signed in, returns `SESSION_REQUIRED` without a
+    session, and `FORBIDDEN` if the person signed in too long ago: a stolen session must not become an account.
+    """
     TakeSignIn: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.TakeSignInRequest, _runtime_pb2.TakeSignInResponse]
     """Takes a sign-in that was begun; this works once.  Returns `NOT_FOUND` when it is unknown, used or expired."""
     OpenWebSession: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.OpenWebSessionRequest, _runtime_pb2.OpenWebSessionResponse]
     """Opens a session for the person whom the issuer authenticated.  Returns `EMAIL_UNVERIFIED` for a new person without a
-    verified address, `ALREADY_EXISTS` if the address belongs to somebody with another account.
+    verified address, `ALREADY_EXISTS` if the address belongs to somebody with another account, or the account to link to
+    somebody else.
     """
     CloseWebSession: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.CloseWebSessionRequest, _runtime_pb2.CloseWebSessionResponse]
     """Ends the session with this token; does nothing if it is already over."""
@@ -177,12 +180,15 @@ class SignInServiceAsyncStub(SignInServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     BeginSignIn: _aio.UnaryUnaryMultiCallable[_runtime_pb2.BeginSignInRequest, _runtime_pb2.BeginSignInResponse]  # type: ignore[assignment]
-    """Stores a sign-in that begins."""
+    """Stores a sign-in that begins.  To link an account to a person who is signed in, returns `SESSION_REQUIRED` without a
+    session, and `FORBIDDEN` if the person signed in too long ago: a stolen session must not become an account.
+    """
     TakeSignIn: _aio.UnaryUnaryMultiCallable[_runtime_pb2.TakeSignInRequest, _runtime_pb2.TakeSignInResponse]  # type: ignore[assignment]
     """Takes a sign-in that was begun; this works once.  Returns `NOT_FOUND` when it is unknown, used or expired."""
     OpenWebSession: _aio.UnaryUnaryMultiCallable[_runtime_pb2.OpenWebSessionRequest, _runtime_pb2.OpenWebSessionResponse]  # type: ignore[assignment]
     """Opens a session for the person whom the issuer authenticated.  Returns `EMAIL_UNVERIFIED` for a new person without a
-    verified address, `ALREADY_EXISTS` if the address belongs to somebody with another account.
+    verified address, `ALREADY_EXISTS` if the address belongs to somebody with another account, or the account to link to
+    somebody else.
     """
     CloseWebSession: _aio.UnaryUnaryMultiCallable[_runtime_pb2.CloseWebSessionRequest, _runtime_pb2.CloseWebSessionResponse]  # type: ignore[assignment]
     """Ends the session with this token; does nothing if it is already over."""
@@ -196,7 +202,9 @@ class SignInServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _runtime_pb2.BeginSignInRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_runtime_pb2.BeginSignInResponse, _abc.Awaitable[_runtime_pb2.BeginSignInResponse]]:
-        """Stores a sign-in that begins."""
+        """Stores a sign-in that begins.  To link an account to a person who is signed in, returns `SESSION_REQUIRED` without a
+        session, and `FORBIDDEN` if the person signed in too long ago: a stolen session must not become an account.
+        """
 
     @_abc_1.abstractmethod
     def TakeSignIn(
@@ -213,7 +221,8 @@ class SignInServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_runtime_pb2.OpenWebSessionResponse, _abc.Awaitable[_runtime_pb2.OpenWebSessionResponse]]:
         """Opens a session for the person whom the issuer authenticated.  Returns `EMAIL_UNVERIFIED` for a new person without a
-        verified address, `ALREADY_EXISTS` if the address belongs to somebody with another account.
+        verified address, `ALREADY_EXISTS` if the address belongs to somebody with another account, or the account to link to
+        somebody else.
         """
 
     @_abc_1.abstractmethod
