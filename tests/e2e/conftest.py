@@ -63,10 +63,9 @@ class House:
         """The call, once it has this status: the media plane's reports arrive a tick later."""
         async with asyncio.timeout(5):
             while True:
-                (call,) = (await self.http.get("/api/calls", params={"limit": 1})).json()["calls"]
-                if call["status"] == status:
-                    found: dict[str, Any] = call
-                    return found
+                calls: list[dict[str, Any]] = (await self.http.get("/api/calls", params={"limit": 1})).json()["calls"]
+                if calls and calls[0]["status"] == status:
+                    return calls[0]
                 await asyncio.sleep(0.01)
 
     async def clips_rendered(self, number: int) -> None:
