@@ -39,7 +39,7 @@ from hum import descriptors, home, monitoring, production, program, rpc, sockets
 from hum.jsonvalues import Unsupported
 from hum.lifetime import Lifetime, when
 from hum.refusal import refuse
-from hum.settings import GatewaySettings, load
+from hum.settings import GatewaySettings
 from hum.signals import Signals
 from hum.spool import take_spool
 from hum.v1 import runtime_pb2, runtime_pb2_grpc
@@ -342,8 +342,7 @@ def main() -> None:
     )
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    settings = load(GatewaySettings)
-    program.begin(settings, "gateway")
+    settings = program.plane(GatewaySettings, "gateway")
     count = arguments.workers or settings.gateway_workers
     if count > 1 and not arguments.worker:
         listen, seconds = settings.gateway_listen, settings.drain_seconds
