@@ -46,7 +46,6 @@ from hum.v1 import runtime_pb2, runtime_pb2_grpc
 from hum.workers import Shared, supervise
 
 LOG = telemetry.log(__name__)
-OTHER_DESCRIPTORS = 64  # channels, logs, listeners
 LOOK_SECONDS = 0.02
 TICK_SECONDS = 0.1  # uvicorn's own: it renews the Date header on its ticks
 
@@ -265,9 +264,9 @@ class _Server(uvicorn.Server):
 
 def _connections(settings: GatewaySettings) -> Any:
     """Makes uvicorn's connections.  Exits if they exceed the limit of open files, at which nobody is accepted."""
-    if (may := descriptors.raise_limit()) < settings.max_connections + OTHER_DESCRIPTORS:
+    if (may := descriptors.raise_limit()) < settings.max_connections + descriptors.OF_A_GATEWAY:
         refuse(
-            f"HUM_MAX_CONNECTIONS={settings.max_connections} exceeds the limit of {may} open files less {OTHER_DESCRIPTORS} "
+            f"HUM_MAX_CONNECTIONS={settings.max_connections} exceeds the limit of {may} open files less {descriptors.OF_A_GATEWAY} "
             "for other uses; lower it, or raise the limit (ulimit -Hn, LimitNOFILE)"
         )
     room = Room[Connection](settings.max_connections, settings.connections_per_address)
