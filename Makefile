@@ -108,6 +108,8 @@ lock: $(READY)
 	  --no-emit-index-url --no-header --quiet -o requirements/oidc-peer.txt
 	$(BIN)/uv pip compile requirements/clients.in --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet -o requirements/clients.txt
+	$(BIN)/uv pip compile requirements/build.in --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --quiet -c <(grep -v '^ ' requirements/all.txt | sed 's/ \\$$//') -o requirements/build.txt
 	$(COMPILE) -c <(grep -v '^ ' requirements/all.txt | sed 's/ \\$$//') -o requirements/runtime.txt
 
 peers-lock: $(READY)

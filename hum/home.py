@@ -46,12 +46,17 @@ def private_text(path: Path, make: str) -> str:
 
 
 def node_key(settings: Common) -> bytes:
-    """The key with which planes sign their node identities.  Required in production; else generated under home."""
+    """The key with which this process signs its node identity."""
+    return node_keys(settings)[0]
+
+
+def node_keys(settings: Common) -> tuple[bytes, ...]:
+    """The keys of node identities, newest first.  Required in production; else one is generated under home."""
     if settings.production and (complaint := production.bad_node_key(settings.node_key)) is not None:
         refuse(complaint)
     if settings.node_key:
-        return settings.node_key.encode()
-    return private_text(settings.home / "node.key", production.make_keys()["HUM_NODE_KEY"]).encode()
+        return tuple(key.encode() for key in production.split_node_keys(settings.node_key))
+    return (private_text(settings.home / "node.key", production.make_keys()["HUM_NODE_KEY"]).encode(),)
 
 
 def secret_keys(settings: ControlSettings) -> str:

@@ -1,9 +1,19 @@
 """How each program begins."""
 
+import faulthandler
 import os
 
-from hum import descriptors, home, private, production, telemetry
-from hum.settings import Common
+from hum import descriptors, home, private, production, stderr, telemetry, tracing
+from hum.settings import Common, SettingsT, load
+
+
+def plane(kind: type[SettingsT], name: str) -> SettingsT:
+    """Begin a plane: read its settings, or refuse them; its log is JSON from the first line."""
+    stderr.wrap(name)
+    faulthandler.enable()
+    settings = load(kind)
+    begin(settings, name)
+    return settings
 
 
 def begin(settings: Common, plane: str) -> None:
@@ -16,3 +26,4 @@ def begin(settings: Common, plane: str) -> None:
     descriptors.raise_limit()
     home.require(settings.home)
     telemetry.start(settings, plane)
+    tracing.start(settings, plane)

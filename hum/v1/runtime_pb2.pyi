@@ -634,12 +634,15 @@ class RunTool(message.Message):
     TOOL_CALL_ID_FIELD_NUMBER: builtins.int
     NAME_FIELD_NUMBER: builtins.int
     ARGUMENTS_JSON_FIELD_NUMBER: builtins.int
+    TRACEPARENT_FIELD_NUMBER: builtins.int
     call_id: builtins.str
     tool_call_id: builtins.str
     """The model's id of this function call."""
     name: builtins.str
     arguments_json: builtins.str
     """As the model wrote it; may be invalid JSON."""
+    traceparent: builtins.str
+    """The span of this run (W3C Trace Context); empty: it is not traced."""
     def __init__(
         self,
         *,
@@ -647,10 +650,11 @@ class RunTool(message.Message):
         tool_call_id: builtins.str = ...,
         name: builtins.str = ...,
         arguments_json: builtins.str = ...,
+        traceparent: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["arguments_json", b"arguments_json", "call_id", b"call_id", "name", b"name", "tool_call_id", b"tool_call_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["arguments_json", b"arguments_json", "call_id", b"call_id", "name", b"name", "tool_call_id", b"tool_call_id", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

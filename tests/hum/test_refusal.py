@@ -1,5 +1,6 @@
 """What an operator gets wrong: one sentence that says what to do, no traceback, status 2."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -96,9 +97,9 @@ def test_without_a_terminal_or_a_reader_nothing_is_a_bug(tmp_path: Path) -> None
 @pytest.mark.parametrize("program", ["control", "worker"])
 def test_an_address_that_is_no_url_is_not_repeated(program: str, tmp_path: Path) -> None:
     status, lines = hum(tmp_path, program, HUM_DATABASE_URL="host=127.0.0.1 password=secret")
-    told = [line for line in lines if line.startswith("hum: ")]
+    told = [line for each in lines if (line := json.loads(each))["level"] == "error"]
     assert (status, len(told)) == (2, 1), lines
-    assert "HUM_DATABASE_URL" in told[0]
+    assert "HUM_DATABASE_URL" in told[0]["message"]
     assert "secret" not in "".join(lines)
 
 
