@@ -10,11 +10,8 @@ CORE := $(VENV)/.core
 
 # --- set-up: a virtual environment with exactly what the lock says -----------------------------------------------
 
-$(READY): requirements/all.txt pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
-	  { echo "hum: python3 can't make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/all.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+$(READY): requirements/all.txt requirements/install.py pyproject.toml
+	@$(PYTHON) requirements/install.py $(VENV)
 	@touch $@
 
 # The media core and its shell as machine code.  Without a C compiler it says so, and is interpreted.
@@ -24,7 +21,8 @@ $(CORE): $(READY) $(wildcard media/*.py media/*/*.py)
 
 # --- running ------------------------------------------------------------------------------------------------------
 
-demo: $(CORE)
+# One call needs no machine code, and a newcomer no minute of compiling.
+demo: $(READY)
 	@$(BIN)/hum demo
 
 up: $(CORE)

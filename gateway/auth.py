@@ -24,7 +24,7 @@ from hum.v1 import runtime_pb2_grpc
 
 LOG = log(__name__)
 CALLBACK: Final = "/auth/callback"
-HOME: Final = "/docs"
+HOME: Final = "/"
 #: A path on this host: one leading slash, and nothing that a browser reads as another host.
 LOCAL_PATH: Final = re.compile(r"/(?![/\\])[^\x00-\x20\\\x7f-\uffff]{0,1999}")
 SIGN_IN_SECONDS: Final = 3600  # lifetime of the browser's cookie; control limits how long a sign-in may take
@@ -123,7 +123,9 @@ class SignIn:
         return answer
 
     async def _logout(self, request: Request) -> Response:
-        answer = Response(status_code=204)
+        # A program gets 204; the form of a page gets a page.
+        by_form = "text/html" in request.headers.get("accept", "")
+        answer: Response = RedirectResponse(HOME, 303) if by_form else Response(status_code=204)
         token = self._cookies.get(request, credentials.SESSION)
         if secrets.looks_like_token(token):
             try:

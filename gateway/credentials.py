@@ -40,6 +40,10 @@ class Cookies:
         self._secure = public_url.startswith("https://")
         self._prefix = "__Host-hum_" if self._secure else "hum_"
 
+    def name(self, short: str) -> str:
+        """The cookie's whole name."""
+        return self._prefix + short
+
     def get(self, request: Request, name: str) -> str:
         return request.cookies.get(self._prefix + name, "")
 

@@ -1,6 +1,8 @@
 """HUM_HOME: the directory for a machine's own keys, embedded database, recordings, spools and `run.json`."""
 
+import errno
 import json
+import os
 import secrets
 import sys
 from contextlib import suppress
@@ -12,6 +14,19 @@ from hum.refusal import refuse
 from hum.settings import Common, ControlSettings
 
 RUN = "run.json"
+
+
+def require(home: Path) -> None:
+    """Create HUM_HOME if it is missing; end the process with a sentence if nothing can be written to it."""
+    try:
+        private.create_home(home)
+        reason = "" if os.access(home, os.W_OK | os.X_OK) else os.strerror(errno.EACCES)
+    except (FileExistsError, NotADirectoryError):
+        reason = "it is no directory"
+    except OSError as error:
+        reason = error.strerror or str(error)
+    if reason:
+        refuse(f"nothing can be written to {home} (HUM_HOME): {reason}; set HUM_HOME to a directory of your own")
 
 
 def private_text(path: Path, make: str) -> str:
@@ -76,7 +91,7 @@ def read_facts(home: Path, name: str) -> dict[str, Any]:
     """What `write_facts` wrote; an empty dict if there is no such file, and, with a sentence, if it is damaged."""
     try:
         facts = json.loads((home / name).read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except ValueError:
         facts = None

@@ -3,7 +3,7 @@
 import faulthandler
 import os
 
-from hum import descriptors, private, production, stderr, telemetry, tracing
+from hum import descriptors, home, private, production, stderr, telemetry, tracing
 from hum.settings import Common, SettingsT, load
 
 
@@ -24,6 +24,6 @@ def begin(settings: Common, plane: str) -> None:
     production.require(settings)
     os.umask(private.UMASK)
     descriptors.raise_limit()
-    private.create_home(settings.home)
+    home.require(settings.home)
     telemetry.start(settings, plane)
     tracing.start(settings, plane)

@@ -154,11 +154,13 @@ class Left:
 class Programs:
     """Several programs, kept running until they are stopped.
 
-    `say` gets sentences for the operator; `changed` is called whenever a process came or went.
+    `say` gets sentences for the operator; `changed` is called whenever a process came or went.  Set `serves` to be told, of
+    each program that `start` starts, its name and how long that took in ms.
     """
 
     def __init__(self, say: Callable[[str], None], changed: Callable[[], None] = lambda: None) -> None:
         self.all: list[Program] = []
+        self.serves: Callable[[str, float], None] = lambda _name, _ms: None
         self.adopted = False
         self.failed = asyncio.Event()
         self.failure, self.status = "", 0
@@ -235,6 +237,11 @@ class Programs:
     async def _begin(self, program: Program) -> None:
         left = [each for each in self._left if each.name == program.name]
         self._left = [each for each in self._left if each.name != program.name]
+        began_ms = monotonic_ms()
+        await self._begin_anew(program, left)
+        self.serves(program.name, monotonic_ms() - began_ms)
+
+    async def _begin_anew(self, program: Program, left: list[Left]) -> None:
         if program.command.supervised:
             program.processes += [each.process for each in left]
             await self._replace(program)

@@ -14,6 +14,7 @@ from mypy.version import __version__ as mypy_version
 from mypyc.build import mypycify
 from setuptools import Distribution
 
+from hum.clock import monotonic_ms
 from media.native import BUILDS, INTERPRETER, LIBRARY, MEDIA, build_of_these_sources, sources
 
 
@@ -68,4 +69,7 @@ if __name__ == "__main__":
             file=sys.stderr,
         )
     else:
+        began_ms = monotonic_ms()
+        print("  compiling the media core and its shell ...", flush=True)
         compiled()
+        print(f"  {'':40} {(monotonic_ms() - began_ms) / 1000:5.1f} s", flush=True)

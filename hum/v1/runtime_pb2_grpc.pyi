@@ -244,6 +244,8 @@ class AdminServiceStub:
     def __new__(cls, channel: _aio.Channel) -> AdminServiceAsyncStub: ...
     CreateOrganization: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.CreateOrganizationRequest, _runtime_pb2.CreateOrganizationResponse]
     """Creates an organization and its first admin, who signs in with this e-mail address."""
+    ListOrganizations: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.ListOrganizationsRequest, _runtime_pb2.ListOrganizationsResponse]
+    """Lists the deployment's organizations, newest first."""
     IssueApiKey: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.IssueApiKeyRequest, _runtime_pb2.IssueApiKeyResponse]
     """Creates an API key for an organization."""
     RebuildAnalytics: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.RebuildAnalyticsRequest, _runtime_pb2.RebuildAnalyticsResponse]
@@ -256,6 +258,8 @@ class AdminServiceStub:
     """Unlinks the accounts of a person, or all accounts of an issuer, and ends those people's sessions.  The next account that
     signs in with the person's verified address is linked instead.  Returns `NOT_FOUND` if there is none.
     """
+    FollowCall: _grpc.UnaryStreamMultiCallable[_runtime_pb2.FollowCallRequest, _runtime_pb2.FollowCallResponse]
+    """Streams a call's events, as `StreamCall` does, and notes in the organization's audit log that an operator reads them."""
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
@@ -264,6 +268,8 @@ class AdminServiceAsyncStub(AdminServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateOrganization: _aio.UnaryUnaryMultiCallable[_runtime_pb2.CreateOrganizationRequest, _runtime_pb2.CreateOrganizationResponse]  # type: ignore[assignment]
     """Creates an organization and its first admin, who signs in with this e-mail address."""
+    ListOrganizations: _aio.UnaryUnaryMultiCallable[_runtime_pb2.ListOrganizationsRequest, _runtime_pb2.ListOrganizationsResponse]  # type: ignore[assignment]
+    """Lists the deployment's organizations, newest first."""
     IssueApiKey: _aio.UnaryUnaryMultiCallable[_runtime_pb2.IssueApiKeyRequest, _runtime_pb2.IssueApiKeyResponse]  # type: ignore[assignment]
     """Creates an API key for an organization."""
     RebuildAnalytics: _aio.UnaryUnaryMultiCallable[_runtime_pb2.RebuildAnalyticsRequest, _runtime_pb2.RebuildAnalyticsResponse]  # type: ignore[assignment]
@@ -276,6 +282,8 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Unlinks the accounts of a person, or all accounts of an issuer, and ends those people's sessions.  The next account that
     signs in with the person's verified address is linked instead.  Returns `NOT_FOUND` if there is none.
     """
+    FollowCall: _aio.UnaryStreamMultiCallable[_runtime_pb2.FollowCallRequest, _runtime_pb2.FollowCallResponse]  # type: ignore[assignment]
+    """Streams a call's events, as `StreamCall` does, and notes in the organization's audit log that an operator reads them."""
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """The operations of `hum admin`, without a person's session."""
@@ -287,6 +295,14 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_runtime_pb2.CreateOrganizationResponse, _abc.Awaitable[_runtime_pb2.CreateOrganizationResponse]]:
         """Creates an organization and its first admin, who signs in with this e-mail address."""
+
+    @_abc_1.abstractmethod
+    def ListOrganizations(
+        self,
+        request: _runtime_pb2.ListOrganizationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_runtime_pb2.ListOrganizationsResponse, _abc.Awaitable[_runtime_pb2.ListOrganizationsResponse]]:
+        """Lists the deployment's organizations, newest first."""
 
     @_abc_1.abstractmethod
     def IssueApiKey(
@@ -329,5 +345,13 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         """Unlinks the accounts of a person, or all accounts of an issuer, and ends those people's sessions.  The next account that
         signs in with the person's verified address is linked instead.  Returns `NOT_FOUND` if there is none.
         """
+
+    @_abc_1.abstractmethod
+    def FollowCall(
+        self,
+        request: _runtime_pb2.FollowCallRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_runtime_pb2.FollowCallResponse], _abc.AsyncIterator[_runtime_pb2.FollowCallResponse]]:
+        """Streams a call's events, as `StreamCall` does, and notes in the organization's audit log that an operator reads them."""
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

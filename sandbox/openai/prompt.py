@@ -136,9 +136,9 @@ def question(fact: str) -> str:
     return f"Could you tell me the {fact}?"
 
 
-def is_reason(asked: str) -> bool:
+def is_reason(text: str) -> bool:
     """Whether this question asks why somebody calls, which callers say by themselves."""
-    return asked == _REASON
+    return text == _REASON
 
 
 def is_question(text: str) -> bool:

@@ -55,7 +55,7 @@ def answer(now: Situation) -> Turn:
         return Turn(say="Goodbye." if END_CALL in now.called else f"That is done. {ANYTHING_ELSE}")
     if now.caller_text is None:
         return Turn(say=_greeting(now.instructions))
-    asked, open_ones = _asked(now)
+    answered, open_ones = _asked(now)
     if FAREWELL.search(now.caller_text) or (not open_ones and THANKS.search(now.caller_text)):
         ends = any(each.get("name") == END_CALL for each in now.tools)
         return Turn(say="Thank you for calling. Goodbye.", call=Call(END_CALL) if ends else None)
@@ -64,9 +64,9 @@ def answer(now: Situation) -> Turn:
     following = open_ones[0] if open_ones else ANYTHING_ELSE
     if PERSON.search(now.caller_text):
         return Turn(say=f"I can't transfer this call, but I will pass it on. {following}")
-    if (told := prompt.told(now.instructions, now.caller_text)) is not None:
-        return Turn(say=f"{told} {following}")
-    return Turn(say=f"{_acknowledged(now, asked, open_ones)} {following}")
+    if (statement := prompt.told(now.instructions, now.caller_text)) is not None:
+        return Turn(say=f"{statement} {following}")
+    return Turn(say=f"{_acknowledged(now, answered, open_ones)} {following}")
 
 
 def _asked(now: Situation) -> tuple[list[tuple[str, str]], list[str]]:

@@ -279,8 +279,8 @@ class Session:
         else:
             messages = conversation.items
         understood = self._stage.truth.understood
-        said = [each for each in messages if each.wire.get("role") in {"user", "assistant"}]
-        dialogue = [(str(each.wire["role"]), understood.get(each.id, each.text())) for each in said]
+        utterances = [each for each in messages if each.wire.get("role") in {"user", "assistant"}]
+        dialogue = [(str(each.wire["role"]), understood.get(each.id, each.text())) for each in utterances]
         caller = [text for role, text in dialogue if role == "user"]
         tools = wish.get("tools", self.config["tools"])
         choice = wish.get("tool_choice", self.config["tool_choice"])
