@@ -218,7 +218,7 @@ async def test_a_gateway_is_ready_while_control_and_its_database_are(
             assert await ready(carrier) == 503
             monkeypatch.undo()
             assert await ready(carrier) == 200
-        async with town.gateway(ready_cache_seconds=0, node_key="another key, also long enough") as stranger:
+        async with town.gateway(ready_cache_seconds=0, node_key="another key also long enough") as stranger:
             async with town.control():
                 assert await ready(stranger) == 503
                 async with asyncio.timeout(10):
