@@ -24,7 +24,7 @@ async def program(settings, model, tmp_path):
     """A media process of its own, and its URL; what it writes is thrown away."""
     given = settings()
     environment = program_environment(given, model, tmp_path)
-    environment["HUM_START_SECONDS"] = "60"  # beside busy programs the carrier of this test is slow, too
+    environment["HUM_STREAM_START_SECONDS"] = "60"  # beside busy programs the carrier of this test is slow, too
     for name in ("HUM_MAX_LAG_MS", "HUM_MAX_LATE_MS"):  # a test's own are more patient
         del environment[name]
     process = await asyncio.create_subprocess_exec(
@@ -36,12 +36,13 @@ async def program(settings, model, tmp_path):
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with asyncio.timeout(60), httpx.AsyncClient(trust_env=False) as http:
             while not await is_ready(http, given.media_url.replace("ws:", "http:")):
                 await asyncio.sleep(0.01)
         yield process, f"{given.media_url}/media/twilio"
     finally:
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
         await process.wait()
 
 
