@@ -111,7 +111,7 @@ class Candidate:
 class Vad:
     """Detects one caller's voice.  `confirm` is the second stage, if there is one."""
 
-    __slots__ = ("_floor_db", "_quiet_ms", "_second", "_webrtc", "level_db", "recent", "speaking")
+    __slots__ = ("_doubted_ms", "_floor_db", "_quiet_ms", "_second", "_webrtc", "level_db", "recent", "speaking")
 
     def __init__(self, confirm: Confirm | None = None) -> None:
         self.speaking = False
@@ -119,8 +119,14 @@ class Vad:
         self._floor_db = -60.0
         self.recent = 0  # the first stage's verdicts on the last four frames, one bit each, the newest lowest
         self._quiet_ms = 0
+        self._doubted_ms = HANGOVER_MS  # since the last frame that was voiced or an onset
         self._second = None if confirm is None else SecondStage(confirm)
         self._webrtc = webrtcvad.Vad(2)
+
+    @property
+    def hears(self) -> bool:
+        """Whether the caller is speaking, as far as the second stage does not object."""
+        return self.speaking and self._doubted_ms < HANGOVER_MS
 
     def caller_frame(self, ulaw: bytes, agent_audible: bool) -> tuple[bool, bool]:
         """Judge 20 ms (a frame of another length is padded or cut): (voiced, onset).
@@ -149,7 +155,9 @@ class Vad:
                 heard = second.judge(frame, voiced)
                 sure, onset = heard.sure(), onset and heard.onset()
         self._track(voiced, candidate)
-        return voiced and sure, onset
+        voiced = voiced and sure
+        self._doubted_ms = 0 if voiced or onset else self._doubted_ms + FRAME_MS
+        return voiced, onset
 
     def quiet(self, ms: int) -> None:
         """No frame came for `ms`: speech that is no longer received ends too."""
