@@ -49,9 +49,9 @@ class Collisions:
     """What went wrong in so many turns of a caller; nothing should, except at the very same moment."""
 
     turns: int = 0
-    into: int = 0  # the agent began a sentence while the caller had been speaking for long enough to be heard
-    into_ms: list[float] = field(default_factory=list)  # how long they had been
+    into_ms: list[float] = field(default_factory=list)  # it began when the caller had been speaking for so long
     at_once: int = 0  # it began within the unknowable
+    resumed: int = 0  # it resumed in a pause of a caller who did interrupt it
     recorded: int = 0  # interruptions in the record, though the caller never interrupts
     empty: int = 0  # turns of the agent of which nothing was heard
     unanswered: int = 0  # nothing came in PATIENCE_MS
@@ -59,7 +59,7 @@ class Collisions:
     wait_ms: list[float] = field(default_factory=list)  # from the caller's last sound to the answer's first
 
     def failed(self) -> int:
-        return self.into + self.recorded + self.empty + self.unanswered + self.stale
+        return len(self.into_ms) + self.recorded + self.empty + self.unanswered + self.stale
 
     def add(self, other: "Collisions") -> None:
         for name in self.__dataclass_fields__:
@@ -69,7 +69,9 @@ class Collisions:
 class Caller:
     """One call; `pieces` are what the caller says, in frames."""
 
-    def __init__(self, pieces: Sequence[list[bytes]], seed: int, confirm: Confirm | None = None, **plan: object) -> None:
+    def __init__(
+        self, pieces: Sequence[list[bytes]], seed: int, confirm: Confirm | None = None, **plan: object
+    ) -> None:
         self._random = Random(seed)
         self._pieces = pieces
         self.world = World()
@@ -112,7 +114,9 @@ class Caller:
         self.found.unanswered += 1
 
     def _check_last_answer(self) -> None:
-        asked = [at for at, act in self.phone.actions if isinstance(act, ToModel) and b'"response.create"' in act.payload]
+        asked = [
+            at for at, act in self.phone.actions if isinstance(act, ToModel) and b'"response.create"' in act.payload
+        ]
         # The stand-in ends a turn 300 ms after its last sound.
         self.found.stale += not asked or asked[-1] < self._spoken[-1][1]
 
@@ -124,18 +128,24 @@ class Caller:
         for start, _ in self.phone.carrier.played:
             for began, ended in self._spoken:
                 if began < start < ended:
-                    late = start - began > UNKNOWABLE_MS
-                    found.into, found.at_once = found.into + late, found.at_once + (not late)
-                    found.into_ms += [start - began] if late else []
+                    late_ms = start - began
+                    if late_ms <= UNKNOWABLE_MS:
+                        found.at_once += 1
+                    elif self._interrupts(began):
+                        found.resumed += 1
+                    else:
+                        found.into_ms.append(late_ms)
         found.recorded = sum(not self._meant(overlap.at_ms) for overlap in self.phone.told(BargedIn))
         found.empty = sum(turn.role == "agent" and not turn.heard_text for turn in self.phone.told(TurnEnded))
         return found
 
-
     def _meant(self, at_ms: int) -> bool:
         """Whether the caller, heard over the agent at `at_ms` on the call's clock, had heard it when they began."""
         at = self._answered_ms + at_ms
-        began = max(start for start, _ in self._spoken if start < at)
+        return self._interrupts(max(start for start, _ in self._spoken if start < at))
+
+    def _interrupts(self, began: float) -> bool:
+        """Whether a caller who began then had heard the agent speak."""
         heard = self.phone.carrier.heard_between(began - RECENT_MS, began)
         return len(heard.replace(b"\xff", b"")) > UNAWARE_MS * BYTES_PER_MS
 
@@ -185,6 +195,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     waits = sorted(found.wait_ms) or [0.0]
     told = asdict(found) | {
         "into_ms": [round(each) for each in found.into_ms],
+        "failed": found.failed(),
         "wait_ms": {"p50": round(waits[len(waits) // 2]), "p90": round(waits[len(waits) * 9 // 10])},
     }
     print(json.dumps(told, indent=1))

@@ -8,10 +8,13 @@ _NEVER = float("inf")
 
 
 class Caller:
-    __slots__ = ("_false_hear_ms", "_open_turn_ms", "_ours", "_since_ms", "_theirs", "ignored")
+    __slots__ = ("_false_hear_ms", "_open_turn_ms", "_ours", "_since_ms", "_theirs", "ignored", "unaware_ms")
 
-    def __init__(self, false_hear_ms: float, open_turn_ms: float) -> None:
-        """How long our detector alone, or an open turn alone, keeps the agent from speaking."""
+    def __init__(self, false_hear_ms: float, open_turn_ms: float, unaware_ms: float) -> None:
+        """How long our detector alone, or an open turn alone, keeps the agent from speaking, and how long it takes a caller to
+        become aware that it does.
+        """
+        self.unaware_ms = unaware_ms
         self.ignored = False  # the call is closing: nobody waits any more
         self._false_hear_ms, self._open_turn_ms = false_hear_ms, open_turn_ms
         self._ours = self._theirs = False

@@ -81,7 +81,7 @@ class Conversation:
         emit = self._actions.append
         self._clock = CarrierClock(plan.one_way_guess_ms)
         session, minutes = Session(plan, emit), Minutes(plan, emit)
-        caller = Caller(plan.false_hear_ms, plan.open_turn_ms)
+        caller = Caller(plan.false_hear_ms, plan.open_turn_ms, plan.unaware_ms)
         self._voice = Voice(plan, self._clock, session, minutes, caller, emit)
         self._model = ModelSide(plan, self._clock, session, self._voice, minutes, caller, emit)
         self._floor = Floor(plan, self._clock, self._voice, self._model, confirm)

@@ -130,7 +130,7 @@ class Floor:
                 and not self._voice.protected(now_ms)
                 and echo_gate_open(self._vad.level_db, self._voice.echo_level_db(now_ms))
             )
-        match self._bargein.caller_frame(onset, voiced, audible, ms):
+        match self._bargein.caller_frame(onset, voiced, audible, ms, now_ms):
             case None:
                 return False
             case Verdict.CLEAR:
@@ -140,7 +140,7 @@ class Floor:
                 self._model.cut()
             case Verdict.RESUME:
                 self._phase = Phase.RESUMING
-                self._model.taken_back(now_ms, free=self._unsaid())
+                self._model.taken_back(free=self._unsaid())
         self.settle(now_ms)
         return True
 

@@ -123,14 +123,14 @@ class ModelSide:
         if cancelled is not None:
             self.tools.interrupted(cancelled)
 
-    def taken_back(self, now_ms: float, *, free: bool) -> None:
+    def taken_back(self, *, free: bool) -> None:
         """What the caller said over the agent was short: a nod, or a turn of its own if they could not hear it yet (`free`)."""
         if free:
             self.answers.spoke_freely()
         if self.answers.taken_back():
-            self._overtaken(now_ms)
+            self._overtaken()
 
-    def _overtaken(self, now_ms: float) -> None:
+    def _overtaken(self) -> None:
         """The caller has said more.  An answer of which nothing was heard is taken back, and asked for again with that."""
         if self.replies.saying is not None or self._voice.sounds:
             return
@@ -266,7 +266,7 @@ class ModelSide:
                 minutes.latency.turn_detected(now_ms)
                 self.answers.caller.turn(False, now_ms)
                 if self.answers.turn_committed():
-                    self._overtaken(now_ms)
+                    self._overtaken()
 
     def _response(self, event: rt.ServerEvent, now_ms: float) -> None:
         if not isinstance(event, rt.Unknown) or event.type.startswith("response."):

@@ -210,7 +210,7 @@ class Playout:
     @property
     def sounds(self) -> bool:
         """Whether the caller hears the agent or has heard part of what it is saying; unlike `audible`, not before that."""
-        return bool(self._flight.out) or any([item.heard > 0 for item in self.line])
+        return bool(self._flight.out) or any(item.heard for item in self.line)
 
     def remaining_ms(self, now_ms: float) -> float:
         """How long the agent will go on speaking, counting the audio that has come."""

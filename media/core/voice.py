@@ -29,7 +29,6 @@ class Voice:
         "_playout",
         "_script",
         "_session",
-        "_unaware_ms",
         "tape",
     )
 
@@ -39,7 +38,6 @@ class Voice:
         self._clock, self._session, self._minutes, self._emit = clock, session, minutes, emit
         self.tape = Tape(emit, wanted=plan.recording)
         self._clips = Clips(plan)
-        self._unaware_ms = plan.unaware_ms
         self._playout = Playout(clock, caller, plan.lead_low_ms, plan.message_ms)
         self._script = Script()
         self._announcement = Announcement(plan.protect_announcement)
@@ -284,7 +282,7 @@ class Voice:
             return False  # it was heard to its end
         item = line[0]
         before_ms = to_ms(item.heard) - max(0.0, item.ended_ms - spoke_ms)
-        unaware = before_ms < self._unaware_ms and item.clip not in COVERS
+        unaware = before_ms < self._playout.caller.unaware_ms and item.clip not in COVERS
         return unaware or not self._script.words(item)[1]
 
     def cut(self, now_ms: float, *, unsaid: bool) -> bool:
@@ -303,8 +301,8 @@ class Voice:
                 self._minutes.unsaid(item.id)
             else:
                 self._ended(item, interrupted=True)
-        said = [item.heard > 0 and not unsaid for item in dropped if item.clip is None]
-        return bool(said) and not any(said)
+        answer = [item for item in dropped if item.clip is None]
+        return bool(answer) and (unsaid or not any(item.heard for item in answer))
 
     def withdraw(self) -> None:
         """The answer, of which nothing was heard, is taken back, here and at the model."""
