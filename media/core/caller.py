@@ -5,10 +5,11 @@ them, or the turn is open, nothing begins.  Either may be wrong or stuck, so the
 """
 
 _NEVER = float("inf")
+FRESH_MS = 2_000.0  # a turn that the model heard begin no longer ago is evidence of a voice
 
 
 class Caller:
-    __slots__ = ("_false_hear_ms", "_open_turn_ms", "_ours", "_since_ms", "_theirs", "ignored", "unaware_ms")
+    __slots__ = ("_false_hear_ms", "_open_turn_ms", "_ours", "_since_ms", "_theirs", "_turn_ms", "ignored", "unaware_ms")
 
     def __init__(self, false_hear_ms: float, open_turn_ms: float, unaware_ms: float) -> None:
         """How long our detector alone, or an open turn alone, keeps the agent from speaking, and how long it takes a caller to
@@ -19,6 +20,7 @@ class Caller:
         self._false_hear_ms, self._open_turn_ms = false_hear_ms, open_turn_ms
         self._ours = self._theirs = False
         self._since_ms = -_NEVER  # when either changed last
+        self._turn_ms = -_NEVER  # when the model heard the last turn begin
 
     def heard(self, hears: bool, now_ms: float) -> bool:
         """Our detector hears the caller, or does not; returns whether that is news."""
@@ -31,6 +33,12 @@ class Caller:
         """The model has heard a turn begin, or has taken it."""
         if is_open is not self._theirs:
             self._theirs, self._since_ms = is_open, now_ms
+            if is_open:
+                self._turn_ms = now_ms
+
+    def seconded(self, now_ms: float) -> bool:
+        """Whether the model has just heard a turn begin, so that what our detector hears is likely to be a voice."""
+        return self._theirs and now_ms - self._turn_ms <= FRESH_MS
 
     def speaks(self, now_ms: float) -> bool:
         """Whether to wait for the caller."""

@@ -95,7 +95,8 @@ class Floor:
         audible = voice.audible(now_ms)
         # While an answer is awaited, it waits for a voice only: the second stage judges then, too.
         awaited = (vad.recent or vad.speaking) and (model.answers.owed or model.answers.active)
-        voiced, onset = vad.caller_frame(payload, bool(audible or awaited))
+        seconded = audible and model.answers.caller.seconded(now_ms)
+        voiced, onset = vad.caller_frame(payload, bool(audible or awaited), seconded)
         model.ear.frame(payload, at_ms, now_ms, voiced=voiced, speaking=voiced or vad.speaking)
         if not vad.recent:
             self._voiced_ms = None
