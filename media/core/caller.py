@@ -9,7 +9,16 @@ FRESH_MS = 2_000.0  # a turn that the model heard begin no longer ago is evidenc
 
 
 class Caller:
-    __slots__ = ("_false_hear_ms", "_open_turn_ms", "_ours", "_since_ms", "_theirs", "_turn_ms", "ignored", "unaware_ms")
+    __slots__ = (
+        "_false_hear_ms",
+        "_open_turn_ms",
+        "_ours",
+        "_since_ms",
+        "_theirs",
+        "_turn_ms",
+        "ignored",
+        "unaware_ms",
+    )
 
     def __init__(self, false_hear_ms: float, open_turn_ms: float, unaware_ms: float) -> None:
         """How long our detector alone, or an open turn alone, keeps the agent from speaking, and how long it takes a caller to
