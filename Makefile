@@ -10,21 +10,19 @@ CORE := $(VENV)/.core
 
 # --- set-up: a virtual environment with exactly what the lock says -----------------------------------------------
 
-$(READY): requirements/all.txt pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
-	  { echo "hum: python3 can't make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/all.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+$(READY): requirements/all.txt requirements/install.py pyproject.toml
+	@$(PYTHON) requirements/install.py $(VENV)
 	@touch $@
 
-# The media core as machine code.  Without a C compiler it says so, and is interpreted.
-$(CORE): $(READY) media/compile.py $(wildcard media/core/*.py)
+# The media core and its shell as machine code.  Without a C compiler it says so, and is interpreted.
+$(CORE): $(READY) $(wildcard media/*.py media/*/*.py)
 	@$(BIN)/python -m media.compile
 	@test ! -d media/_native || touch $@
 
 # --- running ------------------------------------------------------------------------------------------------------
 
-demo: $(CORE)
+# One call needs no machine code, and a newcomer no minute of compiling.
+demo: $(READY)
 	@$(BIN)/hum demo
 
 up: $(CORE)
@@ -32,11 +30,12 @@ up: $(CORE)
 
 # --- checking -----------------------------------------------------------------------------------------------------
 
-BESIDE = tests/contract tests/control tests/gateway tests/house tests/hum tests/security tests/storage
+BESIDE = tests/bench tests/contract tests/control tests/gateway tests/house tests/hum tests/media/core tests/sandbox tests/security tests/storage
 
-# Everything but the slow, in five minutes.  What waits for the database runs on two cores; what keeps real time runs alone.
+# Everything but the slow, in five minutes.  Most tests wait as long as they compute, so three run at a time; those that
+# keep real time run one by one.
 test: $(CORE)
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile $(BESIDE)
+	$(BIN)/python -m pytest -m "not slow" -n 3 --dist loadfile $(BESIDE)
 	$(BIN)/python -m pytest -m "not slow" $(addprefix --ignore=,$(BESIDE))
 
 # What CI runs besides: the static checks and the slow tests.
@@ -109,6 +108,8 @@ lock: $(READY)
 	  --no-emit-index-url --no-header --quiet -o requirements/oidc-peer.txt
 	$(BIN)/uv pip compile requirements/clients.in --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet -o requirements/clients.txt
+	$(BIN)/uv pip compile requirements/build.in --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --quiet -c <(grep -v '^ ' requirements/all.txt | sed 's/ \\$$//') -o requirements/build.txt
 	$(COMPILE) -c <(grep -v '^ ' requirements/all.txt | sed 's/ \\$$//') -o requirements/runtime.txt
 
 peers-lock: $(READY)

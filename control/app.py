@@ -36,7 +36,7 @@ from control.worker import Worker
 from hum import home, monitoring, program, telemetry, watchdog
 from hum.lifetime import Lifetime, when
 from hum.refusal import refuse
-from hum.settings import ControlSettings, load
+from hum.settings import ControlSettings
 from hum.signals import Signals
 from storage.db import AWAY, BUSY, Db, require
 from storage.embedded import EmbeddedPostgres
@@ -97,21 +97,21 @@ async def composed(
         model, twilio = OpenAI(settings, settings.model_seconds), Twilio(settings, settings.carrier_seconds)
         stack.push_async_callback(model.close)
         stack.push_async_callback(twilio.close)
-        bus, node_key = PostgresBus(db, retry_seconds=settings.database_retry_seconds), home.node_key(settings)
+        bus, node_keys = PostgresBus(db, retry_seconds=settings.database_retry_seconds), home.node_keys(settings)
         deps = Deps(
             db=db,
             calls_db=calls_db,
             bus=bus,
             boundary=Boundary(
                 db,
-                node_key,
+                node_keys,
                 _limits(settings),
                 Streams(settings.streams_per_credential, settings.streams_per_organization),
                 Lanes(settings.organization_requests, settings.organization_wait_seconds),
                 keep_keys=timedelta(hours=settings.idempotency_hours),
                 lease=timedelta(seconds=settings.idempotency_lease_seconds),
             ),
-            cursors=Cursors(node_key),
+            cursors=Cursors(node_keys[0]),
             outside=outside or Outside(carrier=twilio, lookups=twilio, speech=model, writer=model),
             tools=Registry(),
             stopping=asyncio.Event(),
@@ -240,8 +240,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(prog="python -m control.app", description=__doc__)
     arguments.add_argument("program", choices=("control", "worker"), nargs="?", default="control")
     plane = arguments.parse_args().program
-    settings = load(ControlSettings)
-    program.begin(settings, plane)
+    settings = program.plane(ControlSettings, plane)
     if plane == "worker":
         os.nice(settings.worker_nice)  # calls come first
     uvloop.run(run_worker(settings) if plane == "worker" else run_control(settings))

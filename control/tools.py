@@ -12,6 +12,7 @@ from enum import Enum, auto
 from typing import Any
 from uuid import UUID
 
+from opentelemetry.trace import get_current_span
 from prometheus_client import Histogram
 
 from hum import customerschemas
@@ -102,6 +103,7 @@ class Registry:
         if name not in offered:
             return failed("There is no such tool.")
         tool, schema = offered[name]
+        get_current_span().set_attribute("hum.tool", name)
         if tool.run is None or tool.policy is not Policy.ALLOWED:
             return failed("This needs a person's approval, and nobody can give it now.")
         arguments, problems = _arguments(arguments_json, schema)

@@ -23,13 +23,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway import contract, credentials, errors, openapi, reference, transcode
+from gateway import contract, credentials, errors, openapi, transcode
 from gateway.auth import SignIn
 from gateway.bodies import Bodies
 from gateway.connections import Connection, Patience
 from gateway.csrf import SameOrigin
+from gateway.landing import Landing
 from gateway.middleware import AccessLog, SecurityHeaders
 from gateway.postponed import Postponed
+from gateway.reference.serving import Reference
 from gateway.room import Room
 from gateway.turnstile import Turnstile
 from gateway.twilio import CarrierWebhooks
@@ -37,14 +39,13 @@ from hum import descriptors, home, monitoring, production, program, rpc, sockets
 from hum.jsonvalues import Unsupported
 from hum.lifetime import Lifetime, when
 from hum.refusal import refuse
-from hum.settings import GatewaySettings, load
+from hum.settings import GatewaySettings
 from hum.signals import Signals
 from hum.spool import take_spool
 from hum.v1 import runtime_pb2, runtime_pb2_grpc
 from hum.workers import Shared, supervise
 
 LOG = telemetry.log(__name__)
-OTHER_DESCRIPTORS = 64  # channels, logs, listeners
 LOOK_SECONDS = 0.02
 TICK_SECONDS = 0.1  # uvicorn's own: it renews the Date header on its ticks
 
@@ -92,7 +93,7 @@ def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
     )
     bindings = _bindings()
     document = openapi.document(bindings, settings.public_url)
-    as_json, as_page = msgspec.json.encode(document), reference.page(document)
+    as_json = msgspec.json.encode(document)
     as_yaml = _Once(lambda: yaml.dump(document, Dumper=_Plain, sort_keys=False).encode())
 
     async def healthz(_: Request) -> Response:
@@ -108,15 +109,13 @@ def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
     async def openapi_yaml(_: Request) -> Response:
         return Response(await as_yaml.get(), media_type="application/yaml")
 
-    async def docs(_: Request) -> Response:
-        return Response(as_page, 200, {"Content-Security-Policy": reference.POLICY}, "text/html")
-
     gateway.app = Starlette(
         routes=[
             *transcode.routes(bindings, channel, limits),
             *webhooks.routes(),
             *SignIn(settings, channel, caller).routes(),
-            Route("/docs", docs),
+            *Landing(settings, channel, caller).routes(),
+            *Reference(document).routes(),
             Route("/openapi.json", openapi_json),
             Route("/openapi.yaml", openapi_yaml),
             Route("/healthz", healthz),
@@ -265,9 +264,9 @@ class _Server(uvicorn.Server):
 
 def _connections(settings: GatewaySettings) -> Any:
     """Makes uvicorn's connections.  Exits if they exceed the limit of open files, at which nobody is accepted."""
-    if (may := descriptors.raise_limit()) < settings.max_connections + OTHER_DESCRIPTORS:
+    if (may := descriptors.raise_limit()) < settings.max_connections + descriptors.OF_A_GATEWAY:
         refuse(
-            f"HUM_MAX_CONNECTIONS={settings.max_connections} exceeds the limit of {may} open files less {OTHER_DESCRIPTORS} "
+            f"HUM_MAX_CONNECTIONS={settings.max_connections} exceeds the limit of {may} open files less {descriptors.OF_A_GATEWAY} "
             "for other uses; lower it, or raise the limit (ulimit -Hn, LimitNOFILE)"
         )
     room = Room[Connection](settings.max_connections, settings.connections_per_address)
@@ -342,8 +341,7 @@ def main() -> None:
     )
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    settings = load(GatewaySettings)
-    program.begin(settings, "gateway")
+    settings = program.plane(GatewaySettings, "gateway")
     count = arguments.workers or settings.gateway_workers
     if count > 1 and not arguments.worker:
         listen, seconds = settings.gateway_listen, settings.drain_seconds

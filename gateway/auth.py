@@ -1,4 +1,4 @@
-"""Sign-in: `/auth/login`, `/auth/callback`, `/auth/logout`.
+"""Sign-in: `/auth/login`, `/auth/link`, `/auth/callback`, `/auth/logout`.
 
 The gateway talks to the browser and to the issuer; control stores sign-ins in progress and sessions.
 """
@@ -24,14 +24,14 @@ from hum.v1 import runtime_pb2_grpc
 
 LOG = log(__name__)
 CALLBACK: Final = "/auth/callback"
-HOME: Final = "/docs"
+HOME: Final = "/"
 #: A path on this host: one leading slash, and nothing that a browser reads as another host.
 LOCAL_PATH: Final = re.compile(r"/(?![/\\])[^\x00-\x20\\\x7f-\uffff]{0,1999}")
 SIGN_IN_SECONDS: Final = 3600  # lifetime of the browser's cookie; control limits how long a sign-in may take
 
 
 class SignIn:
-    """The three routes.  Without an issuer nobody can sign in, and `/auth/login` says so."""
+    """The four routes.  Without an issuer nobody can sign in, and `/auth/login` says so."""
 
     def __init__(self, settings: GatewaySettings, channel: aio.Channel, caller: Caller) -> None:
         self._settings, self._caller, self._cookies = settings, caller, caller.cookies
@@ -42,11 +42,22 @@ class SignIn:
     def routes(self) -> list[Route]:
         return [
             Route("/auth/login", self._login),
+            Route("/auth/link", self._link, methods=["POST"]),
             Route(CALLBACK, self._callback),
             Route("/auth/logout", self._logout, methods=["POST"]),
         ]
 
     async def _login(self, request: Request) -> Response:
+        return await self._begin(request, "")
+
+    async def _link(self, request: Request) -> Response:
+        """Link another account to the person who is signed in.  A POST, so that no other page can do it."""
+        token = self._cookies.get(request, credentials.SESSION)
+        if not secrets.looks_like_token(token):
+            return errors.refusal("SESSION_REQUIRED", "Sign in first at /auth/login.", credentials.request_id(request))
+        return await self._begin(request, token)
+
+    async def _begin(self, request: Request, linking_token: str) -> Response:
         request_id, return_to = credentials.request_id(request), request.query_params.get("return_to", HOME)
         if LOCAL_PATH.fullmatch(return_to) is None:
             return errors.bad_fields([FieldError("return_to", "must be a path on this host")], request_id)
@@ -54,14 +65,16 @@ class SignIn:
             return errors.refusal("NOT_FOUND", "Sign-in is not configured; set HUM_OIDC_ISSUER.", request_id)
         state, nonce, verifier = secrets.new_token(), secrets.new_token(), secrets.new_token()
         try:
-            url = await self._issuer.begin(self._redirect_uri, state, nonce, verifier)
-            begun = pb.BeginSignInRequest(state=state, nonce=nonce, code_verifier=verifier, return_to=return_to)
+            url = await self._issuer.begin(self._redirect_uri, state, nonce, verifier, choose=bool(linking_token))
+            begun = pb.BeginSignInRequest(
+                state=state, nonce=nonce, code_verifier=verifier, return_to=return_to, linking_token=linking_token
+            )
             await self._control.BeginSignIn(begun, **self._call(request))
         except IssuerAway as error:
             return _away(error, request_id)
         except aio.AioRpcError as error:
             return errors.rpc_error(error, request_id, errors.Rename())
-        answer = RedirectResponse(url, 302, {"Cache-Control": "no-store"})
+        answer = RedirectResponse(url, 303 if linking_token else 302, {"Cache-Control": "no-store"})
         self._cookies.set(answer, credentials.SIGN_IN, state, SIGN_IN_SECONDS)
         return answer
 
@@ -92,6 +105,7 @@ class SignIn:
                     email_verified=who.email_verified,
                     name=who.name,
                     previous_token=self._cookies.get(request, credentials.SESSION),
+                    links_user_id=taken.links_user_id,
                 ),
                 **self._call(request),
             )
@@ -109,7 +123,9 @@ class SignIn:
         return answer
 
     async def _logout(self, request: Request) -> Response:
-        answer = Response(status_code=204)
+        # A program gets 204; the form of a page gets a page.
+        by_form = "text/html" in request.headers.get("accept", "")
+        answer: Response = RedirectResponse(HOME, 303) if by_form else Response(status_code=204)
         token = self._cookies.get(request, credentials.SESSION)
         if secrets.looks_like_token(token):
             try:

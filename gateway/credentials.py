@@ -11,7 +11,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hum import ids, rpc, secrets, telemetry
+from hum import ids, rpc, secrets, tracing
 from hum.errors import ApiKeyRequired, Refused, SessionRequired
 
 SESSION: Final = "session"
@@ -40,6 +40,10 @@ class Cookies:
         self._secure = public_url.startswith("https://")
         self._prefix = "__Host-hum_" if self._secure else "hum_"
 
+    def name(self, short: str) -> str:
+        """The cookie's whole name."""
+        return self._prefix + short
+
     def get(self, request: Request, name: str) -> str:
         return request.cookies.get(self._prefix + name, "")
 
@@ -63,7 +67,7 @@ def request_id(request: Request) -> str:
 
 def correlation(request: Request) -> Metadata:
     """What ties a call to control to this request: its id, and its trace if there is one."""
-    return ((rpc.REQUEST_ID, request_id(request)), *telemetry.carried())
+    return ((rpc.REQUEST_ID, request_id(request)), *tracing.carried())
 
 
 class Caller:

@@ -6,6 +6,7 @@ Plain ASGI: Starlette's own base class would copy every stream through a queue.
 import asyncio
 
 from opentelemetry import trace
+from opentelemetry.trace import INVALID_SPAN
 from prometheus_client import Counter, Histogram
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
@@ -13,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import credentials, errors
 from gateway.errors import Cut
-from hum import telemetry
+from hum import tracing
 from hum.clock import monotonic_ms
 from hum.telemetry import FAST_BUCKETS, log
 
@@ -27,6 +28,7 @@ CUT = Counter(
     ["method", "route", "status"],
 )
 QUIET = ("/healthz", "/readyz")
+WEBHOOKS = "/twilio/"
 SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -111,8 +113,9 @@ class _Answer:
 
     def __init__(self, scope: Scope) -> None:
         self._scope, self._began_ms = scope, monotonic_ms()
-        # A client's trace is not continued: clients must not decide what is traced.
-        self.span = telemetry.served("http", {})
+        # A client's trace is not continued: clients must not decide what is traced.  A webhook's span is one of its call.
+        is_webhook = scope["path"].startswith(WEBHOOKS)
+        self.span = INVALID_SPAN if is_webhook else tracing.served("http", {})
         self._status = 0
         self.is_whole = False
 

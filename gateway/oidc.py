@@ -75,8 +75,10 @@ class Issuer:
         self._keys: KeySet | None = None
         self._keys_asked_ms = 0.0
 
-    async def begin(self, redirect_uri: str, state: str, nonce: str, code_verifier: str) -> str:
-        """Where the browser goes to sign in.  Raises IssuerAway."""
+    async def begin(
+        self, redirect_uri: str, state: str, nonce: str, code_verifier: str, *, choose: bool = False
+    ) -> str:
+        """Where the browser goes to sign in; to `choose` an account, even if it is signed in there.  Raises IssuerAway."""
         parameters = {
             "response_type": "code",
             "client_id": self._client_id,
@@ -87,6 +89,8 @@ class Issuer:
             "code_challenge": challenge(code_verifier),
             "code_challenge_method": "S256",
         }
+        if choose:
+            parameters["prompt"] = "select_account"  # OpenID Connect Core §3.1.2.1
         endpoint = (await self._discovered()).authorization_endpoint
         return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(parameters)}"
 

@@ -12,7 +12,8 @@ from google.protobuf.descriptor import FieldDescriptor
 from gateway import contract, credentials, examples, forms, schemas, sse
 from gateway.contract import Binding
 from hum import jsonnames
-from hum.comments import comment
+from hum.comments import about, comment
+from hum.eventtypes import EventType
 from hum.v1 import options_pb2
 
 VERSION = "0.1.0"
@@ -35,6 +36,7 @@ ERROR_WORDS = {
 
 def document(bindings: Sequence[Binding], server_url: str) -> Schema:
     """The whole document."""
+    session = credentials.Cookies(server_url).name(credentials.SESSION)
     paths: dict[str, Any] = {}
     for binding in bindings:
         paths.setdefault(binding.path, {})[binding.verb.lower()] = _operation(binding)
@@ -47,16 +49,17 @@ def document(bindings: Sequence[Binding], server_url: str) -> Schema:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": server_url}],
-        "tags": [{"name": name} for name in dict.fromkeys(_tag(binding) for binding in bindings)],
+        "tags": _tags(bindings),
         "security": [{"apiKey": []}, {"session": []}],
         "paths": paths,
+        "x-event-types": {each.name: _event_type(each) for each in schemas.event_types()},
         "components": {
             "schemas": schemas.components(bindings),
             "responses": _refusals(),
             "headers": HEADERS,
             "securitySchemes": {
                 "apiKey": {"type": "http", "scheme": "bearer", "description": "An API key, hum_live_..."},
-                "session": {"type": "apiKey", "in": "cookie", "name": "__Host-hum_session"},
+                "session": {"type": "apiKey", "in": "cookie", "name": session},
             },
         },
     }
@@ -67,6 +70,22 @@ def document(bindings: Sequence[Binding], server_url: str) -> Schema:
 
 def _tag(binding: Binding) -> str:
     return binding.method.containing_service.name.removesuffix("Service").lower()
+
+
+def _tags(bindings: Sequence[Binding]) -> list[Schema]:
+    """One tag for each service, with what its file says about it."""
+    files = {_tag(each): each.method.containing_service.file.name for each in bindings}
+    return [{"name": tag, "description": about(file)} if about(file) else {"name": tag} for tag, file in files.items()]
+
+
+def _event_type(event: EventType) -> Schema:
+    """What is said about the type of the events of `GET /api/events`, and the schema of their `data`."""
+    return {
+        "version": event.version,
+        "description": comment(event.message.full_name),
+        "schema": schemas.reference(event.message, "output"),
+        "example": examples.of_message(event.message),
+    }
 
 
 def _operation(binding: Binding) -> Schema:
@@ -198,6 +217,7 @@ def _success(binding: Binding) -> Schema:
             "content": {
                 "text/event-stream": {
                     "schema": {"type": "string"},
+                    "example": _stream_example(binding),
                     "x-sse-events": {"$ref": schemas.SCHEMAS + schemas.events_name(binding)},
                 }
             },
@@ -214,6 +234,15 @@ def _success(binding: Binding) -> Schema:
             }
         },
     }
+
+
+def _stream_example(binding: Binding) -> str:
+    """One event of each kind, as it is sent."""
+    fields = binding.method.output_type.fields_by_name
+    return "".join(
+        f"event: {name}\ndata: {json.dumps(examples.of_field(fields[field]), ensure_ascii=False)}\n\n"
+        for name, field in sse.event_names(binding).items()
+    )
 
 
 def _bytes(media_type: str) -> Schema:

@@ -22,7 +22,7 @@ from hum.telemetry import log
 LOG = log(__name__)
 WAITING = Gauge("hum_webhooks_waiting", "Webhooks on disk that are not delivered to control yet")
 ENDED = Counter("hum_webhooks_postponed_total", "Postponed webhooks, by how they ended", ["how"])
-#: After so many internal errors of control, a webhook is dropped, so that those behind it are delivered.
+#: After so many internal errors, of control or of ours, a webhook is dropped, so that those behind it are delivered.
 MOST_TRIES = 5
 
 
@@ -82,30 +82,33 @@ class Postponed:
 
     async def _deliver(self, tell: Tell, number: int, record: bytes) -> None:
         try:
-            await self._until_told(tell, msgspec.json.decode(record, type=Webhook))
-        except Exception:  # another version may have written it; those behind it are delivered
+            webhook = msgspec.json.decode(record, type=Webhook)
+        except (
+            msgspec.DecodeError,
+            UnicodeDecodeError,
+        ):  # another version may have written it; those behind it are delivered
             LOG.exception("a stored webhook can't be read", number=number)
             ENDED.labels("lost").inc()
-
-    async def _until_told(self, tell: Tell, webhook: Webhook) -> None:
-        tries = 0
-        while True:
+            return
+        failures = 0
+        while failures < MOST_TRIES:
             try:
                 await tell(webhook)
             except Away as error:
-                tries += str(error) == "INTERNAL"
-                if tries >= MOST_TRIES:
-                    LOG.exception("control can't take a webhook", path=webhook.path, at=webhook.at.isoformat())
-                    ENDED.labels("lost").inc()
-                    return
-                await asyncio.sleep(self._settings.postponed_retry_seconds)
+                failures += str(error) == "INTERNAL"
             except aio.AioRpcError as error:
                 LOG.warning("control refuses a webhook", path=webhook.path, code=error.code().name)
                 ENDED.labels("refused").inc()
                 return
+            except Exception:
+                failures += 1
+                LOG.exception("telling control of a webhook failed: this is a bug", path=webhook.path)
             else:
                 ENDED.labels("told").inc()
                 return
+            await asyncio.sleep(self._settings.postponed_retry_seconds)
+        LOG.error("control can't take a webhook", path=webhook.path, at=webhook.at.isoformat())
+        ENDED.labels("lost").inc()
 
     async def _forget(self, number: int) -> None:
         async with self._writing:

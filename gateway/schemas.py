@@ -8,8 +8,9 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 
 from gateway import sse
 from gateway.contract import Binding
-from hum import jsonnames, jsonschemas, jsonvalues
+from hum import eventtypes, jsonnames, jsonschemas, jsonvalues
 from hum.comments import comment
+from hum.eventtypes import EventType
 from hum.jsonvalues import INTEGER_NAMES, INTEGERS
 from hum.v1 import options_pb2, validate_pb2
 
@@ -87,9 +88,10 @@ def components(bindings: Sequence[Binding]) -> dict[str, Schema]:
 
 
 def _enums(bindings: Iterable[Binding]) -> dict[str, Schema]:
-    """The enums of requests and answers."""
+    """The enums of requests, answers and events."""
     found: dict[str, Schema] = {}
     waiting = [message for each in bindings for message in (each.method.input_type, each.method.output_type)]
+    waiting += [each.message for each in event_types()]
     known = {message.full_name for message in waiting}
     while waiting:
         for field in waiting.pop().fields:
@@ -115,6 +117,11 @@ def _words(enum: EnumDescriptor) -> Iterator[str]:
             yield f"`{word}`: {text}"
 
 
+def event_types() -> list[EventType]:
+    """The types of events that customers may see."""
+    return [each for each in eventtypes.by_name().values() if each.visible]
+
+
 def events_name(binding: Binding) -> str:
     return f"{binding.method.name}Events"
 
@@ -132,8 +139,8 @@ def _events(binding: Binding) -> Schema:
 
 
 def _schemas(bindings: Iterable[Binding]) -> dict[str, Schema]:
-    """The schemas of all bodies and answers, and of what they hold."""
-    waiting: list[tuple[Descriptor, str]] = []
+    """The schemas of all bodies, answers and events, and of what they hold."""
+    waiting: list[tuple[Descriptor, str]] = [(each.message, "output") for each in event_types()]
     for binding in bindings:
         if binding.body_type is not None:
             waiting.append((binding.body_type, "patch" if binding.masked else "input"))

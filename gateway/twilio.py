@@ -16,7 +16,7 @@ from gateway import credentials, errors, twiml
 from gateway.bodies import BadBody, Bodies
 from gateway.held import Answer_co, Away, Method, ask
 from gateway.postponed import Postponed, Webhook
-from hum import carrier, rpc
+from hum import carrier, rpc, tracing
 from hum.carrier import Parameters
 from hum.settings import GatewaySettings
 from hum.telemetry import log
@@ -65,11 +65,14 @@ class CarrierWebhooks:
                 return _forbidden(request, "The request comes from another account of the carrier.")
             if not twiml.is_call_sid(form.get("CallSid", "")):
                 return Response(status_code=204)  # no call of the carrier's: there is nothing to do, and nothing to say
-            try:
-                return await answer(request, form)
-            except aio.AioRpcError as error:
-                LOG.warning("control refuses a carrier webhook", path=request.url.path, code=error.code().name)
-                return _forbidden(request, "There is no such call.")
+            with tracing.webhook(form["CallSid"], f"POST {path}", first=path == VOICE) as span:
+                try:
+                    response = await answer(request, form)
+                except aio.AioRpcError as error:
+                    LOG.warning("control refuses a carrier webhook", path=request.url.path, code=error.code().name)
+                    response = _forbidden(request, "There is no such call.")
+                span.set_attribute("http.response.status_code", response.status_code)
+                return response
 
         return Route(path, endpoint, methods=["POST"])
 

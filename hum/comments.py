@@ -7,6 +7,7 @@ from importlib import resources
 
 from google.protobuf import descriptor_pb2
 
+SYNTAX = descriptor_pb2.FileDescriptorProto.SYNTAX_FIELD_NUMBER
 COMMENTS = resources.files("hum.v1") / "comments.binpb"
 
 
@@ -16,15 +17,24 @@ def comment(full_name: str) -> str:
 
 
 @cache
+def about(file: str) -> str:
+    """The comment at the head of a file: `hum/v1/calls.proto`."""
+    return _comments().get(file, "")
+
+
+@cache
 def _comments() -> dict[str, str]:
-    """All comments of the contract, by full name, from the file that `make proto` writes next to the generated code."""
+    """All comments of the contract, by full name, those on whole files by the file's, from what `make proto` writes next to
+    the generated code.
+    """
     found: dict[str, str] = {}
     for file in descriptor_pb2.FileDescriptorSet.FromString(COMMENTS.read_bytes()).file:
         for location in file.source_code_info.location:
             if location.leading_comments:
                 lines = location.leading_comments.strip().splitlines()
                 text = " ".join(line.strip() for line in lines if not line.strip().startswith("buf:"))
-                found[_full_name(file, location.path)] = re.sub(r"\s*$", "", text)
+                is_head = list(location.path) == [SYNTAX]
+                found[file.name if is_head else _full_name(file, location.path)] = re.sub(r"\s*$", "", text)
     return found
 
 

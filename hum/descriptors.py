@@ -4,6 +4,12 @@ import resource
 from pathlib import Path
 
 ENOUGH = 65_536
+#: A call's: the carrier's socket, the model's, the recording.
+PER_CALL = 3
+#: A media process's: for the link, the spool, logs, the operator's connections, and model sockets that are being replaced.
+SPARE = 32
+#: A gateway's, besides its connections: channels, logs, listeners.
+OF_A_GATEWAY = 64
 
 
 def raise_limit() -> int:

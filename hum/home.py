@@ -1,6 +1,8 @@
 """HUM_HOME: the directory for a machine's own keys, embedded database, recordings, spools and `run.json`."""
 
+import errno
 import json
+import os
 import secrets
 import sys
 from contextlib import suppress
@@ -12,6 +14,19 @@ from hum.refusal import refuse
 from hum.settings import Common, ControlSettings
 
 RUN = "run.json"
+
+
+def require(home: Path) -> None:
+    """Create HUM_HOME if it is missing; end the process with a sentence if nothing can be written to it."""
+    try:
+        private.create_home(home)
+        reason = "" if os.access(home, os.W_OK | os.X_OK) else os.strerror(errno.EACCES)
+    except (FileExistsError, NotADirectoryError):
+        reason = "it is no directory"
+    except OSError as error:
+        reason = error.strerror or str(error)
+    if reason:
+        refuse(f"nothing can be written to {home} (HUM_HOME): {reason}; set HUM_HOME to a directory of your own")
 
 
 def private_text(path: Path, make: str) -> str:
@@ -31,12 +46,17 @@ def private_text(path: Path, make: str) -> str:
 
 
 def node_key(settings: Common) -> bytes:
-    """The key with which planes sign their node identities.  Required in production; else generated under home."""
+    """The key with which this process signs its node identity."""
+    return node_keys(settings)[0]
+
+
+def node_keys(settings: Common) -> tuple[bytes, ...]:
+    """The keys of node identities, newest first.  Required in production; else one is generated under home."""
     if settings.production and (complaint := production.bad_node_key(settings.node_key)) is not None:
         refuse(complaint)
     if settings.node_key:
-        return settings.node_key.encode()
-    return private_text(settings.home / "node.key", production.make_keys()["HUM_NODE_KEY"]).encode()
+        return tuple(key.encode() for key in production.split_node_keys(settings.node_key))
+    return (private_text(settings.home / "node.key", production.make_keys()["HUM_NODE_KEY"]).encode(),)
 
 
 def secret_keys(settings: ControlSettings) -> str:
@@ -71,7 +91,7 @@ def read_facts(home: Path, name: str) -> dict[str, Any]:
     """What `write_facts` wrote; an empty dict if there is no such file, and, with a sentence, if it is damaged."""
     try:
         facts = json.loads((home / name).read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except ValueError:
         facts = None

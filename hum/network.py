@@ -49,3 +49,9 @@ def base_url(url: str, *schemes: str) -> str:
     if parts.scheme not in schemes or not parts.hostname or parts.query or parts.fragment:
         raise ValueError(f"{url!r} is not a URL like {schemes[-1]}://hum.example.com")
     return url.rstrip("/")
+
+
+def shown_url(url: str) -> str:
+    """The host and path of a URL, without what is secret in it; of what isn't one, nothing: it may be all secret."""
+    parts = urlsplit(url)
+    return f"{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.netloc else "an address that is not a URL"

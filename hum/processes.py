@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from hum import private
+from hum import private, stderr
 from hum.lifetime import CALLS, LEAVING, READY
 from hum.network import INHERITED
 from hum.signals import HURRY, LEAVE
@@ -174,7 +174,7 @@ class Command:
                 env=environment,
                 stdin=subprocess.PIPE if self.tied else subprocess.DEVNULL,
                 stdout=log if self.supervised else theirs,
-                stderr=log,
+                stderr=stderr.descriptor() if log is None else log,
                 pass_fds=handed_on,
                 start_new_session=True,  # only the supervisor gets Ctrl-C, and stops the others in order
             )

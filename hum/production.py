@@ -40,11 +40,16 @@ def complaints(settings: Common) -> list[str]:
     return [each for each in found if each is not None]
 
 
+def split_node_keys(text: str) -> list[str]:
+    """The keys in HUM_NODE_KEY, newest first."""
+    return [each.strip() for each in text.split(",") if each.strip()]
+
+
 def bad_node_key(key: str) -> str | None:
     """What is wrong with HUM_NODE_KEY, or None."""
-    if not key:
+    if not split_node_keys(key):
         return f"HUM_NODE_KEY is not set; set it to the same long random string on every plane: {MAKE_KEYS}"
-    if len(key) < LEAST_KEY_CHARS or len(set(key)) < LEAST_DIFFERENT_CHARS:
+    if any(len(each) < LEAST_KEY_CHARS or len(set(each)) < LEAST_DIFFERENT_CHARS for each in split_node_keys(key)):
         return f"HUM_NODE_KEY is too easy to guess; it needs {LEAST_KEY_CHARS} random characters: {MAKE_KEYS}"
     return None
 

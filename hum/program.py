@@ -1,9 +1,19 @@
 """How each program begins."""
 
+import faulthandler
 import os
 
-from hum import descriptors, private, production, telemetry
-from hum.settings import Common
+from hum import descriptors, home, private, production, stderr, telemetry, tracing
+from hum.settings import Common, SettingsT, load
+
+
+def plane(kind: type[SettingsT], name: str) -> SettingsT:
+    """Begin a plane: read its settings, or refuse them; its log is JSON from the first line."""
+    stderr.wrap(name)
+    faulthandler.enable()
+    settings = load(kind)
+    begin(settings, name)
+    return settings
 
 
 def begin(settings: Common, plane: str) -> None:
@@ -14,5 +24,6 @@ def begin(settings: Common, plane: str) -> None:
     production.require(settings)
     os.umask(private.UMASK)
     descriptors.raise_limit()
-    private.create_home(settings.home)
+    home.require(settings.home)
     telemetry.start(settings, plane)
+    tracing.start(settings, plane)

@@ -1,6 +1,7 @@
 """A group of programs: started in order, replaced by successors, restarted when they die, stopped in reverse order."""
 
 import asyncio
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 #: Beyond a drain: a spoken goodbye to each call, the close, the last reports.
 GOODBYE_SECONDS = 60.0
-LAST_BYTES = 600  # of its log, when a program does not start
+LAST_BYTES, LAST_CHARS = 16 << 10, 600  # of its log, when a program does not start
 QUICK_DEATH_MS = 5_000.0
 QUICK_DEATHS = 5
 #: About five minutes: a program that keeps dying has a fault that stays, a system without room for one has room again.
@@ -83,7 +84,7 @@ class Program:
         log = self.command.log
         text = _end(log).strip() if log is not None and log.exists() else ""
         *_, last = text.rpartition("\n")
-        return last.removeprefix("hum: ") if last.startswith("hum: ") else text or f"see {log or 'above'}"
+        return _sentence(last) or text[-LAST_CHARS:] or f"see {log or 'above'}"
 
     async def stop(self, hurry: asyncio.Event) -> None:
         """Ask its processes to leave, and end those that have not after `stop_seconds`, or when `hurry` is set."""
@@ -102,6 +103,17 @@ class Program:
     async def _ended(self) -> None:
         for each in self.processes:
             await each.ended()
+
+
+def _sentence(line: str) -> str:
+    """What a line of a log says, as a sentence for the operator; empty for one that is none."""
+    if line.startswith("hum: "):
+        return line.removeprefix("hum: ")
+    try:
+        logged = json.loads(line)
+        return str(logged["message"])
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def _end(log: Path) -> str:
@@ -142,11 +154,13 @@ class Left:
 class Programs:
     """Several programs, kept running until they are stopped.
 
-    `say` gets sentences for the operator; `changed` is called whenever a process came or went.
+    `say` gets sentences for the operator; `changed` is called whenever a process came or went.  Set `serves` to be told, of
+    each program that `start` starts, its name and how long that took in ms.
     """
 
     def __init__(self, say: Callable[[str], None], changed: Callable[[], None] = lambda: None) -> None:
         self.all: list[Program] = []
+        self.serves: Callable[[str, float], None] = lambda _name, _ms: None
         self.adopted = False
         self.failed = asyncio.Event()
         self.failure, self.status = "", 0
@@ -223,6 +237,11 @@ class Programs:
     async def _begin(self, program: Program) -> None:
         left = [each for each in self._left if each.name == program.name]
         self._left = [each for each in self._left if each.name != program.name]
+        began_ms = monotonic_ms()
+        await self._begin_anew(program, left)
+        self.serves(program.name, monotonic_ms() - began_ms)
+
+    async def _begin_anew(self, program: Program, left: list[Left]) -> None:
         if program.command.supervised:
             program.processes += [each.process for each in left]
             await self._replace(program)

@@ -15,6 +15,7 @@ from joserfc.jwk import OctKey
 
 from hum.clock import monotonic_ms, now
 from hum.settings import Common
+from hum.sockets import refuse_address
 
 # Metadata names.
 CREDENTIAL = "authorization"  # `Bearer <API key>`, `Session <token>`, or `Node <identity>`
@@ -153,12 +154,15 @@ def server(
     `shared`: other servers may listen on the same port, if all say so.
     """
     made = aio.server(interceptors=interceptors, options=server_options(settings, shared=shared))
-    if settings.tls_cert is None or settings.tls_key is None:
-        return made, made.add_insecure_port(listen)
-    pair = (settings.tls_key.read_bytes(), settings.tls_cert.read_bytes())
-    authority = _read(settings.tls_ca)
-    credentials = grpc.ssl_server_credentials([pair], authority, require_client_auth=authority is not None)
-    return made, made.add_secure_port(listen, credentials)
+    credentials = None
+    if settings.tls_cert is not None and settings.tls_key is not None:
+        pair = (settings.tls_key.read_bytes(), settings.tls_cert.read_bytes())
+        authority = _read(settings.tls_ca)
+        credentials = grpc.ssl_server_credentials([pair], authority, require_client_auth=authority is not None)
+    try:
+        return made, made.add_secure_port(listen, credentials) if credentials else made.add_insecure_port(listen)
+    except RuntimeError:  # gRPC has told why, in the line before
+        refuse_address(listen, "HUM_CONTROL_LISTEN", "gRPC can't bind it")
 
 
 async def to_its_end(work: Coroutine[None, None, None]) -> None:

@@ -3,6 +3,7 @@
 import random
 import socket
 from contextlib import suppress
+from typing import NoReturn
 
 from hum.network import INHERITED, Listen, parse_listen
 from hum.refusal import refuse
@@ -58,9 +59,21 @@ def listening(text: str, variable: str, *, shared: bool = False) -> socket.socke
         made = socket.socket(fileno=listen.port) if listen.host == INHERITED else bound(listen, shared=shared)
         made.listen(BACKLOG)
     except OSError as error:
-        refuse(
-            f"can't listen on {text} ({variable}): {error.strerror}; give each process a port of its own, or port 0 for a "
-            "free one"
-        )
+        refuse_address(text, variable, error.strerror)
     made.set_inheritable(False)
     return made
+
+
+def held(text: str, variable: str) -> socket.socket:
+    """A socket that holds the port of the setting `variable`, takes no connections, and lets others bind it too."""
+    try:
+        return bound(parse_listen(text), shared=True)
+    except OSError as error:
+        refuse_address(text, variable, error.strerror)
+
+
+def refuse_address(text: str, variable: str, reason: str | None) -> NoReturn:
+    """End the process, because it can't listen there."""
+    refuse(
+        f"can't listen on {text} ({variable}): {reason}; give each process a port of its own, or port 0 for a free one"
+    )

@@ -1,31 +1,27 @@
-"""Logs, metrics and traces.
+"""Logs and metrics.
 
 structlog writes one JSON object per line, with the request, organization and call that are bound to the context; no
-phone number and no transcript at INFO.  Metrics are Prometheus's; traces are OpenTelemetry's, and are exported only if
-an endpoint is set.
+phone number and no transcript at INFO.  Libraries' logs, warnings and the exceptions that nobody caught become such lines too; what
+is written past Python is the matter of hum/stderr.py.  Metrics are Prometheus's.
 """
 
 import logging
 import os
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Sequence
+from types import TracebackType
 from typing import Any, TextIO, cast
 
 import structlog
-from opentelemetry import trace
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, generate_latest
 from structlog.tracebacks import ExceptionDictTransformer
 
+from hum import stderr
 from hum.settings import Common
 
 LOST_LINES = Counter("hum_log_lines_lost_total", "Lines of the log that could not be written")
-_TRACER, _W3C = trace.get_tracer("hum"), TraceContextTextMapPropagator()
 METRICS_CONTENT_TYPE = CONTENT_TYPE_LATEST
 #: Prometheus buckets, in seconds, for operations that take milliseconds ...
 FAST_BUCKETS: Sequence[float] = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -60,41 +56,61 @@ class Lines:
 
 
 def start(settings: Common, plane: str) -> None:
-    """Set up logs and traces for this process; call once."""
+    """Set up the log of this process; call once."""
     level = getattr(logging, settings.log_level.upper())
-    lines = cast("TextIO", Lines(sys.stderr.fileno()))
-    logging.basicConfig(stream=lines, level=logging.WARNING, format="%(message)s")
+    lines = cast("TextIO", Lines(stderr.descriptor()))
+    ours: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+        # No local variables: they hold phone numbers, transcripts and keys.
+        structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
+    ]
+    last: list[structlog.typing.Processor] = [
+        structlog.processors.EventRenamer("message"),
+        structlog.processors.JSONRenderer(default=repr),
+    ]
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-            # No local variables: they hold phone numbers, transcripts and keys.
-            structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
-            structlog.processors.EventRenamer("message"),
-            structlog.processors.JSONRenderer(),
-        ],
+        processors=[*ours, *last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(lines),
         cache_logger_on_first_use=True,
     )
+    handler = logging.StreamHandler(lines)
+    theirs = [structlog.stdlib.add_logger_name, *ours]
+    renders = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=theirs, processors=renders))
+    handler.addFilter(_is_no_exit)
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    logging.captureWarnings(True)
     structlog.contextvars.bind_contextvars(plane=plane)
-    if settings.otlp_endpoint:
-        provider = TracerProvider(resource=Resource.create({"service.name": f"hum-{plane}"}))
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=settings.otlp_endpoint)))
-        trace.set_tracer_provider(provider)
+    _log_what_nobody_caught(plane)
 
 
-def served(name: str, metadata: Mapping[str, str]) -> trace.Span:
-    """A span for an incoming request, a child of the sender's span (W3C Trace Context).  The caller must end it."""
-    return _TRACER.start_span(name, context=_W3C.extract(dict(metadata)), kind=trace.SpanKind.SERVER)
+def _is_no_exit(record: logging.LogRecord) -> bool:
+    """A task in which the process ends itself has said why; asyncio mentions it as an exception that nobody looked at."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], SystemExit)
 
 
-def carried() -> tuple[tuple[str, str], ...]:
-    """The current span as metadata for a call to another plane; empty when nothing is traced."""
-    headers: dict[str, str] = {}
-    _W3C.inject(headers)
-    return tuple(headers.items())
+def _log_what_nobody_caught(plane: str) -> None:
+    """Exceptions that end the program or a thread, or that Python can only mention."""
+    logger = log("uncaught").bind(plane=plane)  # threads have no context of ours
+
+    def ends(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            sys.__excepthook__(kind, error, where)
+        else:
+            sentence = f"{kind.__name__}: {error}"
+            logger.critical(sentence, exc_info=(kind, error, where))
+
+    def ends_thread(facts: threading.ExceptHookArgs) -> None:
+        if facts.exc_value is not None:
+            logger.error("a thread ended", exc_info=facts.exc_value)
+
+    def mentioned(facts: "sys.UnraisableHookArgs") -> None:
+        logger.error("an exception was ignored", where=repr(facts.object), exc_info=facts.exc_value)
+
+    sys.excepthook, threading.excepthook, sys.unraisablehook = ends, ends_thread, mentioned
 
 
 def metrics_page() -> bytes:

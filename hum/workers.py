@@ -15,7 +15,7 @@ from hum.network import INHERITED, parse_listen
 from hum.processes import LOOK_SECONDS, Command
 from hum.programs import GOODBYE_SECONDS, DidNotStart, Program, Programs
 from hum.settings import Common, environment
-from hum.sockets import bound, listening
+from hum.sockets import held, listening
 from hum.telemetry import log
 
 LOG = log(__name__)
@@ -88,7 +88,7 @@ def _opened(shared: Shared) -> socket.socket:
     listen = parse_listen(shared.listen)
     if listen.host == INHERITED:
         return listening(shared.listen, shared.variable)
-    return bound(listen, shared=True)
+    return held(shared.listen, shared.variable)
 
 
 def _worker(shared: Shared, number: int, port: socket.socket, metrics: str) -> Program:

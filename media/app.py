@@ -14,7 +14,7 @@ from picows import ws_create_server
 from hum import blas, descriptors, home, monitoring, program, rpc, sockets, telemetry
 from hum.clock import Clock, monotonic_ms
 from hum.lifetime import Lifetime
-from hum.settings import MediaSettings, load
+from hum.settings import MediaSettings
 from hum.signals import Signals
 from hum.spool import take_spool
 from hum.watchdog import Watchdog
@@ -149,8 +149,7 @@ def main() -> None:
     )
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    settings = load(MediaSettings)
-    program.begin(settings, "media")
+    settings = program.plane(MediaSettings, "media")
     count = arguments.workers or settings.media_workers
     if count > 1 and not arguments.worker:
         shared = Shared("media", "media.app", "HUM_MEDIA_LISTEN", settings.media_listen, settings.drain_seconds)

@@ -14,10 +14,8 @@ from mypy.version import __version__ as mypy_version
 from mypyc.build import mypycify
 from setuptools import Distribution
 
-from media.native import BUILDS, CORE, INTERPRETER, LIBRARY, build_of_these_sources, sources
-
-#: Modules of msgspec structs: msgspec reads annotations, which compiled classes no longer have.
-LEFT_OUT = frozenset({"__init__", "leg", "realtime", "types"})
+from hum.clock import monotonic_ms
+from media.native import BUILDS, INTERPRETER, LIBRARY, MEDIA, build_of_these_sources, sources
 
 
 def lacking() -> str | None:
@@ -39,7 +37,7 @@ def compiled() -> Path:
     maker = place / "compiler"
     if maker.exists() and maker.read_text() == mypy_version:
         return place
-    paths = [str(each.relative_to(CORE.parent.parent)) for each in sources() if each.stem not in LEFT_OUT]
+    paths = [str(each.relative_to(MEDIA.parent)) for each in sources()]
     with TemporaryDirectory() as scratch:
         extensions = mypycify(
             [f"--cache-dir={scratch}/types", *paths],
@@ -64,11 +62,14 @@ def compiled() -> Path:
 
 
 if __name__ == "__main__":
-    os.chdir(CORE.parent.parent)
+    os.chdir(MEDIA.parent)
     if (lack := lacking()) is not None:
         print(
             f"hum: {lack} is missing, so the media core runs interpreted; on Debian: apt-get install gcc python3-dev",
             file=sys.stderr,
         )
     else:
+        began_ms = monotonic_ms()
+        print("  compiling the media core and its shell ...", flush=True)
         compiled()
+        print(f"  {'':40} {(monotonic_ms() - began_ms) / 1000:5.1f} s", flush=True)

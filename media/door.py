@@ -11,15 +11,12 @@ import socket
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from hum.descriptors import PER_CALL, SPARE
 from hum.settings import MediaSettings
 from hum.telemetry import log
 from media import metrics
 
 LOG = log(__name__)
-#: A call's: the carrier's socket, the model's, the recording.
-PER_CALL = 3
-#: For the link, the spool, logs, the operator's connections, and model sockets that are being replaced.
-SPARE = 32
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 

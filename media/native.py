@@ -1,6 +1,7 @@
-"""Loads the core as machine code, if it was compiled (media/compile.py); otherwise the same sources are interpreted.
+"""Loads the core, and the shell through which every frame passes, as machine code, if they were compiled
+(media/compile.py); otherwise the same sources are interpreted.
 
-A build's name is a hash of everything it was made from, so an edited source never runs as an old build: there is no
+A build's name is a hash of all sources of this plane, so an edited source never runs beside an old build: there is no
 build for it, and it is interpreted.
 """
 
@@ -13,8 +14,12 @@ from pathlib import Path
 
 from hum.settings import media_interpreted
 
-CORE = Path(__file__).parent / "core"
-BUILDS = Path(__file__).parent / "_native"
+MEDIA = Path(__file__).parent
+BUILDS = MEDIA / "_native"
+#: Modules of msgspec structs: msgspec reads annotations, which compiled classes no longer have.
+STRUCTS = frozenset({"leg", "realtime", "types"})
+#: What every frame passes on its way to the core.
+SHELL = ("record.py", "shell.py")
 #: Contains all compiled code; each module's own file only refers to it.
 LIBRARY = "media_core__mypyc"
 INTERPRETER = sys.implementation.cache_tag
@@ -22,14 +27,19 @@ SUFFIX: str = sysconfig.get_config_var("EXT_SUFFIX")
 
 
 def sources() -> list[Path]:
-    return sorted(CORE.glob("*.py"))
+    """What is compiled."""
+    core = (each for each in (MEDIA / "core").glob("*.py") if each.stem not in STRUCTS | {"__init__"})
+    return sorted((*core, *(MEDIA / each for each in SHELL)))
 
 
 def build_of_these_sources() -> Path:
-    """The build's directory, whether or not it exists."""
+    """The build's directory, whether or not it exists.
+
+    It depends on what is not compiled, too: compiled code relies on the types that its neighbours declare.
+    """
     digest = hashlib.blake2b(SUFFIX.encode(), digest_size=10)
-    for source in sources():
-        digest.update(source.name.encode())
+    for source in sorted(MEDIA.rglob("*.py")):
+        digest.update(str(source.relative_to(MEDIA)).encode())
         digest.update(source.read_bytes())
     return BUILDS / f"{INTERPRETER}-{digest.hexdigest()}"
 
@@ -44,7 +54,9 @@ def prefer() -> bool:
     assert spec is not None and spec.loader is not None, "it has the loader that it was given"
     module = sys.modules[LIBRARY] = module_from_spec(spec)
     spec.loader.exec_module(module)
+    import media
     from media import core
 
-    core.__path__.insert(0, str(build / "media" / "core"))
+    for package in (media, core):
+        package.__path__.insert(0, str(build.joinpath(*package.__name__.split("."))))
     return True

@@ -23,6 +23,7 @@ from media.core.types import (
 from media.io.control import ControlLink
 from media.recorder import Recorder
 from media.reports import Reports
+from media.trace import CallTrace
 
 LOG = log(__name__)
 
@@ -34,14 +35,17 @@ class Record:
         self._link, self._recordings = link, recordings
         self._reports = Reports("")
         self._recorder: Recorder | None = None
+        self.trace = CallTrace()
 
     def open(self, session: pb.OpenSessionResponse) -> None:
         """The session is open: it says which call this is."""
         self.call_id, self._organization = session.call_id, session.organization_id
         self._reports = Reports(session.call_id, session.stream_number)
+        self.trace.open(session)
 
     def report(self, event: Event) -> None:
         at = now()
+        self.trace.note(event)
         match event:
             case Delta():
                 self._link.delta(self._reports.delta(event, at))

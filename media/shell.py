@@ -289,6 +289,7 @@ class Shell:
                     self._refuse(reason, Closing.BUSY)
                     return
                 self._phase = Phase.JOINING
+                self._record.trace.begin(event.call_id)
                 opening = asyncio.create_task(self._join(token, event), name="join")
                 opening.add_done_callback(self.task_done)
                 self._lobby.enter(event, opening)
@@ -304,7 +305,8 @@ class Shell:
     async def _join(self, token: str, start: Started) -> None:
         ports = self._ports
         try:
-            session = await ports.link.open_session(token, start.call_id, start.stream_id)
+            with self._record.trace.opening():
+                session = await ports.link.open_session(token, start.call_id, start.stream_id)
         except TokenRefused:
             self._refuse("refused", Closing.REFUSED)
         except Away as error:
@@ -381,7 +383,11 @@ class Shell:
     def _run_tool(self, run: RunTool) -> list[Action]:
         assert self._talk is not None, "only a conversation runs tools"
         request = pb.RunTool(
-            call_id=self.call_id, tool_call_id=run.call_id, name=run.name, arguments_json=run.arguments_json
+            call_id=self.call_id,
+            tool_call_id=run.call_id,
+            name=run.name,
+            arguments_json=run.arguments_json,
+            traceparent=self._record.trace.tool(run.call_id),
         )
         if self._ports.link.run_tool(request, self.tool_answered):
             return []
@@ -458,4 +464,5 @@ class Shell:
             self._phase = Phase.GONE
             self._line.drop()
             self._lobby.leave()
+            self._record.trace.end()
             self._keeper.released(self, self._talk)

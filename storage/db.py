@@ -7,11 +7,11 @@ other way to get one.  PostgreSQL's row level security is the second line of def
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import asyncpg
 
+from hum.network import shown_url
 from hum.principal import Principal
 from hum.refusal import refuse
 
@@ -57,14 +57,8 @@ async def require(url: str) -> None:
     try:
         connection = await asyncpg.connect(url, timeout=REQUIRED_WITHIN_SECONDS)
     except (*AWAY, *REFUSED, TimeoutError) as error:
-        refuse(f"can't use the database at {_where(url)} (HUM_DATABASE_URL): {error or type(error).__name__}")
+        refuse(f"can't use the database at {shown_url(url)} (HUM_DATABASE_URL): {error or type(error).__name__}")
     await connection.close()
-
-
-def _where(url: str) -> str:
-    """The URL without what is secret in it; of what isn't one, nothing: it may be all secret."""
-    parts = urlsplit(url)
-    return f"{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.netloc else "an address that is not a URL"
 
 
 class Db:

@@ -30,7 +30,15 @@ GET = """
       JOIN flow_versions v ON v.flow_id = f.id AND v.version = f.version
      WHERE f.id = $1 AND f.deleted_at IS NULL
 """
-KNOWN = "SELECT id FROM flows WHERE id = ANY ($1::uuid[]) AND deleted_at IS NULL"
+KNOWN = "SELECT id FROM flows WHERE id = ANY ($1::uuid[]) AND deleted_at IS NULL ORDER BY id FOR SHARE"
+NAMED_BY = """
+    SELECT v.definition ->> 'name'
+      FROM flows f
+      JOIN flow_versions v ON v.flow_id = f.id AND v.version = f.version
+     WHERE f.deleted_at IS NULL AND f.id <> $1
+       AND concat(v.definition ->> 'transfer_map_json', v.definition ->> 'route_tags_json') LIKE '%"' || $2 || '"%'
+     LIMIT 1
+"""
 LOCK = "SELECT FROM flows WHERE id = $1 AND deleted_at IS NULL FOR UPDATE"
 PAGE = """
     SELECT f.id, f.channel, f.version, f.created_at, f.updated_at, v.definition
@@ -85,7 +93,7 @@ async def get(tx: Tx, id: UUID, *, lock: bool = False) -> FlowRow:
 
 
 async def known(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
-    """Which of these flows there are."""
+    """Which of these flows there are; they are not deleted before the transaction ends."""
     return {row["id"] for row in await tx.fetch(KNOWN, list(ids))}
 
 
@@ -114,4 +122,10 @@ async def delete(tx: Tx, id: UUID) -> None:
 async def used_by(tx: Tx, id: UUID) -> str | None:
     """A number that answers with the flow, if there is one."""
     found: str | None = await tx.fetchval(USED_BY, id)
+    return found
+
+
+async def named_by(tx: Tx, id: UUID, shown: str) -> str | None:
+    """The name of another flow that names this one by its public id, if there is one."""
+    found: str | None = await tx.fetchval(NAMED_BY, id, shown)
     return found

@@ -16,6 +16,13 @@ ORGANIZATION = """
       FROM organizations
      WHERE org_id = $1
 """
+ORGANIZATIONS = """
+    SELECT org_id AS id, name, created_at
+      FROM organizations
+     WHERE org_id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+     ORDER BY org_id DESC
+     LIMIT $2
+"""
 CREATE_ORGANIZATION = "INSERT INTO organizations (org_id, name) VALUES ($1, $2)"
 UPDATE_ORGANIZATION = """
     UPDATE organizations
@@ -79,6 +86,15 @@ class OrganizationRow:
     voice_quiet_hours_enabled: bool
     keyword_replies: str
     retention_days: int | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRow:
+    """An organization, as an operator sees it."""
+
+    id: UUID
+    name: str
     created_at: datetime
 
 
@@ -150,6 +166,11 @@ async def organization(tx: Tx, id: UUID) -> OrganizationRow:
     if row is None:
         raise NotFound("There is no such organization.")
     return OrganizationRow(**row)
+
+
+async def page_organizations(tx: Tx, before: UUID | None, limit: int) -> list[ListedRow]:
+    """As the system: the deployment's organizations, newest first, below `before`."""
+    return [ListedRow(**row) for row in await tx.fetch(ORGANIZATIONS, before, limit)]
 
 
 async def create_organization(tx: Tx, id: UUID, name: str) -> None:

@@ -40,6 +40,12 @@ MISSING_ROLES = """
 """
 
 
+# Positions of readers that are beyond any transaction of this server.
+AHEAD = """
+    SELECT EXISTS (SELECT FROM event_cursors WHERE xid > pg_snapshot_xmax(pg_current_snapshot()))
+"""
+
+
 class Migration(NamedTuple):
     version: int
     name: str
@@ -76,11 +82,22 @@ async def migrate(url: str, *, lock_seconds: float = 30.0, statement_seconds: fl
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK_ID)
         await connection.execute("SET ROLE hum_owner")
         await connection.execute(LEDGER)
-        return await _apply(connection, migrations())
+        applied = await _apply(connection, migrations())
+        await _refuse_foreign_positions(connection)
+        return applied
     except asyncpg.LockNotAvailableError as error:
         raise CannotMigrate("another process is migrating this database; try again when it is done") from error
     finally:
         await connection.close()
+
+
+async def _refuse_foreign_positions(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Readers would wait for ever for events with a higher transaction number than those that they have seen."""
+    if await connection.fetchval(AHEAD):
+        raise CannotMigrate(
+            "this database was dumped from another server, whose transaction numbers are higher than this one's; restore "
+            "a physical backup instead (docs/backup.md)"
+        )
 
 
 async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", known: list[Migration]) -> list[str]:

@@ -9,27 +9,32 @@ import asyncpg
 from storage.db import Tx
 
 BEGIN = """
-    INSERT INTO sign_ins (state_hash, nonce, code_verifier, return_to, expires_at)
-    VALUES ($1, $2, $3, $4, now() + $5::interval)
+    INSERT INTO sign_ins (state_hash, nonce, code_verifier, return_to, links_user_id, expires_at)
+    VALUES ($1, $2, $3, $4, $5, now() + $6::interval)
 """
 TAKE = """
     DELETE FROM sign_ins WHERE state_hash = $1
-    RETURNING nonce, code_verifier, return_to, expires_at > now() AS young
+    RETURNING nonce, code_verifier, return_to, links_user_id, expires_at > now() AS young
 """
 KNOWN = """
     SELECT user_id FROM sign_in_subjects WHERE issuer = $1 AND subject = $2
 """
+WHOSE = """
+    SELECT user_id, created_at > now() - $2::interval AS young
+      FROM sessions WHERE token_hash = $1 AND expires_at > now() AND last_seen_at > now() - idle
+"""
 SUBJECTS = "SELECT issuer, subject FROM sign_in_subjects WHERE user_id = $1"
-LINK = "INSERT INTO sign_in_subjects (issuer, subject, user_id) VALUES ($1, $2, $3)"
+LINK = "INSERT INTO sign_in_subjects (issuer, subject, user_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
 SEEN = """
     UPDATE users
        SET signed_in_at = now(), name = coalesce(nullif($2, ''), name)
      WHERE id = $1
 """
-# Another person may hold the new address: then this one keeps the old.
+# Another person may hold the new address: then this one keeps the old.  So does who has several accounts: each has its own.
 MOVED = """
     UPDATE users SET email = $2
-     WHERE id = $1 AND NOT EXISTS (SELECT FROM users other
+     WHERE id = $1 AND 1 >= (SELECT count(*) FROM sign_in_subjects WHERE user_id = $1)
+       AND NOT EXISTS (SELECT FROM users other
                                     WHERE lower(other.email COLLATE "C") = lower($2::text COLLATE "C") AND other.id <> $1)
 """
 UNLINK_PERSON = """
@@ -67,17 +72,26 @@ class SignInRow:
     nonce: str
     code_verifier: str
     return_to: str
+    links_user: UUID | None = None
 
 
 async def begin(tx: Tx, state_hash: bytes, row: SignInRow, lasts: timedelta) -> None:
     """Remember a sign-in that begins."""
-    await tx.execute(BEGIN, state_hash, row.nonce, row.code_verifier, row.return_to, lasts)
+    await tx.execute(BEGIN, state_hash, row.nonce, row.code_verifier, row.return_to, row.links_user, lasts)
 
 
 async def take(tx: Tx, state_hash: bytes) -> SignInRow | None:
     """Return a sign-in, once; None when it is unknown, used or expired."""
     row = await tx.fetchrow(TAKE, state_hash)
-    return SignInRow(row["nonce"], row["code_verifier"], row["return_to"]) if row and row["young"] else None
+    if row is None or not row["young"]:
+        return None
+    return SignInRow(row["nonce"], row["code_verifier"], row["return_to"], row["links_user_id"])
+
+
+async def whose(tx: Tx, token_hash: bytes, fresh: timedelta) -> tuple[UUID, bool] | None:
+    """The person whose open session this is, and whether it was opened within `fresh`."""
+    row = await tx.fetchrow(WHOSE, token_hash, fresh)
+    return (row["user_id"], row["young"]) if row else None
 
 
 async def person_of(tx: Tx, issuer: str, subject: str) -> UUID | None:
@@ -92,6 +106,7 @@ async def subjects_of(tx: Tx, user: UUID) -> set[tuple[str, str]]:
 
 
 async def link(tx: Tx, issuer: str, subject: str, user: UUID) -> None:
+    """Make this account one of the person's; it remains whose it is, if it is somebody's."""
     await tx.execute(LINK, issuer, subject, user)
 
 

@@ -15,7 +15,7 @@ from bench.media.processes import children, line, running
 from hum.settings import MediaSettings
 from sandbox.twilio import sign
 
-TOKEN, NODE_KEY = "the benchmark's token", "the benchmark's node key, which is long enough"
+TOKEN, NODE_KEY = "the benchmark's token", "the benchmark's node key which is long enough"
 PATH = "/media/twilio"
 Figures = dict[str, Any]
 

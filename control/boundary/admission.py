@@ -1,7 +1,7 @@
 """Admission: another plane by its node identity, a tenant by its credential, within its rate limits."""
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
@@ -56,8 +56,8 @@ class Admission:
     A request waits in its organization's lane before it takes a connection: who waits holds none.
     """
 
-    def __init__(self, db: Db, node_key: bytes, limits: Limits, lanes: Lanes, clock: Clock) -> None:
-        self._db, self._node_key, self._limits, self._lanes, self._clock = db, node_key, limits, lanes, clock
+    def __init__(self, db: Db, node_keys: Sequence[bytes], limits: Limits, lanes: Lanes, clock: Clock) -> None:
+        self._db, self._node_keys, self._limits, self._lanes, self._clock = db, node_keys, limits, lanes, clock
         self._known: OrderedDict[bytes, _Payer] = OrderedDict()
 
     def node(self, passage: Passage) -> Call:
@@ -147,7 +147,8 @@ class Admission:
         return rpc.host_of(passage.context.peer()).encode()
 
     def _node(self, token: str) -> rpc.Node | None:
-        return rpc.verify_node(self._node_key, token)
+        found = (rpc.verify_node(key, token) for key in self._node_keys)
+        return next((node for node in found if node is not None), None)
 
 
 NO_CREDENTIAL = "The metadata has no well-formed credential. Send `authorization: Bearer hum_live_...`, or `authorization: Session <token>`."

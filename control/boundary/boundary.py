@@ -1,7 +1,7 @@
 """Wraps servicers into gRPC handlers."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import timedelta
 from functools import partial
@@ -37,7 +37,7 @@ class Boundary:
     def __init__(
         self,
         db: Db,
-        node_key: bytes,
+        node_keys: Sequence[bytes],
         limits: Limits,
         streams: Streams,
         lanes: Lanes,
@@ -46,7 +46,7 @@ class Boundary:
         lease: timedelta,
         clock: Clock = monotonic_ms,
     ) -> None:
-        self._admission, self._streams = Admission(db, node_key, limits, lanes, clock), streams
+        self._admission, self._streams = Admission(db, node_keys, limits, lanes, clock), streams
         self._once = Once(db, keep_keys, lease)
         self._clock = clock
 

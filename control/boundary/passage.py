@@ -10,7 +10,7 @@ from opentelemetry.trace import INVALID_SPAN, Span
 from prometheus_client import Histogram
 
 from control.boundary.method import Method
-from hum import ids, rpc, telemetry
+from hum import ids, rpc, tracing
 from hum.clock import Clock
 from hum.errors import FieldError, InvalidRequest
 from hum.telemetry import FAST_BUCKETS, log
@@ -39,7 +39,7 @@ class Passage:
         metadata = {name: str(value) for name, value in context.invocation_metadata() or ()}
         request_id = ids.request_id(metadata.get(rpc.REQUEST_ID, ""))
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        span = telemetry.served(method.name, metadata)
+        span = tracing.served(method.name, metadata)
         trailing = {rpc.REQUEST_ID: request_id}
         return cls(method, context, metadata, request_id, clock, clock(), trailing, span)
 

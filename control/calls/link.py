@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from uuid import uuid4
 
+from opentelemetry.trace import use_span
 from prometheus_client import Counter
 
 from control.boundary import Call
@@ -18,6 +19,7 @@ from control.calls.channels import COMMANDS, DELTAS
 from control.calls.session import Sessions
 from control.calls.tools import CallTools
 from control.tools import dumped, failed
+from hum import tracing
 from hum.rpc import to_its_end
 from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
@@ -153,8 +155,10 @@ class _Link:
         task.add_done_callback(self._running.discard)
 
     async def _run(self, request: pb.RunTool) -> None:
+        span = tracing.served("tool.run", {"traceparent": request.traceparent})
         try:
-            result = await self._tools.run(request)
+            with use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
+                result = await self._tools.run(request)
         except (*AWAY, *BUSY) as error:
             LOG.warning("a tool could not run", call=request.call_id, tool=request.name[:100], error=repr(error)[:200])
             result = _busy(request)

@@ -7,6 +7,7 @@ from typing import Any
 from control.base.wire import value
 from control.calls import rules, under_way
 from control.flows import rules as flow_rules
+from control.flows.choices import Choices
 from control.flows.stored import usable
 from control.tools import Registry, ToolChannel
 from hum import ids, secrets
@@ -28,6 +29,7 @@ class Sessions:
 
     def __init__(self, db: Db, settings: CallsSettings, tools: Registry) -> None:
         self._db, self._settings, self._tools = db, settings, tools
+        self._choices = Choices.of(settings)
 
     async def open(self, request: pb.OpenSessionRequest) -> pb.OpenSessionResponse:
         """Spend the token.  Raises NotFound for one that is spent, expired, or another call's."""
@@ -44,12 +46,12 @@ class Sessions:
         self, spent: SpentToken, row: SessionRow, so_far: Sequence[tuple[str, str]]
     ) -> pb.OpenSessionResponse:
         flow, settings = usable(row.definition), self._settings
-        voice = flow.get("voice") or settings.default_voice
+        voice = self._choices.voice(flow)
         return pb.OpenSessionResponse(
             call_id=ids.show(Kind.CALL, spent.id),
             organization_id=ids.show(Kind.ORGANIZATION, spent.org_id),
             instructions=rules.instructions(flow, row.organization, row.time_zone, _contact(row), now()),
-            model=flow.get("model") or settings.realtime_model,
+            model=self._choices.model(flow),
             voice=voice,
             language=flow.get("language"),
             clips=await self._clips(spent, voice, flow, left_out="greeting" if so_far else "resumed"),

@@ -4,6 +4,7 @@ from functools import partial
 
 from control.feature import Deps, Feature
 from control.flows import rules
+from control.flows.choices import Choices
 from control.flows.jobs import render_clips
 from control.flows.servicer import FlowsServicer
 from hum.settings import ControlSettings
@@ -11,7 +12,8 @@ from hum.v1 import flows_pb2
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
+    choices = Choices.of(settings)
     return Feature(
-        services={flows_pb2.DESCRIPTOR.services_by_name["FlowsService"]: FlowsServicer(deps.cursors)},
-        jobs={rules.RENDER_CLIPS: partial(render_clips, deps.db, deps.outside.speech, settings.default_voice)},
+        services={flows_pb2.DESCRIPTOR.services_by_name["FlowsService"]: FlowsServicer(deps.cursors, choices)},
+        jobs={rules.RENDER_CLIPS: partial(render_clips, deps.db, deps.outside.speech, choices)},
     )

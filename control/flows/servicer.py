@@ -3,6 +3,7 @@
 from control.base import paging
 from control.boundary import Call
 from control.flows import usecases
+from control.flows.choices import Choices
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import flows_pb2 as pb
@@ -11,8 +12,8 @@ from storage.flows import FlowRow
 
 
 class FlowsServicer:
-    def __init__(self, cursors: paging.Cursors) -> None:
-        self._cursors = cursors
+    def __init__(self, cursors: paging.Cursors, choices: Choices) -> None:
+        self._cursors, self._choices = cursors, choices
 
     async def ListFlows(self, request: pb.ListFlowsRequest, call: Call) -> pb.ListFlowsResponse:
         found = await flows.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
@@ -20,14 +21,16 @@ class FlowsServicer:
         return pb.ListFlowsResponse(flows=[present(row) for row in rows], next_cursor=more)
 
     async def CreateFlow(self, request: pb.CreateFlowRequest, call: Call) -> pb.CreateFlowResponse:
-        return pb.CreateFlowResponse(flow=present(await usecases.create(call.tx, call.who, request.flow)))
+        row = await usecases.create(call.tx, call.who, request.flow, self._choices)
+        return pb.CreateFlowResponse(flow=present(row))
 
     async def GetFlow(self, request: pb.GetFlowRequest, call: Call) -> pb.GetFlowResponse:
         return pb.GetFlowResponse(flow=present(await flows.get(call.tx, ids.require(Kind.FLOW, request.id))))
 
     async def UpdateFlow(self, request: pb.UpdateFlowRequest, call: Call) -> pb.UpdateFlowResponse:
         id, paths = ids.require(Kind.FLOW, request.id), list(request.update_mask.paths)
-        return pb.UpdateFlowResponse(flow=present(await usecases.change(call.tx, call.who, id, request.flow, paths)))
+        row = await usecases.change(call.tx, call.who, id, request.flow, paths, self._choices)
+        return pb.UpdateFlowResponse(flow=present(row))
 
     async def DeleteFlow(self, request: pb.DeleteFlowRequest, call: Call) -> pb.DeleteFlowResponse:
         await usecases.delete(call.tx, call.who, ids.require(Kind.FLOW, request.id))

@@ -1,5 +1,6 @@
 """Making, changing and deleting flows."""
 
+from collections.abc import Sequence
 from typing import Any, cast
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from control import jobs
 from control.base import masks
 from control.base.wire import word
 from control.flows import rules
+from control.flows.choices import Choices
 from hum import ids
 from hum.errors import FieldError, InUse, InvalidRequest
 from hum.ids import Kind
@@ -36,10 +38,10 @@ def flow_of(definition: dict[str, Any]) -> pb.Flow:
     return json_format.ParseDict(definition, pb.Flow(), ignore_unknown_fields=True)
 
 
-async def create(tx: Tx, who: Principal, flow: pb.Flow) -> FlowRow:
-    """Raises InvalidRequest for a flow that names another one which is not there."""
+async def create(tx: Tx, who: Principal, flow: pb.Flow, choices: Choices) -> FlowRow:
+    """Raises InvalidRequest for a flow that names what is not there: a flow, knowledge, a voice, a model."""
     full = rules.complete(flow)
-    await _require_known(tx, full, pb.Flow())
+    await _require_known(tx, full, pb.Flow(), choices)
     return await _create(tx, who, full)
 
 
@@ -50,7 +52,7 @@ async def _create(tx: Tx, who: Principal, full: pb.Flow) -> FlowRow:
     return row
 
 
-async def change(tx: Tx, who: Principal, id: UUID, flow: pb.Flow, paths: list[str]) -> FlowRow:
+async def change(tx: Tx, who: Principal, id: UUID, flow: pb.Flow, paths: Sequence[str], choices: Choices) -> FlowRow:
     """Make the next version; a change that changes nothing makes none.  Raises InvalidRequest as `create` does."""
     before = await flows.get(tx, id, lock=True)
     changed = cast("pb.Flow", masks.masked(flow_of(before.definition), flow, paths))
@@ -61,7 +63,7 @@ async def change(tx: Tx, who: Principal, id: UUID, flow: pb.Flow, paths: list[st
         return before
     if (channel := _channel(full)) != before.channel and (number := await flows.used_by(tx, id)):
         raise InUse(f"The number {number} uses this flow; assign it another flow before you change the channel.")
-    await _require_known(tx, full, flow_of(before.definition))
+    await _require_known(tx, full, flow_of(before.definition), choices)
     row = await flows.change(tx, before, channel, definition)
     await events.append(tx, who.org_id, id, events_pb2.FlowUpdatedEvent(by=who.name, version=row.version))
     await _render(tx, who, row)
@@ -78,16 +80,30 @@ async def delete(tx: Tx, who: Principal, id: UUID) -> None:
     await flows.get(tx, id, lock=True)
     if (number := await flows.used_by(tx, id)) is not None:
         raise InUse(f"The number {number} uses this flow; assign it another flow first.")
+    if (other := await flows.named_by(tx, id, ids.show(Kind.FLOW, id))) is not None:
+        raise InUse(f"The flow {other!r} transfers to this flow; change its transfer map or route tags first.")
     await flows.delete(tx, id)
     await events.append(tx, who.org_id, id, events_pb2.FlowDeletedEvent(by=who.name))
 
 
-async def _require_known(tx: Tx, flow: pb.Flow, before: pb.Flow) -> None:
-    """Raise InvalidRequest for every other flow that is named and is not there."""
+async def _require_known(tx: Tx, flow: pb.Flow, before: pb.Flow, choices: Choices) -> None:
+    """Raise InvalidRequest for everything that the flow names anew and is not there.  The flows that it names are locked:
+    none of them is deleted meanwhile.
+    """
     named = {path: ids.parse(Kind.FLOW, id) for path, id in rules.references(flow, before).items()}
     known = await flows.known(tx, [id for id in named.values() if id is not None]) if named else set()
-    if missing := [path for path, id in named.items() if id not in known]:
-        raise InvalidRequest([FieldError(f"flow.{path}", "is not a flow of this organization") for path in missing])
+    missing = [path for path, id in named.items() if id not in known]
+    problems = [FieldError(f"flow.{path}", "is not a flow of this organization") for path in missing]
+    problems += choices.problems(flow, before)
+    if flow.knowledge_ids != before.knowledge_ids:
+        # No organization has knowledge yet (docs/not-implemented.md), so none of it can be named.
+        problems += (
+            FieldError(f"flow.knowledge_ids[{n}]", "is not knowledge of this organization")
+            for n, id in enumerate(flow.knowledge_ids)
+            if id not in before.knowledge_ids
+        )
+    if problems:
+        raise InvalidRequest(problems)
 
 
 def _channel(flow: pb.Flow) -> str:

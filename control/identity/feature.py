@@ -1,7 +1,9 @@
 """Identity: people, organizations, keys, sessions, and what `hum admin` does."""
 
 from datetime import timedelta
+from functools import partial
 
+from control.calls.live import LiveCall
 from control.clients.twilio import Webhooks
 from control.feature import Deps, Feature, Sweep
 from control.identity.rules import Onboarding
@@ -15,7 +17,8 @@ from storage import idempotency, sessions
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     services = runtime_pb2.DESCRIPTOR.services_by_name
     onboarding = Onboarding(settings.onboarding_mode, settings.organizations_per_person)
-    admin = AdminServicer(deps.db, deps.outside.carrier, Webhooks.at(settings.public_url))
+    live = partial(LiveCall, deps.db, deps.bus, settings, deps.stopping)
+    admin = AdminServicer(deps.db, deps.cursors, deps.outside.carrier, Webhooks.at(settings.public_url), live)
 
     async def forget() -> None:
         async with deps.db.system() as tx:

@@ -1,5 +1,7 @@
 """IdentityService and AdminService (proto/hum/v1/identity.proto, runtime.proto)."""
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from typing import cast
 from uuid import UUID
 
@@ -8,6 +10,7 @@ from control.base import masks, paging
 from control.base.principal import ROLES
 from control.base.wire import moment, timestamp, value, word
 from control.boundary import Call
+from control.calls.live import LiveCall
 from control.clients.twilio import Carrier, Webhooks
 from control.identity import usecases
 from control.identity.rules import Onboarding
@@ -118,8 +121,32 @@ class IdentityServicer:
 
 
 class AdminServicer:
-    def __init__(self, db: Db, carrier: Carrier, webhooks: Webhooks) -> None:
-        self._db, self._carrier, self._webhooks = db, carrier, webhooks
+    """`live`: the events of a call of an organization, given both ids."""
+
+    def __init__(
+        self,
+        db: Db,
+        cursors: paging.Cursors,
+        carrier: Carrier,
+        webhooks: Webhooks,
+        live: Callable[[UUID, UUID], LiveCall],
+    ) -> None:
+        self._db, self._cursors, self._carrier, self._webhooks, self._live = db, cursors, carrier, webhooks, live
+
+    async def ListOrganizations(
+        self, request: runtime_pb2.ListOrganizationsRequest, _: Call
+    ) -> runtime_pb2.ListOrganizationsResponse:
+        validation.require_valid(request)
+        async with self._db.system() as tx:
+            found = await identity.page_organizations(tx, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        listed = [
+            runtime_pb2.ListedOrganization(
+                id=ids.show(Kind.ORGANIZATION, row.id), name=row.name, created_at=timestamp(row.created_at)
+            )
+            for row in rows
+        ]
+        return runtime_pb2.ListOrganizationsResponse(organizations=listed, next_cursor=more)
 
     async def CreateOrganization(
         self, request: runtime_pb2.CreateOrganizationRequest, _: Call
@@ -154,6 +181,19 @@ class AdminServicer:
     async def UnlinkSignIn(self, request: runtime_pb2.UnlinkSignInRequest, _: Call) -> runtime_pb2.UnlinkSignInResponse:
         unlinked = await usecases.unlink_sign_in(self._db, email=request.email, issuer=request.issuer)
         return runtime_pb2.UnlinkSignInResponse(unlinked=unlinked)
+
+    async def FollowCall(
+        self, request: runtime_pb2.FollowCallRequest, _: Call
+    ) -> AsyncIterator[runtime_pb2.FollowCallResponse]:
+        org, id = await usecases.follow_call(self._db, ids.require(Kind.CALL, request.call_id))
+        async with aclosing(self._live(org, id).events(0, _always)) as events:
+            async for event in events:
+                yield runtime_pb2.FollowCallResponse(event=event)
+
+
+async def _always() -> bool:
+    """An operator's identity is not revoked."""
+    return True
 
 
 async def _me(tx: Tx, who: Principal, org: UUID | None) -> pb.GetMeResponse:

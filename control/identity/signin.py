@@ -5,7 +5,7 @@ from uuid import UUID
 
 from control.boundary import Call
 from hum import ids, secrets, validation
-from hum.errors import AlreadyExists, EmailUnverified, NotFound
+from hum.errors import AlreadyExists, EmailUnverified, Forbidden, NotFound, SessionRequired
 from hum.ids import Kind
 from hum.settings import ControlSettings
 from hum.telemetry import log
@@ -22,8 +22,9 @@ class SignInServicer:
         self._db, self._settings = db, settings
 
     async def BeginSignIn(self, request: pb.BeginSignInRequest, _: Call) -> pb.BeginSignInResponse:
-        row = SignInRow(request.nonce, request.code_verifier, request.return_to)
         async with self._db.system() as tx:
+            links_user = await self._linking(tx, request.linking_token) if request.linking_token else None
+            row = SignInRow(request.nonce, request.code_verifier, request.return_to, links_user)
             await sessions.begin(
                 tx, secrets.token_hash(request.state), row, timedelta(seconds=self._settings.sign_in_seconds)
             )
@@ -34,13 +35,21 @@ class SignInServicer:
             row = await sessions.take(tx, secrets.token_hash(request.state))
         if row is None:
             raise NotFound("The sign-in is unknown, expired or already used.")
-        return pb.TakeSignInResponse(nonce=row.nonce, code_verifier=row.code_verifier, return_to=row.return_to)
+        return pb.TakeSignInResponse(
+            nonce=row.nonce,
+            code_verifier=row.code_verifier,
+            return_to=row.return_to,
+            links_user_id=ids.show(Kind.USER, row.links_user) if row.links_user else "",
+        )
 
     async def OpenWebSession(self, request: pb.OpenWebSessionRequest, _: Call) -> pb.OpenWebSessionResponse:
         token, lasts = secrets.new_token(), timedelta(hours=self._settings.session_hours)
         email = _verified_email(request, trust=self._settings.trust_email)
         async with self._db.system() as tx:
-            user = await _person(tx, request.issuer, request.subject, email)
+            if request.links_user_id:
+                user = await self._linked(tx, request)
+            else:
+                user = await _person(tx, request.issuer, request.subject, email)
             await sessions.note_sign_in(tx, user, request.name, email)
             if request.previous_token:
                 await sessions.close(tx, secrets.token_hash(request.previous_token))
@@ -54,8 +63,28 @@ class SignInServicer:
                 idle=timedelta(hours=self._settings.session_idle_hours),
                 lasts=lasts,
             )
-        LOG.info("signed in", user=ids.show(Kind.USER, user))
+        LOG.info("signed in", user=ids.show(Kind.USER, user), linked=bool(request.links_user_id))
         return pb.OpenWebSessionResponse(token=token, max_age_seconds=int(lasts.total_seconds()))
+
+    async def _linking(self, tx: Tx, token: str) -> UUID:
+        """Who links another account.  Raises SessionRequired, Forbidden."""
+        found = await sessions.whose(tx, secrets.token_hash(token), timedelta(seconds=self._settings.linking_seconds))
+        if found is None:
+            raise SessionRequired("Sign in first; then link the other account.")
+        user, is_fresh = found
+        if not is_fresh:
+            raise Forbidden("You signed in too long ago to link an account. Sign in again, then link it.")
+        return user
+
+    async def _linked(self, tx: Tx, request: pb.OpenWebSessionRequest) -> UUID:
+        """The person to whom the account is linked.  Raises SessionRequired, Forbidden, AlreadyExists."""
+        user = await self._linking(tx, request.previous_token)
+        if ids.show(Kind.USER, user) != request.links_user_id:
+            raise SessionRequired("Somebody else has signed in since; begin again.")
+        await sessions.link(tx, request.issuer, request.subject, user)
+        if await sessions.person_of(tx, request.issuer, request.subject) != user:
+            raise AlreadyExists("This account is somebody else's: it was signed in with before.")
+        return user
 
     async def CloseWebSession(self, request: pb.CloseWebSessionRequest, _: Call) -> pb.CloseWebSessionResponse:
         async with self._db.system() as tx:
@@ -86,8 +115,8 @@ async def _person(tx: Tx, issuer: str, subject: str, email: str | None) -> UUID:
     accounts = await sessions.subjects_of(tx, user)
     if accounts and (issuer, subject) not in accounts:
         raise AlreadyExists(
-            f"The address {email} belongs to somebody who signs in with another account. Sign in with that account, or "
-            "ask the operator to unlink it (hum admin unlink-sign-in)."
+            f"The address {email} belongs to somebody who signs in with another account. Sign in with that account and "
+            "link this one, or ask the operator to unlink it (hum admin unlink-sign-in)."
         )
     if not accounts:
         await sessions.link(tx, issuer, subject, user)

@@ -11,7 +11,7 @@ from hum.errors import FieldError, InvalidRequest, NotFound
 from hum.ids import Kind
 from hum.principal import Principal
 from hum.v1 import events_pb2
-from storage import events, identity, sessions
+from storage import calls, events, identity, sessions
 from storage.db import Db, Tx
 from storage.identity import ApiKeyRow, OrganizationRow, PendingRow
 
@@ -34,6 +34,17 @@ async def create_organization(db: Db, name: str, owner_email: str) -> UUID:
         await events.append(tx, org, org, events_pb2.OrganizationCreatedEvent(name=name.strip()))
         await note_operator(tx, org, "createOrganization", ids.show(Kind.ORGANIZATION, org))
     return org
+
+
+async def follow_call(db: Db, id: UUID) -> tuple[UUID, UUID]:
+    """As an operator: the organization and the id of a call whose words will be read, noted in its audit log.
+
+    Raises NotFound.
+    """
+    async with db.system() as tx:
+        org = (await calls.look(tx, id)).org_id
+        await note_operator(tx, org, "followCall", ids.show(Kind.CALL, id))
+    return org, id
 
 
 async def onboard(tx: Tx, who: Principal, name: str, policy: Onboarding, request_id: str) -> UUID | PendingRow:

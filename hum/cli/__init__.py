@@ -6,8 +6,11 @@ import os
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
+from typing import NoReturn
 
 from hum import private
+from hum.refusal import refuse
 from sandbox.load import options as load_options
 
 #: `hum <plane>` execs this program; it is never forked from a process that has imported grpc.
@@ -18,17 +21,39 @@ PLANES = {
     "media": ("media.app",),
 }
 ROLES = ("viewer", "operator", "admin")
+INTERRUPTED = 130  # as shells have it
+MOST_LISTED = 200  # as ListOrganizations has it
 
 
 def main() -> None:
     """Parse the command line and run the command; failures end with a message and a status."""
     os.umask(private.UMASK)
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # started without, as some supervisors do
+            setattr(sys, name, Path(os.devnull).open("r" if name == "stdin" else "w"))  # noqa: SIM115 - to the end
     arguments = _parser().parse_args()
-    sys.exit(arguments.run(arguments))
+    try:
+        status = arguments.run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read our output has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    except OSError as error:
+        refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    sys.exit(status)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Refuses in one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        refuse(f"{message}; see `{self.prog} --help`")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="hum", description="An AI phone and text platform on your own machines.")
+    parser = _Parser(prog="hum", description="An AI phone and text platform on your own machines.")
     parser.add_argument("--version", action="version", version=f"hum {version('hum')}")
     commands = parser.add_subparsers(required=True, metavar="command")
 
@@ -39,7 +64,18 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--workers", type=_workers, dest="options", help="processes that share the port")
     up = _command(commands, "up", "run the whole platform on this machine, until stopped", _up)
     up.add_argument("--replace", action="store_true", help="take the place of the one that runs; its calls go on")
-    _command(commands, "demo", "start everything, place one spoken call, and show the result", _demo)
+    demo = _command(commands, "demo", "start everything, place one spoken call, and show the result", _demo)
+    demo.add_argument(
+        "--keep",
+        type=_seconds,
+        metavar="SECONDS",
+        help="let everything run on for so long, to look at the result; default: 600 on a terminal, else 0",
+    )
+
+    doctor = _command(
+        commands, "doctor", "look at everything that HUM needs, and say how to fix what is wrong", _doctor
+    )
+    doctor.add_argument("--json", action="store_true", help="print one JSON array instead of lines")
 
     migrate = _command(commands, "migrate", "bring the database up to date", _migrate)
     migrate.add_argument("--print-roles", action="store_true", help="print the SQL that an administrator runs once")
@@ -69,11 +105,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_admin(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_admin(commands: "argparse._SubParsersAction[_Parser]") -> None:
     admin = commands.add_parser("admin", help="operator commands").add_subparsers(required=True, metavar="action")
     org = _command(admin, "create-org", "create an organization", _create_org)
     org.add_argument("--name", required=True)
     org.add_argument("--owner-email", required=True, help="e-mail address of its first admin")
+    orgs = _command(admin, "list-orgs", "list the organizations, newest first", _list_orgs)
+    orgs.add_argument("--limit", type=_page, default=50, help="how many, 1 to 200; default: 50")
+    orgs.add_argument("--cursor", default="", help="`next_cursor` of the page before")
     key = _command(admin, "create-api-key", "create an API key", _create_api_key)
     key.add_argument("--org", required=True, help="the organization's id")
     key.add_argument("--role", required=True, choices=ROLES)
@@ -94,7 +133,7 @@ def _add_admin(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def _command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    commands: "argparse._SubParsersAction[_Parser]",
     name: str,
     help: str,
     run: Callable[[argparse.Namespace], int],
@@ -115,6 +154,22 @@ def _workers(text: str) -> tuple[str, str]:
     return "--workers", text
 
 
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError("must be a number of seconds, 0 or more")
+    return seconds
+
+
+def _page(text: str) -> int:
+    if not (text.isdecimal() and 1 <= int(text) <= MOST_LISTED):
+        raise argparse.ArgumentTypeError(f"must be a number from 1 to {MOST_LISTED}")
+    return int(text)
+
+
 def _migrate(arguments: argparse.Namespace) -> int:
     options = ["--print-roles"] if arguments.print_roles else []
     os.execv(sys.executable, [sys.executable, "-m", "storage", "migrate", *options])  # noqa: S606 - replaces us
@@ -126,10 +181,16 @@ def _up(arguments: argparse.Namespace) -> int:
     return asyncio.run(up.run(replace=arguments.replace))
 
 
-def _demo(_: argparse.Namespace) -> int:
+def _demo(arguments: argparse.Namespace) -> int:
     from hum.cli import demo
 
-    return asyncio.run(demo.run())
+    return asyncio.run(demo.run(arguments.keep))
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from hum.cli import doctor
+
+    return asyncio.run(doctor.run(as_json=arguments.json))
 
 
 def _call(arguments: argparse.Namespace) -> int:
@@ -184,6 +245,12 @@ def _create_org(arguments: argparse.Namespace) -> int:
     from hum.cli import admin
 
     return asyncio.run(admin.create_org(arguments.name, arguments.owner_email))
+
+
+def _list_orgs(arguments: argparse.Namespace) -> int:
+    from hum.cli import admin
+
+    return asyncio.run(admin.list_orgs(arguments.limit, arguments.cursor))
 
 
 def _create_api_key(arguments: argparse.Namespace) -> int:

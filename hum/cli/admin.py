@@ -7,15 +7,29 @@ from typing import Any
 
 from grpc import aio
 
-from hum import home, production, rpc
+from hum import production
+from hum.cli.operator import operator, sentence
 from hum.settings import UpSettings
 from hum.settings import load as load_settings
-from hum.v1 import options_pb2, runtime_pb2, runtime_pb2_grpc
+from hum.v1 import options_pb2, runtime_pb2
 
 
 async def create_org(name: str, owner_email: str) -> int:
     request = runtime_pb2.CreateOrganizationRequest(name=name, owner_email=owner_email)
     return await _ask("CreateOrganization", request, lambda answer: {"id": answer.id})
+
+
+async def list_orgs(limit: int, cursor: str) -> int:
+    """A page of the organizations, newest first; `next_cursor` is null on the last."""
+    request = runtime_pb2.ListOrganizationsRequest(limit=limit, cursor=cursor)
+    return await _ask("ListOrganizations", request, _listed)
+
+
+def _listed(page: runtime_pb2.ListOrganizationsResponse) -> dict[str, Any]:
+    organizations = [
+        {"id": each.id, "name": each.name, "created_at": each.created_at.ToJsonString()} for each in page.organizations
+    ]
+    return {"organizations": organizations, "next_cursor": page.next_cursor or None}
 
 
 async def create_api_key(org: str, role: str, scopes: list[str], name: str) -> int:
@@ -52,16 +66,11 @@ def make_keys() -> int:
 
 
 async def _ask(method: str, request: object, show: Callable[[Any], dict[str, Any]]) -> int:
-    settings = load_settings(UpSettings)
-    address = home.read_run(settings.home).get("control_address", settings.control_address)
-    settings = settings.model_copy(update={"control_address": address})
-    identity = rpc.NodeIdentity(home.node_key(settings), "admin", "hum-admin")
-    async with rpc.channel(settings) as channel:
-        stub = runtime_pb2_grpc.AdminServiceStub(channel)
+    async with operator(load_settings(UpSettings)) as control:
         try:
-            answer = await getattr(stub, method)(request, metadata=(identity.metadata(),), timeout=10)
+            answer = await getattr(control.stub, method)(request, metadata=control.metadata, timeout=10)
         except aio.AioRpcError as error:
-            sys.stderr.write(f"hum: {error.details() or error.code().name} (control at {address})\n")
+            sys.stderr.write(f"hum: {sentence(error, control.address)}\n")
             return 1
     sys.stdout.write(json.dumps(show(answer)) + "\n")
     return 0

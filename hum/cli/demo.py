@@ -2,7 +2,8 @@
 
 Starts everything on free ports, creates an organization, a flow and a number over the public contract, and lets a
 caller speak two lines, the second while the agent is talking. Prints the transcript as it happens, and then the call's
-record. Exits 0 only if every part of the record is there.
+record. With `--keep`, and on a terminal, everything runs on for a while: whoever opens the last link sees the record in a
+browser. Exits 0 only if every part of the record is there.
 """
 
 import asyncio
@@ -14,19 +15,23 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import aiohttp
+from grpc import aio
 
-from hum import home, rpc
-from hum.cli import simulate
+from hum import home
+from hum.cli import banner, conversation, simulate
 from hum.cli.lock import AlreadyRuns
+from hum.cli.operator import operator, sentence
 from hum.cli.platform import Platform
 from hum.cli.simulate import NoSpeech, Target
 from hum.clock import monotonic_ms
 from hum.programs import DidNotStart
 from hum.settings import UpSettings, load
 from hum.settings import environment as own_environment
-from hum.v1 import options_pb2, runtime_pb2, runtime_pb2_grpc
+from hum.signals import Signals
+from hum.v1 import options_pb2, runtime_pb2
 from sandbox.speech import Speech
 from sandbox.twilio import Call, say
 
@@ -59,6 +64,9 @@ SCRIPT = {
 INTERRUPT_AFTER_MS = 2600
 SUMMARY_SECONDS = 20.0
 DRAIN_SECONDS = "5"
+#: How long everything runs on when somebody is there to look.
+KEEP_SECONDS = 600.0
+INTERRUPTED = 130  # as shells have it
 
 
 class Missing(Exception):  # noqa: N818
@@ -103,30 +111,45 @@ class Client:
 @dataclass
 class Demo:
     settings: UpSettings
+    keep_seconds: float
+    signals: Signals
     began_ms: float = field(default_factory=monotonic_ms)
+    #: A new one each time, as the number: a person's session shows the first of their organizations.
+    owner: str = field(default_factory=lambda: f"demo-{secrets.token_hex(3)}@example.com")
+    #: The path of the call's record, once the call is over.
+    record: str = ""
 
     async def run(self) -> None:
-        """Raises Missing, NoSpeech, AlreadyRuns, DidNotStart."""
-        speech = Speech()
+        """Raises Missing, NoSpeech, AlreadyRuns, DidNotStart, and CancelledError when it is interrupted."""
+        self._say("Starting everything on this machine:")
+        speech, began_ms = Speech(), monotonic_ms()
         try:
             lines = await simulate.speak(LINES, speech)
         finally:
             speech.close()
+        self._say(banner.started("the caller's voice", monotonic_ms() - began_ms))
         number = f"+1317555{secrets.randbelow(9000) + 1000}"  # a new one each time: a number has one owner
         with tempfile.TemporaryDirectory() as scratch:
             script = Path(scratch, "script.json")
             script.write_text(json.dumps(SCRIPT))  # noqa: ASYNC240 - a small file, before anything runs
             environment = own_environment() | {"HUM_DRAIN_SECONDS": DRAIN_SECONDS}
             platform = Platform(self.settings, numbers=(number,), script=script, environment=environment)
+            platform.programs.serves = lambda name, ms: self._say(banner.started(name, ms))
             try:
                 await platform.start()
                 self._say(f"HUM is up ({(monotonic_ms() - self.began_ms) / 1000:.1f} s).")
-                await self._call(platform, number, lines)
+                try:
+                    await self._call(platform, number, lines)
+                except Missing:
+                    if self.record:
+                        await self._keep(platform, "The record is not complete.")
+                    raise
+                await self._keep(platform, "The record is complete.")
             finally:
-                await platform.stop()
+                await platform.stop(self.signals.hurry)
 
     async def _call(self, platform: Platform, number: str, lines: list[bytes]) -> None:
-        key = await self._key(platform)
+        key = await self._key()
         headers = {"Authorization": f"Bearer {key}"}
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
         async with aiohttp.ClientSession(headers=headers, timeout=timeout) as http:
@@ -139,49 +162,66 @@ class Demo:
             turns = 0
             async for name, data in client.events(f"/api/calls/{id}/stream"):
                 turns += name == "transcript.turn"
-                self._show(name, data)
+                for line in conversation.lines(name, data):
+                    self._say(line)
             await simulate.over(call)
             record = await _summarized(client, id)
+            self.record = f"/api/calls/{id}"
             self._report(record, call)
             if turns < len(record["transcript"]):
                 raise Missing(f"{turns} of {len(record['transcript'])} turns were streamed while the call went on")
-            await self._check(client, record, call)
+            await self._check(record, call)
 
-    async def _key(self, platform: Platform) -> str:
-        """A key for a new organization, created as `hum admin` does."""
-        identity = rpc.NodeIdentity(home.node_key(self.settings), "admin", "hum-demo")
-        reachable = self.settings.model_copy(update={"control_address": platform.where["control_address"]})
-        async with rpc.channel(reachable) as channel:
-            admin = runtime_pb2_grpc.AdminServiceStub(channel)
-            org = await admin.CreateOrganization(
-                runtime_pb2.CreateOrganizationRequest(name="Demo Clinic", owner_email="demo@example.com"),
-                metadata=(identity.metadata(),),
-            )
-            key = await admin.IssueApiKey(
-                runtime_pb2.IssueApiKeyRequest(organization_id=org.id, role=options_pb2.ROLE_ADMIN, name="demo"),
-                metadata=(identity.metadata(),),
-            )
+    async def _key(self) -> str:
+        """A key for a new organization, created as `hum admin` does.  Raises Missing."""
+        async with operator(self.settings, "hum-demo") as control:
+            try:
+                org = await control.stub.CreateOrganization(
+                    runtime_pb2.CreateOrganizationRequest(name="Demo Clinic", owner_email=self.owner),
+                    metadata=control.metadata,
+                )
+                key = await control.stub.IssueApiKey(
+                    runtime_pb2.IssueApiKeyRequest(organization_id=org.id, role=options_pb2.ROLE_ADMIN, name="demo"),
+                    metadata=control.metadata,
+                )
+            except aio.AioRpcError as error:
+                raise Missing(sentence(error, control.address)) from error
             return str(key.key)
+
+    async def _keep(self, platform: Platform, verdict: str) -> None:
+        """Say where the record is, and let everything run on for `keep_seconds`, or until a signal."""
+        self._say(verdict)
+        if self.keep_seconds <= 0:
+            return
+        where, path = platform.where, self.record
+        self._say(f"\nFor {_duration(self.keep_seconds)}, or until Ctrl-C, everything runs on:")
+        if "signin_url" in where:
+            await self._introduce(where["signin_url"])
+            self._say(f"  the record  {where['public_url']}/auth/login?{urlencode({'return_to': path})}")
+            self._say(f"              (choose {self.owner}; the sign-in is a stand-in)")
+        else:
+            self._say(f"  the record  {where['public_url']}{path}   (sign in as {self.owner})")
+        self._say(f"  the API     {where['public_url']}/docs")
+        try:
+            async with asyncio.timeout(self.keep_seconds):
+                await self.signals.stop.wait()
+        except TimeoutError:
+            self._say("The time is over; everything stops.")
+        else:
+            self._say("Everything stops.")
+
+    async def _introduce(self, signin_url: str) -> None:
+        """Let the stand-in for the sign-in provider show the owner's name."""
+        async with aiohttp.ClientSession() as http:
+            person = {"email": self.owner, "name": "Demo Clinic"}
+            async with http.post(f"{signin_url}/sandbox/people", json=person) as answer:
+                answer.raise_for_status()
 
     # -- output
 
     def _say(self, text: str) -> None:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
-
-    def _show(self, name: str, data: dict[str, Any]) -> None:
-        match name:
-            case "transcript.turn":
-                heard = f"\n{'':22}the caller heard: {data['heard_text']}" if data["interrupted"] else ""
-                cut = " [interrupted]" if data["interrupted"] else ""
-                self._say(f"  {data['start_ms'] / 1000:6.2f} s  {data['role']:>6}: {data['text']}{cut}{heard}")
-            case "barge_in":
-                self._say(
-                    f"  {data['at_ms'] / 1000:6.2f} s          (the caller speaks over the agent: {data['verdict']})"
-                )
-            case "call.state" | "call.ended":
-                reason = f", {data['reason']}" if data.get("reason") else ""
-                self._say(f"{'':10}         -- {data['status']}{reason}")
 
     def _report(self, record: dict[str, Any], call: Call) -> None:
         self._say("\nLatency, from the caller's last voiced frame to the first frame of the answer that was heard:")
@@ -202,14 +242,13 @@ class Demo:
         for title, items in (("Key points", summary.get("key_points")), ("Next actions", summary.get("next_actions"))):
             self._say(f"{title}: {'; '.join(items or []) or 'none'}")
 
-    async def _check(self, client: Client, record: dict[str, Any], call: Call) -> None:
+    async def _check(self, record: dict[str, Any], call: Call) -> None:
         """Check that the call's record is complete.  Raises Missing."""
         roles = [turn["role"] for turn in record["transcript"]]
         heard = [turn["text"] for turn in record["transcript"] if turn["role"] == "caller"]
         recordings = sorted((self.settings.recordings_dir).rglob(f"{record['id']}*.wav"))
         if recordings:
             self._say(f"Recording: {recordings[0]}  ({recordings[0].stat().st_size // 1024} KiB)")
-        self._say(f"Call: {client.url}/api/calls/{record['id']}")
         expected = {
             "a call that is completed": record["status"] == "completed",
             "two turns of the caller": roles.count("caller") >= 2 and all(heard),
@@ -254,18 +293,37 @@ async def _summarized(client: Client, id: str) -> dict[str, Any]:
         await asyncio.sleep(0.2)
 
 
-async def run() -> int:
-    """0 when the record is complete; else 1, naming what is missing."""
+def _duration(seconds: float) -> str:
+    minutes = seconds / 60
+    return f"{seconds:g} seconds" if minutes < 2 else f"{minutes:g} minutes"
+
+
+async def run(keep_seconds: float | None = None) -> int:
+    """0 when the record is complete; else 1, naming what is missing.
+
+    Then everything runs on for `keep_seconds`; None: as long as `KEEP_SECONDS` on a terminal, else not at all.
+    """
+    if keep_seconds is None:
+        keep_seconds = KEEP_SECONDS if sys.stdin.isatty() and sys.stdout.isatty() else 0.0
     read = load(UpSettings)
     free = {f"{plane}_listen": "127.0.0.1:0" for plane in ("control", "gateway", "media")}
     settings = read.model_copy(update={"home": read.home / "demo", **free})
+    home.require(read.home)
+    demo = Demo(settings, keep_seconds, Signals())
+    running, stopping = asyncio.create_task(demo.run()), asyncio.create_task(demo.signals.stop.wait())
     try:
-        await Demo(settings).run()
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not (running.done() or demo.record):
+            running.cancel()
+        await running
+    except asyncio.CancelledError:
+        return INTERRUPTED
     except AlreadyRuns as error:
         sys.stderr.write(f"hum demo: {error}\n")
         return 2
     except (Missing, NoSpeech, DidNotStart, aiohttp.ClientError) as error:
         sys.stderr.write(f"hum demo: {error}\n")
         return 1
-    sys.stdout.write("The record is complete.\n")
+    finally:
+        stopping.cancel()
     return 0

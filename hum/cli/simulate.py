@@ -71,8 +71,12 @@ async def speak(lines: Sequence[str], speech: Speech) -> list[bytes]:
 
 
 def read_wav(path: Path) -> bytes:
-    """A WAV file as mu-law at 8 kHz.  Raises OSError, ValueError."""
-    samples, rate_hz = sound.read_wav(path.read_bytes())
+    """A WAV file of any kind as mu-law at 8 kHz.  Raises OSError and ValueError, which name it."""
+    file = path.read_bytes()
+    try:
+        samples, rate_hz = sound.read_wav(file)
+    except ValueError as error:
+        raise ValueError(f"{path} can't be played: {error}") from error
     return sound.encode(sound.resample(samples, rate_hz, 8000))
 
 

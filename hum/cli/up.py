@@ -1,19 +1,31 @@
 """`hum up`: the whole platform, until stopped."""
 
 import asyncio
+import shlex
+import shutil
 import signal
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
-from hum import refusal, settings
+from grpc import aio
+
+from hum import home, refusal, settings
+from hum.cli import banner
 from hum.cli.lock import AlreadyRuns
+from hum.cli.operator import operator
 from hum.cli.platform import Platform, say
 from hum.lifetime import notify
+from hum.network import shown_url
 from hum.programs import DidNotStart
 from hum.settings import UpSettings
 from hum.signals import Signals
+from hum.v1 import runtime_pb2
 
 LOOK_SECONDS = 0.2
+#: How long the last lines wait for what they ask control.
+ASK_SECONDS = 5.0
 
 
 async def run(*, replace: bool = False) -> int:
@@ -25,6 +37,8 @@ async def run(*, replace: bool = False) -> int:
     signals = Signals()
     platform = Platform(settings.load(UpSettings))
     platform.require_settings()
+    home.require(platform.settings.home)
+    platform.programs.serves = lambda name, ms: _print([banner.started(name, ms)])
     starting = asyncio.create_task(platform.start(replace=replace))
     stopping = asyncio.create_task(signals.stop.wait())
     try:
@@ -32,7 +46,7 @@ async def run(*, replace: bool = False) -> int:
         if not starting.done():
             return await _interrupted(platform, starting)
         await starting
-        _say_where(platform)
+        await _say_where(platform)
         notify(platform.settings.notify_socket)
         await _run_on(platform, stopping)
     except AlreadyRuns as error:
@@ -101,8 +115,10 @@ async def _stop(platform: Platform, signals: Signals) -> int:
 
 
 async def _tell_calls(platform: Platform) -> None:
-    """Say how many calls are waited for, whenever that changes."""
+    """Say how many calls are waited for, at once and whenever that changes."""
     before = 0
+    if not platform.programs.calls:
+        say("stopping; no call is open.  Ctrl-C or SIGTERM again ends everything at once")
     while True:
         calls = platform.programs.calls
         if calls != before:
@@ -116,28 +132,46 @@ async def _tell_calls(platform: Platform) -> None:
         await asyncio.sleep(LOOK_SECONDS)
 
 
-def _say_where(platform: Platform) -> None:
-    where = platform.where
-    lines = [
-        f"HUM is up.  {platform.settings.home / 'run.json'} lists the addresses.",
-        f"  API         {where['public_url']}/api   (document: {where['public_url']}/openapi.json)",
-        f"  media       {where['media_url']}/media/twilio",
-        f"  control     {where['control_address']}",
-        *(f"  metrics     {url}   of {plane}" for plane, url in where["metrics_urls"].items()),
-    ]
-    if "carrier_url" in where:
-        lines.append(f"  carrier     {where['carrier_url']}   a stand-in; it holds {', '.join(where['numbers'])}")
-    lines.append(f"  sign in     {where['public_url']}/auth/login")
-    if "signin_url" in where:
-        lines.append(f"  issuer      {where['signin_url']}   a stand-in; anyone can sign in")
-    if "model_url" in where:
-        lines.append(f"  model       {where['model_url']}   a stand-in")
-    lines += [
-        "",
-        "Next:  hum admin create-org --name Clinic --owner-email you@example.com",
-        "       hum admin create-api-key --org <id> --role admin",
-        f"       hum call --to {platform.numbers[0]} --say 'Hello'   once a flow answers that number",
-        "Stop with Ctrl-C.",
-    ]
-    sys.stdout.write("\n".join(lines) + "\n")
-    sys.stdout.flush()
+async def _say_where(platform: Platform) -> None:
+    where, home_dir = platform.where, platform.settings.home
+    number = where["numbers"][0] if "numbers" in where else "<your number>"
+    lines = banner.urls(where, home_dir) + banner.outside(_chosen(platform.settings), where, home_dir)
+    lines += banner.next_steps(_command(platform.settings), number, await _organization(platform.settings))
+    _print(lines)
+
+
+def _chosen(config: UpSettings) -> banner.Chosen:
+    has_carrier = config.is_set("TWILIO_ACCOUNT_SID") or config.is_set("TWILIO_API_BASE_URL")
+    has_model = config.is_set("OPENAI_API_KEY") or config.is_set("OPENAI_BASE_URL")
+    return banner.Chosen(
+        shown_url(config.database_url) if config.is_set("HUM_DATABASE_URL") else "",
+        f"account {config.twilio_account_sid} at {shown_url(config.twilio_api_base_url)}" if has_carrier else "",
+        f"{config.realtime_model} at {shown_url(config.openai_base_url)}" if has_model else "",
+        config.oidc_issuer if config.is_set("HUM_OIDC_ISSUER") else "",
+    )
+
+
+def _command(config: UpSettings) -> str:
+    """`hum`, as whoever has another terminal here has to type it."""
+    found = shutil.which("hum")
+    program = Path(sys.executable).parent / "hum"
+    typed = banner.command(program, Path(found).absolute() if found else None, Path.cwd())
+    return f"HUM_HOME={shlex.quote(str(config.home))} {typed}" if config.is_set("HUM_HOME") else typed
+
+
+async def _organization(config: UpSettings) -> str | None:
+    """The newest organization, if there is one."""
+    async with operator(config) as control:
+        request = runtime_pb2.ListOrganizationsRequest(limit=1)
+        try:
+            page = await control.stub.ListOrganizations(request, metadata=control.metadata, timeout=ASK_SECONDS)
+        except aio.AioRpcError:
+            return None
+    return page.organizations[0].id if page.organizations else None
+
+
+def _print(lines: Sequence[str]) -> None:
+    """Tell the operator, who may have closed the terminal."""
+    with suppress(OSError):
+        sys.stdout.write("\n".join(lines) + "\n")
+        sys.stdout.flush()

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from hum.refusal import refuse
-from hum.settings.base import Carrier, Common, Model, RecordingSettings, UploadSettings
+from hum.settings.base import Carrier, Common, Model, RecordingSettings, UploadSettings, setting
 from hum.settings.control import (
     CallsSettings,
     ControlSettings,
@@ -52,6 +52,7 @@ __all__ = [
     "environment",
     "load",
     "media_interpreted",
+    "read",
     "unknown",
     "variables",
 ]
@@ -59,6 +60,8 @@ __all__ = [
 
 class UpSettings(ControlSettings, GatewaySettings, MediaSettings):
     """`hum up`, `hum call` and the like: all settings.  Distinguishes what was set from what was left to defaults."""
+
+    doctor_seconds: float = setting("HUM_DOCTOR_SECONDS", 10.0, "seconds that `hum doctor` waits for an answer", gt=0)
 
     def is_set(self, variable: str) -> bool:
         """Whether the operator set the variable, and not to an empty string."""
@@ -82,14 +85,20 @@ def unknown(names: Iterator[str]) -> list[str]:
 
 def load(kind: type[SettingsT]) -> SettingsT:
     """Read the environment; invalid settings end the process with messages and status 2."""
-    sentences = unknown(iter(os.environ))
-    try:
-        settings = kind()
-    except ValidationError as error:
-        sentences += [_sentence(each["loc"], each["msg"].removeprefix("Value error, ")) for each in error.errors()]
-    if sentences:
+    settings, sentences = read(kind)
+    if settings is None or sentences:
         refuse(*sentences)
     return settings
+
+
+def read(kind: type[SettingsT]) -> tuple[SettingsT | None, list[str]]:
+    """The settings, or None if they can't be read; and messages about all that is wrong."""
+    sentences = unknown(iter(os.environ))
+    try:
+        return kind(), sentences
+    except ValidationError as error:
+        wrong = [_sentence(each["loc"], each["msg"].removeprefix("Value error, ")) for each in error.errors()]
+        return None, sentences + wrong
 
 
 def media_interpreted() -> bool:

@@ -94,6 +94,9 @@ class IdentitySettings(Common):
     )
     session_hours: float = setting("HUM_SESSION_HOURS", 168.0, "hours after which a session ends in any case", gt=0)
     sign_in_seconds: float = setting("HUM_SIGN_IN_SECONDS", 600.0, "seconds before a sign-in expires", gt=0)
+    linking_seconds: float = setting(
+        "HUM_LINKING_SECONDS", 900.0, "seconds after a sign-in in which the person may link another account", gt=0
+    )
     invite_days: float = setting("HUM_INVITE_DAYS", 14.0, "days before an invitation expires", gt=0)
     onboarding: Literal["open", "approval", "closed"] | None = setting(
         "HUM_ONBOARDING",

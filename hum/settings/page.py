@@ -27,7 +27,7 @@ def as_markdown() -> str:
     ]
     for name, field in variables().items():
         readers = [program for program, kind in programs.items() if name in _aliases(kind)]
-        read_by = "all" if len(readers) == len(programs) else ", ".join(readers)
+        read_by = "all" if len(readers) == len(programs) else ", ".join(readers) or "the command `hum`"
         default = "" if field.default in {None, ""} else f"`{field.default}`"
         lines.append(f"| `{name}` | {default} | {read_by} | {field.description} |")
     return "\n".join(lines) + "\n"

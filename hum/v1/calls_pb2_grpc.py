@@ -81,7 +81,7 @@ class CallsServiceServicer:
 
     def StreamCall(self, request, context):
         """Streams a call's events: first the stored ones, then new ones as they happen, until the call is over.  With
-        `last_event_id`, only the events after it.
+        `last_event_id`, which REST takes as the header `Last-Event-ID`, only the events after it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,7 +38,7 @@ class CallsServiceStub:
     """Returns a call with its transcript, tools, summary, outcome and latency."""
     StreamCall: _grpc.UnaryStreamMultiCallable[_calls_pb2.StreamCallRequest, _calls_pb2.StreamCallResponse]
     """Streams a call's events: first the stored ones, then new ones as they happen, until the call is over.  With
-    `last_event_id`, only the events after it.
+    `last_event_id`, which REST takes as the header `Last-Event-ID`, only the events after it.
     """
     GetRecording: _grpc.UnaryStreamMultiCallable[_calls_pb2.GetRecordingRequest, _httpbody_pb2.HttpBody]
     """Returns the recording: stereo WAV, the caller on the left, the agent on the right as it was heard.  Honours a
@@ -58,7 +58,7 @@ class CallsServiceAsyncStub(CallsServiceStub):
     """Returns a call with its transcript, tools, summary, outcome and latency."""
     StreamCall: _aio.UnaryStreamMultiCallable[_calls_pb2.StreamCallRequest, _calls_pb2.StreamCallResponse]  # type: ignore[assignment]
     """Streams a call's events: first the stored ones, then new ones as they happen, until the call is over.  With
-    `last_event_id`, only the events after it.
+    `last_event_id`, which REST takes as the header `Last-Event-ID`, only the events after it.
     """
     GetRecording: _aio.UnaryStreamMultiCallable[_calls_pb2.GetRecordingRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Returns the recording: stereo WAV, the caller on the left, the agent on the right as it was heard.  Honours a
@@ -93,7 +93,7 @@ class CallsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_calls_pb2.StreamCallResponse], _abc.AsyncIterator[_calls_pb2.StreamCallResponse]]:
         """Streams a call's events: first the stored ones, then new ones as they happen, until the call is over.  With
-        `last_event_id`, only the events after it.
+        `last_event_id`, which REST takes as the header `Last-Event-ID`, only the events after it.
         """
 
     @_abc_1.abstractmethod

@@ -151,7 +151,9 @@ class Flow(message.Message):
     system_prompt: builtins.str
     """What the agent is and does."""
     voice: builtins.str
+    """One of the deployment's voices (`HUM_VOICES`); its default when unset."""
     model: builtins.str
+    """One of the deployment's realtime models (`HUM_REALTIME_MODELS`); its default when unset."""
     language: builtins.str
     """BCP 47, for example `en-US`."""
     voicemail_enabled: builtins.bool
@@ -201,7 +203,7 @@ class Flow(message.Message):
 
     @builtins.property
     def knowledge_ids(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Not implemented: they are stored; agents look nothing up."""
+        """Not implemented: no organization has knowledge, so none can be named."""
 
     def __init__(
         self,

@@ -103,7 +103,7 @@ class FlowsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteFlow(self, request, context):
-        """Deletes a flow.  `IN_USE` while it is assigned to a number.
+        """Deletes a flow.  `IN_USE` while it is assigned to a number, or another flow names it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

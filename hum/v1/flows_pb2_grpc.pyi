@@ -42,7 +42,7 @@ class FlowsServiceStub:
     UpdateFlow: _grpc.UnaryUnaryMultiCallable[_flows_pb2.UpdateFlowRequest, _flows_pb2.UpdateFlowResponse]
     """Changes the fields in the body and makes a new version.  An update that changes nothing makes none."""
     DeleteFlow: _grpc.UnaryUnaryMultiCallable[_flows_pb2.DeleteFlowRequest, _flows_pb2.DeleteFlowResponse]
-    """Deletes a flow.  `IN_USE` while it is assigned to a number."""
+    """Deletes a flow.  `IN_USE` while it is assigned to a number, or another flow names it."""
     DuplicateFlow: _grpc.UnaryUnaryMultiCallable[_flows_pb2.DuplicateFlowRequest, _flows_pb2.DuplicateFlowResponse]
     """Copies a flow under the name "<name> (copy)", so that the copy can be changed and tested separately."""
     ListFlowVersions: _grpc.UnaryUnaryMultiCallable[_flows_pb2.ListFlowVersionsRequest, _flows_pb2.ListFlowVersionsResponse]
@@ -60,7 +60,7 @@ class FlowsServiceAsyncStub(FlowsServiceStub):
     UpdateFlow: _aio.UnaryUnaryMultiCallable[_flows_pb2.UpdateFlowRequest, _flows_pb2.UpdateFlowResponse]  # type: ignore[assignment]
     """Changes the fields in the body and makes a new version.  An update that changes nothing makes none."""
     DeleteFlow: _aio.UnaryUnaryMultiCallable[_flows_pb2.DeleteFlowRequest, _flows_pb2.DeleteFlowResponse]  # type: ignore[assignment]
-    """Deletes a flow.  `IN_USE` while it is assigned to a number."""
+    """Deletes a flow.  `IN_USE` while it is assigned to a number, or another flow names it."""
     DuplicateFlow: _aio.UnaryUnaryMultiCallable[_flows_pb2.DuplicateFlowRequest, _flows_pb2.DuplicateFlowResponse]  # type: ignore[assignment]
     """Copies a flow under the name "<name> (copy)", so that the copy can be changed and tested separately."""
     ListFlowVersions: _aio.UnaryUnaryMultiCallable[_flows_pb2.ListFlowVersionsRequest, _flows_pb2.ListFlowVersionsResponse]  # type: ignore[assignment]
@@ -105,7 +105,7 @@ class FlowsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _flows_pb2.DeleteFlowRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_flows_pb2.DeleteFlowResponse, _abc.Awaitable[_flows_pb2.DeleteFlowResponse]]:
-        """Deletes a flow.  `IN_USE` while it is assigned to a number."""
+        """Deletes a flow.  `IN_USE` while it is assigned to a number, or another flow names it."""
 
     @_abc_1.abstractmethod
     def DuplicateFlow(

@@ -634,12 +634,15 @@ class RunTool(message.Message):
     TOOL_CALL_ID_FIELD_NUMBER: builtins.int
     NAME_FIELD_NUMBER: builtins.int
     ARGUMENTS_JSON_FIELD_NUMBER: builtins.int
+    TRACEPARENT_FIELD_NUMBER: builtins.int
     call_id: builtins.str
     tool_call_id: builtins.str
     """The model's id of this function call."""
     name: builtins.str
     arguments_json: builtins.str
     """As the model wrote it; may be invalid JSON."""
+    traceparent: builtins.str
+    """The span of this run (W3C Trace Context); empty: it is not traced."""
     def __init__(
         self,
         *,
@@ -647,10 +650,11 @@ class RunTool(message.Message):
         tool_call_id: builtins.str = ...,
         name: builtins.str = ...,
         arguments_json: builtins.str = ...,
+        traceparent: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["arguments_json", b"arguments_json", "call_id", b"call_id", "name", b"name", "tool_call_id", b"tool_call_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["arguments_json", b"arguments_json", "call_id", b"call_id", "name", b"name", "tool_call_id", b"tool_call_id", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1074,12 +1078,15 @@ class BeginSignInRequest(message.Message):
     NONCE_FIELD_NUMBER: builtins.int
     CODE_VERIFIER_FIELD_NUMBER: builtins.int
     RETURN_TO_FIELD_NUMBER: builtins.int
+    LINKING_TOKEN_FIELD_NUMBER: builtins.int
     state: builtins.str
     """The value that the issuer returns, and that the browser's cookie holds."""
     nonce: builtins.str
     code_verifier: builtins.str
     return_to: builtins.str
     """A local path."""
+    linking_token: builtins.str
+    """The session of the person to whom the account will be linked; empty for a sign-in."""
     def __init__(
         self,
         *,
@@ -1087,10 +1094,11 @@ class BeginSignInRequest(message.Message):
         nonce: builtins.str = ...,
         code_verifier: builtins.str = ...,
         return_to: builtins.str = ...,
+        linking_token: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["code_verifier", b"code_verifier", "nonce", b"nonce", "return_to", b"return_to", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["code_verifier", b"code_verifier", "linking_token", b"linking_token", "nonce", b"nonce", "return_to", b"return_to", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1131,19 +1139,23 @@ class TakeSignInResponse(message.Message):
     NONCE_FIELD_NUMBER: builtins.int
     CODE_VERIFIER_FIELD_NUMBER: builtins.int
     RETURN_TO_FIELD_NUMBER: builtins.int
+    LINKS_USER_ID_FIELD_NUMBER: builtins.int
     nonce: builtins.str
     code_verifier: builtins.str
     return_to: builtins.str
+    links_user_id: builtins.str
+    """The person to whom the account will be linked; empty for a sign-in."""
     def __init__(
         self,
         *,
         nonce: builtins.str = ...,
         code_verifier: builtins.str = ...,
         return_to: builtins.str = ...,
+        links_user_id: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["code_verifier", b"code_verifier", "nonce", b"nonce", "return_to", b"return_to"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["code_verifier", b"code_verifier", "links_user_id", b"links_user_id", "nonce", b"nonce", "return_to", b"return_to"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1157,6 +1169,7 @@ class OpenWebSessionRequest(message.Message):
     EMAIL_VERIFIED_FIELD_NUMBER: builtins.int
     NAME_FIELD_NUMBER: builtins.int
     PREVIOUS_TOKEN_FIELD_NUMBER: builtins.int
+    LINKS_USER_ID_FIELD_NUMBER: builtins.int
     issuer: builtins.str
     subject: builtins.str
     email: builtins.str
@@ -1165,6 +1178,8 @@ class OpenWebSessionRequest(message.Message):
     name: builtins.str
     previous_token: builtins.str
     """The session that the browser had before, if any: a new sign-in ends it."""
+    links_user_id: builtins.str
+    """Link the account to this person, whose session `previous_token` must be; as `TakeSignIn` returned it."""
     def __init__(
         self,
         *,
@@ -1174,10 +1189,11 @@ class OpenWebSessionRequest(message.Message):
         email_verified: builtins.bool = ...,
         name: builtins.str = ...,
         previous_token: builtins.str = ...,
+        links_user_id: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["email", b"email", "email_verified", b"email_verified", "issuer", b"issuer", "name", b"name", "previous_token", b"previous_token", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["email", b"email", "email_verified", b"email_verified", "issuer", b"issuer", "links_user_id", b"links_user_id", "name", b"name", "previous_token", b"previous_token", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1267,6 +1283,77 @@ class CreateOrganizationResponse(message.Message):
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ListOrganizationsRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    LIMIT_FIELD_NUMBER: builtins.int
+    CURSOR_FIELD_NUMBER: builtins.int
+    limit: builtins.int
+    """1 to 200; 50 when unset."""
+    cursor: builtins.str
+    """`next_cursor` of the page before."""
+    def __init__(
+        self,
+        *,
+        limit: builtins.int | None = ...,
+        cursor: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_limit", b"_limit", "limit", b"limit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_limit", b"_limit", "cursor", b"cursor", "limit", b"limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__limit: _TypeAlias = typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+
+@typing.final
+class ListOrganizationsResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ORGANIZATIONS_FIELD_NUMBER: builtins.int
+    NEXT_CURSOR_FIELD_NUMBER: builtins.int
+    next_cursor: builtins.str
+    @builtins.property
+    def organizations(self) -> containers.RepeatedCompositeFieldContainer[ListedOrganization]: ...
+    def __init__(
+        self,
+        *,
+        organizations: abc.Iterable[ListedOrganization] | None = ...,
+        next_cursor: builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_next_cursor", b"_next_cursor", "next_cursor", b"next_cursor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_next_cursor", b"_next_cursor", "next_cursor", b"next_cursor", "organizations", b"organizations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__next_cursor: _TypeAlias = typing.Literal["next_cursor"]  # noqa: Y015
+    _WhichOneofArgType__next_cursor: _TypeAlias = typing.Literal["_next_cursor", b"_next_cursor"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__next_cursor) -> _WhichOneofReturnType__next_cursor | None: ...
+
+@typing.final
+class ListedOrganization(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    CREATED_AT_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    name: builtins.str
+    @builtins.property
+    def created_at(self) -> timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        name: builtins.str = ...,
+        created_at: timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["created_at", b"created_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["created_at", b"created_at", "id", b"id", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1462,5 +1549,40 @@ class RebuildAnalyticsResponse(message.Message):
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["quarters", b"quarters"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class FollowCallRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: builtins.int
+    call_id: builtins.str
+    def __init__(
+        self,
+        *,
+        call_id: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["call_id", b"call_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class FollowCallResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    EVENT_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def event(self) -> calls_pb2.StreamCallResponse: ...
+    def __init__(
+        self,
+        *,
+        event: calls_pb2.StreamCallResponse | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["event", b"event"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["event", b"event"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...

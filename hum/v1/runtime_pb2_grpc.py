@@ -393,7 +393,8 @@ class SignInServiceServicer:
     """
 
     def BeginSignIn(self, request, context):
-        """Stores a sign-in that begins.
+        """Stores a sign-in that begins.  To link an account to a person who is signed in, returns `SESSION_REQUIRED` without a
+        session, and `FORBIDDEN` if the person signed in too long ago: a stolen session must not become an account.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -408,7 +409,8 @@ class SignInServiceServicer:
 
     def OpenWebSession(self, request, context):
         """Opens a session for the person whom the issuer authenticated.  Returns `EMAIL_UNVERIFIED` for a new person without a
-        verified address, `ALREADY_EXISTS` if the address belongs to somebody with another account.
+        verified address, `ALREADY_EXISTS` if the address belongs to somebody with another account, or the account to link to
+        somebody else.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -580,6 +582,11 @@ class AdminServiceStub:
                 request_serializer=hum_dot_v1_dot_runtime__pb2.CreateOrganizationRequest.SerializeToString,
                 response_deserializer=hum_dot_v1_dot_runtime__pb2.CreateOrganizationResponse.FromString,
                 _registered_method=True)
+        self.ListOrganizations = channel.unary_unary(
+                '/hum.v1.AdminService/ListOrganizations',
+                request_serializer=hum_dot_v1_dot_runtime__pb2.ListOrganizationsRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_runtime__pb2.ListOrganizationsResponse.FromString,
+                _registered_method=True)
         self.IssueApiKey = channel.unary_unary(
                 '/hum.v1.AdminService/IssueApiKey',
                 request_serializer=hum_dot_v1_dot_runtime__pb2.IssueApiKeyRequest.SerializeToString,
@@ -605,6 +612,11 @@ class AdminServiceStub:
                 request_serializer=hum_dot_v1_dot_runtime__pb2.UnlinkSignInRequest.SerializeToString,
                 response_deserializer=hum_dot_v1_dot_runtime__pb2.UnlinkSignInResponse.FromString,
                 _registered_method=True)
+        self.FollowCall = channel.unary_stream(
+                '/hum.v1.AdminService/FollowCall',
+                request_serializer=hum_dot_v1_dot_runtime__pb2.FollowCallRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_runtime__pb2.FollowCallResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer:
@@ -613,6 +625,13 @@ class AdminServiceServicer:
 
     def CreateOrganization(self, request, context):
         """Creates an organization and its first admin, who signs in with this e-mail address.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListOrganizations(self, request, context):
+        """Lists the deployment's organizations, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -654,6 +673,13 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FollowCall(self, request, context):
+        """Streams a call's events, as `StreamCall` does, and notes in the organization's audit log that an operator reads them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -661,6 +687,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.CreateOrganization,
                     request_deserializer=hum_dot_v1_dot_runtime__pb2.CreateOrganizationRequest.FromString,
                     response_serializer=hum_dot_v1_dot_runtime__pb2.CreateOrganizationResponse.SerializeToString,
+            ),
+            'ListOrganizations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOrganizations,
+                    request_deserializer=hum_dot_v1_dot_runtime__pb2.ListOrganizationsRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_runtime__pb2.ListOrganizationsResponse.SerializeToString,
             ),
             'IssueApiKey': grpc.unary_unary_rpc_method_handler(
                     servicer.IssueApiKey,
@@ -686,6 +717,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.UnlinkSignIn,
                     request_deserializer=hum_dot_v1_dot_runtime__pb2.UnlinkSignInRequest.FromString,
                     response_serializer=hum_dot_v1_dot_runtime__pb2.UnlinkSignInResponse.SerializeToString,
+            ),
+            'FollowCall': grpc.unary_stream_rpc_method_handler(
+                    servicer.FollowCall,
+                    request_deserializer=hum_dot_v1_dot_runtime__pb2.FollowCallRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_runtime__pb2.FollowCallResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -716,6 +752,33 @@ class AdminService:
             '/hum.v1.AdminService/CreateOrganization',
             hum_dot_v1_dot_runtime__pb2.CreateOrganizationRequest.SerializeToString,
             hum_dot_v1_dot_runtime__pb2.CreateOrganizationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOrganizations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.AdminService/ListOrganizations',
+            hum_dot_v1_dot_runtime__pb2.ListOrganizationsRequest.SerializeToString,
+            hum_dot_v1_dot_runtime__pb2.ListOrganizationsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -851,6 +914,33 @@ class AdminService:
             '/hum.v1.AdminService/UnlinkSignIn',
             hum_dot_v1_dot_runtime__pb2.UnlinkSignInRequest.SerializeToString,
             hum_dot_v1_dot_runtime__pb2.UnlinkSignInResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FollowCall(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/hum.v1.AdminService/FollowCall',
+            hum_dot_v1_dot_runtime__pb2.FollowCallRequest.SerializeToString,
+            hum_dot_v1_dot_runtime__pb2.FollowCallResponse.FromString,
             options,
             channel_credentials,
             insecure,

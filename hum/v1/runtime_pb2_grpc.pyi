@@ -161,12 +161,15 @@ class SignInServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SignInServiceAsyncStub: ...
     BeginSignIn: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.BeginSignInRequest, _runtime_pb2.BeginSignInResponse]
-    """Stores a sign-in that begins."""
+    """Stores a sign-in that begins.  To link an account to a person who is signed in, returns `SESSION_REQUIRED` without a
+    session, and `FORBIDDEN` if the person signed in too long ago: a stolen session must not become an account.
+    """
     TakeSignIn: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.TakeSignInRequest, _runtime_pb2.TakeSignInResponse]
     """Takes a sign-in that was begun; this works once.  Returns `NOT_FOUND` when it is unknown, used or expired."""
     OpenWebSession: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.OpenWebSessionRequest, _runtime_pb2.OpenWebSessionResponse]
     """Opens a session for the person whom the issuer authenticated.  Returns `EMAIL_UNVERIFIED` for a new person without a
-    verified address, `ALREADY_EXISTS` if the address belongs to somebody with another account.
+    verified address, `ALREADY_EXISTS` if the address belongs to somebody with another account, or the account to link to
+    somebody else.
     """
     CloseWebSession: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.CloseWebSessionRequest, _runtime_pb2.CloseWebSessionResponse]
     """Ends the session with this token; does nothing if it is already over."""
@@ -177,12 +180,15 @@ class SignInServiceAsyncStub(SignInServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     BeginSignIn: _aio.UnaryUnaryMultiCallable[_runtime_pb2.BeginSignInRequest, _runtime_pb2.BeginSignInResponse]  # type: ignore[assignment]
-    """Stores a sign-in that begins."""
+    """Stores a sign-in that begins.  To link an account to a person who is signed in, returns `SESSION_REQUIRED` without a
+    session, and `FORBIDDEN` if the person signed in too long ago: a stolen session must not become an account.
+    """
     TakeSignIn: _aio.UnaryUnaryMultiCallable[_runtime_pb2.TakeSignInRequest, _runtime_pb2.TakeSignInResponse]  # type: ignore[assignment]
     """Takes a sign-in that was begun; this works once.  Returns `NOT_FOUND` when it is unknown, used or expired."""
     OpenWebSession: _aio.UnaryUnaryMultiCallable[_runtime_pb2.OpenWebSessionRequest, _runtime_pb2.OpenWebSessionResponse]  # type: ignore[assignment]
     """Opens a session for the person whom the issuer authenticated.  Returns `EMAIL_UNVERIFIED` for a new person without a
-    verified address, `ALREADY_EXISTS` if the address belongs to somebody with another account.
+    verified address, `ALREADY_EXISTS` if the address belongs to somebody with another account, or the account to link to
+    somebody else.
     """
     CloseWebSession: _aio.UnaryUnaryMultiCallable[_runtime_pb2.CloseWebSessionRequest, _runtime_pb2.CloseWebSessionResponse]  # type: ignore[assignment]
     """Ends the session with this token; does nothing if it is already over."""
@@ -196,7 +202,9 @@ class SignInServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _runtime_pb2.BeginSignInRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_runtime_pb2.BeginSignInResponse, _abc.Awaitable[_runtime_pb2.BeginSignInResponse]]:
-        """Stores a sign-in that begins."""
+        """Stores a sign-in that begins.  To link an account to a person who is signed in, returns `SESSION_REQUIRED` without a
+        session, and `FORBIDDEN` if the person signed in too long ago: a stolen session must not become an account.
+        """
 
     @_abc_1.abstractmethod
     def TakeSignIn(
@@ -213,7 +221,8 @@ class SignInServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_runtime_pb2.OpenWebSessionResponse, _abc.Awaitable[_runtime_pb2.OpenWebSessionResponse]]:
         """Opens a session for the person whom the issuer authenticated.  Returns `EMAIL_UNVERIFIED` for a new person without a
-        verified address, `ALREADY_EXISTS` if the address belongs to somebody with another account.
+        verified address, `ALREADY_EXISTS` if the address belongs to somebody with another account, or the account to link to
+        somebody else.
         """
 
     @_abc_1.abstractmethod
@@ -235,6 +244,8 @@ class AdminServiceStub:
     def __new__(cls, channel: _aio.Channel) -> AdminServiceAsyncStub: ...
     CreateOrganization: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.CreateOrganizationRequest, _runtime_pb2.CreateOrganizationResponse]
     """Creates an organization and its first admin, who signs in with this e-mail address."""
+    ListOrganizations: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.ListOrganizationsRequest, _runtime_pb2.ListOrganizationsResponse]
+    """Lists the deployment's organizations, newest first."""
     IssueApiKey: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.IssueApiKeyRequest, _runtime_pb2.IssueApiKeyResponse]
     """Creates an API key for an organization."""
     RebuildAnalytics: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.RebuildAnalyticsRequest, _runtime_pb2.RebuildAnalyticsResponse]
@@ -247,6 +258,8 @@ class AdminServiceStub:
     """Unlinks the accounts of a person, or all accounts of an issuer, and ends those people's sessions.  The next account that
     signs in with the person's verified address is linked instead.  Returns `NOT_FOUND` if there is none.
     """
+    FollowCall: _grpc.UnaryStreamMultiCallable[_runtime_pb2.FollowCallRequest, _runtime_pb2.FollowCallResponse]
+    """Streams a call's events, as `StreamCall` does, and notes in the organization's audit log that an operator reads them."""
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
@@ -255,6 +268,8 @@ class AdminServiceAsyncStub(AdminServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateOrganization: _aio.UnaryUnaryMultiCallable[_runtime_pb2.CreateOrganizationRequest, _runtime_pb2.CreateOrganizationResponse]  # type: ignore[assignment]
     """Creates an organization and its first admin, who signs in with this e-mail address."""
+    ListOrganizations: _aio.UnaryUnaryMultiCallable[_runtime_pb2.ListOrganizationsRequest, _runtime_pb2.ListOrganizationsResponse]  # type: ignore[assignment]
+    """Lists the deployment's organizations, newest first."""
     IssueApiKey: _aio.UnaryUnaryMultiCallable[_runtime_pb2.IssueApiKeyRequest, _runtime_pb2.IssueApiKeyResponse]  # type: ignore[assignment]
     """Creates an API key for an organization."""
     RebuildAnalytics: _aio.UnaryUnaryMultiCallable[_runtime_pb2.RebuildAnalyticsRequest, _runtime_pb2.RebuildAnalyticsResponse]  # type: ignore[assignment]
@@ -267,6 +282,8 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Unlinks the accounts of a person, or all accounts of an issuer, and ends those people's sessions.  The next account that
     signs in with the person's verified address is linked instead.  Returns `NOT_FOUND` if there is none.
     """
+    FollowCall: _aio.UnaryStreamMultiCallable[_runtime_pb2.FollowCallRequest, _runtime_pb2.FollowCallResponse]  # type: ignore[assignment]
+    """Streams a call's events, as `StreamCall` does, and notes in the organization's audit log that an operator reads them."""
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """The operations of `hum admin`, without a person's session."""
@@ -278,6 +295,14 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_runtime_pb2.CreateOrganizationResponse, _abc.Awaitable[_runtime_pb2.CreateOrganizationResponse]]:
         """Creates an organization and its first admin, who signs in with this e-mail address."""
+
+    @_abc_1.abstractmethod
+    def ListOrganizations(
+        self,
+        request: _runtime_pb2.ListOrganizationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_runtime_pb2.ListOrganizationsResponse, _abc.Awaitable[_runtime_pb2.ListOrganizationsResponse]]:
+        """Lists the deployment's organizations, newest first."""
 
     @_abc_1.abstractmethod
     def IssueApiKey(
@@ -320,5 +345,13 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         """Unlinks the accounts of a person, or all accounts of an issuer, and ends those people's sessions.  The next account that
         signs in with the person's verified address is linked instead.  Returns `NOT_FOUND` if there is none.
         """
+
+    @_abc_1.abstractmethod
+    def FollowCall(
+        self,
+        request: _runtime_pb2.FollowCallRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_runtime_pb2.FollowCallResponse], _abc.AsyncIterator[_runtime_pb2.FollowCallResponse]]:
+        """Streams a call's events, as `StreamCall` does, and notes in the organization's audit log that an operator reads them."""
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

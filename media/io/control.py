@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from grpc import StatusCode, aio
 
-from hum import rpc
+from hum import rpc, tracing
 from hum.settings import MediaSettings
 from hum.spool import Spool
 from hum.telemetry import log
@@ -95,7 +95,7 @@ class ControlLink:
             return await self._stub.OpenSession(
                 request,
                 timeout=self._settings.session_seconds,
-                metadata=(self._identity.metadata(),),
+                metadata=(self._identity.metadata(), *tracing.carried()),
                 wait_for_ready=True,
             )
         except aio.AioRpcError as error:
@@ -146,8 +146,10 @@ class ControlLink:
             was_up = False
             try:
                 was_up = await self._link()
-            except (aio.AioRpcError, asyncio.InvalidStateError) as error:  # the latter: it ended before hello was sent
-                LOG.warning("link to control failed", error=str(error).partition("\n")[0])
+            except aio.AioRpcError as error:
+                LOG.warning("link to control failed", code=error.code().name, error=(error.details() or "")[:200])
+            except asyncio.InvalidStateError as error:  # it ended before hello was sent
+                LOG.warning("link to control failed", error=str(error))
             except Exception:  # whatever it was, without a link no call can begin
                 LOG.exception("link to control failed: this is a bug")
             if was_up:

@@ -150,5 +150,9 @@ async def words(wavs: Sequence[str]) -> list[bytes]:
 
 
 def _read(path: Path) -> bytes:
-    samples, rate_hz = sound.read_wav(path.read_bytes())
+    file = path.read_bytes()
+    try:
+        samples, rate_hz = sound.read_wav(file)
+    except ValueError as error:
+        raise ValueError(f"{path} can't be played: {error}") from error
     return sound.encode(sound.resample(samples, rate_hz, 8000))

@@ -105,7 +105,7 @@ def _situation(body: Body, items: list[Body]) -> Situation:
     return Situation(
         instructions="\n".join([body.get("instructions") or "", *leading]),
         caller_text=caller_text,
-        sentences=[_text(each) for each in items if each.get("role") == "assistant"],
+        dialogue=[(str(each["role"]), _text(each)) for each in items if each.get("role") in {"user", "assistant"}],
         called=called,
         tools=() if body.get("tool_choice") == "none" else body.get("tools") or (),
     )

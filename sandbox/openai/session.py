@@ -278,14 +278,16 @@ class Session:
             messages = [Item({"id": ""} | each) for each in wish["input"] if isinstance(each, dict)]
         else:
             messages = conversation.items
-        caller = [each for each in messages if each.wire.get("role") == "user"]
         understood = self._stage.truth.understood
+        utterances = [each for each in messages if each.wire.get("role") in {"user", "assistant"}]
+        dialogue = [(str(each.wire["role"]), understood.get(each.id, each.text())) for each in utterances]
+        caller = [text for role, text in dialogue if role == "user"]
         tools = wish.get("tools", self.config["tools"])
         choice = wish.get("tool_choice", self.config["tool_choice"])
         return Situation(
             instructions=wish.get("instructions") or self.config["instructions"],
-            caller_text=understood.get(caller[-1].id, caller[-1].text()) if caller else None,
-            sentences=[each.text() for each in messages if each.wire.get("role") == "assistant"],
+            caller_text=caller[-1] if caller else None,
+            dialogue=dialogue,
             called=[] if "input" in wish else conversation.calls_since_the_caller_spoke(),
             tools=() if choice == "none" else tools,
         )

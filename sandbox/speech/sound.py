@@ -7,6 +7,7 @@ import zlib
 from dataclasses import dataclass
 
 import numpy as np
+import soundfile
 import soxr
 
 Samples = np.ndarray[tuple[int], np.dtype[np.int16]]
@@ -15,6 +16,7 @@ BIAS, CLIP = 132, 32_635  # ITU-T G.711
 LOUDNESS = 8_000  # a quarter of full scale: loud, and far from clipping
 TONE_LOW_HZ, TONE_SPAN_HZ = 300, 2_700  # the telephone band
 FADE_MS, GAP_MS = 5, 60
+LOWEST_HZ, HIGHEST_HZ = 1_000, 768_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +119,17 @@ def write_wav(samples: Samples, rate_hz: int) -> bytes:
 
 
 def read_wav(file: bytes) -> tuple[Samples, int]:
-    """16-bit PCM, channels mixed to one → (samples, rate in Hz).  Raises ValueError for any other file."""
+    """A WAV of any kind, or another file that libsndfile reads; channels mixed to one → (samples, rate in Hz).
+
+    Raises ValueError for any other file, and for one without sound.
+    """
     try:
-        with wave.open(io.BytesIO(file), "rb") as wav:
-            if wav.getsampwidth() != 2:
-                raise ValueError("the WAV is not 16-bit PCM")
-            samples = np.frombuffer(wav.readframes(wav.getnframes()), dtype="<i2")
-            channels, rate_hz = wav.getnchannels(), wav.getframerate()
-    except (wave.Error, EOFError) as error:
-        raise ValueError(f"not a WAV: {error}") from error
-    return samples.reshape(-1, channels).mean(axis=1).astype(np.int16), rate_hz
+        read, rate_hz = soundfile.read(io.BytesIO(file), dtype="float32", always_2d=True)
+    except soundfile.SoundFileError as error:
+        raise ValueError("it is no sound file that can be read, or it is damaged") from error
+    if not len(read) or not np.isfinite(read).all():
+        raise ValueError("it holds no sound")
+    if not LOWEST_HZ <= rate_hz <= HIGHEST_HZ:
+        raise ValueError(f"its rate is {rate_hz} Hz, which is not a rate of sound")
+    mixed: Samples = np.clip(np.rint(read.mean(axis=1) * 32_768), -32_768, 32_767).astype(np.int16)
+    return mixed, rate_hz

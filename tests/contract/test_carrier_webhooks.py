@@ -127,7 +127,7 @@ async def test_a_number_without_a_flow_says_so_and_is_recorded(edge: Edge) -> No
 
 
 async def test_after_hours_the_flows_message_is_said(edge: Edge) -> None:
-    shut: dict[str, object] = {"time_zone": "UTC", "weekly": {}}
+    shut: dict[str, object] = {"time_zone": "UTC", "weekly": {"mon": []}}
     http = await flow_with_number(edge, business_hours_json=shut, after_hours_message="We sleep & dream.")
     for _ in range(2):  # the carrier may have missed the first answer
         text = (await post(edge, "/twilio/voice", CALL)).text

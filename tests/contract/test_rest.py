@@ -455,5 +455,7 @@ async def test_a_flow_names_only_flows_that_are_there(edge: Edge) -> None:
                 {"field": 'transfer_map_json["a b"]', "reason": reason},
                 {"field": "route_tags_json.new", "reason": reason},
             ]
+        kept = await http.delete(f"/api/flows/{gone}")
+        assert (kept.status_code, kept.json()["error"]["code"]) == (409, "in_use"), "F names it"
+        assert (await http.patch(path, json={"name": "H", "transfer_map_json": {}})).status_code == 200
         assert (await http.delete(f"/api/flows/{gone}")).status_code == 204
-        assert (await http.patch(path, json={"name": "H"})).status_code == 200, "what was stored stays"

@@ -1,20 +1,22 @@
 """One trace for a request, from the gateway through control; a client's own trace is not continued."""
 
+from collections.abc import Iterator
+
 import pytest
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from hum import telemetry
+from hum import tracing
 from tests.contract.conftest import Edge
 
 
 @pytest.fixture
-def exporter(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
-    exporter, provider = InMemorySpanExporter(), TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(telemetry, "_TRACER", provider.get_tracer("test"))
-    return exporter
+def exporter() -> Iterator[InMemorySpanExporter]:
+    exporter = InMemorySpanExporter()
+    tracing.export(SimpleSpanProcessor(exporter), "test")
+    yield exporter
+    tracing.stop()
 
 
 def by_name(spans: tuple[ReadableSpan, ...]) -> dict[str, ReadableSpan]:
@@ -37,5 +39,5 @@ async def test_a_request_is_one_trace(edge: Edge, exporter: InMemorySpanExporter
 
 
 async def test_without_an_endpoint_nothing_is_carried(edge: Edge) -> None:
-    assert telemetry.carried() == ()
+    assert tracing.carried() == ()
     assert (await (await edge.client()).get("/api/flows")).status_code == 200

@@ -69,7 +69,7 @@ async def stream(plane: Plane, talker: Talker, **options: Any) -> AsyncIterator[
     """The first message of the talker's stream has been read."""
     boundary = Boundary(
         plane.control.db,
-        b"k",
+        [b"k"],
         Limits(Rates(100, 100), Rates(100, 100), Rates(100, 100)),
         Streams(100, 100),
         Lanes(4, 5),

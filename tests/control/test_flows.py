@@ -1,5 +1,7 @@
 """FlowsService over real gRPC and a real database."""
 
+import json
+
 import grpc
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -7,6 +9,7 @@ from google.rpc import error_details_pb2
 from grpc import aio
 from grpc_status import rpc_status
 
+from control.flows.choices import Choices
 from hum.v1 import flows_pb2 as pb
 from hum.v1 import flows_pb2_grpc, numbers_pb2, numbers_pb2_grpc
 from tests.control.conftest import Plane
@@ -69,6 +72,47 @@ async def test_every_bad_field_is_named_at_once(plane: Plane) -> None:
             *("business_hours_json.weekly.mon[0][0]", "business_hours_json.weekly.mon[0][1]"),
         )
     }
+
+
+async def test_what_a_flow_names_is_there(plane: Plane) -> None:
+    stub, me = flows_pb2_grpc.FlowsServiceStub(plane.channel), await plane.tenant()
+    good = pb.Flow(name="F", voice="cedar", model="gpt-realtime")
+    made = (await stub.CreateFlow(pb.CreateFlowRequest(flow=good), metadata=me)).flow
+    bad = pb.Flow(voice="hal", model="gpt-9000", knowledge_ids=["doc_1"])
+    mask = FieldMask(paths=["voice", "model", "knowledge_ids"])
+    for refused_call in (
+        stub.CreateFlow(
+            pb.CreateFlowRequest(flow=pb.Flow(name="F", **{n: getattr(bad, n) for n in mask.paths})), metadata=me
+        ),
+        stub.UpdateFlow(pb.UpdateFlowRequest(id=made.id, flow=bad, update_mask=mask), metadata=me),
+    ):
+        with pytest.raises(aio.AioRpcError) as refused:
+            await refused_call
+        found = problems(refused.value)
+        assert found.keys() == {"flow.voice", "flow.model", "flow.knowledge_ids[0]"}
+        assert "cedar" in found["flow.voice"]
+        assert "gpt-realtime-mini" in found["flow.model"]
+    assert (await stub.GetFlow(pb.GetFlowRequest(id=made.id), metadata=me)).flow.version == 1
+
+
+async def test_a_flow_that_another_one_names_stays(plane: Plane) -> None:
+    stub, me = flows_pb2_grpc.FlowsServiceStub(plane.channel), await plane.tenant()
+    desk = (await stub.CreateFlow(pb.CreateFlowRequest(flow=pb.Flow(name="Desk")), metadata=me)).flow
+    naming = pb.Flow(name="Door", transfer_map_json=json.dumps({"desk": desk.id}))
+    door = (await stub.CreateFlow(pb.CreateFlowRequest(flow=naming), metadata=me)).flow
+    with pytest.raises(aio.AioRpcError) as refused:
+        await stub.DeleteFlow(pb.DeleteFlowRequest(id=desk.id), metadata=me)
+    assert reason(refused.value) == "IN_USE"
+    assert "Door" in refused.value.details()
+    mask = FieldMask(paths=["transfer_map_json"])
+    await stub.UpdateFlow(pb.UpdateFlowRequest(id=door.id, flow=pb.Flow(), update_mask=mask), metadata=me)
+    await stub.DeleteFlow(pb.DeleteFlowRequest(id=desk.id), metadata=me)
+
+
+def test_a_stored_choice_that_is_gone_gives_way() -> None:
+    choices = Choices(voices=("marin", "cedar"), models=("m1", "m2"))
+    assert (choices.voice({"voice": "cedar"}), choices.model({"model": "m2"})) == ("cedar", "m2")
+    assert (choices.voice({"voice": "hal"}), choices.model({})) == ("marin", "m1")
 
 
 async def test_a_page_ends_where_the_next_begins(plane: Plane) -> None:

@@ -22,6 +22,7 @@ from control.clients.twilio import Lookup
 from control.contacts import usecases as contact_usecases
 from control.feature import Outside
 from control.flows import usecases as flow_usecases
+from control.flows.choices import Choices
 from control.worker import Worker
 from hum import ids
 from hum.clock import now
@@ -91,7 +92,9 @@ class World:
 
     async def flow(self, **fields: Any) -> UUID:
         async with self.db.tenant(self.org) as tx:
-            return (await flow_usecases.create(tx, self.who, flows_pb2.Flow(name="F", **fields))).id
+            return (
+                await flow_usecases.create(tx, self.who, flows_pb2.Flow(name="F", **fields), Choices.of(self.settings))
+            ).id
 
     async def ended_call(self, *turns: tuple[str, str], flow: UUID | None = None) -> UUID:
         id, sid = ids.new(), f"CA{ids.new().hex}"

@@ -63,10 +63,9 @@ class House:
         """The call, once it has this status: the media plane's reports arrive a tick later."""
         async with asyncio.timeout(5):
             while True:
-                (call,) = (await self.http.get("/api/calls", params={"limit": 1})).json()["calls"]
-                if call["status"] == status:
-                    found: dict[str, Any] = call
-                    return found
+                calls: list[dict[str, Any]] = (await self.http.get("/api/calls", params={"limit": 1})).json()["calls"]
+                if calls and calls[0]["status"] == status:
+                    return calls[0]
                 await asyncio.sleep(0.01)
 
     async def clips_rendered(self, number: int) -> None:
@@ -118,7 +117,7 @@ async def house(database_url: str, tmp_path: Path, script: Script) -> AsyncItera
         model = await enter(Model.serve(api_key=KEY, script=script, settings=FAST))
         carrier = await enter(Carrier.serve(account_sid=ACCOUNT, auth_token=TOKEN, numbers=[NUMBER], say_ms_per_char=0))
         shared |= {"openai_base_url": model.url, "twilio_api_base_url": carrier.url}
-        plane = await enter(control.build(ControlSettings(**shared), database_url))
+        plane = await enter(control.build(ControlSettings(**shared, tool_seconds=5), database_url))
         worker = await enter(control.build_worker(ControlSettings(**shared), database_url))
         stop = asyncio.Event()
         working = asyncio.create_task(worker.run(stop))

@@ -368,3 +368,4 @@ async def test_after_a_kill_of_everything_it_starts_again_at_once(open_home: Pat
             assert (await http.get("/readyz")).status_code == 200
         up.process.send_signal(signal.SIGTERM)
         assert await up.exits(40) == 0, up.lines
+        assert up.says("stopping; no call is open")

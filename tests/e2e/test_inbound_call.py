@@ -2,6 +2,7 @@
 caller heard and what is recorded; after it, nothing.
 """
 
+import asyncio
 import io
 import wave
 from typing import Any
@@ -13,7 +14,9 @@ from hum.cli.simulate import heard_before_first_clear
 from sandbox.openai import Script
 from sandbox.speech import Speech
 from sandbox.twilio import say
+from tests.contract.test_live_stream import Sent, events
 from tests.e2e.conftest import House
+from tests.transcript import Transcript
 
 TONE_HZ, SECOND_HZ, RATE_HZ = 1000.0, 1800.0, 8000
 LISTEN = {"do": "wait_for_agent_to_finish", "quiet_ms": 600, "timeout_ms": 15_000}
@@ -44,6 +47,16 @@ def tone_ms(samples: np.ndarray[Any, Any], hz: float) -> list[float]:
     return starts
 
 
+async def followed(house: House) -> Transcript:
+    """What a page shows that follows the call from its beginning to its end."""
+    page, call = Transcript(), await house.call_that_is("in_progress")
+    async for each in events(house.http, call["id"]):
+        if isinstance(each, Sent):
+            page.feed(each.event, each.data)
+    assert page.is_over
+    return page
+
+
 @pytest.fixture
 def script() -> Script:
     return Script.of(
@@ -62,8 +75,16 @@ async def test_a_call_is_answered_interrupted_recorded_and_summarized(house: Hou
         for line in ("I would like to book a visit please.", "Tuesday would be better for me.")
     ]
     call = await house.ring(LISTEN, say(first), interrupted_after(1500), say(second), LISTEN)
+    following = asyncio.create_task(followed(house))
     truth = await call.ended(40)
     record = await house.record(summarized=True)
+
+    # Who followed it was shown the same in the end.
+    async with asyncio.timeout(20):
+        page = await following
+    told = [{name: turn[name] for name in ("item_id", "role", "start_ms", "text")} for turn in record["transcript"]]
+    assert [{name: getattr(line, name) for name in turn} for line, turn in zip(page.shown(), told, strict=True)] == told
+    assert not page.running_tools
 
     # What was said, in the order of speech.
     roles = [turn["role"] for turn in record["transcript"]]

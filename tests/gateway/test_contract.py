@@ -6,7 +6,8 @@ import pytest
 from google.api import annotations_pb2, http_pb2
 from google.protobuf import descriptor_pb2, descriptor_pool
 
-from gateway import contract, openapi, reference
+from gateway import contract, openapi
+from gateway.reference.site import Site
 from hum import authorization, v1
 from hum.jsonvalues import Unsupported
 from hum.services import services
@@ -44,16 +45,19 @@ def test_a_new_proto_file_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     document = openapi.document(bindings, "https://hum.example")
     weights = document["components"]["schemas"]["GetGadget"]["properties"]["weights"]
     assert weights == {"type": "array", "items": {"type": ["number", "null"], "format": "double"}}
-    assert b"/api/gadgets/{id}" in reference.page(document)
+    assert b"/api/gadgets/{id}" in Site(document).pages["api/gadget"].body
     assert "GadgetService.GetGadget" in authorization.page()
 
 
 def test_no_module_of_the_gateway_names_a_feature() -> None:
     nouns = {path.stem for path in Path("proto/hum/v1").glob("*.proto")} - {"options", "runtime"}
     assert {"calls", "flows"} <= nouns
-    for module in ("contract", "app", "transcode", "openapi", "reference", "sse", "errors"):
-        text = (Path("gateway") / f"{module}.py").read_text()
-        assert not [noun for noun in nouns if f"{noun}_pb2" in text], module
+    generic = [
+        Path("gateway", f"{name}.py")
+        for name in ("contract", "app", "transcode", "openapi", "schemas", "sse", "errors")
+    ]
+    for module in (*generic, *Path("gateway/reference").glob("*.py")):
+        assert not [noun for noun in nouns if f"{noun}_pb2" in module.read_text()], module
 
 
 def test_a_path_that_is_no_text_is_refused_by_name() -> None:

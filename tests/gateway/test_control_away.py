@@ -36,8 +36,9 @@ class Town:
         self.address = f"127.0.0.1:{self.control_port}"
 
     @asynccontextmanager
-    async def control(self) -> AsyncIterator[control.Control]:
-        settings = ControlSettings(home=self.home, control_listen=self.address, drain_seconds=0.1, room_seconds=0.1)
+    async def control(self, **fields: Any) -> AsyncIterator[control.Control]:
+        own = {"home": self.home, "control_listen": self.address, "drain_seconds": 0.1, "room_seconds": 0.1}
+        settings = ControlSettings(**own, **fields)
         async with control.build(settings, self.database_url, outside(FakeCarrier())) as made:
             yield made
 
@@ -49,10 +50,9 @@ class Town:
             control_address=self.address,
             public_url=PUBLIC,
             twilio_account_sid=ACCOUNT,
-            twilio_auth_token=TOKEN,
             drain_seconds=1,
             linger_seconds=0,
-            **{"postponed_retry_seconds": 0.05, "ingress_retry_seconds": 0.05, **fields},
+            **{"twilio_auth_token": TOKEN, "postponed_retry_seconds": 0.05, "ingress_retry_seconds": 0.05, **fields},
         )
         async with gateway.serve(settings) as ports, AsyncExitStack() as stack:
             url = f"http://127.0.0.1:{ports.public}"
@@ -218,7 +218,7 @@ async def test_a_gateway_is_ready_while_control_and_its_database_are(
             assert await ready(carrier) == 503
             monkeypatch.undo()
             assert await ready(carrier) == 200
-        async with town.gateway(ready_cache_seconds=0, node_key="another key, also long enough") as stranger:
+        async with town.gateway(ready_cache_seconds=0, node_key="another key also long enough") as stranger:
             async with town.control():
                 assert await ready(stranger) == 503
                 async with asyncio.timeout(10):

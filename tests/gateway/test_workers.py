@@ -15,6 +15,7 @@ import pytest
 from hum.cli import _parser
 from hum.settings import environment
 from hum.sockets import free_port
+from tests.children import children
 
 
 class Supervised:
@@ -36,8 +37,7 @@ class Supervised:
         await self.until(2)
 
     def children(self) -> list[int]:
-        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return [int(each) for each in path.read_text().split()]
+        return children(self.process.pid)
 
     def serving(self) -> set[int]:
         """The workers that listen on the port, by the sockets that they hold."""

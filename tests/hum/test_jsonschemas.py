@@ -27,7 +27,7 @@ def said(name: str, value: object) -> dict[str, str]:
     [
         ("business_hours", {"weekly": {"mon": [["09:00", "12:00"], ["13:00", "17:00"]], "fri": [["22:00", "06:00"]]}}),
         ("business_hours", {"weekly": {"mon": [["00:00", "24:00"]]}, "holidays": ["2026-12-25"], "time_zone": "UTC"}),
-        ("business_hours", {"weekly": {}}),
+        ("business_hours", {"weekly": {"mon": []}}),
         ("turn_config", {}),
         ("idle_prompts", {"8": "Hello?", "16.5": "Are you there?"}),
         ("tools", [{"name": "look_up", "kind": "http", "url": "https://x.example"}]),
@@ -53,6 +53,7 @@ DEEP["allOf"] = [{"$ref": "#/$defs/d40"}]
     ("name", "value", "at", "reason"),
     [
         ("business_hours", {}, "", "'weekly' is a required property"),
+        ("business_hours", {"weekly": {}}, ".weekly", "should be non-empty"),
         ("business_hours", [], "", "is not of type 'object'"),
         ("business_hours", {"weekly": {"monday": []}}, ".weekly", "'monday' is not one of"),
         ("business_hours", {"weekly": {"mon": [["09:00", "09:00"]]}}, ".weekly.mon", "empty span"),

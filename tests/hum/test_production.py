@@ -1,6 +1,7 @@
 """Production starts with good keys and safe URLs, or says what to set; `hum admin make-keys` makes the keys."""
 
 import base64
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -39,7 +40,8 @@ def test_no_program_starts_with_weak_settings(tmp_path: Path, program: str) -> N
     if program in {"control", "worker"}:  # who would seal with them
         names.append("HUM_SECRET_KEYS")
     for name in names:
-        (line,) = [line for line in done.stderr.splitlines() if line.startswith(f"hum: {name} ")]
+        lines = [json.loads(line)["message"] for line in done.stderr.splitlines()]
+        (line,) = [line for line in lines if line.startswith(f"{name} ")]
         assert "hum admin make-keys" in line or "production needs" in line, line
     assert "Traceback" not in done.stderr and "garbage" not in done.stderr
 
@@ -70,7 +72,9 @@ def test_good_sealing_keys() -> None:
 
 
 @pytest.mark.parametrize(("key", "is_good"), [("", False), ("x", False), ("k" * 64, False), ("correct horse", False),
-                                              ("f3a9" * 16, False), ("0123456789abcdef" * 2, True)])  # fmt: skip
+                                              ("f3a9" * 16, False), ("0123456789abcdef" * 2, True),
+                                              ("0123456789abcdef" * 2 + ", " + "fedcba9876543210" * 2, True),
+                                              ("0123456789abcdef" * 2 + ",old", False), (" , ", False)])  # fmt: skip
 def test_node_keys(key: str, is_good: bool) -> None:
     assert (production.bad_node_key(key) is None) is is_good
 

@@ -1,5 +1,6 @@
 """What an operator gets wrong: one sentence that says what to do, no traceback, status 2."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -36,11 +37,16 @@ def hum(home: Path, *arguments: str, **settings: str) -> tuple[int, list[str]]:
         (("up",), {"HUM_PUBLIC_URL": "ftp://x"}, "'ftp://x' is not a URL like https://hum.example.com"),
         (("load", "--calls", "0"), {}, "argument --calls: must be a number of calls, 1 or more"),
         (("gateway", "--workers", "0"), {}, "must be a number of processes, 1 or more"),
+        (("demo", "--keep", "soon"), {}, "argument --keep: must be a number of seconds, 0 or more"),
+        (("admin", "list-orgs", "--limit", "0"), {}, "argument --limit: must be a number from 1 to 200"),
+        (("nothing",), {}, "invalid choice: 'nothing' (choose from "),
+        (("admin",), {}, "the following arguments are required: action; see `hum admin --help`"),
     ],
 )
 def test_a_wrong_setting(arguments: tuple[str, ...], settings: dict[str, str], sentence: str, tmp_path: Path) -> None:
     status, lines = hum(tmp_path, *arguments, **settings)
-    assert (status, sentence in lines[-1]) == (2, True), lines
+    assert (status, len(lines), sentence in lines[0]) == (2, 1, True), lines
+    assert lines[0].startswith("hum: ")
     assert list(tmp_path.iterdir()) == [], "nothing was begun"
 
 
@@ -59,12 +65,41 @@ def test_a_socket_that_is_taken(tmp_path: Path) -> None:
     assert lines[0].startswith(f"hum: {listen} (HUM_GATEWAY_LISTEN) is taken by another program")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "nowhere"),
+    [
+        (("up",), "/proc/nothing"),
+        (("control",), "/proc/nothing"),
+        (("up",), "a file"),
+        (("demo",), "a file"),
+        (("gateway",), "a file"),
+        (("admin", "list-orgs"), "a file"),
+        (("call", "--to", "+1"), "a file"),
+    ],
+)
+def test_a_home_that_can_not_be_used(arguments: tuple[str, ...], nowhere: str, tmp_path: Path) -> None:
+    home = tmp_path / nowhere
+    (tmp_path / "a file").write_text("")
+    status, lines = hum(home, *arguments)
+    assert (status, len(lines)) == (2, 1), lines
+    told = "no platform is running" if arguments[0] == "call" else f"{home} (HUM_HOME)"
+    assert told in lines[0]
+
+
+def test_without_a_terminal_or_a_reader_nothing_is_a_bug(tmp_path: Path) -> None:
+    program = f"{sys.executable} -m hum.cli"
+    clean = {"PATH": "/usr/bin:/bin", "HUM_HOME": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])}
+    for command in (f"{program} doctor | true", f"{program} doctor >&-", f"{program} doctor <&- >/dev/null 2>&-"):
+        ran = subprocess.run(["sh", "-c", command], env=clean, capture_output=True, text=True, timeout=120, check=False)
+        assert ran.stderr == "", command
+
+
 @pytest.mark.parametrize("program", ["control", "worker"])
 def test_an_address_that_is_no_url_is_not_repeated(program: str, tmp_path: Path) -> None:
     status, lines = hum(tmp_path, program, HUM_DATABASE_URL="host=127.0.0.1 password=secret")
-    told = [line for line in lines if line.startswith("hum: ")]
+    told = [line for each in lines if (line := json.loads(each))["level"] == "error"]
     assert (status, len(told)) == (2, 1), lines
-    assert "HUM_DATABASE_URL" in told[0]
+    assert "HUM_DATABASE_URL" in told[0]["message"]
     assert "secret" not in "".join(lines)
 
 

@@ -32,7 +32,9 @@ def test_lines_are_json_and_each_is_whole(tmp_path: Path) -> None:
     done = run(subprocess.PIPE)
     first, second, third = done.stderr.splitlines()
     assert json.loads(first) | {"at": ""} == {"number": 1, "plane": "test", "level": "info", "at": "", "message": "one"}
-    assert second == "two"
+    assert json.loads(second) | {"at": ""} == {
+        "plane": "test", "level": "error", "at": "", "logger": "a library", "message": "two",
+    }  # fmt: skip
     assert json.loads(third)["exception"][0]["exc_type"] == "ZeroDivisionError"
     assert done.stdout == "0\n"
 

@@ -38,7 +38,7 @@ from sandbox.openai.tones import Tones, recital
 from sandbox.twilio import sign, simulate_call
 from sandbox.twilio.mediastream import MediaStream
 
-ACCOUNT, TOKEN, NODE_KEY = "AC" + "a" * 32, "12345", "node key of these tests, long enough"
+ACCOUNT, TOKEN, NODE_KEY = "AC" + "a" * 32, "12345", "node key of these tests which is long enough"
 NUMBER, PERSON = "+13175550100", "+14155550123"
 CALL_SID, STREAM_SID = "CA" + "1" * 32, "MZ" + "2" * 32
 QUIET = b"\xff" * 160

@@ -14,8 +14,9 @@ import httpx
 import pytest
 import websockets
 
+from hum.descriptors import PER_CALL, SPARE
 from hum.settings import MediaSettings
-from media.door import PER_CALL, SPARE, Room, room
+from media.door import Room, room
 from sandbox.twilio import sign
 from tests.media.conftest import CALL_SID, TOKEN, until
 

@@ -171,7 +171,7 @@ async def every_ending(media, control, model, name) -> None:
             control.offer(token, clips=[GREETING], recording_enabled=True)
         await asyncio.gather(*(ending(media, control, model, token) for token in tokens))
         await until(lambda: len(media.media.server) == 0)
-        media.media.server.draining = False
+        media.media.server.leaving = media.media.server.draining = False
         model.status = None
         model.sockets.clear()
 

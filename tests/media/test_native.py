@@ -1,5 +1,6 @@
 """The core is compiled where possible, and never loaded from a build of other sources."""
 
+import shutil
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ from hum.settings import environment
 from media import compile as compiler
 from media import native
 
-ROOT = native.CORE.parent.parent
+ROOT = native.MEDIA.parent
 
 
 def origin(**variables: str) -> str:
@@ -37,19 +38,18 @@ def test_where_there_is_a_compiler_the_core_is_machine_code():
 
 
 def test_a_setting_interprets_it():
-    assert origin(HUM_MEDIA_INTERPRETED="1") == str(native.CORE / "conversation.py")
+    assert origin(HUM_MEDIA_INTERPRETED="1") == str(native.MEDIA / "core" / "conversation.py")
 
 
-def test_a_changed_source_has_no_build(tmp_path, monkeypatch):
+@pytest.mark.parametrize("changed", ["core/vad.py", "shell.py", "io/control.py"])
+def test_a_changed_source_has_no_build(tmp_path, monkeypatch, changed):
     before = native.build_of_these_sources()
-    for source in native.sources():
-        (tmp_path / source.name).write_bytes(source.read_bytes())
-    monkeypatch.setattr(native, "CORE", tmp_path)
+    shutil.copytree(native.MEDIA, tmp_path / "media", ignore=shutil.ignore_patterns("_native", "__pycache__"))
+    monkeypatch.setattr(native, "MEDIA", tmp_path / "media")
     assert native.build_of_these_sources() == before, "the same sources elsewhere"
-    with (tmp_path / "vad.py").open("a") as changed:
-        changed.write("# another word\n")
+    with (native.MEDIA / changed).open("a") as source:
+        source.write("# another word\n")
     assert native.build_of_these_sources() != before
-    (tmp_path / "new.py").write_text("")
     assert not native.prefer()
 
 
@@ -78,7 +78,12 @@ def test_without_a_compiler_it_says_so_and_goes_on(tmp_path):
 
 
 @COMPILES
-def test_every_module_of_the_core_is_compiled_or_named_as_left_out():
-    built = {path.name.removesuffix(native.SUFFIX) for path in native.build_of_these_sources().glob("media/core/*")}
-    assert built | compiler.LEFT_OUT == {source.stem for source in native.sources()}
-    assert not built & compiler.LEFT_OUT
+def test_what_every_frame_passes_is_compiled():
+    build = native.build_of_these_sources()
+    built = {
+        str(path.relative_to(build / "media")).removesuffix(native.SUFFIX) for path in build.rglob("media/**/*.so")
+    }
+    named = {str(source.relative_to(native.MEDIA)).removesuffix(".py") for source in native.sources()}
+    left_out = {f"core/{name}" for name in ("__init__", *native.STRUCTS)}
+    core = {f"core/{source.stem}" for source in (native.MEDIA / "core").glob("*.py")}
+    assert built == named == {"record", "shell", *core - left_out}

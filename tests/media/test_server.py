@@ -9,6 +9,7 @@ import pytest
 import websockets
 
 from media import metrics
+from media.modelline import ModelLine
 from media.pacer import Load
 from sandbox.twilio import sign
 from tests.media.conftest import CALL_SID, TOKEN, tone, until
@@ -313,16 +314,17 @@ async def test_a_bug_in_one_call_ends_that_call_alone(plane, control, model, mon
         await until(lambda: control.kinds().count("started") == 2)
         (sick,) = (each for each in media.media.server.streams.open if each.call_id == "call_t1")
 
-        class Broken:
-            ended = False
+        class Broken(ModelLine):
+            @property
+            def socket(self):
+                raise ZeroDivisionError
 
-            def __getattr__(self, name):
-                raise ZeroDivisionError(name)
+            def drop(self):
+                pass
 
-            def abandon(self):
-                self.ended = True
-
-        monkeypatch.setattr(sick, "_talk", Broken())
+        monkeypatch.setattr(sick, "_line", object.__new__(Broken))
+        for _ in range(10):  # quiet frames go to the model in groups
+            await one.media()
         assert await one.closed() == 1011
         assert control.ended("call_t1").detail == "internal error"
         assert control.ended("call_t2") is None

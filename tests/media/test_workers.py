@@ -12,11 +12,8 @@ import websockets
 
 from hum.cli import _parser
 from sandbox.twilio import sign
+from tests.children import children
 from tests.media.conftest import TOKEN, Line, program_environment, until
-
-
-def children(pid: int) -> list[int]:
-    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @pytest.fixture

@@ -1,9 +1,11 @@
 """Sound without a model, and (with the extra `speech`) sentences to sound and back."""
 
+import io
 import re
 
 import numpy as np
 import pytest
+import soundfile
 
 from sandbox.speech import Speech, sound
 from sandbox.twilio.audio import decode
@@ -40,10 +42,46 @@ def test_words_are_spread_over_the_whole_of_a_voice() -> None:
     assert spoken.words[0].end_ms == spoken.words[1].start_ms
 
 
-def test_a_wav_of_two_channels_is_mixed() -> None:
-    assert sound.read_wav(sound.write_wav(sound.sine(440, 100, 16_000), 16_000))[1] == 16_000
-    with pytest.raises(ValueError, match="not a WAV"):
-        sound.read_wav(b"RIFF")
+@pytest.mark.parametrize("rate_hz", [8_000, 11_025, 44_100, 48_000, 96_000])
+@pytest.mark.parametrize("channels", [1, 2, 6])
+@pytest.mark.parametrize("kind", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"])
+def test_a_wav_of_any_kind_sounds_the_same(kind: str, channels: int, rate_hz: int) -> None:
+    tone, file = sound.sine(440, 200, rate_hz), io.BytesIO()
+    soundfile.write(file, np.repeat(tone[:, None] / 32_768, channels, axis=1), rate_hz, kind, format="WAV")
+    samples, read_hz = sound.read_wav(file.getvalue())
+    assert (read_hz, len(samples)) == (rate_hz, len(tone))
+    coarse = {"PCM_U8": 256, "ULAW": 512, "ALAW": 512}.get(kind, 1)
+    assert np.abs(samples.astype(int) - tone).max() <= coarse
+
+
+def test_the_channels_of_a_wav_are_mixed() -> None:
+    left, file = sound.sine(440, 100, 8_000), io.BytesIO()
+    soundfile.write(file, np.stack([left, -left], axis=1), 8_000, "PCM_16", format="WAV")
+    assert not sound.read_wav(file.getvalue())[0].any()
+
+
+WAV = sound.write_wav(sound.sine(440, 100, 16_000), 16_000)
+LOST = np.full(100, np.nan, np.float32)
+
+
+def as_float(samples: "np.ndarray[tuple[int], np.dtype[np.float32]]", rate_hz: int = 8_000) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate_hz, "FLOAT", format="WAV")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "file",
+    [b"", b"RIFF", b"words" * 100, WAV[:30], WAV[:44], b"\0" * 44 + WAV[44:], as_float(LOST), as_float(LOST[:0])],
+)
+def test_what_is_no_sound_is_told_so(file: bytes) -> None:
+    with pytest.raises(ValueError, match=r"^it (is no sound file|holds no sound)"):
+        sound.read_wav(file)
+
+
+def test_a_rate_that_no_sound_has_is_refused() -> None:
+    with pytest.raises(ValueError, match="7 Hz"):
+        sound.read_wav(as_float(np.zeros(100, np.float32), 7))
 
 
 async def test_silence_says_nothing_and_needs_no_model() -> None:

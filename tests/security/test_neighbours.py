@@ -197,20 +197,21 @@ async def test_ten_imports_of_ten_thousand_rows_are_not_heard_by_others(database
                 return str(answer.json()["id"])
 
             sent = await asyncio.gather(*(asyncio.to_thread(send, number) for number in range(IMPORTS)))
-            until = time.monotonic() + 25
+            began, rows = time.monotonic(), 0
             done: list[dict[str, Any]] = []
-            while time.monotonic() < until and len(done) < IMPORTS:
+            # A busy machine imports slowly: what others hear is measured while a good part of the rows comes.
+            while len(done) < IMPORTS and time.monotonic() - began < (25 if rows > ROWS / 5 else 180):
                 await asyncio.sleep(1)
                 answers = [
                     (await http.get(f"/api/contacts/imports/{id}", headers=tenants[n // 2][1])).json()
                     for n, id in enumerate(sent)
                 ]
                 done = [each for each in answers if each["ended_at"]]
+                rows = sum(each["created"] for each in answers)
         stop.set()
         await calls
         deployment.running[1].kill()  # the worker
         alone_ms += await calls_for(deployment, 5)
-        rows = sum(each["created"] for each in answers)
         before_ms, p99_ms = percentile(alone_ms, 0.99), percentile(took_ms, 0.99)
         print(  # noqa: T201 - the figures of docs/security.md
             f"p99 {before_ms:.0f} ms alone; {len(took_ms)} calls beside {rows} rows: "

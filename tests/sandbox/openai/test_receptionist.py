@@ -22,21 +22,87 @@ def test_it_greets_for_the_organization() -> None:
     assert answer(Situation()).say == "Hello, thank you for calling. How can I help you?"
 
 
-def test_it_repeats_what_it_understood_and_asks_each_thing_once() -> None:
-    said: list[str] = []
-    for _ in range(4):
-        said.append(answer(Situation(OFFICE, "I have a leak.", said)).say or "")
-    assert all(each.startswith("I heard: I have a leak. ") for each in said)
-    assert [each.removeprefix("I heard: I have a leak. ") for each in said] == [
-        "May I have your name?",
-        "What number can we reach you at?",
-        "What is it about?",
-        "Is there anything else?",
+CLINIC = """You are the receptionist of Riverside Clinic. Be brief and kind.
+
+We are open Monday to Friday from nine to five. A cleaning costs ninety dollars. There is free parking behind the house.
+
+Collect, one at a time:
+- the caller's full name
+- their date of birth
+- the reason for the call
+- which insurance they have
+
+Never give medical advice. When everything is said, say goodbye."""
+
+
+def talk(instructions: str, *lines: str) -> list[str]:
+    """What the receptionist says to a caller who says these lines."""
+    dialogue: list[tuple[str, str]] = []
+    for line in lines:
+        dialogue.append(("user", line))
+        dialogue.append(("assistant", answer(Situation(instructions, line, dialogue)).say or ""))
+    return [text for role, text in dialogue if role == "assistant"]
+
+
+def test_it_collects_what_the_prompt_wants_one_at_a_time() -> None:
+    assert talk(
+        CLINIC, "Hi there.", "Ada Lovelace.", "The tenth of December.", "I have a toothache.", "Acme Health."
+    ) == [
+        "Certainly. May I have your name?",
+        "Thank you. What is your date of birth?",
+        "Thank you. What is it about?",
+        "Thank you. Could you tell me the insurance?",
+        (
+            "Thank you. I have noted: Ada Lovelace; The tenth of December; I have a toothache; Acme Health. "
+            "Is there anything else?"
+        ),
     ]
 
 
-def test_it_asks_nothing_that_the_instructions_do_not_speak_of() -> None:
+def test_who_says_at_once_why_they_call_is_not_asked_again() -> None:
+    said = talk(OFFICE, "I have a leak in my kitchen.", "Ada.", "Five five five, one two three four.")
+    assert said == [
+        "Thank you. May I have your name?",
+        "Thank you. What number can we reach you at?",
+        (
+            "Thank you. I have noted: I have a leak in my kitchen; Ada; Five five five, one two three four. "
+            "Is there anything else?"
+        ),
+    ]
+
+
+def test_it_answers_with_the_prompts_own_statements() -> None:
+    said = talk(CLINIC, "What are your opening hours?", "How much is a cleaning?", "Where can I park?", "Ada.")
+    assert said == [
+        "We are open Monday to Friday from nine to five. May I have your name?",
+        "A cleaning costs ninety dollars. May I have your name?",
+        "There is free parking behind the house. May I have your name?",
+        "Thank you. What is your date of birth?",
+    ]
+    assert talk(CLINIC, "Do you give medical advice?") == ["Certainly. May I have your name?"], (
+        "an order is no statement"
+    )
+
+
+def test_it_tells_who_calls_nothing_of_what_is_known_about_them() -> None:
+    prompt = f"{CLINIC}\n\n# Caller Context\n- notes: the insurance is unpaid since May"
+    assert talk(prompt, "What about my unpaid insurance?") == ["Certainly. May I have your name?"]
+
+
+def test_thanks_are_a_farewell_only_when_nothing_is_open() -> None:
+    assert talk(OFFICE, "Thanks, I have a leak.")[0].endswith("May I have your name?")
+    assert answer(Situation("Be kind.", "Thanks.")).say == "Thank you for calling. Goodbye."
+
+
+def test_who_wants_a_person_is_told_what_it_can_do() -> None:
+    assert talk(OFFICE, "Can I speak to a human?")[0].startswith("I can't transfer this call, but I will pass it on.")
+    turn = answer(Situation(OFFICE, "Transfer the call to sales, please.", tools=[END, TRANSFER]))
+    assert turn.call == Call("transfer_call", {"to": "sales"})
+
+
+def test_without_anything_to_go_by_it_repeats_what_it_heard() -> None:
     assert answer(Situation("Be kind.", "I have a leak")).say == "I heard: I have a leak. Is there anything else?"
+    assert answer(Situation("Be kind.", "")).say == "I did not understand you. Is there anything else?"
 
 
 def test_it_ends_the_call_when_it_can() -> None:

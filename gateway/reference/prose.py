@@ -1,0 +1,103 @@
+"""docs/contract.md in parts, and descriptions from the contract, as HTML.  Markdown only: tags in it are shown, not obeyed."""
+
+import re
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any, Final, NamedTuple
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from markupsafe import Markup
+
+CONTRACT: Final = resources.files("gateway.reference") / "contract.md"
+ABSOLUTE: Final = ("https://", "http://", "/", "#")
+#: `GET /api/calls`, perhaps with a query or a body after it.
+REQUEST: Final = re.compile(r"([A-Z]+) (/[^\s?]*)")
+
+
+class Section(NamedTuple):
+    """A part of a page under its own heading."""
+
+    title: str
+    text: str
+
+    @property
+    def slug(self) -> str:
+        return slug(self.title)
+
+
+def contract() -> list[Section]:
+    """The sections of docs/contract.md; what stands before the first is left out."""
+    return sections(CONTRACT.read_text(encoding="utf-8"), 2)
+
+
+def sections(text: str, level: int) -> list[Section]:
+    """The sections of a Markdown text, by its headings of one level."""
+    parts = re.split(rf"^{'#' * level} (.+)$", text, flags=re.MULTILINE)
+    return [Section(title, part.strip()) for title, part in zip(parts[1::2], parts[2::2], strict=True)]
+
+
+def slug(title: str) -> str:
+    """A heading as it stands in a URL."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+
+
+class Prose:
+    """Renders Markdown.
+
+    `links` are the addresses of the pages that show what a relative link points to: another relative link becomes its
+    plain text.  `requests` are the addresses of operations by verb and path, to which code such as `GET /api/me` is linked.
+    """
+
+    def __init__(self, links: Mapping[str, str], requests: Mapping[tuple[str, str], str]) -> None:
+        self._links, self._requests = links, requests
+        self._markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+        self._markdown.add_render_rule("table_open", _table_open)
+        self._markdown.add_render_rule("table_close", _table_close)
+
+    def page(self, text: str, raised: int = 0) -> Markup:
+        """A text with paragraphs, lists and tables; its headings have ids, and are `raised` by some levels."""
+        tokens = self._markdown.parse(text)
+        for token, after in zip(tokens, [*tokens[1:], None], strict=True):
+            if token.type in {"heading_open", "heading_close"}:
+                token.tag = f"h{int(token.tag[1]) - raised}"
+            if token.type == "heading_open" and after is not None:
+                token.attrSet("id", slug(after.content))
+            token.children = self._linked(token.children or [])
+        return Markup(self._markdown.renderer.render(tokens, self._markdown.options, {}))  # noqa: S704 - rendered from text
+
+    def line(self, text: str) -> Markup:
+        """A description without paragraphs."""
+        tokens = self._markdown.parseInline(text)
+        for token in tokens:
+            token.children = self._linked(token.children or [])
+        return Markup(self._markdown.renderer.render(tokens, self._markdown.options, {}))  # noqa: S704 - rendered from text
+
+    def _linked(self, children: Sequence[Token]) -> list[Token]:
+        linked, inside = list[Token](), list[bool]()
+        for token in children:
+            if token.type == "link_open":
+                href = str(token.attrGet("href"))
+                target = href if href.startswith(ABSOLUTE) else self._links.get(href, "")
+                token.attrSet("href", target)
+                inside.append(bool(target))
+                linked += [token] if target else []
+            elif token.type == "link_close":
+                linked += [token] if inside.pop() else []
+            elif token.type == "code_inline" and not inside and (target := self._request(token.content)):
+                linked += [Token("link_open", "a", 1, {"href": target}), token, Token("link_close", "a", -1)]
+            else:
+                linked.append(token)
+        return linked
+
+    def _request(self, code: str) -> str:
+        found = REQUEST.match(code)
+        return self._requests.get((found[1], found[2]), "") if found else ""
+
+
+def _table_open(*_: Any) -> str:
+    return '<div class="wide" tabindex="0" role="group" aria-label="Table"><table>\n'
+
+
+def _table_close(*_: Any) -> str:
+    return "</table></div>\n"

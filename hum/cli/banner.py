@@ -1,0 +1,88 @@
+"""What `hum up` prints: what starts, every URL, what is real and what is a stand-in, and what to type next.  Pure."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+#: How programs are called when they start, and how long a line of them is.
+TITLES = {
+    "postgres": "the database",
+    "carrier": "a stand-in for the carrier",
+    "model": "a stand-in for the model",
+    "signin": "a stand-in for the sign-in provider",
+}
+WIDTH = 40
+LAST = "Stop with Ctrl-C."
+
+
+def started(name: str, ms: float) -> str:
+    """A step of the start, and how long it took."""
+    return f"  {TITLES.get(name, name):<{WIDTH}} {ms / 1000:5.1f} s"
+
+
+def command(program: Path, found: Path | None, here: Path) -> str:
+    """The command `hum` as somebody in the directory `here` has to type it.
+
+    `program`: the running one; `found`: what the shell finds as `hum`, if anything.  All are absolute.
+    """
+    if found is not None and found.resolve() == program.resolve() and found.parent == program.parent:
+        return "hum"
+    return shlex.quote(str(program.relative_to(here) if program.is_relative_to(here) else program))
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What the operator has set of the outside, without secrets; empty: nothing, so a stand-in runs."""
+
+    database: str
+    carrier: str
+    model: str
+    issuer: str
+
+
+def outside(chosen: Chosen, where: Mapping[str, Any], home: Path) -> list[str]:
+    """A line for each system outside: whether it is real or a stand-in, and where."""
+    holds = ", ".join(where.get("numbers", ()))
+    stand_ins = {
+        "database": f"embedded, in {home / 'postgres'}",
+        "carrier": f"a stand-in that no phone reaches, {where.get('carrier_url')}; it holds {holds}",
+        "model": f"a stand-in that follows the flow's prompt by rules, {where.get('model_url')}",
+        "provider": f"a stand-in; anybody can sign in as anybody, {where.get('signin_url')}",
+    }
+    real = {
+        "database": chosen.database,
+        "carrier": chosen.carrier and f"real, calls cost money: {chosen.carrier}",
+        "model": chosen.model and f"real, calls cost money: {chosen.model}",
+        "provider": chosen.issuer or ("" if "signin_url" in where else "none; set HUM_OIDC_ISSUER, or use API keys"),
+    }
+    return [_row(name, real[name] or stand_in) for name, stand_in in stand_ins.items()]
+
+
+def urls(where: Mapping[str, Any], home: Path) -> list[str]:
+    """Every address, and where they are written down."""
+    public = where["public_url"]
+    return [
+        f"HUM is up.  {home / 'run.json'} lists the addresses.",
+        _row("sign in", f"{public}/auth/login"),
+        _row("API", f"{public}/api"),
+        _row("its docs", f"{public}/docs   ({public}/openapi.json)"),
+        _row("webhooks", f"{public}/twilio/voice"),
+        _row("media", f"{where['media_url']}/media/twilio"),
+        _row("control", where["control_address"]),
+        *(_row("metrics", f"{url}   of {plane}") for plane, url in where["metrics_urls"].items()),
+    ]
+
+
+def next_steps(hum: str, number: str, organization: str | None) -> list[str]:
+    """What to type next.  `organization`: the id of one that is there; None: there is none."""
+    create_key = f"{hum} admin create-api-key --role admin --org"
+    first = f"{hum} admin create-org --name Clinic --owner-email you@example.com"
+    steps = [f"{create_key} {organization}"] if organization else [first, f"{create_key} <the id that it prints>"]
+    steps.append(f"{hum} call --to {number} --say Hello   (once a flow answers that number: see README.md)")
+    return ["", f"Next:  {steps[0]}", *(f"       {step}" for step in steps[1:]), LAST]
+
+
+def _row(name: str, value: str) -> str:
+    return f"  {name:<10}  {value}"

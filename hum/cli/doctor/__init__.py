@@ -1,0 +1,187 @@
+"""`hum doctor`: looks at everything that a deployment needs, and says of each thing that it is well, or how to fix it."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import aiohttp
+
+from hum import descriptors, home
+from hum import settings as environment
+from hum.cli.doctor import probes, rules
+from hum.cli.doctor.facts import Answer, Database, Line
+from hum.cli.doctor.finding import Finding, verdict
+from hum.cli.doctor.probes import Web
+from hum.settings import UpSettings
+
+Check = Callable[[], Awaitable[list[Finding]]]
+#: Beyond what its requests may take, a check may ask this many one after the other.
+IN_A_ROW = 3
+
+
+async def run(*, as_json: bool = False) -> int:
+    """Print a finding for each thing; 0 when all are well, else 1."""
+    config, sentences = environment.read(UpSettings)
+    findings = rules.settings(sentences, config)
+    _show(findings, as_json=as_json)
+    if config is not None:
+        findings += await _look(config, as_json=as_json)
+    if as_json:
+        sys.stdout.write(json.dumps([asdict(each) | {"ok": each.is_ok} for each in findings]) + "\n")
+    else:
+        sys.stdout.write(verdict(findings) + "\n")
+    return 0 if all(each.is_ok for each in findings) else 1
+
+
+async def _look(config: UpSettings, *, as_json: bool) -> list[Finding]:
+    """All checks side by side, shown in their order."""
+    run = home.read_run(config.home)
+    seconds = config.doctor_seconds
+    async with aiohttp.ClientSession(trust_env=False) as http:
+        doctor = Doctor(
+            as_running(config, run, home.read_facts(config.home, "sandbox.keys") if run else {}), Web(http, seconds)
+        )
+        checks = doctor.checks(is_up=bool(run) or config.production or config.is_set("HUM_CONTROL_ADDRESS"))
+        tasks = [asyncio.create_task(_bounded(name, check, seconds)) for name, check in checks.items()]
+        findings: list[Finding] = []
+        for task in tasks:
+            findings += await task
+            _show(await task, as_json=as_json)
+        last = [rules.clocks(doctor.skews())]
+        _show(last, as_json=as_json)
+    return findings + last
+
+
+async def _bounded(name: str, check: Check, seconds: float) -> list[Finding]:
+    try:
+        async with asyncio.timeout(IN_A_ROW * seconds):
+            return await check()
+    except TimeoutError:
+        fix = "see why it is so slow, or raise HUM_DOCTOR_SECONDS"
+        return [Finding(name, f"nothing was found out within {IN_A_ROW * seconds:g} s", fix)]
+
+
+def _show(findings: list[Finding], *, as_json: bool) -> None:
+    if not as_json:
+        sys.stdout.writelines(f"{each.line()}\n" for each in findings)
+        sys.stdout.flush()
+
+
+def as_running(config: UpSettings, run: Mapping[str, Any], stand_ins: Mapping[str, Any]) -> UpSettings:
+    """The settings with which the planes of this machine run: those that `hum up` chose for what is not set."""
+    names = {
+        "database_url": "database_url",
+        "public_url": "public_url",
+        "media_url": "media_url",
+        "control_address": "control_address",
+        "carrier_url": "twilio_api_base_url",
+        "twilio_account_sid": "twilio_account_sid",
+        "twilio_auth_token": "twilio_auth_token",
+        "model_url": "openai_base_url",
+        "signin_url": "oidc_issuer",
+    }
+    chosen = {field: run[name] for name, field in names.items() if name in run}
+    if "model_url" in run:
+        chosen["openai_api_key"] = stand_ins.get("OPENAI_API_KEY", "")
+    return config.model_copy(update=chosen)
+
+
+class Doctor:
+    """One visit.  Remembers what others' clocks said, and the database's numbers for the carrier's check."""
+
+    def __init__(self, config: UpSettings, web: Web) -> None:
+        self._config, self._web = config, web
+        self._answers: dict[str, list[Answer]] = {}
+        self._database: asyncio.Future[Database | None] = asyncio.get_running_loop().create_future()
+
+    def checks(self, *, is_up: bool) -> dict[str, Check]:
+        """By name, in the order in which they are shown; without a running platform, only what needs none."""
+        config = self._config
+        found: dict[str, Check] = {"keys": self._keys, "home": self._home}
+        if not is_up:
+            found["platform"] = self._platform
+        if config.database_url:
+            found["database"] = self._look_at_database
+        else:
+            self._database.set_result(None)
+        if is_up:
+            found["control"] = self._control
+        if is_up or config.twilio_account_sid:
+            found["carrier"] = self._carrier
+        if is_up or config.openai_api_key:
+            found["model"] = self._model
+        if is_up or config.oidc_issuer:
+            found["sign-in"] = self._sign_in
+        if is_up:
+            found |= {"public URL": self._public_url, "media URL": self._media_url}
+        return found | {"core": self._engine, "open files": self._open_files}
+
+    def skews(self) -> dict[str, float]:
+        return probes.skews(self._answers)
+
+    # -- this machine
+
+    async def _keys(self) -> list[Finding]:
+        return rules.keys(self._config, probes.key_files(self._config.home))
+
+    async def _home(self) -> list[Finding]:
+        return [rules.home(self._config, *probes.home_fault(self._config.home))]
+
+    async def _platform(self) -> list[Finding]:
+        return [Finding("platform", f"nothing runs in {self._config.home}", "start it with `hum up`, then ask again")]
+
+    async def _engine(self) -> list[Finding]:
+        return rules.engine(await probes.engine(self._web.seconds), self._config)
+
+    async def _open_files(self) -> list[Finding]:
+        return [rules.open_files(self._config, descriptors.raise_limit())]
+
+    # -- the platform
+
+    async def _look_at_database(self) -> list[Finding]:
+        try:
+            found = await probes.database(self._config, self._web.seconds)
+        except BaseException:
+            self._database.set_result(None)
+            raise
+        self._database.set_result(None if found.fault else found)
+        if not found.fault:
+            self._answers["database"] = [Answer(0, skew_seconds=found.skew_seconds)]
+        return rules.database(found, self._config)
+
+    async def _control(self) -> list[Finding]:
+        return [rules.control(await probes.control(self._config, self._web.seconds), self._config)]
+
+    async def _public_url(self) -> list[Finding]:
+        return [rules.public_url(self._config, *await probes.webhook(self._web, self._config))]
+
+    async def _media_url(self) -> list[Finding]:
+        return [rules.media_url(self._config, await probes.stream(self._web, self._config))]
+
+    # -- outside
+
+    async def _carrier(self) -> list[Finding]:
+        config = self._config
+        answer, held = Answer(0), list[Line]()
+        if config.twilio_account_sid and config.twilio_auth_tokens:
+            answer, held = await probes.carrier_numbers(self._web, config)
+        self._answers["carrier"] = [answer]
+        if (wrong := rules.carrier(config, answer)) is not None:
+            return [wrong]
+        database = await self._database
+        account = Finding("carrier", f"account {config.twilio_account_sid} answers")
+        return [account, *rules.numbers(config, held, None if database is None else database.numbers)]
+
+    async def _model(self) -> list[Finding]:
+        answers = await probes.models(self._web, self._config, rules.models(self._config))
+        self._answers["model"] = list(answers.values())
+        return rules.model(self._config, answers)
+
+    async def _sign_in(self) -> list[Finding]:
+        answer = await probes.issuer(self._web, self._config)
+        if answer is not None:
+            self._answers["sign-in provider"] = [answer]
+        return [rules.sign_in(self._config, answer)]

@@ -1,0 +1,25 @@
+"""`python -m media.facts`: whether a media process runs the compiled core, and with which BLAS, as one JSON object."""
+
+import json
+import sys
+
+from threadpoolctl import threadpool_info
+
+from hum import blas
+from hum.settings import media_interpreted
+from media import native
+
+
+def main() -> None:
+    threads = [each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"]
+    facts = {
+        "compiled": native.prefer(),
+        "interpreted": media_interpreted(),
+        "blas": blas.described(),
+        "blas_threads": max(threads, default=0),
+    }
+    sys.stdout.write(json.dumps(facts) + "\n")
+
+
+if __name__ == "__main__":
+    main()

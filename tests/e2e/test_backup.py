@@ -1,0 +1,166 @@
+"""The commands of docs/backup.md, run while somebody calls, and restored in a second PostgreSQL."""
+
+import asyncio
+import re
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from control import app as control
+from control.identity import usecases as identity
+from gateway import app as gateway
+from hum.settings import ControlSettings, GatewaySettings, MediaSettings, environment
+from media import app as media
+from sandbox.openai import Model
+from sandbox.twilio import Carrier
+from storage.embedded import EmbeddedPostgres, find_binaries
+from storage.migrate import CannotMigrate, migrate
+from tests.conftest import FAST as FAST_DATABASE
+from tests.e2e.conftest import ACCOUNT, CALLER, FAST, KEY, NUMBER, TOKEN, listen_settings
+
+pytestmark = pytest.mark.slow
+PAGE = (Path(__file__).parents[2] / "docs/backup.md").read_text()
+LISTENS = {"do": "wait_for_agent_to_talk", "for_ms": 200, "timeout_ms": 30_000}
+STAYS = [LISTENS, *({"do": "wait", "ms": 2_000}, {"do": "press", "digits": "1"}) * 60]
+
+
+def commands(heading: str) -> str:
+    """The first commands of a part of the page."""
+    found = re.search(rf"^## {heading}$.*?```sh\n(.*?)```", PAGE, re.DOTALL | re.MULTILINE)
+    assert found is not None
+    return found[1]
+
+
+def run(script: str, **variables: str) -> None:
+    path = f"{find_binaries(None)}:{environment()['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euc", script],
+        env=environment() | {"PATH": path} | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@asynccontextmanager
+async def platform(home: Path, url: str, carrier: Carrier, model: Model) -> AsyncIterator[tuple[str, control.Control]]:
+    """A whole platform on this database; the gateway's URL."""
+    shared = listen_settings(home) | {"openai_base_url": model.url, "twilio_api_base_url": carrier.url}
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        plane = await enter(control.build(ControlSettings(**shared), url))
+        worker = await enter(control.build_worker(ControlSettings(**shared), url))
+        stop = asyncio.Event()
+        working = asyncio.create_task(worker.run(stop))
+        await enter(gateway.serve(GatewaySettings(**shared)))
+        await enter(media.build(MediaSettings(**shared)))
+        yield shared["public_url"], plane
+        stop.set()
+        await working
+
+
+async def status(http: httpx.AsyncClient, expected: str) -> dict[str, Any]:
+    """The latest call, once it has this status."""
+    async with asyncio.timeout(60):
+        while True:
+            found = (await http.get("/api/calls")).raise_for_status().json()["calls"]
+            if found and found[0]["status"] == expected:
+                call: dict[str, Any] = found[0]
+                return call
+            await asyncio.sleep(0.05)
+
+
+async def counted(http: httpx.AsyncClient, calls: int) -> None:
+    """Until the reader of analytics has seen so many calls."""
+    async with asyncio.timeout(60):
+        while (await http.get("/api/analytics")).raise_for_status().json()["totals"]["calls"] < calls:
+            await asyncio.sleep(0.1)
+
+
+@pytest.mark.timeout(400)
+async def test_a_backup_is_restored(open_home: Path) -> None:
+    before, after, backup = open_home / "before", open_home / "after", open_home / "backup"
+    first = EmbeddedPostgres(before, settings=FAST_DATABASE)
+    second = EmbeddedPostgres(after, settings=FAST_DATABASE)
+    url = await first.start()
+    await migrate(url)
+    backup.mkdir()
+    etc = open_home / "etc"
+    etc.mkdir()
+    (etc / "hum.env").write_text("HUM_NODE_KEY=...\n")
+    async with (
+        Model.serve(api_key=KEY, settings=FAST) as model,
+        Carrier.serve(account_sid=ACCOUNT, auth_token=TOKEN, numbers=[NUMBER], say_ms_per_char=0) as carrier,
+    ):
+        async with platform(before, url, carrier, model) as (public_url, plane):
+            org = await identity.create_organization(plane.db, "Clinic", "o@clinic.example")
+            _, secret = await identity.issue_key(plane.db, org, "k", "admin", [])
+            key = {"Authorization": f"Bearer {secret}"}
+            async with httpx.AsyncClient(base_url=public_url, headers=key, trust_env=False) as http:
+                flow = {"name": "F", "greeting": "Welcome.", "recording_enabled": True, "announce_recording": False}
+                flow = (await http.post("/api/flows", json=flow)).raise_for_status().json()
+                (await http.post("/api/numbers", json={"e164": NUMBER, "flow_id": flow["id"]})).raise_for_status()
+                await (await carrier.ring(NUMBER, CALLER, [LISTENS])).ended(60)
+                whole = await status(http, "completed")
+                await counted(http, 1)
+                talks = await carrier.ring(NUMBER, CALLER, STAYS)
+                await status(http, "in_progress")
+                script = commands("Back up").replace("/etc/hum", str(etc))
+                recordings = str(before / "recordings")
+                await asyncio.to_thread(run, script, BACKUP_URL=url, BACKUP=str(backup), HUM_RECORDINGS_URL=recordings)
+                talks.hang_up()
+                await talks.ended(30)
+                heard = (await http.get(f"/api/calls/{whole['id']}/recording")).raise_for_status().content
+                audited = (await http.get("/api/audit-log")).json()["entries"]
+        await first.stop()
+
+        data = after / "postgres/data"
+        for folder in (data, after / "recordings"):
+            folder.mkdir(parents=True)
+        data.chmod(0o700)
+        script = commands("Restore").replace("/etc/hum/", f"{open_home}/etc-after/")
+        (open_home / "etc-after").mkdir()
+        run(script, BACKUP=str(backup), PGDATA=str(data), HUM_RECORDINGS_URL=str(after / "recordings"))
+        (after / "postgres/password").write_bytes((before / "postgres/password").read_bytes())
+        (after / "postgres/password").chmod(0o600)
+        assert (open_home / "etc-after/hum.env").read_text() == "HUM_NODE_KEY=...\n"
+
+        async with platform(after, await second.start(), carrier, model) as (public_url, _):
+            async with httpx.AsyncClient(base_url=public_url, headers=key, trust_env=False) as http:
+                calls = (await http.get("/api/calls")).json()["calls"]
+                assert [each["status"] for each in calls] == ["in_progress", "completed"]
+                assert calls[1] == whole
+                assert (await http.get(f"/api/calls/{whole['id']}/recording")).content == heard
+                assert (await http.get("/api/audit-log")).json()["entries"] == audited
+                # And it goes on: a call is taken, and the readers of events count it.
+                (await http.post("/api/numbers/sync")).raise_for_status()  # its webhooks lead here now
+                await (await carrier.ring(NUMBER, CALLER, [LISTENS])).ended(60)
+                await status(http, "completed")
+                await counted(http, 2)
+        await second.stop()
+
+
+async def test_a_dump_into_another_server_is_refused(postgres: str, database_url: str, open_home: Path) -> None:
+    """Its readers of events would wait for transaction numbers that the other server will not have for months."""
+    import asyncpg
+
+    other = EmbeddedPostgres(open_home, settings=FAST_DATABASE)
+    url = await other.start()
+    await migrate(url)
+    connection = await asyncpg.connect(database_url)
+    now = await connection.fetchval("SELECT pg_current_xact_id()::text::bigint")
+    await connection.execute("UPDATE event_cursors SET xid = $1::text::xid8", str(now))
+    await connection.close()
+    assert await migrate(database_url) == [], "its own numbers are not refused"
+    connection = await asyncpg.connect(url)
+    await connection.execute("UPDATE event_cursors SET xid = $1::text::xid8", str(now + 1_000_000))
+    await connection.close()
+    with pytest.raises(CannotMigrate, match=r"restore a physical backup instead \(docs/backup.md\)"):
+        await migrate(url)
+    await other.stop()

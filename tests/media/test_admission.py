@@ -1,0 +1,102 @@
+"""Nobody is refused for lateness that the process is not to blame for: 60 calls each, with the limits of production."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+
+import httpx
+import pytest
+import websockets
+
+from sandbox.twilio import sign
+from tests.media.conftest import TOKEN, Line, program_environment, until
+
+pytestmark = pytest.mark.slow
+CALLS = 60
+NEIGHBOURS = 32
+BUSY = "while True: pass"
+
+
+@pytest.fixture
+async def program(settings, model, tmp_path):
+    """A media process of its own, and its URL; what it writes is thrown away."""
+    given = settings()
+    environment = program_environment(given, model, tmp_path)
+    environment["HUM_START_SECONDS"] = "60"  # beside busy programs the carrier of this test is slow, too
+    for name in ("HUM_MAX_LAG_MS", "HUM_MAX_LATE_MS"):  # a test's own are more patient
+        del environment[name]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "media.app",
+        env=environment,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        async with httpx.AsyncClient(trust_env=False) as http:
+            while not await is_ready(http, given.media_url.replace("ws:", "http:")):
+                await asyncio.sleep(0.01)
+        yield process, f"{given.media_url}/media/twilio"
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def is_ready(http, url) -> bool:
+    with contextlib.suppress(httpx.TransportError):
+        return (await http.get(f"{url}/readyz")).status_code == 200
+    return False
+
+
+@contextlib.asynccontextmanager
+async def neighbours(count):
+    programs = [await asyncio.create_subprocess_exec(sys.executable, "-c", BUSY) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for each in programs:
+            each.kill()
+        await asyncio.gather(*(each.wait() for each in programs))
+
+
+async def refused(control, url) -> int:
+    """How many of the calls that come now, one as soon as the one before has begun, are refused."""
+    headers = {"X-Twilio-Signature": sign(TOKEN, url)}
+    refusals = 0
+    async with contextlib.AsyncExitStack() as stack:
+        for number in range(CALLS):
+            control.offer(f"t{number}")
+            try:
+                connection = await stack.enter_async_context(
+                    websockets.connect(
+                        url, additional_headers=headers, ping_interval=None, open_timeout=60, close_timeout=0.1
+                    )
+                )
+            except websockets.InvalidStatus as answer:
+                assert answer.response.status_code == 503
+                refusals += 1
+                continue
+            await Line(connection).start(token=f"t{number}")
+            await until(lambda token=f"t{number}": control.opened and control.opened[-1].token == token, 60)
+    return refusals
+
+
+async def test_the_first_calls_after_it_is_ready_are_taken(program, control) -> None:
+    assert await refused(control, program[1]) == 0
+
+
+@pytest.mark.parametrize("stall_s", [0.2, 1.0])
+async def test_calls_after_a_stall_are_taken(program, control, stall_s) -> None:
+    process, url = program
+    os.kill(process.pid, signal.SIGSTOP)
+    await asyncio.sleep(stall_s)
+    os.kill(process.pid, signal.SIGCONT)
+    assert await refused(control, url) == 0
+
+
+async def test_calls_beside_busy_programs_are_taken(program, control) -> None:
+    async with neighbours(NEIGHBOURS):
+        assert await refused(control, program[1]) == 0
