@@ -16,6 +16,7 @@ import numpy as np
 
 from bench.simulation import Carrier, World
 from media.core.audio import BYTES_PER_MS
+from media.core.caller import Caller
 from media.core.carrierclock import CarrierClock
 from media.core.inflight import Item
 from media.core.leg import Audio, Mark, ToLeg
@@ -73,7 +74,7 @@ class Desk:
         delay_ms = self._random.uniform(*line.delay_ms)
         self.carrier = Carrier(self.world, self._from_carrier, delay_ms, line.jitter_ms, seed, line.drift_ppm)
         self._clock = CarrierClock(GUESS_MS)
-        self.ledger = Playout(self._clock)
+        self.ledger = Playout(self._clock, Caller(1_000, 9_000, 250))
         self._encoder = twilio.Encoder(self.carrier.SID)
         self._tick()
         self.world.every(TICK_MS / (1 + line.drift_ppm / 1e6), self.carrier.frame)

@@ -24,8 +24,8 @@ RATE_HZ = 8_000
 FRAME = 160
 SOUNDS = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
 MUSIC = Path("/usr/share/asterisk/moh")
-#: From asterisk-core-sounds-{it,fr,ru,es}-wav; the last is the English speaker in Spanish, unused for any threshold.
-OTHER_VOICES = ("it_IT_m_Carlo", "fr_CA_f_June", "ru_RU_f_IvrvoiceRU", "es_MX_f_Allison")
+#: From asterisk-core-sounds-{it,fr,ru,es}-wav and asterisk-prompt-it-menardi-wav; the last is the English speaker in Spanish, unused for any threshold.
+OTHER_VOICES = ("it_IT_m_Carlo", "it_IT_f_Menardi", "fr_CA_f_June", "ru_RU_f_IvrvoiceRU", "es_MX_f_Allison")
 #: From the packages a7xpg-data, extremetuxracer-data and neverball-data; unused for any threshold.
 OTHER_MUSIC = {
     "a7xpg": Path("/usr/share/games/a7xpg/sounds"),

@@ -17,6 +17,7 @@ import webrtcvad
 from bench import sounds, vad_calls
 from bench.sounds import FRAME, RATE_HZ, Prompt, Wave
 from media.core.audio import FRAME_MS, to_linear
+from media.core.bargein import BargeIn, Verdict
 from media.core.vad import Vad
 from media.io.silero import Silero
 
@@ -24,6 +25,8 @@ SPEECH_DB = -22.0
 LEAD_SECONDS = 0.8  # of line noise before the caller speaks
 LONGEST_SECONDS = 2.0  # an onset later than that is a miss
 OTHER_PROMPTS = 90  # per other voice
+SAID_SECONDS = 1.5
+STOPPED_LINES = 5  # of the conditions: the quiet line, and noise down to 10 dB SNR
 SAME_EVENT_FRAMES = 25  # onsets closer than half a second are one
 EVERY_LINE = "all of these lines"
 DETECTORS = ("two stages", "first stage", "webrtcvad")
@@ -62,6 +65,18 @@ class Heard:
     p50: float
     p90: float
     p99: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stops:
+    """Sentences over the agent, of which only the first 1.5 s are said: whether they stop it for good."""
+
+    voice: str
+    condition: str
+    trials: int
+    cleared: int  # the agent fell silent
+    cut: int  # and did not resume
+    cut_p99_ms: float  # from the first sample of speech
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +126,37 @@ def speech(prompts: Sequence[Prompt], silero: Silero) -> list[Heard]:
     for (_, name), told in delays.items():
         together.setdefault((EVERY_LINE, name), []).extend(told)
     return [_heard(condition, name, told) for (condition, name), told in (delays | together).items()]
+
+
+def stops(voice: str, prompts: Sequence[Prompt], silero: Silero) -> list[Stops]:
+    """Of the sentences that last a second and more."""
+    told: dict[str, list[tuple[bool, float | None]]] = {}
+    for seed, prompt in enumerate(each for each in prompts if len(each.wave) - each.begins >= RATE_HZ):
+        lead = LEAD_SECONDS + (seed % FRAME) / RATE_HZ
+        said = prompt.wave[: prompt.begins + round(SAID_SECONDS * RATE_HZ)]
+        clean = np.concatenate((sounds.silence(lead), said, sounds.silence(0.5)))
+        begins = round(lead * RATE_HZ) + prompt.begins
+        for condition, noise in list(conditions(len(clean) / RATE_HZ + 0.01, seed))[:STOPPED_LINES]:
+            told.setdefault(condition, []).append(_stop(sounds.frames(sounds.mix(clean, noise)), begins, silero))
+    return [_stops(voice, condition, each) for condition, each in told.items()]
+
+
+def _stop(frames: list[bytes], begins: int, silero: Silero) -> tuple[bool, float | None]:
+    """Whether the agent was cleared, and when it was cut in ms from the beginning of the speech."""
+    vad, bargein, cleared = Vad(silero.detector()), BargeIn(), False
+    for count, frame in enumerate(frames, 1):
+        voiced, onset = vad.caller_frame(frame, True)
+        verdict = bargein.caller_frame(onset, voiced, True, FRAME_MS, count * FRAME_MS)
+        cleared |= verdict is Verdict.CLEAR
+        if verdict is Verdict.CUT:
+            return cleared, (count * FRAME - begins) * 1000 / RATE_HZ
+    return cleared, None
+
+
+def _stops(voice: str, condition: str, told: list[tuple[bool, float | None]]) -> Stops:
+    cuts = [at_ms for _, at_ms in told if at_ms is not None]
+    p99 = float(np.percentile(cuts or [float("nan")], 99))
+    return Stops(voice, condition, len(told), sum(cleared for cleared, _ in told), len(cuts), p99)
 
 
 def _delay(detector: Ours | Webrtcvad, frames: list[bytes], begins: int) -> float | None:
@@ -178,6 +224,11 @@ def measure(seconds: float, limit: int | None) -> dict[str, list[dict[str, objec
             for each in speech(spoken[: limit or OTHER_PROMPTS], silero)
             if each.detector == "two stages"
         ],
+        "stops": [
+            asdict(each)
+            for name, spoken in (sounds.other_voices() | {sounds.SOUNDS.name: sentences}).items()
+            for each in stops(name, spoken[:limit], silero)
+        ],
         "not_speech": [asdict(a) for name, wave in not_speech(seconds) for a in alarms(name, wave, silero)],
         "other_music": [
             asdict(a)
@@ -194,6 +245,7 @@ TITLES = {
     "sentences": "Recorded sentences of at least a second, held out",
     "words": "Recorded words shorter than a second (digits, letters, 'and'), held out",
     "voices": "Other voices, in other languages, held out",
+    "stops": "Sentences of a second and more, held out: do they stop the agent?",
     "not_speech": "Sounds that are not speech, alone",
     "other_music": "Music of another kind, held out",
     "reported": "Other people's speech, and what is like a voice: reported, not judged",

@@ -126,6 +126,24 @@ class MediaSettings(Carrier, Model, RecordingSettings):
         "milliseconds of silence before a waiting caller hears the hold phrase; twice as long before the next one",
         gt=0,
     )
+    false_hear_ms: float = setting(
+        "HUM_FALSE_HEAR_MS",
+        1000.0,
+        "milliseconds that an answer waits for a caller whom only HUM's own detector hears: a blip delays it by no more",
+        ge=0,
+    )
+    open_turn_ms: float = setting(
+        "HUM_OPEN_TURN_MS",
+        9000.0,
+        "milliseconds that an answer waits for the model to end a turn in which HUM's own detector hears nobody any more",
+        ge=0,
+    )
+    unaware_ms: float = setting(
+        "HUM_UNAWARE_MS",
+        250.0,
+        "milliseconds: a caller who speaks so soon after an answer has begun did not hear it begin, and it is taken back as if unsaid",
+        ge=0,
+    )
     under_way_ms: float = setting(
         "HUM_UNDER_WAY_MS",
         500.0,

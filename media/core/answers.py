@@ -7,6 +7,8 @@ agent's last second: that one was meant as a reply.
 
 from dataclasses import dataclass, field
 
+from media.core.caller import Caller
+
 REFUSALS = 3
 LAST_WORDS_MS = 1_000.0
 
@@ -39,6 +41,7 @@ class _Turn:
 
 @dataclass(slots=True)
 class Answers:
+    caller: Caller
     owed: bool = False
     turns: int = 0  # the caller's turns that were owed an answer
     active: bool = False  # from response.create to response.done
@@ -54,25 +57,31 @@ class Answers:
         if self._turn.verdict(excused=False):
             self.turn_taken()
 
-    def taken_back(self) -> None:
+    def taken_back(self) -> bool:
+        """The verdict is "resume"; returns whether a turn was taken all the same."""
         turn = self._turn
-        if turn.verdict(excused=not (turn.late or turn.free)):
+        taken = turn.verdict(excused=not (turn.late or turn.free))
+        if taken:
             self.turn_taken()
+        return taken
 
     def spoke_freely(self) -> None:
         """The caller is speaking and the agent is not."""
         self._turn.free, self._turn.excused = True, False
 
-    def turn_committed(self) -> None:
-        if self._turn.commit():
+    def turn_committed(self) -> bool:
+        """Returns whether the turn was taken, and not excused or left for a verdict."""
+        taken = self._turn.commit()
+        if taken:
             self.turn_taken()
+        return taken
 
     def turn_taken(self) -> None:
         """The caller has spoken or pressed keys, and is owed an answer."""
         self.owed, self.turns = True, self.turns + 1
 
     def owe(self) -> None:
-        """A tool's result needs an answer: the rest of one that has begun."""
+        """A tool's result needs an answer (the rest of one that has begun), or nothing of an answer was heard."""
         self.owed = True
 
     def create(self, agent_audible: bool) -> str | None:

@@ -20,6 +20,7 @@ ENOUGH_FRAMES = 10
 ENOUGH_ROUND_TRIPS = 16
 SMOOTHED_FRAMES = 100
 MOST_LATE_MS = 1_000.0
+MOST_JITTER = 4  # times the mean of one direction: twice what an even spread allows
 SAMPLED = 8  # later on, every eighth frame is enough
 _NEVER = float("inf")
 
@@ -127,13 +128,17 @@ class CarrierClock:
 
     def emitted_between(self, now_ms: float) -> tuple[float, float]:
         """When, on its own clock, the carrier must have emitted what arrives now.  The bounds: after the last frame
-        that preceded it on the same socket, before the next frame, which did not, and at least the one-way delay ago.
+        that preceded it on the same socket, before the next frame, which did not, and at least the one-way delay ago;
+        on a line with little jitter, hardly longer ago than that.
         """
         latest_ms = now_ms - self.one_way_ms - self.base_ms
         if self._timestamp_ms < 0:
             return -_NEVER, latest_ms
         earliest_ms = min(float(self._timestamp_ms), latest_ms)
-        return earliest_ms, min(latest_ms, earliest_ms + FRAME_MS)
+        next_ms = earliest_ms + FRAME_MS
+        if latest_ms > next_ms:  # the socket was stalled
+            return earliest_ms, next_ms
+        return max(earliest_ms, latest_ms - MOST_JITTER * self.jitter_ms - 2 * self.doubt_ms), latest_ms
 
     def arrival(self, call_ms: float, now_ms: float) -> float:
         """The earliest instant at which something that left at this reading of the carrier's clock, and is read now,

@@ -10,6 +10,7 @@
 from enum import Enum, auto
 from typing import Any, Final
 
+from media.core.caller import Caller
 from media.core.carrierclock import CarrierClock
 from media.core.dtmf import Keypad
 from media.core.ending import Ending
@@ -80,8 +81,9 @@ class Conversation:
         emit = self._actions.append
         self._clock = CarrierClock(plan.one_way_guess_ms)
         session, minutes = Session(plan, emit), Minutes(plan, emit)
-        self._voice = Voice(plan, self._clock, session, minutes, emit)
-        self._model = ModelSide(plan, self._clock, session, self._voice, minutes, emit)
+        caller = Caller(plan.false_hear_ms, plan.open_turn_ms, plan.unaware_ms)
+        self._voice = Voice(plan, self._clock, session, minutes, caller, emit)
+        self._model = ModelSide(plan, self._clock, session, self._voice, minutes, caller, emit)
         self._floor = Floor(plan, self._clock, self._voice, self._model, confirm)
         self._keypad = Keypad(plan.digits_pause_ms)
         self._ending = Ending(plan)
@@ -288,7 +290,7 @@ class Conversation:
             silence.agent_speaks(now_ms)
         if self._ending.closing:
             return
-        match silence.due(now_ms):
+        match silence.due(now_ms, caller_speaks=self._model.answers.caller.speaks(now_ms)):
             case Due.PROMPT:
                 self._voice.prompt(silence.prompted - 1)
                 self._say(ClipKind.IDLE)

@@ -70,7 +70,7 @@ class Floor:
         self._bargein = BargeIn(plan.cut_after_ms, plan.resume_after_ms)
         self._phase, self._overlap = Phase.FREE, _Overlap()
         self._frame_at_ms = 0.0
-        self._voiced_ms: float | None = None  # when the first voiced frame over the agent can have arrived
+        self._voiced_ms: float | None = None  # when the first voiced frame of a sound can have arrived
 
     def begin(self, now_ms: float) -> None:
         """Frames are expected from now on."""
@@ -93,19 +93,23 @@ class Floor:
         self._frame_at_ms = now_ms
         # A held tail counts as audible: a caller who speaks again before it is resumed still speaks over the agent.
         audible = voice.audible(now_ms)
-        voiced, onset = vad.caller_frame(payload, audible)
+        # While an answer is awaited, it waits for a voice only: the second stage judges then, too.
+        awaited = (vad.recent or vad.speaking) and (model.answers.owed or model.answers.active)
+        seconded = audible and model.answers.caller.seconded(now_ms)
+        voiced, onset = vad.caller_frame(payload, bool(audible or awaited), seconded)
         model.ear.frame(payload, at_ms, now_ms, voiced=voiced, speaking=voiced or vad.speaking)
-        if not (audible and vad.recent):
+        if not vad.recent:
             self._voiced_ms = None
         else:
             arrived_ms = self._clock.arrival(at_ms, now_ms)
             if self._voiced_ms is None or arrived_ms - self._voiced_ms > LONGEST_ONSET_MS:
                 self._voiced_ms = arrived_ms
-        if onset and not audible:
+        if onset and not voice.sounds:
             model.answers.spoke_freely()
+        news = model.answers.caller.heard(vad.hears, now_ms)
         if onset or self._phase is _OVERLAP:
-            return self._judge(onset, voiced, audible, len(payload) // BYTES_PER_MS, now_ms)
-        return False
+            return self._judge(onset, voiced, audible, len(payload) // BYTES_PER_MS, now_ms) or news
+        return news
 
     def missing(self, now_ms: float) -> None:
         """Called on every tick: if no frame has come for a while, the caller is taken to have stopped speaking."""
@@ -114,6 +118,7 @@ class Floor:
             return
         self._frame_at_ms = now_ms
         self._vad.quiet(missing_ms)
+        self._model.answers.caller.heard(self._vad.hears, now_ms)
         self._model.ear.flush(now_ms)
         if self._phase is _OVERLAP:
             self._judge(onset=False, voiced=False, audible=True, ms=missing_ms, now_ms=now_ms)
@@ -126,7 +131,7 @@ class Floor:
                 and not self._voice.protected(now_ms)
                 and echo_gate_open(self._vad.level_db, self._voice.echo_level_db(now_ms))
             )
-        match self._bargein.caller_frame(onset, voiced, audible, ms):
+        match self._bargein.caller_frame(onset, voiced, audible, ms, now_ms):
             case None:
                 return False
             case Verdict.CLEAR:
@@ -136,7 +141,7 @@ class Floor:
                 self._model.cut()
             case Verdict.RESUME:
                 self._phase = Phase.RESUMING
-                self._model.answers.taken_back()
+                self._model.taken_back(free=self._unsaid())
         self.settle(now_ms)
         return True
 
@@ -161,21 +166,36 @@ class Floor:
         """Carry out a verdict, once it is known where the caller stopped hearing."""
         if self._phase is _FREE or self._phase is _OVERLAP or not self._voice.settled(now_ms):
             return
-        voice, cutting = self._voice, self._phase is Phase.CUTTING
+        voice, unsaid = self._voice, self._unsaid()
+        if unsaid and self._phase is Phase.RESUMING:
+            if self._model.answers.owed:  # they have said something that it does not answer
+                self._phase = Phase.CUTTING
+                self._model.cut()
+            elif self._model.answers.caller.speaks(now_ms):
+                return
+        cutting = self._phase is Phase.CUTTING
         settled = self._barged_in("cut" if cutting else "resumed")
-        if cutting:
-            voice.cut(now_ms)
-        else:
+        if not cutting:
             voice.resume(now_ms)
-        voice.barged_in(settled)
+        elif voice.cut(now_ms, unsaid=unsaid):
+            self._model.answers.owe()
+        if not unsaid:
+            voice.barged_in(settled)
         self._model.settled(now_ms)
+
+    def _unsaid(self) -> bool:
+        """Whether the caller spoke into the beginning of what the agent said, and not over it."""
+        overlap = self._overlap
+        return not overlap.heard_ms or self._voice.unsaid(overlap.item_id, overlap.voiced_ms - self._clock.one_way_ms)
 
     def end(self, now_ms: float) -> None:
         """The call is over: a pending overlap is reported as it is.  The agent is not heard again after it."""
         if self._phase is _FREE:
             return
         self._voice.give_up(now_ms)
-        self._voice.barged_in(self._barged_in("resumed" if self._phase is Phase.RESUMING else "cut"))
+        unsaid, overlap = self._unsaid(), self._barged_in("resumed" if self._phase is Phase.RESUMING else "cut")
+        if not unsaid:
+            self._voice.barged_in(overlap)
 
     def _barged_in(self, verdict: Literal["cut", "resumed"]) -> BargedIn:
         """The overlap is over."""

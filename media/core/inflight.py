@@ -5,6 +5,7 @@ heard.  Its interface uses local monotonic milliseconds; internally it uses the 
 beginning of a run and its cut are independent of the network delay.
 """
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ from media.core.types import ClipKind
 KEPT_MS = 2_000.0  # heard audio is remembered for its mark and for the echo gate
 ECHO_SPAN_MS = 400.0
 TOO_EARLY_MS = 30.0  # more than our error
+NEARLY = 1e-3  # of a sample: what floating-point numbers make of a whole one
 UNEVEN_MS = 5.0  # how far bounds may miss each other before the older ones are discarded
 _NEVER = float("inf")
 
@@ -97,7 +99,8 @@ class Segment:
         return self.start + self.size
 
     def offset_at(self, instant_ms: float) -> int:
-        return self.start + min(self.size, max(0, round((instant_ms - self.plays_ms) * BYTES_PER_MS)))
+        """Up to which byte it was played then.  A sample that was not played to its end was not heard: it is sent again."""
+        return self.start + min(self.size, max(0, math.floor((instant_ms - self.plays_ms) * BYTES_PER_MS + NEARLY)))
 
     def follow(self, ends_ms: float) -> float:
         """Schedule it after what is ahead, but not before it can have arrived; return when it ends."""

@@ -45,6 +45,12 @@ class Minutes:
         """`words`: the whole text, and the part that was heard."""
         self._turns.agent_ended(item_id, *words, at_ms, interrupted)
 
+    def unsaid(self, item_id: str) -> None:
+        """What the agent had begun to say was taken back: there is no such turn."""
+        self._turns.forget(item_id)
+        self.latency.measured(item_id)
+        self._overlaps = [each for each in self._overlaps if each.item_id != item_id]
+
     def barged_in(self, overlap: BargedIn) -> None:
         """Report an overlap after its turn; at once if the caller heard nothing of that turn."""
         if self._turns.waits(overlap.item_id):

@@ -1,6 +1,7 @@
 """The model's side of a call: its events, and whose turn it is to be answered."""
 
 from media.core import realtime as rt
+from media.core.caller import Caller
 from media.core.carrierclock import CarrierClock
 from media.core.ear import Ear
 from media.core.losses import Losses
@@ -32,12 +33,19 @@ class ModelSide:
     )
 
     def __init__(
-        self, plan: CallPlan, clock: CarrierClock, session: Session, voice: Voice, minutes: Minutes, emit: Emit
+        self,
+        plan: CallPlan,
+        clock: CarrierClock,
+        session: Session,
+        voice: Voice,
+        minutes: Minutes,
+        caller: Caller,
+        emit: Emit,
     ) -> None:
         self.session = session
         self.losses = Losses(plan)
         self.ear = Ear(plan, session, clock, minutes.latency)
-        self.replies = Replies(plan, session, voice, emit)
+        self.replies = Replies(plan, session, voice, caller, emit)
         self.answers = self.replies.answers
         self.tools = ToolCalls(plan, session, self.answers, emit)
         self._voice, self._minutes, self._emit = voice, minutes, emit
@@ -73,6 +81,7 @@ class ModelSide:
         self.losses.lost(now_ms, stood=self.session.stands)
         self.session.lose()
         self.ear.session_lost()
+        self.answers.caller.turn(False, now_ms)
         self._minutes.session_lost()
         self.replies.session_lost()
         self.tools.session_lost()
@@ -113,6 +122,22 @@ class ModelSide:
         cancelled = self.replies.cancel()
         if cancelled is not None:
             self.tools.interrupted(cancelled)
+
+    def taken_back(self, *, free: bool) -> None:
+        """What the caller said over the agent was short: a nod, or a turn of its own if they could not hear it yet (`free`)."""
+        if free:
+            self.answers.spoke_freely()
+        if self.answers.taken_back():
+            self._overtaken()
+
+    def _overtaken(self) -> None:
+        """The caller has said more.  An answer of which nothing was heard is taken back, and asked for again with that."""
+        if self.replies.saying is not None or self._voice.sounds:
+            return
+        cancelled = self.replies.cancel()
+        if cancelled is not None:
+            self.tools.interrupted(cancelled)
+        self._voice.withdraw()
 
     def tool_result(self, call_id: str, output_json: str, status: ToolStatus, now_ms: float) -> None:
         self.tools.result(call_id, output_json, status)
@@ -226,8 +251,9 @@ class ModelSide:
         match event:
             case rt.SpeechStarted(item_id, audio_start_ms):
                 ear.turn_began()
+                self.answers.caller.turn(True, now_ms)
                 self._caller_began(item_id, ear.call_ms(audio_start_ms), now_ms)
-                if not self._voice.audible(now_ms):
+                if not self._voice.sounds:
                     self.answers.spoke_freely()
             case rt.SpeechStopped(item_id, audio_end_ms):
                 ear.turn_ended()
@@ -238,7 +264,9 @@ class ModelSide:
                 self._caller_began(item_id, at_ms, now_ms)
                 minutes.caller_ended(item_id, 0, now_ms)
                 minutes.latency.turn_detected(now_ms)
-                self.answers.turn_committed()
+                self.answers.caller.turn(False, now_ms)
+                if self.answers.turn_committed():
+                    self._overtaken()
 
     def _response(self, event: rt.ServerEvent, now_ms: float) -> None:
         if not isinstance(event, rt.Unknown) or event.type.startswith("response."):

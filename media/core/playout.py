@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from media.core.audio import BYTES_PER_MS
+from media.core.caller import Caller
 from media.core.carrierclock import CarrierClock
 from media.core.inflight import ECHO_SPAN_MS, InFlight, Item, Span
 from media.core.leg import Clear, Mark, Play, ToLeg
@@ -33,6 +34,7 @@ class _Clearing:
 @dataclass(slots=True)
 class Playout:
     clock: CarrierClock
+    caller: Caller
     lead_low_ms: int = 200
     message_ms: int = 107
     line: deque[Item] = field(default_factory=deque)  # items not yet heard to their end, in the order of speech
@@ -95,6 +97,8 @@ class Playout:
         if not self._flight.out and now_ms >= self._ping_due_ms():
             sends.append(Mark(self._marks.ping(now_ms)))
         for item in self.line:
+            if item.clip is None and not item.sent and self.caller.speaks(now_ms):
+                break  # an answer does not begin while the caller speaks
             if item.sent < item.generated and not self._flight.out:
                 sends.append(self._send_mark(item, b"", now_ms))  # shows when the audio behind it begins to play
             while item.sent < item.generated and (lead_ms := self.lead_ms(now_ms)) < self.lead_low_ms:
@@ -175,6 +179,12 @@ class Playout:
         self.held = False
         return dropped
 
+    def withdraw(self) -> list[Item]:
+        """Drop the answer, of which nothing was sent or heard; return its items."""
+        dropped = [item for item in self.line if item.clip is None]
+        self.line = deque([item for item in self.line if item.clip is not None])
+        return dropped
+
     def advance(self, now_ms: float) -> tuple[list[Span], list[Item]]:
         """What was heard since the last call, and the items that were thereby heard to their end; both in order."""
         self._hear(now_ms)
@@ -196,6 +206,11 @@ class Playout:
             if item.generated > (item.heard if self.held else item.sent):
                 return True
         return False
+
+    @property
+    def sounds(self) -> bool:
+        """Whether the caller hears the agent or has heard part of what it is saying; unlike `audible`, not before that."""
+        return bool(self._flight.out) or any(item.heard for item in self.line)
 
     def remaining_ms(self, now_ms: float) -> float:
         """How long the agent will go on speaking, counting the audio that has come."""

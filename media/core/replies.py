@@ -4,6 +4,7 @@ from collections import deque
 
 from media.core import realtime as rt
 from media.core.answers import Answers
+from media.core.caller import Caller
 from media.core.clips import instruction
 from media.core.session import BROKE_OFF, Session
 from media.core.types import CallPlan, ClipKind, Emit, Moment, Stamp
@@ -48,8 +49,8 @@ class Replies:
         "saying",
     )
 
-    def __init__(self, plan: CallPlan, session: Session, voice: Voice, emit: Emit) -> None:
-        self.answers = Answers()
+    def __init__(self, plan: CallPlan, session: Session, voice: Voice, caller: Caller, emit: Emit) -> None:
+        self.answers = Answers(caller)
         self.saying: ClipKind | None = None  # the clip that the model is speaking
         self.closed = False  # nothing is answered any more
         self._session, self._voice, self._emit = session, voice, emit
@@ -63,7 +64,7 @@ class Replies:
 
     def close(self) -> None:
         """Nothing is answered any more; clips are still said."""
-        self.closed = True
+        self.closed = self.answers.caller.ignored = True
 
     @property
     def waiting(self) -> bool:
@@ -88,9 +89,11 @@ class Replies:
         self.answers.owe()
 
     def proceed(self, now_ms: float, *, catching_up: bool = False) -> None:
-        """Create the response that is due, if one is; no answer while the model is `catching_up` with the caller."""
+        """Create the response that is due, if one is; none while the caller speaks, no answer while the model is
+        `catching_up` with them.
+        """
         answers = self.answers
-        if not self._session.ready or answers.active:
+        if not self._session.ready or answers.active or answers.caller.speaks(now_ms):
             return
         self._coming.asked(now_ms)
         self._cancelled.discard(None)
@@ -114,6 +117,8 @@ class Replies:
             return None
         response_id = self.answers.response_id
         self._cancelled.add(response_id)
+        if self.saying is None and not self._coming.audio_bytes:
+            self.answers.owe()
         self._session.send(rt.response_cancel(response_id))
         return response_id
 

@@ -37,12 +37,12 @@ class Silence:
         """How many prompts in a row were due."""
         return self._prompted
 
-    def due(self, now_ms: float) -> Due | None:
-        """What is due now; each is returned once."""
+    def due(self, now_ms: float, *, caller_speaks: bool = False) -> Due | None:
+        """What is due now; each is returned once.  A prompt is not due while the caller speaks."""
         if now_ms - self._started_ms >= self.max_call_ms:
             return Due.CLOSE_TOO_LONG
         wait_ms = self.gaps_ms[self._prompted] if self._prompted < len(self.gaps_ms) else self.idle_after_ms
-        if now_ms - self._alive_ms < wait_ms:
+        if caller_speaks or now_ms - self._alive_ms < wait_ms:
             return None
         self._alive_ms = now_ms
         self._prompted += 1

@@ -121,6 +121,10 @@ class Turns:
             turn.text, turn.heard_text = text.strip(), heard_text.strip()
             turn.end_ms, turn.interrupted, turn.done = max(turn.start_ms, end_ms), interrupted, True
 
+    def forget(self, id: str) -> None:
+        """It was taken back before it was reported."""
+        self._waiting = [turn for turn in self._waiting if turn.id != id]
+
     def orphan(self) -> None:
         """The session is gone: caller turns without a transcript wait for the next session to detect them again."""
         for turn in self._waiting:

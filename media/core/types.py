@@ -77,6 +77,9 @@ class CallPlan:
     protect_announcement: bool = True
     cut_after_ms: int = 350
     resume_after_ms: int = 200
+    false_hear_ms: int = 1_000  # how long an answer waits for a caller whom our detector hears and the model does not
+    open_turn_ms: int = 9_000  # and for a turn that the model does not end, though our detector hears nobody
+    unaware_ms: int = 250  # a caller who speaks so soon after an answer has begun did not hear it begin
     eagerness: Eagerness = "high"
     max_call_ms: int = 1_800_000
     idle_after_ms: int = 12_000  # silence before each idle prompt, and before the close after the last one

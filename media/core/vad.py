@@ -12,6 +12,8 @@ steady one, an onset is a probability of
     the pitch has moved from one frame to the next; or 0.1 on average, once it has moved three times;
 
 and anywhere else 0.9 averaged over two frames.
+
+Where the model has just heard a turn begin, two detectors agree: a frame is voiced from 0.6, unless its pitch is a tone's.
 """
 
 from collections import deque
@@ -34,6 +36,7 @@ HISTORY_FRAMES = 16
 HISTORY_BYTES = HISTORY_FRAMES * FRAME_BYTES
 ECHO_RETURN_LOSS_DB = 20.0  # by how much the agent's echo in the caller's audio is quieter than played, at least
 ECHO_MARGIN_DB = 12.0
+SECONDED = 0.6  # the same, while the model hears a turn, too
 CONFIRMED = 0.9  # probability of confirmed speech: music may reach it once, but not for long
 BELIEVED_FRAMES = 5  # confirmed speech is judged in batches of so many frames, since its latency does not matter
 
@@ -89,8 +92,12 @@ class Candidate:
             self.moved += STILL < change < JUMP
             self.stood += change <= STILL
 
-    def sure(self) -> bool:
-        return self.probabilities[-1] >= CONFIRMED
+    def sure(self, seconded: bool = False) -> bool:
+        """Whether its last frame was a voice; if that is `seconded` by the model, and it is no tone, less is enough."""
+        return self.probabilities[-1] >= (SECONDED if seconded and not self._is_tone() else CONFIRMED)
+
+    def _is_tone(self) -> bool:
+        return self.stood >= TONE * max(1, self.moved)
 
     def broke(self) -> bool:
         return self.since_break <= BROKEN_FRAMES
@@ -102,7 +109,7 @@ class Candidate:
         average = sum(latest) / len(latest)
         return (
             self.sure()
-            or (len(latest) == LIKELY_FRAMES and average >= LIKELY and self.stood < TONE * max(1, self.moved))
+            or (len(latest) == LIKELY_FRAMES and average >= LIKELY and not self._is_tone())
             or (self.moved > 0 and average >= MOVED_ONCE)
             or (self.moved >= OFTEN and average >= MOVED_OFTEN)
         )
@@ -111,7 +118,7 @@ class Candidate:
 class Vad:
     """Detects one caller's voice.  `confirm` is the second stage, if there is one."""
 
-    __slots__ = ("_floor_db", "_quiet_ms", "_second", "_webrtc", "level_db", "recent", "speaking")
+    __slots__ = ("_doubted_ms", "_floor_db", "_quiet_ms", "_second", "_webrtc", "level_db", "recent", "speaking")
 
     def __init__(self, confirm: Confirm | None = None) -> None:
         self.speaking = False
@@ -119,11 +126,17 @@ class Vad:
         self._floor_db = -60.0
         self.recent = 0  # the first stage's verdicts on the last four frames, one bit each, the newest lowest
         self._quiet_ms = 0
+        self._doubted_ms = HANGOVER_MS  # since the last frame that was voiced or an onset
         self._second = None if confirm is None else SecondStage(confirm)
         self._webrtc = webrtcvad.Vad(2)
 
-    def caller_frame(self, ulaw: bytes, agent_audible: bool) -> tuple[bool, bool]:
-        """Judge 20 ms (a frame of another length is padded or cut): (voiced, onset).
+    @property
+    def hears(self) -> bool:
+        """Whether the caller is speaking, as far as the second stage does not object."""
+        return self.speaking and self._doubted_ms < HANGOVER_MS
+
+    def caller_frame(self, ulaw: bytes, agent_audible: bool, seconded: bool = False) -> tuple[bool, bool]:
+        """Judge 20 ms (a frame of another length is padded or cut): (voiced, onset).  `seconded` if the model hears a turn.
 
         An onset is reported once per stretch of speech, and again while the agent is audible if speech began before.
         A frame in which the detector finds no speech is not voiced; an onset may come before the first voiced frame.
@@ -147,9 +160,11 @@ class Vad:
                 second.over()
             elif onset or second.judging:
                 heard = second.judge(frame, voiced)
-                sure, onset = heard.sure(), onset and heard.onset()
+                sure, onset = heard.sure(seconded), onset and heard.onset()
         self._track(voiced, candidate)
-        return voiced and sure, onset
+        voiced = voiced and sure
+        self._doubted_ms = 0 if voiced or onset else self._doubted_ms + FRAME_MS
+        return voiced, onset
 
     def quiet(self, ms: int) -> None:
         """No frame came for `ms`: speech that is no longer received ends too."""

@@ -2,6 +2,7 @@
 
 from media.core.announcement import Announcement
 from media.core.audio import to_ms
+from media.core.caller import Caller
 from media.core.carrierclock import CarrierClock
 from media.core.clips import Clips
 from media.core.fillers import Fillers
@@ -31,11 +32,13 @@ class Voice:
         "tape",
     )
 
-    def __init__(self, plan: CallPlan, clock: CarrierClock, session: Session, minutes: Minutes, emit: Emit) -> None:
+    def __init__(
+        self, plan: CallPlan, clock: CarrierClock, session: Session, minutes: Minutes, caller: Caller, emit: Emit
+    ) -> None:
         self._clock, self._session, self._minutes, self._emit = clock, session, minutes, emit
         self.tape = Tape(emit, wanted=plan.recording)
         self._clips = Clips(plan)
-        self._playout = Playout(clock, plan.lead_low_ms, plan.message_ms)
+        self._playout = Playout(clock, caller, plan.lead_low_ms, plan.message_ms)
         self._script = Script()
         self._announcement = Announcement(plan.protect_announcement)
         self._fillers = Fillers(plan.filler_after_ms if plan.fillers else _NEVER, plan.hold_after_ms)
@@ -76,8 +79,9 @@ class Voice:
             return
         if not item.audio:
             self._minutes.latency.first_delta(now_ms)
-            if self._playout.audible(now_ms):
-                self._minutes.latency.first_sent(now_ms)  # it waits behind a filler; this is not our latency
+            if self._playout.audible(now_ms) or self._playout.caller.speaks(now_ms):
+                # It waits behind a filler, or for the caller; this is not our latency.
+                self._minutes.latency.first_sent(now_ms)
         item.audio += ulaw
         self.pump(now_ms)
 
@@ -109,6 +113,11 @@ class Voice:
     def audible(self, now_ms: float) -> bool:
         """Whether the caller hears the agent or is about to; a held tail counts."""
         return self._playout.audible(now_ms)
+
+    @property
+    def sounds(self) -> bool:
+        """Whether the caller hears the agent, or has heard part of what it is saying."""
+        return self._playout.sounds
 
     def speaks(self, now_ms: float) -> bool:
         """Whether the agent is heard, or is about to be, with something other than a filler or the hold phrase."""
@@ -264,14 +273,44 @@ class Voice:
         line = self._playout.line
         return to_ms(line[0].heard) if line and line[0].id == item_id else otherwise
 
-    def cut(self, now_ms: float) -> None:
-        """The unheard tail is gone, here and at the model.  Only once `settled`."""
+    def unsaid(self, item_id: str, spoke_ms: float) -> bool:
+        """Whether the item that was stopped counts as unsaid: no word of it was heard, or so little before the caller began,
+        at `spoke_ms`, that they can't have meant to interrupt it.
+        """
+        line = self._playout.line
+        if not line or line[0].id != item_id:
+            return False  # it was heard to its end
+        item = line[0]
+        before_ms = to_ms(item.heard) - max(0.0, item.ended_ms - spoke_ms)
+        unaware = before_ms < self._playout.caller.unaware_ms and item.clip not in COVERS
+        return unaware or not self._script.words(item)[1]
+
+    def cut(self, now_ms: float, *, unsaid: bool) -> bool:
+        """The unheard tail is gone, here and at the model.  Only once `settled`.
+
+        If it is `unsaid`, so is what was heard of it.  Returns whether nothing of an answer was said, so that it is owed.
+        """
         self.advance(now_ms)
-        for item in self._playout.drop():
+        dropped = self._playout.drop()
+        for item in dropped:
             self._script.drop(item.id)
             if item.of_model:
-                self._session.agent_cut(item.id, to_ms(item.heard))
-            self._ended(item, interrupted=True)
+                self._session.agent_cut(item.id, 0 if unsaid else to_ms(item.heard))
+            if unsaid:
+                self._script.spend(item)
+                self._minutes.unsaid(item.id)
+            else:
+                self._ended(item, interrupted=True)
+        answer = [item for item in dropped if item.clip is None]
+        return bool(answer) and (unsaid or not any(item.heard for item in answer))
+
+    def withdraw(self) -> None:
+        """The answer, of which nothing was heard, is taken back, here and at the model."""
+        for item in self._playout.withdraw():
+            self._script.drop(item.id)
+            self._script.spend(item)
+            if item.of_model:
+                self._session.agent_cut(item.id, 0)
 
     def resume(self, now_ms: float) -> None:
         """Send the tail again, from where the caller stopped hearing.  Only once `settled`."""

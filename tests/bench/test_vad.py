@@ -2,9 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 
-from bench import sounds, vad, vad_calls
+from bench import collisions, sounds, vad, vad_calls
+from media.core.audio import to_linear
+from media.core.vad import Vad
 from media.io.silero import Silero
 
 
@@ -26,6 +29,30 @@ def test_it_measures(tmp_path, capsys):
     assert set(told) == set(vad.TITLES)
     assert {row["detector"] for row in told["sentences"]} == set(vad.DETECTORS)
     assert "two stages" in capsys.readouterr().out
+
+
+def test_whoever_speaks_for_a_second_stops_the_agent(silero):
+    """Held-out sentences in each language that is installed, or else in the sandbox's voice."""
+    voices = {name: spoken[:12] for name, spoken in sounds.other_voices().items()}
+    if not voices:
+        pieces = [np.frombuffer(to_linear(b"".join(each)), np.int16) / 32_768 for each in collisions.spoken()]
+        voices = {"pico": [sounds.spoken(str(n), np.tile(wave, 2), -22.0) for n, wave in enumerate(pieces)]}
+    told = [each for name, spoken in voices.items() for each in vad.stops(name, spoken, silero)]
+    assert all(each.trials >= 8 for each in told)
+    assert [each for each in told if not each.trials == each.cleared == each.cut] == []
+
+
+def test_a_voice_of_which_the_detector_is_not_sure_stops_the_agent_once_the_model_hears_it():
+    """And a tone does not, though it does."""
+    sure, unsure = (Vad(lambda *_, p=p: p) for p in (0.95, 0.7))
+    sound = sounds.frames(np.concatenate((sounds.silence(0.6), sounds.white(1.0, -20.0))))
+    assert sum(sure.caller_frame(frame, True)[0] for frame in sound) >= 40
+    assert sum(unsure.caller_frame(frame, True, False)[0] for frame in sound) <= 3
+    unsure = Vad(lambda *_: 0.7)
+    assert sum(unsure.caller_frame(frame, True, True)[0] for frame in sound) >= 40
+    tone = sounds.frames(np.concatenate((sounds.silence(0.6), sounds.tones((200.0,), 1.0, -20.0))))
+    deaf_to_tones = Vad(lambda *_: 0.7)
+    assert sum(deaf_to_tones.caller_frame(frame, True, True)[0] for frame in tone) <= 3
 
 
 def test_dtmf_alarms_the_peer_and_not_us(silero):

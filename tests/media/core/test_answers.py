@@ -1,9 +1,10 @@
 from media.core.answers import REFUSALS, Answers
+from media.core.caller import Caller
 
 
 def story(*events, answers=None, audible=False):
     """For each event, whether a response.create is due after it."""
-    answers = answers or Answers()
+    answers = answers or Answers(Caller(1_000, 9_000, 250))
     created = []
     for event in events:
         match event:
@@ -72,7 +73,7 @@ def test_the_turn_after_a_nod_is_answered():
 
 
 def test_a_refusal_is_tried_again_a_few_times():
-    answers = Answers()
+    answers = Answers(Caller(1_000, 9_000, 250))
     answers.owe()
     for n in range(1, REFUSALS + 1):
         assert answers.create(False) == f"create_{n}"
@@ -83,7 +84,7 @@ def test_a_refusal_is_tried_again_a_few_times():
 
 
 def test_a_failed_answer_is_tried_again_a_few_times():
-    answers = Answers()
+    answers = Answers(Caller(1_000, 9_000, 250))
     answers.owe()
     for _ in range(REFUSALS):
         assert answers.create(False)

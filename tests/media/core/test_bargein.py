@@ -5,8 +5,8 @@ CLEAR, CUT, RESUME = Verdict.CLEAR, Verdict.CUT, Verdict.RESUME
 
 def speak(machine: BargeIn, pattern: str, audible: bool = True) -> list[Verdict]:
     """Feed one 20 ms frame per character: '!' is a confirmed onset, '#' voiced, '.' silence."""
-    frames = ((mark == "!", mark in "!#") for mark in pattern)
-    return [v for onset, voiced in frames if (v := machine.caller_frame(onset, voiced, agent_audible=audible))]
+    told = [machine.caller_frame(mark == "!", mark in "!#", audible, 20, 20 * n) for n, mark in enumerate(pattern)]
+    return [verdict for verdict in told if verdict is not None]
 
 
 def test_a_nod_is_taken_back():
@@ -32,3 +32,8 @@ def test_nobody_interrupts_a_silent_agent():
 
 def test_a_second_nod_is_a_second_story():
     assert speak(BargeIn(), ("!##" + "." * 10) * 2) == [CLEAR, RESUME] * 2
+    assert speak(BargeIn(), ("!" + "#" * 12 + "." * 30) * 2) == [CLEAR, RESUME] * 2
+
+
+def test_a_sentence_with_a_pause_in_it_takes_the_floor():
+    assert speak(BargeIn(), ("!" + "#" * 12 + "." * 12) * 2) == [CLEAR, RESUME, CLEAR, CUT]

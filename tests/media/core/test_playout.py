@@ -2,6 +2,7 @@ from random import Random
 
 import pytest
 
+from media.core.caller import Caller
 from media.core.carrierclock import CarrierClock
 from media.core.inflight import Item
 from media.core.leg import Audio, Mark
@@ -16,7 +17,7 @@ class Desk:
         self.world = world
         self.carrier = make_carrier(world, self.from_carrier, delay, jitter, seed)
         self.clock = CarrierClock(guess)
-        self.ledger = Playout(self.clock)
+        self.ledger = Playout(self.clock, Caller(1_000, 9_000, 250))
         self.encoder = Encoder(self.carrier.SID)
         self.spans = []
         self.finished = []

@@ -1,0 +1,206 @@
+"""python -m bench.collisions: how often the agent speaks into a caller who pauses in the middle of what they say.
+
+A caller speaks in pieces with pauses of any length, some as long as a turn's end, and waits for the answer; the model takes as long
+as real ones do.  Whole calls in virtual time, with the sandbox's carrier, model and voices, and with the detector's both stages.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from random import Random
+
+from bench.simulation import Phone, World
+from media.core.audio import BYTES_PER_MS, FRAME_BYTES, FRAME_MS
+from media.core.types import BargedIn, CallPlan, ToModel, TurnEnded
+from media.core.vad import Confirm
+from media.io.silero import Silero
+from sandbox.openai.script import Turn
+from sandbox.speech import Speech
+
+PLAN = CallPlan("Be brief.", "alloy", "gpt-realtime", "gpt-4o-mini-transcribe", idle_prompts=0)
+LINES = (
+    "I would like to book a table.",
+    "For four people, I think.",
+    "Tomorrow evening at seven.",
+    "No, wait.",
+    "Under the name of Miller.",
+    "Do you have anything outside?",
+    "My brother will come as well.",
+    "Because it is his birthday.",
+)
+PAUSES_MS = (200, 1_600)  # between the pieces of a turn; the stand-in ends a turn after 300
+LATENCY_MS = (150, 900)  # of the model, from the request to the first audio
+PIECES = (2, 4)
+TURNS_PER_CALL = 10
+ONE_WAY_MS, JITTER_MS = 40.0, 15.0
+#: What is said at the same moment can't be known: the p99 of an onset, the way of the sound and that of the clear.
+UNKNOWABLE_MS = 160 + 2 * (ONE_WAY_MS + JITTER_MS) + FRAME_MS
+UNAWARE_MS, RECENT_MS = 200, 2_000  # who had heard the agent for so little of that time did not mean to interrupt it
+PATIENCE_MS = 12_000
+REST_MS = 400.0  # without a sound of the agent: its answer is over
+SILENCE = b"\xff" * FRAME_BYTES
+
+
+@dataclass(slots=True)
+class Collisions:
+    """What went wrong in so many turns of a caller; nothing should, except at the very same moment."""
+
+    turns: int = 0
+    into_ms: list[float] = field(default_factory=list)  # it began when the caller had been speaking for so long
+    at_once: int = 0  # it began within the unknowable
+    resumed: int = 0  # it resumed in a pause of a caller who did interrupt it
+    recorded: int = 0  # interruptions in the record, though the caller never interrupts
+    empty: int = 0  # turns of the agent of which nothing was heard
+    unanswered: int = 0  # nothing came in PATIENCE_MS
+    stale: int = 0  # the last answer was asked for before the caller's last words were in the conversation
+    wait_ms: list[float] = field(default_factory=list)  # from the caller's last sound to the answer's first
+
+    def failed(self) -> int:
+        return len(self.into_ms) + self.recorded + self.empty + self.unanswered + self.stale
+
+    def add(self, other: "Collisions") -> None:
+        for name in self.__dataclass_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+class Caller:
+    """One call; `pieces` are what the caller says, in frames."""
+
+    def __init__(
+        self, pieces: Sequence[list[bytes]], seed: int, confirm: Confirm | None = None, **plan: object
+    ) -> None:
+        self._random = Random(seed)
+        self._pieces = pieces
+        self.world = World()
+        self.phone = Phone(
+            self.world, CallPlan(**(_fields(PLAN) | plan)), ONE_WAY_MS, JITTER_MS, seed, confirm, answer_ms=2_500
+        )
+        self.found = Collisions()
+        self._answered_ms = self.world.now  # the call's clock began
+        self._spoken: list[tuple[float, float]] = []  # when the caller was speaking, on the carrier's clock
+        self.phone.after(800)
+
+    def turn(self) -> None:
+        """Speak in pieces, then listen to the answer to its end."""
+        random, phone = self._random, self.phone
+        phone.model.player.turns = [Turn(say="words", latency_ms=random.uniform(*LATENCY_MS)) for _ in range(8)]
+        for number in range(random.randint(*PIECES)):
+            if number:
+                phone.after(random.uniform(*PAUSES_MS))
+            piece = random.choice(self._pieces)
+            began = self.world.now
+            phone.frames += piece
+            while phone.frames:
+                phone.after(FRAME_MS)
+            self._spoken.append((began, self.world.now))
+        self.found.turns += 1
+        self._listen()
+
+    def _listen(self) -> None:
+        until, quiet_ms, ended = self.world.now + PATIENCE_MS, 0.0, self._spoken[-1][1]
+        while self.world.now < until:
+            self.phone.after(FRAME_MS)
+            last = self.phone.carrier.played[-1:]
+            ends = last[0][0] + len(last[0][1]) / 8 if last else 0.0
+            quiet_ms = self.world.now - ends
+            if ends > ended + REST_MS and quiet_ms > REST_MS:
+                began = min(start for start, audio in self.phone.carrier.played if start + len(audio) / 8 > ended)
+                self.found.wait_ms.append(began - ended)
+                self._check_last_answer()
+                return
+        self.found.unanswered += 1
+
+    def _check_last_answer(self) -> None:
+        asked = [
+            at for at, act in self.phone.actions if isinstance(act, ToModel) and b'"response.create"' in act.payload
+        ]
+        # The stand-in ends a turn 300 ms after its last sound.
+        self.found.stale += not asked or asked[-1] < self._spoken[-1][1]
+
+    def tell(self) -> Collisions:
+        self.phone.after(1_000)
+        self.phone.carrier.stop()
+        self.phone.after(300)
+        found = self.found
+        for start, _ in self.phone.carrier.played:
+            for began, ended in self._spoken:
+                if began < start < ended:
+                    late_ms = start - began
+                    if late_ms <= UNKNOWABLE_MS:
+                        found.at_once += 1
+                    elif self._interrupts(began):
+                        found.resumed += 1
+                    else:
+                        found.into_ms.append(late_ms)
+        found.recorded = sum(not self._meant(overlap.at_ms) for overlap in self.phone.told(BargedIn))
+        found.empty = sum(turn.role == "agent" and not turn.heard_text for turn in self.phone.told(TurnEnded))
+        return found
+
+    def _meant(self, at_ms: int) -> bool:
+        """Whether the caller, heard over the agent at `at_ms` on the call's clock, had heard it when they began."""
+        at = self._answered_ms + at_ms
+        return self._interrupts(max(start for start, _ in self._spoken if start < at))
+
+    def _interrupts(self, began: float) -> bool:
+        """Whether a caller who began then had heard the agent speak."""
+        heard = self.phone.carrier.heard_between(began - RECENT_MS, began)
+        return len(heard.replace(b"\xff", b"")) > UNAWARE_MS * BYTES_PER_MS
+
+
+def _fields(plan: CallPlan) -> dict[str, object]:
+    return {name: getattr(plan, name) for name in plan.__dataclass_fields__}
+
+
+def measure(turns: int, pieces: Sequence[list[bytes]], silero: Silero | None, **plan: object) -> Collisions:
+    """`turns` of callers who say `pieces`, each followed by its answer."""
+    found = Collisions()
+    for seed in range(-(-turns // TURNS_PER_CALL)):
+        caller = Caller(pieces, seed, silero.detector() if silero else None, **plan)
+        for _ in range(min(TURNS_PER_CALL, turns - found.turns)):
+            caller.turn()
+        found.add(caller.tell())
+    return found
+
+
+def spoken(lines: Sequence[str] = LINES) -> list[list[bytes]]:
+    """The lines in the sandbox's voice, without the silence around them, in 20 ms frames."""
+
+    async def say() -> list[bytes]:
+        speech = Speech()
+        try:
+            return [await speech.say(line, "caller") for line in lines]
+        finally:
+            speech.close()
+
+    return [_trimmed(audio) for audio in asyncio.run(say())]
+
+
+def _trimmed(audio: bytes) -> list[bytes]:
+    frames = [audio[at : at + FRAME_BYTES].ljust(FRAME_BYTES, b"\xff") for at in range(0, len(audio), FRAME_BYTES)]
+    loud = [n for n, frame in enumerate(frames) if max(abs(~code & 0x7F) for code in frame) > 0x30]
+    return frames[loud[0] : loud[-1] + 1]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.collisions", description=__doc__)
+    parser.add_argument("--turns", type=int, default=100, help="of callers, each of two to four pieces")
+    given = parser.parse_args(argv)
+    if not Speech.available():
+        print("the sandbox has no voice: pip install -e '.[speech]'", file=sys.stderr)
+        return 1
+    found = measure(given.turns, spoken(), Silero.load())
+    waits = sorted(found.wait_ms) or [0.0]
+    told = asdict(found) | {
+        "into_ms": [round(each) for each in found.into_ms],
+        "failed": found.failed(),
+        "wait_ms": {"p50": round(waits[len(waits) // 2]), "p90": round(waits[len(waits) * 9 // 10])},
+    }
+    print(json.dumps(told, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,201 @@
+"""The agent does not speak into the caller: what they say meanwhile is heard first, and what was begun is as if unsaid."""
+
+from dataclasses import replace
+
+import pytest
+
+from bench import collisions
+from bench.simulation import calls
+from media.core.caller import Caller
+from media.core.leg import HangUp
+from media.core.types import BargedIn, CallPlan, Clip, ClipKind, RunTool, Tool, TurnEnded
+from sandbox.openai import Turn
+
+BARE = CallPlan("Be kind.", "marin", "gpt-realtime", "whisper")
+GREETING = bytes(range(1, 251)) * 64  # 2 s
+DELAY_MS = 40
+
+
+def asked(phone):
+    return phone.model.types().count("response.create")
+
+
+def agent(phone):
+    return [turn for turn in phone.told(TurnEnded) if turn.role == "agent"]
+
+
+def answers_in(phone, ms, count=4):
+    phone.model.player.turns = [Turn(say="words", latency_ms=ms) for _ in range(count)]
+
+
+def hears_one_answer(phone):
+    """Nothing of a collision is left: one answer was heard, whole, after the caller's last words."""
+    assert phone.told(BargedIn) == []
+    assert [turn.role for turn in phone.told(TurnEnded)][-1] == "agent"
+    (answer,) = agent(phone)
+    assert answer.heard_text == answer.text and not answer.interrupted
+    (audio,) = phone.model.items.values()
+    assert phone.carrier.heard(phone.world.now).endswith(audio)
+    assert phone.model.violations == []
+
+
+@pytest.mark.parametrize("pause_ms", [400, 600, 800, 1_000, 1_150])
+@pytest.mark.parametrize("more_ms", [260, 700, 3_000])
+def test_a_caller_who_goes_on_before_the_answer_is_answered_once(make_phone, pause_ms, more_ms):
+    phone = make_phone(BARE, DELAY_MS)
+    answers_in(phone, 800)
+    phone.after(1_000)
+    phone.speak(900)
+    phone.after(900 + pause_ms)  # the turn ends after 300 of them
+    phone.speak(more_ms, seed=4)
+    phone.after(more_ms)
+    assert phone.carrier.heard_bytes(phone.world.now) < 8 * 200
+    phone.after(7_000)
+    hears_one_answer(phone)
+    assert asked(phone) == 2 and len(phone.told(TurnEnded)) == 3
+
+
+def test_nothing_is_asked_of_the_model_while_the_caller_speaks(make_phone):
+    phone = make_phone(replace(BARE, false_hear_ms=5_000), DELAY_MS, deaf=True)
+    phone.after(1_000)
+    phone.speak(1_700)
+    phone.after(200)
+    phone.model.turn_taken()  # what they said before; they have gone on already
+    phone.after(1_500)
+    assert asked(phone) == 0
+    phone.after(7_000)
+    assert asked(phone) == 1
+    assert len(agent(phone)) == 1 and phone.told(BargedIn) == []
+
+
+@pytest.mark.parametrize("spoke_ms", [-60, 0, 60, 120, 180])
+def test_an_answer_that_had_just_begun_is_taken_back(make_phone, spoke_ms):
+    phone = make_phone(BARE, DELAY_MS, answer_ms=3_000)
+    answers_in(phone, 500)
+    phone.after(1_000)
+    phone.speak(600)
+    while not phone.carrier.played:
+        phone.after(1)
+        if spoke_ms < 0 and len(phone.model.received) and asked(phone) and not phone.frames:
+            break
+    phone.after(max(0, spoke_ms))
+    phone.speak(1_200, seed=4)
+    phone.after(10_000)
+    hears_one_answer(phone)
+    assert asked(phone) == 2
+
+
+def test_who_has_heard_an_answer_begin_interrupts_it(make_phone):
+    phone = make_phone(BARE, DELAY_MS, answer_ms=6_000)
+    phone.after(1_000)
+    phone.speak(600)
+    while not phone.carrier.played:
+        phone.after(1)
+    phone.after(BARE.unaware_ms + 300)
+    phone.speak(1_200, seed=4)
+    phone.after(10_000)
+    assert [overlap.verdict for overlap in phone.told(BargedIn)] == ["cut"]
+    assert [turn.interrupted for turn in agent(phone)] == [True, False]
+
+
+def test_a_short_word_at_the_very_beginning_is_answered_and_the_old_answer_is_not_given(make_phone):
+    phone = make_phone(BARE, DELAY_MS, answer_ms=4_000)
+    phone.after(1_000)
+    phone.speak(600)
+    while not phone.carrier.played:
+        phone.after(1)
+    phone.speak(260, seed=4)  # "No."
+    phone.after(10_000)
+    hears_one_answer(phone)
+
+
+def test_a_blip_that_nobody_else_hears_delays_an_answer_and_no_more(make_phone):
+    phone = make_phone(BARE, DELAY_MS, deaf=True)
+    phone.after(1_000)
+    phone.speak(5_000)
+    phone.after(500)
+    phone.model.turn_taken()
+    began = phone.world.now
+    while not phone.carrier.played:
+        phone.after(20)
+    assert phone.world.now - began <= BARE.false_hear_ms + 500
+
+
+def test_a_turn_that_the_model_never_ends_delays_an_answer_and_no_more(make_phone):
+    plan = replace(BARE, open_turn_ms=2_000)
+    phone = make_phone(plan, DELAY_MS, deaf=True)
+    phone.after(1_000)
+    phone.model.turn_taken()
+    phone.model.emit("input_audio_buffer.speech_started", item_id="stuck", audio_start_ms=100)
+    began = phone.world.now
+    while not phone.carrier.played:
+        phone.after(20)
+    assert 1_900 <= phone.world.now - began <= 2_600
+
+
+def test_a_tools_result_is_told_when_the_caller_has_finished(make_phone):
+    phone = make_phone(replace(BARE, tools=(Tool("look_up", "", "{}", 20_000),)), DELAY_MS)
+    phone.model.player.turns = [calls("look_up")]
+    phone.after(1_000)
+    phone.speak(600)
+    phone.after(1_300)
+    (run,) = (action for _, action in phone.actions if isinstance(action, RunTool))
+    phone.speak(3_000, seed=4)
+    phone.after(500)
+    phone.carry(phone.talk.tool_result(run.call_id, "{}", "ok", phone.world.now))
+    phone.after(2_400)
+    assert asked(phone) == 1
+    phone.after(6_000)
+    assert asked(phone) == 2 and len(agent(phone)) == 1 and phone.told(BargedIn) == []
+
+
+def test_nobody_who_speaks_is_asked_whether_they_are_there(make_phone):
+    clips = {ClipKind.IDLE: Clip("Are you there", bytes(1_600))}
+    phone = make_phone(replace(BARE, clips=clips, idle_after_ms=2_000, false_hear_ms=5_000), DELAY_MS, deaf=True)
+    phone.after(1_000)
+    phone.speak(3_000)
+    phone.after(3_000)
+    assert phone.carrier.played == []
+    phone.after(3_000)
+    assert agent(phone)[0].text == "Are you there"
+
+
+def test_a_hello_at_the_same_moment_as_the_greeting_is_no_interruption(make_phone):
+    phone = make_phone(replace(BARE, clips={ClipKind.GREETING: Clip("Hello and welcome", GREETING)}), DELAY_MS)
+    phone.speak(900)
+    phone.after(9_000)
+    assert phone.told(BargedIn) == []
+    assert all(turn.heard_text == turn.text for turn in agent(phone))
+    assert [turn.role for turn in phone.told(TurnEnded)] == ["caller", "agent"]
+
+
+def test_a_close_waits_for_nobody(make_phone):
+    plan = replace(BARE, clips={ClipKind.GOODBYE: Clip("Goodbye", bytes(1_600))}, max_call_ms=3_000)
+    phone = make_phone(plan, DELAY_MS)
+    phone.after(1_000)
+    phone.speak(9_000)
+    phone.after(3_500)
+    assert phone.hung_up == HangUp("max_duration")
+    assert [turn.text for turn in agent(phone)] == ["Goodbye"]
+
+
+def test_each_detector_alone_is_believed_for_so_long():
+    caller = Caller(1_000, 9_000, 250)
+    assert not caller.speaks(0)
+    assert caller.heard(True, 100) and not caller.heard(True, 200)
+    assert caller.speaks(1_099) and not caller.speaks(1_100)
+    caller.turn(True, 2_000)
+    assert caller.speaks(60_000)
+    assert caller.heard(False, 60_000)
+    assert caller.speaks(68_999) and not caller.speaks(69_000)
+    caller.turn(False, 70_000)
+    assert not caller.speaks(70_000)
+
+
+@pytest.mark.parametrize("latency_ms", [(150, 900), (0, 200)])
+def test_a_caller_whose_pauses_vary_is_never_spoken_into(make_voice, monkeypatch, latency_ms):
+    monkeypatch.setattr(collisions, "LATENCY_MS", latency_ms)
+    found = collisions.measure(40, [make_voice(ms, seed=ms) for ms in (420, 900, 1_500)], None)
+    assert found.turns == 40
+    assert found.at_once, "there were moments at which both began"
+    assert found.failed() == 0, found
