@@ -15,6 +15,7 @@ from media.core.tape import Tape
 from media.core.types import AnnouncementPlayed, BargedIn, CallPlan, ClipKind, Emit, Moment, Report, Stamp
 
 _NEVER = float("inf")
+LONGEST_WORD_MS = 1_000  # of a longer stretch something was heard, whatever its transcript says
 COVERS = (ClipKind.FILLER, ClipKind.HOLD)  # these only cover a silence: an answer need not wait for their end
 
 
@@ -283,7 +284,7 @@ class Voice:
         item = line[0]
         before_ms = to_ms(item.heard) - max(0.0, item.ended_ms - spoke_ms)
         unaware = before_ms < self._playout.caller.unaware_ms and item.clip not in COVERS
-        return unaware or not self._script.words(item)[1]
+        return unaware or (to_ms(item.heard) < LONGEST_WORD_MS and not self._script.words(item)[1])
 
     def cut(self, now_ms: float, *, unsaid: bool) -> bool:
         """The unheard tail is gone, here and at the model.  Only once `settled`.
