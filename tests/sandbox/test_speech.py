@@ -73,6 +73,7 @@ def as_float(samples: "np.ndarray[tuple[int], np.dtype[np.float32]]", rate_hz: i
 @pytest.mark.parametrize(
     "file",
     [b"", b"RIFF", b"words" * 100, WAV[:30], WAV[:44], b"\0" * 44 + WAV[44:], as_float(LOST), as_float(LOST[:0])],
+    ids=["empty", "short", "words", "half a head", "only a head", "no head", "no numbers", "no samples"],
 )
 def test_what_is_no_sound_is_told_so(file: bytes) -> None:
     with pytest.raises(ValueError, match=r"^it (is no sound file|holds no sound)"):
