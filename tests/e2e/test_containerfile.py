@@ -54,8 +54,9 @@ def test_its_steps_make_a_platform(tmp_path: Path) -> None:
             for source in sources:
                 if (ROOT / source).is_dir():
                     ignored = shutil.ignore_patterns("__pycache__", "_native")
-                    shutil.copytree(ROOT / source, place / target, ignore=ignored)
+                    shutil.copytree(ROOT / source, place / target, ignore=ignored, symlinks=True)
                 else:
+                    (place / target).parent.mkdir(exist_ok=True)
                     shutil.copy(ROOT / source, place / target)
         elif word == "RUN" and not rest.startswith("apt-get"):
             done = subprocess.run(["sh", "-c", rest], cwd=place, env=clean, capture_output=True, text=True, check=False)
