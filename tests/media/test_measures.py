@@ -107,6 +107,7 @@ async def test_lateness_of_ours_is_in_a_reaction(plane, control, model, monkeypa
         caller = Caller(line)
         await caller.send(*[QUIET] * 25, *frames(voice(400)))
         await caller.until(lambda: len(caller.got.get("media", ())) >= 4)
+        await caller.send(*[QUIET] * 60)  # who cuts in before a word is heard interrupts nothing
         before = len(caller.voiced_ms)
         if where == "before it is written":
             monkeypatch.setattr(TwilioLeg, "send", late(TwilioLeg.send, lambda actions: Clear() in actions))
