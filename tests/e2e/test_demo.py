@@ -32,6 +32,23 @@ async def sign_in(http: httpx.AsyncClient, link: str, email: str) -> httpx.Respo
 
 
 @pytest.mark.timeout(240)
+async def test_it_can_be_seen_again(open_home: Path) -> None:
+    """What the first one left does not stand in the second one's way."""
+    for _ in range(2):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "hum.cli", "demo", "--keep", "0"),
+            env=environment() | {"HUM_HOME": str(open_home)},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await process.communicate()
+        text = output.decode()
+        assert "A caller rings" in text and "agent: Thank you for calling" in text, text
+        # On a busy machine the stand-ins may hear too little for a record that is complete.
+        assert process.returncode in ({0} if "The record is complete." in text else {1}), text
+
+
+@pytest.mark.timeout(240)
 async def test_the_last_link_works_for_as_long_as_it_says(open_home: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "hum.cli", "demo", "--keep", "900"),
