@@ -12,6 +12,7 @@ from typing import Any
 from hum import private, production
 from hum.refusal import refuse
 from hum.settings import Common, ControlSettings
+from hum.settings.base import listed
 
 RUN = "run.json"
 
@@ -54,8 +55,8 @@ def node_keys(settings: Common) -> tuple[bytes, ...]:
     """The keys of node identities, newest first.  Required in production; else one is generated under home."""
     if settings.production and (complaint := production.bad_node_key(settings.node_key)) is not None:
         refuse(complaint)
-    if settings.node_key:
-        return tuple(key.encode() for key in production.split_node_keys(settings.node_key))
+    if keys := listed(settings.node_key):
+        return tuple(key.encode() for key in keys)
     return (private_text(settings.home / "node.key", production.make_keys()["HUM_NODE_KEY"]).encode(),)
 
 

@@ -6,6 +6,7 @@ import secrets
 from hum.refusal import refuse
 from hum.secrets import KEY_BYTES, Keyring
 from hum.settings import Common, ControlSettings
+from hum.settings.base import listed
 
 #: `make_keys` generates 43 characters; other keys need at least this many, and this many different ones.
 LEAST_KEY_CHARS, LEAST_DIFFERENT_CHARS = 32, 12
@@ -40,16 +41,12 @@ def complaints(settings: Common) -> list[str]:
     return [each for each in found if each is not None]
 
 
-def split_node_keys(text: str) -> list[str]:
-    """The keys in HUM_NODE_KEY, newest first."""
-    return [each.strip() for each in text.split(",") if each.strip()]
-
-
 def bad_node_key(key: str) -> str | None:
     """What is wrong with HUM_NODE_KEY, or None."""
-    if not split_node_keys(key):
+    keys = listed(key)
+    if not keys:
         return f"HUM_NODE_KEY is not set; set it to the same long random string on every plane: {MAKE_KEYS}"
-    if any(len(each) < LEAST_KEY_CHARS or len(set(each)) < LEAST_DIFFERENT_CHARS for each in split_node_keys(key)):
+    if any(len(each) < LEAST_KEY_CHARS or len(set(each)) < LEAST_DIFFERENT_CHARS for each in keys):
         return f"HUM_NODE_KEY is too easy to guess; it needs {LEAST_KEY_CHARS} random characters: {MAKE_KEYS}"
     return None
 

@@ -105,9 +105,11 @@ async def subjects_of(tx: Tx, user: UUID) -> set[tuple[str, str]]:
     return {(row["issuer"], row["subject"]) for row in await tx.fetch(SUBJECTS, user)}
 
 
-async def link(tx: Tx, issuer: str, subject: str, user: UUID) -> None:
-    """Make this account one of the person's; it remains whose it is, if it is somebody's."""
+async def link(tx: Tx, issuer: str, subject: str, user: UUID) -> UUID:
+    """Make this account one of the person's, if it is nobody's yet; return whose it is."""
     await tx.execute(LINK, issuer, subject, user)
+    owner = await person_of(tx, issuer, subject)
+    return user if owner is None else owner  # None: it was unlinked in this moment
 
 
 async def note_sign_in(tx: Tx, user: UUID, name: str, email: str | None) -> None:

@@ -15,6 +15,8 @@ from storage.db import Db, Tx
 from storage.sessions import SignInRow
 
 LOG = log(__name__)
+#: How many accounts at issuers one person may have linked.
+MOST_ACCOUNTS = 10
 
 
 class SignInServicer:
@@ -81,8 +83,11 @@ class SignInServicer:
         user = await self._linking(tx, request.previous_token)
         if ids.show(Kind.USER, user) != request.links_user_id:
             raise SessionRequired("Somebody else has signed in since; begin again.")
-        await sessions.link(tx, request.issuer, request.subject, user)
-        if await sessions.person_of(tx, request.issuer, request.subject) != user:
+        if len(await sessions.subjects_of(tx, user)) >= MOST_ACCOUNTS:
+            raise Forbidden(
+                f"You have {MOST_ACCOUNTS} accounts already; ask the operator to unlink those you don't use."
+            )
+        if await sessions.link(tx, request.issuer, request.subject, user) != user:
             raise AlreadyExists("This account is somebody else's: it was signed in with before.")
         return user
 
@@ -118,6 +123,5 @@ async def _person(tx: Tx, issuer: str, subject: str, email: str | None) -> UUID:
             f"The address {email} belongs to somebody who signs in with another account. Sign in with that account and "
             "link this one, or ask the operator to unlink it (hum admin unlink-sign-in)."
         )
-    if not accounts:
-        await sessions.link(tx, issuer, subject, user)
-    return user
+    # Somebody may link the same account in this moment: then it is theirs.
+    return user if accounts else await sessions.link(tx, issuer, subject, user)

@@ -11,6 +11,10 @@ from gateway import pages
 from gateway.reference.content import ROOT
 from gateway.reference.search import MOST_CHARS
 from gateway.reference.site import Site
+from hum.clock import monotonic_ms
+
+#: Anybody may search, on the loop that answers the carrier: after a search, others wait for so many times as long as it took.
+REST = 9
 
 
 class Reference:
@@ -19,6 +23,7 @@ class Reference:
     def __init__(self, document: dict[str, Any]) -> None:
         self._document, self._writing = document, asyncio.Lock()
         self._site: Site | None = None
+        self._searching, self._rested_ms = asyncio.Lock(), 0.0
 
     def routes(self) -> list[Route]:
         return [
@@ -33,7 +38,12 @@ class Reference:
 
     async def _search(self, request: Request) -> Response:
         site = await self._written()
-        text = site.search(request.query_params.get("q", "")[:MOST_CHARS])
+        async with self._searching:
+            await asyncio.sleep(max(0.0, self._rested_ms - monotonic_ms()) / 1000)
+            began_ms = monotonic_ms()
+            text = site.search(request.query_params.get("q", "")[:MOST_CHARS])
+            ended_ms = monotonic_ms()
+            self._rested_ms = ended_ms + REST * (ended_ms - began_ms)
         headers = {"Content-Security-Policy": pages.POLICY, "Cache-Control": "no-store"}
         return Response(text, 200, headers, pages.HTML)
 

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from control.identity import signin
 from control.identity import usecases as identity
 from hum import ids
 from hum.errors import NotFound
@@ -207,6 +208,16 @@ async def test_nobody_links_what_is_anothers_or_for_another(edge: Edge) -> None:
     ada.cookies["__Host-hum_session"] = grace.cookies["__Host-hum_session"]  # somebody else signs in meanwhile
     refused = await ada.get(back)
     assert (refused.status_code, refused.json()["error"]["code"]) == (401, "session_required")
+    async with edge.plane.control.db.system() as tx:
+        assert await tx.fetchval("SELECT count(*) FROM sign_in_subjects") == 2
+
+
+async def test_one_person_has_only_so_many_accounts(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signin, "MOST_ACCOUNTS", 2)
+    ada = await edge.signed_in("ada@example.com")
+    assert (await link(ada, "ada@work.example")).status_code == 303
+    full = await link(ada, "ada@home.example")
+    assert (full.status_code, full.json()["error"]["code"]) == (403, "forbidden")
     async with edge.plane.control.db.system() as tx:
         assert await tx.fetchval("SELECT count(*) FROM sign_in_subjects") == 2
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hum import production
+from hum import home, production
 from hum.secrets import Keyring
 from hum.settings import ControlSettings, MediaSettings
 
@@ -112,3 +112,9 @@ def test_made_keys_are_those_that_production_takes(tmp_path: Path) -> None:
     done = start("control.app", "control", home=tmp_path, **{**good(), **keys})
     assert done.returncode == 2 and "HUM_DATABASE_URL" in done.stderr  # all that it lacks
     assert list(tmp_path.iterdir()) == []  # nothing is written down
+
+
+def test_a_key_of_commas_is_no_key(tmp_path: Path) -> None:
+    (made,) = home.node_keys(ControlSettings(home=tmp_path, node_key=" , "))
+    assert production.bad_node_key(made.decode()) is None
+    assert home.node_keys(ControlSettings(home=tmp_path, node_key="new,old")) == (b"new", b"old")
