@@ -5,6 +5,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CORE := $(VENV)/.core
+# Programs and tests start hundreds of Pythons: their bytecode is kept, also where the environment says otherwise.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo up test check peers static bench bench-peers proto docs release-contract lock peers-lock clean
 
@@ -19,36 +21,86 @@ $(CORE): $(READY) $(wildcard media/*.py media/*/*.py)
 	@$(BIN)/python -m media.compile
 	@test ! -d media/_native || touch $@
 
+# The web console.  Without npm it says so, and `/` is a plain page.
+CONSOLE := gateway/static/index.html
+$(CONSOLE): console/package-lock.json console/index.html console/vite.config.ts console/build.py $(shell find console/src console/public -type f ! -name schema.d.ts) | $(READY)
+	@$(BIN)/python console/build.py
+
 # --- running ------------------------------------------------------------------------------------------------------
 
 # One call needs no machine code, and a newcomer no minute of compiling.
-demo: $(READY)
+demo: $(READY) $(CONSOLE)
 	@$(BIN)/hum demo
 
-up: $(CORE)
+up: $(CORE) $(CONSOLE)
 	@$(BIN)/hum up
+
+# The console anew, and an environment to work on it in: all of npm's packages, and the types of the contract.
+.PHONY: console console-check
+console: $(CONSOLE) console/src/api/schema.d.ts
+
+NPM = cd console && PATH="$(CURDIR)/$(BIN):$$PATH" npm
+CONSOLE_TOOLS := console/node_modules/.ready
+$(CONSOLE_TOOLS): console/package-lock.json | $(READY)
+	$(NPM) ci --silent
+	@touch $@
+
+console/src/api/schema.d.ts: $(CONSOLE_TOOLS) $(wildcard hum/v1/*_pb2.py hum/v1/comments.binpb hum/schemas/*.json) gateway/openapi.py gateway/schemas.py
+	$(BIN)/python -m gateway.openapi > console/node_modules/.openapi.json
+	$(NPM) exec -- openapi-typescript node_modules/.openapi.json -o src/api/schema.d.ts
+
+# Types, lint, units.
+console-check: console/src/api/schema.d.ts console/e2e/node_modules/.ready
+	$(NPM) run check
+	$(NPM) test
+	cd console/e2e && PATH="$(CURDIR)/$(BIN):$$PATH" npx tsc --noEmit
 
 # --- checking -----------------------------------------------------------------------------------------------------
 
-BESIDE = tests/bench tests/contract tests/control tests/gateway tests/house tests/hum tests/media/core tests/sandbox tests/security tests/storage
-
-# Everything but the slow, in five minutes.  Most tests wait as long as they compute, so three run at a time; those that
-# keep real time run one by one.
+# Everything but the slow.
 test: $(CORE)
-	$(BIN)/python -m pytest -m "not slow" -n 3 --dist loadfile $(BESIDE)
-	$(BIN)/python -m pytest -m "not slow" $(addprefix --ignore=,$(BESIDE))
+	@$(BIN)/python tests/run.py
 
 # What CI runs besides: the static checks and the slow tests.
-check: $(CORE) static peers
-	$(BIN)/python -m pytest -m slow
+check: $(CORE) static peers journeys
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile -rs
+	TEST_EXAMPLES=all $(BIN)/python -m pytest -m "hypothesis and not slow" -n 3 --dist loadfile
 	HUM_MEDIA_INTERPRETED=1 $(BIN)/python -m pytest -m "not slow" tests/media
 
+# What is proved of several machines, and its table: a node or a database that dies, partitions, proxies, deploys.
+.PHONY: chaos
+chaos: $(CORE) peers
+	@$(BIN)/python -m tests.chaos
+
+# Through the built console in Debian's Chromium, against the platform and its sandbox.
+.PHONY: journeys
+journeys: $(CORE) $(CONSOLE) console/e2e/node_modules/.ready
+	cd console/e2e && PATH="$(CURDIR)/$(BIN):$$PATH" npx playwright test
+
+# The pages' pictures anew: those that docs/console.md shows, and all others in `console/node_modules/.journeys`, to be looked at.
+.PHONY: pictures lighthouse
+pictures: $(CORE) $(CONSOLE) console/e2e/node_modules/.ready
+	cd console/e2e && PICTURES=all PATH="$(CURDIR)/$(BIN):$$PATH" npx playwright test pictures
+
+lighthouse: $(CORE) $(CONSOLE) console/e2e/node_modules/.ready
+	$(BIN)/python -m bench.console --parts lighthouse --rounds 3 --calls 2000 --threads 500
+
+console/e2e/node_modules/.ready: console/e2e/package-lock.json | $(READY)
+	cd console/e2e && PATH="$(CURDIR)/$(BIN):$$PATH" PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --silent
+	@touch $@
+
 # Programs that nobody here wrote, which the slow tests hold ours against; each in an environment of its own.
-peers: .venv-oidc/.ready .venv-clients/.ready
+peers: .venv-oidc/.ready .venv-clients/.ready .venv-deploy/.ready
 
 .venv-oidc/.ready: requirements/oidc-peer.txt
 	@test -x .venv-oidc/bin/python || $(PYTHON) -m venv .venv-oidc
 	.venv-oidc/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/oidc-peer.txt
+	@touch $@
+
+# What checks deploy/, and lists what a release is made of.
+.venv-deploy/.ready: requirements/deploy.txt
+	@test -x .venv-deploy/bin/python || $(PYTHON) -m venv .venv-deploy
+	.venv-deploy/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/deploy.txt
 	@touch $@
 
 # Generators of clients, and the compilers that judge what they make.
@@ -59,7 +111,7 @@ peers: .venv-oidc/.ready .venv-clients/.ready
 	cd .venv-clients/npm && PATH="$(CURDIR)/.venv-clients/bin:$$PATH" npm ci --silent
 	@touch $@
 
-static: $(READY)
+static: $(READY) console-check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -73,7 +125,13 @@ static: $(READY)
 bench: $(CORE)
 	$(BIN)/python -m bench.ledger --calls 10
 	$(BIN)/python -m bench.growth --sizes 1000 10000 --times 30
+	$(BIN)/python -m bench.months --events 24000 --times 20
+	$(BIN)/python -m bench.extras --turns 5 --rounds 3
 	$(BIN)/python -m bench.reads --times 500
+	$(BIN)/python -m bench.knowledge --passages 2000 --rounds 1
+	$(BIN)/python -m bench.texts --recipients 300 --conversations 200 --webhooks 1000
+	$(BIN)/python -m bench.texts.matrix --workers 1 --recipients 60 --only "send: posted"
+	$(BIN)/python -m bench.webhooks --seconds 5
 	$(BIN)/python -m bench.media --calls 50 --seconds 10
 
 # Others on our workload, in an environment of their own (half a gigabyte); its lock: make peers-lock.
@@ -96,6 +154,7 @@ docs: $(READY)
 	$(BIN)/python -m hum.settings.page > docs/settings.md
 	$(BIN)/python -m hum.authorization > docs/authorization.md
 	$(BIN)/python -m hum.eventtypes > docs/events.md
+	$(BIN)/python -m gateway.payloads docs/webhooks.md
 
 # Makes proto/ the contract that later changes are compared with; add a line to CHANGELOG.md.
 release-contract: $(READY)
@@ -103,14 +162,22 @@ release-contract: $(READY)
 
 COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 lock: $(READY)
-	$(COMPILE) --extra speech --extra dev -o requirements/all.txt
+	$(COMPILE) --extra browser --extra speech --extra dev -o requirements/all.txt
 	$(BIN)/uv pip compile requirements/oidc-peer.in --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet -o requirements/oidc-peer.txt
 	$(BIN)/uv pip compile requirements/clients.in --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet -o requirements/clients.txt
+	$(BIN)/uv pip compile requirements/deploy.in --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --quiet -o requirements/deploy.txt
 	$(BIN)/uv pip compile requirements/build.in --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet -c <(grep -v '^ ' requirements/all.txt | sed 's/ \\$$//') -o requirements/build.txt
 	$(COMPILE) -c <(grep -v '^ ' requirements/all.txt | sed 's/ \\$$//') -o requirements/runtime.txt
+	$(COMPILE) --extra browser -c <(grep -v '^ ' requirements/all.txt | sed 's/ \\$$//') -o requirements/browser.txt
+
+# The last commit as a wheel, with its bill of materials and sums, signed with RELEASE_KEY; docs/deploy.md.
+.PHONY: release
+release: $(READY) .venv-deploy/.ready
+	$(BIN)/python deploy/release.py dist $(if $(RELEASE_KEY),--key $(RELEASE_KEY))
 
 peers-lock: $(READY)
 	$(BIN)/uv pip compile requirements/peers.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/peers.txt

@@ -18,10 +18,10 @@ from bench.simulation import Carrier, World
 from media.core.audio import BYTES_PER_MS
 from media.core.caller import Caller
 from media.core.carrierclock import CarrierClock
-from media.core.inflight import Item
+from media.core.inflight import Item, Sound
 from media.core.leg import Audio, Mark, ToLeg
 from media.core.playout import Playout
-from media.legs import twilio
+from media.legs import twiliowire
 
 TICK_MS = 20.0
 PAUSE_MS = 620.0  # from a clear to what follows: the ledger has settled by then
@@ -75,7 +75,7 @@ class Desk:
         self.carrier = Carrier(self.world, self._from_carrier, delay_ms, line.jitter_ms, seed, line.drift_ppm)
         self._clock = CarrierClock(GUESS_MS)
         self.ledger = Playout(self._clock, Caller(1_000, 9_000, 250))
-        self._encoder = twilio.Encoder(self.carrier.SID)
+        self._encoder = twiliowire.Encoder(self.carrier.SID)
         self._tick()
         self.world.every(TICK_MS / (1 + line.drift_ppm / 1e6), self.carrier.frame)
         self.world.every(TICK_MS, self._tick, self.world.now + 7)
@@ -93,7 +93,7 @@ class Desk:
             self.carrier.out.send(payload)
 
     def _from_carrier(self, payload: bytes) -> None:
-        match twilio.decode(payload):
+        match twiliowire.decode(payload):
             case Audio(_, at_ms):
                 self._clock.caller_frame(at_ms, self.world.now)
             case Mark(number) if self._random.random() >= self._line.lost_marks:
@@ -109,7 +109,7 @@ class Desk:
         self.world.run(self.world.now + ms)
 
     def say(self, size: int, name: str) -> Item:
-        item = Item(name, audio=bytearray(Random(name).randbytes(size)), complete=True)
+        item = Item(name, audio=Sound(Random(name).randbytes(size)), complete=True)
         self.ledger.line.append(item)
         self._tick()
         return item

@@ -14,7 +14,7 @@ from media.core.conversation import Conversation
 from media.core.leg import Clear, HangUp, Leave, Mark, Play
 from media.core.types import Action, CallPlan, DialModel, Event, Report, Stamp, ToModel
 from media.core.vad import Confirm
-from media.legs import twilio
+from media.legs import twiliowire
 from sandbox.clock import Agenda, Do
 from sandbox.openai import conversation, script
 from sandbox.openai.codec import Codec
@@ -248,6 +248,7 @@ class Model:
         self.open = False
         self._new_id = counted()
         self._spoken: list[conversation.Conversation] = []
+        self._records: list[Record] = []
         self._done_ms = 0.0
         self._stage: Stage
         self._session: Session
@@ -257,10 +258,11 @@ class Model:
         if self._spoken:
             self._session.close()
         self._spoken.append(conversation.Conversation())
+        self._records.append(Record(self._new_id("sess"), "gpt-realtime"))
         self._stage = Stage(
             self._send,
             self._spoken[-1],
-            Record(self._new_id("sess"), "gpt-realtime"),
+            self._records[-1],
             self.player,
             self.voice,
             self.settings,
@@ -279,6 +281,11 @@ class Model:
     def items(self) -> dict[str, bytes]:
         """The audio of the model's items that were not deleted."""
         return {item.id: bytes(item.audio) for each in self._spoken for item in each.items if item.audio}
+
+    @property
+    def charged(self) -> list[tuple[str, dict[str, Any]]]:
+        """The model and usage of all that it charges for, in all sessions."""
+        return [each for record in self._records for each in record.charged]
 
     def emit(self, type: str, **fields: Any) -> None:
         """Send an unsolicited event."""
@@ -333,7 +340,7 @@ class Phone:
         self.carrier = Carrier(world, self._from_carrier, delay, jitter, seed)
         self.model = Model(world, self._from_model, **model)
         self.talk = Conversation(plan, confirm)
-        self.encoder = twilio.Encoder(Carrier.SID)
+        self.encoder = twiliowire.Encoder(Carrier.SID)
         self.actions: list[tuple[float, Action]] = []
         self.reports: list[Event] = []
         self.frames: list[bytes] = []
@@ -349,7 +356,7 @@ class Phone:
         self.carrier.frame(self.frames.pop(0) if self.frames else b"\xff" * 160)
 
     def _from_carrier(self, payload: bytes) -> None:
-        event = twilio.decode(payload)
+        event = twiliowire.decode(payload)
         if event is not None:
             self.carry(self.talk.from_leg(event, self.world.now))
 

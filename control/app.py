@@ -11,43 +11,111 @@ from functools import partial
 
 import uvloop
 
+from control import natsbus
 from control.analytics.feature import feature as analytics
+from control.approvals.feature import feature as approvals
 from control.audit.feature import feature as audit
 from control.base.paging import Cursors
 from control.base.rates import Rates
 from control.base.streams import Streams
+from control.base.subscriptions import Payments
+from control.billing.feature import feature as billing
 from control.boundary import Boundary, Limits
 from control.boundary.lanes import Lanes
-from control.bus import PostgresBus
+from control.bus import PostgresBus, RunningBus
 from control.calls.feature import feature as calls
+from control.campaigns.feature import feature as campaigns
+from control.changes.feature import feature as changes
+from control.clients.embeddings import Embeddings
+from control.clients.http import Guarded
 from control.clients.openai import OpenAI
 from control.clients.twilio import Twilio
 from control.contacts.feature import feature as contacts
+from control.crm.feature import feature as crm
+from control.delivery.feature import feature as delivery
+from control.eventagents.feature import feature as eventagents
 from control.events.feature import feature as events
-from control.feature import Deps, Feature, Outside
+from control.executions.feature import feature as executions
+from control.feature import Deps, Feature, Outside, Place
 from control.flows.feature import feature as flows
+from control.httptools.feature import feature as httptools
 from control.identity.feature import feature as identity
+from control.knowledge.feature import feature as knowledge
+from control.mcp.feature import feature as mcp
+from control.mms.feature import feature as mms
+from control.natsbus import NatsBus, Servers
+from control.notifications.feature import feature as notifications
 from control.numbers.feature import feature as numbers
+from control.optouts.feature import feature as optouts
+from control.outbound.feature import feature as outbound
+from control.retention.feature import feature as retention
 from control.review.feature import feature as review
 from control.server import ControlServer
+from control.studio.feature import feature as studio
 from control.team.feature import feature as team
+from control.textagent.feature import feature as textagent
+from control.texts.feature import feature as texts
 from control.tools import Registry
+from control.transfers.feature import feature as transfers
+from control.triggers.feature import feature as triggers
+from control.usage.feature import feature as usage
+from control.voicemail.feature import feature as voicemail
+from control.webhooks.feature import feature as webhooks
 from control.worker import Worker
 from hum import home, monitoring, program, telemetry, watchdog
 from hum.lifetime import Lifetime, when
+from hum.objects.files import Files
 from hum.refusal import refuse
+from hum.secrets import Keyring
 from hum.settings import ControlSettings
 from hum.signals import Signals
-from storage.db import AWAY, BUSY, Db, require
+from storage.db import AWAY, BUSY, Addresses, Db, require
 from storage.embedded import EmbeddedPostgres
-from storage.migrate import migrate
+from storage.migrate import CannotMigrate, migrate
+from storage.servers import Patience
+from storage.walls import NotWalled, check_walls
 
 LOG = telemetry.log(__name__)
 
 #: Connections that a control plane keeps open for calls, so that the next one waits for none.
 CALLS_IDLE = 2
 #: The features of this deployment.  Each declares in its own `feature.py` what it provides.
-FEATURES = (identity, team, audit, flows, numbers, calls, contacts, review, analytics, events)
+FEATURES = (
+    identity,
+    team,
+    audit,
+    flows,
+    studio,
+    knowledge,
+    numbers,
+    calls,
+    outbound,
+    transfers,
+    voicemail,
+    texts,
+    textagent,
+    eventagents,
+    campaigns,
+    delivery,
+    optouts,
+    mms,
+    contacts,
+    crm,
+    httptools,
+    executions,
+    mcp,
+    approvals,
+    review,
+    analytics,
+    usage,
+    events,
+    changes,
+    webhooks,
+    triggers,
+    notifications,
+    retention,
+    billing,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +123,7 @@ class Control:
     """A running control plane."""
 
     db: Db
-    bus: PostgresBus
+    bus: RunningBus
     server: ControlServer
     metrics_port: int
 
@@ -64,13 +132,27 @@ class Control:
         return self.server.port
 
 
+def addresses(settings: ControlSettings, url: str) -> Addresses:
+    """Where the database is, with a pooler if there is one; `url` is the operator's, or the embedded one's."""
+    return Addresses(
+        url,
+        settings.database_app_url,
+        settings.database_system_url,
+        Patience(
+            settings.database_connect_seconds, settings.database_next_host_seconds, settings.database_silent_seconds
+        ),
+    )
+
+
 @asynccontextmanager
 async def database(settings: ControlSettings) -> AsyncIterator[str]:
     """The URL of the database: the operator's, or an embedded one for as long as this lasts."""
     if settings.database_url:
-        await require(settings.database_url)
+        await require(addresses(settings, settings.database_url))
         yield settings.database_url
         return
+    if settings.database_app_url or settings.database_system_url:
+        refuse("HUM_DATABASE_URL is not set; beside a pooler's URLs it has to lead to the server itself")
     if settings.production:
         refuse("HUM_DATABASE_URL is not set; production needs a PostgreSQL server that you run")
     embedded = EmbeddedPostgres(settings.home)
@@ -81,23 +163,65 @@ async def database(settings: ControlSettings) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
+async def _payments(settings: ControlSettings) -> AsyncIterator[Payments | None]:
+    """Stripe, where this deployment has it; its SDK takes a third of a start's time to import."""
+    if not settings.stripe_api_key:
+        yield None
+        return
+    from control.clients.stripe import Stripe
+
+    payments = Stripe.open(settings)
+    try:
+        yield payments
+    finally:
+        await payments.close()
+
+
+async def _outside(settings: ControlSettings, stack: AsyncExitStack) -> Outside:
+    """The systems that this deployment has, until the stack is closed."""
+    model, twilio = OpenAI(settings, settings.model_seconds), Twilio(settings, settings.carrier_seconds)
+    stack.push_async_callback(model.close)
+    stack.push_async_callback(twilio.close)
+    embedder = None
+    if settings.embedding_model:
+        embedder = Embeddings(settings, settings.embedding_model, settings.embedding_dimensions)
+        stack.push_async_callback(embedder.close)
+    payments = await stack.enter_async_context(_payments(settings))
+    return Outside(
+        twilio,
+        twilio,
+        speech=model,
+        writer=model,
+        transcriber=model,
+        responder=model,
+        payments=payments,
+        embedder=embedder,
+    )
+
+
+@asynccontextmanager
 async def composed(
     settings: ControlSettings, database_url: str, outside: Outside | None = None, *, calls_idle: int = 0
-) -> AsyncIterator[tuple[Deps, PostgresBus, list[Feature]]]:
+) -> AsyncIterator[tuple[Deps, RunningBus, list[Feature]]]:
     """All features on one database, ready for a server or a worker; `calls_idle` connections stay open for calls."""
-    await migrate(database_url)
-    opened = partial(
-        Db.open, database_url, statement_seconds=settings.statement_seconds, lock_seconds=settings.lock_seconds
-    )
+    where = addresses(settings, database_url)
+    try:
+        await migrate(database_url, patience=where.patience)
+    except CannotMigrate as error:
+        refuse(str(error))
+    opened = partial(Db.open, where, statement_seconds=settings.statement_seconds, lock_seconds=settings.lock_seconds)
     async with AsyncExitStack() as stack:
         db = await opened(size=settings.pool_size)
         stack.push_async_callback(db.close)
+        try:
+            await check_walls(db)
+        except NotWalled as error:
+            refuse(str(error))
         calls_db = await opened(size=settings.calls_pool_size, idle=calls_idle)
         stack.push_async_callback(calls_db.close)
-        model, twilio = OpenAI(settings, settings.model_seconds), Twilio(settings, settings.carrier_seconds)
-        stack.push_async_callback(model.close)
-        stack.push_async_callback(twilio.close)
-        bus, node_keys = PostgresBus(db, retry_seconds=settings.database_retry_seconds), home.node_keys(settings)
+        web = Guarded.open(settings)
+        stack.push_async_callback(web.close)
+        bus, node_keys = _bus(settings, db, calls_db), home.node_keys(settings)
         deps = Deps(
             db=db,
             calls_db=calls_db,
@@ -112,13 +236,38 @@ async def composed(
                 lease=timedelta(seconds=settings.idempotency_lease_seconds),
             ),
             cursors=Cursors(node_keys[0]),
-            outside=outside or Outside(carrier=twilio, lookups=twilio, speech=model, writer=model),
+            outside=outside or await _outside(settings, stack),
+            web=web,
+            keyring=Keyring.parse(home.secret_keys(settings)),
             tools=Registry(),
             stopping=asyncio.Event(),
+            place=Place(),
+            files=Files.of(settings),
         )
         features = [feature(settings, deps) for feature in FEATURES]
         deps.tools.add(tool for feature in features for tool in feature.tools)
+        deps.tools.add_sources(source for feature in features for source in feature.tool_sources)
+        for approver in [feature.approver for feature in features if feature.approver is not None]:
+            deps.tools.ask_through(approver)
         yield deps, bus, features
+
+
+def _bus(settings: ControlSettings, *databases: Db) -> RunningBus:
+    """The bus of HUM_BUS_URL; what transactions of these databases notify goes that way, too."""
+    if not settings.bus_urls:
+        retry_seconds, look_seconds = settings.database_retry_seconds, settings.database_look_seconds
+        return PostgresBus(databases[0], retry_seconds=retry_seconds, look_seconds=look_seconds)
+    servers = Servers(
+        settings.bus_urls,
+        natsbus.tls(settings.tls_ca, settings.tls_cert, settings.tls_key),
+        settings.bus_retry_seconds,
+        settings.bus_ping_seconds,
+        settings.bus_silent_seconds,
+    )
+    bus = NatsBus(servers, look_seconds=settings.database_look_seconds)
+    for database in databases:
+        database.carry_hints(bus)
+    return bus
 
 
 def _limits(settings: ControlSettings) -> Limits:
@@ -150,6 +299,7 @@ async def build(
     ):
         services = {service: servicer for feature in features for service, servicer in feature.services.items()}
         server = ControlServer(settings, deps.boundary, services)
+        deps.place.address = server.own_address
         try:
             await bus.start([channel for feature in features for channel in feature.channels])
             await server.start()
@@ -166,8 +316,15 @@ async def build_worker(
     settings: ControlSettings, database_url: str, outside: Outside | None = None
 ) -> AsyncIterator[Worker]:
     """A worker, ready to run."""
-    async with composed(settings, database_url, outside) as (deps, _, features):
-        yield Worker(deps.db, settings, features)
+    async with composed(settings, database_url, outside) as (deps, bus, features):
+        wakes = {channel: wake for feature in features for channel, wake in feature.wakes.items()}
+        bus.begin(list(wakes))
+        for channel, wake in wakes.items():
+            bus.subscribe(channel, wake)
+        try:
+            yield Worker(deps.db, settings, features)
+        finally:
+            await bus.stop()
 
 
 async def _missing(stopping: asyncio.Event, db: Db) -> list[str]:

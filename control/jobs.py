@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
+from pgqueuer.domain.settings import db_settings
 from pgqueuer.queries import Queries
 
 from control.base.job import Job
+from hum.clock import now
 from storage import jobs
-from storage.db import Tx
+from storage.db import Tx, notify
 
 
 async def enqueue(tx: Tx, job: Job, org: UUID, row: UUID) -> None:
@@ -45,6 +47,14 @@ async def _queue(tx: Tx, job: Job, org: UUID, rows: Sequence[UUID]) -> None:
             [job.priority] * count,
             headers=[{"organization": str(org)}] * count,
         )
+        await notify(tx, db_settings().channel, _enqueued())
+
+
+def _enqueued() -> str:
+    """The queue's own news of a new row, for its workers; the same within a second, so that a transaction sends it once."""
+    queue = db_settings()
+    event = {"type": "table_changed_event", "operation": "insert", "table": queue.queue_table, "channel": queue.channel}
+    return json.dumps(event | {"sent_at": now().isoformat(timespec="seconds")})
 
 
 def payload(org: UUID, row: UUID) -> bytes:

@@ -1,5 +1,6 @@
 """Control's gRPC server: the services behind the boundary, health, reflection, and a graceful shutdown."""
 
+import socket
 from collections.abc import Mapping
 
 from google.protobuf.descriptor import ServiceDescriptor
@@ -10,7 +11,26 @@ from grpc_reflection.v1alpha import reflection
 
 from control.boundary import Boundary
 from hum import rpc
+from hum.network import parse_listen
 from hum.settings import ControlSettings
+
+WILDCARDS = ("0.0.0.0", "::")
+
+
+def _own_address(server: aio.Server, settings: ControlSettings) -> str:
+    """Let the server listen on a port that no other process shares; return where media processes reach that."""
+    host = parse_listen(settings.control_listen).host
+    listen = settings.control_own_listen or f"{_bracketed(host)}:0"
+    port = rpc.bind(server, settings, listen)
+    named = settings.control_own_address
+    if named.rpartition(":")[2].isdecimal() and not named.endswith("]"):
+        return named
+    host = parse_listen(listen).host
+    return f"{named or _bracketed(socket.gethostname() if host in WILDCARDS else host)}:{port}"
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 class ControlServer:
@@ -20,6 +40,7 @@ class ControlServer:
         self, settings: ControlSettings, boundary: Boundary, services: Mapping[ServiceDescriptor, object]
     ) -> None:
         self._server, self.port = rpc.server(settings, settings.control_listen, shared=settings.control_shared)
+        self.own_address = _own_address(self._server, settings)
         self._health = HealthServicer()
         self._names = [service.full_name for service in services]
         self._server.add_generic_rpc_handlers(tuple(boundary.handlers(services)))

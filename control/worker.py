@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from uuid import UUID
@@ -13,12 +12,13 @@ from pgqueuer.domain.errors import RetryRequested
 from pgqueuer.domain.models import Job as QueuedJob
 from prometheus_client import Counter, Gauge
 
-from control import jobs, readers
+from control import certificates, jobs, readers
 from control.base.job import Job
 from control.feature import Feature, Handler, Reader, Sweep
+from hum.clock import now
 from hum.settings import WorkerSettings
 from hum.telemetry import log
-from storage import events
+from storage import event_backlogs, events, health
 from storage import jobs as queue
 from storage.db import AWAY, BUSY, Db
 
@@ -27,7 +27,21 @@ DONE = Counter("hum_jobs_total", "Attempts at jobs, by how they ended", ["job", 
 FAILED = Counter("hum_steps_failed_total", "Failed steps of sweeps, readers and the queue", ["step"])
 WAITING = Gauge("hum_jobs_waiting_seconds", "For how long the oldest job has waited that could run, or is parked")
 HELD = Gauge("hum_jobs_held", "Jobs that failed too often and wait for an operator")
-LAG = Gauge("hum_reader_lag_seconds", "Age of the oldest event that a reader of the outbox has not read", ["reader"])
+LAG = Gauge(
+    "hum_reader_lag_seconds",
+    "Age of the oldest event that a reader of the outbox has not read, but for backlogs",
+    ["reader"],
+)
+BACKLOG = Gauge(
+    "hum_reader_backlog_seconds",
+    "Age of the oldest event that a reader of the outbox has not read for an organization with very many",
+    ["reader"],
+)
+STANDBYS = Gauge("hum_database_standbys", "Servers that replay the database's log")
+REPLICATION_LAG = Gauge(
+    "hum_database_replication_lag_bytes", "Bytes of the database's log that a standby has not replayed yet", ["standby"]
+)
+CLOCK_OFFSET = Gauge("hum_clock_offset_seconds", "By how much this machine's clock is ahead of the database's")
 FAILING = Gauge("hum_steps_failing", "Consecutive failures of a step, 0 after a success", ["step"])
 BATCH = 10
 MAX_DOUBLINGS = 20
@@ -51,9 +65,9 @@ class Worker:
             return [f"{name} has ended" for name in ended] or ["it has not started yet"]
         try:
             await self._db.check()
+            return [each for feature in self._features if feature.missing for each in await feature.missing()]
         except (*AWAY, *BUSY) as error:
             return [f"the database doesn't answer: {error!r}"[:200]]
-        return []
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until asked to stop; running jobs are finished."""
@@ -72,16 +86,18 @@ class Worker:
                 task.cancel()
             await asyncio.gather(stopping, *tasks, return_exceptions=True)
 
-    def _steps(self) -> list[tuple[str, Callable[[], Awaitable[object]], float]]:
+    def _steps(self) -> list[tuple[str, Callable[[], Awaitable[object]], float, asyncio.Event | None]]:
         sweeps: list[Sweep] = [sweep for feature in self._features for sweep in feature.sweeps]
         own = (
             Sweep("jobs", self._sweep_jobs, self._settings.sweep_seconds),
             Sweep("measures", self._measure, self._settings.sweep_seconds),
+            Sweep("health", self._measure_database, self._settings.sweep_seconds),
+            Sweep("certificates", self._look_at_certificates, self._settings.certificate_look_seconds),
         )
         return [
-            *((each.name, each.step, each.every_seconds) for each in (*own, *sweeps)),
+            *((each.name, each.step, each.every_seconds, each.woken) for each in (*own, *sweeps)),
             *(
-                (each.name, partial(self._read, each), each.every_seconds)
+                (each.name, partial(self._read, each), each.every_seconds, None)
                 for feature in self._features
                 for each in feature.readers
             ),
@@ -106,8 +122,26 @@ class Worker:
             HELD.set(await queue.held(tx))
             for reader in [reader for feature in self._features for reader in feature.readers]:
                 LAG.labels(reader.name).set(await events.lag_seconds(tx, reader.name))
+                BACKLOG.labels(reader.name).set(await event_backlogs.lag_seconds(tx, reader.name))
 
-    async def _forever(self, name: str, step: Callable[[], Awaitable[object]], every_seconds: float) -> None:
+    async def _measure_database(self) -> None:
+        async with self._db.system() as tx:
+            before = now().timestamp()
+            theirs = await health.clock_seconds(tx)
+            CLOCK_OFFSET.set((before + now().timestamp()) / 2 - theirs)
+            standbys = await health.standbys(tx)
+        STANDBYS.set(len(standbys))
+        REPLICATION_LAG.clear()  # of standbys that are gone
+        for each in standbys:
+            REPLICATION_LAG.labels(each.name).set(each.lag_bytes)
+
+    async def _look_at_certificates(self) -> None:
+        urls = {"public_url": self._settings.public_url, "media_url": self._settings.media_url}
+        await certificates.measure(urls, self._settings.certificate_answer_seconds)
+
+    async def _forever(
+        self, name: str, step: Callable[[], Awaitable[object]], every_seconds: float, woken: asyncio.Event | None
+    ) -> None:
         """Repeat a step.  A failing one is retried less and less often, and does not affect the others."""
         failures = 0
         while not self._stop.is_set():
@@ -121,13 +155,18 @@ class Worker:
                 FAILED.labels(name).inc()
                 LOG.exception("a step failed", step=name, failures=failures)
             FAILING.labels(name).set(failures)
-            await self._rest(every_seconds, failures)
+            await self._rest(every_seconds, failures, woken if not failures else None)
 
-    async def _rest(self, seconds: float, failures: int) -> None:
-        """Wait before the next attempt, or until asked to stop."""
+    async def _rest(self, seconds: float, failures: int, woken: asyncio.Event | None = None) -> None:
+        """Wait before the next attempt, or until woken, or asked to stop."""
         longest = max(seconds, self._settings.step_retry_seconds)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._stop.wait(), min(seconds * 2 ** min(failures, MAX_DOUBLINGS), longest))
+        waits = [asyncio.create_task(each.wait()) for each in (self._stop, woken) if each is not None]
+        try:
+            timeout = min(seconds * 2 ** min(failures, MAX_DOUBLINGS), longest)
+            await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
     # The queue.
 
@@ -170,8 +209,8 @@ class Worker:
         later = timedelta(seconds=self._settings.job_retry_seconds)
         try:
             async with self._db.system() as tx:
-                if await queue.running_before(tx, job.name, org, queued.id) >= job.per_organization:
-                    # Two transactions that enqueued at the same moment did not see each other's jobs.
+                if await queue.running(tx, job.name, org) >= job.per_organization:
+                    # Transactions that enqueued at the same moment did not see each other's jobs.
                     raise RetryRequested(delay=later, reason="no room")
                 attempt = await queue.begin(tx, queued.id)
             await self._do(job, handler, queued.id, attempt, org, row)

@@ -5,10 +5,10 @@ import asyncio
 import itertools
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, lru_cache, partial
 from typing import Any
 
 import msgspec
@@ -27,12 +27,19 @@ from gateway import contract, credentials, errors, openapi, transcode
 from gateway.auth import SignIn
 from gateway.bodies import Bodies
 from gateway.connections import Connection, Patience
+from gateway.console import STATIC, Console
 from gateway.csrf import SameOrigin
+from gateway.held import Asker
+from gateway.hooks import Hooks, shown_path
 from gateway.landing import Landing
+from gateway.mcpserver.catalogue import Catalogue
+from gateway.mcpserver.execution import Execution
+from gateway.mcpserver.server import McpServer
 from gateway.middleware import AccessLog, SecurityHeaders
 from gateway.postponed import Postponed
 from gateway.reference.serving import Reference
 from gateway.room import Room
+from gateway.stripe import StripeWebhook
 from gateway.turnstile import Turnstile
 from gateway.twilio import CarrierWebhooks
 from hum import descriptors, home, monitoring, production, program, rpc, sockets, telemetry, watchdog
@@ -58,6 +65,7 @@ class Gateway:
     closing: asyncio.Event
     missing: monitoring.Ready
     webhooks: CarrierWebhooks
+    mcp: McpServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +81,6 @@ def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
     _refuse(settings)
     identity = rpc.NodeIdentity(home.node_key(settings), "gateway", telemetry.node_name(settings, "gateway"))
     closing = asyncio.Event()
-
     bodies = _bodies(settings)
     postponed = Postponed(take_spool(settings.postponed_dir, fsync=True), settings)
     webhooks = CarrierWebhooks(settings, channel, identity, postponed)
@@ -84,16 +91,16 @@ def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
         faults = [postponed.fault] if postponed.fault else []
         return faults + await _missing_at_control(channel, identity, settings)
 
-    gateway = Gateway(Starlette(), closing, missing, webhooks)
-    is_ready = monitoring.cached(settings, missing)
     cookies = credentials.Cookies(settings.public_url)
     caller = credentials.Caller(cookies, identity)
-    limits = transcode.Limits(
-        settings.control_seconds, settings.heartbeat_seconds, bodies, caller, closing, settings.import_bytes
-    )
-    bindings = _bindings()
-    document = openapi.document(bindings, settings.public_url)
-    as_json = msgspec.json.encode(document)
+    limits = _limits(settings, bodies, caller, closing)
+    document = _document(settings.public_url)
+    endpoints = transcode.endpoints(_bindings(), channel, limits)
+    mcp = _mcp(settings, endpoints, bodies)
+    gateway, landing = Gateway(Starlette(), closing, missing, webhooks, mcp), Landing(settings, channel, caller)
+    console = Console.built(settings.console_dir or STATIC)
+    is_ready = monitoring.cached(settings, missing)
+    as_json = _as_json(settings.public_url)
     as_yaml = _Once(lambda: yaml.dump(document, Dumper=_Plain, sort_keys=False).encode())
 
     async def healthz(_: Request) -> Response:
@@ -111,21 +118,38 @@ def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
 
     gateway.app = Starlette(
         routes=[
-            *transcode.routes(bindings, channel, limits),
-            *webhooks.routes(),
+            *webhooks.routes(),  # the most frequent first: routes are tried in their order
+            *transcode.routes(endpoints),
+            *StripeWebhook(channel, settings, Asker(settings, identity)).routes(),
+            *Hooks(settings, channel, identity, bodies).routes(),
             *SignIn(settings, channel, caller).routes(),
-            *Landing(settings, channel, caller).routes(),
-            *Reference(document).routes(),
+            *mcp.routes(),
+            *Reference(document, console.font if console else "").routes(),
             Route("/openapi.json", openapi_json),
             Route("/openapi.yaml", openapi_yaml),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
+            *(console or landing).routes(),  # takes what is left
         ],
         middleware=_middleware(settings, cookies),
         exception_handlers={HTTPException: _http_error, Exception: _bug},
     )
     gateway.app.router.redirect_slashes = False  # a redirected POST loses its body, and the carrier its parameters
     return gateway
+
+
+def _limits(
+    settings: GatewaySettings, bodies: Bodies, caller: credentials.Caller, closing: asyncio.Event
+) -> transcode.Limits:
+    return transcode.Limits(
+        settings.control_seconds,
+        settings.control_model_seconds,
+        settings.heartbeat_seconds,
+        bodies,
+        caller,
+        closing,
+        settings.import_bytes,
+    )
 
 
 def _middleware(settings: GatewaySettings, cookies: credentials.Cookies) -> list[Middleware]:
@@ -151,11 +175,34 @@ def _bodies(settings: GatewaySettings) -> Bodies:
     )
 
 
-def _bindings() -> list[contract.Binding]:
+@cache
+def _bindings() -> Sequence[contract.Binding]:
+    """What this program serves; every gateway of a process shares it."""
     try:
         return contract.bindings()
     except Unsupported as error:
         refuse(f"the contract can't be served as REST: {error}")
+
+
+@lru_cache(maxsize=1)
+def _document(public_url: str) -> dict[str, Any]:
+    return openapi.document(_bindings(), public_url)
+
+
+@lru_cache(maxsize=1)
+def _as_json(public_url: str) -> bytes:
+    return msgspec.json.encode(_document(public_url))
+
+
+def _mcp(settings: GatewaySettings, endpoints: transcode.Endpoints, bodies: Bodies) -> McpServer:
+    catalogue = _catalogue(settings.public_url)
+    execution = Execution(catalogue, endpoints, settings.mcp_server_result_bytes, settings.public_url)
+    return McpServer(catalogue, execution, bodies, settings.public_url, openapi.VERSION)
+
+
+@lru_cache(maxsize=1)
+def _catalogue(public_url: str) -> Catalogue:
+    return Catalogue(_bindings(), _document(public_url))
 
 
 def _refuse(settings: GatewaySettings) -> None:
@@ -216,7 +263,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 async def _bug(request: Request, error: Exception) -> Response:
     request_id = credentials.request_id(request)
-    LOG.error("unhandled exception", path=request.url.path, request_id=request_id, exc_info=error)
+    LOG.error("unhandled exception", path=shown_path(request.url.path), request_id=request_id, exc_info=error)
     return errors.answer(500, "INTERNAL", f"Internal error; please quote {request_id} when you report it.", request_id)
 
 
@@ -300,7 +347,7 @@ async def serve(
         h11_max_incomplete_event_size=64 << 10,
     )
     leave, hurry = (signals.leave, signals.hurry) if signals else (None, None)
-    async with monitoring.serving(settings, gateway.missing, leave) as metrics_port:
+    async with monitoring.serving(settings, gateway.missing, leave) as metrics_port, gateway.mcp.running():
         server = _Server(config, settings.linger_seconds)
         telling = asyncio.create_task(gateway.webhooks.tell_postponed(), name="postponed webhooks")
         serving = asyncio.create_task(server.serve([listening]), name="http")

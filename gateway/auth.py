@@ -4,15 +4,17 @@ The gateway talks to the browser and to the issuer; control stores sign-ins in p
 """
 
 import re
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 from urllib.parse import quote
 
+import msgspec
 from grpc import StatusCode, aio
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from gateway import credentials, errors
+from gateway import credentials, errors, pages
 from gateway.credentials import Caller
 from gateway.oidc import Issuer, IssuerAway, NotVouched
 from hum import secrets
@@ -27,6 +29,7 @@ CALLBACK: Final = "/auth/callback"
 HOME: Final = "/"
 #: A path on this host: one leading slash, and nothing that a browser reads as another host.
 LOCAL_PATH: Final = re.compile(r"/(?![/\\])[^\x00-\x20\\\x7f-\uffff]{0,1999}")
+Endpoint = Callable[[Request], Awaitable[Response]]
 SIGN_IN_SECONDS: Final = 3600  # lifetime of the browser's cookie; control limits how long a sign-in may take
 
 
@@ -41,9 +44,9 @@ class SignIn:
 
     def routes(self) -> list[Route]:
         return [
-            Route("/auth/login", self._login),
-            Route("/auth/link", self._link, methods=["POST"]),
-            Route(CALLBACK, self._callback),
+            Route("/auth/login", _for_people(self._login)),
+            Route("/auth/link", _for_people(self._link), methods=["POST"]),
+            Route(CALLBACK, _for_people(self._callback)),
             Route("/auth/logout", self._logout, methods=["POST"]),
         ]
 
@@ -137,6 +140,25 @@ class SignIn:
 
     def _call(self, request: Request) -> dict[str, Any]:
         return {"metadata": self._caller.node_metadata(request), "timeout": self._settings.control_seconds}
+
+
+def _for_people(endpoint: Endpoint) -> Endpoint:
+    """A browser that is sent here shows a person a page, also for what is refused; a program gets JSON."""
+
+    async def shown(request: Request) -> Response:
+        answer = await endpoint(request)
+        if answer.status_code < errors.BAD or pages.HTML not in request.headers.get("accept", ""):
+            return answer
+        error = msgspec.json.decode(bytes(answer.body))["error"]
+        text = pages.render("sign_in.html", message=error["message"], request_id=error["request_id"])
+        headers = {"Content-Security-Policy": pages.POLICY, "Cache-Control": "no-store"}
+        if "retry-after" in answer.headers:
+            headers["Retry-After"] = answer.headers["retry-after"]
+        page = Response(text, answer.status_code, headers, pages.HTML)
+        page.raw_headers += [(name, value) for name, value in answer.raw_headers if name == b"set-cookie"]
+        return page
+
+    return shown
 
 
 def _begin_again(why: str, request_id: str) -> Response:

@@ -30,6 +30,11 @@ class Bodies:
         self._held_bytes = 0
         self._held_bytes_of: Counter[str] = Counter()
 
+    @property
+    def most_bytes(self) -> int:
+        """The size of the largest body, unless a reader allows another."""
+        return self._most_bytes
+
     async def read(self, request: Request, most_bytes: int | None = None) -> bytes:
         """The body.  Raises BadBody, and starlette's ClientDisconnect."""
         most_bytes = most_bytes or self._most_bytes

@@ -20,7 +20,7 @@ from hum.v1 import options_pb2
 
 HTTP_BODY = "google.api.HttpBody"
 MASK = "update_mask"
-EVENT_ID = "last_event_id"  # of a stream's request: the header `Last-Event-ID`
+EVENT_ID = "last_event_id"  # of a stream's request: the header `Last-Event-ID`, where it is sent
 RANGE = "range"  # of a file's request: the header `Range`
 
 
@@ -51,6 +51,22 @@ class Binding:
         """The status of success."""
         status: int = self.method.GetOptions().Extensions[options_pb2.rest].status
         return status or 200
+
+    @cached_property
+    def made_field(self) -> str:
+        """The boolean of the response without which the status is 200; empty: it is always the same."""
+        name: str = self.method.GetOptions().Extensions[options_pb2.rest].made_field
+        return name
+
+    @cached_property
+    def asks_model(self) -> bool:
+        """Whether control asks the model meanwhile, which takes longer than the database."""
+        asks: bool = self.method.GetOptions().Extensions[options_pb2.rest].asks_model
+        return asks
+
+    def status_of(self, answer: Message) -> int:
+        """The status of an answer."""
+        return self.status if not self.made_field or getattr(answer, self.made_field) else 200
 
     @property
     def media_types(self) -> tuple[str, ...]:
@@ -97,7 +113,7 @@ class Binding:
         """What the query may hold: whatever path, body and headers don't fill."""
         if self.whole_body:
             return ()
-        filled = {*self.path_fields, self.rule.body, MASK, EVENT_ID, RANGE}
+        filled = {*self.path_fields, self.rule.body, MASK, RANGE}
         return tuple(field for field in self.method.input_type.fields if field.name not in filled)
 
     @cached_property

@@ -7,6 +7,7 @@ whatever cookies come with it.
 
 import re
 from typing import Final
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,8 +18,11 @@ from hum.errors import ApiKeyRequired, Refused, SessionRequired
 SESSION: Final = "session"
 SIGN_IN: Final = "sign_in"
 IDEMPOTENCY_KEY: Final = "[ -~]{1,255}"
+MOST_ID_CHARS: Final = 100
 #: In a request's scope: the client's address, in the form of `addresses.counted`.
 ADDRESS: Final = "hum.address"
+#: In a request's scope: its id.
+REQUEST_ID: Final = "hum.request_id"
 
 NOTHING_SENT: Final = "No credential was sent. Send an API key in the header `Authorization: Bearer hum_live_...`, or sign in at /auth/login."
 NO_BEARER: Final = "The header Authorization must be the word Bearer and an API key: `Bearer hum_live_...`."
@@ -58,10 +62,10 @@ class Cookies:
 
 def request_id(request: Request) -> str:
     """The client's request id when it is valid, else a new one; the same for the life of the request."""
-    known: str | None = request.scope.get("hum.request_id")
+    known: str | None = request.scope.get(REQUEST_ID)
     if known is None:
         known = ids.request_id(request.headers.get("x-request-id", ""))
-        request.scope["hum.request_id"] = known
+        request.scope[REQUEST_ID] = known
     return known
 
 
@@ -85,7 +89,9 @@ class Caller:
         return ApiKeyRequired(NO_BEARER) if "authorization" in request.headers else SessionRequired(NOTHING_SENT)
 
     def metadata(self, request: Request) -> Metadata:
-        """The metadata of a call on the client's behalf: correlation, address, credential, idempotency key."""
+        """The metadata of a call on the client's behalf: correlation, address, credential, idempotency key,
+        and the organization that it means.
+        """
         pairs = [*correlation(request), *self._identity.vouching(request.scope[ADDRESS])]
         if (key := _bearer(request)) is not None:
             pairs.append((rpc.CREDENTIAL, rpc.BEARER_SCHEME + key))
@@ -93,6 +99,8 @@ class Caller:
             pairs.append((rpc.CREDENTIAL, rpc.SESSION_SCHEME + self.cookies.get(request, SESSION)))
         if key := request.headers.get("idempotency-key"):
             pairs.append((rpc.IDEMPOTENCY_KEY, key))
+        if organization := request.headers.get("hum-organization"):
+            pairs.append((rpc.ORGANIZATION, quote(organization[:MOST_ID_CHARS])))  # gRPC carries printable ASCII
         return tuple(pairs)
 
     def node_metadata(self, request: Request) -> Metadata:
@@ -104,6 +112,14 @@ def bad_idempotency_key(request: Request) -> str | None:
     """What is wrong with the request's idempotency key, or None.  gRPC carries printable ASCII."""
     key = request.headers.get("idempotency-key")
     return None if key is None or re.fullmatch(IDEMPOTENCY_KEY, key) else "must be 1 to 255 printable ASCII characters"
+
+
+def key_refusal(request: Request, none: str) -> Refused | None:
+    """Why this request has no well-formed API key, where nothing else is taken; `none` says so of one that has none."""
+    key = _bearer(request)
+    if key is not None and secrets.looks_like_api_key(key):
+        return None
+    return ApiKeyRequired(none if key is None else NO_KEY)
 
 
 def by_cookie(request: Request, cookies: Cookies) -> bool:

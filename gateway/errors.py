@@ -34,6 +34,7 @@ BY_REASON: Mapping[str, int] = {
     "REQUEST_TIMEOUT": 408,
     "ALREADY_EXISTS": 409,
     "CONFLICT": 409,
+    "ORGANIZATION_CHANGED": 409,
     "IN_USE": 409,
     "INVALID_STATE": 409,
     "CONVERSATION_CLOSED": 409,
@@ -44,7 +45,10 @@ BY_REASON: Mapping[str, int] = {
     "RANGE_NOT_SATISFIABLE": 416,
     "RATE_LIMITED": 429,
     "CARRIER_ERROR": 502,
+    "PAYMENT_ERROR": 502,
     "UNAVAILABLE": 503,
+    "NOT_STORED_YET": 503,
+    "STORE_UNAVAILABLE": 503,
 }
 LATE = 504
 CLIENT_LEFT = 499  # nginx's status; HTTP defines none
@@ -62,7 +66,7 @@ BY_CODE: Mapping[StatusCode, int] = {
     StatusCode.UNAVAILABLE: 503,
     StatusCode.DEADLINE_EXCEEDED: LATE,
 }
-INTERNAL, UNAUTHENTICATED = 500, 401
+BAD, INTERNAL, UNAUTHENTICATED = 400, 500, 401
 UNAVAILABLE = "The service is temporarily unavailable; try again."
 #: One step of a field's path: a name, and the item of a list or the key of a map.
 STEP = re.compile(r'([^.\[\]]+)((?:\["(?:[^"\\]|\\.)*"\]|\[[^\]]*\])*)')

@@ -15,7 +15,7 @@ from hum.v1 import options_pb2, validate_pb2
 
 ULID: Final = "01HVN5J8Q0ZR4TB8M3C2Y7K6WD"
 WHEN: Final = "2026-03-05T15:04:05Z"
-DEEPEST: Final = 4
+DEEPEST: Final = 5
 
 WELL_KNOWN: Final[dict[str, Any]] = {
     jsonnames.TIMESTAMP: WHEN,
@@ -92,6 +92,22 @@ TEXTS: Final[dict[str, Any]] = {
     # flows and numbers
     "Flow.name": "Front desk",
     "trigger_events": ["external.order_shipped"],
+    "Trigger.name": "Web shop",
+    "Trigger.event": "external.order_paid",
+    "Trigger.token": "Vt5f0J2wq7Yb1mX9cK3sLr8dHn4pQz6uAe-Gi_TjWxo",
+    "Trigger.url": "https://hum.example/hooks/Vt5f0J2wq7Yb1mX9cK3sLr8dHn4pQz6uAe-Gi_TjWxo",
+    "Trigger.secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "RotateTriggerSecretRequest.secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "id_field": "id",
+    "last_refusal": "signature",
+    "TriggerDelivery.event": "external.order_paid",
+    "key_source": "idempotency-key",
+    "TriggerDelivery.key": "order 7 was paid",
+    "TriggerDelivery.media_type": "application/json",
+    "TriggerBody.media_type": "application/json",
+    "TriggerBody.text": '{"order": 7}',
+    "Email.to": "ada@example.com",
+    "Email.error": "550 5.1.1 No such user",
     "greeting": "Hello, this is Riverside Clinic. How can I help?",
     "system_prompt": "You answer the phone of a clinic. Be brief and kind.",
     "voice": "marin",
@@ -123,6 +139,24 @@ TEXTS: Final[dict[str, Any]] = {
     "default_region": "US",
     "column": "phone",
     "ignored_columns": ["fax"],
+    # webhooks
+    "Webhook.events": ["sms.*", "call.completed"],
+    "Webhook.secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwCx0RkT2eZYg=",
+    "Webhook.description": "Our CRM",
+    "WebhookPreset.name": "slack",
+    "WebhookPreset.title": "Slack",
+    "WebhookPreset.events": ["sms.received"],
+    "WebhookDelivery.body": '{"id":"evt_...","type":"sms.received",...}',
+    "preset": "crm",
+    "url": "https://hooks.example.com/hum",
+    "url_prefixes": ["https://hooks.slack.com/"],
+    "instructions": "Make an incoming webhook in a Slack app and take its URL.",
+    "event_type": "sms.received",
+    "error": "status",
+    "response_status": 503,
+    "WebhookAttempt.message": "The receiver answered 503.",
+    "response_body": "upstream is away",
+    "response_type": "text/plain",
     # analytics
     "date": "2026-03-05",
     "NamedFigures.name": "appointment",

@@ -4,10 +4,15 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
+from google.protobuf.message import Message
 from grpc import StatusCode, aio
+from starlette.requests import Request
 
+from gateway import credentials
 from gateway.credentials import Metadata
+from hum import rpc
 from hum.clock import Clock, monotonic_ms
+from hum.settings import GatewaySettings
 
 #: Codes of a control that is stopping, starting, or waiting for its database or a lock: worth repeating in a moment.
 PASSING = {StatusCode.UNAVAILABLE, StatusCode.CANCELLED, StatusCode.ABORTED}
@@ -53,3 +58,25 @@ async def ask(
             if error.code() not in PASSING or clock() + 1000 * pause_seconds >= ends_ms:
                 raise Away(error.code().name) from error
         await asyncio.sleep(pause_seconds)
+
+
+class Asker:
+    """Asks control on behalf of the carrier, for as long as the carrier waits."""
+
+    def __init__(self, settings: GatewaySettings, identity: rpc.NodeIdentity) -> None:
+        self._settings, self._identity = settings, identity
+        self._zone = ((rpc.ZONE, settings.zone),) if settings.zone else ()
+
+    async def ask(self, method: Method[Answer_co], message: Message, request: Request | None) -> Answer_co:
+        """Control's answer; a restart of it is waited for.  Raises as `ask`."""
+
+        def metadata() -> credentials.Metadata:
+            return self._identity.metadata(), *self._zone, *(credentials.correlation(request) if request else ())
+
+        return await ask(
+            method,
+            message,
+            metadata,
+            within_seconds=self._settings.ingress_seconds,
+            pause_seconds=self._settings.ingress_retry_seconds,
+        )

@@ -1,4 +1,4 @@
-"""`/`: what this service is, who is signed in, and the way out; until there is a console."""
+"""`/`: what this service is, who is signed in, and the way out; where the console is not built."""
 
 from typing import Any
 

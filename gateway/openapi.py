@@ -9,7 +9,7 @@ from typing import Any
 from google.api import field_behavior_pb2
 from google.protobuf.descriptor import FieldDescriptor
 
-from gateway import contract, credentials, examples, forms, schemas, sse
+from gateway import contract, credentials, examples, forms, payloads, schemas, sse
 from gateway.contract import Binding
 from hum import jsonnames
 from hum.comments import about, comment
@@ -52,6 +52,7 @@ def document(bindings: Sequence[Binding], server_url: str) -> Schema:
         "tags": _tags(bindings),
         "security": [{"apiKey": []}, {"session": []}],
         "paths": paths,
+        "webhooks": payloads.operations(),
         "x-event-types": {each.name: _event_type(each) for each in schemas.event_types()},
         "components": {
             "schemas": schemas.components(bindings),
@@ -97,7 +98,7 @@ def _operation(binding: Binding) -> Schema:
         "tags": [_tag(binding)],
         "summary": summary.rstrip("."),
         "parameters": [*_path_parameters(binding), *_query_parameters(binding), *_header_parameters(binding)],
-        "responses": {str(binding.status): _success(binding), **_errors(binding)},
+        "responses": {**_successes(binding), **_errors(binding)},
     }
     if rest:
         operation["description"] = rest
@@ -116,10 +117,14 @@ def _operation(binding: Binding) -> Schema:
         }
         if binding.text_type:
             field = binding.method.input_type.fields_by_name[binding.text_field]
-            content[binding.text_type] = {"schema": {"type": "string"}, "example": examples.of_field(field)}
+            of_bytes = {"format": "binary"} if field.type == field.TYPE_BYTES else {}
+            content[binding.text_type] = {
+                "schema": {"type": "string", **of_bytes},
+                "example": examples.of_field(field),
+            }
             content[forms.MEDIA_TYPE] = {"schema": _form(binding)}
         operation["requestBody"] = {
-            "required": binding.masked or bool(schemas.required(binding.body_type)),
+            "required": binding.masked or binding.verb == "PATCH" or bool(schemas.required(binding.body_type)),
             "content": content,
         }
     return operation
@@ -202,6 +207,12 @@ def _header_parameters(binding: Binding) -> Iterator[Schema]:
 
 def _header(name: str, description: str, rules: Schema) -> Schema:
     return {"name": name, "in": "header", "description": description, "schema": {"type": "string", **rules}}
+
+
+def _successes(binding: Binding) -> Schema:
+    """The answers to a request that was carried out, by status."""
+    success = _success(binding)
+    return {**({"200": success} if binding.made_field else {}), str(binding.status): success}
 
 
 def _success(binding: Binding) -> Schema:

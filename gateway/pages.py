@@ -10,8 +10,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import Response
 
-#: No script, and nothing from elsewhere but our own stylesheet.
-POLICY_BUT_FORMS: Final = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; style-src 'self'"
+#: No script, and nothing but our own stylesheet and typeface.
+POLICY_BUT_FORMS: Final = (
+    "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; style-src 'self'; font-src 'self'"
+)
 #: Nor forms to elsewhere.
 POLICY: Final = f"{POLICY_BUT_FORMS}; form-action 'self'"
 HTML: Final = "text/html"

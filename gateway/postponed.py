@@ -49,13 +49,18 @@ class Postponed:
         self.fault = ""
         WAITING.set(len(spool))
 
-    async def keep(self, path: str, form: bytes) -> bool:
-        """Store a request; False if that fails: then control never learns of it."""
+    @property
+    def is_behind(self) -> bool:
+        """Whether control is still to be told of something that came before now."""
+        return len(self._spool) > 0 and not self.fault
+
+    async def keep(self, path: str, form: bytes, at: datetime | None = None) -> bool:
+        """Store a request that came now, or then; False if that fails: then control never learns of it."""
         if len(self._spool) >= self._settings.postponed_webhooks:
             LOG.error("too many webhooks wait for control", waiting=len(self._spool))
             ENDED.labels("lost").inc()
             return False
-        record = msgspec.json.encode(Webhook(path, form, now()))
+        record = msgspec.json.encode(Webhook(path, form, at or now()))
         try:
             async with self._writing:
                 await asyncio.to_thread(self._spool.append, record)

@@ -91,7 +91,7 @@ def _enums(bindings: Iterable[Binding]) -> dict[str, Schema]:
     """The enums of requests, answers and events."""
     found: dict[str, Schema] = {}
     waiting = [message for each in bindings for message in (each.method.input_type, each.method.output_type)]
-    waiting += [each.message for each in event_types()]
+    waiting += [each.message for each in sent_types()]
     known = {message.full_name for message in waiting}
     while waiting:
         for field in waiting.pop().fields:
@@ -122,6 +122,11 @@ def event_types() -> list[EventType]:
     return [each for each in eventtypes.by_name().values() if each.visible]
 
 
+def sent_types() -> list[EventType]:
+    """The types that webhooks get: those, and the test, which one webhook alone gets."""
+    return [*event_types(), eventtypes.by_name()["webhook.test"]]
+
+
 def events_name(binding: Binding) -> str:
     return f"{binding.method.name}Events"
 
@@ -140,7 +145,7 @@ def _events(binding: Binding) -> Schema:
 
 def _schemas(bindings: Iterable[Binding]) -> dict[str, Schema]:
     """The schemas of all bodies, answers and events, and of what they hold."""
-    waiting: list[tuple[Descriptor, str]] = [(each.message, "output") for each in event_types()]
+    waiting: list[tuple[Descriptor, str]] = [(each.message, "output") for each in sent_types()]
     for binding in bindings:
         if binding.body_type is not None:
             waiting.append((binding.body_type, "patch" if binding.masked else "input"))

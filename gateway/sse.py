@@ -27,11 +27,13 @@ HEADERS = {
 RETRY_MS = (1000, 3000)  # spreads out the reconnects of clients
 
 
-def last_event_id(request: Request) -> int | None:
-    """The sequence in `Last-Event-ID`; 0 without one, None when it is not one of ours."""
-    sent = request.headers.get("last-event-id", "").strip()
-    if not sent:
-        return 0
+def last_event_id(request: Request) -> str:
+    """What the client sends as `Last-Event-ID`; empty without one."""
+    return request.headers.get("last-event-id", "").strip()
+
+
+def sequence(sent: str) -> int | None:
+    """The sequence of an event's id; None when it is not one of ours."""
     return int(sent) if sent.isascii() and sent.isdecimal() and len(sent) < 19 else None
 
 

@@ -17,16 +17,19 @@ from grpc import aio
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
-from gateway import contract, credentials, errors, forms, sse
+from gateway import compression, contract, credentials, errors, forms, sse
 from gateway.bodies import BadBody, Bodies
 from gateway.contract import Binding
 from gateway.credentials import Caller
-from hum import jsonnames, jsonwire, rpc, validation
+from hum import authorization, jsonnames, jsonwire, rpc, validation
 from hum.errors import FieldError
 from hum.jsonwire import NotJson
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+Endpoints = Mapping[tuple[str, str], Endpoint]
+"""What answers, by path and verb."""
 JSON_TYPES = ("application/json", "text/json")
 NO_CONTENT = 204
 IN_PATH = "is given by the path; leave it out of the body"
@@ -37,6 +40,8 @@ class Limits:
     """The longest waits, how bodies are read, who the client is, and when streams must end."""
 
     control_seconds: float
+    #: For what asks the model.
+    model_seconds: float
     heartbeat_seconds: float
     bodies: Bodies
     caller: Caller
@@ -46,39 +51,44 @@ class Limits:
     text_bytes: int
 
 
-def routes(bindings: Sequence[Binding], channel: aio.Channel, limits: Limits) -> list[Route]:
+def endpoints(bindings: Sequence[Binding], channel: aio.Channel, limits: Limits) -> Endpoints:
+    """One for each RPC; routes and agents share them."""
+    return {(binding.path, binding.verb): endpoint(binding, channel, limits) for binding in bindings}
+
+
+def routes(answering: Endpoints) -> list[Route]:
     """One route for each path; it answers 405 with all verbs of the path.  Literal segments go before variables: of
     `/team/invites` and `/team/{user_id}`, the first is tried first.
     """
     by_path: dict[str, dict[str, Endpoint]] = defaultdict(dict)
-    for binding in bindings:
-        by_path[binding.path][binding.verb] = _endpoint(binding, channel, limits)
+    for (path, verb), answer in answering.items():
+        by_path[path][verb] = answer
     ordered = sorted(by_path, key=lambda path: [part.startswith("{") for part in path.split("/")])
-    return [Route(path, _dispatch(by_path[path]), methods=None, name=path) for path in ordered]
+    return [Route(path, _Dispatch(by_path[path]), methods=None, name=path) for path in ordered]
 
 
-def _dispatch(verbs: Mapping[str, Endpoint]) -> Any:
-    allowed = ", ".join(sorted({*verbs, *({"HEAD"} if "GET" in verbs else ())}))
+class _Dispatch:
+    """A path, as an ASGI endpoint: Starlette's own answers 405 with the verbs of one route only."""
 
-    class Dispatch:
-        """An ASGI endpoint: Starlette's own answers 405 with the verbs of one route only."""
+    def __init__(self, verbs: Mapping[str, Endpoint]) -> None:
+        self._verbs = verbs
+        self._allowed = ", ".join(sorted({*verbs, *({"HEAD"} if "GET" in verbs else ())}))
 
-        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-            request = Request(scope, receive)
-            verb = "GET" if request.method == "HEAD" else request.method
-            endpoint = verbs.get(verb)
-            if endpoint is None:
-                headers = {"Allow": allowed}
-                message = f"This path allows only {allowed}."
-                answer = errors.refusal("METHOD_NOT_ALLOWED", message, credentials.request_id(request), headers)
-            else:
-                answer = await endpoint(request)
-            await answer(scope, receive, send)
-
-    return Dispatch()
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        verb = "GET" if request.method == "HEAD" else request.method
+        found = self._verbs.get(verb)
+        if found is None:
+            headers = {"Allow": self._allowed}
+            message = f"This path allows only {self._allowed}."
+            answer = errors.refusal("METHOD_NOT_ALLOWED", message, credentials.request_id(request), headers)
+        else:
+            answer = await found(request)
+        await answer(scope, receive, send)
 
 
-def _endpoint(binding: Binding, channel: aio.Channel, limits: Limits) -> Endpoint:
+def endpoint(binding: Binding, channel: aio.Channel, limits: Limits) -> Endpoint:
+    """What answers a request for this RPC; its path's variables are in `path_params`."""
     rename = errors.Rename(binding.method.input_type, binding.body_field)
     open_call = (channel.unary_stream if binding.method.server_streaming else channel.unary_unary)(
         binding.rpc,
@@ -86,31 +96,31 @@ def _endpoint(binding: Binding, channel: aio.Channel, limits: Limits) -> Endpoin
         response_deserializer=binding.response_type.FromString,
     )
 
-    async def endpoint(request: Request) -> Response:
+    async def answer(request: Request) -> Response:
         request_id = credentials.request_id(request)
         if (refused := limits.caller.refusal(request)) is not None:  # before its body is read
             return errors.refusal(refused.reason, str(refused), request_id)
         filled = await _fill(binding, request, limits, rename)
         if isinstance(filled, Response):
             return filled
-        seconds = limits.control_seconds
+        seconds = limits.model_seconds if binding.asks_model else limits.control_seconds
         # Streams have no time limit, and files take as long as their client: only the wait for each part is limited.
         timeout = None if binding.method.server_streaming else seconds
         call = open_call(filled, metadata=limits.caller.metadata(request), timeout=timeout)
         try:
             if not binding.method.server_streaming:
-                return await _unary(binding, call)
+                return await _unary(binding, call, takes_gzip=compression.is_taken(request.headers))
             async with asyncio.timeout(seconds):
                 if binding.is_stream:
                     return await sse.respond(call, limits.heartbeat_seconds, limits.closing, request.scope)
-                return await _file(call, seconds)
+                return await _file(call, seconds, limits.closing, bodiless=request.method == "HEAD")
         except aio.AioRpcError as error:
             return errors.rpc_error(error, request_id, rename)
         except TimeoutError:
             call.cancel()
             return errors.late(request_id)
 
-    return endpoint
+    return answer
 
 
 # --- the request --------------------------------------------------------------------------------------------------
@@ -135,8 +145,8 @@ async def _fill(binding: Binding, request: Request, limits: Limits, rename: erro
     for name in binding.path_fields:
         setattr(message, name, request.path_params[name])
     fields = message.DESCRIPTOR.fields_by_name
-    if contract.EVENT_ID in fields:
-        if (seen := sse.last_event_id(request)) is None:
+    if contract.EVENT_ID in fields and (sent := sse.last_event_id(request)):
+        if (seen := sse.sequence(sent)) is None:
             problems.append(FieldError("Last-Event-ID", "is not an event id of this stream"))
         else:
             setattr(message, contract.EVENT_ID, seen)
@@ -230,6 +240,9 @@ async def _form(
 
 
 def _text(field: str, text: bytes, message: Message, problems: list[FieldError]) -> None:
+    if message.DESCRIPTOR.fields_by_name[field].type == FieldDescriptor.TYPE_BYTES:
+        setattr(message, field, text)
+        return
     try:
         setattr(message, field, text.decode())
     except UnicodeDecodeError as error:
@@ -264,27 +277,34 @@ def _query(fields: Iterable[FieldDescriptor], request: Request, message: Message
 # --- the answer ---------------------------------------------------------------------------------------------------
 
 
-async def _unary(binding: Binding, call: Any) -> Response:
+async def _unary(binding: Binding, call: Any, *, takes_gzip: bool) -> Response:
     message: Message = await call
     headers = errors.answer_headers(await call.trailing_metadata())
     if binding.status == NO_CONTENT:
         return Response(status_code=NO_CONTENT, headers=headers)
     field = binding.rule.response_body
     body = jsonwire.write_field(message, field) if field else jsonwire.write(message)
-    return Response(body, binding.status, headers, "application/json")
+    # A secret is never compressed: its length would tell of it to whoever can have something of theirs in the same answer.
+    if len(body) >= compression.LEAST_BYTES and not authorization.access_of(binding.method).answers_secret:
+        headers = {**headers, "Vary": "Accept-Encoding"}
+        if takes_gzip:
+            body, headers["Content-Encoding"] = await compression.compressed(body), "gzip"
+    return Response(body, binding.status_of(message), headers, "application/json")
 
 
-async def _file(call: Any, seconds: float) -> Response:
-    """Answer with the file; control has `seconds` for each part."""
+async def _file(call: Any, seconds: float, closing: asyncio.Event, *, bodiless: bool) -> Response:
+    """Answer with the file; control has `seconds` for each part.  One without an end ends when the gateway drains."""
     initial = await call.initial_metadata()
     first = await call.read()  # a refusal is raised here
     if first is aio.EOF:
         return Response(status_code=NO_CONTENT)
 
+    is_endless = any(name == rpc.STREAM for name, _ in initial)
+
     async def parts() -> Any:
         part = first
         try:
-            while part is not aio.EOF:
+            while part is not aio.EOF and not (is_endless and closing.is_set()):
                 yield part.data
                 async with asyncio.timeout(seconds):
                     part = await call.read()
@@ -297,4 +317,7 @@ async def _file(call: Any, seconds: float) -> Response:
 
     headers = {name.removeprefix(rpc.HTTP_PREFIX): value for name, value in initial if name.startswith(rpc.HTTP_PREFIX)}
     status = int(headers.pop("status", 200))
+    if bodiless:  # one without an end would never be answered
+        call.cancel()
+        return StreamingResponse(iter(()), status, headers, first.content_type)
     return StreamingResponse(parts(), status, headers, first.content_type)

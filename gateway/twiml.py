@@ -17,19 +17,31 @@ EMPTY = f"{HEAD}<Response/>"
 MAX_FIELDS = 200
 #: The longest that we take of a number, a SIP address, or a name.
 MAX_CHARS = 256
-CALL_SID = re.compile(r"[A-Za-z0-9]{2,64}")
+#: No call lasts longer than so many digits can say.
+DURATION_DIGITS = 7
+#: What no XML 1.0 document may hold: the carrier would refuse all of it.
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+SID = re.compile(r"[A-Za-z0-9]{2,64}")
 #: The carrier's words for STIR/SHAKEN (twilio.com/docs/voice/trusted-calling-with-shakenstir), without level and suffix.
 PASSED, FAILED = "TN-Validation-Passed", "TN-Validation-Failed"
 
 
 def form(body: bytes) -> Parameters:
-    """A form body's parameters, blank ones too: they are signed.  Raises ValueError for more than `MAX_FIELDS`."""
-    return parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_FIELDS)
+    """A form body's parameters as they were signed: blank ones too, and bytes that are no UTF-8 as surrogates, which
+    `readable` replaces.  Raises ValueError for more than `MAX_FIELDS`.
+    """
+    text = body.decode("utf-8", "surrogateescape")
+    return parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="surrogateescape")
 
 
-def is_call_sid(text: str) -> bool:
-    """Tell whether the carrier may have made this id of a call."""
-    return CALL_SID.fullmatch(text) is not None
+def readable(text: str) -> str:
+    """A parameter as everybody can read it."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def is_sid(text: str) -> bool:
+    """Tell whether the carrier may have made this id, of a call or of a text."""
+    return SID.fullmatch(text) is not None
 
 
 def route_request(form: Mapping[str, str], apologized_at: datetime | None = None) -> pb.RouteCallRequest:
@@ -50,13 +62,103 @@ def route_request(form: Mapping[str, str], apologized_at: datetime | None = None
 def status_request(form: Mapping[str, str]) -> pb.ReportCallStatusRequest:
     """What the carrier says of a call's status."""
     return pb.ReportCallStatusRequest(
-        call_sid=form.get("CallSid", ""), carrier_status=_text(form, "CallStatus"), to_e164=_text(form, "To")
+        call_sid=form.get("CallSid", ""),
+        carrier_status=_text(form, "CallStatus"),
+        to_e164=_text(form, "To"),
+        lasted_seconds=_lasted_seconds(form),
+    )
+
+
+def _lasted_seconds(form: Mapping[str, str]) -> int | None:
+    """How long a leg of a call lasted, if the carrier says so and it is a number that can be."""
+    text = form.get("CallDuration", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= DURATION_DIGITS else None
+
+
+def placed_request(form: Mapping[str, str], attempt_id: str) -> pb.AnswerPlacedCallRequest:
+    """A call that we placed was answered."""
+    return pb.AnswerPlacedCallRequest(
+        attempt_id=attempt_id, call_sid=form.get("CallSid", ""), to_e164=_text(form, "To")
+    )
+
+
+def placed_status_request(form: Mapping[str, str], attempt_id: str) -> pb.ReportPlacedCallRequest:
+    """What the carrier says of the status of a call that we placed."""
+    return pb.ReportPlacedCallRequest(
+        attempt_id=attempt_id,
+        call_sid=form.get("CallSid", ""),
+        to_e164=_text(form, "To"),
+        carrier_status=_text(form, "CallStatus"),
+        carrier_code=_text(form, "ErrorCode") or _text(form, "SipResponseCode"),
+        lasted_seconds=_lasted_seconds(form),
+    )
+
+
+def answered_by_request(form: Mapping[str, str], attempt_id: str) -> pb.ReportAnsweredByRequest:
+    """Who answered a call that we placed, as the carrier found out."""
+    return pb.ReportAnsweredByRequest(
+        attempt_id=attempt_id, call_sid=form.get("CallSid", ""), answered_by=_text(form, "AnsweredBy")
     )
 
 
 def next_request(form: Mapping[str, str], call_id: str) -> pb.NextStepRequest:
     """A stream has closed."""
-    return pb.NextStepRequest(call_id=call_id, call_sid=form.get("CallSid", ""), to_e164=_text(form, "To"))
+    return pb.NextStepRequest(
+        call_id=call_id,
+        call_sid=form.get("CallSid", ""),
+        to_e164=_text(form, "To"),
+        carrier_status=_text(form, "CallStatus"),
+    )
+
+
+def end_dial_request(
+    form: Mapping[str, str], transfer_id: str, apologized_at: datetime | None = None
+) -> pb.EndDialRequest:
+    """A dial is over; with `apologized_at`, one that control did not take in time."""
+    request = pb.EndDialRequest(
+        transfer_id=transfer_id,
+        call_sid=form.get("CallSid", ""),
+        to_e164=_text(form, "To"),
+        carrier_status=_text(form, "CallStatus"),
+        dial_status=_text(form, "DialCallStatus"),
+        bridged=is_bridged(form) if "DialBridged" in form else None,
+    )
+    if apologized_at is not None:
+        request.apologized_at.FromDatetime(apologized_at)
+    return request
+
+
+def is_bridged(form: Mapping[str, str]) -> bool:
+    """Whether the caller was connected to whoever was dialled."""
+    return form.get("DialBridged", "").lower() == "true"
+
+
+def report_dial_request(
+    form: Mapping[str, str], transfer_id: str, received_at: datetime | None = None
+) -> pb.ReportDialRequest:
+    """What the carrier says of whoever is dialled; with `received_at`, what it said then."""
+    request = pb.ReportDialRequest(
+        transfer_id=transfer_id,
+        call_sid=form.get("CallSid", ""),
+        parent_call_sid=_text(form, "ParentCallSid"),
+        to_e164=_text(form, "To"),
+        carrier_status=_text(form, "CallStatus"),
+        lasted_seconds=_lasted_seconds(form),
+    )
+    if received_at is not None:
+        request.received_at.FromDatetime(received_at)
+    return request
+
+
+def whisper_request(form: Mapping[str, str], transfer_id: str) -> pb.WhisperRequest:
+    """Whoever was dialled has answered, or has pressed a key."""
+    return pb.WhisperRequest(
+        transfer_id=transfer_id,
+        call_sid=form.get("CallSid", ""),
+        parent_call_sid=_text(form, "ParentCallSid"),
+        to_e164=_text(form, "To"),
+        digits=_text(form, "Digits") if "Digits" in form else None,
+    )
 
 
 def verification(stir_verstat: str) -> "calls_pb2.CallerVerification.ValueType":
@@ -79,25 +181,76 @@ def render(step: pb.CarrierStep, media_url: str, public_url: str) -> str:
         case "connect":
             return _document(_connect(step.connect, media_url, public_url))
         case "say":
-            language = f" language={quoteattr(step.say.language)}" if step.say.HasField("language") else ""
-            return _document(f"<Say{language}>{escape(step.say.text)}</Say><Hangup/>")
+            return _document(f"{_spoken(step.say)}<Hangup/>")
         case "reject":
             return _document(f"<Reject reason={quoteattr(step.reject.reason)}/>")
+        case "dial":
+            return _document(_dial(step.dial, public_url))
         case _:
             return _document("<Hangup/>")
 
 
 def _connect(connect: pb.ConnectStream, media_url: str, public_url: str) -> str:
     action = quoteattr(f"{public_url}/twilio/voice/next/{connect.call_id}{OVERRIDES}")
-    stream = quoteattr(f"{media_url}/media/twilio")
+    stream = quoteattr(f"{connect.media_url or media_url}/media/twilio")
     # Twilio strips the query from a stream's URL: what the stream must show travels as a parameter.
     token = f'<Parameter name="token" value={quoteattr(connect.token)}/>'
-    return f"<Connect action={action}><Stream url={stream}>{token}</Stream></Connect>"
+    first = _spoken(connect.say_first) if connect.HasField("say_first") else ""
+    return f"{first}<Connect action={action}><Stream url={stream}>{token}</Stream></Connect>"
+
+
+def _spoken(words: pb.SayAndHangUp | pb.SayFirst) -> str:
+    return _say(words.text, words.language if words.HasField("language") else "")
+
+
+def _dial(dial: pb.DialPerson, public_url: str) -> str:
+    """The caller hears ringing until they are connected, through what the person hears first."""
+    action = f"{public_url}/twilio/voice/transfer/{dial.transfer_id}"
+    whisper = f" url={quoteattr(whisper_url(public_url, dial.transfer_id))}" if dial.whispers else ""
+    status = f'statusCallback={quoteattr(f"{action}/status{OVERRIDES}")} statusCallbackEvent="answered"'
+    return (
+        f'<Dial action={quoteattr(action + OVERRIDES)} timeout="{dial.ring_seconds}" '
+        f'callerId={quoteattr(dial.caller_id_e164)} answerOnBridge="true">'
+        f"<Number{whisper} {status}>{escape(dial.to_e164)}</Number></Dial>"
+    )
+
+
+def whisper_url(public_url: str, transfer_id: str) -> str:
+    """What whoever answers hears is asked for here, and the key that they pressed is told here."""
+    return f"{public_url}/twilio/voice/whisper/{transfer_id}{OVERRIDES}"
+
+
+def whisper(step: pb.WhisperResponse, url: str) -> str:
+    """What whoever answered hears, as TwiML.  Where it ends without a hang-up they are connected.
+
+    They are asked for the key twice: who picks up a telephone misses the first words.
+    """
+    match step.WhichOneof("step"):
+        case "connect":
+            return EMPTY
+        case "say":
+            words = step.say
+            if not words.prompt:
+                return _document(_say(words.text, words.language))
+            gather = f'<Gather numDigits="1" timeout="{words.key_seconds}" action={quoteattr(url)}>'
+            first, again = (_say(text, words.language) for text in (f"{words.text} {words.prompt}", words.prompt))
+            return _document(f"{gather}{first}</Gather>{gather}{again}</Gather><Hangup/>")
+        case _:
+            return _document("<Hangup/>")
+
+
+def hang_up() -> str:
+    return _document("<Hangup/>")
 
 
 def say(text: str) -> str:
     """Say a sentence and hang up."""
-    return _document(f"<Say>{escape(text)}</Say><Hangup/>")
+    return _document(f"{_say(text)}<Hangup/>")
+
+
+def _say(text: str, language: str = "") -> str:
+    tongue = f" language={quoteattr(language)}" if language else ""
+    return f"<Say{tongue}>{escape(_NO_XML.sub(' ', text))}</Say>"
 
 
 def _document(verbs: str) -> str:

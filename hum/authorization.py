@@ -7,6 +7,7 @@ A test calls every method as every kind of caller and compares the results with 
 
 import sys
 from enum import StrEnum
+from functools import cache
 
 import google.api.annotations_pb2 as annotations
 from google.protobuf.descriptor import MethodDescriptor
@@ -46,6 +47,13 @@ def access_of(method: MethodDescriptor) -> options_pb2.Access:
     return access
 
 
+@cache
+def scoped_accesses() -> tuple[options_pb2.Access, ...]:
+    """The access options of all methods with a scope that keys and people may call: not those for a person's own settings."""
+    found = (access_of(method) for service in services() for method in service.methods)
+    return tuple(access for access in found if access.scope and not access.session_only)
+
+
 def may(method: MethodDescriptor) -> set[Caller]:
     """The callers that a method allows."""
     access = access_of(method)
@@ -56,7 +64,7 @@ def may(method: MethodDescriptor) -> set[Caller]:
     if access.audience == options_pb2.AUDIENCE_SIGNED_IN:
         return PEOPLE if access.session_only else PEOPLE | {Caller.ADMIN_KEY, Caller.NARROW_KEY}
     # A site admin is not a member of any organization as such, and only members may access one.
-    return {*ROLES[access.role - 1 :], Caller.ADMIN_KEY}
+    return {*ROLES[access.role - 1 :], *(() if access.session_only else (Caller.ADMIN_KEY,))}
 
 
 def page() -> str:

@@ -26,7 +26,8 @@ def sign(token: str, url: str, parameters: Parameters) -> str:
     for name, value in parameters:
         values.setdefault(name, set()).add(value)  # each distinct value of a repeated name once
     signed = url + "".join(name + value for name in sorted(values) for value in sorted(values[name]))
-    return base64.b64encode(hmac.digest(token.encode(), signed.encode(), hashlib.sha1)).decode()
+    raw = signed.encode("utf-8", "surrogateescape")  # bytes that are no UTF-8 are signed as they are
+    return base64.b64encode(hmac.digest(token.encode(), raw, hashlib.sha1)).decode()
 
 
 def looks_signed(signature: str) -> bool:

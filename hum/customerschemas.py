@@ -35,7 +35,7 @@ def errors(schema: Mapping[str, Any], value: Any) -> list[ValidationError]:
     reset = _left.set(MOST_CHECKS)
     try:
         return list(islice(_BOUNDED(schema).iter_errors(value), MOST_ERRORS))
-    except (_TooMuch, RecursionError):
+    except (_TooMuch, RecursionError, ArithmeticError):  # a quotient that no number is
         return [ValidationError("it is too big to be checked")]
     finally:
         _left.reset(reset)

@@ -70,6 +70,27 @@ class PlanLimit(Refused):
     code, reason = "FAILED_PRECONDITION", "PLAN_LIMIT"
 
 
+class BillingRequired(Refused):
+    """Your plan does not allow this."""
+
+    code, reason = "FAILED_PRECONDITION", "BILLING_REQUIRED"
+
+
+class PaymentError(Refused):
+    """The payment provider rejected the request or did not respond."""
+
+    code, reason = "UNAVAILABLE", "PAYMENT_ERROR"
+
+    #: Whether it may have done what was asked.
+    is_ambiguous = True
+
+
+class PaymentRefused(PaymentError):  # noqa: N818 - named for what happened, like the others
+    """The payment provider rejected the request: it has done nothing."""
+
+    is_ambiguous = False
+
+
 class Forbidden(Refused):
     """Your role does not allow this."""
 
@@ -112,6 +133,12 @@ class Conflict(Refused):
     code, reason = "ABORTED", "CONFLICT"
 
 
+class OrganizationChanged(Refused):
+    """The session works in another organization than the request names; ask `GET /api/me` in which."""
+
+    code, reason = "ABORTED", "ORGANIZATION_CHANGED"
+
+
 class InUse(Refused):
     """It is still in use."""
 
@@ -122,6 +149,12 @@ class InvalidState(Refused):
     """Its current state does not allow this."""
 
     code, reason = "FAILED_PRECONDITION", "INVALID_STATE"
+
+
+class ConversationClosed(Refused):
+    """The conversation is closed; reopen it first."""
+
+    code, reason = "FAILED_PRECONDITION", "CONVERSATION_CLOSED"
 
 
 class IdempotencyMismatch(Refused):
@@ -148,6 +181,18 @@ class Unavailable(Refused):
     code, reason = "UNAVAILABLE", "UNAVAILABLE"
 
 
+class NotStoredYet(Unavailable):
+    """The recording is still on its way to the store, from the machine that recorded it; try again in a moment."""
+
+    reason = "NOT_STORED_YET"
+
+
+class StoreUnavailable(Unavailable):
+    """The store of recordings does not answer at the moment; try again."""
+
+    reason = "STORE_UNAVAILABLE"
+
+
 class CarrierError(Refused):
     """The carrier rejected the request or did not respond."""
 
@@ -157,6 +202,6 @@ class CarrierError(Refused):
 class CarrierBusy(CarrierError):  # noqa: N818 - named for what happened, like the others
     """The carrier rejected the request because of its rate limit; retry after `retry_after_seconds`."""
 
-    def __init__(self, retry_after_seconds: float) -> None:
-        super().__init__("the carrier's rate limit is reached", carrier_status="429")
+    def __init__(self, retry_after_seconds: float, carrier_code: str = "20429") -> None:
+        super().__init__("the carrier's rate limit is reached", carrier_status="429", carrier_code=carrier_code)
         self.retry_after_seconds = retry_after_seconds

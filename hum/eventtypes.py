@@ -14,6 +14,9 @@ from hum import jsonnames, services
 from hum.comments import comment
 from hum.v1 import options_pb2
 
+#: Of types that customers name themselves: their message has this name, and the events have one that begins like it.
+EXTERNAL = "external.*"
+
 
 class EventType(NamedTuple):
     """A type of event.  `version` is incremented when a field changes its meaning."""
@@ -44,6 +47,11 @@ def by_name() -> Mapping[str, EventType]:
 def visible() -> list[str]:
     """The names of the types that customers may see."""
     return [each.name for each in by_name().values() if each.visible]
+
+
+def family(type: str) -> str:
+    """The name under which a type of event is declared: its own, or `external.*` for one that a customer named."""
+    return EXTERNAL if type.startswith(EXTERNAL.removesuffix("*")) else type
 
 
 def _messages() -> Iterator[Descriptor]:

@@ -9,12 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hum import private, production
+from hum import private, production, sockets
+from hum.network import Listen
 from hum.refusal import refuse
 from hum.settings import Common, ControlSettings
 from hum.settings.base import listed
 
 RUN = "run.json"
+STAND_IN_PORTS = "sandbox.ports"
 
 
 def require(home: Path) -> None:
@@ -65,6 +67,16 @@ def secret_keys(settings: ControlSettings) -> str:
     if settings.secret_keys:
         return settings.secret_keys
     return private_text(settings.home / "secret.keys", production.make_keys()["HUM_SECRET_KEYS"])
+
+
+def stand_in_port(home: Path, name: str) -> int:
+    """The port of a stand-in on 127.0.0.1: the one that it had before in this home, unless another program has it now."""
+    kept: dict[str, int] = read_facts(home, STAND_IN_PORTS)
+    port = kept.get(name, 0)
+    if not port or not sockets.is_free(Listen("127.0.0.1", port)):
+        port = sockets.free_port("127.0.0.1")
+        write_facts(home, STAND_IN_PORTS, kept | {name: port})
+    return port
 
 
 def stand_in_secrets(home: Path) -> dict[str, str]:

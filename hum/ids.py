@@ -6,6 +6,7 @@ ULID: 48 bits of Unix milliseconds, 80 random bits, 26 characters of Crockford's
 
 import re
 import secrets
+from datetime import UTC, datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -17,6 +18,8 @@ _VALUE = {char: value for value, char in enumerate(ALPHABET)} | {
     char.lower(): value for value, char in enumerate(ALPHABET)
 }
 ULID_CHARS = 26
+#: No id is from before 2020, or from tomorrow.
+FIRST_MS, DAY_SECONDS = 1_577_836_800_000, 86_400
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -29,19 +32,61 @@ class Kind(StrEnum):
     FLOW = "flow"
     NUMBER = ""
     CALL = "call"
+    #: An attempt at an outbound call; only the carrier sees its id, in URLs.
+    ATTEMPT = "attempt"
     CONTACT = "contact"
     NOTE = "note"
     BACKFILL = "backfill"
     IMPORT = "import"
     VOICEMAIL = "voicemail"
+    INTERVENTION = "intervention"
     INVITE = "invite"
+    SIGN_IN = "signin"
     EVENT = "evt"
+    TRANSFER = "transfer"
+    CONVERSATION = "conv"
+    MESSAGE = "msg"
+    #: An attempt at sending a message; only the carrier sees its id, in URLs.
+    SEND = "send"
+    CAMPAIGN = "camp"
+    RECIPIENT = "rcpt"
+    RUN = "run"
+    TEMPLATE = "tmpl"
+    WEBHOOK = "wh"
+    DELIVERY = "del"
+    TRIGGER = "trig"
+    TRIGGER_DELIVERY = "tdel"
+    EMAIL = "email"
+    CRM_CONNECTOR = "crm"
+    #: Of a request to a connector: its `X-HUM-Delivery`.
+    CRM_DELIVERY = "crmdel"
+    CRM_LOG = "crmlog"
+    TOOL = "tool"
+    FLOW_TOOL = "ftool"
+    TOOL_SECRET = "tsec"  # noqa: S105 - a prefix
+    TOOL_EXECUTION = "texec"
+    KNOWLEDGE = "doc"
+    MCP_SERVER = "mcp"
+    MCP_TOOL = "mcptool"
+    APPROVAL = "appr"
 
 
-def new() -> UUID:
-    """A new ULID as a uuid."""
-    milliseconds = int(now().timestamp() * 1000)
-    return UUID(int=(milliseconds << 80) | secrets.randbits(80))
+def new(at: datetime | None = None) -> UUID:
+    """A new ULID as a uuid, of now or of that time."""
+    return UUID(int=first_at(at or now()).int | secrets.randbits(80))
+
+
+def first_at(at: datetime) -> UUID:
+    """The least id that may be made at this time."""
+    return UUID(int=int(at.timestamp() * 1000) << 80)
+
+
+def made_at(id: UUID) -> datetime | None:
+    """When an id was made; None if it says a time that can't be, as an id that was not made here may."""
+    ms = id.int >> 80
+    return (
+        datetime.fromtimestamp(ms / 1000, UTC) if FIRST_MS <= ms <= (now().timestamp() + DAY_SECONDS) * 1000 else None
+    )
 
 
 def request_id(sent: str) -> str:

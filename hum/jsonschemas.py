@@ -6,6 +6,7 @@ formats of our own; `1.0` is not an integer.
 """
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date
@@ -131,7 +132,7 @@ def bad_json(text: str) -> str | None:
     if len(text.encode()) > RAW_JSON_BYTES:
         return f"is larger than {RAW_JSON_BYTES} bytes"
     try:
-        value = json.loads(text, parse_constant=_no_constant)
+        value = parsed(text)
     except json.JSONDecodeError as error:
         return f"is not JSON: line {error.lineno}, column {error.colno}: {error.msg[:1].lower()}{error.msg[1:]}"
     except (ValueError, RecursionError):
@@ -155,8 +156,22 @@ def _inside(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
+def parsed(text: str) -> Any:
+    """JSON as everybody reads it: without NaN, and without numbers that are infinite here (`1e999`).  Raises ValueError,
+    RecursionError.
+    """
+    return json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+
+
 def _no_constant(name: str) -> None:
     raise ValueError(name)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text[:20]} is too large a number")
+    return value
 
 
 # --- formats ------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from hum.clock import Clock, monotonic_ms
 from hum.lifetime import when
 from hum.settings import Common
 from hum.sockets import listening
+from hum.vitals import Vitals
 
 LOG = telemetry.log(__name__)
 KEEP_ALIVE_SECONDS = 75.0
@@ -54,7 +55,7 @@ async def serving(settings: Common, ready: Ready, leave: asyncio.Event | None = 
     `/healthz` is 200 while the event loop runs.  `/readyz` is 200, or 503 with the reasons that `ready` returns, one per line.
     """
     runner = web.AppRunner(
-        _app(cached(settings, ready)),
+        _app(cached(settings, ready), Vitals(settings)),
         access_log=None,
         keepalive_timeout=KEEP_ALIVE_SECONDS,
         shutdown_timeout=CLOSE_SECONDS,
@@ -72,8 +73,9 @@ async def serving(settings: Common, ready: Ready, leave: asyncio.Event | None = 
         await runner.cleanup()
 
 
-def _app(ready: Ready) -> web.Application:
+def _app(ready: Ready, vitals: Vitals) -> web.Application:
     async def metrics(_: web.Request) -> web.Response:
+        await vitals.measure()
         return web.Response(body=telemetry.metrics_page(), headers={"Content-Type": telemetry.METRICS_CONTENT_TYPE})
 
     async def healthz(_: web.Request) -> web.Response:

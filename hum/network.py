@@ -2,7 +2,7 @@
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 INHERITED = "fd"  # the host of a `Listen` whose port is the number of an inherited descriptor
 
@@ -49,6 +49,40 @@ def base_url(url: str, *schemes: str) -> str:
     if parts.scheme not in schemes or not parts.hostname or parts.query or parts.fragment:
         raise ValueError(f"{url!r} is not a URL like {schemes[-1]}://hum.example.com")
     return url.rstrip("/")
+
+
+def database_hosts(url: str) -> list[Listen]:
+    """The hosts that a URL of PostgreSQL names, in its authority or as `?host=`; port 0 where it names none.
+
+    Raises ValueError if they can't be read.
+    """
+    parts = urlsplit(url)
+    query = parse_qs(parts.query)
+    named = parts.netloc.rpartition("@")[2]
+    if named:
+        return [_database_host(each) for each in named.split(",")]
+    hosts, ports = (",".join(query.get(name, [])).split(",") for name in ("host", "port"))
+    if hosts == [""]:
+        return []
+    if len(ports) not in {1, len(hosts)}:
+        raise ValueError(f"{len(hosts)} hosts have {len(ports)} ports; name one port, or one for each")
+    ports = ports * len(hosts) if len(ports) == 1 else ports
+    return [Listen(host, _port(port)) for host, port in zip(hosts, ports, strict=True)]
+
+
+def _database_host(text: str) -> Listen:
+    host, has_port, port = text.rpartition(":")
+    if not has_port or text.endswith("]"):  # an IPv6 address in brackets has colons of its own
+        host, port = text, ""
+    if not host:
+        raise ValueError("a host is missing; separate several hosts by single commas")
+    return Listen(unquote(host.strip("[]")), _port(port))
+
+
+def _port(text: str) -> int:
+    if text and not (text.isdecimal() and 0 < int(text) <= 65535):
+        raise ValueError(f"{text!r} is not a port")
+    return int(text or 0)
 
 
 def shown_url(url: str) -> str:

@@ -2,14 +2,17 @@
 
 import base64
 import secrets
+from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 from hum.refusal import refuse
 from hum.secrets import KEY_BYTES, Keyring
-from hum.settings import Common, ControlSettings
+from hum.settings import Common, ControlSettings, RecordingSettings
 from hum.settings.base import listed
 
 #: `make_keys` generates 43 characters; other keys need at least this many, and this many different ones.
 LEAST_KEY_CHARS, LEAST_DIFFERENT_CHARS = 32, 12
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 MAKE_KEYS = "`hum admin make-keys` prints a good one"
 
 
@@ -31,14 +34,24 @@ def complaints(settings: Common) -> list[str]:
         return []
     found = [bad_node_key(settings.node_key)]
     if isinstance(settings, ControlSettings):
-        found.append(bad_secret_keys(settings.secret_keys))
+        found += [bad_secret_keys(settings.secret_keys), bad_bus(settings.bus_urls)]
     if not settings.public_url.startswith("https://"):
         found.append(
             f"HUM_PUBLIC_URL is {settings.public_url}; production needs https, because http exposes session cookies"
         )
     if not settings.media_url.startswith("wss://"):
         found.append(f"HUM_MEDIA_URL is {settings.media_url}; production needs wss, because ws exposes calls")
+    if isinstance(settings, RecordingSettings) and settings.bucket is not None and _is_open(settings.s3_endpoint):
+        found.append(
+            f"HUM_S3_ENDPOINT is {settings.s3_endpoint}; production needs https, because http exposes what callers say"
+        )
     return [each for each in found if each is not None]
+
+
+def _is_open(url: str) -> bool:
+    """Whether others on the network can read what goes there."""
+    parts = urlsplit(url)
+    return parts.scheme in {"http", "nats"} and parts.hostname not in LOOPBACK
 
 
 def bad_node_key(key: str) -> str | None:
@@ -49,6 +62,13 @@ def bad_node_key(key: str) -> str | None:
     if any(len(each) < LEAST_KEY_CHARS or len(set(each)) < LEAST_DIFFERENT_CHARS for each in keys):
         return f"HUM_NODE_KEY is too easy to guess; it needs {LEAST_KEY_CHARS} random characters: {MAKE_KEYS}"
     return None
+
+
+def bad_bus(urls: Sequence[str]) -> str | None:
+    """What is wrong with HUM_BUS_URL, or None: what callers say travels there."""
+    if not any(_is_open(url) for url in urls):
+        return None
+    return "HUM_BUS_URL has a server at nats://; production needs tls://, because nats exposes what callers say"
 
 
 def bad_secret_keys(text: str) -> str | None:

@@ -211,13 +211,18 @@ class Programs:
             self._keepers[program.name] = asyncio.create_task(self._keep(program), name=program.name)
 
     async def stop(self, hurry: asyncio.Event | None = None, *, together: bool = False) -> None:
-        """Stop all, the last started first, or all together; at once when `hurry` is set."""
+        """Stop all, the last started first, or all together; as soon as `hurry` is set, all that are left together, at once."""
         hurry = hurry or asyncio.Event()
-        if together:
-            await asyncio.gather(*(self._stop(program, hurry) for program in self.all))
-            return
-        for program in reversed(self.all):
-            await self._stop(program, hurry)
+        hurried = asyncio.create_task(hurry.wait())
+        stopping: list[asyncio.Task[None]] = []
+        try:
+            for program in reversed(self.all):
+                stopping.append(asyncio.create_task(self._stop(program, hurry), name=f"stop {program.name}"))
+                if not together:
+                    await asyncio.wait({stopping[-1], hurried}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.gather(*stopping)
+        finally:
+            hurried.cancel()
 
     async def _stop(self, program: Program, hurry: asyncio.Event) -> None:
         await self._let_be(program)
@@ -252,8 +257,23 @@ class Programs:
             program.process = same[0].process
             program.processes.append(program.process)
         else:
-            program.process = await program.launch(self._changed)
+            program.process = await self._launch(program)
         self._changed()
+
+    async def _launch(self, program: Program) -> Process:
+        """Start a process and wait until it is ready.  Raises DidNotStart.
+
+        One that a signal ended before it was ready (the system's, for memory, or somebody's) is started again: that says
+        nothing about its settings, and must not end the others of the group.
+        """
+        for _ in range(QUICK_DEATHS - 1):
+            try:
+                return await program.launch(self._changed)
+            except DidNotStart as error:
+                if error.status is None or error.status >= 0:
+                    raise
+                self._say(f"{error}; starting it again")
+        return await program.launch(self._changed)
 
     async def renew(self) -> None:
         """Replace every plane by a successor, one after the other; one that can't be replaced serves on."""
@@ -272,7 +292,7 @@ class Programs:
         async with program.changing:
             if program.process is not before:
                 return
-            successor = await program.launch(self._changed)
+            successor = await self._launch(program)
             program.process = successor
             for each in program.processes:
                 if each is not successor:

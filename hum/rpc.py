@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -14,6 +15,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
 from hum.clock import monotonic_ms, now
+from hum.network import parse_listen
 from hum.settings import Common
 from hum.sockets import refuse_address
 
@@ -21,8 +23,10 @@ from hum.sockets import refuse_address
 CREDENTIAL = "authorization"  # `Bearer <API key>`, `Session <token>`, or `Node <identity>`
 CLIENT_ADDRESS = "hum-client-address"  # the client's address; trusted only with a gateway's node identity
 GATEWAY = "hum-gateway"  # that identity, when `authorization` is the client's own
+ZONE = "hum-zone"  # of a gateway that asks for the carrier: where it is
 REQUEST_ID = "x-request-id"
 IDEMPOTENCY_KEY = "idempotency-key"
+ORGANIZATION = "hum-organization"  # the one that the client believes its credential to work in
 REPLAYED = "idempotent-replayed"
 STREAM = "hum-stream"  # initial metadata of a stream: `open`, or `over` when no event will follow
 RATE_PREFIX = "ratelimit-"  # trailing metadata: `limit`, `remaining`, `reset` (seconds), under this prefix
@@ -31,18 +35,19 @@ HTTP_PREFIX = "hum-http-"  # initial metadata of a file: the HTTP `status` and h
 ERROR_DOMAIN = "hum"
 
 NODE_TOKEN_SECONDS = 60
-VOUCHER_MS = 20_000.0  # how long `vouching` reuses a token
+REUSE_MS = 20_000.0  # how long a token is reused
 NODE_CLOCKS_SECONDS = 10  # tolerated clock skew between machines
 NODE_SCHEME = "Node "
 BEARER_SCHEME = "Bearer "
 SESSION_SCHEME = "Session "
 
+MAX_ZONE_CHARS = 60
 MAX_MESSAGE_BYTES = 16 << 20
 #: How much sooner than agreed a peer's keepalive may come: timers and networks are not exact.
 EARLY_PINGS = 4
 
 #: Names and values that gRPC knows (`grpc/impl/channel_arg_names.h`); a name that it doesn't know it ignores.
-Options = Sequence[tuple[str, int]]
+Options = Sequence[tuple[str, int | str]]
 
 
 def client_options(settings: Common) -> Options:
@@ -96,15 +101,22 @@ class NodeIdentity:
     def __init__(self, key: bytes, plane: str, name: str) -> None:
         self._key = OctKey.import_key(key)
         self.node = Node(plane, name)
-        self._voucher, self._vouched_ms = "", -math.inf
+        self._token, self._made_ms = "", -math.inf
 
     def vouching(self, address: str) -> tuple[tuple[str, str], ...]:
         """Metadata that names a client's address, next to the client's own credential."""
-        if self._vouched_ms + VOUCHER_MS < monotonic_ms():
-            self._voucher, self._vouched_ms = self.metadata()[1].removeprefix(NODE_SCHEME), monotonic_ms()
-        return (CLIENT_ADDRESS, address), (GATEWAY, self._voucher)
+        return (CLIENT_ADDRESS, address), (GATEWAY, self._current())
 
     def metadata(self) -> tuple[str, str]:
+        return CREDENTIAL, NODE_SCHEME + self._current()
+
+    def _current(self) -> str:
+        """A token that is valid for a while still: making one costs more than most requests."""
+        if self._made_ms + REUSE_MS < monotonic_ms():
+            self._token, self._made_ms = self._make(), monotonic_ms()
+        return self._token
+
+    def _make(self) -> str:
         made = int(now().timestamp())
         claims = {
             "plane": self.node.plane,
@@ -112,11 +124,22 @@ class NodeIdentity:
             "iat": made,
             "exp": made + NODE_TOKEN_SECONDS,
         }
-        return CREDENTIAL, NODE_SCHEME + jwt.encode({"alg": "HS256"}, claims, self._key)
+        return jwt.encode({"alg": "HS256"}, claims, self._key)
 
 
 def verify_node(key: bytes, token: str) -> Node | None:
     """The node that issued the token; None if it is invalid, expired, or valid for longer than a minute."""
+    issued = _issued(key, token)
+    if issued is None:
+        return None
+    node, made, expires = issued
+    seconds = now().timestamp()
+    return node if made - NODE_CLOCKS_SECONDS <= seconds < expires else None
+
+
+@lru_cache(maxsize=256)
+def _issued(key: bytes, token: str) -> tuple[Node, int, int] | None:
+    """Who signed a token, and from when to when it holds.  Remembered: a process sends the same one for a while."""
     try:
         claims = jwt.decode(token, OctKey.import_key(key), algorithms=["HS256"]).claims
     except (JoseError, ValueError):
@@ -126,8 +149,7 @@ def verify_node(key: bytes, token: str) -> Node | None:
         return None
     if not isinstance(made, int) or not isinstance(expires, int) or expires - made > NODE_TOKEN_SECONDS:
         return None
-    seconds = now().timestamp()
-    return Node(plane, name) if made - NODE_CLOCKS_SECONDS <= seconds < expires else None
+    return Node(plane, name), made, expires
 
 
 def host_of(peer: str) -> str:
@@ -136,14 +158,18 @@ def host_of(peer: str) -> str:
     return address.rpartition(":")[0].strip("[]") if kind in {"ipv4", "ipv6"} else peer
 
 
-def channel(settings: Common) -> aio.Channel:
-    """A channel to control."""
+def channel(settings: Common, address: str = "") -> aio.Channel:
+    """A channel to control, or to one of its processes by its own address; their certificate is the same."""
+    options = client_options(settings)
     if settings.tls_ca is None:
-        return aio.insecure_channel(settings.control_address, options=client_options(settings))
+        return aio.insecure_channel(address or settings.control_address, options=options)
+    if address:
+        named = parse_listen(settings.control_address).host
+        options = (*options, ("grpc.ssl_target_name_override", named), ("grpc.default_authority", named))
     credentials = grpc.ssl_channel_credentials(
         _read(settings.tls_ca), _read(settings.tls_key), _read(settings.tls_cert)
     )
-    return aio.secure_channel(settings.control_address, credentials, options=client_options(settings))
+    return aio.secure_channel(address or settings.control_address, credentials, options=options)
 
 
 def server(
@@ -154,13 +180,18 @@ def server(
     `shared`: other servers may listen on the same port, if all say so.
     """
     made = aio.server(interceptors=interceptors, options=server_options(settings, shared=shared))
+    return made, bind(made, settings, listen)
+
+
+def bind(made: aio.Server, settings: Common, listen: str) -> int:
+    """Let a server listen there, too; return the port."""
     credentials = None
     if settings.tls_cert is not None and settings.tls_key is not None:
         pair = (settings.tls_key.read_bytes(), settings.tls_cert.read_bytes())
         authority = _read(settings.tls_ca)
         credentials = grpc.ssl_server_credentials([pair], authority, require_client_auth=authority is not None)
     try:
-        return made, made.add_secure_port(listen, credentials) if credentials else made.add_insecure_port(listen)
+        return made.add_secure_port(listen, credentials) if credentials else made.add_insecure_port(listen)
     except RuntimeError:  # gRPC has told why, in the line before
         refuse_address(listen, "HUM_CONTROL_LISTEN", "gRPC can't bind it")
 

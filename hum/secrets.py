@@ -66,11 +66,16 @@ class Keyring:
         pairs = [part.strip().partition(":") for part in text.split(",") if part.strip()]
         return [(int(version), base64.b64decode(key, validate=True)) for version, _, key in pairs]
 
+    @property
+    def newest(self) -> bytes:
+        """What the blobs that it seals begin with."""
+        return self._newest.to_bytes(2)
+
     def seal(self, secret: bytes, place: Place) -> bytes:
         """Version (2 bytes), nonce, ciphertext and tag."""
         nonce = secrets.token_bytes(NONCE_BYTES)
         cipher = self._ciphers[self._newest]
-        return self._newest.to_bytes(2) + nonce + cipher.encrypt(nonce, secret, place.associated(self._newest))
+        return self.newest + nonce + cipher.encrypt(nonce, secret, place.associated(self._newest))
 
     def open(self, blob: bytes, place: Place) -> bytes:
         """Raises Unsealable."""

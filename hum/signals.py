@@ -22,7 +22,7 @@ class Signals:
         loop = asyncio.get_running_loop()
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(each, self._ask)
-        loop.add_signal_handler(LEAVE, self._leave)
+        loop.add_signal_handler(LEAVE, self.ask_to_leave)
         loop.add_signal_handler(HURRY, self._hurry)
 
     def _ask(self) -> None:
@@ -31,13 +31,14 @@ class Signals:
         if self._stops > 1:
             self._hurry()
 
-    def _leave(self) -> None:
+    def ask_to_leave(self) -> None:
+        """As LEAVE does."""
         self.leave.set()
         self.stop.set()
 
     def _hurry(self) -> None:
         self.hurry.set()
-        self._leave()
+        self.ask_to_leave()
 
 
 def stop_signal() -> asyncio.Event:

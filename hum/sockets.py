@@ -1,5 +1,6 @@
 """Sockets that are listened on: chosen, shared between processes, and handed from one to the next."""
 
+import itertools
 import random
 import socket
 from contextlib import suppress
@@ -11,13 +12,17 @@ from hum.refusal import refuse
 #: The system gives outgoing connections higher ports: from 32768 on Linux (`net.ipv4.ip_local_port_range`).
 LISTENING_PORTS = range(20_000, 32_768)
 BACKLOG = 1024
+TRIES = 200
+#: Where this process looks next.  It chooses no port twice: one is free until whoever it was chosen for listens there.
+_places = itertools.count(random.randrange(len(LISTENING_PORTS)))
 
 
 def free_port(host: str, count: int = 1) -> int:
     """The first of `count` ports that nobody listens on and that the system gives to no outgoing connection meanwhile."""
-    for port in random.sample(LISTENING_PORTS, 200):
-        if all(is_free(Listen(host, port + each)) for each in range(count)):
-            return port
+    for _ in range(TRIES):
+        ports = [LISTENING_PORTS[next(_places) % len(LISTENING_PORTS)] for _ in range(count)]
+        if ports[-1] - ports[0] == count - 1 and all(is_free(Listen(host, port)) for port in ports):
+            return ports[0]
     return refuse(f"no free port on {host}")
 
 
@@ -65,11 +70,18 @@ def listening(text: str, variable: str, *, shared: bool = False) -> socket.socke
 
 
 def held(text: str, variable: str) -> socket.socket:
-    """A socket that holds the port of the setting `variable`, takes no connections, and lets others bind it too."""
+    """A socket that holds the port of the setting `variable` for others, and is not listened on here: `fd:N` as it was
+    inherited, or one that others may bind too.
+
+    What listens has to accept: a connection that is made before anybody does waits, and the carrier waits 5 s.
+    """
+    listen = parse_listen(text)
     try:
-        return bound(parse_listen(text), shared=True)
+        made = socket.socket(fileno=listen.port) if listen.host == INHERITED else bound(listen, shared=True)
     except OSError as error:
         refuse_address(text, variable, error.strerror)
+    made.set_inheritable(False)
+    return made
 
 
 def refuse_address(text: str, variable: str, reason: str | None) -> NoReturn:

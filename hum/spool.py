@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from io import FileIO
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from pathlib import Path
 
 from hum import private
@@ -38,7 +38,9 @@ class Spool:
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._note = os.open(directory / "done", os.O_RDWR | os.O_CREAT, private.FILE)
         self.done = self.noted = self._read_done()
+        self._shed: deque[tuple[int, int]] = deque()  # the oldest, on disk alone: number and size
         self._waiting: deque[tuple[int, bytes]] = deque()
+        self._waiting_bytes = 0  # of both
         self.last = self.done
         segments = self._segments()
         for (first, path), following in zip_longest(segments, (number for number, _ in segments[1:])):
@@ -47,7 +49,7 @@ class Spool:
 
     def __len__(self) -> int:
         """How many records are not done."""
-        return len(self._waiting)
+        return len(self._shed) + len(self._waiting)
 
     def append(self, payload: bytes) -> int:
         """Store a record; return its number.  Raises OSError, leaving the spool unchanged, if the write fails."""
@@ -62,12 +64,29 @@ class Spool:
         if segment.tell() >= self._segment_bytes:
             self._end_segment()
         self.last = number
-        self._waiting.append((number, payload))
+        self._keep(number, payload)
         return number
 
     def pending(self, after: int = 0) -> Iterator[tuple[int, bytes]]:
-        """The records that are not done, oldest first, beginning after number `after`."""
-        return ((number, payload) for number, payload in tuple(self._waiting) if number > after)
+        """The records that are not done, oldest first, beginning after number `after`.  Raises OSError if it must read shed ones."""
+        after = max(after, self.done)
+        shed = self._read(after, self._shed[-1][0]) if self._shed and self._shed[-1][0] > after else []
+        return ((number, payload) for number, payload in (*shed, *self._waiting) if number > after)
+
+    def shed(self, number: int) -> None:
+        """Hold records up to this one on disk alone: it is unlikely that they are asked for again."""
+        while self._waiting and self._waiting[0][0] <= number:
+            each, payload = self._waiting.popleft()
+            self._shed.append((each, len(payload)))
+
+    def beyond(self, most_bytes: int) -> int:
+        """The number up to which records would have to be done for the others to be no more than so many bytes."""
+        number, over_bytes = self.done, self._waiting_bytes - most_bytes
+        for each, size_bytes in chain(self._shed, ((each, len(payload)) for each, payload in self._waiting)):
+            if over_bytes <= 0:
+                break
+            number, over_bytes = each, over_bytes - size_bytes
+        return number
 
     def finish(self, number: int) -> None:
         """Mark records up to this one as done, and free their space.
@@ -75,8 +94,9 @@ class Spool:
         Raises OSError if the disk does not take that; `noted` is then less than `done`, and calling again tries again.
         """
         self.done = max(self.done, min(number, self.last))
-        while self._waiting and self._waiting[0][0] <= self.done:
-            self._waiting.popleft()
+        self.shed(self.done)
+        while self._shed and self._shed[0][0] <= self.done:
+            self._waiting_bytes -= self._shed.popleft()[1]
         if self.noted < self.done:
             self._write_done()
             self.noted = self.done
@@ -92,6 +112,10 @@ class Spool:
         self._end_segment()
         os.close(self._note)
         self._lock.close()
+
+    def _keep(self, number: int, payload: bytes) -> None:
+        self._waiting.append((number, payload))
+        self._waiting_bytes += len(payload)
 
     def _end_segment(self) -> None:
         segment, self._segment = self._segment, None
@@ -113,21 +137,28 @@ class Spool:
         return sorted((int(path.stem), path) for path in self.directory.glob("*.seg"))
 
     def _load(self, first: int, path: Path, following: int | None) -> None:
-        """Load a segment's records, up to the next segment's first number: from there on, numbers were reused."""
-        data, at, number = path.read_bytes(), 0, first
-        while at + _HEAD.size <= len(data) and (following is None or number < following):
-            length, crc = _HEAD.unpack_from(data, at)
-            payload = data[at + _HEAD.size : at + _HEAD.size + length]
-            if len(payload) < length or zlib.crc32(payload) != crc:
-                break
+        """Load a segment's records."""
+        at = 0
+        for number, payload, at in _records(first, path, following):  # noqa: B007 - the last one's end is needed
             if number > self.done:
-                self._waiting.append((number, payload))
+                self._keep(number, payload)
             self.last = max(self.last, number)
-            number, at = number + 1, at + _HEAD.size + length
         if not at:  # it holds no record, and a new segment would need its name
             path.unlink()
-        elif at < len(data):  # the last record was cut short, or `append` never returned its number
+        elif at < path.stat().st_size:  # the last record was cut short, or `append` never returned its number
             os.truncate(path, at)
+
+    def _read(self, after: int, until: int) -> list[tuple[int, bytes]]:
+        """The records after `after`, up to `until`, from the disk."""
+        segments = self._segments()
+        following = [number for number, _ in segments[1:]]
+        return [
+            (number, payload)
+            for (first, path), end in zip_longest(segments, following)
+            if first <= until and (end is None or end > after)
+            for number, payload, _ in _records(first, path, end)
+            if after < number <= until
+        ]
 
     def _open_segment(self, number: int) -> FileIO:
         # Never appends to a segment from before a restart.  A segment is named for the number of its first record.
@@ -172,6 +203,21 @@ class Spool:
         for (_, path), following in zip(segments, follows, strict=False):
             if following - 1 <= self.done:
                 path.unlink()
+
+
+def _records(first: int, path: Path, following: int | None) -> Iterator[tuple[int, bytes, int]]:
+    """A segment's records that are whole, each with where it ends, up to the next segment's first number: from there on, numbers
+    were reused.
+    """
+    data, at, number = path.read_bytes(), 0, first
+    while at + _HEAD.size <= len(data) and (following is None or number < following):
+        length, crc = _HEAD.unpack_from(data, at)
+        payload = data[at + _HEAD.size : at + _HEAD.size + length]
+        if len(payload) < length or zlib.crc32(payload) != crc:
+            return
+        at += _HEAD.size + length
+        yield number, payload, at
+        number += 1
 
 
 def take_spool(root: Path, *, fsync: bool) -> Spool:

@@ -1,17 +1,16 @@
 """Traces (OpenTelemetry), exported if an endpoint is set; without one, no span is made.
 
 A request is a trace of its own.  So is a call, whichever planes, processes and webhooks it goes through: its id follows from the
-carrier's id of the call, which all of them know (docs/decisions/0030-a-calls-trace.md).  No span holds a phone number, or a word
-that was spoken.
+carrier's id of the call, which all of them know (docs/decisions/0030-a-calls-trace.md).  So is a text: one that came in has the carrier's
+id, one that goes out that of its attempt.  No span holds a phone number, or a word that was spoken or written.
 """
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -23,7 +22,8 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from hum.settings import Common
 
 _W3C = TraceContextTextMapPropagator()
-_CALLS = "hum/call/"  # in front of what is hashed: a call's id is used for nothing else
+# In front of what is hashed: a call's id is used for nothing else.
+_CALLS, _TEXTS = "hum/call/", "hum/text/"
 
 Attributes = Mapping[str, str | int | bool]
 
@@ -51,6 +51,9 @@ class _Tracing:
 def start(settings: Common, plane: str) -> None:
     """Trace this process, if an endpoint is set; call once."""
     if settings.otlp_endpoint:
+        # A tenth of a plane's start, which most do without.
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+
         exporter = OTLPSpanExporter(endpoint=settings.otlp_endpoint)
         export(BatchSpanProcessor(exporter), f"hum-{plane}", settings.traced_share)
 
@@ -92,16 +95,30 @@ def carried_of(span: Span) -> str:
     return headers.get("traceparent", "")
 
 
-@contextmanager
-def webhook(carrier_call_id: str, name: str, *, first: bool) -> Iterator[Span]:
+def webhook(carrier_call_id: str, name: str, *, first: bool) -> AbstractContextManager[Span]:
     """The current span while a webhook of a call is answered; the `first` webhook's is the root of the call's trace."""
+    return _part(_CALLS + carrier_call_id, name, SpanKind.SERVER, first=first)
+
+
+def text_webhook(text_id: str, name: str, *, first: bool) -> AbstractContextManager[Span]:
+    """The same of a text: by the carrier's id if it came in, by its attempt's, as it is shown, if it went out."""
+    return _part(_TEXTS + text_id, name, SpanKind.SERVER, first=first)
+
+
+def text_step(text_id: str, name: str, *, first: bool = False) -> AbstractContextManager[Span]:
+    """The current span while something is done about a text; of the `first` step, the root of its trace."""
+    return _part(_TEXTS + text_id, name, SpanKind.INTERNAL, first=first)
+
+
+@contextmanager
+def _part(whole: str, name: str, kind: SpanKind, *, first: bool) -> Iterator[Span]:
     if _Tracing.tracer is None:
         yield INVALID_SPAN
         return
-    root = _root(carrier_call_id)
+    root = _root(whole)
     _Tracing.ids.root = root if first else None
     parent = Context() if first else _under(NonRecordingSpan(root))
-    span = _Tracing.tracer.start_span(name, context=parent, kind=SpanKind.SERVER)
+    span = _Tracing.tracer.start_span(name, context=parent, kind=kind)
     _Tracing.ids.root = None
     with trace.use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
         yield span
@@ -111,7 +128,7 @@ def of_call(carrier_call_id: str, name: str) -> Span:
     """A span right below the root of a call's trace.  The caller must end it."""
     if _Tracing.tracer is None:
         return INVALID_SPAN
-    return _Tracing.tracer.start_span(name, context=_under(NonRecordingSpan(_root(carrier_call_id))))
+    return _Tracing.tracer.start_span(name, context=_under(NonRecordingSpan(_root(_CALLS + carrier_call_id))))
 
 
 def below(parent: Span, name: str, *, start_ns: int | None = None, kind: SpanKind = SpanKind.INTERNAL) -> Span:
@@ -125,8 +142,8 @@ def _under(span: Span) -> Context:
     return trace.set_span_in_context(span, Context())
 
 
-def _root(carrier_call_id: str) -> SpanContext:
-    """The first span of a call, as every process can tell it."""
-    digest = hashlib.sha256((_CALLS + carrier_call_id).encode()).digest()
+def _root(whole: str) -> SpanContext:
+    """The first span of a call or a text, as every process can tell it."""
+    digest = hashlib.sha256(whole.encode()).digest()
     trace_id, span_id = int.from_bytes(digest[:16], "big"), int.from_bytes(digest[16:24], "big")
     return SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))

@@ -9,7 +9,7 @@ one can't be changed.  A message that has an `update_mask` is an update.
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, cast
 
 import phonenumbers
@@ -204,11 +204,20 @@ def _bad_text(text: str) -> str | None:
     return _NUL if "\0" in text else None
 
 
+#: What could be a phone number is remembered for a while: each is asked about several times, and parsing takes long.
+_LONGEST_REMEMBERED = 24
+
+
 def bad_e164(text: str) -> str | None:
     """What is wrong with a phone number, or None.
 
     Possible, not valid: numbering plans change faster than any table, and the carrier has the last word.
     """
+    return (_bad_e164 if len(text) <= _LONGEST_REMEMBERED else _bad_e164.__wrapped__)(text)
+
+
+@lru_cache(maxsize=4096)
+def _bad_e164(text: str) -> str | None:
     try:
         number = phonenumbers.parse(text)
     except phonenumbers.NumberParseException:

@@ -1,4 +1,6 @@
-"""Several processes of one plane behind one port: the kernel distributes connections (SO_REUSEPORT), this one supervises.
+"""Several processes of one plane behind one port: they accept from one queue, this one supervises.
+
+What waits in the queue when a worker leaves or dies is the others'; with a queue for each (SO_REUSEPORT) it would be lost.
 
 Each worker is a whole process of its plane.  One that dies is restarted, and only what it had under way is lost; one that is
 asked to stop serves until its successor does.  SIGTERM drains all.  Workers whose supervisor is gone notice (end of file on
@@ -11,11 +13,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from hum.lifetime import Lifetime
-from hum.network import INHERITED, parse_listen
+from hum.network import parse_listen
 from hum.processes import LOOK_SECONDS, Command
 from hum.programs import GOODBYE_SECONDS, DidNotStart, Program, Programs
 from hum.settings import Common, environment
-from hum.sockets import held, listening
+from hum.sockets import held
 from hum.telemetry import log
 
 LOG = log(__name__)
@@ -35,7 +37,7 @@ class Shared:
 async def supervise(settings: Common, shared: Shared, count: int) -> int:
     """Run `count` workers until SIGTERM or SIGINT, or until one keeps dying; the exit status."""
     lifetime, programs = Lifetime(settings), Programs(LOG.warning)
-    with _opened(shared) as port:
+    with held(shared.listen, shared.variable) as port:
         metrics = parse_listen(settings.metrics_listen)
         workers = [_worker(shared, number, port, str(metrics.plus(number))) for number in range(count)]
         living = asyncio.create_task(_live(lifetime, programs, workers), name="workers")
@@ -83,26 +85,10 @@ async def _count(lifetime: Lifetime, programs: Programs) -> None:
         await asyncio.sleep(LOOK_SECONDS)
 
 
-def _opened(shared: Shared) -> socket.socket:
-    """The socket that was inherited, or one that holds the port, takes no connections, and lets the workers bind it too."""
-    listen = parse_listen(shared.listen)
-    if listen.host == INHERITED:
-        return listening(shared.listen, shared.variable)
-    return held(shared.listen, shared.variable)
-
-
 def _worker(shared: Shared, number: int, port: socket.socket, metrics: str) -> Program:
-    listen, own = parse_listen(shared.listen), environment() | {"HUM_METRICS_LISTEN": metrics}
-    inherits = listen.host == INHERITED
-    if not inherits:
-        own[shared.variable] = str(listen._replace(port=port.getsockname()[1]))
+    own = environment() | {"HUM_METRICS_LISTEN": metrics}
     command = Command(
-        ("-m", shared.module, "--worker"),
-        own,
-        log=None,
-        tied=True,
-        listens=shared.variable,
-        listener=port if inherits else None,
+        ("-m", shared.module, "--worker"), own, log=None, tied=True, listens=shared.variable, listener=port
     )
     # A worker that can't reach control yet is not ready, and that is no reason to end it.
     return Program(f"worker {number}", command, start_seconds=None, stop_seconds=shared.drain_seconds + GOODBYE_SECONDS)

@@ -5,27 +5,33 @@ import asyncio
 import gc
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 import uvloop
-from picows import ws_create_server
 
-from hum import blas, descriptors, home, monitoring, program, rpc, sockets, telemetry
+from hum import blas, descriptors, home, hugepages, monitoring, program, rpc, sockets, telemetry
 from hum.clock import Clock, monotonic_ms
 from hum.lifetime import Lifetime
-from hum.settings import MediaSettings
+from hum.refusal import refuse
+from hum.settings import MediaSettings, media_huge_pages
 from hum.signals import Signals
 from hum.spool import take_spool
+from hum.v1 import calls_pb2
 from hum.watchdog import Watchdog
 from hum.workers import Shared, supervise
-from media.door import Door, room
+from media.door import Door, NoDoor, Room, room
+from media.entrance import Entrance
 from media.io.control import ControlLink
 from media.io.openai import Dial, Dialler
+from media.io.overhearing import Overhearing
 from media.io.silero import Silero
 from media.pacer import Pacer
+from media.ports import Ports
 from media.server import MediaServer
-from media.shell import Ports
+from media.takeover.giving import Giving
+from media.takeover.taking import Predecessor, Taking
 
 LOG = telemetry.log(__name__)
 LOOK_SECONDS = 0.02
@@ -34,7 +40,7 @@ CLOSE_SECONDS = 20.0  # a spoken goodbye and the close after it
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """A running media plane."""
+    """A running media plane; with browsers' calls it has no port of its own."""
 
     server: MediaServer
     link: ControlLink
@@ -51,77 +57,206 @@ async def build(
     shared_port: bool = False,
     signals: Signals | None = None,
     ticked: Callable[[], None] = lambda: None,
+    browser: bool = False,
+    predecessor: Predecessor | None = None,
 ) -> AsyncIterator[Media]:
     """Start a whole media plane; drain and close it on exit, at once when a signal says so.
 
     With `shared_port` other processes may listen on the same port.  `ticked` is called with each tick of the pacer.
+    With `browser` it takes browsers' calls, and none of the carrier's.  With a `predecessor` it takes that one's socket and calls.
     """
-    if not settings.twilio_auth_tokens:
-        LOG.warning("TWILIO_AUTH_TOKEN is not set: every stream will be refused")
     channel = rpc.channel(settings)
     key, name = home.node_key(settings), telemetry.node_name(settings, "media")
     link = ControlLink(settings, channel, key, name, take_spool(settings.spool_dir, fsync=False))
     silero = Silero.load() if settings.vad_confirm else None
-    opened = sockets.listening(settings.media_listen, "HUM_MEDIA_LISTEN", shared=shared_port)
-    door = Door(opened, room(settings, descriptors.free()))
-    if door.room.calls < settings.max_calls:
-        LOG.warning("the limit of open files allows fewer calls than HUM_MAX_CALLS", calls=door.room.calls)
-    ports = Ports(settings, link, dial or Dialler(settings), clock, settings.recordings_dir, silero)
+    door = (
+        NoDoor(Room(settings.browser_calls, settings.browser_waiting))
+        if browser
+        else _door(settings, shared_port, predecessor)
+    )
+    overhearing = Overhearing(settings, link.credential)
+    ports = Ports(settings, link, dial or Dialler(settings), clock, settings.recordings_dir, overhearing, silero)
     server = MediaServer(ports, lambda: pacer.load, door)
+    browsers: list[Callable[[float], None]] = []
 
     def tick(now_ms: float) -> None:
         ticked()
+        for browsers_tick in browsers:
+            browsers_tick(now_ms)
         server.sweep(now_ms)
 
     pacer = Pacer(settings.pacer_ms, clock, tick)
-    link.on_command, link.beat.refuses = server.command, server.refuses
-    listening = await ws_create_server(
-        server.upgrade,
-        sock=door,
-        max_frame_size=settings.max_frame_bytes,
-        websocket_handshake_timeout=settings.start_seconds,
-        backlog=sockets.BACKLOG,
-    )
-
-    async def missing() -> list[str]:
-        return server.missing()
-
+    link.on_command, link.beat.refuses, link.beat.places = server.command, server.refuses, door.room.calls
+    link.beat.carries = lambda: server.streams.calls
     leave, hurry = (signals.leave, signals.hurry) if signals else (None, asyncio.Event())
-    async with monitoring.serving(settings, missing, leave) as metrics_port:
+    async with monitoring.serving(settings, partial(_missing, server), leave) as metrics_port:
+        callers, entrance = AsyncExitStack(), None
+        if isinstance(door, Door):
+            entrance = await callers.enter_async_context(_carrier(server, door, settings))
+        else:
+            browsers.append(await callers.enter_async_context(_browsers(server, link, settings)))
         linked = asyncio.create_task(link.run(), name="link")
         pacer.start()
         try:
-            yield Media(server, link, listening.sockets[0].getsockname()[1], metrics_port)
+            async with _storing(settings, link, hurry), _succession(server, entrance, signals, predecessor):
+                try:
+                    yield Media(server, link, entrance.port if entrance is not None else 0, metrics_port)
+                finally:
+                    await callers.aclose()
+                    await _leave(server, ports, hurry)
         finally:
-            listening.close()  # new connections go to a successor, or are refused by the system
-            await _drain(server, settings, hurry)
-            await _hand_in(link, settings, clock)
             pacer.stop()
-            linked.cancel()
-            with suppress(asyncio.CancelledError):
-                await linked
+            await _cancelled(linked)
             link.outbox.close()
             await channel.close(None)
 
 
-async def _drain(server: MediaServer, settings: MediaSettings, hurry: asyncio.Event) -> None:
-    lingers = min(settings.linger_seconds, settings.drain_seconds)
+async def _cancelled(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def _missing(server: MediaServer) -> list[str]:
+    return server.missing()
+
+
+def _door(settings: MediaSettings, shared_port: bool, predecessor: Predecessor | None) -> Door:
+    if not settings.twilio_auth_tokens:
+        LOG.warning("TWILIO_AUTH_TOKEN is not set: every stream will be refused")
+    if predecessor is not None:
+        opened = predecessor.listening
+    else:
+        opened = sockets.listening(settings.media_listen, "HUM_MEDIA_LISTEN", shared=shared_port)
+    door = Door(opened, room(settings, descriptors.free()))
+    if door.room.calls < settings.max_calls:
+        LOG.warning("the limit of open files allows fewer calls than HUM_MAX_CALLS", calls=door.room.calls)
+    return door
+
+
+@asynccontextmanager
+async def _carrier(server: MediaServer, door: Door, settings: MediaSettings) -> AsyncIterator[Entrance]:
+    """Listen for the carrier's streams."""
+    entrance = Entrance(server, door, settings)
+    entrance.open()
+    try:
+        yield entrance
+    finally:
+        entrance.end()
+
+
+@asynccontextmanager
+async def _succession(
+    server: MediaServer, entrance: Entrance | None, signals: Signals | None, predecessor: Predecessor | None
+) -> AsyncIterator[None]:
+    """Once there is a link, take what the predecessor has; and wait for a successor, also while this process drains."""
+    settings = server.ports.settings
+    tasks = []
+    if entrance is not None:
+        giving = Giving(server, entrance, settings)
+        taking = Taking(predecessor, server) if predecessor is not None else None
+        if signals is not None and settings.supervisor_fd is None:  # else the supervisor says when
+            giving.leave = signals.ask_to_leave
+        tasks.append(asyncio.create_task(_succeed(server.ports.link, giving, taking)))
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _succeed(link: ControlLink, giving: Giving, taking: Taking | None) -> None:
+    while not link.up:  # noqa: ASYNC110 - once, at the start
+        await asyncio.sleep(LOOK_SECONDS)
+    if taking is None:
+        await giving.offer()
+        return
+    async with asyncio.TaskGroup() as group:
+        group.create_task(taking.run(), name="taking over")
+        await taking.over.wait()
+        group.create_task(giving.offer(), name="giving")
+
+
+@asynccontextmanager
+async def _browsers(
+    server: MediaServer, link: ControlLink, settings: MediaSettings
+) -> AsyncIterator[Callable[[float], None]]:
+    """Take the offers of browsers; yields what is to be called with each tick.  Ends the process if it can't."""
+    try:
+        from media.legs.peer import Ice
+        from media.peers import Peers
+    except ImportError as error:
+        refuse(
+            f"calls from browsers need the extra `browser`, which is not installed: pip install 'hum[browser]' ({error})"
+        )
+    try:
+        ice = Ice.of(settings.ice_host, settings.ice_servers)
+    except ValueError as error:
+        refuse(str(error))
+    ice.use(settings.browser_lost_seconds)
+    peers = Peers(server, ice, link.reply)
+    link.offers.takes, link.offers.on_offer = (calls_pb2.CALL_ORIGIN_BROWSER,), peers.offered
+    link.beat.refuses = peers.refuses
+    LOG.info("calls from browsers are taken", bound=ice.bound, announced=ice.announced, servers=len(ice.servers))
+    try:
+        yield peers.tick
+    finally:
+        await peers.close()
+
+
+@asynccontextmanager
+async def _storing(settings: MediaSettings, link: ControlLink, hurry: asyncio.Event) -> AsyncIterator[None]:
+    """Bring recordings to the bucket, if there is one; at the end what is left, unless there is a hurry."""
+    if settings.bucket is None:
+        yield
+        return
+    from media.io import storing  # its client is large, and only this needs it
+
+    stores = storing.build(settings, settings.bucket, link.check_files)
+    running = asyncio.create_task(stores.run(), name="storing")
+    try:
+        yield
+    finally:
+        await _cancelled(running)
+        await stores.finish(0 if hurry.is_set() else settings.store_drain_seconds)
+
+
+async def _leave(server: MediaServer, ports: Ports, hurry: asyncio.Event) -> None:
+    """Wait for the calls, and hand in what they reported."""
+    drain_seconds = ports.settings.drain_seconds
+    lingers = min(ports.settings.linger_seconds, drain_seconds)
     await server.linger(lingers, hurry)
-    await server.drain(settings.drain_seconds - lingers, CLOSE_SECONDS, hurry)
+    await server.drain(drain_seconds - lingers, CLOSE_SECONDS, hurry)
+    await _hand_in(ports)
 
 
-async def _hand_in(link: ControlLink, settings: MediaSettings, clock: Clock) -> None:
-    """Send the last reports; those that control does not acknowledge now stay on disk."""
-    link.flush(clock())
+async def _hand_in(ports: Ports) -> None:
+    """Send the last reports, and the last sound; reports that control does not acknowledge now stay on disk."""
+    ports.link.flush(ports.clock())
     with suppress(TimeoutError):
-        async with asyncio.timeout(settings.end_ack_seconds):
-            await link.stored()
+        async with asyncio.timeout(ports.settings.end_ack_seconds):
+            await ports.link.stored()
+    await ports.overhearing.close()
 
 
-async def run(settings: MediaSettings, *, worker: bool = False) -> None:
-    """Serve until SIGTERM or SIGINT; a worker also stops when its supervisor is gone."""
+async def run(settings: MediaSettings, *, worker: bool = False, browser: bool = False, takeover: bool = False) -> None:
+    """Serve until SIGTERM or SIGINT, or until a successor has taken all calls over; a worker also stops when its supervisor
+    is gone.
+    """
     lifetime, watchdog = Lifetime(settings, tied=worker), Watchdog(settings.stuck_seconds)
-    building = build(settings, shared_port=worker, signals=lifetime.signals, ticked=watchdog.beat)
+    predecessor = None
+    if takeover:
+        predecessor = await Predecessor.at(settings.takeover_path, settings.takeover_seconds)
+        LOG.info("live calls are taken over" if predecessor else "there is nobody whose calls could be taken over")
+    building = build(
+        settings,
+        shared_port=worker,
+        signals=lifetime.signals,
+        ticked=watchdog.beat,
+        browser=browser,
+        predecessor=predecessor,
+    )
     async with building as media:
         watchdog.start()
         # Imported objects live forever: without the freeze the collector would walk them (40 ms) while calls wait.
@@ -147,14 +282,29 @@ def main() -> None:
     parser.add_argument(
         "--workers", type=int, default=0, help="processes that share the port; unset: HUM_MEDIA_WORKERS"
     )
+    parser.add_argument("--browser", action="store_true", help="take calls from browsers, and none of the carrier's")
+    parser.add_argument(
+        "--takeover", action="store_true", help="take over the port and the live calls of the process that serves here"
+    )
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if media_huge_pages():
+        hugepages.prefer()
     settings = program.plane(MediaSettings, "media")
+    if arguments.browser:
+        if arguments.workers > 1:
+            refuse("a process with --browser has no workers: it shares no port; start one for each core")
+        if arguments.takeover:
+            refuse("calls from browsers can't be taken over: start the successor without --takeover, and stop this one")
+        uvloop.run(run(settings, browser=True))
+        return
     count = arguments.workers or settings.media_workers
+    if count > 1 and arguments.takeover:
+        refuse("--takeover is for one process, and there are to be several (--workers, HUM_MEDIA_WORKERS)")
     if count > 1 and not arguments.worker:
         shared = Shared("media", "media.app", "HUM_MEDIA_LISTEN", settings.media_listen, settings.drain_seconds)
         sys.exit(uvloop.run(supervise(settings, shared, count)))
-    uvloop.run(run(settings, worker=arguments.worker))
+    uvloop.run(run(settings, worker=arguments.worker, takeover=arguments.takeover))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import errno
 import os
 import socket
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from hum.descriptors import PER_CALL, SPARE
@@ -32,6 +33,16 @@ def room(settings: MediaSettings, descriptors: int) -> Room:
     waiting = min(settings.max_waiting, max(1, descriptors // 8))
     calls = (descriptors - SPARE - 2 * waiting) // PER_CALL
     return Room(min(settings.max_calls, max(0, calls)), waiting)
+
+
+@dataclass(frozen=True, slots=True)
+class NoDoor:
+    """Of a process that listens on no socket of the carrier's."""
+
+    room: Room
+
+    def upgraded(self, descriptor: int) -> None:
+        """Nobody comes through it."""
 
 
 class Door(socket.socket):

@@ -24,6 +24,10 @@ class Frames:
 FRAMES = Frames()
 REGISTRY.register(FRAMES)
 CALLS = Gauge("hum_media_calls", "streams that have started and are open")
+FREE_CALLS = Gauge("hum_media_free_calls", "calls that this process would still take; 0 while it takes none")
+USED_SHARE = Gauge(
+    "hum_media_used_share", "share of the calls that this process can carry that it carries; 1 while it takes none"
+)
 STREAMS = Counter("hum_media_streams", "streams requested by the carrier, by outcome", ["outcome"])
 TURNED_AWAY = Counter("hum_media_turned_away", "connections closed before their upgrade request, by reason", ["reason"])
 ENDINGS = Counter("hum_media_endings", "calls that ended, by reason", ["reason"])
@@ -42,4 +46,14 @@ TICKS_FAILED = Counter("hum_media_ticks_failed", "ticks of the pacer that ended 
 LINK_UP = Gauge("hum_media_link_up", "whether the link to control is up, 0 or 1")
 SPOOL_DEPTH = Gauge("hum_media_spool_batches", "batches of reports that control has not acknowledged")
 UNSAVED_BYTES = Gauge("hum_media_unsaved_bytes", "bytes of reports in memory that the disk does not take")
+UNHEARD_BYTES = Counter("hum_media_unheard_bytes", "bytes of sound that listeners missed, by reason", ["reason"])
+STORED = Counter("hum_media_stored", "recordings brought to the bucket, by what became of each try", ["how"])
+STORED_BYTES = Counter("hum_media_stored_bytes", "bytes of recordings that the bucket has acknowledged")
+UNSTORED_BYTES = Gauge("hum_media_unstored_bytes", "bytes of recordings that wait for the bucket")
+UNSTORED_FILES = Gauge("hum_media_unstored_files", "recordings that wait for the bucket")
+UNSTORED_SECONDS = Gauge("hum_media_unstored_seconds", "for how long the oldest recording has waited for the bucket")
+STORE_FAILURES = Gauge(
+    "hum_media_store_failures", "consecutive looks after which the bucket took not all, 0 after a success"
+)
+ABANDONED = Counter("hum_media_uploads_abandoned", "uploads in parts that nobody ended and that were given up")
 REPORTS_LOST = Counter("hum_media_reports_lost", "reports that neither disk, memory nor control took")

@@ -54,6 +54,17 @@ class ModelLine:
             self._owner.model_ready()
             socket.listen()
 
+    @property
+    def dialling(self) -> bool:
+        """Whether an attempt is in progress."""
+        return self._attempt is not None and not self._attempt.done()
+
+    def let_go(self) -> None:
+        """The socket is another process's now."""
+        socket, self.socket = self.socket, None
+        if socket is not None:
+            socket.let_go()
+
     def drop(self) -> None:
         """Close the socket, and cancel an attempt in progress."""
         socket, self.socket = self.socket, None

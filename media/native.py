@@ -17,9 +17,9 @@ from hum.settings import media_interpreted
 MEDIA = Path(__file__).parent
 BUILDS = MEDIA / "_native"
 #: Modules of msgspec structs: msgspec reads annotations, which compiled classes no longer have.
-STRUCTS = frozenset({"leg", "realtime", "types"})
+STRUCTS = frozenset({"leg", "metering", "realtime", "types"})
 #: What every frame passes on its way to the core.
-SHELL = ("record.py", "shell.py")
+SHELL = ("io/frames.py", "legs/twiliowire.py", "ports.py", "record.py", "shell.py")
 #: Contains all compiled code; each module's own file only refers to it.
 LIBRARY = "media_core__mypyc"
 INTERPRETER = sys.implementation.cache_tag
@@ -55,8 +55,8 @@ def prefer() -> bool:
     module = sys.modules[LIBRARY] = module_from_spec(spec)
     spec.loader.exec_module(module)
     import media
-    from media import core
+    from media import core, io, legs
 
-    for package in (media, core):
+    for package in (media, core, io, legs):
         package.__path__.insert(0, str(build.joinpath(*package.__name__.split("."))))
     return True

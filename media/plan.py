@@ -3,21 +3,30 @@
 import json
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from hum.settings import MediaSettings
 from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
-from media.core.leg import HangUp
-from media.core.types import CallPlan, Clip, ClipKind, Eagerness, Role, Tool
+from media.core.commands import Instruct, Say, SendDigits, Sequel, SwitchFlow
+from media.core.leg import HangUp, MoveOn, Outcome
+from media.core.supervision import hint
+from media.core.types import Author, CallPlan, Clip, ClipKind, Eagerness, MailboxPlan, PauseRules, Tool
 
 DEFAULT_CALL_SECONDS = 1_800
 _KINDS = frozenset(ClipKind)
-_ROLES: Mapping["calls_pb2.Speaker.ValueType", Role] = {
+_SEVERAL = frozenset({ClipKind.FILLER, ClipKind.IDLE})
+WITHOUT_PROMPTS_MS = 36_000  # a caller to whom nothing is said hears the goodbye after so much silence
+_AUTHORS: Mapping["calls_pb2.Speaker.ValueType", Author] = {
     calls_pb2.SPEAKER_CALLER: "caller",
     calls_pb2.SPEAKER_AGENT: "agent",
+    calls_pb2.SPEAKER_SYSTEM: "system",
+}
+_SWITCHES: Mapping["pb.RecordingSwitch.ValueType", Literal["pause", "resume"]] = {
+    pb.RECORDING_SWITCH_PAUSE: "pause",
+    pb.RECORDING_SWITCH_RESUME: "resume",
 }
 _Ms = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
 
@@ -32,15 +41,30 @@ class _TurnConfig(msgspec.Struct, forbid_unknown_fields=True):
     eagerness: Eagerness | msgspec.UnsetType = msgspec.UNSET
 
 
+class _PauseOn(msgspec.Struct, forbid_unknown_fields=True):
+    keys: bool = False
+    phrases: tuple[str, ...] = ()
+    tools: frozenset[str] = frozenset()
+
+
+class _RecordingRules(msgspec.Struct, forbid_unknown_fields=True):
+    """`Flow.recording_rules_json`."""
+
+    pause_on: _PauseOn = msgspec.field(default_factory=_PauseOn)
+    longest_pause_seconds: int | None = None
+
+
 def plan_of(session: pb.OpenSessionResponse, settings: MediaSettings) -> CallPlan:
     """Raises ValueError, TypeError or AttributeError for JSON that does not match the contract."""
     rendered = [
         (ClipKind(clip.kind), Clip(clip.text, clip.audio_ulaw or None)) for clip in session.clips if clip.kind in _KINDS
     ]
-    clips: dict[ClipKind, Clip] = {kind: clip for kind, clip in rendered if kind is not ClipKind.FILLER}
+    clips: dict[ClipKind, Clip] = {kind: clip for kind, clip in rendered if kind not in _SEVERAL}
+    longest_ms = (session.max_call_seconds or DEFAULT_CALL_SECONDS) * 1000
     turns = msgspec.json.decode(session.turn_config_json or "{}", type=_TurnConfig)
     return CallPlan(
-        instructions=session.instructions,
+        instructions=session.instructions.removesuffix(session.caller_context).rstrip(),
+        caller_context=session.caller_context,
         voice=session.voice or settings.default_voice,
         model=session.model or settings.realtime_model,
         transcription_model=session.transcription_model or settings.transcribe_model,
@@ -50,8 +74,10 @@ def plan_of(session: pb.OpenSessionResponse, settings: MediaSettings) -> CallPla
         filler_after_ms=round(settings.filler_after_ms),
         tools=tuple(_tool(tool) for tool in session.tools),
         recording=session.recording_enabled,
+        pauses=_pauses(session, settings),
+        recording_paused=session.recording_paused,
         announce_recording=session.announce_recording,
-        max_call_ms=(session.max_call_seconds or DEFAULT_CALL_SECONDS) * 1000,
+        max_call_ms=longest_ms,
         transcript_deadline_ms=round(settings.transcript_wait_ms),
         session_ms=round(settings.dial_seconds * 1000),
         answer_ms=round(settings.answer_seconds * 1000),
@@ -64,31 +90,105 @@ def plan_of(session: pb.OpenSessionResponse, settings: MediaSettings) -> CallPla
         open_turn_ms=round(settings.open_turn_ms),
         unaware_ms=round(settings.unaware_ms),
         under_way_ms=round(settings.under_way_ms),
-        so_far=tuple((_ROLES[turn.role], turn.text) for turn in session.so_far if turn.role in _ROLES),
+        so_far=tuple(_known(part) for part in session.so_far if part.role in _AUTHORS),
+        mailbox_ms=round(settings.message_seconds * 1000),
+        opens=session.placed,
         **{name: value for name, value in msgspec.structs.asdict(turns).items() if value is not msgspec.UNSET},
-        **_idle(session.idle_prompts_json, clips),
+        digits_pause_ms=round(settings.digits_pause_ms),
+        limit_warning_ms=min(session.limit_warning_seconds * 1000, longest_ms // 2),
+        **_idle(session, clips, {clip.text: clip for kind, clip in rendered if kind is ClipKind.IDLE}),
+    )
+
+
+def _pauses(session: pb.OpenSessionResponse, settings: MediaSettings) -> PauseRules:
+    rules = msgspec.json.decode(session.recording_rules_json or "{}", type=_RecordingRules)
+    return PauseRules(
+        on_keys=rules.pause_on.keys,
+        phrases=rules.pause_on.phrases,
+        tools=rules.pause_on.tools,
+        longest_ms=round((rules.longest_pause_seconds or settings.pause_seconds) * 1000),
+        keys_ms=round(settings.pause_keys_seconds * 1000),
+        tone_ms=round(settings.pause_tone_ms),
+    )
+
+
+def _known(part: pb.Said) -> tuple[Author, str]:
+    return _AUTHORS[part.role], hint(part.text) if part.is_hint else part.text
+
+
+def mailbox_plan_of(session: pb.OpenSessionResponse, settings: MediaSettings) -> MailboxPlan:
+    """The plan of a session that is a mailbox.  A clip that is not rendered is not there."""
+    rendered = [(clip.kind, Clip(clip.text, clip.audio_ulaw)) for clip in session.clips if clip.audio_ulaw]
+    clips = dict(rendered)
+    return MailboxPlan(
+        openings=tuple(clip for kind, clip in rendered if kind == "opening"),
+        thanks=clips.get("thanks"),
+        goodbye=clips.get("goodbye"),
+        apology=clips.get("apology"),
+        silence_ms=round(settings.voicemail_silence_seconds * 1000),
+        longest_ms=round(settings.voicemail_max_seconds * 1000),
+        least_ms=round(settings.voicemail_min_voice_ms),
     )
 
 
 def _tool(tool: pb.Tool) -> Tool:
-    outcome = None
-    if tool.HasField("outcome"):
-        if tool.outcome.WhichOneof("outcome") != "hang_up":
-            raise ValueError(f"the tool {tool.name} has an outcome that this version does not support")
-        outcome = HangUp("agent")
-    return Tool(tool.name, tool.description, tool.parameters_json, tool.timeout_ms, outcome)
+    outcome = outcome_of(tool.outcome) if tool.HasField("outcome") else None
+    switch = _SWITCHES.get(tool.recording)
+    return Tool(tool.name, tool.description, tool.parameters_json, tool.timeout_ms, outcome, switch)
 
 
-def _idle(prompts_json: str, clips: dict[ClipKind, Clip]) -> dict[str, Any]:
+def sequel_of(outcome: pb.Outcome, settings: MediaSettings) -> Sequel:
+    """What follows when the agent's part is over.  ValueError for an outcome of a later release."""
+    match outcome.WhichOneof("outcome"):
+        case "switch":
+            return switch_of(outcome.switch, settings)
+        case "send_digits":
+            return SendDigits(outcome.send_digits.digits)
+        case _:
+            return outcome_of(outcome)
+
+
+def switch_of(switch: pb.SwitchFlow, settings: MediaSettings, command_id: str = "") -> SwitchFlow:
+    """Raises as `plan_of` does."""
+    return SwitchFlow(plan_of(switch.session, settings), switch.flow_id, switch.flow_version, command_id)
+
+
+def outcome_of(outcome: pb.Outcome) -> Outcome:
+    """How the call leaves its leg.  ValueError for an outcome of a later release."""
+    match outcome.WhichOneof("outcome"):
+        case "hang_up":
+            return HangUp("agent")
+        case "leave":
+            return MoveOn(outcome.leave.reason)
+        case _:
+            raise ValueError("this version does not support the outcome")
+
+
+def dictation_of(command: pb.CallCommand) -> Instruct | Say:
+    """What a person tells the agent, or wants it to say."""
+    if command.HasField("say"):
+        return Say(command.command_id, command.say.text, command.say.by)
+    return Instruct(command.command_id, command.instruct.text, command.instruct.by)
+
+
+def _idle(session: pb.OpenSessionResponse, clips: dict[ClipKind, Clip], rendered: Mapping[str, Clip]) -> dict[str, Any]:
     """`{"8": "Are you still there?", "16": "..."}`: total seconds of silence, and what is said then."""
-    prompts = sorted((float(seconds), str(text)) for seconds, text in json.loads(prompts_json or "{}").items())
-    if not prompts:
+    if not session.idle_prompts_json:
         return {}
-    clips.setdefault(ClipKind.IDLE, Clip(prompts[0][1]))
-    at_ms = [0, *(round(seconds * 1000) for seconds, _ in prompts)]
+    prompts = sorted(
+        (round(float(seconds) * 1000), str(text)) for seconds, text in json.loads(session.idle_prompts_json).items()
+    )
+    end_ms = session.idle_end_seconds * 1000
+    if not end_ms:
+        end_ms = prompts[-1][0] + prompts[0][0] if prompts else WITHOUT_PROMPTS_MS
+    prompts = [(at_ms, text.strip()) for at_ms, text in prompts if at_ms < end_ms]
+    at_ms = [0, *(at_ms for at_ms, _ in prompts), end_ms]
+    idle_clips = tuple(rendered.get(text, Clip(text)) for _, text in prompts)
+    if idle_clips:
+        clips[ClipKind.IDLE] = idle_clips[0]
     return {
         "idle_after_ms": at_ms[1],
         "idle_prompts": len(prompts),
         "idle_gaps_ms": tuple(after - before for before, after in pairwise(at_ms)),
-        "idle_texts": tuple(text for _, text in prompts),
+        "idle_clips": idle_clips,
     }

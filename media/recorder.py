@@ -1,4 +1,4 @@
-"""A call's recording: WAV, 8 kHz, 16 bits, caller left, agent right, on the call's clock.
+"""A call's recording: WAV, 8 kHz, 16 bits, caller left, agent right, on the call's clock.  And a message: the caller alone.
 
 PCM and not mu-law, though it is twice the size: every browser and every transcription service accepts it.  Byte 0 of
 the audio is 0 ms on the call's clock, so that a turn's `start_ms` is its position in the file; there is silence before
@@ -6,30 +6,31 @@ the announcement was heard, and wherever no audio came.  Everything older than a
 is correct after each write: a process that is killed leaves a playable file.
 """
 
+import fcntl
 import os
-import struct
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from hum import private
+import numpy as np
+
+from hum import peaks, private, recordings
+from hum.peaks import Peaks
 from hum.telemetry import log
+from hum.wave import HEADER, SAMPLE_BYTES, header
 from media.core.audio import BYTES_PER_MS, SILENCE_BYTE, interleave, to_linear, to_ms
 from media.reports import Recording
 
 LOG = log(__name__)
-HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
-RATE, CHANNELS, SAMPLE_BYTES = 8_000, 2, 2
-BLOCK = CHANNELS * SAMPLE_BYTES
+Names = Callable[[str, str], Iterator[str]]
+"""What a call's recordings may be called, by its organization's id and its own; the first free one is taken."""
 SLACK_BYTES = 10 * BYTES_PER_MS  # timestamps are rounded: a smaller gap or overlap counts as none
 LATE_BYTES = 2_500 * BYTES_PER_MS  # how late a piece may still come
 CHUNK_BYTES = 1_000 * BYTES_PER_MS
+MESSAGE_CHUNK_BYTES = 500 * BYTES_PER_MS  # what a killed process loses of a message
 MAX_GAP_MS = 60_000  # audio with a timestamp further ahead than this is dropped
-
-
-def header(data_bytes: int) -> bytes:
-    """The 44 bytes before `data_bytes` of audio (WAVE_FORMAT_PCM)."""
-    fmt = (16, 1, CHANNELS, RATE, RATE * BLOCK, BLOCK, 8 * SAMPLE_BYTES)
-    return HEADER.pack(b"RIFF", 36 + data_bytes, b"WAVE", b"fmt ", *fmt, b"data", data_bytes)
+#: The height of each mu-law sample.
+HEIGHTS = peaks.of_pcm(np.frombuffer(to_linear(bytes(range(256))), np.int16)).tobytes()
 
 
 class Track:
@@ -37,8 +38,8 @@ class Track:
 
     __slots__ = ("audio", "start")
 
-    def __init__(self) -> None:
-        self.start = 0
+    def __init__(self, start: int = 0) -> None:
+        self.start = start
         self.audio = bytearray()
 
     @property
@@ -54,6 +55,11 @@ class Track:
             self.audio += SILENCE_BYTE * (at - end)
         self.audio += payload
 
+    def blank(self, at_ms: int) -> None:
+        """Make silence of what is still here, from `at_ms` on."""
+        first = max(0, at_ms * BYTES_PER_MS - self.start)
+        self.audio[first:] = SILENCE_BYTE * max(0, len(self.audio) - first)
+
     def take(self, upto: int) -> bytes:
         """Remove and return the audio before `upto`, padded with silence."""
         size = upto - self.start
@@ -63,90 +69,213 @@ class Track:
         return taken
 
 
-class Recorder:
-    """One file.  Nothing here raises: a full disk ends the recording, with a reason in the call's record, not the call."""
+class WavFile:
+    """A file that is correct after each write.  Nothing here raises: a full disk ends the file, with a reason, and no call."""
 
-    def __init__(self, root: Path, organization_id: str, call_id: str) -> None:
-        self._root = root
-        self._left, self._right = Track(), Track()
-        self._written = 0  # mu-law bytes per channel that are in the file
-        self._path = root / organization_id / f"{call_id}.wav"
+    def __init__(self, root: Path, names: Iterator[str], channels: int) -> None:
+        self._root, self._channels = root, channels
+        self._path = root
         self._file = -1
-        self._fault = ""
+        self.samples = 0  # per channel, that are in the file
+        self._peaks = Peaks(channels)
+        self.fault = ""
         try:
-            self._file = self._create(call_id)
-            _write_all(self._file, header(0), 0)
+            self._file = self._create(names)
+            _write_all(self._file, header(0, channels), 0)
         except OSError as error:
             self._failed(error)
 
-    def caller(self, payload: bytes, at_ms: int) -> None:
-        """Caller audio as received, mu-law."""
+    @property
+    def is_open(self) -> bool:
+        return self._file >= 0
+
+    @property
+    def path(self) -> str:
+        """Relative to the recordings' root."""
+        return self._path.relative_to(self._root).as_posix()
+
+    @property
+    def size_bytes(self) -> int:
+        return HEADER.size + self._data_bytes(self.samples)
+
+    def append(self, ulaw: bytes) -> bool:
+        """Mu-law, interleaved; False if it can't be written, now or any more."""
         if self._file < 0:
-            return
-        left = self._left
-        left.put(payload, at_ms)
-        if left.end - self._written >= LATE_BYTES + CHUNK_BYTES:
-            self._write(left.end - LATE_BYTES)
-
-    def agent(self, payload: bytes, at_ms: int) -> None:
-        """Agent audio as heard, mu-law."""
-        if self._file < 0:
-            return
-        right = self._right
-        right.put(payload, at_ms)
-        if right.end - self._written >= 4 * LATE_BYTES:  # no more audio comes from the caller
-            self._write(right.end - LATE_BYTES)
-
-    def close(self) -> Recording:
-        """Write the rest; return what is stored, and why it is not all."""
-        self._write(max(self._left.end, self._right.end))
-        self._close_file()
-        if self._fault and not self._written:
-            return Recording("", 0, 0, self._fault)
-        path = self._path.relative_to(self._root).as_posix()
-        return Recording(path, to_ms(self._written), HEADER.size + self._written * BLOCK, self._fault)
-
-    def _create(self, call_id: str) -> int:
-        private.directory(self._path.parent)
-        number = 1
-        while True:
-            try:
-                return os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, private.FILE)
-            except FileExistsError:  # an earlier stream of the same call
-                number += 1
-                self._path = self._path.with_name(f"{call_id}.{number}.wav")
-
-    def _write(self, upto: int) -> None:
-        if self._file < 0 or upto <= self._written:
-            return
-        sound = to_linear(interleave(self._left.take(upto), self._right.take(upto)))
+            return False
+        samples = self.samples + len(ulaw) // self._channels
         try:
-            _write_all(self._file, sound, HEADER.size + self._written * BLOCK)
-            _write_all(self._file, header(upto * BLOCK), 0)
+            _write_all(self._file, to_linear(ulaw), self.size_bytes)
+            _write_all(self._file, header(self._data_bytes(samples), self._channels), 0)
         except OSError as error:
             self._failed(error)
-        else:
-            self._written = upto
+            return False
+        self.samples = samples
+        self._peaks.add(np.frombuffer(ulaw.translate(HEIGHTS), np.uint8))
+        return True
 
-    def _failed(self, error: OSError) -> None:
-        """Keep what was written before; no file at all if that is nothing."""
-        self._fault = error.strerror or str(error)
-        self._left, self._right = Track(), Track()
-        LOG.error("recording failed", path=str(self._path), error=str(error))
+    def finish(self) -> None:
+        """All is written: close the file, and write its peaks beside it.  Without them, whoever wants them computes them."""
         if self._file < 0:
             return
-        with suppress(OSError):
-            if self._written:
-                os.ftruncate(self._file, HEADER.size + self._written * BLOCK)
-            else:
-                self._path.unlink()
-        self._close_file()
+        self.close()
+        path = peaks.beside(self._path)
+        try:
+            with open(path, "wb", opener=private.opener) as file:
+                file.write(peaks.pack(self._peaks.all()))
+        except OSError as error:
+            LOG.warning("a recording's peaks were not written", path=str(path), error=str(error))
+            with suppress(OSError):
+                path.unlink()
 
-    def _close_file(self) -> None:
+    def close(self) -> None:
         if self._file >= 0:
             with suppress(OSError):
                 os.close(self._file)
             self._file = -1
+
+    @property
+    def descriptor(self) -> int:
+        """Of the open file; with it travels the lock."""
+        return self._file
+
+    def adopt(self, descriptor: int) -> None:
+        """Go on in this process, with this descriptor."""
+        self._file = descriptor
+
+    def remove(self) -> None:
+        """As if it had never been."""
+        if self._file >= 0:
+            with suppress(OSError):
+                self._path.unlink()
+            self.close()
+
+    def stored(self) -> Recording:
+        """What is in the file, and why it is not all."""
+        if self.fault and not self.samples:
+            return Recording("", 0, 0, self.fault)
+        return Recording(self.path, to_ms(self.samples), self.size_bytes, self.fault)
+
+    def _data_bytes(self, samples: int) -> int:
+        return samples * self._channels * SAMPLE_BYTES
+
+    def _create(self, names: Iterator[str]) -> int:
+        for name in names:
+            self._path = self._root / name
+            private.directory(self._path.parent)
+            with suppress(FileExistsError):  # an earlier stream of the same call
+                file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, private.FILE)
+                with suppress(OSError):  # until it is closed, or this process is gone, nobody brings it to the bucket
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return file
+        raise AssertionError("there is always another name")
+
+    def _failed(self, error: OSError) -> None:
+        """Keep what was written before; no file at all if that is nothing."""
+        self.fault = error.strerror or str(error)
+        LOG.error("recording failed", path=str(self._path), error=str(error))
+        if self._file < 0:
+            return
+        if not self.samples:
+            self.remove()
+            return
+        with suppress(OSError):
+            os.ftruncate(self._file, self.size_bytes)
+        self.close()
+
+
+class _Written:
+    """What is being written to a file."""
+
+    def __init__(self, file: WavFile) -> None:
+        self._file = file
+
+    @property
+    def path(self) -> str | None:
+        """Relative to the recordings' root; None if there is no file."""
+        return self._file.path if self._file.is_open else None
+
+    @property
+    def descriptor(self) -> int:
+        """Of the open file."""
+        return self._file.descriptor
+
+    def adopt(self, descriptor: int) -> None:
+        """Go on in this process."""
+        self._file.adopt(descriptor)
+
+    def let_go(self) -> None:
+        """Another process goes on."""
+        self._file.close()
+
+
+class Recorder(_Written):
+    """A call's recording."""
+
+    def __init__(self, root: Path, organization_id: str, call_id: str, names: Names = recordings.names) -> None:
+        super().__init__(WavFile(root, names(organization_id, call_id), channels=2))
+        self._left, self._right = Track(), Track()
+
+    def caller(self, payload: bytes, at_ms: int) -> None:
+        """Caller audio as received, mu-law."""
+        if not self._file.is_open:
+            return
+        left = self._left
+        left.put(payload, at_ms)
+        if left.end - self._file.samples >= LATE_BYTES + CHUNK_BYTES:
+            self._write(left.end - LATE_BYTES)
+
+    def agent(self, payload: bytes, at_ms: int) -> None:
+        """Agent audio as heard, mu-law."""
+        if not self._file.is_open:
+            return
+        right = self._right
+        right.put(payload, at_ms)
+        if right.end - self._file.samples >= 4 * LATE_BYTES:  # no more audio comes from the caller
+            self._write(right.end - LATE_BYTES)
+
+    def unrecord(self, from_ms: int) -> None:
+        """Make silence of both sides from `from_ms` on, as far as it is not written yet."""
+        self._left.blank(from_ms)
+        self._right.blank(from_ms)
+
+    def close(self) -> Recording:
+        """Write the rest; return what is stored, and why it is not all."""
+        self._write(max(self._left.end, self._right.end))
+        self._file.finish()
+        return self._file.stored()
+
+    def _write(self, upto: int) -> None:
+        if not self._file.is_open or upto <= self._file.samples:
+            return
+        if not self._file.append(interleave(self._left.take(upto), self._right.take(upto))):
+            self._left, self._right = Track(), Track()
+
+
+class MessageRecorder(_Written):
+    """A caller's message: WAV, 8 kHz, 16 bits, the caller alone, from `start_ms` on the call's clock."""
+
+    def __init__(
+        self, root: Path, organization_id: str, call_id: str, start_ms: int, names: Names = recordings.names
+    ) -> None:
+        super().__init__(WavFile(root, names(organization_id, call_id), channels=1))
+        self._track = Track(start_ms * BYTES_PER_MS)
+
+    def caller(self, payload: bytes, at_ms: int) -> None:
+        """Caller audio as received, mu-law."""
+        if self._file.is_open:
+            self._track.put(payload, at_ms)
+            if len(self._track.audio) >= MESSAGE_CHUNK_BYTES:
+                self._file.append(self._track.take(self._track.end))
+
+    def close(self, *, kept: bool) -> Recording:
+        """Write the rest, or remove the file."""
+        if not kept:
+            self._file.remove()
+            return Recording("", 0, 0)
+        if self._track.audio:
+            self._file.append(self._track.take(self._track.end))
+        self._file.finish()
+        return self._file.stored()
 
 
 def _write_all(file: int, data: bytes, at: int) -> None:

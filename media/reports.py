@@ -11,14 +11,20 @@ from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
 from media.core.types import (
     AnnouncementPlayed,
+    Answered,
     BargedIn,
     CallEnded,
     CallStarted,
     Delta,
     Digits,
     Event,
+    FlowSwitched,
+    Intervened,
     LatencyMeasured,
+    MessageTaken,
     ModelLost,
+    ModelUsed,
+    RecordingPaused,
     Role,
     ToolCalled,
     ToolFinished,
@@ -63,15 +69,15 @@ class Reports:
                 return self._numbered(at, interruption=_interruption(event))
             case LatencyMeasured():
                 return self._numbered(at, latency=_latency(event))
+            case ModelUsed():
+                return self._numbered(at, model_used=_used(event))
             case ToolCalled():
                 return self._numbered(at, tool_started=self._tool_started(event, at))
             case ToolFinished():
                 return self._numbered(at, tool_finished=self._tool_finished(event, at))
-            case AnnouncementPlayed(at_ms):
-                return self._numbered(at, announcement_played=pb.AnnouncementPlayed(at_ms=_ms(at_ms)))
-            case Digits(digits, at_ms):
-                return self._numbered(at, digits=pb.DigitsPressed(digits=digits, at_ms=_ms(at_ms)))
-            case Delta() | UnderWay() | ModelLost():
+            case AnnouncementPlayed() | Digits() | FlowSwitched() | RecordingPaused() | Intervened():
+                return self._numbered(at, **_spot(event, at))
+            case Delta() | UnderWay() | ModelLost() | Answered() | MessageTaken():
                 return None
             case CallEnded(reason, detail, at_ms):
                 ended = pb.StreamEnded(reason=reason, at_ms=_ms(at_ms), detail=detail or None)
@@ -96,6 +102,9 @@ class Reports:
         """The ids of the tools that were reported as started but not as finished."""
         return list(self._tools)
 
+    def recording_started(self, path: str, at: datetime) -> pb.Report:
+        return self._numbered(at, recording_started=pb.RecordingStarted(path=path))
+
     def recorded(self, stored: Recording, at: datetime) -> pb.Report:
         facts = pb.RecordingStored(
             path=stored.path,
@@ -104,6 +113,14 @@ class Reports:
             fault=stored.fault or None,
         )
         return self._numbered(at, recording=facts)
+
+    def message_started(self, path: str, at: datetime) -> pb.Report:
+        return self._numbered(at, message_started=pb.MessageStarted(path=path))
+
+    def message_stored(self, stored: Recording, at: datetime) -> pb.Report:
+        """The message; it has no path if none was kept."""
+        facts = pb.MessageStored(path=stored.path, duration_ms=_ms(stored.duration_ms), fault=stored.fault or None)
+        return self._numbered(at, message_stored=facts)
 
     def _item(self, item_id: str) -> str:
         """An utterance of the whole call: ids of a session are its own."""
@@ -156,6 +173,12 @@ def _interruption(overlap: BargedIn) -> calls_pb2.Interruption:
     )
 
 
+def _intervention(event: Intervened, at: datetime) -> calls_pb2.Intervention:
+    return calls_pb2.Intervention(
+        id=event.id, kind=event.kind, text=event.text, by=event.by, at=_stamp(at), at_ms=_ms(event.at_ms)
+    )
+
+
 def _latency(measured: LatencyMeasured) -> calls_pb2.TurnLatency:
     return calls_pb2.TurnLatency(
         turn_seq=measured.turn_seq,
@@ -164,6 +187,37 @@ def _latency(measured: LatencyMeasured) -> calls_pb2.TurnLatency:
         ours_ms=_ms(measured.ours_ms),
         model_ms=_ms(measured.model_ms),
     )
+
+
+def _used(used: ModelUsed) -> pb.ModelUsed:
+    return pb.ModelUsed(
+        model=used.model,
+        audio_tokens_in=used.audio_in,
+        text_tokens_in=used.text_in,
+        cached_audio_tokens_in=used.cached_audio_in,
+        cached_text_tokens_in=used.cached_text_in,
+        audio_tokens_out=used.audio_out,
+        text_tokens_out=used.text_out,
+        transcription_ms=used.transcribed_ms,
+    )
+
+
+def _spot(
+    event: AnnouncementPlayed | Digits | FlowSwitched | RecordingPaused | Intervened, at: datetime
+) -> dict[str, object]:
+    """Something that happened at a place in the call."""
+    match event:
+        case AnnouncementPlayed(at_ms):
+            return {"announcement_played": pb.AnnouncementPlayed(at_ms=_ms(at_ms))}
+        case Intervened():
+            return {"intervention": _intervention(event, at)}
+        case Digits(digits, at_ms):
+            return {"digits": pb.DigitsPressed(digits=digits, at_ms=_ms(at_ms))}
+        case FlowSwitched(flow_id, version, at_ms):
+            return {"flow_took_over": pb.FlowTookOver(flow_id=flow_id, flow_version=version, at_ms=_ms(at_ms))}
+        case RecordingPaused(start_ms, end_ms, cause):
+            over_ms = None if end_ms is None else _ms(end_ms)
+            return {"recording_pause": calls_pb2.RecordingPause(start_ms=_ms(start_ms), end_ms=over_ms, cause=cause)}
 
 
 def _stamp(at: datetime) -> Timestamp:

@@ -13,12 +13,15 @@ from picows import WSListener, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeRes
 from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
-from media.core.conversation import Conversation, due
-from media.door import Door
+from media.core.talk import Talk, due
+from media.door import Door, NoDoor
+from media.leg import Leg
 from media.legs import twilio
 from media.pacer import Load
-from media.shell import Leg, Ports, Shell
+from media.ports import Ports
+from media.shell import Shell
 from media.streams import Streams
+from media.takeover.held import Held
 
 LOG = log(__name__)
 MAX_EARLY_COMMANDS = 1_000
@@ -28,11 +31,12 @@ FLUSH_MS = 100.0  # reports that are not urgent are sent in batches: a batch cos
 class MediaServer:
     """All calls of this process."""
 
-    def __init__(self, ports: Ports, load: Callable[[], Load], door: Door) -> None:
-        self.ports, self._load, self._door = ports, load, door
+    def __init__(self, ports: Ports, load: Callable[[], Load], door: Door | NoDoor) -> None:
+        self.ports, self._load, self.door = ports, load, door
         self.leaving = self.draining = False
         self.streams = Streams()
-        self._talking: dict[Conversation, Shell] = {}
+        self.held = Held()
+        self._talking: dict[Talk, Shell] = {}
         #: For calls whose session is being opened; the oldest are dropped first, as the likeliest to be obsolete.
         self._early: deque[pb.CallCommand] = deque(maxlen=MAX_EARLY_COMMANDS)
         self._flushed_ms = float("-inf")
@@ -80,7 +84,7 @@ class MediaServer:
     def _full(self) -> str | None:
         if self.draining:
             return "draining"
-        if self.streams.calls >= self._door.room.calls:
+        if self.streams.calls >= self.door.room.calls:
             return "full"
         if not self.ports.link.outbox.storing:
             return "disk"
@@ -89,33 +93,58 @@ class MediaServer:
     def _lags(self) -> bool:
         """Tell whether the event loop is late because of what this process itself does."""
         settings, load = self.ports.settings, self._load()
-        loaded = max(load.used, self.streams.calls / self._door.room.calls) >= settings.loaded_share
+        loaded = max(load.used, self.streams.calls / self.door.room.calls) >= settings.loaded_share
         return loaded and (load.worst_ms > settings.max_lag_ms or load.usual_ms > settings.max_late_ms)
 
     def opened(self, leg: Leg, descriptor: int) -> Shell:
-        self._door.upgraded(descriptor)
+        self.door.upgraded(descriptor)
+        return self.admit(leg)
+
+    def admit(self, leg: Leg) -> Shell:
+        """A leg is connected, and will say whose call it is."""
         shell = Shell(self.ports, leg, self)
-        self.streams.add(shell, self._door.room.waiting)
+        self.streams.add(shell, self.door.room.waiting)
         return shell
 
     # Called by shells.
 
     def started(self, shell: Shell) -> str | None:
         self.streams.start(shell)
-        return "full" if self.streams.calls > self._door.room.calls else None
+        return "full" if self.streams.calls > self.door.room.calls else None
 
-    def joined(self, shell: Shell, talk: Conversation) -> None:
+    def joined(self, shell: Shell, talk: Talk) -> None:
         self._talking[talk] = shell
         for command in [each for each in self._early if each.call_id == shell.call_id]:
             self._early.remove(command)
             asyncio.get_running_loop().call_soon(self.command, command)
 
-    def released(self, shell: Shell, talk: Conversation | None) -> None:
+    def released(self, shell: Shell, talk: Talk | None) -> None:
         self.streams.remove(shell)
         if talk is not None:
             self._talking.pop(talk, None)
         if not self.streams.open:
+            for command in self._early:
+                self.ports.link.answer(command.command_id, "over")
             self._early.clear()
+
+    # From one process to another (media/takeover/).
+
+    def hold(self, shell: Shell, talk: Talk) -> None:
+        """The call may be leaving: nothing happens to it until it is taken back."""
+        self._talking.pop(talk, None)
+        self.held.calls[shell] = []
+
+    def take_back(self, shell: Shell, talk: Talk) -> None:
+        """It stays, and hears what has come for it meanwhile."""
+        self._talking[talk] = shell
+        for command in self.held.calls.pop(shell):
+            shell.command(command)
+
+    def resume(self, shell: Shell, talk: Talk) -> None:
+        """A call that was another process's goes on here."""
+        self.streams.add(shell, self.door.room.waiting)
+        self.streams.start(shell)
+        self._talking[talk] = shell
 
     # Time and control.
 
@@ -125,7 +154,7 @@ class MediaServer:
         for shell in [talking[talk] for talk in due(talking, now_ms)]:
             shell.tick(now_ms)
         if len(talking) < len(self):
-            for shell in self.streams.open.difference(talking.values()):
+            for shell in self.streams.open.difference(talking.values(), self.held.calls):
                 shell.tick(now_ms)
         link = self.ports.link
         if link.outbox.awaited or now_ms >= self._flushed_ms + FLUSH_MS:
@@ -136,9 +165,14 @@ class MediaServer:
         """A command from control for a call; kept if the call may still be joining."""
         known = [shell for shell in self.streams.open if shell.call_id == command.call_id]
         for shell in known:
-            shell.command(command)
-        if not known and any(not shell.call_id for shell in self.streams.open):
+            if not self.held.keep(shell, command):
+                shell.command(command)
+        if known or self.held.forward(command):
+            return
+        if any(not shell.call_id for shell in self.streams.open):
             self._early.append(command)
+        else:
+            self.ports.link.answer(command.command_id, "over")
 
     async def linger(self, seconds: float, hurry: asyncio.Event) -> None:
         """The socket is closed; clients that are connected already may still begin a call for so many seconds."""
@@ -157,11 +191,11 @@ class MediaServer:
             return
         LOG.info("ending the open calls", calls=len(self), at_once=hurry.is_set())
         if not hurry.is_set():
-            for shell in tuple(self.streams.open):
+            for shell in self.streams.open.difference(self.held.calls):
                 shell.end("drained", spoken=True)
             if await self.streams.emptied(close_seconds, hurry):
                 return
-        for shell in tuple(self.streams.open):
+        for shell in self.streams.open.difference(self.held.calls):
             shell.end("drained")
         await self.streams.emptied(close_seconds, asyncio.Event())
 

@@ -1,23 +1,20 @@
-"""One call's sockets.  Carries out the conversation's actions, and decides nothing.
+"""One call's sockets.  Carries out the actions of its core (`media.core.talk`), and decides nothing.
 
 waiting ── start ──▶ joining ── session opened ──▶ talking ── HangUp ──▶ ending ── stored or late ──▶ closing
             (frames that arrive meanwhile are kept, in order)
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum, auto
 from functools import update_wrapper
-from pathlib import Path
-from typing import Concatenate, ParamSpec, Protocol, assert_never
+from typing import Concatenate, ParamSpec, assert_never
 
-from hum.clock import Clock
-from hum.settings import MediaSettings
 from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
-from media.core.conversation import Conversation
+from media.carried import Carried, Leaving
+from media.core.commands import EndCall, Inform, LeaveStream, Listen, Machine, News, Watch
 from media.core.leg import (
     CARRIER_PROTOCOL,
     Broken,
@@ -26,95 +23,46 @@ from media.core.leg import (
     Leave,
     LegEvent,
     Mark,
+    MoveOn,
     Outcome,
     Play,
     Started,
     Stopped,
     ToLeg,
 )
+from media.core.talk import Talk
 from media.core.tools import TOO_MANY, error_json
 from media.core.types import (
     Action,
     DialModel,
-    EndCall,
     Moment,
     RecordAgent,
     RecordCaller,
     Report,
     RunTool,
     Stamp,
+    StartMessage,
     StartRecording,
     ToModel,
     ToolStatus,
-    Watch,
+    Unrecord,
 )
-from media.io.control import Away, ControlLink, TokenRefused
-from media.io.openai import Dial, ModelSocket
-from media.io.silero import Silero
+from media.io.control import Away, TokenRefused
+from media.io.openai import ModelSocket
+from media.io.overhearing import Ear
+from media.leg import Closing, Leg
+from media.lobby import Lobby
 from media.metrics import FRAMES
 from media.modelline import ModelLine
-from media.plan import plan_of
+from media.plan import dictation_of, sequel_of, switch_of
+from media.ports import Keeper, Phase, Ports
 from media.record import Record
+from media.talks import talk_of
 
 LOG = log(__name__)
 LOST = HangUp("carrier_lost")
-#: Caller frames that wait for the session; a stream brings 50 a second.
-KEPT_FRAMES = 1_500
+BUG = "bug in a call"
 CLOSE_MS = 1_000.0  # how long to wait for the carrier's answer to our close
-
-
-class Closing(Enum):
-    """Why a leg is closed; its adapter translates it for the carrier."""
-
-    NORMAL = auto()
-    PROTOCOL = auto()  # the carrier violated its protocol
-    REFUSED = auto()  # not authorized
-    BUSY = auto()  # try again later
-    FAULT = auto()  # an error of ours
-
-
-class Leg(Protocol):
-    """The caller's side of a call, as far as the call needs it; an adapter of media/legs/."""
-
-    def send(self, actions: Sequence[ToLeg]) -> None:
-        """Send all actions in one write, in this order."""
-
-    def close(self, closing: Closing) -> None: ...
-    def abort(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """What all calls of a process share."""
-
-    settings: MediaSettings
-    link: ControlLink
-    dial: Dial
-    clock: Clock
-    recordings: Path
-    silero: Silero | None = None  # the detector's second stage
-
-
-class Phase(Enum):
-    WAITING = auto()
-    JOINING = auto()
-    TALKING = auto()
-    ENDING = auto()  # waiting until control has stored the reports
-    CLOSING = auto()  # waiting for the carrier to answer our close
-    GONE = auto()
-
-
-class Keeper(Protocol):
-    """Keeps track of the calls of this process."""
-
-    def started(self, shell: "Shell") -> str | None:
-        """The stream has sent its `start` and counts as a call from now on; returns why it is refused, if it is.  Called once."""
-
-    def joined(self, shell: "Shell", talk: Conversation) -> None:
-        """The call of this stream is known now; called once, before the call acts."""
-
-    def released(self, shell: "Shell", talk: Conversation | None) -> None:
-        """Neither a socket nor a report needs this call any more; called once."""
 
 
 @dataclass(slots=True)
@@ -130,55 +78,36 @@ P = ParamSpec("P")
 
 
 def _guarded(entry: "Callable[Concatenate[Shell, P], None]") -> "Callable[Concatenate[Shell, P], None]":
-    """A bug in one call ends that call and no other: every entry point of a shell is wrapped in this."""
+    """A bug in one call ends that call and no other: every entry point of a shell is wrapped in this, or does the same."""
 
     def guarded(self: "Shell", /, *args: P.args, **kwargs: P.kwargs) -> None:
         try:
             entry(self, *args, **kwargs)
         except Exception:  # the boundary between one call and the others
-            LOG.exception("bug in a call", call=self.call_id)
+            LOG.exception(BUG, call=self.call_id)
             self.fail()
 
     update_wrapper(guarded, entry)
     return guarded
 
 
-class _Lobby:
-    """Keeps a stream's events while its session is being opened."""
-
-    def __init__(self) -> None:
-        self.ending: EndCall | None = None  # how the call is to end as soon as it has begun
-        self._kept: list[LegEvent] = []
-        self._opening: asyncio.Task[None] | None = None
-
-    def enter(self, start: Started, opening: "asyncio.Task[None]") -> None:
-        self._kept.append(start)
-        self._opening = opening
-
-    def keep(self, event: LegEvent) -> None:
-        if len(self._kept) < KEPT_FRAMES:
-            self._kept.append(event)
-
-    def leave(self) -> list[LegEvent]:
-        """Return what was kept, in order; cancel the opening of the session if it is still in progress."""
-        kept, self._kept = self._kept, []
-        opening, self._opening = self._opening, None
-        if opening is not None and opening is not asyncio.current_task():
-            opening.cancel()
-        return kept
+def _machine(command: pb.ForMachine) -> Machine:
+    return Machine(command.reason or "machine", message=command.HasField("message"))
 
 
 class Shell:
     """Created when the leg's connection opens."""
 
-    def __init__(self, ports: Ports, leg: Leg, keeper: "Keeper") -> None:
+    def __init__(self, ports: Ports, leg: Leg, keeper: Keeper) -> None:
         self._ports, self._keeper = ports, keeper
         self._phase = Phase.WAITING
         self._since_ms = self._heard_ms = ports.clock()
         self._exit = _Exit(leg)
-        self._lobby = _Lobby()
-        self._talk: Conversation | None = None  # while and after the call talks
-        self._record = Record(ports.link, ports.recordings)
+        self._lobby = Lobby()
+        self._talk: Talk | None = None  # while and after the call talks
+        self._record = Record(
+            ports.link, ports.recordings, ports.settings.listen_hold_ms, ports.settings.recording_names
+        )
         self._line = ModelLine(ports.dial, self)
 
     @property
@@ -188,9 +117,15 @@ class Shell:
 
     # The leg.
 
-    @_guarded
     def from_leg(self, event: LegEvent | None) -> None:
         """One message from the carrier; None for one that only shows that it is alive."""
+        try:
+            self._from_leg(event)
+        except Exception:  # as in `_guarded`, without its cost for every frame
+            LOG.exception(BUG, call=self.call_id)
+            self.fail()
+
+    def _from_leg(self, event: LegEvent | None) -> None:
         FRAMES.received += 1
         now_ms = self._heard_ms = self._ports.clock()
         if event is None:
@@ -229,9 +164,15 @@ class Shell:
 
     # Time, and commands from control.
 
-    @_guarded
     def tick(self, now_ms: float) -> None:
         """Called on each tick of the pacer; while there is a conversation, only on the ticks that it needs."""
+        try:
+            self._tick(now_ms)
+        except Exception:
+            LOG.exception(BUG, call=self.call_id)
+            self.fail()
+
+    def _tick(self, now_ms: float) -> None:
         settings = self._ports.settings
         silent = now_ms - self._heard_ms >= settings.silent_seconds * 1000
         match self._phase:
@@ -252,11 +193,46 @@ class Shell:
         """A command from control; ignored once the call is over."""
         match command.WhichOneof("command"):
             case "hang_up":
+                self._ports.link.answer(command.command_id, "over" if self._is_over() else "done")
                 self.end("hang_up")
+            case "leave" if self._talk is not None:
+                leave = LeaveStream(MoveOn(command.leave.reason), command.command_id)
+                self._carry(self._talk.command(leave, self._ports.clock()))
+            case "switch" if self._talk is not None:
+                switch = switch_of(command.switch, self._ports.settings, command.command_id)
+                self._carry(self._talk.command(switch, self._ports.clock()))
             case "watch" if self._talk is not None:
                 self._carry(self._talk.command(Watch(command.watch.for_ms), self._ports.clock()))
+            case "instruct" | "say" if self._talk is not None:
+                self._carry(self._talk.command(dictation_of(command), self._ports.clock()))
+            case "caller" if self._talk is not None:
+                inform = Inform(command.command_id, command.caller.text)
+                self._carry(self._talk.command(inform, self._ports.clock()))
+            case "news" if self._talk is not None:
+                news = News(command.command_id, command.news.text)
+                self._carry(self._talk.command(news, self._ports.clock()))
+            case "listen" if self._talk is not None and not self._talk.ended:
+                self._listen(self._talk, command)
+            case "machine" if self._talk is not None:
+                self._carry(self._talk.command(_machine(command.machine), self._ports.clock()))
             case _:
-                pass
+                self._ports.link.answer(command.command_id, "over")
+
+    def _listen(self, talk: Talk, command: pb.CallCommand) -> None:
+        ear = self._ports.overhearing.begin(command.listen, self.listener_gone)
+        if ear is not None:
+            self._record.listen(ear)
+            self._carry(talk.command(Listen(True), self._ports.clock()))
+        self._ports.link.answer(command.command_id, "full" if ear is None else "done")
+
+    @_guarded
+    def listener_gone(self, listener: Ear) -> None:
+        """A listener's stream is over."""
+        if self._record.unlisten(listener) and self._talk is not None:
+            self._carry(self._talk.command(Listen(False), self._ports.clock()))
+
+    def _is_over(self) -> bool:
+        return self._talk.ended if self._talk is not None else self._phase is not Phase.JOINING
 
     @_guarded
     def end(self, reason: str, *, spoken: bool = False) -> None:
@@ -318,8 +294,7 @@ class Shell:
     def _begin(self, session: pb.OpenSessionResponse) -> None:
         self._record.open(session)
         try:
-            silero = self._ports.silero
-            talk = Conversation(plan_of(session, self._ports.settings), silero.detector() if silero else None)
+            talk = talk_of(session, self._ports.settings, self._ports.silero)
         except (ValueError, TypeError, AttributeError):
             LOG.exception("the call's flow is not valid", call=session.call_id)
             self._record.end_by_fault("the flow is not valid")
@@ -332,6 +307,8 @@ class Shell:
         actions = [action for event in kept for action in talk.from_leg(event, now_ms)]
         if self._exit.gone:
             actions += talk.leg_gone(now_ms, LOST)
+        if session.HasField("machine"):
+            actions += talk.command(_machine(session.machine), now_ms)
         if self._lobby.ending is not None:
             actions += talk.command(self._lobby.ending, now_ms)
         self._keeper.joined(self, talk)
@@ -341,16 +318,17 @@ class Shell:
 
     def _carry(self, actions: list[Action]) -> None:
         sends: list[ToLeg] = []
-        for action in actions:  # grows when a tool cannot be run
-            if isinstance(action, ToModel):  # the most frequent one
+        for action in actions:  # grows when a tool cannot be run, or a message not be stored
+            # The most frequent ones.  Of a struct's class, `isinstance` asks its metaclass; none of these has a subclass.
+            if type(action) is ToModel:
                 if (socket := self._line.socket) is not None:
                     socket.send(action.payload)
                 continue
-            if isinstance(action, (Play, Mark, Clear)):
+            if type(action) is Play or type(action) is Mark or type(action) is Clear:
                 sends.append(action)
                 continue
             match action:
-                case RecordCaller() | RecordAgent():
+                case RecordCaller() | RecordAgent() | Unrecord():
                     self._record.sound(action)
                 case Report(event):
                     self._record.report(event)
@@ -361,8 +339,8 @@ class Shell:
                 case Stamp(moment):
                     self._send(sends)
                     self._written(moment)
-                case StartRecording():
-                    self._record.start_recording()
+                case StartRecording() | StartMessage():
+                    actions += self._start_recording(action)
                 case Leave(outcome):
                     self._send(sends)
                     self._leave(outcome)
@@ -380,6 +358,15 @@ class Shell:
         if self._talk is not None:
             self._talk.written(moment, self._ports.clock())
 
+    def _start_recording(self, start: StartRecording | StartMessage) -> list[Action]:
+        """What follows if a message can't be stored."""
+        if isinstance(start, StartRecording):
+            self._record.start_recording()
+            return []
+        assert self._talk is not None, "only a mailbox takes messages"
+        stored = self._record.start_message(start.at_ms)
+        return [] if stored else self._talk.message_failed(self._ports.clock())
+
     def _run_tool(self, run: RunTool) -> list[Action]:
         assert self._talk is not None, "only a conversation runs tools"
         request = pb.RunTool(
@@ -388,6 +375,7 @@ class Shell:
             name=run.name,
             arguments_json=run.arguments_json,
             traceparent=self._record.trace.tool(run.call_id),
+            off_record=run.off_record,
         )
         if self._ports.link.run_tool(request, self.tool_answered):
             return []
@@ -398,13 +386,15 @@ class Shell:
         """Control has run a tool of this call."""
         if self._talk is not None:
             status: ToolStatus = "ok" if result.status == "ok" else "failed"
-            self._carry(self._talk.tool_result(result.tool_call_id, result.output_json, status, self._ports.clock()))
+            sequel = sequel_of(result.outcome, self._ports.settings) if result.HasField("outcome") else None
+            now_ms = self._ports.clock()
+            self._carry(self._talk.tool_result(result.tool_call_id, result.output_json, status, now_ms, sequel))
 
     # The model's socket.
 
     def _dial(self, wait_ms: float) -> None:
         if self._talk is not None and not self._talk.ended:
-            self._line.dial(wait_ms, self._talk.plan.model)
+            self._line.dial(wait_ms, self._talk.model)
 
     @_guarded
     def model_ready(self) -> None:
@@ -418,16 +408,50 @@ class Shell:
         if self._talk is not None:
             self._carry(self._talk.model_lost(self._ports.clock(), reason))
 
-    @_guarded
     def from_model(self, socket: ModelSocket, payload: bytes) -> None:
-        if socket is self._line.socket and self._talk is not None:
-            self._carry(self._talk.from_model(payload, self._ports.clock()))
+        try:
+            if socket is self._line.socket and self._talk is not None:
+                self._carry(self._talk.from_model(payload, self._ports.clock()))
+        except Exception:
+            LOG.exception(BUG, call=self.call_id)
+            self.fail()
 
     @_guarded
     def model_gone(self, socket: ModelSocket, reason: str) -> None:
         if socket is self._line.socket:
             self._line.socket = None
             self.model_lost(reason)
+
+    # From one process to another.
+
+    def leaving(self) -> Leaving | None:
+        """The call, for a process that goes on with it; None while it can't leave: it begins, ends, dials, or is listened to."""
+        talk, record = self._talk, self._record.carried()
+        if talk is None or talk.ended or record is None or self._phase is not Phase.TALKING:
+            return None
+        if self._exit.gone or self._line.dialling:
+            return None
+        return Leaving(Carried(talk, record, self._since_ms, self._heard_ms), self._exit.leg, self._line.socket)
+
+    def resume(self, carried: Carried, socket: ModelSocket | None) -> None:
+        """Be the call that another process has carried; its model's socket is this, if it has come along."""
+        self._phase, self._talk, self._line.socket = Phase.TALKING, carried.talk, socket
+        self._since_ms, self._heard_ms = carried.since_ms, carried.heard_ms
+        self._record.resume(carried.record)
+
+    @_guarded
+    def redial(self) -> None:
+        """The model's socket has stayed behind: open another session, which gets the conversation so far."""
+        if self._talk is not None:
+            self._carry(self._talk.redial(self._ports.clock()))
+
+    def let_go(self) -> None:
+        """Another process has this call: forget it, without a word to anybody."""
+        if self._phase is not Phase.GONE:
+            talk, self._talk, self._phase = self._talk, None, Phase.GONE
+            self._line.let_go()
+            self._record.let_go()
+            self._keeper.released(self, talk)
 
     # The end.
 

@@ -8,6 +8,7 @@ from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, use_span
 from hum import tracing
 from hum.clock import now
 from hum.v1 import runtime_pb2 as pb
+from media.carried import CarriedTrace
 from media.core.types import CallEnded, Event, LatencyMeasured, ToolCalled, ToolFinished, TurnEnded
 
 _NS_PER_MS = 1_000_000
@@ -16,12 +17,14 @@ _NS_PER_MS = 1_000_000
 class CallTrace:
     def __init__(self) -> None:
         self._stream: Span = INVALID_SPAN
+        self._carrier_call_id = ""
         self._began_ns = 0
         self._answer_ms = 0  # where the last answer began
         self._tools: dict[str, Span] = {}
 
     def begin(self, carrier_call_id: str) -> None:
         """The stream has started."""
+        self._carrier_call_id = carrier_call_id
         self._stream = tracing.of_call(carrier_call_id, "stream")
         self._began_ns = round(now().timestamp() * 1000) * _NS_PER_MS
 
@@ -34,6 +37,16 @@ class CallTrace:
 
     def open(self, session: pb.OpenSessionResponse) -> None:
         self._stream.set_attributes({"hum.call": session.call_id, "hum.stream_number": session.stream_number})
+
+    def carried(self) -> CarriedTrace:
+        return CarriedTrace(self._carrier_call_id, self._began_ns, self._answer_ms)
+
+    def resume(self, carried: CarriedTrace, call_id: str) -> None:
+        """The stream goes on in this process, as a span of its own."""
+        self._carrier_call_id = carried.carrier_call_id
+        self._stream = tracing.of_call(carried.carrier_call_id, "stream")
+        self._stream.set_attribute("hum.call", call_id)
+        self._began_ns, self._answer_ms = carried.began_ns, carried.answer_ms
 
     def note(self, event: Event) -> None:
         """What the conversation reports, as far as it is a span."""

@@ -8,10 +8,27 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.requests import Request
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+
+class _Http(AutoHTTPProtocol):  # type: ignore[misc,valid-type]  # uvicorn chooses the class at run time
+    """uvicorn's protocol, which lets a stand-in cut its connection."""
+
+    app_state: dict[str, Any]
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, "transport": transport}
+
+
+def cut(request: Request) -> None:
+    """Drop the connection of this request, as a network that fails does: nothing more is sent."""
+    request.state.transport.abort()
 
 
 class _Server(uvicorn.Server):
@@ -30,7 +47,9 @@ async def serving(
     host, _, port = listen.rpartition(":")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.create_server((host.strip("[]"), int(port)), family=family)
-    config = uvicorn.Config(app, lifespan="off", ws=ws, ws_per_message_deflate=False, log_config=None, access_log=False)
+    config = uvicorn.Config(
+        app, http=_Http, lifespan="off", ws=ws, ws_per_message_deflate=False, log_config=None, access_log=False
+    )
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listening]))
     try:

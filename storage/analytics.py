@@ -12,48 +12,85 @@ READER = "analytics"
 MEASURES = ("first_sound_ms", "first_answer_ms", "ours_ms", "model_ms")
 BAND_RATIO = 1.1
 
-TOUCHED = "SELECT DISTINCT org_id, hum.quarter(created_at) AS quarter_at FROM calls WHERE id = ANY ($1::uuid[])"
-EVERYTHING = "SELECT DISTINCT org_id, hum.quarter(created_at) AS quarter_at FROM calls WHERE ended_at IS NOT NULL"
+# A deleted call is remembered for a while: its events may be read later.
+TOUCHED = """
+    SELECT org_id, hum.quarter(created_at) AS quarter_at FROM calls WHERE id = ANY ($1::uuid[])
+    UNION SELECT org_id, hum.quarter(called_at) FROM erased_calls WHERE call_id = ANY ($1::uuid[])
+"""
+EVERYTHING = """
+    SELECT org_id, hum.quarter(created_at) AS quarter_at FROM calls WHERE ended_at IS NOT NULL
+    UNION SELECT org_id, quarter_at FROM erased_call_rollups
+"""
 QUARTERS = "unnest($1::uuid[], $2::timestamptz[]) AS q(org_id, quarter_at)"
 OVER = f"""
     {QUARTERS} JOIN calls c
         ON c.org_id = q.org_id AND c.created_at >= q.quarter_at AND c.created_at < q.quarter_at + interval '15 minutes'
        AND c.ended_at IS NOT NULL
 """
+GONE = "calls c WHERE c.id = ANY ($1::uuid[]) AND c.ended_at IS NOT NULL"
 NO_FLOW = "'00000000-0000-0000-0000-000000000000'::uuid"
 FORGET_CALLS = f"DELETE FROM call_rollups r USING {QUARTERS} WHERE (r.org_id, r.quarter_at) = (q.org_id, q.quarter_at)"
 FORGET_LATENCIES = (
     f"DELETE FROM latency_rollups r USING {QUARTERS} WHERE (r.org_id, r.quarter_at) = (q.org_id, q.quarter_at)"
 )
+CALLS = f"""
+    c.org_id, hum.quarter(c.created_at) AS quarter_at, coalesce(c.flow_id, {NO_FLOW}) AS flow_id, c.direction,
+           c.status, coalesce(c.outcome_label, '') AS outcome, count(*) AS calls, count(c.answered_at) AS answered,
+           coalesce(sum(extract(epoch FROM c.ended_at - c.answered_at)::bigint), 0) AS talk_seconds,
+           sum(json_array_length(c.interruptions)) AS interruptions
+"""
+MEASURED = f"""
+    c.org_id, hum.quarter(c.created_at) AS quarter_at, coalesce(c.flow_id, {NO_FLOW}) AS flow_id, m.measure,
+           floor(ln(greatest(m.ms, 1)) / ln({BAND_RATIO}))::integer AS band, count(*) AS turns
+"""
+# For each turn of a call, what was measured of it; $3: the measures.
+TURNS = """
+     CROSS JOIN LATERAL json_array_elements(c.latency) AS turn
+     CROSS JOIN LATERAL (SELECT key AS measure, value::text::double precision AS ms
+                           FROM json_each(turn) WHERE key = ANY ($3::text[]) AND value::text <> 'null') AS m
+"""
+# One statement, and so one moment: a call is there, or among the deleted ones.
 COUNT_CALLS = f"""
     INSERT INTO call_rollups
-    SELECT c.org_id, q.quarter_at, coalesce(c.flow_id, {NO_FLOW}), c.direction, c.status, coalesce(c.outcome_label, ''),
-           count(*), count(c.answered_at),
-           coalesce(sum(extract(epoch FROM c.ended_at - c.answered_at)::bigint), 0),
-           sum(json_array_length(c.interruptions))
-      FROM {OVER}
+    SELECT org_id, quarter_at, flow_id, direction, status, outcome, sum(calls), sum(answered), sum(talk_seconds),
+           sum(interruptions)
+      FROM (SELECT {CALLS} FROM {OVER} GROUP BY 1, 2, 3, 4, 5, 6
+            UNION ALL SELECT e.* FROM {QUARTERS} JOIN erased_call_rollups e USING (org_id, quarter_at)) AS counted
      GROUP BY 1, 2, 3, 4, 5, 6
 """
 COUNT_LATENCIES = f"""
     INSERT INTO latency_rollups
-    SELECT c.org_id, q.quarter_at, coalesce(c.flow_id, {NO_FLOW}), m.measure,
-           floor(ln(greatest(m.ms, 1)) / ln({BAND_RATIO}))::integer, count(*)
-      FROM {OVER}
-     CROSS JOIN LATERAL json_array_elements(c.latency) AS turn
-     CROSS JOIN LATERAL (SELECT key AS measure, value::text::double precision AS ms
-                           FROM json_each(turn) WHERE key = ANY ($3::text[]) AND value::text <> 'null') AS m
+    SELECT org_id, quarter_at, flow_id, measure, band, sum(turns)
+      FROM (SELECT {MEASURED} FROM {OVER} {TURNS} GROUP BY 1, 2, 3, 4, 5
+            UNION ALL SELECT e.* FROM {QUARTERS} JOIN erased_latency_rollups e USING (org_id, quarter_at)) AS counted
      GROUP BY 1, 2, 3, 4, 5
+"""
+# In one order, so that two deletions wait for each other and not in a circle.
+KEEP_CALLS = f"""
+    INSERT INTO erased_call_rollups AS e
+    SELECT {CALLS} FROM {GONE} GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6
+    ON CONFLICT (org_id, quarter_at, flow_id, direction, status, outcome) DO UPDATE
+       SET calls = e.calls + excluded.calls, answered = e.answered + excluded.answered,
+           talk_seconds = e.talk_seconds + excluded.talk_seconds, interruptions = e.interruptions + excluded.interruptions
+"""
+KEEP_LATENCIES = f"""
+    INSERT INTO erased_latency_rollups AS e
+    SELECT {MEASURED} FROM (SELECT * FROM {GONE}) AS c {TURNS.replace("$3", "$2")} GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
+    ON CONFLICT (org_id, quarter_at, flow_id, measure, band) DO UPDATE SET turns = e.turns + excluded.turns
 """
 # $1 and $2: from and to; $3: the time zone whose days these are; $4: one flow, or null for all.
 FIGURES = """
-    SELECT grouping(day, flow_id, outcome, status) AS kept, day, flow_id, outcome, status,
+    SELECT grouping(day, hour, flow_id, outcome, status) AS kept, day, hour, flow_id, outcome, status,
            sum(calls)::bigint AS calls, coalesce(sum(calls) FILTER (WHERE direction = 'inbound'), 0)::bigint AS inbound,
            coalesce(sum(calls) FILTER (WHERE direction = 'outbound'), 0)::bigint AS outbound,
            sum(answered)::bigint AS answered, sum(talk_seconds)::bigint AS talk_seconds,
            sum(interruptions)::bigint AS interruptions
-      FROM (SELECT *, (quarter_at AT TIME ZONE $3)::date AS day FROM call_rollups
+      FROM (SELECT *, (quarter_at AT TIME ZONE $3)::date AS day,
+                   (extract(isodow FROM quarter_at AT TIME ZONE $3) - 1)::integer * 24
+                   + extract(hour FROM quarter_at AT TIME ZONE $3)::integer AS hour
+              FROM call_rollups
              WHERE quarter_at >= $1 AND quarter_at < $2 AND ($4::uuid IS NULL OR flow_id = $4)) AS r
-     GROUP BY GROUPING SETS ((day), (flow_id), (outcome), (status), ())
+     GROUP BY GROUPING SETS ((day), (hour), (flow_id), (outcome), (status), ())
 """
 LATENCIES = """
     SELECT day, measure, band, sum(turns)::bigint AS turns
@@ -63,8 +100,8 @@ LATENCIES = """
      ORDER BY band
 """
 NOW = """
-    SELECT (SELECT count(*) FROM calls WHERE status IN ('queued', 'ringing', 'in_progress')) AS live_calls,
-           (SELECT count(*) FROM voicemails WHERE heard_at IS NULL) AS unheard_voicemails,
+    SELECT (SELECT count(*) FROM calls WHERE status IN ('ringing', 'in_progress')) AS live_calls,
+           (SELECT count(*) FROM voicemails WHERE heard_at IS NULL AND deleted_at IS NULL) AS unheard_voicemails,
            (SELECT count(*) FROM numbers WHERE status = 'active') AS numbers,
            (SELECT count(*) FROM flows WHERE deleted_at IS NULL) AS flows,
            (SELECT count(*) FROM contacts) AS contacts
@@ -97,6 +134,8 @@ class Grouped:
 
     total: FiguresRow
     by_day: dict[date, FiguresRow]
+    #: By the hour of the week: 0 is Monday's first.
+    by_hour: dict[int, FiguresRow]
     by_flow: dict[UUID, FiguresRow]
     by_outcome: dict[str, FiguresRow]
     by_status: dict[str, FiguresRow]
@@ -127,6 +166,12 @@ async def recount(tx: Tx, calls: Sequence[UUID]) -> None:
     await _recount(tx, [row["org_id"] for row in quarters], [row["quarter_at"] for row in quarters])
 
 
+async def keep_counts(tx: Tx, calls: Sequence[UUID]) -> None:
+    """As the tenant: count calls among the deleted ones, in the transaction that deletes them."""
+    await tx.execute(KEEP_CALLS, calls)
+    await tx.execute(KEEP_LATENCIES, calls, list(MEASURES))
+
+
 async def rebuild(tx: Tx) -> int:
     """As the system: recount everything; return how many quarters of an hour hold calls."""
     await events.hold(tx, READER)
@@ -146,17 +191,19 @@ async def _recount(tx: Tx, orgs: Sequence[UUID], quarters: Sequence[datetime]) -
 
 async def figures(tx: Tx, span: Span) -> Grouped:
     """The figures of the tenant's calls in a span."""
-    grouped = Grouped(FiguresRow(), {}, {}, {}, {})
+    grouped = Grouped(FiguresRow(), {}, {}, {}, {}, {})
     for row in await tx.fetch(FIGURES, span.since, span.until, span.time_zone, span.flow):
         found = FiguresRow(*(row[name] or 0 for name in FiguresRow.__slots__))
-        match row["kept"]:  # a bit for each column that was aggregated away: day, flow, outcome, status
-            case 0b0111:
+        match row["kept"]:  # a bit for each column that was aggregated away: day, hour, flow, outcome, status
+            case 0b01111:
                 grouped.by_day[row["day"]] = found
-            case 0b1011:
+            case 0b10111:
+                grouped.by_hour[row["hour"]] = found
+            case 0b11011:
                 grouped.by_flow[row["flow_id"]] = found
-            case 0b1101:
+            case 0b11101:
                 grouped.by_outcome[row["outcome"]] = found
-            case 0b1110:
+            case 0b11110:
                 grouped.by_status[row["status"]] = found
             case _:
                 grouped.total = found

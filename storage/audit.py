@@ -14,6 +14,13 @@ APPEND = """
     INSERT INTO audit_log (org_id, actor, actor_name, action, subject, fields, request_id)
     VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
+APPEND_ALL = """
+    INSERT INTO audit_log (org_id, actor, actor_name, action, subject, fields, request_id)
+    SELECT m.org_id, $2, u.email, $3, $4, '{}', $5
+      FROM memberships m JOIN users u ON u.id = m.user_id
+     WHERE m.user_id = $1
+"""
+APPEND_MINE = "SELECT hum.note_in_my_organizations($1, $2, $3, $4, $5)"
 PAGE = """
     SELECT l.id, l.org_id, l.at, l.actor, l.actor_name, l.action, l.subject, l.fields, l.request_id,
            s.seq, s.previous_hash, s.hash
@@ -79,6 +86,16 @@ async def append(
 ) -> None:
     """Note a change, in its own transaction."""
     await tx.execute(APPEND, org, actor, actor_name, action, subject, list(fields), request_id)
+
+
+async def append_everywhere(tx: Tx, user: UUID, *, actor: str, action: str, subject: str, request_id: str) -> None:
+    """As the system: note what a person did in each of that person's organizations."""
+    await tx.execute(APPEND_ALL, user, actor, action, subject, request_id)
+
+
+async def append_mine(tx: Tx, *, actor: str, actor_name: str, action: str, subject: str, request_id: str) -> None:
+    """Note what the person at work did in each of their organizations."""
+    await tx.execute(APPEND_MINE, actor, actor_name, action, subject, request_id)
 
 
 async def page(tx: Tx, before: int | None, actor: str, action: str, limit: int) -> list[EntryRow]:

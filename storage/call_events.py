@@ -40,6 +40,11 @@ async def append(tx: Tx, call: UUID, type: str, data: str, at: datetime | None =
     return seq
 
 
+async def wake(tx: Tx, call: UUID) -> None:
+    """Wake the listeners of a call that has no new event, since a media process has it now."""
+    await notify(tx, CHANNEL, str(call))
+
+
 async def after(tx: Tx, call: UUID, seq: int, limit: int = 500) -> list[CallEventRow]:
     """A call's events after a sequence, in order."""
     return [CallEventRow(**row) for row in await tx.fetch(AFTER, call, seq, limit)]

@@ -1,7 +1,7 @@
 """Calls as clients read them: lists, details, transcripts, and the results of the after-call work."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,15 +10,33 @@ from uuid import UUID
 import msgspec
 
 from hum.errors import NotFound
-from storage import review
+from storage import recordings, review, transfers, usage, voicemails
 from storage.calls import TurnRow
 from storage.db import Tx
-from storage.review import NoteRow, VoicemailRow
+from storage.review import NoteRow
+from storage.transfers import TransferRow
+from storage.usage import LineRow
+from storage.voicemails import VoicemailRow
 
 MOST_NOTES = 200
+MOST_TRANSFERS = 20
 
 TURNS = """
     SELECT seq, role, text, heard_text, start_ms, end_ms, interrupted, item_id FROM call_turns WHERE call_id = $1 ORDER BY seq
+"""
+LATEST_TURNS = """
+    SELECT seq, role, text, heard_text, start_ms, end_ms, interrupted, item_id
+      FROM call_turns
+     WHERE call_id = $1 AND seq < coalesce($2::integer, 2147483647)
+     ORDER BY seq DESC
+     LIMIT $3
+"""
+# Where the turns are that were spoken over.
+SPOKEN_OVER = """
+    SELECT seq, start_ms, end_ms
+      FROM call_turns
+     WHERE call_id = $1
+       AND seq IN (SELECT (each ->> 'turn_seq')::integer FROM calls c, json_array_elements(c.interruptions) AS each WHERE c.id = $1)
 """
 # An outcome that the agent itself reported takes precedence over one that is judged afterwards.
 SET_SUMMARY = """
@@ -29,16 +47,18 @@ SET_OUTCOME = "UPDATE calls SET outcome = $2 WHERE id = $1"
 INDEX = "SELECT hum.index_call($1)"
 AFTER_CALL = """
     SELECT c.status, c.direction, c.summary IS NOT NULL AS summarized,
-           c.outcome IS NOT NULL AS judged, v.definition
+           c.outcome IS NOT NULL AS judged, v.definition,
+           c.event_seq > coalesce((SELECT e.seq FROM call_events e WHERE e.call_id = c.id AND e.type = 'call.ended'), c.event_seq) AS grew
       FROM calls c
-      LEFT JOIN flow_versions v ON v.flow_id = c.flow_id AND v.version = c.flow_version
+      LEFT JOIN flow_versions v ON v.flow_id = coalesce(c.agent_flow_id, c.flow_id)
+                               AND v.version = coalesce(c.agent_flow_version, c.flow_version)
      WHERE c.id = $1
 """
 LISTED = """
     c.id, c.direction, c.origin, c.status, c.from_e164, c.to_e164, c.number_id, c.flow_id, c.flow_version,
     c.contact_id, k.name AS contact_name, k.phone_e164 AS contact_phone, k.company AS contact_company, c.created_at, c.answered_at, c.ended_at, c.end_reason,
     ARRAY(SELECT t.tag FROM call_tags t WHERE t.call_id = c.id ORDER BY t.tag) AS tags,
-    c.outcome_label, c.summary ->> 'text' AS summary_text, c.caller_verification
+    c.outcome_label, c.summary ->> 'text' AS summary_text, c.caller_verification, c.answered_by
 """
 # A plan for each set of filters: each has an index in the list's order, and a generic plan would use none.
 PLAN_ANEW = "SET LOCAL plan_cache_mode = force_custom_plan"
@@ -70,6 +90,7 @@ TAGGED_PAGE = f"""
      ORDER BY g.called_at DESC, g.call_id DESC
      LIMIT $3
 """
+SOME = f"SELECT {LISTED} FROM calls c LEFT JOIN contacts k ON k.id = c.contact_id WHERE c.id = ANY ($1)"
 SEARCH = f"""
     SELECT {LISTED}
       FROM hum.search_calls($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) AS found (id)
@@ -78,12 +99,15 @@ SEARCH = f"""
      ORDER BY c.created_at DESC, c.id DESC
 """
 DETAIL = f"""
-    SELECT {LISTED}, c.summary, c.outcome, c.interruptions, c.latency, c.tool_activity, c.recording_path,
-           c.recording_ms, c.recording_fault, c.announcement_played_ms
+    SELECT {LISTED}, c.summary, c.outcome, c.interruptions, c.interventions, c.latency, c.tool_activity,
+           c.flow_switches, c.event_seq,
+           c.keypad_entries, c.recording_fault, c.recording_pauses, c.announcement_played_ms,
+           {recordings.HAS_ANY} AS has_recording
       FROM calls c
       LEFT JOIN contacts k ON k.id = c.contact_id
      WHERE c.id = $1
 """
+HAS_ENDED = "SELECT ended_at IS NOT NULL FROM calls WHERE id = $1"
 LAST_EVENT = "SELECT ended_at IS NOT NULL AS over, event_seq FROM calls WHERE id = $1"
 
 
@@ -112,25 +136,39 @@ class CallRow:
     outcome_label: str | None
     summary_text: str | None
     caller_verification: str | None
+    answered_by: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class CallDetailRow:
-    """`interruptions`, `latency` and `tool_activity` are JSON objects, as they were reported."""
+    """`interruptions`, `interventions`, `latency`, `tool_activity`, `keypad_entries`, `flow_switches` and `recording_pauses` are JSON
+    objects, as reported.
+
+    `turns` are those that were asked for, and `has_earlier` whether there are others before them; `spoken_over` has begin and end, in
+    ms, of the turns that were interrupted, by their sequence.  `event_seq` is the last event of the stream that is in all this.
+    """
 
     call: CallRow
+    event_seq: int
     turns: list[TurnRow]
+    has_earlier: bool
+    spoken_over: dict[int, tuple[int, int]]
     summary: dict[str, Any] | None
     outcome: str | None
     interruptions: list[str]
     latency: list[str]
     tool_activity: list[str]
-    recording_path: str | None
-    recording_ms: int | None
+    keypad_entries: list[str]
+    flow_switches: list[str]
+    has_recording: bool
     recording_fault: str | None
+    recording_pauses: list[str]
     announcement_played_ms: int | None
     notes: list[NoteRow]
     voicemail: VoicemailRow | None
+    interventions: list[str]
+    transfers: list[TransferRow]
+    usage: list[LineRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +195,14 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class AfterCallRow:
+    """`grew`: something of it was reported after its end."""
+
     status: str
     direction: str
     summarized: bool
     judged: bool
     definition: dict[str, Any]
+    grew: bool
 
 
 async def after_call(tx: Tx, id: UUID) -> AfterCallRow | None:
@@ -171,6 +212,19 @@ async def after_call(tx: Tx, id: UUID) -> AfterCallRow | None:
 
 async def turns(tx: Tx, id: UUID) -> list[TurnRow]:
     return [TurnRow(**row) for row in await tx.fetch(TURNS, id)]
+
+
+async def latest_turns(tx: Tx, id: UUID, before: int | None, limit: int) -> list[TurnRow]:
+    """Latest first, below the sequence `before`."""
+    return [TurnRow(**row) for row in await tx.fetch(LATEST_TURNS, id, before, limit)]
+
+
+async def _of_detail(tx: Tx, id: UUID, most: int | None) -> tuple[list[TurnRow], bool]:
+    """A call's turns in order, at most so many of the latest, and whether there are others before them."""
+    if most is None:
+        return await turns(tx, id), False
+    found = await latest_turns(tx, id, None, most + 1)
+    return found[:most][::-1], len(found) > most
 
 
 async def set_summary(tx: Tx, id: UUID, summary: Mapping[str, Any], outcome: str | None, label: str | None) -> bool:
@@ -197,6 +251,11 @@ async def page(tx: Tx, by: Filter, before: tuple[datetime, UUID] | None, limit: 
     return [CallRow(**row) for row in rows]
 
 
+async def some(tx: Tx, ids: Sequence[UUID]) -> list[CallRow]:
+    """Those of these calls that there are."""
+    return [CallRow(**row) for row in await tx.fetch(SOME, ids)]
+
+
 async def search(tx: Tx, query: Query, by: Filter, before: tuple[datetime, UUID] | None, limit: int) -> list[CallRow]:
     """As `page`, for calls that match the query."""
     *filters, outcome, since, until, tag = _filters(by)
@@ -209,26 +268,39 @@ def _filters(by: Filter) -> list[Any]:
     return [getattr(by, name) for name in Filter.__slots__]
 
 
-async def detail(tx: Tx, id: UUID) -> CallDetailRow:
-    """Raises NotFound."""
+async def detail(tx: Tx, id: UUID, most_turns: int | None = None) -> CallDetailRow:
+    """A call with all its turns, or with the latest `most_turns`.  Raises NotFound."""
     row = await tx.fetchrow(DETAIL, id)
     if row is None:
         raise NotFound("There is no such call.")
+    latest, has_earlier = await _of_detail(tx, id, most_turns)
     return CallDetailRow(
         call=CallRow(**{name: row[name] for name in CallRow.__slots__}),
-        turns=await turns(tx, id),
+        event_seq=row["event_seq"],
+        turns=latest,
+        has_earlier=has_earlier,
+        spoken_over=await _spoken_over(tx, id) if row["interruptions"] != "[]" else {},
         summary=json.loads(row["summary"]) if row["summary"] else None,
         outcome=row["outcome"],
         interruptions=_items(row["interruptions"]),
         latency=_items(row["latency"]),
         tool_activity=_items(row["tool_activity"]),
-        recording_path=row["recording_path"],
-        recording_ms=row["recording_ms"],
+        keypad_entries=_items(row["keypad_entries"]),
+        flow_switches=_items(row["flow_switches"]),
+        has_recording=row["has_recording"],
         recording_fault=row["recording_fault"],
+        recording_pauses=_items(row["recording_pauses"]),
         announcement_played_ms=row["announcement_played_ms"],
         notes=await review.notes(tx, id, None, MOST_NOTES),
-        voicemail=await review.voicemail_of(tx, id),
+        interventions=_items(row["interventions"]),
+        voicemail=await voicemails.of_call(tx, id),
+        transfers=await transfers.of_call(tx, id, MOST_TRANSFERS),
+        usage=(await usage.of_subjects(tx, [id])).get(id, []),
     )
+
+
+async def _spoken_over(tx: Tx, id: UUID) -> dict[int, tuple[int, int]]:
+    return {row["seq"]: (row["start_ms"], row["end_ms"]) for row in await tx.fetch(SPOKEN_OVER, id)}
 
 
 async def is_over(tx: Tx, id: UUID, last_seen: int) -> bool:
@@ -237,6 +309,10 @@ async def is_over(tx: Tx, id: UUID, last_seen: int) -> bool:
     if row is None:
         raise NotFound("There is no such call.")
     return bool(row["over"]) and last_seen >= row["event_seq"]
+
+
+async def has_ended(tx: Tx, id: UUID) -> bool:
+    return bool(await tx.fetchval(HAS_ENDED, id))
 
 
 def _items(column: str) -> list[str]:

@@ -19,28 +19,24 @@ ROUTE = """
     SELECT n.id AS number_id, n.org_id, n.status, o.name AS organization, o.time_zone,
            coalesce(v.definition ->> 'business_hours_json', o.business_hours_json) AS business_hours_json,
            f.id AS flow_id, f.version AS flow_version, v.definition,
-           EXISTS (SELECT FROM blocklist b WHERE b.org_id = n.org_id AND b.phone_e164 = $2) AS blocked,
-           live.calls AS live_calls, live.of_caller AS live_of_caller
+           EXISTS (SELECT FROM blocklist b WHERE b.org_id = n.org_id AND b.phone_e164 = $2) AS blocked, k.tags
       FROM numbers n
       JOIN organizations o ON o.org_id = n.org_id
       LEFT JOIN flows f ON f.id = n.flow_id AND f.deleted_at IS NULL
       LEFT JOIN flow_versions v ON v.flow_id = f.id AND v.version = f.version
-     CROSS JOIN LATERAL (
-           SELECT count(*) AS calls, count(*) FILTER (WHERE c.from_e164 = $2) AS of_caller
-             FROM calls c
-            WHERE c.org_id = n.org_id AND c.status IN ('queued', 'ringing', 'in_progress')) live
+      LEFT JOIN contacts k ON k.org_id = n.org_id AND k.phone_e164 = $2
      WHERE n.e164 = $1 AND (n.account_sid IS NULL OR n.account_sid = $3)
 """
 CREATE = """
     INSERT INTO calls (id, org_id, call_sid, direction, status, from_e164, to_e164, number_id, flow_id, flow_version,
-                       contact_id, caller_verification, created_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, coalesce($13, now()))
+                       contact_id, caller_verification, created_at, carrier_account)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, coalesce($13, now()), $14)
     ON CONFLICT (call_sid) DO NOTHING
     RETURNING id
 """
 STATE = """
-    SELECT id, org_id, call_sid, to_e164, status, created_at, answered_at, ended_at, end_reason, carrier_ended_at,
-           streams_offered, streams_opened, node
+    SELECT id, org_id, call_sid, direction, to_e164, status, created_at, answered_at, ended_at, end_reason, carrier_ended_at,
+           streams_offered, streams_opened, streams_left, node, owed, owed_due, carrier_account
       FROM calls
 """
 BY_SID = STATE + " WHERE call_sid = $1 FOR NO KEY UPDATE"
@@ -48,13 +44,13 @@ BY_ID = STATE + " WHERE id = $1"
 LOCK_BY_ID = BY_ID + " FOR NO KEY UPDATE"  # rows that reference the call may be written meanwhile
 STALE = """
     SELECT id FROM calls
-     WHERE status IN ('queued', 'ringing', 'in_progress') AND carrier_ended_at < now() - $1::interval
+     WHERE status IN ('ringing', 'in_progress') AND carrier_ended_at < now() - $1::interval
      ORDER BY carrier_ended_at LIMIT 100
 """
 LOCK_IF_STALE = (
     STATE
     + """
-     WHERE id = $1 AND status IN ('queued', 'ringing', 'in_progress') AND carrier_ended_at < now() - $2::interval
+     WHERE id = $1 AND status IN ('ringing', 'in_progress') AND carrier_ended_at < now() - $2::interval
        FOR NO KEY UPDATE SKIP LOCKED
 """
 )
@@ -65,68 +61,80 @@ IS_REPORT_DUE = """
       FROM calls c JOIN media_links m ON m.node = c.node
      WHERE c.id = $1
 """
-# Calls that go on though no process of the media plane has them: it is gone, or there never was one.
-LOST = """
-    UPDATE calls SET lost_at = coalesce(lost_at, now()), looked_at = now()
-     WHERE id IN (SELECT c.id
-                    FROM calls c LEFT JOIN media_links m ON m.node = c.node
-                   WHERE c.status IN ('queued', 'ringing', 'in_progress') AND c.carrier_ended_at IS NULL
-                     AND c.created_at < now() - $1::interval
-                     AND (c.looked_at IS NULL OR c.looked_at < now() - $2::interval)
-                     AND (m.link IS NULL OR m.seen_at < now() - $1::interval)
-                   ORDER BY c.looked_at NULLS FIRST
-                   LIMIT 100 FOR UPDATE OF c SKIP LOCKED)
-    RETURNING id, call_sid, streams_opened,
-              lost_at < now() - $3::interval AND coalesce(token_expires_at < now(), true) AS is_long_lost,
-              (SELECT m.seen_at FROM media_links m WHERE m.node = calls.node) AS seen_at
-"""
 LANGUAGE = """
     SELECT v.definition ->> 'language' FROM calls c
-      JOIN flow_versions v ON v.flow_id = c.flow_id AND v.version = c.flow_version
+      JOIN flow_versions v ON v.flow_id = coalesce(c.agent_flow_id, c.flow_id)
+                          AND v.version = coalesce(c.agent_flow_version, c.flow_version)
      WHERE c.id = $1
 """
 LEG = """
     SELECT direction, from_e164, to_e164, number_id, flow_id, flow_version, contact_id FROM calls WHERE id = $1
 """
-OFFER_TOKEN = """
-    UPDATE calls SET token_hash = $2, token_expires_at = now() + make_interval(secs => $3), streams_offered = $4
-     WHERE id = $1
-"""
 SPEND_TOKEN = """
     UPDATE calls
        SET token_hash = NULL, token_expires_at = NULL, streams_opened = streams_opened + 1, node = $3,
            carrier_ended_at = NULL, lost_at = NULL, looked_at = NULL
-     WHERE token_hash = $1 AND call_sid = $2 AND token_expires_at > now() AND ended_at IS NULL
-    RETURNING id, org_id, flow_id, flow_version, contact_id, streams_opened AS stream_number
+     WHERE token_hash = $1 AND coalesce(call_sid, id::text) = $2 AND token_expires_at > now() AND ended_at IS NULL
+    RETURNING id, org_id, flow_id, flow_version, contact_id, streams_opened AS stream_number,
+              CASE WHEN owed_due THEN owed END AS due
 """
 ADD_STREAM = "INSERT INTO call_streams (org_id, call_id, number, stream_sid, node) VALUES ($1, $2, $3, $4, $5)"
-STREAM = """
-    SELECT s.number, s.report_seq,
-           coalesce(extract(epoch FROM s.opened_at - f.opened_at) * 1000, 0)::integer AS offset_ms
+#: When stream `s` was opened, on the clock of the call, whose first stream is `f`.
+OFFSET_MS = "coalesce(extract(epoch FROM s.opened_at - f.opened_at) * 1000, 0)::integer AS offset_ms"
+STREAM = f"""
+    SELECT s.number, s.report_seq, {OFFSET_MS}
       FROM call_streams s
       LEFT JOIN call_streams f ON f.call_id = s.call_id AND f.number = 1
      WHERE s.call_id = $1 AND s.number = $2
 """
 SESSION = """
-    SELECT c.org_id, v.definition, c.announcement_played_ms IS NOT NULL AS announced, k.name AS contact_name,
+    SELECT c.org_id, v.flow_id, v.version AS flow_version, v.definition, c.announcement_played_ms IS NOT NULL AS announced, k.name AS contact_name,
            k.phone_e164 AS contact_phone, k.company AS contact_company, k.tags AS contact_tags, k.notes AS contact_notes,
-           o.name AS organization, o.time_zone, c.caller_verification
+           k.attributes_json AS contact_attributes,
+           o.name AS organization, o.time_zone, c.caller_verification, c.origin, c.direction, c.from_e164, c.to_e164,
+           c.call_sid IS NOT NULL AS has_carrier, c.answered_at, c.answered_by,
+           EXISTS (SELECT FROM numbers n WHERE n.id = c.number_id AND n.org_id = c.org_id AND n.status = 'active'
+                                           AND n.sms_enabled AND 'sms' = ANY (n.capabilities)) AS can_text,
+           (SELECT p.task_context FROM outbound_calls p WHERE p.call_id = c.id) AS task_context,
+           coalesce(v.definition ->> 'business_hours_json', o.business_hours_json) AS business_hours_json,
+           (SELECT count(*) FROM transfers t WHERE t.call_id = c.id) AS transfers,
+           coalesce(c.recording_pauses -> -1 ->> 'end_ms' IS NULL AND json_array_length(c.recording_pauses) > 0, false)
+               AS recording_paused,
+           ARRAY(SELECT ARRAY[r.name, r.told] FROM tool_runs r WHERE r.call_id = c.id AND r.told IS NOT NULL
+                  ORDER BY r.place, r.id) AS findings
       FROM calls c
       JOIN organizations o ON o.org_id = c.org_id
-      JOIN flow_versions v ON v.flow_id = c.flow_id AND v.version = c.flow_version
+      JOIN flow_versions v ON v.flow_id = coalesce($2, c.agent_flow_id, c.flow_id)
+                          AND v.version = coalesce($3, c.agent_flow_version, c.flow_version) AND v.org_id = c.org_id
       LEFT JOIN contacts k ON k.id = c.contact_id
      WHERE c.id = $1
 """
+# With what was entered on the keypad, what a person told the agent, and what became of its approvals.
 HEARD = """
-    SELECT role, coalesce(heard_text, text) AS text FROM call_turns
-     WHERE call_id = $1 AND role IN ('caller', 'agent') AND coalesce(heard_text, text) <> ''
-     ORDER BY seq DESC LIMIT $2
+    SELECT role, text FROM (
+           SELECT role, coalesce(heard_text, text) AS text, start_ms, seq FROM call_turns
+            WHERE call_id = $1 AND coalesce(heard_text, text) <> ''
+           UNION ALL
+           SELECT CASE each ->> 'kind' WHEN 'news' THEN 'news' ELSE 'hint' END, each ->> 'text',
+                  (each ->> 'at_ms')::integer, 2147483647
+             FROM calls c, json_array_elements(c.interventions) each
+            WHERE c.id = $1 AND each ->> 'kind' IN ('instruct', 'news')
+           UNION ALL
+           SELECT 'caller', 'Caller entered ' || (e ->> 'keys') || ' on the keypad', (e ->> 'at_ms')::integer, 0
+             FROM calls c CROSS JOIN LATERAL json_array_elements(c.keypad_entries) AS e
+            WHERE c.id = $1) heard
+     ORDER BY start_ms DESC, seq DESC LIMIT $2
 """
 SET_REPORT_SEQ = "UPDATE call_streams SET report_seq = $3 WHERE call_id = $1 AND number = $2"
 ANSWER = "UPDATE calls SET status = 'in_progress', answered_at = coalesce(answered_at, $2) WHERE id = $1"
 FINISH = """
     UPDATE calls SET status = $2, ended_at = $3, end_reason = $4, end_detail = $5, token_hash = NULL WHERE id = $1
 """
+OWE = "UPDATE calls SET owed = $2, owed_due = $3 WHERE id = $1"
+LEAVE_STREAM = """
+    UPDATE calls SET owed_due = owed IS NOT NULL, streams_left = streams_left + 1, node = NULL WHERE id = $1
+"""
+EXTEND_TOKEN = "UPDATE calls SET token_expires_at = token_expires_at + make_interval(secs => $2) WHERE id = $1"
 CARRIER_ENDED = "UPDATE calls SET carrier_ended_at = coalesce(carrier_ended_at, now()) WHERE id = $1"
 NEW_TURN = """
     INSERT INTO call_turns (org_id, call_id, seq, role, text, heard_text, start_ms, end_ms, interrupted, item_id)
@@ -142,12 +150,6 @@ ADD_TURN = (
 )
 ADD_MISSING_TURN = NEW_TURN + " ON CONFLICT (call_id, seq) DO NOTHING RETURNING seq"
 ANNOUNCED = "UPDATE calls SET announcement_played_ms = $2 WHERE id = $1"
-RECORDED = """
-    UPDATE calls
-       SET recording_path = coalesce($2, recording_path), recording_ms = coalesce($3, recording_ms),
-           recording_bytes = coalesce($4, recording_bytes), recording_fault = coalesce($5, recording_fault)
-     WHERE id = $1
-"""
 ADD_LATENCY = "UPDATE calls SET latency = (latency::jsonb || $2::jsonb)::json WHERE id = $1"
 ADD_INTERRUPTION = "UPDATE calls SET interruptions = (interruptions::jsonb || $2::jsonb)::json WHERE id = $1"
 ITEMS = "SELECT item_id FROM call_turns WHERE call_id = $1 AND item_id <> ''"
@@ -169,8 +171,7 @@ class RouteRow:
     flow_version: int | None
     definition: dict[str, Any]
     blocked: bool
-    live_calls: int
-    live_of_caller: int
+    tags: list[str] | None  # the caller's, if they are a contact
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +181,7 @@ class CallState:
     id: UUID
     org_id: UUID
     call_sid: str | None
+    direction: str
     to_e164: str
     status: str
     created_at: datetime
@@ -189,7 +191,13 @@ class CallState:
     carrier_ended_at: datetime | None
     streams_offered: int
     streams_opened: int
+    streams_left: int
     node: str | None
+    #: What the call does next, JSON, and whether its stream was left for that.
+    owed: str | None
+    owed_due: bool
+    #: The carrier's account that holds it; empty: ours.
+    carrier_account: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +217,7 @@ class LegRow:
 class NewCall:
     id: UUID
     org_id: UUID
-    call_sid: str
+    call_sid: str | None  # None: the carrier does not have it yet
     direction: str
     status: str
     from_e164: str
@@ -220,6 +228,7 @@ class NewCall:
     contact_id: UUID | None
     caller_verification: str | None = None
     created_at: datetime | None = None
+    carrier_account: str = ""  # ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +239,8 @@ class SpentToken:
     flow_version: int
     contact_id: UUID | None
     stream_number: int
+    #: What the stream is for, JSON, if not for the agent.
+    due: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +255,8 @@ class StreamState:
 @dataclass(frozen=True, slots=True)
 class SessionRow:
     org_id: UUID
+    flow_id: UUID
+    flow_version: int
     definition: dict[str, Any]
     announced: bool  # in an earlier stream
     contact_name: str | None
@@ -251,9 +264,25 @@ class SessionRow:
     contact_company: str | None
     contact_tags: list[str] | None
     contact_notes: str | None
+    contact_attributes: str | None
     organization: str
     time_zone: str
     caller_verification: str | None
+    answered_at: datetime | None  # when its first stream began
+    answered_by: str | None
+    task_context: str | None  # of an outbound call: JSON
+    origin: str
+    direction: str
+    from_e164: str
+    to_e164: str
+    has_carrier: bool
+    can_text: bool  # from the number of ours that the call has
+    business_hours_json: str | None
+    recording_paused: bool  # the last pause of the recording has no end
+    #: How many there were.
+    transfers: int
+    #: What hooks have found out, by name, in their order.
+    findings: list[list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,26 +348,6 @@ async def lock_if_stale(tx: Tx, id: UUID, seconds: float) -> CallState | None:
     return CallState(**row) if row else None
 
 
-@dataclass(frozen=True, slots=True)
-class LostRow:
-    """A call that nobody has."""
-
-    id: UUID
-    call_sid: str | None
-    streams_opened: int
-    is_long_lost: bool
-    seen_at: datetime | None  # when the media process that had it was last seen
-
-
-async def lost(tx: Tx, silent: timedelta, between: timedelta, long: timedelta) -> list[LostRow]:
-    """Claim the calls that nobody has, to ask the carrier about them.  As the system.
-
-    A media process that said nothing for `silent` has no calls; a call is claimed again after `between`, and is lost for
-    long after `long`, unless its stream may still come.
-    """
-    return [LostRow(**row) for row in await tx.fetch(LOST, silent, between, long)]
-
-
 async def is_report_due(tx: Tx, id: UUID, silent: timedelta) -> bool:
     """Tell whether the last report of a call's stream may still come: the call goes on, and a media process has it."""
     return bool(await tx.fetchval(IS_REPORT_DUE, id, silent))
@@ -352,14 +361,9 @@ async def leg(tx: Tx, id: UUID) -> LegRow:
 
 
 async def language(tx: Tx, id: UUID) -> str | None:
-    """The language of the flow that a call began with (BCP 47)."""
+    """The language of the flow whose agent has the call (BCP 47)."""
     spoken: str | None = await tx.fetchval(LANGUAGE, id)
     return spoken
-
-
-async def offer_token(tx: Tx, id: UUID, hash: bytes, seconds: int, offered: int) -> None:
-    """A stream that presents the token within `seconds` belongs to this call; the carrier is to open its `offered`th."""
-    await tx.execute(OFFER_TOKEN, id, hash, seconds, offered)
 
 
 async def spend_token(tx: Tx, hash: bytes, call_sid: str, stream_sid: str, node: str) -> SpentToken | None:
@@ -379,14 +383,18 @@ async def stream(tx: Tx, id: UUID, number: int) -> StreamState | None:
 
 
 async def heard(tx: Tx, id: UUID, limit: int) -> list[tuple[str, str]]:
-    """The last `limit` turns as (role, text), oldest first; of the agent, the part that was heard."""
+    """The last `limit` turns as (role, text), oldest first; of the agent, the part that was heard.  What people told the agent
+    is among them as `hint`, and what became of the call as `system`.
+    """
     rows = await tx.fetch(HEARD, id, limit)
     return [(row["role"], row["text"]) for row in reversed(rows)]
 
 
-async def session(tx: Tx, id: UUID) -> SessionRow | None:
-    """What a call's agent needs: the flow, the caller, the organization.  None when the call has no flow."""
-    row = await tx.fetchrow(SESSION, id)
+async def session(tx: Tx, id: UUID, flow_id: UUID | None = None, flow_version: int | None = None) -> SessionRow | None:
+    """What a call's agent needs, or that of another flow: the flow, the caller, the organization.  None when the call has
+    no flow.
+    """
+    row = await tx.fetchrow(SESSION, id, flow_id, flow_version)
     return SessionRow(**{**row, "definition": json.loads(row["definition"])}) if row else None
 
 
@@ -403,6 +411,21 @@ async def answer(tx: Tx, id: UUID, at: datetime) -> None:
 
 async def finish(tx: Tx, id: UUID, status: str, at: datetime, reason: str, detail: str | None) -> None:
     await tx.execute(FINISH, id, status, at, reason, detail)
+
+
+async def owe(tx: Tx, id: UUID, owed: str | None, *, due: bool = False) -> None:
+    """What the call does, JSON, once its stream is left for that, or (`due`) at once; None: nothing."""
+    await tx.execute(OWE, id, owed, due)
+
+
+async def leave_stream(tx: Tx, id: UUID) -> None:
+    """The stream was left for what the call owes; no media process has the call now."""
+    await tx.execute(LEAVE_STREAM, id)
+
+
+async def extend_token(tx: Tx, id: UUID, seconds: int) -> None:
+    """The stream that the call was offered is opened so much later."""
+    await tx.execute(EXTEND_TOKEN, id, seconds)
 
 
 async def carrier_ended(tx: Tx, id: UUID) -> None:
@@ -427,16 +450,6 @@ async def add_missing_turn(tx: Tx, org: UUID, id: UUID, turn: TurnRow) -> bool:
 
 async def announced(tx: Tx, id: UUID, at_ms: int) -> None:
     await tx.execute(ANNOUNCED, id, at_ms)
-
-
-async def recorded(tx: Tx, id: UUID, path: str, duration_ms: int, size_bytes: int) -> None:
-    """A stream's recording is stored."""
-    await tx.execute(RECORDED, id, path, duration_ms, size_bytes, None)
-
-
-async def recording_failed(tx: Tx, id: UUID, fault: str) -> None:
-    """Why a stream's recording ends early, or is missing; what is stored stays."""
-    await tx.execute(RECORDED, id, None, None, None, fault)
 
 
 async def add_latency(tx: Tx, id: UUID, turn: str) -> None:

@@ -2,10 +2,12 @@
 
 import hashlib
 from collections.abc import Sequence
+from uuid import UUID
 
 from storage.db import Tx
 
 FIND = "SELECT hash, audio_ulaw FROM clips WHERE hash = ANY($1)"
+FIND_OF = "SELECT hash, audio_ulaw FROM clips WHERE org_id = $1 AND hash = ANY($2)"
 STORE = """
     INSERT INTO clips (org_id, hash, voice, text, audio_ulaw) VALUES (hum.org_id(), $1, $2, $3, $4)
     ON CONFLICT DO NOTHING
@@ -20,6 +22,11 @@ def clip_hash(voice: str, text: str) -> bytes:
 async def find(tx: Tx, hashes: Sequence[bytes]) -> dict[bytes, bytes]:
     """The audio (mu-law, 8 kHz) of those that have been rendered, by hash."""
     return {bytes(row["hash"]): bytes(row["audio_ulaw"]) for row in await tx.fetch(FIND, hashes)}
+
+
+async def find_of(tx: Tx, org: UUID, hashes: Sequence[bytes]) -> dict[bytes, bytes]:
+    """As the system: the same, of an organization."""
+    return {bytes(row["hash"]): bytes(row["audio_ulaw"]) for row in await tx.fetch(FIND_OF, org, hashes)}
 
 
 async def store(tx: Tx, voice: str, text: str, audio_ulaw: bytes) -> None:

@@ -16,7 +16,7 @@ COLUMNS = """
     ignored_columns, errors, failure, created_at, ended_at
 """
 GET = f"SELECT {COLUMNS} FROM contact_imports WHERE id = $1"
-LOCK_OPEN = GET + " AND ended_at IS NULL FOR UPDATE"
+LOCK_OPEN = GET + " AND ended_at IS NULL FOR NO KEY UPDATE"
 CREATE = f"""
     INSERT INTO contact_imports (id, org_id, made_by, dry_run, region, file, ignored_columns)
     VALUES ($1, hum.org_id(), $2, $3, $4, $5, $6)
@@ -29,16 +29,18 @@ BEGIN = f"""
 """
 OPEN = "SELECT count(*) FROM contact_imports WHERE ended_at IS NULL"
 FILE = "SELECT file FROM contact_imports WHERE id = $1"
+# Those that there were are counted as the statement found them.
 STAGE = """
-    INSERT INTO contact_import_rows AS r (org_id, import_id, phone_e164, fields, notes, tags)
-    SELECT hum.org_id(), $1, n.phone_e164, n.fields, n.notes, n.tags
-      FROM json_to_recordset($2) AS n (phone_e164 text, fields jsonb, notes text, tags text[])
-     ORDER BY n.phone_e164
-    ON CONFLICT (import_id, phone_e164) DO UPDATE
-       SET fields = r.fields || excluded.fields,
-           notes = coalesce(excluded.notes, r.notes),
-           tags = CASE WHEN excluded.tags = '{}' THEN r.tags ELSE excluded.tags END
-    RETURNING xmax <> 0 AS known
+    WITH n AS MATERIALIZED (
+        SELECT * FROM json_to_recordset($2) AS n (phone_e164 text, fields jsonb, notes text, tags text[])),
+    kept AS (
+        INSERT INTO contact_import_rows AS r (org_id, import_id, phone_e164, fields, notes, tags)
+        SELECT hum.org_id(), $1, n.phone_e164, n.fields, n.notes, n.tags FROM n ORDER BY n.phone_e164
+        ON CONFLICT (import_id, phone_e164) DO UPDATE
+           SET fields = r.fields || excluded.fields,
+               notes = coalesce(excluded.notes, r.notes),
+               tags = CASE WHEN excluded.tags = '{}' THEN r.tags ELSE excluded.tags END)
+    SELECT count(*) FROM n JOIN contact_import_rows k ON k.import_id = $1 AND k.phone_e164 = n.phone_e164
 """
 READ = """
     UPDATE contact_imports
@@ -152,7 +154,7 @@ async def stage(tx: Tx, id: UUID, rows: Sequence[Imported]) -> int:
     those were.
     """
     entries = [{"phone_e164": r.phone_e164, "fields": r.fields, "notes": r.notes, "tags": list(r.tags)} for r in rows]
-    return sum(row["known"] for row in await tx.fetch(STAGE, id, json.dumps(entries)))
+    return int(await tx.fetchval(STAGE, id, json.dumps(entries)))
 
 
 async def move(tx: Tx, id: UUID, batch: Passed) -> None:

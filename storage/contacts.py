@@ -21,10 +21,10 @@ SOURCED = ("name", "email", "company", "attributes_json", "carrier", "line_type"
 
 COLUMNS = """
     k.id, k.phone_e164, k.name, k.email, k.company, k.notes, k.tags, k.attributes_json, k.carrier, k.line_type,
-    k.caller_name, k.said_by_user, k.said_by_crm, k.said_by_lookup, k.looked_up_at, k.created_at, k.updated_at
+    k.caller_name, k.said_by_user, k.said_by_crm, k.said_by_lookup, k.looked_up_at, k.created_at, k.updated_at, k.untextable_code
 """
 GET = f"SELECT {COLUMNS} FROM contacts k WHERE k.id = $1"
-LOCK = GET + " FOR UPDATE"
+LOCK = GET + " FOR NO KEY UPDATE"
 CREATE = f"""
     INSERT INTO contacts AS k (id, org_id, phone_e164, said_by_user, notes, tags)
     VALUES ($1, hum.org_id(), $2, $3, $4, $5)
@@ -75,7 +75,7 @@ TAKE = """
      WHERE hum.news(k.said_by_lookup || k.said_by_crm || k.said_by_user, excluded.said_by_user) <> '{}'
         OR coalesce(excluded.notes, k.notes) IS DISTINCT FROM k.notes
         OR excluded.tags NOT IN ('{}', k.tags)
-    RETURNING id, xmax = 0 AS created
+    RETURNING id
 """
 TRY = "SAVEPOINT dry_run"
 UNDO = "ROLLBACK TO SAVEPOINT dry_run"
@@ -92,11 +92,31 @@ MEET = """
     ON CONFLICT (org_id, phone_e164) DO UPDATE SET said_by_lookup = k.said_by_lookup || excluded.said_by_lookup
     RETURNING id
 """
+# The same of many, locked in one order, whoever locks them.
+MEET_THESE = """
+    INSERT INTO contacts AS k (id, org_id, phone_e164)
+    SELECT id, $1, phone FROM unnest($2::uuid[], $3::text[]) AS r (id, phone) ORDER BY phone
+    ON CONFLICT (org_id, phone_e164) DO UPDATE SET said_by_lookup = k.said_by_lookup
+    RETURNING id, phone_e164
+"""
 CLAIM_LOOKUP = """
     UPDATE contacts SET lookup_claimed_at = now()
      WHERE id = $1 AND (looked_up_at IS NULL OR looked_up_at < now() - $2::interval)
        AND (lookup_claimed_at IS NULL OR lookup_claimed_at < now() - $3::interval)
     RETURNING phone_e164
+"""
+COUNT_LOOKUP = """
+    INSERT INTO lookup_days AS d (org_id, day, count) SELECT $1, current_date, 1 WHERE $2 > 0
+    ON CONFLICT (org_id, day) DO UPDATE SET count = d.count + 1 WHERE d.count < $2
+"""
+FLAG_UNTEXTABLE = """
+    UPDATE contacts SET untextable_code = $3 WHERE org_id = $1 AND phone_e164 = $2
+"""
+# Whose numbers can be texted after all.
+TEXTABLE = """
+    UPDATE contacts k SET untextable_code = NULL
+      FROM unnest($1::uuid[], $2::text[]) AS each (org_id, phone_e164)
+     WHERE k.org_id = each.org_id AND k.phone_e164 = each.phone_e164 AND k.untextable_code IS NOT NULL
 """
 RELEASE_LOOKUP = "UPDATE contacts SET lookup_claimed_at = NULL WHERE id = $1"
 RECORD_LOOKUP = """
@@ -121,7 +141,7 @@ BACKFILL = """
       FROM contact_backfills
 """
 LATEST_BACKFILL = BACKFILL + " ORDER BY id DESC LIMIT 1"
-LOCK_BACKFILL = BACKFILL + " WHERE id = $1 AND ended_at IS NULL FOR UPDATE"
+LOCK_BACKFILL = BACKFILL + " WHERE id = $1 AND ended_at IS NULL FOR NO KEY UPDATE"
 BEGIN_BACKFILL = """
     INSERT INTO contact_backfills (id, org_id, lookup, calls_total)
     SELECT $1, hum.org_id(), $2, count(*) FROM calls
@@ -175,6 +195,8 @@ class ContactRow:
     looked_up_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    #: The carrier's code, if it says that the number can't be texted.
+    untextable_code: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,13 +305,15 @@ async def take(tx: Tx, rows: Sequence[Imported], *, dry_run: bool) -> dict[UUID,
 
     The numbers must be distinct.  A dry run returns the same and changes nothing.
     """
+    made = [ids.new() for _ in rows]
     entries = [
-        {"id": str(ids.new()), "phone_e164": r.phone_e164, "fields": r.fields, "notes": r.notes, "tags": list(r.tags)}
-        for r in rows
+        {"id": str(id), "phone_e164": r.phone_e164, "fields": r.fields, "notes": r.notes, "tags": list(r.tags)}
+        for id, r in zip(made, rows, strict=True)
     ]
     if dry_run:
         await tx.execute(TRY)
-    taken = {row["id"]: row["created"] for row in await tx.fetch(TAKE, json.dumps(entries))}
+    # A contact that there was has kept its own id.
+    taken = {row["id"]: row["id"] in set(made) for row in await tx.fetch(TAKE, json.dumps(entries))}
     if dry_run:
         await tx.execute(UNDO)
     return taken
@@ -316,10 +340,34 @@ async def meet(tx: Tx, id: UUID, org: UUID, phone_e164: str, caller_name: str | 
     return Met(found["id"], found["looked_up_at"]) if found else Met(id, None)
 
 
+async def meet_these(tx: Tx, org: UUID, phones: Sequence[str]) -> dict[str, UUID]:
+    """As the system: the contacts with these numbers, of whom most are new."""
+    if not phones:
+        return {}
+    rows = await tx.fetch(MEET_THESE, org, [ids.new() for _ in phones], list(phones))
+    return {row["phone_e164"]: row["id"] for row in rows}
+
+
 async def claim_lookup(tx: Tx, id: UUID, keep: timedelta, claim: timedelta) -> str | None:
     """The number to look up; None when the last lookup is younger than `keep`, or another is under way."""
     found: str | None = await tx.fetchval(CLAIM_LOOKUP, id, keep, claim)
     return found
+
+
+async def flag_untextable(tx: Tx, org: UUID, phone_e164: str, code: str) -> None:
+    """As the system: the carrier says that this contact's number can't be texted."""
+    await tx.execute(FLAG_UNTEXTABLE, org, phone_e164, code)
+
+
+async def textable(tx: Tx, reached: Sequence[tuple[UUID, str]]) -> None:
+    """As the system: texts have come from, or reached, these organizations' contacts."""
+    if reached:
+        await tx.execute(TEXTABLE, *(list(column) for column in zip(*sorted(set(reached)), strict=True)))
+
+
+async def count_lookup(tx: Tx, org: UUID, most: int) -> bool:
+    """Count a lookup of a sender; False if there were so many today."""
+    return bool(await tx.execute(COUNT_LOOKUP, org, most) == "INSERT 0 1")
 
 
 async def release_lookup(tx: Tx, id: UUID) -> None:

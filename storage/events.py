@@ -7,9 +7,9 @@ not when they become visible, so an event that commits late would be skipped.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum, auto
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from google.protobuf.message import Message
@@ -17,6 +17,8 @@ from google.protobuf.message import Message
 from hum import eventtypes, ids, jsonwire
 from storage.db import AWAY, BUSY, Tx
 
+#: An id is its month, counted from the year 0, before so many bits of a sequence.
+MONTH_BITS = 48
 #: Errors that are not the events' fault: a retry will work later.
 LATER = (*AWAY, *BUSY)
 
@@ -33,17 +35,69 @@ APPEND = """
     INSERT INTO events (public_id, org_id, type, version, subject_id, data, created_at)
     VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, now()))
 """
+APPEND_ALL = """
+    INSERT INTO events (public_id, org_id, type, version, subject_id, data)
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::integer[], $5::uuid[], $6::json[])
+"""
+# $8: whether it may be brought again.  What there was before `event_ids` is in the first partition.
+APPEND_ONCE = """
+    WITH brought AS (
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::integer[], $5::uuid[], $6::json[], $7::timestamptz[], $8::bool[])
+                      AS b (public_id, org_id, type, version, subject_id, data, created_at, once)),
+    noted AS (
+        INSERT INTO event_ids (public_id, org_id)
+        SELECT public_id, org_id FROM brought b
+         WHERE once AND NOT EXISTS (SELECT FROM events e WHERE e.public_id = b.public_id AND e.id < hum.month_id(1))
+         ORDER BY public_id
+        ON CONFLICT DO NOTHING
+        RETURNING public_id)
+    INSERT INTO events (public_id, org_id, type, version, subject_id, data, created_at)
+    SELECT public_id, org_id, type, version, subject_id, data, coalesce(created_at, now())
+      FROM brought
+     WHERE NOT once OR public_id IN (SELECT public_id FROM noted)
+"""
+FORGET_IDS = """
+    DELETE FROM event_ids
+     WHERE (org_id, public_id) IN (SELECT org_id, public_id FROM event_ids WHERE noted_at < now() - $1::interval
+                                    ORDER BY noted_at LIMIT $2)
+"""
 PLACE_OF = "SELECT xid::text AS xid, id FROM events WHERE public_id = $1"
-# $1 and $2: the position of the last event that was seen; $3: types.
-PAGE = """
+# Most ids are of the time of their event, so they say in which month it is.
+PLACE_OF_IN = f"{PLACE_OF} AND id >= $2 AND id < $3"
+# What is not read yet by who has read to a transaction is from this id on: months in which all is before it are not looked into.  A query
+# of its own, so that it is a parameter of the next, which is planned once for a connection: a plan over all months is dearer than its run.
+UNREAD = """
+    SELECT hum.unread_id($1::text::xid8) AS id, set_config('plan_cache_mode', 'force_generic_plan', true)
+"""
+PLAN_AS_EVER = "SELECT set_config('plan_cache_mode', 'auto', true)"
+# The newest month that is closed: whatever has this transaction or a later one is from the id on.
+LATELY = """
+    SELECT hum.month_id(month + 1) AS id, closed_xid::text AS xid, set_config('plan_cache_mode', 'force_generic_plan', true)
+      FROM event_months
+     WHERE closed_xid IS NOT NULL
+     ORDER BY month DESC
+     LIMIT 1
+"""
+# $1 and $2: the position of the last event that was seen; $3: types; $4: beginnings of types.
+
+
+def _page(beyond: Literal["<", ">"], order: Literal["ASC", "DESC"], within: str = "") -> str:
+    return f"""
     SELECT public_id, org_id, type, version, data, created_at
       FROM events
      WHERE org_id = (SELECT hum.org_id())
-       AND (xid, id) > ($1::text::xid8, $2) AND xid < pg_snapshot_xmin(pg_current_snapshot())
-       AND type = ANY ($3::text[])
-     ORDER BY events.xid, events.id
-     LIMIT $4
+       AND (xid, id) {beyond} ($1::text::xid8, $2) AND xid < pg_snapshot_xmin(pg_current_snapshot()) {within}
+       AND (type = ANY ($3::text[]) OR type ^@ ANY ($4::text[])) AND data IS NOT NULL
+     ORDER BY events.xid {order}, events.id {order}
+     LIMIT $5
 """
+
+
+PAGE = _page(">", "ASC", "AND id >= $6")
+PAGE_NEWEST_FIRST = _page("<", "DESC")
+PAGE_LATELY = _page("<", "DESC", "AND id >= $6 AND xid >= $7::text::xid8")
+#: Beyond every position: the largest transaction (xid8) and the largest id (bigint).
+END = (str(2**64 - 1), 2**63 - 1)
 # Where a new reader starts: after all that is below the horizon now, or before everything.
 OPEN_NOW = """
     INSERT INTO event_cursors (reader, xid, id)
@@ -56,19 +110,19 @@ LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('event reader ' || $1, 0))
 CURSOR = "SELECT xid::text AS xid, id FROM event_cursors WHERE reader = $1"
 MOVE = "UPDATE event_cursors SET xid = $2::text::xid8, id = $3 WHERE reader = $1"
 LAG = """
-    SELECT coalesce(extract(epoch FROM now() - (SELECT e.created_at FROM events e
-                                                 WHERE (e.xid, e.id) > (c.xid, c.id)
-                                                 ORDER BY e.xid, e.id LIMIT 1)), 0)::float8
-      FROM event_cursors c
-     WHERE c.reader = $1
+    SELECT extract(epoch FROM now() - created_at)::float8 FROM events
+     WHERE (xid, id) > ($1::text::xid8, $2) AND id >= $3
+     ORDER BY events.xid, events.id
+     LIMIT 1
 """
 SET_ASIDE = """
     INSERT INTO events_set_aside (reader, event_id, reason) VALUES ($1, $2, $3) ON CONFLICT (reader, event_id) DO NOTHING
 """
 BEHIND_HORIZON = """
-    SELECT id, xid::text AS xid, org_id, type, subject_id, data, created_at
+    SELECT id, xid::text AS xid, org_id, type, subject_id, data, created_at, public_id
       FROM events
      WHERE (xid, id) > ($1::text::xid8, $2) AND xid < pg_snapshot_xmin(pg_current_snapshot())
+       AND id >= $4
      ORDER BY events.xid, events.id  -- the columns: an output named xid would be sorted as text
      LIMIT $3
 """
@@ -93,26 +147,101 @@ class Event:
     org_id: UUID
     type: str
     subject_id: UUID
-    data: dict[str, Any]
+    #: None once the payload was deleted.
+    data: dict[str, Any] | None
     created_at: datetime
+    public_id: UUID
 
 
-async def append(tx: Tx, org: UUID, subject: UUID, event: Message, *, at: datetime | None = None) -> None:
-    """Append an event, a message of proto/hum/v1/events.proto.  It becomes visible when the transaction commits."""
+async def append(
+    tx: Tx,
+    org: UUID,
+    subject: UUID,
+    event: Message,
+    *,
+    at: datetime | None = None,
+    id: UUID | None = None,
+    name: str | None = None,
+) -> None:
+    """Append an event, a message of proto/hum/v1/events.proto.  It becomes visible when the transaction commits.
+
+    `id`: of news that may be brought again; the second time nothing is appended.  `name`: of a type whose own name ends in `*`.
+    """
+    if id is None:
+        await tx.execute(APPEND, *_values(org, subject, event, at, id, name))
+    else:
+        await tx.execute(APPEND_ONCE, *([value] for value in (*_values(org, subject, event, at, id, name), True)))
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """An event that is appended with others; `id` as in `append`."""
+
+    org: UUID
+    subject: UUID
+    event: Message
+    id: UUID | None = None
+
+
+async def append_all(tx: Tx, appended: Sequence[New]) -> None:
+    """As `append`, several at once."""
+    first: dict[UUID, tuple[object, ...]] = {}
+    for each in appended:
+        values = _values(each.org, each.subject, each.event, None, each.id)
+        first.setdefault(values[0], (*values, each.id is not None))
+    if any(row[-1] for row in first.values()):
+        await tx.execute(APPEND_ONCE, *(list(column) for column in zip(*first.values(), strict=True)))
+    elif first:
+        await tx.execute(APPEND_ALL, *(list(column) for column in list(zip(*first.values(), strict=True))[:-2]))
+
+
+def _values(
+    org: UUID, subject: UUID, event: Message, at: datetime | None, id: UUID | None, name: str | None = None
+) -> tuple[UUID, *tuple[object, ...]]:
+    """In the order of `APPEND`."""
     type = eventtypes.of_message(event.DESCRIPTOR)
-    data = jsonwire.write(event).decode()
-    await tx.execute(APPEND, ids.new(), org, type.name, type.version, subject, data, at)
+    name = name or type.name
+    assert eventtypes.family(name) == type.name and not name.endswith("*"), f"{name} is no name of a {type.name}"
+    return (id or ids.new(), org, name, type.version, subject, jsonwire.write(event).decode(), at)
 
 
 async def place_of(tx: Tx, public_id: UUID) -> tuple[str, int] | None:
     """The position of an event of the tenant; None when there is no such event."""
-    row = await tx.fetchrow(PLACE_OF, public_id)
+    row = None
+    if (at := ids.made_at(public_id)) is not None:
+        month = at.year * 12 + at.month - 1
+        row = await tx.fetchrow(PLACE_OF_IN, public_id, month << MONTH_BITS, (month + 1) << MONTH_BITS)
+    row = row or await tx.fetchrow(PLACE_OF, public_id)
     return (row["xid"], row["id"]) if row else None
 
 
-async def page(tx: Tx, after: tuple[str, int], types: Sequence[str], limit: int) -> list[EventRow]:
-    """The tenant's events of these types after a position, in the order of commits, as far as that order is final."""
-    return [EventRow(**row) for row in await tx.fetch(PAGE, *after, types, limit)]
+async def forget_ids(tx: Tx, keep: timedelta, limit: int) -> int:
+    """As the system: forget news that were brought so long ago; brought again, they would be new."""
+    return int((await tx.execute(FORGET_IDS, keep, limit)).split()[-1])
+
+
+async def page(
+    tx: Tx, after: tuple[str, int], types: Sequence[str], limit: int, *, newest_first: bool = False
+) -> list[EventRow]:
+    """The tenant's events of these types after a position, in the order of commits, as far as that order is final; without
+    those whose payload was deleted.  A type that ends in `*` stands for all that begin so.  `newest_first`: those before it.
+    """
+    beginnings = [each.removesuffix("*") for each in types if each.endswith("*")]
+    if newest_first:
+        rows = await _newest(tx, after, (types, beginnings, limit))
+    else:
+        rows = await tx.fetch(PAGE, *after, types, beginnings, limit, await tx.fetchval(UNREAD, after[0]))
+    await tx.execute(PLAN_AS_EVER)
+    return [EventRow(**row) for row in rows]
+
+
+async def _newest(tx: Tx, before: tuple[str, int], wanted: tuple[Sequence[str], Sequence[str], int]) -> Sequence[Any]:
+    """From the months that are not closed, if these have enough; else from all."""
+    if lately := await tx.fetchrow(LATELY):
+        rows = await tx.fetch(PAGE_LATELY, *before, *wanted, lately["id"], lately["xid"])
+        if len(rows) == wanted[-1]:
+            return rows
+    return await tx.fetch(PAGE_NEWEST_FIRST, *before, *wanted)
 
 
 async def place(tx: Tx, reader: str, start: Start) -> tuple[str, int] | None:
@@ -148,15 +277,26 @@ async def read_behind_horizon(tx: Tx, reader: str, start: Start, limit: int = 50
     at = await place(tx, reader, start)
     if at is None:
         return []
-    rows = await tx.fetch(BEHIND_HORIZON, *at, limit)
+    rows = await tx.fetch(BEHIND_HORIZON, *at, limit, await tx.fetchval(UNREAD, at[0]))
+    await tx.execute(PLAN_AS_EVER)
     if rows:
         await move(tx, reader, rows[-1]["xid"], rows[-1]["id"])
-    return [Event(**{**row, "data": json.loads(row["data"])}) for row in rows]
+    return [of_row(row) for row in rows]
+
+
+def of_row(row: Any) -> Event:
+    """From the columns that `Event` has."""
+    return Event(**{**row, "data": json.loads(row["data"]) if row["data"] else None})
 
 
 async def lag_seconds(tx: Tx, reader: str) -> float:
     """How old the oldest event is that a reader has not read; 0 when it has read all, or never began."""
-    return await tx.fetchval(LAG, reader) or 0.0
+    at = await tx.fetchrow(CURSOR, reader)
+    if at is None:
+        return 0.0
+    seconds: float | None = await tx.fetchval(LAG, at["xid"], at["id"], await tx.fetchval(UNREAD, at["xid"]))
+    await tx.execute(PLAN_AS_EVER)
+    return seconds or 0.0
 
 
 async def set_aside(tx: Tx, reader: str, event: Event, reason: str) -> None:

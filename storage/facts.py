@@ -16,9 +16,11 @@ from hum.network import shown_url
 from hum.settings import DatabaseSettings
 from storage.db import AWAY, REFUSED
 from storage.migrate import APPLIED, MISSING_ROLES, migrations
+from storage.servers import Server
 
 LOOK_SECONDS = 5.0
 MOST_NUMBERS = 1000
+MEDIA_SILENT_SECONDS = 30.0
 NAMES = (
     "max_connections",
     "fsync",
@@ -32,6 +34,21 @@ SERVER = """
     SELECT current_setting('server_version_num')::integer AS version, current_setting('server_encoding') AS encoding,
            pg_is_in_recovery() AS is_standby, clock_timestamp() AS at, to_regclass('hum_migrations') IS NOT NULL AS has_ledger
 """
+#: Which media processes are there; older ones have said nothing for so long that they are gone.
+MEDIA = """
+    SELECT coalesce(refuses, '') AS refuses, zone, version, coalesce(places, 0) AS places FROM media_links
+     WHERE link IS NOT NULL AND seen_at > now() - make_interval(secs => $1)
+     ORDER BY node LIMIT 100
+"""
+LAST_CALL = """
+    SELECT extract(epoch FROM now() - created_at) AS seconds_ago, status, coalesce(end_reason, '') AS reason
+      FROM calls ORDER BY created_at DESC LIMIT 1
+"""
+SILENT = """
+    SELECT e164 FROM numbers n LEFT JOIN flows f ON f.id = n.flow_id AND f.deleted_at IS NULL
+     WHERE n.status = 'active' AND f.id IS NULL
+     ORDER BY e164 LIMIT $1
+"""
 NUMBERS = "SELECT e164 FROM numbers WHERE status = 'active' ORDER BY e164 LIMIT $1"
 
 
@@ -39,13 +56,21 @@ async def facts(url: str) -> dict[str, Any]:
     """As `hum.cli.doctor.facts.Database` has them."""
     try:
         async with asyncio.timeout(LOOK_SECONDS):
-            connection = await asyncpg.connect(url, timeout=LOOK_SECONDS)
+            connection = await _connected(Server(url))
             try:
                 return await _facts(connection)
             finally:
                 await connection.close(timeout=1)
     except (*AWAY, *REFUSED, asyncpg.PostgresError, TimeoutError) as error:
         return {"fault": f"can't use {shown_url(url)}: {error or type(error).__name__}"}
+
+
+async def _connected(server: Server) -> "asyncpg.Connection[asyncpg.Record]":
+    """To the primary, or to whatever is there."""
+    try:
+        return await server.connect()
+    except asyncpg.TargetServerAttributeNotMatched:
+        return await server.connect(target_session_attrs="any")
 
 
 async def _facts(connection: "asyncpg.Connection[asyncpg.Record]") -> dict[str, Any]:
@@ -75,6 +100,10 @@ async def _facts(connection: "asyncpg.Connection[asyncpg.Record]") -> dict[str, 
         async with connection.transaction(readonly=True):
             await connection.execute("SET LOCAL ROLE hum_system")
             found["numbers"] = [row["e164"] for row in await connection.fetch(NUMBERS, MOST_NUMBERS)]
+            found["silent"] = [row["e164"] for row in await connection.fetch(SILENT, MOST_NUMBERS)]
+            found["media"] = [dict(row) for row in await connection.fetch(MEDIA, MEDIA_SILENT_SECONDS)]
+            call = await connection.fetchrow(LAST_CALL)
+            found["last_call"] = None if call is None else {**call, "seconds_ago": float(call["seconds_ago"])}
     return found
 
 

@@ -13,14 +13,14 @@ from hum.errors import NotFound
 from storage.db import Tx
 
 CREATE = """
-    INSERT INTO flows (id, org_id, channel, version) VALUES ($1, hum.org_id(), $2, 1)
+    INSERT INTO flows (id, org_id, channel, version, trigger_events) VALUES ($1, hum.org_id(), $2, 1, $3)
     RETURNING created_at
 """
 ADD_VERSION = """
-    INSERT INTO flow_versions (org_id, flow_id, version, definition) VALUES (hum.org_id(), $1, $2, $3)
+    INSERT INTO flow_versions (org_id, flow_id, version, definition, changed) VALUES (hum.org_id(), $1, $2, $3, $4)
 """
 BUMP = """
-    UPDATE flows SET version = version + 1, channel = $2, updated_at = clock_timestamp()
+    UPDATE flows SET version = version + 1, channel = $2, trigger_events = $3, updated_at = clock_timestamp()
      WHERE id = $1
     RETURNING version, updated_at
 """
@@ -39,7 +39,7 @@ NAMED_BY = """
        AND concat(v.definition ->> 'transfer_map_json', v.definition ->> 'route_tags_json') LIKE '%"' || $2 || '"%'
      LIMIT 1
 """
-LOCK = "SELECT FROM flows WHERE id = $1 AND deleted_at IS NULL FOR UPDATE"
+LOCK = "SELECT FROM flows WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE"
 PAGE = """
     SELECT f.id, f.channel, f.version, f.created_at, f.updated_at, v.definition
       FROM flows f
@@ -48,8 +48,33 @@ PAGE = """
      ORDER BY f.id DESC
      LIMIT $2
 """
-VERSIONS = """
+# Documents of which only some members are wanted, $3.
+PAGE_OF_FIELDS = """
+    SELECT f.id, f.channel, f.version, f.created_at, f.updated_at,
+           (SELECT json_object_agg(key, value) FROM json_each(v.definition) WHERE key = ANY ($3::text[])) AS definition
+      FROM flows f
+      JOIN flow_versions v ON v.flow_id = f.id AND v.version = f.version
+     WHERE f.deleted_at IS NULL AND f.id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+     ORDER BY f.id DESC
+     LIMIT $2
+"""
+AT_VERSION = """
     SELECT f.id, f.channel, v.version, f.created_at, v.created_at AS updated_at, v.definition
+      FROM flows f
+      JOIN flow_versions v ON v.flow_id = f.id
+     WHERE f.id = $1 AND f.deleted_at IS NULL AND v.version = $2
+"""
+VERSIONS = """
+    SELECT f.id, f.channel, v.version, f.created_at, v.created_at AS updated_at, v.definition, v.changed
+      FROM flows f
+      JOIN flow_versions v ON v.flow_id = f.id
+     WHERE f.id = $1 AND f.deleted_at IS NULL AND v.version < coalesce($2::integer, 2147483647)
+     ORDER BY v.version DESC
+     LIMIT $3
+"""
+VERSIONS_OF_FIELDS = """
+    SELECT f.id, f.channel, v.version, f.created_at, v.created_at AS updated_at, v.changed,
+           (SELECT json_object_agg(key, value) FROM json_each(v.definition) WHERE key = ANY ($4::text[])) AS definition
       FROM flows f
       JOIN flow_versions v ON v.flow_id = f.id
      WHERE f.id = $1 AND f.deleted_at IS NULL AND v.version < coalesce($2::integer, 2147483647)
@@ -57,28 +82,40 @@ VERSIONS = """
      LIMIT $3
 """
 DELETE = "UPDATE flows SET deleted_at = now() WHERE id = $1"
+COUNT_STARTED = "SELECT count(*) FROM flows WHERE trigger_events IS NOT NULL AND deleted_at IS NULL"
 USED_BY = "SELECT e164 FROM numbers WHERE flow_id = $1 OR sms_flow_id = $1 LIMIT 1"
 
 
 @dataclass(frozen=True, slots=True)
 class FlowRow:
+    """A flow, or one of its versions.  In lists of versions, `changed` are the fields in which each differs from the one before."""
+
     id: UUID
     channel: str
     version: int
     created_at: datetime
     updated_at: datetime
     definition: dict[str, Any]
+    changed: Sequence[str] = ()
+
+
+def _starts(definition: dict[str, Any]) -> list[str] | None:
+    """The types of events that start a flow; None: none does, whatever it names."""
+    is_started = definition.get("trigger_type") == "TRIGGER_TYPE_EVENT"
+    return list(definition.get("trigger_events", ())) if is_started else None
 
 
 def _row(row: asyncpg.Record) -> FlowRow:
-    return FlowRow(
-        row["id"], row["channel"], row["version"], row["created_at"], row["updated_at"], json.loads(row["definition"])
-    )
+    return FlowRow(**{**row, "definition": json.loads(row["definition"])})
+
+
+def _changed(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
 
 
 async def create(tx: Tx, id: UUID, channel: str, definition: dict[str, Any]) -> FlowRow:
-    created_at = await tx.fetchval(CREATE, id, channel)
-    await tx.execute(ADD_VERSION, id, 1, json.dumps(definition))
+    created_at = await tx.fetchval(CREATE, id, channel, _starts(definition))
+    await tx.execute(ADD_VERSION, id, 1, json.dumps(definition), [])
     return FlowRow(id, channel, 1, created_at, created_at, definition)
 
 
@@ -99,20 +136,34 @@ async def known(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
 
 async def change(tx: Tx, before: FlowRow, channel: str, definition: dict[str, Any]) -> FlowRow:
     """Make the next version of a flow that is locked."""
-    row = await tx.fetchrow(BUMP, before.id, channel)
+    row = await tx.fetchrow(BUMP, before.id, channel, _starts(definition))
     assert row is not None
-    await tx.execute(ADD_VERSION, before.id, row["version"], json.dumps(definition))
+    changed = _changed(before.definition, definition)
+    await tx.execute(ADD_VERSION, before.id, row["version"], json.dumps(definition), changed)
     return FlowRow(before.id, channel, row["version"], before.created_at, row["updated_at"], definition)
 
 
-async def page(tx: Tx, before: UUID | None, limit: int) -> list[FlowRow]:
-    """Newest first, below `before`."""
-    return [_row(row) for row in await tx.fetch(PAGE, before, limit)]
+async def page(tx: Tx, before: UUID | None, limit: int, fields: Sequence[str] = ()) -> list[FlowRow]:
+    """Newest first, below `before`; of each definition those fields alone, or all of it."""
+    rows = await (tx.fetch(PAGE_OF_FIELDS, before, limit, fields) if fields else tx.fetch(PAGE, before, limit))
+    return [_row(row) for row in rows]
 
 
-async def versions(tx: Tx, id: UUID, before: int | None, limit: int) -> list[FlowRow]:
-    """The versions of one flow, newest first, below `before`; `updated_at` is when each was created."""
-    return [_row(row) for row in await tx.fetch(VERSIONS, id, before, limit)]
+async def at_version(tx: Tx, id: UUID, version: int) -> FlowRow:
+    """A flow as it was; `updated_at` is when that version was made.  Raises NotFound."""
+    row = await tx.fetchrow(AT_VERSION, id, version)
+    if row is None:
+        raise NotFound("There is no such flow, or it never had that version.")
+    return _row(row)
+
+
+async def versions(tx: Tx, id: UUID, before: int | None, limit: int, fields: Sequence[str] = ()) -> list[FlowRow]:
+    """The versions of one flow, newest first, below `before`; `updated_at` is when each was created.  Of each definition `fields`
+    alone, or all of it.
+    """
+    place = (id, before, limit)
+    rows = await (tx.fetch(VERSIONS_OF_FIELDS, *place, fields) if fields else tx.fetch(VERSIONS, *place))
+    return [_row(row) for row in rows]
 
 
 async def delete(tx: Tx, id: UUID) -> None:
@@ -129,3 +180,9 @@ async def named_by(tx: Tx, id: UUID, shown: str) -> str | None:
     """The name of another flow that names this one by its public id, if there is one."""
     found: str | None = await tx.fetchval(NAMED_BY, id, shown)
     return found
+
+
+async def count_started(tx: Tx) -> int:
+    """How many flows of the organization events start."""
+    count: int = await tx.fetchval(COUNT_STARTED)
+    return count

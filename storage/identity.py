@@ -12,7 +12,8 @@ from storage.db import Tx
 
 ORGANIZATION = """
     SELECT org_id AS id, name, time_zone, business_hours_json, business_identity_json, quiet_hours_enabled,
-           recipient_hours_enabled, voice_quiet_hours_enabled, keyword_replies, retention_days, created_at
+           recipient_hours_enabled, voice_quiet_hours_enabled, keyword_replies, retention_days, created_at,
+           keyword_texts_json, notify_transcripts
       FROM organizations
      WHERE org_id = $1
 """
@@ -28,7 +29,8 @@ UPDATE_ORGANIZATION = """
     UPDATE organizations
        SET name = $2, time_zone = $3, business_hours_json = $4, business_identity_json = $5,
            quiet_hours_enabled = $6, recipient_hours_enabled = $7, voice_quiet_hours_enabled = $8,
-           keyword_replies = $9, retention_days = $10
+           keyword_replies = $9, retention_days = $10, keyword_texts_json = $11,
+           notify_transcripts = $12
      WHERE org_id = $1
 """
 UPSERT_USER = """
@@ -87,6 +89,8 @@ class OrganizationRow:
     keyword_replies: str
     retention_days: int | None
     created_at: datetime
+    keyword_texts_json: str | None
+    notify_transcripts: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +192,8 @@ async def update_organization(tx: Tx, row: OrganizationRow) -> None:
         row.voice_quiet_hours_enabled,
         row.keyword_replies,
         row.retention_days,
+        row.keyword_texts_json,
+        row.notify_transcripts,
     ]
     await tx.execute(UPDATE_ORGANIZATION, row.id, *values)
 

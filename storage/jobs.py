@@ -18,9 +18,14 @@ BEGIN = """
 DONE = "DELETE FROM job_attempts WHERE job_id = $1"
 FORGET = "DELETE FROM job_attempts WHERE last_at < now() - $1::interval"
 ACTIVE = "SELECT hum.active_jobs($1, $2)"
-RUNNING_BEFORE = """
-    SELECT count(*) FROM pgqueuer
-     WHERE entrypoint = $1 AND headers ->> 'organization' = $2 AND status = 'picked' AND id < $3
+# Who counts and begins is alone until it commits: two that were picked at once would not see each other.
+LOCK_RUNNING = "SELECT pg_advisory_xact_lock(hashtextextended('running ' || $1 || ' ' || $2, 0))"
+# Those that were only picked are about to ask the same question.
+RUNNING = """
+    SELECT count(*)
+      FROM pgqueuer q
+      JOIN job_attempts a ON a.job_id = q.id AND a.last_at >= q.updated
+     WHERE q.entrypoint = $1 AND q.headers ->> 'organization' = $2 AND q.status = 'picked'
 """
 PARK = "INSERT INTO parked_jobs (org_id, job, row_id) SELECT $1, $2, unnest($3::uuid[])"
 UNPARK = """
@@ -39,6 +44,7 @@ WAITING_SECONDS = """
                (SELECT min(parked_at) FROM parked_jobs))), 0)::float8
 """
 HELD = "SELECT count(*) FROM pgqueuer WHERE status = 'failed'"
+IS_PARKED = "SELECT EXISTS (SELECT FROM parked_jobs WHERE job = $1 AND org_id = $2)"
 PARKED = "SELECT DISTINCT org_id FROM parked_jobs WHERE job = $1"
 
 
@@ -63,9 +69,13 @@ async def active(tx: Tx, kind: str, org: UUID) -> int:
     return count
 
 
-async def running_before(tx: Tx, kind: str, org: UUID, job: int) -> int:
-    """As the system: how many running jobs of a kind and an organization were enqueued before this one."""
-    count: int = await tx.fetchval(RUNNING_BEFORE, kind, str(org), job)
+async def running(tx: Tx, kind: str, org: UUID) -> int:
+    """As the system: how many jobs of a kind an organization has begun and not ended.
+
+    No other transaction gets an answer before this one has ended, so it may begin one more.
+    """
+    await tx.execute(LOCK_RUNNING, kind, str(org))
+    count: int = await tx.fetchval(RUNNING, kind, str(org))
     return count
 
 
@@ -89,6 +99,11 @@ async def held(tx: Tx) -> int:
     """As the system: how many jobs failed too often, and wait for an operator."""
     count: int = await tx.fetchval(HELD)
     return count
+
+
+async def is_parked(tx: Tx, kind: str, org: UUID) -> bool:
+    """Tell whether a job of a kind is parked for an organization."""
+    return bool(await tx.fetchval(IS_PARKED, kind, org))
 
 
 async def parked(tx: Tx, kind: str) -> list[UUID]:

@@ -3,6 +3,7 @@
 As the system.  A process is there while its link is open, or was when control died, and it says so every few seconds.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -18,35 +19,43 @@ SET_SEQ = """
     ON CONFLICT (node) DO UPDATE SET batch_seq = excluded.batch_seq, seen_at = now()
 """
 OPEN = """
-    INSERT INTO media_links (node, batch_seq, link, refuses) VALUES ($1, 0, $2, $3)
-    ON CONFLICT (node) DO UPDATE SET link = excluded.link, refuses = excluded.refuses, seen_at = now()
+    INSERT INTO media_links (node, batch_seq, link, refuses, places, url, beat, zone, version)
+    VALUES ($1, 0, $2, $3, $4, $5, $6, $7, $8)
+    ON CONFLICT (node) DO UPDATE
+       SET link = excluded.link, refuses = excluded.refuses, places = excluded.places, url = excluded.url,
+           beat = excluded.beat, zone = excluded.zone, version = excluded.version, seen_at = now()
 """
+SET_TAKES = "UPDATE media_links SET takes = $2 WHERE node = $1"
 FOUND_AGAIN = """
     UPDATE calls SET lost_at = NULL, looked_at = NULL
-     WHERE node = $1 AND status IN ('queued', 'ringing', 'in_progress') AND lost_at IS NOT NULL
+     WHERE node = $1 AND status IN ('ringing', 'in_progress') AND lost_at IS NOT NULL
 """
-SEEN = "UPDATE media_links SET refuses = $3, seen_at = now() WHERE node = $1 AND link = $2"
+TAKE = """
+    UPDATE calls SET node = $3, lost_at = NULL, looked_at = NULL
+     WHERE id = $1 AND node = $2 AND status IN ('ringing', 'in_progress')
+    RETURNING true
+"""
+SEEN = """
+    UPDATE media_links SET refuses = $3, places = $4, url = $5, beat = $6, seen_at = now() WHERE node = $1 AND link = $2
+    RETURNING batch_seq
+"""
 CLOSE = "UPDATE media_links SET link = NULL, seen_at = now() WHERE node = $1 AND link = $2"
 IS_THERE = "SELECT link IS NOT NULL AND seen_at > now() - $2::interval FROM media_links WHERE node = $1"
-ROOM = """
-    SELECT count(*) AS there, count(*) FILTER (WHERE refuses IS NULL) AS taking
-      FROM media_links
-     WHERE link IS NOT NULL AND seen_at > now() - $1::interval
-"""
 FORGET = "DELETE FROM media_links WHERE seen_at < now() - $1::interval"
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
-    """How many media processes are there, and how many of them take calls."""
+class NodeState:
+    """How a media process is: why it takes no calls (None: it takes them), how many it carries at once (None: nothing is known
+    of that), its public URL, how often it says so, where it runs (empty: in no zone), and which release.
+    """
 
-    there: int
-    taking: int
-
-    @property
-    def is_full(self) -> bool:
-        """Whether none of the processes that are there takes calls; where none is known, none refuses."""
-        return self.there > 0 and not self.taking
+    refuses: str | None = None
+    places: int | None = None
+    url: str = ""
+    beat: timedelta | None = None
+    zone: str = ""
+    version: str = ""
 
 
 async def seq(tx: Tx, node: str) -> int:
@@ -58,18 +67,25 @@ async def set_seq(tx: Tx, node: str, seq: int) -> None:
     await tx.execute(SET_SEQ, node, seq)
 
 
-async def open(tx: Tx, node: str, link: UUID, refuses: str) -> None:
-    """A media process has this link now, and its calls again; `refuses` says why it takes no calls, empty: it does."""
-    await tx.execute(OPEN, node, link, refuses or None)
+async def open(tx: Tx, node: str, link: UUID, state: NodeState) -> None:
+    """A media process has this link now, and its calls again."""
+    how = (state.refuses, state.places, state.url, state.beat, state.zone, state.version)
+    await tx.execute(OPEN, node, link, *how)
     await tx.execute(FOUND_AGAIN, node)
     await notify(tx, CHANNEL, node)
 
 
-async def seen(tx: Tx, node: str, link: UUID, refuses: str, *, changed: bool) -> None:
-    """A media process says that it lives, and whether it takes calls."""
-    await tx.execute(SEEN, node, link, refuses or None)
+async def set_takes(tx: Tx, node: str, origins: Sequence[str]) -> None:
+    """Where the calls come from that a media process takes."""
+    await tx.execute(SET_TAKES, node, list(origins))
+
+
+async def seen(tx: Tx, node: str, link: UUID, state: NodeState, *, changed: bool) -> int | None:
+    """A media process says that it lives, and how it is; return its last batch that is stored, None if this link is not."""
+    last: int | None = await tx.fetchval(SEEN, node, link, state.refuses, state.places, state.url, state.beat)
     if changed:
         await notify(tx, CHANNEL, node)
+    return last
 
 
 async def close(tx: Tx, node: str, link: UUID) -> None:
@@ -78,15 +94,14 @@ async def close(tx: Tx, node: str, link: UUID) -> None:
     await notify(tx, CHANNEL, node)
 
 
+async def take(tx: Tx, call: UUID, from_node: str, node: str) -> bool:
+    """A live call of one media process is another one's now; False if it was not that one's."""
+    return bool(await tx.fetchval(TAKE, call, from_node, node))
+
+
 async def is_there(tx: Tx, node: str, silent: timedelta) -> bool:
     """Tell whether a media process is there; one that said nothing for `silent` is not."""
     return bool(await tx.fetchval(IS_THERE, node, silent))
-
-
-async def room(tx: Tx, silent: timedelta) -> Room:
-    row = await tx.fetchrow(ROOM, silent)
-    assert row is not None, "an aggregate has a row"
-    return Room(**row)
 
 
 async def forget(tx: Tx, keep: timedelta) -> None:

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import asyncpg
 
+from storage.servers import Patience, Server
+
 LOCK_ID = 0x48554D  # "HUM"
 
 ROLES = """\
@@ -22,6 +24,22 @@ GRANT hum_owner, hum_app, hum_system TO <login>;
 GRANT CREATE ON DATABASE <database> TO hum_owner;
 GRANT USAGE, CREATE ON SCHEMA public TO hum_owner;
 GRANT USAGE ON SCHEMA public TO hum_app, hum_system;
+
+-- Only for a pooler in transaction mode (HUM_DATABASE_APP_URL, HUM_DATABASE_SYSTEM_URL): two more logins, which bring with them what a
+-- session can't ask a pooler for.  The limits are those of HUM_STATEMENT_SECONDS and HUM_LOCK_SECONDS.
+CREATE ROLE <app_login> LOGIN NOINHERIT PASSWORD '<password>' IN ROLE hum_app;
+ALTER ROLE <app_login> SET role = 'hum_app';
+CREATE ROLE <system_login> LOGIN NOINHERIT PASSWORD '<password>' IN ROLE hum_system;
+ALTER ROLE <system_login> SET role = 'hum_system';
+ALTER ROLE <app_login> SET statement_timeout = '15s';
+ALTER ROLE <app_login> SET lock_timeout = '5s';
+ALTER ROLE <app_login> SET idle_in_transaction_session_timeout = '60s';
+ALTER ROLE <system_login> SET statement_timeout = '15s';
+ALTER ROLE <system_login> SET lock_timeout = '5s';
+ALTER ROLE <system_login> SET idle_in_transaction_session_timeout = '60s';
+
+-- To measure how far standbys are behind; nothing else needs it.
+GRANT pg_read_all_stats TO hum_system;
 """
 
 LEDGER = """
@@ -39,6 +57,12 @@ MISSING_ROLES = """
      WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name AND pg_has_role(current_user, oid, 'MEMBER'))
 """
 
+
+POOLED = (
+    "HUM_DATABASE_URL leads to a pooler ({}); it must lead to the server itself, and a pooler's URLs are HUM_DATABASE_APP_URL and "
+    "HUM_DATABASE_SYSTEM_URL (docs/failover.md)"
+)
+LOCK_TIMEOUT_MS = "SELECT setting::integer FROM pg_settings WHERE name = 'lock_timeout'"
 
 # Positions of readers that are beyond any transaction of this server.
 AHEAD = """
@@ -68,15 +92,21 @@ def migrations() -> list[Migration]:
     ]
 
 
-async def migrate(url: str, *, lock_seconds: float = 30.0, statement_seconds: float = 300.0) -> list[str]:
+async def migrate(
+    url: str, *, lock_seconds: float = 30.0, statement_seconds: float = 300.0, patience: Patience | None = None
+) -> list[str]:
     """Bring the database up to date; return the names of what was applied.  Raises CannotMigrate.
 
     Several processes may call it at once: one works, the others wait and find nothing to do.
     """
-    connection = await asyncpg.connect(
-        url, server_settings={"lock_timeout": f"{lock_seconds:.0f}s", "statement_timeout": f"{statement_seconds:.0f}s"}
-    )
+    limits = {"lock_timeout": f"{lock_seconds:.0f}s", "statement_timeout": f"{statement_seconds:.0f}s"}
     try:
+        connection = await Server(url, patience).connect(server_settings=limits)
+    except asyncpg.ProtocolViolationError as error:
+        raise CannotMigrate(POOLED.format(error)) from error
+    try:
+        if await connection.fetchval(LOCK_TIMEOUT_MS) != round(lock_seconds) * 1000:
+            raise CannotMigrate(POOLED.format("it drops what a session asks for"))
         if missing := [row["name"] for row in await connection.fetch(MISSING_ROLES)]:
             raise CannotMigrate(f"the login lacks the roles {', '.join(missing)}; see `hum migrate --print-roles`")
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK_ID)

@@ -20,14 +20,14 @@ CREATE = """
     RETURNING created_at
 """
 GET = f"SELECT {COLUMNS} FROM numbers WHERE id = $1"
-LOCK = f"SELECT {COLUMNS} FROM numbers WHERE id = $1 FOR UPDATE"
+LOCK = f"SELECT {COLUMNS} FROM numbers WHERE id = $1 FOR NO KEY UPDATE"
 PAGE = f"""
     SELECT {COLUMNS} FROM numbers
      WHERE id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
      ORDER BY id DESC
      LIMIT $2
 """
-PAGE_ALL = f"SELECT {COLUMNS} FROM numbers ORDER BY id FOR UPDATE"
+PAGE_ALL = f"SELECT {COLUMNS} FROM numbers ORDER BY id FOR NO KEY UPDATE"
 ADOPT = """
     INSERT INTO numbers (id, org_id, e164, carrier_sid, friendly_name, capabilities, account_sid)
     VALUES ($1, hum.org_id(), $2, $3, $4, $5, $6)
@@ -36,10 +36,10 @@ ADOPT = """
 """
 REFRESH = "UPDATE numbers SET carrier_sid = $2, capabilities = $3, status = $4, account_sid = $5 WHERE id = $1"
 IS_ONLY = "SELECT hum.is_only_organization()"
-# A call that began and has not ended.
+# A call that rings or goes on.
 IS_BUSY = """
     SELECT EXISTS (SELECT FROM calls
-                    WHERE number_id = $1 AND status IN ('queued', 'ringing', 'in_progress') AND ended_at IS NULL)
+                    WHERE number_id = $1 AND status IN ('ringing', 'in_progress') AND ended_at IS NULL)
 """
 BEGIN_RELEASE = "UPDATE numbers SET status = 'releasing', releasing_since = now() WHERE id = $1"
 KEEP = "UPDATE numbers SET status = 'active', releasing_since = NULL WHERE id = $1 AND status = 'releasing'"

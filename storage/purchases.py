@@ -35,7 +35,7 @@ COUNT = """
 """
 IS_BUYING = "SELECT EXISTS (SELECT FROM number_purchases WHERE e164 = $1 AND status IN ('buying', 'returning'))"
 IS_OWNED = "SELECT EXISTS (SELECT FROM numbers WHERE carrier_sid = $1)"
-LOCK = f"SELECT {COLUMNS} FROM number_purchases WHERE id = $1 FOR UPDATE"
+LOCK = f"SELECT {COLUMNS} FROM number_purchases WHERE id = $1 FOR NO KEY UPDATE"
 END = """
     UPDATE number_purchases
        SET status = $2, carrier_sid = coalesce($3, carrier_sid), number_id = coalesce($4, number_id)

@@ -6,11 +6,7 @@ from uuid import UUID
 
 import asyncpg
 
-from hum import ids
 from hum.errors import NotFound
-from hum.ids import Kind
-from hum.v1 import events_pb2
-from storage import events
 from storage.db import Tx
 
 TAGS = "SELECT tag FROM call_tags WHERE call_id = $1 ORDER BY tag"
@@ -48,29 +44,6 @@ BLOCK = """
     ON CONFLICT (org_id, phone_e164) DO UPDATE SET reason = coalesce(excluded.reason, blocklist.reason)
     RETURNING phone_e164, reason, created_at
 """
-VOICEMAIL = """
-    SELECT v.id, v.call_id, c.from_e164, c.to_e164, c.contact_id, k.name AS contact_name, v.audio_path, v.duration_ms,
-           v.transcript, v.heard_at, v.heard_by, v.created_at
-      FROM voicemails v
-      JOIN calls c ON c.id = v.call_id
-      LEFT JOIN contacts k ON k.id = c.contact_id
-"""
-GET_VOICEMAIL = VOICEMAIL + " WHERE v.id = $1"
-VOICEMAIL_OF = VOICEMAIL + " WHERE v.call_id = $1"
-BELOW = "v.id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff') ORDER BY v.id DESC LIMIT $2"
-VOICEMAILS = f"{VOICEMAIL} WHERE {BELOW}"
-UNHEARD_VOICEMAILS = f"{VOICEMAIL} WHERE v.heard_at IS NULL AND {BELOW}"
-HEARD_VOICEMAILS = f"{VOICEMAIL} WHERE v.heard_at IS NOT NULL AND {BELOW}"
-ADD_VOICEMAIL = """
-    INSERT INTO voicemails (id, org_id, call_id, audio_path, duration_ms) VALUES ($1, $2, $3, $4, $5)
-    ON CONFLICT (call_id) DO NOTHING
-"""
-WRITE_DOWN = "UPDATE voicemails SET transcript = $2 WHERE call_id = $1"
-MARK_HEARD = """
-    UPDATE voicemails
-       SET heard_at = CASE WHEN $2 THEN coalesce(heard_at, now()) END, heard_by = CASE WHEN $2 THEN coalesce(heard_by, $3) END
-     WHERE id = $1
-"""
 UNBLOCK = "DELETE FROM blocklist WHERE phone_e164 = $1"
 
 
@@ -87,24 +60,6 @@ class NoteRow:
 class BlockedRow:
     phone_e164: str
     reason: str | None
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class VoicemailRow:
-    """What a caller left; `audio_path` is a WAV file in the recordings folder."""
-
-    id: UUID
-    call_id: UUID
-    from_e164: str
-    to_e164: str
-    contact_id: UUID | None
-    contact_name: str | None
-    audio_path: str
-    duration_ms: int
-    transcript: str | None
-    heard_at: datetime | None
-    heard_by: str | None
     created_at: datetime
 
 
@@ -164,48 +119,3 @@ async def unblock(tx: Tx, phone_e164: str) -> None:
     """Raises NotFound."""
     if await tx.execute(UNBLOCK, phone_e164) == "DELETE 0":
         raise NotFound("This number is not blocked.")
-
-
-# --- voicemails ---------------------------------------------------------------------------------------------------
-
-
-async def add_voicemail(tx: Tx, id: UUID, org: UUID, call: UUID, audio_path: str, duration_ms: int) -> bool:
-    """Store a call's voicemail, once for each call, with its event; False when it was stored already."""
-    if await tx.execute(ADD_VOICEMAIL, id, org, call, audio_path, duration_ms) == "INSERT 0 0":
-        return False
-    received = events_pb2.VoicemailReceivedEvent(
-        voicemail_id=ids.show(Kind.VOICEMAIL, id), call_id=ids.show(Kind.CALL, call), duration_ms=duration_ms
-    )
-    await events.append(tx, org, id, received)
-    return True
-
-
-async def write_down(tx: Tx, call: UUID, transcript: str) -> None:
-    """Store the transcript of a call's voicemail."""
-    await tx.execute(WRITE_DOWN, call, transcript)
-
-
-async def voicemails(tx: Tx, heard: bool | None, before: UUID | None, limit: int) -> list[VoicemailRow]:
-    """Newest first, below `before`; all, or those that were heard, or those that were not."""
-    statement = {None: VOICEMAILS, True: HEARD_VOICEMAILS, False: UNHEARD_VOICEMAILS}[heard]
-    return [VoicemailRow(**row) for row in await tx.fetch(statement, before, limit)]
-
-
-async def voicemail(tx: Tx, id: UUID) -> VoicemailRow:
-    """Raises NotFound."""
-    row = await tx.fetchrow(GET_VOICEMAIL, id)
-    if row is None:
-        raise NotFound("There is no such voicemail.")
-    return VoicemailRow(**row)
-
-
-async def voicemail_of(tx: Tx, call: UUID) -> VoicemailRow | None:
-    """The voicemail of a call, if there is one."""
-    row = await tx.fetchrow(VOICEMAIL_OF, call)
-    return VoicemailRow(**row) if row else None
-
-
-async def mark_heard(tx: Tx, id: UUID, by: str, *, heard: bool) -> VoicemailRow:
-    """Mark a voicemail as heard, or as not heard; the first to mark it as heard stays recorded.  Raises NotFound."""
-    await tx.execute(MARK_HEARD, id, heard, by)
-    return await voicemail(tx, id)

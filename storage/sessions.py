@@ -1,11 +1,12 @@
 """Sign-ins in progress, people as their issuers know them, and sessions.  As the system: there is no tenant yet."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
 
+from hum.errors import InvalidState, NotFound
 from storage.db import Tx
 
 BEGIN = """
@@ -23,8 +24,14 @@ WHOSE = """
     SELECT user_id, created_at > now() - $2::interval AS young
       FROM sessions WHERE token_hash = $1 AND expires_at > now() AND last_seen_at > now() - idle
 """
+IS_FRESH = "SELECT created_at > now() - $2::interval FROM sessions WHERE id = $1"
 SUBJECTS = "SELECT issuer, subject FROM sign_in_subjects WHERE user_id = $1"
-LINK = "INSERT INTO sign_in_subjects (issuer, subject, user_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
+LINK = """
+    INSERT INTO sign_in_subjects (issuer, subject, user_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING id
+"""
+USED = "UPDATE sign_in_subjects SET used_at = now(), email = coalesce($3, email) WHERE issuer = $1 AND subject = $2"
+MINE = "SELECT id, issuer, email, linked_at, used_at FROM hum.my_sign_ins()"
+REMOVE = "SELECT hum.remove_my_sign_in($1, $2)"
 SEEN = """
     UPDATE users
        SET signed_in_at = now(), name = coalesce(nullif($2, ''), name)
@@ -75,6 +82,17 @@ class SignInRow:
     links_user: UUID | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class AccountRow:
+    """An account at an issuer; what is null was before it was kept."""
+
+    id: UUID
+    issuer: str
+    email: str | None
+    linked_at: datetime | None
+    used_at: datetime | None
+
+
 async def begin(tx: Tx, state_hash: bytes, row: SignInRow, lasts: timedelta) -> None:
     """Remember a sign-in that begins."""
     await tx.execute(BEGIN, state_hash, row.nonce, row.code_verifier, row.return_to, row.links_user, lasts)
@@ -105,11 +123,35 @@ async def subjects_of(tx: Tx, user: UUID) -> set[tuple[str, str]]:
     return {(row["issuer"], row["subject"]) for row in await tx.fetch(SUBJECTS, user)}
 
 
-async def link(tx: Tx, issuer: str, subject: str, user: UUID) -> UUID:
-    """Make this account one of the person's, if it is nobody's yet; return whose it is."""
-    await tx.execute(LINK, issuer, subject, user)
-    owner = await person_of(tx, issuer, subject)
-    return user if owner is None else owner  # None: it was unlinked in this moment
+async def link(tx: Tx, issuer: str, subject: str, user: UUID) -> tuple[UUID, UUID | None]:
+    """Make this account one of the person's, if it is nobody's yet; return whose it is, and its id if it is new."""
+    id: UUID | None = await tx.fetchval(LINK, issuer, subject, user)
+    owner = user if id else await person_of(tx, issuer, subject)
+    return user if owner is None else owner, id  # None: it was unlinked in this moment
+
+
+async def used(tx: Tx, issuer: str, subject: str, email: str | None) -> None:
+    """Somebody signs in with this account, and with the verified address that the issuer gives today."""
+    await tx.execute(USED, issuer, subject, email)
+
+
+async def is_fresh(tx: Tx, session: UUID, fresh: timedelta) -> bool:
+    """Whether the person's own session was opened within `fresh`."""
+    return bool(await tx.fetchval(IS_FRESH, session, fresh))
+
+
+async def mine(tx: Tx) -> list[AccountRow]:
+    """The person's own linked accounts."""
+    return [AccountRow(**row) for row in await tx.fetch(MINE)]
+
+
+async def remove(tx: Tx, id: UUID, session: UUID) -> None:
+    """Unlink one of the person's own accounts, and end the other sessions.  Raises NotFound, InvalidState for the only one."""
+    outcome: str | None = await tx.fetchval(REMOVE, id, session)
+    if outcome is None:
+        raise NotFound("You have no such account.")
+    if outcome == "last":
+        raise InvalidState("It is the only account with which you sign in. Link another one first.")
 
 
 async def note_sign_in(tx: Tx, user: UUID, name: str, email: str | None) -> None:

@@ -26,7 +26,7 @@ LOCK_ADMINS = """
     SELECT user_id FROM memberships
      WHERE org_id = hum.org_id() AND role = 'admin'
      ORDER BY user_id
-       FOR UPDATE
+       FOR NO KEY UPDATE
 """
 # Waits for a transaction that demotes or removes this admin, and then finds none; later ones wait for this transaction.
 IS_STILL_ADMIN = """

@@ -1,6 +1,7 @@
-"""Runs of agents' tools: one row for each tool call of a model, so that none is run twice."""
+"""Runs of agents' tools: one row for each time that one ran; a call's model asks for none twice."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from hum.errors import NotFound
@@ -8,17 +9,60 @@ from storage.db import Tx
 
 COUNT = """
     SELECT count(*) AS total, count(*) FILTER (WHERE status = 'failed' AND name = $2) AS failed
-      FROM tool_runs WHERE call_id = $1 AND tool_call_id <> $3
+      FROM tool_runs WHERE call_id = $1 AND tool_call_id <> $3 AND purpose = 'agent'
 """
 BEGIN = """
-    INSERT INTO tool_runs (org_id, call_id, tool_call_id, name, status) VALUES ($1, $2, $3, $4, 'running')
+    INSERT INTO tool_runs (id, org_id, channel, purpose, call_id, conversation_id, run_id, flow_id, flow_version,
+                           tool_call_id, name, kind, tool_id, tool_version, arguments, place, approval_id, status)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 'running')
     ON CONFLICT (call_id, tool_call_id) DO NOTHING
     RETURNING true
 """
 FINISH = """
-    UPDATE tool_runs SET status = $3, output = $4, finished_at = now() WHERE call_id = $1 AND tool_call_id = $2
+    UPDATE tool_runs
+       SET status = $2, output = $3, leaves = $4, switches_to = $5, switches_to_version = $6,
+           digits = $7, duration_ms = $8, finished_at = now()
+     WHERE id = $1
 """
-GET = "SELECT status, output FROM tool_runs WHERE call_id = $1 AND tool_call_id = $2"
+HAS_ACTED = "SELECT EXISTS (SELECT FROM tool_runs WHERE run_id = $1 AND kind <> 'built_in')"
+TELL = "UPDATE tool_runs SET told = $2 WHERE id = $1"
+GET = """
+    SELECT status, output, leaves, switches_to, switches_to_version, digits
+      FROM tool_runs WHERE call_id = $1 AND tool_call_id = $2
+"""
+COLUMNS = """
+    id, name, kind, purpose, tool_id, tool_version, flow_id, flow_version, call_id, conversation_id, arguments, output,
+    status, started_at, duration_ms, approval_id
+"""
+# $1: below this id; each filter counts if it is not null.
+PAGE = f"""
+    SELECT {COLUMNS} FROM tool_runs
+     WHERE id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+       AND ($3::uuid IS NULL OR flow_id = $3) AND ($4::text IS NULL OR name = $4) AND ($5::uuid IS NULL OR call_id = $5)
+       AND ($6::uuid IS NULL OR conversation_id = $6) AND ($7::text IS NULL OR status = $7)
+     ORDER BY id DESC
+     LIMIT $2
+"""
+OF_RUN = """
+    SELECT tool_call_id, name, arguments, output, status, started_at, duration_ms
+      FROM tool_runs WHERE run_id = $1 ORDER BY id LIMIT $2
+"""
+FORGET = """
+    DELETE FROM tool_runs WHERE id IN (
+        SELECT r.id FROM tool_runs r LEFT JOIN calls c ON c.id = r.call_id
+         WHERE r.started_at < now() - $1::interval AND (c.id IS NULL OR c.ended_at IS NOT NULL)
+         ORDER BY r.started_at LIMIT $2)
+"""
+# An organization that keeps its calls for a shorter time keeps these no longer.
+FORGET_OF = """
+    DELETE FROM tool_runs WHERE id IN (
+        SELECT l.id FROM organizations o
+         CROSS JOIN LATERAL (SELECT r.id FROM tool_runs r LEFT JOIN calls c ON c.id = r.call_id
+                              WHERE r.org_id = o.org_id AND (c.id IS NULL OR c.ended_at IS NOT NULL)
+                                AND r.started_at < now() - make_interval(days => o.retention_days)
+                              ORDER BY r.started_at LIMIT $1) l
+         WHERE o.retention_days IS NOT NULL)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +74,89 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class NewRun:
+    """A run that begins.  Its arguments are JSON."""
+
+    id: UUID
+    org_id: UUID
+    channel: str
+    purpose: str
+    call_id: UUID | None
+    conversation_id: UUID | None
+    #: Of what made the agent act, where that is no call.
+    run_id: UUID | None
+    flow_id: UUID | None
+    flow_version: int | None
+    tool_call_id: str
+    name: str
+    kind: str | None
+    tool_id: UUID | None
+    tool_version: int | None
+    arguments: str
+    #: Of a hook: where it stands among the others.
+    place: int | None = None
+    #: A person had to approve it.
+    approval_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RunRow:
     status: str
     #: JSON; None while it runs.
     output: str | None
+    #: The reason with which the call leaves its stream after this run.
+    leaves: str | None = None
+    #: The flow, and its version, whose agent has the call after this run.
+    switches_to: UUID | None = None
+    switches_to_version: int | None = None
+    #: The keys that are pressed after this run.
+    digits: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionRow:
+    """A run as it is listed."""
+
+    id: UUID
+    name: str
+    kind: str | None
+    purpose: str
+    tool_id: UUID | None
+    tool_version: int | None
+    flow_id: UUID | None
+    flow_version: int | None
+    call_id: UUID | None
+    conversation_id: UUID | None
+    arguments: str
+    output: str | None
+    status: str
+    started_at: datetime
+    duration_ms: int | None
+    approval_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityRow:
+    """A run of a tool, among those of what made the agent act."""
+
+    tool_call_id: str
+    name: str
+    arguments: str
+    output: str | None
+    status: str
+    started_at: datetime
+    duration_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which runs are listed; None: whatever it is."""
+
+    flow: UUID | None = None
+    name: str | None = None
+    call: UUID | None = None
+    conversation: UUID | None = None
+    status: str | None = None
 
 
 async def count(tx: Tx, call: UUID, name: str, tool_call_id: str) -> Counts:
@@ -42,13 +165,23 @@ async def count(tx: Tx, call: UUID, name: str, tool_call_id: str) -> Counts:
     return Counts(**row)
 
 
-async def begin(tx: Tx, org: UUID, call: UUID, tool_call_id: str, name: str) -> bool:
-    """False when this run was begun before."""
-    return bool(await tx.fetchval(BEGIN, org, call, tool_call_id, name))
+async def begin(tx: Tx, run: NewRun) -> bool:
+    """False when this run of a call was begun before."""
+    return bool(await tx.fetchval(BEGIN, *(getattr(run, name) for name in NewRun.__slots__)))
 
 
-async def finish(tx: Tx, call: UUID, tool_call_id: str, *, ok: bool, output: str) -> None:
-    await tx.execute(FINISH, call, tool_call_id, "ok" if ok else "failed", output)
+async def finish(tx: Tx, id: UUID, run: RunRow, took_ms: int) -> None:
+    await tx.execute(FINISH, id, *(getattr(run, name) for name in RunRow.__slots__), took_ms)
+
+
+async def has_acted(tx: Tx, run: UUID) -> bool:
+    """Whether a text's turn or an event's run has begun a tool that may have done something."""
+    return bool(await tx.fetchval(HAS_ACTED, run))
+
+
+async def tell(tx: Tx, id: UUID, text: str) -> None:
+    """A hook's text is what the call's agent is told."""
+    await tx.execute(TELL, id, text)
 
 
 async def get(tx: Tx, call: UUID, tool_call_id: str) -> RunRow:
@@ -57,3 +190,20 @@ async def get(tx: Tx, call: UUID, tool_call_id: str) -> RunRow:
     if row is None:
         raise NotFound("There is no such tool run.")
     return RunRow(**row)
+
+
+async def page(tx: Tx, before: UUID | None, limit: int, wanted: Wanted) -> list[ExecutionRow]:
+    """Newest first, below `before`."""
+    found = await tx.fetch(PAGE, before, limit, *(getattr(wanted, name) for name in Wanted.__slots__))
+    return [ExecutionRow(**row) for row in found]
+
+
+async def of_run(tx: Tx, run: UUID, limit: int) -> list[ActivityRow]:
+    """What an agent's tools did in a turn in texts, or in a run for an event, oldest first."""
+    return [ActivityRow(**row) for row in await tx.fetch(OF_RUN, run, limit)]
+
+
+async def forget(tx: Tx, keep: timedelta, limit: int) -> int:
+    """As the system: delete what is too old, at most `limit` of each kind, and nothing of calls that go on; return how many."""
+    deleted = (await tx.execute(FORGET, keep, limit), await tx.execute(FORGET_OF, limit))
+    return sum(int(each.rpartition(" ")[2]) for each in deleted)

@@ -75,7 +75,7 @@ class Tab:
 
     async def evaluate(self, expression: str) -> Any:
         """The value of an expression in the page, whose own policy does not concern the protocol."""
-        answer = await self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        answer = await self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
@@ -89,12 +89,12 @@ class Tab:
 
 
 @asynccontextmanager
-async def chromium(folder: Path) -> AsyncIterator[Tab]:
-    """A tab of a new browser, which keeps its things in `folder`."""
+async def chromium(folder: Path, *flags: str) -> AsyncIterator[Tab]:
+    """A tab of a new browser, which keeps its things in `folder` and is started with more `flags`."""
     program = shutil.which("chromium")
     assert program, "run: apt-get install chromium"
     process = await asyncio.create_subprocess_exec(
-        *(program, *FLAGS, f"--user-data-dir={folder / 'chromium'}"),
+        *(program, *FLAGS, *flags, f"--user-data-dir={folder / 'chromium'}"),
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )

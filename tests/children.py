@@ -1,10 +1,19 @@
-"""The processes that a program has started, but for the one that writes its standard error (hum/lines.py)."""
+"""The processes that a program has started."""
 
+import os
+import signal
 from contextlib import suppress
 from pathlib import Path
 
 
+def kill_group(pid: int) -> None:
+    """Kill a program that began a session of its own, and all that it has started: `node` from a wheel is a script beside node."""
+    with suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+
+
 def children(pid: int) -> list[int]:
+    """But for the one that writes its standard error (hum/lines.py)."""
     found = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     return [each for each in found if not _writes_lines(each)]
 

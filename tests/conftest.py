@@ -3,19 +3,29 @@ loopback.
 """
 
 import asyncio
-import itertools
+import gc
+import os
+import shutil
+import signal
 import socket
+import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-import asyncpg
 import httpx
+import hypothesis
 import pytest
 import structlog
 
 from storage.embedded import EmbeddedPostgres
 from storage.migrate import migrate
+from tests import ports, quick
+from tests.databases import Databases, drop, introspect_once, new, open_schema
+from tests.examples import USUAL, examples
+from tests.stalls import Stalls
 
 #: Nothing here outlives its test; and an autovacuum would hold back readers behind the horizon.
 FAST = {
@@ -24,8 +34,15 @@ FAST = {
     "full_page_writes": "off",
     "max_connections": "300",
     "autovacuum": "off",
+    "jit": "off",
 }
-_numbers = itertools.count(1)
+#: Each test's database is 700 files, made and thrown away: in memory a tenth of the work.  Containers may have little of it.
+MEMORY, MEMORY_BYTES = Path("/dev/shm"), 1 << 30
+#: How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile(
+    "quick", max_examples=examples(USUAL), deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("quick")
 #: structlog's own way to show an exception, with every frame's variables, takes seconds, in the event loop.
 structlog.configure(
     processors=[
@@ -35,9 +52,63 @@ structlog.configure(
         structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
     ]
 )
+
+
+#: Of what pytest and the imports hold for ever, millions of objects, the collector walks nothing, and it looks at the rest less often.
+GC_THRESHOLDS = (20_000, 20, 20)
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+    gc.enable()
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+#: As Python's own does; that one asyncio replaces whenever a fixture or a test begins to run, a millisecond each time.
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, _interrupt)
+#: Open for as long as this process runs.
+PORTS = ports.reserve()
+introspect_once()
+quick.end_servers_at_once()
+#: asyncpg makes a TLS context for each connection unless it is to use none.
+os.environ.setdefault("PGSSLMODE", "disable")
 #: On a machine that others keep busy, a hundred requests at once take longer than the 5 s for which httpx waits.
 for _client in (httpx.Client, httpx.AsyncClient):
     _client.__init__.__kwdefaults__["timeout"] = httpx.Timeout(60)
+    #: Each client would read the machine's certificates, which takes longer than most requests; here nobody speaks TLS.
+    _client.__init__.__kwdefaults__["verify"] = False
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show a failure without collecting garbage meanwhile: a finalizer's own warning would be parsed for display inside the
+    parse of the failure's source, which CPython 3.11 can't (gh-106905), and the whole run would end.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: Any) -> Generator[None, object, object]:
+    """A program that refuses to start fails its test alone: pytest loses track of a fixture that ends the process, and fails
+    all later tests that have it.
+    """
+    try:
+        return (yield)
+    except SystemExit as ended:
+        error = AssertionError(f"it refused to start: {ended}")
+        fixturedef.cached_result = (None, fixturedef.cache_key(request), (error, None))
+        raise error from ended
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -56,17 +127,25 @@ def _loopback_only() -> Iterator[None]:
     socket.socket.connect = connect  # type: ignore[method-assign]
 
 
-def home_for_a_server() -> Iterator[Path]:
+def home_for_a_server(where: Path | None = None) -> Iterator[Path]:
     """A folder that another user can reach.  Run by root, the server uses another account, and pytest restricts its own
     folders whenever another test run begins.
     """
-    with tempfile.TemporaryDirectory(prefix="hum-test-", ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(prefix="hum-test-", dir=where, ignore_cleanup_errors=True) as name:
         Path(name).chmod(0o711)
         yield Path(name)
 
 
-open_home = pytest.fixture(home_for_a_server)
-shared_home = pytest.fixture(home_for_a_server, scope="session")
+@pytest.fixture
+def open_home() -> Iterator[Path]:
+    yield from home_for_a_server()
+
+
+@pytest.fixture(scope="session")
+def shared_home() -> Iterator[Path]:
+    """In memory, where there is enough: no test of this server is about disks."""
+    enough = os.access(MEMORY, os.W_OK | os.X_OK) and shutil.disk_usage(MEMORY).free > MEMORY_BYTES
+    yield from home_for_a_server(MEMORY if enough else None)
 
 
 @pytest.fixture(scope="session")
@@ -79,34 +158,50 @@ def postgres(shared_home: Path) -> Iterator[str]:
         await migrate(url)
         return url
 
-    yield asyncio.run(start())
-    asyncio.run(server.stop())
+    with _ended_with_us(shared_home):
+        yield asyncio.run(start())
+        asyncio.run(server.stop())
+
+
+@contextmanager
+def _ended_with_us(home: Path) -> Iterator[None]:
+    """However this process ends, the server in this home ends too, and its files go."""
+    end = 'read -r _; kill -QUIT "$(head -n 1 "$1/postgres/data/postmaster.pid")"; sleep 1; rm -rf "$1"'
+    command = ["/bin/sh", "-c", end, "sh", str(home)]
+    guard = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
+    yield
+    guard.kill()
+    guard.communicate()
+
+
+@pytest.fixture(scope="session")
+def databases(postgres: str) -> Iterator[Databases]:
+    found = Databases(postgres.rpartition("/")[0])
+    yield found
+    found.close()
 
 
 @pytest.fixture
-def empty_database(postgres: str) -> Iterator[str]:
-    """An empty database, even without our tables."""
-    yield from _fresh(postgres, "template0")
+def empty_database(databases: Databases) -> Iterator[str]:
+    """A database without even our tables."""
+    name = asyncio.run(new(databases.base, "template0"))
+    asyncio.run(open_schema(databases.base, name))
+    yield f"{databases.base}/{name}"
+    asyncio.run(drop(databases.base, name))
 
 
 @pytest.fixture
-def database_url(postgres: str) -> Iterator[str]:
-    """A migrated database of this test's own."""
-    yield from _fresh(postgres, "hum")
+def database_url(databases: Databases) -> Iterator[str]:
+    """A migrated database of this test's own, without rows."""
+    name = databases.lend()
+    yield f"{databases.base}/{name}"
+    databases.take_back(name)
 
 
-def _fresh(server_url: str, template: str) -> Iterator[str]:
-    name = f"test_{next(_numbers)}"
-    base = server_url.rpartition("/")[0]
-
-    async def run(*statements: str, database: str = "postgres") -> None:
-        connection = await asyncpg.connect(f"{base}/{database}")
-        for statement in statements:
-            await connection.execute(statement)
-        await connection.close()
-
-    asyncio.run(run(f"CREATE DATABASE {name} TEMPLATE {template}", f"GRANT CREATE ON DATABASE {name} TO hum_owner"))
-    if template == "template0":
-        asyncio.run(run("GRANT USAGE, CREATE ON SCHEMA public TO hum_owner", database=name))
-    yield f"{base}/{name}"
-    asyncio.run(run(f"DROP DATABASE {name} WITH (FORCE)"))
+@pytest.fixture
+async def stalls() -> AsyncIterator[Stalls]:
+    """How late this process has been since the test began."""
+    found = Stalls()
+    watching = asyncio.create_task(found.watch())
+    yield found
+    watching.cancel()

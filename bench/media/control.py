@@ -29,7 +29,7 @@ class Control(runtime_pb2_grpc.MediaServiceServicer):
         async for up in ups:
             if up.WhichOneof("up") == "hello":
                 self.up.release()
-                yield pb.LinkDown()
+                yield pb.LinkDown(acknowledged_seq=0)
             elif up.WhichOneof("up") == "batch":
                 self.reports += len(up.batch.reports)
                 yield pb.LinkDown(acknowledged_seq=up.batch.seq)

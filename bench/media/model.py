@@ -80,6 +80,9 @@ class Unrecorded(Record):
     def append(self, at: float, payload: bytes) -> None:
         """Not recorded."""
 
+    def charge(self, model: str, usage: dict[str, Any]) -> None:
+        """Not recorded."""
+
 
 class Listener(Session):
     """A session that detects turns by the level of whole frames."""

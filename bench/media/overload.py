@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from bench.media.processes import line, running
+from bench.media.processes import running
 from bench.media.product import Figures, callers, serving
 
 PERIOD_US = 10_000  # short, since a worker that has used up its quota waits for the rest of the period
@@ -47,7 +47,7 @@ def held(pids: Sequence[int], share: float) -> Iterator[None]:
 
 
 async def measure(asked: argparse.Namespace) -> Figures:
-    async with running(["-m", "bench.media.model"]) as model, serving(1, int(await line(model))) as product:
+    async with running(["-m", "bench.media.model"]) as model, serving(1, int(await model.line())) as product:
         with held(product.pids, asked.share):
             return await callers(product.port, product.pids, asked.calls, asked.seconds, 2.0, asked.calls_per_second)
 

@@ -1,13 +1,16 @@
 """Processes under measurement: started apart from the load generator, and measured by the kernel's accounting."""
 
-import asyncio
 import os
+import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
+
+from bench import programs
+from bench.programs import Program
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
@@ -20,7 +23,10 @@ def cpu_seconds(pids: Iterable[int]) -> float:
 
 
 def _seconds(stat: Path) -> float:
-    fields = stat.read_text().rsplit(")", 1)[1].split()
+    try:
+        fields = stat.read_text().rsplit(")", 1)[1].split()
+    except (FileNotFoundError, ProcessLookupError):  # one of PostgreSQL's that has ended since it was listed
+        return 0.0
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
 
 
@@ -52,33 +58,10 @@ def children(pid: int) -> list[int]:
     return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-@asynccontextmanager
-async def running(
+def running(
     arguments: Sequence[str], environment: Mapping[str, str] | None = None, python: str = sys.executable
-) -> AsyncIterator[asyncio.subprocess.Process]:
+) -> AbstractAsyncContextManager[Program]:
     """A Python program in a child process; terminated, killed if need be, when the block is left."""
-    process = await asyncio.create_subprocess_exec(
-        python,
-        *arguments,
-        env={**os.environ, **(environment or {})},
-        stdout=asyncio.subprocess.PIPE,
+    return programs.running(
+        python, *arguments, patience_seconds=10, env={**os.environ, **(environment or {})}, stdout=subprocess.PIPE
     )
-    try:
-        yield process
-    finally:
-        with suppress(ProcessLookupError):
-            process.terminate()
-        try:
-            await asyncio.wait_for(process.wait(), 10)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-
-
-async def line(process: asyncio.subprocess.Process) -> str:
-    """The next line that a program prints.  Raises EOFError if it ends instead."""
-    assert process.stdout is not None, "made with a pipe"
-    text = await process.stdout.readline()
-    if not text:
-        raise EOFError(f"a process of the benchmark ended with status {await process.wait()}")
-    return text.decode().strip()

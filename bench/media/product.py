@@ -2,17 +2,17 @@
 
 import asyncio
 import json
-import socket
 import tempfile
 from collections.abc import AsyncIterator, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.media import control
-from bench.media.processes import children, line, running
+from bench.media.processes import children, running
 from hum.settings import MediaSettings
+from hum.sockets import free_port
 from sandbox.twilio import sign
 
 TOKEN, NODE_KEY = "the benchmark's token", "the benchmark's node key which is long enough"
@@ -34,7 +34,8 @@ async def serving(
 ) -> AsyncIterator[Product]:
     """A running plane; it connects to the model by TLS if there is an `authority`, a PEM file."""
     with tempfile.TemporaryDirectory() as home:
-        port, metrics_port = _free_ports(2)
+        # Workers count up from the metrics' port.
+        port, metrics_port = free_port("127.0.0.1"), free_port("127.0.0.1", workers + 1)
         environment = {
             "HUM_HOME": home,
             "HUM_NODE_KEY": NODE_KEY,
@@ -61,12 +62,6 @@ async def serving(
                 yield Product(port, metrics_port, [media.pid] if workers == 1 else children(media.pid), fake)
 
 
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        taken = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [each.getsockname()[1] for each in taken]
-
-
 async def callers(
     port: int, pids: Sequence[int], calls: int, seconds: float, warm_up: float, connects_per_second: float = 60.0
 ) -> Figures:
@@ -77,5 +72,5 @@ async def callers(
     arguments += ["--calls", str(calls), "--seconds", str(seconds), "--warm-up", str(warm_up)]
     arguments += ["--connects-per-second", str(connects_per_second)]
     async with running(arguments) as generator:
-        figures: Figures = json.loads(await line(generator))
+        figures: Figures = json.loads(await generator.line())
     return figures

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
 
-from bench.media.processes import line, running
+from bench.media.processes import running
 from bench.media.product import Figures, callers, serving
 
 NAMES = ("cpu_ms_per_call_second", "clear_p50_ms", "clear_p99_ms", "first_media_p99_ms", "gaps", "lost_calls")
@@ -21,7 +21,7 @@ async def measure(asked: argparse.Namespace) -> dict[int, list[Figures]]:
     """The figures of each round, by the number of workers."""
     seen: dict[int, list[Figures]] = {1: [], 2: []}
     async with running(["-m", "bench.media.model"]) as model:
-        model_port = int(await line(model))
+        model_port = int(await model.line())
         for _ in range(asked.rounds):
             for workers, rounds in seen.items():
                 async with serving(workers, model_port) as product:

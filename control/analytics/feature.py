@@ -12,5 +12,7 @@ from storage.events import Start
 def feature(settings: ControlSettings, _: Deps) -> Feature:
     return Feature(
         services={analytics_pb2.DESCRIPTOR.services_by_name["AnalyticsService"]: AnalyticsServicer()},
-        readers=[Reader(analytics.READER, Start.BEGINNING, CHANGES, recount, settings.roll_up_seconds)],
+        readers=[
+            Reader(analytics.READER, Start.BEGINNING, CHANGES, recount, settings.roll_up_seconds, takes_emptied=True)
+        ],
     )

@@ -19,7 +19,7 @@ from storage.analytics import BandRow, FiguresRow, Span
 DASHBOARD_DAYS, RECENT_CALLS = 7, 5
 NOTHING = FiguresRow()
 
-ONE_DAY = timedelta(days=1)
+ONE_DAY, DAY_HOURS = timedelta(days=1), 24
 
 Bands = dict[str, list[tuple[int, int]]]
 KeyT = TypeVar("KeyT")
@@ -86,6 +86,10 @@ async def _analytics(call: Call, window: Sequence[date], time_zone: str, flow: U
         ],
         outcomes=[pb.NamedFigures(name=name or None, **_counts(row)) for name, row in _most(grouped.by_outcome)],
         statuses=[pb.NamedFigures(name=name, **_counts(row)) for name, row in _most(grouped.by_status)],
+        hours=[
+            pb.HourFigures(weekday=hour // DAY_HOURS + 1, hour=hour % DAY_HOURS, **_counts(row))
+            for hour, row in sorted(grouped.by_hour.items())
+        ],
     )
 
 

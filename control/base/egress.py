@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from urllib.parse import urlsplit
 
 from yarl import URL
 
@@ -97,6 +98,10 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]{0,4096}")
 
 
+#: Some address on the internet.
+_PUBLIC = IPv4Address("1.1.1.1")
+
+
 class Reason(StrEnum):
     """Why there is no answer.  Stable: they are stored with deliveries and shown to customers."""
 
@@ -159,6 +164,15 @@ def parse_url(text: str) -> Target:
     if not port:
         raise _invalid("The URL's port must be between 1 and 65535.")
     return Target(url.with_host(host).with_fragment(None), url.scheme, host, port, address)
+
+
+def origin(text: str) -> tuple[str, str]:
+    """Which server a URL leads to, whatever its path; one that can't be read leads nowhere else."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return "", text
+    return parts.scheme.lower(), parts.netloc.lower()
 
 
 def _invalid(message: str) -> Outside:
@@ -237,6 +251,12 @@ class Policy:
             if port not in PORTS:
                 return f"The URL's port must be one of {', '.join(map(str, sorted(PORTS)))}."
         return None
+
+    def refusal_of_name(self, scheme: str, port: int) -> str | None:
+        """Why no host with a name could be asked by this scheme and port, whatever it resolves to; or None."""
+        if self.allowed:
+            return None
+        return self.refusal(scheme, port, [_PUBLIC])
 
     def _is_allowed(self, address: Address) -> bool:
         return any(address in network for network in self.allowed) and not any(address in each for each in NEVER)

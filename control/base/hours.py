@@ -5,12 +5,17 @@ its span both times, because only wall times are compared.
 """
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MIDNIGHT = "24:00"
+#: Nobody is closed for longer.
+LONGEST_CLOSED_DAYS = 366
+#: Hours of several zones are tried together so often before they count as never open at once.
+MOST_TRIES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +55,108 @@ def is_open(hours: Hours, now: datetime) -> bool:
 
 def _spans(hours: Hours, day: date) -> tuple[tuple[time, time | None], ...]:
     return () if day in hours.holidays else hours.week[day.weekday()]
+
+
+def next_open(hours: Hours, now: datetime) -> datetime | None:
+    """The first instant at or after `now` (aware) that is open; None if none is within a year."""
+    if is_open(hours, now):
+        return now
+    today = now.astimezone(hours.zone).date()
+    for ahead in range(LONGEST_CLOSED_DAYS):
+        openings = _openings(hours, today + timedelta(days=ahead))
+        if (opens := next((at for at in openings if at >= now and is_open(hours, at)), None)) is not None:
+            return opens
+    return None
+
+
+def _openings(hours: Hours, day: date) -> list[datetime]:
+    """When a day may open: where a span begins, each time that the clock shows it, and where the clock changes, perhaps into a span."""
+    changes = _change(hours.zone, *(_instant(day + timedelta(days=days), time(), hours.zone) for days in (0, 1)))
+    begins = {
+        datetime.combine(day, opens, hours.zone).replace(fold=fold).astimezone(UTC)
+        for opens, _ in _spans(hours, day)
+        for fold in (0, 1)
+    }
+    return sorted({changes, *begins})
+
+
+def first_open(each: Sequence[Hours], now: datetime) -> datetime | None:
+    """The first instant from `now` on at which all of these are open; None if there is none."""
+    at = now
+    for _ in range(MOST_TRIES):
+        openings = [next_open(one, at) for one in each]
+        if any(opens is None for opens in openings):
+            return None
+        latest = max((opens for opens in openings if opens is not None), default=at)
+        if latest == at:
+            return at
+        at = latest
+    return None
+
+
+def open_until(each: Sequence[Hours], now: datetime, latest: datetime) -> datetime:
+    """How long all of these, which are open now, stay so: the first instant at which one is not, `latest` at most."""
+    return min((_closes(one, now, latest) for one in each), default=latest)
+
+
+def spans(hours: Hours, since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """When it is open between two instants, each time without a break: opens, closes."""
+    first, last = since.astimezone(hours.zone).date(), until.astimezone(hours.zone).date()
+    bounds = {since}
+    for ahead in range(-1, (last - first).days + 1):
+        day = first + timedelta(days=ahead)
+        bounds |= {at for at in (*_openings(hours, day), *_closings(hours, day)) if since < at < until}
+    opens: datetime | None = None
+    for at in sorted(bounds):
+        if is_open(hours, at):
+            opens = opens or at
+        elif opens is not None:
+            yield opens, at
+            opens = None
+    if opens is not None:
+        yield opens, until
+
+
+def days(hours: Hours, now: datetime, count: int) -> tuple[datetime, datetime]:
+    """The instants at which so many days begin and end, the first of which is that of `now`, by the zone's calendar."""
+    today = now.astimezone(hours.zone).date()
+    return _instant(today, time(), hours.zone), _instant(today + timedelta(days=count), time(), hours.zone)
+
+
+def _closes(hours: Hours, now: datetime, latest: datetime) -> datetime:
+    """Only an end of a span, a midnight (of a holiday) or a clock change can close."""
+    first, last = now.astimezone(hours.zone).date(), latest.astimezone(hours.zone).date()
+    candidates = {_change(hours.zone, now, latest)}
+    for ahead in range(-1, (last - first).days + 1):
+        candidates |= _closings(hours, first + timedelta(days=ahead))
+    return next((at for at in sorted(candidates) if now < at < latest and not is_open(hours, at)), latest)
+
+
+def _closings(hours: Hours, day: date) -> set[datetime]:
+    """When the spans of a day may close: where they end, each time that the clock shows it, and at its midnight."""
+    tomorrow = day + timedelta(days=1)
+    ends = [(tomorrow, time())]
+    ends += [(tomorrow if closes <= opens else day, closes) for opens, closes in _spans(hours, day) if closes]
+    return {datetime.combine(*end, hours.zone).replace(fold=fold).astimezone(UTC) for end in ends for fold in (0, 1)}
+
+
+def _change(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
+    """The clock change between two instants, to the second; the latter if there is none."""
+    offset = before.astimezone(zone).utcoffset()
+    if after.astimezone(zone).utcoffset() == offset:
+        return after
+    while after - before > timedelta(seconds=1):
+        middle = before + (after - before) // 2
+        if middle.astimezone(zone).utcoffset() == offset:
+            before = middle
+        else:
+            after = middle
+    return after.replace(microsecond=0)
+
+
+def _instant(day: date, clock: time, zone: ZoneInfo) -> datetime:
+    """A wall time as an instant, the first of two; one that a clock change skips is the end of the change."""
+    first, second = (datetime.combine(day, clock, zone).replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+    if second >= first:
+        return first
+    return _change(zone, second, first)

@@ -1,6 +1,7 @@
 """What a principal may do: roles and scopes against a method's access option."""
 
-from hum.errors import Forbidden, InsufficientScope, NoMembership, SessionRequired
+from hum.authorization import scoped_accesses
+from hum.errors import Forbidden, InsufficientScope, NoMembership, Refused, SessionRequired
 from hum.principal import Principal
 from hum.v1 import options_pb2
 
@@ -32,6 +33,19 @@ def require(who: Principal, access: options_pb2.Access) -> None:
         raise Forbidden(f"This needs the role {ROLES[access.role - 1]}; yours is {who.role}.")
     if who.key_id is not None and not has_scope(who.scopes, access.scope):
         raise InsufficientScope(f"This needs the scope {access.scope}.")
+
+
+def permissions(who: Principal) -> list[str]:
+    """The scopes of all methods that `who` may call, in alphabetical order; what only concerns a person's own settings is left out."""
+    return sorted({access.scope for access in scoped_accesses() if _may(who, access)})
+
+
+def _may(who: Principal, access: options_pb2.Access) -> bool:
+    try:
+        require(who, access)
+    except Refused:
+        return False
+    return True
 
 
 def has_scope(scopes: tuple[str, ...], scope: str) -> bool:

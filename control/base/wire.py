@@ -37,6 +37,11 @@ def timestamp(at: datetime | None) -> Timestamp | None:
     return sent
 
 
+def rfc3339(at: datetime, timespec: str = "auto") -> str:
+    """A time as JSON has it; `timespec` as of `datetime.isoformat`."""
+    return at.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
+
+
 def moment(sent: Timestamp) -> datetime:
     """A time that the contract sent."""
     return sent.ToDatetime(UTC)

@@ -15,7 +15,7 @@ from control.boundary.lanes import Lanes
 from control.boundary.passage import Passage
 from hum import ids, rpc, secrets
 from hum.clock import Clock
-from hum.errors import ApiKeyRequired, Forbidden, Refused, SessionRequired
+from hum.errors import ApiKeyRequired, Forbidden, OrganizationChanged, Refused, SessionRequired
 from hum.principal import Principal
 from hum.v1 import options_pb2
 from storage.db import AWAY, BUSY, Db
@@ -74,8 +74,8 @@ class Admission:
 
     @asynccontextmanager
     async def tenant(self, passage: Passage) -> AsyncIterator[Call]:
-        """Admit a person or a key, within their transaction.  Raises SessionRequired, ApiKeyRequired, RateLimited and
-        whatever `principal.require` raises.
+        """Admit a person or a key, within their transaction.  Raises SessionRequired, ApiKeyRequired, RateLimited,
+        OrganizationChanged and whatever `principal.require` raises.
         """
         scheme = next((each for each in WELL_FORMED if passage.credential.startswith(each)), None)
         if scheme is None:
@@ -91,6 +91,8 @@ class Admission:
                 self._known.pop(credential, None)
                 raise _unknown(scheme)
             self._know(credential, who)
+            if not _is_meant(who, passage.metadata.get(rpc.ORGANIZATION, "")):
+                raise OrganizationChanged
             principal.require(who, passage.method.access)
             if who.organization is not None:
                 structlog.contextvars.bind_contextvars(organization=ids.show(ids.Kind.ORGANIZATION, who.organization))
@@ -160,6 +162,15 @@ def _unknown(scheme: str) -> Refused:
 
 def _scheme(who: Principal) -> str:
     return rpc.SESSION_SCHEME if who.session_id else rpc.BEARER_SCHEME
+
+
+def _is_meant(who: Principal, named: str) -> bool:
+    """Tell whether a request is for the organization that its credential works in.  A session is the whole browser's: a
+    tab that shows another organization must not write into this one.  A key has one organization for ever.
+    """
+    if not named or not who.session_id:
+        return True
+    return who.organization is not None and named == ids.show(ids.Kind.ORGANIZATION, who.organization)
 
 
 def _remaining(allowance: Allowance) -> int:

@@ -46,6 +46,8 @@ class Boundary:
         lease: timedelta,
         clock: Clock = monotonic_ms,
     ) -> None:
+        #: What is left to an address whose credentials, or whatever else it tries, are unknown.
+        self.unknown = limits.unknown
         self._admission, self._streams = Admission(db, node_keys, limits, lanes, clock), streams
         self._once = Once(db, keep_keys, lease)
         self._clock = clock

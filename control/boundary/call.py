@@ -62,6 +62,12 @@ class Call:
         )
 
     @property
+    def zone(self) -> str:
+        """Where the gateway is that asks (its `HUM_ZONE`); empty: it did not say."""
+        zones = (value for name, value in self.context.invocation_metadata() or () if name == rpc.ZONE)
+        return str(next(zones, ""))[: rpc.MAX_ZONE_CHARS]
+
+    @property
     def tx(self) -> Tx:
         assert self.transaction is not None, "this method has no transaction"
         return self.transaction

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from google.api import annotations_pb2
@@ -20,28 +21,15 @@ class Method:
 
     descriptor: MethodDescriptor
     access: options_pb2.Access
-    handler: Callable[..., Any]
     mutates: bool
     request_type: type[Message]
     response_type: type[Message]
+    handler: Callable[..., Any]
 
     @classmethod
     def of(cls, descriptor: MethodDescriptor, servicer: object) -> "Method":
         """A method without an access option or without an implementation is a bug."""
-        options = descriptor.GetOptions()
-        if not options.HasExtension(options_pb2.access):
-            raise AssertionError(f"{descriptor.full_name} has no (hum.v1.access) option")
-        access = authorization.access_of(descriptor)
-        if (access.audience == options_pb2.AUDIENCE_NODE) != bool(access.planes):
-            raise AssertionError(f"{descriptor.full_name}: exactly the methods for nodes must name planes")
-        return cls(
-            descriptor,
-            access,
-            getattr(servicer, descriptor.name),
-            mutates=not options.Extensions[annotations_pb2.http].get,
-            request_type=message_factory.GetMessageClass(descriptor.input_type),
-            response_type=message_factory.GetMessageClass(descriptor.output_type),
-        )
+        return cls(descriptor, *_facts(descriptor), handler=getattr(servicer, descriptor.name))
 
     def read(self, message: bytes) -> Message:
         """The request in the bytes that a client sent.  Raises InvalidRequest."""
@@ -69,3 +57,20 @@ class Method:
     def personal(self) -> bool:
         """The request is the person's own: it needs no organization."""
         return self.access.audience == options_pb2.AUDIENCE_SIGNED_IN
+
+
+@cache
+def _facts(descriptor: MethodDescriptor) -> tuple[options_pb2.Access, bool, type[Message], type[Message]]:
+    """What the contract says of it: access, whether it mutates, the types of request and response."""
+    options = descriptor.GetOptions()
+    if not options.HasExtension(options_pb2.access):
+        raise AssertionError(f"{descriptor.full_name} has no (hum.v1.access) option")
+    access = authorization.access_of(descriptor)
+    if (access.audience == options_pb2.AUDIENCE_NODE) != bool(access.planes):
+        raise AssertionError(f"{descriptor.full_name}: exactly the methods for nodes must name planes")
+    return (
+        access,
+        not options.Extensions[annotations_pb2.http].get,
+        message_factory.GetMessageClass(descriptor.input_type),
+        message_factory.GetMessageClass(descriptor.output_type),
+    )

@@ -9,10 +9,13 @@ from control.calls import outbox, rules, under_way
 from control.calls.stream import tell
 from control.clients.twilio import Carrier
 from control.rows import each_row
+from control.transfers import record
+from control.usage import record as usage
+from control.voicemail.rules import KEEP
 from hum.clock import now
 from hum.errors import InvalidState
 from hum.v1 import calls_pb2
-from storage import calls
+from storage import calls, voicemails
 from storage.calls import CallState
 from storage.db import Db, Tx
 
@@ -22,12 +25,25 @@ async def finish(tx: Tx, state: CallState, status: str, at: datetime, reason: st
     if state.ended_at is not None:
         return
     await under_way.settle(tx, state.org_id, state.id, state.streams_opened, at)
+    await record.break_off(tx, state, at)
     await calls.finish(tx, state.id, status, at, reason, detail)
+    await usage.ended(tx, state, at)
     lasted = int((at - state.answered_at).total_seconds()) if state.answered_at else None
     ended = calls_pb2.CallEnded(status=value(calls_pb2.CallStatus, status), reason=reason, duration_seconds=lasted)
     await tell(tx, state.id, at, ended=ended)
     await outbox.completed(tx, state, status, at, reason, lasted)
+    if await voicemails.has_parts(tx, state.id):
+        await jobs.enqueue(tx, KEEP, state.org_id, state.id)
     await jobs.enqueue(tx, rules.AFTER_CALL, state.org_id, state.id)
+
+
+async def over_at_carrier(tx: Tx, state: CallState, at: datetime) -> None:
+    """The carrier says that a call which had a stream is over: so it is, unless the end of a stream is still to be reported."""
+    if state.owed_due and state.node is None:
+        reason = await record.reason(tx, state.id)
+        await finish(tx, state, "completed", at, reason)
+    else:
+        await calls.carrier_ended(tx, state.id)
 
 
 async def require_live(tx: Tx, id: UUID) -> CallState:
@@ -39,12 +55,13 @@ async def require_live(tx: Tx, id: UUID) -> CallState:
 
 
 async def hang_up(db: Db, carrier: Carrier, state: CallState) -> None:
-    """End a call that no media process has: at the carrier, and here.  Raises CarrierError."""
-    was_going_on = state.call_sid is not None and await carrier.end_call(state.call_sid)
+    """End a call that no media process has: at the carrier, if that knows it already, and here.  Raises CarrierError."""
+    was_going_on = state.call_sid is None or await carrier.end_call(state.call_sid, state.carrier_account)
     async with db.system() as tx:
         state = await calls.lock(tx, state.id)
         if state.status in rules.LIVE:
-            status, reason = rules.hung_up(joined=state.streams_opened > 0, was_going_on=was_going_on)
+            placed = state.direction == "outbound"
+            status, reason = rules.hung_up(joined=state.streams_opened > 0, was_going_on=was_going_on, placed=placed)
             await finish(tx, state, status, now(), reason)
 
 

@@ -3,12 +3,17 @@
 from functools import partial
 
 from control.calls import channels, ending, lost, rules
+from control.calls.browser import Offers
+from control.calls.ears import Ears
+from control.calls.informing import callers
 from control.calls.ingress import IngressServicer
 from control.calls.jobs import after_call
 from control.calls.link import MediaServicer
 from control.calls.servicer import CallsServicer
 from control.calls.session import Sessions
-from control.calls.tools import END_CALL, CallTools, report_outcome
+from control.calls.switching import transfer_to_flow
+from control.calls.toolruns import CallTools
+from control.calls.tools import END_CALL, PAUSE_RECORDING, RESUME_RECORDING, report_outcome, send_digits
 from control.feature import Deps, Feature, Sweep
 from hum.settings import ControlSettings
 from hum.v1 import calls_pb2, runtime_pb2
@@ -17,8 +22,11 @@ from storage import media_links, reports_set_aside
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     services = runtime_pb2.DESCRIPTOR.services_by_name
-    tools = CallTools(deps.calls_db, deps.tools, settings.tool_seconds)
+    offers = Offers(deps.calls_db, settings.token_seconds)
+    ears, who = Ears(), callers(settings, deps)
     sessions = Sessions(deps.calls_db, settings, deps.tools)
+    tools = CallTools(deps.calls_db, deps.tools, sessions, settings.tool_seconds)
+    tool_ms = round(settings.tool_seconds * 1000)
 
     async def forget() -> None:
         async with deps.db.system() as tx:
@@ -27,9 +35,11 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
 
     return Feature(
         services={
-            calls_pb2.DESCRIPTOR.services_by_name["CallsService"]: CallsServicer(deps, settings),
-            services["IngressService"]: IngressServicer(deps.calls_db, deps.bus, settings),
-            services["MediaService"]: MediaServicer(deps.calls_db, deps.bus, sessions, tools, deps.stopping),
+            calls_pb2.DESCRIPTOR.services_by_name["CallsService"]: CallsServicer(deps, settings, ears, who),
+            services["IngressService"]: IngressServicer(deps.calls_db, deps.bus, settings, who),
+            services["MediaService"]: MediaServicer(
+                deps.calls_db, deps.bus, sessions, tools, ears, offers, deps.stopping
+            ),
         },
         jobs={rules.AFTER_CALL: partial(after_call, deps.db, deps.outside.writer)},
         sweeps=[
@@ -38,5 +48,12 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
             Sweep("left_over_reports", forget, settings.sweep_seconds),
         ],
         channels=channels.ALL,
-        tools=[END_CALL, report_outcome(deps.db, round(settings.tool_seconds * 1000))],
+        tools=[
+            END_CALL,
+            PAUSE_RECORDING,
+            RESUME_RECORDING,
+            report_outcome(deps.db, tool_ms),
+            transfer_to_flow(deps.db, tool_ms),
+            send_digits(tool_ms),
+        ],
     )

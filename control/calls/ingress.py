@@ -7,10 +7,12 @@ from uuid import UUID
 from control.base.wire import moment
 from control.boundary import Call
 from control.bus import Bus
-from control.calls import routing, rules
+from control.calls import routing
 from control.calls.channels import CHANGED, LINKS
-from control.calls.room import Rooms
+from control.crm.lookups import Callers
+from control.transfers import dialing
 from hum import ids
+from hum.clock import now
 from hum.ids import Kind
 from hum.settings import CallsSettings
 from hum.v1 import runtime_pb2 as pb
@@ -19,42 +21,47 @@ from storage.db import Db
 
 
 class IngressServicer:
-    def __init__(self, db: Db, bus: Bus, settings: CallsSettings) -> None:
-        self._db, self._bus, self._settings = db, bus, settings
-        self._rooms = Rooms(db, bus, settings)
+    def __init__(self, db: Db, bus: Bus, settings: CallsSettings, callers: Callers) -> None:
+        self._db, self._bus, self._settings, self._callers = db, bus, settings, callers
+        self._desk = routing.Desk(db, bus, settings)
         self._silent = timedelta(seconds=settings.link_silent_seconds)
-        self._caps = rules.Caps(settings.max_calls_per_organization, settings.max_calls_per_caller)
 
-    async def RouteCall(self, request: pb.RouteCallRequest, _: Call) -> pb.RouteCallResponse:
+    async def RouteCall(self, request: pb.RouteCallRequest, call: Call) -> pb.RouteCallResponse:
         if request.HasField("apologized_at"):
             await routing.record_apology(self._db, request, moment(request.apologized_at))
             return pb.RouteCallResponse()
-        room = await self._rooms.before_a_call()
-        step = await routing.route_inbound(
-            self._db,
-            request,
-            self._settings.token_seconds,
-            timedelta(days=self._settings.lookup_days),
-            self._caps,
-            full=room.is_full,
-        )
+        keep = timedelta(days=self._settings.lookup_days)
+        step = await routing.route_inbound(self._db, self._desk.means(call), request, keep)
+        if step.HasField("connect"):
+            self._callers.begin(ids.require(Kind.CALL, step.connect.call_id))
         return pb.RouteCallResponse(step=step)
 
     async def ReportCallStatus(self, request: pb.ReportCallStatusRequest, _: Call) -> pb.ReportCallStatusResponse:
-        await routing.carrier_status(self._db, request.call_sid, request.to_e164, request.carrier_status)
+        lasted_seconds = request.lasted_seconds if request.HasField("lasted_seconds") else None
+        await routing.carrier_status(
+            self._db, request.call_sid, request.to_e164, request.carrier_status, lasted_seconds
+        )
         return pb.ReportCallStatusResponse()
 
-    async def NextStep(self, request: pb.NextStepRequest, _: Call) -> pb.NextStepResponse:
-        id = ids.require(Kind.CALL, request.call_id)
-        await self._settled(id)
-        full = False
-        if await routing.may_go_on(self._db, id):
-            room = await self._rooms.after_a_stream()
-            full = room.is_full
-        step = await routing.next_step(
-            self._db, id, request.call_sid, request.to_e164, self._settings.token_seconds, full=full
-        )
+    async def NextStep(self, request: pb.NextStepRequest, call: Call) -> pb.NextStepResponse:
+        await self._settled(ids.require(Kind.CALL, request.call_id))
+        step = await routing.next_step(self._db, self._desk.means(call), request)
         return pb.NextStepResponse(step=step)
+
+    async def EndDial(self, request: pb.EndDialRequest, call: Call) -> pb.EndDialResponse:
+        if request.HasField("apologized_at"):
+            await routing.record_dial(self._db, request, moment(request.apologized_at))
+            return pb.EndDialResponse()
+        step = await routing.after_dial(self._db, self._desk.means(call), request)
+        return pb.EndDialResponse(step=step)
+
+    async def ReportDial(self, request: pb.ReportDialRequest, _: Call) -> pb.ReportDialResponse:
+        at = moment(request.received_at) if request.HasField("received_at") else now()
+        await dialing.report(self._db, request, at)
+        return pb.ReportDialResponse()
+
+    async def Whisper(self, request: pb.WhisperRequest, _: Call) -> pb.WhisperResponse:
+        return await dialing.hear(self._db, request, self._settings.transfer_key_seconds)
 
     async def CheckReady(self, _: pb.CheckReadyRequest, __: Call) -> pb.CheckReadyResponse:
         await self._db.check()

@@ -1,19 +1,26 @@
-"""`after_call`: summarizes and judges an ended call, and indexes it for search."""
+"""`after_call`: summarizes and judges an ended call, and indexes it for search.
+
+It runs again when a call grew after its end: it was closed as lost, and its media process came back with the rest.
+"""
 
 import json
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from control.analytics.usecases import recount_one
 from control.clients.openai import ModelError, Writer
+from control.flows.rules import outcome_schema as outcome_of
 from control.flows.stored import usable
+from control.usage import record as usage
 from hum import customerschemas, ids
 from hum.ids import Kind
 from hum.telemetry import log
 from hum.v1 import events_pb2
-from storage import call_records, calls, events
+from storage import call_records, calls, events, voicemails
 from storage.calls import TurnRow
 from storage.db import Db
+from storage.voicemails import MessageRow
 
 LOG = log(__name__)
 LABEL_CHARS = 60
@@ -41,27 +48,39 @@ def schema(outcome_schema: Mapping[str, Any] | None) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
-def transcript(turns: list[TurnRow]) -> str:
-    """The turns as the model reads them."""
+def transcript(turns: list[TurnRow], message: MessageRow | None = None) -> str:
+    """The turns as the model reads them, and the message that the caller left in the end."""
     lines = []
     for turn in turns:
         heard = f" [interrupted; the caller heard: {turn.heard_text!r}]" if turn.interrupted else ""
         lines.append(f"{turn.role}: {turn.text or '(not understood)'}{heard}")
+    if message is not None:
+        lines.append(f"The caller left a message in the mailbox: {message.transcript or '(not understood)'}")
     return "\n".join(lines)
 
 
 async def after_call(db: Db, writer: Writer, org: UUID, id: UUID) -> bool:
-    """Summarize a call, once; False when there was nothing to do.  Raises ModelError."""
+    """Index a call, and summarize it, once; False when there was nothing to summarize.  Raises ModelError."""
     async with db.tenant(org) as tx:
         call = await call_records.after_call(tx, id)
-        turns = await call_records.turns(tx, id)
-    if call is None or call.summarized:
+        turns, message = await call_records.turns(tx, id), await voicemails.message(tx, id)
+        # The transcription enqueues this again, whether or not it succeeds.
+        is_awaited = message is not None and message.is_awaited
+        if call is not None and (call.summarized or is_awaited):
+            await call_records.index(tx, id)
+    if call is not None and call.grew:
+        await recount_one(db, id)
+    if call is None or call.summarized or is_awaited:
         return False
-    spoken = any(turn.role == "caller" and turn.text for turn in turns)
-    outcome_schema = None if call.judged else _outcome_schema(call.definition)
-    written = await _write(writer, outcome_schema, turns) if spoken else None
+    spoken = any(turn.role == "caller" and turn.text for turn in turns) or (message and message.transcript)
+    outcome_schema = None if call.judged else outcome_of(usable(call.definition))
+    expected = schema(outcome_schema)
+    summed_up = await writer.write(INSTRUCTIONS, transcript(turns, message), expected) if spoken else None
+    written = _checked(summed_up.answer, expected) if summed_up else None
     async with db.tenant(org) as tx:
-        await calls.lock(tx, id)
+        state = await calls.lock(tx, id)
+        if summed_up is not None:
+            await usage.answered(tx, state, "summary", summed_up.spent)
         if written is not None:
             summary = {name: written[name] for name in ("text", "key_points", "next_actions")}
             outcome = json.dumps(written["outcome"]) if "outcome" in written else None
@@ -77,14 +96,7 @@ async def after_call(db: Db, writer: Writer, org: UUID, id: UUID) -> bool:
     return True
 
 
-def _outcome_schema(definition: Mapping[str, Any]) -> dict[str, Any] | None:
-    stored = usable(definition).get("outcome_schema_json")
-    return json.loads(stored) if stored else None
-
-
-async def _write(writer: Writer, outcome_schema: dict[str, Any] | None, turns: list[TurnRow]) -> dict[str, Any]:
-    expected = schema(outcome_schema)
-    written = await writer.write(INSTRUCTIONS, transcript(turns), expected)
+def _checked(written: dict[str, Any], expected: Mapping[str, Any]) -> dict[str, Any]:
     if errors := customerschemas.errors(expected, written):
         # A summary is worth having even if the outcome does not match the customer's schema.
         without = {name: part for name, part in written.items() if name != "outcome"}

@@ -14,6 +14,7 @@ from control.bus import Bus
 from control.calls import rules
 from control.calls.channels import CHANGED, COMMANDS, DELTAS
 from control.calls.stream import streamed
+from control.rechecks import Rechecks
 from hum import ids
 from hum.clock import monotonic_ms
 from hum.errors import ApiKeyRequired
@@ -49,7 +50,7 @@ class LiveCall:
         stopping = asyncio.create_task(self._wake_on_stop())
         try:
             await self._recall(after)
-            checked_ms, watched_ms = monotonic_ms(), float("-inf")
+            rechecks, watched_ms = Rechecks(still_admitted, self._settings.recheck_seconds), float("-inf")
             while not self._stopping.is_set():
                 self._wake.clear()  # before looking, or a wake-up in between is lost
                 stored = await self._stored(after)
@@ -70,10 +71,8 @@ class LiveCall:
                 if not stored:
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self._wake.wait(), self._rest_seconds())
-                if monotonic_ms() - checked_ms >= self._settings.recheck_seconds * 1000:
-                    if not await still_admitted():
-                        raise ApiKeyRequired
-                    checked_ms = monotonic_ms()
+                if not await rechecks.may_go_on():
+                    raise ApiKeyRequired
         finally:
             stopping.cancel()
             for end in unsubscribe:

@@ -11,19 +11,22 @@ from control.calls import rules
 from control.calls.ending import finish
 from control.clients.twilio import Carrier, CarrierCall
 from control.rows import each_row
+from control.transfers import record
 from hum.clock import now
 from hum.errors import CarrierError
 from hum.settings import CallsSettings
 from hum.telemetry import log
-from storage import calls
-from storage.calls import LostRow
+from storage import calls, lost_calls
 from storage.db import Db
+from storage.lost_calls import LostRow
 
 LOG = log(__name__)
 #: Questions to the carrier at once.
 WIDTH = 10
 #: How often the carrier is asked about a call within `link_lost_seconds`.
 LOOKS = 2
+#: Of a call that is connected to a person nobody hears for as long as they talk: it is asked about so many times more rarely.
+DIALLED = 8
 
 
 async def sweep(db: Db, carrier: Carrier, settings: CallsSettings) -> int:
@@ -32,7 +35,7 @@ async def sweep(db: Db, carrier: Carrier, settings: CallsSettings) -> int:
     """
     long = timedelta(seconds=settings.link_lost_seconds)
     async with db.system() as tx:
-        found = await calls.lost(tx, timedelta(seconds=settings.link_silent_seconds), long / LOOKS, long)
+        found = await lost_calls.claim(tx, timedelta(seconds=settings.link_silent_seconds), long / LOOKS, long, DIALLED)
     width = asyncio.Semaphore(WIDTH)
 
     async def close(row: LostRow) -> bool:
@@ -51,20 +54,22 @@ async def sweep(db: Db, carrier: Carrier, settings: CallsSettings) -> int:
 async def _close(db: Db, carrier: Carrier, row: LostRow) -> bool:
     standing: CarrierCall | None = None
     try:
-        standing = await carrier.find_call(row.call_sid) if row.call_sid else None
-        was_answered = True
+        standing = await carrier.find_call(row.call_sid, row.carrier_account) if row.call_sid else None
+        # A browser's call has no carrier who could know of it: once joined, it is lost only after a while.
+        was_answered = row.call_sid is not None or not row.streams_opened
     except CarrierError as error:
         LOG.warning("the carrier can't be asked about a call", error=str(error)[:200])
         was_answered = False
-    outcome = rules.lost(
-        joined=row.streams_opened > 0,
-        was_answered=was_answered,
-        carrier_status=standing.status if standing else None,
-        is_long_lost=row.is_long_lost,
-    )
-    if outcome is None:
-        return False
     async with db.system() as tx:
+        outcome = rules.lost(
+            joined=row.streams_opened > 0,
+            was_answered=was_answered,
+            carrier_status=standing.status if standing else None,
+            is_long_lost=row.is_long_lost,
+            dialled=await record.reason(tx, row.id) if row.is_dialled else None,
+        )
+        if outcome is None:
+            return False
         state = await calls.lock(tx, row.id)
         if state.status not in rules.LIVE or state.streams_opened != row.streams_opened:
             return False  # it ended, or was joined, meanwhile

@@ -31,6 +31,13 @@ async def completed(
     await events.append(tx, state.org_id, state.id, event, at=at)
 
 
+async def flow_switched(tx: Tx, state: CallState, switched: calls_pb2.FlowSwitched, at: datetime) -> None:
+    event = events_pb2.CallFlowSwitchedEvent(
+        call_id=ids.show(Kind.CALL, state.id), flow_id=switched.flow_id, flow_version=switched.flow_version
+    )
+    await events.append(tx, state.org_id, state.id, event, at=at)
+
+
 async def _leg(tx: Tx, state: CallState) -> dict[str, Any]:
     leg = await calls.leg(tx, state.id)
     return {

@@ -1,17 +1,21 @@
 """Calls as the contract shows them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from control.base.wire import timestamp, value
 from control.calls import rules
 from control.calls.stream import restore
+from control.transfers import record
+from control.usage.present import usage
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import calls_pb2 as pb
 from hum.v1.review_pb2 import CallNote, Voicemail
 from storage.call_records import CallDetailRow, CallRow
 from storage.calls import TurnRow
-from storage.review import NoteRow, VoicemailRow
+from storage.review import NoteRow
+from storage.voicemails import VoicemailRow
 
 FIRST_SOUND, FIRST_ANSWER, OURS, MODEL = "first_sound_ms", "first_answer_ms", "ours_ms", "model_ms"
 
@@ -42,6 +46,7 @@ def _facts(row: CallRow) -> dict[str, Any]:
         "outcome_label": row.outcome_label,
         "summary_text": row.summary_text,
         "caller_verification": value(pb.CallerVerification, row.caller_verification),
+        "answered_by": value(pb.AnsweredBy, row.answered_by),
     }
 
 
@@ -56,21 +61,31 @@ def contact(row: CallRow) -> pb.CallContact | None:
     )
 
 
-def detailed(row: CallDetailRow) -> pb.CallDetail:
+def detailed(row: CallDetailRow, earlier: str | None = None) -> pb.CallDetail:
+    """A call; `earlier` is the cursor of what was said before its turns."""
     id = ids.show(Kind.CALL, row.call.id)
     return pb.CallDetail(
         **_facts(row.call),
         transcript=[turn(each) for each in row.turns],
+        earlier_turns_cursor=earlier,
+        last_event_id=row.event_seq,
         tool_activity=[restore(each, pb.ToolActivity()) for each in row.tool_activity],
+        flow_switches=[restore(each, pb.FlowSwitched()) for each in row.flow_switches],
         summary=pb.Summary(**row.summary) if row.summary else None,
         outcome=row.outcome,
-        interruptions=[restore(each, pb.Interruption()) for each in row.interruptions],
-        recording_url=f"/api/calls/{id}/recording" if row.recording_path else None,
+        keypad_entries=[restore(each, pb.KeypadEntry()) for each in row.keypad_entries],
+        interruptions=[interruption(each, row.spoken_over) for each in row.interruptions],
+        recording_url=f"/api/calls/{id}/recording" if row.has_recording else None,
+        peaks_url=f"/api/calls/{id}/peaks" if row.has_recording else None,
         recording_fault=row.recording_fault,
+        recording_pauses=[restore(each, pb.RecordingPause()) for each in row.recording_pauses],
         latency=latency(row.latency),
         announcement_played_ms=row.announcement_played_ms,
         notes=[note(each) for each in row.notes],
         voicemail=voicemail(row.voicemail) if row.voicemail else None,
+        interventions=[restore(each, pb.Intervention()) for each in row.interventions],
+        transfers=[record.shown(each) for each in row.transfers],
+        usage=usage(row.usage),
     )
 
 
@@ -85,6 +100,14 @@ def turn(row: TurnRow) -> pb.Turn:
         interrupted=row.interrupted,
         item_id=row.item_id or None,
     )
+
+
+def interruption(stored: str, spoken_over: Mapping[int, tuple[int, int]]) -> pb.Interruption:
+    """An interruption, with begin and end in ms of the turn that it names."""
+    shown = restore(stored, pb.Interruption())
+    if (span := spoken_over.get(shown.turn_seq)) is not None:
+        shown.turn_start_ms, shown.turn_end_ms = span
+    return shown
 
 
 def note(row: NoteRow) -> CallNote:
@@ -109,6 +132,7 @@ def voicemail(row: VoicemailRow) -> Voicemail:
         duration_ms=row.duration_ms,
         transcript=row.transcript,
         audio_url=f"/api/voicemails/{id}/audio",
+        peaks_url=f"/api/voicemails/{id}/peaks",
         heard=row.heard_at is not None,
         heard_at=timestamp(row.heard_at),
         heard_by=row.heard_by,

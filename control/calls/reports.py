@@ -4,39 +4,71 @@ from datetime import datetime
 
 from prometheus_client import Counter
 
+from control import jobs
 from control.base.wire import moment
 from control.calls import outbox, rules, turns
 from control.calls.ending import finish
+from control.calls.owed import LEAVES, Transfer, read
 from control.calls.stream import stored, tell
 from control.calls.turns import without_nul
+from control.executions import keeping
+from control.usage import record as usage
+from control.voicemail.rules import KEEP
 from hum import ids
-from hum.errors import NotFound
+from hum.errors import NotFound, Unavailable
 from hum.ids import Kind
 from hum.telemetry import log
 from hum.v1 import calls_pb2, runtime_pb2
-from storage import calls, media_links, reports_set_aside, under_way
+from storage import (
+    calls,
+    erasures,
+    flow_switches,
+    interventions,
+    keypad,
+    media_links,
+    pauses,
+    recordings,
+    reports_set_aside,
+    under_way,
+    voicemails,
+)
 from storage.calls import CallState, StreamState
 from storage.db import AWAY, BUSY, Db, Tx
 
 LOG = log(__name__)
 MAX_FAULT_CHARS = 200
+
 SET_ASIDE = Counter("hum_reports_set_aside_total", "Reports of the media plane that could not be stored", ["kind"])
 
 
-async def apply_batch(db: Db, node: str, batch: runtime_pb2.ReportBatch) -> None:
-    """Store a batch of reports once.  A report that can't be stored is set aside; those after it are still stored."""
+class LostReports(Unavailable):
+    """The database lacks what this process was told is stored: it was restored, or a standby took over that had not got it."""
+
+    def __init__(self) -> None:
+        super().__init__("The database has lost reports that were stored; link again, and send what it lacks.")
+
+
+async def apply_batch(db: Db, node: str, batch: runtime_pb2.ReportBatch, acknowledged: int = 0) -> None:
+    """Store a batch of reports once.  A report that can't be stored is set aside; those after it are still stored.
+
+    `acknowledged`: the last batch that this process was told is stored.  Raises LostReports when the database does not
+    have it.
+    """
     try:
-        await _apply_all(db, node, batch)
-    except (*AWAY, *BUSY):
+        await _apply_all(db, node, batch, acknowledged)
+    except (*AWAY, *BUSY, LostReports):
         raise
     except Exception as error:  # noqa: BLE001 - storing them one by one shows which one failed
         LOG.warning("a batch of reports can't be stored as a whole", node=node, seq=batch.seq, error=repr(error)[:300])
         await _apply_each(db, node, batch)
 
 
-async def _apply_all(db: Db, node: str, batch: runtime_pb2.ReportBatch) -> None:
+async def _apply_all(db: Db, node: str, batch: runtime_pb2.ReportBatch, acknowledged: int) -> None:
     async with db.system() as tx:
-        if batch.seq <= await media_links.seq(tx, node):
+        stored = await media_links.seq(tx, node)
+        if stored < acknowledged:
+            raise LostReports
+        if batch.seq <= stored:
             return
         for report in batch.reports:
             await _apply(tx, report)
@@ -59,7 +91,8 @@ async def _apply_each(db: Db, node: str, batch: runtime_pb2.ReportBatch) -> None
                 SET_ASIDE.labels(kind).inc()
                 await tx.execute("ROLLBACK TO SAVEPOINT report")
                 reason = repr(error)[:500]
-                await reports_set_aside.add(tx, node, batch.seq, place, report.SerializeToString(), reason)
+                call = ids.parse(Kind.CALL, report.call_id)
+                await reports_set_aside.add(tx, node, batch.seq, place, call, report.SerializeToString(), reason)
         await media_links.set_seq(tx, node, batch.seq)
 
 
@@ -71,6 +104,8 @@ async def _apply(tx: Tx, report: runtime_pb2.Report) -> None:
     except NotFound:
         state = None
     if state is None:
+        if id is not None and await erasures.files_back(tx, id):
+            return  # the call was deleted, and whatever this report's stream has written meanwhile goes, too
         LOG.warning("report of an unknown call", call=report.call_id)
         return
     stream = await calls.stream(tx, state.id, report.stream_number)
@@ -83,41 +118,129 @@ async def _apply(tx: Tx, report: runtime_pb2.Report) -> None:
 async def _store(tx: Tx, state: CallState, stream: StreamState, report: runtime_pb2.Report, at: datetime) -> None:
     match report.WhichOneof("report"):
         case "started" if state.ended_at is None:
-            await calls.answer(tx, state.id, at)
-            await tell(tx, state.id, at, state=calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_IN_PROGRESS))
-            if state.answered_at is None:
-                await outbox.started(tx, state, at)
+            await _started(tx, state, at)
         case "turn":
             await turns.add(tx, state.org_id, state.id, report.turn, at)
+        case "interruption" | "latency" | "intervention":
+            await _add(tx, state, report, at)
+        case "tool_started" | "tool_finished" as kind:
+            activity = await keeping.without_secrets(getattr(report, kind))
+            await calls.put_tool(tx, state.id, activity.id, stored(activity))
+            await tell(tx, state.id, at, **{kind: activity})
+        case "digits":
+            await _entered(tx, state, report.digits, at)
+        case "flow_took_over":
+            await _flow_took_over(tx, state, report.flow_took_over, at)
+        case "model_used":
+            await usage.model_used(tx, state, stream.number, report.model_used)
+        case "announcement_played":
+            await calls.announced(tx, state.id, report.announcement_played.at_ms)
+        case "recording_started" | "recording" | "recording_pause":
+            await _recorded(tx, state, stream, report)
+        case "message_started" | "message_stored":
+            await _message(tx, state, stream, report, at)
+        case "ended":
+            await _stream_ended(tx, state, stream, report.ended, at)
+
+
+async def _add(tx: Tx, state: CallState, report: runtime_pb2.Report, at: datetime) -> None:
+    """One more of what a call has lists of."""
+    match report.WhichOneof("report"):
         case "interruption":
             await calls.add_interruption(tx, state.id, stored(report.interruption))
             await tell(tx, state.id, at, barge_in=report.interruption)
         case "latency":
             await calls.add_latency(tx, state.id, stored(report.latency))
-        case "tool_started" | "tool_finished" as kind:
-            activity = getattr(report, kind)
-            await calls.put_tool(tx, state.id, activity.id, stored(activity))
-            await tell(tx, state.id, at, **{kind: activity})
-        case "announcement_played":
-            await calls.announced(tx, state.id, report.announcement_played.at_ms)
+        case "intervention":
+            await interventions.add(tx, state.id, stored(report.intervention))
+            await tell(tx, state.id, at, intervention=report.intervention)
+
+
+async def _entered(tx: Tx, state: CallState, pressed: runtime_pb2.DigitsPressed, at: datetime) -> None:
+    """The only place where keys are taken into a call's record."""
+    entry = calls_pb2.KeypadEntry(keys=rules.keys(pressed.digits), at_ms=pressed.at_ms)
+    if entry.keys and await keypad.add(tx, state.id, stored(entry), rules.MOST_KEYPAD_ENTRIES):
+        await tell(tx, state.id, at, keypad_entry=entry)
+
+
+async def _started(tx: Tx, state: CallState, at: datetime) -> None:
+    await calls.answer(tx, state.id, at)
+    await tell(tx, state.id, at, state=calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_IN_PROGRESS))
+    if state.answered_at is None:
+        await outbox.started(tx, state, at)
+
+
+async def _recorded(tx: Tx, state: CallState, stream: StreamState, report: runtime_pb2.Report) -> None:
+    file = report.recording
+    match report.WhichOneof("report"):
+        case "recording_pause":
+            pause = report.recording_pause
+            await pauses.put(tx, state.id, pause.start_ms, stored(pause))
+        case "recording_started":
+            await recordings.begin(tx, state.id, stream.number, report.recording_started.path)
+        case "recording" if file.path:
+            await recordings.store(tx, state.id, stream.number, file.path, file.duration_ms, file.size_bytes)
         case "recording":
-            file = report.recording
-            if file.path:
-                await calls.recorded(tx, state.id, file.path, file.duration_ms, file.size_bytes)
-            if file.fault:
-                await calls.recording_failed(tx, state.id, file.fault[:MAX_FAULT_CHARS])
-        case "ended":
-            await _stream_ended(tx, state, stream, report.ended, at)
+            await recordings.drop(tx, state.id, stream.number)
+    if file.fault:
+        await recordings.fail(tx, state.id, file.fault[:MAX_FAULT_CHARS])
+
+
+async def _message(tx: Tx, state: CallState, stream: StreamState, report: runtime_pb2.Report, at: datetime) -> None:
+    """A mailbox's file: its voicemail is made when the call has ended, or now if it has (the report comes late)."""
+    if report.WhichOneof("report") == "message_started":
+        await voicemails.begin_part(tx, state.org_id, state.id, stream.number, report.message_started.path)
+        await tell(tx, state.id, at, message_begun=calls_pb2.MessageBegun())
+    else:
+        file = report.message_stored
+        if file.path:
+            await voicemails.end_part(tx, state.id, stream.number)
+        else:
+            await voicemails.drop_part(tx, state.id, stream.number)
+        if file.fault:
+            await recordings.fail(tx, state.id, file.fault[:MAX_FAULT_CHARS])
+        await tell(tx, state.id, at, message_over=calls_pb2.MessageOver(duration_ms=file.duration_ms))
+    if state.ended_at is not None:
+        await jobs.enqueue(tx, KEEP, state.org_id, state.id)
+
+
+async def _flow_took_over(tx: Tx, state: CallState, report: runtime_pb2.FlowTookOver, at: datetime) -> None:
+    switched = calls_pb2.FlowSwitched(flow_id=report.flow_id, flow_version=report.flow_version, at_ms=report.at_ms)
+    await flow_switches.add(tx, state.id, ids.require(Kind.FLOW, report.flow_id), report.flow_version, stored(switched))
+    await tell(tx, state.id, at, flow_switched=switched)
+    await outbox.flow_switched(tx, state, switched, at)
 
 
 async def _stream_ended(
     tx: Tx, state: CallState, stream: StreamState, ended: runtime_pb2.StreamEnded, at: datetime
 ) -> None:
     await under_way.forget(tx, state.id, stream.number)  # all of its turns are final
+    await usage.stream_ended(tx, state, stream.number, at)
+    if state.ended_at is not None:  # it was closed as lost, without what this stream has reported since
+        await jobs.enqueue(tx, rules.AFTER_CALL, state.org_id, state.id)
+        return
     if stream.number < state.streams_opened:
         return  # the call continues in another stream
+    if state.node is None and state.owed_due:
+        return  # the carrier has the call already: this comes late
+    if _goes_on(state, ended.reason):
+        if state.carrier_ended_at is None:
+            await calls.leave_stream(tx, state.id)
+        else:
+            await finish(tx, state, "completed", at, "caller")
+        return
     detail = without_nul(ended.detail) if ended.HasField("detail") else None
     if (status := rules.ENDINGS.get(ended.reason)) is not None:
         await finish(tx, state, status, at, ended.reason, detail)
     else:  # the call lost its stream; the carrier asks for the next step, or reports that the call is over
         await calls.carrier_ended(tx, state.id)
+
+
+def _goes_on(state: CallState, reason: str) -> bool:
+    """Whether the call goes on without the stream that has ended so: it was left for what is owed, or the carrier was told
+    to move the call away from it.
+    """
+    owed = read(state.owed)
+    if reason in LEAVES:
+        return owed is not None
+    return reason == "caller" and state.owed_due and isinstance(owed, Transfer)

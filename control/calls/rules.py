@@ -1,14 +1,16 @@
 """What happens to calls.  Pure: facts in, decisions out."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from control.base import hours
+from control.base import hours, prompting
 from control.base.job import Job
+from control.calls import capacity
+from control.calls.owed import Message, Owed
 from control.calls.sentences import Sentence, sentence, spoken
 from hum.v1 import runtime_pb2
 
@@ -21,34 +23,46 @@ LIVE = ("queued", "ringing", "in_progress")
 MAX_STREAMS = 2
 #: How often the carrier is told to open one: where processes share a port, it may come to one that takes no more calls
 #: although another would.
-MAX_OFFERS = 5
+MAX_OFFERS = 12
 #: More turns than any stream has.
 TURNS_OF_A_STREAM = 100_000
 #: How many tool runs a call may have, and how many failures of one tool: one correction, then no more.
 MAX_TOOL_RUNS, MAX_TOOL_FAILURES = 200, 2
+#: How many entries on the keypad a call keeps, and how many keys of each.
+MOST_KEYPAD_ENTRIES, MOST_KEYS = 500, 64
+KEYS = frozenset("0123456789*#ABCD")
+#: How often a call may be handed to another flow's agent: agents that hand it back and forth come to an end.
+MAX_FLOW_SWITCHES = 5
 #: How long a report that could not be stored is kept for investigation.
 KEEP_SET_ASIDE = timedelta(days=30)
 #: How long a media process that is gone is remembered: longer than any call.
 KEEP_LINKS = timedelta(days=7)
-#: At most this much of each of a contact's fields goes into the prompt.
-CONTEXT_CHARS = 2000
-
 #: How much of the conversation so far the agent of a call's next stream is given: turns, characters of each, and in all.
 RECENT_TURNS, RECENT_TURN_CHARS, RECENT_CHARS = 100, 2_000, 20_000
 
 #: Why a stream ended -> the call's status.  `carrier_lost` is not here: then the carrier decides what happens.
 ENDINGS: Mapping[str, str] = {
     "caller": "completed",
+    "connection_lost": "completed",
     "agent": "completed",
     "hang_up": "completed",
     "max_duration": "completed",
     "idle": "completed",
+    "machine": "completed",
+    "fax": "completed",
     "drained": "completed",
+    "message_taken": "completed",
+    "no_message": "completed",
+    "message_failed": "failed",
     "model_refused": "failed",
     "model_lost": "failed",
     "carrier_protocol": "failed",
 }
 STREAM_LOST = "carrier_lost"
+#: Why a call ended that nobody could answer, since control was away.
+AWAY_REASON = "control_away"
+#: The carrier's status of a call that was answered.
+ANSWERED = "in-progress"
 #: The carrier's status of a call that never had a stream -> the call's status.
 CARRIER_ENDINGS: Mapping[str, str] = {
     "busy": "busy",
@@ -82,7 +96,7 @@ class Reject:
     reason: str
 
 
-Decision = Connect | Refuse | Reject
+Decision = Connect | Message | Refuse | Reject
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,45 +108,63 @@ class Facts:
     definition: Mapping[str, Any] | None  # of the number's voice flow, if it has one
     business_hours_json: str | None
     time_zone: str
-    full: bool = False  # no media process takes one more call
-    #: Live calls of the organization, and those of them from this caller; 0 for a withheld number.
-    live_calls: int = 0
-    live_of_caller: int = 0
+    #: The organization's plan allows another minute.
+    is_within_plan: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Caps:
-    """The most simultaneous calls.  Calls that ring at the very same moment may exceed them by a few."""
-
-    of_organization: int
-    of_caller: int
-
-
-def route(facts: Facts, now: datetime, caps: Caps) -> Decision:
-    """Decide what to do with an inbound call."""
+def route(facts: Facts, now: datetime) -> Decision:
+    """Decide what to do with an inbound call; whether there is a place for it is not known yet."""
     if facts.blocked:
         return Reject("blocked", "blocked")
     flow = facts.definition
     language = flow.get("language") if flow else None
     if flow is None or not facts.number_active:
         return Refuse(*sentence(Sentence.NOBODY, language), "failed", "no_flow")
-    if facts.business_hours_json and not hours.is_open(hours.parse(facts.business_hours_json, facts.time_zone), now):
-        own = flow.get("after_hours_message")
-        if own:
-            return Refuse(own, spoken(language) if language else None, "completed", "after_hours")
-        return Refuse(*sentence(Sentence.CLOSED, language), "completed", "after_hours")
-    if facts.live_of_caller >= caps.of_caller:
-        return Refuse(*sentence(Sentence.BUSY, language), "busy", "calls_of_caller")
-    if facts.live_calls >= caps.of_organization:
-        return Refuse(*sentence(Sentence.BUSY, language), "busy", "calls_of_organization")
-    if facts.full:
-        return no_room(language)
-    return Connect()
+    if not facts.is_within_plan:
+        return Refuse(*sentence(Sentence.NOBODY, language), "failed", "plan_limit")
+    return Connect() if is_open(facts.business_hours_json, facts.time_zone, now) else after_hours(flow)
+
+
+def is_open(business_hours_json: str | None, time_zone: str, now: datetime) -> bool:
+    """Whether calls are answered now; without hours they always are."""
+    return not business_hours_json or hours.is_open(hours.parse(business_hours_json, time_zone), now)
+
+
+def after_hours(flow: Mapping[str, Any]) -> Decision:
+    """What a caller gets who calls outside the hours of the flow that would have answered."""
+    if flow.get("voicemail_enabled"):
+        return Message("after_hours")
+    language = flow.get("language")
+    if own := flow.get("after_hours_message"):
+        return Refuse(own, spoken(language) if language else None, "completed", "after_hours")
+    return Refuse(*sentence(Sentence.CLOSED, language), "completed", "after_hours")
+
+
+def route_tag(route_tags_json: str, tags: Sequence[str]) -> str | None:
+    """The flow that answers a contact with these tags, by the first member of the map that is one of them; None: no other."""
+    own = {tag.casefold() for tag in tags}
+    routes = json.loads(route_tags_json)
+    return next((str(flow) for tag, flow in routes.items() if tag.casefold() in own), None)
+
+
+#: Why a call gets no place -> its status.
+NO_PLACE: Mapping[str, str] = {
+    capacity.NO_CAPACITY: "failed",
+    capacity.OF_CALLER: "busy",
+    capacity.OF_ORGANIZATION: "busy",
+}
+
+
+def no_place(reason: str | None, language: str | None) -> Refuse | None:
+    """What the caller gets when there is no place for the call; None for any other reason."""
+    if reason is None or reason not in NO_PLACE:
+        return None
+    return Refuse(*sentence(Sentence.BUSY, language), NO_PLACE[reason], reason)
 
 
 def no_room(language: str | None) -> Refuse:
     """No media process takes the call."""
-    return Refuse(*sentence(Sentence.BUSY, language), "failed", "no_capacity")
+    return Refuse(*sentence(Sentence.BUSY, language), "failed", capacity.NO_CAPACITY)
 
 
 def owes_lookup(looked_up_at: datetime | None, now: datetime, keep: timedelta) -> bool:
@@ -142,45 +174,73 @@ def owes_lookup(looked_up_at: datetime | None, now: datetime, keep: timedelta) -
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """How often a call's stream was offered to the carrier, and how often it was opened."""
+    """How often a call's stream was offered to the carrier and opened, without the streams that were left on purpose."""
 
     offered: int
     opened: int
 
 
-def after_stream(status: str, streams: Streams, language: str | None, *, full: bool = False) -> Connect | Refuse | None:
+def after_stream(
+    status: str, streams: Streams, language: str | None, due: Owed | None = None, *, full: bool = False
+) -> Connect | Refuse | Owed | None:
     """What to do with a call whose stream has closed, or was refused; None for a call that is over.
 
-    `full`: no media process takes another call.
+    `due`: what its last stream was left for.  `full`: no media process takes another call.
     """
     if status not in LIVE:
         return None
+    if due is not None and not isinstance(due, Message):
+        return due
     if not full and streams.opened < MAX_STREAMS and streams.offered < MAX_OFFERS:
-        return Connect()
+        return due or Connect()
     if not streams.opened:
         return no_room(language)
     return Refuse(*sentence(Sentence.APOLOGY, language), "failed", "stream_lost")
 
 
-def lost(*, joined: bool, was_answered: bool, carrier_status: str | None, is_long_lost: bool) -> tuple[str, str] | None:
+def lost(
+    *, joined: bool, was_answered: bool, carrier_status: str | None, is_long_lost: bool, dialled: str | None = None
+) -> tuple[str, str] | None:
     """What became of a call that nobody has, as status and reason; None while it may go on.
 
-    `was_answered`: the carrier told its status, or (None) that it knows no such call.
+    `was_answered`: the carrier told its status, or (None) that it knows no such call.  `is_long_lost`: a media process that
+    had it would have reported its end by now, as it does once control is back.  `dialled`: of a call in a dial, which only
+    the carrier has, and for hours perhaps: why it ended if it did.
     """
+    if dialled is not None:
+        goes_on = carrier_status is not None and carrier_status not in CARRIER_ENDINGS
+        return ("completed", dialled) if was_answered and not goes_on else None
+    if not is_long_lost and (joined or not was_answered):
+        return None
     if was_answered and carrier_status is not None:
         ended = CARRIER_ENDINGS.get(carrier_status)
         if ended is None:
             return None
         return ("completed", "stream_lost") if joined else (ended, "caller")
-    if not was_answered and not is_long_lost:
-        return None
     return ("failed", "stream_lost") if joined else ("failed", "no_stream")
 
 
-def hung_up(*, joined: bool, was_going_on: bool) -> tuple[str, str]:
-    """What becomes of a call that somebody ends at the carrier, as status and reason."""
+def not_connected(refusal: str | None) -> tuple[str, str]:
+    """What becomes of a call from a browser that never had a stream, as status and reason; None: its media process has not
+    answered in time.
+    """
+    match refusal:
+        case None:
+            return ("failed", "no_answer")
+        case "bad_offer":
+            return ("failed", "bad_offer")
+        case "refused":
+            return ("failed", "no_capacity")
+        case _:
+            return ("failed", "not_connected")
+
+
+def hung_up(*, joined: bool, was_going_on: bool, placed: bool = False) -> tuple[str, str]:
+    """What becomes of a call that somebody ends at the carrier, as status and reason.  `placed`: we called."""
     status = "completed" if joined else "canceled"
-    return (status, "hang_up") if was_going_on else (status, "stream_lost" if joined else "caller")
+    if was_going_on or (placed and not joined):
+        return status, "hang_up"
+    return status, "stream_lost" if joined else "caller"
 
 
 def placed_in_call(report: runtime_pb2.Report, stream_number: int, offset_ms: int) -> runtime_pb2.Report:
@@ -204,9 +264,24 @@ def placed_in_call(report: runtime_pb2.Report, stream_number: int, offset_ms: in
                 placed.interruption.turn_seq += turns
         case "latency":
             placed.latency.turn_seq += turns
+        case "intervention":
+            placed.intervention.at_ms += offset_ms
+        case "digits":
+            placed.digits.at_ms += offset_ms
+        case "recording_pause":
+            placed.recording_pause.start_ms += offset_ms
+            if placed.recording_pause.HasField("end_ms"):
+                placed.recording_pause.end_ms += offset_ms
+        case "flow_took_over":
+            placed.flow_took_over.at_ms += offset_ms
         case "announcement_played":
             placed.announcement_played.at_ms += offset_ms
     return placed
+
+
+def keys(pressed: str) -> str:
+    """The keys among these characters, in their order; at most `MOST_KEYS`."""
+    return "".join(key for key in pressed if key in KEYS)[:MOST_KEYS]
 
 
 def recent_turns(heard: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -223,10 +298,16 @@ def recent_turns(heard: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def instructions(
-    definition: Mapping[str, Any], organization: str, time_zone: str, contact: Mapping[str, str | None], now: datetime
+    definition: Mapping[str, Any],
+    organization: str,
+    time_zone: str,
+    who: str,
+    now: datetime,
+    *,
+    is_open: bool = True,
+    task: str = "",
 ) -> str:
-    """The model's instructions: the flow's prompt, the language, the time, and who is calling."""
-    local = now.astimezone(ZoneInfo(time_zone))
+    """The model's instructions: the flow's prompt, the language, the time, why it calls, and who is calling."""
     parts = [definition.get("system_prompt") or f"You answer the phone of {organization}. Be brief and helpful."]
     if language := definition.get("language"):
         parts.append(f"Speak {language} unless the caller speaks another language.")
@@ -234,15 +315,22 @@ def instructions(
         "You are on a phone call. Speak in short sentences, without lists or markup. When the conversation is over, say "
         "goodbye and call the tool end_call."
     )
-    parts.append(f"It is {local:%A, %d %B %Y, %H:%M} ({time_zone}).")
-    # Each on one line: a name that somebody registered for a number must not pass for part of the prompt.
-    known = [f"- {name}: {' '.join(text.split())[:CONTEXT_CHARS]}" for name, text in contact.items() if text]
-    if known:
-        parts.append("# Caller Context\n" + "\n".join(known))
-    return "\n\n".join(parts)
+    parts.append(prompting.clock(now, time_zone))
+    if not is_open:
+        parts.append("The business is closed now. Offer no transfer to anybody, whatever was said above.")
+    parts += [task, who]
+    return "\n\n".join(filter(None, parts))
 
 
 def percentile(values: Sequence[int], share: float) -> int:
     """The nearest-rank percentile of a sequence that is not empty."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+def seconds_left(longest: int, answered_at: datetime | None, at: datetime) -> int:
+    """How long a stream that begins now may last: a call's longest time is counted from its answer, over all its streams.  At
+    least a second, in which its goodbye begins.
+    """
+    lasted = (at - answered_at).total_seconds() if answered_at else 0.0
+    return max(1, longest - max(0, int(lasted)))

@@ -2,35 +2,57 @@
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from google.api import httpbody_pb2
 
-from control.audit.usecases import note
 from control.base import paging, phone
 from control.base.wire import moment, word
 from control.boundary import Call
-from control.calls import ending, present, recordings
-from control.calls.channels import COMMANDS
+from control.calls import present, recordings
+from control.calls.browser import BrowserCalls
+from control.calls.ears import Ears
+from control.calls.listening import Listening
 from control.calls.live import LiveCall
+from control.calls.peaks import PeaksReader
+from control.calls.supervision import Supervision
+from control.crm.lookups import Callers
 from control.feature import Deps
+from control.rechecks import Rechecks
+from control.retention import usecases as erasing
+from control.transfers.usecases import Transfers, Wish
 from hum import authorization, ids, rpc
-from hum.errors import NotFound
+from hum.errors import FieldError, InvalidRequest, NotFound
 from hum.ids import Kind
 from hum.settings import CallsSettings
 from hum.v1 import calls_pb2 as pb
-from hum.v1 import runtime_pb2
-from storage import call_records, media_links
+from storage import call_records, calls
+from storage import recordings as stored
 from storage.call_records import Filter, Query
+from storage.recordings import RecordingRow
 
-_STREAM = authorization.access_of(pb.DESCRIPTOR.services_by_name["CallsService"].methods_by_name["StreamCall"])
+_METHODS = pb.DESCRIPTOR.services_by_name["CallsService"].methods_by_name
+_STREAM = authorization.access_of(_METHODS["StreamCall"])
+_LISTEN = authorization.access_of(_METHODS["ListenToCall"])
+#: Of a file without an end: the gateway ends it when it drains, and nobody on the way may keep or collect it.
+ENDLESS = (
+    (rpc.STREAM, "open"),
+    (f"{rpc.HTTP_PREFIX}cache-control", "no-store"),
+    (f"{rpc.HTTP_PREFIX}x-accel-buffering", "no"),
+)
+_RECORDING = authorization.access_of(_METHODS["GetRecording"])
 
 
 class CallsServicer:
-    def __init__(self, deps: Deps, settings: CallsSettings) -> None:
-        self._db, self._bus, self._boundary, self._cursors = deps.db, deps.bus, deps.boundary, deps.cursors
-        self._carrier, self._stopping, self._settings = deps.outside.carrier, deps.stopping, settings
+    def __init__(self, deps: Deps, settings: CallsSettings, ears: Ears, callers: Callers) -> None:
+        self._db, self._boundary, self._cursors, self._settings = deps.db, deps.boundary, deps.cursors, settings
+        self._live = partial(LiveCall, deps.db, deps.bus, settings, deps.stopping)
+        self._transfers = Transfers(deps.db, deps.bus, deps.outside.carrier, settings)
+        self._listening = Listening(deps, settings, ears)
+        self._supervision = Supervision(deps.db, deps.bus, deps.outside.carrier, settings)
+        self._peaks = PeaksReader(deps.files)
+        self._browsers = BrowserCalls(deps.db, deps.bus, settings, callers)
 
     async def ListCalls(self, request: pb.ListCallsRequest, call: Call) -> pb.ListCallsResponse:
         place, count = self._cursors.read(request), paging.rows_to_fetch(request)
@@ -43,25 +65,82 @@ class CallsServicer:
         return pb.ListCallsResponse(calls=[present.listed(row) for row in rows], next_cursor=more)
 
     async def GetCall(self, request: pb.GetCallRequest, call: Call) -> pb.GetCallResponse:
-        row = await call_records.detail(call.tx, ids.require(Kind.CALL, request.id))
-        return pb.GetCallResponse(call=present.detailed(row))
+        most = request.turns if request.HasField("turns") else None
+        row = await call_records.detail(call.tx, ids.require(Kind.CALL, request.id), most)
+        first = row.turns[0].seq if row.turns else None
+        before = pb.ListCallTurnsRequest(call_id=request.id)
+        earlier = self._cursors.make(before, first) if row.has_earlier and first is not None else None
+        return pb.GetCallResponse(call=present.detailed(row, earlier))
+
+    async def ListCallTurns(self, request: pb.ListCallTurnsRequest, call: Call) -> pb.ListCallTurnsResponse:
+        id = (await calls.look(call.tx, ids.require(Kind.CALL, request.call_id))).id
+        found = await call_records.latest_turns(
+            call.tx, id, self._cursors.after(request), paging.rows_to_fetch(request)
+        )
+        rows, more = self._cursors.cut(request, found, lambda row: (row.seq,))
+        return pb.ListCallTurnsResponse(turns=[present.turn(row) for row in rows], next_cursor=more)
+
+    async def PlaceBrowserCall(self, request: pb.PlaceBrowserCallRequest, call: Call) -> pb.PlaceBrowserCallResponse:
+        id, answer = await self._browsers.place(call.who, request, call.request_id)
+        return pb.PlaceBrowserCallResponse(call_id=id, sdp=answer)
 
     async def HangUpCall(self, request: pb.HangUpCallRequest, call: Call) -> pb.HangUpCallResponse:
-        """Ends a call.  No transaction is open during the carrier's request: its webhooks need the call's row."""
+        id = ids.require(Kind.CALL, request.id)
+        await self._supervision.hang_up(call, id)
         async with self._db.tenant(call.who.org_id) as tx:
-            state = await ending.require_live(tx, ids.require(Kind.CALL, request.id))
-            await note(tx, call.who.org_id, call.who, "hangUpCall", request.id, (), call.request_id)
-        if state.node is not None and await self._is_there(state.node):
-            command = runtime_pb2.CallCommand(call_id=request.id, hang_up=runtime_pb2.HangUpNow())
-            await self._bus.publish(COMMANDS, runtime_pb2.NodeCommand(node=state.node, command=command))
-        else:
-            await ending.hang_up(self._db, self._carrier, state)
-        async with self._db.tenant(call.who.org_id) as tx:
-            return pb.HangUpCallResponse(call=present.detailed(await call_records.detail(tx, state.id)))
+            return pb.HangUpCallResponse(call=present.detailed(await call_records.detail(tx, id)))
 
-    async def _is_there(self, node: str) -> bool:
-        async with self._db.system() as tx:
-            return await media_links.is_there(tx, node, timedelta(seconds=self._settings.link_silent_seconds))
+    async def InstructAgent(self, request: pb.InstructAgentRequest, call: Call) -> pb.InstructAgentResponse:
+        id = ids.require(Kind.CALL, request.id)
+        return pb.InstructAgentResponse(
+            intervention=await self._supervision.intervene(call, id, "instruct", request.text)
+        )
+
+    async def SayOnCall(self, request: pb.SayOnCallRequest, call: Call) -> pb.SayOnCallResponse:
+        id = ids.require(Kind.CALL, request.id)
+        return pb.SayOnCallResponse(intervention=await self._supervision.intervene(call, id, "say", request.text))
+
+    async def ListenToCall(self, request: pb.ListenToCallRequest, call: Call) -> AsyncIterator[httpbody_pb2.HttpBody]:
+        id = ids.require(Kind.CALL, request.id)
+        await self._supervision.begin_listening(call, id)
+        sound = self._listening.sound(call.who.org_id, id, lambda: self._boundary.still_admitted(_LISTEN, call))
+        try:
+            async with aclosing(sound) as pieces:
+                head = await anext(pieces)
+                await call.context.send_initial_metadata(ENDLESS)
+                yield httpbody_pb2.HttpBody(content_type="audio/wav", data=head)
+                async for pcm in pieces:
+                    yield httpbody_pb2.HttpBody(content_type="audio/wav", data=pcm)
+        finally:
+            await rpc.to_its_end(self._supervision.end_listening(call, id))
+
+    async def DeleteCall(self, request: pb.DeleteCallRequest, call: Call) -> pb.DeleteCallResponse:
+        await erasing.erase_call(call.tx, ids.require(Kind.CALL, request.id))
+        return pb.DeleteCallResponse()
+
+    async def TransferCall(self, request: pb.TransferCallRequest, call: Call) -> pb.TransferCallResponse:
+        if request.flow_id:
+            return pb.TransferCallResponse(call=await self._handed_over(request, call))
+        return pb.TransferCallResponse(call=await self._transferred(request, call, "transferCall"))
+
+    async def _handed_over(self, request: pb.TransferCallRequest, call: Call) -> pb.CallDetail:
+        if request.to_e164 or request.label:
+            raise InvalidRequest([FieldError("flow_id", "give either this, to or label")])
+        id = ids.require(Kind.CALL, request.id)
+        await self._supervision.hand_over(call, id, request.flow_id)
+        async with self._db.tenant(call.who.org_id) as tx:
+            return present.detailed(await call_records.detail(tx, id))
+
+    async def TakeOverCall(self, request: pb.TakeOverCallRequest, call: Call) -> pb.TakeOverCallResponse:
+        return pb.TakeOverCallResponse(call=await self._transferred(request, call, "takeOverCall"))
+
+    async def _transferred(
+        self, request: pb.TransferCallRequest | pb.TakeOverCallRequest, call: Call, action: str
+    ) -> pb.CallDetail:
+        id = ids.require(Kind.CALL, request.id)
+        await self._transfers.command(call, action, id, Wish.of(request))
+        async with self._db.tenant(call.who.org_id) as tx:
+            return present.detailed(await call_records.detail(tx, id))
 
     async def StreamCall(self, request: pb.StreamCallRequest, call: Call) -> AsyncIterator[pb.StreamCallResponse]:
         id = ids.require(Kind.CALL, request.id)
@@ -70,20 +149,39 @@ class CallsServicer:
         await call.context.send_initial_metadata(((rpc.STREAM, "over" if over else "open"),))
         if over:
             return
-        live = LiveCall(self._db, self._bus, self._settings, self._stopping, call.who.org_id, id)
-        happening = live.events(request.last_event_id, lambda: self._boundary.still_admitted(_STREAM, call))
+        happening = self._live(call.who.org_id, id).events(
+            request.last_event_id, lambda: self._boundary.still_admitted(_STREAM, call)
+        )
         async with aclosing(happening) as events:
             async for event in events:
                 yield event
 
     async def GetRecording(self, request: pb.GetRecordingRequest, call: Call) -> AsyncIterator[httpbody_pb2.HttpBody]:
-        async with self._db.tenant(call.who.org_id) as tx:
-            row = await call_records.detail(tx, ids.require(Kind.CALL, request.id))
-        if row.recording_path is None:
+        id = ids.require(Kind.CALL, request.id)
+
+        async def streams() -> list[RecordingRow]:
+            async with self._db.tenant(call.who.org_id) as tx:
+                return await stored.of_call(tx, id)
+
+        async def may_go_on() -> bool:
+            return await self._boundary.still_admitted(_RECORDING, call) and bool(await streams())
+
+        found = await streams()
+        if not found:
             raise NotFound("The call has no recording.")
-        async for body in recordings.send(
-            call.context, self._settings.recordings_dir, row.recording_path, request.range
-        ):
+        pieces = await recordings.joined(self._peaks.files, found)
+        rechecks = Rechecks(may_go_on, self._settings.recheck_seconds)
+        async for body in recordings.send(call.context, self._peaks.files, pieces, request.range, rechecks):
+            yield body
+
+    async def GetCallPeaks(self, request: pb.GetCallPeaksRequest, call: Call) -> AsyncIterator[httpbody_pb2.HttpBody]:
+        id = ids.require(Kind.CALL, request.id)
+        async with self._db.tenant(call.who.org_id) as tx:
+            found, is_final = await stored.of_call(tx, id), await stored.is_final(tx, id)
+        if not found:
+            raise NotFound("The call has no recording.")
+        packed = await self._peaks.of_call(found)
+        async for body in recordings.send_bytes(call.context, packed, is_final=is_final):
             yield body
 
 

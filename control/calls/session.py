@@ -1,15 +1,19 @@
 """Opens the session of a stream that presents its token: the agent's instructions, clips and tools."""
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
+from uuid import UUID
 
+from control.base import prompting
 from control.base.wire import value
-from control.calls import rules, under_way
+from control.calls import placed, rules, under_way
+from control.calls.owed import Message, read
+from control.calls.situation import situation_of
 from control.flows import rules as flow_rules
 from control.flows.choices import Choices
 from control.flows.stored import usable
-from control.tools import Registry, ToolChannel
+from control.tools import Definition, FlowVersion, Registry, Situation, ToolChannel
+from control.voicemail.usecases import Mailboxes
 from hum import ids, secrets
 from hum.clock import now
 from hum.errors import NotFound
@@ -17,11 +21,14 @@ from hum.ids import Kind
 from hum.settings import CallsSettings
 from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
-from storage import calls, clips
+from storage import call_events, calls, clips
 from storage.calls import SessionRow, SpentToken
 from storage.db import Db, Tx
 
 MAX_CALL_SECONDS = 1800
+LIMIT_WARNING_SECONDS = 60
+#: The clips that only begin a call.
+OPENING = frozenset({"announcement", "greeting", "resumed"})
 
 
 class Sessions:
@@ -30,63 +37,140 @@ class Sessions:
     def __init__(self, db: Db, settings: CallsSettings, tools: Registry) -> None:
         self._db, self._settings, self._tools = db, settings, tools
         self._choices = Choices.of(settings)
+        self._mailboxes = Mailboxes(self._choices)
 
     async def open(self, request: pb.OpenSessionRequest) -> pb.OpenSessionResponse:
         """Spend the token.  Raises NotFound for one that is spent, expired, or another call's."""
         async with self._db.system() as tx:
             token = secrets.token_hash(request.token)
-            spent = await calls.spend_token(tx, token, request.call_sid, request.stream_sid, request.node)
+            # A call from a browser is known to no carrier, and goes by its own id.
+            call = ids.parse(Kind.CALL, request.call_sid)
+            call_sid = str(call) if call else request.call_sid
+            spent = await calls.spend_token(tx, token, call_sid, request.stream_sid, request.node)
             row = await calls.session(tx, spent.id) if spent else None
             so_far = await _so_far(tx, spent) if spent else []
+            if spent:
+                await call_events.wake(tx, spent.id)
+            due = read(spent.due) if spent else None
+            if spent and row and isinstance(due, Message):
+                return await self._mailbox(tx, spent, row, due)
+            own = await self._tools.own_tools(tx, row.org_id, row.flow_id) if row else ()
         if spent is None or row is None:
             raise NotFound("The stream token is unknown, expired or already used.")
-        return await self._session(spent, row, so_far)
+        situation = situation_of(row, now(), own)
+        flow = situation.definition
+        session = await self._agent(row, situation, left_out=_left_out(so_far))
+        session.call_id = ids.show(Kind.CALL, spent.id)
+        session.organization_id = ids.show(Kind.ORGANIZATION, spent.org_id)
+        session.max_call_seconds = rules.seconds_left(
+            flow.get("max_call_seconds", MAX_CALL_SECONDS), row.answered_at, now()
+        )
+        session.limit_warning_seconds = flow.get("limit_warning_seconds", LIMIT_WARNING_SECONDS)
+        session.announce_recording = bool(flow.get("announce_recording")) and not row.announced
+        session.recording_enabled = bool(flow.get("recording_enabled"))
+        session.recording_paused = spent.stream_number > 1 and row.recording_paused
+        session.stream_number = spent.stream_number
+        session.so_far.extend(_said(role, text) for role, text in so_far)
+        session.placed = row.direction == "outbound"
+        if (machine := placed.for_machine(flow, row.answered_by)) is not None:
+            session.machine.CopyFrom(machine)
+        return session
 
-    async def _session(
-        self, spent: SpentToken, row: SessionRow, so_far: Sequence[tuple[str, str]]
-    ) -> pb.OpenSessionResponse:
-        flow, settings = usable(row.definition), self._settings
-        voice = self._choices.voice(flow)
+    async def _mailbox(self, tx: Tx, spent: SpentToken, row: SessionRow, message: Message) -> pb.OpenSessionResponse:
         return pb.OpenSessionResponse(
             call_id=ids.show(Kind.CALL, spent.id),
             organization_id=ids.show(Kind.ORGANIZATION, spent.org_id),
-            instructions=rules.instructions(flow, row.organization, row.time_zone, _contact(row), now()),
+            stream_number=spent.stream_number,
+            clips=await self._mailboxes.clips(tx, spent.org_id, spent.id, usable(row.definition), message),
+            mailbox=pb.Mailbox(),
+        )
+
+    async def of_flow(self, id: UUID, flow: FlowVersion) -> pb.SwitchFlow:
+        """Another flow's agent, for a call that is going on.  Raises NotFound."""
+        async with self._db.system() as tx:
+            row = await calls.session(tx, id, flow.id, flow.version)
+            if row is None:
+                raise NotFound("There is no such flow.")
+            own = await self._tools.own_tools(tx, row.org_id, row.flow_id)
+        return pb.SwitchFlow(
+            flow_id=ids.show(Kind.FLOW, flow.id),
+            flow_version=flow.version,
+            session=await self._agent(row, situation_of(row, now(), own), left_out=OPENING),
+        )
+
+    async def caller_context(self, id: UUID) -> str:
+        """What the agent of a call that is going on is told of the caller by now.  Raises NotFound."""
+        async with self._db.system() as tx:
+            row = await calls.session(tx, id)
+        if row is None:
+            raise NotFound("There is no such call.")
+        return prompting.caller_context(_contact(row), row.findings)
+
+    async def _agent(self, row: SessionRow, situation: Situation, left_out: Collection[str]) -> pb.OpenSessionResponse:
+        """What makes an agent: the same for the first of a call and for one that takes it over."""
+        flow = situation.definition
+        voice = self._choices.voice(flow)
+        return pb.OpenSessionResponse(
+            instructions=_instructions(flow, row, is_open=situation.is_open),
+            caller_context=prompting.caller_context(_contact(row), row.findings),
             model=self._choices.model(flow),
             voice=voice,
             language=flow.get("language"),
-            clips=await self._clips(spent, voice, flow, left_out="greeting" if so_far else "resumed"),
+            clips=await self._clips(row.org_id, voice, flow, left_out),
             turn_config_json=flow.get("turn_config_json", ""),
-            idle_prompts_json=flow.get("idle_prompts_json", ""),
-            max_call_seconds=flow.get("max_call_seconds", MAX_CALL_SECONDS),
-            announce_recording=bool(flow.get("announce_recording")) and not row.announced,
-            recording_enabled=bool(flow.get("recording_enabled")),
-            transcription_model=settings.transcribe_model,
-            stream_number=spent.stream_number,
-            tools=self._offered(flow),
-            so_far=[pb.Said(role=value(calls_pb2.Speaker, role), text=text) for role, text in so_far],
+            idle_prompts_json=flow_rules.idle_prompts_json(flow),
+            idle_end_seconds=flow.get("idle_end_seconds", 0),
+            recording_rules_json=flow.get("recording_rules_json", ""),
+            transcription_model=self._settings.transcribe_model,
+            tools=self._offered(situation),
         )
 
-    async def _clips(self, spent: SpentToken, voice: str, flow: dict[str, Any], left_out: str) -> list[pb.Clip]:
-        texts = [(kind, text) for kind, text in flow_rules.clip_texts(flow) if kind != left_out]
-        async with self._db.tenant(spent.org_id) as tx:
+    async def _clips(self, org: UUID, voice: str, flow: Definition, left_out: Collection[str]) -> list[pb.Clip]:
+        texts = [(kind, text) for kind, text in flow_rules.clip_texts(flow) if kind not in left_out]
+        async with self._db.tenant(org) as tx:
             audio = await clips.find(tx, [clips.clip_hash(voice, text) for _, text in texts])
         return [
             pb.Clip(kind=kind, text=text, audio_ulaw=audio.get(clips.clip_hash(voice, text), b""))
             for kind, text in texts
         ]
 
-    def _offered(self, flow: dict[str, Any]) -> list[pb.Tool]:
-        """A tool without `run` ends the call: the media process does that itself, even when control is unreachable."""
+    def _offered(self, situation: Situation) -> list[pb.Tool]:
+        """A tool without `run` is carried out by the media process itself, even when control is unreachable."""
         return [
             pb.Tool(
                 name=tool.name,
                 description=tool.description,
                 parameters_json=json.dumps(schema),
                 timeout_ms=tool.timeout_ms,
-                outcome=None if tool.run else pb.Outcome(hang_up=pb.HangUpNow()),
+                outcome=None if tool.run or tool.recording else pb.Outcome(hang_up=pb.HangUpNow()),
+                recording=tool.recording,
             )
-            for tool, schema in self._tools.offered(ToolChannel.CALL, flow)
+            for tool, schema in self._tools.offered(ToolChannel.CALL, situation)
         ]
+
+
+def _left_out(so_far: Sequence[tuple[str, str]]) -> frozenset[str]:
+    """Which of the first sentences is not said: the greeting is for those who were not greeted yet, and the agent itself
+    says why the caller is back.
+    """
+    if not so_far:
+        return frozenset({"resumed"})
+    return frozenset({"greeting", "resumed"} if so_far[-1][0] == "system" else {"greeting"})
+
+
+def _said(role: str, text: str) -> pb.Said:
+    if role == "hint":
+        return pb.Said(role=calls_pb2.SPEAKER_SYSTEM, text=text, is_hint=True)
+    if role == "news":
+        return pb.Said(role=calls_pb2.SPEAKER_SYSTEM, text=text)
+    return pb.Said(role=value(calls_pb2.Speaker, role), text=text)
+
+
+def _instructions(flow: Definition, row: SessionRow, *, is_open: bool) -> str:
+    """Who calls comes last: that alone may change while the call goes on."""
+    task = placed.task(row.task_context, row.organization) if row.direction == "outbound" else ""
+    who = prompting.caller_context(_contact(row), row.findings)
+    return rules.instructions(flow, row.organization, row.time_zone, who, now(), is_open=is_open, task=task)
 
 
 async def _so_far(tx: Tx, spent: SpentToken) -> Sequence[tuple[str, str]]:
@@ -110,4 +194,5 @@ def _contact(row: SessionRow) -> dict[str, str | None]:
         "company": row.contact_company,
         "tags": ", ".join(row.contact_tags or ()),
         "notes": row.contact_notes,
+        "attributes": row.contact_attributes,
     }

@@ -3,6 +3,7 @@
 Guarded against SSRF by `control/base/egress.py`: a host is resolved once, every address is checked, and the connection
 goes to one of those; the socket itself is checked again as it is made.  No redirect is followed, no proxy, cookie or
 netrc of the environment is used.  Whatever the other side does, the bytes and seconds of an answer are bounded.
+Whoever asks says for which organization: each has a share of the connections.
 
 Names are resolved in threads of their own: a customer's name server that never answers delays neither the database's
 nor the carrier's look-ups.
@@ -12,17 +13,21 @@ import asyncio
 import socket
 import ssl
 import zlib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Protocol
+from uuid import UUID
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from control.base import egress
 from control.base.egress import METHODS, Address, Outside, Policy, Reason, Target
+from control.clients.shares import Shares
 from hum.clock import monotonic_ms
 from hum.settings import EgressSettings
 
@@ -41,7 +46,8 @@ class Limits:
     header_bytes: int = 8 << 10  # one header
     headers: int = 64
     connections: int = 100  # in all
-    connections_per_host: int = 8
+    organization_requests: int = 25  # of one organization
+    host_requests: int = 8  # of these, to one host and port
     lookups: int = 8  # at once; more wait
 
 
@@ -68,6 +74,12 @@ def system_lookup(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(each[4][0]) for each in found))
 
 
+@cache
+def system_trust() -> ssl.SSLContext:
+    """TLS with the certificates that the system trusts: hundreds, read once."""
+    return ssl.create_default_context()
+
+
 class Guarded:
     """The client.  One for each process, opened inside its loop; `close` it."""
 
@@ -80,13 +92,20 @@ class Guarded:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._policy, self._limits = policy, limits or Limits()
+        self._shares = Shares[UUID](self._limits.organization_requests)
+        self._host_shares = Shares[tuple[UUID | None, str, int]](self._limits.host_requests)
         self._threads = ThreadPoolExecutor(self._limits.lookups, thread_name_prefix="lookup")
-        self._tls = tls or ssl.create_default_context()
+        self._tls = tls or system_trust()
         self._sessions = {scheme: self._session(scheme, lookup) for scheme in ("https", "http")}
 
     @classmethod
     def open(cls, settings: EgressSettings) -> "Guarded":
-        return cls(Policy(settings.egress_networks))
+        limits = Limits(
+            connections=settings.egress_connections,
+            organization_requests=settings.egress_organization_requests,
+            host_requests=settings.egress_host_requests,
+        )
+        return cls(Policy(settings.egress_networks), limits)
 
     async def close(self) -> None:
         for session in self._sessions.values():
@@ -98,32 +117,91 @@ class Guarded:
         method: str,
         url: str,
         *,
+        org: UUID | None,
         headers: Mapping[str, str] = MappingProxyType({}),
         body: bytes = b"",
         total_seconds: float = 15.0,
         response_bytes: int | None = None,
         truncate: bool = False,
     ) -> Answer:
-        """Send one request and read its answer.  Raises Outside.
+        """Send one request of an organization's, or of our own, and read its answer.  Raises Outside.
 
         A body beyond `response_bytes` is too large; with `truncate`, its beginning is returned instead.
         """
+        target = self._checked(method, url, headers)
+        limits, began_ms = self._limits, monotonic_ms()
+        seconds = min(total_seconds, limits.total_seconds)
+        most = min(response_bytes or limits.response_bytes, limits.response_bytes)
+        try:
+            async with asyncio.timeout(seconds):
+                leave = await self._enter(org, target)
+                try:
+                    return await self._exchange(method, target, headers, body, _Body(most, truncate), began_ms)
+                finally:
+                    leave()
+        except Outside:
+            raise
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise _outside(error) from error
+
+    async def open_stream(
+        self,
+        method: str,
+        url: str,
+        *,
+        org: UUID,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        body: bytes = b"",
+        seconds: float = 15.0,
+        most_bytes: int = 1 << 20,
+        total_seconds: float | None = None,
+    ) -> "Streamed":
+        """Send one request of an organization's; its answer's body is read as it comes, and must be closed.  Raises Outside.
+
+        The answer must begin within `seconds`, and end within `total_seconds`, if set; it may have `most_bytes`.
+        """
+        target = self._checked(method, url, headers)
+        began_ms = monotonic_ms()
+        try:
+            async with asyncio.timeout(seconds):
+                with ExitStack() as held:
+                    held.callback(await self._enter(org, target))
+                    answer = await self._sessions[target.scheme].request(
+                        method,
+                        target.url,
+                        headers={**headers, "Accept-Encoding": "identity"},
+                        data=body or None,
+                        allow_redirects=False,
+                    )
+                    leave = held.pop_all().close
+        except Outside:
+            raise
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise _outside(error) from error
+        until_ms = None if total_seconds is None else began_ms + total_seconds * 1000
+        if answer.headers.get("Content-Encoding", "identity").lower() not in {"", "identity"}:
+            answer.close()
+            leave()
+            raise Outside(Reason.PROTOCOL, "The answer has a content encoding that the request did not accept.")
+        return Streamed(answer, most_bytes, until_ms, leave)
+
+    async def _enter(self, org: UUID | None, target: Target) -> Callable[[], None]:
+        """A place among the organization's requests.  Whoever waits for a host keeps none of those for others."""
+        seconds = self._limits.connect_seconds
+        with ExitStack() as held:
+            held.callback(await self._host_shares.enter((org, target.host, target.port), seconds))
+            if org is not None:
+                held.callback(await self._shares.enter(org, seconds))
+            return held.pop_all().close
+
+    def _checked(self, method: str, url: str, headers: Mapping[str, str]) -> Target:
         if method not in METHODS:
             raise Outside(Reason.INVALID, f"The method {method[:20]} is not allowed.")
         target = egress.parse_url(url)
         egress.check_headers(headers)
         if target.address is not None:  # aiohttp does not call the resolver for these
             _require(self._policy, target.scheme, target.port, [target.address])
-        limits, began_ms = self._limits, monotonic_ms()
-        seconds = min(total_seconds, limits.total_seconds)
-        most = min(response_bytes or limits.response_bytes, limits.response_bytes)
-        try:
-            async with asyncio.timeout(seconds):
-                return await self._exchange(method, target, headers, body, _Body(most, truncate), began_ms)
-        except Outside:
-            raise
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise _outside(error) from error
+        return target
 
     async def _exchange(
         self, method: str, target: Target, headers: Mapping[str, str], body: bytes, read: "_Body", began_ms: float
@@ -147,7 +225,6 @@ class Guarded:
             use_dns_cache=False,
             ssl=self._tls,
             limit=limits.connections,
-            limit_per_host=limits.connections_per_host,
             socket_factory=_SocketFactory(self._policy, scheme),
         )
         return aiohttp.ClientSession(
@@ -161,6 +238,44 @@ class Guarded:
             max_field_size=limits.header_bytes,
             max_headers=limits.headers,
         )
+
+
+class Streamed:
+    """An answer whose body is read as it comes, within its limits."""
+
+    def __init__(
+        self, answer: aiohttp.ClientResponse, most_bytes: int, until_ms: float | None, leave: Callable[[], None]
+    ) -> None:
+        self.status = answer.status
+        self.headers: Sequence[tuple[str, str]] = list(answer.headers.items())
+        self._answer, self._most_bytes, self._until_ms, self._leave = answer, most_bytes, until_ms, leave
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        """Raises Outside."""
+        left = self._most_bytes
+        try:
+            while True:
+                seconds = None if self._until_ms is None else max(0.0, (self._until_ms - monotonic_ms()) / 1000)
+                async with asyncio.timeout(seconds):
+                    part = await self._answer.content.readany()
+                if not part:
+                    return
+                left -= len(part)
+                if left < 0:
+                    raise Outside(Reason.TOO_LARGE, f"The answer is larger than {self._most_bytes} bytes.")
+                yield part
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise _outside(error) from error
+
+    def close(self) -> None:
+        """The connection too: whatever is left of the body is on its way.  May be called again."""
+        self._answer.close()
+        self._leave()
+        self._leave = _nothing
+
+
+def _nothing() -> None:
+    """There is no place to give back, or it has been given back."""
 
 
 def _require(policy: Policy, scheme: str, port: int, addresses: list[Address]) -> None:

@@ -1,13 +1,12 @@
-"""The model's REST API, through OpenAI's SDK: renders fixed sentences as audio, summarizes calls."""
+"""The model's REST API, through OpenAI's SDK: renders sentences as audio, summarizes calls, answers texts, transcribes."""
 
+import asyncio
 import json
 import warnings
-from collections.abc import Mapping
-from typing import Any, Protocol
-
-import numpy as np
-import openai
-import soxr
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from hum.settings import Model as ModelSettings
 
@@ -15,6 +14,10 @@ with warnings.catch_warnings():
     # Removed from the standard library in 3.13, where audioop-lts provides it under the same name.
     warnings.simplefilter("ignore", DeprecationWarning)
     import audioop
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+    from openai.types.responses import Response, ResponseInputParam, ToolParam
 
 #: `response_format: pcm` of /audio/speech is signed 16 bit at 24 kHz, mono, without a header.
 SPEECH_RATE_HZ = 24_000
@@ -25,59 +28,227 @@ class ModelError(Exception):
     """The model refused, did not answer, or gave an unusable answer; the work may be retried."""
 
 
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What an answer used, as the model counts: tokens that it read, without those from its cache and those from it, and that it
+    wrote; or the time that it listened to.
+    """
+
+    model: str
+    text_in: int = 0
+    cached_text_in: int = 0
+    text_out: int = 0
+    audio_in: int = 0
+    heard_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    answer: dict[str, Any]
+    spent: Spent
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    text: str
+    spent: Spent
+
+
 class Speech(Protocol):
+    #: The model that speaks.
+    speech_model: str
+
     async def say(self, voice: str, text: str) -> bytes:
         """A sentence as mu-law at 8 kHz.  Raises ModelError."""
         ...
 
 
 class Writer(Protocol):
-    async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> Written:
         """An object by the JSON Schema.  Raises ModelError."""
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A step of a turn: what the model is told, what was said and done so far, and the tools that it may call."""
+
+    instructions: str
+    items: Sequence[Mapping[str, Any]]
+    tools: Sequence[Mapping[str, Any]]
+    may_call: bool
+    most_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    id: str
+    name: str
+    arguments_json: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the model says, or the tools that it calls, in order; or both."""
+
+    text: str
+    calls: Sequence[ToolCall]
+    spent: Spent
+
+
+class Responder(Protocol):
+    #: The model that answers.
+    text_model: str
+
+    async def respond(self, question: Question) -> Reply:
+        """The model's next step.  Nothing is stored with it.  Raises ModelError."""
+        ...
+
+
+class Transcriber(Protocol):
+    async def transcribe(self, wav: bytes, language: str | None) -> Transcript:
+        """What is said in a WAV; the language (ISO 639-1) helps, if it is known.  Raises ModelError."""
+        ...
+
+
 class OpenAI:
-    """The model, at `OPENAI_BASE_URL`."""
+    """The model, at `OPENAI_BASE_URL`.
+
+    Loading the SDK takes longer than starting a program without it, and control asks the model only in the studio: it is loaded for
+    the first request, beside the event loop.
+    """
 
     def __init__(self, settings: ModelSettings, seconds: float) -> None:
-        self._client = openai.AsyncOpenAI(
-            api_key=settings.openai_api_key or "none", base_url=settings.openai_base_url, timeout=seconds, max_retries=1
-        )
-        self._speech_model, self._text_model = settings.speech_model, settings.text_model
+        self._settings, self._seconds = settings, seconds
+        self.text_model, self.speech_model = settings.text_model, settings.speech_model
+        self._connecting = asyncio.Lock()
+        self._connected: AsyncOpenAI | None = None
 
     async def close(self) -> None:
-        await self._client.close()
+        if self._connected is not None:
+            await self._connected.close()
 
     async def say(self, voice: str, text: str) -> bytes:
-        try:
-            answer = await self._client.audio.speech.create(
-                model=self._speech_model, voice=voice, input=text, response_format="pcm"
+        client = await self._client()
+        with _errors():
+            answer = await client.audio.speech.create(
+                model=self._settings.speech_model, voice=voice, input=text, response_format="pcm"
             )
             pcm = await answer.aread()
-        except openai.OpenAIError as error:
-            raise ModelError(str(error)) from error
         return to_ulaw(pcm)
 
-    async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
-        try:
-            answer = await self._client.responses.create(
-                model=self._text_model,
+    async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> Written:
+        client = await self._client()
+        with _errors():
+            answer = await client.responses.create(
+                model=self.text_model,
                 instructions=instructions,
                 input=text,
                 text={"format": {"type": "json_schema", "name": "answer", "schema": dict(schema), "strict": False}},
                 store=False,
             )
+        try:
             written = json.loads(answer.output_text)
-        except (openai.OpenAIError, ValueError) as error:
+        except ValueError as error:
             raise ModelError(str(error)) from error
         if not isinstance(written, dict):
             raise ModelError("the model did not write an object")
-        return written
+        return Written(written, _spent(answer))
+
+    async def respond(self, question: Question) -> Reply:
+        client = await self._client()
+        from openai import omit
+
+        with _errors():
+            answer = await client.responses.create(
+                model=self.text_model,
+                instructions=question.instructions,
+                input=cast("ResponseInputParam", list(question.items)),
+                tools=cast("list[ToolParam]", list(question.tools)) or omit,
+                tool_choice=("auto" if question.may_call else "none") if question.tools else omit,
+                parallel_tool_calls=False if question.tools else omit,
+                max_output_tokens=question.most_tokens,
+                store=False,
+            )
+        return _reply(answer)
+
+    async def transcribe(self, wav: bytes, language: str | None) -> Transcript:
+        client = await self._client()
+        from openai import omit
+
+        with _errors():
+            answer = await client.audio.transcriptions.create(
+                model=self._settings.transcribe_model,
+                file=("message.wav", wav, "audio/wav"),
+                language=language or omit,
+                response_format="json",
+            )
+        return Transcript(answer.text, _listened(self._settings.transcribe_model, answer.usage))
+
+    async def _client(self) -> "AsyncOpenAI":
+        async with self._connecting:
+            if self._connected is None:
+                self._connected = await asyncio.to_thread(self._connect)
+        return self._connected
+
+    def _connect(self) -> "AsyncOpenAI":
+        from openai import AsyncOpenAI
+
+        return AsyncOpenAI(
+            api_key=self._settings.openai_api_key or "none",
+            base_url=self._settings.openai_base_url,
+            timeout=self._seconds,
+            max_retries=1,
+        )
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """The SDK's errors as ModelError."""
+    from openai import OpenAIError
+
+    try:
+        yield
+    except (OpenAIError, ValueError) as error:
+        raise ModelError(str(error)) from error
+
+
+def _reply(answer: "Response") -> Reply:
+    calls = [
+        ToolCall(each.call_id, each.name, each.arguments) for each in answer.output if each.type == "function_call"
+    ]
+    if answer.status != "completed":
+        why = answer.incomplete_details.reason if answer.incomplete_details else answer.status
+        raise ModelError(f"the model's answer is not whole: {why}")
+    return Reply(answer.output_text, calls, _spent(answer))
+
+
+def _spent(answer: "Response") -> Spent:
+    usage = answer.usage
+    if usage is None:
+        return Spent(answer.model)
+    cached = min(usage.input_tokens_details.cached_tokens, usage.input_tokens) if usage.input_tokens_details else 0
+    return Spent(answer.model, usage.input_tokens - cached, cached, usage.output_tokens)
+
+
+def _listened(model: str, usage: Any) -> Spent:
+    """What a transcription used: tokens or a time, as the model has it; None: it does not say."""
+    match getattr(usage, "type", None):
+        case "duration":
+            return Spent(model, heard_ms=round(usage.seconds * 1000))
+        case "tokens":
+            details = usage.input_token_details
+            audio = details.audio_tokens if details and details.audio_tokens is not None else usage.input_tokens
+            return Spent(model, text_in=usage.input_tokens - audio, audio_in=audio, text_out=usage.output_tokens)
+        case _:
+            return Spent(model)
 
 
 def to_ulaw(pcm: bytes) -> bytes:
     """Signed 16 bit at 24 kHz as mu-law at 8 kHz (G.711)."""
+    import numpy as np
+    import soxr
+
     samples = np.frombuffer(pcm[: len(pcm) // 2 * 2], dtype="<i2").astype(np.float32)
     slow = soxr.resample(samples, SPEECH_RATE_HZ, CALL_RATE_HZ) if len(samples) else samples
     linear = np.clip(np.rint(slow), -32_768, 32_767).astype("<i2")

@@ -8,6 +8,7 @@ from prometheus_client import Counter
 from control import jobs
 from control.clients.twilio import Lookup, Lookups
 from control.contacts import rules, usecases
+from control.usage import other as usage
 from hum import ids
 from hum.errors import CarrierBusy, CarrierError, NotFound
 from hum.telemetry import log
@@ -24,13 +25,20 @@ BATCH = 500
 NEWEST = (datetime.max.replace(tzinfo=UTC), UUID(int=(1 << 128) - 1))
 
 
-async def look_up_contact(db: Db, carrier: Lookups, keep: timedelta, org: UUID, id: UUID) -> bool:
-    """Look a contact up at the carrier, unless that was done within `keep` (zero: never look up); False if nothing was due.
+async def look_up_contact(
+    db: Db, carrier: Lookups, keep: timedelta, org: UUID, id: UUID, *, most_a_day: int | None = None
+) -> bool:
+    """Look a contact up at the carrier, unless that was done within `keep` (zero: never look up); False if nothing was due, or
+    the organization has had `most_a_day` today.
 
     A failed lookup is repeated when the contact next calls, not before: it is not urgent.  Raises CarrierBusy.
     """
     async with db.tenant(org) as tx:
         number = await contacts.claim_lookup(tx, id, keep, CLAIM) if keep else None
+        if number is not None and most_a_day is not None and not await contacts.count_lookup(tx, org, most_a_day):
+            LOOKUPS.labels("too_many").inc()
+            await contacts.release_lookup(tx, id)
+            number = None
     if number is None:
         return False
     try:
@@ -46,6 +54,8 @@ async def look_up_contact(db: Db, carrier: Lookups, keep: timedelta, org: UUID, 
         return False
     LOOKUPS.labels("answered" if answer else "unknown").inc()
     async with db.tenant(org) as tx:
+        if answer is not None:
+            await usage.looked_up(tx, org)
         try:
             before = await contacts.get(tx, id, lock=True)
         except NotFound:

@@ -6,6 +6,8 @@ from control.base.job import Job
 
 #: Each costs money at the carrier, and none is urgent.
 LOOK_UP_CONTACT = Job("look_up_contact", concurrency=8, per_organization=2, timeout_seconds=60)
+#: The same for whoever sends a text; so many a day for one organization, since anybody can send one.
+LOOK_UP_SENDER = Job("look_up_sender", concurrency=8, per_organization=2, timeout_seconds=60)
 INDEX_CONTACT = Job("index_contact", concurrency=4, per_organization=1, priority=20, timeout_seconds=600)
 BACKFILL_CONTACTS = Job("backfill_contacts", concurrency=2, per_organization=1, priority=10, timeout_seconds=3600)
 #: One at a time per organization, at the lowest priority: whatever calls need comes first.

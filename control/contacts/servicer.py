@@ -9,23 +9,26 @@ from control.base import paging, phone
 from control.base.wire import timestamp, value
 from control.boundary import Call
 from control.contacts import imports, sheets, usecases
-from hum import ids, jsonwire, rpc
+from control.feature import Deps
+from control.rechecks import Rechecks
+from hum import authorization, ids, jsonwire, rpc
+from hum.errors import Forbidden
 from hum.ids import Kind
-from hum.settings import ImportSettings
+from hum.settings import ControlSettings
 from hum.v1 import contacts_pb2 as pb
 from storage import contact_imports, contacts
 from storage.contact_imports import ImportRow
 from storage.contacts import BackfillRow, ContactRow
-from storage.db import Db
 
+_EXPORT = authorization.access_of(pb.DESCRIPTOR.services_by_name["ContactsService"].methods_by_name["ExportContacts"])
 EXPORT_ROWS = 500
 CSV, JSON_LINES = "text/csv; charset=utf-8; header=present", "application/x-ndjson"
 SOURCES = (("user", "said_by_user"), ("crm", "said_by_crm"), ("lookup", "said_by_lookup"))
 
 
 class ContactsServicer:
-    def __init__(self, db: Db, cursors: paging.Cursors, settings: ImportSettings) -> None:
-        self._db, self._cursors, self._settings = db, cursors, settings
+    def __init__(self, deps: Deps, settings: ControlSettings) -> None:
+        self._db, self._cursors, self._boundary, self._settings = deps.db, deps.cursors, deps.boundary, settings
 
     async def ListContacts(self, request: pb.ListContactsRequest, call: Call) -> pb.ListContactsResponse:
         before, count = self._cursors.after(request), paging.rows_to_fetch(request)
@@ -53,6 +56,10 @@ class ContactsServicer:
         await usecases.delete(call.tx, call.who, ids.require(Kind.CONTACT, request.id))
         return pb.DeleteContactResponse()
 
+    async def EraseContact(self, request: pb.EraseContactRequest, call: Call) -> pb.EraseContactResponse:
+        await usecases.erase(call.tx, call.who, ids.require(Kind.CONTACT, request.id))
+        return pb.EraseContactResponse()
+
     async def ImportContacts(self, request: pb.ImportContactsRequest, call: Call) -> pb.ImportContactsResponse:
         row = await imports.begin(call.tx, call.who, request, self._settings)
         return pb.ImportContactsResponse(contact_import=present_import(row))
@@ -64,12 +71,18 @@ class ContactsServicer:
     async def ExportContacts(
         self, request: pb.ExportContactsRequest, call: Call
     ) -> AsyncIterator[httpbody_pb2.HttpBody]:
-        """Page by page, each in its own transaction: a slow reader holds none open, and only one page is in memory."""
+        """Page by page, each in its own transaction: a slow reader holds none open, and only one page is in memory.
+
+        Raises Forbidden when access is lost meanwhile.
+        """
         dialect = DIALECTS[request.dialect or pb.EXPORT_DIALECT_SPREADSHEET]
         await call.context.send_initial_metadata(_export_headers(dialect.file))
         yield httpbody_pb2.HttpBody(content_type=dialect.media_type, data=dialect.head)
         last = ""
+        rechecks = Rechecks(lambda: self._boundary.still_admitted(_EXPORT, call), self._settings.recheck_seconds)
         while True:
+            if not await rechecks.may_go_on():
+                raise Forbidden
             async with self._db.tenant(call.who.org_id) as tx:
                 rows = await contacts.by_number(tx, last, EXPORT_ROWS)
             if not rows:
@@ -94,6 +107,7 @@ def present(row: ContactRow) -> pb.Contact:
         tags=row.tags,
         source=pb.ContactSources(**{name: value(pb.ContactSource, _source(row, name)) for name in contacts.SOURCED}),
         looked_up_at=timestamp(row.looked_up_at),
+        untextable_code=row.untextable_code,
         created_at=timestamp(row.created_at),
         updated_at=timestamp(row.updated_at),
         **{name: getattr(row, name) for name in contacts.SOURCED},

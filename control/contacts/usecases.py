@@ -5,6 +5,8 @@ from uuid import UUID
 
 from control import jobs
 from control.contacts import rules
+from control.retention import usecases as erasing
+from control.retention.rules import ERASE
 from hum import ids
 from hum.principal import Principal
 from hum.v1 import contacts_pb2 as pb
@@ -49,6 +51,14 @@ async def index_if_renamed(tx: Tx, org: UUID, before: ContactRow, after: Contact
 async def delete(tx: Tx, who: Principal, id: UUID) -> None:
     await contacts.delete(tx, id)
     await events.append(tx, who.org_id, id, events_pb2.ContactDeletedEvent(by=who.name))
+
+
+async def erase(tx: Tx, who: Principal, id: UUID) -> None:
+    """Delete a contact and all that there is of it.  Raises NotFound, InvalidState."""
+    left = await erasing.begin_of_contact(tx, id)
+    await events.append(tx, who.org_id, id, events_pb2.ContactDeletedEvent(by=who.name))
+    if left is not None:
+        await jobs.enqueue(tx, ERASE, who.org_id, left.id)
 
 
 async def begin_backfill(tx: Tx, who: Principal, *, lookup: bool) -> BackfillRow:

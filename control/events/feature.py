@@ -1,10 +1,18 @@
-"""Events: what happened, for clients that catch up by polling."""
+"""Events: what happened, for clients that catch up by polling; and the months that they are kept in."""
 
+from functools import partial
+
+from control.events import months
 from control.events.servicer import EventsServicer
-from control.feature import Deps, Feature
+from control.feature import Deps, Feature, Sweep
 from hum.settings import ControlSettings
 from hum.v1 import events_pb2
 
 
-def feature(_: ControlSettings, __: Deps) -> Feature:
-    return Feature(services={events_pb2.DESCRIPTOR.services_by_name["EventsService"]: EventsServicer()})
+def feature(settings: ControlSettings, deps: Deps) -> Feature:
+    return Feature(
+        services={events_pb2.DESCRIPTOR.services_by_name["EventsService"]: EventsServicer()},
+        sweeps=[
+            Sweep("event_months", partial(months.sweep, deps.db, deps.files, settings), settings.events_look_seconds)
+        ],
+    )

@@ -17,22 +17,23 @@ BEGINNING = ("0", 0)
 class EventsServicer:
     async def ListEvents(self, request: pb.ListEventsRequest, call: Call) -> pb.ListEventsResponse:
         limit = request.limit if request.HasField("limit") else DEFAULT_LIMIT
-        types, after = _types(list(request.type)), await _place(call.tx, request.after)
-        rows = await events.page(call.tx, after, types, limit + 1)
+        types = _types(list(request.type))
+        after = await _place(call.tx, request.after, events.END if request.newest_first else BEGINNING)
+        rows = await events.page(call.tx, after, types, limit + 1, newest_first=request.newest_first)
         return pb.ListEventsResponse(events=[present(row) for row in rows[:limit]], has_more=len(rows) > limit)
 
 
 def _types(requested: list[str]) -> list[str]:
     visible = eventtypes.visible()
-    unknown = [type for type in requested if type not in visible]
+    unknown = [type for type in requested if eventtypes.family(type) not in visible]
     if unknown:
         raise InvalidRequest([FieldError("type", f"must be one of {', '.join(visible)}")])
     return requested or visible
 
 
-async def _place(tx: Tx, after: str) -> tuple[str, int]:
+async def _place(tx: Tx, after: str, start: tuple[str, int]) -> tuple[str, int]:
     if not after:
-        return BEGINNING
+        return start
     id = ids.parse(Kind.EVENT, after)
     place = await events.place_of(tx, id) if id else None
     if place is None:

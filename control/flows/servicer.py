@@ -2,7 +2,7 @@
 
 from control.base import paging
 from control.boundary import Call
-from control.flows import usecases
+from control.flows import rules, usecases
 from control.flows.choices import Choices
 from hum import ids
 from hum.ids import Kind
@@ -16,7 +16,8 @@ class FlowsServicer:
         self._cursors, self._choices = cursors, choices
 
     async def ListFlows(self, request: pb.ListFlowsRequest, call: Call) -> pb.ListFlowsResponse:
-        found = await flows.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
+        fields = rules.listed_fields(request.fields)
+        found = await flows.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request), fields)
         rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
         return pb.ListFlowsResponse(flows=[present(row) for row in rows], next_cursor=more)
 
@@ -25,11 +26,16 @@ class FlowsServicer:
         return pb.CreateFlowResponse(flow=present(row))
 
     async def GetFlow(self, request: pb.GetFlowRequest, call: Call) -> pb.GetFlowResponse:
-        return pb.GetFlowResponse(flow=present(await flows.get(call.tx, ids.require(Kind.FLOW, request.id))))
+        id = ids.require(Kind.FLOW, request.id)
+        row = await (
+            flows.at_version(call.tx, id, request.version) if request.HasField("version") else flows.get(call.tx, id)
+        )
+        return pb.GetFlowResponse(flow=present(row))
 
     async def UpdateFlow(self, request: pb.UpdateFlowRequest, call: Call) -> pb.UpdateFlowResponse:
-        id, paths = ids.require(Kind.FLOW, request.id), list(request.update_mask.paths)
-        row = await usecases.change(call.tx, call.who, id, request.flow, paths, self._choices)
+        if_version = request.if_version if request.HasField("if_version") else None
+        wanted = usecases.Change(request.flow, list(request.update_mask.paths), if_version)
+        row = await usecases.change(call.tx, call.who, ids.require(Kind.FLOW, request.id), wanted, self._choices)
         return pb.UpdateFlowResponse(flow=present(row))
 
     async def DeleteFlow(self, request: pb.DeleteFlowRequest, call: Call) -> pb.DeleteFlowResponse:
@@ -42,9 +48,11 @@ class FlowsServicer:
 
     async def ListFlowVersions(self, request: pb.ListFlowVersionsRequest, call: Call) -> pb.ListFlowVersionsResponse:
         id = (await flows.get(call.tx, ids.require(Kind.FLOW, request.id))).id
-        found = await flows.versions(call.tx, id, self._cursors.after(request), paging.rows_to_fetch(request))
+        fields = rules.listed_fields(request.fields)
+        found = await flows.versions(call.tx, id, self._cursors.after(request), paging.rows_to_fetch(request), fields)
         rows, more = self._cursors.cut(request, found, lambda row: (row.version,))
-        return pb.ListFlowVersionsResponse(versions=[present(row) for row in rows], next_cursor=more)
+        changes = [pb.FlowChange(version=row.version, fields=row.changed) for row in rows]
+        return pb.ListFlowVersionsResponse(versions=[present(row) for row in rows], changes=changes, next_cursor=more)
 
 
 def present(row: FlowRow) -> pb.Flow:

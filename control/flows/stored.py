@@ -1,8 +1,10 @@
 """Flows as they are stored, for whoever answers a call with one."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
+from control.base import hours
 from hum import jsonschemas
 from hum.telemetry import log
 from hum.v1 import flows_pb2
@@ -23,3 +25,10 @@ def is_usable(field: str, text: str) -> bool:
     if problems:
         LOG.warning("a stored value is not used: it breaks its schema", field=field, problem=str(problems[0])[:300])
     return not problems
+
+
+def is_open(business_hours_json: str | None, time_zone: str, at: datetime) -> bool:
+    """Whether it is open by hours as they are stored; without any that are usable it always is."""
+    if not business_hours_json or not is_usable("business_hours_json", business_hours_json):
+        return True
+    return hours.is_open(hours.parse(business_hours_json, time_zone), at)

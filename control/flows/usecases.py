@@ -1,6 +1,7 @@
 """Making, changing and deleting flows."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
 
@@ -11,13 +12,13 @@ from control.base import masks
 from control.base.wire import word
 from control.flows import rules
 from control.flows.choices import Choices
-from hum import ids
-from hum.errors import FieldError, InUse, InvalidRequest
+from hum import eventtypes, ids
+from hum.errors import Conflict, FieldError, InUse, InvalidRequest
 from hum.ids import Kind
 from hum.principal import Principal
 from hum.v1 import events_pb2
 from hum.v1 import flows_pb2 as pb
-from storage import events, flows
+from storage import events, flows, http_tools, knowledge
 from storage.db import Tx
 from storage.flows import FlowRow
 
@@ -40,9 +41,7 @@ def flow_of(definition: dict[str, Any]) -> pb.Flow:
 
 async def create(tx: Tx, who: Principal, flow: pb.Flow, choices: Choices) -> FlowRow:
     """Raises InvalidRequest for a flow that names what is not there: a flow, knowledge, a voice, a model."""
-    full = rules.complete(flow)
-    await _require_known(tx, full, pb.Flow(), choices)
-    return await _create(tx, who, full)
+    return await _create(tx, who, await as_created(tx, flow, choices))
 
 
 async def _create(tx: Tx, who: Principal, full: pb.Flow) -> FlowRow:
@@ -52,15 +51,26 @@ async def _create(tx: Tx, who: Principal, full: pb.Flow) -> FlowRow:
     return row
 
 
-async def change(tx: Tx, who: Principal, id: UUID, flow: pb.Flow, paths: Sequence[str], choices: Choices) -> FlowRow:
-    """Make the next version; a change that changes nothing makes none.  Raises InvalidRequest as `create` does."""
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The fields `paths` of `flow`, for a flow of that version, or of any."""
+
+    flow: pb.Flow
+    paths: Sequence[str]
+    if_version: int | None = None
+
+
+async def change(tx: Tx, who: Principal, id: UUID, wanted: Change, choices: Choices) -> FlowRow:
+    """Make the next version; a change that changes nothing makes none.  Raises InvalidRequest as `create` does, and Conflict."""
     before = await flows.get(tx, id, lock=True)
-    changed = cast("pb.Flow", masks.masked(flow_of(before.definition), flow, paths))
-    if "channel" in paths and "trigger_type" not in paths:
-        changed.ClearField("trigger_type")  # it follows from the channel
-    full = rules.complete(changed)
+    full = _changed(before, wanted.flow, wanted.paths)
     if (definition := definition_of(full)) == before.definition:
         return before
+    if wanted.if_version not in (None, before.version):
+        raise Conflict(
+            f"The flow has version {before.version} by now, not {wanted.if_version}: somebody has changed it meanwhile.",
+            version=str(before.version),
+        )
     if (channel := _channel(full)) != before.channel and (number := await flows.used_by(tx, id)):
         raise InUse(f"The number {number} uses this flow; assign it another flow before you change the channel.")
     await _require_known(tx, full, flow_of(before.definition), choices)
@@ -70,10 +80,36 @@ async def change(tx: Tx, who: Principal, id: UUID, flow: pb.Flow, paths: Sequenc
     return row
 
 
+def _changed(before: FlowRow, flow: pb.Flow, paths: Sequence[str]) -> pb.Flow:
+    changed = cast("pb.Flow", masks.masked(flow_of(before.definition), flow, paths))
+    if "channel" in paths and "trigger_type" not in paths:
+        changed.ClearField("trigger_type")  # it follows from the channel
+    return rules.complete(changed)
+
+
+async def as_created(tx: Tx, flow: pb.Flow, choices: Choices) -> pb.Flow:
+    """A flow as `create` would make it.  Stores nothing; raises as `create` does."""
+    full = rules.complete(flow)
+    await _require_known(tx, full, pb.Flow(), choices)
+    return full
+
+
+async def as_changed(tx: Tx, before: FlowRow, flow: pb.Flow, paths: Sequence[str], choices: Choices) -> pb.Flow:
+    """A flow as `change` would make it.  Stores nothing; raises InvalidRequest as `change` does."""
+    full = _changed(before, flow, paths)
+    await _require_known(tx, full, flow_of(before.definition), choices)
+    return full
+
+
 async def duplicate(tx: Tx, who: Principal, id: UUID) -> FlowRow:
     flow = flow_of((await flows.get(tx, id)).definition)
     flow.name = rules.copy_name(flow.name)
-    return await _create(tx, who, rules.complete(flow))
+    if flow.trigger_type == pb.TRIGGER_TYPE_EVENT:
+        flow.ClearField("trigger_type")  # an event that starts the one must not start both, until somebody says so
+    copy = await _create(tx, who, rules.complete(flow))
+    ids_of_copies = [ids.new() for _ in range(await http_tools.count_bindings(tx, id))]
+    await http_tools.copy_bindings(tx, id, copy.id, ids_of_copies)
+    return copy
 
 
 async def delete(tx: Tx, who: Principal, id: UUID) -> None:
@@ -94,16 +130,33 @@ async def _require_known(tx: Tx, flow: pb.Flow, before: pb.Flow, choices: Choice
     known = await flows.known(tx, [id for id in named.values() if id is not None]) if named else set()
     missing = [path for path, id in named.items() if id not in known]
     problems = [FieldError(f"flow.{path}", "is not a flow of this organization") for path in missing]
+    problems += (FieldError(f"flow.{path}", why) for path, why in rules.bad_numbers(flow, before).items())
     problems += choices.problems(flow, before)
+    problems += await _bad_events(tx, flow, before)
     if flow.knowledge_ids != before.knowledge_ids:
-        # No organization has knowledge yet (docs/not-implemented.md), so none of it can be named.
-        problems += (
-            FieldError(f"flow.knowledge_ids[{n}]", "is not knowledge of this organization")
-            for n, id in enumerate(flow.knowledge_ids)
-            if id not in before.knowledge_ids
-        )
+        problems += await _unknown_knowledge(tx, flow)
     if problems:
         raise InvalidRequest(problems)
+
+
+async def _bad_events(tx: Tx, flow: pb.Flow, before: pb.Flow) -> list[FieldError]:
+    bad = rules.bad_events(flow, before, eventtypes.visible())
+    problems = [FieldError(f"flow.{path}", why) for path, why in bad.items()]
+    most = rules.MOST_STARTED_BY_EVENTS
+    if rules.is_started_anew(flow, before) and await flows.count_started(tx) >= most:
+        problems.append(FieldError("flow.trigger_type", f"events start {most} flows already, and no more"))
+    return problems
+
+
+async def _unknown_knowledge(tx: Tx, flow: pb.Flow) -> list[FieldError]:
+    """What is wrong with the documents that the flow names.  The others are locked: none of them is deleted meanwhile."""
+    named = [ids.parse(Kind.KNOWLEDGE, each) for each in flow.knowledge_ids]
+    known = await knowledge.known(tx, [id for id in named if id is not None])
+    return [
+        FieldError(f"flow.knowledge_ids[{n}]", "is not knowledge of this organization")
+        for n, id in enumerate(named)
+        if id not in known
+    ]
 
 
 def _channel(flow: pb.Flow) -> str:

@@ -9,6 +9,7 @@ from control.feature import Deps, Feature, Sweep
 from control.identity.rules import Onboarding
 from control.identity.servicer import AdminServicer, IdentityServicer
 from control.identity.signin import SignInServicer
+from control.usage.prices import load
 from hum.settings import ControlSettings
 from hum.v1 import identity_pb2, runtime_pb2
 from storage import idempotency, sessions
@@ -18,7 +19,15 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     services = runtime_pb2.DESCRIPTOR.services_by_name
     onboarding = Onboarding(settings.onboarding_mode, settings.organizations_per_person)
     live = partial(LiveCall, deps.db, deps.bus, settings, deps.stopping)
-    admin = AdminServicer(deps.db, deps.cursors, deps.outside.carrier, Webhooks.at(settings.public_url), live)
+    admin = AdminServicer(
+        deps.db,
+        deps.cursors,
+        deps.outside.carrier,
+        Webhooks.at(settings.public_url),
+        live,
+        partial(load, settings.prices),
+        deps.keyring,
+    )
 
     async def forget() -> None:
         async with deps.db.system() as tx:
@@ -27,7 +36,9 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
 
     return Feature(
         services={
-            identity_pb2.DESCRIPTOR.services_by_name["IdentityService"]: IdentityServicer(deps.cursors, onboarding),
+            identity_pb2.DESCRIPTOR.services_by_name["IdentityService"]: IdentityServicer(
+                deps.cursors, onboarding, timedelta(seconds=settings.linking_seconds)
+            ),
             services["SignInService"]: SignInServicer(deps.db, settings),
             services["AdminService"]: admin,
         },

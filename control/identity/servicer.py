@@ -2,12 +2,15 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
+from dataclasses import replace
+from datetime import timedelta
 from typing import cast
 from uuid import UUID
 
+from control import resealing
 from control.analytics import usecases as analytics
 from control.base import masks, paging
-from control.base.principal import ROLES
+from control.base.principal import ROLES, permissions
 from control.base.wire import moment, timestamp, value, word
 from control.boundary import Call
 from control.calls.live import LiveCall
@@ -15,21 +18,28 @@ from control.clients.twilio import Carrier, Webhooks
 from control.identity import usecases
 from control.identity.rules import Onboarding
 from control.numbers import usecases as numbers
+from control.usage import usecases as usage
+from control.usage.rules import Prices
 from hum import ids, validation
 from hum.clock import now
 from hum.errors import FieldError, InvalidRequest
 from hum.ids import Kind
+from hum.plans import FREE
 from hum.principal import Principal
+from hum.secrets import Keyring
 from hum.v1 import identity_pb2 as pb
 from hum.v1 import options_pb2, runtime_pb2
 from storage import identity, sessions
 from storage.db import Db, Tx
 from storage.identity import ApiKeyRow, InvitationRow, MembershipRow, OrganizationRow, PendingRow, RequestRow
+from storage.sessions import AccountRow
 
 
 class IdentityServicer:
-    def __init__(self, cursors: paging.Cursors, onboarding: Onboarding) -> None:
-        self._cursors, self._onboarding = cursors, onboarding
+    """`fresh`: for how long after a sign-in the person may change with which accounts they sign in."""
+
+    def __init__(self, cursors: paging.Cursors, onboarding: Onboarding, fresh: timedelta) -> None:
+        self._cursors, self._onboarding, self._fresh = cursors, onboarding, fresh
 
     async def GetMe(self, _: pb.GetMeRequest, call: Call) -> pb.GetMeResponse:
         return await _me(call.tx, call.who, call.who.organization)
@@ -46,6 +56,14 @@ class IdentityServicer:
         assert call.who.user_id is not None, "the method is for sessions"
         await sessions.close_all_of(call.tx, call.who.user_id)
         return pb.RevokeMySessionsResponse()
+
+    async def ListSignIns(self, _: pb.ListSignInsRequest, call: Call) -> pb.ListSignInsResponse:
+        return pb.ListSignInsResponse(sign_ins=[present_sign_in(row) for row in await sessions.mine(call.tx)])
+
+    async def RemoveSignIn(self, request: pb.RemoveSignInRequest, call: Call) -> pb.RemoveSignInResponse:
+        id = ids.require(Kind.SIGN_IN, request.id)
+        await usecases.remove_sign_in(call.tx, call.who, id, self._fresh, call.request_id)
+        return pb.RemoveSignInResponse()
 
     async def AcceptInvitation(self, request: pb.AcceptInvitationRequest, call: Call) -> pb.AcceptInvitationResponse:
         id = ids.require(Kind.INVITE, request.id)
@@ -83,7 +101,7 @@ class IdentityServicer:
         return pb.DenyOrganizationResponse()
 
     async def ProvisionOrg(self, request: pb.ProvisionOrgRequest, call: Call) -> pb.ProvisionOrgResponse:
-        plan = request.plan if request.HasField("plan") else usecases.FREE
+        plan = request.plan if request.HasField("plan") else FREE
         notes = request.admin_notes if request.HasField("admin_notes") else None
         org = await usecases.provision(
             call.tx, call.who, request.name, request.owner_email, plan, notes, call.request_id
@@ -120,8 +138,12 @@ class IdentityServicer:
         return pb.RevokeApiKeyResponse()
 
 
+#: Less than `hum admin` waits for an answer.
+RESEAL_SECONDS = 5.0
+
+
 class AdminServicer:
-    """`live`: the events of a call of an organization, given both ids."""
+    """`live`: the events of a call of an organization, given both ids; `prices`: the price table."""
 
     def __init__(
         self,
@@ -130,8 +152,12 @@ class AdminServicer:
         carrier: Carrier,
         webhooks: Webhooks,
         live: Callable[[UUID, UUID], LiveCall],
+        prices: Callable[[], Prices],
+        keyring: Keyring,
     ) -> None:
+        self._prices = prices
         self._db, self._cursors, self._carrier, self._webhooks, self._live = db, cursors, carrier, webhooks, live
+        self._keyring = keyring
 
     async def ListOrganizations(
         self, request: runtime_pb2.ListOrganizationsRequest, _: Call
@@ -167,6 +193,17 @@ class AdminServicer:
     ) -> runtime_pb2.RebuildAnalyticsResponse:
         return runtime_pb2.RebuildAnalyticsResponse(quarters=await analytics.rebuild(self._db))
 
+    async def ResealSecrets(
+        self, request: runtime_pb2.ResealSecretsRequest, _: Call
+    ) -> runtime_pb2.ResealSecretsResponse:
+        if request.dry_run:
+            return runtime_pb2.ResealSecretsResponse(left=await resealing.left(self._db, self._keyring))
+        found = await resealing.reseal(self._db, self._keyring, RESEAL_SECONDS)
+        return runtime_pb2.ResealSecretsResponse(resealed=found.resealed, unsealable=found.unsealable, left=found.left)
+
+    async def RebuildUsage(self, _: runtime_pb2.RebuildUsageRequest, __: Call) -> runtime_pb2.RebuildUsageResponse:
+        return runtime_pb2.RebuildUsageResponse(entries=await usage.rebuild(self._db, self._prices()))
+
     async def AssignNumber(self, request: runtime_pb2.AssignNumberRequest, _: Call) -> runtime_pb2.AssignNumberResponse:
         if (complaint := validation.bad_e164(request.e164)) is not None:
             raise InvalidRequest([FieldError("e164", complaint)])
@@ -196,6 +233,16 @@ async def _always() -> bool:
     return True
 
 
+def present_sign_in(row: AccountRow) -> pb.SignIn:
+    return pb.SignIn(
+        id=ids.show(Kind.SIGN_IN, row.id),
+        issuer=row.issuer,
+        email=row.email,
+        linked_at=timestamp(row.linked_at),
+        used_at=timestamp(row.used_at),
+    )
+
+
 async def _me(tx: Tx, who: Principal, org: UUID | None) -> pb.GetMeResponse:
     """The principal, as seen from `org`.  A key sees only its own organization, whoever created it."""
     person = await identity.user(tx, who.user_id) if who.user_id else None
@@ -203,6 +250,7 @@ async def _me(tx: Tx, who: Principal, org: UUID | None) -> pb.GetMeResponse:
     invitations = await identity.my_invitations(tx) if who.session_id else []
     pending = await identity.my_requests(tx) if who.session_id else []
     here = next((each for each in mine if each.id == org), None)
+    now_here = replace(who, organization=here.id if here else None, role=here.role if here else None)
     return pb.GetMeResponse(
         user=pb.User(id=ids.show(Kind.USER, person.id), email=person.email, name=person.name) if person else None,
         organization=pb.OrganizationRef(
@@ -211,6 +259,7 @@ async def _me(tx: Tx, who: Principal, org: UUID | None) -> pb.GetMeResponse:
         if here
         else None,
         role=value(options_pb2.Role, here.role if here else None),
+        permissions=permissions(now_here),
         organizations=[
             pb.Membership(
                 id=ids.show(Kind.ORGANIZATION, each.id), name=each.name, role=value(options_pb2.Role, each.role)
@@ -277,6 +326,8 @@ def present(row: OrganizationRow) -> pb.Organization:
         retention_days=row.retention_days,
         created_at=timestamp(row.created_at),
         status=pb.ORGANIZATION_STATUS_ACTIVE,
+        keyword_texts_json=row.keyword_texts_json,
+        notify_transcripts=row.notify_transcripts,
     )
 
 
@@ -296,6 +347,8 @@ def _row(organization: pb.Organization, before: OrganizationRow) -> Organization
         keyword_replies=word(pb.KeywordReplies, organization.keyword_replies) or "carrier",
         retention_days=organization.retention_days if organization.HasField("retention_days") else None,
         created_at=before.created_at,
+        keyword_texts_json=text("keyword_texts_json"),
+        notify_transcripts=organization.notify_transcripts,
     )
 
 

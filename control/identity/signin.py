@@ -10,7 +10,7 @@ from hum.ids import Kind
 from hum.settings import ControlSettings
 from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
-from storage import identity, sessions
+from storage import audit, identity, sessions
 from storage.db import Db, Tx
 from storage.sessions import SignInRow
 
@@ -44,14 +44,15 @@ class SignInServicer:
             links_user_id=ids.show(Kind.USER, row.links_user) if row.links_user else "",
         )
 
-    async def OpenWebSession(self, request: pb.OpenWebSessionRequest, _: Call) -> pb.OpenWebSessionResponse:
+    async def OpenWebSession(self, request: pb.OpenWebSessionRequest, call: Call) -> pb.OpenWebSessionResponse:
         token, lasts = secrets.new_token(), timedelta(hours=self._settings.session_hours)
         email = _verified_email(request, trust=self._settings.trust_email)
         async with self._db.system() as tx:
             if request.links_user_id:
-                user = await self._linked(tx, request)
+                user = await self._linked(tx, request, call.request_id)
             else:
                 user = await _person(tx, request.issuer, request.subject, email)
+            await sessions.used(tx, request.issuer, request.subject, email)
             await sessions.note_sign_in(tx, user, request.name, email)
             if request.previous_token:
                 await sessions.close(tx, secrets.token_hash(request.previous_token))
@@ -78,17 +79,27 @@ class SignInServicer:
             raise Forbidden("You signed in too long ago to link an account. Sign in again, then link it.")
         return user
 
-    async def _linked(self, tx: Tx, request: pb.OpenWebSessionRequest) -> UUID:
+    async def _linked(self, tx: Tx, request: pb.OpenWebSessionRequest, request_id: str) -> UUID:
         """The person to whom the account is linked.  Raises SessionRequired, Forbidden, AlreadyExists."""
         user = await self._linking(tx, request.previous_token)
         if ids.show(Kind.USER, user) != request.links_user_id:
             raise SessionRequired("Somebody else has signed in since; begin again.")
         if len(await sessions.subjects_of(tx, user)) >= MOST_ACCOUNTS:
             raise Forbidden(
-                f"You have {MOST_ACCOUNTS} accounts already; ask the operator to unlink those you don't use."
+                f"You have {MOST_ACCOUNTS} accounts already; remove those you don't use (DELETE /api/me/sign-ins/...)."
             )
-        if await sessions.link(tx, request.issuer, request.subject, user) != user:
+        owner, linked = await sessions.link(tx, request.issuer, request.subject, user)
+        if owner != user:
             raise AlreadyExists("This account is somebody else's: it was signed in with before.")
+        if linked is not None:
+            await audit.append_everywhere(
+                tx,
+                user,
+                actor=f"user:{ids.show(Kind.USER, user)}",
+                action="linkSignIn",
+                subject=ids.show(Kind.SIGN_IN, linked),
+                request_id=request_id,
+            )
         return user
 
     async def CloseWebSession(self, request: pb.CloseWebSessionRequest, _: Call) -> pb.CloseWebSessionResponse:
@@ -124,4 +135,4 @@ async def _person(tx: Tx, issuer: str, subject: str, email: str | None) -> UUID:
             "link this one, or ask the operator to unlink it (hum admin unlink-sign-in)."
         )
     # Somebody may link the same account in this moment: then it is theirs.
-    return user if accounts else await sessions.link(tx, issuer, subject, user)
+    return user if accounts else (await sessions.link(tx, issuer, subject, user))[0]

@@ -1,22 +1,23 @@
 """Organizations, keys, and who may administer the deployment."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from control.audit.usecases import note, note_operator
+from control.audit.usecases import actor, note, note_operator
+from control.billing import limits
 from control.identity import rules
 from control.identity.rules import Onboarding
 from hum import ids, secrets, validation
-from hum.errors import FieldError, InvalidRequest, NotFound
+from hum.errors import FieldError, Forbidden, InvalidRequest, NotFound
 from hum.ids import Kind
+from hum.plans import FREE
 from hum.principal import Principal
 from hum.v1 import events_pb2
-from storage import calls, events, identity, sessions
+from storage import audit, billing, calls, events, identity, sessions
 from storage.db import Db, Tx
 from storage.identity import ApiKeyRow, OrganizationRow, PendingRow
 
 PREFIX_CHARS = len(secrets.API_KEY_PREFIX) + 6
-FREE = "free"
 
 
 async def create_organization(db: Db, name: str, owner_email: str) -> UUID:
@@ -69,7 +70,10 @@ async def approve(tx: Tx, who: Principal, id: UUID, request_id: str) -> None:
 async def provision(
     tx: Tx, who: Principal, name: str, owner_email: str, plan: str, notes: str | None, request_id: str
 ) -> UUID:
-    """As a site admin: create an organization for somebody who has signed in before.  Raises NotFound."""
+    """As a site admin: create an organization for somebody who has signed in before.  Raises NotFound, InvalidRequest."""
+    known = [row.id for row in await billing.plans(tx)] or [FREE]
+    if plan not in known:
+        raise InvalidRequest([FieldError("plan", f"must be one of {', '.join(known)}")])
     owner = await identity.person_for_site_admin(tx, owner_email)
     return await _found(tx, who, name, owner, plan, notes, "provisionOrg", request_id)
 
@@ -96,9 +100,10 @@ def _named(name: str) -> str:
 
 
 async def accept_invitation(tx: Tx, who: Principal, id: UUID, request_id: str) -> UUID:
-    """Join the inviting organization; the session switches to it.  Raises NotFound."""
+    """Join the inviting organization; the session switches to it.  Raises NotFound, BillingRequired."""
     assert who.user_id is not None and who.session_id is not None, "the method is for sessions"
     org = await identity.accept(tx, who.session_id, id)
+    await limits.require(tx, org, "seats", more=0)  # the seat is counted already; the plan may be a smaller one since
     await events.append(tx, org, who.user_id, events_pb2.MemberJoinedEvent(email=who.name))
     await note(tx, org, who, "acceptInvitation", ids.show(Kind.INVITE, id), (), request_id)
     return org
@@ -123,6 +128,22 @@ async def unlink_sign_in(db: Db, *, email: str, issuer: str) -> int:
     if not unlinked:
         raise NotFound(f"No linked account has {f'the address {email}' if email else f'the issuer {issuer}'}.")
     return unlinked
+
+
+async def remove_sign_in(tx: Tx, who: Principal, id: UUID, fresh: timedelta, request_id: str) -> None:
+    """Unlink one of the person's own accounts; never the only one.  Raises Forbidden, NotFound, InvalidState."""
+    assert who.session_id is not None, "the method is for sessions"
+    if not await sessions.is_fresh(tx, who.session_id, fresh):
+        raise Forbidden("You signed in too long ago to remove an account. Sign in again, then remove it.")
+    await sessions.remove(tx, id, who.session_id)
+    await audit.append_mine(
+        tx,
+        actor=actor(who),
+        actor_name=who.name,
+        action="removeSignIn",
+        subject=ids.show(Kind.SIGN_IN, id),
+        request_id=request_id,
+    )
 
 
 async def set_site_admin(db: Db, email: str, *, site_admin: bool) -> UUID:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from control.audit.usecases import actor
+from control.billing import limits
 from control.clients.twilio import Carrier, CarrierNumber, Webhooks, is_refusal
 from control.numbers.flows import own_flow
 from control.rows import each_row
@@ -65,7 +66,9 @@ class Purchases:
     async def buy(
         self, who: Principal, request: pb.BuyNumberRequest, *, request_id: str, key: str | None, body_hash: bytes
     ) -> NumberRow:
-        """Buy a number; the same key buys once.  Raises InvalidRequest, Conflict, PlanLimit, CarrierError."""
+        """Buy a number; the same key buys once.  Raises InvalidRequest, Conflict, PlanLimit, BillingRequired,
+        CarrierError.
+        """
         async with self._db.tenant(who.org_id) as tx:
             if key is not None and (known := await purchases.by_key(tx, key, self._keep_keys)) is not None:
                 return await _known(tx, known, actor(who), body_hash)
@@ -88,6 +91,7 @@ class Purchases:
                 body_hash=body_hash,
             )
             self._quota.require(*await purchases.counts(tx))
+            await limits.require(tx, who.org_id, "numbers")
             if not await purchases.begin(tx, attempt, key):
                 if key is not None and await purchases.by_key(tx, key, self._keep_keys):
                     raise IdempotencyInProgress  # a concurrent duplicate was first

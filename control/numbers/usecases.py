@@ -6,6 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from control.audit.usecases import OPERATOR, note, note_operator
+from control.billing import limits
 from control.clients.twilio import Carrier, CarrierNumber, Webhooks, is_refusal
 from control.numbers.flows import own_flow
 from control.rows import each_row
@@ -27,7 +28,8 @@ async def register(
     db: Db, carrier: Carrier, webhooks: Webhooks, who: Principal, number: pb.Number, request_id: str
 ) -> NumberRow:
     """Register a number that the carrier account holds.  With several organizations only site admins may, and others
-    learn nothing about the number.  Raises Forbidden, NotAtCarrier, AlreadyExists, InvalidRequest, CarrierError.
+    learn nothing about the number.  Raises Forbidden, NotAtCarrier, AlreadyExists, InvalidRequest, BillingRequired,
+    CarrierError.
     """
     async with db.tenant(who.org_id) as tx:
         if not who.site_admin and not await numbers.is_only_organization(tx):
@@ -36,8 +38,10 @@ async def register(
                 "(hum admin assign-number); buy a number, or ask the operator for one."
             )
         await _flows(tx, number)  # a bad request must change nothing, not even at the carrier
+        await limits.require(tx, who.org_id, "numbers")
     held = await _pointed(carrier, webhooks, number.e164)
     async with db.tenant(who.org_id) as tx:
+        await limits.require(tx, who.org_id, "numbers")
         row = await _take(tx, who.org_id, who.name, number, held)
         fields = [field.name for field, _ in number.ListFields()]
         await note(tx, who.org_id, who, "registerNumber", ids.show(Kind.NUMBER, row.id), fields, request_id)
@@ -136,7 +140,9 @@ async def sync(db: Db, carrier: Carrier, webhooks: Webhooks, who: Principal, req
         own = await numbers.all_locked(tx)
         synced, changed = await _refresh(tx, own, held)
         if await numbers.is_only_organization(tx):
-            adopted = await _adopt(tx, held.keys() - {row.e164 for row in own}, held)
+            room = await limits.find(tx, who.org_id, "numbers")
+            unowned = sorted(held.keys() - {row.e164 for row in own})
+            adopted = await _adopt(tx, unowned if room is None else unowned[: room.left], held)
             synced.added = len(adopted)
             changed |= set(adopted)
         await note(tx, who.org_id, who, "syncNumbers", "", (), request_id)
@@ -174,10 +180,10 @@ async def _refresh(tx: Tx, own: Sequence[NumberRow], held: dict[str, CarrierNumb
     return synced, changed
 
 
-async def _adopt(tx: Tx, unowned: set[str], held: dict[str, CarrierNumber]) -> list[str]:
+async def _adopt(tx: Tx, unowned: Sequence[str], held: dict[str, CarrierNumber]) -> list[str]:
     return [
         e164
-        for e164 in sorted(unowned)
+        for e164 in unowned
         if await numbers.adopt(
             tx,
             ids.new(),

@@ -7,5 +7,5 @@ from hum.v1 import review_pb2
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
-    servicer = ReviewServicer(deps.db, deps.cursors, settings.recordings_dir)
+    servicer = ReviewServicer(deps, settings)
     return Feature(services={review_pb2.DESCRIPTOR.services_by_name["ReviewService"]: servicer})

@@ -1,28 +1,36 @@
 """ReviewService (proto/hum/v1/review.proto)."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from uuid import UUID
 
 from google.api import httpbody_pb2
 from google.protobuf.message import Message
 
+from control import jobs
 from control.base import paging
 from control.base.wire import timestamp
 from control.boundary import Call
 from control.calls import present, recordings
-from hum import ids
+from control.calls.peaks import PeaksReader
+from control.feature import Deps
+from control.rechecks import Rechecks
+from control.voicemail.rules import ERASE
+from hum import authorization, ids
 from hum.ids import Kind
+from hum.settings import CallsSettings
 from hum.v1 import events_pb2
 from hum.v1 import review_pb2 as pb
-from storage import calls, events, review
-from storage.db import Db
+from storage import call_records, calls, erasures, events, review, voicemails
 from storage.review import BlockedRow
+
+_SERVICE = pb.DESCRIPTOR.services_by_name["ReviewService"]
+_AUDIO = authorization.access_of(_SERVICE.methods_by_name["GetVoicemailAudio"])
 
 
 class ReviewServicer:
-    def __init__(self, db: Db, cursors: paging.Cursors, recordings_dir: Path) -> None:
-        self._db, self._cursors, self._recordings_dir = db, cursors, recordings_dir
+    def __init__(self, deps: Deps, settings: CallsSettings) -> None:
+        self._db, self._cursors, self._boundary, self._settings = deps.db, deps.cursors, deps.boundary, settings
+        self._files, self._peaks = deps.files, PeaksReader(deps.files)
 
     async def ListCallTags(self, request: pb.ListCallTagsRequest, call: Call) -> pb.ListCallTagsResponse:
         return pb.ListCallTagsResponse(tags=await review.tags(call.tx, await _call(call, request.call_id)))
@@ -87,24 +95,58 @@ class ReviewServicer:
     async def ListVoicemails(self, request: pb.ListVoicemailsRequest, call: Call) -> pb.ListVoicemailsResponse:
         heard = request.heard if request.HasField("heard") else None
         count = paging.rows_to_fetch(request)
-        found = await review.voicemails(call.tx, heard, self._cursors.after(request), count)
+        found = await voicemails.page(call.tx, heard, self._cursors.after(request), count)
         rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
         return pb.ListVoicemailsResponse(voicemails=[present.voicemail(row) for row in rows], next_cursor=more)
 
+    async def GetVoicemail(self, request: pb.GetVoicemailRequest, call: Call) -> pb.GetVoicemailResponse:
+        row = await voicemails.get(call.tx, ids.require(Kind.VOICEMAIL, request.id))
+        return pb.GetVoicemailResponse(voicemail=present.voicemail(row))
+
+    async def DeleteVoicemail(self, request: pb.DeleteVoicemailRequest, call: Call) -> pb.DeleteVoicemailResponse:
+        id = ids.require(Kind.VOICEMAIL, request.id)
+        of_call = await voicemails.delete(call.tx, id)
+        await call_records.index(call.tx, of_call)
+        await erasures.empty_events(call.tx, [id])  # what was said is in one of them
+        await _append(call, id, events_pb2.VoicemailDeletedEvent(by=call.who.name))
+        await jobs.enqueue(call.tx, ERASE, call.who.org_id, id)
+        return pb.DeleteVoicemailResponse()
+
     async def UpdateVoicemail(self, request: pb.UpdateVoicemailRequest, call: Call) -> pb.UpdateVoicemailResponse:
-        before = await review.voicemail(call.tx, ids.require(Kind.VOICEMAIL, request.id))
+        before = await voicemails.get(call.tx, ids.require(Kind.VOICEMAIL, request.id))
         row, heard = before, request.voicemail.heard
         if request.voicemail.HasField("heard") and heard != (before.heard_at is not None):
-            row = await review.mark_heard(call.tx, before.id, call.who.name, heard=heard)
+            row = await voicemails.mark_heard(call.tx, before.id, call.who.name, heard=heard)
             await _append(call, row.id, events_pb2.VoicemailHeardEvent(by=call.who.name, heard=heard))
         return pb.UpdateVoicemailResponse(voicemail=present.voicemail(row))
 
     async def GetVoicemailAudio(
         self, request: pb.GetVoicemailAudioRequest, call: Call
     ) -> AsyncIterator[httpbody_pb2.HttpBody]:
+        id = ids.require(Kind.VOICEMAIL, request.id)
+
+        async def may_go_on() -> bool:
+            if not await self._boundary.still_admitted(_AUDIO, call):
+                return False
+            async with self._db.tenant(call.who.org_id) as tx:
+                return (await voicemails.get(tx, id)).audio_path == path  # NotFound ends the download, too
+
         async with self._db.tenant(call.who.org_id) as tx:
-            row = await review.voicemail(tx, ids.require(Kind.VOICEMAIL, request.id))
-        async for body in recordings.send(call.context, self._recordings_dir, row.audio_path, request.range):
+            row = await voicemails.get(tx, id)
+        path = row.audio_path
+        rechecks = Rechecks(may_go_on, self._settings.recheck_seconds)
+        pieces = await recordings.whole(self._files, path, row.created_at)
+        async for body in recordings.send(call.context, self._files, pieces, request.range, rechecks):
+            yield body
+
+    async def GetVoicemailPeaks(
+        self, request: pb.GetVoicemailPeaksRequest, call: Call
+    ) -> AsyncIterator[httpbody_pb2.HttpBody]:
+        async with self._db.tenant(call.who.org_id) as tx:
+            row = await voicemails.get(tx, ids.require(Kind.VOICEMAIL, request.id))
+        packed = await self._peaks.of_message(row.audio_path, row.created_at)
+        # A message may still be joined with another one: it is never final.
+        async for body in recordings.send_bytes(call.context, packed, is_final=False):
             yield body
 
 

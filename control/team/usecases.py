@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
+from control.billing import limits
 from hum import ids, validation
 from hum.errors import AlreadyExists, FieldError, Forbidden, InvalidRequest, InvalidState
 from hum.principal import Principal
@@ -54,7 +55,8 @@ def _leave_an_admin(admins: Sequence[UUID], user: UUID) -> None:
 
 async def invite(tx: Tx, who: Principal, email: str, role: str, lasts: timedelta) -> InviteRow:
     """Raises AlreadyExists for a member's address, InvalidRequest for an address that is not ASCII, Forbidden for an admin
-    who has been demoted or removed since this request was admitted: whoever did that has deleted the invitations.
+    who has been demoted or removed since this request was admitted: whoever did that has deleted the invitations.  And
+    BillingRequired.
     """
     if (complaint := validation.bad_account_email(email)) is not None:
         raise InvalidRequest([FieldError("invite.email", complaint)])
@@ -62,6 +64,7 @@ async def invite(tx: Tx, who: Principal, email: str, role: str, lasts: timedelta
         raise AlreadyExists("A member already has this address.")
     if who.user_id is not None and not await team.is_still_admin(tx, who.user_id):
         raise Forbidden("Only an admin can invite people, and you no longer are one.")
+    await limits.require(tx, who.org_id, "seats", besides=email)
     row = await team.invite(tx, ids.new(), email, role, who.name, who.user_id, lasts)
     await events.append(tx, who.org_id, row.id, events_pb2.MemberInvitedEvent(by=who.name, role=role))
     return row

@@ -77,12 +77,12 @@ class Content:
         return self.snippets(next(each for each in takes_nothing if not self.access(each)))
 
     def examples(self, section: Section) -> list[Snippet]:
-        """The examples of a guide, made of the first operation that has what the guide is about."""
+        """The examples of a guide, made of an operation that has what the guide is about."""
         match section.slug:
             case "authentication":
                 return self.start()
             case "pagination":
-                found = next(each for each in self.operations if each.takes("cursor") and "{" not in each.path)
+                found = next(each for each in self.operations if each.name == "listFlows")
                 return snippets.page_through(found, snippets.example(self.document, found))
             case "idempotency":
                 found = next(each for each in self.operations if each.takes("Idempotency-Key") and not each.for_people)

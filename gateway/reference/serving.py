@@ -20,8 +20,8 @@ REST = 9
 class Reference:
     """Serves the OpenAPI document as pages."""
 
-    def __init__(self, document: dict[str, Any]) -> None:
-        self._document, self._writing = document, asyncio.Lock()
+    def __init__(self, document: dict[str, Any], font: str = "") -> None:
+        self._document, self._font, self._writing = document, font, asyncio.Lock()
         self._site: Site | None = None
         self._searching, self._rested_ms = asyncio.Lock(), 0.0
 
@@ -50,5 +50,5 @@ class Reference:
     async def _written(self) -> Site:
         async with self._writing:
             if self._site is None:
-                self._site = await asyncio.to_thread(Site, self._document)
+                self._site = await asyncio.to_thread(Site, self._document, self._font)
         return self._site

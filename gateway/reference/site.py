@@ -13,8 +13,9 @@ from gateway.reference.search import Index, excerpt
 class Site:
     """All pages by the path behind `/docs`, and the search."""
 
-    def __init__(self, document: Schema) -> None:
-        self._content = Content(document)
+    def __init__(self, document: Schema, font: str = "") -> None:
+        """`font`: where the console's typeface is, if it was built here; the pages do without it."""
+        self._content, self._font = Content(document), font
         self._index = Index(list(self._content.entries()))
         self.pages: Mapping[str, Page] = dict(self._write())
         self.missing = pages.page(self._render("missing.html", ""), status=404)
@@ -26,7 +27,7 @@ class Site:
 
     def _write(self) -> Iterator[tuple[str, Page]]:
         content = self._content
-        yield "style.css", pages.page(pages.templates().get_template("style.css").render(), "text/css")
+        yield "style.css", pages.page(pages.templates().get_template("style.css").render(font=self._font), "text/css")
         yield "", pages.page(self._render("index.html", "", start=content.start()))
         for section in content.guides:
             path = f"guides/{section.slug}"

@@ -5,12 +5,12 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
 from hum import private
 from hum.refusal import refuse
+from hum.release import release
 from sandbox.load import options as load_options
 
 #: `hum <plane>` execs this program; it is never forked from a process that has imported grpc.
@@ -54,14 +54,21 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="hum", description="An AI phone and text platform on your own machines.")
-    parser.add_argument("--version", action="version", version=f"hum {version('hum')}")
+    parser.add_argument("--version", action="version", version=f"hum {release()}")
     commands = parser.add_subparsers(required=True, metavar="command")
 
     for plane in PLANES:
         command = _command(commands, plane, f"run the {plane} plane, as production does", _plane)
-        command.set_defaults(plane=plane, options=())
+        command.set_defaults(plane=plane, options=(), takeover=())
         if plane in {"gateway", "media"}:
             command.add_argument("--workers", type=_workers, dest="options", help="processes that share the port")
+        if plane == "media":
+            command.add_argument(
+                "--takeover",
+                action="store_const",
+                const=("--takeover",),
+                help="take over the port and the live calls of the process that serves here",
+            )
     up = _command(commands, "up", "run the whole platform on this machine, until stopped", _up)
     up.add_argument("--replace", action="store_true", help="take the place of the one that runs; its calls go on")
     demo = _command(commands, "demo", "start everything, place one spoken call, and show the result", _demo)
@@ -119,6 +126,9 @@ def _add_admin(commands: "argparse._SubParsersAction[_Parser]") -> None:
     key.add_argument("--scopes", default="", help="comma-separated; default: all")
     key.add_argument("--name", default="hum admin")
     _command(admin, "rebuild-analytics", "rebuild the analytics from the calls", _rebuild_analytics)
+    reseal = _command(admin, "reseal", "seal secrets anew with the newest of HUM_SECRET_KEYS", _reseal)
+    reseal.add_argument("--dry-run", action="store_true", help="count what there is to do")
+    _command(admin, "rebuild-usage", "estimate costs anew, and rebuild the usage", _rebuild_usage)
     assign = _command(admin, "assign-number", "give a number of the carrier account to an organization", _assign_number)
     assign.add_argument("--e164", required=True)
     assign.add_argument("--org", required=True, help="the organization's id")
@@ -144,7 +154,12 @@ def _command(
 
 
 def _plane(arguments: argparse.Namespace) -> int:
-    command = [sys.executable, "-m", *PLANES[arguments.plane], *arguments.options]
+    command = [sys.executable, "-m", *PLANES[arguments.plane], *arguments.options, *arguments.takeover]
+    if arguments.plane == "media":
+        from hum import hugepages, settings
+
+        if settings.media_huge_pages():
+            os.execve(sys.executable, command, hugepages.preferring(settings.environment()))  # noqa: S606 - as below
     os.execv(sys.executable, command)  # noqa: S606 - replaces this process with the plane
 
 
@@ -209,6 +224,18 @@ def _rebuild_analytics(_: argparse.Namespace) -> int:
     from hum.cli import admin
 
     return asyncio.run(admin.rebuild_analytics())
+
+
+def _reseal(arguments: argparse.Namespace) -> int:
+    from hum.cli import admin
+
+    return asyncio.run(admin.reseal(dry_run=arguments.dry_run))
+
+
+def _rebuild_usage(_: argparse.Namespace) -> int:
+    from hum.cli import admin
+
+    return asyncio.run(admin.rebuild_usage())
 
 
 def _assign_number(arguments: argparse.Namespace) -> int:

@@ -13,6 +13,8 @@ from hum.settings import UpSettings
 from hum.settings import load as load_settings
 from hum.v1 import options_pb2, runtime_pb2
 
+ASK_SECONDS, REBUILD_SECONDS = 10.0, 3600.0
+
 
 async def create_org(name: str, owner_email: str) -> int:
     request = runtime_pb2.CreateOrganizationRequest(name=name, owner_email=owner_email)
@@ -44,6 +46,11 @@ async def rebuild_analytics() -> int:
     return await _ask("RebuildAnalytics", request, lambda answer: {"quarters": answer.quarters})
 
 
+async def rebuild_usage() -> int:
+    request = runtime_pb2.RebuildUsageRequest()
+    return await _ask("RebuildUsage", request, lambda answer: {"entries": answer.entries}, REBUILD_SECONDS)
+
+
 async def assign_number(e164: str, org: str) -> int:
     request = runtime_pb2.AssignNumberRequest(organization_id=org, e164=e164)
     return await _ask("AssignNumber", request, lambda answer: {"id": answer.id})
@@ -59,16 +66,38 @@ async def unlink_sign_in(email: str, issuer: str) -> int:
     return await _ask("UnlinkSignIn", request, lambda answer: {"unlinked": answer.unlinked})
 
 
+async def reseal(*, dry_run: bool) -> int:
+    """Until none is left that can be opened; 1 if some can't."""
+    resealed = 0
+    async with operator(load_settings(UpSettings)) as control:
+        while True:
+            try:
+                answer = await control.stub.ResealSecrets(
+                    runtime_pb2.ResealSecretsRequest(dry_run=dry_run), metadata=control.metadata, timeout=30
+                )
+            except aio.AioRpcError as error:
+                sys.stderr.write(f"hum: {sentence(error, control.address)}\n")
+                return 1
+            resealed += answer.resealed
+            if dry_run or not answer.resealed:
+                break
+    shown = {"resealed": resealed, "unsealable": answer.unsealable, "left": answer.left}
+    sys.stdout.write(json.dumps(shown) + "\n")
+    return 1 if answer.unsealable else 0
+
+
 def make_keys() -> int:
     """Print new keys as lines of an environment file: `HUM_NODE_KEY=...`.  They are stored nowhere."""
     sys.stdout.writelines(f"{name}={key}\n" for name, key in production.make_keys().items())
     return 0
 
 
-async def _ask(method: str, request: object, show: Callable[[Any], dict[str, Any]]) -> int:
+async def _ask(
+    method: str, request: object, show: Callable[[Any], dict[str, Any]], seconds: float = ASK_SECONDS
+) -> int:
     async with operator(load_settings(UpSettings)) as control:
         try:
-            answer = await getattr(control.stub, method)(request, metadata=control.metadata, timeout=10)
+            answer = await getattr(control.stub, method)(request, metadata=control.metadata, timeout=seconds)
         except aio.AioRpcError as error:
             sys.stderr.write(f"hum: {sentence(error, control.address)}\n")
             return 1

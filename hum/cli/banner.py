@@ -65,7 +65,7 @@ def urls(where: Mapping[str, Any], home: Path) -> list[str]:
     public = where["public_url"]
     return [
         f"HUM is up.  {home / 'run.json'} lists the addresses.",
-        _row("sign in", f"{public}/auth/login"),
+        _row("console", f"{public}/   (sign in: {public}/auth/login)"),
         _row("API", f"{public}/api"),
         _row("its docs", f"{public}/docs   ({public}/openapi.json)"),
         _row("webhooks", f"{public}/twilio/voice"),

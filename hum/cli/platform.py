@@ -8,6 +8,7 @@ is taken over: stand-ins and the database as they are, planes by successors, bes
 """
 
 import asyncio
+import importlib.util
 import socket
 import sys
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from hum import home, production
+from hum import home, hugepages, production
 from hum.cli.lock import Lock
 from hum.network import INHERITED, Listen, parse_listen
 from hum.processes import Command
@@ -30,7 +31,9 @@ from hum.sockets import bound, free_port, is_free, listening
 #: The numbers that the stand-in carrier holds by default.
 SANDBOX_NUMBERS = ("+13175550100", "+13175550101", "+13175550102")
 LISTENS = {"control": "HUM_CONTROL_LISTEN", "gateway": "HUM_GATEWAY_LISTEN", "media": "HUM_MEDIA_LISTEN"}
-PLANES = ("control", "worker", "media", "gateway")
+PLANES = ("control", "worker", "media", "browser", "gateway")
+#: What calls from browsers need besides: without it, they have no process (extra `browser`).
+BROWSER_LIBRARY = "aiortc"
 #: While one is restarted, its callers are heard by the other.
 MEDIA_WORKERS = "2"
 PROGRAMS = "programs.json"
@@ -56,6 +59,7 @@ class Platform:
     settings: UpSettings
     numbers: tuple[str, ...] = SANDBOX_NUMBERS
     script: Path | None = None
+    planes: tuple[str, ...] = PLANES
     environment: dict[str, str] = field(default_factory=own_environment)
     where: dict[str, Any] = field(default_factory=dict)
     #: The operator's socket of each plane.
@@ -144,7 +148,8 @@ class Platform:
         metrics = parse_listen(self.settings.metrics_listen)
         sockets = {"media": int(self.environment["HUM_MEDIA_WORKERS"]), "gateway": self.settings.gateway_workers}
         before_it = 0
-        for plane in PLANES:
+        has_browser = importlib.util.find_spec(BROWSER_LIBRARY) is not None
+        for plane in (each for each in self.planes if each != "browser" or has_browser):
             listen, count = metrics.plus(before_it), sockets.get(plane, 1)  # workers count up
             self.metrics[plane] = str(listen._replace(port=listen.port or free_port(listen.host, count)))
             before_it += count
@@ -222,9 +227,9 @@ class Platform:
         self.environment |= {variable: self._secrets[variable] for variable in variables}
 
     def _listen_where(self, name: str) -> tuple[str, str]:
-        """One port for as long as the stand-in lives and is restarted: the planes know it by that."""
+        """One port for this home: the planes know a stand-in by it, and people who have signed in their provider."""
         earlier = self.programs.announced(name).get("url")
-        port = urlsplit(earlier).port if earlier else free_port("127.0.0.1")
+        port = urlsplit(earlier).port if earlier else home.stand_in_port(self.settings.home, name)
         return "--listen", f"127.0.0.1:{port}"
 
     def _note(self, program: Program) -> None:
@@ -254,10 +259,13 @@ class Platform:
     async def _start_planes(self) -> None:
         self.environment["HUM_CONTROL_SHARED"] = "1"
         await self.programs.start(self._plane("control", "control.app", "control"))
-        media = self._plane("media", "media.app")
-        media.stop_seconds = self.settings.drain_seconds + GOODBYE_SECONDS
+        media = [self._plane("media", "media.app")]
+        if "browser" in self.metrics:
+            media.append(self._plane("browser", "media.app", "--browser"))
+        for each in media:
+            each.stop_seconds = self.settings.drain_seconds + GOODBYE_SECONDS
         await self.programs.start(
-            self._plane("worker", "control.app", "worker"), self._plane("gateway", "gateway.app"), media
+            self._plane("worker", "control.app", "worker"), self._plane("gateway", "gateway.app"), *media
         )
 
     def _plane(self, name: str, *arguments: str) -> Program:
@@ -270,6 +278,8 @@ class Platform:
     def _command(self, name: str, arguments: tuple[str, ...], **more: Any) -> Command:
         log = self.settings.home / "log" / f"{name}.log"
         environment = dict(self.environment)
+        if name in ("media", "browser") and self.settings.media_huge_pages:
+            environment = hugepages.preferring(environment)  # it would start twice otherwise
         if name in self.metrics:
             environment["HUM_METRICS_LISTEN"] = self.metrics[name]
         return Command(("-m", *arguments), environment, log, **more)

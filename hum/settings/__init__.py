@@ -13,24 +13,30 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from hum.refusal import refuse
-from hum.settings.base import Carrier, Common, Model, RecordingSettings, UploadSettings, setting
+from hum.settings.base import Carrier, Common, Model, UploadSettings, setting
+from hum.settings.billing import BillingSettings
 from hum.settings.control import (
     CallsSettings,
     ControlSettings,
-    DatabaseSettings,
     EgressSettings,
     IdentitySettings,
     ImportSettings,
+    InboundTextSettings,
     NumbersSettings,
     RequestSettings,
     WorkerSettings,
 )
+from hum.settings.database import DatabaseSettings
 from hum.settings.gateway import GatewaySettings, PublicSocketSettings
 from hum.settings.media import MediaSettings
+from hum.settings.recordings import RecordingSettings
+from hum.settings.secretfiles import VARIABLE, Unreadable, stored
 
 SettingsT = TypeVar("SettingsT", bound=Common)
+_TRUE = frozenset({"1", "true", "yes", "on", "t", "y"})
 
 __all__ = [
+    "BillingSettings",
     "CallsSettings",
     "Carrier",
     "Common",
@@ -40,6 +46,7 @@ __all__ = [
     "GatewaySettings",
     "IdentitySettings",
     "ImportSettings",
+    "InboundTextSettings",
     "MediaSettings",
     "Model",
     "NumbersSettings",
@@ -51,6 +58,7 @@ __all__ = [
     "WorkerSettings",
     "environment",
     "load",
+    "media_huge_pages",
     "media_interpreted",
     "read",
     "unknown",
@@ -65,7 +73,7 @@ class UpSettings(ControlSettings, GatewaySettings, MediaSettings):
 
     def is_set(self, variable: str) -> bool:
         """Whether the operator set the variable, and not to an empty string."""
-        return bool(os.environ.get(variable))
+        return bool(os.environ.get(variable) or stored(self.secrets_dir).get(variable))
 
 
 def variables() -> Mapping[str, FieldInfo]:
@@ -93,7 +101,10 @@ def load(kind: type[SettingsT]) -> SettingsT:
 
 def read(kind: type[SettingsT]) -> tuple[SettingsT | None, list[str]]:
     """The settings, or None if they can't be read; and messages about all that is wrong."""
-    sentences = unknown(iter(os.environ))
+    try:
+        sentences = unknown(iter({*os.environ, *stored(os.environ.get(VARIABLE))}))
+    except Unreadable as error:
+        return None, [str(error)]
     try:
         return kind(), sentences
     except ValidationError as error:
@@ -103,7 +114,12 @@ def read(kind: type[SettingsT]) -> tuple[SettingsT | None, list[str]]:
 
 def media_interpreted() -> bool:
     """HUM_MEDIA_INTERPRETED, which decides how modules are imported, before settings are read."""
-    return os.environ.get("HUM_MEDIA_INTERPRETED", "").lower() in {"1", "true", "yes", "on", "t", "y"}
+    return os.environ.get("HUM_MEDIA_INTERPRETED", "").lower() in _TRUE
+
+
+def media_huge_pages() -> bool:
+    """HUM_MEDIA_HUGE_PAGES, which a process follows before it does anything else; what is no answer is refused afterwards."""
+    return os.environ.get("HUM_MEDIA_HUGE_PAGES", "").lower() in {"", *_TRUE}
 
 
 def environment() -> dict[str, str]:

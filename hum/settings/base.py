@@ -1,12 +1,15 @@
 """What several programs read."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from hum.network import base_url, parse_listen
+from hum.settings.secretfiles import VARIABLE, stored
 
 
 def setting(name: str, default: Any, doc: str, **rules: Any) -> Any:
@@ -19,19 +22,60 @@ def listed(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
+class Variables(PydanticBaseSettingsSource):
+    """A source of settings that has plain text by variable: `find` returns None for what it does not have.
+
+    pydantic's own works out for each field, each time, by which other names and as which structure it might be there.
+    """
+
+    def __init__(self, kind: type[BaseSettings], find: Callable[[str], str | None]) -> None:
+        super().__init__(kind)
+        self._find = find
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        name = str(field.validation_alias or field_name)
+        return self._find(name) or None, name, False
+
+    def __call__(self) -> dict[str, Any]:
+        found = [self.get_field_value(field, name)[:2] for name, field in self.settings_cls.model_fields.items()]
+        return {name: value for value, name in found if value is not None}
+
+
 class Common(BaseSettings):
     """Settings that every program of HUM reads."""
 
-    # Programs and tests may set fields by name; the environment may not, or `home` would be read from $HOME.
-    model_config = SettingsConfigDict(
-        frozen=True, extra="ignore", populate_by_name=True, env_prefix="HUM_BY_NAME_", env_ignore_empty=True
-    )
+    # Programs and tests may set fields by name; the environment has them by their variables alone: `home` is not $HOME.
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic names them
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        assert isinstance(env_settings, EnvSettingsSource)
+        variables = env_settings.env_vars  # their names in lower case
+        files = stored(variables.get(VARIABLE.lower()))
+        return (
+            init_settings,
+            Variables(settings_cls, lambda name: variables.get(name.lower())),
+            Variables(settings_cls, files.get),
+        )
 
     env: Literal["development", "production"] = setting(
         "HUM_ENV", "development", "`production` refuses stand-ins, generated secrets and cookies over plain http"
     )
     home: Path = setting(
         "HUM_HOME", Path("var"), "directory for keys, the embedded database, recordings, spools and logs"
+    )
+    secrets_dir: Path | None = setting(
+        "HUM_SECRETS_DIR",
+        None,
+        "directory with a file for each further setting, named as its variable: secrets as container platforms mount them; "
+        "the environment has precedence",
     )
     log_level: Literal["debug", "info", "warning", "error"] = setting("HUM_LOG_LEVEL", "info", "lowest level to log")
     node: str = setting("HUM_NODE", "", "this process's name in links and logs; unset: plane, host and process id")
@@ -44,6 +88,13 @@ class Common(BaseSettings):
     ready_seconds: float = setting("HUM_READY_SECONDS", 2.0, "the longest that `/readyz` waits for what it asks", gt=0)
     ready_cache_seconds: float = setting(
         "HUM_READY_CACHE_SECONDS", 1.0, "seconds for which an answer of `/readyz` is reused", ge=0
+    )
+    zone: str = setting(
+        "HUM_ZONE",
+        "",
+        "where this process runs, such as a data centre's name: calls go to a media process of the gateway's zone while one there has "
+        "room (unset: of control's), and else to any",
+        pattern=r"^[A-Za-z0-9._-]{0,60}$",
     )
     stuck_seconds: float = setting(
         "HUM_STUCK_SECONDS",
@@ -74,10 +125,10 @@ class Common(BaseSettings):
     tls_key: Path | None = setting("HUM_TLS_KEY", None, "PEM private key of HUM_TLS_CERT")
     tls_ca: Path | None = setting("HUM_TLS_CA", None, "PEM certificate of the authority that planes trust")
     keepalive_seconds: float = setting(
-        "HUM_KEEPALIVE_SECONDS", 20.0, "how long a gRPC channel between planes is quiet before it is tested", gt=0
+        "HUM_KEEPALIVE_SECONDS", 5.0, "how long a gRPC channel between planes is quiet before it is tested", gt=0
     )
     keepalive_timeout_seconds: float = setting(
-        "HUM_KEEPALIVE_TIMEOUT_SECONDS", 10.0, "how long that test may take before the channel counts as lost", gt=0
+        "HUM_KEEPALIVE_TIMEOUT_SECONDS", 2.0, "how long that test may take before the channel counts as lost", gt=0
     )
     otlp_endpoint: str = setting(
         "OTEL_EXPORTER_OTLP_ENDPOINT", "", "OTLP gRPC endpoint for traces, http:// or https://; unset: no traces"
@@ -162,7 +213,7 @@ class Model(Common):
         "OPENAI_BASE_URL", "https://api.openai.com/v1", "URL of the model's API; the realtime socket is derived from it"
     )
     realtime_model: str = setting("HUM_REALTIME_MODEL", "gpt-realtime-2.1", "realtime model that speaks on calls")
-    text_model: str = setting("HUM_TEXT_MODEL", "gpt-5.4-mini", "model for summaries")
+    text_model: str = setting("HUM_TEXT_MODEL", "gpt-5.4-mini", "model that answers texts and writes summaries")
     speech_model: str = setting("HUM_SPEECH_MODEL", "gpt-4o-mini-tts", "text-to-speech model for fixed sentences")
     transcribe_model: str = setting("HUM_TRANSCRIBE_MODEL", "gpt-4o-transcribe", "model that transcribes the caller")
     default_voice: str = setting("HUM_VOICE", "marin", "voice of flows that do not set one")
@@ -184,16 +235,6 @@ class Model(Common):
     @property
     def other_voices(self) -> tuple[str, ...]:
         return listed(self.voices)
-
-
-class RecordingSettings(Common):
-    """Where recordings are stored."""
-
-    recordings_url: str = setting("HUM_RECORDINGS_URL", "", "directory of the recordings; unset: HUM_HOME/recordings")
-
-    @property
-    def recordings_dir(self) -> Path:
-        return Path(self.recordings_url) if self.recordings_url else self.home / "recordings"
 
 
 class UploadSettings(Common):

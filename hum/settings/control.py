@@ -1,29 +1,35 @@
 """What `hum control` and `hum worker` read, by feature."""
 
+from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
 from typing import Literal
 
 from pydantic import field_validator
 
 from hum.network import parse_networks
-from hum.settings.base import Carrier, Common, Model, RecordingSettings, UploadSettings, setting
+from hum.settings.approvals import ApprovalSettings
+from hum.settings.base import Carrier, Common, Model, UploadSettings, listed, setting
+from hum.settings.billing import BillingSettings
+from hum.settings.bus import BusSettings
+from hum.settings.campaigns import CampaignSettings
+from hum.settings.crm import CrmSettings
+from hum.settings.database import DatabaseSettings
+from hum.settings.eventagents import EventAgentSettings
+from hum.settings.events import EventSettings
+from hum.settings.httptools import HttpToolSettings
+from hum.settings.inbox import InboxSettings
+from hum.settings.knowledge import KnowledgeSettings
+from hum.settings.mcp import McpSettings
+from hum.settings.notifications import NotificationSettings
+from hum.settings.recordings import RecordingSettings
+from hum.settings.sends import SendsSettings
+from hum.settings.studio import StudioSettings
+from hum.settings.textagent import TextAgentSettings
+from hum.settings.triggers import TriggerSettings
+from hum.settings.webhooks import WebhookSettings
 
-
-class DatabaseSettings(Common):
-    """The database, as control uses it."""
-
-    database_url: str = setting(
-        "HUM_DATABASE_URL", "", "URL of PostgreSQL 15 or later; unset: an embedded one, under HUM_HOME"
-    )
-    pool_size: int = setting("HUM_DATABASE_POOL", 10, "database connections of this process", ge=2, le=200)
-    calls_pool_size: int = setting(
-        "HUM_CALLS_DATABASE_POOL", 8, "more of them, for calls and webhooks alone", ge=2, le=200
-    )
-    statement_seconds: float = setting("HUM_STATEMENT_SECONDS", 15.0, "seconds before a statement is cancelled", gt=0)
-    lock_seconds: float = setting("HUM_LOCK_SECONDS", 5.0, "seconds a statement waits for a lock before it fails", gt=0)
-    database_retry_seconds: float = setting(
-        "HUM_DATABASE_RETRY_SECONDS", 1.0, "seconds between attempts to reconnect to an unavailable database", gt=0
-    )
+#: No account of the carrier is that fast.
+MOST_CALLS_PER_SECOND = 1000.0
 
 
 class RequestSettings(Common):
@@ -32,6 +38,18 @@ class RequestSettings(Common):
     control_listen: str = setting("HUM_CONTROL_LISTEN", "127.0.0.1:50051", "host:port on which control serves gRPC")
     control_shared: bool = setting(
         "HUM_CONTROL_SHARED", False, "whether several controls may listen on one port (SO_REUSEPORT), as successors do"
+    )
+    control_own_listen: str = setting(
+        "HUM_CONTROL_OWN_LISTEN",
+        "",
+        "host:port on which this control process alone serves gRPC, for the sound of calls that people listen to; port 0: any "
+        "free port; unset: the host of HUM_CONTROL_LISTEN and port 0",
+    )
+    control_own_address: str = setting(
+        "HUM_CONTROL_OWN_ADDRESS",
+        "",
+        "host:port, or a host alone, at which media processes reach HUM_CONTROL_OWN_LISTEN; unset: its host, or this "
+        "machine's name if that is a wildcard",
     )
     idempotency_hours: float = setting("HUM_IDEMPOTENCY_HOURS", 24.0, "hours before an Idempotency-Key expires", gt=0)
     idempotency_lease_seconds: float = setting(
@@ -119,6 +137,11 @@ class IdentitySettings(Common):
 class CallsSettings(Model, RecordingSettings):
     """Calls, as control sees them."""
 
+    outbound_countries: str = setting(
+        "HUM_OUTBOUND_COUNTRIES",
+        "",
+        "countries (ISO 3166, comma-separated) that may be called besides the calling number's own; *: all",
+    )
     token_seconds: int = setting("HUM_STREAM_TOKEN_SECONDS", 30, "seconds before an unused stream token expires", ge=1)
     max_calls_per_organization: int = setting(
         "HUM_MAX_CALLS_PER_ORGANIZATION", 200, "an organization's calls at once", ge=1
@@ -136,16 +159,58 @@ class CallsSettings(Model, RecordingSettings):
     link_silent_seconds: float = setting(
         "HUM_LINK_SILENT_SECONDS", 10.0, "a media process that says nothing for so long counts as gone", gt=0
     )
+    listen_quiet_seconds: float = setting(
+        "HUM_LISTEN_QUIET_SECONDS",
+        1.0,
+        "seconds without sound after which a listener is sent silence: between a call's streams, or before the first",
+        gt=0,
+    )
+    command_seconds: float = setting(
+        "HUM_COMMAND_SECONDS",
+        3.0,
+        "seconds to wait for a media process to carry out what a person asks of a call",
+        gt=0,
+    )
     room_seconds: float = setting(
         "HUM_ROOM_SECONDS", 2.0, "how long a caller waits for a media process that takes calls", ge=0
+    )
+    room_reply_seconds: float = setting(
+        "HUM_ROOM_REPLY_SECONDS",
+        1.0,
+        "seconds before the gateway's patience ends at which a caller is told that there is no place",
+        ge=0,
+    )
+    room_look_seconds: float = setting(
+        "HUM_ROOM_LOOK_SECONDS", 0.25, "seconds between two looks for a place, while a caller waits for one", gt=0
     )
     settle_seconds: float = setting(
         "HUM_SETTLE_SECONDS", 1.5, "seconds that the carrier's `next` waits for the stream's last report", gt=0
     )
+    browser_answer_seconds: float = setting(
+        "HUM_BROWSER_ANSWER_SECONDS", 8.0, "seconds that a call from a browser waits for a media process's answer", gt=0
+    )
     tool_seconds: float = setting("HUM_TOOL_SECONDS", 10.0, "seconds that a call waits for a tool's result", gt=0)
+    transfer_ring_seconds: int = setting(
+        "HUM_TRANSFER_RING_SECONDS",
+        25,
+        "seconds that a telephone rings to which a call is transferred, unless the flow says otherwise",
+        ge=5,
+        le=120,
+    )
+    transfer_key_seconds: int = setting(
+        "HUM_TRANSFER_KEY_SECONDS",
+        8,
+        "seconds that whoever answers a transferred call has for the key that takes it, each of the two times it is asked for",
+        ge=1,
+        le=60,
+    )
     lookup_days: float = setting(
         "HUM_LOOKUP_DAYS", 30.0, "days before a caller is looked up at the carrier again; 0: no lookups", ge=0
     )
+
+    @property
+    def countries(self) -> frozenset[str]:
+        return frozenset(country.upper() for country in listed(self.outbound_countries))
 
 
 class NumbersSettings(RequestSettings):
@@ -166,6 +231,97 @@ class NumbersSettings(RequestSettings):
     )
 
 
+class OutboundSettings(RequestSettings):
+    """Calls that agents make."""
+
+    calls_per_second: float = setting(
+        "HUM_CALLS_PER_SECOND", 1.0, "calls a second that are placed with each account of the carrier", gt=0, le=100
+    )
+    calls_per_second_of: str = setting(
+        "HUM_CALLS_PER_SECOND_OF", "", "accounts with another pace, comma-separated: AC...=5"
+    )
+    outbound_per_day: int = setting(
+        "HUM_OUTBOUND_PER_DAY", 1000, "outbound calls that an organization may order, and place, in 24 hours", ge=0
+    )
+    outbound_per_number: int = setting("HUM_OUTBOUND_PER_NUMBER", 20, "of these, calls ordered to one number", ge=0)
+    outbound_live: int = setting(
+        "HUM_OUTBOUND_LIVE", 100, "an organization's live calls at which no further one is placed for it", ge=1
+    )
+    outbound_patience_seconds: float = setting(
+        "HUM_OUTBOUND_PATIENCE_SECONDS",
+        6 * 3600.0,
+        "seconds after its time in which a call may still be placed; later it fails",
+        gt=0,
+    )
+    outbound_seconds: float = setting(
+        "HUM_OUTBOUND_SECONDS", 0.25, "seconds between looks for calls to place", gt=0, le=60
+    )
+    outbound_pause_seconds: float = setting(
+        "HUM_OUTBOUND_PAUSE_SECONDS", 1.0, "how long an organization at a limit is passed over", gt=0
+    )
+    outbound_width: int = setting(
+        "HUM_OUTBOUND_WIDTH", 16, "calls that one worker asks the carrier for at once", ge=1, le=200
+    )
+    dial_retry_seconds: float = setting(
+        "HUM_DIAL_RETRY_SECONDS", 5.0, "seconds before a carrier that can't be reached is asked for a call again", gt=0
+    )
+    ring_slack_seconds: float = setting(
+        "HUM_RING_SLACK_SECONDS", 15.0, "how much longer than asked the carrier may let a call ring", ge=0
+    )
+
+    @field_validator("calls_per_second_of")
+    @classmethod
+    def _paces(cls, text: str) -> str:
+        parse_paces(text)
+        return text
+
+    @property
+    def account_paces(self) -> Mapping[str, float]:
+        return parse_paces(self.calls_per_second_of)
+
+
+def parse_paces(text: str) -> dict[str, float]:
+    """`AC1=5,AC2=2.5` as a dict.  Raises ValueError."""
+    paces = {}
+    for each in listed(text):
+        account, is_pair, pace = each.partition("=")
+        try:
+            paces[account.strip()] = float(pace)
+        except ValueError:
+            is_pair = ""
+        if not (account.strip() and is_pair and 0 < paces[account.strip()] <= MOST_CALLS_PER_SECOND):
+            raise ValueError(f"{each!r} is not an account and its calls per second, like AC...=5")
+    return paces
+
+
+class InboundTextSettings(Common):
+    """Texts that come in."""
+
+    sender_lookups: int = setting(
+        "HUM_SENDER_LOOKUPS",
+        500,
+        "senders of texts that are looked up at the carrier for one organization in a day (UTC); others are not looked up",
+        ge=0,
+        le=100_000,
+    )
+
+    keyword_replies: int = setting(
+        "HUM_KEYWORD_REPLIES", 6, "of our own replies to keywords, the most that one conversation gets at once", ge=0
+    )
+    keyword_reply_seconds: float = setting(
+        "HUM_KEYWORD_REPLY_SECONDS", 3600.0, "seconds within which HUM_KEYWORD_REPLIES are the most", gt=0
+    )
+    text_file_bytes: int = setting(
+        "HUM_TEXT_FILE_BYTES", 8 << 20, "the largest file in a text that is kept", ge=1024, le=100 << 20
+    )
+    text_files_bytes: int = setting(
+        "HUM_TEXT_FILES_BYTES", 24 << 20, "the most that is kept of all files in one text", ge=1024
+    )
+    text_file_hours: float = setting(
+        "HUM_TEXT_FILE_HOURS", 24.0, "hours after which a file that the carrier does not hand over is given up", gt=0
+    )
+
+
 class ImportSettings(UploadSettings):
     """What becomes of files of contacts."""
 
@@ -178,11 +334,31 @@ class ImportSettings(UploadSettings):
     )
 
 
+class RetentionSettings(Common):
+    """Deletion of what organizations no longer keep."""
+
+    retention_seconds: float = setting(
+        "HUM_RETENTION_SECONDS", 300.0, "seconds between looks for what organizations no longer keep", gt=0
+    )
+    erase_rest: float = setting(
+        "HUM_ERASE_REST", 1.0, "rest of a deletion, as a multiple of the time it has worked", ge=0
+    )
+
+
 class WorkerSettings(DatabaseSettings):
     """Jobs, sweeps, readers."""
 
     sweep_seconds: float = setting("HUM_SWEEP_SECONDS", 10.0, "seconds between a worker's sweeps", gt=0)
+    certificate_look_seconds: float = setting(
+        "HUM_CERTIFICATE_LOOK_SECONDS", 3600.0, "seconds between looks at the certificates of the public URLs", gt=0
+    )
+    certificate_answer_seconds: float = setting(
+        "HUM_CERTIFICATE_ANSWER_SECONDS", 10.0, "seconds that such a look may take", gt=0
+    )
     roll_up_seconds: float = setting("HUM_ROLL_UP_SECONDS", 2.0, "seconds between updates of the analytics", gt=0)
+    prices: str = setting(
+        "HUM_PRICES", "", "file with your prices of what calls and texts use; where it has none, list prices count"
+    )
     worker_tasks: int = setting("HUM_WORKER_TASKS", 32, "jobs that one worker runs at once", ge=20)
     worker_nice: int = setting(
         "HUM_WORKER_NICE", 5, "how much lower than calls' a worker's CPU priority is", ge=0, le=19
@@ -215,6 +391,15 @@ class EgressSettings(Common):
         "",
         "networks (CIDR, comma-separated) that customers' URLs may reach in addition to the internet",
     )
+    egress_connections: int = setting(
+        "HUM_EGRESS_CONNECTIONS", 512, "connections to customers' URLs of this process at once", ge=1
+    )
+    egress_organization_requests: int = setting(
+        "HUM_EGRESS_ORGANIZATION_REQUESTS", 128, "requests of one organization to these at once; more wait", ge=1
+    )
+    egress_host_requests: int = setting(
+        "HUM_EGRESS_HOST_REQUESTS", 64, "of these, to one host and port, which many organizations may use", ge=1
+    )
 
     @field_validator("egress_allow")
     @classmethod
@@ -228,17 +413,52 @@ class EgressSettings(Common):
 
 
 class ControlSettings(
-    Carrier, IdentitySettings, CallsSettings, NumbersSettings, EgressSettings, ImportSettings, WorkerSettings
+    Carrier,
+    IdentitySettings,
+    CallsSettings,
+    NumbersSettings,
+    InboundTextSettings,
+    OutboundSettings,
+    InboxSettings,
+    TextAgentSettings,
+    EventAgentSettings,
+    EventSettings,
+    CampaignSettings,
+    BillingSettings,
+    NotificationSettings,
+    ApprovalSettings,
+    CrmSettings,
+    HttpToolSettings,
+    McpSettings,
+    EgressSettings,
+    ImportSettings,
+    KnowledgeSettings,
+    RetentionSettings,
+    SendsSettings,
+    StudioSettings,
+    TriggerSettings,
+    BusSettings,
+    WorkerSettings,
+    WebhookSettings,
 ):
     """`hum control` and `hum worker`: the settings of all features."""
 
     secret_keys: str = setting(
         "HUM_SECRET_KEYS",
         "",
-        "not implemented: required in production, but seals nothing yet; version:base64key,... newest first; "
+        "seal the secrets that customers entrust to us; required in production; version:base64key,... newest first; "
         "generated by `hum up` or `hum admin make-keys`",
     )
     carrier_seconds: float = setting("HUM_CARRIER_SECONDS", 10.0, "seconds to wait for the carrier's REST API", gt=0)
+    carrier_connect_seconds: float = setting(
+        "HUM_CARRIER_CONNECT_SECONDS",
+        3.0,
+        "seconds to wait for a connection to the carrier, at most half of HUM_CARRIER_SECONDS; what waited longer was not sent",
+        gt=0,
+    )
+    media_seconds: float = setting(
+        "HUM_MEDIA_FETCH_SECONDS", 20.0, "seconds to fetch a file of a text from the carrier", gt=0
+    )
     model_seconds: float = setting("HUM_MODEL_SECONDS", 60.0, "seconds to wait for the model's REST API", gt=0)
     interpreted: bool = setting(
         "HUM_MEDIA_INTERPRETED", False, "interpret the media core even if it is compiled, to debug or compare"

@@ -7,6 +7,8 @@ from pydantic import field_validator
 
 from hum.network import parse_networks
 from hum.settings.base import Carrier, Common, UploadSettings, setting
+from hum.settings.billing import StripeWebhookSettings
+from hum.settings.mcpserver import McpServerSettings
 
 
 class PublicSocketSettings(Common):
@@ -59,13 +61,18 @@ class PublicSocketSettings(Common):
         return parse_networks(self.trusted_proxies)
 
 
-class GatewaySettings(Carrier, PublicSocketSettings, UploadSettings):
+class GatewaySettings(Carrier, PublicSocketSettings, StripeWebhookSettings, UploadSettings, McpServerSettings):
     """`hum gateway`."""
 
     gateway_listen: str = setting(
         "HUM_GATEWAY_LISTEN",
         "127.0.0.1:8080",
         "host:port on which the gateway serves HTTP; `fd:N`: socket N, inherited",
+    )
+    console_dir: Path | None = setting(
+        "HUM_CONSOLE_DIR",
+        None,
+        "the built web console; unset: the one that the gateway was installed with.  Where there is none, `/` is a plain page",
     )
     gateway_workers: int = setting(
         "HUM_GATEWAY_WORKERS",
@@ -86,6 +93,9 @@ class GatewaySettings(Carrier, PublicSocketSettings, UploadSettings):
         "HUM_OIDC_LEEWAY_SECONDS", 60, "seconds by which the issuer's clock may be off", ge=0
     )
     control_seconds: float = setting("HUM_CONTROL_SECONDS", 10.0, "seconds to wait for a response from control", gt=0)
+    control_model_seconds: float = setting(
+        "HUM_CONTROL_MODEL_SECONDS", 60.0, "seconds to wait for a response for which control asks the model", gt=0
+    )
     ingress_seconds: float = setting(
         "HUM_INGRESS_SECONDS", 4.0, "seconds to wait for control when the carrier calls a webhook", gt=0
     )

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
-from hum.settings.base import Carrier, Model, RecordingSettings, setting
+from hum.settings.base import Carrier, Model, setting
+from hum.settings.browser import BrowserSettings
+from hum.settings.recordings import StoringSettings
 
 
-class MediaSettings(Carrier, Model, RecordingSettings):
+class MediaSettings(Carrier, Model, StoringSettings, BrowserSettings):
     """`hum media`."""
 
     media_listen: str = setting(
@@ -51,6 +53,27 @@ class MediaSettings(Carrier, Model, RecordingSettings):
         "seconds that whoever is connected already has for a last request during a drain",
         ge=0,
     )
+    takeover_socket: str = setting(
+        "HUM_TAKEOVER_SOCKET",
+        "",
+        "Unix socket at which a media process waits for `hum media --takeover`; unset: `media.takeover` in HUM_HOME",
+    )
+    takeover_calls: int = setting(
+        "HUM_TAKEOVER_CALLS", 5, "calls that are on their way to a successor at once: each is silent meanwhile", ge=1
+    )
+    takeover_answer_ms: float = setting(
+        "HUM_TAKEOVER_ANSWER_MS",
+        1000.0,
+        "milliseconds that a successor has to say that a call runs; then the call stays where it is",
+        gt=0,
+    )
+    takeover_seconds: float = setting(
+        "HUM_TAKEOVER_SECONDS",
+        10.0,
+        "seconds that a successor waits for an answer; and seconds without a call that moves, before those which can't move yet "
+        "are left to drain in the process that has them",
+        gt=0,
+    )
     pacer_ms: float = setting("HUM_PACER_MS", 20.0, "milliseconds between the pacer's ticks", gt=0)
     start_seconds: float = setting(
         "HUM_STREAM_START_SECONDS",
@@ -86,6 +109,15 @@ class MediaSettings(Carrier, Model, RecordingSettings):
         "bytes of reports kept in memory while the disk is full and control unavailable; further reports are lost",
         ge=0,
     )
+    keep_acknowledged_seconds: float = setting(
+        "HUM_KEEP_ACKNOWLEDGED_SECONDS",
+        60.0,
+        "seconds that reports are kept which control has stored, for a standby that takes over without them",
+        ge=0,
+    )
+    keep_acknowledged_bytes: int = setting(
+        "HUM_KEEP_ACKNOWLEDGED_BYTES", 16 << 20, "the most that is kept of these, in bytes", ge=0
+    )
     session_seconds: float = setting("HUM_SESSION_SECONDS", 5.0, "seconds to wait for control to open a session", gt=0)
     dial_seconds: float = setting(
         "HUM_DIAL_SECONDS", 3.0, "seconds to wait for the connection to the model, and then for a session on it", gt=0
@@ -101,6 +133,21 @@ class MediaSettings(Carrier, Model, RecordingSettings):
         8.0,
         "seconds that a call goes on without a model, with hold phrases, before it ends with an apology",
         gt=0,
+    )
+    pause_seconds: float = setting(
+        "HUM_PAUSE_SECONDS",
+        120.0,
+        "longest pause of a recording, in seconds, where the flow says nothing else; then it goes on",
+        gt=0,
+    )
+    pause_keys_seconds: float = setting(
+        "HUM_PAUSE_KEYS_SECONDS",
+        5.0,
+        "seconds after the last key before a recording that keys have paused goes on",
+        gt=0,
+    )
+    pause_tone_ms: float = setting(
+        "HUM_PAUSE_TONE_MS", 500.0, "ms before a key is reported that a pause covers, too: its tone", ge=0, le=2000
     )
     model_losses_per_minute: int = setting(
         "HUM_MODEL_LOSSES_PER_MINUTE",
@@ -144,6 +191,21 @@ class MediaSettings(Carrier, Model, RecordingSettings):
         "milliseconds: a caller who speaks so soon after an answer has begun did not hear it begin, and it is taken back as if unsaid",
         ge=0,
     )
+    listen_hold_ms: float = setting(
+        "HUM_LISTEN_HOLD_MS",
+        300.0,
+        "milliseconds that a listener is behind the caller at least: where the agent was heard is known only afterwards",
+        ge=0,
+    )
+    max_listeners: int = setting("HUM_MAX_LISTENERS", 50, "listeners to the calls of one process", ge=0)
+    message_seconds: float = setting(
+        "HUM_MESSAGE_SECONDS", 180.0, "seconds that a message may last which is left with an answering machine", gt=0
+    )
+    media_huge_pages: bool = setting(
+        "HUM_MEDIA_HUGE_PAGES",
+        True,
+        "whether media processes use huge pages of memory, where the kernel offers them: a tenth less CPU for a tenth more memory",
+    )
     under_way_ms: float = setting(
         "HUM_UNDER_WAY_MS",
         500.0,
@@ -183,9 +245,29 @@ class MediaSettings(Carrier, Model, RecordingSettings):
         "milliseconds without an answer before one of the flow's fillers is played",
         gt=0,
     )
+    voicemail_silence_seconds: float = setting(
+        "HUM_VOICEMAIL_SILENCE_SECONDS", 6.0, "seconds of silence after which a caller's message is over", gt=0
+    )
+    voicemail_max_seconds: float = setting(
+        "HUM_VOICEMAIL_MAX_SECONDS",
+        180.0,
+        "seconds that a caller's message may last; noise on the line may be taken for a voice, so this ends it, too",
+        gt=0,
+        le=600,
+    )
+    digits_pause_ms: float = setting(
+        "HUM_DIGITS_PAUSE_MS",
+        1500.0,
+        "milliseconds after a key, without another, that complete an entry on the keypad; `#` completes it at once",
+        gt=0,
+    )
     vad_confirm: bool = setting(
         "HUM_VAD_CONFIRM", True, "whether a second detector (Silero) must agree before a sound stops the agent"
     )
+
+    @property
+    def takeover_path(self) -> Path:
+        return Path(self.takeover_socket) if self.takeover_socket else self.home / "media.takeover"
 
     @property
     def spool_dir(self) -> Path:

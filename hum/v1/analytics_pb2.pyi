@@ -39,7 +39,6 @@ class CallFigures(message.Message):
     calls: builtins.int
     inbound: builtins.int
     outbound: builtins.int
-    """Not implemented: 0; no calls are placed."""
     answered: builtins.int
     talk_seconds: builtins.int
     average_seconds: builtins.int
@@ -158,6 +157,37 @@ class FlowFigures(message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__flow_id) -> _WhichOneofReturnType__flow_id | None: ...
 
 @typing.final
+class HourFigures(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    WEEKDAY_FIELD_NUMBER: builtins.int
+    HOUR_FIELD_NUMBER: builtins.int
+    CALLS_FIELD_NUMBER: builtins.int
+    ANSWERED_FIELD_NUMBER: builtins.int
+    TALK_SECONDS_FIELD_NUMBER: builtins.int
+    weekday: builtins.int
+    """1 is Monday, 7 is Sunday."""
+    hour: builtins.int
+    """The hour's begin in the time zone, 0 to 23."""
+    calls: builtins.int
+    answered: builtins.int
+    talk_seconds: builtins.int
+    def __init__(
+        self,
+        *,
+        weekday: builtins.int = ...,
+        hour: builtins.int = ...,
+        calls: builtins.int = ...,
+        answered: builtins.int = ...,
+        talk_seconds: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["answered", b"answered", "calls", b"calls", "hour", b"hour", "talk_seconds", b"talk_seconds", "weekday", b"weekday"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
 class NamedFigures(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
@@ -242,6 +272,7 @@ class GetAnalyticsResponse(message.Message):
     FLOWS_FIELD_NUMBER: builtins.int
     OUTCOMES_FIELD_NUMBER: builtins.int
     STATUSES_FIELD_NUMBER: builtins.int
+    HOURS_FIELD_NUMBER: builtins.int
     time_zone: builtins.str
     @builtins.property
     def totals(self) -> CallFigures: ...
@@ -257,6 +288,10 @@ class GetAnalyticsResponse(message.Message):
     def outcomes(self) -> containers.RepeatedCompositeFieldContainer[NamedFigures]: ...
     @builtins.property
     def statuses(self) -> containers.RepeatedCompositeFieldContainer[NamedFigures]: ...
+    @builtins.property
+    def hours(self) -> containers.RepeatedCompositeFieldContainer[HourFigures]:
+        """Hours of the week in which there were calls, from Monday on."""
+
     def __init__(
         self,
         *,
@@ -266,10 +301,11 @@ class GetAnalyticsResponse(message.Message):
         flows: abc.Iterable[FlowFigures] | None = ...,
         outcomes: abc.Iterable[NamedFigures] | None = ...,
         statuses: abc.Iterable[NamedFigures] | None = ...,
+        hours: abc.Iterable[HourFigures] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["totals", b"totals"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["days", b"days", "flows", b"flows", "outcomes", b"outcomes", "statuses", b"statuses", "time_zone", b"time_zone", "totals", b"totals"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["days", b"days", "flows", b"flows", "hours", b"hours", "outcomes", b"outcomes", "statuses", b"statuses", "time_zone", b"time_zone", "totals", b"totals"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -363,7 +399,7 @@ class GetDashboardResponse(message.Message):
     time_zone: builtins.str
     live_calls: builtins.int
     unheard_voicemails: builtins.int
-    """Not implemented: 0; no caller can leave a voicemail."""
+    """Voicemails that nobody has marked as heard."""
     numbers: builtins.int
     flows: builtins.int
     contacts: builtins.int

@@ -55,7 +55,7 @@ class AnalyticsServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def GetAnalytics(self, request, context):
-        """Returns the figures for the latest days, or for the days `from` to `to`, by day, flow, outcome and status.
+        """Returns the figures for the latest days, or for the days `from` to `to`, by day, hour of the week, flow, outcome and status.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

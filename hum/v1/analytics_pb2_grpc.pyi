@@ -32,7 +32,7 @@ class AnalyticsServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AnalyticsServiceAsyncStub: ...
     GetAnalytics: _grpc.UnaryUnaryMultiCallable[_analytics_pb2.GetAnalyticsRequest, _analytics_pb2.GetAnalyticsResponse]
-    """Returns the figures for the latest days, or for the days `from` to `to`, by day, flow, outcome and status."""
+    """Returns the figures for the latest days, or for the days `from` to `to`, by day, hour of the week, flow, outcome and status."""
     GetFlowMetrics: _grpc.UnaryUnaryMultiCallable[_analytics_pb2.GetFlowMetricsRequest, _analytics_pb2.GetFlowMetricsResponse]
     """Returns the same figures for one flow."""
     GetDashboard: _grpc.UnaryUnaryMultiCallable[_analytics_pb2.GetDashboardRequest, _analytics_pb2.GetDashboardResponse]
@@ -42,7 +42,7 @@ class AnalyticsServiceStub:
 class AnalyticsServiceAsyncStub(AnalyticsServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetAnalytics: _aio.UnaryUnaryMultiCallable[_analytics_pb2.GetAnalyticsRequest, _analytics_pb2.GetAnalyticsResponse]  # type: ignore[assignment]
-    """Returns the figures for the latest days, or for the days `from` to `to`, by day, flow, outcome and status."""
+    """Returns the figures for the latest days, or for the days `from` to `to`, by day, hour of the week, flow, outcome and status."""
     GetFlowMetrics: _aio.UnaryUnaryMultiCallable[_analytics_pb2.GetFlowMetricsRequest, _analytics_pb2.GetFlowMetricsResponse]  # type: ignore[assignment]
     """Returns the same figures for one flow."""
     GetDashboard: _aio.UnaryUnaryMultiCallable[_analytics_pb2.GetDashboardRequest, _analytics_pb2.GetDashboardResponse]  # type: ignore[assignment]
@@ -55,7 +55,7 @@ class AnalyticsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _analytics_pb2.GetAnalyticsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_analytics_pb2.GetAnalyticsResponse, _abc.Awaitable[_analytics_pb2.GetAnalyticsResponse]]:
-        """Returns the figures for the latest days, or for the days `from` to `to`, by day, flow, outcome and status."""
+        """Returns the figures for the latest days, or for the days `from` to `to`, by day, hour of the week, flow, outcome and status."""
 
     @_abc_1.abstractmethod
     def GetFlowMetrics(

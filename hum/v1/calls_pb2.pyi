@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as timestamp_pb2
 from google.protobuf.internal import containers as containers
 from google.protobuf.internal import enum_type_wrapper as enum_type_wrapper
 from hum.v1 import review_pb2 as review_pb2
+from hum.v1 import usage_pb2 as usage_pb2
 import builtins as builtins
 import sys
 import typing as typing
@@ -29,7 +30,7 @@ class _CallStatusEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_CallStatus.
     DESCRIPTOR: descriptor.EnumDescriptor
     CALL_STATUS_UNSPECIFIED: _CallStatus.ValueType  # 0
     CALL_STATUS_QUEUED: _CallStatus.ValueType  # 1
-    """Not implemented: no calls are placed, so none is queued."""
+    """An outbound call that is not placed yet, or waits to be placed again."""
     CALL_STATUS_RINGING: _CallStatus.ValueType  # 2
     CALL_STATUS_IN_PROGRESS: _CallStatus.ValueType  # 3
     CALL_STATUS_COMPLETED: _CallStatus.ValueType  # 4
@@ -38,13 +39,13 @@ class _CallStatusEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_CallStatus.
     CALL_STATUS_FAILED: _CallStatus.ValueType  # 7
     CALL_STATUS_CANCELED: _CallStatus.ValueType  # 8
     CALL_STATUS_BLOCKED: _CallStatus.ValueType  # 9
-    """Refused before a model was opened: a blocked caller."""
+    """Refused before a model was opened, or not placed: the other party is on the blocklist."""
 
 class CallStatus(_CallStatus, metaclass=_CallStatusEnumTypeWrapper): ...
 
 CALL_STATUS_UNSPECIFIED: CallStatus.ValueType  # 0
 CALL_STATUS_QUEUED: CallStatus.ValueType  # 1
-"""Not implemented: no calls are placed, so none is queued."""
+"""An outbound call that is not placed yet, or waits to be placed again."""
 CALL_STATUS_RINGING: CallStatus.ValueType  # 2
 CALL_STATUS_IN_PROGRESS: CallStatus.ValueType  # 3
 CALL_STATUS_COMPLETED: CallStatus.ValueType  # 4
@@ -53,7 +54,7 @@ CALL_STATUS_NO_ANSWER: CallStatus.ValueType  # 6
 CALL_STATUS_FAILED: CallStatus.ValueType  # 7
 CALL_STATUS_CANCELED: CallStatus.ValueType  # 8
 CALL_STATUS_BLOCKED: CallStatus.ValueType  # 9
-"""Refused before a model was opened: a blocked caller."""
+"""Refused before a model was opened, or not placed: the other party is on the blocklist."""
 
 class _CallDirection:
     ValueType = typing.NewType("ValueType", builtins.int)
@@ -64,14 +65,12 @@ class _CallDirectionEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_CallDire
     CALL_DIRECTION_UNSPECIFIED: _CallDirection.ValueType  # 0
     CALL_DIRECTION_INBOUND: _CallDirection.ValueType  # 1
     CALL_DIRECTION_OUTBOUND: _CallDirection.ValueType  # 2
-    """Not implemented: no calls are placed."""
 
 class CallDirection(_CallDirection, metaclass=_CallDirectionEnumTypeWrapper): ...
 
 CALL_DIRECTION_UNSPECIFIED: CallDirection.ValueType  # 0
 CALL_DIRECTION_INBOUND: CallDirection.ValueType  # 1
 CALL_DIRECTION_OUTBOUND: CallDirection.ValueType  # 2
-"""Not implemented: no calls are placed."""
 
 class _CallOrigin:
     ValueType = typing.NewType("ValueType", builtins.int)
@@ -82,14 +81,14 @@ class _CallOriginEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_CallOrigin.
     CALL_ORIGIN_UNSPECIFIED: _CallOrigin.ValueType  # 0
     CALL_ORIGIN_PHONE: _CallOrigin.ValueType  # 1
     CALL_ORIGIN_BROWSER: _CallOrigin.ValueType  # 2
-    """Not implemented: calls come from the phone network only."""
+    """Placed with `POST /api/calls/browser`, by a person at their browser or by a program."""
 
 class CallOrigin(_CallOrigin, metaclass=_CallOriginEnumTypeWrapper): ...
 
 CALL_ORIGIN_UNSPECIFIED: CallOrigin.ValueType  # 0
 CALL_ORIGIN_PHONE: CallOrigin.ValueType  # 1
 CALL_ORIGIN_BROWSER: CallOrigin.ValueType  # 2
-"""Not implemented: calls come from the phone network only."""
+"""Placed with `POST /api/calls/browser`, by a person at their browser or by a program."""
 
 class _CallerVerification:
     ValueType = typing.NewType("ValueType", builtins.int)
@@ -110,6 +109,35 @@ CALLER_VERIFICATION_PASSED: CallerVerification.ValueType  # 1
 CALLER_VERIFICATION_FAILED: CallerVerification.ValueType  # 2
 """The number may be forged: the agent is told nothing of the contact whose it is."""
 
+class _AnsweredBy:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AnsweredByEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_AnsweredBy.ValueType], builtins.type):
+    DESCRIPTOR: descriptor.EnumDescriptor
+    ANSWERED_BY_UNSPECIFIED: _AnsweredBy.ValueType  # 0
+    ANSWERED_BY_HUMAN: _AnsweredBy.ValueType  # 1
+    ANSWERED_BY_MACHINE: _AnsweredBy.ValueType  # 2
+    """An answering machine or voicemail."""
+    ANSWERED_BY_FAX: _AnsweredBy.ValueType  # 3
+    ANSWERED_BY_UNKNOWN: _AnsweredBy.ValueType  # 4
+    """The carrier could not tell."""
+    ANSWERED_BY_SCREENING: _AnsweredBy.ValueType  # 5
+    """An assistant that asks who is calling and why, before a person answers or declines."""
+
+class AnsweredBy(_AnsweredBy, metaclass=_AnsweredByEnumTypeWrapper):
+    """Who answered an outbound call, as the carrier's detection says."""
+
+ANSWERED_BY_UNSPECIFIED: AnsweredBy.ValueType  # 0
+ANSWERED_BY_HUMAN: AnsweredBy.ValueType  # 1
+ANSWERED_BY_MACHINE: AnsweredBy.ValueType  # 2
+"""An answering machine or voicemail."""
+ANSWERED_BY_FAX: AnsweredBy.ValueType  # 3
+ANSWERED_BY_UNKNOWN: AnsweredBy.ValueType  # 4
+"""The carrier could not tell."""
+ANSWERED_BY_SCREENING: AnsweredBy.ValueType  # 5
+"""An assistant that asks who is calling and why, before a person answers or declines."""
+
 class _Speaker:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -120,7 +148,7 @@ class _SpeakerEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_Speaker.ValueT
     SPEAKER_CALLER: _Speaker.ValueType  # 1
     SPEAKER_AGENT: _Speaker.ValueType  # 2
     SPEAKER_SYSTEM: _Speaker.ValueType  # 3
-    """Not implemented: no turn is the system's."""
+    """What happened to the call besides, for example that nobody took a transfer.  Nobody heard it; the agent knows it."""
 
 class Speaker(_Speaker, metaclass=_SpeakerEnumTypeWrapper):
     """Who spoke."""
@@ -129,7 +157,52 @@ SPEAKER_UNSPECIFIED: Speaker.ValueType  # 0
 SPEAKER_CALLER: Speaker.ValueType  # 1
 SPEAKER_AGENT: Speaker.ValueType  # 2
 SPEAKER_SYSTEM: Speaker.ValueType  # 3
-"""Not implemented: no turn is the system's."""
+"""What happened to the call besides, for example that nobody took a transfer.  Nobody heard it; the agent knows it."""
+
+class _TransferState:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TransferStateEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_TransferState.ValueType], builtins.type):
+    DESCRIPTOR: descriptor.EnumDescriptor
+    TRANSFER_STATE_UNSPECIFIED: _TransferState.ValueType  # 0
+    TRANSFER_STATE_RINGING: _TransferState.ValueType  # 1
+    """The person's telephone rings."""
+    TRANSFER_STATE_ANSWERED: _TransferState.ValueType  # 2
+    """Somebody answered, and hears who calls."""
+    TRANSFER_STATE_CONNECTED: _TransferState.ValueType  # 3
+    """The caller and the person talk."""
+    TRANSFER_STATE_COMPLETED: _TransferState.ValueType  # 4
+    """They have talked."""
+    TRANSFER_STATE_BUSY: _TransferState.ValueType  # 5
+    TRANSFER_STATE_NO_ANSWER: _TransferState.ValueType  # 6
+    TRANSFER_STATE_NOT_ACCEPTED: _TransferState.ValueType  # 7
+    """Somebody, or a machine, answered and did not take the call."""
+    TRANSFER_STATE_FAILED: _TransferState.ValueType  # 8
+    """The number can't be called."""
+    TRANSFER_STATE_CANCELED: _TransferState.ValueType  # 9
+    """The caller hung up, or the call went elsewhere, before it was taken."""
+
+class TransferState(_TransferState, metaclass=_TransferStateEnumTypeWrapper):
+    """How a transfer stands, or how it ended."""
+
+TRANSFER_STATE_UNSPECIFIED: TransferState.ValueType  # 0
+TRANSFER_STATE_RINGING: TransferState.ValueType  # 1
+"""The person's telephone rings."""
+TRANSFER_STATE_ANSWERED: TransferState.ValueType  # 2
+"""Somebody answered, and hears who calls."""
+TRANSFER_STATE_CONNECTED: TransferState.ValueType  # 3
+"""The caller and the person talk."""
+TRANSFER_STATE_COMPLETED: TransferState.ValueType  # 4
+"""They have talked."""
+TRANSFER_STATE_BUSY: TransferState.ValueType  # 5
+TRANSFER_STATE_NO_ANSWER: TransferState.ValueType  # 6
+TRANSFER_STATE_NOT_ACCEPTED: TransferState.ValueType  # 7
+"""Somebody, or a machine, answered and did not take the call."""
+TRANSFER_STATE_FAILED: TransferState.ValueType  # 8
+"""The number can't be called."""
+TRANSFER_STATE_CANCELED: TransferState.ValueType  # 9
+"""The caller hung up, or the call went elsewhere, before it was taken."""
 
 @typing.final
 class CallContact(message.Message):
@@ -189,12 +262,15 @@ class Call(message.Message):
     OUTCOME_LABEL_FIELD_NUMBER: builtins.int
     SUMMARY_TEXT_FIELD_NUMBER: builtins.int
     CALLER_VERIFICATION_FIELD_NUMBER: builtins.int
+    ANSWERED_BY_FIELD_NUMBER: builtins.int
     id: builtins.str
     direction: CallDirection.ValueType
     origin: CallOrigin.ValueType
     status: CallStatus.ValueType
     from_e164: builtins.str
+    """The caller's number; `anonymous` or the like if they withhold it; `browser` for a call from a browser."""
     to_e164: builtins.str
+    """Empty for a call from a browser, which has no number."""
     number_id: builtins.str
     flow_id: builtins.str
     flow_version: builtins.int
@@ -203,7 +279,10 @@ class Call(message.Message):
     """From answer to end."""
     end_reason: builtins.str
     """Why it ended: `caller`, `agent`, `hang_up`, `max_duration`, `model_lost`, `carrier_protocol`, `stream_lost`,
-    `no_capacity`, `control_away`, ...
+    `no_capacity`, `control_away`, `transferred`, ...
+    `no_capacity`, `control_away`, ...; of an outbound call also `machine`, `fax`, `busy`, `no_answer`, `carrier`, `canceled`,
+    `too_late`, ...
+    `no_capacity`, `control_away`, ...; from a browser also `connection_lost`, `not_connected`, `no_answer`.
     """
     outcome_label: builtins.str
     """The label of the outcome, from the agent or from the summary afterwards."""
@@ -211,6 +290,8 @@ class Call(message.Message):
     """The summary's first line."""
     caller_verification: CallerVerification.ValueType
     """Null when the carrier said nothing of it."""
+    answered_by: AnsweredBy.ValueType
+    """Null for inbound calls, and while or when the carrier has not told."""
     @builtins.property
     def contact(self) -> CallContact: ...
     @builtins.property
@@ -245,10 +326,11 @@ class Call(message.Message):
         outcome_label: builtins.str | None = ...,
         summary_text: builtins.str | None = ...,
         caller_verification: CallerVerification.ValueType = ...,
+        answered_by: AnsweredBy.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_duration_seconds", b"_duration_seconds", "_end_reason", b"_end_reason", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_number_id", b"_number_id", "_outcome_label", b"_outcome_label", "_summary_text", b"_summary_text", "answered_at", b"answered_at", "contact", b"contact", "created_at", b"created_at", "duration_seconds", b"duration_seconds", "end_reason", b"end_reason", "ended_at", b"ended_at", "flow_id", b"flow_id", "flow_version", b"flow_version", "number_id", b"number_id", "outcome_label", b"outcome_label", "summary_text", b"summary_text"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_duration_seconds", b"_duration_seconds", "_end_reason", b"_end_reason", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_number_id", b"_number_id", "_outcome_label", b"_outcome_label", "_summary_text", b"_summary_text", "answered_at", b"answered_at", "caller_verification", b"caller_verification", "contact", b"contact", "created_at", b"created_at", "direction", b"direction", "duration_seconds", b"duration_seconds", "end_reason", b"end_reason", "ended_at", b"ended_at", "flow_id", b"flow_id", "flow_version", b"flow_version", "from_e164", b"from_e164", "id", b"id", "number_id", b"number_id", "origin", b"origin", "outcome_label", b"outcome_label", "status", b"status", "summary_text", b"summary_text", "tags", b"tags", "to_e164", b"to_e164"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_duration_seconds", b"_duration_seconds", "_end_reason", b"_end_reason", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_number_id", b"_number_id", "_outcome_label", b"_outcome_label", "_summary_text", b"_summary_text", "answered_at", b"answered_at", "answered_by", b"answered_by", "caller_verification", b"caller_verification", "contact", b"contact", "created_at", b"created_at", "direction", b"direction", "duration_seconds", b"duration_seconds", "end_reason", b"end_reason", "ended_at", b"ended_at", "flow_id", b"flow_id", "flow_version", b"flow_version", "from_e164", b"from_e164", "id", b"id", "number_id", b"number_id", "origin", b"origin", "outcome_label", b"outcome_label", "status", b"status", "summary_text", b"summary_text", "tags", b"tags", "to_e164", b"to_e164"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__duration_seconds: _TypeAlias = typing.Literal["duration_seconds"]  # noqa: Y015
     _WhichOneofArgType__duration_seconds: _TypeAlias = typing.Literal["_duration_seconds", b"_duration_seconds"]  # noqa: Y015
@@ -295,7 +377,9 @@ class Turn(message.Message):
     """In the order of speech, from 1."""
     role: Speaker.ValueType
     text: builtins.str
-    """All that the caller said, or that the agent generated."""
+    """All that the caller said, or that the agent generated.
+    `[not recorded]` for one during a pause of the recording.
+    """
     start_ms: builtins.int
     """Milliseconds since the stream began."""
     end_ms: builtins.int
@@ -329,6 +413,36 @@ class Turn(message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__heard_text) -> _WhichOneofReturnType__heard_text | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__item_id) -> _WhichOneofReturnType__item_id | None: ...
+
+@typing.final
+class RecordingPause(message.Message):
+    """A span in which the recording is silent and the transcript without words, since the recording was paused."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    START_MS_FIELD_NUMBER: builtins.int
+    END_MS_FIELD_NUMBER: builtins.int
+    CAUSE_FIELD_NUMBER: builtins.int
+    start_ms: builtins.int
+    """Milliseconds since the stream began."""
+    end_ms: builtins.int
+    """Null for one that is under way, or that lasted to the end of its stream."""
+    cause: builtins.str
+    """What began it: `tool`, `phrase`, `keys`, `run`; `carried_over` from a stream that was lost in a pause."""
+    def __init__(
+        self,
+        *,
+        start_ms: builtins.int = ...,
+        end_ms: builtins.int | None = ...,
+        cause: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_end_ms", b"_end_ms", "end_ms", b"end_ms"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_end_ms", b"_end_ms", "cause", b"cause", "end_ms", b"end_ms", "start_ms", b"start_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__end_ms: _TypeAlias = typing.Literal["end_ms"]  # noqa: Y015
+    _WhichOneofArgType__end_ms: _TypeAlias = typing.Literal["_end_ms", b"_end_ms"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__end_ms) -> _WhichOneofReturnType__end_ms | None: ...
 
 @typing.final
 class ToolActivity(message.Message):
@@ -376,6 +490,76 @@ class ToolActivity(message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__result) -> _WhichOneofReturnType__result | None: ...
 
 @typing.final
+class Transfer(message.Message):
+    """A transfer of a call to a person's telephone."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    LABEL_FIELD_NUMBER: builtins.int
+    TO_E164_FIELD_NUMBER: builtins.int
+    ASKED_BY_FIELD_NUMBER: builtins.int
+    STATE_FIELD_NUMBER: builtins.int
+    SUMMARY_FIELD_NUMBER: builtins.int
+    STARTED_AT_FIELD_NUMBER: builtins.int
+    ANSWERED_AT_FIELD_NUMBER: builtins.int
+    CONNECTED_AT_FIELD_NUMBER: builtins.int
+    ENDED_AT_FIELD_NUMBER: builtins.int
+    TALKED_SECONDS_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    label: builtins.str
+    """As the flow's transfer map names the target; null for a number that a person gave."""
+    to_e164: builtins.str
+    asked_by: builtins.str
+    """`agent`, or who asked for it as the audit log names them."""
+    state: TransferState.ValueType
+    summary: builtins.str
+    """What whoever answered was told of the conversation."""
+    talked_seconds: builtins.int
+    """How long they talked."""
+    @builtins.property
+    def started_at(self) -> timestamp_pb2.Timestamp: ...
+    @builtins.property
+    def answered_at(self) -> timestamp_pb2.Timestamp: ...
+    @builtins.property
+    def connected_at(self) -> timestamp_pb2.Timestamp:
+        """When the caller and the person were connected."""
+
+    @builtins.property
+    def ended_at(self) -> timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        label: builtins.str | None = ...,
+        to_e164: builtins.str = ...,
+        asked_by: builtins.str = ...,
+        state: TransferState.ValueType = ...,
+        summary: builtins.str | None = ...,
+        started_at: timestamp_pb2.Timestamp | None = ...,
+        answered_at: timestamp_pb2.Timestamp | None = ...,
+        connected_at: timestamp_pb2.Timestamp | None = ...,
+        ended_at: timestamp_pb2.Timestamp | None = ...,
+        talked_seconds: builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_label", b"_label", "_summary", b"_summary", "_talked_seconds", b"_talked_seconds", "answered_at", b"answered_at", "connected_at", b"connected_at", "ended_at", b"ended_at", "label", b"label", "started_at", b"started_at", "summary", b"summary", "talked_seconds", b"talked_seconds"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_label", b"_label", "_summary", b"_summary", "_talked_seconds", b"_talked_seconds", "answered_at", b"answered_at", "asked_by", b"asked_by", "connected_at", b"connected_at", "ended_at", b"ended_at", "id", b"id", "label", b"label", "started_at", b"started_at", "state", b"state", "summary", b"summary", "talked_seconds", b"talked_seconds", "to_e164", b"to_e164"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__label: _TypeAlias = typing.Literal["label"]  # noqa: Y015
+    _WhichOneofArgType__label: _TypeAlias = typing.Literal["_label", b"_label"]  # noqa: Y015
+    _WhichOneofReturnType__summary: _TypeAlias = typing.Literal["summary"]  # noqa: Y015
+    _WhichOneofArgType__summary: _TypeAlias = typing.Literal["_summary", b"_summary"]  # noqa: Y015
+    _WhichOneofReturnType__talked_seconds: _TypeAlias = typing.Literal["talked_seconds"]  # noqa: Y015
+    _WhichOneofArgType__talked_seconds: _TypeAlias = typing.Literal["_talked_seconds", b"_talked_seconds"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__label) -> _WhichOneofReturnType__label | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__summary) -> _WhichOneofReturnType__summary | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__talked_seconds) -> _WhichOneofReturnType__talked_seconds | None: ...
+
+@typing.final
 class Summary(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
@@ -411,6 +595,8 @@ class Interruption(message.Message):
     REACTION_MS_FIELD_NUMBER: builtins.int
     VERDICT_FIELD_NUMBER: builtins.int
     TURN_SEQ_FIELD_NUMBER: builtins.int
+    TURN_START_MS_FIELD_NUMBER: builtins.int
+    TURN_END_MS_FIELD_NUMBER: builtins.int
     at_ms: builtins.int
     """When the caller's voice was detected, ms since the stream began."""
     heard_ms: builtins.int
@@ -421,6 +607,9 @@ class Interruption(message.Message):
     """`cut`, or `resumed` when it was taken back."""
     turn_seq: builtins.int
     """The agent's turn that was spoken over."""
+    turn_start_ms: builtins.int
+    """Where that turn begins and ends, ms since the stream began; null in the stream's event, and where no such turn is stored."""
+    turn_end_ms: builtins.int
     def __init__(
         self,
         *,
@@ -429,14 +618,67 @@ class Interruption(message.Message):
         reaction_ms: builtins.int = ...,
         verdict: builtins.str = ...,
         turn_seq: builtins.int | None = ...,
+        turn_start_ms: builtins.int | None = ...,
+        turn_end_ms: builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_turn_seq", b"_turn_seq", "turn_seq", b"turn_seq"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_turn_end_ms", b"_turn_end_ms", "_turn_seq", b"_turn_seq", "_turn_start_ms", b"_turn_start_ms", "turn_end_ms", b"turn_end_ms", "turn_seq", b"turn_seq", "turn_start_ms", b"turn_start_ms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_turn_seq", b"_turn_seq", "at_ms", b"at_ms", "heard_ms", b"heard_ms", "reaction_ms", b"reaction_ms", "turn_seq", b"turn_seq", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_turn_end_ms", b"_turn_end_ms", "_turn_seq", b"_turn_seq", "_turn_start_ms", b"_turn_start_ms", "at_ms", b"at_ms", "heard_ms", b"heard_ms", "reaction_ms", b"reaction_ms", "turn_end_ms", b"turn_end_ms", "turn_seq", b"turn_seq", "turn_start_ms", b"turn_start_ms", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__turn_end_ms: _TypeAlias = typing.Literal["turn_end_ms"]  # noqa: Y015
+    _WhichOneofArgType__turn_end_ms: _TypeAlias = typing.Literal["_turn_end_ms", b"_turn_end_ms"]  # noqa: Y015
     _WhichOneofReturnType__turn_seq: _TypeAlias = typing.Literal["turn_seq"]  # noqa: Y015
     _WhichOneofArgType__turn_seq: _TypeAlias = typing.Literal["_turn_seq", b"_turn_seq"]  # noqa: Y015
+    _WhichOneofReturnType__turn_start_ms: _TypeAlias = typing.Literal["turn_start_ms"]  # noqa: Y015
+    _WhichOneofArgType__turn_start_ms: _TypeAlias = typing.Literal["_turn_start_ms", b"_turn_start_ms"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__turn_end_ms) -> _WhichOneofReturnType__turn_end_ms | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__turn_seq) -> _WhichOneofReturnType__turn_seq | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__turn_start_ms) -> _WhichOneofReturnType__turn_start_ms | None: ...
+
+@typing.final
+class Intervention(message.Message):
+    """What a person who follows a call told its agent, or what became of something that the agent had asked approval for."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    KIND_FIELD_NUMBER: builtins.int
+    TEXT_FIELD_NUMBER: builtins.int
+    BY_FIELD_NUMBER: builtins.int
+    AT_FIELD_NUMBER: builtins.int
+    AT_MS_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    kind: builtins.str
+    """`instruct`: for the agent alone; `say`: for the caller, word for word.  What was heard of it is a turn of the transcript.
+    `news`: what became of an approval.
+    """
+    text: builtins.str
+    by: builtins.str
+    """The name of the person or key."""
+    at_ms: builtins.int
+    """Milliseconds since the call's first stream began; null in the answer to the request."""
+    @builtins.property
+    def at(self) -> timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        kind: builtins.str = ...,
+        text: builtins.str = ...,
+        by: builtins.str = ...,
+        at: timestamp_pb2.Timestamp | None = ...,
+        at_ms: builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_at_ms", b"_at_ms", "at", b"at", "at_ms", b"at_ms"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_at_ms", b"_at_ms", "at", b"at", "at_ms", b"at_ms", "by", b"by", "id", b"id", "kind", b"kind", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__at_ms: _TypeAlias = typing.Literal["at_ms"]  # noqa: Y015
+    _WhichOneofArgType__at_ms: _TypeAlias = typing.Literal["_at_ms", b"_at_ms"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__at_ms) -> _WhichOneofReturnType__at_ms | None: ...
 
 @typing.final
 class TurnLatency(message.Message):
@@ -551,17 +793,27 @@ class CallDetail(message.Message):
     OUTCOME_LABEL_FIELD_NUMBER: builtins.int
     SUMMARY_TEXT_FIELD_NUMBER: builtins.int
     CALLER_VERIFICATION_FIELD_NUMBER: builtins.int
+    ANSWERED_BY_FIELD_NUMBER: builtins.int
     TRANSCRIPT_FIELD_NUMBER: builtins.int
+    EARLIER_TURNS_CURSOR_FIELD_NUMBER: builtins.int
+    LAST_EVENT_ID_FIELD_NUMBER: builtins.int
     TOOL_ACTIVITY_FIELD_NUMBER: builtins.int
     SUMMARY_FIELD_NUMBER: builtins.int
     OUTCOME_FIELD_NUMBER: builtins.int
     INTERRUPTIONS_FIELD_NUMBER: builtins.int
     RECORDING_URL_FIELD_NUMBER: builtins.int
+    PEAKS_URL_FIELD_NUMBER: builtins.int
     RECORDING_FAULT_FIELD_NUMBER: builtins.int
+    RECORDING_PAUSES_FIELD_NUMBER: builtins.int
     LATENCY_FIELD_NUMBER: builtins.int
     ANNOUNCEMENT_PLAYED_MS_FIELD_NUMBER: builtins.int
     NOTES_FIELD_NUMBER: builtins.int
     VOICEMAIL_FIELD_NUMBER: builtins.int
+    INTERVENTIONS_FIELD_NUMBER: builtins.int
+    KEYPAD_ENTRIES_FIELD_NUMBER: builtins.int
+    FLOW_SWITCHES_FIELD_NUMBER: builtins.int
+    TRANSFERS_FIELD_NUMBER: builtins.int
+    USAGE_FIELD_NUMBER: builtins.int
     id: builtins.str
     direction: CallDirection.ValueType
     origin: CallOrigin.ValueType
@@ -576,10 +828,17 @@ class CallDetail(message.Message):
     outcome_label: builtins.str
     summary_text: builtins.str
     caller_verification: CallerVerification.ValueType
+    answered_by: AnsweredBy.ValueType
+    earlier_turns_cursor: builtins.str
+    """The `cursor` of `GET /api/calls/{call_id}/turns` for what was said before; null when the transcript begins with the call."""
+    last_event_id: builtins.int
+    """The stream's last event that this record has in it: `GET /api/calls/{id}/stream?last_event_id=` goes on from here."""
     outcome: builtins.str
     """As defined by the flow's outcome schema."""
     recording_url: builtins.str
     """Null when the call has no recording."""
+    peaks_url: builtins.str
+    """The peaks of the recording, where there is one."""
     recording_fault: builtins.str
     """Why the recording ends before the call, or is missing although the flow records: a full disk, for example."""
     announcement_played_ms: builtins.int
@@ -595,7 +854,9 @@ class CallDetail(message.Message):
     @builtins.property
     def tags(self) -> containers.RepeatedScalarFieldContainer[builtins.str]: ...
     @builtins.property
-    def transcript(self) -> containers.RepeatedCompositeFieldContainer[Turn]: ...
+    def transcript(self) -> containers.RepeatedCompositeFieldContainer[Turn]:
+        """In the order of speech: all turns, or the latest ones of `turns`."""
+
     @builtins.property
     def tool_activity(self) -> containers.RepeatedCompositeFieldContainer[ToolActivity]: ...
     @builtins.property
@@ -605,6 +866,10 @@ class CallDetail(message.Message):
     @builtins.property
     def interruptions(self) -> containers.RepeatedCompositeFieldContainer[Interruption]: ...
     @builtins.property
+    def recording_pauses(self) -> containers.RepeatedCompositeFieldContainer[RecordingPause]:
+        """Where the recording was paused, in order."""
+
+    @builtins.property
     def latency(self) -> CallLatency: ...
     @builtins.property
     def notes(self) -> containers.RepeatedCompositeFieldContainer[review_pb2.CallNote]:
@@ -612,7 +877,27 @@ class CallDetail(message.Message):
 
     @builtins.property
     def voicemail(self) -> review_pb2.Voicemail:
-        """Not implemented: null; no caller can leave a voicemail."""
+        """The message that the caller left, once the call is over.  Null: none, or it was deleted."""
+
+    @builtins.property
+    def interventions(self) -> containers.RepeatedCompositeFieldContainer[Intervention]:
+        """What people told the agent during the call, oldest first."""
+
+    @builtins.property
+    def keypad_entries(self) -> containers.RepeatedCompositeFieldContainer[KeypadEntry]:
+        """What the caller entered on the keypad, in the order of entry; at most 500 entries."""
+
+    @builtins.property
+    def flow_switches(self) -> containers.RepeatedCompositeFieldContainer[FlowSwitched]:
+        """The agents that took the call over from the first, in order."""
+
+    @builtins.property
+    def transfers(self) -> containers.RepeatedCompositeFieldContainer[Transfer]:
+        """Oldest first; at most 20."""
+
+    @builtins.property
+    def usage(self) -> usage_pb2.Usage:
+        """What the call used so far, and what that costs; costs are known some seconds after its end."""
 
     def __init__(
         self,
@@ -636,26 +921,38 @@ class CallDetail(message.Message):
         outcome_label: builtins.str | None = ...,
         summary_text: builtins.str | None = ...,
         caller_verification: CallerVerification.ValueType = ...,
+        answered_by: AnsweredBy.ValueType = ...,
         transcript: abc.Iterable[Turn] | None = ...,
+        earlier_turns_cursor: builtins.str | None = ...,
+        last_event_id: builtins.int = ...,
         tool_activity: abc.Iterable[ToolActivity] | None = ...,
         summary: Summary | None = ...,
         outcome: builtins.str | None = ...,
         interruptions: abc.Iterable[Interruption] | None = ...,
         recording_url: builtins.str | None = ...,
+        peaks_url: builtins.str | None = ...,
         recording_fault: builtins.str | None = ...,
+        recording_pauses: abc.Iterable[RecordingPause] | None = ...,
         latency: CallLatency | None = ...,
         announcement_played_ms: builtins.int | None = ...,
         notes: abc.Iterable[review_pb2.CallNote] | None = ...,
         voicemail: review_pb2.Voicemail | None = ...,
+        interventions: abc.Iterable[Intervention] | None = ...,
+        keypad_entries: abc.Iterable[KeypadEntry] | None = ...,
+        flow_switches: abc.Iterable[FlowSwitched] | None = ...,
+        transfers: abc.Iterable[Transfer] | None = ...,
+        usage: usage_pb2.Usage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_announcement_played_ms", b"_announcement_played_ms", "_duration_seconds", b"_duration_seconds", "_end_reason", b"_end_reason", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_number_id", b"_number_id", "_outcome", b"_outcome", "_outcome_label", b"_outcome_label", "_recording_fault", b"_recording_fault", "_recording_url", b"_recording_url", "_summary_text", b"_summary_text", "announcement_played_ms", b"announcement_played_ms", "answered_at", b"answered_at", "contact", b"contact", "created_at", b"created_at", "duration_seconds", b"duration_seconds", "end_reason", b"end_reason", "ended_at", b"ended_at", "flow_id", b"flow_id", "flow_version", b"flow_version", "latency", b"latency", "number_id", b"number_id", "outcome", b"outcome", "outcome_label", b"outcome_label", "recording_fault", b"recording_fault", "recording_url", b"recording_url", "summary", b"summary", "summary_text", b"summary_text", "voicemail", b"voicemail"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_announcement_played_ms", b"_announcement_played_ms", "_duration_seconds", b"_duration_seconds", "_earlier_turns_cursor", b"_earlier_turns_cursor", "_end_reason", b"_end_reason", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_number_id", b"_number_id", "_outcome", b"_outcome", "_outcome_label", b"_outcome_label", "_peaks_url", b"_peaks_url", "_recording_fault", b"_recording_fault", "_recording_url", b"_recording_url", "_summary_text", b"_summary_text", "announcement_played_ms", b"announcement_played_ms", "answered_at", b"answered_at", "contact", b"contact", "created_at", b"created_at", "duration_seconds", b"duration_seconds", "earlier_turns_cursor", b"earlier_turns_cursor", "end_reason", b"end_reason", "ended_at", b"ended_at", "flow_id", b"flow_id", "flow_version", b"flow_version", "latency", b"latency", "number_id", b"number_id", "outcome", b"outcome", "outcome_label", b"outcome_label", "peaks_url", b"peaks_url", "recording_fault", b"recording_fault", "recording_url", b"recording_url", "summary", b"summary", "summary_text", b"summary_text", "usage", b"usage", "voicemail", b"voicemail"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_announcement_played_ms", b"_announcement_played_ms", "_duration_seconds", b"_duration_seconds", "_end_reason", b"_end_reason", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_number_id", b"_number_id", "_outcome", b"_outcome", "_outcome_label", b"_outcome_label", "_recording_fault", b"_recording_fault", "_recording_url", b"_recording_url", "_summary_text", b"_summary_text", "announcement_played_ms", b"announcement_played_ms", "answered_at", b"answered_at", "caller_verification", b"caller_verification", "contact", b"contact", "created_at", b"created_at", "direction", b"direction", "duration_seconds", b"duration_seconds", "end_reason", b"end_reason", "ended_at", b"ended_at", "flow_id", b"flow_id", "flow_version", b"flow_version", "from_e164", b"from_e164", "id", b"id", "interruptions", b"interruptions", "latency", b"latency", "notes", b"notes", "number_id", b"number_id", "origin", b"origin", "outcome", b"outcome", "outcome_label", b"outcome_label", "recording_fault", b"recording_fault", "recording_url", b"recording_url", "status", b"status", "summary", b"summary", "summary_text", b"summary_text", "tags", b"tags", "to_e164", b"to_e164", "tool_activity", b"tool_activity", "transcript", b"transcript", "voicemail", b"voicemail"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_announcement_played_ms", b"_announcement_played_ms", "_duration_seconds", b"_duration_seconds", "_earlier_turns_cursor", b"_earlier_turns_cursor", "_end_reason", b"_end_reason", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_number_id", b"_number_id", "_outcome", b"_outcome", "_outcome_label", b"_outcome_label", "_peaks_url", b"_peaks_url", "_recording_fault", b"_recording_fault", "_recording_url", b"_recording_url", "_summary_text", b"_summary_text", "announcement_played_ms", b"announcement_played_ms", "answered_at", b"answered_at", "answered_by", b"answered_by", "caller_verification", b"caller_verification", "contact", b"contact", "created_at", b"created_at", "direction", b"direction", "duration_seconds", b"duration_seconds", "earlier_turns_cursor", b"earlier_turns_cursor", "end_reason", b"end_reason", "ended_at", b"ended_at", "flow_id", b"flow_id", "flow_switches", b"flow_switches", "flow_version", b"flow_version", "from_e164", b"from_e164", "id", b"id", "interruptions", b"interruptions", "interventions", b"interventions", "keypad_entries", b"keypad_entries", "last_event_id", b"last_event_id", "latency", b"latency", "notes", b"notes", "number_id", b"number_id", "origin", b"origin", "outcome", b"outcome", "outcome_label", b"outcome_label", "peaks_url", b"peaks_url", "recording_fault", b"recording_fault", "recording_pauses", b"recording_pauses", "recording_url", b"recording_url", "status", b"status", "summary", b"summary", "summary_text", b"summary_text", "tags", b"tags", "to_e164", b"to_e164", "tool_activity", b"tool_activity", "transcript", b"transcript", "transfers", b"transfers", "usage", b"usage", "voicemail", b"voicemail"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__announcement_played_ms: _TypeAlias = typing.Literal["announcement_played_ms"]  # noqa: Y015
     _WhichOneofArgType__announcement_played_ms: _TypeAlias = typing.Literal["_announcement_played_ms", b"_announcement_played_ms"]  # noqa: Y015
     _WhichOneofReturnType__duration_seconds: _TypeAlias = typing.Literal["duration_seconds"]  # noqa: Y015
     _WhichOneofArgType__duration_seconds: _TypeAlias = typing.Literal["_duration_seconds", b"_duration_seconds"]  # noqa: Y015
+    _WhichOneofReturnType__earlier_turns_cursor: _TypeAlias = typing.Literal["earlier_turns_cursor"]  # noqa: Y015
+    _WhichOneofArgType__earlier_turns_cursor: _TypeAlias = typing.Literal["_earlier_turns_cursor", b"_earlier_turns_cursor"]  # noqa: Y015
     _WhichOneofReturnType__end_reason: _TypeAlias = typing.Literal["end_reason"]  # noqa: Y015
     _WhichOneofArgType__end_reason: _TypeAlias = typing.Literal["_end_reason", b"_end_reason"]  # noqa: Y015
     _WhichOneofReturnType__flow_id: _TypeAlias = typing.Literal["flow_id"]  # noqa: Y015
@@ -668,6 +965,8 @@ class CallDetail(message.Message):
     _WhichOneofArgType__outcome: _TypeAlias = typing.Literal["_outcome", b"_outcome"]  # noqa: Y015
     _WhichOneofReturnType__outcome_label: _TypeAlias = typing.Literal["outcome_label"]  # noqa: Y015
     _WhichOneofArgType__outcome_label: _TypeAlias = typing.Literal["_outcome_label", b"_outcome_label"]  # noqa: Y015
+    _WhichOneofReturnType__peaks_url: _TypeAlias = typing.Literal["peaks_url"]  # noqa: Y015
+    _WhichOneofArgType__peaks_url: _TypeAlias = typing.Literal["_peaks_url", b"_peaks_url"]  # noqa: Y015
     _WhichOneofReturnType__recording_fault: _TypeAlias = typing.Literal["recording_fault"]  # noqa: Y015
     _WhichOneofArgType__recording_fault: _TypeAlias = typing.Literal["_recording_fault", b"_recording_fault"]  # noqa: Y015
     _WhichOneofReturnType__recording_url: _TypeAlias = typing.Literal["recording_url"]  # noqa: Y015
@@ -678,6 +977,8 @@ class CallDetail(message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__announcement_played_ms) -> _WhichOneofReturnType__announcement_played_ms | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__duration_seconds) -> _WhichOneofReturnType__duration_seconds | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__earlier_turns_cursor) -> _WhichOneofReturnType__earlier_turns_cursor | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__end_reason) -> _WhichOneofReturnType__end_reason | None: ...
     @typing.overload
@@ -691,11 +992,37 @@ class CallDetail(message.Message):
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__outcome_label) -> _WhichOneofReturnType__outcome_label | None: ...
     @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__peaks_url) -> _WhichOneofReturnType__peaks_url | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__recording_fault) -> _WhichOneofReturnType__recording_fault | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__recording_url) -> _WhichOneofReturnType__recording_url | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__summary_text) -> _WhichOneofReturnType__summary_text | None: ...
+
+@typing.final
+class KeypadEntry(message.Message):
+    """Keys that the caller pressed one after another."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    KEYS_FIELD_NUMBER: builtins.int
+    AT_MS_FIELD_NUMBER: builtins.int
+    keys: builtins.str
+    """`0` to `9`, `*`, `#` and `A` to `D`, at most 64 of them; an entry that the caller ended with `#` has it."""
+    at_ms: builtins.int
+    """When the entry was complete, milliseconds since the call's first stream began."""
+    def __init__(
+        self,
+        *,
+        keys: builtins.str = ...,
+        at_ms: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["at_ms", b"at_ms", "keys", b"keys"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
 class ListCallsRequest(message.Message):
@@ -789,17 +1116,23 @@ class GetCallRequest(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
+    TURNS_FIELD_NUMBER: builtins.int
     id: builtins.str
+    turns: builtins.int
+    """How many turns the transcript has, the latest ones; all when unset."""
     def __init__(
         self,
         *,
         id: builtins.str = ...,
+        turns: builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_turns", b"_turns", "turns", b"turns"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_turns", b"_turns", "id", b"id", "turns", b"turns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__turns: _TypeAlias = typing.Literal["turns"]  # noqa: Y015
+    _WhichOneofArgType__turns: _TypeAlias = typing.Literal["_turns", b"_turns"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__turns) -> _WhichOneofReturnType__turns | None: ...
 
 @typing.final
 class GetCallResponse(message.Message):
@@ -820,6 +1153,55 @@ class GetCallResponse(message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
+class ListCallTurnsRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: builtins.int
+    LIMIT_FIELD_NUMBER: builtins.int
+    CURSOR_FIELD_NUMBER: builtins.int
+    call_id: builtins.str
+    limit: builtins.int
+    """1 to 200; 50 when unset."""
+    cursor: builtins.str
+    def __init__(
+        self,
+        *,
+        call_id: builtins.str = ...,
+        limit: builtins.int | None = ...,
+        cursor: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_limit", b"_limit", "limit", b"limit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_limit", b"_limit", "call_id", b"call_id", "cursor", b"cursor", "limit", b"limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__limit: _TypeAlias = typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+
+@typing.final
+class ListCallTurnsResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    TURNS_FIELD_NUMBER: builtins.int
+    NEXT_CURSOR_FIELD_NUMBER: builtins.int
+    next_cursor: builtins.str
+    @builtins.property
+    def turns(self) -> containers.RepeatedCompositeFieldContainer[Turn]: ...
+    def __init__(
+        self,
+        *,
+        turns: abc.Iterable[Turn] | None = ...,
+        next_cursor: builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_next_cursor", b"_next_cursor", "next_cursor", b"next_cursor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_next_cursor", b"_next_cursor", "next_cursor", b"next_cursor", "turns", b"turns"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__next_cursor: _TypeAlias = typing.Literal["next_cursor"]  # noqa: Y015
+    _WhichOneofArgType__next_cursor: _TypeAlias = typing.Literal["_next_cursor", b"_next_cursor"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__next_cursor) -> _WhichOneofReturnType__next_cursor | None: ...
+
+@typing.final
 class StreamCallRequest(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
@@ -827,7 +1209,7 @@ class StreamCallRequest(message.Message):
     LAST_EVENT_ID_FIELD_NUMBER: builtins.int
     id: builtins.str
     last_event_id: builtins.int
-    """The sequence number of the last event received."""
+    """The id of the last event that is known.  The header `Last-Event-ID`, which a browser sends when it reconnects, takes precedence."""
     def __init__(
         self,
         *,
@@ -926,6 +1308,67 @@ class CallEnded(message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
 
 @typing.final
+class MessageBegun(message.Message):
+    """The caller has heard the mailbox's beep, and is being recorded."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class MessageOver(message.Message):
+    """The caller's message is over; the voicemail is there once the call has ended."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    DURATION_MS_FIELD_NUMBER: builtins.int
+    duration_ms: builtins.int
+    """0: the caller said nothing, and nothing is kept."""
+    def __init__(
+        self,
+        *,
+        duration_ms: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["duration_ms", b"duration_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class FlowSwitched(message.Message):
+    """Another flow's agent has taken the call over."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    FLOW_ID_FIELD_NUMBER: builtins.int
+    FLOW_VERSION_FIELD_NUMBER: builtins.int
+    AT_MS_FIELD_NUMBER: builtins.int
+    flow_id: builtins.str
+    flow_version: builtins.int
+    at_ms: builtins.int
+    """Milliseconds since the call's first stream began."""
+    def __init__(
+        self,
+        *,
+        flow_id: builtins.str = ...,
+        flow_version: builtins.int = ...,
+        at_ms: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["at_ms", b"at_ms", "flow_id", b"flow_id", "flow_version", b"flow_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
 class StreamCallResponse(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
@@ -938,6 +1381,14 @@ class StreamCallResponse(message.Message):
     TOOL_FINISHED_FIELD_NUMBER: builtins.int
     BARGE_IN_FIELD_NUMBER: builtins.int
     ENDED_FIELD_NUMBER: builtins.int
+    INTERVENTION_FIELD_NUMBER: builtins.int
+    MESSAGE_BEGUN_FIELD_NUMBER: builtins.int
+    MESSAGE_OVER_FIELD_NUMBER: builtins.int
+    KEYPAD_ENTRY_FIELD_NUMBER: builtins.int
+    FLOW_SWITCHED_FIELD_NUMBER: builtins.int
+    TRANSFER_STARTED_FIELD_NUMBER: builtins.int
+    TRANSFER_CONNECTED_FIELD_NUMBER: builtins.int
+    TRANSFER_ENDED_FIELD_NUMBER: builtins.int
     seq: builtins.int
     """The call's own sequence number; 0 for an event that is not stored."""
     @builtins.property
@@ -956,6 +1407,22 @@ class StreamCallResponse(message.Message):
     def barge_in(self) -> Interruption: ...
     @builtins.property
     def ended(self) -> CallEnded: ...
+    @builtins.property
+    def intervention(self) -> Intervention: ...
+    @builtins.property
+    def message_begun(self) -> MessageBegun: ...
+    @builtins.property
+    def message_over(self) -> MessageOver: ...
+    @builtins.property
+    def keypad_entry(self) -> KeypadEntry: ...
+    @builtins.property
+    def flow_switched(self) -> FlowSwitched: ...
+    @builtins.property
+    def transfer_started(self) -> Transfer: ...
+    @builtins.property
+    def transfer_connected(self) -> Transfer: ...
+    @builtins.property
+    def transfer_ended(self) -> Transfer: ...
     def __init__(
         self,
         *,
@@ -968,12 +1435,20 @@ class StreamCallResponse(message.Message):
         tool_finished: ToolActivity | None = ...,
         barge_in: Interruption | None = ...,
         ended: CallEnded | None = ...,
+        intervention: Intervention | None = ...,
+        message_begun: MessageBegun | None = ...,
+        message_over: MessageOver | None = ...,
+        keypad_entry: KeypadEntry | None = ...,
+        flow_switched: FlowSwitched | None = ...,
+        transfer_started: Transfer | None = ...,
+        transfer_connected: Transfer | None = ...,
+        transfer_ended: Transfer | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["at", b"at", "barge_in", b"barge_in", "delta", b"delta", "ended", b"ended", "event", b"event", "state", b"state", "tool_finished", b"tool_finished", "tool_started", b"tool_started", "turn", b"turn"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["at", b"at", "barge_in", b"barge_in", "delta", b"delta", "ended", b"ended", "event", b"event", "flow_switched", b"flow_switched", "intervention", b"intervention", "keypad_entry", b"keypad_entry", "message_begun", b"message_begun", "message_over", b"message_over", "state", b"state", "tool_finished", b"tool_finished", "tool_started", b"tool_started", "transfer_connected", b"transfer_connected", "transfer_ended", b"transfer_ended", "transfer_started", b"transfer_started", "turn", b"turn"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["at", b"at", "barge_in", b"barge_in", "delta", b"delta", "ended", b"ended", "event", b"event", "seq", b"seq", "state", b"state", "tool_finished", b"tool_finished", "tool_started", b"tool_started", "turn", b"turn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["at", b"at", "barge_in", b"barge_in", "delta", b"delta", "ended", b"ended", "event", b"event", "flow_switched", b"flow_switched", "intervention", b"intervention", "keypad_entry", b"keypad_entry", "message_begun", b"message_begun", "message_over", b"message_over", "seq", b"seq", "state", b"state", "tool_finished", b"tool_finished", "tool_started", b"tool_started", "transfer_connected", b"transfer_connected", "transfer_ended", b"transfer_ended", "transfer_started", b"transfer_started", "turn", b"turn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = typing.Literal["state", "delta", "turn", "tool_started", "tool_finished", "barge_in", "ended"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = typing.Literal["state", "delta", "turn", "tool_started", "tool_finished", "barge_in", "ended", "intervention", "message_begun", "message_over", "keypad_entry", "flow_switched", "transfer_started", "transfer_connected", "transfer_ended"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -999,6 +1474,116 @@ class GetRecordingRequest(message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
+class GetCallPeaksRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class InstructAgentRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    TEXT_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    text: builtins.str
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        text: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["id", b"id", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class InstructAgentResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    INTERVENTION_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def intervention(self) -> Intervention: ...
+    def __init__(
+        self,
+        *,
+        intervention: Intervention | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["intervention", b"intervention"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["intervention", b"intervention"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class SayOnCallRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    TEXT_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    text: builtins.str
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        text: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["id", b"id", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class SayOnCallResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    INTERVENTION_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def intervention(self) -> Intervention: ...
+    def __init__(
+        self,
+        *,
+        intervention: Intervention | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["intervention", b"intervention"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["intervention", b"intervention"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ListenToCallRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
 class HangUpCallRequest(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
@@ -1017,6 +1602,173 @@ class HangUpCallRequest(message.Message):
 
 @typing.final
 class HangUpCallResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    CALL_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def call(self) -> CallDetail: ...
+    def __init__(
+        self,
+        *,
+        call: CallDetail | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["call", b"call"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["call", b"call"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class PlaceBrowserCallRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    FLOW_ID_FIELD_NUMBER: builtins.int
+    SDP_FIELD_NUMBER: builtins.int
+    flow_id: builtins.str
+    """The flow whose agent answers; a voice flow."""
+    sdp: builtins.str
+    """The SDP offer: one audio section, with Opus.  Candidates are needed only if the deployment has ICE servers."""
+    def __init__(
+        self,
+        *,
+        flow_id: builtins.str = ...,
+        sdp: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["flow_id", b"flow_id", "sdp", b"sdp"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class PlaceBrowserCallResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: builtins.int
+    SDP_FIELD_NUMBER: builtins.int
+    call_id: builtins.str
+    sdp: builtins.str
+    """The SDP answer."""
+    def __init__(
+        self,
+        *,
+        call_id: builtins.str = ...,
+        sdp: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["call_id", b"call_id", "sdp", b"sdp"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class DeleteCallRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class DeleteCallResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class TransferCallRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    TO_E164_FIELD_NUMBER: builtins.int
+    LABEL_FIELD_NUMBER: builtins.int
+    SUMMARY_FIELD_NUMBER: builtins.int
+    ACCEPT_KEY_FIELD_NUMBER: builtins.int
+    FLOW_ID_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    to_e164: builtins.str
+    """Who is called; either this, `label` or `flow_id`."""
+    label: builtins.str
+    """A label of the transfer map of the call's flow; its number, and how it is to be rung."""
+    summary: builtins.str
+    """What whoever answers is told of the conversation."""
+    accept_key: builtins.bool
+    """Whoever answers must press 1 to take the call, so that a voicemail box never takes it.  With `label`, the map decides."""
+    flow_id: builtins.str
+    """The voice flow whose agent takes the call over on the same stream, as with the agent's own `transfer_to_flow`."""
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        to_e164: builtins.str = ...,
+        label: builtins.str = ...,
+        summary: builtins.str = ...,
+        accept_key: builtins.bool = ...,
+        flow_id: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["accept_key", b"accept_key", "flow_id", b"flow_id", "id", b"id", "label", b"label", "summary", b"summary", "to_e164", b"to_e164"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class TransferCallResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    CALL_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def call(self) -> CallDetail: ...
+    def __init__(
+        self,
+        *,
+        call: CallDetail | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["call", b"call"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["call", b"call"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class TakeOverCallRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    TO_E164_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    to_e164: builtins.str
+    """Whose telephone rings."""
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        to_e164: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["id", b"id", "to_e164", b"to_e164"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class TakeOverCallResponse(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
     CALL_FIELD_NUMBER: builtins.int

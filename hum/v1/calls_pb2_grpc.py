@@ -45,6 +45,11 @@ class CallsServiceStub:
                 request_serializer=hum_dot_v1_dot_calls__pb2.GetCallRequest.SerializeToString,
                 response_deserializer=hum_dot_v1_dot_calls__pb2.GetCallResponse.FromString,
                 _registered_method=True)
+        self.ListCallTurns = channel.unary_unary(
+                '/hum.v1.CallsService/ListCallTurns',
+                request_serializer=hum_dot_v1_dot_calls__pb2.ListCallTurnsRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_calls__pb2.ListCallTurnsResponse.FromString,
+                _registered_method=True)
         self.StreamCall = channel.unary_stream(
                 '/hum.v1.CallsService/StreamCall',
                 request_serializer=hum_dot_v1_dot_calls__pb2.StreamCallRequest.SerializeToString,
@@ -55,10 +60,50 @@ class CallsServiceStub:
                 request_serializer=hum_dot_v1_dot_calls__pb2.GetRecordingRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
+        self.GetCallPeaks = channel.unary_stream(
+                '/hum.v1.CallsService/GetCallPeaks',
+                request_serializer=hum_dot_v1_dot_calls__pb2.GetCallPeaksRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.InstructAgent = channel.unary_unary(
+                '/hum.v1.CallsService/InstructAgent',
+                request_serializer=hum_dot_v1_dot_calls__pb2.InstructAgentRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_calls__pb2.InstructAgentResponse.FromString,
+                _registered_method=True)
+        self.SayOnCall = channel.unary_unary(
+                '/hum.v1.CallsService/SayOnCall',
+                request_serializer=hum_dot_v1_dot_calls__pb2.SayOnCallRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_calls__pb2.SayOnCallResponse.FromString,
+                _registered_method=True)
+        self.ListenToCall = channel.unary_stream(
+                '/hum.v1.CallsService/ListenToCall',
+                request_serializer=hum_dot_v1_dot_calls__pb2.ListenToCallRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
         self.HangUpCall = channel.unary_unary(
                 '/hum.v1.CallsService/HangUpCall',
                 request_serializer=hum_dot_v1_dot_calls__pb2.HangUpCallRequest.SerializeToString,
                 response_deserializer=hum_dot_v1_dot_calls__pb2.HangUpCallResponse.FromString,
+                _registered_method=True)
+        self.PlaceBrowserCall = channel.unary_unary(
+                '/hum.v1.CallsService/PlaceBrowserCall',
+                request_serializer=hum_dot_v1_dot_calls__pb2.PlaceBrowserCallRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_calls__pb2.PlaceBrowserCallResponse.FromString,
+                _registered_method=True)
+        self.DeleteCall = channel.unary_unary(
+                '/hum.v1.CallsService/DeleteCall',
+                request_serializer=hum_dot_v1_dot_calls__pb2.DeleteCallRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_calls__pb2.DeleteCallResponse.FromString,
+                _registered_method=True)
+        self.TransferCall = channel.unary_unary(
+                '/hum.v1.CallsService/TransferCall',
+                request_serializer=hum_dot_v1_dot_calls__pb2.TransferCallRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_calls__pb2.TransferCallResponse.FromString,
+                _registered_method=True)
+        self.TakeOverCall = channel.unary_unary(
+                '/hum.v1.CallsService/TakeOverCall',
+                request_serializer=hum_dot_v1_dot_calls__pb2.TakeOverCallRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_calls__pb2.TakeOverCallResponse.FromString,
                 _registered_method=True)
 
 
@@ -79,17 +124,63 @@ class CallsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListCallTurns(self, request, context):
+        """Lists what was said on a call, the latest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def StreamCall(self, request, context):
         """Streams a call's events: first the stored ones, then new ones as they happen, until the call is over.  With
-        `last_event_id`, which REST takes as the header `Last-Event-ID`, only the events after it.
+        `last_event_id`, or the header `Last-Event-ID`, only the events after it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetRecording(self, request, context):
-        """Returns the recording: stereo WAV, the caller on the left, the agent on the right as it was heard.  Honours a
-        single byte range. `NOT_FOUND` when the call has none.
+        """Returns the recording: stereo WAV, the caller on the left, the agent on the right as it was heard.  One for the whole
+        call, however many streams it had: what was said at `start_ms` is there at that time, and where nothing was recorded there is
+        silence.  While the call lasts, it has the streams that are over.  Honours a single byte range. `NOT_FOUND` when the call has none.
+        buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+        buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCallPeaks(self, request, context):
+        """Returns the peaks of the call's recording, which draw it without fetching it.
+        Each channel, caller and agent, has 20 a second, one byte each.  12 bytes first, little-endian: `HUMP`, version (1), channels, peaks a second (uint16), peaks of each channel (uint32); then
+        one channel after the other.  They are where the recording's sound is; that of a later stream is moved by up to 25 ms.  `NOT_FOUND`
+        when the call has no recording.
+        buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+        buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def InstructAgent(self, request, context):
+        """Tells the agent of a live call something that the caller does not hear.  It follows it in what it says next; what it is
+        saying is not interrupted.  `INVALID_STATE` when no agent is on the call, `RATE_LIMITED` after 100 interventions.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SayOnCall(self, request, context):
+        """Has the agent of a live call say this to the caller, word for word, once it and the caller have finished speaking.
+        `INVALID_STATE` when no agent is on the call, `RATE_LIMITED` while five texts wait to be said.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListenToCall(self, request, context):
+        """Listens to a live call.  A stereo WAV without an end, the caller on the left, the agent on the right as it is heard, from
+        now until the call is over.  `INVALID_STATE` when it is over already.
         buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         """
@@ -99,6 +190,41 @@ class CallsServiceServicer:
 
     def HangUpCall(self, request, context):
         """Ends a live call.  `INVALID_STATE` when it is already over.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PlaceBrowserCall(self, request, context):
+        """Calls a flow from a browser, by WebRTC: takes the browser's SDP offer, returns the answer.  The call begins once the
+        connection stands, and ends when it is closed.  `UNAVAILABLE` when no media process takes calls from browsers;
+        `RATE_LIMITED` when the organization or the caller has too many calls.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteCall(self, request, context):
+        """Deletes a call with its recording, transcript, notes, tags, voicemail and the payloads of its events; figures stay.
+        `INVALID_STATE` while it is live.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TransferCall(self, request, context):
+        """Transfers a live call to a person's telephone, or to another flow's agent (`flow_id`).  A person is a number, or a label of
+        the transfer map of the call's flow.  What the agent is saying is heard first; then the caller hears ringing.  Whoever
+        answers hears who calls, and `summary`.  If nobody takes the call, the caller is back with the agent, or as the map says.
+        `INVALID_STATE` when the call is over or was not answered yet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TakeOverCall(self, request, context):
+        """Takes a live call over: it rings at a person's telephone, and whoever answers is connected at once.  Otherwise like
+        `TransferCall`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -117,6 +243,11 @@ def add_CallsServiceServicer_to_server(servicer, server):
                     request_deserializer=hum_dot_v1_dot_calls__pb2.GetCallRequest.FromString,
                     response_serializer=hum_dot_v1_dot_calls__pb2.GetCallResponse.SerializeToString,
             ),
+            'ListCallTurns': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCallTurns,
+                    request_deserializer=hum_dot_v1_dot_calls__pb2.ListCallTurnsRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_calls__pb2.ListCallTurnsResponse.SerializeToString,
+            ),
             'StreamCall': grpc.unary_stream_rpc_method_handler(
                     servicer.StreamCall,
                     request_deserializer=hum_dot_v1_dot_calls__pb2.StreamCallRequest.FromString,
@@ -127,10 +258,50 @@ def add_CallsServiceServicer_to_server(servicer, server):
                     request_deserializer=hum_dot_v1_dot_calls__pb2.GetRecordingRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
+            'GetCallPeaks': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetCallPeaks,
+                    request_deserializer=hum_dot_v1_dot_calls__pb2.GetCallPeaksRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'InstructAgent': grpc.unary_unary_rpc_method_handler(
+                    servicer.InstructAgent,
+                    request_deserializer=hum_dot_v1_dot_calls__pb2.InstructAgentRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_calls__pb2.InstructAgentResponse.SerializeToString,
+            ),
+            'SayOnCall': grpc.unary_unary_rpc_method_handler(
+                    servicer.SayOnCall,
+                    request_deserializer=hum_dot_v1_dot_calls__pb2.SayOnCallRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_calls__pb2.SayOnCallResponse.SerializeToString,
+            ),
+            'ListenToCall': grpc.unary_stream_rpc_method_handler(
+                    servicer.ListenToCall,
+                    request_deserializer=hum_dot_v1_dot_calls__pb2.ListenToCallRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
             'HangUpCall': grpc.unary_unary_rpc_method_handler(
                     servicer.HangUpCall,
                     request_deserializer=hum_dot_v1_dot_calls__pb2.HangUpCallRequest.FromString,
                     response_serializer=hum_dot_v1_dot_calls__pb2.HangUpCallResponse.SerializeToString,
+            ),
+            'PlaceBrowserCall': grpc.unary_unary_rpc_method_handler(
+                    servicer.PlaceBrowserCall,
+                    request_deserializer=hum_dot_v1_dot_calls__pb2.PlaceBrowserCallRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_calls__pb2.PlaceBrowserCallResponse.SerializeToString,
+            ),
+            'DeleteCall': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteCall,
+                    request_deserializer=hum_dot_v1_dot_calls__pb2.DeleteCallRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_calls__pb2.DeleteCallResponse.SerializeToString,
+            ),
+            'TransferCall': grpc.unary_unary_rpc_method_handler(
+                    servicer.TransferCall,
+                    request_deserializer=hum_dot_v1_dot_calls__pb2.TransferCallRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_calls__pb2.TransferCallResponse.SerializeToString,
+            ),
+            'TakeOverCall': grpc.unary_unary_rpc_method_handler(
+                    servicer.TakeOverCall,
+                    request_deserializer=hum_dot_v1_dot_calls__pb2.TakeOverCallRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_calls__pb2.TakeOverCallResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -198,6 +369,33 @@ class CallsService:
             _registered_method=True)
 
     @staticmethod
+    def ListCallTurns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.CallsService/ListCallTurns',
+            hum_dot_v1_dot_calls__pb2.ListCallTurnsRequest.SerializeToString,
+            hum_dot_v1_dot_calls__pb2.ListCallTurnsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def StreamCall(request,
             target,
             options=(),
@@ -252,6 +450,114 @@ class CallsService:
             _registered_method=True)
 
     @staticmethod
+    def GetCallPeaks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/hum.v1.CallsService/GetCallPeaks',
+            hum_dot_v1_dot_calls__pb2.GetCallPeaksRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def InstructAgent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.CallsService/InstructAgent',
+            hum_dot_v1_dot_calls__pb2.InstructAgentRequest.SerializeToString,
+            hum_dot_v1_dot_calls__pb2.InstructAgentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SayOnCall(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.CallsService/SayOnCall',
+            hum_dot_v1_dot_calls__pb2.SayOnCallRequest.SerializeToString,
+            hum_dot_v1_dot_calls__pb2.SayOnCallResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListenToCall(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/hum.v1.CallsService/ListenToCall',
+            hum_dot_v1_dot_calls__pb2.ListenToCallRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def HangUpCall(request,
             target,
             options=(),
@@ -268,6 +574,114 @@ class CallsService:
             '/hum.v1.CallsService/HangUpCall',
             hum_dot_v1_dot_calls__pb2.HangUpCallRequest.SerializeToString,
             hum_dot_v1_dot_calls__pb2.HangUpCallResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PlaceBrowserCall(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.CallsService/PlaceBrowserCall',
+            hum_dot_v1_dot_calls__pb2.PlaceBrowserCallRequest.SerializeToString,
+            hum_dot_v1_dot_calls__pb2.PlaceBrowserCallResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteCall(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.CallsService/DeleteCall',
+            hum_dot_v1_dot_calls__pb2.DeleteCallRequest.SerializeToString,
+            hum_dot_v1_dot_calls__pb2.DeleteCallResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TransferCall(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.CallsService/TransferCall',
+            hum_dot_v1_dot_calls__pb2.TransferCallRequest.SerializeToString,
+            hum_dot_v1_dot_calls__pb2.TransferCallResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TakeOverCall(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.CallsService/TakeOverCall',
+            hum_dot_v1_dot_calls__pb2.TakeOverCallRequest.SerializeToString,
+            hum_dot_v1_dot_calls__pb2.TakeOverCallResponse.FromString,
             options,
             channel_credentials,
             insecure,

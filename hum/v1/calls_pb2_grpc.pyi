@@ -36,18 +36,62 @@ class CallsServiceStub:
     """Finds calls, newest first."""
     GetCall: _grpc.UnaryUnaryMultiCallable[_calls_pb2.GetCallRequest, _calls_pb2.GetCallResponse]
     """Returns a call with its transcript, tools, summary, outcome and latency."""
+    ListCallTurns: _grpc.UnaryUnaryMultiCallable[_calls_pb2.ListCallTurnsRequest, _calls_pb2.ListCallTurnsResponse]
+    """Lists what was said on a call, the latest first."""
     StreamCall: _grpc.UnaryStreamMultiCallable[_calls_pb2.StreamCallRequest, _calls_pb2.StreamCallResponse]
     """Streams a call's events: first the stored ones, then new ones as they happen, until the call is over.  With
-    `last_event_id`, which REST takes as the header `Last-Event-ID`, only the events after it.
+    `last_event_id`, or the header `Last-Event-ID`, only the events after it.
     """
     GetRecording: _grpc.UnaryStreamMultiCallable[_calls_pb2.GetRecordingRequest, _httpbody_pb2.HttpBody]
-    """Returns the recording: stereo WAV, the caller on the left, the agent on the right as it was heard.  Honours a
-    single byte range. `NOT_FOUND` when the call has none.
+    """Returns the recording: stereo WAV, the caller on the left, the agent on the right as it was heard.  One for the whole
+    call, however many streams it had: what was said at `start_ms` is there at that time, and where nothing was recorded there is
+    silence.  While the call lasts, it has the streams that are over.  Honours a single byte range. `NOT_FOUND` when the call has none.
+    buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+    buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+    """
+    GetCallPeaks: _grpc.UnaryStreamMultiCallable[_calls_pb2.GetCallPeaksRequest, _httpbody_pb2.HttpBody]
+    """Returns the peaks of the call's recording, which draw it without fetching it.
+    Each channel, caller and agent, has 20 a second, one byte each.  12 bytes first, little-endian: `HUMP`, version (1), channels, peaks a second (uint16), peaks of each channel (uint32); then
+    one channel after the other.  They are where the recording's sound is; that of a later stream is moved by up to 25 ms.  `NOT_FOUND`
+    when the call has no recording.
+    buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+    buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+    """
+    InstructAgent: _grpc.UnaryUnaryMultiCallable[_calls_pb2.InstructAgentRequest, _calls_pb2.InstructAgentResponse]
+    """Tells the agent of a live call something that the caller does not hear.  It follows it in what it says next; what it is
+    saying is not interrupted.  `INVALID_STATE` when no agent is on the call, `RATE_LIMITED` after 100 interventions.
+    """
+    SayOnCall: _grpc.UnaryUnaryMultiCallable[_calls_pb2.SayOnCallRequest, _calls_pb2.SayOnCallResponse]
+    """Has the agent of a live call say this to the caller, word for word, once it and the caller have finished speaking.
+    `INVALID_STATE` when no agent is on the call, `RATE_LIMITED` while five texts wait to be said.
+    """
+    ListenToCall: _grpc.UnaryStreamMultiCallable[_calls_pb2.ListenToCallRequest, _httpbody_pb2.HttpBody]
+    """Listens to a live call.  A stereo WAV without an end, the caller on the left, the agent on the right as it is heard, from
+    now until the call is over.  `INVALID_STATE` when it is over already.
     buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
     HangUpCall: _grpc.UnaryUnaryMultiCallable[_calls_pb2.HangUpCallRequest, _calls_pb2.HangUpCallResponse]
     """Ends a live call.  `INVALID_STATE` when it is already over."""
+    PlaceBrowserCall: _grpc.UnaryUnaryMultiCallable[_calls_pb2.PlaceBrowserCallRequest, _calls_pb2.PlaceBrowserCallResponse]
+    """Calls a flow from a browser, by WebRTC: takes the browser's SDP offer, returns the answer.  The call begins once the
+    connection stands, and ends when it is closed.  `UNAVAILABLE` when no media process takes calls from browsers;
+    `RATE_LIMITED` when the organization or the caller has too many calls.
+    """
+    DeleteCall: _grpc.UnaryUnaryMultiCallable[_calls_pb2.DeleteCallRequest, _calls_pb2.DeleteCallResponse]
+    """Deletes a call with its recording, transcript, notes, tags, voicemail and the payloads of its events; figures stay.
+    `INVALID_STATE` while it is live.
+    """
+    TransferCall: _grpc.UnaryUnaryMultiCallable[_calls_pb2.TransferCallRequest, _calls_pb2.TransferCallResponse]
+    """Transfers a live call to a person's telephone, or to another flow's agent (`flow_id`).  A person is a number, or a label of
+    the transfer map of the call's flow.  What the agent is saying is heard first; then the caller hears ringing.  Whoever
+    answers hears who calls, and `summary`.  If nobody takes the call, the caller is back with the agent, or as the map says.
+    `INVALID_STATE` when the call is over or was not answered yet.
+    """
+    TakeOverCall: _grpc.UnaryUnaryMultiCallable[_calls_pb2.TakeOverCallRequest, _calls_pb2.TakeOverCallResponse]
+    """Takes a live call over: it rings at a person's telephone, and whoever answers is connected at once.  Otherwise like
+    `TransferCall`.
+    """
 
 @_typing.type_check_only
 class CallsServiceAsyncStub(CallsServiceStub):
@@ -56,18 +100,62 @@ class CallsServiceAsyncStub(CallsServiceStub):
     """Finds calls, newest first."""
     GetCall: _aio.UnaryUnaryMultiCallable[_calls_pb2.GetCallRequest, _calls_pb2.GetCallResponse]  # type: ignore[assignment]
     """Returns a call with its transcript, tools, summary, outcome and latency."""
+    ListCallTurns: _aio.UnaryUnaryMultiCallable[_calls_pb2.ListCallTurnsRequest, _calls_pb2.ListCallTurnsResponse]  # type: ignore[assignment]
+    """Lists what was said on a call, the latest first."""
     StreamCall: _aio.UnaryStreamMultiCallable[_calls_pb2.StreamCallRequest, _calls_pb2.StreamCallResponse]  # type: ignore[assignment]
     """Streams a call's events: first the stored ones, then new ones as they happen, until the call is over.  With
-    `last_event_id`, which REST takes as the header `Last-Event-ID`, only the events after it.
+    `last_event_id`, or the header `Last-Event-ID`, only the events after it.
     """
     GetRecording: _aio.UnaryStreamMultiCallable[_calls_pb2.GetRecordingRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
-    """Returns the recording: stereo WAV, the caller on the left, the agent on the right as it was heard.  Honours a
-    single byte range. `NOT_FOUND` when the call has none.
+    """Returns the recording: stereo WAV, the caller on the left, the agent on the right as it was heard.  One for the whole
+    call, however many streams it had: what was said at `start_ms` is there at that time, and where nothing was recorded there is
+    silence.  While the call lasts, it has the streams that are over.  Honours a single byte range. `NOT_FOUND` when the call has none.
+    buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+    buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+    """
+    GetCallPeaks: _aio.UnaryStreamMultiCallable[_calls_pb2.GetCallPeaksRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Returns the peaks of the call's recording, which draw it without fetching it.
+    Each channel, caller and agent, has 20 a second, one byte each.  12 bytes first, little-endian: `HUMP`, version (1), channels, peaks a second (uint16), peaks of each channel (uint32); then
+    one channel after the other.  They are where the recording's sound is; that of a later stream is moved by up to 25 ms.  `NOT_FOUND`
+    when the call has no recording.
+    buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+    buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+    """
+    InstructAgent: _aio.UnaryUnaryMultiCallable[_calls_pb2.InstructAgentRequest, _calls_pb2.InstructAgentResponse]  # type: ignore[assignment]
+    """Tells the agent of a live call something that the caller does not hear.  It follows it in what it says next; what it is
+    saying is not interrupted.  `INVALID_STATE` when no agent is on the call, `RATE_LIMITED` after 100 interventions.
+    """
+    SayOnCall: _aio.UnaryUnaryMultiCallable[_calls_pb2.SayOnCallRequest, _calls_pb2.SayOnCallResponse]  # type: ignore[assignment]
+    """Has the agent of a live call say this to the caller, word for word, once it and the caller have finished speaking.
+    `INVALID_STATE` when no agent is on the call, `RATE_LIMITED` while five texts wait to be said.
+    """
+    ListenToCall: _aio.UnaryStreamMultiCallable[_calls_pb2.ListenToCallRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Listens to a live call.  A stereo WAV without an end, the caller on the left, the agent on the right as it is heard, from
+    now until the call is over.  `INVALID_STATE` when it is over already.
     buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
     HangUpCall: _aio.UnaryUnaryMultiCallable[_calls_pb2.HangUpCallRequest, _calls_pb2.HangUpCallResponse]  # type: ignore[assignment]
     """Ends a live call.  `INVALID_STATE` when it is already over."""
+    PlaceBrowserCall: _aio.UnaryUnaryMultiCallable[_calls_pb2.PlaceBrowserCallRequest, _calls_pb2.PlaceBrowserCallResponse]  # type: ignore[assignment]
+    """Calls a flow from a browser, by WebRTC: takes the browser's SDP offer, returns the answer.  The call begins once the
+    connection stands, and ends when it is closed.  `UNAVAILABLE` when no media process takes calls from browsers;
+    `RATE_LIMITED` when the organization or the caller has too many calls.
+    """
+    DeleteCall: _aio.UnaryUnaryMultiCallable[_calls_pb2.DeleteCallRequest, _calls_pb2.DeleteCallResponse]  # type: ignore[assignment]
+    """Deletes a call with its recording, transcript, notes, tags, voicemail and the payloads of its events; figures stay.
+    `INVALID_STATE` while it is live.
+    """
+    TransferCall: _aio.UnaryUnaryMultiCallable[_calls_pb2.TransferCallRequest, _calls_pb2.TransferCallResponse]  # type: ignore[assignment]
+    """Transfers a live call to a person's telephone, or to another flow's agent (`flow_id`).  A person is a number, or a label of
+    the transfer map of the call's flow.  What the agent is saying is heard first; then the caller hears ringing.  Whoever
+    answers hears who calls, and `summary`.  If nobody takes the call, the caller is back with the agent, or as the map says.
+    `INVALID_STATE` when the call is over or was not answered yet.
+    """
+    TakeOverCall: _aio.UnaryUnaryMultiCallable[_calls_pb2.TakeOverCallRequest, _calls_pb2.TakeOverCallResponse]  # type: ignore[assignment]
+    """Takes a live call over: it rings at a person's telephone, and whoever answers is connected at once.  Otherwise like
+    `TransferCall`.
+    """
 
 class CallsServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -87,13 +175,21 @@ class CallsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns a call with its transcript, tools, summary, outcome and latency."""
 
     @_abc_1.abstractmethod
+    def ListCallTurns(
+        self,
+        request: _calls_pb2.ListCallTurnsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_calls_pb2.ListCallTurnsResponse, _abc.Awaitable[_calls_pb2.ListCallTurnsResponse]]:
+        """Lists what was said on a call, the latest first."""
+
+    @_abc_1.abstractmethod
     def StreamCall(
         self,
         request: _calls_pb2.StreamCallRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_calls_pb2.StreamCallResponse], _abc.AsyncIterator[_calls_pb2.StreamCallResponse]]:
         """Streams a call's events: first the stored ones, then new ones as they happen, until the call is over.  With
-        `last_event_id`, which REST takes as the header `Last-Event-ID`, only the events after it.
+        `last_event_id`, or the header `Last-Event-ID`, only the events after it.
         """
 
     @_abc_1.abstractmethod
@@ -102,8 +198,55 @@ class CallsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _calls_pb2.GetRecordingRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
-        """Returns the recording: stereo WAV, the caller on the left, the agent on the right as it was heard.  Honours a
-        single byte range. `NOT_FOUND` when the call has none.
+        """Returns the recording: stereo WAV, the caller on the left, the agent on the right as it was heard.  One for the whole
+        call, however many streams it had: what was said at `start_ms` is there at that time, and where nothing was recorded there is
+        silence.  While the call lasts, it has the streams that are over.  Honours a single byte range. `NOT_FOUND` when the call has none.
+        buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+        buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+        """
+
+    @_abc_1.abstractmethod
+    def GetCallPeaks(
+        self,
+        request: _calls_pb2.GetCallPeaksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """Returns the peaks of the call's recording, which draw it without fetching it.
+        Each channel, caller and agent, has 20 a second, one byte each.  12 bytes first, little-endian: `HUMP`, version (1), channels, peaks a second (uint16), peaks of each channel (uint32); then
+        one channel after the other.  They are where the recording's sound is; that of a later stream is moved by up to 25 ms.  `NOT_FOUND`
+        when the call has no recording.
+        buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+        buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+        """
+
+    @_abc_1.abstractmethod
+    def InstructAgent(
+        self,
+        request: _calls_pb2.InstructAgentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_calls_pb2.InstructAgentResponse, _abc.Awaitable[_calls_pb2.InstructAgentResponse]]:
+        """Tells the agent of a live call something that the caller does not hear.  It follows it in what it says next; what it is
+        saying is not interrupted.  `INVALID_STATE` when no agent is on the call, `RATE_LIMITED` after 100 interventions.
+        """
+
+    @_abc_1.abstractmethod
+    def SayOnCall(
+        self,
+        request: _calls_pb2.SayOnCallRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_calls_pb2.SayOnCallResponse, _abc.Awaitable[_calls_pb2.SayOnCallResponse]]:
+        """Has the agent of a live call say this to the caller, word for word, once it and the caller have finished speaking.
+        `INVALID_STATE` when no agent is on the call, `RATE_LIMITED` while five texts wait to be said.
+        """
+
+    @_abc_1.abstractmethod
+    def ListenToCall(
+        self,
+        request: _calls_pb2.ListenToCallRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """Listens to a live call.  A stereo WAV without an end, the caller on the left, the agent on the right as it is heard, from
+        now until the call is over.  `INVALID_STATE` when it is over already.
         buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         """
@@ -115,5 +258,48 @@ class CallsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_calls_pb2.HangUpCallResponse, _abc.Awaitable[_calls_pb2.HangUpCallResponse]]:
         """Ends a live call.  `INVALID_STATE` when it is already over."""
+
+    @_abc_1.abstractmethod
+    def PlaceBrowserCall(
+        self,
+        request: _calls_pb2.PlaceBrowserCallRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_calls_pb2.PlaceBrowserCallResponse, _abc.Awaitable[_calls_pb2.PlaceBrowserCallResponse]]:
+        """Calls a flow from a browser, by WebRTC: takes the browser's SDP offer, returns the answer.  The call begins once the
+        connection stands, and ends when it is closed.  `UNAVAILABLE` when no media process takes calls from browsers;
+        `RATE_LIMITED` when the organization or the caller has too many calls.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteCall(
+        self,
+        request: _calls_pb2.DeleteCallRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_calls_pb2.DeleteCallResponse, _abc.Awaitable[_calls_pb2.DeleteCallResponse]]:
+        """Deletes a call with its recording, transcript, notes, tags, voicemail and the payloads of its events; figures stay.
+        `INVALID_STATE` while it is live.
+        """
+
+    @_abc_1.abstractmethod
+    def TransferCall(
+        self,
+        request: _calls_pb2.TransferCallRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_calls_pb2.TransferCallResponse, _abc.Awaitable[_calls_pb2.TransferCallResponse]]:
+        """Transfers a live call to a person's telephone, or to another flow's agent (`flow_id`).  A person is a number, or a label of
+        the transfer map of the call's flow.  What the agent is saying is heard first; then the caller hears ringing.  Whoever
+        answers hears who calls, and `summary`.  If nobody takes the call, the caller is back with the agent, or as the map says.
+        `INVALID_STATE` when the call is over or was not answered yet.
+        """
+
+    @_abc_1.abstractmethod
+    def TakeOverCall(
+        self,
+        request: _calls_pb2.TakeOverCallRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_calls_pb2.TakeOverCallResponse, _abc.Awaitable[_calls_pb2.TakeOverCallResponse]]:
+        """Takes a live call over: it rings at a person's telephone, and whoever answers is connected at once.  Otherwise like
+        `TransferCall`.
+        """
 
 def add_CallsServiceServicer_to_server(servicer: CallsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -33,7 +33,7 @@ class _ContactSourceEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ContactS
     CONTACT_SOURCE_USER: _ContactSource.ValueType  # 1
     """A person or a key, through this API or an import."""
     CONTACT_SOURCE_CRM: _ContactSource.ValueType  # 2
-    """Not implemented: the organization's own CRM; none is connected, so no value has this source."""
+    """The organization's own CRM, through a connector."""
     CONTACT_SOURCE_LOOKUP: _ContactSource.ValueType  # 3
     """The carrier's Lookup."""
 
@@ -44,7 +44,7 @@ CONTACT_SOURCE_UNSPECIFIED: ContactSource.ValueType  # 0
 CONTACT_SOURCE_USER: ContactSource.ValueType  # 1
 """A person or a key, through this API or an import."""
 CONTACT_SOURCE_CRM: ContactSource.ValueType  # 2
-"""Not implemented: the organization's own CRM; none is connected, so no value has this source."""
+"""The organization's own CRM, through a connector."""
 CONTACT_SOURCE_LOOKUP: ContactSource.ValueType  # 3
 """The carrier's Lookup."""
 
@@ -175,6 +175,7 @@ class Contact(message.Message):
     LOOKED_UP_AT_FIELD_NUMBER: builtins.int
     CREATED_AT_FIELD_NUMBER: builtins.int
     UPDATED_AT_FIELD_NUMBER: builtins.int
+    UNTEXTABLE_CODE_FIELD_NUMBER: builtins.int
     id: builtins.str
     phone_e164: builtins.str
     """Unique in the organization."""
@@ -191,6 +192,10 @@ class Contact(message.Message):
     """`mobile`, `landline`, `fixedVoip`, `nonFixedVoip`, `tollFree`, ..."""
     caller_name: builtins.str
     """The name that is registered for the number."""
+    untextable_code: builtins.str
+    """The carrier says that the number can't be texted, a landline for example, with this code (21211, 21614).  Campaigns leave it out,
+    until a text comes from it, or reaches it.
+    """
     @builtins.property
     def tags(self) -> containers.RepeatedScalarFieldContainer[builtins.str]: ...
     @builtins.property
@@ -221,10 +226,11 @@ class Contact(message.Message):
         looked_up_at: timestamp_pb2.Timestamp | None = ...,
         created_at: timestamp_pb2.Timestamp | None = ...,
         updated_at: timestamp_pb2.Timestamp | None = ...,
+        untextable_code: builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_attributes_json", b"_attributes_json", "_caller_name", b"_caller_name", "_carrier", b"_carrier", "_company", b"_company", "_email", b"_email", "_line_type", b"_line_type", "_name", b"_name", "_notes", b"_notes", "_phone_e164", b"_phone_e164", "attributes_json", b"attributes_json", "caller_name", b"caller_name", "carrier", b"carrier", "company", b"company", "created_at", b"created_at", "email", b"email", "line_type", b"line_type", "looked_up_at", b"looked_up_at", "name", b"name", "notes", b"notes", "phone_e164", b"phone_e164", "source", b"source", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_attributes_json", b"_attributes_json", "_caller_name", b"_caller_name", "_carrier", b"_carrier", "_company", b"_company", "_email", b"_email", "_line_type", b"_line_type", "_name", b"_name", "_notes", b"_notes", "_phone_e164", b"_phone_e164", "_untextable_code", b"_untextable_code", "attributes_json", b"attributes_json", "caller_name", b"caller_name", "carrier", b"carrier", "company", b"company", "created_at", b"created_at", "email", b"email", "line_type", b"line_type", "looked_up_at", b"looked_up_at", "name", b"name", "notes", b"notes", "phone_e164", b"phone_e164", "source", b"source", "untextable_code", b"untextable_code", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_attributes_json", b"_attributes_json", "_caller_name", b"_caller_name", "_carrier", b"_carrier", "_company", b"_company", "_email", b"_email", "_line_type", b"_line_type", "_name", b"_name", "_notes", b"_notes", "_phone_e164", b"_phone_e164", "attributes_json", b"attributes_json", "caller_name", b"caller_name", "carrier", b"carrier", "company", b"company", "created_at", b"created_at", "email", b"email", "id", b"id", "line_type", b"line_type", "looked_up_at", b"looked_up_at", "name", b"name", "notes", b"notes", "phone_e164", b"phone_e164", "source", b"source", "tags", b"tags", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_attributes_json", b"_attributes_json", "_caller_name", b"_caller_name", "_carrier", b"_carrier", "_company", b"_company", "_email", b"_email", "_line_type", b"_line_type", "_name", b"_name", "_notes", b"_notes", "_phone_e164", b"_phone_e164", "_untextable_code", b"_untextable_code", "attributes_json", b"attributes_json", "caller_name", b"caller_name", "carrier", b"carrier", "company", b"company", "created_at", b"created_at", "email", b"email", "id", b"id", "line_type", b"line_type", "looked_up_at", b"looked_up_at", "name", b"name", "notes", b"notes", "phone_e164", b"phone_e164", "source", b"source", "tags", b"tags", "untextable_code", b"untextable_code", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__attributes_json: _TypeAlias = typing.Literal["attributes_json"]  # noqa: Y015
     _WhichOneofArgType__attributes_json: _TypeAlias = typing.Literal["_attributes_json", b"_attributes_json"]  # noqa: Y015
@@ -244,6 +250,8 @@ class Contact(message.Message):
     _WhichOneofArgType__notes: _TypeAlias = typing.Literal["_notes", b"_notes"]  # noqa: Y015
     _WhichOneofReturnType__phone_e164: _TypeAlias = typing.Literal["phone_e164"]  # noqa: Y015
     _WhichOneofArgType__phone_e164: _TypeAlias = typing.Literal["_phone_e164", b"_phone_e164"]  # noqa: Y015
+    _WhichOneofReturnType__untextable_code: _TypeAlias = typing.Literal["untextable_code"]  # noqa: Y015
+    _WhichOneofArgType__untextable_code: _TypeAlias = typing.Literal["_untextable_code", b"_untextable_code"]  # noqa: Y015
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__attributes_json) -> _WhichOneofReturnType__attributes_json | None: ...
     @typing.overload
@@ -262,6 +270,8 @@ class Contact(message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__notes) -> _WhichOneofReturnType__notes | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__phone_e164) -> _WhichOneofReturnType__phone_e164 | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__untextable_code) -> _WhichOneofReturnType__untextable_code | None: ...
 
 @typing.final
 class Backfill(message.Message):
@@ -598,6 +608,36 @@ class DeleteContactRequest(message.Message):
 
 @typing.final
 class DeleteContactResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class EraseContactRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class EraseContactResponse(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
     def __init__(

@@ -85,6 +85,11 @@ class ContactsServiceStub:
                 request_serializer=hum_dot_v1_dot_contacts__pb2.DeleteContactRequest.SerializeToString,
                 response_deserializer=hum_dot_v1_dot_contacts__pb2.DeleteContactResponse.FromString,
                 _registered_method=True)
+        self.EraseContact = channel.unary_unary(
+                '/hum.v1.ContactsService/EraseContact',
+                request_serializer=hum_dot_v1_dot_contacts__pb2.EraseContactRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_contacts__pb2.EraseContactResponse.FromString,
+                _registered_method=True)
 
 
 class ContactsServiceServicer:
@@ -165,6 +170,14 @@ class ContactsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EraseContact(self, request, context):
+        """Deletes a contact and all that there is of this person: every call from or to the number, as `deleteCall` does.  Many
+        calls take a while after the answer.  `INVALID_STATE` while such a call is live, or an import is under way.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ContactsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -217,6 +230,11 @@ def add_ContactsServiceServicer_to_server(servicer, server):
                     servicer.DeleteContact,
                     request_deserializer=hum_dot_v1_dot_contacts__pb2.DeleteContactRequest.FromString,
                     response_serializer=hum_dot_v1_dot_contacts__pb2.DeleteContactResponse.SerializeToString,
+            ),
+            'EraseContact': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseContact,
+                    request_deserializer=hum_dot_v1_dot_contacts__pb2.EraseContactRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_contacts__pb2.EraseContactResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -489,6 +507,33 @@ class ContactsService:
             '/hum.v1.ContactsService/DeleteContact',
             hum_dot_v1_dot_contacts__pb2.DeleteContactRequest.SerializeToString,
             hum_dot_v1_dot_contacts__pb2.DeleteContactResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseContact(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.ContactsService/EraseContact',
+            hum_dot_v1_dot_contacts__pb2.EraseContactRequest.SerializeToString,
+            hum_dot_v1_dot_contacts__pb2.EraseContactResponse.FromString,
             options,
             channel_credentials,
             insecure,

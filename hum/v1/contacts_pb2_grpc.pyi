@@ -62,6 +62,10 @@ class ContactsServiceStub:
     """Changes the user's values of a contact; null clears a value and reveals the next source's."""
     DeleteContact: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.DeleteContactRequest, _contacts_pb2.DeleteContactResponse]
     """Deletes a contact.  Its calls are kept, without a name; its next call creates a new contact."""
+    EraseContact: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.EraseContactRequest, _contacts_pb2.EraseContactResponse]
+    """Deletes a contact and all that there is of this person: every call from or to the number, as `deleteCall` does.  Many
+    calls take a while after the answer.  `INVALID_STATE` while such a call is live, or an import is under way.
+    """
 
 @_typing.type_check_only
 class ContactsServiceAsyncStub(ContactsServiceStub):
@@ -94,6 +98,10 @@ class ContactsServiceAsyncStub(ContactsServiceStub):
     """Changes the user's values of a contact; null clears a value and reveals the next source's."""
     DeleteContact: _aio.UnaryUnaryMultiCallable[_contacts_pb2.DeleteContactRequest, _contacts_pb2.DeleteContactResponse]  # type: ignore[assignment]
     """Deletes a contact.  Its calls are kept, without a name; its next call creates a new contact."""
+    EraseContact: _aio.UnaryUnaryMultiCallable[_contacts_pb2.EraseContactRequest, _contacts_pb2.EraseContactResponse]  # type: ignore[assignment]
+    """Deletes a contact and all that there is of this person: every call from or to the number, as `deleteCall` does.  Many
+    calls take a while after the answer.  `INVALID_STATE` while such a call is live, or an import is under way.
+    """
 
 class ContactsServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -183,5 +191,15 @@ class ContactsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_contacts_pb2.DeleteContactResponse, _abc.Awaitable[_contacts_pb2.DeleteContactResponse]]:
         """Deletes a contact.  Its calls are kept, without a name; its next call creates a new contact."""
+
+    @_abc_1.abstractmethod
+    def EraseContact(
+        self,
+        request: _contacts_pb2.EraseContactRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contacts_pb2.EraseContactResponse, _abc.Awaitable[_contacts_pb2.EraseContactResponse]]:
+        """Deletes a contact and all that there is of this person: every call from or to the number, as `deleteCall` does.  Many
+        calls take a while after the answer.  `INVALID_STATE` while such a call is live, or an import is under way.
+        """
 
 def add_ContactsServiceServicer_to_server(servicer: ContactsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -10,7 +10,9 @@ from google.protobuf import descriptor as descriptor
 from google.protobuf import message as message
 from google.protobuf import timestamp_pb2 as timestamp_pb2
 from google.protobuf.internal import containers as containers
+from hum.v1 import billing_pb2 as billing_pb2
 from hum.v1 import calls_pb2 as calls_pb2
+from hum.v1 import sms_pb2 as sms_pb2
 import builtins as builtins
 import sys
 import typing as typing
@@ -66,10 +68,13 @@ class ListEventsRequest(message.Message):
     AFTER_FIELD_NUMBER: builtins.int
     TYPE_FIELD_NUMBER: builtins.int
     LIMIT_FIELD_NUMBER: builtins.int
+    NEWEST_FIRST_FIELD_NUMBER: builtins.int
     after: builtins.str
     """The id of the last event received."""
     limit: builtins.int
     """1 to 200; 50 when unset."""
+    newest_first: builtins.bool
+    """Newest first: those before the event `after`, or from the latest."""
     @builtins.property
     def type(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
         """Only these types; all visible types when empty."""
@@ -80,10 +85,11 @@ class ListEventsRequest(message.Message):
         after: builtins.str = ...,
         type: abc.Iterable[builtins.str] | None = ...,
         limit: builtins.int | None = ...,
+        newest_first: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_limit", b"_limit", "limit", b"limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_limit", b"_limit", "after", b"after", "limit", b"limit", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_limit", b"_limit", "after", b"after", "limit", b"limit", "newest_first", b"newest_first", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__limit: _TypeAlias = typing.Literal["limit"]  # noqa: Y015
     _WhichOneofArgType__limit: _TypeAlias = typing.Literal["_limit", b"_limit"]  # noqa: Y015
@@ -250,6 +256,89 @@ class CallCompletedEvent(message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__number_id) -> _WhichOneofReturnType__number_id | None: ...
 
 @typing.final
+class CallFlowSwitchedEvent(message.Message):
+    """Another flow's agent has taken a call over; `call.completed` still names the flow that the call began with."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: builtins.int
+    FLOW_ID_FIELD_NUMBER: builtins.int
+    FLOW_VERSION_FIELD_NUMBER: builtins.int
+    call_id: builtins.str
+    flow_id: builtins.str
+    flow_version: builtins.int
+    def __init__(
+        self,
+        *,
+        call_id: builtins.str = ...,
+        flow_id: builtins.str = ...,
+        flow_version: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["call_id", b"call_id", "flow_id", b"flow_id", "flow_version", b"flow_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class CallTransferEvent(message.Message):
+    """A transfer of a call to a person's telephone ended, taken or not."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: builtins.int
+    TRANSFER_ID_FIELD_NUMBER: builtins.int
+    LABEL_FIELD_NUMBER: builtins.int
+    TO_E164_FIELD_NUMBER: builtins.int
+    ASKED_BY_FIELD_NUMBER: builtins.int
+    STATE_FIELD_NUMBER: builtins.int
+    STARTED_AT_FIELD_NUMBER: builtins.int
+    ANSWERED_AT_FIELD_NUMBER: builtins.int
+    CONNECTED_AT_FIELD_NUMBER: builtins.int
+    ENDED_AT_FIELD_NUMBER: builtins.int
+    call_id: builtins.str
+    transfer_id: builtins.str
+    label: builtins.str
+    """As the flow's transfer map names the target."""
+    to_e164: builtins.str
+    asked_by: builtins.str
+    """`agent`, or who asked for it as the audit log names them."""
+    state: calls_pb2.TransferState.ValueType
+    @builtins.property
+    def started_at(self) -> timestamp_pb2.Timestamp: ...
+    @builtins.property
+    def answered_at(self) -> timestamp_pb2.Timestamp:
+        """When somebody answered; null if nobody did."""
+
+    @builtins.property
+    def connected_at(self) -> timestamp_pb2.Timestamp:
+        """When the caller and the person were connected; null if they never were."""
+
+    @builtins.property
+    def ended_at(self) -> timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        call_id: builtins.str = ...,
+        transfer_id: builtins.str = ...,
+        label: builtins.str | None = ...,
+        to_e164: builtins.str = ...,
+        asked_by: builtins.str = ...,
+        state: calls_pb2.TransferState.ValueType = ...,
+        started_at: timestamp_pb2.Timestamp | None = ...,
+        answered_at: timestamp_pb2.Timestamp | None = ...,
+        connected_at: timestamp_pb2.Timestamp | None = ...,
+        ended_at: timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_label", b"_label", "answered_at", b"answered_at", "connected_at", b"connected_at", "ended_at", b"ended_at", "label", b"label", "started_at", b"started_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_label", b"_label", "answered_at", b"answered_at", "asked_by", b"asked_by", "call_id", b"call_id", "connected_at", b"connected_at", "ended_at", b"ended_at", "label", b"label", "started_at", b"started_at", "state", b"state", "to_e164", b"to_e164", "transfer_id", b"transfer_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__label: _TypeAlias = typing.Literal["label"]  # noqa: Y015
+    _WhichOneofArgType__label: _TypeAlias = typing.Literal["_label", b"_label"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__label) -> _WhichOneofReturnType__label | None: ...
+
+@typing.final
 class CallOutcomeEvent(message.Message):
     """The outcome of a call was reported or derived; the agent may report it again."""
 
@@ -314,7 +403,7 @@ class CallSummaryEvent(message.Message):
 
 @typing.final
 class VoicemailReceivedEvent(message.Message):
-    """Not implemented: a caller left a voicemail; this never occurs, since no caller can leave one."""
+    """A caller left a voicemail; its audio is there.  The transcript follows with `voicemail.transcribed`."""
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -334,6 +423,32 @@ class VoicemailReceivedEvent(message.Message):
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["call_id", b"call_id", "duration_ms", b"duration_ms", "voicemail_id", b"voicemail_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class VoicemailTranscribedEvent(message.Message):
+    """A voicemail was transcribed."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    VOICEMAIL_ID_FIELD_NUMBER: builtins.int
+    CALL_ID_FIELD_NUMBER: builtins.int
+    TRANSCRIPT_FIELD_NUMBER: builtins.int
+    voicemail_id: builtins.str
+    call_id: builtins.str
+    transcript: builtins.str
+    """Empty if no word was understood."""
+    def __init__(
+        self,
+        *,
+        voicemail_id: builtins.str = ...,
+        call_id: builtins.str = ...,
+        transcript: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["call_id", b"call_id", "transcript", b"transcript", "voicemail_id", b"voicemail_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -923,5 +1038,1269 @@ class VoicemailHeardEvent(message.Message):
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["by", b"by", "heard", b"heard"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class VoicemailDeletedEvent(message.Message):
+    """A voicemail was deleted, with its audio."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    BY_FIELD_NUMBER: builtins.int
+    by: builtins.str
+    """Who deleted it."""
+    def __init__(
+        self,
+        *,
+        by: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["by", b"by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class UsageRecordedEvent(message.Message):
+    """What something used was recorded, or is known better."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class SmsReceivedEvent(message.Message):
+    """A contact has written."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    MESSAGE_ID_FIELD_NUMBER: builtins.int
+    CONVERSATION_ID_FIELD_NUMBER: builtins.int
+    NUMBER_ID_FIELD_NUMBER: builtins.int
+    FROM_E164_FIELD_NUMBER: builtins.int
+    TO_E164_FIELD_NUMBER: builtins.int
+    BODY_FIELD_NUMBER: builtins.int
+    MEDIA_COUNT_FIELD_NUMBER: builtins.int
+    CONTACT_ID_FIELD_NUMBER: builtins.int
+    RECEIVED_AT_FIELD_NUMBER: builtins.int
+    message_id: builtins.str
+    conversation_id: builtins.str
+    number_id: builtins.str
+    from_e164: builtins.str
+    to_e164: builtins.str
+    body: builtins.str
+    media_count: builtins.int
+    contact_id: builtins.str
+    @builtins.property
+    def received_at(self) -> timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        message_id: builtins.str = ...,
+        conversation_id: builtins.str = ...,
+        number_id: builtins.str | None = ...,
+        from_e164: builtins.str = ...,
+        to_e164: builtins.str = ...,
+        body: builtins.str = ...,
+        media_count: builtins.int = ...,
+        contact_id: builtins.str | None = ...,
+        received_at: timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_contact_id", b"_contact_id", "_number_id", b"_number_id", "contact_id", b"contact_id", "number_id", b"number_id", "received_at", b"received_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_contact_id", b"_contact_id", "_number_id", b"_number_id", "body", b"body", "contact_id", b"contact_id", "conversation_id", b"conversation_id", "from_e164", b"from_e164", "media_count", b"media_count", "message_id", b"message_id", "number_id", b"number_id", "received_at", b"received_at", "to_e164", b"to_e164"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__contact_id: _TypeAlias = typing.Literal["contact_id"]  # noqa: Y015
+    _WhichOneofArgType__contact_id: _TypeAlias = typing.Literal["_contact_id", b"_contact_id"]  # noqa: Y015
+    _WhichOneofReturnType__number_id: _TypeAlias = typing.Literal["number_id"]  # noqa: Y015
+    _WhichOneofArgType__number_id: _TypeAlias = typing.Literal["_number_id", b"_number_id"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__contact_id) -> _WhichOneofReturnType__contact_id | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__number_id) -> _WhichOneofReturnType__number_id | None: ...
+
+@typing.final
+class SmsSentEvent(message.Message):
+    """The carrier has taken a message."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    MESSAGE_ID_FIELD_NUMBER: builtins.int
+    CONVERSATION_ID_FIELD_NUMBER: builtins.int
+    NUMBER_ID_FIELD_NUMBER: builtins.int
+    FROM_E164_FIELD_NUMBER: builtins.int
+    TO_E164_FIELD_NUMBER: builtins.int
+    BODY_FIELD_NUMBER: builtins.int
+    SENT_BY_FIELD_NUMBER: builtins.int
+    SEGMENTS_FIELD_NUMBER: builtins.int
+    CAMPAIGN_ID_FIELD_NUMBER: builtins.int
+    SENT_AT_FIELD_NUMBER: builtins.int
+    message_id: builtins.str
+    conversation_id: builtins.str
+    number_id: builtins.str
+    from_e164: builtins.str
+    to_e164: builtins.str
+    body: builtins.str
+    sent_by: sms_pb2.MessageSender.ValueType
+    segments: builtins.int
+    campaign_id: builtins.str
+    @builtins.property
+    def sent_at(self) -> timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        message_id: builtins.str = ...,
+        conversation_id: builtins.str = ...,
+        number_id: builtins.str | None = ...,
+        from_e164: builtins.str = ...,
+        to_e164: builtins.str = ...,
+        body: builtins.str = ...,
+        sent_by: sms_pb2.MessageSender.ValueType = ...,
+        segments: builtins.int = ...,
+        campaign_id: builtins.str | None = ...,
+        sent_at: timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_campaign_id", b"_campaign_id", "_number_id", b"_number_id", "campaign_id", b"campaign_id", "number_id", b"number_id", "sent_at", b"sent_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_campaign_id", b"_campaign_id", "_number_id", b"_number_id", "body", b"body", "campaign_id", b"campaign_id", "conversation_id", b"conversation_id", "from_e164", b"from_e164", "message_id", b"message_id", "number_id", b"number_id", "segments", b"segments", "sent_at", b"sent_at", "sent_by", b"sent_by", "to_e164", b"to_e164"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__campaign_id: _TypeAlias = typing.Literal["campaign_id"]  # noqa: Y015
+    _WhichOneofArgType__campaign_id: _TypeAlias = typing.Literal["_campaign_id", b"_campaign_id"]  # noqa: Y015
+    _WhichOneofReturnType__number_id: _TypeAlias = typing.Literal["number_id"]  # noqa: Y015
+    _WhichOneofArgType__number_id: _TypeAlias = typing.Literal["_number_id", b"_number_id"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__campaign_id) -> _WhichOneofReturnType__campaign_id | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__number_id) -> _WhichOneofReturnType__number_id | None: ...
+
+@typing.final
+class SmsDeliveredEvent(message.Message):
+    """A message has reached the contact's handset, as its carrier reports."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    MESSAGE_ID_FIELD_NUMBER: builtins.int
+    CONVERSATION_ID_FIELD_NUMBER: builtins.int
+    FROM_E164_FIELD_NUMBER: builtins.int
+    TO_E164_FIELD_NUMBER: builtins.int
+    CAMPAIGN_ID_FIELD_NUMBER: builtins.int
+    DELIVERED_AT_FIELD_NUMBER: builtins.int
+    message_id: builtins.str
+    conversation_id: builtins.str
+    from_e164: builtins.str
+    to_e164: builtins.str
+    campaign_id: builtins.str
+    @builtins.property
+    def delivered_at(self) -> timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        message_id: builtins.str = ...,
+        conversation_id: builtins.str = ...,
+        from_e164: builtins.str = ...,
+        to_e164: builtins.str = ...,
+        campaign_id: builtins.str | None = ...,
+        delivered_at: timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_campaign_id", b"_campaign_id", "campaign_id", b"campaign_id", "delivered_at", b"delivered_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_campaign_id", b"_campaign_id", "campaign_id", b"campaign_id", "conversation_id", b"conversation_id", "delivered_at", b"delivered_at", "from_e164", b"from_e164", "message_id", b"message_id", "to_e164", b"to_e164"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__campaign_id: _TypeAlias = typing.Literal["campaign_id"]  # noqa: Y015
+    _WhichOneofArgType__campaign_id: _TypeAlias = typing.Literal["_campaign_id", b"_campaign_id"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__campaign_id) -> _WhichOneofReturnType__campaign_id | None: ...
+
+@typing.final
+class SmsFailedEvent(message.Message):
+    """A message was not delivered."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    MESSAGE_ID_FIELD_NUMBER: builtins.int
+    CONVERSATION_ID_FIELD_NUMBER: builtins.int
+    FROM_E164_FIELD_NUMBER: builtins.int
+    TO_E164_FIELD_NUMBER: builtins.int
+    STATUS_FIELD_NUMBER: builtins.int
+    ERROR_CODE_FIELD_NUMBER: builtins.int
+    CAMPAIGN_ID_FIELD_NUMBER: builtins.int
+    message_id: builtins.str
+    conversation_id: builtins.str
+    from_e164: builtins.str
+    to_e164: builtins.str
+    status: sms_pb2.MessageStatus.ValueType
+    """`failed` or `undelivered`."""
+    error_code: builtins.str
+    """The carrier's code."""
+    campaign_id: builtins.str
+    def __init__(
+        self,
+        *,
+        message_id: builtins.str = ...,
+        conversation_id: builtins.str = ...,
+        from_e164: builtins.str = ...,
+        to_e164: builtins.str = ...,
+        status: sms_pb2.MessageStatus.ValueType = ...,
+        error_code: builtins.str | None = ...,
+        campaign_id: builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_campaign_id", b"_campaign_id", "_error_code", b"_error_code", "campaign_id", b"campaign_id", "error_code", b"error_code"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_campaign_id", b"_campaign_id", "_error_code", b"_error_code", "campaign_id", b"campaign_id", "conversation_id", b"conversation_id", "error_code", b"error_code", "from_e164", b"from_e164", "message_id", b"message_id", "status", b"status", "to_e164", b"to_e164"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__campaign_id: _TypeAlias = typing.Literal["campaign_id"]  # noqa: Y015
+    _WhichOneofArgType__campaign_id: _TypeAlias = typing.Literal["_campaign_id", b"_campaign_id"]  # noqa: Y015
+    _WhichOneofReturnType__error_code: _TypeAlias = typing.Literal["error_code"]  # noqa: Y015
+    _WhichOneofArgType__error_code: _TypeAlias = typing.Literal["_error_code", b"_error_code"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__campaign_id) -> _WhichOneofReturnType__campaign_id | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__error_code) -> _WhichOneofReturnType__error_code | None: ...
+
+@typing.final
+class SmsRegionRefusedEvent(message.Message):
+    """The carrier lets the organization's account send no texts to a region, until that is allowed there (21408): told of each region
+    once a day.
+    """
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    REGION_FIELD_NUMBER: builtins.int
+    ERROR_CODE_FIELD_NUMBER: builtins.int
+    FROM_E164_FIELD_NUMBER: builtins.int
+    MESSAGE_ID_FIELD_NUMBER: builtins.int
+    CONVERSATION_ID_FIELD_NUMBER: builtins.int
+    region: builtins.str
+    """ISO 3166; empty if the number does not tell."""
+    error_code: builtins.str
+    """The carrier's code."""
+    from_e164: builtins.str
+    message_id: builtins.str
+    """The text that was refused."""
+    conversation_id: builtins.str
+    def __init__(
+        self,
+        *,
+        region: builtins.str = ...,
+        error_code: builtins.str = ...,
+        from_e164: builtins.str = ...,
+        message_id: builtins.str = ...,
+        conversation_id: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["conversation_id", b"conversation_id", "error_code", b"error_code", "from_e164", b"from_e164", "message_id", b"message_id", "region", b"region"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class SmsOptOutEvent(message.Message):
+    """A contact wants no more texts."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    CONTACT_E164_FIELD_NUMBER: builtins.int
+    SOURCE_FIELD_NUMBER: builtins.int
+    CONVERSATION_ID_FIELD_NUMBER: builtins.int
+    MESSAGE_ID_FIELD_NUMBER: builtins.int
+    contact_e164: builtins.str
+    source: builtins.str
+    """Who said so: `keyword`, `carrier`, `api`, `human`, `agent`."""
+    conversation_id: builtins.str
+    message_id: builtins.str
+    def __init__(
+        self,
+        *,
+        contact_e164: builtins.str = ...,
+        source: builtins.str = ...,
+        conversation_id: builtins.str | None = ...,
+        message_id: builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_conversation_id", b"_conversation_id", "_message_id", b"_message_id", "conversation_id", b"conversation_id", "message_id", b"message_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_conversation_id", b"_conversation_id", "_message_id", b"_message_id", "contact_e164", b"contact_e164", "conversation_id", b"conversation_id", "message_id", b"message_id", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__conversation_id: _TypeAlias = typing.Literal["conversation_id"]  # noqa: Y015
+    _WhichOneofArgType__conversation_id: _TypeAlias = typing.Literal["_conversation_id", b"_conversation_id"]  # noqa: Y015
+    _WhichOneofReturnType__message_id: _TypeAlias = typing.Literal["message_id"]  # noqa: Y015
+    _WhichOneofArgType__message_id: _TypeAlias = typing.Literal["_message_id", b"_message_id"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__conversation_id) -> _WhichOneofReturnType__conversation_id | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__message_id) -> _WhichOneofReturnType__message_id | None: ...
+
+@typing.final
+class SmsOptInEvent(message.Message):
+    """A contact wants texts again."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    CONTACT_E164_FIELD_NUMBER: builtins.int
+    SOURCE_FIELD_NUMBER: builtins.int
+    CONVERSATION_ID_FIELD_NUMBER: builtins.int
+    MESSAGE_ID_FIELD_NUMBER: builtins.int
+    contact_e164: builtins.str
+    source: builtins.str
+    """Who said so: `keyword`, `api`, `human`."""
+    conversation_id: builtins.str
+    message_id: builtins.str
+    def __init__(
+        self,
+        *,
+        contact_e164: builtins.str = ...,
+        source: builtins.str = ...,
+        conversation_id: builtins.str | None = ...,
+        message_id: builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_conversation_id", b"_conversation_id", "_message_id", b"_message_id", "conversation_id", b"conversation_id", "message_id", b"message_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_conversation_id", b"_conversation_id", "_message_id", b"_message_id", "contact_e164", b"contact_e164", "conversation_id", b"conversation_id", "message_id", b"message_id", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__conversation_id: _TypeAlias = typing.Literal["conversation_id"]  # noqa: Y015
+    _WhichOneofArgType__conversation_id: _TypeAlias = typing.Literal["_conversation_id", b"_conversation_id"]  # noqa: Y015
+    _WhichOneofReturnType__message_id: _TypeAlias = typing.Literal["message_id"]  # noqa: Y015
+    _WhichOneofArgType__message_id: _TypeAlias = typing.Literal["_message_id", b"_message_id"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__conversation_id) -> _WhichOneofReturnType__conversation_id | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__message_id) -> _WhichOneofReturnType__message_id | None: ...
+
+@typing.final
+class ConversationStartedEvent(message.Message):
+    """A conversation's first message was written."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    CONVERSATION_ID_FIELD_NUMBER: builtins.int
+    NUMBER_ID_FIELD_NUMBER: builtins.int
+    NUMBER_E164_FIELD_NUMBER: builtins.int
+    CONTACT_E164_FIELD_NUMBER: builtins.int
+    CONTACT_ID_FIELD_NUMBER: builtins.int
+    DIRECTION_FIELD_NUMBER: builtins.int
+    conversation_id: builtins.str
+    number_id: builtins.str
+    number_e164: builtins.str
+    contact_e164: builtins.str
+    contact_id: builtins.str
+    direction: sms_pb2.MessageDirection.ValueType
+    """Who wrote first."""
+    def __init__(
+        self,
+        *,
+        conversation_id: builtins.str = ...,
+        number_id: builtins.str | None = ...,
+        number_e164: builtins.str = ...,
+        contact_e164: builtins.str = ...,
+        contact_id: builtins.str | None = ...,
+        direction: sms_pb2.MessageDirection.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_contact_id", b"_contact_id", "_number_id", b"_number_id", "contact_id", b"contact_id", "number_id", b"number_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_contact_id", b"_contact_id", "_number_id", b"_number_id", "contact_e164", b"contact_e164", "contact_id", b"contact_id", "conversation_id", b"conversation_id", "direction", b"direction", "number_e164", b"number_e164", "number_id", b"number_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__contact_id: _TypeAlias = typing.Literal["contact_id"]  # noqa: Y015
+    _WhichOneofArgType__contact_id: _TypeAlias = typing.Literal["_contact_id", b"_contact_id"]  # noqa: Y015
+    _WhichOneofReturnType__number_id: _TypeAlias = typing.Literal["number_id"]  # noqa: Y015
+    _WhichOneofArgType__number_id: _TypeAlias = typing.Literal["_number_id", b"_number_id"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__contact_id) -> _WhichOneofReturnType__contact_id | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__number_id) -> _WhichOneofReturnType__number_id | None: ...
+
+@typing.final
+class ConversationAssignedEvent(message.Message):
+    """Somebody has a conversation now, or nobody."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    CONVERSATION_ID_FIELD_NUMBER: builtins.int
+    ASSIGNEE_ID_FIELD_NUMBER: builtins.int
+    BY_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    conversation_id: builtins.str
+    assignee_id: builtins.str
+    """Null: nobody; whoever is free takes it."""
+    by: builtins.str
+    """A member's id, or `ai`."""
+    reason: builtins.str
+    """Why the AI gave it away."""
+    def __init__(
+        self,
+        *,
+        conversation_id: builtins.str = ...,
+        assignee_id: builtins.str | None = ...,
+        by: builtins.str = ...,
+        reason: builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_assignee_id", b"_assignee_id", "_reason", b"_reason", "assignee_id", b"assignee_id", "reason", b"reason"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_assignee_id", b"_assignee_id", "_reason", b"_reason", "assignee_id", b"assignee_id", "by", b"by", "conversation_id", b"conversation_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__assignee_id: _TypeAlias = typing.Literal["assignee_id"]  # noqa: Y015
+    _WhichOneofArgType__assignee_id: _TypeAlias = typing.Literal["_assignee_id", b"_assignee_id"]  # noqa: Y015
+    _WhichOneofReturnType__reason: _TypeAlias = typing.Literal["reason"]  # noqa: Y015
+    _WhichOneofArgType__reason: _TypeAlias = typing.Literal["_reason", b"_reason"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__assignee_id) -> _WhichOneofReturnType__assignee_id | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
+
+@typing.final
+class ConversationClosedEvent(message.Message):
+    """A conversation was closed."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    CONVERSATION_ID_FIELD_NUMBER: builtins.int
+    BY_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    conversation_id: builtins.str
+    by: builtins.str
+    """A member's id, `api`, or `ai`."""
+    reason: builtins.str
+    def __init__(
+        self,
+        *,
+        conversation_id: builtins.str = ...,
+        by: builtins.str = ...,
+        reason: builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_reason", b"_reason", "reason", b"reason"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_reason", b"_reason", "by", b"by", "conversation_id", b"conversation_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__reason: _TypeAlias = typing.Literal["reason"]  # noqa: Y015
+    _WhichOneofArgType__reason: _TypeAlias = typing.Literal["_reason", b"_reason"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
+
+@typing.final
+class ConversationReopenedEvent(message.Message):
+    """A closed conversation is open again."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    CONVERSATION_ID_FIELD_NUMBER: builtins.int
+    BY_FIELD_NUMBER: builtins.int
+    conversation_id: builtins.str
+    by: builtins.str
+    """A member's id, `api`, `contact` (who wrote), or what wrote into it: `campaign`, `ai`."""
+    def __init__(
+        self,
+        *,
+        conversation_id: builtins.str = ...,
+        by: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["by", b"by", "conversation_id", b"conversation_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class AgentRunCompletedEvent(message.Message):
+    """An agent has dealt with an event that started it, or failed to.  Events that started nothing, because that was too much, are
+    only in the list of runs.
+    """
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: builtins.int
+    FLOW_ID_FIELD_NUMBER: builtins.int
+    FLOW_VERSION_FIELD_NUMBER: builtins.int
+    EVENT_ID_FIELD_NUMBER: builtins.int
+    EVENT_TYPE_FIELD_NUMBER: builtins.int
+    DEPTH_FIELD_NUMBER: builtins.int
+    STATUS_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    OUTCOME_JSON_FIELD_NUMBER: builtins.int
+    run_id: builtins.str
+    flow_id: builtins.str
+    flow_version: builtins.int
+    event_id: builtins.str
+    """What started it."""
+    event_type: builtins.str
+    depth: builtins.int
+    """How many runs led to that event, one after another."""
+    status: builtins.str
+    """`completed` or `failed`."""
+    reason: builtins.str
+    """Why it failed."""
+    outcome_json: builtins.str
+    """As the agent reported it, by the flow's outcome schema."""
+    def __init__(
+        self,
+        *,
+        run_id: builtins.str = ...,
+        flow_id: builtins.str = ...,
+        flow_version: builtins.int | None = ...,
+        event_id: builtins.str = ...,
+        event_type: builtins.str = ...,
+        depth: builtins.int = ...,
+        status: builtins.str = ...,
+        reason: builtins.str | None = ...,
+        outcome_json: builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_flow_version", b"_flow_version", "_outcome_json", b"_outcome_json", "_reason", b"_reason", "flow_version", b"flow_version", "outcome_json", b"outcome_json", "reason", b"reason"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_flow_version", b"_flow_version", "_outcome_json", b"_outcome_json", "_reason", b"_reason", "depth", b"depth", "event_id", b"event_id", "event_type", b"event_type", "flow_id", b"flow_id", "flow_version", b"flow_version", "outcome_json", b"outcome_json", "reason", b"reason", "run_id", b"run_id", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__flow_version: _TypeAlias = typing.Literal["flow_version"]  # noqa: Y015
+    _WhichOneofArgType__flow_version: _TypeAlias = typing.Literal["_flow_version", b"_flow_version"]  # noqa: Y015
+    _WhichOneofReturnType__outcome_json: _TypeAlias = typing.Literal["outcome_json"]  # noqa: Y015
+    _WhichOneofArgType__outcome_json: _TypeAlias = typing.Literal["_outcome_json", b"_outcome_json"]  # noqa: Y015
+    _WhichOneofReturnType__reason: _TypeAlias = typing.Literal["reason"]  # noqa: Y015
+    _WhichOneofArgType__reason: _TypeAlias = typing.Literal["_reason", b"_reason"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__flow_version) -> _WhichOneofReturnType__flow_version | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__outcome_json) -> _WhichOneofReturnType__outcome_json | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
+
+@typing.final
+class ConversationOutcomeEvent(message.Message):
+    """The agent of a conversation has reported what came of it, by the flow's outcome schema."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    CONVERSATION_ID_FIELD_NUMBER: builtins.int
+    RUN_ID_FIELD_NUMBER: builtins.int
+    OUTCOME_JSON_FIELD_NUMBER: builtins.int
+    conversation_id: builtins.str
+    run_id: builtins.str
+    """The AI's turn in which it did."""
+    outcome_json: builtins.str
+    def __init__(
+        self,
+        *,
+        conversation_id: builtins.str = ...,
+        run_id: builtins.str = ...,
+        outcome_json: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["conversation_id", b"conversation_id", "outcome_json", b"outcome_json", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class CampaignLaunchedEvent(message.Message):
+    """A campaign was launched, or resumed."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    CAMPAIGN_ID_FIELD_NUMBER: builtins.int
+    BY_FIELD_NUMBER: builtins.int
+    RESUMED_FIELD_NUMBER: builtins.int
+    campaign_id: builtins.str
+    by: builtins.str
+    resumed: builtins.bool
+    """Whether it was paused before."""
+    def __init__(
+        self,
+        *,
+        campaign_id: builtins.str = ...,
+        by: builtins.str = ...,
+        resumed: builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["by", b"by", "campaign_id", b"campaign_id", "resumed", b"resumed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class CampaignPausedEvent(message.Message):
+    """A campaign was paused."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    CAMPAIGN_ID_FIELD_NUMBER: builtins.int
+    BY_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    campaign_id: builtins.str
+    by: builtins.str
+    """Who paused it; null: HUM did."""
+    reason: builtins.str
+    """`person`, or what went wrong: `filtered`, `account_suspended`, `unregistered`, `carrier_cap`, `number_off`."""
+    def __init__(
+        self,
+        *,
+        campaign_id: builtins.str = ...,
+        by: builtins.str | None = ...,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_by", b"_by", "by", b"by"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_by", b"_by", "by", b"by", "campaign_id", b"campaign_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__by: _TypeAlias = typing.Literal["by"]  # noqa: Y015
+    _WhichOneofArgType__by: _TypeAlias = typing.Literal["_by", b"_by"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__by) -> _WhichOneofReturnType__by | None: ...
+
+@typing.final
+class CampaignCanceledEvent(message.Message):
+    """A campaign was canceled."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    CAMPAIGN_ID_FIELD_NUMBER: builtins.int
+    BY_FIELD_NUMBER: builtins.int
+    campaign_id: builtins.str
+    by: builtins.str
+    def __init__(
+        self,
+        *,
+        campaign_id: builtins.str = ...,
+        by: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["by", b"by", "campaign_id", b"campaign_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class CampaignCompletedEvent(message.Message):
+    """A campaign has ended: each recipient has a final status."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    CAMPAIGN_ID_FIELD_NUMBER: builtins.int
+    campaign_id: builtins.str
+    def __init__(
+        self,
+        *,
+        campaign_id: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["campaign_id", b"campaign_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class CampaignFailedEvent(message.Message):
+    """A campaign can't be carried on."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    CAMPAIGN_ID_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    campaign_id: builtins.str
+    reason: builtins.str
+    def __init__(
+        self,
+        *,
+        campaign_id: builtins.str = ...,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["campaign_id", b"campaign_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class LimitWarningEvent(message.Message):
+    """The organization has used 80 or 100 percent of what its plan allows.  Once for each resource, period and percentage."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    RESOURCE_FIELD_NUMBER: builtins.int
+    USED_FIELD_NUMBER: builtins.int
+    LIMIT_FIELD_NUMBER: builtins.int
+    PERCENT_FIELD_NUMBER: builtins.int
+    PLAN_ID_FIELD_NUMBER: builtins.int
+    PERIOD_STARTS_AT_FIELD_NUMBER: builtins.int
+    resource: billing_pb2.Resource.ValueType
+    used: builtins.int
+    limit: builtins.int
+    percent: builtins.int
+    """80 or 100."""
+    plan_id: builtins.str
+    @builtins.property
+    def period_starts_at(self) -> timestamp_pb2.Timestamp:
+        """Since when minutes and messages are counted."""
+
+    def __init__(
+        self,
+        *,
+        resource: billing_pb2.Resource.ValueType = ...,
+        used: builtins.int = ...,
+        limit: builtins.int = ...,
+        percent: builtins.int = ...,
+        plan_id: builtins.str = ...,
+        period_starts_at: timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["period_starts_at", b"period_starts_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["limit", b"limit", "percent", b"percent", "period_starts_at", b"period_starts_at", "plan_id", b"plan_id", "resource", b"resource", "used", b"used"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class SubscriptionChangedEvent(message.Message):
+    """The organization's subscription changed: its plan, its payment, or its end."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    PLAN_ID_FIELD_NUMBER: builtins.int
+    STATUS_FIELD_NUMBER: builtins.int
+    CANCEL_AT_PERIOD_END_FIELD_NUMBER: builtins.int
+    plan_id: builtins.str
+    """Null when the subscription's prices are in no plan."""
+    status: billing_pb2.SubscriptionStatus.ValueType
+    cancel_at_period_end: builtins.bool
+    def __init__(
+        self,
+        *,
+        plan_id: builtins.str | None = ...,
+        status: billing_pb2.SubscriptionStatus.ValueType = ...,
+        cancel_at_period_end: builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_plan_id", b"_plan_id", "plan_id", b"plan_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_plan_id", b"_plan_id", "cancel_at_period_end", b"cancel_at_period_end", "plan_id", b"plan_id", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__plan_id: _TypeAlias = typing.Literal["plan_id"]  # noqa: Y015
+    _WhichOneofArgType__plan_id: _TypeAlias = typing.Literal["_plan_id", b"_plan_id"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__plan_id) -> _WhichOneofReturnType__plan_id | None: ...
+
+@typing.final
+class WebhookFailingEvent(message.Message):
+    """A webhook has failed for days, and will be disabled if it goes on."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    WEBHOOK_ID_FIELD_NUMBER: builtins.int
+    URL_FIELD_NUMBER: builtins.int
+    FAILING_SINCE_FIELD_NUMBER: builtins.int
+    DISABLES_AT_FIELD_NUMBER: builtins.int
+    ERROR_FIELD_NUMBER: builtins.int
+    RESPONSE_STATUS_FIELD_NUMBER: builtins.int
+    webhook_id: builtins.str
+    url: builtins.str
+    error: builtins.str
+    """The latest error: `status`, `timeout`, `connect`, ..."""
+    response_status: builtins.int
+    @builtins.property
+    def failing_since(self) -> timestamp_pb2.Timestamp: ...
+    @builtins.property
+    def disables_at(self) -> timestamp_pb2.Timestamp:
+        """When it will be disabled."""
+
+    def __init__(
+        self,
+        *,
+        webhook_id: builtins.str = ...,
+        url: builtins.str = ...,
+        failing_since: timestamp_pb2.Timestamp | None = ...,
+        disables_at: timestamp_pb2.Timestamp | None = ...,
+        error: builtins.str | None = ...,
+        response_status: builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_error", b"_error", "_response_status", b"_response_status", "disables_at", b"disables_at", "error", b"error", "failing_since", b"failing_since", "response_status", b"response_status"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_error", b"_error", "_response_status", b"_response_status", "disables_at", b"disables_at", "error", b"error", "failing_since", b"failing_since", "response_status", b"response_status", "url", b"url", "webhook_id", b"webhook_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__error: _TypeAlias = typing.Literal["error"]  # noqa: Y015
+    _WhichOneofArgType__error: _TypeAlias = typing.Literal["_error", b"_error"]  # noqa: Y015
+    _WhichOneofReturnType__response_status: _TypeAlias = typing.Literal["response_status"]  # noqa: Y015
+    _WhichOneofArgType__response_status: _TypeAlias = typing.Literal["_response_status", b"_response_status"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__error) -> _WhichOneofReturnType__error | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__response_status) -> _WhichOneofReturnType__response_status | None: ...
+
+@typing.final
+class WebhookDisabledEvent(message.Message):
+    """A webhook was disabled by HUM: nothing is sent to it until somebody enables it again."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    WEBHOOK_ID_FIELD_NUMBER: builtins.int
+    URL_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    webhook_id: builtins.str
+    url: builtins.str
+    reason: builtins.str
+    """`gone`: it answered 410; `failing`: it failed for days."""
+    def __init__(
+        self,
+        *,
+        webhook_id: builtins.str = ...,
+        url: builtins.str = ...,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["reason", b"reason", "url", b"url", "webhook_id", b"webhook_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class WebhookTestEvent(message.Message):
+    """Somebody tests a webhook; sent to that one alone."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    WEBHOOK_ID_FIELD_NUMBER: builtins.int
+    BY_FIELD_NUMBER: builtins.int
+    webhook_id: builtins.str
+    by: builtins.str
+    """Who asked for it."""
+    def __init__(
+        self,
+        *,
+        webhook_id: builtins.str = ...,
+        by: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["by", b"by", "webhook_id", b"webhook_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ExternalEvent(message.Message):
+    """Something happened in another system, which posted it to a trigger.  The type is the trigger's `event`, like
+    `external.order_paid`; where types are chosen, `external.*` stands for all of them.
+    """
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    TRIGGER_ID_FIELD_NUMBER: builtins.int
+    DELIVERY_ID_FIELD_NUMBER: builtins.int
+    PAYLOAD_JSON_FIELD_NUMBER: builtins.int
+    BODY_BYTES_FIELD_NUMBER: builtins.int
+    trigger_id: builtins.str
+    delivery_id: builtins.str
+    payload_json: builtins.str
+    """What was posted, as JSON; null if it was larger than HUM_TRIGGER_EVENT_BYTES: then the delivery's body has it."""
+    body_bytes: builtins.int
+    def __init__(
+        self,
+        *,
+        trigger_id: builtins.str = ...,
+        delivery_id: builtins.str = ...,
+        payload_json: builtins.str | None = ...,
+        body_bytes: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_payload_json", b"_payload_json", "payload_json", b"payload_json"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_payload_json", b"_payload_json", "body_bytes", b"body_bytes", "delivery_id", b"delivery_id", "payload_json", b"payload_json", "trigger_id", b"trigger_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__payload_json: _TypeAlias = typing.Literal["payload_json"]  # noqa: Y015
+    _WhichOneofArgType__payload_json: _TypeAlias = typing.Literal["_payload_json", b"_payload_json"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__payload_json) -> _WhichOneofReturnType__payload_json | None: ...
+
+@typing.final
+class ToolCreatedEvent(message.Message):
+    """An HTTP tool was made."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    BY_FIELD_NUMBER: builtins.int
+    by: builtins.str
+    def __init__(
+        self,
+        *,
+        by: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["by", b"by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ToolUpdatedEvent(message.Message):
+    """An HTTP tool got another version."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    BY_FIELD_NUMBER: builtins.int
+    TOOL_VERSION_FIELD_NUMBER: builtins.int
+    by: builtins.str
+    tool_version: builtins.int
+    def __init__(
+        self,
+        *,
+        by: builtins.str = ...,
+        tool_version: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["by", b"by", "tool_version", b"tool_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ToolDeletedEvent(message.Message):
+    """An HTTP tool was deleted."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    BY_FIELD_NUMBER: builtins.int
+    by: builtins.str
+    def __init__(
+        self,
+        *,
+        by: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["by", b"by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class FlowToolsChangedEvent(message.Message):
+    """What a flow's agent may use was changed: a tool was bound, changed or removed."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    BY_FIELD_NUMBER: builtins.int
+    by: builtins.str
+    def __init__(
+        self,
+        *,
+        by: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["by", b"by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class TriggerCreatedEvent(message.Message):
+    """A trigger was made."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    BY_FIELD_NUMBER: builtins.int
+    EVENT_FIELD_NUMBER: builtins.int
+    by: builtins.str
+    event: builtins.str
+    def __init__(
+        self,
+        *,
+        by: builtins.str = ...,
+        event: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["by", b"by", "event", b"event"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class TriggerUpdatedEvent(message.Message):
+    """A trigger was changed, or got a new address or secret."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    BY_FIELD_NUMBER: builtins.int
+    by: builtins.str
+    def __init__(
+        self,
+        *,
+        by: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["by", b"by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class TriggerDeletedEvent(message.Message):
+    """A trigger was deleted."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    BY_FIELD_NUMBER: builtins.int
+    by: builtins.str
+    def __init__(
+        self,
+        *,
+        by: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["by", b"by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class KnowledgeCreatedEvent(message.Message):
+    """A document was added to the knowledge."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    BY_FIELD_NUMBER: builtins.int
+    by: builtins.str
+    def __init__(
+        self,
+        *,
+        by: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["by", b"by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class KnowledgeUpdatedEvent(message.Message):
+    """A document's name, language or schedule was changed, or its content was replaced."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    BY_FIELD_NUMBER: builtins.int
+    by: builtins.str
+    def __init__(
+        self,
+        *,
+        by: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["by", b"by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class KnowledgeReadyEvent(message.Message):
+    """Agents find a document's passages, which are new or have changed."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    KNOWLEDGE_ID_FIELD_NUMBER: builtins.int
+    PASSAGES_FIELD_NUMBER: builtins.int
+    knowledge_id: builtins.str
+    passages: builtins.int
+    def __init__(
+        self,
+        *,
+        knowledge_id: builtins.str = ...,
+        passages: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["knowledge_id", b"knowledge_id", "passages", b"passages"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class KnowledgeFailedEvent(message.Message):
+    """A document could not be fetched or converted."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    KNOWLEDGE_ID_FIELD_NUMBER: builtins.int
+    FAILURE_FIELD_NUMBER: builtins.int
+    knowledge_id: builtins.str
+    failure: builtins.str
+    def __init__(
+        self,
+        *,
+        knowledge_id: builtins.str = ...,
+        failure: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["failure", b"failure", "knowledge_id", b"knowledge_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class KnowledgeDeletedEvent(message.Message):
+    """A document was deleted."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    BY_FIELD_NUMBER: builtins.int
+    by: builtins.str
+    def __init__(
+        self,
+        *,
+        by: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["by", b"by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ApprovalRequestedEvent(message.Message):
+    """An agent wants to do something that takes a person's approval."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    APPROVAL_ID_FIELD_NUMBER: builtins.int
+    TOOL_FIELD_NUMBER: builtins.int
+    SUMMARY_FIELD_NUMBER: builtins.int
+    CALL_ID_FIELD_NUMBER: builtins.int
+    CONVERSATION_ID_FIELD_NUMBER: builtins.int
+    FLOW_ID_FIELD_NUMBER: builtins.int
+    EXPIRES_AT_FIELD_NUMBER: builtins.int
+    approval_id: builtins.str
+    tool: builtins.str
+    """The tool's name, as the agent has it."""
+    summary: builtins.str
+    """What the agent wants to do, in plain words."""
+    call_id: builtins.str
+    conversation_id: builtins.str
+    flow_id: builtins.str
+    @builtins.property
+    def expires_at(self) -> timestamp_pb2.Timestamp:
+        """When nobody's decision becomes a denial."""
+
+    def __init__(
+        self,
+        *,
+        approval_id: builtins.str = ...,
+        tool: builtins.str = ...,
+        summary: builtins.str = ...,
+        call_id: builtins.str | None = ...,
+        conversation_id: builtins.str | None = ...,
+        flow_id: builtins.str | None = ...,
+        expires_at: timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_call_id", b"_call_id", "_conversation_id", b"_conversation_id", "_flow_id", b"_flow_id", "call_id", b"call_id", "conversation_id", b"conversation_id", "expires_at", b"expires_at", "flow_id", b"flow_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_call_id", b"_call_id", "_conversation_id", b"_conversation_id", "_flow_id", b"_flow_id", "approval_id", b"approval_id", "call_id", b"call_id", "conversation_id", b"conversation_id", "expires_at", b"expires_at", "flow_id", b"flow_id", "summary", b"summary", "tool", b"tool"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__call_id: _TypeAlias = typing.Literal["call_id"]  # noqa: Y015
+    _WhichOneofArgType__call_id: _TypeAlias = typing.Literal["_call_id", b"_call_id"]  # noqa: Y015
+    _WhichOneofReturnType__conversation_id: _TypeAlias = typing.Literal["conversation_id"]  # noqa: Y015
+    _WhichOneofArgType__conversation_id: _TypeAlias = typing.Literal["_conversation_id", b"_conversation_id"]  # noqa: Y015
+    _WhichOneofReturnType__flow_id: _TypeAlias = typing.Literal["flow_id"]  # noqa: Y015
+    _WhichOneofArgType__flow_id: _TypeAlias = typing.Literal["_flow_id", b"_flow_id"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__call_id) -> _WhichOneofReturnType__call_id | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__conversation_id) -> _WhichOneofReturnType__conversation_id | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__flow_id) -> _WhichOneofReturnType__flow_id | None: ...
+
+@typing.final
+class ApprovalDecidedEvent(message.Message):
+    """Somebody approved or denied what an agent wants to do, or nobody did in time."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    APPROVAL_ID_FIELD_NUMBER: builtins.int
+    TOOL_FIELD_NUMBER: builtins.int
+    DECISION_FIELD_NUMBER: builtins.int
+    BY_FIELD_NUMBER: builtins.int
+    EDITED_FIELD_NUMBER: builtins.int
+    CALL_ID_FIELD_NUMBER: builtins.int
+    CONVERSATION_ID_FIELD_NUMBER: builtins.int
+    FLOW_ID_FIELD_NUMBER: builtins.int
+    approval_id: builtins.str
+    tool: builtins.str
+    decision: builtins.str
+    """`approved`, `denied`, `expired` or `void`."""
+    by: builtins.str
+    """The name of the person or key; null for nobody."""
+    edited: builtins.bool
+    """Whether the arguments were changed."""
+    call_id: builtins.str
+    conversation_id: builtins.str
+    flow_id: builtins.str
+    def __init__(
+        self,
+        *,
+        approval_id: builtins.str = ...,
+        tool: builtins.str = ...,
+        decision: builtins.str = ...,
+        by: builtins.str | None = ...,
+        edited: builtins.bool = ...,
+        call_id: builtins.str | None = ...,
+        conversation_id: builtins.str | None = ...,
+        flow_id: builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_by", b"_by", "_call_id", b"_call_id", "_conversation_id", b"_conversation_id", "_flow_id", b"_flow_id", "by", b"by", "call_id", b"call_id", "conversation_id", b"conversation_id", "flow_id", b"flow_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_by", b"_by", "_call_id", b"_call_id", "_conversation_id", b"_conversation_id", "_flow_id", b"_flow_id", "approval_id", b"approval_id", "by", b"by", "call_id", b"call_id", "conversation_id", b"conversation_id", "decision", b"decision", "edited", b"edited", "flow_id", b"flow_id", "tool", b"tool"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__by: _TypeAlias = typing.Literal["by"]  # noqa: Y015
+    _WhichOneofArgType__by: _TypeAlias = typing.Literal["_by", b"_by"]  # noqa: Y015
+    _WhichOneofReturnType__call_id: _TypeAlias = typing.Literal["call_id"]  # noqa: Y015
+    _WhichOneofArgType__call_id: _TypeAlias = typing.Literal["_call_id", b"_call_id"]  # noqa: Y015
+    _WhichOneofReturnType__conversation_id: _TypeAlias = typing.Literal["conversation_id"]  # noqa: Y015
+    _WhichOneofArgType__conversation_id: _TypeAlias = typing.Literal["_conversation_id", b"_conversation_id"]  # noqa: Y015
+    _WhichOneofReturnType__flow_id: _TypeAlias = typing.Literal["flow_id"]  # noqa: Y015
+    _WhichOneofArgType__flow_id: _TypeAlias = typing.Literal["_flow_id", b"_flow_id"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__by) -> _WhichOneofReturnType__by | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__call_id) -> _WhichOneofReturnType__call_id | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__conversation_id) -> _WhichOneofReturnType__conversation_id | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__flow_id) -> _WhichOneofReturnType__flow_id | None: ...
+
+@typing.final
+class McpToolAcceptedEvent(message.Message):
+    """Somebody accepted a tool of an MCP server."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    SERVER_ID_FIELD_NUMBER: builtins.int
+    TOOL_FIELD_NUMBER: builtins.int
+    BY_FIELD_NUMBER: builtins.int
+    server_id: builtins.str
+    tool: builtins.str
+    """As the server has it."""
+    by: builtins.str
+    def __init__(
+        self,
+        *,
+        server_id: builtins.str = ...,
+        tool: builtins.str = ...,
+        by: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["by", b"by", "server_id", b"server_id", "tool", b"tool"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class McpToolSuspendedEvent(message.Message):
+    """An MCP server changed one of its tools, so no agent has it until somebody accepts that."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    SERVER_ID_FIELD_NUMBER: builtins.int
+    TOOL_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    server_id: builtins.str
+    tool: builtins.str
+    name: builtins.str
+    """Of the server."""
+    def __init__(
+        self,
+        *,
+        server_id: builtins.str = ...,
+        tool: builtins.str = ...,
+        name: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["name", b"name", "server_id", b"server_id", "tool", b"tool"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...

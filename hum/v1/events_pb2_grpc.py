@@ -48,7 +48,7 @@ class EventsServiceServicer:
         """Returns the organization's events in commit order, oldest first: those after the event `after`, or from the
         beginning. An event appears only when no earlier one can still be committed, and none is ever inserted before one
         that was returned, so a client that keeps the last id misses nothing. `INVALID_CURSOR` when `after` is not one of
-        your events.
+        your events.  With `newest_first` it is the other way round, for people who look back.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,7 +37,7 @@ class EventsServiceStub:
     """Returns the organization's events in commit order, oldest first: those after the event `after`, or from the
     beginning. An event appears only when no earlier one can still be committed, and none is ever inserted before one
     that was returned, so a client that keeps the last id misses nothing. `INVALID_CURSOR` when `after` is not one of
-    your events.
+    your events.  With `newest_first` it is the other way round, for people who look back.
     """
 
 @_typing.type_check_only
@@ -47,7 +47,7 @@ class EventsServiceAsyncStub(EventsServiceStub):
     """Returns the organization's events in commit order, oldest first: those after the event `after`, or from the
     beginning. An event appears only when no earlier one can still be committed, and none is ever inserted before one
     that was returned, so a client that keeps the last id misses nothing. `INVALID_CURSOR` when `after` is not one of
-    your events.
+    your events.  With `newest_first` it is the other way round, for people who look back.
     """
 
 class EventsServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -60,7 +60,7 @@ class EventsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns the organization's events in commit order, oldest first: those after the event `after`, or from the
         beginning. An event appears only when no earlier one can still be committed, and none is ever inserted before one
         that was returned, so a client that keeps the last id misses nothing. `INVALID_CURSOR` when `after` is not one of
-        your events.
+        your events.  With `newest_first` it is the other way round, for people who look back.
         """
 
 def add_EventsServiceServicer_to_server(servicer: EventsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -30,7 +30,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from hum.v1 import options_pb2 as hum_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12hum/v1/flows.proto\x12\x06hum.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14hum/v1/options.proto\"\x9a\x13\n\x04\x46low\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x02id\x12\x1e\n\x07version\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x03R\x07version\x12\x43\n\ncreated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\xe2\x41\x01\x03\x90\xb6\x18\x01R\tcreatedAt\x12\x43\n\nupdated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\xe2\x41\x01\x03\x90\xb6\x18\x01R\tupdatedAt\x12&\n\x04name\x18\n \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18xH\x00R\x04name\x88\x01\x01\x12\x32\n\x04kind\x18\x0b \x01(\x0e\x32\x10.hum.v1.FlowKindB\x0c\xbaH\x05\x82\x01\x02\x10\x01\x90\xb6\x18\x01R\x04kind\x12\x37\n\x07\x63hannel\x18\x0c \x01(\x0e\x32\x0f.hum.v1.ChannelB\x0c\xbaH\x05\x82\x01\x02\x10\x01\x90\xb6\x18\x01R\x07\x63hannel\x12\x44\n\x0ctrigger_type\x18\r \x01(\x0e\x32\x13.hum.v1.TriggerTypeB\x0c\xbaH\x05\x82\x01\x02\x10\x01\x90\xb6\x18\x01R\x0btriggerType\x12\x9e\x01\n\x0etrigger_events\x18\x0e \x03(\tBw\xbaH-\x92\x01*\x10\x32\"&r$\x18\x64\x32 ^[a-z][a-z0-9_]*(\\.[a-z0-9_]+)*$\x82\xb6\x18\x43lower-case words joined by dots, for example external.order_shippedR\rtriggerEvents\x12)\n\x08greeting\x18\x14 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fH\x01R\x08greeting\x88\x01\x01\x12\x33\n\rsystem_prompt\x18\x15 \x01(\tB\t\xbaH\x06r\x04\x18\x80\xfa\x01H\x02R\x0csystemPrompt\x88\x01\x01\x12\"\n\x05voice\x18\x16 \x01(\tB\x07\xbaH\x04r\x02\x18<H\x03R\x05voice\x88\x01\x01\x12\"\n\x05model\x18\x17 \x01(\tB\x07\xbaH\x04r\x02\x18\x64H\x04R\x05model\x88\x01\x01\x12v\n\x08language\x18\x18 \x01(\tBU\xbaH\'r%2#^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$\x82\xb6\x18\'a language tag, for example en or en-USH\x05R\x08language\x88\x01\x01\x12+\n\x11voicemail_enabled\x18\x19 \x01(\x08R\x10voicemailEnabled\x12-\n\x12\x61nnounce_recording\x18\x1a \x01(\x08R\x11\x61nnounceRecording\x12\x30\n\x11recording_enabled\x18\x1b \x01(\x08H\x06R\x10recordingEnabled\x88\x01\x01\x12\x42\n\x10turn_config_json\x18\x1c \x01(\tB\x13\xd8\xb5\x18\x01\xfa\xb5\x18\x0bturn_configH\x07R\x0eturnConfigJson\x88\x01\x01\x12\x39\n\x10max_call_seconds\x18\x1d \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc0p(\x1eH\x08R\x0emaxCallSeconds\x88\x01\x01\x12K\n\x13\x62usiness_hours_json\x18\x1e \x01(\tB\x16\xd8\xb5\x18\x01\xfa\xb5\x18\x0e\x62usiness_hoursH\tR\x11\x62usinessHoursJson\x88\x01\x01\x12=\n\x13\x61\x66ter_hours_message\x18\x1f \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fH\nR\x11\x61\x66terHoursMessage\x88\x01\x01\x12<\n\x12voicemail_greeting\x18  \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fH\x0bR\x11voicemailGreeting\x88\x01\x01\x12.\n\x0bhold_phrase\x18! \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03H\x0cR\nholdPhrase\x88\x01\x01\x12\x38\n\x0e\x66iller_phrases\x18\" \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\x14\"\x07r\x05\x10\x01\x18\xc8\x01R\rfillerPhrases\x12\x30\n\x0cwhisper_text\x18# \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03H\rR\x0bwhisperText\x88\x01\x01\x12\x45\n\x11idle_prompts_json\x18$ \x01(\tB\x14\xd8\xb5\x18\x01\xfa\xb5\x18\x0cidle_promptsH\x0eR\x0fidlePromptsJson\x88\x01\x01\x12\x31\n\ntools_json\x18( \x01(\tB\r\xd8\xb5\x18\x01\xfa\xb5\x18\x05toolsH\x0fR\ttoolsJson\x88\x01\x01\x12\x45\n\x11transfer_map_json\x18) \x01(\tB\x14\xd8\xb5\x18\x01\xfa\xb5\x18\x0ctransfer_mapH\x10R\x0ftransferMapJson\x88\x01\x01\x12?\n\x0froute_tags_json\x18* \x01(\tB\x12\xd8\xb5\x18\x01\xfa\xb5\x18\nroute_tagsH\x11R\rrouteTagsJson\x88\x01\x01\x12K\n\x13outcome_schema_json\x18+ \x01(\tB\x16\xd8\xb5\x18\x01\xfa\xb5\x18\x0eoutcome_schemaH\x12R\x11outcomeSchemaJson\x88\x01\x01\x12\x33\n\rknowledge_ids\x18, \x03(\tB\x0e\xbaH\x0b\x92\x01\x08\x10\x64\"\x04r\x02\x18<R\x0cknowledgeIds\x12\x46\n\x0emachine_action\x18\x32 \x01(\x0e\x32\x15.hum.v1.MachineActionB\x08\xbaH\x05\x82\x01\x02\x10\x01R\rmachineAction\x12\x36\n\x0fmachine_message\x18\x33 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fH\x13R\x0emachineMessage\x88\x01\x01\x12?\n\x0fsms_config_json\x18< \x01(\tB\x12\xd8\xb5\x18\x01\xfa\xb5\x18\nsms_configH\x14R\rsmsConfigJson\x88\x01\x01\x42\x07\n\x05_nameB\x0b\n\t_greetingB\x10\n\x0e_system_promptB\x08\n\x06_voiceB\x08\n\x06_modelB\x0b\n\t_languageB\x14\n\x12_recording_enabledB\x13\n\x11_turn_config_jsonB\x13\n\x11_max_call_secondsB\x16\n\x14_business_hours_jsonB\x16\n\x14_after_hours_messageB\x15\n\x13_voicemail_greetingB\x0e\n\x0c_hold_phraseB\x0f\n\r_whisper_textB\x14\n\x12_idle_prompts_jsonB\r\n\x0b_tools_jsonB\x14\n\x12_transfer_map_jsonB\x12\n\x10_route_tags_jsonB\x16\n\x14_outcome_schema_jsonB\x12\n\x10_machine_messageB\x12\n\x10_sms_config_json\"[\n\x10ListFlowsRequest\x12%\n\x05limit\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x01H\x00R\x05limit\x88\x01\x01\x12\x16\n\x06\x63ursor\x18\x02 \x01(\tR\x06\x63ursorB\x08\n\x06_limit\"m\n\x11ListFlowsResponse\x12\"\n\x05\x66lows\x18\x01 \x03(\x0b\x32\x0c.hum.v1.FlowR\x05\x66lows\x12$\n\x0bnext_cursor\x18\x02 \x01(\tH\x00R\nnextCursor\x88\x01\x01\x42\x0e\n\x0c_next_cursor\"=\n\x11\x43reateFlowRequest\x12(\n\x04\x66low\x18\x01 \x01(\x0b\x32\x0c.hum.v1.FlowB\x06\xbaH\x03\xc8\x01\x01R\x04\x66low\"6\n\x12\x43reateFlowResponse\x12 \n\x04\x66low\x18\x01 \x01(\x0b\x32\x0c.hum.v1.FlowR\x04\x66low\" \n\x0eGetFlowRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\"3\n\x0fGetFlowResponse\x12 \n\x04\x66low\x18\x01 \x01(\x0b\x32\x0c.hum.v1.FlowR\x04\x66low\"\x8a\x01\n\x11UpdateFlowRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12(\n\x04\x66low\x18\x02 \x01(\x0b\x32\x0c.hum.v1.FlowB\x06\xbaH\x03\xc8\x01\x01R\x04\x66low\x12;\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"6\n\x12UpdateFlowResponse\x12 \n\x04\x66low\x18\x01 \x01(\x0b\x32\x0c.hum.v1.FlowR\x04\x66low\"#\n\x11\x44\x65leteFlowRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\"\x14\n\x12\x44\x65leteFlowResponse\"&\n\x14\x44uplicateFlowRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\"9\n\x15\x44uplicateFlowResponse\x12 \n\x04\x66low\x18\x01 \x01(\x0b\x32\x0c.hum.v1.FlowR\x04\x66low\"r\n\x17ListFlowVersionsRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12%\n\x05limit\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x01H\x00R\x05limit\x88\x01\x01\x12\x16\n\x06\x63ursor\x18\x03 \x01(\tR\x06\x63ursorB\x08\n\x06_limit\"z\n\x18ListFlowVersionsResponse\x12(\n\x08versions\x18\x01 \x03(\x0b\x32\x0c.hum.v1.FlowR\x08versions\x12$\n\x0bnext_cursor\x18\x02 \x01(\tH\x00R\nnextCursor\x88\x01\x01\x42\x0e\n\x0c_next_cursor*T\n\x08\x46lowKind\x12\x19\n\x15\x46LOW_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11\x46LOW_KIND_INBOUND\x10\x01\x12\x16\n\x12\x46LOW_KIND_OUTBOUND\x10\x02*F\n\x07\x43hannel\x12\x17\n\x13\x43HANNEL_UNSPECIFIED\x10\x00\x12\x11\n\rCHANNEL_VOICE\x10\x01\x12\x0f\n\x0b\x43HANNEL_SMS\x10\x02*t\n\x0bTriggerType\x12\x1c\n\x18TRIGGER_TYPE_UNSPECIFIED\x10\x00\x12\x15\n\x11TRIGGER_TYPE_CALL\x10\x01\x12\x18\n\x14TRIGGER_TYPE_MESSAGE\x10\x02\x12\x16\n\x12TRIGGER_TYPE_EVENT\x10\x03*\x80\x01\n\rMachineAction\x12\x1e\n\x1aMACHINE_ACTION_UNSPECIFIED\x10\x00\x12\x17\n\x13MACHINE_ACTION_NONE\x10\x01\x12\x1a\n\x16MACHINE_ACTION_HANG_UP\x10\x02\x12\x1a\n\x16MACHINE_ACTION_MESSAGE\x10\x03\x32\xf5\x06\n\x0c\x46lowsService\x12\x66\n\tListFlows\x12\x18.hum.v1.ListFlowsRequest\x1a\x19.hum.v1.ListFlowsResponse\"$\x8a\xb5\x18\x0e\x08\x01\x12\nflows:read\x82\xd3\xe4\x93\x02\x0c\x12\n/api/flows\x12}\n\nCreateFlow\x12\x19.hum.v1.CreateFlowRequest\x1a\x1a.hum.v1.CreateFlowResponse\"8\x8a\xb5\x18\x0f\x08\x03\x12\x0b\x66lows:write\x92\xb5\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02\x18\"\n/api/flows:\x04\x66lowb\x04\x66low\x12k\n\x07GetFlow\x12\x16.hum.v1.GetFlowRequest\x1a\x17.hum.v1.GetFlowResponse\"/\x8a\xb5\x18\x0e\x08\x01\x12\nflows:read\x82\xd3\xe4\x93\x02\x17\x12\x0f/api/flows/{id}b\x04\x66low\x12{\n\nUpdateFlow\x12\x19.hum.v1.UpdateFlowRequest\x1a\x1a.hum.v1.UpdateFlowResponse\"6\x8a\xb5\x18\x0f\x08\x03\x12\x0b\x66lows:write\x82\xd3\xe4\x93\x02\x1d\x32\x0f/api/flows/{id}:\x04\x66lowb\x04\x66low\x12v\n\nDeleteFlow\x12\x19.hum.v1.DeleteFlowRequest\x1a\x1a.hum.v1.DeleteFlowResponse\"1\x8a\xb5\x18\x0f\x08\x03\x12\x0b\x66lows:write\x92\xb5\x18\x03\x08\xcc\x01\x82\xd3\xe4\x93\x02\x11*\x0f/api/flows/{id}\x12\x8f\x01\n\rDuplicateFlow\x12\x1c.hum.v1.DuplicateFlowRequest\x1a\x1d.hum.v1.DuplicateFlowResponse\"A\x8a\xb5\x18\x0f\x08\x03\x12\x0b\x66lows:write\x92\xb5\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02!\"\x19/api/flows/{id}/duplicateb\x04\x66low\x12\x89\x01\n\x10ListFlowVersions\x12\x1f.hum.v1.ListFlowVersionsRequest\x1a .hum.v1.ListFlowVersionsResponse\"2\x8a\xb5\x18\x0e\x08\x01\x12\nflows:read\x82\xd3\xe4\x93\x02\x1a\x12\x18/api/flows/{id}/versionsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12hum/v1/flows.proto\x12\x06hum.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14hum/v1/options.proto\"\xfa\x16\n\x04\x46low\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x02id\x12\x1e\n\x07version\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x03R\x07version\x12\x43\n\ncreated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\xe2\x41\x01\x03\x90\xb6\x18\x01R\tcreatedAt\x12\x43\n\nupdated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\xe2\x41\x01\x03\x90\xb6\x18\x01R\tupdatedAt\x12&\n\x04name\x18\n \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18xH\x00R\x04name\x88\x01\x01\x12\x32\n\x04kind\x18\x0b \x01(\x0e\x32\x10.hum.v1.FlowKindB\x0c\xbaH\x05\x82\x01\x02\x10\x01\x90\xb6\x18\x01R\x04kind\x12\x37\n\x07\x63hannel\x18\x0c \x01(\x0e\x32\x0f.hum.v1.ChannelB\x0c\xbaH\x05\x82\x01\x02\x10\x01\x90\xb6\x18\x01R\x07\x63hannel\x12\x44\n\x0ctrigger_type\x18\r \x01(\x0e\x32\x13.hum.v1.TriggerTypeB\x0c\xbaH\x05\x82\x01\x02\x10\x01\x90\xb6\x18\x01R\x0btriggerType\x12\xbd\x01\n\x0etrigger_events\x18\x0e \x03(\tB\x95\x01\xbaH<\x92\x01\x39\x10\x32\"5r3\x18\x64\x32/^[a-z][a-z0-9_]*(\\.[a-z0-9_]+)*$|^external\\.\\*$\x82\xb6\x18Rlower-case words joined by dots, for example external.order_shipped, or external.*R\rtriggerEvents\x12)\n\x08greeting\x18\x14 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fH\x01R\x08greeting\x88\x01\x01\x12\x33\n\rsystem_prompt\x18\x15 \x01(\tB\t\xbaH\x06r\x04\x18\x80\xfa\x01H\x02R\x0csystemPrompt\x88\x01\x01\x12\"\n\x05voice\x18\x16 \x01(\tB\x07\xbaH\x04r\x02\x18<H\x03R\x05voice\x88\x01\x01\x12\"\n\x05model\x18\x17 \x01(\tB\x07\xbaH\x04r\x02\x18\x64H\x04R\x05model\x88\x01\x01\x12v\n\x08language\x18\x18 \x01(\tBU\xbaH\'r%2#^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$\x82\xb6\x18\'a language tag, for example en or en-USH\x05R\x08language\x88\x01\x01\x12+\n\x11voicemail_enabled\x18\x19 \x01(\x08R\x10voicemailEnabled\x12-\n\x12\x61nnounce_recording\x18\x1a \x01(\x08R\x11\x61nnounceRecording\x12\x30\n\x11recording_enabled\x18\x1b \x01(\x08H\x06R\x10recordingEnabled\x88\x01\x01\x12\x42\n\x10turn_config_json\x18\x1c \x01(\tB\x13\xd8\xb5\x18\x01\xfa\xb5\x18\x0bturn_configH\x07R\x0eturnConfigJson\x88\x01\x01\x12N\n\x14recording_rules_json\x18\x46 \x01(\tB\x17\xd8\xb5\x18\x01\xfa\xb5\x18\x0frecording_rulesH\x08R\x12recordingRulesJson\x88\x01\x01\x12\x39\n\x10max_call_seconds\x18\x1d \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc0p(\x1eH\tR\x0emaxCallSeconds\x88\x01\x01\x12K\n\x13\x62usiness_hours_json\x18\x1e \x01(\tB\x16\xd8\xb5\x18\x01\xfa\xb5\x18\x0e\x62usiness_hoursH\nR\x11\x62usinessHoursJson\x88\x01\x01\x12=\n\x13\x61\x66ter_hours_message\x18\x1f \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fH\x0bR\x11\x61\x66terHoursMessage\x88\x01\x01\x12<\n\x12voicemail_greeting\x18  \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fH\x0cR\x11voicemailGreeting\x88\x01\x01\x12.\n\x0bhold_phrase\x18! \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03H\rR\nholdPhrase\x88\x01\x01\x12\x38\n\x0e\x66iller_phrases\x18\" \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\x14\"\x07r\x05\x10\x01\x18\xc8\x01R\rfillerPhrases\x12\x30\n\x0cwhisper_text\x18# \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03H\x0eR\x0bwhisperText\x88\x01\x01\x12\x45\n\x11idle_prompts_json\x18$ \x01(\tB\x14\xd8\xb5\x18\x01\xfa\xb5\x18\x0cidle_promptsH\x0fR\x0fidlePromptsJson\x88\x01\x01\x12\x39\n\x10idle_end_seconds\x18% \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc0p(\x05H\x10R\x0eidleEndSeconds\x88\x01\x01\x12\x36\n\x0fgoodbye_message\x18& \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03H\x11R\x0egoodbyeMessage\x88\x01\x01\x12\x43\n\x15limit_warning_seconds\x18\' \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x90\x1c(\x00H\x12R\x13limitWarningSeconds\x88\x01\x01\x12\x31\n\ntools_json\x18( \x01(\tB\r\xd8\xb5\x18\x01\xfa\xb5\x18\x05toolsH\x13R\ttoolsJson\x88\x01\x01\x12\x45\n\x11transfer_map_json\x18) \x01(\tB\x14\xd8\xb5\x18\x01\xfa\xb5\x18\x0ctransfer_mapH\x14R\x0ftransferMapJson\x88\x01\x01\x12?\n\x0froute_tags_json\x18* \x01(\tB\x12\xd8\xb5\x18\x01\xfa\xb5\x18\nroute_tagsH\x15R\rrouteTagsJson\x88\x01\x01\x12K\n\x13outcome_schema_json\x18+ \x01(\tB\x16\xd8\xb5\x18\x01\xfa\xb5\x18\x0eoutcome_schemaH\x16R\x11outcomeSchemaJson\x88\x01\x01\x12\x33\n\rknowledge_ids\x18, \x03(\tB\x0e\xbaH\x0b\x92\x01\x08\x10\x64\"\x04r\x02\x18<R\x0cknowledgeIds\x12\x41\n\x15limit_warning_message\x18- \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03H\x17R\x13limitWarningMessage\x88\x01\x01\x12\x46\n\x0emachine_action\x18\x32 \x01(\x0e\x32\x15.hum.v1.MachineActionB\x08\xbaH\x05\x82\x01\x02\x10\x01R\rmachineAction\x12\x36\n\x0fmachine_message\x18\x33 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fH\x18R\x0emachineMessage\x88\x01\x01\x12?\n\x0fsms_config_json\x18< \x01(\tB\x12\xd8\xb5\x18\x01\xfa\xb5\x18\nsms_configH\x19R\rsmsConfigJson\x88\x01\x01\x42\x07\n\x05_nameB\x0b\n\t_greetingB\x10\n\x0e_system_promptB\x08\n\x06_voiceB\x08\n\x06_modelB\x0b\n\t_languageB\x14\n\x12_recording_enabledB\x13\n\x11_turn_config_jsonB\x17\n\x15_recording_rules_jsonB\x13\n\x11_max_call_secondsB\x16\n\x14_business_hours_jsonB\x16\n\x14_after_hours_messageB\x15\n\x13_voicemail_greetingB\x0e\n\x0c_hold_phraseB\x0f\n\r_whisper_textB\x14\n\x12_idle_prompts_jsonB\x13\n\x11_idle_end_secondsB\x12\n\x10_goodbye_messageB\x18\n\x16_limit_warning_secondsB\r\n\x0b_tools_jsonB\x14\n\x12_transfer_map_jsonB\x12\n\x10_route_tags_jsonB\x16\n\x14_outcome_schema_jsonB\x18\n\x16_limit_warning_messageB\x12\n\x10_machine_messageB\x12\n\x10_sms_config_json\"\x85\x01\n\x10ListFlowsRequest\x12%\n\x05limit\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x01H\x00R\x05limit\x88\x01\x01\x12\x16\n\x06\x63ursor\x18\x02 \x01(\tR\x06\x63ursor\x12(\n\x06\x66ields\x18\x03 \x03(\tB\x10\xbaH\r\x92\x01\n\x10<\"\x06r\x04\x10\x01\x18<R\x06\x66ieldsB\x08\n\x06_limit\"m\n\x11ListFlowsResponse\x12\"\n\x05\x66lows\x18\x01 \x03(\x0b\x32\x0c.hum.v1.FlowR\x05\x66lows\x12$\n\x0bnext_cursor\x18\x02 \x01(\tH\x00R\nnextCursor\x88\x01\x01\x42\x0e\n\x0c_next_cursor\"=\n\x11\x43reateFlowRequest\x12(\n\x04\x66low\x18\x01 \x01(\x0b\x32\x0c.hum.v1.FlowB\x06\xbaH\x03\xc8\x01\x01R\x04\x66low\"6\n\x12\x43reateFlowResponse\x12 \n\x04\x66low\x18\x01 \x01(\x0b\x32\x0c.hum.v1.FlowR\x04\x66low\"T\n\x0eGetFlowRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12&\n\x07version\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01H\x00R\x07version\x88\x01\x01\x42\n\n\x08_version\"3\n\x0fGetFlowResponse\x12 \n\x04\x66low\x18\x01 \x01(\x0b\x32\x0c.hum.v1.FlowR\x04\x66low\"\xc6\x01\n\x11UpdateFlowRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12(\n\x04\x66low\x18\x02 \x01(\x0b\x32\x0c.hum.v1.FlowB\x06\xbaH\x03\xc8\x01\x01R\x04\x66low\x12;\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\x12+\n\nif_version\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01H\x00R\tifVersion\x88\x01\x01\x42\r\n\x0b_if_version\"6\n\x12UpdateFlowResponse\x12 \n\x04\x66low\x18\x01 \x01(\x0b\x32\x0c.hum.v1.FlowR\x04\x66low\"#\n\x11\x44\x65leteFlowRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\"\x14\n\x12\x44\x65leteFlowResponse\"&\n\x14\x44uplicateFlowRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\"9\n\x15\x44uplicateFlowResponse\x12 \n\x04\x66low\x18\x01 \x01(\x0b\x32\x0c.hum.v1.FlowR\x04\x66low\"\x9c\x01\n\x17ListFlowVersionsRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12%\n\x05limit\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x01H\x00R\x05limit\x88\x01\x01\x12\x16\n\x06\x63ursor\x18\x03 \x01(\tR\x06\x63ursor\x12(\n\x06\x66ields\x18\x04 \x03(\tB\x10\xbaH\r\x92\x01\n\x10<\"\x06r\x04\x10\x01\x18<R\x06\x66ieldsB\x08\n\x06_limit\"\xa8\x01\n\x18ListFlowVersionsResponse\x12(\n\x08versions\x18\x01 \x03(\x0b\x32\x0c.hum.v1.FlowR\x08versions\x12$\n\x0bnext_cursor\x18\x02 \x01(\tH\x00R\nnextCursor\x88\x01\x01\x12,\n\x07\x63hanges\x18\x03 \x03(\x0b\x32\x12.hum.v1.FlowChangeR\x07\x63hangesB\x0e\n\x0c_next_cursor\">\n\nFlowChange\x12\x18\n\x07version\x18\x01 \x01(\x05R\x07version\x12\x16\n\x06\x66ields\x18\x02 \x03(\tR\x06\x66ields*T\n\x08\x46lowKind\x12\x19\n\x15\x46LOW_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11\x46LOW_KIND_INBOUND\x10\x01\x12\x16\n\x12\x46LOW_KIND_OUTBOUND\x10\x02*F\n\x07\x43hannel\x12\x17\n\x13\x43HANNEL_UNSPECIFIED\x10\x00\x12\x11\n\rCHANNEL_VOICE\x10\x01\x12\x0f\n\x0b\x43HANNEL_SMS\x10\x02*t\n\x0bTriggerType\x12\x1c\n\x18TRIGGER_TYPE_UNSPECIFIED\x10\x00\x12\x15\n\x11TRIGGER_TYPE_CALL\x10\x01\x12\x18\n\x14TRIGGER_TYPE_MESSAGE\x10\x02\x12\x16\n\x12TRIGGER_TYPE_EVENT\x10\x03*\x80\x01\n\rMachineAction\x12\x1e\n\x1aMACHINE_ACTION_UNSPECIFIED\x10\x00\x12\x17\n\x13MACHINE_ACTION_NONE\x10\x01\x12\x1a\n\x16MACHINE_ACTION_HANG_UP\x10\x02\x12\x1a\n\x16MACHINE_ACTION_MESSAGE\x10\x03\x32\xf5\x06\n\x0c\x46lowsService\x12\x66\n\tListFlows\x12\x18.hum.v1.ListFlowsRequest\x1a\x19.hum.v1.ListFlowsResponse\"$\x8a\xb5\x18\x0e\x08\x01\x12\nflows:read\x82\xd3\xe4\x93\x02\x0c\x12\n/api/flows\x12}\n\nCreateFlow\x12\x19.hum.v1.CreateFlowRequest\x1a\x1a.hum.v1.CreateFlowResponse\"8\x8a\xb5\x18\x0f\x08\x03\x12\x0b\x66lows:write\x92\xb5\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02\x18\"\n/api/flows:\x04\x66lowb\x04\x66low\x12k\n\x07GetFlow\x12\x16.hum.v1.GetFlowRequest\x1a\x17.hum.v1.GetFlowResponse\"/\x8a\xb5\x18\x0e\x08\x01\x12\nflows:read\x82\xd3\xe4\x93\x02\x17\x12\x0f/api/flows/{id}b\x04\x66low\x12{\n\nUpdateFlow\x12\x19.hum.v1.UpdateFlowRequest\x1a\x1a.hum.v1.UpdateFlowResponse\"6\x8a\xb5\x18\x0f\x08\x03\x12\x0b\x66lows:write\x82\xd3\xe4\x93\x02\x1d\x32\x0f/api/flows/{id}:\x04\x66lowb\x04\x66low\x12v\n\nDeleteFlow\x12\x19.hum.v1.DeleteFlowRequest\x1a\x1a.hum.v1.DeleteFlowResponse\"1\x8a\xb5\x18\x0f\x08\x03\x12\x0b\x66lows:write\x92\xb5\x18\x03\x08\xcc\x01\x82\xd3\xe4\x93\x02\x11*\x0f/api/flows/{id}\x12\x8f\x01\n\rDuplicateFlow\x12\x1c.hum.v1.DuplicateFlowRequest\x1a\x1d.hum.v1.DuplicateFlowResponse\"A\x8a\xb5\x18\x0f\x08\x03\x12\x0b\x66lows:write\x92\xb5\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02!\"\x19/api/flows/{id}/duplicateb\x04\x66low\x12\x89\x01\n\x10ListFlowVersions\x12\x1f.hum.v1.ListFlowVersionsRequest\x1a .hum.v1.ListFlowVersionsResponse\"2\x8a\xb5\x18\x0e\x08\x01\x12\nflows:read\x82\xd3\xe4\x93\x02\x1a\x12\x18/api/flows/{id}/versionsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -54,7 +54,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FLOW'].fields_by_name['trigger_type']._loaded_options = None
   _globals['_FLOW'].fields_by_name['trigger_type']._serialized_options = b'\272H\005\202\001\002\020\001\220\266\030\001'
   _globals['_FLOW'].fields_by_name['trigger_events']._loaded_options = None
-  _globals['_FLOW'].fields_by_name['trigger_events']._serialized_options = b'\272H-\222\001*\0202\"&r$\030d2 ^[a-z][a-z0-9_]*(\\.[a-z0-9_]+)*$\202\266\030Clower-case words joined by dots, for example external.order_shipped'
+  _globals['_FLOW'].fields_by_name['trigger_events']._serialized_options = b'\272H<\222\0019\0202\"5r3\030d2/^[a-z][a-z0-9_]*(\\.[a-z0-9_]+)*$|^external\\.\\*$\202\266\030Rlower-case words joined by dots, for example external.order_shipped, or external.*'
   _globals['_FLOW'].fields_by_name['greeting']._loaded_options = None
   _globals['_FLOW'].fields_by_name['greeting']._serialized_options = b'\272H\005r\003\030\320\017'
   _globals['_FLOW'].fields_by_name['system_prompt']._loaded_options = None
@@ -67,6 +67,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FLOW'].fields_by_name['language']._serialized_options = b'\272H\'r%2#^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$\202\266\030\'a language tag, for example en or en-US'
   _globals['_FLOW'].fields_by_name['turn_config_json']._loaded_options = None
   _globals['_FLOW'].fields_by_name['turn_config_json']._serialized_options = b'\330\265\030\001\372\265\030\013turn_config'
+  _globals['_FLOW'].fields_by_name['recording_rules_json']._loaded_options = None
+  _globals['_FLOW'].fields_by_name['recording_rules_json']._serialized_options = b'\330\265\030\001\372\265\030\017recording_rules'
   _globals['_FLOW'].fields_by_name['max_call_seconds']._loaded_options = None
   _globals['_FLOW'].fields_by_name['max_call_seconds']._serialized_options = b'\272H\007\032\005\030\300p(\036'
   _globals['_FLOW'].fields_by_name['business_hours_json']._loaded_options = None
@@ -83,6 +85,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FLOW'].fields_by_name['whisper_text']._serialized_options = b'\272H\005r\003\030\364\003'
   _globals['_FLOW'].fields_by_name['idle_prompts_json']._loaded_options = None
   _globals['_FLOW'].fields_by_name['idle_prompts_json']._serialized_options = b'\330\265\030\001\372\265\030\014idle_prompts'
+  _globals['_FLOW'].fields_by_name['idle_end_seconds']._loaded_options = None
+  _globals['_FLOW'].fields_by_name['idle_end_seconds']._serialized_options = b'\272H\007\032\005\030\300p(\005'
+  _globals['_FLOW'].fields_by_name['goodbye_message']._loaded_options = None
+  _globals['_FLOW'].fields_by_name['goodbye_message']._serialized_options = b'\272H\005r\003\030\364\003'
+  _globals['_FLOW'].fields_by_name['limit_warning_seconds']._loaded_options = None
+  _globals['_FLOW'].fields_by_name['limit_warning_seconds']._serialized_options = b'\272H\007\032\005\030\220\034(\000'
   _globals['_FLOW'].fields_by_name['tools_json']._loaded_options = None
   _globals['_FLOW'].fields_by_name['tools_json']._serialized_options = b'\330\265\030\001\372\265\030\005tools'
   _globals['_FLOW'].fields_by_name['transfer_map_json']._loaded_options = None
@@ -93,6 +101,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FLOW'].fields_by_name['outcome_schema_json']._serialized_options = b'\330\265\030\001\372\265\030\016outcome_schema'
   _globals['_FLOW'].fields_by_name['knowledge_ids']._loaded_options = None
   _globals['_FLOW'].fields_by_name['knowledge_ids']._serialized_options = b'\272H\013\222\001\010\020d\"\004r\002\030<'
+  _globals['_FLOW'].fields_by_name['limit_warning_message']._loaded_options = None
+  _globals['_FLOW'].fields_by_name['limit_warning_message']._serialized_options = b'\272H\005r\003\030\364\003'
   _globals['_FLOW'].fields_by_name['machine_action']._loaded_options = None
   _globals['_FLOW'].fields_by_name['machine_action']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_FLOW'].fields_by_name['machine_message']._loaded_options = None
@@ -101,12 +111,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FLOW'].fields_by_name['sms_config_json']._serialized_options = b'\330\265\030\001\372\265\030\nsms_config'
   _globals['_LISTFLOWSREQUEST'].fields_by_name['limit']._loaded_options = None
   _globals['_LISTFLOWSREQUEST'].fields_by_name['limit']._serialized_options = b'\272H\007\032\005\030\310\001(\001'
+  _globals['_LISTFLOWSREQUEST'].fields_by_name['fields']._loaded_options = None
+  _globals['_LISTFLOWSREQUEST'].fields_by_name['fields']._serialized_options = b'\272H\r\222\001\n\020<\"\006r\004\020\001\030<'
   _globals['_CREATEFLOWREQUEST'].fields_by_name['flow']._loaded_options = None
   _globals['_CREATEFLOWREQUEST'].fields_by_name['flow']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_GETFLOWREQUEST'].fields_by_name['version']._loaded_options = None
+  _globals['_GETFLOWREQUEST'].fields_by_name['version']._serialized_options = b'\272H\004\032\002(\001'
   _globals['_UPDATEFLOWREQUEST'].fields_by_name['flow']._loaded_options = None
   _globals['_UPDATEFLOWREQUEST'].fields_by_name['flow']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_UPDATEFLOWREQUEST'].fields_by_name['if_version']._loaded_options = None
+  _globals['_UPDATEFLOWREQUEST'].fields_by_name['if_version']._serialized_options = b'\272H\004\032\002(\001'
   _globals['_LISTFLOWVERSIONSREQUEST'].fields_by_name['limit']._loaded_options = None
   _globals['_LISTFLOWVERSIONSREQUEST'].fields_by_name['limit']._serialized_options = b'\272H\007\032\005\030\310\001(\001'
+  _globals['_LISTFLOWVERSIONSREQUEST'].fields_by_name['fields']._loaded_options = None
+  _globals['_LISTFLOWVERSIONSREQUEST'].fields_by_name['fields']._serialized_options = b'\272H\r\222\001\n\020<\"\006r\004\020\001\030<'
   _globals['_FLOWSSERVICE'].methods_by_name['ListFlows']._loaded_options = None
   _globals['_FLOWSSERVICE'].methods_by_name['ListFlows']._serialized_options = b'\212\265\030\016\010\001\022\nflows:read\202\323\344\223\002\014\022\n/api/flows'
   _globals['_FLOWSSERVICE'].methods_by_name['CreateFlow']._loaded_options = None
@@ -121,44 +139,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FLOWSSERVICE'].methods_by_name['DuplicateFlow']._serialized_options = b'\212\265\030\017\010\003\022\013flows:write\222\265\030\003\010\311\001\202\323\344\223\002!\"\031/api/flows/{id}/duplicateb\004flow'
   _globals['_FLOWSSERVICE'].methods_by_name['ListFlowVersions']._loaded_options = None
   _globals['_FLOWSSERVICE'].methods_by_name['ListFlowVersions']._serialized_options = b'\212\265\030\016\010\001\022\nflows:read\202\323\344\223\002\032\022\030/api/flows/{id}/versions'
-  _globals['_FLOWKIND']._serialized_start=3677
-  _globals['_FLOWKIND']._serialized_end=3761
-  _globals['_CHANNEL']._serialized_start=3763
-  _globals['_CHANNEL']._serialized_end=3833
-  _globals['_TRIGGERTYPE']._serialized_start=3835
-  _globals['_TRIGGERTYPE']._serialized_end=3951
-  _globals['_MACHINEACTION']._serialized_start=3954
-  _globals['_MACHINEACTION']._serialized_end=4082
+  _globals['_FLOWKIND']._serialized_start=4466
+  _globals['_FLOWKIND']._serialized_end=4550
+  _globals['_CHANNEL']._serialized_start=4552
+  _globals['_CHANNEL']._serialized_end=4622
+  _globals['_TRIGGERTYPE']._serialized_start=4624
+  _globals['_TRIGGERTYPE']._serialized_end=4740
+  _globals['_MACHINEACTION']._serialized_start=4743
+  _globals['_MACHINEACTION']._serialized_end=4871
   _globals['_FLOW']._serialized_start=212
-  _globals['_FLOW']._serialized_end=2670
-  _globals['_LISTFLOWSREQUEST']._serialized_start=2672
-  _globals['_LISTFLOWSREQUEST']._serialized_end=2763
-  _globals['_LISTFLOWSRESPONSE']._serialized_start=2765
-  _globals['_LISTFLOWSRESPONSE']._serialized_end=2874
-  _globals['_CREATEFLOWREQUEST']._serialized_start=2876
-  _globals['_CREATEFLOWREQUEST']._serialized_end=2937
-  _globals['_CREATEFLOWRESPONSE']._serialized_start=2939
-  _globals['_CREATEFLOWRESPONSE']._serialized_end=2993
-  _globals['_GETFLOWREQUEST']._serialized_start=2995
-  _globals['_GETFLOWREQUEST']._serialized_end=3027
-  _globals['_GETFLOWRESPONSE']._serialized_start=3029
-  _globals['_GETFLOWRESPONSE']._serialized_end=3080
-  _globals['_UPDATEFLOWREQUEST']._serialized_start=3083
-  _globals['_UPDATEFLOWREQUEST']._serialized_end=3221
-  _globals['_UPDATEFLOWRESPONSE']._serialized_start=3223
-  _globals['_UPDATEFLOWRESPONSE']._serialized_end=3277
-  _globals['_DELETEFLOWREQUEST']._serialized_start=3279
-  _globals['_DELETEFLOWREQUEST']._serialized_end=3314
-  _globals['_DELETEFLOWRESPONSE']._serialized_start=3316
-  _globals['_DELETEFLOWRESPONSE']._serialized_end=3336
-  _globals['_DUPLICATEFLOWREQUEST']._serialized_start=3338
-  _globals['_DUPLICATEFLOWREQUEST']._serialized_end=3376
-  _globals['_DUPLICATEFLOWRESPONSE']._serialized_start=3378
-  _globals['_DUPLICATEFLOWRESPONSE']._serialized_end=3435
-  _globals['_LISTFLOWVERSIONSREQUEST']._serialized_start=3437
-  _globals['_LISTFLOWVERSIONSREQUEST']._serialized_end=3551
-  _globals['_LISTFLOWVERSIONSRESPONSE']._serialized_start=3553
-  _globals['_LISTFLOWVERSIONSRESPONSE']._serialized_end=3675
-  _globals['_FLOWSSERVICE']._serialized_start=4085
-  _globals['_FLOWSSERVICE']._serialized_end=4970
+  _globals['_FLOW']._serialized_end=3150
+  _globals['_LISTFLOWSREQUEST']._serialized_start=3153
+  _globals['_LISTFLOWSREQUEST']._serialized_end=3286
+  _globals['_LISTFLOWSRESPONSE']._serialized_start=3288
+  _globals['_LISTFLOWSRESPONSE']._serialized_end=3397
+  _globals['_CREATEFLOWREQUEST']._serialized_start=3399
+  _globals['_CREATEFLOWREQUEST']._serialized_end=3460
+  _globals['_CREATEFLOWRESPONSE']._serialized_start=3462
+  _globals['_CREATEFLOWRESPONSE']._serialized_end=3516
+  _globals['_GETFLOWREQUEST']._serialized_start=3518
+  _globals['_GETFLOWREQUEST']._serialized_end=3602
+  _globals['_GETFLOWRESPONSE']._serialized_start=3604
+  _globals['_GETFLOWRESPONSE']._serialized_end=3655
+  _globals['_UPDATEFLOWREQUEST']._serialized_start=3658
+  _globals['_UPDATEFLOWREQUEST']._serialized_end=3856
+  _globals['_UPDATEFLOWRESPONSE']._serialized_start=3858
+  _globals['_UPDATEFLOWRESPONSE']._serialized_end=3912
+  _globals['_DELETEFLOWREQUEST']._serialized_start=3914
+  _globals['_DELETEFLOWREQUEST']._serialized_end=3949
+  _globals['_DELETEFLOWRESPONSE']._serialized_start=3951
+  _globals['_DELETEFLOWRESPONSE']._serialized_end=3971
+  _globals['_DUPLICATEFLOWREQUEST']._serialized_start=3973
+  _globals['_DUPLICATEFLOWREQUEST']._serialized_end=4011
+  _globals['_DUPLICATEFLOWRESPONSE']._serialized_start=4013
+  _globals['_DUPLICATEFLOWRESPONSE']._serialized_end=4070
+  _globals['_LISTFLOWVERSIONSREQUEST']._serialized_start=4073
+  _globals['_LISTFLOWVERSIONSREQUEST']._serialized_end=4229
+  _globals['_LISTFLOWVERSIONSRESPONSE']._serialized_start=4232
+  _globals['_LISTFLOWVERSIONSRESPONSE']._serialized_end=4400
+  _globals['_FLOWCHANGE']._serialized_start=4402
+  _globals['_FLOWCHANGE']._serialized_end=4464
+  _globals['_FLOWSSERVICE']._serialized_start=4874
+  _globals['_FLOWSSERVICE']._serialized_end=5759
 # @@protoc_insertion_point(module_scope)

@@ -32,14 +32,14 @@ class _FlowKindEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_FlowKind.Valu
     FLOW_KIND_UNSPECIFIED: _FlowKind.ValueType  # 0
     FLOW_KIND_INBOUND: _FlowKind.ValueType  # 1
     FLOW_KIND_OUTBOUND: _FlowKind.ValueType  # 2
-    """Not implemented: an outbound flow is stored; no calls are placed with it."""
+    """Made to call people: what its agent says at the end is worded for that.  Outbound calls take flows of both kinds."""
 
 class FlowKind(_FlowKind, metaclass=_FlowKindEnumTypeWrapper): ...
 
 FLOW_KIND_UNSPECIFIED: FlowKind.ValueType  # 0
 FLOW_KIND_INBOUND: FlowKind.ValueType  # 1
 FLOW_KIND_OUTBOUND: FlowKind.ValueType  # 2
-"""Not implemented: an outbound flow is stored; no calls are placed with it."""
+"""Made to call people: what its agent says at the end is worded for that.  Outbound calls take flows of both kinds."""
 
 class _Channel:
     ValueType = typing.NewType("ValueType", builtins.int)
@@ -50,14 +50,14 @@ class _ChannelEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_Channel.ValueT
     CHANNEL_UNSPECIFIED: _Channel.ValueType  # 0
     CHANNEL_VOICE: _Channel.ValueType  # 1
     CHANNEL_SMS: _Channel.ValueType  # 2
-    """Not implemented: an sms flow is stored; no texts are received or answered."""
+    """Its agent answers a number's texts."""
 
 class Channel(_Channel, metaclass=_ChannelEnumTypeWrapper): ...
 
 CHANNEL_UNSPECIFIED: Channel.ValueType  # 0
 CHANNEL_VOICE: Channel.ValueType  # 1
 CHANNEL_SMS: Channel.ValueType  # 2
-"""Not implemented: an sms flow is stored; no texts are received or answered."""
+"""Its agent answers a number's texts."""
 
 class _TriggerType:
     ValueType = typing.NewType("ValueType", builtins.int)
@@ -69,16 +69,16 @@ class _TriggerTypeEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_TriggerTyp
     TRIGGER_TYPE_CALL: _TriggerType.ValueType  # 1
     TRIGGER_TYPE_MESSAGE: _TriggerType.ValueType  # 2
     TRIGGER_TYPE_EVENT: _TriggerType.ValueType  # 3
+    """Each event of `trigger_events`; see `GET /api/flows/{flow_id}/runs`."""
 
 class TriggerType(_TriggerType, metaclass=_TriggerTypeEnumTypeWrapper):
-    """Not implemented: what starts a flow is stored, and follows the channel unless it is set; only a number's calls start
-    one.
-    """
+    """What starts a flow's agent.  Unless it is set, it follows the channel.  A number's calls and texts start its flow in any case."""
 
 TRIGGER_TYPE_UNSPECIFIED: TriggerType.ValueType  # 0
 TRIGGER_TYPE_CALL: TriggerType.ValueType  # 1
 TRIGGER_TYPE_MESSAGE: TriggerType.ValueType  # 2
 TRIGGER_TYPE_EVENT: TriggerType.ValueType  # 3
+"""Each event of `trigger_events`; see `GET /api/flows/{flow_id}/runs`."""
 
 class _MachineAction:
     ValueType = typing.NewType("ValueType", builtins.int)
@@ -88,16 +88,22 @@ class _MachineActionEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_MachineA
     DESCRIPTOR: descriptor.EnumDescriptor
     MACHINE_ACTION_UNSPECIFIED: _MachineAction.ValueType  # 0
     MACHINE_ACTION_NONE: _MachineAction.ValueType  # 1
+    """The call records it, and the agent goes on."""
     MACHINE_ACTION_HANG_UP: _MachineAction.ValueType  # 2
     MACHINE_ACTION_MESSAGE: _MachineAction.ValueType  # 3
+    """After the beep `machine_message` is said, and the call ends when it was heard."""
 
 class MachineAction(_MachineAction, metaclass=_MachineActionEnumTypeWrapper):
-    """Not implemented: what an outbound call does when a machine answers is stored; no calls are placed."""
+    """What an outbound call does when a machine answers.  While it is unset, the carrier does not look for machines.  A fax is hung
+    up on with any action.
+    """
 
 MACHINE_ACTION_UNSPECIFIED: MachineAction.ValueType  # 0
 MACHINE_ACTION_NONE: MachineAction.ValueType  # 1
+"""The call records it, and the agent goes on."""
 MACHINE_ACTION_HANG_UP: MachineAction.ValueType  # 2
 MACHINE_ACTION_MESSAGE: MachineAction.ValueType  # 3
+"""After the beep `machine_message` is said, and the call ends when it was heard."""
 
 @typing.final
 class Flow(message.Message):
@@ -121,6 +127,7 @@ class Flow(message.Message):
     ANNOUNCE_RECORDING_FIELD_NUMBER: builtins.int
     RECORDING_ENABLED_FIELD_NUMBER: builtins.int
     TURN_CONFIG_JSON_FIELD_NUMBER: builtins.int
+    RECORDING_RULES_JSON_FIELD_NUMBER: builtins.int
     MAX_CALL_SECONDS_FIELD_NUMBER: builtins.int
     BUSINESS_HOURS_JSON_FIELD_NUMBER: builtins.int
     AFTER_HOURS_MESSAGE_FIELD_NUMBER: builtins.int
@@ -129,11 +136,15 @@ class Flow(message.Message):
     FILLER_PHRASES_FIELD_NUMBER: builtins.int
     WHISPER_TEXT_FIELD_NUMBER: builtins.int
     IDLE_PROMPTS_JSON_FIELD_NUMBER: builtins.int
+    IDLE_END_SECONDS_FIELD_NUMBER: builtins.int
+    GOODBYE_MESSAGE_FIELD_NUMBER: builtins.int
+    LIMIT_WARNING_SECONDS_FIELD_NUMBER: builtins.int
     TOOLS_JSON_FIELD_NUMBER: builtins.int
     TRANSFER_MAP_JSON_FIELD_NUMBER: builtins.int
     ROUTE_TAGS_JSON_FIELD_NUMBER: builtins.int
     OUTCOME_SCHEMA_JSON_FIELD_NUMBER: builtins.int
     KNOWLEDGE_IDS_FIELD_NUMBER: builtins.int
+    LIMIT_WARNING_MESSAGE_FIELD_NUMBER: builtins.int
     MACHINE_ACTION_FIELD_NUMBER: builtins.int
     MACHINE_MESSAGE_FIELD_NUMBER: builtins.int
     SMS_CONFIG_JSON_FIELD_NUMBER: builtins.int
@@ -145,7 +156,7 @@ class Flow(message.Message):
     kind: FlowKind.ValueType
     channel: Channel.ValueType
     trigger_type: TriggerType.ValueType
-    """Not implemented: it is stored; only a number's calls start a flow."""
+    """An organization has at most 100 flows that events start."""
     greeting: builtins.str
     """What the caller hears first, verbatim."""
     system_prompt: builtins.str
@@ -157,45 +168,74 @@ class Flow(message.Message):
     language: builtins.str
     """BCP 47, for example `en-US`."""
     voicemail_enabled: builtins.bool
-    """Not implemented: it is stored; no caller can leave a voicemail."""
+    """Whether callers can leave a message: outside the business hours, after `after_hours_message`; and when the agent takes
+    one, which it then may (the tool `take_voicemail`).
+    """
     announce_recording: builtins.bool
     """Announces that the call is recorded, before recording starts."""
     recording_enabled: builtins.bool
     """If unset when the flow is created: the value of `announce_recording`."""
     turn_config_json: builtins.str
     """Interruptions and turn-taking; every member has a default."""
+    recording_rules_json: builtins.str
+    """When recording pauses by itself, for example while a caller tells a card number.  In a flow that records, or has these
+    rules, the agent also has the tools `pause_recording` and `resume_recording`.
+    """
     max_call_seconds: builtins.int
-    """Seconds after which the call ends; 1800 when unset."""
+    """Seconds after which the call ends, with the goodbye; 1800 when unset."""
     business_hours_json: builtins.str
     after_hours_message: builtins.str
     voicemail_greeting: builtins.str
-    """Not implemented: it is stored; no caller hears it."""
+    """What the caller hears before the mailbox's beep.  When unset: a sentence in the flow's language."""
     hold_phrase: builtins.str
     whisper_text: builtins.str
-    """Not implemented: it is stored; calls are not transferred, so nobody hears it."""
+    """What a person to whom a call is transferred hears first, before who calls."""
     idle_prompts_json: builtins.str
-    """Maps seconds of silence to what the agent says then."""
+    """Maps seconds of silence to what the agent says then.  When unset: after 12 and 24 seconds the agent asks whether the
+    caller is still there, in the flow's language.  `{}`: nothing is said.
+    """
+    idle_end_seconds: builtins.int
+    """Seconds of silence after which the call ends, with the goodbye.  When unset: as long after the last prompt as the first
+    one comes after the beginning of the silence; 36 with the prompts that are said when none are set, and without prompts.
+    """
+    goodbye_message: builtins.str
+    """What the caller hears before HUM ends the call: for silence, for its length, or because the agent did so without a word.
+    When unset: a goodbye in the flow's language.
+    """
+    limit_warning_seconds: builtins.int
+    """How many seconds before its end a call of `max_call_seconds` hears that it will end, as soon as nobody speaks; 60 when
+    unset, at most half of `max_call_seconds`.  0: no warning.
+    """
     tools_json: builtins.str
-    """Not implemented: it is stored; an agent is offered HUM's own tools only."""
+    """Which of the tools that the flow binds its agent may use; null: all of them.  HUM's own tools are not concerned."""
     transfer_map_json: builtins.str
-    """Not implemented: the map from labels to E.164 numbers or flow ids is stored; calls are not transferred."""
+    """From labels that the agent knows to whom it may transfer: flow ids, whose agents may take the call over; numbers in E.164; or
+    an object with the number in `to` and how it is rung.
+    """
     route_tags_json: builtins.str
-    """Not implemented: the map from contact tags to flow ids is stored; the number's flow answers every caller."""
+    """Maps contacts' tags to the flows that answer them, when this flow is the number's.  The first member whose tag the
+    contact has applies; the flow that it names answers with its own hours, language and everything else.
+    """
     outcome_schema_json: builtins.str
     """JSON Schema of what the agent must report at the end of a call."""
+    limit_warning_message: builtins.str
+    """What the caller hears `limit_warning_seconds` before the end.  When unset: a sentence in the flow's language that names no
+    time.
+    """
     machine_action: MachineAction.ValueType
-    """Not implemented: it is stored; no calls are placed."""
     machine_message: builtins.str
-    """Not implemented: it is stored; no calls are placed."""
+    """Unset: the agent leaves a short message of its own, from the call's `task_context`."""
     sms_config_json: builtins.str
-    """Not implemented: it is stored; no texts are received or answered."""
+    """How the agent of an sms flow texts, and at most how much; every member has a default."""
     @builtins.property
     def created_at(self) -> timestamp_pb2.Timestamp: ...
     @builtins.property
     def updated_at(self) -> timestamp_pb2.Timestamp: ...
     @builtins.property
     def trigger_events(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Not implemented: the event types are stored; no event starts a flow."""
+        """Of a flow with `trigger_type: event`: the types of events (docs/events.md) that start its agent. `external.<name>` is a
+        trigger's, `external.*` stands for those of all triggers.
+        """
 
     @builtins.property
     def filler_phrases(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
@@ -203,7 +243,7 @@ class Flow(message.Message):
 
     @builtins.property
     def knowledge_ids(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Not implemented: no organization has knowledge, so none can be named."""
+        """Documents of the organization's knowledge (`/api/knowledge`), which the agent looks things up in; none: it can't."""
 
     def __init__(
         self,
@@ -226,6 +266,7 @@ class Flow(message.Message):
         announce_recording: builtins.bool = ...,
         recording_enabled: builtins.bool | None = ...,
         turn_config_json: builtins.str | None = ...,
+        recording_rules_json: builtins.str | None = ...,
         max_call_seconds: builtins.int | None = ...,
         business_hours_json: builtins.str | None = ...,
         after_hours_message: builtins.str | None = ...,
@@ -234,31 +275,43 @@ class Flow(message.Message):
         filler_phrases: abc.Iterable[builtins.str] | None = ...,
         whisper_text: builtins.str | None = ...,
         idle_prompts_json: builtins.str | None = ...,
+        idle_end_seconds: builtins.int | None = ...,
+        goodbye_message: builtins.str | None = ...,
+        limit_warning_seconds: builtins.int | None = ...,
         tools_json: builtins.str | None = ...,
         transfer_map_json: builtins.str | None = ...,
         route_tags_json: builtins.str | None = ...,
         outcome_schema_json: builtins.str | None = ...,
         knowledge_ids: abc.Iterable[builtins.str] | None = ...,
+        limit_warning_message: builtins.str | None = ...,
         machine_action: MachineAction.ValueType = ...,
         machine_message: builtins.str | None = ...,
         sms_config_json: builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_after_hours_message", b"_after_hours_message", "_business_hours_json", b"_business_hours_json", "_greeting", b"_greeting", "_hold_phrase", b"_hold_phrase", "_idle_prompts_json", b"_idle_prompts_json", "_language", b"_language", "_machine_message", b"_machine_message", "_max_call_seconds", b"_max_call_seconds", "_model", b"_model", "_name", b"_name", "_outcome_schema_json", b"_outcome_schema_json", "_recording_enabled", b"_recording_enabled", "_route_tags_json", b"_route_tags_json", "_sms_config_json", b"_sms_config_json", "_system_prompt", b"_system_prompt", "_tools_json", b"_tools_json", "_transfer_map_json", b"_transfer_map_json", "_turn_config_json", b"_turn_config_json", "_voice", b"_voice", "_voicemail_greeting", b"_voicemail_greeting", "_whisper_text", b"_whisper_text", "after_hours_message", b"after_hours_message", "business_hours_json", b"business_hours_json", "created_at", b"created_at", "greeting", b"greeting", "hold_phrase", b"hold_phrase", "idle_prompts_json", b"idle_prompts_json", "language", b"language", "machine_message", b"machine_message", "max_call_seconds", b"max_call_seconds", "model", b"model", "name", b"name", "outcome_schema_json", b"outcome_schema_json", "recording_enabled", b"recording_enabled", "route_tags_json", b"route_tags_json", "sms_config_json", b"sms_config_json", "system_prompt", b"system_prompt", "tools_json", b"tools_json", "transfer_map_json", b"transfer_map_json", "turn_config_json", b"turn_config_json", "updated_at", b"updated_at", "voice", b"voice", "voicemail_greeting", b"voicemail_greeting", "whisper_text", b"whisper_text"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_after_hours_message", b"_after_hours_message", "_business_hours_json", b"_business_hours_json", "_goodbye_message", b"_goodbye_message", "_greeting", b"_greeting", "_hold_phrase", b"_hold_phrase", "_idle_end_seconds", b"_idle_end_seconds", "_idle_prompts_json", b"_idle_prompts_json", "_language", b"_language", "_limit_warning_message", b"_limit_warning_message", "_limit_warning_seconds", b"_limit_warning_seconds", "_machine_message", b"_machine_message", "_max_call_seconds", b"_max_call_seconds", "_model", b"_model", "_name", b"_name", "_outcome_schema_json", b"_outcome_schema_json", "_recording_enabled", b"_recording_enabled", "_recording_rules_json", b"_recording_rules_json", "_route_tags_json", b"_route_tags_json", "_sms_config_json", b"_sms_config_json", "_system_prompt", b"_system_prompt", "_tools_json", b"_tools_json", "_transfer_map_json", b"_transfer_map_json", "_turn_config_json", b"_turn_config_json", "_voice", b"_voice", "_voicemail_greeting", b"_voicemail_greeting", "_whisper_text", b"_whisper_text", "after_hours_message", b"after_hours_message", "business_hours_json", b"business_hours_json", "created_at", b"created_at", "goodbye_message", b"goodbye_message", "greeting", b"greeting", "hold_phrase", b"hold_phrase", "idle_end_seconds", b"idle_end_seconds", "idle_prompts_json", b"idle_prompts_json", "language", b"language", "limit_warning_message", b"limit_warning_message", "limit_warning_seconds", b"limit_warning_seconds", "machine_message", b"machine_message", "max_call_seconds", b"max_call_seconds", "model", b"model", "name", b"name", "outcome_schema_json", b"outcome_schema_json", "recording_enabled", b"recording_enabled", "recording_rules_json", b"recording_rules_json", "route_tags_json", b"route_tags_json", "sms_config_json", b"sms_config_json", "system_prompt", b"system_prompt", "tools_json", b"tools_json", "transfer_map_json", b"transfer_map_json", "turn_config_json", b"turn_config_json", "updated_at", b"updated_at", "voice", b"voice", "voicemail_greeting", b"voicemail_greeting", "whisper_text", b"whisper_text"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_after_hours_message", b"_after_hours_message", "_business_hours_json", b"_business_hours_json", "_greeting", b"_greeting", "_hold_phrase", b"_hold_phrase", "_idle_prompts_json", b"_idle_prompts_json", "_language", b"_language", "_machine_message", b"_machine_message", "_max_call_seconds", b"_max_call_seconds", "_model", b"_model", "_name", b"_name", "_outcome_schema_json", b"_outcome_schema_json", "_recording_enabled", b"_recording_enabled", "_route_tags_json", b"_route_tags_json", "_sms_config_json", b"_sms_config_json", "_system_prompt", b"_system_prompt", "_tools_json", b"_tools_json", "_transfer_map_json", b"_transfer_map_json", "_turn_config_json", b"_turn_config_json", "_voice", b"_voice", "_voicemail_greeting", b"_voicemail_greeting", "_whisper_text", b"_whisper_text", "after_hours_message", b"after_hours_message", "announce_recording", b"announce_recording", "business_hours_json", b"business_hours_json", "channel", b"channel", "created_at", b"created_at", "filler_phrases", b"filler_phrases", "greeting", b"greeting", "hold_phrase", b"hold_phrase", "id", b"id", "idle_prompts_json", b"idle_prompts_json", "kind", b"kind", "knowledge_ids", b"knowledge_ids", "language", b"language", "machine_action", b"machine_action", "machine_message", b"machine_message", "max_call_seconds", b"max_call_seconds", "model", b"model", "name", b"name", "outcome_schema_json", b"outcome_schema_json", "recording_enabled", b"recording_enabled", "route_tags_json", b"route_tags_json", "sms_config_json", b"sms_config_json", "system_prompt", b"system_prompt", "tools_json", b"tools_json", "transfer_map_json", b"transfer_map_json", "trigger_events", b"trigger_events", "trigger_type", b"trigger_type", "turn_config_json", b"turn_config_json", "updated_at", b"updated_at", "version", b"version", "voice", b"voice", "voicemail_enabled", b"voicemail_enabled", "voicemail_greeting", b"voicemail_greeting", "whisper_text", b"whisper_text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_after_hours_message", b"_after_hours_message", "_business_hours_json", b"_business_hours_json", "_goodbye_message", b"_goodbye_message", "_greeting", b"_greeting", "_hold_phrase", b"_hold_phrase", "_idle_end_seconds", b"_idle_end_seconds", "_idle_prompts_json", b"_idle_prompts_json", "_language", b"_language", "_limit_warning_message", b"_limit_warning_message", "_limit_warning_seconds", b"_limit_warning_seconds", "_machine_message", b"_machine_message", "_max_call_seconds", b"_max_call_seconds", "_model", b"_model", "_name", b"_name", "_outcome_schema_json", b"_outcome_schema_json", "_recording_enabled", b"_recording_enabled", "_recording_rules_json", b"_recording_rules_json", "_route_tags_json", b"_route_tags_json", "_sms_config_json", b"_sms_config_json", "_system_prompt", b"_system_prompt", "_tools_json", b"_tools_json", "_transfer_map_json", b"_transfer_map_json", "_turn_config_json", b"_turn_config_json", "_voice", b"_voice", "_voicemail_greeting", b"_voicemail_greeting", "_whisper_text", b"_whisper_text", "after_hours_message", b"after_hours_message", "announce_recording", b"announce_recording", "business_hours_json", b"business_hours_json", "channel", b"channel", "created_at", b"created_at", "filler_phrases", b"filler_phrases", "goodbye_message", b"goodbye_message", "greeting", b"greeting", "hold_phrase", b"hold_phrase", "id", b"id", "idle_end_seconds", b"idle_end_seconds", "idle_prompts_json", b"idle_prompts_json", "kind", b"kind", "knowledge_ids", b"knowledge_ids", "language", b"language", "limit_warning_message", b"limit_warning_message", "limit_warning_seconds", b"limit_warning_seconds", "machine_action", b"machine_action", "machine_message", b"machine_message", "max_call_seconds", b"max_call_seconds", "model", b"model", "name", b"name", "outcome_schema_json", b"outcome_schema_json", "recording_enabled", b"recording_enabled", "recording_rules_json", b"recording_rules_json", "route_tags_json", b"route_tags_json", "sms_config_json", b"sms_config_json", "system_prompt", b"system_prompt", "tools_json", b"tools_json", "transfer_map_json", b"transfer_map_json", "trigger_events", b"trigger_events", "trigger_type", b"trigger_type", "turn_config_json", b"turn_config_json", "updated_at", b"updated_at", "version", b"version", "voice", b"voice", "voicemail_enabled", b"voicemail_enabled", "voicemail_greeting", b"voicemail_greeting", "whisper_text", b"whisper_text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__after_hours_message: _TypeAlias = typing.Literal["after_hours_message"]  # noqa: Y015
     _WhichOneofArgType__after_hours_message: _TypeAlias = typing.Literal["_after_hours_message", b"_after_hours_message"]  # noqa: Y015
     _WhichOneofReturnType__business_hours_json: _TypeAlias = typing.Literal["business_hours_json"]  # noqa: Y015
     _WhichOneofArgType__business_hours_json: _TypeAlias = typing.Literal["_business_hours_json", b"_business_hours_json"]  # noqa: Y015
+    _WhichOneofReturnType__goodbye_message: _TypeAlias = typing.Literal["goodbye_message"]  # noqa: Y015
+    _WhichOneofArgType__goodbye_message: _TypeAlias = typing.Literal["_goodbye_message", b"_goodbye_message"]  # noqa: Y015
     _WhichOneofReturnType__greeting: _TypeAlias = typing.Literal["greeting"]  # noqa: Y015
     _WhichOneofArgType__greeting: _TypeAlias = typing.Literal["_greeting", b"_greeting"]  # noqa: Y015
     _WhichOneofReturnType__hold_phrase: _TypeAlias = typing.Literal["hold_phrase"]  # noqa: Y015
     _WhichOneofArgType__hold_phrase: _TypeAlias = typing.Literal["_hold_phrase", b"_hold_phrase"]  # noqa: Y015
+    _WhichOneofReturnType__idle_end_seconds: _TypeAlias = typing.Literal["idle_end_seconds"]  # noqa: Y015
+    _WhichOneofArgType__idle_end_seconds: _TypeAlias = typing.Literal["_idle_end_seconds", b"_idle_end_seconds"]  # noqa: Y015
     _WhichOneofReturnType__idle_prompts_json: _TypeAlias = typing.Literal["idle_prompts_json"]  # noqa: Y015
     _WhichOneofArgType__idle_prompts_json: _TypeAlias = typing.Literal["_idle_prompts_json", b"_idle_prompts_json"]  # noqa: Y015
     _WhichOneofReturnType__language: _TypeAlias = typing.Literal["language"]  # noqa: Y015
     _WhichOneofArgType__language: _TypeAlias = typing.Literal["_language", b"_language"]  # noqa: Y015
+    _WhichOneofReturnType__limit_warning_message: _TypeAlias = typing.Literal["limit_warning_message"]  # noqa: Y015
+    _WhichOneofArgType__limit_warning_message: _TypeAlias = typing.Literal["_limit_warning_message", b"_limit_warning_message"]  # noqa: Y015
+    _WhichOneofReturnType__limit_warning_seconds: _TypeAlias = typing.Literal["limit_warning_seconds"]  # noqa: Y015
+    _WhichOneofArgType__limit_warning_seconds: _TypeAlias = typing.Literal["_limit_warning_seconds", b"_limit_warning_seconds"]  # noqa: Y015
     _WhichOneofReturnType__machine_message: _TypeAlias = typing.Literal["machine_message"]  # noqa: Y015
     _WhichOneofArgType__machine_message: _TypeAlias = typing.Literal["_machine_message", b"_machine_message"]  # noqa: Y015
     _WhichOneofReturnType__max_call_seconds: _TypeAlias = typing.Literal["max_call_seconds"]  # noqa: Y015
@@ -271,6 +324,8 @@ class Flow(message.Message):
     _WhichOneofArgType__outcome_schema_json: _TypeAlias = typing.Literal["_outcome_schema_json", b"_outcome_schema_json"]  # noqa: Y015
     _WhichOneofReturnType__recording_enabled: _TypeAlias = typing.Literal["recording_enabled"]  # noqa: Y015
     _WhichOneofArgType__recording_enabled: _TypeAlias = typing.Literal["_recording_enabled", b"_recording_enabled"]  # noqa: Y015
+    _WhichOneofReturnType__recording_rules_json: _TypeAlias = typing.Literal["recording_rules_json"]  # noqa: Y015
+    _WhichOneofArgType__recording_rules_json: _TypeAlias = typing.Literal["_recording_rules_json", b"_recording_rules_json"]  # noqa: Y015
     _WhichOneofReturnType__route_tags_json: _TypeAlias = typing.Literal["route_tags_json"]  # noqa: Y015
     _WhichOneofArgType__route_tags_json: _TypeAlias = typing.Literal["_route_tags_json", b"_route_tags_json"]  # noqa: Y015
     _WhichOneofReturnType__sms_config_json: _TypeAlias = typing.Literal["sms_config_json"]  # noqa: Y015
@@ -294,13 +349,21 @@ class Flow(message.Message):
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__business_hours_json) -> _WhichOneofReturnType__business_hours_json | None: ...
     @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__goodbye_message) -> _WhichOneofReturnType__goodbye_message | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__greeting) -> _WhichOneofReturnType__greeting | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__hold_phrase) -> _WhichOneofReturnType__hold_phrase | None: ...
     @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__idle_end_seconds) -> _WhichOneofReturnType__idle_end_seconds | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__idle_prompts_json) -> _WhichOneofReturnType__idle_prompts_json | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__language) -> _WhichOneofReturnType__language | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit_warning_message) -> _WhichOneofReturnType__limit_warning_message | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit_warning_seconds) -> _WhichOneofReturnType__limit_warning_seconds | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__machine_message) -> _WhichOneofReturnType__machine_message | None: ...
     @typing.overload
@@ -313,6 +376,8 @@ class Flow(message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__outcome_schema_json) -> _WhichOneofReturnType__outcome_schema_json | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__recording_enabled) -> _WhichOneofReturnType__recording_enabled | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__recording_rules_json) -> _WhichOneofReturnType__recording_rules_json | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__route_tags_json) -> _WhichOneofReturnType__route_tags_json | None: ...
     @typing.overload
@@ -338,18 +403,26 @@ class ListFlowsRequest(message.Message):
 
     LIMIT_FIELD_NUMBER: builtins.int
     CURSOR_FIELD_NUMBER: builtins.int
+    FIELDS_FIELD_NUMBER: builtins.int
     limit: builtins.int
     """1 to 200; 50 when unset."""
     cursor: builtins.str
+    @builtins.property
+    def fields(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The fields that are wanted, for lists of many flows: the others are then null, empty or false, but for `id`, `version`, `created_at`,
+        `updated_at`, `name`, `kind`, `channel` and `trigger_type`, so that `fields=name` asks for the least.  All fields when unset.
+        """
+
     def __init__(
         self,
         *,
         limit: builtins.int | None = ...,
         cursor: builtins.str = ...,
+        fields: abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_limit", b"_limit", "limit", b"limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_limit", b"_limit", "cursor", b"cursor", "limit", b"limit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_limit", b"_limit", "cursor", b"cursor", "fields", b"fields", "limit", b"limit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__limit: _TypeAlias = typing.Literal["limit"]  # noqa: Y015
     _WhichOneofArgType__limit: _TypeAlias = typing.Literal["_limit", b"_limit"]  # noqa: Y015
@@ -419,17 +492,23 @@ class GetFlowRequest(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
+    VERSION_FIELD_NUMBER: builtins.int
     id: builtins.str
+    version: builtins.int
+    """The flow as it was at this version; as it is when unset."""
     def __init__(
         self,
         *,
         id: builtins.str = ...,
+        version: builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_version", b"_version", "version", b"version"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_version", b"_version", "id", b"id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__version: _TypeAlias = typing.Literal["version"]  # noqa: Y015
+    _WhichOneofArgType__version: _TypeAlias = typing.Literal["_version", b"_version"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__version) -> _WhichOneofReturnType__version | None: ...
 
 @typing.final
 class GetFlowResponse(message.Message):
@@ -456,7 +535,12 @@ class UpdateFlowRequest(message.Message):
     ID_FIELD_NUMBER: builtins.int
     FLOW_FIELD_NUMBER: builtins.int
     UPDATE_MASK_FIELD_NUMBER: builtins.int
+    IF_VERSION_FIELD_NUMBER: builtins.int
     id: builtins.str
+    if_version: builtins.int
+    """The version that the change was made for.  When the flow has another one, nothing is changed, and the error's details have that
+    one as `version`; a change that the flow has already is none, so that it may be sent again.  Unset: whatever version it has.
+    """
     @builtins.property
     def flow(self) -> Flow: ...
     @builtins.property
@@ -467,12 +551,15 @@ class UpdateFlowRequest(message.Message):
         id: builtins.str = ...,
         flow: Flow | None = ...,
         update_mask: field_mask_pb2.FieldMask | None = ...,
+        if_version: builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["flow", b"flow", "update_mask", b"update_mask"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_if_version", b"_if_version", "flow", b"flow", "if_version", b"if_version", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["flow", b"flow", "id", b"id", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_if_version", b"_if_version", "flow", b"flow", "id", b"id", "if_version", b"if_version", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__if_version: _TypeAlias = typing.Literal["if_version"]  # noqa: Y015
+    _WhichOneofArgType__if_version: _TypeAlias = typing.Literal["_if_version", b"_if_version"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__if_version) -> _WhichOneofReturnType__if_version | None: ...
 
 @typing.final
 class UpdateFlowResponse(message.Message):
@@ -564,20 +651,26 @@ class ListFlowVersionsRequest(message.Message):
     ID_FIELD_NUMBER: builtins.int
     LIMIT_FIELD_NUMBER: builtins.int
     CURSOR_FIELD_NUMBER: builtins.int
+    FIELDS_FIELD_NUMBER: builtins.int
     id: builtins.str
     limit: builtins.int
     """1 to 200; 50 when unset."""
     cursor: builtins.str
+    @builtins.property
+    def fields(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """As for `GET /api/flows`; `fields=name` asks for the least."""
+
     def __init__(
         self,
         *,
         id: builtins.str = ...,
         limit: builtins.int | None = ...,
         cursor: builtins.str = ...,
+        fields: abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_limit", b"_limit", "limit", b"limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_limit", b"_limit", "cursor", b"cursor", "id", b"id", "limit", b"limit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_limit", b"_limit", "cursor", b"cursor", "fields", b"fields", "id", b"id", "limit", b"limit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__limit: _TypeAlias = typing.Literal["limit"]  # noqa: Y015
     _WhichOneofArgType__limit: _TypeAlias = typing.Literal["_limit", b"_limit"]  # noqa: Y015
@@ -589,21 +682,52 @@ class ListFlowVersionsResponse(message.Message):
 
     VERSIONS_FIELD_NUMBER: builtins.int
     NEXT_CURSOR_FIELD_NUMBER: builtins.int
+    CHANGES_FIELD_NUMBER: builtins.int
     next_cursor: builtins.str
     @builtins.property
     def versions(self) -> containers.RepeatedCompositeFieldContainer[Flow]:
         """The flow as it was at each version."""
+
+    @builtins.property
+    def changes(self) -> containers.RepeatedCompositeFieldContainer[FlowChange]:
+        """What each of them changed, in the same order."""
 
     def __init__(
         self,
         *,
         versions: abc.Iterable[Flow] | None = ...,
         next_cursor: builtins.str | None = ...,
+        changes: abc.Iterable[FlowChange] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_next_cursor", b"_next_cursor", "next_cursor", b"next_cursor"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_next_cursor", b"_next_cursor", "next_cursor", b"next_cursor", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_next_cursor", b"_next_cursor", "changes", b"changes", "next_cursor", b"next_cursor", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__next_cursor: _TypeAlias = typing.Literal["next_cursor"]  # noqa: Y015
     _WhichOneofArgType__next_cursor: _TypeAlias = typing.Literal["_next_cursor", b"_next_cursor"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__next_cursor) -> _WhichOneofReturnType__next_cursor | None: ...
+
+@typing.final
+class FlowChange(message.Message):
+    """What a version of a flow changed."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: builtins.int
+    FIELDS_FIELD_NUMBER: builtins.int
+    version: builtins.int
+    @builtins.property
+    def fields(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The names of the fields; none for the first version."""
+
+    def __init__(
+        self,
+        *,
+        version: builtins.int = ...,
+        fields: abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["fields", b"fields", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...

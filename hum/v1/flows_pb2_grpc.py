@@ -89,14 +89,15 @@ class FlowsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetFlow(self, request, context):
-        """Returns one flow.  `NOT_FOUND` if the organization has no such flow.
+        """Returns one flow.  `NOT_FOUND` if the organization has no such flow, or the flow never had that version.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateFlow(self, request, context):
-        """Changes the fields in the body and makes a new version.  An update that changes nothing makes none.
+        """Changes the fields in the body and makes a new version.  An update that changes nothing makes none.  `CONFLICT` when `if_version`
+        is not the flow's version any more: somebody else has changed it meanwhile.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,9 +38,11 @@ class FlowsServiceStub:
     CreateFlow: _grpc.UnaryUnaryMultiCallable[_flows_pb2.CreateFlowRequest, _flows_pb2.CreateFlowResponse]
     """Creates a flow at version 1."""
     GetFlow: _grpc.UnaryUnaryMultiCallable[_flows_pb2.GetFlowRequest, _flows_pb2.GetFlowResponse]
-    """Returns one flow.  `NOT_FOUND` if the organization has no such flow."""
+    """Returns one flow.  `NOT_FOUND` if the organization has no such flow, or the flow never had that version."""
     UpdateFlow: _grpc.UnaryUnaryMultiCallable[_flows_pb2.UpdateFlowRequest, _flows_pb2.UpdateFlowResponse]
-    """Changes the fields in the body and makes a new version.  An update that changes nothing makes none."""
+    """Changes the fields in the body and makes a new version.  An update that changes nothing makes none.  `CONFLICT` when `if_version`
+    is not the flow's version any more: somebody else has changed it meanwhile.
+    """
     DeleteFlow: _grpc.UnaryUnaryMultiCallable[_flows_pb2.DeleteFlowRequest, _flows_pb2.DeleteFlowResponse]
     """Deletes a flow.  `IN_USE` while it is assigned to a number, or another flow names it."""
     DuplicateFlow: _grpc.UnaryUnaryMultiCallable[_flows_pb2.DuplicateFlowRequest, _flows_pb2.DuplicateFlowResponse]
@@ -56,9 +58,11 @@ class FlowsServiceAsyncStub(FlowsServiceStub):
     CreateFlow: _aio.UnaryUnaryMultiCallable[_flows_pb2.CreateFlowRequest, _flows_pb2.CreateFlowResponse]  # type: ignore[assignment]
     """Creates a flow at version 1."""
     GetFlow: _aio.UnaryUnaryMultiCallable[_flows_pb2.GetFlowRequest, _flows_pb2.GetFlowResponse]  # type: ignore[assignment]
-    """Returns one flow.  `NOT_FOUND` if the organization has no such flow."""
+    """Returns one flow.  `NOT_FOUND` if the organization has no such flow, or the flow never had that version."""
     UpdateFlow: _aio.UnaryUnaryMultiCallable[_flows_pb2.UpdateFlowRequest, _flows_pb2.UpdateFlowResponse]  # type: ignore[assignment]
-    """Changes the fields in the body and makes a new version.  An update that changes nothing makes none."""
+    """Changes the fields in the body and makes a new version.  An update that changes nothing makes none.  `CONFLICT` when `if_version`
+    is not the flow's version any more: somebody else has changed it meanwhile.
+    """
     DeleteFlow: _aio.UnaryUnaryMultiCallable[_flows_pb2.DeleteFlowRequest, _flows_pb2.DeleteFlowResponse]  # type: ignore[assignment]
     """Deletes a flow.  `IN_USE` while it is assigned to a number, or another flow names it."""
     DuplicateFlow: _aio.UnaryUnaryMultiCallable[_flows_pb2.DuplicateFlowRequest, _flows_pb2.DuplicateFlowResponse]  # type: ignore[assignment]
@@ -89,7 +93,7 @@ class FlowsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _flows_pb2.GetFlowRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_flows_pb2.GetFlowResponse, _abc.Awaitable[_flows_pb2.GetFlowResponse]]:
-        """Returns one flow.  `NOT_FOUND` if the organization has no such flow."""
+        """Returns one flow.  `NOT_FOUND` if the organization has no such flow, or the flow never had that version."""
 
     @_abc_1.abstractmethod
     def UpdateFlow(
@@ -97,7 +101,9 @@ class FlowsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _flows_pb2.UpdateFlowRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_flows_pb2.UpdateFlowResponse, _abc.Awaitable[_flows_pb2.UpdateFlowResponse]]:
-        """Changes the fields in the body and makes a new version.  An update that changes nothing makes none."""
+        """Changes the fields in the body and makes a new version.  An update that changes nothing makes none.  `CONFLICT` when `if_version`
+        is not the flow's version any more: somebody else has changed it meanwhile.
+        """
 
     @_abc_1.abstractmethod
     def DeleteFlow(

@@ -50,16 +50,16 @@ class _KeywordRepliesEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_Keyword
     KEYWORD_REPLIES_CARRIER: _KeywordReplies.ValueType  # 1
     """The carrier replies; HUM records the message and sends no reply."""
     KEYWORD_REPLIES_HUM: _KeywordReplies.ValueType  # 2
-    """HUM replies."""
+    """HUM replies, in the organization's name; the carrier's own replies must be off."""
 
 class KeywordReplies(_KeywordReplies, metaclass=_KeywordRepliesEnumTypeWrapper):
-    """Not implemented: who answers STOP, START and HELP is stored; no texts are received."""
+    """Who answers STOP, START and HELP."""
 
 KEYWORD_REPLIES_UNSPECIFIED: KeywordReplies.ValueType  # 0
 KEYWORD_REPLIES_CARRIER: KeywordReplies.ValueType  # 1
 """The carrier replies; HUM records the message and sends no reply."""
 KEYWORD_REPLIES_HUM: KeywordReplies.ValueType  # 2
-"""HUM replies."""
+"""HUM replies, in the organization's name; the carrier's own replies must be off."""
 
 @typing.final
 class User(message.Message):
@@ -222,6 +222,7 @@ class GetMeResponse(message.Message):
     ORGANIZATIONS_FIELD_NUMBER: builtins.int
     INVITATIONS_FIELD_NUMBER: builtins.int
     PENDING_ORGANIZATIONS_FIELD_NUMBER: builtins.int
+    PERMISSIONS_FIELD_NUMBER: builtins.int
     role: options_pb2.Role.ValueType
     """A key's role is at most its creator's present role."""
     @builtins.property
@@ -240,6 +241,12 @@ class GetMeResponse(message.Message):
 
     @builtins.property
     def pending_organizations(self) -> containers.RepeatedCompositeFieldContainer[PendingOrganization]: ...
+    @builtins.property
+    def permissions(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The scopes with which at least one operation can be called, by role and key: `calls:read`, ...; a person's own settings need none.
+        Some operations with such a scope need a higher role than others; `x-hum-access` of each operation in the OpenAPI document has its role and scope.
+        """
+
     def __init__(
         self,
         *,
@@ -249,10 +256,11 @@ class GetMeResponse(message.Message):
         organizations: abc.Iterable[Membership] | None = ...,
         invitations: abc.Iterable[Invitation] | None = ...,
         pending_organizations: abc.Iterable[PendingOrganization] | None = ...,
+        permissions: abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["organization", b"organization", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["invitations", b"invitations", "organization", b"organization", "organizations", b"organizations", "pending_organizations", b"pending_organizations", "role", b"role", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["invitations", b"invitations", "organization", b"organization", "organizations", b"organizations", "pending_organizations", b"pending_organizations", "permissions", b"permissions", "role", b"role", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -357,6 +365,110 @@ class SwitchOrganizationResponse(message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
+class SignIn(message.Message):
+    """An account at a sign-in provider."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    ISSUER_FIELD_NUMBER: builtins.int
+    EMAIL_FIELD_NUMBER: builtins.int
+    LINKED_AT_FIELD_NUMBER: builtins.int
+    USED_AT_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    issuer: builtins.str
+    """The provider's URL."""
+    email: builtins.str
+    """The address that the provider verified at the last sign-in with it; null if none was since this is kept."""
+    @builtins.property
+    def linked_at(self) -> timestamp_pb2.Timestamp:
+        """Null if it was before this is kept."""
+
+    @builtins.property
+    def used_at(self) -> timestamp_pb2.Timestamp:
+        """The last sign-in with it; null if there was none since this is kept."""
+
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        issuer: builtins.str = ...,
+        email: builtins.str | None = ...,
+        linked_at: timestamp_pb2.Timestamp | None = ...,
+        used_at: timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_email", b"_email", "email", b"email", "linked_at", b"linked_at", "used_at", b"used_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_email", b"_email", "email", b"email", "id", b"id", "issuer", b"issuer", "linked_at", b"linked_at", "used_at", b"used_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__email: _TypeAlias = typing.Literal["email"]  # noqa: Y015
+    _WhichOneofArgType__email: _TypeAlias = typing.Literal["_email", b"_email"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__email) -> _WhichOneofReturnType__email | None: ...
+
+@typing.final
+class ListSignInsRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ListSignInsResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    SIGN_INS_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def sign_ins(self) -> containers.RepeatedCompositeFieldContainer[SignIn]:
+        """At most 10."""
+
+    def __init__(
+        self,
+        *,
+        sign_ins: abc.Iterable[SignIn] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["sign_ins", b"sign_ins"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class RemoveSignInRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class RemoveSignInResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
 class RevokeMySessionsRequest(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
@@ -429,7 +541,7 @@ class ProvisionOrgRequest(message.Message):
     owner_email: builtins.str
     """The first admin's e-mail address, as the issuer verified it."""
     plan: builtins.str
-    """Not implemented: the plan is stored; `free` is the only one, and limits nothing."""
+    """The organization's own plan, which is in force whenever it has no subscription; `free` when unset."""
     admin_notes: builtins.str
     """Not implemented: the note is stored for the deployment's operators; no operation shows it."""
     def __init__(
@@ -630,6 +742,8 @@ class Organization(message.Message):
     RETENTION_DAYS_FIELD_NUMBER: builtins.int
     CREATED_AT_FIELD_NUMBER: builtins.int
     STATUS_FIELD_NUMBER: builtins.int
+    KEYWORD_TEXTS_JSON_FIELD_NUMBER: builtins.int
+    NOTIFY_TRANSCRIPTS_FIELD_NUMBER: builtins.int
     id: builtins.str
     name: builtins.str
     time_zone: builtins.str
@@ -639,16 +753,24 @@ class Organization(message.Message):
     business_identity_json: builtins.str
     """Not implemented: free-form facts about the business are stored; agents do not see them."""
     quiet_hours_enabled: builtins.bool
-    """Not implemented: it is stored; no texts are sent."""
+    """Whether texts wait for the business hours, unless their writer says otherwise.  Without business hours none waits."""
     recipient_hours_enabled: builtins.bool
-    """Not implemented: it is stored; no texts are sent."""
+    """Whether they also wait for the hours in which people may be texted where the contact lives: 08:00 to 21:00, or what
+    the state's law says.
+    """
     voice_quiet_hours_enabled: builtins.bool
-    """Not implemented: it is stored; no calls are placed."""
+    """Whether outbound calls wait for the business hours, in the time zone of the called number.  Without business hours, for
+    08:00 to 21:00.
+    """
     keyword_replies: KeywordReplies.ValueType
-    """Not implemented: it is stored; no texts are received."""
+    """Who answers keywords; unset: the carrier."""
     retention_days: builtins.int
-    """Not implemented: the number of days is stored; calls and recordings are never deleted."""
+    """After so many days calls are deleted with their recordings, transcripts, notes and events; null: they are kept."""
     status: OrganizationStatus.ValueType
+    keyword_texts_json: builtins.str
+    """What HUM answers to keywords, where it does (`keyword_replies`)."""
+    notify_transcripts: builtins.bool
+    """Whether e-mails of new voicemails hold their transcripts.  Off unless you say otherwise: e-mails leave what HUM protects."""
     @builtins.property
     def created_at(self) -> timestamp_pb2.Timestamp: ...
     def __init__(
@@ -666,17 +788,23 @@ class Organization(message.Message):
         retention_days: builtins.int | None = ...,
         created_at: timestamp_pb2.Timestamp | None = ...,
         status: OrganizationStatus.ValueType = ...,
+        keyword_texts_json: builtins.str | None = ...,
+        notify_transcripts: builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_business_hours_json", b"_business_hours_json", "_business_identity_json", b"_business_identity_json", "_name", b"_name", "_quiet_hours_enabled", b"_quiet_hours_enabled", "_recipient_hours_enabled", b"_recipient_hours_enabled", "_retention_days", b"_retention_days", "_time_zone", b"_time_zone", "_voice_quiet_hours_enabled", b"_voice_quiet_hours_enabled", "business_hours_json", b"business_hours_json", "business_identity_json", b"business_identity_json", "created_at", b"created_at", "name", b"name", "quiet_hours_enabled", b"quiet_hours_enabled", "recipient_hours_enabled", b"recipient_hours_enabled", "retention_days", b"retention_days", "time_zone", b"time_zone", "voice_quiet_hours_enabled", b"voice_quiet_hours_enabled"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_business_hours_json", b"_business_hours_json", "_business_identity_json", b"_business_identity_json", "_keyword_texts_json", b"_keyword_texts_json", "_name", b"_name", "_notify_transcripts", b"_notify_transcripts", "_quiet_hours_enabled", b"_quiet_hours_enabled", "_recipient_hours_enabled", b"_recipient_hours_enabled", "_retention_days", b"_retention_days", "_time_zone", b"_time_zone", "_voice_quiet_hours_enabled", b"_voice_quiet_hours_enabled", "business_hours_json", b"business_hours_json", "business_identity_json", b"business_identity_json", "created_at", b"created_at", "keyword_texts_json", b"keyword_texts_json", "name", b"name", "notify_transcripts", b"notify_transcripts", "quiet_hours_enabled", b"quiet_hours_enabled", "recipient_hours_enabled", b"recipient_hours_enabled", "retention_days", b"retention_days", "time_zone", b"time_zone", "voice_quiet_hours_enabled", b"voice_quiet_hours_enabled"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_business_hours_json", b"_business_hours_json", "_business_identity_json", b"_business_identity_json", "_name", b"_name", "_quiet_hours_enabled", b"_quiet_hours_enabled", "_recipient_hours_enabled", b"_recipient_hours_enabled", "_retention_days", b"_retention_days", "_time_zone", b"_time_zone", "_voice_quiet_hours_enabled", b"_voice_quiet_hours_enabled", "business_hours_json", b"business_hours_json", "business_identity_json", b"business_identity_json", "created_at", b"created_at", "id", b"id", "keyword_replies", b"keyword_replies", "name", b"name", "quiet_hours_enabled", b"quiet_hours_enabled", "recipient_hours_enabled", b"recipient_hours_enabled", "retention_days", b"retention_days", "status", b"status", "time_zone", b"time_zone", "voice_quiet_hours_enabled", b"voice_quiet_hours_enabled"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_business_hours_json", b"_business_hours_json", "_business_identity_json", b"_business_identity_json", "_keyword_texts_json", b"_keyword_texts_json", "_name", b"_name", "_notify_transcripts", b"_notify_transcripts", "_quiet_hours_enabled", b"_quiet_hours_enabled", "_recipient_hours_enabled", b"_recipient_hours_enabled", "_retention_days", b"_retention_days", "_time_zone", b"_time_zone", "_voice_quiet_hours_enabled", b"_voice_quiet_hours_enabled", "business_hours_json", b"business_hours_json", "business_identity_json", b"business_identity_json", "created_at", b"created_at", "id", b"id", "keyword_replies", b"keyword_replies", "keyword_texts_json", b"keyword_texts_json", "name", b"name", "notify_transcripts", b"notify_transcripts", "quiet_hours_enabled", b"quiet_hours_enabled", "recipient_hours_enabled", b"recipient_hours_enabled", "retention_days", b"retention_days", "status", b"status", "time_zone", b"time_zone", "voice_quiet_hours_enabled", b"voice_quiet_hours_enabled"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__business_hours_json: _TypeAlias = typing.Literal["business_hours_json"]  # noqa: Y015
     _WhichOneofArgType__business_hours_json: _TypeAlias = typing.Literal["_business_hours_json", b"_business_hours_json"]  # noqa: Y015
     _WhichOneofReturnType__business_identity_json: _TypeAlias = typing.Literal["business_identity_json"]  # noqa: Y015
     _WhichOneofArgType__business_identity_json: _TypeAlias = typing.Literal["_business_identity_json", b"_business_identity_json"]  # noqa: Y015
+    _WhichOneofReturnType__keyword_texts_json: _TypeAlias = typing.Literal["keyword_texts_json"]  # noqa: Y015
+    _WhichOneofArgType__keyword_texts_json: _TypeAlias = typing.Literal["_keyword_texts_json", b"_keyword_texts_json"]  # noqa: Y015
     _WhichOneofReturnType__name: _TypeAlias = typing.Literal["name"]  # noqa: Y015
     _WhichOneofArgType__name: _TypeAlias = typing.Literal["_name", b"_name"]  # noqa: Y015
+    _WhichOneofReturnType__notify_transcripts: _TypeAlias = typing.Literal["notify_transcripts"]  # noqa: Y015
+    _WhichOneofArgType__notify_transcripts: _TypeAlias = typing.Literal["_notify_transcripts", b"_notify_transcripts"]  # noqa: Y015
     _WhichOneofReturnType__quiet_hours_enabled: _TypeAlias = typing.Literal["quiet_hours_enabled"]  # noqa: Y015
     _WhichOneofArgType__quiet_hours_enabled: _TypeAlias = typing.Literal["_quiet_hours_enabled", b"_quiet_hours_enabled"]  # noqa: Y015
     _WhichOneofReturnType__recipient_hours_enabled: _TypeAlias = typing.Literal["recipient_hours_enabled"]  # noqa: Y015
@@ -692,7 +820,11 @@ class Organization(message.Message):
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__business_identity_json) -> _WhichOneofReturnType__business_identity_json | None: ...
     @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__keyword_texts_json) -> _WhichOneofReturnType__keyword_texts_json | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__notify_transcripts) -> _WhichOneofReturnType__notify_transcripts | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__quiet_hours_enabled) -> _WhichOneofReturnType__quiet_hours_enabled | None: ...
     @typing.overload

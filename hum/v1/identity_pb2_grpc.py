@@ -49,6 +49,16 @@ class IdentityServiceStub:
                 request_serializer=hum_dot_v1_dot_identity__pb2.RevokeMySessionsRequest.SerializeToString,
                 response_deserializer=hum_dot_v1_dot_identity__pb2.RevokeMySessionsResponse.FromString,
                 _registered_method=True)
+        self.ListSignIns = channel.unary_unary(
+                '/hum.v1.IdentityService/ListSignIns',
+                request_serializer=hum_dot_v1_dot_identity__pb2.ListSignInsRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_identity__pb2.ListSignInsResponse.FromString,
+                _registered_method=True)
+        self.RemoveSignIn = channel.unary_unary(
+                '/hum.v1.IdentityService/RemoveSignIn',
+                request_serializer=hum_dot_v1_dot_identity__pb2.RemoveSignInRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_identity__pb2.RemoveSignInResponse.FromString,
+                _registered_method=True)
         self.AcceptInvitation = channel.unary_unary(
                 '/hum.v1.IdentityService/AcceptInvitation',
                 request_serializer=hum_dot_v1_dot_identity__pb2.AcceptInvitationRequest.SerializeToString,
@@ -131,6 +141,22 @@ class IdentityServiceServicer:
 
     def RevokeMySessions(self, request, context):
         """Signs the person out everywhere: ends all sessions, including this one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSignIns(self, request, context):
+        """Lists the accounts at sign-in providers with which the person signs in, the first one first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveSignIn(self, request, context):
+        """Removes one of these accounts: nobody signs in as the person with it any more.  Ends the person's other sessions, and is noted
+        in the audit log of each of the person's organizations, as is linking one.  `INVALID_STATE` for the only one, `FORBIDDEN` when
+        the person has not just signed in (`HUM_LINKING_SECONDS`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -244,6 +270,16 @@ def add_IdentityServiceServicer_to_server(servicer, server):
                     servicer.RevokeMySessions,
                     request_deserializer=hum_dot_v1_dot_identity__pb2.RevokeMySessionsRequest.FromString,
                     response_serializer=hum_dot_v1_dot_identity__pb2.RevokeMySessionsResponse.SerializeToString,
+            ),
+            'ListSignIns': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSignIns,
+                    request_deserializer=hum_dot_v1_dot_identity__pb2.ListSignInsRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_identity__pb2.ListSignInsResponse.SerializeToString,
+            ),
+            'RemoveSignIn': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveSignIn,
+                    request_deserializer=hum_dot_v1_dot_identity__pb2.RemoveSignInRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_identity__pb2.RemoveSignInResponse.SerializeToString,
             ),
             'AcceptInvitation': grpc.unary_unary_rpc_method_handler(
                     servicer.AcceptInvitation,
@@ -387,6 +423,60 @@ class IdentityService:
             '/hum.v1.IdentityService/RevokeMySessions',
             hum_dot_v1_dot_identity__pb2.RevokeMySessionsRequest.SerializeToString,
             hum_dot_v1_dot_identity__pb2.RevokeMySessionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSignIns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.IdentityService/ListSignIns',
+            hum_dot_v1_dot_identity__pb2.ListSignInsRequest.SerializeToString,
+            hum_dot_v1_dot_identity__pb2.ListSignInsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveSignIn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.IdentityService/RemoveSignIn',
+            hum_dot_v1_dot_identity__pb2.RemoveSignInRequest.SerializeToString,
+            hum_dot_v1_dot_identity__pb2.RemoveSignInResponse.FromString,
             options,
             channel_credentials,
             insecure,

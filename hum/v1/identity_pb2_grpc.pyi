@@ -39,6 +39,13 @@ class IdentityServiceStub:
     """
     RevokeMySessions: _grpc.UnaryUnaryMultiCallable[_identity_pb2.RevokeMySessionsRequest, _identity_pb2.RevokeMySessionsResponse]
     """Signs the person out everywhere: ends all sessions, including this one."""
+    ListSignIns: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ListSignInsRequest, _identity_pb2.ListSignInsResponse]
+    """Lists the accounts at sign-in providers with which the person signs in, the first one first."""
+    RemoveSignIn: _grpc.UnaryUnaryMultiCallable[_identity_pb2.RemoveSignInRequest, _identity_pb2.RemoveSignInResponse]
+    """Removes one of these accounts: nobody signs in as the person with it any more.  Ends the person's other sessions, and is noted
+    in the audit log of each of the person's organizations, as is linking one.  `INVALID_STATE` for the only one, `FORBIDDEN` when
+    the person has not just signed in (`HUM_LINKING_SECONDS`).
+    """
     AcceptInvitation: _grpc.UnaryUnaryMultiCallable[_identity_pb2.AcceptInvitationRequest, _identity_pb2.AcceptInvitationResponse]
     """Joins the organization that invites the person, and switches this session to it.  Invitations are found by the address
     that the issuer verified at this sign-in.  Returns `NOT_FOUND` for an invitation that is somebody else's, expired or
@@ -87,6 +94,13 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     """
     RevokeMySessions: _aio.UnaryUnaryMultiCallable[_identity_pb2.RevokeMySessionsRequest, _identity_pb2.RevokeMySessionsResponse]  # type: ignore[assignment]
     """Signs the person out everywhere: ends all sessions, including this one."""
+    ListSignIns: _aio.UnaryUnaryMultiCallable[_identity_pb2.ListSignInsRequest, _identity_pb2.ListSignInsResponse]  # type: ignore[assignment]
+    """Lists the accounts at sign-in providers with which the person signs in, the first one first."""
+    RemoveSignIn: _aio.UnaryUnaryMultiCallable[_identity_pb2.RemoveSignInRequest, _identity_pb2.RemoveSignInResponse]  # type: ignore[assignment]
+    """Removes one of these accounts: nobody signs in as the person with it any more.  Ends the person's other sessions, and is noted
+    in the audit log of each of the person's organizations, as is linking one.  `INVALID_STATE` for the only one, `FORBIDDEN` when
+    the person has not just signed in (`HUM_LINKING_SECONDS`).
+    """
     AcceptInvitation: _aio.UnaryUnaryMultiCallable[_identity_pb2.AcceptInvitationRequest, _identity_pb2.AcceptInvitationResponse]  # type: ignore[assignment]
     """Joins the organization that invites the person, and switches this session to it.  Invitations are found by the address
     that the issuer verified at this sign-in.  Returns `NOT_FOUND` for an invitation that is somebody else's, expired or
@@ -150,6 +164,25 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_identity_pb2.RevokeMySessionsResponse, _abc.Awaitable[_identity_pb2.RevokeMySessionsResponse]]:
         """Signs the person out everywhere: ends all sessions, including this one."""
+
+    @_abc_1.abstractmethod
+    def ListSignIns(
+        self,
+        request: _identity_pb2.ListSignInsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.ListSignInsResponse, _abc.Awaitable[_identity_pb2.ListSignInsResponse]]:
+        """Lists the accounts at sign-in providers with which the person signs in, the first one first."""
+
+    @_abc_1.abstractmethod
+    def RemoveSignIn(
+        self,
+        request: _identity_pb2.RemoveSignInRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.RemoveSignInResponse, _abc.Awaitable[_identity_pb2.RemoveSignInResponse]]:
+        """Removes one of these accounts: nobody signs in as the person with it any more.  Ends the person's other sessions, and is noted
+        in the audit log of each of the person's organizations, as is linking one.  `INVALID_STATE` for the only one, `FORBIDDEN` when
+        the person has not just signed in (`HUM_LINKING_SECONDS`).
+        """
 
     @_abc_1.abstractmethod
     def AcceptInvitation(

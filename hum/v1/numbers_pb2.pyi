@@ -86,9 +86,9 @@ class Number(message.Message):
     flow_id: builtins.str
     """The voice flow that answers calls."""
     sms_flow_id: builtins.str
-    """Not implemented: the sms flow is stored; no texts are received or answered."""
+    """The sms flow whose agent answers texts; without one, people do."""
     sms_enabled: builtins.bool
-    """Not implemented: it is stored; no texts are received or sent."""
+    """Whether texts are sent and answered.  While they are not, those that come in are stored."""
     status: NumberStatus.ValueType
     @builtins.property
     def capabilities(self) -> NumberCapabilities: ...
@@ -422,7 +422,7 @@ class BuyNumberRequest(message.Message):
     flow_id: builtins.str
     """The voice flow that answers calls."""
     sms_flow_id: builtins.str
-    """Not implemented: the sms flow is stored; no texts are received or answered."""
+    """The sms flow whose agent answers texts."""
     def __init__(
         self,
         *,

@@ -177,15 +177,21 @@ class Rest(message.Message):
     TEXT_TYPE_FIELD_NUMBER: builtins.int
     TEXT_FIELD_FIELD_NUMBER: builtins.int
     OTHER_MEDIA_TYPES_FIELD_NUMBER: builtins.int
+    MADE_FIELD_FIELD_NUMBER: builtins.int
+    ASKS_MODEL_FIELD_NUMBER: builtins.int
     status: builtins.int
     """The success status, when it is not 200."""
     media_type: builtins.str
     """The media type of the response, for a method that returns a file."""
     text_type: builtins.str
-    """A body of this type is taken besides JSON: it is the text of the field `text_field`, and the request's other fields
-    stand in the query.  A form (multipart/form-data) whose parts are the fields is taken too.
+    """A body of this type is taken besides JSON: it is the text, or the bytes, of the field `text_field`, and the request's other
+    fields stand in the query.  A form (multipart/form-data) whose parts are the fields is taken too.
     """
     text_field: builtins.str
+    made_field: builtins.str
+    """A boolean of the response: whether something was made.  If not, the status is 200 instead of `status`."""
+    asks_model: builtins.bool
+    """Control asks the model meanwhile: the gateway waits for `HUM_CONTROL_MODEL_SECONDS`."""
     @builtins.property
     def other_media_types(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
         """Further media types that the response may have, for a method that returns a file."""
@@ -198,10 +204,12 @@ class Rest(message.Message):
         text_type: builtins.str = ...,
         text_field: builtins.str = ...,
         other_media_types: abc.Iterable[builtins.str] | None = ...,
+        made_field: builtins.str = ...,
+        asks_model: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["media_type", b"media_type", "other_media_types", b"other_media_types", "status", b"status", "text_field", b"text_field", "text_type", b"text_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["asks_model", b"asks_model", "made_field", b"made_field", "media_type", b"media_type", "other_media_types", b"other_media_types", "status", b"status", "text_field", b"text_field", "text_type", b"text_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

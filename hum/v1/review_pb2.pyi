@@ -110,9 +110,7 @@ class BlockedNumber(message.Message):
 
 @typing.final
 class Voicemail(message.Message):
-    """Not implemented: a message that a caller left when nobody could answer; there are none, since no caller can leave
-    one.
-    """
+    """A message that a caller left.  Of each call there is at most one: a caller whose stream was lost goes on with it."""
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -129,6 +127,7 @@ class Voicemail(message.Message):
     HEARD_AT_FIELD_NUMBER: builtins.int
     HEARD_BY_FIELD_NUMBER: builtins.int
     CREATED_AT_FIELD_NUMBER: builtins.int
+    PEAKS_URL_FIELD_NUMBER: builtins.int
     id: builtins.str
     call_id: builtins.str
     from_e164: builtins.str
@@ -138,10 +137,11 @@ class Voicemail(message.Message):
     contact_name: builtins.str
     duration_ms: builtins.int
     transcript: builtins.str
-    """Null until it is transcribed."""
+    """Null until it is transcribed; empty if no word was understood."""
     audio_url: builtins.str
     heard: builtins.bool
     heard_by: builtins.str
+    peaks_url: builtins.str
     @builtins.property
     def heard_at(self) -> timestamp_pb2.Timestamp:
         """When it was marked as heard, and by whom; null while it is not heard."""
@@ -164,10 +164,11 @@ class Voicemail(message.Message):
         heard_at: timestamp_pb2.Timestamp | None = ...,
         heard_by: builtins.str | None = ...,
         created_at: timestamp_pb2.Timestamp | None = ...,
+        peaks_url: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_contact_id", b"_contact_id", "_contact_name", b"_contact_name", "_heard", b"_heard", "_heard_by", b"_heard_by", "_transcript", b"_transcript", "contact_id", b"contact_id", "contact_name", b"contact_name", "created_at", b"created_at", "heard", b"heard", "heard_at", b"heard_at", "heard_by", b"heard_by", "transcript", b"transcript"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_contact_id", b"_contact_id", "_contact_name", b"_contact_name", "_heard", b"_heard", "_heard_by", b"_heard_by", "_transcript", b"_transcript", "audio_url", b"audio_url", "call_id", b"call_id", "contact_id", b"contact_id", "contact_name", b"contact_name", "created_at", b"created_at", "duration_ms", b"duration_ms", "from_e164", b"from_e164", "heard", b"heard", "heard_at", b"heard_at", "heard_by", b"heard_by", "id", b"id", "to_e164", b"to_e164", "transcript", b"transcript"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_contact_id", b"_contact_id", "_contact_name", b"_contact_name", "_heard", b"_heard", "_heard_by", b"_heard_by", "_transcript", b"_transcript", "audio_url", b"audio_url", "call_id", b"call_id", "contact_id", b"contact_id", "contact_name", b"contact_name", "created_at", b"created_at", "duration_ms", b"duration_ms", "from_e164", b"from_e164", "heard", b"heard", "heard_at", b"heard_at", "heard_by", b"heard_by", "id", b"id", "peaks_url", b"peaks_url", "to_e164", b"to_e164", "transcript", b"transcript"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__contact_id: _TypeAlias = typing.Literal["contact_id"]  # noqa: Y015
     _WhichOneofArgType__contact_id: _TypeAlias = typing.Literal["_contact_id", b"_contact_id"]  # noqa: Y015
@@ -634,6 +635,71 @@ class ListVoicemailsResponse(message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__next_cursor) -> _WhichOneofReturnType__next_cursor | None: ...
 
 @typing.final
+class GetVoicemailRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class GetVoicemailResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    VOICEMAIL_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def voicemail(self) -> Voicemail: ...
+    def __init__(
+        self,
+        *,
+        voicemail: Voicemail | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["voicemail", b"voicemail"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["voicemail", b"voicemail"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class DeleteVoicemailRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class DeleteVoicemailResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
 class UpdateVoicemailRequest(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
@@ -673,6 +739,23 @@ class UpdateVoicemailResponse(message.Message):
     _HasFieldArgType: _TypeAlias = typing.Literal["voicemail", b"voicemail"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["voicemail", b"voicemail"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class GetVoicemailPeaksRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["id", b"id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -90,6 +90,16 @@ class ReviewServiceStub:
                 request_serializer=hum_dot_v1_dot_review__pb2.ListVoicemailsRequest.SerializeToString,
                 response_deserializer=hum_dot_v1_dot_review__pb2.ListVoicemailsResponse.FromString,
                 _registered_method=True)
+        self.GetVoicemail = channel.unary_unary(
+                '/hum.v1.ReviewService/GetVoicemail',
+                request_serializer=hum_dot_v1_dot_review__pb2.GetVoicemailRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_review__pb2.GetVoicemailResponse.FromString,
+                _registered_method=True)
+        self.DeleteVoicemail = channel.unary_unary(
+                '/hum.v1.ReviewService/DeleteVoicemail',
+                request_serializer=hum_dot_v1_dot_review__pb2.DeleteVoicemailRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_review__pb2.DeleteVoicemailResponse.FromString,
+                _registered_method=True)
         self.UpdateVoicemail = channel.unary_unary(
                 '/hum.v1.ReviewService/UpdateVoicemail',
                 request_serializer=hum_dot_v1_dot_review__pb2.UpdateVoicemailRequest.SerializeToString,
@@ -98,6 +108,11 @@ class ReviewServiceStub:
         self.GetVoicemailAudio = channel.unary_stream(
                 '/hum.v1.ReviewService/GetVoicemailAudio',
                 request_serializer=hum_dot_v1_dot_review__pb2.GetVoicemailAudioRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.GetVoicemailPeaks = channel.unary_stream(
+                '/hum.v1.ReviewService/GetVoicemailPeaks',
+                request_serializer=hum_dot_v1_dot_review__pb2.GetVoicemailPeaksRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
 
@@ -182,6 +197,20 @@ class ReviewServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetVoicemail(self, request, context):
+        """Returns a voicemail.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteVoicemail(self, request, context):
+        """Deletes a voicemail with its audio and its transcript.  The call stays.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def UpdateVoicemail(self, request, context):
         """Marks a voicemail as heard or as not heard.
         """
@@ -191,6 +220,15 @@ class ReviewServiceServicer:
 
     def GetVoicemailAudio(self, request, context):
         """Returns the voicemail's audio as WAV.  Honours a single byte range.  Fetching it does not mark it as heard.
+        buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+        buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetVoicemailPeaks(self, request, context):
+        """Returns the peaks of the voicemail's audio, as `GET /api/calls/{id}/peaks` does, of one channel.
         buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         """
@@ -256,6 +294,16 @@ def add_ReviewServiceServicer_to_server(servicer, server):
                     request_deserializer=hum_dot_v1_dot_review__pb2.ListVoicemailsRequest.FromString,
                     response_serializer=hum_dot_v1_dot_review__pb2.ListVoicemailsResponse.SerializeToString,
             ),
+            'GetVoicemail': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetVoicemail,
+                    request_deserializer=hum_dot_v1_dot_review__pb2.GetVoicemailRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_review__pb2.GetVoicemailResponse.SerializeToString,
+            ),
+            'DeleteVoicemail': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteVoicemail,
+                    request_deserializer=hum_dot_v1_dot_review__pb2.DeleteVoicemailRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_review__pb2.DeleteVoicemailResponse.SerializeToString,
+            ),
             'UpdateVoicemail': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateVoicemail,
                     request_deserializer=hum_dot_v1_dot_review__pb2.UpdateVoicemailRequest.FromString,
@@ -264,6 +312,11 @@ def add_ReviewServiceServicer_to_server(servicer, server):
             'GetVoicemailAudio': grpc.unary_stream_rpc_method_handler(
                     servicer.GetVoicemailAudio,
                     request_deserializer=hum_dot_v1_dot_review__pb2.GetVoicemailAudioRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'GetVoicemailPeaks': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetVoicemailPeaks,
+                    request_deserializer=hum_dot_v1_dot_review__pb2.GetVoicemailPeaksRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
     }
@@ -575,6 +628,60 @@ class ReviewService:
             _registered_method=True)
 
     @staticmethod
+    def GetVoicemail(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.ReviewService/GetVoicemail',
+            hum_dot_v1_dot_review__pb2.GetVoicemailRequest.SerializeToString,
+            hum_dot_v1_dot_review__pb2.GetVoicemailResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteVoicemail(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.ReviewService/DeleteVoicemail',
+            hum_dot_v1_dot_review__pb2.DeleteVoicemailRequest.SerializeToString,
+            hum_dot_v1_dot_review__pb2.DeleteVoicemailResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def UpdateVoicemail(request,
             target,
             options=(),
@@ -617,6 +724,33 @@ class ReviewService:
             target,
             '/hum.v1.ReviewService/GetVoicemailAudio',
             hum_dot_v1_dot_review__pb2.GetVoicemailAudioRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetVoicemailPeaks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/hum.v1.ReviewService/GetVoicemailPeaks',
+            hum_dot_v1_dot_review__pb2.GetVoicemailPeaksRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,

@@ -54,10 +54,19 @@ class ReviewServiceStub:
     """Removes a number from the blocklist."""
     ListVoicemails: _grpc.UnaryUnaryMultiCallable[_review_pb2.ListVoicemailsRequest, _review_pb2.ListVoicemailsResponse]
     """Lists the voicemails, newest first."""
+    GetVoicemail: _grpc.UnaryUnaryMultiCallable[_review_pb2.GetVoicemailRequest, _review_pb2.GetVoicemailResponse]
+    """Returns a voicemail."""
+    DeleteVoicemail: _grpc.UnaryUnaryMultiCallable[_review_pb2.DeleteVoicemailRequest, _review_pb2.DeleteVoicemailResponse]
+    """Deletes a voicemail with its audio and its transcript.  The call stays."""
     UpdateVoicemail: _grpc.UnaryUnaryMultiCallable[_review_pb2.UpdateVoicemailRequest, _review_pb2.UpdateVoicemailResponse]
     """Marks a voicemail as heard or as not heard."""
     GetVoicemailAudio: _grpc.UnaryStreamMultiCallable[_review_pb2.GetVoicemailAudioRequest, _httpbody_pb2.HttpBody]
     """Returns the voicemail's audio as WAV.  Honours a single byte range.  Fetching it does not mark it as heard.
+    buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+    buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+    """
+    GetVoicemailPeaks: _grpc.UnaryStreamMultiCallable[_review_pb2.GetVoicemailPeaksRequest, _httpbody_pb2.HttpBody]
+    """Returns the peaks of the voicemail's audio, as `GET /api/calls/{id}/peaks` does, of one channel.
     buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
@@ -87,10 +96,19 @@ class ReviewServiceAsyncStub(ReviewServiceStub):
     """Removes a number from the blocklist."""
     ListVoicemails: _aio.UnaryUnaryMultiCallable[_review_pb2.ListVoicemailsRequest, _review_pb2.ListVoicemailsResponse]  # type: ignore[assignment]
     """Lists the voicemails, newest first."""
+    GetVoicemail: _aio.UnaryUnaryMultiCallable[_review_pb2.GetVoicemailRequest, _review_pb2.GetVoicemailResponse]  # type: ignore[assignment]
+    """Returns a voicemail."""
+    DeleteVoicemail: _aio.UnaryUnaryMultiCallable[_review_pb2.DeleteVoicemailRequest, _review_pb2.DeleteVoicemailResponse]  # type: ignore[assignment]
+    """Deletes a voicemail with its audio and its transcript.  The call stays."""
     UpdateVoicemail: _aio.UnaryUnaryMultiCallable[_review_pb2.UpdateVoicemailRequest, _review_pb2.UpdateVoicemailResponse]  # type: ignore[assignment]
     """Marks a voicemail as heard or as not heard."""
     GetVoicemailAudio: _aio.UnaryStreamMultiCallable[_review_pb2.GetVoicemailAudioRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Returns the voicemail's audio as WAV.  Honours a single byte range.  Fetching it does not mark it as heard.
+    buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+    buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+    """
+    GetVoicemailPeaks: _aio.UnaryStreamMultiCallable[_review_pb2.GetVoicemailPeaksRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Returns the peaks of the voicemail's audio, as `GET /api/calls/{id}/peaks` does, of one channel.
     buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
@@ -185,6 +203,22 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists the voicemails, newest first."""
 
     @_abc_1.abstractmethod
+    def GetVoicemail(
+        self,
+        request: _review_pb2.GetVoicemailRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.GetVoicemailResponse, _abc.Awaitable[_review_pb2.GetVoicemailResponse]]:
+        """Returns a voicemail."""
+
+    @_abc_1.abstractmethod
+    def DeleteVoicemail(
+        self,
+        request: _review_pb2.DeleteVoicemailRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.DeleteVoicemailResponse, _abc.Awaitable[_review_pb2.DeleteVoicemailResponse]]:
+        """Deletes a voicemail with its audio and its transcript.  The call stays."""
+
+    @_abc_1.abstractmethod
     def UpdateVoicemail(
         self,
         request: _review_pb2.UpdateVoicemailRequest,
@@ -199,6 +233,17 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
         """Returns the voicemail's audio as WAV.  Honours a single byte range.  Fetching it does not mark it as heard.
+        buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+        buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+        """
+
+    @_abc_1.abstractmethod
+    def GetVoicemailPeaks(
+        self,
+        request: _review_pb2.GetVoicemailPeaksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """Returns the peaks of the voicemail's audio, as `GET /api/calls/{id}/peaks` does, of one channel.
         buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         """

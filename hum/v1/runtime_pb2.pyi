@@ -10,6 +10,7 @@ from google.protobuf import descriptor as descriptor
 from google.protobuf import message as message
 from google.protobuf import timestamp_pb2 as timestamp_pb2
 from google.protobuf.internal import containers as containers
+from google.protobuf.internal import enum_type_wrapper as enum_type_wrapper
 from hum.v1 import calls_pb2 as calls_pb2
 from hum.v1 import options_pb2 as options_pb2
 import builtins as builtins
@@ -22,6 +23,22 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: descriptor.FileDescriptor
+
+class _RecordingSwitch:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RecordingSwitchEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_RecordingSwitch.ValueType], builtins.type):
+    DESCRIPTOR: descriptor.EnumDescriptor
+    RECORDING_SWITCH_UNSPECIFIED: _RecordingSwitch.ValueType  # 0
+    RECORDING_SWITCH_PAUSE: _RecordingSwitch.ValueType  # 1
+    RECORDING_SWITCH_RESUME: _RecordingSwitch.ValueType  # 2
+
+class RecordingSwitch(_RecordingSwitch, metaclass=_RecordingSwitchEnumTypeWrapper): ...
+
+RECORDING_SWITCH_UNSPECIFIED: RecordingSwitch.ValueType  # 0
+RECORDING_SWITCH_PAUSE: RecordingSwitch.ValueType  # 1
+RECORDING_SWITCH_RESUME: RecordingSwitch.ValueType  # 2
 
 @typing.final
 class RouteCallRequest(message.Message):
@@ -74,20 +91,54 @@ class ConnectStream(message.Message):
 
     CALL_ID_FIELD_NUMBER: builtins.int
     TOKEN_FIELD_NUMBER: builtins.int
+    MEDIA_URL_FIELD_NUMBER: builtins.int
+    SAY_FIRST_FIELD_NUMBER: builtins.int
     call_id: builtins.str
     token: builtins.str
     """One-time, short-lived: the stream must present it in its `start`."""
+    media_url: builtins.str
+    """Where the carrier is sent: the media process, or the processes on one port, that has a place for the call.  Empty: no
+    process is known; the gateway's own `HUM_MEDIA_URL`.
+    """
+    @builtins.property
+    def say_first(self) -> SayFirst:
+        """What the carrier says itself before the stream opens: sentences of which there is no audio yet."""
+
     def __init__(
         self,
         *,
         call_id: builtins.str = ...,
         token: builtins.str = ...,
+        media_url: builtins.str = ...,
+        say_first: SayFirst | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["say_first", b"say_first"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["call_id", b"call_id", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["call_id", b"call_id", "media_url", b"media_url", "say_first", b"say_first", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class SayFirst(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: builtins.int
+    LANGUAGE_FIELD_NUMBER: builtins.int
+    text: builtins.str
+    language: builtins.str
+    def __init__(
+        self,
+        *,
+        text: builtins.str = ...,
+        language: builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_language", b"_language", "language", b"language"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_language", b"_language", "language", b"language", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__language: _TypeAlias = typing.Literal["language"]  # noqa: Y015
+    _WhichOneofArgType__language: _TypeAlias = typing.Literal["_language", b"_language"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__language) -> _WhichOneofReturnType__language | None: ...
 
 @typing.final
 class SayAndHangUp(message.Message):
@@ -156,6 +207,7 @@ class CarrierStep(message.Message):
     SAY_FIELD_NUMBER: builtins.int
     HANG_UP_FIELD_NUMBER: builtins.int
     REJECT_FIELD_NUMBER: builtins.int
+    DIAL_FIELD_NUMBER: builtins.int
     @builtins.property
     def connect(self) -> ConnectStream: ...
     @builtins.property
@@ -164,6 +216,8 @@ class CarrierStep(message.Message):
     def hang_up(self) -> HangUpNow: ...
     @builtins.property
     def reject(self) -> RejectCall: ...
+    @builtins.property
+    def dial(self) -> DialPerson: ...
     def __init__(
         self,
         *,
@@ -171,14 +225,48 @@ class CarrierStep(message.Message):
         say: SayAndHangUp | None = ...,
         hang_up: HangUpNow | None = ...,
         reject: RejectCall | None = ...,
+        dial: DialPerson | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["connect", b"connect", "hang_up", b"hang_up", "reject", b"reject", "say", b"say", "step", b"step"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["connect", b"connect", "dial", b"dial", "hang_up", b"hang_up", "reject", b"reject", "say", b"say", "step", b"step"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["connect", b"connect", "hang_up", b"hang_up", "reject", b"reject", "say", b"say", "step", b"step"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["connect", b"connect", "dial", b"dial", "hang_up", b"hang_up", "reject", b"reject", "say", b"say", "step", b"step"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_step: _TypeAlias = typing.Literal["connect", "say", "hang_up", "reject"]  # noqa: Y015
+    _WhichOneofReturnType_step: _TypeAlias = typing.Literal["connect", "say", "hang_up", "reject", "dial"]  # noqa: Y015
     _WhichOneofArgType_step: _TypeAlias = typing.Literal["step", b"step"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_step) -> _WhichOneofReturnType_step | None: ...
+
+@typing.final
+class DialPerson(message.Message):
+    """Ring a person's telephone, and connect the caller to whoever takes the call."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    TRANSFER_ID_FIELD_NUMBER: builtins.int
+    TO_E164_FIELD_NUMBER: builtins.int
+    CALLER_ID_E164_FIELD_NUMBER: builtins.int
+    RING_SECONDS_FIELD_NUMBER: builtins.int
+    WHISPERS_FIELD_NUMBER: builtins.int
+    transfer_id: builtins.str
+    to_e164: builtins.str
+    caller_id_e164: builtins.str
+    """The number that the person sees."""
+    ring_seconds: builtins.int
+    whispers: builtins.bool
+    """Whoever answers hears something first."""
+    def __init__(
+        self,
+        *,
+        transfer_id: builtins.str = ...,
+        to_e164: builtins.str = ...,
+        caller_id_e164: builtins.str = ...,
+        ring_seconds: builtins.int = ...,
+        whispers: builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["caller_id_e164", b"caller_id_e164", "ring_seconds", b"ring_seconds", "to_e164", b"to_e164", "transfer_id", b"transfer_id", "whispers", b"whispers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
 class RouteCallResponse(message.Message):
@@ -205,23 +293,29 @@ class ReportCallStatusRequest(message.Message):
     CALL_SID_FIELD_NUMBER: builtins.int
     CARRIER_STATUS_FIELD_NUMBER: builtins.int
     TO_E164_FIELD_NUMBER: builtins.int
+    LASTED_SECONDS_FIELD_NUMBER: builtins.int
     call_sid: builtins.str
     carrier_status: builtins.str
     """In the carrier's terms: `in-progress`, `completed`, `busy`, `no-answer`, `failed`, `canceled`, ..."""
     to_e164: builtins.str
     """The number that was called: a call is known by both."""
+    lasted_seconds: builtins.int
+    """For how long the carrier had the call, once it is over."""
     def __init__(
         self,
         *,
         call_sid: builtins.str = ...,
         carrier_status: builtins.str = ...,
         to_e164: builtins.str = ...,
+        lasted_seconds: builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_lasted_seconds", b"_lasted_seconds", "lasted_seconds", b"lasted_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["call_sid", b"call_sid", "carrier_status", b"carrier_status", "to_e164", b"to_e164"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_lasted_seconds", b"_lasted_seconds", "call_sid", b"call_sid", "carrier_status", b"carrier_status", "lasted_seconds", b"lasted_seconds", "to_e164", b"to_e164"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__lasted_seconds: _TypeAlias = typing.Literal["lasted_seconds"]  # noqa: Y015
+    _WhichOneofArgType__lasted_seconds: _TypeAlias = typing.Literal["_lasted_seconds", b"_lasted_seconds"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__lasted_seconds) -> _WhichOneofReturnType__lasted_seconds | None: ...
 
 @typing.final
 class ReportCallStatusResponse(message.Message):
@@ -243,20 +337,24 @@ class NextStepRequest(message.Message):
     CALL_ID_FIELD_NUMBER: builtins.int
     CALL_SID_FIELD_NUMBER: builtins.int
     TO_E164_FIELD_NUMBER: builtins.int
+    CARRIER_STATUS_FIELD_NUMBER: builtins.int
     call_id: builtins.str
     call_sid: builtins.str
     to_e164: builtins.str
     """The number that was called."""
+    carrier_status: builtins.str
+    """The call's status, in the carrier's terms."""
     def __init__(
         self,
         *,
         call_id: builtins.str = ...,
         call_sid: builtins.str = ...,
         to_e164: builtins.str = ...,
+        carrier_status: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["call_id", b"call_id", "call_sid", b"call_sid", "to_e164", b"to_e164"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["call_id", b"call_id", "call_sid", b"call_sid", "carrier_status", b"carrier_status", "to_e164", b"to_e164"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -275,6 +373,233 @@ class NextStepResponse(message.Message):
     _HasFieldArgType: _TypeAlias = typing.Literal["step", b"step"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["step", b"step"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class EndDialRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    TRANSFER_ID_FIELD_NUMBER: builtins.int
+    CALL_SID_FIELD_NUMBER: builtins.int
+    TO_E164_FIELD_NUMBER: builtins.int
+    CARRIER_STATUS_FIELD_NUMBER: builtins.int
+    DIAL_STATUS_FIELD_NUMBER: builtins.int
+    BRIDGED_FIELD_NUMBER: builtins.int
+    APOLOGIZED_AT_FIELD_NUMBER: builtins.int
+    transfer_id: builtins.str
+    call_sid: builtins.str
+    to_e164: builtins.str
+    """The number that was called, of the call itself."""
+    carrier_status: builtins.str
+    """The call's own status, in the carrier's terms: the caller may have hung up."""
+    dial_status: builtins.str
+    """What came of the dial: `completed`, `busy`, `no-answer`, `failed`, `canceled`, ..."""
+    bridged: builtins.bool
+    """Whether the caller was connected; unset when the carrier does not say."""
+    @builtins.property
+    def apologized_at(self) -> timestamp_pb2.Timestamp:
+        """Set: control was away, and has not answered at this time; if the dial was not taken, the caller heard an apology."""
+
+    def __init__(
+        self,
+        *,
+        transfer_id: builtins.str = ...,
+        call_sid: builtins.str = ...,
+        to_e164: builtins.str = ...,
+        carrier_status: builtins.str = ...,
+        dial_status: builtins.str = ...,
+        bridged: builtins.bool | None = ...,
+        apologized_at: timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_bridged", b"_bridged", "apologized_at", b"apologized_at", "bridged", b"bridged"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_bridged", b"_bridged", "apologized_at", b"apologized_at", "bridged", b"bridged", "call_sid", b"call_sid", "carrier_status", b"carrier_status", "dial_status", b"dial_status", "to_e164", b"to_e164", "transfer_id", b"transfer_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__bridged: _TypeAlias = typing.Literal["bridged"]  # noqa: Y015
+    _WhichOneofArgType__bridged: _TypeAlias = typing.Literal["_bridged", b"_bridged"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__bridged) -> _WhichOneofReturnType__bridged | None: ...
+
+@typing.final
+class EndDialResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    STEP_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def step(self) -> CarrierStep: ...
+    def __init__(
+        self,
+        *,
+        step: CarrierStep | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["step", b"step"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["step", b"step"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ReportDialRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    TRANSFER_ID_FIELD_NUMBER: builtins.int
+    CALL_SID_FIELD_NUMBER: builtins.int
+    PARENT_CALL_SID_FIELD_NUMBER: builtins.int
+    TO_E164_FIELD_NUMBER: builtins.int
+    CARRIER_STATUS_FIELD_NUMBER: builtins.int
+    RECEIVED_AT_FIELD_NUMBER: builtins.int
+    LASTED_SECONDS_FIELD_NUMBER: builtins.int
+    transfer_id: builtins.str
+    call_sid: builtins.str
+    """The dialled party's call."""
+    parent_call_sid: builtins.str
+    """The caller's call."""
+    to_e164: builtins.str
+    """Who was dialled."""
+    carrier_status: builtins.str
+    lasted_seconds: builtins.int
+    """For how long the carrier had the dialled party, once that is over."""
+    @builtins.property
+    def received_at(self) -> timestamp_pb2.Timestamp:
+        """Set for a report that comes late: when it was received."""
+
+    def __init__(
+        self,
+        *,
+        transfer_id: builtins.str = ...,
+        call_sid: builtins.str = ...,
+        parent_call_sid: builtins.str = ...,
+        to_e164: builtins.str = ...,
+        carrier_status: builtins.str = ...,
+        received_at: timestamp_pb2.Timestamp | None = ...,
+        lasted_seconds: builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_lasted_seconds", b"_lasted_seconds", "lasted_seconds", b"lasted_seconds", "received_at", b"received_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_lasted_seconds", b"_lasted_seconds", "call_sid", b"call_sid", "carrier_status", b"carrier_status", "lasted_seconds", b"lasted_seconds", "parent_call_sid", b"parent_call_sid", "received_at", b"received_at", "to_e164", b"to_e164", "transfer_id", b"transfer_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__lasted_seconds: _TypeAlias = typing.Literal["lasted_seconds"]  # noqa: Y015
+    _WhichOneofArgType__lasted_seconds: _TypeAlias = typing.Literal["_lasted_seconds", b"_lasted_seconds"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__lasted_seconds) -> _WhichOneofReturnType__lasted_seconds | None: ...
+
+@typing.final
+class ReportDialResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class WhisperRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    TRANSFER_ID_FIELD_NUMBER: builtins.int
+    CALL_SID_FIELD_NUMBER: builtins.int
+    PARENT_CALL_SID_FIELD_NUMBER: builtins.int
+    TO_E164_FIELD_NUMBER: builtins.int
+    DIGITS_FIELD_NUMBER: builtins.int
+    transfer_id: builtins.str
+    call_sid: builtins.str
+    """The dialled party's call."""
+    parent_call_sid: builtins.str
+    """The caller's call."""
+    to_e164: builtins.str
+    """Who was dialled."""
+    digits: builtins.str
+    """The keys that were pressed; unset: nothing was asked yet."""
+    def __init__(
+        self,
+        *,
+        transfer_id: builtins.str = ...,
+        call_sid: builtins.str = ...,
+        parent_call_sid: builtins.str = ...,
+        to_e164: builtins.str = ...,
+        digits: builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_digits", b"_digits", "digits", b"digits"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_digits", b"_digits", "call_sid", b"call_sid", "digits", b"digits", "parent_call_sid", b"parent_call_sid", "to_e164", b"to_e164", "transfer_id", b"transfer_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__digits: _TypeAlias = typing.Literal["digits"]  # noqa: Y015
+    _WhichOneofArgType__digits: _TypeAlias = typing.Literal["_digits", b"_digits"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__digits) -> _WhichOneofReturnType__digits | None: ...
+
+@typing.final
+class WhisperResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    SAY_FIELD_NUMBER: builtins.int
+    CONNECT_FIELD_NUMBER: builtins.int
+    HANG_UP_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def say(self) -> SayToAnswerer: ...
+    @builtins.property
+    def connect(self) -> ConnectCaller:
+        """Connect the caller now."""
+
+    @builtins.property
+    def hang_up(self) -> HangUpNow: ...
+    def __init__(
+        self,
+        *,
+        say: SayToAnswerer | None = ...,
+        connect: ConnectCaller | None = ...,
+        hang_up: HangUpNow | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["connect", b"connect", "hang_up", b"hang_up", "say", b"say", "step", b"step"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["connect", b"connect", "hang_up", b"hang_up", "say", b"say", "step", b"step"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_step: _TypeAlias = typing.Literal["say", "connect", "hang_up"]  # noqa: Y015
+    _WhichOneofArgType_step: _TypeAlias = typing.Literal["step", b"step"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_step) -> _WhichOneofReturnType_step | None: ...
+
+@typing.final
+class SayToAnswerer(message.Message):
+    """Say something to whoever answered, and connect the caller afterwards, or when a key was pressed."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: builtins.int
+    LANGUAGE_FIELD_NUMBER: builtins.int
+    PROMPT_FIELD_NUMBER: builtins.int
+    KEY_SECONDS_FIELD_NUMBER: builtins.int
+    text: builtins.str
+    language: builtins.str
+    prompt: builtins.str
+    """How they take the call; empty: it needs no key."""
+    key_seconds: builtins.int
+    """How long a key is waited for."""
+    def __init__(
+        self,
+        *,
+        text: builtins.str = ...,
+        language: builtins.str = ...,
+        prompt: builtins.str = ...,
+        key_seconds: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["key_seconds", b"key_seconds", "language", b"language", "prompt", b"prompt", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ConnectCaller(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -301,6 +626,461 @@ class CheckReadyResponse(message.Message):
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class AnswerPlacedCallRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ATTEMPT_ID_FIELD_NUMBER: builtins.int
+    CALL_SID_FIELD_NUMBER: builtins.int
+    TO_E164_FIELD_NUMBER: builtins.int
+    attempt_id: builtins.str
+    call_sid: builtins.str
+    to_e164: builtins.str
+    """The number that was called."""
+    def __init__(
+        self,
+        *,
+        attempt_id: builtins.str = ...,
+        call_sid: builtins.str = ...,
+        to_e164: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["attempt_id", b"attempt_id", "call_sid", b"call_sid", "to_e164", b"to_e164"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class AnswerPlacedCallResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    STEP_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def step(self) -> CarrierStep: ...
+    def __init__(
+        self,
+        *,
+        step: CarrierStep | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["step", b"step"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["step", b"step"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ReportPlacedCallRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ATTEMPT_ID_FIELD_NUMBER: builtins.int
+    CALL_SID_FIELD_NUMBER: builtins.int
+    TO_E164_FIELD_NUMBER: builtins.int
+    CARRIER_STATUS_FIELD_NUMBER: builtins.int
+    CARRIER_CODE_FIELD_NUMBER: builtins.int
+    LASTED_SECONDS_FIELD_NUMBER: builtins.int
+    attempt_id: builtins.str
+    call_sid: builtins.str
+    to_e164: builtins.str
+    carrier_status: builtins.str
+    """In the carrier's terms: `initiated`, `ringing`, `in-progress`, `completed`, `busy`, `no-answer`, `failed`, `canceled`."""
+    carrier_code: builtins.str
+    """The carrier's code for what went wrong, if it gave one."""
+    lasted_seconds: builtins.int
+    """For how long the carrier had the call, once it is over."""
+    def __init__(
+        self,
+        *,
+        attempt_id: builtins.str = ...,
+        call_sid: builtins.str = ...,
+        to_e164: builtins.str = ...,
+        carrier_status: builtins.str = ...,
+        carrier_code: builtins.str = ...,
+        lasted_seconds: builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_lasted_seconds", b"_lasted_seconds", "lasted_seconds", b"lasted_seconds"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_lasted_seconds", b"_lasted_seconds", "attempt_id", b"attempt_id", "call_sid", b"call_sid", "carrier_code", b"carrier_code", "carrier_status", b"carrier_status", "lasted_seconds", b"lasted_seconds", "to_e164", b"to_e164"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__lasted_seconds: _TypeAlias = typing.Literal["lasted_seconds"]  # noqa: Y015
+    _WhichOneofArgType__lasted_seconds: _TypeAlias = typing.Literal["_lasted_seconds", b"_lasted_seconds"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__lasted_seconds) -> _WhichOneofReturnType__lasted_seconds | None: ...
+
+@typing.final
+class ReportPlacedCallResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ReportAnsweredByRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ATTEMPT_ID_FIELD_NUMBER: builtins.int
+    CALL_SID_FIELD_NUMBER: builtins.int
+    ANSWERED_BY_FIELD_NUMBER: builtins.int
+    attempt_id: builtins.str
+    call_sid: builtins.str
+    answered_by: builtins.str
+    """In the carrier's terms: `human`, `machine_end_beep`, `machine_end_silence`, `machine_end_other`, `fax`, `unknown`, ..."""
+    def __init__(
+        self,
+        *,
+        attempt_id: builtins.str = ...,
+        call_sid: builtins.str = ...,
+        answered_by: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["answered_by", b"answered_by", "attempt_id", b"attempt_id", "call_sid", b"call_sid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ReportAnsweredByResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class TakeStripeEventRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    EVENT_ID_FIELD_NUMBER: builtins.int
+    TYPE_FIELD_NUMBER: builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: builtins.int
+    event_id: builtins.str
+    type: builtins.str
+    """As Stripe names it: `customer.subscription.updated`, `invoice.payment_failed`, ..."""
+    customer_id: builtins.str
+    """The customer whom it is about."""
+    def __init__(
+        self,
+        *,
+        event_id: builtins.str = ...,
+        type: builtins.str = ...,
+        customer_id: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["customer_id", b"customer_id", "event_id", b"event_id", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class TakeStripeEventResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ReceiveHookRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    DELIVERY_ID_FIELD_NUMBER: builtins.int
+    TOKEN_HASH_FIELD_NUMBER: builtins.int
+    CLIENT_ADDRESS_FIELD_NUMBER: builtins.int
+    CONTENT_TYPE_FIELD_NUMBER: builtins.int
+    BODY_FIELD_NUMBER: builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: builtins.int
+    WEBHOOK_ID_FIELD_NUMBER: builtins.int
+    WEBHOOK_TIMESTAMP_FIELD_NUMBER: builtins.int
+    WEBHOOK_SIGNATURE_FIELD_NUMBER: builtins.int
+    delivery_id: builtins.str
+    """The id that the delivery gets if it is new: a gateway that asks again gets the same."""
+    token_hash: builtins.bytes
+    """SHA-256 of the address's token, which the gateway tells nobody."""
+    client_address: builtins.str
+    content_type: builtins.str
+    """As it was sent."""
+    body: builtins.bytes
+    idempotency_key: builtins.str
+    webhook_id: builtins.str
+    webhook_timestamp: builtins.str
+    webhook_signature: builtins.str
+    def __init__(
+        self,
+        *,
+        delivery_id: builtins.str = ...,
+        token_hash: builtins.bytes = ...,
+        client_address: builtins.str = ...,
+        content_type: builtins.str = ...,
+        body: builtins.bytes = ...,
+        idempotency_key: builtins.str | None = ...,
+        webhook_id: builtins.str | None = ...,
+        webhook_timestamp: builtins.str | None = ...,
+        webhook_signature: builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_idempotency_key", b"_idempotency_key", "_webhook_id", b"_webhook_id", "_webhook_signature", b"_webhook_signature", "_webhook_timestamp", b"_webhook_timestamp", "idempotency_key", b"idempotency_key", "webhook_id", b"webhook_id", "webhook_signature", b"webhook_signature", "webhook_timestamp", b"webhook_timestamp"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_idempotency_key", b"_idempotency_key", "_webhook_id", b"_webhook_id", "_webhook_signature", b"_webhook_signature", "_webhook_timestamp", b"_webhook_timestamp", "body", b"body", "client_address", b"client_address", "content_type", b"content_type", "delivery_id", b"delivery_id", "idempotency_key", b"idempotency_key", "token_hash", b"token_hash", "webhook_id", b"webhook_id", "webhook_signature", b"webhook_signature", "webhook_timestamp", b"webhook_timestamp"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__idempotency_key: _TypeAlias = typing.Literal["idempotency_key"]  # noqa: Y015
+    _WhichOneofArgType__idempotency_key: _TypeAlias = typing.Literal["_idempotency_key", b"_idempotency_key"]  # noqa: Y015
+    _WhichOneofReturnType__webhook_id: _TypeAlias = typing.Literal["webhook_id"]  # noqa: Y015
+    _WhichOneofArgType__webhook_id: _TypeAlias = typing.Literal["_webhook_id", b"_webhook_id"]  # noqa: Y015
+    _WhichOneofReturnType__webhook_signature: _TypeAlias = typing.Literal["webhook_signature"]  # noqa: Y015
+    _WhichOneofArgType__webhook_signature: _TypeAlias = typing.Literal["_webhook_signature", b"_webhook_signature"]  # noqa: Y015
+    _WhichOneofReturnType__webhook_timestamp: _TypeAlias = typing.Literal["webhook_timestamp"]  # noqa: Y015
+    _WhichOneofArgType__webhook_timestamp: _TypeAlias = typing.Literal["_webhook_timestamp", b"_webhook_timestamp"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__idempotency_key) -> _WhichOneofReturnType__idempotency_key | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__webhook_id) -> _WhichOneofReturnType__webhook_id | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__webhook_signature) -> _WhichOneofReturnType__webhook_signature | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__webhook_timestamp) -> _WhichOneofReturnType__webhook_timestamp | None: ...
+
+@typing.final
+class ReceiveHookResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    IS_REPETITION_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    is_repetition: builtins.bool
+    """Whether it had been received before: nothing is new."""
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        is_repetition: builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["id", b"id", "is_repetition", b"is_repetition"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ReceiveTextRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    MESSAGE_SID_FIELD_NUMBER: builtins.int
+    FROM_E164_FIELD_NUMBER: builtins.int
+    TO_E164_FIELD_NUMBER: builtins.int
+    BODY_FIELD_NUMBER: builtins.int
+    MEDIA_FIELD_NUMBER: builtins.int
+    CARRIER_ACCOUNT_FIELD_NUMBER: builtins.int
+    OPT_OUT_TYPE_FIELD_NUMBER: builtins.int
+    RECEIVED_AT_FIELD_NUMBER: builtins.int
+    IS_GROUP_FIELD_NUMBER: builtins.int
+    message_sid: builtins.str
+    from_e164: builtins.str
+    """As the carrier sent them."""
+    to_e164: builtins.str
+    body: builtins.str
+    carrier_account: builtins.str
+    """The carrier's account that holds the number, which may be a sub-account of ours."""
+    opt_out_type: builtins.str
+    """`STOP`, `START` or `HELP`, if the carrier has taken it for one."""
+    is_group: builtins.bool
+    """Whether others got it too: it is stored, and nobody answers."""
+    @builtins.property
+    def media(self) -> containers.RepeatedCompositeFieldContainer[ReceivedMedia]: ...
+    @builtins.property
+    def received_at(self) -> timestamp_pb2.Timestamp:
+        """When it reached the gateway, if that was a while ago."""
+
+    def __init__(
+        self,
+        *,
+        message_sid: builtins.str = ...,
+        from_e164: builtins.str = ...,
+        to_e164: builtins.str = ...,
+        body: builtins.str = ...,
+        media: abc.Iterable[ReceivedMedia] | None = ...,
+        carrier_account: builtins.str = ...,
+        opt_out_type: builtins.str = ...,
+        received_at: timestamp_pb2.Timestamp | None = ...,
+        is_group: builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["received_at", b"received_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["body", b"body", "carrier_account", b"carrier_account", "from_e164", b"from_e164", "is_group", b"is_group", "media", b"media", "message_sid", b"message_sid", "opt_out_type", b"opt_out_type", "received_at", b"received_at", "to_e164", b"to_e164"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ReceivedMedia(message.Message):
+    """A file in a text, at the carrier."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    URL_FIELD_NUMBER: builtins.int
+    CONTENT_TYPE_FIELD_NUMBER: builtins.int
+    url: builtins.str
+    content_type: builtins.str
+    def __init__(
+        self,
+        *,
+        url: builtins.str = ...,
+        content_type: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["content_type", b"content_type", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ReceiveTextResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ReportTextRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ATTEMPT_ID_FIELD_NUMBER: builtins.int
+    MESSAGE_SID_FIELD_NUMBER: builtins.int
+    CARRIER_STATUS_FIELD_NUMBER: builtins.int
+    ERROR_CODE_FIELD_NUMBER: builtins.int
+    TO_E164_FIELD_NUMBER: builtins.int
+    attempt_id: builtins.str
+    """The attempt, from the URL."""
+    message_sid: builtins.str
+    carrier_status: builtins.str
+    """The carrier's word: `queued`, `sent`, `delivered`, ..."""
+    error_code: builtins.str
+    to_e164: builtins.str
+    def __init__(
+        self,
+        *,
+        attempt_id: builtins.str = ...,
+        message_sid: builtins.str = ...,
+        carrier_status: builtins.str = ...,
+        error_code: builtins.str = ...,
+        to_e164: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["attempt_id", b"attempt_id", "carrier_status", b"carrier_status", "error_code", b"error_code", "message_sid", b"message_sid", "to_e164", b"to_e164"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ReportTextResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class TakeCallsRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    FROM_NODE_FIELD_NUMBER: builtins.int
+    CALL_IDS_FIELD_NUMBER: builtins.int
+    from_node: builtins.str
+    @builtins.property
+    def call_ids(self) -> containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        from_node: builtins.str = ...,
+        call_ids: abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["call_ids", b"call_ids", "from_node", b"from_node"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class TakeCallsResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class CheckFilesRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    PATHS_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def paths(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Relative to the recordings' root."""
+
+    def __init__(
+        self,
+        *,
+        paths: abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["paths", b"paths"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class CheckFilesResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    UNWANTED_FIELD_NUMBER: builtins.int
+    UNKNOWN_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def unwanted(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Their call or message was deleted, or has dropped them: they are to be deleted, here and in the store."""
+
+    @builtins.property
+    def unknown(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Nothing is known of their call or message: they stay where they are."""
+
+    def __init__(
+        self,
+        *,
+        unwanted: abc.Iterable[builtins.str] | None = ...,
+        unknown: abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["unknown", b"unknown", "unwanted", b"unwanted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -341,8 +1121,9 @@ class Clip(message.Message):
     TEXT_FIELD_NUMBER: builtins.int
     AUDIO_ULAW_FIELD_NUMBER: builtins.int
     kind: builtins.str
-    """`announcement`, `greeting`, `resumed`, `hold`, `goodbye`, `apology`, `filler`; there may be several fillers, which a
-    call plays in rotation.
+    """`announcement`, `greeting`, `resumed`, `hold`, `goodbye`, `apology`, `machine`, `limit`, `idle`, `filler`; there may be several
+    fillers, which a call plays in rotation, and several idle prompts, known by their text.
+    Of a mailbox: `opening`, of which there may be several, `thanks`, `goodbye`, `apology`.
     """
     text: builtins.str
     audio_ulaw: builtins.bytes
@@ -380,6 +1161,14 @@ class OpenSessionResponse(message.Message):
     STREAM_NUMBER_FIELD_NUMBER: builtins.int
     TOOLS_FIELD_NUMBER: builtins.int
     SO_FAR_FIELD_NUMBER: builtins.int
+    MAILBOX_FIELD_NUMBER: builtins.int
+    PLACED_FIELD_NUMBER: builtins.int
+    MACHINE_FIELD_NUMBER: builtins.int
+    IDLE_END_SECONDS_FIELD_NUMBER: builtins.int
+    LIMIT_WARNING_SECONDS_FIELD_NUMBER: builtins.int
+    RECORDING_RULES_JSON_FIELD_NUMBER: builtins.int
+    RECORDING_PAUSED_FIELD_NUMBER: builtins.int
+    CALLER_CONTEXT_FIELD_NUMBER: builtins.int
     call_id: builtins.str
     organization_id: builtins.str
     instructions: builtins.str
@@ -394,6 +1183,17 @@ class OpenSessionResponse(message.Message):
     transcription_model: builtins.str
     stream_number: builtins.int
     """The number of this stream within the call, from 1: a stream that died is followed by another."""
+    placed: builtins.bool
+    """An outbound call: the agent has called, and speaks first."""
+    idle_end_seconds: builtins.int
+    """Seconds of silence after which the call ends with the goodbye; 0: as long after the last prompt as before the first."""
+    limit_warning_seconds: builtins.int
+    """Seconds before the call's longest time at which the clip `limit` is played; 0: never."""
+    recording_rules_json: builtins.str
+    """The flow's rules for pauses of the recording, and whether the call's last stream was lost in one."""
+    recording_paused: builtins.bool
+    caller_context: builtins.str
+    """The last part of `instructions`: who calls. It may become known better while the call goes on."""
     @builtins.property
     def clips(self) -> containers.RepeatedCompositeFieldContainer[Clip]:
         """First those that are played at the start, in that order, then the others."""
@@ -405,8 +1205,17 @@ class OpenSessionResponse(message.Message):
     @builtins.property
     def so_far(self) -> containers.RepeatedCompositeFieldContainer[Said]:
         """What was heard in the call's earlier streams, oldest first: the agent continues where they broke off, with the clip
-        `resumed` instead of the greeting. Empty for a call's first stream.
+        `resumed` instead of the greeting. Empty for a call's first stream. With the role `system` it is what a person told the
+        agent.
         """
+
+    @builtins.property
+    def mailbox(self) -> Mailbox:
+        """If set, the stream is not the agent's: no model is dialled, and what the caller says is a message."""
+
+    @builtins.property
+    def machine(self) -> ForMachine:
+        """What to do at once, because a machine is known to have answered."""
 
     def __init__(
         self,
@@ -427,14 +1236,42 @@ class OpenSessionResponse(message.Message):
         stream_number: builtins.int = ...,
         tools: abc.Iterable[Tool] | None = ...,
         so_far: abc.Iterable[Said] | None = ...,
+        mailbox: Mailbox | None = ...,
+        placed: builtins.bool = ...,
+        machine: ForMachine | None = ...,
+        idle_end_seconds: builtins.int = ...,
+        limit_warning_seconds: builtins.int = ...,
+        recording_rules_json: builtins.str = ...,
+        recording_paused: builtins.bool = ...,
+        caller_context: builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_language", b"_language", "language", b"language"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_language", b"_language", "_machine", b"_machine", "language", b"language", "machine", b"machine", "mailbox", b"mailbox"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_language", b"_language", "announce_recording", b"announce_recording", "call_id", b"call_id", "clips", b"clips", "idle_prompts_json", b"idle_prompts_json", "instructions", b"instructions", "language", b"language", "max_call_seconds", b"max_call_seconds", "model", b"model", "organization_id", b"organization_id", "recording_enabled", b"recording_enabled", "so_far", b"so_far", "stream_number", b"stream_number", "tools", b"tools", "transcription_model", b"transcription_model", "turn_config_json", b"turn_config_json", "voice", b"voice"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_language", b"_language", "_machine", b"_machine", "announce_recording", b"announce_recording", "call_id", b"call_id", "caller_context", b"caller_context", "clips", b"clips", "idle_end_seconds", b"idle_end_seconds", "idle_prompts_json", b"idle_prompts_json", "instructions", b"instructions", "language", b"language", "limit_warning_seconds", b"limit_warning_seconds", "machine", b"machine", "mailbox", b"mailbox", "max_call_seconds", b"max_call_seconds", "model", b"model", "organization_id", b"organization_id", "placed", b"placed", "recording_enabled", b"recording_enabled", "recording_paused", b"recording_paused", "recording_rules_json", b"recording_rules_json", "so_far", b"so_far", "stream_number", b"stream_number", "tools", b"tools", "transcription_model", b"transcription_model", "turn_config_json", b"turn_config_json", "voice", b"voice"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__language: _TypeAlias = typing.Literal["language"]  # noqa: Y015
     _WhichOneofArgType__language: _TypeAlias = typing.Literal["_language", b"_language"]  # noqa: Y015
+    _WhichOneofReturnType__machine: _TypeAlias = typing.Literal["machine"]  # noqa: Y015
+    _WhichOneofArgType__machine: _TypeAlias = typing.Literal["_machine", b"_machine"]  # noqa: Y015
+    @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__language) -> _WhichOneofReturnType__language | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__machine) -> _WhichOneofReturnType__machine | None: ...
+
+@typing.final
+class Mailbox(message.Message):
+    """The clips are all that a mailbox needs to know; those that are not rendered are left out."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
 class Said(message.Message):
@@ -442,17 +1279,21 @@ class Said(message.Message):
 
     ROLE_FIELD_NUMBER: builtins.int
     TEXT_FIELD_NUMBER: builtins.int
+    IS_HINT_FIELD_NUMBER: builtins.int
     role: calls_pb2.Speaker.ValueType
     text: builtins.str
+    is_hint: builtins.bool
+    """A person told the agent this."""
     def __init__(
         self,
         *,
         role: calls_pb2.Speaker.ValueType = ...,
         text: builtins.str = ...,
+        is_hint: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["role", b"role", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["is_hint", b"is_hint", "role", b"role", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -467,12 +1308,15 @@ class Tool(message.Message):
     PARAMETERS_JSON_FIELD_NUMBER: builtins.int
     TIMEOUT_MS_FIELD_NUMBER: builtins.int
     OUTCOME_FIELD_NUMBER: builtins.int
+    RECORDING_FIELD_NUMBER: builtins.int
     name: builtins.str
     description: builtins.str
     parameters_json: builtins.str
     """A JSON Schema (2020-12) of an object."""
     timeout_ms: builtins.int
     """Milliseconds that the call waits for the result before the model gets a timeout instead."""
+    recording: RecordingSwitch.ValueType
+    """If set, the tool runs in the call itself, which pauses or resumes its recording."""
     @builtins.property
     def outcome(self) -> Outcome:
         """If set, the tool runs in the call itself, which leaves with this outcome once the agent's last words have been
@@ -487,34 +1331,117 @@ class Tool(message.Message):
         parameters_json: builtins.str = ...,
         timeout_ms: builtins.int = ...,
         outcome: Outcome | None = ...,
+        recording: RecordingSwitch.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["outcome", b"outcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["description", b"description", "name", b"name", "outcome", b"outcome", "parameters_json", b"parameters_json", "timeout_ms", b"timeout_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["description", b"description", "name", b"name", "outcome", b"outcome", "parameters_json", b"parameters_json", "recording", b"recording", "timeout_ms", b"timeout_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
 class Outcome(message.Message):
-    """How a call leaves its stream."""
+    """What follows a tool of the agent's: the call leaves its stream, has another agent, or presses keys."""
 
     DESCRIPTOR: descriptor.Descriptor
 
     HANG_UP_FIELD_NUMBER: builtins.int
+    LEAVE_FIELD_NUMBER: builtins.int
+    SWITCH_FIELD_NUMBER: builtins.int
+    SEND_DIGITS_FIELD_NUMBER: builtins.int
     @builtins.property
     def hang_up(self) -> HangUpNow: ...
+    @builtins.property
+    def leave(self) -> LeaveStream: ...
+    @builtins.property
+    def switch(self) -> SwitchFlow: ...
+    @builtins.property
+    def send_digits(self) -> SendDigits: ...
     def __init__(
         self,
         *,
         hang_up: HangUpNow | None = ...,
+        leave: LeaveStream | None = ...,
+        switch: SwitchFlow | None = ...,
+        send_digits: SendDigits | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["hang_up", b"hang_up", "outcome", b"outcome"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["hang_up", b"hang_up", "leave", b"leave", "outcome", b"outcome", "send_digits", b"send_digits", "switch", b"switch"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["hang_up", b"hang_up", "outcome", b"outcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["hang_up", b"hang_up", "leave", b"leave", "outcome", b"outcome", "send_digits", b"send_digits", "switch", b"switch"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_outcome: _TypeAlias = typing.Literal["hang_up"]  # noqa: Y015
+    _WhichOneofReturnType_outcome: _TypeAlias = typing.Literal["hang_up", "leave", "switch", "send_digits"]  # noqa: Y015
     _WhichOneofArgType_outcome: _TypeAlias = typing.Literal["outcome", b"outcome"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
+
+@typing.final
+class SendDigits(message.Message):
+    """Press keys, as tones in the audio, and listen."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    DIGITS_FIELD_NUMBER: builtins.int
+    digits: builtins.str
+    """0-9, A-D, `*`, `#`, and `w`, which waits half a second."""
+    def __init__(
+        self,
+        *,
+        digits: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["digits", b"digits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class SwitchFlow(message.Message):
+    """Another flow's agent takes the call over, on the same stream."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    FLOW_ID_FIELD_NUMBER: builtins.int
+    FLOW_VERSION_FIELD_NUMBER: builtins.int
+    SESSION_FIELD_NUMBER: builtins.int
+    flow_id: builtins.str
+    flow_version: builtins.int
+    @builtins.property
+    def session(self) -> OpenSessionResponse:
+        """That agent's: its instructions, model, voice, language, clips, tools and manners. The rest stays the call's. Unset on the
+        bus, which carries no clips: whoever has the link adds it.
+        """
+
+    def __init__(
+        self,
+        *,
+        flow_id: builtins.str = ...,
+        flow_version: builtins.int = ...,
+        session: OpenSessionResponse | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["session", b"session"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["flow_id", b"flow_id", "flow_version", b"flow_version", "session", b"session"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class LeaveStream(message.Message):
+    """Leave the stream, and let the carrier ask for the call's next step, which control has stored."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: builtins.int
+    reason: builtins.str
+    """The stream ends with this reason: `transfer`, `voicemail`."""
+    def __init__(
+        self,
+        *,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
 class LinkUp(message.Message):
@@ -526,6 +1453,8 @@ class LinkUp(message.Message):
     DELTAS_FIELD_NUMBER: builtins.int
     STATE_FIELD_NUMBER: builtins.int
     UNDER_WAY_FIELD_NUMBER: builtins.int
+    ANSWER_FIELD_NUMBER: builtins.int
+    BROWSER_FIELD_NUMBER: builtins.int
     @builtins.property
     def hello(self) -> LinkHello: ...
     @builtins.property
@@ -538,6 +1467,10 @@ class LinkUp(message.Message):
     def state(self) -> NodeState: ...
     @builtins.property
     def under_way(self) -> CallsUnderWay: ...
+    @builtins.property
+    def answer(self) -> CommandAnswer: ...
+    @builtins.property
+    def browser(self) -> BrowserReply: ...
     def __init__(
         self,
         *,
@@ -547,34 +1480,124 @@ class LinkUp(message.Message):
         deltas: CallDeltas | None = ...,
         state: NodeState | None = ...,
         under_way: CallsUnderWay | None = ...,
+        answer: CommandAnswer | None = ...,
+        browser: BrowserReply | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["batch", b"batch", "deltas", b"deltas", "hello", b"hello", "state", b"state", "tool", b"tool", "under_way", b"under_way", "up", b"up"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["answer", b"answer", "batch", b"batch", "browser", b"browser", "deltas", b"deltas", "hello", b"hello", "state", b"state", "tool", b"tool", "under_way", b"under_way", "up", b"up"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["batch", b"batch", "deltas", b"deltas", "hello", b"hello", "state", b"state", "tool", b"tool", "under_way", b"under_way", "up", b"up"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["answer", b"answer", "batch", b"batch", "browser", b"browser", "deltas", b"deltas", "hello", b"hello", "state", b"state", "tool", b"tool", "under_way", b"under_way", "up", b"up"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_up: _TypeAlias = typing.Literal["hello", "batch", "tool", "deltas", "state", "under_way"]  # noqa: Y015
+    _WhichOneofReturnType_up: _TypeAlias = typing.Literal["hello", "batch", "tool", "deltas", "state", "under_way", "answer", "browser"]  # noqa: Y015
     _WhichOneofArgType_up: _TypeAlias = typing.Literal["up", b"up"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_up) -> _WhichOneofReturnType_up | None: ...
 
 @typing.final
+class BrowserReply(message.Message):
+    """What became of an offer.  A call that got an answer fails if its connection never stands."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: builtins.int
+    ANSWER_FIELD_NUMBER: builtins.int
+    REFUSED_FIELD_NUMBER: builtins.int
+    BAD_OFFER_FIELD_NUMBER: builtins.int
+    FAILED_FIELD_NUMBER: builtins.int
+    call_id: builtins.str
+    answer: builtins.str
+    """The SDP answer."""
+    refused: builtins.str
+    """This process does not take the call: `full`, `draining`, ..."""
+    bad_offer: builtins.str
+    """What is wrong with the offer."""
+    failed: builtins.str
+    """Why there is no call: `not_connected`, ..."""
+    def __init__(
+        self,
+        *,
+        call_id: builtins.str = ...,
+        answer: builtins.str = ...,
+        refused: builtins.str = ...,
+        bad_offer: builtins.str = ...,
+        failed: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["answer", b"answer", "bad_offer", b"bad_offer", "failed", b"failed", "refused", b"refused", "reply", b"reply"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["answer", b"answer", "bad_offer", b"bad_offer", "call_id", b"call_id", "failed", b"failed", "refused", b"refused", "reply", b"reply"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_reply: _TypeAlias = typing.Literal["answer", "refused", "bad_offer", "failed"]  # noqa: Y015
+    _WhichOneofArgType_reply: _TypeAlias = typing.Literal["reply", b"reply"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_reply) -> _WhichOneofReturnType_reply | None: ...
+
+@typing.final
+class CommandAnswer(message.Message):
+    """What became of a command that has an id.  On the bus, too: for whichever control process asked."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    COMMAND_ID_FIELD_NUMBER: builtins.int
+    OUTCOME_FIELD_NUMBER: builtins.int
+    command_id: builtins.str
+    outcome: builtins.str
+    """`done`; `over`: no agent of this process is on the call any more; `full`: there is no room for more of it."""
+    def __init__(
+        self,
+        *,
+        command_id: builtins.str = ...,
+        outcome: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["command_id", b"command_id", "outcome", b"outcome"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
 class NodeState(message.Message):
-    """Whether a media process takes calls; sent when that changes, and every few seconds as a sign of life."""
+    """Whether a media process takes calls, and how many; sent when that changes, and every few seconds as a sign of life."""
 
     DESCRIPTOR: descriptor.Descriptor
 
     REFUSES_FIELD_NUMBER: builtins.int
+    PLACES_FIELD_NUMBER: builtins.int
+    URL_FIELD_NUMBER: builtins.int
+    BEAT_MS_FIELD_NUMBER: builtins.int
+    ZONE_FIELD_NUMBER: builtins.int
+    VERSION_FIELD_NUMBER: builtins.int
+    TAKES_FIELD_NUMBER: builtins.int
     refuses: builtins.str
     """Why it takes none: `draining`, `full`, `lagging`, ...; empty: it takes calls."""
+    places: builtins.int
+    """How many calls it carries at once.  Unset: nothing is known of that."""
+    url: builtins.str
+    """Where the carrier reaches it (`HUM_MEDIA_URL`); processes that share a port share it."""
+    beat_ms: builtins.int
+    """Milliseconds between its signs of life: one that misses them is offered no calls."""
+    zone: builtins.str
+    """Where it runs (`HUM_ZONE`): calls that come to a gateway of the same zone are sent there first.  Empty: in none."""
+    version: builtins.str
+    """The release of HUM that it runs."""
+    @builtins.property
+    def takes(self) -> containers.RepeatedScalarFieldContainer[calls_pb2.CallOrigin.ValueType]:
+        """Where the calls that it takes come from; empty: from the phone network.  The same for as long as it lives."""
+
     def __init__(
         self,
         *,
         refuses: builtins.str = ...,
+        places: builtins.int | None = ...,
+        url: builtins.str = ...,
+        beat_ms: builtins.int = ...,
+        zone: builtins.str = ...,
+        version: builtins.str = ...,
+        takes: abc.Iterable[calls_pb2.CallOrigin.ValueType] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_places", b"_places", "places", b"places"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["refuses", b"refuses"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_places", b"_places", "beat_ms", b"beat_ms", "places", b"places", "refuses", b"refuses", "takes", b"takes", "url", b"url", "version", b"version", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__places: _TypeAlias = typing.Literal["places"]  # noqa: Y015
+    _WhichOneofArgType__places: _TypeAlias = typing.Literal["_places", b"_places"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__places) -> _WhichOneofReturnType__places | None: ...
 
 @typing.final
 class CallsUnderWay(message.Message):
@@ -635,6 +1658,7 @@ class RunTool(message.Message):
     NAME_FIELD_NUMBER: builtins.int
     ARGUMENTS_JSON_FIELD_NUMBER: builtins.int
     TRACEPARENT_FIELD_NUMBER: builtins.int
+    OFF_RECORD_FIELD_NUMBER: builtins.int
     call_id: builtins.str
     tool_call_id: builtins.str
     """The model's id of this function call."""
@@ -643,6 +1667,8 @@ class RunTool(message.Message):
     """As the model wrote it; may be invalid JSON."""
     traceparent: builtins.str
     """The span of this run (W3C Trace Context); empty: it is not traced."""
+    off_record: builtins.bool
+    """While recording is paused, or for a tool that may not be recorded: nothing of arguments and result is kept."""
     def __init__(
         self,
         *,
@@ -651,10 +1677,11 @@ class RunTool(message.Message):
         name: builtins.str = ...,
         arguments_json: builtins.str = ...,
         traceparent: builtins.str = ...,
+        off_record: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["arguments_json", b"arguments_json", "call_id", b"call_id", "name", b"name", "tool_call_id", b"tool_call_id", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["arguments_json", b"arguments_json", "call_id", b"call_id", "name", b"name", "off_record", b"off_record", "tool_call_id", b"tool_call_id", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -668,12 +1695,17 @@ class ToolResult(message.Message):
     TOOL_CALL_ID_FIELD_NUMBER: builtins.int
     OUTPUT_JSON_FIELD_NUMBER: builtins.int
     STATUS_FIELD_NUMBER: builtins.int
+    OUTCOME_FIELD_NUMBER: builtins.int
     call_id: builtins.str
     tool_call_id: builtins.str
     output_json: builtins.str
     """The result, as the model gets it."""
     status: builtins.str
     """`ok`, `failed`."""
+    @builtins.property
+    def outcome(self) -> Outcome:
+        """If set, this follows once the agent's last words have been heard."""
+
     def __init__(
         self,
         *,
@@ -681,10 +1713,11 @@ class ToolResult(message.Message):
         tool_call_id: builtins.str = ...,
         output_json: builtins.str = ...,
         status: builtins.str = ...,
+        outcome: Outcome | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["outcome", b"outcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["call_id", b"call_id", "output_json", b"output_json", "status", b"status", "tool_call_id", b"tool_call_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["call_id", b"call_id", "outcome", b"outcome", "output_json", b"output_json", "status", b"status", "tool_call_id", b"tool_call_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -796,7 +1829,14 @@ class Report(message.Message):
     ANNOUNCEMENT_PLAYED_FIELD_NUMBER: builtins.int
     DIGITS_FIELD_NUMBER: builtins.int
     RECORDING_FIELD_NUMBER: builtins.int
+    RECORDING_STARTED_FIELD_NUMBER: builtins.int
     ENDED_FIELD_NUMBER: builtins.int
+    INTERVENTION_FIELD_NUMBER: builtins.int
+    MESSAGE_STARTED_FIELD_NUMBER: builtins.int
+    MESSAGE_STORED_FIELD_NUMBER: builtins.int
+    FLOW_TOOK_OVER_FIELD_NUMBER: builtins.int
+    RECORDING_PAUSE_FIELD_NUMBER: builtins.int
+    MODEL_USED_FIELD_NUMBER: builtins.int
     call_id: builtins.str
     seq: builtins.int
     """The number of the report on this stream, from 1."""
@@ -823,7 +1863,23 @@ class Report(message.Message):
     @builtins.property
     def recording(self) -> RecordingStored: ...
     @builtins.property
+    def recording_started(self) -> RecordingStarted: ...
+    @builtins.property
     def ended(self) -> StreamEnded: ...
+    @builtins.property
+    def intervention(self) -> calls_pb2.Intervention: ...
+    @builtins.property
+    def message_started(self) -> MessageStarted: ...
+    @builtins.property
+    def message_stored(self) -> MessageStored: ...
+    @builtins.property
+    def flow_took_over(self) -> FlowTookOver: ...
+    @builtins.property
+    def recording_pause(self) -> calls_pb2.RecordingPause:
+        """When a pause begins, and once more with its end."""
+
+    @builtins.property
+    def model_used(self) -> ModelUsed: ...
     def __init__(
         self,
         *,
@@ -840,15 +1896,62 @@ class Report(message.Message):
         announcement_played: AnnouncementPlayed | None = ...,
         digits: DigitsPressed | None = ...,
         recording: RecordingStored | None = ...,
+        recording_started: RecordingStarted | None = ...,
         ended: StreamEnded | None = ...,
+        intervention: calls_pb2.Intervention | None = ...,
+        message_started: MessageStarted | None = ...,
+        message_stored: MessageStored | None = ...,
+        flow_took_over: FlowTookOver | None = ...,
+        recording_pause: calls_pb2.RecordingPause | None = ...,
+        model_used: ModelUsed | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["announcement_played", b"announcement_played", "at", b"at", "digits", b"digits", "ended", b"ended", "interruption", b"interruption", "latency", b"latency", "recording", b"recording", "report", b"report", "started", b"started", "tool_finished", b"tool_finished", "tool_started", b"tool_started", "turn", b"turn"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["announcement_played", b"announcement_played", "at", b"at", "digits", b"digits", "ended", b"ended", "flow_took_over", b"flow_took_over", "interruption", b"interruption", "intervention", b"intervention", "latency", b"latency", "message_started", b"message_started", "message_stored", b"message_stored", "model_used", b"model_used", "recording", b"recording", "recording_pause", b"recording_pause", "recording_started", b"recording_started", "report", b"report", "started", b"started", "tool_finished", b"tool_finished", "tool_started", b"tool_started", "turn", b"turn"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["announcement_played", b"announcement_played", "at", b"at", "call_id", b"call_id", "digits", b"digits", "ended", b"ended", "interruption", b"interruption", "latency", b"latency", "recording", b"recording", "report", b"report", "seq", b"seq", "started", b"started", "stream_number", b"stream_number", "tool_finished", b"tool_finished", "tool_started", b"tool_started", "turn", b"turn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["announcement_played", b"announcement_played", "at", b"at", "call_id", b"call_id", "digits", b"digits", "ended", b"ended", "flow_took_over", b"flow_took_over", "interruption", b"interruption", "intervention", b"intervention", "latency", b"latency", "message_started", b"message_started", "message_stored", b"message_stored", "model_used", b"model_used", "recording", b"recording", "recording_pause", b"recording_pause", "recording_started", b"recording_started", "report", b"report", "seq", b"seq", "started", b"started", "stream_number", b"stream_number", "tool_finished", b"tool_finished", "tool_started", b"tool_started", "turn", b"turn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_report: _TypeAlias = typing.Literal["started", "turn", "interruption", "latency", "tool_started", "tool_finished", "announcement_played", "digits", "recording", "ended"]  # noqa: Y015
+    _WhichOneofReturnType_report: _TypeAlias = typing.Literal["started", "turn", "interruption", "latency", "tool_started", "tool_finished", "announcement_played", "digits", "recording", "recording_started", "ended", "intervention", "message_started", "message_stored", "flow_took_over", "recording_pause", "model_used"]  # noqa: Y015
     _WhichOneofArgType_report: _TypeAlias = typing.Literal["report", b"report"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_report) -> _WhichOneofReturnType_report | None: ...
+
+@typing.final
+class ModelUsed(message.Message):
+    """What one answer of the model, or one transcription, used.  Tokens that were read are without those from the cache."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: builtins.int
+    AUDIO_TOKENS_IN_FIELD_NUMBER: builtins.int
+    TEXT_TOKENS_IN_FIELD_NUMBER: builtins.int
+    CACHED_AUDIO_TOKENS_IN_FIELD_NUMBER: builtins.int
+    CACHED_TEXT_TOKENS_IN_FIELD_NUMBER: builtins.int
+    AUDIO_TOKENS_OUT_FIELD_NUMBER: builtins.int
+    TEXT_TOKENS_OUT_FIELD_NUMBER: builtins.int
+    TRANSCRIPTION_MS_FIELD_NUMBER: builtins.int
+    model: builtins.str
+    audio_tokens_in: builtins.int
+    text_tokens_in: builtins.int
+    cached_audio_tokens_in: builtins.int
+    cached_text_tokens_in: builtins.int
+    audio_tokens_out: builtins.int
+    text_tokens_out: builtins.int
+    transcription_ms: builtins.int
+    def __init__(
+        self,
+        *,
+        model: builtins.str = ...,
+        audio_tokens_in: builtins.int = ...,
+        text_tokens_in: builtins.int = ...,
+        cached_audio_tokens_in: builtins.int = ...,
+        cached_text_tokens_in: builtins.int = ...,
+        audio_tokens_out: builtins.int = ...,
+        text_tokens_out: builtins.int = ...,
+        transcription_ms: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["audio_tokens_in", b"audio_tokens_in", "audio_tokens_out", b"audio_tokens_out", "cached_audio_tokens_in", b"cached_audio_tokens_in", "cached_text_tokens_in", b"cached_text_tokens_in", "model", b"model", "text_tokens_in", b"text_tokens_in", "text_tokens_out", b"text_tokens_out", "transcription_ms", b"transcription_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
 class StreamStarted(message.Message):
@@ -864,6 +1967,31 @@ class StreamStarted(message.Message):
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["stream_sid", b"stream_sid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class FlowTookOver(message.Message):
+    """Another flow's agent has the call since then."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    FLOW_ID_FIELD_NUMBER: builtins.int
+    FLOW_VERSION_FIELD_NUMBER: builtins.int
+    AT_MS_FIELD_NUMBER: builtins.int
+    flow_id: builtins.str
+    flow_version: builtins.int
+    at_ms: builtins.int
+    def __init__(
+        self,
+        *,
+        flow_id: builtins.str = ...,
+        flow_version: builtins.int = ...,
+        at_ms: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["at_ms", b"at_ms", "flow_id", b"flow_id", "flow_version", b"flow_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -886,15 +2014,14 @@ class AnnouncementPlayed(message.Message):
 
 @typing.final
 class DigitsPressed(message.Message):
-    """Not implemented: the media plane reports the keys that the caller pressed; control acknowledges the report and stores
-    nothing.
-    """
+    """Keys that the caller pressed one after another, in one entry."""
 
     DESCRIPTOR: descriptor.Descriptor
 
     DIGITS_FIELD_NUMBER: builtins.int
     AT_MS_FIELD_NUMBER: builtins.int
     digits: builtins.str
+    """`0` to `9`, `*`, `#`, `A` to `D`; with the `#` that ended it. Empty when they were pressed while the recording was paused."""
     at_ms: builtins.int
     def __init__(
         self,
@@ -905,6 +2032,26 @@ class DigitsPressed(message.Message):
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["at_ms", b"at_ms", "digits", b"digits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class RecordingStarted(message.Message):
+    """The stream's recording is written to this file from now on: it is found even if its process dies before it is stored."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: builtins.int
+    path: builtins.str
+    """Relative to the recordings' root."""
+    def __init__(
+        self,
+        *,
+        path: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["path", b"path"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -939,6 +2086,55 @@ class RecordingStored(message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__fault) -> _WhichOneofReturnType__fault | None: ...
 
 @typing.final
+class MessageStarted(message.Message):
+    """The caller heard the beep of the mailbox: what they say from now on is written to this file."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: builtins.int
+    path: builtins.str
+    """Relative to the recordings' root."""
+    def __init__(
+        self,
+        *,
+        path: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["path", b"path"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class MessageStored(message.Message):
+    """The message is over."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: builtins.int
+    DURATION_MS_FIELD_NUMBER: builtins.int
+    FAULT_FIELD_NUMBER: builtins.int
+    path: builtins.str
+    """Relative to the recordings' root; empty: the caller said nothing, and there is no file."""
+    duration_ms: builtins.int
+    fault: builtins.str
+    """Why the file ends before the message; unset if it is whole."""
+    def __init__(
+        self,
+        *,
+        path: builtins.str = ...,
+        duration_ms: builtins.int = ...,
+        fault: builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_fault", b"_fault", "fault", b"fault"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_fault", b"_fault", "duration_ms", b"duration_ms", "fault", b"fault", "path", b"path"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__fault: _TypeAlias = typing.Literal["fault"]  # noqa: Y015
+    _WhichOneofArgType__fault: _TypeAlias = typing.Literal["_fault", b"_fault"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fault) -> _WhichOneofReturnType__fault | None: ...
+
+@typing.final
 class StreamEnded(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
@@ -947,7 +2143,12 @@ class StreamEnded(message.Message):
     DETAIL_FIELD_NUMBER: builtins.int
     reason: builtins.str
     """`caller`, `agent`, `hang_up`, `max_duration`, `idle`, `model_lost`, `model_refused`, `carrier_protocol`,
-    `carrier_lost`, `drained`.
+    `carrier_lost`, `drained`; `message_taken`, `no_message`, `message_failed` of a mailbox; `transfer`, `voicemail` when
+    the call goes on without this stream.
+    `caller`, `agent`, `hang_up`, `max_duration`, `idle`, `machine`, `fax`, `model_lost`, `model_refused`, `carrier_protocol`,
+    `carrier_lost`, `drained`; `transfer`, `voicemail` when the call goes on without this stream.
+    `carrier_lost`, `connection_lost` (a browser can't be reached any more), `drained`; `transfer`, `voicemail` when the call goes
+    on without this stream.
     """
     at_ms: builtins.int
     detail: builtins.str
@@ -974,26 +2175,57 @@ class LinkDown(message.Message):
     ACKNOWLEDGED_SEQ_FIELD_NUMBER: builtins.int
     COMMAND_FIELD_NUMBER: builtins.int
     TOOL_RESULT_FIELD_NUMBER: builtins.int
+    BROWSER_FIELD_NUMBER: builtins.int
     acknowledged_seq: builtins.int
     """All batches up to this one are stored."""
     @builtins.property
     def command(self) -> CallCommand: ...
     @builtins.property
     def tool_result(self) -> ToolResult: ...
+    @builtins.property
+    def browser(self) -> BrowserOffer: ...
     def __init__(
         self,
         *,
         acknowledged_seq: builtins.int = ...,
         command: CallCommand | None = ...,
         tool_result: ToolResult | None = ...,
+        browser: BrowserOffer | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["acknowledged_seq", b"acknowledged_seq", "command", b"command", "down", b"down", "tool_result", b"tool_result"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["acknowledged_seq", b"acknowledged_seq", "browser", b"browser", "command", b"command", "down", b"down", "tool_result", b"tool_result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["acknowledged_seq", b"acknowledged_seq", "command", b"command", "down", b"down", "tool_result", b"tool_result"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["acknowledged_seq", b"acknowledged_seq", "browser", b"browser", "command", b"command", "down", b"down", "tool_result", b"tool_result"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_down: _TypeAlias = typing.Literal["acknowledged_seq", "command", "tool_result"]  # noqa: Y015
+    _WhichOneofReturnType_down: _TypeAlias = typing.Literal["acknowledged_seq", "command", "tool_result", "browser"]  # noqa: Y015
     _WhichOneofArgType_down: _TypeAlias = typing.Literal["down", b"down"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_down) -> _WhichOneofReturnType_down | None: ...
+
+@typing.final
+class BrowserOffer(message.Message):
+    """A browser wants to call: answer, connect, and open the call's session with the token, as a carrier's stream does."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: builtins.int
+    TOKEN_FIELD_NUMBER: builtins.int
+    SDP_FIELD_NUMBER: builtins.int
+    call_id: builtins.str
+    token: builtins.str
+    """One-time, short-lived."""
+    sdp: builtins.str
+    """The SDP offer."""
+    def __init__(
+        self,
+        *,
+        call_id: builtins.str = ...,
+        token: builtins.str = ...,
+        sdp: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["call_id", b"call_id", "sdp", b"sdp", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
 class NodeCommand(message.Message):
@@ -1003,7 +2235,10 @@ class NodeCommand(message.Message):
 
     NODE_FIELD_NUMBER: builtins.int
     COMMAND_FIELD_NUMBER: builtins.int
+    BROWSER_CALL_ID_FIELD_NUMBER: builtins.int
     node: builtins.str
+    browser_call_id: builtins.str
+    """The id of a call from a browser whose offer, which is stored, is for this node."""
     @builtins.property
     def command(self) -> CallCommand: ...
     def __init__(
@@ -1011,21 +2246,35 @@ class NodeCommand(message.Message):
         *,
         node: builtins.str = ...,
         command: CallCommand | None = ...,
+        browser_call_id: builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["command", b"command"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["browser_call_id", b"browser_call_id", "command", b"command", "message", b"message"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["command", b"command", "node", b"node"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["browser_call_id", b"browser_call_id", "command", b"command", "message", b"message", "node", b"node"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_message: _TypeAlias = typing.Literal["command", "browser_call_id"]  # noqa: Y015
+    _WhichOneofArgType_message: _TypeAlias = typing.Literal["message", b"message"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
 @typing.final
 class CallCommand(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
     CALL_ID_FIELD_NUMBER: builtins.int
+    COMMAND_ID_FIELD_NUMBER: builtins.int
     HANG_UP_FIELD_NUMBER: builtins.int
     WATCH_FIELD_NUMBER: builtins.int
+    LEAVE_FIELD_NUMBER: builtins.int
+    INSTRUCT_FIELD_NUMBER: builtins.int
+    SAY_FIELD_NUMBER: builtins.int
+    LISTEN_FIELD_NUMBER: builtins.int
+    SWITCH_FIELD_NUMBER: builtins.int
+    MACHINE_FIELD_NUMBER: builtins.int
+    CALLER_FIELD_NUMBER: builtins.int
+    NEWS_FIELD_NUMBER: builtins.int
     call_id: builtins.str
+    command_id: builtins.str
+    """If set, it is answered. A command that was carried out is not carried out again under the same id."""
     @builtins.property
     def hang_up(self) -> HangUpNow:
         """Close the stream without a goodbye."""
@@ -1034,20 +2283,254 @@ class CallCommand(message.Message):
     def watch(self) -> WatchCall:
         """Somebody is watching the call: send transcript deltas."""
 
+    @builtins.property
+    def leave(self) -> LeaveStream:
+        """Leave the stream once what the agent is saying has been heard."""
+
+    @builtins.property
+    def instruct(self) -> Dictation:
+        """For the agent alone: it follows it in what it says next."""
+
+    @builtins.property
+    def say(self) -> Dictation:
+        """The agent says it to the caller, word for word."""
+
+    @builtins.property
+    def listen(self) -> OpenEar:
+        """Somebody wants to hear the call."""
+
+    @builtins.property
+    def switch(self) -> SwitchFlow:
+        """Hand the call to another flow's agent."""
+
+    @builtins.property
+    def machine(self) -> ForMachine:
+        """A machine has answered."""
+
+    @builtins.property
+    def caller(self) -> CallerContext:
+        """Who calls is known better by now."""
+
+    @builtins.property
+    def news(self) -> ApprovalNews:
+        """What became of something that waited for a person."""
+
     def __init__(
         self,
         *,
         call_id: builtins.str = ...,
+        command_id: builtins.str = ...,
         hang_up: HangUpNow | None = ...,
         watch: WatchCall | None = ...,
+        leave: LeaveStream | None = ...,
+        instruct: Dictation | None = ...,
+        say: Dictation | None = ...,
+        listen: OpenEar | None = ...,
+        switch: SwitchFlow | None = ...,
+        machine: ForMachine | None = ...,
+        caller: CallerContext | None = ...,
+        news: ApprovalNews | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["command", b"command", "hang_up", b"hang_up", "watch", b"watch"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["caller", b"caller", "command", b"command", "hang_up", b"hang_up", "instruct", b"instruct", "leave", b"leave", "listen", b"listen", "machine", b"machine", "news", b"news", "say", b"say", "switch", b"switch", "watch", b"watch"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["call_id", b"call_id", "command", b"command", "hang_up", b"hang_up", "watch", b"watch"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["call_id", b"call_id", "caller", b"caller", "command", b"command", "command_id", b"command_id", "hang_up", b"hang_up", "instruct", b"instruct", "leave", b"leave", "listen", b"listen", "machine", b"machine", "news", b"news", "say", b"say", "switch", b"switch", "watch", b"watch"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_command: _TypeAlias = typing.Literal["hang_up", "watch"]  # noqa: Y015
+    _WhichOneofReturnType_command: _TypeAlias = typing.Literal["hang_up", "watch", "leave", "instruct", "say", "listen", "switch", "machine", "caller", "news"]  # noqa: Y015
     _WhichOneofArgType_command: _TypeAlias = typing.Literal["command", b"command"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_command) -> _WhichOneofReturnType_command | None: ...
+
+@typing.final
+class ApprovalNews(message.Message):
+    """The agent learns it, and tells the caller as soon as it has the floor."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    APPROVAL_ID_FIELD_NUMBER: builtins.int
+    TEXT_FIELD_NUMBER: builtins.int
+    approval_id: builtins.str
+    text: builtins.str
+    """As the agent reads it.  Over the bus it is empty: whoever has the link reads it."""
+    def __init__(
+        self,
+        *,
+        approval_id: builtins.str = ...,
+        text: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["approval_id", b"approval_id", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class CallerContext(message.Message):
+    """What the agent knows of the caller, instead of what it knew."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: builtins.int
+    text: builtins.str
+    """Part of its instructions.  Over the bus it is empty: whoever has the link reads it."""
+    def __init__(
+        self,
+        *,
+        text: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class Dictation(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: builtins.int
+    BY_FIELD_NUMBER: builtins.int
+    text: builtins.str
+    by: builtins.str
+    """The name of whoever wants it."""
+    def __init__(
+        self,
+        *,
+        text: builtins.str = ...,
+        by: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["by", b"by", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class OpenEar(message.Message):
+    """Open `Overhear` to this control process, whose own address it is."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ADDRESS_FIELD_NUMBER: builtins.int
+    TOKEN_FIELD_NUMBER: builtins.int
+    address: builtins.str
+    token: builtins.str
+    """One-time: by it that process knows the listener."""
+    def __init__(
+        self,
+        *,
+        address: builtins.str = ...,
+        token: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["address", b"address", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class OverhearRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: builtins.int
+    SOUND_FIELD_NUMBER: builtins.int
+    token: builtins.str
+    """First."""
+    @builtins.property
+    def sound(self) -> Sound: ...
+    def __init__(
+        self,
+        *,
+        token: builtins.str = ...,
+        sound: Sound | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["sound", b"sound", "token", b"token", "up", b"up"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["sound", b"sound", "token", b"token", "up", b"up"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_up: _TypeAlias = typing.Literal["token", "sound"]  # noqa: Y015
+    _WhichOneofArgType_up: _TypeAlias = typing.Literal["up", b"up"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_up) -> _WhichOneofReturnType_up | None: ...
+
+@typing.final
+class OverhearResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class Sound(message.Message):
+    """A piece of both sides of a call: 16 bits, 8 kHz, the caller left, the agent right, on the stream's clock. Pieces come in
+    order; what is missing between them was lost on the way.
+    """
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    AT_MS_FIELD_NUMBER: builtins.int
+    PCM_FIELD_NUMBER: builtins.int
+    at_ms: builtins.int
+    pcm: builtins.bytes
+    def __init__(
+        self,
+        *,
+        at_ms: builtins.int = ...,
+        pcm: builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["at_ms", b"at_ms", "pcm", b"pcm"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ForMachine(message.Message):
+    """What a call does to which a machine has answered.  Repeated, it is done once."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    HANG_UP_FIELD_NUMBER: builtins.int
+    MESSAGE_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    reason: builtins.str
+    """Why the call ends, then: `machine`, `fax`."""
+    @builtins.property
+    def hang_up(self) -> HangUpNow: ...
+    @builtins.property
+    def message(self) -> LeaveMessage:
+        """After the beep, which has been heard: say the clip `machine`, or without one a message of the agent's own; then leave."""
+
+    def __init__(
+        self,
+        *,
+        hang_up: HangUpNow | None = ...,
+        message: LeaveMessage | None = ...,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["action", b"action", "hang_up", b"hang_up", "message", b"message"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["action", b"action", "hang_up", b"hang_up", "message", b"message", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_action: _TypeAlias = typing.Literal["hang_up", "message"]  # noqa: Y015
+    _WhichOneofArgType_action: _TypeAlias = typing.Literal["action", b"action"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_action) -> _WhichOneofReturnType_action | None: ...
+
+@typing.final
+class LeaveMessage(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
 class WatchCall(message.Message):
@@ -1549,6 +3032,81 @@ class RebuildAnalyticsResponse(message.Message):
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["quarters", b"quarters"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ResealSecretsRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    DRY_RUN_FIELD_NUMBER: builtins.int
+    dry_run: builtins.bool
+    """Count what there is to do, and do nothing."""
+    def __init__(
+        self,
+        *,
+        dry_run: builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["dry_run", b"dry_run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ResealSecretsResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    RESEALED_FIELD_NUMBER: builtins.int
+    UNSEALABLE_FIELD_NUMBER: builtins.int
+    LEFT_FIELD_NUMBER: builtins.int
+    resealed: builtins.int
+    """How many are sealed by the newest key now."""
+    unsealable: builtins.int
+    """How many can't be opened: their key is not in HUM_SECRET_KEYS."""
+    left: builtins.int
+    """How many are left that the newest key has not sealed, those included."""
+    def __init__(
+        self,
+        *,
+        resealed: builtins.int = ...,
+        unsealable: builtins.int = ...,
+        left: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["left", b"left", "resealed", b"resealed", "unsealable", b"unsealable"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class RebuildUsageRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class RebuildUsageResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: builtins.int
+    entries: builtins.int
+    """How much was counted: each kind of thing that something used is one."""
+    def __init__(
+        self,
+        *,
+        entries: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["entries", b"entries"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

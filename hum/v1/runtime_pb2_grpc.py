@@ -50,6 +50,21 @@ class IngressServiceStub:
                 request_serializer=hum_dot_v1_dot_runtime__pb2.NextStepRequest.SerializeToString,
                 response_deserializer=hum_dot_v1_dot_runtime__pb2.NextStepResponse.FromString,
                 _registered_method=True)
+        self.EndDial = channel.unary_unary(
+                '/hum.v1.IngressService/EndDial',
+                request_serializer=hum_dot_v1_dot_runtime__pb2.EndDialRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_runtime__pb2.EndDialResponse.FromString,
+                _registered_method=True)
+        self.ReportDial = channel.unary_unary(
+                '/hum.v1.IngressService/ReportDial',
+                request_serializer=hum_dot_v1_dot_runtime__pb2.ReportDialRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_runtime__pb2.ReportDialResponse.FromString,
+                _registered_method=True)
+        self.Whisper = channel.unary_unary(
+                '/hum.v1.IngressService/Whisper',
+                request_serializer=hum_dot_v1_dot_runtime__pb2.WhisperRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_runtime__pb2.WhisperResponse.FromString,
+                _registered_method=True)
         self.CheckReady = channel.unary_unary(
                 '/hum.v1.IngressService/CheckReady',
                 request_serializer=hum_dot_v1_dot_runtime__pb2.CheckReadyRequest.SerializeToString,
@@ -82,6 +97,27 @@ class IngressServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EndDial(self, request, context):
+        """Takes the end of a dial, and returns the call's next step.  Idempotent by the transfer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReportDial(self, request, context):
+        """Takes the carrier's report of the dialled party's status.  Reports may come late, twice and in any order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Whisper(self, request, context):
+        """Returns what the dialled party hears before they are connected; or, if they pressed a key, what that means.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CheckReady(self, request, context):
         """Answers when control can answer webhooks: it reaches its database, and the node identity is one of this deployment.
         `UNAVAILABLE` when not.
@@ -107,6 +143,21 @@ def add_IngressServiceServicer_to_server(servicer, server):
                     servicer.NextStep,
                     request_deserializer=hum_dot_v1_dot_runtime__pb2.NextStepRequest.FromString,
                     response_serializer=hum_dot_v1_dot_runtime__pb2.NextStepResponse.SerializeToString,
+            ),
+            'EndDial': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndDial,
+                    request_deserializer=hum_dot_v1_dot_runtime__pb2.EndDialRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_runtime__pb2.EndDialResponse.SerializeToString,
+            ),
+            'ReportDial': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportDial,
+                    request_deserializer=hum_dot_v1_dot_runtime__pb2.ReportDialRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_runtime__pb2.ReportDialResponse.SerializeToString,
+            ),
+            'Whisper': grpc.unary_unary_rpc_method_handler(
+                    servicer.Whisper,
+                    request_deserializer=hum_dot_v1_dot_runtime__pb2.WhisperRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_runtime__pb2.WhisperResponse.SerializeToString,
             ),
             'CheckReady': grpc.unary_unary_rpc_method_handler(
                     servicer.CheckReady,
@@ -207,6 +258,87 @@ class IngressService:
             _registered_method=True)
 
     @staticmethod
+    def EndDial(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.IngressService/EndDial',
+            hum_dot_v1_dot_runtime__pb2.EndDialRequest.SerializeToString,
+            hum_dot_v1_dot_runtime__pb2.EndDialResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportDial(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.IngressService/ReportDial',
+            hum_dot_v1_dot_runtime__pb2.ReportDialRequest.SerializeToString,
+            hum_dot_v1_dot_runtime__pb2.ReportDialResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Whisper(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.IngressService/Whisper',
+            hum_dot_v1_dot_runtime__pb2.WhisperRequest.SerializeToString,
+            hum_dot_v1_dot_runtime__pb2.WhisperResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def CheckReady(request,
             target,
             options=(),
@@ -223,6 +355,443 @@ class IngressService:
             '/hum.v1.IngressService/CheckReady',
             hum_dot_v1_dot_runtime__pb2.CheckReadyRequest.SerializeToString,
             hum_dot_v1_dot_runtime__pb2.CheckReadyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class PlacedCallsServiceStub:
+    """The gateway's calls to control on the carrier's webhooks of placed calls.  Each names the attempt, whose id is in its URL.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.AnswerPlacedCall = channel.unary_unary(
+                '/hum.v1.PlacedCallsService/AnswerPlacedCall',
+                request_serializer=hum_dot_v1_dot_runtime__pb2.AnswerPlacedCallRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_runtime__pb2.AnswerPlacedCallResponse.FromString,
+                _registered_method=True)
+        self.ReportPlacedCall = channel.unary_unary(
+                '/hum.v1.PlacedCallsService/ReportPlacedCall',
+                request_serializer=hum_dot_v1_dot_runtime__pb2.ReportPlacedCallRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_runtime__pb2.ReportPlacedCallResponse.FromString,
+                _registered_method=True)
+        self.ReportAnsweredBy = channel.unary_unary(
+                '/hum.v1.PlacedCallsService/ReportAnsweredBy',
+                request_serializer=hum_dot_v1_dot_runtime__pb2.ReportAnsweredByRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_runtime__pb2.ReportAnsweredByResponse.FromString,
+                _registered_method=True)
+
+
+class PlacedCallsServiceServicer:
+    """The gateway's calls to control on the carrier's webhooks of placed calls.  Each names the attempt, whose id is in its URL.
+    """
+
+    def AnswerPlacedCall(self, request, context):
+        """Decides what the carrier does with a placed call that was answered.  Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReportPlacedCall(self, request, context):
+        """Takes the carrier's report of a placed call's status.  Reports may come late, twice and in any order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReportAnsweredBy(self, request, context):
+        """Takes the carrier's word on who answered.  It may come late, twice, and after the end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_PlacedCallsServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'AnswerPlacedCall': grpc.unary_unary_rpc_method_handler(
+                    servicer.AnswerPlacedCall,
+                    request_deserializer=hum_dot_v1_dot_runtime__pb2.AnswerPlacedCallRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_runtime__pb2.AnswerPlacedCallResponse.SerializeToString,
+            ),
+            'ReportPlacedCall': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportPlacedCall,
+                    request_deserializer=hum_dot_v1_dot_runtime__pb2.ReportPlacedCallRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_runtime__pb2.ReportPlacedCallResponse.SerializeToString,
+            ),
+            'ReportAnsweredBy': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportAnsweredBy,
+                    request_deserializer=hum_dot_v1_dot_runtime__pb2.ReportAnsweredByRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_runtime__pb2.ReportAnsweredByResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'hum.v1.PlacedCallsService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('hum.v1.PlacedCallsService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class PlacedCallsService:
+    """The gateway's calls to control on the carrier's webhooks of placed calls.  Each names the attempt, whose id is in its URL.
+    """
+
+    @staticmethod
+    def AnswerPlacedCall(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.PlacedCallsService/AnswerPlacedCall',
+            hum_dot_v1_dot_runtime__pb2.AnswerPlacedCallRequest.SerializeToString,
+            hum_dot_v1_dot_runtime__pb2.AnswerPlacedCallResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportPlacedCall(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.PlacedCallsService/ReportPlacedCall',
+            hum_dot_v1_dot_runtime__pb2.ReportPlacedCallRequest.SerializeToString,
+            hum_dot_v1_dot_runtime__pb2.ReportPlacedCallResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportAnsweredBy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.PlacedCallsService/ReportAnsweredBy',
+            hum_dot_v1_dot_runtime__pb2.ReportAnsweredByRequest.SerializeToString,
+            hum_dot_v1_dot_runtime__pb2.ReportAnsweredByResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class BillingIngressServiceStub:
+    """The gateway's calls to control on Stripe's webhooks.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.TakeStripeEvent = channel.unary_unary(
+                '/hum.v1.BillingIngressService/TakeStripeEvent',
+                request_serializer=hum_dot_v1_dot_runtime__pb2.TakeStripeEventRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_runtime__pb2.TakeStripeEventResponse.FromString,
+                _registered_method=True)
+
+
+class BillingIngressServiceServicer:
+    """The gateway's calls to control on Stripe's webhooks.
+    """
+
+    def TakeStripeEvent(self, request, context):
+        """Notes that something changed at Stripe.  Control fetches what it is.  Idempotent by `event_id`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_BillingIngressServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'TakeStripeEvent': grpc.unary_unary_rpc_method_handler(
+                    servicer.TakeStripeEvent,
+                    request_deserializer=hum_dot_v1_dot_runtime__pb2.TakeStripeEventRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_runtime__pb2.TakeStripeEventResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'hum.v1.BillingIngressService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('hum.v1.BillingIngressService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class BillingIngressService:
+    """The gateway's calls to control on Stripe's webhooks.
+    """
+
+    @staticmethod
+    def TakeStripeEvent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.BillingIngressService/TakeStripeEvent',
+            hum_dot_v1_dot_runtime__pb2.TakeStripeEventRequest.SerializeToString,
+            hum_dot_v1_dot_runtime__pb2.TakeStripeEventResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class TextsIngressServiceStub:
+    """The gateway's calls to control on the carrier's webhooks of texts.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.ReceiveText = channel.unary_unary(
+                '/hum.v1.TextsIngressService/ReceiveText',
+                request_serializer=hum_dot_v1_dot_runtime__pb2.ReceiveTextRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_runtime__pb2.ReceiveTextResponse.FromString,
+                _registered_method=True)
+        self.ReportText = channel.unary_unary(
+                '/hum.v1.TextsIngressService/ReportText',
+                request_serializer=hum_dot_v1_dot_runtime__pb2.ReportTextRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_runtime__pb2.ReportTextResponse.FromString,
+                _registered_method=True)
+
+
+class TextsIngressServiceServicer:
+    """The gateway's calls to control on the carrier's webhooks of texts.
+    """
+
+    def ReceiveText(self, request, context):
+        """Takes a text that a contact sent.  Idempotent by `message_sid`.  `NOT_FOUND` when the number is nobody's.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReportText(self, request, context):
+        """Takes the carrier's report of a text that we sent.  Reports may come late, twice and in any order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_TextsIngressServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'ReceiveText': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReceiveText,
+                    request_deserializer=hum_dot_v1_dot_runtime__pb2.ReceiveTextRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_runtime__pb2.ReceiveTextResponse.SerializeToString,
+            ),
+            'ReportText': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportText,
+                    request_deserializer=hum_dot_v1_dot_runtime__pb2.ReportTextRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_runtime__pb2.ReportTextResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'hum.v1.TextsIngressService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('hum.v1.TextsIngressService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class TextsIngressService:
+    """The gateway's calls to control on the carrier's webhooks of texts.
+    """
+
+    @staticmethod
+    def ReceiveText(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.TextsIngressService/ReceiveText',
+            hum_dot_v1_dot_runtime__pb2.ReceiveTextRequest.SerializeToString,
+            hum_dot_v1_dot_runtime__pb2.ReceiveTextResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportText(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.TextsIngressService/ReportText',
+            hum_dot_v1_dot_runtime__pb2.ReportTextRequest.SerializeToString,
+            hum_dot_v1_dot_runtime__pb2.ReportTextResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class HooksIngressServiceStub:
+    """The gateway's call to control on what other systems post to triggers.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.ReceiveHook = channel.unary_unary(
+                '/hum.v1.HooksIngressService/ReceiveHook',
+                request_serializer=hum_dot_v1_dot_runtime__pb2.ReceiveHookRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_runtime__pb2.ReceiveHookResponse.FromString,
+                _registered_method=True)
+
+
+class HooksIngressServiceServicer:
+    """The gateway's call to control on what other systems post to triggers.
+    """
+
+    def ReceiveHook(self, request, context):
+        """Takes what was posted to a trigger's address.  Idempotent by `delivery_id`, and by whatever tells occurrences apart.
+        `NOT_FOUND` when there is no such address, `FORBIDDEN` when the signature is missing or wrong.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_HooksIngressServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'ReceiveHook': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReceiveHook,
+                    request_deserializer=hum_dot_v1_dot_runtime__pb2.ReceiveHookRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_runtime__pb2.ReceiveHookResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'hum.v1.HooksIngressService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('hum.v1.HooksIngressService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class HooksIngressService:
+    """The gateway's call to control on what other systems post to triggers.
+    """
+
+    @staticmethod
+    def ReceiveHook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.HooksIngressService/ReceiveHook',
+            hum_dot_v1_dot_runtime__pb2.ReceiveHookRequest.SerializeToString,
+            hum_dot_v1_dot_runtime__pb2.ReceiveHookResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -254,6 +823,21 @@ class MediaServiceStub:
                 request_serializer=hum_dot_v1_dot_runtime__pb2.LinkUp.SerializeToString,
                 response_deserializer=hum_dot_v1_dot_runtime__pb2.LinkDown.FromString,
                 _registered_method=True)
+        self.CheckFiles = channel.unary_unary(
+                '/hum.v1.MediaService/CheckFiles',
+                request_serializer=hum_dot_v1_dot_runtime__pb2.CheckFilesRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_runtime__pb2.CheckFilesResponse.FromString,
+                _registered_method=True)
+        self.TakeCalls = channel.unary_unary(
+                '/hum.v1.MediaService/TakeCalls',
+                request_serializer=hum_dot_v1_dot_runtime__pb2.TakeCallsRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_runtime__pb2.TakeCallsResponse.FromString,
+                _registered_method=True)
+        self.Overhear = channel.stream_stream(
+                '/hum.v1.MediaService/Overhear',
+                request_serializer=hum_dot_v1_dot_runtime__pb2.OverhearRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_runtime__pb2.OverhearResponse.FromString,
+                _registered_method=True)
 
 
 class MediaServiceServicer:
@@ -276,6 +860,29 @@ class MediaServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckFiles(self, request, context):
+        """Returns which of a machine's recordings are wanted no more, and of which nothing is known; the others may be stored.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TakeCalls(self, request, context):
+        """Notes that a media process has calls which another one of the same machine had.  Idempotent; calls that are over, or that a
+        third one has, stay as they are.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Overhear(self, request_iterator, context):
+        """The sound of one call for one listener, opened by the command `listen` towards the control process that has the listener.
+        Ends when the call's stream does; control ends it when the listener leaves.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MediaServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -288,6 +895,21 @@ def add_MediaServiceServicer_to_server(servicer, server):
                     servicer.Link,
                     request_deserializer=hum_dot_v1_dot_runtime__pb2.LinkUp.FromString,
                     response_serializer=hum_dot_v1_dot_runtime__pb2.LinkDown.SerializeToString,
+            ),
+            'CheckFiles': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckFiles,
+                    request_deserializer=hum_dot_v1_dot_runtime__pb2.CheckFilesRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_runtime__pb2.CheckFilesResponse.SerializeToString,
+            ),
+            'TakeCalls': grpc.unary_unary_rpc_method_handler(
+                    servicer.TakeCalls,
+                    request_deserializer=hum_dot_v1_dot_runtime__pb2.TakeCallsRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_runtime__pb2.TakeCallsResponse.SerializeToString,
+            ),
+            'Overhear': grpc.stream_stream_rpc_method_handler(
+                    servicer.Overhear,
+                    request_deserializer=hum_dot_v1_dot_runtime__pb2.OverhearRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_runtime__pb2.OverhearResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -345,6 +967,87 @@ class MediaService:
             '/hum.v1.MediaService/Link',
             hum_dot_v1_dot_runtime__pb2.LinkUp.SerializeToString,
             hum_dot_v1_dot_runtime__pb2.LinkDown.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckFiles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.MediaService/CheckFiles',
+            hum_dot_v1_dot_runtime__pb2.CheckFilesRequest.SerializeToString,
+            hum_dot_v1_dot_runtime__pb2.CheckFilesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TakeCalls(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.MediaService/TakeCalls',
+            hum_dot_v1_dot_runtime__pb2.TakeCallsRequest.SerializeToString,
+            hum_dot_v1_dot_runtime__pb2.TakeCallsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Overhear(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/hum.v1.MediaService/Overhear',
+            hum_dot_v1_dot_runtime__pb2.OverhearRequest.SerializeToString,
+            hum_dot_v1_dot_runtime__pb2.OverhearResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -597,6 +1300,16 @@ class AdminServiceStub:
                 request_serializer=hum_dot_v1_dot_runtime__pb2.RebuildAnalyticsRequest.SerializeToString,
                 response_deserializer=hum_dot_v1_dot_runtime__pb2.RebuildAnalyticsResponse.FromString,
                 _registered_method=True)
+        self.ResealSecrets = channel.unary_unary(
+                '/hum.v1.AdminService/ResealSecrets',
+                request_serializer=hum_dot_v1_dot_runtime__pb2.ResealSecretsRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_runtime__pb2.ResealSecretsResponse.FromString,
+                _registered_method=True)
+        self.RebuildUsage = channel.unary_unary(
+                '/hum.v1.AdminService/RebuildUsage',
+                request_serializer=hum_dot_v1_dot_runtime__pb2.RebuildUsageRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_runtime__pb2.RebuildUsageResponse.FromString,
+                _registered_method=True)
         self.AssignNumber = channel.unary_unary(
                 '/hum.v1.AdminService/AssignNumber',
                 request_serializer=hum_dot_v1_dot_runtime__pb2.AssignNumberRequest.SerializeToString,
@@ -646,6 +1359,20 @@ class AdminServiceServicer:
 
     def RebuildAnalytics(self, request, context):
         """Rebuilds the analytics of all organizations from their calls.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResealSecrets(self, request, context):
+        """Seals secrets anew that an older key of HUM_SECRET_KEYS has sealed, for some seconds; asked again, it goes on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RebuildUsage(self, request, context):
+        """Estimates the costs of all that was used anew, by the price table as it is, and rebuilds the usage of all organizations.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -702,6 +1429,16 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.RebuildAnalytics,
                     request_deserializer=hum_dot_v1_dot_runtime__pb2.RebuildAnalyticsRequest.FromString,
                     response_serializer=hum_dot_v1_dot_runtime__pb2.RebuildAnalyticsResponse.SerializeToString,
+            ),
+            'ResealSecrets': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResealSecrets,
+                    request_deserializer=hum_dot_v1_dot_runtime__pb2.ResealSecretsRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_runtime__pb2.ResealSecretsResponse.SerializeToString,
+            ),
+            'RebuildUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.RebuildUsage,
+                    request_deserializer=hum_dot_v1_dot_runtime__pb2.RebuildUsageRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_runtime__pb2.RebuildUsageResponse.SerializeToString,
             ),
             'AssignNumber': grpc.unary_unary_rpc_method_handler(
                     servicer.AssignNumber,
@@ -833,6 +1570,60 @@ class AdminService:
             '/hum.v1.AdminService/RebuildAnalytics',
             hum_dot_v1_dot_runtime__pb2.RebuildAnalyticsRequest.SerializeToString,
             hum_dot_v1_dot_runtime__pb2.RebuildAnalyticsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResealSecrets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.AdminService/ResealSecrets',
+            hum_dot_v1_dot_runtime__pb2.ResealSecretsRequest.SerializeToString,
+            hum_dot_v1_dot_runtime__pb2.ResealSecretsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RebuildUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.AdminService/RebuildUsage',
+            hum_dot_v1_dot_runtime__pb2.RebuildUsageRequest.SerializeToString,
+            hum_dot_v1_dot_runtime__pb2.RebuildUsageResponse.FromString,
             options,
             channel_credentials,
             insecure,

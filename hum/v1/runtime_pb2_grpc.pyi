@@ -41,6 +41,12 @@ class IngressServiceStub:
     """Takes the carrier's report of a call's status.  Reports may come late, twice and in any order."""
     NextStep: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.NextStepRequest, _runtime_pb2.NextStepResponse]
     """Returns the next step of a call whose stream has closed."""
+    EndDial: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.EndDialRequest, _runtime_pb2.EndDialResponse]
+    """Takes the end of a dial, and returns the call's next step.  Idempotent by the transfer."""
+    ReportDial: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.ReportDialRequest, _runtime_pb2.ReportDialResponse]
+    """Takes the carrier's report of the dialled party's status.  Reports may come late, twice and in any order."""
+    Whisper: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.WhisperRequest, _runtime_pb2.WhisperResponse]
+    """Returns what the dialled party hears before they are connected; or, if they pressed a key, what that means."""
     CheckReady: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.CheckReadyRequest, _runtime_pb2.CheckReadyResponse]
     """Answers when control can answer webhooks: it reaches its database, and the node identity is one of this deployment.
     `UNAVAILABLE` when not.
@@ -57,6 +63,12 @@ class IngressServiceAsyncStub(IngressServiceStub):
     """Takes the carrier's report of a call's status.  Reports may come late, twice and in any order."""
     NextStep: _aio.UnaryUnaryMultiCallable[_runtime_pb2.NextStepRequest, _runtime_pb2.NextStepResponse]  # type: ignore[assignment]
     """Returns the next step of a call whose stream has closed."""
+    EndDial: _aio.UnaryUnaryMultiCallable[_runtime_pb2.EndDialRequest, _runtime_pb2.EndDialResponse]  # type: ignore[assignment]
+    """Takes the end of a dial, and returns the call's next step.  Idempotent by the transfer."""
+    ReportDial: _aio.UnaryUnaryMultiCallable[_runtime_pb2.ReportDialRequest, _runtime_pb2.ReportDialResponse]  # type: ignore[assignment]
+    """Takes the carrier's report of the dialled party's status.  Reports may come late, twice and in any order."""
+    Whisper: _aio.UnaryUnaryMultiCallable[_runtime_pb2.WhisperRequest, _runtime_pb2.WhisperResponse]  # type: ignore[assignment]
+    """Returns what the dialled party hears before they are connected; or, if they pressed a key, what that means."""
     CheckReady: _aio.UnaryUnaryMultiCallable[_runtime_pb2.CheckReadyRequest, _runtime_pb2.CheckReadyResponse]  # type: ignore[assignment]
     """Answers when control can answer webhooks: it reaches its database, and the node identity is one of this deployment.
     `UNAVAILABLE` when not.
@@ -90,6 +102,30 @@ class IngressServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns the next step of a call whose stream has closed."""
 
     @_abc_1.abstractmethod
+    def EndDial(
+        self,
+        request: _runtime_pb2.EndDialRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_runtime_pb2.EndDialResponse, _abc.Awaitable[_runtime_pb2.EndDialResponse]]:
+        """Takes the end of a dial, and returns the call's next step.  Idempotent by the transfer."""
+
+    @_abc_1.abstractmethod
+    def ReportDial(
+        self,
+        request: _runtime_pb2.ReportDialRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_runtime_pb2.ReportDialResponse, _abc.Awaitable[_runtime_pb2.ReportDialResponse]]:
+        """Takes the carrier's report of the dialled party's status.  Reports may come late, twice and in any order."""
+
+    @_abc_1.abstractmethod
+    def Whisper(
+        self,
+        request: _runtime_pb2.WhisperRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_runtime_pb2.WhisperResponse, _abc.Awaitable[_runtime_pb2.WhisperResponse]]:
+        """Returns what the dialled party hears before they are connected; or, if they pressed a key, what that means."""
+
+    @_abc_1.abstractmethod
     def CheckReady(
         self,
         request: _runtime_pb2.CheckReadyRequest,
@@ -100,6 +136,172 @@ class IngressServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
 def add_IngressServiceServicer_to_server(servicer: IngressServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class PlacedCallsServiceStub:
+    """The gateway's calls to control on the carrier's webhooks of placed calls.  Each names the attempt, whose id is in its URL."""
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> PlacedCallsServiceAsyncStub: ...
+    AnswerPlacedCall: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.AnswerPlacedCallRequest, _runtime_pb2.AnswerPlacedCallResponse]
+    """Decides what the carrier does with a placed call that was answered.  Idempotent."""
+    ReportPlacedCall: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.ReportPlacedCallRequest, _runtime_pb2.ReportPlacedCallResponse]
+    """Takes the carrier's report of a placed call's status.  Reports may come late, twice and in any order."""
+    ReportAnsweredBy: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.ReportAnsweredByRequest, _runtime_pb2.ReportAnsweredByResponse]
+    """Takes the carrier's word on who answered.  It may come late, twice, and after the end."""
+
+@_typing.type_check_only
+class PlacedCallsServiceAsyncStub(PlacedCallsServiceStub):
+    """The gateway's calls to control on the carrier's webhooks of placed calls.  Each names the attempt, whose id is in its URL."""
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    AnswerPlacedCall: _aio.UnaryUnaryMultiCallable[_runtime_pb2.AnswerPlacedCallRequest, _runtime_pb2.AnswerPlacedCallResponse]  # type: ignore[assignment]
+    """Decides what the carrier does with a placed call that was answered.  Idempotent."""
+    ReportPlacedCall: _aio.UnaryUnaryMultiCallable[_runtime_pb2.ReportPlacedCallRequest, _runtime_pb2.ReportPlacedCallResponse]  # type: ignore[assignment]
+    """Takes the carrier's report of a placed call's status.  Reports may come late, twice and in any order."""
+    ReportAnsweredBy: _aio.UnaryUnaryMultiCallable[_runtime_pb2.ReportAnsweredByRequest, _runtime_pb2.ReportAnsweredByResponse]  # type: ignore[assignment]
+    """Takes the carrier's word on who answered.  It may come late, twice, and after the end."""
+
+class PlacedCallsServiceServicer(metaclass=_abc_1.ABCMeta):
+    """The gateway's calls to control on the carrier's webhooks of placed calls.  Each names the attempt, whose id is in its URL."""
+
+    @_abc_1.abstractmethod
+    def AnswerPlacedCall(
+        self,
+        request: _runtime_pb2.AnswerPlacedCallRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_runtime_pb2.AnswerPlacedCallResponse, _abc.Awaitable[_runtime_pb2.AnswerPlacedCallResponse]]:
+        """Decides what the carrier does with a placed call that was answered.  Idempotent."""
+
+    @_abc_1.abstractmethod
+    def ReportPlacedCall(
+        self,
+        request: _runtime_pb2.ReportPlacedCallRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_runtime_pb2.ReportPlacedCallResponse, _abc.Awaitable[_runtime_pb2.ReportPlacedCallResponse]]:
+        """Takes the carrier's report of a placed call's status.  Reports may come late, twice and in any order."""
+
+    @_abc_1.abstractmethod
+    def ReportAnsweredBy(
+        self,
+        request: _runtime_pb2.ReportAnsweredByRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_runtime_pb2.ReportAnsweredByResponse, _abc.Awaitable[_runtime_pb2.ReportAnsweredByResponse]]:
+        """Takes the carrier's word on who answered.  It may come late, twice, and after the end."""
+
+def add_PlacedCallsServiceServicer_to_server(servicer: PlacedCallsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class BillingIngressServiceStub:
+    """The gateway's calls to control on Stripe's webhooks."""
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> BillingIngressServiceAsyncStub: ...
+    TakeStripeEvent: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.TakeStripeEventRequest, _runtime_pb2.TakeStripeEventResponse]
+    """Notes that something changed at Stripe.  Control fetches what it is.  Idempotent by `event_id`."""
+
+@_typing.type_check_only
+class BillingIngressServiceAsyncStub(BillingIngressServiceStub):
+    """The gateway's calls to control on Stripe's webhooks."""
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    TakeStripeEvent: _aio.UnaryUnaryMultiCallable[_runtime_pb2.TakeStripeEventRequest, _runtime_pb2.TakeStripeEventResponse]  # type: ignore[assignment]
+    """Notes that something changed at Stripe.  Control fetches what it is.  Idempotent by `event_id`."""
+
+class BillingIngressServiceServicer(metaclass=_abc_1.ABCMeta):
+    """The gateway's calls to control on Stripe's webhooks."""
+
+    @_abc_1.abstractmethod
+    def TakeStripeEvent(
+        self,
+        request: _runtime_pb2.TakeStripeEventRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_runtime_pb2.TakeStripeEventResponse, _abc.Awaitable[_runtime_pb2.TakeStripeEventResponse]]:
+        """Notes that something changed at Stripe.  Control fetches what it is.  Idempotent by `event_id`."""
+
+def add_BillingIngressServiceServicer_to_server(servicer: BillingIngressServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class TextsIngressServiceStub:
+    """The gateway's calls to control on the carrier's webhooks of texts."""
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> TextsIngressServiceAsyncStub: ...
+    ReceiveText: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.ReceiveTextRequest, _runtime_pb2.ReceiveTextResponse]
+    """Takes a text that a contact sent.  Idempotent by `message_sid`.  `NOT_FOUND` when the number is nobody's."""
+    ReportText: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.ReportTextRequest, _runtime_pb2.ReportTextResponse]
+    """Takes the carrier's report of a text that we sent.  Reports may come late, twice and in any order."""
+
+@_typing.type_check_only
+class TextsIngressServiceAsyncStub(TextsIngressServiceStub):
+    """The gateway's calls to control on the carrier's webhooks of texts."""
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    ReceiveText: _aio.UnaryUnaryMultiCallable[_runtime_pb2.ReceiveTextRequest, _runtime_pb2.ReceiveTextResponse]  # type: ignore[assignment]
+    """Takes a text that a contact sent.  Idempotent by `message_sid`.  `NOT_FOUND` when the number is nobody's."""
+    ReportText: _aio.UnaryUnaryMultiCallable[_runtime_pb2.ReportTextRequest, _runtime_pb2.ReportTextResponse]  # type: ignore[assignment]
+    """Takes the carrier's report of a text that we sent.  Reports may come late, twice and in any order."""
+
+class TextsIngressServiceServicer(metaclass=_abc_1.ABCMeta):
+    """The gateway's calls to control on the carrier's webhooks of texts."""
+
+    @_abc_1.abstractmethod
+    def ReceiveText(
+        self,
+        request: _runtime_pb2.ReceiveTextRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_runtime_pb2.ReceiveTextResponse, _abc.Awaitable[_runtime_pb2.ReceiveTextResponse]]:
+        """Takes a text that a contact sent.  Idempotent by `message_sid`.  `NOT_FOUND` when the number is nobody's."""
+
+    @_abc_1.abstractmethod
+    def ReportText(
+        self,
+        request: _runtime_pb2.ReportTextRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_runtime_pb2.ReportTextResponse, _abc.Awaitable[_runtime_pb2.ReportTextResponse]]:
+        """Takes the carrier's report of a text that we sent.  Reports may come late, twice and in any order."""
+
+def add_TextsIngressServiceServicer_to_server(servicer: TextsIngressServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class HooksIngressServiceStub:
+    """The gateway's call to control on what other systems post to triggers."""
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> HooksIngressServiceAsyncStub: ...
+    ReceiveHook: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.ReceiveHookRequest, _runtime_pb2.ReceiveHookResponse]
+    """Takes what was posted to a trigger's address.  Idempotent by `delivery_id`, and by whatever tells occurrences apart.
+    `NOT_FOUND` when there is no such address, `FORBIDDEN` when the signature is missing or wrong.
+    """
+
+@_typing.type_check_only
+class HooksIngressServiceAsyncStub(HooksIngressServiceStub):
+    """The gateway's call to control on what other systems post to triggers."""
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    ReceiveHook: _aio.UnaryUnaryMultiCallable[_runtime_pb2.ReceiveHookRequest, _runtime_pb2.ReceiveHookResponse]  # type: ignore[assignment]
+    """Takes what was posted to a trigger's address.  Idempotent by `delivery_id`, and by whatever tells occurrences apart.
+    `NOT_FOUND` when there is no such address, `FORBIDDEN` when the signature is missing or wrong.
+    """
+
+class HooksIngressServiceServicer(metaclass=_abc_1.ABCMeta):
+    """The gateway's call to control on what other systems post to triggers."""
+
+    @_abc_1.abstractmethod
+    def ReceiveHook(
+        self,
+        request: _runtime_pb2.ReceiveHookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_runtime_pb2.ReceiveHookResponse, _abc.Awaitable[_runtime_pb2.ReceiveHookResponse]]:
+        """Takes what was posted to a trigger's address.  Idempotent by `delivery_id`, and by whatever tells occurrences apart.
+        `NOT_FOUND` when there is no such address, `FORBIDDEN` when the signature is missing or wrong.
+        """
+
+def add_HooksIngressServiceServicer_to_server(servicer: HooksIngressServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class MediaServiceStub:
     """The media plane's link."""
@@ -115,6 +317,16 @@ class MediaServiceStub:
     buf:lint:ignore RPC_REQUEST_STANDARD_NAME
     buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
     """
+    CheckFiles: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.CheckFilesRequest, _runtime_pb2.CheckFilesResponse]
+    """Returns which of a machine's recordings are wanted no more, and of which nothing is known; the others may be stored."""
+    TakeCalls: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.TakeCallsRequest, _runtime_pb2.TakeCallsResponse]
+    """Notes that a media process has calls which another one of the same machine had.  Idempotent; calls that are over, or that a
+    third one has, stay as they are.
+    """
+    Overhear: _grpc.StreamStreamMultiCallable[_runtime_pb2.OverhearRequest, _runtime_pb2.OverhearResponse]
+    """The sound of one call for one listener, opened by the command `listen` towards the control process that has the listener.
+    Ends when the call's stream does; control ends it when the listener leaves.
+    """
 
 @_typing.type_check_only
 class MediaServiceAsyncStub(MediaServiceStub):
@@ -127,6 +339,16 @@ class MediaServiceAsyncStub(MediaServiceStub):
     """One link for each media process: reports go up, in order, and are acknowledged; commands come down.
     buf:lint:ignore RPC_REQUEST_STANDARD_NAME
     buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+    """
+    CheckFiles: _aio.UnaryUnaryMultiCallable[_runtime_pb2.CheckFilesRequest, _runtime_pb2.CheckFilesResponse]  # type: ignore[assignment]
+    """Returns which of a machine's recordings are wanted no more, and of which nothing is known; the others may be stored."""
+    TakeCalls: _aio.UnaryUnaryMultiCallable[_runtime_pb2.TakeCallsRequest, _runtime_pb2.TakeCallsResponse]  # type: ignore[assignment]
+    """Notes that a media process has calls which another one of the same machine had.  Idempotent; calls that are over, or that a
+    third one has, stay as they are.
+    """
+    Overhear: _aio.StreamStreamMultiCallable[_runtime_pb2.OverhearRequest, _runtime_pb2.OverhearResponse]  # type: ignore[assignment]
+    """The sound of one call for one listener, opened by the command `listen` towards the control process that has the listener.
+    Ends when the call's stream does; control ends it when the listener leaves.
     """
 
 class MediaServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -149,6 +371,34 @@ class MediaServiceServicer(metaclass=_abc_1.ABCMeta):
         """One link for each media process: reports go up, in order, and are acknowledged; commands come down.
         buf:lint:ignore RPC_REQUEST_STANDARD_NAME
         buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+        """
+
+    @_abc_1.abstractmethod
+    def CheckFiles(
+        self,
+        request: _runtime_pb2.CheckFilesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_runtime_pb2.CheckFilesResponse, _abc.Awaitable[_runtime_pb2.CheckFilesResponse]]:
+        """Returns which of a machine's recordings are wanted no more, and of which nothing is known; the others may be stored."""
+
+    @_abc_1.abstractmethod
+    def TakeCalls(
+        self,
+        request: _runtime_pb2.TakeCallsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_runtime_pb2.TakeCallsResponse, _abc.Awaitable[_runtime_pb2.TakeCallsResponse]]:
+        """Notes that a media process has calls which another one of the same machine had.  Idempotent; calls that are over, or that a
+        third one has, stay as they are.
+        """
+
+    @_abc_1.abstractmethod
+    def Overhear(
+        self,
+        request_iterator: _MaybeAsyncIterator[_runtime_pb2.OverhearRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_runtime_pb2.OverhearResponse], _abc.AsyncIterator[_runtime_pb2.OverhearResponse]]:
+        """The sound of one call for one listener, opened by the command `listen` towards the control process that has the listener.
+        Ends when the call's stream does; control ends it when the listener leaves.
         """
 
 def add_MediaServiceServicer_to_server(servicer: MediaServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
@@ -250,6 +500,10 @@ class AdminServiceStub:
     """Creates an API key for an organization."""
     RebuildAnalytics: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.RebuildAnalyticsRequest, _runtime_pb2.RebuildAnalyticsResponse]
     """Rebuilds the analytics of all organizations from their calls."""
+    ResealSecrets: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.ResealSecretsRequest, _runtime_pb2.ResealSecretsResponse]
+    """Seals secrets anew that an older key of HUM_SECRET_KEYS has sealed, for some seconds; asked again, it goes on."""
+    RebuildUsage: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.RebuildUsageRequest, _runtime_pb2.RebuildUsageResponse]
+    """Estimates the costs of all that was used anew, by the price table as it is, and rebuilds the usage of all organizations."""
     AssignNumber: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.AssignNumberRequest, _runtime_pb2.AssignNumberResponse]
     """Assigns a number that the carrier account holds, and no organization has, to an organization."""
     SetSiteAdmin: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.SetSiteAdminRequest, _runtime_pb2.SetSiteAdminResponse]
@@ -274,6 +528,10 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Creates an API key for an organization."""
     RebuildAnalytics: _aio.UnaryUnaryMultiCallable[_runtime_pb2.RebuildAnalyticsRequest, _runtime_pb2.RebuildAnalyticsResponse]  # type: ignore[assignment]
     """Rebuilds the analytics of all organizations from their calls."""
+    ResealSecrets: _aio.UnaryUnaryMultiCallable[_runtime_pb2.ResealSecretsRequest, _runtime_pb2.ResealSecretsResponse]  # type: ignore[assignment]
+    """Seals secrets anew that an older key of HUM_SECRET_KEYS has sealed, for some seconds; asked again, it goes on."""
+    RebuildUsage: _aio.UnaryUnaryMultiCallable[_runtime_pb2.RebuildUsageRequest, _runtime_pb2.RebuildUsageResponse]  # type: ignore[assignment]
+    """Estimates the costs of all that was used anew, by the price table as it is, and rebuilds the usage of all organizations."""
     AssignNumber: _aio.UnaryUnaryMultiCallable[_runtime_pb2.AssignNumberRequest, _runtime_pb2.AssignNumberResponse]  # type: ignore[assignment]
     """Assigns a number that the carrier account holds, and no organization has, to an organization."""
     SetSiteAdmin: _aio.UnaryUnaryMultiCallable[_runtime_pb2.SetSiteAdminRequest, _runtime_pb2.SetSiteAdminResponse]  # type: ignore[assignment]
@@ -319,6 +577,22 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_runtime_pb2.RebuildAnalyticsResponse, _abc.Awaitable[_runtime_pb2.RebuildAnalyticsResponse]]:
         """Rebuilds the analytics of all organizations from their calls."""
+
+    @_abc_1.abstractmethod
+    def ResealSecrets(
+        self,
+        request: _runtime_pb2.ResealSecretsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_runtime_pb2.ResealSecretsResponse, _abc.Awaitable[_runtime_pb2.ResealSecretsResponse]]:
+        """Seals secrets anew that an older key of HUM_SECRET_KEYS has sealed, for some seconds; asked again, it goes on."""
+
+    @_abc_1.abstractmethod
+    def RebuildUsage(
+        self,
+        request: _runtime_pb2.RebuildUsageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_runtime_pb2.RebuildUsageResponse, _abc.Awaitable[_runtime_pb2.RebuildUsageResponse]]:
+        """Estimates the costs of all that was used anew, by the price table as it is, and rebuilds the usage of all organizations."""
 
     @_abc_1.abstractmethod
     def AssignNumber(

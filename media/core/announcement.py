@@ -1,10 +1,11 @@
 """The announcement that the call is recorded: it cannot be interrupted, and a mark proves that it was heard."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from media.core.inflight import Item
 
-PROOF_MS = 1_000.0  # how long its last mark may take to come back
+PROOF_MS: Final = 1_000.0  # how long its last mark may take to come back
 
 
 @dataclass(slots=True)
@@ -14,9 +15,6 @@ class Announcement:
 
     def queued(self, item: Item) -> None:
         self._item = item
-
-    def is_of(self, item: Item) -> bool:
-        return item is self._item
 
     def protected(self, speaking: Item | None, now_ms: float) -> bool:
         """Whether the agent must not be interrupted now.  True until the announcement's mark is back, since a clear

@@ -6,11 +6,12 @@ agent's last second: that one was meant as a reply.
 """
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from media.core.caller import Caller
 
-REFUSALS = 3
-LAST_WORDS_MS = 1_000.0
+REFUSALS: Final = 3
+LAST_WORDS_MS: Final = 1_000.0
 
 
 @dataclass(slots=True)
@@ -107,16 +108,22 @@ class Answers:
         if self.active and self.response_id in (None, response_id):
             self.active, self.response_id = False, None
             self._refusals = self._refusals + 1 if failed else 0
-            self.owed |= failed and self._refusals < REFUSALS
+            self.owed |= failed
 
     def refused(self, event_id: str | None) -> None:
-        """The server refused the response; it is retried a few times, since the caller is waiting."""
+        """The server refused the response, which is still owed, since the caller is waiting."""
         if self.active and self.response_id is None and event_id == f"create_{self._creates}":
             self.active = False
             self._refusals += 1
-            self.owed = self._refusals < REFUSALS
+            self.owed = True
+
+    @property
+    def failing(self) -> bool:
+        """Whether this session has refused or failed so many responses in a row that another one is to be tried."""
+        return self._refusals >= REFUSALS
 
     def model_lost(self) -> None:
-        """An answer that was in progress is owed by the next session."""
+        """An answer that was in progress is owed by the next session, which has tries of its own."""
         self.owed |= self.active
+        self._refusals = 0
         self.active, self.response_id = False, None

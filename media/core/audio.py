@@ -2,24 +2,30 @@
 
 import math
 import warnings
+from typing import Final
 
 with warnings.catch_warnings():
     # Removed from the standard library in 3.13, where `audioop-lts` provides it under the same name.
     warnings.simplefilter("ignore", DeprecationWarning)
     import audioop
 
-BYTES_PER_MS = 8
-FRAME_MS = 20
-FRAME_BYTES = FRAME_MS * BYTES_PER_MS
-SILENCE_BYTE = b"\xff"  # mu-law for 0
-SILENT_DB = -96.0
+BYTES_PER_MS: Final = 8
+FRAME_MS: Final = 20
+FRAME_BYTES: Final = FRAME_MS * BYTES_PER_MS
+SILENCE_BYTE: Final = b"\xff"  # mu-law for 0
+SILENT_DB: Final = -96.0
 
-_FULL_SCALE = 32768.0
+_FULL_SCALE: Final = 32768.0
+# Compiled code looks up a module's function each time, but not what is Final.
+_ulaw2lin: Final = audioop.ulaw2lin
+_rms: Final = audioop.rms
+_cross: Final = audioop.cross
+_log10: Final = math.log10
 
 
 def to_linear(ulaw: bytes) -> bytes:
     """mu-law to 16-bit native-endian PCM, two bytes per sample."""
-    return audioop.ulaw2lin(ulaw, 2)
+    return _ulaw2lin(ulaw, 2)
 
 
 def from_linear(pcm: bytes) -> bytes:
@@ -29,13 +35,23 @@ def from_linear(pcm: bytes) -> bytes:
 
 def pcm_level_db(pcm: bytes) -> float:
     """The RMS level of 16-bit PCM in dBFS; SILENT_DB for digital silence and for empty input."""
-    rms = audioop.rms(pcm, 2)
-    return 20.0 * math.log10(rms / _FULL_SCALE) if rms else SILENT_DB
+    rms = _rms(pcm, 2)
+    return 20.0 * _log10(rms / _FULL_SCALE) if rms else SILENT_DB
+
+
+def crossings(pcm: bytes) -> int:
+    """How often 16-bit PCM changes its sign."""
+    return _cross(pcm, 2)
 
 
 def level_db(ulaw: bytes) -> float:
     """The RMS level of mu-law audio in dBFS."""
-    return pcm_level_db(audioop.ulaw2lin(ulaw, 2))
+    return pcm_level_db(_ulaw2lin(ulaw, 2))
+
+
+def fade(ulaw: bytes, factor: float) -> bytes:
+    """The same sound, louder or softer by this factor."""
+    return audioop.lin2ulaw(audioop.mul(audioop.ulaw2lin(ulaw, 2), 2, factor), 2)
 
 
 def silence(ms: int) -> bytes:

@@ -1,11 +1,19 @@
 """The barge-in decision.  Time here is audio time: it advances only with frames.
 
 Knows nothing of sockets, models or items: it returns CLEAR, then CUT or RESUME, and its user carries that out.
-Duration alone decides: there are no word lists.
+Duration alone decides: there are no word lists.  What is said in several stretches, with pauses between them, counts
+together, except two that are no longer than a nod each: "mhm, yes" is two nods and not half a sentence.
 """
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Final
+
+AGAIN_MS: Final = 300  # an onset so soon after a resume goes on with what was said before: a pause within a sentence
+ONSET_MS: Final = 60  # voiced speech that an onset implies: three of the last four frames
+NOD_MS: Final = 240  # voiced speech of a nod, at most
+PAUSE_MS: Final = 100  # parts two stretches; the closure of a consonant is shorter
+NODS: Final = 2  # stretches that may be nods: what is said in more is a sentence with pauses
 
 
 class Verdict(Enum):
@@ -18,10 +26,11 @@ class Verdict(Enum):
 class BargeIn:
     cut_after_ms: int = 350
     resume_after_ms: int = 200
-    again_ms: int = 300  # an onset so soon after a resume goes on with what was said before: a pause within a sentence
-    onset_ms: int = 60  # voiced speech that an onset implies: three of the last four frames
     held: bool = False
-    _speech_ms: int = 0
+    _speech_ms: int = 0  # in all stretches
+    _stretch_ms: int = 0  # in the last one
+    _stretches: int = 0
+    _is_longer: bool = False  # than a nod: any of them
     _quiet_ms: int = 0
     _resumed_ms: float = float("-inf")
 
@@ -30,17 +39,35 @@ class BargeIn:
         if not self.held:
             if not (onset and agent_audible):
                 return None
-            before_ms = self._speech_ms if at_ms - self._resumed_ms <= self.again_ms else 0
-            self.held, self._speech_ms, self._quiet_ms = True, before_ms + self.onset_ms, 0
+            if at_ms - self._resumed_ms > AGAIN_MS:
+                self._speech_ms = self._stretches = 0
+                self._is_longer = False
+            self.held, self._quiet_ms = True, 0
+            self._begin()
+            self._speak(ONSET_MS)
             return Verdict.CLEAR
-        self._speech_ms += ms if voiced else 0
-        self._quiet_ms = 0 if voiced else self._quiet_ms + ms
-        if self._speech_ms > self.cut_after_ms:
+        if voiced:
+            if self._quiet_ms >= PAUSE_MS:
+                self._begin()
+            self._speak(ms)
+            self._quiet_ms = 0
+        else:
+            self._quiet_ms += ms
+        if self._speech_ms > self.cut_after_ms and (self._is_longer or self._stretches != NODS):
             return self._release(Verdict.CUT)
         if self._quiet_ms >= self.resume_after_ms:
             self._resumed_ms = at_ms
             return self._release(Verdict.RESUME)
         return None
+
+    def _begin(self) -> None:
+        self._stretches += 1
+        self._stretch_ms = 0
+
+    def _speak(self, ms: int) -> None:
+        self._speech_ms += ms
+        self._stretch_ms += ms
+        self._is_longer |= self._stretch_ms > NOD_MS
 
     def _release(self, verdict: Verdict) -> Verdict:
         self.held = False

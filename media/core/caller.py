@@ -4,8 +4,10 @@ Two detectors hear the caller: ours, at once, and the model's, which alone knows
 them, or the turn is open, nothing begins.  Either may be wrong or stuck, so the wait for one alone has an end.
 """
 
-_NEVER = float("inf")
-FRESH_MS = 2_000.0  # a turn that the model heard begin no longer ago is evidence of a voice
+from typing import Final
+
+_NEVER: Final = float("inf")
+FRESH_MS: Final = 2_000.0  # a turn that the model heard begin no longer ago is evidence of a voice
 
 
 class Caller:

@@ -8,21 +8,22 @@ ours.  Delay is assumed to be the same both ways; a difference shifts every esti
 
 import math
 from dataclasses import dataclass, field
+from typing import Final
 
 from media.core.audio import FRAME_MS
 
-WINDOW_MS = 30_000.0
+WINDOW_MS: Final = 30_000.0
 # The minimum of n round trips still contains jitter.  If each direction's delay is uniform in 0 to j, its expectation
 # is j * sqrt(pi / 2n) (near zero the sum of two has a quadratic CDF, so the minimum follows Rayleigh); the mean is j.
 _LEAST = math.sqrt(math.pi / 2)
-MOST_RESIDUE = 0.6  # of the spread, while there are few round trips
-ENOUGH_FRAMES = 10
-ENOUGH_ROUND_TRIPS = 16
-SMOOTHED_FRAMES = 100
-MOST_LATE_MS = 1_000.0
-MOST_JITTER = 4  # times the mean of one direction: twice what an even spread allows
-SAMPLED = 8  # later on, every eighth frame is enough
-_NEVER = float("inf")
+MOST_RESIDUE: Final = 0.6  # of the spread, while there are few round trips
+ENOUGH_FRAMES: Final = 10
+ENOUGH_ROUND_TRIPS: Final = 16
+SMOOTHED_FRAMES: Final = 100
+MOST_LATE_MS: Final = 1_000.0
+MOST_JITTER: Final = 4  # times the mean of one direction: twice what an even spread allows
+SAMPLED: Final = 8  # later on, every eighth frame is enough
+_NEVER: Final = float("inf")
 
 
 @dataclass(slots=True)

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from media.core.inflight import Item
+from media.core.inflight import Item, Sound
+from media.core.tones import dialled
 from media.core.turns import up_to_word
 from media.core.types import CallPlan, Clip, ClipKind
 
@@ -22,8 +23,8 @@ class Clips:
 
     def item(self, kind: ClipKind) -> Item | None:
         """The clip as an item of the ledger; None if it has not been rendered."""
-        clip = self.plan.clips.get(kind)
-        if clip is None or not clip.audio or self.text(kind) != clip.text:
+        clip = self._clip(kind)
+        if clip is None or not clip.audio:
             return None
         return self._item(kind, clip)
 
@@ -33,15 +34,22 @@ class Clips:
         self._filled += 1
         return self._item(ClipKind.FILLER, fillers[(self._filled - 1) % len(fillers)])
 
+    def tones(self, digits: str) -> Item:
+        """Keys to be pressed."""
+        return self._item(ClipKind.TONES, Clip(f"[keys {digits}]", dialled(digits)))
+
     def text(self, kind: ClipKind) -> str | None:
-        if kind is ClipKind.IDLE and self.idle_prompt < len(self.plan.idle_texts):
-            return self.plan.idle_texts[self.idle_prompt]
-        clip = self.plan.clips.get(kind)
+        clip = self._clip(kind)
         return None if clip is None else clip.text
+
+    def _clip(self, kind: ClipKind) -> Clip | None:
+        if kind is ClipKind.IDLE and self.idle_prompt < len(self.plan.idle_clips):
+            return self.plan.idle_clips[self.idle_prompt]
+        return self.plan.clips.get(kind)
 
     def _item(self, kind: ClipKind, clip: Clip) -> Item:
         self._played += 1
-        audio = bytearray(clip.audio or b"")
+        audio = Sound(clip.audio or b"")
         return Item(f"clip_{self._played}", kind, of_model=False, text=clip.text, audio=audio, complete=True)
 
 
@@ -52,6 +60,15 @@ def heard_text(text: str, heard: int, generated: int) -> str:
     return up_to_word(text, len(text) * heard // generated)
 
 
-def instruction(text: str) -> str:
+#: For a clip without a text: what the model says in its place.
+IN_YOUR_WORDS = {
+    ClipKind.MACHINE: "An answering machine has answered, and its tone has sounded: leave a message now. Say in at most three short "
+    "sentences who is calling and why, and how to call back if you know it. Ask nothing, and say nothing else.",
+}
+
+
+def instruction(kind: ClipKind, text: str | None) -> str:
     """Instructions for the model to speak a clip that has no audio."""
+    if text is None and kind in IN_YOUR_WORDS:
+        return IN_YOUR_WORDS[kind]
     return f"Say exactly the following to the caller, word for word, and nothing else:\n{text}"

@@ -8,10 +8,26 @@
 """
 
 from enum import Enum, auto
-from typing import Any, Final
+from typing import Final
 
 from media.core.caller import Caller
 from media.core.carrierclock import CarrierClock
+from media.core.clips import IN_YOUR_WORDS
+from media.core.commands import (
+    Command,
+    EndCall,
+    Inform,
+    Instruct,
+    LeaveStream,
+    Listen,
+    Machine,
+    News,
+    Say,
+    Sequel,
+    SwitchFlow,
+    Watch,
+)
+from media.core.discretion import CARRIED_OVER, Discretion
 from media.core.dtmf import Keypad
 from media.core.ending import Ending
 from media.core.floor import Floor
@@ -24,33 +40,34 @@ from media.core.leg import (
     Leave,
     LegEvent,
     Mark,
+    MoveOn,
     Outcome,
     Started,
     Stopped,
 )
 from media.core.minutes import Minutes
 from media.core.modelside import ModelSide
-from media.core.session import Session
+from media.core.session import BROKE_OFF, RETURNED, Session
 from media.core.silence import Due
+from media.core.talk import Talk, answered_late
 from media.core.types import (
     Action,
+    Answered,
     CallEnded,
     CallPlan,
     CallStarted,
     ClipKind,
-    Command,
     Digits,
-    EndCall,
+    FlowSwitched,
     ModelLost,
     Moment,
     Report,
     ToolStatus,
-    Watch,
 )
 from media.core.vad import Confirm
 from media.core.voice import Voice
 
-PULSE_MS = 100.0  # how often a tick is wanted when no sound depends on it
+PULSE_MS: Final = 100.0  # how often a tick is wanted when no sound depends on it
 REFUSED = "model_refused"  # the model is lost for good: it refuses our connection, and a retry would not help
 
 
@@ -63,27 +80,29 @@ class Phase(Enum):
 # Compared on every frame: the lookup of an enum member would be most of the cost.
 _TALKING: Final = Phase.TALKING
 _ENDED: Final = Phase.ENDED
-_NEVER = float("inf")
+_NEVER: Final = float("inf")
 
 
 class _OutOfOrder(Exception):  # noqa: N818 - it says what is wrong
     """A leg's event came at a point where the protocol does not allow it."""
 
 
-class Conversation:
-    """Create one for each stream, feed it everything, and carry out what it returns, in order."""
+class Conversation(Talk):
+    """The caller talks to the agent."""
 
     def __init__(self, plan: CallPlan, confirm: Confirm | None = None) -> None:
         self.plan = plan
         self.phase = Phase.WAITING
         self.due_ms = 0.0  # a tick before then finds nothing to do
         self._actions: list[Action] = []
-        emit = self._actions.append
         self._clock = CarrierClock(plan.one_way_guess_ms)
-        session, minutes = Session(plan, emit), Minutes(plan, emit)
+        discretion = Discretion(plan.pauses, self._clock, self._actions.append)
+        emit = discretion.emit
+        minutes = Minutes(plan, emit)
+        session = Session(plan, minutes, emit)
         caller = Caller(plan.false_hear_ms, plan.open_turn_ms, plan.unaware_ms)
         self._voice = Voice(plan, self._clock, session, minutes, caller, emit)
-        self._model = ModelSide(plan, self._clock, session, self._voice, minutes, caller, emit)
+        self._model = ModelSide(plan, self._clock, session, self._voice, minutes, caller, discretion)
         self._floor = Floor(plan, self._clock, self._voice, self._model, confirm)
         self._keypad = Keypad(plan.digits_pause_ms)
         self._ending = Ending(plan)
@@ -91,6 +110,10 @@ class Conversation:
     @property
     def ended(self) -> bool:
         return self.phase is _ENDED
+
+    @property
+    def model(self) -> str:
+        return self.plan.model
 
     def abandon(self) -> None:
         """Nothing follows.  It stays due with every tick, so that its owner can finish closing."""
@@ -123,9 +146,7 @@ class Conversation:
             return self.model_lost(now_ms, lost)
         if speaking and not model.ear.speaking:
             self._ending.silence.caller_acts(now_ms)
-        outcome = model.tools.leaving
-        if outcome is not None and not self._ending.closing:
-            self._close(outcome, now_ms, None if self._voice.speaks(now_ms) else ClipKind.GOODBYE)
+        self._go_on(now_ms)
         self._hasten()
         return self._take()
 
@@ -153,26 +174,71 @@ class Conversation:
         self._hasten()
         return self._take()
 
-    def tool_result(self, call_id: str, output_json: str, status: ToolStatus, now_ms: float) -> list[Action]:
-        """The result of a RunTool, as JSON text.  The result of a tool that is no longer running is ignored."""
+    def redial(self, now_ms: float) -> list[Action]:
+        """The model's socket is left behind, and nobody is to blame: open another session, with the conversation so far."""
         if self.phase is _TALKING:
-            self._model.tool_result(call_id, output_json, status, now_ms)
+            self._model.redial(now_ms)
+            self._hasten()
+        return self._take()
+
+    def tool_result(
+        self, call_id: str, output_json: str, status: ToolStatus, now_ms: float, sequel: Sequel | None = None
+    ) -> list[Action]:
+        """The result of a RunTool, as JSON text; with a sequel, the call leaves its leg, or has another agent, once the
+        agent's last words were heard.  The result of a tool that is no longer running is ignored.
+        """
+        if self.phase is _TALKING:
+            self._model.tool_result(call_id, output_json, status, now_ms, sequel)
+            self._go_on(now_ms)
             self._hasten()
         return self._take()
 
     def command(self, command: Command, now_ms: float) -> list[Action]:
         """A command from control."""
         if self.phase is _ENDED:
-            return []
+            return answered_late(command, self._ending.outcome)
         match command:
             case EndCall(reason, spoken):
                 if spoken and self.phase is _TALKING:
                     self._close(HangUp(reason), now_ms, ClipKind.GOODBYE)
                 else:
                     self._end(HangUp(reason), now_ms)
+            case LeaveStream(outcome, id):
+                hangs_up = self._ending.closing and isinstance(self._ending.outcome, HangUp)
+                self._actions.append(Report(Answered(id, "over" if hangs_up else "done")))
+                if self.phase is _TALKING:
+                    self._close(outcome, now_ms, None if self._voice.speaks(now_ms) else _farewell(outcome))
+                else:
+                    self._end(outcome, now_ms)
+            case SwitchFlow():
+                self._hand_over(command, now_ms)
             case Watch(for_ms):
-                self._model.watch(now_ms + for_ms)
+                self._model.supervision.watch(now_ms + for_ms)
+            case Instruct() | Say() | News() | Inform():
+                self._intervene(command, now_ms)
+            case Listen(on):
+                self._voice.tape.listen(on)
+            case Machine(reason, message):
+                self._machine(reason, now_ms, message=message)
         return self._take()
+
+    def _hand_over(self, switch: SwitchFlow, now_ms: float) -> None:
+        """A person has another agent take the call over: once for each id."""
+        closing = self._ending.closing or self._model.tools.leaving is not None
+        self._actions.append(Report(Answered(switch.id, "over" if closing else "done")))
+        if not closing and self._model.supervision.is_new(switch.id):
+            self._model.tools.successor = switch
+            self._go_on(now_ms)
+
+    def _intervene(self, wish: Instruct | Say | News | Inform, now_ms: float) -> None:
+        if isinstance(wish, Inform):
+            self._model.session.inform(wish.caller_context)
+            self._actions.append(Report(Answered(wish.id, "done")))
+        elif self.phase is _TALKING:
+            self._model.supervision.take(wish, self._clock.call_ms(now_ms))
+            self.due_ms = 0.0
+        else:
+            self._actions.append(Report(Answered(wish.id, "over")))
 
     def tick(self, now_ms: float) -> list[Action]:
         """Call it every 20 ms or so; it may be skipped until `due_ms`."""
@@ -190,6 +256,7 @@ class Conversation:
         voice.advance(now_ms)
         self._floor.settle(now_ms)
         self._keys(now_ms)
+        self._go_on(now_ms)
         quiet = not (model.ear.speaking or self._floor.caller_speaks)
         since_ms = model.waited_since_ms() if quiet else _NEVER
         filler_ms = voice.cover(model.answers.turns, since_ms, now_ms, answering=model.awaited)
@@ -198,6 +265,8 @@ class Conversation:
         voice.pump(now_ms)
         model.settled(now_ms)
         voice.report_under_way(now_ms)
+        self._leave_message(now_ms)
+        self._say_last()
         self._finish_closing(now_ms)
         self.due_ms = min(now_ms + PULSE_MS, voice.due_ms(), filler_ms)
         return self._take()
@@ -226,8 +295,8 @@ class Conversation:
                 self._must_have_started()
                 self._voice.mark(number, now_ms)
                 self._floor.settle(now_ms)
-            case Stopped():
-                self._end(HangUp("caller"), now_ms)
+            case Stopped(reason):
+                self._end(HangUp(reason), now_ms)
             case Broken(detail):
                 self._end(HangUp(CARRIER_PROTOCOL, detail), now_ms)
             case Started():
@@ -236,6 +305,7 @@ class Conversation:
                 self._start(event, now_ms)
             case Digit(digit):
                 self._must_have_started()
+                self._model.tools.discretion.key(now_ms)
                 self._keypad.press(digit, now_ms)
                 self.due_ms = 0.0
                 self._ending.silence.caller_acts(now_ms)
@@ -248,6 +318,8 @@ class Conversation:
         voice, replies = self._voice, self._model.replies
         self._ending.silence.begin(now_ms)
         self._floor.begin(now_ms)
+        if self.plan.recording_paused:
+            self._model.tools.discretion.pause(CARRIED_OVER, now_ms)
         if not self.plan.announce_recording:
             voice.tape.start()
         for kind in voice.opening(now_ms):
@@ -255,7 +327,9 @@ class Conversation:
             if replies.waiting or not voice.play(kind):
                 replies.say(kind)
         if self.plan.so_far:
-            replies.go_on()
+            replies.go_on(RETURNED if self.plan.so_far[-1][0] == "system" else BROKE_OFF)
+        elif self.plan.opens and ClipKind.GREETING not in self.plan.clips:
+            self._model.answers.owe()
         voice.pump(now_ms)
         self._model.dial(now_ms)
 
@@ -277,23 +351,28 @@ class Conversation:
         digits = self._keypad.due(now_ms)
         if digits is None:
             return
-        self._actions.append(Report(Digits(digits, self._clock.call_ms(now_ms))))
-        self._model.session.note("caller", f"Caller pressed {digits}")
-        self._model.answers.turn_taken()
+        at_ms = self._clock.call_ms(now_ms)
+        self._model.tools.discretion.emit(Report(Digits(digits, at_ms)))
+        self._model.keyed(digits, at_ms)
         self._voice.keys_pressed(now_ms)
 
     def _watch_silence(self, now_ms: float) -> None:
         silence = self._ending.silence
         if self._model.ear.speaking and self._floor.caller_speaks:  # both: either alone may be stuck
             silence.caller_acts(now_ms)
-        if self._voice.audible(now_ms) or self._model.busy:
+        works = self._voice.audible(now_ms) or self._model.busy
+        if works:
             silence.agent_speaks(now_ms)
         if self._ending.closing:
             return
-        match silence.due(now_ms, caller_speaks=self._model.answers.caller.speaks(now_ms)):
+        speaks = self._model.answers.caller.speaks(now_ms)
+        quiet = not (works or speaks or self._model.awaited or self._model.replies.waiting) and self._floor.settled
+        match silence.due(now_ms, caller_speaks=speaks, quiet=quiet):
             case Due.PROMPT:
                 self._voice.prompt(silence.prompted - 1)
                 self._say(ClipKind.IDLE)
+            case Due.WARN:
+                self._say(ClipKind.LIMIT)
             case Due.CLOSE_IDLE:
                 self._close(HangUp("idle"), now_ms, ClipKind.GOODBYE)
             case Due.CLOSE_TOO_LONG:
@@ -302,7 +381,7 @@ class Conversation:
                 pass
 
     def _say(self, kind: ClipKind) -> None:
-        if kind in self.plan.clips and not self._voice.play(kind):
+        if (kind in self.plan.clips or kind in IN_YOUR_WORDS) and not self._voice.play(kind):
             self._model.replies.say(kind)
 
     # The end.
@@ -311,10 +390,72 @@ class Conversation:
         """End the call with this outcome once everything was heard, `last` included."""
         self._model.replies.close()
         self._floor.interruptible = False
-        self._ending.begin(outcome, now_ms)
+        patience_ms = self.plan.mailbox_ms if last is ClipKind.MACHINE else self.plan.close_deadline_ms
+        self._ending.begin(outcome, now_ms + patience_ms, last)
         self.due_ms = 0.0
-        if last is not None:
+        self._say_last()
+
+    def _say_last(self) -> None:
+        """Say what the call ends with; after an overlap, which may drop what is queued in it."""
+        last = self._ending.last
+        if last is not None and self._floor.settled:
+            self._ending.last = None
             self._say(last)
+
+    def _machine(self, reason: str, now_ms: float, *, message: bool) -> None:
+        """A machine has answered our call."""
+        if not message:
+            self._end(HangUp(reason), now_ms)
+        elif not self._ending.closing and self._ending.machine.reached(reason):
+            self._model.replies.close()
+            self._model.replies.forget()
+            self._floor.drop(now_ms)
+            self._leave_message(now_ms)
+
+    def _leave_message(self, now_ms: float) -> None:
+        outcome = self._ending.machine.speak(silent=self._floor.settled)
+        if outcome is not None:
+            self._close(outcome, now_ms, ClipKind.MACHINE)
+
+    def _go_on(self, now_ms: float) -> None:
+        """A tool of the agent's may have asked to leave, or to hand the call to another agent."""
+        outcome, successor = self._model.tools.leaving, self._model.tools.successor
+        if self._ending.closing or self._ending.machine.is_reached:
+            return
+        if outcome is None:
+            self._ending.goes_on()
+        if outcome is not None:
+            self._leave_with(outcome, now_ms)
+        elif successor is not None and not self._model.answers.active:  # all that this one says has come
+            self._switch(successor, now_ms)
+
+    def _leave_with(self, outcome: Outcome, now_ms: float) -> None:
+        """Close, once that can no longer be undone: of an end that the agent has asked for, once its last words were heard."""
+        tools, ending, speaks = self._model.tools, self._ending, self._voice.speaks(now_ms)
+        has_spoken = speaks
+        if tools.revocable and self._floor.interruptible:
+            by_ms = now_ms + self.plan.close_deadline_ms
+            hearing = ending.hears_out(by_ms, now_ms, speaks=speaks, silent=self._all_heard(now_ms))
+            if hearing:
+                return
+            has_spoken = hearing is not None
+        tools.leave_for_good()
+        self._close(outcome, now_ms, None if has_spoken else _farewell(outcome))
+
+    def _all_heard(self, now_ms: float) -> bool:
+        heard = not self._voice.audible(now_ms) and self._floor.settled and not self._model.replies.pending
+        return heard and self._ending.last is None
+
+    def _switch(self, to: SwitchFlow, now_ms: float) -> None:
+        """Hand the call to another agent, whose session is dialled while the last words of this one are played."""
+        self.plan, self._model.tools.successor = to.plan, None
+        self._voice.become(to.plan)
+        self._floor.become(to.plan)
+        self._ending.silence.become(to.plan.idle_after_ms, to.plan.idle_prompts, to.plan.idle_gaps_ms)
+        at_ms = self._clock.call_ms(now_ms)
+        self._actions.append(Report(FlowSwitched(to.flow_id, to.flow_version, at_ms)))
+        self._model.hand_over(to.plan, at_ms, now_ms)
+        self._model.dial(now_ms)
 
     def _give_up(self, outcome: Outcome, now_ms: float) -> None:
         """There is no model for this call: apologize and leave, unless the call is closing already."""
@@ -322,20 +463,19 @@ class Conversation:
             self._close(outcome, now_ms, ClipKind.APOLOGY)
 
     def _finish_closing(self, now_ms: float) -> None:
-        if self._ending.closing:
-            silent = not self._voice.audible(now_ms) and self._floor.settled and not self._model.replies.pending
-            if self._ending.due(now_ms, silent=silent):
-                self._end(self._ending.outcome, now_ms)
+        if self._ending.closing and self._ending.due(now_ms, silent=self._all_heard(now_ms)):
+            self._end(self._ending.outcome, now_ms)
 
     def _end(self, outcome: Outcome, now_ms: float) -> None:
         self.abandon()
+        self._ending.outcome = outcome
         self._floor.end(now_ms)
         self._voice.flush(now_ms)
         self._model.flush()
         at_ms = self._clock.call_ms(now_ms)
         self._model.tools.end()
         if digits := self._keypad.take():
-            self._actions.append(Report(Digits(digits, at_ms)))
+            self._model.tools.discretion.emit(Report(Digits(digits, at_ms)))
         self._actions.append(Report(CallEnded(outcome.reason, outcome.detail, at_ms)))
         self._actions.append(Leave(outcome))
 
@@ -353,6 +493,6 @@ class Conversation:
         return taken
 
 
-def due(talks: dict[Conversation, Any], now_ms: float) -> list[Conversation]:
-    """The conversations that need a tick now.  Checks all of them on every tick, so it lives in the compiled core."""
-    return [talk for talk in talks if talk.due_ms <= now_ms]
+def _farewell(outcome: Outcome) -> ClipKind:
+    """What is said before the call leaves, if the agent says nothing."""
+    return ClipKind.HOLD if isinstance(outcome, MoveOn) else ClipKind.GOODBYE

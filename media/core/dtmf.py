@@ -1,8 +1,14 @@
 """Keys pressed one after another become one entry, ended by a pause or by '#'."""
 
 from dataclasses import dataclass
+from typing import Final
 
-MAX_DIGITS = 64
+MAX_DIGITS: Final = 64
+
+
+def told(digits: str) -> str:
+    """An entry as the model is told it: without the '#' that only ended it."""
+    return f"Caller entered {digits.removesuffix('#') or digits} on the keypad"
 
 
 @dataclass(slots=True)

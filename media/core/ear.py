@@ -1,27 +1,36 @@
 """The caller's audio on its way to the model, and the model's clock, which counts the audio that it was sent."""
 
-from media.core import realtime as rt
+import binascii
+from typing import Final
+
 from media.core.audio import BYTES_PER_MS, FRAME_BYTES, FRAME_MS
 from media.core.backlog import Backlog
 from media.core.carrierclock import CarrierClock
 from media.core.latency import Latency
 from media.core.session import Session
+from media.core.sessionclock import SessionClock
 from media.core.types import CallPlan
 from media.core.unheard import NOBODY, Unheard
 
-SPEECH_APPEND = 3 * FRAME_BYTES
-_NOTHING_YET = -1
-_NEVER = float("inf")
+_base64: Final = binascii.b2a_base64
+_APPEND: Final = b'{"type":"input_audio_buffer.append","audio":"'
+SPEECH_APPEND: Final = 3 * FRAME_BYTES
+_NEVER: Final = float("inf")
+
+
+def append(ulaw: bytes) -> bytes:
+    """The client event that carries the caller's audio; here and not in `realtime`, since it is compiled here."""
+    return _APPEND + _base64(ulaw, newline=False) + b'"}'
 
 
 class Ear:
     __slots__ = (
-        "_began_ms",
         "_catch_up_ms",
         "_clock",
         "_latency",
         "_plan",
         "_session",
+        "_session_clock",
         "_unheard",
         "_unsent",
         "_voiced",
@@ -34,7 +43,7 @@ class Ear:
         self._unheard = Unheard()
         self._unsent = Backlog()  # the newest of it, not yet sent
         self._voiced = False  # whether any of that is voiced
-        self._began_ms = _NOTHING_YET  # the call's clock at the session's first audio
+        self._session_clock = SessionClock()
         self._catch_up_ms = 0.0  # how long a new session may take to find the turns that the last one missed
 
     def frame(self, payload: bytes, at_ms: int, now_ms: float, *, voiced: bool, speaking: bool) -> None:
@@ -48,9 +57,8 @@ class Ear:
         if voiced:
             self._voiced = ready  # waiting for a session does not count as our latency
             self._latency.caller_voiced(self._clock.at(at_ms) + FRAME_MS, self._clock.arrival(at_ms, now_ms))
+        self._session_clock.comes(len(payload), at_ms)
         if ready:
-            if self._began_ms == _NOTHING_YET:
-                self._began_ms = at_ms
             self._unsent.add(payload)
             if self._unsent.size >= self._enough(voiced=voiced, speaking=speaking):
                 self.flush(now_ms)
@@ -66,14 +74,14 @@ class Ear:
     def flush(self, now_ms: float) -> None:
         """Send the server what it does not have yet."""
         if self._unsent.size:
-            self._session.send(rt.append(self._unsent.take()))
+            self._session.send(append(self._unsent.take()))
             if self._voiced:
                 self._voiced = False
                 self._latency.voice_left(now_ms)
 
     def call_ms(self, session_ms: int) -> int:
         """The call's clock when the server had heard `session_ms` of audio."""
-        return max(0, self._began_ms) + session_ms
+        return self._session_clock.call_ms(session_ms)
 
     # Turns, as the server detects them.
 
@@ -117,11 +125,10 @@ class Ear:
         """A socket is open: send what the last session missed."""
         unheard = self._unheard
         self._catch_up_ms = _NEVER if unheard.owed else 0.0
-        self._began_ms = _NOTHING_YET
         audio = unheard.joined()
+        self._session_clock.restart(len(audio))
         if audio:
-            self._began_ms = unheard.begins_ms
-            self._session.send(rt.append(audio))
+            self._session.send(append(audio))
 
     def session_begun(self, now_ms: float) -> None:
         """From now on the server is expected to find it."""

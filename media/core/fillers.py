@@ -5,8 +5,9 @@ The wait is counted from the end of whatever was heard last, the caller's turn o
 """
 
 from dataclasses import dataclass
+from typing import Final
 
-_NEVER = float("inf")
+_NEVER: Final = float("inf")
 
 
 @dataclass(slots=True)

@@ -4,6 +4,8 @@ FREE ── onset ──▶ OVERLAP ── it goes on ──▶ CUTTING ──�
                      ▲    ── it was a nod ──▶ RESUMING ─┤
                      └───────── speaks again ───────────┤
 FREE ◀── it is known where the caller stopped hearing ──┘
+
+DROPPING, from any of them: what the agent was saying is of no use any more, whoever speaks.
 """
 
 from dataclasses import dataclass
@@ -19,9 +21,9 @@ from media.core.types import BargedIn, CallPlan
 from media.core.vad import Confirm, Vad, echo_gate_open
 from media.core.voice import Voice
 
-MISSING_MS = 5 * FRAME_MS  # without a frame for so long, the caller is taken to have stopped speaking
+MISSING_MS: Final = 5 * FRAME_MS  # without a frame for so long, the caller is taken to have stopped speaking
 
-LONGEST_ONSET_MS = 1_000.0  # a candidate that is not confirmed within this time is noise
+LONGEST_ONSET_MS: Final = 1_000.0  # a candidate that is not confirmed within this time is noise
 
 
 class Phase(Enum):
@@ -29,6 +31,7 @@ class Phase(Enum):
     OVERLAP = auto()  # cleared; no verdict yet
     CUTTING = auto()  # the verdict is known, but not yet where the caller stopped hearing
     RESUMING = auto()
+    DROPPING = auto()
 
 
 # Compared on every frame: the lookup of an enum member would be most of the cost.
@@ -71,6 +74,11 @@ class Floor:
         self._phase, self._overlap = Phase.FREE, _Overlap()
         self._frame_at_ms = 0.0
         self._voiced_ms: float | None = None  # when the first voiced frame of a sound can have arrived
+
+    def become(self, plan: CallPlan) -> None:
+        """Another agent has the floor."""
+        self.interruptible = plan.interruptible
+        self._bargein.cut_after_ms, self._bargein.resume_after_ms = plan.cut_after_ms, plan.resume_after_ms
 
     def begin(self, now_ms: float) -> None:
         """Frames are expected from now on."""
@@ -162,9 +170,23 @@ class Floor:
         if not self._overlap.cleared_ms:  # of two, the first is what the caller waited for
             self._overlap.cleared_ms = now_ms
 
+    def drop(self, now_ms: float) -> None:
+        """Stop the agent for good: what it was saying is gone, and the floor stays with it."""
+        self.interruptible = self._bargein.held = False
+        self._model.cut()
+        if self._phase is _FREE:
+            self._voice.clear(now_ms)
+        self._phase = Phase.DROPPING
+        self.settle(now_ms)
+
     def settle(self, now_ms: float) -> None:
         """Carry out a verdict, once it is known where the caller stopped hearing."""
         if self._phase is _FREE or self._phase is _OVERLAP or not self._voice.settled(now_ms):
+            return
+        if self._phase is Phase.DROPPING:
+            self._phase = Phase.FREE
+            self._voice.cut(now_ms, unsaid=False, keep_keys=False)
+            self._model.settled(now_ms)
             return
         voice, unsaid = self._voice, self._unsaid()
         if unsaid and self._phase is Phase.RESUMING:
@@ -177,8 +199,8 @@ class Floor:
         settled = self._barged_in("cut" if cutting else "resumed")
         if not cutting:
             voice.resume(now_ms)
-        elif voice.cut(now_ms, unsaid=unsaid):
-            self._model.answers.owe()
+        else:
+            self._model.unsaid(voice.cut(now_ms, unsaid=unsaid, keep_keys=True))
         if not unsaid:
             voice.barged_in(settled)
         self._model.settled(now_ms)
@@ -190,7 +212,7 @@ class Floor:
 
     def end(self, now_ms: float) -> None:
         """The call is over: a pending overlap is reported as it is.  The agent is not heard again after it."""
-        if self._phase is _FREE:
+        if self._phase is _FREE or self._phase is Phase.DROPPING:
             return
         self._voice.give_up(now_ms)
         unsaid, overlap = self._unsaid(), self._barged_in("resumed" if self._phase is Phase.RESUMING else "cut")

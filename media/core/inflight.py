@@ -6,19 +6,48 @@ beginning of a run and its cut are independent of the network delay.
 """
 
 import math
-from collections import deque
 from dataclasses import dataclass, field
+from typing import Final
 
 from media.core.audio import BYTES_PER_MS, SILENT_DB, level_db
 from media.core.carrierclock import CarrierClock
 from media.core.types import ClipKind
 
-KEPT_MS = 2_000.0  # heard audio is remembered for its mark and for the echo gate
-ECHO_SPAN_MS = 400.0
-TOO_EARLY_MS = 30.0  # more than our error
-NEARLY = 1e-3  # of a sample: what floating-point numbers make of a whole one
-UNEVEN_MS = 5.0  # how far bounds may miss each other before the older ones are discarded
-_NEVER = float("inf")
+KEPT_MS: Final = 2_000.0  # heard audio is remembered for its mark and for the echo gate
+ECHO_SPAN_MS: Final = 400.0
+TOO_EARLY_MS: Final = 30.0  # more than our error
+NEARLY: Final = 1e-3  # of a sample: what floating-point numbers make of a whole one
+UNEVEN_MS: Final = 5.0  # how far bounds may miss each other before the older ones are discarded
+FORGET_BYTES: Final = 1_000 * BYTES_PER_MS  # an answer that is heard is dropped in pieces of this length
+_NEVER: Final = float("inf")
+
+
+class Sound:
+    """An item's audio, of which the beginning is dropped once it was heard.  Offsets count from its true beginning."""
+
+    __slots__ = ("_dropped", "kept")
+
+    def __init__(self, ulaw: bytes = b"") -> None:
+        self.kept = bytearray(ulaw)
+        self._dropped = 0
+
+    @property
+    def size(self) -> int:
+        """All of it, with what was dropped."""
+        return self._dropped + len(self.kept)
+
+    def add(self, ulaw: bytes) -> None:
+        self.kept += ulaw
+
+    def piece(self, start: int, end: int) -> bytes:
+        return bytes(self.kept[start - self._dropped : end - self._dropped])
+
+    def forget(self, end: int, least: int = FORGET_BYTES) -> None:
+        """Drop what comes before `end`, if it is so much: nobody asks for it again."""
+        size = end - self._dropped
+        if size >= least:
+            del self.kept[:size]
+            self._dropped = end
 
 
 @dataclass(slots=True, eq=False)
@@ -29,7 +58,7 @@ class Item:
     clip: ClipKind | None = None
     of_model: bool = True
     text: str = ""  # a clip's words
-    audio: bytearray = field(default_factory=bytearray)
+    audio: Sound = field(default_factory=Sound)
     sent: int = 0
     heard: int = 0
     proven: int = 0  # heard for certain: the mark behind it was played
@@ -38,7 +67,7 @@ class Item:
 
     @property
     def generated(self) -> int:
-        return len(self.audio)
+        return self.audio.size
 
     @property
     def finished(self) -> bool:
@@ -122,9 +151,10 @@ class InFlight:
     """
 
     clock: CarrierClock
-    out: deque[Segment] = field(default_factory=deque)  # not heard to the end
-    _past: deque[Segment] = field(default_factory=deque)
-    _unmarked: deque[Segment] = field(default_factory=deque)  # past segments whose mark is not back
+    # Few of each: of short lists, compiled code reads the ends faster than of a deque.
+    out: list[Segment] = field(default_factory=list)  # not heard to the end
+    _past: list[Segment] = field(default_factory=list)
+    _unmarked: list[Segment] = field(default_factory=list)  # past segments whose mark is not back
     _ends_ms: float = -_NEVER
     _ready_ms: float = 0.0
     _sooner_ms: float = 0.0  # how much earlier than estimated the run may have begun, at most
@@ -170,7 +200,7 @@ class InFlight:
         spans: list[Span] = []
         while self.out and self.out[0].seq <= seq:
             self._heard(self.out[0], self.out[0].end, spans)
-            self._past.append(self.out.popleft())
+            self._past.append(self.out.pop(0))
         segment.item.proven = max(segment.item.proven, segment.end)
         for later in self._unmarked:
             ends_ms = later.follow(ends_ms)
@@ -219,21 +249,21 @@ class InFlight:
             if segment.item.heard < segment.end:
                 break
             unmarked.append(segment)
-            past.append(out.popleft())
+            past.append(out.pop(0))
         forgotten_ms = call_ms - KEPT_MS
         while past and past[0].ends_ms < forgotten_ms:
-            past.popleft()
+            past.pop(0)
         while unmarked and unmarked[0].ends_ms < forgotten_ms:
-            unmarked.popleft()
+            unmarked.pop(0)
         return spans
 
     def _marked(self, seq: int) -> Segment | None:
         """The message that this mark follows.  Marks come back in order: older ones will no longer come."""
         unmarked = self._unmarked
         while unmarked and unmarked[0].seq < seq:
-            unmarked.popleft()
+            unmarked.pop(0)
         if unmarked and unmarked[0].seq == seq:
-            return unmarked.popleft()
+            return unmarked.pop(0)
         for segment in self.out:
             if segment.seq >= seq:
                 return segment if segment.seq == seq else None

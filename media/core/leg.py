@@ -6,6 +6,7 @@ third of the time of a frozen dataclass.
 """
 
 from collections.abc import Mapping
+from typing import final
 
 import msgspec
 
@@ -19,8 +20,15 @@ class HangUp(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
+class MoveOn(msgspec.Struct, frozen=True):
+    """The call leaves this leg and goes on elsewhere, as control has stored; the reason code says what for."""
+
+    reason: str
+    detail: str = ""
+
+
 #: How a call leaves its leg.
-Outcome = HangUp
+Outcome = HangUp | MoveOn
 
 
 class Started(msgspec.Struct, frozen=True):
@@ -45,7 +53,9 @@ class Digit(msgspec.Struct, frozen=True):
 
 
 class Stopped(msgspec.Struct, frozen=True):
-    """The caller has hung up."""
+    """The caller has hung up, or is gone: the reason code (`StreamEnded.reason`)."""
+
+    reason: str = "caller"
 
 
 class Broken(msgspec.Struct, frozen=True):
@@ -54,6 +64,7 @@ class Broken(msgspec.Struct, frozen=True):
     detail: str
 
 
+@final
 class Mark(msgspec.Struct, frozen=True, gc=False):
     """A marker behind the audio that was sent before it.
 
@@ -63,12 +74,14 @@ class Mark(msgspec.Struct, frozen=True, gc=False):
     number: int
 
 
+@final
 class Play(msgspec.Struct, frozen=True, gc=False):
     """Audio of any length, to be played after what was sent before."""
 
     audio: bytes
 
 
+@final
 class Clear(msgspec.Struct, frozen=True, gc=False):
     """Discard what has not been played."""
 

@@ -5,13 +5,14 @@ again never exhausts anybody's patience.
 """
 
 from collections import deque
+from typing import Final
 
 from media.core.types import CallPlan
 
-MINUTE_MS = 60_000.0
-LONGEST_WAIT_MS = 1_000.0  # before a dial, so that a model that is back is noticed soon
-MOST_DOUBLINGS = 10
-_NEVER = float("inf")
+MINUTE_MS: Final = 60_000.0
+LONGEST_WAIT_MS: Final = 1_000.0  # before a dial, so that a model that is back is noticed soon
+MOST_DOUBLINGS: Final = 10
+_NEVER: Final = float("inf")
 
 
 class Losses:

@@ -3,9 +3,9 @@
 from enum import Enum, auto
 from typing import Final
 
-MAX_PINGS = 16  # under way at once; a carrier that never echoes must not cost memory
-PING_MS = 400.0  # how often the round trip to the carrier is measured while the agent is silent
-FIRST_PING_MS = 60.0  # the same, until it is well known
+MAX_PINGS: Final = 16  # under way at once; a carrier that never echoes must not cost memory
+PING_MS: Final = 400.0  # how often the round trip to the carrier is measured while the agent is silent
+FIRST_PING_MS: Final = 60.0  # the same, until it is well known
 
 
 class Age(Enum):

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Final, Literal
 
 from media.core.latency import Latency
 from media.core.turns import Turns
-from media.core.types import BargedIn, CallPlan, Emit, Report, Role, TurnEnded, UnderWay
+from media.core.types import Author, BargedIn, CallPlan, Emit, Report, TurnEnded, UnderWay
 
-_NEVER = float("inf")
+_NEVER: Final = float("inf")
 
 
 class Minutes:
@@ -58,8 +59,12 @@ class Minutes:
         else:
             self._emit(Report(overlap))
 
-    def so_far(self) -> Sequence[tuple[Role, str]]:
-        """What was said so far, including turns that are not reported yet."""
+    def noted(self, id: str, author: Literal["caller", "system"], text: str, at_ms: int) -> None:
+        """The agent knows something that was not said: a person's hint, or keys."""
+        self._turns.noted(id, author, text, at_ms)
+
+    def so_far(self) -> Sequence[tuple[Author, str]]:
+        """What was said so far, including turns that are not reported yet; and the notes, each in its place."""
         return self._turns.so_far()
 
     def session_lost(self) -> None:

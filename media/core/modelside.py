@@ -1,34 +1,43 @@
 """The model's side of a call: its events, and whose turn it is to be answered."""
 
+from collections.abc import Collection
+from typing import Final
+
+from media.core import metering
 from media.core import realtime as rt
 from media.core.caller import Caller
 from media.core.carrierclock import CarrierClock
+from media.core.commands import SendDigits, Sequel
+from media.core.discretion import Discretion
+from media.core.dtmf import told
 from media.core.ear import Ear
 from media.core.losses import Losses
 from media.core.minutes import Minutes
 from media.core.replies import Replies
-from media.core.session import Session
+from media.core.session import TAKEN_OVER, Session
+from media.core.supervision import Supervision
 from media.core.toolcalls import ToolCalls
-from media.core.types import CallPlan, Delta, DialModel, Emit, Report, Role, ToolStatus
+from media.core.types import CallPlan, ClipKind, Delta, DialModel, Emit, ModelUsed, Report, Role, ToolStatus
 from media.core.voice import Voice
 
-PROTOCOL, TOO_MUCH = "protocol", "too_much"  # why a session is given up: malformed events, or oversized ones
-_NEVER = float("inf")
+#: Why a session is given up: malformed events, oversized ones, or answers that all fail.
+PROTOCOL, TOO_MUCH, FAILING = "protocol", "too_much", "failing"
+_NEVER: Final = float("inf")
 
 
 class ModelSide:
-    """Its parts `answers`, `ear`, `losses`, `replies`, `session` and `tools` may be used directly."""
+    """Its parts `answers`, `ear`, `losses`, `replies`, `session`, `supervision` and `tools` may be used directly."""
 
     __slots__ = (
         "_emit",
         "_minutes",
         "_voice",
-        "_watched_until_ms",
         "answers",
         "ear",
         "losses",
         "replies",
         "session",
+        "supervision",
         "tools",
     )
 
@@ -40,20 +49,17 @@ class ModelSide:
         voice: Voice,
         minutes: Minutes,
         caller: Caller,
-        emit: Emit,
+        discretion: Discretion,
     ) -> None:
+        emit: Emit = discretion.emit
         self.session = session
         self.losses = Losses(plan)
         self.ear = Ear(plan, session, clock, minutes.latency)
         self.replies = Replies(plan, session, voice, caller, emit)
         self.answers = self.replies.answers
-        self.tools = ToolCalls(plan, session, self.answers, emit)
+        self.supervision = Supervision(session, self.replies, emit)
+        self.tools = ToolCalls(plan, session, self.answers, discretion)
         self._voice, self._minutes, self._emit = voice, minutes, emit
-        self._watched_until_ms = 0.0
-
-    def watch(self, until_ms: float) -> None:
-        """Report transcript deltas until then, or for longer if that was requested before."""
-        self._watched_until_ms = max(self._watched_until_ms, until_ms)
 
     # The session.
 
@@ -64,7 +70,7 @@ class ModelSide:
     def connected(self, now_ms: float) -> None:
         """A socket is open."""
         self.replies.session_opened()
-        self.session.open(self._minutes.so_far(), now_ms)
+        self.session.open(now_ms)
         self.ear.session_opened()
         self._minutes.session_opened(now_ms)
         self._proceed(now_ms)
@@ -79,6 +85,23 @@ class ModelSide:
     def lost(self, now_ms: float) -> str:
         """The connection is lost or was never made.  Returns why the call is to be given up; empty if it is to dial again."""
         self.losses.lost(now_ms, stood=self.session.stands)
+        self._without_session(now_ms)
+        return self.losses.enough(now_ms)
+
+    def redial(self, now_ms: float) -> None:
+        """This session is left for another one, which is no loss."""
+        self._without_session(now_ms)
+        self.dial(now_ms)
+
+    def hand_over(self, plan: CallPlan, at_ms: int, now_ms: float) -> None:
+        """Another agent has the call: its session follows, knows what was said so far, and speaks first."""
+        self._without_session(now_ms)
+        self.session.become(plan)
+        self.tools.become(plan)
+        self.session.note(f"taken_over_{at_ms}", "system", TAKEN_OVER, at_ms)
+        self.answers.owe()
+
+    def _without_session(self, now_ms: float) -> None:
         self.session.lose()
         self.ear.session_lost()
         self.answers.caller.turn(False, now_ms)
@@ -86,7 +109,11 @@ class ModelSide:
         self.replies.session_lost()
         self.tools.session_lost()
         self._voice.orphan_all()
-        return self.losses.enough(now_ms)
+
+    def keyed(self, digits: str, at_ms: int) -> None:
+        """The caller has entered something on the keypad: this session knows it, and so does every later one."""
+        self.session.note(f"keys_{at_ms}", "caller", told(digits), at_ms)
+        self.answers.turn_taken()
 
     def failing(self, now_ms: float) -> str:
         """Why the session counts as lost though its socket is open, in a word; empty if it does not."""
@@ -118,6 +145,7 @@ class ModelSide:
 
     def cut(self) -> None:
         """The caller took the floor."""
+        self.tools.floor_taken()
         self.answers.cut()
         cancelled = self.replies.cancel()
         if cancelled is not None:
@@ -130,6 +158,13 @@ class ModelSide:
         if self.answers.taken_back():
             self._overtaken()
 
+    def unsaid(self, kinds: Collection[ClipKind | None]) -> None:
+        """Nothing was said of these, None being an answer, and no more of them will be: they are owed."""
+        if None in kinds:
+            self.answers.owe()
+        if ClipKind.DICTATED in kinds:
+            self.replies.say_again()
+
     def _overtaken(self) -> None:
         """The caller has said more.  An answer of which nothing was heard is taken back, and asked for again with that."""
         if self.replies.saying is not None or self._voice.sounds:
@@ -137,10 +172,15 @@ class ModelSide:
         cancelled = self.replies.cancel()
         if cancelled is not None:
             self.tools.interrupted(cancelled)
+        self.tools.floor_taken()
         self._voice.withdraw()
 
-    def tool_result(self, call_id: str, output_json: str, status: ToolStatus, now_ms: float) -> None:
-        self.tools.result(call_id, output_json, status)
+    def tool_result(
+        self, call_id: str, output_json: str, status: ToolStatus, now_ms: float, sequel: Sequel | None
+    ) -> None:
+        is_news = self.tools.result(call_id, output_json, status, now_ms, sequel)
+        if is_news and isinstance(sequel, SendDigits):
+            self._voice.dial(sequel.digits)
         self._proceed(now_ms)
 
     def asked(self, now_ms: float) -> None:
@@ -154,7 +194,8 @@ class ModelSide:
         self._proceed(now_ms)
 
     def _proceed(self, now_ms: float) -> None:
-        self.replies.proceed(now_ms, catching_up=self.ear.catching_up(now_ms))
+        # Nothing answers what is said over the last words, unless it takes the floor from them.
+        self.replies.proceed(now_ms, catching_up=self.tools.revocable or self.ear.catching_up(now_ms))
 
     def flush(self) -> None:
         """The call is over: so are all turns."""
@@ -186,17 +227,23 @@ class ModelSide:
             case rt.InputTranscriptCompleted(_, transcript) if len(transcript) > rt.MAX_TEXT_CHARS:
                 return TOO_MUCH
             case rt.InputTranscriptCompleted() | rt.InputTranscriptFailed():
-                transcript = event.transcript if isinstance(event, rt.InputTranscriptCompleted) else ""
+                transcript = ""
+                if isinstance(event, rt.InputTranscriptCompleted):
+                    transcript = event.transcript
+                    self._used(metering.of_transcription(self.session.plan.transcription_model, event.usage))
                 self._minutes.caller_text(event.item_id, transcript)
                 self.ear.turn_understood(event.item_id)
             case rt.FunctionArgumentsDone(response_id):
-                self.tools.called(event, now_ms, cancelled=self.replies.cancelled(response_id))
+                said_ms = now_ms + self._voice.remaining_ms(now_ms)
+                self.tools.called(event, now_ms, said_ms, cancelled=self.replies.cancelled(response_id))
             case rt.SessionCreated() | rt.SessionUpdated():
                 self._begun(now_ms)
             case rt.Error(error):
-                self.answers.refused(error.event_id)
+                self.replies.refused(error.event_id)
             case _:
                 self._response(event, now_ms)
+        if self.answers.failing:  # before another one is asked for
+            return FAILING
         self.settled(now_ms)
         return ""
 
@@ -223,6 +270,7 @@ class ModelSide:
             if not self.replies.more(now_ms, chars=len(event.delta)):
                 return False
             self._voice.add_text(event.item_id, event.delta)
+            self.tools.discretion.agent_words(event.item_id, event.delta, now_ms)
         elif len(event.delta) > rt.MAX_TEXT_CHARS:
             return False
         else:
@@ -234,7 +282,7 @@ class ModelSide:
 
     def _show(self, role: Role, item_id: str, text: str, start_ms: int, now_ms: float) -> None:
         """Whoever watches the call sees these words, or that this turn has begun."""
-        if now_ms < self._watched_until_ms:
+        if now_ms < self.supervision.watched_until_ms:
             self._emit(Report(Delta(role, item_id, text, start_ms)))
 
     def _caller_began(self, item_id: str, start_ms: int, now_ms: float) -> None:
@@ -268,6 +316,10 @@ class ModelSide:
                 if self.answers.turn_committed():
                     self._overtaken()
 
+    def _used(self, used: ModelUsed | None) -> None:
+        if used is not None:
+            self._emit(Report(used))
+
     def _response(self, event: rt.ServerEvent, now_ms: float) -> None:
         if not isinstance(event, rt.Unknown) or event.type.startswith("response."):
             self.replies.more(now_ms)
@@ -284,6 +336,7 @@ class ModelSide:
             case rt.OutputItemDone(item):
                 self._voice.close_item(item.id)
             case rt.ResponseDone(response):
+                self._used(metering.of_response(self.session.plan.model, response.usage))
                 if self.replies.done(response):
                     self.losses.answered()
                     self.ear.answer_complete()

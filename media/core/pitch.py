@@ -1,12 +1,16 @@
 """The pitch of a voice, from 40 ms of sound."""
 
+from typing import Final
+
 import numpy as np
 
-SHORTEST, LONGEST = 20, 114  # samples at 8 kHz: 400 to 70 Hz
-PERIODIC = 0.8  # correlation of two periods, 0 to 1: below this there is no pitch
-NEARLY = 0.92  # of the best correlation: such a peak is at a multiple of the same period
-FRAME = 160
-_FIRST, _LAST = FRAME - LONGEST - 1, FRAME - SHORTEST + 1  # where the period before begins; one more on either side
+SHORTEST: Final = 20
+LONGEST: Final = 114  # samples at 8 kHz: 400 to 70 Hz
+PERIODIC: Final = 0.8  # correlation of two periods, 0 to 1: below this there is no pitch
+NEARLY: Final = 0.92  # of the best correlation: such a peak is at a multiple of the same period
+FRAME: Final = 160
+_FIRST: Final = FRAME - LONGEST - 1
+_LAST: Final = FRAME - SHORTEST + 1  # where the period before begins; one more on either side
 
 
 def period(pcm: bytes) -> float:

@@ -7,7 +7,6 @@ its own, whose echo shows when the queue was emptied; until then the position is
 Invariants: heard <= sent <= generated, heard never decreases, and the bytes of an item go out in order without a gap.
 """
 
-from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,12 +16,14 @@ from media.core.carrierclock import CarrierClock
 from media.core.inflight import ECHO_SPAN_MS, InFlight, Item, Span
 from media.core.leg import Clear, Mark, Play, ToLeg
 from media.core.marks import Age, Marks
+from media.core.types import ClipKind
 
-SETTLE_MS = 600.0  # how long a clear waits for the echo of its mark
-UNSURE_MS = 5.0  # a mark must be earlier than a flushed one could be by more than this to count as played
+SETTLE_MS: Final = 600.0  # how long a clear waits for the echo of its mark
+UNSURE_MS: Final = 5.0  # a mark must be earlier than a flushed one could be by more than this to count as played
 
 
 _CURRENT: Final = Age.CURRENT  # asked of every mark
+_PATIENT: Final = (None, ClipKind.DICTATED)  # an answer, and what a person wants said
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Playout:
     caller: Caller
     lead_low_ms: int = 200
     message_ms: int = 107
-    line: deque[Item] = field(default_factory=deque)  # items not yet heard to their end, in the order of speech
+    line: list[Item] = field(default_factory=list)  # items not yet heard to their end, in the order of speech
     held: bool = False  # cleared: nothing goes out until resume or drop
     _flight: InFlight = field(init=False)
     _marks: Marks = field(default_factory=Marks)
@@ -97,7 +98,7 @@ class Playout:
         if not self._flight.out and now_ms >= self._ping_due_ms():
             sends.append(Mark(self._marks.ping(now_ms)))
         for item in self.line:
-            if item.clip is None and not item.sent and self.caller.speaks(now_ms):
+            if item.clip in _PATIENT and not item.sent and self.caller.speaks(now_ms):
                 break  # an answer does not begin while the caller speaks
             if item.sent < item.generated and not self._flight.out:
                 sends.append(self._send_mark(item, b"", now_ms))  # shows when the audio behind it begins to play
@@ -111,7 +112,7 @@ class Playout:
         return sends
 
     def _send(self, sends: list[ToLeg], item: Item, size: int, now_ms: float) -> None:
-        payload = bytes(item.audio[item.sent : item.sent + size])
+        payload = item.audio.piece(item.sent, item.sent + size)
         sends.append(Play(payload))
         sends.append(self._send_mark(item, payload, now_ms))
 
@@ -170,19 +171,28 @@ class Playout:
             item.sent = item.heard
         self.held = False
 
-    def drop(self) -> list[Item]:
-        """Drop the unheard tail; return the items that had one, in the order of speech.  Only once `settled`."""
-        dropped = [item for item in self.line if not item.finished]
-        self.line = deque([item for item in self.line if item.finished])
-        for item in dropped:
-            item.complete = True
-        self.held = False
+    def drop(self, *, keep_keys: bool = False) -> list[Item]:
+        """Drop the unheard tail; return the items that had one, in the order of speech.  Only once `settled`.
+
+        With `keep_keys` the keys of which nothing was heard are still to be sent.
+        """
+        line, self.line, self.held = self.line, [], False
+        dropped: list[Item] = []
+        for item in line:
+            if item.finished:
+                self.line.append(item)
+            elif keep_keys and item.clip is ClipKind.TONES and not item.heard:
+                item.sent = 0
+                self.line.append(item)
+            else:
+                item.complete = True
+                dropped.append(item)
         return dropped
 
     def withdraw(self) -> list[Item]:
         """Drop the answer, of which nothing was sent or heard; return its items."""
         dropped = [item for item in self.line if item.clip is None]
-        self.line = deque([item for item in self.line if item.clip is not None])
+        self.line = [item for item in self.line if item.clip is not None]
         return dropped
 
     def advance(self, now_ms: float) -> tuple[list[Span], list[Item]]:
@@ -191,7 +201,7 @@ class Playout:
         spans, self._spans = self._spans, []
         finished: list[Item] = []
         while self.line and self.line[0].finished:
-            finished.append(self.line.popleft())
+            finished.append(self.line.pop(0))
         return spans, finished
 
     def _hear(self, now_ms: float) -> None:

@@ -5,13 +5,12 @@ ways, base64 in JSON.  Only what the core needs is typed, and must therefore be 
 not use decode as Unknown, and fields that it does not read are ignored.
 """
 
-import binascii
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
-from media.core.types import CallPlan, Role
+from media.core.types import Author, CallPlan
 
 #: A larger event counts as a fault.  Audio deltas have a few thousand bytes; the largest event echoes the instructions.
 MAX_EVENT_BYTES = 1 << 20
@@ -40,6 +39,7 @@ class SessionUpdated(_Event, frozen=True, tag="session.updated"):
 class Response(msgspec.Struct, frozen=True):
     id: str
     status: str = ""  # in_progress, completed, cancelled, failed, incomplete
+    usage: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class ResponseCreated(_Event, frozen=True, tag="response.created"):
@@ -103,6 +103,7 @@ class InputTranscriptDelta(_Event, frozen=True, tag="conversation.item.input_aud
 class InputTranscriptCompleted(_Event, frozen=True, tag="conversation.item.input_audio_transcription.completed"):
     item_id: str
     transcript: str
+    usage: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class InputTranscriptFailed(_Event, frozen=True, tag="conversation.item.input_audio_transcription.failed"):
@@ -153,12 +154,20 @@ ServerEvent = Known | Unknown
 _decode = msgspec.json.Decoder[Known](Known).decode
 _decode_type = msgspec.json.Decoder(Unknown).decode
 _KNOWN_TYPES = frozenset(each.__struct_config__.tag for each in Known.__args__)
+_KNOWN_BYTES = frozenset(each.encode() for each in _KNOWN_TYPES)
+_TYPE_FIRST = b'{"type":"'  # how the API begins every event
 _encode = msgspec.json.encode
 
 
 def decode(payload: bytes) -> ServerEvent:
     """One text frame from the model.  Raises WireError if it is not an event, or is a malformed known one."""
     try:
+        if payload.startswith(_TYPE_FIRST):  # a third of them we do not use: finding that out by an error costs more
+            begin = len(_TYPE_FIRST)
+            if payload[begin : payload.find(b'"', begin)] not in _KNOWN_BYTES:
+                unused = _decode_type(payload)
+                if unused.type not in _KNOWN_TYPES:
+                    return unused
         event: Known = _decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return _unknown(payload, str(error))
@@ -197,7 +206,7 @@ def session_update(plan: CallPlan) -> bytes:
     session = {
         "type": "realtime",
         "output_modalities": ["audio"],
-        "instructions": plan.instructions,
+        "instructions": instructions(plan),
         "audio": audio,
         "tools": [
             {
@@ -212,8 +221,14 @@ def session_update(plan: CallPlan) -> bytes:
     return _encode({"type": "session.update", "session": session})
 
 
-def append(ulaw: bytes) -> bytes:
-    return b'{"type":"input_audio_buffer.append","audio":"' + binascii.b2a_base64(ulaw, newline=False) + b'"}'
+def instructions(plan: CallPlan) -> str:
+    """All that the agent is told to begin with."""
+    return f"{plan.instructions}\n\n{plan.caller_context}" if plan.caller_context else plan.instructions
+
+
+def instructions_update(plan: CallPlan) -> bytes:
+    """Of a session that is open already.  Nothing else is sent again: a voice that has spoken can't be set."""
+    return _encode({"type": "session.update", "session": {"type": "realtime", "instructions": instructions(plan)}})
 
 
 def response_create(event_id: str, instructions: str | None = None) -> bytes:
@@ -241,7 +256,7 @@ def item_delete(item_id: str) -> bytes:
     return _encode({"type": "conversation.item.delete", "item_id": item_id})
 
 
-def message_create(role: Role | Literal["system"], text: str, after: str | None = None) -> bytes:
+def message_create(role: Author, text: str, after: str | None = None) -> bytes:
     """A text item: what the agent said without the model, what the caller typed, what an earlier session heard.
 
     It is inserted after the item `after`, or at the end.

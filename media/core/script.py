@@ -53,7 +53,7 @@ class Script:
     def audible(self) -> bool:
         """Whether audio has come for what the model is saying."""
         for item in self._open.values():  # noqa: SIM110 - runs on every tick; a generator would be a third of the cost
-            if item.audio:
+            if item.generated:
                 return True
         return False
 

@@ -9,6 +9,7 @@ from enum import Enum, auto
 class Due(Enum):
     PROMPT = auto()
     CLOSE_IDLE = auto()
+    WARN = auto()
     CLOSE_TOO_LONG = auto()
 
 
@@ -17,14 +18,20 @@ class Silence:
     idle_after_ms: int
     prompts: int
     max_call_ms: int
-    gaps_ms: tuple[int, ...] = ()  # before each of the first prompts, in place of `idle_after_ms`
+    gaps_ms: tuple[int, ...] = ()  # before each of the first prompts and the close, in place of `idle_after_ms`
+    warning_ms: int = 0  # how long before the end of the longest call its end is announced; 0: never
     _started_ms: float = 0.0
     _alive_ms: float = 0.0
     _prompted: int = 0
+    _warned: bool = False
 
     def begin(self, now_ms: float) -> None:
         """The call has started."""
         self._started_ms = self._alive_ms = now_ms
+
+    def become(self, idle_after_ms: int, prompts: int, gaps_ms: tuple[int, ...]) -> None:
+        """Another agent's patience; the call's longest time stays."""
+        self.idle_after_ms, self.prompts, self.gaps_ms = idle_after_ms, prompts, gaps_ms
 
     def agent_speaks(self, now_ms: float) -> None:
         self._alive_ms = now_ms
@@ -37,10 +44,17 @@ class Silence:
         """How many prompts in a row were due."""
         return self._prompted
 
-    def due(self, now_ms: float, *, caller_speaks: bool = False) -> Due | None:
-        """What is due now; each is returned once.  A prompt is not due while the caller speaks."""
-        if now_ms - self._started_ms >= self.max_call_ms:
+    def due(self, now_ms: float, *, caller_speaks: bool = False, quiet: bool = True) -> Due | None:
+        """What is due now; each is returned once.
+
+        A prompt is not due while the caller speaks, nor the warning unless all is `quiet`: it interrupts nobody.
+        """
+        lasted_ms = now_ms - self._started_ms
+        if lasted_ms >= self.max_call_ms:
             return Due.CLOSE_TOO_LONG
+        if quiet and self.warning_ms and not self._warned and lasted_ms >= self.max_call_ms - self.warning_ms:
+            self._warned = True
+            return Due.WARN
         wait_ms = self.gaps_ms[self._prompted] if self._prompted < len(self.gaps_ms) else self.idle_after_ms
         if caller_speaks or now_ms - self._alive_ms < wait_ms:
             return None

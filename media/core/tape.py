@@ -1,22 +1,34 @@
-"""What is recorded of both sides, from the moment that recording is allowed."""
+"""The one gate through which the sound of both sides leaves the core: for the recording, from the moment that it is allowed,
+and for whoever listens.
+"""
 
 from media.core.audio import to_ms
 from media.core.types import Emit, RecordAgent, RecordCaller, StartRecording
 
 
 class Tape:
-    __slots__ = ("_agent_ms", "_emit", "_wanted", "running")
+    __slots__ = ("_agent_ms", "_emit", "_listened", "_recording", "_wanted", "running")
 
     def __init__(self, emit: Emit, *, wanted: bool) -> None:
-        self.running = False
+        self.running = False  # somebody takes the sound
+        self._recording = self._listened = False
         self._wanted, self._emit = wanted, emit
         self._agent_ms = 0  # the end of the agent's last span
 
     def start(self) -> None:
         """Recording may begin; does nothing if none is wanted or it is running."""
-        if self._wanted and not self.running:
-            self.running = True
+        if self._wanted and not self._recording:
+            self._recording = True
             self._emit(StartRecording())
+            self._turn()
+
+    def listen(self, on: bool) -> None:
+        """Somebody listens, or nobody any more."""
+        self._listened = on
+        self._turn()
+
+    def _turn(self) -> None:
+        self.running = self._recording or self._listened
 
     def caller(self, payload: bytes, at_ms: int) -> None:
         if self.running:

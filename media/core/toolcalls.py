@@ -1,23 +1,42 @@
 """The model's function calls, carried out: by control, by the call itself, or not at all."""
 
+from typing import Final
+
 from media.core import realtime as rt
 from media.core.answers import Answers
-from media.core.leg import Outcome
+from media.core.commands import Sequel, SwitchFlow
+from media.core.discretion import BY_TOOL, NOTHING_JSON, Discretion
+from media.core.leg import HangUp, MoveOn, Outcome
 from media.core.session import Session
-from media.core.tools import CALL_ENDED, INTERRUPTED, MAX_ARGUMENTS, TIMED_OUT, Audience, Tools, error_json
+from media.core.tools import CALL_ENDED, GOES_ON, INTERRUPTED, MAX_ARGUMENTS, TIMED_OUT, Audience, Tools, error_json
 from media.core.types import CallPlan, Emit, Report, RunTool, ToolCalled, ToolFinished, ToolStatus
 
-MAX_NAME = 64  # characters of a function's name
+MAX_NAME: Final = 64  # characters of a function's name
 
 
 class ToolCalls:
-    __slots__ = ("_answered", "_answers", "_emit", "_names", "_session", "_tools", "leaving")
+    __slots__ = (
+        "_answered",
+        "_answers",
+        "_emit",
+        "_ends_by",
+        "_names",
+        "_session",
+        "_tools",
+        "discretion",
+        "leaving",
+        "successor",
+    )
 
-    def __init__(self, plan: CallPlan, session: Session, answers: Answers, emit: Emit) -> None:
+    def __init__(self, plan: CallPlan, session: Session, answers: Answers, discretion: Discretion) -> None:
+        self.discretion = discretion
         self.leaving: Outcome | None = None  # how a tool of the agent's has asked to end the call
-        self._session, self._answers, self._emit = session, answers, emit
+        self.successor: SwitchFlow | None = None  # who is to have the call next
+        self._session, self._answers = session, answers
+        self._emit: Emit = discretion.emit
         self._tools = Tools({tool.name: tool for tool in plan.tools})
         self._names: dict[str, str] = {}  # of functions, by item id
+        self._ends_by = ""  # the tool call that is to end the call, until the agent's last words were heard
         self._answered = False  # a result came but no answer was requested, since another tool is running
 
     @property
@@ -34,42 +53,79 @@ class ToolCalls:
         """Some servers name the function only in its output item."""
         self._names[item_id] = name
 
-    def called(self, event: rt.FunctionArgumentsDone, now_ms: float, *, cancelled: bool) -> None:
-        """The model calls a tool; `cancelled` if the caller has interrupted the response that does."""
+    def called(self, event: rt.FunctionArgumentsDone, now_ms: float, said_ms: float, *, cancelled: bool) -> None:
+        """The model calls a tool; `cancelled` if the caller has interrupted the response that does.  What it has said so far
+        will have been heard at `said_ms`.
+        """
         named = self._names.pop(event.item_id, "")
         name, tools = event.name or named, self._tools
         if tools.known(event.call_id):
             return
         refusal = INTERRUPTED if cancelled else tools.refusal(name, event.arguments)
+        switch = tools.tools[name].recording if name in tools.tools else None
+        if switch == "pause":
+            refusal = None  # who tells a secret while the agent still asks for it is not to be recorded either
+        self.discretion.tool_called(event.call_id, name, now_ms)
         self._emit(Report(ToolCalled(event.call_id, name[:MAX_NAME], event.arguments[:MAX_ARGUMENTS])))
         if refusal is not None:
             output = error_json(refusal)
             self._emit(Report(ToolFinished(event.call_id, output, "failed")))
+            self.discretion.tool_finished(event.call_id)
             self._session.send(rt.function_output(event.call_id, output))
             if not cancelled:
                 self._answer_once_all_are_in()
             return
+        if switch is not None:
+            self._switch(switch, event.call_id, now_ms, said_ms)
+            return
         outcome = tools.tools[name].outcome
         if outcome is not None:  # carried out by the call itself
-            self._emit(Report(ToolFinished(event.call_id, "{}", "ok")))
-            self.leaving = outcome
+            self.leave_for_good()
+            self.leaving, self._ends_by = outcome, event.call_id
             return
         tools.run(event.call_id, name, event.response_id, now_ms)
-        self._emit(RunTool(event.call_id, name, event.arguments))
+        off_record = self.discretion.is_secret(event.call_id)
+        self._emit(RunTool(event.call_id, name, event.arguments, off_record))
 
-    def result(self, call_id: str, output_json: str, status: ToolStatus) -> None:
-        """A tool's result; ignored if that tool is not running."""
+    def _switch(self, switch: str, call_id: str, now_ms: float, said_ms: float) -> None:
+        """Pause or resume the recording; the model goes on at once."""
+        if switch == "pause":
+            self.discretion.pause(BY_TOOL, now_ms)
+        else:
+            self.discretion.resume(now_ms, said_ms)
+        self._emit(Report(ToolFinished(call_id, NOTHING_JSON, "ok")))
+        self.discretion.tool_finished(call_id)
+        self._session.send(rt.function_output(call_id, NOTHING_JSON))
+        self._answer_once_all_are_in()
+
+    def result(
+        self, call_id: str, output_json: str, status: ToolStatus, now_ms: float, sequel: Sequel | None = None
+    ) -> bool:
+        """A tool's result; ignored, and False, if that tool is not running.
+
+        After a switch or an outcome the agent's part is over, even if the caller has spoken since: whatever the tool
+        arranged is on its way.  After keys were pressed the agent listens: no answer is owed.
+        """
         finished = self._tools.finish(call_id)
         if finished is None:
-            return
+            return False
         name, audience = finished
         self._emit(Report(ToolFinished(call_id, output_json, status)))
+        self.discretion.tool_finished(call_id)
+        if isinstance(sequel, SwitchFlow):
+            self.successor = sequel
+            return True
+        if isinstance(sequel, (HangUp, MoveOn)):
+            self.leaving = sequel
+            return True
         if audience is Audience.NEXT_SESSION:
-            self._session.note("system", f"The tool {name}, called before, has returned: {output_json}")
+            text = f"The tool {name}, called before, has returned: {output_json}"
+            self._session.note(f"result_{call_id}", "system", text, self.discretion.clock.call_ms(now_ms))
         else:
             self._session.send(rt.function_output(call_id, output_json))
-        if audience is not Audience.MODEL or self._answered:
+        if sequel is None and (audience is not Audience.MODEL or self._answered):
             self._answer_once_all_are_in()
+        return True
 
     def _answer_once_all_are_in(self) -> None:
         self._answered = self._tools.awaited
@@ -77,19 +133,49 @@ class ToolCalls:
             self._answers.owe()
 
     def watch(self, now_ms: float) -> None:
-        """Fail the tools whose time is up, so that the model hears that there is no result."""
+        """Fail the tools whose time is up, so that the model hears that there is no result; and end what has paused too long."""
+        self.discretion.watch(now_ms)
         for call_id in self._tools.late(now_ms):
-            self.result(call_id, error_json(TIMED_OUT), "failed")
+            self.result(call_id, error_json(TIMED_OUT), "failed", now_ms)
+
+    @property
+    def revocable(self) -> bool:
+        """Whether the end that the agent has asked for can still be dropped."""
+        return bool(self._ends_by)
+
+    def leave_for_good(self) -> None:
+        """The agent's last words were heard, or nobody is left who could be told otherwise."""
+        if self._ends_by:
+            self._finish_ending("{}", "ok")
+
+    def floor_taken(self) -> None:
+        """The caller took the floor from the agent's last words: the call goes on, and the model is told."""
+        if self._ends_by:
+            self._session.send(rt.function_output(self._ends_by, error_json(GOES_ON)))
+            self._finish_ending(error_json(GOES_ON), "failed")
+            self.leaving = None
+
+    def _finish_ending(self, output_json: str, status: ToolStatus) -> None:
+        self._emit(Report(ToolFinished(self._ends_by, output_json, status)))
+        self.discretion.tool_finished(self._ends_by)
+        self._ends_by = ""
 
     def interrupted(self, response_id: str) -> None:
         """The caller took the floor from this response."""
         self._tools.interrupted(response_id)
 
+    def become(self, plan: CallPlan) -> None:
+        """Another agent's tools from now on; those that are running run on."""
+        self._tools.tools = {tool.name: tool for tool in plan.tools}
+        self.discretion.become(plan.pauses)
+
     def session_lost(self) -> None:
+        self.leave_for_good()
         self._tools.session_lost()
 
     def end(self) -> None:
         """The call is over, whatever is running."""
+        self.leave_for_good()
         for call_id in self._tools.running():
             self._tools.finish(call_id)
             self._emit(Report(ToolFinished(call_id, error_json(CALL_ENDED), "failed")))

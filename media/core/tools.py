@@ -7,20 +7,25 @@ ends exactly once, and any answer after that is ignored.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import Final
 
 import msgspec
 
 from media.core.types import Tool
 
-MAX_RUNNING = 16  # at once, in one call
-MAX_KNOWN = 256  # ids that are remembered, so that none is run twice
-MAX_ARGUMENTS = 32_768  # characters
+MAX_RUNNING: Final = 16  # at once, in one call
+MAX_KNOWN: Final = 256  # ids that are remembered, so that none is run twice
+MAX_ARGUMENTS: Final = 32_768  # characters
 
 UNKNOWN_TOOL = "There is no tool of this name."
 TOO_MANY = "Too many tools are running."
 TOO_LONG = "The arguments are too long."
 TIMED_OUT = "The tool did not answer in time."
 INTERRUPTED = "The caller interrupted; the tool was not run."
+GOES_ON = (
+    "The caller spoke before they had heard your last words, so the call was not ended. Answer them; end the call again when "
+    "they have nothing more to say."
+)
 CALL_ENDED = "The call ended before the tool answered."
 
 

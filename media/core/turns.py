@@ -1,21 +1,25 @@
 """Transcript deltas become turns, in the order of speech.
 
 A caller's text may arrive after the answer to it, or never: a turn waits for it up to a deadline, and the turns after
-it wait too, so that `seq` is final when a turn is reported.
+it wait too, so that `seq` is final when a turn is reported.  What a person told the agent, and what the caller entered on
+the keypad, has its place among the turns, and is none.
 """
 
 from bisect import insort
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final, Literal
 
-from media.core.types import Role, TurnEnded
+from media.core.types import Author, Role, TurnEnded
 
-_NEVER = float("inf")
+_NEVER: Final = float("inf")
 #: How much of a long call a new session is given: turns, and characters of each.
 TOLD_TURNS, TOLD_CHARS = 100, 2_000
+#: And of a note, which may hold what a tool returned.
+TOLD_NOTE_CHARS: Final = 40_000
 #: A turn that is detected again may seem to begin this much later than the first time.
-FOUND_AGAIN_MS = 1_500
+FOUND_AGAIN_MS: Final = 1_500
 
 
 @dataclass(slots=True)
@@ -60,7 +64,7 @@ def up_to_word(text: str, position: int) -> str:
 @dataclass(slots=True, order=True)
 class _Turn:
     start_ms: int
-    role: Role = field(compare=False)
+    role: Author | Literal["keys"] = field(compare=False)
     id: str = field(compare=False)
     end_ms: int = field(compare=False, default=0)
     text: str = field(compare=False, default="")
@@ -73,7 +77,19 @@ class _Turn:
     @property
     def heard(self) -> str:
         """Of the caller, all of it."""
-        return self.text if self.role == "caller" else self.heard_text
+        return self.heard_text if self.role == "agent" else self.text
+
+    @property
+    def author(self) -> Author:
+        """Whose words they are for the model: what was pressed is the caller's."""
+        return "caller" if self.role == "keys" else self.role
+
+    @property
+    def speaker(self) -> Role | None:
+        """Who said it; None: it is a note."""
+        if self.role == "agent":
+            return "agent"
+        return "caller" if self.role == "caller" else None
 
 
 class Turns:
@@ -81,9 +97,9 @@ class Turns:
 
     __slots__ = ("_deadline_ms", "_reported_ms", "_seq", "_spoken", "_waiting")
 
-    def __init__(self, deadline_ms: int = 4_000, so_far: Sequence[tuple[Role, str]] = ()) -> None:
+    def __init__(self, deadline_ms: int = 4_000, so_far: Sequence[tuple[Author, str]] = ()) -> None:
         self._deadline_ms = deadline_ms
-        self._spoken: deque[tuple[Role, str]] = deque(so_far, maxlen=TOLD_TURNS)
+        self._spoken: deque[tuple[Author, str]] = deque(so_far, maxlen=TOLD_TURNS)
         self._waiting: list[_Turn] = []
         self._seq = 0
         self._reported_ms = 0  # where the last reported turn began
@@ -121,6 +137,10 @@ class Turns:
             turn.text, turn.heard_text = text.strip(), heard_text.strip()
             turn.end_ms, turn.interrupted, turn.done = max(turn.start_ms, end_ms), interrupted, True
 
+    def noted(self, id: str, author: Literal["caller", "system"], text: str, at_ms: int) -> None:
+        """Something that was not said but that the agent knows: a person's hint, or keys."""
+        insort(self._waiting, _Turn(at_ms, "keys" if author == "caller" else "system", id, text=text, done=True))
+
     def forget(self, id: str) -> None:
         """It was taken back before it was reported."""
         self._waiting = [turn for turn in self._waiting if turn.id != id]
@@ -143,7 +163,7 @@ class Turns:
         while self._waiting and (self._waiting[0].done or now_ms >= self._waiting[0].deadline_ms):
             if self._waiting[0].start_ms > before_ms:
                 break
-            ended.append(self._report(self._waiting.pop(0)))
+            self._report(self._waiting.pop(0), ended)
         return ended
 
     def waits(self, id: str) -> bool:
@@ -160,33 +180,46 @@ class Turns:
         ended.
         """
         turns: list[TurnEnded] = []
-        for place, turn in enumerate(self._waiting, 1):
+        seq = self._seq
+        for turn in self._waiting:
+            if (speaker := turn.speaker) is None:
+                continue
+            seq += 1
             text, heard_text, end_ms = heard.get(turn.id, (turn.text, turn.heard, turn.end_ms))
             if text:
-                seq, broken = self._seq + place, turn.interrupted or (turn.role == "agent" and not turn.done)
-                turns.append(TurnEnded(seq, turn.role, text, heard_text, turn.start_ms, end_ms, broken, turn.id))
+                broken = turn.interrupted or (turn.role == "agent" and not turn.done)
+                turns.append(TurnEnded(seq, speaker, text, heard_text, turn.start_ms, end_ms, broken, turn.id))
         return tuple(turns)
 
-    def so_far(self) -> list[tuple[Role, str]]:
-        """What a new session must know: what was said, including turns that are not reported yet."""
-        waiting = [(turn.role, turn.heard) for turn in self._waiting if turn.done and turn.heard]
-        return [(role, text[-TOLD_CHARS:]) for role, text in (*self._spoken, *waiting)]  # where it stands now
+    def so_far(self) -> list[tuple[Author, str]]:
+        """What a new session must know: what was said, including turns that are not reported yet, and the notes."""
+        waiting = [(turn.author, turn.heard) for turn in self._waiting if turn.done and turn.heard]
+        return [
+            (author, text[:TOLD_NOTE_CHARS] if author == "system" else text[-TOLD_CHARS:])  # where it stands now
+            for author, text in (*self._spoken, *waiting)
+        ]
 
     def flush(self) -> list[tuple[str, TurnEnded]]:
         """All turns that are left, at the end of the call."""
-        ended = [self._report(turn) for turn in self._waiting]
+        ended: list[tuple[str, TurnEnded]] = []
+        for turn in self._waiting:
+            self._report(turn, ended)
         self._waiting.clear()
         return ended
 
-    def _report(self, turn: _Turn) -> tuple[str, TurnEnded]:
+    def _report(self, turn: _Turn, ended: list[tuple[str, TurnEnded]]) -> None:
+        role = turn.speaker
+        if role is None:
+            self._spoken.append((turn.author, turn.text))
+            return
         self._seq += 1
         # A turn that is corrected or found late never goes before those that are reported already.
         start_ms = self._reported_ms = max(turn.start_ms, self._reported_ms)
         end_ms = max(start_ms, turn.end_ms)
         if turn.heard:
-            self._spoken.append((turn.role, turn.heard))
-        ended = TurnEnded(self._seq, turn.role, turn.text, turn.heard, start_ms, end_ms, turn.interrupted, turn.id)
-        return turn.id, ended
+            self._spoken.append((role, turn.heard))
+        final = TurnEnded(self._seq, role, turn.text, turn.heard, start_ms, end_ms, turn.interrupted, turn.id)
+        ended.append((turn.id, final))
 
     def _find(self, id: str) -> _Turn | None:
         for turn in self._waiting:

@@ -8,7 +8,7 @@ mu-law, 8 kHz, 8 bytes per ms.  Field names ending in `_json` hold JSON text.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
-from typing import Any, Literal
+from typing import Any, Literal, final
 
 import msgspec
 
@@ -16,6 +16,7 @@ from media.core.leg import Leave, Outcome, ToLeg
 
 Eagerness = Literal["low", "medium", "high", "auto"]
 Role = Literal["caller", "agent"]
+Author = Role | Literal["system"]  # of what the model knows: also what happened to the call besides
 ToolStatus = Literal["ok", "failed"]
 
 
@@ -28,8 +29,12 @@ class ClipKind(StrEnum):
     HOLD = "hold"  # the model is away, or an answer is very slow
     FILLER = "filler"  # an answer is slow to come
     IDLE = "idle"  # are you still there
+    LIMIT = "limit"  # the call will end soon, since it has lasted too long
     GOODBYE = "goodbye"
     APOLOGY = "apology"  # the model cannot be reached
+    DICTATED = "dictated"  # not fixed: a person who follows the call wants it said
+    MACHINE = "machine"  # left with a machine that has answered our call
+    TONES = "tones"  # keys for another system's menu; not one of a flow's sentences
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +46,33 @@ class Clip:
 
 
 @dataclass(frozen=True, slots=True)
+class PauseRules:
+    """What pauses the recording besides the agent's tool, and for how long."""
+
+    on_keys: bool = False
+    phrases: tuple[str, ...] = ()  # of the agent
+    tools: frozenset[str] = frozenset()
+    longest_ms: int = 120_000
+    keys_ms: int = 5_000  # after the last key
+    tone_ms: int = 500  # of audio before a key is reported: its tone
+
+
+@dataclass(frozen=True, slots=True)
 class Tool:
-    """What the agent may do.  ValueError unless `parameters_json` is an object and there is a timeout or an outcome."""
+    """What the agent may do.  ValueError unless `parameters_json` is an object and there is a timeout, an outcome or a
+    switch of the recording.
+    """
 
     name: str
     description: str
     parameters_json: str  # a JSON Schema of an object
     timeout_ms: int = 0  # how long the call waits for the result
     outcome: Outcome | None = None  # if set, it is not run: the call ends so, once the agent's last words were heard
+    recording: Literal["pause", "resume"] | None = None  # if set, it is not run: the recording pauses or resumes
 
     def __post_init__(self) -> None:
         msgspec.json.decode(self.parameters_json, type=dict[str, Any])
-        if self.outcome is None and self.timeout_ms <= 0:
+        if self.outcome is None and self.recording is None and self.timeout_ms <= 0:
             raise ValueError(f"the tool {self.name} has no time limit")
 
 
@@ -63,15 +83,18 @@ class CallPlan:
     ValueError if two tools have the same name.
     """
 
-    instructions: str
+    instructions: str  # without who calls
     voice: str
     model: str
     transcription_model: str
+    caller_context: str = ""  # the last part of the instructions: who calls
     language: str | None = None
     clips: Mapping[ClipKind, Clip] = field(default_factory=dict)
     fillers: tuple[Clip, ...] = ()  # rendered ones, played in turn
     tools: tuple[Tool, ...] = ()
     recording: bool = False
+    pauses: PauseRules = field(default_factory=PauseRules)
+    recording_paused: bool = False  # the call's last stream was lost in a pause
     announce_recording: bool = False
     interruptible: bool = True
     protect_announcement: bool = True
@@ -84,10 +107,15 @@ class CallPlan:
     max_call_ms: int = 1_800_000
     idle_after_ms: int = 12_000  # silence before each idle prompt, and before the close after the last one
     idle_prompts: int = 2
-    idle_gaps_ms: tuple[int, ...] = ()  # silence before each prompt, where that differs from `idle_after_ms`
-    idle_texts: tuple[str, ...] = ()  # of each prompt, where they differ from the clip
+    idle_gaps_ms: tuple[
+        int, ...
+    ] = ()  # before each prompt, and then the close, where that differs from `idle_after_ms`
+    idle_clips: tuple[Clip, ...] = ()  # each prompt, where they differ from the clip
+    limit_warning_ms: int = 0  # so long before the longest call ends, the clip for that is played; 0: never
     filler_after_ms: int = 750  # silence before an answer, after which a filler is played
     close_deadline_ms: int = 15_000  # a spoken close that takes longer is cut by the hang-up
+    mailbox_ms: int = 180_000  # the same for a message that is left with a machine
+    opens: bool = False  # the agent has called: it speaks first, also without a greeting
     transcript_deadline_ms: int = 4_000  # how long a caller's turn waits for its text
     digits_pause_ms: int = 1_500
     lead_low_ms: int = 200
@@ -105,17 +133,36 @@ class CallPlan:
     losses_per_call: int = 12
     catch_up_ms: int = 2_000  # how long a new session may take to detect a turn that the last one missed
     under_way_ms: int = 500  # between reports of unfinished turns
-    so_far: tuple[tuple[Role, str], ...] = ()  # what was heard in the call's earlier streams, oldest first
+    so_far: tuple[tuple[Author, str], ...] = ()  # what was heard in the call's earlier streams, oldest first; and hints
 
     def __post_init__(self) -> None:
         if len({tool.name for tool in self.tools}) < len(self.tools):
             raise ValueError("two tools have the same name")
 
 
+@dataclass(frozen=True, slots=True)
+class MailboxPlan:
+    """Everything a mailbox must know before its first frame."""
+
+    openings: tuple[Clip, ...] = ()  # before the beep; rendered ones, as all of its clips are
+    thanks: Clip | None = None
+    goodbye: Clip | None = None  # to a caller who said nothing
+    apology: Clip | None = None
+    silence_ms: int = 6_000  # after which a message is over
+    longest_ms: int = 180_000
+    least_ms: int = 400  # less of a voice than this is no message
+    proof_ms: int = 1_000  # how long the beep's mark may take to come back
+    close_deadline_ms: int = 15_000
+    lead_low_ms: int = 200
+    message_ms: int = 107
+    one_way_guess_ms: int = 40
+
+
 # Actions: what the shell has to do, in this order.  Those that come with every frame are msgspec structs, which take a
 # third of the time of a frozen dataclass.
 
 
+@final
 class ToModel(msgspec.Struct, frozen=True, gc=False):
     """One text frame for the model's socket."""
 
@@ -136,11 +183,19 @@ class RunTool:
     call_id: str  # the model's, of this function call
     name: str
     arguments_json: str
+    off_record: bool = False  # while recording is paused, or for a tool that may not be recorded
 
 
 @dataclass(frozen=True, slots=True)
 class StartRecording:
     """The announcement was heard (or none is due): what follows may be stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartMessage:
+    """The caller's audio from `at_ms` on is a message; then call `message_failed` if it can't be stored."""
+
+    at_ms: int
 
 
 class RecordCaller(msgspec.Struct, frozen=True, gc=False):
@@ -155,6 +210,13 @@ class RecordAgent(msgspec.Struct, frozen=True, gc=False):
 
     payload: bytes
     at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unrecord:
+    """What was recorded from `from_ms` on becomes silence, as far as it is not on disk yet: at least the last two seconds."""
+
+    from_ms: int
 
 
 class Moment(Enum):
@@ -179,7 +241,20 @@ class Report:
     event: "Event"
 
 
-Action = ToLeg | ToModel | DialModel | RunTool | StartRecording | RecordCaller | RecordAgent | Stamp | Report | Leave
+Action = (
+    ToLeg
+    | ToModel
+    | DialModel
+    | RunTool
+    | StartRecording
+    | StartMessage
+    | RecordCaller
+    | RecordAgent
+    | Unrecord
+    | Stamp
+    | Report
+    | Leave
+)
 
 
 Emit = Callable[[Action], None]
@@ -245,6 +320,27 @@ class BargedIn:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelUsed:
+    """What one response, or the transcription of one of the caller's turns, used: tokens, without those from the cache and those from
+    it, or the time that was transcribed.
+    """
+
+    model: str
+    audio_in: int = 0
+    text_in: int = 0
+    cached_audio_in: int = 0
+    cached_text_in: int = 0
+    audio_out: int = 0
+    text_out: int = 0
+    transcribed_ms: int = 0
+
+    @property
+    def is_something(self) -> bool:
+        read = self.audio_in + self.text_in + self.cached_audio_in + self.cached_text_in
+        return read + self.audio_out + self.text_out + self.transcribed_ms > 0
+
+
+@dataclass(frozen=True, slots=True)
 class LatencyMeasured:
     """One answer, at the caller's edge; the parts do not add up, since the network's share is in `total_ms` alone.
 
@@ -270,10 +366,26 @@ class Digits:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingPaused:
+    """Reported when a pause begins, without its end, and once more when it is over."""
+
+    start_ms: int
+    end_ms: int | None
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
 class AnnouncementPlayed:
     """Proven by a mark that was played, not flushed."""
 
     at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class MessageTaken:
+    """The message that a StartMessage began is over; not `kept`: nothing was said."""
+
+    kept: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +410,34 @@ class ModelLost:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """What became of a command: it was carried out, the call is over, or there is no room for more of it."""
+
+    id: str
+    outcome: Literal["done", "over", "full"]
+
+
+@dataclass(frozen=True, slots=True)
+class Intervened:
+    """A person told the agent something, or had it say something; or it learned what became of what waited for one."""
+
+    id: str
+    kind: Literal["instruct", "say", "news"]
+    text: str
+    by: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlowSwitched:
+    """Another flow's agent has the call from now on."""
+
+    flow_id: str
+    flow_version: int
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class CallEnded:
     """`reason` is a reason code (`StreamEnded.reason`); `detail` says what was wrong, if anything was."""
 
@@ -313,31 +453,16 @@ Event = (
     | UnderWay
     | BargedIn
     | LatencyMeasured
+    | ModelUsed
     | Digits
+    | RecordingPaused
     | AnnouncementPlayed
+    | MessageTaken
     | ToolCalled
     | ToolFinished
     | ModelLost
+    | Answered
+    | Intervened
+    | FlowSwitched
     | CallEnded
 )
-
-
-# Commands: what control may ask of a running conversation.
-
-
-@dataclass(frozen=True, slots=True)
-class EndCall:
-    """Hang up for `reason`; with `spoken`, after the goodbye was heard."""
-
-    reason: str
-    spoken: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """Somebody is watching the live transcript: report deltas for `for_ms` from now."""
-
-    for_ms: int
-
-
-Command = EndCall | Watch

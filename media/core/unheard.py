@@ -1,14 +1,16 @@
 """Caller audio that no session has transcribed or answered: what the next one must hear if this one is lost."""
 
 from collections import deque
+from typing import Final
 
 from media.core.audio import BYTES_PER_MS, FRAME_MS
 from media.core.backlog import Backlog
 
-KEPT_WHILE_SPEAKING = 15_000 * BYTES_PER_MS
-KEPT_OTHERWISE = 1_000 * BYTES_PER_MS
-MOST_TURNS = 16
-NOBODY = -1
+KEPT_WHILE_SPEAKING: Final = 15_000 * BYTES_PER_MS
+KEPT_OTHERWISE: Final = 1_000 * BYTES_PER_MS
+SURPLUS: Final = 200 * BYTES_PER_MS  # so much more, since it is not forgotten frame by frame
+MOST_TURNS: Final = 16
+NOBODY: Final = -1
 
 
 class Unheard:
@@ -32,7 +34,7 @@ class Unheard:
         self._end_ms = at_ms + FRAME_MS
         if voiced and self.voice_ms == NOBODY:
             self.voice_ms = at_ms
-        if audio.size >= 2 * KEPT_OTHERWISE:  # not with every frame
+        if audio.size >= KEPT_OTHERWISE + SURPLUS:
             audio.forget(KEPT_WHILE_SPEAKING if needed or self._taken else KEPT_OTHERWISE)
             if self.voice_ms != NOBODY and self.voice_ms < self.begins_ms:
                 self.voice_ms = self.begins_ms if needed else NOBODY  # which was a noise

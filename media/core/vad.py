@@ -9,7 +9,8 @@ hum), and the pitch of a note or a tone is constant, while a voice's is not.  So
 steady one, an onset is a probability of
 
     0.9; or 0.5 averaged over three frames, if the pitch is not constant like that of a tone; or 0.3 on average, once
-    the pitch has moved from one frame to the next; or 0.1 on average, once it has moved three times;
+    the pitch has moved from one frame to the next; or 0.1 on average, once it has moved three times; or 0.6, after the
+    breath with which many words begin; or any, once it has hissed like an s, in which the model hears no voice yet;
 
 and anywhere else 0.9 averaged over two frames.
 
@@ -19,38 +20,49 @@ Where the model has just heard a turn begin, two detectors agree: a frame is voi
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 import webrtcvad
 
 from media.core.audio import FRAME_BYTES, FRAME_MS, SILENCE_BYTE, SILENT_DB, pcm_level_db, to_linear
 from media.core.backlog import Backlog
 from media.core.pitch import period
+from media.core.sibilant import breath, hiss
 
 # (mu-law audio, fresh) -> probability of speech at its end.  `fresh` opens a candidate: the detector resets its state
 # and gets up to 320 ms of history; after that it gets only new audio, until the candidate is over.
 Confirm = Callable[[bytes, bool], float]
 
-OVER_FLOOR_DB = 9.0
-HANGOVER_MS = 200
-HISTORY_FRAMES = 16
-HISTORY_BYTES = HISTORY_FRAMES * FRAME_BYTES
-ECHO_RETURN_LOSS_DB = 20.0  # by how much the agent's echo in the caller's audio is quieter than played, at least
-ECHO_MARGIN_DB = 12.0
-SECONDED = 0.6  # the same, while the model hears a turn, too
-CONFIRMED = 0.9  # probability of confirmed speech: music may reach it once, but not for long
-BELIEVED_FRAMES = 5  # confirmed speech is judged in batches of so many frames, since its latency does not matter
+OVER_FLOOR_DB: Final = 9.0
+HANGOVER_MS: Final = 200
+HISTORY_FRAMES: Final = 16
+HISTORY_BYTES: Final = HISTORY_FRAMES * FRAME_BYTES
+ECHO_RETURN_LOSS_DB: Final = 20.0  # by how much the agent's echo in the caller's audio is quieter than played, at least
+ECHO_MARGIN_DB: Final = 12.0
+SECONDED: Final = 0.6  # the same, while the model hears a turn, too
+CONFIRMED: Final = 0.9  # probability of confirmed speech: music may reach it once, but not for long
+BELIEVED_FRAMES: Final = 5  # confirmed speech is judged in batches of so many frames, since its latency does not matter
 
 # A sound is steady if it stayed within 8 dB (or below -65 dBFS) for 500 ms.  It is broken by one that is 3 dB louder
 # than all of it, which may take three frames to rise so far.
-STEADY_FRAMES, STEADY_DB, QUIET_DB = 25, 8.0, -65.0
-BREAK_DB, RISE_FRAMES = 3.0, 3
-BROKEN_FRAMES = 15
-LEVELS = STEADY_FRAMES + RISE_FRAMES + 1 + BROKEN_FRAMES  # kept, so that a new candidate can look back that far
+STEADY_FRAMES: Final = 25
+STEADY_DB: Final = 8.0
+QUIET_DB: Final = -65.0
+BREAK_DB: Final = 3.0
+RISE_FRAMES: Final = 3
+BROKEN_FRAMES: Final = 15
+LEVELS: Final = STEADY_FRAMES + RISE_FRAMES + 1 + BROKEN_FRAMES  # kept, so that a new candidate can look back that far
 # Probabilities, averaged over the last frames, that are an onset there.
-LIKELY, LIKELY_FRAMES = 0.5, 3
-MOVED_ONCE, MOVED_OFTEN, OFTEN = 0.3, 0.1, 3
-STILL, JUMP = 0.01, 0.12  # fraction of a period: a smaller change is no movement, a larger one is another note
-TONE = 3  # a tone has so many frames of constant pitch for each in which it moved
+LIKELY: Final = 0.5
+LIKELY_FRAMES: Final = 3
+MOVED_ONCE: Final = 0.3
+MOVED_OFTEN: Final = 0.1
+OFTEN: Final = 3
+HISSED: Final = 0.6  # two frames of a sharp s, three or four of a soft one
+BREATHED_FRAMES: Final = 2  # of breath before a voice: its first frame, of which the model is not sure yet, is enough
+STILL: Final = 0.01
+JUMP: Final = 0.12  # fraction of a period: a smaller change is no movement, a larger one is another note
+TONE: Final = 3  # a tone has so many frames of constant pitch for each in which it moved
 
 
 def echo_gate_open(level_db: float, played_level_db: float) -> bool:
@@ -76,17 +88,29 @@ class Candidate:
     since_break: int = BROKEN_FRAMES + 1  # frames since it broke something steady
     moved: int = 0  # frames since then in which its pitch moved
     stood: int = 0  # frames since then in which it did not
+    hissed: float = 0.0  # how much the last frames did, in a row
+    breathed: int = 0  # frames since then that were breath
     _period: float = 0.0  # of the last frame, in samples
 
     def frame(self, levels_db: list[float], at: int) -> None:
         """Advance by one frame, to the one `at`; see `breaks`."""
         self.since_break += 1
         if not self.broke() and breaks(levels_db, at):
-            self.since_break = self.moved = self.stood = 0
+            self.since_break = self.moved = self.stood = self.breathed = 0
+            self.hissed = 0.0
 
-    def pitch(self, ulaw: bytes) -> None:
-        """Track the pitch; `ulaw` is the frame and the one before it."""
-        last, self._period = self._period, period(to_linear(ulaw))
+    def listen(self, ulaw: bytes) -> None:
+        """Track the pitch, or a hiss, which has none; `ulaw` is the frame and the one before it."""
+        pcm = to_linear(ulaw)
+        newest = pcm[2 * FRAME_BYTES :]
+        breathing = breath(newest)
+        self.breathed += breathing
+        if breathing and (hissing := hiss(newest)):
+            self.hissed += hissing
+            self._period = 0.0
+            return
+        self.hissed = 0.0
+        last, self._period = self._period, period(pcm)
         if last and self._period:
             change = abs(self._period / last - 1)
             self.moved += STILL < change < JUMP
@@ -112,6 +136,8 @@ class Candidate:
             or (len(latest) == LIKELY_FRAMES and average >= LIKELY and not self._is_tone())
             or (self.moved > 0 and average >= MOVED_ONCE)
             or (self.moved >= OFTEN and average >= MOVED_OFTEN)
+            or self.hissed >= HISSED
+            or (self.breathed >= BREATHED_FRAMES and latest[-1] >= SECONDED)
         )
 
 
@@ -152,13 +178,15 @@ class Vad:
         if voiced:
             self.level_db = max(level, self.level_db - 3.0)
         candidate = self.recent.bit_count() >= 3
-        onset = voiced and candidate and (agent_audible or not self.speaking)
         sure, second = True, self._second
+        judging = second is not None and second.judging
+        # Three frames begin a candidate.  After a pause in it, as after the s of a word, the second stage decides alone.
+        onset = voiced and (candidate or judging) and (agent_audible or not self.speaking)
         if second is not None:
             second.heard(frame, level)
             if not agent_audible:
                 second.over()
-            elif onset or second.judging:
+            elif onset or judging:
                 heard = second.judge(frame, voiced)
                 sure, onset = heard.sure(seconded), onset and heard.onset()
         self._track(voiced, candidate)
@@ -192,7 +220,7 @@ class SecondStage:
         self._confirm = confirm
         self._candidate: Candidate | None = None  # while it judges one
         self._history = Backlog()
-        self._levels_db: deque[float] = deque(maxlen=LEVELS)
+        self._levels_db: list[float] = []  # of the last frames; a list, which compiled code reads faster than a deque
         self._unjudged: list[bytes] = []  # frames since the detector last ran
 
     @property
@@ -201,9 +229,12 @@ class SecondStage:
 
     def heard(self, frame: bytes, level: float) -> None:
         """Keep every frame, so that a candidate has a history."""
-        self._levels_db.append(level)
+        levels = self._levels_db
+        levels.append(level)
+        if len(levels) >= LEVELS + HISTORY_FRAMES:  # not with every frame
+            del levels[:-LEVELS]
         self._history.add(frame)
-        if self._history.size >= 2 * HISTORY_BYTES:  # not with every frame
+        if self._history.size >= 2 * HISTORY_BYTES:
             self._history.forget(HISTORY_BYTES)
 
     def over(self) -> None:
@@ -220,19 +251,19 @@ class SecondStage:
         if heard is None:
             return self._begin()
         believed = heard.sure() and heard.onset()
-        heard.frame(list(self._levels_db), len(self._levels_db) - 1)
+        heard.frame(self._levels_db, len(self._levels_db) - 1)
         self._unjudged.append(frame)
         if voiced and (not believed or len(self._unjudged) >= BELIEVED_FRAMES):
             heard.probabilities.append(self._confirm(b"".join(self._unjudged), False))
             self._unjudged.clear()
             if heard.broke() and not believed:
-                heard.pitch(self._history.newest(2))
+                heard.listen(self._history.newest(2))
         return heard
 
     def _begin(self) -> Candidate:
         """A candidate begins with its third voiced frame; the frames before that are examined now."""
         heard = self._candidate = Candidate()
-        levels = list(self._levels_db)
+        levels = self._levels_db
         for at in range(max(0, len(levels) - BROKEN_FRAMES - 1), len(levels)):
             heard.frame(levels, at)
         self._unjudged.clear()
@@ -240,5 +271,5 @@ class SecondStage:
         if heard.broke() and not heard.sure():
             recent = self._history.newest(4)
             for begin in range(0, 3 * FRAME_BYTES, FRAME_BYTES):
-                heard.pitch(recent[begin : begin + 2 * FRAME_BYTES])
+                heard.listen(recent[begin : begin + 2 * FRAME_BYTES])
         return heard

@@ -1,5 +1,7 @@
 """The agent's voice: the model's audio and clips in one ledger, and the consequences of what was heard."""
 
+from typing import Final
+
 from media.core.announcement import Announcement
 from media.core.audio import to_ms
 from media.core.caller import Caller
@@ -14,8 +16,8 @@ from media.core.session import Session
 from media.core.tape import Tape
 from media.core.types import AnnouncementPlayed, BargedIn, CallPlan, ClipKind, Emit, Moment, Report, Stamp
 
-_NEVER = float("inf")
-LONGEST_WORD_MS = 1_000  # of a longer stretch something was heard, whatever its transcript says
+_NEVER: Final = float("inf")
+LONGEST_WORD_MS: Final = 1_000  # of a longer stretch something was heard, whatever its transcript says
 COVERS = (ClipKind.FILLER, ClipKind.HOLD)  # these only cover a silence: an answer need not wait for their end
 
 
@@ -44,6 +46,11 @@ class Voice:
         self._announcement = Announcement(plan.protect_announcement)
         self._fillers = Fillers(plan.filler_after_ms if plan.fillers else _NEVER, plan.hold_after_ms)
 
+    def become(self, plan: CallPlan) -> None:
+        """Another agent's sentences from now on; what is on its way is still played."""
+        self._clips.plan = plan
+        self._fillers.after_ms = plan.filler_after_ms if plan.fillers else _NEVER
+
     # What the agent is going to say.
 
     def opening(self, now_ms: float) -> list[ClipKind]:
@@ -63,6 +70,10 @@ class Voice:
         self._queue(item)
         return True
 
+    def dial(self, digits: str) -> None:
+        """Queue keys to be pressed, as tones."""
+        self._queue(self._clips.tones(digits))
+
     def prompt(self, number: int) -> None:
         """Make this the next idle prompt, counting from 0."""
         self._clips.idle_prompt = number
@@ -78,12 +89,12 @@ class Voice:
         item = self._script.item(item_id)
         if item is None:
             return
-        if not item.audio:
+        if not item.generated:
             self._minutes.latency.first_delta(now_ms)
             if self._playout.audible(now_ms) or self._playout.caller.speaks(now_ms):
                 # It waits behind a filler, or for the caller; this is not our latency.
                 self._minutes.latency.first_sent(now_ms)
-        item.audio += ulaw
+        item.audio.add(ulaw)
         self.pump(now_ms)
 
     def add_text(self, item_id: str, delta: str) -> None:
@@ -133,8 +144,10 @@ class Voice:
         return self._script.audible
 
     def protected(self, now_ms: float) -> bool:
-        """Whether the announcement is being played and must not be interrupted."""
+        """Whether what is being played must not be interrupted: the announcement, or keys, of which a part is another key."""
         line = self._playout.line
+        if line and line[0].clip is ClipKind.TONES:
+            return True
         return self._announcement.protected(line[0] if line else None, now_ms)
 
     def remaining_ms(self, now_ms: float) -> float:
@@ -212,8 +225,10 @@ class Voice:
             self._heard(span)
         for item in finished:
             self._ended(item, interrupted=False)
-            if not self._announcement.is_of(item):
-                item.audio = bytearray()
+            item.audio.forget(item.heard, 0)
+        if spans:
+            item = spans[-1].item
+            item.audio.forget(item.heard)
         proven_ms = self._announcement.proven_ms()
         if proven_ms is not None:
             self._emit(Report(AnnouncementPlayed(self._clock.call_ms(proven_ms))))
@@ -226,7 +241,7 @@ class Voice:
             self._minutes.agent_began(item.id, at_ms)
             self._minutes.latency.agent_heard(item.id, item.of_model, span.at_ms)
         if self.tape.running:
-            self.tape.agent(bytes(item.audio[span.start : span.end]), at_ms)
+            self.tape.agent(item.audio.piece(span.start, span.end), at_ms)
 
     def _ended(self, item: Item, *, interrupted: bool) -> None:
         words = self._script.spend(item)
@@ -286,13 +301,14 @@ class Voice:
         unaware = before_ms < self._playout.caller.unaware_ms and item.clip not in COVERS
         return unaware or (to_ms(item.heard) < LONGEST_WORD_MS and not self._script.words(item)[1])
 
-    def cut(self, now_ms: float, *, unsaid: bool) -> bool:
+    def cut(self, now_ms: float, *, unsaid: bool, keep_keys: bool) -> set[ClipKind | None]:
         """The unheard tail is gone, here and at the model.  Only once `settled`.
 
-        If it is `unsaid`, so is what was heard of it.  Returns whether nothing of an answer was said, so that it is owed.
+        If it is `unsaid`, so is what was heard of it.  With `keep_keys` the keys in it, which the model takes for pressed,
+        are pressed now.  Returns the kinds of which nothing was said; None is an answer.
         """
         self.advance(now_ms)
-        dropped = self._playout.drop()
+        dropped = self._playout.drop(keep_keys=keep_keys)
         for item in dropped:
             self._script.drop(item.id)
             if item.of_model:
@@ -302,8 +318,9 @@ class Voice:
                 self._minutes.unsaid(item.id)
             else:
                 self._ended(item, interrupted=True)
-        answer = [item for item in dropped if item.clip is None]
-        return bool(answer) and (unsaid or not any(item.heard for item in answer))
+        self.pump(now_ms)
+        kinds = {item.clip for item in dropped}
+        return kinds if unsaid else kinds - {item.clip for item in dropped if item.heard}
 
     def withdraw(self) -> None:
         """The answer, of which nothing was heard, is taken back, here and at the model."""

@@ -1,6 +1,6 @@
 """The link to control: one gRPC stream for the whole process, reports up, commands down.
 
-    report() ─▶ batch ─▶ spool on disk ─▶ Link ─▶ control stores ─▶ acknowledged ─▶ forgotten
+    report() ─▶ batch ─▶ spool on disk ─▶ Link ─▶ control stores ─▶ acknowledged ─▶ a minute later, forgotten
     refuses() ─▶ Link ─▶ control knows whether to send callers here
     run_tool() ─▶ Link ─▶ control runs it ─▶ result ─▶ the call that waits for it
 
@@ -10,11 +10,12 @@ sends what it lacks, in order.  Transcript deltas and unfinished turns are never
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from grpc import StatusCode, aio
 
 from hum import rpc, tracing
+from hum.release import release
 from hum.settings import MediaSettings
 from hum.spool import Spool
 from hum.telemetry import log
@@ -22,12 +23,14 @@ from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc
 from media import metrics
 from media.io.live import Live
+from media.io.offers import Offers
 from media.io.outbox import Outbox
 from media.io.store import Store
 from media.io.toolrequests import Answer, ToolRequests
 
 LOG = log(__name__)
-RETRY_LIMIT_MS = 5_000.0
+#: The carrier asks what comes next as soon as control is back, and a stream's last report is waited for no longer than HUM_SETTLE_SECONDS.
+RETRY_LIMIT_MS = 1_000.0
 CHANGES_A_BEAT = 8  # a process that is full now and then does not say so each time
 
 
@@ -46,10 +49,15 @@ Stream = aio.StreamStreamCall[pb.LinkUp, pb.LinkDown]
 class Beat:
     """When control is told how this process is: in equal steps, and soon after a change."""
 
-    def __init__(self, every_ms: float) -> None:
+    def __init__(self, settings: MediaSettings) -> None:
         #: Why this process takes no calls; None: it takes them.
         self.refuses: Callable[[], str | None] = lambda: None
-        self._every_ms, self._latest, self._due = every_ms, "", False
+        #: How many calls it carries at once.
+        self.places = 0
+        #: How many it carries now.
+        self.carries: Callable[[], int] = lambda: 0
+        self._settings, self._every_ms = settings, settings.link_beat_ms
+        self._latest, self._due, self._version = "", False, release()
         self._begun_ms = float("-inf")
 
     def is_due(self, now_ms: float) -> bool:
@@ -58,33 +66,62 @@ class Beat:
         wait_ms = self._every_ms if refuses == self._latest else self._every_ms / CHANGES_A_BEAT
         if now_ms >= self._begun_ms + wait_ms:
             self._latest, self._due, self._begun_ms = refuses, True, now_ms
+            self._measure(refuses)
         return self._due
 
-    def take(self) -> str | None:
+    def take(self) -> pb.NodeState | None:
         """What is due; None when nothing is."""
         due, self._due = self._due, False
-        return self._latest if due else None
+        return self._state(self._latest) if due else None
+
+    def state(self) -> pb.NodeState:
+        """How this process is now."""
+        return self._state(self.refuses() or "")
+
+    def _measure(self, refuses: str) -> None:
+        free = 0 if refuses else max(0, self.places - self.carries())
+        metrics.FREE_CALLS.set(free)
+        metrics.USED_SHARE.set(1 - free / self.places if free else 1)
+
+    def _state(self, refuses: str) -> pb.NodeState:
+        return pb.NodeState(
+            refuses=refuses,
+            places=self.places,
+            url=self._settings.media_url,
+            beat_ms=round(self._every_ms),
+            zone=self._settings.zone,
+            version=self._version,
+        )
 
 
 class ControlLink:
     """`outbox`, `run_tool` and `flush` never wait; `run` keeps the link up until it is cancelled."""
 
     def __init__(self, settings: MediaSettings, channel: aio.Channel, key: bytes, name: str, spool: Spool) -> None:
-        self.up = False
         self.on_command: Command = lambda _: None
-        self.outbox = Outbox(Store(spool, settings), settings.disk_check_seconds * 1000)
+        self.offers = Offers()
+        self.outbox = Outbox(Store(spool, settings), settings)
         self._settings = settings
         self._identity = rpc.NodeIdentity(key, "media", f"{name}-{secrets.token_hex(4)}")
         self._stub = runtime_pb2_grpc.MediaServiceStub(channel)
         self._tools = ToolRequests()
         self._live = Live()
         self._filled = asyncio.Event()
-        self.beat = Beat(settings.link_beat_ms)
+        self.beat = Beat(settings)
+
+    @property
+    def up(self) -> bool:
+        """Whether control is there."""
+        return self._live.up
 
     @property
     def node(self) -> str:
         """Unique to this process: control numbers batches by node name, and another spool has other numbers."""
         return self._identity.node.name
+
+    def credential(self) -> tuple[str, str]:
+        """Metadata by which control knows this process."""
+        return self._identity.metadata()
 
     # What calls do.
 
@@ -103,6 +140,26 @@ class ControlLink:
                 raise TokenRefused from error
             raise Away(error.code().name) from error
 
+    async def check_files(self, paths: Sequence[str]) -> pb.CheckFilesResponse:
+        """Ask which recordings are wanted no more.  Raises Away."""
+        request = pb.CheckFilesRequest(paths=paths)
+        try:
+            return await self._stub.CheckFiles(
+                request, timeout=self._settings.session_seconds, metadata=(self._identity.metadata(),)
+            )
+        except aio.AioRpcError as error:
+            raise Away(error.code().name) from error
+
+    async def take_calls(self, from_node: str, call_ids: Sequence[str]) -> None:
+        """Tell control that this process has calls which that one had.  Raises Away."""
+        request = pb.TakeCallsRequest(from_node=from_node, call_ids=call_ids)
+        try:
+            await self._stub.TakeCalls(
+                request, timeout=self._settings.session_seconds, metadata=(self._identity.metadata(),)
+            )
+        except aio.AioRpcError as error:
+            raise Away(error.code().name) from error
+
     def run_tool(self, request: pb.RunTool, answer: Answer) -> bool:
         """Have control run a tool; `answer` is called at most once, never after `give_up`.  False if too many wait."""
         added = self._tools.add(request, answer)
@@ -113,15 +170,28 @@ class ControlLink:
         """The result of this tool is no longer needed."""
         self._tools.give_up(call_id, tool_call_id)
 
+    def withdraw_tools(self, call_id: str) -> list[pb.RunTool]:
+        """The tools of a call that still run; their results are not delivered here."""
+        return self._tools.withdraw(call_id)
+
     def delta(self, delta: pb.CallDelta) -> None:
         """Send with this tick's deltas; dropped while the link is down or too slow."""
-        if self.up:
-            self._live.delta(delta)
+        self._live.delta(delta)
 
     def under_way(self, call: pb.CallUnderWay) -> None:
         """Send a call's unfinished turns with the next flush; dropped while the link is down."""
-        if self.up:
-            self._live.under_way(call)
+        self._live.under_way(call)
+
+    def reply(self, reply: pb.BrowserReply) -> None:
+        """Send what became of a browser's offer at once; dropped while the link is down, since nobody waits any more."""
+        self._live.reply(reply)
+        self._filled.set()
+
+    def answer(self, command_id: str, outcome: str) -> None:
+        """Answer a command that has an id; dropped while the link is down, and then whoever asked learns nothing."""
+        if command_id and self.up:
+            self._live.answer(pb.CommandAnswer(command_id=command_id, outcome=outcome))
+            self._filled.set()
 
     # Once every few ticks of the pacer.
 
@@ -140,7 +210,7 @@ class ControlLink:
     # The stream.
 
     async def run(self) -> None:
-        """Keep a link up; reconnect after `link_retry_ms`, doubled with each failure, up to 5 s."""
+        """Keep a link up; reconnect after `link_retry_ms`, doubled with each failure, up to 1 s."""
         wait_ms = self._settings.link_retry_ms
         while True:
             was_up = False
@@ -162,11 +232,14 @@ class ControlLink:
         call = self._stub.Link(metadata=(self._identity.metadata(),))
         writer: asyncio.Task[None] | None = None
         try:
-            state = pb.NodeState(refuses=self.beat.refuses() or "")
+            state = self.beat.state()
+            state.takes.extend(self.offers.takes)
             await call.write(pb.LinkUp(hello=pb.LinkHello(state=state)))
             while isinstance(down := await call.read(), pb.LinkDown):  # anything else is the end of the stream
-                self._take(down)
-                if writer is None:  # the answer to hello: the last batch that control has
+                if writer is not None or down.WhichOneof("down") != "acknowledged_seq":
+                    self._take(down)
+                else:  # the answer to hello: the last batch that control has
+                    self.outbox.resume(down.acknowledged_seq)
                     self._tools.begin_link()
                     self._set_up(True)
                     writer = asyncio.create_task(self._write(call), name="link writer")
@@ -192,6 +265,8 @@ class ControlLink:
                 self.on_command(down.command)
             case "tool_result":
                 self._tools.answered(down.tool_result)
+            case "browser":
+                self.offers.on_offer(down.browser)
             case "acknowledged_seq":
                 self.outbox.acknowledge(down.acknowledged_seq)
             case _:
@@ -210,8 +285,8 @@ class ControlLink:
 
     async def _write_urgent(self, call: Stream) -> None:
         """Send what somebody is waiting for."""
-        if (refuses := self.beat.take()) is not None:
-            await call.write(pb.LinkUp(state=pb.NodeState(refuses=refuses)))
+        if (state := self.beat.take()) is not None:
+            await call.write(pb.LinkUp(state=state))
         for request in self._tools.take():
             await call.write(pb.LinkUp(tool=request))
         for up in self._live.take():  # before the batch in which these turns may be final
@@ -220,10 +295,8 @@ class ControlLink:
     def _set_up(self, up: bool) -> None:
         if up != self.up:
             LOG.info("link to control is up" if up else "link to control is down", node=self.node)
-        self.up = up
+        self._live.set_up(up)
         metrics.LINK_UP.set(up)
-        if not up:
-            self._live.clear()
 
 
 async def _ended(writer: "asyncio.Task[None]") -> None:

@@ -2,16 +2,32 @@
 
 from collections.abc import Sequence
 from struct import Struct
+from typing import Final, Protocol
 
 from picows import WSCloseCode, WSFrame, WSMsgType, WSTransport
 
-TEXT, BINARY, CONTINUATION, CLOSE = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION, WSMsgType.CLOSE
-FINAL_TEXT = 0x81
-_SHORT, _LONG = Struct(">BBH"), Struct(">BBQ")
+# Compiled code looks up a module's names each time, but not what is Final.
+TEXT: Final = WSMsgType.TEXT
+BINARY: Final = WSMsgType.BINARY
+CONTINUATION: Final = WSMsgType.CONTINUATION
+CLOSE: Final = WSMsgType.CLOSE
+FINAL_TEXT: Final = 0x81
+_SHORT: Final = Struct(">BBH")
+_LONG: Final = Struct(">BBQ")
 
 
 class TooBig(Exception):  # noqa: N818 - it says what is wrong
     """A fragmented message is longer than a single frame may be."""
+
+
+class Frame(Protocol):
+    """A WSFrame as it is: its stub says that `fin` is a bool, and compiled code would insist on that."""
+
+    @property
+    def fin(self) -> int: ...
+    @property
+    def msg_type(self) -> WSMsgType: ...
+    def get_payload_as_bytes(self) -> bytes: ...
 
 
 class Pieces:
@@ -23,7 +39,12 @@ class Pieces:
         self._begun: bytearray | None = None
         self._limit = limit
 
-    def whole(self, frame: WSFrame) -> bytes | None:
+    @property
+    def empty(self) -> bool:
+        """Whether no message has begun."""
+        return self._begun is None
+
+    def whole(self, frame: Frame) -> bytes | None:
         """The message that this frame completes; None for a fragment, a stray continuation or a control frame.
 
         Raises TooBig.  The message is a copy, which costs less than a view of the socket's memory.
@@ -60,7 +81,7 @@ def send_texts(transport: WSTransport, payloads: Sequence[bytes]) -> None:
         transport.underlying_transport.write(b"".join(parts))
 
 
-_SHORTEST = [bytes((FINAL_TEXT, size)) for size in range(126)]
+_SHORTEST: Final = [bytes((FINAL_TEXT, size)) for size in range(126)]
 
 
 def _head(size: int) -> bytes:

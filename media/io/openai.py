@@ -9,6 +9,7 @@ from picows import WSCloseCode, WSFrame, WSHandshakeError, WSListener, WSTranspo
 
 from hum.settings import MediaSettings
 from media.core.realtime import MAX_EVENT_BYTES
+from media.io import handing
 from media.io.frames import CLOSE, TEXT, Pieces, TooBig, close_code
 
 #: The library ends a connection with a larger frame in its own way; below that, the core judges what is too much.
@@ -62,6 +63,29 @@ class ModelSocket(WSListener):
         transport = self._transport
         if transport is not None:
             transport.send(TEXT, payload)
+
+    @property
+    def idle(self) -> WSTransport | None:
+        """The connection, between two messages of either side, if it can move to another process; None if not."""
+        transport = self._transport
+        if transport is None or transport.is_secure or self._early is not None or not self._pieces.empty:
+            return None
+        return transport if handing.is_idle(transport) else None
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether it is encrypted here: then it can't move."""
+        return self._transport is not None and self._transport.is_secure
+
+    def let_go(self) -> None:
+        """Another process has the connection, unless that was to be closed; the listener is not called again."""
+        self._listener = None
+        transport = self._transport
+        if transport is not None and not transport.is_secure:
+            self._transport = None
+            transport.underlying_transport.abort()
+        else:
+            self._close()
 
     def drop(self) -> None:
         """Close it; the listener is not called again."""
@@ -146,6 +170,7 @@ class Dialler:
                     enable_auto_ping=True,
                     auto_ping_idle_timeout=settings.model_ping_seconds,
                     auto_ping_reply_timeout=settings.model_ping_seconds,
+                    read_buffer_init_size=handing.CLIENT_BUFFER_BYTES,
                     max_redirects=0,  # the key must not be sent elsewhere
                 )
         except asyncio.CancelledError:

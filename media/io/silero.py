@@ -44,6 +44,9 @@ _LINEAR: Floats = np.frombuffer(to_linear(bytes(range(256))), dtype=np.int16).as
 
 _DITHER: Floats = (np.random.default_rng(5).standard_normal(2 * HISTORY) * 10 ** (DITHER_DB / 20)).astype(np.float32)
 
+_ONES, _HALVES = np.ones(3 * HIDDEN, np.float32), np.full(HIDDEN, 0.5, np.float32)
+_add, _multiply, _tanh = np.add, np.multiply, np.tanh
+
 
 class Bench:
     """Preallocated buffers, and views of them, for processing `count` windows at once."""
@@ -79,6 +82,16 @@ class State:
     cell: Floats = field(default_factory=lambda: np.zeros(HIDDEN, np.float32))
 
 
+class Scratch:
+    """Buffers of one step, and views of them: calling numpy takes longer than what it computes, so views are made once."""
+
+    def __init__(self) -> None:
+        self.pre = np.empty(4 * HIDDEN, np.float32)
+        self.gates = self.pre[: 3 * HIDDEN]
+        self.admit, self.forget, self.show, self.new = (self.pre[n * HIDDEN : (n + 1) * HIDDEN] for n in range(4))
+        self.taken_in = np.empty(HIDDEN, np.float32)
+
+
 class Network:
     """The model with its weights, arranged for a few matrix products.  Not thread-safe."""
 
@@ -105,7 +118,7 @@ class Network:
         self._out = tensors["decoder.decoder.2.weight"].reshape(HIDDEN) / 2
         self._out_bias = float(tensors["decoder.decoder.2.bias"].item())
         self._benches: dict[int, Bench] = {}
-        self._pre = np.empty(4 * HIDDEN, np.float32)
+        self._scratch = Scratch()
 
     def bench(self, count: int) -> Bench:
         found = self._benches.get(count)
@@ -131,15 +144,18 @@ class Network:
 
     def step(self, gates: Floats, state: State) -> State:
         """Advance by one window."""
-        pre = np.dot(state.hidden, self._recurrent, out=self._pre)
-        pre += gates
-        np.tanh(pre, out=pre)
-        pre[: 3 * HIDDEN] += 1
-        cell = pre[HIDDEN : 2 * HIDDEN] * state.cell
-        cell += pre[:HIDDEN] * pre[3 * HIDDEN :]
-        cell *= 0.5
-        hidden = np.tanh(cell)
-        hidden *= pre[2 * HIDDEN : 3 * HIDDEN]
+        scratch = self._scratch
+        pre, taken_in = scratch.pre, scratch.taken_in
+        state.hidden.dot(self._recurrent, pre)
+        _add(pre, gates, pre)
+        _tanh(pre, pre)
+        _add(scratch.gates, _ONES, scratch.gates)
+        cell: Floats = _multiply(scratch.forget, state.cell)
+        _multiply(scratch.admit, scratch.new, taken_in)
+        _add(cell, taken_in, cell)
+        _multiply(cell, _HALVES, cell)
+        hidden: Floats = _tanh(cell)
+        _multiply(hidden, scratch.show, hidden)
         return State(hidden, cell)
 
     def probability(self, state: State) -> float:
@@ -224,11 +240,16 @@ class _Detector:
     def _judge(self, heard: Floats, whole: int, left: int) -> None:
         network = self._network
         bench = network.bench(whole + (left > 0))
-        first = len(heard) - left - whole * WINDOW - CONTEXT
-        for n in range(whole):
-            bench.windows[n] = heard[first + n * WINDOW : first + n * WINDOW + SPAN]
+        windows = bench.windows
+        if whole:
+            end = len(heard) - left
+            begin = end - whole * WINDOW
+            covered = heard[begin:end].reshape(whole, WINDOW)
+            windows[:whole, CONTEXT:] = covered
+            windows[0, :CONTEXT] = heard[begin - CONTEXT : begin]
+            windows[1:whole, :CONTEXT] = covered[:-1, -CONTEXT:]
         if left:
-            bench.windows[whole] = heard[-SPAN:]
+            windows[whole] = heard[-SPAN:]
         gates = network.encode(bench)
         for n in range(whole):
             self._state = network.step(gates[n], self._state)

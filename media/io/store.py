@@ -11,7 +11,9 @@ from pathlib import Path
 from hum import private
 from hum.settings import MediaSettings
 from hum.spool import Spool
+from hum.telemetry import log
 
+LOG = log(__name__)
 PROBE = b"\0" * 4096
 #: What is written of the unsaved batches at once: the pacer's next tick waits for it.
 SAVE_BYTES = 256 << 10
@@ -59,11 +61,22 @@ class Store:
 
     def pending(self, after: int) -> Iterator[tuple[int, bytes]]:
         """The batches that are kept, oldest first, beginning after number `after`."""
-        yield from self._spool.pending(after)
+        try:
+            yield from self._spool.pending(after)
+        except OSError as error:
+            LOG.exception("reports that are to be sent again can't be read", error=str(error))
         yield from [each for each in self._unsaved if each[0] > after]
 
+    def shed(self, number: int) -> None:
+        """Batches up to this one are asked for again only if control loses them: the disk has them."""
+        self._spool.shed(number)
+
+    def beyond(self, most_bytes: int) -> int:
+        """The number up to which batches would have to be forgotten for the others on disk to be no more than so many bytes."""
+        return self._spool.beyond(most_bytes)
+
     def forget(self, number: int) -> None:
-        """Control has all batches up to this one."""
+        """Nobody will ask for the batches up to this one again."""
         while self._unsaved and self._unsaved[0][0] <= number:
             self.unsaved_bytes -= len(self._unsaved.popleft()[1])
         with suppress(OSError):  # it is tried again while `done` is less

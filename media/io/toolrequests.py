@@ -36,6 +36,13 @@ class ToolRequests:
         self._open.pop((call_id, tool_call_id), None)
         self._unsent.pop((call_id, tool_call_id), None)
 
+    def withdraw(self, call_id: str) -> list[pb.RunTool]:
+        """The requests of a call that are not answered, nor will be here: whoever goes on with the call makes them again."""
+        keys = [key for key in self._open if key[0] == call_id]
+        for key in keys:
+            self._unsent.pop(key, None)
+        return [self._open.pop(key)[0] for key in keys]
+
     def take(self) -> list[pb.RunTool]:
         """The requests that are still to be sent on this link."""
         taken = list(self._unsent.values())

@@ -17,9 +17,6 @@ from sandbox.speech.sound import split_words
 
 LOG = logging.getLogger(__name__)
 
-TOKENS_PER_AUDIO_S = 20
-CHARS_PER_TOKEN = 4
-
 #: Each `yield` gives a function that takes a continuation and calls it once; the value passed to the continuation
 #: becomes the value of the `yield`.
 Steps = Generator[Callable[[Callable[[Any], None]], None], Any, None]
@@ -36,7 +33,7 @@ class Answer:
         self.in_band = wish.get("conversation", "auto") != "none"
         self.status = "in_progress"
         self.has_audio = False
-        self._stage = stage
+        self._stage, self._session = stage, session
         self._wish = wish
         self._decide = decide
         output = session["audio"]["output"] | wish.get("audio", {}).get("output", {})
@@ -233,19 +230,11 @@ class Answer:
         }
 
     def _usage(self) -> dict[str, Any]:
-        """Plausible usage: audio tokens by duration, text tokens by length."""
-        audio_s = sum(each.codec.ms(len(each.audio)) for each in self._items) / 1000
-        chars_out = sum(len(each.text()) + len(each.wire.get("arguments", "")) for each in self._items)
-        chars_in = sum(len(each.text()) for each in self._stage.conversation.items if each not in self._items)
-        audio_out, text_out = round(audio_s * TOKENS_PER_AUDIO_S), chars_out // CHARS_PER_TOKEN
-        text_in = chars_in // CHARS_PER_TOKEN
-        return {
-            "total_tokens": text_in + audio_out + text_out,
-            "input_tokens": text_in,
-            "output_tokens": audio_out + text_out,
-            "input_token_details": {"text_tokens": text_in, "audio_tokens": 0, "image_tokens": 0, "cached_tokens": 0},
-            "output_token_details": {"text_tokens": text_out, "audio_tokens": audio_out},
-        }
+        """What this response is charged for, which the record keeps."""
+        read = [each for each in self._stage.conversation.items if each not in self._items]
+        usage = self._stage.meter.response(self._session, self._wish, read, self._items)
+        self._stage.truth.charge(self._stage.truth.model, usage)
+        return usage
 
     def _message(self) -> dict[str, Any]:
         return {

@@ -24,6 +24,7 @@ class Item:
     audio: bytearray = field(default_factory=bytearray)
     words: list[Word] = field(default_factory=list)
     truncated_ms: int | None = None
+    heard_ms: float = 0.0  # of what the caller said
 
     @property
     def id(self) -> str:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import hmac
 from collections.abc import AsyncIterator
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
@@ -18,7 +19,7 @@ from starlette.websockets import WebSocket
 from sandbox.openai.backstage import Backstage
 from sandbox.openai.ids import new_id
 from sandbox.openai.line import GOING_AWAY, INTERNAL_ERROR, Line, admit
-from sandbox.openai.rest import Rest
+from sandbox.openai.rest import Rest, Transcription
 from sandbox.openai.script import Player, Script
 from sandbox.openai.senses import Senses
 from sandbox.openai.settings import Faults, Settings
@@ -34,6 +35,10 @@ class Model:
         self.url = ""
         self.sessions: list[SessionTruth] = []
         """The record of every realtime session, oldest first."""
+        self.transcriptions: list[Transcription] = []
+        """The files that were transcribed, oldest first."""
+        self.charged: list[tuple[str, dict[str, Any]]] = []
+        """The model and usage of each answer of the REST API; what realtime sessions charge is in their records."""
         self.settings = settings
         self.faults = Faults()
         self.has_speech = speech is not None
@@ -59,7 +64,14 @@ class Model:
         Without `speech`, what callers say comes from the script, and words are spoken as tones.
         """
         model = cls(api_key, script or Script(), speech, settings or Settings())
-        rest = Rest(model.knows, model.take_rest_fault, lambda: model.player, model._senses)
+        rest = Rest(
+            model.knows,
+            model.take_rest_fault,
+            lambda: model.player,
+            model._senses,
+            model.transcriptions,
+            model.charged,
+        )
         app = Starlette(routes=[*rest.routes(), *Backstage(model).routes(), WebSocketRoute("/v1/realtime", model.talk)])
         async with serving(app, listen, ws="websockets-sansio") as (host, port):
             model.url = f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"

@@ -155,6 +155,13 @@ def told(prompt: str, caller_text: str) -> str | None:
     return best if score else None
 
 
+def caller(prompt: str) -> str | None:
+    """Who calls, as the prompt knows it."""
+    _, _, context = prompt.partition("# Caller Context")
+    match = re.search(r"^- name: (.+)$", context, re.MULTILINE)
+    return match[1] if match else None
+
+
 def _statements(prompt: str) -> Iterator[str]:
     own, _, _ = prompt.partition("# Caller Context")
     listed = set(_named(own))

@@ -25,6 +25,8 @@ PERSON = re.compile(
     r"\b(?:speak|talk)\s+(?:to|with)\b|\b(?:transfer|connect|put)\s+me\b|\b(?:real|human)\s+(?:person|being)\b|\b(?:operator|human)\b",
     re.IGNORECASE,
 )
+#: The caller wants to know whether they are known.
+WHO = re.compile(r"\bwho i am\b|\bmy name\b.*\?", re.IGNORECASE)
 #: A caller who says so much at first has said why they call.
 REASON_WORDS = 4
 END_CALL = "end_call"
@@ -64,6 +66,8 @@ def answer(now: Situation) -> Turn:
     following = open_ones[0] if open_ones else ANYTHING_ELSE
     if PERSON.search(now.caller_text):
         return Turn(say=f"I can't transfer this call, but I will pass it on. {following}")
+    if WHO.search(now.caller_text) and (name := prompt.caller(now.instructions)) is not None:
+        return Turn(say=f"You are {name}. {following}")
     if (statement := prompt.told(now.instructions, now.caller_text)) is not None:
         return Turn(say=f"{statement} {following}")
     return Turn(say=f"{_acknowledged(now, answered, open_ones)} {following}")

@@ -32,12 +32,17 @@ class Record:
     truncations: list[Act] = field(default_factory=list)
     deletions: list[Act] = field(default_factory=list)
     cancels: list[Act] = field(default_factory=list)
+    charged: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    """The model and usage of each response and transcription that it told the client of."""
     session: dict[str, Any] = field(default_factory=dict)
     """The current configuration."""
 
     def append(self, at: float, payload: bytes) -> None:
         self.appends.append((at, len(payload)))
         self.heard += payload
+
+    def charge(self, model: str, usage: dict[str, Any]) -> None:
+        self.charged.append((model, usage))
 
     def note(self, direction: str, event: dict[str, Any], at: float) -> None:
         """An event was `received` or `sent`.  Does nothing here; subclasses may record it."""

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from sandbox.openai import mind, schema
+from sandbox.openai import mind, proposals, schema
 from sandbox.openai.errors import Refusal, missing, wrong_type
 from sandbox.openai.ids import new_id
 from sandbox.openai.receptionist import Situation
@@ -18,6 +18,8 @@ from sandbox.speech.sound import split_words
 
 Body = dict[str, Any]
 CHARS_PER_TOKEN = 4
+#: Long instructions come from the cache, as far as they fill its steps.
+LEAST_CACHED, CACHED_IN_STEPS_OF = 1024, 128
 
 
 def respond(body: Body, player: Player) -> Body:
@@ -28,6 +30,7 @@ def respond(body: Body, player: Player) -> Body:
     if body.get("previous_response_id"):
         raise Refusal("Responses are not stored.", code="previous_response_not_found", param="previous_response_id")
     items = _items(body["input"])
+    _require_pairs(items)
     text_format = (body.get("text") or {}).get("format") or {"type": "text"}
     output: list[Body] = []
     if text_format.get("type") == "json_schema":
@@ -36,7 +39,7 @@ def respond(body: Body, player: Player) -> Body:
         turn = mind.think(player, player.next_text(), _situation(body, items))
         if turn.say is not None:
             output.append(_message(turn.say))
-        output += _call(turn)
+        output += _calls(turn, in_parallel=body.get("parallel_tool_calls", True))
     return _response(body, output, "\n".join(_text(each) for each in items))
 
 
@@ -86,6 +89,23 @@ def _items(value: Any) -> list[Body]:
     return value
 
 
+def _require_pairs(items: list[Body]) -> None:
+    """A call has an output after it, and an output a call before it: of a conversation that is not stored, all is sent."""
+    calls = [each.get("call_id") for each in items if each.get("type") == "function_call"]
+    open_calls = set[Any]()
+    for each in items:
+        match each.get("type"):
+            case "function_call":
+                open_calls.add(each.get("call_id"))
+            case "function_call_output" if each.get("call_id") not in calls:
+                missing_id = each.get("call_id")
+                raise Refusal(f"No tool call found for function call output with call_id {missing_id}.", param="input")
+            case "function_call_output":
+                open_calls.discard(each.get("call_id"))
+    if open_calls:
+        raise Refusal(f"No tool output found for function call {min(map(str, open_calls))}.", param="input")
+
+
 def _text(item: Body) -> str:
     content = item.get("content", "")
     if isinstance(content, str):
@@ -116,6 +136,8 @@ def _object(text_format: Body, items: list[Body]) -> str:
         raise missing("text.format.schema")
     text = "\n".join(_text(each) for each in items if each.get("role", "user") == "user")
     try:
+        if text_format["schema"].get("title") == proposals.TITLE:
+            return json.dumps(proposals.propose(text_format["schema"], text), ensure_ascii=False)
         return json.dumps(schema.fill(text_format["schema"], text), ensure_ascii=False)
     except (ValueError, KeyError, TypeError) as error:
         raise Refusal(
@@ -130,24 +152,27 @@ def _message(text: str) -> Body:
     return {"id": new_id("msg"), "type": "message", "status": "completed", "role": "assistant", "content": [part]}
 
 
-def _call(turn: Turn) -> list[Body]:
-    if turn.call is None:
-        return []
+def _calls(turn: Turn, *, in_parallel: bool) -> list[Body]:
+    """The functions that the answer calls; one at most, unless the request lets several be called."""
+    calls = [*([] if turn.call is None else [turn.call]), *turn.more_calls]
     return [
         {
             "id": new_id("fc"),
             "type": "function_call",
             "status": "completed",
             "call_id": new_id("call"),
-            "name": turn.call.name,
-            "arguments": json.dumps(turn.call.arguments),
+            "name": each.name,
+            "arguments": json.dumps(each.arguments),
         }
+        for each in (calls if in_parallel else calls[:1])
     ]
 
 
 def _response(body: Body, output: list[Body], read: str) -> Body:
     written = "".join(_text(each) + each.get("arguments", "") for each in output)
-    tokens_in, tokens_out = len(read) // CHARS_PER_TOKEN, len(written) // CHARS_PER_TOKEN
+    instructed, tokens_out = len(body.get("instructions") or "") // CHARS_PER_TOKEN, len(written) // CHARS_PER_TOKEN
+    tokens_in = instructed + len(read) // CHARS_PER_TOKEN
+    cached = instructed // CACHED_IN_STEPS_OF * CACHED_IN_STEPS_OF if instructed >= LEAST_CACHED else 0
     now = int(time.time())
     return {
         "id": new_id("resp"),
@@ -173,7 +198,7 @@ def _response(body: Body, output: list[Body], read: str) -> Body:
         "truncation": body.get("truncation", "disabled"),
         "usage": {
             "input_tokens": tokens_in,
-            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+            "input_tokens_details": {"cached_tokens": cached, "cache_write_tokens": 0},
             "output_tokens": tokens_out,
             "output_tokens_details": {"reasoning_tokens": 0},
             "total_tokens": tokens_in + tokens_out,

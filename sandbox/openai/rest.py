@@ -1,7 +1,10 @@
-"""The REST API: /v1/responses, /v1/audio/speech, /v1/audio/transcriptions, with OpenAI's errors."""
+"""The REST API: /v1/responses, /v1/embeddings, /v1/audio/speech, /v1/audio/transcriptions, with OpenAI's errors."""
 
+import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.datastructures import UploadFile
@@ -9,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from sandbox.openai import responses
+from sandbox.openai import embeddings, metering, responses
 from sandbox.openai.codec import PCM, Codec
 from sandbox.openai.config import VOICES
 from sandbox.openai.errors import Refusal, at_the_door, missing, wrong_type, wrong_value
@@ -20,6 +23,19 @@ from sandbox.speech import sound
 SPEECH_VOICES = (*VOICES, "fable", "nova", "onyx")
 SPEECH_FORMATS = ("pcm", "wav")
 LONGEST_INPUT_CHARS = 4_096
+
+LANGUAGE = re.compile("[a-z]{2}")
+
+
+@dataclass(frozen=True, slots=True)
+class Transcription:
+    """An answer of /v1/audio/transcriptions; `language` is empty if the request named none."""
+
+    model: str
+    language: str
+    content: bytes
+    text: str
+
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -33,15 +49,20 @@ class Rest:
         refuse: Callable[[], int | None],
         player: Callable[[], Player],
         senses: Senses,
+        transcriptions: "list[Transcription]",
+        charged: list[tuple[str, dict[str, Any]]],
     ) -> None:
         self._knows = knows
         self._refuse = refuse
         self._player = player
         self._senses = senses
+        self._answered = transcriptions
+        self._charged = charged
 
     def routes(self) -> list[Route]:
         return [
             Route("/v1/responses", self._guarded(self._responses), methods=["POST"]),
+            Route("/v1/embeddings", self._guarded(self._embeddings), methods=["POST"]),
             Route("/v1/audio/speech", self._guarded(self._speech), methods=["POST"]),
             Route("/v1/audio/transcriptions", self._guarded(self._transcriptions), methods=["POST"]),
             Route("/v1/models/{name}", self._guarded(self._model)),
@@ -67,9 +88,16 @@ class Rest:
     async def _responses(self, request: Request) -> Response:
         body = await _json(request)
         response = responses.respond(body, self._player())
+        self._charged.append((str(body["model"]), response["usage"]))
         if not body.get("stream"):
             return JSONResponse(response)
         return StreamingResponse(_sse(response), media_type="text/event-stream")
+
+    async def _embeddings(self, request: Request) -> Response:
+        body = await _json(request)
+        made = await asyncio.to_thread(embeddings.answer, body)  # calls are spoken meanwhile
+        self._charged.append((str(body["model"]), made["usage"]))
+        return JSONResponse(made)
 
     async def _speech(self, request: Request) -> Response:
         body = await _json(request)
@@ -86,6 +114,7 @@ class Rest:
         if form not in SPEECH_FORMATS:
             raise wrong_value("response_format", form, SPEECH_FORMATS)
         spoken = await self._senses.utter(body["input"], body["voice"], PCM.rate_hz)
+        self._charged.append((body["model"], {"type": "speech", "seconds": len(spoken.samples) / PCM.rate_hz}))
         if form == "wav":
             return Response(sound.write_wav(spoken.samples, PCM.rate_hz), media_type="audio/wav")
         return Response(PCM.encode(spoken.samples), media_type="audio/pcm")
@@ -99,6 +128,13 @@ class Rest:
                 raise missing("model")
             if response_format not in {"json", "text"}:
                 raise wrong_value("response_format", response_format, ("json", "text"))
+            language = str(form.get("language", ""))
+            if language and not LANGUAGE.fullmatch(language):
+                raise Refusal(
+                    f"Invalid language '{language}'. Language parameter must be specified in ISO-639-1 format.",
+                    code="invalid_language_format",
+                    param="language",
+                )
             content = await upload.read()
         try:
             samples, rate_hz = sound.read_wav(content)
@@ -106,9 +142,11 @@ class Rest:
             raise Refusal(f"Audio file might be corrupted or unsupported: {error}", param="file") from error
         codec = Codec(rate_hz, rate_hz * 2 // 1000, PCM.encode, PCM.decode)
         text = await self._senses.hear(codec, PCM.encode(samples), self._player())
+        self._answered.append(Transcription(str(model), language, content, text))
+        usage = metering.transcription(str(model), len(samples) / rate_hz * 1000, text)
+        self._charged.append((str(model), usage))
         if response_format == "text":
             return PlainTextResponse(text + "\n")
-        usage = {"type": "duration", "seconds": len(samples) / rate_hz}
         return JSONResponse({"text": text, "usage": usage})
 
 

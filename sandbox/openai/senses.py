@@ -41,20 +41,20 @@ class Listening(Tones):
         async def work() -> Voiced:
             return voiced(await self._senses.utter(text, voice, codec.rate_hz), codec)
 
-        self._spawn(work(), then)
+        self._spawn(work, then)
 
     def hear(self, codec: Codec, audio: bytes, then: Callable[[str | Exception], None]) -> None:
-        self._spawn(self._senses.hear(codec, audio, self._player), then)
+        self._spawn(lambda: self._senses.hear(codec, audio, self._player), then)
 
     async def close(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _spawn(self, work: Awaitable[Any], then: Callable[[Any], None]) -> None:
+    def _spawn(self, work: Callable[[], Awaitable[Any]], then: Callable[[Any], None]) -> None:
         async def run() -> None:
             try:
-                found = await work
+                found = await work()  # made here: of a task that is canceled before it runs, nothing is left unawaited
             except Exception as error:  # noqa: BLE001 - whoever waits for the result gets it instead
                 found = error
             then(found)

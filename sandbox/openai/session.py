@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from sandbox.openai import config, mind, receptionist
+from sandbox.openai import config, metering, mind, receptionist
 from sandbox.openai.answer import Answer, Decision
 from sandbox.openai.codec import codec_of
 from sandbox.openai.conversation import Item, client_item
@@ -158,6 +158,7 @@ class Session:
         self._emit("conversation.item.done", previous_item_id=before, item=wire)
         self._unheard.add(item_id)
         audio_ms = self._input.codec.ms(len(audio))
+        item.heard_ms = audio_ms
         transcribes = self.config["audio"]["input"]["transcription"] is not None
         self._stage.senses.hear(self._input.codec, audio, partial(self._understood, item, audio_ms, transcribes))
 
@@ -192,7 +193,9 @@ class Session:
         for word in split_words(text):
             self._emit("conversation.item.input_audio_transcription.delta", **place, delta=word)
         item.wire["content"][0]["transcript"] = text
-        usage = {"type": "duration", "seconds": audio_ms / 1000}
+        model = self.config["audio"]["input"]["transcription"]["model"]
+        usage = metering.transcription(model, audio_ms, text)
+        self._stage.truth.charge(model, usage)
         self._emit("conversation.item.input_audio_transcription.completed", **place, transcript=text, usage=usage)
 
     # items

@@ -1,13 +1,14 @@
 """What a session and its answers share.  Pure."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sandbox.clock import Clock
 from sandbox.openai.codec import Codec
 from sandbox.openai.conversation import Conversation
 from sandbox.openai.ids import NewId
+from sandbox.openai.metering import Meter
 from sandbox.openai.record import Record
 from sandbox.openai.script import Tone, Turn
 from sandbox.openai.settings import Faults, Settings
@@ -51,6 +52,7 @@ class Stage:
     faults: Faults
     clock: Clock
     new_id: NewId
+    meter: Meter = field(default_factory=Meter)
 
     def emit(self, type: str, fields: dict[str, Any]) -> None:
         self.send({"type": type, "event_id": self.new_id("event"), **fields})

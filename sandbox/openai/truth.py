@@ -72,6 +72,7 @@ class SessionTruth(Record):
             "appends": self.appends,
             "heard": sound(self.heard),
             "understood": self.understood,
+            "charged": self.charged,
             "items": [
                 {
                     "item": each.wire,

@@ -10,9 +10,24 @@ import numpy as np
 import soundfile
 import soxr
 
-Samples = np.ndarray[tuple[int], np.dtype[np.int16]]
+from sandbox.twilio.audio import Samples, encode
 
-BIAS, CLIP = 132, 32_635  # ITU-T G.711
+__all__ = [
+    "Samples",
+    "Utterance",
+    "Word",
+    "encode",
+    "level_dbfs",
+    "pitch_hz",
+    "read_wav",
+    "resample",
+    "sine",
+    "split_words",
+    "spread",
+    "tones",
+    "write_wav",
+]
+
 LOUDNESS = 8_000  # a quarter of full scale: loud, and far from clipping
 TONE_LOW_HZ, TONE_SPAN_HZ = 300, 2_700  # the telephone band
 FADE_MS, GAP_MS = 5, 60
@@ -37,16 +52,6 @@ class Utterance:
     @property
     def ms(self) -> float:
         return len(self.samples) * 1000 / self.rate_hz
-
-
-def encode(samples: Samples) -> bytes:
-    """16-bit samples → μ-law bytes (ITU-T G.711)."""
-    linear = np.clip(samples.astype(np.int32), -CLIP, CLIP)
-    sign = np.where(linear < 0, 0x80, 0)
-    magnitude = np.abs(linear) + BIAS
-    exponent = np.frexp(magnitude.astype(np.float64))[1].astype(np.int32) - 8
-    mantissa = (magnitude >> (exponent + 3)) & 0x0F
-    return bytes((~(sign | (exponent << 4) | mantissa) & 0xFF).astype(np.uint8))
 
 
 def resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:

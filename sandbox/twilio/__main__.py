@@ -10,7 +10,10 @@ import os
 import sys
 
 from sandbox.serving import alone, secret
+from sandbox.speech import Speech
 from sandbox.twilio.carrier import Carrier
+from sandbox.twilio.farend import KINDS
+from sandbox.twilio.voiced import voiced
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:
@@ -19,21 +22,61 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--account-sid", required=True)
     parser.add_argument("--number", action="append", default=[], metavar="E164", help="a number that the account holds")
     parser.add_argument("--say-ms-per-char", type=float, default=60.0, help="how fast <Say> speaks")
-    return parser.parse_args(argv)
+    parser.add_argument(
+        "--person",
+        action="append",
+        default=[],
+        type=_person,
+        metavar="E164=KIND",
+        help=f"who answers at a number that is called (* is any other): {', '.join(KINDS)}",
+    )
+    parser.add_argument(
+        "--calls-per-second", type=float, default=1.0, help="more are queued; 0 is no limit (default 1)"
+    )
+    parser.add_argument(
+        "--segments-per-second",
+        type=float,
+        default=0.0,
+        help="how many segments of texts a second each number sends; more are queued; 0 is no limit (default 0)",
+    )
+    parser.add_argument("--speech", action="store_true", help="people and machines speak in words (extra `speech`)")
+    chosen = parser.parse_args(argv)
+    if chosen.speech and not Speech.available():
+        parser.error("--speech needs the extra `speech`")
+    return chosen
+
+
+def _person(text: str) -> tuple[str, str]:
+    e164, _, kind = text.partition("=")
+    if kind not in KINDS:
+        raise argparse.ArgumentTypeError(f"{kind!r} is not one of {', '.join(KINDS)}")
+    return e164, kind
 
 
 async def main(argv: list[str]) -> None:
     chosen = arguments(argv)
     key = os.environ.get("TWILIO_API_KEY")
-    async with Carrier.serve(
-        account_sid=chosen.account_sid,
-        auth_token=secret("TWILIO_AUTH_TOKEN"),
-        numbers=chosen.number,
-        listen=chosen.listen,
-        api_keys={key: secret("TWILIO_API_SECRET")} if key else {},
-        say_ms_per_char=chosen.say_ms_per_char,
-    ) as carrier:
-        await alone(carrier.url)
+    speech = Speech() if chosen.speech else None
+    try:
+        async with Carrier.serve(
+            account_sid=chosen.account_sid,
+            auth_token=secret("TWILIO_AUTH_TOKEN"),
+            numbers=chosen.number,
+            listen=chosen.listen,
+            api_keys={key: secret("TWILIO_API_SECRET")} if key else {},
+            say_ms_per_char=chosen.say_ms_per_char,
+            calls_per_second=chosen.calls_per_second,
+            segments_per_second=chosen.segments_per_second,
+            speech=speech,
+        ) as carrier:
+            for e164, kind in chosen.person:
+                person = KINDS[kind]()
+                person.steps = await voiced(person.steps, speech)
+                carrier.introduce(e164, person)
+            await alone(carrier.url)
+    finally:
+        if speech is not None:
+            speech.close()
 
 
 if __name__ == "__main__":

@@ -10,9 +10,12 @@ FRAME_MS = 20
 FRAME_BYTES = BYTES_PER_MS * FRAME_MS
 SILENCE = 0xFF
 AUDIBLE_DBFS = -45.0
+BIAS, CLIP = 132, 32_635  # ITU-T G.711
+
+Samples = np.ndarray[tuple[int], np.dtype[np.int16]]
 
 
-def _decode_table() -> np.ndarray[tuple[int], np.dtype[np.int16]]:
+def _decode_table() -> Samples:
     """ITU-T G.711: a sign bit, three exponent bits, four mantissa bits, all inverted on the wire; the bias is 132."""
     code = ~np.arange(256, dtype=np.int32) & 0xFF
     magnitude = ((((code & 0x0F) << 3) + 132) << ((code >> 4) & 0x07)) - 132
@@ -22,9 +25,19 @@ def _decode_table() -> np.ndarray[tuple[int], np.dtype[np.int16]]:
 LINEAR = _decode_table()
 
 
-def decode(ulaw: bytes) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
+def decode(ulaw: bytes) -> Samples:
     """μ-law bytes → 16-bit samples."""
     return LINEAR[np.frombuffer(ulaw, dtype=np.uint8)]
+
+
+def encode(samples: Samples) -> bytes:
+    """16-bit samples → μ-law bytes (ITU-T G.711)."""
+    linear = np.clip(samples.astype(np.int32), -CLIP, CLIP)
+    sign = np.where(linear < 0, 0x80, 0)
+    magnitude = np.abs(linear) + BIAS
+    exponent = np.frexp(magnitude.astype(np.float64))[1].astype(np.int32) - 8
+    mantissa = (magnitude >> (exponent + 3)) & 0x0F
+    return bytes((~(sign | (exponent << 4) | mantissa) & 0xFF).astype(np.uint8))
 
 
 def is_audible(ulaw: bytes) -> bool:

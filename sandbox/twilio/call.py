@@ -2,14 +2,15 @@
 
 import asyncio
 import secrets
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Literal
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, TypeVar
 
+from sandbox.loopclock import now
 from sandbox.twilio.caller import Caller
 from sandbox.twilio.geography import place_of
+from sandbox.twilio.hearing import Hearing, Source
 from sandbox.twilio.journal import Event, Journal
 from sandbox.twilio.stream import Path, Stream
 from sandbox.twilio.truth import Truth
@@ -20,6 +21,9 @@ API_VERSION = "2010-04-01"
 OVER = {"completed", "busy", "no-answer", "failed", "canceled"}
 
 Direction = Literal["inbound", "outbound-api", "outbound-dial"]
+Tap = Callable[[bytes, str | None], None]
+"""Listens to what the person in a call sends: 20 ms of sound, and the key that they press in it."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +89,13 @@ class Call:
         self.number_sid = number_sid
         self.answered_by: str | None = None
         self.status = "ringing" if direction == "inbound" else "queued"
+        self.began = now()
         self.created_at = datetime.now(UTC)
+        self.dialled_at = self.created_at if direction == "inbound" else None
         self.answered_at: datetime | None = None
         self.ended_at: datetime | None = None
         self.hung_up_by: str | None = None
-        """`caller`, `agent` (its TwiML or its end), `rest` or `carrier`."""
+        """`caller`, `agent` (its TwiML or its end), `other` (the other party of a <Dial>), `rest` or `carrier`."""
         self.journal = Journal()
         self.sentences: list[str] = []
         self.verbs: list[Verb] = []
@@ -98,8 +104,10 @@ class Call:
         self.errors: list[tuple[int, str]] = []
         self.late_frames = 0
         self.worst_lateness_ms = 0.0
-        self.speaking_until = 0.0
-        """The time.monotonic() until which a <Say> is heard."""
+        self.hearing = Hearing()
+        self.source: Source | None = None
+        """What they hear outside a stream; None is silence."""
+        self.taps: list[Tap] = []
         self.answered = asyncio.Event()
         self.diverted = asyncio.Event()
         self.released: asyncio.Task[None] | None = None
@@ -160,6 +168,21 @@ class Call:
         """The carrier's socket is gone without a close; the call goes on."""
         self.stream.vanish()
 
+    def listen(self, what: str, source: Source | None = None) -> None:
+        """From now on they hear this."""
+        self.source = source
+        self.hearing.turn(what, now())
+        self.note("hears", what=what)
+
+    def wall(self) -> datetime:
+        """The time of day on the call's own clock, which runs with the event loop's."""
+        return self.created_at + timedelta(seconds=now() - self.began)
+
+    def dial(self) -> None:
+        """The carrier begins to reach the called party."""
+        self.dialled_at = self.wall()
+        self.set_status("initiated")
+
     def take_diversion(self) -> Instruction | None:
         self.diverted.clear()
         return self._diversion
@@ -171,23 +194,24 @@ class Call:
     def answer(self) -> None:
         """Idempotent: the first verb that needs an answered call answers it."""
         if self.answered_at is None:
-            self.answered_at = datetime.now(UTC)
+            self.answered_at = self.wall()
             self.set_status("in-progress")
             self.answered.set()
 
     def finish(self, status: str) -> None:
-        self.ended_at = datetime.now(UTC)
+        self.ended_at = self.wall()
         self.set_status(status)
 
     def bury(self) -> None:
         """Nothing more will happen in this call."""
+        self.hearing.close(now())
         self.note("ended", status=self.status, duration_s=self.duration_s, hung_up_by=self.hung_up_by)
         self.journal.close()
         self._over.set()
 
     def note(self, event: str, *, at: float | None = None, **facts: object) -> None:
         """Add to the journal, with the stream's clock too while there is a stream."""
-        moment = time.monotonic() if at is None else at
+        moment = now() if at is None else at
         stream = self.open_stream
         self.journal.note(event, at=moment, stream_ms=stream.clock_ms(moment) if stream else None, **facts)
 
@@ -227,3 +251,17 @@ class Call:
         if instruction is None:
             self.hung_up_by = by
         self.diverted.set()
+
+
+async def unless_diverted(call: Call, work: Coroutine[Any, Any, T]) -> T | None:
+    """Work until it is done, or until the call is hung up or redirected: then it is cancelled, and the result is None."""
+    task = asyncio.create_task(work)
+    diverted = asyncio.create_task(call.diverted.wait())
+    try:
+        await asyncio.wait({task, diverted}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        diverted.cancel()
+        if not task.done():
+            task.cancel()
+        await asyncio.gather(task, diverted, return_exceptions=True)
+    return None if call.diverted.is_set() else task.result()

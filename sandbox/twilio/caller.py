@@ -2,27 +2,37 @@
 
 Steps are JSON objects:
   {"do": "say", "audio_ulaw_b64": "..."}                       speak
+  {"do": "say", "wav_b64": "..."}                              the same from a WAV of any kind
+  {"do": "say", "text": "Hello?"}                              speak as long as the text would take; with words where
+                                                               the stand-in has speech (`voiced.py`)
+  {"do": "tone", "hz": 1000, "ms": 400}                        a beep, or a fax
   {"do": "wait", "ms": 500}
   {"do": "wait_for_agent_to_talk", "for_ms": 1200, "timeout_ms": 15000}
   {"do": "wait_for_agent_to_finish", "quiet_ms": 700, "timeout_ms": 30000}
+  {"do": "wait_for_tone", "hz": 1000, "timeout_ms": 30000}     until a tone of this pitch is over: a mailbox's beep
+  {"do": "wait_for_keys", "digits": "12", "timeout_ms": 15000} until the agent has sent these as tones
   {"do": "press", "digits": "12#"}
+  {"do": "record", "quiet_ms": 5000, "max_ms": 60000}          what an answering machine does behind its beep
   {"do": "freeze"}                                     the carrier stops reading and writing, the socket stays open
   {"do": "vanish"}                                     the carrier's socket is gone without a close
   {"do": "hang_up"}
 The first step begins when the call is answered.  What is said before a stream is open is lost; `freeze` and `vanish`
-need an open one.  After the last step the person hangs up, unless told to `stay`.
+need an open one.  A `wait_for_...` with "or": "hang_up" hangs up when its time is over.  After the last step the person hangs up, unless told to `stay`.
 """
 
 import base64
-import binascii
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from sandbox.twilio.audio import FRAME_BYTES, FRAME_MS, SILENCE
+from sandbox.twilio import recordings, tones
+from sandbox.twilio.audio import FRAME_BYTES, FRAME_MS, SILENCE, is_audible
 
 QUIET = bytes([SILENCE]) * FRAME_BYTES
 DIGIT_FRAMES = 10  # 100 ms of key, 100 ms of pause
+SURE_OF_KEY_MS = 40
+SURE_OF_TONE_MS, NEAR_HZ = 100, 15
 DIGITS = set("0123456789*#ABCD")
 
 Step = Mapping[str, Any]
@@ -40,6 +50,19 @@ class Ear:
     quiet_ms: int = 0
     hears: bool = False
     hangover_ms: int = 200
+    keys: str = ""
+    """The keys that the agent sent as tones."""
+    _key: str | None = None
+    _key_ms: int = 0
+
+    def key(self, key: str | None) -> bool:
+        """Count 20 ms of a key's sound, or of none; whether a key was recognized just now."""
+        self._key_ms = self._key_ms + FRAME_MS if key is not None and key == self._key else FRAME_MS
+        self._key = key
+        if key is None or self._key_ms != SURE_OF_KEY_MS:
+            return False
+        self.keys += key
+        return True
 
     def frame(self, audible: bool) -> bool | None:
         """Count 20 ms; return True when the agent becomes audible, False when it has fallen silent, else None."""
@@ -52,6 +75,15 @@ class Ear:
             self.hears = False
             return False
         return None
+
+    def has_heard(self, ms: int) -> bool:
+        return self.audible_ms >= ms
+
+    def has_heard_out(self, quiet_ms: int) -> bool:
+        return self.audible_ms > 0 and self.quiet_ms >= quiet_ms
+
+    def has_heard_keys(self, keys: str) -> bool:
+        return keys in self.keys
 
     def forget(self) -> None:
         self.audible_ms = 0
@@ -73,13 +105,18 @@ class Caller:
         self.steps = [checked(step) for step in steps]
         self.ear = Ear()
         self._stay = stay
+        self._has_hung_up = False
+        self._heard = b""
+        self._minds_keys = any(step["do"] == "wait_for_keys" for step in self.steps)
         self._life = self._live()
         next(self._life)
         self._breath = Breath()
 
-    def frame(self, agent_audible: bool) -> Breath:
-        """Advance by 20 ms: take whether the agent was audible in them, return what the person does in them."""
-        self._breath = Breath()
+    def frame(self, agent_audible: bool, heard: bytes = b"") -> Breath:
+        """Advance by 20 ms: take whether the agent was audible in them and how, return what the person does in them."""
+        self._breath, self._heard = Breath(), heard
+        if self._minds_keys and self.ear.key(tones.key_of(heard)):
+            self._breath.notes.append(("caller.heard_key", {"key": self.ear.keys[-1]}))
         change = self.ear.frame(agent_audible)
         if change is not None:
             self._breath.notes.append(("agent.audible" if change else "agent.silent", {}))
@@ -91,28 +128,50 @@ class Caller:
         yield
         for number, step in enumerate(self.steps):
             match step["do"]:
-                case "say":
-                    yield from self._say(base64.b64decode(step["audio_ulaw_b64"]), number)
+                case "say" | "tone":
+                    yield from self._say(_sound(step), number)
                 case "wait":
                     yield from self._frames(step["ms"])
                 case "wait_for_agent_to_talk":
                     for_ms = step.get("for_ms", FRAME_MS)
-                    yield from self._until(number, step, 15_000, lambda ms=for_ms: self.ear.audible_ms >= ms)
+                    yield from self._until(number, step, 15_000, partial(self.ear.has_heard, for_ms))
                 case "wait_for_agent_to_finish":
                     quiet_ms = step.get("quiet_ms", 700)
-                    yield from self._until(
-                        number, step, 30_000, lambda ms=quiet_ms: self.ear.audible_ms > 0 and self.ear.quiet_ms >= ms
-                    )
+                    yield from self._until(number, step, 30_000, partial(self.ear.has_heard_out, quiet_ms))
                     self.ear.forget()
+                case "wait_for_tone":
+                    yield from self._until(number, step, 30_000, self._tone_is_over(step["hz"]))
+                    self.ear.forget()
+                case "wait_for_keys":
+                    yield from self._until(number, step, 15_000, partial(self.ear.has_heard_keys, step["digits"]))
+                    self.ear.keys = ""
+                case "record":
+                    yield from self._record(number, step)
                 case "press":
                     yield from self._press(step["digits"])
                 case act:
-                    self._breath.act = act
-                    yield
-                    if act == "hang_up":
-                        return
+                    yield from self._act(act)
+            if self._has_hung_up:
+                return
         if not self._stay:
             self._breath.act = "hang_up"
+
+    def _act(self, act: str) -> Iterator[None]:
+        self._breath.act = act
+        self._has_hung_up = act == "hang_up"
+        yield
+
+    def _record(self, number: int, step: Step) -> Iterator[None]:
+        """Until the other side has been silent for `quiet_ms`: what they said is noted in ms."""
+        self.ear.forget()
+        self.ear.quiet_ms = 0
+        self._breath.notes.append(("machine.recording", {"phase": "begin", "step": number}))
+        for _ in self._frames(step.get("max_ms", 60_000)):
+            if self.ear.quiet_ms >= step.get("quiet_ms", 5_000):
+                break
+            yield
+        recorded = {"phase": "end", "step": number, "audible_ms": self.ear.audible_ms}
+        self._breath.notes.append(("machine.recording", recorded))
 
     def _say(self, speech: bytes, number: int) -> Iterator[None]:
         self._breath.notes.append(("caller.said", {"phase": "begin", "step": number}))
@@ -131,13 +190,32 @@ class Caller:
                 yield
         self.ear.forget()
 
-    def _until(self, number: int, step: Step, patience_ms: int, done: Any) -> Iterator[None]:
+    def _tone_is_over(self, hz: int) -> Callable[[], bool]:
+        """To be asked once a frame: whether a tone of this pitch was heard, and now is not."""
+        heard_ms = 0
+
+        def is_over() -> bool:
+            nonlocal heard_ms
+            pitch_hz = tones.pitch_hz(self._heard)
+            if pitch_hz is not None and abs(pitch_hz - hz) <= NEAR_HZ:
+                heard_ms += FRAME_MS
+                return False
+            if heard_ms >= SURE_OF_TONE_MS:
+                return not is_audible(self._heard)
+            heard_ms = 0
+            return False
+
+        return is_over
+
+    def _until(self, number: int, step: Step, patience_ms: int, done: Callable[[], bool]) -> Iterator[None]:
         for _ in self._frames(step.get("timeout_ms", patience_ms)):
             if done():
                 return
             yield
         if not done():
             self._breath.notes.append(("caller.gave_up", {"step": number, "do": step["do"]}))
+            if step.get("or") == "hang_up":
+                yield from self._act("hang_up")
 
     @staticmethod
     def _frames(ms: int) -> Iterator[None]:
@@ -150,26 +228,69 @@ def checked(step: Step) -> dict[str, Any]:
     do = step.get("do")
     match do:
         case "say":
-            try:
-                speech = base64.b64decode(step["audio_ulaw_b64"], validate=True)
-            except (KeyError, TypeError, binascii.Error) as error:
-                raise BadStep("say needs audio_ulaw_b64, base64 of 8 kHz μ-law") from error
-            if not speech:
-                raise BadStep("say needs a non-empty audio_ulaw_b64")
+            _check_say(step)
+        case "tone":
+            if not all(_is_whole(step.get(name)) and step[name] for name in ("hz", "ms")):
+                raise BadStep("tone needs hz and ms, whole numbers above 0")
         case "press":
-            digits = step.get("digits")
-            if not isinstance(digits, str) or not digits or not set(digits) <= DIGITS:
-                raise BadStep("press needs digits, of 0-9 * # A-D")
-        case "wait" | "wait_for_agent_to_talk" | "wait_for_agent_to_finish" | "freeze" | "vanish" | "hang_up":
+            _check_digits(step)
+        case (
+            "wait"
+            | "wait_for_keys"
+            | "wait_for_tone"
+            | "wait_for_agent_to_talk"
+            | "wait_for_agent_to_finish"
+            | "record"
+            | "freeze"
+            | "vanish"
+            | "hang_up"
+        ):
             if do == "wait" and "ms" not in step:
                 raise BadStep("wait needs ms")
-            spans = {name: step[name] for name in ("ms", "for_ms", "quiet_ms", "timeout_ms") if name in step}
-            for name, value in spans.items():
-                if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            if do == "wait_for_tone" and not (_is_whole(step.get("hz")) and step["hz"]):
+                raise BadStep("wait_for_tone needs hz, a whole number above 0")
+            if do == "wait_for_keys":
+                _check_digits(step)
+            spans = [each for each in ("ms", "for_ms", "quiet_ms", "timeout_ms", "max_ms") if each in step]
+            for name in spans:
+                if not _is_whole(step[name]):
                     raise BadStep(f"{do}: {name} must be a whole number of milliseconds, at least 0")
+            if step.get("or", "hang_up") != "hang_up":
+                raise BadStep(f"{do}: the only other way is hang_up")
         case _:
             raise BadStep(f"unknown step {do!r}")
     return dict(step)
+
+
+def _check_say(step: Step) -> None:
+    forms = [each for each in ("audio_ulaw_b64", "wav_b64", "text") if each in step]
+    if len(forms) != 1:
+        raise BadStep("say needs one of audio_ulaw_b64 (8 kHz μ-law), wav_b64 and text")
+    try:
+        if not isinstance(step[forms[0]], str) or not (step["text"].strip() if "text" in step else _sound(step)):
+            raise BadStep(f"say needs a {forms[0]} that is not empty")
+    except (TypeError, ValueError) as error:  # binascii.Error is a ValueError
+        raise error if isinstance(error, BadStep) else BadStep(f"say cannot read its {forms[0]}: {error}") from error
+
+
+def _check_digits(step: Step) -> None:
+    digits = step.get("digits")
+    if not isinstance(digits, str) or not digits or not set(digits) <= DIGITS:
+        raise BadStep(f"{step['do']} needs digits, of 0-9 * # A-D")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _sound(step: Step) -> bytes:
+    if step["do"] == "tone":
+        return tones.tone([step["hz"]], step["ms"])
+    if "text" in step:
+        return tones.voice(step["text"])
+    if "wav_b64" in step:
+        return recordings.read(base64.b64decode(step["wav_b64"], validate=True))
+    return base64.b64decode(step["audio_ulaw_b64"], validate=True)
 
 
 def say(audio_ulaw: bytes) -> dict[str, Any]:

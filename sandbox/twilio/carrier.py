@@ -15,20 +15,27 @@ from sandbox.serving import serving
 from sandbox.twilio.backstage import Backstage
 from sandbox.twilio.call import Call, Callback, Fallback, Fetch
 from sandbox.twilio.caller import Caller, Step
-from sandbox.twilio.exchange import Account, Exchange, Person
+from sandbox.twilio.exchange import Account, Exchange
+from sandbox.twilio.farend import Person
+from sandbox.twilio.faults import Fault
 from sandbox.twilio.lookup import Directory
+from sandbox.twilio.message import Media, Message, new_sid
 from sandbox.twilio.numbers import Number
 from sandbox.twilio.rest import Rest
 from sandbox.twilio.stream import Path
+from sandbox.twilio.texting import Texting
+from sandbox.twilio.textstage import TextStage
+from sandbox.twilio.voiced import Speaker
 
 
 class Carrier:
     """A running stand-in for Twilio; a client uses `url` instead of https://api.twilio.com."""
 
-    def __init__(self, url: str, exchange: Exchange, directory: Directory) -> None:
+    def __init__(self, url: str, exchange: Exchange, directory: Directory, rest: Rest) -> None:
         self.url = url
         self.exchange = exchange
         self.directory = directory
+        self.rest = rest
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -41,14 +48,31 @@ class Carrier:
         listen: str = "127.0.0.1:0",
         api_keys: dict[str, str] | None = None,
         say_ms_per_char: float = 60.0,
+        calls_per_second: float = 0.0,
+        segments_per_second: float = 0.0,
+        speech: Speaker | None = None,
     ) -> AsyncIterator["Carrier"]:
-        """Serve until the block ends; calls still in progress are ended then, and their callbacks sent."""
-        exchange = Exchange(Account(account_sid, auth_token, api_keys or {}), numbers, say_ms_per_char=say_ms_per_char)
-        directory = Directory(exchange)
-        app = Starlette(routes=[*Rest(exchange).routes(), *directory.routes(), *Backstage(exchange).routes()])
+        """Serve until the block ends; calls still in progress are ended then, and their callbacks sent.
+
+        With `speech` the far ends that are set over HTTP say their texts in words.
+        """
+        exchange = Exchange(
+            Account(account_sid, auth_token, api_keys or {}),
+            numbers,
+            say_ms_per_char=say_ms_per_char,
+            calls_per_second=calls_per_second,
+        )
+        exchange.texting.pace.segments_per_second = segments_per_second
+        directory, rest = Directory(exchange), Rest(exchange)
+        stages = Backstage(exchange, rest.door, speech), TextStage(exchange)
+        app = Starlette(
+            routes=[*rest.routes(), *directory.routes(), *(each for stage in stages for each in stage.routes())]
+        )
         async with serving(app, listen) as (host, port):
+            url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+            exchange.textdesk.base_url = url
             try:
-                yield cls(f"http://{f'[{host}]' if ':' in host else host}:{port}", exchange, directory)
+                yield cls(url, exchange, directory, rest)
             finally:
                 await exchange.close()
 
@@ -58,9 +82,35 @@ class Carrier:
         """Somebody calls a number of the account; raises NoSuchLine or BadStep."""
         return await self.exchange.ring(to, from_, steps, stay=stay, path=path)
 
-    def introduce(self, e164: str, person: Person) -> None:
-        """Set who answers when the customer's application calls this number."""
-        self.exchange.people[e164] = person
+    def text(self, to: str, from_: str, body: str, *files: tuple[str, bytes]) -> Message:
+        """A handset texts a number of the account, with files as (content type, content); LookupError if there is none."""
+        media = [Media(new_sid("ME"), content_type, content) for content_type, content in files]
+        return self.texting.receive(from_, to, body, media)
+
+    @property
+    def texting(self) -> Texting:
+        return self.exchange.texting
+
+    async def texts_settled(self) -> None:
+        """Until every text that was sent or received is over, and everybody who is to be told was told."""
+        await self.exchange.textdesk.settled()
+
+    def texts_to(self, e164: str) -> list[Message]:
+        """Every text that was accepted for this handset, oldest first; those that got there have `arrived_at`."""
+        found = self.texting.book.between(e164, None)
+        return [each for each in reversed(found) if each.direction != "inbound"]
+
+    def introduce(self, e164: str, *people: Person) -> None:
+        """Set who answers when the customer's application calls this number: one after the other, the last for good."""
+        self.exchange.people[e164] = list(people)
+
+    def go_wrong(self, *faults: Fault) -> None:
+        """Let these faults happen, once each unless they say otherwise."""
+        self.exchange.faults.add(*faults)
+
+    def calls_to(self, e164: str) -> list[Call]:
+        """Every call that was ever made to this number, oldest first."""
+        return [each for each in self.exchange.calls.values() if each.to == e164]
 
     def number(self, e164: str) -> Number:
         """A number of the account, for configuration in process; LookupError if the account does not have it."""

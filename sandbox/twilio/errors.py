@@ -7,32 +7,41 @@ STATUS = {
     20003: 401,
     20004: 405,
     20404: 404,
+    20429: 429,
+    20500: 500,
+    14107: 429,
+    21611: 429,
     21201: 400,
     21205: 400,
     21210: 400,
     21211: 400,
+    21212: 400,
     21213: 400,
+    21215: 400,
     21220: 400,
     21421: 400,
     21422: 400,
     21452: 400,
 }
+#: What the Messages resource refuses: 400 all of them.
+REFUSED = 400
 
 
 class ApiError(Exception):
     """A refusal with Twilio's error code."""
 
-    def __init__(self, code: int, message: str) -> None:
+    def __init__(self, code: int, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
         self.code = code
+        self._headers = headers or {}
 
     def response(self) -> JSONResponse:
-        status = STATUS[self.code]
+        status = STATUS.get(self.code, REFUSED)
         body = {
             "code": self.code,
             "message": str(self),
             "more_info": f"https://www.twilio.com/docs/errors/{self.code}",
             "status": status,
         }
-        headers = {"WWW-Authenticate": 'Basic realm="Twilio API"'} if status == 401 else None
-        return JSONResponse(body, status, headers)
+        challenge = {"WWW-Authenticate": 'Basic realm="Twilio API"'} if status == 401 else {}
+        return JSONResponse(body, status, challenge | self._headers)

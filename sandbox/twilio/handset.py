@@ -4,10 +4,10 @@ All frames count from one monotonic origin: after a stall the missed frames are 
 """
 
 import asyncio
-import time
 from itertools import count
 
-from sandbox.twilio.audio import FRAME_MS
+from sandbox.loopclock import now
+from sandbox.twilio.audio import FRAME_MS, is_audible
 from sandbox.twilio.call import Call
 from sandbox.twilio.caller import Breath
 from sandbox.twilio.stream import Span, Stream
@@ -18,11 +18,11 @@ FRAME_S = FRAME_MS / 1000
 async def hold(call: Call) -> None:
     """Act as the person in this call, from its answer until cancelled or until they hang up."""
     await call.answered.wait()
-    origin = time.monotonic()
+    origin = now()
     for number in count():
         end = origin + (number + 1) * FRAME_S
-        await asyncio.sleep(max(0.0, end - time.monotonic()))
-        lateness_ms = (time.monotonic() - end) * 1000
+        await asyncio.sleep(max(0.0, end - now()))
+        lateness_ms = (now() - end) * 1000
         call.worst_lateness_ms = max(call.worst_lateness_ms, lateness_ms)
         call.late_frames += lateness_ms > FRAME_MS
         if _frame(call, origin + number * FRAME_S).act == "hang_up":
@@ -31,13 +31,15 @@ async def hold(call: Call) -> None:
 
 
 def _frame(call: Call, begin: float) -> Breath:
-    """One frame that began at `begin` (time.monotonic())."""
+    """One frame that began at `begin` of the loop's clock."""
     stream = call.open_stream
     if stream is not None and stream.clock_ms(begin) < 0:
         stream = None  # the stream began within this frame: it carries whole frames only
-    audible = stream.audible_since(stream.clock_ms(begin)) if stream else begin < call.speaking_until
-    breath = call.caller.frame(audible)
+    heard = stream.heard_since(stream.clock_ms(begin)) if stream else _hears(call, begin)
+    breath = call.caller.frame(is_audible(heard), heard)
     _write_down(call, stream, breath, begin)
+    for tap in list(call.taps):
+        tap(breath.payload, breath.digit)
     if stream is not None:
         stream.hear(stream.clock_ms(begin), breath.payload, breath.digit)
         if breath.act == "freeze":
@@ -45,6 +47,14 @@ def _frame(call: Call, begin: float) -> Breath:
         elif breath.act == "vanish":
             stream.vanish()
     return breath
+
+
+def _hears(call: Call, begin: float) -> bytes:
+    if call.source is None:
+        return b""
+    heard = call.source.frame(begin)
+    call.hearing.add(heard)
+    return heard
 
 
 def _write_down(call: Call, stream: Stream | None, breath: Breath, begin: float) -> None:

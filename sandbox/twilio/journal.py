@@ -1,9 +1,10 @@
 """What happened in a call, in order, readable while it happens."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from typing import Any
+
+from sandbox.loopclock import now
 
 Event = dict[str, Any]
 
@@ -17,7 +18,7 @@ class Journal:
         self._moved = asyncio.Event()
 
     def note(self, event: str, *, at: float | None = None, stream_ms: float | None = None, **facts: Any) -> None:
-        moment = time.monotonic() if at is None else at
+        moment = now() if at is None else at
         self.events.append({"event": event, "at_monotonic": moment, "stream_ms": stream_ms, **facts})
         self._wake()
 

@@ -40,22 +40,23 @@ class NumberBook:
 
     def __init__(self, held: Iterable[str] = ()) -> None:
         self._by_sid: dict[str, Number] = {}
+        self._by_e164: dict[str, Number] = {}
         for e164 in held:
             self.add(e164)
 
     def add(self, e164: str) -> Number:
         number = Number(e164, national(e164))
-        self._by_sid[number.sid] = number
+        self._by_sid[number.sid] = self._by_e164[e164] = number
         return number
 
     def remove(self, sid: str) -> None:
-        del self._by_sid[sid]
+        del self._by_e164[self._by_sid.pop(sid).e164]
 
     def get(self, sid: str) -> Number | None:
         return self._by_sid.get(sid)
 
     def find(self, e164: str) -> Number | None:
-        return next((each for each in self if each.e164 == e164), None)
+        return self._by_e164.get(e164)
 
     def __iter__(self) -> Iterator[Number]:
         return iter(self._by_sid.values())

@@ -1,20 +1,34 @@
 """Executes TwiML for one call."""
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Callable
+from typing import Protocol
 from urllib.parse import urljoin
 
-from sandbox.twilio import twiml
+from sandbox.loopclock import now
+from sandbox.twilio import recordings, tones, twiml
+from sandbox.twilio.audio import BYTES_PER_MS
 from sandbox.twilio.call import Call, Document, Fetch, Instruction
+from sandbox.twilio.gather import Keys
+from sandbox.twilio.hearing import Sound
 from sandbox.twilio.stream import Stream
 from sandbox.twilio.twiml import BadTwiml, Verb
 from sandbox.twilio.webhooks import Courier, Webhook
 
 APOLOGY = "We are sorry, an application error has occurred. Goodbye."
-SILENT_VERBS = {"Reject", "Redirect"}  # these do not answer a ringing call
+SILENT_VERBS = {"Reject", "Redirect", "Dial"}  # these do not answer a ringing call; a <Dial> decides itself
 
-Dial = Callable[[Call, Verb], Awaitable[dict[str, str]]]
+
+class Dialling(Protocol):
+    """A <Dial> under way: what its action would be told now, and its run until it is over."""
+
+    @property
+    def outcome(self) -> dict[str, str]: ...
+    async def run(self) -> None: ...
+
+
+Dial = Callable[[Call, Verb, str], Dialling]
 
 
 class _HangUp(Exception):  # noqa: N818  (an ending, not an error)
@@ -26,7 +40,7 @@ class _HangUp(Exception):  # noqa: N818  (an ending, not an error)
 
 
 class Performer:
-    def __init__(self, call: Call, courier: Courier, dial: Dial, say_ms_per_char: float) -> None:
+    def __init__(self, call: Call, courier: Courier, dial: Dial | None, say_ms_per_char: float) -> None:
         self.owed: Fetch | None = None
         """The action URL that is requested even if the caller hangs up meanwhile."""
         self._call = call
@@ -107,34 +121,104 @@ class Performer:
 
     async def _do(self, verb: Verb) -> Instruction | None:
         match verb.name:
-            case "Say":
-                await self._say(verb.text)
-            case "Pause":
-                await asyncio.sleep(float(verb.get("length", "1")))
+            case "Say" | "Play" | "Pause":
+                await self._sound(verb)
             case "Hangup":
                 raise _HangUp
             case "Reject":
                 raise _HangUp("busy" if verb.get("reason") == "busy" else "no-answer")
             case "Redirect":
                 return Fetch(urljoin(self._base_url, verb.text), verb.get("method", "POST").upper(), "redirect")
+            case "Gather":
+                return await self._gather(verb)
             case "Connect":
                 return await self._connect(verb)
             case "Dial":
-                self.owed = self._action(verb, {"DialCallStatus": "canceled"})
-                outcome = await self._dial(self._call, verb)
+                if self._dial is None:
+                    self._call.report(12200, "a document of a dialled party cannot hold <Dial>")
+                    raise _HangUp
+                dialling = self._dial(self._call, verb, self._base_url)
+                self.owed = self._action(verb, dialling.outcome)
+                await dialling.run()
                 self.owed = None
-                return self._action(verb, outcome)
+                return self._action(verb, dialling.outcome)
         return None
+
+    async def _sound(self, verb: Verb) -> None:
+        """<Say>, <Play> or <Pause>, as often as `loop` says; 0 is for ever."""
+        if verb.name == "Pause":
+            await asyncio.sleep(float(verb.get("length", "1")))
+            return
+        times = int(verb.get("loop", "1") or 1)
+        while True:
+            if verb.name == "Say":
+                await self._say(verb.text)
+            else:
+                await self._play(verb)
+            times -= 1
+            if times == 0:
+                return
+            await asyncio.sleep(0)
 
     async def _say(self, text: str) -> None:
         self._call.sentences.append(text)
         self._call.note("said", text=text)
-        seconds = len(text) * self._say_ms_per_char / 1000
-        self._call.speaking_until = time.monotonic() + seconds
+        await self._hear("say", tones.voice(text, self._say_ms_per_char))
+
+    async def _play(self, verb: Verb) -> None:
+        if digits := verb.get("digits"):
+            await self._hear("play", tones.keys(digits))
+            return
+        url = urljoin(self._base_url, verb.text)
+        webhook = await self._courier.send("play", url, {}, "GET", self._watch)
         try:
-            await asyncio.sleep(seconds)
+            if webhook.error_code is not None:
+                raise ValueError(f"{url}: {webhook.answer.status or 'no answer'}")
+            sound = recordings.read(webhook.answer.content)
+        except ValueError as error:
+            self._call.report(webhook.error_code or 12300, str(error))
+            return
+        await self._hear("play", sound)
+
+    async def _hear(self, what: str, sound: bytes) -> None:
+        self._call.listen(what, Sound(sound, now()))
+        try:
+            await asyncio.sleep(len(sound) / BYTES_PER_MS / 1000)
         finally:
-            self._call.speaking_until = min(self._call.speaking_until, time.monotonic())
+            self._call.listen("silence")
+
+    async def _gather(self, verb: Verb) -> Instruction | None:
+        keys, pressed = Keys.of(verb), asyncio.Event()
+
+        def press(_: bytes, digit: str | None) -> None:
+            if digit is not None:
+                keys.press(digit)
+                pressed.set()
+
+        self._call.taps.append(press)
+        prompt = asyncio.create_task(self._prompt(verb))
+        try:
+            await _first(prompt, pressed)
+            prompt.cancel()
+            while not keys.is_over:
+                pressed.clear()
+                async with asyncio.timeout(keys.timeout_s):
+                    await pressed.wait()
+        except TimeoutError:
+            pass
+        finally:
+            prompt.cancel()
+            await asyncio.gather(prompt, return_exceptions=True)
+            self._call.taps.remove(press)
+        self._call.note("gathered", digits=keys.pressed)
+        if not keys.goes_to_action:
+            return None
+        action = urljoin(self._base_url, verb.get("action")) or self._base_url
+        return Fetch(action, verb.get("method", "POST").upper(), "action", {"Digits": keys.pressed})
+
+    async def _prompt(self, gather: Verb) -> None:
+        for each in gather.nouns:
+            await self._sound(each)
 
     async def _connect(self, verb: Verb) -> Instruction | None:
         call, noun = self._call, verb.noun("Stream")
@@ -148,11 +232,13 @@ class Performer:
             journal=call.journal,
         )
         call.streams.append(stream)
+        call.listen("stream")
         self.owed = self._action(verb, {})
         try:
             await stream.run(self._courier.auth_token)
         finally:
             call.errors += stream.errors
+            call.listen("silence")
         action, self.owed = self.owed, None
         return action
 
@@ -161,3 +247,16 @@ class Performer:
         if action is None:
             return None
         return Fetch(urljoin(self._base_url, action), verb.get("method", "POST").upper(), "action", extra)
+
+
+async def _first(task: asyncio.Task[None], event: asyncio.Event) -> None:
+    """Wait for either; the task's failure is raised."""
+    waiting = asyncio.create_task(event.wait())
+    try:
+        await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await waiting
+    if task.done():
+        task.result()

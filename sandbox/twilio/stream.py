@@ -7,7 +7,6 @@ and is sent at T+20.
 import asyncio
 import contextlib
 import secrets
-import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -18,7 +17,8 @@ import websockets
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
-from sandbox.twilio import audio, wire
+from sandbox.loopclock import now
+from sandbox.twilio import wire
 from sandbox.twilio.audio import FRAME_MS
 from sandbox.twilio.journal import Journal
 from sandbox.twilio.line import Line
@@ -78,7 +78,7 @@ class Stream:
         self.errors: list[tuple[int, str]] = []
         self.invalid_messages = 0
         self.started_at: float | None = None
-        """The time.monotonic() of the stream clock's zero."""
+        """The loop's time of the stream clock's zero."""
         self.ended_ms: float | None = None
         self.closed_by: str | None = None
         """`agent`, `carrier`, or `nobody` if the connection was lost."""
@@ -103,8 +103,8 @@ class Stream:
         return self._frozen
 
     def clock_ms(self, at: float | None = None) -> float:
-        """The stream's clock at a time.monotonic() moment, now by default."""
-        return ((time.monotonic() if at is None else at) - (self.started_at or 0.0)) * 1000
+        """The stream's clock at a moment of the loop's clock, now by default."""
+        return ((now() if at is None else at) - (self.started_at or 0.0)) * 1000
 
     async def run(self, auth_token: str) -> None:
         """Connect and run until either side ends it; a failed connection is an entry in `errors`."""
@@ -114,7 +114,7 @@ class Stream:
             self._report(failed.code, str(failed))
             self._ended.set()
             return
-        self.started_at = time.monotonic()
+        self.started_at = now()
         self._journal.note("stream.started", at=self.started_at, stream_ms=0.0, stream_sid=self.sid, url=self.url)
         for message in self._media.opening(self.parameters):
             self._out.send(0.0, message)
@@ -149,10 +149,10 @@ class Stream:
             self._out.send(now_ms, self._writer.media(start_ms, payload))
         self._stir.set()
 
-    def audible_since(self, start_ms: float) -> bool:
-        """Whether the agent could be heard in the 20 ms from `start_ms` on."""
+    def heard_since(self, start_ms: float) -> bytes:
+        """What was heard of the agent in the 20 ms from `start_ms` on."""
         self._play(self.clock_ms())
-        return audio.is_audible(self.playout.heard_between(start_ms, start_ms + FRAME_MS))
+        return self.playout.heard_between(start_ms, start_ms + FRAME_MS)
 
     def freeze(self) -> None:
         """From now on neither read nor write, but keep the connection open."""

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any, Protocol
 
 from sandbox.twilio import audio
+from sandbox.twilio.hearing import Hearing
 from sandbox.twilio.stream import Stream
 from sandbox.twilio.twiml import Verb
 from sandbox.twilio.webhooks import Webhook
@@ -43,6 +44,12 @@ class Record(Protocol):
     def worst_lateness_ms(self) -> float: ...
     @property
     def streams(self) -> list[Stream]: ...
+    @property
+    def hearing(self) -> Hearing: ...
+    @property
+    def began(self) -> float: ...
+    @property
+    def answered_by(self) -> str | None: ...
 
 
 def _b64(payload: bytes | bytearray) -> str:
@@ -67,6 +74,7 @@ class Truth:
             "status": call.status,
             "duration_s": call.duration_s,
             "hung_up_by": call.hung_up_by,
+            "answered_by": call.answered_by,
             "said": call.sentences,
             "verbs": [{"verb": each.name, "attributes": each.attributes, "text": each.text} for each in call.verbs],
             "errors": [{"code": code, "message": message} for code, message in call.errors],
@@ -74,7 +82,27 @@ class Truth:
             "late_frames": call.late_frames,
             "worst_lateness_ms": call.worst_lateness_ms,
             "streams": [stream_truth(each) for each in call.streams],
+            "heard": self.heard(),
         }
+
+    def heard(self) -> list[dict[str, Any]]:
+        """What they heard, one after the other: `ringing`, `say`, `play`, `stream`, `bridge` or `silence`, in ms of the call."""
+        began = self._call.began
+        return [
+            {
+                "what": each.what,
+                "from_ms": round((each.start - began) * 1000),
+                "to_ms": None if each.end is None else round((each.end - began) * 1000),
+            }
+            for each in self._call.hearing.spans
+        ]
+
+    def heard_wav(self) -> bytes:
+        """Left: nothing; right: what they heard outside streams, from the beginning of the call on."""
+        began = self._call.began
+        pieces = [((each.start - began) * 1000, bytes(each.audio)) for each in self._call.hearing.spans if each.audio]
+        end_ms = max((at_ms + len(payload) / audio.BYTES_PER_MS for at_ms, payload in pieces), default=0.0)
+        return audio.two_channel_wav(b"", audio.lay(pieces, end_ms))
 
     def wav(self) -> bytes:
         """Left: what the caller said; right: what they heard of the agent; on one clock, from the first stream on."""

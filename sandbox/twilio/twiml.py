@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from xml.etree import ElementTree as ET
 
-VERBS = {"Say", "Play", "Pause", "Hangup", "Reject", "Redirect", "Connect", "Dial"}
+VERBS = {"Say", "Play", "Pause", "Hangup", "Reject", "Redirect", "Connect", "Dial", "Gather"}
+PROMPTS = {"Say", "Play", "Pause"}
 XML_TYPES = {"", "text/xml", "application/xml", "text/html"}
 
 
@@ -57,6 +58,8 @@ def _check(verb: Verb) -> None:
         stream = verb.noun("Stream")
         if stream is None or not stream.get("url"):
             raise BadTwiml(12200, "<Connect> needs a <Stream url>")
+    if verb.name == "Gather" and not {each.name for each in verb.nouns} <= PROMPTS:
+        raise BadTwiml(12200, "<Gather> holds only <Say>, <Play> and <Pause>")
     if verb.name == "Dial" and not dialled(verb):
         raise BadTwiml(12200, "<Dial> needs a number")
 

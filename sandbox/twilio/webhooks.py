@@ -5,7 +5,7 @@ nor signed.
 """
 
 import secrets
-import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -14,8 +14,10 @@ from urllib.parse import parse_qs, urlencode
 import aiohttp
 from yarl import URL
 
+from sandbox.loopclock import now
 from sandbox.twilio.signature import sign
 
+MOST_KEPT = 20_000
 RETRY_POLICIES = {"4xx", "5xx", "ct", "rt", "all"}
 
 
@@ -62,6 +64,8 @@ class Attempt:
     status: int | None = None
     content_type: str = ""
     body: str = ""
+    content: bytes = b""
+    """The body of a sound that a <Play> fetched; empty for text."""
     error: str | None = None
 
     @property
@@ -79,7 +83,7 @@ class Webhook:
     """One webhook to the customer, with every attempt it took."""
 
     kind: str
-    """`voice`, `fallback`, `action`, `redirect`, `status`, `whisper` or `amd`."""
+    """`voice`, `fallback`, `action`, `redirect`, `status`, `whisper`, `play` or `amd`; of texts `sms`, `sms_fallback`, `sms_status`."""
     method: str
     url: str
     parameters: dict[str, str]
@@ -98,15 +102,18 @@ class Webhook:
         return 11205 if self.answer.failure == "ct" else 11200
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        fields = asdict(self)
+        for attempt in fields["attempts"]:
+            attempt["content"] = len(attempt["content"])
+        return fields
 
 
 class Courier:
-    """Sends webhooks; `sent` keeps all of them, oldest first."""
+    """Sends webhooks; `sent` keeps the latest, oldest first."""
 
     def __init__(self, auth_token: str) -> None:
         self.auth_token = auth_token
-        self.sent: list[Webhook] = []
+        self.sent: deque[Webhook] = deque(maxlen=MOST_KEPT)
         self._session: aiohttp.ClientSession | None = None
 
     async def send(
@@ -119,7 +126,7 @@ class Courier:
     ) -> Webhook:
         """Deliver one webhook; never raises for what the other side does.  `watch` is called when it is sent."""
         plain, overrides = split_overrides(url)
-        if method == "GET":
+        if method == "GET" and parameters:
             plain += ("&" if "?" in plain else "?") + urlencode(parameters)
         webhook = Webhook(kind, method, plain, parameters, secrets.token_hex(16))
         self.sent.append(webhook)
@@ -137,7 +144,7 @@ class Courier:
             self._session = None
 
     async def _attempt(self, webhook: Webhook, overrides: Overrides) -> Attempt:
-        attempt = Attempt(time.monotonic())
+        attempt = Attempt(now())
         fields = sorted(webhook.parameters.items()) if webhook.method == "POST" else []
         headers = {
             "X-Twilio-Signature": sign(self.auth_token, webhook.url, fields),
@@ -161,12 +168,15 @@ class Courier:
                 timeout=timeout,
                 allow_redirects=False,
             ) as response:
-                attempt.body = await response.text(errors="replace")
-                attempt.status = response.status
                 attempt.content_type = response.headers.get("Content-Type", "")
+                if attempt.content_type.startswith("audio/"):
+                    attempt.content = await response.read()
+                else:
+                    attempt.body = await response.text(errors="replace")
+                attempt.status = response.status
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL):
             attempt.error = "ct"
         except (TimeoutError, aiohttp.ClientError):
             attempt.error = "rt"
-        attempt.took_ms = (time.monotonic() - attempt.at_monotonic) * 1000
+        attempt.took_ms = (now() - attempt.at_monotonic) * 1000
         return attempt

@@ -2,9 +2,10 @@ import json
 
 import pytest
 
-from bench import growth, reads
+from bench import growth, inbox, reads
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_it_measures(tmp_path, capsys):
     out = tmp_path / "growth.json"
@@ -12,13 +13,35 @@ def test_it_measures(tmp_path, capsys):
     told = {each["question"]: each for each in json.loads(out.read_text())}
     assert len(told) == 19
     assert all(each["ratio"] > 0 for each in told.values())
-    assert told["call search: a number"]["finds"] in {18, 20}, "18 of 20 are the tenant's, or all"
-    assert told["contact search: a number"]["finds"] <= 1
-    assert told["events: of a call"]["finds"] == growth.EVENTS_A_CALL
+    assert told["call search: a number"]["finds"]["2000"] in {18, 20}, "18 of 20 are the tenant's, or all"
+    assert told["contact search: a number"]["finds"]["2000"] <= 1
+    assert told["events: of a call"]["finds"]["2000"] == growth.EVENTS_A_CALL
     assert "| contact search: a name |" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_reads(capsys):
     assert reads.main(["--times", "20"]) == 0
     assert capsys.readouterr().out.count("|\n") == 8
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_the_inbox(tmp_path, capsys):
+    out = tmp_path / "inbox.json"
+    assert inbox.main(["--sizes", "400", "2000", "--times", "3", "--memory", "256MB", "--json", str(out)]) == 0
+    told = {each["question"]: each for each in json.loads(out.read_text())}
+    assert len(told) == 20
+    for most in ("inbox: the latest", "inbox search: a number's beginning", "inbox search: a word of most"):
+        assert told[most]["finds"]["2000"] == growth.PAGE
+    assert told["inbox search: a word of 0.1 %"]["finds"] == {"400": 1, "2000": 2}
+    assert told["inbox search: a word of 0.1 %, a few"]["finds"] == {"400": 1, "2000": 1}
+    for listed in ("the first", "a page in the middle"):
+        assert told[f"recipients: {listed}"]["finds"] == {"400": growth.PAGE, "2000": growth.PAGE}
+    assert told["recipients: failed, 1 %"]["finds"]["2000"] == 20
+    assert (
+        told["inbox search: a number"]["finds"]["2000"] <= 1 and told["inbox: a member's, none"]["finds"]["2000"] == 0
+    )
+    assert told["messages of a conversation"]["finds"]["2000"] == inbox.MESSAGES_EACH
+    assert "| inbox: put off, 1 % |" in capsys.readouterr().out

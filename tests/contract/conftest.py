@@ -16,9 +16,9 @@ from gateway import app as gateway
 from hum.settings import GatewaySettings
 from sandbox.signin import Issuer
 from sandbox.signin.people import People
-from tests.control.conftest import Plane, limits, plane
+from tests.control.conftest import Plane, limits, payments, plane
 
-__all__ = ["limits", "plane"]
+__all__ = ["limits", "payments", "plane"]
 TOKEN = "carrier-token"
 PUBLIC = "https://hum.example"
 ACCOUNT, SUBACCOUNT = "AC" + "0" * 32, "AC" + "5" * 32
@@ -138,6 +138,7 @@ def public_socket() -> dict[str, Any]:
 
 @pytest.fixture
 async def edge(plane: Plane, issuer: Issuer, tmp_path: Path, public_socket: dict[str, Any]) -> AsyncIterator[Edge]:
+    """A gateway; with the console that a test put into `tmp_path / "console"`, mostly none."""
     settings = GatewaySettings(
         home=tmp_path,
         gateway_listen="127.0.0.1:0",
@@ -149,11 +150,13 @@ async def edge(plane: Plane, issuer: Issuer, tmp_path: Path, public_socket: dict
         heartbeat_seconds=0.1,
         drain_seconds=1,
         linger_seconds=0,
-        **{"body_bytes": 64 << 10, **public_socket},
+        # A busy machine is no reason for an apology, unless a test is about that.
+        **{"body_bytes": 64 << 10, "control_seconds": 60, "ingress_seconds": 30, **public_socket},
         oidc_issuer=issuer.url,
         oidc_client_id="hum",
         oidc_client_secret="s",
         oidc_keys_seconds=0,
+        console_dir=tmp_path / "console",
     )
     async with gateway.serve(settings) as ports:
         yield Edge(plane, f"http://127.0.0.1:{ports.public}", f"http://127.0.0.1:{ports.metrics}")

@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ET
 from uuid import UUID
 
 import httpx
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
 from tests.control.contacts.test_phone import SPELLINGS
 from tests.control.contacts.test_sheets import cells
+from tests.examples import examples
 
 ANN = {
     "phone_e164": "+13175551234",
@@ -374,10 +376,11 @@ people = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.hypothesis
 async def test_what_is_exported_is_imported(edge: Edge) -> None:
     runs = iter(range(1000))
 
-    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(people, max_size=4))
     def check(drawn: list[dict[str, object]]) -> None:
         asyncio.run_coroutine_threadsafe(there_and_back(drawn, next(runs)), loop).result()
@@ -397,10 +400,11 @@ async def test_what_is_exported_is_imported(edge: Edge) -> None:
     await asyncio.to_thread(check)
 
 
+@pytest.mark.hypothesis
 async def test_any_csv_gets_an_answer(edge: Edge) -> None:
     http = await edge.client()
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
     @given(
         st.sampled_from(["", "phone,name,tags\n", "phone;notes\n"]),
         st.text(max_size=80) | st.lists(cells).map(",".join),

@@ -76,6 +76,22 @@ async def test_who_keeps_the_last_id_misses_nothing_and_sees_nothing_twice(edge:
     assert sorted(each["data"]["duration_ms"] for each in rest) == [100, 101]
 
 
+async def test_who_looks_back_sees_the_latest_first_and_all_of_them_once(edge: Edge) -> None:
+    http = await edge.client()
+    org = (await http.get("/api/organization")).json()["id"]
+    await append(edge, org, 1, 2, 3, 4, 5)
+    pages: list[list[int]] = []
+    after = ""
+    while True:
+        answer = (await http.get("/api/events", params={"newest_first": True, "limit": 2, "after": after})).json()
+        pages.append([each["data"]["duration_ms"] for each in answer["events"]])
+        if not answer["has_more"]:
+            break
+        after = answer["events"][-1]["id"]
+    assert pages == [[5, 4], [3, 2], [1]]
+    assert await seen(http, newest_first=True, type="sms.received") == []
+
+
 async def test_types_are_chosen_and_strangers_see_nothing(edge: Edge) -> None:
     http, other = await edge.client(), await edge.client("Other")
     await append(edge, (await http.get("/api/organization")).json()["id"], 1)

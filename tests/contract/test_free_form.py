@@ -73,6 +73,9 @@ async def test_what_an_earlier_release_stored_breaks_no_call(edge: Edge) -> None
         token=str(parameter.get("value")), call_sid=CALL["CallSid"], stream_sid="MZ1", node="m"
     )
     session = await media.OpenSession(request, metadata=edge.plane.node())
-    assert (session.turn_config_json, session.idle_prompts_json) == ("", "")
+    assert (session.turn_config_json, json.loads(session.idle_prompts_json)) == (
+        "",
+        dict.fromkeys(("12", "24"), "Are you still there?"),
+    )
     assert [tool.name for tool in session.tools] == ["end_call"]
     assert session.clips[0].text == "Hi"

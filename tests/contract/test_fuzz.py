@@ -14,6 +14,7 @@ from tests.contract.test_authorization import belongings
 EXAMPLES = 25
 #: The operations that take an id, by kind of resource: they get ids that exist and ids that don't.
 OPERATIONS = {
+    "knowledge": "^/api/knowledge/{id}",
     "flows": "^/api/flows/{id}",
     "numbers": "^/api/numbers/{id}",
     "contacts": "^/api/contacts/{id}",
@@ -68,7 +69,7 @@ async def fuzz(edge: Edge, folder: Path, config: str, *options: str) -> str:
     said = (await running.communicate())[0].decode()
     summary = said[said.rfind("= SUMMARY =") :]
     print(summary)  # noqa: T201 - `pytest -s` shows what was tried
-    assert running.returncode == 0, re.sub(r"0{200,}", "0...", said)[-8000:]
+    assert running.returncode == 0, re.sub(r"0{200,}", "0...", said[said.find("= FAILURES =") :])[:12_000]
     assert "generated" in summary, summary
     return said
 
@@ -77,7 +78,10 @@ async def test_with_a_key_the_service_keeps_its_documents_promises(edge: Edge, t
     owned = await belongings(edge)
     authorization = f"Authorization: Bearer {owned['secret']}"
     # Not its own key: what is left would all be 401.
-    await fuzz(edge, tmp_path, settings(owned), "-H", authorization, "--exclude-operation-id", "revokeApiKey")
+    # The key that it uses, and what asks a model, of which there is none here.
+    left_out = ("revokeApiKey", "proposeFlow", "previewVoice", "tryFlow")
+    excluded = [part for each in left_out for part in ("--exclude-operation-id", each)]
+    await fuzz(edge, tmp_path, settings(owned), "-H", authorization, *excluded)
 
 
 async def test_with_a_session_too(edge: Edge, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from hum.v1 import calls_pb2, runtime_pb2
+from tests.children import kill_group
 from tests.contract.conftest import Edge
 from tests.contract.test_live_stream import in_progress
 
@@ -24,13 +25,19 @@ async def run(folder: Path, *command: str | Path) -> str:
     assert (TOOLS / ".ready").exists(), "run: make peers"
     variables = {"PATH": f"{TOOLS / 'bin'}:{os.environ['PATH']}", "HOME": str(folder)}
     process = await asyncio.create_subprocess_exec(
-        *command, cwd=folder, env=variables, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        *command,
+        cwd=folder,
+        env=variables,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
     )
     try:
         out, _ = await asyncio.wait_for(process.communicate(), TOOL_SECONDS)
     finally:
         if process.returncode is None:
-            process.kill()
+            kill_group(process.pid)
+            await process.wait()
     assert process.returncode == 0, out.decode()
     return out.decode()
 

@@ -6,6 +6,8 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
+
 from hum.settings import environment
 from hum.v1 import runtime_pb2
 from tests.contract.conftest import Edge
@@ -31,6 +33,7 @@ async def run(edge: Edge, key: str, *command: str) -> str:
     return printed.decode()
 
 
+@pytest.mark.slow
 async def test_buf_curl_and_python(edge: Edge) -> None:
     http = await edge.client()
     key = http.headers["authorization"].removeprefix("Bearer ")
@@ -47,6 +50,7 @@ async def test_buf_curl_and_python(edge: Edge) -> None:
     ]
 
 
+@pytest.mark.slow
 async def test_a_call_is_watched(edge: Edge) -> None:
     http, media, call_id = await in_progress(edge)
     key = http.headers["authorization"].removeprefix("Bearer ")

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ import httpx
 import pytest
 import yaml
 
+from bench.programs import running
 from gateway import app as gateway
 from hum.settings import GatewaySettings
 from tests.contract.conftest import PUBLIC, TOKEN, Browser
@@ -33,19 +35,10 @@ class Provider:
     @asynccontextmanager
     async def running(self, keys: str = "keys") -> AsyncIterator[None]:
         self._write(keys)
-        process = await asyncio.create_subprocess_exec(
-            NANOIDP,
-            *("--config", self._folder, "--profile", "oauth21"),
-            cwd=self._folder,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        try:
+        command = (NANOIDP, "--config", self._folder, "--profile", "oauth21")
+        async with running(*command, cwd=self._folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
             await self._ready()
             yield
-        finally:
-            process.kill()
-            await process.wait()
 
     async def _ready(self) -> None:
         async with asyncio.timeout(30), httpx.AsyncClient(trust_env=False) as http:

@@ -57,12 +57,12 @@ async def event(stream: AsyncIterator[Sent | str]) -> Sent:
 class Media:
     """A media process, as control sees one."""
 
-    def __init__(self, edge: Edge) -> None:
+    def __init__(self, edge: Edge, node: str = "m1") -> None:
         self.stub = runtime_pb2_grpc.MediaServiceStub(edge.plane.channel)
         self.ups: asyncio.Queue[runtime_pb2.LinkUp] = asyncio.Queue()
-        self.link = self.stub.Link(self._sending(), metadata=edge.plane.node("media", "m1"))
+        self.link = self.stub.Link(self._sending(), metadata=edge.plane.node("media", node))
         self.seqs = {"batch": 0, "report": 0}
-        self.call_id = ""
+        self.call_id, self.stream_number = "", 1
         self.session = runtime_pb2.OpenSessionResponse()
 
     async def _sending(self) -> AsyncIterator[runtime_pb2.LinkUp]:
@@ -74,7 +74,10 @@ class Media:
         self.seqs["batch"] += batch_seq is None
         self.seqs["report"] += seq is None
         report = runtime_pb2.Report(
-            stream_number=1, call_id=self.call_id, seq=self.seqs["report"] if seq is None else seq, **what
+            stream_number=self.stream_number,
+            call_id=self.call_id,
+            seq=self.seqs["report"] if seq is None else seq,
+            **what,
         )
         report.at.FromDatetime(datetime.now(UTC))
         number = self.seqs["batch"] if batch_seq is None else batch_seq
@@ -86,6 +89,10 @@ class Media:
         for delta in deltas:
             batch.deltas.add(call_id=self.call_id, delta=delta).at.FromDatetime(datetime.now(UTC))
         self.ups.put_nowait(runtime_pb2.LinkUp(deltas=batch))
+
+    def answer(self, command: runtime_pb2.CallCommand, outcome: str = "done") -> None:
+        answer = runtime_pb2.CommandAnswer(command_id=command.command_id, outcome=outcome)
+        self.ups.put_nowait(runtime_pb2.LinkUp(answer=answer))
 
     async def acknowledged(self, seq: int) -> None:
         async for down in self.link:
@@ -107,6 +114,12 @@ class Media:
 
 async def in_progress(edge: Edge, **flow: Any) -> tuple[httpx.AsyncClient, Media, str]:
     http = await flow_with_number(edge, **flow)
+    media = await answered(edge)
+    return http, media, media.call_id
+
+
+async def answered(edge: Edge) -> Media:
+    """A call to the number, as the media process that has its stream sees it."""
     text = (await post(edge, "/twilio/voice", CALL)).text
     token = text.partition('name="token" value="')[2].partition('"')[0]
     media = Media(edge)
@@ -114,7 +127,7 @@ async def in_progress(edge: Edge, **flow: Any) -> tuple[httpx.AsyncClient, Media
     media.session = await media.stub.OpenSession(opening, metadata=edge.plane.node())
     media.call_id = media.session.call_id
     media.report(started=runtime_pb2.StreamStarted(stream_sid="MZ1"))
-    return http, media, media.call_id
+    return media
 
 
 def turn(seq: int, role: int, text: str) -> calls_pb2.Turn:
@@ -182,6 +195,8 @@ async def test_what_a_call_leaves_behind(edge: Edge) -> None:
         "reaction_ms": 60,
         "verdict": "cut",
         "turn_seq": None,
+        "turn_start_ms": None,
+        "turn_end_ms": None,
     }
     (activity,) = call["tool_activity"]
     assert (activity["status"], activity["arguments"], activity["result"], activity["duration_ms"]) == (
@@ -197,11 +212,15 @@ async def test_what_a_call_leaves_behind(edge: Edge) -> None:
 async def test_hang_up_reaches_the_media_process(edge: Edge) -> None:
     http, media, call_id = await in_progress(edge)
     await media.acknowledged(media.report(turn=turn(1, calls_pb2.SPEAKER_AGENT, "Hi")))
-    answer = await http.post(f"/api/calls/{call_id}/hangup")
-    assert (answer.status_code, answer.json()["id"]) == (200, call_id)
+    asking = asyncio.create_task(http.post(f"/api/calls/{call_id}/hangup"))
     command = await media.command()
     assert (command.call_id, command.WhichOneof("command")) == (call_id, "hang_up")
-    await media.acknowledged(media.report(ended=runtime_pb2.StreamEnded(reason="hang_up", at_ms=10)))
+    media.answer(command)
+    media.report(ended=runtime_pb2.StreamEnded(reason="hang_up", at_ms=10))
+    answer = await asking
+    assert (answer.status_code, answer.json()["id"]) == (200, call_id)
+    assert (answer.json()["status"], answer.json()["end_reason"]) == ("completed", "hang_up")
+    assert edge.plane.carrier.ended == [], "the media process has done it"
     over = await http.post(f"/api/calls/{call_id}/hangup")
     assert (over.status_code, over.json()["error"]["code"]) == (409, "invalid_state")
 
@@ -213,7 +232,7 @@ async def test_a_revoked_key_ends_the_stream(edge: Edge) -> None:
     stream = events(http, call_id)
     await anext(stream)
     assert (await http.delete(f"/api/api-keys/{key['id']}")).status_code == 204
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         async for _ in stream:
             pass
     assert (await http.get("/api/calls")).status_code == 401

@@ -266,11 +266,17 @@ async def test_the_organization_changes_all_at_once_or_not(edge: Edge) -> None:
     async with await edge.client() as http:
         answer = await http.patch(
             "/api/organization",
-            json={"time_zone": "Europe/Berlin", "business_hours_json": hours, "keyword_replies": "hum"},
+            json={
+                "time_zone": "Europe/Berlin",
+                "business_hours_json": hours,
+                "keyword_replies": "hum",
+                "keyword_texts_json": {"help": "Call us."},
+            },
         )
         assert answer.status_code == 200, answer.text
         assert (await http.get("/api/organization")).json() == answer.json()
         assert answer.json()["business_hours_json"] == hours
+        assert answer.json()["keyword_texts_json"] == {"help": "Call us."}
         refused = await http.patch("/api/organization", json={"name": "X", "time_zone": "Mars/Olympus"})
         assert [each["field"] for each in refused.json()["error"]["details"]] == ["time_zone"]
         assert (await http.get("/api/organization")).json()["name"] == "Clinic"
@@ -285,9 +291,8 @@ async def test_the_document_describes_what_stands(edge: Edge) -> None:
         assert document["openapi"].startswith("3.1")
         for path, operations in document["paths"].items():
             for verb, operation in operations.items():
-                answer = await http.request(verb.upper(), path.replace("{id}", "x"))
-                assert answer.status_code != 405, (verb, path)
-                assert answer.status_code != 501
+                async with http.stream(verb.upper(), path.replace("{id}", "x")) as answer:  # some go on for ever
+                    assert answer.status_code not in {405, 501}, (verb, path)
                 assert operation["summary"]
         assert (await http.get("/openapi.yaml")).text.startswith("openapi: 3.1")
 

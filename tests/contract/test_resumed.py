@@ -1,12 +1,16 @@
 """A media process dies under a call: control keeps what was being said, and the next stream's agent goes on with it."""
 
 import asyncio
+import json
 from typing import Any
 
 import httpx
 
 from control.calls import ending
+from control.retention import files
+from hum.objects.files import Files
 from hum.v1 import calls_pb2, runtime_pb2
+from hum.wave import BLOCK, BYTES_PER_MS, HEADER, header
 from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import CALL, post
 from tests.contract.test_live_stream import Media, in_progress, turn
@@ -39,6 +43,7 @@ async def half_a_sentence(edge: Edge) -> tuple[httpx.AsyncClient, Media, str]:
 
 
 async def joined_again(edge: Edge, media: Media, call_id: str) -> runtime_pb2.OpenSessionResponse:
+    """The media process died, and another has the call."""
     media.link.cancel()
     text = (await post(edge, f"/twilio/voice/next/{call_id}", CALL)).text
     token = text.partition('name="token" value="')[2].partition('"')[0]
@@ -71,6 +76,16 @@ async def test_the_next_stream_knows_what_was_heard(edge: Edge) -> None:
     heard = (await transcript(http, call_id))[-1]
     assert (heard["text"], heard["heard_text"]) == ("We open at nine and close", "We open at")
     assert (heard["role"], heard["interrupted"], heard["end_ms"]) == ("agent", True, 4_500)
+
+
+async def test_the_longest_call_is_counted_from_its_answer(edge: Edge) -> None:
+    """A stream that is lost gives nobody more time."""
+    _, media, call_id = await half_a_sentence(edge)
+    assert media.session.max_call_seconds == 1800
+    async with edge.plane.control.db.system() as tx:
+        await tx.execute("UPDATE calls SET answered_at = answered_at - interval '10 minutes'")
+    session = await joined_again(edge, media, call_id)
+    assert 1100 <= session.max_call_seconds <= 1200
 
 
 async def test_a_last_report_that_comes_late_is_the_turn(edge: Edge) -> None:
@@ -126,3 +141,79 @@ async def test_nonsense_under_way_breaks_no_link(edge: Edge) -> None:
     session = await joined_again(edge, media, call_id)
     assert [each.text for each in session.so_far] == ["with a \ufffd"]
     assert len(await transcript(http, call_id)) == 1
+
+
+async def test_a_stream_that_is_lost_in_a_pause_of_the_recording_is_followed_by_one_that_begins_in_it(
+    edge: Edge,
+) -> None:
+    rules = {"pause_on": {"keys": True, "phrases": ["card number"]}, "longest_pause_seconds": 60}
+    http, media, call_id = await in_progress(edge, **FLOW, recording_rules_json=rules)
+    assert (json.loads(media.session.recording_rules_json), media.session.recording_paused) == (rules, False)
+    switches = {tool.name: tool.recording for tool in media.session.tools if tool.recording}
+    assert switches == {
+        "pause_recording": runtime_pb2.RECORDING_SWITCH_PAUSE,
+        "resume_recording": runtime_pb2.RECORDING_SWITCH_RESUME,
+    }
+    assert not any(tool.HasField("outcome") for tool in media.session.tools if tool.recording)
+    for pause in (
+        calls_pb2.RecordingPause(start_ms=100, cause="keys"),
+        calls_pb2.RecordingPause(start_ms=100, end_ms=500),
+        calls_pb2.RecordingPause(start_ms=900, cause="tool"),
+    ):
+        await media.acknowledged(media.report(recording_pause=pause))
+    told = (await http.get(f"/api/calls/{call_id}")).json()["recording_pauses"]
+    assert [(each["start_ms"], each["end_ms"], each["cause"]) for each in told] == [
+        (100, 500, "keys"),
+        (900, None, "tool"),
+    ]
+    assert (await joined_again(edge, media, call_id)).recording_paused
+
+
+async def test_a_flow_that_keeps_nothing_has_nothing_to_pause(edge: Edge) -> None:
+    _, media, _ = await in_progress(edge, recording_enabled=False)
+    assert [tool.name for tool in media.session.tools if tool.recording] == []
+    bad = {"pause_on": {"keys": "often"}}, {"pause_on": ["keys"]}, {"longest_pause_seconds": 1}, {"phrases": ["x"]}
+    http = await edge.client("Other")
+    for rules in bad:
+        answer = await http.post("/api/flows", json={"name": "F", "recording_rules_json": rules})
+        assert answer.status_code == 400, rules
+
+
+async def test_a_call_of_two_streams_is_one_recording_on_the_clock_of_its_transcript(edge: Edge) -> None:
+    http, media, call_id = await in_progress(edge, recording_enabled=True)
+    organization = (await http.get("/api/me")).json()["organization"]["id"]
+    folder, url = edge.plane.settings.recordings_dir, f"/api/calls/{call_id}/recording"
+    (folder / organization).mkdir(parents=True)
+
+    def recorded(name: str, sample: int, ms: int) -> str:
+        path = f"{organization}/{name}"
+        (folder / path).write_bytes(header(ms * BYTES_PER_MS) + bytes([sample]) * (ms * BYTES_PER_MS))
+        return path
+
+    first = recorded(f"{call_id}.wav", 1, 20)
+    await media.acknowledged(media.report(recording_started=runtime_pb2.RecordingStarted(path=first)))
+    assert (await http.get(url)).status_code == 404, "it is being written"
+    await joined_again(edge, media, call_id)
+    assert (await http.get(f"/api/calls/{call_id}")).json()["recording_url"] == url
+    assert (await http.get(url)).content == (folder / first).read_bytes(), "its process died and never stored it"
+
+    media = Media(edge, "m2")
+    media.call_id, media.stream_number = call_id, 2
+    second = recorded(f"{call_id}.3.wav", 2, 30)  # a message was removed in between
+    said_at = turn(1, CALLER, "Hello?")
+    said_at.start_ms, said_at.end_ms = 10, 25
+    media.report(turn=said_at)
+    media.report(recording=runtime_pb2.RecordingStored(path=second, duration_ms=30, size_bytes=44))
+    await media.acknowledged(media.report(ended=runtime_pb2.StreamEnded(reason="caller", at_ms=30)))
+    sound, (said_then,) = (await http.get(url)).content, await transcript(http, call_id)
+    begins = HEADER.size + (said_then["start_ms"] - 10) * BYTES_PER_MS
+    assert said_then["start_ms"] > 30
+    assert sound.index(b"\2" * BLOCK) == begins and len(sound) == begins + 30 * BYTES_PER_MS
+    assert sound[HEADER.size :].count(b"\1") == 20 * BYTES_PER_MS
+    spoken = HEADER.size + said_then["start_ms"] * BYTES_PER_MS
+    part = await http.get(url, headers={"Range": f"bytes={spoken - 400}-{spoken - 1}"})
+    assert (part.status_code, part.content) == (206, sound[spoken - 400 : spoken])
+
+    assert (await http.delete(f"/api/calls/{call_id}")).status_code == 204
+    await files.sweep(edge.plane.control.db, Files(folder), 10)
+    assert list(folder.rglob("*.wav")) == []

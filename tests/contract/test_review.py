@@ -4,7 +4,7 @@ import httpx
 
 from hum import ids
 from hum.ids import Kind
-from storage import review
+from storage import voicemails
 from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
 
@@ -90,10 +90,12 @@ async def voicemail(edge: Edge, http: httpx.AsyncClient, call: str, sound: bytes
     folder.mkdir(exist_ok=True)
     (folder / f"{call}.wav").write_bytes(sound)
     async with edge.plane.control.db.system() as tx:
-        for stored in (True, False):
-            id = ids.require(Kind.CALL, call)
-            assert await review.add_voicemail(tx, ids.new(), org, id, f"{call}.wav", 1500) is stored
-        await review.write_down(tx, ids.require(Kind.CALL, call), "Please call me back.")
+        of_call, path = ids.require(Kind.CALL, call), f"{call}.wav"
+        id = await voicemails.put(tx, ids.new(), org, of_call, path, 1500)
+        assert id is not None
+        assert await voicemails.put(tx, ids.new(), org, of_call, path, 1500) is None, "it is there"
+        assert await voicemails.write_down(tx, org, id, path, "Please call me back.") == of_call
+        assert await voicemails.write_down(tx, org, id, path, "Never mind.") is None, "once"
     found: str = (await http.get("/api/voicemails")).json()["voicemails"][0]["id"]
     return found
 
@@ -131,10 +133,33 @@ async def test_voicemails(edge: Edge) -> None:
     assert (audio.status_code, audio.content, audio.headers["content-type"]) == (206, b"RIFF", "audio/wav")
     assert len((await http.get(f"{path}/audio")).content) == 104
     assert (await http.get(f"{path}/audio", headers={"Range": "bytes=500-"})).status_code == 416
+    assert (await http.get(path)).json()["transcript"] == "Please call me back."
     other = await edge.client("Other")
+    for forged in (path, f"{path}0", "/api/voicemails/voicemail_x", f"/api/voicemails/{call}"):
+        client = other if forged == path else http
+        assert (await client.get(forged)).status_code == (await client.delete(forged)).status_code == 404
+        assert (await client.get(f"{forged}/audio")).status_code == 404
     assert (await other.get(f"{path}/audio")).status_code == (await other.patch(path, json={"heard": 1})).status_code
     assert (await other.get(f"{path}/audio")).status_code == 404
     assert (await other.get("/api/voicemails")).json() == {"voicemails": [], "next_cursor": None}
+
+
+async def test_a_deleted_voicemail_is_gone_for_its_readers_at_once(edge: Edge) -> None:
+    http = await flow_with_number(edge)
+    await post(edge, "/twilio/voice", CALL)
+    call = (await http.get("/api/calls")).json()["calls"][0]["id"]
+    path = f"/api/voicemails/{await voicemail(edge, http, call, b'RIFF')}"
+    viewer = await edge.client("Viewers", role="viewer")
+    assert (await viewer.delete(path)).status_code == 403
+    assert (await http.delete(path)).status_code == 204
+    for gone in (await http.get(path), await http.get(f"{path}/audio"), await http.delete(path)):
+        assert gone.status_code == 404
+    assert (await http.patch(path, json={"heard": True})).status_code == 404
+    assert (await http.get("/api/voicemails")).json()["voicemails"] == []
+    assert (await http.get(f"/api/calls/{call}")).json()["voicemail"] is None
+    assert (await http.get("/api/dashboard")).json()["unheard_voicemails"] == 0
+    entries = (await http.get("/api/audit-log")).json()["entries"]
+    assert "deleteVoicemail" in [each["action"] for each in entries]
 
 
 async def test_a_blocked_caller_gets_no_stream_and_so_no_model(edge: Edge) -> None:

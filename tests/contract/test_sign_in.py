@@ -212,6 +212,38 @@ async def test_nobody_links_what_is_anothers_or_for_another(edge: Edge) -> None:
         assert await tx.fetchval("SELECT count(*) FROM sign_in_subjects") == 2
 
 
+async def test_a_person_in_a_browser_is_shown_a_page_and_not_json(edge: Edge) -> None:
+    """Of a link that is refused, a sign-in that is too old, and one that the issuer refuses."""
+    page = {"Accept": "text/html,application/xhtml+xml"}
+    ada, _ = await edge.signed_in("ada@example.com"), await edge.signed_in("grace@example.com")
+    begun = await ada.request("POST", "/auth/link", params={"return_to": "/docs"}, headers=page)
+    assert begun.status_code == 303
+    taken = await ada.get(await ada.choose(httpx.URL(begun.headers["location"]), "grace@example.com"), headers=page)
+    assert taken.status_code == 409 and "somebody else&#39;s" in taken.text
+    assert "__Host-hum_sign_in" not in ada.cookies, "it is over"
+
+    async with edge.plane.control.db.system() as tx:
+        await tx.execute("UPDATE sessions SET created_at = now() - interval '1 hour'")
+    late = await ada.request("POST", "/auth/link", headers=page)
+    assert late.status_code == 403 and "too long ago" in late.text
+
+    browser = edge.browser()
+    back = await browser.choose(await browser.begin(), "eve@example.com")
+    async with edge.plane.control.db.system() as tx:
+        await tx.execute("DELETE FROM sign_ins")
+    expired = await browser.get(back, headers=page)
+    assert expired.status_code == 400 and "expired" in expired.text
+    await browser.begin()
+    state = httpx.URL(back).params["state"]
+    forged = await browser.get(f"/auth/callback?state={state}&error=<script>alert(1)</script>", headers=page)
+    assert forged.status_code == 400
+
+    for each in (taken, late, expired, forged):
+        assert each.headers["content-type"].startswith("text/html") and each.headers["cache-control"] == "no-store"
+        assert 'href="/auth/login"' in each.text and "default-src 'none'" in each.headers["content-security-policy"]
+        assert "<script" not in each.text
+
+
 async def test_one_person_has_only_so_many_accounts(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signin, "MOST_ACCOUNTS", 2)
     ada = await edge.signed_in("ada@example.com")
@@ -450,7 +482,7 @@ async def test_a_site_admin_provisions(edge: Edge) -> None:
     mine = (await grace.get("/api/me")).json()["organizations"]
     assert [(each["id"], each["role"]) for each in mine] == [(made.json()["id"], "admin")]
     assert (await admin.get("/api/me")).json()["organizations"] == []
-    bad = await admin.post("/api/organizations/provision", {"name": "", "ownerEmail": "x", "plan": "gold"})
+    bad = await admin.post("/api/organizations/provision", {"name": "", "ownerEmail": "x", "plan": "x" * 200})
     assert {each["field"] for each in bad.json()["error"]["details"]} == {"name", "ownerEmail", "plan"}
 
 

@@ -6,9 +6,11 @@ from typing import Any
 
 import httpx
 
+from control.calls.rules import MAX_FLOW_SWITCHES
 from hum.v1 import runtime_pb2
 from tests.contract.conftest import Edge
-from tests.contract.test_live_stream import Media, in_progress
+from tests.contract.test_carrier_webhooks import flow_with_number
+from tests.contract.test_live_stream import Media, answered, in_progress
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -96,6 +98,92 @@ async def test_tools_of_a_call_run_side_by_side_and_hold_no_report(edge: Edge) -
         )
         assert (await run(media, "2", "{}", "nothing"))[0] == "failed"
     assert (await media.tool_result()).status == "ok"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (await http.get(f"/api/calls/{call_id}")).json()["outcome"] is None:
             await asyncio.sleep(0.02)
+
+
+async def handed_over(edge: Edge) -> tuple[httpx.AsyncClient, Media, dict[str, str]]:
+    """A call whose agent may hand it to `billing`, `texts`, which takes no calls, and to a person."""
+    http = await flow_with_number(edge)
+    own = (await http.get("/api/flows")).json()["flows"][0]["id"]
+    flows = {
+        "billing": {"name": "Billing", "system_prompt": "You do bills.", "language": "de"},
+        "texts": {"name": "Texts", "channel": "sms"},
+    }
+    named = {label: (await http.post("/api/flows", json=flow)).json()["id"] for label, flow in flows.items()}
+    changed = await http.patch(f"/api/flows/{own}", json={"transfer_map_json": {**named, "front desk": "+14155550123"}})
+    assert changed.status_code == 200, changed.text
+    media = await answered(edge)
+    await media.acknowledged(1)
+    return http, media, named
+
+
+async def switched(media: Media, id: str, target: str) -> runtime_pb2.ToolResult:
+    request = runtime_pb2.RunTool(
+        call_id=media.call_id, tool_call_id=id, name="transfer_to_flow", arguments_json=json.dumps({"target": target})
+    )
+    media.ups.put_nowait(runtime_pb2.LinkUp(tool=request))
+    return await media.tool_result()
+
+
+async def test_a_call_is_handed_to_another_flow(edge: Edge) -> None:
+    http, media, named = await handed_over(edge)
+    offered = {tool.name: json.loads(tool.parameters_json) for tool in media.session.tools}
+    assert offered["transfer_to_flow"]["properties"]["target"]["enum"] == ["billing", "texts"], "only flows"
+    for _ in range(2):  # the link was lost, and the request is repeated
+        result = await switched(media, "1", "billing")
+        switch = result.outcome.switch
+        assert (result.status, switch.flow_id, switch.flow_version) == ("ok", named["billing"], 1)
+    assert switch.session.instructions.startswith("You do bills.") and switch.session.language == "de"
+    assert {clip.kind for clip in switch.session.clips} == {"hold", "goodbye", "apology", "limit", "idle"}, (
+        "nothing begins again"
+    )
+    assert [tool.name for tool in switch.session.tools] == ["end_call"]
+
+    before = (await http.get(f"/api/calls/{media.call_id}")).json()
+    assert before["flow_switches"] == [], "nothing has happened yet"
+    took_over = runtime_pb2.FlowTookOver(flow_id=switch.flow_id, flow_version=1, at_ms=4_000)
+    await media.acknowledged(media.report(flow_took_over=took_over))
+    after = (await http.get(f"/api/calls/{media.call_id}")).json()
+    assert after["flow_switches"] == [{"flow_id": named["billing"], "flow_version": 1, "at_ms": 4_000}]
+    assert after["flow_id"] == before["flow_id"], "the flow that the call began with"
+    (event,) = (await http.get("/api/events", params={"type": "call.flow_switched"})).json()["events"]
+    assert event["data"] == {"call_id": media.call_id, "flow_id": named["billing"], "flow_version": 1}
+    status, problem = await run(media, "2", '{"target": "billing"}', "transfer_to_flow")
+    assert (status, problem["error"]) == ("failed", "There is no such tool."), "billing hands over to nobody"
+
+
+async def test_a_call_stays_with_its_agent_when_nobody_can_take_it(edge: Edge) -> None:
+    _, media, _ = await handed_over(edge)
+    for id, target in (("1", "texts"), ("2", "front desk")):
+        result = await switched(media, id, target)
+        assert (result.status, result.HasField("outcome")) == ("failed", False)
+
+
+async def test_agents_that_hand_a_call_back_and_forth_come_to_an_end(edge: Edge) -> None:
+    http, media, named = await handed_over(edge)
+    again = {"transfer_map_json": {"billing": named["billing"]}}
+    assert (await http.patch(f"/api/flows/{named['billing']}", json=again)).status_code == 200
+    for number in range(1, MAX_FLOW_SWITCHES + 1):
+        assert (await switched(media, str(number), "billing")).status == "ok"
+        took_over = runtime_pb2.FlowTookOver(flow_id=named["billing"], flow_version=2, at_ms=number)
+        await media.acknowledged(media.report(flow_took_over=took_over))
+    last = await switched(media, "last", "billing")
+    assert last.status == "failed" and "too often" in last.output_json
+
+
+async def test_an_outbound_agent_presses_keys(edge: Edge) -> None:
+    _, media, _ = await joined(edge, kind="outbound")
+    assert "send_digits" in {tool.name for tool in media.session.tools}
+    request = runtime_pb2.RunTool(
+        call_id=media.call_id, tool_call_id="1", name="send_digits", arguments_json='{"digits": "4711#w2"}'
+    )
+    for _ in range(2):  # the link was lost, and the request is repeated
+        media.ups.put_nowait(runtime_pb2.LinkUp(tool=request))
+        result = await media.tool_result()
+        assert (result.status, result.outcome.send_digits.digits) == ("ok", "4711#w2")
+    status, problem = await run(media, "2", '{"digits": "call me"}', "send_digits")
+    assert status == "failed" and "Only 0-9" in problem["error"]
+    status, problem = await run(media, "3", json.dumps({"digits": "1" * 33}), "send_digits")
+    assert status == "failed" and "too long" in problem["problems"][0]

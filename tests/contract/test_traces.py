@@ -9,6 +9,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from hum import tracing
 from tests.contract.conftest import Edge
+from tests.contract.test_text_webhooks import TEXT, post, set_up
 
 
 @pytest.fixture
@@ -41,3 +42,26 @@ async def test_a_request_is_one_trace(edge: Edge, exporter: InMemorySpanExporter
 async def test_without_an_endpoint_nothing_is_carried(edge: Edge) -> None:
     assert tracing.carried() == ()
     assert (await (await edge.client()).get("/api/flows")).status_code == 200
+
+
+async def test_webhooks_of_texts_belong_to_the_texts(edge: Edge, exporter: InMemorySpanExporter) -> None:
+    """One that came in by the carrier's id, one that went out by its attempt's."""
+    await set_up(edge)
+    attempt = "send_01M89B3YABZKHEB9X59C9JX1YY"
+    with tracing.text_step(attempt, "text.send", first=True):
+        pass
+    exporter.clear()
+    assert (await post(edge, TEXT)).status_code == 200
+    status = {"MessageSid": "SM2", "AccountSid": TEXT["AccountSid"], "MessageStatus": "delivered"}
+    assert (await post(edge, status, f"/twilio/sms/status/{attempt}")).status_code == 204
+    with tracing.text_step(attempt, "text.send", first=True), tracing.text_step(TEXT["MessageSid"], "text.turn"):
+        pass
+    spans = by_name(exporter.get_finished_spans())
+    came, told = spans["POST /twilio/sms"], spans["/hum.v1.TextsIngressService/ReceiveText"]
+    sent, reported = spans["text.send"], spans["POST /twilio/sms/status/{attempt_id}"]
+    for child, parent in ((told, came), (spans["text.turn"], came), (reported, sent),
+                          (spans["/hum.v1.TextsIngressService/ReportText"], reported)):  # fmt: skip
+        assert child.parent is not None and parent.context is not None and child.context is not None
+        assert (child.parent.span_id, child.context.trace_id) == (parent.context.span_id, parent.context.trace_id)
+    assert came.parent is None and sent.parent is None
+    assert reported.attributes is not None and reported.attributes["http.response.status_code"] == 204

@@ -34,7 +34,7 @@ class Ear:
         self.woken.set()
 
     async def wait(self, count: int) -> list[runtime_pb2.NodeCommand | None]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(self.heard) < count:
                 self.woken.clear()
                 await self.woken.wait()
@@ -101,3 +101,20 @@ async def test_whatever_is_raised_while_it_listens_the_bus_goes_on(
     message = runtime_pb2.NodeCommand(node="m")
     await bus.publish(WORDS, message)
     assert (await ear.wait(2))[1] == message
+
+
+async def test_listeners_look_now_and_then_although_nobody_told_them_to(database_url: str) -> None:
+    db = await Db.open(database_url, size=2)
+    bus, ears = PostgresBus(db, retry_seconds=0.05, look_seconds=0.1), [Ear() for _ in range(3)]
+    await bus.start([WORDS, OTHERS])
+    try:
+        ends = [bus.subscribe(WORDS, ear) for ear in ears]
+        for ear in ears:
+            assert set(await ear.wait(2)) == {None}
+        ends[0]()
+        heard = len(ears[0].heard)
+        await ears[1].wait(len(ears[1].heard) + 2)
+        assert len(ears[0].heard) == heard, "it has left"
+    finally:
+        await bus.stop()
+        await db.close()

@@ -20,8 +20,10 @@ from cryptography.x509.oid import NameOID
 
 from control.base.egress import Outside, Policy, Reason
 from control.clients.http import Answer, Guarded, Limits, _SocketFactory
+from hum import ids
 from hum.settings import ControlSettings
 
+ORG = ids.new()
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 LOOPBACK = Policy((ip_network("127.0.0.1/32"), ip_network("::1/128")))
 LIMITS = Limits(total_seconds=10.0, connect_seconds=10.0, response_bytes=10_000)
@@ -81,7 +83,7 @@ async def client(policy: Policy = LOOPBACK, limits: Limits = LIMITS, **options: 
 
 async def fetch(handler: Handler, **options: object) -> Answer:
     async with server(handler) as one, client() as http:
-        return await http.request("GET", f"http://127.0.0.1:{one.port}/", **options)  # type: ignore[arg-type]
+        return await http.request("GET", f"http://127.0.0.1:{one.port}/", org=None, **options)  # type: ignore[arg-type]
 
 
 async def refused(handler: Handler, **options: object) -> Reason:
@@ -106,11 +108,11 @@ def names(*answers: list[str]) -> Callable[[str, int], list[str]]:
 async def test_an_answer_comes_back_whole() -> None:
     async with server(says(OK)) as one, client() as http:
         answer = await http.request(
-            "POST", f"http://127.0.0.1:{one.port}/a?b=c", headers={"X-HUM-Event": "ping"}, body=b"{}"
+            "POST", f"http://127.0.0.1:{one.port}/a?b=c", org=None, headers={"X-HUM-Event": "ping"}, body=b"{}"
         )
     assert (answer.status, answer.body, answer.truncated) == (200, b"hi", False)
     assert answer.headers["content-length"] == "2"
-    assert 0 < answer.elapsed_ms < 5000
+    assert 0 < answer.elapsed_ms < 30_000
     head = one.requests[0].decode().lower()
     assert head.startswith("post /a?b=c http/1.1")
     assert "x-hum-event: ping" in head and f"host: 127.0.0.1:{one.port}" in head and "cookie" not in head
@@ -120,10 +122,10 @@ async def test_a_name_that_changes_its_mind_is_looked_up_once_for_each_connectio
     lookup = names(["127.0.0.1"], ["127.0.0.2"])
     async with server(says(OK), host="127.0.0.1") as one, client(lookup=lookup) as http:
         url = f"http://rebind.test:{one.port}/"
-        assert (await http.request("GET", url)).status == 200
+        assert (await http.request("GET", url, org=None)).status == 200
         assert lookup.asked == [("rebind.test", one.port)]  # type: ignore[attr-defined]
         with pytest.raises(Outside) as error:
-            await http.request("GET", url)
+            await http.request("GET", url, org=None)
     assert error.value.reason is Reason.BLOCKED
     assert one.connections == 1
     assert f"Host: rebind.test:{one.port}".encode() in one.requests[0]
@@ -136,7 +138,7 @@ async def test_a_name_that_changes_its_mind_is_looked_up_once_for_each_connectio
 async def test_every_address_of_a_name_is_checked(addresses: list[str]) -> None:
     async with server(says(OK)) as one, client(lookup=names(addresses)) as http:
         with pytest.raises(Outside) as error:
-            await http.request("GET", f"http://mixed.test:{one.port}/")
+            await http.request("GET", f"http://mixed.test:{one.port}/", org=None)
     assert (error.value.reason, one.connections) == (Reason.BLOCKED, 0)
 
 
@@ -144,7 +146,7 @@ async def test_every_address_of_a_name_is_checked(addresses: list[str]) -> None:
 async def test_addresses_in_a_url_are_checked_though_nothing_is_looked_up(host: str) -> None:
     async with server(says(OK)) as one, client(Policy()) as http:
         with pytest.raises(Outside) as error:
-            await http.request("GET", f"https://{host}:{one.port}/")
+            await http.request("GET", f"https://{host}:{one.port}/", org=None)
     assert (error.value.reason, one.connections) == (Reason.BLOCKED, 0)
 
 
@@ -152,7 +154,7 @@ async def test_addresses_in_a_url_are_checked_though_nothing_is_looked_up(host: 
 async def test_disguises_reach_nothing(host: str) -> None:
     async with server(says(OK)) as one, client(Policy()) as http:
         with pytest.raises(Outside) as error:
-            await http.request("GET", f"http://{host}:{one.port}/")
+            await http.request("GET", f"http://{host}:{one.port}/", org=None)
     assert error.value.reason in {Reason.INVALID, Reason.BLOCKED}
     assert one.connections == 0
 
@@ -161,10 +163,10 @@ async def test_localhost_is_looked_up_and_refused_and_reached_where_allowed() ->
     async with server(says(OK)) as one:
         async with client(Policy()) as http:
             with pytest.raises(Outside) as error:
-                await http.request("GET", f"http://localhost.:{one.port}/")
+                await http.request("GET", f"http://localhost.:{one.port}/", org=None)
             assert (error.value.reason, one.connections) == (Reason.BLOCKED, 0)
         async with client() as http:
-            assert (await http.request("GET", f"http://localhost:{one.port}/")).status == 200
+            assert (await http.request("GET", f"http://localhost:{one.port}/", org=None)).status == 200
 
 
 def test_the_socket_itself_is_checked() -> None:
@@ -193,7 +195,7 @@ async def test_no_proxy_cookie_or_netrc_of_the_environment_is_used(
         for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
         for _ in range(2):
-            await http.request("GET", f"http://127.0.0.1:{one.port}/")
+            await http.request("GET", f"http://127.0.0.1:{one.port}/", org=None)
     assert (proxy.connections, one.connections) == (0, 2)
     assert b"cookie" not in one.requests[1].lower() and b"authorization" not in one.requests[1].lower()
 
@@ -282,7 +284,7 @@ async def test_a_request_may_have_less_time_but_not_more() -> None:
     async with server(silent) as one, client(limits=limits) as http:
         for seconds in (15.0, 0.1, 100.0):
             with pytest.raises(Outside) as error:
-                await http.request("GET", f"http://127.0.0.1:{one.port}/", total_seconds=seconds)
+                await http.request("GET", f"http://127.0.0.1:{one.port}/", org=None, total_seconds=seconds)
             assert error.value.reason is Reason.TIMEOUT
     assert time.monotonic() - began < 5
 
@@ -310,12 +312,12 @@ async def test_connections_are_bounded() -> None:
         writer.write(OK)
         await writer.drain()
 
-    limits = Limits(total_seconds=10, connect_seconds=10, connections=3, connections_per_host=2)
+    limits = Limits(total_seconds=10, connect_seconds=10, connections=3, host_requests=2)
     lookup = names(["127.0.0.1"])
     async with server(slow) as one, client(limits=limits, lookup=lookup) as http:
-        await asyncio.gather(*(http.request("GET", f"http://one.test:{one.port}/") for _ in range(6)))
+        await asyncio.gather(*(http.request("GET", f"http://one.test:{one.port}/", org=None) for _ in range(6)))
         assert one.most == 2
-        await asyncio.gather(*(http.request("GET", f"http://{n}.test:{one.port}/") for n in "abcdef"))
+        await asyncio.gather(*(http.request("GET", f"http://{n}.test:{one.port}/", org=None) for n in "abcdef"))
         assert one.most == 3
 
 
@@ -327,9 +329,11 @@ async def test_a_name_server_that_hangs_delays_nobody_else() -> None:
 
     limits = Limits(total_seconds=10, connect_seconds=1)
     async with server(says(OK)) as one, client(limits=limits, lookup=lookup) as http:
-        waiting = [asyncio.create_task(http.request("GET", f"http://slow.test:{one.port}/")) for _ in range(3)]
+        waiting = [
+            asyncio.create_task(http.request("GET", f"http://slow.test:{one.port}/", org=None)) for _ in range(3)
+        ]
         await asyncio.sleep(0)
-        assert (await http.request("GET", f"http://quick.test:{one.port}/")).status == 200
+        assert (await http.request("GET", f"http://quick.test:{one.port}/", org=None)).status == 200
         results = await asyncio.gather(*waiting, return_exceptions=True)
     assert {each.reason for each in results if isinstance(each, Outside)} == {Reason.CONNECT}
     assert one.connections == 1
@@ -341,13 +345,13 @@ async def test_names_without_addresses_and_ports_without_servers() -> None:
 
     async with client(lookup=nowhere) as http:
         with pytest.raises(Outside) as error:
-            await http.request("GET", "https://nowhere.test/")
+            await http.request("GET", "https://nowhere.test/", org=None)
     assert (error.value.reason, error.value.is_ambiguous) == (Reason.DNS, False)
     async with server(says(OK)) as one:
         pass
     async with client() as http:
         with pytest.raises(Outside) as error:
-            await http.request("GET", f"http://127.0.0.1:{one.port}/")
+            await http.request("GET", f"http://127.0.0.1:{one.port}/", org=None)
     assert (error.value.reason, error.value.is_ambiguous) == (Reason.CONNECT, False)
 
 
@@ -356,7 +360,7 @@ async def test_methods_and_headers_are_checked_before_anything_is_looked_up() ->
     async with client(lookup=lookup) as http:
         for method, headers in (("CONNECT", {}), ("GET", {"Host": "internal"}), ("GET", {"X": "a\r\nb"})):
             with pytest.raises(Outside) as error:
-                await http.request(method, "https://example.test/", headers=headers)
+                await http.request(method, "https://example.test/", org=None, headers=headers)
             assert error.value.reason is Reason.INVALID
     assert lookup.asked == []  # type: ignore[attr-defined]
 
@@ -396,19 +400,19 @@ async def test_tls_is_checked_by_the_urls_name_and_not_by_the_address(tmp_path: 
     lookup = names(["127.0.0.1"])
     async with server(says(OK), tls=context) as one:
         async with client(lookup=lookup, tls=trusting) as http:
-            assert (await http.request("GET", f"https://hooks.test:{one.port}/")).body == b"hi"
+            assert (await http.request("GET", f"https://hooks.test:{one.port}/", org=None)).body == b"hi"
             for host in ("other.test", "127.0.0.1"):
                 with pytest.raises(Outside) as error:
-                    await http.request("GET", f"https://{host}:{one.port}/")
+                    await http.request("GET", f"https://{host}:{one.port}/", org=None)
                 assert error.value.reason is Reason.TLS
         async with client(lookup=lookup) as http:
             with pytest.raises(Outside) as error:
-                await http.request("GET", f"https://hooks.test:{one.port}/")
+                await http.request("GET", f"https://hooks.test:{one.port}/", org=None)
             assert error.value.reason is Reason.TLS
     limits = Limits(connect_seconds=0.5)
     async with server(says(OK)) as plain, client(limits=limits, lookup=lookup) as http:
         with pytest.raises(Outside) as error:  # it waits for the end of a header
-            await http.request("GET", f"https://hooks.test:{plain.port}/")
+            await http.request("GET", f"https://hooks.test:{plain.port}/", org=None)
         assert error.value.reason is Reason.CONNECT
 
 
@@ -417,7 +421,7 @@ async def test_the_operators_networks_come_from_the_settings() -> None:
         for allow, reached in (("", False), ("10.0.0.0/8, 127.0.0.0/8", True)):
             http = Guarded.open(ControlSettings(egress_allow=allow))
             try:
-                answer = await http.request("GET", f"http://127.0.0.1:{one.port}/")
+                answer = await http.request("GET", f"http://127.0.0.1:{one.port}/", org=None)
                 assert reached and answer.status == 200
             except Outside as error:
                 assert not reached and error.reason is Reason.BLOCKED

@@ -47,7 +47,7 @@ async def test_the_carriers_own_webhook_is_not_kept_waiting(desk: Desk, monkeypa
     """The carrier reports the end before it answers us; that report needs the call's row."""
     id = await ringing(desk)
 
-    async def ended(_: str) -> bool:
+    async def ended(*_: str) -> bool:
         async with desk.plane.control.db.system() as tx:
             await tx.fetchval("SELECT id FROM calls WHERE id = $1 FOR UPDATE NOWAIT", id)
             await tx.execute("UPDATE calls SET status = 'completed', ended_at = now() WHERE id = $1", id)
@@ -65,7 +65,7 @@ async def test_the_carriers_own_webhook_is_not_kept_waiting(desk: Desk, monkeypa
 async def test_of_three_twins_one_asks_the_carrier(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     id, may_answer = await ringing(desk), asyncio.Event()
 
-    async def slow(call_sid: str) -> bool:
+    async def slow(call_sid: str, _account: str) -> bool:
         desk.carrier.ended.append(call_sid)
         return await may_answer.wait()
 
@@ -86,7 +86,7 @@ async def test_a_carrier_that_does_not_answer_leaves_the_call_as_it_is(
 ) -> None:
     id = await ringing(desk)
 
-    async def silent(_: str) -> bool:
+    async def silent(*_: str) -> bool:
         raise CarrierError("the carrier did not answer: TimeoutError")
 
     monkeypatch.setattr(desk.carrier, "end_call", silent)
@@ -112,9 +112,17 @@ async def test_a_call_whose_media_process_is_gone_is_ended_at_the_carrier(desk: 
 async def test_a_call_that_was_over_at_the_carrier_is_over_here(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     id = await ringing(desk)
 
-    async def over_already(_: str) -> bool:
+    async def over_already(*_: str) -> bool:
         return False
 
     monkeypatch.setattr(desk.carrier, "end_call", over_already)
     over = await hang_up(desk, id)
     assert (over.status, over.end_reason) == (calls_pb2.CALL_STATUS_CANCELED, "caller")
+
+
+async def test_a_call_that_was_not_placed_yet_is_canceled(desk: Desk) -> None:
+    id = await ringing(desk)
+    async with desk.plane.control.db.system() as tx:
+        await tx.execute("UPDATE calls SET status = 'queued', direction = 'outbound', call_sid = NULL")
+    over = await hang_up(desk, id)
+    assert (over.status, over.end_reason, desk.carrier.ended) == (calls_pb2.CALL_STATUS_CANCELED, "hang_up", [])

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import asyncpg
 import pytest
 
 from control.calls.channels import DELTAS
@@ -33,7 +34,7 @@ class FakeTools:
 
 @pytest.fixture
 def link() -> _Link:
-    return _Link(None, FakeBus(), FakeTools(), "m")  # type: ignore[arg-type]
+    return _Link(None, FakeBus(), FakeTools(), "m", None)  # type: ignore[arg-type]
 
 
 async def ups(*each: pb.LinkUp) -> AsyncIterator[pb.LinkUp]:
@@ -47,7 +48,7 @@ async def test_deltas_go_on_after_a_bug(link: _Link) -> None:
     passing = asyncio.create_task(link.pass_on_deltas())
     for call_id in ("call_a", "call_b"):
         await link.read(ups(pb.LinkUp(deltas=pb.CallDeltas(deltas=[pb.CallDelta(call_id=call_id)]))))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while link._deltas.qsize() or (call_id == "call_b" and not bus.published):
                 await asyncio.sleep(0.01)
     assert [each.deltas[0].call_id for each in bus.published] == ["call_b"]
@@ -55,9 +56,32 @@ async def test_deltas_go_on_after_a_bug(link: _Link) -> None:
     passing.cancel()
 
 
+@pytest.mark.parametrize(("locked", "is_stored"), [(0, True), (2, True), (3, False)])
+async def test_a_locked_row_ends_no_link_unless_it_stays_locked(
+    link: _Link, monkeypatch: pytest.MonkeyPatch, locked: int, is_stored: bool
+) -> None:
+    tries = list[int]()
+
+    async def apply_batch(_db: Any, _node: str, batch: pb.ReportBatch, _acknowledged: int) -> None:
+        tries.append(batch.seq)
+        if len(tries) <= locked:
+            raise asyncpg.DeadlockDetectedError
+
+    monkeypatch.setattr("control.calls.reports.apply_batch", apply_batch)
+    reading = link.read(ups(pb.LinkUp(batch=pb.ReportBatch(seq=7))))
+    if is_stored:
+        await reading
+        down = link.downs.get_nowait()
+        assert down is not None and down.acknowledged_seq == 7
+    else:
+        with pytest.raises(asyncpg.DeadlockDetectedError):
+            await reading
+    assert link.downs.get_nowait() is None and len(tries) == min(locked + 1, 3)
+
+
 async def test_a_tool_that_fails_has_an_answer(link: _Link) -> None:
     await link.read(ups(pb.LinkUp(tool=pb.RunTool(call_id="call_a", tool_call_id="1", name="price"))))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (down := await link.downs.get()) is None:
             pass
     assert (down.tool_result.tool_call_id, down.tool_result.status) == ("1", "failed")

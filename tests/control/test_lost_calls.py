@@ -1,21 +1,25 @@
 """Calls that nobody has are closed by the sweep, by the carrier's word where it gives one, and in time where it gives none."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 
-from control.calls import lost
+from control.calls import lost, takeover
+from control.calls.link import _Link
+from control.calls.reports import LostReports, apply_batch
 from control.clients.twilio import CarrierCall
 from hum import ids
 from hum.clock import now
 from hum.errors import CarrierError
 from hum.ids import Kind
-from hum.v1 import calls_pb2, calls_pb2_grpc, numbers_pb2, numbers_pb2_grpc
+from hum.v1 import calls_pb2, calls_pb2_grpc, numbers_pb2, numbers_pb2_grpc, runtime_pb2
 from storage import call_records, media_links
 from storage.call_records import CallRow
+from storage.media_links import NodeState
 from tests.control.conftest import Plane
 
 SID = "CA1"
@@ -51,10 +55,19 @@ class Desk:
                 node,
             )
 
+    async def stream(self, node: str) -> None:
+        """The call's stream, as its reports need it."""
+        async with self.db.system() as tx:
+            await tx.execute(
+                "INSERT INTO call_streams (org_id, call_id, number, stream_sid, node)"
+                " SELECT org_id, id, 1, 'MZ1', $1 FROM calls",
+                node,
+            )
+
     async def link(self, node: str) -> UUID:
         link = uuid4()
         async with self.db.system() as tx:
-            await media_links.open(tx, node, link, "")
+            await media_links.open(tx, node, link, NodeState())
         return link
 
     async def is_silent(self, node: str, seconds: float) -> None:
@@ -108,6 +121,8 @@ async def test_after_a_cold_start_a_call_ends_when_the_carrier_says_it_did(desk:
     desk.carrier.calls[SID] = CarrierCall("completed", over_at)
     with pytest.raises(Exception, match="call in progress"):
         await desk.numbers.ReleaseNumber(numbers_pb2.ReleaseNumberRequest(id=desk.number), metadata=desk.who)
+    assert await desk.sweep() == 0, "its media process may come back, too, with what it has to report"
+    await desk.later(desk.settings.link_lost_seconds + 1)
     assert await desk.sweep() == 1
     call = await desk.record()
     assert (call.status, call.end_reason, call.ended_at) == ("completed", "stream_lost", over_at)
@@ -124,8 +139,26 @@ async def test_after_a_cold_start_a_call_ends_when_the_carrier_says_it_did(desk:
     await desk.numbers.ReleaseNumber(numbers_pb2.ReleaseNumberRequest(id=desk.number), metadata=desk.who)
 
 
+async def test_whoever_is_back_after_control_reports_why_a_call_ended(desk: Desk) -> None:
+    await desk.call_of("media-1")
+    await desk.stream("media-1")
+    await desk.link("media-1")
+    await desk.is_silent("media-1", 60)
+    desk.carrier.calls[SID] = CarrierCall("completed", now())
+    assert await desk.sweep() == 0, "nobody has it, and the carrier says that it is over"
+    await desk.link("media-1")
+    over = runtime_pb2.Report(call_id=ids.show(Kind.CALL, desk.call), stream_number=1, seq=1)
+    over.ended.reason = "message_taken"
+    over.at.GetCurrentTime()
+    await apply_batch(desk.db, "media-1", runtime_pb2.ReportBatch(seq=1, reports=[over]))
+    call = await desk.record()
+    assert (call.status, call.end_reason) == ("completed", "message_taken")
+
+
 async def test_a_carrier_that_knows_no_such_call_has_none(desk: Desk) -> None:
     await desk.call_of("media-1")
+    assert await desk.sweep() == 0
+    await desk.later(desk.settings.link_lost_seconds + 1)
     assert await desk.sweep() == 1
     call = await desk.record()
     assert (call.status, call.end_reason) == ("failed", "stream_lost")
@@ -181,7 +214,7 @@ async def test_a_call_that_ends_while_the_carrier_is_asked_keeps_its_end(
 ) -> None:
     await desk.call_of("media-1")
 
-    async def meanwhile(_: str) -> None:
+    async def meanwhile(*_: str) -> None:
         async with desk.db.system() as tx:
             await tx.execute("UPDATE calls SET status = 'completed', ended_at = now(), end_reason = 'agent'")
 
@@ -205,8 +238,83 @@ async def test_a_sweep_that_fails_leaves_nothing_running(desk: Desk, monkeypatch
         ended.append(row)
         return True
 
-    monkeypatch.setattr("storage.calls.lost", found)
+    monkeypatch.setattr("storage.lost_calls.claim", found)
     monkeypatch.setattr(lost, "_close", close)
     with pytest.raises(ConnectionRefusedError):
         await desk.sweep()
     assert ended == ["slow"]
+
+
+async def test_a_call_that_was_never_joined_and_that_nobody_knows_has_failed(desk: Desk) -> None:
+    await desk.call_of(None)
+    assert await desk.sweep() == 1
+    call = await desk.record()
+    assert (call.status, call.end_reason) == ("failed", "no_stream")
+
+
+async def test_a_link_ends_whose_reports_the_database_has_lost(desk: Desk) -> None:
+    links = list[_Link]()
+    for _ in range(2):
+        link = _Link(desk.db, None, None, "media-1", None)  # type: ignore[arg-type]
+        links.append(link)
+        await link._begin_link(runtime_pb2.NodeState(beat_ms=2_000))
+        down = link.downs.get_nowait()
+        assert down is not None and down.acknowledged_seq == len(links) - 1
+        for seq in range(1, 4):
+            await link._store(runtime_pb2.ReportBatch(seq=seq))
+        await link._seen(runtime_pb2.NodeState(beat_ms=2_000))
+        async with desk.db.system() as tx:  # a standby takes over that had one of them
+            await tx.execute("UPDATE media_links SET batch_seq = 1")
+        with pytest.raises(LostReports):
+            await link._store(runtime_pb2.ReportBatch(seq=4))
+        with pytest.raises(LostReports):  # also when nothing is reported any more
+            await link._seen(runtime_pb2.NodeState(beat_ms=2_000))
+    async with desk.db.system() as tx:  # or one that had not even the link
+        await tx.execute("DELETE FROM media_links")
+    with pytest.raises(LostReports):
+        await links[1]._seen(runtime_pb2.NodeState(beat_ms=2_000))
+
+
+async def test_reports_that_come_again_are_stored_once(desk: Desk) -> None:
+    await desk.call_of("media-1")
+    await desk.stream("media-1")
+    turns = [
+        runtime_pb2.Report(
+            call_id=ids.show(Kind.CALL, desk.call),
+            stream_number=1,
+            seq=seq,
+            interruption=calls_pb2.Interruption(at_ms=seq),
+        )
+        for seq in range(1, 5)
+    ]
+    for seq, report in enumerate(turns, 1):
+        await apply_batch(desk.db, "media-1", runtime_pb2.ReportBatch(seq=seq, reports=[report]), seq - 1)
+    async with desk.db.system() as tx:  # the standby had two of them, and what they had done
+        await tx.execute("UPDATE media_links SET batch_seq = 2")
+        await tx.execute("UPDATE call_streams SET report_seq = 2")
+        await tx.execute("UPDATE calls SET interruptions = json_build_array(interruptions -> 0, interruptions -> 1)")
+    for seq, report in enumerate(turns, 1):  # all that is kept, over a link of another name too
+        await apply_batch(desk.db, "media-1", runtime_pb2.ReportBatch(seq=seq, reports=[report]))
+        await apply_batch(desk.db, "media-2", runtime_pb2.ReportBatch(seq=seq, reports=[report]))
+    async with desk.db.system() as tx:
+        stored = json.loads(await tx.fetchval("SELECT interruptions FROM calls"))
+    assert [each["at_ms"] for each in stored] == [1, 2, 3, 4]
+
+
+async def test_a_call_that_another_process_has_taken_over_is_that_ones(desk: Desk) -> None:
+    await desk.call_of("media-1")
+    calls = [ids.show(Kind.CALL, desk.call), ids.show(Kind.CALL, ids.new()), "nonsense"]
+    desk.carrier.calls[SID] = CarrierCall("in-progress", None)
+    assert await desk.sweep() == 0  # and notes that nobody has it
+    for _ in range(2):  # whoever asks again changes nothing
+        await takeover.take(desk.db, "media-1", "media-2", calls)
+        async with desk.db.system() as tx:
+            row = await tx.fetchrow("SELECT node, lost_at, looked_at FROM calls WHERE id = $1", desk.call)
+        assert dict(row) == {"node": "media-2", "lost_at": None, "looked_at": None}
+    await takeover.take(desk.db, "media-1", "media-3", calls)  # which is not where it is any more
+    async with desk.db.system() as tx:
+        assert await tx.fetchval("SELECT node FROM calls WHERE id = $1", desk.call) == "media-2"
+        await tx.execute("UPDATE calls SET status = 'completed'")
+    await takeover.take(desk.db, "media-2", "media-3", calls)
+    async with desk.db.system() as tx:
+        assert await tx.fetchval("SELECT node FROM calls WHERE id = $1", desk.call) == "media-2"

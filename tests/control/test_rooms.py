@@ -1,23 +1,29 @@
 """Control knows its media processes by their links: where callers are sent, and how long `next` waits for a report."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from grpc import aio
 
+from control.app import build
+from control.calls import ending
 from control.calls.rules import MAX_OFFERS
 from control.calls.sentences import Sentence, sentence
 from hum import ids
+from hum.clock import monotonic_ms, now
 from hum.ids import Kind
 from hum.v1 import calls_pb2, calls_pb2_grpc, flows_pb2, flows_pb2_grpc, numbers_pb2, numbers_pb2_grpc, runtime_pb2_grpc
 from hum.v1 import runtime_pb2 as pb
-from tests.control.conftest import Plane
+from storage import calls
+from tests.control.conftest import Plane, outside
 
 NUMBER, CALLER, SID = "+13175550100", "+13175550199", "CA1"
-SOON = 10.0  # far less than what is waited for in vain
+SOON = 20.0  # far less than what is waited for in vain
 MANY = 50
 BUSY = sentence(Sentence.BUSY, "de")[0]
 
@@ -25,17 +31,20 @@ BUSY = sentence(Sentence.BUSY, "de")[0]
 class Node:
     """A media process, as control sees it."""
 
-    def __init__(self, plane: Plane, name: str, refuses: str) -> None:
-        self.name, self._refuses, self._metadata = name, refuses, plane.node(name=name)
+    def __init__(self, plane: Plane, name: str, state: pb.NodeState) -> None:
+        self.name, self._state, self._metadata = name, state, plane.node(name=name)
         self._stub = runtime_pb2_grpc.MediaServiceStub(plane.channel)
 
     async def link(self) -> None:
         self._call = self._stub.Link(metadata=self._metadata)
-        await self._call.write(pb.LinkUp(hello=pb.LinkHello(state=pb.NodeState(refuses=self._refuses))))
+        await self._call.write(pb.LinkUp(hello=pb.LinkHello(state=self._state)))
         assert (await self._call.read()).WhichOneof("down") == "acknowledged_seq"
 
     async def say(self, refuses: str) -> None:
-        await self._call.write(pb.LinkUp(state=pb.NodeState(refuses=refuses)))
+        await self.tell(pb.NodeState(refuses=refuses))
+
+    async def tell(self, state: pb.NodeState) -> None:
+        await self._call.write(pb.LinkUp(state=state))
 
     async def open(self, token: str) -> None:
         opening = pb.OpenSessionRequest(token=token, call_sid=SID, stream_sid="MZ", node=self.name)
@@ -46,8 +55,8 @@ class Node:
 
 
 @asynccontextmanager
-async def linked(plane: Plane, name: str = "media-1", refuses: str = "") -> AsyncIterator[Node]:
-    node = Node(plane, name, refuses)
+async def linked(plane: Plane, name: str = "media-1", refuses: str = "", **state: Any) -> AsyncIterator[Node]:
+    node = Node(plane, name, pb.NodeState(refuses=refuses, **state))
     await node.link()
     yield node
     node.die()
@@ -225,3 +234,169 @@ async def test_another_number_with_a_known_calls_id_is_refused(plane: Plane, lin
         with pytest.raises(aio.AioRpcError):
             await ask
     assert (await line.record()).status == calls_pb2.CALL_STATUS_RINGING
+
+
+class TestPlaces:
+    """How many calls a media process carries is known before they are sent there."""
+
+    @pytest.fixture
+    def limits(self) -> dict[str, float]:
+        return {"rate_burst": 10_000, "room_seconds": 0.2, "link_silent_seconds": 600}
+
+    async def ring(self, plane: Plane, number: int) -> pb.CarrierStep:
+        stub = runtime_pb2_grpc.IngressServiceStub(plane.channel)
+        request = pb.RouteCallRequest(call_sid=f"CA{number}", from_e164=f"+1317555{number:04}", to_e164=NUMBER)
+        return (await stub.RouteCall(request, metadata=plane.node("gateway", "gateway-1"), timeout=120)).step
+
+    async def test_a_burst_fills_every_place_and_overfills_none(
+        self, plane: Plane, line: Line, database_url: str, tmp_path: Path
+    ) -> None:
+        """200 webhooks at one instant, at two control processes, for two media processes with 50 places each."""
+        settings = plane.settings.model_copy(update={"home": tmp_path, "control_listen": "127.0.0.1:0"})
+        async with (
+            build(settings, database_url, outside(plane.carrier)) as second,
+            aio.insecure_channel(f"127.0.0.1:{second.port}") as channel,
+            linked(plane, "media-1", places=50, url="wss://one.example"),
+            linked(plane, "media-2", places=50, url="wss://two.example"),
+        ):
+            others = Plane(second, plane.carrier, settings, channel)
+            began = monotonic_ms()
+            steps = await asyncio.gather(*(self.ring((plane, others)[n % 2], n) for n in range(200)))
+            print(f"200 webhooks took {monotonic_ms() - began:.0f} ms")  # noqa: T201 - the figure of decision 37
+        sent = Counter(step.connect.media_url for step in steps if step.WhichOneof("step") == "connect")
+        assert sent == {"wss://one.example": 50, "wss://two.example": 50}
+        said = [step.say.text for step in steps if step.WhichOneof("step") == "say"]
+        assert said == [BUSY] * 100
+        async with plane.control.db.system() as tx:
+            told = await tx.fetch("SELECT status, end_reason, count(*) FROM calls GROUP BY 1, 2 ORDER BY 1")
+        assert [tuple(row) for row in told] == [("failed", "no_capacity", 100), ("ringing", None, 100)]
+
+    async def test_a_place_is_free_again_when_its_call_is_over(self, plane: Plane, line: Line) -> None:
+        async with linked(plane, places=1, url="wss://one.example") as node:
+            step = await self.ring(plane, 1)
+            assert step.connect.media_url == "wss://one.example"
+            assert (await self.ring(plane, 2)).WhichOneof("step") == "say", "it is on its way"
+            again = await self.ring(plane, 1)
+            assert again.connect.media_url == "wss://one.example", "asked again, the answer is the same"
+            opening = pb.OpenSessionRequest(token=again.connect.token, call_sid="CA1", stream_sid="MZ", node=node.name)
+            await runtime_pb2_grpc.MediaServiceStub(plane.channel).OpenSession(opening, metadata=plane.node())
+            assert (await self.ring(plane, 3)).WhichOneof("step") == "say", "it is there"
+            async with plane.control.db.system() as tx:
+                await ending.finish(tx, await calls.by_sid(tx, "CA1"), "completed", now(), "caller")  # type: ignore[arg-type]
+            assert (await self.ring(plane, 4)).WhichOneof("step") == "connect"
+
+    async def test_a_token_that_nobody_used_holds_no_place(self, plane: Plane, line: Line) -> None:
+        async with linked(plane, places=1, url="wss://one.example"):
+            assert (await self.ring(plane, 1)).WhichOneof("step") == "connect"
+            async with plane.control.db.system() as tx:
+                await tx.execute("UPDATE calls SET token_expires_at = now() - interval '1 second'")
+            assert (await self.ring(plane, 2)).WhichOneof("step") == "connect"
+
+    async def test_one_dies_and_its_calls_go_to_the_other(self, plane: Plane, line: Line) -> None:
+        async with linked(plane, "media-2", places=1, url="wss://two.example"):
+            async with linked(plane, "media-1", places=9, url="wss://one.example"):
+                assert (await line.ring()).connect.media_url == "wss://one.example"
+            async with asyncio.timeout(SOON), plane.control.db.system() as tx:
+                while await tx.fetchval("SELECT count(link) FROM media_links") > 1:
+                    await asyncio.sleep(0.01)
+            assert (await line.next()).connect.media_url == "wss://two.example"
+
+    async def test_one_that_misses_its_heartbeat_is_sent_nobody(self, plane: Plane, line: Line) -> None:
+        async with (
+            linked(plane, "media-1", places=9, url="wss://frozen.example", beat_ms=20) as frozen,
+            linked(plane, "media-2", places=2, url="wss://two.example"),
+        ):
+            await missed(plane, "media-1", 20)
+            assert [(await self.ring(plane, n)).connect.media_url for n in (1, 2)] == ["wss://two.example"] * 2
+            assert (await self.ring(plane, 3)).say.text == BUSY, "it is there, and takes nobody"
+            await frozen.tell(pb.NodeState(places=9, url="wss://back.example", beat_ms=600_000))
+            async with asyncio.timeout(SOON), plane.control.db.system() as tx:
+                while not await tx.fetchval("SELECT true FROM media_links WHERE url = 'wss://back.example'"):
+                    await asyncio.sleep(0.01)
+            assert (await self.ring(plane, 4)).connect.media_url == "wss://back.example"
+
+    async def test_a_node_that_died_with_its_control_is_offered_one_call_and_no_more(
+        self, plane: Plane, line: Line
+    ) -> None:
+        """Nobody has noticed yet: its link is open still, and it has more places than all others."""
+        async with (
+            linked(plane, "media-1", places=900, url="wss://dead.example", beat_ms=600_000) as dead,
+            linked(plane, "media-2", places=20, url="wss://two.example", beat_ms=600_000),
+        ):
+            assert (await line.ring()).connect.media_url == "wss://dead.example"
+            assert (await line.next()).connect.media_url == "wss://two.example", "the carrier could not open it"
+            found = [(await self.ring(plane, n)).connect.media_url for n in range(2, 7)]
+            assert set(found) == {"wss://two.example"}, "and nobody else tries"
+            await dead.tell(pb.NodeState(places=900, url="wss://dead.example", beat_ms=600_000))
+            async with asyncio.timeout(SOON):
+                while (await self.ring(plane, 8)).connect.media_url != "wss://dead.example":
+                    async with plane.control.db.system() as tx:
+                        await tx.execute(
+                            "UPDATE calls SET token_hash = NULL, streams_offered = 0 WHERE call_sid = 'CA8'"
+                        )
+                    await asyncio.sleep(0.05)
+
+    async def test_control_that_dies_in_the_middle_leaves_a_call_that_is_placed_when_asked_again(
+        self, plane: Plane, line: Line
+    ) -> None:
+        """Its first transaction is committed, and its second never began."""
+        async with linked(plane, places=1, url="wss://one.example"):
+            await self.ring(plane, 1)
+            async with plane.control.db.system() as tx:
+                await tx.execute(
+                    "UPDATE calls SET token_hash = NULL, token_expires_at = NULL, streams_offered = 0, media_url = NULL"
+                )
+            assert (await self.ring(plane, 1)).connect.media_url == "wss://one.example"
+            assert (await line.record()).status == calls_pb2.CALL_STATUS_RINGING
+
+    async def test_whoever_is_locked_by_another_keeps_nobody_waiting(self, plane: Plane, line: Line) -> None:
+        async with linked(plane, places=5, url="wss://one.example"):
+            await self.ring(plane, 1)
+            async with plane.control.db.system() as tx:
+                await calls.by_sid(tx, "CA1")
+                waiting = asyncio.create_task(self.ring(plane, 1))  # the first question of the carrier, once more
+                assert (await asyncio.wait_for(self.ring(plane, 30), SOON)).WhichOneof("step") == "connect"
+            assert (await asyncio.wait_for(waiting, SOON)).WhichOneof("step") == "connect"
+
+
+class TestCaps:
+    """One organization, and one caller, have only so many calls, however many ring at the same instant."""
+
+    @pytest.fixture
+    def limits(self) -> dict[str, float]:
+        return {"rate_burst": 10_000, "max_calls_per_caller": 3, "max_calls_per_organization": 7}
+
+    async def test_they_are_exact(self, plane: Plane, line: Line) -> None:
+        stub = runtime_pb2_grpc.IngressServiceStub(plane.channel)
+
+        async def ring(number: int, caller: str) -> pb.CarrierStep:
+            request = pb.RouteCallRequest(call_sid=f"CA{number}", from_e164=caller, to_e164=NUMBER)
+            return (await stub.RouteCall(request, metadata=plane.node("gateway", "gateway-1"), timeout=120)).step
+
+        async with linked(plane, places=100):
+            steps = await asyncio.gather(*(ring(n, CALLER) for n in range(20)))
+            assert sum(step.WhichOneof("step") == "connect" for step in steps) == 3
+            steps += await asyncio.gather(*(ring(n, "anonymous") for n in range(20, 40)))
+            assert sum(step.WhichOneof("step") == "connect" for step in steps) == 7
+            assert {step.say.text for step in steps if step.WhichOneof("step") == "say"} == {BUSY}
+            refused = next(n for n, step in enumerate(steps) if step.WhichOneof("step") == "say")
+            assert (await ring(refused, CALLER)).say.text == BUSY, "asked again, the answer is the same"
+        async with plane.control.db.system() as tx:
+            told = await tx.fetch("SELECT status, end_reason, count(*) FROM calls GROUP BY 1, 2 ORDER BY 2")
+        assert [tuple(row) for row in told] == [
+            ("busy", "calls_of_caller", 17),
+            ("busy", "calls_of_organization", 16),
+            ("ringing", None, 7),
+        ]
+
+
+async def missed(plane: Plane, node: str, beat_ms: int) -> None:
+    """Wait until a process has missed its signs of life."""
+    async with asyncio.timeout(SOON):
+        while True:
+            async with plane.control.db.system() as tx:
+                if await tx.fetchval(
+                    "SELECT seen_at < now() - $2 * interval '3 ms' FROM media_links WHERE node = $1", node, beat_ms
+                ):
+                    return
+            await asyncio.sleep(0.01)

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control.base import hours, masks, paging, principal, wire
+from control.base import hours, masks, paging, principal, prompting, wire
 from control.calls import rules as calls
+from control.calls.owed import Message
 from control.calls.sentences import Sentence, sentence
 from control.flows import rules as flows
 from control.identity import rules as identity
@@ -76,6 +77,7 @@ def facts(**changes: Any) -> calls.Facts:
         ({"blocked": True, "definition": None}, calls.Reject("blocked", "blocked")),
         ({"definition": None}, calls.Refuse(*sentence(Sentence.NOBODY, None), "failed", "no_flow")),
         ({"number_active": False}, calls.Refuse(*sentence(Sentence.NOBODY, None), "failed", "no_flow")),
+        ({"is_within_plan": False}, calls.Refuse(*sentence(Sentence.NOBODY, None), "failed", "plan_limit")),
         ({"business_hours_json": SHUT}, calls.Refuse(*sentence(Sentence.CLOSED, None), "completed", "after_hours")),
         ({"business_hours_json": OFFICE}, calls.Connect()),
         (
@@ -86,19 +88,51 @@ def facts(**changes: Any) -> calls.Facts:
             {"business_hours_json": SHUT, "definition": {"language": "pl", "after_hours_message": "Zamknięte."}},
             calls.Refuse("Zamknięte.", "pl", "completed", "after_hours"),
         ),
-        ({"live_calls": 4, "live_of_caller": 1}, calls.Connect()),
-        (
-            {"live_calls": 5, "definition": {"language": "fr"}},
-            calls.Refuse(*sentence(Sentence.BUSY, "fr"), "busy", "calls_of_organization"),
-        ),
-        (
-            {"live_calls": 5, "live_of_caller": 2},
-            calls.Refuse(*sentence(Sentence.BUSY, None), "busy", "calls_of_caller"),
-        ),
     ],
 )
 def test_routing(changes: dict[str, Any], expected: calls.Decision) -> None:
-    assert calls.route(facts(**changes), at("2026-03-02T15:00"), calls.Caps(5, 2)) == expected
+    assert calls.route(facts(**changes), at("2026-03-02T15:00")) == expected
+
+
+@pytest.mark.parametrize(
+    ("tags", "flow"),
+    [
+        ([], None),
+        (["other"], None),
+        (["vip"], "flow_v"),
+        (["VIP"], "flow_v"),
+        (["gold", "vip"], "flow_v"),  # the map's order
+        (["other", "gold"], "flow_g"),
+    ],
+)
+def test_the_first_member_of_the_map_that_is_a_tag_chooses(tags: list[str], flow: str | None) -> None:
+    assert calls.route_tag('{"Vip": "flow_v", "gold": "flow_g"}', tags) == flow
+    assert calls.route_tag("{}", tags) is None
+
+
+@given(
+    st.booleans(),
+    st.booleans(),
+    st.none() | st.fixed_dictionaries({}, optional={"language": st.sampled_from(["de", "fr-CA", "ja"])}),
+    st.sampled_from([None, SHUT, OFFICE]),
+    st.datetimes(timezones=st.just(UTC)),
+)
+def test_each_call_is_connected_or_told_why(
+    blocked: bool, active: bool, definition: dict[str, str] | None, hours_json: str | None, now: datetime
+) -> None:
+    """Whatever is known of a call, it reaches an agent only with a flow, within its hours, and not from a blocked caller."""
+    known = facts(blocked=blocked, number_active=active, definition=definition, business_hours_json=hours_json)
+    match calls.route(known, now):
+        case calls.Reject(status, reason):
+            assert blocked and (status, reason) == ("blocked", "blocked")
+        case calls.Connect():
+            assert not blocked and active and definition is not None and calls.is_open(hours_json, "UTC", now)
+        case calls.Refuse(text, language, status, reason):
+            assert not blocked and text and language
+            spoken = (definition or {}).get("language", "en")
+            assert language.startswith(spoken[:2] if spoken != "ja" else "en")
+            assert (status, reason) in {("failed", "no_flow"), ("completed", "after_hours")}
+            assert (reason == "no_flow") is (definition is None or not active)
 
 
 def test_a_sentence_names_the_language_it_is_in() -> None:
@@ -114,6 +148,30 @@ def test_a_lost_stream_is_joined_once_more() -> None:
     assert calls.after_stream("in_progress", calls.Streams(2, 2), "fr") == apology
     assert calls.after_stream("in_progress", calls.Streams(1, 1), "fr", full=True) == apology
     assert calls.after_stream("completed", calls.Streams(1, 1), None) is None
+
+
+def test_a_mailbox_whose_stream_is_lost_is_followed_by_a_mailbox_as_often_as_any() -> None:
+    message = Message("agent")
+    assert calls.after_stream("in_progress", calls.Streams(0, 0), None, message) == message
+    assert calls.after_stream("in_progress", calls.Streams(1, 1), None, message) == message
+    apology = calls.Refuse(*sentence(Sentence.APOLOGY, "fr"), "failed", "stream_lost")
+    assert calls.after_stream("in_progress", calls.Streams(2, 2), "fr", message) == apology
+    assert calls.after_stream("in_progress", calls.Streams(1, 1), "fr", message, full=True) == apology
+    assert calls.after_stream("completed", calls.Streams(1, 1), None, message) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, Message("after_hours")),
+        ({"blocked": True}, "blocked"),
+        ({"number_active": False}, "no_flow"),
+    ],
+)
+def test_after_hours_a_flow_with_a_mailbox_takes_messages(changes: dict[str, Any], expected: object) -> None:
+    closed = {"definition": {"voicemail_enabled": True}, "business_hours_json": SHUT}
+    decision = calls.route(facts(**closed | changes), at("2026-03-02T15:00"))
+    assert decision == expected or getattr(decision, "reason", None) == expected
 
 
 def test_a_stream_that_nobody_takes_is_offered_a_few_times() -> None:
@@ -137,8 +195,11 @@ def test_a_stream_that_nobody_takes_is_offered_a_few_times() -> None:
     ],
 )
 def test_the_carrier_tells_what_became_of_a_lost_call(joined: bool, word: str | None, expected: object) -> None:
-    for long in (False, True):
-        assert calls.lost(joined=joined, was_answered=True, carrier_status=word, is_long_lost=long) == expected
+    at_once, later = (
+        calls.lost(joined=joined, was_answered=True, carrier_status=word, is_long_lost=long) for long in (False, True)
+    )
+    assert later == expected
+    assert at_once == (None if joined else expected), "who had it may still report why it ended"
 
 
 def test_a_carrier_that_is_silent_is_waited_for_and_not_for_ever() -> None:
@@ -162,11 +223,13 @@ def test_a_later_stream_counts_on() -> None:
 
 def test_the_agent_knows_who_is_calling() -> None:
     flow = {"system_prompt": "Be kind.", "language": "de"}
-    told = calls.instructions(flow, "Clinic", "Europe/Berlin", {"name": "Ada", "phone": None}, at("2026-07-01T10:00"))
+    who = prompting.caller_context({"name": "Ada", "phone": None})
+    told = calls.instructions(flow, "Clinic", "Europe/Berlin", who, at("2026-07-01T10:00"))
     assert told.startswith("Be kind.")
     assert "# Caller Context\n- name: Ada" in told
     assert "12:00 (Europe/Berlin)" in told
-    assert "Caller Context" not in calls.instructions({}, "Clinic", "UTC", {"name": None}, at("2026-07-01T10:00"))
+    nobody = prompting.caller_context({"name": None})
+    assert "Caller Context" not in calls.instructions({}, "Clinic", "UTC", nobody, at("2026-07-01T10:00"))
 
 
 @given(st.lists(st.integers(0, 10_000), min_size=1), st.floats(0.01, 1))
@@ -189,8 +252,13 @@ def test_a_flow_is_completed() -> None:
 
 def test_clips_of_the_start_come_first() -> None:
     kinds = [kind for kind, _ in flows.clip_texts({"greeting": " Hi ", "announce_recording": True})]
-    assert kinds == ["announcement", "greeting", "resumed", "hold", "goodbye", "apology"]
+    assert kinds == ["announcement", "greeting", "resumed", "hold", "goodbye", "apology", "limit", "idle"]
     assert flows.clip_texts({"greeting": "  "})[0][0] == "resumed"
+    own = dict(
+        flows.clip_texts({"language": "de-CH", "goodbye_message": "Ade.", "idle_prompts_json": '{"8": "Hallo?"}'})
+    )
+    assert (own["goodbye"], own["idle"], own["hold"]) == ("Ade.", "Hallo?", "Einen Moment, bitte.")
+    assert "idle" not in dict(flows.clip_texts({"idle_prompts_json": "{}"}))
     phrases = {"filler_phrases": ["Let me see.", " Let me see. ", "  ", "One second."]}
     assert flows.clip_texts(phrases)[-2:] == [("filler", "Let me see."), ("filler", "One second.")]
 
@@ -254,6 +322,14 @@ def test_a_cursor_belongs_to_its_list_and_filter() -> None:
             CURSORS.read(other)
     with pytest.raises(InvalidCursor):
         paging.Cursors(b"other key" * 4).read(calls_pb2.ListCallsRequest(q="x", cursor=made))
+
+
+@pytest.mark.parametrize(
+    ("answered", "left"),
+    [(None, 90), ("2026-03-02T12:00", 90), ("2026-03-02T11:59", 30), ("2026-03-02T11:00", 1), ("2026-03-02T12:01", 90)],
+)
+def test_a_calls_longest_time_is_counted_from_its_answer(answered: str | None, left: int) -> None:
+    assert calls.seconds_left(90, at(answered) if answered else None, at("2026-03-02T12:00")) == left
 
 
 def test_words_and_enums() -> None:

@@ -2,24 +2,40 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
 from prometheus_client import REGISTRY
 
-from control.calls.tools import CallTools
-from control.tools import MAX_OUTPUT_BYTES, Policy, Registry, Result, Run, Tool, ToolChannel, ToolContext, dumped
+from control.calls.session import Sessions
+from control.calls.toolruns import CallTools
+from control.executions.keeping import LONG_CHARS, Called, Executions, aside
+from control.tools import (
+    MAX_OUTPUT_BYTES,
+    Asked,
+    Policy,
+    Registry,
+    Result,
+    Run,
+    Situation,
+    Tool,
+    ToolChannel,
+    ToolContext,
+    dumped,
+)
 from hum import ids
 from hum.errors import InvalidState
 from hum.ids import Kind
+from hum.settings import ControlSettings
 from hum.v1 import runtime_pb2
-from storage import calls, flows, identity, tool_runs
+from storage import calls, flows, identity
 from storage.calls import NewCall
-from storage.db import Db
+from storage.db import Db, Tx
 
-CONTEXT = ToolContext(ids.new(), ids.new(), {})
+CONTEXT = ToolContext(ids.new(), Situation({}), call_id=ids.new())
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 
 
@@ -63,7 +79,7 @@ async def test_what_a_tool_returns_and_raises_is_what_the_agent_can_say() -> Non
     for run, sentence in (
         (hang, "This took too long. It is not known whether it was done."),
         (refuse, "The call is over."),
-        (break_down, "Something went wrong. It was not done."),
+        (break_down, "Something went wrong. It is not known whether it was done."),
         (away, "This can't be done at the moment."),
     ):
         result = await answer(tool(run, name="measured"))
@@ -75,13 +91,35 @@ async def test_bad_arguments_run_nothing() -> None:
     async def never(_: ToolContext, __: Mapping[str, Any]) -> Result:
         raise AssertionError("it ran")
 
-    for arguments in ("", "{}", "[]", "nonsense", '{"n": "1"}', '{"n": 1' + " " * 70_000 + "}", "{" * 5000):
+    for arguments in (
+        "",
+        "{}",
+        "[]",
+        "nonsense",
+        '{"n": 1e999}',
+        '{"n": NaN}',
+        '{"n": "1"}',
+        '{"n": 1' + " " * 70_000 + "}",
+        "{" * 5000,
+    ):
         result = await answer(tool(never), arguments)
         assert not result.ok and result.output["problems"], arguments[:20]
     assert not (await answer(tool(never, policy=Policy.APPROVAL))).ok
     assert not (await answer(tool(never, parameters=lambda _: None))).ok, "the flow has no use for it"
     assert not (await answer(tool(never, channels=frozenset()))).ok
     assert not (await answer(tool(None))).ok, "the media process carries it out itself"
+
+
+async def test_what_is_long_is_cleaned_where_it_holds_up_nobody() -> None:
+    threads = list[int]()
+
+    def clean(text: str) -> str:
+        threads.append(threading.get_ident())
+        return text.upper()
+
+    for size in (LONG_CHARS, LONG_CHARS + 1):
+        assert await aside(clean, "a" * size) == "A" * size
+    assert threads[0] == threading.get_ident() != threads[1]
 
 
 async def test_a_long_result_is_cut_and_says_so() -> None:
@@ -91,12 +129,41 @@ async def test_a_long_result_is_cut_and_says_so() -> None:
     result = await answer(tool(talk))
     assert result.ok and result.output["cut"]
     assert len(dumped(result.output).encode()) < MAX_OUTPUT_BYTES * 1.2
+    odd = {"far": float("inf"), "none": [float("nan")], "half": "\ud83d", "half \udc00": 1.5}
+    assert json.loads(dumped(odd)) == {"far": None, "none": [None], "half": "?", "half ?": 1.5}
     assert json.loads(dumped({"nul": ["a\0b"], "no\0": r"\u0000"})) == {"nul": ["a\ufffdb"], "no\ufffd": r"\u0000"}
 
 
 def test_two_tools_of_one_name_are_a_bug() -> None:
     with pytest.raises(AssertionError, match="two tools"):
         Registry().add([tool(None), tool(None)])
+    Registry().add([tool(None), tool(None, channels=frozenset({ToolChannel.TEXT}))])
+
+
+async def test_what_an_organization_made_is_offered_to_its_flow_and_never_instead_of_ours() -> None:
+    async def ours(_: ToolContext, __: Mapping[str, Any]) -> Result:
+        return Result("ours")
+
+    async def theirs(_: ToolContext, __: Mapping[str, Any]) -> Result:
+        return Result("theirs")
+
+    organization, flow = ids.new(), ids.new()
+
+    async def source(_: Tx, org: UUID, of: UUID) -> list[Tool]:
+        return [tool(theirs), tool(theirs, name="own")] if (org, of) == (organization, flow) else []
+
+    registry = Registry()
+    registry.add([tool(ours)])
+    registry.add_sources([source, source])
+    tx = cast("Tx", None)
+    assert await registry.own_tools(tx, organization, ids.new()) == ()
+    situation = Situation({}, own_tools=await registry.own_tools(tx, organization, flow))
+    assert [each.name for each, _ in registry.offered(ToolChannel.CALL, situation)] == ["t", "own"]
+    assert registry.offered(ToolChannel.TEXT, situation) == []
+    context = ToolContext(organization, situation, call_id=ids.new())
+    for name, output in (("t", "ours"), ("own", "theirs")):
+        assert (await registry.run(ToolChannel.CALL, name, '{"n": 1}', context)).output == output
+    assert not (await registry.run(ToolChannel.CALL, "own", '{"n": 1}', CONTEXT)).ok, "another flow's"
 
 
 @pytest.fixture
@@ -123,7 +190,7 @@ async def test_a_run_whose_owner_died_is_never_done_again(call: tuple[Db, UUID, 
 
     registry = Registry()
     registry.add([tool(count)])
-    tools = CallTools(db, registry, patience_seconds=0.3)
+    tools = CallTools(db, registry, Sessions(db, ControlSettings(), registry), patience_seconds=0.3)
 
     def asked(tool_call_id: str) -> runtime_pb2.RunTool:
         return runtime_pb2.RunTool(
@@ -131,10 +198,36 @@ async def test_a_run_whose_owner_died_is_never_done_again(call: tuple[Db, UUID, 
         )
 
     async with db.system() as tx:
-        assert await tool_runs.begin(tx, org, id, "died", "t")  # and its process is gone
+        context = ToolContext(org, Situation({}), call_id=id)
+        begun = await Executions(db, registry).begin(tx, ToolChannel.CALL, Called("died", "t", "{}"), context)
+    assert begun is not None  # and its process is gone
     result = await tools.run(asked("died"))
     assert (result.status, runs) == ("failed", 0)
     assert json.loads(result.output_json) == {"error": "It is not known whether this was done."}
     both = await asyncio.gather(*(tools.run(asked("twice")) for _ in range(4)))
     assert {(each.status, each.output_json) for each in both} == {("ok", "1")}
     assert runs == 1
+
+
+async def test_a_tool_that_needs_approval_asks_and_runs_once_a_person_has_approved() -> None:
+    questions = list[Asked]()
+
+    async def double(_: ToolContext, arguments: Mapping[str, Any]) -> Result:
+        return Result(arguments["n"] * 2)
+
+    async def ask(question: Asked) -> Result:
+        questions.append(question)
+        return Result({"status": "waiting"})
+
+    registry = Registry()
+    registry.add([tool(double, policy=Policy.APPROVAL)])
+    registry.ask_through(ask)
+    assert not (await registry.run(ToolChannel.CALL, "t", '{"n": "x"}', CONTEXT)).ok and not questions
+    assert (await registry.run(ToolChannel.CALL, "t", '{"n": 4}', CONTEXT)).output == {"status": "waiting"}
+    (question,) = questions
+    assert (question.tool.name, question.arguments, question.schema) == ("t", {"n": 4}, SCHEMA)
+    assert (await registry.run_approved(ToolChannel.CALL, "t", '{"n": 4}', CONTEXT)).output == 8
+    assert not (await registry.run_approved(ToolChannel.CALL, "t", '{"n": "x"}', CONTEXT)).ok
+    assert not (await registry.run_approved(ToolChannel.TEXT, "t", '{"n": 4}', CONTEXT)).ok, (
+        "not where it is not offered"
+    )

@@ -17,24 +17,27 @@ from prometheus_client import REGISTRY
 from control.app import build_worker
 from control.calls import ending, present, reports, routing
 from control.calls import jobs as after
-from control.clients.openai import ModelError
+from control.calls.routing import Means
+from control.clients.openai import ModelError, Spent, Transcript, Written
 from control.clients.twilio import Lookup
 from control.contacts import usecases as contact_usecases
 from control.feature import Outside
 from control.flows import usecases as flow_usecases
 from control.flows.choices import Choices
+from control.voicemail.usecases import Mailboxes
 from control.worker import Worker
 from hum import ids
 from hum.clock import now
 from hum.principal import Principal
 from hum.settings import ControlSettings
-from hum.v1 import flows_pb2, runtime_pb2
-from storage import call_records, calls, clips, events, identity
+from hum.v1 import calls_pb2, flows_pb2, runtime_pb2
+from storage import call_records, calls, clips, events, identity, recordings
 from storage import jobs as queue
 from storage.analytics import READER
 from storage.calls import NewCall, TurnRow
 from storage.db import Db
-from tests.control.conftest import FakeCarrier
+from tests.control.conftest import FakeCarrier, Silent
+from tests.control.places import rooms
 
 
 @dataclass
@@ -42,20 +45,34 @@ class FakeModel:
     """Speaks and writes as configured, and fails as often as configured."""
 
     said: list[tuple[str, str]] = field(default_factory=list)
+    speech_model: str = "gpt-4o-mini-tts"
     read: list[str] = field(default_factory=list)
     failures: int = 0
     outcome: Any = None
+    #: (audio, language) of each transcription, and what it hears.
+    listened: list[tuple[bytes, str | None]] = field(default_factory=list)
+    hears: str = "Please call me back."
+    #: How many transcriptions fail.
+    deaf: int = 0
 
     async def say(self, voice: str, text: str) -> bytes:
         self._fail()
         self.said.append((voice, text))
         return b"\x7f" * 800
 
-    async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> Written:
         self._fail()
         self.read.append(text)
         written: dict[str, Any] = {"text": "A call.", "key_points": ["p"], "next_actions": [], "label": "Call Back"}
-        return written | ({"outcome": self.outcome} if "outcome" in schema["properties"] else {})
+        answer = written | ({"outcome": self.outcome} if "outcome" in schema["properties"] else {})
+        return Written(answer, Spent("gpt-5.4-mini", text_in=100, text_out=10))
+
+    async def transcribe(self, wav: bytes, language: str | None) -> Transcript:
+        if self.deaf:
+            self.deaf -= 1
+            raise ModelError("not now")
+        self.listened.append((wav, language))
+        return Transcript(self.hears, Spent("gpt-4o-transcribe", audio_in=50, text_out=5))
 
     def _fail(self) -> None:
         if self.failures:
@@ -126,7 +143,7 @@ class World:
     async def working(self) -> AsyncIterator[None]:
         """A running worker."""
         stop = asyncio.Event()
-        outside = Outside(FakeCarrier(), self.lookups, self.model, self.model)
+        outside = Outside(FakeCarrier(), self.lookups, self.model, self.model, self.model, Silent())
         async with build_worker(self.settings, self.db.url, outside) as worker:
             task = asyncio.create_task(worker.run(stop))
             yield
@@ -134,7 +151,7 @@ class World:
             await task
 
     async def until(self, query: str, *values: Any, is_true: Callable[[Any], bool] = bool) -> Any:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 async with self.db.system() as tx:
                     if is_true(found := await tx.fetchval(query, *values)):
@@ -162,14 +179,16 @@ async def world(database_url: str, tmp_path: Path) -> AsyncIterator[World]:
 async def test_clips_are_rendered_once_for_each_voice_and_text(world: World) -> None:
     async with world.working():
         await world.flow(greeting="Hello there", announce_recording=True, voice="cedar")
-        await world.until("SELECT count(*) FROM clips", is_true=lambda n: n == 6)
+        await world.until("SELECT count(*) FROM clips", is_true=lambda n: n == 8)
         await world.flow(greeting="Hello there", voice="cedar")
         await world.flow(greeting="Hello there", voice="cedar", filler_phrases=["Let me see.", "One second."])
-        await world.until("SELECT count(*) FROM clips", is_true=lambda n: n == 8)  # the queue is empty between jobs too
+        await world.until(
+            "SELECT count(*) FROM clips", is_true=lambda n: n == 10
+        )  # the queue is empty between jobs too
         await world.until("SELECT count(*) FROM pgqueuer", is_true=lambda n: n == 0)
-    assert ("cedar", "Hello there") in world.model.said
+    assert world.model.said[1] == ("cedar", "Hello there"), "after the announcement: in the order of a call"
     assert {("cedar", "Let me see."), ("cedar", "One second.")} <= set(world.model.said)
-    assert len(world.model.said) == len(set(world.model.said)) == 8
+    assert len(world.model.said) == len(set(world.model.said)) == 10
     async with world.db.tenant(world.org) as tx:
         found = await clips.find(tx, [clips.clip_hash("cedar", "Hello there"), clips.clip_hash("marin", "Hello there")])
     assert list(found.values()) == [b"\x7f" * 800]
@@ -211,7 +230,7 @@ async def test_of_two_workers_at_one_call_one_summarizes_it(world: World) -> Non
     both = asyncio.Barrier(2)
 
     class Slow(FakeModel):
-        async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+        async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> Written:
             await both.wait()  # each has seen that it is not summarized yet
             return await world.model.write(instructions, text, schema)
 
@@ -219,7 +238,12 @@ async def test_of_two_workers_at_one_call_one_summarizes_it(world: World) -> Non
     assert sorted(done) == [False, True]
     async with world.db.system() as tx:
         told = await tx.fetch("SELECT type, count(*) FROM events WHERE subject_id = $1 GROUP BY type ORDER BY type", id)
-    assert [tuple(row) for row in told] == [("call.completed", 1), ("call.outcome", 1), ("call.summary", 1)]
+        used = await tx.fetchval(
+            "SELECT quantity FROM usage_entries WHERE subject_id = $1 AND meter = 'text_tokens_in'", id
+        )
+    summed_up = [("call.completed", 1), ("call.outcome", 1), ("call.summary", 1)]
+    assert [tuple(row) for row in told] == [*summed_up, ("usage.recorded", 2)]
+    assert used == 200, "both have asked the model, and it charges for both"
 
 
 async def test_a_silent_call_costs_no_model(world: World) -> None:
@@ -262,9 +286,15 @@ async def test_what_waits_is_measured_until_it_is_done(world: World) -> None:
         await world.until("SELECT count(*) FROM calls WHERE summary IS NOT NULL")
 
 
+async def test_the_database_and_its_clock_are_measured(world: World) -> None:
+    async with world.working():
+        await measured("hum_database_standbys", lambda standbys: standbys == 0)
+        await measured("hum_clock_offset_seconds", lambda seconds: seconds is not None and abs(seconds) < 1)
+
+
 async def measured(metric: str, is_true: Callable[[float | None], bool], **labels: str) -> None:
     """Wait for what the worker measures."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not is_true(REGISTRY.get_sample_value(metric, labels)):
             await asyncio.sleep(0.02)
 
@@ -321,6 +351,48 @@ async def test_a_late_report_does_not_open_a_closed_call(world: World) -> None:
     assert (row.status, row.end_reason) == ("completed", "caller")
 
 
+@pytest.mark.parametrize("said", [(), (("caller", "I need a plumber"),)])
+async def test_what_is_reported_after_a_call_was_closed_as_lost_counts(
+    world: World, said: tuple[tuple[str, str], ...]
+) -> None:
+    """It is found, counted once, and summarized, unless it was when it was closed."""
+    async with world.working():
+        id = await world.ended_call(*said)
+        async with world.db.system() as tx:
+            stream = (
+                "INSERT INTO call_streams (org_id, call_id, number, stream_sid, node) VALUES ($1, $2, 1, 'MZ', 'm')"
+            )
+            await tx.execute(stream, world.org, id)
+            await tx.execute("UPDATE calls SET streams_opened = 1, node = 'm'")
+        await world.until("SELECT sum(calls) FROM call_rollups")
+        await world.until("SELECT count(*) FROM pgqueuer", is_true=lambda n: n == 0)
+        facts: list[dict[str, Any]] = [
+            {"turn": calls_pb2.Turn(seq=7, role=calls_pb2.SPEAKER_CALLER, text="A burst pipe", item_id="i")},
+            {"interruption": calls_pb2.Interruption(at_ms=1)},
+            {"latency": calls_pb2.TurnLatency(first_sound_ms=700)},
+            {"ended": runtime_pb2.StreamEnded(reason="caller")},
+        ]
+        made = [
+            runtime_pb2.Report(call_id=ids.show(ids.Kind.CALL, id), seq=seq, stream_number=1, **fact)
+            for seq, fact in enumerate(facts, 1)
+        ]
+        for report in made:
+            report.at.FromDatetime(now())
+        for _ in range(2):  # over another link, too
+            await reports.apply_batch(world.db, ids.new().hex, runtime_pb2.ReportBatch(seq=1, reports=made))
+        counted = "SELECT sum(calls) = 1 AND sum(interruptions) = 1 FROM call_rollups"
+        await world.until(
+            f"SELECT ({counted}) AND (SELECT sum(turns) = 1 FROM latency_rollups WHERE measure = 'first_sound_ms')"
+        )
+        await world.until("SELECT summary IS NOT NULL FROM calls")
+        await world.until("SELECT count(*) FROM pgqueuer", is_true=lambda n: n == 0)
+    async with world.db.tenant(world.org) as tx:
+        query, everything = call_records.Query("burst"), call_records.Filter()
+        assert [found.id for found in await call_records.search(tx, query, everything, None, 5)] == [id]
+        kinds = [row["type"] for row in await tx.fetch("SELECT type FROM events WHERE subject_id = $1", id)]
+    assert (kinds.count("call.completed"), kinds.count("call.summary"), len(world.model.read)) == (1, 1, 1)
+
+
 def test_what_the_model_is_asked_for_is_a_schema() -> None:
     for outcome in (None, {"type": "object", "properties": {"a": {"enum": ["x"]}}}):
         Draft202012Validator.check_schema(after.schema(outcome))
@@ -342,7 +414,8 @@ async def test_a_caller_is_looked_up_by_the_worker(world: World) -> None:
             flow,
         )
     asked = runtime_pb2.RouteCallRequest(call_sid="CA1", from_e164="+13175550199", to_e164="+13175550100")
-    step = await routing.route_inbound(world.db, asked, 60, timedelta(days=30))
+    mailboxes = Mailboxes(Choices.of(world.settings))
+    step = await routing.route_inbound(world.db, Means(rooms(world.db), mailboxes, 20), asked, timedelta(days=30))
     assert (step.WhichOneof("step"), world.lookups.asked) == ("connect", []), "the call does not wait for it"
     async with world.working():
         assert await world.until("SELECT name FROM contacts") == "ACME INC"
@@ -398,18 +471,20 @@ async def test_why_a_recording_is_missing_stands_in_the_record(world: World) -> 
             id,
         )
 
-    async def report(seq: int, recording: runtime_pb2.RecordingStored) -> tuple[str | None, int | None, str | None]:
-        made = runtime_pb2.Report(call_id=ids.show(ids.Kind.CALL, id), seq=seq, stream_number=1, recording=recording)
+    async def report(seq: int, **fact: Any) -> tuple[list[str], str | None]:
+        made = runtime_pb2.Report(call_id=ids.show(ids.Kind.CALL, id), seq=seq, stream_number=1, **fact)
         made.at.FromDatetime(now())
         await reports.apply_batch(world.db, "m", runtime_pb2.ReportBatch(seq=seq, reports=[made]))
         async with world.db.tenant(world.org) as tx:
-            row = await call_records.detail(tx, id)
+            row, found = await call_records.detail(tx, id), await recordings.of_call(tx, id)
         assert present.detailed(row).recording_fault == (row.recording_fault or "")
-        return row.recording_path, row.recording_ms, row.recording_fault
+        assert row.has_recording == bool(found)
+        return [each.path for each in found], row.recording_fault
 
-    whole = runtime_pb2.RecordingStored(path="o/c.wav", duration_ms=9_000, size_bytes=99)
-    assert await report(1, whole) == ("o/c.wav", 9_000, None)
+    begun = runtime_pb2.RecordingStarted(path="o/c.wav")
+    assert await report(1, recording_started=begun) == (["o/c.wav"], None), "its process died; the call is over"
     none = runtime_pb2.RecordingStored(fault="No space left on device")
-    assert await report(2, none) == ("o/c.wav", 9_000, "No space left on device"), "what there is stays"
+    assert await report(2, recording=none) == ([], "No space left on device")
     part = runtime_pb2.RecordingStored(path="o/c.2.wav", duration_ms=100, size_bytes=44, fault="File too large")
-    assert await report(3, part) == ("o/c.2.wav", 100, "File too large")
+    assert await report(3, recording=part) == (["o/c.2.wav"], "File too large")
+    assert await report(4, recording=none) == (["o/c.2.wav"], "No space left on device"), "what there is stays"

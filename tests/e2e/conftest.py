@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from control import app as control
+from control.flows.rules import RENDER_CLIPS
 from control.identity import usecases as identity
 from gateway import app as gateway
 from hum.settings import ControlSettings, GatewaySettings, MediaSettings
@@ -61,18 +62,19 @@ class House:
 
     async def call_that_is(self, status: str) -> dict[str, Any]:
         """The call, once it has this status: the media plane's reports arrive a tick later."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while True:
                 calls: list[dict[str, Any]] = (await self.http.get("/api/calls", params={"limit": 1})).json()["calls"]
                 if calls and calls[0]["status"] == status:
                     return calls[0]
                 await asyncio.sleep(0.01)
 
-    async def clips_rendered(self, number: int) -> None:
-        async with asyncio.timeout(15):
+    async def clips_rendered(self) -> None:
+        """Wait until every sentence of the flows is rendered."""
+        async with asyncio.timeout(30):
             while True:
                 async with self.control.db.system() as tx:
-                    if await tx.fetchval("SELECT count(*) FROM clips") >= number:
+                    if not await tx.fetchval("SELECT count(*) FROM pgqueuer WHERE entrypoint = $1", RENDER_CLIPS.name):
                         return
                 await asyncio.sleep(0.02)
 
@@ -90,6 +92,7 @@ def listen_settings(home: Path) -> dict[str, Any]:
         "twilio_account_sid": ACCOUNT,
         "twilio_auth_token": TOKEN,
         "openai_api_key": KEY,
+        "egress_allow": "127.0.0.0/8",
         "drain_seconds": 1.0,
         "linger_seconds": 0.0,
         "worker_idle_seconds": 0.05,
@@ -110,8 +113,26 @@ def speech() -> Speech:
 
 
 @pytest.fixture
-async def house(database_url: str, tmp_path: Path, script: Script) -> AsyncIterator[House]:
-    shared = listen_settings(tmp_path)
+def media_settings() -> dict[str, Any]:
+    """Settings of the media plane; tests override it."""
+    return {}
+
+
+@pytest.fixture
+def shared_settings() -> dict[str, Any]:
+    """Settings of all planes; tests override it."""
+    return {}
+
+
+@pytest.fixture
+async def house(
+    database_url: str,
+    tmp_path: Path,
+    script: Script,
+    media_settings: dict[str, Any],
+    shared_settings: dict[str, Any],
+) -> AsyncIterator[House]:
+    shared = {**listen_settings(tmp_path), **shared_settings}
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         model = await enter(Model.serve(api_key=KEY, script=script, settings=FAST))
@@ -122,11 +143,15 @@ async def house(database_url: str, tmp_path: Path, script: Script) -> AsyncItera
         stop = asyncio.Event()
         working = asyncio.create_task(worker.run(stop))
         await enter(gateway.serve(GatewaySettings(**{**shared, "heartbeat_seconds": 1.0})))
-        voice = await enter(media.build(MediaSettings(**shared)))
+        voice = await enter(media.build(MediaSettings(**{**shared, **media_settings})))
         org = await identity.create_organization(plane.db, "Clinic", "owner@clinic.example")
         _, secret = await identity.issue_key(plane.db, org, "test", "admin", [])
         http = httpx.AsyncClient(
-            base_url=shared["public_url"], headers={"Authorization": f"Bearer {secret}"}, trust_env=False
+            # The server ends a connection that was idle for 5 s, and httpx, by itself, would use it again at that very moment.
+            limits=httpx.Limits(keepalive_expiry=2),
+            base_url=shared["public_url"],
+            headers={"Authorization": f"Bearer {secret}"},
+            trust_env=False,
         )
         await enter(http)
         yield House(carrier, model, http, plane, voice, tmp_path, database_url)

@@ -148,7 +148,7 @@ async def test_a_frame_that_is_too_large_closes_the_stream(house: House, raw: Ra
 async def test_a_model_that_dies_is_dialled_again_and_the_caller_is_heard(house: House, speech: Speech) -> None:
     house.model.faults = Faults(times=1, close_after_ms=2500)
     await house.answer_with(greeting="Welcome.")
-    await house.clips_rendered(5)
+    await house.clips_rendered()
     line = say(await speech.say("I would like to book a visit please.", "caller"))
     listen = {"do": "wait_for_agent_to_finish", "quiet_ms": 900, "timeout_ms": 15_000}
     call = await house.ring({"do": "wait", "ms": 5000}, line, listen)

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,12 +12,15 @@ import pytest
 from hum import home
 from hum.cli import doctor
 from hum.cli.doctor import probes
-from hum.cli.doctor.facts import Engine
+from hum.cli.doctor.facts import Database, Engine
+from hum.settings import UpSettings
 from hum.sockets import free_port
 from sandbox.signin import Issuer
+from storage.facts import facts
 from tests.e2e.conftest import ACCOUNT, KEY, NUMBER, TOKEN, House
 
 WRONG = "a-secret-that-is-wrong"
+GOING_LIVE = Path(__file__).parents[2] / "docs" / "going-live.md"
 
 
 @pytest.fixture
@@ -58,6 +63,16 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probes, "engine", found)
 
 
+@pytest.fixture
+def database(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database is looked at from here: a program of its own takes half a second each time."""
+
+    async def found(config: UpSettings, _: float) -> Database:
+        return Database(**await facts(config.database_url))
+
+    monkeypatch.setattr(probes, "database", found)
+
+
 class Visit:
     """What `hum doctor --json` says."""
 
@@ -92,12 +107,41 @@ async def test_all_is_well(settings: dict[str, str], visit: Any) -> None:
     assert seen.fixes() == set(), seen.printed
     about = {each["about"] for each in seen.findings}
     assert {"settings", "keys", "home", "database", "control", "carrier", "numbers", "model", "sign-in"} < about
+    steps = set(re.findall(r"`ok ([^`]+)`", GOING_LIVE.read_text()))
+    assert len(steps) > 10 and steps <= about, "each step of the guide is checked"
+    assert seen.said("media") == "1 of 1 processes take calls; they have 250 places: "
+    assert "an agent answers each of 1 numbers" in seen.said("agents")
     assert {"public URL", "media URL", "BLAS", "core", "open files", "clock"} < about
     assert "fsync is off" in seen.said("database"), "the server of tests"
     assert seen.status == 1, "because of that"
     assert "1 of HUM's point here" in seen.said("numbers")
     for secret in (TOKEN, KEY, settings["HUM_DATABASE_URL"].split(":")[2].split("@")[0]):
         assert secret not in seen.printed
+
+
+async def test_a_bus_that_is_away(
+    settings: dict[str, str], engine: None, database: None, visit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUM_BUS_URL", f"nats://hum:{WRONG}@127.0.0.1:{free_port('127.0.0.1')}")
+    seen = await visit()
+    assert seen.fixes() == {"bus"}
+    assert "can't be reached" in seen.said("bus") and "HUM_BUS_URL" in seen.said("bus")
+    assert WRONG not in seen.printed
+
+
+async def test_the_way_to_the_first_call(
+    settings: dict[str, str], engine: None, database: None, visit: Any, house: House
+) -> None:
+    assert "call one of the numbers" in (await visit()).said("calls")
+    call = await house.ring({"do": "wait_for_agent_to_talk"}, {"do": "hang_up"})
+    await call.ended(30)
+    await house.record()
+    seen = await visit()
+    assert "completed, caller" in seen.said("calls") and "calls" not in seen.fixes()
+    number = (await house.http.get("/api/numbers")).json()["numbers"][0]
+    assert (await house.http.patch(f"/api/numbers/{number['id']}", json={"flow_id": None})).status_code == 200
+    seen = await visit()
+    assert seen.fixes() == {"agents"} and NUMBER in seen.said("agents")
 
 
 #: What is changed, what is found wrong then, and words of the fix.
@@ -112,7 +156,7 @@ CASES: tuple[tuple[dict[str, str], set[str], str], ...] = (
 
 
 async def test_what_is_wrong_is_named_with_its_fix(
-    settings: dict[str, str], engine: None, visit: Any, monkeypatch: pytest.MonkeyPatch
+    settings: dict[str, str], engine: None, database: None, visit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for changes, about, words in CASES:
         with monkeypatch.context() as changed:
@@ -136,7 +180,7 @@ async def test_a_database_that_refuses_us(
 
 
 async def test_urls_that_are_not_those_of_the_planes(
-    settings: dict[str, str], engine: None, visit: Any, monkeypatch: pytest.MonkeyPatch
+    settings: dict[str, str], engine: None, database: None, visit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As with a proxy that changes the host, or a tunnel whose name is a new one."""
     for name in ("HUM_PUBLIC_URL", "HUM_MEDIA_URL"):
@@ -202,7 +246,7 @@ async def test_a_home_that_can_not_be_written(
 
 
 async def test_what_listens_nowhere(
-    settings: dict[str, str], engine: None, visit: Any, monkeypatch: pytest.MonkeyPatch
+    settings: dict[str, str], engine: None, database: None, visit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{free_port('127.0.0.1')}/v1")
     seen = await visit()

@@ -27,7 +27,7 @@ def script() -> Script:
 async def test_a_filler_is_heard_before_a_slow_answer(house: House, speech: Speech) -> None:
     house.model.faults = Faults(first_delta_ms=3_000)
     await house.answer_with(filler_phrases=PHRASES)
-    await house.clips_rendered(6)
+    await house.clips_rendered()
     async with house.control.db.system() as tx:
         filler = bytes(await tx.fetchval("SELECT audio_ulaw FROM clips WHERE text = $1", PHRASES[0]))
     question = await speech.say("I need a plumber please.", "caller")
@@ -37,9 +37,11 @@ async def test_a_filler_is_heard_before_a_slow_answer(house: House, speech: Spee
 
     (stream,) = truth.as_json()["streams"]
     assert stream["errors"] == []
-    filled, answered = call.stream.playout.segments
-    assert bytes(filled.payload) == filler, "what the job rendered is what the caller hears"
-    assert len(answered.payload) == 800 * 8, "and then the whole answer"
+    segments = call.stream.playout.segments  # a busy machine may break either into several
+    heard = b"".join(bytes(each.payload) for each in segments)
+    assert heard[: len(filler)] == filler, "what the job rendered is what the caller hears"
+    assert len(heard) - len(filler) == 800 * 8, "and then the whole answer"
+    filled, answered = segments[0], next(each for each in segments if each.offset_bytes >= len(filler))
     (spoken,) = stream["caller"]["spans"]
     voiced_ms = spoken["start_ms"] + voice_ends_ms(question)
     assert 700 <= filled.start_ms - voiced_ms <= 1_100

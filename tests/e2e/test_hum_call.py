@@ -48,7 +48,7 @@ async def test_the_conversation_is_printed_as_it_goes(
     here: House, line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await here.answer_with(greeting="Welcome to the clinic.")
-    await here.clips_rendered(5)
+    await here.clips_rendered()
     assert await call.run(NUMBER, "+13175550199", [line], [], as_json=False) == 0
     printed = capsys.readouterr()
     record = await here.record()

@@ -16,6 +16,7 @@ from sandbox.speech import Speech
 from sandbox.twilio import say
 from tests.contract.test_live_stream import Sent, events
 from tests.e2e.conftest import House
+from tests.stalls import Stalls
 from tests.transcript import Transcript
 
 TONE_HZ, SECOND_HZ, RATE_HZ = 1000.0, 1800.0, 8000
@@ -67,9 +68,11 @@ def script() -> Script:
     )
 
 
-async def test_a_call_is_answered_interrupted_recorded_and_summarized(house: House, speech: Speech) -> None:
+async def test_a_call_is_answered_interrupted_recorded_and_summarized(
+    house: House, speech: Speech, stalls: Stalls
+) -> None:
     await house.answer_with(greeting="Welcome to the clinic.", announce_recording=True)
-    await house.clips_rendered(6)
+    await house.clips_rendered()
     first, second = [
         await speech.say(line, "caller")
         for line in ("I would like to book a visit please.", "Tuesday would be better for me.")
@@ -118,7 +121,9 @@ async def test_a_call_is_answered_interrupted_recorded_and_summarized(house: Hou
     assert len(second_heard) * 20 == pytest.approx(900, abs=60)
     assert np.abs(caller).max() > 1000
     stream = truth.as_json()["streams"][0]
-    assert stream["gaps"] == []
+    assert max((gap["end_ms"] - gap["start_ms"] for gap in stream["gaps"]), default=0) <= stalls.longest_ms, stream[
+        "gaps"
+    ]
     assert call.errors == []
 
     # The outcome.
@@ -127,7 +132,7 @@ async def test_a_call_is_answered_interrupted_recorded_and_summarized(house: Hou
     assert record["announcement_played_ms"] > 0
     assert len(record["latency"]["turns"]) == 2
     for turn in record["latency"]["turns"]:
-        assert 0 <= turn["ours_ms"] < 200
+        assert 0 <= turn["ours_ms"] < 200 + stalls.longest_ms
         assert turn["first_answer_ms"] < 3000
     found = await house.http.get("/api/calls", params={"q": "Tuesday"})
     assert [each["id"] for each in found.json()["calls"]] == [record["id"]]
@@ -177,7 +182,7 @@ async def test_a_model_that_refuses_is_an_apology_and_a_record(house: House) -> 
 
     house.model.faults = Faults(refuse_status=401)
     await house.answer_with(greeting="Welcome.")
-    await house.clips_rendered(5)
+    await house.clips_rendered()
     call = await house.ring(stay=True)
     await call.ended(20)
     record = await house.record()
@@ -187,7 +192,7 @@ async def test_a_model_that_refuses_is_an_apology_and_a_record(house: House) -> 
 
 async def test_a_vanished_socket_is_joined_again_once(house: House) -> None:
     await house.answer_with(greeting="Welcome back to the clinic, what can I do for you today?")
-    await house.clips_rendered(5)
+    await house.clips_rendered()
     call = await house.ring(interrupted_after(300), {"do": "vanish"}, interrupted_after(600), stay=False)
     await call.ended(30)
     assert [verb.name for verb in call.verbs] == ["Connect", "Connect"]

@@ -15,15 +15,15 @@ import pytest
 from control.calls.sentences import Sentence, sentence
 from control.identity import usecases as identity
 from hum.cli.platform import Platform
-from hum.settings import UpSettings
 from sandbox.openai import Model
 from sandbox.signin import Issuer
-from sandbox.twilio import Call, Carrier
+from sandbox.twilio import Call, Carrier, Person, farend
 from storage.db import Db
 from tests.e2e.conftest import ACCOUNT, CALLER, KEY, NUMBER, TOKEN
-from tests.e2e.test_platform import free_sockets
+from tests.e2e.test_platform import free_sockets, started
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+DESK, DOCTOR = "+13175550142", "+13175550143"
 STAY: dict[str, Any] = {"do": "wait", "ms": 120_000}
 
 
@@ -67,7 +67,17 @@ class Town:
                 await asyncio.sleep(0.1)
         return found
 
-    async def all_over(self, seconds: float = 40.0) -> list[dict[str, Any]]:
+    async def in_transfer(self, id: str, state: str) -> None:
+        """The call's last transfer is in this state."""
+        async with asyncio.timeout(30):
+            while True:
+                answer = await self.http.get(f"/api/calls/{id}")
+                rows = answer.json().get("transfers") if answer.status_code == 200 else []
+                if rows and rows[-1]["state"] == state:
+                    return
+                await asyncio.sleep(0.1)
+
+    async def all_over(self, seconds: float = 60.0) -> list[dict[str, Any]]:
         return await self.until(lambda found: all(each["ended_at"] for each in found), seconds)
 
 
@@ -111,11 +121,7 @@ async def town(
             **sockets,
             **more,
         }
-        for name, value in settings.items():
-            monkeypatch.setenv(name, value)
-        platform = Platform(UpSettings())
-        try:
-            await platform.start()
+        async with started(monkeypatch, settings) as platform:
             db = await Db.open(database_url, size=2)
             org = await identity.create_organization(db, "Clinic", "o@clinic.example")
             _, secret = await identity.issue_key(db, org, "k", "admin", [])
@@ -128,10 +134,9 @@ async def town(
             flow = (await http.post("/api/flows", json={"name": "F", "greeting": "Hello.", "language": "de"})).json()
             assert (await http.post("/api/numbers", json={"e164": NUMBER, "flow_id": flow["id"]})).status_code == 201
             yield Town(platform, carrier, http)
-        finally:
-            await platform.stop()
 
 
+@pytest.mark.timeout(600)
 async def test_no_call_stays_open_whatever_dies_and_whoever_is_silent(town: Town) -> None:
     """The carrier sends no status, as when its tries met a gateway that was dead."""
     town.carrier.number(NUMBER).configure({"status_callback": ""})
@@ -140,14 +145,14 @@ async def test_no_call_stays_open_whatever_dies_and_whoever_is_silent(town: Town
     call = await town.talking()
     town.kill("media")
     call.hang_up()
-    (first,) = await town.all_over()
+    (first,) = await town.all_over(90)
     assert (first["status"], first["end_reason"]) == ("completed", "stream_lost")
 
     # Everything dies in a call.
     call = await town.talking()
     town.kill("media", "gateway", "control", "worker")
     call.hang_up()
-    second, _ = await town.until(lambda found: len(found) == 2 and bool(found[0]["ended_at"]), 60)
+    second, _ = await town.until(lambda found: len(found) == 2 and bool(found[0]["ended_at"]), 120)
     assert (second["status"], second["end_reason"]) == ("completed", "stream_lost")
 
     # The caller hangs up between the answer and the stream, and control dies.
@@ -158,7 +163,7 @@ async def test_no_call_stays_open_whatever_dies_and_whoever_is_silent(town: Town
     call.hang_up()
     town.kill("control")
     town.kill("media", with_signal=signal.SIGCONT)
-    third, *_ = await town.until(lambda found: len(found) == 3 and bool(found[0]["ended_at"]), 60)
+    third, *_ = await town.until(lambda found: len(found) == 3 and bool(found[0]["ended_at"]), 120)
     assert (third["status"], third["end_reason"]) == ("canceled", "caller")
 
     over = await town.http.post(f"/api/calls/{third['id']}/hangup")
@@ -223,3 +228,46 @@ class TestFull:
         assert (refused["status"], refused["end_reason"]) == ("failed", "no_capacity")
         first.hang_up()
         await town.all_over()
+
+
+class TestTransfer:
+    """The call is in a dial: no media process has it, and each step is a question to whichever control is there."""
+
+    @pytest.fixture
+    def more(self) -> dict[str, str]:
+        return {"HUM_INGRESS_SECONDS": "20"}
+
+    @pytest.mark.timeout(400)
+    async def test_every_part_dies_while_it_rings_and_while_they_talk(self, town: Town) -> None:
+        call = await town.talking()
+        (live,) = await town.calls()
+        town.carrier.introduce(DESK, Person(ring_ms=600_000))
+        answer = await town.http.post(f"/api/calls/{live['id']}/take-over", json={"to": DESK})
+        assert answer.status_code == 200, answer.text
+        await town.in_transfer(live["id"], "ringing")
+        town.kill("media", "control", "worker")
+
+        # It rings on; somebody else is rung instead by a control that knows of it from the database alone.
+        await town.until(lambda _: True, 40)
+        town.carrier.introduce(DOCTOR, farend.presses("1", after_ms=200, ring_ms=200))
+        wish = {"to": DOCTOR, "accept_key": True}
+        async with asyncio.timeout(40):
+            while (await town.http.post(f"/api/calls/{live['id']}/transfer", json=wish)).status_code != 200:
+                await asyncio.sleep(0.2)
+        await call.journal.find("bridged")
+        await town.in_transfer(live["id"], "connected")
+
+        # They talk on, whatever dies, and longer than a lost call is kept.
+        town.kill("media", "control", "worker")
+        await town.until(lambda _: True, 40)
+        await asyncio.sleep(12)  # HUM_LINK_LOST_SECONDS is 10
+        (still,) = await town.calls()
+        assert (still["status"], call.is_over) == ("in_progress", False)
+        town.kill("control")
+        town.carrier.calls_to(DOCTOR)[-1].hang_up("caller")
+        await call.ended(40)
+        (record,) = await town.all_over()
+        assert (record["status"], record["end_reason"]) == ("completed", "transferred")
+        found = (await town.http.get(f"/api/calls/{live['id']}")).json()["transfers"]
+        assert [each["state"] for each in found] == ["canceled", "completed"]
+        assert [verb.name for verb in call.verbs] == ["Connect", "Dial", "Dial", "Hangup"]

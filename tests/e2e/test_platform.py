@@ -3,8 +3,8 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,10 +24,24 @@ from sandbox.twilio import Carrier, say
 from storage.db import AWAY, Db
 from tests.e2e.conftest import ACCOUNT, CALLER, KEY, NUMBER, TOKEN, listen_settings
 from tests.hum.test_private import open_to_others
+from tests.media.browsers import Caller
 from tests.relay import relayed
 
 pytestmark = pytest.mark.slow
 LISTEN = {"do": "wait_for_agent_to_finish", "quiet_ms": 500, "timeout_ms": 15_000}
+
+
+@asynccontextmanager
+async def started(monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, str]) -> AsyncIterator[Platform]:
+    """A platform with these variables."""
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    platform = Platform(UpSettings())
+    try:
+        await platform.start()
+        yield platform
+    finally:
+        await platform.stop()
 
 
 def free_sockets(home_dir: Path) -> dict[str, str]:
@@ -70,27 +84,40 @@ async def given(
             "OPENAI_BASE_URL": model.url,
             **sockets,
         }
-        for name, value in settings.items():
-            monkeypatch.setenv(name, value)
-        platform = Platform(UpSettings())
-        try:
-            await platform.start()
+        async with started(monkeypatch, settings) as platform:
             yield platform, carrier, model
-        finally:
-            await platform.stop()
+
+
+async def browser_call(http: httpx.AsyncClient, flow: str) -> None:
+    """Call from a browser, and leave as soon as the call has begun."""
+    caller = Caller()
+    try:
+        answer = await http.post("/api/calls/browser", json={"flow_id": flow, "sdp": await caller.offer()}, timeout=20)
+        assert answer.status_code == 201, answer.text
+        await caller.take(answer.json()["sdp"])
+        place = f"/api/calls/{answer.json()['call_id']}"
+        async with asyncio.timeout(20):
+            while (await http.get(place)).json()["status"] != "in_progress":
+                await asyncio.sleep(0.05)
+    finally:
+        await caller.close()
+    async with asyncio.timeout(20):
+        while (call := (await http.get(place)).json())["status"] != "completed":
+            await asyncio.sleep(0.05)
+    assert (call["origin"], call["end_reason"]) == ("browser", "caller")
 
 
 async def test_what_is_set_is_used_and_has_no_stand_in(
     given: tuple[Platform, Carrier, Model], database_url: str
 ) -> None:
     platform, carrier, model = given
-    assert [each.name for each in platform.programs.all] == ["control", "worker", "gateway", "media"]
+    assert [each.name for each in platform.programs.all] == ["control", "worker", "gateway", "media", "browser"]
     assert "carrier_url" not in platform.where
     run = home.read_run(platform.settings.home)
     assert run["gateway_url"] == f"http://{os.environ['HUM_GATEWAY_LISTEN']}"
     async with httpx.AsyncClient(trust_env=False) as http:
         pages = {plane: (await http.get(url)).text for plane, url in run["metrics_urls"].items()}
-    assert set(pages) == {"control", "worker", "gateway", "media"}
+    assert set(pages) == {"control", "worker", "gateway", "media", "browser"}
     assert "hum_media_calls" in pages["media"] and "hum_jobs_total" in pages["worker"]
     db = await Db.open(database_url, size=2)
     org = await identity.create_organization(db, "Clinic", "o@clinic.example")
@@ -106,28 +133,26 @@ async def test_what_is_set_is_used_and_has_no_stand_in(
         assert len(model.sessions) == 1
         (first,) = (await http.get("/api/calls")).json()["calls"]
         assert first["status"] == "completed"
+        await browser_call(http, flow["id"])
         sent = await http.get("/auth/login")
         assert sent.headers["location"].startswith(os.environ["HUM_OIDC_ISSUER"])
         assert (await http.get(sent.headers["location"])).status_code == 200  # the issuer knows this redirect
 
-        for plane in ("media", "control", "worker", "gateway"):
+        for plane in ("media", "browser", "control", "worker", "gateway"):
             program = next(each for each in platform.programs.all if each.name == plane)
             assert program.process is not None
             before = program.process.pid
             os.kill(before, signal.SIGKILL)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while program.process.pid == before or not program.process.is_ready:
                     await asyncio.sleep(0.05)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (await http.get("/readyz")).status_code != 200:
                 await asyncio.sleep(0.05)
         again = await carrier.ring(NUMBER, CALLER, [LISTEN])
         await again.ended(30)
         async with asyncio.timeout(20):
-            while [each["status"] for each in (await http.get("/api/calls")).json()["calls"]] != [
-                "completed",
-                "completed",
-            ]:
+            while [each["status"] for each in (await http.get("/api/calls")).json()["calls"]] != ["completed"] * 3:
                 await asyncio.sleep(0.1)
 
 
@@ -225,11 +250,11 @@ async def test_who_needs_the_database_is_ready_while_it_answers(
         platform = Platform(UpSettings())
         try:
             await platform.start()
-            await ready(platform, {"control": 200, "worker": 200, "gateway": 200, "media": 200})
+            await ready(platform, {"control": 200, "worker": 200, "gateway": 200, "media": 200, "browser": 200})
             relay.cut()
-            await ready(platform, {"control": 503, "worker": 503, "gateway": 503, "media": 200})
+            await ready(platform, {"control": 503, "worker": 503, "gateway": 503, "media": 200, "browser": 200})
             await relay.up()
-            await ready(platform, {"control": 200, "worker": 200, "gateway": 200, "media": 200})
+            await ready(platform, dict.fromkeys(("control", "worker", "gateway", "media", "browser"), 200))
         finally:
             await platform.stop()
 
@@ -299,7 +324,7 @@ async def test_a_call_whose_media_process_dies_goes_on_where_it_was(
         flow = (await http.post("/api/flows", json={"name": "F", "greeting": "Hello and welcome."})).json()
         assert (await http.post("/api/numbers", json={"e164": NUMBER, "flow_id": flow["id"]})).status_code == 201
         async with asyncio.timeout(30), db.system() as tx:
-            while await tx.fetchval("SELECT count(*) FROM clips") < 5:
+            while await tx.fetchval("SELECT count(*) FROM clips") < 7:
                 await asyncio.sleep(0.1)
         call = await carrier.ring(NUMBER, CALLER, [LISTEN, say(question)], stay=True)
         await call.journal.find("caller.said", phase="end", step=1)

@@ -1,4 +1,4 @@
-"""A call is one trace across the planes, which are processes here; what collects the spans is a real OTLP receiver."""
+"""A call is one trace across the planes, which are processes here, and so is a text; what collects the spans is a real OTLP receiver."""
 
 import asyncio
 import json
@@ -15,16 +15,15 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from control.identity import usecases as identity
 from hum.cli.platform import Platform
-from hum.settings import UpSettings
 from sandbox.openai import Model, Script
 from sandbox.speech import Speech
 from sandbox.twilio import Carrier, say
 from storage.db import Db
 from tests.e2e.conftest import ACCOUNT, CALLER, KEY, NUMBER, TOKEN
-from tests.e2e.test_platform import free_sockets
+from tests.e2e.test_platform import free_sockets, started
 from tests.e2e.test_tools import SCHEMA
 
-pytestmark = [pytest.mark.slow, pytest.mark.speech]
+pytestmark = pytest.mark.slow
 LISTEN = {"do": "wait_for_agent_to_finish", "quiet_ms": 500, "timeout_ms": 15_000}
 SCRIPT = {
     "heard": ["I would like to book a visit"],
@@ -78,16 +77,11 @@ async def platform(monkeypatch, database_url, open_home, receiver) -> AsyncItera
             "OTEL_BSP_SCHEDULE_DELAY": "200",
             **free_sockets(open_home),
         }
-        for name, value in settings.items():
-            monkeypatch.setenv(name, value)
-        platform = Platform(UpSettings())
-        try:
-            await platform.start()
+        async with started(monkeypatch, settings) as platform:
             yield platform, carrier
-        finally:
-            await platform.stop()
 
 
+@pytest.mark.speech
 async def test_a_call_is_one_trace(platform, receiver, database_url: str, speech: Speech) -> None:
     (running, carrier), (received, _) = platform, receiver
     db = await Db.open(database_url, size=2)
@@ -153,4 +147,68 @@ async def test_a_call_is_one_trace(platform, receiver, database_url: str, speech
 
     everything = json.dumps([MessageToDict(span) for _, span in received.spans]).lower()
     for private in (CALLER, NUMBER, CALLER[2:], "book", "welcome", call.sid.lower()):
+        assert private not in everything, f"{private} is in a span"
+
+
+QUESTION = "When do you open tomorrow?"
+
+
+async def test_a_text_is_one_trace(platform, receiver, database_url: str) -> None:
+    """One that came in, with the turn of the agent that answered it; and the answer, up to the carrier's last word."""
+    (running, carrier), (received, _) = platform, receiver
+    db = await Db.open(database_url, size=2)
+    org = await identity.create_organization(db, "Clinic", "o@clinic.example")
+    _, secret = await identity.issue_key(db, org, "k", "admin", [])
+    await db.close()
+    key = {"Authorization": f"Bearer {secret}"}
+    async with httpx.AsyncClient(base_url=running.where["gateway_url"], headers=key, trust_env=False) as http:
+        config = json.dumps({"debounce_ms": 0})
+        desk = {"name": "Desk", "channel": "sms", "system_prompt": "You answer.", "sms_config_json": config}
+        flow = (await http.post("/api/flows", json=desk)).raise_for_status().json()
+        number = {"e164": NUMBER, "sms_enabled": True, "sms_flow_id": flow["id"]}
+        (await http.post("/api/numbers", json=number)).raise_for_status()
+        text = carrier.text(NUMBER, CALLER, QUESTION)
+        async with asyncio.timeout(40):
+            while not (answers := carrier.texts_to(CALLER)):
+                await asyncio.sleep(0.1)
+        await carrier.texts_settled()
+
+    def whole(first: str) -> list[tuple[str, Span]]:
+        """The spans of the trace that begins with this one."""
+        roots = [span for _, span in received.spans if span.name == first and not span.parent_span_id]
+        return [each for each in received.spans if roots and each[1].trace_id == roots[0].trace_id]
+
+    async def complete(first: str, expected: set[tuple[str, str]]) -> list[Span]:
+        try:
+            async with asyncio.timeout(40):
+                while not expected <= {(service, span.name) for service, span in whole(first)}:
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            every = [
+                (service, span.name, span.trace_id.hex())
+                for service, span in received.spans
+                if "sms" in span.name or "text" in span.name
+            ]
+            pytest.fail(f"missing: {expected - {(service, span.name) for service, span in whole(first)}}, of {every}")
+        spans = [span for _, span in whole(first)]
+        known = {span.span_id for span in spans}
+        assert all(span.parent_span_id in known for span in spans if span.parent_span_id), "a parent is missing"
+        return spans
+
+    came = {
+        ("hum-gateway", "POST /twilio/sms"),
+        ("hum-control", "/hum.v1.TextsIngressService/ReceiveText"),
+        ("hum-worker", "text.turn"),
+    }
+    went = {
+        ("hum-worker", "text.send"),
+        ("hum-gateway", "POST /twilio/sms/status/{attempt_id}"),
+        ("hum-control", "/hum.v1.TextsIngressService/ReportText"),
+    }
+    spans = [*await complete("POST /twilio/sms", came), *await complete("text.send", went)]
+    assert len({span.trace_id for span in spans}) == 2
+    (turn,) = (span for span in spans if span.name == "text.turn")
+    assert {each.key: each.value.string_value for each in turn.attributes}["hum.reason"] == ""
+    everything = json.dumps([MessageToDict(span) for _, span in received.spans]).lower()
+    for private in (CALLER, NUMBER, CALLER[2:], QUESTION.lower(), answers[0].body.lower(), text.sid.lower()):
         assert private not in everything, f"{private} is in a span"

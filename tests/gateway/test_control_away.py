@@ -1,6 +1,7 @@
 """Control goes away while the carrier asks: a short absence is waited for, a long one is told of later."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -164,6 +165,23 @@ async def test_an_answer_that_came_too_late_is_no_call_that_rings_for_ever(town:
         assert (call["status"], call["end_reason"]) == ("failed", "control_away")
 
 
+async def test_an_apology_that_the_carrier_never_got_ends_no_call_that_was_answered_since(town: Town) -> None:
+    """The gateway that apologized was cut off, and tells of it late; another one took the call meanwhile."""
+    async with town.gateway(ingress_seconds=0.2) as carrier:
+        assert APOLOGY in (await carrier.post("/twilio/voice", "CA1")).text
+    (town.home / "webhooks").rename(town.home / "kept")
+    async with town.control(), town.gateway() as carrier:
+        assert "<Connect" in (await carrier.post("/twilio/voice", "CA1")).text
+    shutil.rmtree(town.home / "webhooks")
+    (town.home / "kept").rename(town.home / "webhooks")
+    async with town.control(), town.gateway() as carrier:
+        async with asyncio.timeout(20):
+            while town.told() < 1:
+                await asyncio.sleep(0.05)
+        (call,) = (await town.api(carrier, "GET", "/api/calls"))["calls"]
+        assert call["ended_at"] is None, "its stream is still to come"
+
+
 async def test_a_full_spool_loses_records_and_nothing_else(town: Town) -> None:
     async with town.gateway(ingress_seconds=0.1, postponed_webhooks=2) as carrier:
         for sid in ("CA1", "CA2", "CA3"):
@@ -207,7 +225,7 @@ async def test_a_gateway_is_ready_while_control_and_its_database_are(
     async with town.gateway(ready_cache_seconds=0) as carrier:
         assert await ready(carrier) == 503
         async with town.control():
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while await ready(carrier) != 200:
                     await asyncio.sleep(0.05)
 
@@ -221,7 +239,7 @@ async def test_a_gateway_is_ready_while_control_and_its_database_are(
         async with town.gateway(ready_cache_seconds=0, node_key="another key also long enough") as stranger:
             async with town.control():
                 assert await ready(stranger) == 503
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(30):
                     while await ready(carrier) != 200:
                         await asyncio.sleep(0.05)
 
@@ -237,7 +255,9 @@ async def test_a_gateway_that_delivers_nothing_any_more_is_not_ready(
         assert APOLOGY in (await carrier.post("/twilio/voice", "CA1")).text
         async with town.control():
             await town.calls(1)
-            assert await ready(carrier) == 503
+            async with asyncio.timeout(30):
+                while await ready(carrier) != 503:
+                    await asyncio.sleep(0.05)
 
 
 async def test_readiness_is_asked_once_for_many(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,3 +271,18 @@ async def test_readiness_is_asked_once_for_many(town: Town, monkeypatch: pytest.
         monkeypatch.setattr(Db, "check", counted)
         assert await asyncio.gather(*(ready(carrier) for _ in range(20))) == [200] * 20
         assert len(asked) == 1
+
+
+async def test_an_agent_is_refused_while_control_is_away(town: Town) -> None:
+    async with town.gateway(control_seconds=1) as carrier:
+        headers = {"Authorization": f"Bearer {town.key}", "Accept": "application/json"}
+        message: dict[str, Any] = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        answer = await carrier.http.post("/mcp", json=message, headers=headers, timeout=60)
+        assert answer.status_code in {503, 504} and "error" in answer.json()
+        message |= {
+            "method": "tools/call",
+            "params": {"name": "execute_hum_api", "arguments": {"operation_id": "getMe"}},
+        }
+        answer = await carrier.http.post("/mcp", json=message, headers=headers, timeout=60)
+        result = answer.json()["result"]
+        assert result["isError"] and msgspec.json.decode(result["content"][0]["text"])["status"] in {503, 504}

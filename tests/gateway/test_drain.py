@@ -23,7 +23,7 @@ async def test_a_request_of_a_connection_from_before_the_drain_is_answered_as_it
     assert b"connection: close" not in (await used_reader.readuntil(b"ok\n")).lower()
 
     draining = asyncio.ensure_future(serving.__aexit__(None, None, None))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             try:
                 (await asyncio.open_connection("127.0.0.1", port))[1].close()
@@ -32,11 +32,11 @@ async def test_a_request_of_a_connection_from_before_the_drain_is_answered_as_it
             await asyncio.sleep(0.02)
     for reader, writer in ((new_reader, new), (used_reader, used)):
         writer.write(REQUEST)
-        answer = await asyncio.wait_for(reader.read(), 10)
+        answer = await asyncio.wait_for(reader.read(), 30)
         assert answer.startswith(b"HTTP/1.1 200")
         assert b"connection: close" in answer.lower()
         writer.close()
-    await asyncio.wait_for(draining, 10)
+    await asyncio.wait_for(draining, 30)
 
 
 async def test_a_connection_that_asks_for_nothing_is_not_waited_for(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ async def test_a_connection_that_asks_for_nothing_is_not_waited_for(tmp_path: Pa
     settings = GatewaySettings(home=tmp_path, gateway_listen=f"127.0.0.1:{port}", linger_seconds=0.2, drain_seconds=60)
     async with app.serve(settings):
         reader, _ = await asyncio.open_connection("127.0.0.1", port)
-    assert await asyncio.wait_for(reader.read(), 5) == b""
+    assert await asyncio.wait_for(reader.read(), 30) == b""
 
 
 async def test_a_socket_that_is_taken_is_a_sentence(tmp_path: Path) -> None:

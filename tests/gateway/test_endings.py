@@ -126,7 +126,7 @@ async def test_a_file_past_its_deadline_is_cut_and_not_a_bug() -> None:
     call, before = Call(part, code=StatusCode.DEADLINE_EXCEEDED), cut(504)
 
     async def endpoint(_: Request) -> Response:
-        return await transcode._file(call, 10.0)
+        return await transcode._file(call, 10.0, asyncio.Event(), bodiless=False)
 
     assert (await run(endpoint))["status"] == 504
     assert (cut(504) - before, call.cancelled) == (1, True)
@@ -163,8 +163,10 @@ async def download(parts: int, seconds: float, control_seconds: float) -> tuple[
 
     (binding,) = [each for each in contract.bindings() if each.method.name == "GetRecording"]
     caller = Caller(Cookies("http://test"), rpc.NodeIdentity(b"k" * 32, "gateway", "g"))
-    limits = transcode.Limits(control_seconds, 10.0, Bodies(1000, 1000, 1.0), caller, asyncio.Event(), 1000)
-    endpoint = transcode._endpoint(binding, Channel(), limits)  # type: ignore[arg-type]
+    limits = transcode.Limits(
+        control_seconds, control_seconds, 10.0, Bodies(1000, 1000, 1.0), caller, asyncio.Event(), 1000
+    )
+    endpoint = transcode.endpoint(binding, Channel(), limits)  # type: ignore[arg-type]
 
     async def recording(request: Request) -> Response:
         request.scope["path_params"] = {"id": "call_1"}

@@ -70,9 +70,10 @@ def test_every_operation_has_words_errors_and_examples() -> None:
 
 def test_descriptions_say_what_is_not_implemented() -> None:
     flow = DOCUMENT["components"]["schemas"]["Flow"]["properties"]
-    assert flow["voicemail_enabled"]["description"].startswith("Not implemented: ")
-    assert "`outbound`: Not implemented: " in flow["kind"]["description"]  # a word of an enum
-    assert "`inbound`" not in flow["kind"]["description"]  # it has no comment
+    organization = DOCUMENT["components"]["schemas"]["Organization"]["properties"]
+    assert organization["business_identity_json"]["description"].startswith("Not implemented: ")
+    assert "`sms`: Its agent answers" in flow["channel"]["description"]  # a word of an enum
+    assert "`voice`" not in flow["channel"]["description"]  # it has no comment
 
 
 def test_operation_ids_are_unique() -> None:
@@ -86,6 +87,8 @@ def test_a_file_says_what_it_is_and_nothing_else_does() -> None:
         "audio/wav",
         "text/csv",
         "application/x-ndjson",
+        "application/octet-stream",
+        *("image/*", "audio/*", "video/*", "text/vcard", "text/x-vcard", "application/pdf"),
     }
     for binding in BINDINGS:
         assert bool(binding.media_types) == binding.is_file, name(binding)

@@ -4,9 +4,11 @@ import json
 import re
 import subprocess
 from collections import Counter
+from functools import cached_property
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,12 +20,10 @@ from gateway.reference.search import MOST_RESULTS, Entry, Index, excerpt
 from gateway.reference.site import Site
 from hum import eventtypes
 
-DOCUMENT = openapi.document(contract.bindings(), "https://hum.example")
-SITE, CONTENT = Site(DOCUMENT), Content(DOCUMENT)
-PAGES = {f"/docs/{path}".rstrip("/"): kept.body.decode() for path, kept in SITE.pages.items()}
-HTML = {path: text for path, text in PAGES.items() if not path.endswith(".css")}
 ELSEWHERE = {"/", "/openapi.json", "/openapi.yaml"}
 MOST_BYTES, MOST_PACKED_BYTES = 200_000, 30_000
+PAPERS = {"canvas", "surface", "sunken", "hover", "accent-soft"}
+TOKEN = re.compile(r"(--(?:color|font|radius)-[\w-]+): ([^;]+);")
 VOID = {"meta", "link", "input", "br", "hr"}
 
 
@@ -53,40 +53,70 @@ class Read(HTMLParser):
         return Counter(str(attributes["id"]) for _, attributes in self.tags if "id" in attributes)
 
 
-READ = {path: Read(text) for path, text in HTML.items()}
+class Docs:
+    """All of it, made for the first test that looks at it."""
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        return openapi.document(contract.bindings(), "https://hum.example")
+
+    @cached_property
+    def site(self) -> Site:
+        return Site(self.document)
+
+    @cached_property
+    def content(self) -> Content:
+        return Content(self.document)
+
+    @cached_property
+    def pages(self) -> dict[str, str]:
+        return {f"/docs/{path}".rstrip("/"): kept.body.decode() for path, kept in self.site.pages.items()}
+
+    @cached_property
+    def html(self) -> dict[str, str]:
+        return {path: text for path, text in self.pages.items() if not path.endswith(".css")}
+
+    @cached_property
+    def read(self) -> dict[str, Read]:
+        return {path: Read(text) for path, text in self.html.items()}
+
+
+DOCS = Docs()
 
 
 def test_every_operation_has_its_place_and_three_languages() -> None:
-    for each in CONTENT.operations:
-        page = HTML[f"/docs/api/{each.tag}"]
+    for each in DOCS.content.operations:
+        page = DOCS.html[f"/docs/api/{each.tag}"]
         section = page.partition(f'aria-labelledby="{each.name}"')[2].partition("</section>")[0]
         assert section, each.name
         for words in ("<summary>curl</summary>", "<summary>Python</summary>", "<summary>TypeScript</summary>"):
             assert words in section, (each.name, words)
-    assert len(CONTENT.operations) == len(contract.bindings())
+    assert len(DOCS.content.operations) == len(contract.bindings())
 
 
 def test_every_event_has_its_place_and_the_members_of_its_data() -> None:
     for name in eventtypes.visible():
-        section = HTML["/docs/events"].partition(f'aria-labelledby="{name}"')[2].partition("</section>")[0]
-        for member in DOCUMENT["x-event-types"][name]["example"]:
+        section = DOCS.html["/docs/events"].partition(f'aria-labelledby="{name}"')[2].partition("</section>")[0]
+        for member in DOCS.document["x-event-types"][name]["example"]:
             assert f"<dt><code>{member}</code>" in section, (name, member)
-    stream = HTML["/docs/api/calls"].partition('aria-labelledby="streamCall"')[2].partition("</section>")[0]
-    events = DOCUMENT["components"]["schemas"]["StreamCallEvents"]["properties"]
+    stream = DOCS.html["/docs/api/calls"].partition('aria-labelledby="streamCall"')[2].partition("</section>")[0]
+    events = DOCS.document["components"]["schemas"]["StreamCallEvents"]["properties"]
     assert len(events) > 5
     for name in events:
         assert f"<dt><code>{name}</code>" in stream and f"event: {name}" in stream, name
 
 
 def test_every_object_is_shown_somewhere() -> None:
-    everything = "".join(HTML.values())
-    for name, schema in DOCUMENT["components"]["schemas"].items():
+    everything = "".join(DOCS.html.values())
+    for name, schema in DOCS.document["components"]["schemas"].items():
         if "enum" in schema or name.startswith("Error"):
             continue
-        shown_by_itself = CONTENT.place(name)
+        shown_by_itself = DOCS.content.place(name)
         for member in schema.get("properties", {}):
             assert f"<dt><code>{member}</code>" in everything, (name, member)
-        assert not shown_by_itself or shown_by_itself.partition("#")[2] in READ[shown_by_itself.partition("#")[0]].ids
+        assert (
+            not shown_by_itself or shown_by_itself.partition("#")[2] in DOCS.read[shown_by_itself.partition("#")[0]].ids
+        )
 
 
 def test_every_section_of_the_contract_is_on_a_page() -> None:
@@ -94,29 +124,31 @@ def test_every_section_of_the_contract_is_on_a_page() -> None:
     assert len(sections) > 10
     for section in sections:
         headings = [
-            path for path, text in HTML.items() if f">{section.title}</h1>" in text or f'id="{section.slug}"' in text
+            path
+            for path, text in DOCS.html.items()
+            if f">{section.title}</h1>" in text or f'id="{section.slug}"' in text
         ]
         assert headings or section.title == "Routes", section.title
 
 
 def test_every_link_leads_somewhere() -> None:
-    for path, page in READ.items():
+    for path, page in DOCS.read.items():
         for link in page.all("a", "link"):
             target, _, place = str(link["href"]).partition("#")
             target = target or path
-            assert target in PAGES or target in ELSEWHERE, (path, link)
-            assert not place or place in READ[target].ids, (path, link)
+            assert target in DOCS.pages or target in ELSEWHERE, (path, link)
+            assert not place or place in DOCS.read[target].ids, (path, link)
         for form in page.all("form"):
             assert form["action"] == "/docs/search" and form.get("method", "get") == "get"
 
 
 def test_pages_are_small() -> None:
-    for path, kept in SITE.pages.items():
+    for path, kept in DOCS.site.pages.items():
         assert len(kept.body) <= MOST_BYTES and len(kept.packed) <= MOST_PACKED_BYTES, (path, len(kept.body))
 
 
 def test_nothing_is_executed_or_fetched_from_elsewhere() -> None:
-    for path, page in READ.items():
+    for path, page in DOCS.read.items():
         for tag, attributes in page.tags:
             assert tag not in {"script", "iframe", "object", "embed", "base", "img", "style"}, path
             for name, value in attributes.items():
@@ -125,7 +157,7 @@ def test_nothing_is_executed_or_fetched_from_elsewhere() -> None:
 
 
 def test_pages_are_well_formed_and_can_be_read_aloud() -> None:
-    for path, page in READ.items():
+    for path, page in DOCS.read.items():
         assert not page.open, path
         assert page.tags[0] == ("html", {"lang": "en"}), path
         assert not [name for name, count in page.ids.items() if count > 1], path
@@ -142,7 +174,7 @@ def test_pages_are_well_formed_and_can_be_read_aloud() -> None:
 
 
 def test_what_the_document_says_is_escaped() -> None:
-    hostile = json.loads(json.dumps(DOCUMENT).replace("Riverside Clinic", "<script>alert(1)</script>'\\\""))
+    hostile = json.loads(json.dumps(DOCS.document).replace("Riverside Clinic", "<script>alert(1)</script>'\\\""))
     hostile["tags"][0]["description"] = "<img src=x onerror=alert(1)> [go](javascript:alert(1))"
     hostile["paths"]["/api/me"]["get"]["summary"] = "<b>`</code><script>`"
     site = Site(hostile)
@@ -155,11 +187,23 @@ def test_what_the_document_says_is_escaped() -> None:
 
 def test_colours_can_be_told_from_the_paper() -> None:
     """Contrast as WCAG 2 counts it (w3.org/TR/WCAG22, "relative luminance"), in the light and in the dark."""
-    for scheme in re.findall(r":root {(.*?)}", PAGES["/docs/style.css"], re.DOTALL):
-        colours = dict(re.findall(r"--(\w+): #(\w+);", scheme))
-        for paper in ("paper", "wash"):
-            for ink in colours.keys() - {"paper", "wash", "line"}:
-                assert contrast(colours[ink], colours[paper]) >= 4.5, (ink, paper, scheme)
+    schemes = re.findall(r"--color-([\w-]+): light-dark\(#(\w+), #(\w+)\);", DOCS.pages["/docs/style.css"])
+    for at in (1, 2):
+        colours = {each[0]: each[at] for each in schemes}
+        for paper in PAPERS:
+            for ink in colours.keys() - PAPERS - {"line", "line-strong"}:
+                assert contrast(colours[ink], colours[paper]) >= 4.5, (ink, paper, at)
+
+
+def test_the_reference_wears_what_the_console_does() -> None:
+    """Their tokens have the same names and values: whoever changes one changes the other."""
+    theirs = dict(TOKEN.findall(Path("console/src/styles.css").read_text(encoding="utf-8")))
+    ours = dict(TOKEN.findall(DOCS.pages["/docs/style.css"]))
+    assert len(ours) >= 18 and ours.items() <= theirs.items()
+    assert not re.search(r"#[0-9a-f]{3,6}\b", DOCS.pages["/docs/style.css"].split("}", 1)[1]), "colours have names"
+    assert DOCS.read["/docs"].all("a")[1]["href"] == "/"
+    with_font = Site(DOCS.document, "/assets/inter.woff2").pages["style.css"].body.decode()
+    assert 'src: url("/assets/inter.woff2")' in with_font and "@font-face" not in DOCS.pages["/docs/style.css"]
 
 
 def contrast(one: str, other: str) -> float:
@@ -205,7 +249,7 @@ def test_links_in_prose_lead_to_pages_or_nowhere() -> None:
     ],
 )
 def test_what_people_look_for_is_found(query: str, first: str) -> None:
-    found = SITE.search(query)
+    found = DOCS.site.search(query)
     assert found.partition('class="found"')[2].partition('href="')[2].partition('"')[0] == first
     assert "Search for" in found
 
@@ -224,7 +268,7 @@ def test_a_search_is_bounded_and_says_when_it_finds_nothing() -> None:
     assert index.find("") == index.find("   ") == [] == index.find("x nothing")
     assert [each.title for each in index.find("THING 99 " + "y" * 1000)] == []
     assert [each.title for each in index.find("(thing 7")] == []
-    assert "Nothing has all of these words" in SITE.search("xyzzy")
+    assert "Nothing has all of these words" in DOCS.site.search("xyzzy")
     assert len(excerpt("word " * 100)) < 170 and excerpt("a `b` [c](d.md)") == "a b c"
 
 
@@ -234,8 +278,8 @@ def test_a_search_is_bounded_and_says_when_it_finds_nothing() -> None:
 def test_every_example_is_written_in_its_language(tmp_path: Path) -> None:
     """Whether they run is tested in tests/contract/test_pages.py."""
     shell = list[str]()
-    for each in CONTENT.operations:
-        curl, python, typescript = CONTENT.snippets(each)
+    for each in DOCS.content.operations:
+        curl, python, typescript = DOCS.content.snippets(each)
         compile(python.code, each.name, "exec")
         shell.append(curl.code)
         assert "undefined" not in typescript.code and typescript.code.count("{") == typescript.code.count("}")

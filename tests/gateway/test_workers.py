@@ -104,6 +104,7 @@ async def test_gateways_do_not_outlive_their_supervisor(supervised: Supervised) 
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.slow
 async def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         listen = f"127.0.0.1:{taken.getsockname()[1]}"

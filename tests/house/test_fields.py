@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.house.sources import tree
+
 ROOT = Path(__file__).parents[2]
 ROOMS = ("media", "control", "gateway")
 FIELDS = 10
@@ -54,7 +56,7 @@ def fields(cls: ast.ClassDef) -> set[str]:
 def classes() -> Iterator[tuple[str, ast.ClassDef]]:
     for room in ROOMS:
         for path in sorted((ROOT / room).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text())):
+            for node in ast.walk(tree(path)):
                 if isinstance(node, ast.ClassDef):
                     yield str(path.relative_to(ROOT)), node
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from google.protobuf.descriptor import Descriptor
 
+from tests.house.sources import tree
+
 ROOT = Path(__file__).parents[2]
 ROOMS = ("hum", "gateway", "control", "media", "storage", "sandbox")
 MODULE_LINES, FUNCTION_LINES = 500, 60
@@ -48,7 +50,7 @@ def test_no_module_and_no_function_is_too_long() -> None:
         text = path.read_text()
         if (lines := text.count("\n")) > MODULE_LINES:
             long.append(f"{name(path)}: {lines} lines")
-        for node in ast.walk(ast.parse(text)):
+        for node in ast.walk(tree(path)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None:
                 if (lines := node.end_lineno - node.lineno + 1) > FUNCTION_LINES:
                     long.append(f"{name(path)}: {node.name} has {lines} lines")
@@ -62,7 +64,7 @@ def test_one_file_reads_the_clock_and_one_the_environment() -> None:
     for path in modules():
         if name(path).startswith("sandbox/"):
             continue
-        seen = set(calls(ast.parse(path.read_text())))
+        seen = set(calls(tree(path)))
         if seen & clocks and name(path) != "hum/clock.py":
             offenders.append(f"{name(path)} reads the clock")
         if seen & environment and name(path) != "hum/settings/__init__.py":
@@ -76,17 +78,43 @@ def test_only_storage_contains_sql() -> None:
     for path in modules():
         if name(path).startswith("storage/"):
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree(path)):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and sql.match(node.value):
                 offenders.append(f"{name(path)}:{node.lineno}")
     assert not offenders
 
 
+def test_a_lock_on_a_row_is_no_stronger_than_needed() -> None:
+    """FOR UPDATE is for rows that go: it makes every check of a foreign key to the row wait, and so deadlocks of rows that
+    nobody changes.  A queue that skips what is locked makes nobody wait.
+    """
+    erasing = {"storage/erasures.py", "storage/text_erasures.py"}
+    strong = [
+        (name(path), line.strip())
+        for path in modules()
+        if name(path).startswith("storage/") and name(path) not in erasing
+        for line in path.read_text().splitlines()
+        if "FOR UPDATE" in line and "SKIP LOCKED" not in line
+    ]
+    assert strong == []
+
+
+def test_no_process_on_uvloop_forks_itself() -> None:
+    """There, asyncio runs Python in the forked child before it is the program, beside locks of other threads: it was seen to crash."""
+    on_uvloop = ("control", "gateway", "media", "storage", "sandbox", "tests/media", "bench/media", "bench/takeover")
+    forking = [
+        str(path.relative_to(ROOT))
+        for folder in on_uvloop
+        for path in (ROOT / folder).rglob("*.py")
+        if "create_subprocess" in path.read_text()
+    ]
+    assert forking == []
+
+
 def test_only_the_root_of_a_plane_is_called_app() -> None:
     offenders = []
     for path in modules():
-        tree = ast.parse(path.read_text())
-        for node in ast.walk(tree):
+        for node in ast.walk(tree(path)):
             if isinstance(node, ast.ImportFrom) and node.module in {"control.app", "gateway.app", "media.app"}:
                 offenders.append(name(path))
     assert not offenders
@@ -108,7 +136,7 @@ def test_names_say_what_a_thing_is() -> None:
     offenders = [
         f"{name(path)}:{line}: {word}"
         for path in modules()
-        for line, word in bound(ast.parse(path.read_text()))
+        for line, word in bound(tree(path))
         if word.strip("_") in PARTICIPLES
     ]
     assert not offenders
@@ -186,7 +214,16 @@ def test_answers_with_secrets_are_marked() -> None:
             if verb == "post" and holds(method.output_type, "secret"):
                 found.add(method.full_name)
                 assert authorization.access_of(method).answers_secret, method.full_name
-    assert found == {"hum.v1.IdentityService.CreateApiKey"}
+    assert found == {
+        "hum.v1.IdentityService.CreateApiKey",
+        "hum.v1.WebhooksService.CreateWebhook",
+        "hum.v1.WebhooksService.RotateWebhookSecret",
+        "hum.v1.TriggersService.CreateTrigger",
+        "hum.v1.TriggersService.RotateTriggerToken",
+        "hum.v1.TriggersService.RotateTriggerSecret",
+        "hum.v1.CrmConnectorsService.CreateCrmConnector",
+        "hum.v1.CrmConnectorsService.RotateCrmSecret",
+    }
 
 
 def test_locks_name_no_place() -> None:

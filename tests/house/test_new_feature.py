@@ -174,6 +174,7 @@ def run(copy: Path, *command: str | Path) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_feature_is_a_folder_a_proto_a_migration_and_one_line(tmp_path: Path) -> None:
     copy = tmp_path / "hum"
     ignored = shutil.ignore_patterns(

@@ -18,6 +18,7 @@ from hum import jsonnames, jsonvalues, jsonwire
 from hum.errors import FieldError
 from hum.jsonvalues import FLOATS, INTEGERS, Unsupported
 from hum.services import files
+from tests.examples import examples
 from tests.hum.everything import KIND, SCALARS, Everything, add, add_map, build, file
 
 
@@ -235,9 +236,10 @@ def null(field: FieldDescriptor, value: Any) -> bool:
     return field.type in FLOATS and not math.isfinite(value)
 
 
+@pytest.mark.hypothesis
 @pytest.mark.parametrize("descriptor", EVERY, ids=lambda each: each.name)
 def test_messages_are_written_as_protobuf_writes_them_and_read_back(descriptor: Descriptor) -> None:
-    @settings(max_examples=400 if descriptor is Everything.DESCRIPTOR else 12, deadline=None, database=None)
+    @settings(max_examples=examples(400) if descriptor is Everything.DESCRIPTOR else 12, deadline=None, database=None)
     @given(messages(descriptor))
     def check(message: Message) -> None:
         written = jsonwire.write(message)

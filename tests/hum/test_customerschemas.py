@@ -61,3 +61,8 @@ def test_nor_is_a_deep_one_a_fault() -> None:
     for _ in range(100_000):
         deep = [deep]
     assert messages(of({"uniqueItems": True}), {"a": [deep]}) == ["it is too big to be checked"]
+
+
+def test_a_number_beyond_all_numbers_is_no_fault() -> None:
+    for value, step in ((float("inf"), 2), (10**400, 0.5)):
+        assert customerschemas.errors({"multipleOf": step}, value)

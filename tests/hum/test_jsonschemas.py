@@ -37,6 +37,7 @@ def said(name: str, value: object) -> dict[str, str]:
         ("sms_config", {"max_reply_chars": 1600, "debounce_ms": 1500, "fallback_message": "We'll get back to you."}),
         ("attributes", {"customer": {"number": 4711}}),
         ("business_identity", {}),
+        ("keyword_texts", {"help": "Call us."}),
     ],
 )
 def test_what_is_meant_is_taken(name: str, value: object) -> None:
@@ -174,3 +175,8 @@ def test_what_is_taken_makes_a_call(turns: object, idle: object) -> None:
 def test_any_value_gets_a_verdict(value: object) -> None:
     for name in jsonschemas.names():
         assert isinstance(said(name, value), dict)
+
+
+def test_a_tools_name_holds_what_the_database_can() -> None:
+    assert said("mcp_tool_names", ["find_order", "Søk & finn"]) == {}
+    assert said("mcp_tool_names", ["find\0order"]) != {}

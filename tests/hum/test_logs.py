@@ -50,6 +50,7 @@ def listens() -> dict[str, str]:
     return {f"HUM_{each}_LISTEN": f"127.0.0.1:{free_port('127.0.0.1')}" for each in ("CONTROL", "GATEWAY", "MEDIA")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plane", PROGRAMS)
 def test_a_setting_that_is_wrong(plane: str, tmp_path: Path) -> None:
     program = start("-m", *PROGRAMS[plane], home=tmp_path, HUM_READY_SECONDS="soon", HUM_NO_SUCH="1")
@@ -154,6 +155,7 @@ def exceptions(log: list[dict[str, Any]]) -> set[str]:
     }
 
 
+@pytest.mark.slow
 def test_whatever_is_written(tmp_path: Path) -> None:
     program = start("-c", BROKEN + "raise KeyError('nobody caught')", home=tmp_path)
     log = log_of(program)
@@ -170,6 +172,7 @@ def test_whatever_is_written(tmp_path: Path) -> None:
     assert any("a strange value" in each for each in messages)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("crash", ["os.abort()", "faulthandler._sigsegv()"])
 def test_a_crash_has_its_stack_in_the_log(crash: str, tmp_path: Path) -> None:
     program = start("-c", BROKEN + crash, home=tmp_path)
@@ -179,6 +182,7 @@ def test_a_crash_has_its_stack_in_the_log(crash: str, tmp_path: Path) -> None:
     assert any("<string>" in each["message"] for each in log), "where it crashed"
 
 
+@pytest.mark.slow
 def test_a_person_at_a_terminal_reads_sentences(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     program = subprocess.run(

@@ -119,6 +119,32 @@ async def test_a_second_signal_ends_a_process_at_once(house: House) -> None:
     assert (first, "hurries") in house.notes()
 
 
+async def test_a_hurry_ends_all_that_are_left_together() -> None:
+    """The last started first, each in its own time; after a second Ctrl-C nobody waits for the one before."""
+
+    class Slow:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        async def stop(self, hurry: asyncio.Event) -> None:
+            began.append(self.name)
+            await hurry.wait()
+            await all_stop.wait()  # it ends only if all of them are being ended
+            ended.append(self.name)
+
+    began, ended, all_stop, hurry = [], [], asyncio.Barrier(3), asyncio.Event()
+    several = Programs(lambda _: None)
+    several.all += [Slow(name) for name in "abc"]
+    stopping = asyncio.create_task(several.stop(hurry))
+    await until(lambda: began)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert began == ["c"]
+    hurry.set()
+    await asyncio.wait_for(stopping, 20)
+    assert began == ["c", "b", "a"] and sorted(ended) == ["a", "b", "c"]
+
+
 async def test_one_that_is_killed_is_restarted(house: House) -> None:
     plane = house.plane()
     await house.programs.start(plane)
@@ -126,6 +152,24 @@ async def test_one_that_is_killed_is_restarted(house: House) -> None:
     os.kill(first, signal.SIGKILL)
     await until(lambda: plane.process.pid != first and plane.process.is_ready)
     assert house.said == ["plane exited with status -9; restarting it"]
+
+
+async def test_one_that_is_killed_before_it_serves_ends_nobody(house: House) -> None:
+    killed_twice = PLANE.replace(
+        "    lifetime.ready()",
+        '    open(notes).read().count("begins") > 2 or os.kill(os.getpid(), 9)\n    lifetime.ready()',
+    )
+    plane = house.plane(code=killed_twice)
+    await house.programs.start(plane)
+    assert plane.process.is_ready and len(house.notes()) == 3
+    assert len(house.said) == 2 and all("starting it again" in sentence for sentence in house.said)
+
+
+async def test_one_that_is_killed_at_each_start_is_given_up(house: House) -> None:
+    plane = house.plane(code="import os; os.kill(os.getpid(), 9)")
+    with pytest.raises(DidNotStart):
+        await house.programs.start(plane)
+    assert len(house.said) == programs.QUICK_DEATHS - 1
 
 
 async def test_one_that_the_system_has_no_room_for_is_tried_again(house: House) -> None:

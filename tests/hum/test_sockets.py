@@ -13,14 +13,20 @@ def test_a_free_port_is_none_that_a_connection_is_given(monkeypatch: pytest.Monk
     port = sockets.free_port("127.0.0.1")
     assert 20_000 <= port < 32_768
     with socket.create_server(("127.0.0.1", port)):
-        monkeypatch.setattr(sockets.random, "sample", lambda *_: [port])
+        monkeypatch.setattr(sockets, "LISTENING_PORTS", range(port, port + 1))
         with pytest.raises(SystemExit, match="no free port"):
             sockets.free_port("127.0.0.1")
-        monkeypatch.setattr(sockets.random, "sample", lambda *_: [port - 1])
+        monkeypatch.setattr(sockets, "LISTENING_PORTS", range(port - 1, port + 1))
         with pytest.raises(SystemExit, match="no free port"):  # the second of them is taken
             sockets.free_port("127.0.0.1", 2)
-    monkeypatch.setattr(sockets.random, "sample", lambda *_: [port])
+    monkeypatch.setattr(sockets, "LISTENING_PORTS", range(port, port + 1))
     assert sockets.free_port("127.0.0.1") == port
+
+
+def test_a_port_is_not_chosen_again_before_it_is_listened_on() -> None:
+    chosen = [sockets.free_port("127.0.0.1", count) for count in (1, 1, 3, 1)]
+    taken = {*chosen, chosen[2] + 1, chosen[2] + 2}
+    assert len(taken) == 6
 
 
 def test_an_inherited_socket_is_the_same_one() -> None:

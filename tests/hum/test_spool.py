@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from hum.spool import Spool
+from tests.examples import examples
 
 HEAD_BYTES = 8
 
@@ -153,6 +154,10 @@ class Machine(RuleBasedStateMachine):
         self.spool.finish(number)
         self.model = {each: payload for each, payload in self.model.items() if each > number}
 
+    @rule(data=st.data())
+    def shed(self, data: st.DataObject) -> None:
+        self.spool.shed(data.draw(st.integers(0, self.last)))
+
     @rule(payload=st.binary(min_size=1, max_size=40), data=st.data())
     def fail(self, payload: bytes, data: st.DataObject) -> None:
         taken = data.draw(st.integers(0, len(payload) + HEAD_BYTES - 1))
@@ -198,11 +203,11 @@ class Machine(RuleBasedStateMachine):
 
 
 TestMachine = Machine.TestCase
-TestMachine.settings = settings(max_examples=100, stateful_step_count=25, deadline=None)
+TestMachine.settings = settings(max_examples=examples(100), stateful_step_count=25, deadline=None)
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_rubbish_on_disk_is_no_record(rubbish: bytes) -> None:
     import tempfile
 

@@ -1,11 +1,18 @@
 """Whoever supervises workers says why they can't be kept running."""
 
+import asyncio
+import os
+import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import structlog
 
+from hum.clock import monotonic_ms
+from hum.network import Listen
 from hum.settings import Common
+from hum.sockets import bound
 from hum.workers import Shared, supervise
 
 #: Serves for a moment, each time.
@@ -13,6 +20,7 @@ DIES = "from hum.lifetime import Lifetime\nfrom hum.settings import Common, load
 DIES += "async def main():\n    Lifetime(load(Common)).ready()\n    await asyncio.sleep(0.1)\n    sys.exit(7)\nasyncio.run(main())\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("code", "sentence"), [("raise SystemExit(7)", "exited at once"), (DIES, "keeps exiting")])
 async def test_workers_that_die_are_an_error_in_the_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, sentence: str
@@ -26,3 +34,39 @@ async def test_workers_that_die_are_an_error_in_the_log(
     errors = [each["error"] for each in logs if each["log_level"] == "error"]
     assert len(errors) == 1
     assert sentence in errors[0]
+
+
+#: Takes two seconds to start, then accepts whatever comes.
+SLOW = "import time\ntime.sleep(2)\nimport asyncio\nfrom hum.lifetime import Lifetime\nfrom hum.settings import Common, environment, load\n"
+SLOW += "from hum.sockets import listening\nasync def main():\n    lifetime = Lifetime(load(Common))\n"
+SLOW += "    made = listening(environment()['HUM_MEDIA_LISTEN'], 'HUM_MEDIA_LISTEN')\n"
+SLOW += "    async with await asyncio.start_server(lambda _, writer: writer.close(), sock=made):\n"
+SLOW += "        lifetime.ready()\n        await lifetime.over()\nasyncio.run(main())\n"
+
+
+@pytest.mark.slow
+async def test_nobody_waits_in_the_queue_of_workers_that_are_still_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a successor takes half of the calls before it can answer them."""
+    (tmp_path / "worker_that_is_slow.py").write_text(SLOW)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
+    with bound(Listen("127.0.0.1", 0), shared=True) as opened:
+        address = opened.getsockname()
+        shared = Shared(
+            "media", "worker_that_is_slow", "HUM_MEDIA_LISTEN", f"fd:{os.dup(opened.fileno())}", drain_seconds=0.0
+        )
+        supervising = asyncio.create_task(supervise(Common(home=tmp_path), shared, 2))
+        waited_ms = []
+        async with asyncio.timeout(30):
+            while not waited_ms:
+                await asyncio.sleep(0.02)
+                with suppress(ConnectionRefusedError):
+                    reader, writer = await asyncio.open_connection(*address)
+                    connected_ms = monotonic_ms()
+                    assert await reader.read() == b""
+                    waited_ms.append(monotonic_ms() - connected_ms)
+                    writer.close()
+        assert waited_ms[0] < 1_000
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert await supervising == 0

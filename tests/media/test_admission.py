@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 
 import httpx
 import pytest
 import websockets
 
+from bench.programs import running
 from sandbox.twilio import sign
 from tests.media.conftest import TOKEN, Line, program_environment, until
 
@@ -27,23 +29,12 @@ async def program(settings, model, tmp_path):
     environment["HUM_STREAM_START_SECONDS"] = "60"  # beside busy programs the carrier of this test is slow, too
     for name in ("HUM_MAX_LAG_MS", "HUM_MAX_LATE_MS"):  # a test's own are more patient
         del environment[name]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "media.app",
-        env=environment,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
+    nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    async with running(sys.executable, "-m", "media.app", env=environment, **nowhere) as process:
         async with asyncio.timeout(60), httpx.AsyncClient(trust_env=False) as http:
             while not await is_ready(http, given.media_url.replace("ws:", "http:")):
                 await asyncio.sleep(0.01)
         yield process, f"{given.media_url}/media/twilio"
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
 
 
 async def is_ready(http, url) -> bool:
@@ -52,15 +43,14 @@ async def is_ready(http, url) -> bool:
     return False
 
 
-@contextlib.asynccontextmanager
-async def neighbours(count):
-    programs = [await asyncio.create_subprocess_exec(sys.executable, "-c", BUSY) for _ in range(count)]
-    try:
+@contextlib.contextmanager
+def neighbours(count):
+    """Busy programs, all of them ended: asyncio's own, in uvloop, runs Python in the child and may crash it there."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(count):
+            program = stack.enter_context(subprocess.Popen([sys.executable, "-c", BUSY]))
+            stack.callback(program.kill)
         yield
-    finally:
-        for each in programs:
-            each.kill()
-        await asyncio.gather(*(each.wait() for each in programs))
 
 
 async def refused(control, url) -> int:
@@ -99,5 +89,5 @@ async def test_calls_after_a_stall_are_taken(program, control, stall_s) -> None:
 
 
 async def test_calls_beside_busy_programs_are_taken(program, control) -> None:
-    async with neighbours(NEIGHBOURS):
+    with neighbours(NEIGHBOURS):
         assert await refused(control, program[1]) == 0

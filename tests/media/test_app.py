@@ -1,14 +1,14 @@
 """The program: starts from its environment, serves, drains on SIGTERM."""
 
-import asyncio
-import contextlib
 import signal
+import subprocess
 import sys
 
 import httpx
 import pytest
 import websockets
 
+from bench.programs import running
 from sandbox.twilio import sign
 from tests.media.conftest import TOKEN, Line, program_environment, until
 
@@ -17,23 +17,15 @@ from tests.media.conftest import TOKEN, Line, program_environment, until
 async def program(settings, control, model, tmp_path):
     """A media plane as a process; it does not outlive the test."""
     configured = settings()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "media.app",
-        env=program_environment(configured, model, tmp_path),
-        stderr=asyncio.subprocess.PIPE,
-    )
-    yield process, configured.media_url
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
-    await process.wait()
+    environment = program_environment(configured, model, tmp_path)
+    async with running(sys.executable, "-m", "media.app", env=environment, stderr=subprocess.PIPE) as process:
+        yield process, configured.media_url
 
 
 async def test_it_serves_until_it_is_told_to_stop_and_drains(program, control, model) -> None:
     process, media_url = program
     control.offer("t1")
-    await until(lambda: control.hellos, 20)
+    await until(lambda: control.hellos)
     url = f"{media_url}/media/twilio"
     async with httpx.AsyncClient(base_url=media_url.replace("ws:", "http:")) as http:
         assert (await http.get("/healthz")).text == "ok\n"
@@ -43,7 +35,7 @@ async def test_it_serves_until_it_is_told_to_stop_and_drains(program, control, m
         await until(lambda: model.dials)
         process.send_signal(signal.SIGTERM)
         assert await line.closed() == 1000
-    _, logged = await asyncio.wait_for(process.communicate(), 10)
+    _, logged = await process.outputs()
     assert process.returncode == 0
     assert control.ended("call_t1").reason == "drained"
     assert b"media is serving" in logged

@@ -9,7 +9,7 @@ import pytest
 from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
 from sandbox.twilio import say
-from tests.media.conftest import QUIET, tone, until, voice
+from tests.media.conftest import heard, nearly_all, tone, until, voice
 
 
 def pitch_hz(samples) -> float:
@@ -17,7 +17,11 @@ def pitch_hz(samples) -> float:
     return float(np.argmax(spectrum)) * 8000 / len(samples)
 
 
-async def test_a_call_is_answered_heard_reported_and_recorded(plane, control, model, ring) -> None:
+def longest_gap_ms(stream) -> float:
+    return max((gap["end_ms"] - gap["start_ms"] for gap in stream["gaps"]), default=0.0)
+
+
+async def test_a_call_is_answered_heard_reported_and_recorded(plane, control, model, ring, stalls) -> None:
     media = await plane()
     greeting = tone(400, hz=1000)
     control.offer(
@@ -33,7 +37,8 @@ async def test_a_call_is_answered_heard_reported_and_recorded(plane, control, mo
     (stream,) = truth.as_json()["streams"]
     heard = b"".join(base64.b64decode(each["payload"]) for each in stream["segments"])
     assert heard == greeting + model.answer
-    assert stream["gaps"] == stream["errors"] == []
+    assert stream["errors"] == []
+    assert longest_gap_ms(stream) <= stalls.longest_ms
     assert stream["invalid_messages"] == 0
 
     assert (ended.reason, ended.HasField("detail")) == ("caller", False)
@@ -79,7 +84,7 @@ async def test_a_call_is_answered_heard_reported_and_recorded(plane, control, mo
     assert control.opened[0].node in control.nodes
 
 
-async def test_an_interruption_is_cut_where_the_caller_stopped_hearing(plane, control, model, ring) -> None:
+async def test_an_interruption_is_cut_where_the_caller_stopped_hearing(plane, control, model, ring, stalls) -> None:
     model.answer = tone(6_000)
     control.offer("t1")
     media = await plane()
@@ -102,12 +107,12 @@ async def test_an_interruption_is_cut_where_the_caller_stopped_hearing(plane, co
     assert overlap.verdict == "cut"
     assert clear.dropped_bytes > 0
     assert abs(overlap.heard_ms - heard_ms) <= 20
-    assert overlap.reaction_ms < 200
+    assert overlap.reaction_ms < 200 + stalls.longest_ms
     (truncated,) = (each for each in model.received if each["type"] == "conversation.item.truncate")
     assert abs(heard_ms - truncated["audio_end_ms"]) <= 20
     interrupted = next(each.turn for each in control.reports() if each.turn.interrupted)
     assert 0 < len(interrupted.heard_text) < len(interrupted.text)
-    assert truth.as_json()["streams"][0]["gaps"] == []
+    assert longest_gap_ms(truth.as_json()["streams"][0]) <= stalls.longest_ms
 
 
 async def test_events_in_pieces_are_joined(plane, control, model, ring) -> None:
@@ -116,7 +121,7 @@ async def test_events_in_pieces_are_joined(plane, control, model, ring) -> None:
     media = await plane()
     call = await ring(media, [say(voice(300)), {"do": "wait_for_agent_to_finish", "quiet_ms": 200}])
     await call.ended()
-    assert call.stream.playout.heard_audio().strip(QUIET[:1]) == model.answer
+    assert heard(call) == model.answer
 
 
 async def test_deltas_are_sent_only_while_somebody_reads_along(plane, control, model, ring) -> None:
@@ -249,7 +254,7 @@ async def test_the_agent_ends_the_call(plane, control, model, ring) -> None:
 @pytest.mark.parametrize(
     ("status", "reason", "dials"), [(401, "model_refused", 1), (404, "model_refused", 1), (503, "model_lost", 4)]
 )
-async def test_a_model_that_does_not_open(plane, control, model, ring, status, reason, dials) -> None:
+async def test_a_model_that_does_not_open(plane, control, model, ring, status, reason, dials, stalls) -> None:
     model.status = status
     apology = tone(200)
     control.offer("t1", clips=[pb.Clip(kind="apology", text="Sorry.", audio_ulaw=apology)])
@@ -257,8 +262,7 @@ async def test_a_model_that_does_not_open(plane, control, model, ring, status, r
     call = await ring(media, [], stay=True)
     await call.ended()
     assert control.ended("call_t1").reason == reason
-    # To its end, as far as that can be known: the ledger is accurate to 20 ms (docs/benchmarks/ledger.md).
-    assert apology[:-160] in call.stream.playout.heard_audio()
+    assert nearly_all(apology, stalls) in heard(call)
     assert min(len(model.dials), 4) == dials, "tried again and again, where that may help"
 
 
@@ -286,6 +290,7 @@ async def test_a_call_joined_twice_keeps_both_recordings(plane, control, model) 
             assert await line.closed() == 1000
     await until(lambda: control.kinds().count("ended") == 2)
     paths = [each.recording.path for each in control.reports() if each.WhichOneof("report") == "recording"]
+    assert [each.recording_started.path for each in control.reports() if each.HasField("recording_started")] == paths
     assert paths == ["org_1/call_x.wav", "org_1/call_x.2.wav"]
     assert all((media.given.recordings_dir / path).exists() for path in paths)
 

@@ -29,7 +29,7 @@ async def connection(media):
     return await asyncio.open_connection("127.0.0.1", media.media.port, limit=1 << 10)
 
 
-async def ends(reader, seconds=8.0) -> bool:
+async def ends(reader, seconds=30.0) -> bool:
     async with asyncio.timeout(seconds):
         with contextlib.suppress(ConnectionError):
             while await reader.read(4096):

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import os
+import socket
 
 import pytest
 
@@ -30,9 +31,24 @@ async def test_a_call_that_was_on_its_way_is_taken_and_nobody_else(settings, con
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", media.media.port)
     writer.write(upgrade(media))
-    assert (await asyncio.wait_for(reader.readline(), 5)).startswith(b"HTTP/1.1 101")
+    assert (await asyncio.wait_for(reader.readline(), 30)).startswith(b"HTTP/1.1 101")
     assert len(media.media.server) == 1
     writer.close()
+    await asyncio.wait_for(draining, 20)
+
+
+async def test_whoever_waits_in_the_queue_when_it_ends_is_taken(settings, control) -> None:
+    given = settings(HUM_DRAIN_SECONDS=20, HUM_LINGER_SECONDS=5)
+    serving = app.build(given)
+    media = Plane(given, await serving.__aenter__())
+    waiting = [socket.create_connection(("127.0.0.1", media.media.port)) for _ in range(5)]
+    draining = asyncio.ensure_future(serving.__aexit__(None, None, None))
+    for each in waiting:
+        each.setblocking(False)
+        reader, writer = await asyncio.open_connection(sock=each)
+        writer.write(upgrade(media))
+        assert (await asyncio.wait_for(reader.readline(), 30)).startswith(b"HTTP/1.1 101")
+        writer.close()
     await asyncio.wait_for(draining, 20)
 
 

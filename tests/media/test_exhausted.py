@@ -20,6 +20,7 @@ import psutil
 import pytest
 import websockets
 
+from bench.programs import running
 from hum.v1 import runtime_pb2 as pb
 from sandbox.twilio import sign
 from tests.hum.test_private import open_to_others
@@ -81,16 +82,9 @@ async def program(settings, control, model, tmp_path):
             given = settings()
             limit = f"ulimit -n {descriptors};" if descriptors else ""
             log = stack.enter_context((root / "media.log").open("ab"))
-            process = await asyncio.create_subprocess_exec(
-                "sh",
-                "-c",
-                f'umask 0; {limit} exec "$0" -m media.app',
-                sys.executable,
-                env=program_environment(given, model, root / "home") | {"HUM_VAD_CONFIRM": "0"},
-                stderr=log,
-            )
-            stack.push_async_callback(process.wait)
-            stack.callback(lambda: process.returncode is None and process.kill())
+            command = ("sh", "-c", f'umask 0; {limit} exec "$0" -m media.app', sys.executable)
+            environment = program_environment(given, model, root / "home") | {"HUM_VAD_CONFIRM": "0"}
+            process = await stack.enter_async_context(running(*command, env=environment, stderr=log))
             made = Program(process, given.media_url, Path(log.name))
             stack.push_async_callback(made.http.aclose)
             await until(lambda: control.hellos, 30)
@@ -184,7 +178,7 @@ async def test_a_full_disk_costs_recordings_and_new_calls_and_nothing_else(progr
         assert ended.reason == "caller"
         await asyncio.sleep(3)  # the rest of a recording would be written
         assert stays.is_connected
-        assert media.process.returncode is None
+        assert media.process.poll() is None
         assert (await media.http.get("/healthz")).status_code == 200
 
         media.limit(resource.RLIMIT_FSIZE, None)
@@ -218,7 +212,7 @@ async def test_a_disk_that_fills_up_and_is_emptied(program, control, model, smal
         assert (await leaves.hang_up()).reason == "caller"
         await until(lambda: stays.digits() == ["12#"], 10)
         await asyncio.sleep(3)
-        assert stays.is_connected and media.process.returncode is None
+        assert stays.is_connected and media.process.poll() is None
 
         taken.unlink()
         assert await media.becomes(ready=True) < BACK_SECONDS
@@ -306,14 +300,9 @@ async def test_a_process_whose_loop_is_stuck_ends_by_itself(settings, control, m
         "MediaServer.sweep = stuck\n"
         "app.main()\n"
     )
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        code,
-        env=program_environment(given, model, tmp_path) | {"HUM_STUCK_SECONDS": "1", "HUM_VAD_CONFIRM": "0"},
-        stderr=asyncio.subprocess.PIPE,
-    )
-    _, logged = await asyncio.wait_for(process.communicate(), 60)
+    environment = program_environment(given, model, tmp_path) | {"HUM_STUCK_SECONDS": "1", "HUM_VAD_CONFIRM": "0"}
+    async with running(sys.executable, "-c", code, env=environment, stderr=subprocess.PIPE) as process:
+        _, logged = await process.outputs()
     assert process.returncode == 70
     assert b"is stuck" in logged and b"in stuck" in logged
 
@@ -322,11 +311,9 @@ async def test_a_process_whose_loop_is_stuck_ends_by_itself(settings, control, m
 async def test_a_log_that_takes_nothing_is_no_reason_to_end_a_call(settings, control, model, tmp_path) -> None:
     given = settings()
     full = os.open("/dev/full", os.O_WRONLY)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "media.app", env=program_environment(given, model, tmp_path), stderr=full
-    )
-    os.close(full)
-    try:
+    environment = program_environment(given, model, tmp_path)
+    async with running(sys.executable, "-m", "media.app", env=environment, stderr=full) as process:
+        os.close(full)
         media = Program(process, given.media_url, tmp_path)
         await until(lambda: control.hellos, 30)
         assert await media.refused() is None
@@ -334,8 +321,4 @@ async def test_a_log_that_takes_nothing_is_no_reason_to_end_a_call(settings, con
             caller = await Caller(media, control, "t1").ring(stack)
             await until(lambda: caller.heard, 20)
             assert (await caller.hang_up()).reason == "caller"
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process.pid, 9)
-        await process.wait()
         await media.http.aclose()

@@ -32,12 +32,15 @@ def test_all_that_is_said_arrives() -> None:
         turn_config_json='{"interruptible": false, "cut_after_ms": 500, "eagerness": "low"}',
         idle_prompts_json='{"16": "Hello?", "8.5": "Are you there?"}',
         max_call_seconds=90,
+        limit_warning_seconds=20,
         announce_recording=True,
         recording_enabled=True,
         clips=[
             pb.Clip(kind="greeting", text="Hi", audio_ulaw=b"\x01"),
             pb.Clip(kind="hold", text="One moment"),
             pb.Clip(kind="of_a_later_release", text="?"),
+            pb.Clip(kind="idle", text="Hello?", audio_ulaw=b"3"),
+            pb.Clip(kind="limit", text="Soon over", audio_ulaw=b"4"),
             *(
                 pb.Clip(kind="filler", text=text, audio_ulaw=ulaw)
                 for text, ulaw in (("Hm", b"1"), ("Eh", b""), ("So", b"2"))
@@ -47,8 +50,9 @@ def test_all_that_is_said_arrives() -> None:
     plan = plan_of(session, GIVEN)
     assert (plan.model, plan.voice, plan.language, plan.max_call_ms) == ("other", "ash", "de", 90_000)
     assert (plan.interruptible, plan.cut_after_ms, plan.eagerness, plan.resume_after_ms) == (False, 500, "low", 200)
-    assert (plan.idle_after_ms, plan.idle_prompts, plan.idle_gaps_ms) == (8_500, 2, (8_500, 7_500))
-    assert plan.idle_texts == ("Are you there?", "Hello?")
+    assert (plan.idle_after_ms, plan.idle_prompts, plan.idle_gaps_ms) == (8_500, 2, (8_500, 7_500, 8_500))
+    assert plan.idle_clips == (Clip("Are you there?"), Clip("Hello?", b"3"))
+    assert plan.limit_warning_ms == 20_000
     assert (plan.recording, plan.announce_recording) == (True, True)
     assert (plan.fillers, plan.filler_after_ms) == ((Clip("Hm", b"1"), Clip("So", b"2")), 750)
     assert plan.tools == (
@@ -59,7 +63,28 @@ def test_all_that_is_said_arrives() -> None:
         ClipKind.GREETING: Clip("Hi", b"\x01"),
         ClipKind.HOLD: Clip("One moment"),
         ClipKind.IDLE: Clip("Are you there?"),
+        ClipKind.LIMIT: Clip("Soon over", b"4"),
     }
+
+
+@pytest.mark.parametrize(
+    ("prompts", "end_seconds", "gaps_ms"),
+    [
+        ('{"8": "Hello?"}', 0, (8_000, 8_000)),
+        ('{"8": "Hello?"}', 12, (8_000, 4_000)),
+        ('{"8": "Hello?", "20": "Still there?"}', 15, (8_000, 7_000)),  # nothing is said after the end
+        ("{}", 0, (36_000,)),
+        ("{}", 9, (9_000,)),
+    ],
+)
+def test_a_silent_call_ends_when_it_is_told_to(prompts, end_seconds, gaps_ms) -> None:
+    plan = plan_of(pb.OpenSessionResponse(idle_prompts_json=prompts, idle_end_seconds=end_seconds), GIVEN)
+    assert (plan.idle_gaps_ms, plan.idle_prompts) == (gaps_ms, len(gaps_ms) - 1)
+
+
+def test_a_short_calls_warning_comes_in_its_second_half() -> None:
+    session = pb.OpenSessionResponse(max_call_seconds=30, limit_warning_seconds=60)
+    assert plan_of(session, GIVEN).limit_warning_ms == 15_000
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,44 @@ async def test_there_is_one_path_and_what_operators_ask(plane, control) -> None:
     await control.start()
 
 
+async def asked(port: int, *pieces: bytes) -> bytes:
+    """What the listener answers to these pieces, each of them a segment of its own, until it closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for piece in pieces:
+        writer.write(piece)
+        await writer.drain()
+        await asyncio.sleep(0.02)
+    answer = await asyncio.wait_for(reader.read(), 30)
+    writer.close()
+    return answer
+
+
+async def test_health_checks_may_come_in_http_1_0(plane, control) -> None:
+    media = await plane()
+    port = media.media.port
+    await until(lambda: media.media.link.up)
+    for pieces in ([b"GET /readyz HTTP/1.0\r\n\r\n"], [b"GET /rea", b"dyz HTTP/1.0", b"\r\nHost: x\r", b"\n\r\n"]):
+        head, _, body = (await asked(port, *pieces)).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 ") and body == b"ready\n"
+    assert (await asked(port, b"GET /healthz HTTP/1.0\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+    for other in (
+        b"GET /media/twilio HTTP/1.0",
+        b"GET /other HTTP/1.0",
+        b"POST /readyz HTTP/1.0",
+        b"GET /readyz HTTP/0.9",
+    ):
+        assert (await asked(port, other + b"\r\n\r\n")).startswith(b"HTTP/1.1 400 "), other
+    media.media.server.draining = True
+    assert (await asked(port, b"GET /readyz HTTP/1.0\r\n\r\n")).startswith(b"HTTP/1.1 503 ")
+
+
+async def test_a_line_without_an_end_waits_no_longer_than_a_request(plane) -> None:
+    media = await plane(HUM_START_SECONDS=0.2)
+    assert await asked(media.media.port, b"GET /ready") == b""
+    flood = await asked(media.media.port, b"G" * 100_000)
+    assert flood == b"", "as picows ends a head that is too long"
+
+
 async def test_a_full_house_takes_no_more(plane, control) -> None:
     for token in ("t1", "t2", "t3"):
         control.offer(token)

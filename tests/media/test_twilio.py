@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media.core.leg import Audio, Broken, Clear, Digit, Mark, Play, Started, Stopped
-from media.legs import twilio
+from media.legs import twiliowire
 
 
 def wire(event, **body):
@@ -39,11 +39,13 @@ START = {
     ],
 )
 def test_what_the_carrier_says(payload, message):
-    assert twilio.decode(payload) == message
+    assert twiliowire.decode(payload) == message
 
 
 def test_a_frame_is_read_straight_into_the_event():
-    frame = twilio.decode(wire("media", media={"track": "inbound", "chunk": "1", "timestamp": "20", "payload": "//8="}))
+    frame = twiliowire.decode(
+        wire("media", media={"track": "inbound", "chunk": "1", "timestamp": "20", "payload": "//8="})
+    )
     assert isinstance(frame, Audio)
     assert (frame.payload, frame.at_ms) == (b"\xff\xff", 20)
 
@@ -68,23 +70,23 @@ def test_a_frame_is_read_straight_into_the_event():
     ],
 )
 def test_what_it_must_not_say(payload):
-    broken = twilio.decode(payload)
+    broken = twiliowire.decode(payload)
     assert isinstance(broken, Broken)
     assert broken.detail
 
 
 def test_json_of_any_depth_is_answered():
-    assert isinstance(twilio.decode(b'{"event":"x","y":' + b"[" * 100_000), Broken)
+    assert isinstance(twiliowire.decode(b'{"event":"x","y":' + b"[" * 100_000), Broken)
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_an_event_or_nothing_or_broken(payload):
-    event = twilio.decode(payload)
+    event = twiliowire.decode(payload)
     assert event is None or isinstance(event, Started | Audio | Digit | Mark | Stopped | Broken)
 
 
 def test_what_we_say():
-    encoder = twilio.Encoder('MZ"1')
+    encoder = twiliowire.Encoder('MZ"1')
     assert [json.loads(each) for each in encoder.encode([Play(b"\x00\xff"), Mark(314), Clear()])] == [
         {"event": "media", "streamSid": 'MZ"1', "media": {"payload": base64.b64encode(b"\x00\xff").decode()}},
         {"event": "mark", "streamSid": 'MZ"1', "mark": {"name": "314"}},
@@ -93,5 +95,5 @@ def test_what_we_say():
 
 
 def test_a_mark_that_was_sent_comes_back_as_itself():
-    (frame,) = twilio.Encoder("MZ").encode([Mark(7)])
-    assert twilio.decode(frame) == Mark(7)
+    (frame,) = twiliowire.Encoder("MZ").encode([Mark(7)])
+    assert twiliowire.decode(frame) == Mark(7)

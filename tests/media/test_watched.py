@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from bench.simulation import Phone, World
 from hum import jsonwire
-from media.core.types import Delta, Event, TurnEnded, Watch
+from media.core.commands import Watch
+from media.core.types import Delta, Event, TurnEnded
 from media.reports import Reports
+from tests.examples import examples
 from tests.media.core.test_conversation import BARE, PLAN
 from tests.transcript import Transcript
 
@@ -28,7 +30,7 @@ def shown(reports: Reports, event: Event) -> tuple[str, dict[str, object]] | Non
     return ("transcript.turn", json.loads(jsonwire.write(report.turn))) if isinstance(event, TurnEnded) else None
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
 @given(said, st.sampled_from([300, 1_500, 2_500]), st.booleans(), st.integers(0, 200))
 def test_the_transcript_of_a_watcher_is_the_calls(
     sayings: list[tuple[int, int]], transcribe_ms: int, greets: bool, delay: int

@@ -1,19 +1,22 @@
 """`hum media --workers`: one port, several processes, one of which may die."""
 
-import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import websockets
 
+from bench.programs import running
 from hum.cli import _parser
 from sandbox.twilio import sign
 from tests.children import children
 from tests.media.conftest import TOKEN, Line, program_environment, until
+
+TWO = (sys.executable, "-m", "media.app", "--workers", "2")
 
 
 @pytest.fixture
@@ -21,13 +24,8 @@ async def supervised(settings, model, tmp_path):
     """Two workers and their supervisor."""
     given = settings()
     environment = program_environment(given, model, tmp_path)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "media.app", "--workers", "2", env=environment, stderr=asyncio.subprocess.DEVNULL
-    )
-    yield process, f"{given.media_url}/media/twilio"
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
-    await process.wait()
+    async with running(*TWO, env=environment, stderr=subprocess.DEVNULL) as process:
+        yield process, f"{given.media_url}/media/twilio"
 
 
 async def calls(stack, control, url, count):
@@ -45,9 +43,10 @@ async def calls(stack, control, url, count):
     return lines
 
 
+@pytest.mark.slow
 async def test_two_answer_on_one_port_one_comes_back_and_both_drain(supervised, control, model) -> None:
     process, url = supervised
-    await until(lambda: len(control.hellos) == 2, 20)
+    await until(lambda: len(control.hellos) == 2)
     async with contextlib.AsyncExitStack() as stack:
         while len({each.node for each in control.opened}) < 2:
             assert len(control.opened) < 40, "the kernel distributes connections to both"
@@ -56,30 +55,29 @@ async def test_two_answer_on_one_port_one_comes_back_and_both_drain(supervised, 
         assert len(first) == 2
 
         os.kill(first[0], signal.SIGKILL)
-        await until(lambda: len(control.hellos) == 3, 20)
+        await until(lambda: len(control.hellos) == 3)
         assert len(children(process.pid)) == 2
         assert first[1] in children(process.pid)
 
         lines = await calls(stack, control, url, 4)
         process.send_signal(signal.SIGTERM)
         assert [await line.closed() for line in lines] == [1000] * 4
-        assert await asyncio.wait_for(process.wait(), 10) == 0
+        assert await process.ended() == 0
 
 
+@pytest.mark.slow
 async def test_workers_do_not_outlive_their_supervisor(supervised, control, model) -> None:
     process, _ = supervised
-    await until(lambda: len(control.hellos) == 2, 20)
+    await until(lambda: len(control.hellos) == 2)
     left = children(process.pid)
     process.kill()
-    await until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in left), 10)
+    await until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in left))
 
 
 async def test_settings_that_no_worker_can_use_end_it_at_once(settings, tmp_path) -> None:
     environment = {**os.environ, "HUM_HOME": str(tmp_path), "HUM_MAX_CALLS": "none"}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "media.app", "--workers", "2", env=environment, stderr=asyncio.subprocess.PIPE
-    )
-    _, said = await asyncio.wait_for(process.communicate(), 20)
+    async with running(*TWO, env=environment, stderr=subprocess.PIPE) as process:
+        _, said = await process.outputs()
     assert process.returncode == 2
     assert b"HUM_MAX_CALLS" in said
 

@@ -16,12 +16,13 @@ from tests.contract.conftest import (
     edge,
     issuer,
     limits,
+    payments,
     plane,
     public_socket,
     running_issuer,
 )
 
-__all__ = ["Edge", "edge", "issuer", "limits", "plane", "public_socket", "running_issuer"]
+__all__ = ["Edge", "edge", "issuer", "limits", "payments", "plane", "public_socket", "running_issuer"]
 
 
 @dataclass

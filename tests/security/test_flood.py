@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -14,6 +15,7 @@ import httpx
 import psutil
 import pytest
 
+from bench.programs import running
 from hum import descriptors, secrets
 from tests.contract.conftest import ACCOUNT, PUBLIC, TOKEN
 from tests.control.conftest import Plane
@@ -65,21 +67,18 @@ async def gateway(plane: Plane, tmp_path: Path) -> AsyncIterator[Process]:
         "TWILIO_ACCOUNT_SID": ACCOUNT,
         "TWILIO_AUTH_TOKEN": TOKEN,
     }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway.app", env=environment, stderr=asyncio.subprocess.DEVNULL
-    )
-    running = Process(f"http://127.0.0.1:{public}", f"http://127.0.0.1:{metrics}", process.pid)
-    async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(30):
-        while True:
-            try:
-                if (await http.get(f"{running.url}/readyz")).status_code == 200:
-                    break
-            except httpx.HTTPError:
-                pass
-            await asyncio.sleep(0.05)
-    yield running
-    process.terminate()
-    await process.wait()
+    command = (sys.executable, "-m", "gateway.app")
+    async with running(*command, env=environment, stderr=subprocess.DEVNULL, patience_seconds=30) as process:
+        made = Process(f"http://127.0.0.1:{public}", f"http://127.0.0.1:{metrics}", process.pid)
+        async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(60):
+            while True:
+                try:
+                    if (await http.get(f"{made.url}/readyz")).status_code == 200:
+                        break
+                except httpx.HTTPError:
+                    pass
+                await asyncio.sleep(0.05)
+        yield made
 
 
 async def crowd(url: str, begin: Callable[[int], bytes]) -> list[Wire]:

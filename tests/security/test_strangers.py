@@ -207,7 +207,7 @@ class TestStreams:
                 assert refused.status_code == 429 and whose in refused.text and "close one first" in refused.text
                 assert refused.headers["retry-after"] == "5"
             third.writer.close()  # a place is free again
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while True:
                     async with two.stream("GET", f"/api/calls/{call}/stream") as again:
                         if again.status_code == 200:

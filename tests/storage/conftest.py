@@ -1,6 +1,7 @@
 """A database with two organizations."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -19,8 +20,8 @@ class Two:
     yours: UUID
 
 
-@pytest.fixture
-async def two(database_url: str) -> AsyncIterator[Two]:
+@asynccontextmanager
+async def two_organizations(database_url: str) -> AsyncIterator[Two]:
     db = await Db.open(database_url, size=4)
     mine, yours = ids.new(), ids.new()
     async with db.system() as tx:
@@ -28,3 +29,9 @@ async def two(database_url: str) -> AsyncIterator[Two]:
             await identity.create_organization(tx, org, str(org))
     yield Two(db, database_url, mine, yours)
     await db.close()
+
+
+@pytest.fixture
+async def two(database_url: str) -> AsyncIterator[Two]:
+    async with two_organizations(database_url) as made:
+        yield made

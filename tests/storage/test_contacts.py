@@ -7,9 +7,11 @@ import asyncpg
 import pytest
 
 from hum import ids
-from storage import call_records, contacts, review
+from hum.clock import now
+from storage import call_events, call_records, calls, contacts, voicemails
 from storage import migrate as module
 from storage.call_records import Filter, Query
+from storage.calls import NewCall
 from storage.contacts import Imported
 from storage.db import Db
 from storage.migrate import migrate, migrations
@@ -102,14 +104,33 @@ async def test_a_voicemail_is_stored_once_and_told(two: Two) -> None:
             call,
             two.mine,
         )
-        stored = [await review.add_voicemail(tx, ids.new(), two.mine, call, "v.wav", 1200) for _ in range(2)]
-        assert stored == [True, False]
+        stored = [await voicemails.put(tx, ids.new(), two.mine, call, "v.wav", 1200) for _ in range(2)]
+        assert stored[0] is not None and stored[1] is None
         told = await tx.fetch("SELECT data->>'call_id' AS call FROM events WHERE type = 'voicemail.received'")
         assert [row["call"] for row in told] == [ids.show(ids.Kind.CALL, call)]
     async with two.db.tenant(two.mine) as tx:
-        row = await review.voicemail_of(tx, call)
+        row = await voicemails.of_call(tx, call)
         assert row is not None and (row.duration_ms, row.heard_at) == (1200, None)
-        assert (await review.mark_heard(tx, row.id, "Ann", heard=True)).heard_by == "Ann"
-        assert (await review.mark_heard(tx, row.id, "Bob", heard=True)).heard_by == "Ann"
-        assert [each.id for each in await review.voicemails(tx, True, None, 5)] == [row.id]
-        assert await review.voicemails(tx, False, None, 5) == []
+        assert (await voicemails.mark_heard(tx, row.id, "Ann", heard=True)).heard_by == "Ann"
+        assert (await voicemails.mark_heard(tx, row.id, "Bob", heard=True)).heard_by == "Ann"
+        assert [each.id for each in await voicemails.page(tx, True, None, 5)] == [row.id]
+        assert await voicemails.page(tx, False, None, 5) == []
+
+
+async def test_who_changes_a_contact_delays_none_of_its_calls_reports(two: Two) -> None:
+    """The second change of a row in one transaction checks its keys again; with the contact's row locked as if for deletion,
+    that waited for whoever had the contact, and who had the contact waited for the call.
+    """
+    contact, call = ids.new(), ids.new()
+    async with two.db.tenant(two.mine) as tx:
+        await contacts.create(tx, contact, "+13175550199", {}, None, [])
+    async with two.db.system() as tx:
+        await calls.create(
+            tx, NewCall(call, two.mine, "CA1", "inbound", "ringing", "+1", "+2", None, None, None, contact)
+        )
+    async with two.db.tenant(two.mine) as changes, two.db.system() as reports:
+        await contacts.get(changes, contact, lock=True)
+        await calls.lock(reports, call)
+        await reports.execute("SET LOCAL lock_timeout = '200ms'")
+        await calls.answer(reports, call, now())
+        await call_events.append(reports, call, "state", "{}", now())

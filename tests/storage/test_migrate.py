@@ -1,6 +1,7 @@
 """Migrations: once, in order, by one of several processes, and on a database that has rows."""
 
 import asyncio
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from control.calls.stream import streamed
 from hum import ids
 from hum.v1 import calls_pb2
-from storage import call_events
+from storage import call_events, flows, tool_runs
 from storage import migrate as module
 from storage.db import Db
 from storage.migrate import CannotMigrate, Migration, migrate, migrations
@@ -100,6 +101,69 @@ async def test_a_calls_own_stream_is_taken_out_of_the_outbox(
     assert [(each.seq, each.WhichOneof("event")) for each in found] == [(1, "turn"), (2, "ended")]
     assert (found[0].turn.text, found[0].turn.role) == ("Hi", calls_pb2.SPEAKER_CALLER)
     assert (found[1].ended.reason, found[1].ended.status) == ("caller", calls_pb2.CALL_STATUS_COMPLETED)
+
+
+async def test_runs_of_tools_from_before_are_listed_in_their_order(
+    empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything = migrations()
+    monkeypatch.setattr(module, "migrations", lambda: [each for each in everything if each.version < 47])
+    await migrate(empty_database)
+    connection = await asyncpg.connect(empty_database)
+    org, call = ids.new(), ids.new()
+    await connection.execute("INSERT INTO organizations (org_id, name) VALUES ($1, 'O')", org)
+    await connection.execute(
+        """INSERT INTO calls (id, org_id, direction, status, from_e164, to_e164)
+           VALUES ($1, $2, 'inbound', 'in_progress', '+1', '+2')""",
+        call,
+        org,
+    )
+    for age, name in ((3, "older"), (1, "newer")):
+        await connection.execute(
+            """INSERT INTO tool_runs (org_id, call_id, tool_call_id, name, status, output, started_at, finished_at)
+               VALUES ($1, $2, $3, $3, 'ok', '{"a": 1}', now() - make_interval(mins => $4),
+                       now() - make_interval(mins => $4) + interval '250 ms')""",
+            org,
+            call,
+            name,
+            age,
+        )
+    monkeypatch.setattr(module, "migrations", lambda: everything)
+    await migrate(empty_database)
+    await connection.close()
+    db = await Db.open(empty_database, size=1)
+    async with db.tenant(org) as tx:
+        found = await tool_runs.page(tx, None, 10, tool_runs.Wanted())
+        again = await tool_runs.get(tx, call, "older")
+    await db.close()
+    assert [(row.name, row.duration_ms, row.arguments) for row in found] == [("newer", 250, "{}"), ("older", 250, "{}")]
+    assert (again.status, again.output) == ("ok", '{"a": 1}'), "a call that goes on may repeat its request"
+
+
+async def test_versions_of_flows_from_before_say_what_they_changed(
+    empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything = migrations()
+    monkeypatch.setattr(module, "migrations", lambda: [each for each in everything if each.version < 61])
+    await migrate(empty_database)
+    connection = await asyncpg.connect(empty_database)
+    org, flow = ids.new(), ids.new()
+    await connection.execute("INSERT INTO organizations (org_id, name) VALUES ($1, 'O')", org)
+    await connection.execute("INSERT INTO flows (id, org_id, channel, version) VALUES ($1, $2, 'voice', 3)", flow, org)
+    definitions = ({"name": "F", "voice": "cedar"}, {"name": "F", "greeting": "Hi", "voice": "ash"}, {"name": "F"})
+    for version, definition in enumerate(definitions, 1):
+        await connection.execute(
+            "INSERT INTO flow_versions (org_id, flow_id, version, definition) VALUES ($1, $2, $3, $4)",
+            org, flow, version, json.dumps(definition),
+        )  # fmt: skip
+    monkeypatch.setattr(module, "migrations", lambda: everything)
+    await migrate(empty_database)
+    await connection.close()
+    db = await Db.open(empty_database, size=1)
+    async with db.tenant(org) as tx:
+        found = await flows.versions(tx, flow, None, 10)
+    await db.close()
+    assert [row.changed for row in found] == [["greeting", "voice"], ["greeting", "voice"], []]
 
 
 async def test_keys_and_answers_from_before_keep_no_power_that_nobody_has(

@@ -4,9 +4,11 @@ The plans are those of the platform's own queries as they run, functions include
 statistics, in tables that are big enough for an index to be worth it.
 """
 
+import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
@@ -14,13 +16,16 @@ import pytest
 
 from bench import growth
 from hum import ids
-from storage import call_events, call_records, contacts, events
+from hum.clock import now
+from storage import call_events, call_records, contacts, erasures, events, outbound, sends, text_attempts
 from storage.call_records import Filter, Query
 from storage.db import Tx
-from tests.storage.conftest import Two
+from tests.databases import Databases, drop, new
+from tests.storage.conftest import two_organizations
 
-ROWS = 20_000
+ROWS = 8_000
 BIG = ("calls", "call_search", "contacts", "contact_search", "events")
+MONTH = re.compile(r"events_(\d+_\d+|earlier|unplaced)")
 EXPLAIN = """
     LOAD 'auto_explain';
     SET auto_explain.log_min_duration = 0;
@@ -51,14 +56,30 @@ class Planner:
         return "\n".join(self.plans)
 
 
+@pytest.fixture(scope="module")
+def grown(databases: Databases) -> Iterator[tuple[str, UUID]]:
+    """A database with big tables, and the organization whose they are; filled once, for questions alone."""
+
+    async def grow(url: str) -> UUID:
+        async with two_organizations(url) as two:
+            await growth.Bench(url, two.db, two.mine, two.yours).grow(ROWS)
+            connection = await asyncpg.connect(url)
+            await connection.execute(TAGS)
+            await connection.close()
+            return two.mine
+
+    name = asyncio.run(new(databases.base, databases.template))
+    url = f"{databases.base}/{name}"
+    yield url, asyncio.run(grow(url))
+    asyncio.run(drop(databases.base, name))
+
+
 @pytest.fixture
-async def planner(two: Two) -> AsyncIterator[Planner]:
-    bench = growth.Bench(two.url, two.db, two.mine, two.yours)
-    await bench.grow(ROWS)
-    connection = await asyncpg.connect(two.url)
-    await connection.execute(TAGS)
+async def planner(grown: tuple[str, UUID]) -> AsyncIterator[Planner]:
+    url, mine = grown
+    connection = await asyncpg.connect(url)
     await connection.execute(EXPLAIN)
-    planner = Planner(connection, two.mine)
+    planner = Planner(connection, mine)
     connection.add_log_listener(lambda _, message: planner.plans.append(str(message)))
     yield planner
     await connection.close()
@@ -104,15 +125,96 @@ async def test_no_question_reads_a_big_table_whole(planner: Planner) -> None:
         ("an export", lambda tx: contacts.by_number(tx, "", 500), "contacts_org_id_phone_e164_key"),
         ("a call's events", lambda tx: call_events.after(tx, ids.new(), 0), "call_events_pkey"),
         ("events to catch up", lambda tx: events.page(tx, ("0", 0), ["call.completed"], 50), "events_"),
+        (
+            "the latest events",
+            lambda tx: events.page(tx, events.END, ["call.completed"], 50, newest_first=True),
+            "events_",
+        ),
     ]
     for name, question, index in questions:
         plan = await planner.ask(question)
         assert index in plan, f"{name}:\n{plan}"
         assert not whole(plan), f"{name}:\n{plan}"
+    old, doomed = now() - timedelta(days=1000), [ids.new()]
+    deletions: list[tuple[str, Callable[[Tx], Awaitable[object]], str]] = [
+        ("old calls", lambda tx: erasures.old_calls(tx, old, 50), "calls_page"),
+        ("a person's calls", lambda tx: erasures.calls_with(tx, "+13175550199", now(), 50), "calls_contact_e164"),
+        ("a person's live calls", lambda tx: erasures.is_live_with(tx, "+13175550199"), "calls_"),
+        ("a deletion", lambda tx: erasures.erase(tx, doomed), "_org_id_subject_id_idx"),
+        ("old events", lambda tx: erasures.empty_old_events(tx, old, 500), "_org_id_created_at_idx"),
+    ]
+    for name, question, index in deletions:
+        plan = await planner.ask(question)
+        assert index in plan, f"{name}:\n{plan}"
+        assert not whole(plan), f"{name}:\n{plan}"
+    await planner.connection.execute("UPDATE organizations SET retention_days = 30")
+    plan = await planner.ask(erasures.overdue, "hum_system")
+    assert "calls_page" in plan and "_org_id_created_at_idx" in plan and not whole(plan), plan
     plan = await planner.ask(lambda tx: events.read_behind_horizon(tx, "r", events.Start.BEGINNING), "hum_system")
-    assert "events_horizon" in plan and not whole(plan), plan
+    assert "_xid_id_idx" in plan and not whole(plan), plan
 
 
 def whole(plan: str) -> list[str]:
-    """The big tables that a plan reads from end to end."""
-    return [table for table in re.findall(r"Seq Scan on (\w+)", plan) if table in BIG]
+    """The big tables that a plan reads from end to end; of the events' months, those that have any."""
+    read = re.findall(r"Seq Scan on (\w+)(?: \w+)?  \(cost=[\d.]+\.\.([\d.]+)", plan)
+    return [table for table, cost in read if table in BIG or (MONTH.fullmatch(table) and float(cost) > 1)]
+
+
+#: Every call as an order that is due.
+ORDERS = """
+    INSERT INTO outbound_calls (call_id, org_id, to_e164, account, max_attempts, retry_after_seconds, ring_seconds,
+                                honor_quiet_hours, test, due_at, waits_for, wanted_at)
+    SELECT id, org_id, to_e164, '', 1, 300, 30, true, false, created_at, 'turn', created_at FROM calls;
+    ANALYZE outbound_calls;
+"""
+
+
+async def test_whose_turn_it_is_is_read_from_an_index(planner: Planner) -> None:
+    await planner.connection.execute(ORDERS)
+    for question in (outbound.accounts, lambda tx: outbound.next_due(tx, "")):
+        plan = await planner.ask(question, "hum_system")
+        assert "outbound_calls_due" in plan and "Seq Scan on outbound_calls" not in plan, plan
+    plan = await planner.ask(lambda tx: outbound.page(tx, outbound.Filter(), None, 51))
+    assert "outbound_calls_page" in plan or "outbound_calls_pkey" in plan, plan
+    assert "Seq Scan on outbound_calls" not in plan, plan
+
+
+#: Texts of two numbers: half of them due, of conversations and of a campaign, and very many that are scheduled.
+TEXTS = """
+    INSERT INTO conversations (id, org_id, number_e164, contact_e164)
+    SELECT gen_random_uuid(), $1, '+1317555010' || n % 2, '+1317' || 2000000 + n FROM generate_series(1, $2) n;
+"""
+MESSAGES = """
+    INSERT INTO messages (id, org_id, conversation_id, direction, number_e164, contact_e164, body, status, segments, sent_by,
+                          lane, due_at, campaign_id)
+    SELECT gen_random_uuid(), org_id, id, 'outbound', number_e164, contact_e164, 'Hi', 'scheduled', 1, 'human', lane,
+           now() + CASE WHEN far THEN interval '1 day' ELSE interval '-1 second' END,
+           CASE lane WHEN 1 THEN md5(number_e164)::uuid END
+      FROM conversations, (VALUES (0, true), (0, false), (1, true), (1, false)) kinds (lane, far);
+"""
+
+
+async def test_which_text_is_next_is_read_from_an_index(planner: Planner) -> None:
+    await planner.connection.execute(
+        "SET session_replication_role = replica"
+    )  # without triggers: only plans matter here
+    await planner.connection.execute(TEXTS.replace("$1", f"'{planner.org}'").replace("$2", "10000"))
+    await planner.connection.execute(MESSAGES)
+    await planner.connection.execute("RESET session_replication_role")
+    await planner.connection.execute("ANALYZE messages, conversations, message_attempts")
+    number = "+13175550100"
+    campaign = await planner.connection.fetchval(
+        "SELECT campaign_id FROM messages WHERE number_e164 = $1 AND lane = 1", number
+    )
+    questions: list[tuple[Callable[[Tx], Awaitable[object]], str]] = [
+        (lambda tx: sends.numbers(tx, 0.25, 500), "messages_due"),
+        (lambda tx: sends.talks(tx, number, 8), "messages_due"),
+        (lambda tx: sends.campaigns(tx, number), "messages_due_campaign"),
+        (lambda tx: sends.of_campaign(tx, number, campaign, 8), "messages_due_campaign"),
+        (lambda tx: text_attempts.unknown(tx, timedelta(seconds=60), 50), "message_attempts"),
+        (lambda tx: text_attempts.retries(tx, 50), "message_attempts"),
+    ]
+    for question, index in questions:
+        plan = await planner.ask(question, "hum_system")
+        assert index in plan, plan
+        assert not re.search(r"Seq Scan on (messages|conversations)", plan), plan

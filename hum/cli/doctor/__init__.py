@@ -11,7 +11,7 @@ import aiohttp
 
 from hum import descriptors, home
 from hum import settings as environment
-from hum.cli.doctor import probes, rules
+from hum.cli.doctor import billing, bus, probes, rules
 from hum.cli.doctor.facts import Answer, Database, Line
 from hum.cli.doctor.finding import Finding, verdict
 from hum.cli.doctor.probes import Web
@@ -101,22 +101,30 @@ class Doctor:
         """By name, in the order in which they are shown; without a running platform, only what needs none."""
         config = self._config
         found: dict[str, Check] = {"keys": self._keys, "home": self._home}
+        if config.bucket is not None:
+            found["recordings"] = self._recordings
         if not is_up:
             found["platform"] = self._platform
         if config.database_url:
             found["database"] = self._look_at_database
         else:
             self._database.set_result(None)
+        if config.bus_url:
+            found["bus"] = self._bus
         if is_up:
-            found["control"] = self._control
+            found |= {"control": self._control, "TLS": self._certificate, "media": self._media}
         if is_up or config.twilio_account_sid:
             found["carrier"] = self._carrier
         if is_up or config.openai_api_key:
             found["model"] = self._model
         if is_up or config.oidc_issuer:
             found["sign-in"] = self._sign_in
+        if config.stripe_api_key or config.stripe_webhook_secret:
+            found["billing"] = self._billing
+        if config.smtp_url:
+            found["e-mail"] = self._email
         if is_up:
-            found |= {"public URL": self._public_url, "media URL": self._media_url}
+            found |= {"calls": self._calls, "public URL": self._public_url, "media URL": self._media_url}
         return found | {"core": self._engine, "open files": self._open_files}
 
     def skews(self) -> dict[str, float]:
@@ -129,6 +137,13 @@ class Doctor:
 
     async def _home(self) -> list[Finding]:
         return [rules.home(self._config, *probes.home_fault(self._config.home))]
+
+    async def _recordings(self) -> list[Finding]:
+        waiting, fault = (
+            probes.waiting_recordings(self._config),
+            await probes.store_fault(self._config, self._web.seconds),
+        )
+        return [rules.recordings(self._config, waiting, fault)]
 
     async def _platform(self) -> list[Finding]:
         return [Finding("platform", f"nothing runs in {self._config.home}", "start it with `hum up`, then ask again")]
@@ -152,8 +167,14 @@ class Doctor:
             self._answers["database"] = [Answer(0, skew_seconds=found.skew_seconds)]
         return rules.database(found, self._config)
 
+    async def _bus(self) -> list[Finding]:
+        return bus.judge(await probes.bus(self._config, self._web.seconds))
+
     async def _control(self) -> list[Finding]:
         return [rules.control(await probes.control(self._config, self._web.seconds), self._config)]
+
+    async def _certificate(self) -> list[Finding]:
+        return [rules.certificate(probes.certificate(self._config), self._config)]
 
     async def _public_url(self) -> list[Finding]:
         return [rules.public_url(self._config, *await probes.webhook(self._web, self._config))]
@@ -173,15 +194,31 @@ class Doctor:
             return [wrong]
         database = await self._database
         account = Finding("carrier", f"account {config.twilio_account_sid} answers")
-        return [account, *rules.numbers(config, held, None if database is None else database.numbers)]
+        numbers = rules.numbers(config, held, None if database is None else database.numbers)
+        known = database is not None and database.media is not None
+        return [account, *numbers, *([rules.agents(database)] if database and known else [])]
+
+    async def _media(self) -> list[Finding]:
+        database = await self._database
+        return [] if database is None or database.media is None else [rules.media(database.media, self._config)]
+
+    async def _calls(self) -> list[Finding]:
+        database = await self._database
+        return [] if database is None or database.media is None else [rules.last_call(database.last_call)]
 
     async def _model(self) -> list[Finding]:
         answers = await probes.models(self._web, self._config, rules.models(self._config))
         self._answers["model"] = list(answers.values())
         return rules.model(self._config, answers)
 
+    async def _billing(self) -> list[Finding]:
+        return billing.judge(self._config, await probes.stripe(self._web, self._config))
+
     async def _sign_in(self) -> list[Finding]:
         answer = await probes.issuer(self._web, self._config)
         if answer is not None:
             self._answers["sign-in provider"] = [answer]
         return [rules.sign_in(self._config, answer)]
+
+    async def _email(self) -> list[Finding]:
+        return [rules.email(self._config, await probes.smtp_fault(self._config, self._web.seconds))]

@@ -1,6 +1,6 @@
 """What `hum doctor` looks at, as it was found.  Plain data; `probes` fills it, `rules` judges it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,15 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """Recordings that are on this machine, and not in the bucket yet."""
+
+    files: int
+    size_bytes: int
+    oldest_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Database:
     """What `python -m storage inspect` prints; `fault` says why it could not look."""
 
@@ -29,8 +38,24 @@ class Database:
     unapplied: Sequence[str] = ()
     is_newer: bool = False
     skew_seconds: float = 0.0
-    #: Numbers that organizations have; at most `MOST_NUMBERS` of storage.inspect.
+    #: Numbers that organizations have; at most `MOST_NUMBERS` of storage.facts.
     numbers: Sequence[str] = ()
+    #: Those of them that no agent answers.
+    silent: Sequence[str] = ()
+    #: Of each media process that is there: `refuses` (why it takes no calls; empty: it takes them), `zone`, `version`, `places`.
+    #: None: the schema is another's.
+    media: Sequence[Mapping[str, Any]] | None = None
+    #: The latest call: `seconds_ago`, `status`, `reason`.
+    last_call: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """The certificate that planes show each other.  `fault`: why it can't be used, a sentence."""
+
+    fault: str = ""
+    names: Sequence[str] = ()
+    days_left: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,17 +7,22 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
 from grpc import aio
 
-from hum import carrier
-from hum.cli.doctor.facts import Answer, Database, Engine, Line
+from hum import carrier, planfile, recordings, smtp
+from hum.cli.doctor.billing import Found
+from hum.cli.doctor.bus import Bus
+from hum.cli.doctor.facts import Answer, Certificate, Database, Engine, Line, Waiting
 from hum.cli.operator import operator
 from hum.clock import now
 from hum.settings import UpSettings, environment
@@ -136,6 +141,30 @@ async def issuer(web: Web, config: UpSettings) -> Answer | None:
     return await web.ask("GET", config.oidc_issuer.rstrip("/") + "/.well-known/openid-configuration")
 
 
+async def stripe(web: Web, config: UpSettings) -> Found:
+    """What Stripe says of the plans' prices, its meters and its webhooks; nothing is asked without a key."""
+    try:
+        plans = planfile.read(config.plans_file)
+    except (ValueError, OSError) as error:
+        return Found(None, str(error))
+    if not config.stripe_api_key:
+        return Found(plans)
+    headers, base = {"Authorization": f"Bearer {config.stripe_api_key}"}, config.stripe_api_base.rstrip("/")
+    prices = [
+        price
+        for plan in plans.plans
+        for price in (plan.price_id, plan.seat_price_id, *plan.metered_price_ids)
+        if price is not None
+    ]
+    paths = [
+        *(f"prices/{price}" for price in prices),
+        "billing/meters?status=active&limit=100",
+        "webhook_endpoints?limit=100",
+    ]
+    answers = await asyncio.gather(*(web.ask("GET", f"{base}/v1/{path}", headers=headers) for path in paths))
+    return Found(plans, prices=dict(zip(prices, answers, strict=False)), meters=answers[-2], endpoints=answers[-1])
+
+
 # --- the way from outside -----------------------------------------------------------------------------------------
 
 
@@ -178,6 +207,12 @@ async def database(config: UpSettings, seconds: float) -> Database:
     return Database(fault=found) if isinstance(found, str) else Database(**found)
 
 
+async def bus(config: UpSettings, seconds: float) -> Bus:
+    """As `control.busfacts` finds it, with control's own client."""
+    found = await _program("control.busfacts", seconds, HUM_BUS_URL=config.bus_url)
+    return Bus(fault=found) if isinstance(found, str) else Bus(**found)
+
+
 async def engine(seconds: float) -> Engine:
     found = await _program("media.facts", seconds)
     return Engine(fault=found) if isinstance(found, str) else Engine(**found)
@@ -207,6 +242,44 @@ async def _program(module: str, seconds: float, **more: str) -> dict[str, Any] |
     return found
 
 
+def certificate(config: UpSettings) -> Certificate | None:
+    """The certificate that this plane shows others, and whether its key and its authority belong to it."""
+    if config.tls_cert is None:
+        return None
+    try:
+        chain = x509.load_pem_x509_certificates(config.tls_cert.read_bytes())
+        if config.tls_key is not None:
+            key = serialization.load_pem_private_key(config.tls_key.read_bytes(), None)
+            if key.public_key() != chain[0].public_key():
+                return Certificate("HUM_TLS_KEY is not the key of HUM_TLS_CERT")
+        if config.tls_ca is not None:
+            authorities = x509.load_pem_x509_certificates(config.tls_ca.read_bytes())
+            if not any(_issued(chain[-1], each) for each in authorities):
+                return Certificate("HUM_TLS_CA is not the authority that issued HUM_TLS_CERT")
+    except OSError as error:
+        return Certificate(f"{error.filename}: {error.strerror}")
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        return Certificate(f"it can't be read: {str(error)[:200]}")
+    left = min(each.not_valid_after_utc for each in chain) - now()
+    return Certificate(names=_names(chain[0]), days_left=left.total_seconds() / 86_400)
+
+
+def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def _names(certificate: x509.Certificate) -> list[str]:
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return [certificate.subject.rfc4514_string()]
+    return [str(each.value) for each in found]
+
+
 def key_files(home: Path) -> dict[str, int | None]:
     """The modes of the generated keys, by name; None for those that are not there."""
     return {name: (home / name).stat().st_mode & 0o777 if (home / name).exists() else None for name in KEYS}
@@ -221,6 +294,31 @@ def home_fault(home: Path) -> tuple[str, int]:
     return fault, shutil.disk_usage(place).free
 
 
+async def store_fault(config: UpSettings, seconds: float) -> str:
+    """Why the bucket does not take, give and delete an object; empty if it does."""
+    assert config.bucket is not None, "without a bucket there is nothing to look at"
+    from hum.objects.bucket import StoreFault, opened, probe
+
+    try:
+        once = config.model_copy(update={"s3_retries": 0, "s3_request_seconds": seconds})
+        await probe(opened(once, config.bucket))
+    except StoreFault as error:
+        return error.fault
+    return ""
+
+
+def waiting_recordings(config: UpSettings) -> Waiting:
+    """What of this machine's recordings is not in the bucket yet."""
+    sizes, at = 0, now().timestamp()
+    oldest = at
+    files = [each for each in config.recordings_dir.glob("*/*") if recordings.owner(f"{each.parent.name}/{each.name}")]
+    for each in files:
+        with suppress(FileNotFoundError):  # it is stored by now
+            found = each.stat()
+            sizes, oldest = sizes + found.st_size, min(oldest, found.st_mtime)
+    return Waiting(len(files), sizes, max(0.0, at - oldest))
+
+
 def skews(answers: Mapping[str, Sequence[Answer]]) -> dict[str, float]:
     """By how much the clocks of those who answered are ahead of ours, in seconds."""
     found = {
@@ -228,3 +326,14 @@ def skews(answers: Mapping[str, Sequence[Answer]]) -> dict[str, float]:
         for name, all_ in answers.items()
     }
     return {name: seconds for name, seconds in found.items() if seconds is not None}
+
+
+async def smtp_fault(config: UpSettings, seconds: float) -> str:
+    """Why e-mails can't be handed over; empty if they can.  Nothing is sent."""
+    server = config.smtp_server
+    assert server is not None, "without a server there is nothing to look at"
+    try:
+        await smtp.check(replace(server, seconds=min(server.seconds, seconds)))
+    except smtp.NotSent as error:
+        return str(error)
+    return ""

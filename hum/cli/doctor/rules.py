@@ -1,9 +1,11 @@
 """What `hum doctor` makes of what it found: each check a function from facts to a finding.  Pure, and without secrets."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from hum import descriptors, production
-from hum.cli.doctor.facts import Answer, Database, Engine, Line
+from hum.cli.doctor.facts import Answer, Certificate, Database, Engine, Line, Waiting
 from hum.cli.doctor.finding import Finding
 from hum.network import shown_url
 from hum.settings import UpSettings
@@ -19,6 +21,21 @@ UNAUTHORIZED, NOT_FOUND, TOO_MANY = 401, 404, 429
 FORBIDDEN, NO_CONTENT, OK = 403, 204, 200
 SWITCHING, UNAVAILABLE = 101, 503
 MOST_NAMED = 5
+#: A recording is in the bucket a few seconds after its call.
+MOST_WAITING_SECONDS = 600
+#: A certificate that is left to expire stops all calls.
+SOON_DAYS = 14
+#: What to do about the latest call, if it failed, by its reason.
+FAULTS = {
+    "no_stream": "its media stream never came: let the proxy pass WebSockets at HUM_MEDIA_URL",
+    "stream_lost": "its media stream broke off: see the log of the media process, and the proxy's time limits",
+    "no_capacity": "start more media processes, or raise HUM_MAX_CALLS",
+    "no_flow": "give the number a flow",
+    "control_away": "control was away: see its log",
+    "model_lost": "see the media process's log for what the model said",
+    "model_refused": "correct OPENAI_API_KEY, or the flow's model",
+    "carrier_protocol": "see the media process's log for what came: a proxy may change the stream",
+}
 
 
 def settings(sentences: Sequence[str], config: UpSettings | None) -> list[Finding]:
@@ -57,6 +74,18 @@ def home(config: UpSettings, fault: str, free_bytes: int) -> Finding:
         shown = f"{free_bytes >> 20} MiB are free at {config.home}, and calls need {config.min_free_bytes >> 20}"
         return Finding("home", shown, "make room on its disk")
     return Finding("home", f"{config.home} can be written, {free_bytes >> 20} MiB are free")
+
+
+def recordings(config: UpSettings, waiting: Waiting, fault: str) -> Finding:
+    """`fault`: why the bucket does not take, give and delete an object, if so."""
+    waits = f"{waiting.files} files of {waiting.size_bytes >> 20} MiB wait on this machine"
+    if fault:
+        fix = f"check HUM_RECORDINGS_URL and the HUM_S3_* settings, and what the bucket allows; {waits}"
+        return Finding("recordings", f"{config.recordings_url} can't be used ({fault})", fix)
+    if waiting.oldest_seconds > MOST_WAITING_SECONDS:
+        shown = f"{waits}, the oldest for {waiting.oldest_seconds / 60:.0f} minutes"
+        return Finding("recordings", shown, "see that media runs here, and what it logs of recordings")
+    return Finding("recordings", f"{config.recordings_url} takes, gives and deletes an object; {waits}")
 
 
 def database(found: Database, config: UpSettings) -> list[Finding]:
@@ -162,6 +191,74 @@ def numbers(config: UpSettings, held: Sequence[Line], ours: Sequence[str] | None
     return found or [Finding("numbers", f"the account holds {len(held)}; {count} of HUM's point here")]
 
 
+def agents(found: Database) -> Finding:
+    """Whether somebody answers each number."""
+    if found.silent:
+        fix = "give each a flow: PATCH /api/numbers/{id} {flow_id}"
+        return Finding("agents", f"nobody answers {_named(found.silent)}", fix)
+    if not found.numbers:
+        return Finding(
+            "agents", "no number yet: POST /api/numbers/buy, or POST /api/numbers for one that the account holds"
+        )
+    return Finding("agents", f"an agent answers each of {len(found.numbers)} numbers")
+
+
+def media(processes: Sequence[Mapping[str, Any]], config: UpSettings) -> Finding:
+    """`processes`: those that are linked to control, as `Database.media` has them."""
+    taking = [each for each in processes if not each["refuses"]]
+    if not processes:
+        fix = "start `hum media`; its HUM_CONTROL_ADDRESS and HUM_NODE_KEY must be control's"
+        return Finding("media", "no process is linked to control", fix)
+    if not taking:
+        why = ", ".join(sorted({each["refuses"] for each in processes}))
+        return Finding(
+            "media", f"none of {len(processes)} processes takes calls ({why})", "see its /readyz and its log"
+        )
+    zones = Counter(each["zone"] for each in taking)
+    shown = f"{len(taking)} of {len(processes)} processes take calls"
+    if any(zones):
+        shown += ": " + ", ".join(f"{count} in {zone or 'no zone'}" for zone, count in sorted(zones.items()))
+    if len(releases := sorted({each["version"] for each in processes})) > 1:
+        shown += f"; releases {', '.join(each or 'unknown' for each in releases)}"
+    if config.zone and not zones[config.zone]:
+        fix = "start `hum media` there, or correct HUM_ZONE: calls of this zone go to others"
+        return Finding("media", f"{shown}; none in {config.zone}, which is ours", fix)
+    return Finding("media", f"{shown}; they have {sum(each['places'] for each in taking)} places")
+
+
+def last_call(call: Mapping[str, Any] | None) -> Finding:
+    """The latest call of all organizations."""
+    if call is None:
+        return Finding("calls", "none came yet: call one of the numbers, then ask again")
+    ended = f"{call['status'].replace('_', ' ')}{', ' if call['reason'] else ''}{call['reason']}"
+    shown = f"the latest began {_ago(call['seconds_ago'])} ago: {ended}"
+    return Finding("calls", shown, FAULTS.get(call["reason"], "") if call["status"] == "failed" else "")
+
+
+def _ago(seconds: float) -> str:
+    for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def certificate(found: Certificate | None, config: UpSettings) -> Finding:
+    """What planes show each other (HUM_TLS_CERT); None: none is set."""
+    host = config.control_address.rpartition(":")[0].strip("[]")
+    if found is None:
+        if host in {"", "localhost"} or host.startswith("127.") or host == "::1":
+            return Finding("TLS", "planes talk on this machine, without TLS")
+        fix = "set HUM_TLS_CERT, HUM_TLS_KEY and HUM_TLS_CA on every plane"
+        return Finding("TLS", f"planes talk to {host} without TLS", fix)
+    if found.fault:
+        return Finding("TLS", found.fault, "correct HUM_TLS_CERT, HUM_TLS_KEY and HUM_TLS_CA")
+    if found.days_left < 0:
+        return Finding("TLS", f"the certificate expired {-found.days_left:.0f} days ago", "renew HUM_TLS_CERT")
+    if found.days_left < SOON_DAYS:
+        return Finding("TLS", f"the certificate expires in {found.days_left:.0f} days", "renew HUM_TLS_CERT")
+    return Finding("TLS", f"{', '.join(found.names)}, for {found.days_left:.0f} more days")
+
+
 def _asked(line: Line) -> tuple[str, str]:
     """Without connection overrides."""
     return line.voice_url.partition("#")[0], line.status_url.partition("#")[0]
@@ -205,6 +302,14 @@ def sign_in(config: UpSettings, answer: Answer | None) -> Finding:
     if (name := answer.json.get("issuer")) != issuer:
         return Finding("sign-in", f"{issuer} calls itself {str(name)[:200]}", "set HUM_OIDC_ISSUER to exactly that")
     return Finding("sign-in", f"{issuer} answers; it must know {config.public_url}/auth/callback")
+
+
+def email(config: UpSettings, fault: str) -> Finding:
+    """`fault`: why the SMTP server takes nothing; empty if it does."""
+    if fault:
+        fix = "check HUM_SMTP_URL, HUM_SMTP_USER, HUM_SMTP_PASSWORD and HUM_SMTP_CA"
+        return Finding("e-mail", f"{config.smtp_url} can't be used: {fault}", fix)
+    return Finding("e-mail", f"{config.smtp_url} answers; e-mails are from {config.smtp_from}")
 
 
 def public_url(config: UpSettings, health: Answer, signed: Answer) -> Finding:

@@ -1,6 +1,7 @@
 """Holding numbers: what is another organization's, who pays, giving back, comparing; and what waits for the carrier."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -202,6 +203,28 @@ async def test_a_single_organization_takes_over_what_nobody_has(desk: Desk) -> N
         )
     desk.carrier.pointed.clear()
     assert (await sync(desk), desk.carrier.pointed) == ((0, 0, 0), {})  # again: nothing
+
+
+@pytest.mark.parametrize("url", ["voice_url", "voice_status_url", "sms_url", "sms_fallback_url"])
+async def test_a_number_of_which_one_url_is_elsewhere_is_pointed_here_again(desk: Desk, url: str) -> None:
+    await sync(desk)
+    here = Webhooks.at(desk.plane.settings.public_url)
+    for e164, held in desk.carrier.numbers.items():
+        desk.carrier.numbers[e164] = replace(held, webhooks=here)
+    held = desk.carrier.numbers["+13175550103"]
+    desk.carrier.numbers[held.e164] = replace(held, webhooks=replace(here, **{url: "https://elsewhere.example/"}))
+    desk.carrier.pointed.clear()
+    assert await sync(desk) == (0, 1, 0)
+    assert desk.carrier.pointed == {held.sid: here}
+
+
+async def test_a_registered_number_gets_its_texts_here(desk: Desk) -> None:
+    held = desk.carrier.numbers["+13175550101"]
+    here = Webhooks.at(desk.plane.settings.public_url)
+    desk.carrier.numbers[held.e164] = replace(held, webhooks=replace(here, sms_url="https://elsewhere.example/"))
+    number = numbers_pb2.Number(e164=held.e164)
+    await desk.stub.RegisterNumber(numbers_pb2.RegisterNumberRequest(number=number), metadata=desk.who)
+    assert desk.carrier.pointed == {held.sid: here}
 
 
 async def test_of_several_organizations_each_sees_to_its_own(desk: Desk) -> None:

@@ -1,15 +1,23 @@
 """What `hum doctor` makes of what it finds."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
-from hum.cli.doctor import as_running, rules
-from hum.cli.doctor.facts import Answer, Database, Engine, Line
+from hum import ids
+from hum.cli.doctor import as_running, probes, rules
+from hum.cli.doctor.facts import Answer, Database, Engine, Line, Waiting
 from hum.cli.doctor.finding import Finding, verdict
+from hum.ids import Kind
 from hum.production import make_keys
 from hum.settings import UpSettings
 
@@ -186,6 +194,94 @@ def test_the_core() -> None:
     assert told(rules.engine(Engine(fault="ended with status 1"), config()), "status 1")
 
 
+def test_agents_and_media() -> None:
+    assert fixes([rules.agents(replace(DATABASE, numbers=["+1", "+2"]))]) == []
+    assert told([rules.agents(replace(DATABASE, numbers=["+1", "+2"], silent=["+2"]))], "nobody answers +2", "flow_id")
+    assert "no number yet" in rules.agents(DATABASE).what
+    assert rules.media([process(), process("full"), process()], config()).what == (
+        "2 of 3 processes take calls; they have 500 places"
+    )
+    assert told([rules.media([], config())], "hum media", "HUM_NODE_KEY")
+    none = [process("full"), process("lagging"), process("full")]
+    assert told([rules.media(none, config())], "none of 3", "(full, lagging)")
+
+
+def test_zones_and_releases_of_media_processes() -> None:
+    here, there, full = process(zone="a"), process(zone="b", version="0.2.0"), process("full", zone="c")
+    found = rules.media([here, here, there, full, process()], config(zone="a"))
+    assert found.is_ok and "2 in a, 1 in b" in found.what and "1 in no zone" in found.what
+    assert "c" not in found.what.split("releases")[0].split(":")[1], "its only process takes no calls"
+    assert "releases 0.1.0, 0.2.0" in found.what
+    assert told([rules.media([here, full], config(zone="c"))], "none in c", "HUM_ZONE")
+    assert "releases" not in rules.media([here, full], config()).what
+
+
+def process(refuses: str = "", **more: str) -> dict[str, Any]:
+    return {"refuses": refuses, "zone": "", "version": "0.1.0", "places": 250, **more}
+
+
+def test_the_latest_call() -> None:
+    assert "call one of the numbers" in rules.last_call(None).what
+    well = {"seconds_ago": 185.0, "status": "completed", "reason": "caller"}
+    assert rules.last_call(well).line() == "ok   calls        the latest began 3 minutes ago: completed, caller"
+    for reason, words in rules.FAULTS.items():
+        assert told([rules.last_call(well | {"status": "failed", "reason": reason})], reason, words)
+    assert rules.last_call(well | {"status": "failed", "reason": "unheard of"}).is_ok
+    ago = [rules.last_call(well | {"seconds_ago": float(n)}).what.split()[3:5] for n in (5, 130, 7_300, 200_000)]
+    assert ago == [["5", "s"], ["2", "minutes"], ["2", "hours"], ["2", "days"]]
+
+
+@pytest.fixture(scope="module")
+def issued(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An authority, and what it issued: `plane` for 90 days, `late` for one that is over."""
+    folder = tmp_path_factory.mktemp("tls")
+    key, other = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    ours = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "authority")])
+    now = datetime.now(UTC)
+
+    def write(name: str, public: ec.EllipticCurvePublicKey, subject: x509.Name, days: int) -> None:
+        made = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(ours)
+            .public_key(public)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=100))
+            .not_valid_after(now + timedelta(days=days))
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName("control.example.com")]), critical=False)
+            .sign(key, hashes.SHA256())
+        )
+        (folder / f"{name}.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+
+    own = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "plane")])
+    write("ca", key.public_key(), ours, 1000)
+    for name, days in (("plane", 90), ("soon", 3), ("late", -5)):
+        write(name, other.public_key(), own, days)
+    for name, each in (("ca", key), ("plane", other)):
+        pem = each.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        (folder / f"{name}.key").write_bytes(pem)
+    return folder
+
+
+def test_certificates_between_planes(issued: Path) -> None:
+    def looked(cert: str, key: str = "plane.key", authority: str = "ca.pem") -> Finding:
+        with_tls = config(tls_cert=issued / cert, tls_key=issued / key, tls_ca=issued / authority)
+        return rules.certificate(probes.certificate(with_tls), with_tls)
+
+    well = looked("plane.pem")
+    assert well.is_ok and "control.example.com, for 90 more days" in well.what
+    assert told([looked("soon.pem")], "expires in 3 days", "renew")
+    assert told([looked("late.pem")], "expired 5 days ago")
+    assert told([looked("plane.pem", key="ca.key")], "not the key")
+    assert told([looked("plane.pem", authority="plane.pem")], "not the authority")
+    assert told([looked("nothing.pem")], "No such file")
+    assert told([looked("plane.key")], "can't be read")
+    assert rules.certificate(None, config()).is_ok, "on one machine"
+    assert told([rules.certificate(None, config(control_address="10.0.0.5:50051"))], "10.0.0.5 without TLS")
+
+
 def test_open_files() -> None:
     assert fixes([rules.open_files(config(), 65_536)]) == []
     assert told([rules.open_files(config(), 1024)], "1024 are allowed", "LimitNOFILE=1294", "HUM_MAX_CALLS")
@@ -197,3 +293,27 @@ def test_stand_ins_are_looked_at_as_the_planes_have_them() -> None:
     assert (seen.twilio_api_base_url, seen.twilio_auth_token) == ("http://127.0.0.1:1", "t")
     assert (seen.openai_base_url, seen.openai_api_key) == ("http://127.0.0.1:2/v1", "k")
     assert as_running(config(), {}, {}) == config()
+
+
+def test_a_bucket_that_takes_nothing_and_recordings_that_wait() -> None:
+    bucket = config(recordings_url="s3://calls/hum", s3_access_key_id="AK1", s3_secret_access_key="bucket-secret")
+    nothing, much = Waiting(0, 0, 0.0), Waiting(3, 5 << 20, 7_200.0)
+    assert rules.recordings(bucket, nothing, "").is_ok
+    assert told(
+        [rules.recordings(bucket, much, "the store refuses our key")], "refuses our key", "3 files of 5 MiB wait"
+    )
+    assert told([rules.recordings(bucket, much, "")], "the oldest for 120 minutes", "media runs here")
+    assert "bucket-secret" not in rules.recordings(bucket, much, "x").line()
+
+
+def test_what_waits_for_the_bucket_is_counted(tmp_path: Path) -> None:
+    bucket = config(home=tmp_path, recordings_url="s3://calls/hum")
+    assert probes.waiting_recordings(bucket) == Waiting(0, 0, 0.0)
+    org, call = ids.show(Kind.ORGANIZATION, ids.new()), ids.show(Kind.CALL, ids.new())
+    folder = bucket.recordings_dir / org
+    folder.mkdir(parents=True)
+    (folder / "mine.txt").write_bytes(b"x")
+    (folder / f"{call}.wav").write_bytes(b"x" * 1000)
+    os.utime(folder / f"{call}.wav", (1, 1))
+    found = probes.waiting_recordings(bucket)
+    assert (found.files, found.size_bytes) == (1, 1000) and found.oldest_seconds > 1e9

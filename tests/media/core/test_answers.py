@@ -79,18 +79,31 @@ def test_a_refusal_is_tried_again_a_few_times():
         assert answers.create(False) == f"create_{n}"
         answers.refused("another")
         assert answers.create(False) is None
+        assert not answers.failing
         answers.refused(f"create_{n}")
-    assert answers.create(False) is None
+    assert answers.failing
 
 
 def test_a_failed_answer_is_tried_again_a_few_times():
     answers = Answers(Caller(1_000, 9_000, 250))
     answers.owe()
     for _ in range(REFUSALS):
+        assert not answers.failing
         assert answers.create(False)
         answers.response_created("r")
         answers.response_done("r", failed=True)
-    assert answers.create(False) is None
+    assert answers.failing
+
+
+def test_another_session_owes_the_answer_and_has_tries_of_its_own():
+    answers = Answers(Caller(1_000, 9_000, 250))
+    answers.owe()
+    for n in range(1, REFUSALS + 1):
+        answers.create(False)
+        answers.refused(f"create_{n}")
+    answers.model_lost()
+    assert not answers.failing
+    assert answers.create(False)
 
 
 def test_an_answer_that_was_being_made_is_owed_by_the_next_session():

@@ -6,22 +6,12 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from media.core.commands import EndCall, Machine, Watch
 from media.core.conversation import Conversation
 from media.core.leg import HangUp, Leave, Mark
-from media.core.types import (
-    CallPlan,
-    Clip,
-    ClipKind,
-    EndCall,
-    Report,
-    Stamp,
-    ToModel,
-    Tool,
-    ToolCalled,
-    ToolFinished,
-    Watch,
-)
-from media.legs import twilio
+from media.core.types import CallPlan, Clip, ClipKind, Report, Stamp, ToModel, Tool, ToolCalled, ToolFinished
+from media.legs import twiliowire
+from tests.examples import examples
 
 PLAN = CallPlan("", "v", "m", "t",
     clips={ClipKind.GREETING: Clip("Hello there", bytes(4_000)), ClipKind.ANNOUNCEMENT: Clip("Recorded", bytes(800)), ClipKind.GOODBYE: Clip("Bye")},
@@ -79,7 +69,7 @@ steps = st.one_of(
     st.just(model("session.created")),
     st.just(model("error", error={"message": "m", "event_id": "create_1"})),
     st.sampled_from([("model", b"{"), ("model", b'{"type":"response.done"}'), ("ready", 0), ("ready", 0), ("lost", 0)]),
-    st.sampled_from([("command", Watch(500)), ("command", EndCall("r", spoken=True))]),
+    st.sampled_from([("command", Watch(500)), ("command", EndCall("r", spoken=True)), ("command", Machine("m", message=True))]),
 )  # fmt: skip
 rare = st.sampled_from([carrier("start", **START), ("carrier", b"{"), carrier("stop"), ("gone", 0), carrier("mark")])
 
@@ -128,7 +118,7 @@ class Guard:
                 self.check(talk.leg_gone(self.now, HangUp("gone")))
 
     def leg(self, payload):
-        event = twilio.decode(payload)
+        event = twiliowire.decode(payload)
         if event is not None:
             self.check(self.talk.from_leg(event, self.now))
 
@@ -170,7 +160,7 @@ class Guard:
                 assert 0 < message["audio_end_ms"] * 8 <= self.received[message["item_id"]]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(steps, min_size=15, max_size=60), st.lists(rare, max_size=1), st.booleans())
 def test_any_order(first, then, begins):
     guard = Guard()

@@ -19,7 +19,7 @@ def test_a_clip_is_a_new_item_each_time_and_none_without_audio():
     assert first.id != second.id and first.complete and not first.of_model and first.generated == 80
     assert clips.item(ClipKind.ANNOUNCEMENT) is clips.item(ClipKind.HOLD) is None
     assert clips.text(ClipKind.ANNOUNCEMENT) == "Recorded" and clips.text(ClipKind.HOLD) is None
-    assert "Recorded" in instruction("Recorded")
+    assert "Recorded" in instruction(ClipKind.ANNOUNCEMENT, "Recorded")
 
 
 def test_what_was_heard_of_a_clip():

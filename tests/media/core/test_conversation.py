@@ -5,6 +5,7 @@ from random import Random
 import pytest
 
 from bench.simulation import calls
+from media.core.commands import EndCall, Watch
 from media.core.leg import Audio, Broken, Digit, HangUp, Leave, Mark
 from media.core.types import (
     AnnouncementPlayed,
@@ -16,7 +17,6 @@ from media.core.types import (
     ClipKind,
     Delta,
     Digits,
-    EndCall,
     LatencyMeasured,
     ModelLost,
     RecordAgent,
@@ -26,7 +26,6 @@ from media.core.types import (
     Tool,
     ToolCalled,
     TurnEnded,
-    Watch,
 )
 
 GREETING = bytes(range(1, 251)) * 64  # 2 s
@@ -250,8 +249,41 @@ def test_digits_are_reported_and_told_to_the_model(make_phone):
     phone.after(3_000)
     assert [d.digits for d in phone.told(Digits)] == ["12#"]
     items = [m["item"]["content"][0]["text"] for m in phone.model.received if m["type"] == "conversation.item.create"]
-    assert items == ["Caller pressed 12#"]
+    assert items == ["Caller entered 12 on the keypad"]
     assert phone.model.types().count("response.create") == 1
+
+
+@pytest.mark.parametrize("lost_first", [False, True])
+def test_every_later_session_knows_what_was_entered_in_its_place(make_phone, lost_first):
+    """An account number that was entered once is not asked for again because a socket broke."""
+    phone = make_phone(BARE)
+    phone.after(1_000)
+    if lost_first:
+        phone.lose()  # the keys come while there is no session
+    for digit in "12#":
+        phone.carrier.dtmf(digit)
+    phone.after(3_000)
+    phone.lose()
+    phone.after(3_000)
+    phone.speak(600)
+    phone.after(3_000)
+    phone.lose()
+    phone.after(3_000)
+    received = phone.model.received
+    begun = [place for place, each in enumerate(received) if each["type"] == "session.update"]
+    assert len(begun) == (4 if lost_first else 3)
+    for begin, end in zip(begun, [*begun[1:], None], strict=True):
+        texts = [
+            each["item"]["content"][0]["text"]
+            for each in received[begin:end]
+            if each["type"] == "conversation.item.create" and each["item"]["role"] != "system"
+        ]
+        if begin == begun[0] and lost_first:
+            assert texts == []
+        else:
+            assert texts[:1] == ["Caller entered 12 on the keypad"] and texts.count(texts[0]) == 1
+    assert [d.digits for d in phone.told(Digits)] == ["12#"], "and it is reported once"
+    assert [turn.seq for turn in phone.told(TurnEnded)] == list(range(1, len(phone.told(TurnEnded)) + 1))
 
 
 def test_keys_are_not_lost_when_the_call_ends_in_their_pause(make_phone):
@@ -274,7 +306,8 @@ def test_a_silent_caller_is_asked_twice_and_then_let_go(make_phone):
 
 def test_each_idle_prompt_is_said_in_its_own_words(make_phone):
     texts, gaps = ("Are you there", "Shall I call back later", "Goodbye then"), (2_000, 4_000, 2_000)
-    phone = make_phone(replace(PLAN, idle_after_ms=2_000, idle_prompts=3, idle_texts=texts, idle_gaps_ms=gaps))
+    prompts = (Clip(texts[0], bytes(800)), Clip(texts[1]), Clip(texts[2]))
+    phone = make_phone(replace(PLAN, idle_after_ms=2_000, idle_prompts=3, idle_clips=prompts, idle_gaps_ms=gaps))
     phone.after(60_000)
     asked = [
         m["response"]["instructions"]
@@ -445,3 +478,16 @@ def test_events_that_the_core_has_no_use_for_never_end_a_session(make_phone, eve
     for _ in range(10):
         phone.carry(phone.talk.from_model(json.dumps(event).encode(), phone.world.now))
     assert phone.told(ModelLost) == []
+
+
+def test_a_long_answer_is_kept_only_until_it_was_heard(make_phone):
+    phone = make_phone(BARE, answer_ms=20_000)
+    phone.after(1_000)
+    phone.speak(600)
+    kept, heard = 0, 0
+    for _ in range(240):
+        phone.after(100)
+        for item in phone.talk._voice._playout.line:
+            kept, heard = max(kept, len(item.audio.kept) - (item.generated - item.heard)), max(heard, item.heard)
+    assert heard > 100_000, "it was heard"
+    assert kept < 9_000, "of what was heard, a second is kept"

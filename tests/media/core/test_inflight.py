@@ -1,13 +1,13 @@
 from media.core.carrierclock import CarrierClock
-from media.core.inflight import InFlight, Item
+from media.core.inflight import InFlight, Item, Sound
 
 
 def flight(one_way_ms=50.0, size=8 * 1_000):
-    return InFlight(CarrierClock(one_way_ms)), Item("item", audio=bytearray(size), complete=True)
+    return InFlight(CarrierClock(one_way_ms)), Item("item", audio=Sound(bytes(size)), complete=True)
 
 
 def send(model, seq, item, size, now_ms):
-    model.sent(seq, item, bytes(item.audio[item.sent : item.sent + size]), now_ms)
+    model.sent(seq, item, item.audio.piece(item.sent, item.sent + size), now_ms)
 
 
 def test_audio_plays_from_when_it_arrives_without_a_gap():
@@ -77,7 +77,7 @@ def test_a_mark_too_early_was_flushed():
 
 def test_levels_are_those_of_what_plays_now():
     model, item = flight()
-    item.audio[800:1_600] = b"\xff" * 800
+    item.audio.kept[800:1_600] = b"\xff" * 800
     send(model, 1, item, 800, 0.0)
     send(model, 2, item, 800, 0.0)
     model.hear(300.0)
@@ -94,3 +94,17 @@ def test_what_was_sent_before_the_carriers_clock_was_known_ends_when_it_did():
     assert model.ends_ms == 10_150.0
     model.hear(10_030.0)
     assert model.ends_ms == 10_150.0
+
+
+def test_what_was_heard_of_an_answer_is_dropped_and_offsets_stay():
+    whole = bytes(range(256)) * 64
+    item = Item("item", audio=Sound(whole), complete=True)
+    item.audio.forget(8_000 - 1)
+    assert len(item.audio.kept) == len(whole), "not for less than a second"
+    item.audio.forget(9_000)
+    assert len(item.audio.kept) == len(whole) - 9_000
+    assert item.generated == len(whole) and not item.finished
+    assert item.audio.piece(9_000, 9_500) == whole[9_000:9_500]
+    item.heard = len(whole)
+    item.audio.forget(item.heard, 0)
+    assert not item.audio.kept and item.finished

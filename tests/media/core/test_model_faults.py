@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from media.core.answers import REFUSALS
 from media.core.leg import HangUp
 from media.core.losses import Losses
 from media.core.realtime import MAX_ANSWER_AUDIO_BYTES, MAX_EVENT_BYTES, MAX_TEXT_CHARS
@@ -219,6 +220,64 @@ def test_the_caller_of_a_slow_answer_hears_that_somebody_is_there(make_phone):
     assert heard(phone) == GREETING + HOLD + list(phone.model.items.values())[-1]
     assert losses(phone) == []
     assert phone.model.violations == []
+
+
+# Failing.
+
+
+def fails(phone):
+    """Each answer fails on the model's side."""
+    phone.model.voice.utter = lambda *given: given[-1](RuntimeError("overloaded"))
+
+
+def refuses(phone):
+    """The model answers each request for an answer with an error."""
+    handle = phone.model.out.deliver
+
+    def deliver(payload):
+        message = json.loads(payload)
+        if message["type"] != "response.create":
+            handle(payload)
+            return
+        phone.model.received.append(message)
+        error = {"type": "server_error", "message": "overloaded", "event_id": message["event_id"]}
+        phone.model.back.send(json.dumps({"type": "error", "event_id": "e", "error": error}).encode())
+
+    phone.model.out.deliver = deliver
+
+
+@pytest.mark.parametrize("fault", [fails, refuses])
+def test_a_model_that_fails_in_each_answer_is_given_up_with_an_apology(make_phone, fault):
+    phone = make_phone(PLAN)
+    phone.after(2_000)
+    fault(phone)
+    phone.speak(600)
+    until_hung_up(phone, 25_000)
+    assert phone.hung_up == HangUp("model_lost", "the model was lost 5 times within a minute: failing")
+    assert losses(phone) == ["failing"] * 5
+    waits = [action.wait_ms for _, action in phone.actions if isinstance(action, DialModel)]
+    assert waits == [0, 100, 200, 400, 800]
+    assert phone.model.types().count("response.create") == 5 * REFUSALS
+    assert heard(phone).endswith(SORRY)
+    assert max(silences(phone)) <= 4_200
+
+
+def test_a_model_that_works_again_after_a_few_failures_answers(make_phone):
+    phone = make_phone(PLAN)
+    phone.after(2_000)
+    utter = phone.model.voice.utter
+    fails(phone)
+    phone.speak(600)
+    while losses(phone) != ["failing"]:
+        phone.after(20)
+        assert phone.world.now < 15_000
+    phone.model.voice.utter = utter
+    phone.after(6_000)
+    assert (losses(phone), phone.hung_up) == (["failing"], None)
+    assert heard(phone).endswith(list(phone.model.items.values())[-1]), "the answer is still owed"
+    phone.speak(600)
+    phone.after(6_000)
+    assert [turn.role for turn in phone.told(TurnEnded)][-2:] == ["caller", "agent"]
 
 
 # Too much.

@@ -4,10 +4,11 @@ import pytest
 
 from media.core.caller import Caller
 from media.core.carrierclock import CarrierClock
-from media.core.inflight import Item
+from media.core.inflight import Item, Sound
 from media.core.leg import Audio, Mark
 from media.core.playout import Playout
-from media.legs.twilio import Encoder, decode
+from media.core.types import ClipKind
+from media.legs.twiliowire import Encoder, decode
 
 
 class Desk:
@@ -49,7 +50,7 @@ class Desk:
             assert 0 <= item.heard <= item.sent <= item.generated
 
     def say(self, size, name="item", seed=1):
-        item = Item(name, audio=bytearray(Random(seed).randbytes(size)), complete=True)
+        item = Item(name, audio=Sound(Random(seed).randbytes(size)), complete=True)
         self.ledger.line.append(item)
         self.tick()
         return item
@@ -74,7 +75,7 @@ def test_small_pieces_go_as_they_come(world, make_carrier):
     item = Item("slow")
     desk.ledger.line.append(item)
     for _ in range(10):
-        item.audio += bytes(160)
+        item.audio.add(bytes(160))
         desk.tick()
     assert item.sent == 1_600
 
@@ -85,8 +86,10 @@ def test_items_play_in_order_and_finish_when_heard(world, make_carrier):
     desk.after(1_500)
     assert desk.finished == [first, second]
     assert first.played and second.played
-    assert desk.carrier.heard(world.now) == bytes(first.audio + second.audio)
-    assert b"".join(bytes(s.item.audio[s.start : s.end]) for s in desk.spans) == bytes(first.audio + second.audio)
+    assert desk.carrier.heard(world.now) == bytes(first.audio.kept + second.audio.kept)
+    assert b"".join(s.item.audio.piece(s.start, s.end) for s in desk.spans) == bytes(
+        first.audio.kept + second.audio.kept
+    )
 
 
 def test_a_flushed_mark_never_counts(world, make_carrier):
@@ -114,7 +117,7 @@ def test_a_resumed_tail_is_sample_exact_without_jitter(world, make_carrier, dela
         assert desk.ledger.settled(world.now)
         desk.ledger.resume()
     desk.after(4_000)
-    assert desk.carrier.heard(world.now) == bytes(item.audio)
+    assert desk.carrier.heard(world.now) == bytes(item.audio.kept)
     assert item.played
 
 
@@ -131,7 +134,7 @@ def test_with_jitter_a_resume_loses_and_repeats_little(world, make_carrier, seed
     sent_again = item.heard
     desk.ledger.resume()
     desk.after(4_000)
-    assert desk.carrier.heard(world.now).endswith(bytes(item.audio[sent_again:]))
+    assert desk.carrier.heard(world.now).endswith(bytes(item.audio.kept[sent_again:]))
 
 
 def test_a_dropped_tail_is_gone_and_the_next_answer_starts_at_once(world, make_carrier):
@@ -190,3 +193,18 @@ def test_heard_is_within_a_frame_of_the_truth(make_world, make_carrier):
         errors.sort()
     assert running[int(len(running) * 0.99)] <= 20
     assert at_clear[int(len(at_clear) * 0.99)] <= 20
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_keys_behind_a_dropped_tail_are_sent_if_they_are_still_wanted(world, make_carrier, keep):
+    desk = Desk(world, make_carrier, delay=20)
+    cut, keys = desk.say(8 * 200, "cut", 1), desk.say(8 * 300, "keys", 2)
+    keys.clip = ClipKind.TONES
+    desk.after(120)
+    assert keys.sent and not keys.heard, "its beginning is on its way already"
+    desk.send(desk.ledger.clear(world.now))
+    desk.after(300)
+    assert desk.ledger.drop(keep_keys=keep) == ([cut] if keep else [cut, keys])
+    desk.after(600)
+    assert keys.played == keep
+    assert desk.carrier.heard(world.now).endswith(bytes(keys.audio.kept)) == keep

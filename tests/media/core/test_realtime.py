@@ -4,11 +4,10 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from openai.types.realtime import realtime_server_event
-from openai.types.realtime.realtime_client_event import RealtimeClientEvent
 from pydantic import TypeAdapter
 
 from media.core import realtime as rt
+from media.core.ear import append
 from media.core.types import CallPlan, Tool
 
 PLAN = CallPlan("Be kind.", "marin", "gpt-realtime", "gpt-4o-transcribe", language="en")
@@ -65,6 +64,8 @@ def test_any_bytes_are_an_event_or_a_wire_error(payload):
 
 
 def test_every_type_we_know_is_one_that_the_published_api_has():
+    from openai.types.realtime import realtime_server_event  # takes a second
+
     published = {
         each.model_fields["type"].annotation.__args__[0]
         for each in vars(realtime_server_event).values()
@@ -77,7 +78,7 @@ def test_every_type_we_know_is_one_that_the_published_api_has():
     "payload",
     [
         rt.session_update(replace(PLAN, tools=(Tool("f", "What it does.", '{"type":"object"}', 1_000),))),
-        rt.append(b"\xff\x00"),
+        append(b"\xff\x00"),
         rt.response_create("create_1"),
         rt.response_create("create_2", "Say hello."),
         rt.response_cancel(None),
@@ -92,6 +93,8 @@ def test_every_type_we_know_is_one_that_the_published_api_has():
     ],
 )
 def test_what_we_say_is_what_the_published_api_takes(payload):
+    from openai.types.realtime.realtime_client_event import RealtimeClientEvent
+
     sent = json.loads(payload)
     assert TypeAdapter(RealtimeClientEvent).validate_python(sent).type == sent["type"]
 
@@ -103,3 +106,36 @@ def test_the_session_never_answers_by_itself():
     assert session["instructions"] == "Be kind."
     assert session["audio"]["input"]["transcription"] == {"model": "gpt-4o-transcribe", "language": "en"}
     assert session["audio"]["input"]["format"] == session["audio"]["output"]["format"] == {"type": "audio/pcmu"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"type": "rate_limits.updated", "rate_limits": [{"name": "tokens"}]},
+        {"type": "response.done", "response": {"id": "r", "status": "completed"}},
+        {"type": "response.done"},
+        {"type": 'a"b'},
+        {"type": "response.created\u0000", "response": {"id": "r"}},
+        {"type": 5},
+    ],
+)
+def test_an_event_is_the_same_wherever_its_type_stands(body):
+    def decoded(payload):
+        try:
+            return type(rt.decode(payload)), rt.decode(payload)
+        except rt.WireError:
+            return rt.WireError
+
+    first = json.dumps(body, separators=(",", ":")).encode()
+    later = json.dumps({"event_id": "e"} | body).encode()
+    assert first.startswith(b'{"type":')
+    found, other = decoded(first), decoded(later)
+    assert found == other or (isinstance(found, tuple) and found[0] is other[0] is rt.ResponseDone)
+
+
+@pytest.mark.parametrize(
+    "payload", [b'{"type":"unused"', b'{"type":"', b'{"type":"unused","x":}', b'{"type":"unused"}x']
+)
+def test_what_is_no_json_is_no_event_though_its_type_is_unused(payload):
+    with pytest.raises(rt.WireError):
+        rt.decode(payload)

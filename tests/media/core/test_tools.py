@@ -7,9 +7,22 @@ import pytest
 
 from bench.simulation import calls
 from media.core import tools as machine
-from media.core.leg import HangUp
+from media.core.commands import EndCall, LeaveStream
+from media.core.leg import HangUp, MoveOn
 from media.core.tools import Tools
-from media.core.types import CallPlan, Clip, ClipKind, RunTool, Tool, ToolCalled, ToolFinished, TurnEnded
+from media.core.types import (
+    Answered,
+    CallEnded,
+    CallPlan,
+    Clip,
+    ClipKind,
+    ModelLost,
+    RunTool,
+    Tool,
+    ToolCalled,
+    ToolFinished,
+    TurnEnded,
+)
 from sandbox.openai import Call, Turn
 
 SCHEMA = '{"type":"object","properties":{}}'
@@ -264,6 +277,40 @@ def test_a_session_that_is_lost_meanwhile_hands_its_tool_on_in_words(make_call):
     assert phone.told(TurnEnded)[-1].role == "agent"
 
 
+TOLD = 'The tool price, called before, has returned: {"price":3}'
+
+
+@pytest.mark.parametrize("stands", [False, True], ids=["never confirmed", "confirmed"])
+def test_each_session_after_the_one_that_called_is_told_the_result(make_call, stands):
+    phone = make_call(PLAN)
+    (run,) = runs(phone)
+    phone.lose()
+    answer(phone, run)  # while there is no session
+    phone.fate = "" if stands else "closes"
+    phone.after(600)
+    if stands:
+        phone.lose()
+    else:
+        assert phone.told(ModelLost)[-1].reason == "closed 1000"
+    phone.fate = ""
+    phone.model.received.clear()
+    phone.after(8_000)
+    assert phone.model.types().count("session.update") == 1
+    texts = [m["item"]["content"][0]["text"] for m in phone.model.received if m.get("item", {}).get("role") == "system"]
+    assert texts.count(TOLD) == 1, "else the agent may do it twice"
+    assert ends(phone) == ["ok"]
+
+
+def test_a_long_result_is_told_whole(make_call):
+    phone = make_call(PLAN)
+    (run,) = runs(phone)
+    phone.lose()
+    answer(phone, run, '{"price":"%s"}' % ("3" * 5_000))
+    phone.after(2_000)
+    texts = [m["item"]["content"][0]["text"] for m in phone.model.received if m.get("item", {}).get("role") == "system"]
+    assert len(texts) == 1 and len(texts[0]) > 5_000 and texts[0].startswith("The tool price")
+
+
 def test_a_call_that_ends_first_ends_its_tools(make_call):
     phone = make_call()
     (run,) = runs(phone)
@@ -279,6 +326,54 @@ def test_a_tool_with_an_outcome_is_carried_out_by_the_call(make_call):
     assert phone.hung_up == HangUp("agent")
     assert (runs(phone), ends(phone)) == ([], ["ok"])
     assert phone.carrier.heard(phone.world.now) == bytes(800)
+
+
+def test_a_result_with_an_outcome_moves_the_call_on_once_its_last_words_were_heard(make_call):
+    phone = make_call(replace(PLAN, clips={ClipKind.HOLD: Clip("One moment", bytes(800))}))
+    (run,) = runs(phone)
+    asked = sum(m["type"] == "response.create" for m in phone.model.received)
+    phone.carry(phone.talk.tool_result(run.call_id, "{}", "ok", phone.world.now, MoveOn("transfer")))
+    assert phone.hung_up is None, "nothing was heard yet"
+    phone.after(2_000)
+    assert phone.hung_up == MoveOn("transfer")
+    assert phone.told(CallEnded)[-1].reason == "transfer"
+    assert phone.carrier.heard(phone.world.now) == bytes(800)
+    assert ends(phone) == ["ok"]
+    assert sum(m["type"] == "response.create" for m in phone.model.received) == asked, "the model is asked no more"
+
+
+def test_a_caller_who_speaks_does_not_undo_what_a_tool_has_arranged(make_call):
+    phone = make_call()
+    (run,) = runs(phone)
+    phone.speak(900)
+    phone.carry(phone.talk.tool_result(run.call_id, "{}", "ok", phone.world.now, MoveOn("transfer")))
+    phone.after(2_000)
+    assert phone.hung_up == MoveOn("transfer")
+
+
+def test_control_moves_the_call_on(make_phone):
+    phone = make_phone(replace(PLAN, clips={ClipKind.HOLD: Clip("One moment", bytes(800))}))
+    phone.after(1_000)
+    phone.carry(phone.talk.command(LeaveStream(MoveOn("transfer"), "c1"), phone.world.now))
+    assert phone.told(Answered) == [Answered("c1", "done")], "at once, though the last words are still to be heard"
+    assert phone.hung_up is None, "nothing was heard yet"
+    phone.after(1_000)
+    assert phone.hung_up == MoveOn("transfer")
+    assert phone.carrier.heard(phone.world.now) == bytes(800)
+    phone.carry(phone.talk.command(LeaveStream(MoveOn("transfer"), "c2"), phone.world.now))
+    assert phone.told(Answered)[-1] == Answered("c2", "done"), "it is left for whatever control has stored"
+
+
+def test_a_call_that_says_goodbye_already_is_moved_nowhere(make_phone):
+    phone = make_phone(replace(PLAN, clips={ClipKind.GOODBYE: Clip("Bye", bytes(8_000))}))
+    phone.after(1_000)
+    phone.carry(phone.talk.command(EndCall("drained", spoken=True), phone.world.now))
+    phone.after(200)
+    phone.carry(phone.talk.command(LeaveStream(MoveOn("transfer"), "c1"), phone.world.now))
+    phone.after(3_000)
+    phone.carry(phone.talk.command(LeaveStream(MoveOn("transfer"), "c2"), phone.world.now))
+    assert phone.told(Answered) == [Answered("c1", "over"), Answered("c2", "over")]
+    assert phone.hung_up == HangUp("drained")
 
 
 def test_a_filler_covers_the_wait(make_call):

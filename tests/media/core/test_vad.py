@@ -133,7 +133,42 @@ def test_a_sound_that_has_gone_on_breaks_nothing_any_more(make_voice):
 
 def test_a_silence_that_was_broken_before_the_candidate_began_is_broken(make_voice):
     sound = make_voice(20) + [silence(20)] * 5 + make_voice(120)
-    assert after(QUIET, sound, *[0.6] * 9) == "#.....##..!!"
+    assert after(QUIET, sound, *[0.55] * 9) == "#.....##..!!"
+
+
+def hiss(frames, sign=1, peak=1_500, seed=4):
+    """Noise that rises with the frequency, as an s does; falls with it where the sign is -1."""
+    random, last, pcm = Random(seed), 0.0, b""
+    for _ in range(frames * 160):
+        last, before = random.gauss(0, peak), last
+        pcm += max(-32_768, min(32_767, round(last - sign * before))).to_bytes(2, "little", signed=True)
+    ulaw = from_linear(pcm)
+    return [ulaw[at : at + 160] for at in range(0, len(ulaw), 160)]
+
+
+def test_a_word_that_begins_with_an_s_stops_the_agent_before_its_voice():
+    assert after(QUIET, hiss(8), *[0.05] * 20).find("!") in (2, 3)
+    assert "!" not in after(QUIET, hiss(8, sign=-1), *[0.05] * 20), "a cough"
+    assert "!" not in after(QUIET, [*hiss(1), silence(20)] * 4, *[0.05] * 20), "clicks"
+
+
+def test_after_a_breath_the_first_frame_of_a_voice_stops_the_agent():
+    """As in a word that begins with t or k, in whose voice the model is not sure at once."""
+    breath, voice = list(noise(4, 300)), sung(60, 120, 120)
+    assert after(QUIET, breath + voice, 0.1, 0.1, 0.65, 0.95) == "##..!!!"
+    assert after(QUIET, breath + voice, 0.1, 0.1, 0.55, 0.95) == "##...!!"
+    assert after(QUIET, sung(80, 120, 120) + voice, 0.1, 0.1, 0.65, 0.95) == "##...!!", "without one"
+
+
+def test_a_hiss_that_breaks_nothing_stops_nobody():
+    line = [frame for n in range(30) for frame in noise(4, 100 if n % 2 else 1_000, seed=n)]
+    assert "!" not in after(line, hiss(8), *[0.05] * 20)
+
+
+def test_after_a_pause_in_a_candidate_one_frame_of_voice_is_enough(make_voice):
+    sound = make_voice(60) + [silence(20)] * 5 + make_voice(60)
+    assert after(QUIET, sound, 0.1, 0.95, 0.95).find("!") == 8
+    assert "!" not in after(QUIET, sound, 0.1, 0.2, 0.2, 0.2)
 
 
 def test_a_pitch_that_stands_still_must_be_sure():

@@ -9,6 +9,8 @@ import sys
 import pytest
 
 from hum import rpc
+from hum.release import release
+from hum.settings import MediaSettings
 from hum.spool import Spool, take_spool
 from hum.v1 import runtime_pb2 as pb
 from media.io import toolrequests
@@ -50,22 +52,25 @@ async def test_one_tick_is_one_batch(link, control) -> None:
     assert len(control.batches) == 2
 
 
-async def test_what_was_acknowledged_is_forgotten(link, control) -> None:
+async def test_what_was_acknowledged_is_forgotten_a_minute_later(link, control) -> None:
     await until(lambda: link.up)
     for seq in range(1, 6):
         link.outbox.report(digits("call_a", seq))
         link.flush(0)
-    await asyncio.wait_for(link.stored(), 5)
-    link.flush(1_000)
+    await asyncio.wait_for(link.stored(), 30)
+    for now_ms in (1_000, 60_900):
+        link.flush(now_ms)
+        assert len(link.outbox._store) == 5
+    link.flush(61_600)
     assert len(link.outbox._store) == 0
-    await asyncio.wait_for(link.stored(), 5)  # at once: there is nothing to wait for
+    await asyncio.wait_for(link.stored(), 30)  # at once: there is nothing to wait for
 
 
 async def test_a_killed_control_gets_what_it_lacks_in_order_and_once(link, control) -> None:
     await until(lambda: link.up)
     link.outbox.report(digits("call_a", 1))
     link.flush(0)
-    await asyncio.wait_for(link.stored(), 5)
+    await asyncio.wait_for(link.stored(), 30)
     control.acknowledges = False
     link.outbox.report(digits("call_a", 2))  # stored there, but the acknowledgement is lost
     link.flush(20)
@@ -78,10 +83,29 @@ async def test_a_killed_control_gets_what_it_lacks_in_order_and_once(link, contr
         link.flush(20 * seq)
     control.acknowledges = True
     await control.start()
-    await asyncio.wait_for(link.stored(), 8)
+    await asyncio.wait_for(link.stored(), 30)
     assert [each.seq for each in control.reports()] == list(range(1, 50))
     assert control.deltas == []
     assert control.nodes == {link.node}
+
+
+async def test_a_database_that_lost_what_it_had_stored_gets_it_again(link, control) -> None:
+    await until(lambda: link.up)
+    for seq in range(1, 6):
+        link.outbox.report(digits("call_a", seq))
+        link.flush(0)
+    await asyncio.wait_for(link.stored(), 30)
+    link.flush(1_000)
+    await control.stop()
+    await until(lambda: not link.up)
+    del control.batches[2:]  # a standby has taken over
+    control.stored[link.node] = 2
+    link.outbox.report(digits("call_a", 6))
+    link.flush(2_000)
+    await control.start()
+    await asyncio.wait_for(link.stored(), 30)
+    assert [each.seq for each in control.reports()] == list(range(1, 7))
+    assert [batch.seq for _, batch in control.batches] == list(range(1, 7))
 
 
 async def test_deltas_leave_together_and_are_never_on_disk(link, control) -> None:
@@ -160,7 +184,7 @@ async def test_a_full_disk_is_no_reason_not_to_tell_control(link, control, monke
         for seq in (1, 2):
             link.outbox.report(digits("call_a", seq))
             link.flush(20 * seq)
-        await asyncio.wait_for(link.stored(), 5)
+        await asyncio.wait_for(link.stored(), 30)
         assert not link.outbox.storing
         for tick in range(100):
             link.flush(20 * tick)
@@ -168,7 +192,7 @@ async def test_a_full_disk_is_no_reason_not_to_tell_control(link, control, monke
     assert link.outbox.storing
     link.outbox.report(digits("call_a", 3))
     link.flush(10_020)
-    await asyncio.wait_for(link.stored(), 5)
+    await asyncio.wait_for(link.stored(), 30)
     assert [each.seq for each in control.reports()] == [1, 2, 3]
 
 
@@ -197,7 +221,7 @@ async def test_a_bug_in_what_goes_up_costs_one_link_and_not_the_last(link, contr
         link.outbox.report(digits("call_a", 1))
         link.flush(0)
         await until(lambda: len(control.hellos) >= 2)
-    await asyncio.wait_for(link.stored(), 8)
+    await asyncio.wait_for(link.stored(), 30)
     assert [each.seq for each in control.reports()] == [1]
 
 
@@ -245,11 +269,12 @@ async def test_control_learns_whether_calls_are_taken(settings, control) -> None
 
 
 def test_a_beat_comes_in_time_and_soon_after_a_change() -> None:
-    beat = Beat(800)
+    beat = Beat(MediaSettings(HUM_LINK_BEAT_MS=800, HUM_MEDIA_URL="wss://one.example", HUM_ZONE="east"))
+    beat.places = 50
 
     def told(refuses, now_ms):
         beat.refuses = lambda: refuses or None
-        return beat.take() if beat.is_due(now_ms) else None
+        return beat.take().refuses if beat.is_due(now_ms) else None
 
     assert told("", 0) == ""
     assert told("", 799) is None
@@ -257,6 +282,9 @@ def test_a_beat_comes_in_time_and_soon_after_a_change() -> None:
     assert [told(*each) for each in (("", 850), ("full", 880), ("", 898))] == [None] * 3, "it flaps"
     assert told("", 899) == ""
     assert told("", 1_700) == ""
+    full = pb.NodeState(places=50, url="wss://one.example", beat_ms=800, refuses="full", zone="east", version=release())
+    beat.refuses = lambda: "full"
+    assert beat.state() == full
 
 
 KILLED = """
@@ -288,7 +316,7 @@ async def test_what_killed_processes_left_is_taken_over_and_arrives(settings, co
     channel = rpc.channel(given)
     link = ControlLink(given, channel, NODE_KEY.encode(), "media-test", take_spool(given.spool_dir, fsync=False))
     running = asyncio.create_task(link.run())
-    await asyncio.wait_for(link.stored(), 8)
+    await asyncio.wait_for(link.stored(), 30)
     for call_id in ("call_a", "call_b"):
         assert [each.seq for each in control.reports(call_id)] == list(range(1, 11))
     link.flush(1_000)

@@ -20,8 +20,11 @@ LOOK_MS = 100.0
 
 
 def store(path, **changed) -> Store:
-    settings = MediaSettings(**({"HUM_MIN_FREE_BYTES": 0, "HUM_MAX_UNSAVED_BYTES": 1_000} | changed))
-    return Store(Spool(path, fsync=False), settings)
+    return Store(Spool(path, fsync=False), settings(**({"HUM_MAX_UNSAVED_BYTES": 1_000} | changed)))
+
+
+def settings(**changed) -> MediaSettings:
+    return MediaSettings(**({"HUM_MIN_FREE_BYTES": 0, "HUM_DISK_CHECK_SECONDS": LOOK_MS / 1000} | changed))
 
 
 @contextmanager
@@ -86,7 +89,7 @@ def test_what_waits_is_written_in_pieces_and_in_order(tmp_path) -> None:
 
 def test_an_outbox_writes_what_waits_piece_by_piece_with_its_ticks(tmp_path) -> None:
     made = store(tmp_path, HUM_MAX_UNSAVED_BYTES=10 * SAVE_BYTES)
-    outbox = Outbox(made, LOOK_MS)
+    outbox = Outbox(made, settings())
     with full_disk():
         for _ in range(4):
             made.keep(b"x" * SAVE_BYTES)
@@ -168,7 +171,7 @@ def digits(seq) -> pb.Report:
 
 
 def test_an_outbox_goes_on_through_a_full_disk_and_says_so(tmp_path) -> None:
-    outbox = Outbox(store(tmp_path), LOOK_MS)
+    outbox = Outbox(store(tmp_path), settings())
     outbox.flush(0)
     assert outbox.storing
     stored = []
@@ -192,7 +195,7 @@ def test_an_outbox_goes_on_through_a_full_disk_and_says_so(tmp_path) -> None:
 
 
 def test_reports_beyond_the_cap_are_counted_and_nobody_waits_for_ever(tmp_path) -> None:
-    outbox, before = Outbox(store(tmp_path, HUM_MAX_UNSAVED_BYTES=0), LOOK_MS), metrics.REPORTS_LOST._value.get()
+    outbox, before = Outbox(store(tmp_path, HUM_MAX_UNSAVED_BYTES=0), settings()), metrics.REPORTS_LOST._value.get()
     with full_disk():
         outbox.report(digits(1))
         assert not outbox.flush(0)
@@ -206,7 +209,7 @@ def test_reports_beyond_the_cap_are_counted_and_nobody_waits_for_ever(tmp_path) 
 def test_a_batch_that_cannot_be_read_does_not_hold_up_those_after_it(tmp_path) -> None:
     spool = Spool(tmp_path, fsync=False)
     spool.append(b"\xff\xff")
-    outbox = Outbox(Store(spool, MediaSettings(HUM_MIN_FREE_BYTES=0)), LOOK_MS)
+    outbox = Outbox(Store(spool, MediaSettings(HUM_MIN_FREE_BYTES=0)), settings())
     outbox.report(digits(1))
     outbox.flush(0)
     assert [(batch.seq, len(batch.reports)) for batch in outbox.pending(0)] == [(1, 0), (2, 1)]
@@ -225,3 +228,69 @@ def test_a_spool_notes_what_is_done_when_the_disk_takes_it_again(tmp_path, numbe
     spool.finish(number)
     spool.close()
     assert len(kept(tmp_path)) == 3 - number
+
+
+def acknowledged(path, count: int, **changed) -> Outbox:
+    """An outbox whose batches control has, acknowledged at 0 ms; each about 1 KB."""
+    outbox = Outbox(Store(Spool(path, fsync=False), settings()), settings(**changed))
+    for number in range(count):
+        outbox.report(pb.Report(call_id="c" * 1_000, seq=number))
+        outbox.flush(0)
+    outbox.acknowledge(count)
+    return outbox
+
+
+def test_no_more_is_kept_than_may_be(tmp_path) -> None:
+    outbox = acknowledged(tmp_path, 10, HUM_KEEP_ACKNOWLEDGED_BYTES=4_500)
+    outbox.flush(1_000)
+    assert [batch.seq for batch in outbox.pending(0)] == [7, 8, 9, 10]
+    outbox.resume(3)
+    assert outbox.acknowledged == 6, "what is forgotten can't be sent again"
+    assert outbox.report(pb.Report(call_id="d", seq=11)) is None
+    outbox.flush(2_000)
+    assert [batch.seq for batch in outbox.pending(outbox.acknowledged)] == [7, 8, 9, 10, 11]
+    outbox.flush(100_000)
+    assert len(outbox._store) == 5, "control does not have them"
+
+
+def test_what_control_lost_is_kept_until_it_has_it_again_for_a_minute(tmp_path) -> None:
+    outbox = acknowledged(tmp_path, 4)
+    outbox.flush(1_000)
+    outbox.resume(2)
+    outbox.flush(2_000)
+    outbox.flush(62_500)  # so long ago was all of it acknowledged
+    assert [batch.seq for batch in outbox.pending(0)] == [3, 4]
+    outbox.acknowledge(4)
+    outbox.flush(63_100)
+    outbox.flush(122_000)
+    assert [batch.seq for batch in outbox.pending(0)] == [3, 4]
+    outbox.flush(123_700)
+    assert not list(outbox.pending(0))
+
+
+def test_a_process_that_ends_leaves_only_what_control_lacks(tmp_path) -> None:
+    outbox = acknowledged(tmp_path, 3)
+    outbox.report(pb.Report(call_id="d", seq=4))
+    outbox.close()
+    assert len(kept(tmp_path)) == 1
+
+
+def test_a_full_disk_keeps_nothing_that_control_has(tmp_path) -> None:
+    outbox = acknowledged(tmp_path, 3)
+    with full_disk():
+        outbox.report(pb.Report(call_id="d", seq=4))
+        outbox.flush(1_000)
+        outbox.flush(2_000)
+        assert [batch.seq for batch in outbox.pending(0)] == [4]
+
+
+def test_what_control_has_takes_no_memory(tmp_path) -> None:
+    outbox = acknowledged(tmp_path, 4)
+    spool = outbox._store._spool
+    assert [len(spool._waiting), len(spool._shed)] == [0, 4]
+    assert [batch.seq for batch in outbox.pending(0)] == [1, 2, 3, 4], "it is on disk"
+    for path in spool.directory.glob("*.seg"):
+        path.chmod(0)
+        path.unlink()
+        path.mkdir()
+    assert not list(outbox.pending(0)), "a disk that can't be read is no exception"

@@ -64,4 +64,4 @@ async def test_it_runs_alone_and_ends_in_good_order(tmp_path) -> None:
         answer = (await http.post(f"{url}/responses", json={"model": "m", "input": "Hi"})).json()
     assert answer["output"][0]["content"][0]["text"] == "Alone."
     process.send_signal(signal.SIGTERM)
-    assert await asyncio.wait_for(process.wait(), 10) == 0
+    assert await asyncio.wait_for(process.wait(), 30) == 0

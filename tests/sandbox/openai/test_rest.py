@@ -29,6 +29,43 @@ async def test_a_text_is_answered_by_the_script(house) -> None:
             assert answer.status == "completed"
 
 
+async def test_texts_with_the_same_words_have_near_embeddings(house) -> None:
+    texts = [
+        "How do I return a parcel?",
+        "Returns: send the parcel back within 30 days.",
+        "We open at nine on Mondays.",
+    ]
+    async with house({}) as h, client(h) as api:
+        # The SDK asks for base64 unless it is told otherwise, and decodes it.
+        made = await api.embeddings.create(model="text-embedding-3-small", input=texts, dimensions=256)
+        plain = await api.embeddings.create(model="text-embedding-3-small", input=texts[0], encoding_format="float")
+        whole = await api.embeddings.create(model="text-embedding-3-large", input=texts[0])
+        asked, near, far = (np.array(each.embedding) for each in made.data)
+        assert (len(asked), len(plain.data[0].embedding), len(whole.data[0].embedding)) == (256, 1536, 3072)
+        assert asked @ near > asked @ far + 0.1
+        assert abs(asked @ asked - 1) < 1e-5 and made.usage.total_tokens == made.usage.prompt_tokens > 20
+
+
+@pytest.mark.parametrize(
+    ("wrong", "param"),
+    [
+        ({"input": ""}, "input"),
+        ({"input": []}, "input"),
+        ({"input": [1]}, "input"),
+        ({"input": "x" * 40_000}, "input"),
+        ({"input": ["x"] * 2049}, "input"),
+        ({"dimensions": 0}, "dimensions"),
+        ({"dimensions": 1537}, "dimensions"),
+        ({"model": "text-embedding-ada-002", "dimensions": 10}, "dimensions"),
+    ],
+)
+async def test_embeddings_refuse_what_the_api_refuses(house, wrong, param) -> None:
+    async with house({}) as h, client(h) as api:
+        with pytest.raises(openai.BadRequestError) as error:
+            await api.embeddings.create(**{"model": "text-embedding-3-small", "input": "x", **wrong})
+        assert error.value.param == param
+
+
 async def test_the_strict_stream_of_the_sdk_takes_it(house) -> None:
     script = {"texts": [{"say": "One moment, please.", "call": {"name": "lookup", "arguments": {"q": "leak"}}}]}
     async with (
@@ -53,6 +90,27 @@ async def test_tools_are_used_in_sequence(house) -> None:
         items += [call.to_dict(), {"type": "function_call_output", "call_id": call.call_id, "output": "{}"}]
         second = await api.responses.create(model="m", input=items, tools=[TOOL])
         assert second.output_text.startswith("That is done.")
+
+
+async def test_several_tools_are_called_at_once_unless_that_is_forbidden(house) -> None:
+    both = {"call": {"name": "lookup", "arguments": {"q": "a"}}, "more_calls": [{"name": "lookup"}]}
+    async with house({"texts": [both, both]}) as h, client(h) as api:
+        many = await api.responses.create(model="m", input="Hello", tools=[TOOL])
+        assert [each.name for each in many.output] == ["lookup", "lookup"]
+        one = await api.responses.create(model="m", input="Hello", tools=[TOOL], parallel_tool_calls=False)
+        assert [each.arguments for each in one.output] == ['{"q": "a"}']
+
+
+async def test_calls_and_outputs_come_in_pairs(house) -> None:
+    call = {"type": "function_call", "call_id": "c", "name": "lookup", "arguments": "{}"}
+    output = {"type": "function_call_output", "call_id": "c", "output": "{}"}
+    hello = {"role": "user", "content": "Hello"}
+    async with house({"otherwise": "Hi."}) as h, client(h) as api:
+        assert (await api.responses.create(model="m", input=[hello, call, output])).output_text
+        with pytest.raises(openai.BadRequestError, match="No tool output found for function call c"):
+            await api.responses.create(model="m", input=[hello, call])
+        with pytest.raises(openai.BadRequestError, match="No tool call found"):
+            await api.responses.create(model="m", input=[hello, output])
 
 
 async def test_an_object_is_made_by_its_schema(house) -> None:

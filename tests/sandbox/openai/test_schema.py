@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.openai import schema
+from tests.examples import examples
 
 TRANSCRIPT = """\
 agent: Hello, how can I help you?
@@ -99,7 +100,7 @@ def nested(inner: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[s
     return st.one_of(objects, arrays, either)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     wanted=st.recursive(leaves(), nested, max_leaves=8), text=st.sampled_from([TRANSCRIPT, "", "No.", "caller: 12!"])
 )

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import time
+from contextlib import suppress
 
 import openai
 import pytest
@@ -108,7 +110,7 @@ async def test_a_session_has_a_limit(house) -> None:
     async with house(session_limit_s=0.05) as h, h.call() as client:
         assert (await client.error())["code"] == "session_expired"
         assert await client.closed() == 1001
-        await asyncio.wait_for(_closed(h), 5)
+        await asyncio.wait_for(_closed(h), 30)
         assert h.truth.close_code == 1001
 
 
@@ -120,7 +122,8 @@ async def _closed(h) -> None:
 @pytest.mark.parametrize("faults", [{"close_after_events": 3}, {"close_after_ms": 30}])
 async def test_the_connection_may_break(house, faults) -> None:
     async with house(faults=faults) as h, h.call() as client:
-        await client.send("response.create")
+        with suppress(websockets.ConnectionClosed):  # it may have broken already
+            await client.send("response.create")
         assert await client.closed() == 1011
         if "close_after_events" in faults:
             assert len(client.seen) == 3
@@ -163,10 +166,10 @@ async def test_it_may_never_transcribe(house) -> None:
 
 async def test_the_first_delta_may_be_slow(house) -> None:
     async with house(faults={"first_delta_ms": 60}) as h, h.call() as client:
+        asked = time.monotonic()  # not when it was noted that the answer was created: that may be late
         await client.send("response.create")
         await client.until("response.done")
-        created = h.truth.journal.of("response.created")[0]["at_monotonic"]
-        assert h.truth.journal.of("response.output_audio.delta")[0]["at_monotonic"] - created >= 0.06
+        assert h.truth.journal.of("response.output_audio.delta")[0]["at_monotonic"] - asked >= 0.06
 
 
 async def test_a_session_may_be_dropped(house) -> None:

@@ -54,12 +54,13 @@ async def test_people_are_introduced(carrier) -> None:
         fine = await http.put(f"/sandbox/people/{PERSON}", json={"answers": "busy", "ring_ms": 10})
         wrong = await http.put(f"/sandbox/people/{PERSON}", json={"answers": "maybe"})
     assert (fine.status_code, wrong.status_code) == (204, 400)
-    assert carrier.exchange.people[PERSON].answers == "busy"
+    assert carrier.exchange.people[PERSON][0].answers == "busy"
 
 
 async def test_it_runs_alone_and_ends_in_good_order() -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "sandbox.twilio", "--account-sid", ACCOUNT, "--number", NUMBER,
+        "--person", f"{PERSON}=busy", "--calls-per-second", "2",
         env={**os.environ, "TWILIO_AUTH_TOKEN": TOKEN},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
@@ -67,7 +68,39 @@ async def test_it_runs_alone_and_ends_in_good_order() -> None:
     url = json.loads(await process.stdout.readline())["url"]
     async with httpx.AsyncClient(base_url=url, auth=(ACCOUNT, TOKEN)) as http:
         held = await http.get(f"/2010-04-01/Accounts/{ACCOUNT}/IncomingPhoneNumbers.json")
+        form = {"To": PERSON, "From": NUMBER, "Twiml": "<Response/>"}
+        placed = (await http.post(f"/2010-04-01/Accounts/{ACCOUNT}/Calls.json", data=form)).json()
+        async with http.stream("GET", f"/sandbox/calls/{placed['sid']}/events") as stream:
+            events = [json.loads(line) async for line in stream.aiter_lines()]
+    assert events[-1]["status"] == "busy"
     assert [each["phone_number"] for each in held.json()["incoming_phone_numbers"]] == [NUMBER]
     process.send_signal(signal.SIGTERM)
     _, complaints = await process.communicate()
     assert (process.returncode, complaints) == (0, b"")
+
+
+async def test_far_ends_faults_and_limits_are_set_from_outside(carrier) -> None:
+    async with httpx.AsyncClient(base_url=carrier.url, auth=(ACCOUNT, TOKEN)) as http:
+        people = await http.put(f"/sandbox/people/{PERSON}", json=[{"kind": "busy"}, {"kind": "machine"}])
+        unknown = await http.put(f"/sandbox/people/{PERSON}", json={"kind": "robot"})
+        nobody = await http.put(f"/sandbox/people/{PERSON}", json=[])
+        faults = await http.post("/sandbox/faults", json={"on": "create", "do": "error", "stage": "before"})
+        nonsense = await http.post("/sandbox/faults", json={"on": "create", "do": "twice"})
+        limits = await http.put("/sandbox/limits", json={"forbidden_prefixes": ["+49"], "calls_per_second": 5})
+        assert (people.status_code, faults.status_code, limits.status_code) == (204, 204, 204)
+        assert [each.status_code for each in (unknown, nobody, nonsense)] == [400, 400, 400]
+        assert [each["do"] for each in (await http.get("/sandbox/faults")).json()["faults"]] == ["error"]
+        form = {"To": PERSON, "From": NUMBER, "Twiml": "<Response/>"}
+        calls = f"/2010-04-01/Accounts/{ACCOUNT}/Calls.json"
+        assert (await http.post(calls, data=form)).status_code == 503
+        assert (await http.post(calls, data=form | {"To": "+4930123456"})).json()["code"] == 21215
+        placed = await http.post(calls, data=form)
+        await carrier.call(placed.json()["sid"]).ended()
+        (told,) = (await http.get("/sandbox/calls", params={"to": PERSON})).json()["calls"]
+        assert (told["sid"], told["status"]) == (placed.json()["sid"], "busy")
+        truth = (await http.get(f"/sandbox/calls/{told['sid']}/truth")).json()
+        assert (truth["answered_by"], truth["heard"]) == (None, [])
+        assert (await http.get(f"/sandbox/calls/{told['sid']}/heard.wav")).headers["content-type"] == "audio/wav"
+        await http.post("/sandbox/faults", json={"on": "list", "do": "cut"})
+        assert (await http.delete("/sandbox/faults")).status_code == 204
+        assert (await http.get(calls)).status_code == 200

@@ -1,6 +1,7 @@
 import pytest
 
-from sandbox.twilio import BadStep, Caller, say
+from sandbox.twilio import BadStep, Caller, say, tones
+from sandbox.twilio.audio import is_audible
 
 FRAME = b"\x00" * 160
 
@@ -46,9 +47,31 @@ def test_talk_counts_audible_time_across_short_breaks() -> None:
     assert live(Caller(steps), ".##.##.") == ".....s" + "h"
 
 
+def test_a_tone_is_waited_for_to_its_end_and_is_no_voice_and_no_other_tone() -> None:
+    caller = Caller([{"do": "wait_for_tone", "hz": 1000, "timeout_ms": 9_000}, say(FRAME)])
+    others = [tones.voice("Please leave a message after the tone."), tones.tone([440], 400), tones.tone([1000], 60)]
+    before = tones.silence(100).join(others) + tones.silence(700)
+    sound = before + tones.tone([1000], 390) + tones.silence(50)  # neither is whole frames
+    frames = [sound[at : at + 160] for at in range(0, len(sound), 160)]
+    said = [caller.frame(is_audible(each), each).payload == FRAME for each in frames]
+    assert said.index(True) == -(-len(before + tones.tone([1000], 390)) // 160)
+
+
 def test_patience_ends() -> None:
     caller = Caller([{"do": "wait_for_agent_to_talk", "for_ms": 80, "timeout_ms": 60}, say(FRAME)])
     assert notes(caller, "....") == ["caller.gave_up", "caller.said", "caller.said"]
+
+
+def test_patience_may_end_the_call() -> None:
+    steps = [{"do": "wait_for_agent_to_talk", "timeout_ms": 40, "or": "hang_up"}, say(FRAME)]
+    assert live(Caller(steps, stay=True), ".....") == "..h.."
+
+
+def test_a_machine_records_until_it_is_quiet() -> None:
+    caller = Caller([{"do": "record", "quiet_ms": 60}])
+    acts = [caller.frame(mark == "#") for mark in ".##.#...."]
+    assert [breath.act for breath in acts].index("hang_up") == 7
+    assert acts[7].notes[-1] == ("machine.recording", {"phase": "end", "step": 0, "audible_ms": 60})
 
 
 def test_digits_are_pressed_200_ms_apart() -> None:
@@ -73,6 +96,15 @@ def test_silence_is_told_only_after_200_ms() -> None:
         {"do": "wait", "ms": True},
         {"do": "press", "digits": "12x"},
         {"do": "press", "digits": ""},
+        {"do": "wait_for_keys"},
+        {"do": "wait_for_tone"},
+        {"do": "wait_for_tone", "hz": 0},
+        {"do": "say", "text": " "},
+        {"do": "say", "text": 1},
+        {"do": "say", "text": "Hello", "audio_ulaw_b64": "AAAA"},
+        {"do": "say", "wav_b64": "AAAA"},
+        {"do": "tone", "hz": 1000},
+        {"do": "wait_for_agent_to_talk", "or": "cry"},
     ],
 )
 def test_a_step_that_cannot_be_is_refused_at_once(step) -> None:

@@ -80,7 +80,7 @@ async def test_a_whole_call(carrier, customer) -> None:
     assert stream["marks"] == [{"name": "greeted", "at_ms": segment["end_ms"], "reason": "played"}]
     (span,) = stream["caller"]["spans"]
     assert round(span["end_ms"] - span["start_ms"]) == 200
-    assert span["start_ms"] - segment["end_ms"] >= 90
+    assert span["start_ms"] - segment["end_ms"] >= 100 - 20, "it begins with a frame, which may be due already"
     assert stream["errors"] == truth["errors"] == []
     assert call.truth.wav().startswith(b"RIFF")
 
@@ -224,6 +224,7 @@ async def test_a_dialled_party_hears_the_whisper_and_the_action_hears_the_outcom
     )
     customer.answer("/whisper", "<Response><Say>A caller for you</Say></Response>")
     customer.answer("/dialled", HANGUP)
+    carrier.introduce("+13175550199", Person(steps=[{"do": "wait", "ms": 1_000}]))
     call = await carrier.ring(NUMBER, PERSON, stay=True)
     await call.ended()
     outcome, whisper = customer.fields("/dialled"), customer.fields("/whisper")
@@ -321,7 +322,7 @@ async def test_a_frozen_carrier_neither_reads_nor_writes(carrier, customer) -> N
     await call.journal.find("stream.frozen")
     frozen.set()
     await call.ended()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await gone.wait()
     assert call.stream.playout.received_bytes == len(loud(40))
     assert isinstance(after[-1], websockets.ConnectionClosedError)

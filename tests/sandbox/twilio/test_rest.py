@@ -7,9 +7,9 @@ import pytest
 from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 
-from sandbox.twilio import Person
+from sandbox.twilio import Person, farend
 from sandbox.twilio.call import Callback, Fetch
-from sandbox.twilio.exchange import Order
+from sandbox.twilio.placed import Order
 
 ACCOUNT, TOKEN, NUMBER = "AC" + "a" * 32, "12345", "+13175550100"
 PERSON = "+14155550123"
@@ -30,7 +30,7 @@ async def refused(act, *args, **kwargs) -> tuple[int, int]:
 
 async def test_a_call_is_placed_answered_and_told(carrier, customer, sdk) -> None:
     customer.answer("/out", "<Response><Say>Hello</Say></Response>")
-    carrier.introduce(PERSON, Person(ring_ms=20, stay=True))
+    carrier.introduce(PERSON, Person(ring_ms=20, stay=True, answered_by="human"))
     placed = await asyncio.to_thread(
         sdk.calls.create,
         to=PERSON,
@@ -45,7 +45,7 @@ async def test_a_call_is_placed_answered_and_told(carrier, customer, sdk) -> Non
     }
     await carrier.call(placed.sid).ended()
     told = [fields for path, fields, _ in customer.asked if path == "/progress"]
-    assert [each["CallStatus"] for each in told] == ["queued", "ringing", "in-progress", "completed"]
+    assert [each["CallStatus"] for each in told] == ["initiated", "ringing", "in-progress", "completed"]
     assert [each["SequenceNumber"] for each in told] == ["0", "1", "2", "3"]
     assert told[-1]["CallDuration"] == "1"
     assert {each["CallbackSource"] for each in told} == {"call-progress-events"}
@@ -94,6 +94,19 @@ async def test_a_live_call_is_redirected_and_then_completed(carrier, customer, s
     await call.ended()
     assert (call.status, call.hung_up_by) == ("completed", "rest")
     assert await refused(sdk.calls(placed.sid).update, status="completed") == (400, 21220)
+
+
+async def test_an_update_takes_a_call_off_its_stream(carrier, customer, sdk) -> None:
+    customer.answer("/out", customer.connect())
+    carrier.introduce(PERSON, farend.human(ring_ms=0))
+    placed = await asyncio.to_thread(sdk.calls.create, to=PERSON, from_=NUMBER, url=f"{customer.url}/out")
+    call = carrier.call(placed.sid)
+    await call.journal.find("stream.started")
+    await asyncio.to_thread(sdk.calls(placed.sid).update, twiml="<Response><Say>Moved</Say></Response>")
+    await call.ended()
+    assert (call.stream.closed_by, call.sentences, call.status) == ("carrier", ["Moved"], "completed")
+    assert "/next" not in customer.paths(), "who was moved away does not come back to the stream's action"
+    assert [each["what"] for each in call.truth.heard()][:2] == ["stream", "silence"]
 
 
 async def test_refusals(carrier, sdk) -> None:

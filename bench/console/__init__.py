@@ -1,0 +1,1 @@
+"""What somebody who works in the web console waits for."""

@@ -1,0 +1,115 @@
+"""A platform as `make up` starts it, and somebody who is signed in there with an organization of their own."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from bench.console.clinic import Place
+from hum import home, ids
+
+START_SECONDS, STOP_SECONDS = 180.0, 60.0
+READY = b"HUM is up"
+#: One person asks more here than anybody would by hand.
+SETTINGS = {
+    "HUM_RATE_BURST": "5000",
+    "HUM_RATE_PER_SECOND": "1000",
+    "HUM_ORGANIZATION_RATE_BURST": "5000",
+    "HUM_ORGANIZATION_RATE_PER_SECOND": "1000",
+    "HUM_DRAIN_SECONDS": "1",
+    "HUM_LOG_LEVEL": "warning",
+    **{f"HUM_{plane}_LISTEN": "127.0.0.1:0" for plane in ("GATEWAY", "MEDIA", "CONTROL")},
+}
+FLOW = {
+    "name": "Front desk",
+    "greeting": "Thank you for calling the clinic. How can I help you today?",
+    "system_prompt": "You are the receptionist of a dental clinic. Offer times, and book what the caller chooses.",
+}
+
+
+@asynccontextmanager
+async def platform(at: Path) -> AsyncIterator[dict[str, Any]]:
+    """What `run.json` says of a platform that has its home in `at`."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "hum.cli",
+        "up",
+        env={**os.environ, **SETTINGS, "HUM_HOME": str(at)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    assert process.stdout is not None
+    printed = b""
+    reading: asyncio.Task[bytes] | None = None
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            while READY not in printed:
+                if not (line := await process.stdout.readline()):
+                    raise SystemExit(f"the platform did not start:\n{printed.decode()}")
+                printed += line
+        reading = asyncio.create_task(process.stdout.read())  # nobody else empties the pipe
+        yield home.read_run(at)
+    finally:
+        with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGINT)
+        try:
+            await asyncio.wait_for(process.wait(), STOP_SECONDS)
+        except TimeoutError:
+            process.kill()
+        if reading is not None:
+            await asyncio.gather(reading, return_exceptions=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who is signed in: the cookies of a browser, and the place of which they are the admin."""
+
+    cookies: dict[str, str]
+    place: Place
+
+
+async def owner(url: str) -> Owner:
+    """Sign in at the stand-in for the provider, make an organization, and let an agent answer a number of it."""
+    async with httpx.AsyncClient(base_url=url, headers={"Origin": url}, trust_env=False, timeout=60) as http:
+        await _sign_in(http, f"owner-{ids.new().hex}@example.com")
+        await _made(http, "POST", "/api/organizations", {"name": "Lakeside Dental"})
+        number = await _made(http, "POST", "/api/numbers/buy", {"e164": await _free_number(http)})
+        flow = await _made(http, "POST", "/api/flows", FLOW)
+        await _made(http, "PATCH", f"/api/numbers/{number['id']}", {"flow_id": flow["id"], "sms_enabled": True})
+        me = (await http.get("/api/me")).json()
+        place = Place(
+            ids.require(ids.Kind.ORGANIZATION, me["organization"]["id"]),
+            ids.require(ids.Kind.NUMBER, number["id"]),
+            number["e164"],
+            ids.require(ids.Kind.FLOW, flow["id"]),
+        )
+        return Owner(dict(http.cookies), place)
+
+
+async def _sign_in(http: httpx.AsyncClient, email: str) -> None:
+    asked = httpx.URL((await http.get("/auth/login", params={"return_to": "/"})).headers["location"])
+    async with httpx.AsyncClient(trust_env=False) as provider:
+        answer = await provider.post(asked.copy_with(query=None), data={**dict(asked.params), "email": email})
+    await http.get(answer.headers["location"])
+
+
+async def _free_number(http: httpx.AsyncClient) -> str:
+    answer = await http.get("/api/numbers/available", params={"country": "US", "limit": 20})
+    return str(answer.json()["numbers"][0]["e164"])
+
+
+async def _made(http: httpx.AsyncClient, verb: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    answer = await http.request(verb, path, json=body)
+    if not answer.is_success:
+        raise SystemExit(f"{verb} {path}: {answer.status_code} {answer.text}")
+    found: dict[str, Any] = answer.json()
+    return found

@@ -1,0 +1,1 @@
+"""How well and how fast agents find what the documents say."""

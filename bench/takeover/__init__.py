@@ -1,0 +1,1 @@
+"""Hand-overs of live calls from one media process to the next, under load."""

@@ -1,0 +1,179 @@
+"""How fast texts leave and come in, on running processes: campaigns, conversations, webhooks.
+
+Each figure is measured at the carrier's or the client's end of a socket; CPU is the kernel's account of each plane's processes.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+import aiohttp
+import numpy as np
+
+from bench.texts.town import ACCOUNT, NUMBER, TOKEN, Town
+from control.texts import writing
+from control.texts.writing import Draft
+from hum import ids
+from hum.clock import now
+from hum.ids import Kind
+from sandbox.twilio import Fault, sign
+from storage import conversations
+from storage.db import Db
+
+ALWAYS = 1 << 30
+POLL_SECONDS = 0.2
+WAIT_SECONDS = 300.0
+#: The town's number sends as fast as it can, and a campaign is written as far ahead as that needs.
+FAST = {
+    "HUM_TEXT_SEGMENTS_PER_SECOND": "1000",
+    "HUM_TEXT_NUMBER_WIDTH": "48",  # all that one worker has for campaigns
+    "HUM_CAMPAIGN_WINDOW": "1000",
+    "HUM_LOG_LEVEL": "warning",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    what: str
+    value: float
+    unit: str
+    target: float | None = None
+    more: str = ""
+
+
+def cpu_between(before: Mapping[str, float], after: Mapping[str, float], count: int) -> str:
+    """CPU in ms for each of so many, by plane."""
+    return ", ".join(f"{plane} {1000 * (after[plane] - before[plane]) / count:.1f}" for plane in after)
+
+
+def percentiles(ms: list[float]) -> tuple[float, float]:
+    p50, p99 = np.percentile(ms, (50, 99))
+    return float(p50), float(p99)
+
+
+async def until(is_true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(WAIT_SECONDS):
+        while not is_true():  # noqa: ASYNC110 - what the carrier counts tells nobody
+            await asyncio.sleep(POLL_SECONDS)
+
+
+# --- campaigns ----------------------------------------------------------------------------------------------------
+
+
+async def campaign(town: Town, first: int, count: int, *, callbacks: bool) -> Figure:
+    """A campaign without a throttle: from the first request at the carrier to the last."""
+    book = town.carrier.texting.book
+    if not callbacks:
+        town.carrier.go_wrong(Fault("message_callback", "never", times=ALWAYS))
+    contacts = [{"contact_e164": f"+1317{5000000 + first + n}"} for n in range(count)]
+    body = {"name": "speed", "twilio_number_id": town.number, "body_template": "Hello, it is time to refill."}
+    made = await town.ask("POST", "/api/sms/campaigns", json=body)
+    path = f"/api/sms/campaigns/{made['id']}"
+    for chunk in range(0, count, 2000):
+        await town.ask("POST", f"{path}/recipients", json={"recipients": contacts[chunk : chunk + 2000]})
+    before, cpu_before = book.requests_in_all, town.cpu_seconds()
+    await town.ask("POST", f"{path}/launch")
+    await until(lambda: book.requests_in_all >= before + count)
+    if callbacks:
+        await town.carrier.texts_settled()
+    cpu = cpu_between(cpu_before, town.cpu_seconds(), count)
+    times = [each.at_monotonic for each in list(book.requests)[-count:]]
+    town.carrier.exchange.faults.pending.clear()
+    rate = (count - 1) / (max(times) - min(times))
+    what = f"campaign of {count}, one worker, callbacks {'with them' if callbacks else 'held back'}"
+    return Figure(what, rate, "recipients/s", 120 if callbacks else 300, f"CPU ms a text: {cpu}")
+
+
+# --- conversations ------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def writer(town: Town) -> AsyncIterator[Db]:
+    db = await Db.open(town.database_url, size=8)
+    try:
+        yield db
+    finally:
+        await db.close()
+
+
+async def lag(town: Town, first: int, count: int, per_second: float) -> list[Figure]:
+    """Texts in so many conversations: from when each is due until the carrier has its request."""
+    book, org, number = town.carrier.texting.book, await organization(town), ids.require(Kind.NUMBER, town.number)
+    due = dict[str, float]()
+    async with writer(town) as db:
+
+        async def write(contact: str) -> None:
+            async with db.tenant(org) as tx:
+                found = await conversations.find_or_create(tx, ids.new(), org, number, NUMBER, contact, None)
+                draft = Draft("Your table is ready.", "api", honors_hours=False)
+                await writing.write(tx, found[0], draft, now())
+            due[contact] = asyncio.get_running_loop().time()  # it is committed: before, nobody can know of it
+
+        contacts = [f"+1317{6000000 + first + n}" for n in range(count)]
+        before = book.requests_in_all
+        await paced(contacts, per_second, write)
+        await until(lambda: book.requests_in_all >= before + count)
+    lags = [1000 * (each.at_monotonic - due[each.to]) for each in list(book.requests)[-count:]]
+    p50, p99 = percentiles(lags)
+    what = f"due → carrier, {count} conversations, {per_second:.0f} texts/s"
+    return [Figure(f"{what}, p50", p50, "ms"), Figure(f"{what}, p99", p99, "ms", 250)]
+
+
+async def organization(town: Town) -> UUID:
+    return ids.require(Kind.ORGANIZATION, (await town.ask("GET", "/api/me"))["organization"]["id"])
+
+
+async def paced(items: list[str], per_second: float, do: Callable[[str], Any]) -> None:
+    """Do each at its time, whether or not those before are done."""
+    began = asyncio.get_running_loop().time()
+    async with asyncio.TaskGroup() as group:
+        for n, item in enumerate(items):
+            await asyncio.sleep(max(0.0, began + n / per_second - asyncio.get_running_loop().time()))
+            group.create_task(do(item))
+
+
+# --- webhooks -----------------------------------------------------------------------------------------------------
+
+
+async def inbound(town: Town, first: int, count: int, per_second: float) -> list[Figure]:
+    """Texts that come in, through the gateway: from when each is to be told until it is answered."""
+    url = str(town.http.base_url) + "/twilio/sms"
+    requests = dict[str, tuple[str, str]]()
+    for n in range(first, first + count):
+        form = {
+            "MessageSid": f"SM{n:032x}", "AccountSid": ACCOUNT, "From": f"+1317{7000000 + n}", "To": NUMBER,
+            "Body": "Is my order ready?", "NumMedia": "0", "NumSegments": "1",
+        }  # fmt: skip
+        requests[form["From"]] = urlencode(form), sign(TOKEN, url, list(form.items()))
+    took = list[float]()
+    loop = asyncio.get_running_loop()
+    # Twilio reuses connections; more than it would need are allowed, so that no request waits for one here.
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=200)) as client:
+
+        async def tell(sender: str) -> None:
+            began = loop.time()
+            body, signature = requests[sender]
+            headers = {"X-Twilio-Signature": signature, "Content-Type": "application/x-www-form-urlencoded"}
+            async with client.post(url, data=body, headers=headers) as answer:
+                assert answer.status == HTTPStatus.OK, await answer.text()
+            took.append(1000 * (loop.time() - began))
+
+        senders = list(requests)
+        await paced(senders[: count // 10], per_second / 2, tell)  # connections are made, and code is warm
+        took.clear()
+        cpu_before, began = town.cpu_seconds(), time.monotonic()
+        await paced(senders[count // 10 :], per_second, tell)
+        reached = len(took) / (time.monotonic() - began)
+    cpu = cpu_between(cpu_before, town.cpu_seconds(), len(took))
+    p50, p99 = percentiles(took)
+    what = f"inbound webhook at {per_second:.0f}/s"
+    return [
+        Figure(f"{what}, p50", p50, "ms", more=f"{reached:.0f}/s reached; CPU ms a text: {cpu}"),
+        Figure(f"{what}, p99", p99, "ms", 50),
+    ]

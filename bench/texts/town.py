@@ -1,0 +1,248 @@
+"""A platform under test: PostgreSQL, control, gateway and workers as processes of their own, between a carrier that counts and the
+one who drives it.  What dies is started again, as its supervisor would.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+
+from bench.media.processes import children, cpu_seconds
+from bench.programs import Program, running
+from bench.texts import seam
+from control.identity import usecases as identity
+from hum.settings import environment
+from hum.sockets import free_port
+from sandbox.twilio import Carrier
+from storage.db import Db
+from storage.embedded import EmbeddedPostgres
+from storage.migrate import migrate
+
+ACCOUNT, TOKEN, NUMBER = "AC" + "7" * 32, "carrier-token", "+13175550100"
+LOOK_SECONDS = 0.02
+PLANES = ("control", "worker")
+#: Everything that takes its time in earnest, made short; the order of the times is kept.
+SHORT = {
+    "HUM_CARRIER_SECONDS": "3",
+    "HUM_CARRIER_CONNECT_SECONDS": "1",
+    "HUM_CARRIER_LOOK_SECONDS": "4",
+    "HUM_SWEEP_SECONDS": "1",
+    "HUM_STEP_RETRY_SECONDS": "1",
+    "HUM_TEXT_RETRY_SECONDS": "0.2",
+    "HUM_TEXT_LONGEST_RETRY_SECONDS": "1",
+    "HUM_TEXT_UNKNOWN_SECONDS": "120",
+    "HUM_TEXT_RECONCILE_SECONDS": "4",
+    "HUM_DATABASE_RETRY_SECONDS": "0.2",
+    "HUM_INGRESS_SECONDS": "2",
+    "HUM_POSTPONED_RETRY_SECONDS": "0.3",
+    "HUM_DRAIN_SECONDS": "1",
+    "HUM_LINGER_SECONDS": "0",
+    "HUM_LOG_LEVEL": "warning",
+}
+#: With the carrier's list down: texts become `unknown` soon; and an answer is waited for so long that only a dropped one is missed,
+#: also on a machine that is busy.
+SHORT_DOWN = {**SHORT, "HUM_CARRIER_SECONDS": "15", "HUM_TEXT_UNKNOWN_SECONDS": "16"}
+
+
+def _lives(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+@dataclass(eq=False)
+class Part:
+    """A process that is started again when it dies."""
+
+    plane: str
+    pid: int
+
+
+@dataclass
+class Town:
+    """Everything that runs, and who drives it."""
+
+    home: Path
+    postgres: EmbeddedPostgres
+    carrier: Carrier
+    settings: Mapping[str, str]
+    http: httpx.AsyncClient
+    database_url: str
+    #: Makes processes of the planes (`seam`).
+    launcher: Program
+    gateway: Program
+    parts: list[Part] = field(default_factory=list)
+    #: By plane; the database's is "postgres".
+    deaths: list[str] = field(default_factory=list)
+    _keepers: list[asyncio.Task[None]] = field(default_factory=list)
+    _launching: asyncio.Lock = field(default_factory=asyncio.Lock)
+    number: str = ""
+    #: A process that ended although nobody killed it: the benchmark can't go on.
+    broken: str = ""
+
+    @property
+    def seams(self) -> Path:
+        return self.home / "seams"
+
+    # -- processes
+
+    def cpu_seconds(self) -> dict[str, float]:
+        """What each plane's processes have used of the processors."""
+        database = self._postmaster()
+        used = {plane: cpu_seconds([each.pid for each in self.parts if each.plane == plane]) for plane in PLANES}
+        used["gateway"] = cpu_seconds([self.gateway.pid, *children(self.gateway.pid)])
+        used["postgres"] = cpu_seconds([database, *children(database)])
+        return used
+
+    def _postmaster(self) -> int:
+        return int((self.home / "postgres/data/postmaster.pid").read_text().split("\n")[0])
+
+    async def start(self, plane: str) -> None:
+        part = Part(plane, await self._launch(plane))
+        self.parts.append(part)
+        self._keepers.append(asyncio.create_task(self._keep(part)))
+
+    async def _launch(self, plane: str) -> int:
+        async with self._launching:
+            assert self.launcher.stdin is not None
+            self.launcher.stdin.write(f"{plane}\n".encode())
+            self.launcher.stdin.flush()
+            return int(await self.launcher.line())
+
+    async def _keep(self, part: Part) -> None:
+        while True:
+            while _lives(part.pid):  # noqa: ASYNC110 - nothing signals the end of a process that is not a child
+                await asyncio.sleep(LOOK_SECONDS)
+            if (self.seams / f"{part.plane}.{part.pid}.ended").exists():
+                self.broken = f"{part.plane} ended by itself"
+                return
+            self.deaths.append(part.plane)
+            part.pid = await self._launch(part.plane)
+
+    async def workers(self, count: int) -> None:
+        """Let so many run."""
+        while len(others := [each for each in self.parts if each.plane == "worker"]) > count:
+            await self._end(others[-1])
+        for _ in range(count - len(others)):
+            await self.start("worker")
+
+    async def _end(self, part: Part) -> None:
+        keeper = self._keepers.pop(self.parts.index(part))
+        self.parts.remove(part)
+        keeper.cancel()
+        with suppress(ProcessLookupError, TimeoutError):
+            os.kill(part.pid, signal.SIGTERM)
+            async with asyncio.timeout(20):
+                while _lives(part.pid):  # noqa: ASYNC110 - as above
+                    await asyncio.sleep(LOOK_SECONDS)
+        with suppress(ProcessLookupError):
+            os.kill(part.pid, signal.SIGKILL)
+
+    async def stop(self) -> None:
+        while self.parts:
+            await self._end(self.parts[-1])
+        await self.postgres.stop()
+
+    # -- the database
+
+    async def kill_postgres(self) -> None:
+        """All its processes at once, as when the machine fails."""
+        pid = self._postmaster()
+        for each in (pid, *children(pid)):
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
+        self.deaths.append("postgres")
+        await self.postgres.stop()
+
+    async def restart_postgres(self) -> None:
+        self.postgres = EmbeddedPostgres(self.home)
+        assert await self.postgres.start() == self.database_url, "it keeps its port"
+
+    async def query(self, sql: str, *values: Any) -> list[asyncpg.Record]:
+        connection = await asyncpg.connect(self.database_url)
+        try:
+            return await connection.fetch(sql, *values)
+        finally:
+            await connection.close()
+
+    # -- the API
+
+    async def ask(self, verb: str, path: str, **options: Any) -> Any:
+        """A request that is repeated while the platform is away.  Raises HTTPStatusError for one that it refuses."""
+        async with asyncio.timeout(120):
+            while True:
+                assert not self.broken, self.broken
+                with suppress(httpx.TransportError):
+                    answer = await self.http.request(verb, path, **options)
+                    if answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
+                        return answer.raise_for_status().json() if answer.content else None
+                await asyncio.sleep(0.1)
+
+
+@asynccontextmanager
+async def _program(arguments: Sequence[str], environment: Mapping[str, str], home: Path) -> AsyncIterator[Program]:
+    """A program in a process of its own, until the block is left."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with (home / "programs.log").open("ab") as log:
+        command = (sys.executable, "-m", *arguments)
+        async with running(*command, patience_seconds=20, env=dict(environment), stderr=log, **pipes) as program:
+            yield program
+
+
+@asynccontextmanager
+async def town(home: Path, *, workers: int = 1, settings: Mapping[str, str] | None = None) -> AsyncIterator[Town]:
+    """A platform with one organization, one number, and a client of its API."""
+    async with AsyncExitStack() as stack:
+        carrier = await stack.enter_async_context(
+            Carrier.serve(account_sid=ACCOUNT, auth_token=TOKEN, numbers=[NUMBER])
+        )
+        postgres = EmbeddedPostgres(home)
+        url = await postgres.start()
+        stack.push_async_callback(postgres.stop)
+        await migrate(url)
+        db = await Db.open(url, size=2)
+        org = await identity.create_organization(db, "Clinic", "owner@clinic.example")
+        _, secret = await identity.issue_key(db, org, "bench", "admin", [])
+        await db.close()
+        ports = {plane: free_port("127.0.0.1") for plane in ("control", "gateway")}
+        gateway_url = f"http://127.0.0.1:{ports['gateway']}"
+        everything = {
+            **{name: value for name, value in environment().items() if not name.startswith(("HUM_", "TWILIO_"))},
+            "HUM_HOME": str(home),
+            "HUM_DATABASE_URL": url,
+            "HUM_CONTROL_LISTEN": f"127.0.0.1:{ports['control']}",
+            "HUM_CONTROL_ADDRESS": f"127.0.0.1:{ports['control']}",
+            "HUM_GATEWAY_LISTEN": f"127.0.0.1:{ports['gateway']}",
+            "HUM_PUBLIC_URL": gateway_url,
+            "TWILIO_ACCOUNT_SID": ACCOUNT,
+            "TWILIO_AUTH_TOKEN": TOKEN,
+            "TWILIO_API_BASE_URL": carrier.url,
+            "HUM_TEXT_SEGMENTS_PER_SECOND": "1000",
+            "HUM_RATE_PER_SECOND": "1000",
+            "HUM_RATE_BURST": "2000",
+            **(settings or {}),
+        }
+        headers = {"Authorization": f"Bearer {secret}"}
+        http = httpx.AsyncClient(base_url=gateway_url, headers=headers, trust_env=False, timeout=15)
+        await stack.enter_async_context(http)
+        for plane in PLANES:
+            (home / "seams" / plane).mkdir(parents=True)
+        launcher = await stack.enter_async_context(
+            _program(["bench.texts.seam", str(home / "seams")], everything, home)
+        )
+        gateway = await stack.enter_async_context(_program(["gateway.app"], everything, home))
+        made = Town(home, postgres, carrier, everything, http, url, launcher, gateway)
+        stack.push_async_callback(made.stop)
+        await made.start("control")
+        await made.workers(workers)
+        made.number = (await made.ask("POST", "/api/numbers", json={"e164": NUMBER}))["id"]
+        await made.ask("PATCH", f"/api/numbers/{made.number}", json={"sms_enabled": True})
+        yield made
+        seam.disarm(made.seams)

@@ -1,0 +1,225 @@
+"""The machines: three nodes, the database with the bus, and the outside with the proxy."""
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from bench.whole.judge import Facts
+from bench.whole.outside import ACCOUNT, CARRIER_PORT, KEY, MODEL_PORT, NUMBER, TOKEN
+from hum.production import make_keys
+from tests.chaos import net
+from tests.chaos.net import ROOT, Network
+from tests.chaos.servers import Postgres, url
+
+NODES, DATABASE, OUTSIDE = ("a", "b", "c"), "d", "o"
+START_SECONDS = 120
+LOOK_SECONDS = 0.1
+#: deploy/proxies/haproxy.cfg with one backend, plain, and on this network.
+HAPROXY = """
+defaults
+    mode http
+    timeout connect 1s
+    timeout client 60s
+    timeout server 60s
+    timeout check 3s
+    option redispatch
+    retries 3
+frontend hum
+    bind {front}
+    option forwardfor
+    default_backend hum_gateway
+backend hum_gateway
+    retry-on conn-failure
+    option httpchk
+    http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host hum
+    default-server check inter 1s fall 2 rise 1 on-marked-down shutdown-sessions
+{servers}
+"""
+SETTINGS = {
+    "HUM_MEDIA_WORKERS": "1",
+    "HUM_DRAIN_SECONDS": "90",
+    "HUM_MIN_FREE_BYTES": "0",
+    "HUM_LOG_LEVEL": "warning",
+    # One client and one number make all the load.
+    "HUM_RATE_PER_SECOND": "1000",
+    "HUM_RATE_BURST": "2000",
+    "HUM_ORGANIZATION_RATE_PER_SECOND": "1000",
+    "HUM_ORGANIZATION_RATE_BURST": "2000",
+    "HUM_TEXT_SEGMENTS_PER_SECOND": "1000",
+    # A text whose answer was lost is looked for twice before it is sent again: in a minute, else.
+    "HUM_CARRIER_SECONDS": "4",
+    "HUM_CARRIER_CONNECT_SECONDS": "1",
+    "HUM_CARRIER_LOOK_SECONDS": "6",
+    "HUM_SWEEP_SECONDS": "2",
+    # Fifteen processes share a few cores with the load: their lateness says nothing of calls.
+    "HUM_MAX_LAG_MS": "5000",
+    "HUM_MAX_LATE_MS": "1000",
+}
+
+
+def missing() -> list[str]:
+    """What this machine lacks, a sentence each."""
+    found = net.missing()
+    if os.geteuid() != 0:
+        found.append("networks of its own take root")
+    if not _haproxy():
+        found.append("`haproxy` is missing: install it")
+    return found
+
+
+def _haproxy() -> str | None:
+    return shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
+
+
+@dataclass
+class Machines:
+    """What runs where."""
+
+    network: Network
+    home: Path
+    database: Postgres
+    common: Mapping[str, str]
+    outside: asyncio.subprocess.Process
+    front: str
+    running: dict[str, "subprocess.Popen[Any]"] = field(default_factory=dict)
+
+    # -- nodes
+
+    async def start(self, node: str, *flags: str) -> None:
+        """`hum up` on a node; returns when everything serves.  With `--replace`, when the one before has handed over."""
+        home, address = self.home / node, self.network.address(node)
+        home.mkdir(exist_ok=True)
+        said = home / "run.json"
+        said.unlink(missing_ok=True)
+        environment = {
+            **self.common,
+            "HUM_HOME": str(home),
+            "HUM_NODE": node,
+            "HUM_MEDIA_URL": f"ws://{address}:8081",
+            "HUM_CONTROL_LISTEN": f"{address}:50051",
+            "HUM_GATEWAY_LISTEN": f"{address}:8080",
+            "HUM_MEDIA_LISTEN": f"{address}:8081",
+        }
+        before = self.running.get(node)
+        with (self.home / f"{node}.log").open("a") as log:
+            command = [sys.executable, "-m", "hum.cli", "up", *flags]
+            self.running[node] = self.network.start(node, command, env=environment, stdout=log, stderr=log, cwd=ROOT)
+        async with asyncio.timeout(START_SECONDS):
+            while not said.exists() or ("--replace" in flags and before is not None and before.poll() is None):
+                assert self.running[node].poll() is None, (self.home / f"{node}.log").read_text()[-2000:]
+                await asyncio.sleep(LOOK_SECONDS)
+
+    def kill(self, node: str) -> None:
+        """`kill -9` of everything there at once."""
+        self.network.kill(node)
+
+    def cut(self, node: str) -> None:
+        """The node reaches neither the database nor the bus nor the others; the outside still reaches it."""
+        self.network.part(node, ",".join([DATABASE, *(each for each in NODES if each != node)]))
+
+    def heal(self) -> None:
+        self.network.heal()
+
+    # -- the load
+
+    async def load(self) -> None:
+        """Begin it."""
+        await self._tell("begin", "loaded")
+
+    async def facts(self) -> Facts:
+        """End it, and return what was seen."""
+        printed = json.loads(await self._tell("end", "{"))
+        stored, clocks = await asyncio.to_thread(self._stored), time.time() - time.monotonic()
+        found = Facts.of(printed)
+        came = []
+        for each, contact in zip(found.texts_in, printed["contacts_in"], strict=True):
+            times = stored.get(contact, [])
+            came.append(replace(each, times=len(times), left=min(times) - clocks if times else None))
+        return replace(found, texts_in=came)
+
+    async def _tell(self, order: str, answer: str) -> str:
+        assert self.outside.stdin is not None and self.outside.stdout is not None
+        self.outside.stdin.write(f"{order}\n".encode())
+        said = (await self.outside.stdout.readline()).decode()
+        assert said.startswith(answer), (self.home / "outside.log").read_text()[-2000:]
+        return said
+
+    def _stored(self) -> dict[str, list[float]]:
+        """By contact: when each text that came in was stored, in seconds since 1970."""
+        asked = "SELECT contact_e164, extract(epoch FROM m.created_at) FROM messages m WHERE direction = 'inbound'"
+        stored = dict[str, list[float]]()
+        for line in self.database.sql(asked, database="hum").splitlines():
+            contact, at = line.split("|")
+            stored.setdefault(contact, []).append(float(at))
+        return stored
+
+
+@asynccontextmanager
+async def machines(home: Path, load: Mapping[str, Any]) -> AsyncIterator[Machines]:
+    """All of them, with everything that runs there; the load (`outside.Plan`, without addresses and key) waits for its order."""
+    with Network(*NODES, DATABASE, OUTSIDE) as network:
+        database = Postgres(network, DATABASE, home)
+        await asyncio.to_thread(database.create)
+        await asyncio.to_thread(database.start, {"max_connections": "400"})
+        roles = [f"CREATE ROLE {role} NOLOGIN" for role in ("hum_owner", "hum_app", "hum_system")]
+        await asyncio.to_thread(database.sql, *roles, "CREATE DATABASE hum OWNER hum_owner")
+        prepare = [sys.executable, "-m", "bench.whole.prepare", url(database)]
+        done = await asyncio.to_thread(network.run, DATABASE, prepare, capture_output=True, text=True, cwd=ROOT)
+        bus, front = f"{network.address(DATABASE)}:4222", f"{network.address(OUTSIDE)}:8080"
+        nats = [str(Path(sysconfig.get_path("scripts")) / "nats-server"), "-a", network.address(DATABASE), "-p", "4222"]
+        network.start(DATABASE, nats, stderr=subprocess.DEVNULL)
+        _start_proxy(network, home, front)
+        address = network.address(OUTSIDE)
+        plan = {**load, "address": address, "front": f"http://{front}", "key": done.stdout.strip()}
+        with (home / "outside.log").open("w") as log:
+            outside = await asyncio.create_subprocess_exec(
+                *network.command(OUTSIDE, [sys.executable, "-m", "bench.whole.outside", json.dumps(plan)]),
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd=ROOT, limit=1 << 26,
+            )  # fmt: skip
+        try:
+            assert outside.stdout is not None
+            assert await outside.stdout.readline() == b"ready\n", (home / "outside.log").read_text()[-2000:]
+            common = {
+                "PATH": os.environ["PATH"],
+                **make_keys(),
+                **SETTINGS,
+                "HUM_DATABASE_URL": url(database),
+                "HUM_BUS_URL": f"nats://{bus}",
+                "HUM_PUBLIC_URL": f"http://{front}",
+                "HUM_TRUSTED_PROXIES": address,
+                "HUM_OIDC_ISSUER": f"http://{address}:1",  # nobody signs in, so no stand-in need run
+                "HUM_OIDC_CLIENT_ID": "hum",
+                "TWILIO_ACCOUNT_SID": ACCOUNT,
+                "TWILIO_AUTH_TOKEN": TOKEN,
+                "TWILIO_API_BASE_URL": f"http://{address}:{CARRIER_PORT}",
+                "OPENAI_API_KEY": KEY,
+                "OPENAI_BASE_URL": f"http://{address}:{MODEL_PORT}/v1",
+            }
+            made = Machines(network, home, database, common, outside, front)
+            await asyncio.gather(*(made.start(node) for node in NODES))
+            yield made
+        finally:
+            if outside.returncode is None:
+                outside.kill()
+                await outside.wait()
+
+
+def _start_proxy(network: Network, home: Path, front: str) -> None:
+    servers = "\n".join(f"    server {node} {network.address(node)}:8080" for node in NODES)
+    file = home / "haproxy.cfg"
+    file.write_text(HAPROXY.format(front=front, servers=servers))
+    with (home / "haproxy.log").open("w") as log:
+        network.start(OUTSIDE, [str(_haproxy()), "-f", str(file)], stdout=log, stderr=log)
+
+
+__all__ = ["NODES", "NUMBER", "Machines", "machines", "missing"]

@@ -1,0 +1,192 @@
+/**
+ * What every journey has: a person who is signed in, an organization of their own, the outside world to act in, and four things
+ * that must hold on every page: no error on the console, nothing that the policy refused, nothing that axe finds, no 5xx.
+ */
+import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { promisify } from "node:util";
+import { type BrowserContext, type Page, test as base, expect } from "@playwright/test";
+import { REPOSITORY, type Run, readRun } from "./platform.ts";
+
+export { expect };
+const run = promisify(execFile);
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+export const PYTHON = process.env["HUM_PYTHON"] ?? `${REPOSITORY}.venv/bin/python`;
+/** What the console may log: a visitor's first question who they are is answered 401, a form with a wrong field 400, a second saver 409. */
+const EXPECTED = /status of 40[019]/;
+
+/** Each violation as a line: its rule, and the elements with what is wrong. */
+const RUN_AXE = `axe.run({resultTypes: ["violations"]}).then(({violations}) => violations.map((each) => each.id + ": " + each.nodes
+  .map((node) => node.html.slice(0, 160) + " (" + node.failureSummary.replace(/\\s+/g, " ").slice(0, 300) + ")").join(" | ")))`;
+
+let last = 0;
+
+/** A name that nobody else has. */
+export function fresh(prefix: string): string {
+  last += 1;
+  return `${prefix}-${process.pid}-${last}-${Date.now() % 100_000}`;
+}
+
+export class Person {
+  constructor(
+    readonly page: Page,
+    readonly email: string,
+    readonly url: string,
+  ) {}
+
+  /** The API as this person, with the page's own cookie. */
+  async api<T = Record<string, unknown>>(method: string, path: string, body?: unknown): Promise<T> {
+    const answer = await this.page.request.fetch(`${this.url}${path}`, {
+      method,
+      headers: { Origin: this.url, "Content-Type": "application/json" },
+      ...(body === undefined ? {} : { data: JSON.stringify(body) }),
+    });
+    expect(answer.ok(), `${method} ${path}: ${answer.status()} ${await answer.text()}`).toBe(true);
+    return answer.status() === 204 ? ({} as T) : ((await answer.json()) as T);
+  }
+
+  /** Open a page of the console by its path, without loading everything anew if it is shown already. */
+  async go(path: string): Promise<void> {
+    await this.page.goto(`${this.url}${path}`);
+    await expect(this.page.locator("h1").first()).toBeVisible();
+  }
+
+  /** What axe finds on the page as it is now: nothing. The protocol runs it beside the pages' policy, which lets no text be evaluated. */
+  async isAccessible(): Promise<void> {
+    await this.isStill();
+    const noticed = faults.get(this.page.context()) ?? [];
+    const before = noticed.length;
+    const session = await this.page.context().newCDPSession(this.page);
+    await session.send("Runtime.evaluate", { expression: AXE });
+    const { result } = await session.send("Runtime.evaluate", { awaitPromise: true, returnByValue: true, expression: RUN_AXE });
+    await session.detach();
+    expect(result.value, `axe on ${this.page.url()}`).toEqual([]);
+    // In a page with a shadow root axe itself tries to add a style, which the policy refuses.
+    const others = noticed.splice(before).filter((each) => !/style-src/.test(each));
+    noticed.push(...others);
+  }
+
+  /** Wait for what moves, and for two frames: colours that are on their way to a theme have too little contrast. */
+  private async isStill(): Promise<void> {
+    await this.page.evaluate(async () => {
+      const ending = document.getAnimations().filter((each) => Number.isFinite(each.effect?.getComputedTiming().endTime ?? 0));
+      await Promise.race([Promise.all(ending.map((each) => each.finished.catch(() => undefined))), new Promise((resolve) => setTimeout(resolve, 2000))]);
+      for (let frame = 0; frame < 2; frame += 1) await new Promise((resolve) => requestAnimationFrame(resolve));
+    });
+  }
+
+  /** The page in both sizes and both themes, each clean for axe. */
+  async isRightInEverySize(): Promise<void> {
+    for (const [width, height] of [[1440, 900], [390, 844]] as const) {
+      await this.page.setViewportSize({ width, height });
+      for (const colorScheme of ["light", "dark"] as const) {
+        await this.page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+        const overflow = await this.page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+        expect(overflow, `${this.page.url()} is wider than ${width} px`).toBeLessThanOrEqual(0);
+        await this.isAccessible();
+      }
+    }
+    await this.page.setViewportSize({ width: 1440, height: 900 });
+    await this.page.emulateMedia({ colorScheme: "light" });
+  }
+}
+
+/** The outside world: phones and customers' servers. */
+export class Outside {
+  constructor(readonly where: Run) {}
+
+  /** A call to one of our numbers; ends when the caller has said everything. */
+  async call(to: string, lines: readonly string[], from = "+13175559001"): Promise<Record<string, unknown>> {
+    const said = lines.flatMap((line) => ["--say", line]);
+    const { stdout } = await run(PYTHON, ["-m", "hum.cli", "call", "--to", to, "--from", from, ...said, "--json"], {
+      cwd: REPOSITORY,
+      env: { ...process.env, PYTHONPATH: REPOSITORY },
+      maxBuffer: 16 << 20,
+    });
+    return JSON.parse(stdout) as Record<string, unknown>;
+  }
+
+  /** A text that somebody sends to one of our numbers. */
+  async text(from: string, to: string, body: string): Promise<void> {
+    const answer = await fetch(`${this.where.carrier_url}/sandbox/texts`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ from, to, body }),
+    });
+    expect(answer.ok, `${answer.status} ${await answer.text()}`).toBe(true);
+  }
+
+  /** What reached somebody's handset. */
+  async textsTo(e164: string): Promise<{ body: string }[]> {
+    const answer = await fetch(`${this.where.carrier_url}/sandbox/texts?to=${encodeURIComponent(e164)}`);
+    return ((await answer.json()) as { texts: { body: string; to: string }[] }).texts;
+  }
+}
+
+interface Fixtures {
+  where: Run;
+  outside: Outside;
+  /** An admin of an organization that only this journey has. */
+  admin: Person;
+  /** Another person in a browser of their own. */
+  another: (email: string) => Promise<Person>;
+}
+
+async function signedIn(context: BrowserContext, where: Run, email: string): Promise<Person> {
+  const page = await context.newPage();
+  watch(page);
+  await page.goto(`${where.public_url}/auth/login?return_to=/`);
+  await page.locator("input[name=email]").fill(email);
+  await page.locator("form:has(input[name=email]) button").click();
+  await page.waitForURL((url) => url.href.startsWith(where.public_url) && !url.pathname.startsWith("/auth"));
+  return new Person(page, email, where.public_url);
+}
+
+const faults = new WeakMap<BrowserContext, string[]>();
+
+function watch(page: Page): void {
+  const found = faults.get(page.context()) ?? [];
+  faults.set(page.context(), found);
+  page.on("console", (message) => {
+    const isOurs = !message.location().url.endsWith("/favicon.ico"); // the provider's pages have none
+    if (message.type() === "error" && isOurs && !EXPECTED.test(message.text())) found.push(`console: ${message.text()} (${message.location().url})`);
+  });
+  page.on("pageerror", (error) => found.push(`exception: ${error.message}`));
+  page.on("response", (response) => {
+    if (response.status() >= 500) found.push(`${response.status()} of ${response.url()}`);
+  });
+  void page.addInitScript(() => {
+    addEventListener("securitypolicyviolation", (event) => console.error(`the policy refused ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}`));
+  });
+}
+
+/** Expect errors on the console from here on, as while the network is away. */
+export function forgive(page: Page): void {
+  faults.get(page.context())?.splice(0);
+}
+
+export const test = base.extend<Fixtures>({
+  // oxlint-disable-next-line no-empty-pattern
+  where: async ({}, use) => use(await readRun(process.env["HUM_HOME"] ?? "")),
+  outside: async ({ where }, use) => use(new Outside(where)),
+  admin: async ({ context, where }, use) => {
+    const person = await signedIn(context, where, `${fresh("owner")}@example.com`);
+    await person.api("POST", "/api/organizations", { name: fresh("Lakeside Clinic") });
+    await person.go("/");
+    await use(person);
+    expect(faults.get(context) ?? []).toEqual([]);
+  },
+  another: async ({ browser, where }, use) => {
+    const contexts: BrowserContext[] = [];
+    await use(async (email) => {
+      const context = await browser.newContext({ locale: "en-US", timezoneId: "UTC", viewport: { width: 1440, height: 900 } });
+      contexts.push(context);
+      return signedIn(context, where, email);
+    });
+    for (const context of contexts) {
+      expect(faults.get(context) ?? []).toEqual([]);
+      await context.close();
+    }
+  },
+});

@@ -1,0 +1,86 @@
+/** Calls: the list as it comes in, one that is followed word by word, heard and read afterwards, and what is done with it. */
+import { type Person, expect, test } from "../journey.ts";
+
+/** A number of this journey's own, and an agent that answers it. */
+async function clinic(admin: Person): Promise<string> {
+  const { numbers } = await admin.api<{ numbers: { e164: string }[] }>("GET", "/api/numbers/available?country=US&limit=20");
+  const wanted = numbers[Math.floor(Math.random() * numbers.length)];
+  const number = await admin.api<{ id: string; e164: string }>("POST", "/api/numbers/buy", { e164: wanted?.e164 });
+  const flow = await admin.api<{ id: string }>("POST", "/api/flows", {
+    name: "Front desk",
+    greeting: "Thank you for calling the clinic. How can I help you today?",
+    system_prompt: "You are the receptionist of a dental clinic. Offer times, and book what the caller chooses.",
+    recording_enabled: true,
+    turn_config_json: { eagerness: "medium" },
+  });
+  await admin.api("PATCH", `/api/numbers/${number.id}`, { flow_id: flow.id });
+  return number.e164;
+}
+
+test("a call is followed live, and heard afterwards", async ({ admin, outside }) => {
+  const { page } = admin;
+  const number = await clinic(admin);
+  await admin.go("/calls");
+  const call = outside.call(number, ["I would like to book a dental cleaning please.", "Tuesday morning at nine would be perfect."]);
+
+  // The list tells of it by itself, and its page has the words as they are spoken.
+  await page.getByRole("row").filter({ hasText: "Live" }).getByRole("link").click({ timeout: 30_000 });
+  await expect(page.getByRole("region", { name: "Transcript" })).toContainText("How can I help you", { timeout: 20_000 });
+  await page.getByRole("textbox", { name: "Tell the agent" }).fill("She is a regular.");
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("region", { name: "Transcript" })).toContainText("She is a regular.");
+  await call;
+
+  // What is shown is what the record has; on a busy machine the stand-in for the model understands nothing of it.
+  const id = page.url().split("/").at(-1)?.split("?")[0];
+  const { transcript } = await admin.api<{ transcript: { role: string; text: string }[] }>("GET", `/api/calls/${id}`);
+  expect(transcript.filter((each) => each.role === "caller").length).toBeGreaterThan(0);
+  for (const turn of transcript) if (turn.text) await expect(page.getByRole("region", { name: "Transcript" })).toContainText(turn.text);
+
+  // Afterwards the same page plays it; a sentence is a place in the recording.
+  await expect(page.getByRole("button", { name: "Play", exact: true })).toBeVisible({ timeout: 30_000 });
+  await page.getByRole("button", { name: /^Play from 0:0[1-9]/ }).first().click();
+  await expect(page.getByRole("button", { name: "Pause" })).toBeVisible();
+  await page.keyboard.press("p");
+  await expect(page.getByRole("button", { name: "Play", exact: true })).toBeVisible();
+
+  // What colleagues make of it is there after a reload.
+  await page.getByRole("textbox", { name: "Add a tag" }).fill("follow-up");
+  await page.keyboard.press("Enter");
+  await page.getByRole("textbox", { name: "Add a note" }).fill("Call her back on Monday.");
+  await page.keyboard.press("Control+Enter");
+  await expect(page.getByRole("article")).toContainText("Call her back on Monday.");
+  await page.reload();
+  await expect(page.getByRole("button", { name: "Remove the tag follow-up" })).toBeVisible();
+  await admin.isRightInEverySize();
+
+  // Of a long call the latest comes first, and what was said before as one reads up. Here pages are of one turn.
+  await page.route(/\/api\/calls\/[^/]+(\/turns)?\?/, async (route) => route.continue({ url: route.request().url().replace(/turns=60|limit=200/, (wanted) => wanted.replace(/\d+/, "1")) }));
+  const said = transcript.map((each) => each.text).filter(Boolean);
+  await page.reload();
+  await expect(page.getByText("The latest of a long call")).toBeVisible();
+  await expect(page.getByRole("region", { name: "Transcript" })).toContainText(said.at(-1) ?? "");
+  await page.getByRole("button", { name: "From the beginning" }).click();
+  for (const text of said) await expect(page.getByRole("region", { name: "Transcript" })).toContainText(text);
+  await expect(page.getByText("The latest of a long call")).toBeHidden();
+});
+
+test("calls are found by what the address says, and numbers blocked with a way back", async ({ admin, outside }) => {
+  const { page } = admin;
+  const number = await clinic(admin);
+  await outside.call(number, ["Do you open on Saturdays?"], "+13175558123");
+  await admin.go("/calls?q=8123");
+  await expect(page.getByRole("link", { name: /317 555 8123/ })).toBeVisible();
+  await page.getByRole("combobox", { name: "Direction" }).selectOption("outbound");
+  await expect(page).toHaveURL(/direction=outbound/);
+  await expect(page.getByText("No call is like that")).toBeVisible();
+  await page.goBack();
+  await page.getByRole("link", { name: /317 555 8123/ }).click();
+  await page.getByRole("button", { name: "More" }).click();
+  await page.getByRole("menuitem", { name: "Block this number" }).click();
+  await page.getByRole("button", { name: "Block it" }).click();
+  await admin.go("/calls/blocked");
+  await page.getByRole("button", { name: "Unblock +1 317 555 8123" }).click();
+  await page.getByRole("button", { name: "Undo" }).click();
+  await expect(page.getByText("+1 317 555 8123", { exact: true })).toBeVisible();
+});

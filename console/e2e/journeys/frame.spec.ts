@@ -1,0 +1,118 @@
+/** The frame: who comes in, where one can go, by pointer and by keyboard, in both themes and languages. */
+import { expect, fresh, test } from "../journey.ts";
+
+test("a stranger signs in and arrives where they wanted to go", async ({ page, where }) => {
+  await page.goto(`${where.public_url}/team`);
+  await expect(page).toHaveURL(/\/sign-in\?return_to=%2Fteam$/);
+  await page.getByRole("link", { name: "Sign in" }).click();
+  await page.locator("input[name=email]").fill("stranger@example.com");
+  await page.locator("form:has(input[name=email]) button").click();
+  await expect(page.getByRole("heading", { name: "Welcome to HUM" })).toBeVisible();
+});
+
+test("everything can be reached by its name", async ({ admin }) => {
+  const { page } = admin;
+  await page.keyboard.press("Control+k");
+  await page.getByRole("combobox", { name: "Commands" }).fill("api");
+  await page.keyboard.press("Enter");
+  await expect(page).toHaveURL(/\/api-keys$/);
+  await page.keyboard.press("g");
+  await page.keyboard.press("h");
+  await expect(page).toHaveURL(/\/$/);
+  await page.keyboard.press("?");
+  await expect(page.getByRole("dialog", { name: "Keyboard shortcuts" })).toBeVisible();
+  await admin.isAccessible();
+  await page.keyboard.press("Escape");
+  await admin.isRightInEverySize();
+});
+
+test("the language and the theme are kept", async ({ admin }) => {
+  const { page } = admin;
+  await page.getByRole("button", { name: /Admin/ }).click();
+  await page.getByLabel("Language").selectOption("es");
+  await expect(page.getByRole("navigation").getByRole("link", { name: "Llamadas", exact: true })).toBeVisible();
+  await page.getByLabel("Tema").selectOption("dark");
+  await page.reload();
+  await expect(page.getByRole("navigation").getByRole("link", { name: "Llamadas", exact: true })).toBeVisible();
+  expect(await page.evaluate(() => getComputedStyle(document.body).colorScheme)).toBe("dark");
+});
+
+test("who signs out is out, in every tab", async ({ admin, context }) => {
+  const second = await context.newPage();
+  await second.goto(`${admin.url}/`);
+  await admin.page.getByRole("button", { name: /Admin/ }).click();
+  await admin.page.getByRole("button", { name: "Sign out" }).click();
+  await expect(admin.page).toHaveURL(/\/sign-in/);
+  await second.reload();
+  await expect(second).toHaveURL(/\/sign-in/);
+});
+
+test("the reference wears what the console does, and leads back", async ({ admin }) => {
+  const { page } = admin;
+  const clothes = (): Promise<string[]> => page.evaluate(() => ["backgroundColor", "color", "fontFamily"].map((name) => getComputedStyle(document.body)[name as "color"]));
+  await admin.go("/agents");
+  const [paper, ink, letters] = await clothes();
+  await admin.go("/docs/api/flows");
+  expect(await clothes()).toEqual([paper, ink, letters]);
+  expect(await page.evaluate(async () => (await document.fonts.load("16px 'Inter Variable'")).length)).toBe(1);
+  await admin.isRightInEverySize();
+  await page.getByRole("link", { name: "Console", exact: true }).click();
+  await expect(page.getByRole("navigation", { name: "Pages" })).toBeVisible();
+});
+
+test("what is set up elsewhere is shown without being asked for", async ({ admin }) => {
+  const { page } = admin;
+  await admin.go("/tools");
+  const name = fresh("look_up").replaceAll("-", "_");
+  const { id } = await admin.api<{ id: string }>("POST", "/api/tools", { name, description: "Looks an order up.", url: "https://example.com/orders" });
+  await expect(page.getByText(name)).toBeVisible();
+  await admin.api("DELETE", `/api/tools/${id}`);
+  await expect(page.getByText(name)).toBeHidden();
+  await admin.go("/crm");
+  const { id: connector } = await admin.api<{ id: string }>("POST", "/api/crm-connectors", { name: "Dispatch", base_url: "https://example.com/crm" });
+  await expect(page.getByText("Dispatch")).toBeVisible();
+  await admin.api("PATCH", `/api/crm-connectors/${connector}`, { name: "Night dispatch" });
+  await expect(page.getByText("Night dispatch")).toBeVisible();
+});
+
+test("a browser without shared workers is kept up to date too", async ({ admin }) => {
+  const { page } = admin;
+  await page.addInitScript(() => Reflect.deleteProperty(window, "SharedWorker"));
+  await admin.go("/tools");
+  expect(await page.evaluate(() => "SharedWorker" in window)).toBe(false);
+  const name = fresh("look_up").replaceAll("-", "_");
+  const { id } = await admin.api<{ id: string }>("POST", "/api/tools", { name, description: "Looks an order up.", url: "https://example.com/orders" });
+  await expect(page.getByText(name)).toBeVisible();
+  await admin.api("DELETE", `/api/tools/${id}`);
+  await expect(page.getByText(name)).toBeHidden();
+});
+
+test("the organization is the same in every tab, and nothing is written into another one", async ({ admin, context }) => {
+  const { page } = admin;
+  const { organization } = await admin.api<{ organization: { name: string } }>("GET", "/api/me");
+  const second = await context.newPage();
+  await second.goto(`${admin.url}/contacts`);
+  const shown = (name: string) => second.getByRole("button", { name: `Organization: ${name}` });
+  await second.getByRole("button", { name: "New contact" }).first().click();
+  await second.getByLabel("Phone").fill("+13175550142");
+
+  // This tab is not told, as one that slept.
+  const bakery = fresh("Bakery");
+  await admin.api("POST", "/api/organizations", { name: bakery });
+  await second.getByRole("dialog").getByRole("button", { name: "New contact" }).click();
+  await expect(shown(bakery)).toBeVisible();
+  expect(await admin.api("GET", "/api/contacts")).toMatchObject({ contacts: [] });
+
+  // This one is.
+  await second.goto(`${admin.url}/tools`);
+  await expect(shown(bakery)).toBeVisible();
+  await admin.go("/");
+  await page.getByRole("button", { name: `Organization: ${bakery}` }).click();
+  await page.getByRole("button", { name: organization.name }).click();
+  await expect(shown(organization.name)).toBeVisible();
+  await expect(second.getByRole("heading", { name: "Home", level: 1 })).toBeVisible();
+  await second.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Tools", exact: true }).click();
+  const name = fresh("look_up").replaceAll("-", "_");
+  await admin.api("POST", "/api/tools", { name, description: "Looks an order up.", url: "https://example.com/orders" });
+  await expect(second.getByText(name)).toBeVisible();
+});

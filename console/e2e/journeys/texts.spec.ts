@@ -1,0 +1,176 @@
+/** Texts: one comes in and is answered, once, whatever the network does; contacts are imported; a campaign reaches everybody once. */
+import { type Outside, type Person, expect, forgive, test } from "../journey.ts";
+
+interface Number {
+  id: string;
+  e164: string;
+}
+
+const AREAS = ["212", "303", "312", "317", "404", "415", "503", "512", "602", "617", "702", "713"];
+
+/** A number of this journey's own that texts. Another journey may buy the same one first. */
+async function textNumber(admin: Person): Promise<Number> {
+  for (const area of AREAS.toSorted(() => Math.random() - 0.5)) {
+    const { numbers } = await admin.api<{ numbers: { e164: string }[] }>("GET", `/api/numbers/available?country=US&area_code=${area}&limit=20`);
+    for (const { e164 } of numbers) {
+      const bought = await admin.page.request.post(`${admin.url}/api/numbers/buy`, { headers: { Origin: admin.url }, data: { e164 } });
+      if (!bought.ok()) continue;
+      const number = (await bought.json()) as Number;
+      await admin.api("PATCH", `/api/numbers/${number.id}`, { sms_enabled: true });
+      return number;
+    }
+  }
+  throw new Error("no number is for sale");
+}
+
+function stranger(): string {
+  return `+1317555${String(Math.floor(1000 + Math.random() * 8999))}`;
+}
+
+async function textsTo(outside: Outside, e164: string, body: string): Promise<number> {
+  return (await outside.textsTo(e164)).filter((each) => each.body === body).length;
+}
+
+test("a text is answered once, though the answer of the server is lost", async ({ admin, outside }) => {
+  const { page } = admin;
+  const number = await textNumber(admin);
+  const from = stranger();
+  await outside.text(from, number.e164, "Do you have time on Friday?");
+  await admin.go("/inbox");
+  await page.getByRole("link", { name: /Do you have time on Friday/ }).click();
+  const composer = page.getByRole("textbox", { name: /^Write to/ });
+  await composer.fill("Yes, at ten.");
+  await page.reload();
+  await expect(composer).toHaveValue("Yes, at ten.");
+  await admin.isRightInEverySize();
+  await page.route("**/messages", async (route) => {
+    if (route.request().method() !== "POST") return route.fallback();
+    await route.fetch(); // the server has it, and the browser never hears so
+    return route.abort();
+  }, { times: 2 });
+  await composer.press("Control+Enter");
+  const again = page.getByRole("button", { name: "Try again" });
+  await expect(again).toBeVisible();
+  await page.unroute("**/messages");
+  forgive(page);
+  await page.reload();
+  await again.click();
+  await expect(again).toBeHidden();
+  await expect(page.getByText("Delivered").first()).toBeVisible();
+  expect(await textsTo(outside, from, "Yes, at ten.")).toBe(1);
+});
+
+test("two tabs have one draft, which leaves once", async ({ admin, outside, context }) => {
+  const { page } = admin;
+  const number = await textNumber(admin);
+  const from = stranger();
+  await outside.text(from, number.e164, "Are you open?");
+  await admin.go("/inbox");
+  await page.getByRole("link", { name: /Are you open/ }).click();
+  const second = await context.newPage();
+  await second.goto(page.url());
+  const [mine, theirs] = [page, second].map((each) => each.getByRole("textbox", { name: /^Write to/ }));
+  if (!mine || !theirs) throw new Error("two tabs");
+  await expect(theirs).toBeVisible();
+  await mine.fill("Until six.");
+  await expect(theirs).toHaveValue("Until six.");
+  await theirs.press("End");
+  await theirs.pressSequentially("x");
+  await theirs.press("Backspace");
+  await expect(mine).toHaveValue("Until six.");
+  await mine.press("Control+Enter");
+  await expect(theirs).toHaveValue("");
+  await expect(second.getByText("Delivered").first()).toBeVisible();
+  expect(await textsTo(outside, from, "Until six.")).toBe(1);
+});
+
+test("what was never confirmed is for a person to decide once its key is old", async ({ admin, outside }) => {
+  const { page } = admin;
+  const number = await textNumber(admin);
+  const from = stranger();
+  await outside.text(from, number.e164, "When on Friday?");
+  await admin.go("/inbox");
+  await page.getByRole("link", { name: /When on Friday/ }).click();
+  const composer = page.getByRole("textbox", { name: /^Write to/ });
+  await page.route("**/messages", (route) => (route.request().method() === "POST" ? route.abort() : route.fallback()));
+  await composer.fill("At ten.");
+  await composer.press("Control+Enter");
+  await expect(page.getByRole("button", { name: "Try again" })).toBeVisible();
+  await page.unroute("**/messages");
+  forgive(page);
+  await page.evaluate((hours) => {
+    for (const [key, kept] of Object.entries(localStorage)) {
+      if (!key.startsWith("hum.thread.")) continue;
+      const thread = JSON.parse(String(kept)) as { outbox: { at: string }[] };
+      for (const each of thread.outbox) each.at = new Date(Date.parse(each.at) - hours * 3_600_000).toISOString();
+      localStorage.setItem(key, JSON.stringify(thread));
+    }
+  }, 63);
+  await page.reload();
+  await expect(page.getByText(/^Not known whether it was sent/)).toBeVisible();
+  await expect(page.getByRole("button", { name: "Try again" })).toHaveCount(0);
+  await admin.isRightInEverySize();
+  await page.getByRole("button", { name: "Put it back to edit" }).click();
+  await expect(composer).toHaveValue("At ten.");
+  await expect(page.getByText(/^Not known whether it was sent/)).toHaveCount(0);
+});
+
+test("a conversation is put off, closed, and opened by undo, by keys alone", async ({ admin, outside }) => {
+  const { page } = admin;
+  const number = await textNumber(admin);
+  await outside.text(stranger(), number.e164, "Hello there");
+  await admin.go("/inbox");
+  await expect(page.getByRole("link", { name: /Hello there/ })).toBeVisible();
+  await page.keyboard.press("j");
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("log", { name: "Messages" })).toContainText("Hello there");
+  await page.keyboard.press("s");
+  await page.getByRole("button", { name: /^Tomorrow morning/ }).click();
+  await expect(page.getByText(/^Snoozed until .+ UTC\.$/).first()).toBeVisible();
+  await page.getByRole("button", { name: "Wake" }).click();
+  await page.locator("h1").last().click();
+  await page.keyboard.press("e");
+  await expect(page.getByText("This conversation is closed.")).toBeVisible();
+  await page.getByRole("button", { name: "Undo" }).last().click();
+  await expect(page.getByRole("textbox", { name: /^Write to/ })).toBeVisible();
+});
+
+test("contacts are imported after a look at what would happen", async ({ admin }) => {
+  const { page } = admin;
+  await textNumber(admin);
+  await admin.go("/contacts/import");
+  const e164 = stranger();
+  await page.getByLabel("Or paste it").fill(`phone,name,shoe size\n${e164},Ana Ruiz,38\n12,Nobody,40\n`);
+  await page.getByRole("button", { name: "Preview" }).click();
+  await expect(page.getByText("Nothing has changed yet.")).toBeVisible();
+  await expect(page.getByText(/shoe size/).last()).toBeVisible();
+  await expect(page.getByRole("region", { name: "1 problem" })).toBeVisible();
+  await admin.isRightInEverySize();
+  await page.getByRole("button", { name: "Import 1 contact" }).click();
+  await page.getByRole("link", { name: "To the contacts" }).click();
+  await page.getByRole("link", { name: "Ana Ruiz" }).click();
+  await expect(page.getByLabel("Name", { exact: true })).toHaveValue("Ana Ruiz");
+  await expect(page.getByText("Allowed")).toHaveCount(2);
+  forgive(page); // who never opted out is not known to the opt-outs: a 404
+});
+
+test("a campaign says what it would do, and reaches everybody once", async ({ admin, outside }) => {
+  const { page } = admin;
+  const number = await textNumber(admin);
+  const people = [stranger(), stranger()];
+  await admin.go("/campaigns/new");
+  await page.getByLabel("Name").fill("Reminder");
+  await page.getByLabel("From").selectOption(number.id);
+  await page.getByLabel("Text", { exact: true }).fill("We are open tomorrow.");
+  await page.getByLabel("Keep quiet hours").uncheck();
+  await page.getByText("Pasted numbers").click();
+  await page.getByLabel("Numbers", { exact: true }).fill([...people, people[0]].join("\n"));
+  await admin.isRightInEverySize();
+  await page.getByRole("button", { name: "Save and see what would happen" }).click();
+  await expect(page.getByRole("region", { name: "The first texts as they would be sent" })).toContainText("We are open tomorrow.");
+  await admin.isRightInEverySize();
+  await page.getByRole("button", { name: "Launch" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Launch" }).click();
+  await expect(page.getByText("Completed")).toBeVisible({ timeout: 45_000 });
+  for (const each of people) expect(await textsTo(outside, each, "We are open tomorrow.")).toBe(1);
+});

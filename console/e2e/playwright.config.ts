@@ -1,0 +1,23 @@
+import { defineConfig } from "@playwright/test";
+import { FLAGS } from "./flags.ts";
+
+export default defineConfig({
+  testDir: "journeys",
+  globalSetup: "./platform.ts",
+  // One platform and two cores: journeys share both, each with an organization of its own.
+  workers: 2,
+  fullyParallel: true,
+  timeout: 90_000,
+  expect: { timeout: 15_000 },
+  retries: 0,
+  reporter: [["list"]],
+  outputDir: process.env["JOURNEYS_OUTPUT"] ?? "../node_modules/.journeys",
+  use: {
+    locale: "en-US",
+    timezoneId: "UTC",
+    viewport: { width: 1440, height: 900 },
+    trace: "retain-on-failure",
+    screenshot: "only-on-failure",
+    launchOptions: { executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium", args: FLAGS },
+  },
+});

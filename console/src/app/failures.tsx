@@ -1,0 +1,43 @@
+/** What a person sees when a page is not there, or broke. */
+import { Link, useRouter } from "@tanstack/react-router";
+import { asApiError } from "@/api/queries";
+import { useTexts } from "@/i18n";
+
+export function NotFound() {
+  const t = useTexts("shell");
+  return (
+    <div className="grid min-h-full place-items-center p-6 text-center">
+      <div>
+        <h1 className="text-xl">{t.notFound}</h1>
+        <p className="mt-2 text-dim">{t.notFoundLead}</p>
+        <Link to="/" className="mt-4 inline-block font-medium text-accent underline">
+          {t.toStart}
+        </Link>
+      </div>
+    </div>
+  );
+}
+
+/** A chunk that is gone after a deploy is fetched by loading the page anew, once. */
+export function Crashed({ error }: { error: unknown }) {
+  const t = useTexts("shell");
+  const router = useRouter();
+  const refusal = asApiError(error);
+  const isStale = refusal.code === "bug" && /dynamically imported module|importing a module|preload/i.test(refusal.message);
+  return (
+    <div role="alert" className="grid min-h-full place-items-center p-6 text-center">
+      <div className="max-w-md">
+        <h1 className="text-xl">{isStale ? t.newVersion : t.crashed}</h1>
+        {!isStale && <p className="mt-2 text-dim">{refusal.message}</p>}
+        {refusal.requestId && <p className="mt-1 text-xs text-dim">{t.request(refusal.requestId)}</p>}
+        <button
+          type="button"
+          className="mt-4 rounded-control border border-line bg-surface px-3 py-2 font-medium hover:bg-hover"
+          onClick={() => (isStale ? location.reload() : void router.invalidate())}
+        >
+          {isStale ? t.reload : t.tryAgain}
+        </button>
+      </div>
+    </div>
+  );
+}

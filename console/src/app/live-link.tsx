@@ -1,0 +1,39 @@
+/** The connection that keeps what is shown up to date, and the word that it is lost. */
+import { useEffect, useState } from "react";
+import { useLink, useLive } from "@/api/live";
+import { useMe } from "@/api/me";
+import { onMoved } from "@/api/moves";
+import { shown } from "@/api/organization";
+import { useTexts } from "@/i18n";
+
+/** Told only while it lasts: nothing on the page is newer than this. */
+export default function LiveLink() {
+  const t = useTexts("shell");
+  const link = useLink();
+  useLive();
+  useOrganization();
+  const [isLong, setLong] = useState(false);
+  useEffect(() => {
+    if (link !== "lost") {
+      setLong(false);
+      return undefined;
+    }
+    const timer = setTimeout(() => setLong(true), 2500);
+    return () => clearTimeout(timer);
+  }, [link]);
+  if (!isLong) return null;
+  return (
+    <p role="status" className="bg-warn-soft px-6 py-1.5 text-[13px] font-medium text-warn max-md:px-4">
+      {t.linkLost}
+    </p>
+  );
+}
+
+/** What this page shows is of the organization that one was in when it was opened. */
+function useOrganization(): void {
+  const id = useMe().organization?.id;
+  useEffect(() => {
+    shown.organization = id;
+  }, [id]);
+  useEffect(() => onMoved(() => location.assign("/")), []); // what its path names belongs to that one, too
+}

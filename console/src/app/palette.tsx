@@ -1,0 +1,127 @@
+/** Ctrl K: everything by its name; and `?`: the shortcuts. Loaded when first opened. */
+import { Dialog as Base } from "@base-ui/react/dialog";
+import { useMemo, useRef, useState } from "react";
+import { useTexts } from "@/i18n";
+import { type Command, useAllCommands } from "./commands";
+
+export default function Palette({ mode, onClose }: { mode: "commands" | "keys"; onClose: () => void }) {
+  const t = useTexts("shell");
+  return (
+    <Base.Root open onOpenChange={(open) => !open && onClose()}>
+      <Base.Portal>
+        <Base.Backdrop className="fixed inset-0 z-40 bg-[#00000066]" />
+        <Base.Popup data-palette className="fixed top-[12dvh] left-1/2 z-40 flex max-h-[70dvh] w-[min(36rem,94vw)] -translate-x-1/2 flex-col overflow-hidden rounded-card border border-line bg-raised shadow-float outline-none">
+          <Base.Title className={mode === "keys" ? "px-4 pt-4 text-base font-semibold" : "sr-only"}>{mode === "keys" ? t.shortcuts : t.palette}</Base.Title>
+          {mode === "keys" ? <Keys /> : <Commands onClose={onClose} />}
+        </Base.Popup>
+      </Base.Portal>
+    </Base.Root>
+  );
+}
+
+function Commands({ onClose }: { onClose: () => void }) {
+  const t = useTexts("shell");
+  const all = useAllCommands();
+  const [query, setQuery] = useState("");
+  const [chosen, setChosen] = useState(0);
+  const list = useRef<HTMLUListElement>(null);
+  const found = useMemo(() => matching(all, query), [all, query]);
+  const choose = (at: number): void => {
+    setChosen(at);
+    list.current?.children[at]?.scrollIntoView({ block: "nearest" });
+  };
+  const run = (command: Command | undefined): void => {
+    if (!command) return;
+    onClose();
+    command.run();
+  };
+  return (
+    <>
+      <input
+        autoFocus
+        role="combobox"
+        aria-expanded="true"
+        aria-controls="palette-list"
+        aria-activedescendant={found[chosen] ? `palette-${chosen}` : undefined}
+        aria-label={t.palette}
+        placeholder={t.palettePlaceholder}
+        className="border-b border-line bg-transparent px-4 py-3.5 text-base outline-none"
+        value={query}
+        onChange={(event) => {
+          setQuery(event.target.value);
+          setChosen(0);
+        }}
+        onKeyDown={(event) => {
+          if (event.key === "ArrowDown") choose(Math.min(found.length - 1, chosen + 1));
+          else if (event.key === "ArrowUp") choose(Math.max(0, chosen - 1));
+          else if (event.key === "Enter") run(found[chosen]);
+          else return;
+          event.preventDefault();
+        }}
+      />
+      <ul ref={list} id="palette-list" role="listbox" aria-label={t.palette} className="min-h-0 flex-1 overflow-auto p-1.5">
+        {found.map((command, at) => (
+          // The input keeps the focus and takes the keys; the pointer may choose too.
+          // oxlint-disable-next-line jsx-a11y/click-events-have-key-events
+          <li
+            key={command.id}
+            id={`palette-${at}`}
+            role="option"
+            aria-selected={at === chosen}
+            className="flex items-center gap-3 rounded-control px-3 py-2 aria-selected:bg-hover"
+            onPointerMove={() => setChosen(at)}
+            onClick={() => run(command)}
+          >
+            <span className="min-w-0 flex-1 truncate">{command.label}</span>
+            {command.group && <span className="text-xs text-dim">{command.group}</span>}
+            {command.keys && <KeyNames keys={command.keys} />}
+          </li>
+        ))}
+        {found.length === 0 && <li className="px-3 py-6 text-center text-dim">{t.nothingFound}</li>}
+      </ul>
+    </>
+  );
+}
+
+function Keys() {
+  const withKeys = useAllCommands().filter((each) => each.keys);
+  return (
+    <dl className="grid grid-cols-1 gap-x-8 gap-y-1 overflow-auto p-4 sm:grid-cols-2">
+      {withKeys.map((each) => (
+        <div key={each.id} className="flex items-center justify-between gap-3 py-1">
+          <dt>{each.label}</dt>
+          <dd>
+            <KeyNames keys={each.keys ?? ""} />
+          </dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+function KeyNames({ keys }: { keys: string }) {
+  const isMac = /Mac|iPhone|iPad/.test(navigator.userAgent);
+  return (
+    <span className="flex gap-1">
+      {keys.split(/[ +]/).map((key) => (
+        <kbd key={key} className="min-w-5 rounded border border-line bg-sunken px-1 text-center font-sans text-[11px] text-dim">
+          {key === "mod" ? (isMac ? "⌘" : "Ctrl") : key.toUpperCase()}
+        </kbd>
+      ))}
+    </span>
+  );
+}
+
+/** Commands that have all the words of the query, those that begin with it first. */
+export function matching(all: readonly Command[], query: string): Command[] {
+  const words = fold(query).split(/\s+/).filter(Boolean);
+  const first = words[0] ?? "";
+  return all
+    .filter((each) => words.every((word) => fold(`${each.label} ${each.group ?? ""}`).includes(word)))
+    .toSorted((a, b) => Number(fold(b.label).startsWith(first)) - Number(fold(a.label).startsWith(first)))
+    .slice(0, 60);
+}
+
+function fold(text: string): string {
+  return text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+}

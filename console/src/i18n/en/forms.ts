@@ -1,0 +1,19 @@
+/** What forms share that are made from a schema, and the JSON editor. */
+export default {
+  unset: "Default",
+  yes: "Yes",
+  no: "No",
+  add: "Add",
+  addOne: (what: string) => `Add ${what}`,
+  remove: (what: string) => `Remove ${what}`,
+  name: "Name",
+  value: "Value",
+  item: (n: number) => `Item ${n}`,
+  nameTaken: "There is one by this name.",
+  mustBe: (what: string) => `Must be ${what}.`,
+  notJson: "This is no JSON.",
+  needed: "Needed",
+  nothing: "None yet.",
+  chars: (used: string, most: string) => `${used} of ${most} characters`,
+  equalLines: (lines: string) => `${lines} equal lines, click to see them`,
+};

@@ -1,0 +1,20 @@
+/** For who belongs to no organization yet, or makes a further one. */
+export default {
+  title: "Welcome to HUM",
+  another: "A further organization",
+  lead: "Calls and texts belong to an organization: your clinic, shop or desk.",
+  invitations: "You are invited",
+  invited: (name: string) => `Join ${name}`,
+  as: (role: string, by: string) => `As ${role}${by ? `, invited by ${by}` : ""}`,
+  accept: "Join",
+  pendingTitle: "Waiting for approval",
+  pending: (name: string) => `${name} waits for the operator's approval. This page goes on by itself.`,
+  create: "A new organization",
+  createLead: "You become its first admin, and can invite others afterwards.",
+  name: "Name",
+  nameHint: "As your callers know it.",
+  nameFirst: "Enter a name first.",
+  createIt: "Create it",
+  notYou: "Not you?",
+  signedInAs: (email: string) => `You are signed in as ${email}.`,
+};

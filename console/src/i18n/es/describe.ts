@@ -1,0 +1,42 @@
+import type { Sections } from "../sections";
+
+/** Agentes nuevos, y agentes a partir de una descripción. */
+const texts: Sections["describe"] = {
+  ways: "Formas de crear un agente",
+  way: {
+    describe: { title: "Describirlo", lead: "Unas frases, y tu sitio web si quieres." },
+    blank: { title: "Empezar en blanco", lead: "Escribirlo todo tú." },
+    copy: { title: "Duplicar", lead: "Empezar con un agente que ya tienes." },
+  },
+  description: "¿Qué hace tu negocio y qué debe hacer el agente?",
+  descriptionHint: "Horario, por qué se suele llamar, qué no debe prometer nunca.",
+  example: "Clínica dental Lago, una consulta pequeña en Valencia. Abre de lunes a viernes de 8 a 17. Debe dar citas, responder preguntas sobre seguros y tomar recado de todo lo demás.",
+  descriptionFirst: "Descríbelo primero.",
+  url: "Una página de tu sitio web",
+  urlHint: "Se lee una vez, por nombres, horarios y servicios. Solo https.",
+  language: "Idioma",
+  languageHint: "El de la descripción si está vacío.",
+  channel: "Atiende",
+  channels: { voice: "Llamadas", sms: "Mensajes de texto" },
+  propose: "Proponer un agente",
+  again: "Proponer otra vez",
+  proposal: "Propuesta",
+  working: "Leyendo y escribiendo el agente. Tarda hasta medio minuto.",
+  nothingYet: "Aquí aparece la propuesta. Tú eliges qué tomar, y después puedes cambiarlo todo.",
+  read: (url, chars, isCut) => `Se leyó ${url}, ${chars} caracteres${isCut ? " y no más" : ""}.`,
+  readIt: "Léelo antes de usarlo: lo escribió un modelo.",
+  noDifference: "Nada es distinto de lo que tienes.",
+  now: "Ahora",
+  proposed: "Propuesto",
+  createThis: "Crear este agente",
+  create: "Crear",
+  unnamed: "Agente nuevo",
+  nameFirst: "Necesita un nombre.",
+  copyOf: "Copia de",
+  choose: "Elige un agente",
+  noneToCopy: "Todavía no hay agentes.",
+  redescribeTitle: "Describir cambios",
+  redescribeLead: "La propuesta va al formulario, donde puedes cambiarla; nada se guarda antes de que guardes.",
+  takeOver: (count) => `Pasar ${count} al formulario`,
+};
+export default texts;

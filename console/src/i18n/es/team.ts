@@ -1,0 +1,43 @@
+import type { Sections } from "../sections";
+
+const texts: Sections["team"] = {
+  title: "Equipo",
+  lead: "Quién trabaja en esta organización y qué puede hacer.",
+  members: "Miembros",
+  invitations: "Invitaciones",
+  person: "Persona",
+  role: "Rol",
+  joined: "Desde",
+  you: "usted",
+  roleOf: (name) => `Rol de ${name}`,
+  roleHints: {
+    viewer: "Lee llamadas, mensajes y cifras.",
+    operator: "También trabaja con llamadas, mensajes, contactos y campañas.",
+    admin: "También cambia agentes, números, equipo, claves y facturación.",
+  },
+  changed: (name, role) => `${name} ahora es ${role}.`,
+  ownTitle: "¿Dejar de ser administrador?",
+  ownLead: "No podrá recuperarlo por su cuenta: tendrá que hacerlo otro administrador.",
+  ownVerb: "Cambiar mi rol",
+  remove: "Quitar",
+  removeOf: (name) => `Quitar a ${name}`,
+  removeTitle: (name) => `¿Quitar a ${name}?`,
+  removeLead: "Pierde el acceso de inmediato y se eliminan las invitaciones que envió.",
+  keepKeys: "Conservar las claves de API que creó",
+  keepKeysHint: "Pasan a ser suyas, con su rol como máximo. Desactivado: se revocan y lo que las usa se detiene.",
+  removed: (name) => `Se ha quitado a ${name}.`,
+  invite: "Invitar a alguien",
+  inviteLead: "Se une al iniciar sesión con esta dirección y aceptar. Se le avisa por correo, si esta instalación los envía.",
+  email: "Correo electrónico",
+  send: "Invitar",
+  sent: (email) => `${email} está invitado.`,
+  by: "De",
+  expires: "Abierta hasta",
+  revoke: "Retirar",
+  revokeOf: (email) => `Retirar la invitación de ${email}`,
+  revoked: (email) => `Se ha retirado la invitación de ${email}.`,
+  emptyTitle: "No hay invitaciones abiertas",
+  emptyLead: "Invite a colegas por su correo electrónico, con el rol que necesiten.",
+};
+
+export default texts;

@@ -1,0 +1,36 @@
+import type { Sections } from "../sections";
+
+const texts: Sections["voicemails"] = {
+  title: "Buzón de voz",
+  show: "Qué mensajes",
+  shows: { all: "Todos", unheard: "Sin escuchar", heard: "Escuchados" },
+  from: "De",
+  to: "Para",
+  message: "Mensaje",
+  length: "Duración",
+  when: "Cuándo",
+  heard: "Escuchado",
+  unheard: "Sin escuchar",
+  withheld: "Número oculto",
+  beingWritten: "Transcribiendo…",
+  noWords: "No se entendió ninguna palabra.",
+  allHeard: "Todos los mensajes se escucharon",
+  noneHeard: "Aún no se escuchó ningún mensaje",
+  empty: "Aún no hay mensajes",
+  emptyLead: "Un agente con buzón toma mensajes fuera de su horario y siempre que alguien quiera dejar uno. Aquí se transcriben.",
+  emptyAction: "Elegir un agente",
+  close: "Cerrar",
+  callBack: "Devolver la llamada",
+  markHeard: "Marcar como escuchado",
+  markUnheard: "Marcar como no escuchado",
+  delete: "Eliminar",
+  deleteTitle: "¿Eliminar este mensaje?",
+  deleteLead: "Se eliminan su sonido y su transcripción. La llamada se conserva.",
+  deleted: "El mensaje está eliminado.",
+  contact: "Contacto",
+  openContact: "Abrir el contacto",
+  call: "Llamada",
+  openCall: "Abrir la llamada",
+};
+
+export default texts;

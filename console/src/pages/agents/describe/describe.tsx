@@ -1,0 +1,177 @@
+/** An agent from a description: what is asked, and what is proposed, field by field. */
+import { useMutation } from "@tanstack/react-query";
+import { Sparkles } from "lucide-react";
+import { type FormEvent, type ReactNode, useState } from "react";
+import { type FieldError, type Schemas, api, data, idempotencyKey } from "@/api/client";
+import { asApiError } from "@/api/queries";
+import { useTexts } from "@/i18n";
+import { count } from "@/lib/format";
+import { Button } from "@/ui/button";
+import { Diff } from "@/ui/code/lazy";
+import { SelectField, TextArea, TextField } from "@/ui/field";
+import { Card, Failure, Skeleton } from "@/ui/layout";
+import { reasonAt } from "@/ui/schema-form/path";
+import { isObject } from "@/ui/schema-form/schema";
+import { BLANK, type Draft, FIELDS, type FieldName, isSame, shown } from "../flow";
+
+export type Proposal = Schemas["ProposeFlow"];
+type Wanted = Schemas["ProposeFlowRequestInput"];
+
+export function useProposal() {
+  return useMutation<Proposal, Error, { wanted: Wanted; key: string }>({
+    mutationFn: ({ wanted, key }) => data(api.POST("/api/flows/proposals", { body: wanted, params: { header: { "Idempotency-Key": key } } })),
+  });
+}
+
+/** The proposed fields that differ from `base`. */
+export function proposedFields(proposal: Proposal, base: Draft): FieldName[] {
+  const flow = proposal.flow;
+  if (!flow) return [];
+  return FIELDS.filter((name) => !isSame(flow[name] ?? BLANK[name], BLANK[name]) && !isSame(flow[name], base[name]));
+}
+
+export interface DescribeFormProps {
+  channel: Draft["channel"];
+  /** Whether the channel is settled: that of an agent that there is. */
+  isChannelFixed?: boolean;
+  proposing: ReturnType<typeof useProposal>;
+}
+
+export function DescribeForm({ channel, isChannelFixed = false, proposing }: DescribeFormProps) {
+  const t = useTexts("describe");
+  const [wanted, setWanted] = useState<Wanted>({ description: "", channel });
+  const [attempt, setAttempt] = useState({ of: "", key: "" });
+  const refusal = proposing.error ? asApiError(proposing.error) : null;
+  const details: readonly FieldError[] = refusal?.details ?? [];
+  const submit = (event: FormEvent): void => {
+    event.preventDefault();
+    if (proposing.isPending || !wanted.description.trim()) return;
+    const body = { ...wanted, url: wanted.url?.trim() || null, language: wanted.language?.trim() || null };
+    // A try that failed is tried again under its own key; asking once more after an answer is a new one.
+    const of = JSON.stringify(body);
+    const key = attempt.of === of && proposing.isError ? attempt.key : idempotencyKey();
+    setAttempt({ of, key });
+    proposing.mutate({ wanted: body, key });
+  };
+  const set = (change: Partial<Wanted>): void => setWanted({ ...wanted, ...change });
+  return (
+    <form onSubmit={submit} className="space-y-1">
+      <TextArea label={t.description} hint={t.descriptionHint} error={reasonAt(details, "description")} rows={7} maxLength={4000} placeholder={t.example} value={wanted.description} onChange={(event) => set({ description: event.target.value })} />
+      <TextField label={t.url} hint={t.urlHint} error={reasonAt(details, "url")} type="url" maxLength={2000} placeholder="https://" value={wanted.url ?? ""} onChange={(event) => set({ url: event.target.value })} />
+      <div className="grid gap-x-4 sm:grid-cols-2">
+        <TextField label={t.language} hint={t.languageHint} error={reasonAt(details, "language")} placeholder="en-US" value={wanted.language ?? ""} onChange={(event) => set({ language: event.target.value })} />
+        {!isChannelFixed && (
+          <SelectField
+            label={t.channel}
+            value={wanted.channel ?? "voice"}
+            choices={[
+              { value: "voice", label: t.channels.voice },
+              { value: "sms", label: t.channels.sms },
+            ]}
+            onChange={(event) => set({ channel: event.target.value === "sms" ? "sms" : "voice" })}
+          />
+        )}
+      </div>
+      {refusal && details.length === 0 && <Failure error={refusal} />}
+      <div className="pt-2">
+        <Button look="primary" type="submit" icon={Sparkles} needs="flows:write" busy={proposing.isPending} off={wanted.description.trim() ? null : t.descriptionFirst}>
+          {proposing.data ? t.again : t.propose}
+        </Button>
+      </div>
+    </form>
+  );
+}
+
+export interface ProposalViewProps {
+  proposing: ReturnType<typeof useProposal>;
+  base: Draft;
+  /** Fields that the person does not want. */
+  refused: ReadonlySet<FieldName>;
+  onRefuse: (refused: ReadonlySet<FieldName>) => void;
+  accept: ReactNode;
+}
+
+export function ProposalView({ proposing, base, refused, onRefuse, accept }: ProposalViewProps) {
+  const t = useTexts("describe");
+  const proposal = proposing.data;
+  if (proposing.isPending)
+    return (
+      <Card title={t.proposal}>
+        <p role="status" className="mb-4 text-dim">
+          {t.working}
+        </p>
+        <Skeleton lines={9} />
+      </Card>
+    );
+  if (!proposal?.flow)
+    return (
+      <div className="grid h-full min-h-40 place-items-center rounded-card border border-dashed border-line-strong p-6 text-center text-dim">
+        <p className="max-w-xs">{t.nothingYet}</p>
+      </div>
+    );
+  const names = proposedFields(proposal, base);
+  return (
+    <Card title={t.proposal} actions={accept}>
+      <div className="space-y-4">
+        <p>{proposal.rationale}</p>
+        {proposal.page && <p className="text-xs text-dim">{t.read(proposal.page.url, count(proposal.page.chars), proposal.page.is_cut)}</p>}
+        {proposal.left_out.length > 0 && (
+          <ul className="list-disc rounded-control bg-warn-soft py-2 pr-3 pl-7 text-[13px]">
+            {proposal.left_out.map((each) => (
+              <li key={each}>{each}</li>
+            ))}
+          </ul>
+        )}
+        {names.length === 0 && <p className="text-dim">{t.noDifference}</p>}
+        <ul className="space-y-4">
+          {names.map((name) => (
+            <li key={name}>
+              <ProposedField name={name} before={base[name]} after={proposal.flow?.[name]} isTaken={!refused.has(name)} onTake={(isTaken) => onRefuse(new Set(isTaken ? [...refused].filter((each) => each !== name) : [...refused, name]))} />
+            </li>
+          ))}
+        </ul>
+        <p className="text-xs text-dim">{t.readIt}</p>
+      </div>
+    </Card>
+  );
+}
+
+function ProposedField({ name, before, after, isTaken, onTake }: { name: FieldName; before: unknown; after: unknown; isTaken: boolean; onTake: (isTaken: boolean) => void }) {
+  const t = useTexts("describe");
+  const form = useTexts("agentForm");
+  const isNew = shown(before) === "" || isSame(before, BLANK[name]);
+  return (
+    <div className={isTaken ? "" : "opacity-60"}>
+      <label className="mb-1 flex items-center gap-2 text-[13px] font-medium">
+        <input type="checkbox" className="size-4 accent-(--color-accent)" checked={isTaken} onChange={(event) => onTake(event.target.checked)} />
+        {form.fields[name].label}
+      </label>
+      {isNew ? <Value name={name} value={after} /> : <Diff before={shown(before)} after={shown(after)} beforeLabel={t.now} afterLabel={t.proposed} />}
+    </div>
+  );
+}
+
+/** A value as a person reads it. */
+function Value({ name, value }: { name: FieldName; value: unknown }) {
+  const form = useTexts("agentForm");
+  if (name === "business_hours_json" && isObject(value) && isObject(value["weekly"]))
+    return (
+      <dl className="grid grid-cols-[7rem_1fr] gap-y-0.5 rounded-control bg-sunken px-3 py-2 text-[13px] tabular">
+        {Object.entries(value["weekly"]).map(([day, spans]) => (
+          <div key={day} className="contents">
+            <dt className="text-dim">{form.hours.days[day] ?? day}</dt>
+            <dd>{Array.isArray(spans) ? spans.map((each) => (Array.isArray(each) ? each.join(" – ") : "")).join(", ") : ""}</dd>
+          </div>
+        ))}
+      </dl>
+    );
+  if (Array.isArray(value) && value.every((each) => typeof each === "string"))
+    return (
+      <ul className="list-disc rounded-control bg-sunken py-2 pr-3 pl-7 text-[13px]">
+        {value.map((each) => (
+          <li key={each}>{each}</li>
+        ))}
+      </ul>
+    );
+  return <p className={`max-h-72 overflow-auto rounded-control bg-sunken px-3 py-2 text-[13px] whitespace-pre-wrap ${typeof value === "string" ? "" : "font-mono"}`} tabIndex={0} role="group" aria-label={form.fields[name].label}>{shown(value)}</p>;
+}

@@ -1,0 +1,21 @@
+import { describe, expect, it } from "vitest";
+import { readSheet } from "@/lib/sheet";
+import { type Audience, pagesOf, previewOf, recipientsOf, usedVariables, variablesOf } from "./audience";
+
+const sheet: Audience = { kind: "sheet", name: "a.csv", phoneAt: 1, sheet: readSheet("First name,Phone,Due date\nAna,'+13175550001,Friday\nBen,,Monday\nCy,317-555-0002,\n") };
+
+describe("an audience", () => {
+  it("takes the other columns as variables, and leaves out rows without a number", () => {
+    expect(variablesOf(sheet)).toEqual(["first_name", "due_date"]);
+    expect(recipientsOf(sheet)).toEqual([
+      { contact_e164: "+13175550001", variables: { first_name: "Ana", due_date: "Friday" } },
+      { contact_e164: "317-555-0002", variables: { first_name: "Cy" } },
+    ]);
+  });
+  it("is sent in pages", () => expect(pagesOf([1, 2, 3, 4, 5], 2)).toEqual([[1, 2], [3, 4], [5]]));
+});
+
+describe("a text's variables", () => {
+  it("are found, each once", () => expect(usedVariables("Hi {{first_name|there}}, {{ org.name }} {{first_name}}")).toEqual(["first_name", "org.name"]));
+  it("are filled in, or their other word", () => expect(previewOf("Hi {{first_name|there}} {{due}} {{x}}", { due: "Friday" })).toBe("Hi there Friday {{x}}"));
+});

@@ -1,0 +1,46 @@
+/** Who gets a campaign: a sheet, pasted numbers, or contacts by tag; sent in pages that may be sent again. */
+import type { Schemas } from "@/api/client";
+import { type Sheet, pastedNumbers, variableName } from "@/lib/sheet";
+
+export type Recipient = Schemas["NewRecipientInput"];
+export const PAGE = 2000;
+const MOST_VARIABLES = 50;
+const MOST_CELL = 1600;
+
+export type Audience = { kind: "sheet"; sheet: Sheet; phoneAt: number; name: string } | { kind: "pasted"; text: string } | { kind: "tag"; tag: string };
+
+/** The variables that a sheet's columns bring, but for the numbers. */
+export function variablesOf(audience: Audience): string[] {
+  if (audience.kind !== "sheet") return [];
+  return [...new Set(audience.sheet.header.flatMap((column, at) => (at === audience.phoneAt ? [] : [variableName(column)])).filter(Boolean))].slice(0, MOST_VARIABLES);
+}
+
+export function recipientsOf(audience: Audience): Recipient[] {
+  if (audience.kind === "tag") return [];
+  if (audience.kind === "pasted") return pastedNumbers(audience.text).map((contact_e164) => ({ contact_e164: contact_e164.slice(0, 60) }));
+  const { sheet, phoneAt } = audience;
+  const names = sheet.header.map(variableName);
+  return sheet.rows.flatMap((row) => {
+    const number = (row[phoneAt] ?? "").trim().replace(/^'/, "").slice(0, 60);
+    if (!number) return [];
+    const cells = names.flatMap((name, at): [string, string][] => {
+      const cell = (row[at] ?? "").trim().slice(0, MOST_CELL);
+      return at !== phoneAt && name && cell ? [[name, cell]] : [];
+    });
+    return [{ contact_e164: number, variables: Object.fromEntries(cells.slice(0, MOST_VARIABLES)) }];
+  });
+}
+
+export function pagesOf<R>(list: readonly R[], size = PAGE): R[][] {
+  return Array.from({ length: Math.ceil(list.length / size) }, (_, at) => list.slice(at * size, (at + 1) * size));
+}
+
+/** Variables of a text: `{{name}}`, `{{contact.name|there}}`. */
+export function usedVariables(body: string): string[] {
+  return [...new Set([...body.matchAll(/\{\{\s*([\w.]+)\s*(?:\|[^}]*)?\}\}/g)].map((match) => match[1] as string))];
+}
+
+/** The text for one recipient, roughly as it will be sent: what isn't known here stays as it is written. */
+export function previewOf(body: string, variables: Readonly<Record<string, string>>): string {
+  return body.replaceAll(/\{\{\s*([\w.]+)\s*(?:\|([^}]*))?\}\}/g, (whole, name: string, other: string | undefined) => variables[name] ?? other ?? whole);
+}

@@ -1,0 +1,100 @@
+import { Link } from "@tanstack/react-router";
+import { useRef, useState } from "react";
+import { idempotencyKey } from "@/api/client";
+import { useAllFlows } from "@/api/flows";
+import { asApiError, queryClient } from "@/api/queries";
+import { useTexts } from "@/i18n";
+import { count, phone } from "@/lib/format";
+import { Button } from "@/ui/button";
+import { Card, Facts, Time } from "@/ui/layout";
+import { toast } from "@/ui/toast";
+import type { Audience } from "./audience";
+import { Adding, AudienceFields } from "./audience-card";
+import { type Campaign, addAudience, useTextNumbers } from "./queries";
+import type { RecipientStatus } from "./route";
+
+const ORDER: readonly RecipientStatus[] = ["pending", "sending", "sent", "delivered", "failed", "unknown", "opted_out", "skipped", "canceled"];
+
+/** How many recipients are in which state; each number filters the list below. */
+export function Counts({ campaign }: { campaign: Campaign }) {
+  const t = useTexts("campaigns");
+  return (
+    <ul className="-mx-2 mt-4 grid grid-cols-3 gap-2 sm:grid-cols-5">
+      {ORDER.filter((status) => campaign.counts[status] > 0 || status === "pending" || status === "delivered" || status === "failed").map((status) => (
+        <li key={status}>
+          <Link to="/campaigns/$id" params={{ id: campaign.id }} search={{ status }} className="block rounded-control px-2 py-1 hover:bg-hover">
+            <span className={`tabular block text-lg font-semibold ${campaign.counts[status] > 0 && (status === "failed" || status === "unknown") ? "text-bad" : ""}`}>{count(campaign.counts[status])}</span>
+            <span className="block text-xs text-dim">{t.recipientStatuses[status]}</span>
+          </Link>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+export function CampaignFacts({ campaign }: { campaign: Campaign }) {
+  const t = useTexts("campaigns");
+  const number = useTextNumbers().find((each) => each.id === campaign.twilio_number_id);
+  const flow = useAllFlows().data?.find((each) => each.id === campaign.flow_id);
+  return (
+    <Card title={t.what}>
+      <p className="mb-4 ml-auto w-fit max-w-[95%] rounded-2xl rounded-br-md bg-accent-soft px-3.5 py-2 whitespace-pre-wrap">{campaign.body_template || <span className="text-dim">{t.noText}</span>}</p>
+      <Facts
+        items={[
+          [t.number, number ? phone(number.e164) : campaign.twilio_number_id ? "…" : t.numberGone],
+          [t.agent, flow ? <a key="flow" href={`/agents/${flow.id}`} className="underline">{flow.name}</a> : t.numbersAgent],
+          [t.throttle, campaign.throttle_per_minute ? t.perMinute(campaign.throttle_per_minute) : t.asFastAsMay],
+          [t.quietHours, campaign.honor_quiet_hours ? t.kept : t.notKept],
+          campaign.scheduled_start_at ? [t.startsAt, <Time key="start" at={campaign.scheduled_start_at} />] : null,
+          campaign.expires_at ? [t.expiresAt, <Time key="end" at={campaign.expires_at} />] : null,
+          campaign.launched_at ? [t.launchedAt, <Time key="launched" at={campaign.launched_at} />] : null,
+          campaign.ended_at ? [t.endedAt, <Time key="ended" at={campaign.ended_at} />] : null,
+          campaign.counts.duplicates > 0 ? [t.duplicates, count(campaign.counts.duplicates)] : null,
+        ]}
+      />
+    </Card>
+  );
+}
+
+/** More recipients for a draft. */
+export function AddRecipients({ campaign }: { campaign: Campaign }) {
+  const t = useTexts("campaigns");
+  const [audience, setAudience] = useState<Audience | null>(null);
+  const [share, setShare] = useState<number | null>(null);
+  const [version, setVersion] = useState(0);
+  const key = useRef(idempotencyKey());
+  const add = async (): Promise<void> => {
+    if (!audience || share !== null) return;
+    setShare(0);
+    try {
+      const added = await addAudience(campaign.id, audience, key.current, setShare);
+      toast.done(t.addedDone(added.added, added.duplicates, added.invalid));
+      setAudience(null);
+      setVersion(version + 1);
+      key.current = idempotencyKey();
+    } catch (error) {
+      toast.refusal(asApiError(error));
+    } finally {
+      setShare(null);
+      void queryClient.invalidateQueries({ queryKey: ["campaigns"] });
+    }
+  };
+  return (
+    <Card title={t.addRecipients}>
+      <AudienceFields
+        key={version}
+        audience={audience}
+        onChange={(next) => {
+          setAudience(next);
+          key.current = idempotencyKey();
+        }}
+      />
+      <div className="mt-3 flex items-center gap-3">
+        <Button needs="campaigns:write" busy={share !== null} off={audience ? null : t.audienceFirst} onClick={() => void add()}>
+          {t.add}
+        </Button>
+        {share !== null && <Adding share={share} />}
+      </div>
+    </Card>
+  );
+}

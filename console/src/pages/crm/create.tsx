@@ -1,0 +1,62 @@
+/** A new connector, and then its secret, once. */
+import { useNavigate } from "@tanstack/react-router";
+import { useState } from "react";
+import { useForm } from "react-hook-form";
+import { api, data } from "@/api/client";
+import { useChange } from "@/api/queries";
+import { useTexts } from "@/i18n";
+import { useAttempt } from "@/lib/attempt";
+import { byField } from "@/lib/refusals";
+import { Button } from "@/ui/button";
+import { Dialog } from "@/ui/dialog";
+import { BLANK, ConnectorFields, FIELDS, type Values } from "./form";
+import { type Connector, TOUCHED } from "./queries";
+import { SecretDialog } from "./secret";
+
+export function CreateConnector({ onClose }: { onClose: () => void }) {
+  const t = useTexts("crm");
+  const shell = useTexts("shell");
+  const navigate = useNavigate();
+  const attempt = useAttempt();
+  const [made, setMade] = useState<Connector | null>(null);
+  const { register, handleSubmit, setError, formState } = useForm<Values>({ defaultValues: BLANK });
+  const create = useChange((values: Values) => data(api.POST("/api/crm-connectors", { params: { header: { "Idempotency-Key": attempt.key(values) } }, body: values })), TOUCHED, {
+    onDone: setMade,
+    onError: (error) => {
+      const { at, rest } = byField(error, FIELDS);
+      for (const name of FIELDS) if (at[name]) setError(name, { message: at[name] });
+      return !rest;
+    },
+  });
+  if (made)
+    return (
+      <SecretDialog
+        connector={made}
+        onClose={() => {
+          onClose();
+          void navigate({ to: "/crm/$id", params: { id: made.id } });
+        }}
+      />
+    );
+  return (
+    <Dialog
+      isOpen
+      onClose={onClose}
+      title={t.create}
+      description={t.createLead}
+      size="md"
+      actions={
+        <>
+          <Button onClick={onClose}>{shell.cancel}</Button>
+          <Button look="primary" type="submit" form="create-connector" needs="integrations:write" busy={create.isPending}>
+            {shell.create}
+          </Button>
+        </>
+      }
+    >
+      <form id="create-connector" noValidate onSubmit={(event) => void handleSubmit((values) => create.mutate(values))(event)}>
+        <ConnectorFields register={register} errors={formState.errors} isOff={false} />
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,125 @@
+import { useNavigate } from "@tanstack/react-router";
+import { useRef, useState } from "react";
+import { api, data, idempotencyKey } from "@/api/client";
+import { useCan } from "@/api/me";
+import { useChange, useThing } from "@/api/queries";
+import { useTexts } from "@/i18n";
+import { phone } from "@/lib/format";
+import { segmentsOf } from "@/lib/segments";
+import { Button } from "@/ui/button";
+import { Dialog } from "@/ui/dialog";
+import { SelectField, TextArea, TextField } from "@/ui/field";
+import { useNumbers } from "./queries";
+
+interface Wanted {
+  number: string;
+  to: string;
+  body: string;
+}
+
+/** A text to somebody who may have no thread yet. */
+export function Compose({ onClose, to: given = "" }: { onClose: () => void; to?: string }) {
+  const t = useTexts("inbox");
+  const navigate = useNavigate();
+  const numbers = (useNumbers().data?.numbers ?? []).filter((each) => each.sms_enabled);
+  const [wanted, setWanted] = useState<Wanted>({ number: "", to: given, body: "" });
+  const [faults, setFaults] = useState<Record<string, string>>({});
+  const key = useRef(idempotencyKey());
+  const number = wanted.number || numbers[0]?.id || "";
+  const set = (change: Partial<Wanted>): void => {
+    setWanted({ ...wanted, ...change });
+    key.current = idempotencyKey(); // another text is another request
+  };
+  const start = useChange(
+    () =>
+      data(
+        api.POST("/api/sms/conversations", {
+          params: { header: { "Idempotency-Key": key.current } },
+          body: { twilio_number_id: number, contact_e164: e164Of(wanted.to), ...(wanted.body.trim() ? { initial_message: { body: wanted.body.trim() } } : {}) },
+        }),
+      ),
+    [["conversations"], ["inbox"]],
+    {
+      onDone: (conversation) => {
+        onClose();
+        void navigate({ to: "/inbox/$id", params: { id: conversation.id } });
+      },
+      onError: (error) => {
+        const found = Object.fromEntries(error.details.map((each) => [each.field, each.reason]));
+        setFaults(found);
+        return Object.keys(found).length > 0;
+      },
+    },
+  );
+  const off = numbers.length === 0 ? t.noTextNumber : wanted.to.trim() === "" ? t.recipientFirst : null;
+  return (
+    <Dialog
+      isOpen
+      onClose={onClose}
+      title={t.newText}
+      size="md"
+      actions={
+        <>
+          <Button onClick={onClose}>{t.cancel}</Button>
+          <Button look="primary" needs="sms:write" off={off} busy={start.isPending} onClick={() => start.mutate(undefined)}>
+            {wanted.body.trim() ? t.send : t.openThread}
+          </Button>
+        </>
+      }
+    >
+      <div className="space-y-2">
+        {numbers.length === 0 && <p className="rounded-control bg-warn-soft px-3 py-2 text-warn">{t.noTextNumber}</p>}
+        <Recipient value={wanted.to} error={faults["contact_e164"]} onChange={(to) => set({ to })} />
+        {numbers.length > 1 && (
+          <SelectField label={t.from} error={faults["twilio_number_id"]} value={number} choices={numbers.map((each) => ({ value: each.id, label: [each.friendly_name, phone(each.e164)].filter(Boolean).join(" · ") }))} onChange={(event) => set({ number: event.target.value })} />
+        )}
+        <TextArea
+          label={t.text}
+          rows={4}
+          maxLength={1600}
+          error={faults["initial_message.body"] ?? faults["body"]}
+          hint={wanted.body.trim() ? t.segments(segmentsOf(wanted.body.trim()).segments) : t.textHint}
+          value={wanted.body}
+          onChange={(event) => set({ body: event.target.value })}
+        />
+      </div>
+    </Dialog>
+  );
+}
+
+/** As people write numbers; the server says what is none. */
+export function e164Of(text: string): string {
+  const digits = text.replaceAll(/[\s().\-/]/g, "");
+  return digits.startsWith("00") ? `+${digits.slice(2)}` : digits;
+}
+
+/** A number, or a contact that is found by name. */
+function Recipient({ value, error, onChange }: { value: string; error: string | undefined; onChange: (to: string) => void }) {
+  const t = useTexts("inbox");
+  const mayAsk = useCan("contacts:read");
+  const q = value.trim();
+  const isNumber = /^\+\d{8,}$/.test(e164Of(q));
+  const { data: page } = useThing(
+    ["contacts", "find", q],
+    (signal) => data(api.GET("/api/contacts", { params: { query: { q, limit: 5 } }, signal })),
+    { enabled: mayAsk && q.length >= 2 && !isNumber },
+  );
+  const found = isNumber ? [] : (page?.contacts ?? []);
+  return (
+    <div>
+      <TextField label={t.to} hint={t.toHint} error={error} value={value} autoFocus autoComplete="off" onChange={(event) => onChange(event.target.value)} />
+      {found.length > 0 && (
+        <ul aria-label={t.foundContacts} className="mt-1 rounded-control border border-line">
+          {found.map((each) => (
+            <li key={each.id}>
+              <button type="button" className="flex w-full justify-between gap-3 px-3 py-1.5 text-left hover:bg-hover" onClick={() => onChange(each.phone_e164)}>
+                <span className="min-w-0 truncate">{each.name ?? each.company ?? phone(each.phone_e164)}</span>
+                <span className="tabular shrink-0 text-dim">{phone(each.phone_e164)}</span>
+              </button>
+            </li>
+          ))}
+        </ul>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,130 @@
+import { useNavigate } from "@tanstack/react-router";
+import { Plus, X } from "lucide-react";
+import { useState } from "react";
+import { useForm } from "react-hook-form";
+import { api } from "@/api/client";
+import { useMe } from "@/api/me";
+import { useChange } from "@/api/queries";
+import { useTexts } from "@/i18n";
+import { shortTime } from "@/lib/format";
+import { Button, IconButton } from "@/ui/button";
+import { Copy } from "@/ui/copy";
+import { Confirm } from "@/ui/dialog";
+import { TextField } from "@/ui/field";
+import { Card, Facts, Time } from "@/ui/layout";
+import { ZoneField, isZone } from "@/ui/zone-field";
+import { type Fact, faultOf, identityOf, rowsOf } from "./facts";
+import { type Organization, type Patch, useSave } from "./queries";
+import { SaveBar } from "./save-bar";
+
+const FIELDS = ["name", "time_zone"] as const;
+
+export function General({ organization }: { organization: Organization }) {
+  const t = useTexts("settings");
+  return (
+    <>
+      <Basics organization={organization} />
+      <Identity key={JSON.stringify(organization.business_identity_json)} organization={organization} />
+      <Card title={t.facts}>
+        <Facts items={[[t.id, <Copy key="id" value={organization.id} />], [t.created, <Time key="at" at={organization.created_at} />]]} />
+      </Card>
+      <Leave organization={organization} />
+    </>
+  );
+}
+
+function Basics({ organization }: { organization: Organization }) {
+  const t = useTexts("settings");
+  const values = { name: organization.name, time_zone: organization.time_zone };
+  const form = useForm({ values, resetOptions: { keepDirtyValues: true }, mode: "onTouched" });
+  const { errors, isDirty, dirtyFields } = form.formState;
+  const zone = form.watch("time_zone");
+  const [opened] = useState(() => new Date());
+  const save = useSave(FIELDS, (field, message) => form.setError(field, { message }), (saved) => form.reset({ name: saved.name, time_zone: saved.time_zone }));
+  return (
+    <Card title={t.tabs.general}>
+      <form
+        onSubmit={(event) =>
+          void form.handleSubmit((given) => save.mutate(Object.fromEntries(FIELDS.filter((each) => dirtyFields[each]).map((each) => [each, given[each].trim()]))))(event)
+        }
+      >
+        <TextField label={t.name} hint={t.nameHint} maxLength={120} error={errors.name?.message} {...form.register("name", { required: t.nameHint })} />
+        <div className="mt-3">
+          <ZoneField
+            label={t.zone}
+            hint={isZone(zone) ? `${t.zoneHint} ${t.now(shortTime(opened, zone, opened))}` : t.zoneHint}
+            error={errors.time_zone?.message}
+            {...form.register("time_zone", { validate: (value) => isZone(value.trim()) || t.zoneUnknown })}
+          />
+        </div>
+        <SaveBar isDirty={isDirty} isBusy={save.isPending} />
+      </form>
+    </Card>
+  );
+}
+
+function Identity({ organization }: { organization: Organization }) {
+  const t = useTexts("settings");
+  const [initial] = useState(() => rowsOf(organization.business_identity_json as Record<string, unknown> | null));
+  const [rows, setRows] = useState<Fact[]>(initial.rows);
+  const [fault, setFault] = useState<string>();
+  const isDirty = JSON.stringify(rows) !== JSON.stringify(initial.rows);
+  const save = useSave(["business_identity_json"], (_, reason) => setFault(reason), () => setFault(undefined));
+  const change = (at: number, next: Partial<Fact>): void => setRows(rows.map((row, other) => (other === at ? { ...row, ...next } : row)));
+  const faults = rows.map((_, at) => faultOf(rows, at, initial.kept));
+  return (
+    <Card title={t.identity}>
+      <p className="mb-3 text-dim">{t.identityLead}</p>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (faults.every((each) => each === null)) save.mutate({ business_identity_json: identityOf(rows, initial.kept) } as Patch);
+        }}
+      >
+        <ul className="space-y-2">
+          {rows.map((row, at) => (
+            <li key={at} className="grid grid-cols-[minmax(6rem,1fr)_2fr_auto] items-start gap-2">
+              <TextField isBare label={t.factName} placeholder={t.factName} maxLength={120} value={row.name} error={faults[at] === "twice" ? t.factTwice : undefined} onChange={(event) => change(at, { name: event.target.value })} />
+              <TextField isBare label={row.name || t.factValue} placeholder={t.factValue} maxLength={2000} value={row.value} onChange={(event) => change(at, { value: event.target.value })} />
+              <IconButton icon={X} label={t.removeFact(row.name)} needs="team:write" onClick={() => setRows(rows.filter((_, other) => other !== at))} />
+            </li>
+          ))}
+        </ul>
+        <div className="mt-2">
+          <Button size="sm" look="quiet" icon={Plus} needs="team:write" onClick={() => setRows([...rows, { name: "", value: "" }])}>
+            {t.addFact}
+          </Button>
+        </div>
+        {(fault ?? (faults.includes("nameless") && isDirty ? t.factNameless : "")) && (
+          <p role="alert" className="mt-2 text-xs font-medium text-bad">
+            {fault ?? t.factNameless}
+          </p>
+        )}
+        <SaveBar isDirty={isDirty} isBusy={save.isPending} />
+      </form>
+    </Card>
+  );
+}
+
+function Leave({ organization }: { organization: Organization }) {
+  const t = useTexts("settings");
+  const me = useMe();
+  const navigate = useNavigate();
+  const [isAsked, setAsked] = useState(false);
+  const id = me.user?.id;
+  const leave = useChange(() => api.DELETE("/api/team/{user_id}", { params: { path: { user_id: id ?? "" } } }), [], {
+    onDone: () => void navigate({ to: "/" }).then(() => location.reload()),
+  });
+  if (!id) return null;
+  return (
+    <Card title={t.danger}>
+      <p className="mb-3 text-dim">{t.dangerLead}</p>
+      <Button look="danger" needs="team:write" onClick={() => setAsked(true)}>
+        {t.leave}
+      </Button>
+      <Confirm isOpen={isAsked} onClose={() => setAsked(false)} title={t.leaveTitle(organization.name)} verb={t.leave} typed={organization.name} isBusy={leave.isPending} onConfirm={() => leave.mutate(undefined)}>
+        <p>{t.dangerLead}</p>
+      </Confirm>
+    </Card>
+  );
+}

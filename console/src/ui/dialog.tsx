@@ -1,0 +1,72 @@
+/** Dialogs, and the question before what hurts. */
+import { type ReactNode, Suspense, lazy, useState } from "react";
+import type { Permission } from "@/api/me";
+import { useTexts } from "@/i18n";
+import { Button } from "./button";
+import { TextField } from "./field";
+
+export interface DialogProps {
+  isOpen: boolean;
+  onClose: () => void;
+  title: string;
+  description?: ReactNode;
+  children?: ReactNode;
+  /** The buttons at its end. */
+  actions?: ReactNode;
+  size?: "sm" | "md" | "lg";
+}
+
+const DialogBase = lazy(() => import("./dialog-base"));
+
+/** A dialog that keeps the focus and gives it back; on a phone it is a sheet from below. Its 24 KB come when one is first opened. */
+export function Dialog(props: DialogProps) {
+  const [isLoaded, setLoaded] = useState(props.isOpen);
+  if (props.isOpen && !isLoaded) setLoaded(true);
+  if (!isLoaded) return null;
+  return (
+    <Suspense>
+      <DialogBase {...props} />
+    </Suspense>
+  );
+}
+
+export interface ConfirmProps {
+  isOpen: boolean;
+  onClose: () => void;
+  title: string;
+  /** What will happen, and what can't be undone. */
+  children: ReactNode;
+  /** The verb on the button: "Delete flow". */
+  verb: string;
+  onConfirm: () => void;
+  isBusy?: boolean;
+  needs?: Permission;
+  /** What must be typed first, for what can't be undone at all. */
+  typed?: string;
+}
+
+export function Confirm({ isOpen, onClose, title, children, verb, onConfirm, isBusy = false, needs, typed }: ConfirmProps) {
+  const t = useTexts("shell");
+  const [text, setText] = useState("");
+  const off = typed && text.trim() !== typed ? t.typeFirst(typed) : null;
+  return (
+    <Dialog
+      isOpen={isOpen}
+      onClose={onClose}
+      title={title}
+      actions={
+        <>
+          <Button onClick={onClose}>{t.cancel}</Button>
+          <Button look="danger" busy={isBusy} off={off} {...(needs ? { needs } : {})} onClick={onConfirm}>
+            {verb}
+          </Button>
+        </>
+      }
+    >
+      <div className="space-y-3">
+        <div>{children}</div>
+        {typed && <TextField label={t.typeFirst(typed)} value={text} onChange={(event) => setText(event.target.value)} autoComplete="off" />}
+      </div>
+    </Dialog>
+  );
+}

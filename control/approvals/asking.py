@@ -1,0 +1,69 @@
+"""Asking a person: a row that people see at once.  The agent does not wait for the answer."""
+
+import json
+from datetime import timedelta
+from functools import partial
+from uuid import UUID
+
+from control.approvals import rules, telling
+from control.tools import Asked, Result, dumped, failed
+from hum import ids
+from hum.clock import now
+from hum.settings.approvals import ApprovalSettings
+from storage import approvals, events
+from storage.approvals import Subject, Wish
+from storage.db import Db, Tx
+
+
+class Asking:
+    """`ask` is the registry's approver."""
+
+    def __init__(self, db: Db, settings: ApprovalSettings) -> None:
+        self._db, self._settings = db, settings
+
+    async def ask(self, question: Asked) -> Result:
+        """Ask, and return what the agent is told of that: on a call at once, in a text when the turn ends."""
+        context, flow = question.context, question.context.situation.flow
+        if flow is None or (context.call_id is None and context.turn is None):
+            return failed(rules.NOWHERE)
+        turn = context.turn
+        thread, run = (turn.conversation, turn.run) if turn else (None, None)
+        subject = Subject(context.call_id, thread, run, flow.id, flow.version)
+        name = context.situation.definition.get("name") or "The agent"
+        wish = Wish(
+            question.tool.name,
+            rules.summary(name, question.tool.name, question.tool.description, question.tool.fixed),
+            dumped(question.arguments),
+            json.dumps(question.schema, ensure_ascii=False),
+            str(question.tool.origin),
+        )
+        if len(wish.arguments.encode()) > rules.MOST_ARGUMENTS_BYTES:
+            return failed(rules.LONG)
+        org, id = context.organization, ids.new()
+        async with self._db.tenant(org) as tx:
+            if (complaint := await self._complaint(tx, subject, wish)) is not None:
+                return failed(complaint)
+            if turn is None:
+                await self._create(org, id, subject, wish, tx)
+        if turn is None:
+            return Result(rules.ON_CALL)
+        return Result(rules.IN_TEXT, at_end=partial(self._create_if_it_may, org, id, subject, wish))
+
+    async def _complaint(self, tx: Tx, subject: Subject, wish: Wish) -> str | None:
+        pending = await approvals.pending(tx, subject, wish)
+        if pending.same:
+            return rules.SAME
+        settings = self._settings
+        is_full = pending.all >= settings.approvals_pending or pending.each >= settings.approvals_pending_each
+        return rules.FULL if is_full else None
+
+    async def _create_if_it_may(self, org: UUID, id: UUID, subject: Subject, wish: Wish, tx: Tx) -> None:
+        """As a turn ends: by then it may have asked for the same already, or for too much."""
+        if await self._complaint(tx, subject, wish) is None:
+            await self._create(org, id, subject, wish, tx)
+
+    async def _create(self, org: UUID, id: UUID, subject: Subject, wish: Wish, tx: Tx) -> None:
+        settings = self._settings
+        seconds = settings.approval_text_seconds if subject.conversation_id else settings.approval_call_seconds
+        await approvals.create(tx, id, subject, wish, now() + timedelta(seconds=seconds))
+        await events.append(tx, org, id, telling.requested(await approvals.get(tx, id)))

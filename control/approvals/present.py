@@ -1,0 +1,32 @@
+"""Approvals as clients and events show them."""
+
+from control.approvals import rules
+from control.approvals.telling import shown
+from control.base.wire import timestamp, value
+from hum import ids
+from hum.ids import Kind
+from hum.v1 import approvals_pb2 as pb
+from storage.approvals import ApprovalRow
+
+
+def approval(row: ApprovalRow, *, listed: bool = False) -> pb.Approval:
+    """`listed`: among many others."""
+    return pb.Approval(
+        id=ids.show(Kind.APPROVAL, row.id),
+        state=value(pb.ApprovalState, row.state),
+        tool=row.wish.tool,
+        summary=row.wish.summary,
+        arguments_json=rules.masked_json(row.wish.arguments),
+        schema_json=None if listed else row.wish.schema,
+        edited=row.decision.edited,
+        call_id=shown(Kind.CALL, row.subject.call_id),
+        conversation_id=shown(Kind.CONVERSATION, row.subject.conversation_id),
+        flow_id=shown(Kind.FLOW, row.subject.flow_id),
+        decided_by=row.decision.by,
+        decided_at=timestamp(row.decision.at),
+        reason=row.decision.reason,
+        result_json=rules.masked_json(row.result) if row.result and not listed else None,
+        told_at=timestamp(row.told_at),
+        expires_at=timestamp(row.expires_at),
+        created_at=timestamp(row.created_at),
+    )

@@ -1,0 +1,60 @@
+"""ApprovalsService (proto/hum/v1/approvals.proto)."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+from control.approvals import present, usecases
+from control.approvals.live import LiveApprovals, Rests
+from control.base import paging
+from control.base.wire import word
+from control.boundary import Call
+from control.feature import Deps
+from hum import authorization, ids, rpc
+from hum.ids import Kind
+from hum.v1 import approvals_pb2 as pb
+from storage import approvals
+
+_STREAM = authorization.access_of(pb.DESCRIPTOR.services_by_name["ApprovalsService"].methods_by_name["StreamApprovals"])
+
+
+class ApprovalsServicer:
+    def __init__(self, deps: Deps, rests: Rests) -> None:
+        self._deps, self._cursors, self._rests = deps, deps.cursors, rests
+
+    async def ListApprovals(self, request: pb.ListApprovalsRequest, call: Call) -> pb.ListApprovalsResponse:
+        of = (
+            ids.require(Kind.CALL, request.call_id) if request.call_id else None,
+            ids.require(Kind.CONVERSATION, request.conversation_id) if request.conversation_id else None,
+        )
+        state = word(pb.ApprovalState, request.state)
+        found = await approvals.page(call.tx, self._cursors.after(request), state, of, paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        return pb.ListApprovalsResponse(
+            approvals=[present.approval(row, listed=True) for row in rows], next_cursor=more
+        )
+
+    async def StreamApprovals(
+        self, request: pb.StreamApprovalsRequest, call: Call
+    ) -> AsyncIterator[pb.StreamApprovalsResponse]:
+        deps = self._deps
+        await call.context.send_initial_metadata(((rpc.STREAM, "open"),))
+        live = LiveApprovals(deps.db, deps.bus, self._rests, deps.stopping, call.who.org_id)
+        happening = live.events(request.last_event_id, lambda: deps.boundary.still_admitted(_STREAM, call))
+        async with aclosing(happening) as events:
+            async for event in events:
+                yield event
+
+    async def GetApproval(self, request: pb.GetApprovalRequest, call: Call) -> pb.GetApprovalResponse:
+        row = await approvals.get(call.tx, ids.require(Kind.APPROVAL, request.id))
+        return pb.GetApprovalResponse(approval=present.approval(row))
+
+    async def ApproveApproval(self, request: pb.ApproveApprovalRequest, call: Call) -> pb.ApproveApprovalResponse:
+        arguments = request.arguments_json if request.HasField("arguments_json") else None
+        id = ids.require(Kind.APPROVAL, request.id)
+        row = await usecases.approve(call.tx, id, call.who.name, arguments)
+        return pb.ApproveApprovalResponse(approval=present.approval(row))
+
+    async def DenyApproval(self, request: pb.DenyApprovalRequest, call: Call) -> pb.DenyApprovalResponse:
+        id = ids.require(Kind.APPROVAL, request.id)
+        row = await usecases.deny(call.tx, id, call.who.name, request.reason or None)
+        return pb.DenyApprovalResponse(approval=present.approval(row))

@@ -1,0 +1,148 @@
+"""What follows a decision: the tool runs, once, and the agent of a call is told what came of it, once.
+
+A tool that was begun is never begun again: if its worker dies, nobody knows whether it was done, and that is what the agent is
+told.  A call's agent knows something when the call's record says so; until then it is told again under the same id, which its
+media process carries out once.
+"""
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID
+
+from control import jobs
+from control.approvals import rules, usecases
+from control.calls import rules as call_rules
+from control.calls.commands import Commands
+from control.calls.situation import situation_of
+from control.executions.keeping import Called, Executions
+from control.flows.stored import usable
+from control.tools import FlowVersion, Registry, Result, Situation, TextTurn, ToolChannel, ToolContext, dumped, failed
+from hum import ids
+from hum.clock import monotonic_ms, now
+from hum.errors import NotFound
+from hum.ids import Kind
+from hum.settings.approvals import ApprovalSettings
+from hum.telemetry import log
+from hum.v1 import runtime_pb2 as pb
+from storage import approvals, calls, conversations, flows, interventions
+from storage.approvals import ApprovalRow
+from storage.db import Db, Tx
+
+LOG = log(__name__)
+BATCH = 100
+GONE = "Whoever wanted it is gone. It was not done."
+
+
+class Working:
+    def __init__(self, db: Db, registry: Registry, commands: Commands, settings: ApprovalSettings) -> None:
+        self._db, self._registry, self._commands, self._settings = db, registry, commands, settings
+        self._executions = Executions(db, registry)
+
+    async def work(self, org: UUID, id: UUID) -> None:
+        """Do what is left to be done for one that was decided; it may be called again at any time."""
+        async with self._db.tenant(org) as tx:
+            try:
+                row = await approvals.get(tx, id)
+            except NotFound:
+                return
+            begins = row.state == "approved" and await approvals.begin(tx, id)
+        if row.state == "approved":
+            row = await self._carry_out(row, begins=begins)
+        if row.state in rules.DECIDED and row.told_at is None and row.subject.call_id is not None:
+            await self._tell(row, row.subject.call_id)
+
+    async def look(self) -> None:
+        """Jobs for those that nobody works on any more, and an end to those whose time is over."""
+        await usecases.close_over(self._db)
+        async with self._db.system() as tx:
+            before = now() - timedelta(seconds=self._settings.approval_stuck_seconds)
+            for org, id in await approvals.left(tx, before, rules.NEWEST, BATCH):
+                await jobs.enqueue(tx, rules.WORK, org, id)
+
+    async def forget(self) -> None:
+        """Delete old ones."""
+        before = now() - timedelta(days=self._settings.approval_days)
+        while True:
+            async with self._db.system() as tx:
+                if await approvals.forget(tx, before, BATCH) < BATCH:
+                    return
+
+    # --- the tool -------------------------------------------------------------------------------------------------
+
+    async def _carry_out(self, row: ApprovalRow, *, begins: bool) -> ApprovalRow:
+        if begins:
+            result = await self._run(row)
+        elif row.begun_at and row.begun_at < now() - timedelta(seconds=self._settings.approval_stuck_seconds):
+            result = Result(rules.UNKNOWN, ok=False)
+        else:
+            return row  # another worker is at it
+        async with self._db.tenant(row.org_id) as tx:
+            state = "done" if result.ok else "failed"
+            output, arguments = dumped(rules.masked(result.output)), rules.masked_json(row.wish.arguments)
+            finished = await approvals.finish(tx, row.id, state, output, arguments)
+            if finished and result.at_end is not None:
+                await result.at_end(tx)
+            row = await approvals.get(tx, row.id)
+            if finished and row.subject.conversation_id is not None:
+                await usecases.owe_turn(tx, row)
+        return row
+
+    async def _run(self, row: ApprovalRow) -> Result:
+        async with self._db.system() as tx:
+            context = await self._context(tx, row)
+        if context is None:
+            return failed(GONE)
+        channel = ToolChannel.CALL if row.subject.call_id else ToolChannel.TEXT
+        today = self._registry.origin(channel, row.wish.tool, context.situation)
+        if today is not None and str(today) != row.wish.origin:
+            return failed(rules.CHANGED)
+        called = Called(ids.show(Kind.APPROVAL, row.id), row.wish.tool, row.wish.arguments, approval=row.id)
+        return await self._executions.run(channel, called, context)
+
+    async def _context(self, tx: Tx, row: ApprovalRow) -> ToolContext | None:
+        """The call or conversation as it is now; the tools are those of the flow whose agent has asked."""
+        subject = row.subject
+        own = await self._registry.own_tools(tx, row.org_id, subject.flow_id)
+        if subject.call_id is not None:
+            session = await calls.session(tx, subject.call_id, subject.flow_id, subject.flow_version)
+            if session is None:
+                return None
+            return ToolContext(row.org_id, situation_of(session, now(), own), call_id=subject.call_id)
+        assert subject.conversation_id is not None and subject.run_id is not None, "it is a call's or a conversation's"
+        try:
+            flow = await flows.get(tx, subject.flow_id)
+        except NotFound:
+            return None
+        thread = await conversations.lock(tx, subject.conversation_id)
+        situation = Situation(
+            usable(flow.definition),
+            origin="text",
+            has_carrier=False,
+            from_e164=thread.contact_e164,
+            to_e164=thread.number_e164,
+            contact_e164=thread.contact_e164,
+            flow=FlowVersion(flow.id, flow.version),
+            own_tools=own,
+        )
+        return ToolContext(row.org_id, situation, turn=TextTurn(subject.run_id, subject.conversation_id))
+
+    # --- a call's agent -------------------------------------------------------------------------------------------
+
+    async def _tell(self, row: ApprovalRow, call: UUID) -> None:
+        """Have the process that has the call tell its agent, until the call's record says that it knows."""
+        name = ids.show(Kind.INTERVENTION, row.id)
+        news = pb.ApprovalNews(approval_id=ids.show(Kind.APPROVAL, row.id))
+        command = pb.CallCommand(call_id=ids.show(Kind.CALL, call), command_id=name, news=news)
+        until_ms = monotonic_ms() + self._settings.approval_tell_seconds * 1000
+        while monotonic_ms() < until_ms:
+            async with self._db.tenant(row.org_id) as tx:
+                state = await calls.lock(tx, call)
+                if await interventions.find(tx, call, name) is not None:
+                    await approvals.tell(tx, [row.id])
+                    return
+            if state.status not in call_rules.LIVE:
+                return
+            if state.node is not None:
+                await self._commands.carry_out(state.node, command)
+            await asyncio.sleep(self._settings.approval_tell_retry_seconds)
+        LOG.info("an agent does not know yet what became of an approval", call=command.call_id)

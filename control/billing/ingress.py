@@ -1,0 +1,17 @@
+"""BillingIngressService (proto/hum/v1/runtime.proto): what the gateway tells of Stripe's webhooks."""
+
+from control.billing.account import Accounts
+from control.boundary import Call
+from hum.v1 import runtime_pb2 as pb
+
+
+class BillingIngressServicer:
+    """`accounts`: None in a deployment without billing, which has nothing to do with what Stripe tells."""
+
+    def __init__(self, accounts: Accounts | None) -> None:
+        self._accounts = accounts
+
+    async def TakeStripeEvent(self, request: pb.TakeStripeEventRequest, _: Call) -> pb.TakeStripeEventResponse:
+        if self._accounts is not None and request.event_id and request.customer_id:
+            await self._accounts.take_event(request.event_id, request.type, request.customer_id)
+        return pb.TakeStripeEventResponse()

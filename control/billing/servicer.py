@@ -1,0 +1,57 @@
+"""BillingService (proto/hum/v1/billing.proto)."""
+
+from dataclasses import dataclass
+
+from control.base.wire import timestamp
+from control.billing import usecases
+from control.billing.account import Accounts
+from control.billing.usecases import NO_BILLING, Desk
+from control.boundary import Call
+from hum.errors import InvalidState
+from hum.plans import Plans
+from hum.v1 import billing_pb2 as pb
+from storage.db import Db
+
+
+@dataclass(frozen=True, slots=True)
+class Billing:
+    """What a deployment with billing has."""
+
+    plans: Plans
+    accounts: Accounts
+    desk: Desk
+
+
+class BillingServicer:
+    """`billing`: None in a deployment without."""
+
+    def __init__(self, db: Db, billing: Billing | None) -> None:
+        self._db, self._billing = db, billing
+
+    async def GetBilling(self, _: pb.GetBillingRequest, call: Call) -> pb.GetBillingResponse:
+        plans = self._billing.plans if self._billing is not None else None
+        return pb.GetBillingResponse(billing=await usecases.show(call.tx, call.who.org_id, plans))
+
+    async def CreateCheckout(self, request: pb.CreateCheckoutRequest, call: Call) -> pb.CreateCheckoutResponse:
+        billing = self._required()
+        url, expires_at = await billing.desk.check_out(billing.accounts, call.who, request, call.request_id)
+        return pb.CreateCheckoutResponse(checkout=pb.Checkout(url=url, expires_at=timestamp(expires_at)))
+
+    async def CreatePortalSession(
+        self, request: pb.CreatePortalSessionRequest, call: Call
+    ) -> pb.CreatePortalSessionResponse:
+        url = await self._required().desk.open_portal(call.who, request.return_to, call.request_id)
+        return pb.CreatePortalSessionResponse(portal_session=pb.PortalSession(url=url))
+
+    async def UpdateSubscription(
+        self, request: pb.UpdateSubscriptionRequest, call: Call
+    ) -> pb.UpdateSubscriptionResponse:
+        billing = self._required()
+        await billing.desk.change(billing.accounts, call.who, request, call.request_id)
+        async with self._db.tenant(call.who.org_id) as tx:
+            return pb.UpdateSubscriptionResponse(billing=await usecases.show(tx, call.who.org_id, billing.plans))
+
+    def _required(self) -> Billing:
+        if self._billing is None:
+            raise InvalidState(NO_BILLING)
+        return self._billing

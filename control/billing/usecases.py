@@ -1,0 +1,237 @@
+"""What people do: pay for a plan, look after the payment, change the subscription, and see what is used."""
+
+import re
+from datetime import datetime
+from urllib.parse import urljoin
+from uuid import UUID
+
+from control.audit.usecases import note
+from control.base.subscriptions import Contract, Page, Payments, Wanted
+from control.base.wire import timestamp, value
+from control.billing import limits, rules
+from control.billing.account import Accounts
+from hum import ids
+from hum.clock import now
+from hum.errors import Conflict, FieldError, InvalidRequest, InvalidState, PaymentError, PaymentRefused
+from hum.ids import Kind
+from hum.plans import FREE, Plan, Plans
+from hum.principal import Principal
+from hum.v1 import billing_pb2 as pb
+from storage import billing
+from storage.billing import AccountRow, AllowanceRow, CheckoutRow
+from storage.db import Db, Tx
+
+NO_BILLING = "This deployment has no billing: there are no plans, and nothing is limited by one."
+NO_SUBSCRIPTION = "The organization has no subscription; begin one with POST /api/billing/checkout."
+HAS_SUBSCRIPTION = "The organization has a subscription; change it with PATCH /api/billing/subscription, or how it is paid in the portal."
+#: A path on this host, as `return_to` of a sign-in is.
+LOCAL_PATH = re.compile(r"/(?![/\\])[^\x00-\x20\x7f\\]{0,500}")
+
+
+class Desk:
+    """Where people's wishes become requests to Stripe."""
+
+    def __init__(self, db: Db, payments: Payments, plans: Plans, public_url: str) -> None:
+        self._db, self._payments, self._plans, self._public_url = db, payments, plans, public_url
+
+    # -- paying for a plan
+
+    async def check_out(
+        self, accounts: Accounts, who: Principal, request: pb.CreateCheckoutRequest, request_id: str
+    ) -> tuple[str, datetime]:
+        """The page on which a plan is paid for, and until when.  Raises InvalidRequest, InvalidState, Conflict, PaymentError."""
+        plan = rules.sold(self._plans, request.plan, request.extra_seats)
+        return_url = self._return_url(request.return_to)
+        customer_id = await accounts.customer(who.org_id)
+        row = await self._claim(who, CheckoutRow(ids.new(), plan.id, request.extra_seats, return_url, None, None, None))
+        # Asked once no other checkout is open: whoever paid in one before has a subscription now.
+        contract = await accounts.contract(who.org_id)
+        if contract is not None and contract.status not in rules.OVER:
+            async with self._db.tenant(who.org_id) as tx:
+                await billing.end_checkout(tx, row.id)
+            raise InvalidState(HAS_SUBSCRIPTION)
+        page = await self._open(who, row, customer_id, plan)
+        async with self._db.tenant(who.org_id) as tx:
+            ours = await billing.checkout_made(tx, row.id, page.id, page.url, page.expires_at)
+            fields = ("plan", "extra_seats") if row.extra_seats else ("plan",)
+            await note(
+                tx, who.org_id, who, "createCheckout", ids.show(Kind.ORGANIZATION, who.org_id), fields, request_id
+            )
+        if not ours:
+            await self._expire(page)
+        if not ours or page.url is None:
+            raise Conflict("Another request of your organization has begun another checkout.")
+        return page.url, page.expires_at
+
+    async def _claim(self, who: Principal, wanted: CheckoutRow) -> CheckoutRow:
+        """The organization's open checkout, if it is for the same; one for something else is closed first.  Two are never open, so nobody
+        pays twice.
+        """
+        async with self._db.tenant(who.org_id) as tx:
+            if await billing.begin_checkout(tx, who.org_id, wanted):
+                return wanted
+            there = await billing.open_checkout(tx, who.org_id)
+        if there is None:
+            raise Conflict
+        same = (there.plan_id, there.extra_seats, there.return_to) == (
+            wanted.plan_id,
+            wanted.extra_seats,
+            wanted.return_to,
+        )
+        if there.session_id is None and same:
+            return there  # another request is asking, with the same key: Stripe makes one for both
+        if there.session_id is not None:
+            page = await self._payments.checkout(there.session_id)
+            if page.status == "open" and same:
+                return there
+            if page.status == "open":
+                await self._expire(page)
+        async with self._db.tenant(who.org_id) as tx:
+            # A request that is still asking for it finds it ended, and closes what it got.
+            await billing.end_checkout(tx, there.id)
+            if await billing.begin_checkout(tx, who.org_id, wanted):
+                return wanted
+        raise Conflict("Another request of your organization begins a checkout; try again.")
+
+    async def _open(self, who: Principal, row: CheckoutRow, customer_id: str, plan: Plan) -> Page:
+        """The checkout's page.  One that could not be asked for is ended: nobody knows its URL, and Stripe would repeat the failure."""
+        if row.session_id is not None:
+            return await self._payments.checkout(row.session_id)
+        try:
+            return await self._payments.open_checkout(self._wanted(row, customer_id, plan))
+        except PaymentError:
+            async with self._db.tenant(who.org_id) as tx:
+                await billing.end_checkout(tx, row.id)
+            raise
+
+    async def _expire(self, page: Page) -> None:
+        """Close a checkout.  Raises InvalidState if it was paid meanwhile."""
+        try:
+            await self._payments.expire_checkout(page.id)
+        except PaymentRefused as error:
+            if (await self._payments.checkout(page.id)).status == "complete":
+                raise InvalidState(HAS_SUBSCRIPTION) from error
+
+    def _wanted(self, row: CheckoutRow, customer_id: str, plan: Plan) -> Wanted:
+        key = f"hum-checkout-{row.id.hex}"
+        return Wanted(key, customer_id, plan.id, rules.quantities(plan, row.extra_seats), row.return_to)
+
+    def _return_url(self, path: str) -> str:
+        """Raises InvalidRequest."""
+        if path and LOCAL_PATH.fullmatch(path) is None:
+            raise InvalidRequest([FieldError("return_to", "must be a path on this host")])
+        return urljoin(self._public_url, path or "/")
+
+    # -- the portal
+
+    async def open_portal(self, who: Principal, return_to: str, request_id: str) -> str:
+        """The page's URL.  Raises InvalidRequest, InvalidState, PaymentError."""
+        return_url = self._return_url(return_to)
+        async with self._db.tenant(who.org_id) as tx:
+            account = await billing.account(tx, who.org_id)
+        if account is None or account.customer_id is None:
+            raise InvalidState(NO_SUBSCRIPTION)
+        url = await self._payments.open_portal(account.customer_id, return_url)
+        async with self._db.tenant(who.org_id) as tx:
+            subject = ids.show(Kind.ORGANIZATION, who.org_id)
+            await note(tx, who.org_id, who, "createPortalSession", subject, (), request_id)
+        return url
+
+    # -- the subscription
+
+    async def change(
+        self,
+        accounts: Accounts,
+        who: Principal,
+        request: pb.UpdateSubscriptionRequest,
+        request_id: str,
+    ) -> None:
+        """Change the subscription; absent fields stay.  Raises InvalidRequest, InvalidState, PaymentError."""
+        contract = await accounts.contract(who.org_id)
+        if contract is None or contract.status in rules.OVER:
+            raise InvalidState(NO_SUBSCRIPTION)
+        fields = [field.name for field, _ in request.ListFields()]
+        if not fields:
+            return
+        change = rules.change(
+            contract,
+            self._plans,
+            *self._wish(contract, request),
+            request.cancel_at_period_end if request.HasField("cancel_at_period_end") else None,
+        )
+        async with self._db.tenant(who.org_id) as tx:  # what was ordered
+            subject = ids.show(Kind.ORGANIZATION, who.org_id)
+            await note(tx, who.org_id, who, "updateSubscription", subject, fields, request_id)
+        # Without a key of ours: it is made from how the subscription is now, so made again it changes nothing.
+        await self._payments.change(contract.id, change)
+        await accounts.contract(who.org_id)
+
+    def _wish(self, contract: Contract, request: pb.UpdateSubscriptionRequest) -> tuple[Plan | None, int | None]:
+        """The plan and its further seats; None: neither changes.  A plan that is changed keeps the seats, if it sells any."""
+        if not request.HasField("plan") and not request.HasField("extra_seats"):
+            return None, None
+        present = rules.plan_of(contract, self._plans)
+        name = request.plan if request.HasField("plan") else present.id if present is not None else ""
+        if request.HasField("extra_seats"):
+            return rules.sold(self._plans, name, request.extra_seats), request.extra_seats
+        plan = rules.sold(self._plans, name, 0)
+        return plan, rules.extra_seats(contract, present) if plan.seat_price_id is not None else 0
+
+
+# --- showing ------------------------------------------------------------------------------------------------------
+
+
+async def show(tx: Tx, org: UUID, plans: Plans | None) -> pb.Billing:
+    """The organization's plan, subscription and use; without billing, what it uses by the calendar's months."""
+    allowance = await billing.allowance(tx, org, FREE) if plans is not None else None
+    account = await billing.account(tx, org) if plans is not None else None
+    starts_at, ends_at = (allowance.period_starts_at, allowance.period_ends_at) if allowance else (None, None)
+    period = rules.period(starts_at, ends_at, now())
+    shown = pb.Billing(
+        enabled=plans is not None,
+        by_subscription=allowance is not None and allowance.by_subscription,
+        resources=[_resource(name, await limits.used(tx, org, name, period), allowance) for name in rules.RESOURCES],
+        period_starts_at=timestamp(period.starts_at),
+        period_ends_at=timestamp(period.ends_at),
+        plans=[present(plan) for plan in plans.plans] if plans is not None else [],
+    )
+    if plans is not None and allowance is not None and (plan := plans.get(allowance.plan_id)) is not None:
+        shown.plan.CopyFrom(present(plan))
+    if account is not None and account.subscription_id is not None:
+        shown.subscription.CopyFrom(_subscription(account))
+    return shown
+
+
+def _resource(name: str, used: int, allowance: AllowanceRow | None) -> pb.ResourceUse:
+    limit = allowance.limit(name) if allowance is not None else None
+    resource = value(pb.Resource, name)
+    return pb.ResourceUse(resource=resource, used=used, limit=limit, reached=limit is not None and used >= limit)
+
+
+def present(plan: Plan) -> pb.Plan:
+    return pb.Plan(
+        id=plan.id,
+        name=plan.name,
+        price_text=plan.price_text,
+        numbers=plan.numbers,
+        minutes=plan.minutes,
+        messages=plan.messages,
+        seats=plan.seats,
+        for_sale=plan.is_for_sale,
+        sells_seats=plan.seat_price_id is not None,
+    )
+
+
+def _subscription(row: AccountRow) -> pb.Subscription:
+    owes = row.unpaid_since is not None
+    return pb.Subscription(
+        id=row.subscription_id or "",
+        status=value(pb.SubscriptionStatus, row.status),
+        plan_id=row.plan_id,
+        extra_seats=row.extra_seats,
+        period_starts_at=timestamp(row.period_starts_at),
+        period_ends_at=timestamp(row.period_ends_at),
+        cancel_at_period_end=row.cancel_at_period_end,
+        unpaid_since=timestamp(row.unpaid_since),
+        grace_ends_at=timestamp(row.in_force_until) if owes else None,
+    )

@@ -1,0 +1,160 @@
+"""Calls from browsers: who may place them, which media process answers, and how offer and answer get to it and back.
+
+    place ─▶ call and offer stored ─▶ bus ─▶ the process with that link ─▶ offer and token ─▶ media process
+      ▲                                                                                           │
+      └──────────────── reply stored ◀────────────────── link ◀───────────────────────────────────┘
+
+The descriptions are in the database, since the bus carries only short messages, and may lose them.
+"""
+
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
+from uuid import UUID
+
+from control.audit.usecases import actor, note
+from control.billing import limits
+from control.bus import Bus
+from control.calls import rules, sdp
+from control.calls.channels import BROWSERS, COMMANDS
+from control.calls.ending import finish
+from control.calls.stream import tell
+from control.crm.lookups import Callers
+from hum import ids, secrets
+from hum.clock import now
+from hum.errors import FieldError, InvalidRequest, RateLimited, Unavailable
+from hum.ids import Kind
+from hum.principal import Principal
+from hum.settings import CallsSettings
+from hum.telemetry import log
+from hum.v1 import calls_pb2
+from hum.v1 import runtime_pb2 as pb
+from storage import browser_calls, calls, flows
+from storage.browser_calls import ResultRow
+from storage.db import Db, Tx
+
+LOG = log(__name__)
+MAX_ANSWER_CHARS, MAX_DETAIL_CHARS = 64 << 10, 200
+NOBODY = "No media process takes calls from browsers; start one with `hum media --browser`."
+
+
+class BrowserCalls:
+    """Places calls for principals."""
+
+    def __init__(self, db: Db, bus: Bus, settings: CallsSettings, callers: Callers) -> None:
+        self._db, self._bus, self._settings, self._callers = db, bus, settings, callers
+
+    async def place(
+        self, who: Principal, request: calls_pb2.PlaceBrowserCallRequest, request_id: str
+    ) -> tuple[str, str]:
+        """The id of the new call, and the answer.  Raises InvalidRequest, NotFound, RateLimited, BillingRequired,
+        Unavailable.
+        """
+        if (fault := sdp.fault(request.sdp)) is not None:
+            raise InvalidRequest([FieldError("sdp", fault)])
+        node = await self._node()
+        id = ids.new()
+        answered = asyncio.Event()
+        unsubscribe = self._bus.subscribe(BROWSERS, lambda of: answered.set() if of in {None, id} else None)
+        try:
+            async with self._db.tenant(who.org_id) as tx:
+                await self._create(tx, who, id, node, request)
+                await note(tx, who.org_id, who, "placeBrowserCall", ids.show(Kind.CALL, id), ("flow_id",), request_id)
+            await self._bus.publish(COMMANDS, pb.NodeCommand(node=node, browser_call_id=ids.show(Kind.CALL, id)))
+            result = await self._result(id, answered)
+        finally:
+            unsubscribe()
+        if result.answer is not None:
+            self._callers.begin(id)
+            return ids.show(Kind.CALL, id), result.answer
+        if result.refusal == "bad_offer":
+            raise InvalidRequest([FieldError("sdp", result.detail or "can't be answered")])
+        raise Unavailable("The media process that takes calls from browsers did not answer; try again.")
+
+    async def _node(self) -> str:
+        async with self._db.system() as tx:
+            found = await browser_calls.node(
+                tx, timedelta(seconds=self._settings.link_silent_seconds), self._settings.zone
+            )
+        if found is None:
+            raise Unavailable(NOBODY)
+        if found.refuses is not None:
+            raise Unavailable(f"The media processes that take calls from browsers take no more now: {found.refuses}.")
+        return found.node
+
+    async def _create(
+        self, tx: Tx, who: Principal, id: UUID, node: str, request: calls_pb2.PlaceBrowserCallRequest
+    ) -> None:
+        flow = await flows.get(tx, ids.require(Kind.FLOW, request.flow_id))
+        if flow.channel != "voice":
+            raise InvalidRequest([FieldError("flow_id", "must be a flow for calls")])
+        caller = actor(who)
+        live = await browser_calls.live(tx, who.org_id, caller)
+        if live.of_caller >= self._settings.max_calls_per_caller:
+            raise RateLimited("You have too many calls from browsers at once; end one first.")
+        if live.calls >= self._settings.max_calls_per_organization:
+            raise RateLimited("Your organization has too many calls at once.")
+        await limits.require(tx, who.org_id, "minutes")
+        await browser_calls.create(tx, id, who.org_id, caller, flow.id, flow.version, node, request.sdp)
+        await tell(tx, id, now(), state=calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_RINGING))
+
+    async def _result(self, id: UUID, answered: asyncio.Event) -> ResultRow:
+        """What the media process replies in time; without an answer, the call is over."""
+        result = ResultRow(None, None, None)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.browser_answer_seconds):
+                while result.answer is None and result.refusal is None:
+                    await answered.wait()
+                    answered.clear()
+                    async with self._db.system() as tx:
+                        result = await browser_calls.result(tx, id)
+        async with self._db.system() as tx:
+            await browser_calls.forget(tx, id)
+            if result.answer is None:
+                await end_unjoined(tx, id, result)
+        return result
+
+
+class Offers:
+    """The offers for the media processes whose links are here."""
+
+    def __init__(self, db: Db, token_seconds: int) -> None:
+        self._db, self._token_seconds = db, token_seconds
+
+    async def take(self, node: str, call_id: str) -> pb.BrowserOffer | None:
+        """The offer of a call for this media process, with the token of its stream; None if there is none any more."""
+        id = ids.parse(Kind.CALL, call_id)
+        if id is None:
+            return None
+        async with self._db.system() as tx:
+            state = await calls.lock(tx, id)
+            offer = await browser_calls.take(tx, id, node)
+            if offer is None or state.status not in rules.LIVE:
+                return None
+            token = secrets.new_token()
+            await browser_calls.offer_token(tx, id, secrets.token_hash(token), self._token_seconds)
+        return pb.BrowserOffer(call_id=call_id, token=token, sdp=offer)
+
+    async def reply(self, node: str, reply: pb.BrowserReply) -> None:
+        """What became of an offer: for whoever waits for the answer, or the end of a call that was never connected."""
+        id, kind = ids.parse(Kind.CALL, reply.call_id), reply.WhichOneof("reply")
+        if id is None or kind is None:
+            return
+        text = getattr(reply, kind)
+        if kind == "answer":
+            result = ResultRow(text[:MAX_ANSWER_CHARS], None, None)
+        else:
+            result = ResultRow(None, kind, text[:MAX_DETAIL_CHARS])
+        async with self._db.system() as tx:
+            if not await browser_calls.reply(tx, id, node, result):
+                LOG.warning("a reply to an offer that this media process does not have", node=node, call=reply.call_id)
+            elif kind == "failed":
+                await end_unjoined(tx, id, result)
+
+
+async def end_unjoined(tx: Tx, id: UUID, result: ResultRow) -> None:
+    """End a call that never had a stream."""
+    state = await calls.lock(tx, id)
+    if state.status in rules.LIVE and not state.streams_opened:
+        status, reason = rules.not_connected(result.refusal)
+        await finish(tx, state, status, now(), reason, result.detail)

@@ -1,0 +1,62 @@
+"""Tells the agent of a live call who calls, when that has become known better meanwhile."""
+
+import asyncio
+from uuid import UUID
+
+from control.bus import Bus
+from control.calls import rules
+from control.calls.commands import DONE, Commands
+from control.crm.asking import Asking
+from control.crm.lookups import Callers, Lookups
+from control.feature import Deps
+from control.httptools.hooks import Hooks
+from control.httptools.requests import Requests
+from hum import ids
+from hum.clock import monotonic_ms
+from hum.ids import Kind
+from hum.settings import ControlSettings
+from hum.telemetry import log
+from hum.v1 import runtime_pb2 as pb
+from storage import calls
+from storage.db import Db
+
+LOG = log(__name__)
+
+
+class Informing:
+    def __init__(self, db: Db, bus: Bus, settings: ControlSettings) -> None:
+        self._db, self._commands = db, Commands(db, bus, settings)
+        self._seconds, self._retry_seconds = settings.crm_inform_seconds, settings.crm_inform_retry_seconds
+
+    async def inform(self, org: UUID, id: UUID) -> None:
+        """Have the process that has the call tell its agent.  A stream that opens later begins with that anyway."""
+        until_ms = monotonic_ms() + self._seconds * 1000
+        command = pb.CallCommand(call_id=ids.show(Kind.CALL, id), command_id=ids.new().hex, caller=pb.CallerContext())
+        while monotonic_ms() < until_ms:
+            async with self._db.tenant(org) as tx:
+                state = await calls.lock(tx, id)
+            if state.status not in rules.LIVE or state.node is None:
+                return
+            if await self._commands.carry_out(state.node, command) == DONE:
+                return
+            await asyncio.sleep(self._retry_seconds)  # its session may be opening at this moment
+        LOG.info("an agent was not told who calls", call=command.call_id)
+
+
+class Both:
+    """Whatever finds out who calls, begun together."""
+
+    def __init__(self, *all: Callers) -> None:
+        self._all = all
+
+    def begin(self, call: UUID) -> None:
+        for each in self._all:
+            each.begin(call)
+
+
+def callers(settings: ControlSettings, deps: Deps) -> Callers:
+    """Who calls, as customers' systems know it: CRMs are asked, and the flow's hooks run, for the agents of live calls too."""
+    asking = Asking(deps.db, deps.web, deps.keyring, settings)
+    inform = Informing(deps.db, deps.bus, settings).inform
+    requests = Requests(deps.db, deps.web, deps.keyring, settings)
+    return Both(Lookups(deps.db, asking, settings, inform), Hooks(deps.db, requests, asking, settings, inform))

@@ -1,0 +1,138 @@
+"""Listening to a live call, whichever media process has it, from one of its streams to the next.
+
+A media process that has the call opens a stream of sound to this process, by this process's own address: the bus is for
+hints, and a listener's sound would be a thousand times more than all else on it.  While no process has the call there is
+silence, as long as it takes.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from control.bus import Bus
+from control.calls import rules
+from control.calls.channels import CHANGED
+from control.calls.commands import DONE, FULL, Commands
+from control.calls.ears import Ear, Ears
+from control.calls.timeline import Timeline
+from control.feature import Deps, Place
+from control.rechecks import Rechecks
+from hum import ids, wave
+from hum.clock import monotonic_ms
+from hum.errors import ApiKeyRequired, RateLimited, Unavailable
+from hum.ids import Kind
+from hum.settings import CallsSettings
+from hum.telemetry import log
+from hum.v1 import runtime_pb2
+from storage import calls
+from storage.calls import CallState
+from storage.db import Db
+
+LOG = log(__name__)
+NOT_REACHED = "The process that has the call does not reach the one that serves you; an operator finds why in its log."
+TOO_MANY = "Too many people listen to calls at the moment."
+
+
+@dataclass(slots=True)
+class _Attached:
+    """The stream that is heard, if one is."""
+
+    stack: ExitStack = field(default_factory=ExitStack)
+    ear: Ear | None = None
+    offset_ms: int = 0
+
+
+class Listening:
+    """Makes the sound of calls for listeners."""
+
+    def __init__(self, deps: Deps, settings: CallsSettings, ears: Ears) -> None:
+        self._db: Db = deps.db
+        self._bus: Bus = deps.bus
+        self._place: Place = deps.place
+        self._stopping, self._settings, self._ears = deps.stopping, settings, ears
+        self._commands = Commands(deps.db, deps.bus, settings)
+
+    async def sound(
+        self, org: UUID, id: UUID, still_admitted: Callable[[], Awaitable[bool]]
+    ) -> AsyncGenerator[bytes, None]:
+        """A WAV without an end, in pieces, until the call is over or this process is asked to stop.  Raises Unavailable and
+        RateLimited, before the first piece if the call has a media process; and ApiKeyRequired when access is lost.
+        """
+        wake, attached = asyncio.Event(), _Attached()
+        unsubscribe = self._bus.subscribe(CHANGED, lambda other: wake.set() if other in {None, id} else None)
+        ending = asyncio.create_task(self._wake_on_stop(wake))
+        try:
+            await self._attach(attached, org, id, wake)
+            yield wave.header(wave.ENDLESS)
+            pieces = self._pieces(attached, org, id, wake)
+            rechecks = Rechecks(still_admitted, self._settings.recheck_seconds)
+            async for pcm in pieces:
+                yield pcm
+                if not await rechecks.may_go_on():
+                    raise ApiKeyRequired
+        finally:
+            attached.stack.close()
+            ending.cancel()
+            unsubscribe()
+
+    async def _pieces(
+        self, attached: _Attached, org: UUID, id: UUID, wake: asyncio.Event
+    ) -> AsyncGenerator[bytes, None]:
+        timeline, sent_ms = Timeline(), monotonic_ms()
+        while not self._stopping.is_set():
+            wake.clear()
+            if attached.ear is not None and (piece := attached.ear.take()) is not None:
+                if pcm := timeline.place(piece.at_ms + attached.offset_ms, piece.pcm):
+                    yield pcm
+                sent_ms = monotonic_ms()
+                continue
+            is_attached = attached.ear is not None and not attached.ear.over
+            if not is_attached and not await self._attach(attached, org, id, wake):
+                return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(wake.wait(), self._settings.listen_quiet_seconds)
+            quiet_ms = int(monotonic_ms() - sent_ms)
+            if quiet_ms >= self._settings.listen_quiet_seconds * 1000:
+                yield timeline.silence(quiet_ms)
+                sent_ms += quiet_ms
+
+    async def _attach(self, attached: _Attached, org: UUID, id: UUID, wake: asyncio.Event) -> bool:
+        """Have the media process that has the call open a stream, if there is one; return whether the call is live."""
+        attached.stack.close()
+        attached.ear = None
+        async with self._db.tenant(org) as tx:
+            state = await calls.look(tx, id)
+            stream = await calls.stream(tx, id, state.streams_opened)
+        if state.status not in rules.LIVE:
+            return False
+        if not await self._commands.reaches(state):
+            return True
+        ear = attached.stack.enter_context(self._ears.open())
+        ear.wake = wake
+        if await self._opened(state, ear):
+            attached.ear, attached.offset_ms = ear, stream.offset_ms if stream else 0
+        return True
+
+    async def _opened(self, state: CallState, ear: Ear) -> bool:
+        """Whether the stream is open; False if its process has the call no longer."""
+        assert state.node is not None, "a process has the call"
+        listen = runtime_pb2.OpenEar(address=self._place.address, token=ear.token)
+        command = runtime_pb2.CallCommand(call_id=ids.show(Kind.CALL, state.id), listen=listen)
+        outcome = await self._commands.carry_out(state.node, command)
+        if outcome == FULL:
+            raise RateLimited(TOO_MANY)
+        if outcome != DONE:
+            return False
+        try:
+            async with asyncio.timeout(self._settings.command_seconds):
+                await ear.connected.wait()
+        except TimeoutError:
+            LOG.warning("a media process does not reach this process: check HUM_CONTROL_OWN_ADDRESS", node=state.node)
+            raise Unavailable(NOT_REACHED) from None
+        return True
+
+    async def _wake_on_stop(self, wake: asyncio.Event) -> None:
+        await self._stopping.wait()
+        wake.set()

@@ -1,0 +1,53 @@
+"""An agent hands its call to another flow's agent, on the same stream."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from control.calls import rules
+from control.flows.rules import colleagues
+from control.tools import FlowVersion, Result, Schema, Situation, Tool, ToolChannel, ToolContext, failed
+from hum import ids
+from hum.errors import NotFound
+from hum.ids import Kind
+from storage import flow_switches, flows
+from storage.db import Db
+
+
+def transfer_to_flow(db: Db, timeout_ms: int) -> Tool:
+    """The agent hands the call to a colleague, another flow of the organization."""
+
+    async def run(context: ToolContext, arguments: Mapping[str, Any]) -> Result:
+        async with db.tenant(context.organization) as tx:
+            if await flow_switches.count(tx, context.call) >= rules.MAX_FLOW_SWITCHES:
+                return failed("This call was handed over too often already. Go on with it yourself.")
+            try:
+                flow = await flows.get(
+                    tx, ids.require(Kind.FLOW, colleagues(context.situation.definition)[arguments["target"]])
+                )
+            except NotFound:
+                return failed("There is no such colleague any more. Go on with the call yourself.")
+        if flow.channel != "voice":
+            return failed("This colleague takes no calls. Go on with the call yourself.")
+        return Result({"handed_over": True}, switches_to=FlowVersion(flow.id, flow.version))
+
+    return Tool(
+        name="transfer_to_flow",
+        description="Hand the call to a colleague, who knows what was said so far. Tell the caller in the same answer, "
+        "before you call this.",
+        parameters=_parameters,
+        run=run,
+        channels=frozenset({ToolChannel.CALL}),
+        timeout_ms=timeout_ms,
+    )
+
+
+def _parameters(situation: Situation) -> Schema | None:
+    labels = list(colleagues(situation.definition))
+    if not labels:
+        return None
+    return {
+        "type": "object",
+        "properties": {"target": {"type": "string", "enum": labels}},
+        "required": ["target"],
+        "additionalProperties": False,
+    }

@@ -1,0 +1,105 @@
+"""Running the tools that agents call, each tool call once."""
+
+import asyncio
+import json
+from uuid import UUID
+
+from control.approvals import telling
+from control.calls import rules
+from control.calls.session import Sessions
+from control.calls.situation import situation_of
+from control.executions.keeping import Called, Executions
+from control.tools import FlowVersion, Registry, Result, ToolChannel, ToolContext, dumped, failed
+from hum import ids
+from hum.clock import now
+from hum.errors import NotFound
+from hum.ids import Kind
+from hum.v1 import runtime_pb2 as pb
+from storage import approvals, calls, tool_runs
+from storage.db import Db
+from storage.tool_runs import RunRow
+
+POLL_SECONDS = 0.1
+MAX_ID_CHARS = 200
+NO_SUCH_TOOL = "There is no such tool."
+
+
+class CallTools:
+    """Runs the tools of calls, each once: a repeated request gets the first run's result."""
+
+    def __init__(self, db: Db, registry: Registry, sessions: Sessions, patience_seconds: float) -> None:
+        self._db, self._registry, self._sessions, self._patience_seconds = db, registry, sessions, patience_seconds
+        self._executions = Executions(db, registry)
+
+    async def run(self, request: pb.RunTool) -> pb.ToolResult:
+        """Run a tool.  A bad request gets a failed result, not an exception.  Raises AWAY, BUSY."""
+        result = await self._result(request)
+        return pb.ToolResult(
+            call_id=request.call_id,
+            tool_call_id=request.tool_call_id,
+            output_json=dumped(result.output),
+            status="ok" if result.ok else "failed",
+            outcome=await self._outcome(request.call_id, result),
+        )
+
+    async def successor(self, call_id: str, switch: pb.SwitchFlow) -> pb.SwitchFlow:
+        """The agent of a flow, named by its id and version.  Raises NotFound."""
+        flow = FlowVersion(ids.require(Kind.FLOW, switch.flow_id), switch.flow_version)
+        return await self._sessions.of_flow(ids.require(Kind.CALL, call_id), flow)
+
+    async def caller_context(self, call_id: str) -> str:
+        """Who calls, as the call's agent is told.  Raises NotFound."""
+        return await self._sessions.caller_context(ids.require(Kind.CALL, call_id))
+
+    async def news(self, call_id: str, approval_id: str) -> str:
+        """What became of an approval, as the call's agent is told.  Raises NotFound."""
+        async with self._db.system() as tx:
+            row = await approvals.get(tx, ids.require(Kind.APPROVAL, approval_id))
+        if row.subject.call_id != ids.require(Kind.CALL, call_id):
+            raise NotFound("The call has no such approval.")
+        return telling.news(row)
+
+    async def _outcome(self, call_id: str, result: Result) -> pb.Outcome | None:
+        if result.leaves:
+            return pb.Outcome(leave=pb.LeaveStream(reason=result.leaves))
+        if result.switches_to:
+            return pb.Outcome(switch=await self._sessions.of_flow(ids.require(Kind.CALL, call_id), result.switches_to))
+        return pb.Outcome(send_digits=pb.SendDigits(digits=result.digits)) if result.digits else None
+
+    async def _result(self, request: pb.RunTool) -> Result:
+        id = ids.parse(Kind.CALL, request.call_id)
+        if id is None or len(request.tool_call_id) > MAX_ID_CHARS or len(request.name) > MAX_ID_CHARS:
+            return failed(NO_SUCH_TOOL)
+        async with self._db.system() as tx:
+            row = await calls.session(tx, id)
+            if row is None:
+                return failed(NO_SUCH_TOOL)
+            others = await tool_runs.count(tx, id, request.name, request.tool_call_id)
+            if others.total >= rules.MAX_TOOL_RUNS or others.failed >= rules.MAX_TOOL_FAILURES:
+                return failed("Do not call this tool again in this conversation.")
+            own = await self._registry.own_tools(tx, row.org_id, row.flow_id)
+            context = ToolContext(row.org_id, situation_of(row, now(), own), call_id=id)
+            called = Called(request.tool_call_id, request.name, request.arguments_json, off_record=request.off_record)
+            begun = await self._executions.begin(tx, ToolChannel.CALL, called, context)
+        if begun is None:
+            return await self._of_other_run(request, id)
+        return await self._executions.carry_out(ToolChannel.CALL, called, begun)
+
+    async def _of_other_run(self, request: pb.RunTool, id: UUID) -> Result:
+        """The result of the run that began before this request; waits at most `patience_seconds` for it."""
+        try:
+            async with asyncio.timeout(self._patience_seconds):
+                while True:
+                    async with self._db.system() as tx:
+                        run = await tool_runs.get(tx, id, request.tool_call_id)
+                    if run.output is not None:
+                        return _result(run)
+                    await asyncio.sleep(POLL_SECONDS)
+        except TimeoutError:
+            return failed("It is not known whether this was done.")
+
+
+def _result(run: RunRow) -> Result:
+    """The result of a run that is over."""
+    to = FlowVersion(run.switches_to, run.switches_to_version or 0) if run.switches_to else None
+    return Result(json.loads(run.output or "null"), run.status == "ok", run.leaves, to, run.digits)

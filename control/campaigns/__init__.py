@@ -1,0 +1,1 @@
+"""Campaigns: one text to many contacts, at a pace, each of them once."""

@@ -1,0 +1,26 @@
+"""Campaigns: one text to many contacts, at a pace, each of them once."""
+
+from control.campaigns.dispatching import Dispatcher
+from control.campaigns.rules import Limits
+from control.campaigns.servicer import CampaignServicer
+from control.feature import Deps, Feature, Sweep
+from control.texts.paces import Paces
+from hum.settings import ControlSettings
+from hum.v1 import campaigns_pb2
+
+
+def feature(settings: ControlSettings, deps: Deps) -> Feature:
+    limits = Limits(
+        window=settings.campaign_window,
+        recipients=settings.campaign_recipients,
+        filtered_share=settings.campaign_filtered_share,
+        filtered_least=settings.campaign_filtered_least,
+        countries=settings.text_countries,
+    )
+    dispatcher = Dispatcher(deps.db, limits)
+    paces = Paces(settings.text_segments_per_second, settings.text_paces, settings.twilio_account_sid)
+    servicer = CampaignServicer(deps.cursors, limits, paces, settings.segment_price)
+    return Feature(
+        services={campaigns_pb2.DESCRIPTOR.services_by_name["CampaignService"]: servicer},
+        sweeps=[Sweep("campaigns", dispatcher.dispatch, settings.campaign_seconds)],
+    )

@@ -1,0 +1,56 @@
+"""Campaigns and their recipients as clients see them."""
+
+from control.base.wire import timestamp, value
+from control.campaigns import rules
+from control.texts import errors
+from hum import ids
+from hum.ids import Kind
+from hum.v1 import campaigns_pb2 as pb
+from storage.campaigns import CampaignRow
+from storage.recipients import RecipientRow
+
+COUNTED = ("total", "pending", "sending", "sent", "delivered", "failed", "unknown", "opted_out", "skipped", "canceled")
+
+
+def campaign(row: CampaignRow) -> pb.Campaign:
+    return pb.Campaign(
+        id=ids.show(Kind.CAMPAIGN, row.id),
+        name=row.name,
+        twilio_number_id=ids.show(Kind.NUMBER, row.number_id) if row.number_id else None,
+        flow_id=ids.show(Kind.FLOW, row.flow_id) if row.flow_id else None,
+        body_template=row.body_template,
+        media_urls=row.media_urls,
+        throttle_per_minute=row.throttle_per_minute,
+        scheduled_start_at=timestamp(row.scheduled_start_at),
+        honor_quiet_hours=row.honor_quiet_hours,
+        expires_at=timestamp(row.expires_at),
+        status=value(pb.CampaignStatus, row.status),
+        reason=row.reason,
+        reason_text=_sentence(row.reason),
+        counts=pb.CampaignCounts(**{name: getattr(row, name) for name in COUNTED}, duplicates=row.duplicates),
+        created_at=timestamp(row.created_at),
+        launched_at=timestamp(row.launched_at),
+        started_at=timestamp(row.started_at),
+        ended_at=timestamp(row.ended_at),
+    )
+
+
+def recipient(row: RecipientRow) -> pb.CampaignRecipient:
+    waits = row.status == "pending" and row.reason is not None
+    return pb.CampaignRecipient(
+        id=ids.show(Kind.RECIPIENT, row.id),
+        contact_e164=row.contact_e164,
+        status=value(pb.RecipientStatus, row.status),
+        reason=row.reason,
+        reason_text=_sentence(row.reason),
+        message_id=ids.show(Kind.MESSAGE, row.message_id) if row.message_id else None,
+        body=row.body,
+        variables=row.variables,
+        due_at=timestamp(row.due_at) if waits else None,
+        changed_at=timestamp(row.changed_at),
+    )
+
+
+def _sentence(reason: str | None) -> str | None:
+    """Ours, or what became of the text."""
+    return (rules.SENTENCES.get(reason) or errors.sentence(reason)) if reason else None

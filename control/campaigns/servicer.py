@@ -1,0 +1,140 @@
+"""CampaignService (proto/hum/v1/campaigns.proto)."""
+
+from decimal import Decimal
+from uuid import UUID
+
+from control.base import masks, paging
+from control.base.wire import moment, timestamp, word
+from control.boundary import Call
+from control.campaigns import forecasting, present, usecases
+from control.campaigns.forecasting import Forecast
+from control.campaigns.rules import Limits
+from control.campaigns.usecases import Wish
+from control.texts.paces import Paces
+from hum import ids
+from hum.clock import now
+from hum.ids import Kind
+from hum.v1 import campaigns_pb2 as pb
+from storage import campaigns, recipients
+from storage.campaigns import CampaignRow
+
+
+class CampaignServicer:
+    """`segment_price`: what the carrier takes for a segment, if that is known."""
+
+    def __init__(self, cursors: paging.Cursors, limits: Limits, paces: Paces, segment_price: Decimal | None) -> None:
+        self._cursors, self._limits = cursors, limits
+        self._paces, self._segment_price = paces, segment_price
+
+    async def ListCampaigns(self, request: pb.ListCampaignsRequest, call: Call) -> pb.ListCampaignsResponse:
+        status = word(pb.CampaignStatus, request.status)
+        found = await campaigns.page(call.tx, status, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        return pb.ListCampaignsResponse(campaigns=[present.campaign(row) for row in rows], next_cursor=more)
+
+    async def CreateCampaign(self, request: pb.CreateCampaignRequest, call: Call) -> pb.CreateCampaignResponse:
+        wish = Wish(
+            name=request.name,
+            number=request.twilio_number_id,
+            flow=request.flow_id,
+            body_template=request.body_template,
+            media_urls=list(request.media_urls),
+            throttle_per_minute=request.throttle_per_minute if request.HasField("throttle_per_minute") else None,
+            scheduled_start_at=moment(request.scheduled_start_at) if request.HasField("scheduled_start_at") else None,
+            expires_at=moment(request.expires_at) if request.HasField("expires_at") else None,
+            honor_quiet_hours=request.honor_quiet_hours if request.HasField("honor_quiet_hours") else True,
+        )
+        row = await usecases.create(call.tx, call.who, wish, request.recipients, self._limits)
+        return pb.CreateCampaignResponse(campaign=present.campaign(row))
+
+    async def GetCampaign(self, request: pb.GetCampaignRequest, call: Call) -> pb.GetCampaignResponse:
+        return pb.GetCampaignResponse(campaign=present.campaign(await campaigns.get(call.tx, _id(request.id))))
+
+    async def UpdateCampaign(self, request: pb.UpdateCampaignRequest, call: Call) -> pb.UpdateCampaignResponse:
+        id = _id(request.id)
+        before = present.campaign(await campaigns.get(call.tx, id, lock=True))
+        after = masks.masked(before, request.campaign, list(request.update_mask.paths))
+        assert isinstance(after, pb.Campaign), "it is what it was made from"
+        return pb.UpdateCampaignResponse(campaign=present.campaign(await usecases.change(call.tx, id, _wish(after))))
+
+    async def DeleteCampaign(self, request: pb.DeleteCampaignRequest, call: Call) -> pb.DeleteCampaignResponse:
+        await usecases.delete(call.tx, _id(request.id))
+        return pb.DeleteCampaignResponse()
+
+    async def AddCampaignRecipients(
+        self, request: pb.AddCampaignRecipientsRequest, call: Call
+    ) -> pb.AddCampaignRecipientsResponse:
+        id = _id(request.campaign_id)
+        added = await usecases.add(call.tx, id, request.recipients, request.tag, self._limits)
+        return pb.AddCampaignRecipientsResponse(added=added.added, duplicates=added.duplicates, invalid=added.invalid)
+
+    async def ListCampaignRecipients(
+        self, request: pb.ListCampaignRecipientsRequest, call: Call
+    ) -> pb.ListCampaignRecipientsResponse:
+        campaign = await campaigns.get(call.tx, _id(request.campaign_id))
+        status, after = word(pb.RecipientStatus, request.status), self._cursors.after(request) or 0
+        found = await recipients.page(call.tx, campaign.id, status, after, paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, found, lambda row: (row.position,))
+        return pb.ListCampaignRecipientsResponse(recipients=[present.recipient(row) for row in rows], next_cursor=more)
+
+    async def LaunchCampaign(self, request: pb.LaunchCampaignRequest, call: Call) -> pb.LaunchCampaignResponse:
+        id = _id(request.id)
+        if not request.validate_only:
+            return pb.LaunchCampaignResponse(campaign=present.campaign(await usecases.launch(call.tx, call.who, id)))
+        row = await usecases.launchable(call.tx, id)
+        found = await forecasting.forecast(call.tx, row, self._paces, self._limits.countries, now())
+        shown = present.campaign(row)
+        shown.forecast.CopyFrom(self._forecast(row, found))
+        return pb.LaunchCampaignResponse(campaign=shown)
+
+    async def PauseCampaign(self, request: pb.PauseCampaignRequest, call: Call) -> pb.PauseCampaignResponse:
+        return pb.PauseCampaignResponse(
+            campaign=present.campaign(await usecases.pause(call.tx, call.who, _id(request.id)))
+        )
+
+    async def CancelCampaign(self, request: pb.CancelCampaignRequest, call: Call) -> pb.CancelCampaignResponse:
+        return pb.CancelCampaignResponse(
+            campaign=present.campaign(await usecases.cancel(call.tx, call.who, _id(request.id)))
+        )
+
+    def _forecast(self, row: CampaignRow, found: Forecast) -> pb.CampaignForecast:
+        price, texts, course = self._segment_price, found.texts, found.course
+        return pb.CampaignForecast(
+            recipients=found.recipients,
+            segments=texts.segments,
+            segments_estimated=texts.estimated,
+            cost=None if price is None else str(price * texts.segments),
+            opted_out=found.opted_out,
+            blocked=found.blocked,
+            invalid=found.invalid,
+            unreachable=found.unreachable,
+            duplicates=row.duplicates,
+            landlines=found.landlines,
+            unsendable=texts.unsendable,
+            deferred=course.deferred,
+            hours=[pb.ForecastHour(at=timestamp(at), recipients=count) for at, count in course.hours],
+            finishes_at=timestamp(course.finishes_at),
+            samples=[
+                pb.SampleText(contact_e164=each.contact_e164, body=each.body, segments=each.segments)
+                for each in texts.samples
+            ],
+        )
+
+
+def _id(text: str) -> UUID:
+    return ids.require(Kind.CAMPAIGN, text)
+
+
+def _wish(campaign: pb.Campaign) -> Wish:
+    """What a draft says, with its changes."""
+    return Wish(
+        name=campaign.name,
+        number=campaign.twilio_number_id,
+        flow=campaign.flow_id,
+        body_template=campaign.body_template,
+        media_urls=list(campaign.media_urls),
+        throttle_per_minute=campaign.throttle_per_minute if campaign.HasField("throttle_per_minute") else None,
+        scheduled_start_at=moment(campaign.scheduled_start_at) if campaign.HasField("scheduled_start_at") else None,
+        expires_at=moment(campaign.expires_at) if campaign.HasField("expires_at") else None,
+        honor_quiet_hours=campaign.honor_quiet_hours if campaign.HasField("honor_quiet_hours") else True,
+    )

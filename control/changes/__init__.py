@@ -1,0 +1,1 @@
+"""Changes: what happens in an organization, as it happens, for whoever shows it."""

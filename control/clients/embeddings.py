@@ -1,0 +1,99 @@
+"""Embeddings: what texts mean, as vectors, from `{OPENAI_BASE_URL}/embeddings`.
+
+Not through OpenAI's SDK: loading it takes longer than a look-up may, in a process that has calls.
+"""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import aiohttp
+import numpy as np
+from numpy.typing import NDArray
+
+from control.clients.openai import ModelError, Spent
+from hum.settings import Model as ModelSettings
+
+Vectors = NDArray[np.float32]
+"""A row for each text, each of length 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    vectors: Vectors
+    spent: Spent
+
+
+class Embedder(Protocol):
+    #: The model and how many numbers it makes; vectors of different ones can't be compared.
+    name: str
+
+    async def embed(self, texts: Sequence[str], seconds: float) -> Embedded:
+        """Raises ModelError, also when it takes longer."""
+        ...
+
+
+class Embeddings:
+    """One for each process; `close` it."""
+
+    def __init__(self, settings: ModelSettings, model: str, dimensions: int) -> None:
+        self.name = f"{model}/{dimensions}"
+        self._settings, self._model, self._dimensions = settings, model, dimensions
+        self._session: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def embed(self, texts: Sequence[str], seconds: float) -> Embedded:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                headers={"Authorization": f"Bearer {self._settings.openai_api_key or 'none'}"}
+            )
+        wish = {
+            "model": self._model,
+            "input": list(texts),
+            "dimensions": self._dimensions,
+            "encoding_format": "base64",
+        }
+        url = f"{self._settings.openai_base_url.rstrip('/')}/embeddings"
+        try:
+            timeout = aiohttp.ClientTimeout(total=seconds)
+            async with self._session.post(url, json=wish, timeout=timeout, allow_redirects=False) as answer:
+                if answer.status != 200:
+                    raise ModelError(f"the embeddings endpoint answered {answer.status}")
+                made = await answer.json()
+            return Embedded(_vectors(made, len(texts), self._dimensions), _spent(made, self._model))
+        except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError) as error:
+            raise ModelError(f"no embeddings: {error!r}"[:300]) from error
+
+
+def _spent(answer: Any, model: str) -> Spent:
+    """Raises KeyError, TypeError, ValueError for an answer that is not one.  Servers that charge nothing count nothing."""
+    return Spent(model, text_in=int((answer.get("usage") or {}).get("prompt_tokens") or 0))
+
+
+def _vectors(answer: Any, count: int, dimensions: int) -> Vectors:
+    """Raises ValueError, KeyError, TypeError for an answer that is not one."""
+    made = np.zeros((count, dimensions), dtype=np.float32)
+    data = answer["data"]
+    if sorted(each["index"] for each in data) != list(range(count)):
+        raise ValueError("the answer has not one embedding for each text")
+    for each in data:
+        numbers = each["embedding"]
+        try:
+            # Some servers send numbers whatever they are asked for.
+            row = (
+                np.frombuffer(base64.b64decode(numbers), "<f4")
+                if isinstance(numbers, str)
+                else np.array(numbers, "<f4")
+            )
+        except binascii.Error as error:
+            raise ValueError(str(error)) from error
+        if row.shape != (dimensions,) or not np.isfinite(row).all():
+            raise ValueError(f"an embedding is not {dimensions} numbers")
+        made[each["index"]] = row
+    unit: Vectors = made / np.maximum(np.linalg.norm(made, axis=1, keepdims=True), 1e-12)
+    return unit

@@ -1,0 +1,157 @@
+"""Files that came with a text, from the carrier's API and the servers to which it redirects.
+
+The URL is told in a webhook, so it decides nothing: our credentials go to the API alone, and there only to a file of the
+account in question; each redirect leads to one of the carrier's hosts, over the guarded client; bytes and seconds are
+bounded, whatever the other side does.
+"""
+
+import asyncio
+import re
+from typing import NamedTuple
+from urllib.parse import urljoin
+
+import aiohttp
+from twilio.rest import Client
+from yarl import URL
+
+from control.base import egress
+from control.base.egress import Outside, Policy, Reason
+from control.clients.http import Guarded, Limits
+from control.clients.twilio_http import asked
+from hum.errors import CarrierError
+from hum.settings import ControlSettings
+
+#: The API and its regions; a file's resource there.
+API_HOST = re.compile(r"api(\.[a-z0-9-]+){0,2}\.twilio\.com")
+FILE_PATH = re.compile(
+    r"/2010-04-01/Accounts/(AC[0-9a-fA-F]{32})/Messages/[A-Z]{2}[0-9a-fA-F]{32}/Media/ME[0-9a-fA-F]{32}"
+)
+#: Where the API redirects to: its content servers, and the bucket behind them.
+CONTENT_HOST = re.compile(r"([a-z0-9-]+\.)*(twiliocdn|twilio)\.com")
+BUCKET_HOST, BUCKET_PATH = re.compile(r"s3[a-z0-9.-]*\.amazonaws\.com"), "/media.twiliocdn.com/"
+MOST_REDIRECTS = 3
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+#: The carrier takes no larger file (Twilio "Accepted content types for media"), whoever asks.
+MOST_BYTES = 16 << 20
+READ_BYTES = 64 << 10
+#: Refusals that say nothing of the file: an operator's mistake, a slow request, too many of them, and a file that is told of
+#: before it can be had.
+PASSING = frozenset({401, 403, 404, 408, 425, 429})
+
+
+class File(NamedTuple):
+    """A file as it was fetched; its content type is what the server says."""
+
+    content_type: str
+    content: bytes
+
+
+class MediaRefused(CarrierError):  # noqa: N818 - named for what happened, like the others
+    """The file will never be had: it is not the carrier's, it is gone, or it is too large."""
+
+
+class _Page(NamedTuple):
+    """One answer: a file, or where to ask instead."""
+
+    file: File
+    location: str | None
+
+
+class Media:
+    """Fetches files.  `session` is that of the API."""
+
+    def __init__(self, session: aiohttp.ClientSession, client: Client, settings: ControlSettings) -> None:
+        self._session, self._client = session, client
+        self._seconds = settings.media_seconds
+        self._api = URL(settings.twilio_api_base_url.rstrip("/"))
+        limits = Limits(total_seconds=settings.media_seconds, response_bytes=MOST_BYTES)
+        self._outside = Guarded(Policy(settings.egress_networks), limits)
+
+    async def close(self) -> None:
+        await self._outside.close()
+
+    async def fetch(self, url: str, account: str, most_bytes: int) -> File:
+        """Raises MediaRefused, CarrierError."""
+        return await asked(self._fetch(url, account or str(self._client.account_sid), min(most_bytes, MOST_BYTES)))
+
+    async def _fetch(self, url: str, account: str, most_bytes: int) -> File:
+        file = _parsed(url)
+        path = FILE_PATH.fullmatch(file.raw_path)
+        if path is None or path[1] != account or not (self._is_ours(file) or _is_api(file)):
+            raise MediaRefused("The file's URL is not one of the carrier's.")
+        async with asyncio.timeout(self._seconds):
+            page = await self._ask(file, most_bytes, with_credentials=True)
+            for _ in range(MOST_REDIRECTS):
+                if page.location is None:
+                    return page.file
+                file = _parsed(urljoin(str(file), page.location))
+                if not (self._is_ours(file) or _is_content(file)):
+                    raise MediaRefused("The carrier redirects to a host that is not its own.")
+                page = await self._ask(file, most_bytes, with_credentials=False)
+        if page.location is None:
+            return page.file
+        raise MediaRefused("The carrier redirects again and again.")
+
+    def _is_ours(self, url: URL) -> bool:
+        """Whether it is where the operator says that the API is."""
+        return url.origin() == self._api.origin()
+
+    async def _ask(self, url: URL, most_bytes: int, *, with_credentials: bool) -> _Page:
+        headers = {"Accept": "*/*"}
+        if with_credentials:
+            headers["Authorization"] = aiohttp.encode_basic_auth(self._client.username, self._client.password)
+        if self._is_ours(url):
+            return await self._ask_api(url, most_bytes, headers)
+        try:
+            answer = await self._outside.request(
+                "GET", str(url), org=None, headers=headers, total_seconds=self._seconds, response_bytes=most_bytes
+            )
+        except Outside as outside:
+            raise _refused(outside) from outside
+        return _page(answer.status, answer.headers.get("location"), answer.headers.get("content-type", ""), answer.body)
+
+    async def _ask_api(self, url: URL, most_bytes: int, headers: dict[str, str]) -> _Page:
+        async with self._session.get(url, headers=headers, allow_redirects=False) as answer:
+            content = bytearray()
+            async for part in answer.content.iter_chunked(READ_BYTES):
+                content += part
+                if len(content) > most_bytes:
+                    answer.close()
+                    raise MediaRefused(f"The file is larger than {most_bytes} bytes.")
+            return _page(
+                answer.status, answer.headers.get("Location"), answer.headers.get("Content-Type", ""), bytes(content)
+            )
+
+
+def _parsed(url: str) -> URL:
+    try:
+        return egress.parse_url(url).url
+    except Outside as outside:
+        raise MediaRefused(outside.message) from outside
+
+
+def _is_api(url: URL) -> bool:
+    return url.scheme == "https" and url.port == 443 and API_HOST.fullmatch(url.host or "") is not None
+
+
+def _is_content(url: URL) -> bool:
+    """Whether it is a server of the carrier's files."""
+    host = url.host or ""
+    in_bucket = BUCKET_HOST.fullmatch(host) is not None and url.raw_path.startswith(BUCKET_PATH)
+    return url.scheme == "https" and url.port == 443 and (CONTENT_HOST.fullmatch(host) is not None or in_bucket)
+
+
+def _page(status: int, location: str | None, content_type: str, content: bytes) -> _Page:
+    if status in REDIRECTS and location:
+        return _Page(File("", b""), location)
+    if status == 200:
+        return _Page(File(content_type.partition(";")[0].strip().lower(), content), None)
+    if 400 <= status < 500 and status not in PASSING:
+        raise MediaRefused(f"The carrier has no such file (HTTP {status}).", carrier_status=str(status))
+    raise CarrierError(f"The carrier did not give the file (HTTP {status}).")
+
+
+def _refused(outside: Outside) -> CarrierError:
+    if outside.reason in {Reason.TOO_LARGE, Reason.BLOCKED, Reason.INVALID}:
+        return MediaRefused(outside.message)
+    return CarrierError(f"The carrier did not give the file: {outside.message}")

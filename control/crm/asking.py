@@ -1,0 +1,177 @@
+"""Requests to connectors: signed, bounded, logged, and none to a connector that rests."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from prometheus_client import Counter as Metric
+
+from control.base.egress import Outside
+from control.clients.http import Answer, Guarded
+from control.crm import rules
+from control.crm.rules import Event, Reply
+from hum import ids
+from hum.clock import monotonic_ms, now
+from hum.ids import Kind
+from hum.secrets import Keyring, Place, Unsealable, new_token, sign
+from hum.settings.crm import CrmSettings
+from hum.telemetry import log
+from storage import crm
+from storage.crm import ConnectorRow, LogRow
+from storage.db import Db
+
+LOG = log(__name__)
+REQUESTS = Metric("hum_crm_requests_total", "Requests to CRM connectors", ["event", "outcome"])
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a request is about."""
+
+    event: Event
+    body: Mapping[str, Any]
+    #: The same at each attempt.
+    delivery: UUID
+    contact: UUID | None = None
+    call: UUID | None = None
+    conversation: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What came of a request."""
+
+    reply: Reply
+    log: LogRow
+    #: When the connector wants to be asked again, at the earliest.
+    retry_after_seconds: float = 0.0
+
+
+def place(id: UUID, org: UUID) -> Place:
+    """Where a connector's secrets are sealed for."""
+    return Place("crm_connectors", id, org)
+
+
+def new_secret() -> str:
+    return rules.SECRET_PREFIX + new_token()
+
+
+class Asking:
+    """Asks connectors, from one process."""
+
+    def __init__(self, db: Db, web: Guarded, keyring: Keyring, settings: CrmSettings) -> None:
+        self._db, self._web, self._keyring, self._settings = db, web, keyring, settings
+        self._running = Counter[UUID]()
+
+    async def may_ask(self, connector: ConnectorRow) -> bool:
+        """Whether a connector does not rest, or has rested long enough; then whoever is told so asks it now."""
+        if connector.failures < self._settings.crm_failures or connector.rests_until is None:
+            return True
+        if connector.rests_until > now():
+            return False
+        during = timedelta(milliseconds=2 * connector.timeout_ms)
+        async with self._db.tenant(connector.org_id) as tx:
+            return await crm.try_again(tx, connector.id, during)
+
+    def is_busy(self, connector: UUID) -> bool:
+        """Whether this process has as many requests under way there as it may."""
+        return self._running[connector] >= self._settings.crm_requests
+
+    async def ask(self, connector: ConnectorRow, about: About) -> Exchange:
+        """Send a request, and keep it with its answer in the log."""
+        async with self._counted(connector.id):
+            exchange = await self._ask(connector, about, connector.secret, is_old=False)
+            old, until = connector.old_secret, connector.old_secret_until
+            refused = exchange.log.status in rules.UNAUTHORIZED
+            if refused and old is not None and until is not None and until > now():
+                # The other side does not know the new secret yet.
+                exchange = await self._ask(connector, about, old, is_old=True)
+        await self._judge(connector, exchange.reply)
+        return exchange
+
+    @asynccontextmanager
+    async def _counted(self, connector: UUID) -> AsyncIterator[None]:
+        self._running[connector] += 1
+        try:
+            yield
+        finally:
+            self._running[connector] -= 1
+            if not self._running[connector]:
+                del self._running[connector]
+
+    async def _ask(self, connector: ConnectorRow, about: About, sealed: bytes, *, is_old: bool) -> Exchange:
+        body, began_ms = rules.written(about.body), monotonic_ms()
+        answer: Answer | None = None
+        hidden = list[str]()
+        try:
+            secret = self._open(connector, sealed)
+            hidden = [self._open(connector, each) for each in (connector.secret, connector.old_secret) if each]
+            answer = await self._web.request(
+                "POST",
+                connector.base_url + rules.PATHS[about.event],
+                org=connector.org_id,
+                headers=_headers(about, secret, body),
+                body=body,
+                total_seconds=connector.timeout_ms / 1000,
+                response_bytes=rules.ANSWER_BYTES,
+                truncate=True,
+            )
+            reply = rules.read(about.event, answer.status, answer.body, truncated=answer.truncated)
+        except Outside as error:
+            reply = rules.failed(error.reason, error.message)
+        except Unsealable:
+            LOG.exception("a CRM connector's secret can't be opened", connector=str(connector.id))
+            reply = rules.failed("secret", "HUM can't open the connector's secret any more; rotate it.")
+        REQUESTS.labels(about.event, reply.outcome).inc()
+        row = LogRow(
+            id=ids.new(),
+            connector_id=connector.id,
+            delivery_id=about.delivery,
+            event=about.event,
+            contact_id=about.contact,
+            call_id=about.call,
+            conversation_id=about.conversation,
+            outcome=reply.outcome,
+            reason=reply.reason,
+            message=reply.message,
+            old_secret=is_old,
+            request_body=rules.shown(body, hidden),
+            status=answer.status if answer else None,
+            response_body=rules.shown(answer.body, hidden) if answer else None,
+            duration_ms=round(monotonic_ms() - began_ms),
+            created_at=now(),
+        )
+        async with self._db.tenant(connector.org_id) as tx:
+            await crm.log(tx, row)
+        after = rules.retry_after_seconds(answer.headers.get("retry-after")) if answer else 0.0
+        return Exchange(reply, row, after)
+
+    def _open(self, connector: ConnectorRow, sealed: bytes) -> str:
+        return self._keyring.open(sealed, place(connector.id, connector.org_id)).decode()
+
+    async def _judge(self, connector: ConnectorRow, reply: Reply) -> None:
+        settings = self._settings
+        if not reply.failed and not connector.failures:
+            return
+        async with self._db.tenant(connector.org_id) as tx:
+            if not reply.failed:
+                await crm.recover(tx, connector.id)
+                return
+            rest, longest = timedelta(seconds=settings.crm_rest_seconds), settings.crm_longest_rest_seconds
+            why = reply.message or reply.reason or ""
+            await crm.fail(tx, connector, why, settings.crm_failures, rest, timedelta(seconds=longest))
+
+
+def _headers(about: About, secret: str, body: bytes) -> dict[str, str]:
+    return {
+        "Authorization": f"Bearer {secret}",
+        "Content-Type": "application/json",
+        "User-Agent": rules.USER_AGENT,
+        "X-HUM-Signature": f"sha256={sign(secret.encode(), body).hex()}",
+        "X-HUM-Event": about.event,
+        "X-HUM-Delivery": ids.show(Kind.CRM_DELIVERY, about.delivery),
+    }

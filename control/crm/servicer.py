@@ -1,0 +1,119 @@
+"""CrmConnectorsService (proto/hum/v1/crm.proto)."""
+
+from control.audit.usecases import note
+from control.base import paging
+from control.base.wire import timestamp, value
+from control.boundary import Call
+from control.crm import usecases
+from control.crm.asking import About, Asking
+from control.crm.rules import Event
+from control.crm.usecases import Connectors
+from hum import ids
+from hum.clock import now
+from hum.ids import Kind
+from hum.v1 import crm_pb2 as pb
+from storage import crm
+from storage.crm import ConnectorRow, LogRow
+from storage.db import Db
+
+
+class CrmConnectorsServicer:
+    def __init__(self, db: Db, cursors: paging.Cursors, connectors: Connectors, asking: Asking) -> None:
+        self._db, self._cursors, self._connectors, self._asking = db, cursors, connectors, asking
+
+    async def ListCrmConnectors(self, request: pb.ListCrmConnectorsRequest, call: Call) -> pb.ListCrmConnectorsResponse:
+        after = self._cursors.read(request)
+        found = await crm.page(call.tx, (after[0], after[1]) if after else None, paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, found, lambda row: (row.position, row.id))
+        return pb.ListCrmConnectorsResponse(connectors=[present(row) for row in rows], next_cursor=more)
+
+    async def CreateCrmConnector(
+        self, request: pb.CreateCrmConnectorRequest, call: Call
+    ) -> pb.CreateCrmConnectorResponse:
+        row, secret = await self._connectors.create(call.tx, call.who.org_id, request.connector)
+        return pb.CreateCrmConnectorResponse(connector=present(row, secret))
+
+    async def GetCrmConnector(self, request: pb.GetCrmConnectorRequest, call: Call) -> pb.GetCrmConnectorResponse:
+        row = await crm.get(call.tx, ids.require(Kind.CRM_CONNECTOR, request.id))
+        return pb.GetCrmConnectorResponse(connector=present(row))
+
+    async def UpdateCrmConnector(
+        self, request: pb.UpdateCrmConnectorRequest, call: Call
+    ) -> pb.UpdateCrmConnectorResponse:
+        paths = set(request.update_mask.paths) or {field.name for field, _ in request.connector.ListFields()}
+        id = ids.require(Kind.CRM_CONNECTOR, request.id)
+        row = await self._connectors.change(call.tx, id, request.connector, paths)
+        return pb.UpdateCrmConnectorResponse(connector=present(row))
+
+    async def DeleteCrmConnector(
+        self, request: pb.DeleteCrmConnectorRequest, call: Call
+    ) -> pb.DeleteCrmConnectorResponse:
+        await usecases.delete(call.tx, ids.require(Kind.CRM_CONNECTOR, request.id))
+        return pb.DeleteCrmConnectorResponse()
+
+    async def RotateCrmSecret(self, request: pb.RotateCrmSecretRequest, call: Call) -> pb.RotateCrmSecretResponse:
+        id = ids.require(Kind.CRM_CONNECTOR, request.id)
+        row, secret = await self._connectors.rotate(call.tx, call.who.org_id, id)
+        return pb.RotateCrmSecretResponse(connector=present(row, secret))
+
+    async def PingCrmConnector(self, request: pb.PingCrmConnectorRequest, call: Call) -> pb.PingCrmConnectorResponse:
+        org, id = call.who.org_id, ids.require(Kind.CRM_CONNECTOR, request.id)
+        async with self._db.tenant(org) as tx:
+            row = await crm.get(tx, id)
+            await note(tx, org, call.who, "pingCrmConnector", request.id, (), call.request_id)
+        about = About(Event.PING, {"connector_id": ids.show(Kind.CRM_CONNECTOR, id)}, ids.new())
+        return pb.PingCrmConnectorResponse(log=present_log((await self._asking.ask(row, about)).log))
+
+    async def ListCrmLogs(self, request: pb.ListCrmLogsRequest, call: Call) -> pb.ListCrmLogsResponse:
+        connector = await crm.get(call.tx, ids.require(Kind.CRM_CONNECTOR, request.id))
+        about = ids.require(Kind.CALL, request.call_id) if request.call_id else None
+        before, count = self._cursors.after(request), paging.rows_to_fetch(request)
+        found = await crm.logs(call.tx, connector.id, before, count, about)
+        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        return pb.ListCrmLogsResponse(logs=[present_log(row) for row in rows], next_cursor=more)
+
+
+def present(row: ConnectorRow, secret: str | None = None) -> pb.CrmConnector:
+    at = now()
+    old = row.old_secret_until if row.old_secret_until and row.old_secret_until > at else None
+    rests = row.rests_until if row.rests_until and row.rests_until > at else None
+    status = "resting" if rests else "failing" if row.failures else "ok"
+    return pb.CrmConnector(
+        id=ids.show(Kind.CRM_CONNECTOR, row.id),
+        name=row.name,
+        base_url=row.base_url,
+        enabled=row.enabled,
+        position=row.position,
+        timeout_ms=row.timeout_ms,
+        create_contacts=row.create_contacts,
+        sync_calls=row.sync_calls,
+        sync_conversations=row.sync_conversations,
+        secret=secret,
+        old_secret_expires_at=timestamp(old),
+        status=value(pb.CrmConnectorStatus, status),
+        failure=row.failure,
+        failing_since=timestamp(row.failing_since),
+        rests_until=timestamp(rests),
+        created_at=timestamp(row.created_at),
+        updated_at=timestamp(row.updated_at),
+    )
+
+
+def present_log(row: LogRow) -> pb.CrmLog:
+    return pb.CrmLog(
+        id=ids.show(Kind.CRM_LOG, row.id),
+        delivery_id=ids.show(Kind.CRM_DELIVERY, row.delivery_id),
+        event=row.event,
+        outcome=value(pb.CrmOutcome, row.outcome),
+        reason=row.reason,
+        message=row.message,
+        contact_id=ids.show(Kind.CONTACT, row.contact_id) if row.contact_id else None,
+        call_id=ids.show(Kind.CALL, row.call_id) if row.call_id else None,
+        conversation_id=ids.show(Kind.CONVERSATION, row.conversation_id) if row.conversation_id else None,
+        old_secret=row.old_secret,
+        request_body=row.request_body,
+        status=row.status,
+        response_body=row.response_body,
+        duration_ms=row.duration_ms,
+        created_at=timestamp(row.created_at),
+    )

@@ -1,0 +1,94 @@
+"""Making and changing connectors."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from control.base import egress
+from control.crm import rules
+from control.crm.asking import new_secret, place
+from hum import ids
+from hum.errors import InUse, PlanLimit
+from hum.secrets import Keyring
+from hum.settings.crm import CrmSettings
+from hum.v1 import crm_pb2 as pb
+from storage import crm, http_tools
+from storage.crm import ConnectorRow, Wanted
+from storage.db import Tx
+
+
+class Connectors:
+    def __init__(self, keyring: Keyring, settings: CrmSettings) -> None:
+        self._keyring, self._settings = keyring, settings
+
+    async def create(self, tx: Tx, org: UUID, connector: pb.CrmConnector) -> tuple[ConnectorRow, str]:
+        """The new connector and its secret.  Raises InvalidRequest, PlanLimit."""
+        wanted = Wanted(
+            name=connector.name,
+            base_url=rules.base_url(connector.base_url),
+            enabled=connector.enabled if connector.HasField("enabled") else True,
+            timeout_ms=connector.timeout_ms if connector.HasField("timeout_ms") else rules.DEFAULT_TIMEOUT_MS,
+            create_contacts=connector.create_contacts,
+            sync_calls=connector.sync_calls if connector.HasField("sync_calls") else True,
+            sync_conversations=connector.sync_conversations,
+        )
+        order = await crm.order(tx)
+        if len(order) >= self._settings.crm_connectors:
+            raise PlanLimit(f"The organization has {len(order)} CRM connectors, which is the limit.")
+        id, secret = ids.new(), new_secret()
+        await crm.create(tx, id, wanted, self._keyring.seal(secret.encode(), place(id, org)))
+        await _move(tx, order, id, connector.position if connector.HasField("position") else None)
+        return await crm.get(tx, id), secret
+
+    async def change(self, tx: Tx, id: UUID, connector: pb.CrmConnector, paths: set[str]) -> ConnectorRow:
+        """Set the fields in `paths`; one that is unset gets its default.  Raises NotFound, InvalidRequest."""
+        order = await crm.order(tx)
+        before = await crm.get(tx, id, lock=True)
+        wanted = Wanted(
+            name=connector.name if "name" in paths else before.name,
+            base_url=rules.base_url(connector.base_url) if "base_url" in paths else before.base_url,
+            enabled=_flag(connector, "enabled", paths, before.enabled, default=True),
+            timeout_ms=(connector.timeout_ms or rules.DEFAULT_TIMEOUT_MS)
+            if "timeout_ms" in paths
+            else before.timeout_ms,
+            create_contacts=_flag(connector, "create_contacts", paths, before.create_contacts, default=False),
+            sync_calls=_flag(connector, "sync_calls", paths, before.sync_calls, default=True),
+            sync_conversations=_flag(connector, "sync_conversations", paths, before.sync_conversations, default=False),
+        )
+        await crm.change(tx, id, wanted)
+        if egress.origin(wanted.base_url) != egress.origin(before.base_url):
+            # Another server is not shown what the one before trusts: it gets its secret from who rotates it.
+            await crm.rotate(tx, id, self._keyring.seal(new_secret().encode(), place(id, before.org_id)), timedelta())
+        if "position" in paths:
+            await _move(tx, order, id, connector.position if connector.HasField("position") else None)
+        if wanted.base_url != before.base_url or (wanted.enabled and not before.enabled):
+            await crm.recover(tx, id)
+        return await crm.get(tx, id)
+
+    async def rotate(self, tx: Tx, org: UUID, id: UUID) -> tuple[ConnectorRow, str]:
+        """A new secret.  Raises NotFound."""
+        await crm.get(tx, id, lock=True)
+        secret, overlap = new_secret(), timedelta(hours=self._settings.crm_overlap_hours)
+        await crm.rotate(tx, id, self._keyring.seal(secret.encode(), place(id, org)), overlap)
+        return await crm.get(tx, id), secret
+
+
+async def delete(tx: Tx, id: UUID) -> None:
+    """Raises NotFound, InUse."""
+    order = await crm.order(tx)
+    if (flow := await http_tools.bound_by(tx, id)) is not None:
+        raise InUse(f"The flow {flow!r} asks this connector before its calls; remove it there first.")
+    await crm.delete(tx, id)
+    await crm.reorder(tx, [each for each in order if each != id])
+
+
+def _flag(connector: pb.CrmConnector, name: str, paths: set[str], before: bool, *, default: bool) -> bool:
+    if name not in paths:
+        return before
+    return bool(getattr(connector, name)) if connector.HasField(name) else default  # type: ignore[arg-type]  # a field
+
+
+async def _move(tx: Tx, order: list[UUID], id: UUID, position: int | None) -> None:
+    """Give a connector its place, from 1; None: the last."""
+    others = [each for each in order if each != id]
+    others.insert(len(others) if position is None else position - 1, id)
+    await crm.reorder(tx, others)

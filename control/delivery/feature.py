@@ -1,0 +1,64 @@
+"""Delivery of texts: sending them, learning what became of them, and asking a person where nobody knows."""
+
+from datetime import timedelta
+
+from control.bus import Channel
+from control.delivery.servicer import SmsDeliveryServicer
+from control.feature import Deps, Feature, Sweep
+from control.texts.claims import Claims, Means, Recovery
+from control.texts.lookups import Lookups, Patience
+from control.texts.paces import Paces
+from control.texts.posting import Poster
+from control.texts.sender import Sender
+from hum.settings import ControlSettings
+from hum.v1 import sms_delivery_pb2
+from storage import sends
+
+#: A text of this number is due; told by the transaction that wrote it.
+DUE = Channel(sends.CHANNEL, str, str)
+
+
+def feature(settings: ControlSettings, deps: Deps) -> Feature:
+    db, carrier = deps.calls_db, deps.outside.carrier
+    means = means_of(settings)
+    lookups = Lookups(
+        db,
+        carrier,
+        Patience(
+            look=timedelta(seconds=settings.carrier_look_seconds),
+            unknown=timedelta(seconds=settings.text_unknown_seconds),
+            reconcile=timedelta(seconds=settings.text_reconcile_seconds),
+            oldest=timedelta(days=settings.text_reconcile_days),
+            request=timedelta(seconds=settings.carrier_seconds),
+        ),
+    )
+    sender = Sender(db, Claims(db, means), Poster(db, carrier, lookups, settings.public_url, means), means)
+    service = sms_delivery_pb2.DESCRIPTOR.services_by_name["SmsDeliveryService"]
+    return Feature(
+        services={service: SmsDeliveryServicer(deps.cursors)},
+        sweeps=[
+            Sweep("texts", sender.send_due, settings.text_seconds, sender.woken),
+            Sweep("text_attempts", lookups.sweep, settings.sweep_seconds),
+            Sweep("text_retries", lookups.retry_due, settings.sweep_seconds),
+            Sweep("text_statuses", lookups.reconcile, settings.sweep_seconds),
+        ],
+        wakes={DUE: sender.tell},
+    )
+
+
+def means_of(settings: ControlSettings) -> Means:
+    return Means(
+        paces=Paces(settings.text_segments_per_second, settings.text_paces, settings.twilio_account_sid),
+        width=settings.text_width,
+        campaign_width=settings.text_campaign_width,
+        number_width=settings.text_number_width,
+        quantum_seconds=settings.text_quantum_seconds,
+        look_seconds=settings.text_seconds,
+        request_seconds=settings.carrier_seconds,
+        recovery=Recovery(
+            retry_seconds=settings.text_retry_seconds,
+            longest_seconds=settings.text_longest_retry_seconds,
+            recover_seconds=settings.text_recover_seconds,
+            stop_seconds=settings.text_stop_seconds,
+        ),
+    )

@@ -1,0 +1,35 @@
+"""What a person decides about a text whose fate nobody knows."""
+
+from uuid import UUID
+
+from control.texts import statuses, writing
+from hum.clock import now
+from hum.errors import InvalidState, NotFound
+from storage import messages, sends, text_attempts
+from storage.db import Tx
+from storage.messages import MessageRow
+
+#: The code of a text that a person has given up.
+GIVEN_UP = "given_up"
+
+
+async def resolve(tx: Tx, id: UUID, resolution: str) -> MessageRow:
+    """Settle an unknown message as `sent` or `failed`, or let it be sent again (`send_again`).
+
+    The attempt stays as it is: if the carrier tells of it after all, that counts.  Raises NotFound, InvalidState.
+    """
+    try:
+        attempt = await text_attempts.lock_latest(tx, id)
+    except NotFound:
+        await messages.get(tx, id)
+        raise InvalidState("No attempt was made at sending this message.") from None
+    if attempt.status != "unknown":
+        raise InvalidState(f"The message is not unknown: it is {attempt.status}.")
+    if resolution == "send_again":
+        at = now()
+        await text_attempts.set(tx, attempt.id, "absent")
+        await text_attempts.send_again(tx, id, at, at + writing.KEEPS)
+        await sends.wake(tx, attempt.from_e164)
+    else:
+        await statuses.settle(tx, attempt, resolution, GIVEN_UP if resolution == "failed" else None)
+    return await messages.get(tx, id)

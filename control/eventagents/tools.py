@@ -1,0 +1,29 @@
+"""What the agent of an event has besides its organization's own tools."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from control.flows.rules import outcome_schema
+from control.tools import Result, Tool, ToolChannel, ToolContext, dumped
+from storage import event_runs
+from storage.db import Tx
+
+
+def report_outcome(timeout_ms: int) -> Tool:
+    async def run(context: ToolContext, arguments: Mapping[str, Any]) -> Result:
+        event_run, outcome = context.event_run, dumped(arguments)
+        assert event_run is not None, "a tool of events ran elsewhere"
+
+        async def report(tx: Tx) -> None:
+            await event_runs.set_outcome(tx, event_run, outcome)
+
+        return Result({"recorded": True}, at_end=report)
+
+    return Tool(
+        "report_outcome",
+        "Report what came of this event, once you know it. Report again if it changes.",
+        lambda situation: outcome_schema(situation.definition),
+        run,
+        frozenset({ToolChannel.EVENT}),
+        timeout_ms,
+    )

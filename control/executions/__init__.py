@@ -1,0 +1,1 @@
+"""What agents' tools did: a row for each time that one ran, whoever ran it."""

@@ -1,0 +1,1 @@
+"""HTTP tools: requests to customers' systems that an agent makes, or that are made before it speaks."""

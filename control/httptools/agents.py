@@ -1,0 +1,106 @@
+"""HTTP tools as agents have them: what a flow binds, as tools of the registry."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from control.httptools import rules
+from control.httptools.requests import Requests
+from control.tools import Origin, Policy, Result, Schema, Situation, Tool, ToolChannel, ToolContext
+from hum import ids
+from hum.ids import Kind
+from storage import http_tools
+from storage.db import Tx
+from storage.http_tools import Overrides, UsedRow
+
+EVERYWHERE = frozenset(ToolChannel)
+#: What a binding may have of its own, by the name of the tool's field.
+OVERRIDDEN = ("name", "description", "output_template", "fallback_template", "timeout_ms", "requires_approval")
+
+
+class OwnTools:
+    def __init__(self, requests: Requests) -> None:
+        self._requests = requests
+
+    async def of_flow(self, tx: Tx, organization: UUID, flow: UUID) -> list[Tool]:
+        """A registry's source."""
+        used = await http_tools.in_use(tx, organization, flow, "in_call")
+        return [self._tool(each) for each in used if each.definition is not None]
+
+    def _tool(self, used: UsedRow) -> Tool:
+        definition, fixed = bound(used), fixed_arguments(used.binding.overrides)
+        timeout_ms = definition.get("timeout_ms", rules.DEFAULT_TIMEOUT_MS)
+        schema = rules.parameters(definition, fixed)
+
+        def parameters(_: Situation) -> Schema:
+            return schema
+
+        return Tool(
+            name=used.name,
+            description=definition["description"],
+            parameters=parameters,
+            run=partial(self._run, definition, fixed, timeout_ms),
+            channels=EVERYWHERE,
+            timeout_ms=timeout_ms + rules.GRACE_MS,
+            policy=_policy(definition),
+            origin=Origin("http", used.binding.tool_id, used.version, _mark(definition, fixed)),
+            fixed=fixed,
+        )
+
+    async def _run(
+        self,
+        definition: Mapping[str, Any],
+        fixed: Mapping[str, Any],
+        timeout_ms: int,
+        context: ToolContext,
+        arguments: Mapping[str, Any],
+    ) -> Result:
+        key = ids.show(Kind.TOOL_EXECUTION, context.execution or ids.new())
+        values = values_of(context, {**arguments, **fixed})
+        exchange = await self._requests.send(context.organization, definition, values, key, timeout_ms)
+        return Result(exchange.outcome.output, exchange.outcome.ok)
+
+
+def _policy(definition: Mapping[str, Any]) -> Policy:
+    if definition.get("requires_approval"):
+        return Policy.APPROVAL
+    return Policy.READS if definition.get("method", "GET") in rules.SAFE else Policy.ALLOWED
+
+
+def _mark(*parts: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def bound(used: UsedRow) -> dict[str, Any]:
+    """A tool's definition, as a flow binds it."""
+    return merged(used.definition or {}, used.binding.overrides)
+
+
+def merged(definition: Mapping[str, Any], overrides: Overrides) -> dict[str, Any]:
+    return rules.merged(definition, {name: getattr(overrides, name) for name in OVERRIDDEN})
+
+
+def fixed_arguments(overrides: Overrides) -> Mapping[str, Any]:
+    arguments: Mapping[str, Any] = json.loads(overrides.arguments) if overrides.arguments else {}
+    return arguments
+
+
+def values_of(context: ToolContext, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """What templates may show.  Who calls is what the network and storage say; only `args` is the model's."""
+    situation, turn = context.situation, context.turn
+    call = {
+        "id": ids.show(Kind.CALL, context.call_id) if context.call_id else None,
+        "direction": situation.direction,
+        "from_e164": situation.from_e164,
+        "to_e164": situation.to_e164,
+    }
+    conversation = {"id": ids.show(Kind.CONVERSATION, turn.conversation)} if turn else {}
+    return {
+        "args": dict(arguments),
+        "caller": {"phone_e164": situation.contact_e164 or None},
+        "call": call if context.call_id else {},
+        "conversation": conversation,
+    }

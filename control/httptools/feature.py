@@ -1,0 +1,23 @@
+"""HTTP tools: what organizations make, what their flows bind, and the secrets of both.  Calls run their hooks themselves."""
+
+from control.feature import Deps, Feature
+from control.httptools.agents import OwnTools
+from control.httptools.requests import Requests
+from control.httptools.servicer import ToolBindingsServicer, ToolSecretsServicer, ToolsServicer
+from control.httptools.usecases import Tools
+from hum.settings import ControlSettings
+from hum.v1 import tools_pb2
+
+
+def feature(settings: ControlSettings, deps: Deps) -> Feature:
+    requests = Requests(deps.db, deps.web, deps.keyring, settings)
+    tools = Tools(deps.tools, settings)
+    services = tools_pb2.DESCRIPTOR.services_by_name
+    return Feature(
+        services={
+            services["ToolsService"]: ToolsServicer(deps.db, deps.cursors, tools, requests),
+            services["ToolBindingsService"]: ToolBindingsServicer(deps.cursors, tools),
+            services["ToolSecretsService"]: ToolSecretsServicer(deps.cursors, deps.keyring, settings.tool_secrets),
+        },
+        tool_sources=[OwnTools(requests).of_flow],
+    )

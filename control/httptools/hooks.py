@@ -1,0 +1,234 @@
+"""What runs before a call's agent speaks, while the greeting plays: nothing waits for it.
+
+call answered ──▶ all hooks at once, for so long and no longer ──▶ their texts, in their order ──▶ the call's agent is told
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from control.base.redaction import without_secrets
+from control.calls.stream import stored, tell
+from control.crm.asking import About, Asking
+from control.crm.rules import Event, lookup_body
+from control.executions.keeping import run_row
+from control.httptools import rules
+from control.httptools.agents import bound, fixed_arguments
+from control.httptools.requests import Requests
+from control.httptools.rules import Outcome
+from control.tools import Result, bounded, dumped
+from hum import ids
+from hum.clock import monotonic_ms, now
+from hum.ids import Kind
+from hum.settings.httptools import HttpToolSettings
+from hum.telemetry import log
+from hum.v1 import calls_pb2
+from storage import calls, crm, http_tools, tool_runs
+from storage.db import AWAY, BUSY, Db
+from storage.http_tools import CallerRow, UsedRow
+from storage.tool_runs import NewRun
+
+LOG = log(__name__)
+LATE = "It did not answer in time."
+UNAPPROVED = "A person must approve each use of this tool, and nobody can before a call."
+FORGED = "failed"
+Inform = Callable[[UUID, UUID], Coroutine[Any, Any, None]]
+"""Tell the agent of a live call what is known by now, by organization and call."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Hook:
+    """A hook of a call: its binding, the row that it is kept in, and what its templates may show."""
+
+    used: UsedRow
+    run: NewRun
+    values: Mapping[str, Any]
+
+
+class Hooks:
+    """The hooks of one process."""
+
+    def __init__(self, db: Db, requests: Requests, asking: Asking, settings: HttpToolSettings, inform: Inform) -> None:
+        self._db, self._requests, self._asking, self._settings = db, requests, asking, settings
+        self._inform = inform
+        self._running = set[asyncio.Task[None]]()
+
+    def begin(self, call: UUID) -> None:
+        """Run a call's hooks, unless that was begun before; nothing waits for it."""
+        if len(self._running) >= self._settings.hook_calls:
+            LOG.warning("a call's hooks are left out: those of too many calls run")
+            return
+        task = asyncio.create_task(self._guarded(call), name="hooks")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _guarded(self, call: UUID) -> None:
+        """Whatever goes wrong, the call goes on without it."""
+        try:
+            await self._of_call(call)
+        except (*AWAY, *BUSY) as error:
+            LOG.warning("a call's hooks could not run", error=repr(error)[:200])
+        except Exception:
+            LOG.exception("a call's hooks failed: this is a bug")
+
+    async def _of_call(self, call: UUID) -> None:
+        until_ms = monotonic_ms() + self._settings.hooks_seconds * 1000
+        async with self._db.system() as tx:
+            who = await http_tools.caller(tx, call)
+            used = await http_tools.in_use(tx, who.org_id, who.flow_id, "pre_call") if who else []
+        if who is None or not used:
+            return
+        hooks = [_hook(each, place, call, who) for place, each in enumerate(used)]
+        async with self._db.tenant(who.org_id) as tx:
+            hooks = [hook for hook in hooks if await tool_runs.begin(tx, hook.run)]
+        if hooks and await self._run_all(call, who, hooks, until_ms):
+            await self._inform(who.org_id, call)
+
+    async def _run_all(self, call: UUID, who: CallerRow, hooks: Sequence[_Hook], until_ms: float) -> bool:
+        """Run them at once, and keep what came of them; whether a media process has the call, and something to tell."""
+        began_at, began_ms = now(), monotonic_ms()
+        tasks = [asyncio.create_task(self._outcome(who, hook), name="hook") for hook in hooks]
+        try:
+            await asyncio.wait(tasks, timeout=max(0.0, (until_ms - monotonic_ms()) / 1000))
+            outcomes = [_come(task) for task in tasks]
+        finally:
+            for task in tasks:
+                task.cancel()
+        ended = [
+            (hook, found[0], found[1]) if found else (hook, await _late(hook), round(monotonic_ms() - began_ms))
+            for hook, found in zip(hooks, outcomes, strict=True)
+        ]
+        kept = [await run_row(bounded(Result(outcome.output, outcome.ok))) for _, outcome, __ in ended]
+        async with self._db.tenant(who.org_id) as tx:
+            await calls.lock(tx, call)
+            for (hook, outcome, took_ms), row in zip(ended, kept, strict=True):
+                await tool_runs.finish(tx, hook.run.id, row, took_ms)
+                if outcome.text:
+                    await tool_runs.tell(tx, hook.run.id, without_secrets(outcome.text))
+                activity = calls_pb2.ToolActivity(
+                    id=hook.run.tool_call_id,
+                    name=hook.run.name,
+                    arguments=hook.run.arguments,
+                    result=row.output,
+                    status=row.status,
+                    duration_ms=took_ms,
+                )
+                activity.started_at.FromDatetime(began_at)
+                await calls.put_tool(tx, call, activity.id, stored(activity))
+                await tell(tx, call, now(), tool_finished=activity)
+            # A media process that opens its session at this moment waits for the end of this transaction, and sees all this.
+            node = await crm.node_of(tx, call)
+        return node is not None and any(outcome.text for _, outcome, __ in ended)
+
+    async def _outcome(self, who: CallerRow, hook: _Hook) -> tuple[Outcome, int]:
+        began_ms = monotonic_ms()
+        ask = self._look_up if hook.used.definition is None else self._request
+        limit_ms = round(self._settings.hook_seconds * 1000)
+        if (own_ms := hook.used.binding.overrides.timeout_ms) is not None:
+            limit_ms = min(limit_ms, own_ms)
+        try:
+            async with asyncio.timeout(limit_ms / 1000):
+                outcome = await ask(who, hook, limit_ms)
+        except TimeoutError:
+            outcome = await _late(hook)
+        except (*AWAY, *BUSY):
+            outcome = await _without_answer(hook, "This can't be done at the moment.")
+        return outcome, round(monotonic_ms() - began_ms)
+
+    async def _request(self, who: CallerRow, hook: _Hook, limit_ms: int) -> Outcome:
+        definition = bound(hook.used)
+        if definition.get("requires_approval"):  # since it was bound: a binding that needs it is refused
+            return await _without_answer(hook, UNAPPROVED)
+        key = ids.show(Kind.TOOL_EXECUTION, hook.run.id)
+        exchange = await self._requests.send(who.org_id, definition, hook.values, key, limit_ms)
+        outcome = exchange.outcome
+        if outcome.ok and outcome.text is None:  # no template: the answer itself is what is told
+            body = outcome.output["result"]
+            text = body if isinstance(body, str) else dumped(body)
+            return Outcome(True, text[: rules.MOST_TEXT_CHARS], None, outcome.output)
+        return outcome
+
+    async def _look_up(self, who: CallerRow, hook: _Hook, limit_ms: int) -> Outcome:  # noqa: ARG002 - one limit is enough
+        assert hook.used.binding.connector_id is not None, "a hook asks a tool or a connector"
+        phone = hook.values["caller"]["phone_e164"]
+        if phone is None:
+            return Outcome(True, None, None, {"found": False})
+        async with self._db.tenant(who.org_id) as tx:
+            connector = await crm.get(tx, hook.used.binding.connector_id)
+        if self._asking.is_busy(connector.id) or not await self._asking.may_ask(connector):
+            return await _without_answer(hook, "The connector rests, or is busy.")
+        body = lookup_body(phone, who.direction, hook.values["call"]["id"])
+        about = About(Event.LOOKUP, body, hook.run.id, who.contact_id, hook.run.call_id)
+        reply = (await self._asking.ask(connector, about)).reply
+        if reply.failed:
+            return await _without_answer(hook, reply.message or "The connector gave no usable answer.")
+        if reply.found is None:
+            return Outcome(True, None, None, {"found": False})
+        fields = {name: value for name, value in reply.found.fields.items() if name != "attributes_json"}
+        contact = {
+            "id": reply.found.id,
+            **fields,
+            "attributes": json.loads(reply.found.fields.get("attributes_json", "{}")),
+        }
+        definition = {
+            "output_template": hook.used.binding.overrides.output_template or "{{ response.contact | tojson }}"
+        }
+        return await asyncio.to_thread(
+            rules.outcome, definition, hook.values, {"found": True, "contact": contact}, None
+        )
+
+
+def _hook(used: UsedRow, place: int, call: UUID, who: CallerRow) -> _Hook:
+    arguments = fixed_arguments(used.binding.overrides)
+    run = NewRun(
+        id=ids.new(),
+        org_id=who.org_id,
+        channel="call",
+        purpose="hook",
+        call_id=call,
+        conversation_id=None,
+        run_id=None,
+        flow_id=who.flow_id,
+        flow_version=who.flow_version,
+        tool_call_id=f"hook_{used.binding.id.hex}",
+        name=used.name,
+        kind=used.binding.kind,
+        tool_id=used.binding.tool_id,
+        tool_version=used.version,
+        arguments=dumped(without_secrets(arguments)),
+        place=place,
+    )
+    # Whoever uses another's number learns nothing of theirs.
+    phone = who.phone_e164 if who.caller_verification != FORGED else None
+    facts = {
+        "id": ids.show(Kind.CALL, call),
+        "direction": who.direction,
+        "from_e164": who.from_e164 if phone else "",
+        "to_e164": who.to_e164,
+    }
+    values = {"args": arguments, "caller": {"phone_e164": phone}, "call": facts, "conversation": {}}
+    return _Hook(used, run, values)
+
+
+def _come(task: "asyncio.Task[tuple[Outcome, int]]") -> tuple[Outcome, int] | None:
+    """A hook's outcome, if it has come; a bug of ours in one is nothing to the others."""
+    if not task.done():
+        return None
+    if (error := task.exception()) is not None:
+        LOG.error("a hook failed: this is a bug", error=repr(error)[:300])
+        return None
+    return task.result()
+
+
+async def _late(hook: _Hook) -> Outcome:
+    return await _without_answer(hook, LATE)
+
+
+async def _without_answer(hook: _Hook, why: str) -> Outcome:
+    """A fallback, or nothing; rendered beside the loop, as every template."""
+    definition = bound(hook.used) if hook.used.definition else {}
+    fallback = hook.used.binding.overrides.fallback_template or definition.get("fallback_template")
+    return await asyncio.to_thread(rules.outcome, {"fallback_template": fallback}, hook.values, None, why)

@@ -1,0 +1,354 @@
+"""What an HTTP tool's request is, and what its answer means.  Pure.
+
+A definition is the tool's fields, as storage keeps them.  What is rendered has marks where secrets belong (`templates.MARK`),
+which only the templates' own text can make; `filled` puts the secrets there, once the request is about to be sent.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from control.base import egress
+from control.base.egress import Outside, Reason
+from control.httptools.templates import MARK, BadTemplate, CannotRender, Into, Steps, compiled
+from hum.errors import FieldError, InvalidRequest
+
+DEFAULT_TIMEOUT_MS = 8000
+#: So much later the registry gives a tool up: until then its fallback is its own.
+GRACE_MS = 500
+REQUEST_BYTES = 256 << 10
+ANSWER_BYTES = 128 << 10
+MOST_TEXT_CHARS, SHOWN_CHARS = 8_000, 8_000
+#: Of all templates of a tool together.
+MOST_TEMPLATE_CHARS = 24_000
+FORM = "TOOL_BODY_TYPE_FORM"
+IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE"})
+#: They ask, and change nothing (RFC 9110, 9.2.1).
+SAFE = frozenset({"GET", "HEAD"})
+BODILESS = SAFE
+#: Failures that may pass.
+PASSING = frozenset({Reason.DNS, Reason.CONNECT, Reason.TIMEOUT, Reason.PROTOCOL})
+PASSING_STATUSES = frozenset({429, 500, 502, 503, 504})
+#: A URL as far as it can't be a template: scheme and host.
+_FIXED = re.compile(r"https?://[^/?#{}\\]+(?=[/?#]|$)", re.IGNORECASE)
+_OWN = frozenset({"idempotency-key"})
+
+Definition = Mapping[str, Any]
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request with marks in it."""
+
+    method: str
+    url: str
+    query: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None
+    is_form: bool = False
+    secrets: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an agent gets: `text` is the rendered template, if there is one, and `error` why there is no good answer."""
+
+    ok: bool
+    text: str | None
+    error: str | None
+    output: Any
+
+
+# --- what a tool may be -------------------------------------------------------------------------------------------
+
+
+def checked(definition: Definition) -> tuple[frozenset[str], str]:
+    """The names of the secrets that a tool writes, and its host.  Raises InvalidRequest."""
+    problems, secrets, host = list[FieldError](), set[str](), ""
+    total = 0
+    for path, text, into, may_have_secrets in _templates(definition):
+        total += len(text)
+        try:
+            template = compiled(text, into)
+        except BadTemplate as error:
+            problems.append(FieldError(f"tool.{path}", str(error)))
+            continue
+        if template.secrets and not may_have_secrets:
+            problems.append(FieldError(f"tool.{path}", "can't have a secret in it; headers, query and body can"))
+        secrets |= template.secrets
+    if total > MOST_TEMPLATE_CHARS:
+        problems.append(FieldError("tool", f"its templates have more than {MOST_TEMPLATE_CHARS} characters together"))
+    try:
+        host = egress.parse_url(_fixed(definition["url"])).host
+    except Outside as error:
+        problems.append(FieldError("tool.url", error.message))
+    problems += _combinations(definition)
+    if problems:
+        raise InvalidRequest(problems)
+    return frozenset(secrets), host
+
+
+def _templates(definition: Definition) -> Iterator[tuple[str, str, Into, bool]]:
+    """All templates of a tool: where, what, for what, and whether secrets may be in it."""
+    yield "url", definition["url"], Into.URL, False
+    for name in ("headers_json", "query_json"):
+        for key, text in _texts(definition, name).items():
+            yield f"{name}.{key[:60]}", text, Into.TEXT, True
+    for text in _leaves(_json(definition, "body_json")):
+        yield "body_json", text, Into.TEXT, True
+    for name in ("output_template", "fallback_template"):
+        if source := definition.get(name):
+            yield name, source, Into.TEXT, False
+
+
+def _combinations(definition: Definition) -> Iterator[FieldError]:
+    method, body = definition.get("method", "GET"), _json(definition, "body_json")
+    if body is not None and method in BODILESS:
+        yield FieldError("tool.body_json", f"a {method} request has no body")
+    if definition.get("body_type") == FORM and not (
+        isinstance(body, dict) and all(isinstance(each, str) for each in body.values())
+    ):
+        yield FieldError("tool.body_json", "must be an object of texts for a form")
+    if definition.get("retries", 0) and method not in IDEMPOTENT and not definition.get("sends_idempotency_key"):
+        yield FieldError("tool.retries", f"a {method} request may be repeated only with `sends_idempotency_key`")
+    for name in _texts(definition, "headers_json"):
+        try:
+            egress.check_headers({name: ""})
+        except Outside as error:
+            yield FieldError("tool.headers_json", error.message)
+        if name.lower() in _OWN:
+            yield FieldError("tool.headers_json", f"{name} is HUM's own: `sends_idempotency_key`")
+
+
+def check_output(path: str, source: str | None) -> Iterator[FieldError]:
+    """What is wrong with a template of a binding's."""
+    if source is None:
+        return
+    try:
+        if compiled(source, Into.TEXT).secrets:
+            yield FieldError(path, "can't have a secret in it; headers, query and body can")
+    except BadTemplate as error:
+        yield FieldError(path, str(error))
+
+
+def parameters(definition: Definition, fixed: Iterable[str]) -> dict[str, Any]:
+    """The schema of what the agent writes: without the arguments that are fixed."""
+    schema = _json(definition, "parameters_json")
+    if not isinstance(schema, dict):
+        return {"type": "object", "properties": {}, "additionalProperties": False}
+    left_out = set(fixed)
+    if not left_out:
+        return schema
+    properties = schema.get("properties")
+    kept = (
+        {name: each for name, each in properties.items() if name not in left_out}
+        if isinstance(properties, dict)
+        else {}
+    )
+    required = [name for name in schema.get("required", []) if name not in left_out]
+    return schema | {"properties": kept, "required": required}
+
+
+def merged(definition: Definition, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """A tool as a flow binds it."""
+    return dict(definition) | {name: value for name, value in overrides.items() if value is not None}
+
+
+# --- the request --------------------------------------------------------------------------------------------------
+
+
+def prepared(definition: Definition, values: Values, key: str) -> Prepared:
+    """A request; `key` tells repetitions of it apart from others.  Raises CannotRender."""
+    steps, secrets = Steps(), set[str]()
+
+    def text(source: str) -> str:
+        template = compiled(source, Into.TEXT)
+        secrets.update(template.secrets)
+        return template.render(values, steps)
+
+    def member(source: str) -> Any:
+        template = compiled(source, Into.TEXT)
+        if template.shows_value and not template.secrets:
+            return json.loads(compiled(source, Into.JSON).render(values, steps))
+        return text(source)
+
+    try:
+        url = _url(definition["url"], compiled(definition["url"], Into.URL).render(values, steps))
+        query = [(name, text(source)) for name, source in _texts(definition, "query_json").items()]
+        headers = {name: text(source).strip() for name, source in _texts(definition, "headers_json").items()}
+        body = _json(definition, "body_json")
+        is_form = definition.get("body_type") == FORM
+        if body is not None:
+            body = {name: text(source) for name, source in body.items()} if is_form else _mapped(body, member)
+    except BadTemplate as error:
+        raise CannotRender("The tool has a template that can't be used any more.") from error
+    for name, value in headers.items():
+        if any(char != MARK and (char < " " or char == "\x7f") for char in value):
+            raise CannotRender(f"The header {name[:60]} would have a line end or a control character in it.")
+    if definition.get("sends_idempotency_key"):
+        headers["Idempotency-Key"] = key
+    return Prepared(
+        definition.get("method", "GET"),
+        url,
+        tuple((name, value) for name, value in query if value),
+        headers,
+        body,
+        is_form,
+        frozenset(secrets),
+    )
+
+
+def _fixed(source: str) -> str:
+    """The part of a URL that no value can change.  Raises Outside."""
+    found = _FIXED.match(source)
+    if found is None:
+        raise Outside(Reason.INVALID, "must begin with https:// and a host, in which there is no template, and a path")
+    return found.group()
+
+
+def _url(source: str, rendered: str) -> str:
+    """A URL that leads where its template does, whatever the values."""
+    if egress.origin(rendered) != egress.origin(_fixed(source)):
+        raise CannotRender("The URL would lead to another server.")
+    path = re.split(r"[?#]", rendered, maxsplit=1)[0]
+    if any(part.lower().replace("%2e", ".") in {".", ".."} for part in path.split("/")):
+        raise CannotRender("The URL's path would lead elsewhere: a part of it is only dots.")
+    return rendered
+
+
+def filled(request: Prepared, secrets: Mapping[str, str], *, is_shown: bool = False) -> Request:
+    """A request with secrets in the places of the marks.  Raises CannotRender."""
+    left = REQUEST_BYTES
+
+    def text(value: str) -> str:
+        nonlocal left
+        parts = [secrets[part] if place % 2 else part for place, part in enumerate(value.split(MARK))]
+        left -= sum(map(len, parts))  # a secret may be longer than its mark, and stand there often
+        _check_size(left)
+        return "".join(parts)
+
+    url, headers, body = request.url, {name: text(value) for name, value in request.headers.items()}, b""
+    if request.query:
+        pairs = urlencode([(name, text(value)) for name, value in request.query], safe="[]: " if is_shown else "")
+        bare, _, fragment = url.partition("#")
+        url = f"{bare}{'&' if '?' in bare else '?'}{pairs}{'#' if fragment else ''}{fragment}"
+    if request.body is not None:
+        if request.is_form:
+            form = {name: text(value) for name, value in request.body.items()}
+            kind, body = "application/x-www-form-urlencoded", urlencode(form, safe="[]: " if is_shown else "").encode()
+        else:
+            document = _mapped(request.body, text)
+            kind, body = "application/json", json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+        if not any(name.lower() == "content-type" for name in headers):
+            headers["Content-Type"] = kind
+    _check_size(REQUEST_BYTES - len(url) - len(body))
+    return Request(request.method, url, headers, body)
+
+
+def shown(request: Prepared) -> Request:
+    """A request as it may be shown: with the names of its secrets.  Raises CannotRender."""
+    return filled(request, {name: f"[secret {name}]" for name in request.secrets}, is_shown=True)
+
+
+def _check_size(left_bytes: int) -> None:
+    if left_bytes < 0:
+        raise CannotRender(f"The request would be larger than {REQUEST_BYTES} bytes.")
+
+
+def _mapped(value: Any, change: Any) -> Any:
+    """JSON with each text in it changed."""
+    match value:
+        case str():
+            return change(value)
+        case dict():
+            return {name: _mapped(each, change) for name, each in value.items()}
+        case list():
+            return [_mapped(each, change) for each in value]
+        case _:
+            return value
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case dict():
+            for each in value.values():
+                yield from _leaves(each)
+        case list():
+            for each in value:
+                yield from _leaves(each)
+
+
+def _json(definition: Definition, name: str) -> Any:
+    text = definition.get(name)
+    return json.loads(text) if text else None
+
+
+def _texts(definition: Definition, name: str) -> Mapping[str, str]:
+    return _json(definition, name) or {}
+
+
+# --- the answer ---------------------------------------------------------------------------------------------------
+
+
+def may_pass(reason: Reason | None, status: int | None) -> bool:
+    """Whether another attempt may fare better."""
+    return status in PASSING_STATUSES if status is not None else reason in PASSING
+
+
+def read(status: int, text: str, *, truncated: bool) -> tuple[dict[str, Any], str | None]:
+    """An answer as templates see it, and why it is no good one."""
+    body: Any = text
+    is_json = text.lstrip()[:1] in {"{", "[", '"'}
+    if is_json and not truncated:
+        try:
+            body = json.loads(text)
+        except (ValueError, RecursionError):
+            body = text
+    response = {"status": status, "body": body}
+    if 300 <= status < 400:
+        return response, f"The server answered {status}, a redirect; none is followed."
+    if not 200 <= status < 300:
+        return response, f"The server answered {status}."
+    if truncated and is_json:
+        return response, f"The answer is larger than {ANSWER_BYTES} bytes."
+    return response, None
+
+
+def outcome(definition: Definition, values: Values, response: Mapping[str, Any] | None, error: str | None) -> Outcome:
+    """What an agent gets of an answer, or without one."""
+    seen = {**values, "response": response or {}, "error": error or ""}
+    if error is None:
+        if not (source := definition.get("output_template")):
+            body = (response or {}).get("body")
+            return Outcome(True, None, None, {"result": body})
+        text, error = _rendered(source, seen)
+        if error is None:
+            return Outcome(True, text, None, {"result": text})
+        seen["error"] = error
+    if not (source := definition.get("fallback_template")):
+        return Outcome(False, None, error, {"error": error})
+    text, trouble = _rendered(source, seen)
+    if trouble is not None:
+        return Outcome(False, None, error, {"error": error})
+    return Outcome(False, text, error, {"error": text})
+
+
+def _rendered(source: str, values: Values) -> tuple[str, str | None]:
+    try:
+        return compiled(source, Into.TEXT).render(values, Steps()).strip()[:MOST_TEXT_CHARS], None
+    except (BadTemplate, CannotRender) as error:
+        return "", str(error)

@@ -1,0 +1,189 @@
+"""ToolsService, ToolBindingsService and ToolSecretsService (proto/hum/v1/tools.proto)."""
+
+import json
+from uuid import UUID
+
+from control.audit.usecases import note
+from control.base import paging
+from control.boundary import Call
+from control.executions.keeping import arguments_without_secrets, aside, run_row
+from control.httptools import rules, usecases
+from control.httptools.requests import Exchange, Requests
+from control.httptools.usecases import Tools, present_binding, present_secret, present_tool
+from control.tools import Result, bounded, dumped
+from hum import customerschemas, ids
+from hum.errors import FieldError, InvalidRequest
+from hum.ids import Kind
+from hum.secrets import Keyring
+from hum.v1 import tools_pb2 as pb
+from storage import flows, http_tools, tool_runs
+from storage.db import Db
+from storage.http_tools import ToolRow
+from storage.tool_runs import NewRun
+
+
+class ToolsServicer:
+    def __init__(self, db: Db, cursors: paging.Cursors, tools: Tools, requests: Requests) -> None:
+        self._db, self._cursors, self._tools, self._requests = db, cursors, tools, requests
+
+    async def ListTools(self, request: pb.ListToolsRequest, call: Call) -> pb.ListToolsResponse:
+        found = await http_tools.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        return pb.ListToolsResponse(tools=[present_tool(row) for row in rows], next_cursor=more)
+
+    async def CreateTool(self, request: pb.CreateToolRequest, call: Call) -> pb.CreateToolResponse:
+        return pb.CreateToolResponse(tool=present_tool(await self._tools.create(call.tx, call.who, request.tool)))
+
+    async def GetTool(self, request: pb.GetToolRequest, call: Call) -> pb.GetToolResponse:
+        return pb.GetToolResponse(tool=present_tool(await http_tools.get(call.tx, ids.require(Kind.TOOL, request.id))))
+
+    async def UpdateTool(self, request: pb.UpdateToolRequest, call: Call) -> pb.UpdateToolResponse:
+        id, paths = ids.require(Kind.TOOL, request.id), list(request.update_mask.paths)
+        row = await self._tools.change(call.tx, call.who, id, request.tool, paths)
+        return pb.UpdateToolResponse(tool=present_tool(row))
+
+    async def DeleteTool(self, request: pb.DeleteToolRequest, call: Call) -> pb.DeleteToolResponse:
+        await self._tools.delete(call.tx, call.who, ids.require(Kind.TOOL, request.id))
+        return pb.DeleteToolResponse()
+
+    async def ListToolVersions(self, request: pb.ListToolVersionsRequest, call: Call) -> pb.ListToolVersionsResponse:
+        id = (await http_tools.get(call.tx, ids.require(Kind.TOOL, request.id))).id
+        found = await http_tools.versions(call.tx, id, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, found, lambda row: (row.version,))
+        return pb.ListToolVersionsResponse(versions=[present_tool(row) for row in rows], next_cursor=more)
+
+    async def TestTool(self, request: pb.TestToolRequest, call: Call) -> pb.TestToolResponse:
+        org, run = call.who.org_id, ids.new()
+        async with self._db.tenant(org) as tx:
+            row = await http_tools.get(tx, ids.require(Kind.TOOL, request.id))
+            arguments = _arguments(row, request.arguments_json if request.HasField("arguments_json") else "{}")
+            cleaned = await aside(arguments_without_secrets, dumped(arguments))
+            await note(tx, org, call.who, "testTool", request.id, (), call.request_id)
+            await tool_runs.begin(tx, _test(run, org, row, cleaned))
+        values = {
+            "args": arguments,
+            "caller": {"phone_e164": request.phone_e164 or None},
+            "call": {},
+            "conversation": {},
+        }
+        timeout_ms = row.definition.get("timeout_ms", rules.DEFAULT_TIMEOUT_MS)
+        key = ids.show(Kind.TOOL_EXECUTION, run)
+        exchange = await self._requests.send(org, row.definition, values, key, timeout_ms)
+        row_of_run = await run_row(bounded(Result(exchange.outcome.output, exchange.outcome.ok)))
+        async with self._db.tenant(org) as tx:
+            await tool_runs.finish(tx, run, row_of_run, exchange.duration_ms)
+        return _tested(exchange)
+
+
+class ToolBindingsServicer:
+    def __init__(self, cursors: paging.Cursors, tools: Tools) -> None:
+        self._cursors, self._tools = cursors, tools
+
+    async def ListFlowTools(self, request: pb.ListFlowToolsRequest, call: Call) -> pb.ListFlowToolsResponse:
+        flow = (await flows.get(call.tx, ids.require(Kind.FLOW, request.flow_id))).id
+        after = self._cursors.read(request)
+        place = (after[0], after[1]) if after else None
+        found = await http_tools.bindings(call.tx, flow, place, paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, found, lambda row: (row.overrides.place, row.id))
+        return pb.ListFlowToolsResponse(flow_tools=[present_binding(row) for row in rows], next_cursor=more)
+
+    async def CreateFlowTool(self, request: pb.CreateFlowToolRequest, call: Call) -> pb.CreateFlowToolResponse:
+        flow = ids.require(Kind.FLOW, request.flow_id)
+        row = await self._tools.bind(call.tx, call.who, flow, request.flow_tool)
+        return pb.CreateFlowToolResponse(flow_tool=present_binding(row))
+
+    async def GetFlowTool(self, request: pb.GetFlowToolRequest, call: Call) -> pb.GetFlowToolResponse:
+        flow = (await flows.get(call.tx, ids.require(Kind.FLOW, request.flow_id))).id
+        row = await http_tools.binding(call.tx, flow, ids.require(Kind.FLOW_TOOL, request.id))
+        return pb.GetFlowToolResponse(flow_tool=present_binding(row))
+
+    async def UpdateFlowTool(self, request: pb.UpdateFlowToolRequest, call: Call) -> pb.UpdateFlowToolResponse:
+        flow = (await flows.get(call.tx, ids.require(Kind.FLOW, request.flow_id))).id
+        id, paths = ids.require(Kind.FLOW_TOOL, request.id), list(request.update_mask.paths)
+        row = await self._tools.rebind(call.tx, call.who, flow, id, request.flow_tool, paths)
+        return pb.UpdateFlowToolResponse(flow_tool=present_binding(row))
+
+    async def DeleteFlowTool(self, request: pb.DeleteFlowToolRequest, call: Call) -> pb.DeleteFlowToolResponse:
+        flow, id = ids.require(Kind.FLOW, request.flow_id), ids.require(Kind.FLOW_TOOL, request.id)
+        await self._tools.unbind(call.tx, call.who, flow, id)
+        return pb.DeleteFlowToolResponse()
+
+
+class ToolSecretsServicer:
+    def __init__(self, cursors: paging.Cursors, keyring: Keyring, most: int) -> None:
+        self._cursors, self._keyring, self._most = cursors, keyring, most
+
+    async def ListToolSecrets(self, request: pb.ListToolSecretsRequest, call: Call) -> pb.ListToolSecretsResponse:
+        found = await http_tools.secrets(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        return pb.ListToolSecretsResponse(tool_secrets=[present_secret(row) for row in rows], next_cursor=more)
+
+    async def CreateToolSecret(self, request: pb.CreateToolSecretRequest, call: Call) -> pb.CreateToolSecretResponse:
+        row = await usecases.create_secret(call.tx, call.who, self._keyring, request.tool_secret, self._most)
+        return pb.CreateToolSecretResponse(tool_secret=present_secret(row))
+
+    async def UpdateToolSecret(self, request: pb.UpdateToolSecretRequest, call: Call) -> pb.UpdateToolSecretResponse:
+        id, paths = ids.require(Kind.TOOL_SECRET, request.id), list(request.update_mask.paths)
+        row = await usecases.change_secret(call.tx, call.who, self._keyring, id, request.tool_secret, paths)
+        return pb.UpdateToolSecretResponse(tool_secret=present_secret(row))
+
+    async def DeleteToolSecret(self, request: pb.DeleteToolSecretRequest, call: Call) -> pb.DeleteToolSecretResponse:
+        await usecases.delete_secret(call.tx, ids.require(Kind.TOOL_SECRET, request.id))
+        return pb.DeleteToolSecretResponse()
+
+
+def _arguments(row: ToolRow, text: str) -> dict[str, object]:
+    """Sample arguments.  Raises InvalidRequest."""
+    arguments = json.loads(text)
+    if not isinstance(arguments, dict):
+        raise InvalidRequest([FieldError("arguments_json", "must be an object")])
+    errors = customerschemas.errors(rules.parameters(row.definition, ()), arguments)
+    if errors:
+        raise InvalidRequest(
+            [FieldError("arguments_json", f"{each.json_path}: {each.message}"[:300]) for each in errors]
+        )
+    return arguments
+
+
+def _test(id: UUID, org: UUID, row: ToolRow, arguments: str) -> NewRun:
+    return NewRun(
+        id=id,
+        org_id=org,
+        channel="test",
+        purpose="test",
+        call_id=None,
+        conversation_id=None,
+        run_id=None,
+        flow_id=None,
+        flow_version=None,
+        tool_call_id="test",
+        name=row.name,
+        kind="http",
+        tool_id=row.id,
+        tool_version=row.version,
+        arguments=arguments,
+    )
+
+
+def _tested(exchange: Exchange) -> pb.TestToolResponse:
+    sent, outcome = exchange.request, exchange.outcome
+    answer = None
+    if exchange.status is not None:
+        answer = pb.ToolAnswer(status=exchange.status, body=exchange.body, truncated=exchange.truncated)
+    return pb.TestToolResponse(
+        request=pb.ToolRequestSent(
+            method=sent.method,
+            url=sent.url,
+            headers_json=json.dumps(dict(sent.headers)),
+            body=sent.body.decode("utf-8", "replace")[: rules.SHOWN_CHARS],
+        )
+        if sent
+        else None,
+        response=answer,
+        ok=outcome.ok,
+        text=outcome.text,
+        error=outcome.error,
+        result_json=dumped(outcome.output),
+        attempts=exchange.attempts,
+        duration_ms=exchange.duration_ms,
+    )

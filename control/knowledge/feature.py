@@ -1,0 +1,35 @@
+"""Knowledge: documents that agents look things up in."""
+
+from control.base.egress import Policy
+from control.feature import Deps, Feature, Sweep
+from control.knowledge import rules
+from control.knowledge.jobs import Conversions
+from control.knowledge.lookups import Lookups
+from control.knowledge.servicer import KnowledgeServicer
+from control.knowledge.tools import lookup_knowledge
+from control.knowledge.usecases import Bounds
+from control.knowledge.vectors import Held
+from hum.settings import ControlSettings
+from hum.v1 import knowledge_pb2
+
+
+def feature(settings: ControlSettings, deps: Deps) -> Feature:
+    embedder = deps.outside.embedder
+    conversions = Conversions(deps.db, deps.web, embedder, settings)
+    seconds, held = settings.embedding_query_seconds, Held(settings.knowledge_vector_bytes)
+    # An agent's caller waits: not behind other requests.
+    tool = lookup_knowledge(
+        Lookups(deps.calls_db, embedder, seconds, held), round(settings.knowledge_lookup_seconds * 1000)
+    )
+    servicer = KnowledgeServicer(
+        deps.db,
+        deps.cursors,
+        Lookups(deps.db, embedder, seconds, held),
+        Bounds(settings, Policy(settings.egress_networks)),
+    )
+    return Feature(
+        services={knowledge_pb2.DESCRIPTOR.services_by_name["KnowledgeService"]: servicer},
+        jobs={rules.CONVERT: conversions.convert, rules.EMBED: conversions.embed},
+        sweeps=[Sweep("knowledge", conversions.look, settings.sweep_seconds)],
+        tools=[tool],
+    )

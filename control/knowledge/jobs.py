@@ -1,0 +1,198 @@
+"""Converting documents, and what comes after: vectors, fetching again.
+
+document due ──▶ CONVERT: fetched, read in a process of its own, cut, stored at once ──▶ EMBED: its passages get vectors
+
+Nothing is open while a document is fetched, converted or embedded.  A conversion that was overtaken by newer content, or by
+another worker, stores nothing.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+import numpy as np
+
+from control import jobs
+from control.base.egress import Outside
+from control.clients.embeddings import Embedded, Embedder
+from control.clients.http import Guarded
+from control.knowledge import rules
+from control.knowledge.converting import Converter, Unreadable
+from control.knowledge.rules import Passage
+from control.knowledge.vectors import packed
+from control.usage import other
+from hum import ids
+from hum.errors import NotFound
+from hum.ids import Kind
+from hum.settings.knowledge import KnowledgeSettings
+from hum.v1 import events_pb2
+from storage import events, knowledge, knowledge_search
+from storage.db import Db
+from storage.knowledge import Content, Converted, DocumentRow
+
+#: Passages of one request for embeddings, of a page that is read, and documents of one sweep.
+BATCH, PAGE, MOST = 64, 500, 100
+ACCEPT = "text/html, text/markdown, text/plain, text/csv, application/pdf, */*;q=0.5"
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    body: bytes
+    media_type: str
+
+
+class Conversions:
+    """`embedder`: None, if passages are found by their words only."""
+
+    def __init__(self, db: Db, web: Guarded, embedder: Embedder | None, settings: KnowledgeSettings) -> None:
+        self._db, self._web, self._embedder, self._settings = db, web, embedder, settings
+        self._converter = Converter(settings)
+
+    async def convert(self, org: UUID, id: UUID) -> None:
+        """Make passages of a document that is pending."""
+        async with self._db.tenant(org) as tx:
+            try:
+                row = await knowledge.get(tx, id)
+            except NotFound:
+                return
+            content = await knowledge.content(tx, id)
+        if row.status != "pending":
+            return
+        try:
+            made = await self._made(row, content)
+        except Unreadable as failure:
+            await self._fail(row, str(failure))
+            return
+        await self._store(row, made)
+
+    async def embed(self, org: UUID, id: UUID) -> None:
+        """Give a document's passages vectors.  Raises ModelError."""
+        if self._embedder is None:
+            return
+        async with self._db.tenant(org) as tx:
+            try:
+                row = await knowledge.get(tx, id)
+            except NotFound:
+                return
+        if row.status == "pending" or not row.passages or row.embedded_by == self._embedder.name:
+            return
+        made = await self._vectors(self._embedder, row)
+        vectors = np.concatenate([each.vectors for each in made])
+        async with self._db.tenant(org) as tx:
+            try:
+                now = await knowledge.get(tx, id, lock=True)
+            except NotFound:
+                return
+            await other.embedded(tx, org, [each.spent for each in made])
+            if now.revision == row.revision and now.passages == len(vectors):
+                await knowledge_search.embed(tx, id, self._embedder.name, packed(vectors))
+
+    async def look(self) -> None:
+        """Fetch again what is due, give up what is stuck, and embed what has no vectors of the present model."""
+        settings = self._settings
+        async with self._db.system() as tx:
+            for org, id in await knowledge.take_due(tx, MOST):
+                await jobs.enqueue(tx, rules.CONVERT, org, id)
+            for org, id in await knowledge.fail_stuck(tx, timedelta(seconds=settings.knowledge_stuck_seconds)):
+                await events.append(tx, org, id, _failed(id, knowledge.STUCK_FAILURE))
+            if self._embedder is not None:
+                again = timedelta(seconds=settings.embedding_retry_seconds)
+                for org, id in await knowledge_search.take_to_embed(tx, self._embedder.name, again, MOST):
+                    await jobs.enqueue(tx, rules.EMBED, org, id)
+
+    # --- converting -----------------------------------------------------------------------------------------------
+
+    async def _made(self, row: DocumentRow, content: Content | None) -> Converted:
+        """Raises Unreadable."""
+        media_type, form = "", row.named_format if content is None else content.format
+        if content is not None:
+            body = content.body
+        elif row.url is not None:
+            fetched = await self._fetch(row.org_id, row.url)
+            body, media_type = fetched.body, fetched.media_type
+        else:
+            raise Unreadable("What was sent is no longer there; send it again.")
+        form = form or rules.format_of(body, row.url or row.name, media_type)
+        hash = hashlib.sha256(form.encode() + b"\0" + body).digest()
+        if hash == row.content_hash and row.passages:
+            return Converted(form, len(body), hash, None)
+        blocks = await self._converter.blocks(body, form)
+        passages = await asyncio.to_thread(rules.passages, blocks)
+        if not passages:
+            raise Unreadable("There is no text in the document.")
+        return Converted(form, len(body), hash, [(each.heading, each.text) for each in passages])
+
+    async def _fetch(self, org: UUID, url: str) -> Fetched:
+        """Raises Unreadable."""
+        try:
+            answer = await self._web.request(
+                "GET",
+                url,
+                org=org,
+                headers={"Accept": ACCEPT},
+                total_seconds=self._settings.knowledge_fetch_seconds,
+                response_bytes=self._settings.knowledge_bytes,
+            )
+        except Outside as error:
+            raise Unreadable(error.message) from error
+        if 300 <= answer.status < 400:
+            raise Unreadable(f"The server answered {answer.status}; redirects are not followed, name the final url.")
+        if answer.status != 200:
+            raise Unreadable(f"The server answered {answer.status}.")
+        if not answer.body.strip():
+            raise Unreadable("The server's answer is empty.")
+        return Fetched(answer.body, answer.headers.get("content-type", ""))
+
+    async def _store(self, row: DocumentRow, made: Converted) -> None:
+        async with self._db.tenant(row.org_id) as tx:
+            most = self._settings.knowledge_passages - await knowledge.others_passages(tx, row.id)
+            if made.passages is not None and len(made.passages) > most:
+                failure = f"The organization would have more than {self._settings.knowledge_passages} passages."
+            else:
+                failure = ""
+                later = timedelta(seconds=self._settings.embedding_retry_seconds)
+                if await knowledge.store(tx, row, made, later) and made.passages is not None:
+                    shown = ids.show(Kind.KNOWLEDGE, row.id)
+                    event = events_pb2.KnowledgeReadyEvent(knowledge_id=shown, passages=len(made.passages))
+                    await events.append(tx, row.org_id, row.id, event)
+                    if self._embedder is not None:
+                        await jobs.enqueue(tx, rules.EMBED, row.org_id, row.id)
+        if failure:
+            await self._fail(row, failure)
+
+    async def _fail(self, row: DocumentRow, failure: str) -> None:
+        async with self._db.tenant(row.org_id) as tx:
+            if await knowledge.fail(tx, row, failure):
+                await events.append(tx, row.org_id, row.id, _failed(row.id, failure))
+
+    # --- embedding ------------------------------------------------------------------------------------------------
+
+    async def _vectors(self, embedder: Embedder, row: DocumentRow) -> list[Embedded]:
+        """Raises ModelError."""
+        texts = await self._texts(row)
+        return [
+            await embedder.embed(texts[at : at + BATCH], self._settings.embedding_seconds)
+            for at in range(0, len(texts), BATCH)
+        ]
+
+    async def _texts(self, row: DocumentRow) -> Sequence[str]:
+        texts, after = list[str](), 0
+        while True:
+            async with self._db.tenant(row.org_id) as tx:
+                rows = await knowledge.passages(tx, row.id, after, PAGE)
+            texts += (whole(row.name, Passage(each.heading, each.text)) for each in rows)
+            if len(rows) < PAGE:
+                return texts
+            after = rows[-1].position
+
+
+def _failed(id: UUID, failure: str) -> events_pb2.KnowledgeFailedEvent:
+    return events_pb2.KnowledgeFailedEvent(knowledge_id=ids.show(Kind.KNOWLEDGE, id), failure=failure)
+
+
+def whole(name: str, passage: Passage) -> str:
+    """A passage with what is above it, so that its meaning is that of its place too."""
+    return f"{rules.SEPARATOR.join(each for each in (name, passage.heading) if each)}\n{passage.text}"

@@ -1,0 +1,137 @@
+"""KnowledgeService (proto/hum/v1/knowledge.proto)."""
+
+from control.base import paging
+from control.base.wire import timestamp, value, word
+from control.boundary import Call
+from control.knowledge import rules, usecases
+from control.knowledge.lookups import Found, Lookups
+from control.knowledge.tools import PASSAGES
+from control.knowledge.usecases import Bounds, Sent, renamed
+from hum import ids
+from hum.errors import FieldError, InvalidRequest
+from hum.ids import Kind
+from hum.v1 import knowledge_pb2 as pb
+from storage import knowledge
+from storage.db import Db
+from storage.knowledge import DocumentRow, New
+
+
+class KnowledgeServicer:
+    def __init__(self, db: Db, cursors: paging.Cursors, lookups: Lookups, bounds: Bounds) -> None:
+        self._db, self._cursors, self._lookups, self._bounds = db, cursors, lookups, bounds
+
+    async def ListKnowledge(self, request: pb.ListKnowledgeRequest, call: Call) -> pb.ListKnowledgeResponse:
+        found = await knowledge.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        return pb.ListKnowledgeResponse(documents=[present(row) for row in rows], next_cursor=more)
+
+    async def CreateKnowledge(self, request: pb.CreateKnowledgeRequest, call: Call) -> pb.CreateKnowledgeResponse:
+        language = request.language or rules.DEFAULT_LANGUAGE
+        url = request.url if request.HasField("url") else None
+        new = New(
+            request.name,
+            language,
+            rules.config(language),
+            url,
+            request.refetch_hours,
+            word(pb.KnowledgeFormat, request.format),
+        )
+        row = await usecases.create(call.tx, call.who, new, _sent(request, url), self._bounds)
+        return pb.CreateKnowledgeResponse(document=present(row))
+
+    async def GetKnowledge(self, request: pb.GetKnowledgeRequest, call: Call) -> pb.GetKnowledgeResponse:
+        return pb.GetKnowledgeResponse(
+            document=present(await knowledge.get(call.tx, ids.require(Kind.KNOWLEDGE, request.id)))
+        )
+
+    async def UpdateKnowledge(self, request: pb.UpdateKnowledgeRequest, call: Call) -> pb.UpdateKnowledgeResponse:
+        before = await knowledge.get(call.tx, ids.require(Kind.KNOWLEDGE, request.id), lock=True)
+        changed = set(request.update_mask.paths) or {field.name for field, _ in request.document.ListFields()}
+        new = request.document
+        after = renamed(
+            before,
+            name=new.name if "name" in changed else before.name,
+            language=(new.language or rules.DEFAULT_LANGUAGE) if "language" in changed else before.language,
+            refetch_hours=new.refetch_hours if "refetch_hours" in changed else before.refetch_hours,
+        )
+        return pb.UpdateKnowledgeResponse(document=present(await usecases.change(call.tx, call.who, before, after)))
+
+    async def ReplaceKnowledge(self, request: pb.ReplaceKnowledgeRequest, call: Call) -> pb.ReplaceKnowledgeResponse:
+        id = ids.require(Kind.KNOWLEDGE, request.id)
+        row = await usecases.replace_content(call.tx, call.who, id, _sent(request, None), self._bounds.settings)
+        return pb.ReplaceKnowledgeResponse(document=present(row))
+
+    async def DeleteKnowledge(self, request: pb.DeleteKnowledgeRequest, call: Call) -> pb.DeleteKnowledgeResponse:
+        await usecases.delete(call.tx, call.who, ids.require(Kind.KNOWLEDGE, request.id))
+        return pb.DeleteKnowledgeResponse()
+
+    async def RefetchKnowledge(self, request: pb.RefetchKnowledgeRequest, call: Call) -> pb.RefetchKnowledgeResponse:
+        row = await usecases.refetch(call.tx, call.who, ids.require(Kind.KNOWLEDGE, request.id))
+        return pb.RefetchKnowledgeResponse(document=present(row))
+
+    async def ListKnowledgePassages(
+        self, request: pb.ListKnowledgePassagesRequest, call: Call
+    ) -> pb.ListKnowledgePassagesResponse:
+        document = await knowledge.get(call.tx, ids.require(Kind.KNOWLEDGE, request.id))
+        after, count = self._cursors.after(request) or 0, paging.rows_to_fetch(request)
+        found = await knowledge.passages(call.tx, document.id, after, count)
+        rows, more = self._cursors.cut(request, found, lambda row: (row.position,))
+        shown = [pb.KnowledgePassage(heading=row.heading, text=row.text, position=row.position) for row in rows]
+        return pb.ListKnowledgePassagesResponse(passages=shown, next_cursor=more)
+
+    async def SearchKnowledge(self, request: pb.SearchKnowledgeRequest, call: Call) -> pb.SearchKnowledgeResponse:
+        named = [ids.parse(Kind.KNOWLEDGE, each) for each in request.knowledge_ids]
+        documents = [id for id in named if id is not None] if named else None
+        if documents is not None:
+            async with self._db.tenant(call.who.org_id) as tx:
+                known = await knowledge.known(tx, documents)
+            missing = [n for n, id in enumerate(named) if id not in known]
+            if missing:
+                raise InvalidRequest(
+                    [FieldError(f"knowledge_ids[{n}]", "is not knowledge of this organization") for n in missing]
+                )
+        limit = request.limit if request.HasField("limit") else PASSAGES
+        answer = await self._lookups.find(call.who.org_id, documents, request.query, limit)
+        return pb.SearchKnowledgeResponse(
+            passages=[present_found(each) for each in answer.found], by_meaning=answer.by_meaning
+        )
+
+
+def _sent(request: pb.CreateKnowledgeRequest | pb.ReplaceKnowledgeRequest, url: str | None) -> Sent:
+    return Sent(
+        content=request.content if request.HasField("content") else None,
+        text=request.text if request.HasField("text") else None,
+        url=url,
+        format=word(pb.KnowledgeFormat, request.format),
+    )
+
+
+def present(row: DocumentRow) -> pb.KnowledgeDocument:
+    return pb.KnowledgeDocument(
+        id=ids.show(Kind.KNOWLEDGE, row.id),
+        name=row.name,
+        language=row.language,
+        url=row.url,
+        refetch_hours=row.refetch_hours,
+        format=value(pb.KnowledgeFormat, row.format),
+        status=value(pb.KnowledgeStatus, row.status),
+        failure=row.failure,
+        passages=row.passages,
+        embedded=row.embedded_by is not None,
+        content_bytes=row.content_bytes,
+        created_at=timestamp(row.created_at),
+        updated_at=timestamp(row.updated_at),
+        converted_at=timestamp(row.converted_at),
+        next_fetch_at=timestamp(row.next_fetch_at),
+    )
+
+
+def present_found(found: Found) -> pb.FoundPassage:
+    return pb.FoundPassage(
+        document_id=ids.show(Kind.KNOWLEDGE, found.row.place.document),
+        source=found.row.name,
+        heading=found.row.heading,
+        text=found.row.text,
+        rank_by_words=found.by_words,
+        rank_by_meaning=found.by_meaning,
+    )

@@ -1,0 +1,1 @@
+"""MCP servers: other systems' tools for agents, pinned as somebody accepted them."""

@@ -1,0 +1,26 @@
+"""MCP servers: other systems' tools for agents."""
+
+from control.base.egress import Policy
+from control.feature import Deps, Feature, Sweep
+from control.mcp.connections import Connections
+from control.mcp.sealing import Sealer
+from control.mcp.servicer import McpServersServicer
+from control.mcp.serving import Serving
+from control.mcp.usecases import Limits
+from hum.settings import ControlSettings
+from hum.v1 import mcp_pb2
+
+
+def feature(settings: ControlSettings, deps: Deps) -> Feature:
+    sealer = Sealer(deps.keyring)
+    serving = Serving(deps.db, Connections(deps.web, settings, deps.stopping), sealer, settings)
+    limits = Limits(settings.mcp_servers, settings.mcp_flow_servers, Policy(settings.egress_networks))
+    return Feature(
+        services={
+            mcp_pb2.DESCRIPTOR.services_by_name["McpServersService"]: McpServersServicer(
+                deps.db, deps.cursors, sealer, serving, limits
+            ),
+        },
+        sweeps=[Sweep("mcp_servers", serving.refresh_due, settings.mcp_look_seconds)],
+        tool_sources=[serving.tools],
+    )

@@ -1,0 +1,54 @@
+"""A server's secrets, as the database keeps them and as they are used."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from hum.secrets import Keyring, Place
+from storage.mcp import ServerRow
+
+HEADERS, BEARER, OAUTH = "mcp_servers.headers", "mcp_servers.bearer", "mcp_servers.oauth"
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """In the clear."""
+
+    headers: Mapping[str, str]
+    bearer: str | None
+    oauth_secret: str | None
+
+
+NONE = Secrets({}, None, None)
+
+
+class Sealer:
+    """Seals and opens them; opening raises Unsealable."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+
+    def seal(self, secrets: Secrets, id: UUID, org: UUID) -> tuple[bytes | None, bytes | None, bytes | None]:
+        """Headers, bearer token, OAuth client's secret; None for those that there are not."""
+        headers = json.dumps(dict(secrets.headers)) if secrets.headers else None
+        return (
+            self._seal(headers, HEADERS, id, org),
+            self._seal(secrets.bearer, BEARER, id, org),
+            self._seal(secrets.oauth_secret, OAUTH, id, org),
+        )
+
+    def open(self, row: ServerRow) -> Secrets:
+        access = row.access
+        headers = self._open(access.sealed_headers, HEADERS, row)
+        return Secrets(
+            json.loads(headers) if headers else {},
+            self._open(access.sealed_bearer, BEARER, row),
+            self._open(access.sealed_oauth_secret, OAUTH, row),
+        )
+
+    def _seal(self, text: str | None, place: str, id: UUID, org: UUID) -> bytes | None:
+        return self._keyring.seal(text.encode(), Place(place, id, org)) if text else None
+
+    def _open(self, blob: bytes | None, place: str, row: ServerRow) -> str | None:
+        return None if blob is None else self._keyring.open(blob, Place(place, row.id, row.org_id)).decode()

@@ -1,0 +1,95 @@
+"""McpServersService (proto/hum/v1/mcp.proto)."""
+
+from uuid import UUID
+
+from control.audit.usecases import note
+from control.base import masks, paging
+from control.boundary import Call
+from control.mcp import present, usecases
+from control.mcp.sealing import Sealer
+from control.mcp.serving import Serving
+from control.mcp.usecases import Limits
+from hum import ids
+from hum.ids import Kind
+from hum.v1 import mcp_pb2 as pb
+from storage import mcp
+from storage.db import Db
+from storage.mcp import ServerRow
+
+
+class McpServersServicer:
+    def __init__(self, db: Db, cursors: paging.Cursors, sealer: Sealer, serving: Serving, limits: Limits) -> None:
+        self._db, self._cursors, self._sealer, self._serving, self._limits = db, cursors, sealer, serving, limits
+
+    async def ListMcpServers(self, request: pb.ListMcpServersRequest, call: Call) -> pb.ListMcpServersResponse:
+        found = await mcp.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        return pb.ListMcpServersResponse(mcp_servers=[self._present(row) for row in rows], next_cursor=more)
+
+    async def CreateMcpServer(self, request: pb.CreateMcpServerRequest, call: Call) -> pb.CreateMcpServerResponse:
+        row = await usecases.create(call.tx, call.who.org_id, request.server, self._sealer, self._limits)
+        return pb.CreateMcpServerResponse(server=self._present(row))
+
+    async def GetMcpServer(self, request: pb.GetMcpServerRequest, call: Call) -> pb.GetMcpServerResponse:
+        return pb.GetMcpServerResponse(server=self._present(await mcp.get(call.tx, _id(request.id))))
+
+    async def UpdateMcpServer(self, request: pb.UpdateMcpServerRequest, call: Call) -> pb.UpdateMcpServerResponse:
+        before = await mcp.get(call.tx, _id(request.id), lock=True)
+        after = masks.masked(self._present(before), request.server, list(request.update_mask.paths))
+        assert isinstance(after, pb.McpServer), "it is what it was made from"
+        row = await usecases.change(call.tx, before, after, self._sealer, self._limits)
+        return pb.UpdateMcpServerResponse(server=self._present(row))
+
+    async def DeleteMcpServer(self, request: pb.DeleteMcpServerRequest, call: Call) -> pb.DeleteMcpServerResponse:
+        await mcp.delete(call.tx, _id(request.id))
+        return pb.DeleteMcpServerResponse()
+
+    async def RefreshMcpServer(self, request: pb.RefreshMcpServerRequest, call: Call) -> pb.RefreshMcpServerResponse:
+        org, id = call.who.org_id, _id(request.id)
+        async with self._db.tenant(org) as tx:
+            await mcp.get(tx, id)
+            await note(tx, org, call.who, "refreshMcpServer", request.id, (), call.request_id)
+        return pb.RefreshMcpServerResponse(server=self._present(await self._serving.refresh(org, id)))
+
+    async def ListMcpTools(self, request: pb.ListMcpToolsRequest, call: Call) -> pb.ListMcpToolsResponse:
+        server, after = await mcp.get(call.tx, _id(request.id)), self._cursors.read(request)
+        found = await mcp.tools_page(
+            call.tx, server.id, (after[0], after[1]) if after else None, paging.rows_to_fetch(request)
+        )
+        rows, more = self._cursors.cut(request, found, lambda row: (row.name, row.id))
+        return pb.ListMcpToolsResponse(tools=[present.tool(row, server) for row in rows], next_cursor=more)
+
+    async def AcceptMcpTool(self, request: pb.AcceptMcpToolRequest, call: Call) -> pb.AcceptMcpToolResponse:
+        server, who = await mcp.get(call.tx, _id(request.id)), call.who
+        tool = ids.require(Kind.MCP_TOOL, request.tool_id)
+        row = await usecases.accept(call.tx, who.org_id, server.id, tool, request.hash, who.name)
+        return pb.AcceptMcpToolResponse(tool=present.tool(row, server))
+
+    async def ListFlowMcpServers(
+        self, request: pb.ListFlowMcpServersRequest, call: Call
+    ) -> pb.ListFlowMcpServersResponse:
+        flow = ids.require(Kind.FLOW, request.flow_id)
+        await mcp.require_flow(call.tx, flow)
+        found = await mcp.flow_page(call.tx, flow, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        return pb.ListFlowMcpServersResponse(mcp_servers=[self._present(row) for row in rows], next_cursor=more)
+
+    async def AddFlowMcpServer(self, request: pb.AddFlowMcpServerRequest, call: Call) -> pb.AddFlowMcpServerResponse:
+        flow = ids.require(Kind.FLOW, request.flow_id)
+        row = await usecases.bind(call.tx, flow, request.server_id, self._limits)
+        return pb.AddFlowMcpServerResponse(server=self._present(row))
+
+    async def RemoveFlowMcpServer(
+        self, request: pb.RemoveFlowMcpServerRequest, call: Call
+    ) -> pb.RemoveFlowMcpServerResponse:
+        flow = ids.require(Kind.FLOW, request.flow_id)
+        await mcp.require_flow(call.tx, flow)
+        await mcp.unbind(call.tx, flow, _id(request.server_id))
+        return pb.RemoveFlowMcpServerResponse()
+
+    def _present(self, row: ServerRow) -> pb.McpServer:
+        return present.server(row, self._sealer.open(row))
+
+
+def _id(text: str) -> UUID:
+    return ids.require(Kind.MCP_SERVER, text)

@@ -1,0 +1,157 @@
+"""What is asked of MCP servers: which tools they have, and that one of them runs.
+
+A tool runs as it was accepted, or not at all: the server's own list is compared first, unless that was done a moment ago.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from mcp_types import CallToolResult
+
+from control.mcp import pinning
+from control.mcp.connections import SILENT, Connection, Connections, Endpoint, Lost, Unusable
+from control.mcp.pinning import Listed
+from control.mcp.sealing import Sealer
+from control.mcp.transport import OAuthClient
+from control.tools import Result, Tool, ToolChannel, ToolContext, failed
+from hum import ids
+from hum.clock import now
+from hum.errors import NotFound
+from hum.ids import Kind
+from hum.settings.mcp import McpSettings
+from hum.telemetry import log
+from hum.v1 import events_pb2
+from storage import events, mcp
+from storage.db import Db, Tx
+from storage.mcp import FlowTool, ServerRow
+
+LOG = log(__name__)
+#: Servers whose tools one look reads.
+BATCH = 20
+CHANNELS = frozenset(ToolChannel)
+CHANGED = "This tool has changed, and a person has to accept that first. It was not used. Go on without it."
+GONE = "There is no such tool any more."
+
+
+class Serving:
+    def __init__(self, db: Db, connections: Connections, sealer: Sealer, settings: McpSettings) -> None:
+        self._db, self._connections, self._sealer, self._settings = db, connections, sealer, settings
+
+    # --- reading a server's tools ---------------------------------------------------------------------------------
+
+    async def refresh_due(self) -> None:
+        """Read the tools of those servers whose turn it is."""
+        async with self._db.system() as tx:
+            due = await mcp.due(tx, timedelta(seconds=self._settings.mcp_refresh_seconds), now(), BATCH)
+        await asyncio.gather(*(self._refresh_quietly(org, id) for org, id in due))
+
+    async def _refresh_quietly(self, org: UUID, id: UUID) -> None:
+        try:
+            await self.refresh(org, id)
+        except NotFound:
+            pass
+        except Exception:  # one server's fault does not keep the others from being read
+            LOG.exception("an MCP server's tools can't be read", server=str(id))
+
+    async def refresh(self, org: UUID, id: UUID) -> ServerRow:
+        """Read a server's tools now; whatever goes wrong is noted in its row.  Raises NotFound."""
+        async with self._db.tenant(org) as tx:
+            row = await mcp.get(tx, id)
+        try:
+            async with asyncio.timeout(self._settings.mcp_refresh_limit_seconds):
+                async with self._connections.use(self._endpoint(row)) as connection:
+                    listed = await connection.listed(0)
+                    version = await connection.protocol_version()
+        except (Unusable, TimeoutError) as error:
+            async with self._db.tenant(org) as tx:
+                await mcp.has_failed(tx, id, str(error) or SILENT)
+                return await mcp.get(tx, id)
+        async with self._db.tenant(org) as tx:
+            return await self._apply(tx, row, listed, version)
+
+    async def _apply(self, tx: Tx, before: ServerRow, listed: Sequence[Listed], version: str) -> ServerRow:
+        """Note what a server's tools are; what has changed is suspended."""
+        row = await mcp.get(tx, before.id, lock=True)
+        if row.revision != before.revision:  # it is another server's by now, perhaps
+            return row
+        shown = ids.show(Kind.MCP_SERVER, row.id)
+        new_ids = [ids.new() for _ in listed]
+        for tool in pinning.changes(row, await mcp.tools(tx, row.id), listed, new_ids):
+            if tool.state == "accepted" and tool.by[1] is None:
+                tool = pinning.first(tool, now())
+            await mcp.put_tool(tx, tool)
+            if tool.state == "changed":
+                suspended = events_pb2.McpToolSuspendedEvent(server_id=shown, tool=tool.name, name=row.name)
+                await events.append(tx, row.org_id, row.id, suspended)
+        await mcp.forget_gone(tx, row.id)
+        await mcp.was_read(tx, row.id, version)
+        return await mcp.get(tx, row.id)
+
+    # --- agents' tools --------------------------------------------------------------------------------------------
+
+    async def tools(self, tx: Tx, organization: UUID, flow: UUID) -> Sequence[Tool]:
+        """What a flow's agent has, as the database knows it: no server is asked when a call begins."""
+        found = await mcp.of_flow(tx, organization, flow, self._settings.mcp_tools)
+        return [pinning.tool(each, CHANNELS, partial(self._run, each)) for each in found]
+
+    async def _run(self, tool: FlowTool, context: ToolContext, arguments: Mapping[str, Any]) -> Result:
+        async with self._db.tenant(context.organization) as tx:
+            try:
+                row = await mcp.get(tx, tool.server_id)
+            except NotFound:
+                return failed(GONE)
+        endpoint = self._endpoint(row)
+        try:
+            for is_last in (False, True):
+                async with self._connections.use(endpoint) as connection:
+                    try:
+                        if not await self._is_as_accepted(row, tool, connection):
+                            return failed(CHANGED)
+                        return _result(await connection.call(tool.name, arguments))
+                    except Lost:
+                        if is_last:
+                            raise
+                        connection.retire()
+        except Unusable as error:
+            return failed(str(error))
+        raise AssertionError("unreachable")
+
+    async def _is_as_accepted(self, row: ServerRow, tool: FlowTool, connection: Connection) -> bool:
+        listed = await connection.listed(self._settings.mcp_check_seconds)
+        hashes = {each.name: pinning.definition(each)[0].hash for each in listed if each.name == tool.name}
+        if hashes.get(tool.name) == tool.hash:
+            return True
+        async with self._db.tenant(row.org_id) as tx:
+            await self._apply(tx, row, listed, await connection.protocol_version())
+        return False
+
+    def _endpoint(self, row: ServerRow) -> Endpoint:
+        secrets, access = self._sealer.open(row), row.access
+        headers = dict(secrets.headers)
+        if secrets.bearer:
+            headers["Authorization"] = f"Bearer {secrets.bearer}"
+        oauth = None
+        if access.oauth_token_url and access.oauth_client_id and secrets.oauth_secret:
+            oauth = OAuthClient(
+                access.oauth_token_url, access.oauth_client_id, secrets.oauth_secret, access.oauth_scope, access.url
+            )
+        return Endpoint(
+            org=row.org_id,
+            server=row.id,
+            revision=row.revision,
+            transport=access.transport,
+            url=access.url,
+            headers=headers,
+            oauth=oauth,
+            answer_seconds=row.rights.timeout_ms / 1000,
+        )
+
+
+def _result(answer: CallToolResult) -> Result:
+    parts = [(each.type, each.text if each.type == "text" else "") for each in answer.content]
+    is_error = bool(answer.is_error)
+    return Result(pinning.output(parts, answer.structured_content, is_error=is_error), ok=not is_error)

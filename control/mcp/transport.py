@@ -1,0 +1,196 @@
+"""The SDK's way to an MCP server: every byte goes through the guarded client, and all that comes is bounded.
+
+The SDK would open streams of its own accord, open them again for as long as the server wants, and follow redirects.  Over streamable
+HTTP it gets nothing but answers to its posts; a redirect leads nowhere.
+"""
+
+import base64
+import json
+from collections.abc import AsyncIterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+from uuid import UUID
+
+import httpx2
+
+from control.base.egress import OWN_HEADERS, Outside, Reason
+from control.clients.http import Guarded, Streamed
+from hum.clock import monotonic_ms
+
+SESSION = "mcp-session-id"
+#: What the SDK gets as the status of an answer that did not come.
+NO_ANSWER = 502
+#: What the SDK's client adds, and the guarded one sets itself.
+DROPPED = OWN_HEADERS | {"user-agent"}
+TOKEN_BYTES = 64 << 10
+#: A token is fetched anew so long before its end.
+MARGIN_SECONDS = 30.0
+LONGEST_TOKEN_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of one request and its answer.  `stream_bytes`: of a stream that has no end of its own."""
+
+    begin_seconds: float
+    answer_seconds: float
+    answer_bytes: int
+    stream_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthClient:
+    """The client credentials grant (RFC 6749, 4.4), for the resource (RFC 8707)."""
+
+    token_url: str
+    id: str
+    secret: str
+    scope: str | None
+    resource: str
+
+
+class Tokens:
+    """The token of the moment; fetched when there is none."""
+
+    def __init__(self, web: Guarded, org: UUID, client: OAuthClient, seconds: float) -> None:
+        self._web, self._org, self._client, self._seconds = web, org, client, seconds
+        self._token, self._until_ms = "", 0.0
+
+    def forget(self) -> None:
+        """The server does not take it."""
+        self._until_ms = 0.0
+
+    async def get(self) -> str:
+        """Raises Outside."""
+        if monotonic_ms() < self._until_ms:
+            return self._token
+        client = self._client
+        basic = base64.b64encode(f"{quote(client.id, safe='')}:{quote(client.secret, safe='')}".encode()).decode()
+        fields = {"grant_type": "client_credentials", "resource": client.resource}
+        answer = await self._web.request(
+            "POST",
+            client.token_url,
+            org=self._org,
+            headers={
+                "Authorization": f"Basic {basic}",
+                "Content-Type": "application/x-www-form-urlencoded",
+                "Accept": "application/json",
+            },
+            body=urlencode(fields | ({"scope": client.scope} if client.scope else {})).encode(),
+            total_seconds=self._seconds,
+            response_bytes=TOKEN_BYTES,
+        )
+        if answer.status != 200:
+            raise Outside(Reason.PROTOCOL, f"The token URL answered {answer.status}.")
+        self._token, seconds = _token(answer.body)
+        self._until_ms = monotonic_ms() + max(0.0, min(seconds, LONGEST_TOKEN_SECONDS) - MARGIN_SECONDS) * 1000
+        return self._token
+
+
+def _token(body: bytes) -> tuple[str, float]:
+    try:
+        found = json.loads(body)
+        token, seconds = found["access_token"], found.get("expires_in", 300)
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        token, seconds = None, 0
+    if not isinstance(token, str) or not token or isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise Outside(Reason.PROTOCOL, "The token URL's answer has no access token.")
+    return token, seconds
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What went wrong with the requests of one use of a connection.  `is_forgotten`: the server no longer knows the session."""
+
+    failure: Outside | None = None
+    is_forgotten: bool = False
+
+
+#: The SDK's tasks have it from whoever asks.
+OUTCOME: ContextVar[Outcome] = ContextVar("outcome")
+
+
+class GuardedTransport(httpx2.AsyncBaseTransport):
+    """One connection's requests.  `streams`: the server may keep a stream open, as the transport from before needs it."""
+
+    def __init__(self, web: Guarded, org: UUID, limits: Limits, tokens: Tokens | None, *, streams: bool) -> None:
+        self._web, self._org, self._limits, self._tokens, self._streams = web, org, limits, tokens, streams
+        #: What is nobody's: of the setting up, then of the server's stream.
+        self.alone = Outcome()
+        self.is_set_up = False
+        #: The server's stream is over, or the SDK sends nothing more.
+        self.is_ended = False
+
+    def begin(self) -> None:
+        """From now on, one request's failure is no other's."""
+        self.alone, self.is_set_up = Outcome(), True
+
+    @property
+    def outcome(self) -> Outcome:
+        return OUTCOME.get(self.alone)
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if request.method == "GET" and not self._streams:
+            return httpx2.Response(405, request=request)
+        try:
+            streamed = await self._send(request, await request.aread())
+        except Outside as error:
+            self._note(request, error)
+            if self.is_set_up and not self._streams:  # of an exception the SDK's other requests would die
+                return httpx2.Response(NO_ANSWER, request=request)
+            raise httpx2.ConnectError(error.message, request=request) from error
+        if streamed.status == 404 and SESSION in request.headers:
+            self.outcome.is_forgotten = True
+        if streamed.status >= 400:
+            self._note(request, Outside(Reason.PROTOCOL, f"The server answered {streamed.status}."))
+        if streamed.status == 401 and self._tokens is not None:
+            self._tokens.forget()
+        headers = [(name, value) for name, value in streamed.headers if name.lower() != "location"]
+        return httpx2.Response(streamed.status, headers=headers, stream=_Body(self, request, streamed), request=request)
+
+    def _note(self, request: httpx2.Request, failure: Outside) -> None:
+        self.outcome.failure = failure
+        if self._streams and request.method == "POST":
+            self.is_ended = True  # after this the SDK sends nothing
+
+    async def _send(self, request: httpx2.Request, body: bytes) -> Streamed:
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in DROPPED}
+        if self._tokens is not None:
+            headers = {name: value for name, value in headers.items() if name.lower() != "authorization"}
+            headers["Authorization"] = f"Bearer {await self._tokens.get()}"
+        limits, is_stream = self._limits, request.method == "GET"
+        return await self._web.open_stream(
+            request.method,
+            str(request.url),
+            org=self._org,
+            headers=headers,
+            body=body,
+            seconds=limits.begin_seconds if is_stream else limits.answer_seconds,
+            most_bytes=limits.stream_bytes if is_stream else limits.answer_bytes,
+            total_seconds=None if is_stream else limits.answer_seconds,
+        )
+
+
+class _Body(httpx2.AsyncByteStream):
+    def __init__(self, transport: GuardedTransport, request: httpx2.Request, streamed: Streamed) -> None:
+        self._transport, self._request, self._streamed = transport, request, streamed
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for part in self._streamed.parts():
+                yield part
+        except Outside as error:
+            self._transport.outcome.failure = error
+            self._note_end()
+            if self._transport.is_set_up:  # the one kind that ends only the request that it is of
+                raise httpx2.StreamError(error.message) from error
+            raise httpx2.ReadError(error.message, request=self._request) from error
+        self._note_end()
+
+    def _note_end(self) -> None:
+        if self._request.method == "GET":
+            self._transport.is_ended = True
+
+    async def aclose(self) -> None:
+        self._streamed.close()

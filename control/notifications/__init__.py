@@ -1,0 +1,1 @@
+"""Notifications: e-mails to the members of an organization."""

@@ -1,0 +1,84 @@
+"""The job that sends an e-mail: rendered from what is known now, handed over with nothing open, recorded.
+
+It runs again until the server has answered.  A process that dies between the server's answer and the record sends it once more, with
+the same Message-ID.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.message import EmailMessage
+from uuid import UUID
+
+from prometheus_client import Counter
+
+from control.notifications import letters, rendering
+from control.notifications.letters import Letter
+from hum.clock import now
+from hum.smtp import Bounced, NotSent, Refused
+from storage import notifications
+from storage.db import Db, Tx
+from storage.notifications import QueuedRow
+
+EMAILS = Counter("hum_emails_total", "Attempts at sending e-mails, by what became of them", ["how"])
+
+Send = Callable[[EmailMessage], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Postman:
+    """`send` raises what `hum.smtp.send` does; None: this deployment sends no e-mails."""
+
+    db: Db
+    send: Send | None
+    sender: str
+    public_url: str
+    patience: timedelta
+    clock: Callable[[], datetime] = now
+
+    async def deliver(self, org: UUID, id: UUID) -> None:
+        """Send an e-mail that waits.  Raises NotSent, to be run again, for as long as its patience lasts."""
+        async with self.db.system() as tx:
+            row = await notifications.begin(tx, org, id)
+            letter = await self._letter(tx, row) if row else None
+            if row is None:
+                return
+            if letter is None or self.send is None:
+                await self._end(tx, row, "dropped", None if letter is None else "e-mails were switched off")
+                return
+        try:
+            message = rendering.message(letter, row.id, self.sender, row.to_address, row.created_at)
+            await self.send(message)
+        except NotSent as error:
+            await self._postpone(row, error)
+        except Bounced as error:
+            await self._record(row, "bounced", str(error))
+        except (Refused, ValueError) as error:
+            await self._record(row, "failed", str(error))
+        else:
+            await self._record(row, "sent", None)
+
+    async def _letter(self, tx: Tx, row: QueuedRow) -> Letter | None:
+        if row.invite_id is not None:
+            invitation = await notifications.invitation(tx, row.invite_id)
+            return letters.invitation(invitation, self.public_url) if invitation else None
+        assert row.user_id is not None, "an e-mail is a member's or an invitation"
+        reader = await notifications.reader(tx, row.org_id, row.user_id)
+        return letters.letter(reader, await notifications.notices(tx, row.id), self.public_url) if reader else None
+
+    async def _postpone(self, row: QueuedRow, error: NotSent) -> None:
+        if self.clock() - row.created_at >= self.patience:
+            await self._record(row, "failed", str(error))
+            return
+        EMAILS.labels("postponed").inc()
+        async with self.db.system() as tx:
+            await notifications.postpone(tx, row.id, str(error))
+        raise error
+
+    async def _record(self, row: QueuedRow, state: str, error: str | None) -> None:
+        async with self.db.system() as tx:
+            await self._end(tx, row, state, error)
+
+    async def _end(self, tx: Tx, row: QueuedRow, state: str, error: str | None) -> None:
+        await notifications.end(tx, row.id, state, error.replace("\0", "") if error else None)
+        EMAILS.labels(state).inc()

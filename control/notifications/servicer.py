@@ -1,0 +1,87 @@
+"""NotificationsService (proto/hum/v1/notifications.proto)."""
+
+from uuid import UUID
+
+from control.base import paging
+from control.base.wire import timestamp, value
+from control.boundary import Call
+from control.notifications import rules
+from hum import ids
+from hum.errors import Forbidden
+from hum.ids import Kind
+from hum.principal import Principal
+from hum.v1 import notifications_pb2 as pb
+from storage import notifications
+from storage.db import Tx
+from storage.notifications import EmailRow, WishesRow
+
+#: The fields of a person's wishes, and what each is about.
+FIELDS = {"voicemails": rules.VOICEMAIL, "webhooks": rules.WEBHOOK, "limits": rules.LIMIT}
+
+
+class NotificationsServicer:
+    """`is_on`: whether this deployment sends e-mails."""
+
+    def __init__(self, cursors: paging.Cursors, *, is_on: bool) -> None:
+        self._cursors, self._is_on = cursors, is_on
+
+    async def GetMyNotifications(self, _: pb.GetMyNotificationsRequest, call: Call) -> pb.GetMyNotificationsResponse:
+        wishes = await notifications.wishes(call.tx, _person(call.who))
+        return pb.GetMyNotificationsResponse(notifications=await self._present(call.tx, call.who, wishes))
+
+    async def UpdateMyNotifications(
+        self, request: pb.UpdateMyNotificationsRequest, call: Call
+    ) -> pb.UpdateMyNotificationsResponse:
+        user, sent = _person(call.who), request.notifications
+        before = await notifications.wishes(call.tx, user)
+        changed = set(request.update_mask.paths) or {field.name for field, _ in sent.ListFields()}
+        after = WishesRow(**{name: _wish(sent, name) if name in changed else getattr(before, name) for name in FIELDS})
+        for name in changed & FIELDS.keys():
+            if getattr(after, name) and call.who.role not in rules.ALLOWED[FIELDS[name]]:
+                raise Forbidden(f"Only an admin gets e-mails of {name}.")
+        await notifications.set_wishes(call.tx, user, after)
+        return pb.UpdateMyNotificationsResponse(notifications=await self._present(call.tx, call.who, after))
+
+    async def ListEmails(self, request: pb.ListEmailsRequest, call: Call) -> pb.ListEmailsResponse:
+        found = await notifications.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        return pb.ListEmailsResponse(emails=[present_email(row) for row in rows], next_cursor=more)
+
+    async def _present(self, tx: Tx, who: Principal, wishes: WishesRow) -> pb.Notifications:
+        return pb.Notifications(
+            voicemails=_effective(who, wishes.voicemails, rules.VOICEMAIL),
+            webhooks=_effective(who, wishes.webhooks, rules.WEBHOOK),
+            limits=_effective(who, wishes.limits, rules.LIMIT),
+            email=await notifications.address(tx, _person(who)),
+            available=self._is_on,
+        )
+
+
+def _person(who: Principal) -> UUID:
+    assert who.user_id is not None, "the method is for sessions"
+    return who.user_id
+
+
+def _wish(sent: pb.Notifications, name: str) -> bool | None:
+    return getattr(sent, name) if sent.HasField(name) else None  # type: ignore[arg-type]  # one of FIELDS
+
+
+def _effective(who: Principal, wish: bool | None, kind: str) -> bool:
+    """What the person gets."""
+    role = who.role or ""
+    return role in rules.ALLOWED[kind] and (rules.is_default(kind, role) if wish is None else wish)
+
+
+def present_email(row: EmailRow) -> pb.Email:
+    return pb.Email(
+        id=ids.show(Kind.EMAIL, row.id),
+        to=row.to_address,
+        user_id=ids.show(Kind.USER, row.user_id) if row.user_id else None,
+        kind=value(pb.EmailKind, row.kind),
+        notices=row.notices,
+        state=value(pb.EmailState, row.state),
+        attempts=row.attempts,
+        error=row.error,
+        created_at=timestamp(row.created_at),
+        ended_at=timestamp(row.ended_at),
+    )

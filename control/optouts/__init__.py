@@ -1,0 +1,1 @@
+"""Contacts that want no texts: who said so, and what it ends."""

@@ -1,0 +1,1 @@
+"""Outbound calls: ordering, placing, and what becomes of each attempt."""

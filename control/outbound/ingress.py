@@ -1,0 +1,85 @@
+"""PlacedCallsService (proto/hum/v1/runtime.proto): what the gateway asks on the carrier's webhooks of placed calls."""
+
+from uuid import UUID
+
+from control.boundary import Call
+from control.bus import Bus
+from control.calls import placed, routing
+from control.calls.channels import COMMANDS
+from control.clients.twilio import Carrier
+from control.crm.lookups import Callers
+from control.flows.stored import usable
+from control.outbound import attempts
+from control.usage import record as usage
+from hum import ids
+from hum.clock import now
+from hum.errors import CarrierError
+from hum.ids import Kind
+from hum.settings import CallsSettings
+from hum.telemetry import log
+from hum.v1 import runtime_pb2 as pb
+from storage import calls, outbound
+from storage.db import Db
+
+LOG = log(__name__)
+HANG_UP = pb.CarrierStep(hang_up=pb.HangUpNow())
+LIVE_AT_CARRIER = frozenset({"initiated", "queued", "ringing", "in-progress"})
+
+
+class PlacedCallsServicer:
+    def __init__(self, db: Db, bus: Bus, carrier: Carrier, settings: CallsSettings, callers: Callers) -> None:
+        self._db, self._bus, self._carrier, self._settings = db, bus, carrier, settings
+        self._callers = callers
+        self._desk = routing.Desk(db, bus, settings)
+
+    async def AnswerPlacedCall(
+        self, request: pb.AnswerPlacedCallRequest, asked_by: Call
+    ) -> pb.AnswerPlacedCallResponse:
+        """Somebody has answered: connect the agent, unless the call was canceled, or no media process takes it any more."""
+        async with self._db.system() as tx:
+            call, attempt = await attempts.of_webhook(tx, request.attempt_id, request.call_sid, request.to_e164)
+            await attempts.progressed(tx, call, attempt, "ringing", now())  # it has, whatever was told
+        if attempt.status != "under_way" or call.ended_at is not None:
+            return pb.AnswerPlacedCallResponse(step=HANG_UP)
+        self._callers.begin(call.id)
+        means = self._desk.means(asked_by)
+        return pb.AnswerPlacedCallResponse(step=await routing.offer(self._db, means, call.id))
+
+    async def ReportPlacedCall(self, request: pb.ReportPlacedCallRequest, _: Call) -> pb.ReportPlacedCallResponse:
+        async with self._db.system() as tx:
+            call, attempt = await attempts.of_webhook(tx, request.attempt_id, request.call_sid, request.to_e164)
+            code = request.carrier_code or None
+            if request.HasField("lasted_seconds"):
+                await usage.lasted(tx, call, request.lasted_seconds)
+            await attempts.progressed(tx, call, attempt, request.carrier_status, now(), code)
+        gone = call.ended_at is not None and not call.streams_opened
+        if request.carrier_status in LIVE_AT_CARRIER and (gone or attempt.status == "not_placed"):
+            await self._end(request.call_sid, attempt.account)
+        return pb.ReportPlacedCallResponse()
+
+    async def _end(self, call_sid: str, account: str) -> None:
+        """A call that is over for us rings on at the carrier.  If it can't be ended, whoever answers it is hung up on."""
+        try:
+            await self._carrier.end_call(call_sid, account)
+        except CarrierError as error:
+            LOG.warning("a call that was canceled rings on", error=str(error)[:200])
+
+    async def ReportAnsweredBy(self, request: pb.ReportAnsweredByRequest, _: Call) -> pb.ReportAnsweredByResponse:
+        async with self._db.system() as tx:
+            call, _attempt = await attempts.of_webhook(tx, request.attempt_id, request.call_sid, None)
+            word = placed.answered_by(request.answered_by, await outbound.heard(tx, call.id))
+            if not await outbound.set_answered_by(tx, call.id, word):
+                return pb.ReportAnsweredByResponse()  # it is known, and done
+            session = await calls.session(tx, call.id)
+        command = placed.for_machine(usable(session.definition), word) if session else None
+        if command is not None and call.ended_at is None and call.streams_opened:
+            await self._tell(call.id, command)
+        return pb.ReportAnsweredByResponse()
+
+    async def _tell(self, id: UUID, command: pb.ForMachine) -> None:
+        """Tell the media process that has the call; it keeps the command if the session is only being opened."""
+        async with self._db.system() as tx:
+            call = await calls.look(tx, id)
+        if call.node is not None and call.ended_at is None:
+            message = pb.CallCommand(call_id=ids.show(Kind.CALL, id), machine=command)
+            await self._bus.publish(COMMANDS, pb.NodeCommand(node=call.node, command=message))

@@ -1,0 +1,18 @@
+"""Deletion: by age, as each organization has set it, and what is left to do after a request."""
+
+from functools import partial
+
+from control.feature import Deps, Feature, Sweep
+from control.retention import rules
+from control.retention.jobs import erase, owe, sweep_files
+from hum.settings import ControlSettings
+
+
+def feature(settings: ControlSettings, deps: Deps) -> Feature:
+    return Feature(
+        jobs={rules.ERASE: partial(erase, deps.db, deps.files, settings)},
+        sweeps=[
+            Sweep("retention", partial(owe, deps.db), settings.retention_seconds),
+            Sweep("files_of_deleted_calls", partial(sweep_files, deps.db, deps.files), settings.sweep_seconds),
+        ],
+    )

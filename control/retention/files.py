@@ -1,0 +1,88 @@
+"""The files of deleted calls and messages, and those that calls have dropped.  A row goes first, and leaves a row that says that its
+files have to go: so no row is without its file, and no file is forgotten, wherever a process dies and however long the store is away.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from prometheus_client import Counter
+
+from control.rows import each_row
+from hum import ids
+from hum.ids import Kind
+from hum.objects.files import Files
+from storage import dropped_recordings, erasures, text_erasures
+from storage.db import Db
+from storage.dropped_recordings import DroppedRow
+from storage.erasures import FilesRow
+from storage.text_erasures import MediaFileRow
+
+DELETED = Counter("hum_deleted_files_total", "Files of deleted calls and messages that were deleted")
+
+T = TypeVar("T")
+
+
+class Undeleted(Exception):  # noqa: N818 - it says what is wrong
+    """The files of a call could not be deleted.  No OSError: that would mean that the database is away."""
+
+
+async def sweep(db: Db, store: Files, most: int) -> int:
+    """Delete the files of calls that were deleted; return of how many calls.  A file that can't be deleted is tried again."""
+
+    async def delete(row: FilesRow) -> bool:
+        DELETED.inc(await _as_undeleted(remove, store, row))
+        async with db.system() as tx:
+            await erasures.files_gone(tx, row.call_id)
+        return True
+
+    async with db.system() as tx:
+        left = await erasures.claim_files(tx, most)
+    return await each_row("files of deleted calls", left, delete)
+
+
+async def sweep_dropped(db: Db, store: Files, most: int) -> int:
+    """Delete the files that calls have dropped; return how many.  As `sweep` otherwise."""
+
+    async def delete(row: DroppedRow) -> bool:
+        DELETED.inc(await _as_undeleted(_remove_one, store, row.path))
+        async with db.system() as tx:
+            await dropped_recordings.gone(tx, row)
+        return True
+
+    async with db.system() as tx:
+        left = await dropped_recordings.claim(tx, most)
+    return await each_row("files that calls have dropped", left, delete)
+
+
+async def sweep_media(db: Db, store: Files, most: int) -> int:
+    """Delete the files of messages that were deleted; return how many.  As `sweep` otherwise."""
+
+    async def delete(row: MediaFileRow) -> bool:
+        DELETED.inc(await _as_undeleted(_remove_one, store, row.path))
+        async with db.system() as tx:
+            await text_erasures.file_gone(tx, row.id)
+        return True
+
+    async with db.system() as tx:
+        left = await text_erasures.claim_files(tx, most)
+    return await each_row("files of deleted messages", left, delete)
+
+
+async def remove(store: Files, row: FilesRow) -> int:
+    """Delete the files of a call; return how many.  Raises OSError, StoreUnavailable."""
+    named = await store.of_call(ids.show(Kind.ORGANIZATION, row.org_id), ids.show(Kind.CALL, row.call_id))
+    # The last one first: whoever goes on after a crash still finds those before it.
+    paths = reversed(list(dict.fromkeys([*named, *row.paths])))
+    return sum([await store.remove(path) for path in paths])
+
+
+async def _remove_one(store: Files, path: str) -> int:
+    return await store.remove(path)
+
+
+async def _as_undeleted(step: Callable[[Files, T], Awaitable[int]], store: Files, what: T) -> int:
+    """Raises Undeleted."""
+    try:
+        return await step(store, what)
+    except OSError as error:
+        raise Undeleted(str(error)) from error

@@ -1,0 +1,34 @@
+"""What is deleted in one go, and how the audit log describes it.  Pure."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from control.base.job import Job
+
+#: One of an organization at a time, and behind whatever calls need.
+ERASE = Job("erase", concurrency=2, per_organization=1, timeout_seconds=3600)
+#: Calls of one transaction: some tens of milliseconds.
+CALLS = 50
+#: Messages of one transaction.
+MESSAGES = 200
+#: Events of one transaction.
+EVENTS = 500
+#: Transactions of one job; then the next organization has its turn.
+STEPS = 200
+#: Deleted calls whose files one step of the sweep looks for.
+FILES = 200
+#: How long it is remembered that a call was deleted: longer than a media process keeps a report that it can't send.
+KEEP_ERASED = timedelta(days=30)
+
+#: Who the audit log says it was.
+ACTOR = "system"
+
+
+def cutoff(now: datetime, keep_days: int) -> datetime:
+    """What is older than this is not kept."""
+    return now - timedelta(days=keep_days)
+
+
+def counted(*, calls: int, events: int, messages: int) -> Sequence[str]:
+    """How much was deleted, as an audit entry's fields."""
+    return (f"calls={calls}", f"events={events}", *((f"messages={messages}",) if messages else ()))

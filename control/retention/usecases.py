@@ -1,0 +1,148 @@
+"""Deleting calls, texts and people: at once if there is little of them, else by a job that goes on where the last one stopped."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from prometheus_client import Counter
+
+from control.calls.rules import LIVE
+from control.retention import rules
+from hum import ids
+from hum.errors import InvalidState
+from hum.ids import Kind
+from storage import audit, calls, contact_imports, contacts, erasures, text_erasures
+from storage.db import Tx
+from storage.erasures import ErasureRow
+from storage.text_erasures import FoundRow
+
+ERASED = Counter("hum_erased_total", "What was deleted, by retention or on request", ["what"])
+NOT_OVER = "The call is not over yet."
+HELD_BACK = (
+    "A call that was placed can be deleted a day after its end: until then it counts for the limits of outbound calls."
+)
+LIVE_WITH = "A call with this contact is not over yet, or one that was placed ended less than a day ago."
+SENDING = "A text to this contact is on its way; try again in a moment."
+IMPORTING = "An import of contacts is under way, and may hold this one; try again when it has ended."
+
+
+async def erase_call(tx: Tx, id: UUID) -> None:
+    """Delete a call and everything of it.  Its files go with the next sweep.  Raises NotFound, InvalidState for a live one."""
+    state = await calls.lock(tx, id)
+    if state.status in LIVE:
+        raise InvalidState(NOT_OVER)
+    if await erasures.is_held_back(tx, id):
+        raise InvalidState(HELD_BACK)
+    await _erase(tx, [id])
+
+
+async def begin_of_contact(tx: Tx, id: UUID) -> ErasureRow | None:
+    """Delete a contact and all that there is of it; what is left for a job.  Raises NotFound, InvalidState."""
+    contact = await contacts.get(tx, id, lock=True)
+    if await erasures.is_live_with(tx, contact.phone_e164):
+        raise InvalidState(LIVE_WITH)
+    if await text_erasures.is_sending_to(tx, contact.phone_e164):
+        raise InvalidState(SENDING)
+    if await contact_imports.count_open(tx):
+        raise InvalidState(IMPORTING)
+    row = await erasures.begin_of_contact(tx, ids.new(), id, contact.phone_e164)
+    # Whoever has few calls and texts is gone when the request is answered.
+    more = await _erase_calls_of(tx, row) or await _erase_texts_of(tx, row)
+    await erasures.unlink(tx)
+    await contacts.delete(tx, id)
+    await erasures.empty_events(tx, [id])
+    if more:
+        return row
+    await _end_of_texts(tx, row)
+    await _end(tx, row)
+    return None
+
+
+async def step(tx: Tx, row: ErasureRow, at: datetime) -> bool:
+    """Delete a part of what an erasure is for, with its progress; tell whether that was the last one."""
+    if row.kind == "contact":
+        more = await _erase_calls_of(tx, row) or await _erase_texts_of(tx, row)
+        return not more and await _end_of_contact(tx, row)
+    days = await erasures.keep_days(tx)
+    if days is None:  # the organization has changed its mind
+        return await _end(tx, row)
+    before = rules.cutoff(at, days)
+    if found := await erasures.old_calls(tx, before, rules.CALLS):
+        await erasures.count(tx, row.id, calls=len(found), events=await _erase(tx, found))
+        return False
+    if texts := await text_erasures.old(tx, before, rules.MESSAGES):
+        await _erase_texts(tx, row, texts, before)
+        return False
+    if await text_erasures.empty_old(tx, before, rules.MESSAGES):
+        return False
+    if emptied := await erasures.empty_old_events(tx, before, rules.EVENTS):
+        ERASED.labels("events").inc(emptied)
+        await erasures.count(tx, row.id, events=emptied)
+        return False
+    return await _end(tx, row)
+
+
+async def _erase_calls_of(tx: Tx, row: ErasureRow) -> bool:
+    """Delete some of a contact's calls; tell whether there may be more."""
+    assert row.phone_e164 is not None, "a contact's erasure has its number until it is done"
+    found = await erasures.calls_with(tx, row.phone_e164, row.created_at, rules.CALLS)
+    if found:
+        await erasures.count(tx, row.id, calls=len(found), events=await _erase(tx, found))
+    return len(found) == rules.CALLS
+
+
+async def _erase_texts_of(tx: Tx, row: ErasureRow) -> bool:
+    """Delete some of a contact's texts; tell whether there may be more."""
+    assert row.phone_e164 is not None, "a contact's erasure has its number until it is done"
+    found = await text_erasures.of_contact(tx, row.phone_e164, row.created_at, rules.MESSAGES)
+    if found:
+        await _erase_texts(tx, row, found, row.created_at)
+    return len(found) == rules.MESSAGES
+
+
+async def _erase_texts(tx: Tx, row: ErasureRow, found: Sequence[FoundRow], runs_before: datetime) -> None:
+    await text_erasures.erase(tx, found, runs_before)
+    ERASED.labels("messages").inc(len(found))
+    await erasures.count(tx, row.id, messages=len(found))
+
+
+async def _end_of_texts(tx: Tx, row: ErasureRow) -> None:
+    """No text is left; what was told of them is emptied."""
+    assert row.phone_e164 is not None, "as above"
+    threads = await text_erasures.end_of_contact(tx, row.phone_e164, row.created_at)
+    emptied = await erasures.empty_events(tx, threads)
+    ERASED.labels("events").inc(emptied)
+    await erasures.count(tx, row.id, events=emptied)
+
+
+async def _end_of_contact(tx: Tx, row: ErasureRow) -> bool:
+    await _end_of_texts(tx, row)
+    # A backfill may have made the contact anew of calls that were still there.
+    if row.phone_e164 and (again := await erasures.contact_again(tx, row.phone_e164)) is not None:
+        await erasures.empty_events(tx, [again])
+    return await _end(tx, row)
+
+
+async def _erase(tx: Tx, found: Sequence[UUID]) -> int:
+    emptied = await erasures.erase(tx, found)
+    ERASED.labels("calls").inc(len(found))
+    ERASED.labels("events").inc(emptied)
+    return emptied
+
+
+async def _end(tx: Tx, row: ErasureRow) -> bool:
+    """The erasure is done; the audit log says once how much it was."""
+    done = await erasures.lock_open(tx, row.id)  # with the counts of this transaction
+    assert done is not None, "it is locked"
+    await erasures.end(tx, row.id)
+    if done.kind == "contact" or done.calls or done.events or done.messages:
+        await audit.append(
+            tx,
+            done.org_id,
+            actor=rules.ACTOR,
+            actor_name=rules.ACTOR,
+            action="erasedContact" if done.kind == "contact" else "erasedByRetention",
+            subject=ids.show(Kind.CONTACT, done.contact_id) if done.contact_id else "",
+            fields=rules.counted(calls=done.calls, events=done.events, messages=done.messages),
+        )
+    return True

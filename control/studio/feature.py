@@ -1,0 +1,30 @@
+"""The studio: flows tried by text, proposed and heard, before anybody calls them."""
+
+from functools import partial
+
+from control.feature import Deps, Feature, Sweep
+from control.flows.choices import Choices
+from control.studio.limits import Desk
+from control.studio.previews import Voices
+from control.studio.proposals import Proposals
+from control.studio.servicer import StudioServicer
+from control.studio.trials import Trials
+from control.usage.prices import load
+from hum.settings import ControlSettings
+from hum.v1 import studio_pb2
+
+
+def feature(settings: ControlSettings, deps: Deps) -> Feature:
+    choices, desk, outside = Choices.of(settings), Desk(settings.studio_concurrency), deps.outside
+    voices = Voices(deps.db, outside.speech, choices, desk, settings)
+    servicer = StudioServicer(
+        deps.db,
+        Trials(deps.db, outside.responder, deps.tools, choices, desk, settings),
+        Proposals(deps.db, deps.web, outside.writer, choices, desk, settings),
+        voices,
+        partial(load, settings.prices),
+    )
+    return Feature(
+        services={studio_pb2.DESCRIPTOR.services_by_name["StudioService"]: servicer},
+        sweeps=[Sweep("voice_previews", voices.forget, settings.sweep_seconds)],
+    )

@@ -1,0 +1,52 @@
+"""How much an organization tries: at once in this process, and in a day."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, timedelta
+from math import ceil
+from uuid import UUID
+
+from hum.clock import now
+from hum.errors import RateLimited
+from storage import studio
+from storage.db import Tx
+
+#: Whoever is asked for an answer is asked for some seconds.
+RETRY_SECONDS = 5
+TRIAL, PROPOSAL, PREVIEW = "trial", "proposal", "preview"
+WORDS = {TRIAL: "turns of trials", PROPOSAL: "proposals", PREVIEW: "previews of voices"}
+
+
+class Desk:
+    """What is under way, by organization."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._busy = most, Counter[UUID]()
+
+    @contextmanager
+    def one(self, org: UUID) -> Iterator[None]:
+        """Count one while the context is open.  Raises RateLimited."""
+        if self._busy[org] >= self._most:
+            raise RateLimited(
+                f"{self._most} trials, proposals and previews of your organization are under way, which is the limit.",
+                retry_after_seconds=str(RETRY_SECONDS),
+            )
+        self._busy[org] += 1
+        try:
+            yield
+        finally:
+            self._busy[org] -= 1
+            if not self._busy[org]:
+                del self._busy[org]
+
+
+async def take(tx: Tx, kind: str, most: int) -> None:
+    """Count one of today's.  Raises RateLimited."""
+    at = now().astimezone(UTC)
+    if not await studio.take(tx, kind, at.date(), most):
+        midnight = (at + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+        raise RateLimited(
+            f"Your organization has had {most} {WORDS[kind]} today (UTC), which is the limit.",
+            retry_after_seconds=str(ceil((midnight - at).total_seconds())),
+        )

@@ -1,0 +1,159 @@
+"""Previews: a sentence as a caller would hear it, hours as instants, and a text as the carrier bills it."""
+
+import asyncio
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from control.base import hours as opening
+from control.base.wire import moment, timestamp
+from control.clients.openai import ModelError, Speech
+from control.flows.choices import Choices
+from control.studio import limits
+from control.studio.limits import Desk
+from control.texts import segments, templates
+from control.texts.templates import BadTemplate
+from control.usage import other as usage
+from control.usage import rules as usage_rules
+from control.usage.rules import Prices
+from hum import ids, wave
+from hum.clock import now
+from hum.errors import FieldError, InvalidRequest, Unavailable
+from hum.ids import Kind
+from hum.settings import ControlSettings
+from hum.telemetry import log
+from hum.v1 import studio_pb2 as pb
+from hum.v1 import usage_pb2
+from storage import clips, identity, sms_templates, studio
+from storage.db import Db, Tx
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)  # as in `control.clients.openai`
+    import audioop
+
+LOG = log(__name__)
+SILENT = "The speech endpoint did not answer in time, or not usably. Try again."
+#: Previews that one look forgets.
+BATCH = 1000
+LONGEST_CHARS = 1600
+
+
+class Voices:
+    def __init__(self, db: Db, speech: Speech, choices: Choices, desk: Desk, settings: ControlSettings) -> None:
+        self._db, self._speech, self._choices, self._desk, self._settings = db, speech, choices, desk, settings
+
+    def all(self) -> list[pb.Voice]:
+        names = dict.fromkeys(self._choices.voices)
+        return [pb.Voice(name=name, is_default=name == self._choices.voices[0]) for name in names]
+
+    async def say(self, org: UUID, voice: str, text: str) -> bytes:
+        """A sentence as a WAV.  Raises InvalidRequest, RateLimited, Unavailable."""
+        voice, text = voice or self._choices.voices[0], text.strip()
+        if voice not in self._choices.voices:
+            known = ", ".join(dict.fromkeys(self._choices.voices))
+            raise InvalidRequest([FieldError("voice", f"must be one of {known}")])
+        hash = clips.clip_hash(voice, text)
+        with self._desk.one(org):
+            async with self._db.tenant(org) as tx:
+                audio_ulaw = (await clips.find(tx, [hash])).get(hash) or await studio.preview(tx, hash)
+                if audio_ulaw is None:
+                    await limits.take(tx, limits.PREVIEW, self._settings.studio_previews_per_day)
+            if audio_ulaw is None:
+                audio_ulaw = await self._render(org, voice, text, hash)
+        pcm = audioop.ulaw2lin(audio_ulaw, wave.SAMPLE_BYTES)
+        return wave.header(len(pcm), 1) + pcm
+
+    async def _render(self, org: UUID, voice: str, text: str, hash: bytes) -> bytes:
+        try:
+            async with asyncio.timeout(self._settings.studio_seconds):
+                audio_ulaw = await self._speech.say(voice, text)
+        except (ModelError, TimeoutError) as error:
+            LOG.warning("a voice is not heard", error=repr(error)[:300])
+            raise Unavailable(SILENT) from error
+        async with self._db.tenant(org) as tx:
+            await studio.keep_preview(tx, hash, audio_ulaw)
+            await usage.spoken(tx, org, None, self._speech.speech_model, len(audio_ulaw))
+        return audio_ulaw
+
+    async def forget(self) -> None:
+        """Delete what was rendered long ago."""
+        async with self._db.system() as tx:
+            await studio.forget_previews(tx, timedelta(hours=self._settings.studio_preview_hours), BATCH)
+
+
+# --- hours --------------------------------------------------------------------------------------------------------
+
+FIRST, LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+#: How far ahead a change is looked for.
+AHEAD = timedelta(days=30)
+DAYS = 7
+
+
+async def hours(tx: Tx, org: UUID, request: pb.PreviewHoursRequest) -> pb.PreviewHoursResponse:
+    """Raises InvalidRequest."""
+    at = moment(request.at) if request.HasField("at") else now()
+    if not FIRST <= at < LAST:
+        raise InvalidRequest([FieldError("at", "is not between 2000 and 2100")])
+    zone = (await identity.organization(tx, org)).time_zone
+    return await asyncio.to_thread(_previewed, opening.parse(request.business_hours_json, zone), at)
+
+
+def _previewed(week: opening.Hours, at: datetime) -> pb.PreviewHoursResponse:
+    """Up to 48 spans a day are more than a loop should reckon with that carries calls."""
+    is_open, until = opening.is_open(week, at), at + AHEAD
+    change = opening.open_until([week], at, until) if is_open else opening.next_open(week, at)
+    first, last = opening.days(week, at, DAYS)
+    return pb.PreviewHoursResponse(
+        time_zone=week.zone.key,
+        at=timestamp(at),
+        is_open=is_open,
+        next_change_at=timestamp(change) if change is not None and change < until else None,
+        spans=[
+            pb.HoursSpan(
+                date=opens.astimezone(week.zone).date().isoformat(),
+                opens_at=timestamp(opens),
+                closes_at=timestamp(closes),
+            )
+            for opens, closes in opening.spans(week, first, last)
+        ],
+    )
+
+
+# --- texts --------------------------------------------------------------------------------------------------------
+
+
+async def sms(tx: Tx, request: pb.PreviewSmsRequest, prices: Prices) -> pb.PreviewSmsResponse:
+    """Raises InvalidRequest, NotFound for a conversation that there is not."""
+    values: Mapping[str, str | None] = {}
+    to_e164 = request.to_e164
+    if request.HasField("conversation_id"):
+        known = await sms_templates.values(tx, ids.require(Kind.CONVERSATION, request.conversation_id))
+        values, to_e164 = templates.values_of(**asdict(known)), to_e164 or known.phone
+    body, missing = request.body, list[str]()
+    if request.is_template:
+        try:
+            rendered = templates.render(templates.check(body), values)
+        except BadTemplate as error:
+            raise InvalidRequest([FieldError("body", str(error))]) from error
+        body, missing = rendered.text[:LONGEST_CHARS], list(rendered.missing)
+    count = segments.count(body)
+    return pb.PreviewSmsResponse(
+        body=body,
+        characters=len(body),
+        encoding=pb.SMS_ENCODING_GSM_7 if segments.is_gsm(body) else pb.SMS_ENCODING_UCS_2,
+        segments=count,
+        unusual_characters=dict.fromkeys(char for char in body if not segments.is_gsm(char)),
+        missing=missing,
+        cost=_cost(prices, to_e164, count),
+    )
+
+
+def _cost(prices: Prices, to_e164: str, count: int) -> usage_pb2.UsageCost | None:
+    if not to_e164:
+        return None
+    price = prices.estimate(
+        usage_rules.SEGMENTS_SENT, usage_rules.country(to_e164), count, now().astimezone(UTC).date()
+    )
+    return usage_pb2.UsageCost(amount=f"{price[0]:f}", currency=price[1]) if price else None

@@ -1,0 +1,142 @@
+"""Proposals: a flow from a description and a page, by the model, checked as if somebody made it."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from control.base.egress import Outside
+from control.clients.http import Guarded
+from control.clients.openai import ModelError, Spent, Writer
+from control.flows import usecases as flow_usecases
+from control.flows.choices import Choices
+from control.knowledge import rules as knowledge_rules
+from control.knowledge.converting import Converter, Unreadable
+from control.studio import limits, rules
+from control.studio.limits import Desk
+from control.studio.rules import Draft, Wish
+from control.usage import other as usage
+from hum import validation
+from hum.errors import FieldError, InvalidRequest, Unavailable
+from hum.settings import ControlSettings
+from hum.telemetry import log
+from hum.v1 import flows_pb2
+from hum.v1 import studio_pb2 as pb
+from storage.db import Db
+
+LOG = log(__name__)
+ACCEPT = "text/html, text/markdown, text/plain;q=0.9, */*;q=0.1"
+#: What a model proposes that can't be used, it may correct once.
+ATTEMPTS = 2
+SILENT = "The model did not answer in time, or not usably. Try again."
+NOT_VALID = (
+    "The model proposed nothing valid. Try again, or describe the business in other words. What was wrong: {problems}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The text of a page, as far as it is read."""
+
+    text: str
+    is_cut: bool
+
+
+class Proposals:
+    def __init__(
+        self, db: Db, web: Guarded, writer: Writer, choices: Choices, desk: Desk, settings: ControlSettings
+    ) -> None:
+        self._db, self._web, self._writer = db, web, writer
+        self._choices, self._desk, self._settings = choices, desk, settings
+        self._converter, self._converting = Converter(settings), asyncio.Semaphore(settings.studio_concurrency)
+
+    async def propose(self, org: UUID, request: pb.ProposeFlowRequest) -> pb.ProposeFlowResponse:
+        """Raises InvalidRequest, RateLimited, Unavailable."""
+        with self._desk.one(org):
+            async with self._db.tenant(org) as tx:
+                await limits.take(tx, limits.PROPOSAL, self._settings.studio_proposals_per_day)
+            spent = list[Spent]()
+            try:
+                async with asyncio.timeout(self._settings.studio_seconds):
+                    return await self._proposed(org, request, spent)
+            except (ModelError, TimeoutError) as error:
+                LOG.warning("no flow is proposed", error=repr(error)[:300])
+                raise Unavailable(SILENT) from error
+            finally:  # also of a request that was given up
+                async with self._db.tenant(org) as tx:
+                    await usage.tried(tx, org, None, spent)
+
+    async def _proposed(self, org: UUID, request: pb.ProposeFlowRequest, spent: list[Spent]) -> pb.ProposeFlowResponse:
+        page = await self._read(org, request.url) if request.HasField("url") else None
+        wish = Wish(
+            description=request.description,
+            page=page.text if page else "",
+            url=request.url,
+            language=request.language,
+            channel=request.channel or flows_pb2.CHANNEL_VOICE,
+        )
+        draft = await self._drafted(org, wish, spent)
+        return pb.ProposeFlowResponse(
+            flow=draft.flow,
+            rationale=draft.rationale,
+            page=pb.ProposalPage(url=request.url, chars=len(page.text), is_cut=page.is_cut) if page else None,
+            left_out=draft.left_out,
+        )
+
+    async def _drafted(self, org: UUID, wish: Wish, spent: list[Spent]) -> Draft:
+        """What the model proposes, complete and valid.  Raises ModelError, Unavailable."""
+        question: dict[str, Any] = {"description": wish.description, "page": wish.page or None}
+        schema = rules.schema(wish.channel, self._choices.voices)
+        problems: Sequence[FieldError] = ()
+        for _ in range(ATTEMPTS):
+            text = json.dumps(question, ensure_ascii=False)
+            written = await self._writer.write(rules.instructions(wish.channel, wish.language), text, schema)
+            spent.append(written.spent)
+            draft = rules.drafted(written.answer, wish, self._choices.voices)
+            problems = draft.problems or validation.check(flows_pb2.CreateFlowRequest(flow=draft.flow))
+            if not problems:
+                try:
+                    async with self._db.tenant(org) as tx:
+                        full = await flow_usecases.as_created(tx, draft.flow, self._choices)
+                    return Draft(full, draft.rationale, draft.left_out, ())
+                except InvalidRequest as error:
+                    problems = error.fields
+            question["your_proposal"] = written.answer
+            question["correct_these"] = [f"{each.field.removeprefix('flow.')}: {each.reason}" for each in problems]
+        raise Unavailable(NOT_VALID.format(problems="; ".join(question["correct_these"])[:500]))
+
+    async def _read(self, org: UUID, url: str) -> Page:
+        """The text of a page, read once.  Raises InvalidRequest."""
+        try:
+            body, media_type = await self._fetch(org, url)
+            form = knowledge_rules.format_of(body, url, media_type)
+            async with self._converting:  # each takes a process, and memory
+                blocks = await self._converter.blocks(body, form)
+        except Unreadable as error:
+            raise InvalidRequest([FieldError("url", f"can't be read: {error}")]) from error
+        text = "\n".join(block.text for block in blocks).strip()
+        if not text:
+            raise InvalidRequest([FieldError("url", "can't be read: there is no text on the page")])
+        most = self._settings.studio_page_chars
+        return Page(text[:most], len(text) > most)
+
+    async def _fetch(self, org: UUID, url: str) -> tuple[bytes, str]:
+        """Raises Unreadable."""
+        try:
+            answer = await self._web.request(
+                "GET",
+                url,
+                org=org,
+                headers={"Accept": ACCEPT},
+                total_seconds=self._settings.studio_fetch_seconds,
+                response_bytes=self._settings.studio_page_bytes,
+            )
+        except Outside as error:
+            raise Unreadable(error.message) from error
+        if 300 <= answer.status < 400:
+            raise Unreadable(f"The server answered {answer.status}; redirects are not followed, name the final url.")
+        if answer.status != 200:
+            raise Unreadable(f"The server answered {answer.status}.")
+        return answer.body, answer.headers.get("content-type", "")

@@ -1,0 +1,44 @@
+"""StudioService (proto/hum/v1/studio.proto)."""
+
+from collections.abc import AsyncIterator, Callable
+
+from google.api.httpbody_pb2 import HttpBody
+
+from control.boundary import Call
+from control.studio import previews
+from control.studio.previews import Voices
+from control.studio.proposals import Proposals
+from control.studio.trials import Trials
+from control.usage.rules import Prices
+from hum import ids
+from hum.ids import Kind
+from hum.v1 import studio_pb2 as pb
+from storage.db import Db
+
+
+class StudioServicer:
+    def __init__(
+        self, db: Db, trials: Trials, proposals: Proposals, voices: Voices, prices: Callable[[], Prices]
+    ) -> None:
+        self._db, self._trials, self._proposals, self._voices, self._prices = db, trials, proposals, voices, prices
+
+    async def TryFlow(self, request: pb.TryFlowRequest, call: Call) -> pb.TryFlowResponse:
+        return await self._trials.take(call.who.org_id, ids.require(Kind.FLOW, request.id), request)
+
+    async def ProposeFlow(self, request: pb.ProposeFlowRequest, call: Call) -> pb.ProposeFlowResponse:
+        return await self._proposals.propose(call.who.org_id, request)
+
+    async def ListVoices(self, _: pb.ListVoicesRequest, call: Call) -> pb.ListVoicesResponse:  # noqa: ARG002
+        return pb.ListVoicesResponse(voices=self._voices.all())
+
+    async def PreviewVoice(self, request: pb.PreviewVoiceRequest, call: Call) -> AsyncIterator[HttpBody]:
+        wav = await self._voices.say(call.who.org_id, request.voice, request.text)
+        yield HttpBody(content_type="audio/wav", data=wav)
+
+    async def PreviewHours(self, request: pb.PreviewHoursRequest, call: Call) -> pb.PreviewHoursResponse:
+        async with self._db.tenant(call.who.org_id) as tx:
+            return await previews.hours(tx, call.who.org_id, request)
+
+    async def PreviewSms(self, request: pb.PreviewSmsRequest, call: Call) -> pb.PreviewSmsResponse:
+        async with self._db.tenant(call.who.org_id) as tx:
+            return await previews.sms(tx, request, self._prices())

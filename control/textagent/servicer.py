@@ -1,0 +1,23 @@
+"""TextRunsService (proto/hum/v1/text_runs.proto)."""
+
+from control.base import paging
+from control.base.paging import Cursors
+from control.boundary import Call
+from control.textagent import present
+from hum import ids
+from hum.ids import Kind
+from hum.v1 import text_runs_pb2 as pb
+from storage import text_runs, usage
+
+
+class TextRunsServicer:
+    def __init__(self, cursors: Cursors) -> None:
+        self._cursors = cursors
+
+    async def ListTextRuns(self, request: pb.ListTextRunsRequest, call: Call) -> pb.ListTextRunsResponse:
+        conversation = ids.require(Kind.CONVERSATION, request.conversation_id)
+        await text_runs.require_thread(call.tx, conversation)
+        found = await text_runs.page(call.tx, conversation, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        used = await usage.of_subjects(call.tx, [row.id for row in rows])
+        return pb.ListTextRunsResponse(runs=[present.run(row, used.get(row.id, ())) for row in rows], next_cursor=more)

@@ -1,0 +1,111 @@
+"""`send_text`: the agent of a call texts whoever is on the line, who has asked for it."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from control.textagent import consent, rules
+from control.texts import threads, writing
+from control.texts.writing import Draft
+from control.tools import Result, Schema, Situation, Tool, ToolChannel, ToolContext, failed
+from hum import ids
+from hum.clock import now
+from hum.ids import Kind
+from hum.v1 import calls_pb2
+from hum.v1 import runtime_pb2 as pb
+from storage import call_records, calls, conversations, text_runs, under_way
+from storage.db import Db
+
+NAME = "send_text"
+#: A number that no stream of a call reaches.
+LAST_STREAM = 1 << 30
+MAX_CHARS, MAX_CONSENT_CHARS = 1000, 300
+#: The transcript comes a moment after the voice: it is waited for, during this part of the tool's time.
+PATIENCE, POLL_SECONDS = 0.5, 0.2
+NOT_AGREED = "They have not said that they want a text. Ask them; once they agree, call this again with their words."
+ARGUMENTS: Schema = {
+    "type": "object",
+    "properties": {
+        "text": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": MAX_CHARS,
+            "pattern": "\\S",
+            "description": "The text.",
+        },
+        "consent": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": MAX_CONSENT_CHARS,
+            "description": "What they said when they asked for the text or agreed to it, in their own words.",
+        },
+    },
+    "required": ["text", "consent"],
+    "additionalProperties": False,
+}
+OPTED_OUT = "They want no texts from us, so nothing was sent. They can text START to this number, and then get it."
+
+
+def send_text(db: Db, timeout_ms: int, most_per_call: int, most_segments: int) -> Tool:
+    """It goes to the number of whoever is on the line and no other, from the call's; whoever asks for it, gets it at any hour."""
+
+    async def run(context: ToolContext, arguments: Mapping[str, Any]) -> Result:
+        body = rules.plain(arguments["text"])
+        if not body or not rules.fits(body, MAX_CHARS, most_segments):
+            return failed("The text is too long. Shorten it.")
+        if not await _has_agreed(db, context, arguments["consent"], timeout_ms / 1000 * PATIENCE):
+            return failed(NOT_AGREED)
+        async with db.tenant(context.organization) as tx:
+            await calls.lock(tx, context.call)  # one text after another
+            if await text_runs.of_call(tx, context.call, NAME) > most_per_call:
+                return failed(f"{most_per_call} texts were sent in this call already; there can't be more.")
+            ours = await text_runs.number_of_call(tx, context.call)
+            if ours is None:
+                return failed("This number can't send texts any more.")
+            thread, _ = await conversations.find_or_create(
+                tx, ids.new(), context.organization, ours.id, ours.e164, context.situation.contact_e164, ours.contact_id
+            )
+            await threads.reopen(tx, thread, threads.AI)
+            written = await writing.write(tx, thread, Draft(body, "ai", honors_hours=False), now())
+        place = {
+            "message_id": ids.show(Kind.MESSAGE, written.id),
+            "conversation_id": ids.show(Kind.CONVERSATION, thread.id),
+            "status": written.status,
+        }
+        return Result(place) if written.status == "queued" else Result(place | {"error": OPTED_OUT}, ok=False)
+
+    return Tool(
+        NAME,
+        "Text the person you are talking with, at the number of this call: an address, a link, a confirmation. Only what they "
+        "asked for or agreed to. `queued` means that it will be sent in a moment, not that it has arrived.",
+        _parameters,
+        run,
+        frozenset({ToolChannel.CALL}),
+        timeout_ms,
+    )
+
+
+async def _has_agreed(db: Db, context: ToolContext, quote: str, patience_seconds: float) -> bool:
+    """Whether the caller's words are in the call's transcript, which is waited for."""
+    try:
+        async with asyncio.timeout(patience_seconds):
+            while True:
+                if consent.is_found(quote, await _said(db, context.organization, context.call)):
+                    return True
+                await asyncio.sleep(POLL_SECONDS)
+    except TimeoutError:
+        return False
+
+
+async def _said(db: Db, org: UUID, call: UUID) -> Sequence[str]:
+    """What the caller has said so far, also in a turn that is under way."""
+    async with db.tenant(org) as tx:
+        turns = [turn.text for turn in await call_records.turns(tx, call) if turn.role == "caller"]
+        rows = await under_way.left(tx, call, LAST_STREAM)
+    unfinished = [turn for row in rows for turn in pb.CallUnderWay.FromString(row.under_way).turns]
+    return turns + [turn.text for turn in unfinished if turn.role == calls_pb2.SPEAKER_CALLER]
+
+
+def _parameters(situation: Situation) -> Schema | None:
+    return ARGUMENTS if situation.can_text and situation.contact_e164 else None

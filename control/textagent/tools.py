@@ -1,0 +1,221 @@
+"""What the agent of a conversation of texts may do.
+
+Each tool looks whether it can be done, and returns what is then done when the turn ends, together with the reply: an answer
+that is not sent, because a person has written meanwhile, has done nothing either.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from control.base import prompting
+from control.billing import limits
+from control.flows.rules import colleagues, outcome_schema
+from control.textagent import rules
+from control.textagent.handover import hand_over
+from control.texts import threads, writing
+from control.texts.writing import Draft
+from control.tools import (
+    Definition,
+    FlowVersion,
+    Result,
+    Run,
+    Schema,
+    Situation,
+    TextTurn,
+    Tool,
+    ToolChannel,
+    ToolContext,
+    dumped,
+    failed,
+)
+from hum import ids
+from hum.clock import now
+from hum.errors import ConversationClosed, InvalidState, NotFound
+from hum.ids import Kind
+from hum.telemetry import log
+from hum.v1 import events_pb2
+from storage import conversations, events, flows, text_runs
+from storage.db import Db, Tx
+
+LOG = log(__name__)
+
+TEXT = frozenset({ToolChannel.TEXT})
+FOLLOW_UP, CLOSE = "schedule_followup_sms", "close_conversation"
+#: How far ahead a follow-up may be; and how often one turn may change the agent.
+FARTHEST = timedelta(days=30)
+MAX_TRANSFERS = 2
+
+
+def _object(**properties: Schema) -> Schema:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _text(most: int, description: str) -> Schema:
+    return {"type": "string", "minLength": 1, "maxLength": most, "pattern": "\\S", "description": description}
+
+
+def _turn(context: ToolContext) -> TextTurn:
+    assert context.turn is not None, "a tool of texts ran in a call"
+    return context.turn
+
+
+class TextTools:
+    """The tools that every text agent has."""
+
+    def __init__(self, db: Db, timeout_ms: int, most_segments: int) -> None:
+        self._db, self._timeout_ms, self._most_segments = db, timeout_ms, most_segments
+
+    def all(self) -> list[Tool]:
+        return [
+            self._tool(
+                "assign_to_human",
+                "Give the conversation to a person of the team, who will answer; you answer no more here. Do it when they ask "
+                "for a person, or need something that you can't do. Then tell them that somebody will write.",
+                lambda _: _object(reason=_text(500, "What the person has to know or do.")),
+                self._assign,
+            ),
+            self._tool(
+                CLOSE,
+                "Close the conversation, when what it was about is done and they said goodbye. Their next text opens it again.",
+                lambda _: _object(reason=_text(200, "What came of it, in a few words.")),
+                self._close,
+            ),
+            self._tool(
+                "transfer_sms_to_flow",
+                "Let a colleague answer in your place, from this text on; they know the conversation.",
+                _colleagues,
+                self._transfer,
+            ),
+            self._tool(
+                FOLLOW_UP,
+                "Have a text sent to them later. It waits for the hours in which people may be texted.",
+                lambda situation: _follow_up(situation.definition),
+                self._follow_up,
+            ),
+            self._tool(
+                "report_outcome",
+                "Report what came of this conversation, once you know it. Report again if it changes.",
+                lambda situation: outcome_schema(situation.definition),
+                self._report,
+            ),
+        ]
+
+    def _tool(self, name: str, description: str, parameters: Any, run: Run) -> Tool:
+        return Tool(name, description, parameters, run, TEXT, self._timeout_ms)
+
+    async def _assign(self, context: ToolContext, arguments: Mapping[str, Any]) -> Result:
+        conversation = _turn(context).conversation
+
+        async def assign(tx: Tx) -> None:
+            await hand_over(tx, await conversations.lock(tx, conversation), "assigned", arguments["reason"])
+
+        return Result({"assigned": True}, at_end=assign)
+
+    async def _close(self, context: ToolContext, arguments: Mapping[str, Any]) -> Result:
+        conversation = _turn(context).conversation
+        if FOLLOW_UP in _turn(context).done:
+            return failed("You have scheduled a text; in a closed conversation none is sent. Leave it open.")
+
+        async def end(tx: Tx) -> None:
+            await threads.close(tx, await conversations.lock(tx, conversation), threads.AI, arguments["reason"])
+
+        return Result({"closes": "after your answer"}, at_end=end)
+
+    async def _transfer(self, context: ToolContext, arguments: Mapping[str, Any]) -> Result:
+        if _turn(context).done.count("transfer_sms_to_flow") >= MAX_TRANSFERS:
+            return failed("This was handed over too often already. Answer it yourself.")
+        id = colleagues(context.situation.definition)[arguments["target"]]
+        async with self._db.tenant(context.organization) as tx:
+            try:
+                flow = await flows.get(tx, ids.require(Kind.FLOW, id))
+            except NotFound:
+                return failed("There is no such colleague any more. Answer yourself.")
+        if flow.channel != "sms":
+            return failed("This colleague answers no texts. Answer yourself.")
+        return Result({"you_are": "the colleague now; answer the text"}, switches_to=FlowVersion(flow.id, flow.version))
+
+    async def _report(self, context: ToolContext, arguments: Mapping[str, Any]) -> Result:
+        turn, outcome = _turn(context), dumped(arguments)
+
+        async def report(tx: Tx) -> None:
+            await text_runs.set_outcome(tx, turn.run, outcome)
+            event = events_pb2.ConversationOutcomeEvent(
+                conversation_id=ids.show(Kind.CONVERSATION, turn.conversation),
+                run_id=ids.show(Kind.RUN, turn.run),
+                outcome_json=outcome,
+            )
+            await events.append(tx, context.organization, turn.conversation, event)
+
+        return Result({"recorded": True}, at_end=report)
+
+    async def _follow_up(self, context: ToolContext, arguments: Mapping[str, Any]) -> Result:
+        turn, config = _turn(context), rules.config(context.situation.definition.get("sms_config_json"))
+        async with self._db.tenant(context.organization) as tx:
+            pending = await text_runs.pending(tx, turn.conversation)
+            zone = await text_runs.time_zone(tx, turn.conversation)
+        in_this_turn = turn.done.count(FOLLOW_UP)
+        if pending + in_this_turn >= config.max_pending_followups:
+            return failed(f"{pending + in_this_turn} texts are scheduled already; there can't be more.")
+        if 1 + in_this_turn >= config.max_messages_per_run:
+            return failed("You can't schedule more in this answer.")
+        if CLOSE in turn.done:
+            return failed("You have closed the conversation; no text can be scheduled in it.")
+        body = rules.plain(arguments["text"])
+        if not body or not rules.fits(body, config.max_reply_chars, self._most_segments):
+            return failed("The text is empty, or too long. Write a shorter one.")
+        at, complaint = when(arguments["send_at"], zone, now())
+        if at is None:
+            return failed(complaint)
+
+        async def schedule(tx: Tx) -> None:
+            thread = await conversations.lock(tx, turn.conversation)
+            draft = Draft(body, "ai", scheduled_at=at, source="ai_followup", run_id=turn.run)
+            if not await limits.has_room(tx, context.organization, "messages"):
+                return  # the answer was the last
+            try:
+                await writing.write(tx, thread, draft, now())
+            except (ConversationClosed, InvalidState) as error:  # since a moment; what else the turn does stands
+                LOG.warning("a text is not scheduled", conversation=str(thread.id), error=str(error))
+
+        return Result(
+            {"scheduled_for": f"{prompting.local(at, zone)} ({zone}), or when the hours allow"}, at_end=schedule
+        )
+
+
+def _colleagues(situation: Situation) -> Schema | None:
+    labels = list(colleagues(situation.definition))
+    return _object(target={"type": "string", "enum": labels}) if labels else None
+
+
+def _follow_up(definition: Definition) -> Schema | None:
+    config = rules.config(definition.get("sms_config_json"))
+    if not config.max_pending_followups or config.max_messages_per_run < 2:
+        return None
+    return _object(
+        text=_text(config.max_reply_chars, "The text."),
+        send_at={
+            "type": "string",
+            "pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}$",
+            "description": "When, by the business's clock: 2026-03-01T09:30",
+        },
+    )
+
+
+def when(text: str, time_zone: str, at: datetime) -> tuple[datetime | None, str]:
+    """The time that the agent names, by the organization's clock; or None, and what is wrong with it."""
+    try:
+        wanted = datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(time_zone)).astimezone(ZoneInfo("UTC"))
+    except (ValueError, OverflowError):
+        return None, "There is no such time."
+    if wanted <= at:
+        return None, f"That is past: it is {prompting.local(at, time_zone)}."
+    if wanted > at + FARTHEST:
+        return None, f"That is more than {FARTHEST.days} days ahead."
+    return wanted, ""

@@ -1,0 +1,72 @@
+"""The hours that texts keep: the organization's, and by its wish those in which people where the contact lives may be texted.
+
+Where that is, only the number tells, and numbers move with people: so of several time zones all must be open, and a state's
+tighter hours are kept for its area codes.  What the law says is the organization's to know; this is what HUM keeps for it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import time
+
+from control.base import hours, phone
+from control.base.hours import Hours
+from control.texts.gate import Kept
+from storage.messages import RulesRow
+
+Span = tuple[time, time]
+#: Monday first; a day has one span.
+Week = tuple[Span, Span, Span, Span, Span, Span, Span]
+
+
+def _week(weekdays: Span, saturday: Span | None = None, sunday: Span | None = None) -> Week:
+    return (weekdays, weekdays, weekdays, weekdays, weekdays, saturday or weekdays, sunday or weekdays)
+
+
+def _hours(opens: int, closes: int) -> Span:
+    return time(opens), time(closes)
+
+
+#: By the clock of the called party (47 CFR 64.1200(c)(1)).
+FEDERAL = _week(_hours(8, 21))
+#: States with tighter hours, as of November 2026, and their area codes (North American Numbering Plan).
+STATES: Mapping[str, tuple[Week, str]] = {
+    "CT": (_week(_hours(9, 20)), "203 475 860 959"),
+    "FL": (
+        _week(_hours(8, 20)),
+        "239 305 321 324 352 386 407 448 561 645 656 689 727 728 754 772 786 813 850 863 904 941 954",
+    ),
+    "MD": (_week(_hours(8, 20)), "227 240 301 410 443 667"),
+    "MS": (_week(_hours(8, 20)), "228 601 662 769"),
+    "NJ": (_week(_hours(8, 20)), "201 551 609 640 732 848 856 862 908 973"),
+    "OK": (_week(_hours(8, 20)), "405 539 572 580 918"),
+    "RI": (_week(_hours(9, 18), saturday=_hours(10, 17), sunday=_hours(10, 17)), "401"),
+    "TX": (
+        _week(_hours(9, 21), sunday=_hours(12, 21)),
+        "210 214 254 281 325 346 361 409 430 432 469 512 621 682 713 726 737 806 817 830 832 903 915 936 940 945 956 972 979",
+    ),
+}
+_OF_AREA = {f"+1{code}": week for week, codes in STATES.values() for code in codes.split()}
+_AREA_CHARS = len("+1203")
+
+
+def week_of(contact_e164: str) -> Week:
+    """The hours in which people with a number like this may be texted, by their clock."""
+    return _OF_AREA.get(contact_e164[:_AREA_CHARS], FEDERAL)
+
+
+def of_recipient(row: RulesRow) -> list[Hours]:
+    """When people where the contact lives may be texted: in each zone where it may be."""
+    always = hours.parse("{}", row.time_zone)
+    week = tuple((span,) for span in week_of(row.contact_e164))
+    zones = phone.time_zones(row.contact_e164) or (always.zone,)
+    return [replace(always, week=week, zone=zone) for zone in zones]
+
+
+def kept(row: RulesRow) -> tuple[Kept, ...]:
+    """The hours that a text which honors them keeps."""
+    found = list[Kept]()
+    if row.quiet_hours_enabled and row.business_hours_json:
+        found.append(Kept("organization_hours", hours.parse(row.business_hours_json, row.time_zone)))
+    if row.recipient_hours_enabled:
+        found += [Kept("recipient_hours", each) for each in of_recipient(row)]
+    return tuple(found)

@@ -1,0 +1,55 @@
+"""SmsInboxService (proto/hum/v1/sms_inbox.proto)."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+from control.base.principal import has_scope
+from control.boundary import Call
+from control.feature import Deps
+from control.following import Following, Rests, Source
+from control.texts import live
+from control.watch import Watch
+from hum import authorization, ids, rpc
+from hum.ids import Kind
+from hum.v1 import sms_inbox_pb2 as pb
+from storage import inbox_changes
+
+_STREAM = authorization.access_of(pb.DESCRIPTOR.services_by_name["SmsInboxService"].methods_by_name["StreamInbox"])
+#: What a key needs to be told of campaigns as well.
+CAMPAIGNS = "campaigns:read"
+#: Up to how many conversations are counted, and of how many members.
+MOST, MEMBERS = 1000, 200
+
+
+class SmsInboxServicer:
+    def __init__(self, deps: Deps, rests: Rests) -> None:
+        self._boundary = deps.boundary
+        self._source = Source(deps.db, Watch(deps.db, rests.look_seconds), rests, deps.stopping)
+
+    async def GetInbox(self, _: pb.GetInboxRequest, call: Call) -> pb.GetInboxResponse:
+        waiting = await inbox_changes.waiting(call.tx, MOST, MEMBERS)
+        is_person = call.who.session_id is not None and call.who.user_id is not None
+        return pb.GetInboxResponse(
+            unread=_count(waiting.all),
+            mine=_count(waiting.members.get(call.who.user_id, 0) if is_person and call.who.user_id else 0),
+            unassigned=_count(waiting.nobody),
+            assignees=[
+                pb.AssigneeUnread(assignee_id=ids.show(Kind.USER, member), unread=_count(unread))
+                for member, unread in waiting.members.items()
+            ],
+        )
+
+    async def StreamInbox(self, request: pb.StreamInboxRequest, call: Call) -> AsyncIterator[pb.StreamInboxResponse]:
+        await call.context.send_initial_metadata(((rpc.STREAM, "open"),))
+        may_see = call.who.key_id is None or has_scope(call.who.scopes, CAMPAIGNS)
+        kinds = {"message": live.MESSAGE, "conversation": live.CONVERSATION}
+        kinds |= {"campaign": live.CAMPAIGN} if may_see else {}
+        inbox = Following(self._source, call.who.org_id, pb.StreamInboxResponse, kinds)
+        happening = inbox.events(request.last_event_id, lambda: self._boundary.still_admitted(_STREAM, call))
+        async with aclosing(happening) as events:
+            async for event in events:
+                yield event
+
+
+def _count(found: int) -> pb.UnreadCount:
+    return pb.UnreadCount(conversations=min(found, MOST), more=found > MOST)

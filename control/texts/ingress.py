@@ -1,0 +1,49 @@
+"""TextsIngressService (proto/hum/v1/runtime.proto): what the gateway tells of the carrier's webhooks of texts."""
+
+from datetime import timedelta
+
+from control.base.wire import moment
+from control.boundary import Call
+from control.texts import receiving
+from control.texts.arriving import Arrivals
+from control.texts.bulk import Recorder, Saying
+from control.texts.receiving import Limits, Received
+from control.texts.statuses import News
+from hum import ids
+from hum.ids import Kind
+from hum.settings import ControlSettings
+from hum.v1 import runtime_pb2 as pb
+from storage.db import Db
+
+
+class TextsIngressServicer:
+    def __init__(self, db: Db, settings: ControlSettings) -> None:
+        self._recorder = Recorder(db)
+        limits = Limits(
+            timedelta(days=settings.lookup_days),
+            settings.sender_lookups,
+            settings.keyword_replies,
+            timedelta(seconds=settings.keyword_reply_seconds),
+        )
+        self._arrivals = Arrivals(db, limits)
+
+    async def ReceiveText(self, request: pb.ReceiveTextRequest, _: Call) -> pb.ReceiveTextResponse:
+        text = Received(
+            sid=request.message_sid,
+            account=request.carrier_account,
+            sender=request.from_e164 or receiving.ANONYMOUS,
+            to_e164=request.to_e164,
+            body=request.body,
+            media=[(each.url, each.content_type) for each in request.media],
+            carrier_type=request.opt_out_type,
+            is_group=request.is_group,
+            at=moment(request.received_at) if request.HasField("received_at") else None,
+        )
+        await self._arrivals.take(text)
+        return pb.ReceiveTextResponse()
+
+    async def ReportText(self, request: pb.ReportTextRequest, _: Call) -> pb.ReportTextResponse:
+        news = News(request.message_sid, request.carrier_status, request.error_code or None, "callback")
+        attempt = ids.require(Kind.SEND, request.attempt_id)
+        await self._recorder.record(Saying(attempt, news, request.to_e164 or None))
+        return pb.ReportTextResponse()

@@ -1,0 +1,29 @@
+"""How conversations, messages and campaigns are told to those who follow an organization."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from control.campaigns.present import campaign
+from control.following import Shown
+from control.texts import present
+from hum.v1 import campaigns_pb2, sms_pb2
+from storage import campaigns, inbox_changes
+from storage.db import Tx
+
+
+async def _messages(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, sms_pb2.Message]:
+    return {id: present.message(row) for id, row in (await inbox_changes.messages(tx, ids)).items()}
+
+
+async def _conversations(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, sms_pb2.Conversation]:
+    return {id: present.conversation(row) for id, row in (await inbox_changes.threads(tx, ids)).items()}
+
+
+async def _campaigns(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, campaigns_pb2.Campaign]:
+    return {id: campaign(row) for id, row in (await campaigns.some(tx, ids)).items()}
+
+
+#: Of a message that is deleted nobody is told: it goes with its conversation, or by age.
+MESSAGE = Shown(_messages, "message_created", "message_updated")
+CONVERSATION = Shown(_conversations, "conversation_updated", "conversation_updated")
+CAMPAIGN = Shown(_campaigns, "campaign_updated", "campaign_updated")

@@ -1,0 +1,115 @@
+"""Asking the carrier to send a text, once, and recording what it answers."""
+
+from collections import Counter as Counts
+from collections.abc import Awaitable, Callable
+
+from prometheus_client import Counter
+
+from control.clients.twilio import Carrier, Text, is_refusal, was_not_sent
+from control.delivery import rules
+from control.texts import statuses
+from control.texts.bulk import Recorder, Saying
+from control.texts.claims import Claimed, Means
+from control.texts.lookups import Lookups
+from control.texts.statuses import News
+from hum import ids, tracing
+from hum.carrier import OVERRIDES
+from hum.clock import monotonic_ms
+from hum.errors import CarrierBusy, CarrierError
+from hum.ids import Kind
+from hum.telemetry import log
+from storage import sends, text_attempts
+from storage.db import Db
+
+LOG = log(__name__)
+ASKED = Counter("hum_text_attempts_total", "Attempts at texts, by what the carrier answered", ["how"])
+#: The steps of an attempt, in their order; a test may let the process die at each.
+STEPS = ("claimed", "posting", "posted", "recorded")
+AtStep = Callable[[str], Awaitable[None]]
+
+
+async def _go_on(_: str) -> None:
+    """Nothing happens at a step."""
+
+
+class Poster:
+    """Makes the attempts that are committed."""
+
+    def __init__(
+        self, db: Db, carrier: Carrier, lookups: Lookups, public_url: str, means: Means, at_step: AtStep = _go_on
+    ) -> None:
+        self._db, self._carrier, self._lookups = db, carrier, lookups
+        self._status_url = f"{public_url}/twilio/sms/status/{{}}{OVERRIDES}"
+        self._means, self.at_step, self._recorder = means, at_step, Recorder(db)
+        #: How often in a row the carrier took none of a number's texts.
+        self._setbacks = Counts[str]()
+
+    async def send(self, claimed: Claimed) -> None:
+        """Ask the carrier to send a text, once, and record its answer.  Raises AWAY, BUSY, CarrierError."""
+        attempt = ids.show(Kind.SEND, claimed.attempt)  # the carrier repeats it with each status
+        with tracing.text_step(attempt, "text.send", first=True) as span:
+            span.set_attributes({"hum.text": ids.show(Kind.MESSAGE, claimed.head.id), "hum.lane": claimed.lane})
+            await self._send(claimed)
+
+    async def _send(self, claimed: Claimed) -> None:
+        await self.at_step("posting")
+        if monotonic_ms() - claimed.began_ms > self._means.request_seconds * 1000:
+            return  # this process stood still for so long that others may have looked for the text already
+        try:
+            found = await self._carrier.send_text(self._text(claimed))
+        except CarrierError as error:
+            await self._failed(claimed, error)
+            return
+        self._setbacks.pop(claimed.head.number_e164, None)
+        ASKED.labels("taken").inc()
+        await self.at_step("posted")
+        news = News(found.sid, found.status, found.error_code, "answer", found.segments, found.price)
+        await self._recorder.record(Saying(claimed.attempt, news))
+        await self.at_step("recorded")
+
+    def _text(self, claimed: Claimed) -> Text:
+        head = claimed.head
+        return Text(
+            account=head.rules.account,
+            from_e164=head.number_e164,
+            to_e164=head.to_e164,
+            body=head.body,
+            media_urls=head.media_urls,
+            status_url=self._status_url.format(ids.show(Kind.SEND, claimed.attempt)),
+            validity_seconds=claimed.validity_seconds,
+        )
+
+    async def _failed(self, claimed: Claimed, error: CarrierError) -> None:
+        code = error.metadata.get("carrier_code") or None
+        LOG.warning("the carrier did not take a text", error=str(error)[:200], code=code)
+        fault = code in rules.ACCOUNT_FAULTS or code == rules.QUEUE_FULL
+        if was_not_sent(error) or (is_refusal(error) and fault):
+            ASKED.labels("busy" if isinstance(error, CarrierBusy) or fault else "away").inc()
+            await self._withdraw(claimed, error, code)
+        elif is_refusal(error):
+            ASKED.labels("refused").inc()
+            async with self._db.system() as tx:
+                await statuses.refused(tx, await text_attempts.lock(tx, claimed.attempt), code)
+        else:
+            ASKED.labels("unknown").inc()
+            async with self._db.system() as tx:
+                attempt = await text_attempts.lock(tx, claimed.attempt)
+            try:
+                await self._lookups.look(attempt)
+            except CarrierError as away:  # the sweep looks later
+                LOG.warning("the carrier can't be asked about a text", error=str(away)[:200])
+
+    async def _withdraw(self, claimed: Claimed, error: CarrierError, code: str | None) -> None:
+        """The carrier has not taken the text: it is due as before, and the number waits."""
+        recovery, number = self._means.recovery, claimed.head.number_e164
+        wait_seconds = rules.backoff_seconds(recovery.retry_seconds, self._setbacks[number], recovery.longest_seconds)
+        self._setbacks[number] += 1
+        too_fast = isinstance(error, CarrierBusy) or code == rules.QUEUE_FULL
+        if isinstance(error, CarrierBusy):
+            wait_seconds = max(error.retry_after_seconds, min(wait_seconds, recovery.longest_seconds))
+        async with self._db.system() as tx:
+            attempt = await text_attempts.lock(tx, claimed.attempt)
+            await statuses.withdrawn(tx, attempt, code)
+            if too_fast:
+                await sends.slow(tx, attempt.from_e164, attempt.started_at)
+            await sends.hold(tx, attempt.from_e164, wait_seconds)

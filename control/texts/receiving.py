@@ -1,0 +1,184 @@
+"""A text that came in, in the contract's order: the thread, the message once, keywords, the event, the AI's turn.
+
+All of it in one transaction: told again, at whatever point the first time ended, it changes nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from prometheus_client import Counter
+
+from control import jobs
+from control.calls.rules import owes_lookup
+from control.contacts.rules import LOOK_UP_SENDER
+from control.mms.rules import FETCH
+from control.optouts import usecases as optouts
+from control.optouts.usecases import Evidence
+from control.texts import keywords, outbox, replies, revocation, segments, turns, writing
+from control.texts.keywords import Keyword
+from control.texts.writing import Draft
+from control.usage import other as usage
+from hum import ids
+from hum.errors import InvalidState, NotFound
+from hum.telemetry import log
+from hum.validation import bad_e164
+from storage import contacts, conversations, messages, received
+from storage.conversations import ConversationState
+from storage.db import Tx
+from storage.received import RouteRow
+
+LOG = log(__name__)
+#: Whoever sends a text without saying who they are.
+ANONYMOUS = "anonymous"
+RECEIVED = Counter("hum_texts_received_total", "Texts that came in, by what became of them", ["how"])
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a contact's lookup lasts, how many there are a day, and how often we answer keywords in one conversation."""
+
+    lookup: timedelta
+    lookups: int
+    replies: int
+    replies_within: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A text as the carrier told of it."""
+
+    sid: str
+    account: str
+    sender: str
+    to_e164: str
+    body: str
+    media: Sequence[tuple[str, str]]
+    #: `STOP`, `START` or `HELP`, if the carrier has taken it for one.
+    carrier_type: str
+    is_group: bool
+    #: When it came, if that was a while ago.
+    at: datetime | None
+
+
+async def receive(tx: Tx, text: Received, limits: Limits, now: datetime) -> bool:
+    """As the system: take a text; False if it was known.  Raises NotFound for a number that is nobody's."""
+    route = await received.route(tx, text.to_e164, text.sender, text.account, text.sid)
+    if route is None:
+        RECEIVED.labels("nobodys").inc()
+        raise NotFound("This number is nobody's.")
+    if route.known:
+        return False
+    at, is_person = text.at or now, bad_e164(text.sender) is None
+    contact = await _meet(tx, route, text.sender) if is_person else None
+    thread, is_new = await conversations.find_or_create(
+        tx, ids.new(), route.org_id, route.number_id, text.to_e164, text.sender, contact
+    )
+    message = ids.new(at)
+    is_first = is_new or (thread.last_message_at is None and await messages.is_first(tx, thread.id))
+    if not await messages.receive(
+        tx,
+        message,
+        thread.org_id,
+        thread.id,
+        thread.number_e164,
+        thread.contact_e164,
+        text.body,
+        segments.count(text.body),
+        text.sid,
+        text.media,
+        text.at,
+    ):
+        return False  # its twin came first
+    await usage.texts_received(tx, {message: segments.count(text.body)}, text.to_e164, at)
+    if is_new and route.blocked:
+        await conversations.close(tx, thread.id)
+    await conversations.touch(tx, thread.id, at, text.body, "inbound", opens=not route.blocked)
+    if route.untextable:
+        await contacts.textable(tx, [(route.org_id, text.sender)])
+    if text.media:
+        await jobs.enqueue(tx, FETCH, thread.org_id, message)
+    word = keywords.read(text.body, text.carrier_type) if is_person else None
+    evidence = Evidence(None, message, thread.id, text.at)
+    reopened = thread.status == "closed" and not route.blocked
+    if word is not None or (is_person and revocation.revokes(text.body) is not None):  # what follows has events, too
+        await outbox.begun(tx, thread, is_first=is_first, reopened=reopened)
+        is_first = reopened = False
+    silent = await _keyword(tx, route, thread, word, evidence, text.body if is_person else "", limits, now)
+    await outbox.received(tx, thread, message, text.body, len(text.media), at, is_first=is_first, reopened=reopened)
+    if is_person and not (silent or text.is_group or route.blocked) and may_answer(route, thread):
+        await turns.owe(tx, thread, now)
+    if contact and not route.blocked and owes(route, limits, now):
+        await jobs.enqueue(tx, LOOK_UP_SENDER, route.org_id, contact)
+    RECEIVED.labels("blocked" if route.blocked else word.value.lower() if word else "stored").inc()
+    return True
+
+
+async def _meet(tx: Tx, route: RouteRow, sender: str) -> UUID:
+    """The contact of whoever sends, made if there is none."""
+    if route.contact_id is not None:
+        return route.contact_id
+    return (await contacts.meet(tx, ids.new(), route.org_id, sender, None)).id
+
+
+def may_answer(route: RouteRow, thread: ConversationState) -> bool:
+    """Whether some flow may have an AI answer: the thread's or the number's."""
+    return route.answers and (route.has_flow or thread.flow_id is not None)
+
+
+def owes(route: RouteRow, limits: Limits, now: datetime) -> bool:
+    """Whether the carrier is to be asked who the sender is."""
+    return route.lookups < limits.lookups and owes_lookup(route.looked_up_at, now, limits.lookup)
+
+
+async def _keyword(
+    tx: Tx,
+    route: RouteRow,
+    thread: ConversationState,
+    word: Keyword | None,
+    evidence: Evidence,
+    body: str,
+    limits: Limits,
+    now: datetime,
+) -> bool:
+    """Do what a keyword asks for; tell whether the AI has nothing to answer, as with any text of a contact who is out."""
+    evidence = Evidence(word.value if word else None, evidence.message_id, evidence.conversation_id, evidence.at)
+    by_carrier = route.keyword_replies == "carrier"
+    org, contact_e164 = thread.org_id, thread.contact_e164
+    match word:
+        case Keyword.STOP:
+            changed = await optouts.opt_out(tx, org, contact_e164, "keyword", evidence, carrier_blocks=by_carrier)
+        case Keyword.START:
+            changed = await optouts.opt_in(tx, org, contact_e164, "keyword", evidence, carrier_lifts=True)
+        case Keyword.HELP:
+            changed = True
+        case None:
+            return route.opted_out or await _revoked(tx, route, thread, evidence, body, limits, now)
+    if changed and not by_carrier and route.answers and not route.blocked:
+        await _reply(tx, thread, replies.reply(word, route.organization, route.keyword_texts_json), limits, now)
+    return changed or word is not Keyword.START or route.opted_out
+
+
+async def _revoked(
+    tx: Tx, route: RouteRow, thread: ConversationState, evidence: Evidence, body: str, limits: Limits, now: datetime
+) -> bool:
+    """Whether a contact says in words of their own that they want no more texts; then they get none but this one."""
+    sentence = revocation.revokes(body)
+    if sentence is None or evidence.message_id is None:
+        return False
+    how = Evidence(sentence, evidence.message_id, evidence.conversation_id, evidence.at)
+    await optouts.opt_out(tx, thread.org_id, thread.contact_e164, "keyword", how)
+    if route.answers and not route.blocked:  # no carrier answers a sentence
+        await _reply(tx, thread, replies.reply(Keyword.STOP, route.organization, route.keyword_texts_json), limits, now)
+    return True
+
+
+async def _reply(tx: Tx, thread: ConversationState, body: str, limits: Limits, now: datetime) -> None:
+    """Answer a keyword, but not whoever does nothing else than asking."""
+    if await received.replies_since(tx, thread.id, now - limits.replies_within) >= limits.replies:
+        return
+    try:
+        await writing.write(tx, thread, Draft(body, "system", honors_hours=False), now)
+    except InvalidState as error:  # its number can't send
+        LOG.warning("a keyword was not answered", why=str(error))

@@ -1,0 +1,26 @@
+"""What we answer to keywords, where the carrier does not.  Pure."""
+
+import json
+
+from control.texts import keywords
+from control.texts.keywords import Keyword
+
+#: So many characters of the organization's name: each reply is one segment, or two.
+NAME_CHARS = 60
+
+
+def reply(keyword: Keyword, organization: str, texts_json: str | None = None) -> str:
+    """The answer to a keyword: the organization's own, or ours in its name."""
+    own = json.loads(texts_json or "{}").get(keyword.value.lower(), "").strip()
+    # One that is a keyword itself would be answered by whoever answers keywords, without end.
+    return own if own and keywords.read(own) is None else _ours(keyword, organization.strip()[:NAME_CHARS])
+
+
+def _ours(keyword: Keyword, name: str) -> str:
+    match keyword:
+        case Keyword.STOP:
+            return f"{name}: you are unsubscribed and will get no more texts from us. Reply START to get them again."
+        case Keyword.START:
+            return f"{name}: you will get texts from us again. Reply HELP for help, STOP to end them."
+        case Keyword.HELP:
+            return f"{name}: reply here and we will get back to you. Message and data rates may apply. Reply STOP to end texts."

@@ -1,0 +1,137 @@
+"""SmsService (proto/hum/v1/sms.proto)."""
+
+from uuid import UUID
+
+from control.base import paging, phone
+from control.base.wire import moment, word
+from control.boundary import Call
+from control.texts import present, threads, usecases
+from control.texts.usecases import Wish
+from hum import ids
+from hum.ids import Kind
+from hum.principal import Principal
+from hum.v1 import sms_pb2 as pb
+from storage import conversations, inbox, usage
+from storage.inbox import Filter
+
+
+class SmsServicer:
+    """`countries`: to which may be texted besides the number's own."""
+
+    def __init__(self, cursors: paging.Cursors, countries: frozenset[str]) -> None:
+        self._cursors, self._countries = cursors, countries
+
+    async def ListConversations(self, request: pb.ListConversationsRequest, call: Call) -> pb.ListConversationsResponse:
+        place, count = self._cursors.read(request), paging.rows_to_fetch(request)
+        before = (place[0], place[1]) if place else None
+        by = _filter(request, call.who)
+        if request.q:
+            found = await inbox.search(call.tx, request.q, phone.digits(request.q), by, before, count)
+        else:
+            found = await inbox.page(call.tx, by, before, count)
+        rows, more = self._cursors.cut(request, found, lambda row: (row.active_at, row.id))
+        return pb.ListConversationsResponse(conversations=[present.conversation(row) for row in rows], next_cursor=more)
+
+    async def StartConversation(self, request: pb.StartConversationRequest, call: Call) -> pb.StartConversationResponse:
+        wish = _wish(request.initial_message) if request.HasField("initial_message") else None
+        row, created = await usecases.start(
+            call.tx, call.who, request.twilio_number_id, request.contact_e164, wish, self._countries
+        )
+        return pb.StartConversationResponse(conversation=present.conversation(row), created=created)
+
+    async def GetConversation(self, request: pb.GetConversationRequest, call: Call) -> pb.GetConversationResponse:
+        return pb.GetConversationResponse(conversation=await _shown(call, request.id))
+
+    async def UpdateConversation(
+        self, request: pb.UpdateConversationRequest, call: Call
+    ) -> pb.UpdateConversationResponse:
+        id = ids.require(Kind.CONVERSATION, request.id)
+        row = await usecases.change(call.tx, call.who, id, request.conversation, list(request.update_mask.paths))
+        return pb.UpdateConversationResponse(conversation=present.conversation(row))
+
+    async def ListMessages(self, request: pb.ListMessagesRequest, call: Call) -> pb.ListMessagesResponse:
+        id = ids.require(Kind.CONVERSATION, request.conversation_id)
+        found = await inbox.messages_of(call.tx, id, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        used = await usage.of_subjects(call.tx, [row.id for row in rows])
+        shown = [present.message(row, used.get(row.id, ())) for row in rows]
+        return pb.ListMessagesResponse(messages=shown, next_cursor=more)
+
+    async def SendMessage(self, request: pb.SendMessageRequest, call: Call) -> pb.SendMessageResponse:
+        id = ids.require(Kind.CONVERSATION, request.conversation_id)
+        return pb.SendMessageResponse(
+            message=present.message(await usecases.send(call.tx, call.who, id, _wish(request)))
+        )
+
+    async def MarkConversationRead(
+        self, request: pb.MarkConversationReadRequest, call: Call
+    ) -> pb.MarkConversationReadResponse:
+        await inbox.mark_read(call.tx, ids.require(Kind.CONVERSATION, request.id))
+        return pb.MarkConversationReadResponse(conversation=await _shown(call, request.id))
+
+    async def CloseConversation(self, request: pb.CloseConversationRequest, call: Call) -> pb.CloseConversationResponse:
+        thread = await conversations.lock(call.tx, ids.require(Kind.CONVERSATION, request.id))
+        await threads.close(call.tx, thread, threads.by(call.who))
+        return pb.CloseConversationResponse(conversation=await _shown(call, request.id))
+
+    async def ReopenConversation(
+        self, request: pb.ReopenConversationRequest, call: Call
+    ) -> pb.ReopenConversationResponse:
+        thread = await conversations.lock(call.tx, ids.require(Kind.CONVERSATION, request.id))
+        await threads.reopen(call.tx, thread, threads.by(call.who))
+        return pb.ReopenConversationResponse(conversation=await _shown(call, request.id))
+
+    async def ListScheduledMessages(
+        self, request: pb.ListScheduledMessagesRequest, call: Call
+    ) -> pb.ListScheduledMessagesResponse:
+        place, count = self._cursors.read(request), paging.rows_to_fetch(request)
+        after = (place[0], place[1]) if place else None
+        thread, source = _id(Kind.CONVERSATION, request.conversation_id), word(pb.MessageSource, request.source)
+        found = await inbox.scheduled(call.tx, thread, source, after, count)
+        rows, more = self._cursors.cut(request, found, lambda row: (row.due_at or row.created_at, row.id))
+        return pb.ListScheduledMessagesResponse(messages=[present.message(row) for row in rows], next_cursor=more)
+
+    async def CancelScheduledMessage(
+        self, request: pb.CancelScheduledMessageRequest, call: Call
+    ) -> pb.CancelScheduledMessageResponse:
+        await usecases.cancel(call.tx, ids.require(Kind.MESSAGE, request.id))
+        return pb.CancelScheduledMessageResponse()
+
+
+async def _shown(call: Call, id: str) -> pb.Conversation:
+    return present.conversation(await inbox.get(call.tx, ids.require(Kind.CONVERSATION, id)))
+
+
+def _filter(request: pb.ListConversationsRequest, who: Principal) -> Filter:
+    return Filter(
+        status=word(pb.ConversationStatus, request.status),
+        assignee_id=_assignee(request.assignee, who),
+        nobody=request.assignee == "none",
+        unread=request.unread if request.HasField("unread") else None,
+        snoozed=request.snoozed if request.HasField("snoozed") else None,
+        number_id=_id(Kind.NUMBER, request.number_id),
+    )
+
+
+def _assignee(name: str, who: Principal) -> UUID | None:
+    """Whose conversations are wanted; a key has none of its own."""
+    if name in ("", "none"):
+        return None
+    if name == "me":
+        return who.user_id if who.session_id is not None and who.user_id is not None else UUID(int=0)
+    return _id(Kind.USER, name)
+
+
+def _id(kind: Kind, text: str) -> UUID | None:
+    """An id to filter by; an invalid one matches nothing."""
+    return (ids.parse(kind, text) or UUID(int=0)) if text else None
+
+
+def _wish(new: pb.NewMessage | pb.SendMessageRequest) -> Wish:
+    return Wish(
+        body=new.body,
+        media_urls=tuple(new.media_urls),
+        scheduled_at=moment(new.scheduled_at) if new.HasField("scheduled_at") else None,
+        expires_at=moment(new.expires_at) if new.HasField("expires_at") else None,
+        honors_hours=new.honor_quiet_hours if new.HasField("honor_quiet_hours") else None,
+    )

@@ -1,0 +1,80 @@
+"""SmsTemplatesService (proto/hum/v1/sms_templates.proto)."""
+
+from dataclasses import asdict
+
+from control.base import paging
+from control.base.wire import timestamp
+from control.boundary import Call
+from control.texts import segments, templates
+from control.texts.templates import BadTemplate
+from hum import ids
+from hum.errors import FieldError, InvalidRequest, PlanLimit
+from hum.ids import Kind
+from hum.v1 import sms_templates_pb2 as pb
+from storage import sms_templates
+from storage.sms_templates import TemplateRow
+
+LONGEST_CHARS = 1600
+
+
+class SmsTemplatesServicer:
+    """`most`: how many an organization may have."""
+
+    def __init__(self, cursors: paging.Cursors, most: int) -> None:
+        self._cursors, self._most = cursors, most
+
+    async def ListSmsTemplates(self, request: pb.ListSmsTemplatesRequest, call: Call) -> pb.ListSmsTemplatesResponse:
+        found = await sms_templates.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        return pb.ListSmsTemplatesResponse(templates=[present(row) for row in rows], next_cursor=more)
+
+    async def CreateSmsTemplate(self, request: pb.CreateSmsTemplateRequest, call: Call) -> pb.CreateSmsTemplateResponse:
+        _check(request.template.body)
+        if await sms_templates.count(call.tx) >= self._most:
+            raise PlanLimit(f"The organization has {self._most} templates, which is the limit.")
+        row = await sms_templates.create(call.tx, ids.new(), request.template.name, request.template.body)
+        return pb.CreateSmsTemplateResponse(template=present(row))
+
+    async def GetSmsTemplate(self, request: pb.GetSmsTemplateRequest, call: Call) -> pb.GetSmsTemplateResponse:
+        row = await sms_templates.get(call.tx, ids.require(Kind.TEMPLATE, request.id))
+        return pb.GetSmsTemplateResponse(template=present(row))
+
+    async def UpdateSmsTemplate(self, request: pb.UpdateSmsTemplateRequest, call: Call) -> pb.UpdateSmsTemplateResponse:
+        before = await sms_templates.get(call.tx, ids.require(Kind.TEMPLATE, request.id), lock=True)
+        changed = set(request.update_mask.paths) or {field.name for field, _ in request.template.ListFields()}
+        body = request.template.body if "body" in changed else before.body
+        _check(body)
+        name = request.template.name if "name" in changed else before.name
+        return pb.UpdateSmsTemplateResponse(
+            template=present(await sms_templates.change(call.tx, before.id, name, body))
+        )
+
+    async def DeleteSmsTemplate(self, request: pb.DeleteSmsTemplateRequest, call: Call) -> pb.DeleteSmsTemplateResponse:
+        await sms_templates.delete(call.tx, ids.require(Kind.TEMPLATE, request.id))
+        return pb.DeleteSmsTemplateResponse()
+
+    async def RenderSmsTemplate(self, request: pb.RenderSmsTemplateRequest, call: Call) -> pb.RenderSmsTemplateResponse:
+        row = await sms_templates.get(call.tx, ids.require(Kind.TEMPLATE, request.id))
+        values = await sms_templates.values(call.tx, ids.require(Kind.CONVERSATION, request.conversation_id))
+        rendered = templates.render(templates.parse(row.body), templates.values_of(**asdict(values)))
+        body = rendered.text[:LONGEST_CHARS]
+        return pb.RenderSmsTemplateResponse(body=body, segments=segments.count(body), missing=rendered.missing)
+
+
+def _check(body: str) -> None:
+    """Raises InvalidRequest."""
+    try:
+        templates.check(body)
+    except BadTemplate as error:
+        raise InvalidRequest([FieldError("template.body", str(error))]) from error
+
+
+def present(row: TemplateRow) -> pb.SmsTemplate:
+    return pb.SmsTemplate(
+        id=ids.show(Kind.TEMPLATE, row.id),
+        name=row.name,
+        body=row.body,
+        variables=templates.parse(row.body).names,
+        created_at=timestamp(row.created_at),
+        updated_at=timestamp(row.updated_at),
+    )

@@ -1,0 +1,172 @@
+"""Writing outbound texts: the one way in, whoever writes, a person, a key, the AI, a campaign or the rules themselves."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from control.billing import limits
+from control.texts import gate, hours, outbox, segments
+from control.texts.gate import Decision, Facts, Send, Stop, Wait
+from hum import ids
+from hum.errors import BillingRequired, ConversationClosed, InvalidState
+from hum.validation import bad_e164
+from storage import conversations, messages, sends
+from storage.conversations import ConversationState
+from storage.db import Tx
+from storage.messages import MessageRow, NewMessage, RulesRow
+
+#: A text that could not be sent by then is sent no more, unless its writer says otherwise.
+KEEPS = timedelta(days=1)
+CONVERSATION_LANE, CAMPAIGN_LANE = 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A text that somebody wants to send."""
+
+    body: str
+    sent_by: str
+    media_urls: Sequence[str] = ()
+    honors_hours: bool = True
+    scheduled_at: datetime | None = None
+    expires_at: datetime | None = None
+    #: Why it is scheduled, if it is not for the hours.
+    source: str = "manual"
+    author_id: UUID | None = None
+    run_id: UUID | None = None
+    campaign_id: UUID | None = None
+    recipient_id: UUID | None = None
+
+
+async def write(tx: Tx, thread: ConversationState, draft: Draft, at: datetime) -> MessageRow:
+    """Write a text in a conversation that is locked: it leaves at once, waits, or is kept as `opted_out`.
+
+    Raises ConversationClosed; InvalidState if the number can't send texts, or its time never comes; BillingRequired.
+    """
+    room = await limits.find(tx, thread.org_id, "messages") if draft.sent_by != "system" else None
+    within_plan = room is None or room.left > 0
+    try:
+        new = _new(thread, draft, await messages.rules(tx, thread.id), at, within_plan)
+    except BillingRequired as error:
+        raise (await limits.refusal(tx, room) if room is not None else error) from None
+    first = await messages.is_first(tx, thread.id)
+    written = await messages.write(tx, new, draft.media_urls)
+    if new.status != "scheduled":
+        await conversations.touch(tx, thread.id, at, draft.body, "outbound")
+    if first:
+        await outbox.started(tx, thread, "outbound")
+    if new.status == "queued":
+        await sends.wake(tx, thread.number_e164)
+    return written
+
+
+async def write_all(
+    tx: Tx, org: UUID, drafts: Sequence[tuple[ConversationState, Draft]], at: datetime
+) -> list[NewMessage]:
+    """As `write`, a text in each of several conversations of an organization: with as few questions as for one.  Whether its plan
+    allows so many has been asked.
+    """
+    threads = {thread.id: thread for thread, _ in drafts}
+    known = await messages.rules_of(tx, list(threads))
+    first = await messages.first_of(tx, list(threads))
+    made = [_new(thread, draft, known[thread.id], at) for thread, draft in drafts]
+    await messages.write_all(tx, [(new, draft.media_urls) for new, (_, draft) in zip(made, drafts, strict=True)])
+    await conversations.touch_all(
+        tx, {new.conversation_id: new.body for new in made if new.status != "scheduled"}, at, "outbound"
+    )
+    await outbox.started_all(tx, org, (threads[id] for id in threads if id in first), "outbound")
+    for number in {new.number_e164 for new in made if new.status == "queued"}:
+        await sends.wake(tx, number)
+    return made
+
+
+def _new(
+    thread: ConversationState, draft: Draft, row: RulesRow, at: datetime, is_within_plan: bool = True
+) -> NewMessage:
+    """A text as it is stored, by what the gate decides.  Raises ConversationClosed, InvalidState, BillingRequired."""
+    known = facts(row, draft.sent_by, draft.honors_hours, draft.scheduled_at, draft.expires_at, is_within_plan)
+    place = _place(gate.decide(known, at), draft.source, at)
+    return NewMessage(
+        id=ids.new(),
+        org_id=thread.org_id,
+        conversation_id=thread.id,
+        number_e164=thread.number_e164,
+        contact_e164=thread.contact_e164,
+        body=draft.body,
+        status=place.status,
+        error_code=place.reason,
+        segments=segments.count(draft.body),
+        sent_by=draft.sent_by,
+        source=place.source,
+        author_id=draft.author_id,
+        scheduled_at=draft.scheduled_at,
+        expires_at=draft.expires_at or (place.due_at or at) + KEEPS,
+        honors_hours=draft.honors_hours,
+        held_by=place.held_by,
+        lane=CAMPAIGN_LANE if draft.sent_by == "campaign" else CONVERSATION_LANE,
+        due_at=place.due_at,
+        run_id=draft.run_id,
+        campaign_id=draft.campaign_id,
+        recipient_id=draft.recipient_id,
+    )
+
+
+def facts(
+    row: RulesRow,
+    sent_by: str,
+    honors_hours: bool,
+    wanted_at: datetime | None,
+    expires_at: datetime | None,
+    is_within_plan: bool = True,
+) -> Facts:
+    """What the gate decides by."""
+    return Facts(
+        closed=row.closed,
+        opted_out=row.opted_out,
+        can_send=bool(row.number_active and row.sms_enabled and "sms" in (row.capabilities or ())),
+        kept=hours.kept(row) if honors_hours else (),
+        is_system=sent_by == "system",
+        wanted_at=wanted_at,
+        expires_at=expires_at,
+        is_reachable=bad_e164(row.contact_e164) is None,
+        is_within_plan=is_within_plan,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a new message stands."""
+
+    status: str
+    due_at: datetime | None = None
+    source: str | None = None
+    held_by: str | None = None
+    reason: str | None = None
+
+
+def _place(decision: Decision, source: str, at: datetime) -> _Place:
+    """What the gate's decision makes of a new message.  Raises what its writer learns at once; that the contact has opted
+    out is no fault of the request.
+    """
+    match decision:
+        case Send():
+            return _Place("queued", due_at=at)
+        case Wait(until, None):
+            return _Place("scheduled", due_at=gate.minute(until), source=source)
+        case Wait(until, whose):
+            return _Place("scheduled", due_at=until, source="quiet_hours", held_by=whose)
+        case Stop(_, "closed"):
+            raise ConversationClosed
+        case Stop(_, gate.PLAN_LIMIT):
+            raise BillingRequired
+        case Stop(_, "number_off"):
+            raise InvalidState("The conversation's number can't send texts: it was given up, or its texts are off.")
+        case Stop(_, "no_number"):
+            raise InvalidState("The contact is a name or a short code, which can't be texted.")
+        case Stop(_, "never_open"):
+            raise InvalidState("The hours in which it may be sent never come.")
+        case Stop("expired", _):
+            raise InvalidState("The message would expire before it may be sent.")
+        case Stop(status, reason):
+            return _Place(status, reason=reason)

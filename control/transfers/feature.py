@@ -1,0 +1,9 @@
+"""Transfers of calls to people's telephones: the agent's tool.  What a person does is in `control.calls.servicer`."""
+
+from control.feature import Deps, Feature
+from control.transfers.tool import transfer_to_number
+from hum.settings import ControlSettings
+
+
+def feature(settings: ControlSettings, deps: Deps) -> Feature:
+    return Feature(tools=[transfer_to_number(deps.db, round(settings.tool_seconds * 1000))])

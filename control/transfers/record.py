@@ -1,0 +1,134 @@
+"""The record of transfers: their rows, the call's own stream, the outbox, and what the agent is told."""
+
+from datetime import datetime
+from uuid import UUID
+
+from control.base.wire import timestamp, value
+from control.calls import turns
+from control.calls.owed import AGENT, Message, Transfer, read, stored
+from control.calls.rules import TURNS_OF_A_STREAM
+from control.calls.stream import tell
+from control.transfers import rules
+from control.usage import record as usage
+from hum import ids
+from hum.ids import Kind
+from hum.v1 import calls_pb2, events_pb2
+from storage import calls, events, transfers
+from storage.calls import CallState
+from storage.db import Tx
+from storage.transfers import NewTransfer, TransferRow
+
+
+async def begin(tx: Tx, new: NewTransfer) -> TransferRow:
+    """The carrier is about to be told to ring."""
+    await transfers.begin(tx, new)
+    row = await _row(tx, new.id)
+    await tell(tx, row.call_id, new.started_at, transfer_started=shown(row))
+    return row
+
+
+async def answered(tx: Tx, id: UUID, at: datetime) -> None:
+    """Somebody has answered."""
+    await transfers.answered(tx, id, at)
+
+
+async def connected(tx: Tx, id: UUID, at: datetime) -> None:
+    """The caller and whoever answered are connected, or are about to be."""
+    if await transfers.connected(tx, id, at):
+        row = await _row(tx, id)
+        await tell(tx, row.call_id, at, transfer_connected=shown(row))
+
+
+async def end(tx: Tx, state: CallState, id: UUID, ended_as: str, at: datetime) -> TransferRow:
+    """A transfer is over, once."""
+    if await transfers.end(tx, id, ended_as, at):
+        row = await _row(tx, id)
+        await tell(tx, state.id, at, transfer_ended=shown(row))
+        await events.append(tx, state.org_id, state.id, _event(row), at=at)
+        if row.answered_at is not None:
+            await usage.transferred(tx, state, row.id, row.to_e164, (at - row.answered_at).total_seconds())
+        return row
+    return await _row(tx, id)
+
+
+async def break_off(tx: Tx, state: CallState, at: datetime) -> None:
+    """The call is over, or goes elsewhere, and with it the transfer that it is in."""
+    if (row := await transfers.active(tx, state.id)) is not None:
+        await end(tx, state, row.id, rules.broken_off(row.state), at)
+
+
+async def reason(tx: Tx, call: UUID) -> str:
+    """Why a call ended that nobody had but the carrier: the caller hung up, or had been connected to a person."""
+    row = await transfers.active(tx, call)
+    return rules.CALLER if row is None else rules.reason(row.state)
+
+
+async def not_taken(tx: Tx, state: CallState, row: TransferRow, at: datetime, *, has_voicemail: bool) -> None:
+    """Nobody took the call: the agent is told, or the caller leaves a message.  What was owed since then stays owed."""
+    await tell_agent(tx, state, rules.told(row.label, row.to_e164, row.state), at)
+    owed = read(state.owed)
+    if owed is None or (isinstance(owed, Transfer) and owed.id == row.id):
+        to_mailbox = row.unanswered != AGENT and has_voicemail
+        await calls.owe(tx, state.id, stored(Message("unanswered")) if to_mailbox else None, due=to_mailbox)
+
+
+async def forget_owed(tx: Tx, state: CallState, at: datetime) -> None:
+    """The agent of the next stream decides anew: what the last one arranged, its stream died before it was left for that."""
+    if state.owed is None:
+        return
+    await calls.owe(tx, state.id, None)
+    if isinstance(owed := read(state.owed), Transfer):
+        await tell_agent(tx, state, rules.told_of_fault(owed.label, owed.to_e164), at)
+
+
+async def tell_agent(tx: Tx, state: CallState, text: str, at: datetime) -> None:
+    """A turn of the system's, between the stream that is over and the next."""
+    seq, at_ms = await transfers.between_streams(tx, state.id, state.streams_opened * TURNS_OF_A_STREAM, at)
+    turn = calls_pb2.Turn(
+        seq=seq,
+        role=calls_pb2.SPEAKER_SYSTEM,
+        text=text,
+        start_ms=at_ms,
+        end_ms=at_ms,
+        item_id=f"system_{seq}",
+    )
+    await turns.add(tx, state.org_id, state.id, turn, at)
+
+
+def shown(row: TransferRow) -> calls_pb2.Transfer:
+    """A transfer as clients see it."""
+    talked = row.ended_at - row.connected_at if row.ended_at and row.connected_at else None
+    return calls_pb2.Transfer(
+        id=ids.show(Kind.TRANSFER, row.id),
+        label=row.label,
+        to_e164=row.to_e164,
+        asked_by=row.asked_by,
+        state=value(calls_pb2.TransferState, row.state),
+        summary=row.summary or None,
+        started_at=timestamp(row.started_at),
+        answered_at=timestamp(row.answered_at),
+        connected_at=timestamp(row.connected_at),
+        ended_at=timestamp(row.ended_at),
+        talked_seconds=None if talked is None else max(0, int(talked.total_seconds())),
+    )
+
+
+def _event(row: TransferRow) -> events_pb2.CallTransferEvent:
+    return events_pb2.CallTransferEvent(
+        call_id=ids.show(Kind.CALL, row.call_id),
+        transfer_id=ids.show(Kind.TRANSFER, row.id),
+        label=row.label,
+        to_e164=row.to_e164,
+        asked_by=row.asked_by,
+        state=value(calls_pb2.TransferState, row.state),
+        started_at=timestamp(row.started_at),
+        answered_at=timestamp(row.answered_at),
+        connected_at=timestamp(row.connected_at),
+        ended_at=timestamp(row.ended_at),
+    )
+
+
+async def _row(tx: Tx, id: UUID) -> TransferRow:
+    row = await transfers.get(tx, id)
+    assert row is not None, "its call is locked"
+    return row

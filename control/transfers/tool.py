@@ -1,0 +1,87 @@
+"""The agent's tool: transfer the caller to somebody whom the flow names."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from control.calls import rules as calls_rules
+from control.calls.owed import AGENT, TRANSFER, Transfer, read, stored
+from control.tools import Result, Schema, Situation, Tool, ToolChannel, ToolContext, failed
+from control.transfers import rules
+from control.transfers.rules import Parties, Target
+from hum import ids
+from storage import calls
+from storage.db import Db
+
+DESCRIPTION = (
+    "Transfer the caller to a person. Say first to whom you transfer them: the telephone rings there once your last words were "
+    "heard. If nobody takes the call you are told so, and the caller is back with you."
+)
+
+
+def transfer_to_number(db: Db, timeout_ms: int) -> Tool:
+    """The agent names a label, never a number."""
+    return Tool(
+        name="transfer_to_number",
+        description=DESCRIPTION,
+        parameters=_parameters,
+        run=partial(_run, db),
+        channels=frozenset({ToolChannel.CALL}),
+        timeout_ms=timeout_ms,
+    )
+
+
+def offered(situation: Situation) -> dict[str, Target]:
+    """The targets that the agent of a call is offered: by telephone only, within the business hours, not too often, and
+    neither the caller nor the number that they have called.
+    """
+    if situation.origin != "phone" or not situation.has_carrier or not situation.is_open:
+        return {}
+    if situation.transfers >= rules.MAX_OF_AGENT:
+        return {}
+    parties = Parties.of(situation.direction, situation.from_e164, situation.to_e164)
+    found = rules.targets(situation.definition)
+    return {label: each for label, each in found.items() if parties.bad_target(each.to_e164) is None}
+
+
+def _parameters(situation: Situation) -> Schema | None:
+    labels = list(offered(situation))
+    if not labels:
+        return None
+    return {
+        "type": "object",
+        "properties": {
+            "target": {"type": "string", "enum": labels, "description": "To whom."},
+            "summary": {
+                "type": "string",
+                "maxLength": rules.SUMMARY_CHARS,
+                "description": "What that person should know before they talk to the caller, in one or two sentences.",
+            },
+        },
+        "required": ["target", "summary"],
+        "additionalProperties": False,
+    }
+
+
+async def _run(db: Db, context: ToolContext, arguments: Mapping[str, Any]) -> Result:
+    """The call owes the transfer; it is due once the stream was left for it."""
+    label = arguments["target"]
+    target = offered(context.situation)[label]  # the registry has checked the arguments
+    transfer = Transfer(
+        id=ids.new(),
+        to_e164=target.to_e164,
+        label=label,
+        summary=arguments["summary"],
+        needs_key=target.needs_key,
+        ring_seconds=target.ring_seconds,
+        unanswered=target.unanswered,
+    )
+    async with db.tenant(context.organization) as tx:
+        state = await calls.lock(tx, context.call)
+        if state.status not in calls_rules.LIVE:
+            return failed("The call is over.")
+        owed = read(state.owed)
+        if isinstance(owed, Transfer) and owed.asked_by != AGENT:
+            return Result({"transferring": "A person is transferring the call already."}, leaves=TRANSFER)
+        await calls.owe(tx, context.call, stored(transfer))
+    return Result({"transferring_to": label}, leaves=TRANSFER)

@@ -1,0 +1,158 @@
+"""A person transfers a live call, or takes it over, on whichever node it lives."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from control.audit.usecases import actor, note
+from control.base import phone
+from control.boundary import Call
+from control.bus import Bus
+from control.calls.commands import DONE, UNKNOWN, Commands, own_id
+from control.calls.owed import TRANSFER, Transfer, read, stored
+from control.clients.twilio import Carrier, is_refusal
+from control.flows.stored import usable
+from control.transfers import rules
+from control.transfers.rules import Parties, Target
+from hum import ids
+from hum.carrier import OVERRIDES
+from hum.errors import CarrierError, FieldError, InvalidRequest, InvalidState, Unavailable
+from hum.ids import Kind
+from hum.settings import CallsSettings
+from hum.v1 import calls_pb2, runtime_pb2
+from storage import calls, transfers
+from storage.calls import CallState
+from storage.db import Db, Tx
+
+IN_PROGRESS = "in_progress"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person wants: a number, or a label of the flow's transfer map."""
+
+    to_e164: str = ""
+    label: str = ""
+    summary: str = ""
+    needs_key: bool = False
+    whispers: bool = True
+
+    @classmethod
+    def of(cls, request: calls_pb2.TransferCallRequest | calls_pb2.TakeOverCallRequest) -> "Wish":
+        if isinstance(request, calls_pb2.TakeOverCallRequest):
+            return cls(request.to_e164, whispers=False)
+        return cls(request.to_e164, request.label, request.summary, request.accept_key)
+
+
+class Transfers:
+    """The commands of people."""
+
+    def __init__(self, db: Db, bus: Bus, carrier: Carrier, settings: CallsSettings) -> None:
+        self._db, self._carrier, self._settings = db, carrier, settings
+        self._commands = Commands(db, bus, settings)
+
+    async def command(self, call: Call, action: str, id: UUID, wish: Wish) -> None:
+        """Let the call go to a person's telephone.  What it owes is committed before anybody is told, so that whoever asks next
+        carries it out.  Raises NotFound, InvalidState, InvalidRequest, CarrierError, Unavailable.
+        """
+        own = own_id(call, action)
+        async with self._db.tenant(call.who.org_id) as tx:
+            state = await calls.lock(tx, id)
+            if await transfers.get(tx, own) is not None:
+                return  # by a request whose answer was lost
+            transfer = await self._wanted(tx, state, own, wish, actor(call.who))
+            has_stream = await self._commands.reaches(state)
+            await calls.owe(tx, id, stored(transfer), due=not has_stream)
+            fields = [name for name in Wish.__slots__ if getattr(wish, name) and name != "whispers"]
+            await note(tx, call.who.org_id, call.who, action, ids.show(Kind.CALL, id), fields, call.request_id)
+        if has_stream:
+            await self._leave(state, transfer)
+        else:
+            await self._redirect(state, transfer)
+
+    async def _leave(self, state: CallState, transfer: Transfer) -> None:
+        """Have the media process that has the call leave its stream.  If that is unknown, the transfer stays owed, and is made
+        when the stream ends, unless the call does.
+        """
+        assert state.node is not None, "a process has the call"
+        command = runtime_pb2.CallCommand(
+            call_id=ids.show(Kind.CALL, state.id),
+            command_id=ids.show(Kind.TRANSFER, transfer.id),
+            leave=runtime_pb2.LeaveStream(reason=TRANSFER),
+        )
+        outcome = await self._commands.carry_out(state.node, command)
+        if outcome is None:
+            raise Unavailable(UNKNOWN)
+        if outcome == DONE:
+            return
+        async with self._db.tenant(state.org_id) as tx:
+            now = await calls.lock(tx, state.id)
+            if await _is_made(tx, now, transfer.id):
+                return  # the stream was left meanwhile, for what the agent wanted, and this came first
+        await self._take_back(state, transfer)
+        raise InvalidState("The call is ending.")
+
+    async def _wanted(self, tx: Tx, state: CallState, id: UUID, wish: Wish, asked_by: str) -> Transfer:
+        if state.status != IN_PROGRESS or state.call_sid is None:
+            raise InvalidState(f"The call is {state.status.replace('_', ' ')}.")
+        if await transfers.count(tx, state.id) >= rules.MAX_OF_CALL:
+            raise InvalidState("The call was transferred too often.")
+        target = await self._target(tx, state, wish)
+        leg = await calls.leg(tx, state.id)
+        parties = Parties.of(leg.direction, leg.from_e164, leg.to_e164)
+        complaint = parties.bad_target(target.to_e164)
+        if complaint is None and not wish.label:
+            complaint = phone.bad_callee(target.to_e164, parties.ours_e164, self._settings.countries)
+        if complaint is not None:
+            raise InvalidRequest([FieldError("label" if wish.label else "to", complaint)])
+        return Transfer(
+            id=id,
+            to_e164=target.to_e164,
+            label=wish.label,
+            summary=wish.summary,
+            asked_by=asked_by,
+            whispers=wish.whispers,
+            needs_key=target.needs_key and wish.whispers,
+            ring_seconds=target.ring_seconds,
+            unanswered=target.unanswered,
+        )
+
+    async def _target(self, tx: Tx, state: CallState, wish: Wish) -> Target:
+        if bool(wish.label) == bool(wish.to_e164):
+            raise InvalidRequest([FieldError("to", "give either this or label")])
+        if wish.to_e164:
+            if (complaint := rules.bad_given_number(wish.to_e164)) is not None:
+                raise InvalidRequest([FieldError("to", complaint)])
+            return Target(wish.to_e164, wish.needs_key)
+        target = rules.targets(usable(await transfers.definition(tx, state.id))).get(wish.label)
+        if target is None:
+            raise InvalidRequest([FieldError("label", "is not a number's label in the flow's transfer map")])
+        return target
+
+    async def _redirect(self, state: CallState, transfer: Transfer) -> None:
+        """No media process has the call: the carrier moves it.  If the carrier refuses, nothing is owed; if it is unknown what
+        the carrier did, the transfer stays owed, and is made when the carrier asks for the next step.
+        """
+        assert state.call_sid is not None, "it was checked"
+        url = f"{self._settings.public_url}/twilio/voice/next/{ids.show(Kind.CALL, state.id)}{OVERRIDES}"
+        try:
+            goes_on = await self._carrier.redirect_call(state.call_sid, url, state.carrier_account)
+        except CarrierError as error:
+            if is_refusal(error):
+                await self._take_back(state, transfer)
+            raise
+        if not goes_on:
+            await self._take_back(state, transfer)
+            raise InvalidState("The call is over.")
+
+    async def _take_back(self, state: CallState, transfer: Transfer) -> None:
+        async with self._db.tenant(state.org_id) as tx:
+            now = await calls.lock(tx, state.id)
+            if read(now.owed) == transfer:
+                await calls.owe(tx, state.id, state.owed, due=state.owed_due)
+
+
+async def _is_made(tx: Tx, state: CallState, id: UUID) -> bool:
+    """Whether a transfer has begun, or begins with the next step of this locked call."""
+    owed = read(state.owed)
+    is_due = state.owed_due and isinstance(owed, Transfer) and owed.id == id
+    return is_due or await transfers.get(tx, id) is not None

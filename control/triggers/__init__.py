@@ -1,0 +1,1 @@
+"""Triggers: what other systems post becomes events."""

@@ -1,0 +1,172 @@
+"""HooksIngressService (proto/hum/v1/runtime.proto): what other systems post to triggers, as the gateway hands it on.
+
+The body is stored as it came, and appended to the outbox, in one transaction; whatever it starts reads it from there.  A
+stranger is told nothing, and costs the share of its address; no transaction is opened beyond that.
+"""
+
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from prometheus_client import Counter
+
+from control.base.rates import Rates
+from control.boundary import Call
+from control.boundary.lanes import Lanes
+from control.triggers import rules
+from control.triggers.rules import BadHook, Signed
+from control.triggers.usecases import TABLE
+from hum import ids
+from hum.clock import Clock, monotonic_ms, now
+from hum.errors import FieldError, InvalidRequest, NotFound, RateLimited, Refused
+from hum.ids import Kind
+from hum.secrets import Keyring, Place
+from hum.v1 import events_pb2
+from hum.v1 import runtime_pb2 as pb
+from storage import events, triggers
+from storage.db import AWAY, BUSY, Db, Tx
+from storage.triggers import NewDelivery, TriggerRow
+
+HOOKS = Counter("hum_hooks_total", "What other systems posted to triggers, by what became of it", ["how"])
+#: Beyond this many addresses, the least recently used count as unknown again.
+MOST_KNOWN = 10_000
+#: Later the same day some other sender's patience may be over, or the limit raised.
+DAY_RETRY_SECONDS = "3600"
+#: One sentence, whether an address never was, is replaced, disabled or deleted.
+NO_SUCH = "There is no such address."
+
+
+class BadSignature(Refused):
+    """The signature is missing or wrong."""
+
+    # Not PERMISSION_DENIED, which says that this gateway may not ask, and is worth repeating.
+    code, reason = "INVALID_ARGUMENT", "FORBIDDEN"
+
+
+class UnsupportedMediaType(Refused):
+    """The body has a media type that is not taken."""
+
+    code, reason = "INVALID_ARGUMENT", "UNSUPPORTED_MEDIA_TYPE"
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """`trigger`: of each trigger; `organization`: of all of one organization's; `unknown`: of an address that tries."""
+
+    trigger: Rates
+    organization: Rates
+    unknown: Rates
+    tolerance_seconds: float
+    event_bytes: int
+    day_bytes: int
+
+
+class HooksIngressServicer:
+    def __init__(self, db: Db, keyring: Keyring, lanes: Lanes, bounds: Bounds, clock: Clock = monotonic_ms) -> None:
+        self._db, self._keyring, self._lanes, self._bounds, self._clock = db, keyring, lanes, bounds, clock
+        #: Trigger and organization of addresses that were good here: only whether one is known, never a verdict.
+        self._known: OrderedDict[bytes, tuple[UUID, UUID]] = OrderedDict()
+
+    async def ReceiveHook(self, request: pb.ReceiveHookRequest, _: Call) -> pb.ReceiveHookResponse:
+        proposed = ids.require(Kind.TRIGGER_DELIVERY, request.delivery_id)  # the gateway's
+        trigger, org = self._known.get(request.token_hash) or await self._look_up(request)
+        now_ms = self._clock()
+        self._bounds.trigger.take(trigger.bytes, now_ms)
+        self._bounds.organization.take(org.bytes, now_ms)
+        async with self._lanes.enter(org):
+            try:
+                async with self._db.system() as tx:
+                    id = await self._receive(tx, request, proposed, now())
+            except BadHook as bad:
+                async with self._db.system() as tx:
+                    await triggers.note_refusal(tx, trigger, bad.what)
+                HOOKS.labels(bad.what).inc()
+                raise _refusal(bad) from bad
+        HOOKS.labels("new" if id is None else "repeated").inc()
+        shown = ids.show(Kind.TRIGGER_DELIVERY, proposed if id is None else id)
+        return pb.ReceiveHookResponse(id=shown, is_repetition=id is not None and id != proposed)
+
+    async def _look_up(self, request: pb.ReceiveHookRequest) -> tuple[UUID, UUID]:
+        """Whose an address is that is new here, within the limit of whoever tries it.  Raises NotFound, RateLimited."""
+        address = request.client_address.encode()
+        self._bounds.unknown.take(address, self._clock())
+        try:
+            async with self._db.system() as tx:
+                row = await self._find(tx, request.token_hash)
+        except (*AWAY, *BUSY):  # an outage must not use up what the address has
+            self._bounds.unknown.give_back(address)
+            raise
+        self._bounds.unknown.give_back(address)
+        return row.id, row.org_id
+
+    async def _find(self, tx: Tx, token_hash: bytes) -> TriggerRow:
+        row = await triggers.find(tx, token_hash)
+        if row is None:
+            self._known.pop(token_hash, None)
+            HOOKS.labels("unknown").inc()
+            raise NotFound(NO_SUCH)
+        self._known[token_hash] = row.id, row.org_id
+        self._known.move_to_end(token_hash)
+        if len(self._known) > MOST_KNOWN:
+            self._known.popitem(last=False)
+        return row
+
+    async def _receive(self, tx: Tx, request: pb.ReceiveHookRequest, proposed: UUID, at: datetime) -> UUID | None:
+        """Store it, once; the id of the delivery that it repeats, if it is not new.  Raises BadHook, RateLimited."""
+        row = await self._find(tx, request.token_hash)
+        signed = _signed(request)
+        if row.secret is not None:
+            rules.require_signed(self._keys(row), signed, request.body, at.timestamp(), self._bounds.tolerance_seconds)
+        payload = rules.payload(request.content_type, request.body)
+        is_signed = row.secret is not None
+        key = rules.key_of(request.idempotency_key, request.webhook_id, payload, row.id_field, is_signed=is_signed)
+        new = NewDelivery(
+            id=proposed,
+            event_id=ids.new(),
+            media_type=rules.media_type(request.content_type),
+            body=request.body,
+            body_hash=hashlib.sha256(request.body).digest(),
+            key_source=key.source if key else None,
+            key=key.shown if key else None,
+            key_hash=key.hash if key else None,
+        )
+        if (repeated := await triggers.receive(tx, row, new)) is not None:
+            return repeated
+        event = events_pb2.ExternalEvent(
+            trigger_id=ids.show(Kind.TRIGGER, row.id),
+            delivery_id=ids.show(Kind.TRIGGER_DELIVERY, proposed),
+            body_bytes=len(request.body),
+        )
+        if len(payload.encode()) <= self._bounds.event_bytes:
+            event.payload_json = payload
+        await events.append(tx, row.org_id, row.id, event, id=new.event_id, name=row.event)
+        # The last statement: it holds the organization's row of the day until the commit.
+        if await triggers.count_bytes(tx, row.org_id, len(request.body)) > self._bounds.day_bytes:
+            raise RateLimited(
+                f"The organization's triggers received {self._bounds.day_bytes} bytes today, which is the limit.",
+                retry_after_seconds=DAY_RETRY_SECONDS,
+            )
+        return None
+
+    def _keys(self, row: TriggerRow) -> list[bytes]:
+        place = Place(TABLE, row.id, row.org_id)
+        sealed = [row.secret, row.old_secret if row.is_old_secret_good else None]
+        return [self._keyring.open(each, place) for each in sealed if each is not None]
+
+
+def _signed(request: pb.ReceiveHookRequest) -> Signed | None:
+    if not (request.webhook_id and request.webhook_timestamp and request.webhook_signature):
+        return None
+    return Signed(request.webhook_id, request.webhook_timestamp, request.webhook_signature)
+
+
+def _refusal(bad: BadHook) -> Refused:
+    match bad.what:
+        case "signature":
+            return BadSignature(str(bad))
+        case "media_type":
+            return UnsupportedMediaType(str(bad))
+        case _:
+            return InvalidRequest([FieldError("body", str(bad))])

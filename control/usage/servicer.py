@@ -1,0 +1,58 @@
+"""UsageService (proto/hum/v1/usage.proto)."""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from uuid import UUID
+
+from control.analytics.rules import midnight, today, window
+from control.base.wire import timestamp
+from control.boundary import Call
+from control.usage import present, rules
+from hum import ids
+from hum.clock import now
+from hum.ids import Kind
+from hum.v1 import usage_pb2 as pb
+from storage import identity, usage
+from storage.usage import Grouped
+
+ONE_DAY = timedelta(days=1)
+#: So many flows or numbers are told apart: those that used most.
+MOST_GROUPS = 200
+QUERIES = {
+    pb.USAGE_GROUPING_UNSPECIFIED: usage.BY_DAY,
+    pb.USAGE_GROUPING_DAY: usage.BY_DAY,
+    pb.USAGE_GROUPING_FLOW: usage.BY_FLOW,
+    pb.USAGE_GROUPING_NUMBER: usage.BY_NUMBER,
+}
+
+
+class UsageServicer:
+    async def GetUsage(self, request: pb.GetUsageRequest, call: Call) -> pb.GetUsageResponse:
+        time_zone, at = (await identity.organization(call.tx, call.who.org_id)).time_zone, now()
+        days = window(
+            today(at, time_zone),
+            None,
+            date.fromisoformat(request.first_day) if request.HasField("first_day") else None,
+            date.fromisoformat(request.last_day) if request.HasField("last_day") else None,
+        )
+        since, until = midnight(days[0], time_zone), midnight(days[-1] + ONE_DAY, time_zone)
+        unread_since = await usage.unread_since(call.tx)
+        found = await usage.grouped(call.tx, QUERIES[request.group_by], since, until, time_zone)
+        return pb.GetUsageResponse(
+            time_zone=time_zone,
+            totals=present.figures(found.total),
+            groups=_groups(request.group_by, found, days),
+            counted_until=timestamp(min(unread_since or at, at)),
+        )
+
+
+def _groups(by: pb.UsageGrouping.ValueType, found: Grouped, days: Sequence[date]) -> list[pb.UsageGroup]:
+    if by in {pb.USAGE_GROUPING_UNSPECIFIED, pb.USAGE_GROUPING_DAY}:
+        return [pb.UsageGroup(date=day.isoformat(), figures=present.figures(found.groups.get(day, []))) for day in days]
+    kind, field = (Kind.FLOW, "flow_id") if by == pb.USAGE_GROUPING_FLOW else (Kind.NUMBER, "number_id")
+    sized = [(id, rows) for id, rows in found.groups.items() if isinstance(id, UUID)]
+    sized.sort(key=lambda group: (-rules.size((row.meter, row.quantity) for row in group[1]), str(group[0])))
+    return [
+        pb.UsageGroup(figures=present.figures(rows), **({field: ids.show(kind, id)} if id.int else {}))
+        for id, rows in sized[:MOST_GROUPS]
+    ]

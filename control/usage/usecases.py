@@ -1,0 +1,63 @@
+"""Counting what was used into the roll-ups."""
+
+from collections.abc import Sequence
+from datetime import UTC
+
+from control.usage import rules
+from control.usage.rules import Prices, Worth
+from storage import events, usage
+from storage.db import Db, Tx
+from storage.events import Event
+from storage.usage import CountedRow, EntryRow
+
+#: Events whose subject has used something, or something more.
+CHANGES = frozenset({"call.completed", "call.summary", "sms.received", "sms.sent", "usage.recorded"})
+PAGE = 2000
+
+
+async def count(tx: Tx, prices: Prices, changed: Sequence[Event]) -> None:
+    """Count what the subjects of these events have used and is not counted yet."""
+    subjects = {(event.org_id, event.subject_id) for event in changed}
+    await _count(tx, prices, await usage.of_events(tx, sorted(subjects)))
+
+
+async def rebuild(db: Db, prices: Prices) -> int:
+    """Estimate everything anew, by the price table as it is, and make the roll-ups from that; return of how many entries."""
+    counted, last = 0, None
+    async with db.system() as tx:
+        await events.hold(tx, usage.READER)
+        await usage.unlimited(tx)
+        while page := await usage.next_entries(tx, last, PAGE):
+            await usage.set_counted(tx, [_counted(row, prices) for row in page if row.used_at is not None])
+            counted, last = counted + len(page), page[-1]
+        await usage.rebuild(tx)
+    return counted
+
+
+async def _count(tx: Tx, prices: Prices, rows: Sequence[EntryRow]) -> None:
+    counted = [_counted(row, prices) for row in rows]
+    await usage.set_counted(tx, counted)
+    both = [(row.place, _before(row), _after(now)) for row, now in zip(rows, counted, strict=True)]
+    await usage.roll_up(tx, rules.changes(both))
+
+
+def _counted(row: EntryRow, prices: Prices) -> CountedRow:
+    assert row.used_at is not None
+    estimate = None
+    if row.meter not in rules.COUNTS:
+        estimate = prices.estimate(row.meter, row.item, row.quantity, row.used_at.astimezone(UTC).date())
+    price = (row.price, row.price_currency) if row.price is not None and row.price_currency is not None else None
+    worth = rules.worth(row.quantity, price, estimate)
+    amount, currency = estimate or (None, None)
+    return CountedRow(row.key, amount, currency, worth.quantity, worth.cost, worth.currency, worth.basis)
+
+
+def _before(row: EntryRow) -> Worth | None:
+    if row.counted_quantity is None:
+        return None
+    assert row.counted_cost is not None and row.counted_currency is not None and row.counted_basis is not None
+    return Worth(row.counted_quantity, row.counted_cost, row.counted_currency, row.counted_basis)
+
+
+def _after(row: CountedRow) -> Worth:
+    return Worth(row.quantity, row.cost, row.currency, row.basis)

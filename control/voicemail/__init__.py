@@ -1,0 +1,1 @@
+"""Voicemail: what a mailbox says, and what becomes of the messages that it takes."""

@@ -1,0 +1,20 @@
+"""Voicemail: messages that callers leave (their routes are the review's)."""
+
+from functools import partial
+
+from control.feature import Deps, Feature
+from control.voicemail import jobs, rules
+from control.voicemail.tools import take_voicemail
+from hum.settings import ControlSettings
+
+
+def feature(settings: ControlSettings, deps: Deps) -> Feature:
+    files = deps.files
+    return Feature(
+        jobs={
+            rules.KEEP: partial(jobs.keep, deps.db, files, round(settings.voicemail_min_voice_ms)),
+            rules.TRANSCRIBE: partial(jobs.transcribe, deps.db, deps.outside.transcriber, files),
+            rules.ERASE: partial(jobs.erase, deps.db, files),
+        },
+        tools=[take_voicemail(deps.db, round(settings.tool_seconds * 1000))],
+    )

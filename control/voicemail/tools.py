@@ -1,0 +1,41 @@
+"""The agent's tool that takes a message."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from control.calls.ending import require_live
+from control.calls.owed import VOICEMAIL, Message, stored
+from control.tools import Result, Schema, Situation, Tool, ToolChannel, ToolContext, failed
+from storage import calls
+from storage.db import Db
+
+NOTHING: Schema = {"type": "object", "properties": {}, "additionalProperties": False}
+
+
+def take_voicemail(db: Db, timeout_ms: int) -> Tool:
+    """The call goes on in the mailbox once the agent's last words were heard."""
+
+    async def run(context: ToolContext, _: Mapping[str, Any]) -> Result:
+        async with db.tenant(context.organization) as tx:
+            state = await require_live(tx, context.call)
+            if state.call_sid is None:
+                return failed("Only callers on the phone can leave a message. Note down what they say instead.")
+            await calls.owe(tx, context.call, stored(Message("agent")))
+        return Result({"taking_message": True}, leaves=VOICEMAIL)
+
+    return Tool(
+        name="take_voicemail",
+        description=(
+            "Let the caller leave a message for the team, when they ask for that or nobody can help them. Tell them that you "
+            "connect them to the mailbox, then call this: you leave the call, and they speak after a tone."
+        ),
+        parameters=_if_enabled,
+        run=run,
+        channels=frozenset({ToolChannel.CALL}),
+        timeout_ms=timeout_ms,
+    )
+
+
+def _if_enabled(situation: Situation) -> Schema | None:
+    able = situation.origin == "phone" and situation.definition.get("voicemail_enabled")
+    return NOTHING if able else None

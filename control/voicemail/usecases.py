@@ -1,0 +1,80 @@
+"""What a call's mailbox says, and who says it: the media plane, or the carrier where not all of it is rendered yet."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+from uuid import UUID
+
+from control import jobs
+from control.calls.owed import Message, stored
+from control.calls.sentences import spoken
+from control.flows import rules as flow_rules
+from control.flows.choices import Choices
+from control.flows.stored import usable
+from control.voicemail import sentences
+from control.voicemail.sentences import Line
+from hum.v1 import runtime_pb2 as pb
+from storage import calls, clips, flow_switches, voicemails
+from storage.db import Tx
+
+#: Clips besides the openings -> what they say.
+_ENDINGS = {"thanks": Line.THANKS, "goodbye": Line.GOODBYE, "apology": Line.APOLOGY}
+#: Why a mailbox's stream ended -> which of them is heard.
+_LAST = {"message_taken": "thanks", "no_message": "goodbye", "message_failed": "apology"}
+
+
+class Mailboxes:
+    """As the system, since the carrier and the media plane ask."""
+
+    def __init__(self, choices: Choices) -> None:
+        self._choices = choices
+
+    async def prepare(self, tx: Tx, call: UUID, message: Message) -> pb.SayFirst | None:
+        """Before a call's stream is offered for a message: what the carrier must say first, since not all that the
+        mailbox says is rendered yet.  It is, for later calls.
+        """
+        row = await calls.session(tx, call)
+        if row is None:
+            return None
+        definition = usable(row.definition)
+        texts = sentences.openings(definition, message.why, again=await voicemails.has_parts(tx, call))
+        whole = {*texts, *_endings(definition).values()}
+        by_carrier = len(await self._rendered(tx, row.org_id, definition, whole)) < len(whole)
+        await calls.owe(tx, call, stored(Message(message.why, by_carrier)), due=True)
+        if not by_carrier:
+            return None
+        if (flow := await flow_switches.current(tx, call)) is not None:
+            await jobs.enqueue(tx, flow_rules.RENDER_CLIPS, row.org_id, flow)
+        return pb.SayFirst(text=" ".join(texts), language=spoken(sentences.language_of(texts, definition)))
+
+    async def clips(
+        self, tx: Tx, org: UUID, call: UUID, definition: Mapping[str, Any], message: Message
+    ) -> list[pb.Clip]:
+        """What the stream of a mailbox plays: the openings in order, unless the carrier has said them; then the endings."""
+        if message.by_carrier:
+            return []
+        openings = sentences.openings(definition, message.why, again=await voicemails.has_parts(tx, call))
+        kinds = [*(("opening", text) for text in openings), *_endings(definition).items()]
+        audio = await self._rendered(tx, org, definition, {text for _, text in kinds})
+        return [pb.Clip(kind=kind, text=text, audio_ulaw=audio[text]) for kind, text in kinds if text in audio]
+
+    async def parting(self, tx: Tx, call: UUID, message: Message, end_reason: str | None) -> pb.SayAndHangUp | None:
+        """What the carrier says after the stream of a mailbox that had nothing to say it with."""
+        kind = _LAST.get(end_reason or "")
+        row = await calls.session(tx, call) if kind and message.by_carrier else None
+        if row is None or kind is None:
+            return None
+        definition = usable(row.definition)
+        language = spoken(sentences.language(definition))
+        return pb.SayAndHangUp(text=_endings(definition)[kind], language=language)
+
+    async def _rendered(
+        self, tx: Tx, org: UUID, definition: Mapping[str, Any], texts: Collection[str]
+    ) -> dict[str, bytes]:
+        voice = self._choices.voice(definition)
+        hashes = {clips.clip_hash(voice, text): text for text in texts}
+        found = await clips.find_of(tx, org, list(hashes))
+        return {hashes[hash]: audio for hash, audio in found.items()}
+
+
+def _endings(definition: Mapping[str, Any]) -> dict[str, str]:
+    return {kind: sentences.line(which, definition) for kind, which in _ENDINGS.items()}

@@ -1,0 +1,52 @@
+"""Whose inbox has changed: one look for all listeners of a process."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+from uuid import UUID
+
+from hum.telemetry import log
+from storage import inbox_changes
+from storage.db import AWAY, BUSY, Db
+
+LOG = log(__name__)
+
+
+class Watch:
+    """Wakes those who follow an organization's inbox when something in it has changed, and now and then when nothing has."""
+
+    def __init__(self, db: Db, look_seconds: float) -> None:
+        self._db, self._look_seconds = db, look_seconds
+        self._followers: dict[UUID, set[asyncio.Event]] = defaultdict(set)
+        self._since = "0"
+        self._task: asyncio.Task[None] | None = None
+
+    def follow(self, org: UUID, wake: asyncio.Event) -> Callable[[], None]:
+        """Set `wake` with each change from now on; returns how to follow no longer."""
+        self._followers[org].add(wake)
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="inbox watch")
+        return lambda: self._leave(org, wake)
+
+    def _leave(self, org: UUID, wake: asyncio.Event) -> None:
+        self._followers[org].discard(wake)
+        if not self._followers[org]:
+            del self._followers[org]
+
+    async def _run(self) -> None:
+        try:
+            while self._followers:
+                try:
+                    await self._look()
+                except (*AWAY, *BUSY) as error:  # nothing is missed: the next look asks since the same transaction
+                    LOG.warning("inboxes are not watched for a moment", error=repr(error)[:200])
+                await asyncio.sleep(self._look_seconds)
+        finally:
+            self._task = None
+
+    async def _look(self) -> None:
+        async with self._db.system() as tx:
+            orgs, self._since = await inbox_changes.changed(tx, list(self._followers), self._since)
+        for org in orgs:
+            for wake in self._followers.get(org, ()):
+                wake.set()

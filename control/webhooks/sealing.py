@@ -1,0 +1,34 @@
+"""A webhook's secrets and headers, as the database keeps them."""
+
+import json
+from collections.abc import Mapping
+from uuid import UUID
+
+from hum.secrets import Keyring, Place
+
+#: A secret's place is the same for the newest and the previous one: a rotation moves it.
+SECRET, HEADERS = "webhooks.secret", "webhooks.headers"
+
+
+class Sealer:
+    """Seals and opens them; opening raises Unsealable."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+
+    def seal_secret(self, secret: str, webhook: UUID, org: UUID) -> bytes:
+        return self._keyring.seal(secret.encode(), Place(SECRET, webhook, org))
+
+    def secret(self, blob: bytes, webhook: UUID, org: UUID) -> str:
+        return self._keyring.open(blob, Place(SECRET, webhook, org)).decode()
+
+    def seal_headers(self, headers: Mapping[str, str], webhook: UUID, org: UUID) -> bytes | None:
+        if not headers:
+            return None
+        return self._keyring.seal(json.dumps(headers).encode(), Place(HEADERS, webhook, org))
+
+    def headers(self, blob: bytes | None, webhook: UUID, org: UUID) -> Mapping[str, str]:
+        if blob is None:
+            return {}
+        headers: dict[str, str] = json.loads(self._keyring.open(blob, Place(HEADERS, webhook, org)))
+        return headers

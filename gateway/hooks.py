@@ -1,0 +1,94 @@
+"""What other systems post to triggers: handed to control, which stores it before it is answered.
+
+The token in the path is all that a sender needs, so it is nowhere but in the request: control is told its hash, and logs,
+traces and metrics have the route.
+"""
+
+from google.protobuf.message import Message
+from grpc import StatusCode, aio
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from gateway import credentials, errors
+from gateway.bodies import BadBody, Bodies
+from gateway.errors import Rename
+from gateway.held import Asker, Away
+from hum import ids, rpc, secrets
+from hum.ids import Kind
+from hum.settings import GatewaySettings
+from hum.telemetry import log
+from hum.v1 import runtime_pb2 as pb
+from hum.v1 import runtime_pb2_grpc
+
+LOG = log(__name__)
+HOOKS = "/hooks/"
+MOST_BYTES = 256 << 10
+ACCEPTED = 202
+#: When a sender that knows the header tries again; others have their own schedule.
+RETRY_SECONDS = 5
+NO_SUCH = "There is no such address."
+SIGNATURE = {
+    "webhook_id": "webhook-id",
+    "webhook_timestamp": "webhook-timestamp",
+    "webhook_signature": "webhook-signature",
+}
+
+
+class Hooks:
+    def __init__(
+        self, settings: GatewaySettings, channel: aio.Channel, identity: rpc.NodeIdentity, bodies: Bodies
+    ) -> None:
+        self._ask, self._bodies = Asker(settings, identity).ask, bodies
+        self._ingress = runtime_pb2_grpc.HooksIngressServiceStub(channel)
+
+    def routes(self) -> list[Route]:
+        return [Route(HOOKS + "{token}", self._receive, methods=["POST"])]
+
+    async def _receive(self, request: Request) -> Response:
+        request_id = credentials.request_id(request)
+        if not secrets.looks_like_token(request.path_params["token"]):
+            return errors.refusal("NOT_FOUND", NO_SUCH, request_id)
+        if complaint := credentials.bad_idempotency_key(request):
+            return errors.refusal("INVALID_REQUEST", f"The header Idempotency-Key {complaint}.", request_id)
+        try:
+            body = await self._bodies.read(request, MOST_BYTES)
+        except BadBody as error:
+            return errors.refusal(error.reason, str(error), request_id)
+        except ClientDisconnect:
+            return Response(status_code=errors.CLIENT_LEFT)
+        try:
+            # The id is the gateway's: if control has stored it, and its answer is lost, it is not stored again.
+            answer = await self._ask(self._ingress.ReceiveHook, _message(request, body), request)
+        except Away as error:
+            return _away(error, request_id)
+        except aio.AioRpcError as error:
+            return errors.rpc_error(error, request_id, Rename())
+        return JSONResponse({"id": answer.id, "repeated": answer.is_repetition}, ACCEPTED)
+
+
+def _message(request: Request, body: bytes) -> Message:
+    return pb.ReceiveHookRequest(
+        delivery_id=ids.show(Kind.TRIGGER_DELIVERY, ids.new()),
+        token_hash=secrets.token_hash(request.path_params["token"]),
+        client_address=request.scope[credentials.ADDRESS],
+        content_type=request.headers.get("content-type", ""),
+        body=body,
+        idempotency_key=request.headers.get("idempotency-key"),
+        **{field: request.headers.get(header) for field, header in SIGNATURE.items()},
+    )
+
+
+def _away(error: Away, request_id: str) -> Response:
+    """Control is away, or says that it is too much at once."""
+    cause = error.__cause__
+    if isinstance(cause, aio.AioRpcError) and cause.code() is StatusCode.RESOURCE_EXHAUSTED:
+        return errors.rpc_error(cause, request_id, Rename())
+    LOG.warning("control did not take what was posted to a trigger", error=str(error))
+    message = "It was not taken; send it again."
+    return errors.refusal("UNAVAILABLE", message, request_id, {"Retry-After": str(RETRY_SECONDS)})
+
+
+def shown_path(path: str) -> str:
+    """A path as logs may hold it."""
+    return f"{HOOKS}..." if path.startswith(HOOKS) else path

@@ -1,0 +1,54 @@
+"""The index of the catalogue's operations, and what a search answers."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+from gateway.mcpserver import words
+from gateway.mcpserver.catalogue import Catalogue, Operation, texts_of
+from gateway.mcpserver.search import Document, Index
+
+#: How much a word weighs by where it stands.
+NAME, PATH, SUMMARY, DESCRIPTION, ARGUMENT, ABOUT = 8.0, 2.0, 3.0, 1.0, 0.8, 0.3
+#: How many operations are found, and how many of them come with their arguments.
+FOUND: Final = 8
+WHOLE: Final = 3
+
+
+@lru_cache(maxsize=1)
+def index(catalogue: Catalogue) -> Index:
+    """All operations that can be found; every gateway of a process shares it."""
+    return Index([_document(each) for each in catalogue])
+
+
+def _document(operation: Operation) -> Document:
+    method = operation.binding.method.name
+    arguments = " ".join((*operation.properties, *texts_of(operation.properties)))
+    texts: Sequence[tuple[float, str]] = (
+        (NAME, operation.id),
+        (PATH, operation.binding.path.removeprefix("/api")),
+        (SUMMARY, operation.summary),
+        (DESCRIPTION, operation.description),
+        (ARGUMENT, arguments),
+        (ABOUT, operation.about),
+    )
+    return Document(operation.id, words.kind_of(operation.binding.verb, method), texts)
+
+
+def entry(catalogue: Catalogue, operation: Operation, *, whole: bool) -> dict[str, Any]:
+    """An operation that was found, for an agent."""
+    brief = {
+        "operation_id": operation.id,
+        "request": operation.request,
+        "summary": operation.summary,
+        "needs_confirm": operation.needs_confirmation,
+    }
+    if not whole:
+        return brief
+    more = {"description": operation.description, "only_over_http": operation.only_over_http}
+    return {
+        **brief,
+        **{name: text for name, text in more.items() if text},
+        **operation.access,
+        "arguments": catalogue.arguments(operation),
+    }

@@ -1,0 +1,57 @@
+"""The carrier's webhooks as they arrive: forms that it has signed, of accounts that are ours."""
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from gateway import credentials, errors, twiml
+from gateway.bodies import BadBody, Bodies
+from hum import carrier
+from hum.settings import GatewaySettings
+from hum.telemetry import log
+
+LOG = log(__name__)
+FORM_BYTES = 64 << 10  # the carrier sends about 1 KiB; the longest text in the widest script, some 40 KiB
+NEW_SCHEME = "x-twilio-webhooks-signature-settings"
+
+
+class SignedForms:
+    """Reads the carrier's forms."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self._settings = settings
+        # Apart from clients' bodies, which can use up the memory for theirs; connections limit how many there are.
+        self._bodies = Bodies(FORM_BYTES, settings.max_connections * FORM_BYTES, settings.body_seconds)
+
+    async def read(self, request: Request) -> dict[str, str] | Response:
+        """The form; or the refusal, if it is too large, not signed by the carrier, or of an account that is not ours.
+
+        Our webhooks have no query, so a query is refused.
+        """
+        signature = request.headers.get("x-twilio-signature", "")
+        if not carrier.looks_signed(signature) or request.url.query or NEW_SCHEME in request.headers:
+            return _unsigned(request)
+        try:
+            signed = twiml.form(await self._bodies.read(request))
+        except BadBody as error:
+            return errors.refusal(error.reason, str(error), credentials.request_id(request))
+        except ClientDisconnect:
+            return _unsigned(request)
+        except ValueError:
+            return errors.refusal("PAYLOAD_TOO_LARGE", "The form has too many fields.", credentials.request_id(request))
+        url = self._settings.public_url + request.scope["raw_path"].decode("ascii", "replace")
+        if not carrier.is_signed(self._settings.twilio_auth_tokens, url, signed, signature):
+            return _unsigned(request)
+        form = {twiml.readable(name): twiml.readable(value) for name, value in signed}
+        if form.get("AccountSid") not in self._settings.carrier_accounts:
+            return forbidden(request, "The request comes from another account of the carrier.")
+        return form
+
+
+def _unsigned(request: Request) -> Response:
+    return forbidden(request, "The request does not have a valid signature of the carrier.")
+
+
+def forbidden(request: Request, why: str) -> Response:
+    """The refusal of a webhook, which is logged."""
+    LOG.warning("carrier webhook refused", path=request.url.path, why=why)
+    return errors.refusal("FORBIDDEN", why, credentials.request_id(request))

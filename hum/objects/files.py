@@ -1,0 +1,183 @@
+"""Recordings, voicemails and files of texts as control has them: in a directory; or in a bucket, and in this machine's directory until
+they are there.
+
+With a bucket, what is in the directory is the media plane's: control reads it, writes to the bucket alone, and deletes there alone
+(`media/io/storing.py` deletes the local file of what is not wanted any more).
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hum import ids, peaks, private, recordings
+from hum.clock import now
+from hum.errors import NotFound, NotStoredYet, Refused
+from hum.settings import RecordingSettings
+from hum.telemetry import log
+
+if TYPE_CHECKING:
+    from hum.objects.bucket import Bucket
+
+LOG = log(__name__)
+CHUNK_BYTES = 64 << 10
+GONE = "The recording no longer exists."
+#: So many names may be missing before the next file: messages are removed when nothing was said, and when they are joined.
+MOST_HOLES = 16
+
+
+class Files:
+    """Files by their paths below the root.  Every method raises OSError, and with a bucket StoreFault."""
+
+    def __init__(self, directory: Path, bucket: "Bucket | None" = None, wait: timedelta = timedelta(0)) -> None:
+        self._directory, self._bucket, self._wait = directory, bucket, wait
+
+    @classmethod
+    def of(cls, settings: RecordingSettings) -> "Files":
+        """Where this deployment has them."""
+        if settings.bucket is None:
+            return cls(settings.recordings_dir)
+        from hum.objects.bucket import opened  # the client is large, and only this needs it
+
+        return cls(settings.recordings_dir, opened(settings, settings.bucket), settings.store_wait)
+
+    # Reading.
+
+    async def size(self, path: str) -> int | None:
+        """None when it is gone, or not stored yet."""
+        if not self._is_below(path):
+            return None
+        try:
+            return (await asyncio.to_thread((self._directory / path).stat)).st_size
+        except FileNotFoundError:
+            return await self._bucket.size(path) if self._bucket else None
+
+    async def read(self, path: str, first: int, size: int, chunk_bytes: int = CHUNK_BYTES) -> AsyncIterator[bytes]:
+        """Bytes of a file, as far as it has them.  Raises FileNotFoundError."""
+        if not self._is_below(path):
+            raise FileNotFoundError(path)
+        try:
+            file = await asyncio.to_thread((self._directory / path).open, "rb")
+        except FileNotFoundError:
+            if self._bucket is None:
+                raise
+            async for chunk in self._bucket.read(path, first, size):
+                yield chunk
+            return
+        with file:
+            file.seek(first)
+            while size > 0 and (chunk := await asyncio.to_thread(file.read, min(chunk_bytes, size))):
+                size -= len(chunk)
+                yield chunk
+
+    async def load(self, path: str) -> bytes:
+        """A whole file, which must be small.  Raises FileNotFoundError."""
+        if not self._is_below(path):
+            raise FileNotFoundError(path)
+        try:
+            return await asyncio.to_thread((self._directory / path).read_bytes)
+        except FileNotFoundError:
+            if self._bucket is None:
+                raise
+            return await self._bucket.load(path)
+
+    def missing(self, since: datetime | None) -> Refused:
+        """Why a file is not there that was written at `since`: it is on its way to the bucket, or gone.  None: it goes on."""
+        if self._bucket is not None and (since is None or now() - since < self._wait):
+            return NotStoredYet()
+        return NotFound(GONE)
+
+    # Writing.
+
+    async def put(self, path: str, content: bytes) -> None:
+        """Write a file, all of it or nothing; again, it is replaced."""
+        if self._bucket is not None:
+            await self._bucket.put(path, content)
+        else:
+            await asyncio.to_thread(_keep, self._directory / path, content)
+
+    async def add(self, organization_id: str, call_id: str, content: bytes) -> str:
+        """Write one more file of a call, with a name as its recordings have; its path."""
+        if self._bucket is not None:
+            path = next(recordings.unique_names(organization_id, call_id))
+            await self._bucket.put(path, content)
+            return path
+        return await asyncio.to_thread(_create, self._directory, organization_id, call_id, content)
+
+    # Deleting.
+
+    async def remove(self, path: str) -> bool:
+        """Delete a file and its peaks; tell whether it may have been there."""
+        if not self._is_below(path):
+            LOG.error("a recording is not in the folder of recordings; it is left alone", path=path)
+            return False
+        if self._bucket is None:
+            return await asyncio.to_thread(_remove, self._directory, path)
+        for each in (path + recordings.PEAKS, path, path + recordings.PEAKS):
+            await self._bucket.delete(each)
+        return True
+
+    async def of_call(self, organization_id: str, call_id: str) -> list[str]:
+        """The recordings of a call that there are, by their names and in order."""
+        if self._bucket is None:
+            return await asyncio.to_thread(_found, self._directory, recordings.names(organization_id, call_id))
+        named = await self._bucket.named(recordings.beginning(organization_id, call_id))
+        return list(dict.fromkeys(path.removesuffix(recordings.PEAKS) for path in named))
+
+    def _is_below(self, path: str) -> bool:
+        return (self._directory / path).resolve().is_relative_to(self._directory.resolve())
+
+
+def _keep(path: Path, content: bytes) -> None:
+    private.directory(path.parent)
+    part = path.with_name(f"{path.name}.{ids.new().hex}.part")
+    try:
+        with open(part, "wb", opener=private.opener) as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _create(directory: Path, organization_id: str, call_id: str, content: bytes) -> str:
+    for name in recordings.names(organization_id, call_id):
+        private.directory((directory / name).parent)
+        with suppress(FileExistsError):
+            file = os.open(directory / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, private.FILE)
+            with os.fdopen(file, "wb") as raw:
+                raw.write(content)
+            return name
+    raise AssertionError("there is always another name")
+
+
+def _remove(directory: Path, path: str) -> bool:
+    """With its peaks, before and after: whoever computes them while the recording is there writes them a moment later."""
+    if not directory.is_dir():
+        raise OSError(f"there are files to delete, but no folder {directory}: is its disk mounted?")
+    beside = peaks.beside(directory / path)
+    beside.unlink(missing_ok=True)
+    try:
+        (directory / path).unlink()
+    except FileNotFoundError:
+        return False
+    finally:
+        beside.unlink(missing_ok=True)
+    return True
+
+
+def _found(directory: Path, names: Iterator[str]) -> list[str]:
+    """Those that are there, of names without end."""
+    found, holes = [], 0
+    for name in names:
+        if (directory / name).exists():
+            found.append(name)
+            holes = 0
+        elif (holes := holes + 1) > MOST_HOLES:
+            break
+    return found

@@ -1,0 +1,32 @@
+"""The file with the plans: the packaged one, or the operator's."""
+
+from importlib.resources import files
+from pathlib import Path
+
+from hum.plans import Plans, parse
+from hum.refusal import refuse
+
+MOST_FILE_BYTES = 1 << 20
+
+
+def packaged() -> Plans:
+    return parse((files("hum") / "plans.json").read_text())
+
+
+def read(path: Path | None) -> Plans:
+    """The plans of the operator's file; of the packaged one without it.  Raises ValueError, OSError."""
+    if path is None:
+        return packaged()
+    with path.open("rb") as file:
+        content = file.read(MOST_FILE_BYTES + 1)
+    if len(content) > MOST_FILE_BYTES:
+        raise ValueError("it is larger than 1 MiB")
+    return parse(content.decode())
+
+
+def require(path: Path | None) -> Plans:
+    """As `read`; a file that can't be used ends the process with a message."""
+    try:
+        return read(path)
+    except (ValueError, OSError) as error:
+        refuse(f"HUM_PLANS_FILE {path}: {error}")

@@ -1,0 +1,48 @@
+"""Calls from browsers, as `hum media --browser` carries them."""
+
+from hum.settings.base import Common, setting
+
+
+class BrowserSettings(Common):
+    """What only a media process that takes calls from browsers reads."""
+
+    ice_host: str = setting(
+        "HUM_ICE_HOST",
+        "",
+        "address, or name of one, at which browsers reach this machine by UDP, the only one that they are told; unset: the "
+        "machine's own that it reaches others from",
+    )
+    ice_servers: str = setting(
+        "HUM_ICE_SERVERS",
+        "",
+        "servers through which browsers reach a machine that has no address of its own for them: `stun:host:port`, "
+        "`turn:user:password@host:port`, comma-separated; unset: none, and addresses in offers are ignored",
+    )
+    browser_calls: int = setting(
+        "HUM_BROWSER_CALLS", 12, "calls from browsers that one process, which has one core, carries", ge=1
+    )
+    browser_waiting: int = setting(
+        "HUM_BROWSER_WAITING", 6, "how many of these may be connecting at once; further offers are refused", ge=1
+    )
+    browser_connect_seconds: float = setting(
+        "HUM_BROWSER_CONNECT_SECONDS",
+        15.0,
+        "seconds that a browser has from its offer until its connection stands; less than HUM_STREAM_TOKEN_SECONDS",
+        gt=0,
+    )
+    browser_lost_seconds: float = setting(
+        "HUM_BROWSER_LOST_SECONDS", 15.0, "seconds without an answer from a browser before its call ends", ge=3
+    )
+    browser_jitter_ms: float = setting(
+        "HUM_BROWSER_JITTER_MS", 40.0, "milliseconds of a browser's audio that are held back at least", ge=0
+    )
+    browser_max_jitter_ms: float = setting(
+        "HUM_BROWSER_MAX_JITTER_MS", 200.0, "and at most, on a network with much jitter", ge=0
+    )
+    browser_tail_ms: float = setting(
+        "HUM_BROWSER_TAIL_MS",
+        300.0,
+        "milliseconds before a browser's connection is closed, in which it plays what it was sent last",
+        ge=0,
+        le=900,
+    )

@@ -1,0 +1,63 @@
+"""What control and its workers read about the database."""
+
+from pydantic import field_validator
+
+from hum.network import database_hosts
+from hum.settings.base import Common, setting
+
+
+class DatabaseSettings(Common):
+    """The database, as control uses it."""
+
+    database_url: str = setting(
+        "HUM_DATABASE_URL",
+        "",
+        "URL of PostgreSQL 15 or later, with all hosts that may be the primary (host1:5432,host2:5432), and not through a "
+        "pooler; unset: an embedded one, under HUM_HOME",
+    )
+    database_app_url: str = setting(
+        "HUM_DATABASE_APP_URL",
+        "",
+        "URL for transactions of one organization, through a pooler in transaction mode; its login has the role hum_app; "
+        "unset: HUM_DATABASE_URL",
+    )
+    database_system_url: str = setting(
+        "HUM_DATABASE_SYSTEM_URL", "", "the same for HUM's own transactions; its login has the role hum_system"
+    )
+    database_connect_seconds: float = setting(
+        "HUM_DATABASE_CONNECT_SECONDS", 5.0, "seconds that each host of the database has to take a connection", gt=0
+    )
+    database_next_host_seconds: float = setting(
+        "HUM_DATABASE_NEXT_HOST_SECONDS",
+        0.3,
+        "seconds without an answer from one host of the database after which the next one is tried beside it",
+        gt=0,
+    )
+    database_silent_seconds: float = setting(
+        "HUM_DATABASE_SILENT_SECONDS",
+        3.0,
+        "seconds after which a connection counts as lost whose host acknowledges nothing (TCP_USER_TIMEOUT, keepalive)",
+        ge=1,
+        le=120,
+    )
+    database_look_seconds: float = setting(
+        "HUM_DATABASE_LOOK_SECONDS",
+        5.0,
+        "seconds between looks at the database by those who are else woken by NOTIFY, in case one was lost",
+        gt=0,
+    )
+    pool_size: int = setting("HUM_DATABASE_POOL", 10, "database connections of this process", ge=2, le=200)
+    calls_pool_size: int = setting(
+        "HUM_CALLS_DATABASE_POOL", 8, "more of them, for calls and webhooks alone", ge=2, le=200
+    )
+    statement_seconds: float = setting("HUM_STATEMENT_SECONDS", 15.0, "seconds before a statement is cancelled", gt=0)
+    lock_seconds: float = setting("HUM_LOCK_SECONDS", 5.0, "seconds a statement waits for a lock before it fails", gt=0)
+    database_retry_seconds: float = setting(
+        "HUM_DATABASE_RETRY_SECONDS", 1.0, "seconds between attempts to reconnect to an unavailable database", gt=0
+    )
+
+    @field_validator("database_url", "database_app_url", "database_system_url")
+    @classmethod
+    def _readable_hosts(cls, url: str) -> str:
+        database_hosts(url)
+        return url

@@ -1,0 +1,131 @@
+"""E-mails leave over SMTP: one connection for each, encrypted unless the operator says otherwise, and bounded in time."""
+
+import asyncio
+import ssl
+from dataclasses import dataclass
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import aiosmtplib
+from aiosmtplib.errors import (
+    SMTPAuthenticationError,
+    SMTPException,
+    SMTPRecipientsRefused,
+    SMTPResponseException,
+    SMTPSenderRefused,
+)
+
+Security = Literal["tls", "starttls", "none"]
+SECURITIES: dict[str, tuple[Security, int]] = {
+    "smtps": ("tls", 465),
+    "smtp": ("starttls", 587),
+    "smtp+plain": ("none", 25),
+}
+PERMANENT = 500
+#: Codes that are about a mailbox (RFC 5321), unless the words say that a policy is meant.
+NO_MAILBOX, POLICY = (550, 551, 553), "5.7."
+ERROR_CHARS = 300
+
+
+class NotSent(Exception):  # noqa: N818 - it says what happened
+    """The server did not take an e-mail; a later attempt may succeed."""
+
+
+class Refused(Exception):  # noqa: N818
+    """The server refuses this e-mail for good."""
+
+
+class Bounced(Refused):
+    """The server takes nothing for this address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where e-mails are handed over.  `seconds`: for all of it."""
+
+    host: str
+    port: int
+    security: Security
+    user: str
+    password: str
+    ca_file: Path | None
+    seconds: float
+
+
+def read_url(url: str) -> tuple[str, int, Security]:
+    """Host, port and encryption of `smtps://host`, `smtp://host:587` or `smtp+plain://host:25`.  Raises ValueError."""
+    at = urlsplit(url)
+    if at.scheme not in SECURITIES or not at.hostname or at.username or at.path.strip("/") or at.query or at.fragment:
+        raise ValueError("must be smtps://host[:port], smtp://host[:port] (STARTTLS) or smtp+plain://host[:port]")
+    security, port = SECURITIES[at.scheme]
+    return at.hostname, at.port or port, security
+
+
+async def send(server: Server, message: EmailMessage) -> None:
+    """Hand an e-mail over.  Raises NotSent, Refused, Bounced; after NotSent the server may have it all the same."""
+    try:
+        async with asyncio.timeout(server.seconds):
+            client = await _connect(server)
+            try:
+                await client.send_message(message)
+            finally:
+                client.close()
+    except SMTPRecipientsRefused as error:
+        first = error.recipients[0]
+        raise _of_code(first.code, first.message, Bounced if _is_of_address(first) else Refused) from error
+    except (SMTPAuthenticationError, SMTPSenderRefused) as error:  # the operator's mistake: it is mended without us
+        raise NotSent(_words(error)) from error
+    except SMTPResponseException as error:
+        raise _of_code(error.code, error.message, Refused) from error
+    except (SMTPException, OSError, TimeoutError, ValueError) as error:
+        raise NotSent(_words(error)) from error
+
+
+async def check(server: Server) -> None:
+    """Connect, encrypt, sign in and leave.  Raises NotSent."""
+    try:
+        async with asyncio.timeout(server.seconds):
+            client = await _connect(server)
+            try:
+                await client.noop()
+            finally:
+                client.close()
+    except (SMTPException, OSError, TimeoutError, ValueError) as error:
+        raise NotSent(_words(error)) from error
+
+
+async def _connect(server: Server) -> aiosmtplib.SMTP:
+    client = aiosmtplib.SMTP(
+        hostname=server.host,
+        port=server.port,
+        username=server.user or None,
+        password=server.password or None,
+        timeout=server.seconds,
+        use_tls=server.security == "tls",
+        start_tls=server.security == "starttls",
+        tls_context=None if server.security == "none" else ssl.create_default_context(cafile=server.ca_file),
+    )
+    try:
+        await client.connect()
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+def _is_of_address(refused: SMTPResponseException) -> bool:
+    """Whether it is the address that is refused: a policy (RFC 3463, X.7.X) would refuse others too."""
+    return refused.code in NO_MAILBOX and not refused.message.startswith(POLICY)
+
+
+def _of_code(code: int, message: str, permanent: type[Refused]) -> Exception:
+    text = f"{code} {message}"[:ERROR_CHARS]
+    return permanent(text) if code >= PERMANENT else NotSent(text)
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, TimeoutError) and not str(error):
+        return "the server was too slow"
+    return f"{type(error).__name__}: {error}"[:ERROR_CHARS]

@@ -1,0 +1,50 @@
+"""When a message is over, and whether it is one: by the detector's first stage and by elapsed time.
+
+What the second stage would object to counts as a voice here: a quiet caller must not be cut off, and no message may be
+lost for being hard to hear.  Noise therefore may pass for a message that nobody ends, so there is a longest one.
+"""
+
+from enum import Enum, auto
+
+from media.core.audio import to_ms
+from media.core.vad import Vad
+
+
+class Over(Enum):
+    SILENT = auto()
+    TOO_LONG = auto()
+
+
+class Dictation:
+    __slots__ = ("_alive_ms", "_began_ms", "_least_ms", "_longest_ms", "_silence_ms", "_vad", "_voiced_ms")
+
+    def __init__(self, silence_ms: int, longest_ms: int, least_ms: int) -> None:
+        self._silence_ms, self._longest_ms, self._least_ms = silence_ms, longest_ms, least_ms
+        self._vad = Vad()
+        self._began_ms = self._alive_ms = 0.0
+        self._voiced_ms = 0
+
+    def adapt(self, ulaw: bytes) -> None:
+        """Audio from before the message: the detector gets to know the line."""
+        self._vad.caller_frame(ulaw, agent_audible=False)
+
+    def begin(self, now_ms: float) -> None:
+        self._began_ms = self._alive_ms = now_ms
+
+    def frame(self, ulaw: bytes, now_ms: float) -> None:
+        """Audio of the message."""
+        voiced, _ = self._vad.caller_frame(ulaw, agent_audible=False)
+        if voiced:
+            self._alive_ms = now_ms
+            self._voiced_ms += to_ms(len(ulaw))
+
+    def over(self, now_ms: float) -> Over | None:
+        """Whether the message has ended by now."""
+        if now_ms - self._began_ms >= self._longest_ms:
+            return Over.TOO_LONG
+        return Over.SILENT if now_ms - self._alive_ms >= self._silence_ms else None
+
+    @property
+    def kept(self) -> bool:
+        """Whether there was so much of a voice that it is a message."""
+        return self._voiced_ms >= self._least_ms

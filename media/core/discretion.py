@@ -1,0 +1,263 @@
+"""What must not be kept: while recording is paused, whatever leaves the call for the record leaves without its contents.
+
+A pause is a span of the call's clock.  Audio in it becomes silence of the same length; the caller's turns that touch it and
+the agent's that begin in it lose their words, their deltas are dropped, keys lose their digits and tools their arguments.
+Everything that a call emits passes here, so nothing of it reaches a file, a spool or a watcher.  The model is told all.
+
+    begun by            ends
+    a tool              with the tool that resumes, when what was to be said before it has been heard
+    a phrase            with the agent's first answer without one, after the caller has said something
+    a key               a while after the last key
+    one of the tools    when it has finished
+    all of them         after the longest pause
+"""
+
+from dataclasses import replace
+from typing import Final
+
+from media.core.audio import BYTES_PER_MS, SILENCE_BYTE, to_ms
+from media.core.carrierclock import CarrierClock
+from media.core.types import (
+    Action,
+    Delta,
+    Digits,
+    Emit,
+    Event,
+    PauseRules,
+    RecordAgent,
+    RecordCaller,
+    RecordingPaused,
+    Report,
+    Role,
+    ToolCalled,
+    ToolFinished,
+    TurnEnded,
+    UnderWay,
+    Unrecord,
+)
+
+#: In place of words, and of the arguments and results of tools.
+NOT_RECORDED: Final = "[not recorded]"
+NOT_RECORDED_JSON: Final = '{"not_recorded":true}'
+NOTHING_JSON: Final = "{}"
+BY_TOOL, BY_PHRASE, BY_KEY, BY_RUN = "tool", "phrase", "keys", "run"
+CARRIED_OVER = "carried_over"  # the call's last stream was lost in a pause
+_NEVER: Final = float("inf")
+_EVER: Final = 1 << 40  # an end on the call's clock that is not known
+
+
+class _Phrases:
+    """Watches for phrases in what the agent says, as its words come."""
+
+    __slots__ = ("_item_id", "_longest", "_phrases", "_tail")
+
+    def __init__(self, phrases: tuple[str, ...]) -> None:
+        self._phrases = tuple(" ".join(phrase.lower().split()) for phrase in phrases if phrase.strip())
+        self._longest = max((len(phrase) for phrase in self._phrases), default=0)
+        self._item_id = self._tail = ""
+
+    def heard(self, item_id: str, words: str) -> bool:
+        """Whether a phrase has just been completed."""
+        if not self._longest:
+            return False
+        tail = self._tail if item_id == self._item_id else ""
+        self._item_id = item_id
+        # White space counts as one space, also where two pieces meet.
+        text = " ".join((tail + words.lower()).replace("\n", " ").split(" "))
+        while "  " in text:
+            text = text.replace("  ", " ")
+        found = self.are_in(text)
+        self._tail = "" if found else text[-self._longest :]
+        return found
+
+    def are_in(self, text: str) -> bool:
+        folded = " ".join(text.lower().split())
+        return any(phrase in folded for phrase in self._phrases)
+
+
+class Discretion:
+    __slots__ = (
+        "_causes",
+        "_emit",
+        "_has_answered",
+        "_over_ms",
+        "_phrases",
+        "_rules",
+        "_secret",
+        "_since_ms",
+        "_spans",
+        "clock",
+    )
+
+    def __init__(self, rules: PauseRules, clock: CarrierClock, emit: Emit) -> None:
+        self._rules, self.clock, self._emit = rules, clock, emit
+        self._phrases = _Phrases(rules.phrases)
+        self._spans: list[tuple[int, int]] = []  # on the call's clock; the last one is open while recording is paused
+        self._since_ms = -1  # where the open one begins
+        self._over_ms = _NEVER  # when it ends in any case, on the local clock; so do the causes:
+        self._causes: dict[str, float] = {}
+        self._has_answered = False  # the caller has, since the last phrase
+        self._secret: set[str] = set()  # tool calls whose result is not for the record, and pressed keys: ""
+
+    def become(self, rules: PauseRules) -> None:
+        """Another flow's rules from now on; a pause goes on."""
+        self._rules, self._phrases = rules, _Phrases(rules.phrases)
+
+    @property
+    def paused(self) -> bool:
+        return self._since_ms >= 0
+
+    # What begins and ends a pause.
+
+    def pause(self, cause: str, now_ms: float, until_ms: float = _NEVER, back_ms: int = 0) -> None:
+        """Pause, from `back_ms` ago on, for this cause until then; a cause that is there already is extended."""
+        self._causes[cause] = until_ms
+        if self.paused:
+            return
+        last_ms = self._spans[-1][1] if self._spans else 0
+        self._since_ms = max(last_ms, self.clock.call_ms(now_ms) - back_ms)
+        self._over_ms = now_ms + self._rules.longest_ms
+        self._emit(Unrecord(self._since_ms))
+        self._emit(Report(RecordingPaused(self._since_ms, None, cause)))
+
+    def resume(self, now_ms: float, said_ms: float) -> None:
+        """Resume at `said_ms`, when the caller has heard what the agent was saying before it asked for this."""
+        for cause in self._causes:
+            self._causes[cause] = min(self._causes[cause], max(now_ms, said_ms))
+
+    def key(self, now_ms: float) -> None:
+        """The caller pressed a key; the tone came with the audio before."""
+        if self._rules.on_keys:
+            self.pause(BY_KEY, now_ms, now_ms + self._rules.keys_ms, self._rules.tone_ms)
+        if self.paused:
+            self._secret.add("")
+
+    def agent_words(self, item_id: str, words: str, now_ms: float) -> None:
+        """The agent is going to say these words."""
+        if self._phrases.heard(item_id, words):
+            self._has_answered = False
+            self.pause(BY_PHRASE, now_ms)
+
+    def tool_called(self, call_id: str, name: str, now_ms: float) -> None:
+        """The agent calls a tool, of which nothing was reported yet."""
+        if name in self._rules.tools:
+            self.pause(BY_RUN + call_id, now_ms)
+        if self.paused:
+            self._secret.add(call_id)
+
+    def is_secret(self, call_id: str) -> bool:
+        """Whether nothing of this tool call may be kept."""
+        return call_id in self._secret
+
+    def tool_finished(self, call_id: str) -> None:
+        """It has a result, which was reported."""
+        self._secret.discard(call_id)
+        if BY_RUN + call_id in self._causes:
+            self._causes[BY_RUN + call_id] = 0.0
+
+    def watch(self, now_ms: float) -> None:
+        """End the pause once it has no cause, or is too long."""
+        if not self.paused:
+            return
+        if now_ms >= self._over_ms:
+            self._causes.clear()
+        elif any(now_ms >= until_ms for until_ms in self._causes.values()):
+            self._causes = {cause: until_ms for cause, until_ms in self._causes.items() if now_ms < until_ms}
+        if not self._causes:
+            self._end(self.clock.call_ms(now_ms))
+
+    def _end(self, at_ms: int) -> None:
+        start_ms, end_ms = self._since_ms, max(at_ms, self._since_ms)
+        self._spans.append((start_ms, end_ms))
+        self._since_ms = -1
+        self._emit(Report(RecordingPaused(start_ms, end_ms, "")))
+
+    # What leaves the call.
+
+    def emit(self, action: Action) -> None:
+        """Pass an action on, without what is not for the record."""
+        if not self._spans and self._since_ms < 0:
+            self._emit(action)
+        elif isinstance(action, RecordCaller):
+            self._emit(RecordCaller(self._silenced(action.payload, action.at_ms), action.at_ms))
+        elif isinstance(action, RecordAgent):
+            self._emit(RecordAgent(self._silenced(action.payload, action.at_ms), action.at_ms))
+        elif isinstance(action, Report):
+            event = self._told(action.event)
+            if event is not None:
+                self._emit(Report(event))
+        else:
+            self._emit(action)
+
+    def _silenced(self, payload: bytes, at_ms: int) -> bytes:
+        end_ms = at_ms + to_ms(len(payload))
+        if not self._touches(at_ms, end_ms):
+            return payload
+        audio = bytearray(payload)
+        for start_ms, over_ms in self._all():
+            first = max(0, start_ms - at_ms) * BYTES_PER_MS
+            last = min(len(audio), max(0, over_ms - at_ms) * BYTES_PER_MS)
+            if first < last:
+                audio[first:last] = SILENCE_BYTE * (last - first)
+        return bytes(audio)
+
+    def _all(self) -> list[tuple[int, int]]:
+        return [*self._spans, (self._since_ms, _EVER)] if self.paused else self._spans
+
+    def _touches(self, start_ms: int, end_ms: int) -> bool:
+        """Whether any of this span is in a pause; the latest pauses are asked first."""
+        if self._since_ms >= 0 and end_ms > self._since_ms:
+            return True
+        for first_ms, over_ms in reversed(self._spans):
+            if start_ms >= over_ms:
+                return False
+            if end_ms > first_ms:
+                return True
+        return False
+
+    def _told(self, event: Event) -> Event | None:
+        if isinstance(event, TurnEnded):
+            self._moved_on(event)
+            return self._masked(event)
+        if isinstance(event, UnderWay):
+            return UnderWay(tuple([self._masked(turn, open_ended=True) for turn in event.turns]))
+        if isinstance(event, Delta):
+            return None if event.text and self._hides_delta(event) else event
+        if isinstance(event, Digits):
+            if "" not in self._secret:
+                return event
+            self._secret.discard("")
+            return Digits("", event.at_ms)
+        if isinstance(event, ToolCalled) and event.call_id in self._secret and event.arguments_json != NOTHING_JSON:
+            return ToolCalled(event.call_id, event.name, NOT_RECORDED_JSON)
+        if isinstance(event, ToolFinished) and (self.paused or event.call_id in self._secret):
+            output_json = event.output_json if event.output_json == NOTHING_JSON else NOT_RECORDED_JSON
+            return ToolFinished(event.call_id, output_json, event.status)
+        return event
+
+    def _masked(self, turn: TurnEnded, *, open_ended: bool = False) -> TurnEnded:
+        if not turn.text or not self._hides_turn(turn.role, turn.start_ms, turn.end_ms, open_ended=open_ended):
+            return turn
+        return replace(turn, text=NOT_RECORDED, heard_text=NOT_RECORDED if turn.heard_text else "")
+
+    def _hides_turn(self, role: Role, start_ms: int, end_ms: int, *, open_ended: bool) -> bool:
+        if role == "agent":  # one that began before asks for what is not recorded
+            return self._touches(start_ms, start_ms + 1)
+        # How far a turn that is not final goes nobody knows yet.
+        return self._touches(start_ms, _EVER if open_ended else max(start_ms + 1, end_ms))
+
+    def _hides_delta(self, delta: Delta) -> bool:
+        if self.paused:
+            return True
+        # Words come late, and of the caller's utterance only the beginning is known.
+        end_ms = delta.start_ms + 1 if delta.role == "agent" else _EVER
+        return self._touches(delta.start_ms, end_ms)
+
+    def _moved_on(self, turn: TurnEnded) -> None:
+        """The agent goes on with something else, if it has answered the caller without asking again."""
+        if BY_PHRASE not in self._causes or turn.end_ms <= self._since_ms:
+            return
+        if turn.role == "caller":
+            self._has_answered = True
+        elif self._has_answered and not self._phrases.are_in(turn.text):
+            self._causes[BY_PHRASE] = 0.0

@@ -1,0 +1,354 @@
+"""A mailbox: sentences and a beep, then the caller's message, then thanks.  No model takes part.
+
+    greeting ── the beep was heard ──▶ recording ── #, *, silence, too long ──▶ closing ── heard ──▶ ended
+
+A caller may hang up at any point: what they have said since the beep is kept.
+"""
+
+from collections import deque
+from enum import Enum, auto
+from typing import Final
+
+from media.core.audio import to_ms
+from media.core.beep import beep
+from media.core.caller import Caller
+from media.core.carrierclock import CarrierClock
+from media.core.clips import heard_text
+from media.core.commands import Command, EndCall, Instruct, LeaveStream, Say, SwitchFlow
+from media.core.dictation import Dictation
+from media.core.inflight import Item, Sound
+from media.core.leg import (
+    CARRIER_PROTOCOL,
+    Audio,
+    Broken,
+    Digit,
+    HangUp,
+    Leave,
+    LegEvent,
+    Mark,
+    Outcome,
+    Started,
+    Stopped,
+)
+from media.core.playout import Playout
+from media.core.talk import Talk, answered_late
+from media.core.types import (
+    Action,
+    Answered,
+    CallEnded,
+    CallStarted,
+    Clip,
+    MailboxPlan,
+    MessageTaken,
+    RecordCaller,
+    Report,
+    StartMessage,
+    TurnEnded,
+)
+
+PULSE_MS: Final = 100.0
+KEPT_FRAMES = (
+    100  # of the time before the beep's mark is back: whoever speaks at once is recorded from their first word
+)
+TAKEN, NOTHING, FAILED = "message_taken", "no_message", "message_failed"  # reasons
+ENOUGH = ("#", "*")  # the keys that end a message, or skip the greeting
+
+
+class Phase(Enum):
+    WAITING = auto()  # the leg has not started
+    GREETING = auto()
+    SKIPPING = auto()  # the caller does not want to hear it to its end
+    RECORDING = auto()
+    CLOSING = auto()
+    ENDED = auto()  # nothing follows
+
+
+_RECORDING: Final = Phase.RECORDING
+
+
+class Mailbox(Talk):
+    """The caller leaves a message."""
+
+    def __init__(self, plan: MailboxPlan) -> None:
+        self.plan = plan
+        self.phase = Phase.WAITING
+        self.due_ms = 0.0
+        self._actions: list[Action] = []
+        self._clock = CarrierClock(plan.one_way_guess_ms)
+        self._speaker = Speaker(plan, self._clock, self._actions)
+        self._dictation = Dictation(plan.silence_ms, plan.longest_ms, plan.least_ms)
+        self._frames: deque[Audio] = deque(maxlen=KEPT_FRAMES)
+        self._outcome: Outcome = HangUp("caller")
+        self._deadline_ms = 0.0
+
+    @property
+    def ended(self) -> bool:
+        return self.phase is Phase.ENDED
+
+    def abandon(self) -> None:
+        self.phase, self.due_ms = Phase.ENDED, 0.0
+
+    # Inputs.
+
+    def from_leg(self, event: LegEvent, now_ms: float) -> list[Action]:
+        if self.phase is Phase.ENDED:
+            return []
+        if isinstance(event, Audio):
+            self._audio(event, now_ms)
+        elif self.phase is Phase.WAITING and isinstance(event, (Mark, Digit)):
+            self._end(HangUp(CARRIER_PROTOCOL, "not before start"), now_ms)
+        else:
+            self._leg_event(event, now_ms)
+            self.due_ms = min(self.due_ms, self._speaker.due_ms())
+        return self._take()
+
+    def leg_gone(self, now_ms: float, outcome: Outcome) -> list[Action]:
+        if self.phase is not Phase.ENDED:
+            self._end(outcome, now_ms)
+        return self._take()
+
+    def command(self, command: Command, now_ms: float) -> list[Action]:
+        if isinstance(command, (Instruct, Say, SwitchFlow)):
+            return [Report(Answered(command.id, "over"))]  # there is no agent
+        if self.phase is Phase.ENDED:
+            return answered_late(command, self._outcome)
+        match command:
+            case EndCall(reason, spoken):
+                if spoken and self.phase is not Phase.WAITING:
+                    self._close(HangUp(reason), now_ms, self.plan.goodbye)
+                else:
+                    self._end(HangUp(reason), now_ms)
+            case LeaveStream(outcome, id):
+                self._actions.append(Report(Answered(id, "done")))
+                self._end(outcome, now_ms)
+            case _:
+                pass  # nobody's words are written down while they are spoken
+        return self._take()
+
+    def message_failed(self, now_ms: float) -> list[Action]:
+        if self.phase is _RECORDING:
+            self.phase = Phase.GREETING  # there is no message to end
+            self._close(HangUp(FAILED), now_ms, self.plan.apology)
+        return self._take()
+
+    def tick(self, now_ms: float) -> list[Action]:
+        if self.phase in (Phase.WAITING, Phase.ENDED):
+            return []
+        speaker = self._speaker
+        speaker.advance(now_ms)
+        match self.phase:
+            case Phase.GREETING:
+                self._listen_after_beep(now_ms)
+            case Phase.SKIPPING if speaker.silenced(now_ms):
+                self.phase = Phase.GREETING
+                speaker.beep()
+            case Phase.RECORDING if self._dictation.over(now_ms) is not None:
+                self._message_over(now_ms)
+            case Phase.CLOSING if not speaker.audible(now_ms) or now_ms >= self._deadline_ms:
+                self._end(self._outcome, now_ms)
+                return self._take()
+            case _:
+                pass
+        speaker.pump(now_ms)
+        self.due_ms = min(now_ms + PULSE_MS, speaker.due_ms())
+        return self._take()
+
+    # The leg.
+
+    def _audio(self, audio: Audio, now_ms: float) -> None:
+        if self.phase is Phase.WAITING:
+            self._end(HangUp(CARRIER_PROTOCOL, "not before start"), now_ms)
+            return
+        self._clock.caller_frame(audio.at_ms, now_ms)
+        if self.phase is _RECORDING:
+            self._dictation.frame(audio.payload, now_ms)
+            self._actions.append(RecordCaller(audio.payload, audio.at_ms))
+        elif self.phase is not Phase.CLOSING:
+            self._dictation.adapt(audio.payload)
+            self._frames.append(audio)
+
+    def _leg_event(self, event: LegEvent, now_ms: float) -> None:
+        match event:
+            case Mark(number):
+                self._speaker.mark(number, now_ms)
+                self._listen_after_beep(now_ms)
+            case Stopped():
+                self._end(HangUp("caller"), now_ms)
+            case Broken(detail):
+                self._end(HangUp(CARRIER_PROTOCOL, detail), now_ms)
+            case Started(stream_id):
+                if self.phase is not Phase.WAITING:
+                    self._end(HangUp(CARRIER_PROTOCOL, "a second start"), now_ms)
+                    return
+                self.phase = Phase.GREETING
+                self._actions.append(Report(CallStarted(stream_id)))
+                for clip in self.plan.openings:
+                    self._speaker.say(clip)
+                self._speaker.beep()
+                self._speaker.pump(now_ms)
+            case Digit(digit):
+                self._key(digit, now_ms)
+            case _:
+                pass  # audio is handled by `from_leg`
+
+    def _key(self, digit: str, now_ms: float) -> None:
+        if digit not in ENOUGH:
+            return
+        if self.phase is _RECORDING:
+            self._message_over(now_ms)
+        elif self.phase is Phase.GREETING and not self._speaker.is_beeping:
+            self.phase = Phase.SKIPPING
+            self._speaker.silence(now_ms)
+        self.due_ms = 0.0
+
+    # The message.
+
+    def _listen_after_beep(self, now_ms: float) -> None:
+        """The message begins where the beep ended, though that is known later."""
+        beeped_ms = self._speaker.beeped_ms(now_ms)
+        if self.phase is not Phase.GREETING or beeped_ms is None:
+            return
+        self.phase, self.due_ms = Phase.RECORDING, 0.0
+        at_ms = self._clock.call_ms(beeped_ms)
+        frames = [each for each in self._frames if each.at_ms + to_ms(len(each.payload)) > at_ms]
+        self._frames.clear()
+        self._actions.append(StartMessage(frames[0].at_ms if frames else at_ms))
+        self._dictation.begin(now_ms)
+        for audio in frames:
+            self._dictation.frame(audio.payload, now_ms)
+            self._actions.append(RecordCaller(audio.payload, audio.at_ms))
+
+    def _message_over(self, now_ms: float) -> None:
+        if self._dictation.kept:
+            self._close(HangUp(TAKEN), now_ms, self.plan.thanks)
+        else:
+            self._close(HangUp(NOTHING), now_ms, self.plan.goodbye)
+
+    # The end.
+
+    def _close(self, outcome: Outcome, now_ms: float, last: Clip | None) -> None:
+        """Leave with this outcome once everything was heard, `last` included.  The first one counts."""
+        if self.phase is Phase.CLOSING:
+            return
+        self._stop_recording()
+        self.phase, self.due_ms = Phase.CLOSING, 0.0
+        self._outcome, self._deadline_ms = outcome, now_ms + self.plan.close_deadline_ms
+        self._speaker.hush(now_ms)
+        if last is not None:
+            self._speaker.say(last)
+            self._speaker.pump(now_ms)
+
+    def _stop_recording(self) -> None:
+        if self.phase is _RECORDING:
+            self._actions.append(Report(MessageTaken(self._dictation.kept)))
+
+    def _end(self, outcome: Outcome, now_ms: float) -> None:
+        self._stop_recording()
+        self.abandon()
+        self._outcome = outcome
+        self._speaker.flush(now_ms)
+        self._actions.append(Report(CallEnded(outcome.reason, outcome.detail, self._clock.call_ms(now_ms))))
+        self._actions.append(Leave(outcome))
+
+    def _take(self) -> list[Action]:
+        taken = self._actions.copy()
+        self._actions.clear()
+        return taken
+
+
+class Speaker:
+    """What a mailbox says: clips and the beep, each an item of the ledger, and as turns of the transcript."""
+
+    __slots__ = ("_actions", "_beep", "_began_ms", "_clock", "_items", "_playout", "_proof_ms", "_turns")
+
+    def __init__(self, plan: MailboxPlan, clock: CarrierClock, actions: list[Action]) -> None:
+        self._clock, self._actions = clock, actions
+        self._proof_ms = plan.proof_ms
+        self._playout = Playout(clock, Caller(0.0, 0.0, 0.0), plan.lead_low_ms, plan.message_ms)
+        self._beep: Item | None = None
+        self._began_ms: dict[str, int] = {}  # when an item was first heard, on the call's clock
+        self._items = self._turns = 0
+
+    def say(self, clip: Clip) -> None:
+        self._queue(clip.text, clip.audio or b"")
+
+    def beep(self) -> None:
+        self._beep = self._queue("", beep())
+
+    def _queue(self, text: str, audio: bytes) -> Item:
+        self._items += 1
+        item = Item(f"clip_{self._items}", of_model=False, text=text, audio=Sound(audio), complete=True)
+        self._playout.line.append(item)
+        return item
+
+    @property
+    def is_beeping(self) -> bool:
+        """Whether the beep is all that is left to be heard."""
+        line = self._playout.line
+        return not line or line[0] is self._beep
+
+    def beeped_ms(self, now_ms: float) -> float | None:
+        """When the beep was heard to its end: once its mark proves that, or the mark is overdue."""
+        item = self._beep
+        if item is None or not (item.played or (item.finished and now_ms >= item.ended_ms + self._proof_ms)):
+            return None
+        return item.ended_ms
+
+    def audible(self, now_ms: float) -> bool:
+        return self._playout.audible(now_ms)
+
+    def due_ms(self) -> float:
+        return self._playout.due_ms()
+
+    def mark(self, number: int, now_ms: float) -> None:
+        self._playout.mark(number, now_ms)
+        self.advance(now_ms)
+
+    def pump(self, now_ms: float) -> None:
+        self._actions += self._playout.pump(now_ms)
+
+    def advance(self, now_ms: float) -> None:
+        """Account for what was heard since the last call."""
+        spans, finished = self._playout.advance(now_ms)
+        for span in spans:
+            if span.start == 0:
+                self._began_ms[span.item.id] = self._clock.call_ms(span.at_ms)
+        for item in finished:
+            self._heard(item, interrupted=False)
+
+    def silence(self, now_ms: float) -> None:
+        """Stop at once; see `silenced`."""
+        self._actions += self._playout.clear(now_ms)
+
+    def silenced(self, now_ms: float) -> bool:
+        """Whether it is known by now how much was heard; then the rest is dropped."""
+        settled = self._playout.settled(now_ms)
+        if settled:
+            self._drop(now_ms)
+        return settled
+
+    def hush(self, now_ms: float) -> None:
+        """Stop at once, and be ready to say something else."""
+        if self._playout.line or self._playout.held:
+            self.silence(now_ms)
+            self._playout.give_up()
+            self._drop(now_ms)
+
+    def flush(self, now_ms: float) -> None:
+        """The call is over: what was heard is all that will be."""
+        self._playout.give_up()
+        self._drop(now_ms)
+
+    def _drop(self, now_ms: float) -> None:
+        self.advance(now_ms)
+        for item in self._playout.drop():
+            self._heard(item, interrupted=True)
+
+    def _heard(self, item: Item, *, interrupted: bool) -> None:
+        if not item.heard or not item.text:
+            return
+        self._turns += 1
+        words = heard_text(item.text, item.heard, item.generated)
+        start_ms, end_ms = self._began_ms.get(item.id, 0), self._clock.call_ms(item.ended_ms)
+        turn = TurnEnded(self._turns, "agent", item.text, words, start_ms, end_ms, interrupted, item.id)
+        self._actions.append(Report(turn))

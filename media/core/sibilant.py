@@ -1,0 +1,50 @@
+"""How many words begin before there is a voice in them: with a noise of breath, or with an s, which hisses."""
+
+import math
+from typing import Final
+
+import numpy as np
+
+from media.core.audio import FRAME_BYTES, crossings
+
+CROSSED: Final = (
+    0.35  # of the samples, at least, in noise of breath: nearly every voice changes its sign less often, and a cough
+)
+HIGH_BIN: Final = 40  # of 50 Hz each: 2 kHz, the middle of what we hear
+EVEN: Final = 0.5  # of the energy of white noise is above that
+LEAST: Final = 0.55
+#: Geometric over arithmetic mean of the power above 2 kHz.  Of noise it is 0.3 to 0.7, of an s 0.1 to 0.5, of a sharp one, all of
+#: which is above 3 kHz, 0.06 to 0.1; of tones below 0.002, of three of them in noise that is 15 dB weaker about 0.04.
+FLATNESS: Final = 0.08
+#: Over how many of the 41 bins above 2 kHz the power is spread (its sum squared over the sum of its squares).  Of noise it is
+#: about 20, of an s 5 to 19; of a tone 2, however much noise there is.
+SPREAD: Final = 5.0
+_WINDOW: Final = np.hanning(FRAME_BYTES)
+
+
+def breath(pcm: bytes) -> bool:
+    """Whether it may be breath, as in an s, an f, an h or after a t: most of it is above 1.4 kHz.  Much cheaper than `hiss`.
+
+    `pcm` is 20 ms of 16-bit PCM at 8 kHz.
+    """
+    return crossings(pcm) >= CROSSED * FRAME_BYTES
+
+
+def hiss(pcm: bytes) -> float:
+    """The share of its energy above 2 kHz beyond that of white noise, 0 to 0.5; 0.0 if it does not hiss.
+
+    `pcm` is 20 ms of 16-bit PCM at 8 kHz.
+    """
+    if not breath(pcm):
+        return 0.0
+    spectrum = np.fft.rfft(np.frombuffer(pcm, np.int16) * _WINDOW)
+    power = spectrum.real**2 + spectrum.imag**2 + 1.0
+    high = power[HIGH_BIN:]
+    mean = float(high.mean())
+    loud = mean * len(high)
+    share = loud / float(power.sum())
+    if share < LEAST or loud * loud < SPREAD * float(high @ high):
+        return 0.0
+    if math.exp(float(np.log(high).mean())) < FLATNESS * mean:
+        return 0.0
+    return share - EVEN

@@ -1,0 +1,177 @@
+"""A live WebSocket from one process to another: the connection travels as a descriptor, and picows is given a handshake that was
+held long ago.
+
+It relies on what picows 2.3.1 is inside: the constructor of WSProtocol, how much of its buffer is free when no frame has begun,
+and that a transport which is not aiofastnet's own is written to by `write`.  tests/media/io/test_handing.py fails first when
+that changes.
+"""
+
+import asyncio
+import logging
+import socket
+from base64 import b64encode
+from collections.abc import Callable
+from hashlib import sha1
+from typing import Any
+
+from aiofastnet.selector_transport import SelectorSocketTransport  # type: ignore[import-not-found]  # it has no stub
+from picows import WSAutoPingStrategy, WSListener, WSTransport
+from picows.picows import WSProtocol  # type: ignore[attr-defined]  # its own server and client make one for each connection
+
+LOG = logging.getLogger("picows.moved")
+#: What picows reads into, at first: it doubles its buffer as needed, and never shrinks it.  A carrier's message is small, and with
+#: huge pages all of a buffer is memory that is used; 16 KB are picows' own default, which the model's socket has.
+SERVER_BUFFER_BYTES, CLIENT_BUFFER_BYTES = 4 << 10, 16 << 10
+SPARE_BYTES = 256  # of a buffer, for the parser
+MOST_DOUBLINGS = 14
+#: RFC 6455, section 1.3.
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+#: What picows offers to read into when it holds nothing.
+_SERVER_ROOMS, _CLIENT_ROOMS = (
+    frozenset((initial_bytes - SPARE_BYTES) << doublings for doublings in range(MOST_DOUBLINGS))
+    for initial_bytes in (SERVER_BUFFER_BYTES, CLIENT_BUFFER_BYTES)
+)
+_REQUEST = (
+    b"GET / HTTP/1.1\r\nHost: moved\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: " + b64encode(bytes(16)) + b"\r\n\r\n"
+)
+_RESPONSE = (
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %b\r\n\r\n"
+)
+
+
+def is_idle(transport: WSTransport) -> bool:
+    """Whether the library holds no part of a frame that has not ended, and nothing that is not sent."""
+    if transport.is_disconnected or transport.is_close_frame_sent:
+        return False
+    below: Any = transport.underlying_transport
+    rooms = _CLIENT_ROOMS if transport.is_client_side else _SERVER_ROOMS
+    return len(below.get_protocol().get_buffer(-1)) in rooms and not below.get_write_buffer_size()
+
+
+def hold(transport: WSTransport) -> int:
+    """Read no more; returns the descriptor."""
+    transport.underlying_transport.pause_reading()
+    descriptor: int = transport.underlying_transport.get_extra_info("socket").fileno()
+    return descriptor
+
+
+def go_on(transport: WSTransport) -> None:
+    """Read again."""
+    transport.underlying_transport.resume_reading()
+
+
+def abandon(transport: WSTransport) -> None:
+    """Close our copy, without a word to the peer."""
+    transport.underlying_transport.abort()
+
+
+async def adopt_server(descriptor: int, listener: WSListener, *, max_frame_bytes: int) -> WSTransport:
+    """Be the server of a connection that is open: `listener` hears that it is connected; nothing is read until `go_on`.
+
+    Takes the descriptor over.  Raises OSError.
+    """
+    protocol = _protocol(listener, is_client=False, max_frame_bytes=max_frame_bytes)
+    return await _seated(descriptor, protocol, lambda _: _REQUEST)
+
+
+async def adopt_client(
+    descriptor: int, listener: WSListener, *, max_frame_bytes: int, ping_seconds: float
+) -> WSTransport:
+    """The same as a client, which pings a server that is silent."""
+    protocol = _protocol(listener, is_client=True, max_frame_bytes=max_frame_bytes, ping_seconds=ping_seconds)
+    return await _seated(descriptor, protocol, _accepted)
+
+
+def _accepted(request: bytes) -> bytes:
+    key = next(
+        line.partition(b":")[2].strip()
+        for line in request.split(b"\r\n")
+        if line.lower().startswith(b"sec-websocket-key:")
+    )
+    return _RESPONSE % b64encode(sha1(key + _GUID).digest())  # noqa: S324 - the protocol's own
+
+
+def _protocol(listener: WSListener, *, is_client: bool, max_frame_bytes: int, ping_seconds: float = 0.0) -> Any:
+    return WSProtocol(
+        host_port="moved",
+        ws_path="/",
+        is_client_side=is_client,
+        ws_listener_factory=lambda *_: listener,
+        logger=LOG,
+        disconnect_on_exception=True,
+        websocket_handshake_timeout=None,
+        enable_auto_ping=bool(ping_seconds),
+        auto_ping_idle_timeout=ping_seconds,
+        auto_ping_reply_timeout=ping_seconds,
+        auto_ping_strategy=WSAutoPingStrategy.PING_WHEN_IDLE,
+        enable_auto_pong=True,
+        max_frame_size=max_frame_bytes,
+        extra_headers=None,
+        read_buffer_init_size=CLIENT_BUFFER_BYTES if is_client else SERVER_BUFFER_BYTES,
+    )
+
+
+class _Stage:
+    """What picows takes for its transport: what it writes during the handshake is kept here, the rest goes on."""
+
+    def __init__(self, below: Any) -> None:
+        self.below, self.heard, self.is_open = below, b"", False
+
+    def write(self, data: bytes) -> None:
+        if self.is_open:
+            self.below.write(data)
+        else:
+            self.heard += data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.below, name)
+
+
+class _Seat(asyncio.BufferedProtocol):
+    """Has the connection for a moment, until picows is ready to take it."""
+
+    def __init__(self, protocol: Any, answer: Callable[[bytes], bytes], seated: "asyncio.Future[None]") -> None:
+        self._protocol, self._answer, self._seated = protocol, answer, seated
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        below: Any = transport
+        stage = _Stage(below)
+        try:
+            self._protocol.connection_made(stage)
+            answer = self._answer(stage.heard)
+            room = self._protocol.get_buffer(-1)
+            room[: len(answer)] = answer
+            del room
+            self._protocol.buffer_updated(len(answer))
+        except Exception as error:  # noqa: BLE001 - whoever waits for it gets it
+            below.abort()
+            self._seated.set_exception(error)
+        else:
+            stage.is_open = True
+            below.set_protocol(self._protocol)
+            self._seated.set_result(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        pass
+
+    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - nothing is read before picows has it
+        raise RuntimeError("a moved connection is read before its time")
+
+
+async def _seated(descriptor: int, protocol: Any, answer: Callable[[bytes], bytes]) -> WSTransport:
+    connection = socket.socket(fileno=descriptor)
+    loop = asyncio.get_running_loop()
+    seated: asyncio.Future[None] = loop.create_future()
+    try:
+        connection.setblocking(False)
+        connection.getpeername()  # it is still connected
+        transport = SelectorSocketTransport(loop, connection, _Seat(protocol, answer, seated))
+    except OSError:
+        connection.close()
+        raise
+    # The loop carries these out in order, and reads only afterwards: the transport's own beginning, and then this.
+    loop.call_soon(transport.pause_reading)
+    await seated
+    adopted: WSTransport = protocol.transport
+    return adopted

@@ -1,0 +1,142 @@
+"""The WebSocket server, which also understands a health check in HTTP/1.0.
+
+picows takes HTTP/1.1 alone, and answers a proxy's plain check (`GET /readyz HTTP/1.0`) with 400: then every media process is down for
+that proxy.  So the first line of each connection is looked at here, and those two questions are read as HTTP/1.1; from then on the
+transport talks to picows directly, and a frame costs what it did.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import aiofastnet
+from picows import WSAutoPingStrategy, WSUpgradeRequest
+from picows.picows import WSProtocol  # type: ignore[attr-defined]  # its own server makes one for each connection, too
+
+from media.door import Door
+from media.io.handing import SERVER_BUFFER_BYTES
+
+#: Nothing else is taken in HTTP/1.0: a WebSocket needs 1.1.
+CHECKS = frozenset({b"GET /healthz HTTP/1.0", b"GET /readyz HTTP/1.0"})
+MAX_LINE_BYTES = max(map(len, CHECKS)) + 2
+LOG = logging.getLogger("picows.server")
+UNUSED_SECONDS = 20.0  # how often picows would ping; the carrier is never pinged
+
+
+class FirstLine(asyncio.Protocol):
+    """Reads until it knows whether a connection begins with one of the checks, and hands it to picows."""
+
+    def __init__(self, protocol: Any) -> None:
+        self._protocol = protocol
+        self._transport: Any = None  # aiofastnet's, which is no asyncio.Transport by its class
+        self._read = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self._protocol.connection_made(transport)  # whose patience with a request begins now
+
+    def data_received(self, data: bytes) -> None:
+        self._read += data
+        line, end, rest = self._read.partition(b"\r\n")
+        if not end and len(self._read) < MAX_LINE_BYTES:
+            return
+        self._transport.set_protocol(self._protocol)
+        if line in CHECKS:
+            line = line.removesuffix(b"1.0") + b"1.1"
+        _feed(self._protocol, line + end + rest)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._protocol.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._protocol.resume_writing()
+
+
+def _feed(protocol: Any, data: bytes) -> None:
+    """As if the transport had read it."""
+    while data:
+        buffer = protocol.get_buffer(-1)
+        count = min(len(buffer), len(data))
+        buffer[:count] = data[:count]
+        del buffer
+        protocol.buffer_updated(count)
+        data = data[count:]
+
+
+class Listener:
+    """Accepts connections of `door` and gives each its protocol.
+
+    asyncio's own server drops whom it has accepted but not yet given a protocol when it is closed; here nobody is.
+    """
+
+    def __init__(self, door: Door, connected: Callable[[], asyncio.Protocol], backlog: int) -> None:
+        self._loop, self._door, self._connected, self._backlog = asyncio.get_running_loop(), door, connected, backlog
+        self._connecting: set[asyncio.Task[None]] = set()
+        door.setblocking(False)
+        door.listen(backlog)
+        self._loop.add_reader(door.fileno(), self.accept)
+
+    def accept(self) -> None:
+        """Take everybody who waits in the queue."""
+        for _ in range(self._backlog):
+            try:
+                connection, _ = self._door.accept()
+            except ConnectionAbortedError:
+                continue
+            except (BlockingIOError, InterruptedError):
+                return
+            connection.setblocking(False)
+            connecting = self._loop.create_task(self._connect(connection))
+            self._connecting.add(connecting)
+            connecting.add_done_callback(self._connecting.discard)
+
+    async def _connect(self, connection: socket.socket) -> None:
+        try:
+            await aiofastnet.connect_accepted_socket(self._loop, self._connected, connection)
+        except OSError as error:
+            LOG.debug("a connection was gone before it was read: %s", error)
+            connection.close()
+
+    def close(self) -> None:
+        """Accept nobody any more; those who were go on."""
+        self._loop.remove_reader(self._door.fileno())
+        self._door.close()
+
+
+def serve(
+    upgrade: Callable[[WSUpgradeRequest], Any],
+    door: Door,
+    *,
+    max_frame_bytes: int,
+    request_seconds: float,
+    backlog: int,
+) -> Listener:
+    """Listen on `door`, as picows' own `ws_create_server` does; `upgrade` answers requests."""
+
+    def connected() -> FirstLine:
+        return FirstLine(
+            WSProtocol(
+                host_port=None,
+                ws_path=None,
+                is_client_side=False,
+                ws_listener_factory=upgrade,
+                logger=LOG,
+                disconnect_on_exception=True,
+                websocket_handshake_timeout=request_seconds,
+                enable_auto_ping=False,
+                auto_ping_idle_timeout=UNUSED_SECONDS,
+                auto_ping_reply_timeout=UNUSED_SECONDS,
+                auto_ping_strategy=WSAutoPingStrategy.PING_WHEN_IDLE,
+                enable_auto_pong=True,
+                max_frame_size=max_frame_bytes,
+                extra_headers=None,
+                read_buffer_init_size=SERVER_BUFFER_BYTES,
+            )
+        )
+
+    return Listener(door, connected, backlog)

@@ -1,0 +1,115 @@
+"""Streams of calls' sound to the control processes that have listeners.  Each is opened on control's command, to that
+process's own address, and is bounded: a listener who can't keep up misses pieces, and delays nothing.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from grpc import aio
+
+from hum import rpc
+from hum.settings import MediaSettings
+from hum.telemetry import log
+from hum.v1 import runtime_pb2 as pb
+from hum.v1 import runtime_pb2_grpc
+from media import metrics
+
+LOG = log(__name__)
+MOST_PIECES = 30  # of 100 ms, while the listener's process does not take them
+
+Credential = Callable[[], tuple[str, str]]
+
+
+class Overhearing:
+    """All listeners of this process."""
+
+    def __init__(self, settings: MediaSettings, credential: Credential) -> None:
+        self._settings, self._credential = settings, credential
+        self._open: set[asyncio.Task[None]] = set()
+
+    def begin(self, ear: pb.OpenEar, gone: Callable[["Ear"], None]) -> "Ear | None":
+        """Open a stream; `gone` is called once it is over.  None if there are too many."""
+        if len(self._open) >= self._settings.max_listeners:
+            return None
+        listener = Ear()
+        task = asyncio.create_task(self._run(listener, ear, gone), name="overhear")
+        self._open.add(task)
+        task.add_done_callback(self._open.discard)
+        return listener
+
+    async def close(self) -> None:
+        """Send what there is, briefly, and end all streams."""
+        if self._open:
+            _, late = await asyncio.wait(self._open, timeout=self._settings.end_ack_seconds)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def _run(self, listener: "Ear", ear: pb.OpenEar, gone: Callable[["Ear"], None]) -> None:
+        try:
+            async with rpc.channel(self._settings, ear.address) as channel:
+                stub = runtime_pb2_grpc.MediaServiceStub(channel)
+                call = stub.Overhear(metadata=(self._credential(),))
+                await call.write(pb.OverhearRequest(token=ear.token))
+                await _carry(call, listener)
+        except (aio.AioRpcError, asyncio.InvalidStateError) as error:
+            code = error.code().name if isinstance(error, aio.AioRpcError) else "ended"
+            LOG.warning("a listener's control process was not reached, or is gone", address=ear.address, code=code)
+        finally:
+            gone(listener)
+
+
+class Ear:
+    """One listener."""
+
+    def __init__(self) -> None:
+        self._pieces: deque[pb.Sound] = deque()
+        self._wake, self._finished = asyncio.Event(), False
+
+    def put(self, sound: pb.Sound) -> None:
+        if len(self._pieces) >= MOST_PIECES:
+            metrics.UNHEARD_BYTES.labels("slow").inc(len(self._pieces.popleft().pcm))
+        self._pieces.append(sound)
+        self._wake.set()
+
+    def finish(self) -> None:
+        self._finished = True
+        self._wake.set()
+
+    async def next(self) -> pb.Sound | None:
+        """The next piece, in order; None when nothing follows."""
+        while not self._pieces:
+            if self._finished:
+                return None
+            self._wake.clear()
+            await self._wake.wait()
+        return self._pieces.popleft()
+
+
+async def _carry(call: "aio.StreamStreamCall[pb.OverhearRequest, pb.OverhearResponse]", listener: Ear) -> None:
+    """Until the call's stream is over, or control ends it because the listener is gone.  Raises AioRpcError."""
+    ending = asyncio.create_task(_until_ended(call), name="overhear end")
+    writing = asyncio.create_task(_write(call, listener), name="overhear write")
+    try:
+        await asyncio.wait({ending, writing}, return_when=asyncio.FIRST_COMPLETED)
+        if writing.done() and not writing.exception():
+            await ending
+    finally:
+        for task in (ending, writing):
+            task.cancel()
+        results = await asyncio.gather(ending, writing, return_exceptions=True)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+
+
+async def _write(call: "aio.StreamStreamCall[pb.OverhearRequest, pb.OverhearResponse]", listener: Ear) -> None:
+    while (sound := await listener.next()) is not None:
+        await call.write(pb.OverhearRequest(sound=sound))
+    await call.done_writing()
+
+
+async def _until_ended(call: "aio.StreamStreamCall[pb.OverhearRequest, pb.OverhearResponse]") -> None:
+    while await call.read() is not aio.EOF:
+        pass

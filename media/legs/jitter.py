@@ -1,0 +1,229 @@
+"""The jitter buffer: packets come at any time and in any order, 20 ms of audio leave every 20 ms.  Pure.
+
+It holds back as much audio as the network's jitter needs: more after an underrun, less after a calm while.  Two clocks are
+never equally fast: when too much waits, a frame is left out, and when nothing is there, one is made up.
+"""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from media.core.audio import BYTES_PER_MS, FRAME_BYTES, FRAME_MS, SILENCE_BYTE, fade, level_db
+from media.legs.opus import BadPacket, ticks_of
+
+TICKS_PER_MS = 48
+MAX_PACKETS = 100  # two seconds; nobody who sends faster than that is followed
+FAR = 1_500  # sequence numbers this far apart belong to different streams
+STEP_MS = 20.0
+SLACK_MS = 2.0 * FRAME_MS  # so much above the target is too much ...
+WATCH_MS = 2_000.0  # ... if it was so for this long
+CALM_MS = 10_000.0
+CONCEALED = 3  # made-up frames in a row that sound like the one before; after that, silence
+FADE = 0.6
+QUIET_DB = -45.0
+QUIET = SILENCE_BYTE * FRAME_BYTES
+
+
+class Decode(Protocol):
+    """A packet as mu-law.  Raises BadPacket."""
+
+    def __call__(self, packet: bytes, /) -> bytes: ...
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of packets and frames."""
+
+    late: int = 0
+    lost: int = 0
+    bad: int = 0
+    made_up: int = 0
+    left_out: int = 0
+
+
+@dataclass(slots=True)
+class _Depth:
+    """How much is held back, and whether that was too much lately."""
+
+    min_ms: float
+    max_ms: float
+    target_ms: float
+    owed: bool = False  # a frame is to be made up, so that more is held back from now on
+    starved: bool = True  # there was nothing to play
+    _least_ms: float = float("inf")
+    _watched_ms: float = 0.0
+    _calm_ms: float = 0.0
+
+    def begin(self, now_ms: float) -> None:
+        """Playing begins."""
+        self._least_ms, self._watched_ms = float("inf"), now_ms
+
+    def came_late(self, now_ms: float, *, playing: bool) -> None:
+        self._calm_ms = now_ms
+        if self.target_ms + STEP_MS <= self.max_ms:
+            self.target_ms += STEP_MS
+            self.owed = playing
+
+    def is_too_much(self, waiting_ms: float, now_ms: float) -> bool:
+        if now_ms - self._calm_ms >= CALM_MS:
+            self.target_ms, self._calm_ms = max(self.target_ms - STEP_MS, self.min_ms), now_ms
+        self._least_ms = min(self._least_ms, waiting_ms)
+        if now_ms - self._watched_ms < WATCH_MS:
+            return False
+        is_too_much = self._least_ms > self.target_ms + SLACK_MS
+        if not is_too_much:
+            self.begin(now_ms)
+        return is_too_much
+
+    def left_out(self) -> None:
+        self._least_ms -= FRAME_MS
+
+
+class _Packet:
+    __slots__ = ("data", "stamp", "ticks")
+
+    def __init__(self, stamp: int, ticks: int, data: bytes) -> None:
+        self.stamp = stamp
+        self.ticks = ticks
+        self.data = data
+
+
+@dataclass(slots=True)
+class _Order:
+    """Which packet comes next.  Sequence numbers have 16 bits on the wire, and as many as they need here."""
+
+    next: int | None = None
+    stamp: int = 0  # of the RTP clock, expected of the next one
+    _newest: int | None = None
+
+    def place(self, sequence: int) -> int | None:
+        """The full number; None if it belongs to another stream than those before."""
+        if self._newest is None:
+            self._newest = sequence
+            return sequence
+        away = ((sequence - self._newest + 0x8000) & 0xFFFF) - 0x8000
+        if abs(away) > FAR:
+            return None
+        number = self._newest + away
+        self._newest = max(self._newest, number)
+        return number
+
+
+@dataclass(slots=True)
+class Jitter:
+    """The audio of one caller."""
+
+    decode: Decode
+    min_ms: float = 40.0
+    max_ms: float = 200.0
+    counts: Counts = field(default_factory=Counts)
+    _kept: dict[int, _Packet] = field(default_factory=dict)
+    _order: _Order = field(default_factory=_Order)
+    _ready: bytearray = field(default_factory=bytearray)  # decoded
+    _filling_ms: float | None = (
+        None  # since when packets are held back before playing begins; None: it plays, or has none
+    )
+    _made_up: list[bytes] = field(default_factory=list)  # what follows if nothing comes
+    _depth: _Depth = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._depth = _Depth(self.min_ms, self.max_ms, self.min_ms)
+
+    @property
+    def target_ms(self) -> float:
+        """How much audio is held back."""
+        return self._depth.target_ms
+
+    @property
+    def waiting_ms(self) -> float:
+        """How much audio has come and was not taken."""
+        return sum([each.ticks for each in self._kept.values()]) / TICKS_PER_MS + len(self._ready) / BYTES_PER_MS
+
+    def add(self, sequence: int, stamp: int, packet: bytes, now_ms: float) -> None:
+        """A packet has come, with its number (16 bits) and its time on the RTP clock (32 bits)."""
+        try:
+            ticks = ticks_of(packet)
+        except BadPacket:
+            self.counts.bad += 1
+            return
+        number = self._order.place(sequence)
+        if number is None:  # the sender began anew
+            self._kept.clear()
+            self._ready.clear()
+            self._order, self._depth.starved = _Order(), True
+            number = self._order.place(sequence)
+            assert number is not None, "the first of a stream"
+        order, depth = self._order, self._depth
+        if order.next is not None and number < order.next:
+            self.counts.late += 1
+            depth.came_late(now_ms, playing=bool(self._kept))
+            return
+        if depth.starved:
+            depth.starved, self._filling_ms = False, now_ms
+            # A sender that pauses goes on at a later time; one whose packets are late does not.
+            if number == order.next and stamp == order.stamp:
+                depth.came_late(now_ms, playing=False)
+        self._kept[number] = _Packet(stamp, ticks, packet)
+        if len(self._kept) > MAX_PACKETS:
+            order.next = min(self._kept) + 1
+            del self._kept[order.next - 1]
+            self.counts.lost += 1
+
+    def next(self, now_ms: float) -> bytes:
+        """The next 20 ms."""
+        frame = None if self._depth.owed else self._frame(now_ms)
+        if frame is None:
+            self._depth.owed = False
+            self.counts.made_up += 1
+            return self._made_up.pop(0) if self._made_up else QUIET
+        waiting_ms = self.waiting_ms
+        if self._depth.is_too_much(waiting_ms, now_ms) and (
+            waiting_ms > self.max_ms + SLACK_MS or level_db(frame) < QUIET_DB
+        ):
+            other = self._frame(now_ms)
+            if other is not None:
+                self.counts.left_out += 1
+                self._depth.left_out()
+                return other
+        return frame
+
+    def _frame(self, now_ms: float) -> bytes | None:
+        while len(self._ready) < FRAME_BYTES:
+            if not self._decode_next(now_ms):
+                return None
+        frame = bytes(self._ready[:FRAME_BYTES])
+        del self._ready[:FRAME_BYTES]
+        return frame
+
+    def _decode_next(self, now_ms: float) -> bool:
+        """Decode one more packet, or make up for a lost one; False if there is nothing to play."""
+        order = self._order
+        if not self._kept:
+            self._depth.starved = True
+            return False
+        if self._filling_ms is not None:
+            if now_ms - self._filling_ms < self._depth.target_ms:
+                return False
+            self._filling_ms = None
+            self._depth.begin(now_ms)
+            first = min(self._kept)
+            self.counts.lost += 0 if order.next is None else first - order.next
+            order.next = first
+        assert order.next is not None, "it plays"
+        packet = self._kept.pop(order.next, None)
+        order.next += 1
+        if packet is None:
+            self.counts.lost += 1
+            order.stamp += FRAME_MS * TICKS_PER_MS
+            self._ready += self._made_up.pop(0) if self._made_up else QUIET
+            return True
+        order.stamp = packet.stamp + packet.ticks
+        try:
+            sound = self.decode(packet.data)
+        except BadPacket:
+            self.counts.bad += 1
+            sound = self._made_up.pop(0) if self._made_up else QUIET
+        else:
+            last = sound[-FRAME_BYTES:].rjust(FRAME_BYTES, SILENCE_BYTE)
+            self._made_up = [fade(last, FADE**n) for n in range(1, CONCEALED + 1)]
+        self._ready += sound
+        return True

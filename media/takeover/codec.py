@@ -1,0 +1,208 @@
+"""A call's state as bytes, and back: objects of this plane with all that they refer to, each once.
+
+It is a pickle of few words.  An object of ours is its class and its attributes, whether the core is compiled or interpreted;
+a method that is bound to one is the object and a name; and reading makes nothing but classes of this plane, and the few of
+the library that `_LIBRARY` names.  It comes from a process of the same user through a socket that only this user can open
+(`media/takeover/channel.py`), so it needs no defence against whoever could write it; the narrow reader shows a mistake at once.
+
+What all calls of a process share (the detector's network) stays, and so does what can't be read out: the first stage's own
+noise model begins anew, as it does with each call.
+"""
+
+import pickle
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta, timezone
+from enum import Enum
+from functools import cache
+from inspect import signature
+from io import BytesIO
+from pathlib import PosixPath
+from types import BuiltinMethodType, MethodType
+from typing import Any
+
+import msgspec
+import numpy as np
+import webrtcvad
+
+from hum.peaks import Peaks
+from media.core.carrierclock import CarrierClock
+from media.core.conversation import Conversation
+from media.core.inflight import Item
+from media.core.types import CallPlan, MailboxPlan, PauseRules
+from media.io.silero import Network
+
+#: Raised by 1 with every change of what is carried, or of what it means (tests/media/takeover/test_shape.py fails first).
+VERSION = 2
+NETWORK = "network"
+_MODULE = __name__
+_LIBRARY: Mapping[str, Any] = {
+    "collections.deque": deque,
+    "datetime.datetime": datetime,
+    "datetime.timedelta": timedelta,
+    "datetime.timezone": timezone,
+    "hum.peaks.Peaks": Peaks,
+    "pathlib.PosixPath": PosixPath,
+}
+
+
+class NotMovable(Exception):  # noqa: N818 - it says what is wrong
+    """A state that refers to something which can't travel, or that is not understood."""
+
+
+def pack(state: object) -> bytes:
+    """Raises NotMovable."""
+    file = BytesIO()
+    try:
+        _Writer(file, pickle.HIGHEST_PROTOCOL).dump(state)
+    except (pickle.PicklingError, AttributeError, TypeError, ValueError) as error:
+        raise NotMovable(str(error)) from error
+    return file.getvalue()
+
+
+def unpack(data: bytes, network: Network | None) -> Any:
+    """What was packed, with this process's network.  Raises NotMovable."""
+    try:
+        return _Reader(data, network).load()
+    except (pickle.UnpicklingError, AttributeError, TypeError, ValueError, EOFError, ImportError, IndexError) as error:
+        raise NotMovable(str(error)) from error
+
+
+class _Writer(pickle.Pickler):
+    def persistent_id(self, obj: object) -> str | None:
+        return NETWORK if type(obj) is Network else None
+
+    def reducer_override(self, obj: object) -> Any:
+        kind: Any = type(obj)
+        if kind is MethodType or kind is BuiltinMethodType:
+            owner = obj.__self__  # type: ignore[attr-defined]
+            if type(owner) is list or _is_ours(type(owner)):
+                return method, (owner, obj.__name__)  # type: ignore[attr-defined]
+            raise pickle.PicklingError(f"{obj!r} can't travel")
+        if kind is np.ndarray:
+            array: np.ndarray[Any, Any] = obj  # type: ignore[assignment]
+            return numbers, (array.dtype.str, array.shape, array.tobytes())
+        if kind is webrtcvad.Vad:
+            return webrtc, ()
+        if not _is_ours(kind) or issubclass(kind, (Enum, msgspec.Struct)):
+            return NotImplemented
+        return bare, (kind,), _attributes(obj), None, None, fill
+
+
+class _Reader(pickle.Unpickler):
+    def __init__(self, data: bytes, network: Network | None) -> None:
+        super().__init__(BytesIO(data))
+        self._network = network
+
+    def persistent_load(self, pid: Any) -> Network:
+        if pid != NETWORK or self._network is None:
+            raise pickle.UnpicklingError("the second detector is not loaded here (HUM_VAD_CONFIRM)")
+        return self._network
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module == _MODULE and name in _WORDS:
+            return _WORDS[name]
+        if (found := _LIBRARY.get(f"{module}.{name}")) is not None:
+            return found
+        if module.startswith("media."):
+            found = super().find_class(module, name)
+            if isinstance(found, type) and found.__module__ == module:
+                return found
+        raise pickle.UnpicklingError(f"{module}.{name} is no part of a call's state")
+
+
+def _is_ours(kind: type) -> bool:
+    return kind is Peaks or kind.__module__.startswith("media.")
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...]:
+    """The attributes that a class declares; of a compiled one these are all."""
+    names: tuple[str, ...] | None = getattr(kind, "__mypyc_attrs__", None)
+    if names is None:
+        names = tuple(
+            name for base in kind.__mro__ for name in getattr(base, "__slots__", ()) if not name.startswith("__")
+        )
+    return names
+
+
+def _attributes(obj: Any) -> dict[str, object]:
+    found = {name: getattr(obj, name) for name in _names(obj.__class__) if hasattr(obj, name)}
+    return found | getattr(obj, "__dict__", {})
+
+
+# The words of the format.
+
+
+def bare(kind: Any) -> object:
+    """An object whose attributes are still to be filled in."""
+    if not hasattr(kind, "__mypyc_attrs__"):
+        return object.__new__(kind)
+    try:
+        return kind.__new__(kind)  # of a compiled class, this calls a constructor of its own if it has one
+    except TypeError:
+        spares, own = _spares(), f"{kind.__name__}.{{}}"
+        return kind(**{name: spares.get(own.format(name), spares.get(name)) for name in _required(kind)})
+
+
+def fill(obj: object, attributes: Mapping[str, object]) -> None:
+    """Also of what is frozen."""
+    for name, value in attributes.items():
+        object.__setattr__(obj, name, value)
+
+
+def method(owner: object, name: str) -> Callable[..., Any]:
+    found: Callable[..., Any] = getattr(owner, name)
+    return found
+
+
+def numbers(kind: str, shape: tuple[int, ...], data: bytes) -> "np.ndarray[Any, Any]":
+    return np.frombuffer(data, kind).reshape(shape).copy()
+
+
+def webrtc() -> webrtcvad.Vad:
+    return webrtcvad.Vad(2)
+
+
+_WORDS: Mapping[str, Any] = {each.__name__: each for each in (bare, fill, method, numbers, webrtc)}
+
+
+@cache
+def _required(kind: type) -> tuple[str, ...]:
+    return tuple(each.name for each in signature(kind).parameters.values() if each.default is each.empty)
+
+
+@cache
+def _spares() -> Mapping[str, object]:
+    """What the constructors of compiled classes take, by the names of their parameters: the right types, and no more.
+
+    Such a class can't be made without its constructor; what that sets is filled in anew.
+    """
+    whole = Conversation(CallPlan("", "", "", "", ""))
+    voice, model = whole._voice, whole._model  # noqa: SLF001 - the same state
+    replies = model.replies
+    return {
+        "plan": whole.plan,
+        "Mailbox.plan": MailboxPlan(),
+        "Speaker.plan": MailboxPlan(),
+        "rules": PauseRules(),
+        "clock": CarrierClock(0.0),
+        "session": model.session,
+        "voice": voice,
+        "model": model,
+        "minutes": voice._minutes,  # noqa: SLF001
+        "latency": voice._minutes.latency,  # noqa: SLF001
+        "caller": replies.answers.caller,
+        "replies": replies,
+        "answers": replies.answers,
+        "discretion": model.tools.discretion,
+        "emit": [].append,
+        "confirm": lambda _, __: 0.0,
+        "item": Item(""),
+        "actions": [],
+        "phrases": (),
+        "wanted": False,
+        **dict.fromkeys(("seq", "start", "size", "end", "silence_ms", "longest_ms", "least_ms", "patience_ms"), 0),
+        **dict.fromkeys(("false_hear_ms", "open_turn_ms", "unaware_ms", "at_ms"), 0.0),
+        **dict.fromkeys(("soonest_ms", "plays_ms", "ready_ms", "level_db"), 0.0),
+    }

@@ -1,0 +1,228 @@
+"""The side of the process that takes the calls; see `giving` for what is said."""
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from picows import WSTransport
+
+from hum.telemetry import log
+from hum.v1 import runtime_pb2 as pb
+from media.io import handing
+from media.io.control import Away
+from media.io.openai import MAX_FRAME_BYTES, ModelSocket
+from media.leg import Leg
+from media.legs.twilio import TwilioLeg
+from media.server import MediaServer
+from media.shell import Shell
+from media.takeover import channel as wire
+from media.takeover import codec
+from media.takeover.channel import Channel, Gone
+from media.takeover.luggage import Luggage
+
+LOG = log(__name__)
+RETRY_LIMIT_MS = 1_000.0
+MOST_TOLD = 1_000  # calls in one request
+
+
+@dataclass(slots=True)
+class Predecessor:
+    """Who serves here so far."""
+
+    channel: Channel
+    node: str
+    listening: socket.socket
+
+    @classmethod
+    async def at(cls, path: Path, seconds: float) -> "Predecessor | None":
+        """The process that waits for a successor there; None if none does, or it says nothing for so long."""
+        connection = wire.connected_to(path)
+        if connection is None:
+            return None
+        try:
+            channel = Channel(connection)
+        except Gone as error:
+            LOG.warning("no calls are taken over", error=str(error))
+            return None
+        try:
+            channel.send(wire.Hello(codec.VERSION))
+            async with asyncio.timeout(seconds):
+                message, descriptors = await channel.receive()
+        except (Gone, TimeoutError) as error:
+            channel.close()
+            LOG.warning("no calls are taken over", error=str(error) or "the process that has them does not answer")
+            return None
+        assert isinstance(message, wire.Listener), "it is the first that is said"
+        return cls(channel, message.node, socket.socket(fileno=descriptors[0]))
+
+
+@dataclass(slots=True)
+class _Ready:
+    """A call that could go on at once."""
+
+    shell: Shell
+    luggage: Luggage
+    sockets: list[WSTransport]
+
+
+class Taking:
+    """Takes what the predecessor has."""
+
+    def __init__(self, predecessor: Predecessor, server: MediaServer) -> None:
+        self._channel, self._node, self._server = predecessor.channel, predecessor.node, server
+        self._ready: dict[int, _Ready] = {}
+        self._untold: list[str] = []  # calls of which control does not know yet that they are here
+        self._more, self._is_known = asyncio.Event(), asyncio.Event()
+        self._is_known.set()
+        self.taken = 0
+        self.over = asyncio.Event()  # the predecessor leaves: what could move has
+
+    async def run(self) -> None:
+        """Until the predecessor is gone."""
+        telling = asyncio.create_task(self._tell(), name="takeover telling")
+        try:
+            self._channel.send(wire.Serving())
+            while True:
+                await self._take(*await self._channel.receive())
+        except Gone:
+            await self._settle()
+            self.over.set()
+            LOG.info("the predecessor is gone", taken=self.taken)
+            await self._is_known.wait()
+        finally:
+            self._channel.close()
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
+
+    async def _settle(self) -> None:
+        """Calls on their way are ours if the predecessor has died; one that lives keeps them, and could not say so."""
+        if not self._ready:
+            return
+        is_dead = await self._channel.is_dead()
+        for number in tuple(self._ready):
+            if is_dead:
+                self._begin(number)
+            else:
+                self._forget(number)
+
+    def _forget(self, number: int) -> None:
+        ready = self._ready.pop(number)
+        _drop(ready.shell, ready.sockets)
+
+    async def _take(self, message: wire.Message, descriptors: list[int]) -> None:
+        match message:
+            case wire.Call():
+                await self._prepare(message, descriptors)
+            case wire.Yours(number) if number in self._ready:
+                self._begin(number)
+            case wire.Kept(number) if number in self._ready:
+                self._forget(number)
+            case wire.Command(command):
+                self._server.command(pb.CallCommand.FromString(command))
+            case wire.Over():
+                self.over.set()
+            case _:
+                pass  # of a call that was refused
+
+    async def _prepare(self, call: wire.Call, descriptors: list[int]) -> None:
+        """Be ready to go on with a call.  Raises Gone."""
+        shells: list[Shell] = []
+        sockets: list[WSTransport] = []
+        try:
+            luggage = self._unpacked(descriptors.pop(0))
+            await self._adopt(call, luggage, descriptors, shells, sockets)
+        except (codec.NotMovable, OSError, IndexError) as error:
+            LOG.warning("a call of the predecessor's is not taken", error=str(error))
+            wire.close_all(descriptors)
+            for shell in shells:
+                _drop(shell, sockets)
+            self._channel.send(wire.Refused(call.number, str(error)[:200]))
+        else:
+            self._ready[call.number] = _Ready(shells[0], luggage, sockets)
+            self._channel.send(wire.Runs(call.number))
+
+    def _unpacked(self, descriptor: int) -> Luggage:
+        """Raises NotMovable, OSError."""
+        silero = self._server.ports.silero
+        try:
+            luggage = codec.unpack(wire.contents(descriptor), silero.network if silero else None)
+        finally:
+            wire.close_all([descriptor])
+        if not isinstance(luggage, Luggage):
+            raise codec.NotMovable("this is no call")
+        return luggage
+
+    async def _adopt(
+        self, call: wire.Call, luggage: Luggage, descriptors: list[int], shells: list[Shell], sockets: list[WSTransport]
+    ) -> None:
+        """Fills in the last two, and takes the descriptors.  Raises OSError, IndexError."""
+        ports, settings = self._server.ports, self._server.ports.settings
+
+        def opened(leg: Leg, descriptor: int) -> Shell:  # noqa: ARG001 - it is no connection of this door's
+            shells.append(Shell(ports, leg, self._server))
+            return shells[0]
+
+        leg = TwilioLeg(opened, settings)
+        frame_bytes = settings.max_frame_bytes
+        sockets.append(await handing.adopt_server(descriptors.pop(0), leg, max_frame_bytes=frame_bytes))
+        leg.resume(call.stream_id)
+        model: ModelSocket | None = None
+        if call.has_socket:
+            model = ModelSocket(shells[0])
+            pings = settings.model_ping_seconds
+            transport = await handing.adopt_client(
+                descriptors.pop(0), model, max_frame_bytes=MAX_FRAME_BYTES, ping_seconds=pings
+            )
+            sockets.append(transport)
+            model.listen()
+        for file in luggage.carried.record.files:
+            file.adopt(descriptors.pop(0))
+        shells[0].resume(luggage.carried, model)
+
+    def _begin(self, number: int) -> None:
+        """The call is this process's."""
+        ready = self._ready.pop(number)
+        shell, luggage, link = ready.shell, ready.luggage, self._server.ports.link
+        for report in luggage.reports:  # control takes each once, from whichever process
+            link.outbox.report(pb.Report.FromString(report))
+        self._server.resume(shell, luggage.carried.talk)
+        for request in luggage.tools:
+            link.run_tool(pb.RunTool.FromString(request), shell.tool_answered)
+        if luggage.redials:
+            shell.redial()
+        for each in ready.sockets:
+            handing.go_on(each)
+        self.taken += 1
+        self._untold.append(shell.call_id)
+        self._is_known.clear()
+        self._more.set()
+
+    async def _tell(self) -> None:
+        """Tell control which calls are here, until it knows."""
+        link, retry_ms = self._server.ports.link, self._server.ports.settings.link_retry_ms
+        while True:
+            await self._more.wait()
+            self._more.clear()
+            batch = self._untold[:MOST_TOLD]
+            try:
+                await link.take_calls(self._node, batch)
+            except Away as error:
+                LOG.warning("control does not know yet which calls were taken over", calls=len(batch), error=str(error))
+                self._more.set()
+                await asyncio.sleep(retry_ms / 1000)
+                retry_ms = min(2 * retry_ms, RETRY_LIMIT_MS)
+            else:
+                del self._untold[: len(batch)]
+                if self._untold:
+                    self._more.set()
+                else:
+                    self._is_known.set()
+
+
+def _drop(shell: Shell, sockets: Sequence[WSTransport]) -> None:
+    """The call is another process's."""
+    shell.let_go()
+    for each in sockets:
+        handing.abandon(each)

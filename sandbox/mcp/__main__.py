@@ -1,0 +1,40 @@
+"""python -m sandbox.mcp: the MCP server as a process of its own, with one tool.
+
+Prints one JSON line {"url": ...} when it is ready; SIGTERM and SIGINT shut it down cleanly.
+"""
+
+import argparse
+import asyncio
+import sys
+
+from sandbox.mcp import Fault, McpServer, Tool
+from sandbox.serving import alone
+
+
+def arguments(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox.mcp", description="A stand-in for a customer's MCP server."
+    )
+    parser.add_argument("--listen", default="127.0.0.1:0", metavar="HOST:PORT")
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="METHOD=FAULT",
+        help=f"what is wrong with the answers to a method: {', '.join(each.name.lower() for each in Fault)}",
+    )
+    return parser.parse_args(argv)
+
+
+async def main(argv: list[str]) -> None:
+    chosen = arguments(argv)
+    async with McpServer.serve(chosen.listen) as server:
+        server.tools["find_order"] = Tool("Finds an order by its number.", lambda _: "It is on its way.")
+        for each in chosen.fault:
+            method, _, fault = each.rpartition("=")
+            server.faults[method] = Fault[fault.upper()]
+        await alone(server.url)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1:]))

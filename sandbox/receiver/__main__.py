@@ -1,0 +1,39 @@
+"""python -m sandbox.receiver: the receiver as a process of its own.
+
+Prints one JSON line {"url": ...} when it is ready; SIGTERM and SIGINT shut it down cleanly.
+"""
+
+import argparse
+import asyncio
+import sys
+
+from sandbox.receiver import Fault, Receiver, Reply
+from sandbox.serving import alone
+
+
+def arguments(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox.receiver", description="A stand-in for a customer's server."
+    )
+    parser.add_argument("--listen", default="127.0.0.1:0", metavar="HOST:PORT")
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="PATH=FAULT",
+        help=f"what is wrong with the answers at a path: {', '.join(each.name.lower() for each in Fault)}",
+    )
+    return parser.parse_args(argv)
+
+
+async def main(argv: list[str]) -> None:
+    chosen = arguments(argv)
+    async with Receiver.serve(chosen.listen) as receiver:
+        for each in chosen.fault:
+            path, _, fault = each.rpartition("=")
+            receiver.always(path, Reply(fault=Fault[fault.upper()]))
+        await alone(receiver.url)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1:]))

@@ -1,0 +1,17 @@
+"""A stand-in for Stripe's Billing: customers, prices, checkouts, subscriptions, invoices, the portal, meters, and signed events.
+
+    async with Stripe.serve(api_key="sk_test_1", webhook_secret="whsec_1", webhook_url=...) as stripe:
+        price = stripe.book.add_price("price_starter", amount=2900)
+        ...                                        # the product begins a checkout over REST
+        stripe.book.complete(session_id)           # the person pays
+        stripe.book.renew(subscription_id, pays=False)
+        await stripe.deliver()                     # or stripe.events, to deliver them in any order
+
+`stripe.faults` makes the next requests fail: before or after they are carried out, with a status or without any answer.
+"""
+
+from sandbox.stripe.book import Book
+from sandbox.stripe.faults import Fault, Faults
+from sandbox.stripe.server import Stripe
+
+__all__ = ["Book", "Fault", "Faults", "Stripe"]

@@ -1,0 +1,93 @@
+"""What a party of a call hears besides a stream: ringing, sentences, sounds, the other party.  Pure; times in seconds."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from sandbox.twilio import tones
+from sandbox.twilio.audio import BYTES_PER_MS, FRAME_BYTES, SILENCE
+
+QUIET = bytes([SILENCE]) * FRAME_BYTES
+MOST_KEPT_BYTES = 5 * 60 * 1000 * BYTES_PER_MS
+MOST_ON_THE_WAY = 10  # frames between the two phones of a bridge
+
+
+class Source(Protocol):
+    def frame(self, begin: float) -> bytes:
+        """20 ms of sound from `begin` on."""
+        ...
+
+
+class Sound:
+    """A piece of audio that plays once, or over and over."""
+
+    def __init__(self, audio: bytes, start: float, *, forever: bool = False) -> None:
+        self._audio = audio
+        self._start = start
+        self._forever = forever
+
+    def frame(self, begin: float) -> bytes:
+        at = round((begin - self._start) * 1000) * BYTES_PER_MS
+        if self._forever:
+            at %= len(self._audio)
+        piece = self._audio[max(0, at) : max(0, at + FRAME_BYTES)]
+        return piece.rjust(FRAME_BYTES, QUIET[:1]) if at < 0 else piece.ljust(FRAME_BYTES, QUIET[:1])
+
+
+class Ringing(Sound):
+    def __init__(self, country: str, start: float) -> None:
+        super().__init__(tones.ringback(country), start, forever=True)
+
+
+class Wire:
+    """One direction of a bridge: each frame that one phone sends, the other hears once; keys are heard as their tones."""
+
+    def __init__(self) -> None:
+        self._frames: deque[bytes] = deque(maxlen=MOST_ON_THE_WAY)
+        self._key = b""
+
+    def send(self, payload: bytes, digit: str | None = None) -> None:
+        if digit is not None:
+            self._key = tones.key(digit)
+        sound, self._key = self._key[:FRAME_BYTES] or payload, self._key[FRAME_BYTES:]
+        self._frames.append(sound)
+
+    def frame(self, begin: float) -> bytes:  # noqa: ARG002 - what was sent is heard when it is asked for
+        return self._frames.popleft() if self._frames else QUIET
+
+
+@dataclass(slots=True)
+class Span:
+    """A stretch of one kind of sound: `ringing`, `say`, `play`, `stream`, `bridge` or `silence`."""
+
+    what: str
+    start: float
+    end: float | None = None
+    audio: bytearray = field(default_factory=bytearray)
+    """Empty for a stream, which keeps its own record; and only the first minutes of a call are kept."""
+
+
+class Hearing:
+    """The record: one span after the other, without gaps."""
+
+    def __init__(self) -> None:
+        self.spans: list[Span] = []
+        self._kept_bytes = 0
+
+    def turn(self, what: str, at: float) -> None:
+        """From now on they hear something else."""
+        self.close(at)
+        self.spans.append(Span(what, at))
+
+    def close(self, at: float) -> None:
+        if self.spans and self.spans[-1].end is None:
+            self.spans[-1].end = at
+
+    def add(self, payload: bytes) -> None:
+        if self.spans and self._kept_bytes < MOST_KEPT_BYTES:
+            self.spans[-1].audio += payload
+            self._kept_bytes += len(payload)
+
+    def of(self, what: str) -> bytes:
+        """All that was heard of one kind, in order."""
+        return b"".join(bytes(each.audio) for each in self.spans if each.what == what)

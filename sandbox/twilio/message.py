@@ -1,0 +1,122 @@
+"""A message as the carrier keeps it, in or out, and how many segments it is.  Pure.
+
+Sources: Twilio's Message resource; 3GPP TS 23.038 for the alphabets.
+"""
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+GSM = set(
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+GSM_ESCAPED = set("\f^{}\\[~]|€")
+FINAL = frozenset({"delivered", "undelivered", "failed", "canceled", "received"})
+
+
+def segments(body: str) -> int:
+    """How many segments carriers bill for a body; one for none."""
+    if all(char in GSM or char in GSM_ESCAPED for char in body):
+        widths, alone, joined = [1 + (char in GSM_ESCAPED) for char in body], 160, 153
+    else:
+        widths, alone, joined = [len(char.encode("utf-16-be")) // 2 for char in body], 70, 67
+    if sum(widths) <= alone:
+        return 1
+    number, free = 1, joined
+    for width in widths:
+        if width > free:
+            number, free = number + 1, joined
+        free -= width
+    return number
+
+
+def new_sid(prefix: str) -> str:
+    return prefix + secrets.token_hex(16)
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A file of a message: its bytes if somebody sent it in, its URL if the customer's application gave one."""
+
+    sid: str
+    content_type: str
+    content: bytes = b""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A status callback that was sent, or was to be sent and is lost."""
+
+    status: str
+    error_code: int | None
+    at_monotonic: float
+    http_status: int | None
+    """What the customer answered to its last attempt; None: nothing, or it is lost."""
+    lost: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Message:
+    """A Message resource, and what became of it."""
+
+    sid: str
+    direction: str
+    """inbound, outbound-api, or outbound-reply: an answer by TwiML, or the carrier's own to a keyword."""
+    from_: str
+    to: str
+    body: str
+    status: str
+    created_at: datetime
+    service_sid: str | None = None
+    media: tuple[Media, ...] = ()
+    callback: str = ""
+    validity_s: int = 36_000
+    error_code: int | None = None
+    updated_at: datetime | None = None
+    sent_at: datetime | None = None
+    """When it left for the handset; for an inbound one, when the customer's URL was asked.  None: it never did."""
+    arrived_at: datetime | None = None
+    """When the handset got it, whatever its network reports."""
+    notices: list[Notice] = field(default_factory=list)
+
+    @property
+    def segments(self) -> int:
+        return segments(self.body)
+
+    @property
+    def shown_segments(self) -> int:
+        """A Messaging Service counts no segments before it has chosen a sender."""
+        return 0 if self.status in {"accepted", "scheduled"} else self.segments
+
+    @property
+    def is_over(self) -> bool:
+        return self.status in FINAL
+
+    def as_json(self) -> dict[str, Any]:
+        """What truly happened to it."""
+        return {
+            "sid": self.sid,
+            "direction": self.direction,
+            "from": self.from_,
+            "to": self.to,
+            "body": self.body,
+            "media": [{"content_type": each.content_type, "url": each.url} for each in self.media],
+            "status": self.status,
+            "error_code": self.error_code,
+            "messaging_service_sid": self.service_sid,
+            "segments": self.segments,
+            "created_at": self.created_at.isoformat(),
+            "sent_at": self.sent_at.isoformat() if self.sent_at else None,
+            "arrived_at": self.arrived_at.isoformat() if self.arrived_at else None,
+            "callbacks": [
+                {
+                    "status": each.status,
+                    "error_code": each.error_code,
+                    "http_status": each.http_status,
+                    "lost": each.lost,
+                }
+                for each in self.notices
+            ],
+        }

@@ -1,0 +1,75 @@
+"""Status callbacks of one call, in order.
+
+Source: Twilio's Call resource, "StatusCallback": events initiated, ringing, answered, completed, of which only `completed` is
+sent unless others are subscribed to; the fields of a voice webhook, and CallbackSource, SequenceNumber (from 0 in the order in
+which events happen), Timestamp; at the end CallDuration (s), Duration (minutes begun) and SipResponseCode.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from email.utils import format_datetime
+from typing import Any
+
+from sandbox.twilio.call import Call, Callback
+from sandbox.twilio.faults import Fault, Faults
+from sandbox.twilio.webhooks import Courier, Webhook
+
+#: The final status → what the called network answered.
+SIP_CODES = {"completed": 200, "busy": 486, "no-answer": 487, "canceled": 487, "failed": 404}
+
+Spawn = Callable[[Coroutine[Any, Any, None]], None]
+
+
+class Progress:
+    """Tells one call's events; the call waits only for the last one."""
+
+    def __init__(self, call: Call, courier: Courier, faults: Faults, spawn: Spawn) -> None:
+        self._call = call
+        self._courier = courier
+        self._faults = faults
+        self._spawn = spawn
+        self._under_way: asyncio.Task[None] | None = None
+
+    def tell(self, event: str) -> None:
+        call, callback = self._call, self._call.callback
+        if callback is None or event not in callback.events:
+            return
+        fields = call.parameters() | {
+            "CallbackSource": "call-progress-events",
+            "SequenceNumber": str(call.next_sequence()),
+            "Timestamp": format_datetime(call.wall()),
+        }
+        if event == "completed":
+            fields |= {"CallDuration": str(call.duration_s), "Duration": str(-(-call.duration_s // 60))}
+            fields["SipResponseCode"] = str(SIP_CODES.get(call.status, 200))
+        fault = self._faults.take("callback", call.to, event)
+        if fault is not None and fault.do != "twice":
+            call.note("callback.fault", do=fault.do, call_status=call.status)
+            if fault.do == "late":
+                self._spawn(self._late(fault, callback, fields))
+            return
+        for _ in range(2 if fault else 1):
+            self._under_way = asyncio.create_task(self._in_turn(self._under_way, callback, fields))
+
+    async def last(self, event: str) -> None:
+        self.tell(event)
+        if self._under_way is not None:
+            await self._under_way
+
+    async def _in_turn(self, before: asyncio.Task[None] | None, callback: Callback, fields: dict[str, str]) -> None:
+        if before is not None:
+            await before
+        await self._send(callback, fields)
+
+    async def _late(self, fault: Fault, callback: Callback, fields: dict[str, str]) -> None:
+        await asyncio.sleep(fault.ms / 1000)
+        await self._send(callback, fields)
+
+    async def _send(self, callback: Callback, fields: dict[str, str]) -> None:
+        status = fields["CallStatus"]
+
+        def watch(webhook: Webhook) -> None:
+            self._call.webhooks.append(webhook)
+            self._call.note("webhook.sent", kind="status", url=webhook.url, call_status=status)
+
+        await self._courier.send("status", callback.url, fields, callback.method, watch)

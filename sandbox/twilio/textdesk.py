@@ -1,0 +1,176 @@
+"""What the customer's application is told of texts: status callbacks, and messages that handsets sent.
+
+Sources: Twilio's guides "Outbound message status in status callbacks" and "Messaging webhooks".  The callbacks of one message
+go out one after the other; a late one is overtaken by those behind it.  A received message goes to the URL of the number, or of
+its Messaging Service; if that fails, to the fallback URL with ErrorCode and ErrorUrl; if that fails too, nobody is told.
+"""
+
+import asyncio
+from collections.abc import Callable
+from xml.etree import ElementTree as ET
+
+from sandbox.loopclock import LoopClock, now
+from sandbox.twilio.call import API_VERSION
+from sandbox.twilio.geography import place_of
+from sandbox.twilio.keywords import Kind
+from sandbox.twilio.message import Message, Notice
+from sandbox.twilio.numbers import Number
+from sandbox.twilio.pool import Pool
+from sandbox.twilio.texting import CannotSend, Order, Service, Texting
+from sandbox.twilio.twiml import XML_TYPES
+from sandbox.twilio.webhooks import Courier, Webhook
+
+CALLBACKS_AT_A_TIME, RECEIVED_AT_A_TIME = 64, 64
+
+
+class TextDesk:
+    """Tells one exchange's customer of its texts."""
+
+    def __init__(self, account_sid: str, courier: Courier, texting: Texting, clock: LoopClock) -> None:
+        self._account_sid = account_sid
+        self._courier = courier
+        self._texting = texting
+        self._callbacks, self._received = Pool(CALLBACKS_AT_A_TIME), Pool(RECEIVED_AT_A_TIME)
+        self._clock = clock
+        self._late = 0
+        self.base_url = ""
+        """Where the files of received messages are."""
+
+    def tell_status(self, message: Message) -> None:
+        status, code, fields = message.status, message.error_code, self._status_fields(message)
+        fault = self._texting.faults.take("message_callback", message.to, status)
+        if fault is not None and fault.do == "never":
+            message.notices.append(Notice(status, code, now(), None, lost=True))
+            return
+
+        async def send() -> None:
+            sent = await self._courier.send("sms_status", message.callback, fields)
+            message.notices.append(Notice(status, code, now(), sent.answer.status))
+
+        if fault is not None and fault.do == "late":
+            self._after(fault.ms, lambda: self._callbacks.push(f"{message.sid}/{status}", send))
+            return
+        for _ in range(2 if fault else 1):
+            self._callbacks.push(message.sid, send)
+
+    def tell_received(self, message: Message, number: Number, service: Service | None, opted: Kind | None) -> None:
+        fields = self._received_fields(message) | ({"OptOutType": opted} if opted else {})
+        url = (service.inbound_url if service else None) or (
+            "" if number.get("sms_application_sid") else number.get("sms_url")
+        )
+        fault = self._texting.faults.take("inbound", message.to)
+
+        async def send() -> None:
+            await self._deliver(message, number, url, fields)
+
+        if fault is not None and fault.do == "never":
+            message.notices.append(Notice("received", None, now(), None, lost=True))
+        elif fault is not None and fault.do == "late":
+            self._after(fault.ms, lambda: self._received.push(message.sid, send))
+        else:
+            for _ in range(2 if fault else 1):
+                self._received.push(message.sid, send)
+
+    @property
+    def waiting(self) -> int:
+        """How much is still to happen or to be told."""
+        return self._late + self._callbacks.waiting + self._received.waiting + self._texting.pending
+
+    async def settled(self) -> None:
+        """Until nothing is under way any more, callbacks that are late included."""
+        while self.waiting:
+            await self._callbacks.settled()
+            await self._received.settled()
+            await asyncio.sleep(0.005)
+
+    async def close(self) -> None:
+        self._clock.stop()
+        await self._callbacks.close()
+        await self._received.close()
+
+    def _after(self, delay_ms: int, do: Callable[[], None]) -> None:
+        def due() -> None:
+            self._late -= 1
+            do()
+
+        self._late += 1
+        self._clock.at(self._clock.now + delay_ms / 1000, due)
+
+    async def _deliver(self, message: Message, number: Number, url: str, fields: dict[str, str]) -> None:
+        if message.sent_at is None:
+            message.sent_at = message.created_at
+        if not url:
+            return
+        sent = await self._courier.send("sms", url, fields, number.get("sms_method"))
+        message.notices.append(Notice("received", sent.error_code, now(), sent.answer.status))
+        fallback = number.get("sms_fallback_url")
+        if sent.error_code is not None and fallback:
+            more = {"ErrorCode": str(sent.error_code), "ErrorUrl": sent.url}
+            sent = await self._courier.send("sms_fallback", fallback, fields | more, number.get("sms_fallback_method"))
+            message.notices.append(Notice("received", sent.error_code, now(), sent.answer.status))
+        for body in replies(sent):
+            try:
+                self._texting.send(Order(message.from_, body, from_=message.to, direction="outbound-reply"))
+            except CannotSend:  # at Twilio an error of the debugger: nobody is told
+                return
+
+    def _status_fields(self, message: Message) -> dict[str, str]:
+        fields = {
+            "AccountSid": self._account_sid,
+            "ApiVersion": API_VERSION,
+            "From": message.from_,
+            "MessageSid": message.sid,
+            "MessageStatus": message.status,
+            "SmsSid": message.sid,
+            "SmsStatus": message.status,
+            "To": message.to,
+        }
+        if message.service_sid:
+            fields["MessagingServiceSid"] = message.service_sid
+        if message.error_code is not None:
+            fields["ErrorCode"] = str(message.error_code)
+        if message.status in {"delivered", "undelivered"} and message.updated_at is not None:
+            fields["RawDlrDoneDate"] = message.updated_at.strftime("%y%m%d%H%M")
+        return fields
+
+    def _received_fields(self, message: Message) -> dict[str, str]:
+        fields = {
+            "AccountSid": self._account_sid,
+            "ApiVersion": API_VERSION,
+            "Body": message.body,
+            "From": message.from_,
+            "MessageSid": message.sid,
+            "NumMedia": str(len(message.media)),
+            "NumSegments": str(message.segments),
+            "SmsMessageSid": message.sid,
+            "SmsSid": message.sid,
+            "SmsStatus": "received",
+            "To": message.to,
+        }
+        for side, e164 in (("From", message.from_), ("To", message.to)):
+            fields |= {side + name: value for name, value in place_of(e164).items()}
+        for index, media in enumerate(message.media):
+            fields[f"MediaUrl{index}"] = (
+                f"{self.base_url}/{API_VERSION}/Accounts/{self._account_sid}/Messages/{message.sid}/Media/{media.sid}"
+            )
+            fields[f"MediaContentType{index}"] = media.content_type
+        if message.service_sid:
+            fields["MessagingServiceSid"] = message.service_sid
+        return fields
+
+
+def replies(webhook: Webhook) -> list[str]:
+    """The texts with which the customer's application answers: <Message> verbs, or the whole of a plain text."""
+    answer = webhook.answer
+    kind = answer.content_type.partition(";")[0].strip().lower()
+    if answer.failure is not None or not answer.body.strip():
+        return []
+    if kind == "text/plain":
+        return [answer.body]
+    if kind not in XML_TYPES:
+        return []
+    try:
+        root = ET.fromstring(answer.body)  # noqa: S314  (from our own gateway or a test)
+    except ET.ParseError:
+        return []
+    return ["".join(verb.itertext()).strip() for verb in root if verb.tag in {"Message", "Sms"}]

@@ -1,0 +1,296 @@
+"""Texts between the account's numbers and handsets: queued, sent, delivered or not; received, and answered to keywords.
+
+Sources: Twilio's Message resource, "Outbound message status in status callbacks" (the first status is not called back),
+"Understanding Twilio rate limits and message queues" and its dictionary of errors: a queue holds ten hours of segments (21611;
+30001 with a Messaging Service), a message that waits longer than its ValidityPeriod fails with 30036, and to somebody who has
+sent STOP a plain From is refused with 21610, while a Messaging Service fails later.  Pure: its clock is its owner's.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Literal, Protocol
+
+import msgspec
+
+from sandbox.clock import Clock
+from sandbox.twilio.faults import Faults
+from sandbox.twilio.keywords import ANSWERS, Kind, keyword
+from sandbox.twilio.message import Media, Message, new_sid
+from sandbox.twilio.messagebook import MessageBook, Request
+from sandbox.twilio.numbers import Number, NumberBook
+
+LONGEST_IN_QUEUE_S = 36_000.0
+UNSUBSCRIBED = "Attempt to send to unsubscribed recipient"
+
+
+class CannotSend(Exception):  # noqa: N818 - it says what is wrong
+    """A message that is refused at once, with Twilio's error code."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Receiver(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """How texts to a number fare."""
+
+    refuses: int | None = None
+    """The error code of the request itself."""
+    fails: int | None = None
+    """The error code with which a message ends that was accepted."""
+    ends: Literal["undelivered", "failed"] = "undelivered"
+    """`failed`: it never leaves."""
+    reports: bool = True
+    """False: the network says nothing, and it stays `sent`."""
+    after_ms: int = 0
+    """From leaving to arriving."""
+    replies: str | None = None
+    """The handset answers each text with this."""
+
+
+class Service(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A Messaging Service: it chooses the sender, and its opt-outs are of all of its numbers."""
+
+    senders: list[str]
+    advanced_opt_out: bool = False
+    inbound_url: str | None = None
+    """None: the number's own URL."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A message that the customer asks for."""
+
+    to: str
+    body: str
+    from_: str = ""
+    service_sid: str | None = None
+    media: tuple[Media, ...] = ()
+    callback: str = ""
+    validity_s: int = 36_000
+    direction: str = "outbound-api"
+
+
+class Desk(Protocol):
+    """Whom the customer's URLs are told by."""
+
+    def tell_status(self, message: Message) -> None: ...
+    def tell_received(self, message: Message, number: Number, service: Service | None, opted: Kind | None) -> None: ...
+
+
+@dataclass(slots=True)
+class Pace:
+    """How many segments a second each number sends, and from when on it is free; 0 is no limit."""
+
+    segments_per_second: float = 0.0
+    free_at: dict[str, float] = field(default_factory=dict)
+
+    def wait_s(self, from_: str, at: float) -> float:
+        return max(0.0, self.free_at.get(from_, 0.0) - at) if self.segments_per_second else 0.0
+
+    def take(self, from_: str, segments: int, at: float) -> None:
+        if self.segments_per_second:
+            self.free_at[from_] = at + self.wait_s(from_, at) + segments / self.segments_per_second
+
+
+class _Time:
+    """The clock's time as a date, and what is still to happen."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.pending = 0
+        self._began, self._began_s = datetime.now(UTC), clock.now
+
+    def wall(self) -> datetime:
+        return self._began + timedelta(seconds=self.clock.now - self._began_s)
+
+    def later(self, delay_s: float, do: Callable[[], None]) -> None:
+        def due() -> None:
+            self.pending -= 1
+            do()
+
+        self.pending += 1
+        self.clock.at(self.clock.now + delay_s, due)
+
+
+class Texting:
+    """One account's texts."""
+
+    def __init__(self, numbers: NumberBook, faults: Faults, clock: Clock) -> None:
+        self.numbers = numbers
+        self.faults = faults
+        self.desk: Desk | None = None
+        self.book = MessageBook()
+        self.receivers: dict[str, Receiver] = {}
+        """How texts to a number fare (`*`: to any other)."""
+        self.services: dict[str, Service] = {}
+        self.blocked: set[tuple[str, str]] = set()
+        """(sender or Messaging Service, handset): those who have sent STOP."""
+        self.answers_keywords = True
+        self.pace = Pace()
+        self._time = _Time(clock)
+
+    # --- out
+
+    def send(self, order: Order) -> Message:
+        """Take a message, as the REST API does.  Raises CannotSend."""
+        at = self._time.clock.now
+        try:
+            message = self._taken(order, at)
+        except CannotSend as refused:
+            self.book.note_request(Request(at, order.from_, order.to, order.body, str(refused.code)))
+            raise
+        self.book.note_request(Request(at, message.from_, order.to, order.body, message.sid))
+        return message
+
+    @property
+    def pending(self) -> int:
+        """How many steps of messages are still to come."""
+        return self._time.pending
+
+    def _taken(self, order: Order, at: float) -> Message:
+        service = self._service(order)
+        from_ = (
+            order.from_ or service.senders[sum(order.to.encode()) % len(service.senders)] if service else order.from_
+        )
+        if self.numbers.find(from_) is None:
+            raise CannotSend(
+                21606, f"The 'From' phone number provided ({from_}) is not a valid message-capable Twilio phone number."
+            )
+        receiver = self._receiver(order.to)
+        code = 21610 if self._is_blocked(order.to, from_, order.service_sid) else receiver.refuses
+        if code is not None and not (service and code == 21610):
+            raise CannotSend(code, UNSUBSCRIBED if code == 21610 else f"The message to {order.to} can't be sent")
+        message = Message(
+            new_sid("MM" if order.media else "SM"),
+            order.direction,
+            from_,
+            order.to,
+            order.body,
+            "accepted" if service else "queued",
+            self._time.wall(),
+            service_sid=order.service_sid,
+            media=order.media,
+            callback=order.callback,
+            validity_s=order.validity_s,
+        )
+        wait_s = self.pace.wait_s(from_, at)
+        if wait_s > LONGEST_IN_QUEUE_S and code is None:
+            if not service:
+                raise CannotSend(
+                    21611, f"This 'From' number {from_} has exceeded the maximum number of queued messages"
+                )
+            code = 30001
+        self.book.add(message)
+        if service:
+            self._time.later(0.0, lambda: self._move(message, "queued"))
+        if code is not None:
+            failed = code
+            self._time.later(0.0, lambda: self._end(message, "failed", failed))
+        elif wait_s > order.validity_s:
+            self._time.later(order.validity_s, lambda: self._end(message, "failed", 30036))
+        else:
+            self.pace.take(from_, message.segments, at)
+            self._time.later(wait_s, lambda: self._leave(message))
+        return message
+
+    def _service(self, order: Order) -> Service | None:
+        if order.service_sid is None:
+            return None
+        service = self.services.get(order.service_sid)
+        if service is None:
+            raise CannotSend(21701, f"The Messaging Service {order.service_sid} does not exist")
+        if order.from_ and order.from_ not in service.senders:
+            raise CannotSend(21712, f"{order.from_} is not of the Messaging Service {order.service_sid}")
+        return service
+
+    def _receiver(self, e164: str) -> Receiver:
+        return self.receivers.get(e164) or self.receivers.get("*") or Receiver()
+
+    def _is_blocked(self, to: str, from_: str, service_sid: str | None) -> bool:
+        return (service_sid or from_, to) in self.blocked
+
+    def _leave(self, message: Message) -> None:
+        receiver, fault = self._receiver(message.to), self.faults.take("delivery", message.to)
+        code = fault.code if fault else receiver.fails
+        if code is not None and not fault and receiver.ends == "failed":
+            self._end(message, "failed", code)
+            return
+        message.sent_at = self._time.wall()
+        self.book.left(message)
+        self._move(message, "sent")
+        if code is not None:
+            self._time.later(receiver.after_ms / 1000, lambda: self._end(message, "undelivered", code))
+        else:
+            self._time.later(receiver.after_ms / 1000, lambda: self._arrive(message, receiver))
+
+    def _arrive(self, message: Message, receiver: Receiver) -> None:
+        message.arrived_at = self._time.wall()
+        if receiver.reports:
+            self._move(message, "delivered")
+        if receiver.replies is not None:
+            self.receive(message.to, message.from_, receiver.replies)
+        elif self.numbers.find(message.to) is not None:  # from one of the account's numbers to another
+            self.receive(message.from_, message.to, message.body, message.media)
+
+    def _end(self, message: Message, status: str, code: int) -> None:
+        message.error_code = code
+        self._move(message, status)
+
+    def _move(self, message: Message, status: str) -> None:
+        self.book.move(message, status)
+        message.updated_at = self._time.wall()
+        if message.callback and self.desk is not None:
+            self.desk.tell_status(message)
+
+    # --- in
+
+    def receive(self, from_: str, to: str, body: str, media: Sequence[Media] = ()) -> Message:
+        """A handset texts one of the account's numbers.  Raises LookupError if the account does not have it."""
+        number = self.numbers.find(to)
+        if number is None:
+            raise LookupError(f"{to} is not held by the account")
+        service_sid, service = self._service_of(to)
+        message = Message(
+            new_sid("MM" if media else "SM"),
+            "inbound",
+            from_,
+            to,
+            body,
+            "received",
+            self._time.wall(),
+            service_sid=service_sid,
+            media=tuple(media),
+        )
+        self.book.add(message)
+        word = keyword(body)
+        if word is not None and self.answers_keywords:
+            self._heed(word, message)
+        if self.desk is not None:
+            opted = word if service is not None and service.advanced_opt_out else None
+            self.desk.tell_received(message, number, service, opted)
+        return message
+
+    def _service_of(self, e164: str) -> tuple[str | None, Service | None]:
+        return next(((sid, each) for sid, each in self.services.items() if e164 in each.senders), (None, None))
+
+    def _heed(self, word: Kind, message: Message) -> None:
+        """Block or unblock, and answer it: once for STOP and START, each time for HELP."""
+        pair = (message.service_sid or message.to, message.from_)
+        was_blocked = pair in self.blocked
+        if word == "STOP":
+            self.blocked.add(pair)
+        elif word == "START":
+            self.blocked.discard(pair)
+        if word == "HELP" or was_blocked != (pair in self.blocked):
+            self._answer(message, ANSWERS[word])
+
+    def _answer(self, message: Message, body: str) -> None:
+        """The carrier's own reply, which no opt-out holds up."""
+        reply = Message(
+            new_sid("SM"), "outbound-reply", message.to, message.from_, body, "queued", self._time.wall(),
+            service_sid=message.service_sid,
+        )  # fmt: skip
+        self.book.add(reply)
+        self._time.later(0.0, lambda: self._leave(reply))

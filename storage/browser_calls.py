@@ -1,0 +1,125 @@
+"""Calls from browsers, until their media process has them; then they are calls like others (`storage.calls`)."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from storage.billing import lock_organization
+from storage.db import Tx, notify
+
+#: Notified with the id of a call whose media process has replied.
+CHANNEL = "hum_browser_calls"
+
+NODE = """
+    SELECT m.node, m.refuses
+      FROM media_links m
+     WHERE m.link IS NOT NULL AND m.seen_at > now() - $1::interval AND 'browser' = ANY (m.takes)
+     ORDER BY m.refuses IS NOT NULL, $2 <> '' AND m.zone <> $2,
+              (SELECT count(*) FROM browser_calls b JOIN calls c ON c.id = b.call_id
+                WHERE b.node = m.node AND c.status IN ('queued', 'ringing', 'in_progress')), random()
+     LIMIT 1
+"""
+LIVE = """
+    SELECT count(*) AS calls, count(*) FILTER (WHERE b.caller = $1) AS of_caller
+      FROM calls c LEFT JOIN browser_calls b ON b.call_id = c.id
+     WHERE c.status IN ('ringing', 'in_progress')
+"""
+CREATE = """
+    INSERT INTO calls (id, org_id, direction, origin, status, from_e164, to_e164, flow_id, flow_version)
+    VALUES ($1, $2, 'inbound', 'browser', 'ringing', 'browser', '', $3, $4)
+"""
+ADD = "INSERT INTO browser_calls (org_id, call_id, caller, node, offer) VALUES ($1, $2, $3, $4, $5)"
+TAKE = """
+    WITH taken AS (SELECT call_id, offer FROM browser_calls
+                    WHERE call_id = $1 AND node = $2 AND offer IS NOT NULL FOR NO KEY UPDATE),
+         emptied AS (UPDATE browser_calls b SET offer = NULL FROM taken WHERE b.call_id = taken.call_id)
+    SELECT offer FROM taken
+"""
+OFFER_TOKEN = """
+    UPDATE calls
+       SET token_hash = $2, token_expires_at = now() + make_interval(secs => $3), streams_offered = streams_offered + 1
+     WHERE id = $1
+"""
+REPLY = """
+    UPDATE browser_calls SET offer = NULL, answer = $3, refusal = $4, detail = $5
+     WHERE call_id = $1 AND node = $2 AND refusal IS NULL
+    RETURNING call_id
+"""
+RESULT = "SELECT answer, refusal, detail FROM browser_calls WHERE call_id = $1"
+FORGET = "UPDATE browser_calls SET offer = NULL, answer = NULL WHERE call_id = $1"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRow:
+    """The media process that takes calls from browsers and has the fewest; why it takes no more, if none does."""
+
+    node: str
+    refuses: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRow:
+    """Live calls of an organization, and those that one caller placed from a browser."""
+
+    calls: int
+    of_caller: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRow:
+    """What a media process has replied; all None: nothing yet."""
+
+    answer: str | None
+    refusal: str | None
+    detail: str | None
+
+
+async def node(tx: Tx, silent: timedelta, zone: str) -> NodeRow | None:
+    """As the system.  A media process that said nothing for `silent` is not there; one of this zone comes first."""
+    row = await tx.fetchrow(NODE, silent, zone)
+    return NodeRow(**row) if row else None
+
+
+async def live(tx: Tx, org: UUID, caller: str) -> LiveRow:
+    """The organization's live calls, and those of them from this browser's user; locked until the transaction ends."""
+    await lock_organization(tx, org)
+    row = await tx.fetchrow(LIVE, caller)
+    assert row is not None, "an aggregate has a row"
+    return LiveRow(**row)
+
+
+async def create(
+    tx: Tx, id: UUID, org: UUID, caller: str, flow: UUID, flow_version: int, node: str, offer: str
+) -> None:
+    """Store a new call, which rings, and the offer for its media process."""
+    await tx.execute(CREATE, id, org, flow, flow_version)
+    await tx.execute(ADD, org, id, caller, node, offer)
+
+
+async def take(tx: Tx, id: UUID, node: str) -> str | None:
+    """The offer for this media process, once.  As the system."""
+    offer: str | None = await tx.fetchval(TAKE, id, node)
+    return offer
+
+
+async def offer_token(tx: Tx, id: UUID, hash: bytes, seconds: int) -> None:
+    """A stream that presents the token within `seconds` belongs to this call, whose row is locked.  As the system."""
+    await tx.execute(OFFER_TOKEN, id, hash, seconds)
+
+
+async def reply(tx: Tx, id: UUID, node: str, result: ResultRow) -> bool:
+    """What a media process has replied; False if the call is not its own, or has failed already.  As the system."""
+    if await tx.fetchval(REPLY, id, node, result.answer, result.refusal, result.detail) is None:
+        return False
+    await notify(tx, CHANNEL, str(id))
+    return True
+
+
+async def result(tx: Tx, id: UUID) -> ResultRow:
+    row = await tx.fetchrow(RESULT, id)
+    return ResultRow(**row) if row else ResultRow(None, None, None)
+
+
+async def forget(tx: Tx, id: UUID) -> None:
+    """Both descriptions have been delivered, or nobody waits for them any more."""
+    await tx.execute(FORGET, id)

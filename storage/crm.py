@@ -1,0 +1,382 @@
+"""CRM connectors, what they know of contacts, and the log of what they were asked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import asyncpg
+
+from hum.errors import NotFound
+from storage.db import Tx
+
+COLUMNS = """
+    c.id, c.org_id, c.name, c.base_url, c.enabled, c.position, c.timeout_ms, c.create_contacts, c.sync_calls,
+    c.sync_conversations, c.secret, c.old_secret, c.old_secret_until, c.failures, c.failure, c.failing_since,
+    c.rests_until, c.created_at, c.updated_at
+"""
+GET = f"SELECT {COLUMNS} FROM crm_connectors c WHERE c.id = $1"
+LOCK = GET + " FOR NO KEY UPDATE"
+PAGE = f"""
+    SELECT {COLUMNS} FROM crm_connectors c
+     WHERE (c.position, c.id) > ($1, coalesce($2::uuid, '00000000-0000-0000-0000-000000000000'))
+     ORDER BY c.position, c.id
+     LIMIT $3
+"""
+# Whoever moves connectors about does so alone.
+LOCK_ORDER = "SELECT pg_advisory_xact_lock(hashtextextended('crm connectors ' || hum.org_id()::text, 0))"
+ORDER = "SELECT id FROM crm_connectors ORDER BY position, id"
+REORDER = """
+    UPDATE crm_connectors c SET position = o.position
+      FROM unnest($1::uuid[]) WITH ORDINALITY AS o (id, position)
+     WHERE c.id = o.id AND c.position <> o.position
+"""
+CREATE = """
+    INSERT INTO crm_connectors (id, org_id, name, base_url, enabled, position, timeout_ms, create_contacts, sync_calls,
+                                sync_conversations, secret)
+    VALUES ($1, hum.org_id(), $2, $3, $4, 0, $5, $6, $7, $8, $9)
+"""
+CHANGE = """
+    UPDATE crm_connectors
+       SET name = $2, base_url = $3, enabled = $4, timeout_ms = $5, create_contacts = $6, sync_calls = $7,
+           sync_conversations = $8, updated_at = now()
+     WHERE id = $1
+"""
+ROTATE = """
+    UPDATE crm_connectors
+       SET old_secret = CASE WHEN $3::interval > '0' THEN secret END,
+           old_secret_until = CASE WHEN $3::interval > '0' THEN now() + $3 END, secret = $2, updated_at = now()
+     WHERE id = $1
+"""
+DELETE = "DELETE FROM crm_connectors WHERE id = $1"
+
+# --- whether it is asked
+RECOVER = """
+    UPDATE crm_connectors SET failures = 0, failure = NULL, failing_since = NULL, rests_until = NULL
+     WHERE id = $1 AND failures > 0
+"""
+# $6: the failures before this request.  One that was under way already when the connector began to rest does not prolong that.
+FAIL = """
+    UPDATE crm_connectors
+       SET failures = failures + 1, failure = $2, failing_since = coalesce(failing_since, now()),
+           rests_until = CASE WHEN failures + 1 < $3 THEN NULL
+                              ELSE now() + least($5::interval, $4::interval * 2 ^ least(failures + 1 - $3, 20)) END
+     WHERE id = $1 AND (failures < $3 OR failures = $6)
+"""
+# One request finds out whether it is well again, and as long as that takes nobody else asks.
+TRY_AGAIN = "UPDATE crm_connectors SET rests_until = now() + $2::interval WHERE id = $1 AND rests_until <= now()"
+
+# --- who calls
+OF_CALL = """
+    SELECT c.org_id, k.id AS contact_id, k.phone_e164, c.direction, c.caller_verification
+      FROM calls c JOIN contacts k ON k.id = c.contact_id
+     WHERE c.id = $1
+"""
+ENABLED = f"SELECT {COLUMNS} FROM crm_connectors c WHERE c.enabled ORDER BY c.position, c.id"
+# Of a text that the AI answers: the contact, if a connector was not asked about it lately.
+OF_TURN = """
+    SELECT t.id AS conversation_id, k.id AS contact_id, k.phone_e164
+      FROM text_runs r
+      JOIN conversations t ON t.id = r.conversation_id
+      JOIN contacts k ON k.id = t.contact_id
+     WHERE r.id = $1 AND t.ai_paused_reason IS NULL
+       AND EXISTS (SELECT FROM crm_connectors c
+                    WHERE c.enabled AND NOT EXISTS (SELECT FROM crm_contacts l
+                                                     WHERE l.contact_id = k.id AND l.connector_id = c.id
+                                                       AND l.asked_at > now() - $2::interval))
+"""
+KNOW = """
+    INSERT INTO crm_contacts (org_id, connector_id, contact_id, external_id, asked_at)
+    SELECT hum.org_id(), c.id, k.id, $3, now() FROM crm_connectors c, contacts k WHERE c.id = $1 AND k.id = $2
+    ON CONFLICT (contact_id, connector_id) DO UPDATE
+       SET external_id = excluded.external_id, asked_at = excluded.asked_at
+"""
+KNOWN = "SELECT external_id FROM crm_contacts WHERE contact_id = $1 AND connector_id = $2"
+NODE_OF = "SELECT node FROM calls WHERE id = $1 FOR NO KEY UPDATE"
+
+# --- the log
+# Of what was deleted meanwhile nothing is kept.
+LOG = """
+    INSERT INTO crm_logs (id, org_id, connector_id, delivery_id, event, contact_id, call_id, conversation_id, outcome,
+                          reason, message, old_secret, request_body, status, response_body, duration_ms, created_at)
+    SELECT $1, hum.org_id(), c.id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16
+      FROM crm_connectors c
+     WHERE c.id = $2
+       AND ($5::uuid IS NULL OR EXISTS (SELECT FROM contacts k WHERE k.id = $5 FOR KEY SHARE))
+       AND ($6::uuid IS NULL OR EXISTS (SELECT FROM calls a WHERE a.id = $6 FOR KEY SHARE))
+       AND ($7::uuid IS NULL OR EXISTS (SELECT FROM conversations t WHERE t.id = $7 FOR KEY SHARE))
+"""
+LOG_COLUMNS = """
+    id, connector_id, delivery_id, event, contact_id, call_id, conversation_id, outcome, reason, message, old_secret,
+    request_body, status, response_body, duration_ms, created_at
+"""
+LOGS = f"""
+    SELECT {LOG_COLUMNS} FROM crm_logs
+     WHERE connector_id = $1 AND id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+     ORDER BY id DESC
+     LIMIT $3
+"""
+LOGS_OF_CALL = f"""
+    SELECT {LOG_COLUMNS} FROM crm_logs
+     WHERE call_id = $4 AND connector_id = $1 AND id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+     ORDER BY id DESC
+     LIMIT $3
+"""
+FORGET_LOGS = """
+    DELETE FROM crm_logs WHERE id IN (SELECT id FROM crm_logs WHERE created_at < now() - $1::interval
+                                       ORDER BY created_at LIMIT $2)
+"""
+# An organization that keeps its calls for a shorter time keeps these no longer.
+FORGET_LOGS_OF = """
+    DELETE FROM crm_logs WHERE id IN (
+        SELECT l.id FROM organizations o
+         CROSS JOIN LATERAL (SELECT id FROM crm_logs
+                              WHERE org_id = o.org_id AND created_at < now() - make_interval(days => o.retention_days)
+                              ORDER BY created_at LIMIT $1) l
+         WHERE o.retention_days IS NOT NULL)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorRow:
+    """A connector; its secrets are sealed."""
+
+    id: UUID
+    org_id: UUID
+    name: str
+    base_url: str
+    enabled: bool
+    position: int
+    timeout_ms: int
+    create_contacts: bool
+    sync_calls: bool
+    sync_conversations: bool
+    secret: bytes
+    old_secret: bytes | None
+    old_secret_until: datetime | None
+    failures: int
+    failure: str | None
+    failing_since: datetime | None
+    rests_until: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A connector as a person wants it."""
+
+    name: str
+    base_url: str
+    enabled: bool
+    timeout_ms: int
+    create_contacts: bool
+    sync_calls: bool
+    sync_conversations: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CallerRow:
+    """Who is at the other end of a call."""
+
+    org_id: UUID
+    contact_id: UUID
+    phone_e164: str
+    direction: str
+    caller_verification: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TexterRow:
+    """Who has texted."""
+
+    conversation_id: UUID
+    contact_id: UUID
+    phone_e164: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    id: UUID
+    connector_id: UUID
+    delivery_id: UUID
+    event: str
+    contact_id: UUID | None
+    call_id: UUID | None
+    conversation_id: UUID | None
+    outcome: str
+    reason: str | None
+    message: str | None
+    old_secret: bool
+    request_body: str
+    status: int | None
+    response_body: str | None
+    duration_ms: int
+    created_at: datetime
+
+
+def _found(row: asyncpg.Record | None) -> ConnectorRow:
+    if row is None:
+        raise NotFound("There is no such CRM connector.")
+    return ConnectorRow(**row)
+
+
+async def get(tx: Tx, id: UUID, *, lock: bool = False) -> ConnectorRow:
+    """Raises NotFound."""
+    return _found(await tx.fetchrow(LOCK if lock else GET, id))
+
+
+async def page(tx: Tx, after: tuple[int, UUID] | None, limit: int) -> list[ConnectorRow]:
+    """In their order, behind `after`."""
+    return [ConnectorRow(**row) for row in await tx.fetch(PAGE, *(after or (0, None)), limit)]
+
+
+async def order(tx: Tx) -> list[UUID]:
+    """The connectors in their order, which nobody else changes before this transaction ends."""
+    await tx.execute(LOCK_ORDER)
+    return [row["id"] for row in await tx.fetch(ORDER)]
+
+
+async def reorder(tx: Tx, ids: Sequence[UUID]) -> None:
+    """Number the connectors anew, from 1."""
+    await tx.execute(REORDER, ids)
+
+
+async def create(tx: Tx, id: UUID, wanted: Wanted, secret: bytes) -> None:
+    """It has no place among the others yet: `reorder`."""
+    await tx.execute(
+        CREATE,
+        id,
+        wanted.name,
+        wanted.base_url,
+        wanted.enabled,
+        wanted.timeout_ms,
+        wanted.create_contacts,
+        wanted.sync_calls,
+        wanted.sync_conversations,
+        secret,
+    )
+
+
+async def change(tx: Tx, id: UUID, wanted: Wanted) -> None:
+    await tx.execute(
+        CHANGE,
+        id,
+        wanted.name,
+        wanted.base_url,
+        wanted.enabled,
+        wanted.timeout_ms,
+        wanted.create_contacts,
+        wanted.sync_calls,
+        wanted.sync_conversations,
+    )
+
+
+async def rotate(tx: Tx, id: UUID, secret: bytes, overlap: timedelta) -> None:
+    """Have another secret; the one that it had is the old one for `overlap`."""
+    await tx.execute(ROTATE, id, secret, overlap)
+
+
+async def delete(tx: Tx, id: UUID) -> None:
+    """Raises NotFound."""
+    if await tx.execute(DELETE, id) == "DELETE 0":
+        raise NotFound("There is no such CRM connector.")
+
+
+# --- whether it is asked ------------------------------------------------------------------------------------------
+
+
+async def recover(tx: Tx, id: UUID) -> None:
+    """It answers: forget its failures."""
+    await tx.execute(RECOVER, id)
+
+
+async def fail(tx: Tx, connector: ConnectorRow, failure: str, most: int, rest: timedelta, longest: timedelta) -> None:
+    """A connector, as it was before a request, gave nothing usable; after `most` failures in a row it rests."""
+    await tx.execute(FAIL, connector.id, failure, most, rest, longest, connector.failures)
+
+
+async def try_again(tx: Tx, id: UUID, during: timedelta) -> bool:
+    """Whether a connector that has rested long enough is ours to try, which is one request's at a time."""
+    return await tx.execute(TRY_AGAIN, id, during) == "UPDATE 1"
+
+
+# --- who calls ----------------------------------------------------------------------------------------------------
+
+
+async def enabled(tx: Tx) -> list[ConnectorRow]:
+    """The connectors that are asked, in their order."""
+    return [ConnectorRow(**row) for row in await tx.fetch(ENABLED)]
+
+
+async def of_call(tx: Tx, call: UUID) -> CallerRow | None:
+    """As the system; None for a caller who withholds the number."""
+    row = await tx.fetchrow(OF_CALL, call)
+    return CallerRow(**row) if row else None
+
+
+async def of_turn(tx: Tx, run: UUID, keep: timedelta) -> TexterRow | None:
+    """Whose text an AI's turn answers; None if each connector was asked about them within `keep`, or nobody answers."""
+    row = await tx.fetchrow(OF_TURN, run, keep)
+    return TexterRow(**row) if row else None
+
+
+async def know(tx: Tx, connector: UUID, contact: UUID, external_id: str | None) -> None:
+    """A connector's answer about a contact: its id there, None if it does not know it."""
+    await tx.execute(KNOW, connector, contact, external_id)
+
+
+async def known(tx: Tx, connector: UUID, contact: UUID) -> tuple[str | None] | None:
+    """A contact's id at a connector, as one value; None if that has not answered yet."""
+    row = await tx.fetchrow(KNOWN, contact, connector)
+    return (row["external_id"],) if row else None
+
+
+async def node_of(tx: Tx, call: UUID) -> str | None:
+    """The media process that has a call.  One that opens its session at this moment waits for the end of this transaction,
+    and sees what this has written.
+    """
+    found: str | None = await tx.fetchval(NODE_OF, call)
+    return found
+
+
+# --- the log ------------------------------------------------------------------------------------------------------
+
+
+async def log(tx: Tx, row: LogRow) -> None:
+    """Keep a request and its answer, unless whom it is about was deleted meanwhile."""
+    await tx.execute(
+        LOG,
+        row.id,
+        row.connector_id,
+        row.delivery_id,
+        row.event,
+        row.contact_id,
+        row.call_id,
+        row.conversation_id,
+        row.outcome,
+        row.reason,
+        row.message,
+        row.old_secret,
+        row.request_body,
+        row.status,
+        row.response_body,
+        row.duration_ms,
+        row.created_at,
+    )
+
+
+async def logs(tx: Tx, connector: UUID, before: UUID | None, limit: int, call: UUID | None = None) -> list[LogRow]:
+    """Newest first, below `before`; of one call, if it is given."""
+    found = (
+        await tx.fetch(LOGS, connector, before, limit)
+        if call is None
+        else await tx.fetch(LOGS_OF_CALL, connector, before, limit, call)
+    )
+    return [LogRow(**row) for row in found]
+
+
+async def forget_logs(tx: Tx, keep: timedelta, limit: int) -> int:
+    """As the system: delete what is too old, at most `limit` of each kind; return how many."""
+    deleted = (await tx.execute(FORGET_LOGS, keep, limit), await tx.execute(FORGET_LOGS_OF, limit))
+    return sum(int(each.rpartition(" ")[2]) for each in deleted)

@@ -1,0 +1,199 @@
+"""What CRM connectors are to be told: contacts, calls and conversations, each once.
+
+owed ──▶ queued as a job ──▶ claimed by a worker ──▶ done, failed, or owed again for later
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from storage.db import Tx
+
+#: Requests to one connector at once, over all workers.
+AT_ONCE = 2
+OWE_CONTACT = """
+    INSERT INTO crm_syncs (id, org_id, connector_id, kind, contact_id, due_at)
+    SELECT $1, hum.org_id(), c.id, 'contact', k.id, now() FROM crm_connectors c, contacts k WHERE c.id = $2 AND k.id = $3
+    ON CONFLICT (contact_id, connector_id) WHERE kind = 'contact' DO UPDATE
+       SET state = 'owed', id = excluded.id, due_at = now(), attempts = 0, queued = false, claim = NULL,
+           created_at = excluded.created_at, ended_at = NULL
+     WHERE crm_syncs.state = 'failed'
+"""
+# As the system: for each connector that wants it.  If somebody spoke, there will be a summary, which makes this due.
+OWE_CALL = """
+    INSERT INTO crm_syncs (id, org_id, connector_id, kind, contact_id, call_id, due_at)
+    SELECT gen_random_uuid(), c.org_id, c.id, 'call', a.contact_id, a.id,
+           now() + CASE WHEN a.summary IS NULL
+                         AND (EXISTS (SELECT FROM call_turns t WHERE t.call_id = a.id AND t.role = 'caller')
+                              OR EXISTS (SELECT FROM voicemails v WHERE v.call_id = a.id)) THEN $2::interval
+                        ELSE '0 s' END
+      FROM calls a JOIN crm_connectors c ON c.org_id = a.org_id
+     WHERE a.id = $1 AND a.status <> 'blocked' AND c.enabled AND c.sync_calls
+    ON CONFLICT (call_id, connector_id) WHERE kind = 'call' DO UPDATE SET due_at = least(crm_syncs.due_at, excluded.due_at)
+     WHERE crm_syncs.state = 'owed' AND crm_syncs.attempts = 0 AND NOT crm_syncs.queued
+"""
+OWE_CONVERSATION = """
+    INSERT INTO crm_syncs (id, org_id, connector_id, kind, contact_id, conversation_id, event_id, due_at)
+    SELECT gen_random_uuid(), c.org_id, c.id, 'conversation', t.contact_id, t.id, $2, now()
+      FROM conversations t JOIN crm_connectors c ON c.org_id = t.org_id
+     WHERE t.id = $1 AND c.enabled AND c.sync_conversations
+    ON CONFLICT (conversation_id, connector_id, event_id) WHERE kind = 'conversation' DO NOTHING
+"""
+QUEUE = """
+    WITH ready AS (
+        SELECT s.id
+          FROM crm_connectors c
+         CROSS JOIN LATERAL (
+               SELECT o.id, o.due_at FROM crm_syncs o
+                WHERE o.connector_id = c.id AND o.state = 'owed' AND o.due_at <= $1
+                ORDER BY o.due_at, o.id
+                LIMIT greatest(0, $3 - (SELECT count(*) FROM crm_syncs f
+                                         WHERE f.connector_id = c.id AND f.state = 'owed' AND f.due_at > $1
+                                           AND f.queued))) s
+         WHERE c.enabled AND coalesce(c.rests_until <= $1, true)
+         ORDER BY s.due_at
+         LIMIT $4)
+    UPDATE crm_syncs s SET queued = true, claim = NULL, due_at = $2
+      FROM ready
+     WHERE s.id = ready.id AND s.state = 'owed' AND s.due_at <= $1
+    RETURNING s.id, s.org_id
+"""
+TAKE = """
+    UPDATE crm_syncs SET claim = $2, due_at = $3, attempts = attempts + 1
+     WHERE id = $1 AND state = 'owed' AND queued AND claim IS NULL
+    RETURNING id, org_id, connector_id, kind, contact_id, call_id, conversation_id, attempts, created_at
+"""
+LATER = """
+    UPDATE crm_syncs SET due_at = $3, queued = false, claim = NULL, attempts = attempts - CASE WHEN $4 THEN 0 ELSE 1 END
+     WHERE id = $1 AND claim = $2
+"""
+END = """
+    UPDATE crm_syncs SET state = $3, queued = false, claim = NULL, ended_at = now()
+     WHERE id = $1 AND claim = $2 AND state = 'owed'
+"""
+IS_CONTACT_OWED = """
+    SELECT EXISTS (SELECT FROM crm_syncs
+                    WHERE contact_id = $1 AND connector_id = $2 AND kind = 'contact' AND state = 'owed'
+                      AND created_at > now() - $3::interval)
+"""
+GIVE_UP = """
+    UPDATE crm_syncs SET state = 'failed', queued = false, claim = NULL, ended_at = now()
+     WHERE id IN (SELECT id FROM crm_syncs WHERE state = 'owed' AND created_at < now() - $1::interval LIMIT $2)
+"""
+# The rows that keep a contact from being created twice stay with it.
+FORGET = """
+    DELETE FROM crm_syncs WHERE id IN (SELECT id FROM crm_syncs
+                                        WHERE state <> 'owed' AND ended_at < now() - $1::interval AND kind <> 'contact'
+                                        ORDER BY ended_at LIMIT $2)
+"""
+CALL = """
+    SELECT id, direction, from_e164, to_e164, created_at, answered_at, ended_at, summary ->> 'text' AS summary, outcome
+      FROM calls WHERE id = $1
+"""
+CONVERSATION = """
+    SELECT t.id, t.number_e164, t.contact_e164, t.created_at, m.messages, m.first_at, m.last_at
+      FROM conversations t
+     CROSS JOIN LATERAL (SELECT count(*) AS messages, min(created_at) AS first_at, max(created_at) AS last_at
+                           FROM messages WHERE conversation_id = t.id) m
+     WHERE t.id = $1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRow:
+    """What a worker has taken to tell; its id is the delivery's."""
+
+    id: UUID
+    org_id: UUID
+    connector_id: UUID
+    kind: str
+    contact_id: UUID | None
+    call_id: UUID | None
+    conversation_id: UUID | None
+    attempts: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    id: UUID
+    direction: str
+    from_e164: str
+    to_e164: str
+    created_at: datetime
+    answered_at: datetime | None
+    ended_at: datetime | None
+    summary: str | None
+    outcome: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationFacts:
+    id: UUID
+    number_e164: str
+    contact_e164: str
+    created_at: datetime
+    messages: int
+    first_at: datetime | None
+    last_at: datetime | None
+
+
+async def owe_contact(tx: Tx, id: UUID, connector: UUID, contact: UUID) -> None:
+    """A connector is to create a contact; not again one that it has created, whatever it says of it by now."""
+    await tx.execute(OWE_CONTACT, id, connector, contact)
+
+
+async def owe_call(tx: Tx, call: UUID, wait: timedelta) -> None:
+    """As the system: the organization's connectors are to be told of a call, once it has its summary, or after `wait`."""
+    await tx.execute(OWE_CALL, call, wait)
+
+
+async def owe_conversation(tx: Tx, conversation: UUID, event: int) -> None:
+    """As the system: the organization's connectors are to be told that a conversation was closed, by that event."""
+    await tx.execute(OWE_CONVERSATION, conversation, event)
+
+
+async def queue(tx: Tx, at: datetime, lost_at: datetime, limit: int) -> list[tuple[UUID, UUID]]:
+    """As the system: what is due, each as organization and id, for a job; if that is lost, it is due again at `lost_at`."""
+    return [(row["org_id"], row["id"]) for row in await tx.fetch(QUEUE, at, lost_at, AT_ONCE, limit)]
+
+
+async def take(tx: Tx, id: UUID, claim: UUID, lost_at: datetime) -> SyncRow | None:
+    """Begin an attempt; None if another worker did, or it is over."""
+    row = await tx.fetchrow(TAKE, id, claim, lost_at)
+    return SyncRow(**row) if row else None
+
+
+async def later(tx: Tx, id: UUID, claim: UUID, due_at: datetime, *, counts: bool) -> None:
+    """Try it again then; an attempt that asked nothing does not count."""
+    await tx.execute(LATER, id, claim, due_at, counts)
+
+
+async def end(tx: Tx, id: UUID, claim: UUID, state: str) -> None:
+    """It is `done`, or `failed` for good."""
+    await tx.execute(END, id, claim, state)
+
+
+async def is_contact_owed(tx: Tx, connector: UUID, contact: UUID, within: timedelta) -> bool:
+    """Whether a connector is about to create a contact, and that since no longer than `within`."""
+    return bool(await tx.fetchval(IS_CONTACT_OWED, contact, connector, within))
+
+
+async def give_up(tx: Tx, after: timedelta, limit: int) -> None:
+    """As the system: what could not be told for so long is not told any more."""
+    await tx.execute(GIVE_UP, after, limit)
+
+
+async def forget(tx: Tx, keep: timedelta, limit: int) -> None:
+    """As the system: forget what was told so long ago."""
+    await tx.execute(FORGET, keep, limit)
+
+
+async def call(tx: Tx, id: UUID) -> CallFacts | None:
+    row = await tx.fetchrow(CALL, id)
+    return CallFacts(**row) if row else None
+
+
+async def conversation(tx: Tx, id: UUID) -> ConversationFacts | None:
+    row = await tx.fetchrow(CONVERSATION, id)
+    return ConversationFacts(**row) if row else None

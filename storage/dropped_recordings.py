@@ -1,0 +1,93 @@
+"""Files of calls that go before their calls do, and which of a machine's files are not wanted any more."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from hum.ids import Kind
+from hum.recordings import Owner
+from storage.db import Tx
+
+DROP = """
+    INSERT INTO dropped_recordings (org_id, call_id, path) SELECT c.org_id, c.id, path FROM calls c, unnest($2::text[]) AS path
+     WHERE c.id = $1
+    ON CONFLICT (call_id, path) DO NOTHING
+"""
+# Those that could not be deleted go behind the others.
+CLAIM = """
+    UPDATE dropped_recordings SET tried_at = now()
+     WHERE (call_id, path) IN (SELECT call_id, path FROM dropped_recordings
+                                WHERE gone_at IS NULL
+                                ORDER BY tried_at NULLS FIRST
+                                LIMIT $1 FOR UPDATE SKIP LOCKED)
+    RETURNING call_id, path
+"""
+GONE = "UPDATE dropped_recordings SET gone_at = now() WHERE call_id = $1 AND path = $2"
+WAIT_SECONDS = """
+    SELECT coalesce(extract(epoch FROM now() - min(dropped_at)), 0)::float8 FROM dropped_recordings WHERE gone_at IS NULL
+"""
+# Whether the owner of a file is there, was deleted, or nothing is known of it.
+OF_CALLS = """
+    SELECT f.n,
+           EXISTS (SELECT FROM calls c WHERE c.id = f.id AND c.org_id = f.org_id) AS there,
+           EXISTS (SELECT FROM erased_calls e WHERE e.call_id = f.id)
+           OR EXISTS (SELECT FROM dropped_recordings d WHERE d.call_id = f.id AND d.path = f.path) AS dropped
+      FROM unnest($1::uuid[], $2::uuid[], $3::text[]) WITH ORDINALITY AS f (org_id, id, path, n)
+     ORDER BY f.n
+"""
+OF_MESSAGES = """
+    SELECT f.n,
+           EXISTS (SELECT FROM messages m WHERE m.id = f.id AND m.org_id = f.org_id) AS there,
+           EXISTS (SELECT FROM erased_media e WHERE e.org_id = f.org_id AND e.path = f.path) AS dropped
+      FROM unnest($1::uuid[], $2::uuid[], $3::text[]) WITH ORDINALITY AS f (org_id, id, path, n)
+     ORDER BY f.n
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class DroppedRow:
+    """A file that may still be in the store."""
+
+    call_id: UUID
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRow:
+    """What is known of a file."""
+
+    there: bool
+    dropped: bool
+
+
+async def drop(tx: Tx, call: UUID, paths: Sequence[str]) -> None:
+    """These files of a call are to go."""
+    await tx.execute(DROP, call, list(paths))
+
+
+async def claim(tx: Tx, limit: int) -> list[DroppedRow]:
+    """As the system: files that may still be in the store, first those that nobody has tried yet."""
+    return [DroppedRow(**row) for row in await tx.fetch(CLAIM, limit)]
+
+
+async def gone(tx: Tx, row: DroppedRow) -> None:
+    """As the system: a file is not in the store any more."""
+    await tx.execute(GONE, row.call_id, row.path)
+
+
+async def wait_seconds(tx: Tx) -> float:
+    """As the system: for how long a file has waited that is to go; 0 when none does."""
+    seconds: float = await tx.fetchval(WAIT_SECONDS)
+    return seconds
+
+
+async def known(tx: Tx, files: Sequence[tuple[str, Owner]]) -> dict[str, KnownRow]:
+    """As the system: what is known of each file, by its path without that of its peaks."""
+    found: dict[str, KnownRow] = {}
+    for kind, query in ((Kind.CALL, OF_CALLS), (Kind.MESSAGE, OF_MESSAGES)):
+        of_kind = [(path, owner) for path, owner in files if owner.kind is kind]
+        if of_kind:
+            orgs, ids, paths = zip(*((owner.org_id, owner.id, path) for path, owner in of_kind), strict=True)
+            rows = await tx.fetch(query, orgs, ids, paths)
+            found |= {path: KnownRow(row["there"], row["dropped"]) for path, row in zip(paths, rows, strict=True)}
+    return found

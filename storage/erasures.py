@@ -1,0 +1,278 @@
+"""Deletion: calls with all that hangs on them, payloads of events, and what remains to be done about their files.
+
+As the tenant.  What was counted of a call moves to the counts of deleted calls in the transaction that deletes it, so
+that the roll-ups stay as they are (`storage.analytics`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from storage import analytics, text_erasures
+from storage.db import Tx
+
+OVER = "status NOT IN ('queued', 'ringing', 'in_progress')"
+
+#: Calls that we placed stay for a day, since they count for the limits of outbound calls; and as long as the carrier may still
+#: have an attempt.
+HELD_BACK = """(direction = 'outbound' AND (coalesce(ended_at, created_at) > now() - interval '1 day' OR EXISTS (
+            SELECT FROM outbound_attempts a WHERE a.call_id = calls.id AND a.status IN ('dialling', 'under_way'))))"""
+
+# --- calls
+# A call may have been ordered long before it was placed.
+OLD_CALLS = f"""
+    SELECT id FROM calls
+     WHERE org_id = hum.org_id() AND created_at < $1 AND coalesce(ended_at, created_at) < $1 AND {OVER} AND NOT {HELD_BACK}
+     ORDER BY created_at, id
+     LIMIT $2 FOR UPDATE
+"""
+CALLS_WITH = f"""
+    SELECT id FROM calls
+     WHERE org_id = hum.org_id() AND contact_e164 = $1 AND created_at <= $2 AND {OVER} AND NOT {HELD_BACK}
+     ORDER BY created_at, id
+     LIMIT $3 FOR UPDATE
+"""
+LIVE_WITH = f"""
+    SELECT EXISTS (SELECT FROM calls
+                    WHERE org_id = hum.org_id() AND contact_e164 = $1 AND (NOT ({OVER}) OR {HELD_BACK}))
+"""
+IS_HELD_BACK = f"SELECT {HELD_BACK} FROM calls WHERE id = $1"
+REMEMBER = """
+    INSERT INTO erased_calls (org_id, call_id, called_at, paths)
+    SELECT c.org_id, c.id, c.created_at,
+           array_remove(ARRAY[c.recording_path, v.audio_path] || ARRAY(
+               SELECT s.recording_path FROM call_streams s WHERE s.call_id = c.id ORDER BY s.number)
+               || ARRAY(SELECT p.audio_path FROM message_parts p WHERE p.call_id = c.id ORDER BY p.stream_number)
+               || ARRAY(SELECT d.path FROM dropped_recordings d WHERE d.call_id = c.id AND d.gone_at IS NULL), NULL)
+      FROM calls c LEFT JOIN voicemails v ON v.call_id = c.id
+     WHERE c.id = ANY ($1)
+"""
+VOICEMAILS_OF = "SELECT id FROM voicemails WHERE call_id = ANY ($1)"
+EMPTY_EVENTS = "SELECT hum.empty_events($1)"
+EMPTY_OLD_EVENTS = "SELECT hum.empty_old_events($1, $2)"
+FORGET_REPORTS = "SELECT hum.forget_reports($1)"
+DELETE = "DELETE FROM calls WHERE id = ANY ($1)"  # tags, turns, notes, events, voicemails and the rest go with them
+
+# --- their files
+# Those that could not be deleted go behind the others.
+CLAIM_FILES = """
+    UPDATE erased_calls SET tried_at = now()
+     WHERE call_id IN (SELECT call_id FROM erased_calls
+                        WHERE files_gone_at IS NULL
+                        ORDER BY tried_at NULLS FIRST
+                        LIMIT $1 FOR UPDATE SKIP LOCKED)
+    RETURNING org_id, call_id, paths
+"""
+FILES_GONE = "UPDATE erased_calls SET files_gone_at = now() WHERE call_id = $1"
+FILES_BACK = "UPDATE erased_calls SET files_gone_at = NULL WHERE call_id = $1"
+FILES_WAIT_SECONDS = """
+    SELECT coalesce(extract(epoch FROM now() - min(erased_at)), 0)::float8 FROM erased_calls WHERE files_gone_at IS NULL
+"""
+FORGET_CALLS = "DELETE FROM erased_calls WHERE erased_at < now() - $1::interval AND files_gone_at IS NOT NULL"
+
+# --- deletions under way
+COLUMNS = "id, org_id, kind, contact_id, phone_e164, calls, events, messages, created_at"
+BEGIN_RETENTION = """
+    INSERT INTO erasures (id, org_id, kind) VALUES ($1, $2, 'retention')
+    ON CONFLICT (org_id) WHERE kind = 'retention' AND ended_at IS NULL DO NOTHING
+"""
+BEGIN_OF_CONTACT = f"""
+    INSERT INTO erasures (id, org_id, kind, contact_id, phone_e164) VALUES ($1, hum.org_id(), 'contact', $2, $3)
+    RETURNING {COLUMNS}
+"""
+LOCK_OPEN = f"SELECT {COLUMNS} FROM erasures WHERE id = $1 AND ended_at IS NULL FOR NO KEY UPDATE"
+COUNT = "UPDATE erasures SET calls = calls + $2, events = events + $3, messages = messages + $4 WHERE id = $1"
+END = "UPDATE erasures SET ended_at = now(), phone_e164 = NULL WHERE id = $1"
+OPEN = "SELECT id, org_id FROM erasures WHERE ended_at IS NULL ORDER BY org_id, id"
+FORGET = "DELETE FROM erasures WHERE ended_at < now() - $1::interval"
+# Of each organization that keeps its calls and texts for a time: the oldest call and message that are over, and the oldest
+# event with a payload.
+OVERDUE = f"""
+    SELECT o.org_id,
+           extract(epoch FROM now() - make_interval(days => o.retention_days) - least(
+               (SELECT c.created_at FROM calls c
+                 WHERE c.org_id = o.org_id AND c.{OVER}
+                   AND c.created_at < now() - make_interval(days => o.retention_days)
+                   AND coalesce(c.ended_at, c.created_at) < now() - make_interval(days => o.retention_days)
+                 ORDER BY c.created_at, c.id LIMIT 1),
+               (SELECT m.created_at FROM messages m
+                 WHERE m.org_id = o.org_id AND m.created_at < now() - make_interval(days => o.retention_days)
+                   AND coalesce(m.sent_at, m.created_at) < now() - make_interval(days => o.retention_days)
+                   AND {text_erasures.OVER}
+                 ORDER BY m.created_at, m.id LIMIT 1),
+               (SELECT e.created_at FROM events e WHERE e.org_id = o.org_id AND e.data IS NOT NULL
+                 ORDER BY e.created_at LIMIT 1)))::float8 AS seconds
+      FROM organizations o
+     WHERE o.retention_days IS NOT NULL
+"""
+KEEP_DAYS = "SELECT retention_days FROM organizations WHERE org_id = hum.org_id()"
+
+# --- a contact
+UNLINK = "SELECT set_config('hum.unlinking', 'on', true)"
+CONTACT_AGAIN = """
+    DELETE FROM contacts k
+     WHERE k.org_id = hum.org_id() AND k.phone_e164 = $1
+       AND NOT EXISTS (SELECT FROM calls c WHERE c.org_id = k.org_id AND c.contact_e164 = $1)
+       AND NOT EXISTS (SELECT FROM conversations t WHERE t.org_id = k.org_id AND t.contact_e164 = $1)
+    RETURNING k.id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureRow:
+    """A deletion that is under way; `phone_e164` is set for a contact's."""
+
+    id: UUID
+    org_id: UUID
+    kind: str
+    contact_id: UUID | None
+    phone_e164: str | None
+    calls: int
+    events: int
+    messages: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FilesRow:
+    """A deleted call whose files may still be there; `paths` are those that are not named after it."""
+
+    org_id: UUID
+    call_id: UUID
+    paths: list[str]
+
+
+# --- calls --------------------------------------------------------------------------------------------------------
+
+
+async def old_calls(tx: Tx, before: datetime, limit: int) -> list[UUID]:
+    """The oldest calls from before a moment, locked; never a live one."""
+    return [row["id"] for row in await tx.fetch(OLD_CALLS, before, limit)]
+
+
+async def calls_with(tx: Tx, phone_e164: str, until: datetime, limit: int) -> list[UUID]:
+    """Calls from or to a number up to a moment, locked; never a live one."""
+    return [row["id"] for row in await tx.fetch(CALLS_WITH, phone_e164, until, limit)]
+
+
+async def is_live_with(tx: Tx, phone_e164: str) -> bool:
+    """Tell whether there is a live call from or to a number."""
+    return bool(await tx.fetchval(LIVE_WITH, phone_e164))
+
+
+async def erase(tx: Tx, calls: Sequence[UUID]) -> int:
+    """Delete calls that are locked, and empty their events; return how many events.  Their files are owed from then on."""
+    voicemails = [row["id"] for row in await tx.fetch(VOICEMAILS_OF, calls)]
+    await tx.execute(REMEMBER, calls)
+    await analytics.keep_counts(tx, calls)
+    emptied = await empty_events(tx, [*calls, *voicemails])
+    await tx.execute(FORGET_REPORTS, calls)
+    await tx.execute(DELETE, calls)
+    return emptied
+
+
+async def is_held_back(tx: Tx, id: UUID) -> bool:
+    """Whether a call must not be deleted yet, though it is over."""
+    return bool(await tx.fetchval(IS_HELD_BACK, id))
+
+
+async def empty_events(tx: Tx, subjects: Sequence[UUID]) -> int:
+    """Delete the payloads of these subjects' events; return of how many."""
+    emptied: int = await tx.fetchval(EMPTY_EVENTS, subjects)
+    return emptied
+
+
+async def empty_old_events(tx: Tx, before: datetime, limit: int) -> int:
+    """Delete the payloads of the oldest events from before a moment; return of how many."""
+    emptied: int = await tx.fetchval(EMPTY_OLD_EVENTS, before, limit)
+    return emptied
+
+
+# --- their files --------------------------------------------------------------------------------------------------
+
+
+async def claim_files(tx: Tx, limit: int) -> list[FilesRow]:
+    """As the system: deleted calls whose files may still be there, first those that nobody has tried yet."""
+    return [FilesRow(**row) for row in await tx.fetch(CLAIM_FILES, limit)]
+
+
+async def files_gone(tx: Tx, call: UUID) -> None:
+    """As the system: a deleted call has no file any more."""
+    await tx.execute(FILES_GONE, call)
+
+
+async def files_back(tx: Tx, call: UUID) -> bool:
+    """As the system: a deleted call may have a file again; False if no such call was deleted lately."""
+    return bool(await tx.execute(FILES_BACK, call) == "UPDATE 1")
+
+
+async def files_wait_seconds(tx: Tx) -> float:
+    """As the system: for how long the files of a deleted call have waited; 0 when none do."""
+    seconds: float = await tx.fetchval(FILES_WAIT_SECONDS)
+    return seconds
+
+
+# --- deletions under way ------------------------------------------------------------------------------------------
+
+
+async def overdue(tx: Tx) -> list[tuple[UUID, float]]:
+    """As the system: organizations that have something older than they keep it, and by how many seconds."""
+    rows = await tx.fetch(OVERDUE)
+    return [(row["org_id"], row["seconds"]) for row in rows if row["seconds"] is not None and row["seconds"] > 0]
+
+
+async def begin_retention(tx: Tx, id: UUID, org: UUID) -> None:
+    """As the system: delete what the organization no longer keeps, unless that is under way."""
+    await tx.execute(BEGIN_RETENTION, id, org)
+
+
+async def begin_of_contact(tx: Tx, id: UUID, contact: UUID, phone_e164: str) -> ErasureRow:
+    """Delete all that there is of a contact up to now."""
+    row = await tx.fetchrow(BEGIN_OF_CONTACT, id, contact, phone_e164)
+    assert row is not None
+    return ErasureRow(**row)
+
+
+async def lock_open(tx: Tx, id: UUID) -> ErasureRow | None:
+    """A deletion, locked; None when it is done."""
+    row = await tx.fetchrow(LOCK_OPEN, id)
+    return ErasureRow(**row) if row else None
+
+
+async def count(tx: Tx, id: UUID, *, calls: int = 0, events: int = 0, messages: int = 0) -> None:
+    """Progress."""
+    await tx.execute(COUNT, id, calls, events, messages)
+
+
+async def end(tx: Tx, id: UUID) -> None:
+    """A deletion is done; the number that it was for is forgotten, too."""
+    await tx.execute(END, id)
+
+
+async def open_ones(tx: Tx) -> list[tuple[UUID, UUID]]:
+    """As the system: the deletions that are not done, each as organization and id."""
+    return [(row["org_id"], row["id"]) for row in await tx.fetch(OPEN)]
+
+
+async def forget(tx: Tx, keep: timedelta) -> None:
+    """As the system: forget the deletions that were done so long ago, and the calls whose files went so long ago."""
+    await tx.execute(FORGET, keep)
+    await tx.execute(FORGET_CALLS, keep)
+
+
+async def keep_days(tx: Tx) -> int | None:
+    """For how many days the organization keeps its calls; None: for ever."""
+    days: int | None = await tx.fetchval(KEEP_DAYS)
+    return days
+
+
+async def unlink(tx: Tx) -> None:
+    """Whichever calls lose their contact in this transaction can't be found by a search any more: they are being deleted."""
+    await tx.execute(UNLINK)
+
+
+async def contact_again(tx: Tx, phone_e164: str) -> UUID | None:
+    """Delete the contact that has this number though no call of it is left; its id."""
+    id: UUID | None = await tx.fetchval(CONTACT_AGAIN, phone_e164)
+    return id

@@ -1,0 +1,109 @@
+"""Readers' cursors for one organization: what is left of its events where the reader has gone on with everybody else's.
+
+A row of `event_cursors` named after the reader and the organization.  Only who has the reader (`events.place`) touches it, and it
+is never ahead of the reader's own.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from hum.clock import now
+from storage import events
+from storage.db import Tx
+from storage.events import Event
+
+#: A transaction and an id.
+Place = tuple[str, int]
+#: So many events of organizations with a backlog are passed over at once, at most.
+WINDOW = 20_000
+
+FIND = """
+    SELECT substr(reader, length($1) + 2)::uuid AS org, xid::text AS xid, id
+      FROM event_cursors WHERE reader ^@ ($1 || ' ') ORDER BY reader
+"""
+KEEP = """
+    INSERT INTO event_cursors (reader, xid, id) VALUES ($1, $2::text::xid8, $3)
+    ON CONFLICT (reader) DO UPDATE SET xid = excluded.xid, id = excluded.id
+"""
+CLOSE = "DELETE FROM event_cursors WHERE reader = $1"
+WINDOW_END = """
+    SELECT xid::text AS xid, id, count(*) OVER () AS count
+      FROM (SELECT xid, id FROM events
+             WHERE (xid, id) > ($1::text::xid8, $2) AND xid < pg_snapshot_xmin(pg_current_snapshot()) AND id >= $3
+             ORDER BY events.xid, events.id
+             LIMIT $4) ahead
+     ORDER BY ahead.xid DESC, ahead.id DESC
+     LIMIT 1
+"""
+_COLUMNS = "id, xid::text AS xid, org_id, type, subject_id, data, created_at, public_id"
+# $6: who has a backlog.
+OTHERS = f"""
+    SELECT {_COLUMNS}
+      FROM events
+     WHERE (xid, id) > ($1::text::xid8, $2) AND (xid, id) <= ($3::text::xid8, $4) AND id >= $5 AND org_id <> ALL ($6::uuid[])
+     ORDER BY events.xid, events.id
+     LIMIT $7
+"""
+OF_ORGANIZATION = f"""
+    SELECT {_COLUMNS}
+      FROM events
+     WHERE org_id = $6 AND (xid, id) > ($1::text::xid8, $2) AND (xid, id) <= ($3::text::xid8, $4) AND id >= $5
+       AND data IS NOT NULL
+     ORDER BY events.xid, events.id
+     LIMIT $7
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """The next events, how far one has read with them, and whether that is as far as one can."""
+
+    events: Sequence[Event]
+    end: Place
+    is_all: bool
+
+
+async def find(tx: Tx, reader: str) -> dict[UUID, Place]:
+    """Where each organization is that has a backlog with a reader."""
+    return {row["org"]: (row["xid"], row["id"]) for row in await tx.fetch(FIND, reader)}
+
+
+async def keep(tx: Tx, reader: str, places: Mapping[UUID, Place], done: Sequence[UUID]) -> None:
+    """Note where organizations are; those that are `done` have no backlog any more."""
+    await tx.executemany(KEEP, [(f"{reader} {org}", *place) for org, place in places.items()])
+    await tx.executemany(CLOSE, [(f"{reader} {org}",) for org in done])
+
+
+async def others(tx: Tx, at: Place, behind: Sequence[UUID], limit: int) -> Read:
+    """The next events of everybody but those who are `behind`."""
+    least = await tx.fetchval(events.UNREAD, at[0])
+    most = WINDOW if behind else limit
+    window = await tx.fetchrow(WINDOW_END, *at, least, most)
+    end = (window["xid"], window["id"]) if window else at
+    rows = await tx.fetch(OTHERS, *at, *end, least, behind, limit) if window else []
+    await tx.execute(events.PLAN_AS_EVER)
+    found = [events.of_row(row) for row in rows]
+    if len(found) == limit:
+        end = found[-1].xid, found[-1].id
+    return Read(found, end, is_all=len(found) < limit and (window is None or window["count"] < most))
+
+
+async def of_organization(tx: Tx, org: UUID, at: Place, end: Place, limit: int) -> list[Event]:
+    """An organization's next events up to a place, but for those whose payload was deleted."""
+    least = await tx.fetchval(events.UNREAD, at[0])
+    rows = await tx.fetch(OF_ORGANIZATION, *at, *end, least, org, limit)
+    await tx.execute(events.PLAN_AS_EVER)
+    return [events.of_row(row) for row in rows]
+
+
+async def lag_seconds(tx: Tx, reader: str) -> float:
+    """How old the oldest event is that a reader has not read for an organization with a backlog; 0 if none has one."""
+    behind = await find(tx, reader)
+    if not behind or (row := await tx.fetchrow(events.CURSOR, reader)) is None:
+        return 0.0
+    end = row["xid"], row["id"]
+    oldest = [
+        event.created_at for org, place in behind.items() for event in await of_organization(tx, org, place, end, 1)
+    ]
+    return (now() - min(oldest)).total_seconds() if oldest else 0.0

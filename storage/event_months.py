@@ -1,0 +1,146 @@
+"""Months of events: each is a partition of `events`, made ahead, closed once it is over, archived and dropped when it is old.
+
+All of this is the system's.  Making and dropping lock `events` for a moment, and give up at once where somebody else has it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from storage.db import Tx
+
+#: The least lock_timeout that a server takes: 0 would be none.
+LEAST_LOCK_MS = 1
+
+MAKE = "SELECT hum.make_event_months($1)"
+LIMIT_LOCKS = "SELECT set_config('lock_timeout', $1, true)"
+# Ids are of the server's clock when they are made; whoever made one in that month has its transaction by now.
+CLOSE = """
+    UPDATE event_months SET closed_xid = pg_snapshot_xmax(pg_current_snapshot())
+     WHERE closed_xid IS NULL AND ends_at < clock_timestamp() - $1::interval
+"""
+OLDEST = """
+    SELECT month, CASE month WHEN 0 THEN 'earlier' ELSE to_char(hum.month_begins(month) AT TIME ZONE 'UTC', 'YYYY-MM') END AS name,
+           coalesce(archived_id, hum.month_id(month) - 1) AS archived_id, archive_files, archived_at
+      FROM event_months
+     WHERE dropped_at IS NULL AND closed_xid IS NOT NULL AND ends_at < now() - make_interval(months => $1)
+     ORDER BY month
+     LIMIT 1
+"""
+OVERDUE = """
+    SELECT coalesce(extract(epoch FROM now() - make_interval(months => $1) - min(ends_at)), 0)::float8
+      FROM event_months
+     WHERE dropped_at IS NULL
+"""
+READERS = """
+    SELECT reader FROM event_cursors c
+     WHERE EXISTS (SELECT FROM events e
+                    WHERE e.id >= hum.month_id($1) AND e.id < hum.month_id($1 + 1) AND (e.xid, e.id) > (c.xid, c.id))
+     ORDER BY reader
+"""
+DELIVERIES = """
+    SELECT EXISTS (SELECT FROM webhook_deliveries WHERE event_id >= hum.month_id($1) AND event_id < hum.month_id($1 + 1))
+"""
+RUNS = """
+    SELECT EXISTS (SELECT FROM event_runs r JOIN events e ON e.public_id = r.event_id
+                    WHERE e.id >= hum.month_id($1) AND e.id < hum.month_id($1 + 1))
+"""
+# $4: whether with their payloads.
+PART = """
+    SELECT id, public_id, org_id, type, version, subject_id, created_at, CASE WHEN $4 THEN data END AS data
+      FROM events
+     WHERE id > $2 AND id >= hum.month_id($1) AND id < hum.month_id($1 + 1)
+     ORDER BY id
+     LIMIT $3
+"""
+ARCHIVED = """
+    UPDATE event_months
+       SET archived_id = $3, archive_files = archive_files + $4, archived_at = CASE WHEN $5 THEN now() END
+     WHERE month = $1 AND archive_files = $2 AND archived_at IS NULL AND dropped_at IS NULL
+"""
+LOCK = "LOCK TABLE events IN ACCESS EXCLUSIVE MODE"
+DROP = "SELECT hum.drop_event_month($1)"
+
+
+@dataclass(frozen=True, slots=True)
+class MonthRow:
+    """A month that is over, and how far it is archived; `month` counts from the year 0."""
+
+    month: int
+    #: `2026-11`, or `earlier`: all that was there before there were months.
+    name: str
+    archived_id: int
+    archive_files: int
+    archived_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedRow:
+    """An event as it is archived; `data` is JSON."""
+
+    id: int
+    public_id: UUID
+    org_id: UUID
+    type: str
+    version: int
+    subject_id: UUID
+    created_at: datetime
+    data: str | None
+
+
+async def make(tx: Tx, ahead: int, lock_seconds: float) -> int:
+    """Make this month and those ahead; return how many events had no month, and have one now."""
+    await _limit_locks(tx, lock_seconds)
+    unplaced: int = await tx.fetchval(MAKE, ahead)
+    return unplaced
+
+
+async def close(tx: Tx, wait: timedelta) -> None:
+    """Close the months that ended so long ago: no event comes into them any more."""
+    await tx.execute(CLOSE, wait)
+
+
+async def oldest(tx: Tx, months: int) -> MonthRow | None:
+    """The oldest month, if it ended so many months ago."""
+    row = await tx.fetchrow(OLDEST, months)
+    return MonthRow(**row) if row else None
+
+
+async def overdue_seconds(tx: Tx, months: int) -> float:
+    """For how long the oldest month has been older than so many months; negative: it is younger."""
+    seconds: float = await tx.fetchval(OVERDUE, months)
+    return seconds
+
+
+async def needed_by(tx: Tx, month: int) -> list[str]:
+    """Who still needs a month's events: readers by their names, `deliveries of webhooks`, `runs of agents`."""
+    found = [f"the reader {row['reader']}" for row in await tx.fetch(READERS, month)]
+    found += ["deliveries of webhooks"] if await tx.fetchval(DELIVERIES, month) else []
+    return found + (["runs of agents"] if await tx.fetchval(RUNS, month) else [])
+
+
+async def part(tx: Tx, row: MonthRow, limit: int, *, with_payloads: bool) -> list[ArchivedRow]:
+    """The next events of a month that are to be archived."""
+    found: list[Any] = await tx.fetch(PART, row.month, row.archived_id, limit, with_payloads)
+    return [ArchivedRow(**each) for each in found]
+
+
+async def archived(tx: Tx, row: MonthRow, last: int, files: int, *, whole: bool) -> bool:
+    """Note how far a month is archived; False if another process was faster."""
+    status = await tx.execute(ARCHIVED, row.month, row.archive_files, last, files, whole)
+    return bool(status == "UPDATE 1")
+
+
+async def drop(tx: Tx, month: int, lock_seconds: float) -> bool:
+    """Drop a month that is closed, with what was set aside of it; False if a delivery needs it after all."""
+    await _limit_locks(tx, lock_seconds)
+    await tx.execute(LOCK)
+    if await tx.fetchval(DELIVERIES, month):
+        return False
+    await tx.execute(DROP, month)
+    return True
+
+
+async def _limit_locks(tx: Tx, seconds: float) -> None:
+    await tx.execute(LIMIT_LOCKS, f"{max(LEAST_LOCK_MS, round(seconds * 1000))}ms")

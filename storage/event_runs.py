@@ -1,0 +1,295 @@
+"""Runs of agents that events start: which flows wait for which events, and what each run did."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from hum.errors import NotFound
+from storage.db import Tx
+
+# As the system, of all organizations that a batch of events has.
+LISTENING = """
+    SELECT id, org_id, trigger_events FROM flows
+     WHERE org_id = ANY ($1::uuid[]) AND trigger_events IS NOT NULL AND deleted_at IS NULL
+     ORDER BY id
+"""
+CAUSES = "SELECT id, org_id, flow_id, depth FROM event_runs WHERE id = ANY ($1::uuid[])"
+COUNTS = """
+    SELECT flow_id, count(*) FILTER (WHERE status <> 'skipped') AS made, count(*) FILTER (WHERE status = 'skipped') AS skipped
+      FROM event_runs
+     WHERE flow_id = ANY ($1::uuid[]) AND created_at > $2
+     GROUP BY flow_id
+"""
+CREATE = """
+    INSERT INTO event_runs (id, org_id, flow_id, event_id, event_type, depth, caused_by, reason, status, finished_at)
+    SELECT id, org, flow, event, type, depth, cause, reason, CASE WHEN reason IS NULL THEN 'waiting' ELSE 'skipped' END,
+           CASE WHEN reason IS NOT NULL THEN clock_timestamp() END
+      FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::integer[], $7::uuid[], $8::text[])
+        AS made (id, org, flow, event, type, depth, cause, reason)
+    ON CONFLICT (flow_id, event_id) DO NOTHING
+    RETURNING id, org_id, status
+"""
+# Only a run that waits is taken up: one job that comes twice runs it once.
+CLAIM = """
+    UPDATE event_runs SET status = 'running', attempts = attempts + 1, touched_at = clock_timestamp()
+     WHERE id = $1 AND status = 'waiting'
+    RETURNING id, org_id, flow_id, event_id, event_type, depth, attempts
+"""
+WAIT = "UPDATE event_runs SET status = 'waiting' WHERE id = $1 AND status = 'running' AND attempts = $2"
+LEFT = """
+    UPDATE event_runs SET status = 'waiting', touched_at = clock_timestamp()
+     WHERE id IN (SELECT id FROM event_runs WHERE status = 'running' AND touched_at < $1
+                   ORDER BY touched_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+    RETURNING id, org_id
+"""
+HOLD = "SELECT attempts FROM event_runs WHERE id = $1 AND status = 'running' FOR NO KEY UPDATE"
+# What HUM's own tools do for an event happens when the run ends; what others did, has happened.
+MATERIAL = """
+    SELECT o.name AS organization, o.time_zone, f.id AS flow_id, f.version AS flow_version, v.definition,
+           coalesce(v.definition ->> 'business_hours_json', o.business_hours_json) AS business_hours_json,
+           e.data, e.created_at AS event_at
+      FROM event_runs r
+      JOIN organizations o ON o.org_id = r.org_id
+      LEFT JOIN flows f ON f.id = r.flow_id AND f.trigger_events IS NOT NULL AND f.deleted_at IS NULL
+      LEFT JOIN flow_versions v ON v.flow_id = f.id AND v.version = f.version
+      LEFT JOIN events e ON e.public_id = r.event_id
+     WHERE r.id = $1
+"""
+ASKED = "UPDATE event_runs SET flow_version = $2, model = $3 WHERE id = $1"
+SET_OUTCOME = "UPDATE event_runs SET outcome = $2 WHERE id = $1"
+FINISH = """
+    UPDATE event_runs
+       SET status = $2, reason = $3, result = $4, input_tokens = $5, output_tokens = $6, finished_at = clock_timestamp()
+     WHERE id = $1
+    RETURNING outcome
+"""
+COLUMNS = """
+    id, flow_id, flow_version, event_id, event_type, depth, caused_by, status, reason, model, attempts, input_tokens,
+    output_tokens, result, outcome, created_at, finished_at
+"""
+FLOW = "SELECT FROM flows WHERE id = $1 AND deleted_at IS NULL"
+PAGE = f"""
+    SELECT {COLUMNS} FROM event_runs
+     WHERE flow_id = $1 AND id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+       AND ($4::text IS NULL OR status = $4) AND ($5::text IS NULL OR event_type = $5)
+       AND ($6::uuid IS NULL OR event_id = $6)
+     ORDER BY id DESC
+     LIMIT $3
+"""
+GET = f"SELECT {COLUMNS} FROM event_runs WHERE id = $2 AND flow_id = $1"
+OF_EVENTS = "SELECT event_id, id, flow_id FROM event_runs WHERE event_id = ANY ($1::uuid[]) ORDER BY id"
+FORGET = """
+    DELETE FROM event_runs
+     WHERE id IN (SELECT id FROM event_runs WHERE created_at < now() - $1::interval AND finished_at IS NOT NULL
+                   ORDER BY created_at LIMIT $2)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A flow that events start, and their types."""
+
+    id: UUID
+    org_id: UUID
+    trigger_events: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """A run that led to an event."""
+
+    id: UUID
+    org_id: UUID
+    flow_id: UUID
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """`reason`: why it is skipped; None: it waits for a worker."""
+
+    id: UUID
+    org_id: UUID
+    flow_id: UUID
+    event_id: UUID
+    event_type: str
+    depth: int
+    caused_by: UUID | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A run that somebody works on; `attempts` tells it from a later attempt at the same."""
+
+    id: UUID
+    org_id: UUID
+    flow_id: UUID
+    event_id: UUID
+    event_type: str
+    depth: int
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class MaterialRow:
+    """What a run is made from.  `definition` None: no event starts the flow any more; `data`: the event's payload was deleted."""
+
+    organization: str
+    time_zone: str
+    flow_id: UUID | None
+    flow_version: int | None
+    #: JSON, all of them.
+    definition: str | None
+    business_hours_json: str | None
+    data: str | None
+    event_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """How a run ended."""
+
+    status: str
+    reason: str | None = None
+    result: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run as it is shown."""
+
+    id: UUID
+    flow_id: UUID
+    flow_version: int | None
+    event_id: UUID
+    event_type: str
+    depth: int
+    caused_by: UUID | None
+    status: str
+    reason: str | None
+    model: str | None
+    attempts: int
+    input_tokens: int | None
+    output_tokens: int | None
+    result: str | None
+    outcome: str | None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which runs are listed; None: whatever it is."""
+
+    status: str | None = None
+    event_type: str | None = None
+    event_id: UUID | None = None
+
+
+# --- as the system ------------------------------------------------------------------------------------------------
+
+
+async def listening(tx: Tx, organizations: Sequence[UUID]) -> list[Listener]:
+    """The flows of these organizations that events start."""
+    return [Listener(**row) for row in await tx.fetch(LISTENING, organizations)]
+
+
+async def causes(tx: Tx, runs: Sequence[UUID]) -> dict[UUID, Cause]:
+    """Those of these runs that events started."""
+    return {row["id"]: Cause(**row) for row in await tx.fetch(CAUSES, runs)}
+
+
+async def counts(tx: Tx, flows: Sequence[UUID], since: datetime) -> dict[UUID, tuple[int, int]]:
+    """How many runs of each flow were made since then, and how many were skipped."""
+    rows = await tx.fetch(COUNTS, flows, since)
+    return {row["flow_id"]: (row["made"], row["skipped"]) for row in rows}
+
+
+async def create(tx: Tx, runs: Sequence[NewRun]) -> list[tuple[UUID, UUID]]:
+    """Write runs, each flow's of one event once; return those (id, organization) that wait for a worker."""
+    columns = ([getattr(run, name) for run in runs] for name in NewRun.__slots__)
+    made = await tx.fetch(CREATE, *columns)
+    return [(row["id"], row["org_id"]) for row in made if row["status"] == "waiting"]
+
+
+async def left(tx: Tx, before: datetime, most: int) -> list[tuple[UUID, UUID]]:
+    """The runs (id, organization) whose workers have died; they wait again."""
+    return [(row["id"], row["org_id"]) for row in await tx.fetch(LEFT, before, most)]
+
+
+async def forget(tx: Tx, keep: timedelta, most: int) -> None:
+    """Delete what is too old."""
+    await tx.execute(FORGET, keep, most)
+
+
+# --- as the tenant ------------------------------------------------------------------------------------------------
+
+
+async def claim(tx: Tx, id: UUID) -> Claim | None:
+    """Begin an attempt at a run; None if it is over, or somebody works on it."""
+    row = await tx.fetchrow(CLAIM, id)
+    return Claim(**row) if row else None
+
+
+async def wait(tx: Tx, claim: Claim) -> None:
+    """Let a later attempt begin."""
+    await tx.execute(WAIT, claim.id, claim.attempts)
+
+
+async def hold(tx: Tx, claim: Claim) -> bool:
+    """Lock a run; False if it is over or gone, or a later attempt has it."""
+    return bool(await tx.fetchval(HOLD, claim.id) == claim.attempts)
+
+
+async def material(tx: Tx, run: UUID) -> MaterialRow:
+    row = await tx.fetchrow(MATERIAL, run)
+    assert row is not None, "it was claimed in this transaction"
+    return MaterialRow(**row)
+
+
+async def asked(tx: Tx, run: UUID, version: int, model: str) -> None:
+    """Note, before it happens, that the model is asked."""
+    await tx.execute(ASKED, run, version, model)
+
+
+async def set_outcome(tx: Tx, run: UUID, outcome_json: str) -> None:
+    await tx.execute(SET_OUTCOME, run, outcome_json)
+
+
+async def finish(tx: Tx, run: UUID, end: Finish) -> str | None:
+    """End a run; its outcome as JSON, if its agent has reported one."""
+    found: str | None = await tx.fetchval(FINISH, run, *(getattr(end, name) for name in Finish.__slots__))
+    return found
+
+
+async def require_flow(tx: Tx, flow: UUID) -> None:
+    """Raises NotFound."""
+    if await tx.fetchrow(FLOW, flow) is None:
+        raise NotFound("There is no such flow.")
+
+
+async def page(tx: Tx, flow: UUID, before: UUID | None, limit: int, wanted: Wanted) -> list[RunRow]:
+    """Newest first, below `before`."""
+    found = await tx.fetch(PAGE, flow, before, limit, *(getattr(wanted, name) for name in Wanted.__slots__))
+    return [RunRow(**row) for row in found]
+
+
+async def get(tx: Tx, flow: UUID, id: UUID) -> RunRow:
+    """Raises NotFound."""
+    row = await tx.fetchrow(GET, flow, id)
+    if row is None:
+        raise NotFound("There is no such run.")
+    return RunRow(**row)
+
+
+async def of_events(tx: Tx, events: Sequence[UUID]) -> dict[UUID, list[tuple[UUID, UUID]]]:
+    """The runs (id, flow) that each of these events has started."""
+    found: dict[UUID, list[Any]] = {}
+    for row in await tx.fetch(OF_EVENTS, events):
+        found.setdefault(row["event_id"], []).append((row["id"], row["flow_id"]))
+    return found

@@ -1,0 +1,101 @@
+"""What a campaign's launch would do: counted by the database, and a bounded number of texts."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from storage.db import Tx
+from storage.recipients import DueRow
+
+FROM = """
+      FROM campaign_recipients r
+      LEFT JOIN contacts k ON k.org_id = r.org_id AND k.phone_e164 = r.contact_e164
+      LEFT JOIN opt_outs x ON x.org_id = r.org_id AND x.contact_e164 = r.contact_e164
+      LEFT JOIN blocklist b ON b.org_id = r.org_id AND b.phone_e164 = r.contact_e164
+      LEFT JOIN (SELECT DISTINCT org_id, e164 FROM numbers) own ON own.org_id = r.org_id AND own.e164 = r.contact_e164
+     WHERE r.campaign_id = $1
+"""
+WANTED = "r.status = 'pending' AND NOT coalesce(x.opted_out, false) AND b.phone_e164 IS NULL"
+# What tells the time zone and the country: the area code of a number in North America, and the country with a digit or two of others.
+AREA = "left(r.contact_e164, 5)"
+REACHED = f"""
+    (k.untextable_code IS NULL AND own.e164 IS NULL AND {AREA} <> ALL ($2::text[])
+     AND ({AREA} <> ALL ($3::text[])
+          OR EXISTS (SELECT FROM conversations c WHERE c.org_id = r.org_id AND c.contact_e164 = r.contact_e164)))
+"""
+TEXTED = f"{WANTED} AND {REACHED}"
+COUNTS = f"""
+    SELECT count(*) FILTER (WHERE {TEXTED}) AS texted,
+           count(*) FILTER (WHERE {TEXTED} AND r.body IS NULL) AS templated,
+           count(*) FILTER (WHERE r.status = 'opted_out' OR r.status = 'pending' AND x.opted_out) AS opted_out,
+           count(*) FILTER (WHERE r.status = 'pending' AND NOT coalesce(x.opted_out, false) AND b.phone_e164 IS NOT NULL) AS blocked,
+           count(*) FILTER (WHERE r.status = 'skipped' AND r.reason = 'invalid_number') AS invalid,
+           count(*) FILTER (WHERE {WANTED} AND NOT {REACHED}) AS unreachable,
+           count(*) FILTER (WHERE {TEXTED} AND k.line_type = 'landline') AS landlines
+    {FROM}
+"""
+AREAS = f"""
+    SELECT min(r.contact_e164) AS example, count(*) AS count
+    {FROM} AND {TEXTED}
+     GROUP BY {AREA}
+     ORDER BY count(*) DESC
+     LIMIT $4
+"""
+TEXTS = f"""
+    SELECT r.id, r.contact_e164, r.body, r.variables, k.id AS contact_id, k.name AS contact_name, k.company AS contact_company,
+           k.email AS contact_email, false AS untextable, false AS opted_out, false AS blocked, false AS own, true AS known
+    {FROM} AND {TEXTED} AND (NOT $5 OR r.body IS NOT NULL)
+     ORDER BY r.position
+     LIMIT $4
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Areas where nobody is texted, and those where only who has a conversation is: what their numbers begin with."""
+
+    always: Sequence[str] = ()
+    strangers: Sequence[str] = ()
+
+    @staticmethod
+    def area(e164: str) -> str:
+        """What numbers of an area begin with."""
+        return e164[:5]
+
+
+@dataclass(frozen=True, slots=True)
+class CountsRow:
+    texted: int
+    #: Of those, how many get the campaign's text, and none of their own.
+    templated: int
+    opted_out: int
+    blocked: int
+    invalid: int
+    unreachable: int
+    landlines: int
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """Recipients whose numbers begin alike."""
+
+    example: str
+    count: int
+
+
+async def counts(tx: Tx, campaign: UUID, left_out: LeftOut) -> CountsRow:
+    row = await tx.fetchrow(COUNTS, campaign, left_out.always, left_out.strangers)
+    assert row is not None, "an aggregate has a row"
+    return CountsRow(**row)
+
+
+async def areas(tx: Tx, campaign: UUID, limit: int, left_out: LeftOut) -> list[Area]:
+    """Who would be texted, by area; the largest areas first."""
+    return [Area(**row) for row in await tx.fetch(AREAS, campaign, left_out.always, left_out.strangers, limit)]
+
+
+async def texts(tx: Tx, campaign: UUID, limit: int, left_out: LeftOut, *, own_only: bool) -> Sequence[DueRow]:
+    """The first of those who would be texted; `own_only`: of those with a text of their own."""
+    rows = await tx.fetch(TEXTS, campaign, left_out.always, left_out.strangers, limit, own_only)
+    return [DueRow(**{**row, "variables": json.loads(row["variables"] or "{}")}) for row in rows]

@@ -1,0 +1,35 @@
+"""What the database says of itself and its standbys, for whoever watches."""
+
+from dataclasses import dataclass
+
+from storage.db import Tx
+
+# Bytes, not time: a standby that has replayed everything has no lag however long nobody writes.  Programs that receive the log
+# without replaying it (backups, archives) are no standbys.  Rows are complete for members of pg_read_all_stats only.
+STANDBYS = """
+    SELECT coalesce(nullif(application_name, ''), client_addr::text, 'standby') AS name,
+           max(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn))::float8 AS lag_bytes
+      FROM pg_stat_replication
+     WHERE replay_lsn IS NOT NULL AND NOT pg_is_in_recovery()
+     GROUP BY 1
+     ORDER BY 1
+     LIMIT 100
+"""
+CLOCK = "SELECT extract(epoch FROM clock_timestamp())::float8"
+
+
+@dataclass(frozen=True, slots=True)
+class StandbyRow:
+    name: str
+    lag_bytes: float
+
+
+async def standbys(tx: Tx) -> list[StandbyRow]:
+    """As the system: the servers that replay this one's log, and how much of it they have not replayed yet."""
+    return [StandbyRow(**row) for row in await tx.fetch(STANDBYS)]
+
+
+async def clock_seconds(tx: Tx) -> float:
+    """The database's clock, in Unix time."""
+    seconds: float = await tx.fetchval(CLOCK)
+    return seconds

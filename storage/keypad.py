@@ -1,0 +1,16 @@
+"""What callers enter on the keypad."""
+
+from uuid import UUID
+
+from storage.db import Tx
+
+ADD = """
+    UPDATE calls SET keypad_entries = (keypad_entries::jsonb || $2::jsonb)::json
+     WHERE id = $1 AND json_array_length(keypad_entries) < $3
+    RETURNING true
+"""
+
+
+async def add(tx: Tx, id: UUID, entry: str, most: int) -> bool:
+    """Store what the caller entered, a JSON object; False when the call has `most` of them already."""
+    return bool(await tx.fetchval(ADD, id, f"[{entry}]", most))

@@ -1,0 +1,132 @@
+"""Finding passages: by their words, and by their vectors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from storage.db import Tx
+
+#: As many different words of a question count; it is rarely longer.
+MOST_WORDS = 40
+SCOPE = """
+    SELECT id FROM knowledge_documents WHERE passages > 0 AND ($1::uuid[] IS NULL OR id = ANY ($1::uuid[]))
+"""
+# Any word may match.  A word counts the more, the fewer passages of these documents have it (as in BM25), and the more, the
+# oftener a passage has it, up to a bound; in a heading it counts for more.
+BY_WORDS = f"""
+    WITH scope AS MATERIALIZED (
+        SELECT id, config, passages FROM knowledge_documents WHERE id = ANY ($1::uuid[])
+    ), wanted AS MATERIALIZED (
+        SELECT config, lexeme,
+               ('''' || replace(replace(lexeme, '\\', '\\\\'), '''', '''''') || '''')::tsquery AS query
+          FROM (SELECT DISTINCT config FROM scope) c,
+               LATERAL (SELECT lexeme FROM unnest(to_tsvector(c.config::regconfig, $2)) LIMIT {MOST_WORDS}) l
+    ), matching AS MATERIALIZED (
+        SELECT p.document_id, p.position, w.lexeme,
+               ts_rank('{{0.4, 0.4, 0.4, 0.6}}', p.words, w.query, 1) AS weight
+          FROM scope s
+          JOIN knowledge_passages p ON p.document_id = s.id
+          JOIN wanted w ON w.config = s.config AND p.words @@ w.query
+    ), rarity AS (
+        SELECT lexeme, ln(1 + ((SELECT sum(passages) FROM scope) - count(*) + 0.5) / (count(*) + 0.5)) AS idf
+          FROM matching
+         GROUP BY lexeme
+    )
+    SELECT m.document_id, m.position
+      FROM matching m
+      JOIN rarity r USING (lexeme)
+     GROUP BY m.document_id, m.position
+     ORDER BY sum(m.weight * r.idf) DESC, m.document_id, m.position
+     LIMIT $3
+"""
+MADE = """
+    SELECT v.document_id, v.made_at
+      FROM knowledge_documents d
+      JOIN knowledge_vectors v ON v.document_id = d.id
+     WHERE d.id = ANY ($1::uuid[]) AND d.embedded_by = $2
+     ORDER BY v.document_id
+"""
+VECTORS = "SELECT document_id, made_at, embeddings FROM knowledge_vectors WHERE document_id = ANY ($1::uuid[])"
+TEXTS = """
+    SELECT p.document_id, p.position, d.name, p.heading, p.text
+      FROM unnest($1::uuid[], $2::integer[]) AS wanted (document_id, position)
+      JOIN knowledge_passages p USING (document_id, position)
+      JOIN knowledge_documents d ON d.id = p.document_id
+"""
+KEEP = """
+    INSERT INTO knowledge_vectors (org_id, document_id, made_at, embeddings)
+    VALUES (hum.org_id(), $1, clock_timestamp(), $2)
+    ON CONFLICT (document_id) DO UPDATE SET made_at = excluded.made_at, embeddings = excluded.embeddings
+"""
+EMBEDDED = "UPDATE knowledge_documents SET embedded_by = $2 WHERE id = $1"
+# As the system.
+TO_EMBED = """
+    UPDATE knowledge_documents
+       SET embed_at = now() + $2::interval
+     WHERE id IN (SELECT id FROM knowledge_documents
+                   WHERE status = 'ready' AND passages > 0 AND embed_at <= now() AND embedded_by IS DISTINCT FROM $1
+                   ORDER BY embed_at
+                   LIMIT $3
+                     FOR UPDATE SKIP LOCKED)
+    RETURNING org_id, id
+"""
+
+
+class Place(NamedTuple):
+    """Which passage."""
+
+    document: UUID
+    position: int
+
+
+class Made(NamedTuple):
+    """Which vectors: those of a document, as they were made then."""
+
+    document: UUID
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRow:
+    place: Place
+    name: str
+    heading: str
+    text: str
+
+
+async def scope(tx: Tx, documents: Sequence[UUID] | None) -> list[UUID]:
+    """Those of the documents that have passages; None: all that have."""
+    return [row["id"] for row in await tx.fetch(SCOPE, None if documents is None else list(documents))]
+
+
+async def by_words(tx: Tx, documents: Sequence[UUID], question: str, limit: int) -> list[Place]:
+    """Best first."""
+    return [Place(*row) for row in await tx.fetch(BY_WORDS, list(documents), question, limit)]
+
+
+async def made(tx: Tx, documents: Sequence[UUID], model: str) -> list[Made]:
+    """Which of these documents have this model's vectors."""
+    return [Made(*row) for row in await tx.fetch(MADE, list(documents), model)]
+
+
+async def vectors(tx: Tx, documents: Sequence[UUID]) -> dict[Made, bytes]:
+    return {Made(row[0], row[1]): row[2] for row in await tx.fetch(VECTORS, list(documents))}
+
+
+async def texts(tx: Tx, places: Sequence[Place]) -> dict[Place, FoundRow]:
+    rows = await tx.fetch(TEXTS, [each.document for each in places], [each.position for each in places])
+    found = (FoundRow(Place(row[0], row[1]), row["name"], row["heading"], row["text"]) for row in rows)
+    return {row.place: row for row in found}
+
+
+async def embed(tx: Tx, document: UUID, model: str, embeddings: bytes) -> None:
+    """Store the vectors of all passages of a document that is locked, in their order."""
+    await tx.execute(KEEP, document, embeddings)
+    await tx.execute(EMBEDDED, document, model)
+
+
+async def take_to_embed(tx: Tx, model: str, again_after: timedelta, most: int) -> list[tuple[UUID, UUID]]:
+    """As the system: the organizations and ids of documents whose passages lack this model's vectors."""
+    return [(row["org_id"], row["id"]) for row in await tx.fetch(TO_EMBED, model, again_after, most)]

@@ -1,0 +1,52 @@
+"""Calls that go on though no media process has them."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from storage.db import Tx
+
+# Calls that go on though no process of the media plane has them: it is gone, or there never was one.  An outbound call that
+# nobody has answered is its attempt's (`storage.outbound`).
+LOST = """
+    UPDATE calls SET lost_at = coalesce(lost_at, now()), looked_at = now()
+     WHERE id IN (SELECT c.id
+                    FROM calls c
+                   LEFT JOIN media_links m ON m.node = c.node
+                   LEFT JOIN transfers t ON t.call_id = c.id AND t.ended_at IS NULL
+                   WHERE c.status IN ('ringing', 'in_progress') AND c.carrier_ended_at IS NULL
+                    AND (c.direction = 'inbound' OR c.streams_opened > 0)
+                    AND (c.origin = 'phone' OR coalesce(c.token_expires_at, c.created_at) < now())
+                     AND c.created_at < now() - $1::interval
+                     AND (c.looked_at IS NULL OR c.looked_at < now() - $2::interval * CASE WHEN t.id IS NULL THEN 1 ELSE $4 END)
+                     AND (m.link IS NULL OR m.seen_at < now() - $1::interval)
+                   ORDER BY c.looked_at NULLS FIRST
+                   LIMIT 100 FOR UPDATE OF c SKIP LOCKED)
+    RETURNING id, call_sid, carrier_account, streams_opened,
+              lost_at < now() - $3::interval AND coalesce(token_expires_at < now(), true) AS is_long_lost,
+              EXISTS (SELECT FROM transfers t WHERE t.call_id = calls.id AND t.ended_at IS NULL) AS is_dialled,
+              (SELECT m.seen_at FROM media_links m WHERE m.node = calls.node) AS seen_at
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LostRow:
+    """A call that nobody has."""
+
+    id: UUID
+    call_sid: str | None
+    carrier_account: str
+    streams_opened: int
+    is_long_lost: bool
+    is_dialled: bool  # the carrier alone has it: it is connected to a person, or somebody's telephone rings
+    seen_at: datetime | None  # when the media process that had it was last seen
+
+
+async def claim(tx: Tx, silent: timedelta, between: timedelta, long: timedelta, dialled: int) -> list[LostRow]:
+    """Claim the calls that nobody has, to ask the carrier about them.  As the system.
+
+    A media process that said nothing for `silent` has no calls; a call is claimed again after `between`, and is lost for
+    long after `long`, unless its stream may still come.  Of a call that is in a dial nobody hears until that is over: it is
+    claimed `dialled` times more rarely.
+    """
+    return [LostRow(**row) for row in await tx.fetch(LOST, silent, between, long, dialled)]

@@ -1,0 +1,339 @@
+"""What people are told by e-mail: their wishes, what is to be told, and the e-mails."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from storage.db import Tx
+
+WISHES = "SELECT voicemails, webhooks, limits FROM notification_wishes WHERE org_id = hum.org_id() AND user_id = $1"
+SET_WISHES = """
+    INSERT INTO notification_wishes (org_id, user_id, voicemails, webhooks, limits) VALUES (hum.org_id(), $1, $2, $3, $4)
+    ON CONFLICT (org_id, user_id) DO UPDATE
+       SET voicemails = excluded.voicemails, webhooks = excluded.webhooks, limits = excluded.limits
+"""
+ADDRESS = "SELECT email FROM users WHERE id = $1"
+PAGE = """
+    SELECT id, to_address, user_id, kind, notices, state, attempts, error, created_at, ended_at
+      FROM emails
+     WHERE org_id = (SELECT hum.org_id()) AND id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+     ORDER BY id DESC
+     LIMIT $2
+"""
+
+# As the system, all that follow.  Whoever has `$9` things waiting is told that there is more, not of each.
+NOTE = """
+    INSERT INTO notices (id, org_id, user_id, kind, event_id, subject_id, facts, due_at)
+    SELECT gen_random_uuid(), m.org_id, m.user_id, $2::text, $3, $4, $5, now() + $6::interval
+      FROM memberships m
+      LEFT JOIN notification_wishes w ON w.org_id = m.org_id AND w.user_id = m.user_id
+     WHERE m.org_id = $1 AND m.role = ANY ($7::text[])
+       AND coalesce(CASE $2::text WHEN 'voicemail' THEN w.voicemails WHEN 'webhook' THEN w.webhooks ELSE w.limits END,
+                    m.role = ANY ($8::text[]))
+       AND (SELECT count(*) FROM notices n
+             WHERE n.user_id = m.user_id AND n.org_id = m.org_id AND n.email_id IS NULL) < $9
+    ON CONFLICT (event_id, user_id) DO NOTHING
+"""
+WANTS_TRANSCRIPTS = "SELECT notify_transcripts FROM organizations WHERE org_id = $1"
+HURRY = (
+    "UPDATE notices SET due_at = now() WHERE subject_id = $1 AND org_id = $2 AND email_id IS NULL AND due_at > now()"
+)
+# One row for each person and organization; a person is held, so that no other worker counts the same hour.
+DUE = """
+    SELECT d.org_id, d.user_id, u.email AS to_address
+      FROM (SELECT DISTINCT org_id, user_id FROM notices WHERE email_id IS NULL AND due_at <= now()) d
+      JOIN users u ON u.id = d.user_id
+     WHERE (SELECT count(*) FROM emails e
+             WHERE e.user_id = d.user_id AND e.kind <> 'invitation' AND e.created_at > now() - interval '1 hour') < $1
+       AND NOT EXISTS (SELECT FROM emails b WHERE lower(b.to_address) = lower(u.email) AND b.state = 'bounced'
+                          AND b.created_at > now() - $2::interval)
+     LIMIT $3
+       FOR NO KEY UPDATE OF u SKIP LOCKED
+"""
+SENT_THIS_HOUR = """
+    SELECT count(*) FROM emails
+     WHERE user_id = $1 AND kind <> 'invitation' AND created_at > now() - interval '1 hour'
+"""
+TAKE = """
+    SELECT id, kind FROM notices
+     WHERE org_id = $1 AND user_id = $2 AND email_id IS NULL AND due_at <= now()
+     ORDER BY created_at, id
+"""
+ADD = """
+    INSERT INTO emails (id, org_id, user_id, invite_id, to_address, kind, notices, state, error, ended_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, CASE WHEN $8 <> 'queued' THEN now() END)
+"""
+ASSIGN = "UPDATE notices SET email_id = $1 WHERE id = ANY ($2::uuid[])"
+INVITED = """
+    SELECT i.email AS to_address,
+           (SELECT count(*) FROM emails e WHERE e.org_id = i.org_id AND e.kind = 'invitation' AND e.state <> 'dropped'
+               AND e.created_at > now() - interval '1 day') AS of_organization,
+           (SELECT count(*) FROM emails e WHERE lower(e.to_address) = lower(i.email) AND e.kind = 'invitation'
+               AND e.state <> 'dropped' AND e.created_at > now() - interval '1 day') AS of_address
+      FROM invites i
+     WHERE i.id = $1
+"""
+# One after the other for an organization: so the limit counts all of them.
+LOCK_ORGANIZATION = "SELECT pg_advisory_xact_lock(hashtextextended('invitation e-mails ' || $1::text, 0))"
+BEGIN = """
+    UPDATE emails SET attempts = attempts + 1
+     WHERE id = $1 AND org_id = $2 AND state = 'queued'
+    RETURNING id, org_id, user_id, invite_id, to_address, kind, created_at
+"""
+INVITATION = """
+    SELECT o.name AS organization, i.invited_by, i.role, i.expires_at
+      FROM invites i JOIN organizations o ON o.org_id = i.org_id
+     WHERE i.id = $1 AND i.expires_at > now()
+"""
+READER = """
+    SELECT o.name AS organization, o.time_zone, o.notify_transcripts, m.role
+      FROM memberships m JOIN organizations o ON o.org_id = m.org_id
+     WHERE m.org_id = $1 AND m.user_id = $2
+"""
+NOTICES = """
+    SELECT n.kind, n.facts, n.created_at, v.id AS voicemail_id, v.duration_ms, v.transcript, c.from_e164, c.to_e164,
+           k.name AS contact_name
+      FROM notices n
+      LEFT JOIN voicemails v ON n.kind = 'voicemail' AND v.id = n.subject_id AND v.deleted_at IS NULL
+      LEFT JOIN calls c ON c.id = v.call_id
+      LEFT JOIN contacts k ON k.id = c.contact_id
+     WHERE n.email_id = $1
+     ORDER BY n.created_at, n.id
+"""
+POSTPONE = "UPDATE emails SET error = $2 WHERE id = $1 AND state = 'queued'"
+END = "UPDATE emails SET state = $2, error = $3, ended_at = now() WHERE id = $1 AND state = 'queued'"
+FORGET_NOTICES = "DELETE FROM notices WHERE email_id = $1"
+DELETE_STALE = """
+    DELETE FROM notices
+     WHERE id IN (SELECT id FROM notices WHERE email_id IS NULL AND due_at < now() - $1::interval LIMIT 1000)
+"""
+GIVE_UP = """
+    UPDATE emails SET state = 'failed', ended_at = now()
+     WHERE state = 'queued' AND created_at < now() - 2 * $1::interval
+"""
+DELETE_OLD = """
+    DELETE FROM emails
+     WHERE id IN (SELECT id FROM emails WHERE created_at < now() - $1::interval ORDER BY created_at LIMIT 1000)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class WishesRow:
+    """What a member wants to be told; None: as the role has it."""
+
+    voicemails: bool | None
+    webhooks: bool | None
+    limits: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class EmailRow:
+    id: UUID
+    to_address: str
+    user_id: UUID | None
+    kind: str
+    notices: int
+    state: str
+    attempts: int
+    error: str | None
+    created_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class DueRow:
+    org_id: UUID
+    user_id: UUID
+    to_address: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewEmail:
+    """`reason`: why it is not sent at all; None: it is."""
+
+    id: UUID
+    org_id: UUID
+    user_id: UUID | None
+    invite_id: UUID | None
+    to_address: str
+    kind: str
+    notices: int = 1
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedRow:
+    """An e-mail of which an attempt begins."""
+
+    id: UUID
+    org_id: UUID
+    user_id: UUID | None
+    invite_id: UUID | None
+    to_address: str
+    kind: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class InvitedRow:
+    """Who is invited, and how many invitations were sent in a day: by the organization, and to the address."""
+
+    to_address: str
+    of_organization: int
+    of_address: int
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationRow:
+    organization: str
+    invited_by: str
+    role: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderRow:
+    """Who reads an e-mail, as they stand now."""
+
+    organization: str
+    time_zone: str
+    notify_transcripts: bool
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeRow:
+    """Something to tell, with what is known of it now; a voicemail that was deleted has no id."""
+
+    kind: str
+    facts: Mapping[str, Any]
+    created_at: datetime
+    voicemail_id: UUID | None
+    duration_ms: int | None
+    transcript: str | None
+    from_e164: str | None
+    to_e164: str | None
+    contact_name: str | None
+
+
+async def wishes(tx: Tx, user: UUID) -> WishesRow:
+    row = await tx.fetchrow(WISHES, user)
+    return WishesRow(**row) if row else WishesRow(None, None, None)
+
+
+async def set_wishes(tx: Tx, user: UUID, row: WishesRow) -> None:
+    await tx.execute(SET_WISHES, user, row.voicemails, row.webhooks, row.limits)
+
+
+async def address(tx: Tx, user: UUID) -> str:
+    found: str = await tx.fetchval(ADDRESS, user)
+    return found
+
+
+async def page(tx: Tx, before: UUID | None, limit: int) -> list[EmailRow]:
+    """Newest first, below `before`."""
+    return [EmailRow(**row) for row in await tx.fetch(PAGE, before, limit)]
+
+
+async def note(
+    tx: Tx,
+    org: UUID,
+    kind: str,
+    event: int,
+    subject: UUID,
+    facts: str | None,
+    *,
+    wait: timedelta,
+    allowed: Collection[str],
+    default: Collection[str],
+    most: int,
+) -> None:
+    """Something is to be told to the members who want it: those with an `allowed` role, a `default` one unless they say."""
+    await tx.execute(NOTE, org, kind, event, subject, facts, wait, list(allowed), list(default), most)
+
+
+async def wants_transcripts(tx: Tx, org: UUID) -> bool:
+    return bool(await tx.fetchval(WANTS_TRANSCRIPTS, org))
+
+
+async def hurry(tx: Tx, org: UUID, subject: UUID) -> None:
+    """What waited is there."""
+    await tx.execute(HURRY, subject, org)
+
+
+async def due(tx: Tx, per_hour: int, bounce: timedelta, most: int) -> list[DueRow]:
+    """Who is to be told something and may be, and is held until the transaction ends."""
+    return [DueRow(**row) for row in await tx.fetch(DUE, per_hour, bounce, most)]
+
+
+async def sent_this_hour(tx: Tx, user: UUID) -> int:
+    found: int = await tx.fetchval(SENT_THIS_HOUR, user)
+    return found
+
+
+async def waiting(tx: Tx, row: DueRow) -> list[tuple[UUID, str]]:
+    """What is to be told to somebody, with its kind, oldest first."""
+    return [(each["id"], each["kind"]) for each in await tx.fetch(TAKE, row.org_id, row.user_id)]
+
+
+async def add(tx: Tx, new: NewEmail, notices: Sequence[UUID] = ()) -> None:
+    """Store an e-mail that is to be sent, with what it tells."""
+    state = "queued" if new.reason is None else "dropped"
+    values = (new.id, new.org_id, new.user_id, new.invite_id, new.to_address, new.kind, new.notices, state, new.reason)
+    await tx.execute(ADD, *values)
+    if notices:
+        await tx.execute(ASSIGN, new.id, notices)
+
+
+async def invited(tx: Tx, org: UUID, invite: UUID) -> InvitedRow | None:
+    """Who is invited; None if the invitation is gone.  Locks out other invitations of the organization."""
+    await tx.execute(LOCK_ORGANIZATION, str(org))
+    row = await tx.fetchrow(INVITED, invite)
+    return InvitedRow(**row) if row else None
+
+
+async def begin(tx: Tx, org: UUID, id: UUID) -> QueuedRow | None:
+    """Count an attempt; None if the e-mail has ended."""
+    row = await tx.fetchrow(BEGIN, id, org)
+    return QueuedRow(**row) if row else None
+
+
+async def invitation(tx: Tx, invite: UUID) -> InvitationRow | None:
+    """None if it was taken back, accepted, declined, or has expired."""
+    row = await tx.fetchrow(INVITATION, invite)
+    return InvitationRow(**row) if row else None
+
+
+async def reader(tx: Tx, org: UUID, user: UUID) -> ReaderRow | None:
+    """None if the person is no member any more."""
+    row = await tx.fetchrow(READER, org, user)
+    return ReaderRow(**row) if row else None
+
+
+async def notices(tx: Tx, email: UUID) -> list[NoticeRow]:
+    """What an e-mail tells, oldest first."""
+    return [
+        NoticeRow(**{**row, "facts": json.loads(row["facts"]) if row["facts"] else {}})
+        for row in await tx.fetch(NOTICES, email)
+    ]
+
+
+async def postpone(tx: Tx, id: UUID, error: str) -> None:
+    """Keep why an attempt failed."""
+    await tx.execute(POSTPONE, id, error)
+
+
+async def end(tx: Tx, id: UUID, state: str, error: str | None = None) -> None:
+    """An e-mail has ended, with what it told."""
+    await tx.execute(END, id, state, error)
+    await tx.execute(FORGET_NOTICES, id)
+
+
+async def forget(tx: Tx, stale: timedelta, give_up: timedelta, keep: timedelta) -> None:
+    """Delete what could not be told in time, and old e-mails; give up those that nobody sends any more."""
+    await tx.execute(DELETE_STALE, stale)
+    await tx.execute(GIVE_UP, give_up)
+    await tx.execute(DELETE_OLD, keep)

@@ -1,0 +1,20 @@
+"""Pauses of a call's recording, in order; the call's row is locked."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+from storage.db import Tx
+
+PAUSES = "SELECT recording_pauses FROM calls WHERE id = $1"
+SET_PAUSES = "UPDATE calls SET recording_pauses = $2 WHERE id = $1"
+
+
+async def put(tx: Tx, call: UUID, start_ms: int, pause: str) -> None:
+    """Store a pause, a JSON object; it takes the place of one without an end that began there, and keeps its cause."""
+    pauses: list[dict[str, Any]] = json.loads(await tx.fetchval(PAUSES, call))
+    if pauses and pauses[-1].get("start_ms", 0) == start_ms:
+        pauses[-1] = {**json.loads(pause), "cause": pauses[-1].get("cause", "")}
+    else:
+        pauses.append(json.loads(pause))
+    await tx.execute(SET_PAUSES, call, json.dumps(pauses))

@@ -1,0 +1,145 @@
+"""Places: what the media processes carry, what they hold, and what is given to the calls that ask.  As the system.
+
+Places are given away by one transaction at a time, which `lock` begins.  What is held is counted, never kept: a call holds
+a place from the offer of a stream until its token expires or its stream is over, whatever else happens to it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from storage.db import Tx
+
+LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('media places', 0))"
+# A process that missed two of its signs of life in a row takes no calls, although it may still be there.
+NODES = """
+    SELECT node, url, places, zone, coalesce(doubted_at >= seen_at, false) AS is_doubted,
+           refuses IS NULL AND seen_at > statement_timestamp() - least($1::interval, beat * 2.5) AS takes
+      FROM media_links
+     WHERE link IS NOT NULL AND seen_at > statement_timestamp() - $1::interval AND 'phone' = ANY (media_links.takes)
+"""
+ASKING = """
+    SELECT id, org_id, CASE direction WHEN 'inbound' THEN from_e164 ELSE 'ours' END AS from_e164, streams_offered,
+           CASE WHEN token_hash IS NOT NULL THEN media_url END AS not_opened_at
+      FROM calls
+     WHERE id = ANY ($1::uuid[]) AND status IN ('queued', 'ringing', 'in_progress')
+       FOR NO KEY UPDATE SKIP LOCKED
+"""
+# Whoever has the row locked says by that that it lives.
+DOUBT = """
+    UPDATE media_links SET doubted_at = statement_timestamp()
+     WHERE node IN (SELECT node FROM media_links WHERE url = ANY ($1::text[]) AND link IS NOT NULL
+                       FOR NO KEY UPDATE SKIP LOCKED)
+"""
+# By the process that has the stream, or else by the URL at which the stream was offered.
+HELD = """
+    SELECT CASE WHEN token_hash IS NULL THEN node END AS node, CASE WHEN token_hash IS NOT NULL THEN media_url END AS url,
+           count(*) AS calls
+      FROM calls
+     WHERE status IN ('ringing', 'in_progress') AND id <> ALL ($1::uuid[])
+       AND CASE WHEN token_hash IS NULL THEN streams_opened > 0 AND carrier_ended_at IS NULL
+                ELSE token_expires_at > statement_timestamp() END
+     GROUP BY 1, 2
+"""
+GOING_ON = """
+    SELECT org_id, from_e164, count(*) AS calls FROM calls
+     WHERE org_id = ANY ($1::uuid[]) AND status IN ('ringing', 'in_progress') AND streams_offered > 0
+     GROUP BY 1, 2
+"""
+OFFER = """
+    UPDATE calls c
+       SET token_hash = o.hash, token_expires_at = clock_timestamp() + make_interval(secs => $5), media_url = o.url,
+           streams_offered = o.offered
+      FROM unnest($1::uuid[], $2::bytea[], $3::text[], $4::integer[]) AS o (id, hash, url, offered)
+     WHERE c.id = o.id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRow:
+    """A media process that is there."""
+
+    node: str
+    url: str
+    places: int | None
+    zone: str
+    #: A stream did not come about there, and it has said nothing since.
+    is_doubted: bool
+    takes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AskingRow:
+    """A call that wants a place; its row is locked."""
+
+    id: UUID
+    org_id: UUID
+    from_e164: str
+    streams_offered: int
+    #: Where the stream is that it was offered, and that did not open yet.
+    not_opened_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRow:
+    """How many calls a process has, or are on their way to a URL."""
+
+    node: str | None
+    url: str | None
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class GoingOnRow:
+    """How many calls an organization has from one number."""
+
+    org_id: UUID
+    from_e164: str
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class OfferRow:
+    """A stream that is offered to a call."""
+
+    id: UUID
+    token_hash: bytes
+    url: str
+    offered: int
+
+
+async def lock(tx: Tx) -> None:
+    """Wait until nobody else gives places away, and let nobody until this transaction ends."""
+    await tx.execute(LOCK)
+
+
+async def nodes(tx: Tx, silent: timedelta) -> list[NodeRow]:
+    """The media processes that are there; one that said nothing for `silent` is not."""
+    return [NodeRow(**row) for row in await tx.fetch(NODES, silent)]
+
+
+async def asking(tx: Tx, ids: Sequence[UUID]) -> list[AskingRow]:
+    """Lock those of these calls that go on; without those that somebody else has locked."""
+    return [AskingRow(**row) for row in await tx.fetch(ASKING, list(ids))]
+
+
+async def doubt(tx: Tx, urls: Sequence[str]) -> None:
+    """A stream that the carrier was to open there did not come about: others go first until these processes are heard again."""
+    await tx.execute(DOUBT, list(urls))
+
+
+async def held(tx: Tx, but: Sequence[UUID]) -> list[HeldRow]:
+    """The places that calls hold, without these calls."""
+    return [HeldRow(**row) for row in await tx.fetch(HELD, list(but))]
+
+
+async def going_on(tx: Tx, orgs: Sequence[UUID]) -> list[GoingOnRow]:
+    """The calls of these organizations that were offered a stream, and go on."""
+    return [GoingOnRow(**row) for row in await tx.fetch(GOING_ON, list(orgs))]
+
+
+async def offer(tx: Tx, offers: Sequence[OfferRow], seconds: float) -> None:
+    """A stream that presents a call's token within `seconds` is this call's; an earlier token opens nothing any more."""
+    columns = zip(*((each.id, each.token_hash, each.url, each.offered) for each in offers), strict=True)
+    await tx.execute(OFFER, *map(list, columns), seconds)

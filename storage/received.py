@@ -1,0 +1,88 @@
+"""Texts that come in: whose the number is, whether the text is known, and how often the rules themselves answered lately."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from hum import ids
+from storage.db import Tx
+
+
+def _route(to: str, sender: str, account: str, sid: str) -> str:
+    return f"""
+    SELECT n.id AS number_id, n.org_id, n.status = 'active' AND n.sms_enabled AS answers, o.name AS organization,
+           o.keyword_replies, o.keyword_texts_json,
+           EXISTS (SELECT FROM blocklist b WHERE b.org_id = n.org_id AND b.phone_e164 = {sender}) AS blocked,
+           coalesce(x.opted_out, false) AS opted_out, n.sms_flow_id IS NOT NULL AS has_flow,
+           k.id AS contact_id, k.looked_up_at, k.untextable_code IS NOT NULL AS untextable,
+           coalesce((SELECT d.count FROM lookup_days d WHERE d.org_id = n.org_id AND d.day = current_date), 0) AS lookups,
+           EXISTS (SELECT FROM messages m WHERE m.carrier_sid = {sid} AND m.direction = 'inbound') AS known
+      FROM numbers n
+      JOIN organizations o ON o.org_id = n.org_id
+      LEFT JOIN opt_outs x ON x.org_id = n.org_id AND x.contact_e164 = {sender}
+      LEFT JOIN contacts k ON k.org_id = n.org_id AND k.phone_e164 = {sender}
+     WHERE n.e164 = {to} AND (n.account_sid IS NULL OR n.account_sid = {account})
+"""
+
+
+ROUTE = _route("$1", "$2", "$3", "$4")
+# One by one, by their keys: of tables that are new the planner knows nothing, and would read them whole.
+ROUTES = f"""
+    SELECT each.place, r.*
+      FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS each (to_e164, sender, account, sid, place)
+     CROSS JOIN LATERAL ({_route("each.to_e164", "each.sender", "each.account", "each.sid")} OFFSET 0) r
+"""
+REPLIES_SINCE = """
+    SELECT count(*) FROM messages WHERE conversation_id = $1 AND sent_by = 'system' AND id > $2
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRow:
+    """The number that a text came to, and what its organization knows of whoever sent it."""
+
+    number_id: UUID
+    org_id: UUID
+    #: The number is the organization's, and its texts are on.
+    answers: bool
+    organization: str
+    #: Who answers keywords: `carrier` or `hum`.
+    keyword_replies: str
+    #: What HUM answers, where it does; None: its own texts.
+    keyword_texts_json: str | None
+    blocked: bool
+    opted_out: bool
+    #: The number has a flow for texts; a conversation may have another.
+    has_flow: bool
+    #: The contact, and when it was looked up; None: there is none, or it never was.
+    contact_id: UUID | None
+    looked_up_at: datetime | None
+    #: The carrier said that it can't be texted.
+    untextable: bool
+    #: Senders that were looked up today for the organization.
+    lookups: int
+    #: The text was received before.
+    known: bool
+
+
+async def route(tx: Tx, to_e164: str, from_e164: str, account_sid: str, carrier_sid: str) -> RouteRow | None:
+    """As the system: None for a number that nobody has, or that another account of the carrier holds."""
+    row = await tx.fetchrow(ROUTE, to_e164, from_e164, account_sid, carrier_sid)
+    return RouteRow(**row) if row else None
+
+
+async def routes(tx: Tx, texts: Sequence[tuple[str, str, str, str]]) -> dict[int, RouteRow]:
+    """As `route`, of several (to, from, account, SID), by their places; those that are nobody's are left out."""
+    found = dict[int, RouteRow]()
+    for row in await tx.fetch(ROUTES, *map(list, zip(*texts, strict=True))):
+        fields = dict(row)
+        place = fields.pop("place") - 1
+        found[place] = RouteRow(**fields)
+    return found
+
+
+async def replies_since(tx: Tx, conversation: UUID, since: datetime) -> int:
+    """How many texts of the rules themselves were written in a conversation."""
+    count: int = await tx.fetchval(REPLIES_SINCE, conversation, ids.first_at(since))
+    return count

@@ -1,0 +1,83 @@
+"""All columns that hold sealed secrets, so that a new key can take the place of an old one.
+
+Whoever adds such a column adds it here: what is not listed keeps the old key in use.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from storage.db import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column, its table's key, and the table that its seals name (`hum.secrets.Place`)."""
+
+    table: str
+    name: str
+    place: str
+    key: str = "id"
+
+    @property
+    def not_newest(self) -> str:
+        """$1: the newest version; $2: the last key that was looked at."""
+        return f"""
+            SELECT {self.key} AS id, org_id, {self.name} AS blob
+              FROM {self.table}
+             WHERE substring({self.name} FROM 1 FOR 2) <> $1 AND {self.key} > $2
+             ORDER BY {self.key}
+             LIMIT $3
+               FOR NO KEY UPDATE SKIP LOCKED
+        """
+
+    @property
+    def change(self) -> str:
+        return f"""
+            UPDATE {self.table} t
+               SET {self.name} = n.blob
+              FROM unnest($1::uuid[], $2::bytea[]) AS n (id, blob)
+             WHERE t.{self.key} = n.id
+        """
+
+    @property
+    def count(self) -> str:
+        return f"SELECT count(*) FROM {self.table} WHERE substring({self.name} FROM 1 FOR 2) <> $1"
+
+
+COLUMNS = (
+    Column("webhooks", "sealed_secret", "webhooks.secret"),
+    Column("webhooks", "sealed_previous_secret", "webhooks.secret"),
+    Column("webhooks", "sealed_headers", "webhooks.headers"),
+    Column("crm_connectors", "secret", "crm_connectors"),
+    Column("crm_connectors", "old_secret", "crm_connectors"),
+    Column("mcp_servers", "sealed_headers", "mcp_servers.headers"),
+    Column("mcp_servers", "sealed_bearer", "mcp_servers.bearer"),
+    Column("mcp_servers", "sealed_oauth_secret", "mcp_servers.oauth"),
+    Column("triggers", "secret", "triggers"),
+    Column("triggers", "old_secret", "triggers"),
+    Column("tool_secrets", "secret", "tool_secrets"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SealedRow:
+    id: UUID
+    org_id: UUID
+    blob: bytes
+
+
+async def not_newest(tx: Tx, column: Column, newest: bytes, after: UUID, limit: int) -> list[SealedRow]:
+    """As the system: the next rows of a column that another version than `newest` (its two bytes) sealed; locked, and without
+    those that somebody else has locked.
+    """
+    return [SealedRow(**row) for row in await tx.fetch(column.not_newest, newest, after, limit)]
+
+
+async def change(tx: Tx, column: Column, rows: Sequence[SealedRow]) -> None:
+    await tx.execute(column.change, [row.id for row in rows], [row.blob for row in rows])
+
+
+async def count(tx: Tx, newest: bytes) -> int:
+    """As the system: how many secrets are not sealed by the newest key."""
+    return sum([await tx.fetchval(column.count, newest) for column in COLUMNS])

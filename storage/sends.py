@@ -1,0 +1,283 @@
+"""Texts that are due: whose turn it is, and the attempts that begin with it.
+
+Whoever begins attempts holds the number's pace, so those of one number begin in one process at a time; a thread and its message
+are locked with SKIP LOCKED, so that this waits for nobody.  All times are the database's.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from uuid import UUID
+
+from storage.db import Tx, notify
+from storage.messages import RulesRow
+
+#: Somebody wrote a text of this number that is due at once.
+CHANNEL = "hum_texts_due"
+#: Texts of lane 1 that are no campaign's.
+NO_CAMPAIGN = UUID(int=0)
+_CAMPAIGN = "coalesce(m.campaign_id, '00000000-0000-0000-0000-000000000000')"
+
+# Each number is found by its place in the index, however many texts wait; those with conversations first, then whichever has
+# sent nothing for longest.
+NUMBERS = """
+    WITH RECURSIVE found AS (
+        (SELECT number_e164 FROM messages WHERE due_at IS NOT NULL ORDER BY number_e164 LIMIT 1)
+        UNION ALL
+        SELECT (SELECT m.number_e164 FROM messages m
+                 WHERE m.due_at IS NOT NULL AND m.number_e164 > found.number_e164 ORDER BY m.number_e164 LIMIT 1)
+          FROM found WHERE found.number_e164 IS NOT NULL),
+    due AS (
+        SELECT f.number_e164,
+               coalesce((SELECT m.due_at FROM messages m
+                          WHERE m.number_e164 = f.number_e164 AND m.lane = 0 AND m.due_at IS NOT NULL
+                          ORDER BY m.due_at LIMIT 1) <= now(), false) AS talks,
+               coalesce((SELECT m.due_at FROM messages m
+                          WHERE m.number_e164 = f.number_e164 AND m.lane = 1 AND m.due_at IS NOT NULL
+                          ORDER BY m.due_at LIMIT 1) <= now(), false) AS campaigns
+          FROM found f WHERE f.number_e164 IS NOT NULL)
+    SELECT d.number_e164
+      FROM due d LEFT JOIN text_paces p ON p.number_e164 = d.number_e164
+     WHERE (d.talks OR d.campaigns) AND coalesce(p.next_at, '-infinity') <= now() + make_interval(secs => $1)
+     ORDER BY d.talks DESC, coalesce(p.next_at, '-infinity'), d.number_e164
+     LIMIT $2
+"""
+KNOW_NUMBER = "INSERT INTO text_paces (number_e164, next_at) VALUES ($1, '-infinity') ON CONFLICT DO NOTHING"
+#: No row while another process has it.
+LOCK_PACE = """
+    SELECT extract(epoch FROM least(greatest(next_at, now()), now() + interval '1 day') - now())::float8 AS wait_seconds, setbacks,
+           extract(epoch FROM now() - greatest(slowed_at, now() - interval '1 day'))::float8 AS slowed_ago_seconds,
+           stopped_code, stopped_at, now() AS at
+      FROM text_paces
+     WHERE number_e164 = $1 FOR UPDATE SKIP LOCKED
+"""
+# From the time at which the attempts began, not this transaction: else they could be closer than the pace says.
+PACE = """
+    UPDATE text_paces
+       SET next_at = clock_timestamp() + make_interval(secs => $2), setbacks = $3,
+           slowed_at = CASE WHEN setbacks = $3 THEN slowed_at ELSE now() END, stopped_code = NULL, stopped_at = NULL
+     WHERE number_e164 = $1
+"""
+HOLD = """
+    UPDATE text_paces SET next_at = greatest(next_at, clock_timestamp() + make_interval(secs => $2)) WHERE number_e164 = $1
+"""
+# What was under way when it was slowed says nothing new.
+SLOW = """
+    UPDATE text_paces SET setbacks = setbacks + 1, slowed_at = clock_timestamp() WHERE number_e164 = $1 AND slowed_at < $2
+"""
+STOP = """
+    UPDATE text_paces SET stopped_code = $2, stopped_at = clock_timestamp() WHERE number_e164 = $1
+"""
+
+# What was scheduled in a thread that is closed meanwhile is not sent; a goodbye that was written before it was closed is.
+# A text that failed at its handset is due once more; of a campaign that has ended meanwhile it is not sent again, and of one
+# that is paused it waits, and nothing of others waits for it.
+_heads = """
+    SELECT m.id, m.org_id, m.conversation_id, m.number_e164, m.contact_e164 AS to_e164, m.body, m.status, m.segments,
+           m.sent_by, m.expires_at, m.honors_hours, m.campaign_id, m.due_at,
+           ARRAY(SELECT a.url FROM message_media a WHERE a.message_id = m.id ORDER BY a.index) AS media_urls,
+           o.time_zone, o.business_hours_json, o.quiet_hours_enabled, o.recipient_hours_enabled,
+           (c.status = 'closed' AND m.status = 'scheduled')
+               OR (m.status = 'sent' AND coalesce(k.status IN ('canceled', 'failed'), false)) AS closed,
+           coalesce(x.opted_out, false) AS opted_out, n.status = 'active' AS number_active, n.sms_enabled,
+           n.capabilities, coalesce(n.account_sid, '') AS account, m.contact_e164
+      FROM messages m
+      JOIN conversations c ON c.id = m.conversation_id
+      JOIN organizations o ON o.org_id = m.org_id
+      LEFT JOIN numbers n ON n.id = c.number_id AND n.e164 = m.number_e164
+      LEFT JOIN opt_outs x ON x.org_id = m.org_id AND x.contact_e164 = m.contact_e164
+      LEFT JOIN campaigns k ON k.id = m.campaign_id
+     WHERE m.number_e164 = $1 AND m.due_at <= now() AND m.lane = %s AND k.status IS DISTINCT FROM 'paused'
+       AND NOT EXISTS (SELECT FROM messages e
+                        WHERE e.conversation_id = m.conversation_id AND e.due_at <= now() AND e.lane <= m.lane
+                          AND (e.due_at, e.created_at, e.id) < (m.due_at, m.created_at, m.id)
+                          AND NOT EXISTS (SELECT FROM campaigns p WHERE p.id = e.campaign_id AND p.status = 'paused'))
+       AND NOT EXISTS (SELECT FROM message_attempts b
+                        WHERE b.from_e164 = m.number_e164 AND b.to_e164 = m.contact_e164 AND b.state = 'posting')
+     ORDER BY m.due_at, m.created_at, m.id
+     LIMIT $2
+       FOR NO KEY UPDATE OF m, c SKIP LOCKED
+"""
+#: The next text of each thread, the one that has been due for longest first.
+TALKS = _heads % "0"
+OF_CAMPAIGN = (_heads % f"1 AND {_CAMPAIGN} = $3").replace("e.lane <= m.lane", "e.lane <= 1")
+# The campaigns that have texts due from a number, and how long each must wait; the one that waited longest first: its throttle
+# lets it, and its first text is due, since then.  Each adds texts as they leave, later ones, so that none is first for ever.
+CAMPAIGNS = f"""
+    WITH RECURSIVE found AS (
+        (SELECT {_CAMPAIGN} AS id FROM messages m
+          WHERE m.number_e164 = $1 AND m.due_at IS NOT NULL AND m.lane = 1 ORDER BY {_CAMPAIGN} LIMIT 1)
+        UNION ALL
+        SELECT (SELECT {_CAMPAIGN} FROM messages m
+                 WHERE m.number_e164 = $1 AND m.due_at IS NOT NULL AND m.lane = 1 AND {_CAMPAIGN} > found.id
+                 ORDER BY {_CAMPAIGN} LIMIT 1)
+          FROM found WHERE found.id IS NOT NULL)
+    SELECT f.id, p.per_minute,
+           extract(epoch FROM least(greatest(coalesce(p.next_at, '-infinity'), now()), now() + interval '1 day') - now())::float8
+               AS wait_seconds
+      FROM found f LEFT JOIN campaign_paces p ON p.campaign_id = f.id
+     CROSS JOIN LATERAL (SELECT m.due_at FROM messages m
+                          WHERE m.number_e164 = $1 AND m.lane = 1 AND {_CAMPAIGN} = f.id AND m.due_at <= now()
+                          ORDER BY m.due_at LIMIT 1) first
+     WHERE f.id IS NOT NULL
+     ORDER BY greatest(p.next_at, first.due_at), f.id
+"""
+LOCK_CAMPAIGN = """
+    SELECT extract(epoch FROM least(greatest(next_at, now()), now() + interval '1 day') - now())::float8 FROM campaign_paces
+     WHERE campaign_id = $1 FOR UPDATE SKIP LOCKED
+"""
+PACE_CAMPAIGN = """
+    UPDATE campaign_paces SET next_at = clock_timestamp() + make_interval(secs => $2) WHERE campaign_id = $1
+"""
+
+# What a statement changes, its own other parts don't see: `m.due_at` is the time that the message was due.
+BEGIN = """
+    WITH given AS (
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS each (id, message_id, account)),
+    begun AS (
+        UPDATE messages m SET due_at = NULL, status = CASE m.status WHEN 'sent' THEN 'sent' ELSE 'queued' END
+          FROM given g WHERE m.id = g.message_id)
+    INSERT INTO message_attempts (id, org_id, message_id, number, account, from_e164, to_e164, state, due_at)
+    SELECT g.id, m.org_id, m.id, 1 + coalesce((SELECT max(a.number) FROM message_attempts a WHERE a.message_id = m.id), 0),
+           g.account, m.number_e164, m.contact_e164, 'posting', m.due_at
+      FROM given g JOIN messages m ON m.id = g.message_id
+"""
+DEFER = """
+    UPDATE messages SET due_at = $2, held_by = $3, status = CASE status WHEN 'sent' THEN 'sent' ELSE 'scheduled' END,
+                        source = coalesce(source, 'quiet_hours')
+     WHERE id = $1
+"""
+WAITING = """
+    SELECT coalesce(extract(epoch FROM now() - min(due_at)), 0)::float8 FROM (
+        SELECT (SELECT min(m.due_at) FROM messages m WHERE m.number_e164 = p.number_e164 AND m.lane = 0 AND m.due_at <= now())
+               AS due_at
+          FROM text_paces p) oldest
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PaceRow:
+    """A number's pace, locked.  `stopped_code`: the fault for which it sent nothing since; `at`: the time of this transaction."""
+
+    wait_seconds: float
+    setbacks: int
+    slowed_ago_seconds: float
+    stopped_code: str | None
+    stopped_at: datetime | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class HeadRow:
+    """A text whose turn it is in its thread, locked with the thread, and what decides about it."""
+
+    id: UUID
+    org_id: UUID
+    conversation_id: UUID
+    number_e164: str
+    to_e164: str
+    body: str
+    status: str
+    segments: int
+    sent_by: str
+    expires_at: datetime | None
+    honors_hours: bool
+    campaign_id: UUID | None
+    due_at: datetime
+    media_urls: Sequence[str]
+    rules: RulesRow
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignRow:
+    """A campaign with texts due; `per_minute` None: without a throttle."""
+
+    id: UUID
+    per_minute: int | None
+    wait_seconds: float
+
+
+_RULES = tuple(field.name for field in fields(RulesRow))
+_HEAD = tuple(field.name for field in fields(HeadRow) if field.name != "rules")
+
+
+async def wake(tx: Tx, number_e164: str) -> None:
+    """Tell the workers that a text of this number is due, once this transaction is committed."""
+    await notify(tx, CHANNEL, number_e164)
+
+
+async def numbers(tx: Tx, within_seconds: float, limit: int) -> list[str]:
+    """The numbers that have texts due, and may send within so many seconds."""
+    return [row["number_e164"] for row in await tx.fetch(NUMBERS, within_seconds, limit)]
+
+
+async def lock_pace(tx: Tx, number_e164: str) -> PaceRow | None:
+    """Lock a number's pace until the transaction ends; None: another process has it."""
+    row = await tx.fetchrow(LOCK_PACE, number_e164)
+    if row is None:
+        await tx.execute(KNOW_NUMBER, number_e164)
+        row = await tx.fetchrow(LOCK_PACE, number_e164)
+    return PaceRow(**row) if row else None
+
+
+async def pace(tx: Tx, number_e164: str, seconds: float, setbacks: int) -> None:
+    """The number sends nothing more for so long; its pace is locked.  `setbacks`: those that still count."""
+    await tx.execute(PACE, number_e164, seconds, setbacks)
+
+
+async def hold(tx: Tx, number_e164: str, seconds: float) -> None:
+    """The carrier wants nothing of this number for so long."""
+    await tx.execute(HOLD, number_e164, seconds)
+
+
+async def slow(tx: Tx, number_e164: str, begun_at: datetime) -> None:
+    """The carrier found a number too fast, as an attempt that began then shows."""
+    await tx.execute(SLOW, number_e164, begun_at)
+
+
+async def stop(tx: Tx, number_e164: str, code: str) -> None:
+    """The carrier refuses whatever the number sends, until this fault is mended."""
+    await tx.execute(STOP, number_e164, code)
+
+
+async def talks(tx: Tx, number_e164: str, limit: int) -> list[HeadRow]:
+    """The next texts of a number's conversations."""
+    return [_head(row) for row in await tx.fetch(TALKS, number_e164, limit)]
+
+
+async def campaigns(tx: Tx, number_e164: str) -> list[CampaignRow]:
+    return [CampaignRow(**row) for row in await tx.fetch(CAMPAIGNS, number_e164)]
+
+
+async def lock_campaign(tx: Tx, id: UUID) -> float | None:
+    """Seconds until a campaign with a throttle may send; locked until the transaction ends.  None: another process has it."""
+    seconds: float | None = await tx.fetchval(LOCK_CAMPAIGN, id)
+    return seconds
+
+
+async def pace_campaign(tx: Tx, id: UUID, seconds: float) -> None:
+    await tx.execute(PACE_CAMPAIGN, id, seconds)
+
+
+async def of_campaign(tx: Tx, number_e164: str, campaign: UUID, limit: int) -> list[HeadRow]:
+    """The next texts of a campaign from a number."""
+    return [_head(row) for row in await tx.fetch(OF_CAMPAIGN, number_e164, limit, campaign)]
+
+
+async def begin(tx: Tx, attempts: Sequence[UUID], messages: Sequence[UUID], accounts: Sequence[str]) -> None:
+    """Begin an attempt at each of these messages, which are locked: they are no longer due."""
+    await tx.execute(BEGIN, attempts, messages, accounts)
+
+
+async def defer(tx: Tx, id: UUID, until: datetime, held_by: str | None) -> None:
+    """The message waits until then, for these hours."""
+    await tx.execute(DEFER, id, until, held_by)
+
+
+async def waiting_seconds(tx: Tx) -> float:
+    """For how long the text of a conversation has waited that has been due for longest."""
+    return await tx.fetchval(WAITING) or 0.0
+
+
+def _head(row: "object") -> HeadRow:
+    return HeadRow(**{name: row[name] for name in _HEAD}, rules=RulesRow(**{name: row[name] for name in _RULES}))  # type: ignore[index]

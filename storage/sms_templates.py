@@ -1,0 +1,104 @@
+"""Templates of texts, and what their variables stand for."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from hum.errors import AlreadyExists, NotFound
+from storage.db import Tx
+
+COLUMNS = "id, name, body, created_at, updated_at"
+CREATE = "INSERT INTO sms_templates (id, org_id, name, body) VALUES ($1, hum.org_id(), $2, $3)"
+COUNT = "SELECT count(*) FROM sms_templates"
+GET = f"SELECT {COLUMNS} FROM sms_templates WHERE id = $1"
+LOCK = GET + " FOR NO KEY UPDATE"
+PAGE = f"""
+    SELECT {COLUMNS} FROM sms_templates
+     WHERE id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+     ORDER BY id DESC
+     LIMIT $2
+"""
+CHANGE = "UPDATE sms_templates SET name = $2, body = $3, updated_at = now() WHERE id = $1"
+DELETE = "DELETE FROM sms_templates WHERE id = $1"
+VALUES = """
+    SELECT k.name, k.company, k.email, c.contact_e164 AS phone, o.name AS organization, c.number_e164 AS number
+      FROM conversations c
+      JOIN organizations o ON o.org_id = c.org_id
+      LEFT JOIN contacts k ON k.id = c.contact_id
+     WHERE c.id = $1
+"""
+TAKEN = "Another template has this name."
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateRow:
+    id: UUID
+    name: str
+    body: str
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ValuesRow:
+    """What the variables stand for in a conversation."""
+
+    name: str | None
+    company: str | None
+    email: str | None
+    phone: str
+    organization: str
+    number: str
+
+
+async def create(tx: Tx, id: UUID, name: str, body: str) -> TemplateRow:
+    """Raises AlreadyExists."""
+    try:
+        await tx.execute(CREATE, id, name, body)
+    except asyncpg.UniqueViolationError as error:
+        raise AlreadyExists(TAKEN) from error
+    return await get(tx, id)
+
+
+async def count(tx: Tx) -> int:
+    """How many the organization has; they are few."""
+    found: int = await tx.fetchval(COUNT)
+    return found
+
+
+async def get(tx: Tx, id: UUID, *, lock: bool = False) -> TemplateRow:
+    """Raises NotFound."""
+    row = await tx.fetchrow(LOCK if lock else GET, id)
+    if row is None:
+        raise NotFound
+    return TemplateRow(**row)
+
+
+async def page(tx: Tx, before: UUID | None, limit: int) -> list[TemplateRow]:
+    """Newest first, below `before`."""
+    return [TemplateRow(**row) for row in await tx.fetch(PAGE, before, limit)]
+
+
+async def change(tx: Tx, id: UUID, name: str, body: str) -> TemplateRow:
+    """Raises AlreadyExists."""
+    try:
+        await tx.execute(CHANGE, id, name, body)
+    except asyncpg.UniqueViolationError as error:
+        raise AlreadyExists(TAKEN) from error
+    return await get(tx, id)
+
+
+async def delete(tx: Tx, id: UUID) -> None:
+    """Raises NotFound."""
+    if await tx.execute(DELETE, id) == "DELETE 0":
+        raise NotFound
+
+
+async def values(tx: Tx, conversation: UUID) -> ValuesRow:
+    """Raises NotFound."""
+    row = await tx.fetchrow(VALUES, conversation)
+    if row is None:
+        raise NotFound
+    return ValuesRow(**row)

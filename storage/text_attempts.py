@@ -1,0 +1,343 @@
+"""Attempts at sending texts, and what the carrier said of each.
+
+Whoever changes an attempt has locked it, and its message with it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from hum.errors import NotFound
+from storage.db import Tx
+
+ATTEMPT = """
+    SELECT a.id, a.org_id, a.message_id, a.number, a.account, a.from_e164, a.to_e164, a.state, a.carrier_sid, a.carrier_status,
+           a.error_code, a.started_at, a.looked_at, a.sought_at, a.retry_at, m.conversation_id, m.body, m.sent_by, m.segments,
+           m.campaign_id, m.status, m.error_code AS message_error_code, m.due_at, m.sent_at, m.delivered_at,
+           (SELECT c.number_id FROM conversations c WHERE c.id = m.conversation_id) AS number_id
+      FROM message_attempts a JOIN messages m ON m.id = a.message_id
+"""
+LOCK = f"{ATTEMPT} WHERE a.id = $1 FOR NO KEY UPDATE OF m, a"
+LOCK_LATEST = f"""
+    {ATTEMPT} WHERE m.id = $1 AND a.number = (SELECT max(b.number) FROM message_attempts b WHERE b.message_id = $1)
+      FOR NO KEY UPDATE OF m, a
+"""
+WORDS = """
+    SELECT carrier_status, error_code FROM message_statuses WHERE attempt_id = $1 ORDER BY id LIMIT $2
+"""
+LATER = "SELECT EXISTS (SELECT FROM message_attempts WHERE message_id = $1 AND number > $2)"
+FAILED_BEFORE = "SELECT count(*) FROM message_attempts WHERE message_id = $1 AND number < $2 AND state = 'failed'"
+SAY = """
+    INSERT INTO message_statuses (org_id, attempt_id, carrier_status, error_code, told_by) VALUES ($1, $2, $3, $4, $5)
+"""
+# --- of many attempts; locked in the order of their messages, whoever locks several
+LOCK_ALL = f"{ATTEMPT} WHERE a.id = ANY ($1::uuid[]) ORDER BY m.id, a.id FOR NO KEY UPDATE OF m, a"
+WORDS_OF = """
+    SELECT attempt_id, carrier_status, error_code FROM message_statuses WHERE attempt_id = ANY ($1::uuid[]) ORDER BY id
+"""
+LATER_OF = """
+    SELECT a.id FROM message_attempts a
+     WHERE a.id = ANY ($1::uuid[])
+       AND EXISTS (SELECT FROM message_attempts b WHERE b.message_id = a.message_id AND b.number > a.number)
+"""
+SAY_ALL = """
+    INSERT INTO message_statuses (org_id, attempt_id, carrier_status, error_code, told_by)
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[])
+"""
+ACCEPT_ALL = """
+    UPDATE message_attempts a
+       SET state = 'accepted', carrier_sid = each.sid, carrier_status = each.status, error_code = NULL, retry_at = NULL, ended_at = NULL
+      FROM unnest($1::uuid[], $2::text[], $3::text[]) AS each (id, sid, status)
+     WHERE a.id = each.id
+"""
+SET_MESSAGES = """
+    UPDATE messages m
+       SET status = each.status, error_code = NULL, due_at = NULL, carrier_sid = each.sid, segments = each.segments,
+           sent_at = coalesce(m.sent_at, clock_timestamp()),
+           delivered_at = CASE WHEN each.status = 'delivered' THEN coalesce(m.delivered_at, clock_timestamp()) END
+      FROM unnest($1::uuid[], $2::text[], $3::text[], $4::integer[]) AS each (id, status, sid, segments)
+     WHERE m.id = each.id
+    RETURNING m.id, m.sent_at, m.delivered_at
+"""
+SET = """
+    UPDATE message_attempts
+       SET state = $2, carrier_sid = coalesce($3, carrier_sid), carrier_status = coalesce($4, carrier_status), error_code = $5,
+           retry_at = $6, ended_at = CASE WHEN $2 IN ('posting', 'accepted') THEN NULL ELSE coalesce(ended_at, clock_timestamp()) END
+     WHERE id = $1
+"""
+SET_MESSAGE = """
+    UPDATE messages
+       SET status = $2, error_code = $3, due_at = $4, carrier_sid = coalesce($5, carrier_sid), segments = coalesce($6, segments),
+           sent_at = CASE WHEN $7 THEN coalesce(sent_at, clock_timestamp()) ELSE sent_at END,
+           delivered_at = CASE WHEN $2 = 'delivered' THEN coalesce(delivered_at, clock_timestamp()) END
+     WHERE id = $1
+    RETURNING sent_at, delivered_at
+"""
+#: It is due as before, unless it is over.
+DUE_AGAIN = """
+    UPDATE messages m SET due_at = coalesce(a.due_at, now())
+      FROM message_attempts a
+     WHERE a.id = $1 AND m.id = a.message_id AND m.due_at IS NULL AND m.status IN ('queued', 'sent')
+"""
+FORGET_WITHDRAWN = "DELETE FROM message_attempts WHERE message_id = $1 AND id <> $2 AND state = 'withdrawn'"
+LOOKED = """
+    UPDATE message_attempts SET looked_at = clock_timestamp(), sought_at = coalesce(sought_at, clock_timestamp()) WHERE id = $1
+"""
+SOUGHT = """
+    UPDATE message_attempts SET sought_at = coalesce(sought_at, clock_timestamp()) WHERE id = $1
+    RETURNING clock_timestamp() - sought_at
+"""
+KNOWN_SIDS = "SELECT carrier_sid FROM message_attempts WHERE carrier_sid = ANY ($1::text[])"
+#: Attempts whose fate nobody has told, for a look at the carrier.
+UNKNOWN = f"""
+    {ATTEMPT}
+     WHERE a.state = 'posting' AND coalesce(a.looked_at, a.started_at) < clock_timestamp() - $1::interval
+     ORDER BY coalesce(a.looked_at, a.started_at) LIMIT $2
+"""
+#: Attempts of which the carrier has told nothing new for so long.
+QUIET = f"""
+    {ATTEMPT}
+     WHERE a.state = 'accepted' AND a.carrier_status IN ('accepted', 'scheduled', 'queued', 'sending', 'sent')
+       AND coalesce(a.looked_at, a.started_at) < clock_timestamp() - $1::interval
+       AND a.started_at > clock_timestamp() - $2::interval
+     ORDER BY coalesce(a.looked_at, a.started_at) LIMIT $3
+"""
+RETRIES = "SELECT id FROM message_attempts WHERE retry_at <= now() ORDER BY retry_at LIMIT $1"
+RETRY = "UPDATE message_attempts SET retry_at = NULL WHERE id = $1"
+SEND_AGAIN = """
+    UPDATE messages SET status = 'queued', error_code = NULL, due_at = $2, expires_at = greatest(expires_at, $3) WHERE id = $1
+"""
+SET_DUE = "UPDATE messages SET due_at = now() WHERE id = $1"
+OF_MESSAGE = f"{ATTEMPT} WHERE m.id = $1 ORDER BY a.number DESC LIMIT $2"
+LEDGER = """
+    SELECT s.attempt_id, s.carrier_status, s.error_code, s.told_by, s.received_at
+      FROM message_statuses s
+     WHERE s.attempt_id = ANY ($1::uuid[]) ORDER BY s.id
+"""
+COUNT_UNKNOWN = "SELECT count(*) FROM messages WHERE status = 'unknown'"
+PAGE_UNKNOWN = """
+    SELECT id FROM messages
+     WHERE org_id = hum.org_id() AND status = 'unknown' AND id < coalesce($1, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
+     ORDER BY id DESC LIMIT $2
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRow:
+    """An attempt with its message: `status`, `message_error_code`, `due_at`, `sent_at` and what stands before them are the
+    message's.
+    """
+
+    id: UUID
+    org_id: UUID
+    message_id: UUID
+    number: int
+    account: str
+    from_e164: str
+    to_e164: str
+    state: str
+    carrier_sid: str | None
+    carrier_status: str | None
+    error_code: str | None
+    started_at: datetime
+    looked_at: datetime | None
+    #: When it was first looked for.
+    sought_at: datetime | None
+    retry_at: datetime | None
+    conversation_id: UUID
+    body: str
+    sent_by: str
+    segments: int
+    campaign_id: UUID | None
+    status: str
+    message_error_code: str | None
+    due_at: datetime | None
+    sent_at: datetime | None
+    delivered_at: datetime | None
+    number_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class WordRow:
+    """One word of the carrier's on an attempt."""
+
+    attempt_id: UUID
+    carrier_status: str
+    error_code: str | None
+    told_by: str
+    received_at: datetime
+
+
+async def lock(tx: Tx, id: UUID) -> AttemptRow:
+    """Lock an attempt and its message.  Raises NotFound."""
+    return _attempt(await tx.fetchrow(LOCK, id))
+
+
+async def lock_latest(tx: Tx, message: UUID) -> AttemptRow:
+    """Lock a message and the latest attempt at it.  Raises NotFound if there is none."""
+    return _attempt(await tx.fetchrow(LOCK_LATEST, message))
+
+
+def _attempt(row: object) -> AttemptRow:
+    if row is None:
+        raise NotFound("There is no such attempt.")
+    return AttemptRow(**row)  # type: ignore[arg-type]
+
+
+async def words(tx: Tx, id: UUID, most: int) -> list[tuple[str, str | None]]:
+    """What the carrier said of an attempt so far: statuses and codes."""
+    return [(row["carrier_status"], row["error_code"]) for row in await tx.fetch(WORDS, id, most)]
+
+
+async def say(tx: Tx, attempt: AttemptRow, carrier_status: str, error_code: str | None, told_by: str) -> None:
+    await tx.execute(SAY, attempt.org_id, attempt.id, carrier_status, error_code, told_by)
+
+
+async def lock_all(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, AttemptRow]:
+    """Lock attempts and their messages; those that there are, by their ids."""
+    return {row["id"]: AttemptRow(**row) for row in await tx.fetch(LOCK_ALL, ids)}
+
+
+async def words_of(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, list[tuple[str, str | None]]]:
+    """As `words`, of several attempts that are locked."""
+    found: dict[UUID, list[tuple[str, str | None]]] = {id: [] for id in ids}
+    for row in await tx.fetch(WORDS_OF, ids):
+        found[row["attempt_id"]].append((row["carrier_status"], row["error_code"]))
+    return found
+
+
+async def superseded(tx: Tx, ids: Sequence[UUID]) -> frozenset[UUID]:
+    """Those of these attempts after which their messages had others."""
+    return frozenset(row["id"] for row in await tx.fetch(LATER_OF, ids))
+
+
+async def say_all(tx: Tx, words: Sequence[tuple[AttemptRow, str, str | None, str]]) -> None:
+    """As `say`, several words at once: of which attempt, status, code, and how we know."""
+    if words:
+        columns = zip(*((each.org_id, each.id, *word) for each, *word in words), strict=True)
+        await tx.execute(SAY_ALL, *(list(column) for column in columns))
+
+
+async def accept_all(tx: Tx, accepted: Sequence[tuple[UUID, str, str]]) -> None:
+    """The carrier has these attempts: their ids, its own, and its statuses."""
+    if accepted:
+        await tx.execute(ACCEPT_ALL, *(list(column) for column in zip(*accepted, strict=True)))
+
+
+async def set_messages(
+    tx: Tx, taken: Sequence[tuple[UUID, str, str, int]]
+) -> dict[UUID, tuple[datetime | None, datetime | None]]:
+    """Set how messages stand that the carrier has: ids, statuses, its ids, segments; returns when each was sent and delivered."""
+    if not taken:
+        return {}
+    rows = await tx.fetch(SET_MESSAGES, *(list(column) for column in zip(*taken, strict=True)))
+    return {row["id"]: (row["sent_at"], row["delivered_at"]) for row in rows}
+
+
+async def is_latest(tx: Tx, attempt: AttemptRow) -> bool:
+    return not await tx.fetchval(LATER, attempt.message_id, attempt.number)
+
+
+async def failed_before(tx: Tx, attempt: AttemptRow) -> int:
+    """How many earlier attempts at the message the carrier could not deliver."""
+    return await tx.fetchval(FAILED_BEFORE, attempt.message_id, attempt.number) or 0
+
+
+async def set(
+    tx: Tx,
+    id: UUID,
+    state: str,
+    *,
+    carrier_sid: str | None = None,
+    carrier_status: str | None = None,
+    error_code: str | None = None,
+    retry_at: datetime | None = None,
+) -> None:
+    await tx.execute(SET, id, state, carrier_sid, carrier_status, error_code, retry_at)
+
+
+async def set_message(
+    tx: Tx,
+    message: UUID,
+    status: str,
+    *,
+    error_code: str | None = None,
+    due_at: datetime | None = None,
+    carrier_sid: str | None = None,
+    segments: int | None = None,
+    sent: bool = False,
+) -> tuple[datetime | None, datetime | None]:
+    """Set how a message stands; returns when it was sent and delivered.  `sent`: the carrier has, or had, it."""
+    row = await tx.fetchrow(SET_MESSAGE, message, status, error_code, due_at, carrier_sid, segments, sent)
+    assert row is not None, "it is locked"
+    return row["sent_at"], row["delivered_at"]
+
+
+async def due_again(tx: Tx, id: UUID) -> None:
+    """The message of an attempt that came to nothing is due as before."""
+    await tx.execute(DUE_AGAIN, id)
+
+
+async def forget_withdrawn(tx: Tx, attempt: AttemptRow) -> None:
+    """Keep the latest of the attempts that the carrier did not take: there may be very many."""
+    await tx.execute(FORGET_WITHDRAWN, attempt.message_id, attempt.id)
+
+
+async def looked(tx: Tx, id: UUID) -> None:
+    await tx.execute(LOOKED, id)
+
+
+async def sought_for(tx: Tx, id: UUID) -> timedelta:
+    """For how long an attempt has been looked for, if only in vain."""
+    return await tx.fetchval(SOUGHT, id) or timedelta(0)
+
+
+async def known_sids(tx: Tx, sids: Sequence[str]) -> frozenset[str]:
+    """Those of the carrier's texts that are some attempt's."""
+    return frozenset(row["carrier_sid"] for row in await tx.fetch(KNOWN_SIDS, list(sids)))
+
+
+async def unknown(tx: Tx, after: timedelta, limit: int) -> list[AttemptRow]:
+    """Attempts that the carrier did not confirm, and of which it was last asked so long ago."""
+    return [AttemptRow(**row) for row in await tx.fetch(UNKNOWN, after, limit)]
+
+
+async def quiet(tx: Tx, after: timedelta, age: timedelta, limit: int) -> list[AttemptRow]:
+    """Attempts of that age at most whose end the carrier has not told, and of which it was last asked so long ago."""
+    return [AttemptRow(**row) for row in await tx.fetch(QUIET, after, age, limit)]
+
+
+async def retries(tx: Tx, limit: int) -> list[UUID]:
+    """Attempts that failed, whose messages are due once more."""
+    return [row["id"] for row in await tx.fetch(RETRIES, limit)]
+
+
+async def retry(tx: Tx, attempt: AttemptRow) -> None:
+    """The message is due now."""
+    await tx.execute(RETRY, attempt.id)
+    await tx.execute(SET_DUE, attempt.message_id)
+
+
+async def send_again(tx: Tx, message: UUID, at: datetime, expires_at: datetime) -> None:
+    """A message that was given up is due then, and not sent later than that, or its own time."""
+    await tx.execute(SEND_AGAIN, message, at, expires_at)
+
+
+async def of_message(tx: Tx, message: UUID, limit: int) -> list[AttemptRow]:
+    """The latest attempts at a message, the first of them first."""
+    return [AttemptRow(**row) for row in reversed(await tx.fetch(OF_MESSAGE, message, limit))]
+
+
+async def ledger(tx: Tx, attempts: Sequence[UUID]) -> list[WordRow]:
+    """All that the carrier said of some attempts, in the order in which it came."""
+    return [WordRow(**row) for row in await tx.fetch(LEDGER, attempts)]
+
+
+async def count_unknown(tx: Tx) -> int:
+    return await tx.fetchval(COUNT_UNKNOWN) or 0
+
+
+async def page_unknown(tx: Tx, before: UUID | None, limit: int) -> list[UUID]:
+    """The tenant's messages whose fate nobody knows, newest first."""
+    return [row["id"] for row in await tx.fetch(PAGE_UNKNOWN, before, limit)]

@@ -1,0 +1,407 @@
+"""Turns of the AI in conversations: which are owed, what each did, and how many there were."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from hum.errors import NotFound
+from storage.db import Tx
+
+# The flow that answers in a conversation: its own, unless that was deleted, or the number's.
+ANSWERING = """coalesce((SELECT own.id FROM flows own WHERE own.id = c.flow_id AND own.deleted_at IS NULL
+                                                   AND own.channel = 'sms'), n.sms_flow_id)"""
+_CONFIG = f"""
+    SELECT c.id, coalesce(v.definition ->> 'sms_config_json', '') AS config
+      FROM conversations c
+      LEFT JOIN numbers n ON n.id = c.number_id AND n.status = 'active' AND n.sms_enabled
+      JOIN flows f ON f.id = {ANSWERING} AND f.deleted_at IS NULL AND f.channel = 'sms'
+      JOIN flow_versions v ON v.flow_id = f.id AND v.version = f.version
+     WHERE n.id IS NOT NULL
+"""
+CONFIG = f"SELECT config FROM ({_CONFIG} AND c.id = $1) each"
+CONFIGS = f"{_CONFIG} AND c.id = ANY ($1)"
+OWE = """
+    UPDATE conversations
+       SET turn_generation = turn_generation + 1, turn_owed_at = coalesce(turn_owed_at, $2),
+           turn_due_at = least($2 + $3::interval, coalesce(turn_owed_at, $2) + $4::interval)
+     WHERE id = $1
+"""
+OWE_ALL = """
+    UPDATE conversations c
+       SET turn_generation = c.turn_generation + 1, turn_owed_at = coalesce(c.turn_owed_at, $3),
+           turn_due_at = least($3 + each.debounce, coalesce(c.turn_owed_at, $3) + $4::interval)
+      FROM unnest($1::uuid[], $2::interval[]) AS each (id, debounce)
+     WHERE c.id = each.id
+"""
+POSTPONE = "UPDATE conversations SET turn_owed_at = $2, turn_due_at = $2 WHERE id = $1 AND turn_due_at IS NULL"
+DUE = """
+    SELECT c.id, c.org_id FROM conversations c
+     WHERE c.turn_due_at <= $1
+       AND NOT EXISTS (SELECT FROM text_runs r WHERE r.conversation_id = c.id AND r.finished_at IS NULL)
+     ORDER BY c.turn_due_at LIMIT $2
+       FOR NO KEY UPDATE SKIP LOCKED
+"""
+TAKE = "UPDATE conversations SET turn_due_at = NULL, turn_owed_at = NULL WHERE id = ANY ($1::uuid[])"
+CREATE = """
+    INSERT INTO text_runs (id, org_id, conversation_id, status)
+    SELECT id, org, thread, 'waiting' FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS due (id, org, thread)
+"""
+LEFT = """
+    UPDATE text_runs SET touched_at = clock_timestamp()
+     WHERE id IN (SELECT id FROM text_runs WHERE finished_at IS NULL AND touched_at < $1
+                   ORDER BY touched_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+    RETURNING id, org_id
+"""
+CLAIM = """
+    UPDATE text_runs SET status = 'running', attempts = attempts + 1, touched_at = clock_timestamp()
+     WHERE id = $1 AND finished_at IS NULL
+    RETURNING id, org_id, conversation_id, attempts
+"""
+HOLD = """
+    SELECT attempts FROM text_runs WHERE id = $1 AND finished_at IS NULL FOR NO KEY UPDATE
+"""
+ASKED = "UPDATE text_runs SET asked = true, flow_id = $2, flow_version = $3, model = $4 WHERE id = $1"
+FINISH = """
+    UPDATE text_runs
+       SET status = $2, reason = $3, message_id = $4, input_tokens = $5, output_tokens = $6, tool_calls = $7,
+           outcome = coalesce($8, outcome), finished_at = clock_timestamp()
+     WHERE id = $1
+"""
+FORGET = "DELETE FROM text_runs WHERE id = $1"
+MATERIAL = f"""
+    SELECT c.turn_generation AS generation, o.name AS organization, o.time_zone, c.ai_paused_reason,
+           coalesce(v.definition ->> 'business_hours_json', o.business_hours_json) AS business_hours_json,
+           f.id AS flow_id, f.version AS flow_version, v.definition,
+           k.name AS contact_name, k.phone_e164 AS contact_phone, k.company AS contact_company,
+           k.tags AS contact_tags, k.notes AS contact_notes, k.attributes_json AS contact_attributes,
+           EXISTS (SELECT FROM blocklist b WHERE b.org_id = c.org_id AND b.phone_e164 = c.contact_e164) AS blocked,
+           (SELECT count(*) FROM text_runs r
+             WHERE r.conversation_id = c.id AND r.asked AND r.created_at > $2) AS turns_in_window,
+           (SELECT count(*) FROM text_runs r
+             WHERE r.conversation_id = c.id AND r.asked AND r.created_at > $3) AS turns_of_pair,
+           (SELECT count(*) FROM text_runs r
+             WHERE r.org_id = c.org_id AND r.asked AND r.created_at > $3) AS turns_of_organization,
+           (SELECT r.reason FROM text_runs r
+             WHERE r.conversation_id = c.id AND r.finished_at IS NOT NULL ORDER BY r.id DESC LIMIT 1) AS last_reason
+      FROM conversations c
+      JOIN organizations o ON o.org_id = c.org_id
+      LEFT JOIN numbers n ON n.id = c.number_id
+      LEFT JOIN flows f ON f.id = {ANSWERING} AND f.deleted_at IS NULL AND f.channel = 'sms'
+      LEFT JOIN flow_versions v ON v.flow_id = f.id AND v.version = f.version
+      LEFT JOIN contacts k ON k.org_id = c.org_id AND k.phone_e164 = c.contact_e164
+     WHERE c.id = $1
+"""
+HISTORY = """
+    SELECT m.id, m.direction, m.body, m.status, m.sent_by, m.created_at, m.due_at, m.carrier_sid,
+           EXISTS (SELECT FROM message_media a WHERE a.message_id = m.id) AS has_media
+      FROM messages m WHERE m.conversation_id = $1 ORDER BY m.id DESC LIMIT $2
+"""
+# As the system: whether an agent of this deployment may answer texts to the contact's number.
+OF_RUN = """
+    SELECT r.conversation_id,
+           EXISTS (SELECT FROM numbers n WHERE n.e164 = c.contact_e164 AND n.status = 'active' AND n.sms_enabled
+                                           AND n.sms_flow_id IS NOT NULL) AS is_our_own
+      FROM text_runs r JOIN conversations c ON c.id = r.conversation_id
+     WHERE r.id = $1
+"""
+LATEST = "SELECT id, direction, sent_by FROM messages WHERE conversation_id = $1 ORDER BY id DESC LIMIT 1"
+LATEST_INBOUND = """
+    SELECT id FROM messages WHERE conversation_id = $1 AND direction = 'inbound' ORDER BY id DESC LIMIT 1
+"""
+ORGANIZATION = """
+    SELECT o.name, o.keyword_texts_json FROM conversations c JOIN organizations o ON o.org_id = c.org_id WHERE c.id = $1
+"""
+# Those that are running are counted too: one of them asks.
+OF_CALL = "SELECT count(*) FROM tool_runs WHERE call_id = $1 AND name = $2 AND status IN ('running', 'ok')"
+NUMBER_OF_CALL = """
+    SELECT n.id, n.e164, c.contact_id FROM calls c JOIN numbers n ON n.id = c.number_id
+     WHERE c.id = $1 AND n.status = 'active' AND n.sms_enabled
+"""
+PENDING = """
+    SELECT count(*) FROM messages
+     WHERE conversation_id = $1 AND due_at IS NOT NULL AND status = 'scheduled' AND sent_by = 'ai'
+"""
+TIME_ZONE = "SELECT o.time_zone FROM conversations c JOIN organizations o ON o.org_id = c.org_id WHERE c.id = $1"
+SET_FLOW = "UPDATE conversations SET flow_id = $2 WHERE id = $1"
+SET_OUTCOME = "UPDATE text_runs SET outcome = $2 WHERE id = $1"
+THREAD = "SELECT FROM conversations WHERE id = $1"
+PAGE = """
+    SELECT id, conversation_id, status, reason, flow_id, flow_version, model, attempts, input_tokens, output_tokens,
+           tool_calls, outcome, message_id, created_at, finished_at
+      FROM text_runs
+     WHERE conversation_id = $1 AND id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+     ORDER BY id DESC LIMIT $3
+"""
+
+#: What a turn knows of the contact.
+CONTACT = ("name", "phone", "company", "tags", "notes", "attributes")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A turn that somebody works on; `attempts` tells it from a later attempt at the same."""
+
+    id: UUID
+    org_id: UUID
+    conversation_id: UUID
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRow:
+    """A message, as the agent reads it."""
+
+    id: UUID
+    direction: str
+    body: str
+    status: str
+    sent_by: str | None
+    created_at: datetime
+    due_at: datetime | None
+    carrier_sid: str | None
+    has_media: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many turns asked the model: of the thread in its window, and of the thread and the organization in a day."""
+
+    in_window: int
+    of_pair: int
+    of_organization: int
+
+
+@dataclass(frozen=True, slots=True)
+class MaterialRow:
+    """What a turn is made from.  `flow_id` None: nobody answers texts here."""
+
+    generation: int
+    organization: str
+    time_zone: str
+    paused: str | None
+    business_hours_json: str | None
+    flow: tuple[UUID, int, dict[str, Any]] | None
+    contact: dict[str, Any]
+    blocked: bool
+    counts: Counts
+    last_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """Our number in a call, and the contact."""
+
+    id: UUID
+    e164: str
+    contact_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """How a turn ended."""
+
+    status: str
+    reason: str | None = None
+    message_id: UUID | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    #: JSON.
+    tool_calls: str = "[]"
+    outcome: str | None = None
+
+
+async def config(tx: Tx, conversation: UUID) -> str | None:
+    """The `sms_config_json` of the flow that answers in a conversation; None if none does."""
+    found: str | None = await tx.fetchval(CONFIG, conversation)
+    return found
+
+
+async def owe(tx: Tx, conversation: UUID, at: datetime, debounce: timedelta, ceiling: timedelta) -> None:
+    """Owe a turn, once nobody has written for `debounce`, but not later than `ceiling` after the first wish."""
+    await tx.execute(OWE, conversation, at, debounce, ceiling)
+
+
+async def configs(tx: Tx, threads: Sequence[UUID]) -> dict[UUID, str]:
+    """As `config`, of several conversations; those in which no flow answers are left out."""
+    return {row["id"]: row["config"] for row in await tx.fetch(CONFIGS, threads)}
+
+
+async def owe_all(tx: Tx, debounces: Mapping[UUID, timedelta], at: datetime, ceiling: timedelta) -> None:
+    """As `owe`, in several conversations, which are locked."""
+    await tx.execute(OWE_ALL, list(debounces), list(debounces.values()), at, ceiling)
+
+
+async def postpone(tx: Tx, conversation: UUID, until: datetime) -> None:
+    """Owe a turn at that time, unless another is owed by now."""
+    await tx.execute(POSTPONE, conversation, until)
+
+
+async def due(tx: Tx, at: datetime, most: int) -> list[tuple[UUID, UUID]]:
+    """As the system: take the conversations (id, organization) whose turn is due and which have none going on."""
+    rows = [(row["id"], row["org_id"]) for row in await tx.fetch(DUE, at, most)]
+    if rows:
+        await tx.execute(TAKE, [id for id, _ in rows])
+    return rows
+
+
+async def create(tx: Tx, runs: Sequence[tuple[UUID, UUID, UUID]]) -> None:
+    """Write turns (id, organization, conversation) that wait for a worker."""
+    ids, orgs, threads = zip(*runs, strict=True)
+    await tx.execute(CREATE, ids, orgs, threads)
+
+
+async def left(tx: Tx, before: datetime, most: int) -> list[tuple[UUID, UUID]]:
+    """As the system: the turns (id, organization) for which nothing was done since then; they count as touched now."""
+    return [(row["id"], row["org_id"]) for row in await tx.fetch(LEFT, before, most)]
+
+
+async def claim(tx: Tx, id: UUID) -> Claim | None:
+    """Begin an attempt at a turn; None if it is over."""
+    row = await tx.fetchrow(CLAIM, id)
+    return Claim(**row) if row else None
+
+
+async def of_run(tx: Tx, id: UUID) -> tuple[UUID, bool] | None:
+    """As the system: the conversation of a turn, and whether the contact is a number of this deployment at which an agent
+    answers; None if there is no such turn.
+    """
+    row = await tx.fetchrow(OF_RUN, id)
+    return (row["conversation_id"], row["is_our_own"]) if row else None
+
+
+async def hold(tx: Tx, claim: Claim) -> bool:
+    """Lock a turn; False if it is over, or a later attempt has it."""
+    return bool(await tx.fetchval(HOLD, claim.id) == claim.attempts)
+
+
+async def asked(tx: Tx, id: UUID, flow: UUID, version: int, model: str) -> None:
+    """Note, before it happens, that the model is asked."""
+    await tx.execute(ASKED, id, flow, version, model)
+
+
+async def finish(tx: Tx, id: UUID, end: Finish) -> None:
+    await tx.execute(
+        FINISH,
+        id,
+        end.status,
+        end.reason,
+        end.message_id,
+        end.input_tokens,
+        end.output_tokens,
+        end.tool_calls,
+        end.outcome,
+    )
+
+
+async def forget(tx: Tx, id: UUID) -> None:
+    """Delete a turn in which nothing happened."""
+    await tx.execute(FORGET, id)
+
+
+async def material(tx: Tx, conversation: UUID, window_from: datetime, day_from: datetime) -> MaterialRow:
+    row = await tx.fetchrow(MATERIAL, conversation, window_from, day_from)
+    assert row is not None
+    flow = (row["flow_id"], row["flow_version"], json.loads(row["definition"])) if row["definition"] else None
+    return MaterialRow(
+        generation=row["generation"],
+        organization=row["organization"],
+        time_zone=row["time_zone"],
+        paused=row["ai_paused_reason"],
+        business_hours_json=row["business_hours_json"],
+        flow=flow,
+        contact={name: row[f"contact_{name}"] for name in CONTACT},
+        blocked=row["blocked"],
+        counts=Counts(row["turns_in_window"], row["turns_of_pair"], row["turns_of_organization"]),
+        last_reason=row["last_reason"],
+    )
+
+
+async def history(tx: Tx, conversation: UUID, most: int) -> list[HistoryRow]:
+    """The latest messages of a thread, oldest first."""
+    return [HistoryRow(**row) for row in await tx.fetch(HISTORY, conversation, most)][::-1]
+
+
+async def latest(tx: Tx, conversation: UUID) -> tuple[UUID, str, str | None] | None:
+    """The latest message of a thread: its id, its direction, and who wrote it."""
+    row = await tx.fetchrow(LATEST, conversation)
+    return (row["id"], row["direction"], row["sent_by"]) if row else None
+
+
+async def latest_inbound(tx: Tx, conversation: UUID) -> UUID | None:
+    """The contact's latest message."""
+    found: UUID | None = await tx.fetchval(LATEST_INBOUND, conversation)
+    return found
+
+
+async def organization(tx: Tx, conversation: UUID) -> tuple[str, str | None]:
+    """The organization's name, and what it answers to keywords in its own words, if it does."""
+    row = await tx.fetchrow(ORGANIZATION, conversation)
+    assert row is not None, "the conversation is locked"
+    return row["name"], row["keyword_texts_json"]
+
+
+async def of_call(tx: Tx, call: UUID, tool: str) -> int:
+    """How often a call's agent has used a tool, or is using it."""
+    count: int = await tx.fetchval(OF_CALL, call, tool)
+    return count
+
+
+async def number_of_call(tx: Tx, call: UUID) -> Number | None:
+    """Our number in a call; None if it can't text."""
+    row = await tx.fetchrow(NUMBER_OF_CALL, call)
+    return Number(**row) if row else None
+
+
+async def pending(tx: Tx, conversation: UUID) -> int:
+    """How many of the AI's messages wait for their time."""
+    count: int = await tx.fetchval(PENDING, conversation)
+    return count
+
+
+async def time_zone(tx: Tx, conversation: UUID) -> str:
+    """The organization's."""
+    found: str = await tx.fetchval(TIME_ZONE, conversation)
+    return found
+
+
+async def set_flow(tx: Tx, conversation: UUID, flow: UUID) -> None:
+    """Let another flow answer in a conversation from now on."""
+    await tx.execute(SET_FLOW, conversation, flow)
+
+
+async def set_outcome(tx: Tx, id: UUID, outcome_json: str) -> None:
+    await tx.execute(SET_OUTCOME, id, outcome_json)
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A turn as it is shown."""
+
+    id: UUID
+    conversation_id: UUID
+    end: Finish
+    flow_id: UUID | None
+    flow_version: int | None
+    model: str | None
+    attempts: int
+    created_at: datetime
+    finished_at: datetime | None
+
+
+async def require_thread(tx: Tx, conversation: UUID) -> None:
+    """Raises NotFound."""
+    if await tx.fetchrow(THREAD, conversation) is None:
+        raise NotFound
+
+
+async def page(tx: Tx, conversation: UUID, before: UUID | None, limit: int) -> list[RunRow]:
+    """The turns of a conversation, newest first, below `before`."""
+    return [_row(dict(row)) for row in await tx.fetch(PAGE, conversation, before, limit)]
+
+
+def _row(row: dict[str, Any]) -> RunRow:
+    end = Finish(**{name: row.pop(name) for name in Finish.__slots__})
+    return RunRow(end=end, **row)

@@ -1,0 +1,160 @@
+"""Transfers of calls to people's telephones, and what becomes of their calls.  Whoever changes one has locked its call."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from storage.db import Tx
+
+COLUMNS = """
+    id, call_id, label, to_e164, caller_id_e164, asked_by, summary, ring_seconds, whispers, needs_key, unanswered, state,
+    started_at, answered_at, connected_at, ended_at
+"""
+BEGIN = """
+    INSERT INTO transfers (id, org_id, call_id, label, to_e164, caller_id_e164, asked_by, summary, ring_seconds, whispers,
+                           needs_key, unanswered, state, started_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 'ringing', $13)
+"""
+GET = f"SELECT {COLUMNS} FROM transfers WHERE id = $1"
+ACTIVE = f"SELECT {COLUMNS} FROM transfers WHERE call_id = $1 AND ended_at IS NULL"
+OF_CALL = f"SELECT {COLUMNS} FROM transfers WHERE call_id = $1 ORDER BY started_at, id LIMIT $2"
+COUNT = "SELECT count(*) FROM transfers WHERE call_id = $1"
+ANSWERED = """
+    UPDATE transfers SET answered_at = $2, state = CASE state WHEN 'ringing' THEN 'answered' ELSE state END
+     WHERE id = $1 AND answered_at IS NULL AND ended_at IS NULL
+    RETURNING id
+"""
+CONNECTED = """
+    UPDATE transfers SET connected_at = $2, answered_at = coalesce(answered_at, $2), state = 'connected'
+     WHERE id = $1 AND connected_at IS NULL AND ended_at IS NULL
+    RETURNING id
+"""
+END = """
+    UPDATE transfers
+       SET state = $2, ended_at = $3, connected_at = CASE $2 WHEN 'completed' THEN coalesce(connected_at, answered_at, $3) END
+     WHERE id = $1 AND ended_at IS NULL
+    RETURNING id
+"""
+
+# No stream of the call is open, and none may open: whatever its media process reports about the last one comes too late.
+DIALLED = """
+    UPDATE calls
+       SET node = NULL, token_hash = NULL, token_expires_at = NULL, carrier_ended_at = NULL, lost_at = NULL,
+           looked_at = NULL, owed_due = owed IS NOT NULL
+     WHERE id = $1
+"""
+# Turns of the system come after those of the stream, which may still be reported, and before those of the next one; none
+# begins before what was said.
+BETWEEN_STREAMS = """
+    SELECT greatest((SELECT max(seq) FROM call_turns WHERE call_id = $1 AND seq <= $2), $2 - 100) + 1 AS seq,
+           greatest(extract(epoch FROM $3 - (SELECT opened_at FROM call_streams WHERE call_id = $1 AND number = 1)) * 1000,
+                    (SELECT max(end_ms) FROM call_turns WHERE call_id = $1), 0)::integer AS at_ms
+"""
+DEFINITION = """
+    SELECT v.definition FROM calls c
+      JOIN flow_versions v ON v.flow_id = coalesce(c.agent_flow_id, c.flow_id)
+                          AND v.version = coalesce(c.agent_flow_version, c.flow_version)
+     WHERE c.id = $1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class NewTransfer:
+    id: UUID
+    org_id: UUID
+    call_id: UUID
+    label: str | None
+    to_e164: str
+    caller_id_e164: str
+    asked_by: str
+    summary: str
+    ring_seconds: int
+    whispers: bool
+    needs_key: bool
+    unanswered: str
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TransferRow:
+    id: UUID
+    call_id: UUID
+    label: str | None
+    to_e164: str
+    caller_id_e164: str
+    asked_by: str
+    summary: str
+    ring_seconds: int
+    whispers: bool
+    needs_key: bool
+    unanswered: str
+    state: str
+    started_at: datetime
+    answered_at: datetime | None
+    connected_at: datetime | None
+    ended_at: datetime | None
+
+
+async def begin(tx: Tx, transfer: NewTransfer) -> None:
+    """The carrier is about to be told to ring; the call has no other transfer under way."""
+    await tx.execute(BEGIN, *[getattr(transfer, name) for name in NewTransfer.__slots__])
+
+
+async def get(tx: Tx, id: UUID) -> TransferRow | None:
+    return _row(await tx.fetchrow(GET, id))
+
+
+async def active(tx: Tx, call: UUID) -> TransferRow | None:
+    """The transfer that a call is in."""
+    return _row(await tx.fetchrow(ACTIVE, call))
+
+
+async def of_call(tx: Tx, call: UUID, limit: int) -> list[TransferRow]:
+    """Oldest first."""
+    return [TransferRow(**row) for row in await tx.fetch(OF_CALL, call, limit)]
+
+
+async def count(tx: Tx, call: UUID) -> int:
+    found: int = await tx.fetchval(COUNT, call)
+    return found
+
+
+async def answered(tx: Tx, id: UUID, at: datetime) -> bool:
+    """Somebody has answered; False if that was known, or the transfer is over."""
+    return await tx.fetchval(ANSWERED, id, at) is not None
+
+
+async def connected(tx: Tx, id: UUID, at: datetime) -> bool:
+    """The caller and whoever answered are connected; False if that was known, or the transfer is over."""
+    return await tx.fetchval(CONNECTED, id, at) is not None
+
+
+async def end(tx: Tx, id: UUID, state: str, at: datetime) -> bool:
+    """The transfer is over; False if it was."""
+    return await tx.fetchval(END, id, state, at) is not None
+
+
+async def dialled(tx: Tx, id: UUID) -> None:
+    """The carrier rings somebody else for the call; no media process has it now."""
+    await tx.execute(DIALLED, id)
+
+
+async def between_streams(tx: Tx, id: UUID, next_stream_seq: int, at: datetime) -> tuple[int, int]:
+    """The number of the next turn before `next_stream_seq`, and when it is, in ms since the call's first stream began."""
+    row = await tx.fetchrow(BETWEEN_STREAMS, id, next_stream_seq, at)
+    assert row is not None
+    return row["seq"], row["at_ms"]
+
+
+async def definition(tx: Tx, id: UUID) -> dict[str, Any]:
+    """The flow whose agent has a call; empty when it has none."""
+    stored: dict[str, Any] = json.loads(await tx.fetchval(DEFINITION, id) or "{}")
+    return stored
+
+
+def _row(row: asyncpg.Record | None) -> TransferRow | None:
+    return TransferRow(**row) if row else None

@@ -1,0 +1,286 @@
+"""Triggers, and what they received."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from hum.errors import NotFound
+from storage.db import Tx
+
+COLUMNS = """
+    t.id, t.org_id, t.name, t.event, t.enabled, t.id_field, t.secret, t.old_secret,
+    t.created_at, t.updated_at, t.last_refused_at, t.last_refusal,
+    coalesce(t.old_secret_until > now(), false) AS is_old_secret_good
+"""
+LAST = """
+    (SELECT d.created_at FROM trigger_deliveries d WHERE d.trigger_id = t.id ORDER BY d.id DESC LIMIT 1)
+        AS last_received_at
+"""
+CREATE = """
+    INSERT INTO triggers (id, org_id, name, event, enabled, id_field, token_hash, secret)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+"""
+COUNT = "SELECT count(*) FROM triggers WHERE deleted_at IS NULL"
+GET = f"SELECT {COLUMNS}, {LAST} FROM triggers t WHERE t.id = $1 AND t.deleted_at IS NULL"
+LOCK = GET + " FOR NO KEY UPDATE OF t"
+PAGE = f"""
+    SELECT {COLUMNS}, {LAST}
+      FROM triggers t
+     WHERE t.id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff') AND t.deleted_at IS NULL
+     ORDER BY t.id DESC
+     LIMIT $2
+"""
+CHANGE = "UPDATE triggers SET name = $2, event = $3, enabled = $4, id_field = $5, updated_at = now() WHERE id = $1"
+SET_TOKEN = """
+    UPDATE triggers
+       SET old_token_hash = CASE WHEN $3::interval > '0' THEN token_hash END,
+           old_token_until = CASE WHEN $3::interval > '0' THEN now() + $3 END,
+           token_hash = $2, updated_at = now()
+     WHERE id = $1
+"""
+SET_SECRET = """
+    UPDATE triggers
+       SET old_secret = CASE WHEN $3::interval > '0' THEN secret END,
+           old_secret_until = CASE WHEN $3::interval > '0' AND secret IS NOT NULL THEN now() + $3 END,
+           secret = $2, updated_at = now()
+     WHERE id = $1
+"""
+DELETE = """
+    UPDATE triggers
+       SET deleted_at = now(), enabled = false, secret = NULL, old_secret = NULL, old_token_hash = NULL
+     WHERE id = $1 AND deleted_at IS NULL
+"""
+# As the system: whose address it is.
+FIND = f"""
+    SELECT {COLUMNS}, NULL::timestamptz AS last_received_at
+      FROM triggers t
+     WHERE (t.token_hash = $1 OR t.old_token_hash = $1 AND t.old_token_until > now())
+       AND t.enabled AND t.deleted_at IS NULL
+"""
+REFUSED = "UPDATE triggers SET last_refused_at = now(), last_refusal = $2 WHERE id = $1"
+
+ADD = """
+    INSERT INTO trigger_deliveries (id, org_id, trigger_id, event_id, event, key_source, key, key_hash, media_type, body,
+                                    body_hash, body_bytes)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::bytea, $11, octet_length($10::bytea))
+    ON CONFLICT DO NOTHING
+"""
+SAME_ID = "SELECT true FROM trigger_deliveries WHERE id = $1 AND trigger_id = $2"
+REPEAT = """
+    UPDATE trigger_deliveries
+       SET repeats = repeats + 1, repeated_at = now(),
+           repeats_that_differ = repeats_that_differ + (body_hash <> $3)::integer
+     WHERE trigger_id = $1 AND key_hash = $2
+    RETURNING id
+"""
+COUNT_BYTES = """
+    INSERT INTO trigger_days AS t (org_id, day, body_bytes) VALUES ($1, (now() AT TIME ZONE 'UTC')::date, $2)
+    ON CONFLICT (org_id, day) DO UPDATE SET body_bytes = t.body_bytes + excluded.body_bytes
+    RETURNING body_bytes
+"""
+DELIVERIES = """
+    SELECT d.id, d.event_id, d.event, d.created_at, d.key_source, d.key, d.media_type, d.body_bytes,
+           d.body IS NOT NULL AS has_body, d.repeats, d.repeats_that_differ, d.repeated_at
+      FROM trigger_deliveries d
+     WHERE d.trigger_id = $1 AND d.id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+     ORDER BY d.id DESC
+     LIMIT $3
+"""
+BODY = """
+    SELECT d.media_type, d.body
+      FROM trigger_deliveries d JOIN triggers t ON t.id = d.trigger_id
+     WHERE d.id = $2 AND d.trigger_id = $1 AND d.body IS NOT NULL AND t.deleted_at IS NULL
+"""
+# Old bodies go by the organization's own rule where it has one, and by the deployment's otherwise.
+EMPTY_OLD = """
+    UPDATE trigger_deliveries SET body = NULL, key = NULL
+     WHERE id IN (SELECT d.id
+                    FROM organizations o
+                    CROSS JOIN LATERAL (
+                        SELECT e.id FROM trigger_deliveries e
+                         WHERE e.org_id = o.org_id AND e.body IS NOT NULL
+                           AND e.created_at < now() - least($1::interval, make_interval(days => o.retention_days))
+                         ORDER BY e.created_at
+                         LIMIT $2) d
+                   LIMIT $2)
+"""
+DELETE_OLD = """
+    DELETE FROM trigger_deliveries
+     WHERE id IN (SELECT id FROM trigger_deliveries WHERE created_at < now() - $1::interval ORDER BY created_at LIMIT $2)
+"""
+DELETE_OF_DELETED = """
+    DELETE FROM trigger_deliveries
+     WHERE id IN (SELECT d.id
+                    FROM triggers t
+                    CROSS JOIN LATERAL (SELECT e.id FROM trigger_deliveries e WHERE e.trigger_id = t.id LIMIT $1) d
+                   WHERE t.deleted_at IS NOT NULL
+                   LIMIT $1)
+"""
+DELETE_EMPTY = """
+    DELETE FROM triggers t
+     WHERE t.deleted_at IS NOT NULL AND NOT EXISTS (SELECT FROM trigger_deliveries d WHERE d.trigger_id = t.id)
+"""
+DELETE_DAYS = "DELETE FROM trigger_days WHERE day < (now() AT TIME ZONE 'UTC')::date - 7"
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerRow:
+    """`secret` and `old_secret` are sealed."""
+
+    id: UUID
+    org_id: UUID
+    name: str
+    event: str
+    enabled: bool
+    id_field: str
+    secret: bytes | None
+    old_secret: bytes | None
+    is_old_secret_good: bool
+    created_at: datetime
+    updated_at: datetime
+    last_received_at: datetime | None
+    last_refused_at: datetime | None
+    last_refusal: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewDelivery:
+    """What a trigger received; `key` and what follows it are None if nothing tells it from others."""
+
+    id: UUID
+    event_id: UUID
+    media_type: str
+    body: bytes
+    body_hash: bytes
+    key_source: str | None
+    key: str | None
+    key_hash: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    id: UUID
+    event_id: UUID
+    event: str
+    created_at: datetime
+    key_source: str | None
+    key: str | None
+    media_type: str
+    body_bytes: int
+    has_body: bool
+    repeats: int
+    repeats_that_differ: int
+    repeated_at: datetime | None
+
+
+async def create(
+    tx: Tx,
+    org: UUID,
+    row: UUID,
+    *,
+    name: str,
+    event: str,
+    enabled: bool,
+    id_field: str,
+    token_hash: bytes,
+    secret: bytes | None,
+) -> TriggerRow:
+    await tx.execute(CREATE, row, org, name, event, enabled, id_field, token_hash, secret)
+    return await get(tx, row)
+
+
+async def count(tx: Tx) -> int:
+    """How many the organization has; they are few."""
+    found: int = await tx.fetchval(COUNT)
+    return found
+
+
+async def get(tx: Tx, id: UUID, *, lock: bool = False) -> TriggerRow:
+    """Raises NotFound."""
+    row = await tx.fetchrow(LOCK if lock else GET, id)
+    if row is None:
+        raise NotFound
+    return TriggerRow(**row)
+
+
+async def page(tx: Tx, before: UUID | None, limit: int) -> list[TriggerRow]:
+    """Newest first, below `before`."""
+    return [TriggerRow(**row) for row in await tx.fetch(PAGE, before, limit)]
+
+
+async def change(tx: Tx, id: UUID, *, name: str, event: str, enabled: bool, id_field: str) -> None:
+    await tx.execute(CHANGE, id, name, event, enabled, id_field)
+
+
+async def set_token(tx: Tx, id: UUID, hash: bytes, overlap: timedelta) -> None:
+    """Replace its address; the old one is good for `overlap` more."""
+    await tx.execute(SET_TOKEN, id, hash, overlap)
+
+
+async def set_secret(tx: Tx, id: UUID, sealed: bytes | None, overlap: timedelta) -> None:
+    """Replace its secret, or remove it; the old one is good for `overlap` more."""
+    await tx.execute(SET_SECRET, id, sealed, overlap)
+
+
+async def delete(tx: Tx, id: UUID) -> None:
+    """Raises NotFound."""
+    if await tx.execute(DELETE, id) == "UPDATE 0":
+        raise NotFound
+
+
+async def find(tx: Tx, token_hash: bytes) -> TriggerRow | None:
+    """As the system: the enabled trigger that has this address."""
+    row = await tx.fetchrow(FIND, token_hash)
+    return TriggerRow(**row) if row else None
+
+
+async def note_refusal(tx: Tx, id: UUID, why: str) -> None:
+    """Keep that a request with its address was refused."""
+    await tx.execute(REFUSED, id, why)
+
+
+async def receive(tx: Tx, trigger: TriggerRow, new: NewDelivery) -> UUID | None:
+    """As the system: store what came; the id of the delivery that it repeats, if it is not new.
+
+    Of requests with one key that come at once, one is stored, and the others wait for it.
+    """
+    done = await tx.execute(ADD, new.id, trigger.org_id, trigger.id, new.event_id, trigger.event, new.key_source, new.key,
+                            new.key_hash, new.media_type, new.body, new.body_hash)  # fmt: skip
+    if done != "INSERT 0 0":
+        return None
+    if await tx.fetchval(SAME_ID, new.id, trigger.id):
+        return new.id  # the gateway asked again: the sender has repeated nothing
+    found: UUID | None = await tx.fetchval(REPEAT, trigger.id, new.key_hash, new.body_hash)
+    assert found is not None, "only its id or its key can be taken"
+    return found
+
+
+async def count_bytes(tx: Tx, org: UUID, body_bytes: int) -> int:
+    """Count what the organization's triggers received; return how much it was today."""
+    total: int = await tx.fetchval(COUNT_BYTES, org, body_bytes)
+    return total
+
+
+async def page_deliveries(tx: Tx, trigger: UUID, before: UUID | None, limit: int) -> list[DeliveryRow]:
+    """Newest first, below `before`."""
+    return [DeliveryRow(**row) for row in await tx.fetch(DELIVERIES, trigger, before, limit)]
+
+
+async def body(tx: Tx, trigger: UUID, delivery: UUID) -> tuple[str, bytes]:
+    """What came, with its media type.  Raises NotFound, also when it was deleted."""
+    row = await tx.fetchrow(BODY, trigger, delivery)
+    if row is None:
+        raise NotFound
+    return row["media_type"], row["body"]
+
+
+async def forget(tx: Tx, keep_bodies: timedelta, keep_deliveries: timedelta, most: int) -> bool:
+    """As the system: delete what is too old, and what deleted triggers left; tell whether there may be more."""
+    counts = [
+        await tx.execute(EMPTY_OLD, keep_bodies, most),
+        await tx.execute(DELETE_OLD, keep_deliveries, most),
+        await tx.execute(DELETE_OF_DELETED, most),
+    ]
+    await tx.execute(DELETE_EMPTY)
+    await tx.execute(DELETE_DAYS)
+    return any(each.endswith(f" {most}") for each in counts)

@@ -1,0 +1,471 @@
+"""What was used: entries, kept with what used them, and their sums by quarter of an hour.
+
+Whoever stores something that costs writes its entries in the same transaction.  The reader of the events (`control/usage`) estimates what
+they cost and moves into the roll-ups what these don't have yet, so the roll-ups always equal a sum over the entries.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from uuid import UUID
+
+from hum.v1 import events_pb2
+from storage import events
+from storage.db import Tx
+
+READER = "usage"
+NONE = UUID(int=0)
+NO_ID = f"'{NONE}'::uuid"
+
+
+def _entries(known: str, number: str = "$4") -> str:
+    """Write entries; of those that are there, `known` says what becomes.  `number`: under which one they are."""
+    return f"""
+    INSERT INTO usage_entries AS e (org_id, subject_id, flow_id, number_id, used_at, part, meter, item, quantity)
+    SELECT $1, $2, $3, {number}, $5, u.* FROM unnest($6::text[], $7::text[], $8::text[], $9::bigint[]) AS u
+    ON CONFLICT (org_id, subject_id, part, meter, item) DO UPDATE {known}
+"""
+
+
+# More of the same.
+GROW = _entries("SET quantity = e.quantity + excluded.quantity")
+# The same, known better; whose it is and when it was used stays.
+BETTER = "SET quantity = excluded.quantity WHERE e.quantity <> excluded.quantity"
+PUT = _entries(BETTER)
+# Under the number of the call that is the subject, or of the conversation whose turn is.
+PUT_NUMBERED = _entries(
+    BETTER,
+    """
+           coalesce((SELECT number_id FROM calls WHERE id = $2),
+                    (SELECT c.number_id FROM text_runs r JOIN conversations c ON c.id = r.conversation_id WHERE r.id = $2), $4)
+    """.strip(),
+)
+# Unless something is known of it.
+KEEP = _entries("SET quantity = e.quantity WHERE false")
+
+
+def _put_texts(texts: str) -> str:
+    """Keep texts: that each is one, and what it is for the carrier.
+
+    They are found one by one, by their keys: of tables that are new the planner knows nothing, and would read them whole.
+    """
+    return f"""
+    INSERT INTO usage_entries AS e (org_id, subject_id, flow_id, number_id, used_at, part, meter, item, quantity)
+    SELECT t.org_id, t.id, t.flow_id, t.number_id, $2, u.*
+      FROM (SELECT m.org_id, m.id, coalesce(r.flow_id, c.flow_id, n.sms_flow_id, {NO_ID}) AS flow_id,
+                   coalesce(c.number_id, {NO_ID}) AS number_id, g.part, g.country, g.segments,
+                   EXISTS (SELECT FROM message_media f WHERE f.message_id = m.id) AS has_media
+              FROM {texts} AS g (id, part, country, segments)
+             CROSS JOIN LATERAL (SELECT org_id, id, run_id, conversation_id FROM messages WHERE id = g.id OFFSET 0) m
+             CROSS JOIN LATERAL (SELECT flow_id, number_id FROM conversations WHERE id = m.conversation_id OFFSET 0) c
+              LEFT JOIN numbers n ON n.id = c.number_id
+              LEFT JOIN text_runs r ON r.id = m.run_id) AS t
+     CROSS JOIN LATERAL (VALUES ('', $3, '', 1::bigint),
+                                (t.part, CASE WHEN t.has_media THEN $5 ELSE $4 END, t.country,
+                                 CASE WHEN t.has_media THEN 1 ELSE t.segments::bigint END)) AS u(part, meter, item, quantity)
+     WHERE u.quantity > 0
+     ORDER BY t.id
+    ON CONFLICT (org_id, subject_id, part, meter, item) DO UPDATE
+       SET quantity = excluded.quantity WHERE e.quantity <> excluded.quantity
+"""
+
+
+# One is the usual, and its plan is kept; for arrays of one the planner would plan anew each time.
+PUT_TEXT = _put_texts("(VALUES ($1::uuid, $6::text, $7::text, $8::int))")
+PUT_TEXTS = _put_texts("unnest($1::uuid[], $6::text[], $7::text[], $8::int[])")
+# Of a call that is over: all that it has used, and its streams of which nobody has reported the end.
+SETTLE = f"""
+    UPDATE usage_entries e SET used_at = $2, flow_id = coalesce(c.flow_id, {NO_ID}), number_id = coalesce(c.number_id, {NO_ID})
+      FROM calls c
+     WHERE c.id = $1 AND e.org_id = c.org_id AND e.subject_id = c.id AND e.used_at IS NULL
+"""
+CALL = """
+    SELECT c.origin = 'browser' AS is_browser, c.direction, c.from_e164, c.to_e164, c.flow_id, c.number_id, c.answered_at,
+           c.answered_by IS NOT NULL AS judged,
+           (SELECT min(s.opened_at) FROM call_streams s WHERE s.call_id = c.id) AS connected_at
+      FROM calls c WHERE c.id = $1
+"""
+STREAMS = """
+    SELECT s.number, s.opened_at,
+           least($2, (SELECT min(n.opened_at) FROM call_streams n WHERE n.call_id = s.call_id AND n.number > s.number),
+                     (SELECT min(t.started_at) FROM transfers t WHERE t.call_id = s.call_id AND t.started_at > s.opened_at)) AS closed_at
+      FROM call_streams s WHERE s.call_id = $1
+"""
+STREAM_OPENED = "SELECT opened_at FROM call_streams WHERE call_id = $1 AND number = $2"
+SET_PRICE = """
+    UPDATE usage_entries SET price = $5, price_currency = $6
+     WHERE org_id = $1 AND subject_id = $2 AND part = $3 AND meter = ANY ($4::text[])
+       AND (price, price_currency) IS DISTINCT FROM ($5, $6)
+    RETURNING subject_id
+"""
+# --- counting
+KEY = "org_id, subject_id, part, meter, item"
+OF_EVENTS = f"""
+    SELECT {KEY}, flow_id, number_id, quantity, used_at, hum.quarter(used_at) AS quarter_at, price, price_currency,
+           counted_quantity, counted_cost, counted_currency, counted_basis
+      FROM usage_entries
+     WHERE (org_id, subject_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[])) AND used_at IS NOT NULL
+     ORDER BY {KEY}
+       FOR NO KEY UPDATE
+"""
+COUNTED = f"""
+    UPDATE usage_entries e
+       SET estimate = w.estimate, estimate_currency = w.estimate_currency,
+           counted_quantity = w.quantity, counted_cost = w.cost, counted_currency = w.currency, counted_basis = w.basis
+      FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::numeric[], $7::text[], $8::bigint[],
+                  $9::numeric[], $10::text[], $11::text[])
+           AS w({KEY}, estimate, estimate_currency, quantity, cost, currency, basis)
+     WHERE (e.org_id, e.subject_id, e.part, e.meter, e.item) = (w.org_id, w.subject_id, w.part, w.meter, w.item)
+"""
+ROLL_UP = """
+    INSERT INTO usage_rollups AS r (org_id, quarter_at, flow_id, number_id, meter, item, basis, currency, quantity, cost)
+    SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[],
+                         $9::bigint[], $10::numeric[])
+    ON CONFLICT (org_id, quarter_at, flow_id, number_id, meter, item, basis, currency) DO UPDATE
+       SET quantity = r.quantity + excluded.quantity, cost = r.cost + excluded.cost
+"""
+DROP_EMPTY = """
+    DELETE FROM usage_rollups r USING unnest($1::uuid[], $2::timestamptz[]) AS q(org_id, quarter_at)
+     WHERE (r.org_id, r.quarter_at) = (q.org_id, q.quarter_at) AND r.quantity = 0
+"""
+NEXT_ENTRIES = f"""
+    SELECT {KEY}, flow_id, number_id, quantity, used_at, hum.quarter(used_at) AS quarter_at, price, price_currency,
+           counted_quantity, counted_cost, counted_currency, counted_basis
+      FROM usage_entries
+     WHERE ({KEY}) > ($1::uuid, $2::uuid, $3::text, $4::text, $5::text)
+     ORDER BY {KEY}
+     LIMIT $6 FOR NO KEY UPDATE
+"""
+REBUILD = """
+    INSERT INTO usage_rollups
+    SELECT org_id, hum.quarter(used_at), flow_id, number_id, meter, item, counted_basis, counted_currency, sum(counted_quantity),
+           sum(counted_cost)
+      FROM usage_entries
+     WHERE counted_quantity IS NOT NULL
+     GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+"""
+NO_LIMIT = "SET LOCAL statement_timeout = 0"
+# --- reading
+COST = """
+    coalesce(price, estimate, 0) AS cost, coalesce(CASE WHEN price IS NULL THEN estimate_currency ELSE price_currency END, '') AS currency,
+    CASE WHEN price IS NOT NULL THEN 'carrier' WHEN estimate IS NOT NULL THEN 'estimate' ELSE 'none' END AS basis
+"""
+OF_SUBJECTS = f"""
+    SELECT subject_id, meter, item, quantity, {COST} FROM usage_entries
+     WHERE org_id = hum.org_id() AND subject_id = ANY ($1)
+     ORDER BY subject_id, part, meter, item
+"""
+
+
+def _grouped(key: str) -> str:
+    return f"""
+    SELECT grouping({key}) = 1 AS is_total, {key} AS key, meter, item, sum(quantity)::bigint AS quantity, sum(cost) AS cost, currency,
+           basis
+      FROM (SELECT *, (quarter_at AT TIME ZONE $3)::date AS day FROM usage_rollups
+             WHERE org_id = hum.org_id() AND quarter_at >= $1 AND quarter_at < $2) AS r
+     GROUP BY GROUPING SETS (({key}, meter, item, currency, basis), (meter, item, currency, basis))
+"""
+
+
+# $1 and $2: from and to; $3: the time zone whose days these are.
+BY_DAY, BY_FLOW, BY_NUMBER = _grouped("day"), _grouped("flow_id"), _grouped("number_id")
+UNREAD_SINCE = "SELECT hum.unread_since($1)"
+# As the system.
+TOTALS = """
+    SELECT meter, sum(quantity)::bigint AS quantity FROM usage_rollups
+     WHERE org_id = $1 AND quarter_at >= $2 AND quarter_at < $3
+     GROUP BY meter
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """What used it, and under which flow and number that is shown."""
+
+    org_id: UUID
+    subject_id: UUID
+    flow_id: UUID | None = None
+    number_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Used:
+    """So much of what a meter measures.  `part`: of the subject; empty: itself."""
+
+    part: str
+    meter: str
+    item: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextMeters:
+    """By which a text is counted, one way or the other."""
+
+    messages: str
+    segments: str
+    with_media: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextRow:
+    """A text that the carrier has taken or brought; `part`: which attempt at it, if it was sent."""
+
+    message_id: UUID
+    part: str
+    country: str
+    segments: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    """Of a call whose row is locked.  `judged`: the carrier has said who answered; `connected_at`: its first stream opened."""
+
+    is_browser: bool
+    direction: str
+    from_e164: str
+    to_e164: str
+    flow_id: UUID | None
+    number_id: UUID | None
+    answered_at: datetime | None
+    judged: bool
+    connected_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRow:
+    """An entry that is to be counted, locked, and what is counted of it (None: nothing)."""
+
+    org_id: UUID
+    subject_id: UUID
+    part: str
+    meter: str
+    item: str
+    flow_id: UUID
+    number_id: UUID
+    quantity: int
+    #: Null only in `next_entries`: its call goes on.
+    used_at: datetime | None
+    quarter_at: datetime | None
+    price: Decimal | None
+    price_currency: str | None
+    counted_quantity: int | None
+    counted_cost: Decimal | None
+    counted_currency: str | None
+    counted_basis: str | None
+
+    @property
+    def key(self) -> tuple[UUID, UUID, str, str, str]:
+        return self.org_id, self.subject_id, self.part, self.meter, self.item
+
+    @property
+    def place(self) -> "Place":
+        assert self.quarter_at is not None
+        return Place(self.org_id, self.quarter_at, self.flow_id, self.number_id, self.meter, self.item)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Under what an entry is counted."""
+
+    org_id: UUID
+    quarter_at: datetime
+    flow_id: UUID
+    number_id: UUID
+    meter: str
+    item: str
+
+
+@dataclass(frozen=True, slots=True)
+class CountedRow:
+    """What is counted of an entry now."""
+
+    key: tuple[UUID, UUID, str, str, str]
+    estimate: Decimal | None
+    estimate_currency: str | None
+    quantity: int
+    cost: Decimal
+    currency: str
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What an organization used in a span, as plans count it."""
+
+    calls: int = 0
+    call_seconds: int = 0
+    #: Each call's begun minutes.
+    call_minutes: int = 0
+    messages_sent: int = 0
+    messages_received: int = 0
+    segments_sent: int = 0
+    segments_received: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LineRow:
+    """Of one thing that was used, how much, and what it costs; `basis`: `none`, `estimate`, `carrier`."""
+
+    meter: str
+    item: str
+    quantity: int
+    cost: Decimal
+    currency: str
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """The same lines added up over all, and by day, flow or number (all zeros: none)."""
+
+    total: list[LineRow]
+    groups: dict[date | UUID, list[LineRow]]
+
+
+async def totals(tx: Tx, org: UUID, since: datetime, until: datetime) -> Totals:
+    """What was used from `since` to `until`, which are full hours or quarters; cheap.
+
+    What is not read yet is missing (`events.lag_seconds(tx, usage.READER)`), and a quarter may still grow: late reports, or a text's
+    next attempt, count at the time of what they are of.  Whoever passes totals on compares them with what it has passed on before.
+    """
+    rows = await tx.fetch(TOTALS, org, since, until)
+    return Totals(**{row["meter"]: row["quantity"] for row in rows if row["meter"] in Totals.__slots__})
+
+
+# --- entries ------------------------------------------------------------------------------------------------------
+
+
+async def grow(tx: Tx, owner: Owner, used: Iterable[Used], at: datetime | None) -> None:
+    """Add to what is kept of these.  `at`: when it was used; None: by a call that goes on, and is settled at its end."""
+    await _write(tx, GROW, owner, used, at)
+
+
+async def put(tx: Tx, owner: Owner, used: Iterable[Used], at: datetime | None) -> None:
+    """Keep these in place of what was kept of them."""
+    await _write(tx, PUT, owner, used, at)
+
+
+async def put_numbered(tx: Tx, owner: Owner, used: Iterable[Used], at: datetime) -> None:
+    """As `put`, for a writer who does not know the number of the call, or of the turn's conversation; it locks neither."""
+    await _write(tx, PUT_NUMBERED, owner, used, at)
+
+
+async def keep(tx: Tx, owner: Owner, used: Iterable[Used], at: datetime | None) -> None:
+    """Keep these, except where something is known."""
+    await _write(tx, KEEP, owner, used, at)
+
+
+async def _write(tx: Tx, query: str, owner: Owner, used: Iterable[Used], at: datetime | None) -> None:
+    kept = sorted(
+        each for each in used if each.quantity > 0
+    )  # in one order, so that two writers don't wait in a circle
+    if kept:
+        subject = owner.org_id, owner.subject_id, owner.flow_id or NONE, owner.number_id or NONE, at
+        await tx.execute(query, *subject, *map(list, zip(*(astuple(each) for each in kept), strict=True)))
+
+
+async def put_texts(tx: Tx, texts: Sequence[TextRow], meters: TextMeters, at: datetime) -> None:
+    """Keep texts, each once, and what they are for the carrier: segments, or one message with files."""
+    rows = [astuple(each) for each in texts]
+    query, (id, *facts) = (PUT_TEXT, rows[0]) if len(rows) == 1 else (PUT_TEXTS, zip(*rows, strict=True))
+    await tx.execute(query, id, at, meters.messages, meters.segments, meters.with_media, *facts)
+
+
+async def settle(tx: Tx, call: UUID, at: datetime) -> None:
+    """The call is over: all that it has used counts at that time, under its flow and number."""
+    await tx.execute(SETTLE, call, at)
+
+
+async def call(tx: Tx, id: UUID) -> CallFacts:
+    """What the carrier's part in a call is counted by."""
+    row = await tx.fetchrow(CALL, id)
+    assert row is not None, "it is locked"
+    return CallFacts(**row)
+
+
+async def streams(tx: Tx, call: UUID, ended_at: datetime) -> dict[int, float]:
+    """For how many seconds each stream of a call that is over can have lasted."""
+    rows = await tx.fetch(STREAMS, call, ended_at)
+    return {row["number"]: (row["closed_at"] - row["opened_at"]).total_seconds() for row in rows}
+
+
+async def stream_opened_at(tx: Tx, call: UUID, number: int) -> datetime | None:
+    opened: datetime | None = await tx.fetchval(STREAM_OPENED, call, number)
+    return opened
+
+
+async def set_price(tx: Tx, owner: Owner, part: str, meters: Sequence[str], price: Decimal, currency: str) -> bool:
+    """What the carrier charges for a part; False if that is known, or there is no such entry."""
+    return bool(await tx.fetch(SET_PRICE, owner.org_id, owner.subject_id, part, meters, price, currency))
+
+
+async def announce(tx: Tx, owner: Owner) -> None:
+    """Have the entries counted that are written in this transaction, where no other event of their subject does that."""
+    await events.append(tx, owner.org_id, owner.subject_id, events_pb2.UsageRecordedEvent())
+
+
+async def of_subjects(tx: Tx, subjects: Sequence[UUID]) -> dict[UUID, list[LineRow]]:
+    """As the tenant: what each of these has used so far."""
+    found: dict[UUID, list[LineRow]] = {}
+    for row in await tx.fetch(OF_SUBJECTS, subjects):
+        subject, *line = row.values()
+        found.setdefault(subject, []).append(LineRow(*line))
+    return found
+
+
+async def grouped(tx: Tx, query: str, since: datetime, until: datetime, time_zone: str) -> Grouped:
+    """What the tenant used in a span; `query`: `BY_DAY`, `BY_FLOW` or `BY_NUMBER`."""
+    total: list[LineRow] = []
+    groups: dict[date | UUID, list[LineRow]] = {}
+    for row in await tx.fetch(query, since, until, time_zone):
+        line = LineRow(*(row[name] for name in LineRow.__slots__))
+        (total if row["is_total"] else groups.setdefault(row["key"], [])).append(line)
+    return Grouped(total, groups)
+
+
+async def unread_since(tx: Tx) -> datetime | None:
+    """Since when the tenant has events that are not counted yet; None: all are."""
+    since: datetime | None = await tx.fetchval(UNREAD_SINCE, READER)
+    return since
+
+
+# --- counting, as the system: one process at a time, which holds the reader -------------------------------------------
+
+
+async def of_events(tx: Tx, subjects: Sequence[tuple[UUID, UUID]]) -> list[EntryRow]:
+    """The entries of subjects (organization, id) that are to be counted, locked."""
+    orgs, ids = [org for org, _ in subjects], [id for _, id in subjects]
+    return [EntryRow(**row) for row in await tx.fetch(OF_EVENTS, orgs, ids)]
+
+
+async def next_entries(tx: Tx, after: EntryRow | None, limit: int) -> list[EntryRow]:
+    """All entries, page by page, locked."""
+    place = after.key if after else (NONE, NONE, "", "", "")
+    return [EntryRow(**row) for row in await tx.fetch(NEXT_ENTRIES, *place, limit)]
+
+
+async def set_counted(tx: Tx, rows: Sequence[CountedRow]) -> None:
+    if rows:
+        values = [(*row.key, *astuple(row)[1:]) for row in rows]
+        await tx.execute(COUNTED, *map(list, zip(*values, strict=True)))
+
+
+async def roll_up(tx: Tx, changes: Mapping[tuple[Place, str, str], tuple[int, Decimal]]) -> None:
+    """Add to roll-ups; each is of a place, a basis and a currency."""
+    if changes:
+        values = [(*astuple(place), basis, currency, *added) for (place, basis, currency), added in changes.items()]
+        await tx.execute(ROLL_UP, *map(list, zip(*values, strict=True)))
+        await tx.execute(DROP_EMPTY, [each[0] for each in values], [each[1] for each in values])
+
+
+async def rebuild(tx: Tx) -> None:
+    """Make the roll-ups anew from what is counted of the entries."""
+    await tx.execute("DELETE FROM usage_rollups")
+    await tx.execute(REBUILD)
+
+
+async def unlimited(tx: Tx) -> None:
+    """This transaction goes through all entries, however many there are."""
+    await tx.execute(NO_LIMIT)

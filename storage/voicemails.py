@@ -1,0 +1,255 @@
+"""Voicemails: what callers left, and the files that mailboxes are writing.  A deleted one is not there for clients; its row
+goes with its files.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from hum import ids
+from hum.errors import NotFound
+from hum.ids import Kind
+from hum.v1 import events_pb2
+from storage import events
+from storage.db import Tx
+
+VOICEMAIL = """
+    SELECT v.id, v.call_id, c.from_e164, c.to_e164, c.contact_id, k.name AS contact_name, v.audio_path, v.duration_ms,
+           v.transcript, v.heard_at, v.heard_by, v.created_at
+      FROM voicemails v
+      JOIN calls c ON c.id = v.call_id
+      LEFT JOIN contacts k ON k.id = c.contact_id
+     WHERE v.deleted_at IS NULL
+"""
+GET = VOICEMAIL + " AND v.id = $1"
+OF_CALL = VOICEMAIL + " AND v.call_id = $1"
+SOME = VOICEMAIL + " AND v.id = ANY ($1)"
+BELOW = "v.id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff') ORDER BY v.id DESC LIMIT $2"
+PAGE = f"{VOICEMAIL} AND {BELOW}"
+UNHEARD = f"{VOICEMAIL} AND v.heard_at IS NULL AND {BELOW}"
+HEARD = f"{VOICEMAIL} AND v.heard_at IS NOT NULL AND {BELOW}"
+ADD = """
+    INSERT INTO voicemails (id, org_id, call_id, audio_path, duration_ms) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (call_id) DO NOTHING
+"""
+GROW = """
+    UPDATE voicemails SET audio_path = $2, duration_ms = $3, transcript = NULL
+     WHERE call_id = $1 AND deleted_at IS NULL AND (audio_path, duration_ms) <> ($2, $3)
+    RETURNING id
+"""
+WRITE_DOWN = """
+    UPDATE voicemails SET transcript = $2
+     WHERE id = $1 AND audio_path = $3 AND transcript IS NULL AND deleted_at IS NULL
+    RETURNING call_id
+"""
+FAIL = "UPDATE voicemails SET transcription_failed = true WHERE id = $1 AND NOT transcription_failed RETURNING call_id"
+AUDIO = """
+    SELECT v.call_id, v.audio_path, v.created_at, v.transcript IS NOT NULL AS transcribed, v.deleted_at IS NOT NULL AS deleted,
+           f.definition ->> 'language' AS language
+      FROM voicemails v
+      JOIN calls c ON c.id = v.call_id
+      LEFT JOIN flow_versions f ON f.flow_id = coalesce(c.agent_flow_id, c.flow_id)
+                               AND f.version = coalesce(c.agent_flow_version, c.flow_version)
+     WHERE v.id = $1
+"""
+MARK_HEARD = """
+    UPDATE voicemails
+       SET heard_at = CASE WHEN $2 THEN coalesce(heard_at, now()) END, heard_by = CASE WHEN $2 THEN coalesce(heard_by, $3) END
+     WHERE id = $1
+"""
+DELETE = (
+    "UPDATE voicemails SET deleted_at = now(), transcript = NULL WHERE id = $1 AND deleted_at IS NULL RETURNING call_id"
+)
+FORGET = "DELETE FROM voicemails WHERE id = $1"
+
+# --- messages, as they are written
+BEGIN_PART = """
+    INSERT INTO message_parts (org_id, call_id, stream_number, audio_path) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING
+"""
+END_PART = "UPDATE message_parts SET whole = true WHERE call_id = $1 AND stream_number = $2"
+DROP_PART = "DELETE FROM message_parts WHERE call_id = $1 AND stream_number = $2"
+PARTS = """
+    SELECT p.audio_path, p.whole, c.ended_at FROM message_parts p JOIN calls c ON c.id = p.call_id
+     WHERE p.call_id = $1 ORDER BY p.stream_number
+"""
+HAS_PARTS = "SELECT EXISTS (SELECT FROM message_parts WHERE call_id = $1)"
+DROP_PARTS = "DELETE FROM message_parts WHERE call_id = $1"
+# A call's message as its summary needs it: one that is not stored or transcribed yet is waited for.
+MESSAGE = """
+    SELECT v.id IS NOT NULL AS stored, v.transcript, coalesce(v.transcription_failed, false) AS failed
+      FROM calls c
+      LEFT JOIN voicemails v ON v.call_id = c.id
+     WHERE c.id = $1 AND v.deleted_at IS NULL
+       AND (v.id IS NOT NULL OR EXISTS (SELECT FROM message_parts p WHERE p.call_id = c.id))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class VoicemailRow:
+    """What a caller left; `audio_path` is a WAV file in the recordings folder."""
+
+    id: UUID
+    call_id: UUID
+    from_e164: str
+    to_e164: str
+    contact_id: UUID | None
+    contact_name: str | None
+    audio_path: str
+    duration_ms: int
+    transcript: str | None
+    heard_at: datetime | None
+    heard_by: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AudioRow:
+    call_id: UUID
+    audio_path: str
+    created_at: datetime
+    transcribed: bool
+    deleted: bool
+    #: Of the call's flow, BCP 47.
+    language: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PartRow:
+    audio_path: str
+    #: Its stream has said that it is over.
+    whole: bool
+    #: When its call ended; None: it goes on.
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """What is known of a call's message."""
+
+    stored: bool
+    transcript: str | None
+    failed: bool
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether its words are still to come, as far as anybody knows."""
+        return self.transcript is None and not self.failed
+
+
+async def put(tx: Tx, id: UUID, org: UUID, call: UUID, audio_path: str, duration_ms: int) -> UUID | None:
+    """Store a call's voicemail, with its event, or its longer audio; its id, or None if nothing has changed."""
+    if await tx.execute(ADD, id, org, call, audio_path, duration_ms) == "INSERT 0 0":
+        grown: UUID | None = await tx.fetchval(GROW, call, audio_path, duration_ms)
+        return grown
+    received = events_pb2.VoicemailReceivedEvent(
+        voicemail_id=ids.show(Kind.VOICEMAIL, id), call_id=ids.show(Kind.CALL, call), duration_ms=duration_ms
+    )
+    await events.append(tx, org, id, received)
+    return id
+
+
+async def write_down(tx: Tx, org: UUID, id: UUID, audio_path: str, transcript: str) -> UUID | None:
+    """Store the transcript of this audio, once, with its event; the call, or None if it is not awaited any more."""
+    call: UUID | None = await tx.fetchval(WRITE_DOWN, id, transcript, audio_path)
+    if call is not None:
+        transcribed = events_pb2.VoicemailTranscribedEvent(
+            voicemail_id=ids.show(Kind.VOICEMAIL, id), call_id=ids.show(Kind.CALL, call), transcript=transcript
+        )
+        await events.append(tx, org, id, transcribed)
+    return call
+
+
+async def fail(tx: Tx, id: UUID) -> UUID | None:
+    """Its transcription has failed: the call, the first time."""
+    call: UUID | None = await tx.fetchval(FAIL, id)
+    return call
+
+
+async def audio(tx: Tx, id: UUID) -> AudioRow | None:
+    """The audio of a voicemail, deleted or not."""
+    row = await tx.fetchrow(AUDIO, id)
+    return AudioRow(**row) if row else None
+
+
+async def page(tx: Tx, heard: bool | None, before: UUID | None, limit: int) -> list[VoicemailRow]:
+    """Newest first, below `before`; all, or those that were heard, or those that were not."""
+    statement = {None: PAGE, True: HEARD, False: UNHEARD}[heard]
+    return [VoicemailRow(**row) for row in await tx.fetch(statement, before, limit)]
+
+
+async def some(tx: Tx, ids: Sequence[UUID]) -> list[VoicemailRow]:
+    """Those of these voicemails that there are."""
+    return [VoicemailRow(**row) for row in await tx.fetch(SOME, ids)]
+
+
+async def get(tx: Tx, id: UUID) -> VoicemailRow:
+    """Raises NotFound."""
+    row = await tx.fetchrow(GET, id)
+    if row is None:
+        raise NotFound("There is no such voicemail.")
+    return VoicemailRow(**row)
+
+
+async def of_call(tx: Tx, call: UUID) -> VoicemailRow | None:
+    """The voicemail of a call, if there is one."""
+    row = await tx.fetchrow(OF_CALL, call)
+    return VoicemailRow(**row) if row else None
+
+
+async def mark_heard(tx: Tx, id: UUID, by: str, *, heard: bool) -> VoicemailRow:
+    """Mark a voicemail as heard, or as not heard; the first to mark it as heard stays recorded.  Raises NotFound."""
+    await tx.execute(MARK_HEARD, id, heard, by)
+    return await get(tx, id)
+
+
+async def delete(tx: Tx, id: UUID) -> UUID:
+    """Delete a voicemail for its organization; its files remain to be deleted.  The call.  Raises NotFound."""
+    call: UUID | None = await tx.fetchval(DELETE, id)
+    if call is None:
+        raise NotFound("There is no such voicemail.")
+    return call
+
+
+async def forget(tx: Tx, id: UUID, call: UUID) -> None:
+    """A deleted voicemail has no files any more."""
+    await tx.execute(DROP_PARTS, call)
+    await tx.execute(FORGET, id)
+
+
+# --- messages, as they are written --------------------------------------------------------------------------------
+
+
+async def begin_part(tx: Tx, org: UUID, call: UUID, stream_number: int, audio_path: str) -> None:
+    """A stream of the call writes a message to this file."""
+    await tx.execute(BEGIN_PART, org, call, stream_number, audio_path)
+
+
+async def end_part(tx: Tx, call: UUID, stream_number: int) -> None:
+    """The file is complete."""
+    await tx.execute(END_PART, call, stream_number)
+
+
+async def drop_part(tx: Tx, call: UUID, stream_number: int) -> None:
+    """There was no message, and there is no file."""
+    await tx.execute(DROP_PART, call, stream_number)
+
+
+async def parts(tx: Tx, call: UUID) -> list[PartRow]:
+    """The files of a call's message, in order."""
+    return [PartRow(**row) for row in await tx.fetch(PARTS, call)]
+
+
+async def has_parts(tx: Tx, call: UUID) -> bool:
+    return bool(await tx.fetchval(HAS_PARTS, call))
+
+
+async def drop_parts(tx: Tx, call: UUID) -> None:
+    """There is no message in these files."""
+    await tx.execute(DROP_PARTS, call)
+
+
+async def message(tx: Tx, call: UUID) -> MessageRow | None:
+    """A call's message, if there is one or will be."""
+    row = await tx.fetchrow(MESSAGE, call)
+    return MessageRow(**row) if row else None

@@ -1,0 +1,78 @@
+"""Whether the walls between organizations stand, looked at as this process is connected.
+
+Row level security holds only for sessions that have the right role.  A pooler that drops the role which a client asks for, as poolers
+are often set up to do, leaves them with the login's, and every query sees every organization without a word.
+"""
+
+from collections.abc import Sequence
+
+import asyncpg
+
+from storage.db import ROLES, Db, Tx
+
+SESSION = """
+    SELECT current_user::text AS role, rolsuper OR rolbypassrls AS bypasses FROM pg_roles WHERE rolname = current_user
+"""
+SEES_AN_ORGANIZATION = "SELECT EXISTS (SELECT FROM organizations)"
+#: Tables of organizations whose policies don't bind this session.
+UNBOUND = """
+    SELECT relname::text AS name FROM pg_class c
+     WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT row_security_active(c.oid)
+       AND has_table_privilege(c.oid, 'SELECT')
+       AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attname = 'org_id')
+     ORDER BY relname LIMIT 5
+"""
+UNLIMITED = """
+    SELECT name FROM unnest(ARRAY['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout']) AS name
+     WHERE current_setting(name) = '0'
+"""
+#: No credential has this hash.
+NOBODY = bytes(32)
+APP, SYSTEM = ROLES
+SETTINGS = {APP: "HUM_DATABASE_APP_URL", SYSTEM: "HUM_DATABASE_SYSTEM_URL"}
+SEE = "`hum migrate --print-roles` and docs/failover.md say how logins are set up"
+
+
+class NotWalled(Exception):  # noqa: N818
+    """This process could see what it must not; the message says why and what to do."""
+
+
+async def check_walls(db: Db) -> None:
+    """Raises NotWalled if a query without an organization sees one, or a session has not the role or the limits that it needs."""
+    try:
+        async with db.as_credential(NOBODY) as (tx, _):
+            await _check_session(tx, APP)
+            if unbound := _names(await tx.fetch(UNBOUND)):
+                raise NotWalled(f"the policies of {', '.join(unbound)} don't bind the role {APP}; {SEE}")
+            if await tx.fetchval(SEES_AN_ORGANIZATION):
+                raise NotWalled(f"a query without an organization sees one: organizations are not kept apart; {SEE}")
+        async with db.system() as tx:
+            await _check_session(tx, SYSTEM)
+        listening = await db.listen()
+        try:
+            role = await listening.fetchval("SELECT current_user::text")
+        finally:
+            await listening.close()
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise NotWalled(f"a login of the database lacks its role: {error}; {SEE}") from error
+    if role != SYSTEM:
+        raise NotWalled(
+            f"HUM_DATABASE_URL: a session that asks for the role {SYSTEM} has {role}; it must reach the server itself, not a pooler; {SEE}"
+        )
+
+
+async def _check_session(tx: Tx, role: str) -> None:
+    session = await tx.fetchrow(SESSION)
+    assert session is not None, "a session has a role"
+    where = f"{SETTINGS[role]}, or HUM_DATABASE_URL where that is not set"
+    if session["role"] != role or session["bypasses"]:
+        held = f"{session['role']}, which passes all policies by" if session["bypasses"] else session["role"]
+        raise NotWalled(
+            f"{where}: a session has the role {held}, and needs {role}; organizations would not be kept apart; {SEE}"
+        )
+    if unlimited := _names(await tx.fetch(UNLIMITED)):
+        raise NotWalled(f"{where}: the login has no {', '.join(unlimited)}; {SEE}")
+
+
+def _names(rows: Sequence[asyncpg.Record]) -> list[str]:
+    return [row["name"] for row in rows]

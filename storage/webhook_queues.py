@@ -1,0 +1,310 @@
+"""Sending deliveries: which are taken, and what became of them.  A batch of any size is a few statements.
+
+A delivery that is taken is due again when its lease ends, so one whose sender died is taken again by whoever looks next; only the
+sender that has the claim may say what became of it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from storage.db import Tx
+
+# $1, $2: webhooks and organizations that have no room; $3: failures from which a webhook is taken for dead, $4: whether those
+# may be tried.
+LOOK = """
+    SELECT webhook_id, org_id, failures
+      FROM webhook_queues
+     WHERE next_at <= now() AND webhook_id <> ALL ($1::uuid[]) AND org_id <> ALL ($2::uuid[])
+       AND (failures < $3 OR $4)
+     ORDER BY next_at
+     LIMIT $5
+       FOR NO KEY UPDATE SKIP LOCKED
+"""
+# What is owed to a webhook that is disabled is missed; what is under way may still be delivered.
+MISS = """
+    WITH missed AS (
+        SELECT d.id
+          FROM webhooks w
+         CROSS JOIN LATERAL (
+               SELECT id FROM webhook_deliveries
+                WHERE webhook_id = w.id AND due_at IS NOT NULL AND (claim_id IS NULL OR due_at <= now())
+                ORDER BY due_at
+                LIMIT $2) d
+         WHERE w.id = ANY ($1) AND w.disabled_reason IS NOT NULL)
+    UPDATE webhook_deliveries d
+       SET state = 'missed', due_at = NULL, claim_id = NULL
+      FROM missed m
+     WHERE d.id = m.id
+"""
+TAKE = """
+    WITH room AS (SELECT * FROM unnest($1::uuid[], $2::int[]) AS r (webhook_id, room)),
+    chosen AS (
+        SELECT d.id, d.claim_id AS lost_claim, d.due_at AS lease_until
+          FROM room r
+          JOIN webhooks w ON w.id = r.webhook_id AND w.disabled_reason IS NULL
+         CROSS JOIN LATERAL (
+               SELECT d.id, d.claim_id, d.due_at
+                 FROM webhook_deliveries d
+                WHERE d.webhook_id = r.webhook_id AND d.due_at <= now()
+                  AND (NOT w.ordered OR d.stream_id IS NULL
+                       OR NOT EXISTS (SELECT FROM webhook_deliveries e
+                                       WHERE e.webhook_id = d.webhook_id AND e.stream_id = d.stream_id
+                                         AND e.sequence < d.sequence AND e.due_at IS NOT NULL))
+                ORDER BY d.due_at, d.id
+                LIMIT r.room) d),
+    taken AS (
+        UPDATE webhook_deliveries d
+           SET claim_id = $3, due_at = now() + make_interval(secs => $4), attempts = d.attempts + 1
+          FROM chosen c
+         WHERE d.id = c.id
+        RETURNING d.id, d.org_id, d.webhook_id, d.event_id, d.stream_id, d.sequence, d.attempts, d.retries, d.created_at,
+                  c.lost_claim, c.lease_until),
+    lost AS (
+        INSERT INTO webhook_attempts (delivery_id, number, org_id, started_at, duration_ms, error, message)
+        SELECT id, attempts - 1, org_id, lease_until - make_interval(secs => $4), 0, 'interrupted',
+               'HUM was interrupted; whether the request was answered is not known.'
+          FROM taken
+         WHERE lost_claim IS NOT NULL
+        ON CONFLICT DO NOTHING)
+    SELECT t.id, t.org_id, t.webhook_id, t.stream_id, t.sequence, t.attempts, t.retries, t.created_at AS made_at,
+           w.url, w.format, w.ordered, w.sealed_headers, w.sealed_secret,
+           CASE WHEN w.previous_secret_expires_at > now() THEN w.sealed_previous_secret END AS sealed_previous_secret,
+           e.public_id, e.type, e.version, e.data, e.created_at
+      FROM taken t
+      JOIN webhooks w ON w.id = t.webhook_id
+      JOIN events e ON e.id = t.event_id
+     ORDER BY e.xid, e.id
+"""
+# $2: the seconds for which nothing more of it is to be taken.
+LOOK_AGAIN = """
+    UPDATE webhook_queues q
+       SET next_at = CASE WHEN n.due_at IS NOT NULL THEN greatest(n.due_at, now() + make_interval(secs => p.seconds)) END
+      FROM unnest($1::uuid[], $2::float8[]) AS p (webhook_id, seconds)
+      LEFT JOIN LATERAL (
+           SELECT due_at FROM webhook_deliveries d
+            WHERE d.webhook_id = p.webhook_id AND d.due_at IS NOT NULL
+            ORDER BY d.due_at
+            LIMIT 1) n ON true
+     WHERE q.webhook_id = p.webhook_id
+"""
+LOCK = "SELECT webhook_id FROM webhook_queues WHERE webhook_id = ANY ($1) ORDER BY webhook_id FOR NO KEY UPDATE"
+# An attempt at a webhook that was disabled meanwhile is its last.
+RECORD = """
+    WITH recorded AS (
+        UPDATE webhook_deliveries d
+           SET claim_id = NULL, response_status = o.response_status, error = o.error,
+               state = CASE WHEN o.state = 'pending' AND w.disabled_reason IS NOT NULL THEN 'missed' ELSE o.state END,
+               due_at = CASE WHEN o.state = 'pending' AND w.disabled_reason IS NULL
+                             THEN now() + make_interval(secs => o.wait_seconds) END,
+               retries = CASE WHEN o.state = 'pending' THEN greatest(0, d.retries - 1) ELSE d.retries END,
+               ended_at = CASE WHEN o.state <> 'pending' THEN now() END
+          FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::float8[], $5::int[], $6::text[])
+               AS o (id, claim_id, state, wait_seconds, response_status, error)
+         CROSS JOIN LATERAL (SELECT w.disabled_reason FROM webhooks w JOIN webhook_deliveries x ON x.webhook_id = w.id
+                              WHERE x.id = o.id) w
+         WHERE d.id = o.id AND d.claim_id = o.claim_id
+        RETURNING d.id, d.org_id, d.attempts, d.response_status, d.error)
+    INSERT INTO webhook_attempts (delivery_id, number, org_id, started_at, duration_ms, response_status, error, message,
+                                  response_body, response_type)
+    SELECT r.id, r.attempts, r.org_id, a.started_at, a.duration_ms, r.response_status, r.error, a.message, a.response_body,
+           a.response_type
+      FROM recorded r
+      JOIN unnest($1::uuid[], $7::timestamptz[], $8::int[], $9::text[], $10::bytea[], $11::text[])
+           AS a (id, started_at, duration_ms, message, response_body, response_type) ON a.id = r.id
+    RETURNING delivery_id
+"""
+# Of an ordered webhook: those after one that waits wait as long, and those after one that has ended do no more.
+FOLLOW = """
+    UPDATE webhook_deliveries d
+       SET due_at = now() + make_interval(secs => f.wait_seconds)
+      FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::float8[]) AS f (webhook_id, stream_id, sequence, wait_seconds)
+     WHERE d.webhook_id = f.webhook_id AND d.stream_id = f.stream_id AND d.sequence > f.sequence AND d.due_at IS NOT NULL
+       AND d.claim_id IS NULL AND d.attempts = 0
+"""
+# $2: whether one was delivered, $3: how many failed; $6, $7, $8: from how many failures, and for how long, it is left alone.
+HEALTH = """
+    UPDATE webhook_queues q
+       SET failures = CASE WHEN h.delivered THEN 0 ELSE q.failures + h.failed END,
+           failing_since = CASE WHEN h.delivered THEN NULL WHEN h.failed > 0 THEN coalesce(q.failing_since, now())
+                                ELSE q.failing_since END,
+           warnings = CASE WHEN h.delivered THEN 0 ELSE q.warnings END,
+           last_delivered_at = CASE WHEN h.delivered THEN now() ELSE q.last_delivered_at END,
+           last_failed_at = CASE WHEN h.failed > 0 THEN now() ELSE q.last_failed_at END,
+           last_error = CASE WHEN h.failed > 0 THEN h.error ELSE q.last_error END,
+           last_status = CASE WHEN h.failed > 0 THEN h.response_status ELSE q.last_status END,
+           held_until = k.until,
+           next_at = CASE WHEN n.due_at IS NOT NULL THEN greatest(n.due_at, k.until) END
+      FROM unnest($1::uuid[], $2::bool[], $3::int[], $4::text[], $5::int[])
+           AS h (webhook_id, delivered, failed, error, response_status)
+      JOIN webhook_queues b ON b.webhook_id = h.webhook_id
+     CROSS JOIN LATERAL (
+           SELECT CASE WHEN NOT h.delivered AND b.failures + h.failed >= $6
+                       THEN now() + make_interval(secs => least($8, $7 * 2 ^ least(20, b.failures + h.failed - $6)))
+                  END AS until) k
+      LEFT JOIN LATERAL (
+           SELECT due_at FROM webhook_deliveries d
+            WHERE d.webhook_id = h.webhook_id AND d.due_at IS NOT NULL
+            ORDER BY d.due_at
+            LIMIT 1) n ON true
+     WHERE q.webhook_id = h.webhook_id
+"""
+LATE = "SELECT extract(epoch FROM now() - min(next_at))::float8 FROM webhook_queues WHERE next_at <= now()"
+OLDEST = """
+    SELECT extract(epoch FROM now() - min(d.due_at))::float8
+      FROM webhook_queues q
+     CROSS JOIN LATERAL (
+           SELECT due_at FROM webhook_deliveries d
+            WHERE d.webhook_id = q.webhook_id AND d.due_at IS NOT NULL
+            ORDER BY d.due_at
+            LIMIT 1) d
+     WHERE q.next_at IS NOT NULL AND d.due_at <= now()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRow:
+    """A webhook that may have something due; locked."""
+
+    webhook_id: UUID
+    org_id: UUID
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class TakenRow:
+    """A delivery that is to be sent now, to whom and with what; `data` is JSON, None if it was deleted this very moment."""
+
+    id: UUID
+    org_id: UUID
+    webhook_id: UUID
+    stream_id: UUID | None
+    sequence: int | None
+    attempts: int
+    retries: int
+    made_at: datetime
+    url: str
+    format: str
+    ordered: bool
+    sealed_headers: bytes | None
+    sealed_secret: bytes
+    sealed_previous_secret: bytes | None
+    public_id: UUID
+    type: str
+    version: int
+    data: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeRow:
+    """What an attempt came to; `state` is that of its delivery, which waits so long if it is `pending`."""
+
+    id: UUID
+    claim_id: UUID
+    state: str
+    wait_seconds: float
+    response_status: int | None
+    error: str | None
+    message: str | None
+    started_at: datetime
+    duration_ms: int
+    response_body: bytes | None
+    response_type: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class HealthRow:
+    """What a batch of attempts says of a webhook."""
+
+    webhook_id: UUID
+    delivered: bool
+    failed: int
+    error: str | None
+    response_status: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """From how many failures in a row a webhook is taken for dead, and for how long it is left alone, at first and at most."""
+
+    failures: int
+    rest_seconds: float
+    longest_seconds: float
+
+
+async def look(
+    tx: Tx, full: Sequence[UUID], full_orgs: Sequence[UUID], dead: Dead, may_try_dead: bool, limit: int
+) -> list[QueueRow]:
+    """Webhooks with something due, those that wait longest first, besides these that have no room."""
+    rows = await tx.fetch(LOOK, full, full_orgs, dead.failures, may_try_dead, limit)
+    return [QueueRow(**row) for row in rows]
+
+
+async def take(
+    tx: Tx, rooms: dict[UUID, int], claim: UUID, lease_seconds: float, most_missed: int = 1000
+) -> list[TakenRow]:
+    """The next deliveries of these webhooks, as many of each as it has room for; they are the claim's, until the lease ends."""
+    webhooks = list(rooms)
+    await tx.execute(MISS, webhooks, most_missed)
+    rows = await tx.fetch(TAKE, webhooks, list(rooms.values()), claim, lease_seconds)
+    return [TakenRow(**row) for row in rows]
+
+
+async def look_again(tx: Tx, waits: dict[UUID, float]) -> None:
+    """Each of these webhooks is looked at again when something is due, and not within so many seconds."""
+    await tx.execute(LOOK_AGAIN, list(waits), list(waits.values()))
+
+
+async def lock(tx: Tx, webhooks: Sequence[UUID]) -> None:
+    await tx.execute(LOCK, webhooks)
+
+
+async def record(tx: Tx, outcomes: Sequence[OutcomeRow]) -> set[UUID]:
+    """Record attempts; return the deliveries that were still the claims'."""
+    rows = await tx.fetch(
+        RECORD,
+        [each.id for each in outcomes],
+        [each.claim_id for each in outcomes],
+        [each.state for each in outcomes],
+        [each.wait_seconds for each in outcomes],
+        [each.response_status for each in outcomes],
+        [each.error for each in outcomes],
+        [each.started_at for each in outcomes],
+        [each.duration_ms for each in outcomes],
+        [each.message for each in outcomes],
+        [each.response_body for each in outcomes],
+        [each.response_type for each in outcomes],
+    )
+    return {row["delivery_id"] for row in rows}
+
+
+async def follow(tx: Tx, after: Sequence[tuple[UUID, UUID, int, float]]) -> None:
+    """Of (webhook, stream, sequence, seconds) each: what follows there is due so many seconds from now."""
+    await tx.execute(FOLLOW, *(list(each) for each in zip(*after, strict=True)))
+
+
+async def health(tx: Tx, found: Sequence[HealthRow], dead: Dead) -> None:
+    """Note how these webhooks do, and when to look for more of theirs."""
+    await tx.execute(
+        HEALTH,
+        [each.webhook_id for each in found],
+        [each.delivered for each in found],
+        [each.failed for each in found],
+        [each.error for each in found],
+        [each.response_status for each in found],
+        dead.failures,
+        dead.rest_seconds,
+        dead.longest_seconds,
+    )
+
+
+async def late_seconds(tx: Tx) -> float:
+    """For how long a webhook with something due has not been looked at: how late the senders are."""
+    return await tx.fetchval(LATE) or 0.0
+
+
+async def oldest_seconds(tx: Tx) -> float:
+    """For how long the oldest delivery has been due, whoever is to blame."""
+    return await tx.fetchval(OLDEST) or 0.0

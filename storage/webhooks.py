@@ -1,0 +1,216 @@
+"""Webhooks as people set them up, and how each is doing.
+
+Whoever changes a webhook locks its queue first, and so does whoever takes its deliveries or records them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from hum.errors import NotFound
+from storage.db import Tx
+
+COLUMNS = """
+    w.id, w.org_id, w.url, w.description, w.events, w.number_ids, w.flow_ids, w.sealed_headers, w.ordered, w.format, w.preset,
+    w.disabled_reason, w.disabled_at, w.sealed_secret, w.sealed_previous_secret, w.previous_secret_expires_at, w.created_at,
+    w.updated_at, q.failing_since, q.last_failed_at, q.last_delivered_at
+"""
+FROM = "FROM webhooks w JOIN webhook_queues q ON q.webhook_id = w.id"
+GET = f"SELECT {COLUMNS} {FROM} WHERE w.id = $1"
+LOCK = "SELECT webhook_id FROM webhook_queues WHERE webhook_id = $1 FOR NO KEY UPDATE"
+PAGE = f"""
+    SELECT {COLUMNS} {FROM}
+     WHERE w.id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+     ORDER BY w.id DESC
+     LIMIT $2
+"""
+COUNT = "SELECT count(*) FROM webhooks"
+CREATE = """
+    INSERT INTO webhooks (id, org_id, url, description, events, number_ids, flow_ids, sealed_headers, ordered, format, preset,
+                          disabled_reason, disabled_at, sealed_secret)
+    VALUES ($1, hum.org_id(), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, CASE WHEN $11::text IS NOT NULL THEN now() END, $12)
+"""
+CREATE_QUEUE = "INSERT INTO webhook_queues (webhook_id, org_id) VALUES ($1, hum.org_id())"
+UPDATE = """
+    UPDATE webhooks
+       SET url = $2, description = $3, events = $4, number_ids = $5, flow_ids = $6, sealed_headers = $7, ordered = $8,
+           format = $9, preset = $10, updated_at = now()
+     WHERE id = $1
+"""
+DISABLE = "UPDATE webhooks SET disabled_reason = $2, disabled_at = now(), updated_at = now() WHERE id = $1"
+ENABLE = "UPDATE webhooks SET disabled_reason = NULL, disabled_at = NULL, updated_at = now() WHERE id = $1"
+# A webhook that was enabled, or got another URL, begins anew.
+FORGIVE = """
+    UPDATE webhook_queues
+       SET failures = 0, failing_since = NULL, warnings = 0, held_until = NULL, next_at = now()
+     WHERE webhook_id = $1
+"""
+LOOK_NOW = "UPDATE webhook_queues SET next_at = now() WHERE webhook_id = $1"
+ROTATE = """
+    UPDATE webhooks
+       SET sealed_previous_secret = sealed_secret, previous_secret_expires_at = now() + make_interval(secs => $3),
+           sealed_secret = $2, updated_at = now()
+     WHERE id = $1
+"""
+DELETE = "DELETE FROM webhooks WHERE id = $1"
+KNOWN_NUMBERS = "SELECT id FROM numbers WHERE id = ANY ($1)"
+KNOWN_FLOWS = "SELECT id FROM flows WHERE id = ANY ($1) AND deleted_at IS NULL"
+# Those whose failures have lasted long enough for the next warning, or the end.
+FAILING = """
+    SELECT w.id, w.org_id, w.url, q.failing_since, q.last_failed_at, q.last_error, q.last_status, q.warnings
+      FROM webhook_queues q JOIN webhooks w ON w.id = q.webhook_id
+     WHERE q.failing_since IS NOT NULL AND w.disabled_reason IS NULL
+       AND q.last_failed_at - q.failing_since >= make_interval(secs => $1)
+       AND (q.warnings = 0 OR q.last_failed_at - q.failing_since >= make_interval(secs => $2))
+     ORDER BY q.failing_since
+     LIMIT $3
+       FOR NO KEY UPDATE OF q SKIP LOCKED
+"""
+WARN = "UPDATE webhook_queues SET warnings = $2, failing_since = $3 WHERE webhook_id = $1"
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookRow:
+    id: UUID
+    org_id: UUID
+    url: str
+    description: str
+    events: Sequence[str]
+    number_ids: Sequence[UUID]
+    flow_ids: Sequence[UUID]
+    sealed_headers: bytes | None
+    ordered: bool
+    format: str
+    preset: str | None
+    disabled_reason: str | None
+    disabled_at: datetime | None
+    sealed_secret: bytes
+    sealed_previous_secret: bytes | None
+    previous_secret_expires_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    failing_since: datetime | None
+    last_failed_at: datetime | None
+    last_delivered_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class FailingRow:
+    """A webhook that fails for long."""
+
+    id: UUID
+    org_id: UUID
+    url: str
+    failing_since: datetime
+    last_failed_at: datetime
+    last_error: str | None
+    last_status: int | None
+    warnings: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What people set."""
+
+    url: str
+    description: str
+    events: Sequence[str]
+    number_ids: Sequence[UUID]
+    flow_ids: Sequence[UUID]
+    sealed_headers: bytes | None
+    ordered: bool
+    format: str
+    preset: str | None
+
+
+async def create(tx: Tx, id: UUID, settings: Settings, sealed_secret: bytes, disabled_reason: str | None) -> WebhookRow:
+    await tx.execute(CREATE, id, *_values(settings), disabled_reason, sealed_secret)
+    await tx.execute(CREATE_QUEUE, id)
+    return await get(tx, id)
+
+
+def _values(settings: Settings) -> tuple[object, ...]:
+    """In the order of `CREATE` and `UPDATE`."""
+    return (
+        settings.url,
+        settings.description,
+        settings.events,
+        settings.number_ids,
+        settings.flow_ids,
+        settings.sealed_headers,
+        settings.ordered,
+        settings.format,
+        settings.preset,
+    )
+
+
+async def count(tx: Tx) -> int:
+    """How many the organization has; they are few."""
+    found: int = await tx.fetchval(COUNT)
+    return found
+
+
+async def get(tx: Tx, id: UUID, *, lock: bool = False) -> WebhookRow:
+    """Raises NotFound."""
+    if lock:
+        await tx.execute(LOCK, id)
+    row = await tx.fetchrow(GET, id)
+    if row is None:
+        raise NotFound
+    return WebhookRow(**row)
+
+
+async def page(tx: Tx, before: UUID | None, limit: int) -> list[WebhookRow]:
+    """Newest first, below `before`."""
+    return [WebhookRow(**row) for row in await tx.fetch(PAGE, before, limit)]
+
+
+async def change(tx: Tx, id: UUID, settings: Settings) -> None:
+    await tx.execute(UPDATE, id, *_values(settings))
+
+
+async def disable(tx: Tx, id: UUID, reason: str) -> None:
+    """Its deliveries become `missed` when a sender looks, which is soon."""
+    await tx.execute(DISABLE, id, reason)
+    await tx.execute(LOOK_NOW, id)
+
+
+async def enable(tx: Tx, id: UUID) -> None:
+    await tx.execute(ENABLE, id)
+    await forgive(tx, id)
+
+
+async def forgive(tx: Tx, id: UUID) -> None:
+    """Forget its failures."""
+    await tx.execute(FORGIVE, id)
+
+
+async def rotate(tx: Tx, id: UUID, sealed_secret: bytes, overlap_seconds: float) -> WebhookRow:
+    """Raises NotFound."""
+    await tx.execute(ROTATE, id, sealed_secret, overlap_seconds)
+    return await get(tx, id)
+
+
+async def delete(tx: Tx, id: UUID) -> None:
+    """Raises NotFound."""
+    await tx.execute(LOCK, id)
+    if await tx.execute(DELETE, id) == "DELETE 0":
+        raise NotFound
+
+
+async def unknown(tx: Tx, numbers: Sequence[UUID], flows: Sequence[UUID]) -> tuple[set[UUID], set[UUID]]:
+    """Which of these numbers and flows the organization does not have."""
+    known_numbers = {row["id"] for row in await tx.fetch(KNOWN_NUMBERS, numbers)} if numbers else set()
+    known_flows = {row["id"] for row in await tx.fetch(KNOWN_FLOWS, flows)} if flows else set()
+    return set(numbers) - known_numbers, set(flows) - known_flows
+
+
+async def failing(tx: Tx, first_seconds: float, next_seconds: float, limit: int) -> list[FailingRow]:
+    """As the system: webhooks that have failed so long that a first warning is due, or a later one; locked."""
+    return [FailingRow(**row) for row in await tx.fetch(FAILING, first_seconds, next_seconds, limit)]
+
+
+async def warn(tx: Tx, id: UUID, warnings: int, since: datetime) -> None:
+    """It was warned of so often, and counts as failing since then."""
+    await tx.execute(WARN, id, warnings, since)

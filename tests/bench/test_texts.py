@@ -1,0 +1,103 @@
+"""The kill matrix and the benchmark of texts, shortened; and that the matrix sees what it is there to see."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.texts import matrix, seam, speed
+from bench.texts.matrix import Cell
+from bench.texts.town import town
+from bench.texts.truth import NAMED, Audience, Found, judge
+from control.texts.posting import STEPS
+
+AUDIENCE = Audience.of(0, 60)
+ANN = AUDIENCE.all[10]
+
+
+def truth(list_works: bool = True) -> Found:
+    """What there is when all went well."""
+    said, taken, counts = dict[str, str](), dict[str, list[str]](), dict.fromkeys(("total", *NAMED), 0)
+    for each in AUDIENCE.all:
+        status = "delivered" if list_works else "sent"
+        status = "failed" if each in AUDIENCE.refused or (list_works and each in AUDIENCE.undelivered) else status
+        status = "opted_out" if each in AUDIENCE.opted_out else status
+        said[each] = "unknown" if not list_works and each in AUDIENCE.dropped else status
+        taken[each] = [] if each in AUDIENCE.refused | AUDIENCE.opted_out else ["delivered"]
+        counts[said[each]] += 1
+    counts["total"] = len(AUDIENCE.all)
+    sent = {each: len(texts) for each, texts in taken.items()}
+    return Found(list_works, said, counts, dict.fromkeys(AUDIENCE.all, 1), taken, sent)
+
+
+@pytest.mark.parametrize("list_works", [True, False])
+def test_the_truth_is_no_violation(list_works: bool) -> None:
+    found = judge(AUDIENCE, truth(list_works))
+    assert found.complaints == () and found.unknown == (0 if list_works else len(AUDIENCE.dropped)) and AUDIENCE.dropped
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"sent": {ANN: 2}}, "twice: 1"),
+        ({"taken": {ANN: ["delivered", "queued"]}}, "twice: 1"),
+        ({"sent": {ANN: 0}, "taken": {ANN: []}}, "missing: 1"),
+        ({"said": {ANN: "sending"}}, "unnamed: 1"),
+        ({"said": {ANN: "failed"}}, "differ: 1"),
+        ({"said": {ANN: "unknown"}}, "unknown: 1 too many, 0 too few"),
+        ({"counts": {"delivered": 3}}, "counters"),
+        ({"counts": {"total": 3}}, "recipients are gone"),
+        ({"messages": {ANN: 2}}, "messages"),
+        ({"said": {min(AUDIENCE.opted_out): "delivered"}}, "differ: 1"),
+    ],
+)
+def test_a_violation_is_seen(change: dict[str, Any], complaint: str) -> None:
+    found = truth()
+    changed: dict[str, Any] = {name: {**getattr(found, name), **values} for name, values in change.items()}
+    assert any(each.startswith(complaint) for each in judge(AUDIENCE, replace(found, **changed)).complaints)
+
+
+def test_with_the_list_down_only_those_in_flight_may_be_unknown_besides() -> None:
+    found = truth(list_works=False)
+    ben = min(AUDIENCE.ordinary - AUDIENCE.dropped)
+    counts = {**found.counts, "unknown": found.counts["unknown"] + 1, "sent": found.counts["sent"] - 1}
+    more = replace(found, said={**found.said, ben: "unknown"}, counts=counts)
+    assert judge(AUDIENCE, more).complaints == ("unknown: 1 too many, 0 too few",)
+    assert judge(AUDIENCE, replace(more, in_flight=frozenset({ben}))).complaints == ()
+
+
+def test_the_matrix_has_every_step_of_the_sender() -> None:
+    cells = matrix.cells(300, (1, 3), 2000)
+    for victim in ("worker", "postgres"):
+        for workers in (1, 3):
+            steps = {
+                each.step for each in cells if (each.victim, each.workers, each.list_works) == (victim, workers, True)
+            }
+            assert {f"send: {each}" for each in STEPS} <= steps
+    assert {each.step for each in cells} == set(seam.steps())
+
+
+@pytest.mark.slow
+async def test_killed_where_it_hurts_each_gets_its_text_once(tmp_path: Path) -> None:
+    cells = [
+        Cell("postgres", "send: posted", 1, 50),
+        Cell("control", "callback: message set", 1, 50),
+        Cell("worker", "send: posting", 1, 50, list_works=False),
+    ]
+    rows = await matrix.measure(cells, tmp_path / "home")
+    assert [each.complaints for each in rows] == [[], [], []], matrix.table(rows)
+    assert all(each.kills for each in rows)
+
+
+@pytest.mark.slow
+async def test_every_figure_is_measured(tmp_path: Path) -> None:
+    async with town(tmp_path / "home", settings=speed.FAST) as made:
+        figures = [
+            await speed.campaign(made, 0, 40, callbacks=False),
+            await speed.campaign(made, 40, 40, callbacks=True),
+        ]
+        figures += await speed.lag(made, 0, 20, 50)
+        figures += await speed.inbound(made, 0, 40, 50)
+    assert len(figures) == 6 and all(each.value > 0 for each in figures)
+    assert made.carrier.texting.book.requests_in_all == 100

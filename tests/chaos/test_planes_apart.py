@@ -1,0 +1,89 @@
+"""Gateway and media on one machine, control on another, and nothing gets through between them for a while."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.net import ROOT, Network
+from tests.chaos.servers import Postgres, url
+from tests.stalls import Stalls
+
+pytestmark = pytest.mark.slow
+#: A plane that nobody answers says so, and says when it is over.
+NOTICED_SECONDS, BACK_SECONDS = 5.0, 5.0
+READY, NOT_READY = 200, 503
+MEDIA, GATEWAY = 0, 1
+
+
+class Probe:
+    """What `/readyz` of media and of the gateway say, as it comes."""
+
+    def __init__(self, network: Network) -> None:
+        urls = ["http://127.0.0.1:8082/readyz", "http://127.0.0.1:8080/readyz"]
+        command = [sys.executable, "-m", "tests.chaos.probe", *urls]
+        self._process = network.start("a", command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+
+    async def until(self, *wanted: int, seconds: float = 60) -> list[float]:
+        """Wait until both say this; the times at which each did first."""
+        since = dict[int, float]()
+        async with asyncio.timeout(seconds):
+            while len(since) < len(wanted):
+                at, number, status = (await asyncio.to_thread(self._process.stdout.readline)).split()
+                if int(status) == wanted[int(number)]:
+                    since.setdefault(int(number), float(at))
+        return [since[number] for number in range(len(wanted))]
+
+
+@asynccontextmanager
+async def planes(network: Network, home: Path) -> AsyncIterator[Probe]:
+    """The database and control on `b`, media and the gateway on `a`."""
+    server = Postgres(network, "b", home)
+    await asyncio.to_thread(server.create)
+    await asyncio.to_thread(server.start)
+    roles = [f"CREATE ROLE {role} NOLOGIN" for role in ("hum_owner", "hum_app", "hum_system")]
+    await asyncio.to_thread(server.sql, *roles, "CREATE DATABASE hum OWNER hum_owner")
+    common = {
+        "PATH": os.environ["PATH"],
+        "HUM_NODE_KEY": "0123456789abcdefghijklmnopqrstuvwxyz",
+        "HUM_CONTROL_ADDRESS": f"{network.address('b')}:50051",
+        "HUM_DATABASE_URL": url(server),
+        "OPENAI_API_KEY": "sk-secret",
+        "TWILIO_AUTH_TOKEN": "token",
+        "HUM_MIN_FREE_BYTES": "0",
+    }
+    programs = {
+        "control": ("b", {"HUM_CONTROL_LISTEN": "0.0.0.0:50051"}),
+        "media": ("a", {"HUM_MEDIA_LISTEN": "127.0.0.1:8082"}),
+        "gateway": ("a", {"HUM_GATEWAY_LISTEN": "127.0.0.1:8080"}),
+    }
+    for plane, (machine, own) in programs.items():
+        environment = {**common, **own, "HUM_HOME": str(home / plane)}
+        with (home / f"{plane}.log").open("w") as output:
+            command = [sys.executable, "-m", f"{plane}.app"]
+            network.start(machine, command, env=environment, stdout=output, stderr=output, cwd=ROOT)
+    yield Probe(network)
+
+
+async def test_planes_that_are_cut_off_say_so_and_come_back(
+    machines: Network, open_home: Path, stalls: Stalls, record_property: Callable[[str, object], None]
+) -> None:
+    async with planes(machines, open_home) as probe:
+        await probe.until(READY, READY)
+        cut_at = time.monotonic()
+        machines.cut("a")
+        noticed = [at - cut_at for at in await probe.until(NOT_READY, NOT_READY)]
+        healed_at = time.monotonic()
+        machines.heal()
+        back = [at - healed_at for at in await probe.until(READY, READY)]
+    record_property("noticed after, s", round(max(noticed), 1))
+    record_property("back after, s", round(max(back), 1))
+    late = stalls.longest_ms / 1000
+    assert max(noticed) <= NOTICED_SECONDS + late, noticed
+    assert max(back) <= BACK_SECONDS + late, back

@@ -1,0 +1,109 @@
+"""The accounts with which a person signs in: seen and removed by that person, and noted where the person works."""
+
+import asyncio
+from typing import Any
+
+import httpx
+
+from hum import ids
+from hum.ids import Kind
+from tests.contract.conftest import Browser, Edge
+from tests.contract.test_sign_in import link
+
+PATH = "/api/me/sign-ins"
+WORK = "ada@work.example"
+
+
+async def accounts(browser: Browser) -> list[dict[str, Any]]:
+    answer = await browser.get(PATH)
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()["sign_ins"]
+    return found
+
+
+async def remove(browser: Browser, id: str) -> httpx.Response:
+    return await browser.request("DELETE", f"{PATH}/{id}")
+
+
+async def noted(browser: Browser) -> list[tuple[str, str, str]]:
+    entries = (await browser.get("/api/audit-log")).json()["entries"]
+    return [
+        (each["action"], each["subject"], each["actor_name"]) for each in entries if each["action"].endswith("SignIn")
+    ]
+
+
+async def in_two_organizations(edge: Edge) -> tuple[Browser, list[str]]:
+    ada = await edge.signed_in("ada@example.com")
+    made = [await ada.post("/api/organizations", json={"name": name}) for name in ("One", "Two")]
+    assert [each.status_code for each in made] == [201, 201], made[0].text
+    return ada, [each.json()["id"] for each in made]
+
+
+async def test_linking_and_removing_an_account_stand_in_the_log_of_each_organization(edge: Edge) -> None:
+    ada, organizations = await in_two_organizations(edge)
+    (first,) = await accounts(ada)
+    assert (first["email"], first["used_at"] is None, first["id"].startswith("signin_")) == (
+        "ada@example.com",
+        False,
+        True,
+    )
+    for _ in range(2):  # the second time changes nothing
+        assert (await link(ada, WORK)).status_code == 303
+    was, work = await accounts(ada)
+    assert (was["id"], work["email"], work["issuer"]) == (first["id"], WORK, first["issuer"])
+
+    elsewhere = await edge.signed_in(WORK)
+    assert (await remove(ada, work["id"])).status_code == 204
+    assert (await elsewhere.get("/api/me")).status_code == 401, "whoever had it is out"
+    assert [each["id"] for each in await accounts(ada)] == [first["id"]]
+    assert (await remove(ada, work["id"])).status_code == 404
+    for organization in organizations:
+        answer = await ada.post("/api/me/organization", json={"organization_id": organization})
+        assert answer.status_code == 200, answer.text
+        assert await noted(ada) == [
+            ("removeSignIn", work["id"], "ada@example.com"),
+            ("linkSignIn", work["id"], "ada@example.com"),
+        ]
+    stranger = await edge.signed_in(WORK)
+    mine, theirs = [(await each.get("/api/me")).json()["user"]["id"] for each in (ada, stranger)]
+    assert mine != theirs, "it opens nothing of hers any more"
+
+
+async def test_the_only_account_stays(edge: Edge) -> None:
+    ada = await edge.signed_in("ada@example.com")
+    (first,) = await accounts(ada)
+    refused = await remove(ada, first["id"])
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "invalid_state"), refused.text
+    assert (await link(ada, WORK)).status_code == 303
+    other = await edge.signed_in(WORK)
+    was, work = await accounts(ada)
+    # Each removes the other's, at the same time.
+    answers = await asyncio.gather(remove(ada, work["id"]), remove(other, was["id"]))
+    assert sum(each.status_code == 204 for each in answers) == 1, [each.text for each in answers]
+    async with edge.plane.control.db.system() as tx:
+        assert await tx.fetchval("SELECT count(*) FROM sign_in_subjects") == 1
+
+
+async def test_nobody_sees_or_removes_anothers_accounts(edge: Edge) -> None:
+    ada, grace = await edge.signed_in("ada@example.com"), await edge.signed_in("grace@example.com")
+    assert (await link(grace, WORK)).status_code == 303
+    theirs = await accounts(grace)
+    assert not {each["id"] for each in await accounts(ada)} & {each["id"] for each in theirs}
+    for id in (theirs[0]["id"], ids.show(Kind.SIGN_IN, ids.new()), "signin_x"):
+        assert (await remove(ada, id)).status_code == 404
+    assert await accounts(grace) == theirs
+    key = await edge.client()
+    for answer in (await key.get(PATH), await key.delete(f"{PATH}/{theirs[0]['id']}")):
+        assert answer.json()["error"]["code"] == "session_required"
+    assert (await edge.browser().get(PATH)).status_code == 401
+
+
+async def test_a_session_that_is_stolen_later_locks_nobody_out(edge: Edge) -> None:
+    ada = await edge.signed_in("ada@example.com")
+    assert (await link(ada, WORK)).status_code == 303
+    async with edge.plane.control.db.system() as tx:
+        await tx.execute("UPDATE sessions SET created_at = now() - interval '1 hour'")
+    before = await accounts(ada)
+    late = await remove(ada, before[0]["id"])
+    assert (late.status_code, late.json()["error"]["code"]) == (403, "forbidden")
+    assert await accounts(ada) == before

@@ -1,0 +1,87 @@
+"""`GET /api/usage`: by day in the organization's time zone, by flow and by number; each organization's own."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+
+from control.usage import rules, usecases
+from control.usage.rules import Prices
+from hum import ids
+from hum.ids import Kind
+from storage import events, usage
+from storage.usage import Owner, Used
+from tests.contract.conftest import Edge
+
+PRICES = Prices(rules.read('[[prices]]\nof = "US"\nfrom = 2026-01-01\ncurrency = "USD"\nsegments_sent = "0.01"\n'))
+
+
+async def use(edge: Edge, org: UUID, at: datetime, segments: int, number: UUID | None = None) -> None:
+    owner = Owner(org, ids.new(), None, number)
+    async with edge.plane.control.db.system() as tx:
+        used = [Used("", rules.MESSAGES_SENT, "", 1), Used("attempt 1", rules.SEGMENTS_SENT, "US", segments)]
+        await usage.put(tx, owner, [*used, Used("", rules.TEXT_IN, "new-model", 7)], at)
+        event = events.Event(1, "1", org, "usage.recorded", owner.subject_id, None, at, ids.new())
+        await usecases.count(tx, PRICES, [event])
+
+
+def days(answer: dict[str, object]) -> dict[str, int]:
+    return {
+        each["date"]: each["figures"]["messages_sent"] for each in answer["groups"] if each["figures"]["messages_sent"]
+    }  # type: ignore[attr-defined]
+
+
+async def test_usage_is_told_by_day_flow_and_number(edge: Edge) -> None:
+    http, other = await edge.client("Clinic"), await edge.client("Stranger")
+    org = ids.require(Kind.ORGANIZATION, (await http.get("/api/me")).json()["organization"]["id"])
+    await http.patch("/api/organization", json={"time_zone": "America/New_York"})
+    number = ids.new()
+    # New York leaves EST on 8 March 2026: that day has 23 hours, from 05:00Z to 04:00Z.
+    for moment, segments in (("04:59", 1), ("05:00", 2), ("23:59", 3)):
+        await use(edge, org, datetime.fromisoformat(f"2026-03-08T{moment}:00Z"), segments, number)
+    await use(edge, org, datetime(2026, 3, 9, 3, 59, tzinfo=UTC), 4)
+    await use(edge, org, datetime(2026, 3, 9, 4, 0, tzinfo=UTC), 5)
+    answer = (await http.get("/api/usage?from=2026-03-07&to=2026-03-09")).raise_for_status().json()
+    assert answer["time_zone"] == "America/New_York"
+    assert days(answer) == {"2026-03-07": 1, "2026-03-08": 3, "2026-03-09": 1}
+    whole = answer["totals"]
+    assert (whole["messages_sent"], whole["usage"]["costs"]) == (5, [{"currency": "USD", "amount": "0.15"}])
+    assert whole["usage"]["is_priced"] is False
+    assert whole["usage"]["lines"] == [
+        {
+            "meter": "segments_sent",
+            "item": "US",
+            "quantity": 15,
+            "basis": "estimate",
+            "cost": {"currency": "USD", "amount": "0.15"},
+        },
+        {"meter": "text_tokens_in", "item": "new-model", "quantity": 35, "basis": "none", "cost": None},
+    ]
+    by_number = (await http.get("/api/usage?from=2026-03-07&to=2026-03-09&group_by=number")).json()["groups"]
+    assert [(each["number_id"], each["figures"]["messages_sent"]) for each in by_number] == [
+        (ids.show(Kind.NUMBER, number), 3),
+        (None, 2),
+    ]
+    by_flow = (await http.get("/api/usage?from=2026-03-07&to=2026-03-09&group_by=flow")).json()["groups"]
+    assert [each["flow_id"] for each in by_flow] == [None]
+    strangers = (await other.get("/api/usage?from=2026-03-07&to=2026-03-09")).json()
+    assert strangers["totals"]["messages_sent"] == 0 and strangers["totals"]["usage"]["lines"] == []
+    async with edge.plane.control.db.system() as tx:
+        hour = await usage.totals(tx, org, datetime(2026, 3, 8, 5, tzinfo=UTC), datetime(2026, 3, 8, 6, tzinfo=UTC))
+    assert (hour.messages_sent, hour.segments_sent, hour.calls) == (1, 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [("from=2024-01-01&to=2026-01-01", "from"), ("from=2026-02-02&to=2026-02-01", "from"), ("group_by=moon", "group_by"),
+     ("from=yesterday", "from")],
+)  # fmt: skip
+async def test_a_span_is_bounded(edge: Edge, query: str, field: str) -> None:
+    http = await edge.client("Clinic")
+    answer = await http.get(f"/api/usage?{query}")
+    assert answer.status_code == 400 and field in answer.text, answer.text
+
+
+async def test_a_key_needs_the_scope(edge: Edge) -> None:
+    http = await edge.client("Clinic", "viewer", scopes=("calls:read",))
+    assert (await http.get("/api/usage")).status_code == 403

@@ -1,0 +1,3 @@
+from tests.control.texts.conftest import texting
+
+__all__ = ["texting"]

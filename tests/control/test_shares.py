@@ -1,0 +1,91 @@
+"""What one organization may have under way at customers' URLs, so that the others find a connection."""
+
+import asyncio
+from uuid import UUID
+
+import pytest
+
+from control.base.egress import Outside, Reason
+from control.clients.http import Limits
+from control.clients.shares import FULL, WAITING, Shares
+from hum import ids
+from tests.control.test_guarded_http import OK, ORG, client, says, server
+
+
+async def test_one_organization_leaves_connections_to_the_others() -> None:
+    release = asyncio.Event()
+
+    async def held(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await release.wait()
+        writer.write(OK)
+        await writer.drain()
+
+    limits = Limits(total_seconds=10, connect_seconds=10, connections=3, organization_requests=2)
+    async with server(held) as slow, server(says(OK)) as quick, client(limits=limits) as http:
+        url = f"http://127.0.0.1:{slow.port}/"
+        waiting = [asyncio.create_task(http.request("GET", url, org=ORG)) for _ in range(6)]
+        while slow.open < 2:
+            await asyncio.sleep(0.001)
+        other = await http.request("GET", f"http://127.0.0.1:{quick.port}/", org=ids.new())
+        assert (other.status, slow.most) == (200, 2)
+        release.set()
+        assert {each.status for each in await asyncio.gather(*waiting)} == {200}
+        assert slow.most == 2 and http._shares._shares == {}
+
+
+async def test_one_organization_leaves_a_host_that_many_use_to_the_others() -> None:
+    """As at a provider of scenarios, where one of them hangs."""
+    release, held = asyncio.Event(), ids.new()
+
+    async def provider(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if b"/slow" in one.requests[-1]:
+            await release.wait()
+        writer.write(OK)
+        await writer.drain()
+
+    limits = Limits(total_seconds=10, connect_seconds=10, connections=9, organization_requests=4, host_requests=2)
+    async with server(provider) as one, server(says(OK)) as two, client(limits=limits) as http:
+        url = f"http://127.0.0.1:{one.port}"
+        waiting = [asyncio.create_task(http.request("GET", f"{url}/slow", org=held)) for _ in range(6)]
+        while one.open < 2:
+            await asyncio.sleep(0.001)
+        assert (await http.request("GET", f"{url}/", org=ORG)).status == 200
+        assert (await http.request("GET", f"http://127.0.0.1:{two.port}/", org=held)).status == 200, (
+            "nor its own to others"
+        )
+        assert one.most == 3
+        release.set()
+        assert {each.status for each in await asyncio.gather(*waiting)} == {200}
+        assert http._shares._shares == {} and http._host_shares._shares == {}
+
+
+async def test_a_stream_keeps_its_place_until_it_is_closed() -> None:
+    limits = Limits(total_seconds=10, connect_seconds=0.05, organization_requests=2)
+    async with server(says(OK)) as one, client(limits=limits) as http:
+        url = f"http://127.0.0.1:{one.port}/"
+        streams = [await http.open_stream("GET", url, org=ORG) for _ in range(2)]
+        for _ in range(2):
+            with pytest.raises(Outside) as error:
+                await http.request("GET", url, org=ORG)
+            assert (error.value.reason, error.value.message) == (Reason.CONNECT, FULL)
+            streams[0].close()  # again: a place is given back once
+            streams[0] = await http.open_stream("GET", url, org=ORG)
+        assert (await http.request("GET", url, org=None)).status == 200
+        for each in streams:
+            each.close()
+        assert http._shares._shares == {} and http._host_shares._shares == {}
+
+
+async def test_who_waits_for_an_organizations_place_is_bounded_and_may_leave() -> None:
+    shares = Shares[UUID](1)
+    leave = await shares.enter(ORG, 1)
+    waiting = [asyncio.create_task(shares.enter(ORG, 10)) for _ in range(WAITING)]
+    await asyncio.sleep(0)
+    with pytest.raises(Outside, match="Too many"):
+        await shares.enter(ORG, 10)
+    for each in waiting[1:]:
+        each.cancel()
+    leave()
+    (await waiting[0])()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert shares._shares == {}

@@ -1,0 +1,130 @@
+"""Hours where the contact lives, and the next opening over every clock change that there is."""
+
+import json
+import random
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo, available_timezones
+
+import pytest
+
+from control.base import hours as opening
+from control.base.hours import Hours
+from control.texts import gate, hours
+from control.texts.gate import Facts, Wait
+from storage.messages import RulesRow
+
+MINUTE = timedelta(minutes=1)
+SPANS = (["08:00", "20:00"], ["22:00", "06:00"], ["01:30", "02:30"], ["00:00", "24:00"])
+
+
+def rules(contact_e164: str, **more: object) -> RulesRow:
+    row = {
+        "time_zone": "America/New_York", "business_hours_json": None, "quiet_hours_enabled": True,
+        "recipient_hours_enabled": True, "closed": False, "opted_out": False, "number_active": True, "sms_enabled": True,
+        "capabilities": ["sms"], "account": "", "contact_e164": contact_e164,
+    }  # fmt: skip
+    return RulesRow(**{**row, **more})  # type: ignore[arg-type]
+
+
+def at(text: str) -> datetime:
+    """A wall time in New York."""
+    return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo("America/New_York")).astimezone(UTC)
+
+
+def may_leave(contact_e164: str, wished: str) -> datetime:
+    """When a text that is wished at this time in New York leaves."""
+    known = Facts(False, False, True, hours.kept(rules(contact_e164)), False, None, None)
+    decision = gate.decide(known, at(wished))
+    return decision.until if isinstance(decision, Wait) else at(wished)
+
+
+@pytest.mark.parametrize(
+    ("contact", "wished", "leaves"),
+    [
+        ("+12125550123", "2026-06-01T20:59", "2026-06-01T20:59"),  # New York, Monday
+        ("+12125550123", "2026-06-01T21:00", "2026-06-02T08:00"),
+        ("+12035550123", "2026-06-01T20:00", "2026-06-02T09:00"),  # Connecticut
+        ("+13015550123", "2026-06-01T20:00", "2026-06-02T08:00"),  # Maryland
+        ("+14015550123", "2026-06-06T09:00", "2026-06-06T10:00"),  # Rhode Island, Saturday
+        ("+14015550123", "2026-06-05T18:00", "2026-06-06T10:00"),
+        ("+12145550123", "2026-06-07T09:00", "2026-06-07T13:00"),  # Texas, Sunday: noon in Chicago
+        ("+14155550123", "2026-06-01T09:00", "2026-06-01T11:00"),  # San Francisco
+        ("+442079460123", "2026-06-01T15:59", "2026-06-01T15:59"),  # London, where it is 20:59
+        ("+442079460123", "2026-06-01T16:00", "2026-06-02T03:00"),
+        # A toll-free number may be anywhere: from Newfoundland to Guam it must be day.
+        ("+18005551234", "2026-01-12T12:00", "2026-01-12T17:00"),
+    ],
+)
+def test_recipients_hours(contact: str, wished: str, leaves: str) -> None:
+    assert may_leave(contact, wished) == at(leaves)
+
+
+def test_each_area_code_is_of_one_state() -> None:
+    codes = [code for _, each in hours.STATES.values() for code in each.split()]
+    assert len(codes) == len(set(codes)) and all(len(code) == 3 and code.isdecimal() for code in codes)
+
+
+def test_both_kinds_of_hours_are_kept_and_the_one_that_holds_is_named() -> None:
+    office = json.dumps({"weekly": {"mon": [["10:00", "12:00"]]}})
+    found = hours.kept(rules("+14155550123", business_hours_json=office))
+    known = Facts(False, False, True, found, False, None, None)
+    assert gate.decide(known, at("2026-06-01T09:30")) == Wait(at("2026-06-01T11:00"), "organization_hours")
+    assert gate.decide(known, at("2026-06-01T10:30")) == Wait(at("2026-06-01T11:00"), "recipient_hours")
+
+
+# --- every clock change
+
+
+def changes(zone: ZoneInfo, year: int) -> list[datetime]:
+    """The clock changes of a year, to the day."""
+    days = [datetime(year, 1, 1, tzinfo=UTC) + timedelta(days=n) for n in range(366)]
+    offsets = [day.astimezone(zone).utcoffset() for day in days]
+    return [days[n] for n in range(365) if offsets[n] != offsets[n + 1]]
+
+
+def check(zone: ZoneInfo, day: datetime, step: int) -> None:
+    """`next_open` is not before, inside, and the first; and what is open closes where `open_until` says."""
+    start = day - timedelta(days=1)
+    minutes = [start + n * MINUTE for n in range(4 * 24 * 60)]
+    for span in SPANS:
+        week = {each: [span] for each in opening.WEEKDAYS}
+        parsed = opening.parse(json.dumps({"time_zone": zone.key, "weekly": week}), "UTC")
+        is_open = [opening.is_open(parsed, minute) for minute in minutes]
+        for n in range(0, 3 * 24 * 60, step):
+            first = next((m for m in range(n, len(minutes)) if is_open[m]), None)
+            if first is not None:
+                assert opening.next_open(parsed, minutes[n]) == minutes[first], (zone.key, span, minutes[n])
+            if is_open[n]:
+                closes_is_right(parsed, minutes, is_open, n)
+
+
+def closes_is_right(parsed: Hours, minutes: list[datetime], is_open: list[bool], n: int) -> None:
+    latest = minutes[n] + timedelta(hours=10)
+    closed = next((m for m in range(n, n + 600) if not is_open[m]), n + 600)
+    assert opening.open_until([parsed], minutes[n], latest) == minutes[closed], (parsed.zone.key, minutes[n])
+
+
+ZONES = sorted(
+    name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "posix", "right"))
+)
+
+
+def test_next_open_over_some_clock_changes() -> None:
+    chosen = {"America/New_York", "Australia/Lord_Howe", random.choice(ZONES)}
+    for zone in map(ZoneInfo, chosen):
+        for day in changes(zone, 2026)[:2]:
+            check(zone, day, step=97)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_next_open_over_every_clock_change() -> None:
+    behaviors = {}
+    for zone in map(ZoneInfo, ZONES):
+        for day in changes(zone, 2026):
+            behaviors.setdefault(
+                (day, tuple((day + n * timedelta(hours=6)).astimezone(zone).utcoffset() for n in range(8))), zone
+            )
+    assert len(behaviors) > 20
+    for (day, _), zone in behaviors.items():
+        check(zone, day, step=13)

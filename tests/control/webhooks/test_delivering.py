@@ -1,0 +1,324 @@
+"""From an event to a receiver: what is sent, again and again if need be, and what is recorded of it."""
+
+import asyncio
+import base64
+import json
+import ssl
+from typing import Any
+
+import pytest
+import standardwebhooks
+
+from bench.media.certificate import self_signed
+from control import readers
+from control.webhooks import usecases
+from control.webhooks.rules import Schedule
+from control.webhooks.sealing import Sealer
+from control.webhooks.usecases import Limits
+from hum import ids
+from hum.ids import Kind
+from hum.secrets import sign
+from hum.v1 import events_pb2
+from sandbox.receiver import Fault, Heard, Receiver, Reply
+from storage import erasures, events, identity, webhook_deliveries, webhooks
+from tests.control.webhooks.conftest import LOCAL, SCHEDULE, Hooked, received
+
+LIMITS = Limits(50, LOCAL, 3600.0)
+
+
+def verified(secret: str, heard: Heard) -> dict[str, Any]:
+    """The body, if others' library finds both signatures good."""
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    assert heard.headers["x-hum-signature"] == f"sha256={sign(key, heard.body).hex()}"
+    body: dict[str, Any] = standardwebhooks.Webhook(secret).verify(heard.body, dict(heard.headers))
+    return body
+
+
+async def test_an_event_reaches_each_webhook_that_wants_it_once(hooked: Hooked) -> None:
+    one, other = await hooked.webhook("/one"), await hooked.webhook("/other", events=["sms.*"])
+    await hooked.webhook("/none", events=["call.completed"])
+    (event,) = await hooked.happen(received())
+    await hooked.sender().send_due()
+    for path, webhook in (("/one", one), ("/other", other)):
+        (heard,) = hooked.receiver.at(path)
+        body = verified(hooked.secrets[webhook], heard)
+        assert (body["id"], body["type"], body["sequence"]) == (ids.show(Kind.EVENT, event), "sms.received", 1)
+        assert body["organization_id"] == ids.show(Kind.ORGANIZATION, hooked.org)
+        assert body["data"]["body"] == "text 1 ✓"
+        assert heard.headers["x-hum-event"] == "sms.received"
+        (delivery,) = await hooked.deliveries(webhook)
+        assert (delivery.state, delivery.attempts, delivery.response_status) == ("delivered", 1, 200)
+        assert heard.headers["x-hum-delivery"] == ids.show(Kind.DELIVERY, delivery.id)
+    assert hooked.receiver.at("/none") == []
+
+
+async def test_a_failure_is_retried_with_the_same_body_and_id_until_it_succeeds(hooked: Hooked) -> None:
+    webhook = await hooked.webhook()
+    hooked.receiver.say(
+        "/hook", Reply(500, body=b"oh"), Reply(503, {"Retry-After": "0"}), Reply(301, {"Location": "/x"})
+    )
+    await hooked.happen(received())
+    (delivery,) = await hooked.until_settled(webhook)
+    heard = hooked.receiver.at("/hook")
+    assert (delivery.state, delivery.attempts, len(heard)) == ("delivered", 4, 4)
+    assert len({each.body for each in heard}) == len({each.headers["webhook-id"] for each in heard}) == 1
+    for each in heard:
+        verified(hooked.secrets[webhook], each)
+    assert hooked.receiver.at("/x") == []  # a redirect is not followed
+    async with hooked.db.tenant(hooked.org) as tx:
+        attempts = await webhook_deliveries.attempts(tx, delivery.id)
+    assert [(each.number, each.response_status, each.error) for each in attempts] == [
+        (1, 500, "status"),
+        (2, 503, "status"),
+        (3, 301, "status"),
+        (4, 200, None),
+    ]
+    assert attempts[0].response_body == b"oh"
+    assert (await hooked.row(webhook)).failing_since is None
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (Fault.HANG, "timeout"),
+        (Fault.RESET, "protocol"),
+        (Fault.CUT, "protocol"),
+        (Fault.DRIP, "timeout"),
+        (Fault.GARBAGE, "protocol"),
+    ],
+)
+async def test_a_bad_answer_is_a_failure_and_no_harm(hooked: Hooked, fault: Fault, error: str) -> None:
+    webhook = await hooked.webhook()
+    hooked.receiver.say("/hook", Reply(fault=fault))
+    await hooked.happen(received())
+    (delivery,) = await hooked.until_settled(webhook, hooked.sender(request_seconds=0.3))
+    async with hooked.db.tenant(hooked.org) as tx:
+        first, second = await webhook_deliveries.attempts(tx, delivery.id)
+    assert (first.error, first.response_status, second.response_status) == (error, None, 200)
+
+
+async def test_a_huge_answer_is_cut_off_at_16_kib(hooked: Hooked) -> None:
+    webhook = await hooked.webhook()
+    hooked.receiver.say("/hook", Reply(fault=Fault.HUGE))
+    await hooked.happen(received())
+    (delivery,) = await hooked.until_settled(webhook)
+    async with hooked.db.tenant(hooked.org) as tx:
+        (attempt,) = await webhook_deliveries.attempts(tx, delivery.id)
+    assert delivery.state == "delivered"
+    assert attempt.response_body is not None
+    assert len(attempt.response_body) == 16 << 10
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_not_trusted(hooked: Hooked, tmp_path: Any) -> None:
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(self_signed(tmp_path))
+    async with Receiver.serve(tls=context) as wrong:
+        webhook = await hooked.webhook(url=f"{wrong.url}/hook")
+        await hooked.happen(received())
+        (delivery,) = await hooked.until_settled(webhook, hooked.sender(schedule=Schedule((), 0, 0)))
+        assert (delivery.state, delivery.error) == ("failed", "tls")
+        assert wrong.heard == []
+
+
+async def test_an_address_that_is_not_public_is_never_asked(hooked: Hooked) -> None:
+    webhook = await hooked.webhook()
+    async with hooked.db.system() as tx:  # as if its name had been given another address since
+        await tx.execute("UPDATE webhooks SET url = 'http://169.254.169.254/latest'")
+    await hooked.happen(received())
+    (delivery,) = await hooked.until_settled(webhook, hooked.sender(schedule=Schedule((), 0, 0)))
+    assert (delivery.state, delivery.error) == ("failed", "blocked_address")
+
+
+async def test_all_attempts_fail_and_it_is_sent_again_when_a_person_says_so(hooked: Hooked) -> None:
+    webhook = await hooked.webhook()
+    hooked.receiver.always("/hook", Reply(500))
+    await hooked.happen(received())
+    (delivery,) = await hooked.until_settled(webhook)
+    assert (delivery.state, delivery.attempts) == ("failed", 1 + SCHEDULE.retries)
+    async with hooked.db.tenant(hooked.org) as tx:
+        await usecases.redeliver(tx, webhook, delivery.id)
+    (delivery,) = await hooked.until_settled(webhook)
+    assert (delivery.state, delivery.attempts) == ("failed", 2 + SCHEDULE.retries)  # once, without its schedule
+    hooked.receiver.always("/hook", Reply(200))
+    async with hooked.db.tenant(hooked.org) as tx:
+        assert await webhook_deliveries.replay(tx, webhook, None, ["failed", "missed"], SCHEDULE.retries) == 1
+    (delivery,) = await hooked.until_settled(webhook)
+    assert delivery.state == "delivered"
+
+
+async def test_410_disables_and_what_happens_then_is_missed_until_it_is_replayed(hooked: Hooked) -> None:
+    webhook, other = await hooked.webhook(), await hooked.webhook("/other", events=["webhook.disabled"])
+    hooked.receiver.say("/hook", Reply(410))
+    await hooked.happen(received())
+    await hooked.sender().send_due()
+    assert (await hooked.row(webhook)).disabled_reason == "gone"
+    await hooked.happen(received(2))
+    await hooked.sender().send_due()
+    assert [each.state for each in await hooked.deliveries(webhook)] == ["failed", "missed", "missed"]
+    (news,) = hooked.receiver.at("/other")
+    assert json.loads(news.body)["data"]["reason"] == "gone"
+    assert [each.state for each in await hooked.deliveries(other)] == ["delivered"]
+    async with hooked.db.tenant(hooked.org) as tx:
+        assert await tx.fetchval(
+            "SELECT action FROM audit_log WHERE subject = $1", ids.show(Kind.WEBHOOK, webhook)
+        ) == ("disabledWebhook")
+        await webhooks.enable(tx, webhook)
+        assert await webhook_deliveries.replay(tx, webhook, None, ["missed"], SCHEDULE.retries) == 2
+    await hooked.sender().send_due()
+    assert [each.state for each in await hooked.deliveries(webhook)] == ["failed", "delivered", "delivered"]
+
+
+async def test_what_waits_when_a_webhook_is_disabled_is_missed(hooked: Hooked) -> None:
+    webhook = await hooked.webhook()
+    hooked.receiver.say("/hook", Reply(500))
+    await hooked.happen(received())
+    sender = hooked.sender(schedule=Schedule((3600.0,), 0, 0))
+    await sender.send_due()
+    async with hooked.db.tenant(hooked.org) as tx:
+        await webhooks.disable(tx, webhook, "person")
+    await sender.send_due()
+    assert [each.state for each in await hooked.deliveries(webhook)] == ["missed"]
+    assert len(hooked.receiver.heard) == 1
+
+
+async def test_a_secret_that_is_rotated_between_attempts(hooked: Hooked) -> None:
+    webhook = await hooked.webhook()
+    hooked.receiver.say("/hook", Reply(500), Reply(500))
+    await hooked.happen(received())
+    sender = hooked.sender(schedule=Schedule((3600.0,) * 3, 0, 0))
+    await sender.send_due()
+    async with hooked.db.tenant(hooked.org) as tx:
+        _, newer = await usecases.rotate(tx, webhook, Sealer(hooked.keyring), LIMITS)
+        await webhook_deliveries.redeliver(
+            tx, webhook, (await webhook_deliveries.page(tx, webhook, None, None, 1))[0].id
+        )
+    await sender.send_due()
+    async with hooked.db.tenant(hooked.org) as tx:  # the overlap is over
+        await tx.execute("UPDATE webhooks SET previous_secret_expires_at = now() - interval '1 second'")
+        await webhook_deliveries.redeliver(
+            tx, webhook, (await webhook_deliveries.page(tx, webhook, None, None, 1))[0].id
+        )
+    await sender.send_due()
+    first, second, third = hooked.receiver.at("/hook")
+    older = hooked.secrets[webhook]
+    verified(older, first)
+    verified(newer, second)
+    standardwebhooks.Webhook(older).verify(second.body, dict(second.headers))  # both, while both are valid
+    verified(newer, third)
+    with pytest.raises(standardwebhooks.WebhookVerificationError):
+        standardwebhooks.Webhook(older).verify(third.body, dict(third.headers))
+    assert first.body == second.body == third.body
+
+
+async def test_a_webhook_that_is_deleted_under_way_leaves_nothing(hooked: Hooked) -> None:
+    webhook, begun, go = await hooked.webhook(), asyncio.Event(), asyncio.Event()
+
+    async def at_step(step: str) -> None:
+        if step == "answered":
+            begun.set()
+            await go.wait()
+
+    await hooked.happen(received(), received(2))
+    sending = asyncio.create_task(hooked.sender(at_step).send_due())
+    await begun.wait()
+    async with hooked.db.tenant(hooked.org) as tx:
+        await webhooks.delete(tx, webhook)
+    go.set()
+    await sending
+    async with hooked.db.system() as tx:
+        for table in ("webhooks", "webhook_queues", "webhook_deliveries", "webhook_attempts"):
+            assert await tx.fetchval(f"SELECT count(*) FROM {table}") == 0
+
+
+async def test_an_event_that_was_deleted_is_not_sent_and_its_answers_are_gone(hooked: Hooked) -> None:
+    webhook = await hooked.webhook()
+    hooked.receiver.say("/hook", Reply(500, body=b"dear Ada"))
+    (event,) = await hooked.happen(received())
+    sender = hooked.sender(schedule=Schedule((60.0,) * 3, 0, 0))
+    while not (await hooked.deliveries(webhook))[0].attempts:
+        await sender.send_due()
+    hooked.receiver.always("/hook", Reply(200))
+    async with hooked.db.tenant(hooked.org) as tx:
+        await tx.execute("UPDATE webhook_deliveries SET due_at = now() + interval '1 day'")
+        assert await erasures.empty_events(tx, [event]) == 1
+    (delivery,) = await hooked.deliveries(webhook)
+    assert (delivery.state, delivery.error) == ("canceled", "deleted")
+    async with hooked.db.tenant(hooked.org) as tx:
+        attempts = await webhook_deliveries.attempts(tx, delivery.id)
+    assert {each.response_body for each in attempts} == {None}
+
+
+async def test_headers_of_ones_own_are_sent_and_sealed(hooked: Hooked) -> None:
+    webhook = await hooked.webhook(headers={"Authorization": "Bearer abc"})
+    await hooked.happen(received())
+    await hooked.sender().send_due()
+    assert hooked.receiver.heard[0].headers["authorization"] == "Bearer abc"
+    sealed = (await hooked.row(webhook)).sealed_headers
+    assert sealed is not None
+    assert b"abc" not in sealed
+
+
+@pytest.mark.parametrize("format", ["slack", "discord", "teams"])
+async def test_a_line_for_people(hooked: Hooked, format: str) -> None:
+    await hooked.webhook(format=format)
+    message = received()
+    message.body = "<!channel> hi"
+    await hooked.happen(message)
+    await hooked.sender().send_due()
+    body = hooked.receiver.heard[0].body.decode()
+    assert "sms.received" in body
+    assert "<!channel>" not in body
+
+
+async def test_only_events_of_a_number_or_a_flow(hooked: Hooked) -> None:
+    number, other, thread = ids.new(), ids.new(), ids.new()
+    async with hooked.db.system() as tx:
+        for id, e164 in ((number, "+12125550101"), (other, "+12125550102")):
+            await tx.execute(
+                "INSERT INTO numbers (id, org_id, e164, carrier_sid, capabilities) VALUES ($1, $2, $3, $4, '{sms}')",
+                id,
+                hooked.org,
+                e164,
+                f"PN{id.hex}",
+            )
+        await tx.execute(
+            "INSERT INTO conversations (id, org_id, number_e164, contact_e164, number_id) VALUES ($1, $2, $3, $4, $5)",
+            thread,
+            hooked.org,
+            "+12125550101",
+            "+13175551234",
+            number,
+        )
+    await hooked.webhook("/mine", numbers=[ids.show(Kind.NUMBER, number)])
+    await hooked.webhook("/other", numbers=[ids.show(Kind.NUMBER, other)])
+    await hooked.happen(
+        received(conversation=thread), received(), events_pb2.CampaignCompletedEvent(campaign_id="camp_1")
+    )
+    await hooked.sender().send_due()
+    assert [json.loads(each.body)["data"]["conversation_id"] for each in hooked.receiver.heard] == [
+        ids.show(Kind.CONVERSATION, thread)
+    ]
+    assert hooked.receiver.heard[0].path == "/mine"
+
+
+async def test_a_noisy_organizations_webhooks_delay_no_others(hooked: Hooked) -> None:
+    noisy, thread = ids.new(), ids.new()
+    async with hooked.db.system() as tx:
+        await identity.create_organization(tx, noisy, "Noisy")
+    loud = await hooked.webhook(org=noisy)
+    quiet = await hooked.webhook()
+    async with hooked.db.system() as tx:
+        await events.append_all(tx, [events.New(noisy, ids.new(), received(conversation=thread)) for _ in range(2_000)])
+    async with hooked.db.system() as tx:
+        await events.append(tx, hooked.org, ids.new(), received())
+    for _ in range(2):
+        await readers.read(hooked.db, hooked.reader())
+    assert len(await hooked.deliveries(quiet)) == 1
+    count = "SELECT count(*) FROM webhook_deliveries WHERE webhook_id = $1"
+    async with hooked.db.system() as tx:
+        assert await tx.fetchval(count, loud) < 1_000, "there is more to do"
+    await hooked.read()
+    async with hooked.db.system() as tx:
+        rows = await tx.fetch("SELECT sequence FROM webhook_deliveries WHERE webhook_id = $1 ORDER BY event_id", loud)
+    assert [row["sequence"] for row in rows] == list(range(1, 2_001)), "in their order, each once"

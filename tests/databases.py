@@ -1,0 +1,165 @@
+"""Databases for tests, each as if it were new: emptied and lent again, since making one is a tenth of a second of work."""
+
+import asyncio
+import itertools
+from collections.abc import Collection, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import asyncpg
+
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record]
+
+T = TypeVar("T")
+
+#: How often one is lent: what was deleted stays on its pages, and its indexes grow.
+LENT = 40
+#: One that grew beyond this is not emptied, but thrown away.
+MOST_BYTES = 4 << 20
+SYSTEM = "postgres"
+#: Objects from here on are a database's own; those before are the same in all.
+FIRST_OWN_OID = 16384
+_numbers = itertools.count(1)
+
+#: Whatever a test may change besides rows: relations and their statistics, functions, triggers, constraints, policies, settings.
+SHAPE = """
+    SELECT md5(concat_ws(';',
+        (SELECT string_agg(concat(oid, xmin, reltuples), ',' ORDER BY oid) FROM pg_class WHERE oid >= 16384),
+        (SELECT string_agg(concat(oid, xmin), ',' ORDER BY oid) FROM pg_proc WHERE oid >= 16384),
+        (SELECT string_agg(concat(oid, xmin), ',' ORDER BY oid) FROM pg_trigger WHERE oid >= 16384),
+        (SELECT string_agg(concat(oid, xmin), ',' ORDER BY oid) FROM pg_constraint WHERE oid >= 16384),
+        (SELECT string_agg(concat(oid, xmin), ',' ORDER BY oid) FROM pg_policy),
+        (SELECT string_agg(extname, ',' ORDER BY extname) FROM pg_extension),
+        (SELECT string_agg(concat(setdatabase, setrole, setconfig), ',') FROM pg_db_role_setting WHERE setdatabase =
+            (SELECT oid FROM pg_database WHERE datname = current_database()))))
+"""
+WRITTEN = """
+    SELECT oid::regclass::text AS name, pg_relation_size(oid) AS bytes FROM pg_class
+     WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND pg_relation_size(oid) > 0
+"""
+RESTART = """
+    SELECT setval(format('%I.%I', schemaname, sequencename), start_value, false) FROM pg_sequences WHERE last_value IS NOT NULL
+"""
+END_OTHERS = """
+    SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
+
+@dataclass
+class Databases:
+    """Copies of the migrated database `template`, of the server at `base` (a URL without its database).
+
+    One connection to each outlives the tests: a new one would first read the catalog, which takes longer than emptying.
+    """
+
+    base: str
+    template: str = "hum"
+    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+    _shape: str = ""
+    #: JSON of the rows that the template has, by table.
+    _rows: dict[str, str] = field(default_factory=dict)
+    _free: list[str] = field(default_factory=list)
+    _lent: dict[str, int] = field(default_factory=dict)
+    _connections: dict[str, "Connection"] = field(default_factory=dict)
+
+    def lend(self) -> str:
+        """The name of one that nobody else has."""
+        return self._run(self._lend())
+
+    def take_back(self, name: str) -> None:
+        self._run(self._take_back(name))
+
+    def close(self) -> None:
+        for connection in self._connections.values():
+            self._run(connection.close())
+        self._loop.close()
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._loop.run_until_complete(work)
+
+    async def _lend(self) -> str:
+        if self._free:
+            return self._free.pop()
+        name = await new(self.base, self.template)
+        if not self._shape:
+            await self._look_at(await self._alone(name))
+        return name
+
+    async def _take_back(self, name: str) -> None:
+        lent = self._lent.get(name, 0) + 1
+        if lent < LENT and await self._emptied(await self._alone(name)):
+            self._lent[name] = lent
+            self._free.append(name)
+            return
+        if (connection := self._connections.pop(name, None)) is not None:
+            await connection.close()
+        await drop(self.base, name)
+
+    async def _alone(self, name: str) -> "Connection":
+        """The connection to this one, or another if a test has ended it, once it is the only one."""
+        if (connection := self._connections.get(name)) is not None:
+            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                await connection.execute(END_OTHERS)
+                return connection
+        self._connections[name] = connection = await asyncpg.connect(f"{self.base}/{name}")
+        await connection.execute(END_OTHERS)
+        return connection
+
+    async def _look_at(self, connection: "Connection") -> None:
+        self._shape = await connection.fetchval(SHAPE)
+        for row in await connection.fetch(WRITTEN):
+            self._rows[row["name"]] = await connection.fetchval(f"SELECT json_agg(t) FROM {row['name']} t")
+
+    async def _emptied(self, connection: "Connection") -> bool:
+        """False if it can't be made as it was."""
+        written = await connection.fetch(WRITTEN)
+        if sum(row["bytes"] for row in written) > MOST_BYTES or await connection.fetchval(SHAPE) != self._shape:
+            return False
+        deletions = "; ".join(f"DELETE FROM {row['name']}" for row in written)
+        async with connection.transaction():
+            await connection.execute(f"SET LOCAL session_replication_role = replica; {deletions}")
+            for table, rows in self._rows.items():
+                await connection.execute(
+                    f"INSERT INTO {table} SELECT * FROM json_populate_recordset(NULL::{table}, $1)", rows
+                )
+            await connection.execute(RESTART)
+        return True
+
+
+def introspect_once() -> None:
+    """Have this process ask a server only once what a built-in type is: asyncpg has each connection ask anew, for 5 ms each time."""
+    asks, answers = asyncpg.Connection._introspect_types, dict[frozenset[int], Any]()
+
+    async def introspect(self: "Connection", oids: Collection[int], timeout: float) -> Any:
+        if max(oids) >= FIRST_OWN_OID:
+            return await asks(self, oids, timeout)
+        if (asked := frozenset(oids)) not in answers:
+            answers[asked] = await asks(self, oids, timeout)
+        return answers[asked]
+
+    asyncpg.Connection._introspect_types = introspect
+
+
+async def new(base: str, template: str) -> str:
+    name = f"test_{next(_numbers)}"
+    copy = f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY"  # not page by page through the log
+    await _run(base, copy, f"GRANT CREATE ON DATABASE {name} TO hum_owner")
+    return name
+
+
+async def open_schema(base: str, name: str) -> None:
+    """Let our owner make tables in one that is not ours yet."""
+    await _run(base, "GRANT USAGE, CREATE ON SCHEMA public TO hum_owner", database=name)
+
+
+async def drop(base: str, name: str) -> None:
+    await _run(base, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def _run(base: str, *statements: str, database: str = SYSTEM) -> None:
+    connection = await asyncpg.connect(f"{base}/{database}")
+    for statement in statements:
+        await connection.execute(statement)
+    await connection.close()

@@ -1,0 +1,108 @@
+"""Calls whose recordings live in a bucket: the media plane is on another machine than control."""
+
+import asyncio
+import io
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hum import recordings
+from hum.objects.bucket import Bucket, opened
+from hum.settings import ControlSettings
+from sandbox.openai import Script
+from sandbox.twilio import say
+from tests import objectstore
+from tests.e2e.conftest import House
+from tests.e2e.test_inbound_call import LISTEN
+from tests.e2e.test_voicemail import BEEPED, HASH, MESSAGE, MORE, closed, item, samples
+from tests.objectstore import Store
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with objectstore.serving(tmp_path_factory.mktemp("weed")) as store:
+        yield store
+
+
+@pytest.fixture
+def shared_settings(store: Store, tmp_path: Path) -> dict[str, Any]:
+    fast = {"sweep_seconds": 0.2, "job_retry_seconds": 0.2, "node_key": "a node key of these tests, which is long"}
+    return store.settings(prefix=tmp_path.name) | fast
+
+
+@pytest.fixture
+def media_settings(tmp_path: Path) -> dict[str, Any]:
+    fast = {"store_scan_seconds": 0.1, "store_settle_seconds": 0.3, "voicemail_silence_seconds": 3.0}
+    return fast | {"home": tmp_path / "media", "voicemail_max_seconds": 6.0}
+
+
+@pytest.fixture
+def script() -> Script:
+    return Script.of(
+        {"heard": ["Please call me back about the boiler"], "turns": [{"say": "Good morning, how may I help?"}]}
+    )
+
+
+def bucket_of(house: House, store: Store) -> Bucket:
+    settings = ControlSettings(**store.settings(prefix=house.home.name))
+    assert settings.bucket is not None
+    return opened(settings, settings.bucket)
+
+
+async def beginning_of(house: House, call_id: str) -> str:
+    """What the names of a call's objects begin with."""
+    return recordings.beginning((await house.http.get("/api/me")).json()["organization"]["id"], call_id)
+
+
+async def test_a_recording_is_heard_as_soon_as_it_is_there_and_gone_with_its_call(house: House, store: Store) -> None:
+    await house.answer_with(recording_enabled=True)
+    call = await house.ring(LISTEN, say(MORE), LISTEN)
+    await call.ended(40)
+    record = await house.record()
+    url = f"/api/calls/{record['id']}/recording"
+    async with asyncio.timeout(20):
+        while (answer := await house.http.get(url)).status_code == 503:
+            assert answer.json()["error"]["code"] == "not_stored_yet"
+            await asyncio.sleep(0.05)
+    sound = answer.raise_for_status().content
+    with wave.open(io.BytesIO(sound)) as wav:
+        assert wav.getnchannels() == 2 and wav.getnframes() > 8_000
+    part = await house.http.get(url, headers={"Range": "bytes=100-299"})
+    assert (part.status_code, part.content) == (206, sound[100:300])
+    assert part.headers["content-range"] == f"bytes 100-299/{len(sound)}"
+    peaks = await house.http.get(f"/api/calls/{record['id']}/peaks")
+    assert peaks.raise_for_status().content[:4] == b"HUMP"
+    async with asyncio.timeout(20):
+        while list((house.home / "media" / "recordings").rglob("*.wav*")):
+            await asyncio.sleep(0.05)
+    assert (await house.http.get(url)).content == sound
+    bucket = bucket_of(house, store)
+    beginning = await beginning_of(house, record["id"])
+    assert len(await bucket.named(beginning)) == 2
+    (await house.http.delete(f"/api/calls/{record['id']}")).raise_for_status()
+    async with asyncio.timeout(20):
+        while await bucket.named(beginning):
+            await asyncio.sleep(0.05)
+    assert (await house.http.get(url)).status_code == 404
+
+
+async def test_a_message_that_is_left_is_transcribed_from_the_bucket_and_deleted_there(
+    house: House, store: Store
+) -> None:
+    await closed(house)
+    call = await house.ring(BEEPED, say(MESSAGE), HASH, stay=True)
+    await call.ended(40)
+    left = await item(house)
+    assert await samples(house, left)
+    assert (await house.http.get(f"/api/voicemails/{left['id']}/peaks")).raise_for_status().content[:4] == b"HUMP"
+    (await house.http.delete(f"/api/voicemails/{left['id']}")).raise_for_status()
+    assert (await house.http.get(left["audio_url"])).status_code == 404
+    bucket, beginning = bucket_of(house, store), await beginning_of(house, left["call_id"])
+    async with asyncio.timeout(20):
+        while await bucket.named(beginning):
+            await asyncio.sleep(0.05)

@@ -1,0 +1,142 @@
+"""A machine that answers our call gets the message, whole and alone, or nobody at all."""
+
+from dataclasses import replace
+
+import pytest
+
+from media.core.commands import EndCall, Machine
+from media.core.leg import HangUp
+from media.core.types import BargedIn, CallPlan, Clip, ClipKind, TurnEnded
+
+GREETING = bytes(range(1, 251)) * 64  # 2 s
+MESSAGE = bytes(range(3, 253)) * 160  # 5 s
+PLAN = CallPlan(
+    "Be kind.",
+    "marin",
+    "gpt-realtime",
+    "whisper",
+    opens=True,
+    clips={
+        ClipKind.GREETING: Clip("Hello this is the shop", GREETING),
+        ClipKind.MACHINE: Clip("Please call the shop back", MESSAGE),
+        ClipKind.GOODBYE: Clip("Goodbye then", bytes(800)),
+    },
+)
+LEAVE = Machine("machine", message=True)
+
+
+def told(phone, command):
+    phone.carry(phone.talk.command(command, phone.world.now))
+
+
+def said(phone):
+    return [(turn.text, turn.heard_text, turn.interrupted) for turn in phone.told(TurnEnded) if turn.role == "agent"]
+
+
+@pytest.mark.parametrize("speaking_ms", [500, 3_500])
+def test_the_message_is_left_whole_and_alone(make_phone, speaking_ms):
+    """Whether the agent was speaking when it came to the beep, or silent."""
+    phone = make_phone(PLAN)
+    phone.after(speaking_ms)
+    told(phone, LEAVE)
+    asked_ms = phone.world.now
+    told(phone, LEAVE)  # told twice, done once
+    phone.after(9_000)
+    assert phone.hung_up == HangUp("machine")
+    assert phone.carrier.heard(phone.world.now).endswith(MESSAGE)
+    assert said(phone)[-1] == ("Please call the shop back",) * 2 + (False,)
+    assert len(phone.carrier.heard(phone.world.now)) <= len(GREETING) + len(MESSAGE)
+    assert not phone.told(BargedIn), "nobody has interrupted anybody"
+    start_ms = phone.carrier.played[-1][0]
+    assert start_ms < asked_ms + 700
+
+
+def test_what_the_machine_says_does_not_interrupt_it(make_phone):
+    phone = make_phone(PLAN)
+    phone.after(3_000)
+    told(phone, LEAVE)
+    phone.after(300)
+    phone.speak(2_000)
+    phone.after(6_000)
+    assert phone.hung_up == HangUp("machine")
+    assert phone.carrier.heard(phone.world.now).endswith(MESSAGE)
+
+
+def test_it_comes_in_the_middle_of_an_overlap(make_phone):
+    """The machine was talking over the greeting, which had been stopped for it."""
+    phone = make_phone(PLAN)
+    phone.after(600)
+    phone.speak(200)
+    told(phone, LEAVE)
+    phone.after(9_000)
+    assert phone.hung_up == HangUp("machine")
+    assert phone.carrier.heard(phone.world.now).endswith(MESSAGE)
+
+
+def test_a_long_message_is_not_cut(make_phone):
+    long = MESSAGE * 6  # 30 s; an ordinary close is cut after 15
+    phone = make_phone(replace(PLAN, clips={**PLAN.clips, ClipKind.MACHINE: Clip("Long", long)}))
+    phone.after(2_500)
+    told(phone, LEAVE)
+    phone.after(33_000)
+    assert phone.hung_up == HangUp("machine")
+    assert phone.carrier.heard(phone.world.now).endswith(long)
+
+
+def test_a_message_that_is_not_rendered_is_spoken_by_the_model(make_phone):
+    phone = make_phone(replace(PLAN, clips={**PLAN.clips, ClipKind.MACHINE: Clip("Please call the shop back")}))
+    phone.after(3_000)
+    told(phone, LEAVE)
+    phone.after(12_000)
+    assert phone.hung_up == HangUp("machine")
+    assert len(said(phone)) == 2
+
+
+def test_without_a_text_the_model_says_what_it_called_for(make_phone):
+    clips = {kind: clip for kind, clip in PLAN.clips.items() if kind is not ClipKind.MACHINE}
+    phone = make_phone(replace(PLAN, clips=clips))
+    phone.after(3_000)
+    told(phone, LEAVE)
+    phone.after(12_000)
+    assert phone.hung_up == HangUp("machine")
+    assert len(said(phone)) == 2
+
+
+def test_a_machine_is_hung_up_on_at_once(make_phone):
+    phone = make_phone(PLAN)
+    phone.after(700)
+    told(phone, Machine("fax"))
+    phone.after(300)
+    assert phone.hung_up == HangUp("fax")
+    assert len(phone.carrier.heard(phone.world.now)) < len(GREETING)
+
+
+def test_a_call_that_closes_already_closes_as_it_does(make_phone):
+    phone = make_phone(PLAN)
+    phone.after(2_500)
+    told(phone, EndCall("operator", spoken=True))
+    told(phone, LEAVE)
+    phone.after(4_000)
+    assert phone.hung_up == HangUp("operator")
+
+
+def test_a_machine_after_the_end_changes_nothing(make_phone):
+    phone = make_phone(PLAN)
+    phone.after(700)
+    told(phone, EndCall("operator"))
+    phone.after(100)
+    told(phone, LEAVE)
+    phone.after(1_000)
+    assert phone.hung_up == HangUp("operator")
+
+
+def test_who_has_called_speaks_first_also_without_a_greeting(make_phone):
+    phone = make_phone(replace(PLAN, clips={}))
+    phone.after(3_000)
+    assert said(phone) or phone.carrier.heard(phone.world.now).strip(b"\xff")
+
+
+def test_who_is_called_waits_for_the_caller(make_phone):
+    phone = make_phone(replace(PLAN, clips={}, opens=False))
+    phone.after(3_000)
+    assert not phone.carrier.heard(phone.world.now).strip(b"\xff")

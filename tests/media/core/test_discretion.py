@@ -1,0 +1,480 @@
+"""What must not be kept: the machine alone, then calls in virtual time whose recording is looked at sample by sample."""
+
+import wave
+from array import array
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from media.core import realtime as rt
+from media.core.carrierclock import CarrierClock
+from media.core.commands import Watch
+from media.core.discretion import BY_TOOL, NOT_RECORDED, NOT_RECORDED_JSON, Discretion
+from media.core.types import (
+    BargedIn,
+    CallPlan,
+    Delta,
+    Digits,
+    PauseRules,
+    RecordAgent,
+    RecordCaller,
+    RecordingPaused,
+    Report,
+    StartRecording,
+    Tool,
+    ToolCalled,
+    ToolFinished,
+    TurnEnded,
+    UnderWay,
+    Unrecord,
+)
+from media.recorder import Recorder
+from sandbox.openai import Call, Turn
+from tests.examples import examples
+
+SECRET = "4111 1111"
+LONGEST_MS = 60_000
+RULES = PauseRules(
+    on_keys=True, phrases=("card number",), tools=frozenset({"pay"}), longest_ms=LONGEST_MS, keys_ms=3_000
+)
+
+
+def machine(rules=RULES):
+    """On a line without delay: the call's clock is the local one."""
+    clock, out = CarrierClock(0.0), []
+    clock.caller_frame(0, 0.0)
+    return Discretion(rules, clock, out.append), out
+
+
+def told(out, kind):
+    return [action.event for action in out if isinstance(action, Report) and isinstance(action.event, kind)]
+
+
+def turn(role, start_ms, end_ms, text=SECRET, item_id="i"):
+    return TurnEnded(1, role, text, text, start_ms, end_ms, False, item_id)
+
+
+def pauses(out):
+    return [(each.start_ms, each.end_ms) for each in told(out, RecordingPaused) if each.end_ms is not None]
+
+
+def test_without_a_pause_everything_passes_unchanged():
+    discretion, out = machine()
+    actions = [
+        RecordCaller(b"a" * 160, 0),
+        Report(turn("caller", 0, 10)),
+        Report(Delta("caller", "i", SECRET, 0)),
+        Report(Digits("12", 5)),
+        Report(ToolCalled("c", "price", '{"a":1}')),
+        Report(ToolFinished("c", '{"b":2}', "ok")),
+    ]
+    for action in actions:
+        discretion.emit(action)
+    assert out == actions
+
+
+@pytest.mark.parametrize(
+    ("role", "start_ms", "end_ms", "hidden"),
+    [
+        ("caller", 0, 5_000, False),
+        ("caller", 0, 5_001, True),
+        ("caller", 6_000, 7_000, True),
+        ("caller", 8_999, 12_000, True),
+        ("caller", 9_000, 12_000, False),
+        ("caller", 4_000, 12_000, True),
+        ("caller", 6_000, 0, True),  # one without an end
+        ("agent", 4_000, 6_000, False),  # it asks for what is not recorded
+        ("agent", 5_000, 6_000, True),
+        ("agent", 8_000, 12_000, True),
+        ("agent", 9_000, 12_000, False),
+    ],
+)
+def test_turns_that_touch_a_pause_have_no_words(role, start_ms, end_ms, hidden):
+    discretion, out = machine()
+    discretion.pause(BY_TOOL, 5_000)
+    discretion.resume(9_000, 9_000)
+    discretion.watch(9_000)
+    discretion.emit(Report(turn(role, start_ms, end_ms)))
+    (ended,) = told(out, TurnEnded)
+    assert (ended.text, ended.heard_text) == ((NOT_RECORDED,) * 2 if hidden else (SECRET,) * 2)
+    assert (ended.start_ms, ended.end_ms, ended.item_id) == (start_ms, end_ms, "i")
+    assert pauses(out) == [(5_000, 9_000)]
+
+
+def test_a_turn_under_way_is_hidden_as_long_as_nobody_knows_its_end():
+    discretion, out = machine()
+    for now_ms, step in (
+        (5_000, lambda: discretion.pause(BY_TOOL, 5_000)),
+        (9_000, lambda: discretion.resume(9_000, 9_000)),
+    ):
+        step()
+        discretion.watch(now_ms)
+        discretion.emit(
+            Report(UnderWay((turn("caller", 4_000, 4_000), turn("agent", 4_500, 5_500, "Your card number?"))))
+        )
+    discretion.emit(Report(UnderWay((turn("caller", 9_500, 9_500),))))
+    assert [[each.text for each in under_way.turns] for under_way in told(out, UnderWay)] == [
+        [NOT_RECORDED, "Your card number?"],
+        [NOT_RECORDED, "Your card number?"],
+        [SECRET],
+    ]
+
+
+def test_deltas_of_a_pause_are_dropped_also_when_they_come_late():
+    discretion, out = machine()
+    discretion.pause(BY_TOOL, 5_000)
+    discretion.emit(Report(Delta("agent", "a", SECRET, 4_900)))
+    discretion.emit(Report(Delta("caller", "c", "", 6_000)))  # only that somebody speaks
+    discretion.resume(9_000, 9_000)
+    discretion.watch(9_000)
+    for delta in (
+        Delta("caller", "c", SECRET, 4_000),
+        Delta("agent", "b", SECRET, 8_000),
+        Delta("caller", "d", "bye", 9_000),
+    ):
+        discretion.emit(Report(delta))
+    assert [each.text for each in told(out, Delta)] == ["", "bye"]
+
+
+def test_a_tool_that_runs_in_a_pause_leaves_neither_arguments_nor_a_result():
+    discretion, out = machine(PauseRules())
+    discretion.tool_called("before", "price", 1_000)
+    discretion.emit(Report(ToolCalled("before", "price", '{"of":"tea"}')))
+    discretion.pause(BY_TOOL, 5_000)
+    discretion.tool_called("within", "charge", 6_000)
+    discretion.emit(Report(ToolCalled("within", "charge", f'{{"card":"{SECRET}"}}')))
+    discretion.emit(Report(ToolFinished("before", f'{{"said":"{SECRET}"}}', "ok")))
+    discretion.resume(9_000, 9_000)
+    discretion.watch(9_000)
+    discretion.emit(Report(ToolFinished("within", f'{{"paid":"{SECRET}"}}', "ok")))
+    discretion.tool_finished("within")
+    discretion.tool_called("after", "price", 9_500)
+    discretion.emit(Report(ToolCalled("after", "price", '{"of":"milk"}')))
+    assert [each.arguments_json for each in told(out, ToolCalled)] == [
+        '{"of":"tea"}',
+        NOT_RECORDED_JSON,
+        '{"of":"milk"}',
+    ]
+    assert [each.output_json for each in told(out, ToolFinished)] == [NOT_RECORDED_JSON] * 2
+
+
+def test_one_of_the_flows_tools_pauses_until_it_has_finished():
+    discretion, out = machine()
+    discretion.tool_called("c", "pay", 5_000)
+    discretion.emit(Report(ToolCalled("c", "pay", f'{{"card":"{SECRET}"}}')))
+    discretion.watch(7_000)
+    assert discretion.paused
+    discretion.emit(Report(ToolFinished("c", f'{{"card":"{SECRET}"}}', "ok")))
+    discretion.tool_finished("c")
+    discretion.watch(8_000)
+    assert pauses(out) == [(5_000, 8_000)] and SECRET not in repr(out)
+
+
+def test_keys_pause_from_their_tone_on_and_a_while_after_the_last():
+    discretion, out = machine()
+    for now_ms in (5_000, 7_500):
+        discretion.key(now_ms)
+    discretion.watch(10_400)
+    discretion.emit(Report(Digits("41", 10_400)))
+    discretion.watch(10_500)
+    assert [each for each in out if isinstance(each, Unrecord)] == [Unrecord(4_500)]
+    assert (pauses(out), [each.digits for each in told(out, Digits)]) == ([(4_500, 10_500)], [""])
+    discretion.emit(Report(Digits("1", 20_000)))  # a flag is for one entry
+    assert told(out, Digits)[-1].digits == "1"
+
+
+def test_without_the_rule_keys_pause_nothing_but_in_a_pause_they_have_no_digits():
+    discretion, out = machine(PauseRules())
+    discretion.key(1_000)
+    discretion.emit(Report(Digits("1", 3_000)))
+    discretion.pause(BY_TOOL, 5_000)
+    discretion.key(6_000)
+    discretion.resume(6_500, 6_500)
+    discretion.watch(6_500)
+    discretion.emit(Report(Digits("2", 7_500)))
+    assert [each.digits for each in told(out, Digits)] == ["1", ""]
+
+
+def test_a_resume_waits_until_what_was_said_before_it_was_heard():
+    discretion, out = machine()
+    discretion.pause(BY_TOOL, 5_000)
+    discretion.resume(8_000, 11_000)  # three seconds of "that is 4111 1111, right?" are on their way
+    discretion.watch(8_020)
+    assert discretion.paused
+    discretion.watch(11_000)
+    assert pauses(out) == [(5_000, 11_000)]
+
+
+def test_a_forgotten_resume_is_bounded_and_the_next_pause_has_its_own_time():
+    discretion, out = machine()
+    discretion.pause(BY_TOOL, 5_000)
+    for now_ms in range(5_000, 5_000 + LONGEST_MS, 1_000):
+        discretion.watch(now_ms)
+        assert discretion.paused
+    discretion.watch(5_000 + LONGEST_MS)
+    assert not discretion.paused
+    discretion.pause(BY_TOOL, 80_000)
+    discretion.watch(80_000 + LONGEST_MS - 1)
+    assert discretion.paused
+    discretion.watch(80_000 + LONGEST_MS)
+    assert pauses(out) == [(5_000, 5_000 + LONGEST_MS), (80_000, 80_000 + LONGEST_MS)]
+
+
+def test_keys_pressed_for_ever_are_bounded_too():
+    discretion, out = machine()
+    for now_ms in range(1_000, 1_000 + 2 * LONGEST_MS, 500):
+        discretion.key(now_ms)
+        discretion.watch(now_ms)
+    assert len(pauses(out)) == 1, "it ends, and the next key begins another"
+
+
+def says(discretion, item_id, text, now_ms, start_ms):
+    for piece in (text[at : at + 3] for at in range(0, len(text), 3)):
+        discretion.agent_words(item_id, piece, now_ms)
+    discretion.emit(Report(turn("agent", start_ms, start_ms + 1_000, text, item_id)))
+
+
+def test_a_phrase_pauses_until_the_agent_moves_on():
+    discretion, out = machine()
+    says(discretion, "a", "May I have your Card\n number, please?", 5_000, 4_000)
+    assert discretion.paused
+    discretion.emit(Report(turn("caller", 6_000, 8_000)))
+    says(discretion, "b", "And what was the card number's end?", 8_500, 9_000)  # not done yet
+    discretion.watch(9_900)
+    discretion.emit(Report(turn("caller", 10_000, 11_000)))
+    assert discretion.paused
+    says(discretion, "c", f"Thank you, {SECRET}. Anything else?", 11_500, 12_000)
+    discretion.watch(13_000)
+    assert pauses(out) == [(5_000, 13_000)]
+    assert SECRET not in repr(out)
+
+
+def test_an_answer_before_the_caller_has_said_anything_ends_nothing():
+    discretion, _ = machine()
+    says(discretion, "a", "Your card number, please.", 5_000, 5_000)
+    says(discretion, "b", "Take your time.", 7_000, 7_000)
+    discretion.watch(9_000)
+    assert discretion.paused
+
+
+def test_what_pauses_in_two_ways_goes_on_when_neither_does_any_more():
+    discretion, out = machine()
+    discretion.tool_called("c", "pay", 5_000)
+    discretion.key(6_000)
+    discretion.tool_finished("c")
+    discretion.watch(7_000)
+    assert discretion.paused
+    discretion.watch(9_000)
+    assert pauses(out) == [(5_000, 9_000)]
+
+
+@pytest.mark.parametrize("kind", [RecordCaller, RecordAgent])
+@pytest.mark.parametrize(
+    ("start_ms", "silent"),
+    [(4_960, range(0)), (4_990, range(80, 160)), (6_000, range(160)), (8_995, range(40)), (9_000, range(0))],
+)
+def test_audio_is_silent_to_the_sample(kind, start_ms, silent):
+    discretion, out = machine()
+    discretion.pause(BY_TOOL, 5_000)
+    discretion.resume(9_000, 9_000)
+    discretion.watch(9_000)
+    discretion.emit(kind(b"a" * 160, start_ms))
+    payload, at_ms = out[-1].payload, out[-1].at_ms
+    assert (at_ms, [n for n, byte in enumerate(payload) if byte == 0xFF]) == (start_ms, list(silent))
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["pause", "resume", "key", "say", "run", "done", "digits", "turn", "delta", "wait"]),
+        st.integers(1, 4_000),
+    ),
+    max_size=40,
+)
+
+
+@given(STEPS)
+@settings(max_examples=examples(200), deadline=None)
+def test_whatever_the_order_nothing_secret_of_a_pause_leaves(steps):
+    """A secret is said only while a pause is on, by whom and however it may."""
+    discretion, out = machine()
+    now_ms, running = 0.0, []
+    for what, ms in steps:
+        now_ms += ms
+        discretion.watch(now_ms)
+        secret, at_ms = SECRET if discretion.paused else "tea", int(now_ms)
+        match what:
+            case "pause":
+                discretion.pause(BY_TOOL, now_ms)
+            case "resume":
+                discretion.resume(now_ms, now_ms + ms)
+            case "key":
+                discretion.key(now_ms)
+            case "digits":
+                secret = SECRET if discretion.paused and "" in discretion._secret else "1"
+                discretion.emit(Report(Digits(secret, at_ms)))
+            case "say":
+                discretion.agent_words(str(at_ms), f"card number {secret}", now_ms)
+            case "run":
+                running.append(str(at_ms))
+                discretion.tool_called(running[-1], "charge", now_ms)
+                discretion.emit(Report(ToolCalled(running[-1], "charge", f'"{secret}"')))
+            case "done" if running:
+                discretion.emit(Report(ToolFinished(running[0], f'"{secret}"', "ok")))
+                discretion.tool_finished(running.pop(0))
+            case "turn":
+                discretion.emit(Report(turn("caller", at_ms - 1, at_ms + 1, secret)))
+                discretion.emit(Report(UnderWay((turn("caller", at_ms, at_ms, secret),))))
+            case "delta":
+                discretion.emit(Report(Delta("caller", "i", secret, at_ms)))
+    assert SECRET not in repr(out)
+    spans = pauses(out)
+    assert all(first[1] <= then[0] for first, then in pairwise(spans)), "pauses do not overlap"
+
+
+# --- calls --------------------------------------------------------------------------------------------------------
+
+SCHEMA = '{"type":"object","properties":{}}'
+PAUSE = Tool("pause_recording", "", SCHEMA, recording="pause")
+RESUME = Tool("resume_recording", "", SCHEMA, recording="resume")
+CHARGE = Tool("charge", "", SCHEMA, 4_000)
+PLAN = CallPlan("", "marin", "gpt-realtime", "t", tools=(PAUSE, RESUME, CHARGE), recording=True)
+CALLER, AGENT = b"\x90", b"\x20"  # neither is silence
+
+
+def recorded(phone, folder):
+    """Both channels, as samples, of what the call's actions make of a file."""
+    recorder = None
+    for _, action in phone.actions:
+        match action:
+            case StartRecording():
+                recorder = Recorder(folder, "org_1", "call_1")
+            case RecordCaller(payload, at_ms):
+                recorder.caller(payload, at_ms)
+            case RecordAgent(payload, at_ms):
+                recorder.agent(payload, at_ms)
+            case Unrecord(from_ms) if recorder is not None:
+                recorder.unrecord(from_ms)
+    stored = recorder.close()
+    with wave.open(str(folder / stored.path)) as file:
+        samples = array("h", file.readframes(file.getnframes()))
+    return samples[::2], samples[1::2]
+
+
+def silent_exactly(phone, folder):
+    """The caller makes a sound all the time: the recording is silent where it was paused, on both sides, and nowhere else."""
+    left, right = recorded(phone, folder)
+    spans = [(each.start_ms, each.end_ms) for each in phone.told(RecordingPaused) if each.end_ms is not None]
+    assert spans
+    expected = bytearray(b"\x01" * len(left))
+    for start_ms, end_ms in spans:
+        expected[start_ms * 8 : end_ms * 8] = bytes(len(expected[start_ms * 8 : end_ms * 8]))
+    assert bytes(sample != 0 for sample in left) == bytes(expected)
+    assert not any(sample and not heard for sample, heard in zip(right, expected, strict=True))
+    return spans, sum(sample != 0 for sample in right) / 8
+
+
+@pytest.mark.parametrize("jitter", [0.0, 60.0])
+def test_the_agent_pauses_and_resumes(make_phone, tmp_path, jitter):
+    phone = make_phone(PLAN, jitter=jitter, says=AGENT, deaf=True, answer_ms=1_500)
+    phone.frames = [CALLER * 160] * 1_000
+    phone.after(2_000)
+    for call in ("pause_recording", "", "resume_recording", ""):
+        phone.model.player.turns = [Turn(call=Call(call))] if call else []
+        phone.model.turn_taken()
+        phone.after(4_000)
+    (span,), agent_ms = silent_exactly(phone, tmp_path)
+    assert span[1] - span[0] == pytest.approx(8_000, abs=700), "from the one call to the other"
+    assert agent_ms == pytest.approx(2 * 1_500, abs=200), "of four answers, two are in the pause"
+    ends = [(each.call_id, each.output_json) for each in phone.told(ToolFinished)]
+    assert [output for _, output in ends] == ["{}", "{}"] and len(phone.told(ToolCalled)) == 2
+    assert phone.model.violations == []
+
+
+@pytest.mark.parametrize("jitter", [0.0, 60.0])
+def test_keys_are_for_the_model_alone(make_phone, tmp_path, jitter):
+    plan = CallPlan("", "marin", "gpt-realtime", "t", recording=True, pauses=PauseRules(on_keys=True, keys_ms=2_000))
+    phone = make_phone(plan, jitter=jitter, says=AGENT, deaf=True, answer_ms=500)
+    phone.frames = [CALLER * 160] * 800
+    phone.after(3_000)
+    for digit in "4111":
+        phone.carrier.dtmf(digit)
+        phone.after(400)
+    phone.after(10_000)
+    (span,), _ = silent_exactly(phone, tmp_path)
+    assert span[0] == pytest.approx(2_500, abs=150) and span[1] == pytest.approx(6_200, abs=250)
+    assert "Caller entered 4111" in repr(phone.model.received)
+    assert "4111" not in repr(phone.reports) and [each.digits for each in phone.told(Digits)] == [""]
+
+
+def test_what_the_caller_says_in_a_pause_is_heard_by_the_model_alone(make_phone):
+    phone = make_phone(PLAN, answer_ms=500)
+    phone.after(1_500)
+    phone.talk.command(Watch(60_000), phone.world.now)
+    phone.model.player.turns = [Turn(call=Call("pause_recording"))]
+    phone.speak(600)
+    phone.after(5_000)
+    phone.model.player.turns = [Turn(call=Call("charge", {"card": SECRET}))]
+    phone.speak(600)
+    phone.after(1_500)
+    run = next(action for _, action in phone.actions if type(action).__name__ == "RunTool")
+    assert SECRET in run.arguments_json and run.off_record, "control is told, and keeps nothing of it"
+    phone.carry(phone.talk.tool_result(run.call_id, f'{{"charged":"{SECRET}"}}', "ok", phone.world.now))
+    phone.model.player.turns = [Turn(say="words"), Turn(call=Call("resume_recording"))]
+    phone.after(4_000)
+    phone.speak(600)
+    phone.after(6_000)
+    assert SECRET in repr(phone.model.received) and SECRET not in repr(phone.reports)
+    texts = [each.text for each in phone.told(TurnEnded) if each.role == "caller"]
+    assert texts[:2] == ["text of user_1", NOT_RECORDED]
+    assert "text of user_2" not in repr(phone.reports), "no delta and no unfinished turn either"
+
+
+def test_a_call_whose_stream_was_lost_in_a_pause_goes_on_in_it(make_phone, tmp_path):
+    plan = CallPlan(
+        "", "marin", "gpt-realtime", "t", recording=True, recording_paused=True, pauses=PauseRules(longest_ms=4_000)
+    )
+    phone = make_phone(plan, says=AGENT, deaf=True)
+    phone.frames = [CALLER * 160] * 400
+    phone.after(7_000)
+    ((start_ms, end_ms),), _ = silent_exactly(phone, tmp_path)
+    assert start_ms == 0 and end_ms == pytest.approx(4_000, abs=200)
+    assert phone.told(RecordingPaused)[0].cause == "carried_over"
+
+
+def test_a_pause_that_the_caller_talks_into_is_made_all_the_same(make_phone):
+    """The model called for it in a response that the caller interrupted; a resume would not be carried out."""
+    phone = make_phone(PLAN)
+    phone.after(1_500)
+    for name, paused in (("resume_recording", True), ("pause_recording", True)):
+        if name == "resume_recording":
+            phone.talk._model.tools.discretion.pause(BY_TOOL, phone.world.now)
+        event = rt.FunctionArgumentsDone(response_id="r", item_id="i", call_id=name, name=name, arguments="{}")
+        phone.talk._model.tools.called(event, phone.world.now, phone.world.now, cancelled=True)
+        phone.after(500)
+        assert phone.talk._model.tools.discretion.paused is paused
+    phone.talk._model.tools.discretion.resume(phone.world.now, phone.world.now)
+    phone.after(500)
+    assert not phone.talk._model.tools.discretion.paused
+
+
+def test_another_flows_rules_are_its_own(make_phone):
+    discretion, _ = machine()
+    discretion.become(PauseRules(phrases=("password",)))
+    says(discretion, "a", "Your card number, please.", 5_000, 5_000)
+    discretion.key(5_500)
+    assert not discretion.paused
+    says(discretion, "b", "Your password, please.", 6_000, 6_000)
+    assert discretion.paused
+
+
+def test_interruptions_are_told_as_ever(make_phone):
+    phone = make_phone(PLAN, answer_ms=4_000)
+    phone.after(1_500)
+    phone.talk._model.tools.discretion.pause(BY_TOOL, phone.world.now)
+    phone.speak(500)
+    phone.after(2_500)
+    phone.speak(900)
+    phone.after(5_000)
+    assert phone.told(BargedIn)

@@ -1,0 +1,121 @@
+"""What moving a connection relies on inside picows and aiofastnet: this fails first when they change."""
+
+import asyncio
+import os
+import socket
+from importlib.metadata import version
+
+import pytest
+from picows import WSListener, WSMsgType, ws_connect, ws_create_server
+
+from media.io import handing
+
+TEXT = WSMsgType.TEXT
+
+
+def test_these_are_the_versions_that_were_looked_into():
+    """If not: read media/io/handing.py, see that the tests below hold, and then change this line."""
+    assert (version("picows"), version("aiofastnet")) == ("2.3.1", "1.2.0")
+
+
+class End(WSListener):
+    def __init__(self):
+        self.got, self.lost, self.transport, self.more = [], False, None, asyncio.Event()
+
+    def on_ws_connected(self, transport):
+        self.transport = transport
+
+    def on_ws_frame(self, transport, frame):
+        self.got.append(frame.get_payload_as_bytes())
+        self.more.set()
+
+    def on_ws_disconnected(self, transport):
+        self.lost = True
+        self.more.set()
+
+    async def until(self, count):
+        async with asyncio.timeout(5):
+            while len(self.got) < count:
+                self.more.clear()
+                await self.more.wait()
+
+
+@pytest.fixture
+async def pair():
+    """A connection: (server's end, client's end)."""
+    served = End()
+    server = await ws_create_server(lambda _: served, "127.0.0.1", 0, read_buffer_init_size=handing.SERVER_BUFFER_BYTES)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        _, client = await ws_connect(End, f"ws://127.0.0.1:{port}/")
+        yield served, client
+        for end in (served, client):
+            end.transport.disconnect(graceful=False)
+
+
+async def moved(end, adopt, **more):
+    """The end's connection with another listener, as if in another process."""
+    assert handing.is_idle(end.transport)
+    descriptor = os.dup(handing.hold(end.transport))
+    other = End()
+    transport = await adopt(descriptor, other, max_frame_bytes=1 << 20, **more)
+    assert transport is other.transport
+    return other
+
+
+@pytest.mark.parametrize("size", [1, 125, 200, 8_000, 40_000, 200_000])
+async def test_both_ends_move_and_neither_notices(pair, size):
+    served, client = pair
+    for round in range(3):
+        new_served = await moved(served, handing.adopt_server)
+        new_client = await moved(client, handing.adopt_client, ping_seconds=5.0)
+        served.transport.send(TEXT, b"sent last by the old one")  # to a client that does not read
+        handing.abandon(served.transport)
+        handing.abandon(client.transport)
+        await asyncio.sleep(0.01)
+        assert served.lost
+        assert client.lost
+        assert not new_client.got, "nothing is read before it goes on"
+        handing.go_on(new_client.transport)
+        handing.go_on(new_served.transport)
+        served, client = new_served, new_client
+        client.transport.send(TEXT, b"c" * size)
+        served.transport.send(TEXT, b"s" * size)
+        await served.until(1)
+        await client.until(2)
+        assert served.got == [b"c" * size]
+        assert client.got == [b"sent last by the old one", b"s" * size]
+        assert not served.lost, round
+    client.transport.send_close()
+    client.transport.disconnect()
+    async with asyncio.timeout(5):
+        while not served.lost:
+            await asyncio.sleep(0.005)
+
+
+async def test_a_connection_with_half_a_frame_is_not_idle(pair):
+    served, client = pair
+    frame = bytes([0x81, 0x80 | 126]) + (300).to_bytes(2, "big") + bytes(4) + b"x" * 300
+    for cut in (1, 3, 7, 100, 307):
+        client.transport.underlying_transport.write(frame[:cut])
+        async with asyncio.timeout(5):
+            while handing.is_idle(served.transport):
+                await asyncio.sleep(0.002)
+        client.transport.underlying_transport.write(frame[cut:])
+        await served.until(len(served.got) + 1)
+        assert handing.is_idle(served.transport)
+
+
+async def test_a_connection_with_unsent_bytes_is_not_idle(pair):
+    served, client = pair
+    client.transport.underlying_transport.pause_reading()
+    while not served.transport.underlying_transport.get_write_buffer_size():
+        served.transport.send(TEXT, b"x" * 100_000)
+    assert not handing.is_idle(served.transport)
+    served.transport.send_close()
+    assert not handing.is_idle(served.transport)
+
+
+async def test_a_socket_without_a_peer_is_not_adopted():
+    with pytest.raises(OSError, match="not connected"):
+        await handing.adopt_server(socket.socket().detach(), End(), max_frame_bytes=1_000)

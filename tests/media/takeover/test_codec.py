@@ -1,0 +1,144 @@
+"""A call that was moved goes on exactly as the one that was not."""
+
+import gc
+from dataclasses import replace
+
+import msgspec
+import pytest
+import webrtcvad
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.simulation import Phone, World, calls
+from media.core.commands import Instruct, Say, SwitchFlow, Watch
+from media.core.leg import Audio, Digit, HangUp, Mark, Started
+from media.core.mailbox import Mailbox
+from media.core.types import CallPlan, Clip, ClipKind, MailboxPlan, PauseRules, Tool
+from media.io.silero import Silero
+from media.takeover import codec
+from media.takeover.codec import NotMovable, pack, unpack
+
+CLIPS = {
+    ClipKind.GREETING: Clip("Good morning, how may I help?", b"\x21" * 8_000),
+    ClipKind.FILLER: (Clip("One moment.", b"\x22" * 4_000),),
+    ClipKind.HOLD: Clip("Please hold.", b"\x23" * 6_000),
+    ClipKind.GOODBYE: Clip("Goodbye.", b"\x24" * 4_000),
+}
+TOOL = Tool("stock", "Look something up.", '{"type":"object"}', 2_000)
+SILERO = Silero.load()
+
+
+def plan(**changes):
+    clips = {kind: clip for kind, clip in CLIPS.items() if not isinstance(clip, tuple)}
+    rules = PauseRules(on_keys=True, phrases=("card number",))
+    bare = CallPlan("Be kind.", "marin", "gpt-realtime", "whisper", clips=clips, tools=(TOOL,), recording=True)
+    return replace(bare, pauses=rules, **changes)
+
+
+def renewed(phone):
+    """What does not travel: the first detector's noise model begins anew."""
+    phone.talk._floor._vad._webrtc = webrtcvad.Vad(2)
+
+
+def moved(phone):
+    phone.talk = unpack(pack(phone.talk), SILERO.network)
+
+
+def script(phone, seed):
+    """A call in which something of everything happens."""
+    world, at = phone.world, phone.world.now
+
+    def do(ms, act):
+        world.at(at + ms, act)
+
+    def command(each):
+        phone.carry(phone.talk.command(each, world.now))
+
+    do(50, lambda: command(Watch(60_000)))
+    do(2_500 + 40 * seed, lambda: phone.speak(900))
+    do(5_000, lambda: phone.speak(700, seed))  # over the agent
+    do(6_500, lambda: phone.speak(200, seed))  # a nod
+    do(8_000, lambda: phone.carrier.dtmf("5"))
+    do(9_000, lambda: phone.model.player.turns.append(calls("stock")))
+    do(9_100, lambda: phone.speak(500, seed))
+    do(11_500, lambda: phone.carry(phone.talk.tool_result(_running(phone), '{"left":3}', "ok", world.now)))
+    do(12_000, lambda: command(Instruct("i1", "Offer a discount.", "Ann")))
+    do(13_000, lambda: command(Say("s1", "The shop closes soon.", "Ann")))
+    do(14_000, lambda: phone.lose())
+    do(14_200, lambda: phone.speak(800, seed))
+    do(17_000, lambda: command(SwitchFlow(replace(plan(), instructions="You are the back desk."), "flow_2", 3, "w1")))
+    do(19_000, lambda: phone.speak(600, seed))
+
+
+def _running(phone):
+    return next(iter(phone.talk._model.tools._tools._running), "none")
+
+
+def run(cuts, act, seed, until=22_000.0):
+    phone = Phone(World(), plan(), 40, 8, seed, SILERO.detector())
+    script(phone, seed)
+    begun = phone.world.now
+    for cut in sorted(cuts):
+        phone.world.run(begun + cut)
+        act(phone)
+    phone.world.run(begun + until)
+    return phone
+
+
+@pytest.mark.slow
+@given(st.lists(st.integers(0, 21_900), min_size=1, max_size=4), st.integers(1, 9))
+def test_a_moved_call_acts_as_the_one_that_stayed(cuts, seed):
+    same(cuts, seed)
+
+
+def test_a_call_that_moves_often_acts_as_the_one_that_stayed():
+    same(range(100, 21_900, 700), 3)
+
+
+def same(cuts, seed):
+    stayed, left = run(cuts, renewed, seed), run(cuts, moved, seed)
+    assert len(stayed.actions) > 500
+    assert msgspec.json.encode([repr(each) for each in left.actions]) == msgspec.json.encode(
+        [repr(each) for each in stayed.actions]
+    )
+    assert left.model.received == stayed.model.received
+
+
+def test_a_state_is_small_and_holds_each_object_once():
+    phone = run([], renewed, 3, until=12_000)
+    state = pack(phone.talk)
+    assert len(state) < 200_000
+    back = unpack(state, SILERO.network)
+    assert back._voice._clock is back._clock is back._model.ear._clock
+    assert back._model._emit.__self__ is back._model.tools.discretion
+    assert back._floor._vad._second._confirm._network is SILERO.network
+
+
+def test_a_mailbox_moves_as_well():
+    box = Mailbox(MailboxPlan(openings=(Clip("Leave a message.", b"\x21" * 800),)))
+    twin = unpack(pack(box), None)
+    for each, now_ms in ((Started("MZ1", "CA1"), 1.0), *((Audio(b"\xff" * 160, n * 20), 20.0 * n) for n in range(80))):
+        assert box.from_leg(each, now_ms) == twin.from_leg(each, now_ms)
+        assert box.tick(now_ms) == twin.tick(now_ms)
+        twin = unpack(pack(twin), None)
+    assert box.from_leg(Mark(1), 1_700.0) == twin.from_leg(Mark(1), 1_700.0)
+    assert box.from_leg(Digit("#"), 1_800.0) == twin.from_leg(Digit("#"), 1_800.0)
+    assert box.leg_gone(1_900.0, HangUp("caller")) == twin.leg_gone(1_900.0, HangUp("caller"))
+
+
+@pytest.mark.parametrize("foreign", [memoryview(b""), lambda: None, gc.collect, codec.pack], ids=range(4))
+def test_what_is_no_state_does_not_travel(foreign):
+    with pytest.raises(NotMovable):
+        unpack(pack({"state": foreign}), None)
+
+
+def test_a_state_of_other_code_is_not_understood():
+    state = pack(Mailbox(MailboxPlan()))
+    with pytest.raises(NotMovable):
+        unpack(state.replace(b"Mailbox", b"Postbox"), None)
+    with pytest.raises(NotMovable):
+        unpack(state[:-20], None)
+    with pytest.raises(NotMovable, match="no part of a call's state"):
+        unpack(b"cos\nsystem\n.", None)
+    with pytest.raises(NotMovable, match="HUM_VAD_CONFIRM"):
+        unpack(pack(SILERO.detector()), None)

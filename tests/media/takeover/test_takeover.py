@@ -1,0 +1,425 @@
+"""A live call moves from one media process to another, and neither the caller nor the model notices."""
+
+import asyncio
+import contextlib
+import json
+import shutil
+import ssl
+from unittest.mock import AsyncMock
+
+import pytest
+import websockets
+
+from bench.media.certificate import self_signed
+from bench.programs import running
+from hum.sockets import free_port
+from hum.v1 import runtime_pb2 as pb
+from media import app
+from media.io import handing
+from media.takeover import channel as wire
+from media.takeover import codec
+from media.takeover.channel import Channel, Gone
+from media.takeover.taking import Predecessor
+from tests.media.conftest import Plane, until, voice
+
+
+class Caller:
+    """Sends a frame every 20 ms, answers marks at once, and keeps what it hears."""
+
+    def __init__(self, line):
+        self.line, self.heard, self.at = line, bytearray(), []
+        self.saying = []
+        self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._speak())]
+        self.is_closed = False
+
+    async def _read(self):
+        loop = asyncio.get_running_loop()
+        async for text in self.line.connection:
+            message = json.loads(text)
+            if message["event"] == "media":
+                self.at.append(loop.time())
+            elif message["event"] == "mark":
+                await self.line.say("mark", mark=message["mark"])
+        self.is_closed = True
+
+    async def _speak(self):
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            await self.line.media(*([self.saying.pop(0)] if self.saying else []))
+            due += 0.02
+            await asyncio.sleep(max(0.0, due - loop.time()))
+
+    def speak(self, ms, seed=3):
+        ulaw = voice(ms, seed)
+        self.saying += [ulaw[at : at + 160] for at in range(0, len(ulaw), 160)]
+
+    async def stop(self):
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def calling(plane, token="t1"):
+    async with plane.joined(token) as line:
+        caller = Caller(line)
+        try:
+            yield caller
+        finally:
+            await caller.stop()
+
+
+@pytest.fixture
+async def first(plane):
+    started = await plane(HUM_DRAIN_SECONDS=20, HUM_LINGER_SECONDS=0.1)
+    await until(lambda: started.given.takeover_path.exists())
+    return started
+
+
+@contextlib.asynccontextmanager
+async def successor(first):
+    """The next plane, which takes over what the first one has."""
+    predecessor = await Predecessor.at(first.given.takeover_path, 5)
+    assert predecessor is not None
+    given = first.given.model_copy(update={"drain_seconds": 0.0})
+    async with app.build(given, predecessor=predecessor) as media:
+        yield Plane(first.given, media)
+
+
+def numbers(control, call_id):
+    """The numbers of a call's reports, as control takes them: each once."""
+    seen, last = [], 0
+    for report in control.reports(call_id):
+        if report.seq > last:
+            last = report.seq
+            seen.append(last)
+    return seen
+
+
+async def test_a_call_goes_on_in_the_next_process(first, control, model):
+    control.offer("t1", recording_enabled=True)
+    async with calling(first) as caller:
+        await until(lambda: "session.update" in model.types())
+        caller.speak(600)
+        await until(lambda: caller.at)
+        old = first.media.link.node
+        async with successor(first) as second:
+            await until(lambda: len(second.media.server) == 1)
+            assert len(first.media.server) == 0
+            assert len(model.sockets) == 1, "the model's socket came along"
+            await until(lambda: control.taken)
+            assert control.taken == [(old, second.media.link.node, ["call_t1"])]
+            answered = model.types().count("response.create")
+            caller.speak(600)
+            await until(lambda: model.types().count("response.create") > answered)
+            control.command("call_t1", node=old, command_id="c1", instruct={"text": "Be short."})
+            await until(lambda: "c1" in control.answers)
+            assert control.answers["c1"] == "done"
+            assert not caller.is_closed
+            control.command("call_t1", node=second.media.link.node, hang_up={})
+            await until(lambda: control.ended("call_t1"))
+    assert control.ended("call_t1").reason == "hang_up"
+    assert numbers(control, "call_t1") == list(range(1, len(numbers(control, "call_t1")) + 1))
+    kinds = control.kinds("call_t1")
+    assert kinds.count("recording_started") == 1
+    (stored,) = [each.recording for each in control.reports("call_t1") if each.WhichOneof("report") == "recording"]
+    assert stored.duration_ms > 1_000
+    assert not stored.fault
+    assert len(list(first.given.recordings_dir.rglob("*.wav"))) == 1
+
+
+async def raw(first, version=None):
+    """A successor by hand, which has said that it serves."""
+    channel = Channel(wire.connected_to(first.given.takeover_path))
+    channel.send(wire.Hello(codec.VERSION if version is None else version))
+    listener, (descriptor,) = await channel.receive()
+    assert listener.node == first.media.link.node
+    wire.close_all([descriptor])
+    channel.send(wire.Serving())
+    return channel
+
+
+async def test_a_call_stays_if_the_successor_dies_with_it(first, control, model):
+    control.offer("t1")
+    control.offer("t2")
+    async with calling(first) as caller:
+        await until(lambda: "session.update" in model.types())
+        dying = await raw(first)
+        call, descriptors = await dying.receive()
+        assert isinstance(call, wire.Call)
+        assert call.has_socket
+        assert first.media.server.refuses() == "draining"
+        control.command("call_t1", command_id="c1", instruct={"text": "Be short."})  # waits for who has the call
+        await asyncio.sleep(0.1)
+        assert "c1" not in control.answers
+        wire.close_all(descriptors)
+        dying.close()
+        await until(lambda: "c1" in control.answers)
+        assert control.answers["c1"] == "done"
+        answered = model.types().count("response.create")
+        caller.speak(600)
+        await until(lambda: model.types().count("response.create") > answered)
+        assert first.media.server.refuses() is None
+        async with calling(first, "t2") as other, successor(first) as second:
+            await until(lambda: len(second.media.server) == 2)
+            await asyncio.sleep(0.1)
+            assert not caller.is_closed
+            assert not other.is_closed
+            assert len(model.sockets) == 2
+
+
+async def test_a_call_stays_if_the_successor_does_not_answer_or_does_not_want_it(plane, control, model):
+    first = await plane(HUM_TAKEOVER_ANSWER_MS=50, HUM_DRAIN_SECONDS=20, HUM_LINGER_SECONDS=0.1)
+    await until(lambda: first.given.takeover_path.exists())
+    control.offer("t1")
+    async with calling(first) as caller:
+        await until(lambda: "session.update" in model.types())
+        silent = await raw(first)
+        call, descriptors = await silent.receive()
+        wire.close_all(descriptors)
+        assert await silent.receive() == (wire.Kept(call.number), [])
+        with pytest.raises(Gone):
+            await silent.receive()
+        unwilling = await raw(first)
+        call, descriptors = await unwilling.receive()
+        wire.close_all(descriptors)
+        unwilling.send(wire.Refused(call.number, "it is Tuesday"))
+        assert await unwilling.receive() == (wire.Over(), [])
+        caller.speak(600)
+        await until(lambda: "response.create" in model.types())
+        assert not caller.is_closed
+        silent.close()
+        unwilling.close()
+
+
+async def test_a_state_of_another_version_drains(first, control, model):
+    control.offer("t1")
+    async with calling(first) as caller:
+        await until(lambda: "session.update" in model.types())
+        later = await raw(first, codec.VERSION + 1)
+        assert await later.receive() == (wire.Over(), [])
+        caller.speak(600)
+        await until(lambda: "response.create" in model.types())
+        assert len(first.media.server) == 1
+        assert first.media.server.refuses() == "draining"
+        later.close()
+
+
+async def test_the_successor_goes_on_if_the_predecessor_dies(first, control, model, monkeypatch):
+    """Between its answer and the last word: the call is whole in the successor."""
+    control.offer("t1")
+
+    def die(giving, channel, way):
+        channel.close()  # as the kernel does; our copies of the sockets go as well
+        giving._server.held.calls.pop(way.shell)
+        way.shell.let_go()
+        handing.abandon(way.sockets[0])
+        raise Gone("dead")
+
+    real = Channel.send
+    monkeypatch.setattr(
+        Channel,
+        "send",
+        lambda self, message, fds=(): None if isinstance(message, wire.Yours) else real(self, message, fds),
+    )
+    monkeypatch.setattr("media.takeover.giving.Giving._let_go", die)
+    monkeypatch.setattr(Channel, "is_dead", AsyncMock(return_value=True))  # both are this process
+    async with calling(first) as caller:
+        await until(lambda: "session.update" in model.types())
+        async with successor(first) as second:
+            await until(lambda: len(second.media.server) == 1)
+            caller.speak(600)
+            await until(lambda: "response.create" in model.types())
+            assert not caller.is_closed
+            assert len(model.sockets) == 1
+
+
+async def test_the_predecessor_goes_on_if_its_last_word_can_not_be_sent(first, control, model, monkeypatch):
+    """A successor that stalls has a full socket; nothing more reaches it, and it must not take the end for a death."""
+    control.offer("t1")
+    real, refused = Channel.send, []
+
+    def send(self, message, descriptors=()):
+        if isinstance(message, wire.Yours | wire.Kept):
+            refused.append(message)
+            raise Gone("it does not read")
+        real(self, message, descriptors)
+
+    monkeypatch.setattr(Channel, "send", send)
+    async with calling(first) as caller:
+        await until(lambda: "session.update" in model.types())
+        async with successor(first) as second:
+            await until(lambda: len(refused) == 2)
+            await asyncio.sleep(2 * wire.DYING_SECONDS)
+            assert (len(first.media.server), len(second.media.server)) == (1, 0)
+            caller.speak(600)
+            await until(lambda: "response.create" in model.types())
+            assert not caller.is_closed
+
+
+async def test_who_is_listened_to_moves_when_nobody_listens(first, control, model):
+    control.offer("t1")
+    async with calling(first) as caller:
+        await until(lambda: "session.update" in model.types())
+        control.listen("call_t1", "ear")
+        await until(lambda: control.heard.get("ear"))
+        async with successor(first) as second:
+            await until(lambda: second.media.link.up)
+            await asyncio.sleep(0.2)
+            assert len(second.media.server) == 0
+            control.leaves.set()
+            await until(lambda: len(second.media.server) == 1)
+            assert not caller.is_closed
+
+
+async def test_a_tool_that_runs_answers_the_next_process(first, control, model):
+    control.offer("t1", tools=[pb.Tool(name="stock", parameters_json="{}", timeout_ms=20_000)])
+    model.tools = ["stock"]
+    async with calling(first) as caller:
+        await until(lambda: "session.update" in model.types())
+        caller.speak(600)
+        await until(lambda: control.tool_requests)
+        async with successor(first) as second:
+            await until(lambda: len(second.media.server) == 1)
+            await until(lambda: len(control.tool_requests) == 2)  # control runs it once, and answers whoever asks
+            assert control.tool_requests[0].tool_call_id == control.tool_requests[1].tool_call_id
+            control.answer(control.tool_requests[1], '{"left":3}')
+            await until(lambda: "tool_finished" in control.kinds("call_t1"))
+            await until(lambda: any('"left":3' in json.dumps(each).replace("\\", "") for each in model.received))
+
+
+async def test_reports_that_control_does_not_have_come_along(first, control, model):
+    control.offer("t1")
+    async with calling(first) as caller:
+        await until(lambda: "started" in control.kinds())
+        control.acknowledges = False
+        caller.speak(600)
+        await until(lambda: "turn" in control.kinds("call_t1"))
+        before = [each.seq for each in control.reports("call_t1")]
+        async with successor(first) as second:
+            await until(lambda: len(second.media.server) == 1)
+            control.acknowledges = True
+            again = await until(
+                lambda: [
+                    each.seq
+                    for node, batch in control.batches
+                    for each in batch.reports
+                    if node == second.media.link.node
+                ]
+            )
+            assert again[0] in before
+            assert again == sorted(again)
+            control.command("call_t1", node=second.media.link.node, hang_up={})
+            await until(lambda: control.ended("call_t1"))
+    assert numbers(control, "call_t1") == list(range(1, len(numbers(control, "call_t1")) + 1))
+
+
+async def test_a_call_that_is_joining_moves_once_it_talks(first, control, model):
+    control.offer("t1")
+    control.opens.clear()
+    async with calling(first) as caller:
+        await until(lambda: control.opened)
+        async with successor(first) as second:
+            await until(lambda: second.media.link.up)
+            await asyncio.sleep(0.2)
+            assert len(second.media.server) == 0
+            control.opens.set()
+            await until(lambda: len(second.media.server) == 1)
+            caller.speak(600)
+            await until(lambda: "response.create" in model.types())
+            assert not caller.is_closed
+
+
+async def test_nobody_there_is_no_predecessor(tmp_path):
+    assert await Predecessor.at(tmp_path / "nothing", 1) is None
+    stale = wire.waiting_at(tmp_path / "stale")
+    assert (tmp_path / "stale").stat().st_mode & 0o777 == 0o600
+    stale.close()
+    assert await Predecessor.at(tmp_path / "stale", 1) is None
+    with wire.waiting_at(tmp_path / "stale"):  # a socket that nobody serves any more is replaced
+        assert await Predecessor.at(tmp_path / "stale", 0.05) is None  # and one that says nothing is not waited for
+
+
+async def test_a_path_may_be_long(tmp_path):
+    folder = tmp_path / ("x" * 100)
+    folder.mkdir()
+    with wire.waiting_at(folder / "takeover"):
+        connection = wire.connected_to(folder / "takeover")
+        assert connection is not None
+        connection.close()
+
+
+async def test_another_users_process_gets_nothing(first, monkeypatch):
+    monkeypatch.setattr("os.geteuid", lambda: 12_345)
+    assert await Predecessor.at(first.given.takeover_path, 1) is None
+
+
+async def test_an_encrypted_model_socket_is_dialled_anew_with_the_conversation(
+    plane, control, model, tmp_path, monkeypatch
+):
+    certificate = self_signed(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    async with websockets.serve(model.serve, "127.0.0.1", 0, ssl=context, max_size=None, close_timeout=0.2) as served:
+        port = served.sockets[0].getsockname()[1]
+        base = f"https://localhost:{port}/v1"
+        first = await plane(OPENAI_BASE_URL=base, HUM_DRAIN_SECONDS=20, HUM_LINGER_SECONDS=0.1)
+        await until(lambda: first.given.takeover_path.exists())
+        control.offer("t1")
+        async with calling(first) as caller:
+            await until(lambda: "session.update" in model.types())
+            caller.speak(600)
+            await until(lambda: "turn" in control.kinds("call_t1"))
+            async with successor(first) as second:
+                await until(lambda: len(model.sockets) == 2)
+                await until(lambda: model.types().count("session.update") == 2)
+                told = model.received[model.types().index("session.update") :]
+                await until(lambda: any("hello there" in json.dumps(each) for each in told))
+                answered = model.types().count("response.create")
+                caller.speak(600)
+                await until(lambda: model.types().count("response.create") > answered)
+                assert not caller.is_closed
+                assert len(second.media.server) == 1
+
+
+PROXY = """
+defaults
+    mode http
+    timeout connect 3s
+    timeout client 1m
+    timeout server 1m
+    timeout tunnel 2h
+frontend model
+    bind 127.0.0.1:{port}
+    default_backend openai
+backend openai
+    http-request set-header Host localhost
+    server openai 127.0.0.1:{model} ssl verify required ca-file {ca} verifyhost localhost sni str(localhost)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("haproxy") is None, reason="needs haproxy")
+async def test_an_encrypted_model_socket_moves_if_a_local_proxy_encrypts_it(plane, control, model, tmp_path):
+    certificate = self_signed(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    async with websockets.serve(model.serve, "127.0.0.1", 0, ssl=context, max_size=None, close_timeout=0.2) as served:
+        port = free_port("127.0.0.1")
+        config = tmp_path / "haproxy.cfg"
+        config.write_text(PROXY.format(port=port, model=served.sockets[0].getsockname()[1], ca=certificate))
+        async with running("haproxy", "-db", "-f", str(config)):
+            base = f"http://127.0.0.1:{port}/v1"
+            first = await plane(OPENAI_BASE_URL=base, HUM_DRAIN_SECONDS=20, HUM_LINGER_SECONDS=0.1)
+            await until(lambda: first.given.takeover_path.exists())
+            control.offer("t1")
+            async with calling(first) as caller:
+                await until(lambda: "session.update" in model.types())
+                async with successor(first) as second:
+                    await until(lambda: len(second.media.server) == 1)
+                    caller.speak(600)
+                    await until(lambda: "response.create" in model.types())
+                    assert not caller.is_closed
+                    assert len(model.sockets) == 1

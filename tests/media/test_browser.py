@@ -1,0 +1,239 @@
+"""Calls from browsers through the whole media plane: a real peer connection on loopback, both directions by their content."""
+
+import asyncio
+import contextlib
+import re
+import socket
+
+import numpy as np
+import pytest
+
+from hum.v1 import calls_pb2
+from hum.v1 import runtime_pb2 as pb
+from media import app
+from media.core.audio import to_linear
+from media.legs.peer import Ice, ice_servers, shown
+from tests.media.browsers import Caller, loudest_hz, offer_of, wide_voice
+from tests.media.conftest import tone, until
+
+LOOPBACK = "127.0.0.1"
+
+
+@contextlib.asynccontextmanager
+async def plane(settings, control, **changed):
+    given = settings(HUM_ICE_HOST=LOOPBACK, **changed)
+    async with app.build(given, browser=True) as media:
+        linked = asyncio.create_task(until(lambda: media.link.up))
+        await linked
+        yield media
+
+
+async def answered(control, call_id="call_1"):
+    return await until(lambda: next((each for each in control.replies if each.call_id == call_id), None))
+
+
+@contextlib.asynccontextmanager
+async def calling(control, call_id="call_1", **session):
+    """A browser whose call has begun."""
+    caller = Caller()
+    control.offer("token", None, call_id=call_id, **session)
+    control.downs.put_nowait(offer_of(call_id, await caller.offer(), "token"))
+    reply = await answered(control, call_id)
+    assert reply.WhichOneof("reply") == "answer", reply
+    await caller.take(reply.answer)
+    await until(lambda: "started" in control.kinds(call_id))
+    try:
+        yield caller
+    finally:
+        await caller.close()
+
+
+def sounds(caller, least=400):
+    """What was heard that is louder than silence."""
+    heard = caller.heard
+    return heard[np.abs(heard) > least]
+
+
+async def placed(control, caller, call_id="call_1", sdp=None):
+    """Offer a call; what the process replied."""
+    control.offer("token", None, call_id=call_id)
+    control.downs.put_nowait(offer_of(call_id, sdp or await caller.offer(), "token"))
+    return await answered(control, call_id)
+
+
+def longest_ms(samples, hz):
+    """How long the longest stretch of this tone is; what is lost or made up within 60 ms is part of it."""
+    frames = samples[: len(samples) // 80 * 80].reshape(-1, 80).astype(float)
+    power = np.abs(frames @ np.exp(-2j * np.pi * hz / 8_000 * np.arange(80))) / 40
+    stretch = longest = 0
+    silent = 10
+    for each in power > 1_500:
+        silent = 0 if each else silent + 1
+        stretch = stretch + 1 if silent < 6 else 0
+        longest = max(longest, stretch - silent)
+    return 10 * longest
+
+
+async def test_both_hear_each_other(control, model, settings) -> None:
+    model.answer = tone(1_500, hz=700)
+    async with plane(settings, control), calling(control) as caller:
+        await until(lambda: "session.update" in model.types())
+        caller.microphone.say(wide_voice(600))
+        await until(lambda: len(sounds(caller)) > 6_000, 15)
+        assert loudest_hz(caller.heard[-6_000:]) == pytest.approx(700, abs=15)
+        said = np.frombuffer(to_linear(model.heard()), np.int16)
+        assert np.abs(said).max() > 3_000
+        stats = await caller.connection.getStats()
+        (remote,) = [each for each in stats.values() if each.type == "remote-inbound-rtp"]
+        assert remote.packetsLost < 10, "the browser is told how its audio arrives"
+    ended = await until(lambda: control.ended("call_1"))
+    assert ended.reason == "caller"
+
+
+async def test_heard_is_what_the_browser_received(control, model, settings) -> None:
+    """The caller speaks over the agent: what the ledger says was heard, and the model is told, is what came, to a frame."""
+    model.answer = tone(12_000, hz=700)
+    async with plane(settings, control), calling(control) as caller:
+        await until(lambda: "session.update" in model.types())
+        caller.microphone.say(wide_voice(600))
+        await until(lambda: longest_ms(caller.heard, 700) > 800, 20)
+        caller.microphone.say(wide_voice(900, seed=5))
+        await until(lambda: "conversation.item.truncate" in model.types(), 20)
+        heard_ms = next(each for each in model.received if each["type"] == "conversation.item.truncate")["audio_end_ms"]
+        await until(lambda: "interruption" in control.kinds("call_1"))
+        await asyncio.sleep(0.5)  # for what is under way and in the browser's own jitter buffer
+        assert 800 < heard_ms < 11_000
+        assert longest_ms(caller.heard, 700) == pytest.approx(heard_ms, abs=50)
+
+
+async def test_control_ends_a_call_and_its_connection_with_it(control, model, settings) -> None:
+    async with plane(settings, control) as media, calling(control) as caller:
+        control.command("call_1", hang_up=pb.HangUpNow())
+        ended = await until(lambda: control.ended("call_1"))
+        assert ended.reason == "hang_up"
+        await until(lambda: caller.connection.connectionState == "closed")
+        await until(lambda: len(media.server) == 0)
+
+
+async def test_a_connection_that_never_stands_is_released(control, model, settings) -> None:
+    async with plane(settings, control, HUM_BROWSER_CONNECT_SECONDS=0.5) as media:
+        caller = Caller()
+        assert (await placed(control, caller)).WhichOneof("reply") == "answer"
+        reply = await until(lambda: next((each for each in control.replies if each.failed), None))
+        assert (reply.call_id, reply.failed) == ("call_1", "not_connected")
+        assert control.opened == [], "no session, no model"
+        assert len(media.server) == 0
+        await until(lambda: not [each for each in asyncio.all_tasks() if each.get_name() == "browser"])
+        await caller.close()
+
+
+async def test_a_browser_that_vanishes_is_noticed(control, model, settings) -> None:
+    async with plane(settings, control, HUM_BROWSER_LOST_SECONDS=3), calling(control) as caller:
+        for transceiver in caller.connection.getTransceivers():  # no goodbye
+            await transceiver.sender.transport.transport._connection.close()
+        ended = await until(lambda: control.ended("call_1"), 20)
+        assert ended.reason == "connection_lost"
+
+
+async def test_so_many_connect_at_once_and_no_more(control, model, settings) -> None:
+    async with plane(settings, control, HUM_BROWSER_WAITING=2):
+        callers = [Caller() for _ in range(3)]
+        replies = [await placed(control, caller, f"call_{n}") for n, caller in enumerate(callers)]
+        assert [each.WhichOneof("reply") for each in replies] == ["answer", "answer", "refused"]
+        for caller in callers:
+            await caller.close()
+
+
+async def test_a_process_that_is_full_says_so(control, model, settings) -> None:
+    async with plane(settings, control, HUM_BROWSER_CALLS=1, HUM_LINK_BEAT_MS=40), calling(control):
+        await until(lambda: "full" in control.states)
+        other = Caller()
+        assert (await placed(control, other, "call_2")).refused == "full"
+        await other.close()
+    assert list(control.hellos[0].state.takes) == [calls_pb2.CALL_ORIGIN_BROWSER]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda sdp: "nothing",
+        lambda sdp: sdp.replace("m=audio", "m=video"),
+        lambda sdp: sdp + sdp[sdp.index("m=audio") :],
+        lambda sdp: sdp + "\x0bm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n",
+        lambda sdp: sdp.replace("opus/48000/2", "PCMU/8000"),
+        lambda sdp: "\r\n".join(line for line in sdp.splitlines() if "fingerprint" not in line) + "\r\n",
+        lambda sdp: "\r\n".join(line for line in sdp.splitlines() if "ice-" not in line) + "\r\n",
+        lambda sdp: sdp.replace("a=mid:0", "a=mid"),
+        lambda sdp: sdp.replace("a=rtpmap:", "a=rtpmap:x"),
+    ],
+)
+async def test_an_offer_that_is_no_call_ends_nothing_but_itself(control, model, settings, change) -> None:
+    async with plane(settings, control, HUM_BROWSER_CONNECT_SECONDS=0.5) as media:
+        caller = Caller()
+        reply = await placed(control, caller, sdp=change(await caller.offer()))
+        if reply.WhichOneof("reply") == "answer":  # it only shows later that nobody can connect
+            reply = await until(lambda: next((each for each in control.replies if each.failed), None))
+        assert reply.WhichOneof("reply") in {"bad_offer", "failed"}
+        assert "bug" not in reply.failed and reply.failed != "internal error"
+        assert len(media.server) == 0
+        await caller.close()
+
+
+async def test_addresses_in_an_offer_get_no_packet(control, model, settings) -> None:
+    """Whoever may place a call must not make this machine send to an address of their choice."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as victim:
+        victim.bind((LOOPBACK, 0))
+        victim.setblocking(False)
+        async with plane(settings, control, HUM_BROWSER_CONNECT_SECONDS=1):
+            caller = Caller()
+            candidate = f"a=candidate:1 1 udp 2130706431 {LOOPBACK} {victim.getsockname()[1]} typ host\r\n"
+            sdp = re.sub(r"a=candidate.*\r\n", "", await caller.offer()) + candidate
+            reply = await placed(control, caller, sdp=sdp)
+            assert reply.WhichOneof("reply") == "answer"
+            await until(lambda: next((each for each in control.replies if each.failed), None))
+            with pytest.raises(BlockingIOError):
+                victim.recv(1_500)
+            await caller.close()
+
+
+def test_the_answer_tells_one_address() -> None:
+    ice = Ice("10.0.0.5", "203.0.113.7")
+    answer = (
+        "v=0\r\nc=IN IP4 10.0.0.5\r\n"
+        "a=candidate:1 1 udp 2130706431 10.0.0.5 50000 typ host\r\n"
+        "a=candidate:2 1 udp 2130706431 192.168.1.4 50001 typ host\r\n"
+        "a=candidate:3 1 udp 1694498815 198.51.100.2 50000 typ srflx raddr 10.0.0.5 rport 50000\r\n"
+    )
+    told = shown(answer, ice)
+    assert "10.0.0.5" not in told and "192.168.1.4" not in told
+    assert "c=IN IP4 203.0.113.7" in told and "203.0.113.7 50000 typ host" in told
+    assert "198.51.100.2 50000 typ srflx raddr 0.0.0.0 rport 9" in told
+
+
+@pytest.mark.parametrize(
+    "text", ["stun:", "turn:relay.example:3478", "stun:a:b@c:1", "http://x", "turn:u:p@h?transport=sctp"]
+)
+def test_ice_servers_that_are_none(text) -> None:
+    with pytest.raises(ValueError, match="HUM_ICE_SERVERS"):
+        ice_servers(text)
+
+
+def test_ice_servers() -> None:
+    found = ice_servers(" stun:stun.example:3478, turn:ada:s3cret@relay.example:3478?transport=tcp ")
+    assert [each.urls for each in found] == ["stun:stun.example:3478", "turn:relay.example:3478?transport=tcp"]
+    assert (found[1].username, found[1].credential) == ("ada", "s3cret")
+
+
+async def test_the_agent_hangs_up_and_its_last_words_are_heard(control, model, settings) -> None:
+    """There is no carrier: `end_call` closes the connection, after what the browser was sent last has been played."""
+    model.answer, model.tools = tone(1_000, hz=700), ["end_call"]
+    goodbye = pb.Clip(kind="goodbye", text="Goodbye.", audio_ulaw=tone(600, hz=900))
+    ends = pb.Tool(name="end_call", parameters_json="{}", outcome=pb.Outcome(hang_up=pb.HangUpNow()))
+    async with plane(settings, control) as media, calling(control, tools=[ends], clips=[goodbye]) as caller:
+        await until(lambda: "session.update" in model.types())
+        caller.microphone.say(wide_voice(600))
+        ended = await until(lambda: control.ended("call_1"), 20)
+        assert ended.reason == "agent"
+        await until(lambda: caller.connection.connectionState == "closed")
+        assert longest_ms(caller.heard, 900) == pytest.approx(600, abs=40)
+        await until(lambda: len(media.server) == 0)

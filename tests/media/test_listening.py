@@ -1,0 +1,190 @@
+"""Listeners of a call on a real media plane: what they get, and that they cost the call nothing."""
+
+import asyncio
+from itertools import pairwise
+
+import pytest
+from prometheus_client import REGISTRY
+
+from hum.v1 import runtime_pb2 as pb
+from media.core.audio import BYTES_PER_MS, SILENCE_BYTE, to_linear
+from media.core.types import RecordAgent, RecordCaller
+from media.io.overhearing import MOST_PIECES, Ear
+from media.tap import Tap
+from tests.media.conftest import QUIET, tone, until
+
+
+class Collected:
+    def __init__(self):
+        self.pieces, self.finished = [], False
+
+    def put(self, sound):
+        self.pieces.append(sound)
+
+    def finish(self):
+        self.finished = True
+
+    def sides(self):
+        """Caller and agent as mu-law cannot be had back: 16 bits a sample, without gaps between the pieces."""
+        pcm = b"".join(each.pcm for each in self.pieces)
+        for before, after in pairwise(self.pieces):
+            assert after.at_ms == before.at_ms + len(before.pcm) // (4 * BYTES_PER_MS)
+        return [b"".join(pcm[at : at + 2] for at in range(side, len(pcm), 4)) for side in (0, 2)]
+
+
+def tapped(hold_ms=300):
+    tap, listener = Tap(hold_ms), Collected()
+    tap.listeners.append(listener)
+    return tap, listener
+
+
+def test_both_sides_are_on_one_clock_and_the_agents_may_come_later():
+    tap, listener = tapped()
+    caller, agent = tone(2_000, 440), tone(300, 900)
+    for at in range(0, 2_000, 20):
+        tap.sound(RecordCaller(caller[at * 8 : at * 8 + 160], 60_000 + at))
+        if at == 900:  # it was heard from 700 ms on
+            tap.sound(RecordAgent(agent, 60_700))
+    assert listener.pieces[0].at_ms == 60_000
+    assert 60_000 + 2_000 - 300 - 120 <= listener.pieces[-1].at_ms + 100 <= 60_000 + 2_000 - 300
+    tap.finish()
+    assert listener.finished
+    left, right = listener.sides()
+    assert left == to_linear(caller)
+    assert right == to_linear(SILENCE_BYTE * 5_600 + agent + SILENCE_BYTE * 8_000)
+
+
+def test_what_comes_too_late_is_missing_and_counted():
+    tap, listener = tapped(hold_ms=100)
+    before = REGISTRY.get_sample_value("hum_media_unheard_bytes_total", {"reason": "late"}) or 0
+    for at in range(0, 1_000, 20):
+        tap.sound(RecordCaller(QUIET, at))
+    sent_ms = listener.pieces[-1].at_ms + len(listener.pieces[-1].pcm) // 32
+    assert sent_ms > 700
+    tap.sound(RecordAgent(tone(400), 700))
+    tap.finish()
+    _, right = listener.sides()
+    assert right == to_linear(SILENCE_BYTE * sent_ms * 8 + tone(400)[(sent_ms - 700) * 8 :])
+    assert REGISTRY.get_sample_value("hum_media_unheard_bytes_total", {"reason": "late"}) > before
+
+
+def test_an_agent_is_heard_though_nothing_comes_from_the_caller():
+    tap, listener = tapped()
+    tap.sound(RecordCaller(QUIET, 0))
+    for at in range(0, 4_000, 100):
+        tap.sound(RecordAgent(tone(100), at))
+    assert listener.pieces[-1].at_ms >= 2_000
+
+
+def test_a_slow_listener_misses_the_oldest():
+    ear = Ear()
+    for number in range(MOST_PIECES + 7):
+        ear.put(pb.Sound(at_ms=number, pcm=b"1234"))
+    assert ear._pieces[0].at_ms == 7
+    assert len(ear._pieces) == MOST_PIECES
+
+
+async def test_listeners_of_a_call_hear_it_until_it_ends(control, plane):
+    control.offer("t1")
+    running = await plane()
+    async with running.joined() as line:
+        await until(lambda: "started" in control.kinds("call_t1"))
+        for token in ("a", "b"):
+            control.listen("call_t1", token)
+        await until(lambda: {"a", "b"} <= control.heard.keys())
+        assert control.answers == {"a": "done", "b": "done"}
+        while min(len(each) for each in control.heard.values()) < 5:
+            await line.media(tone(20))
+            await asyncio.sleep(0.002)
+        await line.say("stop", stop={"accountSid": "AC", "callSid": "CA"})
+        await until(lambda: control.ended("call_t1"))
+        assert await line.closed() is not None
+    await until(lambda: not running.media.server.ports.overhearing._open)
+    for pieces in control.heard.values():
+        end_ms = pieces[-1].at_ms + len(pieces[-1].pcm) // 32
+        assert end_ms == line.frames * 20, "to its end"
+        assert all(after.at_ms == before.at_ms + len(before.pcm) // 32 for before, after in pairwise(pieces))
+
+
+async def test_a_call_costs_nothing_more_once_its_listener_has_left(control, plane):
+    control.offer("t1")
+    running = await plane()
+    async with running.joined() as line:
+        await until(lambda: "started" in control.kinds("call_t1"))
+        control.listen("call_t1", "a")
+        await until(lambda: "a" in control.heard)
+        (shell,) = running.media.server.streams.open
+        assert shell._talk._voice.tape.running
+        control.leaves.set()
+        await until(lambda: not shell._talk._voice.tape.running)
+        assert shell._record._tap is None
+        control.command("call_t1", hang_up=pb.HangUpNow(), command_id="h")
+        await line.closed()
+    assert control.answers["h"] == "done"
+
+
+async def test_a_control_that_reads_nothing_delays_no_report(control, plane):
+    """Its streams fill up; the link and the call go on."""
+    control.offer("t1")
+    running = await plane()
+    async with running.joined() as line:
+        await until(lambda: "started" in control.kinds("call_t1"))
+        control.overhears.clear()
+        control.listen("call_t1", "a")
+        await until(lambda: "a" in control.heard)
+        dropped = lambda: REGISTRY.get_sample_value("hum_media_unheard_bytes_total", {"reason": "slow"}) or 0
+        before = dropped()
+        while dropped() == before:
+            await line.media(tone(20))
+            if line.frames % 50 == 0:
+                await asyncio.sleep(0.001)
+        control.command("call_t1", hang_up=pb.HangUpNow(), command_id="h")
+        await until(lambda: control.ended("call_t1"))
+        assert control.answers["h"] == "done"
+        control.overhears.set()
+
+
+@pytest.mark.parametrize(("address", "outcome"), [("127.0.0.1:1", "done"), ("", "done")])
+async def test_a_control_that_is_not_reached_ends_nothing(control, plane, address, outcome):
+    control.offer("t1")
+    running = await plane()
+    async with running.joined() as line:
+        await until(lambda: "started" in control.kinds("call_t1"))
+        control.command("call_t1", listen=pb.OpenEar(address=address, token="a"), command_id="a")
+        await until(lambda: "a" in control.answers)
+        assert control.answers["a"] == outcome
+        (shell,) = running.media.server.streams.open
+        if address:
+            await until(lambda: not shell._talk._voice.tape.running)
+        await line.media()
+        control.command("call_t1", hang_up=pb.HangUpNow())
+        await until(lambda: control.ended("call_t1"))
+
+
+async def test_there_is_room_for_so_many_listeners(control, plane):
+    control.offer("t1")
+    running = await plane(HUM_MAX_LISTENERS=1)
+    async with running.joined():
+        await until(lambda: "started" in control.kinds("call_t1"))
+        for token in ("a", "b"):
+            control.listen("call_t1", token)
+        control.listen("call_unknown", "c")
+        await until(lambda: len(control.answers) == 3)
+        assert control.answers == {"a": "done", "b": "full", "c": "over"}
+
+
+async def test_a_command_for_a_call_that_is_gone_is_answered(control, plane):
+    control.offer("t1")
+    running = await plane()
+    async with running.joined() as line:
+        await until(lambda: "started" in control.kinds("call_t1"))
+        control.command("call_t1", instruct=pb.Dictation(text="Be brief", by="Ada"), command_id="i")
+        await until(lambda: "intervention" in control.kinds("call_t1"))
+        await line.say("stop", stop={"accountSid": "AC", "callSid": "CA"})
+        await line.closed()
+    for kind in ("instruct", "say"):
+        control.command("call_t1", **{kind: pb.Dictation(text="x", by="Ada")}, command_id=kind)
+    control.command("call_t1", hang_up=pb.HangUpNow(), command_id="h")
+    await until(lambda: len(control.answers) == 4)
+    assert control.answers == {"i": "done", "instruct": "over", "say": "over", "h": "over"}
+    assert running.media.server.streams.open == set()

@@ -1,0 +1,57 @@
+"""EXPLAIN guards of the inbox: no list, count or search reads a big table from end to end."""
+
+import re
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import asyncpg
+import pytest
+
+from bench.inbox import InboxBench
+from hum import ids
+from hum.clock import now
+from storage import inbox, inbox_changes, text_erasures
+from storage.db import Tx
+from storage.inbox import Filter
+from tests.storage.conftest import Two
+from tests.storage.test_plans import EXPLAIN, Planner
+
+ROWS = 20_000
+BIG = ("conversations", "messages", "text_search")
+
+
+@pytest.mark.slow
+async def test_no_question_of_the_inbox_reads_a_big_table_whole(two: Two) -> None:
+    await InboxBench(two.url, two.db, two.mine, two.yours).grow(ROWS)
+    connection = await asyncpg.connect(two.url)
+    await connection.execute(EXPLAIN)
+    planner = Planner(connection, two.mine)
+    connection.add_log_listener(lambda _, message: planner.plans.append(str(message)))
+
+    def listed(by: Filter) -> Callable[[Tx], Awaitable[object]]:
+        return lambda tx: inbox.page(tx, by, None, 50)
+
+    def found(words: str, digits: str | None = None) -> Callable[[Tx], Awaitable[object]]:
+        return lambda tx: inbox.search(tx, words, digits, Filter(), None, 50)
+
+    some = await connection.fetchval("SELECT id FROM conversations LIMIT 1")
+    questions: dict[str, tuple[Callable[[Tx], Awaitable[object]], str]] = {
+        "the latest": (listed(Filter()), "conversations_inbox"),
+        "closed": (listed(Filter(status="closed")), "conversations_status"),
+        "a member's": (listed(Filter(assignee_id=ids.new())), "conversations_assignee"),
+        "unread": (listed(Filter(unread=True)), "conversations_unread"),
+        "put off": (listed(Filter(snoozed=True)), "conversations_"),
+        "of a number": (listed(Filter(number_id=ids.new())), "conversations_number"),
+        "a number": (found("2000001234", "2000001234"), "text_search_words"),
+        "a name": (found("name4711"), "text_search_words"),
+        "messages": (lambda tx: inbox.messages_of(tx, some, None, 50), "conversations_pkey"),
+        "how much is unread": (lambda tx: inbox_changes.waiting(tx, 1000, 200), "conversations_waiting"),
+        "changes": (lambda tx: inbox_changes.after(tx, (1, 0), 9, 200), "inbox_changes"),
+        "old messages": (lambda tx: text_erasures.old(tx, now() - timedelta(days=9999), 50), "messages_age"),
+        "a person's": (lambda tx: text_erasures.of_contact(tx, "+12000001234", now(), 50), "messages_thread"),
+    }
+    for name, (question, index) in questions.items():
+        plan = await planner.ask(question)
+        assert index in plan, f"{name}:\n{plan}"
+        assert not [each for each in re.findall(r"Seq Scan on (\w+)", plan) if each in BIG], f"{name}:\n{plan}"
+    await connection.close()
