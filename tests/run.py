@@ -20,10 +20,15 @@ COMMON = [sys.executable, "-m", "pytest", "-m", "not slow", "--dist", "loadfile"
 NO_TESTS = 5  # pytest's status when its arguments chose none
 
 
+def cache(run: str) -> list[str]:
+    """Give a run its own record of what failed, which `.ci/again.py` reads."""
+    return ["-o", f"cache_dir=.pytest_cache/{run}"]
+
+
 def main() -> int:
     folders = [str(TESTS / name) for name in COMPUTING]
-    realtime = [*COMMON, "-n", "2", *(f"--ignore={folder}" for folder in folders), *sys.argv[1:]]
-    computing = [*NICE, *COMMON, "-n", "3", *folders, *sys.argv[1:]]
+    realtime = [*COMMON, *cache("realtime"), "-n", "2", *(f"--ignore={folder}" for folder in folders), *sys.argv[1:]]
+    computing = [*NICE, *COMMON, *cache("computing"), "-n", "3", *folders, *sys.argv[1:]]
     signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell has this run in the background
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with tempfile.TemporaryFile() as output:

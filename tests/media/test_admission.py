@@ -17,24 +17,25 @@ from tests.media.conftest import TOKEN, Line, program_environment, until
 
 pytestmark = pytest.mark.slow
 CALLS = 60
-NEIGHBOURS = 32
+NEIGHBOURS = 4 * (os.cpu_count() or 1)
+#: Beside busy programs the carrier, control and the model of these tests are slow, too.
+PATIENT = {"HUM_STREAM_START_SECONDS": "60", "HUM_SESSION_SECONDS": "60", "HUM_DIAL_SECONDS": "60"}
 BUSY = "while True: pass"
 
 
 @pytest.fixture
 async def program(settings, model, tmp_path):
-    """A media process of its own, and its URL; what it writes is thrown away."""
+    """A media process of its own, and its URL; its log is in the test's folder."""
     given = settings()
-    environment = program_environment(given, model, tmp_path)
-    environment["HUM_STREAM_START_SECONDS"] = "60"  # beside busy programs the carrier of this test is slow, too
+    environment = program_environment(given, model, tmp_path) | PATIENT
     for name in ("HUM_MAX_LAG_MS", "HUM_MAX_LATE_MS"):  # a test's own are more patient
         del environment[name]
-    nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    async with running(sys.executable, "-m", "media.app", env=environment, **nowhere) as process:
-        async with asyncio.timeout(60), httpx.AsyncClient(trust_env=False) as http:
-            while not await is_ready(http, given.media_url.replace("ws:", "http:")):
-                await asyncio.sleep(0.01)
-        yield process, f"{given.media_url}/media/twilio"
+    with (tmp_path / "media.log").open("wb") as log:
+        async with running(sys.executable, "-m", "media.app", env=environment, stdout=log, stderr=log) as process:
+            async with asyncio.timeout(60), httpx.AsyncClient(trust_env=False) as http:
+                while not await is_ready(http, given.media_url.replace("ws:", "http:")):
+                    await asyncio.sleep(0.01)
+            yield process, f"{given.media_url}/media/twilio"
 
 
 async def is_ready(http, url) -> bool:
@@ -71,8 +72,14 @@ async def refused(control, url) -> int:
                 refusals += 1
                 continue
             await Line(connection).start(token=f"t{number}")
-            await until(lambda token=f"t{number}": control.opened and control.opened[-1].token == token, 60)
+            await begun(control, f"t{number}", connection)
     return refusals
+
+
+async def begun(control, token, connection) -> None:
+    """Wait until the call's session is open; a stream that the process closes instead fails the test with its code."""
+    await until(lambda: (control.opened and control.opened[-1].token == token) or connection.close_code is not None, 60)
+    assert connection.close_code is None, f"closed with {connection.close_code} {connection.close_reason}"
 
 
 async def test_the_first_calls_after_it_is_ready_are_taken(program, control) -> None:
