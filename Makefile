@@ -57,20 +57,30 @@ console-check: console/src/api/schema.d.ts console/e2e/node_modules/.ready
 
 # --- checking -----------------------------------------------------------------------------------------------------
 
-# Everything but the slow.
+.PHONY: core
+core: $(CORE)
+
 test: $(CORE)
-	@$(BIN)/python tests/run.py
+	@$(BIN)/python tests/run.py $(ARGS)
 
-# What CI runs besides: the static checks and the slow tests.
-check: $(CORE) static peers journeys
-	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile -rs
-	TEST_EXAMPLES=all $(BIN)/python -m pytest -m "hypothesis and not slow" -n 3 --dist loadfile
-	HUM_MEDIA_INTERPRETED=1 $(BIN)/python -m pytest -m "not slow" tests/media
+# What `make test` leaves out, by topic; each takes at most ten minutes. `make help` lists them.
+TOPICS := $(shell $(PYTHON) tests/topics.py names)
+.PHONY: help $(TOPICS:%=check-%)
+$(TOPICS:%=check-%): check-%: $(CORE)
+	@$(BIN)/python tests/run.py --topic $* $(ARGS)
+check-interop check-nodes: peers
+check-browser: journeys
 
-# What is proved of several machines, and its table: a node or a database that dies, partitions, proxies, deploys.
-.PHONY: chaos
-chaos: $(CORE) peers
-	@$(BIN)/python -m tests.chaos
+check: static
+	@.ci/nightly
+
+help:
+	@echo "  make demo               one call on this machine, from ring to summary"
+	@echo "  make up                 everything on this machine, until Ctrl-C"
+	@echo "  make test               the tests; ARGS= are pytest's"
+	@echo "  make static             types, style, layers, the contract"
+	@echo "  make check              static, and all that follows"
+	@$(PYTHON) tests/topics.py
 
 # Through the built console in Debian's Chromium, against the platform and its sandbox.
 .PHONY: journeys
@@ -89,7 +99,7 @@ console/e2e/node_modules/.ready: console/e2e/package-lock.json | $(READY)
 	cd console/e2e && PATH="$(CURDIR)/$(BIN):$$PATH" PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --silent
 	@touch $@
 
-# Programs that nobody here wrote, which the slow tests hold ours against; each in an environment of its own.
+# Programs that nobody here wrote, which tests hold ours against; each in an environment of its own.
 peers: .venv-oidc/.ready .venv-clients/.ready .venv-deploy/.ready
 
 .venv-oidc/.ready: requirements/oidc-peer.txt
@@ -117,6 +127,7 @@ static: $(READY) console-check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/buf lint
+	$(BIN)/buf format --diff --exit-code
 	$(BIN)/python proto/contract.py check
 	$(BIN)/python proto/contract.py breaking
 	$(BIN)/python -m gateway.openapi | $(BIN)/openapi-spec-validator -

@@ -10,34 +10,19 @@ import sys
 from pathlib import Path
 
 CACHE = Path(".pytest_cache")
-FLAKY = CACHE / "flaky"
-
-
-def failed(cache: Path) -> list[str]:
-    """Return the ids of the tests that failed in the last run with this cache."""
-    file = cache / "v" / "cache" / "lastfailed"
-    return list(json.loads(file.read_text())) if file.exists() else []
+FAILED = CACHE / "v" / "cache" / "lastfailed"
 
 
 def main() -> int:
-    runs = {cache: names for cache in sorted(CACHE.iterdir()) if (names := failed(cache))}
-    if not runs:
+    names = list(json.loads(FAILED.read_text())) if FAILED.exists() else []
+    if not names:
         sys.exit("the run failed, and no test did")
-    for cache in runs:
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-o",
-            f"cache_dir={cache}",
-            "--last-failed",
-            "--last-failed-no-failures=none",
-        ]
-        if subprocess.run(command, check=False).returncode:
-            return 1
-    names = [name for each in runs.values() for name in each]
-    FLAKY.write_text("".join(f"flaky: {name}\n" for name in names) + f"{len(names)} flaky\n")
-    return 0
+    status = subprocess.run(
+        [sys.executable, "-m", "pytest", "--last-failed", "--last-failed-no-failures=none"], check=False
+    ).returncode
+    if status == 0:
+        (CACHE / "flaky").write_text("".join(f"flaky: {name}\n" for name in names) + f"{len(names)} flaky\n")
+    return status
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from tests import ports, quick
 from tests.databases import Databases, drop, introspect_once, new, open_schema
 from tests.examples import ALL, USUAL, examples
 from tests.stalls import Stalls
+from tests.topics import TOPICS
 
 #: Nothing here outlives its test; and an autovacuum would hold back readers behind the horizon.
 FAST = {
@@ -62,6 +63,30 @@ structlog.configure(
 #: Of what pytest and the imports hold for ever, millions of objects, the collector walks nothing, and it looks at the rest less often.
 GC_THRESHOLDS = (20_000, 20, 20)
 gc.disable()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name, topic in TOPICS.items():
+        config.addinivalue_line("markers", f"{name}: {topic.about}")
+
+
+#: Folders whose tests mostly wait, since calls take real time; others compute.
+WAITING = ("e2e", "media")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spread the tests that wait evenly among those that compute, so that workers do both at any time."""
+    here = Path(__file__).parent
+    waiting = [
+        item for item in items if item.path.relative_to(here).parts[0] in WAITING and "core" not in item.path.parts
+    ]
+    if not waiting or len(waiting) == len(items):
+        return
+    chosen = set(waiting)
+    others = [item for item in items if item not in chosen]
+    places = [(n / len(waiting), item) for n, item in enumerate(waiting)]
+    places += [(n / len(others), item) for n, item in enumerate(others)]
+    items[:] = [item for _, item in sorted(places, key=lambda place: place[0])]
 
 
 def pytest_collection_finish() -> None:

@@ -42,6 +42,9 @@ WRITTEN = """
 RESTART = """
     SELECT setval(format('%I.%I', schemaname, sequencename), start_value, false) FROM pg_sequences WHERE last_value IS NOT NULL
 """
+BLOCKED = """
+    SELECT count(*) FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 END_OTHERS = """
     SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
@@ -126,6 +129,11 @@ class Databases:
                 )
             await connection.execute(RESTART)
         return True
+
+
+async def blocked(connection: Any) -> int:
+    """Return how many sessions wait for a lock in this connection's database."""
+    return int(await connection.fetchval(BLOCKED))
 
 
 def introspect_once() -> None:

@@ -1,4 +1,4 @@
-"""How many examples properties are tested with: a fifth of them each time, and all in `make check` (TEST_EXAMPLES=all)."""
+"""How many examples properties are tested with: a fifth of them each time, and all in `make check-fuzz` (TEST_EXAMPLES=all)."""
 
 import os
 

@@ -17,6 +17,7 @@ from yarl import URL
 from hum.clock import now
 from hum.objects.multipart import EMPTY, Request, signed
 from hum.sockets import free_port
+from tests.waits import patience
 
 KEY_ID, SECRET, REGION, BUCKET = (
     "AKHUMTESTKEY00000000",
@@ -91,7 +92,7 @@ def serving(folder: Path) -> Iterator[Store]:
 
 async def _ready(store: Store, process: subprocess.Popen[bytes], folder: Path) -> None:
     """Wait until the store has a bucket, and takes an object."""
-    async with asyncio.timeout(60):
+    async with patience():
         while True:
             assert process.poll() is None, (folder / "weed.log").read_text()[-2000:]
             with suppress(aiohttp.ClientError):

@@ -1,52 +1,50 @@
-"""`make test`: everything but the slow, as two runs side by side.
+"""Run the tests of `make test`, or of one topic.
 
-Tests of calls keep real time, and mostly wait; all others compute, in what processor time those leave.  The first run is shown
-as it goes, the second when both are over.
+python tests/run.py [PYTEST'S ARGUMENTS]
+python tests/run.py --topic NAME [PYTEST'S ARGUMENTS]
 """
 
-import signal
-import subprocess
+import os
 import sys
-import tempfile
 from pathlib import Path
 
-TESTS = Path(__file__).parent
-#: Folders whose tests compute; whatever is not below one of these keeps real time.  Those whose files take longest go first: at the
-#: end, no worker has one of them left while the others have nothing.
-COMPUTING = ["house", "contract", "security", "control", "storage", "gateway", "sandbox", "media/core", "bench", "hum"]
-#: They leave the processor to those that keep real time, and yet get their part of it where other programs are busy.
-NICE = ["nice", "-n", "3"]
-COMMON = [sys.executable, "-m", "pytest", "-m", "not slow", "--dist", "loadfile", "--no-loadscope-reorder"]
-NO_TESTS = 5  # pytest's status when its arguments chose none
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.topics import TOPICS, missing, quick
+
+PYTEST = [sys.executable, "-m", "pytest", "-rs"]
+#: Half of them wait for real time at any moment: two processors have enough to do with so many.
+WORKERS = 5
 
 
-def cache(run: str) -> list[str]:
-    """Give a run its own record of what failed, which `.ci/again.py` reads."""
-    return ["-o", f"cache_dir=.pytest_cache/{run}"]
+def command(topic: str | None) -> tuple[list[str], dict[str, str]]:
+    """Return the program that runs these tests, and its additional environment."""
+    if topic is None:
+        return [*PYTEST, "-m", quick(), "-n", str(WORKERS), "--dist", "worksteal"], {}
+    workers = TOPICS[topic].workers
+    several = [*PYTEST, *(["-n", str(workers), "--dist", "loadfile"] if workers > 1 else [])]
+    match topic:
+        case "nodes":
+            return [sys.executable, "-m", "tests.chaos"], {}
+        case "fuzz":
+            return [*several, "-m", f"fuzz or (hypothesis and {quick()})"], {"TEST_EXAMPLES": "all"}
+        case "interpreted":
+            return [*several, "-m", quick(), "tests/media"], {"HUM_MEDIA_INTERPRETED": "1"}
+        case _:
+            return [*several, "-m", topic], {}
 
 
-def main() -> int:
-    folders = [str(TESTS / name) for name in COMPUTING]
-    realtime = [*COMMON, *cache("realtime"), "-n", "2", *(f"--ignore={folder}" for folder in folders), *sys.argv[1:]]
-    computing = [*NICE, *COMMON, *cache("computing"), "-n", "3", *folders, *sys.argv[1:]]
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell has this run in the background
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    with tempfile.TemporaryFile() as output:
-        runs = [
-            subprocess.Popen(computing, stdout=output, stderr=output),
-            subprocess.Popen(realtime),
-        ]
-        try:
-            statuses = [run.wait() for run in runs]
-        finally:
-            for run in runs:  # if this was interrupted: pytest then ends what its tests have started
-                run.send_signal(signal.SIGINT)
-                run.wait()
-            output.seek(0)
-            sys.stdout.flush()
-            sys.stdout.buffer.write(output.read())
-    return max(0 if status == NO_TESTS else abs(status) for status in statuses)
+def main(argv: list[str]) -> None:
+    topic = None
+    if argv[:1] == ["--topic"]:
+        topic, argv = argv[1], argv[2:]
+        if topic not in TOPICS:
+            sys.exit(f"there is no topic {topic!r}; make help lists them")
+        if packages := missing(topic):
+            sys.exit(f"check-{topic} needs Debian's packages: apt-get install {' '.join(packages)}")
+    program, environment = command(topic)
+    os.execve(program[0], [*program, *argv], os.environ | environment)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(sys.argv[1:])

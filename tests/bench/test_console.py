@@ -55,7 +55,7 @@ def test_scrolling_has_bounds() -> None:
     assert [each.is_met for each in lines] == [*[True] * 4, *[False] * 6]
 
 
-@pytest.mark.slow
+@pytest.mark.bench
 async def test_a_clinic(database_url: str, tmp_path: Path) -> None:
     db = await Db.open(database_url, size=2)
     org, number, flow = ids.new(), ids.new(), ids.new()

@@ -5,7 +5,7 @@ import pytest
 from bench import growth, inbox, reads
 
 
-@pytest.mark.slow
+@pytest.mark.bench
 @pytest.mark.timeout(120)
 def test_it_measures(tmp_path, capsys):
     out = tmp_path / "growth.json"
@@ -19,14 +19,14 @@ def test_it_measures(tmp_path, capsys):
     assert "| contact search: a name |" in capsys.readouterr().out
 
 
-@pytest.mark.slow
+@pytest.mark.bench
 @pytest.mark.timeout(60)
 def test_reads(capsys):
     assert reads.main(["--times", "20"]) == 0
     assert capsys.readouterr().out.count("|\n") == 8
 
 
-@pytest.mark.slow
+@pytest.mark.bench
 @pytest.mark.timeout(120)
 def test_the_inbox(tmp_path, capsys):
     out = tmp_path / "inbox.json"

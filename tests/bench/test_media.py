@@ -15,7 +15,7 @@ from bench.media.processes import Threads
 pytestmark = pytest.mark.timeout(60)
 
 
-@pytest.mark.slow
+@pytest.mark.bench
 def test_both_sides_carry_the_same_callers(tmp_path, capsys) -> None:
     file = tmp_path / "figures.json"
     main(["--calls", "3", "--seconds", "2", "--warm-up", "1", "--json", str(file)])
@@ -70,7 +70,7 @@ def test_no_figure_is_printed_of_a_process_that_spins() -> None:
         refuse_idle_spinning({"product": [{"busy_threads": 1}, {"busy_threads": 2}], "bare": [{"busy_threads": 1}]})
 
 
-@pytest.mark.slow
+@pytest.mark.bench
 def test_two_workers_carry_twice_the_calls(tmp_path, capsys) -> None:
     file = tmp_path / "figures.json"
     scaling.main(["--calls", "2", "--seconds", "2", "--warm-up", "1", "--rounds", "1", "--json", str(file)])
@@ -79,7 +79,7 @@ def test_two_workers_carry_twice_the_calls(tmp_path, capsys) -> None:
     assert "times as many" in capsys.readouterr().out
 
 
-@pytest.mark.slow
+@pytest.mark.bench
 def test_the_model_may_be_reached_by_tls(tmp_path) -> None:
     file = tmp_path / "figures.json"
     main(["--tls", "--calls", "2", "--seconds", "2", "--warm-up", "1", "--json", str(file)])
@@ -88,7 +88,7 @@ def test_the_model_may_be_reached_by_tls(tmp_path) -> None:
     assert measured["bare"] == []
 
 
-@pytest.mark.slow
+@pytest.mark.bench
 def test_a_worker_that_is_held_turns_callers_away_and_keeps_the_others(capsys) -> None:
     try:
         overload.main(["--share", "0.1", "--calls", "120", "--calls-per-second", "15", "--seconds", "2"])
@@ -100,7 +100,7 @@ def test_a_worker_that_is_held_turns_callers_away_and_keeps_the_others(capsys) -
     assert figures["lost_calls"] == 0
 
 
-@pytest.mark.slow
+@pytest.mark.bench
 @pytest.mark.timeout(180)
 def test_a_process_does_not_grow_while_calls_last(tmp_path) -> None:
     """For an hour of it: python -m bench.media --alone --calls 100 --seconds 3600."""

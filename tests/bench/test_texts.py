@@ -78,7 +78,7 @@ def test_the_matrix_has_every_step_of_the_sender() -> None:
     assert {each.step for each in cells} == set(seam.steps())
 
 
-@pytest.mark.slow
+@pytest.mark.bench
 async def test_killed_where_it_hurts_each_gets_its_text_once(tmp_path: Path) -> None:
     cells = [
         Cell("postgres", "send: posted", 1, 50),
@@ -90,7 +90,7 @@ async def test_killed_where_it_hurts_each_gets_its_text_once(tmp_path: Path) -> 
     assert all(each.kills for each in rows)
 
 
-@pytest.mark.slow
+@pytest.mark.bench
 async def test_every_figure_is_measured(tmp_path: Path) -> None:
     async with town(tmp_path / "home", settings=speed.FAST) as made:
         figures = [

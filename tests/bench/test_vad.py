@@ -22,7 +22,7 @@ def test_it_says_how_to_get_the_recordings(monkeypatch, tmp_path, capsys):
     assert "apt-get install" in capsys.readouterr().err
 
 
-@pytest.mark.slow
+@pytest.mark.bench
 @pytest.mark.skipif(not (sounds.SOUNDS.is_dir() and sounds.MUSIC.is_dir()), reason="the recordings are not installed")
 def test_it_measures(tmp_path, capsys):
     assert vad.main(["--seconds", "1", "--prompts", "2", "--json", str(tmp_path / "vad.json")]) == 0

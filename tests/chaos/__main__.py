@@ -1,6 +1,6 @@
-"""python -m tests.chaos [WORDS]: every proof of HUM on several machines, and their table.  `make chaos` is the same.
+"""python -m tests.chaos [WORDS]: every proof of HUM on several machines, and their table.  `make check-nodes` is the same.
 
-With words, only the proofs whose names have one of them.  Takes root and what `.ci/run` installs; eight minutes.  Ends with status 1
+With words, only the proofs whose names have one of them.  Takes root; eight minutes.  Ends with status 1
 when a proof does not hold, or was not made.
 """
 
@@ -12,7 +12,7 @@ import pytest
 
 from tests.chaos.proofs import PROOFS, Collector, table
 
-OPTIONS = ("-m", "slow", "-p", "no:cacheprovider", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+OPTIONS = ("-m", "nodes", "-p", "no:cacheprovider", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 
 
 def main(words: Sequence[str]) -> int:

@@ -20,7 +20,7 @@ async def ask(http: httpx.AsyncClient, number: int, url: str) -> None:
 
 
 async def main(urls: list[str]) -> None:
-    async with httpx.AsyncClient(timeout=1, trust_env=False) as http:
+    async with httpx.AsyncClient(timeout=1, trust_env=False) as http:  # meant to run out, if it is cut off
         await asyncio.gather(*(ask(http, number, url) for number, url in enumerate(urls)))
 
 

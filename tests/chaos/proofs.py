@@ -14,7 +14,7 @@ TESTS = Path(__file__).parents[1]
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """`files`: below tests/, patterns; the slow tests of these.  `words`: as pytest's -k, empty for all."""
+    """`files`: below tests/, patterns; those of the topic `nodes` in these.  `words`: as pytest's -k, empty for all."""
 
     name: str
     files: tuple[str, ...]

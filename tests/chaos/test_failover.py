@@ -16,7 +16,7 @@ from tests.chaos.net import ROOT, Network
 from tests.chaos.reporters import Seen
 from tests.chaos.servers import Postgres, pair, url
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nodes
 #: Whatever decides about the standby takes so long.
 PROMOTED_AFTER_SECONDS = 2.3
 AWAY_SECONDS = 5.0
@@ -34,7 +34,7 @@ class Reporters:
         await asyncio.sleep(1)
 
     async def end(self) -> Seen:
-        printed, _ = await asyncio.to_thread(self._process.communicate, timeout=40)
+        printed, _ = await asyncio.to_thread(self._process.communicate, timeout=60)
         return Seen(**json.loads(printed.splitlines()[-1]))
 
 

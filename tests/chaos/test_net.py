@@ -7,7 +7,7 @@ import pytest
 
 from tests.chaos.net import Network
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nodes
 PONG = """
 import socket, sys, time
 with socket.create_connection((sys.argv[1], 7000), timeout=float(sys.argv[2])) as far:

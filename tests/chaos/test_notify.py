@@ -12,7 +12,7 @@ import pytest
 from tests.chaos.net import ROOT, Network
 from tests.chaos.servers import pair, url
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nodes
 DELAY_MS = 5
 SECONDS = 3
 

@@ -15,7 +15,7 @@ from tests.chaos.net import ROOT, Network
 from tests.chaos.servers import Postgres, url
 from tests.stalls import Stalls
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nodes
 #: A plane that nobody answers says so, and says when it is over.
 NOTICED_SECONDS, BACK_SECONDS = 5.0, 5.0
 READY, NOT_READY = 200, 503

@@ -24,8 +24,9 @@ from storage.migrate import ROLES, CannotMigrate, migrate
 from storage.walls import NotWalled, check_walls
 from tests.chaos.net import ROOT
 from tests.chaos.servers import AS_NOBODY
+from tests.waits import patience
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nodes
 #: What many guides advise for clients that ask for more than a pooler knows.
 CARELESS = (
     "ignore_startup_parameters = role,statement_timeout,lock_timeout,idle_in_transaction_session_timeout,"
@@ -93,7 +94,7 @@ class Pooled:
         return Addresses(self.direct, self.url("app_login"), self.url("system_login"))
 
     async def until_ready(self) -> None:
-        async with asyncio.timeout(20):
+        async with patience():
             while True:
                 try:
                     await (await asyncpg.connect(self.url())).close()
@@ -204,7 +205,7 @@ async def test_control_does_not_start_behind_a_pooler_alone(
         control = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "control.app"), env=environment, cwd=ROOT, stderr=asyncio.subprocess.PIPE
         )
-        async with asyncio.timeout(60):
+        async with patience():
             _, printed = await control.communicate()
     assert control.returncode == 2 and b"HUM_DATABASE_URL leads to a pooler (" + reason in printed
     assert b"Traceback" not in printed

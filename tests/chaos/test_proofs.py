@@ -18,9 +18,9 @@ def report(file: str, outcome: str, when: str = "call", **more: Any) -> Any:
 
 
 @pytest.mark.parametrize("proof", PROOFS, ids=lambda proof: proof.name)
-def test_each_proof_has_slow_tests(proof: Proof) -> None:
+def test_each_proof_has_tests_of_the_topic(proof: Proof) -> None:
     assert proof.paths(), proof.files
-    assert any("pytest.mark.slow" in path.read_text() for path in proof.paths())
+    assert any("pytest.mark.nodes" in path.read_text() for path in proof.paths())
 
 
 def test_files_belong_to_one_proof() -> None:

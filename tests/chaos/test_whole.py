@@ -8,7 +8,7 @@ import pytest
 from bench.whole.__main__ import CUT, DEPLOY, DIES, HEALED, QUIET, Course, measure
 from bench.whole.nodes import missing
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.nodes, pytest.mark.timeout(400)]
 SHORT = Course(
     calls=6,
     call_seconds=6,

@@ -118,7 +118,7 @@ def running_issuer() -> Iterator[Issuer]:
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
-    yield started.get(timeout=10)
+    yield started.get(timeout=60)
     stopping.set()
     thread.join()
 

@@ -59,7 +59,7 @@ class Line:
     ) -> tuple[httpx.Response, runtime_pb2.CallCommand]:
         """What a person gets who transfers the call, when its media process answers so."""
         asking = asyncio.create_task(self.person_asks(path, key, **body))
-        command = await asyncio.wait_for(self.media.command(), 10)
+        command = await asyncio.wait_for(self.media.command(), 60)
         self.media.answer(command, outcome)
         return await asking, command
 

@@ -20,6 +20,7 @@ from tests.contract.test_mcp import ORDER, bound, on_call, shop
 from tests.contract.test_resumed import joined_again
 from tests.contract.test_tools import run
 from tests.control.conftest import FakeCarrier, outside
+from tests.waits import patience
 
 __all__ = ["shop"]
 CARD = "4111 1111 1111 1111"
@@ -67,7 +68,7 @@ async def only(http: httpx.AsyncClient, **query: str) -> dict[str, Any]:
 
 
 async def until(http: httpx.AsyncClient, id: str, *states: str) -> dict[str, Any]:
-    async with asyncio.timeout(40):
+    async with patience():
         while (found := (await http.get(f"/api/approvals/{id}")).json())["state"] not in states:
             await asyncio.sleep(0.05)
     known: dict[str, Any] = found
@@ -76,7 +77,7 @@ async def until(http: httpx.AsyncClient, id: str, *states: str) -> dict[str, Any
 
 async def learns(media: Media) -> str:
     """The media process is told what came of it, and says that its agent knows."""
-    async with asyncio.timeout(40):
+    async with patience():
         while (command := await media.command()).WhichOneof("command") != "news":
             pass
     media.answer(command)
@@ -87,7 +88,7 @@ async def learns(media: Media) -> str:
 
 
 async def told(http: httpx.AsyncClient, id: str) -> None:
-    async with asyncio.timeout(40):
+    async with patience():
         while (await http.get(f"/api/approvals/{id}")).json()["told_at"] is None:
             await asyncio.sleep(0.05)
 
@@ -218,7 +219,7 @@ async def test_a_tool_whose_worker_died_is_never_begun_again(edge: Edge, shop: M
     assert shop.calls == []
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 @pytest.mark.parametrize("change", ["nothing", "url", "binding", "another"])
 async def test_a_tool_that_is_another_by_the_time_of_the_approval_does_not_run(edge: Edge, change: str) -> None:
     async with serving() as system:
@@ -313,7 +314,7 @@ async def test_who_follows_sees_it_at_once_and_misses_nothing(edge: Edge, shop: 
 
 async def follow(http: httpx.AsyncClient, last: int | None = None) -> AsyncIterator[Sent]:
     headers = {"Last-Event-ID": str(last)} if last is not None else {}
-    async with http.stream("GET", "/api/approvals/stream", headers=headers, timeout=20) as answer:
+    async with http.stream("GET", "/api/approvals/stream", headers=headers, timeout=60) as answer:
         assert answer.status_code == 200, await answer.aread()
         found: dict[str, str] = {}
         async for line in answer.aiter_lines():

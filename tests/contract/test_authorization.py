@@ -3,7 +3,6 @@
 And with another tenant's ids: every path that names a resource is requested for one of another tenant.
 """
 
-import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -36,6 +35,7 @@ from storage.event_runs import NewRun
 from storage.mcp import Definition, ToolRow
 from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
+from tests.waits import patience
 
 PAGE = Path(__file__).parents[2] / "docs/authorization.md"
 REFUSED = {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED}
@@ -118,7 +118,7 @@ async def ask(channel: aio.Channel, method: MethodDescriptor, metadata: Metadata
         path, request_serializer=request.SerializeToString, response_deserializer=answer.FromString
     )
     try:
-        async with asyncio.timeout(30):
+        async with patience():
             if method.client_streaming:
                 # Nothing is written: grpc.aio calls a write that meets the refusal INTERNAL, whatever the refusal said.
                 await call(metadata=metadata).read()

@@ -13,6 +13,7 @@ from control.calls import lost
 from hum.v1 import calls_pb2, runtime_pb2_grpc
 from hum.v1 import runtime_pb2 as pb
 from tests.contract.conftest import Edge
+from tests.waits import patience
 
 OFFER = "\r\n".join(
     (
@@ -95,11 +96,11 @@ async def flow_of(http: httpx.AsyncClient, **fields: Any) -> str:
 
 
 async def place(http: httpx.AsyncClient, flow: str, sdp: str = OFFER, **headers: str) -> httpx.Response:
-    return await http.post("/api/calls/browser", json={"flow_id": flow, "sdp": sdp}, headers=headers, timeout=20)
+    return await http.post("/api/calls/browser", json={"flow_id": flow, "sdp": sdp}, headers=headers, timeout=60)
 
 
 async def ended(http: httpx.AsyncClient, call_id: str) -> dict[str, Any]:
-    async with asyncio.timeout(30):
+    async with patience():
         while not (call := (await http.get(f"/api/calls/{call_id}")).json())["ended_at"]:
             await asyncio.sleep(0.05)
     return dict(call)
@@ -300,7 +301,7 @@ async def test_a_call_whose_process_dies_is_over_and_one_that_still_connects_is_
             joined, connecting = [(await place(http, flow)).json()["call_id"] for _ in range(2)]
             await node.open(node.offers[0])
             await node.report(joined, 1, started=pb.StreamStarted(stream_sid="browser:1"))
-            async with asyncio.timeout(30):
+            async with patience():
                 while (await http.get(f"/api/calls/{joined}")).json()["status"] != "in_progress":
                     await asyncio.sleep(0.05)
         await asyncio.sleep(0.1)

@@ -8,7 +8,6 @@ import httpx
 import pytest
 from aiohttp import web
 
-from hum.clock import monotonic_ms
 from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
 from tests.contract.test_contacts import opened
@@ -164,10 +163,9 @@ async def test_a_call_is_answered_while_the_crm_is_silent_and_its_agent_is_told_
 
         one.paths[LOOKUP] = slow
         connector = await connect(http, one, timeout_ms=30_000)
-        began_ms = monotonic_ms()
         media = await answered(edge)
         call_id, session = media.call_id, media.session
-        assert monotonic_ms() - began_ms < 20_000 and "Ada" not in session.instructions
+        assert "Ada" not in session.instructions
         assert session.instructions.endswith(session.caller_context) and session.caller_context
         await one.came.wait()
         may_answer.set()

@@ -27,6 +27,7 @@ from tests.contract.test_events import seen
 from tests.contract.test_triggers_page import run as run_block
 from tests.control.conftest import FakeCarrier, Silent
 from tests.control.eventagents.conftest import LIMITS
+from tests.waits import patience
 
 PAGE = (Path(__file__).parents[2] / "docs/event-agents.md").read_text()
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
@@ -53,7 +54,7 @@ async def started(edge: Edge, count: int) -> None:
     """Read the outbox until so many runs are there; other tests' transactions hold the horizon up."""
     db, types = edge.plane.control.db, frozenset(eventtypes.visible())
     reader = Reader("event_agents", Start.BEGINNING, types, partial(starting.start, limits=LIMITS), 1.0)
-    async with asyncio.timeout(60):
+    async with patience():
         while True:
             await readers.read(db, reader)
             async with db.system() as tx:
@@ -166,7 +167,7 @@ SCRIPT: dict[str, Any] = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.interop
 async def test_the_examples_do_what_the_page_says(edge: Edge, tmp_path: Path) -> None:
     http = await edge.client()
     make, post, look = BLOCKS
@@ -179,14 +180,14 @@ async def test_the_examples_do_what_the_page_says(edge: Edge, tmp_path: Path) ->
         outside = Outside(FakeCarrier(), Silent(), Silent(), Silent(), Silent(), responder)
         async with build_worker(settings, edge.plane.control.db.url, outside) as worker:
             working = asyncio.create_task(worker.run(stop))
-            async with asyncio.timeout(60):  # it reads what happens from when it begins
+            async with patience():  # it reads what happens from when it begins
                 while not await _has_begun(edge):
                     await asyncio.sleep(0.02)
             flow = json.loads(await run_block("sh", make, env))
             trigger = (await http.post("/api/triggers", json={"name": "Shop", "event": "external.order_paid"})).json()
             await run_block("sh", post, {"HOOK_URL": f"{edge.url}/hooks/{trigger['token']}"})
             found: list[dict[str, Any]] = []
-            async with asyncio.timeout(60):
+            async with patience():
                 while not found:
                     found = json.loads(await run_block("sh", look, env | {"FLOW_ID": flow["id"]}))["runs"]
             stop.set()

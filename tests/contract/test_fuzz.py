@@ -22,7 +22,7 @@ OPERATIONS = {
     "voicemails": "^/api/voicemails/{id}",
     "calls": "^/api/calls/{id}",
 }
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.fuzz, pytest.mark.timeout(900)]
 
 
 def settings(owned: dict[str, str]) -> str:

@@ -17,7 +17,7 @@ from tests.contract.test_live_stream import in_progress
 ROOT = Path(__file__).parents[2]
 SOURCES, TOOLS = ROOT / "tests/clients", ROOT / ".venv-clients"
 TOOL_SECONDS = 300
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.interop
 
 
 async def run(folder: Path, *command: str | Path) -> str:

@@ -33,7 +33,7 @@ async def run(edge: Edge, key: str, *command: str) -> str:
     return printed.decode()
 
 
-@pytest.mark.slow
+@pytest.mark.interop
 async def test_buf_curl_and_python(edge: Edge) -> None:
     http = await edge.client()
     key = http.headers["authorization"].removeprefix("Bearer ")
@@ -50,7 +50,7 @@ async def test_buf_curl_and_python(edge: Edge) -> None:
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.interop
 async def test_a_call_is_watched(edge: Edge) -> None:
     http, media, call_id = await in_progress(edge)
     key = http.headers["authorization"].removeprefix("Bearer ")

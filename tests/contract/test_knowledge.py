@@ -27,6 +27,7 @@ from tests.control.conftest import FakeCarrier, outside
 from tests.control.knowledge.documents import docx, pdf
 from tests.control.knowledge.test_jobs import serving
 from tests.control.test_egress import BLOCKED
+from tests.waits import patience
 
 #: Spellings of addresses that are not public, other schemes and ports, and names that lead inside.
 ODD = """
@@ -267,7 +268,7 @@ async def test_an_agent_finds_its_flows_documents_and_names_the_source(edge: Edg
     assert (status, output) == ("ok", {"passages": [quote]})
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 async def test_a_worker_converts_and_embeds_and_both_ways_find(edge: Edge) -> None:
     http, stop = await edge.client(), asyncio.Event()
     async with Model.serve(api_key="key") as model:
@@ -279,7 +280,7 @@ async def test_a_worker_converts_and_embeds_and_both_ways_find(edge: Edge) -> No
         async with build_worker(settings, edge.plane.control.db.url, around) as worker:
             working = asyncio.create_task(worker.run(stop))
             made = (await http.post("/api/knowledge", json=NEW)).json()
-            async with asyncio.timeout(60):
+            async with patience():
                 while not (document := (await http.get(f"/api/knowledge/{made['id']}")).json())["embedded"]:
                     await asyncio.sleep(0.05)
             stop.set()

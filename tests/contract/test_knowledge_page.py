@@ -22,7 +22,7 @@ async def hours(_: web.Request) -> web.Response:
     return web.Response(text="<h1>Hours</h1><p>We open at nine.</p>", content_type="text/html")
 
 
-@pytest.mark.slow
+@pytest.mark.interop
 async def test_the_examples_do_what_the_page_says(edge: Edge) -> None:
     http = await edge.client()
     env = {"HUM": edge.url, "HUM_API_KEY": http.headers["authorization"].removeprefix("Bearer ")}

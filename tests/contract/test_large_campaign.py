@@ -26,7 +26,7 @@ def resident_mb() -> float:
     return float(psutil.Process().memory_info().rss) / 1e6
 
 
-@pytest.mark.slow
+@pytest.mark.strain
 @pytest.mark.timeout(600)
 async def test_a_hundred_thousand_recipients(edge: Edge) -> None:
     http, number = await clinic(edge)

@@ -1,6 +1,5 @@
 """MCP servers over REST, and their tools on a call: as somebody accepted them, or not at all."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -15,6 +14,7 @@ from tests.contract.test_live_stream import Media, answered
 from tests.contract.test_tools import run
 from tests.control.mcp.closable import Closable
 from tests.control.test_egress import BLOCKED
+from tests.waits import patience
 
 SERVER = {"name": "Shop", "url": "https://mcp.example/mcp"}
 #: Spellings that hide where they lead; `BLOCKED` has the addresses.
@@ -315,7 +315,7 @@ async def test_a_server_that_hangs_costs_a_call_its_limit_and_no_more(edge: Edge
     _, _, _ = await bound(edge, shop, require_approval_default=False, timeout_ms=700)
     media = await on_call(edge)
     shop.faults["tools/call"] = Fault.HANG
-    async with asyncio.timeout(30):
+    async with patience():
         status, output = await run(media, "1", '{"n": 1}', "shop__find_order")
     assert status == "failed" and output["error"]
     del shop.faults["tools/call"]

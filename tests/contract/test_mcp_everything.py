@@ -17,10 +17,11 @@ from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import flow_with_number
 from tests.contract.test_mcp import on_call, tools
 from tests.contract.test_tools import run
+from tests.waits import patience
 
 TOOLS = Path(__file__).parents[2] / ".venv-clients"
 PROGRAM = TOOLS / "npm/node_modules/@modelcontextprotocol/server-everything/dist/index.js"
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.interop
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ async def everything(transport: str) -> AsyncIterator[str]:
     nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     async with running("node", PROGRAM, words[0], env=variables, start_new_session=True, **nowhere) as process:
         try:
-            async with asyncio.timeout(60):
+            async with patience():
                 while True:
                     try:
                         _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -89,7 +90,7 @@ async def test_the_reference_servers_tools_run_on_a_call(edge: Edge, transport: 
         status, output = await run(media, "3", "{}", "everything__get-tiny-image")
         assert status == "ok" and "[image, which you can't see]" in output["content"]
         long = '{"duration": 60, "steps": 60}'
-        async with asyncio.timeout(30):
+        async with patience():
             status, output = await run(media, "4", long, "everything__trigger-long-running-operation")
         assert status == "failed"
         status, output = await run(media, "5", '{"message": "again"}', "everything__echo")

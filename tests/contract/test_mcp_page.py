@@ -21,7 +21,7 @@ PAGE = (Path(__file__).parents[2] / "docs/agent-setup.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 RUN = {"sh": ("bash", "-ec"), "python": (sys.executable, "-c")}
 INSPECTOR = TOOLS / "npm/node_modules/.bin/mcp-inspector"
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.interop
 
 
 def blocks(language: str) -> list[str]:

@@ -19,6 +19,7 @@ from tests.contract.conftest import PUBLIC, Browser, Edge
 from tests.contract.test_power import key_of as key_of_person
 from tests.contract.test_power import set_role
 from tests.contract.test_team import GRACE, team
+from tests.waits import patience
 
 CLIENT_SECONDS = 60
 GENERATIONS = ("legacy", "2026-07-28")
@@ -108,7 +109,7 @@ async def test_a_notification_carries_nothing_out_and_nothing_is_left_of_a_messa
     tasks = len(asyncio.all_tasks())
     for _ in range(20):
         assert (await post(edge, key, call(SEARCH, query="calls"))).status_code == 200
-    async with asyncio.timeout(20):
+    async with patience():
         while len(asyncio.all_tasks()) > tasks:
             await asyncio.sleep(0.01)
     assert (await http.get("/api/contacts")).json()["contacts"] == []

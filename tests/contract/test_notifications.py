@@ -14,6 +14,7 @@ from storage import identity as people
 from tests.contract.conftest import Browser, Edge
 from tests.control.conftest import FakeCarrier, outside
 from tests.control.notifications.conftest import serving
+from tests.waits import patience
 
 MINE, EMAILS = "/api/me/notifications", "/api/emails"
 
@@ -60,7 +61,7 @@ async def test_transcripts_stay_out_of_emails_until_an_admin_says_so(edge: Edge)
     assert (await http.patch("/api/organization", json={"notify_transcripts": None})).status_code == 400
 
 
-@pytest.mark.slow
+@pytest.mark.interop
 async def test_an_invitation_arrives_through_a_worker(edge: Edge, database_url: str, tmp_path: Path) -> None:
     import trustme
 
@@ -78,7 +79,7 @@ async def test_an_invitation_arrives_through_a_worker(edge: Edge, database_url: 
         stop = asyncio.Event()
         async with build_worker(settings, database_url, outside(FakeCarrier())) as worker:
             working = asyncio.create_task(worker.run(stop))
-            async with asyncio.timeout(60):
+            async with patience():
                 while "notifications" not in await cursors(edge):  # a reader begins where it is first run
                     await asyncio.sleep(0.05)
                 wish = {"email": "new@example.com", "role": "viewer"}

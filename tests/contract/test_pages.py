@@ -175,7 +175,7 @@ async def output(edge: Edge, http: httpx.AsyncClient, language: str, operation: 
     return json.loads(out) if language == "curl" else eval(out)
 
 
-@pytest.mark.slow
+@pytest.mark.interop
 @pytest.mark.parametrize("language", ["curl", "Python"])
 async def test_the_examples_run(edge: Edge, language: str) -> None:
     http = await edge.client()
@@ -189,7 +189,7 @@ async def test_the_examples_run(edge: Edge, language: str) -> None:
     assert (await output(edge, http, language, "getContact", id=contact["id"]))["phone_e164"] == contact["phone_e164"]
 
 
-@pytest.mark.slow
+@pytest.mark.interop
 async def test_the_example_of_a_list_reads_all_of_it(edge: Edge) -> None:
     http = await edge.client()
     for name in ("One", "Two"):
@@ -207,7 +207,7 @@ async def test_the_example_of_a_list_reads_all_of_it(edge: Edge) -> None:
     assert process.returncode == 0 and len(out.splitlines()) == len(flows) == 2
 
 
-@pytest.mark.slow
+@pytest.mark.interop
 async def test_the_examples_in_typescript_compile(tmp_path: Path) -> None:
     shown = content()
     codes = {each.name: shown.snippets(each)[2].code for each in shown.operations}
@@ -225,7 +225,7 @@ async def test_the_examples_in_typescript_compile(tmp_path: Path) -> None:
 # --- a browser ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.browser
 async def test_a_browser_shows_the_pages_on_a_phone_and_at_a_desk(edge: Edge, issuer: Issuer, tmp_path: Path) -> None:
     token = (await edge.signed_in()).cookies[SESSION]
     port = free_port("127.0.0.1")

@@ -283,11 +283,8 @@ async def test_the_organization_changes_all_at_once_or_not(edge: Edge) -> None:
 
 
 async def test_the_document_describes_what_stands(edge: Edge) -> None:
-    from openapi_spec_validator import validate
-
     async with await edge.client() as http:
         document = (await http.get("/openapi.json")).json()
-        validate(document)
         assert document["openapi"].startswith("3.1")
         for path, operations in document["paths"].items():
             for verb, operation in operations.items():

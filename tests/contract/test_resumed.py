@@ -137,7 +137,7 @@ async def test_nonsense_under_way_breaks_no_link(edge: Edge) -> None:
         media.ups.put_nowait(runtime_pb2.LinkUp(under_way=runtime_pb2.CallsUnderWay(calls=[unknown])))
     under_way(media, turn(1, AGENT, "a" * 100_000))
     under_way(media, turn(1, AGENT, "with a \0"))
-    await asyncio.wait_for(media.acknowledged(media.report(latency=calls_pb2.TurnLatency(turn_seq=1))), 10)
+    await asyncio.wait_for(media.acknowledged(media.report(latency=calls_pb2.TurnLatency(turn_seq=1))), 60)
     session = await joined_again(edge, media, call_id)
     assert [each.text for each in session.so_far] == ["with a \ufffd"]
     assert len(await transcript(http, call_id)) == 1

@@ -16,6 +16,7 @@ from hum import ids
 from hum.ids import Kind
 from tests.contract.conftest import Edge
 from tests.contract.test_sms import BOB, numbered, organization, receive, started
+from tests.waits import patience
 
 STREAM = "/api/sms/stream"
 NOW = {"honor_quiet_hours": False}
@@ -30,7 +31,7 @@ class Following:
 
     async def next(self) -> tuple[str, dict[str, Any]]:
         name, data, id = "", "", 0
-        async with asyncio.timeout(20):
+        async with patience():
             async for line in self.lines:
                 field, _, value = line.partition(": ")
                 match field:
@@ -154,7 +155,7 @@ async def test_whoever_loses_access_loses_the_stream(edge: Edge) -> None:
     async with following(reader) as stream:
         await stream.next()
         assert (await http.delete(f"/api/api-keys/{id}")).status_code == 204
-        async with asyncio.timeout(20):
+        async with patience():
             async for _ in stream.lines:
                 pass  # until it ends
     assert (await reader.get(STREAM)).status_code == 401

@@ -420,7 +420,7 @@ async def test_what_is_not_valid_is_corrected_once(edge: Edge, model: Model, mon
     assert len(model.charged) == 4
 
 
-@pytest.mark.slow
+@pytest.mark.interop
 async def test_the_examples_of_the_page_work(edge: Edge) -> None:
     http = await edge.client()
     env = {"HUM": edge.url, "HUM_API_KEY": key_of(http)}

@@ -11,6 +11,7 @@ from hum.v1 import runtime_pb2
 from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import flow_with_number
 from tests.contract.test_live_stream import Media, answered, in_progress
+from tests.waits import patience
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -98,7 +99,7 @@ async def test_tools_of_a_call_run_side_by_side_and_hold_no_report(edge: Edge) -
         )
         assert (await run(media, "2", "{}", "nothing"))[0] == "failed"
     assert (await media.tool_result()).status == "ok"
-    async with asyncio.timeout(30):
+    async with patience():
         while (await http.get(f"/api/calls/{call_id}")).json()["outcome"] is None:
             await asyncio.sleep(0.02)
 

@@ -33,7 +33,7 @@ async def ran(code: str, **env: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.interop
 async def test_the_examples_of_tools(edge: Edge) -> None:
     http = await flow_with_number(edge)
     secret, tool, test, bind, list_ = blocks("tools.md", "sh")
@@ -63,7 +63,7 @@ async def test_the_examples_of_tools(edge: Edge) -> None:
         assert (row["arguments"], row["status"]) == ({"order_id": "A-7"}, "ok")
 
 
-@pytest.mark.slow
+@pytest.mark.interop
 async def test_the_examples_of_hooks(edge: Edge) -> None:
     http = await flow_with_number(edge)
     tool, bind, bind_crm = blocks("flow-hooks.md", "sh")

@@ -27,7 +27,7 @@ async def run(language: str, code: str, env: dict[str, str]) -> str:
     return out.decode()
 
 
-@pytest.mark.slow
+@pytest.mark.interop
 async def test_the_examples_do_what_the_page_says(edge: Edge) -> None:
     http = await edge.client()
     key = http.headers["authorization"].removeprefix("Bearer ")

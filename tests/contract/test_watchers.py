@@ -14,6 +14,7 @@ from tests.contract.conftest import Edge
 from tests.contract.test_live_stream import Media, Sent, event, events, in_progress
 from tests.contract.test_resumed import joined_again, transcript, under_way
 from tests.transcript import Transcript
+from tests.waits import patience
 
 AGENT, CALLER = calls_pb2.SPEAKER_AGENT, calls_pb2.SPEAKER_CALLER
 
@@ -78,7 +79,7 @@ async def test_what_watchers_are_shown_in_the_end_is_the_transcript(edge: Edge, 
             await media.acknowledged(number)
     media.speak(delta(turn(9, ""), "never said"))
     media.report(ended=runtime_pb2.StreamEnded(reason="caller", at_ms=9000))
-    async with asyncio.timeout(20):
+    async with patience():
         clients = await asyncio.gather(*watchers)
     final = [(each["item_id"], each["role"], each["text"]) for each in await transcript(http, call_id)]
     assert len(final) == 8

@@ -58,7 +58,7 @@ async def test_an_operator_follows_a_call_and_its_audit_log_says_so(
     id = await ringing(desk)
     request = runtime_pb2.FollowCallRequest(call_id=ids.show(ids.Kind.CALL, id))
     await tell(plane, id, turn=calls_pb2.Turn(seq=1, role=calls_pb2.SPEAKER_CALLER, text="Hello?"))
-    following = admin.FollowCall(request, metadata=plane.node("admin"), timeout=20)
+    following = admin.FollowCall(request, metadata=plane.node("admin"), timeout=60)
     seen: list[str | None] = []
 
     async def follow() -> None:

@@ -9,6 +9,7 @@ import pytest
 from control.bus import DROPPED, PostgresBus, of_messages
 from hum.v1 import runtime_pb2
 from storage.db import Db, notify
+from tests.waits import patience
 
 WORDS = of_messages("test_words", runtime_pb2.NodeCommand)
 OTHERS = of_messages("test_others", runtime_pb2.CallDeltas)
@@ -34,7 +35,7 @@ class Ear:
         self.woken.set()
 
     async def wait(self, count: int) -> list[runtime_pb2.NodeCommand | None]:
-        async with asyncio.timeout(30):
+        async with patience():
             while len(self.heard) < count:
                 self.woken.clear()
                 await self.woken.wait()

@@ -18,7 +18,7 @@ from hum.settings.bus import BusSettings
 from hum.sockets import free_port
 from tests.natsservers import PASSWORD, STRANGER, USER, Cluster
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nodes
 
 
 @pytest.fixture

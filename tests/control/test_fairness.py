@@ -21,6 +21,7 @@ from hum.settings import WorkerSettings
 from storage import identity
 from storage import jobs as queue
 from storage.db import Db
+from tests.waits import patience
 
 SLOW = Job("slow", concurrency=6, per_organization=2, timeout_seconds=5)
 URGENT = Job("urgent", concurrency=6, per_organization=2, priority=100)
@@ -120,7 +121,7 @@ async def test_a_noisy_organization_delays_nobody(office: Office) -> None:
         await office.until(10)
         (row,), (urgent,) = await office.owe(SLOW, quiet, 1), await office.owe(URGENT, quiet, 1)
         before = len(office.done)
-        async with asyncio.timeout(20):
+        async with patience():
             while not {("slow", quiet, row), ("urgent", quiet, urgent)} <= set(office.done):
                 await asyncio.sleep(0.01)
         # Counted in jobs, not in seconds: of the 1490 queued before it, only those that run meanwhile may go first.
@@ -168,7 +169,7 @@ async def test_a_job_that_takes_too_long_is_tried_again(office: Office) -> None:
         await jobs.enqueue(tx, hangs, org, ids.new())
     stop = asyncio.Event()
     task = asyncio.create_task(Worker(office.db, office.settings, [Feature(jobs={hangs: hang})]).run(stop))
-    async with asyncio.timeout(30):
+    async with patience():
         while True:
             async with office.db.system() as tx:
                 if await tx.fetchval("SELECT count(*) FROM pgqueuer WHERE status = 'failed'"):
@@ -189,7 +190,7 @@ async def test_a_step_that_fails_now_and_then_ends_no_worker(office: Office) -> 
             raise asyncpg.LockNotAvailableError if steps % 3 else ValueError("a bad row")
 
     async with office.working(sweeps=(Sweep("shaky", step, 0.01),)):
-        async with asyncio.timeout(30):
+        async with patience():
             while steps < 40:
                 await asyncio.sleep(0.01)
         await office.owe(SLOW, org, 1)
@@ -205,7 +206,7 @@ async def test_a_step_that_always_fails_is_tried_more_and_more_rarely_and_ends_n
         raise ValueError("a bug")
 
     async with office.working(sweeps=(Sweep("broken", step, 0.01),)):
-        async with asyncio.timeout(20):
+        async with patience():
             while len(began) < 15:
                 await asyncio.sleep(0.01)
         await office.owe(SLOW, org, 1)

@@ -37,7 +37,7 @@ async def hang_up(desk: Desk, id: UUID, key: str = "") -> calls_pb2.CallDetail:
     metadata = (*desk.who, *((("idempotency-key", key),) if key else ()))
     stub = calls_pb2_grpc.CallsServiceStub(desk.plane.channel)
     answer = await stub.HangUpCall(
-        calls_pb2.HangUpCallRequest(id=ids.show(ids.Kind.CALL, id)), metadata=metadata, timeout=10
+        calls_pb2.HangUpCallRequest(id=ids.show(ids.Kind.CALL, id)), metadata=metadata, timeout=60
     )
     call: calls_pb2.CallDetail = answer.call
     return call
@@ -72,7 +72,7 @@ async def test_of_three_twins_one_asks_the_carrier(desk: Desk, monkeypatch: pyte
     monkeypatch.setattr(desk.carrier, "end_call", slow)
     at_work, refused = {asyncio.create_task(hang_up(desk, id, "k")) for _ in range(3)}, []
     while len(at_work) > 1:
-        done, at_work = await asyncio.wait(at_work, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+        done, at_work = await asyncio.wait(at_work, timeout=60, return_when=asyncio.FIRST_COMPLETED)
         assert done, "two are at work"
         refused += [task.exception() for task in done]
     assert [reason(each) for each in refused if isinstance(each, aio.AioRpcError)] == ["IDEMPOTENCY_IN_PROGRESS"] * 2

@@ -10,6 +10,7 @@ import pytest
 from control.calls.channels import DELTAS
 from control.calls.link import _Link
 from hum.v1 import runtime_pb2 as pb
+from tests.waits import patience
 
 
 class FakeBus:
@@ -48,7 +49,7 @@ async def test_deltas_go_on_after_a_bug(link: _Link) -> None:
     passing = asyncio.create_task(link.pass_on_deltas())
     for call_id in ("call_a", "call_b"):
         await link.read(ups(pb.LinkUp(deltas=pb.CallDeltas(deltas=[pb.CallDelta(call_id=call_id)]))))
-        async with asyncio.timeout(30):
+        async with patience():
             while link._deltas.qsize() or (call_id == "call_b" and not bus.published):
                 await asyncio.sleep(0.01)
     assert [each.deltas[0].call_id for each in bus.published] == ["call_b"]
@@ -81,7 +82,7 @@ async def test_a_locked_row_ends_no_link_unless_it_stays_locked(
 
 async def test_a_tool_that_fails_has_an_answer(link: _Link) -> None:
     await link.read(ups(pb.LinkUp(tool=pb.RunTool(call_id="call_a", tool_call_id="1", name="price"))))
-    async with asyncio.timeout(30):
+    async with patience():
         while (down := await link.downs.get()) is None:
             pass
     assert (down.tool_result.tool_call_id, down.tool_result.status) == ("1", "failed")

@@ -131,7 +131,7 @@ async def test_after_a_cold_start_a_call_ends_when_the_carrier_says_it_did(desk:
     id = ids.show(Kind.CALL, desk.call)
     events = [
         event.WhichOneof("event")
-        async for event in live.StreamCall(calls_pb2.StreamCallRequest(id=id), metadata=desk.who, timeout=10)
+        async for event in live.StreamCall(calls_pb2.StreamCallRequest(id=id), metadata=desk.who, timeout=60)
     ]
     assert events == ["ended"], "its stream ends"
     with pytest.raises(Exception, match="The call is completed"):

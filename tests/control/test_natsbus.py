@@ -19,8 +19,9 @@ from storage.db import Db
 from storage.media_links import NodeState
 from tests.control.test_bus import Ear
 from tests.natsservers import PASSWORD, Cluster
+from tests.waits import patience
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nodes
 WORDS = of_messages("hum_words", pb.CommandAnswer)
 ALL = (WORDS, *channels.ALL)
 
@@ -77,7 +78,7 @@ def news(ear: Ear) -> list[pb.CommandAnswer]:
 
 
 async def until(ear: Ear, message: object) -> None:
-    async with asyncio.timeout(15):
+    async with patience():
         while message not in ear.heard:
             ear.woken.clear()
             await ear.woken.wait()
@@ -104,7 +105,7 @@ async def test_a_command_reaches_only_whom_it_is_for(servers: Servers) -> None:
         assert await mine.wait(1) == await other.wait(1) == [None], "what was sent before may be lost"
         first, second = (pb.NodeCommand(node=node, browser_call_id="ready") for node in ("media.1 of > *", "media.2"))
         for ear, ready in ((mine, first), (other, second)):
-            async with asyncio.timeout(15):
+            async with patience():
                 while ready not in ear.heard:
                     await a.publish(channels.COMMANDS, ready)
                     await asyncio.sleep(0.05)
@@ -118,7 +119,7 @@ async def test_a_command_reaches_only_whom_it_is_for(servers: Servers) -> None:
         before = len(mine.heard)
         again = Ear()
         b.subscribe(channels.COMMANDS, again, key="media.1 of > *")
-        async with asyncio.timeout(30):
+        async with patience():
             while pb.NodeCommand(node="media.1 of > *") not in again.heard:
                 await a.publish(channels.COMMANDS, pb.NodeCommand(node="media.1 of > *"))
                 await asyncio.sleep(0.05)

@@ -34,6 +34,7 @@ from storage import (
 )
 from storage.db import Db, Tx
 from tests.control.conftest import FakeCarrier, outside
+from tests.waits import patience
 
 CALLER, OTHER = "+13175550142", "+13175550199"
 #: What hangs on a call.
@@ -255,7 +256,7 @@ async def test_a_worker_does_it_by_itself(world: World) -> None:
     old, stop = [await world.call(world.mine, 31 + n) for n in range(3)], asyncio.Event()
     async with build_worker(world.settings, world.url, outside(FakeCarrier())) as worker:
         task = asyncio.create_task(worker.run(stop))
-        async with asyncio.timeout(60):
+        async with patience():
             while not await world.audited() or not all([await world.is_gone(each) for each in old]):
                 await asyncio.sleep(0.05)
         stop.set()

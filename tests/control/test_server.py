@@ -16,6 +16,8 @@ from hum.settings import ControlSettings
 from hum.v1 import flows_pb2, flows_pb2_grpc, identity_pb2, identity_pb2_grpc, runtime_pb2, runtime_pb2_grpc
 from tests.control.conftest import FakeCarrier, Plane, bearer, outside
 from tests.control.test_flows import reason
+from tests.databases import blocked
+from tests.waits import patience, until
 
 
 async def test_health_and_reflection(plane: Plane) -> None:
@@ -118,27 +120,25 @@ async def test_a_drain_lets_the_running_end_and_takes_nothing_new(database_url: 
         async with control.db.system() as tx:
             await tx.execute("LOCK TABLE flows IN ACCESS EXCLUSIVE MODE")
             running = asyncio.ensure_future(stub.ListFlows(flows_pb2.ListFlowsRequest(), metadata=me))
-            await asyncio.sleep(0.1)
-            draining = asyncio.create_task(control.server.drain(3))
+            await until(lambda: blocked(tx))
+            draining = asyncio.create_task(control.server.drain(60))
             await asyncio.sleep(0.1)
         assert (await running).flows == []
         await draining
         with pytest.raises(aio.AioRpcError):
-            await stub.ListFlows(flows_pb2.ListFlowsRequest(), metadata=me, timeout=1)
+            await stub.ListFlows(flows_pb2.ListFlowsRequest(), metadata=me, timeout=1)  # refused, or meant to run out
         await plane.channel.close()
 
 
 async def test_a_drain_does_not_wait_for_a_media_link(database_url: str, tmp_path: Path) -> None:
-    settings = ControlSettings(home=tmp_path, control_listen="127.0.0.1:0", drain_seconds=60)
-    async with asyncio.timeout(20):
+    settings = ControlSettings(home=tmp_path, control_listen="127.0.0.1:0", drain_seconds=600)
+    async with patience():
         async with build(settings, database_url, outside(FakeCarrier())) as control:
             channel = aio.insecure_channel(f"127.0.0.1:{control.port}")
             plane = Plane(control, FakeCarrier(), settings, channel)
             link = runtime_pb2_grpc.MediaServiceStub(channel).Link(metadata=plane.node())
             await link.write(runtime_pb2.LinkUp(hello=runtime_pb2.LinkHello()))
             assert (await link.read()).WhichOneof("down") == "acknowledged_seq"
-            began = asyncio.get_running_loop().time()
-        assert asyncio.get_running_loop().time() - began < 10, "it did not wait for the whole minute"
         assert await link.read() is aio.EOF, "the media process is released, and links to another"
         await channel.close()
 

@@ -38,6 +38,7 @@ from storage.calls import NewCall, TurnRow
 from storage.db import Db
 from tests.control.conftest import FakeCarrier, Silent
 from tests.control.places import rooms
+from tests.waits import patience
 
 
 @dataclass
@@ -151,7 +152,7 @@ class World:
             await task
 
     async def until(self, query: str, *values: Any, is_true: Callable[[Any], bool] = bool) -> Any:
-        async with asyncio.timeout(30):
+        async with patience():
             while True:
                 async with self.db.system() as tx:
                     if is_true(found := await tx.fetchval(query, *values)):
@@ -294,7 +295,7 @@ async def test_the_database_and_its_clock_are_measured(world: World) -> None:
 
 async def measured(metric: str, is_true: Callable[[float | None], bool], **labels: str) -> None:
     """Wait for what the worker measures."""
-    async with asyncio.timeout(30):
+    async with patience():
         while not is_true(REGISTRY.get_sample_value(metric, labels)):
             await asyncio.sleep(0.02)
 
@@ -438,7 +439,7 @@ async def test_a_sweep_that_always_fails_takes_nothing_else_with_it(
     monkeypatch.setattr(Worker, "_sweep_jobs", fails)
     world.settings = world.settings.model_copy(update={"sweep_seconds": 0.01, "step_retry_seconds": 0.04})
     async with world.working():
-        async with asyncio.timeout(20):
+        async with patience():
             while len(attempts) < 30:
                 await asyncio.sleep(0.02)
         await world.ended_call(("caller", "one"))

@@ -24,7 +24,7 @@ def run(program: str, *arguments: str | Path, **more: Any) -> str:
     """What a tool prints; it must be there, and end well."""
     found = TOOLS / program if (TOOLS / program).exists() else shutil.which(program, path="/usr/bin:/usr/sbin:/bin")
     if found is None:
-        pytest.fail(f"{program} is not installed: `make .venv-deploy/.ready`, or what .ci/run installs from Debian")
+        pytest.fail(f"{program} is not installed: `make .venv-deploy/.ready`, or what `python tests/topics.py packages nodes` names")
     done = subprocess.run([found, *arguments], capture_output=True, text=True, check=False, **more)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -42,17 +42,17 @@ def _has_pods(resource: dict) -> bool:
     return "template" in resource.get("spec", {})
 
 
-@pytest.mark.slow
+@pytest.mark.nodes
 def test_the_containerfile_is_clean() -> None:
     run("hadolint", "--config", DEPLOY / "hadolint.yaml", DEPLOY / "Containerfile")
 
 
-@pytest.mark.slow
+@pytest.mark.nodes
 def test_compose_is_valid() -> None:
     run("check-jsonschema", "--builtin-schema", "vendor.compose-spec", COMPOSE)
 
 
-@pytest.mark.slow
+@pytest.mark.nodes
 @pytest.mark.parametrize("version", [OLDEST_KUBERNETES, NEWEST_KUBERNETES])
 def test_kubernetes_is_valid(version: str, tmp_path: Path) -> None:
     built = tmp_path / "built.yaml"
@@ -61,7 +61,7 @@ def test_kubernetes_is_valid(version: str, tmp_path: Path) -> None:
     assert len(list(yaml.safe_load_all(built.read_text()))) == len(kubernetes()) - 1 + 2, "and two maps of settings"
 
 
-@pytest.mark.slow
+@pytest.mark.nodes
 @pytest.mark.parametrize("proxy", ["proxies/haproxy.cfg", "compose/haproxy.cfg"])
 def test_haproxy_accepts_its_files(proxy: str, tmp_path: Path) -> None:
     subject = ("-subj", "/CN=localhost", "-days", "2", "-nodes", "-newkey", "rsa:2048")

@@ -39,7 +39,7 @@ def verifies(dist: Path, allowed: Path, namespace: str = release.NAMESPACE) -> b
     return done.returncode == summed.returncode == 0
 
 
-@pytest.mark.slow
+@pytest.mark.interop
 def test_a_signature_holds_for_these_files_and_this_purpose(tmp_path: Path) -> None:
     dist, allowed = signed(tmp_path)
     assert verifies(dist, allowed)
@@ -61,7 +61,7 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["other.whl"]
 
 
-@pytest.mark.slow
+@pytest.mark.interop
 def test_the_bill_of_materials_is_the_lock(tmp_path: Path) -> None:
     assert (ROOT / ".venv-deploy/bin/cyclonedx-py").exists(), "`make .venv-deploy/.ready` makes it"
     one, two = tmp_path / "one", tmp_path / "two"
@@ -76,7 +76,7 @@ def test_the_bill_of_materials_is_the_lock(tmp_path: Path) -> None:
     assert parts["metadata"]["component"]["name"] == "hum"
 
 
-@pytest.mark.slow
+@pytest.mark.interop
 @pytest.mark.timeout(1200)
 def test_two_builds_of_a_commit_are_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At other places, with other names in the environment and other permissions; npm's packages are taken once."""

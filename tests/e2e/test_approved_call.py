@@ -16,6 +16,7 @@ from tests.contract.test_http_tools import serving
 from tests.e2e.conftest import House
 from tests.e2e.test_http_tools_call import ORDER_ID, bound
 from tests.e2e.test_inbound_call import LISTEN
+from tests.waits import patience
 
 FILLER = "Let me see."
 #: Time for a person to decide, and for the agent to say what came of it.
@@ -45,7 +46,7 @@ def script() -> Script:
 
 async def decided(house: House, path: str, n: int) -> str:
     """A person decides on what the agent asked for, once it has said so."""
-    async with asyncio.timeout(60):
+    async with patience():
         while True:
             waiting = (await house.http.get("/api/approvals", params={"state": "pending"})).json()["approvals"]
             if waiting and waiting[0]["arguments"] == {"n": n}:
@@ -60,7 +61,7 @@ async def in_stock(_: web.Request) -> web.StreamResponse:
     return web.json_response({"stock": 3})
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 async def test_an_agent_asks_goes_on_and_says_what_came_of_it(house: House, speech: Speech) -> None:
     async def connect(url: str) -> None:
         wish = {"name": "Shop", "url": url, "auto_approve_tools_json": ["find_order"]}

@@ -22,8 +22,9 @@ from storage.embedded import EmbeddedPostgres, find_binaries
 from storage.migrate import CannotMigrate, migrate
 from tests.conftest import FAST as FAST_DATABASE
 from tests.e2e.conftest import ACCOUNT, CALLER, FAST, KEY, NUMBER, TOKEN, listen_settings
+from tests.waits import patience
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.interop
 PAGE = (Path(__file__).parents[2] / "docs/backup.md").read_text()
 LISTENS = {"do": "wait_for_agent_to_talk", "for_ms": 200, "timeout_ms": 30_000}
 STAYS = [LISTENS, *({"do": "wait", "ms": 2_000}, {"do": "press", "digits": "1"}) * 60]
@@ -67,7 +68,7 @@ async def platform(home: Path, url: str, carrier: Carrier, model: Model) -> Asyn
 
 async def status(http: httpx.AsyncClient, expected: str) -> dict[str, Any]:
     """The latest call, once it has this status."""
-    async with asyncio.timeout(60):
+    async with patience():
         while True:
             found = (await http.get("/api/calls")).raise_for_status().json()["calls"]
             if found and found[0]["status"] == expected:
@@ -78,14 +79,14 @@ async def status(http: httpx.AsyncClient, expected: str) -> dict[str, Any]:
 
 async def counted(http: httpx.AsyncClient, calls: int) -> None:
     """Until the reader of analytics has seen so many calls."""
-    async with asyncio.timeout(60):
+    async with patience():
         while (await http.get("/api/analytics")).raise_for_status().json()["totals"]["calls"] < calls:
             await asyncio.sleep(0.1)
 
 
 async def audit(http: httpx.AsyncClient) -> list[dict[str, Any]]:
     """The audit log, once all of it is chained: a sweep does that."""
-    async with asyncio.timeout(60):
+    async with patience():
         while True:
             entries: list[dict[str, Any]] = (await http.get("/api/audit-log")).raise_for_status().json()["entries"]
             if all(each["seq"] is not None for each in entries):

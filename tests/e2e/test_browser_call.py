@@ -25,6 +25,7 @@ from sandbox.speech import Speech
 from sandbox.twilio.audio import decode
 from tests.browser import Tab, chromium
 from tests.e2e.conftest import KEY, House
+from tests.waits import patience
 
 HZ = 8_000
 LONG_HZ, SHORT_HZ = 1_000, 600
@@ -97,7 +98,7 @@ async def browsers(house: House) -> AsyncIterator[media.Media]:
         max_late_ms=1_000.0,
     )
     async with media.build(settings, browser=True) as running:
-        async with asyncio.timeout(20):
+        async with patience():
             while not running.link.up:
                 await asyncio.sleep(0.02)
         yield running
@@ -167,7 +168,7 @@ def utterances(heard: np.ndarray[Any, Any]) -> list[np.ndarray[Any, Any]]:
     return [heard[max(0, part[0] - 10) * 160 : (part[-1] + 10) * 160] for part in parts]
 
 
-@pytest.mark.slow
+@pytest.mark.browser
 @pytest.mark.speech
 @pytest.mark.timeout(300)
 async def test_chromium_speaks_and_hears_and_interrupts(

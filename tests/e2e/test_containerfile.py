@@ -17,7 +17,7 @@ import pytest
 
 from hum.sockets import free_port
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nodes
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "deploy/Containerfile").read_text()
 PLACE = "/opt/hum"

@@ -26,6 +26,7 @@ from tests.children import kill_group
 from tests.e2e.conftest import CALLER, House
 from tests.e2e.test_inbound_call import LISTEN
 from tests.e2e.test_supervision import until
+from tests.waits import patience
 
 PAGE = Path(__file__).parents[2] / "docs" / "crm-integration.md"
 
@@ -83,7 +84,7 @@ async def connected(house: House, receiver: Receiver, url: str, **fields: Any) -
     return str(made.json()["id"])
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 async def test_the_agent_says_the_name_that_the_crm_told_and_nobody_waited_for_it(house: House, speech: Speech) -> None:
     receiver = Receiver()
     with receiver.serve() as url:
@@ -119,7 +120,7 @@ async def test_the_agent_says_the_name_that_the_crm_told_and_nobody_waited_for_i
         assert (told["call_id"], told["contact_id"], told["from"]) == (record["id"], "4711", CALLER)
         assert told["summary"] == record["summary"]["text"] and told["outcome"] is None
         asked = set[tuple[str, str]]()
-        async with asyncio.timeout(30):  # what was answered is written down after the answer
+        async with patience():  # what was answered is written down after the answer
             while len(asked) < 2:
                 logs = await house.http.get(f"/api/crm-connectors/{connector}/logs", params={"call_id": record["id"]})
                 asked = {(log["event"], log["outcome"]) for log in logs.json()["logs"]}
@@ -127,7 +128,7 @@ async def test_the_agent_says_the_name_that_the_crm_told_and_nobody_waited_for_i
         assert asked == {("contact.lookup", "ok"), ("call.sync", "ok")}
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 async def test_the_receiver_in_node_takes_what_is_sent(house: House) -> None:
     port = free_port("127.0.0.1")
     made = await house.http.post(
@@ -147,7 +148,7 @@ async def test_the_receiver_in_node_takes_what_is_sent(house: House) -> None:
         await call.ended(30)
         record = await house.record()
         logs: list[dict[str, Any]] = []
-        async with asyncio.timeout(30):
+        async with patience():
             while not any(log["event"] == "call.sync" for log in logs):
                 found = await house.http.get(f"/api/crm-connectors/{connector}/logs")
                 logs = found.json()["logs"]
@@ -165,7 +166,7 @@ async def test_the_receiver_in_node_takes_what_is_sent(house: House) -> None:
 
 
 async def listening(port: int) -> None:
-    async with asyncio.timeout(20), httpx.AsyncClient(trust_env=False) as http:
+    async with patience(), httpx.AsyncClient(trust_env=False) as http:
         while True:
             try:
                 await http.get(f"http://127.0.0.1:{port}/")

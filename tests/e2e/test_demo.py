@@ -16,7 +16,7 @@ from sandbox.speech import Speech
 from tests.e2e.test_hum_up import until
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.calls,
     pytest.mark.speech,
     pytest.mark.skipif(not Speech.available(), reason="the extra `speech` is not installed"),
 ]

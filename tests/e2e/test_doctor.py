@@ -18,6 +18,7 @@ from hum.sockets import free_port
 from sandbox.signin import Issuer
 from storage.facts import facts
 from tests.e2e.conftest import ACCOUNT, KEY, NUMBER, TOKEN, House
+from tests.waits import patience
 
 WRONG = "a-secret-that-is-wrong"
 GOING_LIVE = Path(__file__).parents[2] / "docs" / "going-live.md"
@@ -207,7 +208,7 @@ async def test_who_never_answers_is_not_waited_for(
     monkeypatch.setenv("HUM_CONTROL_ADDRESS", f"127.0.0.1:{port}")
     monkeypatch.setenv("HUM_DATABASE_URL", f"postgresql://hum:{WRONG}@127.0.0.1:{port}/hum")
     monkeypatch.setenv("HUM_DOCTOR_SECONDS", "1")
-    async with asyncio.timeout(30):
+    async with patience():
         seen = await visit()
     wanted = {"database", "control", "carrier", "model", "sign-in", "public URL", "media URL"}
     assert seen.fixes() == wanted, seen.printed

@@ -29,7 +29,7 @@ async def test_a_silent_caller_is_asked_and_hears_the_goodbye(house: House) -> N
     assert not any(turn["interrupted"] for turn in record["transcript"]), "the goodbye was heard to its end"
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 async def test_the_longest_call_is_announced_and_ends_with_a_goodbye(house: House) -> None:
     await house.answer_with(greeting="Bonjour.", language="fr", goodbye_message="Merci, à bientôt.")
     await house.clips_rendered()
@@ -47,7 +47,7 @@ async def test_the_longest_call_is_announced_and_ends_with_a_goodbye(house: Hous
     assert not any(turn["interrupted"] for turn in record["transcript"])
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 async def test_keys_reach_the_model_and_the_record(house: House) -> None:
     await house.answer_with(greeting="Hello.")
     await house.clips_rendered()

@@ -44,7 +44,7 @@ async def bound(house: House, shop: Shop, tool: dict[str, Any], **binding: Any) 
     return f"{path}/{answer.json()['id']}"
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 async def test_an_agent_calls_a_slow_tool_under_a_filler(house: House, speech: Speech) -> None:
     async def slow(_: web.Request) -> web.StreamResponse:
         await asyncio.sleep(2.5)
@@ -80,7 +80,7 @@ async def test_an_agent_calls_a_slow_tool_under_a_filler(house: House, speech: S
     assert (row["kind"], row["result"], row["arguments"]) == ("http", activity["result"], activity["arguments"])
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 async def test_no_greeting_waits_for_a_hook(house: House, record_property: Callable[[str, object], None]) -> None:
     """Calls with and without hooks, one of each in turn; the hooks' system never answers."""
     asked = asyncio.Event()

@@ -27,8 +27,9 @@ from sandbox.twilio import Call, Carrier
 from storage.db import Db
 from tests.e2e.conftest import ACCOUNT, CALLER, FAST, KEY, NUMBER, TOKEN
 from tests.e2e.test_platform import free_sockets
+from tests.waits import patience
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.chaos
 GREETING = "Hello and welcome to the clinic. We are glad that you call."
 #: A caller who hears the agent, listens for a while, and hangs up.
 LISTENS = (
@@ -150,7 +151,7 @@ class House:
         return found
 
     async def all_over(self, count: int) -> list[dict[str, Any]]:
-        async with asyncio.timeout(40):
+        async with patience():
             while True:
                 found = await self.records()
                 if len(found) == count and all(each["ended_at"] for each in found):
@@ -194,7 +195,7 @@ async def house(database_url: str, open_home: Path, programs_end: None) -> Async
                 base_url=f"http://{sockets['HUM_GATEWAY_LISTEN']}",
                 headers={"Authorization": f"Bearer {secret}"},
                 trust_env=False,
-                timeout=20,
+                timeout=60,
             )
         )
         settings = {

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.nodes, pytest.mark.timeout(1800)]
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "deploy/Containerfile"
 INSIDE = Path(__file__).with_name("inside_image.py")

@@ -18,6 +18,7 @@ from tests.contract.test_live_stream import Sent, events
 from tests.e2e.conftest import House
 from tests.stalls import Stalls
 from tests.transcript import Transcript
+from tests.waits import patience
 
 TONE_HZ, SECOND_HZ, RATE_HZ = 1000.0, 1800.0, 8000
 LISTEN = {"do": "wait_for_agent_to_finish", "quiet_ms": 600, "timeout_ms": 15_000}
@@ -68,8 +69,9 @@ def script() -> Script:
     )
 
 
+@pytest.mark.parametrize("exact", [False, pytest.param(True, marks=pytest.mark.realtime)])
 async def test_a_call_is_answered_interrupted_recorded_and_summarized(
-    house: House, speech: Speech, stalls: Stalls
+    house: House, speech: Speech, stalls: Stalls, exact: bool
 ) -> None:
     await house.answer_with(greeting="Welcome to the clinic.", announce_recording=True)
     await house.clips_rendered()
@@ -83,7 +85,7 @@ async def test_a_call_is_answered_interrupted_recorded_and_summarized(
     record = await house.record(summarized=True)
 
     # Who followed it was shown the same in the end.
-    async with asyncio.timeout(20):
+    async with patience():
         page = await following
     told = [{name: turn[name] for name in ("item_id", "role", "start_ms", "text")} for turn in record["transcript"]]
     assert [{name: getattr(line, name) for name in turn} for line, turn in zip(page.shown(), told, strict=True)] == told
@@ -105,25 +107,27 @@ async def test_a_call_is_answered_interrupted_recorded_and_summarized(
     (interruption,) = record["interruptions"]
     assert interruption["verdict"] == "cut"
     really = heard_before_first_clear(call)
-    assert really is not None
-    assert abs(interruption["heard_ms"] - really) <= 20, (interruption, really)
+    assert really is not None and 0 < interruption["heard_ms"] < 6_000
     (session,) = house.model.sessions
     (truncated,) = session.truncations
-    assert 0 <= really - truncated.audio_end_ms <= 20 or abs(truncated.audio_end_ms - really) <= 20
+    assert truncated.audio_end_ms == interruption["heard_ms"]
+    if exact:
+        assert abs(interruption["heard_ms"] - really) <= 20, (interruption, really)
 
     # The recording holds what was heard of the answer, and nothing after it; then the second tone.
     answer_bytes = (await house.http.get(record["recording_url"])).content
     caller, agent = channels(answer_bytes)
     heard = [at for at in tone_ms(agent, TONE_HZ) if at >= answer["start_ms"] - 40]  # words are tones here too
-    assert abs(len(heard) * 20 - really) <= 60
-    assert max(heard) - min(heard) <= really + 40, "no tone after the cut"
+    assert abs(len(heard) * 20 - interruption["heard_ms"]) <= 60
+    assert max(heard) - min(heard) <= interruption["heard_ms"] + 40, "no tone after the cut"
     second_heard = [at for at in tone_ms(agent, SECOND_HZ) if at >= last["start_ms"] - 40]
     assert len(second_heard) * 20 == pytest.approx(900, abs=60)
     assert np.abs(caller).max() > 1000
-    stream = truth.as_json()["streams"][0]
-    assert max((gap["end_ms"] - gap["start_ms"] for gap in stream["gaps"]), default=0) <= stalls.longest_ms, stream[
-        "gaps"
-    ]
+    if exact:
+        gaps = truth.as_json()["streams"][0]["gaps"]
+        assert all(gap["end_ms"] - gap["start_ms"] <= stalls.longest_ms for gap in gaps), gaps
+        assert all(turn["ours_ms"] < 200 + stalls.longest_ms for turn in record["latency"]["turns"])
+        assert all(turn["first_answer_ms"] < 3_000 for turn in record["latency"]["turns"])
     assert call.errors == []
 
     # The outcome.
@@ -132,8 +136,7 @@ async def test_a_call_is_answered_interrupted_recorded_and_summarized(
     assert record["announcement_played_ms"] > 0
     assert len(record["latency"]["turns"]) == 2
     for turn in record["latency"]["turns"]:
-        assert 0 <= turn["ours_ms"] < 200 + stalls.longest_ms
-        assert turn["first_answer_ms"] < 3000
+        assert turn["ours_ms"] >= 0 and turn["first_answer_ms"] > 0
     found = await house.http.get("/api/calls", params={"q": "Tuesday"})
     assert [each["id"] for each in found.json()["calls"]] == [record["id"]]
 

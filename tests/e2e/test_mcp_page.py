@@ -20,11 +20,12 @@ from tests.contract.test_carrier_webhooks import flow_with_number
 from tests.contract.test_mcp import on_call
 from tests.contract.test_tools import run
 from tests.control.conftest import payments, plane
+from tests.waits import patience
 
 __all__ = ["edge", "issuer", "payments", "plane", "public_socket", "running_issuer"]
 PAGE = (Path(__file__).parents[2] / "docs" / "mcp.md").read_text()
 BLOCKS = re.findall(r"```(python|http)\n(.*?)```", PAGE, re.DOTALL)
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.interop
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ async def served(folder: Path) -> AsyncIterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     async with running(sys.executable, folder / "shop.py", str(port)) as process:
-        async with asyncio.timeout(60):
+        async with patience():
             while True:
                 try:
                     _, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -19,8 +19,9 @@ from tests.e2e.conftest import House
 from tests.e2e.test_inbound_call import LISTEN
 from tests.e2e.test_voicemail import BEEPED, HASH, MESSAGE, MORE, closed, item, samples
 from tests.objectstore import Store
+from tests.waits import patience
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nodes
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,7 @@ async def test_a_recording_is_heard_as_soon_as_it_is_there_and_gone_with_its_cal
     await call.ended(40)
     record = await house.record()
     url = f"/api/calls/{record['id']}/recording"
-    async with asyncio.timeout(20):
+    async with patience():
         while (answer := await house.http.get(url)).status_code == 503:
             assert answer.json()["error"]["code"] == "not_stored_yet"
             await asyncio.sleep(0.05)
@@ -77,7 +78,7 @@ async def test_a_recording_is_heard_as_soon_as_it_is_there_and_gone_with_its_cal
     assert part.headers["content-range"] == f"bytes 100-299/{len(sound)}"
     peaks = await house.http.get(f"/api/calls/{record['id']}/peaks")
     assert peaks.raise_for_status().content[:4] == b"HUMP"
-    async with asyncio.timeout(20):
+    async with patience():
         while list((house.home / "media" / "recordings").rglob("*.wav*")):
             await asyncio.sleep(0.05)
     assert (await house.http.get(url)).content == sound
@@ -85,7 +86,7 @@ async def test_a_recording_is_heard_as_soon_as_it_is_there_and_gone_with_its_cal
     beginning = await beginning_of(house, record["id"])
     assert len(await bucket.named(beginning)) == 2
     (await house.http.delete(f"/api/calls/{record['id']}")).raise_for_status()
-    async with asyncio.timeout(20):
+    async with patience():
         while await bucket.named(beginning):
             await asyncio.sleep(0.05)
     assert (await house.http.get(url)).status_code == 404
@@ -103,6 +104,6 @@ async def test_a_message_that_is_left_is_transcribed_from_the_bucket_and_deleted
     (await house.http.delete(f"/api/voicemails/{left['id']}")).raise_for_status()
     assert (await house.http.get(left["audio_url"])).status_code == 404
     bucket, beginning = bucket_of(house, store), await beginning_of(house, left["call_id"])
-    async with asyncio.timeout(20):
+    async with patience():
         while await bucket.named(beginning):
             await asyncio.sleep(0.05)

@@ -9,6 +9,7 @@ from control.flows.phrases import called
 from sandbox.openai import Script
 from sandbox.twilio import Call, Fault, Person, farend
 from tests.e2e.conftest import NUMBER, House
+from tests.waits import patience
 
 CALLEE = "+13175550188"
 GREETING = "Hello, this is the clinic."
@@ -43,7 +44,7 @@ async def place(house: House, flow: dict[str, Any], **fields: Any) -> dict[str, 
 
 async def at_carrier(house: House, number: int = 1) -> Call:
     """The `number`th call that came to the callee."""
-    async with asyncio.timeout(20):
+    async with patience():
         while len(calls := house.carrier.calls_to(CALLEE)) < number:
             await asyncio.sleep(0.02)
     return calls[number - 1]
@@ -51,7 +52,7 @@ async def at_carrier(house: House, number: int = 1) -> Call:
 
 async def order_that(house: House, id: str, *statuses: str) -> dict[str, Any]:
     """The order, once its call has one of these statuses."""
-    async with asyncio.timeout(30):
+    async with patience():
         while True:
             found: dict[str, Any] = (await house.http.get(f"/api/outbound/calls/{id}")).json()
             if found["status"] in statuses:
@@ -61,7 +62,7 @@ async def order_that(house: House, id: str, *statuses: str) -> dict[str, Any]:
 
 async def over(house: House, id: str) -> dict[str, Any]:
     """The call's record, once it is over."""
-    async with asyncio.timeout(30):
+    async with patience():
         while True:
             found: dict[str, Any] = (await house.http.get(f"/api/calls/{id}")).json()
             if found["ended_at"]:
@@ -70,7 +71,7 @@ async def over(house: House, id: str) -> dict[str, Any]:
 
 
 async def answered_by(house: House, id: str) -> str:
-    async with asyncio.timeout(30):
+    async with patience():
         while not (who := (await house.http.get(f"/api/calls/{id}")).json()["answered_by"]):
             await asyncio.sleep(0.03)
     return str(who)
@@ -120,7 +121,7 @@ async def test_a_person_is_called_greeted_at_once_and_spoken_with(house: House) 
     assert [each["id"] for each in found] == [placed["id"]]
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 async def test_nobody_waits_for_the_verdict_of_the_detection(house: House) -> None:
     """From the answer to the agent's first sound, with and without detection."""
     flow = await set_up(house, farend.human(then=[IN_TURN, {"do": "wait", "ms": 2_000}, {"do": "hang_up"}]))
@@ -140,7 +141,7 @@ async def test_nobody_waits_for_the_verdict_of_the_detection(house: House) -> No
     assert max(without_ms, with_ms) < verdict["duration_ms"], (without_ms, with_ms, verdict)
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 async def test_without_a_greeting_the_agent_speaks_first_all_the_same(house: House) -> None:
     flow = await set_up(house, farend.silent(), wait=False, greeting="")
     placed = await place(house, flow)
@@ -154,7 +155,7 @@ async def test_without_a_greeting_the_agent_speaks_first_all_the_same(house: Hou
 # --- machines -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 async def test_a_machine_is_hung_up_on(house: House) -> None:
     flow = await set_up(house, farend.machine(), machine_action="hang_up")
     placed = await place(house, flow)
@@ -188,7 +189,7 @@ async def test_a_message_is_left_after_the_beep_and_heard_to_its_end(house: Hous
     assert audible_ms == pytest.approx(clip_bytes / 8, abs=400)
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 async def test_without_a_text_the_agent_leaves_a_message_of_its_own(house: House) -> None:
     flow = await set_up(house, farend.machine(), machine_action="message")
     placed = await place(house, flow, task_context={"reason": "Confirm the visit"})
@@ -201,7 +202,7 @@ async def test_without_a_text_the_agent_leaves_a_message_of_its_own(house: House
     assert "answering machine" in str(asked[-1])
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 async def test_with_no_action_the_call_goes_on_and_says_who_answered(house: House) -> None:
     flow = await set_up(house, farend.machine(quiet_ms=2_000), machine_action="none")
     placed = await place(house, flow)
@@ -212,7 +213,7 @@ async def test_with_no_action_the_call_goes_on_and_says_who_answered(house: Hous
     assert (await over(house, placed["id"]))["end_reason"] == "caller"
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 async def test_a_fax_is_hung_up_on_with_any_action(house: House) -> None:
     flow = await set_up(house, farend.fax(), machine_action="none")
     placed = await place(house, flow)
@@ -221,7 +222,7 @@ async def test_a_fax_is_hung_up_on_with_any_action(house: House) -> None:
     assert (record["end_reason"], record["answered_by"]) == ("fax", "fax")
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 class TestScreening:
     @pytest.fixture
     def script(self) -> Script:
@@ -234,7 +235,7 @@ class TestScreening:
         call = await at_carrier(house)
         assert await answered_by(house, placed["id"]) == "screening"
         assert not call.is_over
-        async with asyncio.timeout(30):
+        async with patience():
             while (await house.http.get(f"/api/calls/{placed['id']}")).json()["ended_at"] is None:
                 turns = (await house.http.get(f"/api/calls/{placed['id']}")).json()["transcript"]
                 if [turn["role"] for turn in turns].count("caller") >= 2:
@@ -249,7 +250,7 @@ class TestScreening:
 # --- nobody -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 @pytest.mark.parametrize(
     ("person", "status", "reason"),
     [
@@ -266,11 +267,11 @@ async def test_nobody_answers(house: House, person: Person, status: str, reason:
     assert len(house.carrier.calls_to(CALLEE)) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 async def test_who_was_busy_is_called_again(house: House) -> None:
     flow = await set_up(house, farend.busy(), farend.human(then=[IN_TURN, {"do": "hang_up"}]))
     placed = await place(house, flow, max_attempts=2, retry_after_seconds=10)
-    async with asyncio.timeout(20):
+    async with patience():
         while (order := (await house.http.get(f"/api/outbound/calls/{placed['id']}")).json())["waits_for"] != "retry":
             await asyncio.sleep(0.03)
     assert order["status"] == "queued"
@@ -279,7 +280,7 @@ async def test_who_was_busy_is_called_again(house: House) -> None:
     record = await over(house, placed["id"])
     assert record["status"] == "completed" and GREETING in said(record, "agent")
     order = await order_that(house, placed["id"], "completed")
-    async with asyncio.timeout(30):  # a sweep closes the attempt after its call
+    async with patience():  # a sweep closes the attempt after its call
         while order["attempts"][-1]["status"] == "under_way":
             await asyncio.sleep(0.05)
             order = (await house.http.get(f"/api/outbound/calls/{placed['id']}")).json()
@@ -289,7 +290,7 @@ async def test_who_was_busy_is_called_again(house: House) -> None:
 # --- a carrier whose answers are lost -----------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 @pytest.mark.parametrize(
     "fault",
     [
@@ -312,7 +313,7 @@ async def test_a_number_is_called_once_whatever_the_carrier_answers(house: House
     async with house.control.db.system() as tx:
         if fault.on == "create" and fault.stage == "before" and fault.do == "error":
             # Nothing was created: two looks say so, and then it is called.
-            async with asyncio.timeout(20):
+            async with patience():
                 while not await tx.fetchval("SELECT count(*) FROM outbound_attempts WHERE looked_at IS NOT NULL"):
                     await asyncio.sleep(0.05)
             assert not house.carrier.calls_to(CALLEE)

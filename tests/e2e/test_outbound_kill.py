@@ -7,9 +7,10 @@ import pytest
 
 from sandbox.twilio import Fault, farend
 from tests.e2e.test_parts_die import Town, town
+from tests.waits import patience
 
 __all__ = ["town"]
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.chaos
 CALLEE = "+13175550188"
 
 
@@ -28,7 +29,7 @@ async def order(town: Town) -> dict[str, Any]:
 
 async def attempt_of(town: Town, id: str, *statuses: str) -> list[str]:
     """The attempts' statuses, once the last is one of these."""
-    async with asyncio.timeout(60):
+    async with patience():
         while True:
             attempts = (await town.http.get(f"/api/outbound/calls/{id}")).json()["attempts"]
             if attempts and attempts[-1]["status"] in statuses:

@@ -21,8 +21,9 @@ from sandbox.twilio import Call, Carrier, Person, farend
 from storage.db import Db
 from tests.e2e.conftest import ACCOUNT, CALLER, KEY, NUMBER, TOKEN
 from tests.e2e.test_platform import free_sockets, started
+from tests.waits import patience
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
 DESK, DOCTOR = "+13175550142", "+13175550143"
 STAY: dict[str, Any] = {"do": "wait", "ms": 120_000}
 
@@ -48,7 +49,7 @@ class Town:
     async def talking(self) -> Call:
         """A call whose stream is open, as its record says too."""
         call = await self.ring()
-        async with asyncio.timeout(20):
+        async with patience():
             while not any(each["status"] == "in_progress" for each in await self.calls()):
                 await asyncio.sleep(0.05)
         return call
@@ -69,7 +70,7 @@ class Town:
 
     async def in_transfer(self, id: str, state: str) -> None:
         """The call's last transfer is in this state."""
-        async with asyncio.timeout(30):
+        async with patience():
             while True:
                 answer = await self.http.get(f"/api/calls/{id}")
                 rows = answer.json().get("transfers") if answer.status_code == 200 else []
@@ -183,13 +184,13 @@ async def test_a_media_process_that_dies_is_followed_at_once(town: Town) -> None
     call = await town.talking()
     town.kill("media")
     killed_at = time.monotonic()
-    async with asyncio.timeout(20):
+    async with patience():
         while len(call.verbs) < 2:
             await asyncio.sleep(0.01)
     took_seconds = time.monotonic() - killed_at
     assert [verb.name for verb in call.verbs] == ["Connect", "Connect"]
     assert took_seconds < 15, "as long as its program takes to come back, on a busy machine"
-    async with asyncio.timeout(20):
+    async with patience():
         while not _is_heard_again(call):
             await asyncio.sleep(0.05)
     call.hang_up()
@@ -251,7 +252,7 @@ class TestTransfer:
         await town.until(lambda _: True, 40)
         town.carrier.introduce(DOCTOR, farend.presses("1", after_ms=200, ring_ms=200))
         wish = {"to": DOCTOR, "accept_key": True}
-        async with asyncio.timeout(40):
+        async with patience():
             while (await town.http.post(f"/api/calls/{live['id']}/transfer", json=wish)).status_code != 200:
                 await asyncio.sleep(0.2)
         await call.journal.find("bridged")

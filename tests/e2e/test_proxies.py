@@ -25,8 +25,9 @@ from media import app as media
 from sandbox.openai import Model
 from sandbox.twilio import Carrier
 from tests.e2e.conftest import ACCOUNT, CALLER, FAST, KEY, NUMBER, TOKEN, listen_settings
+from tests.waits import patience
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nodes
 PROXIES = Path(__file__).parents[2] / "deploy/proxies"
 LISTENS = {"do": "wait_for_agent_to_talk", "for_ms": 200, "timeout_ms": 30_000}
 STAYS = [LISTENS, *({"do": "wait", "ms": 2_000}, {"do": "press", "digits": "1"}) * 60]
@@ -127,7 +128,7 @@ class House:
 @pytest.fixture(params=NAMES)
 async def name(request: pytest.FixtureRequest) -> str:
     if shutil.which(request.param, path=f"{environment()['PATH']}:/usr/sbin") is None:
-        pytest.skip(f"{request.param} is not installed (.ci/run installs it: apt-get install {request.param})")
+        pytest.skip(f"{request.param} is not installed (apt-get install {request.param})")
     return str(request.param)
 
 
@@ -161,7 +162,7 @@ async def house(
 
 
 async def serves(house: House) -> None:
-    async with asyncio.timeout(30), house.client() as http:
+    async with patience(), house.client() as http:
         while house.proxy.process.returncode is None:
             with contextlib.suppress(httpx.TransportError):
                 if (await http.get("/readyz")).status_code == 200:
@@ -180,7 +181,7 @@ async def test_a_call_through_the_proxy(house: House, name: str) -> None:
         await answered(http)
         call = await house.carrier.ring(NUMBER, CALLER, STAYS)
         record: dict[str, str] = {}
-        async with asyncio.timeout(30):
+        async with patience():
             while record.get("status") != "in_progress":
                 record = next(iter((await http.get("/api/calls")).json()["calls"]), {})
                 await asyncio.sleep(0.05)
@@ -198,7 +199,7 @@ async def test_a_call_through_the_proxy(house: House, name: str) -> None:
         assert not call.is_over
         call.hang_up()
         await call.ended(30)
-        async with asyncio.timeout(15):
+        async with patience():
             while record["status"] != "completed":
                 record = (await http.get(f"/api/calls/{record['id']}")).json()
                 await asyncio.sleep(0.05)

@@ -42,7 +42,7 @@ async def test_a_blocked_caller_is_rejected_before_a_model_opens(house: House) -
     assert house.model.sessions == []
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 async def test_a_number_without_a_flow(house: House) -> None:
     made = await house.http.post("/api/numbers", json={"e164": NUMBER})
     assert made.status_code == 201
@@ -54,7 +54,7 @@ async def test_a_number_without_a_flow(house: House) -> None:
     assert (found["status"], found["end_reason"], found["flow_id"]) == ("failed", "no_flow", None)
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 async def test_a_number_that_nobody_has(house: House) -> None:
     await house.answer_with(greeting="Hello")  # which points the carrier's number here
     async with house.control.db.system() as tx:
@@ -85,7 +85,7 @@ async def test_after_hours(house: House, fields: dict[str, str], heard: tuple[st
     assert house.model.sessions == []
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 @pytest.mark.parametrize(
     ("of_caller", "count", "reason"), [(True, 10, "calls_of_caller"), (False, 200, "calls_of_organization")]
 )
@@ -103,7 +103,7 @@ async def test_one_call_too_many(house: House, of_caller: bool, count: int, reas
         await tx.execute("UPDATE calls SET status = 'completed', ended_at = now() WHERE call_sid LIKE 'CAlive%'")
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 async def test_no_place_anywhere(house: House) -> None:
     await house.answer_with(language="it")
     house.media.link.beat.places = 0

@@ -21,8 +21,9 @@ from storage.db import Db
 from tests.deploy.test_monitoring_files import FOLDER, HISTOGRAMS, expressions
 from tests.e2e.conftest import ACCOUNT, CALLER, KEY, NUMBER, TOKEN
 from tests.e2e.test_platform import free_sockets, started
+from tests.waits import patience
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.interop
 LISTEN = {"do": "wait_for_agent_to_finish", "quiet_ms": 500, "timeout_ms": 15_000}
 #: Of the machine that runs the tests, whose disk may well be full.
 OTHERS = {"HumDiskFull"}
@@ -59,7 +60,7 @@ async def platform(
 @asynccontextmanager
 async def prometheus(targets: list[str], home: Path) -> AsyncIterator[httpx.AsyncClient]:
     """Debian's, with our configuration; only its targets and its pace are changed."""
-    assert shutil.which("prometheus"), "it is in Debian's package prometheus, which .ci/run installs"
+    assert shutil.which("prometheus"), "it is in Debian's package prometheus"
     config = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
     config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     config["rule_files"] = [str(FOLDER / "alerts.yml")]
@@ -106,7 +107,7 @@ async def test_alerts_and_dashboard_on_a_running_platform(
     running, carrier = platform
     targets = [urlsplit(url).netloc for url in running.where["metrics_urls"].values()]
     async with prometheus(targets, tmp_path) as http:
-        async with asyncio.timeout(60):
+        async with patience():
             while True:
                 with suppress(httpx.TransportError):
                     active = (await answered(http, "/targets"))["activeTargets"]
@@ -116,7 +117,7 @@ async def test_alerts_and_dashboard_on_a_running_platform(
         await call_once(running, carrier, database_url)
         names = {name for text in expressions() for name in re.findall(r"\bhum_\w+", text)}
         wanted = {f"max({name})" for name in names - NOT_HERE if not name.endswith((*HISTOGRAMS, "_total"))}
-        async with asyncio.timeout(60):
+        async with patience():
             while wanted:  # each has a value, once sweeps have measured and the call has been scraped
                 missing = min(wanted)
                 if (await answered(http, "/query", query=missing))["result"]:
@@ -129,7 +130,7 @@ async def test_alerts_and_dashboard_on_a_running_platform(
             assert {name, base, f"{base}_total"} & set(families), f"no process has {name}"
         for expression in expressions():
             await answered(http, "/query", query=expression)
-        async with asyncio.timeout(30):
+        async with patience():
             while True:
                 rules = [rule for group in (await answered(http, "/rules"))["groups"] for rule in group["rules"]]
                 if all(rule["health"] != "unknown" for rule in rules):

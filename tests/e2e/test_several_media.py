@@ -13,6 +13,7 @@ from hum.sockets import free_port
 from media import app as media
 from sandbox.twilio import Call
 from tests.e2e.conftest import NUMBER, House
+from tests.waits import patience
 
 PLACES = 3
 
@@ -43,7 +44,7 @@ async def second(house: House) -> AsyncIterator[Second]:
     house.media.link.beat.places = PLACES
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(media.build(settings))
-        async with asyncio.timeout(30):
+        async with patience():
             while await told(house) != {url: PLACES, first.media_url: PLACES}:
                 await asyncio.sleep(0.05)
         yield Second(stack, running, url)
@@ -68,12 +69,12 @@ async def ring(house: House, number: int) -> Call:
     return await house.carrier.ring(NUMBER, f"+1212555{number:04}", [{"do": "wait", "ms": 60_000}])
 
 
-@pytest.mark.slow
+@pytest.mark.nodes
 async def test_a_burst_is_spread_over_all_places_and_the_rest_hear_why(house: House, second: Second) -> None:
     await house.answer_with(greeting="Hello.", language="de")
     calls = await asyncio.gather(*(ring(house, n) for n in range(2 * PLACES + 2)))
     refused = [call for call in calls if call.verbs and call.verbs[0].name == "Say"]
-    async with asyncio.timeout(60):
+    async with patience():
         while sum(len(sent_to(call)) for call in calls) + len(refused) < len(calls):
             await asyncio.sleep(0.05)
             refused = [call for call in calls if call.verbs and call.verbs[0].name == "Say"]
@@ -82,7 +83,7 @@ async def test_a_burst_is_spread_over_all_places_and_the_rest_hear_why(house: Ho
     first = house.media.link._settings.media_url
     assert Counter(url for call in calls for url in sent_to(call)) == {first: PLACES, second.url: PLACES}
     assert ["belegt" in call.truth.as_json()["said"][0] for call in refused] == [True, True]
-    async with asyncio.timeout(30):
+    async with patience():
         while (len(house.media.server), len(second.media.server)) != (PLACES, PLACES):
             await asyncio.sleep(0.05)
     # One of them is gone: its calls are apologized for, since the other one has no place left for them.

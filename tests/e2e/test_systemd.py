@@ -25,9 +25,10 @@ from sandbox.openai import Model
 from sandbox.twilio import Call, Carrier
 from storage.db import Db
 from tests.e2e.conftest import ACCOUNT, CALLER, FAST, KEY, NUMBER, TOKEN
+from tests.waits import patience
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.nodes,
     pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed"),
 ]
 ROOT = Path(__file__).parents[2]
@@ -123,7 +124,7 @@ class Manager:
         return await self.run(f"systemctl --user show --property ActiveState --value {unit}")
 
     async def becomes(self, unit: str, state: str) -> None:
-        async with asyncio.timeout(60):
+        async with patience():
             while await self.state(unit) != state:
                 await asyncio.sleep(0.1)
 
@@ -166,7 +167,7 @@ class House:
     async def talks(self, count: int) -> Call:
         """One more caller, once the agent has answered; `count` calls are in progress then."""
         call = await self.carrier.ring(NUMBER, CALLER, STAYS)
-        async with asyncio.timeout(60):
+        async with patience():
             while len(await self.calls("in_progress")) < count:
                 await asyncio.sleep(0.1)
         return call
@@ -247,7 +248,7 @@ async def test_planes_are_replaced_while_a_caller_talks(house: House, manager: M
     for call in (second, third):
         call.hang_up()
         await call.ended(30)
-    async with asyncio.timeout(30):
+    async with patience():
         while len(ended := await house.calls("completed")) < 3:
             await asyncio.sleep(0.1)
     assert {each["end_reason"] for each in ended} == {"caller"}

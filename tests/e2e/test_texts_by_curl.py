@@ -6,8 +6,9 @@ import pytest
 
 from tests import smspage
 from tests.e2e.conftest import NUMBER, House
+from tests.waits import patience
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.interop
 ANN, BOB = "+13175551234", "+13175555678"
 
 
@@ -19,13 +20,13 @@ async def test_a_conversation_an_opt_out_and_a_campaign_by_curl(house: House) ->
 
     async def greeted() -> None:
         """A reader takes a moment: the first text has left before its conversation is closed."""
-        async with asyncio.timeout(60):
+        async with patience():
             while not house.carrier.texts_to(ANN):
                 await asyncio.sleep(0.05)
 
     await smspage.run(str(house.http.base_url), key, number["id"], greeted)
     (campaign,) = (await house.http.get("/api/sms/campaigns")).json()["campaigns"]
-    async with asyncio.timeout(60):
+    async with patience():
         while campaign["status"] != "completed" or campaign["counts"]["delivered"] < 2:
             await asyncio.sleep(0.1)
             campaign = (await house.http.get(f"/api/sms/campaigns/{campaign['id']}")).json()

@@ -11,6 +11,7 @@ from sandbox.speech import Speech
 from sandbox.twilio import say
 from tests.e2e.conftest import House
 from tests.e2e.test_inbound_call import LISTEN
+from tests.waits import patience
 
 SCHEMA = {
     "type": "object",
@@ -70,7 +71,7 @@ async def test_an_outcome_is_reported_corrected_and_the_call_ended_by_the_agent(
     assert started == [data["id"] for name, data in events if name == "tool.finished"]
     assert len(started) == 3
 
-    async with asyncio.timeout(30):
+    async with patience():
         while True:
             listed = (await house.http.get("/api/events")).json()["events"]
             if "call.summary" in {each["type"] for each in listed}:

@@ -22,8 +22,9 @@ from storage.db import Db
 from tests.e2e.conftest import ACCOUNT, CALLER, KEY, NUMBER, TOKEN
 from tests.e2e.test_platform import free_sockets, started
 from tests.e2e.test_tools import SCHEMA
+from tests.waits import patience
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.interop
 LISTEN = {"do": "wait_for_agent_to_finish", "quiet_ms": 500, "timeout_ms": 15_000}
 SCRIPT = {
     "heard": ["I would like to book a visit"],
@@ -119,7 +120,7 @@ async def test_a_call_is_one_trace(platform, receiver, database_url: str, speech
         ("hum-control", "/hum.v1.IngressService/ReportCallStatus"),
     }
     try:
-        async with asyncio.timeout(20):
+        async with patience():
             while not expected <= {(service, span.name) for service, span in of_call()}:
                 await asyncio.sleep(0.1)
     except TimeoutError:
@@ -168,7 +169,7 @@ async def test_a_text_is_one_trace(platform, receiver, database_url: str) -> Non
         number = {"e164": NUMBER, "sms_enabled": True, "sms_flow_id": flow["id"]}
         (await http.post("/api/numbers", json=number)).raise_for_status()
         text = carrier.text(NUMBER, CALLER, QUESTION)
-        async with asyncio.timeout(40):
+        async with patience():
             while not (answers := carrier.texts_to(CALLER)):
                 await asyncio.sleep(0.1)
         await carrier.texts_settled()
@@ -180,7 +181,7 @@ async def test_a_text_is_one_trace(platform, receiver, database_url: str) -> Non
 
     async def complete(first: str, expected: set[tuple[str, str]]) -> list[Span]:
         try:
-            async with asyncio.timeout(40):
+            async with patience():
                 while not expected <= {(service, span.name) for service, span in whole(first)}:
                     await asyncio.sleep(0.1)
         except TimeoutError:

@@ -29,7 +29,7 @@ def media_settings() -> dict[str, Any]:
     return {"voicemail_silence_seconds": 20.0}
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 @pytest.mark.parametrize(
     ("person", "state", "at_carrier"),
     [(farend.no_answer(), "no_answer", "no-answer"), (farend.busy(), "busy", "busy")],

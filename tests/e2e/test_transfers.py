@@ -12,6 +12,7 @@ from sandbox.twilio import Call, Person, farend, say
 from tests.e2e.conftest import NUMBER, House
 from tests.e2e.test_inbound_call import LISTEN
 from tests.e2e.test_tools import sse
+from tests.waits import patience
 
 DESK, ADA = "+13175550142", "+13175550143"
 MAP = {"front desk": DESK, "Dr Ada": {"to": ADA, "accept_key": True, "timeout_seconds": 5}}
@@ -59,7 +60,7 @@ def ring(house: House, words: bytes) -> Ring:
 
 async def child_of(house: House, number: str) -> Call:
     """The call to whoever is rung."""
-    async with asyncio.timeout(20):
+    async with patience():
         while not (found := house.carrier.calls_to(number)):
             await asyncio.sleep(0.02)
     return found[-1]
@@ -67,7 +68,7 @@ async def child_of(house: House, number: str) -> Call:
 
 async def until(house: House, is_true: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     """The call's record, once this is true of it."""
-    async with asyncio.timeout(25):
+    async with patience():
         while True:
             for call in (await house.http.get("/api/calls")).json()["calls"]:
                 found: dict[str, Any] = (await house.http.get(f"/api/calls/{call['id']}")).json()
@@ -139,7 +140,7 @@ UNTAKEN = [
 ]
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 class TestUntaken:
     @pytest.mark.parametrize(("person", "state"), UNTAKEN, ids=lambda each: each if isinstance(each, str) else "")
     async def test_nobody_takes_it_and_the_agent_says_so(
@@ -161,7 +162,7 @@ class TestUntaken:
         assert (await house.record())["end_reason"] == "caller"
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 async def test_the_model_is_told_what_happened(house: House, ring: Ring) -> None:
     call = await ring(farend.busy())
     await spoken(house, BACK)
@@ -173,7 +174,7 @@ async def test_the_model_is_told_what_happened(house: House, ring: Ring) -> None
     await call.ended(20)
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 async def test_the_caller_hangs_up_while_it_rings(house: House, ring: Ring) -> None:
     call = await ring(farend.human(ring_ms=60_000), transfer_map_json={"Dr Ada": {"to": ADA, "timeout_seconds": 60}})
     await transferred(house, "ringing")
@@ -187,7 +188,7 @@ async def test_the_caller_hangs_up_while_it_rings(house: House, ring: Ring) -> N
     assert (row["state"], row["answered_at"]) == ("canceled", None)
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 async def test_the_caller_hangs_up_while_they_talk(house: House, ring: Ring) -> None:
     call = await ring(farend.human(ring_ms=200), transfer_map_json={"Dr Ada": ADA})
     await call.journal.find("bridged")
@@ -200,7 +201,7 @@ async def test_the_caller_hangs_up_while_they_talk(house: House, ring: Ring) -> 
     assert row["state"] == "completed"
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 async def test_a_caller_who_speaks_does_not_undo_a_transfer(house: House, ring: Ring, words: bytes) -> None:
     """What the tool arranged is on its way: nothing that the caller says over the last words takes it back."""
     over = {"do": "wait_for_agent_to_talk", "for_ms": 200, "timeout_ms": 10_000}
@@ -211,7 +212,7 @@ async def test_a_caller_who_speaks_does_not_undo_a_transfer(house: House, ring: 
     assert (await house.record())["end_reason"] == "transferred"
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 async def test_a_person_takes_a_call_over_from_the_agent(house: House, ring: Ring) -> None:
     await house.answer_with(greeting="Welcome.")
     await house.clips_rendered()
@@ -231,7 +232,7 @@ async def test_a_person_takes_a_call_over_from_the_agent(house: House, ring: Rin
     assert row["asked_by"].startswith("key:") and row["label"] is None
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 async def test_a_call_that_rings_somewhere_is_taken_over(house: House, ring: Ring) -> None:
     call = await ring(farend.human(ring_ms=60_000), transfer_map_json={"Dr Ada": {"to": ADA, "timeout_seconds": 60}})
     await transferred(house, "ringing")

@@ -11,8 +11,9 @@ from sandbox.speech import Speech
 from sandbox.twilio import say
 from tests.e2e.conftest import House
 from tests.e2e.test_inbound_call import LISTEN, interrupted_after
+from tests.waits import patience
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.calls
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ async def test_what_a_call_used_is_what_the_model_charged(house: House, speech: 
     call = await house.ring(LISTEN, say(first), interrupted_after(1000), say(second), LISTEN)
     await call.ended(60)
     record = await house.record(summarized=True)
-    async with asyncio.timeout(30):  # the roll-ups follow
+    async with patience():  # the roll-ups follow
         while True:
             totals = (await house.http.get("/api/usage")).json()["totals"]
             record = (await house.http.get(f"/api/calls/{record['id']}")).json()

@@ -15,6 +15,7 @@ from sandbox.twilio import Call, say
 from tests.e2e.conftest import CALLER, House
 from tests.e2e.test_inbound_call import LISTEN
 from tests.e2e.test_tools import sse
+from tests.waits import patience
 
 MESSAGE = b"".join(voice(1_600, seed=11))
 MORE = b"".join(voice(1_200, seed=12))
@@ -48,7 +49,7 @@ async def closed(house: House, **fields: Any) -> None:
 
 async def item(house: House, *, transcribed: bool = True) -> dict[str, Any]:
     """The only voicemail, once it is there (and transcribed)."""
-    async with asyncio.timeout(20):
+    async with patience():
         while True:
             found = (await house.http.get("/api/voicemails")).json()["voicemails"]
             if found and (found[0]["transcript"] is not None or not transcribed):
@@ -73,7 +74,7 @@ def heard(call: Call) -> bytes:
 
 async def nothing_left(house: House) -> None:
     """The call is over and its work is done, and there is no message and no file."""
-    async with asyncio.timeout(20):
+    async with patience():
         while True:
             async with house.control.db.system() as tx:
                 if not await tx.fetchval("SELECT count(*) FROM pgqueuer") and not await tx.fetchval(
@@ -123,7 +124,7 @@ async def test_the_agent_takes_a_message(house: House) -> None:
     assert [each["id"] for each in found] == [record["id"]], "the message is searchable"
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 async def test_after_hours_no_model_is_opened_and_the_flow_s_words_are_heard(house: House) -> None:
     await closed(house, after_hours_message="Wir haben geschlossen.", voicemail_greeting="Sprechen Sie jetzt.")
     await house.clips_rendered()
@@ -139,7 +140,7 @@ async def test_after_hours_no_model_is_opened_and_the_flow_s_words_are_heard(hou
     assert house.model.transcriptions[0].language == "de"
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 async def test_what_is_not_rendered_is_said_by_the_carrier(house: House) -> None:
     house.model.faults = Faults(rest_status=500)
     await closed(house, after_hours_message="Wir haben <geschlossen>.")
@@ -155,7 +156,7 @@ async def test_what_is_not_rendered_is_said_by_the_carrier(house: House) -> None
     assert (await item(house))["transcript"]
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 @pytest.mark.parametrize("moment", ["greeting", "beep", "silence"])
 async def test_whoever_says_nothing_leaves_nothing(house: House, moment: str) -> None:
     await closed(house)
@@ -173,7 +174,7 @@ async def test_whoever_says_nothing_leaves_nothing(house: House, moment: str) ->
     await nothing_left(house)
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 @pytest.mark.parametrize("how", ["hang_up", "silence", "too_long", "hang_up_over_rest"])
 async def test_however_a_message_ends_it_is_kept(house: House, how: str) -> None:
     await closed(house)
@@ -196,7 +197,7 @@ async def test_however_a_message_ends_it_is_kept(house: House, how: str) -> None
         assert to_linear(MESSAGE)[:-640] in await samples(house, left), "but for what was on its way"
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 async def test_a_caller_whose_stream_is_lost_goes_on_with_the_message(house: House) -> None:
     await closed(house)
     await house.clips_rendered()
@@ -215,7 +216,7 @@ async def test_a_caller_whose_stream_is_lost_goes_on_with_the_message(house: Hou
     assert house.model.sessions == []
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 async def test_a_mailbox_that_is_lost_again_and_again_keeps_what_it_has(house: House) -> None:
     await closed(house)
     await house.clips_rendered()
@@ -228,7 +229,7 @@ async def test_a_mailbox_that_is_lost_again_and_again_keeps_what_it_has(house: H
     assert (await samples(house, await item(house))).count(to_linear(MESSAGE)) == 2
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 async def test_an_agent_without_a_mailbox_can_not_take_a_message(house: House) -> None:
     """The model calls what it was not offered."""
     await house.answer_with(greeting="Welcome.")

@@ -13,9 +13,10 @@ from media.core.beep import BEEP_HZ
 from sandbox.twilio import Call, say
 from tests.e2e.conftest import CALLER, NUMBER
 from tests.e2e.test_parts_die import Town, more, town
+from tests.waits import patience
 
 __all__ = ["more", "town"]
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
 FIRST, SECOND = b"".join(voice(2_500, seed=21)), b"".join(voice(1_000, seed=22))
 BEEPED = {"do": "wait_for_tone", "hz": BEEP_HZ, "timeout_ms": 40_000}
 HASH = {"do": "press", "digits": "#"}
@@ -35,14 +36,14 @@ async def ring(town: Town, *steps: dict[str, Any]) -> Call:
 
 async def spoken(call: Call, times: int = 1) -> None:
     """Wait until the caller has said something to its end, for so many times."""
-    async with asyncio.timeout(60):
+    async with patience():
         while sum(each["event"] == "caller.said" and each["phase"] == "end" for each in call.journal.events) < times:
             await asyncio.sleep(0.02)
 
 
 async def message(town: Town) -> bytes:
     """The samples of the only voicemail."""
-    async with asyncio.timeout(60):
+    async with patience():
         while not (found := (await town.http.get("/api/voicemails")).json().get("voicemails")):
             await asyncio.sleep(0.1)
     (only,) = found

@@ -1,4 +1,4 @@
-"""What the built console costs a browser, and that a wheel has it.  `make check` builds it first."""
+"""What the built console costs a browser, and that a wheel has it.  `make check-browser` builds it first."""
 
 import gzip
 import json
@@ -14,7 +14,7 @@ import pytest
 
 from gateway.console import STATIC
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[2]
 #: Of scripts, packed by gzip: for the frame, and for the frame and any one page.
 SHELL_BYTES, PAGE_BYTES = 120_000, 190_000

@@ -8,6 +8,7 @@ import pytest
 from gateway import app
 from hum.settings import GatewaySettings
 from hum.sockets import free_port
+from tests.waits import patience
 
 REQUEST = b"GET /healthz HTTP/1.1\r\nHost: hum\r\n\r\n"
 
@@ -23,7 +24,7 @@ async def test_a_request_of_a_connection_from_before_the_drain_is_answered_as_it
     assert b"connection: close" not in (await used_reader.readuntil(b"ok\n")).lower()
 
     draining = asyncio.ensure_future(serving.__aexit__(None, None, None))
-    async with asyncio.timeout(30):
+    async with patience():
         while True:
             try:
                 (await asyncio.open_connection("127.0.0.1", port))[1].close()
@@ -36,7 +37,7 @@ async def test_a_request_of_a_connection_from_before_the_drain_is_answered_as_it
         assert answer.startswith(b"HTTP/1.1 200")
         assert b"connection: close" in answer.lower()
         writer.close()
-    await asyncio.wait_for(draining, 30)
+    await asyncio.wait_for(draining, 60)
 
 
 async def test_a_connection_that_asks_for_nothing_is_not_waited_for(tmp_path: Path) -> None:

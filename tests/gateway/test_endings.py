@@ -75,7 +75,7 @@ async def run(endpoint: Any, *, leaves: bool = False, body: list[dict[str, Any]]
 
     with capture_logs() as logs:
         try:
-            await asyncio.wait_for(app(scope, receive, send), 10)  # type: ignore[arg-type]
+            await asyncio.wait_for(app(scope, receive, send), 60)  # type: ignore[arg-type]
         except RuntimeError:
             pass
     (line,) = [each for each in logs if each["event"] == "http"]

@@ -14,7 +14,7 @@ from hum.v1 import runtime_pb2_grpc
 from tests.gateway.test_control_away import Town
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 async def test_a_sender_is_asked_to_come_back_and_an_answer_that_is_lost_is_no_second_event(
     database_url: str, tmp_path: Path
 ) -> None:

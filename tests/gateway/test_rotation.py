@@ -6,13 +6,14 @@ import pytest
 
 from sandbox.twilio import sign
 from tests.gateway.test_control_away import ACCOUNT, CALLER, NUMBER, PUBLIC, TOKEN, Carrier, Town, ready, town
+from tests.waits import patience
 
 __all__ = ["town"]
 OLD, NEW = "0123456789abcdef" * 2, "fedcba9876543210" * 2
 
 
 async def becomes_ready(gateway: Carrier) -> None:
-    async with asyncio.timeout(30):
+    async with patience():
         while await ready(gateway) != 200:
             await asyncio.sleep(0.05)
 

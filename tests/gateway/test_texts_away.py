@@ -12,6 +12,7 @@ import pytest
 
 from sandbox.twilio import sign
 from tests.gateway.test_control_away import ACCOUNT, CALLER, NUMBER, PUBLIC, TOKEN, Carrier, Town
+from tests.waits import patience
 
 SMS, FALLBACK, STATUS = "/twilio/sms", "/twilio/sms/fallback", "/twilio/sms/status/send_01HVN3Z9X0C4T7W8A5B6D7E8F9"
 EVERYTHING = """
@@ -59,7 +60,7 @@ async def query(town: Town, sql: str) -> list[asyncpg.Record]:
 
 async def bodies(town: Town, count: int) -> list[str]:
     """What is stored, in the order of the thread, once there are so many."""
-    async with asyncio.timeout(60):
+    async with patience():
         while True:
             rows = await query(town, "SELECT body FROM messages ORDER BY id")
             if len(rows) >= count:
@@ -68,7 +69,7 @@ async def bodies(town: Town, count: int) -> list[str]:
 
 
 async def told(town: Town, count: int) -> None:
-    async with asyncio.timeout(60):
+    async with patience():
         while town.told() < count:
             await asyncio.sleep(0.05)
 
@@ -146,7 +147,7 @@ async def test_a_disk_that_is_full_loses_nothing_that_was_answered(town: Town) -
             assert await bodies(town, 3) == ["0", "1", "2"]
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 async def test_many_at_once_while_away_are_each_there(town: Town) -> None:
     texter = Texter()
     async with town.gateway(ingress_seconds=0.3) as carrier:

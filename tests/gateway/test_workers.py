@@ -16,6 +16,9 @@ from hum.cli import _parser
 from hum.settings import environment
 from hum.sockets import free_port
 from tests.children import children
+from tests.waits import patience
+
+pytestmark = pytest.mark.chaos
 
 
 class Supervised:
@@ -55,7 +58,7 @@ class Supervised:
         return found
 
     async def until(self, count: int) -> None:
-        async with asyncio.timeout(60):
+        async with patience():
             while len(self.serving()) < count:
                 await asyncio.sleep(0.05)
 
@@ -80,7 +83,6 @@ async def supervised(tmp_path: Path) -> AsyncIterator[Supervised]:
     await made.process.wait()
 
 
-@pytest.mark.slow
 async def test_the_death_of_one_gateway_is_not_seen_from_outside(supervised: Supervised) -> None:
     for _ in range(2):
         before = supervised.serving()
@@ -95,16 +97,14 @@ async def test_the_death_of_one_gateway_is_not_seen_from_outside(supervised: Sup
     assert not supervised.answers()
 
 
-@pytest.mark.slow
 async def test_gateways_do_not_outlive_their_supervisor(supervised: Supervised) -> None:
     left = supervised.children()
     supervised.process.kill()
-    async with asyncio.timeout(30):
+    async with patience():
         while any(Path(f"/proc/{pid}").exists() for pid in left):  # noqa: ASYNC240 - the kernel's, not a disk's
             await asyncio.sleep(0.05)
 
 
-@pytest.mark.slow
 async def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         listen = f"127.0.0.1:{taken.getsockname()[1]}"

@@ -131,6 +131,7 @@ from control.app import build_worker
 from tests.contract.conftest import *
 from tests.contract.conftest import Edge
 from tests.control.conftest import FakeCarrier, outside
+from tests.waits import patience
 
 
 async def test_a_parrot_speaks(edge: Edge) -> None:
@@ -142,7 +143,7 @@ async def test_a_parrot_speaks(edge: Edge) -> None:
     settings = edge.plane.settings.model_copy(update={"worker_idle_seconds": 0.05})
     async with build_worker(settings, edge.plane.control.db.url, outside(FakeCarrier())) as worker:
         working = asyncio.create_task(worker.run(stop))
-        async with asyncio.timeout(20):
+        async with patience():
             while not (found := (await http.get("/api/events")).json()["events"]):
                 await asyncio.sleep(0.05)
         stop.set()
@@ -173,7 +174,7 @@ def run(copy: Path, *command: str | Path) -> str:
     return done.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.fuzz
 @pytest.mark.timeout(600)
 def test_a_feature_is_a_folder_a_proto_a_migration_and_one_line(tmp_path: Path) -> None:
     copy = tmp_path / "hum"

@@ -48,14 +48,14 @@ def run(tmp_path, kernel):
     return subprocess.run(command, env=plain, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 def test_a_program_begins_again_once_as_the_same_process(tmp_path):
     first, second, then = run(tmp_path, "always [madvise] never\n")
     assert first == second
     assert then == "malloc glibc.malloc.hugetlb=1 ['--x', 'y z']"
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 @pytest.mark.parametrize("kernel", ["always madvise [never]\n", "[always] madvise never\n", ""])
 def test_where_it_would_change_nothing_a_program_goes_on(tmp_path, kernel):
     _, then = run(tmp_path, kernel)

@@ -50,7 +50,7 @@ def listens() -> dict[str, str]:
     return {f"HUM_{each}_LISTEN": f"127.0.0.1:{free_port('127.0.0.1')}" for each in ("CONTROL", "GATEWAY", "MEDIA")}
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 @pytest.mark.parametrize("plane", PROGRAMS)
 def test_a_setting_that_is_wrong(plane: str, tmp_path: Path) -> None:
     program = start("-m", *PROGRAMS[plane], home=tmp_path, HUM_READY_SECONDS="soon", HUM_NO_SUCH="1")
@@ -60,7 +60,7 @@ def test_a_setting_that_is_wrong(plane: str, tmp_path: Path) -> None:
     assert second["message"].startswith("HUM_READY_SECONDS (")
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 @pytest.mark.parametrize("plane", ["control", "worker"])
 def test_a_database_that_is_not_there(plane: str, tmp_path: Path) -> None:
     program = start("-m", *PROGRAMS[plane], home=tmp_path, HUM_DATABASE_URL=f"postgresql://{NOWHERE}/hum", **LOUD)
@@ -70,7 +70,7 @@ def test_a_database_that_is_not_there(plane: str, tmp_path: Path) -> None:
     assert any("log.cc" in each["message"] for each in log), "gRPC's core has spoken"
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 @pytest.mark.parametrize(("plane", "variable"), [("gateway", "HUM_GATEWAY_LISTEN"), ("media", "HUM_MEDIA_LISTEN")])
 def test_a_port_that_is_taken(plane: str, variable: str, tmp_path: Path) -> None:
     listen = Listen("127.0.0.1", free_port("127.0.0.1"))
@@ -82,7 +82,7 @@ def test_a_port_that_is_taken(plane: str, variable: str, tmp_path: Path) -> None
     assert log[-1]["message"].startswith(f"can't listen on {listen} ({variable}): Address already in use")
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 def test_a_port_that_control_finds_taken(tmp_path: Path, database_url: str) -> None:
     listen = Listen("127.0.0.1", free_port("127.0.0.1"))
     with bound(listen, shared=False) as taken:
@@ -95,7 +95,7 @@ def test_a_port_that_control_finds_taken(tmp_path: Path, database_url: str) -> N
     assert log[-1]["message"].startswith(f"can't listen on {listen} (HUM_CONTROL_LISTEN)")
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 @pytest.mark.parametrize(("plane", "sign"), [("gateway", "gateway is serving"), ("media", "link to control failed")])
 def test_a_control_that_is_not_there(plane: str, sign: str, tmp_path: Path) -> None:
     settings = {"HUM_CONTROL_ADDRESS": NOWHERE, "HUM_GATEWAY_WORKERS": "1", "HUM_LINGER_SECONDS": "0", **listens()}
@@ -155,7 +155,7 @@ def exceptions(log: list[dict[str, Any]]) -> set[str]:
     }
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 def test_whatever_is_written(tmp_path: Path) -> None:
     program = start("-c", BROKEN + "raise KeyError('nobody caught')", home=tmp_path)
     log = log_of(program)
@@ -172,7 +172,7 @@ def test_whatever_is_written(tmp_path: Path) -> None:
     assert any("a strange value" in each for each in messages)
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 @pytest.mark.parametrize("crash", ["os.abort()", "faulthandler._sigsegv()"])
 def test_a_crash_has_its_stack_in_the_log(crash: str, tmp_path: Path) -> None:
     program = start("-c", BROKEN + crash, home=tmp_path)
@@ -182,7 +182,7 @@ def test_a_crash_has_its_stack_in_the_log(crash: str, tmp_path: Path) -> None:
     assert any("<string>" in each["message"] for each in log), "where it crashed"
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 def test_a_person_at_a_terminal_reads_sentences(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     program = subprocess.run(

@@ -31,7 +31,7 @@ def good() -> dict[str, str]:
     return {"HUM_ENV": "production", **URLS, **production.make_keys()}
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_no_program_starts_with_weak_settings(tmp_path: Path, program: str) -> None:
     weak = {"HUM_NODE_KEY": "x", "HUM_SECRET_KEYS": "garbage", "HUM_MEDIA_URL": "ws://media.example"}
@@ -110,7 +110,7 @@ def test_a_url_of_another_kind_stops_any_process(
     assert ended.value.code == 2 and name in complaint and "is not a URL like" in complaint
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 def test_made_keys_are_those_that_production_takes(tmp_path: Path) -> None:
     made = [start("hum.cli", "admin", "make-keys", home=tmp_path) for _ in range(2)]
     assert [each.returncode for each in made] == [0, 0] and made[0].stdout != made[1].stdout

@@ -28,7 +28,7 @@ def hum(home: Path, *arguments: str, **settings: str) -> tuple[int, list[str]]:
     return ran.returncode, ran.stderr.splitlines()
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 @pytest.mark.parametrize(
     ("arguments", "settings", "sentence"),
     [
@@ -51,14 +51,14 @@ def test_a_wrong_setting(arguments: tuple[str, ...], settings: dict[str, str], s
     assert list(tmp_path.iterdir()) == [], "nothing was begun"
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 def test_production_names_everything_that_is_missing(tmp_path: Path) -> None:
     status, lines = hum(tmp_path, "up", HUM_ENV="production")
     named = [line.split()[1] for line in lines]
     assert (status, named) == (2, ["HUM_NODE_KEY", "HUM_SECRET_KEYS", "HUM_PUBLIC_URL", "HUM_MEDIA_URL"]), lines
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 def test_a_socket_that_is_taken(tmp_path: Path) -> None:
     listen = Listen("127.0.0.1", free_port("127.0.0.1"))
     with bound(listen, shared=False) as taken:
@@ -68,7 +68,7 @@ def test_a_socket_that_is_taken(tmp_path: Path) -> None:
     assert lines[0].startswith(f"hum: {listen} (HUM_GATEWAY_LISTEN) is taken by another program")
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 @pytest.mark.parametrize(
     ("arguments", "nowhere"),
     [
@@ -90,7 +90,7 @@ def test_a_home_that_can_not_be_used(arguments: tuple[str, ...], nowhere: str, t
     assert told in lines[0]
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 def test_without_a_terminal_or_a_reader_nothing_is_a_bug(tmp_path: Path) -> None:
     program = f"{sys.executable} -m hum.cli"
     clean = {"PATH": "/usr/bin:/bin", "HUM_HOME": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])}
@@ -99,7 +99,7 @@ def test_without_a_terminal_or_a_reader_nothing_is_a_bug(tmp_path: Path) -> None
         assert ran.stderr == "", command
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 @pytest.mark.parametrize("program", ["control", "worker"])
 def test_an_address_that_is_no_url_is_not_repeated(program: str, tmp_path: Path) -> None:
     status, lines = hum(tmp_path, program, HUM_DATABASE_URL="host=127.0.0.1 password=secret")
@@ -109,7 +109,7 @@ def test_an_address_that_is_no_url_is_not_repeated(program: str, tmp_path: Path)
     assert "secret" not in "".join(lines)
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 @pytest.mark.parametrize(
     ("login", "database", "reason"),
     [

@@ -31,13 +31,13 @@ def run(seconds: float, code: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 def test_a_loop_that_turns_is_left_alone() -> None:
     done = run(1.0, "pass")
     assert (done.returncode, done.stdout, done.stderr) == (0, "runs\ndone\n", "")
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 @pytest.mark.parametrize("stuck", ["time.sleep(60)", "while True: pass"])
 def test_a_loop_that_is_stuck_ends_its_process_and_says_where(stuck: str) -> None:
     done = run(1.0, stuck)
@@ -46,14 +46,14 @@ def test_a_loop_that_is_stuck_ends_its_process_and_says_where(stuck: str) -> Non
     assert "in main" in done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 def test_so_does_a_thread_that_never_lets_go_of_the_interpreter() -> None:
     done = run(0.2, "re.match('(a+)+$', 'a' * 64 + 'b')")
     assert done.returncode == 1
     assert "in main" in done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 def test_a_process_that_was_stopped_for_long_lives_on() -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, "1.0", "await_nothing = 1"], stdout=subprocess.PIPE, text=True

@@ -14,13 +14,14 @@ from hum.network import Listen
 from hum.settings import Common
 from hum.sockets import bound
 from hum.workers import Shared, supervise
+from tests.waits import patience
 
 #: Serves for a moment, each time.
 DIES = "from hum.lifetime import Lifetime\nfrom hum.settings import Common, load\nimport asyncio, sys\n"
 DIES += "async def main():\n    Lifetime(load(Common)).ready()\n    await asyncio.sleep(0.1)\n    sys.exit(7)\nasyncio.run(main())\n"
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 @pytest.mark.parametrize(("code", "sentence"), [("raise SystemExit(7)", "exited at once"), (DIES, "keeps exiting")])
 async def test_workers_that_die_are_an_error_in_the_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, sentence: str
@@ -44,7 +45,7 @@ SLOW += "    async with await asyncio.start_server(lambda _, writer: writer.clos
 SLOW += "        lifetime.ready()\n        await lifetime.over()\nasyncio.run(main())\n"
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 async def test_nobody_waits_in_the_queue_of_workers_that_are_still_starting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,7 +59,7 @@ async def test_nobody_waits_in_the_queue_of_workers_that_are_still_starting(
         )
         supervising = asyncio.create_task(supervise(Common(home=tmp_path), shared, 2))
         waited_ms = []
-        async with asyncio.timeout(30):
+        async with patience():
             while not waited_ms:
                 await asyncio.sleep(0.02)
                 with suppress(ConnectionRefusedError):

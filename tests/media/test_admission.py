@@ -14,8 +14,9 @@ import websockets
 from bench.programs import running
 from sandbox.twilio import sign
 from tests.media.conftest import TOKEN, Line, program_environment, until
+from tests.waits import patience
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.realtime
 CALLS = 60
 NEIGHBOURS = 4 * (os.cpu_count() or 1)
 #: Beside busy programs the carrier, control and the model of these tests are slow, too.
@@ -32,7 +33,7 @@ async def program(settings, model, tmp_path):
         del environment[name]
     with (tmp_path / "media.log").open("wb") as log:
         async with running(sys.executable, "-m", "media.app", env=environment, stdout=log, stderr=log) as process:
-            async with asyncio.timeout(60), httpx.AsyncClient(trust_env=False) as http:
+            async with patience(), httpx.AsyncClient(trust_env=False) as http:
                 while not await is_ready(http, given.media_url.replace("ws:", "http:")):
                     await asyncio.sleep(0.01)
             yield process, f"{given.media_url}/media/twilio"

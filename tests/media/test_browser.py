@@ -79,7 +79,7 @@ async def test_both_hear_each_other(control, model, settings) -> None:
     async with plane(settings, control), calling(control) as caller:
         await until(lambda: "session.update" in model.types())
         caller.microphone.say(wide_voice(600))
-        await until(lambda: len(sounds(caller)) > 6_000, 15)
+        await until(lambda: len(sounds(caller)) > 6_000)
         assert loudest_hz(caller.heard[-6_000:]) == pytest.approx(700, abs=15)
         said = np.frombuffer(to_linear(model.heard()), np.int16)
         assert np.abs(said).max() > 3_000
@@ -90,20 +90,21 @@ async def test_both_hear_each_other(control, model, settings) -> None:
     assert ended.reason == "caller"
 
 
-async def test_heard_is_what_the_browser_received(control, model, settings) -> None:
+@pytest.mark.parametrize("exact", [False, pytest.param(True, marks=pytest.mark.realtime)])
+async def test_heard_is_what_the_browser_received(control, model, settings, exact) -> None:
     """The caller speaks over the agent: what the ledger says was heard, and the model is told, is what came, to a frame."""
     model.answer = tone(12_000, hz=700)
     async with plane(settings, control), calling(control) as caller:
         await until(lambda: "session.update" in model.types())
         caller.microphone.say(wide_voice(600))
-        await until(lambda: longest_ms(caller.heard, 700) > 800, 20)
+        await until(lambda: longest_ms(caller.heard, 700) > 800)
         caller.microphone.say(wide_voice(900, seed=5))
-        await until(lambda: "conversation.item.truncate" in model.types(), 20)
+        await until(lambda: "conversation.item.truncate" in model.types())
         heard_ms = next(each for each in model.received if each["type"] == "conversation.item.truncate")["audio_end_ms"]
         await until(lambda: "interruption" in control.kinds("call_1"))
         await asyncio.sleep(0.5)  # for what is under way and in the browser's own jitter buffer
         assert 800 < heard_ms < 11_000
-        assert longest_ms(caller.heard, 700) == pytest.approx(heard_ms, abs=50)
+        assert longest_ms(caller.heard, 700) == pytest.approx(heard_ms, abs=50 if exact else 500)
 
 
 async def test_control_ends_a_call_and_its_connection_with_it(control, model, settings) -> None:
@@ -131,7 +132,7 @@ async def test_a_browser_that_vanishes_is_noticed(control, model, settings) -> N
     async with plane(settings, control, HUM_BROWSER_LOST_SECONDS=3), calling(control) as caller:
         for transceiver in caller.connection.getTransceivers():  # no goodbye
             await transceiver.sender.transport.transport._connection.close()
-        ended = await until(lambda: control.ended("call_1"), 20)
+        ended = await until(lambda: control.ended("call_1"))
         assert ended.reason == "connection_lost"
 
 
@@ -232,7 +233,7 @@ async def test_the_agent_hangs_up_and_its_last_words_are_heard(control, model, s
     async with plane(settings, control) as media, calling(control, tools=[ends], clips=[goodbye]) as caller:
         await until(lambda: "session.update" in model.types())
         caller.microphone.say(wide_voice(600))
-        ended = await until(lambda: control.ended("call_1"), 20)
+        ended = await until(lambda: control.ended("call_1"))
         assert ended.reason == "agent"
         await until(lambda: caller.connection.connectionState == "closed")
         assert longest_ms(caller.heard, 900) == pytest.approx(600, abs=40)

@@ -19,6 +19,7 @@ from hum.settings import MediaSettings
 from media.door import Room, room
 from sandbox.twilio import sign
 from tests.media.conftest import CALL_SID, TOKEN, until
+from tests.waits import patience
 
 DEEP = "[" * 30_000
 #: Far more than the buffers of both systems hold.
@@ -63,7 +64,7 @@ async def sends_and_never_reads(media, frames: bytes) -> int:
     writer.transport.pause_reading()
     sent = 0
     try:
-        async with asyncio.timeout(60):
+        async with patience():
             while sent < MUCH_BYTES:
                 writer.write(frames)
                 await writer.drain()
@@ -224,7 +225,7 @@ uvloop.run(main())
 """
 
 
-@pytest.mark.slow
+@pytest.mark.strain
 def test_without_a_descriptor_connections_are_turned_away_and_the_loop_does_not_spin() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", WITHOUT_DESCRIPTORS], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

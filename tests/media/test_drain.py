@@ -34,7 +34,7 @@ async def test_a_call_that_was_on_its_way_is_taken_and_nobody_else(settings, con
     assert (await asyncio.wait_for(reader.readline(), 30)).startswith(b"HTTP/1.1 101")
     assert len(media.media.server) == 1
     writer.close()
-    await asyncio.wait_for(draining, 20)
+    await asyncio.wait_for(draining, 60)
 
 
 async def test_whoever_waits_in_the_queue_when_it_ends_is_taken(settings, control) -> None:
@@ -49,7 +49,7 @@ async def test_whoever_waits_in_the_queue_when_it_ends_is_taken(settings, contro
         writer.write(upgrade(media))
         assert (await asyncio.wait_for(reader.readline(), 30)).startswith(b"HTTP/1.1 101")
         writer.close()
-    await asyncio.wait_for(draining, 20)
+    await asyncio.wait_for(draining, 60)
 
 
 async def test_a_hurry_closes_calls_with_a_frame_and_reports_their_end(settings, control) -> None:
@@ -62,5 +62,5 @@ async def test_a_hurry_closes_calls_with_a_frame_and_reports_their_end(settings,
         signals.hurry.set()
         draining = asyncio.ensure_future(serving.__aexit__(None, None, None))
         assert await line.closed(15) == 1000
-        await asyncio.wait_for(draining, 15)
+        await asyncio.wait_for(draining, 60)
     assert control.ended("call_t1").reason == "drained"

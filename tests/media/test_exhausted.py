@@ -26,7 +26,7 @@ from sandbox.twilio import sign
 from tests.hum.test_private import open_to_others
 from tests.media.conftest import TOKEN, Line, program_environment, tone, until, voice
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.strain, pytest.mark.timeout(180)]
 BACK_SECONDS = 2.0
 GREETING = pb.Clip(kind="greeting", text="Hello there.", audio_ulaw=tone(800))
 
@@ -37,7 +37,7 @@ class Program:
     def __init__(self, process, media_url, log):
         self.process, self.log = process, log
         self.url = f"{media_url}/media/twilio"
-        self.http = httpx.AsyncClient(base_url=media_url.replace("ws:", "http:"), timeout=20)
+        self.http = httpx.AsyncClient(base_url=media_url.replace("ws:", "http:"), timeout=60)
 
     def limit(self, which, most):
         _, hard = resource.prlimit(self.process.pid, which)

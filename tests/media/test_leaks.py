@@ -13,7 +13,7 @@ from hum.v1 import runtime_pb2 as pb
 from media import metrics
 from tests.media.conftest import TOKEN, until, voice
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.strain, pytest.mark.timeout(600)]
 AT_ONCE, ROUNDS = 8, 9  # with the warm-up, a thousand calls
 #: The objects of a call, ours and the libraries'.
 KINDS = frozenset(

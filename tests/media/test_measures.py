@@ -17,6 +17,7 @@ from sandbox.openai.stage import Stage
 from sandbox.twilio import say
 from tests.media.conftest import QUIET, tone, until, voice
 
+pytestmark = pytest.mark.realtime
 LATE_MS = 80  # how long the process is blocked
 
 

@@ -6,6 +6,7 @@ from structlog.testing import capture_logs
 
 from media import metrics
 from media.pacer import Lag, Pacer
+from tests.waits import patience
 
 
 class Hand:
@@ -133,7 +134,7 @@ async def test_a_sweep_that_raises_is_followed_by_the_next_on_the_loop() -> None
 
     pacer = Pacer(1.0, lambda: loop.time() * 1000, sweep)
     pacer.start()
-    async with asyncio.timeout(30):
+    async with patience():
         while len(ticks) < 5:
             await asyncio.sleep(0.005)
     pacer.stop()

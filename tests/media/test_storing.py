@@ -25,8 +25,9 @@ from media.io import storing
 from media.io.storing import Storing
 from tests import objectstore
 from tests.objectstore import Store, Trouble
+from tests.waits import patience
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nodes
 MB = 1 << 20
 
 
@@ -69,7 +70,7 @@ def recorded(settings: MediaSettings, size: int) -> tuple[str, bytes]:
 
 async def until_stored(storing: Storing, settings: MediaSettings, path: str) -> None:
     running = asyncio.create_task(storing.run())
-    async with asyncio.timeout(40):
+    async with patience():
         while (settings.recordings_dir / path).exists():
             await asyncio.sleep(0.02)
     running.cancel()
@@ -177,7 +178,7 @@ async def test_a_process_that_is_killed_in_the_middle_is_followed_by_one_that_st
     path, content = recorded(settings, 40 * MB)
     for _ in range(2):
         async with running(sys.executable, "-c", KILLED, str(tmp_path), str(store.port)) as process:
-            async with asyncio.timeout(60):
+            async with patience():
                 while not await open_uploads(settings):
                     assert process.poll() is None
                     await asyncio.sleep(0.1)

@@ -43,7 +43,7 @@ async def calls(stack, control, url, count):
     return lines
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 async def test_two_answer_on_one_port_one_comes_back_and_both_drain(supervised, control, model) -> None:
     process, url = supervised
     await until(lambda: len(control.hellos) == 2)
@@ -65,7 +65,7 @@ async def test_two_answer_on_one_port_one_comes_back_and_both_drain(supervised, 
         assert await process.ended() == 0
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 async def test_workers_do_not_outlive_their_supervisor(supervised, control, model) -> None:
     process, _ = supervised
     await until(lambda: len(control.hellos) == 2)

@@ -92,7 +92,7 @@ async def test_silence_says_nothing_and_needs_no_model() -> None:
     ears.close()
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 @pytest.mark.speech
 @needs_speech
 @pytest.mark.parametrize("voice", ["alloy", "caller"])

@@ -20,8 +20,9 @@ from hum import descriptors, secrets
 from tests.contract.conftest import ACCOUNT, PUBLIC, TOKEN
 from tests.control.conftest import Plane
 from tests.security.conftest import Wire, carrier_is_answered, dial, head, wire
+from tests.waits import patience
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.strain
 STRANGERS = 1_100
 MB = 1 << 20
 
@@ -70,7 +71,7 @@ async def gateway(plane: Plane, tmp_path: Path) -> AsyncIterator[Process]:
     command = (sys.executable, "-m", "gateway.app")
     async with running(*command, env=environment, stderr=subprocess.DEVNULL, patience_seconds=30) as process:
         made = Process(f"http://127.0.0.1:{public}", f"http://127.0.0.1:{metrics}", process.pid)
-        async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(60):
+        async with httpx.AsyncClient(trust_env=False) as http, patience():
             while True:
                 try:
                     if (await http.get(f"{made.url}/readyz")).status_code == 200:

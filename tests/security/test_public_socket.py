@@ -13,6 +13,7 @@ from gateway import app as gateway
 from hum import secrets
 from hum.settings import GatewaySettings
 from tests.security.conftest import Edge, Wire, carrier_is_answered, dial, head, wire
+from tests.waits import patience
 
 FRESH_KEY = {"Authorization": f"Bearer {secrets.new_api_key()}"}
 
@@ -129,7 +130,7 @@ async def test_the_rest_of_a_refused_body_is_not_swallowed_for_ever(edge: Edge) 
     async with wire(edge.url) as flooding:
         await flooding.send(head("POST", "/api/flows", length))
         with pytest.raises(ConnectionError):
-            async with asyncio.timeout(30):
+            async with patience():
                 for _ in range(10_000):
                     await flooding.send(b"x" * 65_536)
     async with wire(edge.url) as polite:  # sends its whole body, and may ask again
@@ -146,7 +147,7 @@ async def test_who_never_reads_is_left(edge: Edge) -> None:
     loop = asyncio.get_running_loop()
     await loop.sock_connect(stranger, ("127.0.0.1", int(edge.url.rpartition(":")[2])))
     await loop.sock_sendall(stranger, head("GET", "/openapi.json").encode() * 40)
-    async with asyncio.timeout(30):
+    async with patience():
         while await closed(edge, "unread") == before:
             await asyncio.sleep(0.05)
     stranger.close()
@@ -154,7 +155,7 @@ async def test_who_never_reads_is_left(edge: Edge) -> None:
 
 async def refused(edge: Edge, address: str, status: int) -> str:
     """The body of a refusal with this status, once requests that were sent before are in progress."""
-    async with asyncio.timeout(20):
+    async with patience():
         while True:
             async with wire(edge.url) as one_more:
                 await one_more.send(head("GET", "/api/flows", {"X-Forwarded-For": address, **FRESH_KEY}))

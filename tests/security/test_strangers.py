@@ -14,6 +14,7 @@ from hum import home, rpc, secrets
 from hum.v1 import flows_pb2, flows_pb2_grpc
 from tests.contract.conftest import Edge
 from tests.security.conftest import carrier_is_answered, head, wire
+from tests.waits import patience
 
 BURST = 6
 
@@ -207,7 +208,7 @@ class TestStreams:
                 assert refused.status_code == 429 and whose in refused.text and "close one first" in refused.text
                 assert refused.headers["retry-after"] == "5"
             third.writer.close()  # a place is free again
-            async with asyncio.timeout(30):
+            async with patience():
                 while True:
                     async with two.stream("GET", f"/api/calls/{call}/stream") as again:
                         if again.status_code == 200:

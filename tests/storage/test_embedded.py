@@ -33,7 +33,7 @@ async def kept(url: str) -> list[int]:
     return [row["n"] for row in rows]
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 async def test_a_shell_in_the_data_folder_is_no_servers_process(open_home: Path) -> None:
     server = EmbeddedPostgres(open_home)
     await server.start()
@@ -55,7 +55,7 @@ async def test_rows_survive_a_kill_and_the_home_is_used_again(open_home: Path) -
     assert server._process is not None
     ended = asyncio.create_task(server.ended())
     os.kill(server._process.pid, signal.SIGKILL)
-    await asyncio.wait_for(ended, 30)
+    await asyncio.wait_for(ended, 60)
     assert server._lock is not None
     server._lock.close()
     again = EmbeddedPostgres(open_home)
@@ -80,7 +80,7 @@ async def test_a_server_that_outlived_its_starter_is_taken_over(open_home: Path)
         await asyncpg.connect(url)
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 async def test_a_port_that_somebody_took_meanwhile_is_left_to_them(open_home: Path) -> None:
     first = EmbeddedPostgres(open_home, settings=FAST)
     url = await first.start()
@@ -116,7 +116,7 @@ def killed(server: EmbeddedPostgres) -> int:
     return server._process.pid
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 async def test_a_number_that_is_another_servers_by_now_is_no_server_of_this_home(open_home: Path) -> None:
     other = EmbeddedPostgres(open_home / "other", settings=FAST)
     await other.start()
@@ -136,7 +136,7 @@ async def test_a_number_that_is_another_servers_by_now_is_no_server_of_this_home
     await other.stop()
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 async def test_a_child_of_a_killed_server_that_hangs_does_not_keep_the_next_from_starting(
     open_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,7 @@ ROWS = 20_000
 BIG = ("conversations", "messages", "text_search")
 
 
-@pytest.mark.slow
+@pytest.mark.strain
 async def test_no_question_of_the_inbox_reads_a_big_table_whole(two: Two) -> None:
     await InboxBench(two.url, two.db, two.mine, two.yours).grow(ROWS)
     connection = await asyncpg.connect(two.url)

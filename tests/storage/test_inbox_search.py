@@ -182,7 +182,7 @@ WAYS: tuple[tuple[int | None, set[str]], ...] = (
 )
 
 
-@pytest.mark.slow
+@pytest.mark.strain
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize(("rare", "ways"), WAYS)
 async def test_searches_find_what_is_there(two: Two, seed: int, rare: int | None, ways: set[str]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from hum.network import Listen, database_hosts
 from storage.db import AWAY, Db, notify
 from storage.servers import Patience, Server
+from tests.waits import patience
 
 PATIENCE = Patience(connect_seconds=20, next_host_seconds=0.05, silent_seconds=3)
 
@@ -62,7 +63,7 @@ def test_hosts_that_cannot_be_read_are_an_error(url: str) -> None:
 
 async def test_silent_and_refusing_hosts_are_passed_by(database_url: str, silent: str, refusing: str) -> None:
     server = Server(with_hosts(database_url, silent, refusing, "*"), PATIENCE)
-    async with asyncio.timeout(30):  # the silent one alone would take twice as long
+    async with patience():  # the silent one alone would take twice as long
         connection = await server.connect()
     assert await connection.fetchval("SELECT 1") == 1
     assert server._hosts[0] is not None and f"{server._hosts[0]}" == urlsplit(database_url).netloc.rpartition("@")[2]
@@ -97,7 +98,7 @@ async def test_a_pool_says_in_one_line_that_no_primary_answers(
             ["hum_app", "hum_system"],
             name,
         )
-        async with asyncio.timeout(30):
+        async with patience():
             while len(caplog.records) < 2:
                 await asyncio.sleep(0.02)
         for record in caplog.records:

@@ -5,6 +5,7 @@ import asyncio
 from hum import ids
 from storage import identity, sessions
 from tests.storage.conftest import Two
+from tests.waits import patience
 
 NEW = "ada@new.example"
 
@@ -21,7 +22,7 @@ async def test_of_two_who_move_to_one_address_at_once_one_keeps_the_old(two: Two
     async with two.db.system() as tx:
         await sessions.note_sign_in(tx, first, "Ada", NEW)
         moving = asyncio.create_task(sign_in_too())
-        async with asyncio.timeout(30):
+        async with patience():
             while not await tx.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
                 await asyncio.sleep(0.01)
     await moving

@@ -13,6 +13,7 @@ from hum.errors import InvalidState
 from hum.settings import ControlSettings
 from tests.control.approvals.conftest import Office, age
 from tests.control.textagent.conftest import call
+from tests.waits import patience
 
 
 def developer(question: Question) -> list[str]:
@@ -94,7 +95,7 @@ async def test_jobs_that_come_twice_run_a_tool_once(office: Office) -> None:
     await office.approve(row.id)
     office.gate.clear()
     jobs = [asyncio.create_task(office.work(row.id)) for _ in range(5)]
-    async with asyncio.timeout(20):
+    async with patience():
         while not office.ran:
             await asyncio.sleep(0.01)
     office.gate.set()
@@ -112,7 +113,7 @@ async def test_a_worker_that_dies_while_the_tool_runs_leaves_what_nobody_knows_a
     await office.approve(row.id)
     office.gate.clear()
     job = asyncio.create_task(office.work(row.id))
-    async with asyncio.timeout(20):
+    async with patience():
         while not office.ran:
             await asyncio.sleep(0.01)
     job.cancel()

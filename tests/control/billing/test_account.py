@@ -102,7 +102,7 @@ async def test_the_order_and_repetition_of_events_do_not_matter(desks: Desks, hi
     await in_every_order(desks, history, every=23)
 
 
-@pytest.mark.slow
+@pytest.mark.fuzz
 @every_history
 async def test_every_order_of_every_history(desks: Desks, history: Sequence[Step]) -> None:
     await in_every_order(desks, history, every=1)

@@ -284,7 +284,7 @@ asyncio.run(main())
 STEPS = ("before it is on its way", "in the transaction", "on its way", "answered", "recorded")
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 @pytest.mark.parametrize("step", STEPS)
 async def test_a_worker_that_is_killed_tells_nothing_twice(metered: Desks, database_url: str, step: str) -> None:
     """SIGKILL at the third hour of five, at each step; the next worker goes on."""

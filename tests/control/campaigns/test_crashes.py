@@ -13,6 +13,7 @@ from control.campaigns.dispatching import Dispatcher
 from hum.errors import InvalidState
 from storage.db import BUSY
 from tests.control.campaigns.conftest import Campaigning, contact
+from tests.waits import patience
 
 RECIPIENTS = 60
 #: Each function that a dispatcher calls between two of its steps, as `module:name`.
@@ -79,7 +80,7 @@ async def carrier(campaigning: Campaigning, id: Any, ended: asyncio.Event) -> No
 
 async def finish(campaigning: Campaigning, id: Any, workers: int) -> None:
     ended = asyncio.Event()
-    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+    async with patience(), asyncio.TaskGroup() as group:
         group.create_task(carrier(campaigning, id, ended))
         for _ in range(workers):
             group.create_task(worker(campaigning, id, ended))
@@ -91,7 +92,7 @@ async def require_each_once(campaigning: Campaigning, id: Any, count: int = RECI
     assert (row.status, row.delivered, row.total) == ("completed", count, count)
 
 
-@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 3])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.chaos), 3])
 @pytest.mark.parametrize("step", STEPS)
 async def test_killed_after_a_step(
     campaigning: Campaigning, monkeypatch: pytest.MonkeyPatch, step: str, workers: int
@@ -119,7 +120,7 @@ async def test_killed_again_and_again_while_people_pause_and_resume(
                     await campaigning.launch(id)
             await asyncio.sleep(0.02)
 
-    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+    async with patience(), asyncio.TaskGroup() as group:
         group.create_task(carrier(campaigning, id, ended))
         group.create_task(person())
         for _ in range(3):

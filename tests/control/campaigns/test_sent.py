@@ -19,6 +19,7 @@ from storage.opt_outs import Change
 from tests.control.campaigns.conftest import Campaigning, contact
 from tests.control.texts.conftest import Texting
 from tests.control.texts.desk import TextDesk
+from tests.waits import patience
 
 
 def desk_of(campaigning: Campaigning) -> TextDesk:
@@ -41,7 +42,7 @@ async def test_three_workers_text_everybody_once_over_a_carrier_that_drops_answe
             except BUSY:
                 continue
 
-    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+    async with patience(), asyncio.TaskGroup() as group:
         for _ in range(3):
             group.create_task(work())
     row = await campaigning.get(id)
@@ -206,7 +207,7 @@ async def test_two_opt_outs_in_two_campaigns_wait_for_nobody(campaigning: Campai
         for tx, who in ((one, contact(0)), (other, contact(1))):
             await tx.execute("BEGIN")
             assert await opt_outs.opt_out(tx, campaigning.org, who, OPTED_OUT, carrier_blocks=False)
-        async with asyncio.timeout(30):
+        async with patience():
             ended = [
                 await opt_outs.end_pending(tx, campaigning.org, who)
                 for tx, who in ((one, contact(0)), (other, contact(1)))

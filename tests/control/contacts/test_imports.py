@@ -19,6 +19,7 @@ from storage import contact_imports, contacts, identity
 from storage.contact_imports import ImportRow
 from storage.db import Db
 from tests.control.conftest import FakeCarrier, outside
+from tests.waits import patience
 
 ROWS = 2_000
 FILE = sheets.write([("phone", "name"), *((f"+131755{n:05d}" if n % 20 else "12", f"N {n}") for n in range(ROWS))])
@@ -43,7 +44,7 @@ class Office:
             return await contact_imports.get(tx, id)
 
     async def ended(self, id: UUID) -> ImportRow:
-        async with asyncio.timeout(60):
+        async with patience():
             while (row := await self.row(id)).ended_at is None:
                 await asyncio.sleep(0.05)
         return row

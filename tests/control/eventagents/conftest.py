@@ -23,6 +23,7 @@ from storage import events, flows, identity
 from storage.db import Db, Tx
 from storage.events import Start
 from tests.control.textagent.conftest import Fake
+from tests.waits import patience
 
 LIMITS = Limits(runs_per_flow=60, window=timedelta(minutes=10), depth=3, tool_calls=4, attempts=3, seconds=20)
 ARGUMENTS = {"type": "object", "properties": {"order": {"type": "integer"}}, "required": ["order"]}
@@ -103,7 +104,7 @@ class Floor:
         )
         async with self.db.system() as tx:
             last = await tx.fetchval("SELECT max(id) FROM events")
-        async with asyncio.timeout(60):
+        async with patience():
             while last is not None:
                 await readers.read(self.db, reader)
                 async with self.db.system() as tx:

@@ -17,6 +17,7 @@ from hum.v1 import outbound_pb2 as pb
 from storage import call_events
 from tests.control.conftest import Plane
 from tests.control.outbound.desk import CALLEE, Desk, at, call_id
+from tests.waits import patience
 
 
 class Killed(BaseException):
@@ -276,7 +277,7 @@ async def test_a_carrier_that_takes_no_call_is_asked_again_later(desk: Desk, err
     assert not desk.carrier.placed
     found = await desk.get(call)
     assert (found.waits_for, len(found.attempts)) == (pb.WAITS_FOR_CARRIER, 0)
-    async with asyncio.timeout(30):
+    async with patience():
         while not desk.carrier.placed:
             await run(desk.dialler())
             await asyncio.sleep(0.02)
@@ -288,7 +289,7 @@ async def test_an_account_is_never_asked_faster_than_its_pace(desk: Desk) -> Non
     rate, calls = 20.0, 12
     for number in range(calls):
         await desk.order(f"+1317555{2000 + number}")
-    async with asyncio.timeout(30):
+    async with patience():
         while len(desk.carrier.placed) < calls:
             await asyncio.gather(*(run(desk.dialler(calls_per_second=rate)) for _ in range(2)))
     # By the clock that keeps the pace, so that a busy machine changes nothing.

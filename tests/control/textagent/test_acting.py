@@ -89,7 +89,7 @@ async def test_a_turn_whose_worker_died_after_a_tool_is_left_to_a_person(
 
     desk.model.answers = [then_hang]
     taking = asyncio.create_task(desk.take())
-    await asyncio.wait_for(asked.wait(), 20)
+    await asyncio.wait_for(asked.wait(), 60)
     taking.cancel()
     await asyncio.gather(taking, return_exceptions=True)
     if closes:

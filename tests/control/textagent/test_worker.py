@@ -18,6 +18,7 @@ from sandbox.openai import Model, Script
 from tests.control.conftest import FakeCarrier, Silent
 from tests.control.textagent.conftest import Desk
 from tests.control.texts.conftest import CONTACT, NUMBER
+from tests.waits import patience
 
 SCRIPT: dict[str, Any] = {
     "rules": [
@@ -27,7 +28,7 @@ SCRIPT: dict[str, Any] = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.calls
 async def test_texts_are_answered_by_a_worker(desk: Desk, tmp_path: Path) -> None:
     await desk.configure(sms_config_json='{"debounce_ms": 0}')
     async with Model.serve(api_key="k", script=Script.of(SCRIPT)) as model:
@@ -62,6 +63,6 @@ async def receive(desk: Desk, sid: str, body: str) -> None:
 
 
 async def until(desk: Desk, query: str, count: int) -> None:
-    async with asyncio.timeout(20):
+    async with patience():
         while (await desk.rows(query))[0][0] < count:
             await asyncio.sleep(0.02)

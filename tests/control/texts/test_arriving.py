@@ -21,6 +21,7 @@ from storage.db import Db
 from storage.numbers import NumberRow
 from tests.control.texts.conftest import NUMBER, Texting
 from tests.control.texts.test_receiving import LIMITS, TEXT, one
+from tests.waits import patience
 
 OTHER_NUMBER = "+12125550101"
 BLOCKED, OUT, UNTEXTABLE, CLOSED, PAUSED = (f"+1317555{n:04}" for n in range(5))
@@ -156,7 +157,7 @@ async def test_a_locked_conversation_delays_no_other_number(texting: Texting) ->
         await texting.thread(holder)  # locks it
         waiting = asyncio.create_task(arrivals.take(TEXT))
         await asyncio.sleep(0.05)
-        async with asyncio.timeout(30):
+        async with patience():
             await asyncio.gather(
                 *(
                     arrivals.take(replace(TEXT, sid=f"SM{n}", to_e164=OTHER_NUMBER, sender=f"+131755510{n:02}"))

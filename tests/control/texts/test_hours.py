@@ -116,7 +116,7 @@ def test_next_open_over_some_clock_changes() -> None:
             check(zone, day, step=97)
 
 
-@pytest.mark.slow
+@pytest.mark.fuzz
 @pytest.mark.timeout(1200)
 def test_next_open_over_every_clock_change() -> None:
     behaviors = {}

@@ -97,7 +97,7 @@ async def test_orders_of_callbacks_end_in_one_row(desk: TextDesk) -> None:
         assert len(await results(desk, orders)) == 1, orders
 
 
-@pytest.mark.slow
+@pytest.mark.fuzz
 @pytest.mark.timeout(300)
 async def test_every_order_of_every_subset_ends_in_one_row(desk: TextDesk) -> None:
     await begin(desk)

@@ -41,7 +41,7 @@ async def same(office: Office) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seed", "steps"), [(1, 40), (2, 40), *(pytest.param(seed, 150, marks=pytest.mark.slow) for seed in (3, 4, 5))]
+    ("seed", "steps"), [(1, 40), (2, 40), *(pytest.param(seed, 150, marks=pytest.mark.fuzz) for seed in (3, 4, 5))]
 )
 async def test_any_history_is_counted_as_it_was(office: Office, seed: int, steps: int) -> None:
     """Answers that are reported late and twice, calls with several streams, erasure, prices, at any order of counting."""

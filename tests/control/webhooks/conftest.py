@@ -36,6 +36,7 @@ from storage.events import Start
 from storage.webhook_deliveries import DeliveryRow
 from storage.webhook_queues import Dead
 from storage.webhooks import WebhookRow
+from tests.waits import patience
 
 LOCAL = Policy(parse_networks("127.0.0.0/8"))
 MEANS = Means(
@@ -115,7 +116,7 @@ class Hooked:
     async def until_settled(self, webhook: UUID, sender: Sender | None = None) -> list[DeliveryRow]:
         """Send until nothing is pending."""
         sender = sender or self.sender()
-        async with asyncio.timeout(60):
+        async with patience():
             while await self.deliveries(webhook, "pending"):
                 await sender.send_due()
                 await asyncio.sleep(0.01)

@@ -132,7 +132,7 @@ def as_json(secret: str, heard: Heard) -> bytes:
     return json.dumps({"secret": secret, "headers": dict(heard.headers), "body": heard.body.decode()}).encode()
 
 
-@pytest.mark.slow
+@pytest.mark.interop
 async def test_the_node_snippet(hooked: Hooked, node: Node, tmp_path: Path) -> None:
     secret, heard = await delivered(hooked)
     program = tmp_path / "snippet.mjs"
@@ -148,7 +148,7 @@ async def test_the_node_snippet(hooked: Hooked, node: Node, tmp_path: Path) -> N
         assert "signed by HUM" in out or "too old" in out
 
 
-@pytest.mark.slow
+@pytest.mark.interop
 async def test_others_libraries_for_node(hooked: Hooked, node: Node) -> None:
     secret, heard = await delivered(hooked)
     program = ROOT / "tests" / "clients" / "verify.mjs"
@@ -161,7 +161,7 @@ async def test_others_libraries_for_node(hooked: Hooked, node: Node) -> None:
         assert id not in json.loads(out).values(), out
 
 
-@pytest.mark.slow
+@pytest.mark.interop
 async def test_the_openssl_snippet(hooked: Hooked, tmp_path: Path) -> None:
     secret, heard = await delivered(hooked)
     curl = tmp_path / "curl"  # the answer of GET .../deliveries/{delivery_id}

@@ -10,7 +10,7 @@ from control.webhooks.posting import STEPS
 from sandbox.receiver import Fault, Reply
 from tests.control.webhooks.conftest import Hooked, received
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.chaos
 #: The request is at the receiver, and no answer is on its way: not a step of ours, so the receiver says when.
 SENT = "sent"
 

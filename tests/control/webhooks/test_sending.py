@@ -19,6 +19,7 @@ from sandbox.receiver import Fault, Heard, Reply
 from storage import identity, webhook_deliveries
 from storage.db import AWAY
 from tests.control.webhooks.conftest import Hooked, received
+from tests.waits import patience
 
 
 def sequences(heard: Sequence[Heard]) -> list[int]:
@@ -92,7 +93,7 @@ async def test_one_that_keeps_failing_is_left_alone_and_found_again_when_it_is_b
     hooked.receiver.always("/hook", Reply(500))
     await hooked.happen(*(received(n) for n in range(50)))
     sender = hooked.sender(schedule=Schedule((0.01,) * 60, 0, 0), dead_width=1)
-    async with asyncio.timeout(20):
+    async with patience():
         while len(hooked.receiver.heard) < 12:
             await sender.send_due()
             await asyncio.sleep(0.02)
@@ -132,7 +133,7 @@ async def test_two_senders_never_have_the_same_delivery(hooked: Hooked) -> None:
     webhooks = [await hooked.webhook(f"/{n}") for n in range(5)]
     await hooked.happen(*(received(n) for n in range(60)))
     senders = [hooked.sender(), hooked.sender(), hooked.sender()]
-    async with asyncio.timeout(30):
+    async with patience():
         while len(hooked.receiver.heard) < 300:
             await asyncio.gather(*(each.send_due() for each in senders))
     await asyncio.gather(*(each.send_due() for each in senders))

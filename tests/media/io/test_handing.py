@@ -9,6 +9,7 @@ import pytest
 from picows import WSListener, WSMsgType, ws_connect, ws_create_server
 
 from media.io import handing
+from tests.waits import patience
 
 TEXT = WSMsgType.TEXT
 
@@ -34,7 +35,7 @@ class End(WSListener):
         self.more.set()
 
     async def until(self, count):
-        async with asyncio.timeout(5):
+        async with patience():
             while len(self.got) < count:
                 self.more.clear()
                 await self.more.wait()
@@ -88,7 +89,7 @@ async def test_both_ends_move_and_neither_notices(pair, size):
         assert not served.lost, round
     client.transport.send_close()
     client.transport.disconnect()
-    async with asyncio.timeout(5):
+    async with patience():
         while not served.lost:
             await asyncio.sleep(0.005)
 
@@ -98,7 +99,7 @@ async def test_a_connection_with_half_a_frame_is_not_idle(pair):
     frame = bytes([0x81, 0x80 | 126]) + (300).to_bytes(2, "big") + bytes(4) + b"x" * 300
     for cut in (1, 3, 7, 100, 307):
         client.transport.underlying_transport.write(frame[:cut])
-        async with asyncio.timeout(5):
+        async with patience():
             while handing.is_idle(served.transport):
                 await asyncio.sleep(0.002)
         client.transport.underlying_transport.write(frame[cut:])

@@ -85,7 +85,7 @@ def run(cuts, act, seed, until=22_000.0):
     return phone
 
 
-@pytest.mark.slow
+@pytest.mark.fuzz
 @given(st.lists(st.integers(0, 21_900), min_size=1, max_size=4), st.integers(1, 9))
 def test_a_moved_call_acts_as_the_one_that_stayed(cuts, seed):
     same(cuts, seed)

@@ -11,7 +11,7 @@ from bench.takeover.numbered import Counted, frame, number_of
 from hum.v1 import runtime_pb2 as pb
 from media.takeover import channel
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nodes
 CALLS = 40
 LONGEST_SILENCE_MS = 5_000  # other tests have the cores, too; `python -m bench.takeover` measures it
 

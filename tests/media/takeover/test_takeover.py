@@ -400,7 +400,7 @@ backend openai
 """
 
 
-@pytest.mark.slow
+@pytest.mark.nodes
 @pytest.mark.skipif(shutil.which("haproxy") is None, reason="needs haproxy")
 async def test_an_encrypted_model_socket_moves_if_a_local_proxy_encrypts_it(plane, control, model, tmp_path):
     certificate = self_signed(tmp_path)

@@ -151,7 +151,7 @@ async def test_it_may_go_silent(house) -> None:
         await h.truth.until_received("response.create")
         await (await client.socket.ping())
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(client.socket.recv(), 0.05)
+            await asyncio.wait_for(client.socket.recv(), 0.05)  # meant to run out
 
 
 async def test_it_may_never_transcribe(house) -> None:

@@ -19,6 +19,7 @@ PERSON, OTHER = "+14155550123", "+14155550124"
 
 @pytest.fixture
 def sdk(carrier):
+    # Meant to run out, where an answer is dropped.
     client = Client(ACCOUNT, TOKEN, http_client=TwilioHttpClient(timeout=1.0, max_retries=0))
     client.api.base_url = carrier.url
     carrier.introduce(PERSON, farend.no_answer())

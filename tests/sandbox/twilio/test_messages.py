@@ -22,6 +22,7 @@ MESSAGES = f"/2010-04-01/Accounts/{ACCOUNT}/Messages"
 
 @pytest.fixture
 def sdk(carrier):
+    # Meant to run out, where an answer is dropped.
     client = Client(ACCOUNT, TOKEN, http_client=TwilioHttpClient(timeout=2.0, max_retries=0))
     client.api.base_url = carrier.url
     return client

@@ -3,6 +3,7 @@
 import asyncio
 
 from sandbox.twilio.pool import Pool
+from tests.waits import patience
 
 
 async def test_each_keys_work_is_done_in_order_and_a_bounded_number_at_a_time() -> None:
@@ -37,7 +38,7 @@ async def test_work_that_is_pushed_as_the_last_worker_finds_nothing_is_done() ->
             asyncio.get_running_loop().call_soon(pool.push, str(number + 1), lambda: work(number + 1))
 
     pool.push("0", lambda: work(0))
-    async with asyncio.timeout(30):
+    async with patience():
         while len(done) < 51:
             await asyncio.sleep(0)
 

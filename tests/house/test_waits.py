@@ -1,0 +1,100 @@
+"""Tests of `make test` pass on a busy machine: what they wait for has a generous deadline, and none measures how long it took.
+
+A deadline that is meant to run out says so in a comment on its line or the one above: `meant to run out`.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.topics import TOPICS
+
+TESTS = Path(__file__).parents[1]
+LEAST_S = 30
+WAITS = {"timeout", "wait_for"}
+CLOCKS = {"monotonic", "perf_counter", "monotonic_ms", "time"}
+EXEMPT = "meant to run out"
+
+
+def topics(node: ast.AST) -> set[str]:
+    """Return the topics that are named anywhere in a node, as in `pytest.mark.realtime`."""
+    return {each.attr for each in ast.walk(node) if isinstance(each, ast.Attribute)} & set(TOPICS)
+
+
+def deadline_s(call: ast.Call) -> float | None:
+    """Return the constant deadline of a wait, or None if this call is not one or has none."""
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    # `asyncio.wait` returns what is done: it is how tests see that something is not.
+    given = [each.value for each in call.keywords if each.arg == "timeout" and name != "wait"]
+    given += call.args[-1:] if name in WAITS else []
+    found = [each.value for each in given if isinstance(each, ast.Constant) and isinstance(each.value, int | float)]
+    return found[0] if found else None
+
+
+def measures(node: ast.Compare) -> bool:
+    """Tell whether a comparison bounds, from above, the difference of two readings of a clock."""
+    if not isinstance(node.ops[-1], ast.Lt | ast.LtE) or not isinstance(node.left, ast.BinOp):
+        return False
+    return isinstance(node.left.op, ast.Sub) and any(
+        isinstance(each, ast.Call) and (getattr(each.func, "attr", None) or getattr(each.func, "id", "")) in CLOCKS
+        for each in ast.walk(node.left)
+    )
+
+
+def faults(source: str) -> Iterator[tuple[int, str]]:
+    """Yield the lines of impatient waits and of assertions about time, outside of topics."""
+    module, lines = ast.parse(source), source.splitlines()
+    if any(isinstance(each, ast.Assign) and topics(each) for each in module.body):
+        return
+    skipped = [
+        range(each.lineno, (each.end_lineno or each.lineno) + 1)
+        for each in ast.walk(module)
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef) and any(map(topics, each.decorator_list))
+    ]
+    for node in ast.walk(module):
+        line = getattr(node, "lineno", 0)
+        if any(line in lines_of for lines_of in skipped) or EXEMPT in "".join(lines[max(0, line - 2) : line]).lower():
+            continue
+        if isinstance(node, ast.Call) and (seconds := deadline_s(node)) is not None and seconds < LEAST_S:
+            yield line, f"waits for {seconds} s at most"
+        if isinstance(node, ast.Compare) and measures(node):
+            yield line, "bounds how long something took"
+
+
+def test_waits_are_patient_and_nothing_is_timed() -> None:
+    found = [
+        f"{path.relative_to(TESTS.parent)}:{line} {fault}"
+        for path in sorted(TESTS.rglob("*.py"))
+        for line, fault in faults(path.read_text())
+    ]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "await asyncio.wait_for(x, 5)",
+        "with asyncio.timeout(2.5): pass",
+        "stub.Get(request, timeout=1)",
+        "assert time.monotonic() - began < 3",
+        "assert loop.time() - began <= limit_s",
+    ],
+)
+def test_an_impatient_line_is_found(line: str) -> None:
+    assert list(faults(f"async def test() -> None:\n    {line.replace('with', 'async with')}"))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "async def test():\n    await asyncio.wait_for(x, 60)",
+        "async def test():\n    assert time.monotonic() - began >= 0.3",
+        "@pytest.mark.realtime\nasync def test():\n    assert time.monotonic() - began < 3",
+        "pytestmark = pytest.mark.chaos\nasync def test():\n    await asyncio.wait_for(x, 5)",
+        "async def test():\n    async with asyncio.timeout(0.3):  # meant to run out\n        pass",
+    ],
+)
+def test_a_patient_line_is_not(source: str) -> None:
+    assert not list(faults(source))
