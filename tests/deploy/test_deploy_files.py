@@ -24,7 +24,9 @@ def run(program: str, *arguments: str | Path, **more: Any) -> str:
     """What a tool prints; it must be there, and end well."""
     found = TOOLS / program if (TOOLS / program).exists() else shutil.which(program, path="/usr/bin:/usr/sbin:/bin")
     if found is None:
-        pytest.fail(f"{program} is not installed: `make .venv-deploy/.ready`, or what `python tests/topics.py packages nodes` names")
+        pytest.fail(
+            f"{program} is not installed: `make .venv-deploy/.ready`, or what `python tests/topics.py packages nodes` names"
+        )
     done = subprocess.run([found, *arguments], capture_output=True, text=True, check=False, **more)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr

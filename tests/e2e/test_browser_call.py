@@ -25,6 +25,7 @@ from sandbox.speech import Speech
 from sandbox.twilio.audio import decode
 from tests.browser import Tab, chromium
 from tests.e2e.conftest import KEY, House
+from tests.patient import PATIENT
 from tests.waits import patience
 
 HZ = 8_000
@@ -94,8 +95,7 @@ async def browsers(house: House) -> AsyncIterator[media.Media]:
         ice_host=address(),
         drain_seconds=0,
         linger_seconds=0,
-        max_lag_ms=5_000.0,
-        max_late_ms=1_000.0,
+        **PATIENT,
     )
     async with media.build(settings, browser=True) as running:
         async with patience():

@@ -25,6 +25,7 @@ from sandbox.openai import Model
 from sandbox.signin import Issuer
 from sandbox.twilio import Call, Carrier
 from storage.db import Db
+from tests import patient
 from tests.e2e.conftest import ACCOUNT, CALLER, FAST, KEY, NUMBER, TOKEN
 from tests.e2e.test_platform import free_sockets
 from tests.waits import patience
@@ -206,8 +207,7 @@ async def house(database_url: str, open_home: Path, programs_end: None) -> Async
             "HUM_HOME": str(open_home),
             "HUM_VAD_CONFIRM": "0",
             "HUM_MAX_CALLS_PER_CALLER": "1000",
-            "HUM_MAX_LAG_MS": "10000",
-            "HUM_MAX_LATE_MS": "10000",
+            **patient.variables(),
             "TWILIO_ACCOUNT_SID": ACCOUNT,
             "TWILIO_AUTH_TOKEN": TOKEN,
             "TWILIO_API_BASE_URL": carrier.url,

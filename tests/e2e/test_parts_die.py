@@ -19,6 +19,7 @@ from sandbox.openai import Model
 from sandbox.signin import Issuer
 from sandbox.twilio import Call, Carrier, Person, farend
 from storage.db import Db
+from tests import patient
 from tests.e2e.conftest import ACCOUNT, CALLER, KEY, NUMBER, TOKEN
 from tests.e2e.test_platform import free_sockets, started
 from tests.waits import patience
@@ -108,8 +109,7 @@ async def town(
             "HUM_HOME": str(open_home),
             "HUM_DRAIN_SECONDS": "1",
             "HUM_MEDIA_WORKERS": "1",  # which is killed
-            "HUM_MAX_LAG_MS": "5000",
-            "HUM_MAX_LATE_MS": "1000",
+            **patient.variables(),
             "HUM_SWEEP_SECONDS": "1",
             "HUM_LINK_SILENT_SECONDS": "6",
             "HUM_LINK_LOST_SECONDS": "10",

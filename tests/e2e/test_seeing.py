@@ -18,6 +18,7 @@ from hum.sockets import free_port
 from sandbox.openai import Model
 from sandbox.twilio import Carrier
 from storage.db import Db
+from tests import patient
 from tests.deploy.test_monitoring_files import FOLDER, HISTOGRAMS, expressions
 from tests.e2e.conftest import ACCOUNT, CALLER, KEY, NUMBER, TOKEN
 from tests.e2e.test_platform import free_sockets, started
@@ -45,7 +46,7 @@ async def platform(
             "HUM_DRAIN_SECONDS": "1",
             "HUM_SWEEP_SECONDS": "1",
             "HUM_RETENTION_SECONDS": "1",
-            "HUM_MAX_LAG_MS": "5000",
+            **patient.variables(),
             "TWILIO_ACCOUNT_SID": ACCOUNT,
             "TWILIO_AUTH_TOKEN": TOKEN,
             "TWILIO_API_BASE_URL": carrier.url,

@@ -24,6 +24,7 @@ from hum.sockets import free_port
 from sandbox.openai import Model
 from sandbox.twilio import Call, Carrier
 from storage.db import Db
+from tests import patient
 from tests.e2e.conftest import ACCOUNT, CALLER, FAST, KEY, NUMBER, TOKEN
 from tests.waits import patience
 
@@ -192,8 +193,7 @@ async def house(manager: Manager, database_url: str, open_home: Path) -> AsyncIt
             "HUM_PUBLIC_URL": f"http://127.0.0.1:{ports['gateway']}",
             "HUM_MEDIA_URL": f"ws://127.0.0.1:{ports['media']}",
             "HUM_GATEWAY_WORKERS": "1",
-            "HUM_MAX_LAG_MS": "5000",
-            "HUM_MAX_LATE_MS": "1000",
+            **patient.variables(),
             "TWILIO_ACCOUNT_SID": ACCOUNT,
             "TWILIO_AUTH_TOKEN": TOKEN,
             "TWILIO_API_BASE_URL": carrier.url,

@@ -19,6 +19,7 @@ from sandbox.openai import Model, Script
 from sandbox.speech import Speech
 from sandbox.twilio import Carrier, say
 from storage.db import Db
+from tests import patient
 from tests.e2e.conftest import ACCOUNT, CALLER, KEY, NUMBER, TOKEN
 from tests.e2e.test_platform import free_sockets, started
 from tests.e2e.test_tools import SCHEMA
@@ -68,7 +69,7 @@ async def platform(monkeypatch, database_url, open_home, receiver) -> AsyncItera
             "HUM_DATABASE_URL": database_url,
             "HUM_HOME": str(open_home),
             "HUM_DRAIN_SECONDS": "1",
-            "HUM_MAX_LAG_MS": "5000",
+            **patient.variables(),
             "TWILIO_ACCOUNT_SID": ACCOUNT,
             "TWILIO_AUTH_TOKEN": TOKEN,
             "TWILIO_API_BASE_URL": carrier.url,

@@ -19,8 +19,8 @@ from tests.waits import patience
 pytestmark = pytest.mark.realtime
 CALLS = 60
 NEIGHBOURS = 4 * (os.cpu_count() or 1)
-#: Beside busy programs the carrier, control and the model of these tests are slow, too.
-PATIENT = {"HUM_STREAM_START_SECONDS": "60", "HUM_SESSION_SECONDS": "60", "HUM_DIAL_SECONDS": "60"}
+#: Beside busy programs the model of these tests is slow, too.
+DIAL = {"HUM_DIAL_SECONDS": "60"}
 BUSY = "while True: pass"
 
 
@@ -28,7 +28,7 @@ BUSY = "while True: pass"
 async def program(settings, model, tmp_path):
     """A media process of its own, and its URL; its log is in the test's folder."""
     given = settings()
-    environment = program_environment(given, model, tmp_path) | PATIENT
+    environment = program_environment(given, model, tmp_path) | DIAL
     for name in ("HUM_MAX_LAG_MS", "HUM_MAX_LATE_MS"):  # a test's own are more patient
         del environment[name]
     with (tmp_path / "media.log").open("wb") as log:

@@ -96,7 +96,7 @@ async def test_health_checks_may_come_in_http_1_0(plane, control) -> None:
 
 
 async def test_a_line_without_an_end_waits_no_longer_than_a_request(plane) -> None:
-    media = await plane(HUM_START_SECONDS=0.2)
+    media = await plane(HUM_STREAM_START_SECONDS=0.2)
     assert await asked(media.media.port, b"GET /ready") == b""
     flood = await asked(media.media.port, b"G" * 100_000)
     assert flood == b"", "as picows ends a head that is too long"
