@@ -2,9 +2,13 @@
 
 The carrier has its answer by then, so control only records what happened: that a caller heard an apology, how a call ended.
 Each delivery may be repeated, so a crash between delivering and forgetting does no harm.
+
+While the disk takes nothing, a webhook that the carrier would send again is refused; one that it would not is held in memory,
+and stored as soon as the disk takes it.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
@@ -20,7 +24,7 @@ from hum.spool import Spool
 from hum.telemetry import log
 
 LOG = log(__name__)
-WAITING = Gauge("hum_webhooks_waiting", "Webhooks on disk that are not delivered to control yet")
+WAITING = Gauge("hum_webhooks_waiting", "Webhooks that are not delivered to control yet")
 ENDED = Counter("hum_webhooks_postponed_total", "Postponed webhooks, by how they ended", ["how"])
 #: After so many internal errors, of control or of ours, a webhook is dropped, so that those behind it are delivered.
 MOST_TRIES = 5
@@ -43,34 +47,55 @@ class Postponed:
 
     def __init__(self, spool: Spool, settings: GatewaySettings) -> None:
         self._spool, self._settings = spool, settings
+        #: Records that the disk did not take; they came after those in the spool.
+        self._held = deque[bytes]()
         self._kept = asyncio.Event()
         self._writing = asyncio.Lock()
         #: Why nothing is delivered any more; empty if it is.
         self.fault = ""
-        WAITING.set(len(spool))
+        WAITING.set(len(self))
+
+    def __len__(self) -> int:
+        """Return how many webhooks control is still to be told of."""
+        return len(self._spool) + len(self._held)
 
     @property
     def is_behind(self) -> bool:
         """Whether control is still to be told of something that came before now."""
-        return len(self._spool) > 0 and not self.fault
+        return len(self) > 0 and not self.fault
 
-    async def keep(self, path: str, form: bytes, at: datetime | None = None) -> bool:
-        """Store a request that came now, or then; False if that fails: then control never learns of it."""
-        if len(self._spool) >= self._settings.postponed_webhooks:
-            LOG.error("too many webhooks wait for control", waiting=len(self._spool))
+    async def keep(self, path: str, form: bytes, at: datetime | None = None, *, hold: bool = False) -> bool:
+        """Store a request that came now, or then; False if that fails: then control never learns of it.
+
+        With `hold`, one that can't be stored is held in memory: nobody sends it again.
+        """
+        if len(self) >= self._settings.postponed_webhooks:
+            LOG.error("too many webhooks wait for control", waiting=len(self))
             ENDED.labels("lost").inc()
             return False
         record = msgspec.json.encode(Webhook(path, form, at or now()))
-        try:
-            async with self._writing:
+        async with self._writing:
+            try:
+                await self._store_held()
                 await asyncio.to_thread(self._spool.append, record)
-        except OSError:
-            LOG.exception("a webhook can't be stored")
-            ENDED.labels("lost").inc()
-            return False
-        WAITING.set(len(self._spool))
+            except OSError as error:
+                if not hold:
+                    LOG.exception("could not store a webhook")
+                    ENDED.labels("lost").inc()
+                    return False
+                LOG.warning(
+                    "could not store a webhook; it is held in memory", held=len(self._held) + 1, error=error.strerror
+                )
+                self._held.append(record)
+        WAITING.set(len(self))
         self._kept.set()
         return True
+
+    async def _store_held(self) -> None:
+        """Move what is held in memory to the disk, in order.  Raises OSError."""
+        while self._held:
+            await asyncio.to_thread(self._spool.append, self._held[0])
+            self._held.popleft()
 
     async def run(self, tell: Tell) -> None:
         try:
@@ -79,11 +104,21 @@ class Postponed:
                 for number, record in self._spool.pending():
                     await self._deliver(tell, number, record)
                     await self._forget(number)
-                if not len(self._spool):
+                if not len(self._spool) and self._held:
+                    await self._deliver_held(tell)
+                if not len(self):
                     await self._kept.wait()
         except Exception as error:
             LOG.exception("postponed webhooks are not delivered any more")
             self.fault = f"postponed webhooks are not delivered to control any more: {error!r}"[:200]
+
+    async def _deliver_held(self, tell: Tell) -> None:
+        """Deliver the first webhook that is in memory alone; one that is stored meanwhile is delivered again."""
+        record = self._held[0]
+        await self._deliver(tell, 0, record)
+        if self._held and self._held[0] is record:
+            self._held.popleft()
+        WAITING.set(len(self))
 
     async def _deliver(self, tell: Tell, number: int, record: bytes) -> None:
         try:
@@ -119,7 +154,15 @@ class Postponed:
         async with self._writing:
             with suppress(OSError):  # told again after a restart, which does no harm
                 await asyncio.to_thread(self._spool.finish, number)
-        WAITING.set(len(self._spool))
+        WAITING.set(len(self))
 
     def close(self) -> None:
+        """Close the spool; what is held in memory is stored first, if the disk takes it now."""
+        try:
+            while self._held:
+                self._spool.append(self._held[0])
+                self._held.popleft()
+        except OSError:
+            LOG.exception("could not store webhooks; control never learns of them", lost=len(self._held))
+            ENDED.labels("lost").inc(len(self._held))
         self._spool.close()

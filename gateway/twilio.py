@@ -85,7 +85,7 @@ class CarrierWebhooks:
             answer = await self._ask(self._ingress.RouteCall, twiml.route_request(form), request)
         except Away as error:
             LOG.warning("control did not answer a carrier webhook", question="voice", error=str(error))
-            await self._postponed.keep(request.url.path, urlencode(form).encode())
+            await self._postponed.keep(request.url.path, urlencode(form).encode(), hold=True)
             return Response(twiml.say(APOLOGY), media_type=XML)
         return self._step(answer.step)
 
@@ -115,7 +115,7 @@ class CarrierWebhooks:
             answer = await self._ask(self._ingress.EndDial, message, request)
         except Away as error:
             LOG.warning("control did not answer a carrier webhook", question="transfer", error=str(error))
-            await self._postponed.keep(request.url.path, urlencode(form).encode())
+            await self._postponed.keep(request.url.path, urlencode(form).encode(), hold=True)
             text = twiml.hang_up() if twiml.is_bridged(form) else twiml.say(APOLOGY)
             return Response(text, media_type=XML)
         return self._step(answer.step)

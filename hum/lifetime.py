@@ -8,7 +8,8 @@ lines:
     calls N     so many calls are open
 
 The supervisor answers by signals (hum/signals.py), which a supervisor that comes later can send too.  Without one, or when
-it is gone, a process that is asked to stop leaves at once.
+it is gone, a process that is asked to stop leaves at once.  A worker whose supervisor is gone serves on for
+HUM_SUCCESSOR_SECONDS, or until the supervisor that comes next has others and tells it to leave.
 """
 
 import asyncio
@@ -31,6 +32,7 @@ class Lifetime:
     def __init__(self, settings: Common, *, tied: bool = False) -> None:
         """`tied`: standard input is a pipe that nobody writes to; when it ends, the supervisor is gone."""
         self.signals = Signals()
+        self._is_orphaned = False
         if tied:
             asyncio.get_running_loop().add_reader(sys.stdin.fileno(), self._untied)
         self._successor_seconds = settings.successor_seconds
@@ -53,7 +55,7 @@ class Lifetime:
 
     def _untied(self) -> None:
         asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
-        self.signals.leave.set()
+        self._is_orphaned = True
         self.signals.stop.set()
 
     async def over(self) -> None:
@@ -62,7 +64,7 @@ class Lifetime:
         if self.signals.leave.is_set():
             return
         self._tell(LEAVING)
-        if self._supervisor is not None:
+        if self._supervisor is not None or self._is_orphaned:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._successor_seconds):
                     await self.signals.leave.wait()

@@ -16,10 +16,10 @@ STOP_SECONDS = 15.0
 #: Beyond a drain: a spoken goodbye to each call, the close, the last reports.
 GOODBYE_SECONDS = 60.0
 LAST_BYTES, LAST_CHARS = 16 << 10, 600  # of its log, when a program does not start
+#: A process that lived for less time makes its program wait longer before the next one is started.
 QUICK_DEATH_MS = 5_000.0
-QUICK_DEATHS = 5
-#: About five minutes: a program that keeps dying has a fault that stays, a system without room for one has room again.
-REFUSED_STARTS = 60
+#: How often a process that a signal ends before it is ready is started again while its group starts.
+KILLED_STARTS = 5
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.1, 5.0
 
 
@@ -116,6 +116,16 @@ def _sentence(line: str) -> str:
         return ""
 
 
+def _died(program: Program, process: Process, wait_seconds: float) -> str:
+    """Return the sentence for the operator about a process that exited; one that keeps exiting is quoted."""
+    if wait_seconds <= FIRST_WAIT_SECONDS:
+        return f"{program.name} exited with status {process.status}; restarting it"
+    return (
+        f"{program.name} keeps exiting (status {process.status}): {program.last_words()}; "
+        f"starting it again in {wait_seconds:g} s"
+    )
+
+
 def _end(log: Path) -> str:
     """The last lines of a log, which may be gigabytes long."""
     with log.open("rb") as file:
@@ -162,8 +172,6 @@ class Programs:
         self.all: list[Program] = []
         self.serves: Callable[[str, float], None] = lambda _name, _ms: None
         self.adopted = False
-        self.failed = asyncio.Event()
-        self.failure, self.status = "", 0
         self._say, self._changed = say, changed
         self._keepers: dict[str, asyncio.Task[None]] = {}
         self._left: list[Left] = []
@@ -266,7 +274,7 @@ class Programs:
         One that a signal ended before it was ready (the system's, for memory, or somebody's) is started again: that says
         nothing about its settings, and must not end the others of the group.
         """
-        for _ in range(QUICK_DEATHS - 1):
+        for _ in range(KILLED_STARTS - 1):
             try:
                 return await program.launch(self._changed)
             except DidNotStart as error:
@@ -300,8 +308,12 @@ class Programs:
             self._changed()
 
     async def _keep(self, program: Program) -> None:
-        """Replace the process that leaves, and restart the one that dies; the whole group fails if it keeps dying at once."""
-        quick_deaths, wait_seconds = 0, FIRST_WAIT_SECONDS
+        """Replace the process that leaves, and restart the one that dies, for ever.
+
+        One that keeps dying makes its own program wait, up to LONGEST_WAIT_SECONDS, and no other: calls go on without a
+        worker, and a fault that ends every process may be over in a minute (a full disk, a database that starts).
+        """
+        wait_seconds = FIRST_WAIT_SECONDS
         while (process := program.process) is not None:
             began_ms = monotonic_ms()
             while program.process is process and process.lives() and not process.is_leaving:
@@ -315,44 +327,30 @@ class Programs:
                 await self._look(program)
             if program.process is not process:
                 continue
-            quick_deaths = quick_deaths + 1 if monotonic_ms() - began_ms < QUICK_DEATH_MS else 0
-            if quick_deaths >= QUICK_DEATHS:
-                failure = f"{program.name} keeps exiting (status {process.status}): {program.last_words()}"
-                self._fail(failure, process.status or 1)
-                return
-            self._say(f"{program.name} exited with status {process.status}; restarting it")
+            if monotonic_ms() - began_ms >= QUICK_DEATH_MS:
+                wait_seconds = FIRST_WAIT_SECONDS
+            self._say(_died(program, process, wait_seconds))
             await asyncio.sleep(wait_seconds)
-            wait_seconds = min(wait_seconds * 2, LONGEST_WAIT_SECONDS) if quick_deaths else FIRST_WAIT_SECONDS
+            wait_seconds = min(wait_seconds * 2, LONGEST_WAIT_SECONDS)
             try:
                 await self._restart(program, process)
-            except Refused as error:
-                self._fail(str(error), process.status or 1)
-                return
             except DidNotStart as error:
                 if error.status is None:  # else the next round tells how it exited
                     self._say(str(error))
             self._changed()
 
     async def _restart(self, program: Program, dead: Process) -> None:
-        """Start it again, as soon as the system has room.  Raises DidNotStart, and Refused after `REFUSED_STARTS`."""
+        """Start it again, as soon as the system has room.  Raises DidNotStart."""
         wait_seconds = FIRST_WAIT_SECONDS
-        for left in reversed(range(REFUSED_STARTS)):
+        while program.process is dead:  # else `renew` had more luck
             try:
                 await program.launch(self._changed)
             except Refused as error:
-                if not left:
-                    raise
                 self._say(f"{error}; trying again")
+                await asyncio.sleep(wait_seconds)
+                wait_seconds = min(wait_seconds * 2, LONGEST_WAIT_SECONDS)
             else:
                 return
-            await asyncio.sleep(wait_seconds)
-            wait_seconds = min(wait_seconds * 2, LONGEST_WAIT_SECONDS)
-            if program.process is not dead:  # `renew` had more luck
-                return
-
-    def _fail(self, failure: str, status: int) -> None:
-        self.failure, self.status = failure, status
-        self.failed.set()
 
     async def _look(self, program: Program) -> None:
         if program.reap():

@@ -3,18 +3,26 @@
 What waits in the queue when a worker leaves or dies is the others'; with a queue for each (SO_REUSEPORT) it would be lost.
 
 Each worker is a whole process of its plane.  One that dies is restarted, and only what it had under way is lost; one that is
-asked to stop serves until its successor does.  SIGTERM drains all.  Workers whose supervisor is gone notice (end of file on
-standard input) and drain too, so that none is left behind on the port.
+asked to stop serves until its successor does.  SIGTERM drains all.
+
+Workers whose supervisor is gone notice (end of file on standard input).  They serve on: the supervisor that comes next finds
+them in a file below HUM_HOME, and has them leave once its own workers serve.  If none comes within HUM_SUCCESSOR_SECONDS,
+they drain, so that none is left behind on the port.
 """
 
 import asyncio
+import os
 import socket
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+from hum import home
 from hum.lifetime import Lifetime
 from hum.network import parse_listen
-from hum.processes import LOOK_SECONDS, Command
+from hum.processes import LOOK_SECONDS, Command, Known
 from hum.programs import GOODBYE_SECONDS, DidNotStart, Program, Programs
 from hum.settings import Common, environment
 from hum.sockets import held
@@ -35,9 +43,12 @@ class Shared:
 
 
 async def supervise(settings: Common, shared: Shared, count: int) -> int:
-    """Run `count` workers until SIGTERM or SIGINT, or until one keeps dying; the exit status."""
-    lifetime, programs = Lifetime(settings), Programs(LOG.warning)
+    """Run `count` workers until SIGTERM or SIGINT; return the exit status, which is not 0 if they don't start."""
+    lifetime = Lifetime(settings)
     with held(shared.listen, shared.variable) as port:
+        roll = Roll(settings.home, f"{shared.plane}-{port.getsockname()[1]}")
+        programs = roll.programs
+        programs.adopt(roll.orphans(count))
         metrics = parse_listen(settings.metrics_listen)
         workers = [_worker(shared, number, port, str(metrics.plus(number))) for number in range(count)]
         living = asyncio.create_task(_live(lifetime, programs, workers), name="workers")
@@ -46,11 +57,64 @@ async def supervise(settings: Common, shared: Shared, count: int) -> int:
         await asyncio.wait({living, counting}, return_when=asyncio.FIRST_COMPLETED)
         await programs.stop(lifetime.signals.hurry, together=True)
         counting.cancel()
+        roll.close()
         return await living
 
 
+class Roll:
+    """A file below HUM_HOME that names a supervisor's workers, for the supervisor that comes after its death.
+
+    Each supervisor has a file of its own: one that starts beside a living one (a successor) leaves the other's alone.
+    """
+
+    def __init__(self, folder: Path, port: str) -> None:
+        """`port`: the plane and the port that its supervisors share."""
+        self.programs = Programs(LOG.warning, self._write)
+        self._home, self._port = folder, port
+        self._me = Known.of(os.getpid())
+        self._name = f"workers-{port}-{os.getpid()}.json"
+
+    def orphans(self, count: int) -> list[dict[str, Any]]:
+        """Return the workers of dead supervisors, as successors of which `count` workers are going to be started."""
+        return [
+            worker | {"name": _name(number % count)}
+            for path, facts in self._others()
+            if not _lives(facts)
+            for number, worker in enumerate(facts.get("workers", []))
+        ]
+
+    def close(self) -> None:
+        """Remove the file, and those of the dead."""
+        for path, facts in self._others():
+            if not _lives(facts):
+                path.unlink(missing_ok=True)
+        (self._home / self._name).unlink(missing_ok=True)
+
+    def _others(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        for path in sorted(self._home.glob(f"workers-{self._port}-*.json")):
+            if path.name != self._name:
+                yield path, home.read_facts(self._home, path.name)
+
+    def _write(self) -> None:
+        me = {"pid": os.getpid(), "began_ticks": self._me.began_ticks if self._me else 0}
+        try:
+            home.write_facts(self._home, self._name, {"supervisor": me, "workers": self.programs.known()})
+        except OSError as error:  # a full disk must keep no worker from being restarted
+            LOG.warning("could not write down which workers run", file=self._name, error=error.strerror)
+
+
+def _lives(facts: dict[str, Any]) -> bool:
+    """Tell whether the supervisor that wrote this is still there."""
+    supervisor = facts.get("supervisor", {})
+    return Known(supervisor.get("pid", 0), supervisor.get("began_ticks", 0)).lives()
+
+
+def _name(number: int) -> str:
+    return f"worker {number}"
+
+
 async def _live(lifetime: Lifetime, programs: Programs, workers: list[Program]) -> int:
-    """Until the workers have to leave: 0; or until they can't be kept running: what they exit with."""
+    """Run the workers until they have to leave: 0; or, if they don't start, what they exit with."""
     starting = asyncio.create_task(programs.start(*workers), name="start")
     stopping = asyncio.create_task(lifetime.signals.stop.wait(), name="stop")
     await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -65,14 +129,8 @@ async def _live(lifetime: Lifetime, programs: Programs, workers: list[Program]) 
         return abs(error.status or 1)
     starting.result()
     lifetime.ready()
-    over = asyncio.create_task(lifetime.over(), name="over")
-    failing = asyncio.create_task(programs.failed.wait(), name="failed")
-    await asyncio.wait({over, failing}, return_when=asyncio.FIRST_COMPLETED)
-    over.cancel()
-    failing.cancel()
-    if programs.failure:
-        LOG.error("a worker can't be kept running", error=programs.failure)
-    return abs(programs.status)
+    await lifetime.over()
+    return 0
 
 
 async def _count(lifetime: Lifetime, programs: Programs) -> None:
@@ -91,4 +149,4 @@ def _worker(shared: Shared, number: int, port: socket.socket, metrics: str) -> P
         ("-m", shared.module, "--worker"), own, log=None, tied=True, listens=shared.variable, listener=port
     )
     # A worker that can't reach control yet is not ready, and that is no reason to end it.
-    return Program(f"worker {number}", command, start_seconds=None, stop_seconds=shared.drain_seconds + GOODBYE_SECONDS)
+    return Program(_name(number), command, start_seconds=None, stop_seconds=shared.drain_seconds + GOODBYE_SECONDS)

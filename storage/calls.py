@@ -36,7 +36,9 @@ CREATE = """
 """
 STATE = """
     SELECT id, org_id, call_sid, direction, to_e164, status, created_at, answered_at, ended_at, end_reason, carrier_ended_at,
-           streams_offered, streams_opened, streams_left, node, owed, owed_due, carrier_account
+           streams_offered, streams_opened, streams_left, node, owed, owed_due, carrier_account,
+           (SELECT count(*) FROM call_streams s WHERE s.call_id = calls.id AND s.opened_at > now() - interval '1 minute')
+               AS streams_lately
       FROM calls
 """
 BY_SID = STATE + " WHERE call_sid = $1 FOR NO KEY UPDATE"
@@ -136,6 +138,7 @@ LEAVE_STREAM = """
 """
 EXTEND_TOKEN = "UPDATE calls SET token_expires_at = token_expires_at + make_interval(secs => $2) WHERE id = $1"
 CARRIER_ENDED = "UPDATE calls SET carrier_ended_at = coalesce(carrier_ended_at, now()) WHERE id = $1"
+LOSE_STREAM = "UPDATE calls SET carrier_ended_at = coalesce(carrier_ended_at, now()), node = NULL WHERE id = $1"
 NEW_TURN = """
     INSERT INTO call_turns (org_id, call_id, seq, role, text, heard_text, start_ms, end_ms, interrupted, item_id)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
@@ -192,6 +195,8 @@ class CallState:
     streams_offered: int
     streams_opened: int
     streams_left: int
+    #: How many were opened within the last minute.
+    streams_lately: int
     node: str | None
     #: What the call does next, JSON, and whether its stream was left for that.
     owed: str | None
@@ -426,6 +431,11 @@ async def leave_stream(tx: Tx, id: UUID) -> None:
 async def extend_token(tx: Tx, id: UUID, seconds: int) -> None:
     """The stream that the call was offered is opened so much later."""
     await tx.execute(EXTEND_TOKEN, id, seconds)
+
+
+async def lose_stream(tx: Tx, id: UUID) -> None:
+    """Note that the call's stream ended without a reason: the carrier asks for the next step, or has ended the call."""
+    await tx.execute(LOSE_STREAM, id)
 
 
 async def carrier_ended(tx: Tx, id: UUID) -> None:

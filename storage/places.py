@@ -42,9 +42,10 @@ HELD = """
                 ELSE token_expires_at > statement_timestamp() END
      GROUP BY 1, 2
 """
+# A call that nobody has any more takes no place from others while it is looked up.
 GOING_ON = """
     SELECT org_id, from_e164, count(*) AS calls FROM calls
-     WHERE org_id = ANY ($1::uuid[]) AND status IN ('ringing', 'in_progress') AND streams_offered > 0
+     WHERE org_id = ANY ($1::uuid[]) AND status IN ('ringing', 'in_progress') AND streams_offered > 0 AND lost_at IS NULL
      GROUP BY 1, 2
 """
 OFFER = """

@@ -42,6 +42,8 @@ async def over_at_carrier(tx: Tx, state: CallState, at: datetime) -> None:
     if state.owed_due and state.node is None:
         reason = await record.reason(tx, state.id)
         await finish(tx, state, "completed", at, reason)
+    elif state.node is None and state.carrier_ended_at is not None:  # its stream was lost, which was reported
+        await finish(tx, state, "completed", at, "stream_lost")
     else:
         await calls.carrier_ended(tx, state.id)
 

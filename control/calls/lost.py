@@ -21,8 +21,8 @@ from storage.db import Db
 from storage.lost_calls import LostRow
 
 LOG = log(__name__)
-#: Questions to the carrier at once.
-WIDTH = 10
+#: Questions to the carrier at once, as many as calls are claimed: while its API hangs, each takes HUM_CARRIER_SECONDS.
+WIDTH = 100
 #: How often the carrier is asked about a call within `link_lost_seconds`.
 LOOKS = 2
 #: Of a call that is connected to a person nobody hears for as long as they talk: it is asked about so many times more rarely.

@@ -232,8 +232,10 @@ async def _stream_ended(
     detail = without_nul(ended.detail) if ended.HasField("detail") else None
     if (status := rules.ENDINGS.get(ended.reason)) is not None:
         await finish(tx, state, status, at, ended.reason, detail)
+    elif state.carrier_ended_at is not None:  # the carrier has said that the call is over, too
+        await finish(tx, state, "completed", at, "stream_lost")
     else:  # the call lost its stream; the carrier asks for the next step, or reports that the call is over
-        await calls.carrier_ended(tx, state.id)
+        await calls.lose_stream(tx, state.id)
 
 
 def _goes_on(state: CallState, reason: str) -> bool:

@@ -298,7 +298,7 @@ async def _part(tx: Tx, means: Means, state: CallState, due: Owed | None) -> Ste
 
 def _streams(state: CallState) -> rules.Streams:
     offered, left = max(state.streams_offered, state.streams_opened), state.streams_left
-    return rules.Streams(offered - left, state.streams_opened - left)
+    return rules.Streams(offered - left, state.streams_opened - left, max(0, state.streams_lately - left))
 
 
 def _due(state: CallState) -> Owed | None:

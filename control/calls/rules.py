@@ -19,10 +19,11 @@ AFTER_CALL = Job("after_call", concurrency=32, per_organization=8, priority=100,
 
 
 LIVE = ("queued", "ringing", "in_progress")
-#: How many streams a call may have: one, and one more if the first is lost.
-MAX_STREAMS = 2
-#: How often the carrier is told to open one: where processes share a port, it may come to one that takes no more calls
-#: although another would.
+#: How many streams a call may open within STREAMS_WITHIN: streams lost minutes apart are no reason to end a call, streams
+#: lost one after the other are.
+MAX_STREAMS, STREAMS_WITHIN = 3, timedelta(minutes=1)
+#: How often the carrier is told in vain to open one: where processes share a port, it may come to one that takes no more
+#: calls although another would.
 MAX_OFFERS = 12
 #: More turns than any stream has.
 TURNS_OF_A_STREAM = 100_000
@@ -174,10 +175,14 @@ def owes_lookup(looked_up_at: datetime | None, now: datetime, keep: timedelta) -
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """How often a call's stream was offered to the carrier and opened, without the streams that were left on purpose."""
+    """How often a call's stream was offered to the carrier and opened, without the streams that were left on purpose.
+
+    `lately`: how many were opened within STREAMS_WITHIN.
+    """
 
     offered: int
     opened: int
+    lately: int
 
 
 def after_stream(
@@ -191,7 +196,7 @@ def after_stream(
         return None
     if due is not None and not isinstance(due, Message):
         return due
-    if not full and streams.opened < MAX_STREAMS and streams.offered < MAX_OFFERS:
+    if not full and streams.lately < MAX_STREAMS and streams.offered - streams.opened < MAX_OFFERS:
         return due or Connect()
     if not streams.opened:
         return no_room(language)

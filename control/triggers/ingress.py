@@ -4,6 +4,7 @@ The body is stored as it came, and appended to the outbox, in one transaction; w
 stranger is told nothing, and costs the share of its address; no transaction is opened beyond that.
 """
 
+import asyncio
 import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -68,10 +69,12 @@ class HooksIngressServicer:
         self._db, self._keyring, self._lanes, self._bounds, self._clock = db, keyring, lanes, bounds, clock
         #: Trigger and organization of addresses that were good here: only whether one is known, never a verdict.
         self._known: OrderedDict[bytes, tuple[UUID, UUID]] = OrderedDict()
+        #: Look-ups in flight: requests that come at once for one address share one, and count once as an attempt.
+        self._looking: dict[bytes, asyncio.Task[tuple[UUID, UUID]]] = {}
 
     async def ReceiveHook(self, request: pb.ReceiveHookRequest, _: Call) -> pb.ReceiveHookResponse:
         proposed = ids.require(Kind.TRIGGER_DELIVERY, request.delivery_id)  # the gateway's
-        trigger, org = self._known.get(request.token_hash) or await self._look_up(request)
+        trigger, org = self._known.get(request.token_hash) or await self._looked_up(request)
         now_ms = self._clock()
         self._bounds.trigger.take(trigger.bytes, now_ms)
         self._bounds.organization.take(org.bytes, now_ms)
@@ -87,6 +90,19 @@ class HooksIngressServicer:
         HOOKS.labels("new" if id is None else "repeated").inc()
         shown = ids.show(Kind.TRIGGER_DELIVERY, proposed if id is None else id)
         return pb.ReceiveHookResponse(id=shown, is_repetition=id is not None and id != proposed)
+
+    async def _looked_up(self, request: pb.ReceiveHookRequest) -> tuple[UUID, UUID]:
+        """Return the trigger and organization of an address, with one look-up for all that ask meanwhile.
+
+        Raises NotFound, RateLimited.
+        """
+        task = self._looking.get(request.token_hash)
+        if task is None:
+            task = self._looking[request.token_hash] = asyncio.create_task(
+                self._look_up(request), name="look up a hook"
+            )
+            task.add_done_callback(lambda _: self._looking.pop(request.token_hash))
+        return await asyncio.shield(task)
 
     async def _look_up(self, request: pb.ReceiveHookRequest) -> tuple[UUID, UUID]:
         """Whose an address is that is new here, within the limit of whoever tries it.  Raises NotFound, RateLimited."""

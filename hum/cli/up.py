@@ -31,8 +31,8 @@ ASK_SECONDS = 5.0
 async def run(*, replace: bool = False) -> int:
     """Start everything, or take over what runs, print the addresses, and wait for a signal.
 
-    0 when stopped, or when another `hum up` took over; 1 when something does not start or keeps exiting; 2 when a setting
-    is wrong, or another one runs.
+    0 when stopped, or when another `hum up` took over; 1 when something does not start; 2 when a setting is wrong, or another
+    one runs.
     """
     signals = Signals()
     platform = Platform(settings.load(UpSettings))
@@ -66,11 +66,12 @@ async def run(*, replace: bool = False) -> int:
         await platform.hand_over()
         say("another `hum up` has taken over; everything goes on")
         return 0
-    return await _stop(platform, signals)
+    await _stop(platform, signals)
+    return 0
 
 
 async def _run_on(platform: Platform, stopping: "asyncio.Task[object]") -> None:
-    """Until a stop, or until something keeps exiting; SIGHUP gives every plane a successor."""
+    """Wait until a stop; SIGHUP gives every plane a successor."""
     renewing: set[asyncio.Task[None]] = set()
 
     def renew() -> None:
@@ -79,11 +80,10 @@ async def _run_on(platform: Platform, stopping: "asyncio.Task[object]") -> None:
             task.add_done_callback(renewing.discard)
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, renew)
-    failing = asyncio.create_task(platform.programs.failed.wait())
-    await asyncio.wait({stopping, failing}, return_when=asyncio.FIRST_COMPLETED)
-    for task in (failing, *renewing):
+    await asyncio.wait({stopping})
+    for task in renewing:
         task.cancel()
-    await asyncio.gather(failing, *renewing, return_exceptions=True)
+    await asyncio.gather(*renewing, return_exceptions=True)
 
 
 async def _interrupted(platform: Platform, starting: "asyncio.Task[None]") -> int:
@@ -105,13 +105,10 @@ async def _give_up(platform: Platform) -> None:
     await platform.stop(at_once)
 
 
-async def _stop(platform: Platform, signals: Signals) -> int:
-    if platform.programs.failure:
-        say(platform.programs.failure)
+async def _stop(platform: Platform, signals: Signals) -> None:
     telling = asyncio.create_task(_tell_calls(platform))
     await platform.stop(signals.hurry)
     telling.cancel()
-    return 1 if platform.programs.failure else 0
 
 
 async def _tell_calls(platform: Platform) -> None:

@@ -158,12 +158,12 @@ async def test_the_carriers_status_closes_a_call_that_never_spoke(edge: Edge) ->
     assert unknown.status_code == 204
 
 
-async def test_next_reconnects_once_then_apologizes(edge: Edge) -> None:
+async def test_next_reconnects_twice_within_a_minute_then_apologizes(edge: Edge) -> None:
     http = await flow_with_number(edge)
     media = runtime_pb2_grpc.MediaServiceStub(edge.plane.channel)
     answer = await post(edge, "/twilio/voice", CALL)
     path = ""
-    for expected in ("Connect", "Say"):
+    for expected in ("Connect", "Connect", "Connect", "Say"):
         root = ET.fromstring(answer.text)
         connect = root.find("Connect")
         assert connect is not None
@@ -171,6 +171,8 @@ async def test_next_reconnects_once_then_apologizes(edge: Edge) -> None:
         token = str(root.find("Connect/Stream/Parameter").get("value"))  # type: ignore[union-attr]
         opening = runtime_pb2.OpenSessionRequest(token=token, call_sid="CA1", stream_sid="MZ", node="m")
         await media.OpenSession(opening, metadata=edge.plane.node())
+        async with edge.plane.control.db.system() as tx:  # the first was lost long ago, and counts no more
+            await tx.execute("UPDATE call_streams SET opened_at = opened_at - interval '2 minutes' WHERE number = 1")
         answer = await post(edge, path, CALL)
         assert ET.fromstring(answer.text)[0].tag == expected
     (call,) = (await http.get("/api/calls")).json()["calls"]

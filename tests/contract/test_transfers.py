@@ -285,8 +285,30 @@ async def test_a_stream_that_dies_before_it_is_left_transfers_nobody(edge: Edge)
     assert tags(response) == ["Connect"]
     session = await line.joined(response)
     assert "was not made" in session.so_far[-1].text and session.so_far[-1].role == calls_pb2.SPEAKER_SYSTEM
-    assert tags(await line.next()) == ["Say", "Hangup"], "its second stream is lost too"
+    await line.joined(await line.next(), "MZ3")
+    assert tags(await line.next()) == ["Say", "Hangup"], "its third stream is lost too"
     assert (await line.record())["transfers"] == []
+
+
+@pytest.mark.parametrize("first", ["the stream", "the carrier"])
+async def test_a_call_that_stream_and_carrier_call_over_is_over(edge: Edge, first: str) -> None:
+    """A stream that ends without `stop` is no reason to wait, once the carrier has said `completed`; in either order."""
+    line = await Line.begun(edge)
+    says = [lambda: line.left("carrier_lost"), lambda: post(edge, "/twilio/voice/status", {**CALL, **GONE})]
+    for each in says if first == "the stream" else reversed(says):
+        assert (await line.record())["ended_at"] is None
+        await each()
+    record = await line.record()
+    assert (record["status"], record["end_reason"]) == ("completed", "stream_lost")
+
+
+async def test_what_the_carrier_says_twice_waits_for_the_stream(edge: Edge) -> None:
+    line = await Line.begun(edge)
+    for _ in range(2):
+        await post(edge, "/twilio/voice/status", {**CALL, **GONE})
+    assert (await line.record())["ended_at"] is None
+    await line.left("caller")
+    assert (await line.record())["end_reason"] == "caller"
 
 
 @pytest.mark.parametrize("owed", ['{"type":"transfer","to_e164":"+13175550142"}', '{"type":"teleport"}', "{}", "[]"])

@@ -122,7 +122,17 @@ async def test_forms_and_empty_bodies_become_json(edge: Edge) -> None:
 
 @pytest.mark.parametrize("public_socket", [{"ingress_seconds": 100.0}])
 @pytest.mark.parametrize(
-    "limits", [{"rate_burst": 1000, "trigger_rate_burst": 1000, "organization_wait_seconds": 100, "lock_seconds": 100}]
+    "limits",
+    [
+        {
+            "rate_burst": 1000,
+            "trigger_rate_burst": 1000,
+            "organization_rate_burst": 1000,
+            "unknown_rate_burst": 1,  # they are one look-up of an unknown address
+            "organization_wait_seconds": 100,
+            "lock_seconds": 100,
+        }
+    ],
 )
 async def test_a_hundred_requests_with_one_key_are_one(edge: Edge) -> None:
     http = await edge.client()

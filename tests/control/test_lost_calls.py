@@ -21,6 +21,7 @@ from storage import call_records, media_links
 from storage.call_records import CallRow
 from storage.media_links import NodeState
 from tests.control.conftest import Plane
+from tests.waits import until
 
 SID = "CA1"
 
@@ -40,7 +41,7 @@ class Desk:
         made = await self.numbers.RegisterNumber(numbers_pb2.RegisterNumberRequest(number=number), metadata=self.who)
         self.number = made.number.id
 
-    async def call_of(self, node: str | None) -> None:
+    async def call_of(self, node: str | None, sid: str = SID) -> None:
         """A call that a media process had, or (None) that was never joined."""
         async with self.db.system() as tx:
             await tx.execute(
@@ -51,7 +52,7 @@ class Desk:
                           CASE WHEN $3::text IS NOT NULL THEN now() - interval '2 hours' END
                      FROM numbers""",
                 self.call,
-                SID,
+                sid,
                 node,
             )
 
@@ -221,6 +222,29 @@ async def test_a_call_that_ends_while_the_carrier_is_asked_keeps_its_end(
     monkeypatch.setattr(desk.carrier, "find_call", meanwhile)
     assert await desk.sweep() == 0
     assert (await desk.record()).end_reason == "agent"
+
+
+async def test_a_carrier_that_hangs_is_asked_about_all_at_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fifty lost calls are closed after one time-out of its API, not after five."""
+    for number in range(50):
+        desk.call = ids.new()
+        await desk.call_of("media-1", sid=f"CA{number}")
+    asked, hangs = set[str](), asyncio.Event()
+
+    async def hang(call_sid: str, _account: str) -> CarrierCall | None:
+        asked.add(call_sid)
+        await hangs.wait()
+        raise CarrierError("The carrier did not respond.")
+
+    monkeypatch.setattr(desk.carrier, "find_call", hang)
+    for closed in (0, 50):
+        sweeping = asyncio.create_task(desk.sweep())
+        await until(lambda: len(asked) == 50)
+        hangs.set()
+        assert await sweeping == closed
+        asked.clear()
+        hangs.clear()
+        await desk.later(desk.settings.link_lost_seconds + 1)
 
 
 async def test_a_sweep_that_fails_leaves_nothing_running(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

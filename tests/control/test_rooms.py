@@ -389,6 +389,21 @@ class TestCaps:
             ("ringing", None, 7),
         ]
 
+    async def test_a_call_that_nobody_has_takes_no_place(self, plane: Plane, line: Line) -> None:
+        """While lost calls are looked up at a carrier that hangs, others are not told that all lines are busy."""
+        stub = runtime_pb2_grpc.IngressServiceStub(plane.channel)
+
+        async def ring(number: int) -> str:
+            request = pb.RouteCallRequest(call_sid=f"CA{number}", from_e164=CALLER, to_e164=NUMBER)
+            answer = await stub.RouteCall(request, metadata=plane.node("gateway", "gateway-1"), timeout=120)
+            return str(answer.step.WhichOneof("step"))
+
+        async with linked(plane, places=100):
+            assert [await ring(n) for n in range(4)] == ["connect"] * 3 + ["say"]
+            async with plane.control.db.system() as tx:
+                await tx.execute("UPDATE calls SET lost_at = now() WHERE call_sid IN ('CA0', 'CA1')")
+            assert [await ring(n) for n in range(4, 7)] == ["connect", "connect", "say"]
+
 
 async def missed(plane: Plane, node: str, beat_ms: int) -> None:
     """Wait until a process has missed its signs of life."""

@@ -143,21 +143,21 @@ def test_a_sentence_names_the_language_it_is_in() -> None:
 
 
 def test_a_lost_stream_is_joined_once_more() -> None:
-    assert calls.after_stream("in_progress", calls.Streams(1, 1), None) == calls.Connect()
+    assert calls.after_stream("in_progress", calls.Streams(1, 1, 1), None) == calls.Connect()
     apology = calls.Refuse(*sentence(Sentence.APOLOGY, "fr"), "failed", "stream_lost")
-    assert calls.after_stream("in_progress", calls.Streams(2, 2), "fr") == apology
-    assert calls.after_stream("in_progress", calls.Streams(1, 1), "fr", full=True) == apology
-    assert calls.after_stream("completed", calls.Streams(1, 1), None) is None
+    assert calls.after_stream("in_progress", calls.Streams(3, 3, 3), "fr") == apology
+    assert calls.after_stream("in_progress", calls.Streams(1, 1, 1), "fr", full=True) == apology
+    assert calls.after_stream("completed", calls.Streams(1, 1, 1), None) is None
 
 
 def test_a_mailbox_whose_stream_is_lost_is_followed_by_a_mailbox_as_often_as_any() -> None:
     message = Message("agent")
-    assert calls.after_stream("in_progress", calls.Streams(0, 0), None, message) == message
-    assert calls.after_stream("in_progress", calls.Streams(1, 1), None, message) == message
+    assert calls.after_stream("in_progress", calls.Streams(0, 0, 0), None, message) == message
+    assert calls.after_stream("in_progress", calls.Streams(1, 1, 1), None, message) == message
     apology = calls.Refuse(*sentence(Sentence.APOLOGY, "fr"), "failed", "stream_lost")
-    assert calls.after_stream("in_progress", calls.Streams(2, 2), "fr", message) == apology
-    assert calls.after_stream("in_progress", calls.Streams(1, 1), "fr", message, full=True) == apology
-    assert calls.after_stream("completed", calls.Streams(1, 1), None, message) is None
+    assert calls.after_stream("in_progress", calls.Streams(3, 3, 3), "fr", message) == apology
+    assert calls.after_stream("in_progress", calls.Streams(1, 1, 1), "fr", message, full=True) == apology
+    assert calls.after_stream("completed", calls.Streams(1, 1, 1), None, message) is None
 
 
 @pytest.mark.parametrize(
@@ -177,9 +177,9 @@ def test_after_hours_a_flow_with_a_mailbox_takes_messages(changes: dict[str, Any
 def test_a_stream_that_nobody_takes_is_offered_a_few_times() -> None:
     busy = calls.Refuse(*sentence(Sentence.BUSY, "it"), "failed", "no_capacity")
     for offered in range(1, calls.MAX_OFFERS):
-        assert calls.after_stream("ringing", calls.Streams(offered, 0), "it") == calls.Connect()
-    assert calls.after_stream("ringing", calls.Streams(calls.MAX_OFFERS, 0), "it") == busy
-    assert calls.after_stream("ringing", calls.Streams(1, 0), "it", full=True) == busy
+        assert calls.after_stream("ringing", calls.Streams(offered, 0, 0), "it") == calls.Connect()
+    assert calls.after_stream("ringing", calls.Streams(calls.MAX_OFFERS, 0, 0), "it") == busy
+    assert calls.after_stream("ringing", calls.Streams(1, 0, 0), "it", full=True) == busy
 
 
 @pytest.mark.parametrize(

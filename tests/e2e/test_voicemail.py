@@ -221,12 +221,12 @@ async def test_a_mailbox_that_is_lost_again_and_again_keeps_what_it_has(house: H
     await closed(house)
     await house.clips_rendered()
     lost = [say(MESSAGE), {"do": "wait", "ms": 700}, {"do": "vanish"}]
-    call = await house.ring(BEEPED, *lost, BEEPED, *lost, stay=True)
+    call = await house.ring(BEEPED, *lost, BEEPED, *lost, BEEPED, *lost, stay=True)
     await call.ended(60)
     record = await house.record()
-    assert [verb.name for verb in call.verbs] == ["Connect", "Connect", "Say", "Hangup"]
+    assert [verb.name for verb in call.verbs] == ["Connect", "Connect", "Connect", "Say", "Hangup"]
     assert (record["status"], record["end_reason"]) == ("failed", "stream_lost")
-    assert (await samples(house, await item(house))).count(to_linear(MESSAGE)) == 2
+    assert (await samples(house, await item(house))).count(to_linear(MESSAGE)) == 3
 
 
 @pytest.mark.calls

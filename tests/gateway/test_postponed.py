@@ -1,6 +1,7 @@
 """Webhooks that wait for control: what fails is tried again, and what can't be told holds up nothing behind it."""
 
 import asyncio
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from gateway.held import Away
 from gateway.postponed import MOST_TRIES, Postponed, Webhook
 from hum.settings import GatewaySettings
 from hum.spool import Spool
-from tests.waits import patience
+from tests.waits import patience, until
 
 
 class Control:
@@ -66,3 +67,46 @@ async def test_what_another_version_wrote_holds_up_nothing(tmp_path: Path) -> No
     running.cancel()
     assert control.told == ["/second"]
     postponed.close()
+
+
+class FullDisk(Spool):
+    """A spool whose disk takes nothing while it is full."""
+
+    is_full = True
+
+    def append(self, payload: bytes) -> int:
+        if self.is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().append(payload)
+
+
+async def test_what_the_carrier_would_not_send_again_is_held_while_the_disk_is_full(tmp_path: Path) -> None:
+    """And is told in the order of its arrival, from memory or from the disk that has room again."""
+    spool, control = FullDisk(tmp_path / "spool"), Control(0, ZeroDivisionError)
+    spool.is_full = False
+    postponed = Postponed(spool, GatewaySettings(home=tmp_path, postponed_webhooks=4))
+    assert await postponed.keep("/stored", b"")
+    spool.is_full = True
+    assert not await postponed.keep("/sent again", b""), "the carrier is told to send it again"
+    assert [await postponed.keep(f"/held {n}", b"", hold=True) for n in range(4)] == [True, True, True, False], (
+        "bounded"
+    )
+    assert len(postponed) == 4 and len(spool) == 1 and postponed.is_behind
+    running = asyncio.create_task(postponed.run(control.tell))
+    await until(lambda: len(control.told) == 4)
+    running.cancel()
+    assert control.told == ["/stored", "/held 0", "/held 1", "/held 2"] and len(postponed) == 0
+    assert await postponed.keep("/held again", b"", hold=True)
+    spool.is_full = False
+    assert await postponed.keep("/last", b"")
+    assert len(spool) == 2, "both are on the disk"
+    postponed.close()
+
+
+async def test_what_is_held_is_stored_at_the_end_if_the_disk_takes_it(tmp_path: Path) -> None:
+    spool = FullDisk(tmp_path / "spool")
+    postponed = Postponed(spool, GatewaySettings(home=tmp_path))
+    assert await postponed.keep("/held", b"", hold=True)
+    spool.is_full = False
+    postponed.close()
+    assert len(Spool(tmp_path / "spool")) == 1

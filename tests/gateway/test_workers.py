@@ -13,23 +13,30 @@ from pathlib import Path
 import pytest
 
 from hum.cli import _parser
+from hum.processes import Known
 from hum.settings import environment
 from hum.sockets import free_port
 from tests.children import children
-from tests.waits import patience
+from tests.waits import patience, until
 
 pytestmark = pytest.mark.chaos
+
+
+def living(pids: list[int]) -> list[int]:
+    return [pid for pid in pids if Known.of(pid)]
 
 
 class Supervised:
     """Two gateways without a control: they serve `/healthz`."""
 
     def __init__(self, home: Path) -> None:
+        self.stops = False
         self.port = free_port("127.0.0.1")
         self._environment = environment() | {
             "HUM_HOME": str(home),
             "HUM_GATEWAY_LISTEN": f"127.0.0.1:{self.port}",
             "HUM_DRAIN_SECONDS": "2",
+            "HUM_SUCCESSOR_SECONDS": "20",
         }
 
     async def start(self) -> None:
@@ -61,6 +68,17 @@ class Supervised:
         async with patience():
             while len(self.serving()) < count:
                 await asyncio.sleep(0.05)
+
+    async def kill(self) -> None:
+        self.process.kill()
+        await self.process.wait()
+
+    async def keep_asking(self) -> list[bool]:
+        """Ask again and again until `stops` is set."""
+        asked = []
+        while not self.stops:
+            asked.append(await asyncio.to_thread(self.answers))
+        return asked
 
     def answers(self) -> bool:
         """One request on a connection of its own, by the carrier's rules: five tries within 1.3 s."""
@@ -97,12 +115,24 @@ async def test_the_death_of_one_gateway_is_not_seen_from_outside(supervised: Sup
     assert not supervised.answers()
 
 
-async def test_gateways_do_not_outlive_their_supervisor(supervised: Supervised) -> None:
-    left = supervised.children()
-    supervised.process.kill()
-    async with patience():
-        while any(Path(f"/proc/{pid}").exists() for pid in left):  # noqa: ASYNC240 - the kernel's, not a disk's
-            await asyncio.sleep(0.05)
+async def test_gateways_without_a_supervisor_serve_until_there_are_others(supervised: Supervised) -> None:
+    """No caller notices the death of the supervisor, and those that it left behind go once it has a successor."""
+    orphans = supervised.children()
+    await supervised.kill()
+    assert all(await asyncio.gather(*(asyncio.to_thread(supervised.answers) for _ in range(50))))
+    asking = asyncio.create_task(supervised.keep_asking())
+    await supervised.start()
+    await until(lambda: not living(orphans), every_s=0.05)
+    supervised.stops = True
+    asked = await asking
+    assert len(asked) > 50 and all(asked)
+    assert len(supervised.serving()) == 2
+
+
+async def test_gateways_without_a_supervisor_go_after_a_while(supervised: Supervised) -> None:
+    orphans = supervised.children()
+    await supervised.kill()
+    await until(lambda: not living(orphans), every_s=0.05)
 
 
 async def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:

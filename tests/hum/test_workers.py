@@ -1,4 +1,4 @@
-"""Whoever supervises workers says why they can't be kept running."""
+"""A supervisor of workers says why they don't start, and keeps starting those that die."""
 
 import asyncio
 import os
@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 import structlog
 
+from hum import programs
 from hum.clock import monotonic_ms
 from hum.network import Listen
 from hum.settings import Common
 from hum.sockets import bound
 from hum.workers import Shared, supervise
-from tests.waits import patience
+from tests.waits import patience, until
 
 #: Serves for a moment, each time.
 DIES = "from hum.lifetime import Lifetime\nfrom hum.settings import Common, load\nimport asyncio, sys\n"
@@ -22,11 +23,10 @@ DIES += "async def main():\n    Lifetime(load(Common)).ready()\n    await asynci
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize(("code", "sentence"), [("raise SystemExit(7)", "exited at once"), (DIES, "keeps exiting")])
-async def test_workers_that_die_are_an_error_in_the_log(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, sentence: str
+async def test_workers_that_do_not_start_are_an_error_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "worker_that_dies.py").write_text(code)
+    (tmp_path / "worker_that_dies.py").write_text("raise SystemExit(7)")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
     shared = Shared("media", "worker_that_dies", "HUM_MEDIA_LISTEN", "127.0.0.1:0", drain_seconds=0.0)
@@ -34,7 +34,23 @@ async def test_workers_that_die_are_an_error_in_the_log(
         assert await supervise(Common(home=tmp_path), shared, 2) == 7
     errors = [each["error"] for each in logs if each["log_level"] == "error"]
     assert len(errors) == 1
-    assert sentence in errors[0]
+    assert "exited at once" in errors[0]
+
+
+@pytest.mark.chaos
+async def test_workers_that_keep_dying_are_started_again_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "worker_that_dies.py").write_text(DIES)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(programs, "LONGEST_WAIT_SECONDS", 0.2)
+    shared = Shared("media", "worker_that_dies", "HUM_MEDIA_LISTEN", "127.0.0.1:0", drain_seconds=0.0)
+    with structlog.testing.capture_logs() as logs:
+        supervising = asyncio.create_task(supervise(Common(home=tmp_path), shared, 2))
+        await until(lambda: sum("keeps exiting" in each["event"] for each in logs) > 12)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert await supervising == 0
+    assert not list(tmp_path.glob("workers-*.json"))  # noqa: ASYNC240 - no disk is slow here
 
 
 #: Takes two seconds to start, then accepts whatever comes.

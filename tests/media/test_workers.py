@@ -23,7 +23,7 @@ TWO = (sys.executable, "-m", "media.app", "--workers", "2")
 async def supervised(settings, model, tmp_path):
     """Two workers and their supervisor."""
     given = settings()
-    environment = program_environment(given, model, tmp_path)
+    environment = program_environment(given, model, tmp_path) | {"HUM_SUCCESSOR_SECONDS": "3"}
     async with running(*TWO, env=environment, stderr=subprocess.DEVNULL) as process:
         yield process, f"{given.media_url}/media/twilio"
 
@@ -66,11 +66,14 @@ async def test_two_answer_on_one_port_one_comes_back_and_both_drain(supervised, 
 
 
 @pytest.mark.chaos
-async def test_workers_do_not_outlive_their_supervisor(supervised, control, model) -> None:
-    process, _ = supervised
+async def test_workers_without_a_supervisor_take_calls_for_a_while(supervised, control, model) -> None:
+    process, url = supervised
     await until(lambda: len(control.hellos) == 2)
     left = children(process.pid)
     process.kill()
+    await process.ended()
+    async with contextlib.AsyncExitStack() as stack:
+        await calls(stack, control, url, 2)
     await until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in left))
 
 
