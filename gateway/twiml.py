@@ -162,8 +162,11 @@ def whisper_request(form: Mapping[str, str], transfer_id: str) -> pb.WhisperRequ
 
 
 def verification(stir_verstat: str) -> "calls_pb2.CallerVerification.ValueType":
-    """Whether the network vouches for the caller's number, by the carrier's `StirVerstat`."""
-    if stir_verstat.startswith(PASSED):
+    """Return whether the network vouches for the caller's number, by the carrier's `StirVerstat`.
+
+    Attestation C says where a call entered the network, and nothing of its number.
+    """
+    if stir_verstat.startswith(PASSED) and not stir_verstat.startswith(f"{PASSED}-C"):
         return calls_pb2.CALLER_VERIFICATION_PASSED
     if stir_verstat.startswith(FAILED):
         return calls_pb2.CALLER_VERIFICATION_FAILED

@@ -35,6 +35,10 @@ class Caps:
     of_organization: int
     of_caller: int
 
+    def of(self, caller: str | None) -> int:
+        """Return the cap for a caller; those who withhold their number share half of the organization's calls."""
+        return self.of_caller if caller is not None else max(self.of_caller, (self.of_organization + 1) // 2)
+
 
 @dataclass(frozen=True, slots=True)
 class Asking:
@@ -108,7 +112,8 @@ class House:
 class GoingOn:
     """How many calls organizations have, in all and from each caller."""
 
-    def __init__(self, calls: Iterable[tuple[UUID, str, int]], caps: Caps) -> None:
+    def __init__(self, calls: Iterable[tuple[UUID, str | None, int]], caps: Caps) -> None:
+        """`calls`: organization, caller (None: withheld) and how many calls."""
         self._caps = caps
         self._of: Counter[UUID] = Counter()
         self._of_caller: Counter[tuple[UUID, str | None]] = Counter()
@@ -120,7 +125,7 @@ class GoingOn:
         """Why this call would be one too many; a call that goes on already never is."""
         if not call.is_new:
             return None
-        if call.caller is not None and self._of_caller[call.org, call.caller] >= self._caps.of_caller:
+        if self._of_caller[call.org, call.caller] >= self._caps.of(call.caller):
             return OF_CALLER
         return OF_ORGANIZATION if self._of[call.org] >= self._caps.of_organization else None
 

@@ -161,7 +161,7 @@ class Rooms:
 
 
 def _going_on(counted: Sequence[places.GoingOnRow], caps: Caps) -> GoingOn:
-    return GoingOn([(row.org_id, row.from_e164, row.calls) for row in counted], caps)
+    return GoingOn([(row.org_id, _caller(row.from_e164), row.calls) for row in counted], caps)
 
 
 def _caller(e164: str) -> str | None:

@@ -266,6 +266,8 @@ async def test_silly_values_do_no_harm(edge: Edge, silly: str) -> None:
         ("TN-Validation-Failed-C", "failed", False),
         ("TN-Validation-Failed", "failed", False),
         ("TN-Validation-Passed-A", "passed", True),
+        ("TN-Validation-Passed-B-Diverted", "passed", True),
+        ("TN-Validation-Passed-C", None, True),
         ("No-TN-Validation", None, True),
         (None, None, True),
     ],

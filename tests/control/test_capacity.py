@@ -93,23 +93,28 @@ def test_a_call_stays_in_its_zone_while_that_has_room_and_is_refused_only_where_
 @given(CAPS, st.lists(st.tuples(st.sampled_from([ORG, OTHER]), st.sampled_from(["a", "b", None]), st.booleans())))
 def test_caps_hold_for_calls_of_the_same_instant(caps: Caps, calls: list[tuple[UUID, str | None, bool]]) -> None:
     wanted = [asking(n, org, caller, is_new=is_new) for n, (org, caller, is_new) in enumerate(calls)]
-    going_on = [(each.org, each.caller or "anonymous", 1) for each in wanted if not each.is_new]
+    going_on = [(each.org, each.caller, 1) for each in wanted if not each.is_new]
     given = give(wanted, House([Node("wss://a", None, True, 0)], {}), GoingOn(going_on, caps))
     assert all(isinstance(given[each.id], Place) for each in wanted if not each.is_new), "a call keeps its place"
     for org in (ORG, OTHER):
         before = sum(count for each, _, count in going_on if each == org)
         begun = [each for each in wanted if each.org == org and each.is_new and isinstance(given[each.id], Place)]
         assert before + len(begun) <= max(before, caps.of_organization)
-        for caller in ("a", "b"):
+        for caller in ("a", "b", None):
             earlier = sum(count for each, who, count in going_on if (each, who) == (org, caller))
-            assert earlier + sum(each.caller == caller for each in begun) <= max(earlier, caps.of_caller)
+            assert earlier + sum(each.caller == caller for each in begun) <= max(earlier, caps.of(caller))
     for each in wanted:
         refused = given[each.id]
         if isinstance(refused, Refused):
             assert refused.reason in {OF_CALLER, OF_ORGANIZATION}
-            assert refused.reason != OF_CALLER or each.caller is not None, (
-                "who withholds their number is not told apart"
-            )
+
+
+def test_withheld_numbers_share_half_of_an_organizations_calls() -> None:
+    caps = Caps(of_organization=20, of_caller=3)
+    wanted = [asking(n, ORG, None, is_new=True) for n in range(25)]
+    given = give(wanted, House([Node("wss://a", None, True, 0)], {}), GoingOn([], caps))
+    assert [given[each.id] for each in wanted[10:]] == [Refused(OF_CALLER)] * 15
+    assert all(isinstance(given[each.id], Place) for each in wanted[:10])
 
 
 def test_calls_are_spread_by_what_is_free() -> None:

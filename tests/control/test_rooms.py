@@ -378,14 +378,16 @@ class TestCaps:
             assert sum(step.WhichOneof("step") == "connect" for step in steps) == 3
             steps += await asyncio.gather(*(ring(n, "anonymous") for n in range(20, 40)))
             assert sum(step.WhichOneof("step") == "connect" for step in steps) == 7
+            steps += await asyncio.gather(*(ring(n, f"+1415555{n:04}") for n in range(40, 45)))
+            assert sum(step.WhichOneof("step") == "connect" for step in steps) == 7
             assert {step.say.text for step in steps if step.WhichOneof("step") == "say"} == {BUSY}
             refused = next(n for n, step in enumerate(steps) if step.WhichOneof("step") == "say")
             assert (await ring(refused, CALLER)).say.text == BUSY, "asked again, the answer is the same"
         async with plane.control.db.system() as tx:
             told = await tx.fetch("SELECT status, end_reason, count(*) FROM calls GROUP BY 1, 2 ORDER BY 2")
         assert [tuple(row) for row in told] == [
-            ("busy", "calls_of_caller", 17),
-            ("busy", "calls_of_organization", 16),
+            ("busy", "calls_of_caller", 33),  # callers who withhold their number share half
+            ("busy", "calls_of_organization", 5),
             ("ringing", None, 7),
         ]
 
