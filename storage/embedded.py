@@ -270,6 +270,8 @@ class EmbeddedPostgres:
             # A young platform grows tenfold in minutes: plans must not be those of empty tables for long.
             "autovacuum_naptime": "10s",
             "timezone": "UTC",
+            # After a crash, one call for the file system and not one for each of thousands of files.
+            "recovery_init_sync_method": "syncfs",
             **self._settings,
         }
         flags = [flag for name, value in options.items() for flag in ("-c", f"{name}={value}")]

@@ -13,12 +13,13 @@ def kill_group(pid: int) -> None:
 
 
 def children(pid: int) -> list[int]:
-    """But for the one that writes its standard error (hum/lines.py)."""
+    """Return the processes that a program has started, but for the one that writes its standard error."""
     found = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return [each for each in found if not _writes_lines(each)]
+    return [each for each in found if not is_wrapper(each)]
 
 
-def _writes_lines(pid: int) -> bool:
+def is_wrapper(pid: int) -> bool:
+    """Tell whether a process writes a program's standard error (hum/lines.py)."""
     with suppress(OSError):
         return b"hum.lines" in Path(f"/proc/{pid}/cmdline").read_bytes()
     return False

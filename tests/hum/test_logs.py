@@ -6,6 +6,7 @@ import pty
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from hum import lines
 from hum.network import Listen
 from hum.settings import environment
 from hum.sockets import bound, free_port
+from tests.children import is_wrapper
 from tests.hum.test_production import PROGRAMS
 
 NOWHERE = "127.0.0.1:1"
@@ -23,14 +25,21 @@ NOWHERE = "127.0.0.1:1"
 LOUD = {"GRPC_VERBOSITY": "DEBUG", "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{NOWHERE}"}
 
 
-def start(*arguments: str, home: Path, **settings: str) -> "subprocess.Popen[bytes]":
+def start(*arguments: str, home: Path, stdin: int | None = None, **settings: str) -> "subprocess.Popen[bytes]":
     clean = {name: value for name, value in environment().items() if not name.startswith(("HUM_", "TWILIO_", "OTEL_"))}
     return subprocess.Popen(
         [sys.executable, *arguments],
         env={**clean, "HUM_HOME": str(home), **settings},
+        stdin=stdin,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
+
+
+def wrappers(pid: int) -> list[int]:
+    """Return the processes that write a program's standard error, whichever of its threads started them."""
+    started = [each.read_text().split() for each in Path(f"/proc/{pid}/task").glob("*/children")]
+    return [int(child) for each in started for child in each if is_wrapper(int(child))]
 
 
 def parsed(log: bytes) -> list[dict[str, Any]]:
@@ -170,6 +179,36 @@ def test_whatever_is_written(tmp_path: Path) -> None:
     messages = [each["message"] for each in log]
     assert {"one", "past everything", "  and on", "by print", "KeyError: 'nobody caught'"} <= set(messages)
     assert any("a strange value" in each for each in messages)
+
+
+WRITES = """
+import os, sys, time
+from hum import program
+from hum.settings import Common
+program.plane(Common, "test")
+os.write(2, b"before\\n")
+for line in sys.stdin:
+    os.write(2, line.encode())
+"""
+
+
+@pytest.mark.chaos
+def test_the_process_that_writes_the_log_is_followed_by_another(tmp_path: Path) -> None:
+    program = start("-c", WRITES, home=tmp_path, stdin=subprocess.PIPE)
+    assert program.stderr is not None and program.stdin is not None
+    seen = program.stderr.readline()
+    for line in (b"one", b"two"):
+        (wrapper,) = wrappers(program.pid)
+        os.kill(wrapper, signal.SIGKILL)
+        while wrappers(program.pid) in ([], [wrapper]):
+            time.sleep(0.01)
+        program.stdin.write(line + b"\n")
+        program.stdin.flush()
+        seen += program.stderr.readline()
+    program.stdin.close()
+    messages = [each["message"] for each in parsed(seen + program.stderr.read())]
+    assert program.wait(60) == 0
+    assert [each for each in messages if each in {"before", "one", "two"}] == ["before", "one", "two"]
 
 
 @pytest.mark.chaos
