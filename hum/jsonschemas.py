@@ -33,6 +33,8 @@ REASON_CHARS = 200
 PATTERN_IN_WORDS = "x-must-be"
 #: How much a customer's schema may be, with what its references stand for, and how deep.
 MOST_STEPS, DEEPEST = 1_000, 64
+#: What a regular expression is made of, as far as a `$` in it may be another thing: escapes, classes, and `$` itself.
+_TOKENS = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|\$", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,59}")
 _FORMATS = FormatChecker(formats=())
 
@@ -94,9 +96,21 @@ def _found(name: str, value: Any) -> Iterator[tuple[str, str]]:
 @cache
 def _validator(name: str) -> Validator:
     integer = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
-    checks = extend(Draft202012Validator, type_checker=integer)  # type: ignore[no-untyped-call]
+    own = {"pattern": _check_pattern}
+    checks = extend(Draft202012Validator, own, type_checker=integer)  # type: ignore[no-untyped-call]
     made: Validator = checks(schema(name), format_checker=_FORMATS)
     return made
+
+
+def _check_pattern(_: Validator, pattern: str, value: object, __: object) -> Iterator[ValidationError]:
+    if isinstance(value, str) and not _ended(pattern).search(value):
+        yield ValidationError(f"{value!r} does not match {pattern!r}")
+
+
+@cache
+def _ended(pattern: str) -> re.Pattern[str]:
+    """Return the pattern as JSON Schema means it: its `$` is the end, while Python's also matches before a last line break."""
+    return re.compile(_TOKENS.sub(lambda found: r"\Z" if found[0] == "$" else found[0], pattern))
 
 
 def _path(error: ValidationError) -> str:

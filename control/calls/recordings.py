@@ -24,7 +24,8 @@ from storage.recordings import RecordingRow
 KEPT = {"cache-control": "private, max-age=31536000, immutable", "vary": "Authorization, Cookie"}
 #: Of what was in the store before anybody knew of it.
 LONG_AGO = datetime.fromtimestamp(0, UTC)
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+#: Numbers of more digits are no place in a file, and cost more to read than they are worth.
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
 class RangeNotSatisfiable(Refused):
