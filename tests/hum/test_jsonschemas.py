@@ -65,7 +65,7 @@ DEEP["allOf"] = [{"$ref": "#/$defs/d40"}]
             "overlap",
         ),
         ("business_hours", {"weekly": {"mon": [["9:00", "12:00"]]}}, ".weekly.mon[0][0]", "must be a time"),
-        ("business_hours", {"weekly": {"mon": [["09:00\n", "12:00"]]}}, ".weekly.mon[0][0]", "is too long"),
+        ("business_hours", {"weekly": {"mon": [["09:00\n", "12:00"]]}}, ".weekly.mon[0][0]", "must be a time"),
         ("business_hours", {"weekly": {"mon": [["09:00"]]}}, ".weekly.mon[0]", "is too short"),
         ("business_hours", {"weekly": {}, "holidays": ["25.12.2026"]}, ".holidays[0]", "is not a date"),
         ("business_hours", {"weekly": {}, "time_zone": "Mars"}, ".time_zone", "is not a time zone"),
