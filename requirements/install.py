@@ -75,9 +75,9 @@ class Setup:
             here = ".".join(map(str, sys.version_info[:2]))
             raise Failed(f"HUM runs on Python 3.11 to 3.13, and this is {here}; name another: make PYTHON=python3.12")
         self._say(f"Setting HUM up in {self._venv}; this is done once.")
-        if not Path(self._python).exists():
+        if not self._is_whole():
             with self._step("creating an environment of its own"):
-                if self._run((sys.executable, "-m", "venv", str(self._venv)), {}):
+                if self._run((sys.executable, "-m", "venv", "--clear", str(self._venv)), {}):
                     raise Failed("python3 can't make virtual environments; on Debian: apt-get install python3-venv")
         lock = LOCK.read_text()
         with self._step("fetching uv, which installs packages"), tempfile.TemporaryDirectory() as scratch:
@@ -88,6 +88,10 @@ class Setup:
             self._install("--require-hashes", "-r", str(LOCK))
         with self._step("installing HUM itself"):
             self._install("--quiet", "--no-deps", "--no-build-isolation", "-e", str(ROOT))
+
+    def _is_whole(self) -> bool:
+        """Tell whether the environment is there, with pip: one whose making was broken off has a Python and no pip."""
+        return Path(self._python).exists() and not self._run((self._python, "-c", "import pip"), {})
 
     def _install(self, *arguments: str) -> None:
         environment = {name: value for name, value in as_uv(self._pip_settings()).items() if name not in os.environ}

@@ -55,6 +55,17 @@ def test_steps_are_shown_with_their_times(tmp_path: Path) -> None:
     assert all("--require-hashes" in command for command in machine.ran[1:3])
 
 
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_an_environment_whose_making_was_broken_off_is_made_anew(tmp_path: Path, is_whole: bool) -> None:
+    """By Ctrl-C, or on a Debian without python3-venv: it has a Python, and no pip."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").touch()
+    machine = Machine(tmp_path, *(() if is_whole else ("import pip",)))
+    machine.setup.all()
+    made = [command for command in machine.ran if "venv" in command]
+    assert made == ([] if is_whole else [(sys.executable, "-m", "venv", "--clear", str(tmp_path))])
+
+
 def test_uv_is_told_what_pip_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in install.SETTINGS.values():
         monkeypatch.delenv(name, raising=False)
