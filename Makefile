@@ -103,19 +103,19 @@ console/e2e/node_modules/.ready: console/e2e/package-lock.json | $(READY)
 peers: .venv-oidc/.ready .venv-clients/.ready .venv-deploy/.ready
 
 .venv-oidc/.ready: requirements/oidc-peer.txt
-	@test -x .venv-oidc/bin/python || $(PYTHON) -m venv .venv-oidc
+	@test -x .venv-oidc/bin/pip || $(PYTHON) -m venv --clear .venv-oidc
 	.venv-oidc/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/oidc-peer.txt
 	@touch $@
 
 # What checks deploy/, and lists what a release is made of.
 .venv-deploy/.ready: requirements/deploy.txt
-	@test -x .venv-deploy/bin/python || $(PYTHON) -m venv .venv-deploy
+	@test -x .venv-deploy/bin/pip || $(PYTHON) -m venv --clear .venv-deploy
 	.venv-deploy/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/deploy.txt
 	@touch $@
 
 # Generators of clients, and the compilers that judge what they make.
 .venv-clients/.ready: requirements/clients.txt tests/clients/package-lock.json
-	@test -x .venv-clients/bin/python || $(PYTHON) -m venv .venv-clients
+	@test -x .venv-clients/bin/pip || $(PYTHON) -m venv --clear .venv-clients
 	.venv-clients/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/clients.txt
 	@mkdir -p .venv-clients/npm && cp tests/clients/package.json tests/clients/package-lock.json tests/clients/.npmrc .venv-clients/npm
 	cd .venv-clients/npm && PATH="$(CURDIR)/.venv-clients/bin:$$PATH" npm ci --silent

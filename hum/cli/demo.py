@@ -248,8 +248,8 @@ class Demo:
                 f"  turn {turn['turn_seq']}: {turn['first_answer_ms']} ms, of which HUM's own {turn['ours_ms']} ms, "
                 f"the model's {turn['model_ms']} ms"
             )
-        truth = simulate.heard_before_first_clear(call)
         for each in record["interruptions"]:
+            truth = simulate.heard_before_clear(call, each["at_ms"])
             known = f"; the carrier really played {truth:.0f} ms" if truth is not None else ""
             self._say(
                 f"Interruption: cleared {each['reaction_ms']} ms after the caller's voice; "
@@ -273,7 +273,7 @@ class Demo:
             "three turns of the agent": roles.count("agent") >= 3,
             "a latency for each answer": bool(record["latency"]) and len(record["latency"]["turns"]) >= 2,
             "the interruption": any(each["verdict"] == "cut" for each in record["interruptions"]),
-            "the interruption at the carrier": simulate.heard_before_first_clear(call) is not None,
+            "the interruption at the carrier": simulate.heard_before_clear(call, 0) is not None,
             "a summary": bool(record["summary"] and record["summary"]["text"]),
             "the recording": bool(recordings) and record["recording_url"] is not None,
             "a call without carrier errors": not call.errors,

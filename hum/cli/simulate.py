@@ -95,12 +95,16 @@ def call_id(call: Call) -> str:
     return ""
 
 
-def heard_before_first_clear(call: Call) -> float | None:
-    """How many ms of the agent's utterance had really been played at the first interruption."""
+def heard_before_clear(call: Call, at_ms: float) -> float | None:
+    """Return how many ms of the agent's utterance had really been played at the clear nearest to `at_ms` of the first stream.
+
+    None if nothing was ever cleared.
+    """
     stream = next((each for each in call.streams if each.playout.clears), None)
     if stream is None:
         return None
-    at_ms, heard_bytes, next_start_ms = stream.playout.clears[0].received_at_ms, 0, None
+    clear = min(stream.playout.clears, key=lambda each: abs(each.received_at_ms - at_ms))
+    at_ms, heard_bytes, next_start_ms = clear.received_at_ms, 0, None
     for segment in reversed(stream.playout.segments):
         if segment.start_ms >= at_ms:
             continue

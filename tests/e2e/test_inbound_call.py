@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hum.cli.simulate import heard_before_first_clear
+from hum.cli.simulate import heard_before_clear
 from sandbox.openai import Script
 from sandbox.speech import Speech
 from sandbox.twilio import say
@@ -106,7 +106,7 @@ async def test_a_call_is_answered_interrupted_recorded_and_summarized(
     # The interruption: the reported position is where the carrier really was.
     (interruption,) = record["interruptions"]
     assert interruption["verdict"] == "cut"
-    really = heard_before_first_clear(call)
+    really = heard_before_clear(call, interruption["at_ms"])
     assert really is not None and 0 < interruption["heard_ms"] < 6_000
     (session,) = house.model.sessions
     (truncated,) = session.truncations
