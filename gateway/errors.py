@@ -68,6 +68,8 @@ BY_CODE: Mapping[StatusCode, int] = {
 }
 BAD, INTERNAL, UNAUTHENTICATED = 400, 500, 401
 UNAVAILABLE = "The service is temporarily unavailable; try again."
+#: How many bad fields an answer names, and how much of each path and reason.
+MOST_FIELDS, PATH_CHARS, REASON_CHARS = 20, 200, 500
 #: One step of a field's path: a name, and the item of a list or the key of a map.
 STEP = re.compile(r'([^.\[\]]+)((?:\["(?:[^"\\]|\\.)*"\]|\[[^\]]*\])*)')
 
@@ -115,9 +117,17 @@ def late(request_id: str) -> Response:
     return answer(LATE, StatusCode.DEADLINE_EXCEEDED.name, UNAVAILABLE, request_id)
 
 
+def shortened(problems: Sequence[FieldError]) -> list[FieldError]:
+    """Return what a client is told of these: the first MOST_FIELDS, with paths and reasons of bounded length.
+
+    Names and values come from the client: what is told of them must not cost more than they did.
+    """
+    return [FieldError(each.field[:PATH_CHARS], each.reason[:REASON_CHARS]) for each in problems[:MOST_FIELDS]]
+
+
 def bad_fields(fields: Sequence[FieldError], request_id: str, headers: Mapping[str, str] | None = None) -> Response:
-    """A 400 that names every bad field."""
-    details = [each._asdict() for each in fields]
+    """Return a 400 that names the bad fields."""
+    details = [each._asdict() for each in shortened(fields)]
     return answer(400, "INVALID_REQUEST", "Some fields are invalid.", request_id, details, headers)
 
 
@@ -136,7 +146,7 @@ def rpc_error(error: AioRpcError, request_id: str, rename: "Rename") -> Response
     reason, metadata, fields = _details(error)
     status = BY_REASON.get(reason, 0) or BY_CODE.get(error.code(), INTERNAL)
     if fields:
-        renamed = [FieldError(rename(each.field), each.reason) for each in fields]
+        renamed = [FieldError(rename(each.field), each.reason) for each in shortened(fields)]
         return bad_fields(renamed, request_id, answer_headers(error.trailing_metadata()))
     details = [dict(metadata)] if metadata else []
     message = error.details() or ""

@@ -152,7 +152,7 @@ async def _fill(binding: Binding, request: Request, limits: Limits, rename: erro
             setattr(message, contract.EVENT_ID, seen)
     if contract.RANGE in fields:
         setattr(message, contract.RANGE, request.headers.get("range", ""))
-    if problems:
+    if problems := errors.shortened(problems):
         # Control will not see this request, so report here what it would find too; but not about a list or an object
         # that lacks its bad value: that would be reported twice.
         holes = {prefix for each in problems for prefix in errors.prefixes(each.field)}

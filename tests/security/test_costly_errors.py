@@ -1,0 +1,62 @@
+"""What is wrong with a request is told within bounds: it costs no more than the request itself."""
+
+import json
+import time
+import tracemalloc
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.security.conftest import Edge
+
+KB = 1_000
+NAMES: dict[str, dict[str, str]] = {
+    "a long name": {"a" * 40 * KB: "1"},
+    "brackets": {"a" + '["' * 6 * KB: "1"},
+    "dots": {".".join("a" * 20 * KB): "1"},
+    "many": {f"p{n}": "1" for n in range(4 * KB)},
+}
+BODIES: dict[str, Any] = {
+    "bad items": {"name": "F", "knowledge_ids": [7] * 12 * KB},
+    "unknown members": {f"m{n}": n for n in range(4 * KB)},
+    "a long member": {"m" * 60 * KB: 1},
+    "nested": {"name": [[[[{"a": [1]}]]]]},
+    "strings for numbers": {"name": "F", "max_call_seconds": "x" * 60 * KB},
+}
+
+
+async def cost(request: Any) -> tuple[httpx.Response, float, int]:
+    """The answer, the processor's seconds and the bytes of memory at its peak."""
+    tracemalloc.start()
+    began = time.process_time()
+    answer = await request()
+    seconds, (_, peak) = time.process_time() - began, tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return answer, seconds, peak
+
+
+@pytest.mark.parametrize("credential", [True, False], ids=["a tenant", "a stranger"])
+@pytest.mark.parametrize("name", NAMES)
+async def test_names_of_parameters(edge: Edge, name: str, credential: bool) -> None:
+    async with await edge.client() as http:
+        if not credential:
+            del http.headers["Authorization"]
+        await http.get("/api/flows")
+        answer, seconds, peak = await cost(lambda: http.get("/api/flows", params=NAMES[name]))
+        assert answer.status_code in ({400, 414, 431} if credential else {400, 401, 414, 431})
+        assert len(answer.content) < 8 * KB and seconds < 1 and peak < 10_000 * KB
+
+
+@pytest.mark.parametrize("credential", [True, False], ids=["a tenant", "a stranger"])
+@pytest.mark.parametrize("name", BODIES)
+async def test_bodies(edge: Edge, name: str, credential: bool) -> None:
+    content = json.dumps(BODIES[name])
+    async with await edge.client() as http:
+        http.headers["Content-Type"] = "application/json"
+        if not credential:
+            del http.headers["Authorization"]
+        await http.post("/api/flows", content="{}")
+        answer, seconds, peak = await cost(lambda: http.post("/api/flows", content=content))
+        assert answer.status_code == (400 if credential else 401)
+        assert len(answer.content) < 8 * KB and seconds < 1 and peak < 10_000 * KB
