@@ -5,7 +5,7 @@ from functools import cache
 from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
-from hum.v1 import options_pb2
+from hum.v1 import options_pb2, validate_pb2
 
 TIMESTAMP = "google.protobuf.Timestamp"
 
@@ -49,3 +49,15 @@ def enum_words(enum: EnumDescriptor) -> dict[str, int]:
     """An enum's values by their words in JSON: lower case, without the prefix, without the unspecified value."""
     prefix = enum.values_by_number[0].name.removesuffix("UNSPECIFIED")
     return {value.name.removeprefix(prefix).lower(): value.number for value in enum.values if value.number}
+
+
+@cache
+def most_items(field: FieldDescriptor) -> int:
+    """Return how many items a list or a map may have; 0 if its rules don't say."""
+    rules = field.GetOptions().Extensions[validate_pb2.field]
+    return int(rules.map.max_pairs if is_map(field) else rules.repeated.max_items)
+
+
+def too_many(most: int) -> str:
+    """Return what is wrong with a list of more items, as protovalidate says it."""
+    return f"must contain no more than {most} item(s)"

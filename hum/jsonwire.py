@@ -170,6 +170,8 @@ def _field_reader(field: FieldDescriptor) -> FieldReader:
             items = _RAW_ITEMS.decode(raw)
         except (msgspec.DecodeError, RecursionError) as error:
             raise Bad("must be a list") from error
+        if (most := jsonnames.most_items(field)) and len(items) > most:
+            raise Bad(jsonnames.too_many(most))  # none of them is read
         for place, item in enumerate(items):
             inner = reading.item(place)
             try:

@@ -35,12 +35,26 @@ def require_valid(request: Message) -> None:
 
 
 def check(request: Message) -> list[FieldError]:
-    """Every bad field of a request, by its path in proto names."""
+    """Return every bad field of a request, by its path in proto names.
+
+    Of one with lists that are too long only these: each bad item costs far more to report than it cost to send.
+    """
+    if long := list(_too_long(request, "")):
+        return long
     violations = [each.proto for each in protovalidate.collect_violations(request)]
     found = [FieldError(_path(each), _reason(cast("Descriptor", request.DESCRIPTOR), each)) for each in violations]
     bad = {each.field for each in found}
     more = [*_behaviour(request), *_texts(request, "")]
     return found + [each for each in more if each.field not in bad]
+
+
+def _too_long(message: Message, prefix: str) -> Iterator[FieldError]:
+    for field, value in message.ListFields():
+        if field.is_repeated and (most := jsonnames.most_items(field)) and len(value) > most:
+            yield FieldError(prefix + field.name, jsonnames.too_many(most))
+        elif jsonnames.held(field) is not None:
+            for path, held in _values(field, value, prefix + field.name):
+                yield from _too_long(held, f"{path}.")
 
 
 def _path(violation: Any) -> str:

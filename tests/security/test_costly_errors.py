@@ -22,8 +22,14 @@ BODIES: dict[str, Any] = {
     "unknown members": {f"m{n}": n for n in range(4 * KB)},
     "a long member": {"m" * 60 * KB: 1},
     "nested": {"name": [[[[{"a": [1]}]]]]},
+    "a list that is far too long": {"phone_e164": "+13175550199", "tags": [" "] * 200 * KB},
     "strings for numbers": {"name": "F", "max_call_seconds": "x" * 60 * KB},
 }
+
+
+@pytest.fixture
+def public_socket() -> dict[str, Any]:
+    return {"body_bytes": 1 << 20}
 
 
 async def cost(request: Any) -> tuple[httpx.Response, float, int]:
@@ -45,7 +51,7 @@ async def test_names_of_parameters(edge: Edge, name: str, credential: bool) -> N
         await http.get("/api/flows")
         answer, seconds, peak = await cost(lambda: http.get("/api/flows", params=NAMES[name]))
         assert answer.status_code in ({400, 414, 431} if credential else {400, 401, 414, 431})
-        assert len(answer.content) < 8 * KB and seconds < 1 and peak < 10_000 * KB
+        assert len(answer.content) < 8 * KB and seconds < 2 and peak < 10_000 * KB
 
 
 @pytest.mark.parametrize("credential", [True, False], ids=["a tenant", "a stranger"])
@@ -57,6 +63,7 @@ async def test_bodies(edge: Edge, name: str, credential: bool) -> None:
         if not credential:
             del http.headers["Authorization"]
         await http.post("/api/flows", content="{}")
-        answer, seconds, peak = await cost(lambda: http.post("/api/flows", content=content))
+        path = "/api/contacts" if "tags" in BODIES[name] else "/api/flows"
+        answer, seconds, peak = await cost(lambda: http.post(path, content=content))
         assert answer.status_code == (400 if credential else 401)
-        assert len(answer.content) < 8 * KB and seconds < 1 and peak < 10_000 * KB
+        assert len(answer.content) < 8 * KB and seconds < 2 and peak < 10_000 * KB

@@ -21,6 +21,7 @@ from media.takeover import codec
 from media.takeover.channel import Channel, Gone
 from media.takeover.taking import Predecessor
 from tests.media.conftest import Plane, until, voice
+from tests.waits import patience
 
 
 class Caller:
@@ -53,6 +54,14 @@ class Caller:
     def speak(self, ms, seed=3):
         ulaw = voice(ms, seed)
         self.saying += [ulaw[at : at + 160] for at in range(0, len(ulaw), 160)]
+
+    async def speak_until(self, met):
+        """Say a word again and again until it is answered: frames that come late and at once may make no turn."""
+        async with patience():
+            while not met():
+                self.speak(600)
+                for _ in range(60):
+                    await asyncio.sleep(0 if met() else 0.05)
 
     async def stop(self):
         for task in self._tasks:
@@ -111,8 +120,7 @@ async def test_a_call_goes_on_in_the_next_process(first, control, model):
             await until(lambda: control.taken)
             assert control.taken == [(old, second.media.link.node, ["call_t1"])]
             answered = model.types().count("response.create")
-            caller.speak(600)
-            await until(lambda: model.types().count("response.create") > answered)
+            await caller.speak_until(lambda: model.types().count("response.create") > answered)
             control.command("call_t1", node=old, command_id="c1", instruct={"text": "Be short."})
             await until(lambda: "c1" in control.answers)
             assert control.answers["c1"] == "done"
