@@ -133,6 +133,14 @@ class Town:
         for _ in range(count - len(others)):
             await self.start("worker")
 
+    async def kill(self, plane: str) -> None:
+        """Kill the first process of a plane with SIGKILL; return once it is gone and its successor is being started."""
+        before = len(self.deaths)
+        os.kill(next(each.pid for each in self.parts if each.plane == plane), signal.SIGKILL)
+        async with asyncio.timeout(60):
+            while len(self.deaths) == before:  # noqa: ASYNC110 - as in `_keep`
+                await asyncio.sleep(LOOK_SECONDS)
+
     async def _end(self, part: Part) -> None:
         keeper = self._keepers.pop(self.parts.index(part))
         self.parts.remove(part)
