@@ -75,6 +75,8 @@ STOP = """
 _heads = """
     SELECT m.id, m.org_id, m.conversation_id, m.number_e164, m.contact_e164 AS to_e164, m.body, m.status, m.segments,
            m.sent_by, m.expires_at, m.honors_hours, m.campaign_id, m.due_at,
+           (SELECT least(m.created_at, k.created_at) FROM restorations r
+             WHERE least(m.created_at, k.created_at) < r.restored_at LIMIT 1) AS doubtful_since,
            ARRAY(SELECT a.url FROM message_media a WHERE a.message_id = m.id ORDER BY a.index) AS media_urls,
            o.time_zone, o.business_hours_json, o.quiet_hours_enabled, o.recipient_hours_enabled,
            (c.status = 'closed' AND m.status = 'scheduled')
@@ -184,6 +186,8 @@ class HeadRow:
     honors_hours: bool
     campaign_id: UUID | None
     due_at: datetime
+    #: The database was restored from a backup since then: the text may have been sent already.
+    doubtful_since: datetime | None
     media_urls: Sequence[str]
     rules: RulesRow
 
