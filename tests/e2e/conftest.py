@@ -20,6 +20,7 @@ from media import app as media
 from sandbox.openai import Model, Script, Settings
 from sandbox.speech import Speech
 from sandbox.twilio import Call, Carrier
+from tests import endings
 
 ACCOUNT, TOKEN, KEY = "AC" + "1" * 32, "carrier-token", "sk-test"
 NUMBER, CALLER = "+13175550100", "+13175550199"
@@ -52,7 +53,7 @@ class House:
 
     async def record(self, *, summarized: bool = False) -> dict[str, Any]:
         """The call's record, once it is over (and summarized)."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while True:
                 (call,) = (await self.http.get("/api/calls")).json()["calls"]
                 found: dict[str, Any] = (await self.http.get(f"/api/calls/{call['id']}")).json()
@@ -62,7 +63,7 @@ class House:
 
     async def call_that_is(self, status: str) -> dict[str, Any]:
         """The call, once it has this status: the media plane's reports arrive a tick later."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while True:
                 calls: list[dict[str, Any]] = (await self.http.get("/api/calls", params={"limit": 1})).json()["calls"]
                 if calls and calls[0]["status"] == status:
@@ -71,7 +72,7 @@ class House:
 
     async def clips_rendered(self) -> None:
         """Wait until every sentence of the flows is rendered."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while True:
                 async with self.control.db.system() as tx:
                     if not await tx.fetchval("SELECT count(*) FROM pgqueuer WHERE entrypoint = $1", RENDER_CLIPS.name):
@@ -157,3 +158,4 @@ async def house(
         yield House(carrier, model, http, plane, voice, tmp_path, database_url)
         stop.set()
         await working
+        assert await endings.violations(database_url) == []
