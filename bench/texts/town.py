@@ -141,6 +141,24 @@ class Town:
             while len(self.deaths) == before:  # noqa: ASYNC110 - as in `_keep`
                 await asyncio.sleep(LOOK_SECONDS)
 
+    @asynccontextmanager
+    async def outage(self) -> AsyncIterator[None]:
+        """Control, the workers and the database are killed with SIGKILL, and run again when the block is left."""
+        planes = [each.plane for each in self.parts]
+        for keeper in self._keepers:
+            keeper.cancel()
+        for part in self.parts:
+            os.kill(part.pid, signal.SIGKILL)
+        await self.kill_postgres()
+        self.parts.clear()
+        self._keepers.clear()
+        try:
+            yield
+        finally:
+            await self.restart_postgres()
+            for plane in planes:
+                await self.start(plane)
+
     async def _end(self, part: Part) -> None:
         keeper = self._keepers.pop(self.parts.index(part))
         self.parts.remove(part)
@@ -205,11 +223,13 @@ async def _program(arguments: Sequence[str], environment: Mapping[str, str], hom
 
 
 @asynccontextmanager
-async def town(home: Path, *, workers: int = 1, settings: Mapping[str, str] | None = None) -> AsyncIterator[Town]:
-    """A platform with one organization, one number, and a client of its API."""
+async def town(
+    home: Path, *, workers: int = 1, settings: Mapping[str, str] | None = None, more_numbers: Sequence[str] = ()
+) -> AsyncIterator[Town]:
+    """A platform with one organization, one number, and a client of its API; the carrier's account holds more numbers."""
     async with AsyncExitStack() as stack:
         carrier = await stack.enter_async_context(
-            Carrier.serve(account_sid=ACCOUNT, auth_token=TOKEN, numbers=[NUMBER])
+            Carrier.serve(account_sid=ACCOUNT, auth_token=TOKEN, numbers=[NUMBER, *more_numbers])
         )
         postgres = EmbeddedPostgres(home)
         url = await postgres.start()
