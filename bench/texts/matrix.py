@@ -289,10 +289,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--recipients", type=int, default=300)
     parser.add_argument("--column", type=int, default=0, help="also the sending steps with so many recipients")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 3])
-    parser.add_argument("--only", default="", help="only rows whose `victim step list` has this in it")
+    parser.add_argument(
+        "--only", nargs="+", default=[""], help="only rows whose `victim step list workers` has one of these in it"
+    )
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
     given = parser.parse_args(argv)
-    chosen = [each for each in cells(given.recipients, given.workers, given.column) if given.only in _name(each)]
+    every = cells(given.recipients, given.workers, given.column)
+    chosen = [each for each in every if any(part in _name(each) for part in given.only)]
     folder = Path(tempfile.mkdtemp(prefix="matrix."))
     rows = uvloop.run(measure(chosen, folder / "home", given.json))
     print(table(rows))

@@ -79,6 +79,7 @@ def test_the_matrix_kills_each_part_at_every_step() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 async def test_killed_where_it_hurts_each_gets_its_text_once(tmp_path: Path) -> None:
     cells = [
         Cell("postgres", "send: posted", 1, 50),

@@ -97,7 +97,7 @@ async def browsers(house: House) -> AsyncIterator[media.Media]:
         max_late_ms=1_000.0,
     )
     async with media.build(settings, browser=True) as running:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not running.link.up:
                 await asyncio.sleep(0.02)
         yield running

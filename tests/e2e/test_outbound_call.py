@@ -14,7 +14,7 @@ CALLEE = "+13175550188"
 GREETING = "Hello, this is the clinic."
 LEFT = "This is the clinic. We will call again tomorrow at nine. Goodbye."
 STAYS: dict[str, Any] = {"do": "wait", "ms": 60_000}
-IN_TURN = {"do": "wait_for_agent_to_finish", "quiet_ms": 600, "timeout_ms": 20_000}
+IN_TURN = {"do": "wait_for_agent_to_finish", "quiet_ms": 600, "timeout_ms": 60_000}
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ async def place(house: House, flow: dict[str, Any], **fields: Any) -> dict[str, 
 
 async def at_carrier(house: House, number: int = 1) -> Call:
     """The `number`th call that came to the callee."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(calls := house.carrier.calls_to(CALLEE)) < number:
             await asyncio.sleep(0.02)
     return calls[number - 1]
@@ -51,7 +51,7 @@ async def at_carrier(house: House, number: int = 1) -> Call:
 
 async def order_that(house: House, id: str, *statuses: str) -> dict[str, Any]:
     """The order, once its call has one of these statuses."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             found: dict[str, Any] = (await house.http.get(f"/api/outbound/calls/{id}")).json()
             if found["status"] in statuses:
@@ -61,7 +61,7 @@ async def order_that(house: House, id: str, *statuses: str) -> dict[str, Any]:
 
 async def over(house: House, id: str) -> dict[str, Any]:
     """The call's record, once it is over."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             found: dict[str, Any] = (await house.http.get(f"/api/calls/{id}")).json()
             if found["ended_at"]:
@@ -70,7 +70,7 @@ async def over(house: House, id: str) -> dict[str, Any]:
 
 
 async def answered_by(house: House, id: str) -> str:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not (who := (await house.http.get(f"/api/calls/{id}")).json()["answered_by"]):
             await asyncio.sleep(0.03)
     return str(who)
@@ -99,7 +99,7 @@ async def test_a_person_is_called_greeted_at_once_and_spoken_with(house: House) 
         "queued", NUMBER, CALLEE, ["Tue", "9:00"],
     )  # fmt: skip
     call = await at_carrier(house)
-    await call.ended(40)
+    await call.ended()
     record = await over(house, placed["id"])
     assert (record["direction"], record["status"], record["end_reason"]) == ("outbound", "completed", "caller")
     assert said(record, "agent")[0] == GREETING and said(record, "caller")
@@ -126,13 +126,13 @@ async def test_nobody_waits_for_the_verdict_of_the_detection(house: House) -> No
     flow = await set_up(house, farend.human(then=[IN_TURN, {"do": "wait", "ms": 2_000}, {"do": "hang_up"}]))
     plain = await place(house, flow)
     first = await at_carrier(house)
-    await first.ended(40)
+    await first.ended()
     await over(house, plain["id"])
     patched = await house.http.patch(f"/api/flows/{flow['id']}", json={"machine_action": "hang_up"})
     assert patched.status_code == 200, patched.text
     detected = await place(house, flow)
     second = await at_carrier(house, 2)
-    await second.ended(40)
+    await second.ended()
     assert (await over(house, detected["id"]))["answered_by"] == "human"
     without_ms, with_ms = first_sound_ms(first), first_sound_ms(second)
     (verdict,) = second.journal.of("amd")
@@ -159,7 +159,7 @@ async def test_a_machine_is_hung_up_on(house: House) -> None:
     flow = await set_up(house, farend.machine(), machine_action="hang_up")
     placed = await place(house, flow)
     call = await at_carrier(house)
-    await call.ended(40)
+    await call.ended()
     record = await over(house, placed["id"])
     assert (record["status"], record["end_reason"], record["answered_by"]) == ("completed", "machine", "machine")
     assert call.hung_up_by != "caller"
@@ -169,7 +169,7 @@ async def test_a_message_is_left_after_the_beep_and_heard_to_its_end(house: Hous
     flow = await set_up(house, farend.machine(), machine_action="message", machine_message=LEFT)
     placed = await place(house, flow)
     call = await at_carrier(house)
-    await call.ended(60)
+    await call.ended()
     record = await over(house, placed["id"])
     assert (record["status"], record["end_reason"], record["answered_by"]) == ("completed", "machine", "machine")
     last = record["transcript"][-1]
@@ -193,7 +193,7 @@ async def test_without_a_text_the_agent_leaves_a_message_of_its_own(house: House
     flow = await set_up(house, farend.machine(), machine_action="message")
     placed = await place(house, flow, task_context={"reason": "Confirm the visit"})
     call = await at_carrier(house)
-    await call.ended(60)
+    await call.ended()
     record = await over(house, placed["id"])
     assert (record["end_reason"], record["answered_by"]) == ("machine", "machine")
     assert call.journal.of("machine.recording"), "the machine recorded"
@@ -208,7 +208,7 @@ async def test_with_no_action_the_call_goes_on_and_says_who_answered(house: Hous
     call = await at_carrier(house)
     assert await answered_by(house, placed["id"]) == "machine"
     assert not call.is_over
-    await call.ended(40)
+    await call.ended()
     assert (await over(house, placed["id"]))["end_reason"] == "caller"
 
 
@@ -216,7 +216,7 @@ async def test_with_no_action_the_call_goes_on_and_says_who_answered(house: Hous
 async def test_a_fax_is_hung_up_on_with_any_action(house: House) -> None:
     flow = await set_up(house, farend.fax(), machine_action="none")
     placed = await place(house, flow)
-    await (await at_carrier(house)).ended(40)
+    await (await at_carrier(house)).ended()
     record = await over(house, placed["id"])
     assert (record["end_reason"], record["answered_by"]) == ("fax", "fax")
 
@@ -234,7 +234,7 @@ class TestScreening:
         call = await at_carrier(house)
         assert await answered_by(house, placed["id"]) == "screening"
         assert not call.is_over
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while (await house.http.get(f"/api/calls/{placed['id']}")).json()["ended_at"] is None:
                 turns = (await house.http.get(f"/api/calls/{placed['id']}")).json()["transcript"]
                 if [turn["role"] for turn in turns].count("caller") >= 2:
@@ -270,7 +270,7 @@ async def test_nobody_answers(house: House, person: Person, status: str, reason:
 async def test_who_was_busy_is_called_again(house: House) -> None:
     flow = await set_up(house, farend.busy(), farend.human(then=[IN_TURN, {"do": "hang_up"}]))
     placed = await place(house, flow, max_attempts=2, retry_after_seconds=10)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (order := (await house.http.get(f"/api/outbound/calls/{placed['id']}")).json())["waits_for"] != "retry":
             await asyncio.sleep(0.03)
     assert order["status"] == "queued"
@@ -279,7 +279,7 @@ async def test_who_was_busy_is_called_again(house: House) -> None:
     record = await over(house, placed["id"])
     assert record["status"] == "completed" and GREETING in said(record, "agent")
     order = await order_that(house, placed["id"], "completed")
-    async with asyncio.timeout(30):  # a sweep closes the attempt after its call
+    async with asyncio.timeout(60):  # a sweep closes the attempt after its call
         while order["attempts"][-1]["status"] == "under_way":
             await asyncio.sleep(0.05)
             order = (await house.http.get(f"/api/outbound/calls/{placed['id']}")).json()
@@ -312,7 +312,7 @@ async def test_a_number_is_called_once_whatever_the_carrier_answers(house: House
     async with house.control.db.system() as tx:
         if fault.on == "create" and fault.stage == "before" and fault.do == "error":
             # Nothing was created: two looks say so, and then it is called.
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while not await tx.fetchval("SELECT count(*) FROM outbound_attempts WHERE looked_at IS NOT NULL"):
                     await asyncio.sleep(0.05)
             assert not house.carrier.calls_to(CALLEE)

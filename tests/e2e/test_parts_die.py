@@ -48,7 +48,7 @@ class Town:
     async def talking(self) -> Call:
         """A call whose stream is open, as its record says too."""
         call = await self.ring()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not any(each["status"] == "in_progress" for each in await self.calls()):
                 await asyncio.sleep(0.05)
         return call
@@ -69,7 +69,7 @@ class Town:
 
     async def in_transfer(self, id: str, state: str) -> None:
         """The call's last transfer is in this state."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while True:
                 answer = await self.http.get(f"/api/calls/{id}")
                 rows = answer.json().get("transfers") if answer.status_code == 200 else []
@@ -183,13 +183,13 @@ async def test_a_media_process_that_dies_is_followed_at_once(town: Town) -> None
     call = await town.talking()
     town.kill("media")
     killed_at = time.monotonic()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(call.verbs) < 2:
             await asyncio.sleep(0.01)
     took_seconds = time.monotonic() - killed_at
     assert [verb.name for verb in call.verbs] == ["Connect", "Connect"]
     assert took_seconds < 15, "as long as its program takes to come back, on a busy machine"
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not _is_heard_again(call):
             await asyncio.sleep(0.05)
     call.hang_up()
@@ -221,7 +221,7 @@ class TestFull:
         first = await town.talking()
         await asyncio.sleep(1)  # control is told within a quarter of a second
         second = await town.ring()
-        await second.ended(30)
+        await second.ended()
         assert [verb.name for verb in second.verbs] == ["Say", "Hangup"]
         assert second.sentences == [sentence(Sentence.BUSY, "de")[0]]
         refused, _ = await town.calls()
@@ -265,7 +265,7 @@ class TestTransfer:
         assert (still["status"], call.is_over) == ("in_progress", False)
         town.kill("control")
         town.carrier.calls_to(DOCTOR)[-1].hang_up("caller")
-        await call.ended(40)
+        await call.ended()
         (record,) = await town.all_over()
         assert (record["status"], record["end_reason"]) == ("completed", "transferred")
         found = (await town.http.get(f"/api/calls/{live['id']}")).json()["transfers"]

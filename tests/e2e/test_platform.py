@@ -28,7 +28,7 @@ from tests.media.browsers import Caller
 from tests.relay import relayed
 
 pytestmark = pytest.mark.slow
-LISTEN = {"do": "wait_for_agent_to_finish", "quiet_ms": 500, "timeout_ms": 15_000}
+LISTEN = {"do": "wait_for_agent_to_finish", "quiet_ms": 500, "timeout_ms": 60_000}
 
 
 @asynccontextmanager
@@ -95,12 +95,12 @@ async def browser_call(http: httpx.AsyncClient, flow: str) -> None:
         assert answer.status_code == 201, answer.text
         await caller.take(answer.json()["sdp"])
         place = f"/api/calls/{answer.json()['call_id']}"
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (await http.get(place)).json()["status"] != "in_progress":
                 await asyncio.sleep(0.05)
     finally:
         await caller.close()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (call := (await http.get(place)).json())["status"] != "completed":
             await asyncio.sleep(0.05)
     assert (call["origin"], call["end_reason"]) == ("browser", "caller")
@@ -128,7 +128,7 @@ async def test_what_is_set_is_used_and_has_no_stand_in(
         flow = (await http.post("/api/flows", json={"name": "F", "greeting": "Hello and welcome."})).json()
         assert (await http.post("/api/numbers", json={"e164": NUMBER, "flow_id": flow["id"]})).status_code == 201
         call = await carrier.ring(NUMBER, CALLER, [LISTEN])
-        await call.ended(30)
+        await call.ended()
         assert len(model.sessions) == 1
         async with asyncio.timeout(60):
             while [each["status"] for each in (await http.get("/api/calls")).json()["calls"]] != ["completed"]:
@@ -150,8 +150,8 @@ async def test_what_is_set_is_used_and_has_no_stand_in(
             while (await http.get("/readyz")).status_code != 200:
                 await asyncio.sleep(0.05)
         again = await carrier.ring(NUMBER, CALLER, [LISTEN])
-        await again.ended(30)
-        async with asyncio.timeout(20):
+        await again.ended()
+        async with asyncio.timeout(60):
             while [each["status"] for each in (await http.get("/api/calls")).json()["calls"]] != ["completed"] * 3:
                 await asyncio.sleep(0.1)
 
@@ -177,7 +177,7 @@ async def test_a_call_outlives_control_and_its_record_is_whole(
         control = next(each for each in platform.programs.all if each.name == "control")
         assert control.process is not None
         os.kill(control.process.pid, signal.SIGKILL)
-        await call.ended(60)
+        await call.ended()
         assert [verb.name for verb in call.verbs] == ["Connect"], "the caller noticed nothing"
         async with asyncio.timeout(40):
             while True:
@@ -205,7 +205,7 @@ async def test_a_database_that_is_killed_comes_back_where_it_was(
     try:
         await platform.start()
         worker = next(each for each in platform.programs.all if each.name == "worker")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while "worker is running" not in worker.command.log.read_text():
                 await asyncio.sleep(0.1)
         running = {each.name: each.process.pid for each in platform.programs.all if each.process is not None}
@@ -262,7 +262,7 @@ async def test_who_needs_the_database_is_ready_while_it_answers(
 async def ready(platform: Platform, statuses: dict[str, int]) -> None:
     """Wait until `/readyz` of every plane answers so."""
     seen: dict[str, int] = {}
-    async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(30):
+    async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(60):
         while seen != statuses:
             await asyncio.sleep(0.1)
             for plane, url in platform.where["metrics_urls"].items():
@@ -323,27 +323,27 @@ async def test_a_call_whose_media_process_dies_goes_on_where_it_was(
     async with httpx.AsyncClient(base_url=platform.where["gateway_url"], headers=headers, trust_env=False) as http:
         flow = (await http.post("/api/flows", json={"name": "F", "greeting": "Hello and welcome."})).json()
         assert (await http.post("/api/numbers", json={"e164": NUMBER, "flow_id": flow["id"]})).status_code == 201
-        async with asyncio.timeout(30), db.system() as tx:
+        async with asyncio.timeout(60), db.system() as tx:
             while await tx.fetchval("SELECT count(*) FROM clips") < 7:
                 await asyncio.sleep(0.1)
         call = await carrier.ring(NUMBER, CALLER, [LISTEN, say(question)], stay=True)
         await call.journal.find("caller.said", phase="end", step=1)
         playout = call.streams[0].playout
         greeted_bytes = playout.played_bytes
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while playout.played_bytes < greeted_bytes + 3 * 8_000:
                 await asyncio.sleep(0.02)
         async with db.system() as tx:
             node = await tx.fetchval("SELECT node FROM calls")
         os.kill(int(node.split("-")[-2]), signal.SIGKILL)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while len(model.sessions) < 2 or not model.sessions[1].spoken():
                 await asyncio.sleep(0.05)
         await asyncio.sleep(4)
         call.hang_up()
-        await call.ended(20)
+        await call.ended()
         record = None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while record is None or not record["ended_at"]:
                 (found,) = (await http.get("/api/calls")).json()["calls"]
                 record = (await http.get(f"/api/calls/{found['id']}")).json()

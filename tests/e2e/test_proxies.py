@@ -161,7 +161,7 @@ async def house(
 
 
 async def serves(house: House) -> None:
-    async with asyncio.timeout(30), house.client() as http:
+    async with asyncio.timeout(60), house.client() as http:
         while house.proxy.process.returncode is None:
             with contextlib.suppress(httpx.TransportError):
                 if (await http.get("/readyz")).status_code == 200:
@@ -180,7 +180,7 @@ async def test_a_call_through_the_proxy(house: House, name: str) -> None:
         await answered(http)
         call = await house.carrier.ring(NUMBER, CALLER, STAYS)
         record: dict[str, str] = {}
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while record.get("status") != "in_progress":
                 record = next(iter((await http.get("/api/calls")).json()["calls"]), {})
                 await asyncio.sleep(0.05)
@@ -197,8 +197,8 @@ async def test_a_call_through_the_proxy(house: House, name: str) -> None:
             await serves(house)
         assert not call.is_over
         call.hang_up()
-        await call.ended(30)
-        async with asyncio.timeout(15):
+        await call.ended()
+        async with asyncio.timeout(60):
             while record["status"] != "completed":
                 record = (await http.get(f"/api/calls/{record['id']}")).json()
                 await asyncio.sleep(0.05)

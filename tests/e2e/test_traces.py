@@ -24,7 +24,7 @@ from tests.e2e.test_platform import free_sockets, started
 from tests.e2e.test_tools import SCHEMA
 
 pytestmark = pytest.mark.slow
-LISTEN = {"do": "wait_for_agent_to_finish", "quiet_ms": 500, "timeout_ms": 15_000}
+LISTEN = {"do": "wait_for_agent_to_finish", "quiet_ms": 500, "timeout_ms": 60_000}
 SCRIPT = {
     "heard": ["I would like to book a visit"],
     "turns": [
@@ -96,7 +96,7 @@ async def test_a_call_is_one_trace(platform, receiver, database_url: str, speech
         (await http.post("/api/numbers", json={"e164": NUMBER, "flow_id": made["id"]})).raise_for_status()
         words = await speech.say("I would like to book a visit.", "caller")
         call = await carrier.ring(NUMBER, CALLER, [LISTEN, say(words)], stay=True)
-        await call.ended(60)
+        await call.ended()
         (record,) = (await http.get("/api/calls")).json()["calls"]
 
     def of_call() -> list[tuple[str, Span]]:
@@ -119,7 +119,7 @@ async def test_a_call_is_one_trace(platform, receiver, database_url: str, speech
         ("hum-control", "/hum.v1.IngressService/ReportCallStatus"),
     }
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not expected <= {(service, span.name) for service, span in of_call()}:
                 await asyncio.sleep(0.1)
     except TimeoutError:

@@ -206,7 +206,7 @@ async def test_two_opt_outs_in_two_campaigns_wait_for_nobody(campaigning: Campai
         for tx, who in ((one, contact(0)), (other, contact(1))):
             await tx.execute("BEGIN")
             assert await opt_outs.opt_out(tx, campaigning.org, who, OPTED_OUT, carrier_blocks=False)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             ended = [
                 await opt_outs.end_pending(tx, campaigning.org, who)
                 for tx, who in ((one, contact(0)), (other, contact(1)))

@@ -62,6 +62,6 @@ async def receive(desk: Desk, sid: str, body: str) -> None:
 
 
 async def until(desk: Desk, query: str, count: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await desk.rows(query))[0][0] < count:
             await asyncio.sleep(0.02)

@@ -156,7 +156,7 @@ async def test_a_locked_conversation_delays_no_other_number(texting: Texting) ->
         await texting.thread(holder)  # locks it
         waiting = asyncio.create_task(arrivals.take(TEXT))
         await asyncio.sleep(0.05)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await asyncio.gather(
                 *(
                     arrivals.take(replace(TEXT, sid=f"SM{n}", to_e164=OTHER_NUMBER, sender=f"+131755510{n:02}"))

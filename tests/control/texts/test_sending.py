@@ -208,7 +208,7 @@ async def test_a_carrier_that_takes_no_text_is_asked_again_later(desk: TextDesk,
     """And the order of the thread is kept."""
     first, second = await desk.write("One"), await desk.write("Two")
     desk.carrier.refuse_texts = [error, error]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(desk.bodies) < 2:
             await desk.send()
             await asyncio.sleep(0.01)
@@ -256,7 +256,7 @@ async def test_a_number_is_never_faster_than_its_pace_in_segments(desk: TextDesk
     rate = 20.0
     for n in range(6):
         await desk.write("x" * 400 if n % 2 else "x", contact=f"+1317555{2000 + n}")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while len(desk.bodies) < 6:
             await asyncio.gather(desk.send(paces=paced(rate)), desk.send())
     begun = await desk.attempts()
@@ -313,7 +313,7 @@ async def test_many_texts_of_one_number_leave_room_to_others(desk: TextDesk) -> 
     for n in range(60):
         await desk.write("campaign", "campaign", contact=f"+1317555{2000 + n}")
     sending = asyncio.create_task(desk.send(width=8, campaign_width=6, number_width=4))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while len(desk.bodies) < 8:
             await asyncio.sleep(0.001)
     await sending

@@ -32,7 +32,7 @@ async def test_a_campaigns_throttle_holds_over_processes_and_delays_no_other(des
     throttled = await campaign_of(desk, 1200, 6, 2000)
     paused = await campaign_of(desk, 1200, 3, 3000, "'infinity'")
     free = [await desk.write("free", "campaign", contact=f"+1317555{4000 + n}") for n in range(5)]
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while len(desk.bodies) < 11:
             await asyncio.gather(desk.send(quantum_seconds=0.05), desk.sender().send_due())
     async with desk.db.system() as tx:

@@ -17,7 +17,7 @@ async def test_a_text_leaves_when_it_is_written(texting: Texting, tmp_path: Path
     settings = ControlSettings(home=tmp_path, text_seconds=60.0, text_segments_per_second=1000.0)
     async with build_worker(settings, texting.db.url, outside(carrier)) as worker:
         working = asyncio.create_task(worker.run(stop))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             first = await desk.write("One")  # the worker's own first look may find this one
             while not carrier.texted:
                 await asyncio.sleep(0.01)
