@@ -1,8 +1,10 @@
 """What every call that ended has left behind, however it ended (docs/call-endings.md)."""
 
 import json
+from collections.abc import AsyncIterator
 
 import asyncpg
+import pytest
 
 ENDED = """
     SELECT c.id, c.status, c.end_reason,
@@ -38,3 +40,11 @@ def _complaints(row: asyncpg.Record) -> list[str]:
     if row["started"] > 1 or row["swapped"]:
         found.append("call.started is not before the end, once")
     return found
+
+
+@pytest.fixture
+async def ends_are_told(database_url: str) -> AsyncIterator[None]:
+    """Check, after a test, what its ended calls have left behind.  For `pytest.mark.usefixtures`."""
+    yield
+    if found := await violations(database_url):
+        pytest.fail("; ".join(found))
