@@ -229,7 +229,7 @@ class TestScreening:
         return Script.of({"heard": [farend.SCREENING_QUESTION, "Hello?"], "rules": [about], "otherwise": "Hello, Ada."})
 
     async def test_a_phone_that_asks_who_calls_is_answered_and_not_taken_for_a_machine(self, house: House) -> None:
-        flow = await set_up(house, farend.screening(), machine_action="hang_up", greeting="")
+        flow = await set_up(house, farend.screening(patience_ms=60_000), machine_action="hang_up", greeting="")
         placed = await place(house, flow)
         call = await at_carrier(house)
         assert await answered_by(house, placed["id"]) == "screening"
@@ -244,6 +244,31 @@ class TestScreening:
         await house.http.post(f"/api/calls/{placed['id']}/hangup")
         record = await over(house, placed["id"])
         assert "This is the clinic, about your visit." in said(record, "agent")
+
+
+@pytest.mark.slow
+class TestMenu:
+    @pytest.fixture
+    def script(self) -> Script:
+        press = {"when": "press", "call": {"name": "send_digits", "arguments": {"digits": "4w2#"}}}
+        reached = {"when": "hello", "say": "Hello, this is the clinic."}
+        return Script.of({"heard": [farend.MENU, "Hello?"], "rules": [press, reached], "otherwise": ""})
+
+    async def test_another_systems_menu_understands_the_agents_keys_by_their_sound(self, house: House) -> None:
+        flow = await set_up(house, farend.menu("42#", patience_ms=60_000), greeting="", wait=False)
+        placed = await place(house, flow)
+        call = await at_carrier(house)
+        async with asyncio.timeout(60):
+            while "Hello, this is the clinic." not in said(
+                found := (await house.http.get(f"/api/calls/{placed['id']}")).json(), "agent"
+            ):
+                assert found["ended_at"] is None, "the menu has hung up"
+                await asyncio.sleep(0.1)
+        assert [each["key"] for each in call.journal.of("caller.heard_key")] == ["4", "2", "#"], "each once"
+        (activity,) = found["tool_activity"]
+        assert (activity["name"], activity["status"]) == ("send_digits", "ok")
+        (await house.http.post(f"/api/calls/{placed['id']}/hangup")).raise_for_status()
+        assert (await over(house, placed["id"]))["end_reason"] == "hang_up"
 
 
 # --- nobody -------------------------------------------------------------------------------------------------------
