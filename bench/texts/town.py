@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ from storage.migrate import migrate
 
 ACCOUNT, TOKEN, NUMBER = "AC" + "7" * 32, "carrier-token", "+13175550100"
 LOOK_SECONDS = 0.02
+#: A process has its first connection to the database by then.
+START_SECONDS = 20.0
 PLANES = ("control", "worker")
 #: Everything that takes its time in earnest, made short; the order of the times is kept.
 SHORT = {
@@ -63,6 +66,9 @@ class Part:
 
     plane: str
     pid: int
+    #: How often the database had died when it was started.
+    database_deaths: int = 0
+    started_at: float = field(default_factory=time.monotonic)
 
 
 @dataclass
@@ -105,26 +111,34 @@ class Town:
         return int((self.home / "postgres/data/postmaster.pid").read_text().split("\n")[0])
 
     async def start(self, plane: str) -> None:
-        part = Part(plane, await self._launch(plane))
+        part = Part(plane, 0)
+        await self._launch(part)
         self.parts.append(part)
         self._keepers.append(asyncio.create_task(self._keep(part)))
 
-    async def _launch(self, plane: str) -> int:
+    async def _launch(self, part: Part) -> None:
         async with self._launching:
             assert self.launcher.stdin is not None
-            self.launcher.stdin.write(f"{plane}\n".encode())
+            part.database_deaths, part.started_at = self.deaths.count("postgres"), time.monotonic()
+            self.launcher.stdin.write(f"{part.plane}\n".encode())
             self.launcher.stdin.flush()
-            return int(await self.launcher.line())
+            part.pid = int(await self.launcher.line())
 
     async def _keep(self, part: Part) -> None:
         while True:
             while _lives(part.pid):  # noqa: ASYNC110 - nothing signals the end of a process that is not a child
                 await asyncio.sleep(LOOK_SECONDS)
-            if (self.seams / f"{part.plane}.{part.pid}.ended").exists():
+            if not (self.seams / f"{part.plane}.{part.pid}.ended").exists():
+                self.deaths.append(part.plane)
+            elif not self._could_not_start(part):
                 self.broken = f"{part.plane} ended by itself"
                 return
-            self.deaths.append(part.plane)
-            part.pid = await self._launch(part.plane)
+            await self._launch(part)
+
+    def _could_not_start(self, part: Part) -> bool:
+        """Whether the database died under a process that was just starting: that gives up, and is started again."""
+        is_starting = time.monotonic() - part.started_at < START_SECONDS
+        return is_starting and self.deaths.count("postgres") > part.database_deaths
 
     async def workers(self, count: int) -> None:
         """Let so many run."""
