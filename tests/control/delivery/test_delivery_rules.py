@@ -28,7 +28,7 @@ def stands(*words: tuple[str, str | None]) -> Standing | None:
 def test_every_order_of_every_subset_stands_the_same() -> None:
     for size in range(1, len(WORDS) + 1):
         for subset in itertools.combinations(WORDS, size):
-            orders = itertools.permutations(subset) if size < 6 else [subset, subset[::-1]]
+            orders = itertools.permutations(subset)
             assert len({stands(*order, order[0]) for order in orders}) == 1, subset
 
 
