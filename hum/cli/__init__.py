@@ -86,9 +86,7 @@ def _parser() -> argparse.ArgumentParser:
 
     migrate = _command(commands, "migrate", "bring the database up to date", _migrate)
     migrate.add_argument("--print-roles", action="store_true", help="print the SQL that an administrator runs once")
-    migrate.add_argument(
-        "--restored", action="store_true", help="after restoring a backup: look at the carrier before sending again"
-    )
+    migrate.add_argument("--restored", action="store_true", help="a backup was restored: look before sending again")
 
     call = _command(commands, "call", "place a simulated call", _call)
     call.add_argument("--to", required=True, help="the number to call, E.164")
