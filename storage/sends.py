@@ -18,15 +18,16 @@ CHANNEL = "hum_texts_due"
 NO_CAMPAIGN = UUID(int=0)
 _CAMPAIGN = "coalesce(m.campaign_id, '00000000-0000-0000-0000-000000000000')"
 
-# Each number is found by its place in the index, however many texts wait; those with conversations first, then whichever has
-# sent nothing for longest.
-NUMBERS = """
+# Each number is found by its place in the index, however many texts wait.
+_found = """
     WITH RECURSIVE found AS (
         (SELECT number_e164 FROM messages WHERE due_at IS NOT NULL ORDER BY number_e164 LIMIT 1)
         UNION ALL
         SELECT (SELECT m.number_e164 FROM messages m
                  WHERE m.due_at IS NOT NULL AND m.number_e164 > found.number_e164 ORDER BY m.number_e164 LIMIT 1)
-          FROM found WHERE found.number_e164 IS NOT NULL),
+          FROM found WHERE found.number_e164 IS NOT NULL)"""
+# Those with conversations first, then whichever has sent nothing for longest.
+NUMBERS = f"""{_found},
     due AS (
         SELECT f.number_e164,
                coalesce((SELECT m.due_at FROM messages m
@@ -149,11 +150,12 @@ DEFER = """
                         source = coalesce(source, 'quiet_hours')
      WHERE id = $1
 """
-WAITING = """
+# Also of numbers that no worker has ever sent from.
+WAITING = f"""{_found}
     SELECT coalesce(extract(epoch FROM now() - min(due_at)), 0)::float8 FROM (
-        SELECT (SELECT min(m.due_at) FROM messages m WHERE m.number_e164 = p.number_e164 AND m.lane = 0 AND m.due_at <= now())
+        SELECT (SELECT min(m.due_at) FROM messages m WHERE m.number_e164 = f.number_e164 AND m.lane = 0 AND m.due_at <= now())
                AS due_at
-          FROM text_paces p) oldest
+          FROM found f WHERE f.number_e164 IS NOT NULL) oldest
 """
 
 
