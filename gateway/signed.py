@@ -1,5 +1,6 @@
 """The carrier's webhooks as they arrive: forms that it has signed, of accounts that are ours."""
 
+from prometheus_client import Counter
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -12,6 +13,12 @@ from hum.telemetry import log
 LOG = log(__name__)
 FORM_BYTES = 64 << 10  # the carrier sends about 1 KiB; the longest text in the widest script, some 40 KiB
 NEW_SCHEME = "x-twilio-webhooks-signature-settings"
+#: `unsigned` counts only what bears some signature: strangers who look for open doors send none.
+SIGNED = Counter(
+    "hum_carrier_webhooks_total",
+    "Webhooks that bear a signature: `signed`, `unsigned` (a wrong one), `other_account`",
+    ["how"],
+)
 
 
 class SignedForms:
@@ -40,10 +47,13 @@ class SignedForms:
             return errors.refusal("PAYLOAD_TOO_LARGE", "The form has too many fields.", credentials.request_id(request))
         url = self._settings.public_url + request.scope["raw_path"].decode("ascii", "replace")
         if not carrier.is_signed(self._settings.twilio_auth_tokens, url, signed, signature):
+            SIGNED.labels("unsigned").inc()
             return _unsigned(request)
         form = {twiml.readable(name): twiml.readable(value) for name, value in signed}
         if form.get("AccountSid") not in self._settings.carrier_accounts:
+            SIGNED.labels("other_account").inc()
             return forbidden(request, "The request comes from another account of the carrier.")
+        SIGNED.labels("signed").inc()
         return form
 
 

@@ -34,17 +34,28 @@ async def run_postgres(config: ControlSettings) -> None:
         await server.stop()
 
 
-async def run_migrate(config: ControlSettings) -> None:
-    if not config.database_url:
+async def run_migrate(config: ControlSettings, *, restored: bool) -> None:
+    """Migrate the database of HUM_DATABASE_URL; a restored embedded one is started for that.  Raises CannotMigrate, CannotStart."""
+    if config.database_url:
+        applied = await migrate(config.database_url, restored=restored)
+    elif restored:
+        server = EmbeddedPostgres(config.home)
+        try:
+            applied = await migrate(await server.start(), restored=True)
+        finally:
+            await server.stop()
+    else:
         raise CannotMigrate("HUM_DATABASE_URL is not set; an embedded database is migrated by `hum up` itself")
-    applied = await migrate(config.database_url)
     sys.stdout.write("".join(f"applied {name}\n" for name in applied) or "up to date\n")
+    if restored:
+        sys.stdout.write("recorded the restore: what was to be sent before is looked for at the carrier first\n")
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(prog="python -m storage", description=__doc__)
     arguments.add_argument("program", choices=("postgres", "migrate"))
     arguments.add_argument("--print-roles", action="store_true", help="print the SQL that an administrator runs once")
+    arguments.add_argument("--restored", action="store_true", help="the database was restored from a backup")
     options = arguments.parse_args()
     if options.print_roles:
         sys.stdout.write(ROLES)
@@ -52,7 +63,8 @@ def main() -> None:
     config = settings.load(ControlSettings)
     program.begin(config, "storage")
     try:
-        asyncio.run(run_postgres(config) if options.program == "postgres" else run_migrate(config))
+        postgres = options.program == "postgres"
+        asyncio.run(run_postgres(config) if postgres else run_migrate(config, restored=options.restored))
     except (CannotStart, CannotMigrate) as error:
         refuse(str(error))
 

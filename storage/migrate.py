@@ -64,6 +64,8 @@ POOLED = (
 )
 LOCK_TIMEOUT_MS = "SELECT setting::integer FROM pg_settings WHERE name = 'lock_timeout'"
 
+RESTORED = "INSERT INTO restorations DEFAULT VALUES"
+
 # Positions of readers that are beyond any transaction of this server.
 AHEAD = """
     SELECT EXISTS (SELECT FROM event_cursors WHERE xid > pg_snapshot_xmax(pg_current_snapshot()))
@@ -93,9 +95,16 @@ def migrations() -> list[Migration]:
 
 
 async def migrate(
-    url: str, *, lock_seconds: float = 30.0, statement_seconds: float = 300.0, patience: Patience | None = None
+    url: str,
+    *,
+    lock_seconds: float = 30.0,
+    statement_seconds: float = 300.0,
+    patience: Patience | None = None,
+    restored: bool = False,
 ) -> list[str]:
     """Bring the database up to date; return the names of what was applied.  Raises CannotMigrate.
+
+    `restored`: record that it was restored from a backup, so that nothing is sent again that was sent since the backup.
 
     Several processes may call it at once: one works, the others wait and find nothing to do.
     """
@@ -114,6 +123,8 @@ async def migrate(
         await connection.execute(LEDGER)
         applied = await _apply(connection, migrations())
         await _refuse_foreign_positions(connection)
+        if restored:
+            await connection.execute(RESTORED)
         return applied
     except asyncpg.LockNotAvailableError as error:
         raise CannotMigrate("another process is migrating this database; try again when it is done") from error

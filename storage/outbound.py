@@ -115,6 +115,7 @@ FACTS = f"""
            org.time_zone, org.business_hours_json,
            org.voice_quiet_hours_enabled AND o.honor_quiet_hours AS keeps_hours,
            o.wanted_at, o.ring_seconds, o.account,
+           (SELECT c.created_at FROM restorations r WHERE c.created_at < r.restored_at LIMIT 1) AS doubtful_since,
            (SELECT count(*) FROM outbound_attempts a WHERE a.org_id = o.org_id AND a.status IN {OPEN}
                AND NOT EXISTS (SELECT FROM calls l WHERE l.id = a.call_id AND l.status IN ('ringing', 'in_progress')))
          + (SELECT count(*) FROM calls l WHERE l.org_id = o.org_id AND l.status IN ('ringing', 'in_progress')) AS live_calls,
@@ -296,6 +297,8 @@ class FactsRow:
     wanted_at: datetime
     ring_seconds: int
     account: str
+    #: The database was restored from a backup since then: the call may have been placed already.
+    doubtful_since: datetime | None
     live_calls: int
     placed_in_a_day: int
 

@@ -18,15 +18,16 @@ CHANNEL = "hum_texts_due"
 NO_CAMPAIGN = UUID(int=0)
 _CAMPAIGN = "coalesce(m.campaign_id, '00000000-0000-0000-0000-000000000000')"
 
-# Each number is found by its place in the index, however many texts wait; those with conversations first, then whichever has
-# sent nothing for longest.
-NUMBERS = """
+# Each number is found by its place in the index, however many texts wait.
+_found = """
     WITH RECURSIVE found AS (
         (SELECT number_e164 FROM messages WHERE due_at IS NOT NULL ORDER BY number_e164 LIMIT 1)
         UNION ALL
         SELECT (SELECT m.number_e164 FROM messages m
                  WHERE m.due_at IS NOT NULL AND m.number_e164 > found.number_e164 ORDER BY m.number_e164 LIMIT 1)
-          FROM found WHERE found.number_e164 IS NOT NULL),
+          FROM found WHERE found.number_e164 IS NOT NULL)"""
+# Those with conversations first, then whichever has sent nothing for longest.
+NUMBERS = f"""{_found},
     due AS (
         SELECT f.number_e164,
                coalesce((SELECT m.due_at FROM messages m
@@ -75,6 +76,8 @@ STOP = """
 _heads = """
     SELECT m.id, m.org_id, m.conversation_id, m.number_e164, m.contact_e164 AS to_e164, m.body, m.status, m.segments,
            m.sent_by, m.expires_at, m.honors_hours, m.campaign_id, m.due_at,
+           (SELECT least(m.created_at, k.created_at) FROM restorations r
+             WHERE least(m.created_at, k.created_at) < r.restored_at LIMIT 1) AS doubtful_since,
            ARRAY(SELECT a.url FROM message_media a WHERE a.message_id = m.id ORDER BY a.index) AS media_urls,
            o.time_zone, o.business_hours_json, o.quiet_hours_enabled, o.recipient_hours_enabled,
            (c.status = 'closed' AND m.status = 'scheduled')
@@ -147,11 +150,12 @@ DEFER = """
                         source = coalesce(source, 'quiet_hours')
      WHERE id = $1
 """
-WAITING = """
+# Also of numbers that no worker has ever sent from.
+WAITING = f"""{_found}
     SELECT coalesce(extract(epoch FROM now() - min(due_at)), 0)::float8 FROM (
-        SELECT (SELECT min(m.due_at) FROM messages m WHERE m.number_e164 = p.number_e164 AND m.lane = 0 AND m.due_at <= now())
+        SELECT (SELECT min(m.due_at) FROM messages m WHERE m.number_e164 = f.number_e164 AND m.lane = 0 AND m.due_at <= now())
                AS due_at
-          FROM text_paces p) oldest
+          FROM found f WHERE f.number_e164 IS NOT NULL) oldest
 """
 
 
@@ -184,6 +188,8 @@ class HeadRow:
     honors_hours: bool
     campaign_id: UUID | None
     due_at: datetime
+    #: The database was restored from a backup since then: the text may have been sent already.
+    doubtful_since: datetime | None
     media_urls: Sequence[str]
     rules: RulesRow
 

@@ -1,7 +1,8 @@
 """python -m bench.texts.matrix: does every recipient of a campaign get its text once, whoever is killed, and wherever?
 
 Each row is one campaign on running processes.  A worker, control or PostgreSQL is killed with SIGKILL at one named step
-(`seam.py`), several times where the step comes several times, and is started again.  Meanwhile the carrier drops replies before
+(`seam.py`), several times where the step comes several times, and is started again: each of the three at each step, also where
+another process takes the step.  Meanwhile the carrier drops replies before
 and after it has taken a text, answers 503 for texts that it took, and loses, repeats and delays callbacks.
 
 What the campaign says of each recipient is compared with what the carrier truly sent: none twice, none missing, the messages and the
@@ -39,6 +40,7 @@ DISPATCH = tuple(each for each in seam.steps() if each.startswith("dispatch: "))
 LOOK_UP = tuple(each for each in seam.steps() if each.startswith("look-up: "))
 CALLBACK = tuple(each for each in seam.steps() if each.startswith("callback: "))
 LAUNCH = tuple(each for each in seam.steps() if each.startswith("launch: "))
+VICTIMS = ("worker", "control", "postgres")
 #: Steps that a campaign takes once.
 ONCE = {"dispatch: started", "dispatch: completed", *LAUNCH}
 #: How often a step is passed before each death, where it comes often.
@@ -119,7 +121,7 @@ class Trial:
     # -- what goes wrong
 
     def _arm(self) -> None:
-        how = "wait" if self._cell.victim == "postgres" else "die"
+        how = "die" if self._cell.victim == self._cell.plane else "wait"
         if self._passes:
             seam.arm(self._town.seams, self._cell.plane, self._cell.step, self._passes.pop(0), how)
 
@@ -150,7 +152,7 @@ class Trial:
             )  # fmt: skip
 
     async def _kill(self) -> None:
-        """Whoever waits at the step loses its database; whoever has killed itself is seen; then the next is due."""
+        """Kill the victim while a process waits at the step, or notice that it has killed itself; then arm the next."""
         seams, cell = self._town.seams / self._cell.plane, self._cell
         while True:
             await asyncio.sleep(LOOK_SECONDS)
@@ -162,6 +164,8 @@ class Trial:
                     await asyncio.sleep(POLL_SECONDS)
                     await self._town.restart_postgres()
                 else:
+                    if cell.victim != cell.plane:
+                        await self._town.kill(cell.victim)
                     await asyncio.sleep(0.1)  # until its connections are closed, and the others have gone on
                     file.unlink()
                 self._in_flight |= {each["to_e164"] for each in await self._town.query(IN_FLIGHT)}
@@ -235,15 +239,11 @@ def _recipients(contacts: Sequence[str]) -> list[dict[str, str]]:
 
 def cells(recipients: int, workers: Sequence[int], column: int) -> list[Cell]:
     """The whole matrix; with a `column`, the worker's sending steps once more with so many recipients."""
-    found = list[Cell]()
-    for victim, steps in (
-        ("worker", (*SENDING, *DISPATCH, *LOOK_UP)),
-        ("control", (*LAUNCH, *CALLBACK)),
-        ("postgres", (*SENDING, *DISPATCH, *LOOK_UP, *CALLBACK)),
-    ):
-        found += [Cell(victim, step, count, recipients) for count, step in product(workers, steps)]
-    for victim in ("worker", "postgres"):
-        found += [Cell(victim, step, count, recipients, list_works=False) for count, step in product(workers, SENDING)]
+    every = (*LAUNCH, *DISPATCH, *SENDING, *LOOK_UP, *CALLBACK)
+    found = [Cell(victim, step, count, recipients) for victim, count, step in product(VICTIMS, workers, every)]
+    found += [
+        Cell(victim, step, count, recipients, False) for victim, count, step in product(VICTIMS, workers, SENDING)
+    ]
     found += [Cell("worker", step, max(workers), column) for step in SENDING if column]
     return found
 
@@ -289,10 +289,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--recipients", type=int, default=300)
     parser.add_argument("--column", type=int, default=0, help="also the sending steps with so many recipients")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 3])
-    parser.add_argument("--only", default="", help="only rows whose `victim step list` has this in it")
+    parser.add_argument(
+        "--only", nargs="+", default=[""], help="only rows whose `victim step list workers` has one of these in it"
+    )
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
     given = parser.parse_args(argv)
-    chosen = [each for each in cells(given.recipients, given.workers, given.column) if given.only in _name(each)]
+    every = cells(given.recipients, given.workers, given.column)
+    chosen = [each for each in every if any(part in _name(each) for part in given.only)]
     folder = Path(tempfile.mkdtemp(prefix="matrix."))
     rows = uvloop.run(measure(chosen, folder / "home", given.json))
     print(table(rows))

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ from storage.migrate import migrate
 
 ACCOUNT, TOKEN, NUMBER = "AC" + "7" * 32, "carrier-token", "+13175550100"
 LOOK_SECONDS = 0.02
+#: A process has its first connection to the database by then.
+START_SECONDS = 20.0
 PLANES = ("control", "worker")
 #: Everything that takes its time in earnest, made short; the order of the times is kept.
 SHORT = {
@@ -63,6 +66,9 @@ class Part:
 
     plane: str
     pid: int
+    #: How often the database had died when it was started.
+    database_deaths: int = 0
+    started_at: float = field(default_factory=time.monotonic)
 
 
 @dataclass
@@ -105,26 +111,34 @@ class Town:
         return int((self.home / "postgres/data/postmaster.pid").read_text().split("\n")[0])
 
     async def start(self, plane: str) -> None:
-        part = Part(plane, await self._launch(plane))
+        part = Part(plane, 0)
+        await self._launch(part)
         self.parts.append(part)
         self._keepers.append(asyncio.create_task(self._keep(part)))
 
-    async def _launch(self, plane: str) -> int:
+    async def _launch(self, part: Part) -> None:
         async with self._launching:
             assert self.launcher.stdin is not None
-            self.launcher.stdin.write(f"{plane}\n".encode())
+            part.database_deaths, part.started_at = self.deaths.count("postgres"), time.monotonic()
+            self.launcher.stdin.write(f"{part.plane}\n".encode())
             self.launcher.stdin.flush()
-            return int(await self.launcher.line())
+            part.pid = int(await self.launcher.line())
 
     async def _keep(self, part: Part) -> None:
         while True:
             while _lives(part.pid):  # noqa: ASYNC110 - nothing signals the end of a process that is not a child
                 await asyncio.sleep(LOOK_SECONDS)
-            if (self.seams / f"{part.plane}.{part.pid}.ended").exists():
+            if not (self.seams / f"{part.plane}.{part.pid}.ended").exists():
+                self.deaths.append(part.plane)
+            elif not self._could_not_start(part):
                 self.broken = f"{part.plane} ended by itself"
                 return
-            self.deaths.append(part.plane)
-            part.pid = await self._launch(part.plane)
+            await self._launch(part)
+
+    def _could_not_start(self, part: Part) -> bool:
+        """Whether the database died under a process that was just starting: that gives up, and is started again."""
+        is_starting = time.monotonic() - part.started_at < START_SECONDS
+        return is_starting and self.deaths.count("postgres") > part.database_deaths
 
     async def workers(self, count: int) -> None:
         """Let so many run."""
@@ -132,6 +146,32 @@ class Town:
             await self._end(others[-1])
         for _ in range(count - len(others)):
             await self.start("worker")
+
+    async def kill(self, plane: str) -> None:
+        """Kill the first process of a plane with SIGKILL; return once it is gone and its successor is being started."""
+        before = len(self.deaths)
+        os.kill(next(each.pid for each in self.parts if each.plane == plane), signal.SIGKILL)
+        async with asyncio.timeout(60):
+            while len(self.deaths) == before:  # noqa: ASYNC110 - as in `_keep`
+                await asyncio.sleep(LOOK_SECONDS)
+
+    @asynccontextmanager
+    async def outage(self) -> AsyncIterator[None]:
+        """Control, the workers and the database are killed with SIGKILL, and run again when the block is left."""
+        planes = [each.plane for each in self.parts]
+        for keeper in self._keepers:
+            keeper.cancel()
+        for part in self.parts:
+            os.kill(part.pid, signal.SIGKILL)
+        await self.kill_postgres()
+        self.parts.clear()
+        self._keepers.clear()
+        try:
+            yield
+        finally:
+            await self.restart_postgres()
+            for plane in planes:
+                await self.start(plane)
 
     async def _end(self, part: Part) -> None:
         keeper = self._keepers.pop(self.parts.index(part))
@@ -197,11 +237,13 @@ async def _program(arguments: Sequence[str], environment: Mapping[str, str], hom
 
 
 @asynccontextmanager
-async def town(home: Path, *, workers: int = 1, settings: Mapping[str, str] | None = None) -> AsyncIterator[Town]:
-    """A platform with one organization, one number, and a client of its API."""
+async def town(
+    home: Path, *, workers: int = 1, settings: Mapping[str, str] | None = None, more_numbers: Sequence[str] = ()
+) -> AsyncIterator[Town]:
+    """A platform with one organization, one number, and a client of its API; the carrier's account holds more numbers."""
     async with AsyncExitStack() as stack:
         carrier = await stack.enter_async_context(
-            Carrier.serve(account_sid=ACCOUNT, auth_token=TOKEN, numbers=[NUMBER])
+            Carrier.serve(account_sid=ACCOUNT, auth_token=TOKEN, numbers=[NUMBER, *more_numbers])
         )
         postgres = EmbeddedPostgres(home)
         url = await postgres.start()

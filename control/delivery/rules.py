@@ -127,8 +127,11 @@ CURES: Mapping[str, Cure] = {
     "30023": Cure(again=1, next_day=True, stops=True),
     "30027": Cure(again=1, next_day=True, stops=True),
     "30610": Cure(again=2, next_window=True),
+    "14107": Cure(again=3, after=timedelta(minutes=1), slows=True),
+    "63018": Cure(again=3, after=timedelta(minutes=1), slows=True),
     "21211": Cure(flags=True),
     "21614": Cure(flags=True),
+    "30640": Cure(flags=True),
     "21408": Cure(alerts=True),
     # The account's or the number's fault, and not this text's.
     "20003": Cure(stops=True),

@@ -67,6 +67,8 @@ class Claimed:
     attempt: AttemptRow
     placement: Placement
     began_ms: float
+    #: The database was restored from a backup since then: the call may have been placed already.
+    doubtful_since: datetime | None = None
 
 
 class Dialler:
@@ -155,7 +157,7 @@ class Dialler:
             case rules.Dial():
                 assert row.flow_version is not None, "a call without a flow is not placed"
                 attempt = await outbound.begin(tx, ids.new(), id, call.org_id, row.flow_version)
-                return Claimed(attempt, self._placement(attempt, row), monotonic_ms())
+                return Claimed(attempt, self._placement(attempt, row), monotonic_ms(), row.doubtful_since)
             case rules.Defer(until, waits_for):
                 await outbound.defer(tx, id, until, waits_for, wanted=True)
             case rules.Pass(seconds):
@@ -193,6 +195,8 @@ class Dialler:
     async def dial(self, claimed: Claimed) -> None:
         """Ask the carrier for a call, once, and record its answer.  Raises AWAY, BUSY, CarrierError."""
         attempt = claimed.attempt
+        if claimed.doubtful_since is not None and not await self._is_new(attempt, claimed.doubtful_since):
+            return
         if monotonic_ms() - claimed.began_ms > self._pace.request_seconds * 1000:
             return  # this process stood still for so long that others may have looked for the call already
         try:
@@ -202,6 +206,27 @@ class Dialler:
         else:
             PLACED.labels("placed").inc()
             await self._record(attempt, CarrierCall("queued", None, call_sid))
+
+    async def _is_new(self, attempt: AttemptRow, since: datetime) -> bool:
+        """Whether a call that the database had before it was restored is still to be placed.  If that can't be told, it waits."""
+        try:
+            ours = await self._placed_since(attempt, since)
+        except CarrierError as error:
+            LOG.warning("the carrier can't be asked about a call", error=str(error)[:200])
+            await self._put_back(attempt, self._pace.retry_seconds)
+            return False
+        if ours is not None:
+            await self._record(attempt, ours)
+        return ours is None
+
+    async def _placed_since(self, attempt: AttemptRow, since: datetime) -> CarrierCall | None:
+        """Return a call between the attempt's numbers that no attempt is known to have placed.  Raises CarrierError."""
+        found = await self._carrier.placed_calls(
+            attempt.account, attempt.from_e164, attempt.to_e164, since - CLOCK_SLACK
+        )
+        async with self._db.system() as tx:
+            known = await outbound.known_sids(tx, [each.sid for each in found])
+        return next((each for each in found if each.sid not in known), None)
 
     async def _failed(self, attempt: AttemptRow, error: CarrierError) -> None:
         LOG.warning("the carrier did not place a call", error=str(error)[:200], attempt=attempt.number)
@@ -259,12 +284,7 @@ class Dialler:
 
     async def _look_for(self, attempt: AttemptRow) -> bool:
         """Look for a call that may have been placed.  At the second look that finds none, there is none.  Raises CarrierError."""
-        found = await self._carrier.placed_calls(
-            attempt.account, attempt.from_e164, attempt.to_e164, attempt.started_at - CLOCK_SLACK
-        )
-        async with self._db.system() as tx:
-            known = await outbound.known_sids(tx, [each.sid for each in found])
-        ours = next((each for each in found if each.sid not in known), None)
+        ours = await self._placed_since(attempt, attempt.started_at)
         if ours is not None:
             await self._record(attempt, ours)
             return True

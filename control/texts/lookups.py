@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from prometheus_client import Counter, Gauge
 
@@ -100,6 +101,25 @@ class Lookups:
                 LOG.warning("the carrier has no such text", message=ids.show(Kind.MESSAGE, attempt.message_id))
                 await statuses.absent(tx, locked)
                 await sends.wake(tx, locked.from_e164)
+
+    async def sent_before(self, id: UUID, since: datetime) -> bool:
+        """Look for a text that was sent before the database was restored, and take it as this attempt's; False if the carrier has
+        none.  Raises CarrierError.
+        """
+        async with self._db.system() as tx:
+            attempt = await text_attempts.lock(tx, id)
+        listed = await self._carrier.sent_texts(
+            attempt.account, attempt.from_e164, attempt.to_e164, since - CLOCK_SLACK
+        )
+        async with self._db.system() as tx:
+            known = await text_attempts.known_sids(tx, [each.sid for each in listed])
+            locked = await text_attempts.lock(tx, id)
+            if locked.state != "posting":
+                return True  # a callback has told
+            found = _ours(locked, [each for each in listed if each.sid not in known])
+            if found is not None:
+                await statuses.take(tx, locked, _news(found))
+        return found is not None
 
     async def retry_due(self) -> int:
         """Let the texts be due whose time for another attempt has come; return how many."""

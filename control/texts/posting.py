@@ -2,6 +2,7 @@
 
 from collections import Counter as Counts
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 
 from prometheus_client import Counter
 
@@ -53,8 +54,10 @@ class Poster:
 
     async def _send(self, claimed: Claimed) -> None:
         await self.at_step("posting")
-        if monotonic_ms() - claimed.began_ms > self._means.request_seconds * 1000:
+        if self._is_late(claimed):
             return  # this process stood still for so long that others may have looked for the text already
+        if claimed.head.doubtful_since is not None and not await self._is_new(claimed, claimed.head.doubtful_since):
+            return
         try:
             found = await self._carrier.send_text(self._text(claimed))
         except CarrierError as error:
@@ -66,6 +69,23 @@ class Poster:
         news = News(found.sid, found.status, found.error_code, "answer", found.segments, found.price)
         await self._recorder.record(Saying(claimed.attempt, news))
         await self.at_step("recorded")
+
+    async def _is_new(self, claimed: Claimed, since: datetime) -> bool:
+        """Whether a text that the database had before it was restored is still to be sent.  If that can't be told, it waits."""
+        try:
+            if await self._lookups.sent_before(claimed.attempt, since):
+                ASKED.labels("found").inc()
+                return False
+        except CarrierError as error:
+            await self._withdraw(claimed, error, None)
+            return False
+        if self._is_late(claimed):
+            await self._withdraw(claimed, CarrierError("The carrier took long to list its texts."), None)
+            return False
+        return True
+
+    def _is_late(self, claimed: Claimed) -> bool:
+        return monotonic_ms() - claimed.began_ms > self._means.request_seconds * 1000
 
     def _text(self, claimed: Claimed) -> Text:
         head = claimed.head

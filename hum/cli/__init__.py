@@ -86,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
 
     migrate = _command(commands, "migrate", "bring the database up to date", _migrate)
     migrate.add_argument("--print-roles", action="store_true", help="print the SQL that an administrator runs once")
+    migrate.add_argument("--restored", action="store_true", help="a backup was restored: look before sending again")
 
     call = _command(commands, "call", "place a simulated call", _call)
     call.add_argument("--to", required=True, help="the number to call, E.164")
@@ -186,7 +187,8 @@ def _page(text: str) -> int:
 
 
 def _migrate(arguments: argparse.Namespace) -> int:
-    options = ["--print-roles"] if arguments.print_roles else []
+    chosen = {"--print-roles": arguments.print_roles, "--restored": arguments.restored}
+    options = [option for option, is_given in chosen.items() if is_given]
     os.execv(sys.executable, [sys.executable, "-m", "storage", "migrate", *options])  # noqa: S606 - replaces us
 
 

@@ -130,9 +130,16 @@ def presses(digits: str = "1", *, after_ms: int = 1_500, hello: str = "Hello?", 
     return Person(ring_ms=ring_ms, steps=steps, stay=True)
 
 
-def menu(digits: str = "1", *, prompt: str = MENU, hello: str = "Hello?", ring_ms: int = RING_MS) -> Person:
+def menu(
+    digits: str = "1",
+    *,
+    prompt: str = MENU,
+    hello: str = "Hello?",
+    patience_ms: int = 15_000,
+    ring_ms: int = RING_MS,
+) -> Person:
     """Another system's menu: it knows the keys that it hears as tones; the right ones bring a human, none a goodbye."""
-    listen = {"do": "wait_for_keys", "digits": digits, "timeout_ms": 15_000, "or": "hang_up"}
+    listen = {"do": "wait_for_keys", "digits": digits, "timeout_ms": patience_ms, "or": "hang_up"}
     ask: list[dict[str, Any]] = [{"do": "wait", "ms": 500}, {"do": "say", "text": prompt}]
     connect: list[dict[str, Any]] = [{"do": "wait", "ms": 1_000}, {"do": "say", "text": hello}]
     return Person(ring_ms=ring_ms, steps=[*ask, listen, *connect], stay=True)

@@ -9,6 +9,10 @@ from grpc import aio
 from hum.v1 import runtime_pb2, runtime_pb2_grpc
 from sandbox.twilio import sign
 from tests.contract.conftest import ACCOUNT, PUBLIC, SUBACCOUNT, TOKEN, Edge
+from tests.endings import ends_are_told
+
+__all__ = ["ends_are_told"]
+pytestmark = pytest.mark.usefixtures("ends_are_told")
 
 CALL = {
     "CallSid": "CA1",
@@ -147,13 +151,23 @@ async def test_a_blocked_caller_is_rejected_before_anything_opens(edge: Edge) ->
     assert call["status"] == "blocked"
 
 
-async def test_the_carriers_status_closes_a_call_that_never_spoke(edge: Edge) -> None:
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ("no-answer", "no_answer"),
+        ("busy", "busy"),
+        ("canceled", "canceled"),
+        ("failed", "failed"),
+        ("completed", "canceled"),
+    ],
+)
+async def test_the_carriers_status_closes_a_call_that_never_spoke(edge: Edge, said: str, status: str) -> None:
     http = await flow_with_number(edge)
     await post(edge, "/twilio/voice", CALL)
-    for status in ("ringing", "no-answer", "no-answer", "busy"):
-        assert (await post(edge, "/twilio/voice/status", {**CALL, "CallStatus": status})).status_code == 204
+    for each in ("ringing", said, said, "busy"):
+        assert (await post(edge, "/twilio/voice/status", {**CALL, "CallStatus": each})).status_code == 204
     (call,) = (await http.get("/api/calls")).json()["calls"]
-    assert call["status"] == "no_answer"
+    assert (call["status"], call["end_reason"]) == (status, "caller")
     unknown = await post(edge, "/twilio/voice/status", {**CALL, "CallSid": "CA404", "CallStatus": "completed"})
     assert unknown.status_code == 204
 

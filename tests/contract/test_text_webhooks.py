@@ -4,6 +4,7 @@ from typing import Any
 from urllib.parse import quote_plus
 
 import httpx
+from prometheus_client import REGISTRY
 
 from gateway.signed import FORM_BYTES
 from hum import carrier
@@ -81,6 +82,28 @@ async def test_a_bad_signature_changes_nothing(edge: Edge) -> None:
             answer = await post(edge, TEXT, path, **how)  # type: ignore[arg-type]
             assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden"), (path, how)
     assert await messages(edge) == []
+
+
+async def test_a_text_through_a_messaging_service_that_nobody_knows_is_stored(edge: Edge) -> None:
+    """The number decides whose it is, with the account; a service that was set up at the carrier alone changes nothing."""
+    await set_up(edge)
+    before = counted("signed"), counted("unsigned"), counted("other_account")
+    service = {"MessagingServiceSid": "MG" + "3" * 32}
+    assert (await post(edge, {**TEXT, **service})).status_code == 200
+    assert (
+        await post(edge, {**TEXT, **service, "MessageSid": "SM2", "Body": "STOP", "OptOutType": "STOP"})
+    ).text == EMPTY
+    assert [each["body"] for each in await messages(edge)] == [TEXT["Body"], "STOP"]
+    assert len(await rows(edge, "SELECT * FROM opt_outs WHERE opted_out")) == 1
+    # Refusals are counted apart, for an alert: a check that refuses what is the carrier's loses texts.
+    assert (await post(edge, TEXT, token="other")).status_code == 403
+    assert (await post(edge, {**TEXT, "AccountSid": "AC" + "9" * 32})).status_code == 403
+    after = counted("signed"), counted("unsigned"), counted("other_account")
+    assert [then - now for then, now in zip(after, before, strict=True)] == [2, 1, 1]
+
+
+def counted(how: str) -> float:
+    return REGISTRY.get_sample_value("hum_carrier_webhooks_total", {"how": how}) or 0.0
 
 
 async def test_a_query_and_another_account_are_refused(edge: Edge) -> None:

@@ -171,7 +171,7 @@ async def test_a_call_is_looked_up_and_ended(carrier: Carrier) -> None:
     assert standing is not None
     assert standing.status in {"ringing", "in-progress"} and standing.ended_at is None
     assert await twilio.end_call(call.sid)
-    await call.ended(10)
+    await call.ended()
     over = await twilio.find_call(call.sid)
     assert over is not None and call.ended_at is not None and over.ended_at is not None
     assert abs((over.ended_at - call.ended_at).total_seconds()) <= 1
@@ -192,5 +192,5 @@ async def test_a_call_is_another_accounts_or_ours(carrier: Carrier) -> None:
     assert not await twilio.end_call(call.sid, other)
     assert await twilio.find_call(call.sid, ACCOUNT) is not None
     assert await twilio.end_call(call.sid, ACCOUNT)
-    await call.ended(10)
+    await call.ended()
     await twilio.close()

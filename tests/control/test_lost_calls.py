@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from control.calls import lost, takeover
+from control.calls.ending import finish
 from control.calls.link import _Link
 from control.calls.reports import LostReports, apply_batch
 from control.clients.twilio import CarrierCall
@@ -17,11 +18,15 @@ from hum.clock import now
 from hum.errors import CarrierError
 from hum.ids import Kind
 from hum.v1 import calls_pb2, calls_pb2_grpc, numbers_pb2, numbers_pb2_grpc, runtime_pb2
-from storage import call_records, media_links
+from storage import call_records, calls, media_links
 from storage.call_records import CallRow
 from storage.media_links import NodeState
 from tests.control.conftest import Plane
+from tests.endings import ends_are_told
 from tests.waits import until
+
+__all__ = ["ends_are_told"]
+pytestmark = pytest.mark.usefixtures("ends_are_told")
 
 SID = "CA1"
 
@@ -217,7 +222,8 @@ async def test_a_call_that_ends_while_the_carrier_is_asked_keeps_its_end(
 
     async def meanwhile(*_: str) -> None:
         async with desk.db.system() as tx:
-            await tx.execute("UPDATE calls SET status = 'completed', ended_at = now(), end_reason = 'agent'")
+            state = await calls.lock(tx, await tx.fetchval("SELECT id FROM calls"))
+            await finish(tx, state, "completed", now(), "agent")
 
     monkeypatch.setattr(desk.carrier, "find_call", meanwhile)
     assert await desk.sweep() == 0

@@ -20,6 +20,7 @@ from media import app as media
 from sandbox.openai import Model, Script, Settings
 from sandbox.speech import Speech
 from sandbox.twilio import Call, Carrier
+from tests import endings
 from tests.patient import PATIENT
 from tests.waits import patience
 
@@ -160,3 +161,4 @@ async def house(
         yield House(carrier, model, http, plane, voice, tmp_path, database_url)
         stop.set()
         await working
+        assert await endings.violations(database_url) == []

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -26,15 +27,16 @@ from tests.waits import patience
 
 pytestmark = pytest.mark.interop
 PAGE = (Path(__file__).parents[2] / "docs/backup.md").read_text()
+#: Whom a campaign texts that runs at the time of the backup: some before, some after it, and some only once it is restored.
+RECIPIENTS = [f"+1317555{4000 + n}" for n in range(60)]
 LISTENS = {"do": "wait_for_agent_to_talk", "for_ms": 200, "timeout_ms": 30_000}
 STAYS = [LISTENS, *({"do": "wait", "ms": 2_000}, {"do": "press", "digits": "1"}) * 60]
 
 
-def commands(heading: str) -> str:
-    """The first commands of a part of the page."""
-    found = re.search(rf"^## {heading}$.*?```sh\n(.*?)```", PAGE, re.DOTALL | re.MULTILINE)
-    assert found is not None
-    return found[1]
+def commands(heading: str, place: int = 0) -> str:
+    """The commands of a part of the page: the first ones, or those in that place."""
+    part = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return re.findall(r"^```sh\n(.*?)^```", part, re.DOTALL | re.MULTILINE)[place]
 
 
 def run(script: str, **variables: str) -> None:
@@ -94,6 +96,24 @@ async def audit(http: httpx.AsyncClient) -> list[dict[str, Any]]:
             await asyncio.sleep(0.1)
 
 
+async def campaign_begun(http: httpx.AsyncClient, number: str) -> str:
+    """A campaign that texts two contacts a second; its path."""
+    (await http.patch(f"/api/numbers/{number}", json={"sms_enabled": True})).raise_for_status()
+    recipients = [{"contact_e164": each} for each in RECIPIENTS]
+    body = {"name": "News", "twilio_number_id": number, "body_template": "It is time.", "recipients": recipients}
+    made = await http.post("/api/sms/campaigns", json={**body, "throttle_per_minute": 120})
+    path = f"/api/sms/campaigns/{made.raise_for_status().json()['id']}"
+    (await http.post(f"{path}/launch")).raise_for_status()
+    return path
+
+
+async def texted(carrier: Carrier, recipients: int) -> None:
+    """Until so many of the campaign's recipients have their texts."""
+    async with patience():
+        while sum(bool(carrier.texts_to(each)) for each in RECIPIENTS) < recipients:
+            await asyncio.sleep(0.02)
+
+
 @pytest.mark.timeout(400)
 async def test_a_backup_is_restored(open_home: Path) -> None:
     before, after, backup = open_home / "before", open_home / "after", open_home / "backup"
@@ -116,18 +136,23 @@ async def test_a_backup_is_restored(open_home: Path) -> None:
             async with httpx.AsyncClient(base_url=public_url, headers=key, trust_env=False) as http:
                 flow = {"name": "F", "greeting": "Welcome.", "recording_enabled": True, "announce_recording": False}
                 flow = (await http.post("/api/flows", json=flow)).raise_for_status().json()
-                (await http.post("/api/numbers", json={"e164": NUMBER, "flow_id": flow["id"]})).raise_for_status()
-                await (await carrier.ring(NUMBER, CALLER, [LISTENS])).ended(60)
+                number = await http.post("/api/numbers", json={"e164": NUMBER, "flow_id": flow["id"]})
+                await (await carrier.ring(NUMBER, CALLER, [LISTENS])).ended()
                 whole = await status(http, "completed")
                 await counted(http, 1)
+                campaign = await campaign_begun(http, number.raise_for_status().json()["id"])
                 audited = await audit(http)
                 talks = await carrier.ring(NUMBER, CALLER, STAYS)
                 await status(http, "in_progress")
                 script = commands("Back up").replace("/etc/hum", str(etc))
                 recordings = str(before / "recordings")
+                await texted(carrier, 2)
                 await asyncio.to_thread(run, script, BACKUP_URL=url, BACKUP=str(backup), HUM_RECORDINGS_URL=recordings)
+                known = sum(bool(carrier.texts_to(each)) for each in RECIPIENTS)
+                assert known < len(RECIPIENTS) - 2, "the backup was made while the campaign ran"
+                await texted(carrier, known + 2)
                 talks.hang_up()
-                await talks.ended(30)
+                await talks.ended()
                 heard = (await http.get(f"/api/calls/{whole['id']}/recording")).raise_for_status().content
         await first.stop()
 
@@ -141,8 +166,12 @@ async def test_a_backup_is_restored(open_home: Path) -> None:
         (after / "postgres/password").write_bytes((before / "postgres/password").read_bytes())
         (after / "postgres/password").chmod(0o600)
         assert (open_home / "etc-after/hum.env").read_text() == "HUM_NODE_KEY=...\n"
+        hum = f"{Path(sys.executable).parent}/hum"
+        noted = commands("Restore", 1).replace("hum ", f"{hum} ")
+        second_url = await second.start()
+        await asyncio.to_thread(run, noted, HUM_DATABASE_URL=second_url)
 
-        async with platform(after, await second.start(), carrier, model) as (public_url, _):
+        async with platform(after, second_url, carrier, model) as (public_url, _):
             async with httpx.AsyncClient(base_url=public_url, headers=key, trust_env=False) as http:
                 calls = (await http.get("/api/calls")).json()["calls"]
                 assert [each["status"] for each in calls] == ["in_progress", "completed"]
@@ -151,9 +180,14 @@ async def test_a_backup_is_restored(open_home: Path) -> None:
                 assert (await http.get("/api/audit-log")).json()["entries"] == audited
                 # And it goes on: a call is taken, and the readers of events count it.
                 (await http.post("/api/numbers/sync")).raise_for_status()  # its webhooks lead here now
-                await (await carrier.ring(NUMBER, CALLER, [LISTENS])).ended(60)
+                await (await carrier.ring(NUMBER, CALLER, [LISTENS])).ended()
                 await status(http, "completed")
                 await counted(http, 2)
+                async with patience():
+                    while (await http.get(campaign)).json()["status"] != "completed":
+                        await asyncio.sleep(0.1)
+                await carrier.texts_settled()
+                assert {each: carrier.texting.book.sent_to[each] for each in RECIPIENTS} == dict.fromkeys(RECIPIENTS, 1)
         await second.stop()
 
 

@@ -98,7 +98,7 @@ async def test_the_agent_says_the_name_that_the_crm_told_and_nobody_waited_for_i
         first_ms = call.streams[0].playout.segments[0].start_ms
         assert first_ms < 10_000, "the greeting began while the CRM was silent"
         receiver.may_answer.set()
-        await call.ended(60)
+        await call.ended()
         record = await house.record(summarized=True)
         spoken = [turn["text"] for turn in record["transcript"] if turn["role"] == "agent"]
         assert any("You are Ada Lovelace." in text for text in spoken), record["transcript"]
@@ -145,7 +145,7 @@ async def test_the_receiver_in_node_takes_what_is_sent(house: House) -> None:
         assert (ping["outcome"], ping["status"], ping["response_body"]) == ("ok", 200, "{}")
         await house.answer_with(greeting="Welcome.")
         call = await house.ring(LISTEN, {"do": "hang_up"})
-        await call.ended(30)
+        await call.ended()
         record = await house.record()
         logs: list[dict[str, Any]] = []
         async with patience():

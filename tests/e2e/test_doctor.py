@@ -135,7 +135,7 @@ async def test_the_way_to_the_first_call(
 ) -> None:
     assert "call one of the numbers" in (await visit()).said("calls")
     call = await house.ring({"do": "wait_for_agent_to_talk"}, {"do": "hang_up"})
-    await call.ended(30)
+    await call.ended()
     await house.record()
     seen = await visit()
     assert "completed, caller" in seen.said("calls") and "calls" not in seen.fixes()

@@ -22,7 +22,7 @@ async def test_a_silent_caller_is_asked_and_hears_the_goodbye(house: House) -> N
     )
     await house.clips_rendered()
     call = await house.ring(stay=True)
-    await call.ended(60)
+    await call.ended()
     record, said = await agent_said(house)
     assert (record["status"], record["end_reason"], call.hung_up_by) == ("completed", "idle", "agent")
     assert said == ["Hallo.", "Sind Sie noch da?", "Vielen Dank für Ihren Anruf. Auf Wiederhören."]
@@ -36,7 +36,7 @@ async def test_the_longest_call_is_announced_and_ends_with_a_goodbye(house: Hous
     async with house.control.db.system() as tx:
         await tx.execute(SHORTER, json.dumps({"max_call_seconds": 8, "limit_warning_seconds": 4}))
     call = await house.ring(stay=True)
-    await call.ended(60)
+    await call.ended()
     record, said = await agent_said(house)
     assert (record["status"], record["end_reason"]) == ("completed", "max_duration")
     assert said == [
@@ -52,11 +52,11 @@ async def test_keys_reach_the_model_and_the_record(house: House) -> None:
     await house.answer_with(greeting="Hello.")
     await house.clips_rendered()
     call = await house.ring(
-        {"do": "wait_for_agent_to_finish", "quiet_ms": 400, "timeout_ms": 15_000},
+        {"do": "wait_for_agent_to_finish", "quiet_ms": 400, "timeout_ms": 60_000},
         {"do": "press", "digits": "4711#"},
-        {"do": "wait_for_agent_to_finish", "quiet_ms": 600, "timeout_ms": 15_000},
+        {"do": "wait_for_agent_to_finish", "quiet_ms": 600, "timeout_ms": 60_000},
     )
-    await call.ended(60)
+    await call.ended()
     record = await house.record()
     assert [entry["keys"] for entry in record["keypad_entries"]] == ["4711#"]
     (session,) = house.model.sessions

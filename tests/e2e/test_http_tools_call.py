@@ -64,7 +64,7 @@ async def test_an_agent_calls_a_slow_tool_under_a_filler(house: House, speech: S
         await house.clips_rendered()
         question = await speech.say("Where is my order A seven?", "caller")
         call = await house.ring({"do": "wait", "ms": 300}, say(question), LISTEN, LISTEN)
-        await call.ended(60)
+        await call.ended()
         record = await house.record()
     ((method, path, _, _),) = shop.asked
     assert (method, path) == ("GET", f"/orders/A-7?phone=%2B{CALLER[1:]}")
@@ -105,7 +105,7 @@ async def test_no_greeting_waits_for_a_hook(house: House, record_property: Calla
             await until(30, lambda call=call: call.streams and call.streams[0].playout.segments)
             if with_hooks:
                 await asyncio.wait_for(asked.wait(), 30)
-            await call.ended(40)
+            await call.ended()
             first_ms[with_hooks].append(call.streams[0].playout.segments[0].start_ms)
     record_property("first audio of the greeting, ms: without and with three hooks", first_ms)
     # A busy machine adds its own; what waits for a hook is later by 1,200 ms at least.

@@ -63,7 +63,7 @@ async def beginning_of(house: House, call_id: str) -> str:
 async def test_a_recording_is_heard_as_soon_as_it_is_there_and_gone_with_its_call(house: House, store: Store) -> None:
     await house.answer_with(recording_enabled=True)
     call = await house.ring(LISTEN, say(MORE), LISTEN)
-    await call.ended(40)
+    await call.ended()
     record = await house.record()
     url = f"/api/calls/{record['id']}/recording"
     async with patience():
@@ -97,7 +97,7 @@ async def test_a_message_that_is_left_is_transcribed_from_the_bucket_and_deleted
 ) -> None:
     await closed(house)
     call = await house.ring(BEEPED, say(MESSAGE), HASH, stay=True)
-    await call.ended(40)
+    await call.ended()
     left = await item(house)
     assert await samples(house, left)
     assert (await house.http.get(f"/api/voicemails/{left['id']}/peaks")).raise_for_status().content[:4] == b"HUMP"

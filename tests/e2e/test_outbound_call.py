@@ -15,7 +15,7 @@ CALLEE = "+13175550188"
 GREETING = "Hello, this is the clinic."
 LEFT = "This is the clinic. We will call again tomorrow at nine. Goodbye."
 STAYS: dict[str, Any] = {"do": "wait", "ms": 60_000}
-IN_TURN = {"do": "wait_for_agent_to_finish", "quiet_ms": 600, "timeout_ms": 20_000}
+IN_TURN = {"do": "wait_for_agent_to_finish", "quiet_ms": 600, "timeout_ms": 60_000}
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ async def test_a_person_is_called_greeted_at_once_and_spoken_with(house: House) 
         "queued", NUMBER, CALLEE, ["Tue", "9:00"],
     )  # fmt: skip
     call = await at_carrier(house)
-    await call.ended(40)
+    await call.ended()
     record = await over(house, placed["id"])
     assert (record["direction"], record["status"], record["end_reason"]) == ("outbound", "completed", "caller")
     assert said(record, "agent")[0] == GREETING and said(record, "caller")
@@ -127,13 +127,13 @@ async def test_nobody_waits_for_the_verdict_of_the_detection(house: House) -> No
     flow = await set_up(house, farend.human(then=[IN_TURN, {"do": "wait", "ms": 2_000}, {"do": "hang_up"}]))
     plain = await place(house, flow)
     first = await at_carrier(house)
-    await first.ended(40)
+    await first.ended()
     await over(house, plain["id"])
     patched = await house.http.patch(f"/api/flows/{flow['id']}", json={"machine_action": "hang_up"})
     assert patched.status_code == 200, patched.text
     detected = await place(house, flow)
     second = await at_carrier(house, 2)
-    await second.ended(40)
+    await second.ended()
     assert (await over(house, detected["id"]))["answered_by"] == "human"
     without_ms, with_ms = first_sound_ms(first), first_sound_ms(second)
     (verdict,) = second.journal.of("amd")
@@ -160,7 +160,7 @@ async def test_a_machine_is_hung_up_on(house: House) -> None:
     flow = await set_up(house, farend.machine(), machine_action="hang_up")
     placed = await place(house, flow)
     call = await at_carrier(house)
-    await call.ended(40)
+    await call.ended()
     record = await over(house, placed["id"])
     assert (record["status"], record["end_reason"], record["answered_by"]) == ("completed", "machine", "machine")
     assert call.hung_up_by != "caller"
@@ -170,7 +170,7 @@ async def test_a_message_is_left_after_the_beep_and_heard_to_its_end(house: Hous
     flow = await set_up(house, farend.machine(), machine_action="message", machine_message=LEFT)
     placed = await place(house, flow)
     call = await at_carrier(house)
-    await call.ended(60)
+    await call.ended()
     record = await over(house, placed["id"])
     assert (record["status"], record["end_reason"], record["answered_by"]) == ("completed", "machine", "machine")
     last = record["transcript"][-1]
@@ -194,7 +194,7 @@ async def test_without_a_text_the_agent_leaves_a_message_of_its_own(house: House
     flow = await set_up(house, farend.machine(), machine_action="message")
     placed = await place(house, flow, task_context={"reason": "Confirm the visit"})
     call = await at_carrier(house)
-    await call.ended(60)
+    await call.ended()
     record = await over(house, placed["id"])
     assert (record["end_reason"], record["answered_by"]) == ("machine", "machine")
     assert call.journal.of("machine.recording"), "the machine recorded"
@@ -209,7 +209,7 @@ async def test_with_no_action_the_call_goes_on_and_says_who_answered(house: Hous
     call = await at_carrier(house)
     assert await answered_by(house, placed["id"]) == "machine"
     assert not call.is_over
-    await call.ended(40)
+    await call.ended()
     assert (await over(house, placed["id"]))["end_reason"] == "caller"
 
 
@@ -217,7 +217,7 @@ async def test_with_no_action_the_call_goes_on_and_says_who_answered(house: Hous
 async def test_a_fax_is_hung_up_on_with_any_action(house: House) -> None:
     flow = await set_up(house, farend.fax(), machine_action="none")
     placed = await place(house, flow)
-    await (await at_carrier(house)).ended(40)
+    await (await at_carrier(house)).ended()
     record = await over(house, placed["id"])
     assert (record["end_reason"], record["answered_by"]) == ("fax", "fax")
 
@@ -230,7 +230,7 @@ class TestScreening:
         return Script.of({"heard": [farend.SCREENING_QUESTION, "Hello?"], "rules": [about], "otherwise": "Hello, Ada."})
 
     async def test_a_phone_that_asks_who_calls_is_answered_and_not_taken_for_a_machine(self, house: House) -> None:
-        flow = await set_up(house, farend.screening(), machine_action="hang_up", greeting="")
+        flow = await set_up(house, farend.screening(patience_ms=60_000), machine_action="hang_up", greeting="")
         placed = await place(house, flow)
         call = await at_carrier(house)
         assert await answered_by(house, placed["id"]) == "screening"
@@ -245,6 +245,31 @@ class TestScreening:
         await house.http.post(f"/api/calls/{placed['id']}/hangup")
         record = await over(house, placed["id"])
         assert "This is the clinic, about your visit." in said(record, "agent")
+
+
+@pytest.mark.calls
+class TestMenu:
+    @pytest.fixture
+    def script(self) -> Script:
+        press = {"when": "press", "call": {"name": "send_digits", "arguments": {"digits": "4w2#"}}}
+        reached = {"when": "hello", "say": "Hello, this is the clinic."}
+        return Script.of({"heard": [farend.MENU, "Hello?"], "rules": [press, reached], "otherwise": ""})
+
+    async def test_another_systems_menu_understands_the_agents_keys_by_their_sound(self, house: House) -> None:
+        flow = await set_up(house, farend.menu("42#", patience_ms=60_000), greeting="", wait=False)
+        placed = await place(house, flow)
+        call = await at_carrier(house)
+        async with patience():
+            while "Hello, this is the clinic." not in said(
+                found := (await house.http.get(f"/api/calls/{placed['id']}")).json(), "agent"
+            ):
+                assert found["ended_at"] is None, "the menu has hung up"
+                await asyncio.sleep(0.1)
+        assert [each["key"] for each in call.journal.of("caller.heard_key")] == ["4", "2", "#"], "each once"
+        (activity,) = found["tool_activity"]
+        assert (activity["name"], activity["status"]) == ("send_digits", "ok")
+        (await house.http.post(f"/api/calls/{placed['id']}/hangup")).raise_for_status()
+        assert (await over(house, placed["id"]))["end_reason"] == "hang_up"
 
 
 # --- nobody -------------------------------------------------------------------------------------------------------

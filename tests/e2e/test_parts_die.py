@@ -222,7 +222,7 @@ class TestFull:
         first = await town.talking()
         await asyncio.sleep(1)  # control is told within a quarter of a second
         second = await town.ring()
-        await second.ended(30)
+        await second.ended()
         assert [verb.name for verb in second.verbs] == ["Say", "Hangup"]
         assert second.sentences == [sentence(Sentence.BUSY, "de")[0]]
         refused, _ = await town.calls()
@@ -266,7 +266,7 @@ class TestTransfer:
         assert (still["status"], call.is_over) == ("in_progress", False)
         town.kill("control")
         town.carrier.calls_to(DOCTOR)[-1].hang_up("caller")
-        await call.ended(40)
+        await call.ended()
         (record,) = await town.all_over()
         assert (record["status"], record["end_reason"]) == ("completed", "transferred")
         found = (await town.http.get(f"/api/calls/{live['id']}")).json()["transfers"]

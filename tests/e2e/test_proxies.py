@@ -198,7 +198,7 @@ async def test_a_call_through_the_proxy(house: House, name: str) -> None:
             await serves(house)
         assert not call.is_over
         call.hang_up()
-        await call.ended(30)
+        await call.ended()
         async with patience():
             while record["status"] != "completed":
                 record = (await http.get(f"/api/calls/{record['id']}")).json()

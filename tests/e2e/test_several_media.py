@@ -79,7 +79,7 @@ async def test_a_burst_is_spread_over_all_places_and_the_rest_hear_why(house: Ho
             await asyncio.sleep(0.05)
             refused = [call for call in calls if call.verbs and call.verbs[0].name == "Say"]
         for call in refused:
-            await call.ended(20)
+            await call.ended()
     first = house.media.link._settings.media_url
     assert Counter(url for call in calls for url in sent_to(call)) == {first: PLACES, second.url: PLACES}
     assert ["belegt" in call.truth.as_json()["said"][0] for call in refused] == [True, True]
@@ -90,7 +90,7 @@ async def test_a_burst_is_spread_over_all_places_and_the_rest_hear_why(house: Ho
     await second.stack.aclose()
     gone = [call for call in calls if sent_to(call)[:1] == [second.url]]
     for call in gone:
-        await call.ended(30)
+        await call.ended()
     for call in calls:
         if call not in gone:
             call.hang_up()

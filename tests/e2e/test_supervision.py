@@ -115,7 +115,7 @@ async def test_a_call_is_followed(house: House, speech: Speech) -> None:
     await until(30, lambda: len(session.sent("response.created")) == 2)
     dictated = await house.http.post(f"/api/calls/{live['id']}/say", json={"text": SENTENCE})
     assert dictated.status_code == 200, dictated.text
-    await call.ended(60)
+    await call.ended()
     record = await house.record()
     await asyncio.wait_for(listening, 60)
 
@@ -184,7 +184,7 @@ async def test_a_stream_that_is_lost_is_followed_by_the_next(house: House) -> No
 
     await until(40, hears_the_next)
     call.hang_up()
-    await call.ended(20)
+    await call.ended()
     await asyncio.wait_for(listening, 60)
 
 

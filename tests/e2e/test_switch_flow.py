@@ -39,7 +39,7 @@ async def test_a_colleague_takes_the_call_over(house: House, speech: Speech) -> 
     await house.clips_rendered()
     words = [await speech.say(line, "caller") for line in ("My bill is wrong.", "Thank you and goodbye.")]
     call = await house.ring(LISTEN, say(words[0]), LISTEN, LISTEN, say(words[1]), stay=True)
-    await call.ended(60)
+    await call.ended()
     record = await house.record()
     assert (record["status"], record["end_reason"]) == ("completed", "agent")
     (switch,) = record["flow_switches"]

@@ -241,13 +241,13 @@ async def test_planes_are_replaced_while_a_caller_talks(house: House, manager: M
         await manager.becomes(f"hum-{plane}@a", "inactive")
 
     first.hang_up()
-    await first.ended(30)
+    await first.ended()
     await manager.becomes("hum-media@a", "inactive")
     third = await house.talks(2)
     assert await manager.state("hum-media@a") == await manager.state("hum-gateway@a") == "inactive", "one serves"
     for call in (second, third):
         call.hang_up()
-        await call.ended(30)
+        await call.ended()
     async with patience():
         while len(ended := await house.calls("completed")) < 3:
             await asyncio.sleep(0.1)

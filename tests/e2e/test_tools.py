@@ -52,7 +52,7 @@ async def test_an_outcome_is_reported_corrected_and_the_call_ended_by_the_agent(
     await house.clips_rendered()
     words = [await speech.say(line, "caller") for line in ("I would like to book a visit.", "Thank you and goodbye.")]
     call = await house.ring(LISTEN, say(words[0]), LISTEN, say(words[1]), stay=True)
-    await call.ended(40)
+    await call.ended()
     record = await house.record(summarized=True)
     assert (record["status"], record["end_reason"], call.hung_up_by) == ("completed", "agent", "agent")
     assert record["outcome"] == {"booked": True}, "the agent's own report takes precedence over the later judgement"
@@ -94,5 +94,5 @@ async def test_an_agent_hangs_up_while_control_is_away(house: House, speech: Spe
     call = await house.ring(LISTEN, say(words[0]), LISTEN, say(words[1]), stay=True)
     await call.journal.find("agent.audible")
     await house.control.server.drain(0)
-    await call.ended(60)
+    await call.ended()
     assert call.hung_up_by == "agent"

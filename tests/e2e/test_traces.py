@@ -26,7 +26,7 @@ from tests.e2e.test_tools import SCHEMA
 from tests.waits import patience
 
 pytestmark = pytest.mark.interop
-LISTEN = {"do": "wait_for_agent_to_finish", "quiet_ms": 500, "timeout_ms": 15_000}
+LISTEN = {"do": "wait_for_agent_to_finish", "quiet_ms": 500, "timeout_ms": 60_000}
 SCRIPT = {
     "heard": ["I would like to book a visit"],
     "turns": [
@@ -98,7 +98,7 @@ async def test_a_call_is_one_trace(platform, receiver, database_url: str, speech
         (await http.post("/api/numbers", json={"e164": NUMBER, "flow_id": made["id"]})).raise_for_status()
         words = await speech.say("I would like to book a visit.", "caller")
         call = await carrier.ring(NUMBER, CALLER, [LISTEN, say(words)], stay=True)
-        await call.ended(60)
+        await call.ended()
         (record,) = (await http.get("/api/calls")).json()["calls"]
 
     def of_call() -> list[tuple[str, Span]]:

@@ -53,7 +53,7 @@ async def test_what_a_call_used_is_what_the_model_charged(house: House, speech: 
     sentences = "I would like to book a visit please.", "Tuesday would be better for me."
     first, second = [await speech.say(line, "caller") for line in sentences]
     call = await house.ring(LISTEN, say(first), interrupted_after(1000), say(second), LISTEN)
-    await call.ended(60)
+    await call.ended()
     record = await house.record(summarized=True)
     async with patience():  # the roll-ups follow
         while True:

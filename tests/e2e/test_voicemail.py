@@ -20,7 +20,7 @@ from tests.waits import patience
 MESSAGE = b"".join(voice(1_600, seed=11))
 MORE = b"".join(voice(1_200, seed=12))
 NEVER = {"time_zone": "UTC", "weekly": {"mon": []}}
-BEEPED: dict[str, Any] = {"do": "wait_for_tone", "hz": BEEP_HZ, "timeout_ms": 20_000}
+BEEPED: dict[str, Any] = {"do": "wait_for_tone", "hz": BEEP_HZ, "timeout_ms": 60_000}
 HASH = {"do": "press", "digits": "#"}
 
 
@@ -90,7 +90,7 @@ async def test_the_agent_takes_a_message(house: House) -> None:
     await house.answer_with(greeting="Welcome.", voicemail_enabled=True, language="en-US")
     await house.clips_rendered()
     call = await house.ring(LISTEN, say(b"".join(voice(900))), BEEPED, say(MESSAGE), HASH, stay=True)
-    await call.ended(40)
+    await call.ended()
     record = await house.record(summarized=True)
     assert (record["status"], record["end_reason"], call.hung_up_by) == ("completed", "message_taken", "agent")
     assert [verb.name for verb in call.verbs] == ["Connect", "Connect", "Hangup"]
@@ -129,7 +129,7 @@ async def test_after_hours_no_model_is_opened_and_the_flow_s_words_are_heard(hou
     await closed(house, after_hours_message="Wir haben geschlossen.", voicemail_greeting="Sprechen Sie jetzt.")
     await house.clips_rendered()
     call = await house.ring(BEEPED, say(MESSAGE), LISTEN, stay=True)
-    await call.ended(40)
+    await call.ended()
     record = await house.record(summarized=True)
     assert (record["status"], record["end_reason"]) == ("completed", "message_taken")
     assert [turn["text"] for turn in record["transcript"]][:2] == ["Wir haben geschlossen.", "Sprechen Sie jetzt."]
@@ -145,7 +145,7 @@ async def test_what_is_not_rendered_is_said_by_the_carrier(house: House) -> None
     house.model.faults = Faults(rest_status=500)
     await closed(house, after_hours_message="Wir haben <geschlossen>.")
     call = await house.ring(BEEPED, say(MESSAGE), HASH, stay=True)
-    await call.ended(40)
+    await call.ended()
     assert [verb.name for verb in call.verbs] == ["Say", "Connect", "Say", "Hangup"]
     assert call.sentences[0].startswith("Wir haben <geschlossen>. Bitte hinterlassen Sie")
     assert "aufgenommen" in call.sentences[1]
@@ -167,7 +167,7 @@ async def test_whoever_says_nothing_leaves_nothing(house: House, moment: str) ->
         "silence": [BEEPED, LISTEN],
     }
     call = await house.ring(*steps[moment], stay=moment == "silence")
-    await call.ended(40)
+    await call.ended()
     record = await house.record()
     assert (record["status"], record["voicemail"]) == ("completed", None)
     assert record["end_reason"] == ("no_message" if moment == "silence" else "caller")
@@ -186,7 +186,7 @@ async def test_however_a_message_ends_it_is_kept(house: House, how: str) -> None
         await call.journal.find("caller.said", phase="end")
         live = await house.call_that_is("in_progress")
         assert (await house.http.post(f"/api/calls/{live['id']}/hangup")).status_code == 200
-    await call.ended(60)
+    await call.ended()
     record = await house.record()
     expected = {"hang_up": "caller", "hang_up_over_rest": "hang_up"}
     assert record["end_reason"] == expected.get(how, "message_taken")
@@ -204,7 +204,7 @@ async def test_a_caller_whose_stream_is_lost_goes_on_with_the_message(house: Hou
     call = await house.ring(
         BEEPED, say(MESSAGE), {"do": "wait", "ms": 700}, {"do": "vanish"}, BEEPED, say(MORE), HASH, stay=True
     )
-    await call.ended(60)
+    await call.ended()
     record = await house.record()
     assert [verb.name for verb in call.verbs] == ["Connect", "Connect", "Hangup"]
     assert record["end_reason"] == "message_taken"
@@ -222,7 +222,7 @@ async def test_a_mailbox_that_is_lost_again_and_again_keeps_what_it_has(house: H
     await house.clips_rendered()
     lost = [say(MESSAGE), {"do": "wait", "ms": 700}, {"do": "vanish"}]
     call = await house.ring(BEEPED, *lost, BEEPED, *lost, BEEPED, *lost, stay=True)
-    await call.ended(60)
+    await call.ended()
     record = await house.record()
     assert [verb.name for verb in call.verbs] == ["Connect", "Connect", "Connect", "Say", "Hangup"]
     assert (record["status"], record["end_reason"]) == ("failed", "stream_lost")
@@ -234,7 +234,7 @@ async def test_an_agent_without_a_mailbox_can_not_take_a_message(house: House) -
     """The model calls what it was not offered."""
     await house.answer_with(greeting="Welcome.")
     call = await house.ring(LISTEN, say(b"".join(voice(900))), LISTEN)
-    await call.ended(40)
+    await call.ended()
     record = await house.record()
     assert [verb.name for verb in call.verbs] == ["Connect"]
     assert [(each["name"], each["status"]) for each in record["tool_activity"]] == [("take_voicemail", "failed")]

@@ -24,7 +24,11 @@ from hum.spool import Spool
 from sandbox.twilio import sign
 from storage.db import Db
 from tests.control.conftest import FakeCarrier, outside
+from tests.endings import ends_are_told
 from tests.waits import patience
+
+__all__ = ["ends_are_told"]
+pytestmark = pytest.mark.usefixtures("ends_are_told")
 
 ACCOUNT, TOKEN, PUBLIC = "AC" + "0" * 32, "carrier-token", "https://hum.example"
 NUMBER, CALLER = "+13175550100", "+13175550199"

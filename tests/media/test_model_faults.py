@@ -40,7 +40,7 @@ async def place(plane, control, ring, stand_in):
         control.offer("t1", clips=CLIPS)
         media = await plane(OPENAI_BASE_URL=stand_in.url, **SHORT, **changed)
         placed = await ring(media, list(steps), stay=True)
-        await placed.ended(25)
+        await placed.ended()
         return placed, await until(lambda: control.ended("call_t1"))
 
     return call

@@ -11,9 +11,11 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
+from hum.settings import ControlSettings
 from storage import embedded
+from storage.__main__ import run_migrate
 from storage.embedded import CannotStart, EmbeddedPostgres, find_binaries
-from storage.migrate import migrate
+from storage.migrate import CannotMigrate, migrate
 
 FAST = {"fsync": "off"}
 DEBIAN = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
@@ -45,6 +47,23 @@ async def test_a_shell_in_the_data_folder_is_no_servers_process(open_home: Path)
     finally:
         shell.kill()
         await shell.wait()
+        await server.stop()
+
+
+@pytest.mark.chaos
+async def test_a_restored_home_is_noted_without_a_server(open_home: Path) -> None:
+    """`hum migrate --restored`, where `hum up` runs the database itself: it is started for that, and stopped."""
+    settings = ControlSettings(home=open_home, database_url="")
+    with pytest.raises(CannotMigrate, match="HUM_DATABASE_URL"):
+        await run_migrate(settings, restored=False)
+    for _ in range(2):
+        await run_migrate(settings, restored=True)
+    server = EmbeddedPostgres(open_home)
+    try:
+        connection = await asyncpg.connect(await server.start())
+        assert await connection.fetchval("SELECT count(*) FROM restorations") == 2
+        await connection.close()
+    finally:
         await server.stop()
 
 

@@ -15,9 +15,14 @@ from hum.errors import CarrierBusy, CarrierError
 from hum.v1 import calls_pb2
 from hum.v1 import outbound_pb2 as pb
 from storage import call_events
+from storage.migrate import migrate
 from tests.control.conftest import Plane
 from tests.control.outbound.desk import CALLEE, Desk, at, call_id
+from tests.endings import ends_are_told
 from tests.waits import patience
+
+__all__ = ["ends_are_told"]
+pytestmark = pytest.mark.usefixtures("ends_are_told")
 
 
 class Killed(BaseException):
@@ -239,6 +244,32 @@ async def test_an_older_call_between_the_numbers_is_not_taken_for_the_lost_one(d
         await desk.dialler().sweep()
     assert (await desk.state(second))[2] == ["not_placed"]
     assert (await desk.state(first))[2] == ["completed"]
+
+
+async def test_a_call_that_was_placed_since_the_backup_is_not_placed_again(desk: Desk, database_url: str) -> None:
+    """The database was restored: an order that it has may have been carried out, which the carrier tells."""
+    call, other = await desk.order(), await desk.order(to="+13175550198")
+    await run(desk.dialler())
+    assert len(desk.carrier.placed) == 2
+    async with desk.db.system() as tx:
+        await tx.execute("DELETE FROM outbound_attempts")
+        await tx.execute("UPDATE outbound_calls SET due_at = now(), waits_for = 'turn'")
+        await tx.execute("UPDATE calls SET status = 'queued', call_sid = NULL")
+    desk.carrier.placed = {sid: each for sid, each in desk.carrier.placed.items() if each.to_e164 == CALLEE}
+    (sid,) = desk.carrier.placed
+    await migrate(database_url, restored=True)
+    desk.carrier.fail = CarrierError("The carrier did not respond.")
+    await desk.paces()
+    await run(desk.dialler(retry_seconds=60))
+    assert list(desk.carrier.placed) == [sid], "unasked, nobody is called"
+    desk.carrier.fail = None
+    await desk.paces()
+    await desk.later(call, 60)
+    await desk.later(other, 60)
+    await run(desk.dialler())
+    await desk.dialler().sweep()
+    assert sorted(each.to_e164 for each in desk.carrier.placed.values()) == sorted([CALLEE, "+13175550198"])
+    assert (await desk.state(call))[2][-1] == (await desk.state(other))[2][-1] == "under_way"
 
 
 async def test_the_last_word_on_a_call_is_lost(desk: Desk) -> None:

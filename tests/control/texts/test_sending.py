@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from prometheus_client import REGISTRY
 
 from control.clients.twilio import CarrierText, Text
 from hum import ids
@@ -138,6 +139,31 @@ async def test_nobody_can_tell(desk: TextDesk) -> None:
     await desk.says(next(iter(desk.carrier.texted)), "delivered")
     assert await desk.state(message) == ("delivered", None, ["accepted"])
     assert await desk.events(message) == ["sms.sent", "sms.delivered"]
+
+
+async def test_a_text_that_nobody_sends_is_seen_by_its_age_and_an_unknown_one_is_counted(desk: TextDesk) -> None:
+    """What the alerts HumTextsWait and HumTextsUnknown ask: a queue that takes texts and sends none looks well otherwise."""
+    message = await desk.write()
+    await desk.write("later", contact="+13175551235", scheduled_at=now() + timedelta(hours=3))
+    await desk.later(90)
+    await desk.lookups.sweep()
+    assert 90 <= measured("hum_texts_waiting_seconds") < 3600
+    desk.carrier.lose_texts = [CarrierError("", http_status="503")]
+    desk.carrier.fail = CarrierError("The carrier did not respond.")
+    await desk.send()
+    await desk.later(3600)
+    for _ in range(2):
+        await desk.later(61)
+        await desk.lookups.sweep()
+    await desk.lookups.sweep()
+    assert (await desk.state(message))[0] == "unknown"
+    assert (measured("hum_texts_waiting_seconds"), measured("hum_texts_unknown")) == (0, 1)
+
+
+def measured(name: str) -> float:
+    value = REGISTRY.get_sample_value(name)
+    assert value is not None, f"nobody measures {name}"
+    return value
 
 
 async def test_the_carrier_has_a_text_after_all(desk: TextDesk) -> None:
