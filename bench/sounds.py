@@ -58,11 +58,22 @@ class Prompt:
 
 
 def read(path: Path) -> Wave:
-    """A WAV file of 16-bit mono at 8 kHz."""
-    with wave.open(str(path), "rb") as file:
+    """Read a WAV file of 16-bit mono at 8 kHz, or one that sox makes of a GSM file."""
+    source: str | io.BytesIO = str(path)
+    if path.suffix == ".gsm":
+        command = ["sox", "-t", "gsm", str(path), "-t", "wav", "-e", "signed", "-b", "16", "-"]
+        source = io.BytesIO(subprocess.run(command, capture_output=True, check=True).stdout)
+    with wave.open(source, "rb") as file:
         if (file.getframerate(), file.getnchannels(), file.getsampwidth()) != (RATE_HZ, 1, 2):
             raise ValueError(f"{path} is not 16-bit mono at 8 kHz")
-        return np.frombuffer(file.readframes(file.getnframes()), np.int16).astype(np.float64) / 32_768
+        # The length that sox writes ahead of a pipe is a guess.
+        return np.frombuffer(file.readframes(2**24), np.int16).astype(np.float64) / 32_768
+
+
+def recordings(folder: Path) -> list[Path]:
+    """The files of a voice: WAV, or GSM where sox is installed."""
+    kinds = (".wav", ".gsm") if shutil.which("sox") else (".wav",)
+    return sorted(path for path in folder.rglob("*") if path.suffix in kinds)
 
 
 def prompts(held: bool, level_db: float = -22.0, folder: Path | None = None) -> list[Prompt]:
@@ -71,7 +82,7 @@ def prompts(held: bool, level_db: float = -22.0, folder: Path | None = None) -> 
     if not folder.is_dir():
         raise MissingError(f"there are no prompts in {folder}; on Debian: {INSTALL}")
     found = []
-    for path in sorted(folder.rglob("*.wav")):
+    for path in recordings(folder):
         name = str(path.relative_to(folder))
         if any(word in name for word in NOT_SPEECH) or zlib.crc32(name.encode()) % 2 != held:
             continue
