@@ -29,7 +29,7 @@ LATE_MS = (50, 150, 400)
 SYLLABLES_MS = (150, 200, 250, 300, 350)
 HUMS_HZ = (50, 60, 75, 100, 120, 150, 180, 200, 240, 300, 400)
 LEAD_SECONDS, SAID_SECONDS, LONGEST_MS = 0.8, 1.5, 1_000.0
-WARM_SECONDS = 4.0  # of the agent alone, in which the echo shows
+WARM_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,8 @@ def sentences(corpus: Corpus, silero: Silero) -> Iterator[Sentences]:
             told = []
             for seed, prompt in enumerate(prompts):
                 clean, begins = said(prompt, level_db, seed)
-                told.append((Line(corpus.agent, silero).play(noisy(clean, line, level_db, seed)), begins))
+                heard = warm(Line(corpus.agent, silero), noisy(clean, line, level_db, seed))
+                told.append((heard, begins + WARM_SECONDS))
             name = f"{level_db} dBFS, {line}"
             everyone.setdefault(name, []).extend(told)
             yield _row(voice, name, told)
@@ -152,10 +153,15 @@ def relative(corpus: Corpus, silero: Silero) -> Iterator[Sentences]:
             for seed, prompt in enumerate(prompts):
                 clean, begins = said(prompt, AGENT_DB + below_db, seed)
                 line = Line(corpus.agent[seed * 8_000 :], silero, _echo(loss_db, seed))
-                line.play(sounds.white(WARM_SECONDS, -75.0, seed))
-                line.told = Told()
-                told.append((line.play(noisy(clean, "quiet", 0, seed)), begins + WARM_SECONDS))
+                told.append((warm(line, noisy(clean, "quiet", 0, seed)), begins + WARM_SECONDS))
             yield _row(f"{below_db:+} dB", f"echo {loss_db or 'none'}", told)
+
+
+def warm(line: Line, wave: Wave) -> Told:
+    """Tell what `wave` did after WARM_SECONDS of the agent alone, in which the line shows its echo or that it has none."""
+    line.play(sounds.white(WARM_SECONDS, -75.0, 4))
+    line.told = Told()
+    return line.play(wave)
 
 
 def _echo(loss_db: float | None, seed: int) -> Echo | None:
@@ -168,10 +174,12 @@ def syllables(corpus: Corpus, silero: Silero) -> Iterator[Syllables]:
     for ms in SYLLABLES_MS:
         cleared = cut = 0
         for seed, prompt in enumerate(prompts):
-            clean, _ = said(prompt, -22.0, seed, ms / 1000)
-            end = len(clean) - round(0.5 * RATE_HZ)
+            clean, begins = said(prompt, -22.0, seed, ms / 1000)
+            begin, end = round(begins * RATE_HZ), len(clean) - round(0.5 * RATE_HZ)
+            clean[:begin] = 0
+            clean[begin : begin + 40] *= np.linspace(0, 1, 40)
             clean[end - 80 : end] *= np.linspace(1, 0, 80)
-            told = Line(corpus.agent, silero).play(noisy(clean, "quiet", 0, seed))
+            told = warm(Line(corpus.agent, silero), noisy(clean, "quiet", 0, seed))
             cleared, cut = cleared + bool(told.clears), cut + bool(told.cuts)
         yield Syllables(ms, len(prompts), cleared, cut)
 
@@ -219,7 +227,7 @@ def not_speech(seconds: float) -> Iterator[tuple[str, Wave]]:
 def alarms(corpus: Corpus, seconds: float, silero: Silero) -> Iterator[Alarms]:
     for sound, wave in not_speech(seconds):
         line = Line(corpus.agent, silero)
-        told = line.play(wave)
+        told = warm(line, wave)
         hours = line.seconds / 3600
         yield Alarms(sound, line.seconds, len(told.clears), len(told.cuts), len(told.clears) / hours)
 

@@ -9,12 +9,13 @@ from bench import sounds
 from bench.sounds import FRAME, Wave
 from media.core.audio import FRAME_MS, SILENT_DB, pcm_level_db
 from media.core.bargein import BargeIn, Verdict
-from media.core.vad import Vad, echo_gate_open
+from media.core.echo import ECHO_SPAN_MS, EchoGate
+from media.core.vad import Vad
 from media.io.silero import Silero
 
 MESSAGE_FRAMES = 5  # the agent's audio goes out in messages of about this length, whose level the gate compares
 ROUND_TRIP_MS = 80.0  # to the carrier and back
-SPAN_FRAMES = (400 + round(ROUND_TRIP_MS)) // FRAME_MS  # how far the gate looks back
+SPAN_FRAMES = round(ECHO_SPAN_MS + ROUND_TRIP_MS) // FRAME_MS  # how far the gate looks back
 SILENCE = np.zeros(FRAME)
 
 
@@ -60,11 +61,17 @@ class Agent:
             return SILENCE
         return self.played[-1 - late] * 10 ** (-echo.loss_db / 20)
 
-    def level_db(self) -> float:
-        """The loudest message of the last 400 ms and a round trip."""
-        recent = self.played[-SPAN_FRAMES:]
+    def echo_level_db(self, now_ms: float) -> float:
+        """See `echo.Played`; time begins with the first frame."""
+        now = round(now_ms / FRAME_MS)
+        recent = self.played[max(0, now - SPAN_FRAMES) : now]
         messages = [np.concatenate(recent[n : n + MESSAGE_FRAMES]) for n in range(0, len(recent), MESSAGE_FRAMES)]
         return max((_level_db(each) for each in messages), default=SILENT_DB)
+
+    def recent(self, now_ms: float, ms: float) -> bytes:
+        """See `echo.Played`."""
+        now = round(now_ms / FRAME_MS)
+        return sounds.ulaw(np.concatenate(self.played[max(0, now - SPAN_FRAMES - round(ms / FRAME_MS)) : now]))
 
 
 def _level_db(wave: Wave) -> float:
@@ -77,6 +84,7 @@ class Line:
     def __init__(self, says: Wave, silero: Silero, echo: Echo | None = None) -> None:
         self.agent, self._echo = Agent(says), echo
         self._vad, self._bargein = Vad(silero.detector()), BargeIn()
+        self._gate = EchoGate(self.agent, self._vad.history)
         self._frames = 0
         self.told = Told()
 
@@ -105,9 +113,11 @@ class Line:
 
     def _judge(self, ulaw: bytes) -> Verdict | None:
         voiced, onset = self._vad.caller_frame(ulaw, True)
-        if onset and not self._bargein.held:
-            onset = echo_gate_open(self._vad.level_db, self.agent.level_db())
-        return self._bargein.caller_frame(onset, voiced, True, FRAME_MS, self._frames * FRAME_MS)
+        now_ms = self._frames * FRAME_MS
+        if not self._bargein.held:
+            self._gate.frame(self._vad.level_db, now_ms, voiced=voiced)
+            onset = onset and self._gate.passes(self._vad.level_db, self._vad.loud_frames, now_ms)
+        return self._bargein.caller_frame(onset, voiced, True, FRAME_MS, now_ms)
 
 
 def joined(waves: Sequence[Wave], level_db: float) -> Wave:

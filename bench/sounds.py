@@ -33,6 +33,8 @@ OTHER_MUSIC = {
     "neverball": Path("/usr/share/games/neverball/bgm"),
 }
 SHORTEST_MUSIC_SECONDS = 20
+#: Samples at the beginning of each GSM file: the decoder's first frame is a click 100 to 300 ms before the voice.
+DECODER_CLICK = 320
 INSTALL = (
     "apt-get update && apt-get install -y --no-install-recommends asterisk-core-sounds-en-wav asterisk-moh-opsound-wav"
 )
@@ -67,7 +69,8 @@ def read(path: Path) -> Wave:
         if (file.getframerate(), file.getnchannels(), file.getsampwidth()) != (RATE_HZ, 1, 2):
             raise ValueError(f"{path} is not 16-bit mono at 8 kHz")
         # The length that sox writes ahead of a pipe is a guess.
-        return np.frombuffer(file.readframes(2**24), np.int16).astype(np.float64) / 32_768
+        samples = np.frombuffer(file.readframes(2**24), np.int16).astype(np.float64) / 32_768
+    return samples[DECODER_CLICK:] if path.suffix == ".gsm" else samples
 
 
 def recordings(folder: Path) -> list[Path]:
