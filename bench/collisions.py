@@ -14,8 +14,8 @@ from random import Random
 
 from bench.simulation import Phone, World
 from media.core.audio import BYTES_PER_MS, FRAME_BYTES, FRAME_MS
+from media.core.hearing import Confirm
 from media.core.types import BargedIn, CallPlan, ToModel, TurnEnded
-from media.core.vad import Confirm
 from media.io.silero import Silero
 from sandbox.openai.script import Turn
 from sandbox.speech import Speech

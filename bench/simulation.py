@@ -11,9 +11,9 @@ from typing import Any, Literal, TypeVar
 
 from media.core.audio import BYTES_PER_MS, from_linear
 from media.core.conversation import Conversation
+from media.core.hearing import Confirm
 from media.core.leg import Clear, HangUp, Leave, Mark, Play
 from media.core.types import Action, CallPlan, DialModel, Event, Report, Stamp, ToModel
-from media.core.vad import Confirm
 from media.legs import twiliowire
 from sandbox.clock import Agenda, Do
 from sandbox.openai import conversation, script

@@ -33,6 +33,8 @@ OTHER_MUSIC = {
     "neverball": Path("/usr/share/games/neverball/bgm"),
 }
 SHORTEST_MUSIC_SECONDS = 20
+#: Samples at the beginning of each GSM file: the decoder's first frame is a click 100 to 300 ms before the voice.
+DECODER_CLICK = 320
 INSTALL = (
     "apt-get update && apt-get install -y --no-install-recommends asterisk-core-sounds-en-wav asterisk-moh-opsound-wav"
 )
@@ -58,11 +60,23 @@ class Prompt:
 
 
 def read(path: Path) -> Wave:
-    """A WAV file of 16-bit mono at 8 kHz."""
-    with wave.open(str(path), "rb") as file:
+    """Read a WAV file of 16-bit mono at 8 kHz, or one that sox makes of a GSM file."""
+    source: str | io.BytesIO = str(path)
+    if path.suffix == ".gsm":
+        command = ["sox", "-t", "gsm", str(path), "-t", "wav", "-e", "signed", "-b", "16", "-"]
+        source = io.BytesIO(subprocess.run(command, capture_output=True, check=True).stdout)
+    with wave.open(source, "rb") as file:
         if (file.getframerate(), file.getnchannels(), file.getsampwidth()) != (RATE_HZ, 1, 2):
             raise ValueError(f"{path} is not 16-bit mono at 8 kHz")
-        return np.frombuffer(file.readframes(file.getnframes()), np.int16).astype(np.float64) / 32_768
+        # The length that sox writes ahead of a pipe is a guess.
+        samples = np.frombuffer(file.readframes(2**24), np.int16).astype(np.float64) / 32_768
+    return samples[DECODER_CLICK:] if path.suffix == ".gsm" else samples
+
+
+def recordings(folder: Path) -> list[Path]:
+    """The files of a voice: WAV, or GSM where sox is installed."""
+    kinds = (".wav", ".gsm") if shutil.which("sox") else (".wav",)
+    return sorted(path for path in folder.rglob("*") if path.suffix in kinds)
 
 
 def prompts(held: bool, level_db: float = -22.0, folder: Path | None = None) -> list[Prompt]:
@@ -71,7 +85,7 @@ def prompts(held: bool, level_db: float = -22.0, folder: Path | None = None) -> 
     if not folder.is_dir():
         raise MissingError(f"there are no prompts in {folder}; on Debian: {INSTALL}")
     found = []
-    for path in sorted(folder.rglob("*.wav")):
+    for path in recordings(folder):
         name = str(path.relative_to(folder))
         if any(word in name for word in NOT_SPEECH) or zlib.crc32(name.encode()) % 2 != held:
             continue

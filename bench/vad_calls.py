@@ -9,8 +9,8 @@ from bench import sounds
 from bench.simulation import Phone, World
 from bench.sounds import RATE_HZ, Prompt, Wave
 from media.core.audio import FRAME_MS, to_linear
+from media.core.hearing import Confirm
 from media.core.types import BargedIn, CallPlan
-from media.core.vad import Confirm
 from media.io.silero import Silero
 
 PLAN = CallPlan("Be brief.", "alloy", "gpt-realtime", "gpt-4o-mini-transcribe", idle_prompts=0)

@@ -1,7 +1,8 @@
 """The barge-in decision.  Time here is audio time: it advances only with frames.
 
 Knows nothing of sockets, models or items: it returns CLEAR, then CUT or RESUME, and its user carries that out.
-Duration alone decides: there are no word lists.  What is said in several stretches, with pauses between them, counts
+Duration alone decides: there are no word lists.  Voiced frames count from the one after the onset: the first and the last
+frame of a sound are half empty, and count as one.  What is said in several stretches, with pauses between them, counts
 together, except two that are no longer than a nod each: "mhm, yes" is two nods and not half a sentence.
 """
 
@@ -10,7 +11,6 @@ from enum import Enum, auto
 from typing import Final
 
 AGAIN_MS: Final = 300  # an onset so soon after a resume goes on with what was said before: a pause within a sentence
-ONSET_MS: Final = 60  # voiced speech that an onset implies: three of the last four frames
 NOD_MS: Final = 240  # voiced speech of a nod, at most
 PAUSE_MS: Final = 100  # parts two stretches; the closure of a consonant is shorter
 NODS: Final = 2  # stretches that may be nods: what is said in more is a sentence with pauses
@@ -26,6 +26,7 @@ class Verdict(Enum):
 class BargeIn:
     cut_after_ms: int = 350
     resume_after_ms: int = 200
+    onset_ms: int = 0  # voiced speech before the onset's own frame, which the detector needed to be sure
     held: bool = False
     _speech_ms: int = 0  # in all stretches
     _stretch_ms: int = 0  # in the last one
@@ -44,7 +45,7 @@ class BargeIn:
                 self._is_longer = False
             self.held, self._quiet_ms = True, 0
             self._begin()
-            self._speak(ONSET_MS)
+            self._speak(self.onset_ms)
             return Verdict.CLEAR
         if voiced:
             if self._quiet_ms >= PAUSE_MS:

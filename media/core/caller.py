@@ -7,7 +7,6 @@ them, or the turn is open, nothing begins.  Either may be wrong or stuck, so the
 from typing import Final
 
 _NEVER: Final = float("inf")
-FRESH_MS: Final = 2_000.0  # a turn that the model heard begin no longer ago is evidence of a voice
 
 
 class Caller:
@@ -17,7 +16,6 @@ class Caller:
         "_ours",
         "_since_ms",
         "_theirs",
-        "_turn_ms",
         "ignored",
         "unaware_ms",
     )
@@ -31,7 +29,6 @@ class Caller:
         self._false_hear_ms, self._open_turn_ms = false_hear_ms, open_turn_ms
         self._ours = self._theirs = False
         self._since_ms = -_NEVER  # when either changed last
-        self._turn_ms = -_NEVER  # when the model heard the last turn begin
 
     def heard(self, hears: bool, now_ms: float) -> bool:
         """Our detector hears the caller, or does not; returns whether that is news."""
@@ -44,12 +41,6 @@ class Caller:
         """The model has heard a turn begin, or has taken it."""
         if is_open is not self._theirs:
             self._theirs, self._since_ms = is_open, now_ms
-            if is_open:
-                self._turn_ms = now_ms
-
-    def seconded(self, now_ms: float) -> bool:
-        """Whether the model has just heard a turn begin, so that what our detector hears is likely to be a voice."""
-        return self._theirs and now_ms - self._turn_ms <= FRESH_MS
 
     def speaks(self, now_ms: float) -> bool:
         """Whether to wait for the caller."""

@@ -31,6 +31,7 @@ from media.core.discretion import CARRIED_OVER, Discretion
 from media.core.dtmf import Keypad
 from media.core.ending import Ending
 from media.core.floor import Floor
+from media.core.hearing import Confirm
 from media.core.leg import (
     CARRIER_PROTOCOL,
     Audio,
@@ -64,7 +65,6 @@ from media.core.types import (
     Report,
     ToolStatus,
 )
-from media.core.vad import Confirm
 from media.core.voice import Voice
 
 PULSE_MS: Final = 100.0  # how often a tick is wanted when no sound depends on it

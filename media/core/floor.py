@@ -15,10 +15,12 @@ from typing import Final, Literal
 from media.core.audio import BYTES_PER_MS, FRAME_MS
 from media.core.bargein import BargeIn, Verdict
 from media.core.carrierclock import CarrierClock
+from media.core.echo import EchoGate
+from media.core.hearing import Confirm
 from media.core.leg import Audio
 from media.core.modelside import ModelSide
 from media.core.types import BargedIn, CallPlan
-from media.core.vad import Confirm, Vad, echo_gate_open
+from media.core.vad import FIRST_STAGE_MS, Vad
 from media.core.voice import Voice
 
 MISSING_MS: Final = 5 * FRAME_MS  # without a frame for so long, the caller is taken to have stopped speaking
@@ -50,17 +52,30 @@ class _Overlap:
     cleared_ms: float = 0.0  # when the `clear` was written
 
 
+@dataclass(slots=True)
+class _Arrivals:
+    """When the caller's audio came."""
+
+    frame_ms: float = 0.0  # the last frame
+    voiced_ms: float | None = None  # when the first voiced frame of a sound can have arrived
+
+    def sound(self, arrived_ms: float) -> None:
+        """Note a frame of a sound."""
+        if self.voiced_ms is None or arrived_ms - self.voiced_ms > LONGEST_ONSET_MS:
+            self.voiced_ms = arrived_ms
+
+
 class Floor:
     __slots__ = (
+        "_arrivals",
         "_bargein",
         "_clock",
-        "_frame_at_ms",
+        "_echo",
         "_model",
         "_overlap",
         "_phase",
         "_vad",
         "_voice",
-        "_voiced_ms",
         "interruptible",
     )
 
@@ -70,19 +85,19 @@ class Floor:
         self.interruptible = plan.interruptible  # whether the caller may take the floor
         self._clock, self._voice, self._model = clock, voice, model
         self._vad = Vad(confirm)
-        self._bargein = BargeIn(plan.cut_after_ms, plan.resume_after_ms)
+        self._echo = EchoGate(voice, self._vad.history)
+        self._bargein = BargeIn(plan.cut_after_ms, plan.resume_after_ms, FIRST_STAGE_MS if confirm is None else 0)
         self._phase, self._overlap = Phase.FREE, _Overlap()
-        self._frame_at_ms = 0.0
-        self._voiced_ms: float | None = None  # when the first voiced frame of a sound can have arrived
+        self._arrivals = _Arrivals()
 
     def become(self, plan: CallPlan) -> None:
-        """Another agent has the floor."""
+        """Give another agent the floor.  What was learnt of the line stays: it is the same line."""
         self.interruptible = plan.interruptible
         self._bargein.cut_after_ms, self._bargein.resume_after_ms = plan.cut_after_ms, plan.resume_after_ms
 
     def begin(self, now_ms: float) -> None:
         """Frames are expected from now on."""
-        self._frame_at_ms = now_ms
+        self._arrivals.frame_ms = now_ms
 
     @property
     def caller_speaks(self) -> bool:
@@ -98,35 +113,33 @@ class Floor:
         """Take 20 ms of caller audio; return whether something was decided."""
         voice, vad, model = self._voice, self._vad, self._model
         payload, at_ms = audio.payload, audio.at_ms
-        self._frame_at_ms = now_ms
+        self._arrivals.frame_ms = now_ms
         # A held tail counts as audible: a caller who speaks again before it is resumed still speaks over the agent.
         audible = voice.audible(now_ms)
-        # While an answer is awaited, it waits for a voice only: the second stage judges then, too.
-        awaited = (vad.recent or vad.speaking) and (model.answers.owed or model.answers.active)
-        seconded = audible and model.answers.caller.seconded(now_ms)
-        voiced, onset = vad.caller_frame(payload, bool(audible or awaited), seconded)
+        # An answer that is awaited waits for a voice only: `hearing` judges then, too.
+        voiced, onset = vad.caller_frame(payload, audible or model.answers.owed or model.answers.active)
+        if audible and self._phase is _FREE:
+            self._echo.frame(vad.level_db, now_ms, voiced=voiced)
         model.ear.frame(payload, at_ms, now_ms, voiced=voiced, speaking=voiced or vad.speaking)
         if not vad.recent:
-            self._voiced_ms = None
+            self._arrivals.voiced_ms = None
         else:
-            arrived_ms = self._clock.arrival(at_ms, now_ms)
-            if self._voiced_ms is None or arrived_ms - self._voiced_ms > LONGEST_ONSET_MS:
-                self._voiced_ms = arrived_ms
+            self._arrivals.sound(self._clock.arrival(at_ms, now_ms))
         if onset and not voice.sounds:
             model.answers.spoke_freely()
-        news = model.answers.caller.heard(vad.hears, now_ms)
+        news = model.answers.caller.heard(vad.speaking, now_ms)
         if onset or self._phase is _OVERLAP:
             return self._judge(onset, voiced, audible, len(payload) // BYTES_PER_MS, now_ms) or news
         return news
 
     def missing(self, now_ms: float) -> None:
         """Called on every tick: if no frame has come for a while, the caller is taken to have stopped speaking."""
-        missing_ms = round(now_ms - self._frame_at_ms)
+        missing_ms = round(now_ms - self._arrivals.frame_ms)
         if missing_ms < MISSING_MS:
             return
-        self._frame_at_ms = now_ms
+        self._arrivals.frame_ms = now_ms
         self._vad.quiet(missing_ms)
-        self._model.answers.caller.heard(self._vad.hears, now_ms)
+        self._model.answers.caller.heard(self._vad.speaking, now_ms)
         self._model.ear.flush(now_ms)
         if self._phase is _OVERLAP:
             self._judge(onset=False, voiced=False, audible=True, ms=missing_ms, now_ms=now_ms)
@@ -137,7 +150,7 @@ class Floor:
                 self._phase is not Phase.CUTTING
                 and self.interruptible
                 and not self._voice.protected(now_ms)
-                and echo_gate_open(self._vad.level_db, self._voice.echo_level_db(now_ms))
+                and self._echo.passes(self._vad.level_db, self._vad.loud_frames, now_ms)
             )
         match self._bargein.caller_frame(onset, voiced, audible, ms, now_ms):
             case None:
@@ -162,7 +175,8 @@ class Floor:
         again = self._phase is Phase.RESUMING  # spoke again before the tail was sent
         self._phase = Phase.OVERLAP
         if not again:
-            voiced_ms = now_ms if self._voiced_ms is None else self._voiced_ms
+            first_ms = self._arrivals.voiced_ms
+            voiced_ms = now_ms if first_ms is None else first_ms
             self._overlap = _Overlap(self._clock.call_ms(now_ms), item_id, heard_ms, voiced_ms)
 
     def cleared(self, now_ms: float) -> None:

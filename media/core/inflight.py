@@ -9,12 +9,11 @@ import math
 from dataclasses import dataclass, field
 from typing import Final
 
-from media.core.audio import BYTES_PER_MS, SILENT_DB, level_db
+from media.core.audio import BYTES_PER_MS, SILENCE_BYTE, SILENT_DB, level_db
 from media.core.carrierclock import CarrierClock
 from media.core.types import ClipKind
 
 KEPT_MS: Final = 2_000.0  # heard audio is remembered for its mark and for the echo gate
-ECHO_SPAN_MS: Final = 400.0
 TOO_EARLY_MS: Final = 30.0  # more than our error
 NEARLY: Final = 1e-3  # of a sample: what floating-point numbers make of a whole one
 UNEVEN_MS: Final = 5.0  # how far bounds may miss each other before the older ones are discarded
@@ -100,14 +99,14 @@ class Segment:
     there were no network delay.
     """
 
-    __slots__ = ("ends_ms", "item", "level_db", "plays_ms", "ready_ms", "seq", "size", "soonest_ms", "start")
+    __slots__ = ("ends_ms", "item", "level_db", "payload", "plays_ms", "ready_ms", "seq", "size", "soonest_ms", "start")
 
     def __init__(
         self,
         seq: int,
         item: Item,
         start: int,
-        size: int,
+        payload: bytes,
         soonest_ms: float,
         plays_ms: float,
         ready_ms: float,
@@ -116,10 +115,11 @@ class Segment:
         self.seq = seq
         self.item = item
         self.start = start
-        self.size = size
+        self.payload = payload
+        self.size = len(payload)
         self.soonest_ms = soonest_ms
         self.plays_ms = plays_ms
-        self.ends_ms = plays_ms + size / BYTES_PER_MS
+        self.ends_ms = plays_ms + self.size / BYTES_PER_MS
         self.ready_ms = ready_ms
         self.level_db = level_db
 
@@ -180,7 +180,7 @@ class InFlight:
         self._ends_ms = plays_ms + length_ms
         level = level_db(payload)
         soonest_ms = arrives_ms - self.clock.jitter_ms - self.clock.doubt_ms
-        self.out.append(Segment(seq, item, item.sent, size, soonest_ms, plays_ms, self._ready_ms, level))
+        self.out.append(Segment(seq, item, item.sent, payload, soonest_ms, plays_ms, self._ready_ms, level))
         item.sent += size
 
     def hear(self, now_ms: float) -> list[Span]:
@@ -230,6 +230,19 @@ class InFlight:
             (s.level_db for s in (*self._past, *self.out) if s.plays_ms <= now_ms and s.ends_ms > since_ms),
             default=SILENT_DB,
         )
+
+    def audio(self, since_ms: float, now_ms: float) -> bytes:
+        """Return what was heard between `since_ms` and now, with silence where nothing was."""
+        base_ms = self._base()
+        since_ms, size = since_ms - base_ms, round((now_ms - since_ms) * BYTES_PER_MS)
+        heard = bytearray(SILENCE_BYTE * size)
+        for segment in (*self._past, *self.out):
+            at = round((segment.plays_ms - since_ms) * BYTES_PER_MS)
+            if -segment.size < at < size:
+                piece = segment.payload[max(0, -at) : size - at]
+                at = max(0, at)
+                heard[at : at + len(piece)] = piece
+        return bytes(heard)
 
     def _base(self) -> float:
         """The carrier's 0 in local time.  What was sent before its clock was known is moved onto it once."""

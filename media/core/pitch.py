@@ -1,31 +1,35 @@
-"""The pitch of a voice, from 40 ms of sound."""
+"""The pitch of a voice, or of a tone, from 60 ms of sound."""
 
 from typing import Final
 
 import numpy as np
 
 SHORTEST: Final = 20
-LONGEST: Final = 114  # samples at 8 kHz: 400 to 70 Hz
+#: Samples at 8 kHz: 400 to 48 Hz.  No voice is so deep, but the mains hum at 50 and 60 Hz, and a hum is a tone.
+LONGEST: Final = 166
 PERIODIC: Final = 0.8  # correlation of two periods, 0 to 1: below this there is no pitch
 NEARLY: Final = 0.92  # of the best correlation: such a peak is at a multiple of the same period
 FRAME: Final = 160
-_FIRST: Final = FRAME - LONGEST - 1
-_LAST: Final = FRAME - SHORTEST + 1  # where the period before begins; one more on either side
+FRAMES: Final = 3  # the newest, and what lies a period before it
+_SIZE: Final = FRAMES * FRAME
+_NEWEST: Final = _SIZE - FRAME  # where the newest frame begins
+_FIRST: Final = _NEWEST - LONGEST - 1
+_LAST: Final = _NEWEST - SHORTEST + 1  # where the period before begins; one more on either side
 
 
 def period(pcm: bytes) -> float:
-    """The pitch period of the newest 20 ms in samples; 0.0 if they have no pitch.
+    """Return the pitch period of the newest 20 ms in samples; 0.0 if they have no pitch.
 
-    `pcm` is 40 ms of 16-bit PCM at 8 kHz.  Uses the normalized cross-correlation of the newer half with what lies one
+    `pcm` is 60 ms of 16-bit PCM at 8 kHz.  Uses the normalized cross-correlation of the newest third with what lies one
     period before it (as in Talkin's RAPT).  Of the multiples of a period, which all correlate, it takes the shortest,
     and interpolates between samples with a parabola.
     """
     sound = np.frombuffer(pcm, np.int16).astype(np.float64)
-    energy = np.zeros(2 * FRAME + 1)  # cumulative, up to each sample
+    energy = np.zeros(_SIZE + 1)  # cumulative, up to each sample
     np.cumsum(sound * sound, out=energy[1:])
     before = energy[_FIRST + FRAME : _LAST + FRAME + 1] - energy[_FIRST : _LAST + 1] + 1.0
-    alike = np.correlate(sound[_FIRST : _LAST + FRAME], sound[FRAME:], "valid")
-    alike /= np.sqrt(before * (energy[-1] - energy[FRAME] + 1.0))
+    alike = np.correlate(sound[_FIRST : _LAST + FRAME], sound[_NEWEST:], "valid")
+    alike /= np.sqrt(before * (energy[-1] - energy[_NEWEST] + 1.0))
     inner = alike[1:-1]
     best = float(inner.max())
     if best < PERIODIC:
@@ -37,4 +41,4 @@ def period(pcm: bytes) -> float:
     left, middle, right = float(alike[at - 1]), float(alike[at]), float(alike[at + 1])
     curve = left - 2 * middle + right
     off = 0.5 * (left - right) / curve if curve < 0 else 0.0
-    return FRAME - _FIRST - at - max(-1.0, min(1.0, off))
+    return _NEWEST - _FIRST - at - max(-1.0, min(1.0, off))

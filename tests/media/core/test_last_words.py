@@ -67,7 +67,7 @@ def test_a_lost_model_is_apologized_for_after_an_interruption(interrupting):
 
 
 def test_a_call_that_lasts_too_long_says_so_after_an_interruption(interrupting):
-    phone = interrupting(replace(LEAVES, max_call_ms=5_720))
+    phone = interrupting(replace(LEAVES, max_call_ms=5_680))
     phone.after(150)
     assert phone.talk._ending.closing and not phone.talk._floor.settled
     phone.after(6_000)

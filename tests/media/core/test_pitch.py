@@ -11,10 +11,10 @@ def pcm(samples):
 
 
 def harmonics(hz, count=10, peak=5_000):
-    return pcm(peak * sum(sin(2 * pi * hz * k * n / 8_000) / k for k in range(1, count + 1)) for n in range(320))
+    return pcm(peak * sum(sin(2 * pi * hz * k * n / 8_000) / k for k in range(1, count + 1)) for n in range(480))
 
 
-@pytest.mark.parametrize("hz", [72, 85, 99.5, 120, 147.3, 180, 233, 301, 380])
+@pytest.mark.parametrize("hz", [48.5, 50, 60, 72, 85, 99.5, 120, 147.3, 180, 233, 301, 380])
 @pytest.mark.parametrize("count", [1, 2, 10])
 def test_the_shortest_period_is_told_between_samples(hz, count):
     assert period(harmonics(hz, count)) == pytest.approx(8_000 / hz, rel=0.01)
@@ -25,18 +25,18 @@ def test_a_tone_that_stands_still_has_one_period_and_one_that_glides_has_not():
     assert abs(period(harmonics(150)) / period(harmonics(155)) - 1) > 0.02
 
 
-@pytest.mark.parametrize("hz", [30, 50, 60])
-def test_what_is_lower_than_a_voice_has_no_pitch(hz):
+@pytest.mark.parametrize("hz", [20, 30, 40])
+def test_what_is_lower_than_the_mains_has_no_pitch(hz):
     assert period(harmonics(hz, 1)) == 0.0
 
 
 def test_loudness_does_not_matter_but_a_beginning_does():
     assert period(harmonics(120, peak=30)) == pytest.approx(8_000 / 120, rel=0.03)
-    assert period(bytes(320) + harmonics(120)[320:]) == 0.0  # nothing to compare with
+    assert period(bytes(640) + harmonics(120)[640:]) == 0.0  # nothing to compare with
 
 
 def test_noise_and_silence_have_no_pitch():
     random = Random(4)
     for _ in range(50):
-        assert period(pcm(random.gauss(0, 3_000) for _ in range(320))) == 0.0
-    assert period(bytes(640)) == 0.0
+        assert period(pcm(random.gauss(0, 3_000) for _ in range(480))) == 0.0
+    assert period(bytes(960)) == 0.0

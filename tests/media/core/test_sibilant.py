@@ -3,8 +3,8 @@ from random import Random
 
 import pytest
 
+from media.core.hearing import HISSED
 from media.core.sibilant import breath, hiss
-from media.core.vad import HISSED
 
 
 def pcm(samples):

@@ -5,9 +5,9 @@ import pytest
 
 from bench import sounds
 from bench.simulation import Phone, World
+from media.core.hearing import VOICED
 from media.core.leg import Clear
 from media.core.types import BargedIn, CallPlan
-from media.core.vad import CONFIRMED
 from media.io.onnxfile import weights
 from media.io.silero import _DITHER, _LINEAR, CONTEXT, MODEL, WINDOW, Network, Silero, State
 from sandbox.speech import Speech
@@ -152,12 +152,12 @@ def test_speech_is_confirmed(silero, sentence):
     detector = silero.detector()
     told = [detector(sentence[at : at + FRAME], False) for at in range(0, len(sentence) - FRAME, FRAME)]
     assert max(told) > 0.95
-    assert sum(each >= CONFIRMED for each in told) > len(told) / 2
+    assert sum(each >= VOICED for each in told) > len(told) / 2
 
 
 @pytest.mark.parametrize("name", NOISES)
 def test_what_is_no_speech_is_not_confirmed(silero, name):
-    assert loudest(silero, NOISES[name]) < CONFIRMED
+    assert loudest(silero, NOISES[name]) < VOICED
 
 
 def talking(silero, frames, ms):

@@ -111,7 +111,7 @@ def test_a_state_is_small_and_holds_each_object_once():
     back = unpack(state, SILERO.network)
     assert back._voice._clock is back._clock is back._model.ear._clock
     assert back._model._emit.__self__ is back._model.tools.discretion
-    assert back._floor._vad._second._confirm._network is SILERO.network
+    assert back._floor._vad._hearing._sound._confirm._network is SILERO.network
 
 
 def test_a_mailbox_moves_as_well():

@@ -1,0 +1,125 @@
+"""One caller's line while the agent speaks, in virtual time: the detector, the echo gate and barge-in as `floor` joins them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bench import sounds
+from bench.sounds import FRAME, Wave
+from media.core.audio import FRAME_MS, SILENT_DB, pcm_level_db
+from media.core.bargein import BargeIn, Verdict
+from media.core.echo import ECHO_SPAN_MS, EchoGate
+from media.core.vad import Vad
+from media.io.silero import Silero
+
+MESSAGE_FRAMES = 5  # the agent's audio goes out in messages of about this length, whose level the gate compares
+ROUND_TRIP_MS = 80.0  # to the carrier and back
+SPAN_FRAMES = round(ECHO_SPAN_MS + ROUND_TRIP_MS) // FRAME_MS  # how far the gate looks back
+SILENCE = np.zeros(FRAME)
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """The agent's voice in the caller's audio, `loss_db` quieter and `late_ms` later, from `after_seconds` on."""
+
+    loss_db: float
+    late_ms: float = 150.0
+    after_seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Told:
+    """What the agent did, in seconds of the line's audio."""
+
+    clears: list[float] = field(default_factory=list)
+    cuts: list[float] = field(default_factory=list)
+
+
+class Agent:
+    """Speaks without end, unless it was cleared; remembers what it played."""
+
+    def __init__(self, says: Wave) -> None:
+        self.says = says
+        self._at = 0
+        self.played: list[Wave] = []
+
+    def frame(self, *, held: bool) -> None:
+        if held:
+            self.played.append(SILENCE)
+            return
+        if self._at + FRAME > len(self.says):
+            self._at = 0
+        self.played.append(self.says[self._at : self._at + FRAME])
+        self._at += FRAME
+
+    def echo(self, echo: Echo) -> Wave:
+        """What comes back in the newest frame."""
+        now = len(self.played)
+        late = round(echo.late_ms / FRAME_MS)
+        if now * FRAME_MS < echo.after_seconds * 1000 or now <= late:
+            return SILENCE
+        return self.played[-1 - late] * 10 ** (-echo.loss_db / 20)
+
+    def echo_level_db(self, now_ms: float) -> float:
+        """See `echo.Played`; time begins with the first frame."""
+        now = round(now_ms / FRAME_MS)
+        recent = self.played[max(0, now - SPAN_FRAMES) : now]
+        messages = [np.concatenate(recent[n : n + MESSAGE_FRAMES]) for n in range(0, len(recent), MESSAGE_FRAMES)]
+        return max((_level_db(each) for each in messages), default=SILENT_DB)
+
+    def recent(self, now_ms: float, ms: float) -> bytes:
+        """See `echo.Played`."""
+        now = round(now_ms / FRAME_MS)
+        return sounds.ulaw(np.concatenate(self.played[max(0, now - SPAN_FRAMES - round(ms / FRAME_MS)) : now]))
+
+
+def _level_db(wave: Wave) -> float:
+    return pcm_level_db((wave * 32_767).astype(np.int16).tobytes())
+
+
+class Line:
+    """A caller who is heard, or not, over an agent that says `says`."""
+
+    def __init__(self, says: Wave, silero: Silero, echo: Echo | None = None) -> None:
+        self.agent, self._echo = Agent(says), echo
+        self._vad, self._bargein = Vad(silero.detector()), BargeIn()
+        self._gate = EchoGate(self.agent, self._vad.history)
+        self._frames = 0
+        self.told = Told()
+
+    @property
+    def seconds(self) -> float:
+        return self._frames * FRAME_MS / 1000
+
+    def play(self, wave: Wave) -> Told:
+        """The caller's side sounds like this; the echo is added to it."""
+        for begin in range(0, len(wave) // FRAME * FRAME, FRAME):
+            self._frame(wave[begin : begin + FRAME])
+        return self.told
+
+    def _frame(self, said: Wave) -> None:
+        bargein = self._bargein
+        self.agent.frame(held=bargein.held)
+        line = said if self._echo is None else said + self.agent.echo(self._echo)
+        self._frames += 1
+        match self._judge(sounds.ulaw(line)):
+            case Verdict.CLEAR:
+                self.told.clears.append(self.seconds)
+            case Verdict.CUT:
+                self.told.cuts.append(self.seconds)
+            case _:
+                pass
+
+    def _judge(self, ulaw: bytes) -> Verdict | None:
+        voiced, onset = self._vad.caller_frame(ulaw, True)
+        now_ms = self._frames * FRAME_MS
+        if not self._bargein.held:
+            self._gate.frame(self._vad.level_db, now_ms, voiced=voiced)
+            onset = onset and self._gate.passes(self._vad.level_db, self._vad.loud_frames, now_ms)
+        return self._bargein.caller_frame(onset, voiced, True, FRAME_MS, now_ms)
+
+
+def joined(waves: Sequence[Wave], level_db: float) -> Wave:
+    """Sentences one after another, each at the same level, with short pauses."""
+    return np.concatenate([np.concatenate((sounds.at_level(each, level_db), sounds.silence(0.25))) for each in waves])

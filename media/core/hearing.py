@@ -1,0 +1,283 @@
+"""Hearing a caller over the agent: which frames of a sound are a voice, and which of them is an onset.
+
+A sound begins with a frame that is louder than the noise floor after SOUND_GAP_MS without one, and lasts until SOUND_GAP_MS after the
+last one.  With it the detector starts afresh, with HISTORY_FRAMES of what was there before, and hears all of it:
+
+    no sound ── a loud frame ──▶ DOUBTED ── an onset ──▶ BELIEVED     DOUBTED: each loud frame is judged at once
+        ▲                         ▲   │                  │   │        BELIEVED: loud frames are judged five at a time
+        │                         └── │ ── no voice ─────┘   │
+        └──────── 400 ms without ─────┴──────────────────────┘
+
+A loud frame is *voiced* at a probability of VOICED.  An *onset* stops the agent, unless the echo gate (`echo`) objects.  It is
+
+    in the 300 ms after a sound broke a steady level: a voiced frame; one at LIKELY, if the pitch moved; one at BREATHED after
+    breath; and a hiss.  Many words begin with a sound without a voice, for which the detector is not made;
+
+    anywhere else two voiced frames, or one at CERTAIN, since music passes for speech in single ones.
+
+No frame of a tone is voiced or an onset: its pitch stands still, and that of a voice hardly does.
+
+Example, a word that begins with a k, 20 ms each (probability, verdict):  k 0.1, a pause, o 0.65 (breath before it: onset),
+o 0.95 (voiced: believed), o o o o o (judged together, 0.97: voiced), a pause of 400 ms (over).
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from media.core.audio import FRAME_BYTES, FRAME_MS, to_linear
+from media.core.backlog import Backlog
+from media.core.pitch import FRAMES as PITCH_FRAMES
+from media.core.pitch import period
+from media.core.sibilant import breath, hiss
+
+# (mu-law audio, fresh) -> probability of speech at its end.  `fresh` begins a sound: the detector resets its state and gets
+# HISTORY_FRAMES; after that it gets only new audio, until the sound is over.
+Confirm = Callable[[bytes, bool], float]
+
+# Where a source is given as "sentences", it is the table of that name in docs/benchmarks/vad.md.
+
+#: Over the noise floor.  The first stage asks for 9; at 6 the sentences at -36 dBFS are heard, and noise still is not.
+SOUND_DB: Final = 6.0
+#: Longer than the pauses within words and phrases, in which the detector keeps what it knows.
+SOUND_GAP_MS: Final = 400
+#: 640 ms.  With 320 the detector misses 0.14 % of sentences, with 640 none.
+HISTORY_FRAMES: Final = 32
+HISTORY_BYTES: Final = HISTORY_FRAMES * FRAME_BYTES
+#: Silero's probability of speech that music reaches once, but not for long.
+VOICED: Final = 0.9
+#: The same that music hardly reaches even once.
+CERTAIN: Final = 0.98
+#: Judged together once believed: a cut may be 80 ms late, since the agent is silent by then.
+BELIEVED_FRAMES: Final = 5
+
+# A sound is steady if it stayed within 8 dB (or below -65 dBFS) for 500 ms.  It is broken by one that is 3 dB louder
+# than all of it, which may take three frames to rise so far.  Music seldom breaks a steady sound.
+STEADY_FRAMES: Final = 25
+STEADY_DB: Final = 8.0
+QUIET_DB: Final = -65.0
+BREAK_DB: Final = 3.0
+RISE_FRAMES: Final = 3
+BROKEN_FRAMES: Final = 15
+LEVELS: Final = STEADY_FRAMES + RISE_FRAMES + 1
+
+#: A voice's probability in its first frame, if its pitch moves: Silero's own threshold.
+LIKELY: Final = 0.5
+#: Two frames of a sharp s, three or four of a soft one; white noise never reaches it (docs/benchmarks/vad.md, "The s").
+HISSED: Final = 0.6
+#: A voice's probability in its first frame after so many of breath (docs/benchmarks/vad.md, "The breath").
+BREATHED: Final = 0.6
+BREATHED_FRAMES: Final = 2
+
+#: Of a period: a smaller change is none, and a larger one than JUMP another note.  A voice moves by 1 to 12 % in 20 ms.
+STILL: Final = 0.01
+JUMP: Final = 0.12
+#: Two periods that differ by less are those of a tone; a voice's seldom do.
+EXACT: Final = 0.002
+#: Frames whose pitch is compared.
+PITCHES: Final = 4
+#: A tone stood still in two of their three steps, and in three times as many as it moved.
+STOOD: Final = 2
+TONE: Final = 3
+#: A detector that has heard nothing like a voice for a second does not hear the next one, either: it starts afresh when it grows louder.
+DEAF: Final = 0.1
+DEAF_FRAMES: Final = 50
+
+
+def breaks(levels_db: list[float], at: int) -> bool:
+    """Return whether the frame `at`, judging by all levels, breaks a steady sound before it."""
+    end = at - RISE_FRAMES
+    if end < STEADY_FRAMES or levels_db[at] <= max(QUIET_DB, levels_db[end - 1]) + BREAK_DB:
+        return False
+    before = levels_db[end - STEADY_FRAMES : end]
+    loudest, quietest = max(QUIET_DB, *before), max(QUIET_DB, min(before))
+    return levels_db[at] > loudest + BREAK_DB and loudest - quietest <= STEADY_DB
+
+
+def is_tone(periods: list[float]) -> bool:
+    """Return whether the pitch stood still from frame to frame, as that of a tone or a hum does, or may yet turn out to.
+
+    The first frame with a pitch has nothing to compare it with, and the second one tells if it is exactly the same.
+    """
+    if not periods[-1]:
+        return False
+    moved, stood = _steps(periods)
+    if not periods[-2] or abs(periods[-1] / periods[-2] - 1) <= EXACT:
+        return not moved
+    return stood >= STOOD and stood >= TONE * moved
+
+
+def has_moved(periods: list[float]) -> bool:
+    """Return whether the pitch moved as that of a voice does."""
+    return _steps(periods)[0] > 0
+
+
+def _steps(periods: list[float]) -> tuple[int, int]:
+    """Count the steps in which the pitch moved like a voice's, and in which it stood still; 0.0 is no pitch."""
+    moved = stood = 0
+    last = 0.0
+    for newest in periods:
+        if last and newest:
+            change = abs(newest / last - 1)
+            moved += STILL < change < JUMP
+            stood += change <= STILL
+        last = newest
+    return moved, stood
+
+
+class Line:
+    """What a line sounded like lately: its levels, its pitch, and what broke a steady sound."""
+
+    __slots__ = ("_breathed", "_hissed", "_history", "_levels_db", "_periods", "_since_break", "_unpitched")
+
+    def __init__(self, history: Backlog) -> None:
+        self._history = history
+        self._levels_db: list[float] = []  # compiled code reads a list faster than a deque
+        self._since_break = BROKEN_FRAMES + 1
+        self._hissed = 0.0  # how much the last frames did, in a row
+        self._breathed = 0  # frames of breath since the break
+        self._periods: list[float] = []
+        self._unpitched = PITCHES  # newest frames whose pitch is not known
+
+    def frame(self, level_db: float, *, loud: bool) -> None:
+        """Advance by one frame."""
+        levels = self._levels_db
+        levels.append(level_db)
+        if len(levels) >= 2 * LEVELS:  # not with every frame
+            del levels[:-LEVELS]
+        self._since_break += 1
+        self._unpitched += 1
+        if not loud:
+            self._hissed = 0.0
+        elif self._since_break > BROKEN_FRAMES and breaks(levels, len(levels) - 1):
+            self._since_break = self._breathed = 0
+            self._hissed = 0.0
+
+    @property
+    def broke(self) -> bool:
+        """Whether a steady sound was broken in the last 300 ms."""
+        return self._since_break <= BROKEN_FRAMES
+
+    @property
+    def swells(self) -> bool:
+        """Whether the newest frame is louder than the last half second."""
+        levels = self._levels_db
+        return levels[-1] > max(levels[-STEADY_FRAMES:-1], default=QUIET_DB) + BREAK_DB
+
+    def begins(self, probability: float) -> bool:
+        """Return whether a word begins here without a voice, or with one of which the detector is not sure yet.
+
+        Asked of each loud frame after a break.
+        """
+        newest = to_linear(self._history.newest(1))
+        breathing = breath(newest)
+        self._breathed += breathing
+        hissing = hiss(newest) if breathing else 0.0
+        self._hissed = self._hissed + hissing if hissing else 0.0
+        if self._hissed >= HISSED:
+            return True
+        if probability >= BREATHED and self._breathed >= BREATHED_FRAMES:
+            return True
+        return probability >= LIKELY and has_moved(self.periods())
+
+    def periods(self) -> list[float]:
+        """Return the pitch of the last frames; 0.0 is none."""
+        count = min(self._unpitched, PITCHES)
+        if count:
+            self._unpitched = 0
+            size = 2 * FRAME_BYTES
+            recent = to_linear(self._history.newest(count + PITCH_FRAMES - 1)).rjust(
+                (count + PITCH_FRAMES - 1) * size, b"\0"
+            )
+            for begin in range(0, count * size, size):
+                self._periods.append(period(recent[begin : begin + PITCH_FRAMES * size]))
+            del self._periods[:-PITCHES]
+        return self._periods
+
+
+class Sound:
+    """The detector's side of one sound: what it has heard of it."""
+
+    __slots__ = ("_confirm", "_deaf_frames", "_fresh", "_history", "_unjudged")
+
+    def __init__(self, confirm: Confirm, history: Backlog) -> None:
+        self._confirm, self._history = confirm, history
+        self._fresh = True  # it has not heard this sound yet
+        self._unjudged: list[bytes] = []  # frames since it last ran
+        self._deaf_frames = 0  # in which it heard nothing like a voice
+
+    def over(self) -> None:
+        """End the sound."""
+        self._fresh = True
+        self._unjudged.clear()
+
+    def add(self, frame: bytes) -> int:
+        """Add a frame, and return how many the detector has not heard."""
+        if not self._fresh:
+            self._unjudged.append(frame)
+        return len(self._unjudged)
+
+    def probability(self, *, swells: bool) -> float:
+        """Return the probability of speech at the end of what was added."""
+        if self._fresh or (self._deaf_frames >= DEAF_FRAMES and swells):
+            self._fresh = False
+            probability = self._confirm(self._history.newest(HISTORY_FRAMES), True)
+            self._deaf_frames = 0
+        else:
+            probability = self._confirm(b"".join(self._unjudged), False)
+        self._unjudged.clear()
+        self._deaf_frames = self._deaf_frames + 1 if probability < DEAF else 0
+        return probability
+
+
+class Hearing:
+    """Judges the sounds on one caller's line while the agent is audible."""
+
+    __slots__ = ("_believed_frames", "_line", "_quiet_ms", "_sound", "_sure", "_withheld")
+
+    def __init__(self, confirm: Confirm, history: Backlog) -> None:
+        """`history` has the line's newest frames, the one that is judged included."""
+        self._line, self._sound = Line(history), Sound(confirm, history)
+        self._quiet_ms = SOUND_GAP_MS
+        self._sure = False  # whether the last judged frame was as likely as a voice
+        self._withheld = False  # an onset, until the next frame tells whether it is a tone
+        self._believed_frames = 0  # in a row
+
+    def heard(self, level_db: float, *, loud: bool) -> None:
+        """Follow the line, whether or not the agent is audible; each frame is told here first."""
+        self._line.frame(level_db, loud=loud)
+        self._quiet_ms = 0 if loud else self._quiet_ms + FRAME_MS
+        if self._quiet_ms == SOUND_GAP_MS:
+            self.over()
+
+    def over(self) -> None:
+        """End the sound, or what is judged of it."""
+        self._sound.over()
+        self._sure = self._withheld = False
+        self._believed_frames = 0
+
+    def judge(self, frame: bytes, *, loud: bool) -> tuple[bool, bool]:
+        """Return (voiced, onset) for the frame that was last `heard`.
+
+        A frame that is not loud needs no verdict, and goes to the detector with the next one that is.
+        """
+        unjudged = self._sound.add(frame)
+        if not loud:
+            return False, False
+        if self._believed_frames and unjudged < BELIEVED_FRAMES:
+            self._believed_frames += 1
+            return True, True
+        line = self._line
+        probability = self._sound.probability(swells=line.swells)
+        voiced = probability >= VOICED
+        onset = (
+            (voiced or line.begins(probability)) if line.broke else (probability >= (VOICED if self._sure else CERTAIN))
+        )
+        self._sure = voiced
+        onset = onset or (self._withheld and probability >= LIKELY)
+        self._withheld = False
+        # A voice that was believed for so long was looked at twice.
+        if onset and self._believed_frames <= 2 * BELIEVED_FRAMES and is_tone(periods := line.periods()):
+            self._withheld = not periods[-2]
+            voiced = onset = False
+        self._believed_frames = self._believed_frames + 1 if voiced and onset else 0
+        return voiced, onset

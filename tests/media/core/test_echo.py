@@ -1,0 +1,150 @@
+"""The gate against the agent's echo: what it learns, and what it takes for a copy."""
+
+import numpy as np
+
+from media.core.audio import FRAME_BYTES, SILENCE_BYTE, SILENT_DB, from_linear, level_db
+from media.core.backlog import Backlog
+from media.core.echo import FOREIGN_SECONDS, LEAST_DB, MOST_DB, UNKNOWN_DB, EchoGate, likeness
+
+LATE_FRAMES = 8
+
+
+def speech(frames, db, seed=1):
+    """A sound with a changing pitch and level, which is like no other seed's."""
+    random = np.random.default_rng(seed)
+    at = np.arange(frames * FRAME_BYTES)
+    size = len(at) // 800 + 2
+    hertz = np.interp(at, np.arange(size) * 800, random.uniform(90, 250, size))
+    loud = np.interp(at, np.arange(size) * 800, random.uniform(0.2, 1, size))
+    phase = 2 * np.pi * np.cumsum(hertz) / 8_000
+    wave = loud * sum(random.uniform(0.2, 1) * np.sin(k * phase + k * k) for k in range(1, 16))
+    wave = wave + random.standard_normal(len(at)) * loud * 0.3
+    wave *= 32_768 * 10 ** (db / 20) / np.sqrt((wave**2).mean())
+    ulaw = from_linear(np.clip(wave, -32_768, 32_767).astype(np.int16).tobytes())
+    return [ulaw[n : n + FRAME_BYTES] for n in range(0, len(ulaw), FRAME_BYTES)]
+
+
+class Agent:
+    """Speaks on, as the ledger tells it."""
+
+    def __init__(self, db=-20.0):
+        self.frames = speech(4_000, db, seed=7)
+        self.now = 0
+
+    def echo_level_db(self, now_ms):
+        return max(
+            (level_db(each) for each in self.frames[max(0, round(now_ms / 20) - 24) : round(now_ms / 20)]),
+            default=SILENT_DB,
+        )
+
+    def recent(self, now_ms, ms):
+        now = round(now_ms / 20)
+        return b"".join(self.frames[max(0, now - 24 - round(ms / 20)) : now])
+
+
+class Call:
+    def __init__(self):
+        self.agent, self.history = Agent(), Backlog()
+        self.gate = EchoGate(self.agent, self.history)
+        self.now = 100
+
+    def hears(self, frames, voiced=False):
+        """The line sounds like this while the agent speaks; return what the gate says of the last frame as an onset."""
+        passes = False
+        for frame in frames:
+            self.now += 1
+            self.history.add(frame)
+            self.gate.frame(level_db(frame), self.now * 20, voiced=voiced)
+            passes = self.gate.passes(level_db(frame), 12, self.now * 20)
+        return passes
+
+    def echo(self, count, loss_db):
+        """The agent's voice, softer and later."""
+        pcm = [np.frombuffer(_linear(each), np.int16) for each in self.agent.frames[self.now - LATE_FRAMES :][:count]]
+        return [from_linear((each * 10 ** (-loss_db / 20)).astype(np.int16).tobytes()) for each in pcm]
+
+
+def _linear(ulaw):
+    from media.core.audio import to_linear
+
+    return to_linear(ulaw)
+
+
+SILENCE = SILENCE_BYTE * FRAME_BYTES
+HUSH = [bytes([0xFE, 0x7E] * 80)]
+
+
+def test_before_anything_is_known_a_poor_line_is_assumed():
+    call = Call()
+    assert call.gate.coupling_db == UNKNOWN_DB
+    assert not call.hears(speech(12, -40.0))
+    assert call.hears(speech(12, -22.0))
+
+
+def test_on_a_line_without_an_echo_the_softest_caller_is_heard():
+    call = Call()
+    call.hears(HUSH * 250)
+    assert call.gate.coupling_db < -45
+    silent = Call()
+    silent.hears([SILENCE] * 60)
+    assert silent.gate.coupling_db == LEAST_DB
+    assert call.hears(speech(12, -45.0))
+
+
+def test_an_echo_is_learnt_and_who_is_louder_is_heard():
+    call = Call()
+    call.hears(call.echo(300, 26), voiced=True)
+    assert -28 < call.gate.coupling_db < -18
+    assert not call.hears(speech(12, -42.0))
+    assert call.hears(speech(12, -28.0))
+
+
+def test_an_echo_that_sets_in_is_a_copy_from_its_first_frames_on():
+    call = Call()
+    call.hears(HUSH * 250)
+    told = []
+    for frame in call.echo(150, 20):
+        told.append(call.hears([frame], voiced=True))
+    assert not any(told[1:]), "the first frame alone may be anything"
+    assert call.gate.coupling_db > -22, "and in the seconds after it is learnt"
+
+
+def test_a_caller_who_talks_through_several_seconds_is_not_learnt_as_an_echo():
+    call = Call()
+    call.hears(HUSH * 250)
+    known = call.gate.coupling_db
+    call.hears(speech(50 * (FOREIGN_SECONDS - 1), -25.0, seed=3), voiced=True)
+    assert call.gate.coupling_db == known
+    call.hears(speech(50 * 8, -25.0, seed=4), voiced=True)
+    assert call.gate.coupling_db > -20, "what never ends is an echo that resembles nothing"
+
+
+def test_one_loud_second_moves_nothing():
+    call = Call()
+    call.hears(HUSH * 250)
+    known = call.gate.coupling_db
+    call.hears(speech(50, -20.0, seed=3))
+    assert abs(call.gate.coupling_db - known) < 1
+
+
+def test_however_loud_the_echo_a_caller_as_loud_as_the_agent_is_heard():
+    call = Call()
+    call.hears(call.echo(300, 2), voiced=True)
+    assert call.gate.coupling_db == MOST_DB
+    assert call.hears(speech(12, -18.0))
+
+
+def test_while_the_agent_pauses_nothing_is_learnt():
+    call = Call()
+    call.agent.frames = [SILENCE] * 2_000
+    call.hears(speech(300, -30.0))
+    assert call.gate.coupling_db == UNKNOWN_DB
+
+
+def test_a_copy_resembles_its_original_and_another_voice_does_not():
+    agent, other = b"".join(speech(60, -20.0, seed=1)), b"".join(speech(60, -20.0, seed=2))
+    softer = from_linear((np.frombuffer(_linear(agent), np.int16) // 10).astype(np.int16).tobytes())
+    assert likeness(softer[20 * 160 : 32 * 160], agent) > 0.9
+    assert likeness(other[20 * 160 : 32 * 160], agent) < 0.5
+    assert likeness(SILENCE * 12, agent) < 0.1
+    assert likeness(agent, b"") == likeness(b"", agent) == 0.0
