@@ -58,6 +58,10 @@ _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-
 _DURATION = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,9})?s")
 _DECIMAL = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,4})?")
 
+#: Clients' own JSON is written as it came, but on one line: lines of exports and of event streams end with one.  A string in JSON
+#: has no bare line break, so these stand between its tokens.
+_ON_ONE_LINE = {ord("\n"): " ", ord("\r"): " "}
+
 
 class Bad(Exception):  # noqa: N818 - about a value, not an error in the code
     """An invalid value; the message says why."""
@@ -107,7 +111,7 @@ def writer(field: FieldDescriptor) -> Writer:
     if field.enum_type is not None:
         return {number: word for word, number in _words(field).items()}.get
     if jsonnames.is_raw_json(field):
-        return lambda text: msgspec.Raw(text.encode()) if text else None
+        return lambda text: msgspec.Raw(text.translate(_ON_ONE_LINE).encode()) if text else None
     kinds: Mapping[int, Writer] = {
         FieldDescriptor.TYPE_FLOAT: _shortest,
         FieldDescriptor.TYPE_BYTES: lambda value: base64.b64encode(value).decode(),

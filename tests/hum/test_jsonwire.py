@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hum import jsonnames, jsonwire
 from hum.errors import FieldError
 from hum.jsonwire import NotJson
-from hum.v1 import calls_pb2, flows_pb2, identity_pb2, numbers_pb2
+from hum.v1 import calls_pb2, contacts_pb2, flows_pb2, identity_pb2, numbers_pb2
 
 
 def read(text: str, into: Message) -> list[FieldError]:
@@ -181,3 +181,17 @@ def test_no_bytes_break_the_reader(body: bytes) -> None:
         jsonwire.read_body(body, flows_pb2.Flow(), [])
     except NotJson:
         pass
+
+
+@given(
+    st.text(),
+    st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=4),
+    st.sampled_from([None, 2, "\r", "\n\n"]),
+)
+def test_what_is_written_is_one_line(text: str, attributes: dict[str, str], indent: Any) -> None:
+    """Lines of exports and of event streams end with a line break: what people write must not end one."""
+    raw = json.dumps(attributes, indent=indent)
+    contact = contacts_pb2.Contact(name=text.encode(errors="replace").decode(), attributes_json=raw)
+    written = jsonwire.write(contact)
+    assert b"\n" not in written and b"\r" not in written
+    assert json.loads(written)["attributes_json"] == attributes
