@@ -44,6 +44,12 @@ STAND_INS = (
     ("a stand-in for the model", "OPENAI_API_KEY", "OPENAI_BASE_URL"),
 )
 
+#: Settings that are of use together only: the first, the second, and why.
+TOGETHER = (
+    ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "the carrier's webhooks are signed with the token"),
+    ("TWILIO_AUTH_TOKEN", "TWILIO_ACCOUNT_SID", "the token is an account's"),
+)
+
 
 def say(sentence: str) -> None:
     """Tell the operator, who may have closed the terminal."""
@@ -72,8 +78,11 @@ class Platform:
         self._secrets: dict[str, str] = {}
 
     def require_settings(self) -> None:
-        """End this process if production does not run on these settings."""
+        """End this process if it does not run on these settings."""
         production.require(self.settings)
+        for one, other, reason in TOGETHER:
+            if self.settings.is_set(one) and not self.settings.is_set(other):
+                refuse(f"{one} is set and {other} is not; set both, or neither: {reason}")
         for part, *variables in STAND_INS:
             if self.settings.production and not any(map(self.settings.is_set, variables)):
                 refuse(f"{variables[0]} is not set; set it, because production does not run on {part}")

@@ -292,7 +292,7 @@ async def test_production_refuses_stand_ins(monkeypatch: pytest.MonkeyPatch, tmp
     for missing, rest in (
         ("HUM_DATABASE_URL", {}),
         ("TWILIO_ACCOUNT_SID", {"HUM_DATABASE_URL": "postgresql://x"}),
-        ("OPENAI_API_KEY", {"HUM_DATABASE_URL": "postgresql://x", "TWILIO_ACCOUNT_SID": "AC"}),
+        ("OPENAI_API_KEY", {"TWILIO_ACCOUNT_SID": "AC", "TWILIO_AUTH_TOKEN": "t"}),
     ):
         for name, value in rest.items():
             monkeypatch.setenv(name, value)

@@ -36,6 +36,8 @@ def hum(home: Path, *arguments: str, **settings: str) -> tuple[int, list[str]]:
         (("up",), {"HUM_MAX_CALLS": "many"}, "HUM_MAX_CALLS (calls that one process carries"),
         (("up",), {"HUM_GATEWAY_PORT": "80"}, "HUM_GATEWAY_PORT is not a setting"),
         (("up",), {"HUM_PUBLIC_URL": "ftp://x"}, "'ftp://x' is not a URL like https://hum.example.com"),
+        (("up",), {"TWILIO_ACCOUNT_SID": "AC1"}, "TWILIO_ACCOUNT_SID is set and TWILIO_AUTH_TOKEN is not; set both"),
+        (("up",), {"TWILIO_AUTH_TOKEN": "t"}, "TWILIO_AUTH_TOKEN is set and TWILIO_ACCOUNT_SID is not; set both"),
         (("load", "--calls", "0"), {}, "argument --calls: must be a number of calls, 1 or more"),
         (("gateway", "--workers", "0"), {}, "must be a number of processes, 1 or more"),
         (("demo", "--keep", "soon"), {}, "argument --keep: must be a number of seconds, 0 or more"),
