@@ -38,7 +38,9 @@ async def test_a_colleague_takes_the_call_over(house: House, speech: Speech) -> 
     await house.answer_with(greeting="Welcome.", transfer_map_json={"billing": billing["id"]}, idle_prompts_json={})
     await house.clips_rendered()
     words = [await speech.say(line, "caller") for line in ("My bill is wrong.", "Thank you and goodbye.")]
-    call = await house.ring(LISTEN, say(words[0]), LISTEN, LISTEN, say(words[1]), stay=True)
+    # Without a pause between them the two agents' sentences are one to the caller, whose next wait then runs out.
+    perhaps = {**LISTEN, "timeout_ms": 10_000}
+    call = await house.ring(LISTEN, say(words[0]), LISTEN, perhaps, say(words[1]), stay=True)
     await call.ended()
     record = await house.record()
     assert (record["status"], record["end_reason"]) == ("completed", "agent")
