@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from media.core.audio import FRAME_MS, SILENT_DB, to_linear
+from media.core.audio import FRAME_BYTES, FRAME_MS, SILENT_DB, to_linear
 from media.core.backlog import Backlog
 
 # Where a source is given as "echoes", it is the table of that name in docs/benchmarks/vad.md.
@@ -67,7 +67,8 @@ def likeness(line: bytes, played: bytes) -> float:
     lags = len(old) - len(new) + 1
     if lags < 1 or not len(new):
         return 0.0
-    size = 1 << (len(old) + len(new)).bit_length()
+    # What wraps around falls on later lags than these.  Multiples of 160 are products of small primes.
+    size = -(-len(old) // FRAME_BYTES) * FRAME_BYTES
     alike = np.fft.irfft(np.fft.rfft(old, size) * np.conj(np.fft.rfft(new, size)), size)[:lags]
     energy = np.zeros(len(old) + 1)
     np.cumsum(old * old, out=energy[1:])

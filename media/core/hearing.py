@@ -275,8 +275,8 @@ class Hearing:
         self._sure = voiced
         onset = onset or (self._withheld and probability >= LIKELY)
         self._withheld = False
-        # A voice that was believed for so long was looked at twice.
-        if onset and self._believed_frames <= 2 * BELIEVED_FRAMES and is_tone(periods := line.periods()):
+        # A voice that was believed for so long was looked at once more after its onset.
+        if onset and self._believed_frames <= BELIEVED_FRAMES and is_tone(periods := line.periods()):
             self._withheld = not periods[-2]
             voiced = onset = False
         self._believed_frames = self._believed_frames + 1 if voiced and onset else 0

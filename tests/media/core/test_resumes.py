@@ -5,7 +5,10 @@ from random import Random
 
 import pytest
 
+from bench import collisions
 from media.core.types import BargedIn, CallPlan, Clip, ClipKind
+from media.io.silero import Silero
+from sandbox.speech import Speech
 
 SECONDS = 40
 GREETING = Random(1).randbytes(8_000 * SECONDS)
@@ -23,3 +26,25 @@ def test_what_is_resumed_goes_on_at_the_very_sample(make_phone, seed):
     assert {each.verdict for each in phone.told(BargedIn)} == {"resumed"}
     assert len(phone.told(BargedIn)) >= 10
     assert phone.carrier.heard(phone.world.now) == GREETING
+
+
+@pytest.mark.speech
+@pytest.mark.slow
+@pytest.mark.skipif(not Speech.available(), reason="needs the extra `speech`")
+def test_what_is_said_goes_on_at_the_very_sample_after_nods_that_are_spoken(make_phone):
+    """The agent speaks with a voice, the caller nods with one, and the detector over the agent judges."""
+    silero, lines = Silero.load(), collisions.spoken()
+    said = b"".join(frame for _ in range(5) for line in lines for frame in (*line, *[b"\xff" * 160] * 10))
+    plan = replace(PLAN, clips={ClipKind.GREETING: Clip("word " * 200, said)})
+    nods = 0
+    for seed in range(4):
+        random = Random(seed)
+        phone = make_phone(plan, random.uniform(0, 150), 0.0, seed, confirm=silero.detector(), deaf=True)
+        for _ in range(22):
+            phone.after(random.uniform(1_200, 2_000))
+            phone.frames += random.choice(lines)[: random.choice([10, 12, 15])]
+        phone.after(90_000)
+        assert {each.verdict for each in phone.told(BargedIn)} == {"resumed"}
+        nods += len(phone.told(BargedIn))
+        assert phone.carrier.heard(phone.world.now) == said
+    assert nods >= 60

@@ -1,0 +1,128 @@
+"""Who is heard over the agent on four lines of everyday life, in virtual time; and that the benchmark runs."""
+
+import json
+
+import numpy as np
+import pytest
+
+from bench import hearing, sounds
+from bench.hearing_line import Echo, Line, joined
+from bench.sounds import RATE_HZ
+from media.io.silero import Silero
+
+INSTALLED = sounds.SOUNDS.is_dir() and sounds.MUSIC.is_dir()
+needs_recordings = pytest.mark.skipif(not INSTALLED, reason="the recordings are not installed")
+EVERY_SECONDS, SENTENCES = 6, 8
+CALLER_DB = -22.0
+
+
+@pytest.fixture(scope="module")
+def silero():
+    return Silero.load()
+
+
+@pytest.fixture(scope="module")
+def prompts():
+    return [each for each in sounds.prompts(held=True, level_db=CALLER_DB) if len(each.wave) >= 2 * RATE_HZ]
+
+
+@pytest.fixture(scope="module")
+def agent():
+    others = [each.wave for each in sounds.prompts(held=False) if len(each.wave) >= 2 * RATE_HZ]
+    return joined(others[:30], hearing.AGENT_DB)
+
+
+def caller(prompts):
+    """Someone who says 1.5 s every six seconds, and when each sentence begins in seconds."""
+    line, begins = sounds.silence(EVERY_SECONDS * SENTENCES + 2), []
+    for n in range(SENTENCES):
+        said = prompts[n * 7 % len(prompts)]
+        wave = said.wave[said.begins : said.begins + round(1.5 * RATE_HZ)]
+        at = round((EVERY_SECONDS * n + 3) * RATE_HZ)
+        line[at : at + len(wave)] += wave
+        begins.append(at / RATE_HZ)
+    return line, begins
+
+
+def stops(line, wave, begins):
+    """Play it; return how many sentences cut the agent, and how often it was cleared or cut by anything else."""
+    told = line.play(wave)
+
+    def of_a_sentence(at):
+        return any(begin - 0.1 <= at <= begin + 2.2 for begin in begins)
+
+    heard = sum(any(begin <= at <= begin + 2.2 for at in told.cuts) for begin in begins)
+    return heard, sum(not of_a_sentence(at) for at in told.clears), sum(not of_a_sentence(at) for at in told.cuts)
+
+
+@needs_recordings
+@pytest.mark.slow
+def test_a_caller_on_hold_music(silero, prompts, agent):
+    """Music 12 dB softer than the caller plays all the time: they are heard, and it stops nobody."""
+    line, begins = caller(prompts)
+    music = np.concatenate([sounds.at_level(each, CALLER_DB - 12) for each in list(sounds.music().values())[:1]])
+    heard, clears, cuts = stops(Line(agent, silero), sounds.mix(line, np.resize(music, len(line))), begins)
+    assert (heard, clears, cuts) == (SENTENCES, 0, 0)
+
+
+@needs_recordings
+@pytest.mark.slow
+def test_a_caller_in_a_car(silero, prompts, agent):
+    """Noise of the road 12 dB softer than the caller, the engine's hum, and the indicator's clicks."""
+    line, begins = caller(prompts)
+    seconds = len(line) / RATE_HZ
+    road, engine = sounds.pink(seconds, CALLER_DB - 12), sounds.hum(seconds, CALLER_DB - 15, 75)
+    car = sounds.mix(line, road, engine, sounds.clicks(seconds, CALLER_DB - 15))
+    assert stops(Line(agent, silero), car, begins) == (SENTENCES, 0, 0)
+
+
+@needs_recordings
+@pytest.mark.slow
+@pytest.mark.parametrize("loss_db", [14, 20, 26])
+def test_a_caller_who_turns_the_loudspeaker_on(silero, prompts, agent, loss_db):
+    """The agent's echo sets in after ten seconds: it never stops the agent, and the caller goes on to be heard."""
+    line, begins = caller(prompts)
+    wave = sounds.mix(line, sounds.white(len(line) / RATE_HZ, -70.0))
+    speakerphone = Line(agent, silero, Echo(loss_db, 150.0, 10.0))
+    assert stops(speakerphone, wave, begins) == (SENTENCES, 0, 0)
+
+
+@needs_recordings
+@pytest.mark.slow
+def test_a_caller_with_a_television(silero, prompts, agent):
+    """Someone talks on television without a pause, 20 dB softer than the caller, who is heard each time.
+
+    What is said on television stops the agent, too: it is a voice and no echo.  That is not asserted: nobody wants it.
+    """
+    line, begins = caller(prompts)
+    others = [each.wave for each in sounds.prompts(held=False) if len(each.wave) >= 2 * RATE_HZ]
+    television = np.resize(joined(others[30:60], CALLER_DB - 20), len(line))
+    heard, _, _ = stops(Line(agent, silero), sounds.mix(line, television), begins)
+    assert heard == SENTENCES
+
+
+@needs_recordings
+@pytest.mark.slow
+def test_the_benchmark_measures(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(hearing, "RELATIVE_DB", (0,))
+    monkeypatch.setattr(hearing, "ECHOES_DB", (None, 20))
+    given = ["--seconds", "3", "--prompts", "1", "--json", str(tmp_path / "hearing.json")]
+    monkeypatch.setattr(sounds, "music", dict)
+    assert hearing.main(given) == 0
+    told = json.loads((tmp_path / "hearing.json").read_text())
+    assert set(told) == set(hearing.PARTS)
+    assert "onset p99 ms" in capsys.readouterr().out
+
+
+def test_it_says_how_to_get_the_recordings(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(sounds, "SOUNDS", tmp_path / "none")
+    assert hearing.main([]) == 1
+    assert "apt-get install" in capsys.readouterr().err
+
+
+def test_bursts_lie_on_a_quiet_line():
+    wave = hearing.bursts([sounds.tones((60,), 0.5, -20.0)] * 3)
+    frames = wave[: len(wave) // 160 * 160].reshape(-1, 160)
+    loud = (frames**2).mean(axis=1) > 10**-3
+    assert 70 <= loud.sum() <= 80
+    assert np.flatnonzero(np.diff(loud.astype(int)) == 1).size == 3
