@@ -56,7 +56,7 @@ def stops(line, wave, begins):
 
 
 @needs_recordings
-@pytest.mark.slow
+@pytest.mark.bench
 def test_a_caller_on_hold_music(silero, prompts, agent):
     """Music 12 dB softer than the caller plays all the time: they are heard, and it stops nobody."""
     line, begins = caller(prompts)
@@ -66,7 +66,7 @@ def test_a_caller_on_hold_music(silero, prompts, agent):
 
 
 @needs_recordings
-@pytest.mark.slow
+@pytest.mark.bench
 def test_a_caller_in_a_car(silero, prompts, agent):
     """Noise of the road 12 dB softer than the caller, the engine's hum, and the indicator's clicks."""
     line, begins = caller(prompts)
@@ -77,7 +77,7 @@ def test_a_caller_in_a_car(silero, prompts, agent):
 
 
 @needs_recordings
-@pytest.mark.slow
+@pytest.mark.bench
 @pytest.mark.parametrize("loss_db", [14, 20, 26])
 def test_a_caller_who_turns_the_loudspeaker_on(silero, prompts, agent, loss_db):
     """The agent's echo sets in after ten seconds: it never stops the agent, and the caller goes on to be heard."""
@@ -88,7 +88,7 @@ def test_a_caller_who_turns_the_loudspeaker_on(silero, prompts, agent, loss_db):
 
 
 @needs_recordings
-@pytest.mark.slow
+@pytest.mark.bench
 def test_a_caller_with_a_television(silero, prompts, agent):
     """Someone talks on television without a pause, 20 dB softer than the caller, who is heard each time.
 
@@ -102,7 +102,7 @@ def test_a_caller_with_a_television(silero, prompts, agent):
 
 
 @needs_recordings
-@pytest.mark.slow
+@pytest.mark.bench
 def test_the_benchmark_measures(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(hearing, "RELATIVE_DB", (0,))
     monkeypatch.setattr(hearing, "ECHOES_DB", (None, 20))

@@ -29,7 +29,7 @@ def test_what_is_resumed_goes_on_at_the_very_sample(make_phone, seed):
 
 
 @pytest.mark.speech
-@pytest.mark.slow
+@pytest.mark.bench
 @pytest.mark.skipif(not Speech.available(), reason="needs the extra `speech`")
 def test_what_is_said_goes_on_at_the_very_sample_after_nods_that_are_spoken(make_phone):
     """The agent speaks with a voice, the caller nods with one, and the detector over the agent judges."""
