@@ -20,12 +20,13 @@ from control.boundary.call import Call
 from control.boundary.lanes import Lanes
 from control.boundary.method import Method
 from control.boundary.once import Once, hash_of
+from control.boundary.openstreams import OpenStreams
 from control.boundary.passage import Passage
 from control.boundary.status import refusal, status
+from control.bus import Bus
 from hum import rpc, validation
 from hum.clock import Clock, monotonic_ms
 from hum.telemetry import log
-from hum.v1 import options_pb2
 from storage.db import Db
 
 LOG = log(__name__)
@@ -44,11 +45,14 @@ class Boundary:
         *,
         keep_keys: timedelta,
         lease: timedelta,
+        bus: Bus,
+        recheck_seconds: float,
         clock: Clock = monotonic_ms,
     ) -> None:
         #: What is left to an address whose credentials, or whatever else it tries, are unknown.
         self.unknown = limits.unknown
         self._admission, self._streams = Admission(db, node_keys, limits, lanes, clock), streams
+        self._open = OpenStreams(self._admission, bus, recheck_seconds, clock)
         self._once = Once(db, keep_keys, lease)
         self._clock = clock
 
@@ -60,10 +64,6 @@ class Boundary:
             )
             for service, servicer in services.items()
         ]
-
-    async def still_admitted(self, access: options_pb2.Access, call: Call) -> bool:
-        """Tell whether a stream's credential still permits its method: keys are revoked, roles change."""
-        return await self._admission.still(access, call)
 
     def _handler(self, method: Method) -> "grpc.RpcMethodHandler[Any, Any]":
         kinds = {
@@ -103,12 +103,7 @@ class Boundary:
                 request = _read_all(method, sent) if method.descriptor.client_streaming else method.read(sent)
                 await _send(context, method.handler(request, node))
             else:
-                async with self._admission.tenant(passage) as admitted:
-                    call = Call.of_stream(passage, admitted.credential, admitted.who)
-                request = method.read(sent)
-                validation.require_valid(request)
-                with self._streams.one(call.credential, call.who.organization):
-                    await _send(context, method.handler(request, call))
+                await self._stream_to_tenant(passage, sent)
         except asyncio.CancelledError:
             passage.cut()
             raise
@@ -116,6 +111,18 @@ class Boundary:
             await _refuse(passage, error)
         context.set_trailing_metadata(tuple(passage.trailing.items()))
         passage.end("OK")
+
+    async def _stream_to_tenant(self, passage: Passage, sent: bytes) -> None:
+        """Send the stream that a tenant asks for, for as long as the credential permits it."""
+        method = passage.method
+        async with self._open.one(method.access) as stream:
+            async with self._admission.tenant(passage) as admitted:
+                call = Call.of_stream(passage, admitted.credential, admitted.who)
+            self._open.admit(stream, call)
+            request = method.read(sent)
+            validation.require_valid(request)
+            with self._streams.one(call.credential, call.who.organization):
+                await _send(passage.context, method.handler(request, call))
 
     # -- a unary method's answer
 
