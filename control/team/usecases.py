@@ -13,7 +13,7 @@ from storage import events, team
 from storage.db import Tx
 from storage.team import InviteRow, MemberRow
 
-ADMIN = "admin"
+ADMIN, VIEWER = "admin", "viewer"
 
 
 async def change_role(tx: Tx, who: Principal, user: UUID, role: str) -> MemberRow:
@@ -33,16 +33,16 @@ async def change_role(tx: Tx, who: Principal, user: UUID, role: str) -> MemberRo
 
 
 async def remove(tx: Tx, who: Principal, user: UUID, *, keep_keys: bool) -> None:
-    """Keys that are kept become the remover's, because a key has at most its creator's role.  Raises NotFound, and
-    InvalidState for the last admin.
+    """Remove a member.  Keys that are kept become the remover's, and have at most the role that the member had; a viewer's if an
+    operator's key removes the member, since nobody answers for them then.  Raises NotFound, and InvalidState for the last admin.
     """
     admins = await team.lock_admins(tx)
-    await team.member(tx, user)
+    role = (await team.member(tx, user)).role
     _leave_an_admin(admins, user)
     await team.remove(tx, user)
     await team.delete_invites_of(tx, user)
     if keep_keys and who.user_id != user:
-        await team.inherit_keys_of(tx, user, who.user_id)
+        await team.inherit_keys_of(tx, user, who.user_id, role if who.user_id is not None else VIEWER)
     else:
         await team.revoke_keys_of(tx, user)
     await events.append(tx, who.org_id, user, events_pb2.MemberRemovedEvent(by=who.name))

@@ -151,7 +151,9 @@ class RemoveMemberRequest(message.Message):
     KEEP_API_KEYS_FIELD_NUMBER: builtins.int
     user_id: builtins.str
     keep_api_keys: builtins.bool
-    """Keep the API keys that the member created: they become the caller's, and have at most the caller's role."""
+    """Keep the API keys that the member created: they become the caller's, and have at most the caller's role and
+    the one that the member had last.
+    """
     def __init__(
         self,
         *,
