@@ -24,7 +24,7 @@ class AuditServicer:
 
     async def ListAuditLog(self, request: pb.ListAuditLogRequest, call: Call) -> pb.ListAuditLogResponse:
         before, count = self._cursors.after(request), paging.rows_to_fetch(request)
-        found = await audit.page(call.tx, before, request.actor, request.action, count)
+        found = await audit.page(call.tx, before, request.actor, request.action, request.subject, count)
         rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
         return pb.ListAuditLogResponse(entries=[present(row) for row in rows], next_cursor=more)
 

@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from grpc import aio
 from grpc_status import rpc_status
 
-from control.audit.usecases import note_request
+from control.audit.usecases import note_read, note_request
 from control.base.streams import Streams
 from control.boundary.admission import Admission, Limits
 from control.boundary.call import Call
@@ -53,7 +53,7 @@ class Boundary:
         self.unknown = limits.unknown
         self._admission, self._streams = Admission(db, node_keys, limits, lanes, clock), streams
         self._open = OpenStreams(self._admission, bus, recheck_seconds, clock)
-        self._once = Once(db, keep_keys, lease)
+        self._db, self._once = db, Once(db, keep_keys, lease)
         self._clock = clock
 
     def handlers(self, services: Mapping[ServiceDescriptor, object]) -> list[grpc.GenericRpcHandler]:
@@ -122,7 +122,23 @@ class Boundary:
             request = method.read(sent)
             validation.require_valid(request)
             with self._streams.one(call.credential, call.who.organization):
-                await _send(passage.context, method.handler(request, call))
+                messages = method.handler(request, call)
+                if method.access.audits_reads:
+                    messages = self._audited(method, request, call, messages)
+                await _send(passage.context, messages)
+
+    async def _audited(
+        self, method: Method, request: Message, call: Call, messages: AsyncGenerator[Message, None]
+    ) -> AsyncGenerator[Message, None]:
+        """Note a stream in the audit log before its first message is sent; a refused one has none."""
+        is_noted = False
+        async with aclosing(messages) as stream:
+            async for message in stream:
+                if not is_noted:
+                    async with self._db.tenant(call.who.org_id) as tx:
+                        await note_read(tx, call.who, method.descriptor, request, message, call.request_id)
+                    is_noted = True
+                yield message
 
     # -- a unary method's answer
 
@@ -142,10 +158,12 @@ class Boundary:
 
 
 async def _change(method: Method, request: Message, call: Call) -> Message:
-    """Let the servicer answer; a change in an organization is in its audit log once it commits."""
+    """Let the servicer answer; a change in an organization, or an audited read, is in its audit log once it commits."""
     answer: Message = await method.handler(request, call)
     if method.mutates and not method.personal:
         await note_request(call.tx, call.who, method.descriptor, request, answer, call.request_id)
+    elif method.access.audits_reads:
+        await note_read(call.tx, call.who, method.descriptor, request, answer, call.request_id)
     return answer
 
 
