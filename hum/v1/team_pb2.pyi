@@ -193,6 +193,7 @@ class Invite(message.Message):
     email: builtins.str
     role: options_pb2.Role.ValueType
     invited_by: builtins.str
+    """The address of the person who sent it; `API key of <address>` if a key did, or `API key` if nobody made that."""
     @builtins.property
     def created_at(self) -> timestamp_pb2.Timestamp: ...
     @builtins.property
