@@ -234,6 +234,8 @@ async def composed(
                 Lanes(settings.organization_requests, settings.organization_wait_seconds),
                 keep_keys=timedelta(hours=settings.idempotency_hours),
                 lease=timedelta(seconds=settings.idempotency_lease_seconds),
+                bus=bus,
+                recheck_seconds=settings.recheck_seconds,
             ),
             cursors=Cursors(node_keys[0]),
             outside=outside or await _outside(settings, stack),

@@ -18,10 +18,8 @@ from uuid import UUID
 
 from google.protobuf.message import Message
 
-from control.rechecks import Rechecks
 from control.watch import Watch
 from hum.clock import monotonic_ms
-from hum.errors import ApiKeyRequired
 from storage import inbox_changes
 from storage.db import Db, Tx
 from storage.inbox_changes import Change
@@ -51,9 +49,9 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Rests:
-    """How long a stream waits: for the next check of its access, and for an older transaction to be over."""
+    """Seconds that a stream waits without news until it looks again, and until an older transaction may be over."""
 
-    recheck_seconds: float
+    idle_seconds: float
     look_seconds: float
 
 
@@ -76,16 +74,13 @@ class Following(Generic[Event]):
         self._source, self._org, self._event, self._kinds = source, org, event, kinds
         self._wake = asyncio.Event()
 
-    async def events(self, last: int, still_admitted: Callable[[], Awaitable[bool]]) -> AsyncGenerator[Event, None]:
-        """What changed after the transaction `last` (0: from now on), until this process is asked to stop.
-
-        Raises ApiKeyRequired when access is lost.
-        """
+    async def events(self, last: int) -> AsyncGenerator[Event, None]:
+        """Yield what changed after the transaction `last` (0: from now on), until this process is asked to stop."""
         rests = self._source.rests
         unfollow = self._source.watch.follow(self._org, self._wake)
         stopping = asyncio.create_task(self._wake_on_stop())
         try:
-            place, rechecks = (last, _WHOLE), Rechecks(still_admitted, rests.recheck_seconds)
+            place = last, _WHOLE
             while not self._source.stopping.is_set():
                 self._wake.clear()  # before looking, or a wake-up in between is lost
                 looked_ms = monotonic_ms()
@@ -98,8 +93,6 @@ class Following(Generic[Event]):
                         await asyncio.wait_for(self._wake.wait(), rest_seconds)
                     # A campaign wakes all listeners with each of its texts: they look together for those of a while.
                     await asyncio.sleep(rests.look_seconds - (monotonic_ms() - looked_ms) / 1000)
-                if not await rechecks.may_go_on():
-                    raise ApiKeyRequired
         finally:
             stopping.cancel()
             unfollow()
@@ -114,7 +107,7 @@ class Following(Generic[Event]):
         if len(changes) == BATCH:
             return await self._told(tx, changes, is_all=False), (changes[-1].xid, changes[-1].id), 0
         more = await inbox_changes.is_more(tx, horizon.below)
-        rest = rests.look_seconds if more else rests.recheck_seconds
+        rest = rests.look_seconds if more else rests.idle_seconds
         return await self._told(tx, changes, is_all=True), (horizon.below - 1, _WHOLE), rest
 
     async def _told(self, tx: Tx, changes: Sequence[Change], *, is_all: bool) -> Sequence[Event]:

@@ -1,4 +1,4 @@
-"""Whatever lasts, and may have to end before it is over: a stream, a download, an export."""
+"""Downloads of what may be deleted before they are over."""
 
 from collections.abc import Awaitable, Callable
 
@@ -6,17 +6,20 @@ from hum.clock import monotonic_ms
 
 
 class Rechecks:
-    """Asks every so often, while something lasts, whether it may go on: a key is revoked, a role lost, a call deleted."""
+    """Asks every so often, while a download lasts, whether its file is still there: calls and messages are deleted.
 
-    def __init__(self, may_go_on: Callable[[], Awaitable[bool]], every_seconds: float) -> None:
-        self._may_go_on, self._every_ms = may_go_on, every_seconds * 1000
+    Whether the credential still permits it is watched over by the boundary.
+    """
+
+    def __init__(self, is_there: Callable[[], Awaitable[bool]], every_seconds: float) -> None:
+        self._is_there, self._every_ms = is_there, every_seconds * 1000
         self._asked_ms = monotonic_ms()
 
     async def may_go_on(self) -> bool:
         """The answer, if it is due; True until then."""
         if monotonic_ms() - self._asked_ms < self._every_ms:
             return True
-        if not await self._may_go_on():
+        if not await self._is_there():
             return False
         self._asked_ms = monotonic_ms()
         return True

@@ -1,4 +1,4 @@
-"""The audit log: who changed what, appended in the transaction of the change, sealed into a chain afterwards."""
+"""The audit log: who changed what, appended in the transaction of the change, and who read what; sealed into a chain afterwards."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +14,18 @@ APPEND = """
     INSERT INTO audit_log (org_id, actor, actor_name, action, subject, fields, request_id)
     VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
+# Repeated within five minutes it is one entry: of the same slot by the index, also for transactions that run at once; of the slot before
+# by its time.
+APPEND_READ = """
+    WITH this AS (SELECT floor(extract(epoch FROM now()) / 300)::bigint AS slot)
+    INSERT INTO audit_log (org_id, actor, actor_name, action, subject, fields, request_id, read_slot)
+    SELECT $1, $2, $3, $4, $5, '{}', $6, slot
+      FROM this
+     WHERE NOT EXISTS (SELECT FROM audit_log l
+                        WHERE l.org_id = $1 AND l.subject = $5 AND l.action = $4 AND l.actor = $2 AND l.read_slot = slot - 1
+                          AND l.at > now() - interval '5 minutes')
+    ON CONFLICT (org_id, subject, action, actor, read_slot) WHERE read_slot IS NOT NULL DO NOTHING
+"""
 APPEND_ALL = """
     INSERT INTO audit_log (org_id, actor, actor_name, action, subject, fields, request_id)
     SELECT m.org_id, $2, u.email, $3, $4, '{}', $5
@@ -26,9 +38,9 @@ PAGE = """
            s.seq, s.previous_hash, s.hash
       FROM audit_log l LEFT JOIN audit_seals s ON s.entry_id = l.id
      WHERE l.id < coalesce($1::bigint, 9223372036854775807)
-       AND ($2 = '' OR l.actor = $2) AND ($3 = '' OR l.action = $3)
+       AND ($2 = '' OR l.actor = $2) AND ($3 = '' OR l.action = $3) AND ($4 = '' OR l.subject = $4)
      ORDER BY l.id DESC
-     LIMIT $4
+     LIMIT $5
 """
 SEALED = """
     SELECT l.id, l.org_id, l.at, l.actor, l.actor_name, l.action, l.subject, l.fields, l.request_id,
@@ -98,9 +110,16 @@ async def append_mine(tx: Tx, *, actor: str, actor_name: str, action: str, subje
     await tx.execute(APPEND_MINE, actor, actor_name, action, subject, request_id)
 
 
-async def page(tx: Tx, before: int | None, actor: str, action: str, limit: int) -> list[EntryRow]:
+async def append_read(
+    tx: Tx, org: UUID, *, actor: str, actor_name: str, action: str, subject: str, request_id: str
+) -> None:
+    """Note a read, unless the same actor's same read was noted within five minutes."""
+    await tx.execute(APPEND_READ, org, actor, actor_name, action, subject, request_id)
+
+
+async def page(tx: Tx, before: int | None, actor: str, action: str, subject: str, limit: int) -> list[EntryRow]:
     """Newest first, below `before`; an empty filter matches all."""
-    return [EntryRow(**row) for row in await tx.fetch(PAGE, before, actor, action, limit)]
+    return [EntryRow(**row) for row in await tx.fetch(PAGE, before, actor, action, subject, limit)]
 
 
 async def sealed_after(tx: Tx, seq: int) -> list[EntryRow]:

@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from hum.errors import AlreadyExists, NotFound
+from storage import revocations
 from storage.db import Tx
 
 ORGANIZATION = """
@@ -326,8 +327,10 @@ async def revoke_key(tx: Tx, id: UUID) -> None:
     """Raises NotFound."""
     if await tx.execute(REVOKE_KEY, id) == "UPDATE 0":
         raise NotFound("There is no such API key.")
+    await revocations.publish(tx, id)
 
 
 async def set_site_admin(tx: Tx, user: UUID, *, site_admin: bool) -> None:
     """As the system: whether this person administers the whole deployment."""
     await tx.execute(SET_SITE_ADMIN, user, site_admin)
+    await revocations.publish(tx, user)

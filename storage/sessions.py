@@ -7,6 +7,7 @@ from uuid import UUID
 import asyncpg
 
 from hum.errors import InvalidState, NotFound
+from storage import revocations
 from storage.db import Tx
 
 BEGIN = """
@@ -49,12 +50,12 @@ UNLINK_PERSON = """
                    WHERE u.id = s.user_id AND lower(u.email COLLATE "C") = lower($1::text COLLATE "C")
                   RETURNING s.user_id),
          ended AS (DELETE FROM sessions WHERE user_id IN (SELECT user_id FROM gone))
-    SELECT count(*) FROM gone
+    SELECT user_id FROM gone
 """
 UNLINK_ISSUER = """
     WITH gone AS (DELETE FROM sign_in_subjects WHERE issuer = $1 RETURNING user_id),
          ended AS (DELETE FROM sessions WHERE user_id IN (SELECT user_id FROM gone))
-    SELECT count(*) FROM gone
+    SELECT user_id FROM gone
 """
 # Where the person worked last, else where the person joined first.
 HOME = """
@@ -68,7 +69,7 @@ OPEN = """
     INSERT INTO sessions (id, token_hash, user_id, org_id, verified_email, idle, expires_at)
     VALUES ($1, $2, $3, $4, $5, $6::interval, now() + $7::interval)
 """
-CLOSE = "DELETE FROM sessions WHERE token_hash = $1"
+CLOSE = "DELETE FROM sessions WHERE token_hash = $1 RETURNING id"
 CLOSE_ALL_OF = "DELETE FROM sessions WHERE user_id = $1"
 FORGET_SIGN_INS = "DELETE FROM sign_ins WHERE expires_at < now()"
 FORGET_SESSIONS = "DELETE FROM sessions WHERE expires_at < now() OR last_seen_at < now() - idle"
@@ -145,13 +146,14 @@ async def mine(tx: Tx) -> list[AccountRow]:
     return [AccountRow(**row) for row in await tx.fetch(MINE)]
 
 
-async def remove(tx: Tx, id: UUID, session: UUID) -> None:
+async def remove(tx: Tx, id: UUID, user: UUID, session: UUID) -> None:
     """Unlink one of the person's own accounts, and end the other sessions.  Raises NotFound, InvalidState for the only one."""
     outcome: str | None = await tx.fetchval(REMOVE, id, session)
     if outcome is None:
         raise NotFound("You have no such account.")
     if outcome == "last":
         raise InvalidState("It is the only account with which you sign in. Link another one first.")
+    await revocations.publish(tx, user)
 
 
 async def note_sign_in(tx: Tx, user: UUID, name: str, email: str | None) -> None:
@@ -170,8 +172,10 @@ async def unlink(tx: Tx, *, email: str = "", issuer: str = "") -> int:
 
     Returns how many accounts there were.
     """
-    unlinked: int = await (tx.fetchval(UNLINK_PERSON, email) if email else tx.fetchval(UNLINK_ISSUER, issuer))
-    return unlinked
+    rows = await (tx.fetch(UNLINK_PERSON, email) if email else tx.fetch(UNLINK_ISSUER, issuer))
+    for row in rows:
+        await revocations.publish(tx, row["user_id"])
+    return len(rows)
 
 
 async def home_of(tx: Tx, user: UUID) -> UUID | None:
@@ -196,11 +200,13 @@ async def open(
 
 
 async def close(tx: Tx, token_hash: bytes) -> None:
-    await tx.execute(CLOSE, token_hash)
+    if (closed := await tx.fetchval(CLOSE, token_hash)) is not None:
+        await revocations.publish(tx, closed)
 
 
 async def close_all_of(tx: Tx, user: UUID) -> None:
     await tx.execute(CLOSE_ALL_OF, user)
+    await revocations.publish(tx, user)
 
 
 async def forget(tx: Tx) -> None:

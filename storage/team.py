@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from hum.errors import NotFound
+from storage import revocations
 from storage.db import Tx
 
 MEMBERS = """
@@ -37,9 +38,12 @@ IS_STILL_ADMIN = """
 SET_ROLE = "UPDATE memberships SET role = $2 WHERE org_id = hum.org_id() AND user_id = $1"
 REMOVE = "DELETE FROM memberships WHERE org_id = hum.org_id() AND user_id = $1"
 REVOKE_KEYS_OF = "UPDATE api_keys SET revoked_at = now() WHERE made_by = $1 AND revoked_at IS NULL"
-# A kept key needs a creator who is a member.  It loses the scope that only a site admin can grant.
+# A kept key needs a creator who is a member.  It loses the scope that only a site admin can grant, and keeps the lesser role: the new
+# creator's may be above the former one's, who still has the secret.
 INHERIT_KEYS_OF = """
-    UPDATE api_keys SET made_by = $2, scopes = array_remove(scopes, 'site:admin')
+    UPDATE api_keys
+       SET made_by = $2, scopes = array_remove(scopes, 'site:admin'),
+           role = CASE WHEN 'viewer' IN (role, $3) THEN 'viewer' WHEN 'operator' IN (role, $3) THEN 'operator' ELSE 'admin' END
      WHERE made_by = $1 AND revoked_at IS NULL
 """
 DELETE_INVITES_OF = "DELETE FROM invites WHERE made_by = $1"
@@ -110,20 +114,22 @@ async def is_still_admin(tx: Tx, user: UUID) -> bool:
 
 async def set_role(tx: Tx, user: UUID, role: str) -> None:
     await tx.execute(SET_ROLE, user, role)
+    await revocations.publish(tx, user)
 
 
 async def remove(tx: Tx, user: UUID) -> None:
     """End the membership; the person's sessions and keys see nothing of the organization from now on."""
     await tx.execute(REMOVE, user)
+    await revocations.publish(tx, user)
 
 
 async def revoke_keys_of(tx: Tx, user: UUID) -> None:
     await tx.execute(REVOKE_KEYS_OF, user)
 
 
-async def inherit_keys_of(tx: Tx, user: UUID, heir: UUID | None) -> None:
-    """Make the heir the creator of somebody's keys; None: they have no creator."""
-    await tx.execute(INHERIT_KEYS_OF, user, heir)
+async def inherit_keys_of(tx: Tx, user: UUID, heir: UUID | None, most: str) -> None:
+    """Make the heir the creator of a member's keys, with the role `most` at most; None: they have no creator."""
+    await tx.execute(INHERIT_KEYS_OF, user, heir, most)
 
 
 async def delete_invites_of(tx: Tx, user: UUID) -> None:

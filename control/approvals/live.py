@@ -5,7 +5,7 @@ of a transaction has no id, and is told again to whoever goes on from an older p
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,8 +13,6 @@ from uuid import UUID
 
 from control.approvals import present
 from control.bus import Bus, Channel
-from control.rechecks import Rechecks
-from hum.errors import ApiKeyRequired
 from hum.v1 import approvals_pb2 as pb
 from storage import approvals
 from storage.db import Db, Tx
@@ -28,9 +26,9 @@ Place = tuple[int, UUID]
 
 @dataclass(frozen=True, slots=True)
 class Rests:
-    """How long a stream waits: for the next check of its access, and for an older transaction to be over."""
+    """Seconds that a stream waits without news until it looks again, and until an older transaction may be over."""
 
-    recheck_seconds: float
+    idle_seconds: float
     look_seconds: float
 
 
@@ -41,17 +39,12 @@ class LiveApprovals:
         self._db, self._bus, self._rests, self._stopping, self._org = db, bus, rests, stopping, org
         self._wake = asyncio.Event()
 
-    async def events(
-        self, last: int, still_admitted: Callable[[], Awaitable[bool]]
-    ) -> AsyncGenerator[pb.StreamApprovalsResponse, None]:
-        """What changed after the transaction `last` (0: from now on), until this process is asked to stop.
-
-        Raises ApiKeyRequired when access is lost.
-        """
+    async def events(self, last: int) -> AsyncGenerator[pb.StreamApprovalsResponse, None]:
+        """Yield what changed after the transaction `last` (0: from now on), until this process is asked to stop."""
         unfollow = self._bus.subscribe(CHANGED, self._changed)
         stopping = asyncio.create_task(self._wake_on_stop())
         try:
-            place, rechecks = (last, _ALL), Rechecks(still_admitted, self._rests.recheck_seconds)
+            place = last, _ALL
             while not self._stopping.is_set():
                 self._wake.clear()  # before looking, or a wake-up in between is lost
                 async with self._db.tenant(self._org) as tx:
@@ -61,8 +54,6 @@ class LiveApprovals:
                 if rest_seconds:
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self._wake.wait(), rest_seconds)
-                if not await rechecks.may_go_on():
-                    raise ApiKeyRequired
         finally:
             stopping.cancel()
             unfollow()
@@ -87,7 +78,7 @@ class LiveApprovals:
         if not is_all:
             return found, (rows[-1][0], rows[-1][1].id), 0
         more = await approvals.is_more(tx, below)
-        return found, (below - 1, _ALL), self._rests.look_seconds if more else self._rests.recheck_seconds
+        return found, (below - 1, _ALL), self._rests.look_seconds if more else self._rests.idle_seconds
 
     async def _wake_on_stop(self) -> None:
         await self._stopping.wait()

@@ -9,12 +9,10 @@ from control.base import paging
 from control.base.wire import word
 from control.boundary import Call
 from control.feature import Deps
-from hum import authorization, ids, rpc
+from hum import ids, rpc
 from hum.ids import Kind
 from hum.v1 import approvals_pb2 as pb
 from storage import approvals
-
-_STREAM = authorization.access_of(pb.DESCRIPTOR.services_by_name["ApprovalsService"].methods_by_name["StreamApprovals"])
 
 
 class ApprovalsServicer:
@@ -39,8 +37,7 @@ class ApprovalsServicer:
         deps = self._deps
         await call.context.send_initial_metadata(((rpc.STREAM, "open"),))
         live = LiveApprovals(deps.db, deps.bus, self._rests, deps.stopping, call.who.org_id)
-        happening = live.events(request.last_event_id, lambda: deps.boundary.still_admitted(_STREAM, call))
-        async with aclosing(happening) as events:
+        async with aclosing(live.events(request.last_event_id)) as events:
             async for event in events:
                 yield event
 

@@ -11,6 +11,6 @@ from hum.v1 import audit_pb2
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     return Feature(
-        services={audit_pb2.DESCRIPTOR.services_by_name["AuditService"]: AuditServicer(deps, settings)},
+        services={audit_pb2.DESCRIPTOR.services_by_name["AuditService"]: AuditServicer(deps)},
         sweeps=[Sweep("audit", partial(seal, deps.db), settings.sweep_seconds)],
     )

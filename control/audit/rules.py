@@ -19,7 +19,7 @@ class Change:
 
 
 def describe(method: MethodDescriptor, request: Message, answer: Message) -> Change:
-    """What a mutation did.  The subject is what the path names, else what the answer shows as created."""
+    """Return what a request did.  The subject is what the path names, else what the answer shows as created."""
     rule = method.GetOptions().Extensions[annotations_pb2.http]
     path = getattr(rule, rule.WhichOneof("pattern") or "post")
     named = [str(getattr(request, part[1:-1])) for part in path.split("/") if part.startswith("{")]

@@ -9,38 +9,31 @@ from control.base import paging
 from control.base.wire import timestamp
 from control.boundary import Call
 from control.feature import Deps
-from control.rechecks import Rechecks
 from hum import audit as chain
-from hum import authorization, rpc
-from hum.errors import Forbidden
-from hum.settings import CallsSettings
+from hum import rpc
 from hum.v1 import audit_pb2 as pb
 from storage import audit
 from storage.audit import EntryRow
 
-_EXPORT = authorization.access_of(pb.DESCRIPTOR.services_by_name["AuditService"].methods_by_name["ExportAuditLog"])
 NDJSON = "application/x-ndjson"
 
 
 class AuditServicer:
-    def __init__(self, deps: Deps, settings: CallsSettings) -> None:
-        self._db, self._cursors, self._boundary, self._settings = deps.db, deps.cursors, deps.boundary, settings
+    def __init__(self, deps: Deps) -> None:
+        self._db, self._cursors = deps.db, deps.cursors
 
     async def ListAuditLog(self, request: pb.ListAuditLogRequest, call: Call) -> pb.ListAuditLogResponse:
         before, count = self._cursors.after(request), paging.rows_to_fetch(request)
-        found = await audit.page(call.tx, before, request.actor, request.action, count)
+        found = await audit.page(call.tx, before, request.actor, request.action, request.subject, count)
         rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
         return pb.ListAuditLogResponse(entries=[present(row) for row in rows], next_cursor=more)
 
     async def ExportAuditLog(self, _: pb.ExportAuditLogRequest, call: Call) -> AsyncIterator[HttpBody]:
-        """Page by page, each in its own transaction.  Raises Forbidden when access is lost meanwhile."""
+        """Yield page by page, each in its own transaction."""
         disposition = (f"{rpc.HTTP_PREFIX}content-disposition", 'attachment; filename="audit-log.jsonl"')
         await call.context.send_initial_metadata((disposition,))
         seq = 0
-        rechecks = Rechecks(lambda: self._boundary.still_admitted(_EXPORT, call), self._settings.recheck_seconds)
         while True:
-            if not await rechecks.may_go_on():
-                raise Forbidden
             async with self._db.tenant(call.who.org_id) as tx:
                 rows = await audit.sealed_after(tx, seq)
             if rows or not seq:  # an empty log is an empty file

@@ -42,6 +42,22 @@ async def note_request(
     await note(tx, who.org_id, who, change.action, change.subject, change.fields, request_id)
 
 
+async def note_read(
+    tx: Tx, who: Principal, method: MethodDescriptor, request: Message, answer: Message, request_id: str
+) -> None:
+    """Note what a request read in the principal's organization; once within some minutes."""
+    read = describe(method, request, answer)
+    await audit.append_read(
+        tx,
+        who.org_id,
+        actor=actor(who),
+        actor_name=who.name,
+        action=read.action,
+        subject=read.subject,
+        request_id=request_id,
+    )
+
+
 async def note_operator(tx: Tx, org: UUID, action: str, subject: str, fields: Sequence[str] = ()) -> None:
     """Note what an operator of the deployment did with `hum admin`."""
     await audit.append(tx, org, actor=OPERATOR, actor_name=OPERATOR, action=action, subject=subject, fields=fields)

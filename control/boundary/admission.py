@@ -112,16 +112,23 @@ class Admission:
         self._limits.unknown.give_back(address)
         return self._know(credential, who)
 
-    async def still(self, access: options_pb2.Access, call: Call) -> bool:
-        """Tell whether a stream's credential still permits its method: keys are revoked, roles change."""
-        async with self._db.as_credential(call.credential) as (_, who):
-            if who is None or who.organization != call.who.organization:
-                return False
+    async def current(self, credential: bytes) -> Principal | None:
+        """Return the principal of a credential that was admitted before, as of now; None if it is no longer valid."""
+        async with self._db.as_credential(credential) as (_, who):
+            return who
+
+    @staticmethod
+    def refusal(access: options_pb2.Access, before: Principal, now: Principal | None) -> Refused | None:
+        """Return why a stream may not go on that was admitted for `before`; None if it may."""
+        if now is None:
+            return _unknown(_scheme(before))
+        if now.organization is not None and now.organization != before.organization:
+            return OrganizationChanged()
         try:
-            principal.require(who, access)
-        except Refused:
-            return False
-        return True
+            principal.require(now, access)
+        except Refused as refused:
+            return refused
+        return None
 
     def _know(self, credential: bytes, who: Principal) -> "_Payer":
         payer = self._known[credential] = _Payer.of(who)

@@ -13,19 +13,20 @@ from google.protobuf.message import Message
 from grpc import aio
 from grpc_status import rpc_status
 
-from control.audit.usecases import note_request
+from control.audit.usecases import note_read, note_request
 from control.base.streams import Streams
 from control.boundary.admission import Admission, Limits
 from control.boundary.call import Call
 from control.boundary.lanes import Lanes
 from control.boundary.method import Method
 from control.boundary.once import Once, hash_of
+from control.boundary.openstreams import OpenStreams
 from control.boundary.passage import Passage
 from control.boundary.status import refusal, status
+from control.bus import Bus
 from hum import rpc, validation
 from hum.clock import Clock, monotonic_ms
 from hum.telemetry import log
-from hum.v1 import options_pb2
 from storage.db import Db
 
 LOG = log(__name__)
@@ -44,12 +45,15 @@ class Boundary:
         *,
         keep_keys: timedelta,
         lease: timedelta,
+        bus: Bus,
+        recheck_seconds: float,
         clock: Clock = monotonic_ms,
     ) -> None:
         #: What is left to an address whose credentials, or whatever else it tries, are unknown.
         self.unknown = limits.unknown
         self._admission, self._streams = Admission(db, node_keys, limits, lanes, clock), streams
-        self._once = Once(db, keep_keys, lease)
+        self._open = OpenStreams(self._admission, bus, recheck_seconds, clock)
+        self._db, self._once = db, Once(db, keep_keys, lease)
         self._clock = clock
 
     def handlers(self, services: Mapping[ServiceDescriptor, object]) -> list[grpc.GenericRpcHandler]:
@@ -60,10 +64,6 @@ class Boundary:
             )
             for service, servicer in services.items()
         ]
-
-    async def still_admitted(self, access: options_pb2.Access, call: Call) -> bool:
-        """Tell whether a stream's credential still permits its method: keys are revoked, roles change."""
-        return await self._admission.still(access, call)
 
     def _handler(self, method: Method) -> "grpc.RpcMethodHandler[Any, Any]":
         kinds = {
@@ -103,12 +103,7 @@ class Boundary:
                 request = _read_all(method, sent) if method.descriptor.client_streaming else method.read(sent)
                 await _send(context, method.handler(request, node))
             else:
-                async with self._admission.tenant(passage) as admitted:
-                    call = Call.of_stream(passage, admitted.credential, admitted.who)
-                request = method.read(sent)
-                validation.require_valid(request)
-                with self._streams.one(call.credential, call.who.organization):
-                    await _send(context, method.handler(request, call))
+                await self._stream_to_tenant(passage, sent)
         except asyncio.CancelledError:
             passage.cut()
             raise
@@ -116,6 +111,34 @@ class Boundary:
             await _refuse(passage, error)
         context.set_trailing_metadata(tuple(passage.trailing.items()))
         passage.end("OK")
+
+    async def _stream_to_tenant(self, passage: Passage, sent: bytes) -> None:
+        """Send the stream that a tenant asks for, for as long as the credential permits it."""
+        method = passage.method
+        async with self._open.one(method.access) as stream:
+            async with self._admission.tenant(passage) as admitted:
+                call = Call.of_stream(passage, admitted.credential, admitted.who)
+            self._open.admit(stream, call)
+            request = method.read(sent)
+            validation.require_valid(request)
+            with self._streams.one(call.credential, call.who.organization):
+                messages = method.handler(request, call)
+                if method.access.audits_reads:
+                    messages = self._audited(method, request, call, messages)
+                await _send(passage.context, messages)
+
+    async def _audited(
+        self, method: Method, request: Message, call: Call, messages: AsyncGenerator[Message, None]
+    ) -> AsyncGenerator[Message, None]:
+        """Note a stream in the audit log before its first message is sent; a refused one has none."""
+        is_noted = False
+        async with aclosing(messages) as stream:
+            async for message in stream:
+                if not is_noted:
+                    async with self._db.tenant(call.who.org_id) as tx:
+                        await note_read(tx, call.who, method.descriptor, request, message, call.request_id)
+                    is_noted = True
+                yield message
 
     # -- a unary method's answer
 
@@ -135,10 +158,12 @@ class Boundary:
 
 
 async def _change(method: Method, request: Message, call: Call) -> Message:
-    """Let the servicer answer; a change in an organization is in its audit log once it commits."""
+    """Let the servicer answer; a change in an organization, or an audited read, is in its audit log once it commits."""
     answer: Message = await method.handler(request, call)
     if method.mutates and not method.personal:
         await note_request(call.tx, call.who, method.descriptor, request, answer, call.request_id)
+    elif method.access.audits_reads:
+        await note_read(call.tx, call.who, method.descriptor, request, answer, call.request_id)
     return answer
 
 

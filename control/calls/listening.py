@@ -6,7 +6,7 @@ silence, as long as it takes.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -18,10 +18,9 @@ from control.calls.commands import DONE, FULL, Commands
 from control.calls.ears import Ear, Ears
 from control.calls.timeline import Timeline
 from control.feature import Deps, Place
-from control.rechecks import Rechecks
 from hum import ids, wave
 from hum.clock import monotonic_ms
-from hum.errors import ApiKeyRequired, RateLimited, Unavailable
+from hum.errors import RateLimited, Unavailable
 from hum.ids import Kind
 from hum.settings import CallsSettings
 from hum.telemetry import log
@@ -54,11 +53,9 @@ class Listening:
         self._stopping, self._settings, self._ears = deps.stopping, settings, ears
         self._commands = Commands(deps.db, deps.bus, settings)
 
-    async def sound(
-        self, org: UUID, id: UUID, still_admitted: Callable[[], Awaitable[bool]]
-    ) -> AsyncGenerator[bytes, None]:
-        """A WAV without an end, in pieces, until the call is over or this process is asked to stop.  Raises Unavailable and
-        RateLimited, before the first piece if the call has a media process; and ApiKeyRequired when access is lost.
+    async def sound(self, org: UUID, id: UUID) -> AsyncGenerator[bytes, None]:
+        """Yield a WAV without an end, in pieces, until the call is over or this process is asked to stop.  Raises Unavailable and
+        RateLimited, before the first piece if the call has a media process.
         """
         wake, attached = asyncio.Event(), _Attached()
         unsubscribe = self._bus.subscribe(CHANGED, lambda other: wake.set() if other in {None, id} else None)
@@ -67,11 +64,8 @@ class Listening:
             await self._attach(attached, org, id, wake)
             yield wave.header(wave.ENDLESS)
             pieces = self._pieces(attached, org, id, wake)
-            rechecks = Rechecks(still_admitted, self._settings.recheck_seconds)
             async for pcm in pieces:
                 yield pcm
-                if not await rechecks.may_go_on():
-                    raise ApiKeyRequired
         finally:
             attached.stack.close()
             ending.cancel()

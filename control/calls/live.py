@@ -6,7 +6,7 @@ are two ways.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from uuid import UUID
 
@@ -14,10 +14,8 @@ from control.bus import Bus
 from control.calls import rules
 from control.calls.channels import CHANGED, COMMANDS, DELTAS
 from control.calls.stream import streamed
-from control.rechecks import Rechecks
 from hum import ids
 from hum.clock import monotonic_ms
-from hum.errors import ApiKeyRequired
 from hum.ids import Kind
 from hum.settings import CallsSettings
 from hum.v1 import calls_pb2 as pb
@@ -40,17 +38,15 @@ class LiveCall:
         self._deltas: list[runtime_pb2.CallDelta] = []
         self._ended: set[str] = set()  # the utterances whose turns were sent
 
-    async def events(
-        self, after: int, still_admitted: Callable[[], Awaitable[bool]]
-    ) -> AsyncGenerator[pb.StreamCallResponse, None]:
-        """The events after the sequence `after`, until the call is over or this process is asked to stop: then the
-        client asks another process for the rest.  Raises ApiKeyRequired when access is lost.
+    async def events(self, after: int) -> AsyncGenerator[pb.StreamCallResponse, None]:
+        """Yield the events after the sequence `after`, until the call is over or this process is asked to stop: then the
+        client asks another process for the rest.
         """
         unsubscribe = (self._bus.subscribe(CHANGED, self._changed), self._bus.subscribe(DELTAS, self._spoken))
         stopping = asyncio.create_task(self._wake_on_stop())
         try:
             await self._recall(after)
-            rechecks, watched_ms = Rechecks(still_admitted, self._settings.recheck_seconds), float("-inf")
+            watched_ms = float("-inf")
             while not self._stopping.is_set():
                 self._wake.clear()  # before looking, or a wake-up in between is lost
                 stored = await self._stored(after)
@@ -70,9 +66,7 @@ class LiveCall:
                     yield delta
                 if not stored:
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(self._wake.wait(), self._rest_seconds())
-                if not await rechecks.may_go_on():
-                    raise ApiKeyRequired
+                        await asyncio.wait_for(self._wake.wait(), self._settings.watch_seconds / 2)
         finally:
             stopping.cancel()
             for end in unsubscribe:
@@ -111,9 +105,6 @@ class LiveCall:
         async with self._db.system() as tx:
             known = await calls.stream(tx, self._id, stream)
         return known.offset_ms if known else 0
-
-    def _rest_seconds(self) -> float:
-        return min(self._settings.recheck_seconds, self._settings.watch_seconds / 2)
 
     async def _wake_on_stop(self) -> None:
         await self._stopping.wait()

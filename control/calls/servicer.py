@@ -22,7 +22,7 @@ from control.feature import Deps
 from control.rechecks import Rechecks
 from control.retention import usecases as erasing
 from control.transfers.usecases import Transfers, Wish
-from hum import authorization, ids, rpc
+from hum import ids, rpc
 from hum.errors import FieldError, InvalidRequest, NotFound
 from hum.ids import Kind
 from hum.settings import CallsSettings
@@ -32,21 +32,17 @@ from storage import recordings as stored
 from storage.call_records import Filter, Query
 from storage.recordings import RecordingRow
 
-_METHODS = pb.DESCRIPTOR.services_by_name["CallsService"].methods_by_name
-_STREAM = authorization.access_of(_METHODS["StreamCall"])
-_LISTEN = authorization.access_of(_METHODS["ListenToCall"])
 #: Of a file without an end: the gateway ends it when it drains, and nobody on the way may keep or collect it.
 ENDLESS = (
     (rpc.STREAM, "open"),
     (f"{rpc.HTTP_PREFIX}cache-control", "no-store"),
     (f"{rpc.HTTP_PREFIX}x-accel-buffering", "no"),
 )
-_RECORDING = authorization.access_of(_METHODS["GetRecording"])
 
 
 class CallsServicer:
     def __init__(self, deps: Deps, settings: CallsSettings, ears: Ears, callers: Callers) -> None:
-        self._db, self._boundary, self._cursors, self._settings = deps.db, deps.boundary, deps.cursors, settings
+        self._db, self._cursors, self._settings = deps.db, deps.cursors, settings
         self._live = partial(LiveCall, deps.db, deps.bus, settings, deps.stopping)
         self._transfers = Transfers(deps.db, deps.bus, deps.outside.carrier, settings)
         self._listening = Listening(deps, settings, ears)
@@ -103,7 +99,7 @@ class CallsServicer:
     async def ListenToCall(self, request: pb.ListenToCallRequest, call: Call) -> AsyncIterator[httpbody_pb2.HttpBody]:
         id = ids.require(Kind.CALL, request.id)
         await self._supervision.begin_listening(call, id)
-        sound = self._listening.sound(call.who.org_id, id, lambda: self._boundary.still_admitted(_LISTEN, call))
+        sound = self._listening.sound(call.who.org_id, id)
         try:
             async with aclosing(sound) as pieces:
                 head = await anext(pieces)
@@ -149,10 +145,7 @@ class CallsServicer:
         await call.context.send_initial_metadata(((rpc.STREAM, "over" if over else "open"),))
         if over:
             return
-        happening = self._live(call.who.org_id, id).events(
-            request.last_event_id, lambda: self._boundary.still_admitted(_STREAM, call)
-        )
-        async with aclosing(happening) as events:
+        async with aclosing(self._live(call.who.org_id, id).events(request.last_event_id)) as events:
             async for event in events:
                 yield event
 
@@ -163,14 +156,14 @@ class CallsServicer:
             async with self._db.tenant(call.who.org_id) as tx:
                 return await stored.of_call(tx, id)
 
-        async def may_go_on() -> bool:
-            return await self._boundary.still_admitted(_RECORDING, call) and bool(await streams())
+        async def is_there() -> bool:
+            return bool(await streams())
 
         found = await streams()
         if not found:
             raise NotFound("The call has no recording.")
         pieces = await recordings.joined(self._peaks.files, found)
-        rechecks = Rechecks(may_go_on, self._settings.recheck_seconds)
+        rechecks = Rechecks(is_there, self._settings.recheck_seconds)
         async for body in recordings.send(call.context, self._peaks.files, pieces, request.range, rechecks):
             yield body
 

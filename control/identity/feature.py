@@ -3,6 +3,7 @@
 from datetime import timedelta
 from functools import partial
 
+from control.boundary import REVOKED
 from control.calls.live import LiveCall
 from control.clients.twilio import Webhooks
 from control.feature import Deps, Feature, Sweep
@@ -42,5 +43,6 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
             services["SignInService"]: SignInServicer(deps.db, settings),
             services["AdminService"]: admin,
         },
+        channels=[REVOKED],
         sweeps=[Sweep("sessions", forget, settings.sweep_seconds)],
     )

@@ -223,14 +223,9 @@ class AdminServicer:
         self, request: runtime_pb2.FollowCallRequest, _: Call
     ) -> AsyncIterator[runtime_pb2.FollowCallResponse]:
         org, id = await usecases.follow_call(self._db, ids.require(Kind.CALL, request.call_id))
-        async with aclosing(self._live(org, id).events(0, _always)) as events:
+        async with aclosing(self._live(org, id).events(0)) as events:
             async for event in events:
                 yield runtime_pb2.FollowCallResponse(event=event)
-
-
-async def _always() -> bool:
-    """An operator's identity is not revoked."""
-    return True
 
 
 def present_sign_in(row: AccountRow) -> pb.SignIn:

@@ -132,10 +132,10 @@ async def unlink_sign_in(db: Db, *, email: str, issuer: str) -> int:
 
 async def remove_sign_in(tx: Tx, who: Principal, id: UUID, fresh: timedelta, request_id: str) -> None:
     """Unlink one of the person's own accounts; never the only one.  Raises Forbidden, NotFound, InvalidState."""
-    assert who.session_id is not None, "the method is for sessions"
+    assert who.user_id is not None and who.session_id is not None, "the method is for sessions"
     if not await sessions.is_fresh(tx, who.session_id, fresh):
         raise Forbidden("You signed in too long ago to remove an account. Sign in again, then remove it.")
-    await sessions.remove(tx, id, who.session_id)
+    await sessions.remove(tx, id, who.user_id, who.session_id)
     await audit.append_mine(
         tx,
         actor=actor(who),

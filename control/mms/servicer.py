@@ -9,30 +9,27 @@ from control.calls import recordings
 from control.feature import Deps
 from control.mms import files, rules
 from control.rechecks import Rechecks
-from hum import authorization, ids
+from hum import ids
 from hum.errors import NotFound
 from hum.ids import Kind
 from hum.settings import CallsSettings
 from hum.v1 import sms_media_pb2 as pb
 from storage import message_media
 
-_ACCESS = authorization.access_of(pb.DESCRIPTOR.services_by_name["SmsMediaService"].methods_by_name["GetMessageMedia"])
 #: More than any message has.
 MOST_DIGITS = 3
 
 
 class SmsMediaServicer:
     def __init__(self, deps: Deps, settings: CallsSettings) -> None:
-        self._db, self._boundary, self._files, self._settings = deps.db, deps.boundary, deps.files, settings
+        self._db, self._files, self._settings = deps.db, deps.files, settings
 
     async def GetMessageMedia(
         self, request: pb.GetMessageMediaRequest, call: Call
     ) -> AsyncIterator[httpbody_pb2.HttpBody]:
         id, index = ids.require(Kind.MESSAGE, request.message_id), _index(request.index)
 
-        async def may_go_on() -> bool:
-            if not await self._boundary.still_admitted(_ACCESS, call):
-                return False
+        async def is_there() -> bool:
             async with self._db.tenant(call.who.org_id) as tx:
                 await message_media.find(tx, id, index)  # NotFound ends the download, too
             return True
@@ -44,7 +41,7 @@ class SmsMediaServicer:
             self._files,
             await recordings.whole(self._files, file.path),
             request.range,
-            Rechecks(may_go_on, self._settings.recheck_seconds),
+            Rechecks(is_there, self._settings.recheck_seconds),
             recordings.Shown(file.content_type, rules.headers(file.content_type, files.name_of(id, index))),
         )
         async for body in sending:

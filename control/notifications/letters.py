@@ -15,6 +15,7 @@ from storage.notifications import InvitationRow, NoticeRow, ReaderRow
 
 NAME_CHARS, TRANSCRIPT_CHARS = 60, 2000
 #: What makes a word one that mail programs turn into a link.
+INVITER = re.compile(r"(API key of )?[\w.+-]{1,64}@[\w.-]{1,100}")
 LINK = re.compile(r"://|www\.|\w\.\w", re.IGNORECASE)
 #: Pages of the console: what an e-mail leads to is for people, who get JSON from the API, and 401 where they aren't signed in.
 MY_EMAILS, VOICEMAIL_PAGE = "/me", "/voicemails?id="
@@ -55,8 +56,8 @@ def named(text: str) -> str:
 
 def invitation(row: InvitationRow, public_url: str) -> Letter:
     organization, by = named(row.organization), named(row.invited_by)
-    # An inviter is known by their address, which is no link here.
-    by = row.invited_by if re.fullmatch(r"[\w.+-]{1,64}@[\w.-]{1,100}", row.invited_by) else by
+    # An inviter, or whose key it is, is known by their address, which is no link here.
+    by = row.invited_by if INVITER.fullmatch(row.invited_by) else by
     return Letter(
         f"Invitation to {organization}",
         f"{by} invites you to join {organization} as {row.role}.",

@@ -72,16 +72,19 @@ class Purchases:
         async with self._db.tenant(who.org_id) as tx:
             if key is not None and (known := await purchases.by_key(tx, key, self._keep_keys)) is not None:
                 return await _known(tx, known, actor(who), body_hash)
+            # Before the carrier is asked: otherwise a request that buys nothing in any case tells whether the account holds the number.
+            await self._require_allowed(tx, who, request)
         # A lost order is looked up in the account, so a number that is already there must never be ordered.
         if await self._carrier.find_number(request.e164) is not None:
             raise Conflict(NOT_FOR_SALE)
         async with self._db.tenant(who.org_id) as tx:
+            flow_id, sms_flow_id = await self._require_allowed(tx, who, request)
             attempt = PurchaseRow(
                 id=ids.new(),
                 org_id=who.org_id,
                 e164=request.e164,
-                flow_id=await own_flow(tx, request.flow_id, "flow_id", "voice"),
-                sms_flow_id=await own_flow(tx, request.sms_flow_id, "sms_flow_id", "sms"),
+                flow_id=flow_id,
+                sms_flow_id=sms_flow_id,
                 status="buying",
                 carrier_sid=None,
                 number_id=None,
@@ -90,8 +93,6 @@ class Purchases:
                 request_id=request_id,
                 body_hash=body_hash,
             )
-            self._quota.require(*await purchases.counts(tx))
-            await limits.require(tx, who.org_id, "numbers")
             if not await purchases.begin(tx, attempt, key):
                 if key is not None and await purchases.by_key(tx, key, self._keep_keys):
                     raise IdempotencyInProgress  # a concurrent duplicate was first
@@ -99,6 +100,16 @@ class Purchases:
                     raise Conflict("Another request of your organization is buying this number.")
                 raise Conflict(NOT_FOR_SALE)
         return await self._finish(attempt, await self._bought(attempt))
+
+    async def _require_allowed(
+        self, tx: Tx, who: Principal, request: pb.BuyNumberRequest
+    ) -> tuple[UUID | None, UUID | None]:
+        """Return the flows that the number will answer with.  Raises InvalidRequest, PlanLimit, BillingRequired."""
+        flow_id = await own_flow(tx, request.flow_id, "flow_id", "voice")
+        sms_flow_id = await own_flow(tx, request.sms_flow_id, "sms_flow_id", "sms")
+        self._quota.require(*await purchases.counts(tx))
+        await limits.require(tx, who.org_id, "numbers")
+        return flow_id, sms_flow_id
 
     async def sweep(self, older: timedelta) -> int:
         """Finish the attempts that have been idle for longer than `older`; return how many were finished."""

@@ -9,11 +9,11 @@ from hum import ids, validation
 from hum.errors import AlreadyExists, FieldError, Forbidden, InvalidRequest, InvalidState
 from hum.principal import Principal
 from hum.v1 import events_pb2
-from storage import events, team
+from storage import events, identity, team
 from storage.db import Tx
 from storage.team import InviteRow, MemberRow
 
-ADMIN = "admin"
+ADMIN, VIEWER = "admin", "viewer"
 
 
 async def change_role(tx: Tx, who: Principal, user: UUID, role: str) -> MemberRow:
@@ -33,16 +33,16 @@ async def change_role(tx: Tx, who: Principal, user: UUID, role: str) -> MemberRo
 
 
 async def remove(tx: Tx, who: Principal, user: UUID, *, keep_keys: bool) -> None:
-    """Keys that are kept become the remover's, because a key has at most its creator's role.  Raises NotFound, and
-    InvalidState for the last admin.
+    """Remove a member.  Keys that are kept become the remover's, and have at most the role that the member had; a viewer's if an
+    operator's key removes the member, since nobody answers for them then.  Raises NotFound, and InvalidState for the last admin.
     """
     admins = await team.lock_admins(tx)
-    await team.member(tx, user)
+    role = (await team.member(tx, user)).role
     _leave_an_admin(admins, user)
     await team.remove(tx, user)
     await team.delete_invites_of(tx, user)
     if keep_keys and who.user_id != user:
-        await team.inherit_keys_of(tx, user, who.user_id)
+        await team.inherit_keys_of(tx, user, who.user_id, role if who.user_id is not None else VIEWER)
     else:
         await team.revoke_keys_of(tx, user)
     await events.append(tx, who.org_id, user, events_pb2.MemberRemovedEvent(by=who.name))
@@ -65,6 +65,14 @@ async def invite(tx: Tx, who: Principal, email: str, role: str, lasts: timedelta
     if who.user_id is not None and not await team.is_still_admin(tx, who.user_id):
         raise Forbidden("Only an admin can invite people, and you no longer are one.")
     await limits.require(tx, who.org_id, "seats", besides=email)
-    row = await team.invite(tx, ids.new(), email, role, who.name, who.user_id, lasts)
+    row = await team.invite(tx, ids.new(), email, role, await _inviter(tx, who), who.user_id, lasts)
     await events.append(tx, who.org_id, row.id, events_pb2.MemberInvitedEvent(by=who.name, role=role))
     return row
+
+
+async def _inviter(tx: Tx, who: Principal) -> str:
+    """Return the inviter as the invited person reads it.  A key's name is left out: it could be anybody's."""
+    if who.key_id is None:
+        return who.name
+    maker = await identity.user(tx, who.user_id) if who.user_id is not None else None
+    return f"API key of {maker.email}" if maker is not None else "API key"

@@ -9,12 +9,11 @@ from control.feature import Deps
 from control.following import Following, Rests, Source
 from control.texts import live
 from control.watch import Watch
-from hum import authorization, ids, rpc
+from hum import ids, rpc
 from hum.ids import Kind
 from hum.v1 import sms_inbox_pb2 as pb
 from storage import inbox_changes
 
-_STREAM = authorization.access_of(pb.DESCRIPTOR.services_by_name["SmsInboxService"].methods_by_name["StreamInbox"])
 #: What a key needs to be told of campaigns as well.
 CAMPAIGNS = "campaigns:read"
 #: Up to how many conversations are counted, and of how many members.
@@ -23,7 +22,6 @@ MOST, MEMBERS = 1000, 200
 
 class SmsInboxServicer:
     def __init__(self, deps: Deps, rests: Rests) -> None:
-        self._boundary = deps.boundary
         self._source = Source(deps.db, Watch(deps.db, rests.look_seconds), rests, deps.stopping)
 
     async def GetInbox(self, _: pb.GetInboxRequest, call: Call) -> pb.GetInboxResponse:
@@ -45,8 +43,7 @@ class SmsInboxServicer:
         kinds = {"message": live.MESSAGE, "conversation": live.CONVERSATION}
         kinds |= {"campaign": live.CAMPAIGN} if may_see else {}
         inbox = Following(self._source, call.who.org_id, pb.StreamInboxResponse, kinds)
-        happening = inbox.events(request.last_event_id, lambda: self._boundary.still_admitted(_STREAM, call))
-        async with aclosing(happening) as events:
+        async with aclosing(inbox.events(request.last_event_id)) as events:
             async for event in events:
                 yield event
 

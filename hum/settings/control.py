@@ -148,7 +148,10 @@ class CallsSettings(Model, RecordingSettings):
     )
     max_calls_per_caller: int = setting("HUM_MAX_CALLS_PER_CALLER", 10, "of these, calls by one caller", ge=1)
     recheck_seconds: float = setting(
-        "HUM_STREAM_RECHECK_SECONDS", 60.0, "seconds between checks of an event stream's access", gt=0
+        "HUM_STREAM_RECHECK_SECONDS",
+        60.0,
+        "seconds between checks of open streams: whether their credential has expired or their file was deleted",
+        gt=0,
     )
     watch_seconds: float = setting(
         "HUM_WATCH_SECONDS", 30.0, "seconds before a lease on a call's transcript deltas expires, unless renewed", gt=0

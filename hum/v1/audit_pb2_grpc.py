@@ -51,7 +51,7 @@ class AuditServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def ListAuditLog(self, request, context):
-        """Lists the changes in the organization, newest first.
+        """Lists the changes in the organization, and the reads of what people said, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

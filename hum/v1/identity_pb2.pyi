@@ -151,7 +151,7 @@ class Invitation(message.Message):
     role: options_pb2.Role.ValueType
     """The role that the person would have."""
     invited_by: builtins.str
-    """The name of whoever sent it."""
+    """The address of the person who sent it; `API key of <address>` if a key did, or `API key` if nobody made that."""
     @builtins.property
     def created_at(self) -> timestamp_pb2.Timestamp: ...
     @builtins.property

@@ -25,25 +25,25 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14hum/v1/options.proto\x12\x06hum.v1\x1a google/protobuf/descriptor.proto\"\x82\x02\n\x06\x41\x63\x63\x65ss\x12 \n\x04role\x18\x01 \x01(\x0e\x32\x0c.hum.v1.RoleR\x04role\x12\x14\n\x05scope\x18\x02 \x01(\tR\x05scope\x12,\n\x08\x61udience\x18\x03 \x01(\x0e\x32\x10.hum.v1.AudienceR\x08\x61udience\x12!\n\x0csession_only\x18\x04 \x01(\x08R\x0bsessionOnly\x12!\n\x0c\x61\x63ts_outside\x18\x05 \x01(\x08R\x0b\x61\x63tsOutside\x12%\n\x06planes\x18\x06 \x03(\x0e\x32\r.hum.v1.PlaneR\x06planes\x12%\n\x0e\x61nswers_secret\x18\x07 \x01(\x08R\ranswersSecret\"\xe3\x01\n\x04Rest\x12\x16\n\x06status\x18\x01 \x01(\x05R\x06status\x12\x1d\n\nmedia_type\x18\x02 \x01(\tR\tmediaType\x12\x1b\n\ttext_type\x18\x03 \x01(\tR\x08textType\x12\x1d\n\ntext_field\x18\x04 \x01(\tR\ttextField\x12*\n\x11other_media_types\x18\x05 \x03(\tR\x0fotherMediaTypes\x12\x1d\n\nmade_field\x18\x06 \x01(\tR\tmadeField\x12\x1d\n\nasks_model\x18\x07 \x01(\x08R\tasksModel\"S\n\tEventType\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n\x07version\x18\x02 \x01(\x05R\x07version\x12\x18\n\x07visible\x18\x03 \x01(\x08R\x07visible*P\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_VIEWER\x10\x01\x12\x11\n\rROLE_OPERATOR\x10\x02\x12\x0e\n\nROLE_ADMIN\x10\x03*O\n\x08\x41udience\x12\x18\n\x14\x41UDIENCE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41UDIENCE_SIGNED_IN\x10\x01\x12\x11\n\rAUDIENCE_NODE\x10\x02*S\n\x05Plane\x12\x15\n\x11PLANE_UNSPECIFIED\x10\x00\x12\x11\n\rPLANE_GATEWAY\x10\x01\x12\x0f\n\x0bPLANE_MEDIA\x10\x02\x12\x0f\n\x0bPLANE_ADMIN\x10\x03*\xaf\x01\n\x06\x46ormat\x12\x16\n\x12\x46ORMAT_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x46ORMAT_E164\x10\x01\x12\x14\n\x10\x46ORMAT_TIME_ZONE\x10\x02\x12\x10\n\x0c\x46ORMAT_EMAIL\x10\x06\x12\x0f\n\x0b\x46ORMAT_DATE\x10\x07\"\x04\x08\x03\x10\x05*\x15\x46ORMAT_BUSINESS_HOURS*\x12\x46ORMAT_JSON_SCHEMA*\x12\x46ORMAT_TURN_CONFIG:J\n\x05\x65vent\x12\x1f.google.protobuf.MessageOptions\x18\xe5\x86\x03 \x01(\x0b\x32\x11.hum.v1.EventTypeR\x05\x65vent:H\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xd1\x86\x03 \x01(\x0b\x32\x0e.hum.v1.AccessR\x06\x61\x63\x63\x65ss:B\n\x04rest\x12\x1e.google.protobuf.MethodOptions\x18\xd2\x86\x03 \x01(\x0b\x32\x0c.hum.v1.RestR\x04rest::\n\x08raw_json\x12\x1d.google.protobuf.FieldOptions\x18\xdb\x86\x03 \x01(\x08R\x07rawJson:G\n\x06\x66ormat\x12\x1d.google.protobuf.FieldOptions\x18\xdc\x86\x03 \x01(\x0e\x32\x0e.hum.v1.FormatR\x06\x66ormat:<\n\tsse_event\x12\x1d.google.protobuf.FieldOptions\x18\xdd\x86\x03 \x01(\tR\x08sseEvent:<\n\trest_name\x12\x1d.google.protobuf.FieldOptions\x18\xde\x86\x03 \x01(\tR\x08restName:@\n\x0bjson_schema\x12\x1d.google.protobuf.FieldOptions\x18\xdf\x86\x03 \x01(\tR\njsonSchema:7\n\x06\x61lways\x12\x1d.google.protobuf.FieldOptions\x18\xe2\x86\x03 \x01(\x08R\x06\x61lways:@\n\x0bquery_alias\x12\x1d.google.protobuf.FieldOptions\x18\xe1\x86\x03 \x01(\tR\nqueryAlias:8\n\x07must_be\x12\x1d.google.protobuf.FieldOptions\x18\xe0\x86\x03 \x01(\tR\x06mustBeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14hum/v1/options.proto\x12\x06hum.v1\x1a google/protobuf/descriptor.proto\"\xa5\x02\n\x06\x41\x63\x63\x65ss\x12 \n\x04role\x18\x01 \x01(\x0e\x32\x0c.hum.v1.RoleR\x04role\x12\x14\n\x05scope\x18\x02 \x01(\tR\x05scope\x12,\n\x08\x61udience\x18\x03 \x01(\x0e\x32\x10.hum.v1.AudienceR\x08\x61udience\x12!\n\x0csession_only\x18\x04 \x01(\x08R\x0bsessionOnly\x12!\n\x0c\x61\x63ts_outside\x18\x05 \x01(\x08R\x0b\x61\x63tsOutside\x12%\n\x06planes\x18\x06 \x03(\x0e\x32\r.hum.v1.PlaneR\x06planes\x12%\n\x0e\x61nswers_secret\x18\x07 \x01(\x08R\ranswersSecret\x12!\n\x0c\x61udits_reads\x18\x08 \x01(\x08R\x0b\x61uditsReads\"\xe3\x01\n\x04Rest\x12\x16\n\x06status\x18\x01 \x01(\x05R\x06status\x12\x1d\n\nmedia_type\x18\x02 \x01(\tR\tmediaType\x12\x1b\n\ttext_type\x18\x03 \x01(\tR\x08textType\x12\x1d\n\ntext_field\x18\x04 \x01(\tR\ttextField\x12*\n\x11other_media_types\x18\x05 \x03(\tR\x0fotherMediaTypes\x12\x1d\n\nmade_field\x18\x06 \x01(\tR\tmadeField\x12\x1d\n\nasks_model\x18\x07 \x01(\x08R\tasksModel\"S\n\tEventType\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n\x07version\x18\x02 \x01(\x05R\x07version\x12\x18\n\x07visible\x18\x03 \x01(\x08R\x07visible*P\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_VIEWER\x10\x01\x12\x11\n\rROLE_OPERATOR\x10\x02\x12\x0e\n\nROLE_ADMIN\x10\x03*O\n\x08\x41udience\x12\x18\n\x14\x41UDIENCE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41UDIENCE_SIGNED_IN\x10\x01\x12\x11\n\rAUDIENCE_NODE\x10\x02*S\n\x05Plane\x12\x15\n\x11PLANE_UNSPECIFIED\x10\x00\x12\x11\n\rPLANE_GATEWAY\x10\x01\x12\x0f\n\x0bPLANE_MEDIA\x10\x02\x12\x0f\n\x0bPLANE_ADMIN\x10\x03*\xaf\x01\n\x06\x46ormat\x12\x16\n\x12\x46ORMAT_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x46ORMAT_E164\x10\x01\x12\x14\n\x10\x46ORMAT_TIME_ZONE\x10\x02\x12\x10\n\x0c\x46ORMAT_EMAIL\x10\x06\x12\x0f\n\x0b\x46ORMAT_DATE\x10\x07\"\x04\x08\x03\x10\x05*\x15\x46ORMAT_BUSINESS_HOURS*\x12\x46ORMAT_JSON_SCHEMA*\x12\x46ORMAT_TURN_CONFIG:J\n\x05\x65vent\x12\x1f.google.protobuf.MessageOptions\x18\xe5\x86\x03 \x01(\x0b\x32\x11.hum.v1.EventTypeR\x05\x65vent:H\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xd1\x86\x03 \x01(\x0b\x32\x0e.hum.v1.AccessR\x06\x61\x63\x63\x65ss:B\n\x04rest\x12\x1e.google.protobuf.MethodOptions\x18\xd2\x86\x03 \x01(\x0b\x32\x0c.hum.v1.RestR\x04rest::\n\x08raw_json\x12\x1d.google.protobuf.FieldOptions\x18\xdb\x86\x03 \x01(\x08R\x07rawJson:G\n\x06\x66ormat\x12\x1d.google.protobuf.FieldOptions\x18\xdc\x86\x03 \x01(\x0e\x32\x0e.hum.v1.FormatR\x06\x66ormat:<\n\tsse_event\x12\x1d.google.protobuf.FieldOptions\x18\xdd\x86\x03 \x01(\tR\x08sseEvent:<\n\trest_name\x12\x1d.google.protobuf.FieldOptions\x18\xde\x86\x03 \x01(\tR\x08restName:@\n\x0bjson_schema\x12\x1d.google.protobuf.FieldOptions\x18\xdf\x86\x03 \x01(\tR\njsonSchema:7\n\x06\x61lways\x12\x1d.google.protobuf.FieldOptions\x18\xe2\x86\x03 \x01(\x08R\x06\x61lways:@\n\x0bquery_alias\x12\x1d.google.protobuf.FieldOptions\x18\xe1\x86\x03 \x01(\tR\nqueryAlias:8\n\x07must_be\x12\x1d.google.protobuf.FieldOptions\x18\xe0\x86\x03 \x01(\tR\x06mustBeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hum.v1.options_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROLE']._serialized_start=642
-  _globals['_ROLE']._serialized_end=722
-  _globals['_AUDIENCE']._serialized_start=724
-  _globals['_AUDIENCE']._serialized_end=803
-  _globals['_PLANE']._serialized_start=805
-  _globals['_PLANE']._serialized_end=888
-  _globals['_FORMAT']._serialized_start=891
-  _globals['_FORMAT']._serialized_end=1066
+  _globals['_ROLE']._serialized_start=677
+  _globals['_ROLE']._serialized_end=757
+  _globals['_AUDIENCE']._serialized_start=759
+  _globals['_AUDIENCE']._serialized_end=838
+  _globals['_PLANE']._serialized_start=840
+  _globals['_PLANE']._serialized_end=923
+  _globals['_FORMAT']._serialized_start=926
+  _globals['_FORMAT']._serialized_end=1101
   _globals['_ACCESS']._serialized_start=67
-  _globals['_ACCESS']._serialized_end=325
-  _globals['_REST']._serialized_start=328
-  _globals['_REST']._serialized_end=555
-  _globals['_EVENTTYPE']._serialized_start=557
-  _globals['_EVENTTYPE']._serialized_end=640
+  _globals['_ACCESS']._serialized_end=360
+  _globals['_REST']._serialized_start=363
+  _globals['_REST']._serialized_end=590
+  _globals['_EVENTTYPE']._serialized_start=592
+  _globals['_EVENTTYPE']._serialized_end=675
 # @@protoc_insertion_point(module_scope)

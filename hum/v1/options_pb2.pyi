@@ -134,6 +134,7 @@ class Access(message.Message):
     ACTS_OUTSIDE_FIELD_NUMBER: builtins.int
     PLANES_FIELD_NUMBER: builtins.int
     ANSWERS_SECRET_FIELD_NUMBER: builtins.int
+    AUDITS_READS_FIELD_NUMBER: builtins.int
     role: Role.ValueType
     """The lowest role that may call it."""
     scope: builtins.str
@@ -145,6 +146,10 @@ class Access(message.Message):
     """It acts outside the database (at the carrier): it runs without an open transaction, and opens its own."""
     answers_secret: builtins.bool
     """The response holds a secret: it is never stored, so an Idempotency-Key does not repeat it."""
+    audits_reads: builtins.bool
+    """A read that the audit log records: what people said, or many records at once.  Once for the same reader and resource within five
+    minutes, so neither pages nor byte ranges have entries of their own.
+    """
     @builtins.property
     def planes(self) -> containers.RepeatedScalarFieldContainer[Plane.ValueType]:
         """For AUDIENCE_NODE: the planes that may call it."""
@@ -159,10 +164,11 @@ class Access(message.Message):
         acts_outside: builtins.bool = ...,
         planes: abc.Iterable[Plane.ValueType] | None = ...,
         answers_secret: builtins.bool = ...,
+        audits_reads: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["acts_outside", b"acts_outside", "answers_secret", b"answers_secret", "audience", b"audience", "planes", b"planes", "role", b"role", "scope", b"scope", "session_only", b"session_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["acts_outside", b"acts_outside", "answers_secret", b"answers_secret", "audience", b"audience", "audits_reads", b"audits_reads", "planes", b"planes", "role", b"role", "scope", b"scope", "session_only", b"session_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,7 +27,7 @@ from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from hum.v1 import options_pb2 as hum_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16hum/v1/sms_media.proto\x12\x06hum.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x14hum/v1/options.proto\"c\n\x16GetMessageMediaRequest\x12\x1d\n\nmessage_id\x18\x01 \x01(\tR\tmessageId\x12\x14\n\x05index\x18\x02 \x01(\tR\x05index\x12\x14\n\x05range\x18\x03 \x01(\tR\x05range2\xee\x01\n\x0fSmsMediaService\x12\xda\x01\n\x0fGetMessageMedia\x12\x1e.hum.v1.GetMessageMediaRequest\x1a\x14.google.api.HttpBody\"\x8e\x01\x8a\xb5\x18\x0c\x08\x01\x12\x08sms:read\x92\xb5\x18\x46\x12\x07image/**\x07\x61udio/**\x07video/**\ntext/vcard*\x0ctext/x-vcard*\x0f\x61pplication/pdf\x82\xd3\xe4\x93\x02.\x12,/api/sms/messages/{message_id}/media/{index}0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16hum/v1/sms_media.proto\x12\x06hum.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x14hum/v1/options.proto\"c\n\x16GetMessageMediaRequest\x12\x1d\n\nmessage_id\x18\x01 \x01(\tR\tmessageId\x12\x14\n\x05index\x18\x02 \x01(\tR\x05index\x12\x14\n\x05range\x18\x03 \x01(\tR\x05range2\xf0\x01\n\x0fSmsMediaService\x12\xdc\x01\n\x0fGetMessageMedia\x12\x1e.hum.v1.GetMessageMediaRequest\x1a\x14.google.api.HttpBody\"\x90\x01\x8a\xb5\x18\x0e\x08\x01\x12\x08sms:read@\x01\x92\xb5\x18\x46\x12\x07image/**\x07\x61udio/**\x07video/**\ntext/vcard*\x0ctext/x-vcard*\x0f\x61pplication/pdf\x82\xd3\xe4\x93\x02.\x12,/api/sms/messages/{message_id}/media/{index}0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,9 +35,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hum.v1.sms_media_pb2', _glo
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SMSMEDIASERVICE'].methods_by_name['GetMessageMedia']._loaded_options = None
-  _globals['_SMSMEDIASERVICE'].methods_by_name['GetMessageMedia']._serialized_options = b'\212\265\030\014\010\001\022\010sms:read\222\265\030F\022\007image/**\007audio/**\007video/**\ntext/vcard*\014text/x-vcard*\017application/pdf\202\323\344\223\002.\022,/api/sms/messages/{message_id}/media/{index}'
+  _globals['_SMSMEDIASERVICE'].methods_by_name['GetMessageMedia']._serialized_options = b'\212\265\030\016\010\001\022\010sms:read@\001\222\265\030F\022\007image/**\007audio/**\007video/**\ntext/vcard*\014text/x-vcard*\017application/pdf\202\323\344\223\002.\022,/api/sms/messages/{message_id}/media/{index}'
   _globals['_GETMESSAGEMEDIAREQUEST']._serialized_start=113
   _globals['_GETMESSAGEMEDIAREQUEST']._serialized_end=212
   _globals['_SMSMEDIASERVICE']._serialized_start=215
-  _globals['_SMSMEDIASERVICE']._serialized_end=453
+  _globals['_SMSMEDIASERVICE']._serialized_end=455
 # @@protoc_insertion_point(module_scope)

@@ -151,7 +151,9 @@ class RemoveMemberRequest(message.Message):
     KEEP_API_KEYS_FIELD_NUMBER: builtins.int
     user_id: builtins.str
     keep_api_keys: builtins.bool
-    """Keep the API keys that the member created: they become the caller's, and have at most the caller's role."""
+    """Keep the API keys that the member created: they become the caller's, and have at most the caller's role and
+    the one that the member had last.
+    """
     def __init__(
         self,
         *,
@@ -191,6 +193,7 @@ class Invite(message.Message):
     email: builtins.str
     role: options_pb2.Role.ValueType
     invited_by: builtins.str
+    """The address of the person who sent it; `API key of <address>` if a key did, or `API key` if nobody made that."""
     @builtins.property
     def created_at(self) -> timestamp_pb2.Timestamp: ...
     @builtins.property

@@ -1,16 +1,20 @@
-"""The audit log: every change is in it, it can't be changed, and its chain reveals tampering."""
+"""The audit log: every change is in it, and who read what people said; it can't be changed, and its chain reveals tampering."""
 
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import asyncpg
+import httpx
 import pytest
 
 from control.audit.usecases import seal
 from hum import audit
 from hum.cli.audit import verify
+from storage.db import Db
 from tests.contract.conftest import Edge
+from tests.contract.test_deletion import colleague, recorded
 
 
 async def log(client: object, **query: str) -> list[dict[str, object]]:
@@ -51,6 +55,97 @@ async def test_what_is_refused_or_repeated_is_not_in_the_log(edge: Edge) -> None
     await client.delete("/api/flows/flow_x")
     await client.get("/api/flows")
     assert [each["action"] for each in await log(client)][: -before or None] == ["createFlow"]
+
+
+READS = ("getCall", "listCallTurns", "streamCall", "getRecording", "exportContacts", "exportAuditLog")
+
+
+async def reads(client: httpx.AsyncClient, **query: str) -> list[tuple[object, object, object]]:
+    return [
+        (each["actor_name"], each["action"], each["subject"])
+        for each in await log(client, **query)
+        if each["action"] in READS
+    ]
+
+
+async def test_who_read_a_call_or_listened_to_it_is_in_the_log(edge: Edge) -> None:
+    http, id, _ = await recorded(edge)
+    viewer, path = await colleague(edge, http, "viewer"), f"/api/calls/{id}"
+    assert (await viewer.get("/api/calls")).status_code == 200
+    assert await reads(http) == []  # a list's pages have no entries
+    for _ in range(2):
+        assert (await viewer.get(path)).status_code == 200
+        assert (await viewer.get(f"{path}/turns")).status_code == 200
+        assert (await viewer.get(f"{path}/stream")).status_code in {200, 204}
+        for byte_range in ("", "bytes=0-3", "bytes=4-"):
+            assert (await viewer.get(f"{path}/recording", headers={"Range": byte_range})).is_success
+    assert sorted(await reads(http)) == [
+        ("viewer", action, id) for action in ("getCall", "getRecording", "listCallTurns", "streamCall")
+    ]
+    await http.get(f"{path}/recording")  # another listener has an entry of their own
+    assert [who for who, _, _ in await reads(http, action="getRecording", subject=id)] == ["test", "viewer"]
+    assert await reads(http, subject="call_x") == []
+
+
+async def test_a_read_that_is_refused_is_not_in_the_log(edge: Edge) -> None:
+    http, id, file = await recorded(edge)
+    other = await edge.client("Other")
+    file.unlink()
+    for client in (http, other):
+        for path in ("/recording", "/stream") if client is other else ("/recording",):
+            assert (await client.get(f"/api/calls/{id}{path}")).status_code == 404
+        assert (await client.get("/api/calls/call_x")).status_code == 404
+        assert await reads(client) == []
+
+
+async def test_a_later_read_has_another_entry_and_concurrent_ones_do_not(edge: Edge) -> None:
+    client = await edge.client()
+    await asyncio.gather(*(client.get("/api/contacts/export") for _ in range(8)))
+    assert await reads(client) == [("test", "exportContacts", None)]
+    owner = await asyncpg.connect(edge.plane.control.db.url)
+    for minutes, entries in ((4, 1), (6, 2)):
+        # As if the first read had been that long ago: in the slot before this one.
+        await owner.execute(
+            """UPDATE audit_log SET at = now() - make_interval(mins => $1),
+                                    read_slot = floor(extract(epoch FROM now()) / 300) - 1
+                WHERE read_slot IS NOT NULL""",
+            minutes,
+        )
+        assert (await client.get("/api/contacts/export")).status_code == 200
+        assert len(await reads(client)) == entries
+    await owner.close()
+
+
+async def test_an_export_of_the_log_is_in_the_log_and_in_the_chain(edge: Edge) -> None:
+    client = await edge.client()
+    await client.get("/api/audit-log/export")
+    assert await reads(client) == [("test", "exportAuditLog", None)]
+    await seal(edge.plane.control.db)
+    lines = (await client.get("/api/audit-log/export")).content.splitlines()
+    assert "exportAuditLog" in {json.loads(line)["action"] for line in lines}
+    audit.verify(lines)
+
+
+async def test_an_audited_read_has_its_entry_in_its_own_transaction(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No second transaction beside the one that the read has."""
+    http, id, _ = await recorded(edge)
+    begun: list[str] = []
+    within = Db._within
+
+    def counted(db: Db, tx: Any, begin: str) -> Any:
+        begun.append(begin)
+        return within(db, tx, begin)
+
+    monkeypatch.setattr(Db, "_within", counted)
+    client = await colleague(edge, http, "viewer")
+    await client.get("/api/flows")  # the credential is known from here on
+    begun.clear()
+    assert (await client.get(f"/api/calls/{id}")).status_code == 200
+    assert begun.count("BEGIN") == 1, begun
+    monkeypatch.undo()
+    assert await reads(http) == [("viewer", "getCall", id)]
 
 
 async def test_the_log_is_the_tenants_own_and_for_admins(edge: Edge) -> None:

@@ -6,6 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
+from control.identity import usecases as identity
+from hum import ids
+from hum.ids import Kind
 from tests.contract.conftest import Browser, Edge
 from tests.contract.test_team import ADA, GRACE, members, team
 
@@ -85,6 +88,32 @@ async def test_a_kept_key_is_bounded_by_who_kept_it(edge: Edge) -> None:
     assert await key.role() == "admin"
     await set_role(owner, "alan@example.com", "viewer")
     assert await key.role() == "viewer"
+
+
+@pytest.mark.parametrize("made", ["viewer", "operator", "admin"])
+async def test_a_kept_key_can_no_more_than_its_maker_could(edge: Edge, made: str) -> None:
+    """Its secret is with whoever left: keeping it must not give back what a demotion took."""
+    owner, grace = await team(edge, (GRACE, "admin"))
+    key, user = await key_of(edge, grace, made), (await members(owner))[GRACE]["user_id"]
+    await set_role(owner, GRACE, "operator")
+    removed = await owner.request("DELETE", f"/api/team/{user}", params={"keep_api_keys": "true"})
+    assert removed.status_code == 204
+    assert await key.role() == min(made, "operator", key=["viewer", "operator", "admin"].index)
+    invited = await key.request("POST", "/api/team/invites", {"email": "second@example.com", "role": "admin"})
+    assert (invited.status_code, (await owner.get("/api/team/invites")).json()["invites"]) == (403, [])
+
+
+async def test_a_key_that_is_kept_without_a_maker_is_a_viewers(edge: Edge) -> None:
+    """An operator's key removes the maker: no person answers for the kept key from now on."""
+    owner, grace = await team(edge, (GRACE, "admin"))
+    key, user = await key_of(edge, grace), (await members(owner))[GRACE]["user_id"]
+    org = ids.require(Kind.ORGANIZATION, (await owner.get("/api/me")).json()["organization"]["id"])
+    _, secret = await identity.issue_key(edge.plane.control.db, org, "operator's", "admin", [])
+    answer = await Key(edge, secret).request("DELETE", f"/api/team/{user}?keep_api_keys=true")
+    assert answer.status_code == 204, answer.text
+    assert [await key.role(), await Key(edge, secret).role()] == ["viewer", "admin"]
+    listed = {each["name"]: each["role"] for each in (await owner.get("/api/api-keys")).json()["api_keys"]}
+    assert listed == {"k": "viewer", "operator's": "admin"}
 
 
 async def test_an_operators_key_has_no_maker_to_lose(edge: Edge) -> None:

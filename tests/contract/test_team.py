@@ -5,6 +5,9 @@ import asyncio
 import httpx
 import pytest
 
+from control.identity import usecases as identity
+from hum import ids
+from hum.ids import Kind
 from sandbox.signin import Issuer
 from sandbox.signin.people import Person
 from tests.contract.conftest import Browser, Edge
@@ -166,3 +169,19 @@ async def test_members_of_others_are_not_there(edge: Edge) -> None:
     assert set(await members(stranger)) == {ALAN}
     for verb, body in (("PATCH", {"role": "viewer"}), ("DELETE", None)):
         assert (await stranger.request(verb, f"/api/team/{ada}", json=body)).status_code == 404
+
+
+async def test_a_keys_name_does_not_pass_for_who_invites(edge: Edge) -> None:
+    owner = (await team(edge))[0]
+    org = ids.require(Kind.ORGANIZATION, (await owner.get("/api/me")).json()["organization"]["id"])
+    made = await owner.post("/api/api-keys", {"name": "HUM Support", "role": "admin"})
+    _, operators = await identity.issue_key(edge.plane.control.db, org, "support@hum.example", "admin", [])
+    for secret, email in ((made.json()["secret"], GRACE), (operators, ALAN)):
+        async with httpx.AsyncClient(
+            base_url=edge.url, headers={"Authorization": f"Bearer {secret}"}, trust_env=False
+        ) as http:
+            answer = await http.post("/api/team/invites", json={"email": email, "role": "viewer"})
+            assert answer.status_code == 201, answer.text
+    for email, inviter in ((GRACE, f"API key of {ADA}"), (ALAN, "API key")):
+        invited = (await (await edge.signed_in(email)).get("/api/me")).json()["invitations"]
+        assert [each["invited_by"] for each in invited] == [inviter]

@@ -268,8 +268,7 @@ async def plane(
         home=tmp_path,
         control_listen="127.0.0.1:0",
         drain_seconds=0.2,
-        recheck_seconds=0.5,
-        **{"settle_seconds": 0.2, "room_seconds": 0.2, **limits},
+        **{"settle_seconds": 0.2, "room_seconds": 0.2, "recheck_seconds": 0.5, **limits},
     )
     carrier = FakeCarrier()
     async with build(settings, database_url, outside(carrier, payments)) as control:

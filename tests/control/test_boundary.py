@@ -61,7 +61,7 @@ class Talker:
 
 
 @asynccontextmanager
-async def stream(plane: Plane, talker: Talker, **options: Any) -> AsyncIterator[Any]:
+async def stream(plane: Plane, talker: Talker, *, recheck_seconds: float = 60, **options: Any) -> AsyncIterator[Any]:
     """The first message of the talker's stream has been read."""
     boundary = Boundary(
         plane.control.db,
@@ -71,6 +71,8 @@ async def stream(plane: Plane, talker: Talker, **options: Any) -> AsyncIterator[
         Lanes(4, 5),
         keep_keys=timedelta(hours=1),
         lease=timedelta(minutes=1),
+        bus=plane.control.bus,
+        recheck_seconds=recheck_seconds,
     )
     server, me = aio.server(), await plane.tenant()
     server.add_generic_rpc_handlers(

@@ -116,6 +116,11 @@ def test_what_is_no_address_gets_nothing(address: str) -> None:
         rendering.message(letter, UUID(int=1), "HUM <hum@example.com>", address, AT)
 
 
+def test_an_invitation_by_a_key_says_whose_it_is() -> None:
+    _, text, _ = written(letters.invitation(InvitationRow("Clinic", "API key of ada@example.com", "viewer", AT), URL))
+    assert "API key of ada@example.com invites you to join Clinic as viewer." in text
+
+
 def test_an_invitation_says_who_where_and_until_when() -> None:
     row = InvitationRow("Dr. Ada & Sons", "ada@example.com", "operator", AT)
     head, text, html = written(letters.invitation(row, URL))

@@ -10,7 +10,8 @@ from grpc import aio
 
 from control.clients.twilio import CarrierNumber, Webhooks
 from control.numbers import usecases
-from hum.errors import CarrierError
+from control.numbers.purchases import Quota
+from hum.errors import CarrierError, PlanLimit
 from hum.v1 import numbers_pb2
 from tests.control.numbers.desk import NO, NUMBER, SILENCE, Desk, code, principal_of, refusal, sync
 from tests.control.test_flows import reason
@@ -76,6 +77,32 @@ async def test_what_the_account_holds_can_not_be_had_by_ordering_it(desk: Desk, 
     assert answers == [(grpc.StatusCode.ABORTED, "The number is not for sale.")] * 3
     await desk.sweep()
     assert (desk.carrier.released, await desk.numbers(), await other.numbers()) == ([], [], ["+13175550101"])
+
+
+async def test_a_request_that_buys_nothing_tells_nothing_of_the_number(desk: Desk) -> None:
+    """A bad flow was a 409 for a number of the account, and a 400 for others: who asked so learned for free which are held."""
+    other = Desk(desk.plane, await desk.plane.tenant("Other"))
+    await other.be_assigned("+13175550101")
+    numbers = ("+13175550101", "+13175550102", "+13175559999")
+    for flow in ({"flow_id": "flow_x"}, {"sms_flow_id": "flow_x"}):
+        assert [(await refusal(desk.buy(e164, **flow)))[0] for e164 in numbers] == [
+            grpc.StatusCode.INVALID_ARGUMENT
+        ] * 3
+    assert await desk.attempts() == []
+
+
+async def test_an_organization_beyond_its_quota_learns_nothing_of_a_number(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Quota, "require", _exceeded)
+    other = Desk(desk.plane, await desk.plane.tenant("Other"))
+    await other.be_assigned("+13175550101")
+    answers = {await refusal(desk.buy(e164)) for e164 in ("+13175550101", "+13175550102", "+13175559999")}
+    assert len(answers) == 1 and "the limit is" in str(answers)
+
+
+def _exceeded(quota: Quota, held: int, bought_in_a_day: int) -> None:
+    raise PlanLimit("the limit is reached")
 
 
 async def test_that_another_is_buying_a_number_is_not_told(desk: Desk) -> None:
