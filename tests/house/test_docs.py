@@ -10,6 +10,8 @@ ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 #: In backquotes, with at least one folder; what has a placeholder in it is none.
 NAMED = re.compile(r"`((?:[\w.-]+/)+[\w.-]+?)(?:::(\w+))?`")
+#: What `make` builds, and no clone has.
+BUILT = ("gateway/static", "media/_native", "console/node_modules", "console/e2e/node_modules")
 FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
 
@@ -43,7 +45,7 @@ def bad_links(page: Path, text: str) -> Iterator[str]:
 
 def bad_names(text: str) -> Iterator[str]:
     for name, function in NAMED.findall(text):
-        if not (ROOT / name.split("/")[0]).is_dir() or name.startswith("."):
+        if not (ROOT / name.split("/")[0]).is_dir() or name.startswith((".", *BUILT)):
             continue  # a path of somewhere else: in an API, in HUM_HOME, in an image
         file = ROOT / name
         module = file.with_name(file.name.split(".")[0] + ".py")  # `control/calls/routing.route_inbound`
