@@ -233,8 +233,8 @@ class Programs:
                     for program in self.all
                     if program.stop_order == order
                 }
-                leaving = asyncio.gather(*stopping)
-                await asyncio.wait({leaving, hurried}, return_when=asyncio.FIRST_COMPLETED)
+                waiting: set[asyncio.Future[Any]] = {asyncio.gather(*stopping), hurried}
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             await asyncio.gather(*stopping)
         finally:
             hurried.cancel()
