@@ -46,6 +46,7 @@ FAILING = Gauge("hum_steps_failing", "Consecutive failures of a step, 0 after a 
 BATCH = 10
 MAX_DOUBLINGS = 20
 KEEP_COUNTS = timedelta(days=7)
+LOG_BATCH = 5_000
 
 
 class Worker:
@@ -116,6 +117,10 @@ class Worker:
     async def _sweep_jobs(self) -> None:
         async with self._db.system() as tx:
             await queue.forget(tx, KEEP_COUNTS)
+        forgotten = LOG_BATCH
+        while forgotten == LOG_BATCH:
+            async with self._db.system() as tx:
+                forgotten = await queue.forget_log(tx, KEEP_COUNTS, LOG_BATCH)
         for job in self._jobs:  # left parked by a worker that died, or by a race with whoever enqueued
             async with self._db.system() as tx:
                 for org in await queue.parked(tx, job.name):

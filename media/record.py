@@ -1,5 +1,6 @@
 """One call's output: reports for control, observations for the metrics, a recording."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -134,11 +135,14 @@ class Record:
 
     # The recording.
 
-    def start_recording(self) -> None:
+    def start_recording(self, announced: Sequence[RecordAgent]) -> None:
+        """`announced`: what was heard before it."""
         root, names = self._place
         self._recorder = Recorder(root, self._organization, self.call_id, names)
         if (path := self._recorder.path) is not None:
             self._link.outbox.report(self._reports.recording_started(path, now()))
+        for each in announced:
+            self._recorder.agent(each.payload, each.at_ms)
 
     def start_message(self, start_ms: int) -> bool:
         """The caller's audio from then on is a message; False if it can't be stored."""

@@ -361,7 +361,7 @@ class Shell:
     def _start_recording(self, start: StartRecording | StartMessage) -> list[Action]:
         """What follows if a message can't be stored."""
         if isinstance(start, StartRecording):
-            self._record.start_recording()
+            self._record.start_recording(start.announced)
             return []
         assert self._talk is not None, "only a mailbox takes messages"
         stored = self._record.start_message(start.at_ms)

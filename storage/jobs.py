@@ -17,6 +17,15 @@ BEGIN = """
 """
 DONE = "DELETE FROM job_attempts WHERE job_id = $1"
 FORGET = "DELETE FROM job_attempts WHERE last_at < now() - $1::interval"
+# The library writes a row for each step of each job, and deletes none.  Of a job that is held, the reason stays.
+FORGET_LOG = """
+    DELETE FROM pgqueuer_log
+     WHERE id IN (SELECT l.id FROM pgqueuer_log l
+                   WHERE l.created < now() - $1::interval
+                     AND NOT EXISTS (SELECT FROM pgqueuer q WHERE q.id = l.job_id AND q.status = 'failed')
+                   ORDER BY l.created
+                   LIMIT $2)
+"""
 ACTIVE = "SELECT hum.active_jobs($1, $2)"
 # Who counts and begins is alone until it commits: two that were picked at once would not see each other.
 LOCK_RUNNING = "SELECT pg_advisory_xact_lock(hashtextextended('running ' || $1 || ' ' || $2, 0))"
@@ -61,6 +70,11 @@ async def done(tx: Tx, job: int) -> None:
 async def forget(tx: Tx, keep: timedelta) -> None:
     """Delete the counts of jobs whose last attempt is older than `keep`."""
     await tx.execute(FORGET, keep)
+
+
+async def forget_log(tx: Tx, keep: timedelta, limit: int) -> int:
+    """Delete rows of the log of jobs that are older than `keep`; how many, `limit` at most."""
+    return int((await tx.execute(FORGET_LOG, keep, limit)).removeprefix("DELETE "))
 
 
 async def active(tx: Tx, kind: str, org: UUID) -> int:

@@ -188,7 +188,9 @@ class RunTool:
 
 @dataclass(frozen=True, slots=True)
 class StartRecording:
-    """The announcement was heard (or none is due): what follows may be stored."""
+    """The announcement was heard (or none is due): it, and what follows, may be stored."""
+
+    announced: "tuple[RecordAgent, ...]" = ()
 
 
 @dataclass(frozen=True, slots=True)

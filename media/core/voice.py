@@ -244,6 +244,8 @@ class Voice:
         if span.start == 0:
             self._minutes.agent_began(item.id, at_ms)
             self._minutes.latency.agent_heard(item.id, item.of_model, span.at_ms)
+        if item.clip is ClipKind.ANNOUNCEMENT:
+            self.tape.announced(item.audio.piece(span.start, span.end), at_ms)
         if self.tape.running:
             self.tape.agent(item.audio.piece(span.start, span.end), at_ms)
 

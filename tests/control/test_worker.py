@@ -489,3 +489,23 @@ async def test_why_a_recording_is_missing_stands_in_the_record(world: World) -> 
     part = runtime_pb2.RecordingStored(path="o/c.2.wav", duration_ms=100, size_bytes=44, fault="File too large")
     assert await report(3, recording=part) == (["o/c.2.wav"], "File too large")
     assert await report(4, recording=none) == (["o/c.2.wav"], "No space left on device"), "what there is stays"
+
+
+async def test_the_log_of_jobs_is_kept_for_a_week_and_of_held_ones_for_as_long_as_they_are(world: World) -> None:
+    world.model.failures = 99
+    async with world.working():
+        await world.ended_call(("caller", "one"))
+        await world.until("SELECT count(*) FROM pgqueuer WHERE status = 'failed'")
+        world.model.failures = 0
+        await world.ended_call(("caller", "two"))
+        await world.until("SELECT count(*) FROM calls WHERE summary IS NOT NULL")
+        await world.until("SELECT count(*) FROM pgqueuer_log WHERE status = 'successful'")
+        async with world.db.system() as tx:
+            held = await tx.fetchval("SELECT id FROM pgqueuer WHERE status = 'failed'")
+            await tx.execute("UPDATE pgqueuer_log SET created = now() - interval '8 days'")
+        await world.until(
+            "SELECT count(*) FROM pgqueuer_log WHERE job_id <> $1 AND created < now() - interval '7 days'",
+            held,
+            is_true=lambda n: n == 0,
+        )
+        assert await world.until("SELECT count(*) FROM pgqueuer_log WHERE job_id = $1 AND status = 'failed'", held) == 1

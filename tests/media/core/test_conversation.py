@@ -164,7 +164,10 @@ def test_the_announcement_is_proven_protected_and_precedes_the_recording(make_ph
     kinds = [type(action) for _, action in phone.actions]
     begin = kinds.index(StartRecording)
     assert RecordCaller not in kinds[:begin] and RecordAgent not in kinds[:begin]
-    spans = [action for _, action in phone.actions if isinstance(action, RecordAgent)]
+    announced = phone.actions[begin][1].announced
+    heard = b"".join(span.payload for span in announced)
+    assert heard == PLAN.clips[ClipKind.ANNOUNCEMENT].audio and 0 <= announced[0].at_ms <= 100
+    spans = [*announced, *(action for _, action in phone.actions if isinstance(action, RecordAgent))]
     assert GREETING[-8 * 1_800 :] in b"".join(span.payload for span in spans)
     ends = [span.at_ms + len(span.payload) // 8 for span in spans]
     assert all(begun >= ended for begun, ended in zip((s.at_ms for s in spans[1:]), ends, strict=False))

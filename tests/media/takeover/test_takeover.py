@@ -110,8 +110,7 @@ async def test_a_call_goes_on_in_the_next_process(first, control, model):
     control.offer("t1", recording_enabled=True)
     async with calling(first) as caller:
         await until(lambda: "session.update" in model.types())
-        caller.speak(600)
-        await until(lambda: caller.at)
+        await caller.speak_until(lambda: caller.at)
         old = first.media.link.node
         async with successor(first) as second:
             await until(lambda: len(second.media.server) == 1)
@@ -166,8 +165,7 @@ async def test_a_call_stays_if_the_successor_dies_with_it(first, control, model)
         await until(lambda: "c1" in control.answers)
         assert control.answers["c1"] == "done"
         answered = model.types().count("response.create")
-        caller.speak(600)
-        await until(lambda: model.types().count("response.create") > answered)
+        await caller.speak_until(lambda: model.types().count("response.create") > answered)
         assert first.media.server.refuses() is None
         async with calling(first, "t2") as other, successor(first) as second:
             await until(lambda: len(second.media.server) == 2)
@@ -194,8 +192,7 @@ async def test_a_call_stays_if_the_successor_does_not_answer_or_does_not_want_it
         wire.close_all(descriptors)
         unwilling.send(wire.Refused(call.number, "it is Tuesday"))
         assert await unwilling.receive() == (wire.Over(), [])
-        caller.speak(600)
-        await until(lambda: "response.create" in model.types())
+        await caller.speak_until(lambda: "response.create" in model.types())
         assert not caller.is_closed
         silent.close()
         unwilling.close()
@@ -207,8 +204,7 @@ async def test_a_state_of_another_version_drains(first, control, model):
         await until(lambda: "session.update" in model.types())
         later = await raw(first, codec.VERSION + 1)
         assert await later.receive() == (wire.Over(), [])
-        caller.speak(600)
-        await until(lambda: "response.create" in model.types())
+        await caller.speak_until(lambda: "response.create" in model.types())
         assert len(first.media.server) == 1
         assert first.media.server.refuses() == "draining"
         later.close()
@@ -237,8 +233,7 @@ async def test_the_successor_goes_on_if_the_predecessor_dies(first, control, mod
         await until(lambda: "session.update" in model.types())
         async with successor(first) as second:
             await until(lambda: len(second.media.server) == 1)
-            caller.speak(600)
-            await until(lambda: "response.create" in model.types())
+            await caller.speak_until(lambda: "response.create" in model.types())
             assert not caller.is_closed
             assert len(model.sockets) == 1
 
@@ -261,8 +256,7 @@ async def test_the_predecessor_goes_on_if_its_last_word_can_not_be_sent(first, c
             await until(lambda: len(refused) == 2)
             await asyncio.sleep(2 * wire.DYING_SECONDS)
             assert (len(first.media.server), len(second.media.server)) == (1, 0)
-            caller.speak(600)
-            await until(lambda: "response.create" in model.types())
+            await caller.speak_until(lambda: "response.create" in model.types())
             assert not caller.is_closed
 
 
@@ -286,8 +280,7 @@ async def test_a_tool_that_runs_answers_the_next_process(first, control, model):
     model.tools = ["stock"]
     async with calling(first) as caller:
         await until(lambda: "session.update" in model.types())
-        caller.speak(600)
-        await until(lambda: control.tool_requests)
+        await caller.speak_until(lambda: control.tool_requests)
         async with successor(first) as second:
             await until(lambda: len(second.media.server) == 1)
             await until(lambda: len(control.tool_requests) == 2)  # control runs it once, and answers whoever asks
@@ -302,8 +295,7 @@ async def test_reports_that_control_does_not_have_come_along(first, control, mod
     async with calling(first) as caller:
         await until(lambda: "started" in control.kinds())
         control.acknowledges = False
-        caller.speak(600)
-        await until(lambda: "turn" in control.kinds("call_t1"))
+        await caller.speak_until(lambda: "turn" in control.kinds("call_t1"))
         before = [each.seq for each in control.reports("call_t1")]
         async with successor(first) as second:
             await until(lambda: len(second.media.server) == 1)
@@ -334,8 +326,7 @@ async def test_a_call_that_is_joining_moves_once_it_talks(first, control, model)
             assert len(second.media.server) == 0
             control.opens.set()
             await until(lambda: len(second.media.server) == 1)
-            caller.speak(600)
-            await until(lambda: "response.create" in model.types())
+            await caller.speak_until(lambda: "response.create" in model.types())
             assert not caller.is_closed
 
 
@@ -378,16 +369,14 @@ async def test_an_encrypted_model_socket_is_dialled_anew_with_the_conversation(
         control.offer("t1")
         async with calling(first) as caller:
             await until(lambda: "session.update" in model.types())
-            caller.speak(600)
-            await until(lambda: "turn" in control.kinds("call_t1"))
+            await caller.speak_until(lambda: "turn" in control.kinds("call_t1"))
             async with successor(first) as second:
                 await until(lambda: len(model.sockets) == 2)
                 await until(lambda: model.types().count("session.update") == 2)
-                told = model.received[model.types().index("session.update") :]
-                await until(lambda: any("hello there" in json.dumps(each) for each in told))
+                again = model.types().index("session.update") + 1
+                await until(lambda: "hello there" in json.dumps(model.received[again:]))
                 answered = model.types().count("response.create")
-                caller.speak(600)
-                await until(lambda: model.types().count("response.create") > answered)
+                await caller.speak_until(lambda: model.types().count("response.create") > answered)
                 assert not caller.is_closed
                 assert len(second.media.server) == 1
 
@@ -427,7 +416,6 @@ async def test_an_encrypted_model_socket_moves_if_a_local_proxy_encrypts_it(plan
                 await until(lambda: "session.update" in model.types())
                 async with successor(first) as second:
                     await until(lambda: len(second.media.server) == 1)
-                    caller.speak(600)
-                    await until(lambda: "response.create" in model.types())
+                    await caller.speak_until(lambda: "response.create" in model.types())
                     assert not caller.is_closed
                     assert len(model.sockets) == 1
