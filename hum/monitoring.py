@@ -27,18 +27,25 @@ Ready = Callable[[], Awaitable[Sequence[str]]]
 def cached(settings: Common, ready: Ready, clock: Clock = monotonic_ms) -> Ready:
     """Ask `ready` at most once per `ready_cache_seconds`, however many probes come; concurrent ones wait for one answer.
 
-    If it does not answer within `ready_seconds`, that is the reason why the process takes no work.
+    If it does not answer within `ready_seconds`, that is the reason why the process takes no work.  It is not cancelled then, since
+    that may wait for the same server that does not answer; nor is it asked a second time meanwhile.
     """
     asking, known, until_ms = asyncio.Lock(), ["nothing is known yet"], float("-inf")
+    asked: asyncio.Task[Sequence[str]] | None = None
+
+    async def ask() -> Sequence[str]:
+        return await ready()
 
     async def answer() -> Sequence[str]:
-        nonlocal known, until_ms
+        nonlocal known, until_ms, asked
         async with asking:
             if clock() >= until_ms:
-                try:
-                    async with asyncio.timeout(settings.ready_seconds):
-                        known = list(await ready())
-                except TimeoutError:
+                asked = asked or asyncio.create_task(ask(), name="ready")
+                await asyncio.wait({asked}, timeout=settings.ready_seconds)
+                if asked.done():
+                    answered, asked = asked, None
+                    known = list(answered.result())
+                else:
                     known = [f"what it needs did not answer within {settings.ready_seconds:g} s"]
                 until_ms = clock() + 1000 * settings.ready_cache_seconds
         return known

@@ -1,6 +1,7 @@
 """The operator's socket, asked as a scraper and a load balancer would."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -46,13 +47,25 @@ async def test_an_answer_is_repeated_for_a_moment_and_asked_for_once() -> None:
     assert await cached() == ["answer 2"]
 
 
-async def test_what_does_not_answer_is_missing() -> None:
-    async def never() -> list[str]:
-        await asyncio.Event().wait()
-        return []
+async def test_what_does_not_answer_is_missing_until_it_does() -> None:
+    """And is asked once: to give up a question may wait for the same server."""
+    answers, asked = asyncio.Event(), 0
 
-    (sentence,) = await monitoring.cached(Common(ready_seconds=0.05), never)()
-    assert "did not answer within 0.05 s" in sentence
+    async def ready() -> list[str]:
+        nonlocal asked
+        asked += 1
+        while not answers.is_set():
+            with suppress(asyncio.CancelledError):
+                await answers.wait()
+        return ["an answer"]
+
+    cached = monitoring.cached(Common(ready_seconds=0.05, ready_cache_seconds=0), ready)
+    for _ in range(3):
+        (sentence,) = await cached()
+        assert "did not answer within 0.05 s" in sentence
+    assert asked == 1
+    answers.set()
+    assert await cached() == ["an answer"]
 
 
 async def test_a_taken_port_ends_the_process_with_a_sentence(tmp_path: Path) -> None:
