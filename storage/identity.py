@@ -25,6 +25,7 @@ ORGANIZATIONS = """
      ORDER BY org_id DESC
      LIMIT $2
 """
+ORGANIZATION_NAMED = "SELECT org_id FROM organizations WHERE name = $1 ORDER BY org_id LIMIT 1"
 CREATE_ORGANIZATION = "INSERT INTO organizations (org_id, name) VALUES ($1, $2)"
 UPDATE_ORGANIZATION = """
     UPDATE organizations
@@ -180,6 +181,12 @@ async def page_organizations(tx: Tx, before: UUID | None, limit: int) -> list[Li
 
 async def create_organization(tx: Tx, id: UUID, name: str) -> None:
     await tx.execute(CREATE_ORGANIZATION, id, name)
+
+
+async def organization_named(tx: Tx, name: str) -> UUID | None:
+    """As the system: the oldest organization of this name, if there is one."""
+    found: UUID | None = await tx.fetchval(ORGANIZATION_NAMED, name)
+    return found
 
 
 async def update_organization(tx: Tx, row: OrganizationRow) -> None:

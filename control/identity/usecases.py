@@ -8,7 +8,7 @@ from control.billing import limits
 from control.identity import rules
 from control.identity.rules import Onboarding
 from hum import ids, secrets, validation
-from hum.errors import FieldError, Forbidden, InvalidRequest, NotFound
+from hum.errors import AlreadyExists, FieldError, Forbidden, InvalidRequest, NotFound
 from hum.ids import Kind
 from hum.plans import FREE
 from hum.principal import Principal
@@ -35,6 +35,15 @@ async def create_organization(db: Db, name: str, owner_email: str) -> UUID:
         await events.append(tx, org, org, events_pb2.OrganizationCreatedEvent(name=name.strip()))
         await note_operator(tx, org, "createOrganization", ids.show(Kind.ORGANIZATION, org))
     return org
+
+
+async def require_new_name(db: Db, name: str) -> None:
+    """Raises AlreadyExists if an organization has this name: typed twice, one of two is the wrong one from then on."""
+    async with db.system() as tx:
+        found = await identity.organization_named(tx, name.strip())
+    if found is not None:
+        shown = ids.show(Kind.ORGANIZATION, found)
+        raise AlreadyExists(f"{shown} has the name {name.strip()!r}; `--same-name` creates another of that name.")
 
 
 async def follow_call(db: Db, id: UUID) -> tuple[UUID, UUID]:

@@ -119,6 +119,7 @@ def _add_admin(commands: "argparse._SubParsersAction[_Parser]") -> None:
     org = _command(admin, "create-org", "create an organization", _create_org)
     org.add_argument("--name", required=True)
     org.add_argument("--owner-email", required=True, help="e-mail address of its first admin")
+    org.add_argument("--same-name", action="store_true", help="also if another organization has this name")
     orgs = _command(admin, "list-orgs", "list the organizations, newest first", _list_orgs)
     orgs.add_argument("--limit", type=_page, default=50, help="how many, 1 to 200; default: 50")
     orgs.add_argument("--cursor", default="", help="`next_cursor` of the page before")
@@ -285,7 +286,7 @@ def _verify_audit(arguments: argparse.Namespace) -> int:
 def _create_org(arguments: argparse.Namespace) -> int:
     from hum.cli import admin
 
-    return asyncio.run(admin.create_org(arguments.name, arguments.owner_email))
+    return asyncio.run(admin.create_org(arguments.name, arguments.owner_email, same_name=arguments.same_name))
 
 
 def _list_orgs(arguments: argparse.Namespace) -> int:

@@ -16,8 +16,8 @@ from hum.v1 import options_pb2, runtime_pb2
 ASK_SECONDS, REBUILD_SECONDS = 10.0, 3600.0
 
 
-async def create_org(name: str, owner_email: str) -> int:
-    request = runtime_pb2.CreateOrganizationRequest(name=name, owner_email=owner_email)
+async def create_org(name: str, owner_email: str, *, same_name: bool) -> int:
+    request = runtime_pb2.CreateOrganizationRequest(name=name, owner_email=owner_email, same_name=same_name)
     return await _ask("CreateOrganization", request, lambda answer: {"id": answer.id})
 
 

@@ -2738,17 +2738,21 @@ class CreateOrganizationRequest(message.Message):
 
     NAME_FIELD_NUMBER: builtins.int
     OWNER_EMAIL_FIELD_NUMBER: builtins.int
+    SAME_NAME_FIELD_NUMBER: builtins.int
     name: builtins.str
     owner_email: builtins.str
+    same_name: builtins.bool
+    """Also if another organization has this name: else `ALREADY_EXISTS`."""
     def __init__(
         self,
         *,
         name: builtins.str = ...,
         owner_email: builtins.str = ...,
+        same_name: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["name", b"name", "owner_email", b"owner_email"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["name", b"name", "owner_email", b"owner_email", "same_name", b"same_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

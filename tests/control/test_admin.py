@@ -51,6 +51,21 @@ async def test_organizations_are_listed_a_page_at_a_time(
         assert reason(refused.value) == "FORBIDDEN"
 
 
+async def test_a_name_is_given_twice_only_on_purpose(
+    plane: Plane, admin: "runtime_pb2_grpc.AdminServiceAsyncStub"
+) -> None:
+    who = plane.node("admin")
+    request = runtime_pb2.CreateOrganizationRequest(name="Clinic", owner_email="a@b.example")
+    first = await admin.CreateOrganization(request, metadata=who)
+    request.name = " Clinic "
+    with pytest.raises(aio.AioRpcError) as refused:
+        await admin.CreateOrganization(request, metadata=who)
+    assert reason(refused.value) == "ALREADY_EXISTS" and first.id in str(refused.value.details())
+    request.same_name = True
+    second = await admin.CreateOrganization(request, metadata=who)
+    assert second.id != first.id
+
+
 async def test_an_operator_follows_a_call_and_its_audit_log_says_so(
     plane: Plane, admin: "runtime_pb2_grpc.AdminServiceAsyncStub"
 ) -> None:
