@@ -31,19 +31,19 @@ def cached(settings: Common, ready: Ready, clock: Clock = monotonic_ms) -> Ready
     that may wait for the same server that does not answer; nor is it asked a second time meanwhile.
     """
     asking, known, until_ms = asyncio.Lock(), ["nothing is known yet"], float("-inf")
-    asked: asyncio.Task[Sequence[str]] | None = None
+    question: asyncio.Task[Sequence[str]] | None = None
 
     async def ask() -> Sequence[str]:
         return await ready()
 
     async def answer() -> Sequence[str]:
-        nonlocal known, until_ms, asked
+        nonlocal known, until_ms, question
         async with asking:
             if clock() >= until_ms:
-                asked = asked or asyncio.create_task(ask(), name="ready")
-                await asyncio.wait({asked}, timeout=settings.ready_seconds)
-                if asked.done():
-                    answered, asked = asked, None
+                question = question or asyncio.create_task(ask(), name="ready")
+                await asyncio.wait({question}, timeout=settings.ready_seconds)
+                if question.done():
+                    answered, question = question, None
                     known = list(answered.result())
                 else:
                     known = [f"what it needs did not answer within {settings.ready_seconds:g} s"]

@@ -177,9 +177,9 @@ class AdminServicer:
     async def CreateOrganization(
         self, request: runtime_pb2.CreateOrganizationRequest, _: Call
     ) -> runtime_pb2.CreateOrganizationResponse:
-        if not request.same_name:
-            await usecases.require_new_name(self._db, request.name)
-        org = await usecases.create_organization(self._db, request.name, request.owner_email)
+        org = await usecases.create_organization(
+            self._db, request.name, request.owner_email, same_name=request.same_name
+        )
         return runtime_pb2.CreateOrganizationResponse(id=ids.show(Kind.ORGANIZATION, org))
 
     async def IssueApiKey(self, request: runtime_pb2.IssueApiKeyRequest, _: Call) -> runtime_pb2.IssueApiKeyResponse:

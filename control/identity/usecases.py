@@ -20,8 +20,11 @@ from storage.identity import ApiKeyRow, OrganizationRow, PendingRow
 PREFIX_CHARS = len(secrets.API_KEY_PREFIX) + 6
 
 
-async def create_organization(db: Db, name: str, owner_email: str) -> UUID:
-    """Create an organization whose first admin signs in with this e-mail address."""
+async def create_organization(db: Db, name: str, owner_email: str, *, same_name: bool = True) -> UUID:
+    """Create an organization whose first admin signs in with this e-mail address.
+
+    Raises AlreadyExists without `same_name` if another has this name: typed twice, one of two is the wrong one from then on.
+    """
     wrong = [FieldError("name", "is required")] if not name.strip() else []
     if (complaint := validation.bad_account_email(owner_email.strip())) is not None:
         wrong.append(FieldError("owner_email", complaint))
@@ -29,21 +32,15 @@ async def create_organization(db: Db, name: str, owner_email: str) -> UUID:
         raise InvalidRequest(wrong)
     org = ids.new()
     async with db.system() as tx:
+        if not same_name and (found := await identity.organization_named(tx, name.strip())) is not None:
+            shown = ids.show(Kind.ORGANIZATION, found)
+            raise AlreadyExists(f"{shown} has the name {name.strip()!r}; `--same-name` creates another of that name.")
         await identity.create_organization(tx, org, name.strip())
         user = await identity.upsert_user(tx, ids.new(), owner_email.strip())
         await identity.add_member(tx, org, user, "admin")
         await events.append(tx, org, org, events_pb2.OrganizationCreatedEvent(name=name.strip()))
         await note_operator(tx, org, "createOrganization", ids.show(Kind.ORGANIZATION, org))
     return org
-
-
-async def require_new_name(db: Db, name: str) -> None:
-    """Raises AlreadyExists if an organization has this name: typed twice, one of two is the wrong one from then on."""
-    async with db.system() as tx:
-        found = await identity.organization_named(tx, name.strip())
-    if found is not None:
-        shown = ids.show(Kind.ORGANIZATION, found)
-        raise AlreadyExists(f"{shown} has the name {name.strip()!r}; `--same-name` creates another of that name.")
 
 
 async def follow_call(db: Db, id: UUID) -> tuple[UUID, UUID]:
