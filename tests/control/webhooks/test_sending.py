@@ -286,6 +286,25 @@ async def test_late_is_what_nobody_has_looked_at_and_not_what_a_receiver_delays(
     assert await lateness.missing(hooked.db, 60.0) == []
 
 
+async def test_the_oldest_that_waits_is_measured_also_while_its_receiver_delays_it(hooked: Hooked) -> None:
+    webhook = await hooked.webhook()
+    await lateness.measure(hooked.db)
+    assert (lateness.OLDEST._value.get(), lateness.LATE._value.get()) == (0, 0)
+    hooked.receiver.always("/hook", Reply(500))
+    await hooked.happen(received())
+    await hooked.sender(schedule=Schedule((3600.0,), 0, 0)).send_due()
+    async with hooked.db.system() as tx:
+        await tx.execute("UPDATE webhook_deliveries SET due_at = now() - interval '90 seconds'")
+        await tx.execute("UPDATE webhook_queues SET next_at = now() + interval '60 seconds'")
+    await lateness.measure(hooked.db)
+    assert 90 <= lateness.OLDEST._value.get() < 90 + 3600 and lateness.LATE._value.get() == 0
+    async with hooked.db.system() as tx:
+        await tx.execute("UPDATE webhook_queues SET next_at = now() - interval '30 seconds'")
+    await lateness.measure(hooked.db)
+    assert 30 <= lateness.LATE._value.get() < 30 + 3600
+    assert [each.state for each in await hooked.deliveries(webhook)] == ["pending"]
+
+
 async def test_old_deliveries_are_forgotten_with_their_attempts_and_pending_ones_stay(hooked: Hooked) -> None:
     webhook = await hooked.webhook()
     await hooked.happen(received())
