@@ -134,9 +134,16 @@ async def test_runs_are_listed_in_pages_with_filters_and_one_has_its_tools(edge:
     assert (one["status"], one["reason"]) == ("failed", "interrupted")
     (tool,) = one["tool_activity"]
     assert (tool["name"], tool["arguments"], tool["status"]) == ("ship", {"order": 3}, "lost")
+    async with db.system() as tx:
+        await event_runs.await_approval(
+            tx, ids.require(Kind.RUN, runs[1]["id"]), Finish("completed", None, "It waits.")
+        )
+    waits = (await http.get(f"{path}/{runs[1]['id']}")).json()
+    assert (waits["status"], waits["result"], waits["finished_at"]) == ("waiting_for_approval", "It waits.", None)
     for query, count in (
         ({"status": "failed"}, 1),
-        ({"status": "waiting"}, 2),
+        ({"status": "waiting"}, 1),
+        ({"status": "waiting_for_approval"}, 1),
         ({"type": "external.paid"}, 3),
         ({"type": "external.x"}, 0),
         ({"event_id": runs[1]["event_id"]}, 1),

@@ -27,7 +27,7 @@ export interface AgentSearch {
   from?: number;
   to?: number;
   days?: number;
-  status?: "waiting" | "running" | "completed" | "failed" | "skipped";
+  status?: "waiting" | "running" | "waiting_for_approval" | "completed" | "failed" | "skipped";
   run?: string;
   by?: "text" | "voice";
 }
@@ -40,7 +40,7 @@ export const agentRoute = createRoute({
     ...whole("from", search),
     ...whole("to", search),
     ...whole("days", search),
-    ...one("status", search, ["waiting", "running", "completed", "failed", "skipped"] as const),
+    ...one("status", search, ["waiting", "running", "waiting_for_approval", "completed", "failed", "skipped"] as const),
     ...(typeof search["run"] === "string" ? { run: search["run"] } : {}),
     ...one("by", search, ["text", "voice"] as const),
   }),

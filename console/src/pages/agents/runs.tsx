@@ -14,8 +14,8 @@ import { ToolLine } from "./tool-line";
 const route = getRouteApi("/shell/agents/$id");
 type Run = Schemas["EventRun"];
 type Status = Run["status"];
-const STATUSES: readonly Status[] = ["waiting", "running", "completed", "failed", "skipped"];
-const TONES: Record<Status, Tone> = { waiting: "info", running: "info", completed: "good", failed: "bad", skipped: "plain" };
+const STATUSES: readonly Status[] = ["waiting", "running", "waiting_for_approval", "completed", "failed", "skipped"];
+const TONES: Record<Status, Tone> = { waiting: "info", running: "info", waiting_for_approval: "warn", completed: "good", failed: "bad", skipped: "plain" };
 
 /** What events have started. */
 export default function Runs() {
