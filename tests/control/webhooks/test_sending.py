@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from hum.clock import now
 from hum.ids import Kind
 from sandbox.receiver import Fault, Heard, Reply
 from storage import identity, webhook_deliveries
-from storage.db import AWAY
+from storage.db import AWAY, Db
 from tests.control.webhooks.conftest import Hooked, received
 from tests.waits import patience
 
@@ -192,6 +193,23 @@ async def test_an_answer_waits_for_a_database_that_is_away(hooked: Hooked) -> No
         await sending
     assert [each.state for each in await hooked.deliveries(webhook)] == ["delivered"]
     assert len(hooked.receiver.heard) == 1
+
+
+async def test_no_transaction_is_open_while_a_receiver_is_asked(hooked: Hooked) -> None:
+    """With one connection for all: whoever kept it would keep it from the rest."""
+    await hooked.webhook()
+    await hooked.happen(*(received(count) for count in range(3)))
+    db, seen = await Db.open(hooked.db.url, size=1), list[int]()
+
+    async def at_step(step: str) -> None:
+        if step == "sending":
+            async with db.system() as tx:
+                seen.append(await tx.fetchval("SELECT count(*) FROM webhook_deliveries WHERE claim_id IS NOT NULL"))
+
+    async with patience():
+        await replace(hooked, db=db).sender(at_step).send_due()
+    await db.close()
+    assert len(seen) == 3 and max(seen) >= 1 and len(hooked.receiver.heard) == 3
 
 
 async def failing_for(hooked: Hooked, webhook: UUID, days: float) -> None:
