@@ -77,7 +77,7 @@ LEFT = """
     UPDATE approvals SET touched_at = clock_timestamp()
      WHERE id IN (SELECT a.id FROM approvals a
                    WHERE a.state IN ('approved', 'done', 'failed', 'denied', 'expired') AND a.told_at IS NULL
-                     AND a.touched_at < $1 AND a.created_at > $2
+                     AND a.touched_at < $1 AND a.decided_at > $2
                      AND (a.state = 'approved'
                           OR EXISTS (SELECT FROM calls c WHERE c.id = a.call_id AND c.ended_at IS NULL))
                    ORDER BY a.touched_at LIMIT $3 FOR UPDATE OF a SKIP LOCKED)
@@ -247,7 +247,7 @@ async def tell(tx: Tx, ids: Sequence[UUID]) -> None:
 
 async def left(tx: Tx, before: datetime, newest: timedelta, most: int) -> list[tuple[UUID, UUID]]:
     """As the system: those (organization, id) that are to run, or whose call's agent does not know yet, and for which nothing was
-    done since then; the ones that are older than `newest` are left.
+    done since then; those that were decided more than `newest` before are left.
     """
     return [(row["org_id"], row["id"]) for row in await tx.fetch(LEFT, before, before - newest, most)]
 

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from control.approvals import present, usecases
+from control.approvals import rules as approval_rules
 from control.approvals.working import Working
 from control.bus import PostgresBus
 from control.calls.commands import Commands
@@ -34,10 +35,14 @@ async def decide(floor: Floor, id: UUID, approved: bool = True) -> None:
         await (usecases.approve(tx, id, "Ada", None) if approved else usecases.deny(tx, id, "Ada", "Too old."))
 
 
+def working(floor: Floor) -> Working:
+    commands = Commands(floor.db, PostgresBus(floor.db, retry_seconds=1), SETTINGS)
+    return Working(floor.db, floor.registry, commands, SETTINGS)
+
+
 async def work(floor: Floor, id: UUID) -> None:
     """What a worker does once it is decided."""
-    commands = Commands(floor.db, PostgresBus(floor.db, retry_seconds=1), SETTINGS)
-    await Working(floor.db, floor.registry, commands, SETTINGS).work(floor.org, id)
+    await working(floor).work(floor.org, id)
 
 
 async def asked(floor: Floor, *orders: int) -> list[ApprovalRow]:
@@ -184,6 +189,24 @@ async def test_a_worker_that_dies_while_it_goes_on_loses_nothing(floor: Floor) -
     (run,) = await floor.all_runs()
     assert (run["status"], run["attempts"], len(floor.refunded)) == ("completed", 2, 1)
     assert len(developer(floor.model.asked[-1])) == 1, "it is told again, for nobody knew it yet"
+
+
+async def test_what_was_approved_after_a_day_and_whose_worker_died_is_taken_up(floor: Floor) -> None:
+    (wish,) = await asked(floor, 7)
+    await floor.rows("UPDATE approvals SET created_at = created_at - interval '25 hours' RETURNING id")
+    await decide(floor, wish.id)
+    async with floor.db.tenant(floor.org) as tx:
+        assert await approvals.begin(tx, wish.id)
+    ago = "interval '2 minutes'"
+    await floor.rows(f"UPDATE approvals SET begun_at = begun_at - {ago}, touched_at = touched_at - {ago} RETURNING id")
+    await working(floor).look()
+    async with floor.db.system() as tx:
+        jobs = await tx.fetchval("SELECT count(*) FROM pgqueuer WHERE entrypoint = $1", approval_rules.WORK.name)
+    assert jobs == 2, "of the decision, and of the look"
+    await work(floor, wish.id)
+    assert await floor.take() == [None]
+    (news,) = developer(floor.model.asked[-1])
+    assert "not known whether" in news and floor.refunded == []
 
 
 async def test_what_waits_goes_with_its_flow_and_with_its_event(floor: Floor) -> None:
