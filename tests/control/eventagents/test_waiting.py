@@ -20,6 +20,7 @@ from storage import approvals, erasures
 from storage.approvals import ApprovalRow
 from tests.control.eventagents.conftest import SETTINGS, Floor
 from tests.control.eventagents.test_runs import call
+from tests.waits import patience
 
 WAITS = "waiting_for_approval"
 
@@ -56,6 +57,11 @@ async def asked(floor: Floor, *orders: int) -> list[ApprovalRow]:
     ]
     assert await floor.take() == [None]
     return await wishes(floor)
+
+
+async def waits_for_a_lock(floor: Floor) -> bool:
+    async with floor.db.system() as tx:
+        return bool(await tx.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
 
 
 def developer(question: Any) -> list[str]:
@@ -125,7 +131,13 @@ async def test_a_denial_is_told_too(floor: Floor, end: str) -> None:
 
 async def test_it_goes_on_once_when_all_is_decided_even_at_the_same_moment(floor: Floor) -> None:
     one, other = await asked(floor, 7, 8)
-    await asyncio.gather(*(decide(floor, each.id, approved=False) for each in (one, other)))
+    async with floor.db.tenant(floor.org) as first:
+        await usecases.deny(first, one.id, "Ada", None)
+        second = asyncio.create_task(decide(floor, other.id, approved=False))
+        async with patience():
+            while not second.done() and not await waits_for_a_lock(floor):
+                await asyncio.sleep(0.01)
+    await second
     async with floor.db.system() as tx:
         jobs = await tx.fetchval("SELECT count(*) FROM pgqueuer WHERE entrypoint = $1", rules.RUN.name)
     assert jobs == 2, "the first, and one to go on"
