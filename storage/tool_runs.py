@@ -35,7 +35,7 @@ GET = """
 """
 COLUMNS = """
     id, name, kind, purpose, tool_id, tool_version, flow_id, flow_version, call_id, conversation_id, arguments, output,
-    status, started_at, duration_ms, approval_id
+    status, started_at, duration_ms, approval_id, run_id
 """
 # $1: below this id; each filter counts if it is not null.
 PAGE = f"""
@@ -136,6 +136,7 @@ class ExecutionRow:
     started_at: datetime
     duration_ms: int | None
     approval_id: UUID | None
+    run_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True)

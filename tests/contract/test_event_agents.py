@@ -132,6 +132,8 @@ async def test_runs_are_listed_in_pages_with_filters_and_one_has_its_tools(edge:
         await event_runs.finish(tx, id, Finish("failed", "interrupted"))
     one = (await http.get(f"{path}/{runs[0]['id']}")).json()
     assert (one["status"], one["reason"]) == ("failed", "interrupted")
+    (execution,) = (await http.get("/api/tool-executions", params={"tool": "ship"})).json()["executions"]
+    assert (execution["run_id"], execution["call_id"], execution["conversation_id"]) == (runs[0]["id"], None, None)
     (tool,) = one["tool_activity"]
     assert (tool["name"], tool["arguments"], tool["status"]) == ("ship", {"order": 3}, "lost")
     async with db.system() as tx:
