@@ -9,7 +9,7 @@ from prometheus_client import Counter
 from control.feature import Reader
 from hum import eventtypes
 from hum.telemetry import log
-from storage import event_backlogs, events
+from storage import event_backlogs, events, set_aside
 from storage.db import Db, Tx
 from storage.event_backlogs import Place
 from storage.events import Event
@@ -32,15 +32,32 @@ async def read(db: Db, reader: Reader, batch: int = BATCH) -> int:
             found = await _shared(tx, reader, batch)
         else:
             found = await events.read_behind_horizon(tx, reader.name, reader.start, batch)
-        wanted = [
-            event
-            for event in found
-            if eventtypes.family(event.type) in reader.types and (reader.takes_emptied or event.data is not None)
-        ]
-        bad = await _handle(tx, reader, wanted)
+        bad = await _handle(tx, reader, [event for event in found if _is_wanted(reader, event)])
     if bad:
         SET_ASIDE.labels(reader.name).inc(bad)
     return len(found)
+
+
+async def read_released(db: Db, reader: Reader) -> bool:
+    """Handle an event again that was set aside and that an operator has released; False if there is none.
+
+    One that fails again is set aside again, with the new reason.
+    """
+    async with db.system() as tx:
+        if await events.place(tx, reader.name, reader.start) is None:  # another process reads for this reader
+            return False
+        id = await set_aside.take_event(tx, reader.name)
+        if id is None:
+            return False
+        found = await events.find(tx, id)
+        bad = await _handle(tx, reader, [found]) if found is not None and _is_wanted(reader, found) else 0
+    if bad:
+        SET_ASIDE.labels(reader.name).inc(bad)
+    return True
+
+
+def _is_wanted(reader: Reader, event: Event) -> bool:
+    return eventtypes.family(event.type) in reader.types and (reader.takes_emptied or event.data is not None)
 
 
 async def _shared(tx: Tx, reader: Reader, batch: int) -> list[Event]:
@@ -106,7 +123,7 @@ async def _handle(tx: Tx, reader: Reader, found: Sequence[Event], bad: int = 0) 
         if bad >= MAX_SET_ASIDE:
             raise
         LOG.exception("an event was set aside", reader=reader.name, event_id=found[0].id, type=found[0].type)
-        await events.set_aside(tx, reader.name, found[0], repr(error)[:500])
+        await set_aside.add_event(tx, reader.name, found[0].id, repr(error)[:500])
         return bad + 1
     await tx.execute("RELEASE SAVEPOINT batch")
     return bad

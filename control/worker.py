@@ -90,6 +90,7 @@ class Worker:
         sweeps: list[Sweep] = [sweep for feature in self._features for sweep in feature.sweeps]
         own = (
             Sweep("jobs", self._sweep_jobs, self._settings.sweep_seconds),
+            Sweep("released events", self._read_released, self._settings.sweep_seconds),
             Sweep("measures", self._measure, self._settings.sweep_seconds),
             Sweep("health", self._measure_database, self._settings.sweep_seconds),
             Sweep("certificates", self._look_at_certificates, self._settings.certificate_look_seconds),
@@ -106,6 +107,11 @@ class Worker:
     async def _read(self, reader: Reader) -> None:
         while await readers.read(self._db, reader):
             pass
+
+    async def _read_released(self) -> None:
+        for reader in [reader for feature in self._features for reader in feature.readers]:
+            while await readers.read_released(self._db, reader):
+                pass
 
     async def _sweep_jobs(self) -> None:
         async with self._db.system() as tx:

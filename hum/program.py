@@ -1,6 +1,8 @@
 """How each program begins."""
 
+import atexit
 import faulthandler
+import gc
 import os
 
 from hum import descriptors, home, private, production, stderr, telemetry, tracing
@@ -21,9 +23,15 @@ def begin(settings: Common, plane: str) -> None:
 
     Call it once, before anything else is opened.
     """
+    end_soon()
     production.require(settings)
     os.umask(private.UMASK)
     descriptors.raise_limit()
     home.require(settings.home)
     telemetry.start(settings, plane)
     tracing.start(settings, plane)
+
+
+def end_soon() -> None:
+    """Have this process end without walking through all that it holds, which the system frees: half a second earlier."""
+    atexit.register(gc.freeze)

@@ -44,6 +44,8 @@ class Program:
     #: None: it may take as long as it wants.
     start_seconds: float | None = START_SECONDS
     stop_seconds: float = STOP_SECONDS
+    #: It is asked to leave once all with a higher number are gone.
+    stop_order: int = 0
     process: Process | None = None
     processes: list[Process] = field(default_factory=list)
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -165,12 +167,13 @@ class Programs:
     """Several programs, kept running until they are stopped.
 
     `say` gets sentences for the operator; `changed` is called whenever a process came or went.  Set `serves` to be told, of
-    each program that `start` starts, its name and how long that took in ms.
+    each program that `start` starts, its name and how long that took in ms, and `stopped` for those that `stop` stops.
     """
 
     def __init__(self, say: Callable[[str], None], changed: Callable[[], None] = lambda: None) -> None:
         self.all: list[Program] = []
         self.serves: Callable[[str, float], None] = lambda _name, _ms: None
+        self.stopped: Callable[[str, float], None] = lambda _name, _ms: None
         self.adopted = False
         self._say, self._changed = say, changed
         self._keepers: dict[str, asyncio.Task[None]] = {}
@@ -218,24 +221,30 @@ class Programs:
         for program in programs:
             self._keepers[program.name] = asyncio.create_task(self._keep(program), name=program.name)
 
-    async def stop(self, hurry: asyncio.Event | None = None, *, together: bool = False) -> None:
-        """Stop all, the last started first, or all together; as soon as `hurry` is set, all that are left together, at once."""
+    async def stop(self, hurry: asyncio.Event | None = None) -> None:
+        """Stop all, by their `stop_order`; as soon as `hurry` is set, all that are left together, at once."""
         hurry = hurry or asyncio.Event()
         hurried = asyncio.create_task(hurry.wait())
-        stopping: list[asyncio.Task[None]] = []
+        stopping: set[asyncio.Task[None]] = set()
         try:
-            for program in reversed(self.all):
-                stopping.append(asyncio.create_task(self._stop(program, hurry), name=f"stop {program.name}"))
-                if not together:
-                    await asyncio.wait({stopping[-1], hurried}, return_when=asyncio.FIRST_COMPLETED)
+            for order in sorted({program.stop_order for program in self.all}, reverse=True):
+                stopping |= {
+                    asyncio.create_task(self._stop(program, hurry), name=f"stop {program.name}")
+                    for program in self.all
+                    if program.stop_order == order
+                }
+                waiting: set[asyncio.Future[Any]] = {asyncio.gather(*stopping), hurried}
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             await asyncio.gather(*stopping)
         finally:
             hurried.cancel()
 
     async def _stop(self, program: Program, hurry: asyncio.Event) -> None:
+        began_ms = monotonic_ms()
         await self._let_be(program)
         await program.stop(hurry)
         self._changed()
+        self.stopped(program.name, monotonic_ms() - began_ms)
 
     async def abandon(self) -> None:
         """Leave all as they are, to whoever comes next."""

@@ -55,7 +55,7 @@ async def supervise(settings: Common, shared: Shared, count: int) -> int:
         counting = asyncio.create_task(_count(lifetime, programs), name="calls")
         LOG.info("workers are supervised", plane=shared.plane, workers=count, port=port.getsockname()[1])
         await asyncio.wait({living, counting}, return_when=asyncio.FIRST_COMPLETED)
-        await programs.stop(lifetime.signals.hurry, together=True)
+        await programs.stop(lifetime.signals.hurry)
         counting.cancel()
         roll.close()
         return await living
@@ -101,6 +101,13 @@ class Roll:
             home.write_facts(self._home, self._name, {"supervisor": me, "workers": self.programs.known()})
         except OSError as error:  # a full disk must keep no worker from being restarted
             LOG.warning("could not write down which workers run", file=self._name, error=error.strerror)
+
+
+def has_orphans(folder: Path, plane: str, port: int) -> bool:
+    """Tell whether workers of a dead supervisor still serve on this port: the next supervisor gives them successors."""
+    found = [home.read_facts(folder, path.name) for path in folder.glob(f"workers-{plane}-{port}-*.json")]
+    workers = [worker for facts in found for worker in facts.get("workers", [])]
+    return any(Known(worker["pid"], worker["began_ticks"]).lives() for worker in workers)
 
 
 def _lives(facts: dict[str, Any]) -> bool:

@@ -1,7 +1,9 @@
 """Runs a stand-in as a server, inside another process or alone."""
 
 import asyncio
+import atexit
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -69,6 +71,7 @@ def secret(variable: str) -> str:
 
 async def alone(url: str) -> None:
     """Print on stdout that `url` is ready, and wait for SIGTERM or SIGINT."""
+    atexit.register(gc.freeze)  # it ends without walking through all that it holds
     asked_to_stop = asyncio.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, asked_to_stop.set)

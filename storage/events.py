@@ -115,8 +115,8 @@ LAG = """
      ORDER BY events.xid, events.id
      LIMIT 1
 """
-SET_ASIDE = """
-    INSERT INTO events_set_aside (reader, event_id, reason) VALUES ($1, $2, $3) ON CONFLICT (reader, event_id) DO NOTHING
+FIND = """
+    SELECT id, xid::text AS xid, org_id, type, subject_id, data, created_at, public_id FROM events WHERE id = $1
 """
 BEHIND_HORIZON = """
     SELECT id, xid::text AS xid, org_id, type, subject_id, data, created_at, public_id
@@ -289,6 +289,12 @@ def of_row(row: Any) -> Event:
     return Event(**{**row, "data": json.loads(row["data"]) if row["data"] else None})
 
 
+async def find(tx: Tx, id: int) -> Event | None:
+    """As the system: an event by its number; None if it is not kept any more."""
+    row = await tx.fetchrow(FIND, id)
+    return of_row(row) if row else None
+
+
 async def lag_seconds(tx: Tx, reader: str) -> float:
     """How old the oldest event is that a reader has not read; 0 when it has read all, or never began."""
     at = await tx.fetchrow(CURSOR, reader)
@@ -297,8 +303,3 @@ async def lag_seconds(tx: Tx, reader: str) -> float:
     seconds: float | None = await tx.fetchval(LAG, at["xid"], at["id"], await tx.fetchval(UNREAD, at["xid"]))
     await tx.execute(PLAN_AS_EVER)
     return seconds or 0.0
-
-
-async def set_aside(tx: Tx, reader: str, event: Event, reason: str) -> None:
-    """Record an event that a reader could not handle; the reader goes on with the next."""
-    await tx.execute(SET_ASIDE, reader, event.id, reason)

@@ -17,7 +17,7 @@ from control.calls.tools import END_CALL, PAUSE_RECORDING, RESUME_RECORDING, rep
 from control.feature import Deps, Feature, Sweep
 from hum.settings import ControlSettings
 from hum.v1 import calls_pb2, runtime_pb2
-from storage import media_links, reports_set_aside
+from storage import media_links, set_aside
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
@@ -30,7 +30,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
 
     async def forget() -> None:
         async with deps.db.system() as tx:
-            await reports_set_aside.forget(tx, rules.KEEP_SET_ASIDE)
+            await set_aside.forget_reports(tx, rules.KEEP_SET_ASIDE)
             await media_links.forget(tx, rules.KEEP_LINKS)
 
     return Feature(

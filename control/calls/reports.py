@@ -28,7 +28,7 @@ from storage import (
     media_links,
     pauses,
     recordings,
-    reports_set_aside,
+    set_aside,
     under_way,
     voicemails,
 )
@@ -75,6 +75,15 @@ async def _apply_all(db: Db, node: str, batch: runtime_pb2.ReportBatch, acknowle
         await media_links.set_seq(tx, node, batch.seq)
 
 
+async def store_again(tx: Tx, node: str, batch_seq: int, place: int) -> bool:
+    """Store a report that was set aside; False if there is none such.  Raises what kept it from being stored."""
+    kept = await set_aside.take_report(tx, node, batch_seq, place)
+    if kept is None:
+        return False
+    await _apply(tx, runtime_pb2.Report.FromString(kept), is_new=False)
+    return True
+
+
 async def _apply_each(db: Db, node: str, batch: runtime_pb2.ReportBatch) -> None:
     async with db.system() as tx:
         if batch.seq <= await media_links.seq(tx, node):
@@ -92,12 +101,12 @@ async def _apply_each(db: Db, node: str, batch: runtime_pb2.ReportBatch) -> None
                 await tx.execute("ROLLBACK TO SAVEPOINT report")
                 reason = repr(error)[:500]
                 call = ids.parse(Kind.CALL, report.call_id)
-                await reports_set_aside.add(tx, node, batch.seq, place, call, report.SerializeToString(), reason)
+                await set_aside.add_report(tx, node, batch.seq, place, call, report.SerializeToString(), reason)
         await media_links.set_seq(tx, node, batch.seq)
 
 
-async def _apply(tx: Tx, report: runtime_pb2.Report) -> None:
-    """Store a report of an opened stream, unless it already arrived over another link."""
+async def _apply(tx: Tx, report: runtime_pb2.Report, *, is_new: bool = True) -> None:
+    """Store a report of an opened stream, unless it already arrived over another link; or, not new, was set aside."""
     id = ids.parse(Kind.CALL, report.call_id)
     try:
         state = await calls.lock(tx, id) if id else None
@@ -109,8 +118,8 @@ async def _apply(tx: Tx, report: runtime_pb2.Report) -> None:
         LOG.warning("report of an unknown call", call=report.call_id)
         return
     stream = await calls.stream(tx, state.id, report.stream_number)
-    if stream is not None and report.seq > stream.report_seq:
-        await calls.set_report_seq(tx, state.id, stream.number, report.seq)
+    if stream is not None and (report.seq > stream.report_seq or not is_new):
+        await calls.set_report_seq(tx, state.id, stream.number, max(report.seq, stream.report_seq))
         placed = rules.placed_in_call(report, stream.number, stream.offset_ms)
         await _store(tx, state, stream, placed, moment(report.at))
 

@@ -13,7 +13,7 @@ import aiohttp
 import numpy as np
 from numpy.typing import NDArray
 
-from control.clients.openai import ModelError, Spent
+from control.clients.openai import ModelError, Spent, retry_after_seconds
 from hum.settings import Model as ModelSettings
 
 Vectors = NDArray[np.float32]
@@ -63,7 +63,9 @@ class Embeddings:
             timeout = aiohttp.ClientTimeout(total=seconds)
             async with self._session.post(url, json=wish, timeout=timeout, allow_redirects=False) as answer:
                 if answer.status != 200:
-                    raise ModelError(f"the embeddings endpoint answered {answer.status}")
+                    raise ModelError(
+                        f"the embeddings endpoint answered {answer.status}", retry_after_seconds(answer.headers)
+                    )
                 made = await answer.json()
             return Embedded(_vectors(made, len(texts), self._dimensions), _spent(made, self._model))
         except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError) as error:

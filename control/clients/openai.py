@@ -24,8 +24,28 @@ SPEECH_RATE_HZ = 24_000
 CALL_RATE_HZ = 8_000
 
 
+#: A longer wait that the model asks for is cut: a job would be forgotten meanwhile.
+MAX_RETRY_AFTER_SECONDS = 3600.0
+
+
 class ModelError(Exception):
-    """The model refused, did not answer, or gave an unusable answer; the work may be retried."""
+    """The model refused, did not answer, or gave an unusable answer; the work may be retried.
+
+    `retry_after_seconds`: not before, as the model asks; None if it did not say.
+    """
+
+    def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
+    """How long an answer asks to wait, by its `Retry-After` in seconds (RFC 9110, 10.2.3), or OpenAI's in milliseconds."""
+    for name, per_second in (("retry-after-ms", 1000), ("retry-after", 1)):
+        text = headers.get(name, "").strip()
+        if text.isascii() and text.replace(".", "", 1).isdecimal():
+            return min(float(text) / per_second, MAX_RETRY_AFTER_SECONDS)
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,10 +225,12 @@ class OpenAI:
 @contextmanager
 def _errors() -> Iterator[None]:
     """The SDK's errors as ModelError."""
-    from openai import OpenAIError
+    from openai import APIStatusError, OpenAIError
 
     try:
         yield
+    except APIStatusError as error:
+        raise ModelError(str(error), retry_after_seconds(error.response.headers)) from error
     except (OpenAIError, ValueError) as error:
         raise ModelError(str(error)) from error
 

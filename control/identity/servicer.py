@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import cast
 from uuid import UUID
 
-from control import resealing
+from control import resealing, setaside
 from control.analytics import usecases as analytics
 from control.base import masks, paging
 from control.base.principal import ROLES, permissions
@@ -29,7 +29,7 @@ from hum.principal import Principal
 from hum.secrets import Keyring
 from hum.v1 import identity_pb2 as pb
 from hum.v1 import options_pb2, runtime_pb2
-from storage import identity, sessions
+from storage import identity, sessions, set_aside
 from storage.db import Db, Tx
 from storage.identity import ApiKeyRow, InvitationRow, MembershipRow, OrganizationRow, PendingRow, RequestRow
 from storage.sessions import AccountRow
@@ -203,6 +203,29 @@ class AdminServicer:
 
     async def RebuildUsage(self, _: runtime_pb2.RebuildUsageRequest, __: Call) -> runtime_pb2.RebuildUsageResponse:
         return runtime_pb2.RebuildUsageResponse(entries=await usage.rebuild(self._db, self._prices()))
+
+    async def ListSetAside(self, request: runtime_pb2.ListSetAsideRequest, _: Call) -> runtime_pb2.ListSetAsideResponse:
+        validation.require_valid(request)
+        async with self._db.system() as tx:
+            found = await set_aside.page(tx, request.limit)
+        return runtime_pb2.ListSetAsideResponse(
+            set_aside=[
+                runtime_pb2.SetAside(
+                    id=setaside.shown_id(each),
+                    about=each.about,
+                    organization_id=ids.show(Kind.ORGANIZATION, each.org_id) if each.org_id else "",
+                    at=timestamp(each.at),
+                    reason=each.reason or "",
+                )
+                for each in found
+            ]
+        )
+
+    async def ReleaseSetAside(
+        self, request: runtime_pb2.ReleaseSetAsideRequest, _: Call
+    ) -> runtime_pb2.ReleaseSetAsideResponse:
+        validation.require_valid(request)
+        return runtime_pb2.ReleaseSetAsideResponse(released=await setaside.release(self._db, request.ids))
 
     async def AssignNumber(self, request: runtime_pb2.AssignNumberRequest, _: Call) -> runtime_pb2.AssignNumberResponse:
         if (complaint := validation.bad_e164(request.e164)) is not None:

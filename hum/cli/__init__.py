@@ -23,6 +23,7 @@ PLANES = {
 ROLES = ("viewer", "operator", "admin")
 INTERRUPTED = 130  # as shells have it
 MOST_LISTED = 200  # as ListOrganizations has it
+MOST_SET_ASIDE = 1_000  # as ListSetAside has it
 
 
 def main() -> None:
@@ -130,6 +131,9 @@ def _add_admin(commands: "argparse._SubParsersAction[_Parser]") -> None:
     reseal = _command(admin, "reseal", "seal secrets anew with the newest of HUM_SECRET_KEYS", _reseal)
     reseal.add_argument("--dry-run", action="store_true", help="count what there is to do")
     _command(admin, "rebuild-usage", "estimate costs anew, and rebuild the usage", _rebuild_usage)
+    jobs = _command(admin, "jobs", "list jobs, events and reports that could not be handled, or release them", _jobs)
+    jobs.add_argument("--limit", type=int, default=100, help=f"1 to {MOST_SET_ASIDE}")
+    jobs.add_argument("--release", nargs="+", metavar="ID", default=[], help="have these handled again")
     assign = _command(admin, "assign-number", "give a number of the carrier account to an organization", _assign_number)
     assign.add_argument("--e164", required=True)
     assign.add_argument("--org", required=True, help="the organization's id")
@@ -256,6 +260,14 @@ def _make_keys(_: argparse.Namespace) -> int:
     from hum.cli import admin
 
     return admin.make_keys()
+
+
+def _jobs(arguments: argparse.Namespace) -> int:
+    from hum.cli import admin
+
+    if arguments.release:
+        return asyncio.run(admin.release_jobs(arguments.release))
+    return asyncio.run(admin.jobs(arguments.limit))
 
 
 def _unlink_sign_in(arguments: argparse.Namespace) -> int:

@@ -51,6 +51,22 @@ async def rebuild_usage() -> int:
     return await _ask("RebuildUsage", request, lambda answer: {"entries": answer.entries}, REBUILD_SECONDS)
 
 
+async def jobs(limit: int) -> int:
+    """What could not be handled, the oldest first."""
+    request = runtime_pb2.ListSetAsideRequest(limit=limit)
+    return await _ask("ListSetAside", request, lambda answer: {"set_aside": list(map(_set_aside, answer.set_aside))})
+
+
+def _set_aside(found: runtime_pb2.SetAside) -> dict[str, Any]:
+    at, org = found.at.ToJsonString(), found.organization_id or None
+    return {"id": found.id, "about": found.about, "organization_id": org, "at": at, "reason": found.reason}
+
+
+async def release_jobs(ids: list[str]) -> int:
+    request = runtime_pb2.ReleaseSetAsideRequest(ids=ids)
+    return await _ask("ReleaseSetAside", request, lambda answer: {"released": answer.released})
+
+
 async def assign_number(e164: str, org: str) -> int:
     request = runtime_pb2.AssignNumberRequest(organization_id=org, e164=e164)
     return await _ask("AssignNumber", request, lambda answer: {"id": answer.id})

@@ -22,6 +22,11 @@ def started(name: str, ms: float) -> str:
     return f"  {TITLES.get(name, name):<{WIDTH}} {ms / 1000:5.1f} s"
 
 
+def stopped(name: str, ms: float) -> str:
+    """A step of the stop, and how long it took."""
+    return f"  {f'{TITLES.get(name, name)} has stopped':<{WIDTH}} {ms / 1000:5.1f} s"
+
+
 def command(program: Path, found: Path | None, here: Path) -> str:
     """The command `hum` as somebody in the directory `here` has to type it.
 

@@ -27,6 +27,7 @@ from hum.refusal import STATUS, refuse
 from hum.settings import UpSettings
 from hum.settings import environment as own_environment
 from hum.sockets import bound, free_port, is_free, listening
+from hum.workers import has_orphans
 
 #: The numbers that the stand-in carrier holds by default.
 SANDBOX_NUMBERS = ("+13175550100", "+13175550101", "+13175550102")
@@ -37,6 +38,8 @@ BROWSER_LIBRARY = "aiortc"
 #: While one is restarted, its callers are heard by the other.
 MEDIA_WORKERS = "2"
 PROGRAMS = "programs.json"
+#: Who is asked to leave before whom: while calls end, the carrier's requests and control are there for them; stand-ins go last.
+STOP_ORDER = {"media": 3, "browser": 3, "gateway": 2, "worker": 2, "control": 1}
 #: What production does not run on, and the settings of which one must be set instead.
 STAND_INS = (
     ("an embedded database", "HUM_DATABASE_URL"),
@@ -183,7 +186,8 @@ class Platform:
         if listen.port == 0:
             keeps = earlier is not None and earlier.host == listen.host
             listen = earlier if earlier is not None and keeps else listen._replace(port=free_port(listen.host))
-        if listen != earlier and not is_free(listen):
+        is_ours = listen == earlier or has_orphans(self.settings.home, plane, listen.port)
+        if not is_ours and not is_free(listen):
             raise DidNotStart(
                 f"{listen} ({LISTENS[plane]}) is taken by another program; stop it, or set another socket", STATUS
             )
@@ -279,7 +283,8 @@ class Platform:
 
     def _plane(self, name: str, *arguments: str) -> Program:
         listener = self._sockets[name] if name in {"gateway", "media"} else None
-        return Program(name, self._command(name, arguments, listener=listener, listens=LISTENS.get(name, "")))
+        command = self._command(name, arguments, listener=listener, listens=LISTENS.get(name, ""))
+        return Program(name, command, stop_order=STOP_ORDER[name])
 
     def _stand_in(self, name: str, *arguments: str) -> Program:
         return Program(name, self._command(name, arguments, supervised=False))

@@ -107,6 +107,7 @@ async def _give_up(platform: Platform) -> None:
 
 async def _stop(platform: Platform, signals: Signals) -> None:
     telling = asyncio.create_task(_tell_calls(platform))
+    platform.programs.stopped = lambda name, ms: _print([banner.stopped(name, ms)])
     await platform.stop(signals.hurry)
     telling.cancel()
 

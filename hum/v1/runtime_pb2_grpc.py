@@ -1310,6 +1310,16 @@ class AdminServiceStub:
                 request_serializer=hum_dot_v1_dot_runtime__pb2.RebuildUsageRequest.SerializeToString,
                 response_deserializer=hum_dot_v1_dot_runtime__pb2.RebuildUsageResponse.FromString,
                 _registered_method=True)
+        self.ListSetAside = channel.unary_unary(
+                '/hum.v1.AdminService/ListSetAside',
+                request_serializer=hum_dot_v1_dot_runtime__pb2.ListSetAsideRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_runtime__pb2.ListSetAsideResponse.FromString,
+                _registered_method=True)
+        self.ReleaseSetAside = channel.unary_unary(
+                '/hum.v1.AdminService/ReleaseSetAside',
+                request_serializer=hum_dot_v1_dot_runtime__pb2.ReleaseSetAsideRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_runtime__pb2.ReleaseSetAsideResponse.FromString,
+                _registered_method=True)
         self.AssignNumber = channel.unary_unary(
                 '/hum.v1.AdminService/AssignNumber',
                 request_serializer=hum_dot_v1_dot_runtime__pb2.AssignNumberRequest.SerializeToString,
@@ -1378,6 +1388,20 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListSetAside(self, request, context):
+        """Lists what could not be handled, the oldest first: jobs that failed too often, events of readers, reports of the media plane.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseSetAside(self, request, context):
+        """Has some of it handled again.  `FAILED_PRECONDITION` when a report can't be stored still.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AssignNumber(self, request, context):
         """Assigns a number that the carrier account holds, and no organization has, to an organization.
         """
@@ -1439,6 +1463,16 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.RebuildUsage,
                     request_deserializer=hum_dot_v1_dot_runtime__pb2.RebuildUsageRequest.FromString,
                     response_serializer=hum_dot_v1_dot_runtime__pb2.RebuildUsageResponse.SerializeToString,
+            ),
+            'ListSetAside': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSetAside,
+                    request_deserializer=hum_dot_v1_dot_runtime__pb2.ListSetAsideRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_runtime__pb2.ListSetAsideResponse.SerializeToString,
+            ),
+            'ReleaseSetAside': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseSetAside,
+                    request_deserializer=hum_dot_v1_dot_runtime__pb2.ReleaseSetAsideRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_runtime__pb2.ReleaseSetAsideResponse.SerializeToString,
             ),
             'AssignNumber': grpc.unary_unary_rpc_method_handler(
                     servicer.AssignNumber,
@@ -1624,6 +1658,60 @@ class AdminService:
             '/hum.v1.AdminService/RebuildUsage',
             hum_dot_v1_dot_runtime__pb2.RebuildUsageRequest.SerializeToString,
             hum_dot_v1_dot_runtime__pb2.RebuildUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSetAside(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.AdminService/ListSetAside',
+            hum_dot_v1_dot_runtime__pb2.ListSetAsideRequest.SerializeToString,
+            hum_dot_v1_dot_runtime__pb2.ListSetAsideResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseSetAside(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.AdminService/ReleaseSetAside',
+            hum_dot_v1_dot_runtime__pb2.ReleaseSetAsideRequest.SerializeToString,
+            hum_dot_v1_dot_runtime__pb2.ReleaseSetAsideResponse.FromString,
             options,
             channel_credentials,
             insecure,

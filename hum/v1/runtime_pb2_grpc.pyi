@@ -504,6 +504,10 @@ class AdminServiceStub:
     """Seals secrets anew that an older key of HUM_SECRET_KEYS has sealed, for some seconds; asked again, it goes on."""
     RebuildUsage: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.RebuildUsageRequest, _runtime_pb2.RebuildUsageResponse]
     """Estimates the costs of all that was used anew, by the price table as it is, and rebuilds the usage of all organizations."""
+    ListSetAside: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.ListSetAsideRequest, _runtime_pb2.ListSetAsideResponse]
+    """Lists what could not be handled, the oldest first: jobs that failed too often, events of readers, reports of the media plane."""
+    ReleaseSetAside: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.ReleaseSetAsideRequest, _runtime_pb2.ReleaseSetAsideResponse]
+    """Has some of it handled again.  `FAILED_PRECONDITION` when a report can't be stored still."""
     AssignNumber: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.AssignNumberRequest, _runtime_pb2.AssignNumberResponse]
     """Assigns a number that the carrier account holds, and no organization has, to an organization."""
     SetSiteAdmin: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.SetSiteAdminRequest, _runtime_pb2.SetSiteAdminResponse]
@@ -532,6 +536,10 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Seals secrets anew that an older key of HUM_SECRET_KEYS has sealed, for some seconds; asked again, it goes on."""
     RebuildUsage: _aio.UnaryUnaryMultiCallable[_runtime_pb2.RebuildUsageRequest, _runtime_pb2.RebuildUsageResponse]  # type: ignore[assignment]
     """Estimates the costs of all that was used anew, by the price table as it is, and rebuilds the usage of all organizations."""
+    ListSetAside: _aio.UnaryUnaryMultiCallable[_runtime_pb2.ListSetAsideRequest, _runtime_pb2.ListSetAsideResponse]  # type: ignore[assignment]
+    """Lists what could not be handled, the oldest first: jobs that failed too often, events of readers, reports of the media plane."""
+    ReleaseSetAside: _aio.UnaryUnaryMultiCallable[_runtime_pb2.ReleaseSetAsideRequest, _runtime_pb2.ReleaseSetAsideResponse]  # type: ignore[assignment]
+    """Has some of it handled again.  `FAILED_PRECONDITION` when a report can't be stored still."""
     AssignNumber: _aio.UnaryUnaryMultiCallable[_runtime_pb2.AssignNumberRequest, _runtime_pb2.AssignNumberResponse]  # type: ignore[assignment]
     """Assigns a number that the carrier account holds, and no organization has, to an organization."""
     SetSiteAdmin: _aio.UnaryUnaryMultiCallable[_runtime_pb2.SetSiteAdminRequest, _runtime_pb2.SetSiteAdminResponse]  # type: ignore[assignment]
@@ -593,6 +601,22 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_runtime_pb2.RebuildUsageResponse, _abc.Awaitable[_runtime_pb2.RebuildUsageResponse]]:
         """Estimates the costs of all that was used anew, by the price table as it is, and rebuilds the usage of all organizations."""
+
+    @_abc_1.abstractmethod
+    def ListSetAside(
+        self,
+        request: _runtime_pb2.ListSetAsideRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_runtime_pb2.ListSetAsideResponse, _abc.Awaitable[_runtime_pb2.ListSetAsideResponse]]:
+        """Lists what could not be handled, the oldest first: jobs that failed too often, events of readers, reports of the media plane."""
+
+    @_abc_1.abstractmethod
+    def ReleaseSetAside(
+        self,
+        request: _runtime_pb2.ReleaseSetAsideRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_runtime_pb2.ReleaseSetAsideResponse, _abc.Awaitable[_runtime_pb2.ReleaseSetAsideResponse]]:
+        """Has some of it handled again.  `FAILED_PRECONDITION` when a report can't be stored still."""
 
     @_abc_1.abstractmethod
     def AssignNumber(

@@ -29,7 +29,7 @@ from storage import (
     erasures,
     events,
     identity,
-    reports_set_aside,
+    set_aside,
     voicemails,
 )
 from storage.db import Db, Tx
@@ -85,7 +85,7 @@ class World:
             await tx.execute("INSERT INTO tool_runs (id, org_id, channel, purpose, call_id, tool_call_id, name, status, arguments) VALUES ($3, $1, 'call', 'agent', $2, 'c', 'x', 'ok', '{}')", org, id, ids.new())  # fmt: skip
             await call_events.append(tx, id, "transcript.turn", "{}")
             await voicemails.put(tx, ids.new(), org, id, f"{path}-voicemail.wav", 1500)
-            await reports_set_aside.add(tx, "m", int(id) % 2**60, 0, id, b"My number", "reason")
+            await set_aside.add_report(tx, "m", int(id) % 2**60, 0, id, b"My number", "reason")
             await events.append(tx, org, id, events_pb2.CallCompletedEvent(from_e164=phone), at=at)
         return id
 
@@ -298,9 +298,7 @@ async def test_old_events_lose_their_payload_and_are_still_a_place_to_go_on_afte
         old = await tx.fetch(
             "SELECT id, public_id FROM events WHERE org_id = $1 AND type = 'call.started' ORDER BY id", world.mine
         )
-        await events.set_aside(
-            tx, "r", events.Event(old[0]["id"], "", world.mine, "", world.mine, None, now(), ids.new()), CALLER
-        )
+        await set_aside.add_event(tx, "r", old[0]["id"], CALLER)
     ((org, id),) = await world.owed()
     await jobs.erase(world.db, world.store, world.settings, org, id)
     async with world.db.tenant(world.mine) as tx:

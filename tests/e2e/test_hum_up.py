@@ -273,6 +273,9 @@ async def test_a_stop_waits_for_calls_and_says_for_how_many(house: House) -> Non
         assert await up.exits(30) == 0, up.lines
         assert [wrong for call in steady if (wrong := was_served(call))] == []
         assert not home.read_run(up.home)
+        stopped = [line.split(" has stopped")[0].strip() for line in up.lines if " has stopped " in line]
+        assert set(stopped[:2]) == {"media", "browser"} and set(stopped[2:4]) == {"gateway", "worker"}
+        assert stopped[4:] == ["control"]
 
 
 @pytest.mark.timeout(180)

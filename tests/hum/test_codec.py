@@ -18,7 +18,7 @@ from hum import jsonnames, jsonvalues, jsonwire
 from hum.errors import FieldError
 from hum.jsonvalues import FLOATS, INTEGERS, Unsupported
 from hum.services import files
-from tests.examples import examples
+from tests.examples import ALL, examples
 from tests.hum.everything import KIND, SCALARS, Everything, add, add_map, build, file
 
 
@@ -239,7 +239,11 @@ def null(field: FieldDescriptor, value: Any) -> bool:
 @pytest.mark.hypothesis
 @pytest.mark.parametrize("descriptor", EVERY, ids=lambda each: each.name)
 def test_messages_are_written_as_protobuf_writes_them_and_read_back(descriptor: Descriptor) -> None:
-    @settings(max_examples=examples(400) if descriptor is Everything.DESCRIPTOR else 12, deadline=None, database=None)
+    @settings(
+        max_examples=examples(400) if descriptor is Everything.DESCRIPTOR else 12 if ALL else 3,
+        deadline=None,
+        database=None,
+    )
     @given(messages(descriptor))
     def check(message: Message) -> None:
         written = jsonwire.write(message)

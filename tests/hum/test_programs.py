@@ -120,11 +120,11 @@ async def test_a_second_signal_ends_a_process_at_once(house: House) -> None:
 
 
 async def test_a_hurry_ends_all_that_are_left_together() -> None:
-    """The last started first, each in its own time; after a second Ctrl-C nobody waits for the one before."""
+    """By their order, each in its own time; after a second Ctrl-C nobody waits for the one before."""
 
     class Slow:
-        def __init__(self, name: str) -> None:
-            self.name = name
+        def __init__(self, name: str, stop_order: int) -> None:
+            self.name, self.stop_order = name, stop_order
 
         async def stop(self, hurry: asyncio.Event) -> None:
             began.append(self.name)
@@ -134,7 +134,7 @@ async def test_a_hurry_ends_all_that_are_left_together() -> None:
 
     began, ended, all_stop, hurry = [], [], asyncio.Barrier(3), asyncio.Event()
     several = Programs(lambda _: None)
-    several.all += [Slow(name) for name in "abc"]
+    several.all += [Slow(name, order) for order, name in enumerate("abc")]
     stopping = asyncio.create_task(several.stop(hurry))
     await until(lambda: began)
     for _ in range(20):
@@ -283,13 +283,19 @@ async def test_only_the_end_of_a_log_is_repeated(house: House) -> None:
     assert len(str(failed.value)) < 700
 
 
-async def test_all_can_leave_together(house: House) -> None:
-    first, second = house.plane(leaves_seconds=2.0), house.plane(leaves_seconds=2.0)
-    second.name = "other"
-    await house.programs.start(first, second)
-    await house.programs.stop(together=True)
-    words = [word for _, word in house.notes()]
-    assert words == ["begins", "begins", "leaves", "leaves"]
+async def test_those_of_one_order_leave_together_and_each_is_told(house: House) -> None:
+    told: list[str] = []
+    house.programs.stopped = lambda name, _ms: told.append(name)
+    first, second, last = house.plane(leaves_seconds=2.0), house.plane(leaves_seconds=2.0), house.plane()
+    first.name, first.stop_order = "first", 1
+    second.name, second.stop_order = "second", 1
+    await house.programs.start(first, second, last)
+    last_pid = last.process.pid
+    await house.programs.stop()
+    notes = house.notes()
+    assert [word for _, word in notes[:5]] == ["begins", "begins", "begins", "leaves", "leaves"]
+    assert notes[5:] == [(last_pid, "leaves")]
+    assert sorted(told[:2]) == ["first", "second"] and told[2:] == ["plane"]
     assert not first.processes
     assert not second.processes
 
