@@ -21,7 +21,8 @@ const TONES: Record<Status, Tone> = { waiting: "info", running: "info", waiting_
 export default function Runs() {
   const t = useTexts("agents");
   const { id } = route.useParams();
-  const { status, run } = route.useSearch();
+  const { status: wished, run } = route.useSearch();
+  const status = STATUSES.find((each) => each === wished);
   const navigate = useNavigate();
   const go = (search: AgentSearch): void => void navigate({ to: "/agents/$id", params: { id }, search: { tab: "runs", ...search }, replace: true });
   const query = useList(
