@@ -13,7 +13,7 @@ from storage.db import Tx, notify
 #: Notified with the organization in which an approval has changed.
 CHANNEL = "hum_approvals"
 COLUMNS = """
-    a.id, a.org_id, a.call_id, a.conversation_id, a.run_id, a.flow_id, a.flow_version, a.tool, a.summary, a.arguments, a.schema, a.origin,
+    a.id, a.org_id, a.call_id, a.conversation_id, a.run_id, a.event_run_id, a.flow_id, a.flow_version, a.tool, a.summary, a.arguments, a.schema, a.origin,
     a.state, a.edited, a.decided_by, a.decided_at, a.reason, a.begun_at, a.result, a.told_at, a.expires_at, a.created_at
 """
 GET = f"SELECT {COLUMNS} FROM approvals a WHERE a.id = $1"
@@ -28,17 +28,19 @@ PAGE = f"""
 SOME = f"SELECT {COLUMNS} FROM approvals a WHERE a.id = ANY ($1)"
 # Two that are asked for at the same time are counted one after another.
 COUNT_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('approvals ' || hum.org_id()::text, 0))"
+# Of an event's run each counts, whatever became of it: so a run that goes on and asks again comes to an end.
 PENDING = """
     SELECT (SELECT count(*) FROM approvals WHERE org_id = (SELECT hum.org_id()) AND state = 'pending') AS all_of_them,
            (SELECT count(*) FROM approvals
-             WHERE state = 'pending' AND (call_id = $1 OR conversation_id = $2)) AS each,
+             WHERE state = 'pending' AND (call_id = $1 OR conversation_id = $2) OR event_run_id = $3) AS each,
            EXISTS (SELECT FROM approvals
-                    WHERE state = 'pending' AND (call_id = $1 OR conversation_id = $2) AND tool = $3 AND arguments = $4) AS same
+                    WHERE state = 'pending' AND (call_id = $1 OR conversation_id = $2 OR event_run_id = $3)
+                      AND tool = $4 AND arguments = $5) AS same
 """
 CREATE = """
-    INSERT INTO approvals (id, org_id, call_id, conversation_id, run_id, flow_id, flow_version, tool, summary, arguments, schema,
-                           origin, expires_at)
-    VALUES ($1, hum.org_id(), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+    INSERT INTO approvals (id, org_id, call_id, conversation_id, run_id, event_run_id, flow_id, flow_version, tool, summary,
+                           arguments, schema, origin, expires_at)
+    VALUES ($1, hum.org_id(), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
     ON CONFLICT (id) DO NOTHING
     RETURNING org_id
 """
@@ -75,7 +77,7 @@ LEFT = """
     UPDATE approvals SET touched_at = clock_timestamp()
      WHERE id IN (SELECT a.id FROM approvals a
                    WHERE a.state IN ('approved', 'done', 'failed', 'denied', 'expired') AND a.told_at IS NULL
-                     AND a.touched_at < $1 AND a.created_at > $2
+                     AND a.touched_at < $1 AND a.decided_at > $2
                      AND (a.state = 'approved'
                           OR EXISTS (SELECT FROM calls c WHERE c.id = a.call_id AND c.ended_at IS NULL))
                    ORDER BY a.touched_at LIMIT $3 FOR UPDATE OF a SKIP LOCKED)
@@ -86,6 +88,12 @@ NEWS = f"""
      WHERE a.conversation_id = $1 AND a.state IN ('done', 'failed', 'denied', 'expired') AND a.told_at IS NULL
      ORDER BY a.id LIMIT $2
 """
+RUN_NEWS = f"""
+    SELECT {COLUMNS} FROM approvals a
+     WHERE a.event_run_id = $1 AND a.state IN ('done', 'failed', 'denied', 'expired') AND a.told_at IS NULL
+     ORDER BY a.id
+"""
+IS_UNDECIDED = "SELECT EXISTS (SELECT FROM approvals WHERE event_run_id = $1 AND state IN ('pending', 'approved'))"
 FORGET = """
     DELETE FROM approvals WHERE id IN (SELECT id FROM approvals WHERE created_at < $1 AND state <> 'pending' LIMIT $2)
     RETURNING true
@@ -103,11 +111,12 @@ IS_MORE = """
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """For whom the tool runs: a call, or a turn in a conversation; and which flow's agent asks."""
+    """For whom the tool runs: a call, a turn (`run_id`) in a conversation, or the run for an event; and which flow's agent asks."""
 
     call_id: UUID | None
     conversation_id: UUID | None
     run_id: UUID | None
+    event_run_id: UUID | None
     flow_id: UUID
     flow_version: int
 
@@ -161,7 +170,9 @@ class ApprovalRow:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """How many wait: of the organization, of one call or conversation; and whether one wants the same."""
+    """How many wait: of the organization, of one call or conversation (of an event's run: how many it has asked for); and whether one
+    wants the same.
+    """
 
     all: int
     each: int
@@ -191,7 +202,9 @@ async def some(tx: Tx, ids: Sequence[UUID]) -> list[ApprovalRow]:
 async def pending(tx: Tx, subject: Subject, wish: Wish) -> Pending:
     """What waits, until this transaction ends."""
     await tx.execute(COUNT_LOCK)
-    row = await tx.fetchrow(PENDING, subject.call_id, subject.conversation_id, wish.tool, wish.arguments)
+    row = await tx.fetchrow(
+        PENDING, subject.call_id, subject.conversation_id, subject.event_run_id, wish.tool, wish.arguments
+    )
     assert row is not None
     return Pending(row["all_of_them"], row["each"], row["same"])
 
@@ -234,7 +247,7 @@ async def tell(tx: Tx, ids: Sequence[UUID]) -> None:
 
 async def left(tx: Tx, before: datetime, newest: timedelta, most: int) -> list[tuple[UUID, UUID]]:
     """As the system: those (organization, id) that are to run, or whose call's agent does not know yet, and for which nothing was
-    done since then; the ones that are older than `newest` are left.
+    done since then; those that were decided more than `newest` before are left.
     """
     return [(row["org_id"], row["id"]) for row in await tx.fetch(LEFT, before, before - newest, most)]
 
@@ -242,6 +255,16 @@ async def left(tx: Tx, before: datetime, newest: timedelta, most: int) -> list[t
 async def news(tx: Tx, conversation: UUID, most: int) -> list[ApprovalRow]:
     """What a conversation's agent does not know yet, oldest first."""
     return [_read(dict(row)) for row in await tx.fetch(NEWS, conversation, most)]
+
+
+async def run_news(tx: Tx, event_run: UUID) -> list[ApprovalRow]:
+    """What the agent of an event's run does not know yet, oldest first."""
+    return [_read(dict(row)) for row in await tx.fetch(RUN_NEWS, event_run)]
+
+
+async def is_undecided(tx: Tx, event_run: UUID) -> bool:
+    """Whether something that an event's run asked for is not decided, or not carried out."""
+    return bool(await tx.fetchval(IS_UNDECIDED, event_run))
 
 
 async def forget(tx: Tx, before: datetime, most: int) -> int:

@@ -35,7 +35,7 @@ CREATE = """
 CLAIM = """
     UPDATE event_runs SET status = 'running', attempts = attempts + 1, touched_at = clock_timestamp()
      WHERE id = $1 AND status = 'waiting'
-    RETURNING id, org_id, flow_id, event_id, event_type, depth, attempts
+    RETURNING id, org_id, flow_id, event_id, event_type, depth, attempts, resumed_at
 """
 WAIT = "UPDATE event_runs SET status = 'waiting' WHERE id = $1 AND status = 'running' AND attempts = $2"
 LEFT = """
@@ -44,12 +44,24 @@ LEFT = """
                    ORDER BY touched_at LIMIT $2 FOR UPDATE SKIP LOCKED)
     RETURNING id, org_id
 """
-HOLD = "SELECT attempts FROM event_runs WHERE id = $1 AND status = 'running' FOR NO KEY UPDATE"
+LOCK = "SELECT FROM event_runs WHERE id = $1 FOR NO KEY UPDATE"
+AWAIT = """
+    UPDATE event_runs
+       SET status = 'waiting_for_approval', result = $2, input_tokens = coalesce(input_tokens, 0) + coalesce($3, 0),
+           output_tokens = coalesce(output_tokens, 0) + coalesce($4, 0)
+     WHERE id = $1
+"""
+RESUME = """
+    UPDATE event_runs SET status = 'waiting', attempts = 0, resumed_at = clock_timestamp(), touched_at = clock_timestamp()
+     WHERE id = $1 AND status = 'waiting_for_approval'
+    RETURNING org_id
+"""
+HOLD = "SELECT attempts, resumed_at FROM event_runs WHERE id = $1 AND status = 'running' FOR NO KEY UPDATE"
 # What HUM's own tools do for an event happens when the run ends; what others did, has happened.
 MATERIAL = """
     SELECT o.name AS organization, o.time_zone, f.id AS flow_id, f.version AS flow_version, v.definition,
            coalesce(v.definition ->> 'business_hours_json', o.business_hours_json) AS business_hours_json,
-           e.data, e.created_at AS event_at
+           e.data, e.created_at AS event_at, r.result
       FROM event_runs r
       JOIN organizations o ON o.org_id = r.org_id
       LEFT JOIN flows f ON f.id = r.flow_id AND f.trigger_events IS NOT NULL AND f.deleted_at IS NULL
@@ -61,7 +73,8 @@ ASKED = "UPDATE event_runs SET flow_version = $2, model = $3 WHERE id = $1"
 SET_OUTCOME = "UPDATE event_runs SET outcome = $2 WHERE id = $1"
 FINISH = """
     UPDATE event_runs
-       SET status = $2, reason = $3, result = $4, input_tokens = $5, output_tokens = $6, finished_at = clock_timestamp()
+       SET status = $2, reason = $3, result = coalesce($4, result), input_tokens = coalesce(input_tokens + $5, $5, input_tokens),
+           output_tokens = coalesce(output_tokens + $6, $6, output_tokens), finished_at = clock_timestamp()
      WHERE id = $1
     RETURNING outcome
 """
@@ -122,7 +135,10 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A run that somebody works on; `attempts` tells it from a later attempt at the same."""
+    """A run that somebody works on; `attempts` and `resumed_at` tell it from a later attempt at the same.
+
+    `resumed_at`: when it went on, since what it had asked for was decided; None: it did not.
+    """
 
     id: UUID
     org_id: UUID
@@ -131,6 +147,7 @@ class Claim:
     event_type: str
     depth: int
     attempts: int
+    resumed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +163,8 @@ class MaterialRow:
     business_hours_json: str | None
     data: str | None
     event_at: datetime | None
+    #: What its agent has written before it went on.
+    result: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +262,8 @@ async def wait(tx: Tx, claim: Claim) -> None:
 
 async def hold(tx: Tx, claim: Claim) -> bool:
     """Lock a run; False if it is over or gone, or a later attempt has it."""
-    return bool(await tx.fetchval(HOLD, claim.id) == claim.attempts)
+    row = await tx.fetchrow(HOLD, claim.id)
+    return row is not None and (row["attempts"], row["resumed_at"]) == (claim.attempts, claim.resumed_at)
 
 
 async def material(tx: Tx, run: UUID) -> MaterialRow:
@@ -255,6 +275,21 @@ async def material(tx: Tx, run: UUID) -> MaterialRow:
 async def asked(tx: Tx, run: UUID, version: int, model: str) -> None:
     """Note, before it happens, that the model is asked."""
     await tx.execute(ASKED, run, version, model)
+
+
+async def lock(tx: Tx, run: UUID) -> None:
+    """Whatever else concerns this run waits until the transaction ends."""
+    await tx.execute(LOCK, run)
+
+
+async def await_approval(tx: Tx, run: UUID, end: Finish) -> None:
+    """Let a run wait for what it has asked for; what its agent wrote so far is kept."""
+    await tx.execute(AWAIT, run, end.result, end.input_tokens, end.output_tokens)
+
+
+async def resume(tx: Tx, run: UUID) -> bool:
+    """Let a run that waits for approval wait for a worker; False if it does not."""
+    return bool(await tx.fetchval(RESUME, run))
 
 
 async def set_outcome(tx: Tx, run: UUID, outcome_json: str) -> None:

@@ -24,7 +24,10 @@ FINISH = """
            digits = $7, duration_ms = $8, finished_at = now()
      WHERE id = $1
 """
-HAS_ACTED = "SELECT EXISTS (SELECT FROM tool_runs WHERE run_id = $1 AND kind <> 'built_in')"
+HAS_ACTED = """
+    SELECT EXISTS (SELECT FROM tool_runs
+                    WHERE run_id = $1 AND kind <> 'built_in' AND ($2::timestamptz IS NULL OR started_at >= $2))
+"""
 TELL = "UPDATE tool_runs SET told = $2 WHERE id = $1"
 GET = """
     SELECT status, output, leaves, switches_to, switches_to_version, digits
@@ -32,7 +35,7 @@ GET = """
 """
 COLUMNS = """
     id, name, kind, purpose, tool_id, tool_version, flow_id, flow_version, call_id, conversation_id, arguments, output,
-    status, started_at, duration_ms, approval_id
+    status, started_at, duration_ms, approval_id, run_id
 """
 # $1: below this id; each filter counts if it is not null.
 PAGE = f"""
@@ -44,7 +47,7 @@ PAGE = f"""
      LIMIT $2
 """
 OF_RUN = """
-    SELECT tool_call_id, name, arguments, output, status, started_at, duration_ms
+    SELECT tool_call_id, name, arguments, output, status, started_at, duration_ms, approval_id
       FROM tool_runs WHERE run_id = $1 ORDER BY id LIMIT $2
 """
 FORGET = """
@@ -133,6 +136,7 @@ class ExecutionRow:
     started_at: datetime
     duration_ms: int | None
     approval_id: UUID | None
+    run_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +150,7 @@ class ActivityRow:
     status: str
     started_at: datetime
     duration_ms: int | None
+    approval_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +179,9 @@ async def finish(tx: Tx, id: UUID, run: RunRow, took_ms: int) -> None:
     await tx.execute(FINISH, id, *(getattr(run, name) for name in RunRow.__slots__), took_ms)
 
 
-async def has_acted(tx: Tx, run: UUID) -> bool:
-    """Whether a text's turn or an event's run has begun a tool that may have done something."""
-    return bool(await tx.fetchval(HAS_ACTED, run))
+async def has_acted(tx: Tx, run: UUID, since: datetime | None = None) -> bool:
+    """Whether a text's turn or an event's run has begun a tool that may have done something, since then if that is given."""
+    return bool(await tx.fetchval(HAS_ACTED, run, since))
 
 
 async def tell(tx: Tx, id: UUID, text: str) -> None:

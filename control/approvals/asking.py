@@ -22,13 +22,13 @@ class Asking:
         self._db, self._settings = db, settings
 
     async def ask(self, question: Asked) -> Result:
-        """Ask, and return what the agent is told of that: on a call at once, in a text when the turn ends."""
+        """Ask, and return what the agent is told of that: on a call at once, otherwise when the turn or the run ends."""
         context, flow = question.context, question.context.situation.flow
-        if flow is None or (context.call_id is None and context.turn is None):
+        if flow is None or (context.call_id is None and context.turn is None and context.event_run is None):
             return failed(rules.NOWHERE)
         turn = context.turn
         thread, run = (turn.conversation, turn.run) if turn else (None, None)
-        subject = Subject(context.call_id, thread, run, flow.id, flow.version)
+        subject = Subject(context.call_id, thread, run, context.event_run, flow.id, flow.version)
         name = context.situation.definition.get("name") or "The agent"
         wish = Wish(
             question.tool.name,
@@ -43,11 +43,13 @@ class Asking:
         async with self._db.tenant(org) as tx:
             if (complaint := await self._complaint(tx, subject, wish)) is not None:
                 return failed(complaint)
-            if turn is None:
+            if context.call_id is not None:
                 await self._create(org, id, subject, wish, tx)
-        if turn is None:
+        if context.call_id is not None:
             return Result(rules.ON_CALL)
-        return Result(rules.IN_TEXT, at_end=partial(self._create_if_it_may, org, id, subject, wish))
+        return Result(
+            rules.IN_TEXT if turn else rules.FOR_EVENT, at_end=partial(self._create_if_it_may, org, id, subject, wish)
+        )
 
     async def _complaint(self, tx: Tx, subject: Subject, wish: Wish) -> str | None:
         pending = await approvals.pending(tx, subject, wish)
@@ -58,12 +60,12 @@ class Asking:
         return rules.FULL if is_full else None
 
     async def _create_if_it_may(self, org: UUID, id: UUID, subject: Subject, wish: Wish, tx: Tx) -> None:
-        """As a turn ends: by then it may have asked for the same already, or for too much."""
+        """As a turn or a run ends: by then it may have asked for the same already, or for too much."""
         if await self._complaint(tx, subject, wish) is None:
             await self._create(org, id, subject, wish, tx)
 
     async def _create(self, org: UUID, id: UUID, subject: Subject, wish: Wish, tx: Tx) -> None:
         settings = self._settings
-        seconds = settings.approval_text_seconds if subject.conversation_id else settings.approval_call_seconds
+        seconds = settings.approval_call_seconds if subject.call_id else settings.approval_text_seconds
         await approvals.create(tx, id, subject, wish, now() + timedelta(seconds=seconds))
         await events.append(tx, org, id, telling.requested(await approvals.get(tx, id)))

@@ -21,6 +21,7 @@ def approval(row: ApprovalRow, *, listed: bool = False) -> pb.Approval:
         edited=row.decision.edited,
         call_id=shown(Kind.CALL, row.subject.call_id),
         conversation_id=shown(Kind.CONVERSATION, row.subject.conversation_id),
+        run_id=shown(Kind.RUN, row.subject.event_run_id),
         flow_id=shown(Kind.FLOW, row.subject.flow_id),
         decided_by=row.decision.by,
         decided_at=timestamp(row.decision.at),

@@ -27,6 +27,11 @@ IN_TEXT = {
     "what_now": "A person of the organization was asked. Write that somebody has to look at it first. You will be told what came of "
     "it, and may write then; do not say that it is done.",
 }
+FOR_EVENT = {
+    "status": "waiting_for_approval",
+    "note": "A person has to approve it, and is asked when you end. Do what else can be done now, and write what waits; you go on once it "
+    "is decided. Do not say that it is done.",
+}
 LONG = "The arguments are too long for a person to look at. Ask for less at once."
 SAME = "You have asked for this already, and nobody has decided yet. Go on, and wait."
 FULL = "Too much waits for approval already. It was not asked for."

@@ -21,6 +21,7 @@ def requested(row: ApprovalRow) -> events_pb2.ApprovalRequestedEvent:
         summary=row.wish.summary,
         call_id=shown(Kind.CALL, row.subject.call_id),
         conversation_id=shown(Kind.CONVERSATION, row.subject.conversation_id),
+        run_id=shown(Kind.RUN, row.subject.event_run_id),
         flow_id=shown(Kind.FLOW, row.subject.flow_id),
         expires_at=timestamp(row.expires_at),
     )
@@ -36,6 +37,7 @@ def decided(row: ApprovalRow) -> events_pb2.ApprovalDecidedEvent:
         edited=row.decision.edited,
         call_id=shown(Kind.CALL, row.subject.call_id),
         conversation_id=shown(Kind.CONVERSATION, row.subject.conversation_id),
+        run_id=shown(Kind.RUN, row.subject.event_run_id),
         flow_id=shown(Kind.FLOW, row.subject.flow_id),
     )
 
@@ -46,7 +48,8 @@ def news(row: ApprovalRow) -> str:
     match row.state:
         case "done":
             how = " with these arguments, which the person has changed," if row.decision.edited else ""
-            text = f"a person approved it, and it was done{how}. Tell them what came of it. {_result(row.result)}"
+            tell = " Tell them what came of it." if row.subject.event_run_id is None else ""  # nobody listens there
+            text = f"a person approved it, and it was done{how}.{tell} {_result(row.result)}"
         case "failed":
             text = f"a person approved it, but it did not succeed. Say so. {_result(row.result)}"
         case "denied":

@@ -6,12 +6,13 @@ from uuid import UUID
 
 from control import jobs
 from control.approvals import rules, telling
+from control.eventagents.rules import RUN
 from control.texts import turns
 from hum import customerschemas, ids
 from hum.clock import now
 from hum.errors import FieldError, InvalidRequest, InvalidState
 from hum.ids import Kind
-from storage import approvals, audit, call_records, conversations, events
+from storage import approvals, audit, call_records, conversations, event_runs, events
 from storage.approvals import ApprovalRow
 from storage.db import Db, Tx
 
@@ -45,14 +46,23 @@ async def decide(
     if state == "approved" or (state in rules.DECIDED and row.subject.call_id):
         await jobs.enqueue(tx, rules.WORK, row.org_id, id)
     elif state in rules.DECIDED:
-        await owe_turn(tx, row)
+        await go_on(tx, row)
     return row
 
 
-async def owe_turn(tx: Tx, row: ApprovalRow) -> None:
-    """The agent of a conversation has something to say."""
-    assert row.subject.conversation_id is not None, "a call's agent is told by a job"
-    await turns.owe_at_once(tx, await conversations.lock(tx, row.subject.conversation_id), now())
+async def go_on(tx: Tx, row: ApprovalRow) -> None:
+    """The agent of a conversation has something to say; a run for an event goes on, once all that it asked for is decided.
+
+    A call's agent is told by a job.
+    """
+    subject = row.subject
+    if subject.conversation_id is not None:
+        await turns.owe_at_once(tx, await conversations.lock(tx, subject.conversation_id), now())
+    elif subject.event_run_id is not None:
+        await event_runs.lock(tx, subject.event_run_id)  # of two decisions at once, the second sees the first
+        is_undecided = await approvals.is_undecided(tx, subject.event_run_id)
+        if not is_undecided and await event_runs.resume(tx, subject.event_run_id):
+            await jobs.enqueue(tx, RUN, row.org_id, subject.event_run_id)
 
 
 async def _pending(tx: Tx, id: UUID) -> ApprovalRow:

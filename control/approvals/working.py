@@ -25,7 +25,7 @@ from hum.settings.approvals import ApprovalSettings
 from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from storage import approvals, calls, conversations, flows, interventions
-from storage.approvals import ApprovalRow
+from storage.approvals import ApprovalRow, Subject
 from storage.db import Db, Tx
 
 LOG = log(__name__)
@@ -83,8 +83,8 @@ class Working:
             if finished and result.at_end is not None:
                 await result.at_end(tx)
             row = await approvals.get(tx, row.id)
-            if finished and row.subject.conversation_id is not None:
-                await usecases.owe_turn(tx, row)
+            if finished:
+                await usecases.go_on(tx, row)
         return row
 
     async def _run(self, row: ApprovalRow) -> Result:
@@ -92,7 +92,7 @@ class Working:
             context = await self._context(tx, row)
         if context is None:
             return failed(GONE)
-        channel = ToolChannel.CALL if row.subject.call_id else ToolChannel.TEXT
+        channel = _channel(row.subject)
         today = self._registry.origin(channel, row.wish.tool, context.situation)
         if today is not None and str(today) != row.wish.origin:
             return failed(rules.CHANGED)
@@ -100,7 +100,7 @@ class Working:
         return await self._executions.run(channel, called, context)
 
     async def _context(self, tx: Tx, row: ApprovalRow) -> ToolContext | None:
-        """The call or conversation as it is now; the tools are those of the flow whose agent has asked."""
+        """The call, the conversation or the event's run as it is now; the tools are those of the flow whose agent has asked."""
         subject = row.subject
         own = await self._registry.own_tools(tx, row.org_id, subject.flow_id)
         if subject.call_id is not None:
@@ -108,11 +108,20 @@ class Working:
             if session is None:
                 return None
             return ToolContext(row.org_id, situation_of(session, now(), own), call_id=subject.call_id)
-        assert subject.conversation_id is not None and subject.run_id is not None, "it is a call's or a conversation's"
         try:
             flow = await flows.get(tx, subject.flow_id)
         except NotFound:
             return None
+        if subject.event_run_id is not None:
+            situation = Situation(
+                usable(flow.definition),
+                origin="event",
+                has_carrier=False,
+                flow=FlowVersion(flow.id, flow.version),
+                own_tools=own,
+            )
+            return ToolContext(row.org_id, situation, event_run=subject.event_run_id)
+        assert subject.conversation_id is not None and subject.run_id is not None, "it is a conversation's"
         thread = await conversations.lock(tx, subject.conversation_id)
         situation = Situation(
             usable(flow.definition),
@@ -146,3 +155,9 @@ class Working:
                 await self._commands.carry_out(state.node, command)
             await asyncio.sleep(self._settings.approval_tell_retry_seconds)
         LOG.info("an agent does not know yet what became of an approval", call=command.call_id)
+
+
+def _channel(subject: Subject) -> ToolChannel:
+    if subject.call_id is not None:
+        return ToolChannel.CALL
+    return ToolChannel.TEXT if subject.conversation_id is not None else ToolChannel.EVENT

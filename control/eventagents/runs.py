@@ -2,6 +2,9 @@
 
 Two transactions with the model between them, as for a text's turn; but what the organization's own tools do happens at once.
 So a run is begun again, after a crash or a failure of the model, only while none of them has begun: each acts at most once.
+
+A run whose agent has asked for approval ends like any other, and waits; once all that it asked for is decided, it goes on with what it
+did before and what became of it.
 """
 
 import asyncio
@@ -9,9 +12,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
+from control.approvals import telling
 from control.clients.openai import ModelError, Responder
 from control.eventagents import rules, starting
 from control.eventagents.rules import Limits
@@ -19,21 +24,25 @@ from control.executions import dialogue
 from control.executions.dialogue import Work
 from control.flows import stored
 from control.flows.stored import usable
-from control.tools import FlowVersion, Situation, Tool, ToolChannel, ToolContext
+from control.tools import FlowVersion, Situation, Tool, ToolChannel, ToolContext, dumped
 from control.usage import other as usage
 from hum import ids
 from hum.clock import now
 from hum.ids import Kind
 from hum.telemetry import log
 from hum.v1 import events_pb2
-from storage import event_runs, events, tool_runs
+from storage import approvals, event_runs, events, tool_runs
+from storage.approvals import ApprovalRow
 from storage.db import Db, Tx
 from storage.event_runs import Claim, Finish, MaterialRow
+from storage.tool_runs import ActivityRow
 from storage.usage import Owner
 
 LOG = log(__name__)
 #: Runs that one look takes up again.
 BATCH = 100
+#: What its tools did, that a run which goes on is reminded of.
+MOST_BEFORE = 100
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,6 +73,9 @@ class _Begun:
     definition: dict[str, Any]
     material: MaterialRow
     own_tools: tuple[Tool, ...]
+    #: What its tools did before it went on, and what became of what it had asked for.
+    before: list[ActivityRow]
+    news: list[ApprovalRow]
 
 
 class Runs:
@@ -101,18 +113,27 @@ class Runs:
             if claim is None:
                 return None
             material = await event_runs.material(tx, run)
-            if claim.attempts > self._limits.attempts or (claim.attempts > 1 and await tool_runs.has_acted(tx, run)):
+            has_acted = claim.attempts > 1 and await tool_runs.has_acted(tx, run, claim.resumed_at)
+            if claim.attempts > self._limits.attempts or has_acted:
                 await _finish(tx, claim, material, Finish("failed", rules.INTERRUPTED))
                 return rules.INTERRUPTED
             if material.definition is None or material.data is None:
                 reason = "no_flow" if material.definition is None else "no_event"
-                await event_runs.finish(tx, run, Finish("skipped", reason))
+                if claim.resumed_at is not None:
+                    await _finish(tx, claim, material, Finish("failed", reason))
+                else:
+                    await event_runs.finish(tx, run, Finish("skipped", reason))
                 return reason
             assert material.flow_id is not None and material.flow_version is not None
             await event_runs.asked(tx, run, material.flow_version, self._responder.text_model)
             own_tools = await self._dialogue.own_tools(tx, org, material.flow_id)
-            flow = FlowVersion(material.flow_id, material.flow_version)
-            return _Begun(claim, flow, usable(json.loads(material.definition)), material, own_tools)
+            flow, definition = FlowVersion(material.flow_id, material.flow_version), json.loads(material.definition)
+            before = list[ActivityRow]()
+            if claim.resumed_at is not None:
+                done = await tool_runs.of_run(tx, run, MOST_BEFORE)
+                before = [row for row in done if row.approval_id is None and row.started_at < claim.resumed_at]
+            news = await approvals.run_news(tx, run)
+            return _Begun(claim, flow, usable(definition), material, own_tools, before, news)
 
     def _prepared(self, begun: _Begun) -> EventWork:
         claim, material, at = begun.claim, begun.material, now()
@@ -136,9 +157,10 @@ class Runs:
                 own_tools=begun.own_tools,
             ),
             instruct=instruct,
-            items=[{"role": "user", "content": shown}],
+            items=[{"role": "user", "content": shown}, *_so_far(begun)],
             run=claim.id,
             limit=self._limits.tool_calls,
+            at_end=[partial(approvals.tell, ids=[row.id for row in begun.news])] if begun.news else [],
         )
 
     async def _fail(self, begun: _Begun, work: EventWork, reason: str, error: Exception) -> str | None:
@@ -162,9 +184,25 @@ class Runs:
             await _count(tx, begun, work)
             if not await event_runs.hold(tx, claim):
                 return
+            end = Finish(status, reason, result, *work.tokens)
             if status == "completed":
                 await work.act(tx)
-            await _finish(tx, claim, begun.material, Finish(status, reason, result, *work.tokens))
+                if await approvals.is_undecided(tx, claim.id):
+                    await event_runs.await_approval(tx, claim.id, end)
+                    return
+            await _finish(tx, claim, begun.material, end)
+
+
+def _so_far(begun: _Begun) -> list[dialogue.Item]:
+    """What the agent did and wrote before it went on, and what became of what it asked for."""
+    items = list[dialogue.Item]()
+    for row in begun.before:
+        call = {"type": "function_call", "call_id": row.tool_call_id, "name": row.name, "arguments": row.arguments}
+        output = row.output or dumped({"error": "It is not known whether this was done."})
+        items += [call, {"type": "function_call_output", "call_id": row.tool_call_id, "output": output}]
+    if begun.claim.resumed_at is not None and begun.material.result:
+        items.append({"role": "assistant", "content": begun.material.result})
+    return items + [{"role": "developer", "content": telling.news(row)} for row in begun.news]
 
 
 async def _count(tx: Tx, begun: _Begun, work: EventWork) -> None:

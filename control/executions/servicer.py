@@ -47,4 +47,5 @@ def present(row: ExecutionRow) -> pb.ToolExecution:
         started_at=timestamp(row.started_at),
         duration_ms=row.duration_ms,
         approval_id=ids.show(Kind.APPROVAL, row.approval_id) if row.approval_id else None,
+        run_id=ids.show(Kind.RUN, row.run_id) if row.run_id else None,
     )

@@ -113,6 +113,7 @@ def read(text: str) -> list[Price]:
 def _row(number: int, row: dict[str, Any]) -> Iterable[Price]:
     where = f"[[prices]] number {number}"
     item, since, currency = row.pop("of", None), row.pop("from", None), row.pop("currency", None)
+    row.pop("source", None)  # for people: where the price was found
     if not isinstance(item, str) or not item:
         raise BadPrices(f"{where}: `of` must name a model, a country or a kind of look-up")
     if not isinstance(since, date) or isinstance(since, datetime):

@@ -10,13 +10,16 @@ class ApprovalSettings(Common):
         "HUM_APPROVAL_CALL_SECONDS", 120.0, "seconds after which nobody's decision is a denial, on a call", gt=0
     )
     approval_text_seconds: float = setting(
-        "HUM_APPROVAL_TEXT_SECONDS", 24 * 3600.0, "the same for an agent of texts", gt=0
+        "HUM_APPROVAL_TEXT_SECONDS", 24 * 3600.0, "the same for an agent of texts or events", gt=0
     )
     approvals_pending: int = setting(
         "HUM_APPROVALS_PENDING", 500, "approvals of an organization that may wait for a decision at once", ge=1
     )
     approvals_pending_each: int = setting(
-        "HUM_APPROVALS_PENDING_EACH", 5, "of these, the ones of one call or conversation", ge=1
+        "HUM_APPROVALS_PENDING_EACH",
+        5,
+        "of these, the ones of one call or conversation; of an event's run, all that it asks for",
+        ge=1,
     )
     approval_look_seconds: float = setting(
         "HUM_APPROVAL_LOOK_SECONDS", 1.0, "seconds between looks for approvals whose time is over", gt=0

@@ -81,6 +81,7 @@ class Approval(message.Message):
     TOLD_AT_FIELD_NUMBER: builtins.int
     EXPIRES_AT_FIELD_NUMBER: builtins.int
     CREATED_AT_FIELD_NUMBER: builtins.int
+    RUN_ID_FIELD_NUMBER: builtins.int
     id: builtins.str
     state: ApprovalState.ValueType
     tool: builtins.str
@@ -102,6 +103,8 @@ class Approval(message.Message):
     """Why it was denied."""
     result_json: builtins.str
     """What the tool answered; null in lists."""
+    run_id: builtins.str
+    """The run for an event whose agent asks, for `GET /api/flows/{flow_id}/runs/{id}`."""
     @builtins.property
     def decided_at(self) -> timestamp_pb2.Timestamp: ...
     @builtins.property
@@ -134,10 +137,11 @@ class Approval(message.Message):
         told_at: timestamp_pb2.Timestamp | None = ...,
         expires_at: timestamp_pb2.Timestamp | None = ...,
         created_at: timestamp_pb2.Timestamp | None = ...,
+        run_id: builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_arguments_json", b"_arguments_json", "_call_id", b"_call_id", "_conversation_id", b"_conversation_id", "_decided_by", b"_decided_by", "_flow_id", b"_flow_id", "_reason", b"_reason", "_result_json", b"_result_json", "_schema_json", b"_schema_json", "arguments_json", b"arguments_json", "call_id", b"call_id", "conversation_id", b"conversation_id", "created_at", b"created_at", "decided_at", b"decided_at", "decided_by", b"decided_by", "expires_at", b"expires_at", "flow_id", b"flow_id", "reason", b"reason", "result_json", b"result_json", "schema_json", b"schema_json", "told_at", b"told_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_arguments_json", b"_arguments_json", "_call_id", b"_call_id", "_conversation_id", b"_conversation_id", "_decided_by", b"_decided_by", "_flow_id", b"_flow_id", "_reason", b"_reason", "_result_json", b"_result_json", "_run_id", b"_run_id", "_schema_json", b"_schema_json", "arguments_json", b"arguments_json", "call_id", b"call_id", "conversation_id", b"conversation_id", "created_at", b"created_at", "decided_at", b"decided_at", "decided_by", b"decided_by", "expires_at", b"expires_at", "flow_id", b"flow_id", "reason", b"reason", "result_json", b"result_json", "run_id", b"run_id", "schema_json", b"schema_json", "told_at", b"told_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_arguments_json", b"_arguments_json", "_call_id", b"_call_id", "_conversation_id", b"_conversation_id", "_decided_by", b"_decided_by", "_flow_id", b"_flow_id", "_reason", b"_reason", "_result_json", b"_result_json", "_schema_json", b"_schema_json", "arguments_json", b"arguments_json", "call_id", b"call_id", "conversation_id", b"conversation_id", "created_at", b"created_at", "decided_at", b"decided_at", "decided_by", b"decided_by", "edited", b"edited", "expires_at", b"expires_at", "flow_id", b"flow_id", "id", b"id", "reason", b"reason", "result_json", b"result_json", "schema_json", b"schema_json", "state", b"state", "summary", b"summary", "told_at", b"told_at", "tool", b"tool"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_arguments_json", b"_arguments_json", "_call_id", b"_call_id", "_conversation_id", b"_conversation_id", "_decided_by", b"_decided_by", "_flow_id", b"_flow_id", "_reason", b"_reason", "_result_json", b"_result_json", "_run_id", b"_run_id", "_schema_json", b"_schema_json", "arguments_json", b"arguments_json", "call_id", b"call_id", "conversation_id", b"conversation_id", "created_at", b"created_at", "decided_at", b"decided_at", "decided_by", b"decided_by", "edited", b"edited", "expires_at", b"expires_at", "flow_id", b"flow_id", "id", b"id", "reason", b"reason", "result_json", b"result_json", "run_id", b"run_id", "schema_json", b"schema_json", "state", b"state", "summary", b"summary", "told_at", b"told_at", "tool", b"tool"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__arguments_json: _TypeAlias = typing.Literal["arguments_json"]  # noqa: Y015
     _WhichOneofArgType__arguments_json: _TypeAlias = typing.Literal["_arguments_json", b"_arguments_json"]  # noqa: Y015
@@ -153,6 +157,8 @@ class Approval(message.Message):
     _WhichOneofArgType__reason: _TypeAlias = typing.Literal["_reason", b"_reason"]  # noqa: Y015
     _WhichOneofReturnType__result_json: _TypeAlias = typing.Literal["result_json"]  # noqa: Y015
     _WhichOneofArgType__result_json: _TypeAlias = typing.Literal["_result_json", b"_result_json"]  # noqa: Y015
+    _WhichOneofReturnType__run_id: _TypeAlias = typing.Literal["run_id"]  # noqa: Y015
+    _WhichOneofArgType__run_id: _TypeAlias = typing.Literal["_run_id", b"_run_id"]  # noqa: Y015
     _WhichOneofReturnType__schema_json: _TypeAlias = typing.Literal["schema_json"]  # noqa: Y015
     _WhichOneofArgType__schema_json: _TypeAlias = typing.Literal["_schema_json", b"_schema_json"]  # noqa: Y015
     @typing.overload
@@ -169,6 +175,8 @@ class Approval(message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__result_json) -> _WhichOneofReturnType__result_json | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__run_id) -> _WhichOneofReturnType__run_id | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__schema_json) -> _WhichOneofReturnType__schema_json | None: ...
 

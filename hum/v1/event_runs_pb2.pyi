@@ -38,6 +38,8 @@ class _EventRunStatusEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_EventRu
     """It was not brought to its end; `reason` says why, and `tool_activity` what was done."""
     EVENT_RUN_STATUS_SKIPPED: _EventRunStatus.ValueType  # 5
     """It was not begun; `reason` says why."""
+    EVENT_RUN_STATUS_WAITING_FOR_APPROVAL: _EventRunStatus.ValueType  # 6
+    """A person has to approve what the agent wants to do; it goes on once all that it asked for is decided."""
 
 class EventRunStatus(_EventRunStatus, metaclass=_EventRunStatusEnumTypeWrapper): ...
 
@@ -51,6 +53,8 @@ EVENT_RUN_STATUS_FAILED: EventRunStatus.ValueType  # 4
 """It was not brought to its end; `reason` says why, and `tool_activity` what was done."""
 EVENT_RUN_STATUS_SKIPPED: EventRunStatus.ValueType  # 5
 """It was not begun; `reason` says why."""
+EVENT_RUN_STATUS_WAITING_FOR_APPROVAL: EventRunStatus.ValueType  # 6
+"""A person has to approve what the agent wants to do; it goes on once all that it asked for is decided."""
 
 @typing.final
 class EventRun(message.Message):
@@ -90,18 +94,18 @@ class EventRun(message.Message):
     status: EventRunStatus.ValueType
     reason: builtins.str
     """Why it failed: `model_failed`, `timed_out`, `interrupted` (its worker died after a tool had begun, which must not act twice).
-    Why it was skipped: `cap` (the flow had as many runs as it may in a while), `depth` (too many runs have led to one another),
+    Also `no_flow` and `no_event`, as below, for one that has waited for approval.  Why it was skipped: `cap` (the flow had as many runs as it may in a while), `depth` (too many runs have led to one another),
     `no_flow` (no event starts the flow any more), `no_event` (the event's payload was deleted).
     """
     model: builtins.str
     """Null if the model was not asked."""
     attempts: builtins.int
-    """How often it was begun."""
+    """How often it was begun, since it last went on after an approval."""
     input_tokens: builtins.int
     """What the model read and wrote, in all steps; null if it was not asked, or has not told."""
     output_tokens: builtins.int
     result: builtins.str
-    """What the agent wrote at the end."""
+    """What the agent wrote at the end, or before it began to wait for approval."""
     outcome: builtins.str
     """As the agent reported it, by the flow's outcome schema."""
     @builtins.property

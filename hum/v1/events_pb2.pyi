@@ -2155,6 +2155,7 @@ class ApprovalRequestedEvent(message.Message):
     CONVERSATION_ID_FIELD_NUMBER: builtins.int
     FLOW_ID_FIELD_NUMBER: builtins.int
     EXPIRES_AT_FIELD_NUMBER: builtins.int
+    RUN_ID_FIELD_NUMBER: builtins.int
     approval_id: builtins.str
     tool: builtins.str
     """The tool's name, as the agent has it."""
@@ -2163,6 +2164,8 @@ class ApprovalRequestedEvent(message.Message):
     call_id: builtins.str
     conversation_id: builtins.str
     flow_id: builtins.str
+    run_id: builtins.str
+    """The run for an event whose agent asks."""
     @builtins.property
     def expires_at(self) -> timestamp_pb2.Timestamp:
         """When nobody's decision becomes a denial."""
@@ -2177,10 +2180,11 @@ class ApprovalRequestedEvent(message.Message):
         conversation_id: builtins.str | None = ...,
         flow_id: builtins.str | None = ...,
         expires_at: timestamp_pb2.Timestamp | None = ...,
+        run_id: builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_call_id", b"_call_id", "_conversation_id", b"_conversation_id", "_flow_id", b"_flow_id", "call_id", b"call_id", "conversation_id", b"conversation_id", "expires_at", b"expires_at", "flow_id", b"flow_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_call_id", b"_call_id", "_conversation_id", b"_conversation_id", "_flow_id", b"_flow_id", "_run_id", b"_run_id", "call_id", b"call_id", "conversation_id", b"conversation_id", "expires_at", b"expires_at", "flow_id", b"flow_id", "run_id", b"run_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_call_id", b"_call_id", "_conversation_id", b"_conversation_id", "_flow_id", b"_flow_id", "approval_id", b"approval_id", "call_id", b"call_id", "conversation_id", b"conversation_id", "expires_at", b"expires_at", "flow_id", b"flow_id", "summary", b"summary", "tool", b"tool"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_call_id", b"_call_id", "_conversation_id", b"_conversation_id", "_flow_id", b"_flow_id", "_run_id", b"_run_id", "approval_id", b"approval_id", "call_id", b"call_id", "conversation_id", b"conversation_id", "expires_at", b"expires_at", "flow_id", b"flow_id", "run_id", b"run_id", "summary", b"summary", "tool", b"tool"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__call_id: _TypeAlias = typing.Literal["call_id"]  # noqa: Y015
     _WhichOneofArgType__call_id: _TypeAlias = typing.Literal["_call_id", b"_call_id"]  # noqa: Y015
@@ -2188,12 +2192,16 @@ class ApprovalRequestedEvent(message.Message):
     _WhichOneofArgType__conversation_id: _TypeAlias = typing.Literal["_conversation_id", b"_conversation_id"]  # noqa: Y015
     _WhichOneofReturnType__flow_id: _TypeAlias = typing.Literal["flow_id"]  # noqa: Y015
     _WhichOneofArgType__flow_id: _TypeAlias = typing.Literal["_flow_id", b"_flow_id"]  # noqa: Y015
+    _WhichOneofReturnType__run_id: _TypeAlias = typing.Literal["run_id"]  # noqa: Y015
+    _WhichOneofArgType__run_id: _TypeAlias = typing.Literal["_run_id", b"_run_id"]  # noqa: Y015
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__call_id) -> _WhichOneofReturnType__call_id | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__conversation_id) -> _WhichOneofReturnType__conversation_id | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__flow_id) -> _WhichOneofReturnType__flow_id | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__run_id) -> _WhichOneofReturnType__run_id | None: ...
 
 @typing.final
 class ApprovalDecidedEvent(message.Message):
@@ -2209,6 +2217,7 @@ class ApprovalDecidedEvent(message.Message):
     CALL_ID_FIELD_NUMBER: builtins.int
     CONVERSATION_ID_FIELD_NUMBER: builtins.int
     FLOW_ID_FIELD_NUMBER: builtins.int
+    RUN_ID_FIELD_NUMBER: builtins.int
     approval_id: builtins.str
     tool: builtins.str
     decision: builtins.str
@@ -2220,6 +2229,8 @@ class ApprovalDecidedEvent(message.Message):
     call_id: builtins.str
     conversation_id: builtins.str
     flow_id: builtins.str
+    run_id: builtins.str
+    """The run for an event whose agent asked."""
     def __init__(
         self,
         *,
@@ -2231,10 +2242,11 @@ class ApprovalDecidedEvent(message.Message):
         call_id: builtins.str | None = ...,
         conversation_id: builtins.str | None = ...,
         flow_id: builtins.str | None = ...,
+        run_id: builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_by", b"_by", "_call_id", b"_call_id", "_conversation_id", b"_conversation_id", "_flow_id", b"_flow_id", "by", b"by", "call_id", b"call_id", "conversation_id", b"conversation_id", "flow_id", b"flow_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_by", b"_by", "_call_id", b"_call_id", "_conversation_id", b"_conversation_id", "_flow_id", b"_flow_id", "_run_id", b"_run_id", "by", b"by", "call_id", b"call_id", "conversation_id", b"conversation_id", "flow_id", b"flow_id", "run_id", b"run_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_by", b"_by", "_call_id", b"_call_id", "_conversation_id", b"_conversation_id", "_flow_id", b"_flow_id", "approval_id", b"approval_id", "by", b"by", "call_id", b"call_id", "conversation_id", b"conversation_id", "decision", b"decision", "edited", b"edited", "flow_id", b"flow_id", "tool", b"tool"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_by", b"_by", "_call_id", b"_call_id", "_conversation_id", b"_conversation_id", "_flow_id", b"_flow_id", "_run_id", b"_run_id", "approval_id", b"approval_id", "by", b"by", "call_id", b"call_id", "conversation_id", b"conversation_id", "decision", b"decision", "edited", b"edited", "flow_id", b"flow_id", "run_id", b"run_id", "tool", b"tool"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__by: _TypeAlias = typing.Literal["by"]  # noqa: Y015
     _WhichOneofArgType__by: _TypeAlias = typing.Literal["_by", b"_by"]  # noqa: Y015
@@ -2244,6 +2256,8 @@ class ApprovalDecidedEvent(message.Message):
     _WhichOneofArgType__conversation_id: _TypeAlias = typing.Literal["_conversation_id", b"_conversation_id"]  # noqa: Y015
     _WhichOneofReturnType__flow_id: _TypeAlias = typing.Literal["flow_id"]  # noqa: Y015
     _WhichOneofArgType__flow_id: _TypeAlias = typing.Literal["_flow_id", b"_flow_id"]  # noqa: Y015
+    _WhichOneofReturnType__run_id: _TypeAlias = typing.Literal["run_id"]  # noqa: Y015
+    _WhichOneofArgType__run_id: _TypeAlias = typing.Literal["_run_id", b"_run_id"]  # noqa: Y015
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__by) -> _WhichOneofReturnType__by | None: ...
     @typing.overload
@@ -2252,6 +2266,8 @@ class ApprovalDecidedEvent(message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__conversation_id) -> _WhichOneofReturnType__conversation_id | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__flow_id) -> _WhichOneofReturnType__flow_id | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__run_id) -> _WhichOneofReturnType__run_id | None: ...
 
 @typing.final
 class McpToolAcceptedEvent(message.Message):

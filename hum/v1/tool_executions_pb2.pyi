@@ -86,6 +86,7 @@ class ToolExecution(message.Message):
     STARTED_AT_FIELD_NUMBER: builtins.int
     DURATION_MS_FIELD_NUMBER: builtins.int
     APPROVAL_ID_FIELD_NUMBER: builtins.int
+    RUN_ID_FIELD_NUMBER: builtins.int
     id: builtins.str
     name: builtins.str
     kind: builtins.str
@@ -105,6 +106,8 @@ class ToolExecution(message.Message):
     duration_ms: builtins.int
     approval_id: builtins.str
     """What a person had to approve; the approval says who did."""
+    run_id: builtins.str
+    """The agent's turn in the conversation, or its run for an event."""
     @builtins.property
     def started_at(self) -> timestamp_pb2.Timestamp: ...
     def __init__(
@@ -126,10 +129,11 @@ class ToolExecution(message.Message):
         started_at: timestamp_pb2.Timestamp | None = ...,
         duration_ms: builtins.int | None = ...,
         approval_id: builtins.str | None = ...,
+        run_id: builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_approval_id", b"_approval_id", "_call_id", b"_call_id", "_conversation_id", b"_conversation_id", "_duration_ms", b"_duration_ms", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_kind", b"_kind", "_result", b"_result", "_tool_id", b"_tool_id", "_tool_version", b"_tool_version", "approval_id", b"approval_id", "call_id", b"call_id", "conversation_id", b"conversation_id", "duration_ms", b"duration_ms", "flow_id", b"flow_id", "flow_version", b"flow_version", "kind", b"kind", "result", b"result", "started_at", b"started_at", "tool_id", b"tool_id", "tool_version", b"tool_version"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_approval_id", b"_approval_id", "_call_id", b"_call_id", "_conversation_id", b"_conversation_id", "_duration_ms", b"_duration_ms", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_kind", b"_kind", "_result", b"_result", "_run_id", b"_run_id", "_tool_id", b"_tool_id", "_tool_version", b"_tool_version", "approval_id", b"approval_id", "call_id", b"call_id", "conversation_id", b"conversation_id", "duration_ms", b"duration_ms", "flow_id", b"flow_id", "flow_version", b"flow_version", "kind", b"kind", "result", b"result", "run_id", b"run_id", "started_at", b"started_at", "tool_id", b"tool_id", "tool_version", b"tool_version"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_approval_id", b"_approval_id", "_call_id", b"_call_id", "_conversation_id", b"_conversation_id", "_duration_ms", b"_duration_ms", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_kind", b"_kind", "_result", b"_result", "_tool_id", b"_tool_id", "_tool_version", b"_tool_version", "approval_id", b"approval_id", "arguments", b"arguments", "call_id", b"call_id", "conversation_id", b"conversation_id", "duration_ms", b"duration_ms", "flow_id", b"flow_id", "flow_version", b"flow_version", "id", b"id", "kind", b"kind", "name", b"name", "purpose", b"purpose", "result", b"result", "started_at", b"started_at", "status", b"status", "tool_id", b"tool_id", "tool_version", b"tool_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_approval_id", b"_approval_id", "_call_id", b"_call_id", "_conversation_id", b"_conversation_id", "_duration_ms", b"_duration_ms", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_kind", b"_kind", "_result", b"_result", "_run_id", b"_run_id", "_tool_id", b"_tool_id", "_tool_version", b"_tool_version", "approval_id", b"approval_id", "arguments", b"arguments", "call_id", b"call_id", "conversation_id", b"conversation_id", "duration_ms", b"duration_ms", "flow_id", b"flow_id", "flow_version", b"flow_version", "id", b"id", "kind", b"kind", "name", b"name", "purpose", b"purpose", "result", b"result", "run_id", b"run_id", "started_at", b"started_at", "status", b"status", "tool_id", b"tool_id", "tool_version", b"tool_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__approval_id: _TypeAlias = typing.Literal["approval_id"]  # noqa: Y015
     _WhichOneofArgType__approval_id: _TypeAlias = typing.Literal["_approval_id", b"_approval_id"]  # noqa: Y015
@@ -147,6 +151,8 @@ class ToolExecution(message.Message):
     _WhichOneofArgType__kind: _TypeAlias = typing.Literal["_kind", b"_kind"]  # noqa: Y015
     _WhichOneofReturnType__result: _TypeAlias = typing.Literal["result"]  # noqa: Y015
     _WhichOneofArgType__result: _TypeAlias = typing.Literal["_result", b"_result"]  # noqa: Y015
+    _WhichOneofReturnType__run_id: _TypeAlias = typing.Literal["run_id"]  # noqa: Y015
+    _WhichOneofArgType__run_id: _TypeAlias = typing.Literal["_run_id", b"_run_id"]  # noqa: Y015
     _WhichOneofReturnType__tool_id: _TypeAlias = typing.Literal["tool_id"]  # noqa: Y015
     _WhichOneofArgType__tool_id: _TypeAlias = typing.Literal["_tool_id", b"_tool_id"]  # noqa: Y015
     _WhichOneofReturnType__tool_version: _TypeAlias = typing.Literal["tool_version"]  # noqa: Y015
@@ -167,6 +173,8 @@ class ToolExecution(message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__kind) -> _WhichOneofReturnType__kind | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__result) -> _WhichOneofReturnType__result | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__run_id) -> _WhichOneofReturnType__run_id | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__tool_id) -> _WhichOneofReturnType__tool_id | None: ...
     @typing.overload

@@ -295,7 +295,7 @@ async def mcp_of(http: httpx.AsyncClient, owner: str, call: str, db: Db) -> dict
             tool, ids.require(Kind.MCP_SERVER, server), "t", "shop__t", "new", None, as_it_is, None, (None, None)
         )
         await mcp.put_tool(tx, row)
-        subject = Subject(ids.require(Kind.CALL, call), None, None, ids.require(Kind.FLOW, flow), 1)
+        subject = Subject(ids.require(Kind.CALL, call), None, None, None, ids.require(Kind.FLOW, flow), 1)
         wish = Wish("t", "F wants t", "{}", "{}", "")
         await approvals.create(tx, approval, subject, wish, now() + timedelta(hours=1))
     return {

@@ -523,6 +523,21 @@ async def test_warnings_come_once(sold: Edge) -> None:
         assert [(each["data"]["resource"], each["data"]["percent"]) for each in found] == [("seats", 100)]
 
 
+async def test_at_80_and_at_100_percent(sold: Edge, stripe: Stripe) -> None:
+    async with await sold.client() as http:
+        org = await org_of(http)
+        await subscribe(sold, http, stripe)
+        limit = next(each["limit"] for each in (await get(http))["resources"] if each["resource"] == "minutes")
+        for minutes in (limit * 79 // 100, 1, limit - limit * 79 // 100 - 1):
+            await use(sold, http, minutes=minutes)
+            for _ in range(2):
+                async with sold.plane.control.db.system() as tx:
+                    await warn(tx, org)
+        found = (await http.get("/api/events", params={"type": "limit.warning"})).json()["events"]
+        told = [(each["data"]["resource"], each["data"]["percent"], each["data"]["used"]) for each in found]
+        assert sorted(told) == [("minutes", 80, limit * 79 // 100 + 1), ("minutes", 100, limit)]
+
+
 # --- without billing ----------------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from storage.event_runs import Finish
 from storage.events import Start
 from tests.contract.conftest import Edge
 from tests.contract.test_events import seen
+from tests.contract.test_http_tools import serving
 from tests.contract.test_triggers_page import run as run_block
 from tests.control.conftest import FakeCarrier, Silent
 from tests.control.eventagents.conftest import LIMITS
@@ -132,11 +135,20 @@ async def test_runs_are_listed_in_pages_with_filters_and_one_has_its_tools(edge:
         await event_runs.finish(tx, id, Finish("failed", "interrupted"))
     one = (await http.get(f"{path}/{runs[0]['id']}")).json()
     assert (one["status"], one["reason"]) == ("failed", "interrupted")
+    (execution,) = (await http.get("/api/tool-executions", params={"tool": "ship"})).json()["executions"]
+    assert (execution["run_id"], execution["call_id"], execution["conversation_id"]) == (runs[0]["id"], None, None)
     (tool,) = one["tool_activity"]
     assert (tool["name"], tool["arguments"], tool["status"]) == ("ship", {"order": 3}, "lost")
+    async with db.system() as tx:
+        await event_runs.await_approval(
+            tx, ids.require(Kind.RUN, runs[1]["id"]), Finish("completed", None, "It waits.")
+        )
+    waits = (await http.get(f"{path}/{runs[1]['id']}")).json()
+    assert (waits["status"], waits["result"], waits["finished_at"]) == ("waiting_for_approval", "It waits.", None)
     for query, count in (
         ({"status": "failed"}, 1),
-        ({"status": "waiting"}, 2),
+        ({"status": "waiting"}, 1),
+        ({"status": "waiting_for_approval"}, 1),
         ({"type": "external.paid"}, 3),
         ({"type": "external.x"}, 0),
         ({"event_id": runs[1]["event_id"]}, 1),
@@ -167,38 +179,96 @@ SCRIPT: dict[str, Any] = {
 }
 
 
+@asynccontextmanager
+async def worker(edge: Edge, home: Path, script: dict[str, Any]) -> AsyncIterator[None]:
+    """A worker beside the edge, whose model follows a script."""
+    async with Model.serve(api_key="k", script=Script.of(script)) as model:
+        settings = ControlSettings(
+            home=home,
+            openai_api_key="k",
+            openai_base_url=model.url,
+            event_run_read_seconds=0.02,
+            egress_allow="127.0.0.0/8",
+        )
+        responder, stop = OpenAI(settings, 20), asyncio.Event()
+        outside = Outside(FakeCarrier(), Silent(), Silent(), Silent(), Silent(), responder)
+        async with build_worker(settings, edge.plane.control.db.url, outside) as made:
+            working = asyncio.create_task(made.run(stop))
+            async with patience():  # it reads what happens from when it begins
+                while not await _has_begun(edge):
+                    await asyncio.sleep(0.02)
+            yield
+            stop.set()
+            await working
+        await responder.close()
+
+
 @pytest.mark.interop
 async def test_the_examples_do_what_the_page_says(edge: Edge, tmp_path: Path) -> None:
     http = await edge.client()
     make, post, look = BLOCKS
     env = {"HUM": edge.url, "HUM_API_KEY": http.headers["authorization"].removeprefix("Bearer ")}
-    async with Model.serve(api_key="k", script=Script.of(SCRIPT)) as model:
-        settings = ControlSettings(
-            home=tmp_path, openai_api_key="k", openai_base_url=model.url, event_run_read_seconds=0.02
-        )
-        responder, stop = OpenAI(settings, 20), asyncio.Event()
-        outside = Outside(FakeCarrier(), Silent(), Silent(), Silent(), Silent(), responder)
-        async with build_worker(settings, edge.plane.control.db.url, outside) as worker:
-            working = asyncio.create_task(worker.run(stop))
-            async with patience():  # it reads what happens from when it begins
-                while not await _has_begun(edge):
-                    await asyncio.sleep(0.02)
-            flow = json.loads(await run_block("sh", make, env))
-            trigger = (await http.post("/api/triggers", json={"name": "Shop", "event": "external.order_paid"})).json()
-            await run_block("sh", post, {"HOOK_URL": f"{edge.url}/hooks/{trigger['token']}"})
-            found: list[dict[str, Any]] = []
-            async with patience():
-                while not found:
-                    found = json.loads(await run_block("sh", look, env | {"FLOW_ID": flow["id"]}))["runs"]
-            stop.set()
-            await working
-        await responder.close()
+    async with worker(edge, tmp_path, SCRIPT):
+        flow = json.loads(await run_block("sh", make, env))
+        trigger = (await http.post("/api/triggers", json={"name": "Shop", "event": "external.order_paid"})).json()
+        await run_block("sh", post, {"HOOK_URL": f"{edge.url}/hooks/{trigger['token']}"})
+        found: list[dict[str, Any]] = []
+        async with patience():
+            while not found:
+                found = json.loads(await run_block("sh", look, env | {"FLOW_ID": flow["id"]}))["runs"]
     (run,) = found
     assert run["outcome"] == {"needs_a_look": True} and run["result"]
     (tool,) = (await http.get(f"/api/flows/{flow['id']}/runs/{run['id']}")).json()["tool_activity"]
     assert (tool["name"], tool["status"]) == ("report_outcome", "ok")
     (told,) = await seen(http, type="agent.run_completed")
     assert (told["data"]["run_id"], told["data"]["outcome"]) == (run["id"], run["outcome"])
+
+
+@pytest.mark.interop
+async def test_a_run_waits_for_a_person_and_goes_on(edge: Edge, tmp_path: Path) -> None:
+    """By a worker, with a customer's tool."""
+    http, script = await edge.client(), {"texts": [{"call": {"name": "refund", "arguments": {"order": 9}}},
+                                                   {"say": "It waits."}, {"say": "Refunded."}]}  # fmt: skip
+    order = {"type": "object", "properties": {"order": {"type": "integer"}}, "required": ["order"]}
+    async with serving() as shop, worker(edge, tmp_path, script):
+        flow = await made(http)
+        wish = {"name": "refund", "description": "Refunds.", "method": "POST", "url": f"{shop.url}/refunds"}
+        more = {"parameters_json": order, "body_json": {"order": "{{ args.order }}"}, "requires_approval": True}
+        tool = (await http.post("/api/tools", json=wish | more)).json()
+        bound = await http.post(f"/api/flows/{flow['id']}/tools", json={"tool_id": tool["id"]})
+        assert bound.status_code == 201, bound.text
+        await posted(edge, http, 9)
+        (run,) = await until_status(http, flow, "waiting_for_approval")
+        (approval,) = (await http.get("/api/approvals", params={"state": "pending"})).json()["approvals"]
+        assert (approval["run_id"], approval["flow_id"], approval["call_id"]) == (run["id"], flow["id"], None)
+        assert (run["result"], approval["arguments"], shop.asked) == ("It waits.", {"order": 9}, [])
+        decided = await http.post(f"/api/approvals/{approval['id']}/approve", json={"arguments": {"order": 10}})
+        assert decided.status_code == 200, decided.text
+        (run,) = await until_status(http, flow, "completed")
+    assert [(method, path, json.loads(body)) for method, path, body, _ in shop.asked] == [
+        ("POST", "/refunds", {"order": 10})
+    ]
+    assert (run["result"], (await http.get(f"/api/approvals/{approval['id']}")).json()["state"]) == (
+        "Refunded.",
+        "done",
+    )
+    executions = (await http.get("/api/tool-executions")).json()["executions"]
+    assert [(each["run_id"], each["approval_id"]) for each in executions] == [
+        (run["id"], approval["id"]),
+        (run["id"], None),
+    ]
+    assert len(await seen(http, type="agent.run_completed")) == 1
+
+
+async def until_status(http: httpx.AsyncClient, flow: dict[str, Any], status: str) -> list[dict[str, Any]]:
+    """The flow's runs, once there is one with this status."""
+    async with patience():
+        while True:
+            answer = await http.get(f"/api/flows/{flow['id']}/runs", params={"status": status})
+            found: list[dict[str, Any]] = answer.json()["runs"]
+            if found:
+                return found
+            await asyncio.sleep(0.05)
 
 
 async def _has_begun(edge: Edge) -> bool:

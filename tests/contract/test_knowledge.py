@@ -26,16 +26,8 @@ from tests.contract.test_tools import joined, run
 from tests.control.conftest import FakeCarrier, outside
 from tests.control.knowledge.documents import docx, pdf
 from tests.control.knowledge.test_jobs import serving
-from tests.control.test_egress import BLOCKED
 from tests.waits import patience
 
-#: Spellings of addresses that are not public, other schemes and ports, and names that lead inside.
-ODD = """
-    https://2130706433/ https://0x7f.1/ https://0177.0.0.1/ https://127.1/ https://[::ffff:7f00:1]/ https://[fe80::1%25eth0]/
-    https://user@127.0.0.1/ https://127.0.0.1.:443/ https://localhost/ https://localhost.:8443/ https://a.invalid/
-    file:///etc/passwd ftp://example.com/ gopher://example.com/ http://example.com/ https://example.com:22/ https:// //example.com
-    https://example.com\\@127.0.0.1/
-""".split()
 RULES = "# Returns\n\nSend the parcel back within thirty days.\n\n# Parking\n\nBehind the house."
 NEW = {"name": "House rules", "text": RULES, "format": "markdown"}
 
@@ -189,21 +181,6 @@ async def test_an_organization_has_no_more_documents_than_it_may(edge: Edge) -> 
         if not (cursor := page["next_cursor"] or ""):
             break
     assert len(seen) == len(set(seen)) == 4 and seen == sorted(seen, reverse=True)
-
-
-@pytest.mark.parametrize("limits", [{"rate_burst": 10_000, "organization_rate_burst": 10_000}])
-async def test_no_url_leads_inside(edge: Edge) -> None:
-    http = await edge.client()
-    addresses = [f"https://[{each}]/" if ":" in each else f"https://{each}/" for each in BLOCKED]
-    for url in [*addresses, *ODD]:
-        made = await http.post("/api/knowledge", json={"name": "x", "url": url})
-        if made.status_code == 201:  # its text is a URL's, so it is refused when it is fetched
-            document = await convert(edge, http, made.json()["id"])
-            assert (document["status"], document["passages"]) == ("failed", 0), url
-            assert "not public" in document["failure"] or "resolve" in document["failure"], document["failure"]
-            await http.delete(f"/api/knowledge/{made.json()['id']}")
-        else:
-            assert made.status_code == 400 and made.json()["error"]["details"][0]["field"] == "url", (url, made.text)
 
 
 async def test_a_page_is_fetched_when_one_asks_for_it(edge: Edge) -> None:

@@ -13,16 +13,9 @@ from tests.contract.test_carrier_webhooks import flow_with_number
 from tests.contract.test_live_stream import Media, answered
 from tests.contract.test_tools import run
 from tests.control.mcp.closable import Closable
-from tests.control.test_egress import BLOCKED
 from tests.waits import patience
 
 SERVER = {"name": "Shop", "url": "https://mcp.example/mcp"}
-#: Spellings that hide where they lead; `BLOCKED` has the addresses.
-ODD = """
-    http://mcp.example/ https://mcp.example:22/ https://user:secret@mcp.example/ https://2130706433/ https://0x7f000001/
-    https://0x7f.0.0.1/ https://017700000001/ https://127.1/ https://0177.0.0.1/ https://[::1%25eth0]/ https://mcp.example\\@10.0.0.1/
-    https://127.0.0.1%00.example.com/ https://\u2460.0.0.1.2/ file:///etc/passwd gopher://mcp.example/ https://mcp.example:99999/
-""".split()  # fmt: skip
 ORDER = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 
 
@@ -164,16 +157,6 @@ async def test_what_is_not_valid_is_named(edge: Edge, wish: dict[str, Any], fiel
     answer = await (await edge.client()).post("/api/mcp-servers", json=SERVER | wish)
     assert answer.status_code == 400, answer.text
     assert any(field in each["field"] for each in answer.json()["error"]["details"]), answer.text
-
-
-@pytest.mark.parametrize("limits", [{"rate_burst": 10_000, "organization_rate_burst": 10_000}])
-async def test_no_url_of_the_list_is_taken(edge: Edge) -> None:
-    http = await edge.client()
-    for url in (*ODD, *(f"https://[{each}]/" if ":" in each else f"https://{each}/" for each in BLOCKED)):
-        for wish in ({"url": url}, {"oauth_token_url": url, "oauth_client_id": "a", "oauth_client_secret": "b"}):
-            answer = await http.post("/api/mcp-servers", json=SERVER | wish)
-            assert answer.status_code == 400, (url, answer.text)
-    assert (await http.get("/api/mcp-servers")).json()["mcp_servers"] == []
 
 
 async def test_names_and_numbers_have_limits(edge: Edge) -> None:

@@ -302,3 +302,33 @@ async def test_bodies_deliveries_and_deleted_triggers_go_in_the_end(edge: Edge) 
         assert await tx.fetchval("SELECT count(*) FROM trigger_deliveries") == 1
     await jobs.forget(db, DAY, DAY)
     assert await deliveries(http, kept) == []
+
+
+SLOW = {"trigger_rate_burst": 3, "trigger_rate_per_second": 0.001, "organization_rate_per_second": 0.001}
+
+
+@pytest.mark.parametrize("limits", [{"rate_burst": 1000, "organization_rate_burst": 5, **SLOW}])
+async def test_each_trigger_has_a_limit_and_all_of_an_organization_have_one(edge: Edge) -> None:
+    http = await edge.client()
+    one, other, strangers = await made(http), await made(http), await made(await edge.client("Stranger"))
+    assert [(await post(edge, one, json={})).status_code for _ in range(4)] == [202, 202, 202, 429]
+    full = await post(edge, one, json={})
+    assert (full.json()["error"]["code"], int(full.headers["retry-after"]) >= 1) == ("rate_limited", True)
+    assert [(await post(edge, other, json={})).status_code for _ in range(3)] == [202, 202, 429], "five of both"
+    assert (await post(edge, strangers, json={})).status_code == 202
+    assert [len(await deliveries(http, each)) for each in (one, other)] == [3, 2]
+
+
+@pytest.mark.parametrize("limits", [{"rate_burst": 1000, "trigger_day_bytes": 100, "unknown_rate_burst": 100}])
+async def test_an_organization_has_so_many_bytes_a_day(edge: Edge) -> None:
+    http = await edge.client()
+    one, other = await made(http), await made(http)
+    body = b'{"x": "%s"}' % (b"x" * 51)  # 60 bytes
+    assert (await post(edge, one, content=body, headers=JSON)).status_code == 202
+    over = await post(edge, other, content=body, headers=JSON)
+    assert (over.status_code, "100 bytes today" in over.json()["error"]["message"]) == (429, True)
+    assert await deliveries(http, other) == [] and len(await seen(http)) == 1, "nothing of it is kept"
+    assert (await post(edge, other, content=body[:5] + b'"}', headers=JSON)).status_code == 400
+    assert (await post(edge, other, content=b'{"x": 1}', headers=JSON)).status_code == 202, "there is room for less"
+    stranger = await made(await edge.client("Stranger"))
+    assert (await post(edge, stranger, content=body, headers=JSON)).status_code == 202

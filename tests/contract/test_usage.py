@@ -16,8 +16,10 @@ from tests.contract.conftest import Edge
 PRICES = Prices(rules.read('[[prices]]\nof = "US"\nfrom = 2026-01-01\ncurrency = "USD"\nsegments_sent = "0.01"\n'))
 
 
-async def use(edge: Edge, org: UUID, at: datetime, segments: int, number: UUID | None = None) -> None:
-    owner = Owner(org, ids.new(), None, number)
+async def use(
+    edge: Edge, org: UUID, at: datetime, segments: int, number: UUID | None = None, subject: UUID | None = None
+) -> None:
+    owner = Owner(org, subject or ids.new(), None, number)
     async with edge.plane.control.db.system() as tx:
         used = [Used("", rules.MESSAGES_SENT, "", 1), Used("attempt 1", rules.SEGMENTS_SENT, "US", segments)]
         await usage.put(tx, owner, [*used, Used("", rules.TEXT_IN, "new-model", 7)], at)
@@ -69,6 +71,22 @@ async def test_usage_is_told_by_day_flow_and_number(edge: Edge) -> None:
     async with edge.plane.control.db.system() as tx:
         hour = await usage.totals(tx, org, datetime(2026, 3, 8, 5, tzinfo=UTC), datetime(2026, 3, 8, 6, tzinfo=UTC))
     assert (hour.messages_sent, hour.segments_sent, hour.calls) == (1, 2, 0)
+
+
+async def test_what_a_text_used_is_told_with_it(edge: Edge) -> None:
+    http = await edge.client("Clinic")
+    org = ids.require(Kind.ORGANIZATION, (await http.get("/api/me")).json()["organization"]["id"])
+    number = (await http.post("/api/numbers", json={"e164": "+13175550100"})).json()["id"]
+    await http.patch(f"/api/numbers/{number}", json={"sms_enabled": True})
+    wish = {"twilio_number_id": number, "contact_e164": "+13175550157"}
+    path = f"/api/sms/conversations/{(await http.post('/api/sms/conversations', json=wish)).json()['id']}/messages"
+    sent = [(await http.post(path, json={"body": body})).json()["id"] for body in ("Hello", "Once more")]
+    await use(edge, org, datetime.now(UTC), 3, subject=ids.require(Kind.MESSAGE, sent[0]))
+    shown = {each["id"]: each["usage"] for each in (await http.get(path)).json()["messages"]}
+    assert shown[sent[1]] is None, "nothing is known of it yet"
+    assert shown[sent[0]]["costs"] == [{"currency": "USD", "amount": "0.03"}]
+    quantities = {each["meter"]: (each["item"], each["quantity"]) for each in shown[sent[0]]["lines"]}
+    assert quantities == {"segments_sent": ("US", 3), "text_tokens_in": ("new-model", 7)}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,10 @@
 """Webhooks over REST."""
 
+from datetime import datetime, timedelta
+
+from hum import ids
+from hum.clock import now
+from hum.ids import Kind
 from tests.contract.conftest import Edge
 
 URL = "https://hooks.example/hum"
@@ -58,3 +63,43 @@ async def test_what_is_refused(edge: Edge) -> None:
         answer = await http.post("/api/webhooks", json=bad)
         assert answer.status_code == 400, bad
         assert any(each["field"].endswith(field.removeprefix("webhook.")) for each in answer.json()["error"]["details"])
+
+
+async def test_presets_are_listed_and_fill_in_what_is_not_said(edge: Edge) -> None:
+    http = await edge.client()
+    presets = {each["name"]: each for each in (await http.get("/api/webhook-presets")).json()["presets"]}
+    assert set(presets) == {"slack", "discord", "teams", "zapier", "make", "n8n", "crm"}
+    for name, prefix in ((name, each["url_prefixes"][:1]) for name, each in presets.items()):
+        url = f"{prefix[0] if prefix else 'https://hooks.example/'}T1/B2"
+        answer = await http.post("/api/webhooks", json={"url": url, "preset": name})
+        assert answer.status_code == 201, answer.text
+        for field in ("format", "ordered", "events"):
+            assert answer.json()[field] == presets[name][field], (name, field)
+    slack = {"url": "https://hooks.slack.com/services/T1/B2", "preset": "slack", "events": ["call.summary"]}
+    assert (await http.post("/api/webhooks", json=slack)).json()["events"] == ["call.summary"]
+
+
+async def test_failing_is_shown_and_what_failed_since_a_time_is_sent_again(edge: Edge) -> None:
+    http = await edge.client()
+    path = f"/api/webhooks/{(await http.post('/api/webhooks', json={'url': URL})).json()['id']}"
+    sent = [(await http.post(f"{path}/test", json={})).json()["id"] for _ in range(3)]
+    async with edge.plane.control.db.system() as tx:
+        await tx.execute(
+            "UPDATE webhook_queues SET failing_since = now() - interval '2 days', last_failed_at = now(), failures = 7"
+        )
+        await tx.execute("UPDATE webhook_deliveries SET state = 'failed', due_at = NULL, ended_at = now()")
+        await tx.execute(
+            "UPDATE webhook_deliveries SET id = $2 WHERE id = $1",
+            ids.require(Kind.DELIVERY, sent[0]),
+            ids.first_at(now() - timedelta(days=3)),
+        )
+    shown = (await http.get(path)).json()
+    assert shown["status"] == "failing" and shown["last_failed_at"]
+    since, ends = (datetime.fromisoformat(shown[name]) for name in ("failing_since", "disables_at"))
+    assert ends - since == timedelta(days=5)
+    wish = {"since": (now() - timedelta(days=1)).isoformat(), "state": "failed"}
+    assert (await http.post(f"{path}/replay", json=wish | {"state": "missed"})).json()["queued"] == 0
+    assert (await http.post(f"{path}/replay", json=wish)).json() == {"queued": 2, "has_more": False}
+    states = [each["state"] for each in (await http.get(f"{path}/deliveries")).json()["deliveries"]]
+    assert states == ["pending", "pending", "failed"]
+    assert (await http.post(f"{path}/replay", json={})).json()["queued"] == 1

@@ -53,7 +53,7 @@ async def wish_for(town: Town, url: str, database_url: str) -> str:
         org = await tx.fetchval("SELECT org_id FROM calls")
     async with db.tenant(org) as tx:
         call = ids.require(Kind.CALL, live["id"])
-        subject = Subject(call, None, None, ids.require(Kind.FLOW, flow["id"]), flow["version"])
+        subject = Subject(call, None, None, None, ids.require(Kind.FLOW, flow["id"]), flow["version"])
         (tool,) = await mcp.of_flow(tx, org, subject.flow_id, 10)
         origin = str(pinning.tool(tool, frozenset(), nobody).origin)
         wish = Wish(tool.model_name, "It wants to use shop__refund", "{}", tool.schema, origin)

@@ -11,13 +11,15 @@ from uuid import UUID
 import pytest
 
 from control import readers
+from control.approvals.asking import Asking
 from control.eventagents import starting
 from control.eventagents.rules import Limits
 from control.eventagents.runs import Dialogue, Runs
 from control.eventagents.tools import report_outcome
 from control.feature import Reader
-from control.tools import Origin, Registry, Result, Tool, ToolChannel, ToolContext
+from control.tools import Origin, Policy, Registry, Result, Tool, ToolChannel, ToolContext
 from hum import eventtypes, ids
+from hum.settings import ControlSettings
 from hum.v1 import events_pb2
 from storage import events, flows, identity
 from storage.db import Db, Tx
@@ -27,6 +29,8 @@ from tests.waits import patience
 
 LIMITS = Limits(runs_per_flow=60, window=timedelta(minutes=10), depth=3, tool_calls=4, attempts=3, seconds=20)
 ARGUMENTS = {"type": "object", "properties": {"order": {"type": "integer"}}, "required": ["order"]}
+SETTINGS = ControlSettings(approval_stuck_seconds=30, approvals_pending_each=2)
+TOOLS = (ids.new(), ids.new())
 OUTCOME = '{"type": "object", "properties": {"shipped": {"type": "boolean"}}, "required": ["shipped"]}'
 
 
@@ -41,30 +45,41 @@ class Floor:
     #: With which arguments the tool `ship` was run, and what it does meanwhile.
     shipped: list[Mapping[str, Any]] = field(default_factory=list)
     meanwhile: Callable[[], Awaitable[None]] | None = None
+    #: With which arguments the tool `refund` was run, for which a person is asked.
+    refunded: list[Mapping[str, Any]] = field(default_factory=list)
     stuck: timedelta = timedelta(minutes=5)
 
     def limit(self, **changed: Any) -> None:
         self.limits = replace(self.limits, **changed)
 
     @property
-    def runs(self) -> Runs:
+    def registry(self) -> Registry:
         registry = Registry()
         registry.add([report_outcome(5000)])
         registry.add_sources([self._own])
-        return Runs(self.db, self.model, Dialogue(self.db, self.model, registry, 1000), self.limits, self.stuck)
+        registry.ask_through(Asking(self.db, SETTINGS).ask)
+        return registry
+
+    @property
+    def runs(self) -> Runs:
+        return Runs(self.db, self.model, Dialogue(self.db, self.model, self.registry, 1000), self.limits, self.stuck)
 
     async def _own(self, _: Tx, __: UUID, ___: UUID) -> Sequence[Tool]:
+        make = partial(Tool, parameters=lambda _: ARGUMENTS, channels=frozenset(ToolChannel), timeout_ms=10_000)
         return [
-            Tool(
-                "ship",
-                "Ships an order.",
-                lambda _: ARGUMENTS,
-                self._ship,
-                frozenset(ToolChannel),
-                10_000,
-                origin=Origin("http", ids.new(), 1),
-            )
+            make("ship", "Ships an order.", run=self._ship, origin=Origin("http", TOOLS[0], 1)),
+            make(
+                "refund",
+                "Refunds an order.",
+                run=self._refund,
+                origin=Origin("http", TOOLS[1], 1),
+                policy=Policy.APPROVAL,
+            ),
         ]
+
+    async def _refund(self, _: ToolContext, arguments: Mapping[str, Any]) -> Result:
+        self.refunded.append(arguments)
+        return Result({"refunded": arguments["order"], "token": "tok-77"})
 
     async def _ship(self, _: ToolContext, arguments: Mapping[str, Any]) -> Result:
         self.shipped.append(arguments)

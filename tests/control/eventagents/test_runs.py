@@ -26,7 +26,7 @@ async def test_an_agent_deals_with_an_event(floor: Floor) -> None:
     shown = json.loads(item["content"])
     assert item["role"] == "user" and shown["type"] == "external.paid"
     assert (shown["id"], shown["data"]["payload"]["order"]) == (ids.show(ids.Kind.EVENT, event), 7)
-    assert {tool["name"] for tool in first.tools} == {"ship", "report_outcome"}
+    assert {tool["name"] for tool in first.tools} == {"ship", "refund", "report_outcome"}
     assert floor.shipped == [{"order": 7}]
     (run,) = await floor.all_runs()
     assert (run["status"], run["result"], json.loads(run["outcome"])) == (

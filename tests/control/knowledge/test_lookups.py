@@ -155,7 +155,7 @@ async def test_an_agent_sees_its_flows_documents_as_quotes(house: House) -> None
     registry.add([lookup_knowledge(Lookups(house.db, None, 1, house.held), 3000)])
     without = Situation({})
     definition = {"knowledge_ids": [ids.show(Kind.KNOWLEDGE, named), "doc_junk"]}
-    for channel in (ToolChannel.CALL, ToolChannel.TEXT):
+    for channel in ToolChannel:
         assert registry.offered(channel, without) == []
         assert [tool.name for tool, _ in registry.offered(channel, Situation(definition))] == ["lookup_knowledge"]
         context = ToolContext(house.mine, Situation(definition))

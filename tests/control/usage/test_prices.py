@@ -1,6 +1,7 @@
 """What things cost by the price table, and how changes are added up."""
 
 import random
+import tomllib
 from collections import Counter
 from datetime import date
 from decimal import Decimal
@@ -49,6 +50,19 @@ def test_units_are_those_of_the_providers() -> None:
     assert prices.estimate(rules.INBOUND_SECONDS, "US", 61, DAY) == (Decimal("0.0170"), "USD")  # begun minutes
     assert prices.estimate(rules.SPEECH_MS, "gpt-4o-mini-tts", 30_000, DAY) == (Decimal("0.0075"), "USD")
     assert prices.estimate(rules.SEGMENTS_SENT, "US", 3, DAY) == (Decimal("0.0249"), "USD")
+
+
+def test_each_price_of_the_packages_table_says_where_it_is_from() -> None:
+    rows = tomllib.loads(files("control.usage").joinpath("prices.toml").read_text("utf-8"))["prices"]
+    assert rows and all(each["source"].startswith("https://") for each in rows)
+    (price,) = rules.read(MODEL + 'source = "https://prices.example/"\n')
+    assert (price.meter, price.item) == (rules.TEXT_IN, "m")
+
+
+def test_the_carriers_streams_became_dearer() -> None:
+    prices = load("")
+    assert prices.estimate(rules.STREAM_SECONDS, rules.ANYTHING, 61, date(2026, 7, 31)) == (Decimal("0.0080"), "USD")
+    assert prices.estimate(rules.STREAM_SECONDS, rules.ANYTHING, 61, date(2026, 8, 1)) == (Decimal("0.0088"), "USD")
 
 
 def test_what_has_no_price_has_no_estimate() -> None:

@@ -20,7 +20,8 @@ from hum.ids import Kind
 from hum.secrets import sign
 from hum.v1 import events_pb2
 from sandbox.receiver import Fault, Heard, Receiver, Reply
-from storage import erasures, events, identity, webhook_deliveries, webhooks
+from storage import calls, erasures, events, flows, identity, webhook_deliveries, webhooks
+from storage.calls import NewCall
 from tests.control.webhooks.conftest import LOCAL, SCHEDULE, Hooked, received
 
 LIMITS = Limits(50, LOCAL, 3600.0)
@@ -271,7 +272,7 @@ async def test_a_line_for_people(hooked: Hooked, format: str) -> None:
     assert "<!channel>" not in body
 
 
-async def test_only_events_of_a_number_or_a_flow(hooked: Hooked) -> None:
+async def test_only_events_of_a_number(hooked: Hooked) -> None:
     number, other, thread = ids.new(), ids.new(), ids.new()
     async with hooked.db.system() as tx:
         for id, e164 in ((number, "+12125550101"), (other, "+12125550102")):
@@ -300,6 +301,47 @@ async def test_only_events_of_a_number_or_a_flow(hooked: Hooked) -> None:
         ids.show(Kind.CONVERSATION, thread)
     ]
     assert hooked.receiver.heard[0].path == "/mine"
+
+
+async def test_only_events_of_a_flows_calls_and_conversations(hooked: Hooked) -> None:
+    flow, own_flow, number = ids.new(), ids.new(), ids.new()
+    by_number, by_itself, call = ids.new(), ids.new(), ids.new()
+    async with hooked.db.tenant(hooked.org) as tx:
+        for id in (flow, own_flow):
+            await flows.create(tx, id, "sms", {"name": "F"})
+        await tx.execute(
+            "INSERT INTO numbers (id, org_id, e164, carrier_sid, capabilities, sms_flow_id)"
+            " VALUES ($1, $2, '+12125550101', 'PN1', '{sms}', $3)",
+            number,
+            hooked.org,
+            flow,
+        )
+        for thread, contact, own in ((by_number, "+13175551234", None), (by_itself, "+13175551235", own_flow)):
+            await tx.execute(
+                "INSERT INTO conversations (id, org_id, number_e164, contact_e164, number_id, flow_id)"
+                " VALUES ($1, $2, '+12125550101', $3, $4, $5)",
+                thread,
+                hooked.org,
+                contact,
+                number,
+                own,
+            )
+        line = ("+13175551234", "+12125550101", number, flow, 1, None)
+        await calls.create(tx, NewCall(call, hooked.org, "CA1", "inbound", "in_progress", *line))
+    await hooked.webhook("/flow", flows=[ids.show(Kind.FLOW, flow)])
+    await hooked.webhook("/own", flows=[ids.show(Kind.FLOW, own_flow)])
+    began = events_pb2.CallStartedEvent(call_id=ids.show(Kind.CALL, call))
+    await hooked.happen(received(conversation=by_number), received(conversation=by_itself), began, received())
+    await hooked.sender().send_due()
+    got = {path: [json.loads(each.body)["data"] for each in hooked.receiver.at(path)] for path in ("/flow", "/own")}
+    about = {
+        path: {each.get("call_id") or each["conversation_id"] for each in all_of_them}
+        for path, all_of_them in got.items()
+    }
+    assert about == {
+        "/flow": {ids.show(Kind.CONVERSATION, by_number), ids.show(Kind.CALL, call)},
+        "/own": {ids.show(Kind.CONVERSATION, by_itself)},
+    }
 
 
 async def test_a_noisy_organizations_webhooks_delay_no_others(hooked: Hooked) -> None:

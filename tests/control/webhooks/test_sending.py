@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from hum.clock import now
 from hum.ids import Kind
 from sandbox.receiver import Fault, Heard, Reply
 from storage import identity, webhook_deliveries
-from storage.db import AWAY
+from storage.db import AWAY, Db
 from tests.control.webhooks.conftest import Hooked, received
 from tests.waits import patience
 
@@ -194,6 +195,23 @@ async def test_an_answer_waits_for_a_database_that_is_away(hooked: Hooked) -> No
     assert len(hooked.receiver.heard) == 1
 
 
+async def test_no_transaction_is_open_while_a_receiver_is_asked(hooked: Hooked) -> None:
+    """With one connection for all: whoever kept it would keep it from the rest."""
+    await hooked.webhook()
+    await hooked.happen(*(received(count) for count in range(3)))
+    db, seen = await Db.open(hooked.db.url, size=1), list[int]()
+
+    async def at_step(step: str) -> None:
+        if step == "sending":
+            async with db.system() as tx:
+                seen.append(await tx.fetchval("SELECT count(*) FROM webhook_deliveries WHERE claim_id IS NOT NULL"))
+
+    async with patience():
+        await replace(hooked, db=db).sender(at_step).send_due()
+    await db.close()
+    assert len(seen) == 3 and max(seen) >= 1 and len(hooked.receiver.heard) == 3
+
+
 async def failing_for(hooked: Hooked, webhook: UUID, days: float) -> None:
     async with hooked.db.system() as tx:
         await tx.execute(
@@ -284,6 +302,25 @@ async def test_late_is_what_nobody_has_looked_at_and_not_what_a_receiver_delays(
     sender = hooked.sender(schedule=Schedule((3600.0,), 0, 0))
     await sender.send_due()
     assert await lateness.missing(hooked.db, 60.0) == []
+
+
+async def test_the_oldest_that_waits_is_measured_also_while_its_receiver_delays_it(hooked: Hooked) -> None:
+    webhook = await hooked.webhook()
+    await lateness.measure(hooked.db)
+    assert (lateness.OLDEST._value.get(), lateness.LATE._value.get()) == (0, 0)
+    hooked.receiver.always("/hook", Reply(500))
+    await hooked.happen(received())
+    await hooked.sender(schedule=Schedule((3600.0,), 0, 0)).send_due()
+    async with hooked.db.system() as tx:
+        await tx.execute("UPDATE webhook_deliveries SET due_at = now() - interval '90 seconds'")
+        await tx.execute("UPDATE webhook_queues SET next_at = now() + interval '60 seconds'")
+    await lateness.measure(hooked.db)
+    assert 90 <= lateness.OLDEST._value.get() < 90 + 3600 and lateness.LATE._value.get() == 0
+    async with hooked.db.system() as tx:
+        await tx.execute("UPDATE webhook_queues SET next_at = now() - interval '30 seconds'")
+    await lateness.measure(hooked.db)
+    assert 30 <= lateness.LATE._value.get() < 30 + 3600
+    assert [each.state for each in await hooked.deliveries(webhook)] == ["pending"]
 
 
 async def test_old_deliveries_are_forgotten_with_their_attempts_and_pending_ones_stay(hooked: Hooked) -> None:

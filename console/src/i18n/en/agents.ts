@@ -119,7 +119,7 @@ export default {
     run: "Run",
     event: "Event",
     status: "Status",
-    statuses: { waiting: "Waiting", running: "Running", completed: "Completed", failed: "Failed", skipped: "Skipped" } as Record<string, string>,
+    statuses: { waiting: "Waiting", running: "Running", waiting_for_approval: "Waiting for approval", completed: "Completed", failed: "Failed", skipped: "Skipped" } as Record<string, string>,
     result: "Result",
     reason: "Why",
     reasons: {

@@ -24,6 +24,7 @@ export default {
   edited: "with other arguments",
   toCall: "Call",
   toConversation: "Conversation",
+  toRun: "Run",
   timeLeft: (time: string) => `${time} left`,
   endsIn: (when: string) => `ends ${when}`,
   timeUp: "time is up",

@@ -120,7 +120,7 @@ const texts: Sections["agents"] = {
     run: "Ejecución",
     event: "Evento",
     status: "Estado",
-    statuses: { waiting: "En espera", running: "En curso", completed: "Terminada", failed: "Fallida", skipped: "Omitida" },
+    statuses: { waiting: "En espera", running: "En curso", waiting_for_approval: "Espera aprobación", completed: "Terminada", failed: "Fallida", skipped: "Omitida" },
     result: "Resultado",
     reason: "Por qué",
     reasons: {

@@ -25,6 +25,7 @@ const texts: Sections["approvals"] = {
   edited: "con otros argumentos",
   toCall: "Llamada",
   toConversation: "Conversación",
+  toRun: "Ejecución",
   timeLeft: (time) => `quedan ${time}`,
   endsIn: (when) => `termina ${when}`,
   timeUp: "se acabó el tiempo",

@@ -27,7 +27,8 @@ export interface AgentSearch {
   from?: number;
   to?: number;
   days?: number;
-  status?: "waiting" | "running" | "completed" | "failed" | "skipped";
+  /** Of runs; one that there is not counts as none. */
+  status?: string;
   run?: string;
   by?: "text" | "voice";
 }
@@ -40,8 +41,8 @@ export const agentRoute = createRoute({
     ...whole("from", search),
     ...whole("to", search),
     ...whole("days", search),
-    ...one("status", search, ["waiting", "running", "completed", "failed", "skipped"] as const),
-    ...(typeof search["run"] === "string" ? { run: search["run"] } : {}),
+    ...text("status", search),
+    ...text("run", search),
     ...one("by", search, ["text", "voice"] as const),
   }),
   loader: () => loadTexts("agents", "agentForm", "describe", "forms", "try"),
@@ -51,6 +52,11 @@ export const agentRoute = createRoute({
 function one<N extends string, V extends string>(name: N, search: Record<string, unknown>, known: readonly V[]): Partial<Record<N, V>> {
   const value = known.find((each) => each === search[name]);
   return value === undefined ? {} : ({ [name]: value } as Partial<Record<N, V>>);
+}
+
+function text<N extends string>(name: N, search: Record<string, unknown>): Partial<Record<N, string>> {
+  const value = search[name];
+  return typeof value === "string" ? ({ [name]: value } as Partial<Record<N, string>>) : {};
 }
 
 function whole<N extends string>(name: N, search: Record<string, unknown>): Partial<Record<N, number>> {

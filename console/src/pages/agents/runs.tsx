@@ -14,14 +14,15 @@ import { ToolLine } from "./tool-line";
 const route = getRouteApi("/shell/agents/$id");
 type Run = Schemas["EventRun"];
 type Status = Run["status"];
-const STATUSES: readonly Status[] = ["waiting", "running", "completed", "failed", "skipped"];
-const TONES: Record<Status, Tone> = { waiting: "info", running: "info", completed: "good", failed: "bad", skipped: "plain" };
+const STATUSES: readonly Status[] = ["waiting", "running", "waiting_for_approval", "completed", "failed", "skipped"];
+const TONES: Record<Status, Tone> = { waiting: "info", running: "info", waiting_for_approval: "warn", completed: "good", failed: "bad", skipped: "plain" };
 
 /** What events have started. */
 export default function Runs() {
   const t = useTexts("agents");
   const { id } = route.useParams();
-  const { status, run } = route.useSearch();
+  const { status: wished, run } = route.useSearch();
+  const status = STATUSES.find((each) => each === wished);
   const navigate = useNavigate();
   const go = (search: AgentSearch): void => void navigate({ to: "/agents/$id", params: { id }, search: { tab: "runs", ...search }, replace: true });
   const query = useList(

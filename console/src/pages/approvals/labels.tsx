@@ -1,6 +1,6 @@
 /** How an approval is shown everywhere: its state, its time, where it came from. */
 import { Link } from "@tanstack/react-router";
-import { MessageSquare, PhoneCall } from "lucide-react";
+import { MessageSquare, PhoneCall, Zap } from "lucide-react";
 import { useFlowName } from "@/api/flows";
 import { useTexts } from "@/i18n";
 import { clockTime, relativeTime } from "@/lib/format";
@@ -31,7 +31,7 @@ export function TimeLeft({ until }: { until: string }) {
   return <span className={`tabular text-[13px] whitespace-nowrap ${seconds < SOON_SECONDS ? "font-medium text-bad" : "text-dim"}`}>{text}</span>;
 }
 
-/** The call or conversation in which it was asked for, and the agent. */
+/** The call, the conversation or the run for an event in which it was asked for, and the agent. */
 export function Origin({ approval }: { approval: Approval }) {
   const t = useTexts("approvals");
   const agent = useFlowName()(approval.flow_id);
@@ -48,6 +48,12 @@ export function Origin({ approval }: { approval: Approval }) {
         <Link to="/inbox/$id" params={{ id: approval.conversation_id }} className="inline-flex items-center gap-1 text-accent hover:underline">
           <MessageSquare size={13} aria-hidden />
           {t.toConversation}
+        </Link>
+      )}
+      {approval.run_id && approval.flow_id && (
+        <Link to="/agents/$id" params={{ id: approval.flow_id }} search={{ tab: "runs", run: approval.run_id }} className="inline-flex items-center gap-1 text-accent hover:underline">
+          <Zap size={13} aria-hidden />
+          {t.toRun}
         </Link>
       )}
     </span>
