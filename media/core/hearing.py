@@ -29,6 +29,7 @@ from media.core.backlog import Backlog
 from media.core.pitch import FRAMES as PITCH_FRAMES
 from media.core.pitch import period
 from media.core.sibilant import breath, hiss
+from media.core.types import Onset
 
 # (mu-law audio, fresh) -> probability of speech at its end.  `fresh` begins a sound: the detector resets its state and gets
 # HISTORY_FRAMES; after that it gets only new audio, until the sound is over.
@@ -163,8 +164,8 @@ class Line:
         levels = self._levels_db
         return levels[-1] > max(levels[-STEADY_FRAMES:-1], default=QUIET_DB) + BREAK_DB
 
-    def begins(self, probability: float) -> bool:
-        """Return whether a word begins here without a voice, or with one of which the detector is not sure yet.
+    def begins(self, probability: float) -> Onset | None:
+        """Return why a word begins here without a voice, or with one of which the detector is not sure yet; None if it does not.
 
         Asked of each loud frame after a break.
         """
@@ -174,10 +175,10 @@ class Line:
         hissing = hiss(newest) if breathing else 0.0
         self._hissed = self._hissed + hissing if hissing else 0.0
         if self._hissed >= HISSED:
-            return True
+            return "hiss"
         if probability >= BREATHED and self._breathed >= BREATHED_FRAMES:
-            return True
-        return probability >= LIKELY and has_moved(self.periods())
+            return "breath"
+        return "pitch" if probability >= LIKELY and has_moved(self.periods()) else None
 
     def periods(self) -> list[float]:
         """Return the pitch of the last frames; 0.0 is none."""
@@ -232,7 +233,7 @@ class Sound:
 class Hearing:
     """Judges the sounds on one caller's line while the agent is audible."""
 
-    __slots__ = ("_believed_frames", "_line", "_quiet_ms", "_sound", "_sure", "_withheld")
+    __slots__ = ("_believed_frames", "_line", "_quiet_ms", "_sound", "_sure", "_withheld", "why")
 
     def __init__(self, confirm: Confirm, history: Backlog) -> None:
         """`history` has the line's newest frames, the one that is judged included."""
@@ -241,6 +242,7 @@ class Hearing:
         self._sure = False  # whether the last judged frame was as likely as a voice
         self._withheld = False  # an onset, until the next frame tells whether it is a tone
         self._believed_frames = 0  # in a row
+        self.why: Onset = "voice"  # the last onset was one
 
     def heard(self, level_db: float, *, loud: bool) -> None:
         """Follow the line, whether or not the agent is audible; each frame is told here first."""
@@ -268,10 +270,13 @@ class Hearing:
             return True, True
         line = self._line
         probability = self._sound.probability(swells=line.swells)
-        voiced = probability >= VOICED
-        onset = (
-            (voiced or line.begins(probability)) if line.broke else (probability >= (VOICED if self._sure else CERTAIN))
-        )
+        voiced = onset = probability >= VOICED
+        if not line.broke:
+            onset = probability >= (VOICED if self._sure else CERTAIN)
+        elif not voiced and (why := line.begins(probability)) is not None:
+            onset, self.why = True, why
+        if onset and voiced:
+            self.why = "voice"
         self._sure = voiced
         onset = onset or (self._withheld and probability >= LIKELY)
         self._withheld = False

@@ -34,7 +34,7 @@ from media.core.types import CallPlan, MailboxPlan, PauseRules
 from media.io.silero import Network
 
 #: Raised by 1 with every change of what is carried, or of what it means (tests/media/takeover/test_shape.py fails first).
-VERSION = 3
+VERSION = 4
 NETWORK = "network"
 _MODULE = __name__
 _LIBRARY: Mapping[str, Any] = {

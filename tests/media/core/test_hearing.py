@@ -189,3 +189,15 @@ def test_steady_is_what_stayed_and_broken_what_is_louder_than_all_of_it():
     soft = [-96.0, -70.0] * 20 + [-96.0] * RISE_FRAMES
     assert broke(*soft, -60.0)  # so soft that it does not matter
     assert not broke(*soft, -64.0)
+
+
+def test_an_onset_has_its_reason(make_voice):
+    def why(sound, *probabilities):
+        vad = Vad(Detector(*probabilities))
+        assert any(vad.caller_frame(frame, True)[1] for frame in QUIET + sound)
+        return vad.why
+
+    assert why(make_voice(100), 0.95) == "voice"
+    assert why(sung(300, 150, 250), *[0.55] * 20) == "pitch"
+    assert why(list(noise(4, 300)) + make_voice(60), 0.1, 0.1, 0.1, 0.1, 0.65) == "breath"
+    assert why(hiss(8), *[0.05] * 20) == "hiss"
