@@ -169,6 +169,7 @@ class Floor:
                 self._model.cut()
             case Verdict.RESUME:
                 self._phase = Phase.RESUMING
+                self._echo.taken_back()
                 self._decided("no_audio" if missing else "fell_silent", now_ms)
                 self._model.taken_back(free=self._unsaid())
         self.settle(now_ms)
