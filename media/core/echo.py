@@ -8,6 +8,9 @@ An echo may set in during a call, when the caller turns on the loudspeaker, and 
 onset that is louder is also compared with what the agent said: a copy of it is an echo, and tells the coupling at once.  A voice that is
 no copy is the caller's, and what they say over an agent that they can't stop, or too softly, is not learnt as an echo; unless it
 never ends, since a line may distort an echo until it resembles nothing.
+
+Such an echo makes the agent stop, after which it hears nothing and goes on, again and again: what was taken back is learnt like a
+second, so that the third time in a row is the last.  Where the echo is *faithful*, a copy tells it from a caller, who need not be so much louder.
 """
 
 from typing import Final, Protocol
@@ -31,7 +34,8 @@ LEAST_DB: Final = -60.0
 MOST_DB: Final = -14.0
 #: By how much an onset must be louder than the echo; its loudest frames vary by 3 to 5 dB from second to second.
 MARGIN_DB: Final = 6.0
-#: The same on a line whose echo is faithful, and is known by that, too.
+#: The same where the echo is faithful: a copy is refused however loud.  With 3 everywhere, an echo with reverberation clears two to ten
+#: times as often ("echoes that are no copies").
 FAITHFUL_MARGIN_DB: Final = 3.0
 SECOND_FRAMES: Final = 50
 NOTHING_DB: Final = SILENT_DB - 1.0
@@ -51,8 +55,8 @@ COMPARED_FRAMES: Final = 32
 SECOND_COPY: Final = 0.35
 #: A second that resembles the agent so much is a faithful echo: one that a copy will tell from a caller ("echoes").
 FAITHFUL: Final = 0.8
-#: Relative to the agent: below this it does not matter whether an echo is faithful.
-FAINT_DB: Final = -30.0
+#: Relative to the agent: callers are louder than a fainter echo, however it sounds.
+FAINT_DB: Final = -25.0
 #: Frames from one comparison to the next, while the same sound is taken for an echo: each takes 0.3 ms.
 AGAIN_FRAMES: Final = 2
 
@@ -166,8 +170,9 @@ class EchoGate:
     def passes(self, level_db: float, loud_frames: int, now_ms: float) -> bool:
         """Return whether an onset, which has been loud for so many frames, is not an echo of the agent."""
         played_db = self._played.echo_level_db(now_ms)
-        margin_db = FAITHFUL_MARGIN_DB if self._is_faithful else MARGIN_DB
-        if level_db < played_db + self.coupling_db + margin_db or self._copy_frames:
+        coupling_db = self.coupling_db
+        margin_db = FAITHFUL_MARGIN_DB if self._is_faithful and coupling_db > FAINT_DB else MARGIN_DB
+        if level_db < played_db + coupling_db + margin_db or self._copy_frames:
             return False
         self._passed_db = level_db - played_db
         if played_db < AGENT_DB or not self._is_copy(COPIES if loud_frames > YOUNG_FRAMES else YOUNG_COPIES, now_ms):

@@ -11,8 +11,8 @@ last one.  With it the detector starts afresh, with HISTORY_FRAMES of what was t
 A loud frame is *voiced* at a probability of VOICED, and while the caller is believed at LASTING.  An *onset* stops the agent, unless the
 echo gate (`echo`) objects.  It is
 
-    in the 300 ms after a sound broke a steady level: a voiced frame; one at LIKELY, if the pitch moved, or at GLIDING, if it moved
-    in three steps; one at BREATHED after breath; and a hiss.  Many words begin with a sound without a voice, for which the
+    in the 300 ms after a sound broke a steady level: a voiced frame; one at LIKELY, if the pitch moved, or at GLIDING,
+    if it moved in three steps and has harmonics; one at BREATHED after breath; and a hiss.  Many words begin with a sound without a voice, for which the
     detector is not made, and nasals it hears late;
 
     anywhere else two voiced frames, or one at CERTAIN, since music passes for speech in single ones.
@@ -27,7 +27,7 @@ o 0.95 (voiced: believed), o o o o o (judged together, 0.97: voiced), a pause of
 from collections.abc import Callable
 from typing import Final
 
-from media.core.audio import FRAME_BYTES, FRAME_MS, to_linear
+from media.core.audio import FRAME_BYTES, FRAME_MS, crossings, to_linear
 from media.core.backlog import Backlog
 from media.core.pitch import FRAMES as PITCH_FRAMES
 from media.core.pitch import period
@@ -40,7 +40,7 @@ Confirm = Callable[[bytes, bool], float]
 
 # Where a source is given as "sentences", it is the table of that name in docs/benchmarks/vad.md.
 
-#: Over the noise floor.  The first stage asks for 9; at 6 the sentences at -36 dBFS are heard, and noise still is not.
+#: Over the noise floor.  While the agent is silent it is 9; at 6 the sentences at -36 dBFS are heard, and noise still is not.
 SOUND_DB: Final = 6.0
 #: Longer than the pauses within words and phrases, in which the detector keeps what it knows.
 SOUND_GAP_MS: Final = 400
@@ -88,6 +88,8 @@ PITCHES: Final = 4
 #: A voice's probability while its pitch moves in each of three steps: the detector is slow with nasals
 #: (docs/benchmarks/vad.md, "What the onset waits for").
 GLIDING: Final = 0.1
+#: Changes of sign in a period of a voice: its harmonics make them; a sine that glides has two.
+HARMONICS: Final = 3.0
 #: A tone has a pitch in its third frame at the latest: a sound whose pitch begins later is none.
 PITCHLESS_FRAMES: Final = 3
 #: A tone stood still in two of their three steps, and in three times as many as it moved.
@@ -212,7 +214,9 @@ class Line:
             return "breath"
         if probability >= LIKELY:
             return "pitch" if has_moved(self.periods()) else None
-        return "pitch" if probability >= GLIDING and glides(self.periods()) else None
+        if probability < GLIDING or not glides(self.periods()):
+            return None
+        return "pitch" if crossings(newest) * self._periods[-1] > HARMONICS * FRAME_BYTES else None
 
     def is_tone(self) -> bool:
         """Return whether the newest frame is of a tone, or may turn out to be."""

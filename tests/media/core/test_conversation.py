@@ -118,7 +118,7 @@ def test_a_noise_before_the_voice_is_in_no_reaction(make_phone):
     phone.after(1_000)
     phone.speak(600)
     phone.after(3_000)
-    phone.speak(4_000)  # the first stage takes it for a voice, the second does not
+    phone.speak(4_000)  # webrtcvad takes it for a voice, the detector does not
     phone.after(3_000)
     assert phone.told(BargedIn) == []
     probability[0] = 0.99

@@ -29,12 +29,14 @@ def noise(frames, peak, seed=1):
         yield from_linear(pcm)
 
 
-def sung(ms, first_hz, last_hz, peak=6_000):
-    """A sound with ten harmonics whose pitch goes from `first_hz` to `last_hz`."""
+def sung(ms, first_hz, last_hz, peak=6_000, open_mouth=False):
+    """A sound with ten harmonics whose pitch goes from `first_hz` to `last_hz`; of an open mouth, the higher ones are heard."""
     pcm, phase, count = b"", 0.0, ms * 8
     for n in range(count):
         phase += 2 * pi * (first_hz + (last_hz - first_hz) * n / count) / 8_000
-        pcm += round(peak * sum(sin(k * phase) / k for k in range(1, 11)) / 2).to_bytes(2, "little", signed=True)
+        pcm += round(peak * sum(sin(k * phase) / (1 if open_mouth else k) for k in range(1, 11)) / 2).to_bytes(
+            2, "little", signed=True
+        )
     ulaw = from_linear(pcm)
     return [ulaw[at : at + 160] for at in range(0, len(ulaw), 160)]
 
@@ -185,11 +187,11 @@ def test_after_a_breath_the_first_frame_of_a_voice_stops_the_agent(make_voice):
 
 def test_a_pitch_that_glides_is_a_voice_before_the_detector_knows_it():
     """As in words that begin with m, in which the detector hears nothing for 200 ms."""
-    told = after(QUIET, sung(300, 150, 200), *[0.15] * 20)
+    told = after(QUIET, sung(300, 150, 200, open_mouth=True, peak=2_000), *[0.15] * 20)
     assert told.index("!") in (3, 4, 5) and told.count("!") >= 5
-    assert "!" not in after(QUIET, sung(300, 150, 200), *[0.05] * 20)
-    assert "!" not in after(QUIET, sung(300, 150, 152), *[0.15] * 20), "it stands still"
-    assert "!" not in after(restless(), sung(300, 150, 200), *[0.15] * 20), "it breaks nothing"
+    assert "!" not in after(QUIET, sung(300, 150, 200, open_mouth=True, peak=2_000), *[0.05] * 20)
+    assert "!" not in after(QUIET, sung(300, 150, 152, open_mouth=True, peak=2_000), *[0.15] * 20), "it stands still"
+    assert "!" not in after(QUIET, sung(300, 150, 200), *[0.15] * 20), "like a sine, it has hardly a harmonic"
 
 
 def test_a_pitch_that_begins_late_is_no_tones():
