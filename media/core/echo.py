@@ -110,8 +110,7 @@ class EchoGate:
         "_frames",
         "_history",
         "_is_faithful",
-        "_loudest_db",
-        "_loudest_ms",
+        "_loudest",
         "_passed_db",
         "_played",
         "_seconds",
@@ -123,7 +122,7 @@ class EchoGate:
         self._played, self._history = played, history
         self._seconds: list[float] = []  # the coupling in each of the last
         self._frames = 0  # of this second
-        self._loudest_db, self._loudest_ms = NOTHING_DB, 0.0
+        self._loudest = NOTHING_DB, 0.0  # level and time of this second's loudest frame
         self._voice = False  # whether there was one in it
         self._foreign = 0  # seconds in a row with a voice that was not the agent's
         self._is_faithful = False  # whether a second of the agent's alone resembled it
@@ -140,20 +139,22 @@ class EchoGate:
 
     def frame(self, level_db: float, now_ms: float, *, voiced: bool) -> None:
         """Learn from 20 ms of the line while the agent is heard."""
-        if level_db > self._loudest_db:
-            self._loudest_db, self._loudest_ms = level_db, now_ms
+        if level_db > self._loudest[0]:
+            self._loudest = level_db, now_ms
         self._voice |= voiced
         self._copy_frames = max(0, self._copy_frames - 1)
         self._frames += 1
         if self._frames >= SECOND_FRAMES:
             self._learn(now_ms)
-            self._frames, self._loudest_db, self._voice = 0, NOTHING_DB, False
+            self._frames, self._voice = 0, False
+            self._loudest = NOTHING_DB, now_ms
 
     def _learn(self, now_ms: float) -> None:
-        played_db = self._played.echo_level_db(self._loudest_ms)
+        loudest_db, loudest_ms = self._loudest
+        played_db = self._played.echo_level_db(loudest_ms)
         if played_db < AGENT_DB:
             return
-        coupling_db = self._loudest_db - played_db
+        coupling_db = loudest_db - played_db
         is_foreign = False
         if self._voice and (coupling_db > self.coupling_db or (coupling_db > FAINT_DB and not self._is_faithful)):
             (alike,) = self._alike((COMPARED_FRAMES,), now_ms)
