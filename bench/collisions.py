@@ -1,7 +1,7 @@
 """python -m bench.collisions: how often the agent speaks into a caller who pauses in the middle of what they say.
 
 A caller speaks in pieces with pauses of any length, some as long as a turn's end, and waits for the answer; the model takes as long
-as real ones do.  Whole calls in virtual time, with the sandbox's carrier, model and voices, and with the detector's both stages.
+as real ones do.  Whole calls in virtual time, with the sandbox's carrier, model and voices, and with the detector over the agent.
 """
 
 import argparse

@@ -108,7 +108,9 @@ class Line:
                 self.told.clears.append(self.seconds)
             case Verdict.CUT:
                 self.told.cuts.append(self.seconds)
-            case _:
+            case Verdict.RESUME:
+                self._gate.taken_back()
+            case None:
                 pass
 
     def _judge(self, ulaw: bytes) -> Verdict | None:

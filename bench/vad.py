@@ -29,7 +29,7 @@ SAID_SECONDS = 1.5
 STOPPED_LINES = 5  # of the conditions: the quiet line, and noise down to 10 dB SNR
 SAME_EVENT_FRAMES = 25  # onsets closer than half a second are one
 EVERY_LINE = "all of these lines"
-DETECTORS = ("two stages", "first stage", "webrtcvad")
+DETECTORS = ("hearing", "without Silero", "webrtcvad")
 
 
 class Webrtcvad:
@@ -44,7 +44,7 @@ class Webrtcvad:
 
 
 class Ours:
-    """Both stages (without `silero`, only the first), as they work while the agent is audible."""
+    """The detector as it works while the agent is audible, with and without Silero."""
 
     def __init__(self, silero: Silero | None) -> None:
         self._vad = Vad(silero.detector() if silero else None)
@@ -94,9 +94,9 @@ class Alarms:
 
 def make(detector: str, silero: Silero) -> Ours | Webrtcvad:
     match detector:
-        case "two stages":
+        case "hearing":
             return Ours(silero)
-        case "first stage":
+        case "without Silero":
             return Ours(None)
         case _:
             return Webrtcvad()
@@ -222,7 +222,7 @@ def measure(seconds: float, limit: int | None) -> dict[str, list[dict[str, objec
             {"voice": name, **asdict(each)}
             for name, spoken in sounds.other_voices().items()
             for each in speech(spoken[: limit or OTHER_PROMPTS], silero)
-            if each.detector == "two stages"
+            if each.detector == "hearing"
         ],
         "stops": [
             asdict(each)

@@ -17,13 +17,14 @@ PLAN = CallPlan("Be brief.", "alloy", "gpt-realtime", "gpt-4o-mini-transcribe", 
 ANSWER_MS = 60_000
 REST_MS = 500.0  # how long the agent is silent before it is made to speak again
 STUCK_MS = 400.0  # so long after the last sound the caller must not count as speaking
+DETECTORS = WITH_SILERO, _ = ("hearing", "without Silero")
 ECHOES = tuple((loss_db, late_ms) for loss_db in (20, 26, 32) for late_ms in (50, 150, 400))
 
 
 @dataclass(frozen=True, slots=True)
 class Overlaps:
     sound: str
-    stages: int
+    detector: str
     seconds: float
     cleared: int  # and resumed
     cut: int
@@ -78,13 +79,13 @@ class Line:
         talk = self.phone.talk
         return talk._floor.caller_speaks or talk._floor._bargein.held  # noqa: SLF001 - watched from within
 
-    def told(self, sound: str, stages: int) -> Overlaps:
+    def told(self, sound: str, detector: str) -> Overlaps:
         self.phone.carrier.stop()  # an interruption is reported when its turn has ended
         self.phone.after(200)
         verdicts = [each.verdict for each in self.phone.told(BargedIn)]
         cleared, cut = verdicts.count("resumed"), verdicts.count("cut")
         hours = self.seconds / 3600
-        return Overlaps(sound, stages, self.seconds, cleared, cut, cleared / hours, cut / hours, self.stuck)
+        return Overlaps(sound, detector, self.seconds, cleared, cut, cleared / hours, cut / hours, self.stuck)
 
 
 def lines(seconds: float) -> Iterator[tuple[str, Wave]]:
@@ -103,16 +104,16 @@ def lines(seconds: float) -> Iterator[tuple[str, Wave]]:
 
 
 def measure(seconds: float, voices: Sequence[Prompt], silero: Silero) -> list[Overlaps]:
-    """One call of `seconds` for each sound, with both stages and with the first alone."""
+    """One call of `seconds` for each sound, with Silero and without."""
     says = sounds.ulaw(np.concatenate([each.wave for each in voices]))
     told = []
-    for stages in (2, 1):
+    for detector in DETECTORS:
         for sound, wave in lines(seconds):
-            line = Line(says, silero.detector() if stages == 2 else None)
+            line = Line(says, silero.detector() if detector == WITH_SILERO else None)
             line.play(sounds.frames(wave))
-            told.append(line.told(sound, stages))
+            told.append(line.told(sound, detector))
         for loss_db, late_ms in ECHOES:
-            line = Line(says, silero.detector() if stages == 2 else None)
+            line = Line(says, silero.detector() if detector == WITH_SILERO else None)
             line.echo(seconds / len(ECHOES), loss_db, late_ms)
-            told.append(line.told(f"the agent's echo at -{loss_db} dB, {late_ms} ms late", stages))
+            told.append(line.told(f"the agent's echo at -{loss_db} dB, {late_ms} ms late", detector))
     return told

@@ -27,7 +27,7 @@ class Ports:
     clock: Clock
     recordings: Path
     overhearing: Overhearing
-    silero: Silero | None = None  # the detector's second stage
+    silero: Silero | None = None  # the detector over the agent
 
 
 class Phase(Enum):

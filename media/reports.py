@@ -170,6 +170,10 @@ def _interruption(overlap: BargedIn) -> calls_pb2.Interruption:
         reaction_ms=_ms(overlap.clear_reaction_ms),
         verdict=overlap.verdict,
         turn_seq=overlap.turn_seq,
+        onset=overlap.onset,
+        reason=overlap.reason,
+        decided_ms=_ms(overlap.decided_ms),
+        spoken_ms=_ms(overlap.spoken_ms),
     )
 
 

@@ -265,22 +265,18 @@ def placed_in_call(report: runtime_pb2.Report, stream_number: int, offset_ms: in
             placed.turn.end_ms += offset_ms
         case "interruption":
             placed.interruption.at_ms += offset_ms
+            if placed.interruption.HasField("decided_ms"):
+                placed.interruption.decided_ms += offset_ms
             if placed.interruption.HasField("turn_seq"):
                 placed.interruption.turn_seq += turns
         case "latency":
             placed.latency.turn_seq += turns
-        case "intervention":
-            placed.intervention.at_ms += offset_ms
-        case "digits":
-            placed.digits.at_ms += offset_ms
         case "recording_pause":
             placed.recording_pause.start_ms += offset_ms
             if placed.recording_pause.HasField("end_ms"):
                 placed.recording_pause.end_ms += offset_ms
-        case "flow_took_over":
-            placed.flow_took_over.at_ms += offset_ms
-        case "announcement_played":
-            placed.announcement_played.at_ms += offset_ms
+        case "intervention" | "digits" | "flow_took_over" | "announcement_played" as kind:
+            getattr(placed, kind).at_ms += offset_ms
     return placed
 
 

@@ -5,6 +5,21 @@ from typing import Any
 
 Event = dict[str, Any]
 INDENT = " " * 22
+#: By what a sound over the agent was taken for a voice, and why the overlap ended as it did.
+ONSETS = {
+    "voice": "a voice",
+    "pitch": "a likely voice with a pitch that moves",
+    "breath": "a likely voice after a breath",
+    "hiss": "a hiss as of an s",
+    "webrtcvad": "a voice for webrtcvad",
+}
+REASONS = {
+    "kept_speaking": "the caller kept speaking",
+    "fell_silent": "the caller fell silent",
+    "no_audio": "no more audio came from the caller",
+    "call_ended": "the call ended",
+}
+OUTCOMES = {"cut": "cut", "resumed": "taken back, the agent goes on"}
 
 
 def lines(name: str, event: Event) -> list[str]:
@@ -15,13 +30,26 @@ def lines(name: str, event: Event) -> list[str]:
             turn = [f"  {event['start_ms'] / 1000:6.2f} s  {event['role']:>6}: {event['text']}{cut}"]
             return turn + ([f"{INDENT}the caller heard: {event['heard_text'] or ''}"] if cut else [])
         case "barge_in":
-            return [f"  {event['at_ms'] / 1000:6.2f} s          (the caller speaks over the agent: {event['verdict']})"]
+            return _overlap(event)
         case "tool.finished":
             return [f"{'':10}         -- {event['name']}: {event['status']}"]
         case "call.state" | "call.ended":
             reason = f", {event['reason']}" if event.get("reason") else ""
             return [f"{'':10}         -- {event['status']}{reason}"]
     return []
+
+
+def _overlap(event: Event) -> list[str]:
+    """An overlap: the onset and its clear, and the verdict."""
+    verdict = OUTCOMES.get(event["verdict"], event["verdict"])
+    if event.get("decided_ms") is None:  # recorded by an earlier release
+        return [f"  {event['at_ms'] / 1000:6.2f} s          (the caller speaks over the agent: {verdict})"]
+    onset = ONSETS.get(event["onset"], event["onset"])
+    reason = REASONS.get(event["reason"], event["reason"])
+    return [
+        f"  {event['at_ms'] / 1000:6.2f} s          (over the agent: {onset}; cleared after {event['reaction_ms']} ms)",
+        f"  {event['decided_ms'] / 1000:6.2f} s          ({verdict}: {reason}, {event['spoken_ms']} ms of voice)",
+    ]
 
 
 def heard(turns: Sequence[Event]) -> list[str]:

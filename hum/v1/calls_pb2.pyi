@@ -597,6 +597,10 @@ class Interruption(message.Message):
     TURN_SEQ_FIELD_NUMBER: builtins.int
     TURN_START_MS_FIELD_NUMBER: builtins.int
     TURN_END_MS_FIELD_NUMBER: builtins.int
+    ONSET_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    DECIDED_MS_FIELD_NUMBER: builtins.int
+    SPOKEN_MS_FIELD_NUMBER: builtins.int
     at_ms: builtins.int
     """When the caller's voice was detected, ms since the stream began."""
     heard_ms: builtins.int
@@ -610,6 +614,18 @@ class Interruption(message.Message):
     turn_start_ms: builtins.int
     """Where that turn begins and ends, ms since the stream began; null in the stream's event, and where no such turn is stored."""
     turn_end_ms: builtins.int
+    onset: builtins.str
+    """What the sound was taken for a voice by, and the agent stopped: `voice` (the detector was sure), `pitch` (a likely voice whose pitch
+    moved), `breath` (a likely voice after a breath), `hiss` (as of an s), or `webrtcvad` (the simple detector alone).
+    """
+    reason: builtins.str
+    """Why it ended as it did: `kept_speaking` (the caller has the floor), `fell_silent` (a nod or a noise: the agent went on), `no_audio`
+    (no more audio came from the caller: the agent went on), or `call_ended`.
+    """
+    decided_ms: builtins.int
+    """When that was decided, ms since the stream began."""
+    spoken_ms: builtins.int
+    """The caller's voice up to then, in ms."""
     def __init__(
         self,
         *,
@@ -620,17 +636,37 @@ class Interruption(message.Message):
         turn_seq: builtins.int | None = ...,
         turn_start_ms: builtins.int | None = ...,
         turn_end_ms: builtins.int | None = ...,
+        onset: builtins.str | None = ...,
+        reason: builtins.str | None = ...,
+        decided_ms: builtins.int | None = ...,
+        spoken_ms: builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_turn_end_ms", b"_turn_end_ms", "_turn_seq", b"_turn_seq", "_turn_start_ms", b"_turn_start_ms", "turn_end_ms", b"turn_end_ms", "turn_seq", b"turn_seq", "turn_start_ms", b"turn_start_ms"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_decided_ms", b"_decided_ms", "_onset", b"_onset", "_reason", b"_reason", "_spoken_ms", b"_spoken_ms", "_turn_end_ms", b"_turn_end_ms", "_turn_seq", b"_turn_seq", "_turn_start_ms", b"_turn_start_ms", "decided_ms", b"decided_ms", "onset", b"onset", "reason", b"reason", "spoken_ms", b"spoken_ms", "turn_end_ms", b"turn_end_ms", "turn_seq", b"turn_seq", "turn_start_ms", b"turn_start_ms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_turn_end_ms", b"_turn_end_ms", "_turn_seq", b"_turn_seq", "_turn_start_ms", b"_turn_start_ms", "at_ms", b"at_ms", "heard_ms", b"heard_ms", "reaction_ms", b"reaction_ms", "turn_end_ms", b"turn_end_ms", "turn_seq", b"turn_seq", "turn_start_ms", b"turn_start_ms", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_decided_ms", b"_decided_ms", "_onset", b"_onset", "_reason", b"_reason", "_spoken_ms", b"_spoken_ms", "_turn_end_ms", b"_turn_end_ms", "_turn_seq", b"_turn_seq", "_turn_start_ms", b"_turn_start_ms", "at_ms", b"at_ms", "decided_ms", b"decided_ms", "heard_ms", b"heard_ms", "onset", b"onset", "reaction_ms", b"reaction_ms", "reason", b"reason", "spoken_ms", b"spoken_ms", "turn_end_ms", b"turn_end_ms", "turn_seq", b"turn_seq", "turn_start_ms", b"turn_start_ms", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__decided_ms: _TypeAlias = typing.Literal["decided_ms"]  # noqa: Y015
+    _WhichOneofArgType__decided_ms: _TypeAlias = typing.Literal["_decided_ms", b"_decided_ms"]  # noqa: Y015
+    _WhichOneofReturnType__onset: _TypeAlias = typing.Literal["onset"]  # noqa: Y015
+    _WhichOneofArgType__onset: _TypeAlias = typing.Literal["_onset", b"_onset"]  # noqa: Y015
+    _WhichOneofReturnType__reason: _TypeAlias = typing.Literal["reason"]  # noqa: Y015
+    _WhichOneofArgType__reason: _TypeAlias = typing.Literal["_reason", b"_reason"]  # noqa: Y015
+    _WhichOneofReturnType__spoken_ms: _TypeAlias = typing.Literal["spoken_ms"]  # noqa: Y015
+    _WhichOneofArgType__spoken_ms: _TypeAlias = typing.Literal["_spoken_ms", b"_spoken_ms"]  # noqa: Y015
     _WhichOneofReturnType__turn_end_ms: _TypeAlias = typing.Literal["turn_end_ms"]  # noqa: Y015
     _WhichOneofArgType__turn_end_ms: _TypeAlias = typing.Literal["_turn_end_ms", b"_turn_end_ms"]  # noqa: Y015
     _WhichOneofReturnType__turn_seq: _TypeAlias = typing.Literal["turn_seq"]  # noqa: Y015
     _WhichOneofArgType__turn_seq: _TypeAlias = typing.Literal["_turn_seq", b"_turn_seq"]  # noqa: Y015
     _WhichOneofReturnType__turn_start_ms: _TypeAlias = typing.Literal["turn_start_ms"]  # noqa: Y015
     _WhichOneofArgType__turn_start_ms: _TypeAlias = typing.Literal["_turn_start_ms", b"_turn_start_ms"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__decided_ms) -> _WhichOneofReturnType__decided_ms | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__onset) -> _WhichOneofReturnType__onset | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__spoken_ms) -> _WhichOneofReturnType__spoken_ms | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__turn_end_ms) -> _WhichOneofReturnType__turn_end_ms | None: ...
     @typing.overload

@@ -61,6 +61,11 @@ class BargeIn:
             return self._release(Verdict.RESUME)
         return None
 
+    @property
+    def spoken_ms(self) -> int:
+        """The voiced speech that was counted."""
+        return self._speech_ms
+
     def _begin(self) -> None:
         self._stretches += 1
         self._stretch_ms = 0

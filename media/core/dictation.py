@@ -1,6 +1,6 @@
-"""When a message is over, and whether it is one: by the detector's first stage and by elapsed time.
+"""When a message is over, and whether it is one: by webrtcvad alone and by elapsed time.
 
-What the second stage would object to counts as a voice here: a quiet caller must not be cut off, and no message may be
+What the detector over the agent would object to counts as a voice here: a quiet caller must not be cut off, and no message may be
 lost for being hard to hear.  Noise therefore may pass for a message that nobody ends, so there is a longest one.
 """
 

@@ -8,14 +8,20 @@ An echo may set in during a call, when the caller turns on the loudspeaker, and 
 onset that is louder is also compared with what the agent said: a copy of it is an echo, and tells the coupling at once.  A voice that is
 no copy is the caller's, and what they say over an agent that they can't stop, or too softly, is not learnt as an echo; unless it
 never ends, since a line may distort an echo until it resembles nothing.
+
+Such an echo makes the agent stop, after which it hears nothing and goes on, again and again: what was taken back is learnt like a
+second, so that the third time in a row is the last.  Where the echo is *faithful*, a copy tells it from a caller, who need not be so much louder.
 """
 
 from typing import Final, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from media.core.audio import FRAME_BYTES, FRAME_MS, SILENT_DB, to_linear
 from media.core.backlog import Backlog
+
+Floats = npt.NDArray[np.float32]
 
 # Where a source is given as "echoes", it is the table of that name in docs/benchmarks/vad.md.
 
@@ -28,6 +34,9 @@ LEAST_DB: Final = -60.0
 MOST_DB: Final = -14.0
 #: By how much an onset must be louder than the echo; its loudest frames vary by 3 to 5 dB from second to second.
 MARGIN_DB: Final = 6.0
+#: The same where the echo is faithful: a copy is refused however loud.  With 3 everywhere, an echo with reverberation clears two to ten
+#: times as often ("echoes that are no copies").
+FAITHFUL_MARGIN_DB: Final = 3.0
 SECOND_FRAMES: Final = 50
 NOTHING_DB: Final = SILENT_DB - 1.0
 SECONDS: Final = 5
@@ -42,7 +51,12 @@ COPIES: Final = ((12, 0.6), (4, 0.62), (2, 0.75))
 YOUNG_FRAMES: Final = 2
 YOUNG_COPIES: Final = ((12, 0.6), (2, 0.5))
 #: The same for a second with a voice: a line's codec and a room leave less of the likeness, and the time is longer.
-SECOND_COPY: Final = ((32, 0.35),)
+COMPARED_FRAMES: Final = 32
+SECOND_COPY: Final = 0.35
+#: A second that resembles the agent so much is a faithful echo: one that a copy will tell from a caller ("echoes").
+FAITHFUL: Final = 0.8
+#: Relative to the agent: callers are louder than a fainter echo, however it sounds.
+FAINT_DB: Final = -25.0
 #: Frames from one comparison to the next, while the same sound is taken for an echo: each takes 0.3 ms.
 AGAIN_FRAMES: Final = 2
 
@@ -57,24 +71,34 @@ class Played(Protocol):
         """Return the audio of which an echo may be coming back in these `ms` up to now."""
 
 
-def likeness(line: bytes, played: bytes) -> float:
-    """Return how much the line resembles what was played somewhere, 0 to 1: the normalized cross-correlation.
+def likeness(line: bytes, played: bytes, frames: tuple[int, ...]) -> list[float]:
+    """Return how much the line's newest frames resemble what was played somewhere, 0 to 1, for each of these numbers of frames.
 
-    Of differences from sample to sample: voices differ less in their low frequencies.  Both are mu-law, `played` the longer one.
+    The measure is the normalized cross-correlation of differences from sample to sample: voices differ less in their low
+    frequencies.  Both are mu-law; `line` has as many frames as the first number, the largest, and `played` is longer.
     """
-    new = np.diff(np.frombuffer(to_linear(line), np.int16).astype(np.float64))
-    old = np.diff(np.frombuffer(to_linear(played), np.int16).astype(np.float64))
-    lags = len(old) - len(new) + 1
-    if lags < 1 or not len(new):
-        return 0.0
-    # What wraps around falls on later lags than these.  Multiples of 160 are products of small primes.
+    new, old = _differences(line), _differences(played)
+    if len(old) < len(new) or not len(new):
+        return [0.0] * len(frames)
+    # What wraps around falls on other lags than these.  Multiples of 160 are products of small primes.
     size = -(-len(old) // FRAME_BYTES) * FRAME_BYTES
-    alike = np.fft.irfft(np.fft.rfft(old, size) * np.conj(np.fft.rfft(new, size)), size)[:lags]
+    spectrum = np.fft.rfft(old, size)
     energy = np.zeros(len(old) + 1)
     np.cumsum(old * old, out=energy[1:])
-    # A sample of noise in each keeps silence from resembling silence.
-    there = energy[len(new) :] - energy[: -len(new)] + len(new)
-    return float(np.abs(alike / np.sqrt(there * (float(new @ new) + len(new)))).max())
+    longest, alikes = len(new), []
+    for count in frames:
+        new = new[max(0, len(new) - count * FRAME_BYTES + 1) :]
+        # Fewer frames are not compared with what is older for that.
+        first, end = longest - len(new), len(old) - len(new) + 1
+        alike = np.fft.irfft(spectrum * np.conj(np.fft.rfft(new, size)), size)[first:end]
+        # A sample of noise in each keeps silence from resembling silence.
+        there = energy[len(new) + first :] - energy[first : -len(new)] + len(new)
+        alikes.append(float(np.abs(alike / np.sqrt(there * (float(new @ new) + len(new)))).max()))
+    return alikes
+
+
+def _differences(ulaw: bytes) -> Floats:
+    return np.diff(np.frombuffer(to_linear(ulaw), np.int16).astype(np.float32))
 
 
 class EchoGate:
@@ -85,8 +109,9 @@ class EchoGate:
         "_foreign",
         "_frames",
         "_history",
-        "_loudest_db",
-        "_loudest_ms",
+        "_is_faithful",
+        "_loudest",
+        "_passed_db",
         "_played",
         "_seconds",
         "_voice",
@@ -97,9 +122,11 @@ class EchoGate:
         self._played, self._history = played, history
         self._seconds: list[float] = []  # the coupling in each of the last
         self._frames = 0  # of this second
-        self._loudest_db, self._loudest_ms = NOTHING_DB, 0.0
+        self._loudest = NOTHING_DB, 0.0  # level and time of this second's loudest frame
         self._voice = False  # whether there was one in it
         self._foreign = 0  # seconds in a row with a voice that was not the agent's
+        self._is_faithful = False  # whether a second of the agent's alone resembled it
+        self._passed_db = UNKNOWN_DB  # the last onset that passed, relative to the agent
         self._copy_frames = 0  # for which a sound still counts as a copy
 
     @property
@@ -112,42 +139,61 @@ class EchoGate:
 
     def frame(self, level_db: float, now_ms: float, *, voiced: bool) -> None:
         """Learn from 20 ms of the line while the agent is heard."""
-        if level_db > self._loudest_db:
-            self._loudest_db, self._loudest_ms = level_db, now_ms
+        if level_db > self._loudest[0]:
+            self._loudest = level_db, now_ms
         self._voice |= voiced
         self._copy_frames = max(0, self._copy_frames - 1)
         self._frames += 1
         if self._frames >= SECOND_FRAMES:
             self._learn(now_ms)
-            self._frames, self._loudest_db, self._voice = 0, NOTHING_DB, False
+            self._frames, self._voice = 0, False
+            self._loudest = NOTHING_DB, now_ms
 
     def _learn(self, now_ms: float) -> None:
-        played_db = self._played.echo_level_db(self._loudest_ms)
+        loudest_db, loudest_ms = self._loudest
+        played_db = self._played.echo_level_db(loudest_ms)
         if played_db < AGENT_DB:
             return
-        coupling_db = self._loudest_db - played_db
-        if self._voice and coupling_db > self.coupling_db and not self._is_copy(SECOND_COPY, now_ms):
-            self._foreign += 1
+        coupling_db = loudest_db - played_db
+        is_foreign = False
+        if self._voice and (coupling_db > self.coupling_db or (coupling_db > FAINT_DB and not self._is_faithful)):
+            (alike,) = self._alike((COMPARED_FRAMES,), now_ms)
+            self._is_faithful |= alike >= FAITHFUL
+            is_foreign = coupling_db > self.coupling_db and alike < SECOND_COPY
+        self._foreign = self._foreign + 1 if is_foreign else 0
+        if is_foreign:
             if self._foreign < FOREIGN_SECONDS:
                 return
-        else:
-            self._foreign = 0
+            self._is_faithful = False
         self._seconds.append(coupling_db)
         del self._seconds[:-SECONDS]
 
     def passes(self, level_db: float, loud_frames: int, now_ms: float) -> bool:
         """Return whether an onset, which has been loud for so many frames, is not an echo of the agent."""
         played_db = self._played.echo_level_db(now_ms)
-        if level_db < played_db + self.coupling_db + MARGIN_DB or self._copy_frames:
+        coupling_db = self.coupling_db
+        margin_db = FAITHFUL_MARGIN_DB if self._is_faithful and coupling_db > FAINT_DB else MARGIN_DB
+        if level_db < played_db + coupling_db + margin_db or self._copy_frames:
             return False
+        self._passed_db = level_db - played_db
         if played_db < AGENT_DB or not self._is_copy(COPIES if loud_frames > YOUNG_FRAMES else YOUNG_COPIES, now_ms):
             return True
         self._copy_frames = AGAIN_FRAMES
         return False
 
+    def taken_back(self) -> None:
+        """Note that what passed last was no caller who takes the floor.
+
+        An agent that hears itself stops, hears nothing any more, and goes on, again and again: three times in a row are its echo, which
+        may resemble nothing.  A nod in five seconds moves no median.
+        """
+        self._seconds.append(self._passed_db)
+        del self._seconds[:-SECONDS]
+
     def _is_copy(self, copies: tuple[tuple[int, float], ...], now_ms: float) -> bool:
         """Return whether the newest of one of these numbers of frames resembles what was played so much."""
-        for frames, least in copies:
-            if likeness(self._history.newest(frames), self._played.recent(now_ms, frames * FRAME_MS)) >= least:
-                return True
-        return False
+        alike = self._alike(tuple(frames for frames, _ in copies), now_ms)
+        return any(value >= least for value, (_, least) in zip(alike, copies, strict=True))
+
+    def _alike(self, frames: tuple[int, ...], now_ms: float) -> list[float]:
+        return likeness(self._history.newest(frames[0]), self._played.recent(now_ms, frames[0] * FRAME_MS), frames)

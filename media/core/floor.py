@@ -19,7 +19,7 @@ from media.core.echo import EchoGate
 from media.core.hearing import Confirm
 from media.core.leg import Audio
 from media.core.modelside import ModelSide
-from media.core.types import BargedIn, CallPlan
+from media.core.types import BargedIn, CallPlan, Onset, Reason
 from media.core.vad import FIRST_STAGE_MS, Vad
 from media.core.voice import Voice
 
@@ -49,7 +49,11 @@ class _Overlap:
     item_id: str = ""
     heard_ms: int = 0
     voiced_ms: float = 0.0  # when the first voiced frame can have arrived
+    onset: Onset = "voice"
     cleared_ms: float = 0.0  # when the `clear` was written
+    decided_ms: int = 0
+    spoken_ms: int = 0
+    reason: Reason = "call_ended"
 
 
 @dataclass(slots=True)
@@ -142,9 +146,11 @@ class Floor:
         self._model.answers.caller.heard(self._vad.speaking, now_ms)
         self._model.ear.flush(now_ms)
         if self._phase is _OVERLAP:
-            self._judge(onset=False, voiced=False, audible=True, ms=missing_ms, now_ms=now_ms)
+            self._judge(onset=False, voiced=False, audible=True, ms=missing_ms, now_ms=now_ms, missing=True)
 
-    def _judge(self, onset: bool, voiced: bool, audible: bool, ms: int, now_ms: float) -> bool:
+    def _judge(
+        self, onset: bool, voiced: bool, audible: bool, ms: int, now_ms: float, *, missing: bool = False
+    ) -> bool:
         if onset and audible and self._phase is not _OVERLAP:
             onset = (
                 self._phase is not Phase.CUTTING
@@ -159,12 +165,20 @@ class Floor:
                 self._clear(now_ms)
             case Verdict.CUT:
                 self._phase = Phase.CUTTING
+                self._decided("kept_speaking", now_ms)
                 self._model.cut()
             case Verdict.RESUME:
                 self._phase = Phase.RESUMING
+                self._echo.taken_back()
+                self._decided("no_audio" if missing else "fell_silent", now_ms)
                 self._model.taken_back(free=self._unsaid())
         self.settle(now_ms)
         return True
+
+    def _decided(self, reason: Reason, now_ms: float) -> None:
+        overlap = self._overlap
+        overlap.reason, overlap.decided_ms = reason, self._clock.call_ms(now_ms)
+        overlap.spoken_ms = self._bargein.spoken_ms
 
     def _clear(self, now_ms: float) -> None:
         voice, answers = self._voice, self._model.answers
@@ -177,7 +191,7 @@ class Floor:
         if not again:
             first_ms = self._arrivals.voiced_ms
             voiced_ms = now_ms if first_ms is None else first_ms
-            self._overlap = _Overlap(self._clock.call_ms(now_ms), item_id, heard_ms, voiced_ms)
+            self._overlap = _Overlap(self._clock.call_ms(now_ms), item_id, heard_ms, voiced_ms, self._vad.why)
 
     def cleared(self, now_ms: float) -> None:
         """The `clear` is written."""
@@ -228,6 +242,8 @@ class Floor:
         """The call is over: a pending overlap is reported as it is.  The agent is not heard again after it."""
         if self._phase is _FREE or self._phase is Phase.DROPPING:
             return
+        if self._phase is _OVERLAP:
+            self._decided("call_ended", now_ms)
         self._voice.give_up(now_ms)
         unsaid, overlap = self._unsaid(), self._barged_in("resumed" if self._phase is Phase.RESUMING else "cut")
         if not unsaid:
@@ -239,4 +255,14 @@ class Floor:
         heard_ms = self._voice.heard_ms(overlap.item_id, otherwise=overlap.heard_ms)
         # The `clear` may not be written yet, if the call ends at the same moment.
         reaction_ms = round(max(0.0, overlap.cleared_ms - overlap.voiced_ms))
-        return BargedIn(overlap.at_ms, overlap.item_id, heard_ms, reaction_ms, verdict)
+        return BargedIn(
+            overlap.at_ms,
+            overlap.item_id,
+            heard_ms,
+            reaction_ms,
+            verdict,
+            onset=overlap.onset,
+            reason=overlap.reason,
+            decided_ms=overlap.decided_ms,
+            spoken_ms=overlap.spoken_ms,
+        )

@@ -8,27 +8,31 @@ last one.  With it the detector starts afresh, with HISTORY_FRAMES of what was t
         │                         └── │ ── no voice ─────┘   │
         └──────── 400 ms without ─────┴──────────────────────┘
 
-A loud frame is *voiced* at a probability of VOICED.  An *onset* stops the agent, unless the echo gate (`echo`) objects.  It is
+A loud frame is *voiced* at a probability of VOICED, and while the caller is believed at LASTING.  An *onset* stops the agent, unless the
+echo gate (`echo`) objects.  It is
 
-    in the 300 ms after a sound broke a steady level: a voiced frame; one at LIKELY, if the pitch moved; one at BREATHED after
-    breath; and a hiss.  Many words begin with a sound without a voice, for which the detector is not made;
+    in the 300 ms after a sound broke a steady level: a voiced frame; one at LIKELY, if the pitch moved, or at GLIDING,
+    if it moved in three steps and has harmonics; one at BREATHED after breath; and a hiss.  Many words begin with a sound without a voice, for which the
+    detector is not made, and nasals it hears late;
 
     anywhere else two voiced frames, or one at CERTAIN, since music passes for speech in single ones.
 
+A sound's first frame is half empty, and goes to the detector with the second.  A frame whose moving pitch makes it an onset is voiced, too.
 No frame of a tone is voiced or an onset: its pitch stands still, and that of a voice hardly does.
 
-Example, a word that begins with a k, 20 ms each (probability, verdict):  k 0.1, a pause, o 0.65 (breath before it: onset),
+Example, a word that begins with a k, 20 ms each (probability, verdict):  k (not judged), k 0.1, a pause, o 0.65 (breath before it: onset),
 o 0.95 (voiced: believed), o o o o o (judged together, 0.97: voiced), a pause of 400 ms (over).
 """
 
 from collections.abc import Callable
 from typing import Final
 
-from media.core.audio import FRAME_BYTES, FRAME_MS, to_linear
+from media.core.audio import FRAME_BYTES, FRAME_MS, crossings, to_linear
 from media.core.backlog import Backlog
 from media.core.pitch import FRAMES as PITCH_FRAMES
 from media.core.pitch import period
 from media.core.sibilant import breath, hiss
+from media.core.types import Onset
 
 # (mu-law audio, fresh) -> probability of speech at its end.  `fresh` begins a sound: the detector resets its state and gets
 # HISTORY_FRAMES; after that it gets only new audio, until the sound is over.
@@ -36,7 +40,7 @@ Confirm = Callable[[bytes, bool], float]
 
 # Where a source is given as "sentences", it is the table of that name in docs/benchmarks/vad.md.
 
-#: Over the noise floor.  The first stage asks for 9; at 6 the sentences at -36 dBFS are heard, and noise still is not.
+#: Over the noise floor.  While the agent is silent it is 9; at 6 the sentences at -36 dBFS are heard, and noise still is not.
 SOUND_DB: Final = 6.0
 #: Longer than the pauses within words and phrases, in which the detector keeps what it knows.
 SOUND_GAP_MS: Final = 400
@@ -47,6 +51,8 @@ HISTORY_BYTES: Final = HISTORY_FRAMES * FRAME_BYTES
 VOICED: Final = 0.9
 #: The same that music hardly reaches even once.
 CERTAIN: Final = 0.98
+#: The same while it is believed: Silero's own hysteresis of 0.15.
+LASTING: Final = 0.75
 #: Judged together once believed: a cut may be 80 ms late, since the agent is silent by then.
 BELIEVED_FRAMES: Final = 5
 
@@ -71,10 +77,21 @@ BREATHED_FRAMES: Final = 2
 #: Of a period: a smaller change is none, and a larger one than JUMP another note.  A voice moves by 1 to 12 % in 20 ms.
 STILL: Final = 0.01
 JUMP: Final = 0.12
+#: The least change that seconds a voice: the first notes of a plucked string move by 1.1 %.
+MOVED: Final = 0.012
+#: Of two periods: beyond this one is taken for the double of the other.
+OCTAVE: Final = 1.9
 #: Two periods that differ by less are those of a tone; a voice's seldom do.
 EXACT: Final = 0.002
 #: Frames whose pitch is compared.
 PITCHES: Final = 4
+#: A voice's probability while its pitch moves in each of three steps: the detector is slow with nasals
+#: (docs/benchmarks/vad.md, "What the onset waits for").
+GLIDING: Final = 0.1
+#: Changes of sign in a period of a voice: its harmonics make them; a sine that glides has two.
+HARMONICS: Final = 3.0
+#: A tone has a pitch in its third frame at the latest: a sound whose pitch begins later is none.
+PITCHLESS_FRAMES: Final = 3
 #: A tone stood still in two of their three steps, and in three times as many as it moved.
 STOOD: Final = 2
 TONE: Final = 3
@@ -101,24 +118,31 @@ def is_tone(periods: list[float]) -> bool:
     if not periods[-1]:
         return False
     moved, stood = _steps(periods)
-    if not periods[-2] or abs(periods[-1] / periods[-2] - 1) <= EXACT:
-        return not moved
-    return stood >= STOOD and stood >= TONE * moved
+    if stood >= STOOD and stood >= TONE * moved:
+        return True
+    return not moved and (not periods[-2] or abs(periods[-1] / periods[-2] - 1) <= EXACT)
+
+
+def glides(periods: list[float]) -> bool:
+    """Return whether the pitch has moved as that of a voice does in each step."""
+    return _steps(periods)[0] == PITCHES - 1
 
 
 def has_moved(periods: list[float]) -> bool:
     """Return whether the pitch moved as that of a voice does."""
-    return _steps(periods)[0] > 0
+    return _steps(periods, MOVED)[0] > 0
 
 
-def _steps(periods: list[float]) -> tuple[int, int]:
+def _steps(periods: list[float], moves: float = STILL) -> tuple[int, int]:
     """Count the steps in which the pitch moved like a voice's, and in which it stood still; 0.0 is no pitch."""
     moved = stood = 0
     last = 0.0
     for newest in periods:
         if last and newest:
-            change = abs(newest / last - 1)
-            moved += STILL < change < JUMP
+            ratio = newest / last
+            # The tracker may take two periods for one, and the other way round.
+            change = abs((ratio / 2 if ratio > OCTAVE else ratio * 2 if ratio < 1 / OCTAVE else ratio) - 1)
+            moved += moves < change < JUMP
             stood += change <= STILL
         last = newest
     return moved, stood
@@ -127,12 +151,22 @@ def _steps(periods: list[float]) -> tuple[int, int]:
 class Line:
     """What a line sounded like lately: its levels, its pitch, and what broke a steady sound."""
 
-    __slots__ = ("_breathed", "_hissed", "_history", "_levels_db", "_periods", "_since_break", "_unpitched")
+    __slots__ = (
+        "_breathed",
+        "_hissed",
+        "_history",
+        "_levels_db",
+        "_loud_frames",
+        "_periods",
+        "_since_break",
+        "_unpitched",
+    )
 
     def __init__(self, history: Backlog) -> None:
         self._history = history
         self._levels_db: list[float] = []  # compiled code reads a list faster than a deque
         self._since_break = BROKEN_FRAMES + 1
+        self._loud_frames = 0  # in a row
         self._hissed = 0.0  # how much the last frames did, in a row
         self._breathed = 0  # frames of breath since the break
         self._periods: list[float] = []
@@ -146,6 +180,7 @@ class Line:
             del levels[:-LEVELS]
         self._since_break += 1
         self._unpitched += 1
+        self._loud_frames = self._loud_frames + 1 if loud else 0
         if not loud:
             self._hissed = 0.0
         elif self._since_break > BROKEN_FRAMES and breaks(levels, len(levels) - 1):
@@ -163,8 +198,8 @@ class Line:
         levels = self._levels_db
         return levels[-1] > max(levels[-STEADY_FRAMES:-1], default=QUIET_DB) + BREAK_DB
 
-    def begins(self, probability: float) -> bool:
-        """Return whether a word begins here without a voice, or with one of which the detector is not sure yet.
+    def begins(self, probability: float) -> Onset | None:
+        """Return why a word begins here without a voice, or with one of which the detector is not sure yet; None if it does not.
 
         Asked of each loud frame after a break.
         """
@@ -174,10 +209,21 @@ class Line:
         hissing = hiss(newest) if breathing else 0.0
         self._hissed = self._hissed + hissing if hissing else 0.0
         if self._hissed >= HISSED:
-            return True
+            return "hiss"
         if probability >= BREATHED and self._breathed >= BREATHED_FRAMES:
-            return True
-        return probability >= LIKELY and has_moved(self.periods())
+            return "breath"
+        if probability >= LIKELY:
+            return "pitch" if has_moved(self.periods()) else None
+        if probability < GLIDING or not glides(self.periods()):
+            return None
+        return "pitch" if crossings(newest) * self._periods[-1] > HARMONICS * FRAME_BYTES else None
+
+    def is_tone(self) -> bool:
+        """Return whether the newest frame is of a tone, or may turn out to be."""
+        periods = self.periods()
+        if self.broke and self._loud_frames > PITCHLESS_FRAMES and not periods[-2]:
+            return False
+        return is_tone(periods)
 
     def periods(self) -> list[float]:
         """Return the pitch of the last frames; 0.0 is none."""
@@ -232,19 +278,22 @@ class Sound:
 class Hearing:
     """Judges the sounds on one caller's line while the agent is audible."""
 
-    __slots__ = ("_believed_frames", "_line", "_quiet_ms", "_sound", "_sure", "_withheld")
+    __slots__ = ("_believed_frames", "_first", "_line", "_quiet_ms", "_sound", "_sure", "_withheld", "why")
 
     def __init__(self, confirm: Confirm, history: Backlog) -> None:
         """`history` has the line's newest frames, the one that is judged included."""
         self._line, self._sound = Line(history), Sound(confirm, history)
         self._quiet_ms = SOUND_GAP_MS
+        self._first = False  # whether the newest frame begins a sound
         self._sure = False  # whether the last judged frame was as likely as a voice
         self._withheld = False  # an onset, until the next frame tells whether it is a tone
         self._believed_frames = 0  # in a row
+        self.why: Onset = "voice"  # the last onset was one
 
     def heard(self, level_db: float, *, loud: bool) -> None:
         """Follow the line, whether or not the agent is audible; each frame is told here first."""
         self._line.frame(level_db, loud=loud)
+        self._first = loud and self._quiet_ms >= SOUND_GAP_MS
         self._quiet_ms = 0 if loud else self._quiet_ms + FRAME_MS
         if self._quiet_ms == SOUND_GAP_MS:
             self.over()
@@ -267,17 +316,33 @@ class Hearing:
             self._believed_frames += 1
             return True, True
         line = self._line
+        if self._first:
+            if line.broke:
+                line.begins(0.0)
+            return False, False
         probability = self._sound.probability(swells=line.swells)
-        voiced = probability >= VOICED
-        onset = (
-            (voiced or line.begins(probability)) if line.broke else (probability >= (VOICED if self._sure else CERTAIN))
-        )
+        voiced, onset = self._evidence(probability)
         self._sure = voiced
         onset = onset or (self._withheld and probability >= LIKELY)
         self._withheld = False
         # A voice that was believed for so long was looked at once more after its onset.
-        if onset and self._believed_frames <= BELIEVED_FRAMES and is_tone(periods := line.periods()):
-            self._withheld = not periods[-2]
+        if onset and self._believed_frames <= BELIEVED_FRAMES and line.is_tone():
+            self._withheld = not line.periods()[-2]
             voiced = onset = False
         self._believed_frames = self._believed_frames + 1 if voiced and onset else 0
         return voiced, onset
+
+    def _evidence(self, probability: float) -> tuple[bool, bool]:
+        """Return (voiced, onset), judging by all but whether it is a tone."""
+        if self._believed_frames:
+            voiced = probability >= LASTING
+            return voiced, voiced
+        line, voiced = self._line, probability >= VOICED
+        if line.broke:
+            why: Onset | None = "voice" if voiced else line.begins(probability)
+        else:
+            why = "voice" if probability >= (VOICED if self._sure else CERTAIN) else None
+        if why is None:
+            return voiced, False
+        self.why = why
+        return voiced or why == "pitch", True

@@ -304,13 +304,21 @@ class UnderWay:
     turns: tuple[TurnEnded, ...]
 
 
+#: Why a sound was taken for a voice: the detector was sure of it; it was not, and the pitch moved, or there was breath before it; a
+#: hiss; or webrtcvad alone, where the detector is turned off.
+Onset = Literal["voice", "pitch", "breath", "hiss", "webrtcvad"]
+#: Why an overlap ended as it did: the caller spoke for long enough, fell silent before, sent no audio any more, or the call ended.
+Reason = Literal["kept_speaking", "fell_silent", "no_audio", "call_ended"]
+
+
 @dataclass(frozen=True, slots=True)
 class BargedIn:
     """The caller spoke over the agent.
 
     `clear_reaction_ms` counts from when the first voiced frame can have arrived, by the carrier's clock, until the
     `clear` was written: it includes the time that frames lay unread while we were late.  Reported after the turn that
-    was spoken over, which `turn_seq` names; None if nothing of it was heard.
+    was spoken over, which `turn_seq` names; None if nothing of it was heard.  `decided_ms` is when the verdict was reached, on
+    the clock of `at_ms`, and `spoken_ms` the caller's voice that it counted.
     """
 
     at_ms: int
@@ -319,6 +327,10 @@ class BargedIn:
     clear_reaction_ms: int
     verdict: Literal["cut", "resumed"]
     turn_seq: int | None = None
+    onset: Onset = "voice"
+    reason: Reason = "kept_speaking"
+    decided_ms: int = 0
+    spoken_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import webrtcvad
 from media.core.audio import FRAME_BYTES, FRAME_MS, SILENCE_BYTE, SILENT_DB, pcm_level_db, to_linear
 from media.core.backlog import Backlog
 from media.core.hearing import HISTORY_BYTES, SOUND_DB, Confirm, Hearing
+from media.core.types import Onset
 
 OVER_FLOOR_DB: Final = 9.0
 HANGOVER_MS: Final = 200
@@ -44,6 +45,11 @@ class Vad:
         self._quiet_ms = 0
         self._hearing = None if confirm is None else Hearing(confirm, self.history)
         self._webrtc = webrtcvad.Vad(2)
+
+    @property
+    def why(self) -> Onset:
+        """Why the last onset over the agent was one."""
+        return "webrtcvad" if self._hearing is None else self._hearing.why
 
     def caller_frame(self, ulaw: bytes, agent_audible: bool) -> tuple[bool, bool]:
         """Judge 20 ms (a frame of another length is padded or cut): (voiced, onset).

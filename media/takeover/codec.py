@@ -5,7 +5,7 @@ a method that is bound to one is the object and a name; and reading makes nothin
 the library that `_LIBRARY` names.  It comes from a process of the same user through a socket that only this user can open
 (`media/takeover/channel.py`), so it needs no defence against whoever could write it; the narrow reader shows a mistake at once.
 
-What all calls of a process share (the detector's network) stays, and so does what can't be read out: the first stage's own
+What all calls of a process share (the detector's network) stays, and so does what can't be read out: webrtcvad's own
 noise model begins anew, as it does with each call.
 """
 

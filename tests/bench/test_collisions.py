@@ -1,4 +1,4 @@
-"""Spoken sentences with pauses, heard by both stages: the agent is never in the way."""
+"""Spoken sentences with pauses, heard by the detector over the agent: the agent is never in the way."""
 
 import pytest
 

@@ -177,7 +177,8 @@ async def test_reports_are_stored_once_however_often_they_come(edge: Edge) -> No
 
 async def test_what_a_call_leaves_behind(edge: Edge) -> None:
     http, media, call_id = await in_progress(edge)
-    media.report(interruption=calls_pb2.Interruption(at_ms=500, heard_ms=300, reaction_ms=60, verdict="cut"))
+    why = {"onset": "hiss", "reason": "kept_speaking", "decided_ms": 900, "spoken_ms": 360}
+    media.report(interruption=calls_pb2.Interruption(at_ms=500, heard_ms=300, reaction_ms=60, verdict="cut", **why))
     for ms in (400, 800):
         media.report(
             latency=calls_pb2.TurnLatency(turn_seq=2, first_sound_ms=ms, first_answer_ms=ms, ours_ms=5, model_ms=ms - 5)
@@ -202,6 +203,10 @@ async def test_what_a_call_leaves_behind(edge: Edge) -> None:
         "turn_seq": None,
         "turn_start_ms": None,
         "turn_end_ms": None,
+        "onset": "hiss",
+        "reason": "kept_speaking",
+        "decided_ms": 900,
+        "spoken_ms": 360,
     }
     (activity,) = call["tool_activity"]
     assert (activity["status"], activity["arguments"], activity["result"], activity["duration_ms"]) == (

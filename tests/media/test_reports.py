@@ -50,6 +50,12 @@ def test_an_interruption_keeps_its_verdict() -> None:
     assert Reports("c").of(types.BargedIn(100, "item", 80, 45, "cut", 7), AT).interruption.turn_seq == 7
 
 
+def test_an_interruption_keeps_why_the_agent_stopped_and_went_on() -> None:
+    overlap = types.BargedIn(100, "item", 80, 45, "resumed", None, "hiss", "fell_silent", 460, 140)
+    said = Reports("c").of(overlap, AT).interruption
+    assert (said.onset, said.reason, said.decided_ms, said.spoken_ms) == ("hiss", "fell_silent", 460, 140)
+
+
 @pytest.mark.parametrize(
     ("output", "status", "result"),
     [

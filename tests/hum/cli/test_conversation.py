@@ -30,5 +30,17 @@ def test_what_was_heard_of_the_agent() -> None:
     assert [line.strip() for line in conversation.heard(turns)] == ["Welcome.", "We are ...", "Goodbye."]
 
 
+def test_an_overlap_is_told_with_its_onset_and_its_verdict() -> None:
+    overlap = {"at_ms": 3200, "reaction_ms": 60, "heard_ms": 900, "verdict": "cut"}
+    why = {"onset": "hiss", "reason": "kept_speaking", "decided_ms": 3620, "spoken_ms": 360}
+    onset, verdict = conversation.lines("barge_in", overlap | why)
+    assert onset.split() == "3.20 s (over the agent: a hiss as of an s; cleared after 60 ms)".split()
+    assert verdict.split() == "3.62 s (cut: the caller kept speaking, 360 ms of voice)".split()
+    nod = overlap | why | {"onset": "voice", "verdict": "resumed", "reason": "fell_silent", "spoken_ms": 140}
+    assert "taken back, the agent goes on: the caller fell silent, 140 ms" in conversation.lines("barge_in", nod)[1]
+    (earlier,) = conversation.lines("barge_in", overlap | dict.fromkeys(why))
+    assert "the caller speaks over the agent: cut" in earlier
+
+
 def test_an_event_of_a_later_release_is_not_shown() -> None:
     assert conversation.lines("call.whispered", {}) == []

@@ -96,6 +96,8 @@ def test_a_sentence_over_the_agent_cuts_it_where_the_caller_stopped_hearing(make
     phone.after(2_000)
     barged = phone.told(BargedIn)[0]
     assert barged.verdict == "cut" and 40 <= barged.clear_reaction_ms <= 60
+    assert (barged.onset, barged.reason) == ("webrtcvad", "kept_speaking")
+    assert barged.spoken_ms == 360 and barged.decided_ms == barged.at_ms + 300  # 60 ms of it were before the onset
     truncate = next(m for m in phone.model.received if m["type"] == "conversation.item.truncate")
     cleared = next(when for when, event in phone.carrier.log if event == "clear")
     assert abs(truncate["audio_end_ms"] - phone.carrier.heard_bytes(cleared) / 8) <= 1
@@ -116,7 +118,7 @@ def test_a_noise_before_the_voice_is_in_no_reaction(make_phone):
     phone.after(1_000)
     phone.speak(600)
     phone.after(3_000)
-    phone.speak(4_000)  # the first stage takes it for a voice, the second does not
+    phone.speak(4_000)  # webrtcvad takes it for a voice, the detector does not
     phone.after(3_000)
     assert phone.told(BargedIn) == []
     probability[0] = 0.99
@@ -132,7 +134,9 @@ def test_a_nod_is_taken_back_and_no_word_is_lost(make_phone, delay):
     phone.after(2_500)
     phone.speak(180)
     phone.after(8_000)
-    assert [b.verdict for b in phone.told(BargedIn)] == ["resumed"]
+    (nod,) = phone.told(BargedIn)
+    assert (nod.verdict, nod.reason) == ("resumed", "fell_silent")
+    assert 160 <= nod.spoken_ms <= 200 and nod.decided_ms > nod.at_ms + 200
     (answer,) = phone.model.items.values()
     assert phone.carrier.heard(phone.world.now) == answer
     assert phone.model.types().count("response.create") == 1

@@ -134,6 +134,32 @@ def test_however_loud_the_echo_a_caller_as_loud_as_the_agent_is_heard():
     assert call.hears(speech(12, -18.0))
 
 
+def test_where_the_echo_is_a_copy_a_caller_need_not_be_so_much_louder():
+    faithful, distorted = Call(), Call()
+    faithful.hears(faithful.echo(300, 20), voiced=True)
+    distorted.hears(speech(50 * (FOREIGN_SECONDS + 6), -40.0, seed=5), voiced=True)
+    for call, passes in ((faithful, True), (distorted, False)):
+        threshold_db = call.agent.echo_level_db(call.now * 20) + call.gate.coupling_db
+        frame = speech(12, -20.0, seed=9)[-1]
+        call.history.add(frame)
+        call.now += 1
+        assert call.gate.passes(threshold_db + 4.5, 12, call.now * 20) is passes
+
+
+def test_what_was_taken_back_three_times_in_a_row_is_the_agents_own_voice():
+    call = Call()
+    call.hears(HUSH * 250)
+    assert call.hears(speech(12, -36.0, seed=3))
+    call.gate.taken_back()
+    assert call.hears(speech(12, -36.0, seed=4)), "a nod"
+    call.gate.taken_back()
+    assert call.hears(speech(12, -36.0, seed=5))
+    call.gate.taken_back()
+    assert not call.hears(speech(12, -36.0, seed=6))
+    call.hears(HUSH * 250)
+    assert call.hears(speech(12, -36.0, seed=7)), "it is over"
+
+
 def test_while_the_agent_pauses_nothing_is_learnt():
     call = Call()
     call.agent.frames = [SILENCE] * 2_000
@@ -144,7 +170,7 @@ def test_while_the_agent_pauses_nothing_is_learnt():
 def test_a_copy_resembles_its_original_and_another_voice_does_not():
     agent, other = b"".join(speech(60, -20.0, seed=1)), b"".join(speech(60, -20.0, seed=2))
     softer = from_linear((np.frombuffer(_linear(agent), np.int16) // 10).astype(np.int16).tobytes())
-    assert likeness(softer[20 * 160 : 32 * 160], agent) > 0.9
-    assert likeness(other[20 * 160 : 32 * 160], agent) < 0.5
-    assert likeness(SILENCE * 12, agent) < 0.1
-    assert likeness(agent, b"") == likeness(b"", agent) == 0.0
+    assert min(likeness(softer[20 * 160 : 32 * 160], agent, (12, 4, 2))) > 0.9
+    assert likeness(other[20 * 160 : 32 * 160], agent, (12,))[0] < 0.5
+    assert likeness(SILENCE * 12, agent, (12,))[0] < 0.1
+    assert likeness(agent, b"", (12, 4)) == likeness(b"", agent, (12, 4)) == [0.0, 0.0]

@@ -74,7 +74,7 @@ export default {
   recording: "Recording",
   yes: "Yes",
   no: "No",
-  marks: { over: "Spoken over", unheard: "Not heard", resumed: "A sound of the caller", pause: "Not recorded" },
+  marks: { judged: "Heard over the agent", over: "Spoken over", unheard: "Not heard", resumed: "A sound of the caller", pause: "Not recorded" },
   waveform: "The recording's loudness: the caller above, the agent below. Space plays, the arrows move by five seconds.",
   cantPlay: "The recording can't be played.",
   recordingFault: (fault: string) => `The recording is incomplete: ${fault.replaceAll("_", " ")}`,
@@ -185,5 +185,8 @@ export default {
   answeredAfter: (time: string) => `Answered after ${time}`,
   spokeOver: "The caller spoke over the agent",
   spokeOverBack: "The caller made a sound; the agent went on",
+  why: (onset: string, reason: string, spokenMs: number) => `Stopped for ${onset}; ${reason} (${spokenMs} ms of voice)`,
+  onsets: { voice: "a voice", pitch: "a likely voice with a moving pitch", breath: "a likely voice after a breath", hiss: "a hiss as of an s", webrtcvad: "a voice, by webrtcvad alone" } as Record<string, string>,
+  reasons: { kept_speaking: "the caller kept speaking", fell_silent: "the caller fell silent", no_audio: "no more audio came", call_ended: "the call ended" } as Record<string, string>,
   recordingPaused: (cause: string) => `Recording paused (${cause.replaceAll("_", " ")})`,
 };

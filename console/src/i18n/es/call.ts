@@ -74,7 +74,7 @@ const texts: Sections["call"] = {
   recording: "Grabación",
   yes: "Sí",
   no: "No",
-  marks: { over: "Hablaron encima", unheard: "No se oyó", resumed: "Un sonido del interlocutor", pause: "No se grabó" },
+  marks: { judged: "Oído encima del agente", over: "Hablaron encima", unheard: "No se oyó", resumed: "Un sonido del interlocutor", pause: "No se grabó" },
   waveform: "El volumen de la grabación: arriba el interlocutor, abajo el agente. La barra espaciadora reproduce; las flechas mueven cinco segundos.",
   cantPlay: "La grabación no se puede reproducir.",
   recordingFault: (fault) => `La grabación está incompleta: ${fault.replaceAll("_", " ")}`,
@@ -195,6 +195,9 @@ const texts: Sections["call"] = {
   answeredAfter: (time) => `Contestada tras ${time}`,
   spokeOver: "El interlocutor habló encima del agente",
   spokeOverBack: "El interlocutor hizo un sonido; el agente siguió",
+  why: (onset: string, reason: string, spokenMs: number) => `Se detuvo por ${onset}; ${reason} (${spokenMs} ms de voz)`,
+  onsets: { voice: "una voz", pitch: "una voz probable cuyo tono se mueve", breath: "una voz probable tras un soplo", hiss: "un siseo como de una s", webrtcvad: "una voz, solo según webrtcvad" } as Record<string, string>,
+  reasons: { kept_speaking: "el interlocutor siguió hablando", fell_silent: "el interlocutor calló", no_audio: "no llegó más audio", call_ended: "la llamada terminó" } as Record<string, string>,
   recordingPaused: (cause) => `Grabación en pausa (${cause.replaceAll("_", " ")})`,
 };
 

@@ -11,6 +11,7 @@ import type { ApprovalItem } from "./approvals";
 import { type Item, callMs } from "./events";
 import { type Followed, useReach } from "./live";
 import type { Playback } from "./playback";
+import { whyText } from "./why";
 
 type Lane = "call" | "caller" | "agent" | "tool" | "person";
 
@@ -96,7 +97,7 @@ function useMarks(call: CallDetail, followed: Followed, approvals: readonly Appr
     const end = call.ended_at ? [{ key: "ended", atMs: ended ?? 0, endMs: null, lane: "call", text: (call.end_reason && (tc.endReasons[call.end_reason] ?? call.end_reason)) || tc.statuses[call.status], isBad: call.status === "failed" } satisfies Mark] : [];
     const rest: Mark[] = [
       ...followed.items.map((item) => markOf(item, t, name)),
-      ...followed.known.interruptions.map((each): Mark => ({ key: `cut ${each.at_ms}`, atMs: each.at_ms, endMs: each.at_ms + each.reaction_ms, lane: "caller", text: each.verdict === "cut" ? t.spokeOver : t.spokeOverBack, detail: t.ms(each.reaction_ms) })),
+      ...followed.known.interruptions.map((each): Mark => ({ key: `cut ${each.at_ms}`, atMs: each.at_ms, endMs: each.at_ms + each.reaction_ms, lane: "caller", text: each.verdict === "cut" ? t.spokeOver : t.spokeOverBack, detail: [t.ms(each.reaction_ms), whyText(t, each)].filter(Boolean).join(" · ") })),
       ...approvals.map(({ approval, atMs, key }): Mark => ({ key, atMs, endMs: callMs(approval.decided_at ?? "", approval.decided_at ? call.answered_at : null), lane: "person", text: approval.summary, detail: states[approval.state] })),
       ...call.recording_pauses.map((each): Mark => ({ key: `pause ${each.start_ms}`, atMs: each.start_ms, endMs: each.end_ms, lane: "call", text: t.recordingPaused(each.cause) })),
     ];

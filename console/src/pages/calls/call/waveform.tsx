@@ -9,10 +9,11 @@ import type { CallDetail } from "../queries";
 import type { Known, Said } from "./events";
 import type { Peaks } from "./peaks";
 import type { Playback } from "./playback";
+import { type Why, whyText } from "./why";
 
 const CHANNEL_PX = 44;
-/** The agent's channel; what it was cut off in, and what of it was not heard, is marked there. */
-const AGENT = 1;
+/** The caller's channel, where it is marked what was judged over the agent; and the agent's: what it was cut off in, and what was not heard. */
+const [CALLER, AGENT] = [0, 1];
 
 interface Props {
   call: CallDetail;
@@ -34,11 +35,14 @@ export function Waveform({ call, known, playback, peaks }: Props) {
     // Wavesurfer knows the length once it has taken in the peaks.
     drawn.on("ready", () => {
       plugin.clearRegions();
-      for (const region of regions) plugin.addRegion(region);
+      for (const { why, ...region } of regions) {
+        const { element } = plugin.addRegion(region);
+        if (element && why) element.title = whyText(t, why);
+      }
     });
     return () => drawn.destroy();
     // isDark: the canvas is drawn anew in the theme's colours.
-  }, [playback, peaks, regions, isDark]);
+  }, [playback, peaks, regions, isDark, t]);
   return (
     <figure className="mb-1.5">
       <div className="flex gap-3">
@@ -55,7 +59,7 @@ export function Waveform({ call, known, playback, peaks }: Props) {
 }
 
 /** The same ones as long as they say the same: they are drawn anew with the picture. */
-function useMarks(call: CallDetail, known: Known): readonly RegionParams[] {
+function useMarks(call: CallDetail, known: Known): readonly Marked[] {
   const found = useMemo(() => marks(call, known), [call, known]);
   const [kept, setKept] = useState(found);
   if (kept === found || JSON.stringify(kept) === JSON.stringify(found)) return kept;
@@ -97,10 +101,12 @@ function tint(name: string, share: number): string {
 }
 
 /** What is marked, and how. */
-const MARKS = { over: tint("--color-warn", 40), unheard: tint("--color-bad", 32), resumed: tint("--color-info", 32), pause: tint("--color-line-strong", 35) } as const;
+const MARKS = { judged: tint("--color-caller", 26), over: tint("--color-warn", 40), unheard: tint("--color-bad", 32), resumed: tint("--color-info", 32), pause: tint("--color-line-strong", 35) } as const;
 type MarkName = keyof typeof MARKS;
 
-function Legend({ regions }: { regions: readonly RegionParams[] }) {
+type Marked = RegionParams & { why?: Why };
+
+function Legend({ regions }: { regions: readonly Marked[] }) {
   const t = useTexts("call");
   const names = (Object.keys(MARKS) as MarkName[]).filter((name) => regions.some((region) => region.id?.startsWith(`${name} `)));
   if (names.length === 0) return null;
@@ -116,12 +122,12 @@ function Legend({ regions }: { regions: readonly RegionParams[] }) {
   );
 }
 
-/** Where the agent was spoken over, what of its turn nobody heard any more, and where nothing was recorded. */
-export function marks(call: Pick<CallDetail, "recording_pauses">, known: Known): RegionParams[] {
+/** What of the caller was judged over the agent, where it was spoken over, what of its turn nobody heard any more, and where nothing was recorded. */
+export function marks(call: Pick<CallDetail, "recording_pauses">, known: Known): Marked[] {
   const turns = new Map([...known.items.values()].filter((item): item is Said => item.kind === "said" && item.seq !== null).map((said) => [said.seq, said]));
-  const found: RegionParams[] = [];
-  const add = (name: MarkName, from: number, to: number, channelIdx = -1): void => {
-    if (to > from) found.push({ id: `${name} ${from}`, start: from / 1000, end: to / 1000, color: MARKS[name], channelIdx, drag: false, resize: false });
+  const found: Marked[] = [];
+  const add = (name: MarkName, from: number, to: number, channelIdx = -1, why?: Why): void => {
+    if (to > from) found.push({ id: `${name} ${from}`, start: from / 1000, end: to / 1000, color: MARKS[name], channelIdx, drag: false, resize: false, ...(why && { why }) });
   };
   for (const each of known.interruptions) {
     const turn = each.turn_seq === null ? undefined : turns.get(each.turn_seq);
@@ -129,6 +135,8 @@ export function marks(call: Pick<CallDetail, "recording_pauses">, known: Known):
     const [begin, end] = [turn?.atMs ?? each.turn_start_ms, turn?.endMs ?? each.turn_end_ms];
     const heardTo = begin === null ? 0 : begin + each.heard_ms;
     const overTo = Math.max(each.at_ms + each.reaction_ms, heardTo);
+    const { onset, reason, spoken_ms } = each;
+    add("judged", each.at_ms, each.decided_ms ?? 0, CALLER, { onset, reason, spoken_ms });
     add(each.verdict === "cut" ? "over" : "resumed", each.at_ms, overTo, AGENT);
     if (each.verdict === "cut") add("unheard", overTo, end ?? 0, AGENT);
   }
