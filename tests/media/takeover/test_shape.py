@@ -12,7 +12,7 @@ SOURCES = [
     *(ROOT / each for each in ("media/carried.py", "media/io/silero.py", "media/recorder.py", "media/reports.py")),
     *(ROOT / each for each in ("media/takeover/luggage.py", "media/takeover/codec.py", "hum/peaks.py")),
 ]
-#: Of version 3.  If the test below fails: raise `codec.VERSION`, and put the new digest here.
+#: Of version 4.  If the test below fails: raise `codec.VERSION`, and put the new digest here.
 SHAPE = "fc99bec03e5e20e2"
 
 
