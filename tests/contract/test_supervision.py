@@ -43,9 +43,10 @@ async def asked(
     media: Media, http: httpx.AsyncClient, path: str, outcome: str = "done", key: str = ""
 ) -> tuple[httpx.Response, runtime_pb2.CallCommand]:
     """What a request gets whose command has this outcome."""
-    asking = asyncio.create_task(ask(http, path, key))
-    command = await media.command()
-    media.answer(command, outcome)
+    asking, reading = asyncio.create_task(ask(http, path, key)), asyncio.create_task(media.command())
+    await asyncio.wait({asking, reading}, return_when=asyncio.FIRST_COMPLETED)
+    assert not asking.done(), f"it was answered without a command: {asking}"
+    media.answer(command := await reading, outcome)
     return await asking, command
 
 
