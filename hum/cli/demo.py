@@ -185,7 +185,7 @@ class Demo:
         async with operator(self.settings, "hum-demo") as control:
             try:
                 org = await control.stub.CreateOrganization(
-                    runtime_pb2.CreateOrganizationRequest(name="Demo Clinic", owner_email=self.owner),
+                    runtime_pb2.CreateOrganizationRequest(name="Demo Clinic", owner_email=self.owner, same_name=True),
                     metadata=control.metadata,
                 )
                 key = await control.stub.IssueApiKey(
