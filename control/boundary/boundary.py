@@ -51,6 +51,8 @@ class Boundary:
     ) -> None:
         #: What is left to an address whose credentials, or whatever else it tries, are unknown.
         self.unknown = limits.unknown
+        #: What an organization's requests wait in, for whatever goes on after a request was admitted.
+        self.lanes = lanes
         self._admission, self._streams = Admission(db, node_keys, limits, lanes, clock), streams
         self._open = OpenStreams(self._admission, bus, recheck_seconds, clock)
         self._db, self._once = db, Once(db, keep_keys, lease)
