@@ -131,7 +131,7 @@ def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
             Route("/readyz", readyz),
             *(console or landing).routes(),  # takes what is left
         ],
-        middleware=_middleware(settings, cookies),
+        middleware=_middleware(settings, cookies, bodies),
         exception_handlers={HTTPException: _http_error, Exception: _bug},
     )
     gateway.app.router.redirect_slashes = False  # a redirected POST loses its body, and the carrier its parameters
@@ -152,7 +152,7 @@ def _limits(
     )
 
 
-def _middleware(settings: GatewaySettings, cookies: credentials.Cookies) -> list[Middleware]:
+def _middleware(settings: GatewaySettings, cookies: credentials.Cookies, bodies: Bodies) -> list[Middleware]:
     return [
         Middleware(AccessLog),
         Middleware(SecurityHeaders, public_url=settings.public_url),
@@ -161,6 +161,7 @@ def _middleware(settings: GatewaySettings, cookies: credentials.Cookies) -> list
             most=settings.max_connections - settings.carrier_connections,
             most_of_address=settings.connections_per_address,
             proxies=settings.proxy_networks,
+            give_way=bodies.give_way,
         ),
         Middleware(SameOrigin, public_url=settings.public_url, cookies=cookies),
     ]
@@ -344,7 +345,6 @@ async def serve(
         server_header=False,
         proxy_headers=False,  # gateway/addresses.py reads X-Forwarded-For; uvicorn would trust any proxy on this machine
         timeout_graceful_shutdown=int(settings.drain_seconds),
-        h11_max_incomplete_event_size=64 << 10,
     )
     leave, hurry = (signals.leave, signals.hurry) if signals else (None, None)
     async with monitoring.serving(settings, gateway.missing, leave) as metrics_port, gateway.mcp.running():

@@ -15,7 +15,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
 from hum.clock import monotonic_ms, now
-from hum.network import parse_listen
+from hum.network import counted, parse_listen
 from hum.settings import Common
 from hum.sockets import refuse_address
 
@@ -153,9 +153,9 @@ def _issued(key: bytes, token: str) -> tuple[Node, int, int] | None:
 
 
 def host_of(peer: str) -> str:
-    """The host of a peer as gRPC names it: `ipv4:10.0.0.1:50123`, `ipv6:%5B::1%5D:50123`, `unix:path`."""
+    """What limits count a peer by that gRPC names: `ipv4:10.0.0.1:50123`, `ipv6:%5B::1%5D:50123`, `unix:path`."""
     kind, _, address = unquote(peer).partition(":")
-    return address.rpartition(":")[0].strip("[]") if kind in {"ipv4", "ipv6"} else peer
+    return counted(address.rpartition(":")[0]) if kind in {"ipv4", "ipv6"} else peer
 
 
 def channel(settings: Common, address: str = "") -> aio.Channel:
