@@ -150,7 +150,7 @@ class Boundary:
             node = self._admission.node(passage)
             answer: Message = await method.handler(method.read(message), node)
             return answer
-        async with self._admission.tenant(passage) as call:
+        async with self._admission.tenant(passage, len(message) if method.mutates else 0) as call:
             request = method.read(message)
             validation.require_valid(request)
             if not method.access.acts_outside:
