@@ -54,6 +54,7 @@ def client_options(settings: Common) -> Options:
     """What a channel is opened with."""
     return (
         *_either_side(settings),
+        ("grpc.use_local_subchannel_pool", 1),  # a connection of its own: what one channel is sent delays no other's
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 500),  # a restart is noticed while a caller waits
     )
@@ -142,7 +143,7 @@ def _issued(key: bytes, token: str) -> tuple[Node, int, int] | None:
     """Who signed a token, and from when to when it holds.  Remembered: a process sends the same one for a while."""
     try:
         claims = jwt.decode(token, OctKey.import_key(key), algorithms=["HS256"]).claims
-    except (JoseError, ValueError):
+    except (JoseError, ValueError, TypeError):  # a TypeError of the library: a header that has another shape than it reads
         return None
     plane, name, made, expires = (claims.get(each) for each in ("plane", "node", "iat", "exp"))
     if not isinstance(plane, str) or not isinstance(name, str):

@@ -80,14 +80,7 @@ class Admission:
         """Admit a person or a key, within their transaction, with so much that is to be kept.  Raises SessionRequired, ApiKeyRequired, RateLimited,
         OrganizationChanged and whatever `principal.require` raises.
         """
-        scheme = next((each for each in WELL_FORMED if passage.credential.startswith(each)), None)
-        if scheme is None:
-            raise SessionRequired(NO_CREDENTIAL)
-        secret = passage.credential.removeprefix(scheme)
-        if not WELL_FORMED[scheme](secret):
-            raise _unknown(scheme)
-        credential = secrets.token_hash(secret)
-        payer = self._known.get(credential) or await self._look_up(passage, credential, scheme)
+        credential, scheme, payer = await self.recognize(passage)
         self._count(passage, credential, payer.organization, kept_bytes)
         async with self._lanes.enter(payer.id), self._db.as_credential(credential) as (tx, who):
             if who is None or scheme != _scheme(who):
@@ -100,6 +93,19 @@ class Admission:
             if who.organization is not None:
                 structlog.contextvars.bind_contextvars(organization=ids.show(ids.Kind.ORGANIZATION, who.organization))
             yield Call.of_tenant(passage, credential, who, tx)
+
+    async def recognize(self, passage: Passage) -> tuple[bytes, str, "_Payer"]:
+        """Whose a request is, as of when that was last seen: enough to read its message.  Raises SessionRequired, ApiKeyRequired,
+        RateLimited.
+        """
+        scheme = next((each for each in WELL_FORMED if passage.credential.startswith(each)), None)
+        if scheme is None:
+            raise SessionRequired(NO_CREDENTIAL)
+        secret = passage.credential.removeprefix(scheme)
+        if not WELL_FORMED[scheme](secret):
+            raise _unknown(scheme)
+        credential = secrets.token_hash(secret)
+        return credential, scheme, self._known.get(credential) or await self._look_up(passage, credential, scheme)
 
     async def _look_up(self, passage: Passage, credential: bytes, scheme: str) -> "_Payer":
         """Whose a credential is that is new here; the database is asked, within the limit of the client's address."""
