@@ -76,14 +76,14 @@ class Ports:
     metrics: int
 
 
-def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
-    """The HTTP application over a channel to control."""
+def build(settings: GatewaySettings, channel: aio.Channel, carriers: aio.Channel) -> Gateway:
+    """The HTTP application over channels to control; the carrier's webhooks have one for themselves."""
     _refuse(settings)
     identity = rpc.NodeIdentity(home.node_key(settings), "gateway", telemetry.node_name(settings, "gateway"))
     closing = asyncio.Event()
     bodies = _bodies(settings)
     postponed = Postponed(take_spool(settings.postponed_dir, fsync=True), settings)
-    webhooks = CarrierWebhooks(settings, channel, identity, postponed)
+    webhooks = CarrierWebhooks(settings, carriers, identity, postponed)
 
     async def missing() -> list[str]:
         if closing.is_set():
@@ -333,8 +333,8 @@ async def serve(
     With `shared_port` other processes may listen on the same public one.
     """
     listening = sockets.listening(settings.gateway_listen, "HUM_GATEWAY_LISTEN", shared=shared_port)
-    channel = rpc.channel(settings)
-    gateway = build(settings, channel)
+    channel, carriers = rpc.channel(settings), rpc.channel(settings)
+    gateway = build(settings, channel, carriers)
     config = uvicorn.Config(
         gateway.app,
         http=_connections(settings),
@@ -366,6 +366,7 @@ async def serve(
             telling.cancel()
             await asyncio.gather(telling, return_exceptions=True)
             await channel.close(None)
+            await carriers.close(None)
 
 
 async def run(settings: GatewaySettings, *, worker: bool = False) -> None:
