@@ -18,7 +18,7 @@ from storage import contact_imports, contacts
 from storage.contact_imports import ImportRow
 from storage.contacts import BackfillRow, ContactRow
 
-EXPORT_ROWS = 500
+EXPORT_ROWS = 100
 CSV, JSON_LINES = "text/csv; charset=utf-8; header=present", "application/x-ndjson"
 SOURCES = (("user", "said_by_user"), ("crm", "said_by_crm"), ("lookup", "said_by_lookup"))
 
