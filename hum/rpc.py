@@ -43,6 +43,8 @@ SESSION_SCHEME = "Session "
 
 MAX_ZONE_CHARS = 60
 MAX_MESSAGE_BYTES = 16 << 20
+#: Of one connection; a gateway has HUM_MAX_CONNECTIONS requests at most.
+MOST_STREAMS = 1_000
 #: How much sooner than agreed a peer's keepalive may come: timers and networks are not exact.
 EARLY_PINGS = 4
 
@@ -69,6 +71,7 @@ def server_options(settings: Common, *, shared: bool = False) -> Options:
         *_either_side(settings),
         ("grpc.http2.min_ping_interval_without_data_ms", max(1, _ms(settings.keepalive_seconds) // EARLY_PINGS)),
         ("grpc.so_reuseport", int(shared)),
+        ("grpc.max_concurrent_streams", MOST_STREAMS),
     )
 
 

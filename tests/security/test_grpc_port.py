@@ -71,3 +71,16 @@ async def test_health_is_asked_and_not_watched(plane: Plane) -> None:
         async with patience():
             await stub.Watch(health_pb2.HealthCheckRequest()).read()
     assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_one_connection_has_only_so_many_requests(plane: Plane) -> None:
+    """Whoever opens and resets them without end is held up by C-core, and not by Python."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", plane.control.port)
+    writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+    async with patience():
+        head = await reader.readexactly(9)
+        settings = await reader.readexactly(int.from_bytes(head[:3], "big"))
+    writer.close()
+    assert head[3] == 4, "the first frame has the settings"
+    pairs = {int.from_bytes(settings[n : n + 2], "big"): settings[n + 2 : n + 6] for n in range(0, len(settings), 6)}
+    assert int.from_bytes(pairs[3], "big") == rpc.MOST_STREAMS
