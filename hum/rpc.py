@@ -146,7 +146,11 @@ def _issued(key: bytes, token: str) -> tuple[Node, int, int] | None:
     """Who signed a token, and from when to when it holds.  Remembered: a process sends the same one for a while."""
     try:
         claims = jwt.decode(token, OctKey.import_key(key), algorithms=["HS256"]).claims
-    except (JoseError, ValueError, TypeError):  # a TypeError of the library: a header that has another shape than it reads
+    except (
+        JoseError,
+        ValueError,
+        TypeError,
+    ):  # a TypeError of the library: a header that has another shape than it reads
         return None
     plane, name, made, expires = (claims.get(each) for each in ("plane", "node", "iat", "exp"))
     if not isinstance(plane, str) or not isinstance(name, str):

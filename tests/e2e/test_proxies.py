@@ -221,7 +221,7 @@ async def test_limits_count_the_clients_address(house: House) -> None:
         assert (await http.get("/api/flows")).status_code == 401, "another client has limits of its own"
 
 
-HALF = 300
+HALF = 60
 
 
 async def test_whoever_stops_within_a_head_is_closed_soon(house: House, name: str) -> None:
