@@ -79,6 +79,8 @@ LOG = telemetry.log(__name__)
 
 #: Connections that a control plane keeps open for calls, so that the next one waits for none.
 CALLS_IDLE = 2
+#: What one organization may send to be kept, at once and then on average: 5.5 GB a day.
+KEPT_KB_BURST, KEPT_KB_PER_SECOND = 64_000, 64.0
 #: The features of this deployment.  Each declares in its own `feature.py` what it provides.
 FEATURES = (
     identity,
@@ -285,6 +287,7 @@ def _limits(settings: ControlSettings) -> Limits:
             settings.unknown_rate_burst,
             "Too many sign-ins or unknown credentials from your address",
         ),
+        kept_kb=Rates(KEPT_KB_PER_SECOND, KEPT_KB_BURST, "Your organization has sent too much in too short a time"),
     )
 
 

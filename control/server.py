@@ -2,7 +2,9 @@
 
 import socket
 from collections.abc import Mapping
+from typing import Any
 
+import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -33,6 +35,13 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
+class _Health(HealthServicer):
+    """Answers who asks; nobody may wait for news, for as long as they like and without a credential."""
+
+    async def Watch(self, _: health_pb2.HealthCheckRequest, context: "aio.ServicerContext[Any, Any]") -> None:
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "Ask with Check.")
+
+
 class ControlServer:
     """One server; `start` returns its port."""
 
@@ -41,7 +50,7 @@ class ControlServer:
     ) -> None:
         self._server, self.port = rpc.server(settings, settings.control_listen, shared=settings.control_shared)
         self.own_address = _own_address(self._server, settings)
-        self._health = HealthServicer()
+        self._health = _Health()
         self._names = [service.full_name for service in services]
         self._server.add_generic_rpc_handlers(tuple(boundary.handlers(services)))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

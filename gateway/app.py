@@ -76,14 +76,14 @@ class Ports:
     metrics: int
 
 
-def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
-    """The HTTP application over a channel to control."""
+def build(settings: GatewaySettings, channel: aio.Channel, carriers: aio.Channel) -> Gateway:
+    """The HTTP application over channels to control; the carrier's webhooks have one for themselves."""
     _refuse(settings)
     identity = rpc.NodeIdentity(home.node_key(settings), "gateway", telemetry.node_name(settings, "gateway"))
     closing = asyncio.Event()
     bodies = _bodies(settings)
     postponed = Postponed(take_spool(settings.postponed_dir, fsync=True), settings)
-    webhooks = CarrierWebhooks(settings, channel, identity, postponed)
+    webhooks = CarrierWebhooks(settings, carriers, identity, postponed)
 
     async def missing() -> list[str]:
         if closing.is_set():
@@ -131,7 +131,7 @@ def build(settings: GatewaySettings, channel: aio.Channel) -> Gateway:
             Route("/readyz", readyz),
             *(console or landing).routes(),  # takes what is left
         ],
-        middleware=_middleware(settings, cookies),
+        middleware=_middleware(settings, cookies, bodies),
         exception_handlers={HTTPException: _http_error, Exception: _bug},
     )
     gateway.app.router.redirect_slashes = False  # a redirected POST loses its body, and the carrier its parameters
@@ -152,7 +152,7 @@ def _limits(
     )
 
 
-def _middleware(settings: GatewaySettings, cookies: credentials.Cookies) -> list[Middleware]:
+def _middleware(settings: GatewaySettings, cookies: credentials.Cookies, bodies: Bodies) -> list[Middleware]:
     return [
         Middleware(AccessLog),
         Middleware(SecurityHeaders, public_url=settings.public_url),
@@ -161,6 +161,7 @@ def _middleware(settings: GatewaySettings, cookies: credentials.Cookies) -> list
             most=settings.max_connections - settings.carrier_connections,
             most_of_address=settings.connections_per_address,
             proxies=settings.proxy_networks,
+            give_way=bodies.give_way,
         ),
         Middleware(SameOrigin, public_url=settings.public_url, cookies=cookies),
     ]
@@ -332,8 +333,8 @@ async def serve(
     With `shared_port` other processes may listen on the same public one.
     """
     listening = sockets.listening(settings.gateway_listen, "HUM_GATEWAY_LISTEN", shared=shared_port)
-    channel = rpc.channel(settings)
-    gateway = build(settings, channel)
+    channel, carriers = rpc.channel(settings), rpc.channel(settings)
+    gateway = build(settings, channel, carriers)
     config = uvicorn.Config(
         gateway.app,
         http=_connections(settings),
@@ -344,7 +345,6 @@ async def serve(
         server_header=False,
         proxy_headers=False,  # gateway/addresses.py reads X-Forwarded-For; uvicorn would trust any proxy on this machine
         timeout_graceful_shutdown=int(settings.drain_seconds),
-        h11_max_incomplete_event_size=64 << 10,
     )
     leave, hurry = (signals.leave, signals.hurry) if signals else (None, None)
     async with monitoring.serving(settings, gateway.missing, leave) as metrics_port, gateway.mcp.running():
@@ -366,6 +366,7 @@ async def serve(
             telling.cancel()
             await asyncio.gather(telling, return_exceptions=True)
             await channel.close(None)
+            await carriers.close(None)
 
 
 async def run(settings: GatewaySettings, *, worker: bool = False) -> None:

@@ -27,6 +27,7 @@ class Bodies:
     ) -> None:
         self._most_bytes, self._together_bytes, self._seconds = most_bytes, most_bytes_together, seconds
         self._of_address_bytes = most_bytes_of_address or most_bytes_together
+        self._reading: dict[str, dict[asyncio.Timeout, None]] = {}  # by address, the longest first
         self._held_bytes = 0
         self._held_bytes_of: Counter[str] = Counter()
 
@@ -42,8 +43,10 @@ class Bodies:
             raise BadBody("PAYLOAD_TOO_LARGE", f"The body is larger than {most_bytes} bytes.")
         address: str = request.scope[credentials.ADDRESS]
         parts, size_bytes = [], 0
+        deadline = asyncio.timeout(self._seconds)
+        self._reading.setdefault(address, {})[deadline] = None
         try:
-            async with asyncio.timeout(self._seconds):
+            async with deadline:
                 async for part in request.stream():
                     parts.append(part)
                     size_bytes += len(part)
@@ -52,10 +55,30 @@ class Bodies:
                         raise BadBody("PAYLOAD_TOO_LARGE", f"The body is larger than {most_bytes} bytes.")
                     self._require_room(address)
         except TimeoutError as error:
+            if deadline not in self._reading.get(address, ()):
+                raise BadBody("UNAVAILABLE", "Another request needed the place of this one; try again.") from error
             raise BadBody("REQUEST_TIMEOUT", f"The body did not arrive within {self._seconds:g} s.") from error
         finally:
+            self._forget(address, deadline)
             self._hold(address, -size_bytes)
         return b"".join(parts)
+
+    def give_way(self) -> bool:
+        """Give up the incomplete body that has been coming longest, of the address with most of them; False if there is none."""
+        if not self._reading:
+            return False
+        address = max(self._reading, key=lambda each: len(self._reading[each]))
+        deadline = next(iter(self._reading[address]))
+        self._forget(address, deadline)
+        if not deadline.expired():
+            deadline.reschedule(asyncio.get_running_loop().time())
+        return True
+
+    def _forget(self, address: str, deadline: asyncio.Timeout) -> None:
+        reading = self._reading.get(address, {})
+        reading.pop(deadline, None)
+        if not reading:
+            self._reading.pop(address, None)
 
     def _hold(self, address: str, size_bytes: int) -> None:
         self._held_bytes += size_bytes

@@ -17,6 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from gateway import addresses
 from gateway.addresses import Networks
 from gateway.room import Room
+from hum.network import counted
 
 OPEN = Gauge("hum_http_connections", "Open connections of the public socket")
 CLOSED = Counter("hum_http_connections_closed", "Connections that the gateway closed, by reason", ["reason"])
@@ -35,6 +36,35 @@ class Patience:
     rest_bytes: int
 
 
+MOST_HEAD_BYTES = 64 << 10
+#: A client's chunks, or packets, beyond which they must have `LEAST_CHUNK_BYTES` on average: each costs as much as a kilobyte.
+MOST_CHUNKS, LEAST_CHUNK_BYTES = 1_000, 256
+
+
+class _Crumbs(Exception):  # noqa: N818 - it says what came
+    """A body comes in so small pieces that they cost more than it does."""
+
+
+class _Parser(h11.Connection):
+    """h11's, which counts the pieces of a body."""
+
+    def __init__(self, most_head_bytes: int) -> None:
+        super().__init__(h11.SERVER, most_head_bytes)
+        self._chunks = self._chunk_bytes = 0
+
+    def next_event(self) -> Any:
+        """As h11.  Raises _Crumbs."""
+        event = super().next_event()
+        if isinstance(event, h11.Data):
+            self._chunks += 1
+            self._chunk_bytes += len(event.data)
+            if self._chunks > MOST_CHUNKS + self._chunk_bytes / LEAST_CHUNK_BYTES:
+                raise _Crumbs
+        elif isinstance(event, h11.Request):
+            self._chunks = self._chunk_bytes = 0
+        return event
+
+
 class Phase(Enum):
     """What a connection waits for."""
 
@@ -49,6 +79,7 @@ class Connection(H11Protocol):
 
     def __init__(self, room: "Room[Connection]", patience: Patience, proxies: Networks, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
+        self.conn = _Parser(MOST_HEAD_BYTES)
         self._room, self._patience, self._proxies = room, patience, proxies
         self._phase = Phase.NOTHING
         self._rest_bytes = 0
@@ -58,7 +89,7 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
         peer = self.client[0] if self.client else ""
-        crowded = self._room.enter(self, None if addresses.is_in(peer, self._proxies) else addresses.counted(peer))
+        crowded = self._room.enter(self, None if addresses.is_in(peer, self._proxies) else counted(peer))
         if crowded is not None:
             crowded.give_up("crowded")
         self._wait_for(Phase.HEAD)
@@ -78,6 +109,12 @@ class Connection(H11Protocol):
             if self._rest_bytes > self._patience.rest_bytes:
                 self.give_up("rest")
         self._note_phase()
+
+    def handle_events(self) -> None:
+        try:
+            super().handle_events()
+        except _Crumbs:
+            self.give_up("crumbs")
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

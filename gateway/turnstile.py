@@ -1,7 +1,10 @@
-"""Limits on concurrent requests: in all, with room reserved for the carrier's webhooks, and for each address."""
+"""Limits on concurrent requests: in all, with room reserved for the carrier's webhooks, and for each address.
+
+Of all, those whose bodies are still to come give way to a new one: whoever sends half a body keeps nobody out.
+"""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -16,11 +19,16 @@ ALWAYS = ("/twilio/", "/healthz", "/readyz")
 
 
 class Turnstile:
-    """Middleware that refuses requests beyond the limits, and notes the client's address in the scope."""
+    """Middleware that refuses requests beyond the limits, and notes the client's address in the scope.
 
-    def __init__(self, app: ASGIApp, most: int, most_of_address: int, proxies: Networks) -> None:
+    `give_way` ends a request that still waits for its body; False if there is none.
+    """
+
+    def __init__(
+        self, app: ASGIApp, most: int, most_of_address: int, proxies: Networks, give_way: Callable[[], bool]
+    ) -> None:
         self._app, self._most, self._most_of_address, self._proxies = app, most, most_of_address, proxies
-        self._in_progress = 0
+        self._give_way, self._in_progress = give_way, 0
         self._of_address: Counter[str] = Counter()
         self._warned = False
 
@@ -31,11 +39,11 @@ class Turnstile:
         address = self._address(scope)
         if scope["path"].startswith(ALWAYS):
             await self._app(scope, receive, send)
-        elif self._in_progress >= self._most:
-            await self._refuse("UNAVAILABLE", "The gateway is busy; try again.", scope, receive, send)
         elif self._of_address[address] >= self._most_of_address:
             message = f"{self._most_of_address} requests from your address are in progress, which is the limit."
             await self._refuse("RATE_LIMITED", message, scope, receive, send)
+        elif self._in_progress >= self._most and not self._give_way():
+            await self._refuse("UNAVAILABLE", "The gateway is busy; try again.", scope, receive, send)
         else:
             await self._pass(address, scope, receive, send)
 

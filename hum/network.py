@@ -1,9 +1,10 @@
 """Sockets and networks, as settings write them.  Pure."""
 
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
+IPv6_PREFIX = 64  # the least that one customer gets
 INHERITED = "fd"  # the host of a `Listen` whose port is the number of an inherited descriptor
 
 
@@ -41,6 +42,28 @@ def parse_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
             raise ValueError(f"{word!r} covers every address; list only the networks that are needed")
         networks.append(network)
     return tuple(networks)
+
+
+def counted(address: str) -> str:
+    """The key that limits use for an address: the /64 of an IPv6 address, IPv4 for an IPv4-mapped one."""
+    parsed = parse_address(address)
+    if isinstance(parsed, IPv6Address):
+        return str(ip_network((parsed, IPv6_PREFIX), strict=False))
+    return str(parsed or "unknown")
+
+
+def parse_address(text: str) -> IPv4Address | IPv6Address | None:
+    """An address, with or without a port."""
+    text = text.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def base_url(url: str, *schemes: str) -> str:

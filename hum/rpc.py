@@ -15,7 +15,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
 from hum.clock import monotonic_ms, now
-from hum.network import parse_listen
+from hum.network import counted, parse_listen
 from hum.settings import Common
 from hum.sockets import refuse_address
 
@@ -43,6 +43,8 @@ SESSION_SCHEME = "Session "
 
 MAX_ZONE_CHARS = 60
 MAX_MESSAGE_BYTES = 16 << 20
+#: Of one connection; a gateway has HUM_MAX_CONNECTIONS requests at most.
+MOST_STREAMS = 1_000
 #: How much sooner than agreed a peer's keepalive may come: timers and networks are not exact.
 EARLY_PINGS = 4
 
@@ -54,6 +56,7 @@ def client_options(settings: Common) -> Options:
     """What a channel is opened with."""
     return (
         *_either_side(settings),
+        ("grpc.use_local_subchannel_pool", 1),  # a connection of its own: what one channel is sent delays no other's
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 500),  # a restart is noticed while a caller waits
     )
@@ -68,6 +71,7 @@ def server_options(settings: Common, *, shared: bool = False) -> Options:
         *_either_side(settings),
         ("grpc.http2.min_ping_interval_without_data_ms", max(1, _ms(settings.keepalive_seconds) // EARLY_PINGS)),
         ("grpc.so_reuseport", int(shared)),
+        ("grpc.max_concurrent_streams", MOST_STREAMS),
     )
 
 
@@ -142,7 +146,11 @@ def _issued(key: bytes, token: str) -> tuple[Node, int, int] | None:
     """Who signed a token, and from when to when it holds.  Remembered: a process sends the same one for a while."""
     try:
         claims = jwt.decode(token, OctKey.import_key(key), algorithms=["HS256"]).claims
-    except (JoseError, ValueError):
+    except (
+        JoseError,
+        ValueError,
+        TypeError,
+    ):  # a TypeError of the library: a header that has another shape than it reads
         return None
     plane, name, made, expires = (claims.get(each) for each in ("plane", "node", "iat", "exp"))
     if not isinstance(plane, str) or not isinstance(name, str):
@@ -153,9 +161,9 @@ def _issued(key: bytes, token: str) -> tuple[Node, int, int] | None:
 
 
 def host_of(peer: str) -> str:
-    """The host of a peer as gRPC names it: `ipv4:10.0.0.1:50123`, `ipv6:%5B::1%5D:50123`, `unix:path`."""
+    """What limits count a peer by that gRPC names: `ipv4:10.0.0.1:50123`, `ipv6:%5B::1%5D:50123`, `unix:path`."""
     kind, _, address = unquote(peer).partition(":")
-    return address.rpartition(":")[0].strip("[]") if kind in {"ipv4", "ipv6"} else peer
+    return counted(address.rpartition(":")[0]) if kind in {"ipv4", "ipv6"} else peer
 
 
 def channel(settings: Common, address: str = "") -> aio.Channel:

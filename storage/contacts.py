@@ -366,7 +366,7 @@ async def textable(tx: Tx, reached: Sequence[tuple[UUID, str]]) -> None:
 
 
 async def count_lookup(tx: Tx, org: UUID, most: int) -> bool:
-    """Count a lookup of a sender; False if there were so many today."""
+    """Count a lookup; False if there were so many today."""
     return bool(await tx.execute(COUNT_LOOKUP, org, most) == "INSERT 0 1")
 
 

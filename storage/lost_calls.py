@@ -21,7 +21,7 @@ LOST = """
                      AND (c.looked_at IS NULL OR c.looked_at < now() - $2::interval * CASE WHEN t.id IS NULL THEN 1 ELSE $4 END)
                      AND (m.link IS NULL OR m.seen_at < now() - $1::interval)
                    ORDER BY c.looked_at NULLS FIRST
-                   LIMIT 100 FOR UPDATE OF c SKIP LOCKED)
+                   LIMIT 1000 FOR UPDATE OF c SKIP LOCKED)
     RETURNING id, call_sid, carrier_account, streams_opened,
               lost_at < now() - $3::interval AND coalesce(token_expires_at < now(), true) AS is_long_lost,
               EXISTS (SELECT FROM transfers t WHERE t.call_id = calls.id AND t.ended_at IS NULL) AS is_dialled,

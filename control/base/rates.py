@@ -35,8 +35,12 @@ class Rates:
         self._per_ms, self._burst, self._what = per_second / 1000, burst, what
         self._buckets: OrderedDict[bytes, _Bucket] = OrderedDict()
 
-    def take(self, key: bytes, now_ms: float) -> Allowance:
-        """Count a request.  Raises RateLimited, whose metadata say how long to wait."""
+    def take(self, key: bytes, now_ms: float, cost: float = 1.0) -> Allowance:
+        """Count a request, or as many as it costs.  Raises RateLimited, whose metadata say how long to wait.
+
+        What costs more than `burst` needs a full bucket.
+        """
+        cost = min(cost, float(self._burst))
         bucket = self._buckets.get(key)
         if bucket is None:
             bucket = self._buckets[key] = _Bucket(float(self._burst), now_ms)
@@ -46,10 +50,10 @@ class Rates:
             self._buckets.move_to_end(key)
         bucket.tokens = min(float(self._burst), bucket.tokens + (now_ms - bucket.at_ms) * self._per_ms)
         bucket.at_ms = now_ms
-        if bucket.tokens < 1:
-            wait = math.ceil((1 - bucket.tokens) / self._per_ms / 1000)
+        if bucket.tokens < cost:
+            wait = math.ceil((cost - bucket.tokens) / self._per_ms / 1000)
             raise RateLimited(f"{self._what}; retry in {wait} s.", retry_after_seconds=str(wait))
-        bucket.tokens -= 1
+        bucket.tokens -= cost
         reset = math.ceil((self._burst - bucket.tokens) / self._per_ms / 1000)
         return Allowance(self._burst, int(bucket.tokens), reset)
 

@@ -27,11 +27,14 @@ WELL_FORMED = {rpc.BEARER_SCHEME: secrets.looks_like_api_key, rpc.SESSION_SCHEME
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The rate limits of each known credential, of its organization, and of each address with an unknown credential."""
+    """The rate limits of each known credential, of its organization, and of each address with an unknown credential; and of the
+    bytes, in KB, that an organization sends to be kept.
+    """
 
     credential: Rates
     organization: Rates
     unknown: Rates
+    kept_kb: Rates
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +76,12 @@ class Admission:
         return Call.of_node(passage, node)
 
     @asynccontextmanager
-    async def tenant(self, passage: Passage) -> AsyncIterator[Call]:
-        """Admit a person or a key, within their transaction.  Raises SessionRequired, ApiKeyRequired, RateLimited,
+    async def tenant(self, passage: Passage, kept_bytes: int = 0) -> AsyncIterator[Call]:
+        """Admit a person or a key, within their transaction, with so much that is to be kept.  Raises SessionRequired, ApiKeyRequired, RateLimited,
         OrganizationChanged and whatever `principal.require` raises.
         """
-        scheme = next((each for each in WELL_FORMED if passage.credential.startswith(each)), None)
-        if scheme is None:
-            raise SessionRequired(NO_CREDENTIAL)
-        secret = passage.credential.removeprefix(scheme)
-        if not WELL_FORMED[scheme](secret):
-            raise _unknown(scheme)
-        credential = secrets.token_hash(secret)
-        payer = self._known.get(credential) or await self._look_up(passage, credential, scheme)
-        self._count(passage, credential, payer.organization)
+        credential, scheme, payer = await self.recognize(passage)
+        self._count(passage, credential, payer.organization, kept_bytes)
         async with self._lanes.enter(payer.id), self._db.as_credential(credential) as (tx, who):
             if who is None or scheme != _scheme(who):
                 self._known.pop(credential, None)
@@ -97,6 +93,19 @@ class Admission:
             if who.organization is not None:
                 structlog.contextvars.bind_contextvars(organization=ids.show(ids.Kind.ORGANIZATION, who.organization))
             yield Call.of_tenant(passage, credential, who, tx)
+
+    async def recognize(self, passage: Passage) -> tuple[bytes, str, "_Payer"]:
+        """Whose a request is, as of when that was last seen: enough to read its message.  Raises SessionRequired, ApiKeyRequired,
+        RateLimited.
+        """
+        scheme = next((each for each in WELL_FORMED if passage.credential.startswith(each)), None)
+        if scheme is None:
+            raise SessionRequired(NO_CREDENTIAL)
+        secret = passage.credential.removeprefix(scheme)
+        if not WELL_FORMED[scheme](secret):
+            raise _unknown(scheme)
+        credential = secrets.token_hash(secret)
+        return credential, scheme, self._known.get(credential) or await self._look_up(passage, credential, scheme)
 
     async def _look_up(self, passage: Passage, credential: bytes, scheme: str) -> "_Payer":
         """Whose a credential is that is new here; the database is asked, within the limit of the client's address."""
@@ -137,12 +146,14 @@ class Admission:
             self._known.popitem(last=False)
         return payer
 
-    def _count(self, passage: Passage, credential: bytes, organization: UUID | None) -> None:
+    def _count(self, passage: Passage, credential: bytes, organization: UUID | None, kept_bytes: int) -> None:
         """Count the request, and report the limit that has less left.  Raises RateLimited."""
         now_ms = self._clock()
         left = self._limits.credential.take(credential, now_ms)
         if organization is not None:
             left = min(left, self._limits.organization.take(organization.bytes, now_ms), key=_remaining)
+            if kept_bytes:
+                self._limits.kept_kb.take(organization.bytes, now_ms, kept_bytes / 1000)
         limits = {"limit": left.limit, "remaining": left.remaining, "reset": left.reset_seconds}
         passage.trailing.update({rpc.RATE_PREFIX + name: str(value) for name, value in limits.items()})
 

@@ -26,10 +26,13 @@ from control.boundary.status import refusal, status
 from control.bus import Bus
 from hum import rpc, validation
 from hum.clock import Clock, monotonic_ms
+from hum.errors import FieldError, InvalidRequest
 from hum.telemetry import log
 from storage.db import Db
 
 LOG = log(__name__)
+#: How long a message may take whose sender is known; the gateway sends what it has whole.
+MESSAGE_SECONDS = 30.0
 
 
 class Boundary:
@@ -51,6 +54,8 @@ class Boundary:
     ) -> None:
         #: What is left to an address whose credentials, or whatever else it tries, are unknown.
         self.unknown = limits.unknown
+        #: What an organization's requests wait in, for whatever goes on after a request was admitted.
+        self.lanes = lanes
         self._admission, self._streams = Admission(db, node_keys, limits, lanes, clock), streams
         self._open = OpenStreams(self._admission, bus, recheck_seconds, clock)
         self._db, self._once = db, Once(db, keep_keys, lease)
@@ -66,12 +71,12 @@ class Boundary:
         ]
 
     def _handler(self, method: Method) -> "grpc.RpcMethodHandler[Any, Any]":
-        kinds = {
-            (False, False): (grpc.unary_unary_rpc_method_handler, self._unary),
-            (False, True): (grpc.unary_stream_rpc_method_handler, self._stream),
-            (True, True): (grpc.stream_stream_rpc_method_handler, self._stream),
-        }
-        make, serve = kinds[method.descriptor.client_streaming, method.descriptor.server_streaming]
+        """As if its client streamed, whatever it does: grpc would read a message whole before anybody is asked who sends it."""
+        make, serve = (
+            (grpc.stream_stream_rpc_method_handler, self._stream)
+            if method.descriptor.server_streaming
+            else (grpc.stream_unary_rpc_method_handler, self._unary)
+        )
 
         return make(
             partial(serve, method),  # grpc checks whether it is a coroutine function
@@ -81,10 +86,12 @@ class Boundary:
 
     # -- unary and streaming methods
 
-    async def _unary(self, method: Method, message: bytes, context: "aio.ServicerContext[Any, Any]") -> Message | None:
+    async def _unary(
+        self, method: Method, sent: AsyncIterator[bytes], context: "aio.ServicerContext[Any, Any]"
+    ) -> Message | None:
         passage = Passage.begin(method, context, self._clock)
         try:
-            answer = await self._answer(passage, message)
+            answer = await self._answer(passage, sent)
         except asyncio.CancelledError:
             passage.cut()
             raise
@@ -100,7 +107,8 @@ class Boundary:
         try:
             if method.for_nodes:
                 node = self._admission.node(passage)
-                request = _read_all(method, sent) if method.descriptor.client_streaming else method.read(sent)
+                is_streaming = method.descriptor.client_streaming
+                request = _read_all(method, sent) if is_streaming else method.read(await _only(sent))
                 await _send(context, method.handler(request, node))
             else:
                 await self._stream_to_tenant(passage, sent)
@@ -112,14 +120,14 @@ class Boundary:
         context.set_trailing_metadata(tuple(passage.trailing.items()))
         passage.end("OK")
 
-    async def _stream_to_tenant(self, passage: Passage, sent: bytes) -> None:
+    async def _stream_to_tenant(self, passage: Passage, sent: AsyncIterator[bytes]) -> None:
         """Send the stream that a tenant asks for, for as long as the credential permits it."""
         method = passage.method
         async with self._open.one(method.access) as stream:
             async with self._admission.tenant(passage) as admitted:
                 call = Call.of_stream(passage, admitted.credential, admitted.who)
             self._open.admit(stream, call)
-            request = method.read(sent)
+            request = method.read(await _only(sent))
             validation.require_valid(request)
             with self._streams.one(call.credential, call.who.organization):
                 messages = method.handler(request, call)
@@ -142,13 +150,15 @@ class Boundary:
 
     # -- a unary method's answer
 
-    async def _answer(self, passage: Passage, message: bytes) -> Message:
+    async def _answer(self, passage: Passage, sent: AsyncIterator[bytes]) -> Message:
         method = passage.method
         if method.for_nodes:
             node = self._admission.node(passage)
-            answer: Message = await method.handler(method.read(message), node)
+            answer: Message = await method.handler(method.read(await _only(sent)), node)
             return answer
-        async with self._admission.tenant(passage) as call:
+        await self._admission.recognize(passage)
+        message = await _only(sent)
+        async with self._admission.tenant(passage, len(message) if method.mutates else 0) as call:
             request = method.read(message)
             validation.require_valid(request)
             if not method.access.acts_outside:
@@ -165,6 +175,17 @@ async def _change(method: Method, request: Message, call: Call) -> Message:
     elif method.access.audits_reads:
         await note_read(call.tx, call.who, method.descriptor, request, answer, call.request_id)
     return answer
+
+
+async def _only(sent: AsyncIterator[bytes]) -> bytes:
+    """The one message of a client that does not stream.  Raises InvalidRequest."""
+    try:
+        async with asyncio.timeout(MESSAGE_SECONDS):
+            return await anext(sent)
+    except StopAsyncIteration:
+        raise InvalidRequest([FieldError("", "no message was sent")]) from None
+    except TimeoutError:
+        raise InvalidRequest([FieldError("", f"the message did not come within {MESSAGE_SECONDS:g} s")]) from None
 
 
 async def _read_all(method: Method, messages: AsyncIterator[bytes]) -> AsyncIterator[Message]:

@@ -26,15 +26,15 @@ class Lanes:
         self._lanes: dict[UUID, _Lane] = {}
 
     @asynccontextmanager
-    async def enter(self, organization: UUID) -> AsyncIterator[None]:
-        """Wait for a place, and keep it.  Raises RateLimited."""
+    async def enter(self, organization: UUID, *, patiently: bool = False) -> AsyncIterator[None]:
+        """Wait for a place, and keep it; `patiently`, for as long as that takes.  Raises RateLimited."""
         lane = self._lanes.setdefault(organization, _Lane(asyncio.Semaphore(self._width)))
         if lane.users >= self._width * (1 + WAITING):
             raise _too_many(self._width)
         lane.users += 1
         try:
             try:
-                async with asyncio.timeout(self._wait_seconds):
+                async with asyncio.timeout(None if patiently else self._wait_seconds):
                     await lane.room.acquire()
             except TimeoutError:
                 raise _too_many(self._width) from None

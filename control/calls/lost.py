@@ -5,11 +5,12 @@ asked, a call is closed after `link_lost_seconds` unless a media process reports
 """
 
 import asyncio
+from dataclasses import dataclass
 from datetime import timedelta
 
 from control.calls import rules
 from control.calls.ending import finish
-from control.clients.twilio import Carrier, CarrierCall
+from control.clients.twilio import Carrier, CarrierCall, is_refusal
 from control.rows import each_row
 from control.transfers import record
 from hum.clock import now
@@ -21,8 +22,9 @@ from storage.db import Db
 from storage.lost_calls import LostRow
 
 LOG = log(__name__)
-#: Questions to the carrier at once, as many as calls are claimed: while its API hangs, each takes HUM_CARRIER_SECONDS.
-WIDTH = 100
+#: Questions to the carrier at once.  While its API hangs, each takes HUM_CARRIER_SECONDS: after so many in a row without an answer,
+#: nothing more is asked in that sweep, and calls are closed in the same time however many they are.
+WIDTH, SILENCES = 100, 10
 #: How often the carrier is asked about a call within `link_lost_seconds`.
 LOOKS = 2
 #: Of a call that is connected to a person nobody hears for as long as they talk: it is asked about so many times more rarely.
@@ -36,11 +38,11 @@ async def sweep(db: Db, carrier: Carrier, settings: CallsSettings) -> int:
     long = timedelta(seconds=settings.link_lost_seconds)
     async with db.system() as tx:
         found = await lost_calls.claim(tx, timedelta(seconds=settings.link_silent_seconds), long / LOOKS, long, DIALLED)
-    width = asyncio.Semaphore(WIDTH)
+    width, asking = asyncio.Semaphore(WIDTH), _Asking(carrier)
 
     async def close(row: LostRow) -> bool:
         async with width:
-            return await _close(db, carrier, row)
+            return await _close(db, asking, row)
 
     closing = (each_row("lost calls", [row], close) for row in found)
     closed = 0
@@ -51,10 +53,32 @@ async def sweep(db: Db, carrier: Carrier, settings: CallsSettings) -> int:
     return closed
 
 
-async def _close(db: Db, carrier: Carrier, row: LostRow) -> bool:
+@dataclass(slots=True)
+class _Asking:
+    """Asks the carrier for as long as it answers."""
+
+    carrier: Carrier
+    silences: int = 0  # in a row
+
+    async def standing(self, row: LostRow) -> CarrierCall | None:
+        """How a call stands at the carrier.  Raises CarrierError."""
+        if row.call_sid is None:
+            return None
+        if self.silences >= SILENCES:
+            raise CarrierError("It did not answer about others, and is not asked.")
+        try:
+            standing = await self.carrier.find_call(row.call_sid, row.carrier_account)
+        except CarrierError as error:
+            self.silences += not is_refusal(error)
+            raise
+        self.silences = 0
+        return standing
+
+
+async def _close(db: Db, asking: _Asking, row: LostRow) -> bool:
     standing: CarrierCall | None = None
     try:
-        standing = await carrier.find_call(row.call_sid, row.carrier_account) if row.call_sid else None
+        standing = await asking.standing(row)
         # A browser's call has no carrier who could know of it: once joined, it is lost only after a while.
         was_answered = row.call_sid is not None or not row.streams_opened
     except CarrierError as error:

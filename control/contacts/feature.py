@@ -12,15 +12,15 @@ from hum.v1 import contacts_pb2
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
-    keep = timedelta(days=settings.lookup_days)
+    look_up = partial(
+        look_up_contact, deps.db, deps.outside.lookups, timedelta(days=settings.lookup_days), settings.lookups_per_day
+    )
     servicer = ContactsServicer(deps, settings)
     return Feature(
         services={contacts_pb2.DESCRIPTOR.services_by_name["ContactsService"]: servicer},
         jobs={
-            rules.LOOK_UP_CONTACT: partial(look_up_contact, deps.db, deps.outside.lookups, keep),
-            rules.LOOK_UP_SENDER: partial(
-                look_up_contact, deps.db, deps.outside.lookups, keep, most_a_day=settings.sender_lookups
-            ),
+            rules.LOOK_UP_CONTACT: look_up,
+            rules.LOOK_UP_SENDER: look_up,
             rules.INDEX_CONTACT: partial(index_contact, deps.db),
             rules.BACKFILL_CONTACTS: partial(backfill_contacts, deps.db),
             rules.IMPORT_CONTACTS: partial(imports.import_contacts, deps.db, settings.import_rest),

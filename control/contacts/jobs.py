@@ -25,9 +25,7 @@ BATCH = 500
 NEWEST = (datetime.max.replace(tzinfo=UTC), UUID(int=(1 << 128) - 1))
 
 
-async def look_up_contact(
-    db: Db, carrier: Lookups, keep: timedelta, org: UUID, id: UUID, *, most_a_day: int | None = None
-) -> bool:
+async def look_up_contact(db: Db, carrier: Lookups, keep: timedelta, most_a_day: int, org: UUID, id: UUID) -> bool:
     """Look a contact up at the carrier, unless that was done within `keep` (zero: never look up); False if nothing was due, or
     the organization has had `most_a_day` today.
 
@@ -35,7 +33,7 @@ async def look_up_contact(
     """
     async with db.tenant(org) as tx:
         number = await contacts.claim_lookup(tx, id, keep, CLAIM) if keep else None
-        if number is not None and most_a_day is not None and not await contacts.count_lookup(tx, org, most_a_day):
+        if number is not None and not await contacts.count_lookup(tx, org, most_a_day):
             LOOKUPS.labels("too_many").inc()
             await contacts.release_lookup(tx, id)
             number = None

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 from control.base.job import Job
 
-#: Each costs money at the carrier, and none is urgent.
+#: Each costs money at the carrier, and none is urgent; so many a day for one organization, since anybody can call.
 LOOK_UP_CONTACT = Job("look_up_contact", concurrency=8, per_organization=2, timeout_seconds=60)
-#: The same for whoever sends a text; so many a day for one organization, since anybody can send one.
+#: The same for whoever sends a text, so that a flood of texts doesn't delay it for callers.
 LOOK_UP_SENDER = Job("look_up_sender", concurrency=8, per_organization=2, timeout_seconds=60)
 INDEX_CONTACT = Job("index_contact", concurrency=4, per_organization=1, priority=20, timeout_seconds=600)
 BACKFILL_CONTACTS = Job("backfill_contacts", concurrency=2, per_organization=1, priority=10, timeout_seconds=3600)

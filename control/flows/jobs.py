@@ -1,20 +1,34 @@
 """`render_clips`: renders the fixed sentences of a flow as audio, once for each voice and text."""
 
+from datetime import UTC, datetime
 from uuid import UUID
 
+from control.base import days
 from control.clients.openai import Speech
 from control.flows import rules
 from control.flows.choices import Choices
 from control.flows.stored import usable
 from control.usage import other as usage
 from control.voicemail import sentences as mailbox
+from hum.clock import now
 from hum.errors import NotFound
-from storage import clips, flows
+from storage import clips, flows, studio
 from storage.db import Db
 
+KIND = "clip"
 
-async def render_clips(db: Db, speech: Speech, choices: Choices, org: UUID, flow: UUID) -> int:
-    """Render the missing clips; return how many.  A deleted flow has none."""
+
+class NoMoreToday(Exception):  # noqa: N818 - it says what happened
+    """The organization has had so many sentences rendered today; the model speaks the others meanwhile."""
+
+    def __init__(self, most_a_day: int, at: datetime) -> None:
+        super().__init__(f"{most_a_day} sentences were rendered for the organization today (HUM_CLIPS_PER_DAY)")
+        #: The worker tries again then.
+        self.retry_after_seconds = float(days.seconds_left(at))
+
+
+async def render_clips(db: Db, speech: Speech, choices: Choices, most_a_day: int, org: UUID, flow: UUID) -> int:
+    """Render the missing clips; return how many.  A deleted flow has none.  Raises NoMoreToday."""
     async with db.tenant(org) as tx:
         try:
             definition = usable((await flows.get(tx, flow)).definition)
@@ -26,8 +40,16 @@ async def render_clips(db: Db, speech: Speech, choices: Choices, org: UUID, flow
         rendered = await clips.find(tx, list(texts))
     missing = [hash for hash in texts if hash not in rendered]  # in order: what a call begins with is needed first
     for hash in missing:
+        await _count(db, org, most_a_day)
         audio = await speech.say(voice, texts[hash])
         async with db.tenant(org) as tx:
             await clips.store(tx, voice, texts[hash], audio)
             await usage.spoken(tx, org, flow, speech.speech_model, len(audio))
     return len(missing)
+
+
+async def _count(db: Db, org: UUID, most_a_day: int) -> None:
+    at = now().astimezone(UTC)
+    async with db.tenant(org) as tx:
+        if not await studio.take(tx, KIND, at.date(), most_a_day):
+            raise NoMoreToday(most_a_day, at)

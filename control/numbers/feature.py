@@ -6,6 +6,7 @@ from functools import partial
 from control.clients.twilio import Webhooks
 from control.feature import Deps, Feature, Sweep
 from control.numbers import usecases
+from control.numbers.budget import Budget
 from control.numbers.purchases import Purchases, Quota
 from control.numbers.servicer import NumbersServicer
 from hum.settings import ControlSettings
@@ -16,7 +17,8 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     carrier, webhooks = deps.outside.carrier, Webhooks.at(settings.public_url)
     quota = Quota(settings.numbers_per_organization, settings.numbers_bought_per_day)
     purchases = Purchases(deps.db, carrier, webhooks, timedelta(hours=settings.idempotency_hours), quota)
-    servicer = NumbersServicer(deps.db, deps.cursors, carrier, webhooks, purchases)
+    budget = Budget(settings.organization_wait_seconds)
+    servicer = NumbersServicer(deps.db, deps.cursors, carrier, webhooks, purchases, budget)
     abandoned = timedelta(seconds=settings.carrier_look_seconds)
     return Feature(
         services={numbers_pb2.DESCRIPTOR.services_by_name["NumbersService"]: servicer},

@@ -5,6 +5,7 @@ from control.base.wire import timestamp, value
 from control.boundary import Call
 from control.clients.twilio import Carrier, Offer, Webhooks, Wish
 from control.numbers import usecases
+from control.numbers.budget import Budget
 from control.numbers.purchases import Purchases
 from hum import ids
 from hum.ids import Kind
@@ -18,10 +19,16 @@ DEFAULT_OFFERS = 20
 
 class NumbersServicer:
     def __init__(
-        self, db: Db, cursors: paging.Cursors, carrier: Carrier, webhooks: Webhooks, purchases: Purchases
+        self,
+        db: Db,
+        cursors: paging.Cursors,
+        carrier: Carrier,
+        webhooks: Webhooks,
+        purchases: Purchases,
+        budget: Budget,
     ) -> None:
         self._db, self._cursors, self._carrier = db, cursors, carrier
-        self._webhooks, self._purchases = webhooks, purchases
+        self._webhooks, self._purchases, self._budget = webhooks, purchases, budget
 
     async def ListNumbers(self, request: pb.ListNumbersRequest, call: Call) -> pb.ListNumbersResponse:
         found = await numbers.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
@@ -29,34 +36,40 @@ class NumbersServicer:
         return pb.ListNumbersResponse(numbers=[present(row) for row in rows], next_cursor=more)
 
     async def RegisterNumber(self, request: pb.RegisterNumberRequest, call: Call) -> pb.RegisterNumberResponse:
-        row = await usecases.register(
-            self._db, self._carrier, self._webhooks, call.who, request.number, call.request_id
-        )
+        async with self._budget.one(call.who.org_id):
+            row = await usecases.register(
+                self._db, self._carrier, self._webhooks, call.who, request.number, call.request_id
+            )
         return pb.RegisterNumberResponse(number=present(row))
 
     async def GetNumber(self, request: pb.GetNumberRequest, call: Call) -> pb.GetNumberResponse:
         return pb.GetNumberResponse(number=present(await numbers.get(call.tx, ids.require(Kind.NUMBER, request.id))))
 
     async def ListAvailableNumbers(
-        self, request: pb.ListAvailableNumbersRequest, _: Call
+        self, request: pb.ListAvailableNumbersRequest, call: Call
     ) -> pb.ListAvailableNumbersResponse:
         filters = {field.name: value for field, value in request.ListFields() if field.name != "limit"}
         limit = request.limit if request.HasField("limit") else DEFAULT_OFFERS
-        found = await self._carrier.offers(Wish(**filters), limit)
+        async with self._budget.one(call.who.org_id):
+            found = await self._carrier.offers(Wish(**filters), limit)
         return pb.ListAvailableNumbersResponse(numbers=[present_offer(each) for each in found])
 
     async def BuyNumber(self, request: pb.BuyNumberRequest, call: Call) -> pb.BuyNumberResponse:
-        row = await self._purchases.buy(
-            call.who, request, request_id=call.request_id, key=call.key, body_hash=call.body_hash
-        )
+        async with self._budget.one(call.who.org_id):
+            row = await self._purchases.buy(
+                call.who, request, request_id=call.request_id, key=call.key, body_hash=call.body_hash
+            )
         return pb.BuyNumberResponse(number=present(row))
 
     async def SyncNumbers(self, _: pb.SyncNumbersRequest, call: Call) -> pb.SyncNumbersResponse:
-        synced = await usecases.sync(self._db, self._carrier, self._webhooks, call.who, call.request_id)
+        async with self._budget.one(call.who.org_id):
+            synced = await usecases.sync(self._db, self._carrier, self._webhooks, call.who, call.request_id)
         return pb.SyncNumbersResponse(added=synced.added, updated=synced.updated, gone=synced.gone)
 
     async def ReleaseNumber(self, request: pb.ReleaseNumberRequest, call: Call) -> pb.ReleaseNumberResponse:
-        await usecases.release(self._db, self._carrier, call.who, ids.require(Kind.NUMBER, request.id), call.request_id)
+        id = ids.require(Kind.NUMBER, request.id)
+        async with self._budget.one(call.who.org_id):
+            await usecases.release(self._db, self._carrier, call.who, id, call.request_id)
         return pb.ReleaseNumberResponse()
 
     async def UpdateNumber(self, request: pb.UpdateNumberRequest, call: Call) -> pb.UpdateNumberResponse:

@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, timedelta
-from math import ceil
+from datetime import UTC
 from uuid import UUID
 
+from control.base import days
 from hum.clock import now
 from hum.errors import RateLimited
 from storage import studio
@@ -45,8 +45,7 @@ async def take(tx: Tx, kind: str, most: int) -> None:
     """Count one of today's.  Raises RateLimited."""
     at = now().astimezone(UTC)
     if not await studio.take(tx, kind, at.date(), most):
-        midnight = (at + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
         raise RateLimited(
             f"Your organization has had {most} {WORDS[kind]} today (UTC), which is the limit.",
-            retry_after_seconds=str(ceil((midnight - at).total_seconds())),
+            retry_after_seconds=str(days.seconds_left(at)),
         )

@@ -21,7 +21,7 @@ class TextsIngressServicer:
         self._recorder = Recorder(db)
         limits = Limits(
             timedelta(days=settings.lookup_days),
-            settings.sender_lookups,
+            settings.lookups_per_day,
             settings.keyword_replies,
             timedelta(seconds=settings.keyword_reply_seconds),
         )

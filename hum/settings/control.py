@@ -210,6 +210,13 @@ class CallsSettings(Model, RecordingSettings):
     lookup_days: float = setting(
         "HUM_LOOKUP_DAYS", 30.0, "days before a caller is looked up at the carrier again; 0: no lookups", ge=0
     )
+    lookups_per_day: int = setting(
+        "HUM_LOOKUPS_PER_DAY",
+        1000,
+        "callers and senders of texts that are looked up at the carrier for one organization in a day (UTC); others are not looked up",
+        ge=0,
+        le=100_000,
+    )
 
     @property
     def countries(self) -> frozenset[str]:
@@ -299,14 +306,6 @@ def parse_paces(text: str) -> dict[str, float]:
 
 class InboundTextSettings(Common):
     """Texts that come in."""
-
-    sender_lookups: int = setting(
-        "HUM_SENDER_LOOKUPS",
-        500,
-        "senders of texts that are looked up at the carrier for one organization in a day (UTC); others are not looked up",
-        ge=0,
-        le=100_000,
-    )
 
     keyword_replies: int = setting(
         "HUM_KEYWORD_REPLIES", 6, "of our own replies to keywords, the most that one conversation gets at once", ge=0

@@ -15,6 +15,12 @@ class StudioSettings(Common):
     studio_previews_per_day: int = setting(
         "HUM_STUDIO_PREVIEWS_PER_DAY", 200, "sentences that an organization may hear rendered in a day (UTC)", ge=0
     )
+    clips_per_day: int = setting(
+        "HUM_CLIPS_PER_DAY",
+        2000,
+        "fixed sentences of flows that are rendered for an organization in a day (UTC); the model speaks others meanwhile",
+        ge=0,
+    )
     studio_concurrency: int = setting(
         "HUM_STUDIO_CONCURRENCY", 4, "trials, proposals and previews of an organization at once, in each process", ge=1
     )

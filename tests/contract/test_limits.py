@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from control import app
 from control.base import rates
 from control.base.rates import Rates
 from hum.errors import RateLimited
@@ -63,3 +64,32 @@ def test_buckets_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     limited.take(b"a", 0)  # forgotten, and so new
     with pytest.raises(RateLimited):
         limited.take(b"d", 0)
+
+
+def test_what_costs_more_takes_more() -> None:
+    bucket = Rates(1, 10)
+    bucket.take(b"k", 0, 8)
+    with pytest.raises(RateLimited) as refused:
+        bucket.take(b"k", 0, 4)
+    assert refused.value.metadata["retry_after_seconds"] == "2"
+    bucket.take(b"k", 2_000, 4)
+    bucket.take(b"k", 12_000, 1_000)  # all there is
+
+
+class TestKept:
+    @pytest.fixture
+    def limits(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+        monkeypatch.setattr(app, "KEPT_KB_BURST", 200)
+        monkeypatch.setattr(app, "KEPT_KB_PER_SECOND", 0.01)
+        return {"rate_burst": 10_000, "organization_rate_burst": 10_000}
+
+    async def test_an_organization_fills_the_database_only_so_fast(self, edge: Edge) -> None:
+        client, other = await edge.client(), await edge.client("Other")
+        contact = {"notes": "n" * 4_000}
+        statuses = []
+        for n in range(70):
+            made = await client.post("/api/contacts", json={**contact, "phone_e164": f"+13175550{n:03d}"})
+            statuses.append(made.status_code)
+        assert statuses[0] == 201 and statuses[-1] == 429 and statuses.count(201) < 60
+        assert (await client.get("/api/contacts")).status_code == 200, "what is read is not counted"
+        assert (await other.post("/api/contacts", json={**contact, "phone_e164": "+13175550100"})).status_code == 201

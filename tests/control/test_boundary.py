@@ -72,7 +72,7 @@ async def stream(plane: Plane, talker: Talker, *, recheck_seconds: float = 60, *
     boundary = Boundary(
         plane.control.db,
         [b"k"],
-        Limits(Rates(100, 100), Rates(100, 100), Rates(100, 100)),
+        Limits(Rates(100, 100), Rates(100, 100), Rates(100, 100), Rates(100, 100)),
         Streams(100, 100),
         Lanes(4, 5),
         keep_keys=timedelta(hours=1),

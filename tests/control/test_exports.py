@@ -15,7 +15,7 @@ from storage import audit, contacts
 from tests.control.conftest import Plane
 from tests.waits import patience
 
-PAGES = 3
+PAGES, EXPORTS = 3, 12
 
 
 def interrupted(read: Callable[..., Any], plane: Plane, statement: str, *, is_lost: bool) -> Callable[..., Any]:
@@ -91,3 +91,35 @@ async def test_an_export_ends_when_the_right_to_it_is_lost(
         assert (got.count(b"\n"), refusal) == (1, lost)
     else:
         assert (got.count(b"\n") >= PAGES, refusal) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("what", "module", "page"), [("contacts", contacts, "by_number"), ("audit", audit, "sealed_after")]
+)
+async def test_exports_of_one_organization_are_read_as_few_at_once_as_its_requests(
+    plane: Plane,
+    who: tuple[tuple[str, str], ...],
+    monkeypatch: pytest.MonkeyPatch,
+    what: str,
+    module: Any,
+    page: str,
+) -> None:
+    read, under_way, most = getattr(module, page), 0, 0
+
+    async def reading(*values: Any) -> Any:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0.01)
+        try:
+            return await read(*values)
+        finally:
+            under_way -= 1
+
+    async def lines() -> int:
+        return sum([body.data.count(b"\n") async for body in exporting(plane, what, who)])
+
+    monkeypatch.setattr(module, page, reading)
+    async with patience():
+        got = await asyncio.gather(*(lines() for _ in range(EXPORTS)))
+    assert most <= plane.settings.organization_requests and min(got) >= PAGES

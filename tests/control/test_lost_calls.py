@@ -348,3 +348,24 @@ async def test_a_call_that_another_process_has_taken_over_is_that_ones(desk: Des
     await takeover.take(desk.db, "media-2", "media-3", calls)
     async with desk.db.system() as tx:
         assert await tx.fetchval("SELECT node FROM calls WHERE id = $1", desk.call) == "media-2"
+
+
+async def test_while_the_carrier_hangs_many_are_closed_in_the_time_of_a_few(desk: Desk) -> None:
+    asked = 0
+
+    async def hanging(call_sid: str, account: str = "") -> CarrierCall | None:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0.05)
+        raise CarrierError("The carrier did not respond: TimeoutError.")
+
+    desk.carrier.find_call = hanging  # type: ignore[method-assign]
+    many = 3 * lost.WIDTH
+    for n in range(many):
+        desk.call = ids.new()
+        await desk.call_of(None, f"CA{n}")
+    assert await desk.sweep() == 0, "it may be away for a moment only"
+    assert asked <= lost.WIDTH + lost.SILENCES
+    await desk.later(desk.settings.link_lost_seconds + 1)
+    assert await desk.sweep() == many
+    assert asked <= 2 * (lost.WIDTH + lost.SILENCES)

@@ -2,8 +2,9 @@
 
 import pytest
 
-from gateway.addresses import client_of, counted, is_in
-from hum.network import parse_networks
+from gateway.addresses import client_of, is_in
+from hum import rpc
+from hum.network import counted, parse_networks
 
 TRUSTED = parse_networks("127.0.0.0/8, 10.0.0.0/8, ::1/128")
 
@@ -35,3 +36,9 @@ def test_an_ipv6_network_counts_as_one() -> None:
     assert counted("2001:db8:1:2:3:4:5:6") == counted("2001:db8:1:2::1") != counted("2001:db8:1:3::1")
     assert counted("::ffff:192.0.2.1") == "192.0.2.1"
     assert not is_in("nonsense", TRUSTED)
+
+
+def test_a_peer_of_grpc_is_counted_as_a_client_is() -> None:
+    assert rpc.host_of("ipv6:%5B2001:db8:1:2::7%5D:50123") == rpc.host_of("ipv6:[2001:db8:1:2:3::1]:50123")
+    assert rpc.host_of("ipv4:192.0.2.1:50123") == "192.0.2.1"
+    assert rpc.host_of("unix:/run/hum") == "unix:/run/hum"

@@ -28,7 +28,7 @@ from storage.db import Db
 from tests.control.places import rooms
 
 CALLER, OURS = "+13175550199", "+13175550100"
-MONTH = timedelta(days=30)
+MONTH, MANY = timedelta(days=30), 1_000
 MAILBOXES = Mailboxes(Choices(("marin",), ("m",)))
 
 
@@ -119,7 +119,9 @@ async def test_a_caller_is_looked_up_once_and_off_the_calls_path(world: World) -
         await world.ring()
     waiting = await world.owed(rules.LOOK_UP_CONTACT.name)
     assert (len(waiting), len(set(waiting)), directory.asked) == (3, 1, [])
-    done = await asyncio.gather(*(jobs.look_up_contact(world.db, directory, MONTH, world.org, id) for id in waiting))
+    done = await asyncio.gather(
+        *(jobs.look_up_contact(world.db, directory, MONTH, MANY, world.org, id) for id in waiting)
+    )
     assert (sorted(done), directory.asked) == ([False, False, True], [CALLER])
     (contact,) = await world.contacts()
     assert (contact.name, contact.caller_name, contact.carrier, contact.line_type) == (
@@ -137,6 +139,15 @@ async def test_a_caller_is_looked_up_once_and_off_the_calls_path(world: World) -
     assert await world.owed(rules.LOOK_UP_CONTACT.name) == [contact.id]
 
 
+async def test_of_many_callers_so_many_a_day_are_looked_up(world: World) -> None:
+    directory = Directory()
+    for n in range(6):
+        await world.ring(f"+1317555030{n}")
+    owed = await world.owed(rules.LOOK_UP_CONTACT.name)
+    done = [await jobs.look_up_contact(world.db, directory, MONTH, 4, world.org, id) for id in owed]
+    assert done == [True] * 4 + [False] * 2 and len(directory.asked) == 4
+
+
 async def test_nobody_is_looked_up_when_that_is_off_blocked_or_anonymous(world: World) -> None:
     async with world.db.system() as tx:
         await tx.execute("INSERT INTO blocklist (org_id, phone_e164) VALUES ($1, '+13175550666')", world.org)
@@ -145,7 +156,7 @@ async def test_nobody_is_looked_up_when_that_is_off_blocked_or_anonymous(world: 
     await world.ring(keep=timedelta(0))
     assert await world.owed(rules.LOOK_UP_CONTACT.name) == []
     directory, id = Directory(), (await world.contacts())[0].id
-    assert not await jobs.look_up_contact(world.db, directory, timedelta(0), world.org, id)
+    assert not await jobs.look_up_contact(world.db, directory, timedelta(0), MANY, world.org, id)
     assert directory.asked == []
 
 
@@ -154,15 +165,15 @@ async def test_a_carrier_that_fails_is_not_pressed(world: World) -> None:
     (id,) = await world.owed(rules.LOOK_UP_CONTACT.name)
     directory = Directory(CarrierError("away"))
     before = jobs.LOOKUPS.labels("failed")._value.get()
-    assert not await jobs.look_up_contact(world.db, directory, MONTH, world.org, id)
-    assert not await jobs.look_up_contact(world.db, directory, MONTH, world.org, id)
+    assert not await jobs.look_up_contact(world.db, directory, MONTH, MANY, world.org, id)
+    assert not await jobs.look_up_contact(world.db, directory, MONTH, MANY, world.org, id)
     assert (len(directory.asked), jobs.LOOKUPS.labels("failed")._value.get() - before) == (1, 1)
     (contact,) = await world.contacts()
     assert (contact.name, contact.looked_up_at) == (None, None)
     async with world.db.system() as tx:
         await tx.execute("UPDATE contacts SET lookup_claimed_at = now() - interval '2 minutes'")
     directory.answer = None  # a number that the carrier does not know
-    assert await jobs.look_up_contact(world.db, directory, MONTH, world.org, id)
+    assert await jobs.look_up_contact(world.db, directory, MONTH, MANY, world.org, id)
     (contact,) = await world.contacts()
     assert (contact.name, contact.looked_up_at is not None) == (None, True)
 
@@ -172,10 +183,10 @@ async def test_a_carrier_that_is_asked_too_often_is_asked_again_later(world: Wor
     (id,) = await world.owed(rules.LOOK_UP_CONTACT.name)
     directory = Directory(CarrierBusy(7))
     with pytest.raises(CarrierBusy) as busy:
-        await jobs.look_up_contact(world.db, directory, MONTH, world.org, id)
+        await jobs.look_up_contact(world.db, directory, MONTH, MANY, world.org, id)
     assert busy.value.retry_after_seconds == 7
     directory.answer = Directory().answer
-    assert await jobs.look_up_contact(world.db, directory, MONTH, world.org, id), "nobody holds the claim"
+    assert await jobs.look_up_contact(world.db, directory, MONTH, MANY, world.org, id), "nobody holds the claim"
     assert (await world.contacts())[0].looked_up_at is not None
 
 
@@ -189,8 +200,8 @@ async def test_a_contact_that_is_gone_is_nobody(world: World) -> None:
                 await contacts.delete(tx, id)
             return await super().look_up(e164)
 
-    assert not await jobs.look_up_contact(world.db, Deleting(), MONTH, world.org, id)
-    assert not await jobs.look_up_contact(world.db, Directory(), MONTH, world.org, id)
+    assert not await jobs.look_up_contact(world.db, Deleting(), MONTH, MANY, world.org, id)
+    assert not await jobs.look_up_contact(world.db, Directory(), MONTH, MANY, world.org, id)
     assert await world.contacts() == []
 
 
@@ -203,7 +214,7 @@ async def test_the_real_wire(world: World) -> None:
         )
         await world.ring()
         (id,) = await world.owed(rules.LOOK_UP_CONTACT.name)
-        assert await jobs.look_up_contact(world.db, twilio, MONTH, world.org, id)
+        assert await jobs.look_up_contact(world.db, twilio, MONTH, MANY, world.org, id)
         await twilio.close()
         assert carrier.directory.lookups == [CALLER]
     (contact,) = await world.contacts()
@@ -220,7 +231,7 @@ async def test_calls_are_found_by_their_contacts_present_name(world: World) -> N
         await world.ring()
     assert (await world.found("acme"), await world.found("5550199")) == (0, 3)
     (id, *_) = await world.owed(rules.LOOK_UP_CONTACT.name)
-    await jobs.look_up_contact(world.db, Directory(), MONTH, world.org, id)
+    await jobs.look_up_contact(world.db, Directory(), MONTH, MANY, world.org, id)
     assert await world.owed(rules.INDEX_CONTACT.name) == [id]
     jobs.BATCH, before = 2, jobs.BATCH
     await jobs.index_contact(world.db, world.org, id)

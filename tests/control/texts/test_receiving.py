@@ -359,7 +359,7 @@ async def test_so_many_senders_are_looked_up_in_a_day_and_no_more(texting: Texti
     async with texting.db.tenant(texting.org) as tx:
         found = [row["id"] for row in await tx.fetch("SELECT id FROM contacts ORDER BY phone_e164")]
     for id in found:  # three jobs were owed before the first of them was done
-        await look_up_contact(texting.db, directory, limits.lookup, texting.org, id, most_a_day=1)
+        await look_up_contact(texting.db, directory, limits.lookup, 1, texting.org, id)
     assert len(directory.asked) == 1
     assert await one(texting, "SELECT count(*) FROM contacts WHERE looked_up_at IS NOT NULL") == (1,)
     jobs = "SELECT (SELECT count(*) FROM pgqueuer) + (SELECT count(*) FROM parked_jobs)"

@@ -1,0 +1,86 @@
+"""Control's own port under strangers: they are refused before their messages are read, and hold nothing."""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator
+
+import grpc
+import pytest
+from grpc import aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from hum import rpc, secrets
+from tests.control.conftest import Plane
+from tests.waits import patience
+
+UNARY, STREAM, NODES = (
+    "/hum.v1.FlowsService/CreateFlow",
+    "/hum.v1.ContactsService/ExportContacts",
+    "/hum.v1.IngressService/RouteCall",
+)
+
+
+async def never() -> AsyncIterator[bytes]:
+    """A message that doesn't come."""
+    await asyncio.Event().wait()
+    yield b""
+
+
+async def code_of(plane: Plane, method: str, metadata: tuple[tuple[str, str], ...]) -> grpc.StatusCode:
+    """How a request is answered whose message never comes."""
+    async with patience():
+        if method == STREAM:
+            return await plane.channel.stream_stream(method)(never(), metadata=metadata).code()  # type: ignore[no-any-return]
+        call = plane.channel.stream_unary(method)(never(), metadata=metadata)
+        return await call.code()  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("method", [UNARY, STREAM])
+@pytest.mark.parametrize(
+    "credential", ["", rpc.BEARER_SCHEME + secrets.new_api_key(), "nonsense"], ids=["none", "guessed", "other"]
+)
+async def test_strangers_are_refused_before_their_message(plane: Plane, method: str, credential: str) -> None:
+    metadata = ((rpc.CREDENTIAL, credential),) if credential else ()
+    assert await code_of(plane, method, metadata) is grpc.StatusCode.UNAUTHENTICATED
+
+
+@pytest.mark.parametrize("head", [{"crit": 1}, {"crit": [1]}, {"alg": []}, {}, [], None])
+async def test_made_up_node_tokens_are_refused_before_their_message(plane: Plane, head: object) -> None:
+    head = {"alg": "HS256", **head} if isinstance(head, dict) else head
+    token = ".".join(base64.urlsafe_b64encode(each).decode().rstrip("=") for each in (json.dumps(head).encode(), b"{}"))
+    made_up = ((rpc.CREDENTIAL, f"{rpc.NODE_SCHEME}{token}.AAAA"),)
+    assert await code_of(plane, NODES, made_up) is grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_no_message_is_no_request(plane: Plane) -> None:
+    async def nothing() -> AsyncIterator[bytes]:
+        for each in ():
+            yield each
+
+    async with patience():
+        code = await plane.channel.stream_unary(UNARY)(nothing(), metadata=await plane.tenant()).code()
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_health_is_asked_and_not_watched(plane: Plane) -> None:
+    stub = health_pb2_grpc.HealthStub(plane.channel)
+    answer = await stub.Check(health_pb2.HealthCheckRequest())
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+    with pytest.raises(aio.AioRpcError) as refused:
+        async with patience():
+            await stub.Watch(health_pb2.HealthCheckRequest()).read()
+    assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_one_connection_has_only_so_many_requests(plane: Plane) -> None:
+    """Whoever opens and resets them without end is held up by C-core, and not by Python."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", plane.control.port)
+    writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+    async with patience():
+        head = await reader.readexactly(9)
+        settings = await reader.readexactly(int.from_bytes(head[:3], "big"))
+    writer.close()
+    assert head[3] == 4, "the first frame has the settings"
+    pairs = {int.from_bytes(settings[n : n + 2], "big"): settings[n + 2 : n + 6] for n in range(0, len(settings), 6)}
+    assert int.from_bytes(pairs[3], "big") == rpc.MOST_STREAMS
