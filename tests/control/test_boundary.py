@@ -36,6 +36,12 @@ def measured(method: str, code: str) -> float:
 
 
 @pytest.fixture
+def limits() -> dict[str, float]:
+    """A request that is cut while it waits for a lock is not to be refused for that first."""
+    return {"rate_burst": 10_000, "organization_rate_burst": 10_000, "unknown_rate_burst": 10_000, "lock_seconds": 60}
+
+
+@pytest.fixture
 def transit(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request may be on its way for long: on a busy machine it is."""
     monkeypatch.setattr(passage, "IN_TRANSIT_SECONDS", 60)
