@@ -73,12 +73,14 @@ LEG = """
     SELECT direction, from_e164, to_e164, number_id, flow_id, flow_version, contact_id FROM calls WHERE id = $1
 """
 SPEND_TOKEN = """
-    UPDATE calls
+    WITH before AS (SELECT id, token_expires_at, lost_at FROM calls WHERE token_hash = $1 FOR NO KEY UPDATE)
+    UPDATE calls c
        SET token_hash = NULL, token_expires_at = NULL, streams_opened = streams_opened + 1, node = $3,
            carrier_ended_at = NULL, lost_at = NULL, looked_at = NULL
-     WHERE token_hash = $1 AND coalesce(call_sid, id::text) = $2 AND token_expires_at > now() AND ended_at IS NULL
-    RETURNING id, org_id, flow_id, flow_version, contact_id, streams_opened AS stream_number,
-              CASE WHEN owed_due THEN owed END AS due
+      FROM before b
+     WHERE c.id = b.id AND coalesce(c.call_sid, c.id::text) = $2 AND b.token_expires_at > now() AND c.ended_at IS NULL
+    RETURNING c.id, c.org_id, c.flow_id, c.flow_version, c.contact_id, c.streams_opened AS stream_number,
+              CASE WHEN c.owed_due THEN c.owed END AS due, b.token_expires_at AS expires_at, b.lost_at IS NOT NULL AS was_lost
 """
 ADD_STREAM = "INSERT INTO call_streams (org_id, call_id, number, stream_sid, node) VALUES ($1, $2, $3, $4, $5)"
 #: When stream `s` was opened, on the clock of the call, whose first stream is `f`.
@@ -246,6 +248,10 @@ class SpentToken:
     stream_number: int
     #: What the stream is for, JSON, if not for the agent.
     due: str | None
+    #: Until when the token could be spent.
+    expires_at: datetime
+    #: The process that had the call before was known to be gone, before the carrier said so.
+    was_lost: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from storage.db import Tx
 
 KEEP = """
-    UPDATE call_streams s SET under_way = k.under_way
+    UPDATE call_streams s SET under_way = k.under_way, under_way_at = clock_timestamp()
       FROM unnest($1::uuid[], $2::integer[], $3::bytea[]) AS k (call_id, number, under_way)
      WHERE s.call_id = k.call_id AND s.number = k.number
 """
 LEFT = """
-    SELECT s.number, coalesce(extract(epoch FROM s.opened_at - f.opened_at) * 1000, 0)::integer AS offset_ms, s.under_way
+    SELECT s.number, coalesce(extract(epoch FROM s.opened_at - f.opened_at) * 1000, 0)::integer AS offset_ms, s.under_way,
+           s.under_way_at
       FROM call_streams s
       LEFT JOIN call_streams f ON f.call_id = s.call_id AND f.number = 1
      WHERE s.call_id = $1 AND s.number <= $2 AND s.under_way IS NOT NULL
@@ -23,11 +25,12 @@ FORGET = "UPDATE call_streams SET under_way = NULL WHERE call_id = $1 AND number
 
 @dataclass(frozen=True, slots=True)
 class LeftRow:
-    """A stream's unfinished turns; `under_way` is a serialized `CallUnderWay`."""
+    """A stream's unfinished turns; `under_way` is a serialized `CallUnderWay`, reported at `under_way_at`."""
 
     number: int
     offset_ms: int
     under_way: bytes
+    under_way_at: datetime
 
 
 async def keep(tx: Tx, streams: Sequence[tuple[UUID, int, bytes]]) -> None:

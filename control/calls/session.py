@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from control.base import prompting
@@ -29,6 +31,16 @@ MAX_CALL_SECONDS = 1800
 LIMIT_WARNING_SECONDS = 60
 #: The clips that only begin a call.
 OPENING = frozenset({"announcement", "greeting", "resumed"})
+#: A shorter gap in a call passes for a breath; of it, what was under way may have been reported half a second before it began.
+NOTICED = timedelta(seconds=1.5)
+
+
+@dataclass(frozen=True, slots=True)
+class _Earlier:
+    """What the call's earlier streams left: turns (role, text), oldest first; and when the last one broke off in a turn."""
+
+    said: Sequence[tuple[str, str]] = ()
+    broke_off_at: datetime | None = None
 
 
 class Sessions:
@@ -48,7 +60,7 @@ class Sessions:
             call_sid = str(call) if call else request.call_sid
             spent = await calls.spend_token(tx, token, call_sid, request.stream_sid, request.node)
             row = await calls.session(tx, spent.id) if spent else None
-            so_far = await _so_far(tx, spent) if spent else []
+            earlier = await _earlier(tx, spent) if spent else _Earlier()
             if spent:
                 await call_events.wake(tx, spent.id)
             due = read(spent.due) if spent else None
@@ -59,7 +71,7 @@ class Sessions:
             raise NotFound("The stream token is unknown, expired or already used.")
         situation = situation_of(row, now(), own)
         flow = situation.definition
-        session = await self._agent(row, situation, left_out=_left_out(so_far))
+        session = await self._agent(row, situation, left_out=_left_out(earlier.said, self._gap(spent, earlier)))
         session.call_id = ids.show(Kind.CALL, spent.id)
         session.organization_id = ids.show(Kind.ORGANIZATION, spent.org_id)
         session.max_call_seconds = rules.seconds_left(
@@ -70,11 +82,18 @@ class Sessions:
         session.recording_enabled = bool(flow.get("recording_enabled"))
         session.recording_paused = spent.stream_number > 1 and row.recording_paused
         session.stream_number = spent.stream_number
-        session.so_far.extend(_said(role, text) for role, text in so_far)
+        session.so_far.extend(_said(role, text) for role, text in earlier.said)
         session.placed = row.direction == "outbound"
         if (machine := placed.for_machine(flow, row.answered_by)) is not None:
             session.machine.CopyFrom(machine)
         return session
+
+    def _gap(self, spent: SpentToken, earlier: _Earlier) -> timedelta | None:
+        """How long the caller has had no stream; None: the carrier noticed late that it was lost, nobody knows how late."""
+        if spent.was_lost:
+            return None
+        offered_at = spent.expires_at - timedelta(seconds=self._settings.token_seconds)
+        return now() - (earlier.broke_off_at or offered_at)
 
     async def _mailbox(self, tx: Tx, spent: SpentToken, row: SessionRow, message: Message) -> pb.OpenSessionResponse:
         return pb.OpenSessionResponse(
@@ -149,13 +168,14 @@ class Sessions:
         ]
 
 
-def _left_out(so_far: Sequence[tuple[str, str]]) -> frozenset[str]:
-    """Which of the first sentences is not said: the greeting is for those who were not greeted yet, and the agent itself
-    says why the caller is back.
+def _left_out(said: Sequence[tuple[str, str]], gap: timedelta | None) -> frozenset[str]:
+    """Which of the first sentences is not said: the greeting is for those who were not greeted yet, no apology is due for a
+    gap that nobody noticed, and the agent itself says why the caller is back from elsewhere.
     """
-    if not so_far:
+    if not said:
         return frozenset({"resumed"})
-    return frozenset({"greeting", "resumed"} if so_far[-1][0] == "system" else {"greeting"})
+    is_unnoticed = gap is not None and gap < NOTICED
+    return frozenset({"greeting", "resumed"} if is_unnoticed or said[-1][0] == "system" else {"greeting"})
 
 
 def _said(role: str, text: str) -> pb.Said:
@@ -173,12 +193,11 @@ def _instructions(flow: Definition, row: SessionRow, *, is_open: bool) -> str:
     return rules.instructions(flow, row.organization, row.time_zone, who, now(), is_open=is_open, task=task)
 
 
-async def _so_far(tx: Tx, spent: SpentToken) -> Sequence[tuple[str, str]]:
-    """What was said in the call's earlier streams (role, text), oldest first."""
+async def _earlier(tx: Tx, spent: SpentToken) -> _Earlier:
     if spent.stream_number == 1:
-        return []
-    await under_way.settle(tx, spent.org_id, spent.id, spent.stream_number - 1, now())
-    return rules.recent_turns(await calls.heard(tx, spent.id, rules.RECENT_TURNS))
+        return _Earlier()
+    broke_off_at = await under_way.settle(tx, spent.org_id, spent.id, spent.stream_number - 1, now())
+    return _Earlier(rules.recent_turns(await calls.heard(tx, spent.id, rules.RECENT_TURNS)), broke_off_at)
 
 
 def _contact(row: SessionRow) -> dict[str, str | None]:

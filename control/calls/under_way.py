@@ -44,11 +44,18 @@ async def keep(db: Db, left: Sequence[pb.CallUnderWay]) -> None:
         LOG.warning("unfinished turns are not kept", calls=len(streams), error=repr(error)[:200])
 
 
-async def settle(tx: Tx, org: UUID, call: UUID, last_stream: int, at: datetime) -> None:
-    """Add what the streams of a locked call left unfinished, up to `last_stream`, to its transcript; and end their tools."""
+async def settle(tx: Tx, org: UUID, call: UUID, last_stream: int, at: datetime) -> datetime | None:
+    """Add what the streams of a locked call left unfinished, up to `last_stream`, to its transcript; and end their tools.
+
+    Return when the last stream's unfinished turns were reported; None if it had none.
+    """
     rows = await under_way.left(tx, call, last_stream)
+    reported_at = None
     for row in rows:
-        for turn in pb.CallUnderWay.FromString(row.under_way).turns:
+        turns = pb.CallUnderWay.FromString(row.under_way).turns
+        if turns and row.number == last_stream:
+            reported_at = row.under_way_at
+        for turn in turns:
             report = rules.placed_in_call(pb.Report(turn=turn), row.number, row.offset_ms)
             await add_missing(tx, org, call, report.turn, at)
     if rows:
@@ -58,3 +65,4 @@ async def settle(tx: Tx, org: UUID, call: UUID, last_stream: int, at: datetime) 
         tool.status, tool.duration_ms = LOST, max(0, (at - moment(tool.started_at)) // timedelta(milliseconds=1))
         await calls.put_tool(tx, call, tool.id, stored(tool))
         await tell(tx, call, at, tool_finished=tool)
+    return reported_at

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import httpx
+import pytest
 
 from control.calls import ending
 from control.retention import files
@@ -44,11 +45,24 @@ async def half_a_sentence(edge: Edge) -> tuple[httpx.AsyncClient, Media, str]:
 
 async def joined_again(edge: Edge, media: Media, call_id: str) -> runtime_pb2.OpenSessionResponse:
     """The media process died, and another has the call."""
+    return await opened(edge, media, await offered_again(edge, media, call_id))
+
+
+async def offered_again(edge: Edge, media: Media, call_id: str) -> str:
+    """The media process died, and the carrier is offered another stream: its token."""
     media.link.cancel()
     text = (await post(edge, f"/twilio/voice/next/{call_id}", CALL)).text
-    token = text.partition('name="token" value="')[2].partition('"')[0]
+    return text.partition('name="token" value="')[2].partition('"')[0]
+
+
+async def opened(edge: Edge, media: Media, token: str) -> runtime_pb2.OpenSessionResponse:
     opening = runtime_pb2.OpenSessionRequest(token=token, call_sid="CA1", stream_sid="MZ2", node="m2")
     return await media.stub.OpenSession(opening, metadata=edge.plane.node())
+
+
+async def change(edge: Edge, statement: str) -> None:
+    async with edge.plane.control.db.system() as tx:
+        await tx.execute(statement)
 
 
 async def transcript(http: httpx.AsyncClient, call_id: str) -> list[dict[str, Any]]:
@@ -61,6 +75,7 @@ async def test_the_next_stream_knows_what_was_heard(edge: Edge) -> None:
     assert not media.session.so_far
     assert media.session.announce_recording
     assert "resumed" not in [clip.kind for clip in media.session.clips]
+    await change(edge, "UPDATE call_streams SET under_way_at = now() - interval '2 seconds'")
     session = await joined_again(edge, media, call_id)
     assert session.stream_number == 2
     assert [(each.role, each.text) for each in session.so_far] == [
@@ -76,6 +91,32 @@ async def test_the_next_stream_knows_what_was_heard(edge: Edge) -> None:
     heard = (await transcript(http, call_id))[-1]
     assert (heard["text"], heard["heard_text"]) == ("We open at nine and close", "We open at")
     assert (heard["role"], heard["interrupted"], heard["end_ms"]) == ("agent", True, 4_500)
+
+
+async def test_a_gap_that_nobody_noticed_needs_no_apology(edge: Edge) -> None:
+    _, media, call_id = await half_a_sentence(edge)
+    await change(edge, "UPDATE call_streams SET under_way_at = now() + interval '1 hour'")
+    session = await joined_again(edge, media, call_id)
+    assert session.so_far, "the agent goes on by itself"
+    assert not {"greeting", "resumed"} & {clip.kind for clip in session.clips}
+
+
+@pytest.mark.parametrize(
+    ("before", "apologizes"),
+    [
+        ("UPDATE calls SET token_expires_at = token_expires_at + interval '1 hour'", False),
+        ("UPDATE calls SET token_expires_at = token_expires_at - interval '2 seconds'", True),
+        ("UPDATE calls SET lost_at = now()", True),
+    ],
+    ids=["at once", "a moment later", "the carrier noticed late"],
+)
+async def test_a_gap_in_which_nobody_spoke_is_counted_from_the_offer(edge: Edge, before: str, apologizes: bool) -> None:
+    _, media, call_id = await in_progress(edge, **FLOW)
+    await media.acknowledged(media.report(turn=turn(1, AGENT, "Hello and welcome.")))
+    token = await offered_again(edge, media, call_id)
+    await change(edge, before)
+    session = await opened(edge, media, token)
+    assert ("resumed" in {clip.kind for clip in session.clips}) is apologizes
 
 
 async def test_the_longest_call_is_counted_from_its_answer(edge: Edge) -> None:

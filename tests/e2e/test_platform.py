@@ -302,6 +302,7 @@ async def test_production_refuses_stand_ins(monkeypatch: pytest.MonkeyPatch, tmp
 
 #: On a busy machine; one process has to start again first.
 SILENT_SECONDS = {1: 6.0, 2: 3.0}
+BACK = "Sorry about that, I'm back."
 ANSWER = (
     "We are open from nine to five on weekdays, and from ten to two on Saturdays, and on Sundays and on public holidays "
     "we are closed, so please come on any other day of the week."
@@ -354,8 +355,7 @@ async def test_a_call_whose_media_process_dies_goes_on_where_it_was(
     await db.close()
     said = [(turn["role"], turn["text"]) for turn in record["transcript"]]
     assert [text for _, text in said[:2]] == ["Hello and welcome.", "When do you open?"]
-    broke_off, back, more = record["transcript"][2:5]
-    assert back["text"] == "Sorry about that, I'm back."
+    broke_off, *back, more = record["transcript"][2 : 5 if ("agent", BACK) in said else 4]
     assert more["text"] == "As I said, we are open from nine to five."
     assert broke_off["interrupted"]
     assert ANSWER.startswith(broke_off["heard_text"])
@@ -363,6 +363,9 @@ async def test_a_call_whose_media_process_dies_goes_on_where_it_was(
 
     first, *_, second = [stream for stream in call.streams if stream.started_at is not None]
     assert first.ended_ms is not None
+    gap_seconds = second.started_at - first.started_at - first.ended_ms / 1000
+    # Between these it depends on how much of the sentence was reported before it broke off.
+    assert not back if gap_seconds < 0.9 else back or gap_seconds < 2, f"a gap of {gap_seconds:.2f} s"
     heard_ms = first.playout.segments[-1].end_ms
     assert heard_ms - broke_off["end_ms"] <= 1_300, "of which 300 lay at the carrier"
     silent = second.started_at + second.playout.segments[0].start_ms / 1000 - first.started_at - first.ended_ms / 1000
