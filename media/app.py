@@ -24,6 +24,7 @@ from hum.workers import Shared, supervise
 from media.door import Door, NoDoor, Room, room
 from media.entrance import Entrance
 from media.io.control import ControlLink
+from media.io.filework import FileThread, result
 from media.io.openai import Dial, Dialler
 from media.io.overhearing import Overhearing
 from media.io.silero import Silero
@@ -35,6 +36,7 @@ from media.takeover.taking import Predecessor, Taking
 
 LOG = telemetry.log(__name__)
 LOOK_SECONDS = 0.02
+FILES_SECONDS = 5.0  # for a disk that hangs
 CLOSE_SECONDS = 20.0  # a spoken goodbye and the close after it
 
 
@@ -75,7 +77,8 @@ async def build(
         else _door(settings, shared_port, predecessor)
     )
     overhearing = Overhearing(settings, link.credential)
-    ports = Ports(settings, link, dial or Dialler(settings), clock, settings.recordings_dir, overhearing, silero)
+    files = FileThread("recordings")
+    ports = Ports(settings, link, dial or Dialler(settings), clock, settings.recordings_dir, files, overhearing, silero)
     server = MediaServer(ports, lambda: pacer.load, door)
     browsers: list[Callable[[float], None]] = []
 
@@ -107,6 +110,8 @@ async def build(
         finally:
             pacer.stop()
             await _cancelled(linked)
+            if not files.close(FILES_SECONDS):
+                LOG.error("the disk does not answer: the last seconds of recordings are lost")
             link.outbox.close()
             await channel.close(None)
 
@@ -233,6 +238,9 @@ async def _leave(server: MediaServer, ports: Ports, hurry: asyncio.Event) -> Non
 
 async def _hand_in(ports: Ports) -> None:
     """Send the last reports, and the last sound; reports that control does not acknowledge now stay on disk."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(ports.settings.end_ack_seconds):
+            await result(ports.files, bool)
     ports.link.flush(ports.clock())
     with suppress(TimeoutError):
         async with asyncio.timeout(ports.settings.end_ack_seconds):

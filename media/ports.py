@@ -9,6 +9,7 @@ from hum.clock import Clock
 from hum.settings import MediaSettings
 from media.core.talk import Talk
 from media.io.control import ControlLink
+from media.io.filework import FileWork
 from media.io.openai import Dial
 from media.io.overhearing import Overhearing
 from media.io.silero import Silero
@@ -26,6 +27,7 @@ class Ports:
     dial: Dial
     clock: Clock
     recordings: Path
+    files: FileWork  # of the recordings
     overhearing: Overhearing
     silero: Silero | None = None  # the detector over the agent
 

@@ -1,6 +1,7 @@
 """One call's output: reports for control, observations for the metrics, a recording."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -27,24 +28,34 @@ from media.core.types import (
     Unrecord,
 )
 from media.io.control import ControlLink
+from media.io.filework import FileWork
 from media.recorder import MessageRecorder, Names, Recorder
-from media.reports import Reports
+from media.reports import Recording, Reports
 from media.tap import Listener, Tap
 from media.trace import CallTrace
 
 LOG = log(__name__)
+#: The end of a call is told no later for files that a hanging disk does not close; theirs is told when they are closed.
+CLOSING_SECONDS = 2.0
+#: For which a call that moves to another process waits until its files are written.
+SETTLE_SECONDS = 0.02
 
 
 class Record:
-    def __init__(self, link: ControlLink, recordings: Path, hold_ms: float, names: Names = recordings_of) -> None:
+    def __init__(
+        self, link: ControlLink, recordings: Path, files: FileWork, hold_ms: float, names: Names = recordings_of
+    ) -> None:
         self.call_id = ""
         self._organization = ""
-        self._link, self._place = link, (recordings, names)
+        self._link, self._place, self._files = link, (recordings, names), files
         self._reports = Reports("")
         self._recorder: Recorder | None = None
         self._tap: Tap | None = None  # while somebody listens
         self._hold_ms = hold_ms
         self._message: MessageRecorder | None = None
+        self._closing = 0  # files that are not closed yet
+        self._end: tuple[CallEnded, datetime] | None = None  # is reported once they are, or the disk takes too long
+        self._when_ended: list[Callable[[], None]] = []
         self.trace = CallTrace()
 
     def open(self, session: pb.OpenSessionResponse) -> None:
@@ -75,18 +86,45 @@ class Record:
                 LOG.warning("model lost", call=self.call_id, reason=reason)
             case MessageTaken(kept):
                 self._store_message(at, kept=kept)
-            case CallEnded(reason, detail, at_ms):
-                if self._tap is not None:
-                    self._tap.finish()
-                self._store_recording(at)
-                self._store_message(at, kept=True)  # ended by a fault: whoever listens will judge
-                metrics.ENDINGS.labels(reason).inc()
-                LOG.info("call ended", call=self.call_id, reason=reason, detail=detail, at_ms=at_ms)
+            case CallEnded():
+                self._ended(event, at)
+                return
             case _:
                 pass
         report = self._reports.of(event, at)
         if report is not None:
             self._link.outbox.report(report)
+
+    def _ended(self, event: CallEnded, at: datetime) -> None:
+        if self._tap is not None:
+            self._tap.finish()
+        self._store_recording(at)
+        self._store_message(at, kept=True)  # ended by a fault: whoever listens will judge
+        metrics.ENDINGS.labels(event.reason).inc()
+        LOG.info("call ended", call=self.call_id, reason=event.reason, detail=event.detail, at_ms=event.at_ms)
+        self._end = event, at
+        if self._closing:
+            asyncio.get_running_loop().call_later(CLOSING_SECONDS, self._report_end)
+        else:
+            self._report_end()
+
+    def when_ended(self, then: Callable[[], None]) -> None:
+        """Call `then` once all is reported that is to come before the call's end, and that; at once if there is no end."""
+        if self._end is None:
+            then()
+        else:
+            self._when_ended.append(then)
+
+    def _report_end(self) -> None:
+        end, self._end = self._end, None
+        if end is None:
+            return
+        report = self._reports.of(*end)
+        if report is not None:
+            self._link.outbox.report(report)
+        told, self._when_ended = self._when_ended, []
+        for then in told:
+            then()
 
     def end_by_fault(self, detail: str) -> None:
         """The call was ended by a fault, at an unknown position."""
@@ -114,8 +152,8 @@ class Record:
     # From one process to another.
 
     def carried(self) -> CarriedRecord | None:
-        """None while somebody listens: their stream does not move."""
-        if self._tap is not None:
+        """None while somebody listens, whose stream does not move; or while the disk hangs."""
+        if self._tap is not None or self._closing or not self._files.settle(SETTLE_SECONDS):
             return None
         trace = self.trace.carried()
         return CarriedRecord(self.call_id, self._organization, self._reports, self._recorder, self._message, trace)
@@ -138,22 +176,27 @@ class Record:
     def start_recording(self, announced: Sequence[RecordAgent]) -> None:
         """`announced`: what was heard before it."""
         root, names = self._place
-        self._recorder = Recorder(root, self._organization, self.call_id, names)
-        if (path := self._recorder.path) is not None:
-            self._link.outbox.report(self._reports.recording_started(path, now()))
+
+        def opened(path: str | None) -> None:
+            if path is not None:
+                self._link.outbox.report(self._reports.recording_started(path, now()))
+
+        self._recorder = Recorder(root, self._organization, self.call_id, names, self._files, opened)
         for each in announced:
             self._recorder.agent(each.payload, each.at_ms)
 
-    def start_message(self, start_ms: int) -> bool:
-        """The caller's audio from then on is a message; False if it can't be stored."""
+    def start_message(self, start_ms: int, failed: Callable[[], None]) -> None:
+        """The caller's audio from then on is a message; `failed` is called if it can't be stored."""
         root, names = self._place
-        message = MessageRecorder(root, self._organization, self.call_id, start_ms, names)
-        if (path := message.path) is None:
-            self._link.outbox.report(self._reports.message_stored(message.close(kept=True), now()))  # says why
-            return False
-        self._message = message
-        self._link.outbox.report(self._reports.message_started(path, now()))
-        return True
+
+        def opened(path: str | None) -> None:
+            if path is not None:
+                self._link.outbox.report(self._reports.message_started(path, now()))
+            else:
+                self._store_message(now(), kept=True)  # says why
+                failed()
+
+        self._message = MessageRecorder(root, self._organization, self.call_id, start_ms, names, self._files, opened)
 
     def sound(self, sound: RecordCaller | RecordAgent | Unrecord) -> None:
         if self._tap is not None and not isinstance(sound, Unrecord):
@@ -173,9 +216,25 @@ class Record:
     def _store_recording(self, at: datetime) -> None:
         recorder, self._recorder = self._recorder, None
         if recorder is not None:
-            self._link.outbox.report(self._reports.recorded(recorder.close(), at))
+
+            def closed(stored: Recording) -> None:
+                self._closed(self._reports.recorded(stored, at))
+
+            self._closing += 1
+            recorder.close(closed)
 
     def _store_message(self, at: datetime, *, kept: bool) -> None:
         message, self._message = self._message, None
         if message is not None:
-            self._link.outbox.report(self._reports.message_stored(message.close(kept=kept), at))
+
+            def closed(stored: Recording) -> None:
+                self._closed(self._reports.message_stored(stored, at))
+
+            self._closing += 1
+            message.close(closed, kept=kept)
+
+    def _closed(self, report: pb.Report) -> None:
+        self._link.outbox.report(report)
+        self._closing -= 1
+        if not self._closing:
+            self._report_end()

@@ -10,6 +10,7 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,13 @@ from hum.peaks import Peaks
 from hum.telemetry import log
 from hum.wave import HEADER, SAMPLE_BYTES, header
 from media.core.audio import BYTES_PER_MS, SILENCE_BYTE, interleave, to_linear, to_ms
+from media.io.filework import HANGS, AtOnce, FileWork
 from media.reports import Recording
 
 LOG = log(__name__)
 Names = Callable[[str, str], Iterator[str]]
 """What a call's recordings may be called, by its organization's id and its own; the first free one is taken."""
+AT_ONCE = AtOnce()
 SLACK_BYTES = 10 * BYTES_PER_MS  # timestamps are rounded: a smaller gap or overlap counts as none
 LATE_BYTES = 2_500 * BYTES_PER_MS  # how late a piece may still come
 CHUNK_BYTES = 1_000 * BYTES_PER_MS
@@ -70,20 +73,28 @@ class Track:
 
 
 class WavFile:
-    """A file that is correct after each write.  Nothing here raises: a full disk ends the file, with a reason, and no call."""
+    """A file that is correct after each write.  Nothing here raises: a full disk ends the file, with a reason, and no call.
 
-    def __init__(self, root: Path, names: Iterator[str], channels: int) -> None:
+    What opens, writes and closes may wait for the disk; whoever can't wait has it done by a `FileWork`.
+    """
+
+    def __init__(self, root: Path, channels: int) -> None:
         self._root, self._channels = root, channels
         self._path = root
         self._file = -1
         self.samples = 0  # per channel, that are in the file
         self._peaks = Peaks(channels)
         self.fault = ""
+
+    def open(self, names: Iterator[str]) -> str | None:
+        """Create it with the first name that is free; return its path, or None if that fails."""
         try:
             self._file = self._create(names)
-            _write_all(self._file, header(0, channels), 0)
+            _write_all(self._file, header(0, self._channels), 0)
         except OSError as error:
             self._failed(error)
+            return None
+        return self.path
 
     @property
     def is_open(self) -> bool:
@@ -98,20 +109,19 @@ class WavFile:
     def size_bytes(self) -> int:
         return HEADER.size + self._data_bytes(self.samples)
 
-    def append(self, ulaw: bytes) -> bool:
-        """Mu-law, interleaved; False if it can't be written, now or any more."""
+    def append(self, ulaw: bytes) -> None:
+        """Mu-law, interleaved; nothing if it can't be written, now or any more."""
         if self._file < 0:
-            return False
+            return
         samples = self.samples + len(ulaw) // self._channels
         try:
             _write_all(self._file, to_linear(ulaw), self.size_bytes)
             _write_all(self._file, header(self._data_bytes(samples), self._channels), 0)
         except OSError as error:
             self._failed(error)
-            return False
+            return
         self.samples = samples
         self._peaks.add(np.frombuffer(ulaw.translate(HEIGHTS), np.uint8))
-        return True
 
     def finish(self) -> None:
         """All is written: close the file, and write its peaks beside it.  Without them, whoever wants them computes them."""
@@ -186,8 +196,12 @@ class WavFile:
 class _Written:
     """What is being written to a file."""
 
-    def __init__(self, file: WavFile) -> None:
-        self._file = file
+    def __init__(
+        self, root: Path, names: Iterator[str], channels: int, files: FileWork, then: Callable[[str | None], None]
+    ) -> None:
+        """`then` is told the file's path, or None if there is none."""
+        self._file, self._files = WavFile(root, channels), files
+        files.do(partial(self._file.open, names), then)
 
     @property
     def path(self) -> str | None:
@@ -205,32 +219,54 @@ class _Written:
 
     def let_go(self) -> None:
         """Another process goes on."""
-        self._file.close()
+        self._files.do(self._file.close)
+
+    def _append(self, ulaw: bytes) -> None:
+        if not self._files.do(partial(self._file.append, ulaw), size_bytes=len(ulaw)):
+            self._file.fault = HANGS
+
+    def _finish(self) -> Recording:
+        self._file.finish()
+        return self._file.stored()
+
+    def _remove(self) -> Recording:
+        self._file.remove()
+        return Recording("", 0, 0)
 
 
 class Recorder(_Written):
     """A call's recording."""
 
-    def __init__(self, root: Path, organization_id: str, call_id: str, names: Names = recordings.names) -> None:
-        super().__init__(WavFile(root, names(organization_id, call_id), channels=2))
+    def __init__(
+        self,
+        root: Path,
+        organization_id: str,
+        call_id: str,
+        names: Names = recordings.names,
+        files: FileWork = AT_ONCE,
+        then: Callable[[str | None], None] = lambda _: None,
+    ) -> None:
+        """`then` is told the file's path, or None if there is none."""
+        super().__init__(root, names(organization_id, call_id), 2, files, then)
         self._left, self._right = Track(), Track()
 
     def caller(self, payload: bytes, at_ms: int) -> None:
         """Caller audio as received, mu-law."""
-        if not self._file.is_open:
+        if self._file.fault:
+            self._left, self._right = Track(), Track()
             return
         left = self._left
         left.put(payload, at_ms)
-        if left.end - self._file.samples >= LATE_BYTES + CHUNK_BYTES:
+        if left.end - left.start >= LATE_BYTES + CHUNK_BYTES:
             self._write(left.end - LATE_BYTES)
 
     def agent(self, payload: bytes, at_ms: int) -> None:
         """Agent audio as heard, mu-law."""
-        if not self._file.is_open:
+        if self._file.fault:
             return
         right = self._right
         right.put(payload, at_ms)
-        if right.end - self._file.samples >= 4 * LATE_BYTES:  # no more audio comes from the caller
+        if right.end - right.start >= 4 * LATE_BYTES:  # no more audio comes from the caller
             self._write(right.end - LATE_BYTES)
 
     def unrecord(self, from_ms: int) -> None:
@@ -238,44 +274,49 @@ class Recorder(_Written):
         self._left.blank(from_ms)
         self._right.blank(from_ms)
 
-    def close(self) -> Recording:
-        """Write the rest; return what is stored, and why it is not all."""
-        self._write(max(self._left.end, self._right.end))
-        self._file.finish()
-        return self._file.stored()
+    def close(self, then: Callable[[Recording], None]) -> None:
+        """Write the rest; `then` is told what is stored, and why it is not all."""
+        if not self._file.fault:
+            self._write(max(self._left.end, self._right.end))
+        self._files.do(self._finish, then)
 
     def _write(self, upto: int) -> None:
-        if not self._file.is_open or upto <= self._file.samples:
-            return
-        if not self._file.append(interleave(self._left.take(upto), self._right.take(upto))):
-            self._left, self._right = Track(), Track()
+        if upto > self._left.start:
+            self._append(interleave(self._left.take(upto), self._right.take(upto)))
 
 
 class MessageRecorder(_Written):
     """A caller's message: WAV, 8 kHz, 16 bits, the caller alone, from `start_ms` on the call's clock."""
 
     def __init__(
-        self, root: Path, organization_id: str, call_id: str, start_ms: int, names: Names = recordings.names
+        self,
+        root: Path,
+        organization_id: str,
+        call_id: str,
+        start_ms: int,
+        names: Names = recordings.names,
+        files: FileWork = AT_ONCE,
+        then: Callable[[str | None], None] = lambda _: None,
     ) -> None:
-        super().__init__(WavFile(root, names(organization_id, call_id), channels=1))
+        """`then` is told the file's path, or None if there is none."""
+        super().__init__(root, names(organization_id, call_id), 1, files, then)
         self._track = Track(start_ms * BYTES_PER_MS)
 
     def caller(self, payload: bytes, at_ms: int) -> None:
         """Caller audio as received, mu-law."""
-        if self._file.is_open:
+        if not self._file.fault:
             self._track.put(payload, at_ms)
             if len(self._track.audio) >= MESSAGE_CHUNK_BYTES:
-                self._file.append(self._track.take(self._track.end))
+                self._append(self._track.take(self._track.end))
 
-    def close(self, *, kept: bool) -> Recording:
-        """Write the rest, or remove the file."""
+    def close(self, then: Callable[[Recording], None], *, kept: bool) -> None:
+        """Write the rest, or remove the file; `then` is told what is stored."""
         if not kept:
-            self._file.remove()
-            return Recording("", 0, 0)
-        if self._track.audio:
-            self._file.append(self._track.take(self._track.end))
-        self._file.finish()
-        return self._file.stored()
+            self._files.do(self._remove, then)
+            return
+        if self._track.audio and not self._file.fault:
+            self._append(self._track.take(self._track.end))
+        self._files.do(self._finish, then)
 
 
 def _write_all(file: int, data: bytes, at: int) -> None:

@@ -106,7 +106,7 @@ class Shell:
         self._lobby = Lobby()
         self._talk: Talk | None = None  # while and after the call talks
         self._record = Record(
-            ports.link, ports.recordings, ports.settings.listen_hold_ms, ports.settings.recording_names
+            ports.link, ports.recordings, ports.files, ports.settings.listen_hold_ms, ports.settings.recording_names
         )
         self._line = ModelLine(ports.dial, self)
 
@@ -318,7 +318,7 @@ class Shell:
 
     def _carry(self, actions: list[Action]) -> None:
         sends: list[ToLeg] = []
-        for action in actions:  # grows when a tool cannot be run, or a message not be stored
+        for action in actions:  # grows when a tool cannot be run
             # The most frequent ones.  Of a struct's class, `isinstance` asks its metaclass; none of these has a subclass.
             if type(action) is ToModel:
                 if (socket := self._line.socket) is not None:
@@ -340,7 +340,7 @@ class Shell:
                     self._send(sends)
                     self._written(moment)
                 case StartRecording() | StartMessage():
-                    actions += self._start_recording(action)
+                    self._start_recording(action)
                 case Leave(outcome):
                     self._send(sends)
                     self._leave(outcome)
@@ -358,14 +358,16 @@ class Shell:
         if self._talk is not None:
             self._talk.written(moment, self._ports.clock())
 
-    def _start_recording(self, start: StartRecording | StartMessage) -> list[Action]:
-        """What follows if a message can't be stored."""
+    def _start_recording(self, start: StartRecording | StartMessage) -> None:
         if isinstance(start, StartRecording):
             self._record.start_recording(start.announced)
-            return []
-        assert self._talk is not None, "only a mailbox takes messages"
-        stored = self._record.start_message(start.at_ms)
-        return [] if stored else self._talk.message_failed(self._ports.clock())
+        else:
+            self._record.start_message(start.at_ms, self._message_failed)
+
+    @_guarded
+    def _message_failed(self) -> None:
+        if self._talk is not None:
+            self._carry(self._talk.message_failed(self._ports.clock()))
 
     def _run_tool(self, run: RunTool) -> list[Action]:
         assert self._talk is not None, "only a conversation runs tools"
@@ -473,9 +475,12 @@ class Shell:
         if self._exit.gone:
             self._release()
         elif self.call_id:
-            self._ports.link.outbox.when_stored(self._close)
+            self._record.when_ended(self._close_when_stored)
         else:
             self._close()
+
+    def _close_when_stored(self) -> None:
+        self._ports.link.outbox.when_stored(self._close)
 
     @_guarded
     def _close(self) -> None:

@@ -22,6 +22,7 @@ from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc
 from media import metrics
+from media.io.filework import FileThread
 from media.io.live import Live
 from media.io.offers import Offers
 from media.io.outbox import Outbox
@@ -100,7 +101,7 @@ class ControlLink:
     def __init__(self, settings: MediaSettings, channel: aio.Channel, key: bytes, name: str, spool: Spool) -> None:
         self.on_command: Command = lambda _: None
         self.offers = Offers()
-        self.outbox = Outbox(Store(spool, settings), settings)
+        self.outbox = Outbox(Store(spool, settings), settings, FileThread("reports"))
         self._settings = settings
         self._identity = rpc.NodeIdentity(key, "media", f"{name}-{secrets.token_hex(4)}")
         self._stub = runtime_pb2_grpc.MediaServiceStub(channel)
@@ -239,7 +240,7 @@ class ControlLink:
                 if writer is not None or down.WhichOneof("down") != "acknowledged_seq":
                     self._take(down)
                 else:  # the answer to hello: the last batch that control has
-                    self.outbox.resume(down.acknowledged_seq)
+                    await self.outbox.resume(down.acknowledged_seq)
                     self._tools.begin_link()
                     self._set_up(True)
                     writer = asyncio.create_task(self._write(call), name="link writer")

@@ -6,6 +6,7 @@ has lost batches that it had acknowledged; it says so with the next link, and ge
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from google.protobuf.message import DecodeError
 
@@ -13,31 +14,40 @@ from hum.settings import MediaSettings
 from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
+from media.io.filework import HANGS, AtOnce, FileWork, result
 from media.io.store import Store
 
 LOG = log(__name__)
-FORGET_EVERY_MS = 500.0  # forgetting costs a few file operations
+TIDY_EVERY_MS = 500.0  # it costs a few file operations
+CLOSE_SECONDS = 5.0
 
 
 class Outbox:
-    """No method blocks or raises: reports that can't be stored must not end a call."""
+    """No method but `resume` waits, and none raises: reports that can't be stored must not end a call.
 
-    def __init__(self, store: Store, settings: MediaSettings) -> None:
-        self._store, self._settings = store, settings
+    `files` does all that the store has to do; what control may lack is in memory as well, and sent from there.
+    """
+
+    def __init__(self, store: Store, settings: MediaSettings, files: FileWork | None = None) -> None:
+        self._store, self._settings, self._files = store, settings, files or AtOnce()
         self._reports: list[pb.Report] = []
         self._waiting: deque[tuple[int, Callable[[], None]]] = deque()
+        self._batches = deque(store.pending(store.done))  # that control may lack: a number, and a payload
+        self._last = store.last  # the newest batch
+        self._kept_bytes = 0  # what the store was ever handed
         self.acknowledged = store.done  # the last batch that control has
-        self._acknowledged_at_ms: deque[tuple[int, float]] = (
-            deque()
-        )  # of kept batches: a number, and when it was acknowledged
-        self._forgettable = store.done
-        self._forgot_ms = self._looked_ms = float("-inf")
+        self._tidied_ms = self._looked_ms = float("-inf")
         self._fault = ""
 
     @property
     def storing(self) -> bool:
         """Whether reports can be written to disk; until then they wait in memory."""
-        return not self._store.fault
+        return not self._why_not()
+
+    @property
+    def unsaved_bytes(self) -> int:
+        """How much is only in memory."""
+        return self._kept_bytes - self._store.settled_bytes
 
     def report(self, report: pb.Report) -> None:
         """Send with the next flush."""
@@ -46,11 +56,11 @@ class Outbox:
     def when_stored(self, then: Callable[[], None]) -> None:
         """Call `then` once control has acknowledged everything that was reported so far."""
         if self._reports:
-            self._waiting.append((self._store.last + 1, then))
-        elif self.acknowledged >= self._store.last:
+            self._waiting.append((self._last + 1, then))
+        elif self.acknowledged >= self._last:
             then()
         else:
-            self._waiting.append((self._store.last, then))
+            self._waiting.append((self._last, then))
 
     @property
     def awaited(self) -> bool:
@@ -64,76 +74,80 @@ class Outbox:
 
     def flush(self, now_ms: float) -> bool:
         """Keep what was reported since the last flush as one batch; return whether there was one."""
-        if now_ms - self._looked_ms >= self._settings.disk_check_seconds * 1000:
-            self._looked_ms = now_ms
-            self._store.look()
-        else:
-            self._store.save()
+        if not self._files.hangs:
+            self._care(now_ms)
         more = bool(self._reports) and self._keep()
-        if self.acknowledged > self._store.done and now_ms - self._forgot_ms >= FORGET_EVERY_MS:
-            self._forgot_ms = now_ms
-            self._forget(now_ms)
         self._tell()
         return more
 
-    def resume(self, number: int) -> None:
+    async def resume(self, number: int) -> None:
         """On a new link, control has all batches up to this one, and no others, whatever it acknowledged before."""
         known = max(number, self._store.done)
         if known < self.acknowledged:
-            LOG.warning("control has lost what it acknowledged; it is sent again", batches=self.acknowledged - known)
-            self.acknowledged = known
-            while self._acknowledged_at_ms and self._acknowledged_at_ms[-1][0] > known:
-                self._acknowledged_at_ms.pop()
+            before, self.acknowledged = self.acknowledged, known
+            LOG.warning("control has lost what it acknowledged; it is sent again", batches=before - known)
+            kept = await result(self._files, partial(self._store.lose, known))
+            self._batches.extendleft(each for each in reversed(kept) if each[0] <= before)
         self.acknowledge(number)
 
     def acknowledge(self, number: int) -> None:
         """Control has all batches up to this one."""
-        self.acknowledged = max(self.acknowledged, min(number, self._store.last))
-        self._store.shed(self.acknowledged)
+        self.acknowledged = max(self.acknowledged, min(number, self._last))
+        while self._batches and self._batches[0][0] <= self.acknowledged:
+            self._batches.popleft()
         while self._waiting and self._waiting[0][0] <= self.acknowledged:
             self._waiting.popleft()[1]()
 
     def pending(self, after: int) -> Iterator[pb.ReportBatch]:
-        """The batches after number `after`, in order."""
-        for number, payload in self._store.pending(after):
+        """The batches after number `after` that control may lack, in order."""
+        for number, payload in [each for each in self._batches if each[0] > after]:
             yield _batch(number, payload)
 
     def close(self) -> None:
-        self.flush(float("inf"))  # and forget what control has
-        self._store.close()
+        """Keep what is left, forget what control has, and close the store.  Waits, but not for long."""
+        self.flush(float("inf"))
+        self._files.do(self._store.close)
+        if not self._files.close(CLOSE_SECONDS):
+            LOG.error("the disk does not answer: what control does not have is lost", bytes=self.unsaved_bytes)
 
-    def _forget(self, now_ms: float) -> None:
-        """Forget what control has had for long enough; more when it takes too much of the disk, and all when that is full."""
-        at_ms = self._acknowledged_at_ms
-        if not at_ms or at_ms[-1][0] < self.acknowledged:
-            at_ms.append((self.acknowledged, now_ms))
-        until_ms = now_ms - self._settings.keep_acknowledged_seconds * 1000
-        while at_ms and (at_ms[0][1] <= until_ms or self._store.fault):
-            self._forgettable = at_ms.popleft()[0]
-        surplus = min(self.acknowledged, self._store.beyond(self._settings.keep_acknowledged_bytes))
-        self._forgettable = max(self._forgettable, surplus)
-        if self._forgettable > self._store.done:
-            self._store.forget(self._forgettable)
+    def _care(self, now_ms: float) -> None:
+        """Have the store do what is not about new batches."""
+        if now_ms - self._looked_ms >= self._settings.disk_check_seconds * 1000:
+            self._looked_ms = now_ms
+            self._files.do(self._store.look)
+        elif self.unsaved_bytes:
+            self._files.do(self._store.save)
+        if self.acknowledged > self._store.done and now_ms - self._tidied_ms >= TIDY_EVERY_MS:
+            self._tidied_ms = now_ms
+            self._files.do(partial(self._store.tidy, self.acknowledged, now_ms))
 
     def _keep(self) -> bool:
         reports, self._reports = self._reports, []
-        if self._store.keep(pb.ReportBatch(reports=reports).SerializeToString()):
-            return True
-        metrics.REPORTS_LOST.inc(len(reports))
-        LOG.error("reports are lost: disk and memory are full (HUM_MAX_UNSAVED_BYTES)", reports=len(reports))
-        return False
+        payload = pb.ReportBatch(reports=reports).SerializeToString()
+        if not self.storing and self.unsaved_bytes + len(payload) > self._settings.max_unsaved_bytes:
+            metrics.REPORTS_LOST.inc(len(reports))
+            LOG.error("reports are lost: disk and memory are full (HUM_MAX_UNSAVED_BYTES)", reports=len(reports))
+            return False
+        self._last += 1
+        self._batches.append((self._last, payload))
+        self._kept_bytes += len(payload)
+        self._files.do(partial(self._store.keep, payload))
+        return True
+
+    def _why_not(self) -> str:
+        return self._store.fault or (HANGS if self._files.hangs else "")
 
     def _tell(self) -> None:
         """Log the beginning and the end of a fault of the disk, once each; update the gauges."""
-        store = self._store
-        metrics.SPOOL_DEPTH.set(store.last - self.acknowledged)
-        metrics.UNSAVED_BYTES.set(store.unsaved_bytes)
-        if bool(store.fault) != bool(self._fault):
-            if store.fault:
-                LOG.error("refusing new calls: reports can't be written to disk", error=store.fault)
+        metrics.SPOOL_DEPTH.set(self._last - self.acknowledged)
+        metrics.UNSAVED_BYTES.set(self.unsaved_bytes)
+        fault = self._why_not()
+        if bool(fault) != bool(self._fault):
+            if fault:
+                LOG.error("refusing new calls: reports can't be written to disk", error=fault)
             else:
                 LOG.info("reports are written to disk again")
-        self._fault = store.fault
+        self._fault = fault
 
 
 def _batch(number: int, payload: bytes) -> pb.ReportBatch:

@@ -15,18 +15,22 @@ from hum.telemetry import log
 
 LOG = log(__name__)
 PROBE = b"\0" * 4096
-#: What is written of the unsaved batches at once: the pacer's next tick waits for it.
+#: What is written of the unsaved batches at once: new ones wait for it.
 SAVE_BYTES = 256 << 10
 
 
 class Store:
-    """Numbers batches like its spool.  No method raises."""
+    """Numbers batches like its spool.  No method raises, and any may wait for the disk: one thread calls them all."""
 
     def __init__(self, spool: Spool, settings: MediaSettings) -> None:
-        self._spool, self._max_bytes = spool, settings.max_unsaved_bytes
+        self._spool, self._settings = spool, settings
         self._disk = Disk(spool.directory, settings.min_free_bytes)
         self._unsaved: deque[tuple[int, bytes]] = deque()  # the newest ones
-        self.unsaved_bytes = 0
+        #: Of kept batches: a number, and when it was acknowledged.
+        self._acknowledged_at_ms: deque[tuple[int, float]] = deque()
+        self._forgettable = spool.noted
+        #: What was ever kept and needs no memory: it is on disk, or forgotten.  Other threads read it, and the next one.
+        self.settled_bytes = 0
         #: Why the disk can't be written; empty if it can.
         self.fault = ""
 
@@ -41,23 +45,20 @@ class Store:
 
     @property
     def done(self) -> int:
-        """The number up to which batches are forgotten for good."""
+        """The number up to which batches are forgotten for good.  Any thread may ask."""
         return self._spool.noted
 
-    def keep(self, payload: bytes) -> bool:
-        """Keep a batch as number `last + 1`; False if neither disk nor memory has room for it."""
+    def keep(self, payload: bytes) -> None:
+        """Keep a batch as number `last + 1`: on disk, or else in memory."""
         if not self._unsaved:
             try:
                 self._spool.append(payload)
             except OSError as error:
                 self.fault = str(error)
             else:
-                return True
-        if self.unsaved_bytes + len(payload) > self._max_bytes:
-            return False
+                self.settled_bytes += len(payload)
+                return
         self._unsaved.append((self.last + 1, payload))
-        self.unsaved_bytes += len(payload)
-        return True
 
     def pending(self, after: int) -> Iterator[tuple[int, bytes]]:
         """The batches that are kept, oldest first, beginning after number `after`."""
@@ -67,18 +68,32 @@ class Store:
             LOG.exception("reports that are to be sent again can't be read", error=str(error))
         yield from [each for each in self._unsaved if each[0] > after]
 
-    def shed(self, number: int) -> None:
-        """Batches up to this one are asked for again only if control loses them: the disk has them."""
-        self._spool.shed(number)
+    def lose(self, number: int) -> list[tuple[int, bytes]]:
+        """Control has lost what it acknowledged after batch `number`: return what is kept of that, and all that follows."""
+        while self._acknowledged_at_ms and self._acknowledged_at_ms[-1][0] > number:
+            self._acknowledged_at_ms.pop()
+        return list(self.pending(number))
 
-    def beyond(self, most_bytes: int) -> int:
-        """The number up to which batches would have to be forgotten for the others on disk to be no more than so many bytes."""
-        return self._spool.beyond(most_bytes)
+    def tidy(self, acknowledged: int, now_ms: float) -> None:
+        """Control has the batches up to number `acknowledged`: forget what it has had for long enough; more when it takes too
+        much of the disk, and all when that is full.
+        """
+        self._spool.shed(acknowledged)
+        at_ms = self._acknowledged_at_ms
+        if not at_ms or at_ms[-1][0] < acknowledged:
+            at_ms.append((acknowledged, now_ms))
+        until_ms = now_ms - self._settings.keep_acknowledged_seconds * 1000
+        while at_ms and (at_ms[0][1] <= until_ms or self.fault):
+            self._forgettable = at_ms.popleft()[0]
+        surplus = min(acknowledged, self._spool.beyond(self._settings.keep_acknowledged_bytes))
+        self._forgettable = max(self._forgettable, surplus)
+        if self._forgettable > self.done:
+            self.forget(self._forgettable)
 
     def forget(self, number: int) -> None:
         """Nobody will ask for the batches up to this one again."""
         while self._unsaved and self._unsaved[0][0] <= number:
-            self.unsaved_bytes -= len(self._unsaved.popleft()[1])
+            self.settled_bytes += len(self._unsaved.popleft()[1])
         with suppress(OSError):  # it is tried again while `done` is less
             if not self._unsaved:
                 self._spool.skip(number)
@@ -105,7 +120,7 @@ class Store:
                 self._spool.skip(number - 1)  # earlier ones were forgotten without being written
                 self._spool.append(payload)
                 self._unsaved.popleft()
-                self.unsaved_bytes -= len(payload)
+                self.settled_bytes += len(payload)
                 most_bytes -= len(payload)
         except OSError as error:
             self.fault = str(error)

@@ -5,7 +5,7 @@ a method that is bound to one is the object and a name; and reading makes nothin
 the library that `_LIBRARY` names.  It comes from a process of the same user through a socket that only this user can open
 (`media/takeover/channel.py`), so it needs no defence against whoever could write it; the narrow reader shows a mistake at once.
 
-What all calls of a process share (the detector's network) stays, and so does what can't be read out: webrtcvad's own
+What all calls of a process share (the detector's network, the thread that writes files) stays, and so does what can't be read out: webrtcvad's own
 noise model begins anew, as it does with each call.
 """
 
@@ -31,11 +31,12 @@ from media.core.carrierclock import CarrierClock
 from media.core.conversation import Conversation
 from media.core.inflight import Item
 from media.core.types import CallPlan, MailboxPlan, PauseRules
+from media.io.filework import AtOnce, FileThread, FileWork
 from media.io.silero import Network
 
 #: Raised by 1 with every change of what is carried, or of what it means (tests/media/takeover/test_shape.py fails first).
-VERSION = 4
-NETWORK = "network"
+VERSION = 5
+NETWORK, FILES = "network", "files"
 _MODULE = __name__
 _LIBRARY: Mapping[str, Any] = {
     "collections.deque": deque,
@@ -61,17 +62,19 @@ def pack(state: object) -> bytes:
     return file.getvalue()
 
 
-def unpack(data: bytes, network: Network | None) -> Any:
-    """What was packed, with this process's network.  Raises NotMovable."""
+def unpack(data: bytes, network: Network | None, files: FileWork) -> Any:
+    """What was packed, with what this process shares among its calls.  Raises NotMovable."""
     try:
-        return _Reader(data, network).load()
+        return _Reader(data, network, files).load()
     except (pickle.UnpicklingError, AttributeError, TypeError, ValueError, EOFError, ImportError, IndexError) as error:
         raise NotMovable(str(error)) from error
 
 
 class _Writer(pickle.Pickler):
     def persistent_id(self, obj: object) -> str | None:
-        return NETWORK if type(obj) is Network else None
+        if type(obj) is Network:
+            return NETWORK
+        return FILES if type(obj) in (FileThread, AtOnce) else None
 
     def reducer_override(self, obj: object) -> Any:
         kind: Any = type(obj)
@@ -91,11 +94,13 @@ class _Writer(pickle.Pickler):
 
 
 class _Reader(pickle.Unpickler):
-    def __init__(self, data: bytes, network: Network | None) -> None:
+    def __init__(self, data: bytes, network: Network | None, files: FileWork) -> None:
         super().__init__(BytesIO(data))
-        self._network = network
+        self._network, self._files = network, files
 
-    def persistent_load(self, pid: Any) -> Network:
+    def persistent_load(self, pid: Any) -> Network | FileWork:
+        if pid == FILES:
+            return self._files
         if pid != NETWORK or self._network is None:
             raise pickle.UnpicklingError("the second detector is not loaded here (HUM_VAD_CONFIRM)")
         return self._network

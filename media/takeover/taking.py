@@ -145,9 +145,10 @@ class Taking:
 
     def _unpacked(self, descriptor: int) -> Luggage:
         """Raises NotMovable, OSError."""
-        silero = self._server.ports.silero
+        ports = self._server.ports
         try:
-            luggage = codec.unpack(wire.contents(descriptor), silero.network if silero else None)
+            network = ports.silero.network if ports.silero else None
+            luggage = codec.unpack(wire.contents(descriptor), network, ports.files)
         finally:
             wire.close_all([descriptor])
         if not isinstance(luggage, Luggage):

@@ -132,6 +132,9 @@ async def answered(edge: Edge) -> Media:
     media.session = await media.stub.OpenSession(opening, metadata=edge.plane.node())
     media.call_id = media.session.call_id
     media.report(started=runtime_pb2.StreamStarted(stream_sid="MZ1"))
+    async with patience(), edge.plane.control.db.system() as tx:
+        while await tx.fetchval("SELECT status FROM calls WHERE call_sid = 'CA1'") != "in_progress":
+            await asyncio.sleep(0.01)
     return media
 
 

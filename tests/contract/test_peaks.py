@@ -11,6 +11,7 @@ from tests.contract.conftest import Edge
 from tests.contract.test_changes import with_key
 from tests.contract.test_live_stream import in_progress
 from tests.contract.test_sms import organization
+from tests.recordings import closed, closed_message
 
 
 async def recorded(edge: Edge) -> tuple[httpx.AsyncClient, str]:
@@ -19,7 +20,7 @@ async def recorded(edge: Edge) -> tuple[httpx.AsyncClient, str]:
     made = Recorder(edge.plane.settings.recordings_dir, "o", call_id)
     for at in range(0, 3_000, 20):
         made.caller(bytes([0x20 + at % 7]) * 160, at)
-    stored = made.close()
+    stored = closed(made)
     async with edge.plane.control.db.tenant(await organization(http)) as tx:
         await recordings.begin(tx, ids.require(Kind.CALL, call_id), 1, stored.path)
     assert (await http.get(f"/api/calls/{call_id}/peaks")).status_code == 404, "its stream goes on"
@@ -53,7 +54,7 @@ async def test_peaks_of_a_voicemail_are_asked_for_each_time(edge: Edge) -> None:
     http, _, call_id = await in_progress(edge)
     made = MessageRecorder(edge.plane.settings.recordings_dir, "o", call_id, 0)
     made.caller(bytes(160) * 100, 0)
-    stored, id = made.close(kept=True), ids.new()
+    stored, id = closed_message(made), ids.new()
     async with edge.plane.control.db.tenant(org := await organization(http)) as tx:
         await voicemails.put(tx, id, org, ids.require(Kind.CALL, call_id), stored.path, stored.duration_ms)
     voicemail = (await http.get("/api/voicemails")).json()["voicemails"][0]

@@ -17,6 +17,7 @@ from media import recorder
 from media.recorder import MessageRecorder, Recorder
 from storage.erasures import FilesRow
 from storage.recordings import RecordingRow
+from tests.recordings import closed, closed_message
 
 
 def of_wav(path: Path) -> np.ndarray:
@@ -40,7 +41,7 @@ def recorded(root: Path, ms: int = 7_330, call: str = "c") -> str:
         made.caller(sound[at : at + size], at // 8)
         if at % 480 == 0:
             made.agent(noise(at, 150), at // 8)
-    return made.close().path
+    return closed(made).path
 
 
 async def test_the_recorder_writes_the_peaks_of_what_it_wrote(tmp_path: Path) -> None:
@@ -107,7 +108,7 @@ async def test_an_hour_is_small(tmp_path: Path) -> None:
     made = Recorder(tmp_path, "o", "c")
     for at_ms in range(0, 3_600_000, 1_000):
         made.caller(bytes([at_ms // 1000 % 256]) * 8_000, at_ms)
-    size = len(await PeaksReader(Files(tmp_path)).of_call([RecordingRow(made.close().path, 0)]))
+    size = len(await PeaksReader(Files(tmp_path)).of_call([RecordingRow(closed(made).path, 0)]))
     assert 140_000 < size <= 150_000
 
 
@@ -115,12 +116,12 @@ async def test_a_message_has_peaks_of_one_channel_and_none_that_was_not_kept(tmp
     made = MessageRecorder(tmp_path, "o", "c", 0)
     for at in range(0, 20_000, 160):
         made.caller(noise(at, 160), at // 8)
-    path = made.close(kept=True).path
+    path = closed_message(made).path
     found = peaks.unpack(await PeaksReader(Files(tmp_path)).of_message(path, now()))
     assert found is not None and (found == of_wav(tmp_path / path)).all()
     dropped = MessageRecorder(tmp_path, "o", "d", 0)
     dropped.caller(noise(1, 160), 0)
-    dropped.close(kept=False)
+    closed_message(dropped, kept=False)
     assert sorted(each.name for each in (tmp_path / "o").iterdir()) == ["c.wav", "c.wav.peaks"]
     await Files(tmp_path).remove(path)
     assert list((tmp_path / "o").iterdir()) == []

@@ -1,6 +1,8 @@
 """Whole calls over real sockets: the carrier's stand-in, the plane, a model, a control."""
 
 import base64
+import os
+import threading
 import wave
 
 import numpy as np
@@ -317,3 +319,37 @@ async def test_of_the_time_before_the_announcement_was_heard_it_alone_is_recorde
     assert not caller.any()
     (heard,) = np.nonzero(np.abs(agent) > 100)
     assert 450 * 8 <= heard[-1] - heard[0] <= 500 * 8
+
+
+@pytest.fixture
+def hanging_disk(monkeypatch):
+    """Lets nothing be written to recordings until it is set."""
+    answers, write = threading.Event(), os.pwrite
+
+    def hang(*args):
+        answers.wait()
+        return write(*args)
+
+    monkeypatch.setattr(os, "pwrite", hang)
+    yield answers
+    answers.set()
+
+
+async def test_a_disk_that_hangs_holds_up_no_call_and_loses_no_recording(
+    plane, control, model, ring, hanging_disk
+) -> None:
+    greeting = tone(200)
+    control.offer("t1", recording_enabled=True, clips=[pb.Clip(kind="greeting", text="Hi.", audio_ulaw=greeting)])
+    model.answer = tone(300)
+    media = await plane()
+    hear = {"do": "wait_for_agent_to_finish", "quiet_ms": 300}
+    call = await ring(media, [hear, say(voice(300)), {"do": "wait_for_agent_to_talk"}, hear])
+    await call.ended()
+    assert heard(call) == greeting + model.answer
+    await until(lambda: control.ended("call_t1"))
+    assert "recording" not in control.kinds(), "the end of the call waits no longer than it takes for this"
+    hanging_disk.set()
+    await until(lambda: "recording" in control.kinds())
+    (stored,) = [each.recording for each in control.reports() if each.WhichOneof("report") == "recording"]
+    assert not stored.fault and stored.duration_ms > 500
+    assert (media.given.recordings_dir / stored.path).stat().st_size == stored.size_bytes

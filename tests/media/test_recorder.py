@@ -16,6 +16,7 @@ from media.core.audio import SILENCE_BYTE, to_linear
 from media.recorder import Recorder
 from media.reports import Recording
 from tests.media.conftest import tone
+from tests.recordings import closed
 
 QUIET_MS = SILENCE_BYTE * 8
 
@@ -38,7 +39,7 @@ def test_both_sides_lie_where_the_calls_clock_says(tmp_path) -> None:
     made.caller(caller[:160], 100)
     made.caller(caller[160:], 120)
     made.agent(agent, 50)
-    stored = made.close()
+    stored = closed(made)
     left, right = channels(str(tmp_path / stored.path))
     assert (stored.path, stored.duration_ms) == ("org_1/call_1.wav", 140)
     assert stored.size_bytes == (tmp_path / stored.path).stat().st_size == 44 + 140 * 8 * 4
@@ -50,7 +51,7 @@ def test_rounded_stamps_make_neither_gap_nor_overlap(tmp_path) -> None:
     made, said = Recorder(tmp_path, "o", "c"), tone(100)
     for number, at_ms in enumerate((0, 21, 39, 61, 80)):
         made.caller(said[160 * number : 160 * (number + 1)], at_ms)
-    left, _ = channels(str(tmp_path / made.close().path))
+    left, _ = channels(str(tmp_path / closed(made).path))
     assert (left == linear(said)).all()
 
 
@@ -59,7 +60,7 @@ def test_a_lost_frame_is_silence_and_a_repeated_one_is_not_heard_twice(tmp_path)
     made.caller(said[:320], 0)
     made.caller(said[480:], 60)
     made.caller(said[480:], 60)
-    left, _ = channels(str(tmp_path / made.close().path))
+    left, _ = channels(str(tmp_path / closed(made).path))
     assert (left == linear(said[:320] + QUIET_MS * 20 + said[480:])).all()
 
 
@@ -68,7 +69,7 @@ def test_stamps_that_nobody_can_believe_are_not_recorded(tmp_path) -> None:
     made.caller(tone(20), 0)
     made.caller(tone(20), 999_999_999_999)
     made.caller(tone(20), 20)
-    assert made.close().duration_ms == 40
+    assert closed(made).duration_ms == 40
 
 
 def test_memory_does_not_grow_with_the_call(tmp_path) -> None:
@@ -80,7 +81,7 @@ def test_memory_does_not_grow_with_the_call(tmp_path) -> None:
             made.agent(tone(20, hz=700), max(0, 20 * number - 400))
         most = max(most, len(made._left.audio) + len(made._right.audio))
     assert most <= 60_000
-    assert made.close().duration_ms == 60_000
+    assert closed(made).duration_ms == 60_000
 
 
 def test_a_caller_who_sends_nothing_more_does_not_hold_the_agent_in_memory(tmp_path) -> None:
@@ -88,7 +89,7 @@ def test_a_caller_who_sends_nothing_more_does_not_hold_the_agent_in_memory(tmp_p
     for number in range(1_500):
         made.agent(tone(20), 20 * number)
     assert len(made._right.audio) <= 4 * recorder.LATE_BYTES
-    assert made.close().duration_ms == 30_000
+    assert closed(made).duration_ms == 30_000
 
 
 KILLED = """
@@ -119,7 +120,7 @@ def test_the_header_is_true_after_every_write(tmp_path) -> None:
         made.caller(tone(20), 20 * number)
         with wave.open(io.BytesIO(path.read_bytes())) as file:
             assert 44 + file.getnframes() * 4 == path.stat().st_size
-    made.close()
+    closed(made)
 
 
 def test_a_call_that_was_joined_before_keeps_what_it_had(tmp_path) -> None:
@@ -127,7 +128,7 @@ def test_a_call_that_was_joined_before_keeps_what_it_had(tmp_path) -> None:
     for _ in range(3):
         made = Recorder(tmp_path, "o", "c")
         made.caller(tone(20), 0)
-        paths.append(made.close().path)
+        paths.append(closed(made).path)
     assert paths == ["o/c.wav", "o/c.2.wav", "o/c.3.wav"]
 
 
@@ -146,7 +147,7 @@ def test_a_disk_that_fails_ends_the_recording_and_keeps_what_it_had(tmp_path, mo
     for number in range(1_000):
         made.caller(tone(20), 20 * number)
         made.agent(tone(20), 20 * number)
-    stored = made.close()
+    stored = closed(made)
     left, right = channels(str(tmp_path / stored.path))
     assert stored.fault == "No space left on device"
     assert stored.size_bytes == (tmp_path / stored.path).stat().st_size <= room[0]
@@ -161,13 +162,13 @@ def test_a_recording_of_nothing_is_no_file_but_has_a_reason(tmp_path, monkeypatc
     monkeypatch.setattr(os, "pwrite", full)
     made = Recorder(tmp_path, "o", "c")
     made.caller(tone(20), 0)
-    assert made.close() == Recording("", 0, 0, "No space left on device")
+    assert closed(made) == Recording("", 0, 0, "No space left on device")
     assert list((tmp_path / "o").iterdir()) == []
 
 
 def test_a_folder_that_can_not_be_made_is_a_reason_too(tmp_path) -> None:
     (tmp_path / "file").touch()
-    assert Recorder(tmp_path / "file", "o", "c").close().fault == "File exists"
+    assert closed(Recorder(tmp_path / "file", "o", "c")).fault == "File exists"
 
 
 def test_a_recording_is_its_owners_alone(tmp_path) -> None:
@@ -175,7 +176,7 @@ def test_a_recording_is_its_owners_alone(tmp_path) -> None:
     try:
         made = Recorder(tmp_path / "recordings", "o", "c")
         made.caller(tone(20), 0)
-        path = tmp_path / "recordings" / made.close().path
+        path = tmp_path / "recordings" / closed(made).path
     finally:
         os.umask(before)
     modes = [stat.S_IMODE(each.stat().st_mode) for each in (path, path.parent, path.parent.parent)]

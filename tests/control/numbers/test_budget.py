@@ -48,7 +48,8 @@ async def test_a_carrier_that_is_slow_is_asked_little_at_once(
     monkeypatch.setattr(desk.carrier, method, slow)
     asking = [asyncio.ensure_future(ask(desk)) for _ in range(ASKED)]
     async with patience():
-        await asyncio.wait(asking[:1] and asking, return_when=asyncio.FIRST_EXCEPTION)
+        await until(lambda: under_way == budget.AT_ONCE)
+        await asyncio.wait(asking, return_when=asyncio.FIRST_EXCEPTION)
         assert under_way == budget.AT_ONCE
         theirs = asyncio.ensure_future(ask(other))
         await until(lambda: under_way == budget.AT_ONCE + 1)

@@ -33,6 +33,7 @@ from media.core.types import (
 from media.recorder import Recorder
 from sandbox.openai import Call, Turn
 from tests.examples import examples
+from tests.recordings import closed
 
 SECRET = "4111 1111"
 LONGEST_MS = 60_000
@@ -356,7 +357,7 @@ def recorded(phone, folder):
                 recorder.agent(payload, at_ms)
             case Unrecord(from_ms) if recorder is not None:
                 recorder.unrecord(from_ms)
-    stored = recorder.close()
+    stored = closed(recorder)
     with wave.open(str(folder / stored.path)) as file:
         samples = array("h", file.readframes(file.getnframes()))
     return samples[::2], samples[1::2]

@@ -1,8 +1,10 @@
 """Reports while the disk takes nothing: they wait in memory, go on to control, and are written when it takes them again."""
 
+import asyncio
 import errno
 import os
 import resource
+import threading
 from contextlib import contextmanager
 from itertools import pairwise
 
@@ -13,6 +15,7 @@ from hum.settings import MediaSettings
 from hum.spool import Spool
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
+from media.io.filework import FileThread
 from media.io.outbox import Outbox
 from media.io.store import SAVE_BYTES, Store
 
@@ -50,16 +53,17 @@ def kept(path) -> list[bytes]:
 
 def test_what_the_disk_does_not_take_waits_in_memory_and_is_written_later(tmp_path) -> None:
     made = store(tmp_path)
-    assert made.keep(b"one")
+    made.keep(b"one")
     with full_disk():
-        assert made.keep(b"two") and made.keep(b"three")
+        made.keep(b"two")
+        made.keep(b"three")
         assert made.fault
         made.look()
-        assert made.fault and made.unsaved_bytes == 8
+        assert made.fault and made.settled_bytes == 3
         assert list(made.pending(0)) == [(1, b"one"), (2, b"two"), (3, b"three")]
     made.look()
-    assert not made.fault and made.unsaved_bytes == 0
-    assert made.keep(b"four")
+    assert not made.fault and made.settled_bytes == 11
+    made.keep(b"four")
     made.close()
     assert kept(tmp_path) == [b"one", b"two", b"three", b"four"]
 
@@ -72,32 +76,31 @@ def test_what_waits_is_written_in_pieces_and_in_order(tmp_path) -> None:
         for payload in payloads[:9]:
             made.keep(payload)
         made.save()
-    waiting = [made.unsaved_bytes]
     made.save()
-    assert [made.unsaved_bytes] == waiting, "the disk is looked at first"
+    settled = [made.settled_bytes]
+    assert settled == [0], "the disk is looked at first"
     made.look()
     made.keep(payloads[9])
-    while made.unsaved_bytes:
-        waiting.append(made.unsaved_bytes)
+    while settled[-1] < 10 * SAVE_BYTES // 2:
+        settled.append(made.settled_bytes)
         made.save()
     assert not made.fault
-    assert max(before - after for before, after in pairwise(waiting)) <= SAVE_BYTES
-    assert len(waiting) > 4
+    assert max(after - before for before, after in pairwise(settled)) <= SAVE_BYTES
+    assert len(settled) > 4
     made.close()
     assert kept(tmp_path) == payloads
 
 
 def test_an_outbox_writes_what_waits_piece_by_piece_with_its_ticks(tmp_path) -> None:
-    made = store(tmp_path, HUM_MAX_UNSAVED_BYTES=10 * SAVE_BYTES)
-    outbox = Outbox(made, settings())
+    outbox = Outbox(store(tmp_path), settings(HUM_MAX_UNSAVED_BYTES=10 * SAVE_BYTES))
     with full_disk():
-        for _ in range(4):
-            made.keep(b"x" * SAVE_BYTES)
-        outbox.flush(0)
+        for tick in range(4):
+            outbox.report(pb.Report(call_id="c" * SAVE_BYTES))
+            outbox.flush(tick)
     left = []
     for tick in range(5):
         outbox.flush(LOOK_MS + tick)
-        left.append(made.unsaved_bytes // SAVE_BYTES)
+        left.append(outbox.unsaved_bytes // SAVE_BYTES)
     assert left == [3, 2, 1, 0, 0]
     outbox.close()
 
@@ -135,21 +138,12 @@ def test_all_that_control_has_is_forgotten_though_the_disk_is_full(tmp_path) -> 
     assert kept(tmp_path) == [b"three"]
 
 
-def test_memory_has_a_cap(tmp_path) -> None:
-    made = store(tmp_path, HUM_MAX_UNSAVED_BYTES=10)
-    with full_disk():
-        assert made.keep(b"x" * 6)
-        assert not made.keep(b"y" * 6)
-        assert made.keep(b"z" * 4)
-    made.close()
-    assert kept(tmp_path) == [b"x" * 6, b"z" * 4]
-
-
 def test_little_space_is_told_before_there_is_none(tmp_path) -> None:
     made = store(tmp_path, HUM_MIN_FREE_BYTES=1 << 60)
     made.look()
     assert "HUM_MIN_FREE_BYTES" in made.fault
-    assert made.keep(b"one") and made.unsaved_bytes == 0, "what there is, is used"
+    made.keep(b"one")
+    assert made.settled_bytes == 3, "what there is, is used"
 
 
 def test_a_directory_that_is_gone_or_without_descriptors_is_a_fault_and_no_exception(tmp_path, monkeypatch) -> None:
@@ -195,15 +189,22 @@ def test_an_outbox_goes_on_through_a_full_disk_and_says_so(tmp_path) -> None:
 
 
 def test_reports_beyond_the_cap_are_counted_and_nobody_waits_for_ever(tmp_path) -> None:
-    outbox, before = Outbox(store(tmp_path, HUM_MAX_UNSAVED_BYTES=0), settings()), metrics.REPORTS_LOST._value.get()
+    batch_bytes = len(pb.ReportBatch(reports=[digits(1)]).SerializeToString())
+    outbox = Outbox(store(tmp_path), settings(HUM_MAX_UNSAVED_BYTES=batch_bytes))
+    before, stored = metrics.REPORTS_LOST._value.get(), []
     with full_disk():
-        outbox.report(digits(1))
-        assert not outbox.flush(0)
+        for seq, fits in ((1, True), (2, False)):
+            outbox.report(digits(seq))
+            assert outbox.flush(0) is fits
     assert metrics.REPORTS_LOST._value.get() == before + 1
-    outbox.report(digits(2))
+    outbox.when_stored(lambda: stored.append(1))
+    outbox.report(digits(3))
     assert outbox.flush(LOOK_MS)
-    assert [batch.reports[0].seq for batch in outbox.pending(0)] == [2]
+    assert [batch.reports[0].seq for batch in outbox.pending(0)] == [1, 3]
+    outbox.acknowledge(1)
+    assert stored == [1]
     outbox.close()
+    assert len(kept(tmp_path)) == 1
 
 
 def test_a_batch_that_cannot_be_read_does_not_hold_up_those_after_it(tmp_path) -> None:
@@ -232,7 +233,7 @@ def test_a_spool_notes_what_is_done_when_the_disk_takes_it_again(tmp_path, numbe
 
 def acknowledged(path, count: int, **changed) -> Outbox:
     """An outbox whose batches control has, acknowledged at 0 ms; each about 1 KB."""
-    outbox = Outbox(Store(Spool(path, fsync=False), settings()), settings(**changed))
+    outbox = Outbox(Store(Spool(path, fsync=False), settings(**changed)), settings(**changed))
     for number in range(count):
         outbox.report(pb.Report(call_id="c" * 1_000, seq=number))
         outbox.flush(0)
@@ -243,8 +244,8 @@ def acknowledged(path, count: int, **changed) -> Outbox:
 def test_no_more_is_kept_than_may_be(tmp_path) -> None:
     outbox = acknowledged(tmp_path, 10, HUM_KEEP_ACKNOWLEDGED_BYTES=4_500)
     outbox.flush(1_000)
-    assert [batch.seq for batch in outbox.pending(0)] == [7, 8, 9, 10]
-    outbox.resume(3)
+    assert on_disk(outbox) == [7, 8, 9, 10]
+    resume(outbox, 3)
     assert outbox.acknowledged == 6, "what is forgotten can't be sent again"
     assert outbox.report(pb.Report(call_id="d", seq=11)) is None
     outbox.flush(2_000)
@@ -256,16 +257,16 @@ def test_no_more_is_kept_than_may_be(tmp_path) -> None:
 def test_what_control_lost_is_kept_until_it_has_it_again_for_a_minute(tmp_path) -> None:
     outbox = acknowledged(tmp_path, 4)
     outbox.flush(1_000)
-    outbox.resume(2)
+    resume(outbox, 2)
     outbox.flush(2_000)
     outbox.flush(62_500)  # so long ago was all of it acknowledged
-    assert [batch.seq for batch in outbox.pending(0)] == [3, 4]
+    assert [batch.seq for batch in outbox.pending(0)] == on_disk(outbox) == [3, 4]
     outbox.acknowledge(4)
     outbox.flush(63_100)
     outbox.flush(122_000)
-    assert [batch.seq for batch in outbox.pending(0)] == [3, 4]
+    assert on_disk(outbox) == [3, 4]
     outbox.flush(123_700)
-    assert not list(outbox.pending(0))
+    assert not on_disk(outbox)
 
 
 def test_a_process_that_ends_leaves_only_what_control_lacks(tmp_path) -> None:
@@ -281,16 +282,69 @@ def test_a_full_disk_keeps_nothing_that_control_has(tmp_path) -> None:
         outbox.report(pb.Report(call_id="d", seq=4))
         outbox.flush(1_000)
         outbox.flush(2_000)
-        assert [batch.seq for batch in outbox.pending(0)] == [4]
+        assert on_disk(outbox) == [4]
+
+
+def on_disk(outbox: Outbox) -> list[int]:
+    """The numbers of what could be sent again."""
+    return [number for number, _ in outbox._store.pending(0)]
+
+
+def resume(outbox: Outbox, number: int) -> None:
+    """Control says on a new link what it has."""
+    asyncio.run(outbox.resume(number))
 
 
 def test_what_control_has_takes_no_memory(tmp_path) -> None:
     outbox = acknowledged(tmp_path, 4)
+    outbox.flush(1_000)
     spool = outbox._store._spool
-    assert [len(spool._waiting), len(spool._shed)] == [0, 4]
-    assert [batch.seq for batch in outbox.pending(0)] == [1, 2, 3, 4], "it is on disk"
-    for path in spool.directory.glob("*.seg"):
+    assert [len(outbox._batches), len(spool._waiting), len(spool._shed)] == [0, 0, 4]
+    resume(outbox, 1)
+    assert [batch.seq for batch in outbox.pending(0)] == [2, 3, 4], "it is on disk"
+
+
+def test_what_control_lost_and_the_disk_does_not_give_back_is_no_exception(tmp_path) -> None:
+    outbox = acknowledged(tmp_path, 4)
+    outbox.flush(1_000)
+    for path in outbox._store._spool.directory.glob("*.seg"):
         path.chmod(0)
         path.unlink()
         path.mkdir()
-    assert not list(outbox.pending(0)), "a disk that can't be read is no exception"
+    resume(outbox, 0)
+    assert not list(outbox.pending(0))
+
+
+class Hanging:
+    """A disk that does nothing until it is let."""
+
+    def __init__(self) -> None:
+        self._thread, self._let = FileThread("test"), threading.Event()
+        self._thread.do(self._let.wait)
+        self.hangs = True
+        self.do, self.settle, self.close = self._thread.do, self._thread.settle, self._thread.close
+
+    def let(self) -> None:
+        self.hangs = False
+        self._let.set()
+
+
+def test_while_the_disk_hangs_reports_go_to_control_and_are_written_later(tmp_path) -> None:
+    disk, stored = Hanging(), []
+    outbox = Outbox(store(tmp_path), settings(), disk)
+    for seq in (1, 2, 3):
+        outbox.report(digits(seq))
+        assert outbox.flush(1_000 * seq)
+    assert not outbox.storing, "no new calls"
+    outbox.when_stored(lambda: stored.append(1))
+    assert [batch.seq for batch in outbox.pending(0)] == [1, 2, 3]
+    outbox.acknowledge(2)
+    outbox.flush(4_000)
+    outbox.acknowledge(3)
+    assert stored == [1], "a call can end"
+    outbox.report(digits(4))
+    outbox.flush(5_000)
+    disk.let()
+    outbox.close()
+    assert outbox.storing and not outbox.unsaved_bytes
+    assert len(kept(tmp_path)) == 1, "what control lacks"

@@ -19,6 +19,7 @@ from media.io.control import Away
 from media.io.folder import LOCK, Folder
 from media.io.storing import Pace, Storing
 from media.recorder import Recorder
+from tests.recordings import closed
 
 ORG = ids.show(Kind.ORGANIZATION, ids.new())
 
@@ -76,7 +77,7 @@ class Machine:
         return made
 
     def recorded(self) -> str:
-        return self.begun().close().path
+        return closed(self.begun()).path
 
     def here(self) -> list[str]:
         return sorted(
@@ -111,7 +112,7 @@ async def test_names_do_not_meet_though_the_first_file_is_gone(machine: Machine)
     for _ in range(3):
         made = Recorder(machine.root, ORG, call, machine.settings.recording_names)
         made.caller(b"\x10" * 800, 0)
-        paths.append(made.close().path)
+        paths.append(closed(made).path)
         await machine.storing.look()
     assert len(set(paths)) == 3
     assert [path for path in await machine.there() if path.endswith(".wav")] == sorted(paths)

@@ -15,6 +15,7 @@ from media.core.leg import Audio, Digit, HangUp, Mark, Started
 from media.core.mailbox import Mailbox
 from media.core.types import CallPlan, Clip, ClipKind, MailboxPlan, PauseRules, Tool
 from media.io.silero import Silero
+from media.recorder import AT_ONCE
 from media.takeover import codec
 from media.takeover.codec import NotMovable, pack, unpack
 
@@ -41,7 +42,7 @@ def renewed(phone):
 
 
 def moved(phone):
-    phone.talk = unpack(pack(phone.talk), SILERO.network)
+    phone.talk = unpack(pack(phone.talk), SILERO.network, AT_ONCE)
 
 
 def script(phone, seed):
@@ -108,7 +109,7 @@ def test_a_state_is_small_and_holds_each_object_once():
     phone = run([], renewed, 3, until=12_000)
     state = pack(phone.talk)
     assert len(state) < 200_000
-    back = unpack(state, SILERO.network)
+    back = unpack(state, SILERO.network, AT_ONCE)
     assert back._voice._clock is back._clock is back._model.ear._clock
     assert back._model._emit.__self__ is back._model.tools.discretion
     assert back._floor._vad._hearing._sound._confirm._network is SILERO.network
@@ -116,11 +117,11 @@ def test_a_state_is_small_and_holds_each_object_once():
 
 def test_a_mailbox_moves_as_well():
     box = Mailbox(MailboxPlan(openings=(Clip("Leave a message.", b"\x21" * 800),)))
-    twin = unpack(pack(box), None)
+    twin = unpack(pack(box), None, AT_ONCE)
     for each, now_ms in ((Started("MZ1", "CA1"), 1.0), *((Audio(b"\xff" * 160, n * 20), 20.0 * n) for n in range(80))):
         assert box.from_leg(each, now_ms) == twin.from_leg(each, now_ms)
         assert box.tick(now_ms) == twin.tick(now_ms)
-        twin = unpack(pack(twin), None)
+        twin = unpack(pack(twin), None, AT_ONCE)
     assert box.from_leg(Mark(1), 1_700.0) == twin.from_leg(Mark(1), 1_700.0)
     assert box.from_leg(Digit("#"), 1_800.0) == twin.from_leg(Digit("#"), 1_800.0)
     assert box.leg_gone(1_900.0, HangUp("caller")) == twin.leg_gone(1_900.0, HangUp("caller"))
@@ -129,16 +130,16 @@ def test_a_mailbox_moves_as_well():
 @pytest.mark.parametrize("foreign", [memoryview(b""), lambda: None, gc.collect, codec.pack], ids=range(4))
 def test_what_is_no_state_does_not_travel(foreign):
     with pytest.raises(NotMovable):
-        unpack(pack({"state": foreign}), None)
+        unpack(pack({"state": foreign}), None, AT_ONCE)
 
 
 def test_a_state_of_other_code_is_not_understood():
     state = pack(Mailbox(MailboxPlan()))
     with pytest.raises(NotMovable):
-        unpack(state.replace(b"Mailbox", b"Postbox"), None)
+        unpack(state.replace(b"Mailbox", b"Postbox"), None, AT_ONCE)
     with pytest.raises(NotMovable):
-        unpack(state[:-20], None)
+        unpack(state[:-20], None, AT_ONCE)
     with pytest.raises(NotMovable, match="no part of a call's state"):
-        unpack(b"cos\nsystem\n.", None)
+        unpack(b"cos\nsystem\n.", None, AT_ONCE)
     with pytest.raises(NotMovable, match="HUM_VAD_CONFIRM"):
-        unpack(pack(SILERO.detector()), None)
+        unpack(pack(SILERO.detector()), None, AT_ONCE)
