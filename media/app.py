@@ -71,14 +71,10 @@ async def build(
     key, name = home.node_key(settings), telemetry.node_name(settings, "media")
     link = ControlLink(settings, channel, key, name, take_spool(settings.spool_dir, fsync=False))
     silero = Silero.load() if settings.vad_confirm else None
-    door = (
-        NoDoor(Room(settings.browser_calls, settings.browser_waiting))
-        if browser
-        else _door(settings, shared_port, predecessor)
-    )
+    door = _no_door(settings) if browser else _door(settings, shared_port, predecessor)
     overhearing = Overhearing(settings, link.credential)
-    files = FileThread("recordings")
-    ports = Ports(settings, link, dial or Dialler(settings), clock, settings.recordings_dir, files, overhearing, silero)
+    place, files = settings.recordings_dir, FileThread("recordings")
+    ports = Ports(settings, link, dial or Dialler(settings), clock, place, files, overhearing, silero)
     server = MediaServer(ports, lambda: pacer.load, door)
     browsers: list[Callable[[float], None]] = []
 
@@ -110,10 +106,14 @@ async def build(
         finally:
             pacer.stop()
             await _cancelled(linked)
-            if not files.close(FILES_SECONDS):
-                LOG.error("the disk does not answer: the last seconds of recordings are lost")
-            link.outbox.close()
+            _close(files, link)
             await channel.close(None)
+
+
+def _close(files: FileThread, link: ControlLink) -> None:
+    if not files.close(FILES_SECONDS):
+        LOG.error("the disk does not answer: the last seconds of recordings are lost")
+    link.outbox.close()
 
 
 async def _cancelled(task: "asyncio.Task[None]") -> None:
@@ -124,6 +124,10 @@ async def _cancelled(task: "asyncio.Task[None]") -> None:
 
 async def _missing(server: MediaServer) -> list[str]:
     return server.missing()
+
+
+def _no_door(settings: MediaSettings) -> NoDoor:
+    return NoDoor(Room(settings.browser_calls, settings.browser_waiting))
 
 
 def _door(settings: MediaSettings, shared_port: bool, predecessor: Predecessor | None) -> Door:

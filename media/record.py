@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from hum.clock import now
 from hum.recordings import names as recordings_of
@@ -41,21 +42,119 @@ CLOSING_SECONDS = 2.0
 SETTLE_SECONDS = 0.02
 
 
+class Place(NamedTuple):
+    """Where recordings are, what they are called there, and who writes them."""
+
+    root: Path
+    names: Names
+    files: FileWork
+
+
+class CallFiles:
+    """A call's recording and message, which are reported; and what waits until both are closed."""
+
+    def __init__(self, place: Place, link: ControlLink) -> None:
+        self._place, self._link = place, link
+        self.recorder: Recorder | None = None
+        self.message: MessageRecorder | None = None
+        self._closing = 0
+        self._waiting: list[Callable[[], None]] = []
+        self._patience: asyncio.TimerHandle | None = None
+
+    def start_recording(self, organization: str, reports: Reports, announced: Sequence[RecordAgent]) -> None:
+        """`announced`: what was heard before it."""
+        root, names, files = self._place
+
+        def opened(path: str | None) -> None:
+            if path is not None:
+                self._link.outbox.report(reports.recording_started(path, now()))
+
+        self.recorder = Recorder(root, organization, reports.call_id, names, files, opened)
+        for each in announced:
+            self.recorder.agent(each.payload, each.at_ms)
+
+    def start_message(self, organization: str, reports: Reports, start_ms: int, failed: Callable[[], None]) -> None:
+        """`failed` is called if it can't be stored."""
+        root, names, files = self._place
+
+        def opened(path: str | None) -> None:
+            if path is not None:
+                self._link.outbox.report(reports.message_started(path, now()))
+            else:
+                self.store_message(reports, now(), kept=True)  # says why
+                failed()
+
+        self.message = MessageRecorder(root, organization, reports.call_id, start_ms, names, files, opened)
+
+    def store_message(self, reports: Reports, at: datetime, *, kept: bool) -> None:
+        """Close the message, or remove it."""
+        message, self.message = self.message, None
+        if message is not None:
+
+            def closed(stored: Recording) -> None:
+                self._closed(reports.message_stored(stored, at))
+
+            self._closing += 1
+            message.close(closed, kept=kept)
+
+    def close(self, reports: Reports, at: datetime) -> None:
+        """Close what is open.  A message that a fault has ended is kept: whoever listens will judge."""
+        recorder, self.recorder = self.recorder, None
+        if recorder is not None:
+
+            def closed(stored: Recording) -> None:
+                self._closed(reports.recorded(stored, at))
+
+            self._closing += 1
+            recorder.close(closed)
+        self.store_message(reports, at, kept=True)
+
+    def when_closed(self, then: Callable[[], None]) -> None:
+        """Call `then` once everything is closed that is to be closed, or the disk takes too long."""
+        if not self._closing:
+            then()
+            return
+        self._waiting.append(then)
+        if self._patience is None:
+            self._patience = asyncio.get_running_loop().call_later(CLOSING_SECONDS, self._go_on)
+
+    def settled(self) -> bool:
+        """Whether all that there is so far is in the files; waits for that, but not for long."""
+        return not self._closing and self._place.files.settle(SETTLE_SECONDS)
+
+    def let_go(self) -> None:
+        """Another process writes them."""
+        for file in (self.recorder, self.message):
+            if file is not None:
+                file.let_go()
+        self.recorder = self.message = None
+
+    def _closed(self, report: pb.Report) -> None:
+        self._link.outbox.report(report)
+        self._closing -= 1
+        if not self._closing:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        waiting, self._waiting = self._waiting, []
+        for then in waiting:
+            then()
+
+
 class Record:
     def __init__(
         self, link: ControlLink, recordings: Path, files: FileWork, hold_ms: float, names: Names = recordings_of
     ) -> None:
         self.call_id = ""
         self._organization = ""
-        self._link, self._place, self._files = link, (recordings, names), files
+        self._link = link
+        self._files = CallFiles(Place(recordings, names, files), link)
         self._reports = Reports("")
-        self._recorder: Recorder | None = None
         self._tap: Tap | None = None  # while somebody listens
         self._hold_ms = hold_ms
-        self._message: MessageRecorder | None = None
-        self._closing = 0  # files that are not closed yet
-        self._end: tuple[CallEnded, datetime] | None = None  # is reported once they are, or the disk takes too long
-        self._when_ended: list[Callable[[], None]] = []
         self.trace = CallTrace()
 
     def open(self, session: pb.OpenSessionResponse) -> None:
@@ -85,7 +184,7 @@ class Record:
                 metrics.MODEL_LOSSES.labels(reason.partition(" ")[0]).inc()
                 LOG.warning("model lost", call=self.call_id, reason=reason)
             case MessageTaken(kept):
-                self._store_message(at, kept=kept)
+                self._files.store_message(self._reports, at, kept=kept)
             case CallEnded():
                 self._ended(event, at)
                 return
@@ -98,33 +197,20 @@ class Record:
     def _ended(self, event: CallEnded, at: datetime) -> None:
         if self._tap is not None:
             self._tap.finish()
-        self._store_recording(at)
-        self._store_message(at, kept=True)  # ended by a fault: whoever listens will judge
+        self._files.close(self._reports, at)
         metrics.ENDINGS.labels(event.reason).inc()
         LOG.info("call ended", call=self.call_id, reason=event.reason, detail=event.detail, at_ms=event.at_ms)
-        self._end = event, at
-        if self._closing:
-            asyncio.get_running_loop().call_later(CLOSING_SECONDS, self._report_end)
-        else:
-            self._report_end()
+
+        def report() -> None:
+            ended = self._reports.of(event, at)
+            assert ended is not None, "control is told of each end"
+            self._link.outbox.report(ended)
+
+        self._files.when_closed(report)
 
     def when_ended(self, then: Callable[[], None]) -> None:
-        """Call `then` once all is reported that is to come before the call's end, and that; at once if there is no end."""
-        if self._end is None:
-            then()
-        else:
-            self._when_ended.append(then)
-
-    def _report_end(self) -> None:
-        end, self._end = self._end, None
-        if end is None:
-            return
-        report = self._reports.of(*end)
-        if report is not None:
-            self._link.outbox.report(report)
-        told, self._when_ended = self._when_ended, []
-        for then in told:
-            then()
+        """Call `then` once all is reported that is to come before the call's end, and that."""
+        self._files.when_closed(then)
 
     def end_by_fault(self, detail: str) -> None:
         """The call was ended by a fault, at an unknown position."""
@@ -153,55 +239,35 @@ class Record:
 
     def carried(self) -> CarriedRecord | None:
         """None while somebody listens, whose stream does not move; or while the disk hangs."""
-        if self._tap is not None or self._closing or not self._files.settle(SETTLE_SECONDS):
+        if self._tap is not None or not self._files.settled():
             return None
-        trace = self.trace.carried()
-        return CarriedRecord(self.call_id, self._organization, self._reports, self._recorder, self._message, trace)
+        trace, files = self.trace.carried(), self._files
+        return CarriedRecord(self.call_id, self._organization, self._reports, files.recorder, files.message, trace)
 
     def resume(self, carried: CarriedRecord) -> None:
         self.call_id, self._organization = carried.call_id, carried.organization
-        self._reports, self._recorder, self._message = carried.reports, carried.recorder, carried.message
+        self._reports, self._files.recorder, self._files.message = carried.reports, carried.recorder, carried.message
         self.trace.resume(carried.trace, carried.call_id)
 
     def let_go(self) -> None:
         """Another process writes the files, and reports."""
-        for file in (self._recorder, self._message):
-            if file is not None:
-                file.let_go()
-        self._recorder = self._message = None
+        self._files.let_go()
         self.trace.end()
 
     # The recording.
 
     def start_recording(self, announced: Sequence[RecordAgent]) -> None:
         """`announced`: what was heard before it."""
-        root, names = self._place
-
-        def opened(path: str | None) -> None:
-            if path is not None:
-                self._link.outbox.report(self._reports.recording_started(path, now()))
-
-        self._recorder = Recorder(root, self._organization, self.call_id, names, self._files, opened)
-        for each in announced:
-            self._recorder.agent(each.payload, each.at_ms)
+        self._files.start_recording(self._organization, self._reports, announced)
 
     def start_message(self, start_ms: int, failed: Callable[[], None]) -> None:
         """The caller's audio from then on is a message; `failed` is called if it can't be stored."""
-        root, names = self._place
-
-        def opened(path: str | None) -> None:
-            if path is not None:
-                self._link.outbox.report(self._reports.message_started(path, now()))
-            else:
-                self._store_message(now(), kept=True)  # says why
-                failed()
-
-        self._message = MessageRecorder(root, self._organization, self.call_id, start_ms, names, self._files, opened)
+        self._files.start_message(self._organization, self._reports, start_ms, failed)
 
     def sound(self, sound: RecordCaller | RecordAgent | Unrecord) -> None:
         if self._tap is not None and not isinstance(sound, Unrecord):
             self._tap.sound(sound)
-        recorder, message = self._recorder, self._message
+        recorder, message = self._files.recorder, self._files.message
         if message is not None and isinstance(sound, RecordCaller):
             message.caller(sound.payload, sound.at_ms)
         if recorder is None:
@@ -212,29 +278,3 @@ class Record:
             recorder.unrecord(sound.from_ms)
         else:
             recorder.agent(sound.payload, sound.at_ms)
-
-    def _store_recording(self, at: datetime) -> None:
-        recorder, self._recorder = self._recorder, None
-        if recorder is not None:
-
-            def closed(stored: Recording) -> None:
-                self._closed(self._reports.recorded(stored, at))
-
-            self._closing += 1
-            recorder.close(closed)
-
-    def _store_message(self, at: datetime, *, kept: bool) -> None:
-        message, self._message = self._message, None
-        if message is not None:
-
-            def closed(stored: Recording) -> None:
-                self._closed(self._reports.message_stored(stored, at))
-
-            self._closing += 1
-            message.close(closed, kept=kept)
-
-    def _closed(self, report: pb.Report) -> None:
-        self._link.outbox.report(report)
-        self._closing -= 1
-        if not self._closing:
-            self._report_end()

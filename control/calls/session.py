@@ -39,7 +39,7 @@ NOTICED = timedelta(seconds=1.5)
 class _Earlier:
     """What the call's earlier streams left: turns (role, text), oldest first; and when the last one broke off in a turn."""
 
-    said: Sequence[tuple[str, str]] = ()
+    turns: Sequence[tuple[str, str]] = ()
     broke_off_at: datetime | None = None
 
 
@@ -71,7 +71,7 @@ class Sessions:
             raise NotFound("The stream token is unknown, expired or already used.")
         situation = situation_of(row, now(), own)
         flow = situation.definition
-        session = await self._agent(row, situation, left_out=_left_out(earlier.said, self._gap(spent, earlier)))
+        session = await self._agent(row, situation, left_out=_left_out(earlier.turns, self._gap(spent, earlier)))
         session.call_id = ids.show(Kind.CALL, spent.id)
         session.organization_id = ids.show(Kind.ORGANIZATION, spent.org_id)
         session.max_call_seconds = rules.seconds_left(
@@ -82,7 +82,7 @@ class Sessions:
         session.recording_enabled = bool(flow.get("recording_enabled"))
         session.recording_paused = spent.stream_number > 1 and row.recording_paused
         session.stream_number = spent.stream_number
-        session.so_far.extend(_said(role, text) for role, text in earlier.said)
+        session.so_far.extend(_said(role, text) for role, text in earlier.turns)
         session.placed = row.direction == "outbound"
         if (machine := placed.for_machine(flow, row.answered_by)) is not None:
             session.machine.CopyFrom(machine)
@@ -168,14 +168,14 @@ class Sessions:
         ]
 
 
-def _left_out(said: Sequence[tuple[str, str]], gap: timedelta | None) -> frozenset[str]:
+def _left_out(turns: Sequence[tuple[str, str]], gap: timedelta | None) -> frozenset[str]:
     """Which of the first sentences is not said: the greeting is for those who were not greeted yet, no apology is due for a
     gap that nobody noticed, and the agent itself says why the caller is back from elsewhere.
     """
-    if not said:
+    if not turns:
         return frozenset({"resumed"})
     is_unnoticed = gap is not None and gap < NOTICED
-    return frozenset({"greeting", "resumed"} if is_unnoticed or said[-1][0] == "system" else {"greeting"})
+    return frozenset({"greeting", "resumed"} if is_unnoticed or turns[-1][0] == "system" else {"greeting"})
 
 
 def _said(role: str, text: str) -> pb.Said:

@@ -6,7 +6,6 @@ has lost batches that it had acknowledged; it says so with the next link, and ge
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from functools import partial
 
 from google.protobuf.message import DecodeError
 
@@ -14,12 +13,11 @@ from hum.settings import MediaSettings
 from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
-from media.io.filework import HANGS, AtOnce, FileWork, result
+from media.io.filework import AtOnce, FileWork
+from media.io.keeping import Keeping
 from media.io.store import Store
 
 LOG = log(__name__)
-TIDY_EVERY_MS = 500.0  # it costs a few file operations
-CLOSE_SECONDS = 5.0
 
 
 class Outbox:
@@ -29,25 +27,19 @@ class Outbox:
     """
 
     def __init__(self, store: Store, settings: MediaSettings, files: FileWork | None = None) -> None:
-        self._store, self._settings, self._files = store, settings, files or AtOnce()
+        self._keeping = Keeping(store, settings, files or AtOnce())
+        self._max_unsaved_bytes = settings.max_unsaved_bytes
         self._reports: list[pb.Report] = []
         self._waiting: deque[tuple[int, Callable[[], None]]] = deque()
         self._batches = deque(store.pending(store.done))  # that control may lack: a number, and a payload
         self._last = store.last  # the newest batch
-        self._kept_bytes = 0  # what the store was ever handed
         self.acknowledged = store.done  # the last batch that control has
-        self._tidied_ms = self._looked_ms = float("-inf")
         self._fault = ""
 
     @property
     def storing(self) -> bool:
         """Whether reports can be written to disk; until then they wait in memory."""
-        return not self._why_not()
-
-    @property
-    def unsaved_bytes(self) -> int:
-        """How much is only in memory."""
-        return self._kept_bytes - self._store.settled_bytes
+        return not self._keeping.fault
 
     def report(self, report: pb.Report) -> None:
         """Send with the next flush."""
@@ -74,19 +66,18 @@ class Outbox:
 
     def flush(self, now_ms: float) -> bool:
         """Keep what was reported since the last flush as one batch; return whether there was one."""
-        if not self._files.hangs:
-            self._care(now_ms)
+        self._keeping.care(self.acknowledged, now_ms)
         more = bool(self._reports) and self._keep()
         self._tell()
         return more
 
     async def resume(self, number: int) -> None:
         """On a new link, control has all batches up to this one, and no others, whatever it acknowledged before."""
-        known = max(number, self._store.done)
+        known = max(number, self._keeping.done)
         if known < self.acknowledged:
             before, self.acknowledged = self.acknowledged, known
             LOG.warning("control has lost what it acknowledged; it is sent again", batches=before - known)
-            kept = await result(self._files, partial(self._store.lose, known))
+            kept = await self._keeping.lose(known)
             self._batches.extendleft(each for each in reversed(kept) if each[0] <= before)
         self.acknowledge(number)
 
@@ -106,42 +97,26 @@ class Outbox:
     def close(self) -> None:
         """Keep what is left, forget what control has, and close the store.  Waits, but not for long."""
         self.flush(float("inf"))
-        self._files.do(self._store.close)
-        if not self._files.close(CLOSE_SECONDS):
-            LOG.error("the disk does not answer: what control does not have is lost", bytes=self.unsaved_bytes)
-
-    def _care(self, now_ms: float) -> None:
-        """Have the store do what is not about new batches."""
-        if now_ms - self._looked_ms >= self._settings.disk_check_seconds * 1000:
-            self._looked_ms = now_ms
-            self._files.do(self._store.look)
-        elif self.unsaved_bytes:
-            self._files.do(self._store.save)
-        if self.acknowledged > self._store.done and now_ms - self._tidied_ms >= TIDY_EVERY_MS:
-            self._tidied_ms = now_ms
-            self._files.do(partial(self._store.tidy, self.acknowledged, now_ms))
+        if not self._keeping.close():
+            LOG.error("the disk does not answer: what control does not have is lost", bytes=self._keeping.unsaved_bytes)
 
     def _keep(self) -> bool:
         reports, self._reports = self._reports, []
         payload = pb.ReportBatch(reports=reports).SerializeToString()
-        if not self.storing and self.unsaved_bytes + len(payload) > self._settings.max_unsaved_bytes:
+        if not self.storing and self._keeping.unsaved_bytes + len(payload) > self._max_unsaved_bytes:
             metrics.REPORTS_LOST.inc(len(reports))
             LOG.error("reports are lost: disk and memory are full (HUM_MAX_UNSAVED_BYTES)", reports=len(reports))
             return False
         self._last += 1
         self._batches.append((self._last, payload))
-        self._kept_bytes += len(payload)
-        self._files.do(partial(self._store.keep, payload))
+        self._keeping.keep(payload)
         return True
-
-    def _why_not(self) -> str:
-        return self._store.fault or (HANGS if self._files.hangs else "")
 
     def _tell(self) -> None:
         """Log the beginning and the end of a fault of the disk, once each; update the gauges."""
         metrics.SPOOL_DEPTH.set(self._last - self.acknowledged)
-        metrics.UNSAVED_BYTES.set(self.unsaved_bytes)
-        fault = self._why_not()
+        metrics.UNSAVED_BYTES.set(self._keeping.unsaved_bytes)
+        fault = self._keeping.fault
         if bool(fault) != bool(self._fault):
             if fault:
                 LOG.error("refusing new calls: reports can't be written to disk", error=fault)

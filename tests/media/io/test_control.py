@@ -61,8 +61,8 @@ async def test_what_was_acknowledged_is_forgotten_a_minute_later(link, control) 
     await asyncio.wait_for(link.stored(), 30)
     for now_ms, left in ((1_000, 5), (60_900, 5), (61_600, 0)):
         link.flush(now_ms)
-        await result(link.outbox._files, bool)  # until that is done
-        assert len(link.outbox._store) == left
+        await result(link.outbox._keeping._files, bool)  # until that is done
+        assert len(link.outbox._keeping._store) == left
     await asyncio.wait_for(link.stored(), 30)  # at once: there is nothing to wait for
 
 
@@ -115,7 +115,7 @@ async def test_deltas_leave_together_and_are_never_on_disk(link, control) -> Non
     link.flush(0)
     await until(lambda: len(control.deltas) == 2)
     assert [each.call_id for each in control.deltas] == ["call_a", "call_b"]
-    assert control.batches == [] and link.outbox._store.last == 0
+    assert control.batches == [] and link.outbox._keeping._store.last == 0
 
 
 async def test_deltas_that_control_does_not_take_are_dropped_and_not_gathered(link, control) -> None:
@@ -173,7 +173,7 @@ async def test_more_requests_than_are_kept_are_refused(link, control, monkeypatc
 
 async def test_a_full_disk_is_no_reason_not_to_tell_control(link, control, monkeypatch) -> None:
     await until(lambda: link.up)
-    spool = link.outbox._store._spool
+    spool = link.outbox._keeping._store._spool
 
     def full(*_):
         raise OSError(28, "No space left on device")
@@ -188,7 +188,7 @@ async def test_a_full_disk_is_no_reason_not_to_tell_control(link, control, monke
         await until(lambda: not link.outbox.storing)
         for tick in range(100):
             link.flush(20 * tick)
-        await result(link.outbox._files, bool)
+        await result(link.outbox._keeping._files, bool)
     link.flush(10_000)
     await until(lambda: link.outbox.storing)
     link.outbox.report(digits("call_a", 3))
@@ -367,10 +367,10 @@ async def test_reports_of_a_call_arrive_after_control_was_away(plane, control, m
         await until(lambda: "started" in control.kinds())
         await control.stop()
         await until(lambda: not media.media.link.up)
-        stored = media.media.link.outbox._store.last
+        stored = media.media.link.outbox._keeping._store.last
         for digit in "12#":
             await line.say("dtmf", dtmf={"digit": digit})
-        await until(lambda: media.media.link.outbox._store.last > stored)
+        await until(lambda: media.media.link.outbox._keeping._store.last > stored)
         await line.say("stop")
         assert await line.closed() == 1000
         await control.start()

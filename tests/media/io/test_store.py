@@ -100,7 +100,7 @@ def test_an_outbox_writes_what_waits_piece_by_piece_with_its_ticks(tmp_path) -> 
     left = []
     for tick in range(5):
         outbox.flush(LOOK_MS + tick)
-        left.append(outbox.unsaved_bytes // SAVE_BYTES)
+        left.append(outbox._keeping.unsaved_bytes // SAVE_BYTES)
     assert left == [3, 2, 1, 0, 0]
     outbox.close()
 
@@ -251,7 +251,7 @@ def test_no_more_is_kept_than_may_be(tmp_path) -> None:
     outbox.flush(2_000)
     assert [batch.seq for batch in outbox.pending(outbox.acknowledged)] == [7, 8, 9, 10, 11]
     outbox.flush(100_000)
-    assert len(outbox._store) == 5, "control does not have them"
+    assert len(outbox._keeping._store) == 5, "control does not have them"
 
 
 def test_what_control_lost_is_kept_until_it_has_it_again_for_a_minute(tmp_path) -> None:
@@ -287,7 +287,7 @@ def test_a_full_disk_keeps_nothing_that_control_has(tmp_path) -> None:
 
 def on_disk(outbox: Outbox) -> list[int]:
     """The numbers of what could be sent again."""
-    return [number for number, _ in outbox._store.pending(0)]
+    return [number for number, _ in outbox._keeping._store.pending(0)]
 
 
 def resume(outbox: Outbox, number: int) -> None:
@@ -298,7 +298,7 @@ def resume(outbox: Outbox, number: int) -> None:
 def test_what_control_has_takes_no_memory(tmp_path) -> None:
     outbox = acknowledged(tmp_path, 4)
     outbox.flush(1_000)
-    spool = outbox._store._spool
+    spool = outbox._keeping._store._spool
     assert [len(outbox._batches), len(spool._waiting), len(spool._shed)] == [0, 0, 4]
     resume(outbox, 1)
     assert [batch.seq for batch in outbox.pending(0)] == [2, 3, 4], "it is on disk"
@@ -307,7 +307,7 @@ def test_what_control_has_takes_no_memory(tmp_path) -> None:
 def test_what_control_lost_and_the_disk_does_not_give_back_is_no_exception(tmp_path) -> None:
     outbox = acknowledged(tmp_path, 4)
     outbox.flush(1_000)
-    for path in outbox._store._spool.directory.glob("*.seg"):
+    for path in outbox._keeping._store._spool.directory.glob("*.seg"):
         path.chmod(0)
         path.unlink()
         path.mkdir()
@@ -346,5 +346,5 @@ def test_while_the_disk_hangs_reports_go_to_control_and_are_written_later(tmp_pa
     outbox.flush(5_000)
     disk.let()
     outbox.close()
-    assert outbox.storing and not outbox.unsaved_bytes
+    assert outbox.storing and not outbox._keeping.unsaved_bytes
     assert len(kept(tmp_path)) == 1, "what control lacks"
