@@ -213,7 +213,7 @@ def _property(field: FieldDescriptor, shape: str) -> Schema:
     nullable = not must and not field.is_repeated and (field.has_presence or field.enum_type is not None)
     schema = of_field(field, nullable=nullable or (shape != "output" and not must), shape=shape)
     if description := " ".join(filter(None, (description_of(field), schema.get("description")))):
-        schema["description"] = description
+        return {**schema, "description": description}  # the shape may be one for all fields of its type
     return schema
 
 
