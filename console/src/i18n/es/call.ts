@@ -99,6 +99,7 @@ const texts: Sections["call"] = {
   more: "Más",
   openContact: "Abrir el contacto",
   makeContact: "Crear un contacto",
+  textCaller: "Enviar un mensaje",
   blockCaller: "Bloquear este número",
   downloadJson: "Descargar como JSON",
   deleteCall: "Eliminar la llamada",
