@@ -28,7 +28,7 @@ interface Mark {
 const DOTS: Record<Lane, string> = { call: "bg-line-strong", caller: "bg-caller", agent: "bg-agent", tool: "bg-warn", person: "bg-info" };
 const ROW_PX = 34;
 
-export function Timeline({ call, followed, approvals, playback }: { call: CallDetail; followed: Followed; approvals: readonly ApprovalItem[]; playback: Playback | null }) {
+export default function Timeline({ call, followed, approvals, playback }: { call: CallDetail; followed: Followed; approvals: readonly ApprovalItem[]; playback: Playback | null }) {
   const t = useTexts("call");
   useReach(followed.earlier, true); // one axis has all of it
   const marks = useMarks(call, followed, approvals);
