@@ -99,6 +99,7 @@ export default {
   more: "More",
   openContact: "Open the contact",
   makeContact: "Make a contact",
+  textCaller: "Send a text",
   blockCaller: "Block this number",
   downloadJson: "Download as JSON",
   deleteCall: "Delete the call",
