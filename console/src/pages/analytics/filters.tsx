@@ -58,17 +58,17 @@ function Custom({ shown, today, onShow }: { shown: Window; today: string; onShow
     <form
       role="search"
       aria-label={t.custom}
-      className="flex items-center gap-1.5 max-md:w-full max-md:flex-wrap max-md:*:min-w-0"
+      className="flex items-center gap-1.5 max-md:w-full max-md:flex-wrap"
       onSubmit={(event) => {
         event.preventDefault();
         if (!isFaulty && isChanged) onShow(first, last);
       }}
     >
-      <div className="max-md:flex-1">
+      <div className="max-md:min-w-38 max-md:flex-1">
         <TextField isBare label={t.from} type="date" max={today} value={first} onChange={(event) => setFirst(event.target.value)} />
       </div>
       <span aria-hidden className="text-dim">–</span>
-      <div className="max-md:flex-1">
+      <div className="max-md:min-w-38 max-md:flex-1">
         <TextField isBare label={t.to} type="date" max={today} value={last} onChange={(event) => setLast(event.target.value)} />
       </div>
       <Button type="submit" off={isFaulty ? t.badDays : isChanged ? null : t.custom}>
