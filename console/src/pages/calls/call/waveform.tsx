@@ -37,7 +37,7 @@ export function Waveform({ call, known, playback, peaks }: Props) {
   return (
     <figure className="mb-1.5">
       <div className="flex gap-3">
-        <div aria-hidden className="flex w-12 shrink-0 flex-col text-right text-[11px] font-medium max-md:hidden">
+        <div aria-hidden className="flex min-w-12 shrink-0 flex-col text-right text-[11px] font-medium max-md:hidden">
           <span className="grid flex-1 items-center text-caller">{t.speakers.caller}</span>
           <span className="grid flex-1 items-center text-agent">{t.speakers.agent}</span>
         </div>
