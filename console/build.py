@@ -35,7 +35,7 @@ def installed() -> bool:
 def main() -> int:
     began = time.monotonic()
     print("building the console ...", end=" ", flush=True)
-    install = () if installed() else (("npm", "ci", "--omit=dev", "--silent"),)
+    install = () if installed() else (("npm", "ci", "--omit=dev", "--loglevel=error"),)
     for step in (*install, ("npm", "run", "build", "--silent")):
         try:
             fault = run(*step)

@@ -8,7 +8,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 
 from gateway import sse
 from gateway.contract import Binding
-from hum import eventtypes, jsonnames, jsonschemas, jsonvalues
+from hum import errors, eventtypes, jsonnames, jsonschemas, jsonvalues
 from hum.comments import comment
 from hum.eventtypes import EventType
 from hum.jsonvalues import INTEGER_NAMES, INTEGERS
@@ -59,7 +59,11 @@ ERROR_BODY: Schema = {
     "type": "object",
     "required": ["code", "message", "details", "request_id"],
     "properties": {
-        "code": {"type": "string", "description": "What a program goes by: `not_found`, `invalid_request`, ..."},
+        # No enum: a later release has others, and programs that were generated before must read those, too.
+        "code": {
+            "type": "string",
+            "description": f"What a program goes by. Among others: {', '.join(f'`{each}`' for each in errors.known())}.",
+        },
         "message": {"type": "string", "description": "A sentence for people."},
         "details": {"type": "array", "items": {"$ref": f"{SCHEMAS}ErrorDetail"}},
         "request_id": {"type": "string"},
@@ -213,7 +217,7 @@ def _property(field: FieldDescriptor, shape: str) -> Schema:
     nullable = not must and not field.is_repeated and (field.has_presence or field.enum_type is not None)
     schema = of_field(field, nullable=nullable or (shape != "output" and not must), shape=shape)
     if description := " ".join(filter(None, (description_of(field), schema.get("description")))):
-        schema["description"] = description
+        return {**schema, "description": description}  # the shape may be one for all fields of its type
     return schema
 
 

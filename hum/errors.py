@@ -205,3 +205,9 @@ class CarrierBusy(CarrierError):  # noqa: N818 - named for what happened, like t
     def __init__(self, retry_after_seconds: float, carrier_code: str = "20429") -> None:
         super().__init__("the carrier's rate limit is reached", carrier_status="429", carrier_code=carrier_code)
         self.retry_after_seconds = retry_after_seconds
+
+
+def known() -> list[str]:
+    """List the refusals of this module by the names that programs know them by, as `not_found`."""
+    refusals = (each for each in globals().values() if isinstance(each, type) and issubclass(each, Refused))
+    return sorted({each.reason.lower() for each in refusals})

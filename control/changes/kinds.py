@@ -85,5 +85,6 @@ KINDS = {
     "knowledge": Listed(_setting(pb.RESOURCE_KIND_KNOWLEDGE, Kind.KNOWLEDGE), "knowledge:read"),
     "tool": Listed(_setting(pb.RESOURCE_KIND_TOOL, Kind.TOOL), "integrations:read"),
     "mcp_server": Listed(_setting(pb.RESOURCE_KIND_MCP_SERVER, Kind.MCP_SERVER), "integrations:read"),
+    "contact": Listed(_setting(pb.RESOURCE_KIND_CONTACT, Kind.CONTACT), "contacts:read"),
     "crm_connector": Listed(_setting(pb.RESOURCE_KIND_CRM_CONNECTOR, Kind.CRM_CONNECTOR), "integrations:read"),
 }

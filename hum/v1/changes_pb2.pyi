@@ -41,6 +41,7 @@ class _ResourceKindEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ResourceK
     RESOURCE_KIND_TOOL: _ResourceKind.ValueType  # 10
     RESOURCE_KIND_MCP_SERVER: _ResourceKind.ValueType  # 11
     RESOURCE_KIND_CRM_CONNECTOR: _ResourceKind.ValueType  # 12
+    RESOURCE_KIND_CONTACT: _ResourceKind.ValueType  # 13
 
 class ResourceKind(_ResourceKind, metaclass=_ResourceKindEnumTypeWrapper): ...
 
@@ -57,6 +58,7 @@ RESOURCE_KIND_KNOWLEDGE: ResourceKind.ValueType  # 9
 RESOURCE_KIND_TOOL: ResourceKind.ValueType  # 10
 RESOURCE_KIND_MCP_SERVER: ResourceKind.ValueType  # 11
 RESOURCE_KIND_CRM_CONNECTOR: ResourceKind.ValueType  # 12
+RESOURCE_KIND_CONTACT: ResourceKind.ValueType  # 13
 
 @typing.final
 class ChangedResource(message.Message):
@@ -166,7 +168,7 @@ class StreamChangesResponse(message.Message):
 
     @builtins.property
     def resource_changed(self) -> ChangedResource:
-        """Of flows, numbers, webhooks, knowledge, tools, MCP servers and CRM connectors: it is new, has changed, or is gone.  A flow has
+        """Of contacts, flows, numbers, webhooks, knowledge, tools, MCP servers and CRM connectors: it is new, has changed, or is gone.  A flow has
         changed as well when its agent has other tools.
         """
 

@@ -118,7 +118,7 @@ class Discretion:
         self._since_ms = max(last_ms, self.clock.call_ms(now_ms) - back_ms)
         self._over_ms = now_ms + self._rules.longest_ms
         self._emit(Unrecord(self._since_ms))
-        self._emit(Report(RecordingPaused(self._since_ms, None, cause)))
+        self._emit(Report(RecordingPaused(self._since_ms, None, BY_RUN if cause.startswith(BY_RUN) else cause)))
 
     def resume(self, now_ms: float, said_ms: float) -> None:
         """Resume at `said_ms`, when the caller has heard what the agent was saying before it asked for this."""

@@ -45,7 +45,8 @@ async def test_a_call_is_told_as_the_list_shows_it_from_its_start_to_its_deletio
     http = await flow_with_number(edge)
     async with told(http) as stream:
         await post(edge, "/twilio/voice", CALL)
-        name, row = await stream.next()
+        (first, caller), (name, row) = await stream.until("call.created")
+        assert (first, caller["kind"]) == ("resource.changed", "contact")
         (listed,) = (await http.get("/api/calls")).json()["calls"]
         assert (name, row) == ("call.created", listed)
         await http.post(f"/api/calls/{row['id']}/tags", json={"tag": "vip"})
@@ -89,6 +90,7 @@ async def test_what_people_and_agents_leave_is_told(edge: Edge) -> None:
         campaign = (await http.patch(f"/api/sms/campaigns/{owned['campaigns']}", json={"name": "Other"})).json()
         assert (await stream.until("campaign.updated"))[-1][1]["name"] == campaign["name"]
         for path, kind in (
+            ("contacts", "contact"),
             ("flows", "flow"),
             ("numbers", "number"),
             ("webhooks", "webhook"),
@@ -98,8 +100,9 @@ async def test_what_people_and_agents_leave_is_told(edge: Edge) -> None:
             change = {"numbers": {"friendly_name": "Desk"}, "webhooks": {"description": "x"}}.get(path, {"name": "New"})
             assert (await http.patch(f"/api/{path}/{id}", json=change)).status_code == 200
             assert (await stream.until("resource.changed"))[-1][1] == {"kind": kind, "id": id}
-        await http.delete(f"/api/webhooks/{owned['webhooks']}")
-        assert (await stream.until("resource.changed"))[-1][1] == {"kind": "webhook", "id": owned["webhooks"]}
+        for path, kind in (("webhooks", "webhook"), ("contacts", "contact")):
+            await http.delete(f"/api/{path}/{owned[path]}")
+            await changed(stream, kind, owned[path])
 
 
 async def test_tools_and_the_systems_behind_them_are_told(edge: Edge) -> None:

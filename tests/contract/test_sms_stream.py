@@ -60,7 +60,7 @@ async def following(http: httpx.AsyncClient, last: int = 0, path: str = STREAM) 
     headers = {"Last-Event-ID": str(last)} if last else {}
     async with http.stream("GET", path, headers=headers) as answer:
         assert answer.status_code == 200, await answer.aread()
-        yield Following(answer.aiter_lines())
+        yield Following(answer.aiter_lines(), last)
 
 
 async def test_what_changes_is_told_as_it_is_now(edge: Edge) -> None:

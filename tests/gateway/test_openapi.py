@@ -141,3 +141,14 @@ def test_clients_can_be_generated_from_it() -> None:
     assert {"Retry-After", "RateLimit-Limit", "X-Request-Id"} <= DOCUMENT["components"]["responses"]["Error429"][
         "headers"
     ].keys()
+
+
+def test_a_field_is_described_by_its_own_words_alone() -> None:
+    times = DOCUMENT["components"]["schemas"]["Call"]["properties"]
+    assert "description" not in times["created_at"]
+    assert times["answered_at"]["description"] == "When the caller and the agent were connected."
+
+
+def test_the_known_refusals_are_named() -> None:
+    said = DOCUMENT["components"]["schemas"]["ErrorBody"]["properties"]["code"]["description"]
+    assert all(f"`{each}`" in said for each in ("not_found", "invalid_request", "organization_changed", "rate_limited"))

@@ -54,13 +54,20 @@ test("a call is followed live, and heard afterwards", async ({ admin, outside })
   await expect(page.getByRole("button", { name: "Remove the tag follow-up" })).toBeVisible();
   await admin.isRightInEverySize();
 
-  // Of a long call the latest comes first, and what was said before as one reads up. Here pages are of one turn.
-  await page.route(/\/api\/calls\/[^/]+(\/turns)?\?/, async (route) => route.continue({ url: route.request().url().replace(/turns=60|limit=200/, (wanted) => wanted.replace(/\d+/, "1")) }));
+  // Of a long call the latest comes first, and what was said before as one reads up. Here pages are of one turn; those before the last,
+  // which a transcript as short as this asks for by itself, wait until they are asked for.
+  const wanted = Promise.withResolvers<void>();
+  await page.route(/\/api\/calls\/[^/]+(\/turns)?\?/, async (route) => {
+    const url = route.request().url();
+    if (url.includes("/turns?")) await wanted.promise;
+    await route.continue({ url: url.replace(/turns=60|limit=200/, (count) => count.replace(/\d+/, "1")) });
+  });
   const said = transcript.map((each) => each.text).filter(Boolean);
   await page.reload();
   await expect(page.getByText("The latest of a long call")).toBeVisible();
   await expect(page.getByRole("region", { name: "Transcript" })).toContainText(said.at(-1) ?? "");
   await page.getByRole("button", { name: "From the beginning" }).click();
+  wanted.resolve();
   for (const text of said) await expect(page.getByRole("region", { name: "Transcript" })).toContainText(text);
   await expect(page.getByText("The latest of a long call")).toBeHidden();
 });

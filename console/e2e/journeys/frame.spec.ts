@@ -73,6 +73,37 @@ test("what is set up elsewhere is shown without being asked for", async ({ admin
   await expect(page.getByText("Dispatch")).toBeVisible();
   await admin.api("PATCH", `/api/crm-connectors/${connector}`, { name: "Night dispatch" });
   await expect(page.getByText("Night dispatch")).toBeVisible();
+  await admin.go("/contacts");
+  await admin.api("POST", "/api/contacts", { phone_e164: "+13175550161", name: "Ana Ruiz" });
+  await expect(page.getByRole("link", { name: /Ana Ruiz/ })).toBeVisible();
+});
+
+test("what no news are of is there for who comes back to the tab", async ({ admin }) => {
+  const { page } = admin;
+  await admin.go("/api-keys");
+  await expect(page.getByText("No keys yet")).toBeVisible();
+  await admin.api("POST", "/api/api-keys", { name: "Website", role: "viewer" });
+  await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+  await expect(page.getByText("Website")).toBeVisible();
+});
+
+test("what opens beside a button closes when one goes elsewhere", async ({ admin }) => {
+  const { page } = admin;
+  const person = page.getByRole("button", { name: /Admin/ });
+  const account = page.getByRole("link", { name: "Your account" });
+  await expect(person).toContainText("Admin · UTC");
+  await person.click();
+  await expect(account).toBeVisible();
+  await page.keyboard.press("Escape");
+  await expect(account).toBeHidden();
+  await expect(person).toBeFocused();
+  await person.click();
+  await page.getByRole("heading", { name: "Home", level: 1 }).click();
+  await expect(account).toBeHidden();
+  await person.click();
+  await account.click();
+  await expect(page).toHaveURL(/\/me$/);
+  await expect(account).toBeHidden();
 });
 
 test("a browser without shared workers is kept up to date too", async ({ admin }) => {

@@ -125,6 +125,7 @@ test("a conversation is put off, closed, and opened by undo, by keys alone", asy
   await page.keyboard.press("Enter");
   await expect(page.getByRole("log", { name: "Messages" })).toContainText("Hello there");
   await page.keyboard.press("s");
+  await expect(page.getByRole("button", { name: /^In two hours/ })).toBeFocused();
   await page.getByRole("button", { name: /^Tomorrow morning/ }).click();
   await expect(page.getByText(/^Snoozed until .+ UTC\.$/).first()).toBeVisible();
   await page.getByRole("button", { name: "Wake" }).click();
@@ -151,6 +152,15 @@ test("contacts are imported after a look at what would happen", async ({ admin }
   await page.getByRole("link", { name: "Ana Ruiz" }).click();
   await expect(page.getByLabel("Name", { exact: true })).toHaveValue("Ana Ruiz");
   await expect(page.getByText("Allowed")).toHaveCount(2);
+
+  // From there one calls or texts; a text that was begun is there for who comes back.
+  await page.getByRole("button", { name: "Text", exact: true }).click();
+  await expect(page.getByRole("dialog").getByLabel("To", { exact: true })).toHaveValue(e164);
+  await page.getByRole("dialog").getByLabel("Text", { exact: true }).fill("Your shoes are here.");
+  await page.keyboard.press("Escape");
+  await expect(page).toHaveURL(/\/inbox$/);
+  await page.getByRole("button", { name: "New text" }).first().click();
+  await expect(page.getByRole("dialog").getByLabel("Text", { exact: true })).toHaveValue("Your shoes are here.");
   forgive(page); // who never opted out is not known to the opt-outs: a 404
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type News, isConcerned, touched } from "./live";
+import { type News, isConcerned, isUntold, touched } from "./live";
 
 const CALL = "call_01M8CB98TVM45FH50VCMXFKHDN";
 const OTHER = "call_01M8CBEQ94PXZ81P8KG25TR1NC";
@@ -9,6 +9,7 @@ describe("what news touch", () => {
     [{ type: "call.updated", id: CALL }, ["calls", "dashboard"]],
     [{ type: "message.created", id: "msg" }, ["conversations", "inbox"]],
     [{ type: "resource.changed", kind: "flow", id: "f" }, ["flows"]],
+    [{ type: "resource.changed", kind: "contact", id: "k" }, ["contacts"]],
     [{ type: "resource.deleted", kind: "call", id: CALL }, ["calls", "dashboard"]],
     [{ type: "resource.changed", kind: "something new", id: "x" }, []],
   ])("%o", (news, nouns) => expect(touched(news).nouns).toEqual(nouns));
@@ -23,5 +24,9 @@ describe("which queries are asked again", () => {
     expect(isConcerned(["calls", OTHER], "calls", ids)).toBe(false);
     expect(isConcerned(["flows", "names"], "calls", ids)).toBe(false);
     expect(isConcerned(["dashboard"], "dashboard", ids)).toBe(true);
+  });
+  it("are, for who comes back to a tab, those that no news are of; and never what is drawn from a file", () => {
+    expect([["team", "members"], ["api-keys"], ["me"]].map(isUntold)).toEqual([true, true, true]);
+    expect([["calls", "list", {}], ["contacts", "list", {}], ["peaks", "calls", CALL], ["voices"]].map(isUntold)).toEqual([false, false, false, false]);
   });
 });

@@ -48,6 +48,7 @@ const TOUCHES: Record<string, string[]> = {
   voicemail: ["voicemails", "dashboard"],
   approval: ["approvals", "dashboard"],
   campaign: ["campaigns"],
+  contact: ["contacts"],
   number: ["numbers"],
   flow: ["flows"],
   webhook: ["webhooks"],
@@ -56,6 +57,9 @@ const TOUCHES: Record<string, string[]> = {
   mcp_server: ["mcp-servers"],
   crm_connector: ["crm"],
 };
+
+/** What the stream tells nothing of: asked again when one comes back to the tab. What never changes, or is asked for by a press, is not among them. */
+const UNTOLD = new Set(["api-keys", "audit-log", "billing", "blocklist", "emails", "events", "me", "optOuts", "organization", "team", "templates", "tool-executions", "tool-secrets", "triggers", "usage"]);
 
 /** News come in bursts: what several of them touch is asked once. */
 const GATHER_MS = 250;
@@ -81,6 +85,11 @@ export function isConcerned(key: QueryKey, noun: string, ids: ReadonlySet<string
 function isShort(query: Query): boolean {
   const found = query.state.data as Partial<InfiniteData<unknown>> | undefined;
   return query.meta?.["isPatched"] !== true && (found?.pages?.length ?? 0) <= MOST_PAGES_AGAIN;
+}
+
+/** Whether somebody, or another tab, may have changed it without a word. */
+export function isUntold(key: QueryKey): boolean {
+  return UNTOLD.has(String(key[0]));
 }
 
 /** Gathers what is touched for a moment, and asks for it then. */
@@ -136,7 +145,9 @@ export function useLive(): void {
       });
     };
     const woken = (): void => {
-      if (document.visibilityState === "visible") connection.again();
+      if (document.visibilityState !== "visible") return;
+      connection.again();
+      void client.invalidateQueries({ predicate: (query) => isShort(query) && isUntold(query.queryKey), refetchType: "active" });
     };
     document.addEventListener("visibilitychange", woken);
     window.addEventListener("pageshow", woken);

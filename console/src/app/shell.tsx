@@ -16,7 +16,7 @@ const Toasts = lazy(() => import("@/ui/toasts"));
 
 export function Shell() {
   const t = useTexts("shell");
-  const hasOrganization = useMe().organization !== null;
+  const { organization } = useMe();
   const [palette, setPalette] = useState<"commands" | "keys" | null>(null);
   const [isNavOpen, setNavOpen] = useState(false);
   const path = useRouterState({ select: (state) => state.location.pathname });
@@ -36,14 +36,14 @@ export function Shell() {
         <button type="button" aria-label={isNavOpen ? t.close : t.menu} aria-expanded={isNavOpen} className="grid size-11 place-items-center rounded-control" onClick={() => setNavOpen(!isNavOpen)}>
           {isNavOpen ? <Glyph of="close" size={20} /> : <Glyph of="menu" size={20} />}
         </button>
-        <span className="flex-1 font-semibold">HUM</span>
+        <span className="min-w-0 flex-1 truncate font-semibold">{organization?.name ?? "HUM"}</span>
         <button type="button" aria-label={t.palette} className="grid size-11 place-items-center rounded-control" onClick={() => setPalette("commands")}>
           <Glyph of="search" size={19} />
         </button>
       </header>
       <Sidebar isOpen={isNavOpen} onSearch={() => setPalette("commands")} />
       <main id="main" tabIndex={-1} className="flex min-h-0 min-w-0 flex-1 flex-col overflow-auto">
-        <Suspense>{hasOrganization && <LiveLink />}</Suspense>
+        <Suspense>{organization && <LiveLink />}</Suspense>
         <div className="min-h-0 flex-1">
           <Outlet />
         </div>

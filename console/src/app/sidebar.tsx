@@ -4,17 +4,17 @@ import { Suspense, lazy, useState } from "react";
 import { useMe } from "@/api/me";
 import { useTexts } from "@/i18n";
 import { Glyph } from "./glyphs";
-import { useCounts } from "./counts";
 import { NAV, isShown } from "./nav";
 import { Switcher } from "./switcher";
 
 const NavIcon = lazy(() => import("./nav-icons"));
+const NavCount = lazy(() => import("./nav-count"));
+const OwnZone = lazy(() => import("./own-zone"));
 const PersonMenu = lazy(() => import("./person-menu"));
 
 export function Sidebar({ isOpen, onSearch }: { isOpen: boolean; onSearch: () => void }) {
   const t = useTexts("shell");
   const me = useMe();
-  const counts = useCounts();
   return (
     <aside aria-label={t.menu} className={`w-56 shrink-0 flex-col border-r md:max-lg:w-15 border-line bg-canvas max-md:absolute max-md:inset-x-0 max-md:top-[53px] max-md:bottom-0 max-md:z-30 max-md:w-full ${isOpen ? "flex" : "hidden md:flex"}`}>
       <Switcher />
@@ -46,7 +46,9 @@ export function Sidebar({ isOpen, onSearch }: { isOpen: boolean; onSearch: () =>
                         <NavIcon of={item.label} />
                       </Suspense>
                       <span className="flex-1 truncate md:max-lg:sr-only">{t.nav[item.label]}</span>
-                      <Count value={counts[item.label]} />
+                      <Suspense>
+                        <NavCount of={item.label} />
+                      </Suspense>
                     </Link>
                   </li>
                 ))}
@@ -60,11 +62,6 @@ export function Sidebar({ isOpen, onSearch }: { isOpen: boolean; onSearch: () =>
   );
 }
 
-function Count({ value }: { value: number | undefined }) {
-  if (!value) return null;
-  return <span className="tabular rounded-full bg-accent px-1.5 md:max-lg:absolute md:max-lg:top-0 md:max-lg:right-0 text-[11px] leading-4.5 font-semibold text-on-accent">{value > 99 ? "99+" : value}</span>;
-}
-
 function Person() {
   const t = useTexts("shell");
   const me = useMe();
@@ -73,7 +70,7 @@ function Person() {
     <div className="relative border-t border-line p-2 text-[13px]">
       {isOpen && (
         <Suspense>
-          <PersonMenu />
+          <PersonMenu close={() => setOpen(false)} />
         </Suspense>
       )}
       <button type="button" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)} className="flex w-full items-center gap-2.5 rounded-control px-2.5 py-1.5 text-left hover:bg-hover">
@@ -82,7 +79,12 @@ function Person() {
         </span>
         <span className="min-w-0 flex-1 md:max-lg:sr-only">
           <span className="block truncate font-medium">{me.user?.name || me.user?.email}</span>
-          <span className="block truncate text-dim">{me.role ? t.roles[me.role] : ""}</span>
+          <span className="block truncate text-dim">
+            {me.role && t.roles[me.role]}
+            <Suspense>
+              <OwnZone />
+            </Suspense>
+          </span>
         </span>
         <Glyph of="upAndDown" size={14} className="text-dim md:max-lg:hidden" />
       </button>

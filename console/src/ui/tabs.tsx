@@ -1,6 +1,6 @@
 /** Tabs whose choice lives in the URL: each is a link. */
 import { Link, type LinkProps } from "@tanstack/react-router";
-import type { ReactNode } from "react";
+import { type ReactNode, useEffect, useRef } from "react";
 
 export interface Tab {
   label: ReactNode;
@@ -9,8 +9,14 @@ export interface Tab {
 }
 
 export function Tabs({ label, tabs }: { label: string; tabs: readonly Tab[] }) {
+  const nav = useRef<HTMLElement>(null);
+  const chosen = tabs.findIndex((tab) => tab.isActive);
+  // On a phone the chosen one may be past the edge.
+  useEffect(() => {
+    nav.current?.children[chosen]?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [chosen]);
   return (
-    <nav aria-label={label} className="flex gap-1 overflow-x-auto border-b border-line px-6 max-md:px-4">
+    <nav aria-label={label} ref={nav} className="flex shrink-0 gap-1 overflow-x-auto border-b border-line px-6 max-md:px-4">
       {tabs.map((tab, at) => (
         <Link
           key={at}

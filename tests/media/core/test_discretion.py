@@ -171,6 +171,7 @@ def test_one_of_the_flows_tools_pauses_until_it_has_finished():
     discretion.tool_finished("c")
     discretion.watch(8_000)
     assert pauses(out) == [(5_000, 8_000)] and SECRET not in repr(out)
+    assert told(out, RecordingPaused)[0].cause == "run"  # whichever call of the tool it was
 
 
 def test_keys_pause_from_their_tone_on_and_a_while_after_the_last():

@@ -1,6 +1,9 @@
 /** One call, live and afterwards. */
 import { plural } from "../language";
 
+/** What paused a recording. */
+const PAUSES: Record<string, string> = { tool: "the agent was asked to", phrase: "what the agent said", keys: "keys were pressed", run: "a tool was at work", carried_over: "as before the connection was lost" };
+
 export default {
   title: "Call",
   calls: "Calls",
@@ -99,6 +102,7 @@ export default {
   more: "More",
   openContact: "Open the contact",
   makeContact: "Make a contact",
+  textCaller: "Send a text",
   blockCaller: "Block this number",
   downloadJson: "Download as JSON",
   deleteCall: "Delete the call",
@@ -188,5 +192,5 @@ export default {
   why: (onset: string, reason: string, spokenMs: number) => `Stopped for ${onset}; ${reason} (${spokenMs} ms of voice)`,
   onsets: { voice: "a voice", pitch: "a likely voice with a moving pitch", breath: "a likely voice after a breath", hiss: "a hiss as of an s", webrtcvad: "a voice, by webrtcvad alone" } as Record<string, string>,
   reasons: { kept_speaking: "the caller kept speaking", fell_silent: "the caller fell silent", no_audio: "no more audio came", call_ended: "the call ended" } as Record<string, string>,
-  recordingPaused: (cause: string) => `Recording paused (${cause.replaceAll("_", " ")})`,
+  recordingPaused: (cause: string) => `Recording paused: ${PAUSES[cause] ?? cause}`,
 };

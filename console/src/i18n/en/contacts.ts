@@ -36,6 +36,8 @@ export default {
 
   gone: "There is no such contact. It may have been deleted, or belong to another organization.",
   untextable: (code: string) => `Can't be texted (${code})`,
+  reachByCall: "Call",
+  reachByText: "Text",
   fields: "Details",
   sources: { user: "your team", crm: "the CRM", lookup: "the carrier" },
   saidBy: (source: string) => `From ${source}`,

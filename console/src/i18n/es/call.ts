@@ -1,6 +1,8 @@
 import { plural } from "../language";
 import type { Sections } from "../sections";
 
+const PAUSES: Record<string, string> = { tool: "se pidió al agente", phrase: "por lo que dijo el agente", keys: "se pulsaron teclas", run: "trabajaba una herramienta", carried_over: "como antes de perderse la conexión" };
+
 const texts: Sections["call"] = {
   title: "Llamada",
   calls: "Llamadas",
@@ -99,6 +101,7 @@ const texts: Sections["call"] = {
   more: "Más",
   openContact: "Abrir el contacto",
   makeContact: "Crear un contacto",
+  textCaller: "Enviar un mensaje",
   blockCaller: "Bloquear este número",
   downloadJson: "Descargar como JSON",
   deleteCall: "Eliminar la llamada",
@@ -188,6 +191,11 @@ const texts: Sections["call"] = {
     inbound_seconds: "segundos entrantes",
     outbound_seconds: "segundos salientes",
     stream_seconds: "segundos de audio",
+    transfer_seconds: "segundos de transferencia",
+    machine_detections: "detecciones de contestador",
+    lookups: "consultas del número",
+    transcription_ms: "ms transcritos",
+    speech_ms: "ms de voz generada",
   },
 
   placed: "La llamada se hizo",
@@ -198,7 +206,7 @@ const texts: Sections["call"] = {
   why: (onset: string, reason: string, spokenMs: number) => `Se detuvo por ${onset}; ${reason} (${spokenMs} ms de voz)`,
   onsets: { voice: "una voz", pitch: "una voz probable cuyo tono se mueve", breath: "una voz probable tras un soplo", hiss: "un siseo como de una s", webrtcvad: "una voz, solo según webrtcvad" } as Record<string, string>,
   reasons: { kept_speaking: "el interlocutor siguió hablando", fell_silent: "el interlocutor calló", no_audio: "no llegó más audio", call_ended: "la llamada terminó" } as Record<string, string>,
-  recordingPaused: (cause) => `Grabación en pausa (${cause.replaceAll("_", " ")})`,
+  recordingPaused: (cause) => `Grabación en pausa: ${PAUSES[cause] ?? cause}`,
 };
 
 export default texts;

@@ -36,6 +36,8 @@ const texts: Sections["contacts"] = {
 
   gone: "Este contacto no existe. Puede que se haya eliminado o que pertenezca a otra organización.",
   untextable: (code) => `No admite mensajes (${code})`,
+  reachByCall: "Llamar",
+  reachByText: "Escribir",
   fields: "Datos",
   sources: { user: "su equipo", crm: "el CRM", lookup: "el operador" },
   saidBy: (source) => `Según ${source}`,

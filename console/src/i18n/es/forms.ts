@@ -17,6 +17,6 @@ const texts: Sections["forms"] = {
   needed: "Necesario",
   nothing: "Ninguno todavía.",
   chars: (used, most) => `${used} de ${most} caracteres`,
-  equalLines: (lines) => `${lines} líneas iguales, haz clic para verlas`,
+  equalLines: (lines) => `${lines} líneas iguales, haga clic para verlas`,
 };
 export default texts;

@@ -135,7 +135,7 @@ const texts: Sections["inbox"] = {
   sending: "Enviando…",
   refused: (why) => `No enviado: ${why}`,
   notConfirmed: "Sin confirmar. Reintentarlo no lo envía dos veces.",
-  neverConfirmed: (at) => `No se sabe si se envió (${at}). Mira la conversación antes de volver a enviarlo.`,
+  neverConfirmed: (at) => `No se sabe si se envió (${at}). Mire la conversación antes de volver a enviarlo.`,
   retry: "Reintentar",
   writeAgain: "Volver a editarlo",
   editAgain: "Editar",

@@ -21,7 +21,7 @@ export default function Metrics() {
   const query = useThing<Figures>(["analytics", id, days], (signal) => data(api.GET("/api/flows/{id}/metrics", { params: { path: { id }, query: { days } }, signal })));
   return (
     <div className="space-y-5">
-      <div className="w-44">
+      <div className="w-44 max-md:w-full">
         <SelectField
           label={t.metrics.period}
           isBare
@@ -56,7 +56,7 @@ function Charts({ figures }: { figures: Figures }) {
           <div key={label} className="rounded-card border border-line bg-surface px-4 py-3 shadow-card">
             <dt className="text-xs text-dim">{label}</dt>
             <dd className="text-xl font-semibold tabular">{value}</dd>
-            <dd className="h-4 text-xs text-dim tabular">{more}</dd>
+            <dd className="min-h-4 text-xs text-dim tabular">{more}</dd>
           </div>
         ))}
       </dl>

@@ -32,7 +32,7 @@ export function Filters({ search, shown, today }: { search: AnalyticsSearch; sho
         })}
       </nav>
       <Custom key={`${shown.first} ${shown.last}`} shown={shown} today={today} onShow={(from, to) => void navigate({ to: "/analytics", search: { from, to, ...agent } })} />
-      <div className="w-48">
+      <div className="w-48 max-md:w-full">
         <SelectField
           isBare
           label={t.agent}
@@ -58,15 +58,19 @@ function Custom({ shown, today, onShow }: { shown: Window; today: string; onShow
     <form
       role="search"
       aria-label={t.custom}
-      className="flex items-center gap-1.5 max-md:w-full"
+      className="flex items-center gap-1.5 max-md:w-full max-md:flex-wrap"
       onSubmit={(event) => {
         event.preventDefault();
         if (!isFaulty && isChanged) onShow(first, last);
       }}
     >
-      <TextField isBare label={t.from} type="date" max={today} value={first} onChange={(event) => setFirst(event.target.value)} />
+      <div className="max-md:min-w-38 max-md:flex-1">
+        <TextField isBare label={t.from} type="date" max={today} value={first} onChange={(event) => setFirst(event.target.value)} />
+      </div>
       <span aria-hidden className="text-dim">–</span>
-      <TextField isBare label={t.to} type="date" max={today} value={last} onChange={(event) => setLast(event.target.value)} />
+      <div className="max-md:min-w-38 max-md:flex-1">
+        <TextField isBare label={t.to} type="date" max={today} value={last} onChange={(event) => setLast(event.target.value)} />
+      </div>
       <Button type="submit" off={isFaulty ? t.badDays : isChanged ? null : t.custom}>
         {t.show}
       </Button>

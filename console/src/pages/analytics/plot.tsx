@@ -45,7 +45,7 @@ export default function Plot({ label, days, series, format }: { label: string; d
             width: 2,
             points: { show: days.length <= 14, size: 5 },
             spanGaps: false,
-            value: (_: uPlot, value: number | null) => (value === null ? "–" : format(value)),
+            value: (_: uPlot, value: number | null) => (value === null ? "" : format(value)),
             ...(each.isFilled ? { fill: `${colour(each.colour)}22` } : {}),
           })),
         ],

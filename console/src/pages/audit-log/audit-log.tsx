@@ -99,11 +99,11 @@ function Filters({ filter, entries }: { filter: AuditFilter; entries: Entry[] })
 function useColumns(filter: AuditFilter): Column<Entry>[] {
   const t = useTexts("auditLog");
   return [
-    { key: "when", title: t.when, width: "8rem", cell: (row) => <Time at={row.at} /> },
+    { key: "when", title: t.when, width: "7.5rem", cell: (row) => <Time at={row.at} /> },
     {
       key: "who",
       title: t.who,
-      width: "minmax(7rem, 1.2fr)",
+      width: "minmax(4.5rem, 1.2fr)",
       cell: (row) => (
         <>
           <Link to="/audit-log" search={{ ...filter, actor: row.actor }} title={t.onlyActor(row.actor_name || row.actor)} className="block truncate hover:underline">
@@ -116,7 +116,7 @@ function useColumns(filter: AuditFilter): Column<Entry>[] {
     {
       key: "action",
       title: t.action,
-      width: "minmax(8rem, 1.4fr)",
+      width: "minmax(6rem, 1.4fr)",
       cell: (row) => (
         <Link to="/audit-log" search={{ ...filter, action: row.action }} title={t.onlyAction(row.action)} className="block truncate font-mono text-[13px] hover:underline">
           {row.action}

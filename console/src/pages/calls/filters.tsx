@@ -101,7 +101,7 @@ function SearchBox({ value, onChange }: { value: string; onChange: (value: strin
 
 function Picker({ label, any, value, choices, onChange }: { label: string; any: string; value: string | undefined; choices: readonly Choice[]; onChange: (value: string) => void }): ReactNode {
   return (
-    <select aria-label={label} value={value ?? ""} onChange={(event) => onChange(event.target.value)} className={`${CONTROL} max-w-40 shrink-0 pr-6 ${value ? "border-accent bg-accent-soft" : ""}`}>
+    <select aria-label={label} value={value ?? ""} onChange={(event) => onChange(event.target.value)} className={`${CONTROL} max-w-52 shrink-0 pr-6 ${value ? "border-accent bg-accent-soft" : ""}`}>
       <option value="">{any}</option>
       {choices.map((each) => (
         <option key={each.value} value={each.value}>

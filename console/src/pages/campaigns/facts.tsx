@@ -42,7 +42,7 @@ export function CampaignFacts({ campaign }: { campaign: Campaign }) {
       <Facts
         items={[
           [t.number, number ? phone(number.e164) : campaign.twilio_number_id ? "…" : t.numberGone],
-          [t.agent, flow ? <a key="flow" href={`/agents/${flow.id}`} className="underline">{flow.name}</a> : t.numbersAgent],
+          [t.agent, flow ? <Link key="flow" to="/agents/$id" params={{ id: flow.id }} className="underline">{flow.name}</Link> : t.numbersAgent],
           [t.throttle, campaign.throttle_per_minute ? t.perMinute(campaign.throttle_per_minute) : t.asFastAsMay],
           [t.quietHours, campaign.honor_quiet_hours ? t.kept : t.notKept],
           campaign.scheduled_start_at ? [t.startsAt, <Time key="start" at={campaign.scheduled_start_at} />] : null,

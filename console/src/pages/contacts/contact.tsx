@@ -1,9 +1,11 @@
-import { Link, useParams } from "@tanstack/react-router";
+import { Link, useNavigate, useParams } from "@tanstack/react-router";
+import { MessageSquare, PhoneOutgoing } from "lucide-react";
 import { type Schemas, api, data } from "@/api/client";
 import { useCan } from "@/api/me";
 import { asApiError, useThing } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { count, phone } from "@/lib/format";
+import { Button } from "@/ui/button";
 import { Badge, Card, Facts, Loaded, Page, Skeleton, Time, Failure } from "@/ui/layout";
 import { Attributes } from "./attributes";
 import { Danger, Permissions } from "./danger";
@@ -31,6 +33,7 @@ export function Contact() {
       key={id}
       title={contact.name ?? contact.caller_name ?? phone(contact.phone_e164)}
       back={back}
+      actions={<Reach e164={contact.phone_e164} />}
       lead={
         <span className="flex flex-wrap items-center gap-2">
           <span className="tabular">{phone(contact.phone_e164)}</span>
@@ -53,6 +56,21 @@ export function Contact() {
         </div>
       </div>
     </Page>
+  );
+}
+
+function Reach({ e164 }: { e164: string }) {
+  const t = useTexts("contacts");
+  const navigate = useNavigate();
+  return (
+    <>
+      <Button icon={PhoneOutgoing} needs="calls:write" onClick={() => void navigate({ to: "/calls", search: { place: e164 } })}>
+        {t.reachByCall}
+      </Button>
+      <Button icon={MessageSquare} needs="sms:write" onClick={() => void navigate({ to: "/inbox", search: { to: e164 } })}>
+        {t.reachByText}
+      </Button>
+    </>
   );
 }
 
@@ -118,7 +136,7 @@ function Between({ e164 }: { e164: string }) {
                 <ul className="-my-2 divide-y divide-line">
                   {page.calls.map((call) => (
                     <li key={call.id}>
-                      <a href={`/calls/${call.id}`} className="block py-2 hover:underline">
+                      <Link to="/calls/$id" params={{ id: call.id }} className="block py-2 hover:underline">
                         <span className="flex justify-between gap-2">
                           <span className="min-w-0 truncate">{call.outcome_label ?? t.directions[call.direction]}</span>
                           <span className="text-xs text-dim">
@@ -126,7 +144,7 @@ function Between({ e164 }: { e164: string }) {
                           </span>
                         </span>
                         {call.summary_text && <span className="line-clamp-2 text-[13px] text-dim">{call.summary_text}</span>}
-                      </a>
+                      </Link>
                     </li>
                   ))}
                 </ul>

@@ -1,7 +1,7 @@
 import { useNavigate } from "@tanstack/react-router";
 import { useRef, useState } from "react";
 import { api, data, idempotencyKey } from "@/api/client";
-import { useCan } from "@/api/me";
+import { useCan, useMe } from "@/api/me";
 import { useChange, useThing } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { phone } from "@/lib/format";
@@ -17,17 +17,30 @@ interface Wanted {
   body: string;
 }
 
+/** What was begun and not sent, for who closes the dialog and comes back; as long as the tab is open. */
+function useKept(given: string): [Wanted, (wanted: Wanted | null) => void] {
+  const place = `hum.new-text.${useMe().organization?.id ?? ""}`;
+  const [first] = useState<Wanted>(() => {
+    const kept = JSON.parse(sessionStorage.getItem(place) ?? "null") as Wanted | null;
+    return kept && (given === "" || given === kept.to) ? kept : { number: "", to: given, body: "" };
+  });
+  return [first, (wanted) => (wanted?.body.trim() ? sessionStorage.setItem(place, JSON.stringify(wanted)) : sessionStorage.removeItem(place))];
+}
+
 /** A text to somebody who may have no thread yet. */
 export function Compose({ onClose, to: given = "" }: { onClose: () => void; to?: string }) {
   const t = useTexts("inbox");
   const navigate = useNavigate();
   const numbers = (useNumbers().data?.numbers ?? []).filter((each) => each.sms_enabled);
-  const [wanted, setWanted] = useState<Wanted>({ number: "", to: given, body: "" });
+  const [first, keep] = useKept(given);
+  const [wanted, setWanted] = useState(first);
   const [faults, setFaults] = useState<Record<string, string>>({});
   const key = useRef(idempotencyKey());
   const number = wanted.number || numbers[0]?.id || "";
   const set = (change: Partial<Wanted>): void => {
-    setWanted({ ...wanted, ...change });
+    const next = { ...wanted, ...change };
+    setWanted(next);
+    keep(next);
     key.current = idempotencyKey(); // another text is another request
   };
   const start = useChange(
@@ -41,6 +54,7 @@ export function Compose({ onClose, to: given = "" }: { onClose: () => void; to?:
     [["conversations"], ["inbox"]],
     {
       onDone: (conversation) => {
+        keep(null);
         onClose();
         void navigate({ to: "/inbox/$id", params: { id: conversation.id } });
       },

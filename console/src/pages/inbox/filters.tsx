@@ -88,9 +88,9 @@ function Whose() {
           search={clean({ ...search, assignee: each.value })}
           replace
           aria-current={search.assignee === each.value ? "true" : undefined}
-          className={`flex h-7 min-w-0 flex-1 items-center justify-center gap-1 rounded-[5px] px-1 text-[13px] font-medium max-md:h-10 ${search.assignee === each.value ? "bg-surface shadow-card" : "text-dim hover:text-ink"}`}
+          className={`flex h-7 grow items-center justify-center gap-1 rounded-[5px] px-1 text-[13px] font-medium max-md:h-10 ${search.assignee === each.value ? "bg-surface shadow-card" : "text-dim hover:text-ink"}`}
         >
-          <span className="truncate">{each.label}</span>
+          <span className="whitespace-nowrap">{each.label}</span>
           {each.unread && each.unread.conversations > 0 && (
             <span className="tabular shrink-0 rounded-full bg-accent whitespace-nowrap px-1.5 text-[11px] leading-4 text-on-accent" title={t.unreadCount(each.unread.conversations)}>
               {count(each.unread.conversations)}

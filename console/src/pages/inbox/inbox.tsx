@@ -1,4 +1,4 @@
-import { Outlet, useNavigate, useParams } from "@tanstack/react-router";
+import { Outlet, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { Ban, CircleHelp, Clock, FileText, MessagesSquare, SquarePen } from "lucide-react";
 import { useMemo, useState } from "react";
 import { type Command, useCommands } from "@/app/commands";
@@ -16,7 +16,12 @@ export function Inbox() {
   const t = useTexts("inbox");
   const { id } = useParams({ strict: false });
   const navigate = useNavigate();
+  const { to: recipient, ...search } = useSearch({ from: "/shell/inbox" });
   const [isComposing, setComposing] = useState(false);
+  const closeCompose = (): void => {
+    setComposing(false);
+    if (recipient !== undefined) void navigate({ to: ".", search, replace: true });
+  };
   const go = (to: "/inbox/templates" | "/inbox/scheduled" | "/inbox/unknown" | "/inbox/opt-outs") => () => void navigate({ to });
   useCommands(
     useMemo<Command[]>(
@@ -56,7 +61,7 @@ export function Inbox() {
       <div className={`${id ? "flex" : "hidden lg:flex"} min-h-0 min-w-0 flex-1`}>
         <Outlet />
       </div>
-      {isComposing && <Compose onClose={() => setComposing(false)} />}
+      {(isComposing || recipient !== undefined) && <Compose to={recipient ?? ""} onClose={closeCompose} />}
     </div>
   );
 }

@@ -9,16 +9,19 @@ export interface InboxSearch {
   unread?: true;
   number?: string;
   q?: string;
+  /** To whom a text is being begun. */
+  to?: string;
 }
 
 function inboxSearch(search: Record<string, unknown>): InboxSearch {
-  const { status, assignee, unread, number, q } = search;
+  const { status, assignee, unread, number, q, to } = search;
   return {
     ...(status === "snoozed" || status === "closed" || status === "all" ? { status } : {}),
     ...(typeof assignee === "string" && assignee ? { assignee } : {}),
     ...(unread === true ? { unread } : {}),
     ...(typeof number === "string" && number ? { number } : {}),
     ...(q !== undefined && q !== "" ? { q: String(q).slice(0, 200) } : {}),
+    ...(to !== undefined ? { to: String(to).slice(0, 200) } : {}),
   };
 }
 

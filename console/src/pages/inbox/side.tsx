@@ -129,7 +129,7 @@ function Calls({ e164 }: { e164: string }) {
             <ul className="space-y-2 text-[13px]">
               {calls.map((call) => (
                 <li key={call.id}>
-                  <a href={`/calls/${call.id}`} className="block hover:underline">
+                  <Link to="/calls/$id" params={{ id: call.id }} className="block hover:underline">
                     <span className="flex justify-between gap-2">
                       <span className="min-w-0 truncate">{call.outcome_label ?? t.directions[call.direction]}</span>
                       <span className="text-xs text-dim">
@@ -137,7 +137,7 @@ function Calls({ e164 }: { e164: string }) {
                       </span>
                     </span>
                     {call.summary_text && <span className="line-clamp-2 text-dim">{call.summary_text}</span>}
-                  </a>
+                  </Link>
                 </li>
               ))}
             </ul>

@@ -159,7 +159,7 @@ function Head({ conversation, isSideOpen, onSide, onPanel }: { conversation: Con
         <Back />
         <div className="min-w-0 flex-1">
           <h1 className="truncate text-base">{nameOf(conversation)}</h1>
-          <p className="truncate text-xs text-dim">
+          <p className="text-xs text-dim lg:truncate">
             {[conversation.contact?.name ? phone(conversation.contact_e164) : null, conversation.contact?.company, t.via(phone(conversation.number_e164))].filter(Boolean).join(" · ")}
           </p>
         </div>

@@ -34,7 +34,7 @@ function useColumns(onRemove: (member: Member) => void): Column<Member>[] {
     {
       key: "person",
       title: t.person,
-      width: "minmax(9rem, 2fr)",
+      width: "minmax(7.5rem, 2fr)",
       cell: (row) => (
         <>
           <span className="block truncate font-medium">
@@ -45,7 +45,7 @@ function useColumns(onRemove: (member: Member) => void): Column<Member>[] {
         </>
       ),
     },
-    { key: "role", title: t.role, width: "minmax(8.5rem, 10rem)", cell: (row) => <RoleCell member={row} /> },
+    { key: "role", title: t.role, width: "minmax(10rem, 11rem)", cell: (row) => <RoleCell member={row} /> },
     { key: "hint", title: "", width: "minmax(8rem, 2fr)", isWide: true, cell: (row) => <span className="text-xs text-dim">{t.roleHints[row.role]}</span> },
     { key: "joined", title: t.joined, width: "8.5rem", isWide: true, isRight: true, cell: (row) => <Time at={row.joined_at} /> },
     ...(isAdmin

@@ -7,7 +7,7 @@ import { Facts, Time } from "@/ui/layout";
 import type { CallDetail } from "../queries";
 import { Part } from "./overview";
 
-export function Details({ call }: { call: CallDetail }) {
+export default function Details({ call }: { call: CallDetail }) {
   const t = useTexts("call");
   return (
     <div className="divide-y divide-line">

@@ -1,6 +1,6 @@
 /** What is seldom done with a call. */
 import { useNavigate } from "@tanstack/react-router";
-import { Ban, FileJson, Trash2, UserPlus } from "lucide-react";
+import { Ban, FileJson, MessageSquare, Trash2, UserPlus } from "lucide-react";
 import { can, useMe } from "@/api/me";
 import { useTexts } from "@/i18n";
 import { isE164 } from "@/lib/format";
@@ -15,10 +15,11 @@ export default function More({ call, isLive: live, setOpen }: { call: CallDetail
   const me = useMe();
   const navigate = useNavigate();
   const isNumber = isE164(otherParty(call));
-  const needs = (permission: "calls:write" | "contacts:write"): string | null => (can(me, permission) ? null : t.needs(permission));
+  const needs = (permission: "calls:write" | "contacts:write" | "sms:write"): string | null => (can(me, permission) ? null : t.needs(permission));
   const onlyAdmins = me.role === "admin" ? null : t.adminsOnly;
   const items: (MenuItem | false)[] = [
     isNumber && { label: call.contact?.name ? t.openContact : t.makeContact, icon: UserPlus, off: call.contact?.name ? null : needs("contacts:write"), onSelect: () => (call.contact?.name ? void navigate({ to: "/contacts/$id" as string, params: { id: call.contact.id } as never }) : setOpen("contact")) },
+    isNumber && { label: t.textCaller, icon: MessageSquare, off: needs("sms:write"), onSelect: () => void navigate({ to: "/inbox" as string, search: { to: otherParty(call) } as never }) },
     isNumber && { label: t.blockCaller, icon: Ban, off: needs("calls:write"), onSelect: () => setOpen("block") },
     { label: t.downloadJson, icon: FileJson, onSelect: () => void wholeCall(call.id).then(saveJson, (error: unknown) => toast.refusal(asApiError(error))) },
     { label: t.deleteCall, icon: Trash2, isDanger: true, off: live ? t.deleteWhenOver : onlyAdmins, onSelect: () => setOpen("delete") },

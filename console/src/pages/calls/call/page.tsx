@@ -15,17 +15,17 @@ import type { CallTab } from "../search";
 import { Actions } from "./actions";
 import { type ApprovalItem, ApprovalLine, useApprovals } from "./approvals";
 import { Compose } from "./compose";
-import { Details } from "./details";
 import { floor } from "./events";
 import { type Followed, useFollowed } from "./live";
 import { Overview } from "./overview";
 import { usePeaks } from "./peaks";
 import { type Playback, usePlayback } from "./playback";
-import { Timeline } from "./timeline";
 import { Transcript } from "./transcript";
 
-/** The waveform is 20 KB that a live call doesn't need. */
+/** The waveform is 17 KB that a live call doesn't need; the other tabs are opened by few. */
 const Player = lazy(() => import("./player"));
+const Timeline = lazy(() => import("./timeline"));
+const Details = lazy(() => import("./details"));
 
 export function CallPage() {
   const t = useTexts("call");
@@ -139,7 +139,7 @@ function Side({ tab, call, followed, approvals, playback }: Parts & { tab: CallT
   if (tab === "details") content = <Details call={call} />;
   return (
     <PanelBoundary key={tab}>
-      {tab === "timeline" ? content : <div className="min-h-0 flex-1 overflow-auto">{content}</div>}
+      <Suspense fallback={<div className="p-4"><Skeleton lines={6} /></div>}>{tab === "timeline" ? content : <div className="min-h-0 flex-1 overflow-auto">{content}</div>}</Suspense>
     </PanelBoundary>
   );
 }

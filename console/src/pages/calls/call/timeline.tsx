@@ -28,7 +28,7 @@ interface Mark {
 const DOTS: Record<Lane, string> = { call: "bg-line-strong", caller: "bg-caller", agent: "bg-agent", tool: "bg-warn", person: "bg-info" };
 const ROW_PX = 34;
 
-export function Timeline({ call, followed, approvals, playback }: { call: CallDetail; followed: Followed; approvals: readonly ApprovalItem[]; playback: Playback | null }) {
+export default function Timeline({ call, followed, approvals, playback }: { call: CallDetail; followed: Followed; approvals: readonly ApprovalItem[]; playback: Playback | null }) {
   const t = useTexts("call");
   useReach(followed.earlier, true); // one axis has all of it
   const marks = useMarks(call, followed, approvals);
@@ -92,7 +92,7 @@ function useMarks(call: CallDetail, followed: Followed, approvals: readonly Appr
   return useMemo(() => {
     const answered = callMs(call.created_at, call.answered_at);
     const begin: Mark = { key: "began", atMs: 0, endMs: null, lane: "call", text: call.direction === "outbound" ? t.placed : t.came, detail: call.flow_version === null ? undefined : `${name(call.flow_id) ?? ""} v${call.flow_version}` };
-    const rang = call.answered_at && answered !== null ? [{ key: "answered", atMs: 0, endMs: null, lane: "call", text: t.answeredAfter(clockTime((new Date(call.answered_at).getTime() - new Date(call.created_at).getTime()) / 1000)) } satisfies Mark] : [];
+    const rang = call.answered_at && answered !== null ? [{ key: "answered", atMs: 0, endMs: null, lane: "call", text: t.answeredAfter(clockTime((new Date(call.answered_at).getTime() - new Date(call.created_at).getTime()) / 1000)), detail: call.answered_by === null ? undefined : t.answerers[call.answered_by] } satisfies Mark] : [];
     const ended = callMs(call.ended_at ?? "", call.ended_at ? call.answered_at : null);
     const end = call.ended_at ? [{ key: "ended", atMs: ended ?? 0, endMs: null, lane: "call", text: (call.end_reason && (tc.endReasons[call.end_reason] ?? call.end_reason)) || tc.statuses[call.status], isBad: call.status === "failed" } satisfies Mark] : [];
     const rest: Mark[] = [

@@ -19,12 +19,12 @@ it("marks what was spoken over, what was not heard after it, and what was not re
     "2026-11-26T10:00:00Z",
   );
   const found = marks({ recording_pauses: [{ start_ms: 8000, end_ms: 9000, cause: "keys" }] }, known);
-  expect(found.map(({ id, start, end, channelIdx }) => [id, start, end, channelIdx])).toEqual([
+  expect(found.map(({ id, start, end, channel }) => [id, start, end, channel])).toEqual([
     ["judged 2000", 2, 2.4, 0],
     ["over 2000", 2, 2.3, 1],
     ["unheard 2300", 2.3, 4, 1],
     ["resumed 6000", 6, 6.12, 1],
-    ["pause 8000", 8, 9, -1],
+    ["pause 8000", 8, 9, null],
   ]);
   expect(found[0]?.why && whyText(call, found[0].why)).toBe("Stopped for a voice; the caller kept speaking (360 ms of voice)");
 });

@@ -1,7 +1,6 @@
 /** The recording as a picture: the caller above, the agent below, as they were heard. Imported by the call's page alone. */
 import { useEffect, useMemo, useRef, useState } from "react";
 import WaveSurfer from "wavesurfer.js";
-import Regions, { type RegionParams } from "wavesurfer.js/plugins/regions";
 import { useIsDark } from "@/app/theme";
 import { useTexts } from "@/i18n";
 import { nonce } from "@/lib/nonce";
@@ -31,22 +30,14 @@ export function Waveform({ call, known, playback, peaks }: Props) {
     const { current: container } = place;
     if (!container) return undefined;
     const drawn = draw(container, playback, peaks);
-    const plugin = drawn.registerPlugin(Regions.create());
-    // Wavesurfer knows the length once it has taken in the peaks.
-    drawn.on("ready", () => {
-      plugin.clearRegions();
-      for (const { why, ...region } of regions) {
-        const { element } = plugin.addRegion(region);
-        if (element && why) element.title = whyText(t, why);
-      }
-    });
+    drawn.getWrapper().append(...regions.map((each) => laidOver(each, peaks, each.why ? whyText(t, each.why) : "")));
     return () => drawn.destroy();
     // isDark: the canvas is drawn anew in the theme's colours.
   }, [playback, peaks, regions, isDark, t]);
   return (
     <figure className="mb-1.5">
       <div className="flex gap-3">
-        <div aria-hidden className="flex w-12 shrink-0 flex-col text-right text-[11px] font-medium max-md:hidden">
+        <div aria-hidden className="flex min-w-12 shrink-0 flex-col text-right text-[11px] font-medium max-md:hidden">
           <span className="grid flex-1 items-center text-caller">{t.speakers.caller}</span>
           <span className="grid flex-1 items-center text-agent">{t.speakers.agent}</span>
         </div>
@@ -104,11 +95,40 @@ function tint(name: string, share: number): string {
 const MARKS = { judged: tint("--color-caller", 26), over: tint("--color-warn", 40), unheard: tint("--color-bad", 32), resumed: tint("--color-info", 32), pause: tint("--color-line-strong", 35) } as const;
 type MarkName = keyof typeof MARKS;
 
-type Marked = RegionParams & { why?: Why };
+interface Marked {
+  id: string;
+  /** In seconds. */
+  start: number;
+  end: number;
+  color: string;
+  /** None for what concerns both. */
+  channel: number | null;
+  why?: Why;
+}
+
+/** A mark as a part of the picture: a click on it is one on the place under it. */
+function laidOver(mark: Marked, { seconds, channels }: Peaks, title: string): HTMLElement {
+  const element = document.createElement("div");
+  const percent = (part: number, whole: number): string => `${Math.min(100, (100 * part) / (whole || 1))}%`;
+  const isAcrossAll = mark.channel === null || channels.length === 1;
+  Object.assign(element.style, {
+    position: "absolute",
+    zIndex: "3", // over the bars, below the cursor
+    left: percent(mark.start, seconds),
+    width: percent(Math.min(mark.end, seconds) - mark.start, seconds),
+    minWidth: "1px",
+    top: isAcrossAll ? "0" : percent(mark.channel ?? 0, channels.length),
+    height: isAcrossAll ? "100%" : percent(1, channels.length),
+    background: mark.color,
+    borderRadius: "2px",
+  });
+  element.title = title;
+  return element;
+}
 
 function Legend({ regions }: { regions: readonly Marked[] }) {
   const t = useTexts("call");
-  const names = (Object.keys(MARKS) as MarkName[]).filter((name) => regions.some((region) => region.id?.startsWith(`${name} `)));
+  const names = (Object.keys(MARKS) as MarkName[]).filter((name) => regions.some((region) => region.id.startsWith(`${name} `)));
   if (names.length === 0) return null;
   return (
     <ul className="mt-1 flex flex-wrap gap-x-4 text-[11px] text-dim md:ml-15">
@@ -126,8 +146,8 @@ function Legend({ regions }: { regions: readonly Marked[] }) {
 export function marks(call: Pick<CallDetail, "recording_pauses">, known: Known): Marked[] {
   const turns = new Map([...known.items.values()].filter((item): item is Said => item.kind === "said" && item.seq !== null).map((said) => [said.seq, said]));
   const found: Marked[] = [];
-  const add = (name: MarkName, from: number, to: number, channelIdx = -1, why?: Why): void => {
-    if (to > from) found.push({ id: `${name} ${from}`, start: from / 1000, end: to / 1000, color: MARKS[name], channelIdx, drag: false, resize: false, ...(why && { why }) });
+  const add = (name: MarkName, from: number, to: number, channel: number | null = null, why?: Why): void => {
+    if (to > from) found.push({ id: `${name} ${from}`, start: from / 1000, end: to / 1000, color: MARKS[name], channel, ...(why && { why }) });
   };
   for (const each of known.interruptions) {
     const turn = each.turn_seq === null ? undefined : turns.get(each.turn_seq);
