@@ -40,6 +40,7 @@ FORMATS: Final[dict[int, Any]] = {
     options_pb2.FORMAT_TIME_ZONE: "America/New_York",
     options_pb2.FORMAT_EMAIL: "ada@example.com",
     options_pb2.FORMAT_DATE: "2026-03-05",
+    options_pb2.FORMAT_EVENT_TYPE: "call.completed",
 }
 
 #: Nouns whose ids are another noun's.
@@ -66,6 +67,7 @@ TEXTS: Final[dict[str, Any]] = {
     "phone_e164": "+13175551234",
     "audio_url": f"/api/voicemails/voicemail_{ULID}/audio",
     "recording_url": f"/api/calls/call_{ULID}/recording",
+    "sdp": "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n",
     "recording_fault": "No space left on device",
     "end_reason": "caller",
     "outcome_label": "appointment",
@@ -128,6 +130,8 @@ TEXTS: Final[dict[str, Any]] = {
     "region": "IN",
     "contains": "555",
     "capabilities": ["voice"],
+    "base_url": "https://crm.example.com/hum",
+    "body_template": "We are closed on Monday.",
     # contacts
     "Contact.name": "Grace Hopper",
     "company": "Harbour Foods",
@@ -135,6 +139,7 @@ TEXTS: Final[dict[str, Any]] = {
     "carrier": "T-Mobile USA, Inc.",
     "line_type": "mobile",
     "caller_name": "GRACE HOPPER",
+    "twilio_number_id": ULID,
     "csv": "phone,name,tags\n+13175551234,Grace Hopper,vip\n",
     "default_region": "US",
     "column": "phone",
@@ -175,7 +180,6 @@ TEXTS: Final[dict[str, Any]] = {
     "arguments": {"date": "2026-03-09"},
     "result": {"free": ["10:00"]},
     "next_cursor": "W3siaWQiOiIwMThlIn1dT0sh",
-    "cursor": "W3siaWQiOiIwMThlIn1dT0sh",
 }
 
 

@@ -182,13 +182,19 @@ def _query_parameters(binding: Binding) -> Iterator[Schema]:
             "name": jsonnames.rest_name(field),
             "in": "query",
             "schema": schemas.of_field(field, nullable=False),
-            "example": examples.of_field(field),
         }
+        if not _is_place(field):
+            parameter["example"] = examples.of_field(field)
         alias = jsonnames.query_alias(field)
         older = f"`{alias}` is an older name of it." if alias else ""
         if description := " ".join(filter(None, (schemas.description_of(field), older, only))):
             parameter["description"] = description
         yield parameter
+
+
+def _is_place(field: FieldDescriptor) -> bool:
+    """Whether a value is the place in a list that an earlier answer named: any other is refused, so none is an example."""
+    return field.name in {"cursor", "after"}
 
 
 def _header_parameters(binding: Binding) -> Iterator[Schema]:

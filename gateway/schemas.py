@@ -1,5 +1,6 @@
 """The schemas of the OpenAPI document, by their names: messages as they are sent and answered, enums, free-form JSON, events."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -335,4 +336,10 @@ def _text(field: FieldDescriptor, rules: Any) -> Schema:
         schema["format"] = FORMATS[format]
     if format == options_pb2.FORMAT_E164:
         schema["pattern"] = E164_PATTERN
+    if format == options_pb2.FORMAT_EVENT_TYPE:
+        named = eventtypes.EXTERNAL.removesuffix("*")
+        own = [name for name in eventtypes.visible() if name != eventtypes.EXTERNAL]
+        schema["anyOf"] = [{"enum": own}, {"pattern": f"^{re.escape(named)}"}]
+    if allowed := getattr(rules.string, "in"):
+        schema["enum"] = list(allowed)
     return schema

@@ -19,7 +19,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
-from hum import jsonnames, jsonschemas
+from hum import eventtypes, jsonnames, jsonschemas
 from hum.errors import FieldError, InvalidRequest
 from hum.v1 import options_pb2
 
@@ -265,11 +265,18 @@ def bad_date(text: str) -> str | None:
     return None if jsonschemas.is_date(text) else "is not a date, for example 2026-12-25"
 
 
+def bad_event_type(text: str) -> str | None:
+    """What is wrong with a type of events that customers may see, or None."""
+    visible = eventtypes.visible()
+    return None if eventtypes.family(text) in visible else f"must be one of {', '.join(visible)}"
+
+
 FORMATS: Mapping[int, Callable[[str], str | None]] = {
     options_pb2.FORMAT_E164: bad_e164,
     options_pb2.FORMAT_TIME_ZONE: bad_time_zone,
     options_pb2.FORMAT_EMAIL: bad_email,
     options_pb2.FORMAT_DATE: bad_date,
+    options_pb2.FORMAT_EVENT_TYPE: bad_event_type,
 }
 
 

@@ -109,6 +109,7 @@ COUNT_LOOKUP = """
     INSERT INTO lookup_days AS d (org_id, day, count) SELECT $1, current_date, 1 WHERE $2 > 0
     ON CONFLICT (org_id, day) DO UPDATE SET count = d.count + 1 WHERE d.count < $2
 """
+LOOKUPS_OF_TODAY = "SELECT count FROM lookup_days WHERE org_id = hum.org_id() AND day = current_date"
 FLAG_UNTEXTABLE = """
     UPDATE contacts SET untextable_code = $3 WHERE org_id = $1 AND phone_e164 = $2
 """
@@ -368,6 +369,11 @@ async def textable(tx: Tx, reached: Sequence[tuple[UUID, str]]) -> None:
 async def count_lookup(tx: Tx, org: UUID, most: int) -> bool:
     """Count a lookup; False if there were so many today."""
     return bool(await tx.execute(COUNT_LOOKUP, org, most) == "INSERT 0 1")
+
+
+async def lookups_of_today(tx: Tx) -> int:
+    """How many lookups the organization has had today."""
+    return await tx.fetchval(LOOKUPS_OF_TODAY) or 0
 
 
 async def release_lookup(tx: Tx, id: UUID) -> None:

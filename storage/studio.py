@@ -12,6 +12,7 @@ TAKE = """
      WHERE u.day <> $2 OR u.used < $3
     RETURNING used
 """
+USED = "SELECT kind, used FROM studio_uses WHERE org_id = hum.org_id() AND day = $1"
 PREVIEW = "SELECT audio_ulaw FROM voice_previews WHERE hash = $1"
 KEEP = """
     INSERT INTO voice_previews (org_id, hash, audio_ulaw) VALUES (hum.org_id(), $1, $2) ON CONFLICT DO NOTHING
@@ -25,6 +26,11 @@ FORGET = """
 async def take(tx: Tx, kind: str, day: date, most: int) -> bool:
     """Count one more use of a day; False if there were `most` of them already."""
     return await tx.fetchval(TAKE, kind, day, most) is not None
+
+
+async def used(tx: Tx, day: date) -> dict[str, int]:
+    """How often each kind was used on a day; without those that were not."""
+    return {row["kind"]: row["used"] for row in await tx.fetch(USED, day)}
 
 
 async def preview(tx: Tx, hash: bytes) -> bytes | None:

@@ -28,6 +28,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         live,
         partial(load, settings.prices),
         deps.keyring,
+        deps.files,
     )
 
     async def forget() -> None:

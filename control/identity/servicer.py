@@ -18,12 +18,14 @@ from control.clients.twilio import Carrier, Webhooks
 from control.identity import usecases
 from control.identity.rules import Onboarding
 from control.numbers import usecases as numbers
+from control.retention import organizations
 from control.usage import usecases as usage
 from control.usage.rules import Prices
 from hum import ids, validation
 from hum.clock import now
 from hum.errors import FieldError, InvalidRequest
 from hum.ids import Kind
+from hum.objects.files import Files
 from hum.plans import FREE
 from hum.principal import Principal
 from hum.secrets import Keyring
@@ -139,7 +141,7 @@ class IdentityServicer:
 
 
 #: Less than `hum admin` waits for an answer.
-RESEAL_SECONDS = 5.0
+RESEAL_SECONDS = DELETE_SECONDS = 5.0
 
 
 class AdminServicer:
@@ -154,10 +156,11 @@ class AdminServicer:
         live: Callable[[UUID, UUID], LiveCall],
         prices: Callable[[], Prices],
         keyring: Keyring,
+        files: Files,
     ) -> None:
         self._prices = prices
         self._db, self._cursors, self._carrier, self._webhooks, self._live = db, cursors, carrier, webhooks, live
-        self._keyring = keyring
+        self._keyring, self._files = keyring, files
 
     async def ListOrganizations(
         self, request: runtime_pb2.ListOrganizationsRequest, _: Call
@@ -181,6 +184,13 @@ class AdminServicer:
             self._db, request.name, request.owner_email, same_name=request.same_name
         )
         return runtime_pb2.CreateOrganizationResponse(id=ids.show(Kind.ORGANIZATION, org))
+
+    async def DeleteOrganization(
+        self, request: runtime_pb2.DeleteOrganizationRequest, _: Call
+    ) -> runtime_pb2.DeleteOrganizationResponse:
+        org = ids.require(Kind.ORGANIZATION, request.organization_id)
+        row = await organizations.delete(self._db, self._files, org, request.name, DELETE_SECONDS)
+        return runtime_pb2.DeleteOrganizationResponse(done=row.is_done, rows=row.rows, numbers=row.numbers)
 
     async def IssueApiKey(self, request: runtime_pb2.IssueApiKeyRequest, _: Call) -> runtime_pb2.IssueApiKeyResponse:
         role = word(options_pb2.Role, request.role)

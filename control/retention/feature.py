@@ -3,7 +3,7 @@
 from functools import partial
 
 from control.feature import Deps, Feature, Sweep
-from control.retention import rules
+from control.retention import organizations, rules
 from control.retention.jobs import erase, owe, sweep_files
 from hum.settings import ControlSettings
 
@@ -14,5 +14,10 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         sweeps=[
             Sweep("retention", partial(owe, deps.db), settings.retention_seconds),
             Sweep("files_of_deleted_calls", partial(sweep_files, deps.db, deps.files), settings.sweep_seconds),
+            Sweep(
+                "deleted_organizations",
+                partial(organizations.sweep, deps.db, deps.files, rules.SWEEP_SECONDS),
+                settings.sweep_seconds,
+            ),
         ],
     )

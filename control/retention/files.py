@@ -26,6 +26,13 @@ class Undeleted(Exception):  # noqa: N818 - it says what is wrong
     """The files of a call could not be deleted.  No OSError: that would mean that the database is away."""
 
 
+async def sweep_all(db: Db, store: Files, most: int) -> int:
+    """Delete files of all kinds that are owed; return of how many calls and messages."""
+    swept = await sweep(db, store, most)
+    swept += await sweep_dropped(db, store, most)
+    return swept + await sweep_media(db, store, most)
+
+
 async def sweep(db: Db, store: Files, most: int) -> int:
     """Delete the files of calls that were deleted; return of how many calls.  A file that can't be deleted is tried again."""
 

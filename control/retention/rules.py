@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from control.base.job import Job
+from storage.deleted_organizations import HindrancesRow
 
 #: One of an organization at a time, and behind whatever calls need.
 ERASE = Job("erase", concurrency=2, per_organization=1, timeout_seconds=3600)
@@ -13,6 +14,10 @@ CALLS = 50
 MESSAGES = 200
 #: Events of one transaction.
 EVENTS = 500
+#: Rows of one transaction, when an organization is deleted.
+ROWS = 1000
+#: For how long one sweep carries on the deletion of an organization.
+SWEEP_SECONDS = 20.0
 #: Transactions of one job; then the next organization has its turn.
 STEPS = 200
 #: Deleted calls whose files one step of the sweep looks for.
@@ -27,6 +32,19 @@ ACTOR = "system"
 def cutoff(now: datetime, keep_days: int) -> datetime:
     """What is older than this is not kept."""
     return now - timedelta(days=keep_days)
+
+
+def hindrance(found: HindrancesRow) -> str | None:
+    """Why an organization can't be deleted now; None if it can."""
+    if found.calls:
+        return f"The organization has {found.calls} live calls; delete it when they have ended."
+    if found.texts:
+        return "A text of the organization is on its way to the carrier; try again in a moment."
+    if found.orders:
+        return "A number of the organization is being bought or released at the carrier; try again when that has ended."
+    if found.subscriptions:
+        return "The organization has a subscription at the payment provider; cancel it there first."
+    return None
 
 
 def counted(*, calls: int, events: int, messages: int) -> Sequence[str]:

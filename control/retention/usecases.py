@@ -33,7 +33,7 @@ async def erase_call(tx: Tx, id: UUID) -> None:
         raise InvalidState(NOT_OVER)
     if await erasures.is_held_back(tx, id):
         raise InvalidState(HELD_BACK)
-    await _erase(tx, [id])
+    await erase(tx, [id])
 
 
 async def begin_of_contact(tx: Tx, id: UUID) -> ErasureRow | None:
@@ -68,7 +68,7 @@ async def step(tx: Tx, row: ErasureRow, at: datetime) -> bool:
         return await _end(tx, row)
     before = rules.cutoff(at, days)
     if found := await erasures.old_calls(tx, before, rules.CALLS):
-        await erasures.count(tx, row.id, calls=len(found), events=await _erase(tx, found))
+        await erasures.count(tx, row.id, calls=len(found), events=await erase(tx, found))
         return False
     if texts := await text_erasures.old(tx, before, rules.MESSAGES):
         await _erase_texts(tx, row, texts, before)
@@ -87,7 +87,7 @@ async def _erase_calls_of(tx: Tx, row: ErasureRow) -> bool:
     assert row.phone_e164 is not None, "a contact's erasure has its number until it is done"
     found = await erasures.calls_with(tx, row.phone_e164, row.created_at, rules.CALLS)
     if found:
-        await erasures.count(tx, row.id, calls=len(found), events=await _erase(tx, found))
+        await erasures.count(tx, row.id, calls=len(found), events=await erase(tx, found))
     return len(found) == rules.CALLS
 
 
@@ -123,7 +123,8 @@ async def _end_of_contact(tx: Tx, row: ErasureRow) -> bool:
     return await _end(tx, row)
 
 
-async def _erase(tx: Tx, found: Sequence[UUID]) -> int:
+async def erase(tx: Tx, found: Sequence[UUID]) -> int:
+    """Delete calls that are locked; return how many events were emptied.  Their files are owed from then on."""
     emptied = await erasures.erase(tx, found)
     ERASED.labels("calls").inc(len(found))
     ERASED.labels("events").inc(emptied)

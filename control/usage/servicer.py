@@ -1,7 +1,7 @@
 """UsageService (proto/hum/v1/usage.proto)."""
 
-from collections.abc import Sequence
-from datetime import date, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, timedelta
 from uuid import UUID
 
 from control.analytics.rules import midnight, today, window
@@ -12,7 +12,8 @@ from hum import ids
 from hum.clock import now
 from hum.ids import Kind
 from hum.v1 import usage_pb2 as pb
-from storage import identity, usage
+from storage import contacts, identity, studio, usage
+from storage.db import Tx
 from storage.usage import Grouped
 
 ONE_DAY = timedelta(days=1)
@@ -26,7 +27,21 @@ QUERIES = {
 }
 
 
+#: The studio's counts, by their names in its table.
+OF_STUDIO = {
+    "clip": pb.USAGE_QUOTA_KIND_CLIPS,
+    "trial": pb.USAGE_QUOTA_KIND_TRIALS,
+    "proposal": pb.USAGE_QUOTA_KIND_PROPOSALS,
+    "preview": pb.USAGE_QUOTA_KIND_PREVIEWS,
+}
+
+
 class UsageServicer:
+    """`limits`: of each kind, how many an organization may have in a day."""
+
+    def __init__(self, limits: Mapping[pb.UsageQuotaKind.ValueType, int]) -> None:
+        self._limits = limits
+
     async def GetUsage(self, request: pb.GetUsageRequest, call: Call) -> pb.GetUsageResponse:
         time_zone, at = (await identity.organization(call.tx, call.who.org_id)).time_zone, now()
         days = window(
@@ -43,7 +58,13 @@ class UsageServicer:
             totals=present.figures(found.total),
             groups=_groups(request.group_by, found, days),
             counted_until=timestamp(min(unread_since or at, at)),
+            quotas=await self._quotas(call.tx, at.astimezone(UTC).date()),
         )
+
+    async def _quotas(self, tx: Tx, day: date) -> list[pb.UsageQuota]:
+        used = {OF_STUDIO[kind]: count for kind, count in (await studio.used(tx, day)).items()}
+        used[pb.USAGE_QUOTA_KIND_LOOKUPS] = await contacts.lookups_of_today(tx)
+        return [pb.UsageQuota(kind=kind, used=used.get(kind, 0), limit=limit) for kind, limit in self._limits.items()]
 
 
 def _groups(by: pb.UsageGrouping.ValueType, found: Grouped, days: Sequence[date]) -> list[pb.UsageGroup]:

@@ -123,6 +123,9 @@ def _add_admin(commands: "argparse._SubParsersAction[_Parser]") -> None:
     orgs = _command(admin, "list-orgs", "list the organizations, newest first", _list_orgs)
     orgs.add_argument("--limit", type=_page, default=50, help="how many, 1 to 200; default: 50")
     orgs.add_argument("--cursor", default="", help="`next_cursor` of the page before")
+    gone = _command(admin, "delete-org", "delete an organization and everything of it, for good", _delete_org)
+    gone.add_argument("--org", required=True, help="the organization's id")
+    gone.add_argument("--yes", default="", metavar="NAME", help="its name; default: asks for it")
     key = _command(admin, "create-api-key", "create an API key", _create_api_key)
     key.add_argument("--org", required=True, help="the organization's id")
     key.add_argument("--role", required=True, choices=ROLES)
@@ -287,6 +290,19 @@ def _create_org(arguments: argparse.Namespace) -> int:
     from hum.cli import admin
 
     return asyncio.run(admin.create_org(arguments.name, arguments.owner_email, same_name=arguments.same_name))
+
+
+def _delete_org(arguments: argparse.Namespace) -> int:
+    from hum.cli import admin
+
+    try:
+        name = arguments.yes or input("Everything of it will be gone for good. The organization's name: ")
+    except EOFError:
+        sys.stderr.write(
+            "hum: nothing is deleted: give the organization's name, with --yes where nobody can be asked\n"
+        )
+        return 1
+    return asyncio.run(admin.delete_org(arguments.org, name))
 
 
 def _list_orgs(arguments: argparse.Namespace) -> int:

@@ -27,6 +27,29 @@ async def list_orgs(limit: int, cursor: str) -> int:
     return await _ask("ListOrganizations", request, _listed)
 
 
+async def delete_org(org: str, name: str) -> int:
+    """Until nothing of it is left; 1 if it is refused, or something can't be deleted at the moment: the worker tries again."""
+    request = runtime_pb2.DeleteOrganizationRequest(organization_id=org, name=name)
+    rows = -1
+    async with operator(load_settings(UpSettings)) as control:
+        while True:
+            try:
+                answer = await control.stub.DeleteOrganization(
+                    request, metadata=control.metadata, timeout=REBUILD_SECONDS
+                )
+            except aio.AioRpcError as error:
+                sys.stderr.write(f"hum: {sentence(error, control.address)}\n")
+                return 1
+            if answer.done or answer.rows == rows:
+                break
+            rows = answer.rows
+    if not answer.done:
+        sys.stderr.write("hum: some files can't be deleted at the moment; the worker goes on until they are\n")
+    shown = {"done": answer.done, "rows": answer.rows, "numbers_left_at_carrier": list(answer.numbers)}
+    sys.stdout.write(json.dumps(shown) + "\n")
+    return 0 if answer.done else 1
+
+
 def _listed(page: runtime_pb2.ListOrganizationsResponse) -> dict[str, Any]:
     organizations = [
         {"id": each.id, "name": each.name, "created_at": each.created_at.ToJsonString()} for each in page.organizations

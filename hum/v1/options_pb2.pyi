@@ -107,6 +107,8 @@ class _FormatEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_Format.ValueTyp
     """An e-mail address: one `@`, no spaces, a dot in its domain, at most 254 characters."""
     FORMAT_DATE: _Format.ValueType  # 7
     """A day of the calendar, `2026-03-05`."""
+    FORMAT_EVENT_TYPE: _Format.ValueType  # 8
+    """A type of events that customers may see, or one that they named themselves, `external.order_paid`."""
 
 class Format(_Format, metaclass=_FormatEnumTypeWrapper):
     """The format of a string field, where a pattern can't express it.  Checked by `hum.validation`."""
@@ -120,6 +122,8 @@ FORMAT_EMAIL: Format.ValueType  # 6
 """An e-mail address: one `@`, no spaces, a dot in its domain, at most 254 characters."""
 FORMAT_DATE: Format.ValueType  # 7
 """A day of the calendar, `2026-03-05`."""
+FORMAT_EVENT_TYPE: Format.ValueType  # 8
+"""A type of events that customers may see, or one that they named themselves, `external.order_paid`."""
 
 @typing.final
 class Access(message.Message):

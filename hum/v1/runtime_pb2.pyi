@@ -2845,6 +2845,55 @@ class ListedOrganization(message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
+class DeleteOrganizationRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ORGANIZATION_ID_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    organization_id: builtins.str
+    name: builtins.str
+    """The organization's name, once more."""
+    def __init__(
+        self,
+        *,
+        organization_id: builtins.str = ...,
+        name: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["name", b"name", "organization_id", b"organization_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class DeleteOrganizationResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    DONE_FIELD_NUMBER: builtins.int
+    ROWS_FIELD_NUMBER: builtins.int
+    NUMBERS_FIELD_NUMBER: builtins.int
+    done: builtins.bool
+    """Whether nothing is left."""
+    rows: builtins.int
+    """How many rows were deleted so far."""
+    @builtins.property
+    def numbers(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The numbers that it had, which the carrier account still holds."""
+
+    def __init__(
+        self,
+        *,
+        done: builtins.bool = ...,
+        rows: builtins.int = ...,
+        numbers: abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["done", b"done", "numbers", b"numbers", "rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
 class IssueApiKeyRequest(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 

@@ -1290,6 +1290,11 @@ class AdminServiceStub:
                 request_serializer=hum_dot_v1_dot_runtime__pb2.ListOrganizationsRequest.SerializeToString,
                 response_deserializer=hum_dot_v1_dot_runtime__pb2.ListOrganizationsResponse.FromString,
                 _registered_method=True)
+        self.DeleteOrganization = channel.unary_unary(
+                '/hum.v1.AdminService/DeleteOrganization',
+                request_serializer=hum_dot_v1_dot_runtime__pb2.DeleteOrganizationRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_runtime__pb2.DeleteOrganizationResponse.FromString,
+                _registered_method=True)
         self.IssueApiKey = channel.unary_unary(
                 '/hum.v1.AdminService/IssueApiKey',
                 request_serializer=hum_dot_v1_dot_runtime__pb2.IssueApiKeyRequest.SerializeToString,
@@ -1355,6 +1360,14 @@ class AdminServiceServicer:
 
     def ListOrganizations(self, request, context):
         """Lists the deployment's organizations, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteOrganization(self, request, context):
+        """Deletes an organization and everything of it, for some seconds; asked again, it goes on.  Its keys and members are cut off at once.
+        Its numbers stay with the carrier account.  `FAILED_PRECONDITION` while it has live calls.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -1443,6 +1456,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.ListOrganizations,
                     request_deserializer=hum_dot_v1_dot_runtime__pb2.ListOrganizationsRequest.FromString,
                     response_serializer=hum_dot_v1_dot_runtime__pb2.ListOrganizationsResponse.SerializeToString,
+            ),
+            'DeleteOrganization': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteOrganization,
+                    request_deserializer=hum_dot_v1_dot_runtime__pb2.DeleteOrganizationRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_runtime__pb2.DeleteOrganizationResponse.SerializeToString,
             ),
             'IssueApiKey': grpc.unary_unary_rpc_method_handler(
                     servicer.IssueApiKey,
@@ -1550,6 +1568,33 @@ class AdminService:
             '/hum.v1.AdminService/ListOrganizations',
             hum_dot_v1_dot_runtime__pb2.ListOrganizationsRequest.SerializeToString,
             hum_dot_v1_dot_runtime__pb2.ListOrganizationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteOrganization(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.AdminService/DeleteOrganization',
+            hum_dot_v1_dot_runtime__pb2.DeleteOrganizationRequest.SerializeToString,
+            hum_dot_v1_dot_runtime__pb2.DeleteOrganizationResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -496,6 +496,10 @@ class AdminServiceStub:
     """Creates an organization and its first admin, who signs in with this e-mail address."""
     ListOrganizations: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.ListOrganizationsRequest, _runtime_pb2.ListOrganizationsResponse]
     """Lists the deployment's organizations, newest first."""
+    DeleteOrganization: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.DeleteOrganizationRequest, _runtime_pb2.DeleteOrganizationResponse]
+    """Deletes an organization and everything of it, for some seconds; asked again, it goes on.  Its keys and members are cut off at once.
+    Its numbers stay with the carrier account.  `FAILED_PRECONDITION` while it has live calls.
+    """
     IssueApiKey: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.IssueApiKeyRequest, _runtime_pb2.IssueApiKeyResponse]
     """Creates an API key for an organization."""
     RebuildAnalytics: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.RebuildAnalyticsRequest, _runtime_pb2.RebuildAnalyticsResponse]
@@ -528,6 +532,10 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Creates an organization and its first admin, who signs in with this e-mail address."""
     ListOrganizations: _aio.UnaryUnaryMultiCallable[_runtime_pb2.ListOrganizationsRequest, _runtime_pb2.ListOrganizationsResponse]  # type: ignore[assignment]
     """Lists the deployment's organizations, newest first."""
+    DeleteOrganization: _aio.UnaryUnaryMultiCallable[_runtime_pb2.DeleteOrganizationRequest, _runtime_pb2.DeleteOrganizationResponse]  # type: ignore[assignment]
+    """Deletes an organization and everything of it, for some seconds; asked again, it goes on.  Its keys and members are cut off at once.
+    Its numbers stay with the carrier account.  `FAILED_PRECONDITION` while it has live calls.
+    """
     IssueApiKey: _aio.UnaryUnaryMultiCallable[_runtime_pb2.IssueApiKeyRequest, _runtime_pb2.IssueApiKeyResponse]  # type: ignore[assignment]
     """Creates an API key for an organization."""
     RebuildAnalytics: _aio.UnaryUnaryMultiCallable[_runtime_pb2.RebuildAnalyticsRequest, _runtime_pb2.RebuildAnalyticsResponse]  # type: ignore[assignment]
@@ -569,6 +577,16 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_runtime_pb2.ListOrganizationsResponse, _abc.Awaitable[_runtime_pb2.ListOrganizationsResponse]]:
         """Lists the deployment's organizations, newest first."""
+
+    @_abc_1.abstractmethod
+    def DeleteOrganization(
+        self,
+        request: _runtime_pb2.DeleteOrganizationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_runtime_pb2.DeleteOrganizationResponse, _abc.Awaitable[_runtime_pb2.DeleteOrganizationResponse]]:
+        """Deletes an organization and everything of it, for some seconds; asked again, it goes on.  Its keys and members are cut off at once.
+        Its numbers stay with the carrier account.  `FAILED_PRECONDITION` while it has live calls.
+        """
 
     @_abc_1.abstractmethod
     def IssueApiKey(

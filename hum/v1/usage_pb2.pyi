@@ -118,6 +118,39 @@ USAGE_BASIS_ESTIMATE: UsageBasis.ValueType  # 2
 USAGE_BASIS_CARRIER: UsageBasis.ValueType  # 3
 """The carrier's own price."""
 
+class _UsageQuotaKind:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _UsageQuotaKindEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_UsageQuotaKind.ValueType], builtins.type):
+    DESCRIPTOR: descriptor.EnumDescriptor
+    USAGE_QUOTA_KIND_UNSPECIFIED: _UsageQuotaKind.ValueType  # 0
+    USAGE_QUOTA_KIND_LOOKUPS: _UsageQuotaKind.ValueType  # 1
+    """Callers and senders about whom the carrier was asked."""
+    USAGE_QUOTA_KIND_CLIPS: _UsageQuotaKind.ValueType  # 2
+    """Fixed sentences of flows that were rendered."""
+    USAGE_QUOTA_KIND_TRIALS: _UsageQuotaKind.ValueType  # 3
+    """Turns of trials."""
+    USAGE_QUOTA_KIND_PROPOSALS: _UsageQuotaKind.ValueType  # 4
+    """Flows that were proposed."""
+    USAGE_QUOTA_KIND_PREVIEWS: _UsageQuotaKind.ValueType  # 5
+    """Sentences that were rendered to be listened to."""
+
+class UsageQuotaKind(_UsageQuotaKind, metaclass=_UsageQuotaKindEnumTypeWrapper):
+    """What an organization may have so often in a day."""
+
+USAGE_QUOTA_KIND_UNSPECIFIED: UsageQuotaKind.ValueType  # 0
+USAGE_QUOTA_KIND_LOOKUPS: UsageQuotaKind.ValueType  # 1
+"""Callers and senders about whom the carrier was asked."""
+USAGE_QUOTA_KIND_CLIPS: UsageQuotaKind.ValueType  # 2
+"""Fixed sentences of flows that were rendered."""
+USAGE_QUOTA_KIND_TRIALS: UsageQuotaKind.ValueType  # 3
+"""Turns of trials."""
+USAGE_QUOTA_KIND_PROPOSALS: UsageQuotaKind.ValueType  # 4
+"""Flows that were proposed."""
+USAGE_QUOTA_KIND_PREVIEWS: UsageQuotaKind.ValueType  # 5
+"""Sentences that were rendered to be listened to."""
+
 class _UsageGrouping:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -302,6 +335,31 @@ class UsageGroup(message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__number_id) -> _WhichOneofReturnType__number_id | None: ...
 
 @typing.final
+class UsageQuota(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: builtins.int
+    USED_FIELD_NUMBER: builtins.int
+    LIMIT_FIELD_NUMBER: builtins.int
+    kind: UsageQuotaKind.ValueType
+    used: builtins.int
+    """Today, by UTC."""
+    limit: builtins.int
+    """In a day."""
+    def __init__(
+        self,
+        *,
+        kind: UsageQuotaKind.ValueType = ...,
+        used: builtins.int = ...,
+        limit: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["kind", b"kind", "limit", b"limit", "used", b"used"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
 class GetUsageRequest(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
@@ -342,6 +400,7 @@ class GetUsageResponse(message.Message):
     TOTALS_FIELD_NUMBER: builtins.int
     GROUPS_FIELD_NUMBER: builtins.int
     COUNTED_UNTIL_FIELD_NUMBER: builtins.int
+    QUOTAS_FIELD_NUMBER: builtins.int
     time_zone: builtins.str
     """The organization's, in which the days are days."""
     @builtins.property
@@ -354,6 +413,10 @@ class GetUsageResponse(message.Message):
     def counted_until(self) -> timestamp_pb2.Timestamp:
         """All that had happened then is counted."""
 
+    @builtins.property
+    def quotas(self) -> containers.RepeatedCompositeFieldContainer[UsageQuota]:
+        """What the organization has had today, whatever days were asked for, of what is limited by day."""
+
     def __init__(
         self,
         *,
@@ -361,9 +424,10 @@ class GetUsageResponse(message.Message):
         totals: UsageFigures | None = ...,
         groups: abc.Iterable[UsageGroup] | None = ...,
         counted_until: timestamp_pb2.Timestamp | None = ...,
+        quotas: abc.Iterable[UsageQuota] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["counted_until", b"counted_until", "totals", b"totals"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["counted_until", b"counted_until", "groups", b"groups", "time_zone", b"time_zone", "totals", b"totals"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["counted_until", b"counted_until", "groups", b"groups", "quotas", b"quotas", "time_zone", b"time_zone", "totals", b"totals"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...

@@ -10,7 +10,7 @@ import pytest
 from control.identity import usecases as identity
 from hum import ids
 from hum.ids import Kind
-from hum.v1 import runtime_pb2
+from hum.v1 import runtime_pb2, runtime_pb2_grpc
 from hum.wave import header
 from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
@@ -62,6 +62,20 @@ async def test_a_call_is_deleted_once_and_by_an_admin_alone(edge: Edge) -> None:
     assert (await http.get("/api/events", params={"after": before[-1]["id"]})).json()["events"] == []
     entries = (await http.get("/api/audit-log")).json()["entries"]
     assert [(each["action"], each["subject"]) for each in entries if "elete" in each["action"]] == [("deleteCall", id)]
+
+
+async def test_an_organizations_recordings_go_with_it_and_its_key_at_once(edge: Edge) -> None:
+    http, _, file = await recorded(edge)
+    mine, other = (await http.get("/api/me")).json()["organization"], await edge.client("Other")
+    admin = runtime_pb2_grpc.AdminServiceStub(edge.plane.channel)
+    request = runtime_pb2.DeleteOrganizationRequest(organization_id=mine["id"], name=mine["name"])
+    answer = await admin.DeleteOrganization(request, metadata=edge.plane.node("admin"))
+    assert answer.done and list(answer.numbers) == [CALL["To"]] and edge.plane.carrier.released == []
+    assert not file.exists()
+    assert (await http.get("/api/me")).status_code == 401
+    assert (await other.get("/api/me")).status_code == 200
+    # Whoever calls its number hears that nobody has it.
+    assert "<Connect>" not in (await post(edge, "/twilio/voice", {**CALL, "CallSid": "CA9"})).text
 
 
 async def test_a_live_call_is_not_deleted(edge: Edge) -> None:

@@ -1,6 +1,6 @@
 """`GET /api/usage`: by day in the organization's time zone, by flow and by number; each organization's own."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -9,7 +9,7 @@ from control.usage import rules, usecases
 from control.usage.rules import Prices
 from hum import ids
 from hum.ids import Kind
-from storage import events, usage
+from storage import contacts, events, studio, usage
 from storage.usage import Owner, Used
 from tests.contract.conftest import Edge
 
@@ -71,6 +71,29 @@ async def test_usage_is_told_by_day_flow_and_number(edge: Edge) -> None:
     async with edge.plane.control.db.system() as tx:
         hour = await usage.totals(tx, org, datetime(2026, 3, 8, 5, tzinfo=UTC), datetime(2026, 3, 8, 6, tzinfo=UTC))
     assert (hour.messages_sent, hour.segments_sent, hour.calls) == (1, 2, 0)
+
+
+async def test_what_is_limited_by_day_is_told_as_it_is_counted(edge: Edge) -> None:
+    http, other = await edge.client("Clinic"), await edge.client("Stranger")
+    org = ids.require(Kind.ORGANIZATION, (await http.get("/api/me")).json()["organization"]["id"])
+    today = datetime.now(UTC).date()
+    async with edge.plane.control.db.tenant(org) as tx:
+        # What is refused counts no more than what is allowed.
+        assert [await studio.take(tx, "clip", today, 2) for _ in range(3)] == [True, True, False]
+        assert [await contacts.count_lookup(tx, org, 1) for _ in range(2)] == [True, False]
+        # Yesterday's are another day's.
+        assert await studio.take(tx, "preview", today - timedelta(days=1), 9)
+    settings = edge.plane.settings
+    limits = {
+        "lookups": settings.lookups_per_day,
+        "clips": settings.clips_per_day,
+        "trials": settings.studio_trials_per_day,
+        "proposals": settings.studio_proposals_per_day,
+        "previews": settings.studio_previews_per_day,
+    }
+    for client, used in ((http, {"lookups": 1, "clips": 2}), (other, dict[str, int]())):
+        quotas = (await client.get("/api/usage")).raise_for_status().json()["quotas"]
+        assert quotas == [{"kind": k, "used": used.get(k, 0), "limit": limit} for k, limit in limits.items()]
 
 
 async def test_what_a_text_used_is_told_with_it(edge: Edge) -> None:

@@ -17,7 +17,7 @@ from tests.storage.conftest import Two
 # Not tenants' tables, by name: the migrations' ledger, the queue's own, readers' cursors, links; and the search
 # indexes, which are reached only through their functions.
 GLOBAL = {"events_set_aside", "reports_set_aside",
-    "hum_migrations", "users", "carrier_paces", "text_paces", "campaign_paces", "event_cursors", "event_months", "media_links", "job_attempts", "call_search", "contact_search", "text_search", "inbox_floor", "billing_plans", "restorations",
+    "hum_migrations", "users", "carrier_paces", "text_paces", "campaign_paces", "event_cursors", "event_months", "media_links", "job_attempts", "call_search", "contact_search", "text_search", "inbox_floor", "billing_plans", "restorations", "deleted_organizations",
     "pgqueuer", "pgqueuer_log", "pgqueuer_schedules", "pgqueuer_statistics", "sign_ins", "sign_in_subjects",
 }  # fmt: skip
 # A person's own, whatever organization they work in.

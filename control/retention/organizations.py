@@ -1,0 +1,104 @@
+"""Deleting an organization with everything of it: it ends at once, and its rows and files go in steps that anybody may carry on."""
+
+from uuid import UUID
+
+from control.audit.usecases import OPERATOR, note_operator
+from control.billing.rules import OVER
+from control.retention import files, rules, usecases
+from hum import ids
+from hum.clock import monotonic_ms
+from hum.errors import FieldError, InvalidRequest, InvalidState, NotFound
+from hum.ids import Kind
+from hum.objects.files import Files
+from hum.telemetry import log
+from storage import deleted_organizations, revocations
+from storage.db import Db, Tx
+from storage.deleted_organizations import DeletedRow
+
+LOG = log(__name__)
+
+
+async def delete(db: Db, store: Files, org: UUID, name: str, seconds: float) -> DeletedRow:
+    """As an operator: delete an organization, whose name is given once more; asked again, go on.  Return how far that is after
+    some seconds.  Raises NotFound, InvalidRequest for another name, InvalidState while it has live calls or owes something.
+    """
+    async with db.system() as tx:
+        if await deleted_organizations.get(tx, org) is None:
+            await _begin(tx, org, name)
+    return await carry_on(db, store, org, seconds)
+
+
+async def sweep(db: Db, store: Files, seconds: float) -> int:
+    """Carry on each deletion that is not done; return how many are now."""
+    async with db.system() as tx:
+        waiting = await deleted_organizations.open_ones(tx)
+    return sum([(await carry_on(db, store, org, seconds)).is_done for org in waiting])
+
+
+async def carry_on(db: Db, store: Files, org: UUID, seconds: float) -> DeletedRow:
+    """Delete rows and files, a batch in each transaction, until it is done, only files are left that can't be deleted at the moment,
+    or the time is over.
+    """
+    began_ms = monotonic_ms()
+    while monotonic_ms() - began_ms < seconds * 1000:
+        progressed = await _erase_calls(db, org) or await _delete_rows(db, org)
+        swept = await files.sweep_all(db, store, rules.FILES)
+        if not progressed and (await _end(db, org) or not swept):
+            break
+    async with db.system() as tx:
+        row = await deleted_organizations.get(tx, org)
+    assert row is not None, "it has begun"
+    return row
+
+
+async def _begin(tx: Tx, org: UUID, name: str) -> None:
+    if (real := await deleted_organizations.lock(tx, org)) is None:
+        raise NotFound("There is no such organization.")
+    if name != real:
+        raise InvalidRequest([FieldError("name", "is not the organization's name")])
+    found = await deleted_organizations.hindrances(tx, org, sorted(OVER))
+    if (reason := rules.hindrance(found)) is not None:
+        raise InvalidState(reason)
+    for principal in await deleted_organizations.begin(tx, org, OPERATOR):
+        await revocations.publish(tx, principal)
+    shown = ids.show(Kind.ORGANIZATION, org)
+    await note_operator(tx, org, "deleteOrganization", shown)
+    LOG.warning("an operator deletes an organization", organization_id=shown)
+
+
+async def _erase_calls(db: Db, org: UUID) -> int:
+    """Delete some calls; what says which files they had stays."""
+    async with db.tenant(org) as tx:
+        found = await deleted_organizations.lock_calls(tx, rules.CALLS)
+        if found:
+            await usecases.erase(tx, found)
+    async with db.system() as tx:
+        await deleted_organizations.count(tx, org, len(found))
+    return len(found)
+
+
+async def _delete_rows(db: Db, org: UUID) -> int:
+    """Delete some rows, of the first tables that have any."""
+    deleted = 0
+    async with db.system() as tx:
+        if not await deleted_organizations.lock_open(tx, org):
+            return 0
+        for table in await deleted_organizations.tables(tx):
+            if table in deleted_organizations.OWED and await deleted_organizations.files_left(tx, org):
+                break
+            deleted += await deleted_organizations.delete_rows(tx, org, table, rules.ROWS - deleted)
+            if deleted >= rules.ROWS:
+                break
+        await deleted_organizations.count(tx, org, deleted)
+    return deleted
+
+
+async def _end(db: Db, org: UUID) -> bool:
+    async with db.system() as tx:
+        if not await deleted_organizations.lock_open(tx, org):
+            return True
+        if await deleted_organizations.files_left(tx, org):
+            return False
+        await deleted_organizations.end(tx, org)
+    LOG.warning("an organization is deleted", organization_id=ids.show(Kind.ORGANIZATION, org))
+    return True

@@ -1,0 +1,162 @@
+"""Organizations that are deleted, as the system: what is in the way, what ends at once, and then every row of theirs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from uuid import UUID
+
+from storage.db import Tx
+
+# Whatever begins meanwhile refers to the organization, and waits.
+LOCK = "SELECT name FROM organizations WHERE org_id = $1 FOR UPDATE"
+HINDRANCES = """
+    SELECT (SELECT count(*) FROM calls WHERE org_id = $1 AND status IN ('ringing', 'in_progress'))
+           + (SELECT count(*) FROM outbound_attempts
+               WHERE org_id = $1 AND status IN ('dialling', 'under_way')) AS calls,
+           (SELECT count(*) FROM message_attempts WHERE org_id = $1 AND state = 'posting') AS texts,
+           (SELECT count(*) FROM numbers WHERE org_id = $1 AND status = 'releasing')
+           + (SELECT count(*) FROM number_purchases WHERE org_id = $1 AND status IN ('buying', 'returning')) AS orders,
+           (SELECT count(*) FROM billing_accounts
+             WHERE org_id = $1 AND subscription_id IS NOT NULL AND status <> ALL ($2)) AS subscriptions
+"""
+BEGIN = """
+    INSERT INTO deleted_organizations (id, name, actor, numbers)
+    SELECT org_id, name, $2, ARRAY(SELECT e164 FROM numbers WHERE org_id = $1 ORDER BY e164)
+      FROM organizations WHERE org_id = $1
+"""
+GET = "SELECT name, numbers, rows, ended_at IS NOT NULL AS is_done FROM deleted_organizations WHERE id = $1"
+LOCK_OPEN = "SELECT true FROM deleted_organizations WHERE id = $1 AND ended_at IS NULL FOR UPDATE"
+OPEN = "SELECT id FROM deleted_organizations WHERE ended_at IS NULL ORDER BY begun_at"
+COUNT = "UPDATE deleted_organizations SET rows = rows + $2 WHERE id = $1"
+END = "UPDATE deleted_organizations SET ended_at = now() WHERE id = $1"
+
+# Such a number answers nothing and sends nothing; its row goes after those that refer to it.
+STOP_NUMBERS = "UPDATE numbers SET status = 'gone', flow_id = NULL, sms_flow_id = NULL WHERE org_id = $1"
+END_KEYS = "DELETE FROM api_keys WHERE org_id = $1 RETURNING id"
+END_MEMBERSHIPS = "DELETE FROM memberships WHERE org_id = $1 RETURNING user_id"
+END_INVITES = "DELETE FROM invites WHERE org_id = $1"
+LEAVE = "UPDATE sessions SET org_id = NULL WHERE org_id = $1"
+DROP_JOBS = "DELETE FROM pgqueuer WHERE headers ->> 'organization' = $1 AND status <> 'picked'"
+
+CALLS = "SELECT id FROM calls WHERE org_id = hum.org_id() ORDER BY id LIMIT $1 FOR UPDATE"
+FILES_LEFT = """
+    SELECT EXISTS (SELECT FROM erased_calls WHERE org_id = $1 AND files_gone_at IS NULL)
+        OR EXISTS (SELECT FROM dropped_recordings WHERE org_id = $1 AND gone_at IS NULL)
+        OR EXISTS (SELECT FROM erased_media WHERE org_id = $1)
+"""
+#: A session is a person's, and belongs to an organization only while the person looks at it.
+TABLES = """
+    SELECT c.relname::text AS name,
+           ARRAY(SELECT p.relname::text FROM pg_constraint k JOIN pg_class p ON p.oid = k.confrelid
+                  WHERE k.conrelid = c.oid AND k.contype = 'f' AND k.confrelid <> c.oid) AS parents
+      FROM pg_class c
+     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+       AND c.relname NOT IN ('organizations', 'sessions')
+       AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'org_id' AND NOT a.attisdropped)
+     ORDER BY c.relname
+"""
+DELETE_ROWS = "SELECT hum.delete_rows_of($1, $2::text::regclass, $3)"
+DELETE_ORGANIZATION = "DELETE FROM organizations WHERE org_id = $1"
+#: What says which files have to go, and goes when they are gone.
+OWED = ("erased_calls", "dropped_recordings", "erased_media")
+
+
+@dataclass(frozen=True, slots=True)
+class HindrancesRow:
+    """What an organization still does, as counts."""
+
+    calls: int
+    texts: int
+    orders: int
+    subscriptions: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedRow:
+    """A deletion that is under way or done; `rows`: how many were deleted so far."""
+
+    name: str
+    numbers: Sequence[str]
+    rows: int
+    is_done: bool
+
+
+async def lock(tx: Tx, org: UUID) -> str | None:
+    """The organization's name; nothing of it begins before this transaction ends.  None if there is no such organization."""
+    name: str | None = await tx.fetchval(LOCK, org)
+    return name
+
+
+async def hindrances(tx: Tx, org: UUID, ended_subscriptions: Sequence[str]) -> HindrancesRow:
+    """Count what an organization still does; a subscription with one of these statuses is over."""
+    row = await tx.fetchrow(HINDRANCES, org, list(ended_subscriptions))
+    assert row is not None, "counts have a row"
+    return HindrancesRow(**row)
+
+
+async def begin(tx: Tx, org: UUID, actor: str) -> Sequence[UUID]:
+    """Begin a deletion: numbers, keys, memberships, invitations and queued jobs end.  Return the keys and people that were cut off."""
+    await tx.execute(BEGIN, org, actor)
+    await tx.execute(STOP_NUMBERS, org)
+    ended = [row[0] for row in await tx.fetch(END_KEYS, org)]
+    ended += [row[0] for row in await tx.fetch(END_MEMBERSHIPS, org)]
+    await tx.execute(END_INVITES, org)
+    await tx.execute(LEAVE, org)
+    await tx.execute(DROP_JOBS, str(org))
+    return ended
+
+
+async def get(tx: Tx, org: UUID) -> DeletedRow | None:
+    """A deletion that has begun, or None."""
+    row = await tx.fetchrow(GET, org)
+    return DeletedRow(**row) if row else None
+
+
+async def lock_open(tx: Tx, org: UUID) -> bool:
+    """Lock a deletion; False if it is done."""
+    return bool(await tx.fetchval(LOCK_OPEN, org))
+
+
+async def open_ones(tx: Tx) -> Sequence[UUID]:
+    """The organizations whose deletion has begun and is not done."""
+    return [row["id"] for row in await tx.fetch(OPEN)]
+
+
+async def lock_calls(tx: Tx, limit: int) -> Sequence[UUID]:
+    """As the tenant: some calls, locked."""
+    return [row["id"] for row in await tx.fetch(CALLS, limit)]
+
+
+async def tables(tx: Tx) -> Sequence[str]:
+    """Every table with organizations' rows, those that refer to others before these, and what says which files have to go last."""
+    rows = await tx.fetch(TABLES)
+    names = {row["name"] for row in rows}
+    # Those that are put last refer to nothing whose deletion would take them along before their files are gone.
+    graph = TopologicalSorter({row["name"]: names.intersection(row["parents"]) for row in rows})
+    ordered = [name for name in reversed(list(graph.static_order())) if name not in OWED]
+    return [*ordered, *OWED]
+
+
+async def delete_rows(tx: Tx, org: UUID, table: str, most: int) -> int:
+    """Delete some of an organization's rows of a table; return how many."""
+    deleted: int = await tx.fetchval(DELETE_ROWS, org, table, most)
+    return deleted
+
+
+async def count(tx: Tx, org: UUID, rows: int) -> None:
+    """Progress."""
+    await tx.execute(COUNT, org, rows)
+
+
+async def files_left(tx: Tx, org: UUID) -> bool:
+    """Whether files of the organization may still be there."""
+    return bool(await tx.fetchval(FILES_LEFT, org))
+
+
+async def end(tx: Tx, org: UUID) -> None:
+    """Delete the organization itself, of which nothing else is left."""
+    await tx.execute(DELETE_ORGANIZATION, org)
+    for table in await tables(tx):
+        while await delete_rows(tx, org, table, 1000):
+            pass
+    await tx.execute(END, org)
