@@ -119,7 +119,8 @@ class Binding:
     @cached_property
     def fields_beside_text(self) -> tuple[FieldDescriptor, ...]:
         """What the query may hold when the body is a text."""
-        filled = {*self.path_fields, self.text_field}
+        instead = self.method.GetOptions().Extensions[options_pb2.rest].instead_of_text
+        filled = {*self.path_fields, self.text_field, *instead}
         return tuple(field for field in self.method.input_type.fields if self.text_type and field.name not in filled)
 
     @cached_property

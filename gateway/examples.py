@@ -17,6 +17,27 @@ ULID: Final = "01HVN5J8Q0ZR4TB8M3C2Y7K6WD"
 WHEN: Final = "2026-03-05T15:04:05Z"
 DEEPEST: Final = 5
 
+#: What a browser offers, without its ways to be reached.
+OFFER: Final = "".join(
+    f"{line}\r\n"
+    for line in (
+        "v=0",
+        "o=- 4611731400430051336 2 IN IP4 127.0.0.1",
+        "s=-",
+        "t=0 0",
+        "m=audio 9 UDP/TLS/RTP/SAVPF 111",
+        "c=IN IP4 0.0.0.0",
+        "a=mid:0",
+        "a=ice-ufrag:4ZcD",
+        "a=ice-pwd:2/1muCWoOi3uLifh0NuRHlkz",
+        "a=fingerprint:sha-256 " + ":".join(["7B", "8B", "F0", "65"] * 8),
+        "a=setup:actpass",
+        "a=rtcp-mux",
+        "a=sendrecv",
+        "a=rtpmap:111 opus/48000/2",
+    )
+)
+
 WELL_KNOWN: Final[dict[str, Any]] = {
     jsonnames.TIMESTAMP: WHEN,
     "google.protobuf.Duration": "1.500s",
@@ -67,7 +88,7 @@ TEXTS: Final[dict[str, Any]] = {
     "phone_e164": "+13175551234",
     "audio_url": f"/api/voicemails/voicemail_{ULID}/audio",
     "recording_url": f"/api/calls/call_{ULID}/recording",
-    "sdp": "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n",
+    "sdp": OFFER,
     "recording_fault": "No space left on device",
     "end_reason": "caller",
     "outcome_label": "appointment",

@@ -40,8 +40,10 @@ SPOKEN_OVER = """
 """
 # An outcome that the agent itself reported takes precedence over one that is judged afterwards.
 SET_SUMMARY = """
-    UPDATE calls SET summary = $2, outcome = coalesce(outcome, $3), outcome_label = $4 WHERE id = $1 AND summary IS NULL
-    RETURNING outcome::text
+    UPDATE calls c SET summary = $2, outcome = coalesce(c.outcome, $3), outcome_label = $4
+      FROM (SELECT id, outcome IS NOT NULL AS judged FROM calls WHERE id = $1) before
+     WHERE c.id = before.id AND c.summary IS NULL
+    RETURNING before.judged
 """
 SET_OUTCOME = "UPDATE calls SET outcome = $2 WHERE id = $1"
 INDEX = "SELECT hum.index_call($1)"
@@ -227,9 +229,14 @@ async def _of_detail(tx: Tx, id: UUID, most: int | None) -> tuple[list[TurnRow],
     return found[:most][::-1], len(found) > most
 
 
-async def set_summary(tx: Tx, id: UUID, summary: Mapping[str, Any], outcome: str | None, label: str | None) -> bool:
-    """Store a call's summary; False when it has one already."""
-    return await tx.fetchrow(SET_SUMMARY, id, json.dumps(summary), outcome, label) is not None
+async def set_summary(
+    tx: Tx, id: UUID, summary: Mapping[str, Any], outcome: str | None, label: str | None
+) -> bool | None:
+    """Store the summary of a call that is locked; tell whether the agent had reported an outcome, which stays.  None when it has a
+    summary already.
+    """
+    judged: bool | None = await tx.fetchval(SET_SUMMARY, id, json.dumps(summary), outcome, label)
+    return judged
 
 
 async def set_outcome(tx: Tx, id: UUID, outcome: str) -> None:

@@ -85,11 +85,12 @@ async def after_call(db: Db, writer: Writer, org: UUID, id: UUID) -> bool:
             summary = {name: written[name] for name in ("text", "key_points", "next_actions")}
             outcome = json.dumps(written["outcome"]) if "outcome" in written else None
             label = str(written["label"]).strip().lower().replace(" ", "_")[:LABEL_CHARS] or None
-            if not await call_records.set_summary(tx, id, summary, outcome, label):
+            reported = await call_records.set_summary(tx, id, summary, outcome, label)
+            if reported is None:
                 return False  # another worker was faster
             call_id = ids.show(Kind.CALL, id)
             await events.append(tx, org, id, events_pb2.CallSummaryEvent(call_id=call_id, label=label, **summary))
-            if outcome is not None:
+            if outcome is not None and not reported:  # the agent may have reported one while the model wrote
                 judged = events_pb2.CallOutcomeEvent(call_id=call_id, outcome_json=outcome, source="summary")
                 await events.append(tx, org, id, judged)
         await call_records.index(tx, id)

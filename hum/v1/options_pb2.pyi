@@ -189,6 +189,7 @@ class Rest(message.Message):
     OTHER_MEDIA_TYPES_FIELD_NUMBER: builtins.int
     MADE_FIELD_FIELD_NUMBER: builtins.int
     ASKS_MODEL_FIELD_NUMBER: builtins.int
+    INSTEAD_OF_TEXT_FIELD_NUMBER: builtins.int
     status: builtins.int
     """The success status, when it is not 200."""
     media_type: builtins.str
@@ -206,6 +207,10 @@ class Rest(message.Message):
     def other_media_types(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
         """Further media types that the response may have, for a method that returns a file."""
 
+    @builtins.property
+    def instead_of_text(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Fields that `text_field` stands in for: never beside a body of `text_type`."""
+
     def __init__(
         self,
         *,
@@ -216,10 +221,11 @@ class Rest(message.Message):
         other_media_types: abc.Iterable[builtins.str] | None = ...,
         made_field: builtins.str = ...,
         asks_model: builtins.bool = ...,
+        instead_of_text: abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["asks_model", b"asks_model", "made_field", b"made_field", "media_type", b"media_type", "other_media_types", b"other_media_types", "status", b"status", "text_field", b"text_field", "text_type", b"text_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["asks_model", b"asks_model", "instead_of_text", b"instead_of_text", "made_field", b"made_field", "media_type", b"media_type", "other_media_types", b"other_media_types", "status", b"status", "text_field", b"text_field", "text_type", b"text_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -369,3 +369,71 @@ async def test_while_the_carrier_hangs_many_are_closed_in_the_time_of_a_few(desk
     await desk.later(desk.settings.link_lost_seconds + 1)
     assert await desk.sweep() == many
     assert asked <= 2 * (lost.WIDTH + lost.SILENCES)
+
+
+async def eight_calls(desk: Desk, node: str) -> list[UUID]:
+    made = []
+    for number in range(8):
+        desk.call = ids.new()
+        await desk.call_of(node, f"CA{number}")
+        made.append(desk.call)
+    async with desk.db.system() as tx:
+        await tx.execute(
+            "INSERT INTO call_streams (org_id, call_id, number, stream_sid, node)"
+            " SELECT org_id, id, 1, 'MZ' || call_sid, $1 FROM calls",
+            node,
+        )
+    return made
+
+
+async def standings(desk: Desk, made: list[UUID]) -> list[tuple[str, str | None]]:
+    async with desk.db.system() as tx:
+        found = [(await call_records.detail(tx, id)).call for id in made]
+    return [(call.status, call.end_reason) for call in found]
+
+
+async def test_control_or_its_database_away_for_20_s_closes_no_call(desk: Desk) -> None:
+    """Nobody could write that the media process lives; half of the callers have hung up meanwhile."""
+    made = await eight_calls(desk, "media-1")
+    await desk.link("media-1")
+    for number in range(8):
+        over = number % 2
+        desk.carrier.calls[f"CA{number}"] = CarrierCall("completed" if over else "in-progress", now() if over else None)
+    await desk.is_silent("media-1", 20)
+    for _ in range(5):  # the worker is back before the media process has said anything
+        assert await desk.sweep() == 0
+        await desk.later(5)
+    await desk.link("media-1")
+    reports = []
+    for id in made[1::2]:
+        turn = runtime_pb2.Report(call_id=ids.show(Kind.CALL, id), stream_number=1, seq=1)
+        turn.turn.CopyFrom(calls_pb2.Turn(seq=1, role=calls_pb2.SPEAKER_CALLER, text="Goodbye."))
+        over = runtime_pb2.Report(call_id=ids.show(Kind.CALL, id), stream_number=1, seq=2)
+        over.ended.reason = "caller"
+        for each in (turn, over):
+            each.at.GetCurrentTime()
+        reports += [turn, over]
+    await apply_batch(desk.db, "media-1", runtime_pb2.ReportBatch(seq=1, reports=reports))
+    assert await standings(desk, made) == [("in_progress", None), ("completed", "caller")] * 4
+    async with desk.db.system() as tx:
+        assert await tx.fetchval("SELECT count(*) FROM call_turns") == 4
+    await desk.later(desk.settings.link_lost_seconds + 1)
+    assert await desk.sweep() == 0
+
+
+async def test_a_carriers_api_that_fails_for_60_s_ends_no_call_that_is_talked_in(desk: Desk) -> None:
+    """Also when control was away just before, so that each call was taken for lost for a moment."""
+    made = await eight_calls(desk, "media-1")
+    await desk.link("media-1")
+    desk.carrier.fail = CarrierError("The carrier did not respond: TimeoutError.")
+    await desk.is_silent("media-1", 20)
+    assert await desk.sweep() == 0
+    asked = len(desk.carrier.asked)
+    await desk.link("media-1")
+    for _ in range(12):
+        await desk.later(5)
+        assert await desk.sweep() == 0
+    assert len(desk.carrier.asked) == asked, "nobody asks about calls that a process has"
+    assert await standings(desk, made) == [("in_progress", None)] * 8
+    async with desk.db.system() as tx:
+        assert await tx.fetchval("SELECT count(*) FROM calls WHERE lost_at IS NOT NULL") == 0

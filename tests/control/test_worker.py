@@ -247,6 +247,28 @@ async def test_of_two_workers_at_one_call_one_summarizes_it(world: World) -> Non
     assert used == 200, "both have asked the model, and it charges for both"
 
 
+async def test_an_outcome_that_the_agent_reports_late_is_contradicted_by_nobody(world: World) -> None:
+    """The tool ran while the model wrote: the agent's word stays, and nobody is told another."""
+    schema = {"type": "object", "properties": {"booked": {"type": "boolean"}}}
+    flow = await world.flow(outcome_schema_json=json.dumps(schema))
+    world.model.outcome = {"booked": False}
+    id = await world.ended_call(("caller", "Hello"), flow=flow)
+
+    class Overtaken(FakeModel):
+        async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> Written:
+            async with world.db.tenant(world.org) as tx:
+                await call_records.set_outcome(tx, id, '{"booked": true}')
+            return await world.model.write(instructions, text, schema)
+
+    assert await after.after_call(world.db, Overtaken(), world.org, id)
+    async with world.db.tenant(world.org) as tx:
+        row = await call_records.detail(tx, id)
+    assert row.summary is not None and json.loads(row.outcome or "") == {"booked": True}
+    async with world.db.system() as tx:
+        told = await tx.fetch("SELECT type FROM events WHERE subject_id = $1 AND type = 'call.outcome'", id)
+    assert told == []
+
+
 async def test_a_silent_call_costs_no_model(world: World) -> None:
     id = await world.ended_call(("agent", "Hello?"), ("caller", ""))
     assert await after.after_call(world.db, world.model, world.org, id)
