@@ -32,7 +32,7 @@ from storage.db import Db
 
 LOG = log(__name__)
 #: How long a message may take whose sender is known; the gateway sends what it has whole.
-MESSAGE_SECONDS = 30.0
+MESSAGE_SECONDS = 5.0
 
 
 class Boundary:

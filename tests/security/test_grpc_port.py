@@ -10,6 +10,7 @@ import pytest
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from control.boundary import boundary
 from hum import rpc, secrets
 from tests.control.conftest import Plane
 from tests.waits import patience
@@ -61,6 +62,13 @@ async def test_no_message_is_no_request(plane: Plane) -> None:
     async with patience():
         code = await plane.channel.stream_unary(UNARY)(nothing(), metadata=await plane.tenant()).code()
     assert code is grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize("method", [UNARY, STREAM])
+async def test_half_a_message_of_a_tenant_ends_soon(plane: Plane, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert boundary.MESSAGE_SECONDS <= 5
+    monkeypatch.setattr(boundary, "MESSAGE_SECONDS", 0.1)
+    assert await code_of(plane, method, await plane.tenant()) is grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def test_health_is_asked_and_not_watched(plane: Plane) -> None:
