@@ -1,5 +1,6 @@
 """Deleting an organization with everything of it: it ends at once, and its rows and files go in steps that anybody may carry on."""
 
+from dataclasses import asdict
 from uuid import UUID
 
 from control.audit.usecases import OPERATOR, note_operator
@@ -57,7 +58,7 @@ async def _begin(tx: Tx, org: UUID, name: str) -> None:
     if name != real:
         raise InvalidRequest([FieldError("name", "is not the organization's name")])
     found = await deleted_organizations.hindrances(tx, org, sorted(OVER))
-    if (reason := rules.hindrance(found)) is not None:
+    if (reason := rules.hindrance(**asdict(found))) is not None:
         raise InvalidState(reason)
     for principal in await deleted_organizations.begin(tx, org, OPERATOR):
         await revocations.publish(tx, principal)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from control.base.job import Job
-from storage.deleted_organizations import HindrancesRow
 
 #: One of an organization at a time, and behind whatever calls need.
 ERASE = Job("erase", concurrency=2, per_organization=1, timeout_seconds=3600)
@@ -34,15 +33,15 @@ def cutoff(now: datetime, keep_days: int) -> datetime:
     return now - timedelta(days=keep_days)
 
 
-def hindrance(found: HindrancesRow) -> str | None:
-    """Why an organization can't be deleted now; None if it can."""
-    if found.calls:
-        return f"The organization has {found.calls} live calls; delete it when they have ended."
-    if found.texts:
+def hindrance(*, calls: int, texts: int, orders: int, subscriptions: int) -> str | None:
+    """Why an organization that still does so much can't be deleted now; None if it can."""
+    if calls:
+        return f"The organization has {calls} live calls; delete it when they have ended."
+    if texts:
         return "A text of the organization is on its way to the carrier; try again in a moment."
-    if found.orders:
+    if orders:
         return "A number of the organization is being bought or released at the carrier; try again when that has ended."
-    if found.subscriptions:
+    if subscriptions:
         return "The organization has a subscription at the payment provider; cancel it there first."
     return None
 
