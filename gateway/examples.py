@@ -246,6 +246,9 @@ def _of_one(field: FieldDescriptor, depth: int) -> Any:
         return next(iter(jsonnames.enum_words(field.enum_type)))
     if field.type == FieldDescriptor.TYPE_BOOL:
         return True
+    rules = options[validate_pb2.field]
+    if allowed := getattr((rules.repeated.items if field.is_repeated else rules).string, "in"):
+        return allowed[0]
     if field.type == FieldDescriptor.TYPE_STRING:
         return {} if jsonnames.is_raw_json(field) else _id(field) or field.name.replace("_", " ")
     if field.type == FieldDescriptor.TYPE_BYTES:

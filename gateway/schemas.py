@@ -241,7 +241,8 @@ def of_field(field: FieldDescriptor, *, nullable: bool, shape: str = "input") ->
     if "type" not in schema:
         return schema  # anything, null too
     kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    return {**schema, "type": list(dict.fromkeys([*kinds, "null"]))}
+    words = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
+    return {**schema, **words, "type": list(dict.fromkeys([*kinds, "null"]))}
 
 
 def _map(field: FieldDescriptor, shape: str) -> Schema:
