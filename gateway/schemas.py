@@ -236,13 +236,12 @@ def of_field(field: FieldDescriptor, *, nullable: bool, shape: str = "input") ->
             schema["uniqueItems"] = True
     if not nullable:
         return schema
-    if "$ref" in schema:
+    if "$ref" in schema or "enum" in schema:
         return {"oneOf": [schema, {"type": "null"}]}
     if "type" not in schema:
         return schema  # anything, null too
     kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    words = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
-    return {**schema, **words, "type": list(dict.fromkeys([*kinds, "null"]))}
+    return {**schema, "type": list(dict.fromkeys([*kinds, "null"]))}
 
 
 def _map(field: FieldDescriptor, shape: str) -> Schema:
