@@ -339,7 +339,7 @@ def _text(field: FieldDescriptor, rules: Any) -> Schema:
     if format == options_pb2.FORMAT_EVENT_TYPE:
         named = eventtypes.EXTERNAL.removesuffix("*")
         own = [name for name in eventtypes.visible() if name != eventtypes.EXTERNAL]
-        schema["anyOf"] = [{"enum": own}, {"pattern": f"^{re.escape(named)}"}]
+        schema["anyOf"] = [{"type": "string", "enum": own}, {"type": "string", "pattern": f"^{re.escape(named)}"}]
     if allowed := getattr(rules.string, "in"):
         schema["enum"] = list(allowed)
     return schema
