@@ -44,7 +44,9 @@ async def test_who_is_cut_off_hears_again_and_the_others_go_on(
 ) -> None:
     names = ("a", "b", "c")
     hosts = [machines.address(name) for name in names]
-    with Cluster(open_home, hosts=hosts, start=lambda number, command: machines.start(names[number], command)) as servers:
+    with Cluster(
+        open_home, hosts=hosts, start=lambda number, command: machines.start(names[number], command)
+    ) as servers:
         machines.slow(delay_ms=5)
         b = Process(machines, "b", servers, 1, open_home)
         c = Process(machines, "c", servers, 0, open_home)  # its server is a's
