@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from io import FileIO
-from itertools import chain, zip_longest
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 
 from hum import private
@@ -228,15 +228,23 @@ def take_spool(root: Path, *, fsync: bool) -> Spool:
     own = next(_free_spools(root, range(MAX_SPOOLS), fsync=fsync), None)
     if own is None:
         refuse(f"all spools below {root} are taken")
+    take_left(own, fsync=fsync)
+    return own
+
+
+def take_left(own: Spool, *, fsync: bool, most: int | None = None) -> int:
+    """Move into this spool what processes that are gone have left in those beside it, `most` records; return how many those were."""
+    root, taken = own.directory.parent, 0
     others = sorted(int(folder.name) for folder in root.iterdir() if folder.name.isdecimal())
     for left in _free_spools(root, others, fsync=fsync):
         # A full disk must not keep a process from starting: what can't be moved stays, and the next one finds it.
         with suppress(OSError):
-            for number, record in left.pending():
+            for number, record in islice(left.pending(), None if most is None else most - taken):
                 own.append(record)
                 left.finish(number)
+                taken += 1
         left.close()
-    return own
+    return taken
 
 
 def _free_spools(root: Path, numbers: Iterable[int], *, fsync: bool) -> Iterator[Spool]:
