@@ -96,6 +96,7 @@ async def build(
         else:
             browsers.append(await callers.enter_async_context(_browsers(server, link, settings)))
         linked = asyncio.create_task(link.run(), name="link")
+        taking_left = asyncio.create_task(link.take_left(), name="reports that others left")
         pacer.start()
         try:
             async with _storing(settings, link, hurry), _succession(server, entrance, signals, predecessor):
@@ -106,6 +107,7 @@ async def build(
                     await _leave(server, ports, hurry)
         finally:
             pacer.stop()
+            await _cancelled(taking_left)
             await _cancelled(linked)
             link.outbox.close()
             await channel.close(None)

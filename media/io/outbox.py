@@ -6,6 +6,7 @@ has lost batches that it had acknowledged; it says so with the next link, and ge
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
@@ -35,6 +36,11 @@ class Outbox:
         self._fault = ""
 
     @property
+    def directory(self) -> Path:
+        """Where batches are kept on disk."""
+        return self._store.directory
+
+    @property
     def storing(self) -> bool:
         """Whether reports can be written to disk; until then they wait in memory."""
         return not self._store.fault
@@ -42,6 +48,10 @@ class Outbox:
     def report(self, report: pb.Report) -> None:
         """Send with the next flush."""
         self._reports.append(report)
+
+    def take(self, payload: bytes) -> bool:
+        """Keep a batch of a process that is gone as one of ours; False if there is no room for it."""
+        return self._store.keep(payload)
 
     def when_stored(self, then: Callable[[], None]) -> None:
         """Call `then` once control has acknowledged everything that was reported so far."""

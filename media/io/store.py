@@ -24,6 +24,7 @@ class Store:
 
     def __init__(self, spool: Spool, settings: MediaSettings) -> None:
         self._spool, self._max_bytes = spool, settings.max_unsaved_bytes
+        self.directory = spool.directory
         self._disk = Disk(spool.directory, settings.min_free_bytes)
         self._unsaved: deque[tuple[int, bytes]] = deque()  # the newest ones
         self.unsaved_bytes = 0
