@@ -52,7 +52,7 @@ class Postponed:
         self._spool, self._settings = spool, settings
         #: Records that the disk did not take; they came after those in the spool.
         self._held = deque[bytes]()
-        self._kept, self._told = asyncio.Event(), asyncio.Event()
+        self._kept, self._progress = asyncio.Event(), asyncio.Event()
         self._writing = asyncio.Lock()
         #: Why nothing is delivered any more; empty if it is.
         self.fault = ""
@@ -132,9 +132,9 @@ class Postponed:
         """Wait until control has all of them, or has taken none for so long."""
         with suppress(TimeoutError):
             while len(self) and not self.fault:
-                self._told.clear()
+                self._progress.clear()
                 async with asyncio.timeout(patience_seconds):
-                    await self._told.wait()
+                    await self._progress.wait()
 
     async def _deliver_held(self, tell: Tell) -> None:
         """Deliver the first webhook that is in memory alone; one that is stored meanwhile is delivered again."""
@@ -143,7 +143,7 @@ class Postponed:
         if self._held and self._held[0] is record:
             self._held.popleft()
         WAITING.set(len(self))
-        self._told.set()
+        self._progress.set()
 
     async def _deliver(self, tell: Tell, number: int, record: bytes) -> None:
         try:
@@ -180,7 +180,7 @@ class Postponed:
             with suppress(OSError):  # told again after a restart, which does no harm
                 await asyncio.to_thread(self._spool.finish, number)
         WAITING.set(len(self))
-        self._told.set()
+        self._progress.set()
 
     def close(self) -> None:
         """Close the spool; what is held in memory is stored first, if the disk takes it now."""
