@@ -14,13 +14,14 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import asyncpg
 from google.protobuf.message import DecodeError, Message
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 from hum.telemetry import log
 from storage.db import AWAY, Db, notify
 
 LOG = log(__name__)
 DROPPED = Counter("hum_bus_dropped_total", "Messages on the bus that were not delivered", ["channel", "why"])
+UP = Gauge("hum_bus_up", "Whether this process hears the bus, 0 or 1, and over what", ["over"])
 MAX_PAYLOAD_BYTES = 7900  # PostgreSQL refuses 8000
 
 T = TypeVar("T")
@@ -166,7 +167,7 @@ class PostgresBus:
         self._listeners = Listeners(look_seconds)
         self._channels: Sequence[Channel[Any]] = ()
         self._tasks: list[asyncio.Task[None]] = []
-        self._ready = asyncio.Event()
+        self._ready, self._up = asyncio.Event(), UP.labels("postgresql")
 
     async def start(self, channels: Sequence[Channel[Any]]) -> None:
         self.begin(channels)
@@ -217,8 +218,10 @@ class PostgresBus:
                 await connection.add_listener(channel.name, self._received)
             self._listeners.wake(self._listeners.places())
             self._ready.set()
+            self._up.set(1)
             await lost.wait()
         finally:
+            self._up.set(0)
             with suppress(*AWAY, asyncpg.PostgresError):
                 await connection.close(timeout=1)
 

@@ -23,7 +23,7 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from control.bus import DROPPED, Channel, Listeners, encoded
+from control.bus import DROPPED, UP, Channel, Listeners, encoded
 from hum.telemetry import log
 
 LOG = log(__name__)
@@ -68,6 +68,7 @@ class NatsBus:
         self._client: Client | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._changed, self._ready = asyncio.Event(), asyncio.Event()
+        self._up = UP.labels("nats")
         self._closing: set[asyncio.Task[None]] = set()
 
     async def start(self, channels: Sequence[Channel[Any]]) -> None:
@@ -148,6 +149,7 @@ class NatsBus:
         try:
             await self._connect(client, url)
             self._client = client
+            self._up.set(1)
             LOG.info("the bus is connected", server=shown(url))
             kept = asyncio.create_task(self._keep_subscribed(client), name="bus subscriptions")
             try:
@@ -157,6 +159,7 @@ class NatsBus:
                 await asyncio.gather(kept, return_exceptions=True)
         finally:
             self._client = None
+            self._up.set(0)
             # It may wait for a server that has vanished.
             closing = asyncio.create_task(_close(client), name="bus close")
             self._closing.add(closing)

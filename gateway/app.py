@@ -363,6 +363,9 @@ async def serve(
             server.stop()
             async with when(hurry, server.end_at_once):
                 await serving
+            rest = asyncio.create_task(gateway.webhooks.delivered(), name="the rest of the postponed webhooks")
+            async with when(hurry, rest.cancel):
+                await asyncio.wait({rest})
             telling.cancel()
             await asyncio.gather(telling, return_exceptions=True)
             await channel.close(None)

@@ -1,7 +1,8 @@
 """Webhooks that control could not take: kept on disk, and delivered once it is back, in the order of their arrival.
 
 The carrier has its answer by then, so control only records what happened: that a caller heard an apology, how a call ended.
-Each delivery may be repeated, so a crash between delivering and forgetting does no harm.
+Each delivery may be repeated, so a crash between delivering and forgetting does no harm.  Who leaves delivers what it has, unless
+control is away; what it leaves all the same is taken by those that serve beside it.
 
 While the disk takes nothing, a webhook that the carrier would send again is refused; one that it would not is held in memory,
 and stored as soon as the disk takes it.
@@ -20,7 +21,7 @@ from prometheus_client import Counter, Gauge
 from gateway.held import Away
 from hum.clock import now
 from hum.settings import GatewaySettings
-from hum.spool import Spool
+from hum.spool import Spool, take_left
 from hum.telemetry import log
 
 LOG = log(__name__)
@@ -28,6 +29,8 @@ WAITING = Gauge("hum_webhooks_waiting", "Webhooks that are not delivered to cont
 ENDED = Counter("hum_webhooks_postponed_total", "Postponed webhooks, by how they ended", ["how"])
 #: After so many internal errors, of control or of ours, a webhook is dropped, so that those behind it are delivered.
 MOST_TRIES = 5
+#: Of webhooks that another gateway has left: what comes meanwhile waits for the disk.
+TAKEN_AT_ONCE = 100
 
 
 class Webhook(msgspec.Struct, frozen=True):
@@ -43,13 +46,13 @@ Tell = Callable[[Webhook], Awaitable[None]]
 
 
 class Postponed:
-    """`keep` stores webhooks, `run` delivers them until it is cancelled."""
+    """`keep` stores webhooks, `run` delivers them until it is cancelled, with what processes that are gone have left."""
 
     def __init__(self, spool: Spool, settings: GatewaySettings) -> None:
         self._spool, self._settings = spool, settings
         #: Records that the disk did not take; they came after those in the spool.
         self._held = deque[bytes]()
-        self._kept = asyncio.Event()
+        self._kept, self._progress = asyncio.Event(), asyncio.Event()
         self._writing = asyncio.Lock()
         #: Why nothing is delivered any more; empty if it is.
         self.fault = ""
@@ -107,10 +110,31 @@ class Postponed:
                 if not len(self._spool) and self._held:
                     await self._deliver_held(tell)
                 if not len(self):
-                    await self._kept.wait()
+                    await self._take_left()
+                if not len(self):
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(self._settings.postponed_retry_seconds):
+                            await self._kept.wait()
         except Exception as error:
             LOG.exception("postponed webhooks are not delivered any more")
             self.fault = f"postponed webhooks are not delivered to control any more: {error!r}"[:200]
+
+    async def _take_left(self) -> None:
+        """Take over what gateways that have left, or died, could not deliver."""
+        async with self._writing:
+            with suppress(OSError):
+                taken = await asyncio.to_thread(take_left, self._spool, fsync=True, most=TAKEN_AT_ONCE)
+                if taken:
+                    LOG.info("webhooks that another gateway has left are delivered", webhooks=taken)
+        WAITING.set(len(self))
+
+    async def delivered(self, patience_seconds: float) -> None:
+        """Wait until control has all of them, or has taken none for so long."""
+        with suppress(TimeoutError):
+            while len(self) and not self.fault:
+                self._progress.clear()
+                async with asyncio.timeout(patience_seconds):
+                    await self._progress.wait()
 
     async def _deliver_held(self, tell: Tell) -> None:
         """Deliver the first webhook that is in memory alone; one that is stored meanwhile is delivered again."""
@@ -119,6 +143,7 @@ class Postponed:
         if self._held and self._held[0] is record:
             self._held.popleft()
         WAITING.set(len(self))
+        self._progress.set()
 
     async def _deliver(self, tell: Tell, number: int, record: bytes) -> None:
         try:
@@ -155,6 +180,7 @@ class Postponed:
             with suppress(OSError):  # told again after a restart, which does no harm
                 await asyncio.to_thread(self._spool.finish, number)
         WAITING.set(len(self))
+        self._progress.set()
 
     def close(self) -> None:
         """Close the spool; what is held in memory is stored first, if the disk takes it now."""

@@ -176,6 +176,10 @@ class CarrierWebhooks:
 
     # -- what control missed
 
+    async def delivered(self) -> None:
+        """Wait until control has been told of all that it missed, unless it is away."""
+        await self._postponed.delivered(2 * self._settings.ingress_seconds)
+
     async def tell_postponed(self) -> None:
         """Tell control what it missed, until cancelled."""
         try:

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from io import FileIO
-from itertools import chain, zip_longest
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 
 from hum import private
@@ -100,7 +100,7 @@ class Spool:
         if self.noted < self.done:
             self._write_done()
             self.noted = self.done
-            self._drop_done_segments()
+            self.drop_done_segments()
 
     def skip(self, number: int) -> None:
         """Numbers up to this one are used elsewhere: the next record gets the one after it."""
@@ -195,7 +195,8 @@ class Spool:
         finally:
             os.close(handle)
 
-    def _drop_done_segments(self) -> None:
+    def drop_done_segments(self) -> None:
+        """Free the space of segments whose records are all done.  Raises OSError."""
         segments = self._segments()
         follows = [first for first, _ in segments[1:]]
         if self._segment is None:
@@ -228,15 +229,33 @@ def take_spool(root: Path, *, fsync: bool) -> Spool:
     own = next(_free_spools(root, range(MAX_SPOOLS), fsync=fsync), None)
     if own is None:
         refuse(f"all spools below {root} are taken")
-    others = sorted(int(folder.name) for folder in root.iterdir() if folder.name.isdecimal())
-    for left in _free_spools(root, others, fsync=fsync):
+    take_left(own, fsync=fsync)
+    return own
+
+
+def take_left(own: Spool, *, fsync: bool, most: int | None = None) -> int:
+    """Move into this spool what processes that are gone have left in those beside it, `most` records; return how many those were."""
+    taken = 0
+    for left in left_beside(own.directory, fsync=fsync):
         # A full disk must not keep a process from starting: what can't be moved stays, and the next one finds it.
         with suppress(OSError):
-            for number, record in left.pending():
+            for number, record in islice(left.pending(), None if most is None else most - taken):
                 own.append(record)
                 left.finish(number)
+                taken += 1
         left.close()
-    return own
+    return taken
+
+
+def left_beside(own: Path, *, fsync: bool) -> Iterator[Spool]:
+    """The spools beside this one that no living process holds, and in which something is left; each is the caller's to close."""
+    numbers = sorted(int(folder.name) for folder in own.parent.iterdir() if folder.name.isdecimal())
+    for left in _free_spools(own.parent, numbers, fsync=fsync):
+        if len(left):
+            yield left
+        else:
+            left.drop_done_segments()  # or each look would read them
+            left.close()
 
 
 def _free_spools(root: Path, numbers: Iterable[int], *, fsync: bool) -> Iterator[Spool]:

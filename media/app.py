@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import uvloop
+from grpc import aio
 
 from hum import blas, descriptors, home, hugepages, monitoring, program, rpc, sockets, telemetry
 from hum.clock import Clock, monotonic_ms
@@ -94,26 +95,43 @@ async def build(
             entrance = await callers.enter_async_context(_carrier(server, door, settings))
         else:
             browsers.append(await callers.enter_async_context(_browsers(server, link, settings)))
-        linked = asyncio.create_task(link.run(), name="link")
-        pacer.start()
-        try:
-            async with _storing(settings, link, hurry), _succession(server, entrance, signals, predecessor):
-                try:
-                    yield Media(server, link, entrance.port if entrance is not None else 0, metrics_port)
-                finally:
-                    await callers.aclose()
-                    await _leave(server, ports, hurry)
-        finally:
-            pacer.stop()
-            await _cancelled(linked)
-            _close(files, link)
-            await channel.close(None)
+        async with (
+            _linked(link, pacer, channel),
+            _writing(files),
+            _storing(settings, link, hurry),
+            _succession(server, entrance, signals, predecessor),
+        ):
+            try:
+                yield Media(server, link, entrance.port if entrance is not None else 0, metrics_port)
+            finally:
+                await callers.aclose()
+                await _leave(server, ports, hurry)
 
 
-def _close(files: FileThread, link: ControlLink) -> None:
+@asynccontextmanager
+async def _linked(link: ControlLink, pacer: Pacer, channel: aio.Channel) -> AsyncIterator[None]:
+    """Keep time and the link, and send over it what processes that are gone have left."""
+    tasks = [
+        asyncio.create_task(link.run(), name="link"),
+        asyncio.create_task(link.take_left(), name="reports that others left"),
+    ]
+    pacer.start()
+    try:
+        yield
+    finally:
+        pacer.stop()
+        for task in tasks:
+            await _cancelled(task)
+        link.outbox.close()
+        await channel.close(None)
+
+
+@asynccontextmanager
+async def _writing(files: FileThread) -> AsyncIterator[None]:
+    """Wait, at the end, until recordings are written, but not for long."""
+    yield
     if not files.close(FILES_SECONDS):
         LOG.error("the disk does not answer: the last seconds of recordings are lost")
-    link.outbox.close()
 
 
 async def _cancelled(task: "asyncio.Task[None]") -> None:

@@ -6,9 +6,10 @@ import socket
 import subprocess
 import sysconfig
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import trustme
 
@@ -18,22 +19,34 @@ USER, PASSWORD = "control", "secret"
 #: May talk, but not below `hum.`.
 STRANGER = "stranger"
 BINARY = Path(sysconfig.get_path("scripts")) / "nats-server"
+HERE = "127.0.0.1"
+#: On machines of their own, where all ports are free.
+CLIENTS, ROUTES = 4222, 6222
+
+
+def _on_this_machine(_: int, command: Sequence[str]) -> "subprocess.Popen[Any]":
+    return subprocess.Popen(command)
 
 
 @dataclass
 class Cluster:
-    """Three servers that are one; clients show a certificate and a password."""
+    """Three servers that are one; clients show a certificate and a password.
+
+    `hosts`: the address of each one's machine, if each has its own; `start` runs a command on the machine with this number.
+    """
 
     folder: Path
     size: int = 3
     ca: trustme.CA = field(default_factory=trustme.CA)
+    hosts: Sequence[str] = ()
+    start: Callable[[int, Sequence[str]], "subprocess.Popen[Any]"] = _on_this_machine
     ports: list[int] = field(default_factory=list)
-    _programs: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    _programs: list["subprocess.Popen[Any]"] = field(default_factory=list)
 
     def __enter__(self) -> Self:
-        self.ports = [free_port("127.0.0.1") for _ in range(self.size)]
-        routes = [free_port("127.0.0.1") for _ in range(self.size)]
-        certificate = self.ca.issue_cert("localhost", "127.0.0.1")
+        self.ports = [CLIENTS if self.hosts else free_port(HERE) for _ in range(self.size)]
+        routes = [ROUTES if self.hosts else free_port(HERE) for _ in range(self.size)]
+        certificate = self.ca.issue_cert("localhost", HERE, *self.hosts)
         self.ca.cert_pem.write_to_path(self.path("ca.pem"))
         certificate.private_key_pem.write_to_path(self.path("node.key"))
         for number, pem in enumerate(certificate.cert_chain_pems):
@@ -41,8 +54,9 @@ class Cluster:
         for number in range(self.size):
             configuration = Path(self.path(f"{number}.conf"))
             configuration.write_text(self._configuration(number, routes))
-            self._programs.append(subprocess.Popen([_binary(), "-c", configuration, "-l", self.path(f"{number}.log")]))
-        for port in self.ports:
+            command = [_binary(), "-c", str(configuration), "-l", self.path(f"{number}.log")]
+            self._programs.append(self.start(number, command))
+        for port in () if self.hosts else self.ports:
             _wait(port)
         return self
 
@@ -56,7 +70,8 @@ class Cluster:
 
     @property
     def urls(self) -> list[str]:
-        return [f"tls://{USER}:{PASSWORD}@localhost:{port}" for port in self.ports]
+        hosts = self.hosts or ["localhost"] * self.size
+        return [f"tls://{USER}:{PASSWORD}@{host}:{port}" for host, port in zip(hosts, self.ports, strict=True)]
 
     def kill(self, number: int) -> None:
         self._programs[number].kill()
@@ -71,16 +86,17 @@ class Cluster:
 
     def _configuration(self, number: int, routes: list[int]) -> str:
         tls = f'tls {{ cert_file: "{self.path("node.pem")}", key_file: "{self.path("node.key")}", ca_file: "{self.path("ca.pem")}"'
-        others = ", ".join(f'"nats-route://127.0.0.1:{port}"' for port in routes)
+        hosts = self.hosts or [HERE] * self.size
+        others = ", ".join(f'"nats-route://{host}:{port}"' for host, port in zip(hosts, routes, strict=True))
         return f"""
 server_name: n{number}
-listen: "127.0.0.1:{self.ports[number]}"
+listen: "{hosts[number]}:{self.ports[number]}"
 {tls}, verify: true, timeout: 5 }}
 authorization {{ timeout: 5, users: [
   {{ user: {USER}, password: {PASSWORD} }}
   {{ user: {STRANGER}, password: {PASSWORD}, permissions: {{ publish: "other.>", subscribe: "other.>" }} }}
 ] }}
-cluster {{ name: hum, listen: "127.0.0.1:{routes[number]}", routes: [{others}], {tls}, timeout: 5 }} }}
+cluster {{ name: hum, listen: "{hosts[number]}:{routes[number]}", routes: [{others}], {tls}, timeout: 5 }} }}
 """
 
 

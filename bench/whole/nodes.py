@@ -8,14 +8,14 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from bench.whole.judge import Facts
-from bench.whole.outside import ACCOUNT, CARRIER_PORT, KEY, MODEL_PORT, NUMBER, TOKEN
+from bench.whole.outside import ACCOUNT, CARRIER_PORT, KEY, MODEL_PORT, NUMBER, SETTLE_SECONDS, TOKEN
 from hum.production import make_keys
 from tests.chaos import net
 from tests.chaos.net import ROOT, Network
@@ -50,7 +50,8 @@ SETTINGS = {
     "HUM_DRAIN_SECONDS": "90",
     "HUM_MIN_FREE_BYTES": "0",
     "HUM_LOG_LEVEL": "warning",
-    # One client and one number make all the load.
+    # One organization's one client and one number make all the load.
+    "HUM_ORGANIZATION_REQUESTS": "16",
     "HUM_RATE_PER_SECOND": "1000",
     "HUM_RATE_BURST": "2000",
     "HUM_ORGANIZATION_RATE_PER_SECOND": "1000",
@@ -139,13 +140,23 @@ class Machines:
     async def facts(self) -> Facts:
         """End it, and return what was seen."""
         printed = json.loads(await self._tell("end", "{"))
-        stored, clocks = await asyncio.to_thread(self._stored), time.time() - time.monotonic()
+        stored = await self._settled(printed["contacts_in"])
+        clocks = time.time() - time.monotonic()
         found = Facts.of(printed)
         came = []
         for each, contact in zip(found.texts_in, printed["contacts_in"], strict=True):
             times = stored.get(contact, [])
             came.append(replace(each, times=len(times), left=min(times) - clocks if times else None))
         return replace(found, texts_in=came)
+
+    async def _settled(self, contacts: Sequence[str]) -> dict[str, list[float]]:
+        """What the database has of these, once it has all: a gateway keeps webhooks that nobody takes at the moment."""
+        until = time.monotonic() + SETTLE_SECONDS
+        while True:
+            stored = await asyncio.to_thread(self._stored)
+            if stored.keys() >= set(contacts) or time.monotonic() > until:
+                return stored
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def _tell(self, order: str, answer: str) -> str:
         assert self.outside.stdin is not None and self.outside.stdout is not None

@@ -11,13 +11,17 @@ sends what it lacks, in order.  Transcript deltas and unfinished turns are never
 import asyncio
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from itertools import islice
+from pathlib import Path
 
 from grpc import StatusCode, aio
 
 from hum import rpc, tracing
 from hum.release import release
 from hum.settings import MediaSettings
-from hum.spool import Spool
+from hum.spool import Spool, left_beside
 from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc
@@ -32,6 +36,8 @@ from media.io.toolrequests import Answer, ToolRequests
 LOG = log(__name__)
 #: The carrier asks what comes next as soon as control is back, and a stream's last report is waited for no longer than HUM_SETTLE_SECONDS.
 RETRY_LIMIT_MS = 1_000.0
+#: Reports that processes which are gone have left: how often they are looked for, and how many are taken at once.
+LEFT_LOOK_SECONDS, LEFT_AT_ONCE = 5.0, 20
 CHANGES_A_BEAT = 8  # a process that is full now and then does not say so each time
 
 
@@ -208,6 +214,35 @@ class ControlLink:
         self.outbox.when_stored(done.set)
         await done.wait()
 
+    async def take_left(self, look_seconds: float = LEFT_LOOK_SECONDS) -> None:
+        """Send what media processes that are gone could not, until cancelled: none of this machine's may start again soon."""
+        while True:
+            try:
+                while taken := await self._take_left():
+                    LOG.info("reports that another process has left are sent", batches=taken)
+                    self._filled.set()
+            except OSError as error:
+                LOG.warning("reports that another process has left can't be read", error=str(error))
+            except Exception:
+                LOG.exception("reports that another process has left are not sent: this is a bug")
+            await asyncio.sleep(look_seconds)
+
+    async def _take_left(self) -> int:
+        """Take some batches from one process, and return how many; files are read and written in a thread.  Raises OSError."""
+        left = await asyncio.to_thread(_first_left, self.outbox.directory)
+        if left is None:
+            return 0
+        taken, last = 0, 0
+        try:
+            for number, batch in islice(left.pending(), LEFT_AT_ONCE):
+                if not self.outbox.take(batch):
+                    break
+                taken, last = taken + 1, number
+            await self.outbox.taken(partial(_finish, left, last))
+        finally:
+            left.close()
+        return taken
+
     # The stream.
 
     async def run(self) -> None:
@@ -298,6 +333,17 @@ class ControlLink:
             LOG.info("link to control is up" if up else "link to control is down", node=self.node)
         self._live.set_up(up)
         metrics.LINK_UP.set(up)
+
+
+def _finish(left: Spool, number: int) -> None:
+    with suppress(OSError):  # they are sent again, which does no harm
+        left.finish(number)
+
+
+def _first_left(own: Path) -> Spool | None:
+    for left in left_beside(own, fsync=False):
+        return left
+    return None
 
 
 async def _ended(writer: "asyncio.Task[None]") -> None:

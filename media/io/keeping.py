@@ -1,6 +1,8 @@
 """The store of reports, as the event loop has it: what it is to do is handed to a thread, and nothing waits for that."""
 
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from hum.settings import MediaSettings
 from media.io.filework import HANGS, FileWork, result
@@ -16,6 +18,11 @@ class Keeping:
         self._store, self._files = store, files
         self._care_ms, self._cared_ms = settings.disk_check_seconds * 1000, float("-inf")
         self._kept_bytes = 0  # what was ever handed over
+
+    @property
+    def directory(self) -> Path:
+        """Where batches are kept on disk."""
+        return self._store.directory
 
     @property
     def done(self) -> int:
@@ -52,6 +59,10 @@ class Keeping:
     async def lose(self, number: int) -> list[tuple[int, bytes]]:
         """Control has lost what it acknowledged after this batch: wait for what is kept of that, and all that follows."""
         return await result(self._files, partial(self._store.lose, number))
+
+    async def after(self, work: Callable[[], None]) -> None:
+        """Have this done after what was handed over so far, and wait for it."""
+        await result(self._files, work)
 
     def close(self) -> bool:
         """Wait until all is done, but not for long; False if the disk hangs."""

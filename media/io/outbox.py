@@ -6,6 +6,7 @@ has lost batches that it had acknowledged; it says so with the next link, and ge
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
@@ -37,6 +38,11 @@ class Outbox:
         self._fault = ""
 
     @property
+    def directory(self) -> Path:
+        """Where batches are kept on disk."""
+        return self._keeping.directory
+
+    @property
     def storing(self) -> bool:
         """Whether reports can be written to disk; until then they wait in memory."""
         return not self._keeping.fault
@@ -44,6 +50,17 @@ class Outbox:
     def report(self, report: pb.Report) -> None:
         """Send with the next flush."""
         self._reports.append(report)
+
+    def take(self, payload: bytes) -> bool:
+        """Keep a batch of a process that is gone as one of ours; False if there is no room for it."""
+        if self._is_over(len(payload)):
+            return False
+        self._add(payload)
+        return True
+
+    async def taken(self, work: Callable[[], None]) -> None:
+        """Have the disk do this once what was taken so far is on it, and wait for that."""
+        await self._keeping.after(work)
 
     def when_stored(self, then: Callable[[], None]) -> None:
         """Call `then` once control has acknowledged everything that was reported so far."""
@@ -103,14 +120,20 @@ class Outbox:
     def _keep(self) -> bool:
         reports, self._reports = self._reports, []
         payload = pb.ReportBatch(reports=reports).SerializeToString()
-        if not self.storing and self._keeping.unsaved_bytes + len(payload) > self._max_unsaved_bytes:
+        if self._is_over(len(payload)):
             metrics.REPORTS_LOST.inc(len(reports))
             LOG.error("reports are lost: disk and memory are full (HUM_MAX_UNSAVED_BYTES)", reports=len(reports))
             return False
+        self._add(payload)
+        return True
+
+    def _is_over(self, size_bytes: int) -> bool:
+        return not self.storing and self._keeping.unsaved_bytes + size_bytes > self._max_unsaved_bytes
+
+    def _add(self, payload: bytes) -> None:
         self._last += 1
         self._batches.append((self._last, payload))
         self._keeping.keep(payload)
-        return True
 
     def _tell(self) -> None:
         """Log the beginning and the end of a fault of the disk, once each; update the gauges."""

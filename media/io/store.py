@@ -23,7 +23,7 @@ class Store:
     """Numbers batches like its spool.  No method raises, and any may wait for the disk: one thread calls them all."""
 
     def __init__(self, spool: Spool, settings: MediaSettings) -> None:
-        self._spool, self._settings = spool, settings
+        self._spool, self._settings, self.directory = spool, settings, spool.directory
         self._disk = Disk(spool.directory, settings.min_free_bytes)
         self._unsaved: deque[tuple[int, bytes]] = deque()  # the newest ones
         #: Of kept batches: a number, and when it was acknowledged.

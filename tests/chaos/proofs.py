@@ -33,7 +33,10 @@ PROOFS = (
     Proof("PostgreSQL fails over: killed, power off, asynchronous", ("chaos/test_failover.py",)),
     Proof("organizations are kept apart through PgBouncer", ("chaos/test_pooler.py",)),
     Proof("news cost no transaction anything", ("chaos/test_notify.py",)),
-    Proof("the bus over three NATS servers", ("control/test_natsbus.py", "control/test_busfacts.py")),
+    Proof(
+        "the bus over three NATS servers",
+        ("control/test_natsbus.py", "control/test_busfacts.py", "chaos/test_bus_apart.py"),
+    ),
     Proof("recordings in SeaweedFS", ("media/test_storing.py", "e2e/test_object_store.py")),
     Proof("calls through HAProxy, nginx, Caddy", ("e2e/test_proxies.py",)),
     Proof("several media processes, one dies", ("e2e/test_several_media.py",)),

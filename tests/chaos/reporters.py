@@ -59,9 +59,9 @@ class Seen:
 
 
 async def report(db: Db, node: str, seen: Seen, stop: asyncio.Event) -> None:
-    """One media process: a batch after the other, each until it is stored."""
+    """One media process: a batch after the other, each until it is stored; it ends with all that was acknowledged once."""
     acknowledged = await begun(db, node)
-    while not stop.is_set():
+    while not stop.is_set() or acknowledged < seen.acknowledged.get(node, 0):
         try:
             await apply_batch(db, node, pb.ReportBatch(seq=acknowledged + 1), acknowledged)
         except LostReports:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from control.bus import DROPPED, PostgresBus, of_messages
+from control.bus import DROPPED, UP, PostgresBus, of_messages
 from hum.v1 import runtime_pb2
 from storage.db import Db, notify
 from tests.waits import patience
@@ -83,9 +83,12 @@ async def test_whatever_is_raised_while_it_listens_the_bus_goes_on(
     bus: PostgresBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ear, listen, failures = Ear(), bus._db.listen, [RuntimeError("a bug"), KeyError("another"), OSError("away")]
+    up, was_up = UP.labels("postgresql")._value, list[float]()
     bus.subscribe(WORDS, ear)
+    assert up.get() == 1
 
     async def fails() -> object:
+        was_up.append(up.get())
         if failures:
             raise failures.pop()
         return await listen()
@@ -99,6 +102,7 @@ async def test_whatever_is_raised_while_it_listens_the_bus_goes_on(
     await administrator.close()
     assert await ear.wait(1) == [None], "listeners are told that something may have been missed"
     assert not failures
+    assert (set(was_up), up.get()) == ({0}, 1)
     message = runtime_pb2.NodeCommand(node="m")
     await bus.publish(WORDS, message)
     assert (await ear.wait(2))[1] == message

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from control.bus import DROPPED, of_messages
+from control.bus import DROPPED, UP, of_messages
 from control.calls import channels
 from control.natsbus import NatsBus, Servers, subject, tls
 from hum.v1 import runtime_pb2 as pb
@@ -153,10 +153,12 @@ async def test_while_there_is_no_server_hints_are_dropped_and_all_goes_on(cluste
         bus.subscribe(WORDS, ear)
         assert await bus.publish(WORDS, word("lost")), "it is not too large"
         assert dropped.get() - before == 1
+        assert UP.labels("nats")._value.get() == 0
         assert (await ear.wait(2))[:2] == [None, None], "listeners look all the same"
         for number in range(3):
             cluster.thaw(number)
         await heard(ear, "found", lambda: bus.publish(WORDS, word("found")))
+        assert UP.labels("nats")._value.get() == 1
 
 
 async def test_who_shows_no_certificate_or_a_wrong_password_is_refused(

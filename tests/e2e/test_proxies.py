@@ -11,9 +11,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiohttp
 import aiohttp.connector
 import httpx
+import psutil
 import pytest
+from aiohttp import web
 
 from control import app as control
 from control.identity import usecases as identity
@@ -25,7 +28,7 @@ from media import app as media
 from sandbox.openai import Model
 from sandbox.twilio import Carrier
 from tests.e2e.conftest import ACCOUNT, CALLER, FAST, KEY, NUMBER, TOKEN, listen_settings
-from tests.waits import patience
+from tests.waits import patience, until
 
 pytestmark = pytest.mark.nodes
 PROXIES = Path(__file__).parents[2] / "deploy/proxies"
@@ -243,3 +246,184 @@ async def test_whoever_stops_within_a_head_is_closed_soon(house: House, name: st
         async with house.client() as http:
             assert (await http.get("/api/flows")).status_code == 200
         assert all(await asyncio.gather(*strangers))
+
+
+#: As somebody may write what a signature is over; a proxy that makes them tidy makes it a forged one.
+TARGETS = (
+    *("/twilio/%41", "/twilio//voice", "/twilio/./voice", "/twilio/a/../voice", "/twilio/a%2Fb", "/twilio/a;b=1"),
+    *("/twilio/voice?a=%20+b", "/twilio/voice?", "/twilio/voice?a=1&a=2", "/twilio/%c3%a4", "/twilio/voice/"),
+    *("/twilio/~a!$'()*,=:@", "/twilio/%25"),
+)
+SOCKETS, EVERY_SECONDS, RELOADS, END = 50, 0.02, 3, "end"
+
+
+@dataclass
+class Plain:
+    """The proxy, and behind it servers that say what they were asked: gateway, media, and another media process."""
+
+    proxy: Proxy
+    port: int
+    trust: ssl.SSLContext
+    #: Streams that each media process has begun.
+    begun: list[int]
+    #: One of the media processes drains: it refuses what is new.
+    drains: asyncio.Event
+
+    @property
+    def url(self) -> str:
+        return f"https://localhost:{self.port}"
+
+
+async def say_target(request: web.Request) -> web.Response:
+    return web.Response(text=request.raw_path)
+
+
+def two_media(name: str, text: str, first: str, second: str) -> str:
+    """As the examples say: one line for each."""
+    line, more = {
+        "nginx": (f"    server {first};", f"    server {second};"),
+        "haproxy": (f"    server a {first} check", f"    server b {second} check"),
+        "caddy": (f"reverse_proxy {first} {{", ""),
+    }[name]
+    assert line in text
+    return text.replace(line, f"{line}\n{more}") if more else text.replace(line, f"reverse_proxy {first} {second} {{")
+
+
+@pytest.fixture
+async def plain(name: str, tmp_path: Path, certificate: Path) -> AsyncIterator[Plain]:
+    trust = ssl.create_default_context(cafile=certificate / "fullchain.pem")
+    begun, drains = [0, 0], asyncio.Event()
+
+    def media(number: int) -> web.Application:
+        async def echo(request: web.Request) -> web.StreamResponse:
+            if number == 0 and drains.is_set():
+                raise web.HTTPServiceUnavailable
+            begun[number] += 1
+            socket = web.WebSocketResponse()
+            await socket.prepare(request)
+            async for message in socket:
+                await socket.send_str(message.data)
+            return socket
+
+        async def ready(_: web.Request) -> web.Response:
+            return web.Response(status=503 if number == 0 and drains.is_set() else 200)
+
+        made = web.Application()
+        made.add_routes([web.get("/media/twilio", echo), web.get("/readyz", ready)])
+        return made
+
+    said = web.Application()
+    said.add_routes([web.route("*", "/{any:.*}", say_target)])
+    async with AsyncExitStack() as stack:
+        ports = []
+        for app in (said, media(0), media(1)):
+            runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            ports.append(free_port("127.0.0.1"))
+            await web.TCPSite(runner, "127.0.0.1", ports[-1]).start()
+        gateway_at, *media_at = (f"127.0.0.1:{port}" for port in ports)
+        port = free_port("127.0.0.1")
+        text = example(name, certificate, port, {"gateway": gateway_at, "media": media_at[0]})
+        proxy = await stack.enter_async_context(running(name, two_media(name, text, *media_at), tmp_path))
+        made = Plain(proxy, port, trust, begun, drains)
+        async with aiohttp.ClientSession() as http:
+            await until(lambda: answers(http, f"{made.url}/", trust))
+        yield made
+
+
+async def answers(http: aiohttp.ClientSession, url: str, trust: ssl.SSLContext) -> bool:
+    with contextlib.suppress(aiohttp.ClientError):
+        async with http.get(url, ssl=trust) as response:
+            return response.status == 200
+    return False
+
+
+async def test_what_is_signed_arrives_as_it_was_sent(plain: Plain) -> None:
+    arrived = []
+    for target in TARGETS:
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", plain.port, ssl=plain.trust, server_hostname="localhost"
+        )
+        writer.write(f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        async with patience():
+            head, _, body = (await reader.read(-1)).partition(b"\r\n\r\n")
+        writer.close()
+        assert b" 200 " in head, (target, head)
+        arrived.append(body.decode())
+    assert arrived == list(TARGETS)
+
+
+@dataclass
+class Streams:
+    """Sockets whose every frame has a number."""
+
+    sockets: list[aiohttp.ClientWebSocketResponse]
+    sent: int = 0
+
+    async def talk(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            for socket in self.sockets:
+                await socket.send_str(str(self.sent))
+            self.sent += 1
+            await asyncio.sleep(EVERY_SECONDS)
+        for socket in self.sockets:
+            await socket.send_str(END)
+
+
+async def heard(socket: aiohttp.ClientWebSocketResponse) -> int:
+    """How many frames came back, in order, until the last one, or until it is closed."""
+    count = 0
+    while (message := await socket.receive()).type is aiohttp.WSMsgType.TEXT and message.data != END:
+        assert message.data == str(count)
+        count += 1
+    return count
+
+
+async def ask(http: aiohttp.ClientSession, plain: Plain, stop: asyncio.Event) -> list[object]:
+    """What failed of requests, one after another, each on a connection of its own."""
+    failed = list[object]()
+    while not stop.is_set():
+        try:
+            async with http.get(f"{plain.url}/", ssl=plain.trust, headers={"Connection": "close"}) as response:
+                if response.status != 200:
+                    failed.append(response.status)
+        except aiohttp.ClientError as error:
+            failed.append(repr(error))
+    return failed
+
+
+async def test_reloads_under_many_sockets_cut_none_and_refuse_nobody(plain: Plain, name: str) -> None:
+    if name == "caddy":
+        pytest.skip("its reload ends calls, as its example says")
+    stop, master = asyncio.Event(), psutil.Process(plain.proxy.process.pid)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+        url = f"wss://localhost:{plain.port}/media/twilio"
+        streams = Streams([await http.ws_connect(url, ssl=plain.trust) for _ in range(SOCKETS)])
+        talking = asyncio.create_task(streams.talk(stop))
+        hearing = [asyncio.create_task(heard(socket)) for socket in streams.sockets]
+        asking = asyncio.create_task(ask(http, plain, stop))
+        for _ in range(RELOADS):
+            before, sent = {each.pid for each in master.children()}, streams.sent
+            plain.proxy.reload(name)
+            await until(lambda before=before: {each.pid for each in master.children()} - before)
+            await until(lambda sent=sent: streams.sent > sent + 20 or talking.done())  # beside the old workers
+        stop.set()
+        await talking
+        async with patience():
+            assert await asyncio.gather(*hearing) == [streams.sent] * SOCKETS
+        assert await asking == []
+
+
+async def test_whoever_comes_while_one_media_process_drains_is_answered_by_the_other(plain: Plain, name: str) -> None:
+    if name == "caddy":
+        pytest.skip("its example tries another one only if a process accepts no connection")
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+        url = f"wss://localhost:{plain.port}/media/twilio"
+        first = [await http.ws_connect(url, ssl=plain.trust) for _ in range(4)]
+        assert all(plain.begun), "both take calls"
+        plain.drains.set()
+        before = list(plain.begun)
+        later = await asyncio.gather(*(http.ws_connect(url, ssl=plain.trust) for _ in range(SOCKETS)))
+        assert [now - then for now, then in zip(plain.begun, before, strict=True)] == [0, SOCKETS]
+        assert not any(socket.closed for socket in (*first, *later))

@@ -159,6 +159,17 @@ async def test_what_a_killed_gateway_kept_is_told_once_by_the_next(town: Town) -
         assert len(await town.calls(3)) == 3
 
 
+async def test_what_a_gateway_kept_that_left_is_told_by_its_successor(town: Town) -> None:
+    """The successor serves first, as with each deploy: it began before there was anything to take."""
+    async with town.gateway(ingress_seconds=0.2) as carrier:
+        successor = town.gateway()
+        await successor.__aenter__()
+        assert APOLOGY in (await carrier.post("/twilio/voice", "CA1")).text
+    async with town.control():
+        assert [each["call_sid"] for each in await town.calls(1)] == ["CA1"]
+    await successor.__aexit__(None, None, None)
+
+
 async def test_an_answer_that_came_too_late_is_no_call_that_rings_for_ever(town: Town) -> None:
     """Control had taken the call when the gateway gave up: the caller heard the apology all the same."""
     async with town.control(), town.gateway() as carrier:

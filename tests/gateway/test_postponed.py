@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.held import Away
-from gateway.postponed import MOST_TRIES, Postponed, Webhook
+from gateway.postponed import MOST_TRIES, TAKEN_AT_ONCE, Postponed, Webhook
 from hum.settings import GatewaySettings
 from hum.spool import Spool
 from tests.waits import patience, until
@@ -110,3 +110,50 @@ async def test_what_is_held_is_stored_at_the_end_if_the_disk_takes_it(tmp_path: 
     spool.is_full = False
     postponed.close()
     assert len(Spool(tmp_path / "spool")) == 1
+
+
+async def test_whoever_leaves_delivers_what_it_has_unless_control_takes_nothing(tmp_path: Path) -> None:
+    postponed = Postponed(Spool(tmp_path / "webhooks/0"), GatewaySettings(home=tmp_path, postponed_retry_seconds=0.01))
+    told, takes = list[str](), asyncio.Semaphore(0)
+
+    async def tell(webhook: Webhook) -> None:
+        await takes.acquire()
+        told.append(webhook.path)
+
+    running = asyncio.create_task(postponed.run(tell))
+    for path in ("/first", "/second"):
+        assert await postponed.keep(path, b"")
+    leaving = asyncio.create_task(postponed.delivered(60))
+    takes.release()
+    await until(lambda: told == ["/first"])
+    assert not leaving.done()
+    takes.release()
+    await leaving
+    assert told == ["/first", "/second"]
+
+    assert await postponed.keep("/third", b"")
+    await postponed.delivered(0.05)  # a deadline that is meant to run out
+    assert len(postponed) == 1, "it stays on disk"
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    postponed.close()
+
+
+async def test_what_a_gateway_leaves_is_told_by_one_that_serves_beside_it(tmp_path: Path) -> None:
+    settings, told = GatewaySettings(home=tmp_path, postponed_retry_seconds=0.01), list[str]()
+
+    async def tell(webhook: Webhook) -> None:
+        told.append(webhook.path)
+
+    leaves, serves = (Postponed(Spool(tmp_path / f"webhooks/{number}"), settings) for number in (0, 1))
+    running = asyncio.create_task(serves.run(tell))
+    for number in range(2 * TAKEN_AT_ONCE + 1):
+        assert await leaves.keep(f"/{number}", b"")
+    assert not told, "they are another one's while it lives"
+    leaves.close()
+    await until(lambda: len(told) > 2 * TAKEN_AT_ONCE)
+    assert told == [f"/{number}" for number in range(2 * TAKEN_AT_ONCE + 1)]
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    serves.close()
+    assert not len(Spool(tmp_path / "webhooks/0"))

@@ -89,6 +89,29 @@ async def test_a_killed_control_gets_what_it_lacks_in_order_and_once(link, contr
     assert control.nodes == {link.node}
 
 
+async def test_what_a_process_left_is_sent_by_one_that_serves(link, control, settings, monkeypatch) -> None:
+    """It left while control was away, and its successor had begun before that: none may start again soon."""
+    monkeypatch.setattr("media.io.control.LEFT_AT_ONCE", 2)
+    other = take_spool(settings().spool_dir, fsync=False)
+    for seq in range(1, 6):
+        other.append(pb.ReportBatch(reports=[digits("call_b", seq)]).SerializeToString())
+    await until(lambda: link.up)
+    link.outbox.report(digits("call_a", 1))
+    link.flush(0)
+    taking = asyncio.create_task(link.take_left(look_seconds=0.01))
+    await asyncio.wait_for(link.stored(), 30)
+    assert len(control.batches) == 1, "the others are that process's while it lives"
+    other.close()
+    await until(lambda: len(control.batches) == 6)
+    assert [(batch.seq, batch.reports[0].seq) for _, batch in control.batches] == [
+        (1, 1),
+        *((seq + 1, seq) for seq in range(1, 6)),
+    ]
+    taking.cancel()
+    await asyncio.gather(taking, return_exceptions=True)
+    assert not len(Spool(other.directory))
+
+
 async def test_a_database_that_lost_what_it_had_stored_gets_it_again(link, control) -> None:
     await until(lambda: link.up)
     for seq in range(1, 6):
