@@ -25,7 +25,7 @@ BEGIN = """
       FROM organizations WHERE org_id = $1
 """
 GET = "SELECT name, numbers, rows, ended_at IS NOT NULL AS is_done FROM deleted_organizations WHERE id = $1"
-LOCK_OPEN = "SELECT true FROM deleted_organizations WHERE id = $1 AND ended_at IS NULL FOR UPDATE"
+LOCK_OPEN = "SELECT true FROM deleted_organizations WHERE id = $1 AND ended_at IS NULL FOR NO KEY UPDATE"
 OPEN = "SELECT id FROM deleted_organizations WHERE ended_at IS NULL ORDER BY begun_at"
 COUNT = "UPDATE deleted_organizations SET rows = rows + $2 WHERE id = $1"
 END = "UPDATE deleted_organizations SET ended_at = now() WHERE id = $1"
