@@ -127,7 +127,9 @@ async def test_an_audit_log_goes_with_its_organization_alone(plane: Plane) -> No
     org = await organization(plane, "Mine")
     db: Db = plane.control.db
     async with db.system() as tx:
-        assert await tx.fetchval("SELECT hum.delete_audit_of($1, 'audit_log', 100)", org) == 0, "it is not being deleted"
+        assert await tx.fetchval("SELECT hum.delete_audit_of($1, 'audit_log', 100)", org) == 0, (
+            "it is not being deleted"
+        )
         assert await tx.fetchval("SELECT count(*) FROM audit_log WHERE org_id = $1", org) == 1
 
 
