@@ -22,8 +22,8 @@ import structlog
 
 from storage.embedded import EmbeddedPostgres
 from storage.migrate import migrate
-from tests import ports, quick
-from tests.databases import Databases, drop, introspect_once, new, open_schema
+from tests import parked, ports, quick
+from tests.databases import LENT_PREFIX, Databases, drop, introspect_once, new, open_schema
 from tests.examples import ALL, USUAL, examples
 from tests.stalls import Stalls
 from tests.topics import TOPICS
@@ -106,7 +106,11 @@ if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
 #: Open for as long as this process runs.
 PORTS = ports.reserve()
 introspect_once()
+PARKED = parked.Parked()
+parked.park(PARKED, lambda database: database.startswith(LENT_PREFIX))
 quick.end_servers_at_once()
+quick.read_settings_once()
+quick.compile_paths_once()
 #: asyncpg makes a TLS context for each connection unless it is to use none.
 os.environ.setdefault("PGSSLMODE", "disable")
 #: On a machine that others keep busy, a hundred requests at once take longer than the 5 s for which httpx waits.
@@ -206,9 +210,10 @@ def _ended_with_us(home: Path) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def databases(postgres: str) -> Iterator[Databases]:
-    found = Databases(postgres.rpartition("/")[0])
+    found = Databases(postgres.rpartition("/")[0], PARKED)
     yield found
     found.close()
+    PARKED.close()
 
 
 @pytest.fixture
@@ -226,6 +231,13 @@ def database_url(databases: Databases) -> Iterator[str]:
     name = databases.lend()
     yield f"{databases.base}/{name}"
     databases.take_back(name)
+
+
+@pytest.fixture
+def short_sessions(database_url: str) -> Iterator[None]:
+    """For a test that changes what the database's sessions begin with: none of them outlives it."""
+    yield
+    PARKED.forget(database_url.rpartition("/")[2])
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 
+from tests.parked import Parked
+
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
 
@@ -18,6 +20,7 @@ T = TypeVar("T")
 LENT = 40
 #: One that grew beyond this is not emptied, but thrown away.
 MOST_BYTES = 4 << 20
+LENT_PREFIX = "test_"
 SYSTEM = "postgres"
 #: Objects from here on are a database's own; those before are the same in all.
 FIRST_OWN_OID = 16384
@@ -46,7 +49,8 @@ BLOCKED = """
     SELECT count(*) FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 END_OTHERS = """
-    SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+    SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> ALL ($1)
+       AND pid <> pg_backend_pid()
 """
 
 
@@ -58,6 +62,7 @@ class Databases:
     """
 
     base: str
+    parked: Parked
     template: str = "hum"
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     _shape: str = ""
@@ -98,16 +103,17 @@ class Databases:
             return
         if (connection := self._connections.pop(name, None)) is not None:
             await connection.close()
+        self.parked.forget(name)
         await drop(self.base, name)
 
     async def _alone(self, name: str) -> "Connection":
         """The connection to this one, or another if a test has ended it, once it is the only one."""
         if (connection := self._connections.get(name)) is not None:
             with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-                await connection.execute(END_OTHERS)
+                await connection.fetch(END_OTHERS, self.parked.pids())
                 return connection
         self._connections[name] = connection = await asyncpg.connect(f"{self.base}/{name}")
-        await connection.execute(END_OTHERS)
+        await connection.fetch(END_OTHERS, self.parked.pids())
         return connection
 
     async def _look_at(self, connection: "Connection") -> None:
@@ -151,7 +157,7 @@ def introspect_once() -> None:
 
 
 async def new(base: str, template: str) -> str:
-    name = f"test_{next(_numbers)}"
+    name = f"{LENT_PREFIX}{next(_numbers)}"
     copy = f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY"  # not page by page through the log
     await _run(base, copy, f"GRANT CREATE ON DATABASE {name} TO hum_owner")
     return name

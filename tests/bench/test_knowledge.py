@@ -1,5 +1,7 @@
 """The benchmark's questions have answers in its corpus, and most are found: the way that agents find things is not broken."""
 
+import pytest
+
 from bench.knowledge.quality import FOUND, corpus, questions, unanswerable
 from control.knowledge import rules
 from control.knowledge.converter import blocks
@@ -21,6 +23,7 @@ def test_every_question_has_an_answer() -> None:
     assert {each.document for each in questions()} == set(cut) - {"hum-install.md"}
 
 
+@pytest.mark.bench
 async def test_most_answers_are_among_the_five(house: House) -> None:
     names = {}
     for name, body in corpus().items():

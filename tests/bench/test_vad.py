@@ -31,6 +31,7 @@ def test_it_measures(tmp_path, capsys):
     assert "hearing" in capsys.readouterr().out
 
 
+@pytest.mark.bench
 def test_whoever_speaks_for_a_second_stops_the_agent(silero):
     """Held-out sentences in each language that is installed, or else in the sandbox's voice."""
     voices = {name: spoken[:12] for name, spoken in sounds.other_voices().items()}

@@ -145,6 +145,7 @@ async def test_a_frame_that_is_too_large_closes_the_stream(house: House, raw: Ra
     assert (await house.record())["end_reason"] == "carrier_protocol"
 
 
+@pytest.mark.calls
 async def test_a_model_that_dies_is_dialled_again_and_the_caller_is_heard(house: House, speech: Speech) -> None:
     house.model.faults = Faults(times=1, close_after_ms=2500)
     await house.answer_with(greeting="Welcome.")

@@ -120,6 +120,7 @@ async def test_all_is_well(settings: dict[str, str], visit: Any) -> None:
         assert secret not in seen.printed
 
 
+@pytest.mark.chaos
 async def test_a_bus_that_is_away(
     settings: dict[str, str], engine: None, database: None, visit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,6 +157,7 @@ CASES: tuple[tuple[dict[str, str], set[str], str], ...] = (
 )
 
 
+@pytest.mark.chaos
 async def test_what_is_wrong_is_named_with_its_fix(
     settings: dict[str, str], engine: None, database: None, visit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,6 +171,7 @@ async def test_what_is_wrong_is_named_with_its_fix(
         assert WRONG not in seen.printed
 
 
+@pytest.mark.chaos
 async def test_a_database_that_refuses_us(
     settings: dict[str, str], engine: None, visit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,6 +183,7 @@ async def test_a_database_that_refuses_us(
     assert WRONG not in seen.printed
 
 
+@pytest.mark.chaos
 async def test_urls_that_are_not_those_of_the_planes(
     settings: dict[str, str], engine: None, database: None, visit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,6 +196,7 @@ async def test_urls_that_are_not_those_of_the_planes(
     assert "unchanged" in seen.said("public URL") and "unchanged" in seen.said("media URL")
 
 
+@pytest.mark.chaos
 async def test_who_never_answers_is_not_waited_for(
     settings: dict[str, str], engine: None, visit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -246,6 +251,7 @@ async def test_a_home_that_can_not_be_written(
     assert "home" in (await visit()).fixes()
 
 
+@pytest.mark.chaos
 async def test_what_listens_nowhere(
     settings: dict[str, str], engine: None, database: None, visit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

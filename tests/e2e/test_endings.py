@@ -16,6 +16,7 @@ async def agent_said(house: House) -> tuple[dict[str, Any], list[str]]:
     return record, [turn["heard_text"] for turn in record["transcript"] if turn["role"] == "agent"]
 
 
+@pytest.mark.calls
 async def test_a_silent_caller_is_asked_and_hears_the_goodbye(house: House) -> None:
     await house.answer_with(
         greeting="Hallo.", language="de-DE", idle_prompts_json={"1": "Sind Sie noch da?"}, idle_end_seconds=5

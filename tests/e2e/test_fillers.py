@@ -24,6 +24,7 @@ def script() -> Script:
     return Script.of({"heard": ["I need a plumber"], "turns": [{"tone": {"hz": 1000.0, "ms": 800}}]})
 
 
+@pytest.mark.calls
 @pytest.mark.parametrize("exact", [False, pytest.param(True, marks=pytest.mark.realtime)])
 async def test_a_filler_is_heard_before_a_slow_answer(house: House, speech: Speech, exact: bool) -> None:
     house.model.faults = Faults(first_delta_ms=3_000)

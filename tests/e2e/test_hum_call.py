@@ -61,6 +61,7 @@ async def test_the_conversation_is_printed_as_it_goes(
     assert printed.err == ""
 
 
+@pytest.mark.calls
 async def test_as_json_it_is_one_object_with_the_transcript(
     here: House, line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -71,6 +72,7 @@ async def test_as_json_it_is_one_object_with_the_transcript(
     assert [turn["text"] for turn in facts["transcript"]] == [turn["text"] for turn in record["transcript"]]
 
 
+@pytest.mark.calls
 async def test_without_control_the_call_goes_on_and_what_is_missing_is_said(
     here: House, line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -141,6 +141,7 @@ async def test_a_call_is_answered_interrupted_recorded_and_summarized(
     assert [each["id"] for each in found.json()["calls"]] == [record["id"]]
 
 
+@pytest.mark.calls
 async def test_ranges_of_the_recording(house: House, speech: Speech) -> None:
     await house.answer_with(greeting="Welcome.", announce_recording=False, recording_enabled=True)
     call = await house.ring(
@@ -193,6 +194,7 @@ async def test_a_model_that_refuses_is_an_apology_and_a_record(house: House) -> 
     assert "sorry" in record["transcript"][-1]["text"]
 
 
+@pytest.mark.calls
 async def test_a_vanished_socket_is_joined_again_once(house: House) -> None:
     await house.answer_with(greeting="Welcome back to the clinic, what can I do for you today?")
     await house.clips_rendered()

@@ -166,6 +166,7 @@ async def test_a_machine_is_hung_up_on(house: House) -> None:
     assert call.hung_up_by != "caller"
 
 
+@pytest.mark.calls
 async def test_a_message_is_left_after_the_beep_and_heard_to_its_end(house: House) -> None:
     flow = await set_up(house, farend.machine(), machine_action="message", machine_message=LEFT)
     placed = await place(house, flow)

@@ -98,6 +98,7 @@ def script() -> Script:
     )
 
 
+@pytest.mark.calls
 async def test_a_call_is_followed(house: House, speech: Speech) -> None:
     await house.answer_with(greeting="Welcome to the clinic.", recording_enabled=False)
     await house.clips_rendered()

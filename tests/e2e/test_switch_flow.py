@@ -29,6 +29,7 @@ def script() -> Script:
     )
 
 
+@pytest.mark.calls
 async def test_a_colleague_takes_the_call_over(house: House, speech: Speech) -> None:
     billing = (
         await house.http.post(

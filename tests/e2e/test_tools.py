@@ -47,6 +47,7 @@ async def sse(house: House, call_id: str) -> list[tuple[str, dict[str, Any]]]:
     return found
 
 
+@pytest.mark.calls
 async def test_an_outcome_is_reported_corrected_and_the_call_ended_by_the_agent(house: House, speech: Speech) -> None:
     await house.answer_with(greeting="Welcome.", outcome_schema_json=SCHEMA, filler_phrases=["Let me see."])
     await house.clips_rendered()
@@ -85,6 +86,7 @@ async def test_an_outcome_is_reported_corrected_and_the_call_ended_by_the_agent(
     ]
 
 
+@pytest.mark.calls
 @pytest.mark.parametrize("shared_settings", [{"ingress_seconds": 2.0}])
 async def test_an_agent_hangs_up_while_control_is_away(house: House, speech: Speech) -> None:
     """`end_call` needs no request; a tool that control runs is answered at its deadline."""

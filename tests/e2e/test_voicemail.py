@@ -86,6 +86,7 @@ async def nothing_left(house: House) -> None:
     assert list((house.home / "recordings").rglob("*.wav")) == []
 
 
+@pytest.mark.calls
 async def test_the_agent_takes_a_message(house: House) -> None:
     await house.answer_with(greeting="Welcome.", voicemail_enabled=True, language="en-US")
     await house.clips_rendered()

@@ -93,6 +93,7 @@ async def test_a_successor_serves_before_a_process_leaves(house: House) -> None:
     assert house.said == [], "nothing died"
 
 
+@pytest.mark.chaos
 async def test_one_that_gets_no_successor_serves_on_and_leaves_after_a_while(house: House) -> None:
     plane = house.plane(HUM_SUCCESSOR_SECONDS="8")
     await house.programs.start(plane)
@@ -104,6 +105,7 @@ async def test_one_that_gets_no_successor_serves_on_and_leaves_after_a_while(hou
     await until(lambda: (first, "leaves") in house.notes())
 
 
+@pytest.mark.chaos
 async def test_a_second_signal_ends_a_process_at_once(house: House) -> None:
     plane = house.plane(leaves_seconds=60)
     await house.programs.start(plane)
@@ -119,6 +121,7 @@ async def test_a_second_signal_ends_a_process_at_once(house: House) -> None:
     assert (first, "hurries") in house.notes()
 
 
+@pytest.mark.chaos
 async def test_a_hurry_ends_all_that_are_left_together() -> None:
     """By their order, each in its own time; after a second Ctrl-C nobody waits for the one before."""
 
@@ -154,6 +157,7 @@ async def test_one_that_is_killed_is_restarted(house: House) -> None:
     assert house.said == ["plane exited with status -9; restarting it"]
 
 
+@pytest.mark.chaos
 async def test_one_that_is_killed_before_it_serves_ends_nobody(house: House) -> None:
     killed_twice = PLANE.replace(
         "    lifetime.ready()",
@@ -165,6 +169,7 @@ async def test_one_that_is_killed_before_it_serves_ends_nobody(house: House) -> 
     assert len(house.said) == 2 and all("starting it again" in sentence for sentence in house.said)
 
 
+@pytest.mark.chaos
 async def test_one_that_is_killed_at_each_start_is_given_up(house: House) -> None:
     plane = house.plane(code="import os; os.kill(os.getpid(), 9)")
     with pytest.raises(DidNotStart):
@@ -172,6 +177,7 @@ async def test_one_that_is_killed_at_each_start_is_given_up(house: House) -> Non
     assert len(house.said) == programs.KILLED_STARTS - 1
 
 
+@pytest.mark.chaos
 async def test_one_that_keeps_dying_waits_and_ends_nobody(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """The others go on, and it serves again as soon as it can."""
     monkeypatch.setattr(programs, "LONGEST_WAIT_SECONDS", 0.4)
@@ -189,6 +195,7 @@ async def test_one_that_keeps_dying_waits_and_ends_nobody(house: House, monkeypa
     assert other.process.pid == pid and other.process.lives()
 
 
+@pytest.mark.chaos
 async def test_one_that_the_system_has_no_room_for_is_tried_again(house: House) -> None:
     plane = house.plane()
     await house.programs.start(plane)
@@ -202,6 +209,7 @@ async def test_one_that_the_system_has_no_room_for_is_tried_again(house: House) 
     await until(lambda: plane.process.pid != first and plane.process.is_ready)
 
 
+@pytest.mark.chaos
 async def test_a_system_without_room_is_waited_for(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "LONGEST_WAIT_SECONDS", 0.1)
     plane = house.plane()
@@ -214,6 +222,7 @@ async def test_a_system_without_room_is_waited_for(house: House, monkeypatch: py
     await until(lambda: plane.process.pid != first and plane.process.is_ready)
 
 
+@pytest.mark.chaos
 async def test_a_note_that_can_not_be_written_keeps_nobody_from_restarting(house: House, capsys) -> None:
     """As on a full disk."""
     sockets = dict.fromkeys(LISTENS.values(), "127.0.0.1:1")
@@ -236,6 +245,7 @@ async def test_a_process_that_can_not_be_started_leaves_no_descriptor(house: Hou
     assert free() == before
 
 
+@pytest.mark.chaos
 async def test_what_an_earlier_supervisor_left_is_taken_over(house: House, tmp_path: Path) -> None:
     carrier = ("-c", STAND_IN)
     before = Programs(print)
@@ -260,6 +270,7 @@ async def test_what_an_earlier_supervisor_left_is_taken_over(house: House, tmp_p
     assert house.notes() == [(old, "begins"), (new, "begins"), (old, "leaves")]
 
 
+@pytest.mark.chaos
 async def test_a_successor_that_can_not_start_leaves_what_runs(house: House) -> None:
     before = Programs(print)
     left = house.plane()
@@ -283,6 +294,7 @@ async def test_only_the_end_of_a_log_is_repeated(house: House) -> None:
     assert len(str(failed.value)) < 700
 
 
+@pytest.mark.chaos
 async def test_those_of_one_order_leave_together_and_each_is_told(house: House) -> None:
     told: list[str] = []
     house.programs.stopped = lambda name, _ms: told.append(name)

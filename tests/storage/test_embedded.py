@@ -85,6 +85,7 @@ async def test_rows_survive_a_kill_and_the_home_is_used_again(open_home: Path) -
     await again.stop()
 
 
+@pytest.mark.chaos
 async def test_a_server_that_outlived_its_starter_is_taken_over(open_home: Path) -> None:
     first = EmbeddedPostgres(open_home, settings=FAST)
     url = await first.start()
@@ -110,6 +111,7 @@ async def test_a_port_that_somebody_took_meanwhile_is_left_to_them(open_home: Pa
         await second.stop()
 
 
+@pytest.mark.chaos
 async def test_one_home_has_one_server_and_who_comes_second_leaves_it_alone(open_home: Path) -> None:
     first = EmbeddedPostgres(open_home, settings=FAST)
     url = await first.start()
@@ -172,6 +174,7 @@ async def test_a_child_of_a_killed_server_that_hangs_does_not_keep_the_next_from
     await again.stop()
 
 
+@pytest.mark.chaos
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to give its rights away")
 async def test_as_root_in_a_closed_home(open_home: Path) -> None:
     closed = open_home / "closed"
@@ -187,6 +190,7 @@ async def test_as_root_in_a_closed_home(open_home: Path) -> None:
     await server.stop()
 
 
+@pytest.mark.chaos
 @pytest.mark.skipif(not DEBIAN, reason="no PostgreSQL of Debian's")
 async def test_any_folder_of_binaries(open_home: Path) -> None:
     server = EmbeddedPostgres(open_home, binaries=DEBIAN[0], settings=FAST)

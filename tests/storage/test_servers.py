@@ -85,6 +85,7 @@ async def test_a_host_that_is_no_primary_is_passed_by_and_alone_is_away(database
         await administrator.close()
 
 
+@pytest.mark.usefixtures("short_sessions")
 async def test_a_pool_says_in_one_line_that_no_primary_answers(
     database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
