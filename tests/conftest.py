@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import httpx
 import hypothesis
 import pytest
 import structlog
+import uvloop
 
 from storage.embedded import EmbeddedPostgres
 from storage.migrate import migrate
@@ -70,6 +71,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{name}: {topic.about}")
 
 
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Tests run on the event loop of the programs."""
+    return {"uvloop": uvloop.new_event_loop}
+
+
 #: Folders whose tests mostly wait, since calls take real time; others compute.
 WAITING = ("e2e", "media")
 
@@ -109,7 +115,6 @@ introspect_once()
 PARKED = parked.Parked()
 parked.park(PARKED, lambda database: database.startswith(LENT_PREFIX))
 quick.end_servers_at_once()
-quick.read_settings_once()
 quick.compile_paths_once()
 #: asyncpg makes a TLS context for each connection unless it is to use none.
 os.environ.setdefault("PGSSLMODE", "disable")

@@ -1,7 +1,10 @@
 """How many examples properties are tested with: a fifth of them each time, and all in `make check-fuzz` (TEST_EXAMPLES=all)."""
 
 import os
+from collections.abc import Sequence
+from typing import TypeVar
 
+T = TypeVar("T")
 ALL = os.environ.get("TEST_EXAMPLES") == "all"
 #: Of a property that does not say how many.
 USUAL = 100
@@ -9,3 +12,8 @@ USUAL = 100
 
 def examples(most: int) -> int:
     return most if ALL else max(most // 5, min(most, 10))
+
+
+def sample(cases: Sequence[T], every: int) -> Sequence[T]:
+    """Return all of them where all are tried, else one of `every`; the test is marked `hypothesis`, so that check-fuzz has it."""
+    return cases if ALL else cases[::every]

@@ -3,11 +3,8 @@
 import asyncio
 import functools
 from types import FunctionType, ModuleType
-from typing import Any
 
-import pydantic_settings.main
 import uvicorn
-from pydantic_settings.sources import base as settings_sources
 from starlette import routing
 
 #: How often an ending server looks whether its connections are gone.
@@ -29,21 +26,6 @@ def end_servers_at_once() -> None:
             name,
             FunctionType(method.__code__, vars(uvicorn.server) | {"asyncio": hasty}, name, method.__defaults__),
         )
-
-
-def read_settings_once() -> None:
-    """Have pydantic work out once by which names a field goes: it does so for each field of each settings, three times."""
-    names = settings_sources._get_alias_names
-    known: dict[tuple[object, ...], Any] = {}
-
-    def remembered(field_name: str, field_info: Any, **how: bool) -> Any:
-        key = (field_name, id(field_info), *how.items())
-        if key not in known:
-            known[key] = (field_info, names(field_name, field_info, **how))
-        return known[key][1]
-
-    for module in (settings_sources, pydantic_settings.main):
-        module._get_alias_names = remembered  # type: ignore[assignment]
 
 
 def compile_paths_once() -> None:

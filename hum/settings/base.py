@@ -1,12 +1,11 @@
 """What several programs read."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
-from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from hum.network import base_url, parse_listen
 from hum.settings.secretfiles import VARIABLE, stored
@@ -22,48 +21,15 @@ def listed(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
-class Variables(PydanticBaseSettingsSource):
-    """A source of settings that has plain text by variable: `find` returns None for what it does not have.
-
-    pydantic's own works out for each field, each time, by which other names and as which structure it might be there.
-    """
-
-    def __init__(self, kind: type[BaseSettings], find: Callable[[str], str | None]) -> None:
-        super().__init__(kind)
-        self._find = find
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        name = str(field.validation_alias or field_name)
-        return self._find(name) or None, name, False
-
-    def __call__(self) -> dict[str, Any]:
-        found = [self.get_field_value(field, name)[:2] for name, field in self.settings_cls.model_fields.items()]
-        return {name: value for value, name in found if value is not None}
-
-
-class Common(BaseSettings):
-    """Settings that every program of HUM reads."""
+class Common(BaseModel):
+    """Settings that every program of HUM reads: from the environment, else from files of HUM_SECRETS_DIR."""
 
     # Programs and tests may set fields by name; the environment has them by their variables alone: `home` is not $HOME.
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic names them
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        assert isinstance(env_settings, EnvSettingsSource)
-        variables = env_settings.env_vars  # their names in lower case
-        files = stored(variables.get(VARIABLE.lower()))
-        return (
-            init_settings,
-            Variables(settings_cls, lambda name: variables.get(name.lower())),
-            Variables(settings_cls, files.get),
-        )
+    def __init__(self, **values: Any) -> None:
+        """Raises ValidationError for values that can't be, and Unreadable."""
+        super().__init__(**values, **_read(type(self), values.keys()))
 
     env: Literal["development", "production"] = setting(
         "HUM_ENV", "development", "`production` refuses stand-ins, generated secrets and cookies over plain http"
@@ -166,6 +132,20 @@ class Common(BaseSettings):
     @property
     def production(self) -> bool:
         return self.env == "production"
+
+
+def _read(kind: type[BaseModel], given: Collection[str]) -> dict[str, str]:
+    """The fields, by variable, that the environment or a file has, but for those that are given; what is empty is not there."""
+    environment = {name.lower(): value for name, value in os.environ.items()}
+    files = stored(environment.get(VARIABLE.lower()))
+    found = dict[str, str]()
+    for name, field in kind.model_fields.items():
+        variable = str(field.validation_alias or name)
+        if name in given or variable in given:
+            continue
+        if value := environment.get(variable.lower()) or files.get(variable):
+            found[variable] = value
+    return found
 
 
 class Carrier(Common):

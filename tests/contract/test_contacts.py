@@ -316,6 +316,7 @@ async def test_what_is_no_file_is_refused(edge: Edge) -> None:
     assert (await http.get("/api/contacts/imports/import_01HVN5J8Q0ZR4TB8M3C2Y7K6WD")).status_code == 404
 
 
+@pytest.mark.strain
 async def test_a_file_of_many_rows_is_one_request(edge: Edge) -> None:
     """More rows than a JSON body of this gateway holds, and more bad ones than are kept."""
     http = await edge.client()
@@ -347,6 +348,7 @@ async def test_an_import_takes_no_field_from_another_source(edge: Edge) -> None:
     assert (await http.get(f"/api/contacts/{id}")).json()["source"]["name"] == "lookup"
 
 
+@pytest.mark.strain
 async def test_thousands_of_rows_come_and_go(edge: Edge) -> None:
     http = await edge.client()
     half = 900  # what fits into this gateway's body

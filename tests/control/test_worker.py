@@ -168,7 +168,7 @@ async def world(database_url: str, tmp_path: Path) -> AsyncIterator[World]:
         job_retry_seconds=0.02,
         job_attempts=3,
         job_heartbeat_seconds=0.6,
-        sweep_seconds=0.05,
+        sweep_seconds=0.2,
     )
     db, org = await Db.open(database_url, size=6), ids.new()
     async with db.system() as tx:

@@ -82,6 +82,7 @@ async def test_an_unsigned_upgrade_is_refused(raw: RawCall) -> None:
         assert refused.value.response.status_code == 403
 
 
+@pytest.mark.calls
 @pytest.mark.parametrize(
     "changes", [{"customParameters": {}}, {"customParameters": {"token": "guessed"}}, {"callSid": "CA" + "6" * 32}]
 )
@@ -107,6 +108,7 @@ async def test_a_spent_token_opens_nothing(house: House, raw: RawCall) -> None:
     assert len(house.model.sessions) <= 1
 
 
+@pytest.mark.calls
 @pytest.mark.parametrize(
     "garbage",
     [
@@ -127,6 +129,7 @@ async def test_garbage_closes_the_stream_with_a_reason_on_record(house: House, r
     assert (record["status"], record["end_reason"]) == ("failed", "carrier_protocol")
 
 
+@pytest.mark.calls
 async def test_media_before_start_never_reaches_a_model(house: House, raw: RawCall) -> None:
     async with raw.connect() as socket:
         await socket.send(CONNECTED)
@@ -135,6 +138,7 @@ async def test_media_before_start_never_reaches_a_model(house: House, raw: RawCa
     assert house.model.sessions == []
 
 
+@pytest.mark.calls
 async def test_a_frame_that_is_too_large_closes_the_stream(house: House, raw: RawCall) -> None:
     async with raw.connect() as socket:
         await socket.send(CONNECTED)

@@ -104,6 +104,7 @@ async def test_an_answer_that_never_begins_is_a_lost_model_though_the_caller_tal
     assert lost("stalled") - before == 3
 
 
+@pytest.mark.strain
 async def test_ten_megabytes_at_once_are_a_lost_model(place, stand_in, caplog, stalls) -> None:
     stand_in.settings = Settings(latency_ms=50, chunk_ms=1_300_000)
     stand_in.play(Script.of({"turns": [{"tone": {"hz": 440, "ms": 1_300_000}}] * 9}))

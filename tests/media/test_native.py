@@ -37,6 +37,7 @@ def test_where_there_is_a_compiler_the_core_is_machine_code():
     assert origin(HUM_MEDIA_INTERPRETED="") == str(build / "media" / "core" / f"conversation{native.SUFFIX}")
 
 
+@pytest.mark.interpreted
 def test_a_setting_interprets_it():
     assert origin(HUM_MEDIA_INTERPRETED="1") == str(native.MEDIA / "core" / "conversation.py")
 
@@ -62,6 +63,7 @@ def test_what_is_missing_is_named(tmp_path, monkeypatch):
     assert compiler.lacking() == "Python's headers"
 
 
+@pytest.mark.interpreted
 def test_without_a_compiler_it_says_so_and_goes_on(tmp_path):
     told = subprocess.run(
         [sys.executable, "-m", "media.compile"],

@@ -77,6 +77,7 @@ async def test_workers_without_a_supervisor_take_calls_for_a_while(supervised, c
     await until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in left))
 
 
+@pytest.mark.chaos
 async def test_settings_that_no_worker_can_use_end_it_at_once(settings, tmp_path) -> None:
     environment = {**os.environ, "HUM_HOME": str(tmp_path), "HUM_MAX_CALLS": "none"}
     async with running(*TWO, env=environment, stderr=subprocess.PIPE) as process:

@@ -70,6 +70,7 @@ async def test_silent_and_refusing_hosts_are_passed_by(database_url: str, silent
     await connection.close()
 
 
+@pytest.mark.usefixtures("short_sessions")
 async def test_a_host_that_is_no_primary_is_passed_by_and_alone_is_away(database_url: str) -> None:
     administrator = await asyncpg.connect(database_url)
     name = await administrator.fetchval("SELECT current_database()")
