@@ -194,7 +194,13 @@ def park(parked: Parked, is_kept: Callable[[str], bool]) -> None:
         if isinstance(addr, str) or params.ssl or not is_kept(params.database or ""):
             return await connects(params, retry, addr, loop, config, *rest)
         connection_class, record_class, params_input = rest
-        key = (addr, params.database, params.user, params.password, tuple(sorted((params.server_settings or {}).items())))
+        key = (
+            addr,
+            params.database,
+            params.user,
+            params.password,
+            tuple(sorted((params.server_settings or {}).items())),
+        )
         session = parked.take(key)
         connected = loop.create_future()
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from hum.refusal import refuse
-from hum.settings.base import Carrier, Common, Model, UploadSettings, setting
+from hum.settings.base import Carrier, Common, Model, UploadSettings, environment, setting
 from hum.settings.billing import BillingSettings
 from hum.settings.control import (
     CallsSettings,
@@ -120,11 +120,6 @@ def media_interpreted() -> bool:
 def media_huge_pages() -> bool:
     """HUM_MEDIA_HUGE_PAGES, which a process follows before it does anything else; what is no answer is refused afterwards."""
     return os.environ.get("HUM_MEDIA_HUGE_PAGES", "").lower() in {"", *_TRUE}
-
-
-def environment() -> dict[str, str]:
-    """A copy of the environment, for the processes that `hum up` starts."""
-    return dict(os.environ)
 
 
 def _sentence(location: tuple[int | str, ...], message: str) -> str:

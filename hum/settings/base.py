@@ -134,16 +134,21 @@ class Common(BaseModel):
         return self.env == "production"
 
 
-def _read(kind: type[BaseModel], given: Collection[str]) -> dict[str, str]:
-    """The fields, by variable, that the environment or a file has, but for those that are given; what is empty is not there."""
-    environment = {name.lower(): value for name, value in os.environ.items()}
-    files = stored(environment.get(VARIABLE.lower()))
+def environment() -> dict[str, str]:
+    """A copy of the environment, for the processes that `hum up` starts."""
+    return dict(os.environ)
+
+
+def _read(kind: type[BaseModel], explicit: Collection[str]) -> dict[str, str]:
+    """Return the fields, by variable, that the environment or a file has, but for the explicit ones.  What is empty is not there."""
+    variables = {name.lower(): value for name, value in environment().items()}
+    files = stored(variables.get(VARIABLE.lower()))
     found = dict[str, str]()
     for name, field in kind.model_fields.items():
         variable = str(field.validation_alias or name)
-        if name in given or variable in given:
+        if name in explicit or variable in explicit:
             continue
-        if value := environment.get(variable.lower()) or files.get(variable):
+        if value := variables.get(variable.lower()) or files.get(variable):
             found[variable] = value
     return found
 
