@@ -146,7 +146,7 @@ class Listeners:
     def _call(self, place: tuple[str, str], listener: Callable[[Any], None], message: object) -> None:
         try:
             listener(message)
-        except Exception:  # one listener's bug must not affect the others
+        except Exception:  # the boundary of one listener: its bug must not affect the others
             LOG.exception("a listener on the bus failed", channel=place[0])
 
 
@@ -197,7 +197,7 @@ class PostgresBus:
         return True
 
     async def _run(self) -> None:
-        """Listen until cancelled, whatever is raised: without the bus, nobody is woken."""
+        """Listen until cancelled, whatever is raised."""
         while True:
             try:
                 await self._listen()
@@ -205,7 +205,7 @@ class PostgresBus:
                 continue
             except (*AWAY, asyncpg.PostgresError) as error:
                 LOG.warning("the bus can't listen; retrying", error=repr(error)[:200])
-            except Exception:
+            except Exception:  # the boundary of one connection: without the bus, nobody is woken
                 LOG.exception("the bus failed: this is a bug")
             await asyncio.sleep(self._retry_seconds)
 

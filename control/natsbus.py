@@ -128,7 +128,7 @@ class NatsBus:
     # The connection.
 
     async def _run(self) -> None:
-        """Listen until cancelled, whatever is raised: without the bus, nobody is woken."""
+        """Listen until cancelled, whatever is raised."""
         while True:
             url = self._waiting[0]
             try:
@@ -137,7 +137,7 @@ class NatsBus:
                 LOG.warning(
                     "the bus has lost its server, or can't reach it", server=shown(url), error=repr(error)[:200]
                 )
-            except Exception:
+            except Exception:  # the boundary of one connection: without the bus, nobody is woken
                 LOG.exception("the bus failed: this is a bug")
             self._waiting.rotate(-1)  # another server may be there
             if self._waiting[0] == self._servers.urls[0]:

@@ -26,7 +26,7 @@ from starlette.routing import Route
 from gateway import contract, credentials, errors, openapi, transcode
 from gateway.auth import SignIn
 from gateway.bodies import Bodies
-from gateway.connections import Connection, Patience
+from gateway.connections import Connection, Patience, Unread
 from gateway.console import STATIC, Console
 from gateway.csrf import SameOrigin
 from gateway.held import Asker
@@ -76,7 +76,7 @@ class Ports:
     metrics: int
 
 
-def build(settings: GatewaySettings, channel: aio.Channel, carriers: aio.Channel) -> Gateway:
+def build(settings: GatewaySettings, channel: aio.Channel, carriers: aio.Channel, unread: Unread) -> Gateway:
     """The HTTP application over channels to control; the carrier's webhooks have one for themselves."""
     _refuse(settings)
     identity = rpc.NodeIdentity(home.node_key(settings), "gateway", telemetry.node_name(settings, "gateway"))
@@ -131,7 +131,7 @@ def build(settings: GatewaySettings, channel: aio.Channel, carriers: aio.Channel
             Route("/readyz", readyz),
             *(console or landing).routes(),  # takes what is left
         ],
-        middleware=_middleware(settings, cookies, bodies),
+        middleware=_middleware(settings, cookies, lambda: bodies.give_way() or unread.give_way()),
         exception_handlers={HTTPException: _http_error, Exception: _bug},
     )
     gateway.app.router.redirect_slashes = False  # a redirected POST loses its body, and the carrier its parameters
@@ -152,7 +152,9 @@ def _limits(
     )
 
 
-def _middleware(settings: GatewaySettings, cookies: credentials.Cookies, bodies: Bodies) -> list[Middleware]:
+def _middleware(
+    settings: GatewaySettings, cookies: credentials.Cookies, give_way: Callable[[], bool]
+) -> list[Middleware]:
     return [
         Middleware(AccessLog),
         Middleware(SecurityHeaders, public_url=settings.public_url),
@@ -161,7 +163,7 @@ def _middleware(settings: GatewaySettings, cookies: credentials.Cookies, bodies:
             most=settings.max_connections - settings.carrier_connections,
             most_of_address=settings.connections_per_address,
             proxies=settings.proxy_networks,
-            give_way=bodies.give_way,
+            give_way=give_way,
         ),
         Middleware(SameOrigin, public_url=settings.public_url, cookies=cookies),
     ]
@@ -310,7 +312,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _connections(settings: GatewaySettings) -> Any:
+def _connections(settings: GatewaySettings, unread: Unread) -> Any:
     """Makes uvicorn's connections.  Exits if they exceed the limit of open files, at which nobody is accepted."""
     if (may := descriptors.raise_limit()) < settings.max_connections + descriptors.OF_A_GATEWAY:
         refuse(
@@ -321,7 +323,7 @@ def _connections(settings: GatewaySettings) -> Any:
     # A file that is somewhat too large is read to its end, so that its sender gets to read the refusal.
     rest_bytes = 2 * max(settings.body_bytes, settings.import_bytes)
     patience = Patience(settings.head_seconds, settings.send_seconds, rest_bytes)
-    return partial(Connection, room, patience, settings.proxy_networks)
+    return partial(Connection, room, unread, patience, settings.proxy_networks)
 
 
 @asynccontextmanager
@@ -334,10 +336,11 @@ async def serve(
     """
     listening = sockets.listening(settings.gateway_listen, "HUM_GATEWAY_LISTEN", shared=shared_port)
     channel, carriers = rpc.channel(settings), rpc.channel(settings)
-    gateway = build(settings, channel, carriers)
+    unread = Unread()
+    gateway = build(settings, channel, carriers, unread)
     config = uvicorn.Config(
         gateway.app,
-        http=_connections(settings),
+        http=_connections(settings, unread),
         ws="none",
         lifespan="off",
         access_log=False,

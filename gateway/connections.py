@@ -74,13 +74,41 @@ class Phase(Enum):
     NOTHING = "nothing"
 
 
-class Connection(H11Protocol):
-    """One connection.  All connections share `room`; those of `proxies` have no limit per address."""
+class Unread:
+    """The connections whose clients have stopped reading an answer, those that stopped first before the others."""
 
-    def __init__(self, room: "Room[Connection]", patience: Patience, proxies: Networks, **uvicorns: Any) -> None:
+    def __init__(self) -> None:
+        self._connections: dict[Connection, None] = {}
+
+    def add(self, connection: "Connection") -> None:
+        self._connections[connection] = None
+
+    def remove(self, connection: "Connection") -> None:
+        self._connections.pop(connection, None)
+
+    def __contains__(self, connection: "Connection") -> bool:
+        return connection in self._connections
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    def give_way(self) -> bool:
+        """Close the one whose client has not read for longest; False if there is none."""
+        connection = next(iter(self._connections), None)
+        if connection is not None:
+            connection.give_up("unread")
+        return connection is not None
+
+
+class Connection(H11Protocol):
+    """One connection.  All connections share `room` and `unread`; those of `proxies` have no limit per address."""
+
+    def __init__(
+        self, room: "Room[Connection]", unread: Unread, patience: Patience, proxies: Networks, **uvicorns: Any
+    ) -> None:
         super().__init__(**uvicorns)
         self.conn = _Parser(MOST_HEAD_BYTES)
-        self._room, self._patience, self._proxies = room, patience, proxies
+        self._room, self._unread, self._patience, self._proxies = room, unread, patience, proxies
         self._phase = Phase.NOTHING
         self._rest_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -99,7 +127,7 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
         self._room.leave(self)
         self._wait_for(Phase.NOTHING)
-        self._stop_send_timer()
+        self._is_read()
         OPEN.set(len(self._room))
 
     def data_received(self, data: bytes) -> None:
@@ -123,14 +151,19 @@ class Connection(H11Protocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         self._send_timer = self.loop.call_later(self._patience.send_seconds, self.give_up, "unread")
+        self._unread.add(self)
+        self._room.wait(self)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._stop_send_timer()
+        self._is_read()
+        if self._phase is Phase.NOTHING:
+            self._room.complete(self)
 
     def give_up(self, reason: str) -> None:
         """Close it at once."""
         CLOSED.labels(reason).inc()
+        self._unread.remove(self)
         self.transport.abort()
 
     def _note_phase(self) -> None:
@@ -151,13 +184,15 @@ class Connection(H11Protocol):
             self._timer.cancel()
             self._timer = None
         if phase is Phase.NOTHING:
-            self._room.complete(self)
+            if self not in self._unread:
+                self._room.complete(self)
             return
         self._room.wait(self)
         if phase is not Phase.BODY:
             self._timer = self.loop.call_later(self._patience.head_seconds, self.give_up, phase.value)
 
-    def _stop_send_timer(self) -> None:
+    def _is_read(self) -> None:
+        self._unread.remove(self)
         if self._send_timer is not None:
             self._send_timer.cancel()
             self._send_timer = None

@@ -115,7 +115,7 @@ class Postponed:
                     with suppress(TimeoutError):
                         async with asyncio.timeout(self._settings.postponed_retry_seconds):
                             await self._kept.wait()
-        except Exception as error:
+        except Exception as error:  # the boundary of the task: the gateway is not ready from then on, and says why
             LOG.exception("postponed webhooks are not delivered any more")
             self.fault = f"postponed webhooks are not delivered to control any more: {error!r}"[:200]
 
@@ -165,7 +165,7 @@ class Postponed:
                 LOG.warning("control refuses a webhook", path=webhook.path, code=error.code().name)
                 ENDED.labels("refused").inc()
                 return
-            except Exception:
+            except Exception:  # the boundary of one webhook: those behind it are delivered
                 failures += 1
                 LOG.exception("telling control of a webhook failed: this is a bug", path=webhook.path)
             else:

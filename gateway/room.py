@@ -1,8 +1,8 @@
 """Which connections are open, and which one is closed when there are too many.  Pure.
 
-A connection is waiting until a complete request has arrived: it is idle, or stopped within a head or a body.  At the
-limit, a new connection replaces the one that has been waiting longest; complete requests are always answered.  So a
-webhook, which arrives at once, gets through however many connections attackers hold.
+A connection is waiting until a complete request has arrived: it is idle, or stopped within a head or a body.  So it is while its
+client has stopped reading.  At the limit, a new connection replaces the one that has been waiting longest; complete requests are
+answered to whoever reads.  So a webhook, which arrives at once, gets through however many connections attackers hold.
 """
 
 from collections import defaultdict

@@ -1,6 +1,7 @@
 """Limits on concurrent requests: in all, with room reserved for the carrier's webhooks, and for each address.
 
-Of all, those whose bodies are still to come give way to a new one: whoever sends half a body keeps nobody out.
+Of all, those whose bodies are still to come, and those whose answers nobody reads, give way to a new one: whoever sends half a body,
+or reads nothing, keeps nobody out.
 """
 
 from collections import Counter
@@ -21,7 +22,7 @@ ALWAYS = ("/twilio/", "/healthz", "/readyz")
 class Turnstile:
     """Middleware that refuses requests beyond the limits, and notes the client's address in the scope.
 
-    `give_way` ends a request that still waits for its body; False if there is none.
+    `give_way` ends a request that waits for its client; False if there is none.
     """
 
     def __init__(

@@ -19,7 +19,7 @@ BUILDS = MEDIA / "_native"
 #: Modules of msgspec structs: msgspec reads annotations, which compiled classes no longer have.
 STRUCTS = frozenset({"leg", "metering", "realtime", "types"})
 #: What every frame passes on its way to the core.
-SHELL = ("io/frames.py", "legs/twiliowire.py", "ports.py", "record.py", "shell.py")
+SHELL = ("callfiles.py", "io/frames.py", "legs/twiliowire.py", "ports.py", "record.py", "shell.py")
 #: Contains all compiled code; each module's own file only refers to it.
 LIBRARY = "media_core__mypyc"
 INTERPRETER = sys.implementation.cache_tag

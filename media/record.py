@@ -1,16 +1,15 @@
 """One call's output: reports for control, observations for the metrics, a recording."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
 
 from hum.clock import now
 from hum.recordings import names as recordings_of
 from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
+from media.callfiles import CallFiles, Place
 from media.carried import CarriedRecord
 from media.core.tools import CALL_ENDED, error_json
 from media.core.types import (
@@ -30,120 +29,12 @@ from media.core.types import (
 )
 from media.io.control import ControlLink
 from media.io.filework import FileWork
-from media.recorder import MessageRecorder, Names, Recorder
-from media.reports import Recording, Reports
+from media.recorder import Names
+from media.reports import Reports
 from media.tap import Listener, Tap
 from media.trace import CallTrace
 
 LOG = log(__name__)
-#: The end of a call is told no later for files that a hanging disk does not close; theirs is told when they are closed.
-CLOSING_SECONDS = 2.0
-#: For which a call that moves to another process waits until its files are written.
-SETTLE_SECONDS = 0.02
-
-
-class Place(NamedTuple):
-    """Where recordings are, what they are called there, and who writes them."""
-
-    root: Path
-    names: Names
-    files: FileWork
-
-
-class CallFiles:
-    """A call's recording and message, which are reported; and what waits until both are closed."""
-
-    def __init__(self, place: Place, link: ControlLink) -> None:
-        self._place, self._link = place, link
-        self.recorder: Recorder | None = None
-        self.message: MessageRecorder | None = None
-        self._closing = 0
-        self._waiting: list[Callable[[], None]] = []
-        self._patience: asyncio.TimerHandle | None = None
-
-    def start_recording(self, organization: str, reports: Reports, announced: Sequence[RecordAgent]) -> None:
-        """`announced`: what was heard before it."""
-        root, names, files = self._place
-
-        def opened(path: str | None) -> None:
-            if path is not None:
-                self._link.outbox.report(reports.recording_started(path, now()))
-
-        self.recorder = Recorder(root, organization, reports.call_id, names, files, opened)
-        for each in announced:
-            self.recorder.agent(each.payload, each.at_ms)
-
-    def start_message(self, organization: str, reports: Reports, start_ms: int, failed: Callable[[], None]) -> None:
-        """`failed` is called if it can't be stored."""
-        root, names, files = self._place
-
-        def opened(path: str | None) -> None:
-            if path is not None:
-                self._link.outbox.report(reports.message_started(path, now()))
-            else:
-                self.store_message(reports, now(), kept=True)  # says why
-                failed()
-
-        self.message = MessageRecorder(root, organization, reports.call_id, start_ms, names, files, opened)
-
-    def store_message(self, reports: Reports, at: datetime, *, kept: bool) -> None:
-        """Close the message, or remove it."""
-        message, self.message = self.message, None
-        if message is not None:
-
-            def closed(stored: Recording) -> None:
-                self._closed(reports.message_stored(stored, at))
-
-            self._closing += 1
-            message.close(closed, kept=kept)
-
-    def close(self, reports: Reports, at: datetime) -> None:
-        """Close what is open.  A message that a fault has ended is kept: whoever listens will judge."""
-        recorder, self.recorder = self.recorder, None
-        if recorder is not None:
-
-            def closed(stored: Recording) -> None:
-                self._closed(reports.recorded(stored, at))
-
-            self._closing += 1
-            recorder.close(closed)
-        self.store_message(reports, at, kept=True)
-
-    def when_closed(self, then: Callable[[], None]) -> None:
-        """Call `then` once everything is closed that is to be closed, or the disk takes too long."""
-        if not self._closing:
-            then()
-            return
-        self._waiting.append(then)
-        if self._patience is None:
-            self._patience = asyncio.get_running_loop().call_later(CLOSING_SECONDS, self._go_on)
-
-    def settled(self) -> bool:
-        """Whether all that there is so far is in the files; waits for that, but not for long."""
-        if self.recorder is None and self.message is None:
-            return not self._closing
-        return not self._closing and self._place.files.settle(SETTLE_SECONDS)
-
-    def let_go(self) -> None:
-        """Another process writes them."""
-        for file in (self.recorder, self.message):
-            if file is not None:
-                file.let_go()
-        self.recorder = self.message = None
-
-    def _closed(self, report: pb.Report) -> None:
-        self._link.outbox.report(report)
-        self._closing -= 1
-        if not self._closing:
-            self._go_on()
-
-    def _go_on(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
-        waiting, self._waiting = self._waiting, []
-        for then in waiting:
-            then()
 
 
 class Record:

@@ -28,6 +28,12 @@ GET = "SELECT name, numbers, rows, ended_at IS NOT NULL AS is_done FROM deleted_
 LOCK_OPEN = "SELECT true FROM deleted_organizations WHERE id = $1 AND ended_at IS NULL FOR NO KEY UPDATE"
 OPEN = "SELECT id FROM deleted_organizations WHERE ended_at IS NULL ORDER BY begun_at"
 COUNT = "UPDATE deleted_organizations SET rows = rows + $2 WHERE id = $1"
+# A file that comes late opens a deletion again, which then carries on until that is gone, too.
+REOPEN = "UPDATE deleted_organizations SET ended_at = NULL WHERE id = $1"
+OWE_FILES = """
+    INSERT INTO erased_calls (org_id, call_id, called_at, paths) VALUES ($1, $2, now(), '{}')
+    ON CONFLICT (call_id) DO UPDATE SET files_gone_at = NULL
+"""
 END = "UPDATE deleted_organizations SET ended_at = now() WHERE id = $1"
 
 # Such a number answers nothing and sends nothing; its row goes after those that refer to it.
@@ -56,6 +62,9 @@ TABLES = """
      ORDER BY c.relname
 """
 DELETE_ROWS = "SELECT hum.delete_rows_of($1, $2::text::regclass, $3)"
+#: No more than with their organization, and by the owner alone.
+AUDIT = ("audit_log", "audit_seals")
+DELETE_AUDIT = "SELECT hum.delete_audit_of($1, $2::text::regclass, $3)"
 DELETE_ORGANIZATION = "DELETE FROM organizations WHERE org_id = $1"
 #: What says which files have to go, and goes when they are gone.
 OWED = ("erased_calls", "dropped_recordings", "erased_media")
@@ -139,7 +148,7 @@ async def tables(tx: Tx) -> Sequence[str]:
 
 async def delete_rows(tx: Tx, org: UUID, table: str, most: int) -> int:
     """Delete some of an organization's rows of a table; return how many."""
-    deleted: int = await tx.fetchval(DELETE_ROWS, org, table, most)
+    deleted: int = await tx.fetchval(DELETE_AUDIT if table in AUDIT else DELETE_ROWS, org, table, most)
     return deleted
 
 
@@ -151,6 +160,14 @@ async def count(tx: Tx, org: UUID, rows: int) -> None:
 async def files_left(tx: Tx, org: UUID) -> bool:
     """Whether files of the organization may still be there."""
     return bool(await tx.fetchval(FILES_LEFT, org))
+
+
+async def files_back(tx: Tx, org: UUID, call: UUID) -> bool:
+    """A call of a deleted organization may have files again, which are to go; False if no such organization was deleted."""
+    if await tx.execute(REOPEN, org) != "UPDATE 1":
+        return False
+    await tx.execute(OWE_FILES, org, call)
+    return True
 
 
 async def end(tx: Tx, org: UUID) -> None:

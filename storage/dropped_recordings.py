@@ -31,14 +31,16 @@ OF_CALLS = """
     SELECT f.n,
            EXISTS (SELECT FROM calls c WHERE c.id = f.id AND c.org_id = f.org_id) AS there,
            EXISTS (SELECT FROM erased_calls e WHERE e.call_id = f.id)
-           OR EXISTS (SELECT FROM dropped_recordings d WHERE d.call_id = f.id AND d.path = f.path) AS dropped
+           OR EXISTS (SELECT FROM dropped_recordings d WHERE d.call_id = f.id AND d.path = f.path)
+           OR EXISTS (SELECT FROM deleted_organizations o WHERE o.id = f.org_id) AS dropped
       FROM unnest($1::uuid[], $2::uuid[], $3::text[]) WITH ORDINALITY AS f (org_id, id, path, n)
      ORDER BY f.n
 """
 OF_MESSAGES = """
     SELECT f.n,
            EXISTS (SELECT FROM messages m WHERE m.id = f.id AND m.org_id = f.org_id) AS there,
-           EXISTS (SELECT FROM erased_media e WHERE e.org_id = f.org_id AND e.path = f.path) AS dropped
+           EXISTS (SELECT FROM erased_media e WHERE e.org_id = f.org_id AND e.path = f.path)
+           OR EXISTS (SELECT FROM deleted_organizations o WHERE o.id = f.org_id) AS dropped
       FROM unnest($1::uuid[], $2::uuid[], $3::text[]) WITH ORDINALITY AS f (org_id, id, path, n)
      ORDER BY f.n
 """

@@ -1,6 +1,7 @@
 """The media plane's reports on calls, stored once and in order."""
 
 from datetime import datetime
+from uuid import UUID
 
 from prometheus_client import Counter
 
@@ -15,12 +16,14 @@ from control.executions import keeping
 from control.usage import record as usage
 from control.voicemail.rules import KEEP
 from hum import ids
+from hum import recordings as recording_names
 from hum.errors import NotFound, Unavailable
 from hum.ids import Kind
 from hum.telemetry import log
 from hum.v1 import calls_pb2, runtime_pb2
 from storage import (
     calls,
+    deleted_organizations,
     erasures,
     flow_switches,
     interventions,
@@ -37,6 +40,8 @@ from storage.db import AWAY, BUSY, Db, Tx
 
 LOG = log(__name__)
 MAX_FAULT_CHARS = 200
+#: Reports that name a file.
+WITH_FILE = frozenset({"recording_started", "recording", "message_started", "message_stored"})
 
 SET_ASIDE = Counter("hum_reports_set_aside_total", "Reports of the media plane that could not be stored", ["kind"])
 
@@ -113,7 +118,7 @@ async def _apply(tx: Tx, report: runtime_pb2.Report, *, is_new: bool = True) -> 
     except NotFound:
         state = None
     if state is None:
-        if id is not None and await erasures.files_back(tx, id):
+        if id is not None and await _files_back(tx, id, report):
             return  # the call was deleted, and whatever this report's stream has written meanwhile goes, too
         LOG.warning("report of an unknown call", call=report.call_id)
         return
@@ -122,6 +127,17 @@ async def _apply(tx: Tx, report: runtime_pb2.Report, *, is_new: bool = True) -> 
         await calls.set_report_seq(tx, state.id, stream.number, max(report.seq, stream.report_seq))
         placed = rules.placed_in_call(report, stream.number, stream.offset_ms)
         await _store(tx, state, stream, placed, moment(report.at))
+
+
+async def _files_back(tx: Tx, id: UUID, report: runtime_pb2.Report) -> bool:
+    """Owe the files of a deleted call, or of one whose organization was deleted, anew; False if neither was."""
+    if await erasures.files_back(tx, id):
+        return True
+    kind = report.WhichOneof("report")
+    if kind not in WITH_FILE:
+        return False
+    owner = recording_names.owner(getattr(report, kind).path)
+    return owner is not None and owner.id == id and await deleted_organizations.files_back(tx, owner.org_id, id)
 
 
 async def _store(tx: Tx, state: CallState, stream: StreamState, report: runtime_pb2.Report, at: datetime) -> None:

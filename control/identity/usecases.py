@@ -7,6 +7,7 @@ from control.audit.usecases import actor, note, note_operator
 from control.billing import limits
 from control.identity import rules
 from control.identity.rules import Onboarding
+from control.retention.organizations import require_kept
 from hum import ids, secrets, validation
 from hum.errors import AlreadyExists, FieldError, Forbidden, InvalidRequest, NotFound
 from hum.ids import Kind
@@ -173,9 +174,10 @@ async def create_key(
 
 
 async def issue_key(db: Db, org: UUID, name: str, role: str, scopes: list[str]) -> tuple[ApiKeyRow, str]:
-    """As an operator of the deployment: create a key for any organization.  Raises NotFound."""
+    """As an operator of the deployment: create a key for any organization.  Raises NotFound, InvalidState for one that is being deleted."""
     async with db.system() as tx:
         row, secret = await _store_key(tx, org, None, name, role, scopes or ["*"], None)
+        await require_kept(tx, org)  # by now, a deletion that had begun is there to be seen
         await note_operator(tx, org, "createApiKey", ids.show(Kind.API_KEY, row.id), ("name", "role", "scopes"))
     return row, secret
 

@@ -9,6 +9,7 @@ from control.audit.usecases import OPERATOR, note, note_operator
 from control.billing import limits
 from control.clients.twilio import Carrier, CarrierNumber, Webhooks, is_refusal
 from control.numbers.flows import own_flow
+from control.retention.organizations import require_kept
 from control.rows import each_row
 from hum import ids
 from hum.clock import now
@@ -49,9 +50,11 @@ async def register(
 
 
 async def assign(db: Db, carrier: Carrier, webhooks: Webhooks, org: UUID, e164: str) -> UUID:
-    """As an operator: give a number of the carrier account to an organization.  Raises NotFound, NotAtCarrier,
-    AlreadyExists, CarrierError.
+    """As an operator: give a number of the carrier account to an organization.  Raises NotFound, InvalidState for one
+    that is being deleted, NotAtCarrier, AlreadyExists, CarrierError.
     """
+    async with db.system() as tx:
+        await require_kept(tx, org)
     async with db.tenant(org) as tx:
         await identity.organization(tx, org)
     held = await _pointed(carrier, webhooks, e164)

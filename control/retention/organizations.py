@@ -52,6 +52,13 @@ async def carry_on(db: Db, store: Files, org: UUID, seconds: float) -> DeletedRo
     return row
 
 
+async def require_kept(tx: Tx, org: UUID) -> None:
+    """As the system: nothing is given to an organization that is being deleted.  Raises InvalidState."""
+    row = await deleted_organizations.get(tx, org)
+    if row is not None and not row.is_done:
+        raise InvalidState("The organization is being deleted.")
+
+
 async def _begin(tx: Tx, org: UUID, name: str) -> None:
     if (real := await deleted_organizations.lock(tx, org)) is None:
         raise NotFound("There is no such organization.")

@@ -5,6 +5,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -295,9 +296,10 @@ def _create_org(arguments: argparse.Namespace) -> int:
 def _delete_org(arguments: argparse.Namespace) -> int:
     from hum.cli import admin
 
-    try:
-        name = arguments.yes or input("Everything of it will be gone for good. The organization's name: ")
-    except EOFError:
+    name = arguments.yes
+    with suppress(EOFError):
+        name = name or input("Everything of it will be gone for good. The organization's name: ")
+    if not name:
         sys.stderr.write(
             "hum: nothing is deleted: give the organization's name, with --yes where nobody can be asked\n"
         )

@@ -223,7 +223,9 @@ class ControlLink:
                     self._filled.set()
             except OSError as error:
                 LOG.warning("reports that another process has left can't be read", error=str(error))
-            except Exception:
+            except (
+                Exception
+            ):  # the boundary of one look: the next may go well, and this process's own reports are sent all the same
                 LOG.exception("reports that another process has left are not sent: this is a bug")
             await asyncio.sleep(look_seconds)
 
@@ -233,14 +235,11 @@ class ControlLink:
         if left is None:
             return 0
         taken, last = 0, 0
-        try:
-            for number, batch in islice(left.pending(), LEFT_AT_ONCE):
-                if not self.outbox.take(batch):
-                    break
-                taken, last = taken + 1, number
-            await self.outbox.taken(partial(_finish, left, last))
-        finally:
-            left.close()
+        for number, batch in islice(left.pending(), LEFT_AT_ONCE):
+            if not self.outbox.take(batch):
+                break
+            taken, last = taken + 1, number
+        await self.outbox.taken(partial(_end, left, last))  # which is done also if nobody waits for it any more
         return taken
 
     # The stream.
@@ -256,7 +255,7 @@ class ControlLink:
                 LOG.warning("link to control failed", code=error.code().name, error=(error.details() or "")[:200])
             except asyncio.InvalidStateError as error:  # it ended before hello was sent
                 LOG.warning("link to control failed", error=str(error))
-            except Exception:  # whatever it was, without a link no call can begin
+            except Exception:  # the boundary of one connection: whatever it was, without a link no call can begin
                 LOG.exception("link to control failed: this is a bug")
             if was_up:
                 wait_ms = self._settings.link_retry_ms
@@ -335,9 +334,12 @@ class ControlLink:
         metrics.LINK_UP.set(up)
 
 
-def _finish(left: Spool, number: int) -> None:
+def _end(left: Spool, number: int) -> None:
+    """Note what was taken from a spool, and let it go."""
     with suppress(OSError):  # they are sent again, which does no harm
         left.finish(number)
+    with suppress(OSError):
+        left.close()
 
 
 def _first_left(own: Path) -> Spool | None:

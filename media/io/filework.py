@@ -13,6 +13,8 @@ from hum.telemetry import log
 LOG = log(__name__)
 #: What may wait for the disk: 200 calls' recordings for 20 s.
 MOST_WAITING_BYTES = 64 << 20
+#: These are 4,000 pieces of a second each; the rest is for shorter ones, and for what opens and ends a file.
+MOST_WAITING_JOBS = 16_384
 #: A disk that takes longer for one thing hangs.
 HANGS_MS = 2_000.0
 #: What is said of one.
@@ -28,7 +30,8 @@ class FileWork(Protocol):
     def do(self, work: Callable[[], T], then: Callable[[T], None] | None = None, *, size_bytes: int = 0) -> bool:
         """Have `work` done, and `then` called with its result, in the event loop.
 
-        `size_bytes` is what it keeps in memory until then; False, and nothing is done, if that is more than may wait.
+        `size_bytes` is what it keeps in memory until then; False, and nothing is done, if more waits than may.  What has no size is
+        done always: it opens a file, or ends what was opened.
         """
 
     @property
@@ -78,8 +81,8 @@ class FileThread:
         self._name = name
         self._waiting: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._handed_bytes = 0  # changed by the event loop alone,
-        self._done_bytes = 0  # and these by the thread alone
+        self._handed_bytes = self._handed_jobs = 0  # changed by the event loop alone,
+        self._done_bytes = self._done_jobs = 0  # and these by the thread alone
         self._began_ms: float | None = None
 
     @property
@@ -87,12 +90,16 @@ class FileThread:
         return self._handed_bytes - self._done_bytes
 
     @property
+    def waiting_jobs(self) -> int:
+        return self._handed_jobs - self._done_jobs
+
+    @property
     def hangs(self) -> bool:
         began_ms = self._began_ms
         return began_ms is not None and monotonic_ms() - began_ms > HANGS_MS
 
     def do(self, work: Callable[[], T], then: Callable[[T], None] | None = None, *, size_bytes: int = 0) -> bool:
-        if size_bytes and self.waiting_bytes + size_bytes > MOST_WAITING_BYTES:
+        if size_bytes and self._is_over(size_bytes):
             return False
         self._handed_bytes += size_bytes
         loop = asyncio.get_running_loop() if then is not None else None
@@ -121,7 +128,11 @@ class FileThread:
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
+    def _is_over(self, size_bytes: int) -> bool:
+        return self.waiting_bytes + size_bytes > MOST_WAITING_BYTES or self.waiting_jobs >= MOST_WAITING_JOBS
+
     def _hand(self, job: Callable[[], None]) -> None:
+        self._handed_jobs += 1
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
             self._thread.start()
@@ -132,7 +143,8 @@ class FileThread:
             self._began_ms = monotonic_ms()
             try:
                 job()
-            except Exception:  # of one file's work; the others' goes on
+            except Exception:  # the boundary of one job: those of other files go on
                 LOG.exception("file work failed: this is a bug", thread=self._name)
             self._began_ms = None
+            self._done_jobs += 1
             del job

@@ -10,6 +10,7 @@ import grpc
 import pytest
 from grpc import aio
 
+from control.calls import kept, reports
 from control.retention import organizations
 from hum import ids
 from hum.clock import now
@@ -175,3 +176,50 @@ async def test_a_deletion_that_was_broken_off_is_carried_on(plane: Plane) -> Non
     assert not (await organizations.delete(db, store, org, "Mine", 0)).is_done
     assert await organizations.sweep(db, store, 60) == 1
     assert (await organizations.delete(db, store, org, "Mine", 0)).is_done
+
+
+async def test_what_is_being_deleted_gets_no_key_and_no_number(plane: Plane) -> None:
+    admin = runtime_pb2_grpc.AdminServiceStub(plane.channel)
+    org = await organization(plane, "Mine")
+    shown, who = ids.show(Kind.ORGANIZATION, org), plane.node("admin")
+    assert not (await organizations.delete(plane.control.db, Files.of(plane.settings), org, "Mine", 0)).is_done
+    key = runtime_pb2.IssueApiKeyRequest(organization_id=shown, role=1)
+    number = runtime_pb2.AssignNumberRequest(organization_id=shown, e164="+13175550100")
+    for ask in (admin.IssueApiKey(key, metadata=who), admin.AssignNumber(number, metadata=who)):
+        with pytest.raises(aio.AioRpcError) as refused:
+            await ask
+        assert refused.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+        assert "being deleted" in str(refused.value.details())
+    async with plane.control.db.system() as tx:
+        for table in ("api_keys", "numbers"):
+            assert await tx.fetchval(f"SELECT count(*) FROM {table} WHERE org_id = $1", org) == 0
+    assert await organizations.sweep(plane.control.db, Files.of(plane.settings), 60) == 1
+    with pytest.raises(aio.AioRpcError) as unknown:
+        await admin.IssueApiKey(key, metadata=who)
+    assert unknown.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+async def test_a_recording_that_is_told_of_after_the_deletion_goes_too(plane: Plane) -> None:
+    """A media process had its report on disk while control was away."""
+    db, store, root = plane.control.db, Files.of(plane.settings), plane.settings.recordings_dir
+    mine, yours = await organization(plane, "Mine"), await organization(plane, "Yours")
+    assert (await organizations.delete(db, store, mine, "Mine", 60)).is_done
+    calls = {org: ids.new() for org in (mine, yours)}
+    paths = {org: f"{ids.show(Kind.ORGANIZATION, org)}/{ids.show(Kind.CALL, calls[org])}.wav" for org in calls}
+    for path in paths.values():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(b"RIFF")
+    # Where recordings wait for a bucket, the machine that has them asks.
+    assert await kept.check(db, [*paths.values()]) == ([paths[mine]], [paths[yours]])
+    told = [
+        runtime_pb2.Report(
+            call_id=ids.show(Kind.CALL, calls[org]), seq=1, recording=runtime_pb2.RecordingStored(path=path)
+        )
+        for org, path in paths.items()
+    ]
+    await reports.apply_batch(db, "m", runtime_pb2.ReportBatch(seq=1, reports=told))
+    assert await organizations.sweep(db, store, 60) == 1
+    assert not (root / paths[mine]).exists() and (root / paths[yours]).exists()
+    async with db.system() as tx:
+        assert await tx.fetchval("SELECT count(*) FROM erased_calls") == 0
+    assert await organizations.sweep(db, store, 60) == 0

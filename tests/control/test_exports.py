@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -10,12 +11,25 @@ from grpc import aio
 
 from control.audit import usecases
 from control.contacts import servicer
-from hum.v1 import audit_pb2, audit_pb2_grpc, contacts_pb2, contacts_pb2_grpc
+from control.identity import usecases as identity
+from control.numbers import budget
+from hum.v1 import (
+    audit_pb2,
+    audit_pb2_grpc,
+    contacts_pb2,
+    contacts_pb2_grpc,
+    numbers_pb2,
+    numbers_pb2_grpc,
+    runtime_pb2,
+    runtime_pb2_grpc,
+)
 from storage import audit, contacts
-from tests.control.conftest import Plane
-from tests.waits import patience
+from tests.control.conftest import Plane, bearer
+from tests.control.numbers.desk import Desk, principal_of
+from tests.waits import patience, until
 
 PAGES, EXPORTS = 3, 12
+MANY_EXPORTS, MANY_SYNCS = 100, 24
 
 
 def interrupted(read: Callable[..., Any], plane: Plane, statement: str, *, is_lost: bool) -> Callable[..., Any]:
@@ -123,3 +137,52 @@ async def test_exports_of_one_organization_are_read_as_few_at_once_as_its_reques
     async with patience():
         got = await asyncio.gather(*(lines() for _ in range(EXPORTS)))
     assert most <= plane.settings.organization_requests and min(got) >= PAGES
+
+
+async def test_exports_and_synchronizations_of_one_organization_leave_anothers_calls_alone(
+    plane: Plane, who: tuple[tuple[str, str], ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that one may do at once is under way and held, each export with its connection to the database; then others are called."""
+    other, let, held = Desk(plane, await plane.tenant("Other")), asyncio.Event(), {"pages": 0, "carrier": 0}
+    await other.be_assigned("+13175550100")
+
+    def holding(kind: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        async def step(*values: Any) -> Any:
+            held[kind] += 1
+            await let.wait()
+            return await real(*values)
+
+        return step
+
+    monkeypatch.setattr(contacts, "by_number", holding("pages", contacts.by_number))
+    monkeypatch.setattr(plane.carrier, "list_numbers", holding("carrier", plane.carrier.list_numbers))
+
+    # One credential has so many streams.
+    org = (await principal_of(Desk(plane, who))).org_id
+    keys = [bearer((await identity.issue_key(plane.control.db, org, "k", "admin", []))[1]) for _ in range(5)]
+
+    async def export(key: tuple[tuple[str, str], ...]) -> int:
+        return sum([body.data.count(b"\n") async for body in exporting(plane, "contacts", key)])
+
+    async def sync() -> None:
+        with suppress(aio.AioRpcError):  # too many at once
+            await numbers_pb2_grpc.NumbersServiceStub(plane.channel).SyncNumbers(
+                numbers_pb2.SyncNumbersRequest(), metadata=who
+            )
+
+    noise = [
+        *(asyncio.ensure_future(export(keys[n % len(keys)])) for n in range(MANY_EXPORTS)),
+        *(asyncio.ensure_future(sync()) for _ in range(MANY_SYNCS)),
+    ]
+    most = {"pages": int(plane.settings.organization_requests), "carrier": budget.AT_ONCE}
+    ingress = runtime_pb2_grpc.IngressServiceStub(plane.channel)
+    await until(lambda: held == most)
+    for n in range(10):
+        ring = runtime_pb2.RouteCallRequest(call_sid=f"CA{n}", from_e164=f"+1317555020{n}", to_e164="+13175550100")
+        await ingress.RouteCall(ring, metadata=plane.node("gateway"), timeout=30)
+    assert await other.numbers() == ["+13175550100"]
+    assert held == most, "no more than these, however many wait"
+    let.set()
+    async with patience():
+        done = await asyncio.gather(*noise)
+    assert min(done[:MANY_EXPORTS]) >= PAGES

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.topics import quick
+
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 
@@ -222,6 +224,7 @@ def test_a_feature_is_a_folder_a_proto_a_migration_and_one_line(tmp_path: Path) 
     assert "1 passed" in run(
         copy, sys.executable, "-m", "pytest", "tests/contract/test_parrots.py", "-p", "no:cacheprovider"
     )
+    run(copy, sys.executable, "-m", "pytest", "-m", quick(), "tests/house", "-p", "no:cacheprovider")
     run(copy, BIN / "lint-imports", "--no-cache")
     run(copy, BIN / "mypy", "-p", "control")
     run(copy, sys.executable, "proto/contract.py", "breaking")

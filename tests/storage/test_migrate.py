@@ -224,6 +224,24 @@ async def test_a_login_without_the_roles_is_told_what_to_do(database_url: str) -
     await owner.close()
 
 
+async def test_nothing_in_the_database_notifies_by_itself(
+    database_url: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A trigger's notification leaves inside its transaction, and over PostgreSQL where the bus is another: `storage.db.notify` is the
+    one way.
+    """
+    asked = "SELECT proname::text FROM pg_proc WHERE prosrc ~* 'notify' AND pronamespace IN ('hum'::regnamespace, 'public'::regnamespace)"
+    before = [each for each in migrations() if each.version < 58]
+    monkeypatch.setattr(module, "migrations", lambda: before)
+    await migrate(empty_database)
+    found = list[list[str]]()
+    for url in (empty_database, database_url):
+        connection = await asyncpg.connect(url)
+        found.append(sorted(row[0] for row in await connection.fetch(asked)))
+        await connection.close()
+    assert found == [["approval_changed", "fn_pgqueuer_changed"], []]
+
+
 def test_migrations_are_numbered_without_a_gap() -> None:
     assert [each.version for each in migrations()] == list(range(1, len(migrations()) + 1))
     assert all(Path(each.name).name == each.name for each in migrations())

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -110,6 +111,28 @@ async def test_what_a_process_left_is_sent_by_one_that_serves(link, control, set
     taking.cancel()
     await asyncio.gather(taking, return_exceptions=True)
     assert not len(Spool(other.directory))
+
+
+async def test_the_event_loop_closes_no_spool_that_a_process_left(link, control, settings, monkeypatch) -> None:
+    """A disk that hangs while that is closed would hold up all calls."""
+    closed = []
+
+    class Watched(Spool):
+        def finish(self, number: int) -> None:
+            closed.append(("finish", threading.current_thread().name))
+            super().finish(number)
+
+        def close(self) -> None:
+            closed.append(("close", threading.current_thread().name))
+            super().close()
+
+    other = take_spool(settings().spool_dir, fsync=False)
+    other.append(pb.ReportBatch(reports=[digits("call_b", 1)]).SerializeToString())
+    other.close()
+    monkeypatch.setattr("media.io.control.left_beside", lambda own, **_: iter([Watched(other.directory, fsync=False)]))
+    await until(lambda: link.up)
+    assert await link._take_left() == 1
+    assert closed == [("finish", "reports"), ("close", "reports")]
 
 
 async def test_a_database_that_lost_what_it_had_stored_gets_it_again(link, control) -> None:

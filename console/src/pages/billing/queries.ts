@@ -5,6 +5,7 @@ import { useChange, useThing } from "@/api/queries";
 
 export type BillingState = Schemas["Billing"];
 export type SubscriptionState = Schemas["Subscription"];
+export type Quota = Schemas["UsageQuota"];
 export type Plan = Schemas["Plan"];
 export const RETURN_TO = "/billing";
 

@@ -13,6 +13,7 @@ import { SelectField, TextField } from "@/ui/field";
 import { Card, Empty, Loaded, Time } from "@/ui/layout";
 import { DataTable } from "@/ui/data-table";
 import { amountIn, costText } from "./costs";
+import { Quotas } from "./limits";
 import { useNames, useUsage } from "./queries";
 import { GROUPINGS } from "./route";
 
@@ -43,15 +44,19 @@ export function Usage() {
         {(usage) => {
           const groups = usage.groups.filter((each) => by !== "day" || isUsed(each));
           return groups.length === 0 ? (
-            <Empty icon={Receipt} title={t.nothing}>
-              {t.nothingLead}
-            </Empty>
+            <>
+              <Empty icon={Receipt} title={t.nothing}>
+                {t.nothingLead}
+              </Empty>
+              <Quotas quotas={usage.quotas} />
+            </>
           ) : (
             <>
               <Totals usage={usage} />
               {by === "day" && <Chart groups={usage.groups} />}
               <Groups groups={by === "day" ? groups.toReversed() : groups} by={by} nameOf={nameOf} file={`usage-${from}-${to}-${by}.csv`} />
               <Lines lines={usage.totals.usage?.lines ?? []} />
+              <Quotas quotas={usage.quotas} />
               <p className="text-xs text-dim">
                 {t.counted} <Time at={usage.counted_until} />
               </p>

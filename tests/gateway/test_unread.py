@@ -1,0 +1,135 @@
+"""Whoever reads no answer holds no place that another needs."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+from uvicorn.server import ServerState
+
+from gateway.connections import Connection, Patience, Unread
+from gateway.room import Room
+from gateway.turnstile import Turnstile
+from tests.waits import patience, until
+
+#: More than what lies between two programs on one machine.
+LARGE_BYTES, PIECE = 16 << 20, b"x" * (1 << 20)
+PIECES = {"/large": [PIECE] * (LARGE_BYTES // len(PIECE)), "/whole": [b"x" * LARGE_BYTES], "/small": [b"ok"]}
+REQUEST = b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+async def answer(scope: Scope, _: Receive, send: Send) -> None:
+    pieces = PIECES[scope["path"]]
+    length = (b"content-length", str(sum(map(len, pieces))).encode())
+    await send({"type": "http.response.start", "status": 200, "headers": [length]})
+    for piece in pieces:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body"})
+
+
+@asynccontextmanager
+async def serving(room: Room[Connection], places: int) -> AsyncIterator[tuple[int, Unread]]:
+    """A port, and who does not read there; with room for so many requests at once."""
+    unread = Unread()
+    app = Turnstile(answer, most=places, most_of_address=100, proxies=(), give_way=unread.give_way)
+    config = uvicorn.Config(app, ws="none", lifespan="off", access_log=False, log_config=None)
+    config.load()
+    made = partial(Connection, room, unread, Patience(600, 600, 1000), ())
+    server = await asyncio.get_running_loop().create_server(
+        lambda: made(config=config, server_state=ServerState(), app_state={}), "127.0.0.1", 0
+    )
+    try:
+        yield server.sockets[0].getsockname()[1], unread
+    finally:
+        server.close()
+
+
+async def asked(port: int, path: bytes, times: int = 1) -> socket.socket:
+    """A connection that has sent its request, so often."""
+    mine = socket.socket()
+    mine.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    mine.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(mine, ("127.0.0.1", port))
+    await loop.sock_sendall(mine, REQUEST % path * times)
+    return mine
+
+
+async def strangers(
+    port: int, unread: Unread, count: int, path: bytes = b"large", times: int = 1
+) -> list[socket.socket]:
+    """So many who read nothing of a large answer, each once the one before has stopped."""
+    those = list[socket.socket]()
+    for number in range(1, count + 1):
+        those.append(await asked(port, path, times))
+        await until(lambda number=number: len(unread) == number)
+    return those
+
+
+async def read(mine: socket.socket, least: int) -> int:
+    """Read so many bytes, or until the other side has closed it; how many there were."""
+    size, loop = 0, asyncio.get_running_loop()
+    async with patience():
+        try:
+            while size < least and (piece := await loop.sock_recv(mine, 1 << 16)):
+                size += len(piece)
+        except ConnectionError:
+            pass
+    return size
+
+
+async def status(port: int) -> bytes:
+    mine = await asked(port, b"small")
+    async with patience():
+        found = await asyncio.get_running_loop().sock_recv(mine, 1 << 16)
+    mine.close()
+    return found[9:12]
+
+
+@pytest.mark.parametrize(("path", "times"), [(b"large", 1), (b"whole", 3)], ids=["pieces", "pipelined"])
+async def test_at_the_limit_of_connections_the_one_that_reads_least_makes_room(path: bytes, times: int) -> None:
+    async with serving(Room[Connection](3, 100), 100) as (port, unread):
+        crowd = await strangers(port, unread, 3, path, times)
+        for _ in range(2):
+            assert await status(port) == b"200"
+        assert await read(crowd[0], LARGE_BYTES) < LARGE_BYTES, "it was closed"
+        for each in crowd[1:]:
+            assert await read(each, LARGE_BYTES) >= LARGE_BYTES, "and these were not: the first to be answered had left"
+        for each in crowd:
+            each.close()
+
+
+async def test_one_address_holds_no_more_than_its_share_of_unread_answers() -> None:
+    async with serving(Room[Connection](100, 2), 100) as (port, unread):
+        crowd = await strangers(port, unread, 2)
+        crowd.append(await asked(port, b"large"))
+        assert await read(crowd[0], LARGE_BYTES) < LARGE_BYTES
+        for each in crowd:
+            each.close()
+
+
+async def test_when_no_request_more_is_taken_the_one_that_reads_least_ends() -> None:
+    async with serving(Room[Connection](100, 100), 2) as (port, unread):
+        crowd = await strangers(port, unread, 2)
+        assert await status(port) == b"200"
+        assert await read(crowd[0], LARGE_BYTES) < LARGE_BYTES
+        assert await read(crowd[1], LARGE_BYTES) >= LARGE_BYTES
+        for each in crowd:
+            each.close()
+
+
+async def test_who_reads_on_is_answered_like_any_other() -> None:
+    async with serving(Room[Connection](2, 100), 100) as (port, unread):
+        (slow,) = await strangers(port, unread, 1)
+        size = await read(slow, LARGE_BYTES // 2)
+        others = [await asked(port, b"large")]
+        size += await read(slow, LARGE_BYTES - size)
+        await until(lambda: len(unread) == 1)
+        await asyncio.get_running_loop().sock_sendall(slow, REQUEST % b"small")
+        assert size >= LARGE_BYTES and await read(slow, 40) >= 40
+        for each in (slow, *others):
+            each.close()
