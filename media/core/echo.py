@@ -117,8 +117,7 @@ class EchoGate:
         "_history",
         "_is_faithful",
         "_loudest",
-        "_over_db",
-        "_passed_db",
+        "_passed",
         "_played",
         "_seconds",
         "_voice",
@@ -133,8 +132,10 @@ class EchoGate:
         self._voice = False  # whether there was one in it
         self._foreign = 0  # seconds in a row with a voice that was not the agent's
         self._is_faithful = False  # whether a second of the agent's alone resembled it
-        self._passed_db = UNKNOWN_DB  # the last onset that passed, relative to the agent
-        self._over_db = SILENT_DB  # the agent's level then
+        self._passed = (
+            UNKNOWN_DB,
+            SILENT_DB,
+        )  # the last onset that passed, relative to the agent, and the agent's level then
         self._copy_frames = 0  # for which a sound still counts as a copy
 
     @property
@@ -183,7 +184,7 @@ class EchoGate:
         margin_db = FAITHFUL_MARGIN_DB if self._is_faithful and coupling_db > FAINT_DB else MARGIN_DB
         if level_db < played_db + coupling_db + margin_db or self._copy_frames:
             return False
-        self._passed_db, self._over_db = level_db - played_db, played_db
+        self._passed = level_db - played_db, played_db
         if played_db < AGENT_DB or not self._is_copy(COPIES if loud_frames > YOUNG_FRAMES else YOUNG_COPIES, now_ms):
             return True
         self._copy_frames = AGAIN_FRAMES
@@ -194,14 +195,15 @@ class EchoGate:
 
         For when it is about to be decided what becomes of an agent that has stopped.
         """
-        if self._over_db < AGENT_DB or self._passed_db < self.coupling_db + STOPPED_DB:
+        passed_db, over_db = self._passed
+        if over_db < AGENT_DB or passed_db < self.coupling_db + STOPPED_DB:
             return False
         (alike,) = self._alike((STOPPED_FRAMES,), now_ms)
         if alike < STOPPED_COPY:
             return False
         heard = self._history.newest(STOPPED_FRAMES)
         loudest_db = max(level_db(heard[at : at + FRAME_BYTES]) for at in range(0, len(heard), FRAME_BYTES))
-        self._seconds = [loudest_db - self._over_db] * SECONDS
+        self._seconds = [loudest_db - over_db] * SECONDS
         return True
 
     def taken_back(self) -> None:
@@ -210,7 +212,7 @@ class EchoGate:
         An agent that hears itself stops, hears nothing any more, and goes on, again and again: three times in a row are its echo, which
         may resemble nothing.  A nod in five seconds moves no median.
         """
-        self._seconds.append(self._passed_db)
+        self._seconds.append(self._passed[0])
         del self._seconds[:-SECONDS]
 
     def _is_copy(self, copies: tuple[tuple[int, float], ...], now_ms: float) -> bool:
