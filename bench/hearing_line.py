@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 
@@ -17,15 +18,42 @@ MESSAGE_FRAMES = 5  # the agent's audio goes out in messages of about this lengt
 ROUND_TRIP_MS = 80.0  # to the carrier and back
 SPAN_FRAMES = round(ECHO_SPAN_MS + ROUND_TRIP_MS) // FRAME_MS  # how far the gate looks back
 SILENCE = np.zeros(FRAME)
+ROOM_FRAMES = 15
+CLIPPED = 0.08
 
 
 @dataclass(frozen=True, slots=True)
 class Echo:
-    """The agent's voice in the caller's audio, `loss_db` quieter and `late_ms` later, from `after_seconds` on."""
+    """The agent's voice in the caller's audio, `loss_db` quieter and `late_ms` later, from `after_seconds` on.
+
+    In a room it reverberates for 0.3 s; the direct sound is `direct_db` louder than all of that.  A clipped one comes from a loudspeaker that
+    distorts what is above -22 dBFS.
+    """
 
     loss_db: float
     late_ms: float = 150.0
     after_seconds: float = 0.0
+    direct_db: float | None = None
+    clipped: bool = False
+
+    def sound(self, played: Sequence[Wave]) -> Wave:
+        """The newest frame of the echo of these frames."""
+        sound = np.concatenate(played) if self.direct_db is not None else played[-1]
+        if self.clipped:
+            sound = np.clip(sound, -CLIPPED, CLIPPED) * 1.6
+        if self.direct_db is not None:
+            answer = room(self.direct_db)
+            sound = np.convolve(np.concatenate((np.zeros(len(answer)), sound)), answer, "valid")[-FRAME:]
+        return sound * 10 ** (-self.loss_db / 20)
+
+
+@cache
+def room(direct_db: float) -> Wave:
+    """What a room answers to one sample."""
+    at = np.arange(ROOM_FRAMES * FRAME)
+    late = np.random.default_rng(1).standard_normal(len(at)) * np.exp(-6.9 * at / len(at))
+    late[0] = 10 ** (direct_db / 20) * np.sqrt((late[1:] ** 2).sum())
+    return late / np.sqrt((late**2).sum())
 
 
 @dataclass(slots=True)
@@ -59,7 +87,7 @@ class Agent:
         late = round(echo.late_ms / FRAME_MS)
         if now * FRAME_MS < echo.after_seconds * 1000 or now <= late:
             return SILENCE
-        return self.played[-1 - late] * 10 ** (-echo.loss_db / 20)
+        return echo.sound(self.played[max(0, now - late - ROOM_FRAMES - 1) : now - late])
 
     def echo_level_db(self, now_ms: float) -> float:
         """See `echo.Played`; time begins with the first frame."""
@@ -106,11 +134,11 @@ class Line:
         match self._judge(sounds.ulaw(line)):
             case Verdict.CLEAR:
                 self.told.clears.append(self.seconds)
-            case Verdict.CUT:
+            case Verdict.CUT if not self._gate.was_itself(self._frames * FRAME_MS):
                 self.told.cuts.append(self.seconds)
-            case Verdict.RESUME:
+            case Verdict.RESUME if not self._gate.was_itself(self._frames * FRAME_MS):
                 self._gate.taken_back()
-            case None:
+            case _:
                 pass
 
     def _judge(self, ulaw: bytes) -> Verdict | None:

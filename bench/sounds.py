@@ -33,8 +33,8 @@ OTHER_MUSIC = {
     "neverball": Path("/usr/share/games/neverball/bgm"),
 }
 SHORTEST_MUSIC_SECONDS = 20
-#: Samples at the beginning of each GSM file: the decoder's first frame is a click 100 to 300 ms before the voice.
-DECODER_CLICK = 320
+#: Samples before and after a recording, over which its ends are continued for the filter.
+EDGE = 2_400
 INSTALL = (
     "apt-get update && apt-get install -y --no-install-recommends asterisk-core-sounds-en-wav asterisk-moh-opsound-wav"
 )
@@ -70,7 +70,16 @@ def read(path: Path) -> Wave:
             raise ValueError(f"{path} is not 16-bit mono at 8 kHz")
         # The length that sox writes ahead of a pipe is a guess.
         samples = np.frombuffer(file.readframes(2**24), np.int16).astype(np.float64) / 32_768
-    return samples[DECODER_CLICK:] if path.suffix == ".gsm" else samples
+    return without_thump(samples) if path.suffix == ".gsm" else samples
+
+
+def without_thump(samples: Wave) -> Wave:
+    """Without the decoder's first frame where that is the microphone's offset, which falls to zero: a thump 100 to 300 ms before the voice.
+
+    Other recordings begin with the voice.
+    """
+    first = samples[:FRAME]
+    return samples[FRAME:] if 2 * first.mean() ** 2 > (first**2).mean() else samples
 
 
 def recordings(folder: Path) -> list[Path]:
@@ -147,10 +156,14 @@ def telephone(samples: Wave) -> Wave:
     """Without what no telephone sends: some recordings begin with a thump of the microphone, a slow wave below 60 Hz.
 
     ITU-T G.712 lets pass 300 Hz and more; this removes what is below 50 Hz and leaves what is above 150, a deep voice's pitch.
+    Both ends are continued as their mirror image, since a recording that begins or ends with an offset would else do so with a step.
     """
-    spectrum = np.fft.rfft(samples)
-    hertz = np.fft.rfftfreq(len(samples), 1 / RATE_HZ)
-    return np.fft.irfft(spectrum * np.clip((hertz - 50) / 100, 0, 1), len(samples))
+    edge = min(EDGE, len(samples) - 1)
+    begins, ends = 2 * samples[0] - samples[edge:0:-1], 2 * samples[-1] - samples[-2 : -edge - 2 : -1]
+    longer = np.concatenate((begins, samples, ends))
+    hertz = np.fft.rfftfreq(len(longer), 1 / RATE_HZ)
+    filtered = np.fft.irfft(np.fft.rfft(longer) * np.clip((hertz - 50) / 100, 0, 1), len(longer))
+    return filtered[edge : edge + len(samples)]
 
 
 def spoken(name: str, samples: Wave, level_db: float) -> Prompt:

@@ -16,6 +16,7 @@ ONSETS = {
 REASONS = {
     "kept_speaking": "the caller kept speaking",
     "fell_silent": "the caller fell silent",
+    "echo": "it was the agent's own echo",
     "no_audio": "no more audio came from the caller",
     "call_ended": "the call ended",
 }

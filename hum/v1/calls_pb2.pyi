@@ -619,8 +619,8 @@ class Interruption(message.Message):
     moved), `breath` (a likely voice after a breath), `hiss` (as of an s), or `webrtcvad` (the simple detector alone).
     """
     reason: builtins.str
-    """Why it ended as it did: `kept_speaking` (the caller has the floor), `fell_silent` (a nod or a noise: the agent went on), `no_audio`
-    (no more audio came from the caller: the agent went on), or `call_ended`.
+    """Why it ended as it did: `kept_speaking` (the caller has the floor), `fell_silent` (a nod or a noise: the agent went on), `echo` (the
+    agent's own voice came back: it went on), `no_audio` (no more audio came from the caller: the agent went on), or `call_ended`.
     """
     decided_ms: builtins.int
     """When that was decided, ms since the stream began."""

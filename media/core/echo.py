@@ -9,8 +9,9 @@ onset that is louder is also compared with what the agent said: a copy of it is 
 no copy is the caller's, and what they say over an agent that they can't stop, or too softly, is not learnt as an echo; unless it
 never ends, since a line may distort an echo until it resembles nothing.
 
-Such an echo makes the agent stop, after which it hears nothing and goes on, again and again: what was taken back is learnt like a
-second, so that the third time in a row is the last.  Where the echo is *faithful*, a copy tells it from a caller, who need not be so much louder.
+Such an echo makes the agent stop.  When it is decided whether the agent goes on, there is a second of sound to compare, in which
+a room or a clipped loudspeaker leave a likeness that no caller has: that is *the agent itself*, which goes on, and its coupling is known from then
+on.  What is distorted even more is learnt by being taken back, like a second, so that the third time in a row is the last.  Where the echo is *faithful*, a copy tells it from a caller, who need not be so much louder.
 """
 
 from typing import Final, Protocol
@@ -18,7 +19,7 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from media.core.audio import FRAME_BYTES, FRAME_MS, SILENT_DB, to_linear
+from media.core.audio import FRAME_BYTES, FRAME_MS, SILENT_DB, level_db, to_linear
 from media.core.backlog import Backlog
 
 Floats = npt.NDArray[np.float32]
@@ -53,6 +54,11 @@ YOUNG_COPIES: Final = ((12, 0.6), (2, 0.5))
 #: The same for a second with a voice: a line's codec and a room leave less of the likeness, and the time is longer.
 COMPARED_FRAMES: Final = 32
 SECOND_COPY: Final = 0.35
+#: Frames that are compared once a sound has stopped the agent, from which likeness on it was the agent itself, and how far above the
+#: coupling it must have been: else the line's known echo beneath a caller would count ("echoes").
+STOPPED_FRAMES: Final = 48
+STOPPED_COPY: Final = 0.3
+STOPPED_DB: Final = 15.0
 #: A second that resembles the agent so much is a faithful echo: one that a copy will tell from a caller ("echoes").
 FAITHFUL: Final = 0.8
 #: Relative to the agent: callers are louder than a fainter echo, however it sounds.
@@ -111,7 +117,7 @@ class EchoGate:
         "_history",
         "_is_faithful",
         "_loudest",
-        "_passed_db",
+        "_passed",
         "_played",
         "_seconds",
         "_voice",
@@ -126,7 +132,10 @@ class EchoGate:
         self._voice = False  # whether there was one in it
         self._foreign = 0  # seconds in a row with a voice that was not the agent's
         self._is_faithful = False  # whether a second of the agent's alone resembled it
-        self._passed_db = UNKNOWN_DB  # the last onset that passed, relative to the agent
+        self._passed = (
+            UNKNOWN_DB,
+            SILENT_DB,
+        )  # the last onset that passed, relative to the agent, and the agent's level then
         self._copy_frames = 0  # for which a sound still counts as a copy
 
     @property
@@ -175,11 +184,27 @@ class EchoGate:
         margin_db = FAITHFUL_MARGIN_DB if self._is_faithful and coupling_db > FAINT_DB else MARGIN_DB
         if level_db < played_db + coupling_db + margin_db or self._copy_frames:
             return False
-        self._passed_db = level_db - played_db
+        self._passed = level_db - played_db, played_db
         if played_db < AGENT_DB or not self._is_copy(COPIES if loud_frames > YOUNG_FRAMES else YOUNG_COPIES, now_ms):
             return True
         self._copy_frames = AGAIN_FRAMES
         return False
+
+    def was_itself(self, now_ms: float) -> bool:
+        """Return whether what passed last was the agent, now that there is more of it; then its coupling is learnt at once.
+
+        For when it is about to be decided what becomes of an agent that has stopped.
+        """
+        passed_db, over_db = self._passed
+        if over_db < AGENT_DB or passed_db < self.coupling_db + STOPPED_DB:
+            return False
+        (alike,) = self._alike((STOPPED_FRAMES,), now_ms)
+        if alike < STOPPED_COPY:
+            return False
+        heard = self._history.newest(STOPPED_FRAMES)
+        loudest_db = max(level_db(heard[at : at + FRAME_BYTES]) for at in range(0, len(heard), FRAME_BYTES))
+        self._seconds = [loudest_db - over_db] * SECONDS
+        return True
 
     def taken_back(self) -> None:
         """Note that what passed last was no caller who takes the floor.
@@ -187,7 +212,7 @@ class EchoGate:
         An agent that hears itself stops, hears nothing any more, and goes on, again and again: three times in a row are its echo, which
         may resemble nothing.  A nod in five seconds moves no median.
         """
-        self._seconds.append(self._passed_db)
+        self._seconds.append(self._passed[0])
         del self._seconds[:-SECONDS]
 
     def _is_copy(self, copies: tuple[tuple[int, float], ...], now_ms: float) -> bool:

@@ -163,17 +163,22 @@ class Floor:
                 return False
             case Verdict.CLEAR:
                 self._clear(now_ms)
+            case _ if self._echo.was_itself(now_ms):
+                self._take_back("echo", now_ms)
             case Verdict.CUT:
                 self._phase = Phase.CUTTING
                 self._decided("kept_speaking", now_ms)
                 self._model.cut()
             case Verdict.RESUME:
-                self._phase = Phase.RESUMING
                 self._echo.taken_back()
-                self._decided("no_audio" if missing else "fell_silent", now_ms)
-                self._model.taken_back(free=self._unsaid())
+                self._take_back("no_audio" if missing else "fell_silent", now_ms)
         self.settle(now_ms)
         return True
+
+    def _take_back(self, reason: Reason, now_ms: float) -> None:
+        self._phase = Phase.RESUMING
+        self._decided(reason, now_ms)
+        self._model.taken_back(free=self._unsaid())
 
     def _decided(self, reason: Reason, now_ms: float) -> None:
         overlap = self._overlap

@@ -15,6 +15,8 @@ echo gate (`echo`) objects.  It is
     if it moved in three steps and has harmonics; one at BREATHED after breath; and a hiss.  Many words begin with a sound without a voice, for which the
     detector is not made, and nasals it hears late;
 
+    while it leaps far above the last half second: a voiced frame;
+
     anywhere else two voiced frames, or one at CERTAIN, since music passes for speech in single ones.
 
 A sound's first frame is half empty, and goes to the detector with the second.  A frame whose moving pitch makes it an onset is voiced, too.
@@ -65,6 +67,9 @@ BREAK_DB: Final = 3.0
 RISE_FRAMES: Final = 3
 BROKEN_FRAMES: Final = 15
 LEVELS: Final = STEADY_FRAMES + RISE_FRAMES + 1
+#: A sound that is so much louder than all of the 500 ms before, steady or not, begins like one that breaks it: a voice after a breath, or on
+#: a line whose noise has just set in.  With 8 it is music, too (docs/benchmarks/vad.md, "What the onset waits for").
+LEAP_DB: Final = 12.0
 
 #: A voice's probability in its first frame, if its pitch moves: Silero's own threshold.
 LIKELY: Final = 0.5
@@ -108,6 +113,12 @@ def breaks(levels_db: list[float], at: int) -> bool:
     before = levels_db[end - STEADY_FRAMES : end]
     loudest, quietest = max(QUIET_DB, *before), max(QUIET_DB, min(before))
     return levels_db[at] > loudest + BREAK_DB and loudest - quietest <= STEADY_DB
+
+
+def leaps(levels_db: list[float]) -> bool:
+    """Return whether the newest level is far above all that went before it, but for a rise of three frames."""
+    end = len(levels_db) - 1 - RISE_FRAMES
+    return end >= STEADY_FRAMES and levels_db[-1] > max(QUIET_DB, *levels_db[end - STEADY_FRAMES : end]) + LEAP_DB
 
 
 def is_tone(periods: list[float]) -> bool:
@@ -193,6 +204,11 @@ class Line:
         return self._since_break <= BROKEN_FRAMES
 
     @property
+    def leaps(self) -> bool:
+        """Whether the newest frames are far louder than the half second before them."""
+        return leaps(self._levels_db)
+
+    @property
     def swells(self) -> bool:
         """Whether the newest frame is louder than the last half second."""
         levels = self._levels_db
@@ -221,7 +237,7 @@ class Line:
     def is_tone(self) -> bool:
         """Return whether the newest frame is of a tone, or may turn out to be."""
         periods = self.periods()
-        if self.broke and self._loud_frames > PITCHLESS_FRAMES and not periods[-2]:
+        if self._loud_frames > PITCHLESS_FRAMES and not periods[-2] and (self.broke or self.leaps):
             return False
         return is_tone(periods)
 
@@ -341,7 +357,7 @@ class Hearing:
         if line.broke:
             why: Onset | None = "voice" if voiced else line.begins(probability)
         else:
-            why = "voice" if probability >= (VOICED if self._sure else CERTAIN) else None
+            why = "voice" if probability >= CERTAIN or (voiced and (self._sure or line.leaps)) else None
         if why is None:
             return voiced, False
         self.why = why

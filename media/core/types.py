@@ -307,8 +307,9 @@ class UnderWay:
 #: Why a sound was taken for a voice: the detector was sure of it; it was not, and the pitch moved, or there was breath before it; a
 #: hiss; or webrtcvad alone, where the detector is turned off.
 Onset = Literal["voice", "pitch", "breath", "hiss", "webrtcvad"]
-#: Why an overlap ended as it did: the caller spoke for long enough, fell silent before, sent no audio any more, or the call ended.
-Reason = Literal["kept_speaking", "fell_silent", "no_audio", "call_ended"]
+#: Why an overlap ended as it did: the caller spoke for long enough, fell silent before, it was the agent's own echo, the caller sent no
+#: audio any more, or the call ended.
+Reason = Literal["kept_speaking", "fell_silent", "echo", "no_audio", "call_ended"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,3 +126,21 @@ def test_bursts_lie_on_a_quiet_line():
     loud = (frames**2).mean(axis=1) > 10**-3
     assert 70 <= loud.sum() <= 80
     assert np.flatnonzero(np.diff(loud.astype(int)) == 1).size == 3
+
+
+def test_a_recording_that_begins_with_an_offset_begins_with_its_voice():
+    """Neither its decay nor the filter's step are a sound, and a recording that begins with a voice keeps all of it."""
+    offset = 0.25 * np.exp(-np.arange(RATE_HZ) / 300)
+    voice = np.concatenate((sounds.silence(0.3), sounds.tones((200, 400), 0.7, -20.0)))
+    heard = sounds.spoken("late", sounds.without_thump(voice + offset), -22.0)
+    assert abs(heard.begins - (0.3 * RATE_HZ - 160)) < 160
+    at_once = sounds.tones((200, 400), 0.5, -20.0)
+    assert len(sounds.without_thump(at_once)) == len(at_once)
+
+
+def test_an_echo_from_a_room_is_as_loud_and_goes_on():
+    played = [sounds.white(0.02, -20.0, seed) for seed in range(20)]
+    copy, in_a_room = Echo(20.0).sound(played), Echo(20.0, direct_db=0.0).sound(played)
+    assert np.allclose(copy, played[-1] / 10)
+    assert 0.5 < (in_a_room**2).mean() / (copy**2).mean() < 2
+    assert (Echo(20.0, direct_db=0.0).sound([*played[:-1], sounds.silence(0.02)]) ** 2).mean() > (copy**2).mean() / 20

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from media.core.audio import FRAME_BYTES, SILENCE_BYTE, SILENT_DB, from_linear, level_db
+from media.core.audio import FRAME_BYTES, SILENCE_BYTE, SILENT_DB, from_linear, level_db, to_linear
 from media.core.backlog import Backlog
-from media.core.echo import FOREIGN_SECONDS, LEAST_DB, MOST_DB, UNKNOWN_DB, EchoGate, likeness
+from media.core.echo import FOREIGN_SECONDS, LEAST_DB, MOST_DB, STOPPED_FRAMES, UNKNOWN_DB, EchoGate, likeness
+from media.core.types import BargedIn, CallPlan
 
 LATE_FRAMES = 8
 
@@ -60,14 +61,19 @@ class Call:
 
     def echo(self, count, loss_db):
         """The agent's voice, softer and later."""
-        pcm = [np.frombuffer(_linear(each), np.int16) for each in self.agent.frames[self.now - LATE_FRAMES :][:count]]
+        pcm = [np.frombuffer(to_linear(each), np.int16) for each in self.agent.frames[self.now - LATE_FRAMES :][:count]]
         return [from_linear((each * 10 ** (-loss_db / 20)).astype(np.int16).tobytes()) for each in pcm]
 
 
-def _linear(ulaw):
-    from media.core.audio import to_linear
-
-    return to_linear(ulaw)
+def in_a_room(frames):
+    """The same sound with reverberation that is 6 dB louder than itself, for 0.3 s."""
+    at = np.arange(2_400)
+    answer = np.random.default_rng(2).standard_normal(len(at)) * np.exp(-6.9 * at / len(at))
+    answer /= np.sqrt((answer[1:] ** 2).sum())
+    answer[0] = 0.5
+    pcm = np.frombuffer(to_linear(b"".join(frames)), np.int16)
+    ulaw = from_linear(np.clip(np.convolve(pcm, answer)[: len(pcm)], -32_768, 32_767).astype(np.int16).tobytes())
+    return [ulaw[n : n + FRAME_BYTES] for n in range(0, len(ulaw), FRAME_BYTES)]
 
 
 SILENCE = SILENCE_BYTE * FRAME_BYTES
@@ -160,6 +166,53 @@ def test_what_was_taken_back_three_times_in_a_row_is_the_agents_own_voice():
     assert call.hears(speech(12, -36.0, seed=7)), "it is over"
 
 
+def test_an_echo_from_a_room_is_known_once_it_has_stopped_the_agent():
+    call = Call()
+    call.hears(HUSH * 250)
+    echo = in_a_room(call.echo(STOPPED_FRAMES, 20))
+    passed = [call.hears([frame]) for frame in echo]
+    assert any(passed), "it is no copy"
+    assert call.gate.was_itself(call.now * 20)
+    assert call.gate.coupling_db > -20, "learnt at once"
+    assert not call.hears(in_a_room(call.echo(STOPPED_FRAMES, 20)))
+
+
+def test_a_caller_who_has_stopped_the_agent_is_not_the_agent():
+    call = Call()
+    call.hears(HUSH * 250)
+    known = call.gate.coupling_db
+    assert call.hears(speech(STOPPED_FRAMES, -25.0, seed=3))
+    assert not call.gate.was_itself(call.now * 20)
+    assert call.gate.coupling_db == known
+
+
+def test_the_known_echo_beneath_a_caller_does_not_count():
+    call = Call()
+    call.hears(call.echo(300, 20), voiced=True)
+    assert call.hears([*call.echo(STOPPED_FRAMES - 12, 20), *speech(12, -28.0, seed=3)])
+    assert not call.gate.was_itself(call.now * 20)
+
+
+def test_an_agent_that_hears_itself_from_a_room_goes_on(make_phone, world):
+    """The loudspeaker is turned on in mid-call: however long the echo lasts, it never has the floor, and it stops the agent once."""
+    plan = CallPlan("Be brief.", "alloy", "gpt-realtime", "gpt-4o-mini-transcribe", idle_prompts=0)
+    says = b"".join(speech(1_500, -20.0, seed=7))
+    phone = make_phone(plan, answer_ms=25_000, says=says, deaf=True, confirm=lambda *_: 0.95)
+    phone.after(600)
+    phone.model.turn_taken()
+    phone.after(6_000)
+    for _ in range(400):
+        heard = phone.carrier.heard_between(world.now - 650, world.now - 150)
+        newest = in_a_room([heard])[-1] if heard else SILENCE
+        pcm = np.frombuffer(to_linear(newest), np.int16)
+        phone.frames.append(from_linear((pcm * 0.1).astype(np.int16).tobytes()))
+        phone.after(20)
+    phone.after(15_000)
+    overlaps = phone.told(BargedIn)
+    assert {each.verdict for each in overlaps} == {"resumed"} and overlaps[0].reason == "echo"
+    assert len(overlaps) <= 2
+
+
 def test_while_the_agent_pauses_nothing_is_learnt():
     call = Call()
     call.agent.frames = [SILENCE] * 2_000
@@ -169,7 +222,7 @@ def test_while_the_agent_pauses_nothing_is_learnt():
 
 def test_a_copy_resembles_its_original_and_another_voice_does_not():
     agent, other = b"".join(speech(60, -20.0, seed=1)), b"".join(speech(60, -20.0, seed=2))
-    softer = from_linear((np.frombuffer(_linear(agent), np.int16) // 10).astype(np.int16).tobytes())
+    softer = from_linear((np.frombuffer(to_linear(agent), np.int16) // 10).astype(np.int16).tobytes())
     assert min(likeness(softer[20 * 160 : 32 * 160], agent, (12, 4, 2))) > 0.9
     assert likeness(other[20 * 160 : 32 * 160], agent, (12,))[0] < 0.5
     assert likeness(SILENCE * 12, agent, (12,))[0] < 0.1

@@ -15,6 +15,7 @@ from media.core.hearing import (
     glides,
     has_moved,
     is_tone,
+    leaps,
 )
 from media.core.vad import Vad
 
@@ -67,7 +68,7 @@ def after(line, sound, *probabilities):
 
 def restless():
     """A line whose level is never steady, so that nothing breaks it."""
-    return [frame for n in range(30) for frame in noise(4, 100 if n % 2 else 1_000, seed=n)]
+    return [frame for n in range(30) for frame in noise(4, 500 if n % 2 else 5_000, seed=n)]
 
 
 def test_the_first_voiced_frame_that_breaks_a_silence_is_an_onset(make_voice):
@@ -88,6 +89,13 @@ def test_who_is_believed_goes_on_with_less(make_voice):
 
 def test_where_nothing_was_broken_it_takes_two(make_voice):
     assert after(restless(), make_voice(100), 0.95, 0.85, 0.95, 0.95) == "#.#!!"
+
+
+def test_a_voice_that_leaps_out_of_what_was_never_steady_needs_one_frame(make_voice):
+    """As after a breath, or on a line whose noise has just set in."""
+    breath = [*noise(5, 60), *noise(5, 200, seed=2)] * 3
+    assert after(breath, make_voice(60), 0.1, 0.95, 0.1) == ".!!"
+    assert after([*noise(5, 1_500), *noise(5, 5_000, seed=2)] * 3, make_voice(60), 0.1, 0.95, 0.1) == ".#."
 
 
 def test_a_sound_that_has_gone_on_breaks_nothing_any_more(make_voice):
@@ -234,6 +242,13 @@ def test_steady_is_what_stayed_and_broken_what_is_louder_than_all_of_it():
     soft = [-96.0, -70.0] * 20 + [-96.0] * RISE_FRAMES
     assert broke(*soft, -60.0)  # so soft that it does not matter
     assert not broke(*soft, -64.0)
+
+
+def test_a_leap_is_far_above_the_last_half_second():
+    line = [-40.0, -60.0] * 13
+    assert leaps([*line, -30.0, -20.0, -10.0, -25.0]) and not leaps([*line, -30.0, -20.0, -10.0, -29.0])
+    assert not leaps([*line, *[-20.0] * 5]), "it has lasted"
+    assert not leaps([*line[6:], -30.0, -20.0, -10.0, -25.0]), "not known for so long"
 
 
 def test_an_onset_has_its_reason(make_voice):

@@ -191,6 +191,6 @@ export default {
   spokeOverBack: "The caller made a sound; the agent went on",
   why: (onset: string, reason: string, spokenMs: number) => `Stopped for ${onset}; ${reason} (${spokenMs} ms of voice)`,
   onsets: { voice: "a voice", pitch: "a likely voice with a moving pitch", breath: "a likely voice after a breath", hiss: "a hiss as of an s", webrtcvad: "a voice, by webrtcvad alone" } as Record<string, string>,
-  reasons: { kept_speaking: "the caller kept speaking", fell_silent: "the caller fell silent", no_audio: "no more audio came", call_ended: "the call ended" } as Record<string, string>,
+  reasons: { kept_speaking: "the caller kept speaking", fell_silent: "the caller fell silent", echo: "it was the agent's own echo", no_audio: "no more audio came", call_ended: "the call ended" } as Record<string, string>,
   recordingPaused: (cause: string) => `Recording paused: ${PAUSES[cause] ?? cause}`,
 };

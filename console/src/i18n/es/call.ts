@@ -205,7 +205,7 @@ const texts: Sections["call"] = {
   spokeOverBack: "El interlocutor hizo un sonido; el agente siguió",
   why: (onset: string, reason: string, spokenMs: number) => `Se detuvo por ${onset}; ${reason} (${spokenMs} ms de voz)`,
   onsets: { voice: "una voz", pitch: "una voz probable cuyo tono se mueve", breath: "una voz probable tras un soplo", hiss: "un siseo como de una s", webrtcvad: "una voz, solo según webrtcvad" } as Record<string, string>,
-  reasons: { kept_speaking: "el interlocutor siguió hablando", fell_silent: "el interlocutor calló", no_audio: "no llegó más audio", call_ended: "la llamada terminó" } as Record<string, string>,
+  reasons: { kept_speaking: "el interlocutor siguió hablando", fell_silent: "el interlocutor calló", echo: "era el eco del propio agente", no_audio: "no llegó más audio", call_ended: "la llamada terminó" } as Record<string, string>,
   recordingPaused: (cause) => `Grabación en pausa: ${PAUSES[cause] ?? cause}`,
 };
 
