@@ -13,7 +13,7 @@ SOURCES = [
     *(ROOT / each for each in ("media/takeover/luggage.py", "media/takeover/codec.py", "hum/peaks.py")),
 ]
 #: Of version 5.  If the test below fails: raise `codec.VERSION`, and put the new digest here.
-SHAPE = "3fbbb8832847e721"
+SHAPE = "c8c0a17e27b91658"
 
 
 def attributes(kind: ast.ClassDef) -> list[str]:
@@ -46,7 +46,7 @@ def shape() -> str:
 
 
 def test_whoever_changes_what_moves_raises_its_version() -> None:
-    assert (codec.VERSION, shape()) == (5, SHAPE), (
+    assert (codec.VERSION, shape()) == (6, SHAPE), (
         "raise VERSION in media/takeover/codec.py, and note the new shape here"
     )
 
