@@ -13,8 +13,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.topics import TOPICS, missing, quick
 
 PYTEST = [sys.executable, "-m", "pytest", "-rs"]
-#: Half of them wait for real time at any moment: two processors have enough to do with so many.
-WORKERS = 5
+#: Some of them wait for real time at any moment: two processors have enough to do with so many.
+WORKERS = 4
 
 
 def command(topic: str | None) -> tuple[list[str], dict[str, str]]:

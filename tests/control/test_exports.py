@@ -49,6 +49,12 @@ def interrupted(read: Callable[..., Any], plane: Plane, statement: str, *, is_lo
 
 
 @pytest.fixture
+def limits(limits: dict[str, float]) -> dict[str, float]:
+    """Whoever waits for a turn gets it, however busy the machine is."""
+    return {**limits, "organization_wait_seconds": 60.0}
+
+
+@pytest.fixture
 async def who(plane: Plane, monkeypatch: pytest.MonkeyPatch) -> tuple[tuple[str, str], ...]:
     """An organization with pages of contacts, and of a sealed audit log."""
     made = await plane.tenant()
@@ -170,10 +176,9 @@ async def test_exports_and_synchronizations_of_one_organization_leave_anothers_c
                 numbers_pb2.SyncNumbersRequest(), metadata=who
             )
 
-    noise = [
-        *(asyncio.ensure_future(export(keys[n % len(keys)])) for n in range(MANY_EXPORTS)),
-        *(asyncio.ensure_future(sync()) for _ in range(MANY_SYNCS)),
-    ]
+    syncs = [asyncio.ensure_future(sync()) for _ in range(MANY_SYNCS)]
+    await until(lambda: held["carrier"] == budget.AT_ONCE)
+    exports = [asyncio.ensure_future(export(keys[n % len(keys)])) for n in range(MANY_EXPORTS)]
     most = {"pages": int(plane.settings.organization_requests), "carrier": budget.AT_ONCE}
     ingress = runtime_pb2_grpc.IngressServiceStub(plane.channel)
     await until(lambda: held == most)
@@ -184,5 +189,6 @@ async def test_exports_and_synchronizations_of_one_organization_leave_anothers_c
     assert held == most, "no more than these, however many wait"
     let.set()
     async with patience():
-        done = await asyncio.gather(*noise)
-    assert min(done[:MANY_EXPORTS]) >= PAGES
+        done = await asyncio.gather(*exports)
+        await asyncio.gather(*syncs)
+    assert min(done) >= PAGES
