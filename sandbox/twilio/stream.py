@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from sandbox.loopclock import now
 from sandbox.twilio import wire
-from sandbox.twilio.audio import FRAME_MS
+from sandbox.twilio.audio import BYTES_PER_MS, FRAME_MS
 from sandbox.twilio.journal import Journal
 from sandbox.twilio.line import Line
 from sandbox.twilio.mediastream import Audio, Happening, MediaStream
@@ -150,8 +150,8 @@ class Stream:
         self._stir.set()
 
     def heard_since(self, start_ms: float) -> bytes:
-        """What was heard of the agent in the 20 ms from `start_ms` on."""
-        self._play(self.clock_ms())
+        """What was heard of the agent in the 20 ms from `start_ms` on, with the sample that was playing at their end."""
+        self._play(max(self.clock_ms(), start_ms + FRAME_MS + 1 / BYTES_PER_MS))
         return self.playout.heard_between(start_ms, start_ms + FRAME_MS)
 
     def freeze(self) -> None:
