@@ -29,6 +29,8 @@ from tests.examples import ALL, USUAL, examples
 from tests.stalls import Stalls
 from tests.topics import TOPICS
 
+pytest_plugins = ["tests.workers"]
+
 #: Nothing here outlives its test; and an autovacuum would hold back readers behind the horizon.
 FAST = {
     "fsync": "off",
@@ -71,28 +73,13 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{name}: {topic.about}")
 
 
+def pytest_worker_began() -> None:
+    ports.reserve()
+
+
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Tests run on the event loop of the programs."""
     return {"uvloop": uvloop.new_event_loop}
-
-
-#: Folders whose tests mostly wait, since calls take real time; others compute.
-WAITING = ("e2e", "media")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Spread the tests that wait evenly among those that compute, so that workers do both at any time."""
-    here = Path(__file__).parent
-    waiting = [
-        item for item in items if item.path.relative_to(here).parts[0] in WAITING and "core" not in item.path.parts
-    ]
-    if not waiting or len(waiting) == len(items):
-        return
-    chosen = set(waiting)
-    others = [item for item in items if item not in chosen]
-    places = [(n / len(waiting), item) for n, item in enumerate(waiting)]
-    places += [(n / len(others), item) for n, item in enumerate(others)]
-    items[:] = [item for _, item in sorted(places, key=lambda place: place[0])]
 
 
 def pytest_collection_finish() -> None:
@@ -109,8 +96,7 @@ def _interrupt(*_: object) -> None:
 #: As Python's own does; that one asyncio replaces whenever a fixture or a test begins to run, a millisecond each time.
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, _interrupt)
-#: Open for as long as this process runs.
-PORTS = ports.reserve()
+ports.reserve()
 introspect_once()
 PARKED = parked.Parked()
 parked.park(PARKED, lambda database: database.startswith(LENT_PREFIX))

@@ -2,9 +2,10 @@
 
 import asyncio
 import itertools
-from collections.abc import Collection, Coroutine
+from collections.abc import Collection, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
@@ -28,15 +29,14 @@ _numbers = itertools.count(1)
 
 #: Whatever a test may change besides rows: relations and their statistics, functions, triggers, constraints, policies, settings.
 SHAPE = """
-    SELECT md5(concat_ws(';',
-        (SELECT string_agg(concat(oid, xmin, reltuples), ',' ORDER BY oid) FROM pg_class WHERE oid >= 16384),
-        (SELECT string_agg(concat(oid, xmin), ',' ORDER BY oid) FROM pg_proc WHERE oid >= 16384),
-        (SELECT string_agg(concat(oid, xmin), ',' ORDER BY oid) FROM pg_trigger WHERE oid >= 16384),
-        (SELECT string_agg(concat(oid, xmin), ',' ORDER BY oid) FROM pg_constraint WHERE oid >= 16384),
-        (SELECT string_agg(concat(oid, xmin), ',' ORDER BY oid) FROM pg_policy),
-        (SELECT string_agg(extname, ',' ORDER BY extname) FROM pg_extension),
-        (SELECT string_agg(concat(setdatabase, setrole, setconfig), ',') FROM pg_db_role_setting WHERE setdatabase =
-            (SELECT oid FROM pg_database WHERE datname = current_database()))))
+    SELECT (SELECT array[count(*), sum(oid::int8), sum(xmin::text::int8), sum(reltuples::int8)] FROM pg_class WHERE oid >= 16384)
+        || (SELECT array[count(*), sum(oid::int8), sum(xmin::text::int8)] FROM pg_proc WHERE oid >= 16384)
+        || (SELECT array[count(*), sum(oid::int8), sum(xmin::text::int8)] FROM pg_trigger WHERE oid >= 16384)
+        || (SELECT array[count(*), sum(oid::int8), sum(xmin::text::int8)] FROM pg_constraint WHERE oid >= 16384)
+        || (SELECT array[count(*), sum(oid::int8), sum(xmin::text::int8)] FROM pg_policy)
+        || (SELECT array[count(*), sum(oid::int8)] FROM pg_extension)
+        || (SELECT array[count(*), coalesce(sum(hashtext(setconfig::text)), 0)] FROM pg_db_role_setting
+             WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()))
 """
 WRITTEN = """
     SELECT oid::regclass::text AS name, pg_relation_size(oid) AS bytes FROM pg_class
@@ -65,7 +65,7 @@ class Databases:
     parked: Parked
     template: str = "hum"
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
-    _shape: str = ""
+    _shape: Sequence[Decimal] = ()
     #: JSON of the rows that the template has, by table.
     _rows: dict[str, str] = field(default_factory=dict)
     _free: list[str] = field(default_factory=list)

@@ -15,5 +15,5 @@ def examples(most: int) -> int:
 
 
 def sample(cases: Sequence[T], every: int) -> Sequence[T]:
-    """Return all of them where all are tried, else one of `every`; the test is marked `hypothesis`, so that check-fuzz has it."""
+    """Return all of them where all are tried, else one of `every`; the test is marked `sampled`, so that check-fuzz has it."""
     return cases if ALL else cases[::every]

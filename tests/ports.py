@@ -9,14 +9,15 @@ from typing import IO
 from hum import sockets
 
 PARTS = 40
+ALL = sockets.LISTENING_PORTS
+#: Locked for as long as this process runs; what a parent has locked stays locked beside it.
+_locked: list[IO[str]] = []
 
 
-def reserve() -> IO[str] | None:
-    """Have this process choose from a part of the ports that no other run chooses from for as long as the file is open.
-
-    None, if all parts are taken: then it chooses from all.
-    """
-    size = len(sockets.LISTENING_PORTS) // PARTS
+def reserve() -> None:
+    """Have this process choose from a part of the ports that no other process of a run chooses from; from all, if none is left."""
+    size = len(ALL) // PARTS
+    sockets.LISTENING_PORTS = ALL
     for number in range(PARTS):
         with suppress(OSError):
             file = Path(tempfile.gettempdir(), f"hum-test-ports-{number}").open("a")
@@ -25,6 +26,6 @@ def reserve() -> IO[str] | None:
             except OSError:
                 file.close()
                 raise
-            sockets.LISTENING_PORTS = sockets.LISTENING_PORTS[number * size : (number + 1) * size]
-            return file
-    return None
+            sockets.LISTENING_PORTS = ALL[number * size : (number + 1) * size]
+            _locked.append(file)
+            return

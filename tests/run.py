@@ -20,14 +20,14 @@ WORKERS = 4
 def command(topic: str | None) -> tuple[list[str], dict[str, str]]:
     """Return the program that runs these tests, and its additional environment."""
     if topic is None:
-        return [*PYTEST, "-m", quick(), "-n", str(WORKERS), "--dist", "worksteal"], {}
+        return [*PYTEST, "-m", quick(), "--workers", str(WORKERS)], {}
     workers = TOPICS[topic].workers
-    several = [*PYTEST, *(["-n", str(workers), "--dist", "loadfile"] if workers > 1 else [])]
+    several = [*PYTEST, *(["--workers", str(workers), "--whole-modules"] if workers > 1 else [])]
     match topic:
         case "nodes":
             return [sys.executable, "-m", "tests.chaos"], {}
         case "fuzz":
-            return [*several, "-m", f"fuzz or (hypothesis and {quick()})"], {"TEST_EXAMPLES": "all"}
+            return [*several, "-m", f"fuzz or ((hypothesis or sampled) and {quick()})"], {"TEST_EXAMPLES": "all"}
         case "interpreted":
             return [*several, "-m", f"interpreted or ({quick()})", "tests/media"], {"HUM_MEDIA_INTERPRETED": "1"}
         case _:

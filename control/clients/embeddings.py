@@ -97,5 +97,5 @@ def _vectors(answer: Any, count: int, dimensions: int) -> Vectors:
         if row.shape != (dimensions,) or not np.isfinite(row).all():
             raise ValueError(f"an embedding is not {dimensions} numbers")
         made[each["index"]] = row
-    unit: Vectors = made / np.maximum(np.linalg.norm(made, axis=1, keepdims=True), 1e-12)
-    return unit
+    made /= np.maximum(np.linalg.norm(made, axis=1, keepdims=True), 1e-12)
+    return made

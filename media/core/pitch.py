@@ -31,7 +31,7 @@ def period(pcm: bytes) -> float:
     alike = np.correlate(sound[_FIRST : _LAST + FRAME], sound[_NEWEST:], "valid")
     alike /= np.sqrt(before * (energy[-1] - energy[_NEWEST] + 1.0))
     inner = alike[1:-1]
-    best = float(inner.max())
+    best = float(np.max(inner))
     if best < PERIODIC:
         return 0.0
     peaks = np.flatnonzero((inner >= NEARLY * best) & (inner >= alike[:-2]) & (inner >= alike[2:]))

@@ -35,7 +35,7 @@ from media.io.filework import AtOnce, FileThread, FileWork
 from media.io.silero import Network
 
 #: Raised by 1 with every change of what is carried, or of what it means (tests/media/takeover/test_shape.py fails first).
-VERSION = 6
+VERSION = 7
 NETWORK, FILES = "network", "files"
 _MODULE = __name__
 _LIBRARY: Mapping[str, Any] = {
@@ -44,7 +44,6 @@ _LIBRARY: Mapping[str, Any] = {
     "datetime.timedelta": timedelta,
     "datetime.timezone": timezone,
     "hum.peaks.Peaks": Peaks,
-    "pathlib.PosixPath": PosixPath,
 }
 
 
@@ -88,6 +87,8 @@ class _Writer(pickle.Pickler):
             return numbers, (array.dtype.str, array.shape, array.tobytes())
         if kind is webrtcvad.Vad:
             return webrtc, ()
+        if kind is PosixPath:  # which each Python's library has in a module of another name
+            return path, (str(obj),)
         if not _is_ours(kind) or issubclass(kind, (Enum, msgspec.Struct)):
             return NotImplemented
         return bare, (kind,), _attributes(obj), None, None, fill
@@ -166,11 +167,15 @@ def numbers(kind: str, shape: tuple[int, ...], data: bytes) -> "np.ndarray[Any, 
     return np.frombuffer(data, kind).reshape(shape).copy()
 
 
+def path(name: str) -> PosixPath:
+    return PosixPath(name)
+
+
 def webrtc() -> webrtcvad.Vad:
     return webrtcvad.Vad(2)
 
 
-_WORDS: Mapping[str, Any] = {each.__name__: each for each in (bare, fill, method, numbers, webrtc)}
+_WORDS: Mapping[str, Any] = {each.__name__: each for each in (bare, fill, method, numbers, path, webrtc)}
 
 
 @cache

@@ -378,7 +378,7 @@ people = st.fixed_dictionaries(
 )
 
 
-@pytest.mark.hypothesis
+@pytest.mark.sampled
 async def test_what_is_exported_is_imported(edge: Edge) -> None:
     runs = iter(range(1000))
 
@@ -402,7 +402,7 @@ async def test_what_is_exported_is_imported(edge: Edge) -> None:
     await asyncio.to_thread(check)
 
 
-@pytest.mark.hypothesis
+@pytest.mark.sampled
 async def test_any_csv_gets_an_answer(edge: Edge) -> None:
     http = await edge.client()
 

@@ -13,6 +13,7 @@ from hum.v1 import calls_pb2, runtime_pb2
 from tests.contract.conftest import Edge
 from tests.contract.test_live_stream import Media, Sent, event, events, in_progress
 from tests.contract.test_resumed import joined_again, transcript, under_way
+from tests.examples import sample
 from tests.transcript import Transcript
 from tests.waits import patience
 
@@ -60,7 +61,8 @@ async def watched(http: httpx.AsyncClient, call_id: str, leave_after: int) -> Tr
     return client
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.sampled
+@pytest.mark.parametrize("seed", sample(range(6), 3))
 async def test_what_watchers_are_shown_in_the_end_is_the_transcript(edge: Edge, seed: int) -> None:
     chance = random.Random(seed)
     http, media, call_id = await in_progress(edge)

@@ -248,6 +248,7 @@ class TestPlaces:
         request = pb.RouteCallRequest(call_sid=f"CA{number}", from_e164=f"+1317555{number:04}", to_e164=NUMBER)
         return (await stub.RouteCall(request, metadata=plane.node("gateway", "gateway-1"), timeout=120)).step
 
+    @pytest.mark.strain
     async def test_a_burst_fills_every_place_and_overfills_none(
         self, plane: Plane, line: Line, database_url: str, tmp_path: Path
     ) -> None:

@@ -44,6 +44,7 @@ def here(house: House, monkeypatch: pytest.MonkeyPatch) -> House:
     return house
 
 
+@pytest.mark.calls
 async def test_the_conversation_is_printed_as_it_goes(
     here: House, line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -181,6 +181,7 @@ async def test_a_hang_up_over_rest_ends_the_call(house: House) -> None:
     assert (record["status"], record["end_reason"], call.hung_up_by) == ("completed", "hang_up", "agent")
 
 
+@pytest.mark.calls
 async def test_a_model_that_refuses_is_an_apology_and_a_record(house: House) -> None:
     from sandbox.openai import Faults
 

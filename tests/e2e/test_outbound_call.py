@@ -91,6 +91,7 @@ def said(record: dict[str, Any], role: str) -> list[str]:
 # --- people -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.calls
 async def test_a_person_is_called_greeted_at_once_and_spoken_with(house: House) -> None:
     flow = await set_up(
         house, farend.human(then=[IN_TURN, IN_TURN, {"do": "hang_up"}]), system_prompt="Confirm the visit."

@@ -66,6 +66,7 @@ async def test_a_number_that_nobody_has(house: House) -> None:
     assert (await house.http.get("/api/calls")).json()["calls"] == []
 
 
+@pytest.mark.calls
 @pytest.mark.parametrize(
     ("fields", "heard"),
     [

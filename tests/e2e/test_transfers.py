@@ -91,6 +91,7 @@ async def spoken(house: House, text: str) -> dict[str, Any]:
     )
 
 
+@pytest.mark.calls
 async def test_a_person_takes_the_call_by_key_and_the_two_talk(house: House, ring: Ring) -> None:
     call = await ring(farend.presses("1", after_ms=300, ring_ms=300))
     await call.journal.find("bridged")

@@ -238,7 +238,7 @@ def null(field: FieldDescriptor, value: Any) -> bool:
     return field.type in FLOATS and not math.isfinite(value)
 
 
-@pytest.mark.hypothesis
+@pytest.mark.sampled
 @pytest.mark.parametrize("descriptor", TRIED, ids=lambda each: each.name)
 def test_messages_are_written_as_protobuf_writes_them_and_read_back(descriptor: Descriptor) -> None:
     @settings(

@@ -146,7 +146,7 @@ WORDS = (
 )
 
 
-@pytest.mark.hypothesis
+@pytest.mark.sampled
 @pytest.mark.parametrize("entrance", ENTRANCES)
 async def test_nothing_is_sent_inside(
     edge: Edge, entrance: str, record_property: Callable[[str, object], None]

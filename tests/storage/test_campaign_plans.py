@@ -46,6 +46,7 @@ async def planner(two: Two) -> AsyncIterator[Planner]:
     await connection.close()
 
 
+@pytest.mark.strain
 @pytest.mark.parametrize("analyzed", [False, True])
 async def test_no_question_reads_all_recipients(planner: Planner, analyzed: bool) -> None:
     """Also while the statistics know nothing of a campaign that was just made."""

@@ -262,6 +262,7 @@ async def test_a_name_that_changes_while_its_conversation_moves_is_found(two: Tw
         assert row is not None and "'dorothea'" in row["words"] and ":dorothea'" in row["recent"]
 
 
+@pytest.mark.strain
 async def test_a_generation_begins_by_chance_and_is_the_organizations(two: Two) -> None:
     office = Inbox(two, 1)
     await office.set_up()

@@ -98,6 +98,7 @@ FILTERS = {
 }
 
 
+@pytest.mark.strain
 async def test_no_question_reads_a_big_table_whole(planner: Planner) -> None:
     def listed(by: Filter) -> Callable[[Tx], Awaitable[object]]:
         return lambda tx: call_records.page(tx, by, None, 50)
@@ -169,6 +170,7 @@ ORDERS = """
 """
 
 
+@pytest.mark.strain
 async def test_whose_turn_it_is_is_read_from_an_index(planner: Planner) -> None:
     await planner.connection.execute(ORDERS)
     for question in (outbound.accounts, lambda tx: outbound.next_due(tx, "")):
@@ -194,6 +196,7 @@ MESSAGES = """
 """
 
 
+@pytest.mark.strain
 async def test_which_text_is_next_is_read_from_an_index(planner: Planner) -> None:
     await planner.connection.execute(
         "SET session_replication_role = replica"

@@ -44,6 +44,7 @@ async def planner(two: Two) -> AsyncIterator[Planner]:
     await connection.close()
 
 
+@pytest.mark.strain
 async def test_no_question_reads_all_texts_or_all_opt_outs(planner: Planner) -> None:
     one, org, contact_e164 = ids.new(), planner.org, "+13175"
     last = (now() - timedelta(days=3), "+17655000")

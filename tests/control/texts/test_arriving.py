@@ -21,6 +21,7 @@ from storage.db import Db
 from storage.numbers import NumberRow
 from tests.control.texts.conftest import NUMBER, Texting
 from tests.control.texts.test_receiving import LIMITS, TEXT, one
+from tests.examples import sample
 from tests.waits import patience
 
 OTHER_NUMBER = "+12125550101"
@@ -106,7 +107,8 @@ def script(seed: int) -> list[Received]:
     return texts
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.sampled
+@pytest.mark.parametrize("seed", sample(range(6), 3))
 async def test_together_they_are_what_they_are_one_by_one(database_url: str, seed: int) -> None:
     db, alone, together = await Db.open(database_url, size=4), ids.new(), ids.new()
     try:

@@ -14,6 +14,7 @@ from media.core.losses import Losses
 from media.core.realtime import MAX_ANSWER_AUDIO_BYTES, MAX_EVENT_BYTES, MAX_TEXT_CHARS
 from media.core.session import BROKE_OFF
 from media.core.types import CallPlan, Clip, ClipKind, DialModel, ModelLost, TurnEnded
+from tests.examples import sample
 
 HOLD, SORRY = bytes(range(1, 101)) * 80, bytes(range(101, 201)) * 80  # 1 s each
 GREETING = bytes(range(1, 251)) * 32  # 1 s
@@ -374,7 +375,8 @@ def test_an_answer_that_broke_off_is_gone_on_with(make_phone):
     assert phone.model.violations == []
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.sampled
+@pytest.mark.parametrize("seed", sample(range(25), 5))
 def test_turns_are_in_the_order_of_speech_whatever_is_lost(make_phone, seed):
     """A dialogue at random with losses at random: each sentence of the caller is there once, where it was said."""
     random = Random(seed)

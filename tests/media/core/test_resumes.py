@@ -9,13 +9,15 @@ from bench import collisions
 from media.core.types import BargedIn, CallPlan, Clip, ClipKind
 from media.io.silero import Silero
 from sandbox.speech import Speech
+from tests.examples import sample
 
 SECONDS = 40
 GREETING = Random(1).randbytes(8_000 * SECONDS)
 PLAN = replace(CallPlan("", "v", "m", "t", idle_prompts=0), clips={ClipKind.GREETING: Clip("word " * 200, GREETING)})
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.sampled
+@pytest.mark.parametrize("seed", sample(range(12), 4))
 def test_what_is_resumed_goes_on_at_the_very_sample(make_phone, seed):
     random = Random(seed)
     phone = make_phone(PLAN, random.uniform(0, 150), 0.0, seed, deaf=True)

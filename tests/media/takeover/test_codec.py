@@ -2,6 +2,7 @@
 
 import gc
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -125,6 +126,12 @@ def test_a_mailbox_moves_as_well():
     assert box.from_leg(Mark(1), 1_700.0) == twin.from_leg(Mark(1), 1_700.0)
     assert box.from_leg(Digit("#"), 1_800.0) == twin.from_leg(Digit("#"), 1_800.0)
     assert box.leg_gone(1_900.0, HangUp("caller")) == twin.leg_gone(1_900.0, HangUp("caller"))
+
+
+def test_a_path_has_the_same_name_for_each_python():
+    state = pack({"file": Path("/a/b")})
+    assert b"pathlib" not in state  # whose parts have other names from 3.13 on
+    assert unpack(state, None, AT_ONCE) == {"file": Path("/a/b")}
 
 
 @pytest.mark.parametrize("foreign", [memoryview(b""), lambda: None, gc.collect, codec.pack], ids=range(4))

@@ -1,0 +1,76 @@
+"""The tests' own workers run each test once, whatever becomes of one of them."""
+
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SUITE = """
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+RAN = Path(__file__).parent / "ran"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def whole_run(tmp_path_factory):
+    assert not list(tmp_path_factory.getbasetemp().iterdir())  # a folder of this worker's own
+    yield
+    with RAN.open("a") as file:
+        file.write("ended\\n")
+
+
+@pytest.mark.parametrize("number", range(100))
+def test_it(number, tmp_path):
+    with RAN.open("a") as file:
+        file.write(f"{number}\\n")
+    if number in (13, 55):
+        os.kill(os.getpid(), signal.SIGKILL)
+    print(f"says {number}")
+    if number == 40:
+        pytest.skip("no")
+    assert number != 77
+"""
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    (folder / "test_suite.py").write_text(SUITE)
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "tests.workers",
+        "-p",
+        "no:schemathesis",
+        "--workers",
+        "3",
+        *arguments,
+    ]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_each_test_runs_once_though_workers_are_killed(tmp_path: Path) -> None:
+    ended = run(tmp_path)
+    assert ended.returncode == 1
+    ran = Counter((tmp_path / "ran").read_text().split())
+    assert ran.pop("ended") >= 2
+    assert ran == {str(number): 1 for number in range(100)}
+    assert re.search(r"3 failed, 96 passed, 1 skipped", ended.stdout), ended.stdout
+    assert set(re.findall(r"FAILED \S+\[(\d+)\]", ended.stdout)) == {"13", "55", "77"}
+    assert "says 77" in ended.stdout
+
+
+def test_it_stops_when_it_is_told_to(tmp_path: Path) -> None:
+    ended = run(tmp_path, "--maxfail", "1")
+    assert ended.returncode == 1
+    assert "1 failed" in ended.stdout
+    assert len((tmp_path / "ran").read_text().split()) < 100
